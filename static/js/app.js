@@ -1,0 +1,126 @@
+/**
+ * What every page does: forms are sent once at a time and show it, failures of the network are told in
+ * words, and whoever reads by ear or by keyboard is taken along when a part of the page is swapped.
+ *
+ * The server may send a notice with any htmx answer:
+ *   HX-Trigger: {"portal:notice": {"level": "success", "text": "Saved"}}
+ * and an element that is swapped in may carry
+ *   data-announce="12 payments shown"   spoken once it is there
+ *   data-focus                          takes the focus (with tabindex="-1")
+ */
+import { begin, end, working } from "./progress.js";
+import { clearNotices, notice, say } from "./notices.js";
+
+/* Sending once. The mark is set on the form itself, so that Enter, a second button and a double click all meet it. */
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.dataset.ownProgress !== undefined || form.method === "dialog") return;
+  if (form.dataset.sending !== undefined) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    return;
+  }
+  if (form.dataset.repeatable !== undefined) return;
+  form.dataset.sending = "";
+  const button = event.submitter ?? form.querySelector("button[type=submit]");
+  if (button) begin(button);
+}, { capture: true });
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.("button[aria-busy=true]");
+  if (button) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }
+}, { capture: true });
+
+function release(form) {
+  delete form.dataset.sending;
+  working(form).forEach(end);
+}
+
+document.addEventListener("htmx:finally:request", (event) => {
+  const source = event.detail.ctx.sourceElement;
+  const form = source?.closest?.("form");
+  if (form) release(form);
+});
+
+// A page that comes back from the browser's cache still looks as it did when it was left: busy.
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) document.querySelectorAll("form[data-sending]").forEach(release);
+});
+
+/* What went wrong on the way. 409 and 422 carry their own words and are swapped in; all else is said here. */
+
+const words = () => document.getElementById("notices")?.dataset ?? {};
+
+document.addEventListener("htmx:before:request", clearNotices);
+
+document.addEventListener("htmx:response:error", (event) => {
+  const { status, headers } = event.detail.ctx.response;
+  if (status === 409 || status === 422 || headers.has("HX-Redirect")) return;
+  if (status === 401) window.location.reload();
+  else if (status === 429) notice(words().tooMany);
+  else notice(status >= 500 ? words().failed : words().refused);
+});
+
+document.addEventListener("htmx:error", (event) => {
+  const { ctx, error } = event.detail;
+  if (!ctx || ctx.response) {
+    notice(words().failed);
+  } else {
+    notice(error?.name === "AbortError" || error === "timeout" ? words().timeout : words().offline);
+  }
+});
+
+document.addEventListener("portal:notice", (event) => notice(event.detail.text, event.detail.level));
+
+/* Taking the reader along. */
+
+const SUMMARY = "[data-error-summary]";
+
+document.addEventListener("htmx:after:settle", (event) => {
+  const part = event.target;
+  if (!(part instanceof Element) || !part.isConnected) return;
+  const announced = part.matches("[data-announce]") ? part : part.querySelector("[data-announce]");
+  if (announced) say(announced.dataset.announce);
+  const wanted = part.querySelector(SUMMARY) ?? (part.matches("[data-focus]") ? part : part.querySelector("[data-focus]"));
+  if (wanted) wanted.focus();
+  else if (document.activeElement === document.body) {
+    // What had the focus is gone: go on from the part that took its place, not from the top of the page.
+    if (!part.hasAttribute("tabindex")) part.setAttribute("tabindex", "-1");
+    part.focus({ preventScroll: true });
+  }
+});
+
+document.querySelector(SUMMARY)?.focus();
+
+/* Menus are <details>: they close like menus do. */
+
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    menu.open = false;
+    menu.querySelector("summary")?.focus();
+  }
+});
+
+/* The filters stand open where there is room for them; a closed <details> cannot be opened by style alone. */
+
+const roomy = window.matchMedia("(min-width: 48rem)");
+
+function unfoldFilters() {
+  if (!roomy.matches) return;
+  for (const fold of document.querySelectorAll(".filters-fold")) fold.open = true;
+}
+
+roomy.addEventListener("change", unfoldFilters);
+document.addEventListener("htmx:after:settle", unfoldFilters);
+unfoldFilters();

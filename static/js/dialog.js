@@ -1,0 +1,27 @@
+/**
+ * Dialogs: a button with data-open-dialog="id" opens it, one with data-close-dialog closes the dialog it
+ * stands in, and so does a press on the backdrop or Escape. The focus goes back to the opener by itself.
+ */
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest?.("[data-open-dialog]");
+  if (opener) {
+    document.getElementById(opener.dataset.openDialog)?.showModal();
+    return;
+  }
+  const closer = event.target.closest?.("[data-close-dialog]");
+  if (closer) {
+    closer.closest("dialog")?.close();
+    return;
+  }
+  // The dialog's own box is covered by its surface, so a press that lands on the dialog is on the backdrop.
+  if (event.target instanceof HTMLDialogElement && !sending(event.target)) event.target.close();
+});
+
+document.addEventListener("cancel", (event) => {
+  if (event.target instanceof HTMLDialogElement && sending(event.target)) event.preventDefault();
+}, { capture: true });
+
+/** While its form is on the way, a dialog stays: its answer belongs there. */
+function sending(dialog) {
+  return dialog.querySelector("form[data-sending]") !== null;
+}

@@ -1,0 +1,146 @@
+"""The living style page: every macro on one page, in a small app that needs no database.
+
+`python -m tests.front.style_app` serves it; the tests of this folder hold it against axe and the
+Content-Security-Policy of the real portal.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from flask import Flask, abort, make_response, render_template, request, url_for
+from flask_babel import Babel
+from flask_wtf import CSRFProtect, FlaskForm
+from jinja2 import ChoiceLoader, FileSystemLoader
+from werkzeug.wrappers import Response
+from wtforms import BooleanField, EmailField, PasswordField, RadioField, SelectField, StringField, TextAreaField
+from wtforms.validators import DataRequired, Length
+
+ROOT = Path(__file__).resolve().parents[2]
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+@dataclass(frozen=True)
+class Amount:
+    """Stands for the portal's Money where only its text matters."""
+
+    text: str
+
+
+class Example(FlaskForm):
+    """One field of each kind."""
+
+    email = EmailField("E-mail", validators=[DataRequired("Enter your e-mail address")])
+    password = PasswordField("Password", validators=[Length(min=12, message="Use at least 12 characters")])
+    name = StringField("Name on the invoice", description="As it should stand on your receipts.")
+    amount = StringField("Amount")
+    country = SelectField("Country", choices=[("de", "Germany"), ("at", "Austria"), ("ch", "Switzerland")])
+    note = TextAreaField("Note")
+    remember = BooleanField("Keep me signed in", description="Only on a device that is yours.")
+    reason = RadioField("Reason", choices=[("twice", "Paid twice"), ("returned", "Goods returned")])
+
+
+def create_style_app(brand: str = "#2a4fd0", brand_contrast: str = "#ffffff", locale: str = "en") -> Flask:
+    """The style page as an app; `locale` is the language it speaks, `brand` the company's colour."""
+    app = Flask(__name__, static_folder=str(ROOT / "static"), template_folder=None)
+    app.jinja_loader = ChoiceLoader(
+        [FileSystemLoader(ROOT / "templates"), FileSystemLoader(Path(__file__).parent / "templates")]
+    )
+    app.config.update(
+        SECRET_KEY="style-page",  # noqa: S106 - nothing is signed here that matters
+        BABEL_TRANSLATION_DIRECTORIES=str(ROOT / "portal" / "translations"),
+    )
+    CSRFProtect(app)
+    Babel(app, locale_selector=lambda: request.args.get("lang", locale))
+    app.add_template_filter(lambda value: value["text"], "money")
+    app.add_template_filter(str, "date")
+    app.add_template_filter(str, "datetime")
+
+    @app.context_processor
+    def context() -> dict[str, Any]:
+        return {
+            "company": SimpleNamespace(
+                name="Nordlicht Software GmbH",
+                support_email="billing@nordlicht.example",
+                address_lines=["Hafenstraße 12", "20457 Hamburg"],
+                logo_url=None,
+            ),
+            "current_user": SimpleNamespace(
+                is_authenticated=True, name="Mara Lindqvist", email="mara@example.com", role="customer"
+            ),
+            "locale": request.args.get("lang", locale),
+            "request_id": "req_01j9x2m4",
+            "static_url": lambda name: url_for("static", filename=name),
+        }
+
+    def named(endpoint: str, rule: str, methods: list[str] | None = None) -> None:
+        app.add_url_rule(rule, endpoint, lambda **_: abort(404), methods=methods)
+
+    named("invoices.index", "/invoices")
+    named("payments.history", "/payments")
+    named("cards.index", "/cards")
+    named("accounts.sign_in", "/sign-in", ["GET", "POST"])
+    named("accounts.sign_out", "/sign-out", ["POST"])
+    named("accounts.profile", "/account")
+    named("pages.language", "/language/<code>")
+
+    @app.get("/theme.css", endpoint="pages.theme")
+    def theme() -> Response:
+        answer = make_response(f":root{{--brand:{brand};--brand-contrast:{brand_contrast}}}")
+        answer.mimetype = "text/css"
+        return answer
+
+    @app.get("/", endpoint="accounts.overview")
+    def overview() -> str:
+        bad = Example()
+        bad.email.errors = ["Enter your e-mail address"]
+        bad.amount.errors = ["The least you can pay is €1.00"]
+        bad.reason.errors = ["Choose a reason"]
+        return render_template("style/page.html", form=Example(prefix="good"), bad=bad, amount=Amount)
+
+    @app.get("/plain")
+    def plain() -> str:
+        return render_template("style/plain.html", form=Example())
+
+    @app.get("/error")
+    def error() -> str:
+        return render_template(
+            "errors/error.html",
+            status=503,
+            title="We cannot reach the payment service",
+            message="Nothing was charged. Your invoice is still open.",
+            next_step="Please try again in a few minutes.",
+        )
+
+    @app.route("/echo", methods=["GET", "POST"])
+    def echo() -> tuple[str, int]:
+        """Answers a form with the status it asks for, so that a browser shows what app.js makes of it."""
+        form = Example()
+        status = int(request.values.get("status", "200"))
+        if status == 422:
+            form.email.errors = ["Enter your e-mail address"]
+        return render_template("style/_echo.html", form=form, status=status, times=_count(app)), status
+
+    @app.after_request
+    def policy(answer: Response) -> Response:
+        answer.headers["Content-Security-Policy"] = POLICY
+        return answer
+
+    return app
+
+
+def _count(app: Flask) -> int:
+    app.config["ECHOES"] = app.config.get("ECHOES", 0) + 1
+    return int(app.config["ECHOES"])
+
+
+if __name__ == "__main__":
+    create_style_app().run(port=int(sys.argv[1]) if len(sys.argv) > 1 else 0)
