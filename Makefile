@@ -1,0 +1,45 @@
+# Everything a newcomer needs, one word each. `make` alone lists it.
+PYTHON ?= python3
+PORT ?= 8000
+WORKERS ?= 2
+
+BIN := .venv/bin
+UV := .boot/bin/uv
+CODE := portal migrations tests deploy wsgi.py
+LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format lock install install-dev clean
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: install ## Start the demo at http://127.0.0.1:8000 (PORT=8001 for another port); Ctrl-C stops it
+	@exec $(BIN)/python deploy/dev/demo.py --port $(PORT)
+
+test: lint ## Check the code, then run every test on SQLite, PostgreSQL and in Chromium (WORKERS=2 at a time)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS)
+
+lint: install-dev ## Check style and types
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/ruff format --check --quiet $(CODE)
+	@$(BIN)/mypy
+
+format: install-dev ## Put the code into shape
+	@$(BIN)/ruff check --fix --quiet $(CODE)
+	@$(BIN)/ruff format $(CODE)
+
+lock: install-dev ## Write requirements/*.txt anew from requirements/*.in (UPGRADE=--upgrade for newer versions)
+	$(LOCK) $(UPGRADE) --output-file requirements/boot.txt requirements/boot.in
+	$(LOCK) $(UPGRADE) --output-file requirements/app.txt requirements/app.in
+	$(LOCK) $(UPGRADE) --output-file requirements/dev.txt requirements/dev.in
+
+install:
+	@$(PYTHON) deploy/dev/install.py app
+
+install-dev:
+	@$(PYTHON) deploy/dev/install.py dev
+
+clean: ## Remove what was installed and built here; the demo's data in var/demo stays
+	rm -rf .boot .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis var/test-artifacts
+	find portal tests migrations deploy -name __pycache__ -prune -exec rm -rf {} +
