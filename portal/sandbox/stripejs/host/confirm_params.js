@@ -1,0 +1,89 @@
+/* PaymentIntents and SetupIntents are confirmed alike; this is where they differ. */
+const PAYMENT = {
+  name: "payment_intent",
+  result: "paymentIntent",
+  title: "PaymentIntent",
+  path: "/v1/payment_intents",
+  lastError: "last_payment_error",
+  unexpectedState: "payment_intent_unexpected_state",
+};
+const SETUP = {
+  name: "setup_intent",
+  result: "setupIntent",
+  title: "SetupIntent",
+  path: "/v1/setup_intents",
+  lastError: "last_setup_error",
+  unexpectedState: "setup_intent_unexpected_state",
+};
+
+function intentKind(clientSecret) {
+  return clientSecret.startsWith("seti_") ? SETUP : PAYMENT;
+}
+
+function intentPath(clientSecret) {
+  return `${intentKind(clientSecret).path}/${encodeURIComponent(clientSecret.split("_secret_")[0])}`;
+}
+
+function retrieveIntent(api, clientSecret) {
+  return api.get(intentPath(clientSecret), { client_secret: clientSecret });
+}
+
+/* The page must not hold card numbers, so raw ones are refused; a test token or an id is all it can pass. */
+function paymentMethodData(method, given) {
+  if (typeof given === "string") return { payment_method: given };
+  const { card, billing_details, metadata, allow_redisplay } = given;
+  const token = card?.token;
+  demand(typeof token === "string", method, "payment_method.card", "an object with a token, or an Element", card && Object.keys(card));
+  return { payment_method_data: { type: "card", card: { token }, billing_details, metadata, allow_redisplay } };
+}
+
+/* Fields that the page took over with "never" must come from the page. `where` is how its parameter is called. */
+function demandHiddenFields(method, where, options, billingDetails = {}) {
+  const fields = options.fields?.billingDetails ?? "auto";
+  const isNever = (name, ofAddress) => {
+    if (typeof fields === "string") return fields === "never";
+    const choice = ofAddress ? (fields.address?.[name] ?? fields.address) : fields[name];
+    return choice === "never";
+  };
+  const missing = (name, value) => {
+    if (value !== undefined) return;
+    throw new IntegrationError(
+      `You specified "never" for fields.billing_details.${name} when creating the payment Element, but did not pass ${where}billing_details.${name} when calling ${method}. ` +
+        "If you opt out of collecting data via the payment Element using the fields option, the data must be passed in when calling " +
+        `${method}.`,
+    );
+  };
+  for (const name of ["name", "email", "phone"]) if (isNever(name, false)) missing(name, billingDetails[name]);
+  const inAddress = { country: "country", postalCode: "postal_code", state: "state", city: "city", line1: "line1", line2: "line2" };
+  for (const [name, param] of Object.entries(inAddress)) if (isNever(name, true)) missing(`address.${param}`, billingDetails.address?.[param]);
+}
+
+/* Stripe refuses an intent that is not what the customer was shown: the error for the first difference, or null. */
+function mismatch(kind, deferred, intent) {
+  const isSetup = kind === SETUP;
+  const pairs = [["mode", isSetup ? "setup" : "payment", deferred.mode === "subscription" && !isSetup ? "payment" : deferred.mode]];
+  if (!isSetup) pairs.push(["amount", intent.amount, deferred.amount], ["currency", intent.currency, deferred.currency]);
+  pairs.push(["setup_future_usage", isSetup ? (intent.usage ?? null) : (intent.setup_future_usage ?? null), deferred.setupFutureUsage ?? (isSetup ? (intent.usage ?? null) : null)]);
+  if (!isSetup && deferred.captureMethod) pairs.push(["capture_method", intent.capture_method, deferred.captureMethod]);
+  const different = pairs.find(([, provided, expected]) => provided !== expected);
+  if (!different) return null;
+  const [name, provided, expected] = different;
+  return {
+    type: "invalid_request_error",
+    param: name,
+    message:
+      `The provided ${name} (${shown(provided)}) does not match the expected ${name} (${shown(expected)}). ` +
+      `Try confirming with a ${isSetup ? "Setup" : "Payment"} Intent that is configured to use the same parameters as Stripe Elements.`,
+  };
+}
+
+/* Where the customer is sent: the page's address with Stripe's three parameters. */
+function returnAddress(kind, returnUrl, intent) {
+  const url = new URL(returnUrl);
+  const outcome = { succeeded: "succeeded", requires_capture: "succeeded", processing: "pending", requires_action: "pending" };
+  url.searchParams.set(kind.name, intent.id);
+  url.searchParams.set(`${kind.name}_client_secret`, intent.client_secret);
+  url.searchParams.set("redirect_status", outcome[intent.status] ?? "failed");
+  return url.href;
+}
+

@@ -1,0 +1,155 @@
+/* A group of elements that serve one payment: the options they share, and the session that says what may be paid with. */
+const REMOVED_ELEMENTS = new Set(["affirmMessage", "afterpayClearpayMessage", "epsBank", "fpxBank", "p24Bank", "idealBank"]);
+// Source: docs.stripe.com/changelog/clover/2025-09-30/client-secret-reuse
+const SPENT_STATES = new Set(["succeeded", "canceled", "processing", "requires_capture"]);
+
+class Elements {
+  #api;
+  #key;
+  #options;
+  #session = null;
+  #payment = null;
+  #submitted = false;
+  #updateListeners = new Set();
+
+  constructor({ api, key, locale }, given = {}) {
+    this.#api = api;
+    this.#key = key;
+    this.#options = checkElementsOptions({ locale, ...given }, null);
+  }
+
+  create(type, options) {
+    if (REMOVED_ELEMENTS.has(type)) {
+      // Source: docs.stripe.com/changelog/clover/2025-09-30/stripejs-deprecated-elements-removal
+      throw new IntegrationError(`The ${type} Element has been removed from this version of Stripe.js. Use the Payment Element instead.`);
+    }
+    if (type !== "payment") {
+      throw new IntegrationError(`A valid Element name must be provided. The sandbox has the Payment Element alone ("payment"); you passed: ${shown(type)}.`);
+    }
+    if (!this.#options.clientSecret && !this.#options.mode) {
+      throw new IntegrationError("In order to create a payment element, you must pass a clientSecret or mode when creating the Elements group.");
+    }
+    if (this.#payment) throw new IntegrationError("Can only create one Element of type payment through an Elements instance.");
+    this.#payment = new PaymentElement(this, options);
+    this.session();
+    return this.#payment;
+  }
+
+  getElement(type) {
+    return type === "payment" ? this.#payment : null;
+  }
+
+  /* Changes options in place; what the customer has typed stays. */
+  async update(given) {
+    const before = this.#options;
+    this.#options = checkElementsOptions(given, before);
+    const ofSession = ["mode", "amount", "currency", "setupFutureUsage", "captureMethod"];
+    if (ofSession.some((name) => this.#options[name] !== before[name])) this.#session = null;
+    this.#payment?.refresh();
+    await this.session();
+    for (const listener of [...this.#updateListeners]) listener();
+  }
+
+  on(type, listener) {
+    if (type === "update-end") this.#updateListeners.add(listener);
+  }
+
+  /* Reads the intent again, after the page's server has changed it. */
+  async fetchUpdates() {
+    if (!this.#options.clientSecret) {
+      throw new IntegrationError("elements.fetchUpdates() can only be used with a clientSecret. Call elements.update() to change the options of an Elements instance created without an Intent.");
+    }
+    this.#session = null;
+    const { error } = await this.session();
+    if (error) return { error: { message: error.message } };
+    this.#payment?.refresh();
+    return {};
+  }
+
+  /* Validates the form and shows what is missing. Required before a confirmation when the group has no intent yet. */
+  async submit() {
+    this.#demandMounted("elements.submit()");
+    const result = await this.#payment.ask("submit");
+    this.#submitted = !result.error;
+    return result.error ? { error: result.error } : { selectedPaymentMethod: result.selectedPaymentMethod };
+  }
+
+  // What follows is for the elements and the confirmations, not for pages.
+
+  get clientSecret() {
+    return this.#options.clientSecret;
+  }
+
+  get deferred() {
+    const { mode, amount, currency, setupFutureUsage = null, captureMethod = null, paymentMethodCreation } = this.#options;
+    return mode ? { mode, amount, currency, setupFutureUsage, captureMethod, paymentMethodCreation } : null;
+  }
+
+  get payment() {
+    return this.#payment;
+  }
+
+  #demandMounted(method) {
+    if (!this.#payment?.isMounted) {
+      throw new IntegrationError(`Invalid value for ${method}: elements should have a mounted Payment Element or Express Checkout Element.`);
+    }
+  }
+
+  /* Refuses a confirmation that comes too early: nothing mounted, or not submitted in the deferred flow. */
+  demandReady(method) {
+    this.#demandMounted(method);
+    if (this.deferred && !this.#submitted) {
+      throw new IntegrationError(
+        `elements.submit() must be called before ${method}. Call elements.submit() as soon as your customer presses pay, prior to any asynchronous work. ` +
+          "Integration guide: https://stripe.com/docs/payments/accept-a-payment-deferred",
+      );
+    }
+  }
+
+  /* What a frame needs to know: no client secret. */
+  settings() {
+    const { locale, appearance = {}, mode, setupFutureUsage } = this.#options;
+    return { key: this.#key, locale, appearance, savesCard: mode === "setup" || Boolean(setupFutureUsage) };
+  }
+
+  /* {merchantName, merchantCountry, savesCard?} or {error}. Asked for once, and again after changes. */
+  session() {
+    this.#session ??= this.#fetchSession();
+    return this.#session;
+  }
+
+  async #fetchSession() {
+    const { clientSecret, locale } = this.#options;
+    const kind = clientSecret ? intentKind(clientSecret) : null;
+    const asked = kind ? { type: kind.name, client_secret: clientSecret, locale } : { type: "deferred_intent", deferred_intent: this.#deferredParams(), locale };
+    const [session, intent] = await Promise.all([this.#api.get("/v1/elements/sessions", asked), kind ? retrieveIntent(this.#api, clientSecret) : {}]);
+    const error = session.error ?? intent.error ?? (intent.object && spentError(kind, intent.object));
+    if (error) return { error };
+    return {
+      merchantName: session.object.business_name ?? null,
+      merchantCountry: session.object.merchant_country ?? null,
+      ...(intent.object && { savesCard: kind === SETUP || Boolean(intent.object.setup_future_usage) }),
+    };
+  }
+
+  #deferredParams() {
+    const { mode, amount, currency, setupFutureUsage, captureMethod } = this.deferred;
+    return { mode, amount, currency, setup_future_usage: setupFutureUsage ?? undefined, capture_method: captureMethod ?? undefined };
+  }
+
+  forget() {
+    this.#payment = null;
+    this.#submitted = false;
+  }
+}
+
+function spentError(kind, intent) {
+  if (!SPENT_STATES.has(intent.status)) return null;
+  return {
+    type: "invalid_request_error",
+    code: kind.unexpectedState,
+    message: `The ${kind.title} is in a terminal state and cannot be used to initialize Elements: its status is ${intent.status}.`,
+    [kind.name]: intent,
+  };
+}
+
