@@ -1,0 +1,156 @@
+"""Fixtures for every test: databases, the portal's application, the sandbox, a mailbox, a whole running portal, a browser.
+
+Tests talk to real things: SQLite and PostgreSQL, the Stripe SDK against the sandbox, SMTP, Chromium. Nothing leaves this machine.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from portal import config, db
+from tests.pages import CheckingClient
+from tests.run import SETTINGS, FirstProcess, Run
+from tests.smtp import Mailbox
+
+RUN = pytest.StashKey[Run]()
+DATABASES = ("sqlite", "postgresql")
+
+for name in [name for name in os.environ if name.startswith(("PORTAL_", "STRIPE_"))]:
+    del os.environ[name]  # a developer's own settings change no test
+os.environ.update(SETTINGS)
+
+
+def _only_this_machine(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "socket.connect":
+        address = arguments[1]
+        host = address[0] if isinstance(address, tuple) else None  # a text or bytes is a socket file
+    elif event == "socket.getaddrinfo":
+        host = arguments[0]
+    else:
+        return
+    host = host.decode() if isinstance(host, bytes) else host
+    if host and host not in {"localhost", "::1", "0.0.0.0"} and not host.startswith("127."):  # noqa: S104
+        raise PermissionError(f"a test reached for {host}: tests talk to this machine only")
+
+
+sys.addaudithook(_only_this_machine)
+
+
+# One run: the first process starts PostgreSQL, and xdist's workers are told where it is.
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "database(*names): run on these of sqlite and postgresql instead of on both")
+    config.addinivalue_line("markers", "settings(**variables): environment variables for this test's settings")
+    given = getattr(config, "workerinput", None)
+    if given is not None:
+        config.stash[RUN] = Run(Path(given["run_directory"]))
+    elif not config.option.collectonly:
+        config.stash[RUN] = FirstProcess()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["run_directory"] = str(node.config.stash[RUN].directory)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    run = config.stash.get(RUN, None)
+    if isinstance(run, FirstProcess):
+        run.end()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that needs the database runs once on each; a whole portal is started on SQLite unless the test is marked."""
+    if "database" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("database")
+        usual = ("sqlite",) if "live_portal" in metafunc.fixturenames else DATABASES
+        metafunc.parametrize("database", marker.args if marker else usual, indirect=True)
+
+
+# Databases
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a fresh, migrated database, which `portal.db` is connected to; the test runs once on each kind."""
+    yield from _database(request.config.stash[RUN], request.param)
+
+
+@pytest.fixture
+def sqlite_database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Like `database`, for what concerns SQLite alone."""
+    yield from _database(request.config.stash[RUN], "sqlite")
+
+
+@pytest.fixture
+def postgresql_database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Like `database`, for what concerns PostgreSQL alone."""
+    yield from _database(request.config.stash[RUN], "postgresql")
+
+
+def _database(run: Run, kind: str) -> Iterator[str]:
+    url = run.fresh_sqlite() if kind == "sqlite" else run.fresh_postgresql()
+    try:
+        db.connect(url)
+        yield url
+    finally:
+        db.disconnect()
+        run.drop(url)
+
+
+# The application in this process
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest, database: str, monkeypatch: pytest.MonkeyPatch) -> config.Settings:
+    """The settings in use. `sandbox` and `smtp` stand in them when the test asks for these fixtures, too."""
+    monkeypatch.setenv("PORTAL_DATABASE_URL", database)
+    if "sandbox" in request.fixturenames:
+        sandbox = request.getfixturevalue("sandbox")
+        monkeypatch.setenv("STRIPE_API_BASE", sandbox.url)
+        monkeypatch.setenv("STRIPE_JS_URL", sandbox.js_url)
+    if "smtp" in request.fixturenames:
+        monkeypatch.setenv("PORTAL_MAIL_PORT", str(request.getfixturevalue("smtp").port))
+    for marker in reversed(list(request.node.iter_markers("settings"))):
+        for name, value in marker.kwargs.items():
+            monkeypatch.setenv(name, value)
+    monkeypatch.setattr(config, "_current", None)
+    return config.current()
+
+
+@pytest.fixture
+def app(settings: config.Settings) -> Flask:
+    """The portal's application on `database`."""
+    from portal.app import create_app
+
+    application = create_app()
+    application.test_client_class = CheckingClient
+    return application
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A browser without a screen, which checks every page it is given: see tests/pages.py."""
+    return app.test_client()
+
+
+# The world outside
+
+
+@pytest.fixture
+def smtp() -> Iterator[Mailbox]:
+    """A mailbox that takes the portal's mail over SMTP."""
+    mailbox = Mailbox()
+    try:
+        yield mailbox
+    finally:
+        mailbox.stop()

