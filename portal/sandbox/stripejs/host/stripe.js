@@ -24,8 +24,8 @@ function Stripe(key, options = {}) {
   checkKey(key);
   demand(typeof options === "object" && options !== null, "Stripe()", "options", "an object", options);
   warnOfUnknown("Stripe()", options, STRIPE_OPTIONS);
-  const { locale = "auto", stripeAccount } = options;
-  const api = createApi({ origin: SANDBOX_ORIGIN, key, account: stripeAccount });
+  const { locale = "auto", stripeAccount, apiVersion } = options;
+  const api = createApi({ origin: SANDBOX_ORIGIN, key, account: stripeAccount, version: apiVersion });
   const confirmations = new Confirmations({ api, locale });
   const stripe = {
     elements: (given) => new Elements({ api, key, locale }, given),

@@ -25,8 +25,8 @@ function encodeForm(params) {
  * get and post resolve to {object} or {error}, never reject: an error is Stripe's, or an api_connection_error when there was
  * no answer, or an api_error when the answer could not be read.
  */
-function createApi({ origin, key, account }) {
-  const credentials = { key, _stripe_account: account };
+function createApi({ origin, key, account, version }) {
+  const credentials = { key, _stripe_account: account, _stripe_version: version };
 
   async function call(path, options) {
     let response;

@@ -1,0 +1,69 @@
+"""A sandbox server, a shop at another origin, and a browser that stays off the network."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+from stripe import StripeClient
+from tests.sandbox_browser.checkout import SECRET_KEY, Checkout, shop_app
+from werkzeug.serving import make_server
+
+QUIET = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    return {"executable_path": "/usr/bin/chromium", "args": QUIET.split()}
+
+
+@pytest.fixture(scope="session")
+def browser_context_args() -> dict[str, Any]:
+    return {"locale": "en-US"}
+
+
+@contextmanager
+def served(app: Any) -> Iterator[str]:
+    """The origin of a WSGI application on a free port."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join(timeout=10)
+        server.server_close()
+
+
+@pytest.fixture(scope="session")
+def shop(sandbox: str) -> Iterator[str]:
+    """The origin of the shop, which is not the sandbox's."""
+    with served(shop_app(sandbox)) as origin:
+        yield origin
+
+
+@pytest.fixture
+def stripe(sandbox: str) -> StripeClient:
+    """The shop's server side."""
+    return StripeClient(SECRET_KEY, base_addresses={"api": sandbox})
+
+
+@pytest.fixture
+def intent(stripe: StripeClient) -> Any:
+    """Ten euros that wait for a card."""
+    return stripe.v1.payment_intents.create({"amount": 1000, "currency": "eur"})
+
+
+@pytest.fixture
+def checkout(page: Page, shop: str) -> Checkout:
+    """The shop's page, open."""
+    return Checkout(page, shop).open()
