@@ -1,0 +1,195 @@
+"""The house's rules about who may know whom, and a reader of source files that finds breaches."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.dev.processes import ROOT
+
+# From the ground up. A module imports from earlier lines, from its own line and from its own package.
+FLOORS = (
+    ("clock", "errors"),
+    ("config", "money"),
+    ("db",),
+    ("audit", "outbox", "idempotency", "numbering", "language", "documents", "mail", "pages"),
+    ("ledger", "gateway"),
+    ("accounts",),
+    ("cards",),
+    ("invoices",),
+    ("payments",),
+    ("refunds",),
+    ("receipts",),
+    ("webhooks", "reconciliation"),
+    ("support", "api"),
+    ("cli", "app"),
+)
+FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
+ROOF = FLOORS[-1]
+FEATURES = frozenset(name for names in FLOORS[5:-1] for name in names)
+PUBLIC = frozenset({"service", "queries", "models"})
+
+# Inside a package, likewise; modules with other names (facts, pdf, handlers …) stand where they need to, without circles.
+# models and states are one: a column's CHECK lists the states.
+LAYERS = (("models", "states", "policy"), ("queries",), ("service",), ("jobs",), ("forms",), ("views",))
+LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
+
+WEB_MODULES = frozenset({"views", "forms", "pages", "api", "app", "cli"})
+WITHOUT_QUERIES = frozenset({"views", "forms"})
+WITHOUT_TRANSACTIONS = frozenset({"models", "states", "policy", "queries", "forms", "views"})
+
+
+@dataclass(frozen=True)
+class Module:
+    """A source file: `name` is dotted ("portal.accounts.views"), `imports` are dotted names of modules or of what is in them."""
+
+    name: str
+    tree: ast.Module
+
+    @property
+    def part(self) -> str:
+        """The file or package right below portal ("accounts"); empty for portal itself."""
+        return ([*self.name.split("."), ""])[1]
+
+    @property
+    def layer(self) -> str:
+        """The last word of the name ("views")."""
+        return self.name.rpartition(".")[2]
+
+    @property
+    def is_sandbox(self) -> bool:
+        return self.part == "sandbox"
+
+    def imports(self, *, for_types: bool = True) -> Iterator[str]:
+        """Everywhere in the file, also inside functions: importing late hides a circle from Python, not from a reader.
+
+        Without `for_types`, what stands under `if TYPE_CHECKING:` is left out.
+        """
+        left_out: set[ast.AST] = set()
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING") and not for_types:
+                left_out.update(inner for statement in node.body for inner in ast.walk(statement))
+        for node in ast.walk(self.tree):
+            if node in left_out:
+                continue
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                yield from (f"{self._base(node)}.{alias.name}" for alias in node.names)
+
+    def _base(self, node: ast.ImportFrom) -> str:
+        if not node.level:
+            return node.module or ""
+        above = self.name.split(".")[: -node.level]
+        return ".".join([*above, *([node.module] if node.module else [])])
+
+    def mentions(self) -> Iterator[str]:
+        """Dotted names as they are written: "os.environ", "datetime.now", "session.commit"."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Attribute):
+                yield ast.unparse(node)
+
+
+def read(root: Path = ROOT) -> dict[str, Module]:
+    """Every module of portal, by its dotted name."""
+    found = {}
+    for file in sorted((root / "portal").rglob("*.py")):
+        parts = file.relative_to(root).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        found[name] = Module(name, ast.parse(file.read_text(), str(file)))
+    return found
+
+
+def breaches(module: Module, modules: Mapping[str, Module]) -> list[str]:
+    """What this module does against the rules, a sentence each."""
+    if module.is_sandbox:
+        return [
+            f"{module.name} imports {target}: the sandbox knows nothing of the portal"
+            for target in module.imports()
+            if target.startswith("portal.") and not target.startswith("portal.sandbox")
+        ]
+    return [*_wrong_direction(module, modules), *_wrong_libraries(module), *_wrong_acts(module)]
+
+
+def _wrong_direction(module: Module, modules: Mapping[str, Module]) -> Iterator[str]:
+    for target in sorted(targets(module, modules)):
+        part, layer = ([*target.split("."), ""])[1], target.rpartition(".")[2]
+        sentence = f"{module.name} imports {target}"
+        if part == "sandbox":
+            if module.part != "cli":
+                yield f"{sentence}: only cli starts the sandbox"
+        elif part == module.part:
+            if module.layer in LAYER and layer in LAYER and LAYER[layer] > LAYER[module.layer]:
+                yield f"{sentence}: {layer} stands above {module.layer}"
+        elif part not in FLOOR or module.part not in FLOOR:
+            unknown = part if part not in FLOOR else module.part
+            yield f"{sentence}: {unknown} has no floor in tests/infrastructure/architecture.py"
+        elif FLOOR[part] > FLOOR[module.part]:
+            yield f"{sentence}: {part} stands above {module.part}"
+        elif part in FEATURES and module.part not in ROOF and layer not in PUBLIC:
+            yield f"{sentence}: of another feature only {', '.join(sorted(PUBLIC))} are public"
+
+
+def _wrong_libraries(module: Module) -> Iterator[str]:
+    for library in sorted({target.partition(".")[0] for target in module.imports()}):
+        sentence = f"{module.name} imports {library}"
+        if library == "flask_mail" and module.name != "portal.mail":
+            yield f"{sentence}: only mail sends mail"
+        elif library == "flask" or (library.startswith("flask_") and library != "flask_mail"):
+            if not WEB_MODULES & {module.part, module.layer}:
+                yield f"{sentence}: the web is known to {', '.join(sorted(WEB_MODULES))} only"
+        elif library == "stripe" and module.part != "gateway":
+            yield f"{sentence}: only gateway speaks to Stripe"
+        elif library == "weasyprint" and module.name != "portal.receipts.pdf":
+            yield f"{sentence}: only receipts.pdf makes a PDF"
+        elif library == "sqlalchemy" and module.layer in WITHOUT_QUERIES:
+            yield f"{sentence}: {module.layer} ask queries and service"
+
+
+def _wrong_acts(module: Module) -> Iterator[str]:
+    for name in sorted(set(module.mentions())):
+        sentence, last = f"{module.name} says {name}", name.rpartition(".")[2]
+        if name in {"os.environ", "os.getenv"} and module.name != "portal.config":
+            yield f"{sentence}: only config reads the environment"
+        elif name in {"datetime.now", "datetime.utcnow", "datetime.datetime.now", "date.today", "time.time"}:
+            if module.name != "portal.clock":
+                yield f"{sentence}: only clock asks for the time"
+        elif last == "commit" and module.name != "portal.db":
+            yield f"{sentence}: only db ends a transaction"
+        elif name == "db.transaction" and module.layer in WITHOUT_TRANSACTIONS:
+            yield f"{sentence}: services open transactions"
+
+
+def targets(module: Module, modules: Mapping[str, Module], *, for_types: bool = True) -> set[str]:
+    """The modules of portal that it imports: "portal.db.Base" is portal.db."""
+    found = set()
+    for target in module.imports(for_types=for_types):
+        if not target.startswith("portal."):
+            continue
+        name = target if target in modules else target.rpartition(".")[0]
+        if name not in {"portal", module.name}:
+            found.add(name)
+    return found
+
+
+def circles(modules: Mapping[str, Module]) -> list[str]:
+    """Each way that leads from a module back to itself, once, as "a → b → a". A name needed only for types closes none."""
+    graph = {name: sorted(targets(module, modules, for_types=False)) for name, module in modules.items()}
+    found: list[str] = []
+    done: set[str] = set()
+
+    def walk(name: str, way: list[str]) -> None:
+        if name in way:
+            found.append(" → ".join([*way[way.index(name) :], name]))
+            return
+        if name in done:
+            return
+        for target in graph.get(name, []):
+            walk(target, [*way, name])
+        done.add(name)
+
+    for name in graph:
+        walk(name, [])
+    return found

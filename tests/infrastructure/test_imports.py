@@ -1,0 +1,66 @@
+"""Who may import whom, and what is done in one place only: see docs/architecture.md."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from tests.infrastructure import architecture
+from tests.infrastructure.architecture import Module
+
+MODULES = architecture.read()
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_module_keeps_the_rules(name: str) -> None:
+    assert architecture.breaches(MODULES[name], MODULES) == []
+
+
+def test_no_circles() -> None:
+    assert architecture.circles(MODULES) == []
+
+
+def _modules(**sources: str) -> dict[str, Module]:
+    """Modules made up for a test; a double underscore in a name stands for a dot."""
+    names = {f"portal.{name.replace('__', '.')}": source for name, source in sources.items()}
+    return {name: Module(name, ast.parse(source)) for name, source in names.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "complaint"),
+    [
+        ("money", "from portal import db", "db stands above money"),
+        ("accounts__service", "from portal.payments import service", "payments stands above accounts"),
+        ("accounts__service", "def late():\n    from portal.payments import service", "payments stands above accounts"),
+        ("payments__models", "from portal.payments import views", "views stands above models"),
+        ("payments__models", "from . import views", "views stands above models"),
+        ("receipts__facts", "from portal.payments.views import page", "only models, queries, service are public"),
+        ("payments__service", "from portal import sandbox", "only cli starts the sandbox"),
+        ("sandbox__app", "from portal import money", "knows nothing of the portal"),
+        ("payments__service", "import flask", "the web is known to"),
+        ("payments__service", "from flask_login import current_user", "the web is known to"),
+        ("payments__jobs", "import flask_mail", "only mail sends mail"),
+        ("payments__service", "import stripe", "only gateway speaks to Stripe"),
+        ("receipts__jobs", "import weasyprint", "only receipts.pdf makes a PDF"),
+        ("payments__views", "from sqlalchemy import select", "views ask queries and service"),
+        ("payments__service", "import os\nos.environ['A']", "only config reads the environment"),
+        ("payments__service", "from datetime import datetime\ndatetime.now()", "only clock asks for the time"),
+        ("payments__service", "session.commit()", "only db ends a transaction"),
+        ("payments__queries", "with db.transaction() as session: pass", "services open transactions"),
+        ("colours", "from portal import db", "colours has no floor"),
+    ],
+)
+def test_breach_is_found(name: str, source: str, complaint: str) -> None:
+    others = {"payments__service": "", "payments__views": "", "sandbox": ""}
+    modules = MODULES | _modules(**others | {name: source})
+    found = architecture.breaches(modules[f"portal.{name.replace('__', '.')}"], modules)
+    assert len(found) == 1 and complaint in found[0], found
+
+
+def test_circle_is_found() -> None:
+    modules = _modules(
+        payments__facts="from portal.payments import words",
+        payments__words="def late():\n    import portal.payments.facts",
+    )
+    assert architecture.circles(modules) == ["portal.payments.facts → portal.payments.words → portal.payments.facts"]
