@@ -1,0 +1,1 @@
+"""A self-hosted customer billing portal over Stripe: see docs/architecture.md."""

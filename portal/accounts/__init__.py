@@ -1,0 +1,1 @@
+"""Customers, their people and the staff: who they are, how they sign in, what they may do."""

@@ -1,0 +1,111 @@
+"""Customers (who is billed), users (who signs in), their sessions, and the one-time tokens sent by mail."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.db import Base, UTCDateTime, one_of
+
+CUSTOMER: Final = "customer"
+STAFF_ROLES: Final = ("support", "approver", "admin")
+ROLES: Final = (CUSTOMER, *STAFF_ROLES)
+TOKEN_PURPOSES: Final = ("invitation", "password_reset", "confirm_email")
+
+
+class Customer(Base):
+    """A billing account: a person or a company with an address, as it stands on receipts."""
+
+    __tablename__ = "customers"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    email: Mapped[str] = mapped_column(String(254))
+    address: Mapped[str] = mapped_column(Text, default="")  # lines parted by a line break
+    country: Mapped[str] = mapped_column(String(2), default="")
+    tax_id: Mapped[str] = mapped_column(String(40), default="")
+    language: Mapped[str] = mapped_column(String(8), default="en")
+    stripe_customer_id: Mapped[str | None] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+    __table_args__ = (Index("ix_customers_email", "email"), Index("ix_customers_created", "created_at", "id"))
+
+    @property
+    def address_lines(self) -> list[str]:
+        return [line.strip() for line in self.address.splitlines() if line.strip()]
+
+
+class User(Base):
+    """One who signs in: with a customer for customers' people, without one for staff. E-mails are kept in lower case."""
+
+    __tablename__ = "users"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    name: Mapped[str] = mapped_column(String(200))
+    role: Mapped[str] = mapped_column(String(20))
+    customer_id: Mapped[str | None] = mapped_column(ForeignKey("customers.id"))
+    password_hash: Mapped[str | None] = mapped_column(String(200))  # none until an invitation is taken up
+    language: Mapped[str] = mapped_column(String(8), default="en")
+    active: Mapped[bool] = mapped_column(Boolean, default=True)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    last_sign_in_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    customer: Mapped[Customer | None] = relationship(lazy="raise")
+
+    __table_args__ = (
+        one_of("role", ROLES),
+        CheckConstraint("(role = 'customer') = (customer_id IS NOT NULL)", name="customer_of_customers_only"),
+        Index("ix_users_customer", "customer_id"),
+    )
+
+
+class SignInSession(Base):
+    """A signed-in browser. The cookie holds a random token; the row holds its SHA-256, so a dump opens nothing."""
+
+    __tablename__ = "sign_in_sessions"
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    last_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    ip: Mapped[str] = mapped_column(String(45), default="")
+    user_agent: Mapped[str] = mapped_column(String(200), default="")
+
+    user: Mapped[User] = relationship(lazy="raise")
+
+    __table_args__ = (Index("ix_sign_in_sessions_user", "user_id", "ended_at"),)
+
+
+class AccountToken(Base):
+    """A one-time link sent by mail; only its hash is kept."""
+
+    __tablename__ = "account_tokens"
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    purpose: Mapped[str] = mapped_column(String(20))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    user: Mapped[User] = relationship(lazy="raise")
+
+    __table_args__ = (one_of("purpose", TOKEN_PURPOSES), Index("ix_account_tokens_user", "user_id", "purpose"))
+
+
+class SignInAttempt(Base):
+    """Failed sign-ins, counted by account and by address so that guessing is slowed on both."""
+
+    __tablename__ = "sign_in_attempts"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    email: Mapped[str] = mapped_column(String(254))
+    ip: Mapped[str] = mapped_column(String(45))
+
+    __table_args__ = (Index("ix_sign_in_attempts_email", "email", "at"), Index("ix_sign_in_attempts_ip", "ip", "at"))

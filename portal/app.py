@@ -1,0 +1,84 @@
+"""The web application: extensions, blueprints, error handlers, commands; nothing else."""
+
+from __future__ import annotations
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+from whitenoise import WhiteNoise
+
+from portal import cli, config, db, gateway, logs, mail, pages
+from portal.accounts import jobs as _accounts_jobs
+from portal.accounts import views as accounts
+from portal.cards import jobs as _cards_jobs
+from portal.cards import views as cards
+from portal.config import Settings
+from portal.invoices import views as invoices
+from portal.payments import jobs as _payments_jobs
+from portal.payments import views as payments
+from portal.receipts import jobs as _receipts_jobs
+from portal.receipts import views as receipts
+from portal.webhooks import jobs as _webhooks_jobs
+from portal.webhooks import views as webhooks
+
+# Importing a jobs module registers its handlers with the outbox.
+HANDLERS = (_accounts_jobs, _cards_jobs, _payments_jobs, _receipts_jobs, _webhooks_jobs)
+
+BODY_LIMIT_BYTES = 1_000_000
+STATIC_CACHE_SECONDS = 31_536_000
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """A new application on these settings, or on the environment's; its process speaks to their database from then on.
+
+    Raises pydantic.ValidationError, which names each setting that is missing or wrong.
+    """
+    settings = config.use(settings or config.load())
+    logs.configure(settings.log_level)
+    db.connect(settings.database_url)
+    gateway.forget()
+    app = Flask("portal", template_folder=str(pages.TEMPLATES), static_folder=None)
+    app.config.update(
+        SECRET_KEY=settings.secret_key.get_secret_value(),
+        SESSION_COOKIE_NAME="__Host-portal" if settings.secure_cookies else "portal",
+        SESSION_COOKIE_SECURE=settings.secure_cookies,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        MAX_CONTENT_LENGTH=BODY_LIMIT_BYTES,
+        WTF_CSRF_TIME_LIMIT=None,  # the token dies with the session
+        RATELIMIT_STORAGE_URI=settings.limits_storage,
+        BABEL_DEFAULT_LOCALE=settings.languages[0],
+        MAIL_SERVER=settings.mail_server,
+        MAIL_PORT=settings.mail_port,
+        MAIL_USE_TLS=settings.mail_use_tls,
+        MAIL_USERNAME=settings.mail_username or None,
+        MAIL_PASSWORD=settings.mail_password.get_secret_value() or None,
+        MAIL_SUPPRESS_SEND=False,
+    )
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+    pages.install(app)
+    mail.mail.init_app(app)
+    accounts.login_manager.init_app(app)
+    for feature in (accounts, invoices, payments, receipts, cards, webhooks):
+        app.register_blueprint(feature.bp)
+    cli.install(app)
+    _serve_static(app)
+    if settings.proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies
+        )
+    return app
+
+
+def _serve_static(app: Flask) -> None:
+    """The files under static/, with the same headers as the pages; their addresses change when they do."""
+
+    def add_headers(headers: object, _path: str, _url: str) -> None:
+        for name, value in pages.security_headers(with_stripe=False).items():
+            headers[name] = value  # type: ignore[index]
+
+    files = WhiteNoise(
+        app.wsgi_app, max_age=STATIC_CACHE_SECONDS, add_headers_function=add_headers, allow_all_origins=False
+    )
+    files.add_files(str(pages.STATIC), prefix="static/")
+    app.wsgi_app = files  # type: ignore[method-assign]

@@ -1,0 +1,1 @@
+"""Saved cards: references to payment methods that Stripe keeps, never a number."""

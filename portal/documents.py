@@ -1,0 +1,41 @@
+"""The Jinja environment for what is read outside the browser: mails and PDFs.
+
+The same templates folder, filters and catalogues as the pages, without a web request around them.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from portal import config, language
+
+TEMPLATES: Final = Path(__file__).parent.parent / "templates"
+
+
+@cache
+def _environment(tongue: str) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.install_gettext_translations(language.catalogue(tongue), newstyle=True)  # type: ignore[attr-defined]
+    environment.filters["money"] = lambda money: language.money_text(money, tongue)
+    environment.filters["date"] = lambda day: language.date_text(day, tongue)
+    environment.filters["datetime"] = lambda moment: language.datetime_text(moment, tongue)
+    return environment
+
+
+def render(template: str, tongue: str, **facts: Any) -> str:
+    """Fill a template in this language; `company`, `base_url` and `locale` are always there. A missing fact raises."""
+    settings = config.current()
+    return _environment(tongue).get_template(template).render(
+        company=settings.company, base_url=settings.base_url, locale=tongue, **facts
+    )

@@ -1,0 +1,36 @@
+"""Everything that speaks to Stripe. No other package imports its SDK, and none sees its objects: only frozen results."""
+
+from portal.gateway.contract import (
+    BalanceTransaction,
+    Card,
+    Charge,
+    Failure,
+    IdempotencyMisuse,
+    Intent,
+    MissingAtStripe,
+    Misconfigured,
+    PaymentMethod,
+    UnexpectedState,
+)
+from portal.gateway.failures import advice
+from portal.gateway.stripe_gateway import StripeGateway, current, forget
+from portal.gateway.webhook_signature import BadSignature, verify
+
+__all__ = [
+    "BadSignature",
+    "BalanceTransaction",
+    "Card",
+    "Charge",
+    "Failure",
+    "IdempotencyMisuse",
+    "Intent",
+    "Misconfigured",
+    "MissingAtStripe",
+    "PaymentMethod",
+    "StripeGateway",
+    "UnexpectedState",
+    "advice",
+    "current",
+    "forget",
+    "verify",
+]

@@ -1,0 +1,104 @@
+"""What the gateway answers: Stripe's objects as frozen values with only the fields we use, and its own failures.
+
+Part of the seed documents' "types".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from portal.errors import Conflict, N_, NotFound, Unavailable
+from portal.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card as we may know it: never its number or its CVC."""
+
+    brand: str
+    last4: str
+    exp_month: int | None = None
+    exp_year: int | None = None
+    country: str = ""
+    funding: str = ""
+    fingerprint: str = ""
+    wallet: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentMethod:
+    id: str
+    customer_id: str | None
+    card: Card | None
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceTransaction:
+    """A movement of our balance at Stripe, in the currency of settlement, which may differ from the charge's."""
+
+    id: str
+    amount: Money
+    fee: Money
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """`balance_transaction` may be missing for a while after success; charge.updated tells when it is there."""
+
+    id: str
+    card: Card | None
+    balance_transaction: BalanceTransaction | None
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why the last try failed, in Stripe's codes."""
+
+    code: str
+    decline_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    id: str
+    status: str
+    amount: Money
+    amount_received: Money
+    customer_id: str | None
+    livemode: bool
+    created: datetime
+    client_secret: str
+    payment_method_id: str | None = None
+    charge: Charge | None = None
+    failure: Failure | None = None
+    setup_future_usage: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+class MissingAtStripe(NotFound):
+    """Stripe knows no such object (or it belongs to another account or mode)."""
+
+    code = "missing_at_stripe"
+
+
+class UnexpectedState(Conflict):
+    """The object at Stripe is in a state that does not allow the call; fetch it and look."""
+
+    code = "unexpected_state"
+
+
+class IdempotencyMisuse(Conflict):
+    """A key was sent twice with different parameters: an error of ours, to be looked at before anything is resent."""
+
+    code = "idempotency_misuse"
+
+
+class Misconfigured(Unavailable):
+    """Stripe refuses our key or our parameters: retrying will not help, the operator must act."""
+
+    code = "payment_provider_misconfigured"
+    message = N_("Payments are not possible at the moment because of a setting on our side. We have been told and are on it.")

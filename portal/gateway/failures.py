@@ -1,0 +1,94 @@
+"""Stripe's failures in our own words, once: exceptions into the tree of portal.errors, codes into advice for a customer.
+
+The error-handler of the seed documents, together with portal.errors.
+Source: Stripe, "Error codes", "Decline codes" and "Error handling". Codes that hint at fraud (lost_card, stolen_card, fraudulent,
+pickup_card …) are told to the customer as a plain decline, as Stripe asks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from portal.errors import Declined, Invalid, N_, PortalError, RateLimited, Unavailable
+from portal.gateway.contract import IdempotencyMisuse, Misconfigured, MissingAtStripe, UnexpectedState
+
+if TYPE_CHECKING:
+    from stripe import StripeError
+
+GENERIC: Final = N_("Your bank declined this card without giving a reason. Please use another card, or ask your bank to allow the payment.")
+
+# What happened, and what to do next. A decline code is looked up before the error code, being the finer one.
+ADVICE: Final[dict[str, str]] = {
+    "card_declined": GENERIC,
+    "insufficient_funds": N_("There is not enough money on this card. Please use another card or try again when it is covered."),
+    "expired_card": N_("This card has expired. Please use another card."),
+    "incorrect_cvc": N_("The security code is not right. Please check the three or four digits on your card and try again."),
+    "invalid_cvc": N_("The security code is not right. Please check the three or four digits on your card and try again."),
+    "incorrect_number": N_("The card number is not right. Please check it and try again."),
+    "invalid_number": N_("The card number is not right. Please check it and try again."),
+    "invalid_expiry_month": N_("The expiry date is not right. Please check it and try again."),
+    "invalid_expiry_year": N_("The expiry date is not right. Please check it and try again."),
+    "incorrect_zip": N_("The postal code does not belong to this card. Please check it and try again."),
+    "processing_error": N_(
+        "Something went wrong between us and your bank, and you were not charged. Please try again in a moment; "
+        "if it happens again, use another card."
+    ),
+    "payment_intent_authentication_failure": N_(
+        "Your bank could not confirm that it is you, and you were not charged. Please try again and follow your bank's steps, or use another card."
+    ),
+    "setup_intent_authentication_failure": N_(
+        "Your bank could not confirm that it is you. Please try again and follow your bank's steps, or use another card."
+    ),
+    "authentication_required": N_("Your bank asks you to confirm this payment. Please try again and follow your bank's steps."),
+    "card_velocity_exceeded": N_(
+        "This card has reached its limit of payments for now. Please use another card, or wait and try again later."
+    ),
+    "withdrawal_count_limit_exceeded": N_(
+        "This card has reached its limit of payments for now. Please use another card, or wait and try again later."
+    ),
+    "rate_limit": N_("That were too many attempts in a short time. Please wait a minute and try again; you were not charged."),
+    "card_not_supported": N_("This card cannot be used for this kind of payment. Please use another card."),
+    "currency_not_supported": N_("This card cannot pay in this currency. Please use another card."),
+    "try_again_later": N_("Your bank could not answer just now. Please try again in a few minutes, or use another card."),
+    "issuer_not_available": N_("Your bank could not be reached just now. Please try again in a few minutes, or use another card."),
+    "testmode_decline": N_("This is a test card. Please use a real one."),
+}
+
+
+def advice(code: str, decline_code: str = "") -> str:
+    """What to tell the customer about a failure, in English as it stands in the catalogues; never empty."""
+    return ADVICE.get(decline_code) or ADVICE.get(code) or GENERIC
+
+
+def translated(error: StripeError) -> PortalError:
+    """Stripe's exception as one of ours; the caller raises it `from` the original, which goes to the log.
+
+    HTTP 409 comes as an APIError, not an IdempotencyError: Stripe is still busy with the same key, so it is Unavailable.
+    """
+    import stripe
+
+    code = error.code or ""
+    if isinstance(error, stripe.CardError):
+        decline = str(getattr(error.error, "decline_code", "") or "")
+        return Declined(advice(code, decline), code=code or "card_declined", decline_code=decline or None)
+    if isinstance(error, stripe.RateLimitError):
+        return RateLimited(ADVICE["rate_limit"], retry_after=5)
+    if isinstance(error, stripe.IdempotencyError):
+        return IdempotencyMisuse()
+    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
+        return Misconfigured()
+    if isinstance(error, stripe.InvalidRequestError):
+        return _refused(code, error)
+    return Unavailable()
+
+
+def _refused(code: str, error: StripeError) -> PortalError:
+    if code == "resource_missing":
+        return MissingAtStripe()
+    if code in {"payment_intent_unexpected_state", "setup_intent_unexpected_state", "resource_already_exists"}:
+        return UnexpectedState()
+    if code in {"amount_too_small", "amount_too_large"}:
+        return Invalid(N_("This amount cannot be paid by card."), field="amount", code=code)
+    if error.http_status == 409:
+        return Unavailable()
+    return Misconfigured()

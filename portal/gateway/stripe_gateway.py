@@ -1,0 +1,229 @@
+"""Stripe's API behind our own words: the stripe-client of the seed documents.
+
+Every call refuses to run inside a transaction. Every call that changes something takes the idempotency key it is sent with, made
+by the caller from its row's id and attempt. Retries are the SDK's, few and with the same key; patience is the worker's.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from portal import clock, config, db
+from portal.gateway.contract import BalanceTransaction, Card, Charge, Failure, Intent, PaymentMethod
+from portal.gateway.failures import translated
+from portal.money import Money
+
+if TYPE_CHECKING:
+    from stripe import Charge as StripeCharge
+    from stripe import PaymentIntent, StripeClient
+
+# A customer waits in front of the page: one retry, then the worker goes on. Seconds.
+TIMEOUT_SECONDS: Final = 10
+NETWORK_RETRIES: Final = 1
+PAGE: Final = 100
+
+_EXPAND_INTENT: Final = ["latest_charge.balance_transaction"]
+
+
+class StripeGateway:
+    """One client a process; safe in threads (the SDK keeps a connection pool for each)."""
+
+    def __init__(self, secret_key: str, api_base: str) -> None:
+        import stripe
+
+        self._client: StripeClient = stripe.StripeClient(
+            secret_key,
+            base_addresses={"api": api_base},
+            max_network_retries=NETWORK_RETRIES,
+            http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
+        )
+
+    def create_customer(self, key: str, *, name: str, email: str, metadata: Mapping[str, str]) -> str:
+        """A customer at Stripe; returns its id."""
+        with _speaking():
+            created = self._client.v1.customers.create(
+                {"name": name, "email": email, "metadata": dict(metadata)}, {"idempotency_key": key}
+            )
+        return str(created.id)
+
+    def create_intent(
+        self,
+        key: str,
+        *,
+        amount: Money,
+        customer_id: str,
+        description: str,
+        metadata: Mapping[str, str],
+        save_card: bool,
+    ) -> Intent:
+        """An unconfirmed intent: it cannot take money before someone confirms it.
+
+        Raises Unavailable when no answer came (it may exist all the same), and the other errors of portal.gateway.failures.
+        """
+        params: dict[str, Any] = {
+            "amount": amount.minor,
+            "currency": amount.currency,
+            "customer": customer_id,
+            "description": description,
+            "metadata": dict(metadata),
+            # Cards and wallets only, and nothing that leaves the page: what the portal can follow and refund.
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+            "expand": _EXPAND_INTENT,
+        }
+        if save_card:
+            params["setup_future_usage"] = "off_session"
+        with _speaking():
+            return _intent(self._client.v1.payment_intents.create(params, {"idempotency_key": key}))  # type: ignore[arg-type]
+
+    def retrieve_intent(self, intent_id: str) -> Intent:
+        with _speaking():
+            return _intent(self._client.v1.payment_intents.retrieve(intent_id, {"expand": _EXPAND_INTENT}))
+
+    def set_saving(self, intent_id: str, *, save_card: bool) -> Intent:
+        """Change whether the card will be kept; only before the intent is confirmed, else UnexpectedState."""
+        with _speaking():
+            return _intent(
+                self._client.v1.payment_intents.update(
+                    intent_id,
+                    {"setup_future_usage": "off_session" if save_card else "", "expand": _EXPAND_INTENT},
+                )
+            )
+
+    def cancel_intent(self, intent_id: str, key: str) -> Intent:
+        """Raises UnexpectedState when it has succeeded or is canceled already."""
+        with _speaking():
+            return _intent(
+                self._client.v1.payment_intents.cancel(intent_id, {"expand": _EXPAND_INTENT}, {"idempotency_key": key})
+            )
+
+    def list_intents(
+        self, *, created_from: datetime, created_to: datetime, customer_id: str | None = None
+    ) -> Iterator[Intent]:
+        """Intents made in this span (both ends included), newest first, a page at a time."""
+        params: dict[str, Any] = {
+            "created": {"gte": int(created_from.timestamp()), "lte": int(created_to.timestamp())},
+            "limit": PAGE,
+            "expand": [f"data.{path}" for path in _EXPAND_INTENT],
+        }
+        if customer_id:
+            params["customer"] = customer_id
+        with _speaking():
+            for found in self._client.v1.payment_intents.list(params).auto_paging_iter():  # type: ignore[arg-type]
+                yield _intent(found)
+
+    def retrieve_payment_method(self, payment_method_id: str) -> PaymentMethod:
+        with _speaking():
+            found = self._client.v1.payment_methods.retrieve(payment_method_id)
+        return PaymentMethod(found.id, _id(found.customer), _card(getattr(found, "card", None)))
+
+    def detach_card(self, payment_method_id: str) -> None:
+        """Let go of a saved card. Raises MissingAtStripe or Misconfigured when it is not attached any more."""
+        with _speaking():
+            self._client.v1.payment_methods.detach(payment_method_id)
+
+
+@contextmanager
+def _speaking() -> Iterator[None]:
+    """A conversation with Stripe: outside any transaction, with its failures in our words."""
+    import stripe
+
+    db.refuse_inside_transaction("a call to Stripe")
+    try:
+        yield
+    except stripe.StripeError as error:
+        raise translated(error) from error
+
+
+def _id(reference: Any) -> str | None:
+    """The id of what may be expanded, an id, or nothing."""
+    if reference is None or isinstance(reference, str):
+        return reference
+    return str(reference.id)
+
+
+def _intent(found: PaymentIntent) -> Intent:
+    charge = found.latest_charge
+    return Intent(
+        id=found.id,
+        status=found.status,
+        amount=Money(found.amount, found.currency),
+        amount_received=Money(found.amount_received or 0, found.currency),
+        customer_id=_id(found.customer),
+        livemode=found.livemode,
+        created=clock.from_epoch(found.created),
+        client_secret=found.client_secret or "",
+        payment_method_id=_id(found.payment_method),
+        charge=_charge(charge) if charge is not None and not isinstance(charge, str) else None,
+        failure=_failure(found.last_payment_error),
+        setup_future_usage=found.setup_future_usage,
+        metadata=_plain(found.metadata),
+    )
+
+
+def _charge(found: StripeCharge) -> Charge:
+    movement = found.balance_transaction
+    details = found.payment_method_details
+    return Charge(
+        id=found.id,
+        card=_card(getattr(details, "card", None)),
+        balance_transaction=None
+        if movement is None or isinstance(movement, str)
+        else BalanceTransaction(
+            id=movement.id,
+            amount=Money(movement.amount, movement.currency),
+            fee=Money(movement.fee, movement.currency),
+            created=clock.from_epoch(movement.created),
+        ),
+        created=clock.from_epoch(found.created),
+    )
+
+
+def _card(found: Any) -> Card | None:
+    if found is None:
+        return None
+    wallet = getattr(found, "wallet", None)
+    return Card(
+        brand=found.brand or "",
+        last4=found.last4 or "",
+        exp_month=found.exp_month,
+        exp_year=found.exp_year,
+        country=found.country or "",
+        funding=found.funding or "",
+        fingerprint=getattr(found, "fingerprint", None) or "",
+        wallet=getattr(wallet, "type", "") or "",
+    )
+
+
+def _failure(found: Any) -> Failure | None:
+    if found is None:
+        return None
+    return Failure(getattr(found, "code", None) or "", getattr(found, "decline_code", None) or "")
+
+
+def _plain(metadata: Any) -> Mapping[str, str]:
+    return {} if metadata is None else dict(metadata.to_dict())
+
+
+_current: StripeGateway | None = None
+_lock = threading.Lock()
+
+
+def current() -> StripeGateway:
+    """The gateway of this process, made from the settings the first time it is asked for."""
+    global _current
+    with _lock:
+        if _current is None:
+            settings = config.current()
+            _current = StripeGateway(settings.stripe_secret_key.get_secret_value(), settings.stripe_api_base)
+        return _current
+
+
+def forget() -> None:
+    """Let the next call make a new one: the settings have changed."""
+    global _current
+    with _lock:
+        _current = None

@@ -1,0 +1,1 @@
+"""What is owed: invoices with their lines, tax and due date."""

@@ -1,0 +1,137 @@
+"""An invoice and its lines. Totals are frozen when it is issued; its paid state follows from settled payments.
+
+What an invoice may become: open → paid, open → void, and nothing else; both ends are final (portal.invoices.service).
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Final
+
+from sqlalchemy import BigInteger, CheckConstraint, Date, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal import clock
+from portal.accounts.models import Customer
+from portal.db import Base, UTCDateTime, one_of
+from portal.invoices import totals
+from portal.invoices.totals import TaxAtRate
+from portal.money import Money
+
+OPEN: Final = "open"
+PAID: Final = "paid"
+VOID: Final = "void"
+# Overdue is no state of its own: it is an open invoice whose due date has passed.
+STATUSES: Final = (OPEN, PAID, VOID)
+OVERDUE: Final = "overdue"
+
+
+class Invoice(Base):
+    __tablename__ = "invoices"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    number: Mapped[str] = mapped_column(String(40), unique=True)
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+    status: Mapped[str] = mapped_column(String(10), default=OPEN)
+    currency: Mapped[str] = mapped_column(String(3))
+    net_minor: Mapped[int] = mapped_column(BigInteger)
+    tax_minor: Mapped[int] = mapped_column(BigInteger)
+    total_minor: Mapped[int] = mapped_column(BigInteger)
+    issued_on: Mapped[date] = mapped_column(Date)
+    due_on: Mapped[date] = mapped_column(Date)
+    reference: Mapped[str] = mapped_column(String(120), default="")  # the customer's order number or the like
+    # Its name in the system that it was imported from, by which a second import knows it again.
+    external_reference: Mapped[str | None] = mapped_column(String(120))
+    note: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    paid_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    voided_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    void_reason: Mapped[str] = mapped_column(String(300), default="")
+
+    customer: Mapped[Customer] = relationship(lazy="raise")
+    lines: Mapped[list[InvoiceLine]] = relationship(
+        lazy="raise", order_by="InvoiceLine.position", back_populates="invoice"
+    )
+
+    __table_args__ = (
+        one_of("status", STATUSES),
+        CheckConstraint("total_minor = net_minor + tax_minor", name="total_adds_up"),
+        CheckConstraint("total_minor > 0", name="total_positive"),
+        UniqueConstraint("customer_id", "external_reference"),
+        Index("ix_invoices_customer", "customer_id", "created_at", "id"),
+        Index("ix_invoices_customer_status", "customer_id", "status", "created_at", "id"),
+        Index("ix_invoices_customer_due", "customer_id", "status", "due_on", "id"),
+    )
+
+    @property
+    def total(self) -> Money:
+        return Money(self.total_minor, self.currency)
+
+    @property
+    def net(self) -> Money:
+        return Money(self.net_minor, self.currency)
+
+    @property
+    def tax(self) -> Money:
+        return Money(self.tax_minor, self.currency)
+
+    @property
+    def taxes(self) -> list[TaxAtRate]:
+        """The tax a rate, as the document states it, highest rate first. Needs the lines to be loaded."""
+        return totals.by_rate((line.tax_rate_basis_points, line.net_minor, line.tax_minor) for line in self.lines)
+
+    @property
+    def is_overdue(self) -> bool:
+        return self.status == OPEN and self.due_on < clock.today()
+
+    @property
+    def shown_status(self) -> str:
+        """open, overdue, paid or void."""
+        return OVERDUE if self.is_overdue else self.status
+
+
+class InvoiceLine(Base):
+    """Quantities in thousandths (1.5 h is 1500), tax rates in basis points (19 % is 1900), unit price net in minor units.
+
+    `tax_minor` is the line's share of the tax of its rate: see portal.invoices.totals.
+    """
+
+    __tablename__ = "invoice_lines"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    invoice_id: Mapped[str] = mapped_column(ForeignKey("invoices.id"))
+    position: Mapped[int] = mapped_column(Integer)
+    description: Mapped[str] = mapped_column(String(300))
+    quantity_thousandths: Mapped[int] = mapped_column(BigInteger)
+    unit_price_minor: Mapped[int] = mapped_column(BigInteger)
+    tax_rate_basis_points: Mapped[int] = mapped_column(Integer)
+    net_minor: Mapped[int] = mapped_column(BigInteger)
+    tax_minor: Mapped[int] = mapped_column(BigInteger)
+
+    invoice: Mapped[Invoice] = relationship(lazy="raise", back_populates="lines")
+
+    @property
+    def quantity(self) -> Decimal:
+        """How many: 1500 thousandths are Decimal("1.5"), 12000 are Decimal("12")."""
+        return totals.quantity(self.quantity_thousandths)
+
+    @property
+    def tax_rate(self) -> Decimal:
+        """In percent: 1900 basis points are Decimal("19"), 550 are Decimal("5.5")."""
+        return totals.percent(self.tax_rate_basis_points)
+
+    @property
+    def unit_price(self) -> Money:
+        """Needs the invoice to be loaded, which holds the currency."""
+        return Money(self.unit_price_minor, self.invoice.currency)
+
+    @property
+    def net(self) -> Money:
+        return Money(self.net_minor, self.invoice.currency)
+
+    __table_args__ = (
+        CheckConstraint("quantity_thousandths > 0", name="quantity_positive"),
+        CheckConstraint("tax_rate_basis_points BETWEEN 0 AND 10000", name="tax_rate_range"),
+        Index("ix_invoice_lines_invoice", "invoice_id", "position", unique=True),
+    )

@@ -1,0 +1,64 @@
+"""The languages: catalogues, and how money, dates and times are written in each.
+
+Pages, mails and PDFs use the same catalogues, which lie in portal/translations and are read once a process.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_time
+from babel.support import NullTranslations, Translations
+
+from portal import config
+from portal.errors import PortalError
+from portal.money import Money
+
+CATALOGUES: Final = Path(__file__).parent / "translations"
+SOURCE: Final = "en"
+
+
+@cache
+def catalogue(language: str) -> NullTranslations:
+    """The texts of a language; English, and a language that has no catalogue, give back the text itself."""
+    if language == SOURCE:
+        return NullTranslations()
+    return Translations.load(CATALOGUES, [language])
+
+
+def translate(message: str, language: str, **facts: object) -> str:
+    text = catalogue(language).ugettext(message)
+    return text % facts if facts else text
+
+
+def error_text(error: PortalError, language: str) -> str:
+    """What went wrong, in the reader's language."""
+    return translate(error.message, language, **error.facts)
+
+
+def supported(language: str | None) -> str:
+    """This language if we have it, else the first of the settings' languages."""
+    languages = config.current().languages
+    return language if language in languages else languages[0]
+
+
+def money_text(money: Money, language: str) -> str:
+    return money.format(language)
+
+
+def date_text(day: date | datetime, language: str) -> str:
+    """A day: "Nov 23, 2026", "23.11.2026". A moment is taken in the company's time zone."""
+    if isinstance(day, datetime):
+        day = day.astimezone(ZoneInfo(config.current().timezone)).date()
+    return format_date(day, format="medium", locale=language)
+
+
+def datetime_text(moment: datetime, language: str) -> str:
+    """A moment in the company's time zone: "Nov 23, 2026, 2:05 PM"."""
+    local = moment.astimezone(ZoneInfo(config.current().timezone))
+    day = format_date(local, format="medium", locale=language)
+    return f"{day}, {format_time(local, format='short', locale=language)}"

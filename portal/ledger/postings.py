@@ -1,0 +1,87 @@
+"""Postings and balances."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, String, case, func, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from portal import clock
+from portal.db import Base, UTCDateTime, new_id, one_of
+from portal.money import Money
+
+STRIPE: Final = "stripe_balance"  # what Stripe holds for us
+RECEIVABLES: Final = "receivables"  # what customers have been asked for
+FEES: Final = "fees"  # what Stripe keeps
+REFUNDS: Final = "refunds"
+DISPUTES: Final = "disputes"
+BANK: Final = "bank"  # what was paid out
+ACCOUNTS: Final = (STRIPE, RECEIVABLES, FEES, REFUNDS, DISPUTES, BANK)
+
+
+class Posting(Base):
+    """An amount moves from the credited account to the debited one. Rows are never changed or deleted (a trigger refuses)."""
+
+    __tablename__ = "postings"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    kind: Mapped[str] = mapped_column(String(40))
+    debit: Mapped[str] = mapped_column(String(40))
+    credit: Mapped[str] = mapped_column(String(40))
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    subject: Mapped[str] = mapped_column(String(40))
+    reference: Mapped[str] = mapped_column(String(120), unique=True)
+
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        CheckConstraint("debit <> credit", name="two_accounts"),
+        one_of("debit", ACCOUNTS),
+        one_of("credit", ACCOUNTS),
+        Index("ix_postings_subject", "subject"),
+        Index("ix_postings_period", "currency", "at"),
+    )
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+
+def post(
+    session: Session, kind: str, *, debit: str, credit: str, amount: Money, subject: str, reference: str, at: datetime | None = None
+) -> None:
+    """Write a posting in the caller's transaction.
+
+    `reference` names the movement at Stripe ("charge:ch_…", "fee:txn_…"); a second call with it writes nothing.
+    """
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    session.execute(
+        insert(Posting)
+        .values(
+            id=new_id("pst"),
+            at=at or clock.now(),
+            kind=kind,
+            debit=debit,
+            credit=credit,
+            amount_minor=amount.minor,
+            currency=amount.currency,
+            subject=subject,
+            reference=reference,
+        )
+        .on_conflict_do_nothing(index_elements=["reference"])
+    )
+
+
+def balance(session: Session, account: str) -> dict[str, int]:
+    """Debits minus credits of an account, in minor units by currency."""
+    signed = case((Posting.debit == account, Posting.amount_minor), else_=-Posting.amount_minor)
+    rows = session.execute(
+        select(Posting.currency, func.sum(signed))
+        .where(or_(Posting.debit == account, Posting.credit == account))
+        .group_by(Posting.currency)
+    )
+    return {currency: int(total) for currency, total in rows}

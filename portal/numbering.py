@@ -1,0 +1,35 @@
+"""Gapless numbers: one locked counter row a series, taken in the transaction that uses the number."""
+
+from typing import Final
+
+from sqlalchemy import BigInteger, String, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from portal.db import Base
+
+RECEIPTS: Final = "receipt"
+CREDIT_NOTES: Final = "credit_note"
+INVOICES: Final = "invoice"
+
+
+class NumberSeries(Base):
+    __tablename__ = "number_series"
+
+    series: Mapped[str] = mapped_column(String(40), primary_key=True)
+    last: Mapped[int] = mapped_column(BigInteger)
+
+
+def take(session: Session, series: str) -> int:
+    """The next number of a series, from 1, in the caller's transaction.
+
+    The row stays locked until the caller commits, so a number is never given twice, and a roll-back gives it back.
+    """
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    session.execute(insert(NumberSeries).values(series=series, last=0).on_conflict_do_nothing())
+    row = session.execute(
+        select(NumberSeries).where(NumberSeries.series == series).with_for_update().execution_options(populate_existing=True)
+    ).scalar_one()
+    row.last += 1
+    session.flush()
+    return row.last

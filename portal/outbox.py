@@ -1,0 +1,273 @@
+"""Jobs in our own table, written in the transaction of the change that calls for them.
+
+A worker claims a job with a lease, runs it outside any transaction, and marks it done. When the worker dies, the lease
+runs out and another takes the job: so a job may run twice, and every handler must bear that. Why our own table and not a
+queue library: docs/decisions/0001-jobs-in-our-own-table.md.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import JSON, Index, Integer, Select, String, Text, delete, insert, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from portal import audit, db
+from portal.db import Base, UTCDateTime, database_now, new_id, one_of
+
+log = structlog.get_logger(__name__)
+
+# Longer than the slowest job (a PDF, a mail server that hangs): after this the worker is taken for dead.
+LEASE_SECONDS: Final = 120
+# Waits between tries, in seconds: quick while a service hiccups, hours while it is down. Twelve tries span about a day.
+BACKOFF_SECONDS: Final = (1, 2, 4, 8, 30, 120, 600, 1800, 3600, 7200, 14400, 28800)
+MOST_TRIES: Final = len(BACKOFF_SECONDS)
+# How often an idle worker looks, in seconds: one read of a small partial index. NOTIFY would make every commit that
+# enqueues queue up behind a lock of PostgreSQL's own.
+POLL_SECONDS: Final = 0.25
+# How often the worker asks whether a periodic job's time has come, in seconds.
+PERIODIC_LOOK_SECONDS: Final = 10
+# Done jobs are kept this long for whoever asks what happened, in days.
+KEEP_DONE_DAYS: Final = 14
+
+STATES: Final = ("queued", "done", "dead")
+
+
+class Job(Base):
+    __tablename__ = "jobs"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(80))
+    args: Mapped[dict[str, Any]] = mapped_column(JSON)
+    unique_key: Mapped[str | None] = mapped_column(String(160), unique=True)
+    state: Mapped[str] = mapped_column(String(10), default="queued")
+    tries: Mapped[int] = mapped_column(Integer, default=0)
+    run_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    lease_owner: Mapped[str | None] = mapped_column(String(80))
+    last_error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (
+        one_of("state", STATES),
+        Index("ix_jobs_due", "run_at", sqlite_where=text("state = 'queued'"), postgresql_where=text("state = 'queued'")),
+        Index("ix_jobs_state", "state", "finished_at"),
+    )
+
+
+class Later(Exception):
+    """Raised by a handler whose time has not come: run again in `seconds`, and do not count it as a failure."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"again in {seconds} s")
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    id: str
+    name: str
+    args: dict[str, Any]
+    tries: int
+
+
+Handler = Callable[..., None]
+_handlers: dict[str, Handler] = {}
+_periodic: dict[str, int] = {}
+
+
+def handles(name: str, *, every_seconds: int | None = None) -> Callable[[Handler], Handler]:
+    """Register the function that runs the jobs of this name; it gets the job's args as keywords.
+
+    With `every_seconds` (and no args) the worker enqueues it by itself, once a period however many workers there are.
+    """
+
+    def register(handler: Handler) -> Handler:
+        _handlers[name] = handler
+        if every_seconds:
+            _periodic[name] = every_seconds
+        return handler
+
+    return register
+
+
+def enqueue(
+    session: Session, name: str, /, *, delay_seconds: float = 0, key: str | None = None, **args: str | int | None
+) -> None:
+    """Leave a job in the caller's transaction. With `key`, a second job of that key is not made, even after the first ran."""
+    now = database_now(session)
+    row = {
+        "id": new_id("job"),
+        "name": name,
+        "args": args,
+        "unique_key": key,
+        "state": "queued",
+        "tries": 0,
+        "run_at": now + timedelta(seconds=delay_seconds),
+        "created_at": now,
+    }
+    if key is None:
+        session.execute(insert(Job).values(row))
+    else:
+        upsert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        session.execute(upsert(Job).values(row).on_conflict_do_nothing(index_elements=["unique_key"]))
+
+
+def claim(owner: str, most: int, lease_seconds: int = LEASE_SECONDS) -> list[Claimed]:
+    """Take up to `most` due jobs for `owner`, oldest first; no one else gets them until the lease runs out."""
+    with db.reading() as session:  # an idle worker must not ask SQLite for its one write lock
+        if session.execute(_due(database_now(session), 1)).first() is None:
+            return []
+    with db.transaction() as session:
+        now = database_now(session)
+        jobs = session.execute(_due(now, most).with_for_update(skip_locked=True)).scalars().all()
+        for job in jobs:
+            job.lease_until = now + timedelta(seconds=lease_seconds)
+            job.lease_owner = owner
+            job.tries += 1
+        return [Claimed(job.id, job.name, dict(job.args), job.tries) for job in jobs]
+
+
+def _due(now: datetime, most: int) -> Select[tuple[Job]]:
+    free = Job.lease_until.is_(None) | (Job.lease_until < now)
+    return select(Job).where(Job.state == "queued", Job.run_at <= now, free).order_by(Job.run_at).limit(most)
+
+
+def run(job: Claimed, owner: str) -> None:
+    """Run one claimed job and record its outcome. A failure backs off; after the last try it is dead and alerts."""
+    started = time.monotonic()
+    with structlog.contextvars.bound_contextvars(job=job.name, job_id=job.id):
+        try:
+            handler = _handlers.get(job.name)
+            if handler is None:
+                raise LookupError(f"nothing here handles {job.name}")
+            with audit.acting(audit.Actor("worker", job.name)):
+                handler(**job.args)
+        except Later as later:
+            _close(job, owner, again_in=later.seconds, counted=False)
+        except Exception as error:
+            _fail(job, owner, error)
+        else:
+            _close(job, owner)
+            log.info("job_done", milliseconds=round((time.monotonic() - started) * 1000))
+
+
+def _fail(job: Claimed, owner: str, error: Exception) -> None:
+    reason = "".join(traceback.format_exception_only(error)).strip()
+    if job.tries >= MOST_TRIES:
+        log.error("job_dead", tries=job.tries, exc_info=error)
+        _close(job, owner, dead=True, error=reason)
+        return
+    wait = BACKOFF_SECONDS[job.tries - 1] * random.uniform(0.8, 1.2)  # noqa: S311  # jitter, no secret
+    log.warning("job_failed", tries=job.tries, again_in=round(wait, 1), exc_info=error)
+    _close(job, owner, again_in=wait, error=reason)
+
+
+def _close(
+    job: Claimed,
+    owner: str,
+    *,
+    again_in: float | None = None,
+    counted: bool = True,
+    dead: bool = False,
+    error: str | None = None,
+) -> None:
+    """Write the outcome, unless the lease has passed to someone else in the meantime: then theirs counts."""
+    with db.transaction() as session:
+        now = database_now(session)
+        values: dict[str, Any] = {"lease_until": None, "lease_owner": None, "last_error": error}
+        if again_in is not None:
+            values["run_at"] = now + timedelta(seconds=again_in)
+            if not counted:
+                values["tries"] = Job.tries - 1
+        else:
+            values |= {"state": "dead" if dead else "done", "finished_at": now}
+        session.execute(update(Job).where(Job.id == job.id, Job.lease_owner == owner).values(values))
+
+
+def run_due(owner: str = "inline", most: int = 100) -> int:
+    """Run what is due now, one after the other, in this thread; returns how many. For tests and one-shot commands."""
+    done = 0
+    while done < most and (jobs := claim(owner, 1)):
+        run(jobs[0], owner)
+        done += 1
+    return done
+
+
+def enqueue_periodic(session: Session) -> None:
+    """Leave a job for each periodic name whose period has begun; the key makes it one however many workers ask."""
+    now = database_now(session)
+    for name, seconds in _periodic.items():
+        enqueue(session, name, key=f"{name}:{int(now.timestamp()) // seconds}")
+
+
+def revive(session: Session, job_id: str) -> None:
+    """Let a dead job try again from the start, in the caller's transaction; a job that is not dead stays as it is."""
+    session.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.state == "dead")
+        .values(state="queued", tries=0, run_at=database_now(session), finished_at=None)
+    )
+
+
+@handles("outbox.sweep", every_seconds=3600)
+def sweep() -> None:
+    """Forget done jobs after their time."""
+    with db.transaction() as session:
+        oldest = database_now(session) - timedelta(days=KEEP_DONE_DAYS)
+        session.execute(delete(Job).where(Job.state == "done", Job.finished_at < oldest))
+
+
+def work(
+    owner: str,
+    stop: threading.Event,
+    threads: int = 4,
+    context: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> None:
+    """Run jobs until `stop` is set, then finish those begun. Any number of workers may run beside each other.
+
+    Each job runs within `context()`: the application context that sending mail needs.
+    """
+    next_periodic = 0.0
+    free = threading.Semaphore(threads)
+
+    def run_and_free(job: Claimed) -> None:
+        try:
+            with context():
+                run(job, owner)
+        except Exception:
+            log.exception("job_outcome_unrecorded", job_id=job.id)  # its lease runs out and it is taken again
+        finally:
+            free.release()
+
+    with ThreadPoolExecutor(threads, thread_name_prefix="job") as pool:
+        while not stop.is_set():
+            if not free.acquire(timeout=POLL_SECONDS):
+                continue
+            jobs: list[Claimed] = []
+            try:
+                if time.monotonic() >= next_periodic:
+                    next_periodic = time.monotonic() + PERIODIC_LOOK_SECONDS
+                    with db.transaction() as session:
+                        enqueue_periodic(session)
+                jobs = claim(owner, 1)
+            except OperationalError as error:
+                log.error("database_unreachable", exc_info=error)
+            if jobs:
+                pool.submit(run_and_free, jobs[0])
+            else:
+                free.release()
+                stop.wait(POLL_SECONDS)

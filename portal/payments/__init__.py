@@ -1,0 +1,1 @@
+"""One attempt to pay: started, confirmed in the browser, settled by what Stripe says."""

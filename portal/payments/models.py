@@ -1,0 +1,87 @@
+"""A payment, from the customer's intent to Stripe's last word, and the steps it went through."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.accounts.models import Customer
+from portal.db import Base, UTCDateTime
+from portal.invoices.models import Invoice
+from portal.money import Money
+from portal.payments.states import LIVE
+
+_LIVE: Final = text("status IN (" + ", ".join(f"'{status}'" for status in sorted(LIVE)) + ") AND invoice_id IS NOT NULL")
+
+
+class Payment(Base):
+    """`status` is ours until Stripe knows the intent ("created"), then Stripe's own; see portal.payments.states.
+
+    `attempt` counts the intents made for this payment; with `id` it makes the idempotency key sent to Stripe.
+    `version` rises with every change, for compare-and-swap around a fetch from Stripe.
+    """
+
+    __tablename__ = "payments"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+    invoice_id: Mapped[str | None] = mapped_column(ForeignKey("invoices.id"))
+    client_key: Mapped[str] = mapped_column(String(80))
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    description: Mapped[str] = mapped_column(String(300))
+    status: Mapped[str] = mapped_column(String(40), default="created")
+    attempt: Mapped[int] = mapped_column(Integer, default=1)
+    save_card: Mapped[bool] = mapped_column(Boolean, default=False)
+    # When the key of this attempt was first used, by the database's clock: Stripe forgets keys after a day.
+    key_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    stripe_intent_id: Mapped[str | None] = mapped_column(String(64), unique=True)
+    stripe_charge_id: Mapped[str | None] = mapped_column(String(64))
+    stripe_payment_method_id: Mapped[str | None] = mapped_column(String(64))
+    card_brand: Mapped[str] = mapped_column(String(20), default="")
+    card_last4: Mapped[str] = mapped_column(String(4), default="")
+    card_wallet: Mapped[str] = mapped_column(String(20), default="")
+    fee_minor: Mapped[int | None] = mapped_column(BigInteger)
+    failure_code: Mapped[str] = mapped_column(String(60), default="")
+    decline_code: Mapped[str] = mapped_column(String(60), default="")
+    finding: Mapped[str] = mapped_column(String(300), default="")  # why this row is frozen for staff, if it is
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    succeeded_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    version: Mapped[int] = mapped_column(Integer, default=1)
+
+    customer: Mapped[Customer] = relationship(lazy="raise")
+    invoice: Mapped[Invoice | None] = relationship(lazy="raise")
+    steps: Mapped[list[PaymentStep]] = relationship(lazy="raise", order_by="PaymentStep.at, PaymentStep.id")
+
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        UniqueConstraint("customer_id", "client_key"),
+        # Two tabs, two devices and a double click all meet here: an invoice has one live payment.
+        Index("uq_payments_live_invoice", "invoice_id", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE),
+        Index("ix_payments_history", "customer_id", "created_at", "id"),
+        Index("ix_payments_history_status", "customer_id", "status", "created_at", "id"),
+        Index("ix_payments_open", "status", "updated_at"),
+    )
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+
+class PaymentStep(Base):
+    """One line of the timeline a customer sees: what happened and when."""
+
+    __tablename__ = "payment_steps"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"))
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    status: Mapped[str] = mapped_column(String(40))
+    failure_code: Mapped[str] = mapped_column(String(60), default="")
+    decline_code: Mapped[str] = mapped_column(String(60), default="")
+
+    __table_args__ = (Index("ix_payment_steps_payment", "payment_id", "at"),)

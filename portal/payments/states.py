@@ -1,0 +1,35 @@
+"""The states of a payment, and which may follow which.
+
+Source: Stripe, "How PaymentIntents work" (the life of a PaymentIntent). "created" is ours: the row is written, Stripe does
+not know of it yet. A state may fall back: an authentication that fails returns to requires_payment_method.
+"""
+
+from typing import Final
+
+CREATED: Final = "created"
+REQUIRES_PAYMENT_METHOD: Final = "requires_payment_method"
+REQUIRES_CONFIRMATION: Final = "requires_confirmation"
+REQUIRES_ACTION: Final = "requires_action"
+PROCESSING: Final = "processing"
+REQUIRES_CAPTURE: Final = "requires_capture"
+SUCCEEDED: Final = "succeeded"
+CANCELED: Final = "canceled"
+
+FINAL: Final = frozenset({SUCCEEDED, CANCELED})
+# At Stripe an intent in one of these can still take money.
+OPEN_AT_STRIPE: Final = frozenset(
+    {REQUIRES_PAYMENT_METHOD, REQUIRES_CONFIRMATION, REQUIRES_ACTION, PROCESSING, REQUIRES_CAPTURE}
+)
+# An invoice can have one payment in these: what may still take money, or has.
+LIVE: Final = OPEN_AT_STRIPE | {CREATED, SUCCEEDED}
+KNOWN: Final = LIVE | {CANCELED}
+
+# Waiting for the customer is normal and may take days; anything else that is open must move by itself.
+WAITING_FOR_CUSTOMER: Final = frozenset({REQUIRES_PAYMENT_METHOD, REQUIRES_CONFIRMATION, REQUIRES_ACTION})
+
+
+def may_follow(before: str, after: str) -> bool:
+    """Whether Stripe's `after` may replace our `before`. Final states absorb; an unknown one is stored but never taken for paid."""
+    if before in FINAL:
+        return before == after
+    return after != CREATED

@@ -1,0 +1,1 @@
+"""Numbered documents for money that has moved: receipts (and later credit notes), as frozen facts and as PDF."""

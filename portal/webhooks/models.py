@@ -1,0 +1,38 @@
+"""An event as Stripe sent it: the raw body is the evidence, the state says whether it has been applied."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Index, LargeBinary, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.db import Base, UTCDateTime, one_of
+
+RECEIVED: Final = "received"
+APPLIED: Final = "applied"
+IGNORED: Final = "ignored"  # a type, or an object, that is none of ours
+STATES: Final = (RECEIVED, APPLIED, IGNORED)
+
+
+class StripeEvent(Base):
+    __tablename__ = "stripe_events"
+
+    id: Mapped[str] = mapped_column(String(80), primary_key=True)  # Stripe's own: a second delivery finds it
+    type: Mapped[str] = mapped_column(String(80))
+    object_id: Mapped[str] = mapped_column(String(80))
+    intent_id: Mapped[str | None] = mapped_column(String(80))  # the payment intent it is about, if it is about one
+    api_version: Mapped[str] = mapped_column(String(40))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    received_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    state: Mapped[str] = mapped_column(String(10), default=RECEIVED)
+    note: Mapped[str] = mapped_column(Text, default="")
+    applied_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (
+        one_of("state", STATES),
+        Index("ix_stripe_events_received", "received_at", "id"),
+        Index("ix_stripe_events_object", "object_id", "created_at"),
+    )
