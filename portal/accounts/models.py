@@ -82,11 +82,12 @@ class SignInSession(Base):
 
 
 class AccountToken(Base):
-    """A one-time link sent by mail; only its hash is kept."""
+    """A one-time link sent by mail. The token is derived from `id` and the secret key; its SHA-256 is what is looked up."""
 
     __tablename__ = "account_tokens"
 
-    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
     purpose: Mapped[str] = mapped_column(String(20))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -99,13 +100,20 @@ class AccountToken(Base):
 
 
 class SignInAttempt(Base):
-    """Failed sign-ins, counted by account and by address so that guessing is slowed on both."""
+    """A wrong password, or one whose check has begun: counted by e-mail and by network, so that guessing is slowed on both.
+
+    `network` is an IPv4 address, or the /64 of an IPv6 one: that much of it belongs to one subscriber.
+    """
 
     __tablename__ = "sign_in_attempts"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     at: Mapped[datetime] = mapped_column(UTCDateTime)
     email: Mapped[str] = mapped_column(String(254))
-    ip: Mapped[str] = mapped_column(String(45))
+    network: Mapped[str] = mapped_column(String(45))
 
-    __table_args__ = (Index("ix_sign_in_attempts_email", "email", "at"), Index("ix_sign_in_attempts_ip", "ip", "at"))
+    __table_args__ = (
+        Index("ix_sign_in_attempts_email", "email", "at"),
+        Index("ix_sign_in_attempts_network", "network", "at"),
+        Index("ix_sign_in_attempts_at", "at"),
+    )
