@@ -15,7 +15,7 @@ help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: install ## Start the demo at http://127.0.0.1:8000 (PORT=8001 for another port); Ctrl-C stops it
-	@exec $(BIN)/python deploy/dev/demo.py --port $(PORT)
+	@exec $(BIN)/python -m deploy.dev.demo --port $(PORT)
 
 test: lint ## Check the code, then run every test on SQLite, PostgreSQL and in Chromium (WORKERS=2 at a time)
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS)

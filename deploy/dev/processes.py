@@ -34,6 +34,7 @@ class Process:
         self.name = name
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
+        self._log_start = log.stat().st_size if log.exists() else 0
         with log.open("ab") as sink:
             self._process = subprocess.Popen(
                 [*until_the_starter_dies(), *map(str, command)],
@@ -53,18 +54,29 @@ class Process:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def status(self) -> int | None:
+        """What it ended with, negative for a signal; None while it runs."""
+        return self._process.poll()
+
     def wait_until(self, ready: Callable[[], bool], *, within: float) -> None:
         """Return when `ready()` is true. Raises Died when the process ends before, or after `within` seconds."""
         deadline = time.monotonic() + within
         while not ready():
-            if not self.running:
+            if not self.running and not ready():
                 raise Died(f"{self.name} ended with status {self._process.returncode}:\n{self.last_words()}")
             if time.monotonic() > deadline:
                 raise Died(f"{self.name} did not answer within {within:.0f} seconds:\n{self.last_words()}")
             time.sleep(0.05)
 
+    def said(self) -> str:
+        """All that it wrote so far."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace")
+
     def last_words(self, lines: int = 20) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        return "\n".join(self.said().splitlines()[-lines:])
 
     def ask_to_end(self) -> None:
         if self.running:
