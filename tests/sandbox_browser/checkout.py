@@ -49,7 +49,10 @@ class Checkout:
         self.requests: list[Request] = []
         page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", self.requests.append)
+        page.on("request", self._keep)
+
+    def _keep(self, request: Request) -> None:
+        self.requests.append(request)
 
     def open(self) -> Checkout:
         self.page.goto(f"{self.shop}/checkout")
@@ -72,7 +75,7 @@ class Checkout:
             "elementsOptions": elements,
             "paymentOptions": payment or {},
         }
-        return cast(str, self.page.evaluate("given => window.mount(given)", given))
+        return cast("str", self.page.evaluate("given => window.mount(given)", given))
 
     def call(self, expression: str, given: Any = None) -> Any:
         """The outcome of `expression`, which may use `stripe`, `elements`, `payment` and `given`."""
@@ -110,7 +113,9 @@ class Checkout:
     def error(self, name: str) -> Locator:
         return self.form.locator(f"#Field-{name}Error")
 
-    def type_card(self, number: str = VISA, expiry: str = "12 / 34", cvc: str = "123", postal_code: str = "12345") -> None:
+    def type_card(
+        self, number: str = VISA, expiry: str = "12 / 34", cvc: str = "123", postal_code: str = "12345"
+    ) -> None:
         """Fills the form in; an American customer is asked for the ZIP code, too."""
         self.field("number").fill(number)
         self.field("expiry").fill(expiry)
@@ -120,7 +125,7 @@ class Checkout:
 
     def events(self, kind: str) -> list[dict[str, Any]]:
         return cast(
-            list[dict[str, Any]],
+            "list[dict[str, Any]]",
             self.page.evaluate("kind => window.seen.events.filter(e => e.type === kind).map(e => e.event)", kind),
         )
 

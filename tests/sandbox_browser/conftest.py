@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page
 from stripe import StripeClient
-from tests.sandbox_browser.checkout import SECRET_KEY, Checkout, shop_app
 from werkzeug.serving import make_server
+
+from tests.sandbox_browser.checkout import SECRET_KEY, Checkout, shop_app
 
 QUIET = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "

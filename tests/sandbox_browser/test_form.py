@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
+
 from tests.sandbox_browser.checkout import VISA, Checkout
 
 DEFERRED = {"mode": "payment", "amount": 1099, "currency": "eur"}
@@ -60,7 +61,14 @@ def test_numbers_are_grouped_and_their_brand_is_shown(form: Checkout, typed: str
 
 @pytest.mark.parametrize(
     ("typed", "shown"),
-    [("1234", "12 / 34"), ("5", "05 / "), ("534", "05 / 34"), ("1/34", "01 / 34"), ("12/2034", "12 / 34"), ("12", "12 / ")],
+    [
+        ("1234", "12 / 34"),
+        ("5", "05 / "),
+        ("534", "05 / 34"),
+        ("1/34", "01 / 34"),
+        ("12/2034", "12 / 34"),
+        ("12", "12 / "),
+    ],
 )
 def test_expiry_dates_are_put_in_order(form: Checkout, typed: str, shown: str) -> None:
     form.field("expiry").fill(typed)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from stripe import StripeClient
+
 from tests.sandbox_browser.checkout import PUBLISHABLE_KEY, Checkout
 
 
@@ -18,8 +19,14 @@ def refusal(checkout: Checkout, expression: str, given: Any = None) -> str:
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        ("sk_test_51Secret", "You should not use your secret key with Stripe.js.\nPlease pass a publishable key instead."),
-        ("rk_test_51Secret", "You should not use your secret key with Stripe.js.\nPlease pass a publishable key instead."),
+        (
+            "sk_test_51Secret",
+            "You should not use your secret key with Stripe.js.\nPlease pass a publishable key instead.",
+        ),
+        (
+            "rk_test_51Secret",
+            "You should not use your secret key with Stripe.js.\nPlease pass a publishable key instead.",
+        ),
         ("", "Please call Stripe() with your publishable key. You used an empty string."),
         (None, "Missing value for Stripe(): apiKey should be a string."),
         (5, "Invalid value for Stripe(): apiKey should be a string. You specified: 5."),
@@ -38,7 +45,10 @@ def test_only_publishable_test_keys_are_taken(checkout: Checkout, key: Any, mess
         ({"mode": "pay"}, "mode should be one of the following strings: payment, setup, subscription"),
         ({"mode": "payment", "currency": "eur"}, "Missing value for stripe.elements(): amount should be an integer"),
         ({"mode": "payment", "amount": 0, "currency": "eur"}, "amount should be greater than 0"),
-        ({"mode": "payment", "amount": 100, "currency": "EUR"}, "currency should be a lowercase three-letter currency code"),
+        (
+            {"mode": "payment", "amount": 100, "currency": "EUR"},
+            "currency should be a lowercase three-letter currency code",
+        ),
         ({"mode": "payment", "amount": 1, "currency": "eur", "paymentMethodTypes": ["card"]}, "no longer supported"),
         ({"mode": "setup", "payment_method_types": ["card"]}, "no longer supported"),
         ({"mode": "setup", "appearance": {"theme": "dark"}}, "appearance.theme should be one of"),
@@ -98,7 +108,9 @@ def test_confirmations_say_what_is_missing(checkout: Checkout, intent: Any) -> N
     )
     checkout.call("{ payment.unmount(); }")
     assert refusal(
-        checkout, "stripe.confirmPayment({elements, clientSecret: given, redirect: 'if_required'})", intent.client_secret
+        checkout,
+        "stripe.confirmPayment({elements, clientSecret: given, redirect: 'if_required'})",
+        intent.client_secret,
     ) == (
         "Invalid value for stripe.confirmPayment(): elements should have a mounted Payment Element or Express Checkout Element."
     )

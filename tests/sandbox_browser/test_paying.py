@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from stripe import StripeClient
+
 from tests.sandbox_browser.checkout import ASKS_FOR_3DS, DECLINED, VISA, WRONG_CVC, Checkout
 
 
@@ -123,7 +124,9 @@ def test_what_became_of_an_intent_can_be_read_with_its_secret(
 
 
 class TestThreeDSecure:
-    def test_the_bank_is_asked_in_a_dialog_and_agrees(self, checkout: Checkout, stripe: StripeClient, intent: Any) -> None:
+    def test_the_bank_is_asked_in_a_dialog_and_agrees(
+        self, checkout: Checkout, stripe: StripeClient, intent: Any
+    ) -> None:
         checkout.mount(intent.client_secret)
         checkout.type_card(ASKS_FOR_3DS)
         checkout.begin("stripe.confirmPayment({elements, redirect: 'if_required'})")
@@ -255,7 +258,9 @@ class TestWithoutAnIntentYet:
         )
         assert result["paymentIntent"]["amount"] == 2500
 
-    def test_a_confirmation_token_carries_the_card_to_the_server(self, checkout: Checkout, stripe: StripeClient) -> None:
+    def test_a_confirmation_token_carries_the_card_to_the_server(
+        self, checkout: Checkout, stripe: StripeClient
+    ) -> None:
         checkout.mount(**self.options())
         checkout.type_card()
         checkout.call("elements.submit()")

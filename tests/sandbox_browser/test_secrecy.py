@@ -1,4 +1,4 @@
-"""The card's number goes from the frame to the sandbox, and nowhere else: not into the page, not to the shop, not by a forged message."""
+"""The card's number goes from the frame to the sandbox alone: not into the page, not to the shop, not to who forges a message."""
 
 from __future__ import annotations
 
@@ -101,7 +101,8 @@ def test_the_dialog_shows_the_sandboxes_pages_alone(checkout: Checkout, sandbox:
             const frame = document.createElement('iframe');
             frame.name = 'dialog';
             window.addEventListener('message', () => {
-                frame.contentWindow.postMessage({frame: 'x', type: 'start', payload: {address: 'https://elsewhere.example/', locale: 'en'}}, '*');
+                const payload = {address: 'https://elsewhere.example/', locale: 'en'};
+                frame.contentWindow.postMessage({frame: 'x', type: 'start', payload}, '*');
                 resolve();
             });
             frame.src = `${source}#frame=x&host=${encodeURIComponent(location.origin)}`;

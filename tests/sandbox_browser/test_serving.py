@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Page
+
 from tests.sandbox_browser.checkout import PUBLISHABLE_KEY, Checkout
 
 
 @pytest.mark.parametrize(
-    "path", ["/v3", "/v3/", "/v3/stripe.js", "/acacia/stripe.js", "/basil/stripe.js", "/clover/stripe.js", "/endive/stripe.js"]
+    "path",
+    ["/v3", "/v3/", "/v3/stripe.js", "/acacia/stripe.js", "/basil/stripe.js", "/clover/stripe.js", "/endive/stripe.js"],
 )
 def test_the_script_is_served_at_stripes_paths(page: Page, sandbox: str, path: str) -> None:
     answer = page.request.get(sandbox + path)

@@ -40,11 +40,9 @@ function keepFormatted(input, format) {
     let caret = input.selectionStart ?? text.length;
     const onlyGapGone = isDeleting && text.length < before.length && digitsOf(text) === digitsOf(before);
     if (onlyGapGone && event.inputType === "deleteContentBackward") {
-      const digit = text.slice(0, caret).search(/\d\D*$/);
-      if (digit >= 0) {
-        text = text.slice(0, digit) + text.slice(digit + 1);
-        caret = digit;
-      }
+      caret = Math.max(0, digitsOf(text.slice(0, caret)).length - 1);
+      text = digitsOf(text);
+      text = text.slice(0, caret) + text.slice(caret + 1);
     }
     const padding = digitsOf(format(text)).length > digitsOf(text).length ? 1 : 0;
     const digitCount = digitsOf(text.slice(0, caret)).length + padding;

@@ -40,7 +40,10 @@ function runChallenge({ address, locale }) {
 
 /* The bank's page for a next action that Stripe.js handles itself, or null for one it does not know. */
 function challengeAddress(nextAction) {
-  const address = nextAction.use_stripe_sdk?.stripe_js ?? nextAction.use_stripe_sdk?.url;
-  return typeof address === "string" ? new URL(address, SANDBOX_ORIGIN).href : null;
+  const address = nextAction.use_stripe_sdk?.stripe_js;
+  if (typeof address !== "string") return null;
+  // A server that confirmed the intent may know the sandbox by another name (127.0.0.1 for localhost) than the browser does.
+  const { pathname, search } = new URL(address, SANDBOX_ORIGIN);
+  return SANDBOX_ORIGIN + pathname + search;
 }
 

@@ -122,13 +122,15 @@ class Elements {
     const { clientSecret, locale } = this.#options;
     const kind = clientSecret ? intentKind(clientSecret) : null;
     const asked = kind ? { type: kind.name, client_secret: clientSecret, locale } : { type: "deferred_intent", deferred_intent: this.#deferredParams(), locale };
-    const [session, intent] = await Promise.all([this.#api.get("/v1/elements/sessions", asked), kind ? retrieveIntent(this.#api, clientSecret) : {}]);
-    const error = session.error ?? intent.error ?? (intent.object && spentError(kind, intent.object));
+    const { object: session, error } = await this.#api.get("/v1/elements/sessions", asked);
     if (error) return { error };
+    const intent = kind && session.payment_method_preference[kind.name];
+    const spent = kind && spentError(kind, intent);
+    if (spent) return { error: spent };
     return {
-      merchantName: session.object.business_name ?? null,
-      merchantCountry: session.object.merchant_country ?? null,
-      ...(intent.object && { savesCard: kind === SETUP || Boolean(intent.object.setup_future_usage) }),
+      merchantName: session.business_name,
+      merchantCountry: session.merchant_country,
+      ...(kind && { savesCard: kind === SETUP || Boolean(intent.setup_future_usage) }),
     };
   }
 
