@@ -6,6 +6,7 @@ Tests talk to real things: SQLite and PostgreSQL, the Stripe SDK against the san
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from playwright.sync_api import BrowserContext, Page
 
+from deploy.dev.processes import ROOT
 from portal import config, db
+from tests.browsing import CHROMIUM, Console, context_options
+from tests.live import LivePortal, SandboxServer
 from tests.pages import CheckingClient
 from tests.run import SETTINGS, FirstProcess, Run
 from tests.smtp import Mailbox
@@ -54,6 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if given is not None:
         config.stash[RUN] = Run(Path(given["run_directory"]))
     elif not config.option.collectonly:
+        shutil.rmtree(ROOT / "var" / "test-artifacts", ignore_errors=True)
         config.stash[RUN] = FirstProcess()
 
 
@@ -154,3 +160,64 @@ def smtp() -> Iterator[Mailbox]:
         yield mailbox
     finally:
         mailbox.stop()
+
+
+@pytest.fixture(scope="session")
+def sandbox_server(pytestconfig: pytest.Config) -> Iterator[SandboxServer]:
+    """One sandbox a worker; ask for `sandbox`, which empties it for each test."""
+    server = SandboxServer(pytestconfig.stash[RUN].directory)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def sandbox(sandbox_server: SandboxServer) -> SandboxServer:
+    """An empty Stripe: `.url`, `.js_url`, and `.client`, the official SDK speaking to it."""
+    sandbox_server.reset()
+    return sandbox_server
+
+
+@pytest.fixture
+def live_portal(
+    request: pytest.FixtureRequest, database: str, sandbox: SandboxServer, smtp: Mailbox
+) -> Iterator[LivePortal]:
+    """The whole portal, running. `portal.db` in the test is connected to the same database."""
+    portal = LivePortal(request.config.stash[RUN].directory, database, sandbox, smtp)
+    try:
+        yield portal.start()
+    finally:
+        portal.stop()
+
+
+# The browser: pytest-playwright's fixtures, on Debian's Chromium
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    return dict(CHROMIUM)
+
+
+@pytest.fixture(scope="session")
+def browser_context_args() -> dict[str, Any]:
+    return context_options()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def delete_output_dir() -> None:
+    """pytest-playwright would let each worker delete the others' screenshots; the first process does it once."""
+
+
+@pytest.fixture
+def console() -> Console:
+    """What the browser complained about; a test may `expect` a complaint."""
+    return Console()
+
+
+@pytest.fixture
+def page(context: BrowserContext, console: Console) -> Iterator[Page]:
+    """A page in a context of its own; at the end nothing may have been complained about."""
+    console.listen(context)
+    yield context.new_page()
+    console.check()

@@ -50,12 +50,12 @@ class Stopped(Exception):
 class Demo:
     """One demo on one port. `run` returns when it was asked to stop; `stop` may be called from a signal handler."""
 
-    def __init__(self, port: int, own_settings: Mapping[str, str]) -> None:
+    def __init__(self, port: int, own_settings: Mapping[str, str], data: Path) -> None:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self._own_settings = own_settings
         self.uses_stripe = bool(own_settings.get("STRIPE_SECRET_KEY"))
-        self.directory = ROOT / "var" / ("demo-stripe" if self.uses_stripe else "demo")
+        self.directory = data / ("demo-stripe" if self.uses_stripe else "demo")
         self._stopping = threading.Event()
         self._processes: list[Process] = []
 
@@ -200,7 +200,7 @@ class Demo:
         else:
             facts.append(("Stripe sandbox", f"{sandbox_url}/_sandbox/"))
         facts.extend(zip(("Test cards", "", "", "", ""), TEST_CARDS.splitlines(), strict=True))
-        facts.append(("Data and logs", str(self.directory.relative_to(ROOT))))
+        facts.append(("Data and logs", os.path.relpath(self.directory)))
         print(*(f"  {name:<16}{value}" for name, value in facts), sep="\n")
         print("\nCtrl-C stops everything; the data stays for the next time.", flush=True)
 
@@ -237,7 +237,10 @@ def settings_in(file: Path) -> dict[str, str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run the demo until Ctrl-C.")
     parser.add_argument("--port", type=int, default=8000)
-    demo = Demo(parser.parse_args().port, settings_in(ROOT / ".env"))
+    parser.add_argument("--settings", type=Path, default=ROOT / ".env", help="your own settings, if there are any")
+    parser.add_argument("--data", type=Path, default=ROOT / "var", help="where the demo's folder is")
+    wanted = parser.parse_args()
+    demo = Demo(wanted.port, settings_in(wanted.settings), wanted.data.absolute())
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, demo.stop)
     try:

@@ -1,0 +1,178 @@
+"""`make run`: what it starts, what it keeps, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.dev.processes import ROOT, free_port
+from tests.waiting import eventually
+
+START_SECONDS = 100.0
+pytestmark = pytest.mark.timeout(300)
+
+
+class Demo:
+    """The supervisor as a process, and a mark in its environment by which all its descendants are found."""
+
+    def __init__(self, directory: Path) -> None:
+        self.port = free_port()
+        self.directory = directory
+        self.settings = directory / "settings"
+        self.mark = secrets.token_hex(8)
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "deploy.dev.demo", "--port", str(self.port)]
+        self.process = subprocess.Popen(
+            [*command, "--data", str(self.directory), "--settings", str(self.settings)],
+            cwd=ROOT,
+            env=os.environ | {"DEMO_MARK": self.mark},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def wait_until_welcome(self) -> str:
+        """All that it prints until it is ready; the address of the portal answers then."""
+        assert self.process is not None and self.process.stdout is not None
+        printed = ""
+        for line in self.process.stdout:
+            printed += line
+            if "Ctrl-C" in line:
+                return printed
+        assert self.process.stderr is not None
+        raise AssertionError(f"no welcome: {printed}\n{self.process.stderr.read()}")
+
+    def send(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def end(self) -> tuple[int, str]:
+        """Its exit status and what it wrote as errors."""
+        assert self.process is not None
+        _, errors = self.process.communicate(timeout=60)
+        return self.process.returncode, errors
+
+    def left(self) -> dict[int, str]:
+        """The processes that are still there, by their id."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    if f"DEMO_MARK={self.mark}".encode() in (entry / "environ").read_bytes():
+                        found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
+                except OSError:
+                    continue  # it ended in between, or is not ours
+        return found
+
+    def rows(self, table: str) -> int:
+        with sqlite3.connect(self.directory / "demo" / "portal.db") as connection:
+            count: int = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+        connection.close()
+        return count
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Demo]:
+    demo = Demo(tmp_path)
+    try:
+        yield demo
+    finally:
+        for pid in demo.left():
+            os.kill(pid, signal.SIGKILL)
+        if demo.process is not None:
+            demo.process.communicate(timeout=60)
+
+
+def test_demo_runs_stops_and_goes_on_where_it_was(demo: Demo) -> None:
+    demo.start()
+    welcome = demo.wait_until_welcome()
+    assert f"http://127.0.0.1:{demo.port}" in welcome
+    with urllib.request.urlopen(f"http://127.0.0.1:{demo.port}/", timeout=10) as response:
+        assert b"Nordlicht Energie" in response.read()
+    kept = demo.directory / "demo" / "env"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    secrets_before, users_before = kept.read_text(), demo.rows("users")
+    assert users_before > 0
+    demo.send(signal.SIGINT)
+    assert demo.end() == (0, "")
+    assert demo.left() == {}
+
+    demo.start()
+    demo.wait_until_welcome()
+    assert (kept.read_text(), demo.rows("users")) == (secrets_before, users_before)
+    worker = next(pid for pid, command in demo.left().items() if command.rstrip().endswith("worker"))
+    os.kill(worker, signal.SIGKILL)
+    status, errors = demo.end()
+    assert status == 1
+    assert "worker ended with status -9" in errors
+    assert demo.left() == {}
+
+
+def test_killed_demo_takes_everything_along(demo: Demo) -> None:
+    demo.start()
+    demo.wait_until_welcome()
+    demo.send(signal.SIGKILL)
+    demo.end()
+    eventually(lambda: not demo.left(), within=30, what="the end of all processes")
+
+
+def test_stop_while_starting_leaves_nothing(demo: Demo) -> None:
+    demo.start()
+    eventually(lambda: len(demo.left()) > 1, within=START_SECONDS, what="the first child")
+    demo.send(signal.SIGTERM)
+    assert demo.end()[0] == 0
+    assert demo.left() == {}
+
+
+def test_taken_port_is_one_clear_line(demo: Demo) -> None:
+    with socket.create_server(("127.0.0.1", demo.port)):
+        demo.start()
+        status, errors = demo.end()
+    assert status == 2
+    assert errors == f"Cannot start: port {demo.port} is taken; choose another one: make run PORT={demo.port + 10}\n"
+    assert not (demo.directory / "demo" / "portal.db").exists()
+
+
+def test_second_demo_of_a_folder_names_the_first(demo: Demo, tmp_path: Path) -> None:
+    demo.start()
+    eventually(lambda: len(demo.left()) > 1, within=START_SECONDS, what="the first child")
+    second = Demo(tmp_path)
+    second.start()
+    status, errors = second.end()
+    assert (status, errors) == (
+        2,
+        f"Cannot start: the demo of this folder runs already, at http://127.0.0.1:{demo.port}\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ("STRIPE_SECRET_KEY=sk_live_key\n", "not a key of Stripe's test mode"),
+        (
+            "STRIPE_SECRET_KEY='sk_test_key'\nSTRIPE_PUBLISHABLE_KEY=\n",
+            "needs STRIPE_PUBLISHABLE_KEY and STRIPE_WEBHOOK_SECRETS",
+        ),
+    ],
+)
+def test_unfit_stripe_keys_are_refused(demo: Demo, settings: str, complaint: str) -> None:
+    demo.settings.write_text(settings)
+    demo.start()
+    status, errors = demo.end()
+    assert status == 2
+    assert complaint in errors
+    assert errors.count("\n") == 1
