@@ -1,0 +1,260 @@
+"""What is done with invoices: issued, voided, paid, imported.
+
+open → paid and open → void; both are final. Whoever changes an invoice, or starts to pay one, first takes its row
+(FOR UPDATE), so that the two never happen side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import BinaryIO, Final
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from portal import audit, clock, db, numbering
+from portal.accounts.models import Customer
+from portal.errors import N_, Conflict, Invalid, NotFound
+from portal.invoices import drafts, spreadsheet
+from portal.invoices.drafts import InvoiceDraft
+from portal.invoices.models import OPEN, PAID, VOID, Invoice, InvoiceLine
+from portal.invoices.spreadsheet import DecimalMark, Entry, Problem, Sheet
+from portal.invoices.totals import Totals
+
+LONGEST_REASON: Final = 300
+# SQLite takes a limited number of values in one statement.
+MOST_IN_ONE_QUESTION: Final = 500
+
+
+# Issuing
+
+
+def issue(draft: InvoiceDraft) -> Invoice:
+    """Number the invoice and freeze its totals. It is open, and comes back with its lines.
+
+    A second call issues a second invoice, unless `draft.external_reference` is given: that raises Conflict.
+    Raises Invalid for what portal.invoices.drafts.check refuses, NotFound for an unknown customer.
+    """
+    sums = drafts.check(draft)
+    with db.transaction() as session:
+        return _issue(session, draft, sums)
+
+
+def _issue(session: Session, draft: InvoiceDraft, sums: Totals) -> Invoice:
+    customer = session.get(Customer, draft.customer_id)
+    if customer is None:
+        raise NotFound
+    # The counter's row stays locked until the commit, so nobody else issues between the next look and our insert.
+    number = numbering.take(session, numbering.INVOICES)
+    if draft.external_reference is not None and _known(session, draft.customer_id, draft.external_reference):
+        raise Conflict(
+            N_("This customer already has an invoice with the reference %(reference)s."),
+            reference=draft.external_reference,
+        )
+    invoice = Invoice(
+        id=db.new_id("inv"),
+        number=f"INV-{draft.first_day.year}-{number:06d}",
+        customer=customer,
+        status=OPEN,
+        currency=draft.currency,
+        net_minor=sums.net_minor,
+        tax_minor=sums.tax_minor,
+        total_minor=sums.total_minor,
+        issued_on=draft.first_day,
+        due_on=draft.last_day,
+        reference=draft.reference,
+        external_reference=draft.external_reference,
+        note=draft.note,
+        created_at=clock.now(),
+        void_reason="",
+        lines=[
+            InvoiceLine(
+                id=db.new_id("inl"),
+                position=position,
+                description=line.description.strip(),
+                quantity_thousandths=line.quantity_thousandths,
+                unit_price_minor=line.unit_price_minor,
+                tax_rate_basis_points=line.tax_rate_basis_points,
+                net_minor=amounts.net_minor,
+                tax_minor=amounts.tax_minor,
+            )
+            for position, (line, amounts) in enumerate(zip(draft.lines, sums.lines, strict=True), start=1)
+        ],
+    )
+    session.add(invoice)
+    session.flush()
+    facts = {"number": invoice.number, "total_minor": invoice.total_minor, "currency": invoice.currency}
+    audit.record(session, "invoice.issued", invoice.id, facts, customer_id=invoice.customer_id)
+    return invoice
+
+
+def _known(session: Session, customer_id: str, external_reference: str) -> Invoice | None:
+    return session.scalar(
+        select(Invoice).where(Invoice.customer_id == customer_id, Invoice.external_reference == external_reference)
+    )
+
+
+# Voiding
+
+VoidGuard = Callable[[Session, Invoice], None]
+_void_guards: list[VoidGuard] = []
+
+
+def guards_void(guard: VoidGuard) -> VoidGuard:
+    """Ask this function, too, before an invoice is voided: it gets the locked row and raises Conflict to refuse.
+
+    Payments stand to the right of invoices and cannot be asked from here; so they say themselves that an invoice with a
+    live payment must not be voided. The other side of the same promise is theirs as well: a payment is started under
+    the lock of `lock_open`, which refuses a void invoice.
+    """
+    _void_guards.append(guard)
+    return guard
+
+
+def void(invoice_id: str, reason: str) -> Invoice:
+    """Withdraw an open invoice: nobody owes it any longer, and its number stays used.
+
+    A second call changes nothing and keeps the first reason. Raises Invalid without a reason, NotFound, and Conflict for
+    a paid invoice or when a guard (see guards_void) refuses.
+    """
+    reason = reason.strip()
+    if not reason or len(reason) > LONGEST_REASON:
+        raise Invalid(
+            N_("Say in at most %(longest)s characters why the invoice is void."), field="reason", longest=LONGEST_REASON
+        )
+    with db.transaction() as session:
+        invoice = _lock(session, invoice_id)
+        if invoice.status == VOID:
+            return invoice
+        if invoice.status == PAID:
+            raise Conflict(N_("Invoice %(number)s is paid and can no longer be voided."), number=invoice.number)
+        for guard in _void_guards:
+            guard(session, invoice)
+        invoice.status = VOID
+        invoice.voided_at = clock.now()
+        invoice.void_reason = reason
+        _record_change(session, "invoice.voided", invoice, {"reason": reason})
+        return invoice
+
+
+# Being paid
+
+
+def lock_open(session: Session, invoice_id: str, customer_id: str) -> Invoice:
+    """The customer's invoice, locked until the caller's transaction ends, and certainly open: for starting to pay it.
+
+    Raises NotFound for an unknown or someone else's id, Conflict when it is paid or void.
+    """
+    invoice = _lock(session, invoice_id, customer_id)
+    if invoice.status == PAID:
+        raise Conflict(N_("Invoice %(number)s is already paid. There is nothing left to do."), number=invoice.number)
+    if invoice.status == VOID:
+        raise Conflict(N_("Invoice %(number)s was withdrawn. You do not have to pay it."), number=invoice.number)
+    return invoice
+
+
+def mark_paid(session: Session, invoice_id: str, at: datetime) -> None:
+    """In the caller's transaction, which settles the payment: the invoice is paid since `at`.
+
+    A second call changes nothing and keeps the first moment. Raises Conflict for a void invoice, NotFound.
+    """
+    invoice = _lock(session, invoice_id)
+    if invoice.status == PAID:
+        return
+    if invoice.status == VOID:
+        raise Conflict(N_("Invoice %(number)s was withdrawn and cannot be paid."), number=invoice.number)
+    invoice.status = PAID
+    invoice.paid_at = at
+    _record_change(session, "invoice.paid", invoice, {"paid_at": at.isoformat()})
+
+
+def _lock(session: Session, invoice_id: str, customer_id: str | None = None) -> Invoice:
+    """The row as it is now, not as the session may remember it, and nobody else's until the transaction ends."""
+    wanted = select(Invoice).where(Invoice.id == invoice_id)
+    if customer_id is not None:
+        wanted = wanted.where(Invoice.customer_id == customer_id)
+    invoice = session.scalar(wanted.with_for_update().execution_options(populate_existing=True))
+    if invoice is None:
+        raise NotFound
+    return invoice
+
+
+def _record_change(session: Session, action: str, invoice: Invoice, facts: dict[str, str]) -> None:
+    session.flush()
+    change = {"number": invoice.number, "status": [OPEN, invoice.status], **facts}
+    audit.record(session, action, invoice.id, change, customer_id=invoice.customer_id)
+
+
+# Importing
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What came of a file with `rows` rows of data: all of it is in, or, when there is a problem, none of it.
+
+    `fresh` counts the invoices that are new; `issued` holds them, unless it was a dry run. `already` holds those that an
+    earlier import has brought.
+    """
+
+    rows: int
+    fresh: int
+    issued: tuple[Invoice, ...]
+    already: tuple[Invoice, ...]
+    problems: tuple[Problem, ...]
+
+
+def import_csv(file: BinaryIO, *, decimal_mark: DecimalMark | None = None, dry_run: bool = False) -> ImportReport:
+    """Issue the invoices in a CSV file (see portal.invoices.spreadsheet), in one transaction.
+
+    The same file again issues nothing: an invoice is known by its customer and its name in the file. When its total there has
+    changed, that is a problem. Raises Conflict when another import brings the same invoices at the same moment.
+    """
+    sheet = spreadsheet.read(file, decimal_mark)
+    with db.reading() if dry_run else db.transaction() as session:
+        fresh, already = _match(session, sheet)
+        if sheet.problems or dry_run:
+            problems = tuple(sorted(sheet.problems, key=lambda problem: problem.line))
+            return ImportReport(sheet.rows, len(fresh), (), tuple(already), problems)
+        issued = tuple(_issue(session, entry.draft, entry.totals) for entry in fresh)
+        return ImportReport(sheet.rows, len(fresh), issued, tuple(already), ())
+
+
+def _match(session: Session, sheet: Sheet) -> tuple[list[Entry], list[Invoice]]:
+    """The file's new invoices with their customers, and those that are here already; adds to the sheet's problems."""
+    customers = _customers_by_email(session, {entry.email for entry in sheet.entries})
+    fresh, already = [], []
+    for entry in sheet.entries:
+        found = customers.get(entry.email, [])
+        if len(found) != 1:
+            message = (
+                N_("More than one customer has this e-mail address.")
+                if found
+                else N_("No customer has this e-mail address.")
+            )
+            sheet.problems.append(Problem(entry.line, "customer", Invalid(message)))
+            continue
+        draft = replace(entry.draft, customer_id=found[0])
+        known = _known(session, draft.customer_id, draft.external_reference or "")
+        if known is None:
+            fresh.append(replace(entry, draft=draft))
+        elif (known.currency, known.total_minor) == (draft.currency, entry.totals.total_minor):
+            already.append(known)
+        else:
+            changed = N_("This invoice was imported before as %(number)s, with a total of %(total)s.")
+            error = Invalid(changed, number=known.number, total=str(known.total))
+            sheet.problems.append(Problem(entry.line, "invoice", error))
+    return fresh, already
+
+
+def _customers_by_email(session: Session, emails: set[str]) -> dict[str, list[str]]:
+    """The ids of the customers with each of these addresses, which are in lower case."""
+    found: dict[str, list[str]] = {}
+    wanted = sorted(emails)
+    for start in range(0, len(wanted), MOST_IN_ONE_QUESTION):
+        email = func.lower(Customer.email)
+        chunk = wanted[start : start + MOST_IN_ONE_QUESTION]
+        for customer_id, address in session.execute(select(Customer.id, email).where(email.in_(chunk))):
+            found.setdefault(address, []).append(customer_id)
+    return found

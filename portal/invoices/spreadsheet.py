@@ -1,0 +1,289 @@
+"""Invoices in a CSV file, as people export it from a spreadsheet or another system. Reading it touches no database.
+
+UTF-8 with or without BOM, parted by semicolons or commas (the header tells which), one row a line of an invoice. Rows with
+the same `customer` and `invoice` are one invoice; what concerns the invoice as a whole (currency, dates, reference, note)
+stands in its first row, and is empty or the same in the others. docs/invoices.md describes the columns, and
+docs/examples/invoices.csv is a sample.
+
+Amounts may be written with a decimal point or a decimal comma, never with marks between thousands. One to three digits, a
+mark and three digits more ("1.250") may mean both, so such a cell is refused unless the caller names the decimal mark.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import BinaryIO, Final, Literal, TypeVar
+
+from portal import money
+from portal.errors import N_, Invalid, PortalError
+from portal.invoices import drafts
+from portal.invoices.drafts import InvoiceDraft, LineDraft
+from portal.invoices.totals import Totals
+
+DecimalMark = Literal[".", ","]
+T = TypeVar("T")
+
+MOST_BYTES: Final = 1_000_000
+# One import is one transaction, in which nobody else can issue or pay; this many rows take a few seconds at most.
+MOST_ROWS: Final = 1_000
+
+LINE_COLUMNS: Final = ("description", "quantity", "unit_price", "tax_rate")
+NEEDED: Final = ("customer", "invoice", "currency", *LINE_COLUMNS)
+# What concerns the invoice as a whole.
+HEADING: Final = ("currency", "issued", "due", "reference", "note")
+COLUMNS: Final = ("customer", "invoice", *HEADING, *LINE_COLUMNS)
+
+_NUMBER: Final = re.compile(r"(?P<whole>[0-9]{1,12})(?:(?P<mark>[.,])(?P<decimals>[0-9]{1,6}))?")
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# A draft's fields as columns of the file; the others have the same name, or concern no column.
+_COLUMN_OF: Final = {"issued_on": "issued", "due_on": "due", "external_reference": "invoice"}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong at a place: the line as a text editor counts (0: the file as a whole), and the column's name or ""."""
+
+    line: int
+    column: str
+    error: PortalError
+
+    @property
+    def text(self) -> str:
+        return self.error.text()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One invoice of the file: the line it starts at, the customer's e-mail, and its draft without a customer's id."""
+
+    line: int
+    email: str
+    draft: InvoiceDraft
+    totals: Totals
+
+
+@dataclass(slots=True)
+class Sheet:
+    """A file that was read: `rows` of data, the invoices without a mistake, and the mistakes of the others."""
+
+    rows: int = 0
+    entries: list[Entry] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    line: int
+    cells: dict[str, str]
+
+
+def read(file: BinaryIO, decimal_mark: DecimalMark | None = None) -> Sheet:
+    """Everything that can be said about the file without the database. It is read to its end, at most MOST_BYTES of it."""
+    sheet = Sheet()
+    try:
+        rows = list(_rows(_text(file), sheet))
+    except _Unreadable as error:
+        sheet.problems.append(error.problem)
+        return sheet
+    for invoice in _by_invoice(rows, sheet.problems):
+        entry = _entry(invoice, decimal_mark, sheet.problems)
+        if entry is not None:
+            sheet.entries.append(entry)
+    sheet.problems.sort(key=lambda problem: problem.line)
+    return sheet
+
+
+# From bytes to rows of cells
+
+
+class _Unreadable(Exception):
+    """Nothing more can be read from here on."""
+
+    def __init__(self, line: int, error: Invalid) -> None:
+        self.problem = Problem(line, "", error)
+        super().__init__(error.text())
+
+
+def _text(file: BinaryIO) -> str:
+    content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise _Unreadable(0, Invalid(N_("The file is larger than %(most)s bytes. Please split it."), most=MOST_BYTES))
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise _Unreadable(line, Invalid(N_("The file is not UTF-8. Please save it as “CSV UTF-8”."))) from error
+    if not text.strip():
+        raise _Unreadable(0, Invalid(N_("The file is empty.")))
+    return text
+
+
+def _rows(text: str, sheet: Sheet) -> Iterator[_Row]:
+    """The rows of data that have the header's number of cells; the others become problems."""
+    first_line = text.split("\n", 1)[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in first_line else ",", strict=True)
+    line = 1
+    try:
+        header = _header(next(reader))
+        line = reader.line_num + 1
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                sheet.rows += 1
+                if sheet.rows > MOST_ROWS:
+                    raise _Unreadable(
+                        line, Invalid(N_("The file has more than %(most)s rows. Please split it."), most=MOST_ROWS)
+                    )
+                if len(cells) == len(header):
+                    yield _Row(line, {name: cell.strip() for name, cell in zip(header, cells, strict=True)})
+                else:
+                    wrong = N_("This row has %(found)s cells, but the header has %(expected)s.")
+                    sheet.problems.append(Problem(line, "", Invalid(wrong, found=len(cells), expected=len(header))))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise _Unreadable(line, Invalid(N_("A quotation mark is missing or out of place from this row on."))) from error
+    if not sheet.rows:
+        raise _Unreadable(0, Invalid(N_("The file has a header, but no rows.")))
+
+
+def _header(cells: list[str]) -> list[str]:
+    names = [cell.strip().lower() for cell in cells]
+    missing = [name for name in NEEDED if name not in names]
+    if missing:
+        raise _Unreadable(1, Invalid(N_("Columns are missing: %(names)s."), names=", ".join(missing)))
+    unknown = [name for name in names if name not in COLUMNS]
+    if unknown:
+        raise _Unreadable(1, Invalid(N_("There are no such columns: %(names)s."), names=", ".join(unknown)))
+    if len(set(names)) < len(names):
+        raise _Unreadable(1, Invalid(N_("A column is there twice.")))
+    return names
+
+
+# From rows to invoices
+
+
+def _by_invoice(rows: list[_Row], problems: list[Problem]) -> list[list[_Row]]:
+    """Rows of the same customer and invoice together, in the order in which each invoice begins."""
+    invoices: dict[tuple[str, str], list[_Row]] = {}
+    for row in rows:
+        nameless = [column for column in ("customer", "invoice") if not row.cells[column]]
+        problems.extend(Problem(row.line, column, Invalid(N_("This cell must not be empty."))) for column in nameless)
+        if not nameless:
+            invoices.setdefault((row.cells["customer"].lower(), row.cells["invoice"]), []).append(row)
+    return list(invoices.values())
+
+
+def _entry(rows: list[_Row], decimal_mark: DecimalMark | None, problems: list[Problem]) -> Entry | None:
+    """The invoice in these rows, or None when something in them is wrong, which stands in `problems` then."""
+    before = len(problems)
+
+    def cell(row: _Row, column: str, parse: Callable[[str], T]) -> T | None:
+        try:
+            return parse(row.cells.get(column, ""))
+        except Invalid as error:
+            problems.append(Problem(row.line, column, error))
+            return None
+
+    first = rows[0]
+    currency = cell(first, "currency", _currency)
+    issued_on = cell(first, "issued", _day)
+    due_on = cell(first, "due", _day)
+    decimals = money.exponent(currency) if currency else 3
+    lines = []
+    for row in rows:
+        _check_heading(row, first, problems)
+        quantity = cell(row, "quantity", lambda text: scaled(text, 3, decimal_mark))
+        price = cell(row, "unit_price", lambda text: scaled(text, decimals, decimal_mark))
+        rate = cell(row, "tax_rate", lambda text: scaled(text.removesuffix("%").rstrip(), 2, decimal_mark))
+        lines.append(LineDraft(row.cells["description"], quantity or 0, price or 0, rate or 0))
+    if len(problems) > before:
+        return None
+    draft = InvoiceDraft(
+        customer_id="",
+        currency=currency or "",
+        lines=tuple(lines),
+        issued_on=issued_on,
+        due_on=due_on,
+        reference=first.cells.get("reference", ""),
+        external_reference=first.cells["invoice"],
+        note=first.cells.get("note", ""),
+    )
+    try:
+        return Entry(first.line, first.cells["customer"].lower(), draft, drafts.check(draft))
+    except Invalid as error:
+        problems.append(_place(error, rows))
+        return None
+
+
+def _check_heading(row: _Row, first: _Row, problems: list[Problem]) -> None:
+    for column in HEADING:
+        here, there = row.cells.get(column, ""), first.cells.get(column, "")
+        if here and here != there:
+            wrong = N_("This differs from line %(line)s, which belongs to the same invoice.")
+            problems.append(Problem(row.line, column, Invalid(wrong, line=first.line)))
+
+
+def _place(error: Invalid, rows: list[_Row]) -> Problem:
+    """A draft's mistake at the line and column it came from."""
+    field = error.field or ""
+    if field.startswith("lines-"):
+        _, index, column = field.split("-", 2)
+        return Problem(rows[int(index)].line, column, error)
+    column = _COLUMN_OF.get(field, field)
+    return Problem(rows[0].line, column if column in COLUMNS else "", error)
+
+
+# From cells to values
+
+
+def _currency(text: str) -> str:
+    currency = text.lower()
+    if currency not in money.CHARGEABLE:
+        raise Invalid(N_("%(currency)s is not a currency that Stripe charges."), currency=text or "–")
+    return currency
+
+
+def _day(text: str) -> date | None:
+    """A day as 2026-11-23; None for an empty cell."""
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text) if _DAY.fullmatch(text) else _no_day(text)
+    except ValueError:
+        return _no_day(text)
+
+
+def _no_day(text: str) -> date:
+    raise Invalid(N_("%(text)s is not a day. Write it as 2026-11-23."), text=_short(text))
+
+
+def scaled(text: str, decimals: int, decimal_mark: DecimalMark | None = None) -> int:
+    """ "12.5" with 3 decimals is 12500. Raises Invalid for what is no number, has more decimals, or could mean two things."""
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        raise Invalid(
+            N_("“%(text)s” is not a number. Write it like 1234.50, without signs or spaces."), text=_short(text)
+        )
+    whole, mark, written = found["whole"], found["mark"], found["decimals"] or ""
+    if decimal_mark is None and len(written) == 3 and len(whole) <= 3 and not whole.startswith("0"):
+        raise Invalid(
+            N_("“%(text)s” could mean %(thousands)s as well as %(fraction)s. Write %(thousands)s or %(fraction)s0."),
+            text=text,
+            thousands=whole + written,
+            fraction=f"{whole}{mark}{written}",
+        )
+    if mark and decimal_mark is not None and mark != decimal_mark:
+        raise Invalid(N_("“%(text)s” does not use the decimal mark “%(mark)s”."), text=text, mark=decimal_mark)
+    if len(written.rstrip("0")) > decimals:
+        raise Invalid(N_("“%(text)s” has more than %(decimals)s decimals."), text=text, decimals=decimals)
+    return int(Decimal(f"{whole}.{written or 0}").scaleb(decimals))
+
+
+def _short(text: str) -> str:
+    """Enough of a cell to find it again."""
+    return text if len(text) <= 40 else f"{text[:39]}…"

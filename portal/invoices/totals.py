@@ -1,0 +1,127 @@
+"""The arithmetic of an invoice: whole numbers only, and nothing here knows of a database.
+
+Prices are net. A line's net is unit price × quantity, rounded to the minor unit, halves away from zero. **Tax is
+reckoned once a rate**, on the sum of the nets at that rate, and rounded once: the European standard defines it so for
+electronic invoices (an invoice with the tax rounded line by line is refused by every validator as soon as the roundings
+differ), and Article 226 of the VAT directive asks for the taxable amount and the tax of each rate, not of each line.
+So that the lines still add up to the document, the tax of a rate is then dealt out to its lines by largest remainder: each
+line's share is within one minor unit of its own tax, and the shares sum to the tax of the rate exactly.
+
+Source: EN 16931-1, rules BR-CO-10 (sum of line nets), BR-CO-14 (tax total), BR-CO-15 (total with tax), BR-CO-17 (tax of a
+rate) and BR-27 (an item's net price is not negative); Council Directive 2006/112/EC, Article 226.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from portal import money
+
+# One whole piece, in the thousandths that quantities are counted in.
+THOUSANDTHS: Final = 1_000
+# The whole, in the basis points that tax rates are counted in: 10000 are 100 %.
+BASIS_POINTS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class LineAmounts:
+    """What one line comes to, in minor units; `tax_minor` is its share of the tax of its rate."""
+
+    net_minor: int
+    tax_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaxAtRate:
+    """One row of the tax breakdown: the rate in basis points, the sum of nets at it and their tax, in minor units."""
+
+    rate_basis_points: int
+    net_minor: int
+    tax_minor: int
+
+    @property
+    def percent(self) -> Decimal:
+        return percent(self.rate_basis_points)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """An invoice's sums in minor units, its lines in their order, and its tax a rate with the highest rate first."""
+
+    lines: tuple[LineAmounts, ...]
+    taxes: tuple[TaxAtRate, ...]
+
+    @property
+    def net_minor(self) -> int:
+        return sum(line.net_minor for line in self.lines)
+
+    @property
+    def tax_minor(self) -> int:
+        return sum(tax.tax_minor for tax in self.taxes)
+
+    @property
+    def total_minor(self) -> int:
+        return self.net_minor + self.tax_minor
+
+
+def line_net(unit_price_minor: int, quantity_thousandths: int) -> int:
+    """Unit price × quantity in minor units, halves away from zero."""
+    return money.share(unit_price_minor, quantity_thousandths, THOUSANDTHS)
+
+
+def tax_on(net_minor: int, rate_basis_points: int) -> int:
+    """The tax on a sum of nets in minor units, halves away from zero."""
+    return money.share(net_minor, rate_basis_points, BASIS_POINTS)
+
+
+def reckon(lines: Sequence[tuple[int, int, int]]) -> Totals:
+    """An invoice's amounts from its lines, each (unit price in minor units, quantity in thousandths, rate in basis points)."""
+    nets = [line_net(price, quantity) for price, quantity, _rate in lines]
+    shares = [0] * len(lines)
+    taxes = []
+    for rate in sorted({rate for _price, _quantity, rate in lines}, reverse=True):
+        at_rate = [position for position, line in enumerate(lines) if line[2] == rate]
+        base = sum(nets[position] for position in at_rate)
+        tax = tax_on(base, rate)
+        taxes.append(TaxAtRate(rate, base, tax))
+        for position, share in zip(at_rate, _deal(tax, [nets[position] for position in at_rate]), strict=True):
+            shares[position] = share
+    return Totals(tuple(map(LineAmounts, nets, shares)), tuple(taxes))
+
+
+def _deal(amount: int, weights: Sequence[int]) -> list[int]:
+    """Split an amount by weights (none negative) without losing a unit: the largest remainders get what is left over."""
+    whole = sum(weights)
+    if whole == 0:
+        return [0] * len(weights)
+    shares = [amount * weight // whole for weight in weights]
+    remainders = [amount * weight % whole for weight in weights]
+    for position in sorted(range(len(weights)), key=lambda at: -remainders[at])[: amount - sum(shares)]:
+        shares[position] += 1
+    return shares
+
+
+def by_rate(lines: Iterable[tuple[int, int, int]]) -> list[TaxAtRate]:
+    """The breakdown of lines already reckoned, each (rate in basis points, net, tax in minor units), highest rate first."""
+    sums: dict[int, tuple[int, int]] = {}
+    for rate, net, tax in lines:
+        net_so_far, tax_so_far = sums.get(rate, (0, 0))
+        sums[rate] = (net_so_far + net, tax_so_far + tax)
+    return [TaxAtRate(rate, *sums[rate]) for rate in sorted(sums, reverse=True)]
+
+
+def percent(rate_basis_points: int) -> Decimal:
+    """A rate as it is written, without idle zeros: 1900 is Decimal("19"), 550 is Decimal("5.5")."""
+    return _trimmed(Decimal(rate_basis_points).scaleb(-2))
+
+
+def quantity(thousandths: int) -> Decimal:
+    """A quantity as it is written, without idle zeros: 1500 is Decimal("1.5")."""
+    return _trimmed(Decimal(thousandths).scaleb(-3))
+
+
+def _trimmed(number: Decimal) -> Decimal:
+    return number.quantize(Decimal(1)) if number == number.to_integral_value() else number.normalize()
