@@ -12,6 +12,8 @@ from playwright.sync_api import Page
 from stripe import StripeClient
 from werkzeug.serving import make_server
 
+from portal.sandbox.app import create_sandbox
+from portal.sandbox.server import SandboxServer
 from tests.sandbox_browser.checkout import SECRET_KEY, Checkout, shop_app
 
 QUIET = (
@@ -42,6 +44,17 @@ def served(app: Any) -> Iterator[str]:
         server.shutdown()
         thread.join(timeout=10)
         server.server_close()
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The origin of a running sandbox: the real server, on a free port, over an empty store."""
+    server = SandboxServer(create_sandbox(tmp_path_factory.mktemp("sandbox") / "sandbox.db"))
+    server.start()
+    try:
+        yield server.url
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -147,12 +147,14 @@ class TestThreeDSecure:
         checkout.type_card(VISA)
         assert checkout.confirm()["paymentIntent"]["status"] == "succeeded"
 
-    def test_the_customer_closes_the_dialog_and_can_finish_later(self, checkout: Checkout, intent: Any) -> None:
+    def test_closing_the_dialog_is_a_failed_authentication(self, checkout: Checkout, intent: Any) -> None:
         checkout.mount(intent.client_secret)
         checkout.type_card(ASKS_FOR_3DS)
         checkout.begin("stripe.confirmPayment({elements, redirect: 'if_required'})")
         checkout.dialog.get_by_role("button", name="Cancel").click()
-        assert checkout.result()["error"]["code"] == "payment_intent_authentication_failure"
+        error = checkout.result()["error"]
+        assert error["code"] == "payment_intent_authentication_failure"
+        assert error["payment_intent"]["status"] == "requires_payment_method"
         assert checkout.page.locator("[inert]").count() == 0
 
     def test_a_payment_confirmed_by_the_server_is_finished_by_the_browser(

@@ -1,6 +1,6 @@
 /*
- * The dialog around the bank's page. That page has one thing to say, by postMessage to its parent: that the customer is done with it.
- * Whether the bank was content, the API knows; a message could be forged by nobody but the bank's page, and still proves nothing.
+ * The dialog around the bank's page (portal/sandbox/authentication.py). That page tells by postMessage that the customer is done
+ * with it. Whether the bank was content is asked of the API all the same: a message proves nothing.
  */
 const TEXTS = {
   en: { title: "Authenticate your payment", cancel: "Cancel", loading: "Loading your bank’s page …", frame: "Your bank’s page" },
@@ -37,11 +37,22 @@ const host = connectToHost({
 });
 
 window.addEventListener("message", (event) => {
-  if (event.source === bankPage.contentWindow && event.origin === location.origin) host.send("completed");
+  if (event.source !== bankPage.contentWindow || event.origin !== location.origin) return;
+  if (event.data?.type === "stripe-3ds-result") host.send("completed");
 });
-cancel.addEventListener("click", () => host.send("canceled"));
+
+/* Whoever leaves the bank's page has not proved who they are: the same answer as its own button for that. */
+async function giveUp() {
+  cancel.disabled = true;
+  if (bankPage.src) {
+    const answer = new URLSearchParams({ outcome: "fail" });
+    await fetch(bankPage.src, { method: "POST", body: answer, redirect: "manual" }).catch(() => {});
+  }
+  host.send("canceled");
+}
+cancel.addEventListener("click", giveUp);
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") host.send("canceled");
+  if (event.key === "Escape") giveUp();
 });
 
 host.send("loaded");

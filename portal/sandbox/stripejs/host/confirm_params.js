@@ -60,20 +60,27 @@ function demandHiddenFields(method, where, options, billingDetails = {}) {
 
 /* Stripe refuses an intent that is not what the customer was shown: the error for the first difference, or null. */
 function mismatch(kind, deferred, intent) {
-  const isSetup = kind === SETUP;
-  const pairs = [["mode", isSetup ? "setup" : "payment", deferred.mode === "subscription" && !isSetup ? "payment" : deferred.mode]];
-  if (!isSetup) pairs.push(["amount", intent.amount, deferred.amount], ["currency", intent.currency, deferred.currency]);
-  pairs.push(["setup_future_usage", isSetup ? (intent.usage ?? null) : (intent.setup_future_usage ?? null), deferred.setupFutureUsage ?? (isSetup ? (intent.usage ?? null) : null)]);
-  if (!isSetup && deferred.captureMethod) pairs.push(["capture_method", intent.capture_method, deferred.captureMethod]);
-  const different = pairs.find(([, provided, expected]) => provided !== expected);
-  if (!different) return null;
-  const [name, provided, expected] = different;
+  const provided =
+    kind === SETUP
+      ? { mode: "setup", setup_future_usage: intent.usage }
+      : { mode: "payment", amount: intent.amount, currency: intent.currency, setup_future_usage: intent.setup_future_usage, capture_method: intent.capture_method };
+  // A subscription brings either kind of intent, and says itself how it will use the card.
+  const isFree = deferred.mode === "subscription";
+  const expected = {
+    mode: isFree ? provided.mode : deferred.mode,
+    amount: deferred.amount,
+    currency: deferred.currency,
+    setup_future_usage: isFree || kind === SETUP ? (deferred.setupFutureUsage ?? provided.setup_future_usage) : deferred.setupFutureUsage,
+    capture_method: deferred.captureMethod ?? provided.capture_method,
+  };
+  const name = Object.keys(provided).find((each) => provided[each] !== expected[each]);
+  if (!name) return null;
   return {
     type: "invalid_request_error",
     param: name,
     message:
-      `The provided ${name} (${shown(provided)}) does not match the expected ${name} (${shown(expected)}). ` +
-      `Try confirming with a ${isSetup ? "Setup" : "Payment"} Intent that is configured to use the same parameters as Stripe Elements.`,
+      `The provided ${name} (${shown(provided[name])}) does not match the expected ${name} (${shown(expected[name])}). ` +
+      `Try confirming with a ${kind === SETUP ? "Setup" : "Payment"} Intent that is configured to use the same parameters as Stripe Elements.`,
   };
 }
 
