@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import sys
+from functools import cached_property
 from pathlib import Path
-
-from stripe import StripeClient
+from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
 
 from deploy.dev.processes import Process, answers, end_all, free_port
 from tests.run import SETTINGS, process_environment
 from tests.smtp import Mailbox
+
+if TYPE_CHECKING:
+    from stripe import StripeClient
 
 # Two cores carry several browsers at once in a full run, in seconds.
 START_SECONDS = 60.0
@@ -19,25 +26,40 @@ class SandboxServer:
     """The Stripe sandbox in a process of its own; its data last until `reset`."""
 
     def __init__(self, directory: Path) -> None:
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        self.js_url = f"{self.url}/v3/"
-        serve = (
-            "import sys; from portal.sandbox.server import serve; "
-            "serve('127.0.0.1', int(sys.argv[1]), sys.argv[2], stripe_key=sys.argv[3])"
-        )
+        name = f"sandbox-{os.getpid()}"
         self._process = Process(
             "sandbox",
-            [sys.executable, "-c", serve, str(port), directory / f"sandbox-{port}.db", SETTINGS["STRIPE_SECRET_KEY"]],
-            log=directory / "log" / f"sandbox-{port}.log",
+            [sys.executable, "-m", "portal.sandbox", "--port", "0", "--db", directory / f"{name}.db"],
+            log=directory / "log" / f"{name}.log",
             environment=process_environment(),
         )
         try:
-            self._process.wait_until(lambda: answers(f"{self.url}/_sandbox/health"), within=START_SECONDS)
+            self._process.wait_until(lambda: "sandbox ready on" in self._process.said(), within=START_SECONDS)
         except BaseException:
             self._process.end()
             raise
-        self.client = StripeClient(SETTINGS["STRIPE_SECRET_KEY"], base_addresses={"api": self.url})
+        ready = re.search(r"sandbox ready on (http://[\d.:]+)", self._process.said())
+        assert ready is not None
+        self.url = ready[1]
+        self.js_url = f"{self.url}/v3/"
+
+    @cached_property
+    def client(self) -> StripeClient:
+        """Stripe's own SDK, speaking to this sandbox with the portal's key."""
+        from stripe import StripeClient
+
+        return StripeClient(SETTINGS["STRIPE_SECRET_KEY"], base_addresses={"api": self.url})
+
+    def control(self, name: str, **arguments: object) -> dict[str, Any]:
+        """One of the sandbox's controls, such as "reset"; its page lists them all."""
+        request = Request(  # noqa: S310  # our own http:// address
+            f"{self.url}/_sandbox/{name}", json.dumps(arguments).encode(), {"Content-Type": "application/json"}
+        )
+        with urlopen(request, timeout=30) as answer:  # noqa: S310
+            return dict(json.load(answer))
+
+    def reset(self) -> None:
+        self.control("reset")
 
     def stop(self) -> None:
         self._process.end()

@@ -105,7 +105,7 @@ class Demo:
                 ],
                 environment,
             )
-            self._wait_until(sandbox, lambda: answers(f"{sandbox_url}/_sandbox/health"))
+            self._wait_until(sandbox, lambda: "sandbox ready" in sandbox.said())
         self._do("seed", [*FLASK, "seed"], environment)
         gunicorn = [PYTHON, "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py", "--workers", "1"]
         web = self._spawn("web", [*gunicorn, "--bind", f"127.0.0.1:{self.port}", "wsgi:app"], environment)
