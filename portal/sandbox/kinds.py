@@ -1,0 +1,43 @@
+"""A `Kind` says where objects of one sort live and which of their fields are references."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from portal.sandbox.calls import Call
+
+Row = dict[str, Any]
+"""One stored object, as its JSON. Keys that start with an underscore are the sandbox's own and never leave it."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One sort of object.
+
+    `columns` are the top-level fields that lists filter by, so they are kept in indexed columns beside the JSON.
+    `expandable` maps a field (dots reach into nested objects) to the object name it refers to.
+    `included` are lists that a response holds only when they are expanded, such as a charge's refunds.
+    """
+
+    object: str
+    table: str
+    prefix: str
+    url: str
+    columns: tuple[str, ...] = ()
+    expandable: Mapping[str, str] = field(default_factory=dict)
+    included: Mapping[str, Callable[[Call, Row], Row]] = field(default_factory=dict)
+    view: Callable[[Call, Row], Row] | None = None
+    """Fills in what is derived when an object is shown, such as the status of a balance transaction."""
+
+    @property
+    def noun(self) -> str:
+        """The name Stripe's messages use: "No such payment_intent", "No such customer"."""
+        return self.object.rsplit(".", maxsplit=1)[-1]
+
+
+def public(row: Row) -> Row:
+    """The part of a stored object that may leave the sandbox."""
+    return {key: value for key, value in row.items() if key[0] != "_"}

@@ -1,0 +1,375 @@
+"""Charges: one attempt to move money, with the bank's answer.
+
+Source: Stripe's API reference, "Charges"; "Asynchronous capture" for the balance transaction that comes later.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from portal.sandbox import money
+from portal.sandbox.errors import StripeError
+from portal.sandbox.events import emit
+from portal.sandbox.ids import new_id
+from portal.sandbox.kinds import Kind, Row
+from portal.sandbox.lists import list_of, list_parameters
+from portal.sandbox.params import (
+    SHIPPING,
+    Choice,
+    Email,
+    Hash,
+    Metadata,
+    Parameters,
+    Reference,
+    Text,
+    merge_metadata,
+    whole_shipping,
+)
+from portal.sandbox.resources import balance_transactions
+from portal.sandbox.resources.cards import behaviour_of, checked
+from portal.sandbox.routes import get, post
+from portal.sandbox.testcards import Decline
+from portal.sandbox.wire import as_list
+
+if TYPE_CHECKING:
+    from portal.sandbox.calls import Call
+
+CAPTURE_WINDOW_SECONDS = 7 * 24 * 3600
+"""How long an authorisation holds. Source: Stripe, "Place a hold on a payment method"."""
+
+
+def _refunds(call: Call, charge: Row) -> Row:
+    from portal.sandbox.resources.refunds import REFUND
+
+    page = call.session.page(REFUND, limit=10, equal={"charge": charge["id"]})
+    return as_list(
+        f"/v1/charges/{charge['id']}/refunds", [call.shown(row) for row in page.rows], has_more=page.has_more
+    )
+
+
+CHARGE = Kind(
+    object="charge",
+    table="charges",
+    prefix="ch",
+    url="/v1/charges",
+    columns=("customer", "payment_intent", "transfer_group"),
+    expandable={
+        "balance_transaction": "balance_transaction",
+        "customer": "customer",
+        "failure_balance_transaction": "balance_transaction",
+        "payment_intent": "payment_intent",
+    },
+    included={"refunds": _refunds},
+)
+
+LIST = list_parameters({"customer": Reference(), "payment_intent": Reference(), "transfer_group": Text()})
+UPDATE = Parameters(
+    {
+        "customer": Reference(),
+        "description": Text(40_000),
+        "fraud_details": Hash({"user_report": Choice(("fraudulent", "safe"), clearable=True)}),
+        "metadata": Metadata(),
+        "receipt_email": Email(),
+        "shipping": SHIPPING,
+        "transfer_group": Text(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """The outcome of trying to charge a card."""
+
+    charge: Row
+    decline: Decline | None
+
+
+def attempt(call: Call, intent: Row, method: Row, *, decline: Decline | None, authenticated: str | None) -> Attempt:
+    """Charge a card for a payment intent, or fail to: in both cases a charge remains, and its event.
+
+    `authenticated` is how 3-D Secure went (`challenge`, `frictionless`) or None when it was not asked for.
+    """
+    held = intent["capture_method"] == "manual" and decline is None
+    succeeded = decline is None
+    amount = intent["amount"]
+    charge: Row = {
+        "id": new_id("ch"),
+        "object": "charge",
+        "amount": amount,
+        "amount_captured": amount if succeeded and not held else 0,
+        "amount_refunded": 0,
+        "application": None,
+        "application_fee": None,
+        "application_fee_amount": None,
+        "balance_transaction": None,
+        "billing_details": deepcopy(method["billing_details"]),
+        "calculated_statement_descriptor": _descriptor(call, intent),
+        "captured": succeeded and not held,
+        "created": call.now,
+        "currency": intent["currency"],
+        "customer": intent["customer"],
+        "description": intent["description"],
+        "disputed": False,
+        "failure_balance_transaction": None,
+        "failure_code": decline.code if decline else None,
+        "failure_message": decline.message if decline else None,
+        "fraud_details": {},
+        "livemode": False,
+        "metadata": dict(intent["metadata"]),
+        "on_behalf_of": None,
+        "outcome": _outcome(method, decline),
+        "paid": succeeded,
+        "payment_intent": intent["id"],
+        "payment_method": method["id"],
+        "payment_method_details": {
+            "card": _card_details(call, intent, method, held=held, authenticated=authenticated),
+            "type": "card",
+        },
+        "radar_options": {},
+        "receipt_email": intent["receipt_email"],
+        "receipt_number": None,
+        "receipt_url": None,
+        "refunded": False,
+        "review": None,
+        "shipping": intent["shipping"],
+        "source": None,
+        "source_transfer": None,
+        "statement_descriptor": intent["statement_descriptor"],
+        "statement_descriptor_suffix": intent["statement_descriptor_suffix"],
+        "status": "succeeded" if succeeded else "failed",
+        "transfer_data": None,
+        "transfer_group": intent["transfer_group"],
+    }
+    if succeeded:
+        charge["receipt_url"] = f"{call.base_url or 'http://127.0.0.1'}/_sandbox/objects/{charge['id']}"
+    if succeeded and intent["capture_method"] == "automatic":
+        charge["balance_transaction"] = _settle(call, charge, method)["id"]
+    call.session.insert(CHARGE, charge)
+    emit(call, "charge.succeeded" if succeeded else "charge.failed", charge)
+    if succeeded:
+        _have_consequences(call, charge, method)
+        if intent["capture_method"] == "automatic_async":
+            call.later("charge.settle", call.settings.settle_delay_seconds, charge=charge["id"])
+    return Attempt(charge, decline)
+
+
+def _descriptor(call: Call, intent: Row) -> str:
+    suffix = intent["statement_descriptor_suffix"]
+    base = call.settings.business_name.upper()
+    return f"{base}* {suffix}"[:22] if suffix else (intent["statement_descriptor"] or base)[:22]
+
+
+def _outcome(method: Row, decline: Decline | None) -> Row:
+    behaviour = behaviour_of(method)
+    score = {"normal": 20, "elevated": 66, "highest": 90}[behaviour.risk]
+    outcome: Row = {
+        "advice_code": None,
+        "network_advice_code": None,
+        "network_decline_code": None,
+        "network_status": "approved_by_network",
+        "reason": None,
+        "risk_level": behaviour.risk,
+        "risk_score": score,
+        "seller_message": "Payment complete.",
+        "type": "authorized",
+    }
+    if decline is None:
+        if behaviour.risk == "elevated":
+            outcome |= {
+                "type": "manual_review",
+                "reason": "elevated_risk_level",
+                "seller_message": "Stripe evaluated this payment as having elevated risk, and placed it in your manual review queue.",
+            }
+        return outcome
+    if not decline.network:
+        return outcome | {
+            "network_status": "not_sent_to_network",
+            "reason": "highest_risk_level",
+            "seller_message": "Stripe blocked this payment as too risky.",
+            "type": "blocked",
+        }
+    return outcome | {
+        "advice_code": "try_again_later"
+        if decline.decline_code in ("insufficient_funds", None)
+        else "do_not_try_again",
+        "network_decline_code": "51" if decline.decline_code == "insufficient_funds" else "05",
+        "network_status": "declined_by_network",
+        "reason": decline.decline_code or decline.code,
+        "seller_message": "The bank did not return any further details with this decline.",
+        "type": "issuer_declined",
+    }
+
+
+def _card_details(call: Call, intent: Row, method: Row, *, held: bool, authenticated: str | None) -> Row:
+    card = method["card"]
+    details: Row = {
+        "amount_authorized": intent["amount"],
+        "authorization_code": "123456",
+        "brand": card["brand"],
+        "capture_before": call.now + CAPTURE_WINDOW_SECONDS if held else None,
+        "checks": checked(method, method["billing_details"]["address"]),
+        "country": card["country"],
+        "exp_month": card["exp_month"],
+        "exp_year": card["exp_year"],
+        "extended_authorization": {"status": "disabled"},
+        "fingerprint": card["fingerprint"],
+        "funding": card["funding"],
+        "incremental_authorization": {"status": "available" if held else "unavailable"},
+        "installments": None,
+        "last4": card["last4"],
+        "mandate": None,
+        "multicapture": {"status": "unavailable"},
+        "network": card["brand"],
+        "network_token": {"used": False},
+        "network_transaction_id": None,
+        "overcapture": {"maximum_amount_capturable": intent["amount"], "status": "unavailable"},
+        "regulated_status": card["regulated_status"],
+        "three_d_secure": three_d_secure_result(authenticated),
+        "wallet": None,
+    }
+    if not held:
+        del details["capture_before"]
+    return details
+
+
+def three_d_secure_result(authenticated: str | None) -> Row | None:
+    if authenticated is None:
+        return None
+    return {
+        "authentication_flow": authenticated,
+        "electronic_commerce_indicator": "05",
+        "exemption_indicator": None,
+        "exemption_indicator_applied": False,
+        "result": "authenticated",
+        "result_reason": None,
+        "transaction_id": "00000000-0000-4000-8000-000000000000",
+        "version": "2.2.0",
+    }
+
+
+def _have_consequences(call: Call, charge: Row, method: Row) -> None:
+    """Some test cards bring a dispute or a warning after the charge."""
+    behaviour = behaviour_of(method)
+    charge["_refund"] = behaviour.refund
+    charge["_available_at_once"] = behaviour.available_at_once
+    call.session.save(CHARGE, charge)
+    if behaviour.dispute_reason is not None:
+        call.later(
+            "dispute.open",
+            call.settings.dispute_delay_seconds,
+            charge=charge["id"],
+            reason=behaviour.dispute_reason,
+            inquiry=behaviour.inquiry,
+        )
+    if behaviour.early_fraud_warning:
+        call.later("early_fraud_warning.arrive", call.settings.dispute_delay_seconds, charge=charge["id"])
+
+
+def _settle(call: Call, charge: Row, method: Row | None = None) -> Row:
+    """The balance transaction of a captured charge."""
+    amount = charge["amount_captured"]
+    at_once = behaviour_of(method).available_at_once if method is not None else charge.get("_available_at_once", False)
+    return balance_transactions.record(
+        call,
+        kind="charge",
+        amount=amount,
+        currency=charge["currency"],
+        source=charge["id"],
+        fee=money.charge_fee(amount, charge["currency"]),
+        description=charge["description"],
+        available_at_once=at_once,
+    )
+
+
+def settle(call: Call, body: dict[str, Any]) -> None:
+    """The balance transaction lands, some time after an asynchronous capture."""
+    charge = call.session.find(CHARGE, body["charge"])
+    if charge is None or charge["balance_transaction"] is not None or not charge["captured"]:
+        return
+    before = deepcopy(charge)
+    charge["balance_transaction"] = _settle(call, charge)["id"]
+    call.session.save(CHARGE, charge)
+    emit(call, "charge.updated", charge, before)
+
+
+def settle_now(call: Call, charge: Row) -> None:
+    """Give a captured charge its balance transaction before a refund or a dispute takes money back."""
+    if charge["balance_transaction"] is None and charge["captured"]:
+        before = deepcopy(charge)
+        charge["balance_transaction"] = _settle(call, charge)["id"]
+        call.session.save(CHARGE, charge)
+        emit(call, "charge.updated", charge, before)
+
+
+def capture(call: Call, charge: Row, amount: int, *, asynchronously: bool) -> Row:
+    """Take the money of a held charge; what is not taken is given back to the card."""
+    before = deepcopy(charge)
+    charge |= {"captured": True, "amount_captured": amount, "amount_refunded": charge["amount"] - amount}
+    charge["payment_method_details"]["card"].pop("capture_before", None)
+    if not asynchronously:
+        charge["balance_transaction"] = _settle(call, charge)["id"]
+    call.session.save(CHARGE, charge)
+    emit(call, "charge.captured", charge, before)
+    if asynchronously:
+        call.later("charge.settle", call.settings.settle_delay_seconds, charge=charge["id"])
+    return charge
+
+
+def release(call: Call, charge: Row) -> None:
+    """Let go of a hold that will not be captured: the charge reads as refunded, and no money ever moved."""
+    before = deepcopy(charge)
+    charge |= {"amount_refunded": charge["amount"], "refunded": True}
+    call.session.save(CHARGE, charge)
+    emit(call, "charge.refunded", charge, before)
+
+
+def raise_amount(call: Call, charge: Row, amount: int) -> None:
+    """A hold grows to `amount`."""
+    before = deepcopy(charge)
+    charge["amount"] = amount
+    charge["payment_method_details"]["card"] |= {
+        "amount_authorized": amount,
+        "overcapture": {"maximum_amount_capturable": amount, "status": "unavailable"},
+    }
+    call.session.save(CHARGE, charge)
+    emit(call, "charge.updated", charge, before)
+
+
+def retrieve(call: Call, charge_id: str) -> Row:
+    return call.need(CHARGE, charge_id, "id", in_path=True)
+
+
+def update(call: Call, charge_id: str) -> Row:
+    charge = call.need(CHARGE, charge_id, "id", in_path=True)
+    before = deepcopy(charge)
+    params = call.params
+    if "customer" in params and charge["customer"] not in (None, params["customer"]):
+        raise StripeError("You cannot change the customer of a charge that already has one.", param="customer")
+    charge |= {
+        name: params[name] for name in ("customer", "description", "receipt_email", "transfer_group") if name in params
+    }
+    if "metadata" in params:
+        charge["metadata"] = merge_metadata(charge["metadata"], params["metadata"])
+    if "shipping" in params:
+        charge["shipping"] = whole_shipping(params["shipping"])
+    if "fraud_details" in params:
+        report = params["fraud_details"].get("user_report")
+        charge["fraud_details"] = {"user_report": report} if report else {}
+    call.session.save(CHARGE, charge)
+    emit(call, "charge.updated", charge, before)
+    return charge
+
+
+def list_charges(call: Call) -> Row:
+    return list_of(call, CHARGE, equal=("customer", "payment_intent", "transfer_group"))
+
+
+EFFECTS = {"charge.settle": settle}
+
+ROUTES = (
+    get("/v1/charges", list_charges, LIST),
+    get("/v1/charges/<charge_id>", retrieve),
+    post("/v1/charges/<charge_id>", update, UPDATE),
+)

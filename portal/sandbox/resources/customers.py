@@ -1,0 +1,224 @@
+"""Customers.
+
+Source: Stripe's API reference, "Customers". A deleted customer stays retrievable as `deleted: true`, and its cards are detached.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from portal.sandbox.errors import StripeError, no_such
+from portal.sandbox.events import emit
+from portal.sandbox.ids import new_id
+from portal.sandbox.kinds import Kind, Row
+from portal.sandbox.lists import list_of, list_parameters
+from portal.sandbox.params import (
+    ADDRESS,
+    SHIPPING,
+    Choice,
+    Email,
+    Hash,
+    Integer,
+    ListOf,
+    Metadata,
+    Parameters,
+    Reader,
+    Reference,
+    Text,
+    merge_metadata,
+    unsupported,
+    whole_address,
+    whole_shipping,
+)
+from portal.sandbox.resources.payment_methods import PAYMENT_METHOD, attach, detach_from_customer, find_or_make
+from portal.sandbox.routes import delete, get, post
+
+if TYPE_CHECKING:
+    from portal.sandbox.calls import Call
+
+CUSTOMER = Kind(
+    object="customer",
+    table="customers",
+    prefix="cus",
+    url="/v1/customers",
+    columns=("email",),
+    expandable={"invoice_settings.default_payment_method": "payment_method"},
+)
+
+_FIELDS: dict[str, Reader] = {
+    "address": ADDRESS,
+    "balance": Integer(),
+    "business_name": Text(150),
+    "description": Text(),
+    "email": Email(),
+    "individual_name": Text(150),
+    "invoice_prefix": Text(12),
+    "invoice_settings": Hash(
+        {"default_payment_method": Text(), "footer": Text()}, unsupported=unsupported("custom_fields rendering_options")
+    ),
+    "metadata": Metadata(),
+    "name": Text(256),
+    "next_invoice_sequence": Integer(1),
+    "phone": Text(20),
+    "preferred_locales": ListOf(Text(clearable=False), clearable=True),
+    "shipping": SHIPPING,
+    "tax_exempt": Choice(("exempt", "none", "reverse"), clearable=True),
+}
+CREATE = Parameters(
+    {**_FIELDS, "payment_method": Reference()},
+    unsupported=unsupported("cash_balance source tax tax_id_data test_clock validate"),
+)
+UPDATE = Parameters(_FIELDS, unsupported=unsupported("cash_balance default_source source tax validate"))
+LIST = list_parameters({"email": Text(512, clearable=False)}, unsupported=unsupported("test_clock"))
+
+_PLAIN = (
+    "balance",
+    "business_name",
+    "description",
+    "email",
+    "individual_name",
+    "invoice_prefix",
+    "name",
+    "next_invoice_sequence",
+    "phone",
+)
+
+
+def create(call: Call) -> Row:
+    customer: Row = {
+        "id": new_id("cus").replace("_1", "_"),
+        "object": "customer",
+        "address": None,
+        "balance": 0,
+        "created": call.now,
+        "currency": None,
+        "customer_account": None,
+        "default_source": None,
+        "delinquent": False,
+        "description": None,
+        "discount": None,
+        "email": None,
+        "invoice_prefix": None,
+        "invoice_settings": {
+            "custom_fields": None,
+            "default_payment_method": None,
+            "footer": None,
+            "rendering_options": None,
+        },
+        "livemode": False,
+        "metadata": {},
+        "name": None,
+        "next_invoice_sequence": 1,
+        "phone": None,
+        "preferred_locales": [],
+        "shipping": None,
+        "tax_exempt": "none",
+        "test_clock": None,
+    }
+    customer["invoice_prefix"] = customer["id"][-8:].upper()
+    given_method = call.params.get("payment_method")
+    default = (call.params.get("invoice_settings") or {}).get("default_payment_method")
+    call.session.insert(CUSTOMER, customer)
+    if given_method is not None:
+        attached = _attach_given(call, given_method, customer["id"])
+        if default == given_method:
+            call.params["invoice_settings"]["default_payment_method"] = attached["id"]
+    _apply(call, customer)
+    call.session.save(CUSTOMER, customer)
+    emit(call, "customer.created", customer)
+    return customer
+
+
+def _attach_given(call: Call, method_id: str, customer_id: str) -> Row:
+    method = find_or_make(call, method_id, "payment_method")
+    params, call.params = call.params, {"customer": customer_id}
+    try:
+        return attach(call, method["id"])
+    finally:
+        call.params = params
+
+
+def _apply(call: Call, customer: Row) -> None:
+    """Set what the parameters say, on a new customer or an old one."""
+    params: dict[str, Any] = call.params
+    customer |= {name: params[name] for name in _PLAIN if name in params}
+    if "address" in params:
+        customer["address"] = whole_address(params["address"])
+    if "shipping" in params:
+        customer["shipping"] = whole_shipping(params["shipping"])
+    if "metadata" in params:
+        customer["metadata"] = merge_metadata(customer["metadata"], params["metadata"])
+    if "preferred_locales" in params:
+        customer["preferred_locales"] = params["preferred_locales"] or []
+    if "tax_exempt" in params:
+        customer["tax_exempt"] = params["tax_exempt"] or "none"
+    settings = params.get("invoice_settings") or {}
+    if settings.get("default_payment_method") is not None:
+        place = "invoice_settings[default_payment_method]"
+        method = call.need(PAYMENT_METHOD, settings["default_payment_method"], place)
+        if method["customer"] != customer["id"]:
+            raise StripeError(
+                f"The customer does not have a payment method with the ID {method['id']}. The payment method must be attached to the "
+                "customer.",
+                code="resource_missing",
+                param=place,
+                began=False,
+            )
+    customer["invoice_settings"] |= settings
+
+
+def retrieve(call: Call, customer_id: str) -> Row:
+    customer = call.session.find(CUSTOMER, customer_id)
+    if customer is None:
+        raise no_such(CUSTOMER, customer_id, "id", in_path=True)
+    return customer
+
+
+def update(call: Call, customer_id: str) -> Row:
+    customer = call.need(CUSTOMER, customer_id, in_path=True)
+    before = deepcopy(customer)
+    _apply(call, customer)
+    call.session.save(CUSTOMER, customer)
+    emit(call, "customer.updated", customer, before)
+    return customer
+
+
+def remove(call: Call, customer_id: str) -> Row:
+    customer = call.need(CUSTOMER, customer_id, in_path=True)
+    for method in call.session.all(PAYMENT_METHOD, customer=customer_id):
+        detach_from_customer(call, method)
+    gone = {"id": customer_id, "object": "customer", "deleted": True}
+    # The row stays, so that references to it can be followed, but no list shows it.
+    call.session.save(CUSTOMER, gone)
+    call.session.hide(CUSTOMER, customer_id)
+    emit(call, "customer.deleted", customer)
+    return gone
+
+
+def list_customers(call: Call) -> Row:
+    return list_of(call, CUSTOMER, equal=("email",))
+
+
+def forget_default(call: Call, method: Row) -> None:
+    """A method that leaves its customer is no longer the customer's default."""
+    customer = call.session.find(CUSTOMER, method["customer"])
+    if (
+        customer is None
+        or customer.get("deleted")
+        or customer["invoice_settings"]["default_payment_method"] != method["id"]
+    ):
+        return
+    before = deepcopy(customer)
+    customer["invoice_settings"]["default_payment_method"] = None
+    call.session.save(CUSTOMER, customer)
+    emit(call, "customer.updated", customer, before)
+
+
+ROUTES = (
+    post("/v1/customers", create, CREATE),
+    get("/v1/customers", list_customers, LIST),
+    get("/v1/customers/<customer_id>", retrieve),
+    post("/v1/customers/<customer_id>", update, UPDATE),
+    delete("/v1/customers/<customer_id>", remove),
+)

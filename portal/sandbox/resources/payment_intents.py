@@ -1,0 +1,390 @@
+"""Payment intents: one wish to be paid, from its amount to its money.
+
+Source: Stripe's API reference, "PaymentIntents", and "How PaymentIntents work" for the states.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from portal.sandbox import money
+from portal.sandbox.errors import StripeError, invalid, wrong_state
+from portal.sandbox.events import emit
+from portal.sandbox.ids import new_id, new_secret
+from portal.sandbox.kinds import Kind, Row
+from portal.sandbox.lists import list_of, list_parameters
+from portal.sandbox.params import (
+    SHIPPING,
+    Boolean,
+    Choice,
+    Either,
+    Email,
+    Hash,
+    Integer,
+    Metadata,
+    Parameters,
+    Reader,
+    Reference,
+    Text,
+    Url,
+    merge_metadata,
+    unsupported,
+    whole_shipping,
+)
+from portal.sandbox.resources import charges, payment_confirmation
+from portal.sandbox.resources.customers import CUSTOMER
+from portal.sandbox.resources.intents import (
+    AUTOMATIC_PAYMENT_METHODS,
+    CARD_OPTIONS,
+    CLIENT_FIELDS,
+    MANDATE_DATA,
+    TYPES_ALLOWED,
+    automatic_methods,
+    check_status,
+    find,
+    for_browser,
+    given_method,
+    move,
+)
+from portal.sandbox.resources.payment_methods import PAYMENT_METHOD_DATA, check_usable
+from portal.sandbox.resources.payment_states import CANCELABLE, CAPTURABLE, CHANGEABLE, CONFIRMABLE, STATES
+from portal.sandbox.routes import get, post
+
+if TYPE_CHECKING:
+    from portal.sandbox.calls import Call
+
+PAYMENT_INTENT = Kind(
+    object="payment_intent",
+    table="payment_intents",
+    prefix="pi",
+    url="/v1/payment_intents",
+    columns=("customer", "status"),
+    expandable={
+        "customer": "customer",
+        "latest_charge": "charge",
+        "payment_method": "payment_method",
+    },
+)
+
+_PAYMENT_DETAILS = Hash({"customer_reference": Text(25), "order_reference": Text(25)}, clearable=True)
+_SFU = Choice(("off_session", "on_session"), clearable=True)
+_FIELDS: dict[str, Reader] = {
+    "allowed_payment_method_types": TYPES_ALLOWED,
+    "capture_method": Choice(("automatic", "automatic_async", "manual")),
+    "currency": Text(3, clearable=False),
+    "customer": Reference(),
+    "description": Text(1000),
+    "excluded_payment_method_types": TYPES_ALLOWED,
+    "metadata": Metadata(),
+    "payment_details": _PAYMENT_DETAILS,
+    "payment_method": Reference(),
+    "payment_method_data": PAYMENT_METHOD_DATA,
+    "payment_method_options": CARD_OPTIONS,
+    "receipt_email": Email(),
+    "setup_future_usage": _SFU,
+    "shipping": SHIPPING,
+    "statement_descriptor": Text(22),
+    "statement_descriptor_suffix": Text(22),
+    "transfer_group": Text(),
+}
+_CONFIRMING: dict[str, Reader] = {
+    "confirmation_token": Reference(),
+    "error_on_requires_action": Boolean(),
+    "mandate_data": MANDATE_DATA,
+    "off_session": Either(Boolean(), Choice(("one_off", "recurring"))),
+    "return_url": Url(),
+    "use_stripe_sdk": Boolean(),
+}
+_ELSEWHERE = "amount_details application_fee_amount customer_account hooks on_behalf_of payment_method_configuration radar_options transfer_data mandate"
+CREATE = Parameters(
+    {
+        **_FIELDS,
+        **_CONFIRMING,
+        "amount": Integer(1),
+        "automatic_payment_methods": AUTOMATIC_PAYMENT_METHODS,
+        "confirm": Boolean(),
+        "confirmation_method": Choice(("automatic", "manual")),
+    },
+    required=("amount", "currency"),
+    unsupported=unsupported(_ELSEWHERE),
+)
+UPDATE = Parameters({**_FIELDS, **CLIENT_FIELDS, "amount": Integer(1)}, unsupported=unsupported(_ELSEWHERE))
+CONFIRM = Parameters(
+    {
+        **{
+            name: _FIELDS[name]
+            for name in (
+                "allowed_payment_method_types capture_method excluded_payment_method_types payment_details payment_method payment_method_data "
+                "payment_method_options receipt_email setup_future_usage shipping"
+            ).split()
+        },
+        **_CONFIRMING,
+        **CLIENT_FIELDS,
+        "amount_to_confirm": Integer(1),
+    },
+    unsupported=unsupported("amount_details hooks radar_options mandate"),
+)
+CANCEL = Parameters(
+    {"cancellation_reason": Choice(("abandoned", "duplicate", "fraudulent", "requested_by_customer")), **CLIENT_FIELDS}
+)
+CAPTURE = Parameters(
+    {
+        "amount_to_capture": Integer(1),
+        "final_capture": Boolean(),
+        "metadata": Metadata(),
+        "payment_details": _PAYMENT_DETAILS,
+        "statement_descriptor": Text(22),
+        "statement_descriptor_suffix": Text(22),
+    },
+    unsupported=unsupported("amount_details application_fee_amount hooks transfer_data"),
+)
+INCREMENT = Parameters(
+    {
+        "amount": Integer(1),
+        "description": Text(1000),
+        "metadata": Metadata(),
+        "payment_details": _PAYMENT_DETAILS,
+        "statement_descriptor": Text(22),
+    },
+    required=("amount",),
+    unsupported=unsupported("amount_details application_fee_amount hooks transfer_data"),
+)
+LIST = list_parameters({"customer": Reference()}, unsupported=unsupported("customer_account"))
+RETRIEVE = Parameters(CLIENT_FIELDS)
+
+_PLAIN = (
+    "description",
+    "receipt_email",
+    "setup_future_usage",
+    "statement_descriptor",
+    "statement_descriptor_suffix",
+    "transfer_group",
+)
+
+
+def create(call: Call) -> Row:
+    params: dict[str, Any] = call.params
+    currency = money.known_currency(params["currency"])
+    money.check_charge_amount(params["amount"], currency)
+    if params.get("customer") is not None:
+        call.need(CUSTOMER, params["customer"], "customer")
+    intent_id = new_id("pi")
+    intent: Row = {
+        "id": intent_id,
+        "object": "payment_intent",
+        "amount": params["amount"],
+        "amount_capturable": 0,
+        "amount_details": {"tip": {}},
+        "amount_received": 0,
+        "application": None,
+        "application_fee_amount": None,
+        "automatic_payment_methods": automatic_methods(call),
+        "canceled_at": None,
+        "cancellation_reason": None,
+        "capture_method": params.get("capture_method", "automatic_async"),
+        "client_secret": new_secret(intent_id),
+        "confirmation_method": params.get("confirmation_method", "automatic"),
+        "created": call.now,
+        "currency": currency,
+        "customer": params.get("customer"),
+        "customer_account": None,
+        "description": None,
+        "excluded_payment_method_types": params.get("excluded_payment_method_types"),
+        "last_payment_error": None,
+        "latest_charge": None,
+        "livemode": False,
+        "metadata": {},
+        "next_action": None,
+        "on_behalf_of": None,
+        "payment_method": None,
+        "payment_method_configuration_details": None,
+        "payment_method_options": {
+            "card": {
+                "installments": None,
+                "mandate_options": None,
+                "network": None,
+                "request_three_d_secure": "automatic",
+            }
+        },
+        "payment_method_types": ["card"],
+        "processing": None,
+        "receipt_email": None,
+        "review": None,
+        "setup_future_usage": None,
+        "shipping": None,
+        "source": None,
+        "statement_descriptor": None,
+        "statement_descriptor_suffix": None,
+        "status": "requires_payment_method",
+        "transfer_data": None,
+        "transfer_group": None,
+    }
+    apply(call, intent)
+    if not params.get("confirm"):
+        for name in ("off_session", "return_url", "mandate_data", "confirmation_token", "error_on_requires_action"):
+            if name in params:
+                raise invalid(f"`{name}` can only be used when `confirm` is set to true.", name)
+        use_method(call, intent)
+    call.session.insert(PAYMENT_INTENT, intent)
+    emit(call, "payment_intent.created", intent)
+    if params.get("confirm"):
+        payment_confirmation.confirm(call, PAYMENT_INTENT, intent)
+    return intent
+
+
+def apply(call: Call, intent: Row) -> None:
+    """Set the plain fields that the parameters name."""
+    params = call.params
+    intent |= {name: params[name] for name in _PLAIN if name in params}
+    if "metadata" in params:
+        intent["metadata"] = merge_metadata(intent["metadata"], params["metadata"])
+    if "shipping" in params:
+        intent["shipping"] = whole_shipping(params["shipping"])
+    if "payment_details" in params:
+        intent["payment_details"] = params["payment_details"]
+    options = (params.get("payment_method_options") or {}).get("card")
+    if options:
+        intent["payment_method_options"]["card"] |= {name: value for name, value in options.items() if name != "moto"}
+
+
+def use_method(call: Call, intent: Row) -> None:
+    """Take up the payment method the parameters name, without confirming."""
+    method = given_method(call, intent)
+    if method is None:
+        return
+    check_usable(method, intent["customer"])
+    intent["payment_method"] = method["id"]
+    if intent["status"] == "requires_payment_method":
+        move(intent, "requires_confirmation", STATES)
+
+
+def retrieve(call: Call, intent_id: str) -> Row:
+    return find(call, PAYMENT_INTENT, intent_id)
+
+
+def update(call: Call, intent_id: str) -> Row:
+    intent = find(call, PAYMENT_INTENT, intent_id)
+    params = call.params
+    fixed = set(params) - {"description", "metadata", "receipt_email", "expand", "client_secret", "payment_details"}
+    if intent["status"] not in CHANGEABLE and fixed:
+        name = sorted(fixed)[0]
+        raise wrong_state(
+            f"This PaymentIntent's {name} could not be updated because it has a status of {intent['status']}. You may only update the {name} "
+            f"of a PaymentIntent with one of the following statuses: {', '.join(sorted(CHANGEABLE))}.",
+            intent,
+        )
+    if "customer" in params:
+        call.need(CUSTOMER, params["customer"], "customer")
+        intent["customer"] = params["customer"]
+    currency = money.known_currency(params.get("currency", intent["currency"]))
+    amount = params.get("amount", intent["amount"])
+    money.check_charge_amount(amount, currency)
+    intent |= {
+        "amount": amount,
+        "currency": currency,
+        "capture_method": params.get("capture_method", intent["capture_method"]),
+    }
+    if "excluded_payment_method_types" in params:
+        intent["excluded_payment_method_types"] = params["excluded_payment_method_types"]
+    apply(call, intent)
+    use_method(call, intent)
+    if intent["status"] == "requires_action" and {"amount", "currency", "payment_method"} & set(params):
+        # What the holder was asked to approve has changed, so it has to be confirmed and asked again.
+        move(intent, "requires_confirmation", STATES)
+        intent["next_action"] = None
+    call.session.save(PAYMENT_INTENT, intent)
+    return intent
+
+
+def confirm(call: Call, intent_id: str) -> Row:
+    intent = find(call, PAYMENT_INTENT, intent_id)
+    check_status(intent, "confirm", CONFIRMABLE)
+    if intent["confirmation_method"] == "manual" and call.publishable:
+        raise StripeError(
+            "This PaymentIntent was created with confirmation_method=manual and can only be confirmed on the server with a secret key.",
+            code="payment_intent_invalid_parameter",
+        )
+    expected = call.params.get("amount_to_confirm")
+    if expected is not None and expected != intent["amount"]:
+        raise invalid(
+            f"amount_to_confirm ({expected}) does not match the amount of the PaymentIntent ({intent['amount']}).",
+            "amount_to_confirm",
+        )
+    if "capture_method" in call.params:
+        intent["capture_method"] = call.params["capture_method"]
+    apply(call, intent)
+    return payment_confirmation.confirm(call, PAYMENT_INTENT, intent)
+
+
+def cancel(call: Call, intent_id: str) -> Row:
+    intent = find(call, PAYMENT_INTENT, intent_id)
+    check_status(intent, "cancel", CANCELABLE)
+    held = intent["status"] == "requires_capture"
+    move(intent, "canceled", STATES)
+    intent |= {
+        "canceled_at": call.now,
+        "cancellation_reason": call.params.get("cancellation_reason"),
+        "next_action": None,
+        "amount_capturable": 0,
+    }
+    if held:
+        charges.release(call, call.need(charges.CHARGE, intent["latest_charge"]))
+    call.session.save(PAYMENT_INTENT, intent)
+    emit(call, "payment_intent.canceled", intent)
+    return intent
+
+
+def capture(call: Call, intent_id: str) -> Row:
+    intent = find(call, PAYMENT_INTENT, intent_id)
+    check_status(intent, "capture", CAPTURABLE)
+    amount = call.params.get("amount_to_capture", intent["amount_capturable"])
+    if amount > intent["amount_capturable"]:
+        raise invalid(
+            f"The payment intent amount_capturable {money.shown(intent['amount_capturable'], intent['currency'])} is less than the amount to "
+            f"capture {money.shown(amount, intent['currency'])}.",
+            "amount_to_capture",
+            "amount_too_large",
+        )
+    apply(call, intent)
+    charges.capture(call, call.need(charges.CHARGE, intent["latest_charge"]), amount, asynchronously=True)
+    move(intent, "succeeded", STATES)
+    intent |= {"amount_capturable": 0, "amount_received": amount}
+    call.session.save(PAYMENT_INTENT, intent)
+    emit(call, "payment_intent.succeeded", intent)
+    return intent
+
+
+def increment(call: Call, intent_id: str) -> Row:
+    """Raise the amount of a hold. Source: Stripe, "Increment an authorization"; every test card here allows it."""
+    intent = find(call, PAYMENT_INTENT, intent_id)
+    check_status(intent, "increment", CAPTURABLE)
+    amount = call.params["amount"]
+    if amount <= intent["amount"]:
+        raise invalid(
+            f"The amount must be greater than the currently authorized amount of {intent['amount']}.", "amount"
+        )
+    money.check_charge_amount(amount, intent["currency"])
+    before = deepcopy(intent)
+    intent |= {"amount": amount, "amount_capturable": amount}
+    apply(call, intent)
+    charges.raise_amount(call, call.need(charges.CHARGE, intent["latest_charge"]), amount)
+    call.session.save(PAYMENT_INTENT, intent)
+    emit(call, "payment_intent.amount_capturable_updated", intent, before)
+    return intent
+
+
+def list_intents(call: Call) -> Row:
+    return list_of(call, PAYMENT_INTENT, equal=("customer",))
+
+
+ROUTES = (
+    post("/v1/payment_intents", create, CREATE),
+    get("/v1/payment_intents", list_intents, LIST),
+    get("/v1/payment_intents/<intent_id>", retrieve, RETRIEVE, publishable=for_browser),
+    post("/v1/payment_intents/<intent_id>", update, UPDATE),
+    post("/v1/payment_intents/<intent_id>/confirm", confirm, CONFIRM, publishable=for_browser),
+    post("/v1/payment_intents/<intent_id>/cancel", cancel, CANCEL),
+    post("/v1/payment_intents/<intent_id>/capture", capture, CAPTURE),
+    post("/v1/payment_intents/<intent_id>/increment_authorization", increment, INCREMENT),
+)

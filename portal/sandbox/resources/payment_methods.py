@@ -1,0 +1,314 @@
+"""Payment methods: cards, from the browser or by the names of Stripe's test cards; attached to customers, detached, and then never used again.
+
+Source: Stripe's API reference, "PaymentMethods", and "Testing" for `pm_card_…`.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from portal.sandbox.errors import StripeError, card_error, invalid, missing_parameter, no_such
+from portal.sandbox.events import emit
+from portal.sandbox.ids import new_id
+from portal.sandbox.kinds import Kind, Row
+from portal.sandbox.lists import list_of, list_parameters
+from portal.sandbox.params import (
+    ADDRESS,
+    EMPTY_ADDRESS,
+    Choice,
+    Email,
+    Hash,
+    Integer,
+    Metadata,
+    Parameters,
+    Reference,
+    Text,
+    merge_metadata,
+    unsupported,
+)
+from portal.sandbox.resources.cards import CARD, behaviour_of, card_from_name, checked, read_card, refuse_other_types
+from portal.sandbox.routes import get, post
+
+if TYPE_CHECKING:
+    from portal.sandbox.calls import Call
+
+PAYMENT_METHOD = Kind(
+    object="payment_method",
+    table="payment_methods",
+    prefix="pm",
+    url="/v1/payment_methods",
+    columns=("customer", "type"),
+    expandable={"customer": "customer"},
+)
+
+OTHER_TYPES = (
+    "acss_debit affirm afterpay_clearpay alipay alma amazon_pay au_becs_debit bacs_debit bancontact billie bizum blik boleto cashapp crypto "
+    "customer_balance eps fpx giropay grabpay ideal interac_present kakao_pay klarna konbini kr_card link mb_way mobilepay multibanco "
+    "naver_pay nz_bank_account oxxo p24 pay_by_bank payco paynow paypal paypay payto pix promptpay revolut_pay samsung_pay satispay scalapay "
+    "sepa_debit sequra sofort sunbit swish twint upi us_bank_account wechat_pay zip"
+)
+"""Types of payment method that Stripe knows and the sandbox does not."""
+
+TYPE = Choice(("card", *OTHER_TYPES.split(), "card_present", "custom"))
+REDISPLAY = Choice(("always", "limited", "unspecified"))
+BILLING_DETAILS = Hash({"address": ADDRESS, "email": Email(), "name": Text(), "phone": Text(), "tax_id": Text()})
+
+DATA_FIELDS = {
+    "type": TYPE,
+    "allow_redisplay": REDISPLAY,
+    "billing_details": BILLING_DETAILS,
+    "card": CARD,
+    "metadata": Metadata(),
+}
+PAYMENT_METHOD_DATA = Hash(
+    DATA_FIELDS,
+    required=("type",),
+    unsupported=unsupported(f"{OTHER_TYPES} gopay id_bank_transfer qris shopeepay stripe_balance radar_options"),
+)
+"""`payment_method_data` of an intent or a confirmation token."""
+
+CREATE = Parameters(
+    DATA_FIELDS,
+    unsupported=unsupported(
+        f"{OTHER_TYPES} custom customer payment_method radar_options gopay id_bank_transfer qris shopeepay stripe_balance"
+    ),
+)
+UPDATE = Parameters(
+    {
+        "allow_redisplay": REDISPLAY,
+        "billing_details": BILLING_DETAILS,
+        "card": Hash(
+            {"exp_month": Integer(1, 12), "exp_year": Integer(2000, 2100)}, unsupported=unsupported("networks")
+        ),
+        "metadata": Metadata(),
+    },
+    unsupported=unsupported("us_bank_account"),
+)
+LIST = list_parameters(
+    {"customer": Reference(), "type": TYPE, "allow_redisplay": REDISPLAY},
+    created=False,
+    unsupported=unsupported("customer_account"),
+)
+LIST_OF_CUSTOMER = list_parameters({"type": TYPE, "allow_redisplay": REDISPLAY}, created=False)
+ATTACH = Parameters({"customer": Reference()}, required=("customer",), unsupported=unsupported("customer_account"))
+
+SPENT = (
+    "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, shared with a connected account without "
+    "Customer attachment, or was detached from a Customer. It may not be used again. To use a PaymentMethod multiple times, you must attach "
+    "it to a Customer first."
+)
+
+
+def new_method(call: Call, card: Row, behaviour: str, data: dict[str, Any]) -> Row:
+    """A payment method as it stands before it is kept."""
+    billing = data.get("billing_details") or {}
+    return {
+        "id": new_id("pm"),
+        "object": "payment_method",
+        "allow_redisplay": data.get("allow_redisplay", "unspecified"),
+        "billing_details": {
+            "address": {**EMPTY_ADDRESS, **(billing.get("address") or {})},
+            "email": billing.get("email"),
+            "name": billing.get("name"),
+            "phone": billing.get("phone"),
+            "tax_id": billing.get("tax_id"),
+        },
+        "card": card,
+        "created": call.now,
+        "customer": None,
+        "livemode": False,
+        "metadata": merge_metadata({}, data.get("metadata")),
+        "type": "card",
+        "_behaviour": behaviour,
+        "_set_up": False,
+        "_spent": False,
+    }
+
+
+def from_data(call: Call, data: dict[str, Any], place: str = "payment_method_data") -> Row:
+    """A new payment method from card details; `place` is empty when they are the call's own parameters."""
+    inside = f"{place}[card]" if place else "card"
+    if "type" not in data:
+        raise missing_parameter(f"{place}[type]" if place else "type")
+    refuse_other_types(data["type"], f"{place}[type]" if place else "type")
+    if not data.get("card"):
+        raise missing_parameter(inside)
+    card, behaviour = read_card(call, data["card"], inside)
+    method = new_method(call, card, behaviour, data)
+    call.session.insert(PAYMENT_METHOD, method)
+    return method
+
+
+def find_or_make(call: Call, method_id: str, param: str, *, in_path: bool = False) -> Row:
+    """The payment method with this id; the names of Stripe's test cards (`pm_card_visa`) make a new one each time."""
+    if method_id.startswith("pm_card_"):
+        found = card_from_name(call, method_id.removeprefix("pm_card_"))
+        if found is None:
+            raise no_such(PAYMENT_METHOD, method_id, param, in_path=in_path)
+        method = new_method(call, *found, {})
+        call.session.insert(PAYMENT_METHOD, method)
+        return method
+    return call.need(PAYMENT_METHOD, method_id, param, in_path=in_path)
+
+
+def check_usable(method: Row, customer: str | None) -> None:
+    """Raises when an intent of this customer (or of none) may not use the payment method."""
+    if method["_spent"]:
+        raise invalid(SPENT, "payment_method")
+    owner = method["customer"]
+    if owner is not None and customer is None:
+        raise invalid(
+            f"The payment method supplied ({method['id']}) belongs to a Customer. Please include the Customer in the `customer` parameter "
+            "on the PaymentIntent.",
+            "payment_method",
+        )
+    if owner is not None and owner != customer:
+        raise invalid(
+            f"The payment method supplied ({method['id']}) belongs to the Customer {owner}. Please use this PaymentMethod with the Customer "
+            "that it belongs to instead.",
+            "payment_method",
+        )
+
+
+def keep_for(call: Call, method: Row, customer: str, *, set_up: bool) -> None:
+    """Attach a method that a payment or a set-up has just proved. `set_up` marks it as good for payments off session."""
+    method["_set_up"] = method["_set_up"] or set_up
+    if method["customer"] is None:
+        method["customer"] = customer
+        method["card"]["checks"] = checked(method, method["billing_details"]["address"])
+        call.session.save(PAYMENT_METHOD, method)
+        emit(call, "payment_method.attached", method)
+    else:
+        call.session.save(PAYMENT_METHOD, method)
+
+
+def create(call: Call) -> Row:
+    return from_data(call, call.params, "")
+
+
+def retrieve(call: Call, method_id: str) -> Row:
+    if method_id.startswith("pm_card_"):
+        found = card_from_name(call, method_id.removeprefix("pm_card_"))
+        if found is not None:
+            return new_method(call, *found, {})
+    return call.need(PAYMENT_METHOD, method_id, "payment_method", in_path=True)
+
+
+def update(call: Call, method_id: str) -> Row:
+    method = call.need(PAYMENT_METHOD, method_id, "payment_method", in_path=True)
+    if method["customer"] is None:
+        raise StripeError("You must save this PaymentMethod to a customer before you can update it.")
+    before = deepcopy(method)
+    params = call.params
+    if "billing_details" in params:
+        given = params["billing_details"]
+        address = {**method["billing_details"]["address"], **(given.get("address") or {})}
+        method["billing_details"] = {**method["billing_details"], **given, "address": address}
+    if "card" in params:
+        method["card"] |= params["card"]
+    if "allow_redisplay" in params:
+        method["allow_redisplay"] = params["allow_redisplay"]
+    if "metadata" in params:
+        method["metadata"] = merge_metadata(method["metadata"], params["metadata"])
+    call.session.save(PAYMENT_METHOD, method)
+    emit(call, "payment_method.updated", method, before)
+    return method
+
+
+def attach(call: Call, method_id: str) -> Row:
+    from portal.sandbox.resources.customers import CUSTOMER
+
+    customer = call.need(CUSTOMER, call.params["customer"], "customer")
+    method = find_or_make(call, method_id, "payment_method", in_path=True)
+    if method["customer"] == customer["id"]:
+        return method
+    if method["customer"] is not None:
+        raise StripeError(
+            "The payment method you provided has already been attached to a customer.", param="payment_method"
+        )
+    if method["_spent"]:
+        raise StripeError(
+            "This PaymentMethod was previously used without being attached to a Customer or was detached from a Customer, and may not be "
+            "used again."
+        )
+    behaviour = behaviour_of(method)
+    if behaviour.decline is not None and behaviour.declines_set_up:
+        decline = behaviour.decline
+        raise card_error(decline.message, decline.code, decline_code=decline.decline_code, payment_method=method)
+    method["customer"] = customer["id"]
+    method["card"]["checks"] = checked(method, method["billing_details"]["address"])
+    call.session.save(PAYMENT_METHOD, method)
+    emit(call, "payment_method.attached", method)
+    return method
+
+
+def detach(call: Call, method_id: str) -> Row:
+    method = call.need(PAYMENT_METHOD, method_id, "payment_method", in_path=True)
+    if method["customer"] is None:
+        raise StripeError(
+            "The payment method you provided is not attached to a customer so detachment is impossible.",
+            param="payment_method",
+        )
+    detach_from_customer(call, method)
+    return method
+
+
+def detach_from_customer(call: Call, method: Row) -> None:
+    """Take a method away from its customer, for good: it is spent, and no longer the customer's default."""
+    from portal.sandbox.resources.customers import forget_default
+
+    before = deepcopy(method)
+    forget_default(call, method)
+    method |= {"customer": None, "_spent": True}
+    call.session.save(PAYMENT_METHOD, method)
+    emit(call, "payment_method.detached", method, before)
+
+
+def list_methods(call: Call) -> Row:
+    params = call.params
+    if "customer" not in params:
+        # Without a customer Stripe lists only custom methods made for Treasury and the like; there are none here.
+        return list_of(call, PAYMENT_METHOD, ranges=(), fixed={"customer": ""})
+    return _of_customer(call, params["customer"], PAYMENT_METHOD.url)
+
+
+def list_of_customer(call: Call, customer_id: str) -> Row:
+    return _of_customer(call, customer_id, f"/v1/customers/{customer_id}/payment_methods")
+
+
+def retrieve_of_customer(call: Call, customer_id: str, method_id: str) -> Row:
+    method = call.need(PAYMENT_METHOD, method_id, "payment_method", in_path=True)
+    if method["customer"] != customer_id:
+        raise no_such(PAYMENT_METHOD, method_id, "payment_method", in_path=True)
+    return method
+
+
+def _of_customer(call: Call, customer_id: str, url: str) -> Row:
+    from portal.sandbox.resources.customers import CUSTOMER
+
+    customer = call.need(CUSTOMER, customer_id, "customer", in_path=url != PAYMENT_METHOD.url)
+    shown = list_of(call, PAYMENT_METHOD, equal=("type",), fixed={"customer": customer["id"]}, ranges=(), url=url)
+    wanted = call.params.get("allow_redisplay")
+    if wanted is not None:
+        shown["data"] = [method for method in shown["data"] if method["allow_redisplay"] == wanted]
+    return shown
+
+
+def for_browser(call: Call, shown: Row) -> Row:
+    """What a publishable key sees of a payment method: no fingerprint, no metadata."""
+    del call
+    card = {name: value for name, value in shown["card"].items() if name != "fingerprint"}
+    return {name: value for name, value in shown.items() if name != "metadata"} | {"card": card}
+
+
+ROUTES = (
+    post("/v1/payment_methods", create, CREATE, publishable=for_browser),
+    get("/v1/payment_methods", list_methods, LIST),
+    get("/v1/payment_methods/<method_id>", retrieve),
+    post("/v1/payment_methods/<method_id>", update, UPDATE),
+    post("/v1/payment_methods/<method_id>/attach", attach, ATTACH),
+    post("/v1/payment_methods/<method_id>/detach", detach),
+    get("/v1/customers/<customer_id>/payment_methods", list_of_customer, LIST_OF_CUSTOMER),
+    get("/v1/customers/<customer_id>/payment_methods/<method_id>", retrieve_of_customer),
+)

@@ -1,0 +1,284 @@
+"""Refunds: money on its way back to a card.
+
+Source: Stripe's API reference, "Refunds", and "Refund and cancel payments" for refunds that fail after they succeeded.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from portal.sandbox import money
+from portal.sandbox.errors import StripeError, invalid
+from portal.sandbox.events import emit
+from portal.sandbox.ids import new_id
+from portal.sandbox.kinds import Kind, Row
+from portal.sandbox.lists import list_of, list_parameters
+from portal.sandbox.params import Choice, Email, Integer, Metadata, Parameters, Reference, merge_metadata, unsupported
+from portal.sandbox.resources import balance_transactions
+from portal.sandbox.resources.charges import CHARGE, release, settle_now
+from portal.sandbox.resources.payment_intents import PAYMENT_INTENT
+from portal.sandbox.resources.payment_states import STATES as INTENT_STATES
+from portal.sandbox.routes import get, post
+
+if TYPE_CHECKING:
+    from portal.sandbox.calls import Call
+
+REFUND = Kind(
+    object="refund",
+    table="refunds",
+    prefix="re",
+    url="/v1/refunds",
+    columns=("charge", "payment_intent"),
+    expandable={
+        "balance_transaction": "balance_transaction",
+        "charge": "charge",
+        "customer": "customer",
+        "failure_balance_transaction": "balance_transaction",
+        "payment_intent": "payment_intent",
+        "payment_method": "payment_method",
+    },
+)
+
+STATES: dict[str, frozenset[str]] = {
+    "pending": frozenset({"succeeded", "failed", "canceled"}),
+    "requires_action": frozenset({"pending", "succeeded", "failed", "canceled"}),
+    "succeeded": frozenset({"failed"}),
+    "failed": frozenset(),
+    "canceled": frozenset(),
+}
+
+CREATE = Parameters(
+    {
+        "amount": Integer(1),
+        "charge": Reference(),
+        "instructions_email": Email(),
+        "metadata": Metadata(),
+        "payment_intent": Reference(),
+        "reason": Choice(("duplicate", "fraudulent", "requested_by_customer")),
+    },
+    unsupported=unsupported("currency customer origin refund_application_fee reverse_transfer"),
+)
+UPDATE = Parameters({"metadata": Metadata()})
+LIST = list_parameters({"charge": Reference(), "payment_intent": Reference()})
+
+
+def create(call: Call) -> Row:
+    params: dict[str, Any] = call.params
+    charge = _charge(call, params)
+    left = charge["amount"] - charge["amount_refunded"]
+    if charge["disputed"]:
+        raise StripeError(
+            f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed"
+        )
+    if left == 0:
+        raise StripeError(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
+    amount = params.get("amount", left)
+    if amount > left:
+        raise invalid(
+            f"Refund amount ({money.shown(amount, charge['currency'])}) is greater than unrefunded amount on charge "
+            f"({money.shown(left, charge['currency'])})",
+            "amount",
+        )
+    if not charge["captured"]:
+        return _release_hold(call, charge, amount, params)
+    settle_now(call, charge)
+    pends = charge["_refund"] == "pends"
+    refund = _new(call, charge, amount, params, "pending" if pends else "succeeded")
+    refund["balance_transaction"] = balance_transactions.record(
+        call,
+        kind="refund",
+        amount=-amount,
+        currency=charge["currency"],
+        source=refund["id"],
+        description=f"REFUND FOR CHARGE ({charge['description'] or charge['id']})",
+    )["id"]
+    call.session.insert(REFUND, refund)
+    emit(call, "refund.created", refund)
+    _count(call, charge, amount)
+    delay = call.settings.refund_delay_seconds
+    if pends:
+        call.later("refund.succeed", delay, refund=refund["id"])
+    elif charge["_refund"] == "fails":
+        call.later("refund.fail", delay, refund=refund["id"])
+    return refund
+
+
+def _charge(call: Call, params: dict[str, Any]) -> Row:
+    """The charge to refund: named itself, or the successful one of a payment intent."""
+    if ("charge" in params) == ("payment_intent" in params):
+        raise invalid("One of the following params should be provided for this request: payment_intent or charge.")
+    if "charge" in params:
+        charge = call.need(CHARGE, params["charge"], "charge")
+    else:
+        intent = call.need(PAYMENT_INTENT, params["payment_intent"], "payment_intent")
+        found = call.session.find(CHARGE, intent["latest_charge"] or "")
+        if found is None or not found["paid"]:
+            raise StripeError(
+                f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund.",
+                code="payment_intent_unexpected_state",
+                param="payment_intent",
+            )
+        charge = found
+    if not charge["paid"]:
+        raise StripeError(
+            f"The charge {charge['id']} is unsuccessful and cannot be refunded.",
+            code="charge_not_refundable",
+            param="charge",
+        )
+    return charge
+
+
+def _new(call: Call, charge: Row, amount: int, params: dict[str, Any], status: str) -> Row:
+    pending = status == "pending"
+    refund: Row = {
+        "id": new_id("re"),
+        "object": "refund",
+        "amount": amount,
+        "balance_transaction": None,
+        "charge": charge["id"],
+        "created": call.now,
+        "currency": charge["currency"],
+        "customer": charge["customer"],
+        "customer_account": None,
+        "destination_details": {
+            "card": {"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"},
+            "type": "card",
+        },
+        "metadata": merge_metadata({}, params.get("metadata")),
+        "payment_intent": charge["payment_intent"],
+        "payment_method": charge["payment_method"],
+        "reason": params.get("reason"),
+        "receipt_number": None,
+        "source_transfer_reversal": None,
+        "status": status,
+        "transfer_reversal": None,
+    }
+    if pending:
+        refund["pending_reason"] = "processing"
+    if params.get("instructions_email"):
+        refund["instructions_email"] = params["instructions_email"]
+    return refund
+
+
+def _release_hold(call: Call, charge: Row, amount: int, params: dict[str, Any]) -> Row:
+    """Refunding a hold gives all of it up and cancels its payment intent; no money moves."""
+    if amount != charge["amount"]:
+        raise invalid(
+            "You cannot partially refund an uncaptured charge. Instead, capture the charge for the amount you want.",
+            "amount",
+        )
+    refund = _new(call, charge, amount, params, "succeeded")
+    refund["destination_details"]["card"]["type"] = "reversal"
+    call.session.insert(REFUND, refund)
+    emit(call, "refund.created", refund)
+    release(call, charge)
+    intent = call.need(PAYMENT_INTENT, charge["payment_intent"])
+    if "canceled" in INTENT_STATES[intent["status"]]:
+        intent |= {
+            "status": "canceled",
+            "canceled_at": call.now,
+            "cancellation_reason": "automatic",
+            "amount_capturable": 0,
+        }
+        call.session.save(PAYMENT_INTENT, intent)
+        emit(call, "payment_intent.canceled", intent)
+    return refund
+
+
+def _count(call: Call, charge: Row, amount: int) -> None:
+    """Add to what a charge has given back, or take from it when a refund failed."""
+    before = deepcopy(charge)
+    charge["amount_refunded"] += amount
+    charge["refunded"] = charge["amount_refunded"] == charge["amount"]
+    call.session.save(CHARGE, charge)
+    emit(call, "charge.refunded" if amount > 0 else "charge.updated", charge, before)
+
+
+def _move(call: Call, refund: Row, status: str, **changes: Any) -> None:
+    if status not in STATES[refund["status"]]:
+        raise AssertionError(f"a refund cannot go from {refund['status']} to {status}")
+    before = deepcopy(refund)
+    refund |= {"status": status, **changes}
+    refund.pop("pending_reason", None)
+    call.session.save(REFUND, refund)
+    if status == "failed":
+        emit(call, "refund.failed", refund)
+    emit(call, "refund.updated", refund, before)
+    emit(call, "charge.refund.updated", refund, before)
+
+
+def succeed(call: Call, body: dict[str, Any]) -> None:
+    """A pending refund goes through."""
+    refund = call.session.find(REFUND, body["refund"])
+    if refund is not None and refund["status"] == "pending":
+        _move(call, refund, "succeeded")
+
+
+def fail(call: Call, body: dict[str, Any]) -> None:
+    """The bank sends a refund back: the money returns to the balance, and the charge counts it as not refunded."""
+    refund = call.session.find(REFUND, body["refund"])
+    if refund is not None and refund["status"] in ("pending", "succeeded"):
+        _undo(call, refund, "failed", "refund_failure", failure_reason="expired_or_canceled_card")
+
+
+def _undo(call: Call, refund: Row, status: str, kind: str, **changes: Any) -> None:
+    transaction = balance_transactions.record(
+        call,
+        kind=kind,
+        amount=refund["amount"],
+        currency=refund["currency"],
+        source=refund["id"],
+        description=f"REFUND FAILURE ({refund['charge']})",
+    )
+    _move(call, refund, status, failure_balance_transaction=transaction["id"], **changes)
+    _count(call, call.need(CHARGE, refund["charge"]), -refund["amount"])
+
+
+def retrieve(call: Call, refund_id: str) -> Row:
+    return call.need(REFUND, refund_id, "id", in_path=True)
+
+
+def update(call: Call, refund_id: str) -> Row:
+    refund = call.need(REFUND, refund_id, "id", in_path=True)
+    before = deepcopy(refund)
+    if "metadata" in call.params:
+        refund["metadata"] = merge_metadata(refund["metadata"], call.params["metadata"])
+    call.session.save(REFUND, refund)
+    emit(call, "refund.updated", refund, before)
+    emit(call, "charge.refund.updated", refund, before)
+    return refund
+
+
+def cancel(call: Call, refund_id: str) -> Row:
+    """Only refunds that wait for their customer to act can be canceled, and cards never ask for that."""
+    refund = call.need(REFUND, refund_id, "id", in_path=True)
+    if refund["status"] != "requires_action":
+        raise StripeError(
+            f"You cannot cancel this refund because it has a status of {refund['status']}. Only a refund with the following status may be "
+            "canceled: requires_action.",
+            param="id",
+        )
+    _undo(call, refund, "canceled", "refund_failure")
+    return refund
+
+
+def list_refunds(call: Call) -> Row:
+    return list_of(call, REFUND, equal=("charge", "payment_intent"))
+
+
+def list_of_charge(call: Call, charge_id: str) -> Row:
+    call.need(CHARGE, charge_id, "charge", in_path=True)
+    return list_of(call, REFUND, fixed={"charge": charge_id}, url=f"/v1/charges/{charge_id}/refunds")
+
+
+EFFECTS = {"refund.succeed": succeed, "refund.fail": fail}
+
+ROUTES = (
+    post("/v1/refunds", create, CREATE),
+    get("/v1/refunds", list_refunds, LIST),
+    get("/v1/refunds/<refund_id>", retrieve),
+    post("/v1/refunds/<refund_id>", update, UPDATE),
+    post("/v1/refunds/<refund_id>/cancel", cancel),
+    get("/v1/charges/<charge_id>/refunds", list_of_charge, list_parameters()),
+)

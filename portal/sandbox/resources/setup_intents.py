@@ -1,0 +1,320 @@
+"""Setup intents: a card is checked and saved for later, without taking money.
+
+Source: Stripe's API reference, "SetupIntents", and "The SetupIntents lifecycle" for the states.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from portal.sandbox.errors import invalid, wrong_state
+from portal.sandbox.events import emit
+from portal.sandbox.ids import new_id, new_secret
+from portal.sandbox.kinds import Kind, Row
+from portal.sandbox.lists import list_of, list_parameters
+from portal.sandbox.params import (
+    Boolean,
+    Choice,
+    ListOf,
+    Metadata,
+    Parameters,
+    Reader,
+    Reference,
+    Text,
+    Url,
+    merge_metadata,
+    unsupported,
+)
+from portal.sandbox.resources import setup_attempts, three_d_secure
+from portal.sandbox.resources.cards import behaviour_of
+from portal.sandbox.resources.customers import CUSTOMER
+from portal.sandbox.resources.intents import (
+    AUTOMATIC_PAYMENT_METHODS,
+    CARD_OPTIONS,
+    CLIENT_FIELDS,
+    MANDATE_DATA,
+    TYPES_ALLOWED,
+    as_error,
+    asks_authentication,
+    authentication_failed,
+    automatic_methods,
+    check_return_url,
+    check_status,
+    find,
+    for_browser,
+    given_method,
+    how_authenticated,
+    last_error,
+    move,
+)
+from portal.sandbox.resources.payment_methods import PAYMENT_METHOD, PAYMENT_METHOD_DATA, check_usable, keep_for
+from portal.sandbox.routes import get, post
+from portal.sandbox.testcards import BEHAVIOURS, Decline
+
+if TYPE_CHECKING:
+    from portal.sandbox.calls import Call
+
+SETUP_INTENT = Kind(
+    object="setup_intent",
+    table="setup_intents",
+    prefix="seti",
+    url="/v1/setup_intents",
+    columns=("customer", "payment_method"),
+    expandable={"customer": "customer", "latest_attempt": "setup_attempt", "payment_method": "payment_method"},
+)
+
+STATES: dict[str, frozenset[str]] = {
+    "requires_payment_method": frozenset(
+        {"requires_confirmation", "requires_action", "processing", "succeeded", "canceled"}
+    ),
+    "requires_confirmation": frozenset(
+        {"requires_payment_method", "requires_action", "processing", "succeeded", "canceled"}
+    ),
+    "requires_action": frozenset(
+        {"requires_payment_method", "requires_confirmation", "processing", "succeeded", "canceled"}
+    ),
+    "processing": frozenset({"requires_payment_method", "succeeded", "canceled"}),
+    "succeeded": frozenset(),
+    "canceled": frozenset(),
+}
+CONFIRMABLE = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
+CANCELABLE = CONFIRMABLE
+
+_FIELDS: dict[str, Reader] = {
+    "allowed_payment_method_types": TYPES_ALLOWED,
+    "customer": Reference(),
+    "description": Text(1000),
+    "excluded_payment_method_types": TYPES_ALLOWED,
+    "flow_directions": ListOf(Choice(("inbound", "outbound"))),
+    "metadata": Metadata(),
+    "payment_method": Reference(),
+    "payment_method_data": PAYMENT_METHOD_DATA,
+    "payment_method_options": CARD_OPTIONS,
+}
+_CONFIRMING: dict[str, Reader] = {
+    "confirmation_token": Reference(),
+    "mandate_data": MANDATE_DATA,
+    "return_url": Url(),
+    "use_stripe_sdk": Boolean(),
+}
+_ELSEWHERE = "attach_to_self customer_account on_behalf_of payment_method_configuration single_use"
+CREATE = Parameters(
+    {
+        **_FIELDS,
+        **_CONFIRMING,
+        "automatic_payment_methods": AUTOMATIC_PAYMENT_METHODS,
+        "confirm": Boolean(),
+        "usage": Choice(("off_session", "on_session")),
+    },
+    unsupported=unsupported(_ELSEWHERE),
+)
+UPDATE = Parameters(_FIELDS, unsupported=unsupported("attach_to_self customer_account payment_method_configuration"))
+CONFIRM = Parameters(
+    {
+        **_CONFIRMING,
+        **CLIENT_FIELDS,
+        "allowed_payment_method_types": TYPES_ALLOWED,
+        "payment_method": Reference(),
+        "payment_method_data": PAYMENT_METHOD_DATA,
+        "payment_method_options": CARD_OPTIONS,
+    }
+)
+CANCEL = Parameters(
+    {"cancellation_reason": Choice(("abandoned", "duplicate", "requested_by_customer")), **CLIENT_FIELDS}
+)
+LIST = list_parameters(
+    {"customer": Reference(), "payment_method": Reference()}, unsupported=unsupported("attach_to_self customer_account")
+)
+
+
+def create(call: Call) -> Row:
+    params: dict[str, Any] = call.params
+    if params.get("customer") is not None:
+        call.need(CUSTOMER, params["customer"], "customer")
+    intent_id = new_id("seti")
+    intent: Row = {
+        "id": intent_id,
+        "object": "setup_intent",
+        "application": None,
+        "automatic_payment_methods": automatic_methods(call),
+        "cancellation_reason": None,
+        "client_secret": new_secret(intent_id),
+        "created": call.now,
+        "customer": params.get("customer"),
+        "customer_account": None,
+        "description": None,
+        "excluded_payment_method_types": None,
+        "flow_directions": params.get("flow_directions"),
+        "last_setup_error": None,
+        "latest_attempt": None,
+        "livemode": False,
+        "mandate": None,
+        "metadata": {},
+        "next_action": None,
+        "on_behalf_of": None,
+        "payment_method": None,
+        "payment_method_configuration_details": None,
+        "payment_method_options": {
+            "card": {"mandate_options": None, "network": None, "request_three_d_secure": "automatic"}
+        },
+        "payment_method_types": ["card"],
+        "single_use_mandate": None,
+        "status": "requires_payment_method",
+        "usage": params.get("usage", "off_session"),
+    }
+    _apply(call, intent)
+    if not params.get("confirm"):
+        for name in ("return_url", "mandate_data", "confirmation_token"):
+            if name in params:
+                raise invalid(f"`{name}` can only be used when `confirm` is set to true.", name)
+        _use_method(call, intent)
+    call.session.insert(SETUP_INTENT, intent)
+    emit(call, "setup_intent.created", intent)
+    if params.get("confirm"):
+        _confirm(call, intent)
+    return intent
+
+
+def _apply(call: Call, intent: Row) -> None:
+    params = call.params
+    intent |= {
+        name: params[name]
+        for name in ("description", "excluded_payment_method_types", "flow_directions")
+        if name in params
+    }
+    if "metadata" in params:
+        intent["metadata"] = merge_metadata(intent["metadata"], params["metadata"])
+    options = (params.get("payment_method_options") or {}).get("card")
+    if options:
+        intent["payment_method_options"]["card"] |= {
+            name: value for name, value in options.items() if name in ("network", "request_three_d_secure")
+        }
+
+
+def _use_method(call: Call, intent: Row) -> None:
+    method = given_method(call, intent)
+    if method is None:
+        return
+    check_usable(method, intent["customer"])
+    intent["payment_method"] = method["id"]
+    if intent["status"] == "requires_payment_method":
+        move(intent, "requires_confirmation", STATES)
+
+
+def retrieve(call: Call, intent_id: str) -> Row:
+    return find(call, SETUP_INTENT, intent_id)
+
+
+def update(call: Call, intent_id: str) -> Row:
+    intent = find(call, SETUP_INTENT, intent_id)
+    if intent["status"] not in CONFIRMABLE and set(call.params) - {"description", "metadata", "expand"}:
+        raise wrong_state(
+            f"This SetupIntent could not be updated because it has a status of {intent['status']}.", intent
+        )
+    before = deepcopy(intent)
+    if "customer" in call.params:
+        call.need(CUSTOMER, call.params["customer"], "customer")
+        intent["customer"] = call.params["customer"]
+    _apply(call, intent)
+    _use_method(call, intent)
+    if intent != before:
+        call.session.save(SETUP_INTENT, intent)
+    return intent
+
+
+def confirm(call: Call, intent_id: str) -> Row:
+    intent = find(call, SETUP_INTENT, intent_id)
+    check_status(intent, "confirm", CONFIRMABLE)
+    _apply(call, intent)
+    return _confirm(call, intent)
+
+
+def _confirm(call: Call, intent: Row) -> Row:
+    method = given_method(call, intent, intent["payment_method"])
+    if method is None:
+        raise wrong_state(
+            "You cannot confirm this SetupIntent because it's missing a payment method. Update the SetupIntent with a payment method and then "
+            "confirm it again.",
+            intent,
+        )
+    if call.params.get("return_url") is not None:
+        intent["_return_url"] = call.params["return_url"]
+    check_usable(method, intent["customer"])
+    check_return_url(call, intent)
+    intent |= {"payment_method": method["id"], "last_setup_error": None, "next_action": None}
+    behaviour = behaviour_of(method)
+    if not asks_authentication(intent, method, off_session=False):
+        return _finish(call, intent, method, how_authenticated(method), behaviour.decline)
+    if behaviour.authentication_error:
+        return _finish(call, intent, method, None, BEHAVIOURS["declined"].decline)
+    intent["next_action"] = three_d_secure.open_challenge(call, intent, method)
+    move(intent, "requires_action", STATES)
+    call.session.save(SETUP_INTENT, intent)
+    emit(call, "setup_intent.requires_action", intent)
+    return intent
+
+
+def _finish(call: Call, intent: Row, method: Row, authenticated_how: str | None, decline: Decline | None) -> Row:
+    _attempted(call, intent, method, authenticated_how, decline)
+    if intent["last_setup_error"] is not None:
+        raise as_error(intent["last_setup_error"], intent)
+    return intent
+
+
+def _attempted(call: Call, intent: Row, method: Row, authenticated_how: str | None, decline: Decline | None) -> None:
+    """Ask the bank whether the card is good, and save it when it is."""
+    intent["next_action"] = None
+    if decline is not None and behaviour_of(method).declines_set_up:
+        _failed(call, intent, method, last_error(decline, method, None))
+        return
+    intent["latest_attempt"] = setup_attempts.record(call, intent, method, "succeeded", authenticated_how)["id"]
+    intent["last_setup_error"] = None
+    if intent["customer"]:
+        keep_for(call, method, intent["customer"], set_up=intent["usage"] == "off_session")
+    else:
+        method |= {"_set_up": True}
+        call.session.save(PAYMENT_METHOD, method)
+    move(intent, "succeeded", STATES)
+    call.session.save(SETUP_INTENT, intent)
+    emit(call, "setup_intent.succeeded", intent)
+
+
+def _failed(call: Call, intent: Row, method: Row, error: Row) -> None:
+    intent["latest_attempt"] = setup_attempts.record(call, intent, method, "failed", None, error)["id"]
+    move(intent, "requires_payment_method", STATES)
+    intent |= {"last_setup_error": error, "payment_method": None, "next_action": None}
+    call.session.save(SETUP_INTENT, intent)
+    emit(call, "setup_intent.setup_failed", intent)
+
+
+def authenticated(call: Call, intent: Row, method: Row, *, succeeded: bool) -> None:
+    """The holder has answered the challenge."""
+    if succeeded:
+        _attempted(call, intent, method, "challenge", behaviour_of(method).decline)
+    else:
+        _failed(call, intent, method, authentication_failed(intent, method))
+
+
+def cancel(call: Call, intent_id: str) -> Row:
+    intent = find(call, SETUP_INTENT, intent_id)
+    check_status(intent, "cancel", CANCELABLE)
+    move(intent, "canceled", STATES)
+    intent |= {"cancellation_reason": call.params.get("cancellation_reason"), "next_action": None}
+    call.session.save(SETUP_INTENT, intent)
+    emit(call, "setup_intent.canceled", intent)
+    return intent
+
+
+def list_intents(call: Call) -> Row:
+    return list_of(call, SETUP_INTENT, equal=("customer", "payment_method"))
+
+
+ROUTES = (
+    post("/v1/setup_intents", create, CREATE),
+    get("/v1/setup_intents", list_intents, LIST),
+    get("/v1/setup_intents/<intent_id>", retrieve, Parameters(CLIENT_FIELDS), publishable=for_browser),
+    post("/v1/setup_intents/<intent_id>", update, UPDATE),
+    post("/v1/setup_intents/<intent_id>/confirm", confirm, CONFIRM, publishable=for_browser),
+    post("/v1/setup_intents/<intent_id>/cancel", cancel, CANCEL),
+)

@@ -1,0 +1,50 @@
+"""What a sandbox can be told when it is started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+API_VERSION = "2026-10-28.endive"
+
+HOUR_SECONDS = 3600
+DAY_SECONDS = 24 * HOUR_SECONDS
+
+
+@dataclass(frozen=True)
+class SandboxSettings:
+    """Settings of one sandbox; every one has a value that suits the demo and the tests.
+
+    Times are seconds of the sandbox's own clock, which tests may move, unless a name says otherwise.
+    """
+
+    account: str = "acct_1SandboxAccount"
+    country: str = "DE"
+    business_name: str = "Sandbox"
+    clock_offset_seconds: float = 0.0
+    """Where the clock stands at the first start, relative to real time; kept in the store afterwards."""
+
+    idempotency_life_seconds: float = DAY_SECONDS
+    """How long a key replays its answer. Source: Stripe, "Idempotent requests"."""
+
+    settle_delay_seconds: float = 0.3
+    """From a capture to its balance transaction. Stripe's asynchronous capture takes seconds to an hour."""
+
+    available_delay_seconds: float = 2 * DAY_SECONDS
+    """From a balance transaction to the day its money can be paid out."""
+
+    refund_delay_seconds: float = 0.5
+    """From a refund that pends (or will fail) to its outcome. Stripe's test cards take some seconds."""
+
+    dispute_delay_seconds: float = 0.3
+    """From a charge with a disputing test card to its dispute."""
+
+    verdict_delay_seconds: float = 0.3
+    """From submitted evidence to the bank's decision."""
+
+    webhook_waits_seconds: tuple[float, ...] = (1, 2, 5, 15, 60, 300, HOUR_SECONDS, 3 * HOUR_SECONDS)
+    """Waits between the attempts of one delivery; after the last it is given up."""
+
+    webhook_timeout_seconds: float = 10.0
+    """Real seconds an endpoint has to answer."""
+
+    webhook_workers: int = 4

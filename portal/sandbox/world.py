@@ -1,0 +1,84 @@
+"""`Sandbox`: the parts that every call shares, and the queue of things that happen later."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from portal.sandbox.calls import Call
+from portal.sandbox.clock import SandboxClock
+from portal.sandbox.kinds import Kind
+from portal.sandbox.settings import SandboxSettings
+from portal.sandbox.store import Store
+
+Effect = Callable[[Call, dict[str, Any]], None]
+
+EFFECTS_AT_ONCE = 100
+
+
+class Sandbox:
+    """One sandbox: its store, clock and settings, the kinds of objects it knows, and what may happen later."""
+
+    def __init__(
+        self, db_path: str | Path, settings: SandboxSettings, kinds: Iterable[Kind], effects: Mapping[str, Effect]
+    ) -> None:
+        self.settings = settings
+        self.kinds: dict[str, Kind] = {kind.object: kind for kind in kinds}
+        self.kinds_by_prefix = {kind.prefix: kind for kind in self.kinds.values()}
+        self.store = Store(db_path, self.kinds.values())
+        self.clock = SandboxClock(self.store, settings.clock_offset_seconds)
+        self.work_waiting = threading.Condition()
+        self._effects = dict(effects)
+        self.card_salt = self._kept_secret("card_salt")
+
+    def _kept_secret(self, name: str) -> str:
+        """A random value that stays the same for the life of the file."""
+        with self.store.transaction() as session:
+            kept = session.fact(name)
+            if kept is None:
+                kept = secrets.token_hex(16)
+                session.keep_fact(name, kept)
+        return kept
+
+    def wake(self) -> None:
+        """Tell the background threads that there is something to do."""
+        with self.work_waiting:
+            self.work_waiting.notify_all()
+
+    def run_due_effects(self) -> int:
+        """Carry out what is due by the sandbox's clock, each in its own transaction; returns how many were."""
+        done = 0
+        while done < EFFECTS_AT_ONCE and self._run_one_effect():
+            done += 1
+        return done
+
+    def _run_one_effect(self) -> bool:
+        now = self.clock.now()
+        with self.store.transaction() as session:
+            found = session.run(
+                "SELECT seq, name, body FROM effects WHERE due <= ? ORDER BY due, seq LIMIT 1", (now,)
+            ).fetchone()
+            if found is None:
+                return False
+            seq, name, body = found
+            session.run("DELETE FROM effects WHERE seq = ?", (seq,))
+            call = Call(sandbox=self, session=session, now=int(now))
+            self._effects[name](call, json.loads(body))
+        if call.queued:
+            self.wake()
+        return True
+
+    def seconds_to_next_effect(self) -> float | None:
+        with self.store.reading() as session:
+            due = session.run("SELECT min(due) FROM effects").fetchone()[0]
+        return None if due is None else max(0.0, float(due) - self.clock.now())
+
+    def reset(self) -> None:
+        """Forget everything: objects, events, deliveries, keys, mails, faults. The clock returns to real time."""
+        self.store.clear()
+        self.clock.set_offset(0.0)
+        self.card_salt = self._kept_secret("card_salt")
