@@ -213,9 +213,9 @@ _FORM_EXPIRED: Final = N_("This form was open for too long. Please go back, relo
 
 
 def failure(status: int, code: str, message: str, *, field: str | None = None, retry_after: int | None = None) -> AnyResponse:
-    """An error as the caller reads it: a page for people, problem+json (RFC 9457) under /api."""
+    """An error as the caller reads it: a page for people, problem+json (RFC 9457) for programs."""
     title = gettext(_TITLES.get(status, N_("Something went wrong")))
-    if request.path.startswith("/api/"):
+    if request.path.startswith("/api/") or request.accept_mimetypes.best == "application/json":
         problem = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": message}
         problem["request_id"] = g.get("request_id", "")
         if field:
@@ -314,9 +314,10 @@ def security_headers(*, with_stripe: bool) -> dict[str, str]:
         else:
             script = frame = f" {origin}"
             connect = f" {origin}"
+    frame = frame or " 'none'"
     policy = (
         f"default-src 'none'; script-src 'self'{script}; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-        f"connect-src 'self'{connect}; frame-src{frame or " 'none'"}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        f"connect-src 'self'{connect}; frame-src{frame}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
     headers = {
         "Content-Security-Policy": policy,

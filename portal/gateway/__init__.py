@@ -12,11 +12,12 @@ from portal.gateway.contract import (
     PaymentMethod,
     UnexpectedState,
 )
-from portal.gateway.failures import advice
+from portal.gateway.failures import ADVICE, advice
 from portal.gateway.stripe_gateway import StripeGateway, current, forget
 from portal.gateway.webhook_signature import BadSignature, verify
 
 __all__ = [
+    "ADVICE",
     "BadSignature",
     "BalanceTransaction",
     "Card",

@@ -1,0 +1,101 @@
+"""What a customer types about payments: the filters of the history, and another amount to pay."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final
+
+from flask_babel import gettext, lazy_gettext
+from flask_wtf import FlaskForm
+from wtforms import DateField, HiddenField, SelectField, StringField, ValidationError
+from wtforms.validators import InputRequired, Length, Optional
+
+from portal import config, language, money
+from portal.money import Money
+from portal.pages import reader_language
+from portal.payments import queries
+
+# Longer texts would not fit on a receipt's line.
+LONGEST_DESCRIPTION: Final = 200
+LONGEST_SEARCH: Final = 100
+
+
+def _amount(text: str, currency: str) -> Money:
+    """Raises ValidationError in the reader's words."""
+    try:
+        return money.parse(text, currency, reader_language())
+    except ValueError as error:
+        example = Money(money.from_decimal(Decimal(1234), currency).minor, currency)
+        raise ValidationError(
+            gettext("Please write an amount such as %(example)s.", example=language.money_text(example, reader_language()))
+        ) from error
+
+
+class OtherAmountForm(FlaskForm):  # type: ignore[misc]  # flask-wtf has no types
+    """A payment without an invoice. `key` makes the same form, sent twice, one payment."""
+
+    amount_text = StringField(lazy_gettext("Amount"), [InputRequired(lazy_gettext("Please enter an amount.")), Length(max=20)])
+    currency = SelectField(lazy_gettext("Currency"))
+    description = StringField(
+        lazy_gettext("What is it for?"),
+        [
+            InputRequired(lazy_gettext("Please say what you are paying for; it stands on your receipt.")),
+            Length(max=LONGEST_DESCRIPTION),
+        ],
+    )
+    key = HiddenField()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.currency.choices = [(code, code.upper()) for code in config.current().pay_any_amount_limits]
+
+    amount: Money | None = None
+
+    def validate_amount_text(self, field: StringField) -> None:
+        if self.currency.data in config.current().pay_any_amount_limits:
+            self.amount = _amount(field.data or "", self.currency.data)
+
+
+class HistoryFilterForm(FlaskForm):  # type: ignore[misc]
+    """The filters of the history, read from the address."""
+
+    class Meta:
+        csrf = False  # it changes nothing
+
+    q = StringField(lazy_gettext("Search"), [Optional(), Length(max=LONGEST_SEARCH)])
+    status = SelectField(lazy_gettext("Status"), [Optional()], choices=["", *queries.STATUS_GROUPS], default="")
+    since = DateField(lazy_gettext("From"), [Optional()])
+    until = DateField(lazy_gettext("To"), [Optional()])
+    currency = StringField(lazy_gettext("Currency"), [Optional(), Length(max=3)])
+    least = StringField(lazy_gettext("Amount from"), [Optional(), Length(max=20)])
+    most = StringField(lazy_gettext("Amount to"), [Optional(), Length(max=20)])
+
+    def _currency(self) -> str:
+        code = (self.currency.data or "").strip().lower()
+        return code if money.is_currency(code) else ""
+
+    def validate_currency(self, field: StringField) -> None:
+        if field.data and not self._currency():
+            raise ValidationError(gettext("Please use the three letters of a currency, such as EUR."))
+
+    def _validate_bound(self, field: StringField) -> None:
+        if not field.data:
+            return
+        if not self._currency():
+            raise ValidationError(gettext("Please choose the currency of this amount, too."))
+        _amount(field.data, self._currency())
+
+    validate_least = validate_most = _validate_bound
+
+    def filter(self) -> queries.Filter:
+        """The filter, after a successful validate()."""
+        currency = self._currency()
+        return queries.Filter(
+            status=self.status.data or "",
+            since=self.since.data,
+            until=self.until.data,
+            currency=currency,
+            least_minor=_amount(self.least.data, currency).minor if self.least.data else None,
+            most_minor=_amount(self.most.data, currency).minor if self.most.data else None,
+            text=(self.q.data or "").strip(),
+        )

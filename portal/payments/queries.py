@@ -1,0 +1,197 @@
+"""Reading payments; nothing here commits. The payment-repository of the seed documents."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+
+from sqlalchemy import Select, and_, or_, select, tuple_
+from sqlalchemy.orm import Session, selectinload
+
+from portal.errors import Invalid, N_, NotFound
+from portal.invoices.models import Invoice
+from portal.payments.models import Payment
+from portal.payments.states import LIVE, WAITING_FOR_CUSTOMER
+
+PAGE_SIZE: Final = 20
+# A CSV of more than this is no longer read by a person.
+EXPORT_LIMIT: Final = 10_000
+# Of one invoice: tries that were canceled, and the one that lives.
+MOST_OF_AN_INVOICE: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What the history is narrowed to; all of it stands in the page's address.
+
+    Days are UTC days, both included. Amounts are minor units, both included, of `currency` if one is given.
+    """
+
+    status: str = ""
+    since: date | None = None
+    until: date | None = None
+    currency: str = ""
+    least_minor: int | None = None
+    most_minor: int | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the history, newest first; the cursors are opaque texts for the address, or None at the ends."""
+
+    payments: list[Payment]
+    older: str | None = None
+    newer: str | None = None
+    filter: Filter = field(default_factory=Filter)
+
+
+# What a customer understands by a status: several of Stripe's are one to them.
+STATUS_GROUPS: Final[dict[str, frozenset[str]]] = {
+    "succeeded": frozenset({"succeeded"}),
+    "processing": frozenset({"processing", "requires_capture"}),
+    "unfinished": WAITING_FOR_CUSTOMER | {"created"},
+    "canceled": frozenset({"canceled"}),
+}
+
+
+def for_customer(session: Session, payment_id: str, customer_id: str) -> Payment:
+    """One payment of this customer with its steps and its invoice. Raises NotFound, also for someone else's."""
+    payment = session.execute(
+        select(Payment)
+        .where(Payment.id == payment_id, Payment.customer_id == customer_id)
+        .options(selectinload(Payment.steps), selectinload(Payment.invoice))
+    ).scalar_one_or_none()
+    if payment is None:
+        raise NotFound
+    return payment
+
+
+def by_intent(session: Session, intent_id: str) -> Payment | None:
+    return session.execute(select(Payment).where(Payment.stripe_intent_id == intent_id)).scalar_one_or_none()
+
+
+def live_of_invoice(session: Session, invoice_id: str) -> Payment | None:
+    """The one payment of an invoice that may still take money, or has; None when there is none."""
+    return session.execute(
+        select(Payment).where(Payment.invoice_id == invoice_id, Payment.status.in_(LIVE))
+    ).scalar_one_or_none()
+
+
+def of_invoice(session: Session, invoice_id: str, customer_id: str) -> list[Payment]:
+    """The payments of an invoice, newest first."""
+    return list(
+        session.execute(
+            select(Payment)
+            .where(Payment.invoice_id == invoice_id, Payment.customer_id == customer_id)
+            .order_by(Payment.created_at.desc(), Payment.id.desc())
+            .limit(MOST_OF_AN_INVOICE)
+        ).scalars()
+    )
+
+
+def latest(session: Session, customer_id: str, most: int) -> list[Payment]:
+    """The newest payments of a customer that came to something, for the overview."""
+    return list(
+        session.execute(
+            select(Payment)
+            .where(Payment.customer_id == customer_id, Payment.status.in_(("succeeded", "processing", "requires_action")))
+            .order_by(Payment.created_at.desc(), Payment.id.desc())
+            .limit(most)
+            .options(selectinload(Payment.invoice))
+        ).scalars()
+    )
+
+
+def history(session: Session, customer_id: str, wanted: Filter, *, older: str | None = None, newer: str | None = None) -> Page:
+    """A page of twenty by keyset: the same cost however deep. Raises Invalid for a cursor that is not ours."""
+    query = _filtered(customer_id, wanted)
+    key = tuple_(Payment.created_at, Payment.id)
+    if newer:
+        query = query.where(key > _read_cursor(newer)).order_by(Payment.created_at.asc(), Payment.id.asc())
+    else:
+        if older:
+            query = query.where(key < _read_cursor(older))
+        query = query.order_by(Payment.created_at.desc(), Payment.id.desc())
+    rows = list(session.execute(query.limit(PAGE_SIZE + 1).options(selectinload(Payment.invoice))).scalars())
+    more = len(rows) > PAGE_SIZE
+    rows = rows[:PAGE_SIZE]
+    if newer:
+        rows.reverse()
+    if not rows:
+        return Page([], filter=wanted)
+    has_older = more if not newer else True
+    has_newer = more if newer else bool(older)
+    return Page(
+        rows,
+        older=_cursor(rows[-1]) if has_older else None,
+        newer=_cursor(rows[0]) if has_newer else None,
+        filter=wanted,
+    )
+
+
+def export(session: Session, customer_id: str, wanted: Filter) -> Iterator[Payment]:
+    """All that the filter finds, newest first, streamed; at most EXPORT_LIMIT."""
+    query = (
+        _filtered(customer_id, wanted)
+        .order_by(Payment.created_at.desc(), Payment.id.desc())
+        .limit(EXPORT_LIMIT)
+        .options(selectinload(Payment.invoice))
+        .execution_options(yield_per=500)
+    )
+    yield from session.execute(query).scalars()
+
+
+def _filtered(customer_id: str, wanted: Filter) -> Select[tuple[Payment]]:
+    query = select(Payment).where(Payment.customer_id == customer_id)
+    if wanted.status:
+        query = query.where(Payment.status.in_(STATUS_GROUPS.get(wanted.status, {wanted.status})))
+    if wanted.since:
+        query = query.where(Payment.created_at >= _start_of(wanted.since))
+    if wanted.until:
+        query = query.where(Payment.created_at < _start_of(wanted.until + timedelta(days=1)))
+    if wanted.currency:
+        query = query.where(Payment.currency == wanted.currency)
+    if wanted.least_minor is not None:
+        query = query.where(Payment.amount_minor >= wanted.least_minor)
+    if wanted.most_minor is not None:
+        query = query.where(Payment.amount_minor <= wanted.most_minor)
+    if wanted.text:
+        query = query.where(_matches(wanted.text))
+    return query
+
+
+def _matches(text: str) -> object:
+    """Words in the description, the invoice's number or reference, or the start of an id or the card's last four."""
+    part = text.strip()
+    found_in_invoice = select(Invoice.id).where(
+        Invoice.id == Payment.invoice_id, or_(Invoice.number.icontains(part, autoescape=True), Invoice.reference.icontains(part, autoescape=True))
+    )
+    return or_(
+        Payment.description.icontains(part, autoescape=True),
+        Payment.id == part,
+        Payment.stripe_intent_id == part,
+        and_(Payment.card_last4 == part, Payment.card_last4 != ""),
+        found_in_invoice.exists(),
+    )
+
+
+def _start_of(day: date) -> datetime:
+    return datetime.combine(day, time.min, UTC)
+
+
+def _cursor(payment: Payment) -> str:
+    key = json.dumps([payment.created_at.isoformat(), payment.id])
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def _read_cursor(text: str) -> tuple[datetime, str]:
+    try:
+        moment, row_id = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        return datetime.fromisoformat(moment), str(row_id)
+    except (ValueError, TypeError) as error:
+        raise Invalid(N_("That page of the list does not exist. Please start from the newest."), code="bad_cursor") from error

@@ -1,0 +1,609 @@
+"""The way of a payment: record the intent to pay, make it known at Stripe, record what Stripe says.
+
+The payment-processor of the seed documents. No transaction is open while Stripe is asked, and the id of an intent is committed
+before the intent can take money; so a crash at any line leaves a row from which the rest can be found out:
+
+    start_…      transaction A: the row, its audit event and the follow-up job
+    proceed      Stripe: create the intent under a key made from the row; transaction B: its id
+    (browser)    Stripe: the customer confirms, with 3-D Secure where the bank asks
+    refresh      Stripe: fetch the intent; transaction C: settle
+
+Webhooks, the page after paying, and the follow-up job all end in `refresh`, and `settle` is the only place where a status changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal import audit, clock, config, db, gateway, ledger, money, outbox
+from portal.accounts.models import Customer
+from portal.cards import service as cards
+from portal.db import database_now, new_id
+from portal.errors import Conflict, Invalid, N_, NotFound, Unavailable
+from portal.gateway import Intent
+from portal.invoices import service as invoices
+from portal.invoices.models import Invoice
+from portal.money import Money
+from portal.payments import queries, states
+from portal.payments.models import Payment, PaymentStep
+
+log = structlog.get_logger(__name__)
+
+# Stripe forgets an idempotency key after 24 hours at the earliest; an hour of margin for clocks and slow calls. Seconds.
+# Source: Stripe, "Idempotent requests".
+KEY_SAFE_SECONDS: Final = 23 * 3600
+# The worker looks after every payment by itself, first after this long: webhooks may be lost. Seconds.
+FIRST_LOOK_SECONDS: Final = 60
+LONGEST_LOOK_SECONDS: Final = 6 * 3600
+# A payment that its customer has not finished by then is canceled.
+ABANDONED_AFTER_DAYS: Final = 7
+# A fetch that is overtaken by another change is made again; more than this many times means something is wrong.
+MOST_RACES: Final = 5
+LONGEST_CLIENT_KEY: Final = 80
+
+
+class AlreadyPaid(Conflict):
+    code = "already_paid"
+    message = N_("This is paid already. You were not charged again.")
+
+
+class InProgress(Conflict):
+    code = "payment_in_progress"
+    message = N_("Your bank is still working on this payment. You need not do anything; we will send you the receipt.")
+
+
+class UnderReview(Conflict):
+    code = "payment_under_review"
+    message = N_("Our staff are looking at this payment. Please do not pay again; we will write to you.")
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What a browser or an app needs to let the customer confirm. The secret belongs to this customer alone."""
+
+    payment_id: str
+    intent_id: str
+    status: str
+    client_secret: str
+
+
+# Phase one: the row
+
+
+def start_for_invoice(customer_id: str, invoice_id: str, *, client_key: str, save_card: bool) -> Started:
+    """Begin paying an open invoice, or go on with the payment that it already has: two tabs and two devices reach the same one.
+
+    Raises NotFound, Conflict (not open any more), AlreadyPaid, InProgress, UnderReview, and the gateway's errors; after
+    Unavailable the row is there and the worker goes on, and a second call finds it.
+    """
+    _check_client_key(client_key)
+    with db.transaction() as session:
+        invoice = invoices.lock_open(session, invoice_id, customer_id)
+        payment = queries.live_of_invoice(session, invoice_id)
+        if payment is None:
+            _refuse_used_key(session, customer_id, client_key)
+            payment = _record(
+                session,
+                customer_id=customer_id,
+                invoice_id=invoice_id,
+                client_key=client_key,
+                amount=invoice.total,
+                description=invoice.number,
+                save_card=save_card,
+            )
+    return proceed(payment.id, customer_id, save_card=save_card)
+
+
+def record_other(customer_id: str, amount: Money, description: str, *, client_key: str) -> str:
+    """Record that a customer wants to pay an amount without an invoice; returns the payment's id.
+
+    A second call with the same key returns the same payment. Raises Invalid for an amount outside the limits or a key that
+    was used for another amount, NotFound while such payments are switched off.
+    """
+    _check_client_key(client_key)
+    check_limits(amount)
+    with db.transaction() as session:
+        session.execute(select(Customer.id).where(Customer.id == customer_id).with_for_update())
+        known = _by_client_key(session, customer_id, client_key)
+        if known is not None:
+            if known.amount != amount or known.invoice_id is not None:
+                raise Invalid(N_("This form was already used for another payment. Please reload the page."), code="key_reused")
+            return known.id
+        return _record(
+            session,
+            customer_id=customer_id,
+            invoice_id=None,
+            client_key=client_key,
+            amount=amount,
+            description=description,
+            save_card=False,
+        ).id
+
+
+def check_limits(amount: Money) -> None:
+    """Raises NotFound when payments without an invoice are off, Invalid when the amount is not allowed."""
+    settings = config.current()
+    if not settings.pay_any_amount:
+        raise NotFound
+    limits = settings.pay_any_amount_limits.get(amount.currency)
+    if limits is None:
+        raise Invalid(N_("We do not take payments in this currency."), field="currency")
+    least, most = (money.from_decimal(limit, amount.currency) for limit in limits)
+    if not least <= amount <= most:
+        raise Invalid(
+            N_("Please enter an amount from %(least)s to %(most)s."), field="amount", least=least.plain(), most=most.plain()
+        )
+    try:
+        money.check_granularity(amount)
+    except ValueError as error:
+        raise Invalid(N_("Please enter an amount that can be paid by card."), field="amount") from error
+
+
+def _check_client_key(client_key: str) -> None:
+    if not 8 <= len(client_key) <= LONGEST_CLIENT_KEY or not client_key.isascii():
+        raise Invalid(N_("This form is incomplete. Please reload the page."), code="bad_client_key")
+
+
+def _by_client_key(session: Session, customer_id: str, client_key: str) -> Payment | None:
+    return session.execute(
+        select(Payment).where(Payment.customer_id == customer_id, Payment.client_key == client_key)
+    ).scalar_one_or_none()
+
+
+def _refuse_used_key(session: Session, customer_id: str, client_key: str) -> None:
+    if _by_client_key(session, customer_id, client_key) is not None:
+        raise Conflict
+
+
+def _record(
+    session: Session,
+    *,
+    customer_id: str,
+    invoice_id: str | None,
+    client_key: str,
+    amount: Money,
+    description: str,
+    save_card: bool,
+) -> Payment:
+    now = clock.now()
+    payment = Payment(
+        id=new_id("pay"),
+        customer_id=customer_id,
+        invoice_id=invoice_id,
+        client_key=client_key,
+        amount_minor=amount.minor,
+        currency=amount.currency,
+        description=description,
+        save_card=save_card,
+        status=states.CREATED,
+        attempt=1,
+        version=1,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(payment)
+    session.flush()
+    _add_step(session, payment)
+    audit.record(
+        session,
+        "payment.started",
+        payment.id,
+        {"amount": str(amount), "invoice": invoice_id},
+        customer_id=customer_id,
+    )
+    outbox.enqueue(
+        session,
+        "payments.follow_up",
+        key=f"follow_up:{payment.id}",
+        delay_seconds=FIRST_LOOK_SECONDS,
+        payment_id=payment.id,
+    )
+    return payment
+
+
+# Phase two: the intent
+
+
+def proceed(payment_id: str, customer_id: str, *, save_card: bool) -> Started:
+    """Make sure that Stripe has this payment's intent and that it can be confirmed now. Raises as start_for_invoice does."""
+    with db.reading() as session:
+        payment = queries.for_customer(session, payment_id, customer_id)
+    if payment.finding:
+        raise UnderReview
+    intent = ensure_intent(payment_id) if payment.stripe_intent_id is None else refresh(payment_id)
+    if intent.status == states.SUCCEEDED:
+        raise AlreadyPaid
+    if intent.status == states.PROCESSING:
+        raise InProgress
+    if intent.status == states.CANCELED:
+        raise Conflict
+    if save_card != (intent.setup_future_usage is not None):
+        intent = _change_saving(payment_id, intent, save_card=save_card)
+    return Started(payment_id, intent.id, intent.status, intent.client_secret)
+
+
+def ensure_intent(payment_id: str) -> Intent:
+    """The intent of a payment, made at Stripe if need be. Every call sends the same key, so there is only ever one.
+
+    After KEY_SAFE_SECONDS the key may be forgotten: then Stripe's list is searched before a new attempt is made.
+    """
+    customer_at_stripe = cards.holder(_customer_of(payment_id))
+    payment, key_is_safe = _claim_attempt(payment_id)
+    if payment.stripe_intent_id is not None:
+        return refresh(payment_id)
+    intent = None
+    if not key_is_safe:
+        intent = _find_at_stripe(payment, customer_at_stripe)
+        if intent is None:
+            payment = _next_attempt(payment)
+    if intent is None:
+        intent = _create(payment, customer_at_stripe)
+    return adopt(payment_id, intent)
+
+
+def _create(payment: Payment, customer_at_stripe: str) -> Intent:
+    """Everything sent under the key comes from the row as it was when the key was first used."""
+    try:
+        return gateway.current().create_intent(
+            f"payment:{payment.id}:{payment.attempt}",
+            amount=payment.amount,
+            customer_id=customer_at_stripe,
+            description=payment.description,
+            metadata={"payment_id": payment.id, "customer_id": payment.customer_id, "invoice_id": payment.invoice_id or ""},
+            save_card=payment.save_card,
+        )
+    except gateway.IdempotencyMisuse:
+        freeze(payment.id, "Stripe refused our idempotency key: it was used with other parameters")
+        raise
+
+
+def _customer_of(payment_id: str) -> str:
+    with db.reading() as session:
+        customer_id = session.execute(select(Payment.customer_id).where(Payment.id == payment_id)).scalar_one_or_none()
+    if customer_id is None:
+        raise NotFound
+    return customer_id
+
+
+def _claim_attempt(payment_id: str) -> tuple[Payment, bool]:
+    """Store when this attempt's key is first used, before it is sent; and tell whether Stripe still remembers it."""
+    with db.transaction() as session:
+        payment = _locked(session, payment_id)
+        now = database_now(session)
+        if payment.key_used_at is None:
+            payment.key_used_at = now
+        return payment, now - payment.key_used_at < timedelta(seconds=KEY_SAFE_SECONDS)
+
+
+def _find_at_stripe(payment: Payment, customer_at_stripe: str) -> Intent | None:
+    """The intent that an unanswered call made after all. Stripe's list, unlike its search, shows what was just written."""
+    found = gateway.current().list_intents(
+        created_from=payment.created_at - timedelta(hours=1), created_to=clock.now(), customer_id=customer_at_stripe
+    )
+    return next((intent for intent in found if intent.metadata.get("payment_id") == payment.id), None)
+
+
+def _next_attempt(payment: Payment) -> Payment:
+    with db.transaction() as session:
+        row = _locked(session, payment.id)
+        if row.attempt == payment.attempt and row.stripe_intent_id is None:
+            row.attempt += 1
+            row.key_used_at = database_now(session)
+            _touch(row)
+            audit.record(session, "payment.new_attempt", row.id, {"attempt": row.attempt}, customer_id=row.customer_id)
+        return row
+
+
+def adopt(payment_id: str, intent: Intent) -> Intent:
+    """Store which intent is this payment's, then settle what it says. A second call, or a second caller, changes nothing.
+
+    Raises Conflict, and freezes the row for staff, when the payment has another intent already.
+    """
+    with db.transaction() as session:
+        payment = _locked(session, payment_id)
+        if payment.stripe_intent_id is None:
+            payment.stripe_intent_id = intent.id
+            _touch(payment)
+            audit.record(
+                session, "payment.intent_stored", payment.id, {"intent": intent.id}, customer_id=payment.customer_id
+            )
+        elif payment.stripe_intent_id != intent.id:
+            _freeze(session, payment, f"Stripe has a second intent {intent.id} for this payment")
+        version, stored = payment.version, payment.stripe_intent_id
+    if stored != intent.id:
+        raise UnderReview
+    if settle(payment_id, intent, seen_version=version):
+        return intent
+    return refresh(payment_id)
+
+
+def _change_saving(payment_id: str, intent: Intent, *, save_card: bool) -> Intent:
+    """Keep the card, or do not, as the customer last chose. Where the intent is too far for that, its first choice stands."""
+    try:
+        changed = gateway.current().set_saving(intent.id, save_card=save_card)
+    except (gateway.UnexpectedState, gateway.Misconfigured):
+        log.info("saving_choice_too_late", payment_id=payment_id)
+        return intent
+    with db.transaction() as session:
+        _locked(session, payment_id).save_card = save_card
+    return changed
+
+
+# Phase three: what Stripe says
+
+
+def refresh(payment_id: str) -> Intent:
+    """Fetch the payment's intent and settle it. When the row changed during the fetch, fetch again: old news never wins.
+
+    Raises Conflict for a payment without an intent, and the gateway's errors.
+    """
+    for _ in range(MOST_RACES):
+        with db.reading() as session:
+            row = session.execute(
+                select(Payment.stripe_intent_id, Payment.version).where(Payment.id == payment_id)
+            ).one_or_none()
+        if row is None:
+            raise NotFound
+        if row.stripe_intent_id is None:
+            raise Conflict
+        intent = gateway.current().retrieve_intent(row.stripe_intent_id)
+        if settle(payment_id, intent, seen_version=row.version):
+            return intent
+    raise Unavailable
+
+
+def settle(payment_id: str, intent: Intent, *, seen_version: int) -> bool:
+    """Bring the row in line with the intent as Stripe had it while the row was at `seen_version`.
+
+    Returns False, having done nothing, when the row has moved on since. The same intent twice changes nothing. Success writes the
+    posting, marks the invoice paid and leaves the job for the receipt, all in this one transaction. An intent that does not
+    fit the row (amount, currency, customer, mode) freezes it for staff and changes nothing else.
+    """
+    with db.transaction() as session:
+        payment = _locked(session, payment_id)
+        if payment.version != seen_version:
+            return False
+        mismatch = _mismatch(session, payment, intent)
+        if mismatch:
+            _freeze(session, payment, mismatch)
+            return True
+        if payment.status in states.FINAL:
+            if payment.status != intent.status:
+                _freeze(session, payment, f"Stripe says {intent.status} of a payment that is {payment.status}")
+            elif payment.status == states.SUCCEEDED:
+                _book_fee(session, payment, intent)
+            return True
+        if _is_news(payment, intent):
+            _change(session, payment, intent)
+        return True
+
+
+def _mismatch(session: Session, payment: Payment, intent: Intent) -> str:
+    """Why this intent cannot be this payment's, or an empty text."""
+    customer_at_stripe = session.execute(
+        select(Customer.stripe_customer_id).where(Customer.id == payment.customer_id)
+    ).scalar_one()
+    if intent.id != payment.stripe_intent_id:
+        return f"the intent {intent.id} is not this payment's"
+    if intent.amount != payment.amount:
+        return f"Stripe's intent is over {intent.amount}, the payment over {payment.amount}"
+    if intent.customer_id != customer_at_stripe:
+        return "Stripe's intent belongs to another customer"
+    if intent.livemode != config.current().livemode:
+        return "Stripe's intent is of the other mode (live or test)"
+    if intent.status == states.SUCCEEDED and intent.amount_received != payment.amount:
+        return f"Stripe received {intent.amount_received} instead of {payment.amount}"
+    return ""
+
+
+def _is_news(payment: Payment, intent: Intent) -> bool:
+    failure = intent.failure
+    told = (
+        intent.status,
+        intent.charge.id if intent.charge else payment.stripe_charge_id,
+        failure.code if failure else "",
+        failure.decline_code if failure else "",
+    )
+    return told != (payment.status, payment.stripe_charge_id, payment.failure_code, payment.decline_code)
+
+
+def _change(session: Session, payment: Payment, intent: Intent) -> None:
+    before = payment.status
+    if intent.status not in states.KNOWN:
+        log.error("unknown_payment_status", payment_id=payment.id, status=intent.status)
+    payment.status = intent.status
+    payment.stripe_payment_method_id = intent.payment_method_id or payment.stripe_payment_method_id
+    payment.failure_code = intent.failure.code if intent.failure else ""
+    payment.decline_code = intent.failure.decline_code if intent.failure else ""
+    if intent.charge is not None:
+        payment.stripe_charge_id = intent.charge.id
+        if intent.charge.card is not None:
+            payment.card_brand = intent.charge.card.brand
+            payment.card_last4 = intent.charge.card.last4
+            payment.card_wallet = intent.charge.card.wallet
+    if intent.status == states.SUCCEEDED:
+        _succeed(session, payment, intent)
+    _touch(payment)
+    _add_step(session, payment)
+    audit.record(
+        session,
+        "payment.status",
+        payment.id,
+        {"before": before, "after": payment.status, "failure": payment.decline_code or payment.failure_code},
+        customer_id=payment.customer_id,
+    )
+
+
+def _succeed(session: Session, payment: Payment, intent: Intent) -> None:
+    payment.succeeded_at = intent.charge.created if intent.charge else clock.now()
+    payment.failure_code = payment.decline_code = ""
+    ledger.post(
+        session,
+        "charge",
+        debit=ledger.STRIPE,
+        credit=ledger.RECEIVABLES,
+        amount=payment.amount,
+        subject=payment.id,
+        reference=f"charge:{intent.id}",
+        at=payment.succeeded_at,
+    )
+    _book_fee(session, payment, intent)
+    if payment.invoice_id is not None:
+        _pay_invoice(session, payment, payment.invoice_id)
+    outbox.enqueue(session, "receipts.issue", key=f"receipt:{payment.id}", payment_id=payment.id)
+    if payment.save_card and payment.stripe_payment_method_id:
+        outbox.enqueue(
+            session, "cards.remember", key=f"card_of:{payment.id}", payment_method_id=payment.stripe_payment_method_id
+        )
+
+
+def _pay_invoice(session: Session, payment: Payment, invoice_id: str) -> None:
+    """The money has arrived all the same when the invoice was paid or withdrawn meanwhile: staff must give it back."""
+    try:
+        invoice = invoices.lock_open(session, invoice_id, payment.customer_id)
+    except Conflict:
+        _freeze(session, payment, "the invoice was not open any more when the money arrived: refund it as a duplicate")
+    else:
+        invoices.mark_paid(session, invoice.id, payment.succeeded_at or clock.now())
+
+
+@invoices.guards_void
+def _no_payment_under_way(session: Session, invoice: Invoice) -> None:
+    """An invoice that someone is paying must not be withdrawn under their hands."""
+    if queries.live_of_invoice(session, invoice.id) is not None:
+        raise Conflict(N_("Invoice %(number)s is being paid. Cancel the payment first."), number=invoice.number)
+
+
+def _book_fee(session: Session, payment: Payment, intent: Intent) -> None:
+    """Stripe tells the fee when the balance transaction exists, which may be after the success."""
+    movement = intent.charge.balance_transaction if intent.charge else None
+    if movement is None or payment.fee_minor is not None:
+        return
+    payment.fee_minor = movement.fee.minor
+    if movement.fee.minor > 0:
+        ledger.post(
+            session,
+            "fee",
+            debit=ledger.FEES,
+            credit=ledger.STRIPE,
+            amount=movement.fee,
+            subject=payment.id,
+            reference=f"fee:{movement.id}",
+            at=movement.created,
+        )
+
+
+# The worker's part
+
+
+def follow_up(payment_id: str) -> None:
+    """Finish what was begun, whoever died: make the missing intent, learn the outcome, cancel what was abandoned.
+
+    Raises outbox.Later while the payment is not at its end; a payment that is, and has its fee, needs no more looks.
+    """
+    with db.reading() as session:
+        payment = session.get(Payment, payment_id)
+    if payment is None or payment.finding or payment.status == states.CANCELED:
+        return
+    intent = ensure_intent(payment_id) if payment.stripe_intent_id is None else refresh(payment_id)
+    if intent.status == states.SUCCEEDED and intent.charge and intent.charge.balance_transaction:
+        return
+    age = clock.now() - payment.created_at
+    if intent.status in states.WAITING_FOR_CUSTOMER and age > timedelta(days=ABANDONED_AFTER_DAYS):
+        cancel(payment_id)
+        return
+    if intent.status != states.CANCELED:
+        raise outbox.Later(min(max(age.total_seconds() / 2, FIRST_LOOK_SECONDS), LONGEST_LOOK_SECONDS))
+
+
+def cancel(payment_id: str) -> None:
+    """Call off a payment that waits for its customer. One that has succeeded in the meantime is settled instead."""
+    with db.reading() as session:
+        payment = session.get(Payment, payment_id)
+    if payment is None or payment.stripe_intent_id is None:
+        raise Conflict
+    try:
+        gateway.current().cancel_intent(payment.stripe_intent_id, f"cancel:{payment.id}:{payment.attempt}")
+    except gateway.UnexpectedState:
+        log.info("cancel_too_late", payment_id=payment_id)
+    refresh(payment_id)
+
+
+def hear_of_intent(intent_id: str) -> bool:
+    """Stripe says that something happened to an intent: learn what. Returns False when the intent is none of ours.
+
+    An intent whose id we lost (its creation was answered to a process that died) is found by its metadata and adopted.
+    """
+    with db.reading() as session:
+        known = queries.by_intent(session, intent_id)
+    if known is not None:
+        refresh(known.id)
+        return True
+    intent = gateway.current().retrieve_intent(intent_id)
+    payment_id = intent.metadata.get("payment_id")
+    if not payment_id:
+        return False
+    with db.reading() as session:
+        payment = session.get(Payment, payment_id)
+    if payment is None:
+        return False
+    try:
+        adopt(payment_id, intent)
+    except UnderReview:
+        log.error("second_intent", payment_id=payment_id, intent_id=intent_id)
+    return True
+
+
+# For staff
+
+
+def freeze(payment_id: str, finding: str) -> None:
+    """Set a payment aside for staff, with the reason; it changes no more by itself."""
+    with db.transaction() as session:
+        _freeze(session, _locked(session, payment_id), finding)
+
+
+def _freeze(session: Session, payment: Payment, finding: str) -> None:
+    if payment.finding == finding:
+        return
+    payment.finding = finding
+    _touch(payment)
+    log.error("payment_needs_staff", payment_id=payment.id, finding=finding)
+    audit.record(session, "payment.finding", payment.id, {"finding": finding}, customer_id=payment.customer_id)
+
+
+# Rows
+
+
+def _locked(session: Session, payment_id: str) -> Payment:
+    payment = session.execute(
+        select(Payment).where(Payment.id == payment_id).with_for_update().execution_options(populate_existing=True)
+    ).scalar_one_or_none()
+    if payment is None:
+        raise NotFound
+    return payment
+
+
+def _touch(payment: Payment) -> None:
+    payment.version += 1
+    payment.updated_at = clock.now()
+
+
+def _add_step(session: Session, payment: Payment) -> None:
+    session.add(
+        PaymentStep(
+            id=new_id("stp"),
+            payment_id=payment.id,
+            at=payment.updated_at,
+            status=payment.status,
+            failure_code=payment.failure_code,
+            decline_code=payment.decline_code,
+        )
+    )
+

@@ -1,0 +1,282 @@
+"""The overview, the pages where one pays, and the history."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, make_response, request, url_for
+from flask_babel import gettext
+from werkzeug.wrappers import Response as AnyResponse
+
+from portal import config, db, gateway, language, money
+from portal.cards import queries as cards
+from portal.errors import Invalid, NotFound, PortalError
+from portal.invoices import queries as invoices
+from portal.pages import customer_id, customers_only, limiter, page, reader_language, see_other
+from portal.payments import export, queries, service, states
+from portal.payments.forms import HistoryFilterForm, OtherAmountForm
+from portal.payments.models import Payment
+
+bp = Blueprint("payments", __name__)
+
+LATEST_ON_OVERVIEW = 5
+# How often a waiting page asks Stripe itself instead of only looking at the row, which the webhook changes.
+ASK_STRIPE_EVERY = 5
+MOST_LOOKS = 60
+
+
+@bp.get("/")
+@customers_only
+def overview() -> Response:
+    me = customer_id()
+    with db.reading() as session:
+        owed = invoices.owed(session, me)
+        latest = queries.latest(session, me, LATEST_ON_OVERVIEW)
+    return page(
+        "payments/overview.html", owed=owed, latest=latest, other_amounts=config.current().pay_any_amount
+    )
+
+
+# Paying
+
+
+@bp.get("/payments/invoices/<invoice_id>")
+@customers_only
+def pay(invoice_id: str) -> Response | AnyResponse:
+    """The page where an open invoice is paid; one that is not open any more shows itself instead."""
+    me = customer_id()
+    with db.reading() as session:
+        invoice = invoices.for_customer(session, invoice_id, me)
+        live = queries.live_of_invoice(session, invoice_id)
+        kept = cards.of_customer(session, me)
+    if invoice.status != "open":
+        return see_other("invoices.show", invoice_id=invoice_id)
+    if live and live.status in {states.SUCCEEDED, states.PROCESSING}:
+        return see_other("payments.show", payment_id=live.id)
+    return _pay_page(
+        amount=invoice.total,
+        invoice=invoice,
+        live=live,
+        kept=kept,
+        start_url=url_for("payments.start_invoice", invoice_id=invoice_id),
+        back_url=url_for("invoices.show", invoice_id=invoice_id),
+    )
+
+
+@bp.get("/payments/<payment_id>/pay")
+@customers_only
+def pay_other(payment_id: str) -> Response | AnyResponse:
+    """The page where a payment without an invoice is made; one that has an invoice is paid there."""
+    me = customer_id()
+    with db.reading() as session:
+        payment = queries.for_customer(session, payment_id, me)
+        kept = cards.of_customer(session, me)
+    if payment.invoice_id is not None:
+        return see_other("payments.pay", invoice_id=payment.invoice_id)
+    if payment.status in states.FINAL or payment.status == states.PROCESSING:
+        return see_other("payments.show", payment_id=payment_id)
+    return _pay_page(
+        amount=payment.amount,
+        invoice=None,
+        live=payment,
+        kept=kept,
+        start_url=url_for("payments.start_other", payment_id=payment_id),
+        back_url=url_for("payments.overview"),
+    )
+
+
+def _pay_page(**facts: Any) -> Response:
+    settings = config.current()
+    return page(
+        "payments/pay.html",
+        with_stripe=True,
+        stripe_js_url=settings.stripe_js_url,
+        publishable_key=settings.stripe_publishable_key,
+        client_key=secrets.token_urlsafe(24),
+        advice={code: gettext(text) for code, text in gateway.ADVICE.items()},
+        fallback_advice=gettext(gateway.advice("")),
+        colour=settings.company.colour,
+        **facts,
+    )
+
+
+@bp.post("/payments/invoices/<invoice_id>/start")
+@limiter.limit("30/minute")
+@customers_only
+def start_invoice(invoice_id: str) -> Response:
+    started = service.start_for_invoice(
+        customer_id(), invoice_id, client_key=request.form.get("client_key", ""), save_card=_save_card()
+    )
+    return _answer(started)
+
+
+@bp.post("/payments/<payment_id>/start")
+@limiter.limit("30/minute")
+@customers_only
+def start_other(payment_id: str) -> Response:
+    return _answer(service.proceed(payment_id, customer_id(), save_card=_save_card()))
+
+
+def _save_card() -> bool:
+    return request.form.get("save_card") == "yes"
+
+
+def _answer(started: service.Started) -> Response:
+    """What pay.js needs to let the customer confirm; the amount is not among it, for Stripe has it from us."""
+    return jsonify(
+        payment_id=started.payment_id,
+        status=started.status,
+        client_secret=started.client_secret,
+        outcome_url=url_for("payments.outcome", payment_id=started.payment_id),
+        return_url=url_for("payments.came_back", payment_id=started.payment_id, _external=True),
+    )
+
+
+@bp.get("/payments/<payment_id>/outcome")
+@customers_only
+def outcome(payment_id: str) -> Response:
+    """What became of a payment, as the part of the page that asks again until it is known."""
+    me = customer_id()
+    look = min(request.args.get("look", 0, type=int), MOST_LOOKS)
+    with db.reading() as session:
+        payment = queries.for_customer(session, payment_id, me)
+    if payment.status not in states.FINAL and payment.stripe_intent_id and look % ASK_STRIPE_EVERY == 0:
+        payment = _refreshed(payment, me)
+    return page(
+        "payments/outcome.html",
+        partial="payments/_outcome.html",
+        payment=payment,
+        advice=_advice(payment),
+        look=look + 1,
+        waiting=payment.status in {states.PROCESSING, states.CREATED, states.REQUIRES_CAPTURE} and look < MOST_LOOKS,
+    )
+
+
+@bp.get("/payments/<payment_id>/return")
+@customers_only
+def came_back(payment_id: str) -> AnyResponse:
+    """Where a bank's own page sends the customer after 3-D Secure."""
+    me = customer_id()
+    with db.reading() as session:
+        payment = queries.for_customer(session, payment_id, me)
+    if payment.stripe_intent_id:
+        payment = _refreshed(payment, me)
+    if payment.status in states.WAITING_FOR_CUSTOMER:
+        return see_other("payments.pay_other", payment_id=payment_id)
+    return see_other("payments.show", payment_id=payment_id)
+
+
+def _refreshed(payment: Payment, me: str) -> Payment:
+    """The payment after a look at Stripe; as it was when Stripe does not answer, for the webhook will tell."""
+    try:
+        service.refresh(payment.id)
+    except PortalError:
+        return payment
+    with db.reading() as session:
+        return queries.for_customer(session, payment.id, me)
+
+
+def _advice(payment: Payment) -> str:
+    if not payment.failure_code:
+        return ""
+    return gettext(gateway.advice(payment.failure_code, payment.decline_code))
+
+
+@bp.route("/payments/other", methods=["GET", "POST"])
+@limiter.limit("30/minute", methods=["POST"])
+@customers_only
+def other() -> Response | AnyResponse:
+    """Pay another amount: the amount is written down here, the card is asked for on the next page."""
+    limits = config.current().pay_any_amount_limits
+    if not config.current().pay_any_amount:
+        raise NotFound
+    form = OtherAmountForm()
+    if form.validate_on_submit() and form.amount is not None:
+        try:
+            payment_id = service.record_other(
+                customer_id(), form.amount, form.description.data.strip(), client_key=form.key.data or ""
+            )
+        except Invalid as error:
+            form.amount_text.errors = [language.error_text(error, reader_language())]
+        else:
+            return see_other("payments.pay_other", payment_id=payment_id)
+    if not form.key.data:
+        form.key.data = secrets.token_urlsafe(24)
+    spans = [
+        (money.from_decimal(least, code), money.from_decimal(most, code)) for code, (least, most) in limits.items()
+    ]
+    return page("payments/other.html", form=form, spans=spans, status=422 if form.errors else 200)
+
+
+# History
+
+
+@bp.get("/payments")
+@customers_only
+def history() -> Response:
+    """The payments of a customer, newest first; all filters stand in the address."""
+    form = HistoryFilterForm(request.args)
+    wrong = not form.validate()
+    wanted = queries.Filter() if wrong else form.filter()
+    with db.reading() as session:
+        found = queries.history(
+            session, customer_id(), wanted, older=request.args.get("older"), newer=request.args.get("newer")
+        )
+    filters = {name: value for name, value in request.args.items() if value and name not in {"older", "newer"}}
+    return page(
+        "payments/history.html",
+        partial="payments/_history.html",
+        status=422 if wrong else 200,
+        form=form,
+        found=found,
+        filters=filters,
+        older_url=url_for("payments.history", **filters, older=found.older) if found.older else None,
+        newer_url=url_for("payments.history", **filters, newer=found.newer) if found.newer else None,
+        other_amounts=config.current().pay_any_amount,
+    )
+
+
+@bp.get("/payments.csv")
+@customers_only
+def export_csv() -> Response:
+    """The history, filtered as on the page, as a file."""
+    form = HistoryFilterForm(request.args)
+    if not form.validate():
+        raise Invalid
+    with db.reading() as session:
+        text = "".join(export.rows(queries.export(session, customer_id(), form.filter())))
+    response = make_response(text)
+    response.headers["Content-Type"] = "text/csv; charset=utf-8"
+    response.headers["Content-Disposition"] = 'attachment; filename="payments.csv"'
+    return response
+
+
+@bp.get("/payments/<payment_id>")
+@customers_only
+def show(payment_id: str) -> Response:
+    with db.reading() as session:
+        payment = queries.for_customer(session, payment_id, customer_id())
+    return page("payments/show.html", payment=payment, advice=_advice(payment), explain=_explain)
+
+
+def _explain(failure_code: str, decline_code: str) -> str:
+    return gettext(gateway.advice(failure_code, decline_code))
+
+
+@bp.get("/payments/of-invoice/<invoice_id>")
+@customers_only
+def of_invoice(invoice_id: str) -> Response:
+    """The payments of an invoice, as a part of the invoice's page; alone, for those without JavaScript, as a page."""
+    me = customer_id()
+    with db.reading() as session:
+        invoice = invoices.for_customer(session, invoice_id, me)
+        payments = queries.of_invoice(session, invoice_id, me)
+    unfinished = next((p for p in payments if p.status == states.REQUIRES_ACTION), None)
+    return page(
+        "payments/of_invoice.html",
+        partial="payments/_of_invoice.html",
+        invoice=invoice,
+        payments=payments,
+        unfinished=unfinished,
+    )

@@ -1,0 +1,54 @@
+"""Which event is about what. Each handler fetches the object from Stripe; the body of an event is never taken for true.
+
+Source: Stripe, "Types of events".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from portal import gateway
+from portal.cards import service as cards
+from portal.payments import service as payments
+from portal.webhooks.models import StripeEvent
+
+# Handlers return why an event was none of ours, or an empty text.
+Handler = Callable[[StripeEvent], str]
+
+
+def _about_intent(event: StripeEvent) -> str:
+    if event.intent_id is None:
+        return "it names no payment intent"
+    try:
+        return "" if payments.hear_of_intent(event.intent_id) else "the payment intent is not the portal's"
+    except gateway.MissingAtStripe:
+        return "Stripe knows no such payment intent"
+
+
+def _about_payment_method(event: StripeEvent) -> str:
+    cards.remember(event.object_id)
+    return ""
+
+
+HANDLERS: Final[dict[str, Handler]] = {
+    "payment_intent.processing": _about_intent,
+    "payment_intent.requires_action": _about_intent,
+    "payment_intent.succeeded": _about_intent,
+    "payment_intent.payment_failed": _about_intent,
+    "payment_intent.canceled": _about_intent,
+    # The fee is known once the balance transaction exists.
+    "charge.updated": _about_intent,
+    "charge.succeeded": _about_intent,
+    "charge.failed": _about_intent,
+    "payment_method.attached": _about_payment_method,
+    "payment_method.detached": _about_payment_method,
+    "payment_method.updated": _about_payment_method,
+    "payment_method.automatically_updated": _about_payment_method,
+}
+
+
+def handle(event: StripeEvent) -> str:
+    """Act on an event by its type; an unknown type is no error. Raises what the services raise."""
+    handler = HANDLERS.get(event.type)
+    return handler(event) if handler else "the portal does not use this type of event"

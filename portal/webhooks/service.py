@@ -1,0 +1,98 @@
+"""Taking events in and applying them: the webhook-handler of the seed documents, together with `handlers`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from portal import clock, config, db, gateway, outbox
+from portal.errors import Invalid, N_
+from portal.webhooks import handlers
+from portal.webhooks.models import APPLIED, IGNORED, RECEIVED, StripeEvent
+
+log = structlog.get_logger(__name__)
+
+# A Stripe event is a few kilobytes; anything of this size is none.
+LARGEST_BODY_BYTES: Final = 256_000
+
+
+class BadWebhook(Invalid):
+    """Not an event that Stripe sent to us. Stripe shows the answer to the operator, so it says which check failed."""
+
+    code = "bad_webhook"
+    status = 400
+    message = N_("This is not a webhook that we accept.")
+
+
+def receive(body: bytes, signature: str) -> bool:
+    """Verify an event and store it with the job that applies it; True when it is new, False when it was here before.
+
+    When this returns, the event is durable. Raises BadWebhook, having written nothing, for a body that is forged, stale, of the
+    other mode, or not an event.
+    """
+    settings = config.current()
+    try:
+        gateway.verify(body, signature, [secret.get_secret_value() for secret in settings.stripe_webhook_secrets])
+    except gateway.BadSignature as error:
+        raise BadWebhook from error
+    event = _parsed(body)
+    if event["livemode"] != settings.livemode:
+        raise BadWebhook(N_("This webhook is of the other mode (live or test)."), code="wrong_mode")
+    return _store(event, body)
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    """The few fields of the envelope that we store, as columns; the body is kept whole beside them."""
+    try:
+        event = json.loads(body)
+        about = event["data"]["object"]
+        intent = about["id"] if about.get("object") == "payment_intent" else about.get("payment_intent")
+        return {
+            "id": str(event["id"]),
+            "type": str(event["type"]),
+            "livemode": bool(event["livemode"]),
+            "api_version": str(event.get("api_version") or ""),
+            "created_at": clock.from_epoch(int(event["created"])),
+            "object_id": str(about.get("id") or ""),
+            "intent_id": intent if isinstance(intent, str) else None,
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadWebhook from error
+
+
+def _store(event: dict[str, Any], body: bytes) -> bool:
+    values = {name: value for name, value in event.items() if name != "livemode"}
+    with db.transaction() as session:
+        upsert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+        stored = session.execute(
+            upsert(StripeEvent)
+            .values(**values, body=body, state=RECEIVED, note="", received_at=clock.now())
+            .on_conflict_do_nothing(index_elements=["id"])
+        )
+        if stored.rowcount == 0:  # type: ignore[attr-defined]
+            return False
+        outbox.enqueue(session, "webhooks.apply", key=f"webhook:{event['id']}", event_id=event["id"])
+        return True
+
+
+def apply(event_id: str) -> None:
+    """Act on a stored event. It is a hint only: what is true is fetched from Stripe. A second call changes nothing.
+
+    Raises the gateway's errors, after which it is tried again.
+    """
+    with db.reading() as session:
+        event = session.get(StripeEvent, event_id)
+    if event is None or event.state != RECEIVED:
+        return
+    note = handlers.handle(event)
+    with db.transaction() as session:
+        session.execute(
+            update(StripeEvent)
+            .where(StripeEvent.id == event_id)
+            .values(state=IGNORED if note else APPLIED, note=note, applied_at=clock.now())
+        )
+    log.info("webhook_applied", event_id=event_id, type=event.type, note=note)
