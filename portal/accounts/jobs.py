@@ -1,0 +1,101 @@
+"""The account mails, and forgetting what is no longer needed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import delete
+
+from portal import clock, config, db, mail, outbox
+from portal.accounts import queries, service, sessions, throttle, tokens
+from portal.accounts.models import AccountToken, SignInAttempt, SignInSession
+from portal.errors import N_
+from portal.language import translate
+
+# Kept this long after they ended, for whoever asks what happened; the audit trail keeps the fact itself.
+KEEP_LINKS: Final = timedelta(days=30)
+KEEP_SESSIONS: Final = timedelta(days=90)
+
+# Purpose of the link → subject; the template has the purpose's name.
+_SUBJECTS: Final = {
+    tokens.INVITATION: N_("Your account at %(company)s"),
+    tokens.CONFIRM_EMAIL: N_("Confirm your e-mail address for %(company)s"),
+    tokens.PASSWORD_RESET: N_("Choose a new password for %(company)s"),
+}
+
+
+@outbox.handles("accounts.begin_reset")
+def begin_reset(email: str, link_id: str) -> None:
+    service.begin_reset(email, link_id)
+
+
+@outbox.handles("accounts.begin_sign_up")
+def begin_sign_up(email: str, name: str, language: str, link_id: str) -> None:
+    service.begin_sign_up(email, name, language, link_id)
+
+
+@outbox.handles("accounts.mail_link")
+def mail_link(link_id: str) -> None:
+    """Send the link of an invitation, a sign-up or a reset, unless it opens nothing any more."""
+    with db.reading() as session:
+        row = session.get_one(AccountToken, link_id)
+        user = queries.user(session, row.user_id)
+    if row.used_at is not None or row.expires_at <= clock.now() or not user.active:
+        return
+    mail.send(
+        key=f"link:{row.id}",
+        to=user.email,
+        subject=translate(_SUBJECTS[row.purpose], user.language, company=_company()),
+        template=f"accounts/mails/{row.purpose}",
+        tongue=user.language,
+        name=user.name,
+        link=tokens.link(row),
+        expires_at=row.expires_at,
+    )
+
+
+@outbox.handles("accounts.mail_account_exists")
+def mail_account_exists(user_id: str, occasion: str) -> None:
+    """Someone signed up with an address that has an account: tell its owner, and nobody else."""
+    with db.reading() as session:
+        user = queries.user(session, user_id)
+    mail.send(
+        key=f"exists:{occasion}",
+        to=user.email,
+        subject=translate(N_("You already have an account at %(company)s"), user.language, company=_company()),
+        template="accounts/mails/account_exists",
+        tongue=user.language,
+        name=user.name,
+    )
+
+
+@outbox.handles("accounts.mail_password_changed")
+def mail_password_changed(user_id: str, occasion: str, changed_at: str) -> None:
+    """`changed_at` is in ISO 8601."""
+    with db.reading() as session:
+        user = queries.user(session, user_id)
+    mail.send(
+        key=f"password:{occasion}",
+        to=user.email,
+        subject=translate(N_("Your password for %(company)s was changed"), user.language, company=_company()),
+        template="accounts/mails/password_changed",
+        tongue=user.language,
+        name=user.name,
+        changed_at=datetime.fromisoformat(changed_at),
+    )
+
+
+@outbox.handles("accounts.sweep", every_seconds=3600)
+def sweep() -> None:
+    """Forget old tries, links and sessions; a second run finds nothing more."""
+    now = clock.now()
+    longest = max(sessions.LONGEST.values())
+    with db.transaction() as session:
+        session.execute(delete(SignInAttempt).where(SignInAttempt.at < now - throttle.WINDOW))
+        session.execute(delete(AccountToken).where(AccountToken.expires_at < now - KEEP_LINKS))
+        session.execute(delete(SignInSession).where(SignInSession.created_at < now - longest - KEEP_SESSIONS))
+
+
+def _company() -> str:
+    return config.current().company.name

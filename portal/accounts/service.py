@@ -1,0 +1,451 @@
+"""Customers and their people: inviting, signing up, choosing and changing passwords, details on the bill."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy.orm import Session
+
+from portal import audit, clock, config, db, outbox
+from portal.accounts import passwords, queries, sessions, throttle, tokens
+from portal.accounts.models import CUSTOMER, STAFF_ROLES, AccountToken, Customer, User
+from portal.accounts.tokens import CONFIRM_EMAIL, INVITATION, PASSWORD_RESET
+from portal.db import new_id
+from portal.errors import N_, Conflict, Invalid, NotFound
+from portal.language import supported
+
+log = structlog.get_logger(__name__)
+
+LONGEST_NAME: Final = 200
+LONGEST_EMAIL: Final = 254
+LONGEST_TAX_ID: Final = 40
+LONGEST_ADDRESS: Final = 500
+MOST_ADDRESS_LINES: Final = 6
+
+
+class EmailTaken(Invalid):
+    """Told to staff and operators only; a stranger who signs up gets the same answer for every address."""
+
+    code = "email_taken"
+    message = N_("Someone already signs in with this e-mail address.")
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """`link` opens the account: it goes to the invited person by mail, and to the operator's terminal, and nowhere else."""
+
+    user_id: str
+    customer_id: str | None
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """Whom a link was made for."""
+
+    name: str
+    email: str
+
+
+# Making customers and users
+
+
+def add_customer(
+    session: Session,
+    *,
+    name: str,
+    email: str,
+    language: str = "",
+    address: str = "",
+    country: str = "",
+    tax_id: str = "",
+) -> Customer:
+    """A new billing account, in the caller's transaction. Raises Invalid, naming the field that is wrong."""
+    customer = Customer(
+        id=new_id("cus"),
+        name=_one_line(name, "name", LONGEST_NAME),
+        email=_email(email),
+        address=_address(address),
+        country=_country(country),
+        tax_id=_one_line(tax_id, "tax_id", LONGEST_TAX_ID, required=False),
+        language=supported(language),
+        created_at=clock.now(),
+    )
+    session.add(customer)
+    session.flush()
+    audit.record(session, "customer.created", customer.id, {"name": customer.name}, customer_id=customer.id)
+    return customer
+
+
+def add_user(
+    session: Session,
+    *,
+    email: str,
+    name: str,
+    customer: Customer | None = None,
+    role: str = CUSTOMER,
+    language: str = "",
+    password_hash: str | None = None,
+) -> User:
+    """A new user, in the caller's transaction; without a hash they cannot sign in before they have chosen a password.
+
+    Raises EmailTaken, and Invalid, naming the field that is wrong.
+    """
+    email = _email(email)
+    if queries.user_by_email(session, email) is not None:
+        raise EmailTaken(field="email")
+    user = User(
+        id=new_id("usr"),
+        email=email,
+        name=_one_line(name, "name", LONGEST_NAME),
+        role=role,
+        customer_id=customer.id if customer else None,
+        password_hash=password_hash,
+        language=supported(language or (customer.language if customer else None)),
+        active=True,
+        created_at=clock.now(),
+    )
+    session.add(user)
+    session.flush()
+    audit.record(session, "user.created", user.id, {"role": role}, customer_id=user.customer_id)
+    return user
+
+
+def invite_customer(
+    *,
+    name: str,
+    email: str,
+    contact: str = "",
+    language: str = "",
+    address: str = "",
+    country: str = "",
+    tax_id: str = "",
+) -> Invitation:
+    """A new customer with one user (`contact`, or the customer's own name), who gets an invitation by mail.
+
+    Raises EmailTaken, and Invalid, naming the field that is wrong.
+    """
+    with db.transaction() as session:
+        customer = add_customer(
+            session, name=name, email=email, language=language, address=address, country=country, tax_id=tax_id
+        )
+        return _invite(session, add_user(session, email=email, name=contact or name, customer=customer))
+
+
+def invite_user(customer_id: str, *, email: str, name: str, language: str = "") -> Invitation:
+    """One more person who signs in for this customer. Raises NotFound, EmailTaken and Invalid."""
+    with db.transaction() as session:
+        customer = queries.customer(session, customer_id)
+        return _invite(session, add_user(session, email=email, name=name, customer=customer, language=language))
+
+
+def create_staff(email: str, name: str, role: str, *, language: str = "") -> Invitation:
+    """A new member of staff, who gets an invitation by mail. Raises EmailTaken, and Invalid, naming the field that is wrong."""
+    if role not in STAFF_ROLES:
+        raise Invalid(N_("The role is one of %(roles)s."), field="role", roles=", ".join(STAFF_ROLES))
+    with db.transaction() as session:
+        return _invite(session, add_user(session, email=email, name=name, role=role, language=language))
+
+
+def invite_again(user_id: str) -> Invitation:
+    """A new link for someone who has not taken up theirs. Raises NotFound, and Conflict once they have a password."""
+    with db.transaction() as session:
+        user = queries.user(session, user_id, lock=True)
+        if user.password_hash is not None or not user.active:
+            raise Conflict
+        return _invite(session, user)
+
+
+def _invite(session: Session, user: User) -> Invitation:
+    row = tokens.issue(session, user.id, INVITATION)
+    if row is None:
+        raise Conflict(N_("This person was sent several invitations within the hour. Please wait a little."))
+    audit.record(session, "user.invited", user.id, {"email": user.email}, customer_id=user.customer_id)
+    outbox.enqueue(session, "accounts.mail_link", key=f"link:{row.id}", link_id=row.id)
+    return Invitation(user.id, user.customer_id, tokens.link(row))
+
+
+# Signing up
+
+
+def sign_up(email: str, name: str, language: str) -> None:
+    """A stranger wants an account. What follows depends on whether the address is known, so it happens in a job.
+
+    The answer and the time it takes are the same for every address. Raises Invalid, naming the field that is wrong, and
+    NotFound when the settings allow no sign-up.
+    """
+    if not config.current().open_sign_up:
+        raise NotFound
+    name = _one_line(name, "name", LONGEST_NAME)
+    email = _email(email)
+    with db.transaction() as session:
+        known = queries.user_by_email(session, email)
+        audit.record(session, "sign_up.asked", known.id if known else "unknown")
+        outbox.enqueue(
+            session, "accounts.begin_sign_up", email=email, name=name, language=language, link_id=new_id("lnk")
+        )
+
+
+def begin_sign_up(email: str, name: str, language: str, link_id: str) -> None:
+    """Make the account, which opens with the link in a mail, or remind the owner of the mailbox that they have one.
+
+    A second call with the same `link_id` changes nothing.
+    """
+    with db.transaction() as session:
+        user = queries.user_by_email(session, email)
+        if user is not None and user.password_hash is not None:
+            occasion = f"{user.id}:{clock.now():%Y%m%d%H}"  # once an hour, however often it is tried
+            outbox.enqueue(
+                session, "accounts.mail_account_exists", key=f"exists:{occasion}", user_id=user.id, occasion=occasion
+            )
+            return
+        if user is None:
+            customer = add_customer(session, name=name, email=email, language=language)
+            user = add_user(session, email=email, name=name, customer=customer)
+        _send_link(session, user, CONFIRM_EMAIL, link_id)
+
+
+# Links from mails
+
+
+def invited(token: str) -> Invited:
+    """Whom an invitation or the confirmation of a sign-up is for. Raises LinkExpired."""
+    return _owner(token, INVITATION, CONFIRM_EMAIL)
+
+
+def take_up(token: str, password: str, *, ip: str, user_agent: str) -> str:
+    """Choose the first password by the link of an invitation or a sign-up, and sign in; returns the session's token.
+
+    Raises LinkExpired, also for a second call, and Invalid for a password that is too easily guessed.
+    """
+    _check_password(_owner(token, INVITATION, CONFIRM_EMAIL), password)
+    kept = passwords.hashed(password)
+    with db.transaction() as session:
+        user = _use(session, token, INVITATION, CONFIRM_EMAIL)
+        user.password_hash = kept
+        with sessions.acting_as(user):
+            audit.record(session, "user.invitation_taken_up", user.id, customer_id=user.customer_id)
+        return sessions.start(session, user, ip=ip, user_agent=user_agent)
+
+
+def ask_reset(email: str) -> None:
+    """Someone says that they forgot the password of this address. A job sends the link, if anyone has that address.
+
+    The answer and the time it takes are the same for every address.
+    """
+    email = queries.normal_email(email)[:LONGEST_EMAIL]
+    with db.transaction() as session:
+        known = queries.user_by_email(session, email)
+        audit.record(
+            session,
+            "password.reset_asked",
+            known.id if known else "unknown",
+            customer_id=known.customer_id if known else None,
+        )
+        outbox.enqueue(session, "accounts.begin_reset", email=email, link_id=new_id("lnk"))
+
+
+def begin_reset(email: str, link_id: str) -> None:
+    """Send a reset link to the active user of this address, if there is one; a second call with `link_id` sends no other."""
+    with db.transaction() as session:
+        user = queries.user_by_email(session, email)
+        if user is not None and user.active:
+            _send_link(session, user, PASSWORD_RESET, link_id)
+
+
+def reset_for(token: str) -> Invited:
+    """Whose password this reset link changes. Raises LinkExpired."""
+    return _owner(token, PASSWORD_RESET)
+
+
+def reset_password(token: str, password: str) -> None:
+    """Choose a new password by the link of a reset mail. All sessions end, and earlier wrong tries are forgiven.
+
+    Raises LinkExpired, also for a second call, and Invalid for a password that is too easily guessed.
+    """
+    _check_password(_owner(token, PASSWORD_RESET), password)
+    kept = passwords.hashed(password)
+    with db.transaction() as session:
+        user = _use(session, token, PASSWORD_RESET)
+        user.password_hash = kept
+        throttle.forget(session, user.email)
+        ended = sessions.end_all(session, user)
+        with sessions.acting_as(user):
+            audit.record(session, "password.reset", user.id, {"sessions_ended": ended}, customer_id=user.customer_id)
+        _tell_of_new_password(session, user)
+
+
+def _owner(token: str, *purposes: str) -> Invited:
+    with db.reading() as session:
+        user = tokens.read(session, token, *purposes).user
+    return Invited(user.name, user.email)
+
+
+def _use(session: Session, token: str, *purposes: str) -> User:
+    """The link's owner, whose links are all used up by this."""
+    row = tokens.read(session, token, *purposes, lock=True)
+    tokens.use_up(session, row.user)
+    return queries.user(session, row.user_id, lock=True)
+
+
+def _send_link(session: Session, user: User, purpose: str, link_id: str) -> AccountToken | None:
+    row = tokens.issue(session, user.id, purpose, token_id=link_id)
+    if row is None:
+        log.warning("too_many_links", user_id=user.id, purpose=purpose)
+        return None
+    outbox.enqueue(session, "accounts.mail_link", key=f"link:{row.id}", link_id=row.id)
+    return row
+
+
+def _tell_of_new_password(session: Session, user: User) -> None:
+    """So that the owner learns of it when it was not they."""
+    outbox.enqueue(
+        session,
+        "accounts.mail_password_changed",
+        user_id=user.id,
+        occasion=new_id("pwd"),
+        changed_at=clock.now().isoformat(),
+    )
+
+
+# What people change themselves
+
+
+def change_password(user_id: str, current: str, new: str, *, ip: str, user_agent: str) -> str:
+    """Change it and end every session of this user; returns the token of a new session for this browser.
+
+    Raises Invalid for the field "current" or "password", and RateLimited when the current one was guessed too often.
+    """
+    with db.reading() as session:
+        user = queries.user(session, user_id)
+    attempt = throttle.begin(user.email, ip)
+    if not passwords.matches(user.password_hash, current):
+        with db.transaction() as session:
+            audit.record(session, "password.change_refused", user_id, customer_id=user.customer_id)
+        raise Invalid(N_("This is not your present password."), field="current")
+    _check_password(user, new)
+    kept = passwords.hashed(new)
+    with db.transaction() as session:
+        changed = queries.user(session, user_id, lock=True)
+        if changed.password_hash != user.password_hash:
+            raise Conflict
+        throttle.forgive(session, attempt)
+        changed.password_hash = kept
+        tokens.use_up(session, changed)
+        ended = sessions.end_all(session, changed)
+        audit.record(session, "password.changed", user_id, {"sessions_ended": ended}, customer_id=changed.customer_id)
+        _tell_of_new_password(session, changed)
+        return sessions.start(session, changed, ip=ip, user_agent=user_agent)
+
+
+def change_profile(user_id: str, *, name: str, language: str) -> None:
+    """Raises Invalid, naming the field that is wrong. A second call with the same changes nothing."""
+    with db.transaction() as session:
+        user = queries.user(session, user_id, lock=True)
+        new = {"name": _one_line(name, "name", LONGEST_NAME), "language": supported(language)}
+        _change(session, user, new, "user.changed", user.customer_id)
+
+
+def billing_details(customer_id: str) -> Customer:
+    """Raises NotFound."""
+    with db.reading() as session:
+        return queries.customer(session, customer_id)
+
+
+def change_billing_details(customer_id: str, *, name: str, address: str, country: str, tax_id: str) -> None:
+    """What stands on receipts from now on; those issued keep what they say. A second call with the same changes nothing.
+
+    Raises NotFound, and Invalid, naming the field that is wrong.
+    """
+    with db.transaction() as session:
+        customer = queries.customer(session, customer_id, lock=True)
+        new = {
+            "name": _one_line(name, "name", LONGEST_NAME),
+            "address": _address(address),
+            "country": _country(country),
+            "tax_id": _one_line(tax_id, "tax_id", LONGEST_TAX_ID, required=False),
+        }
+        _change(session, customer, new, "customer.changed", customer.id)
+
+
+def set_password(user_id: str, password: str) -> None:
+    """Set it for someone else, as an operator does; their sessions end. Raises NotFound, and Invalid for a weak one."""
+    with db.reading() as session:
+        user = queries.user(session, user_id)
+    _check_password(user, password)
+    kept = passwords.hashed(password)
+    with db.transaction() as session:
+        user = queries.user(session, user_id, lock=True)
+        user.password_hash = kept
+        tokens.use_up(session, user)
+        sessions.end_all(session, user)
+        audit.record(session, "password.set", user_id, customer_id=user.customer_id)
+
+
+def set_active(user_id: str, *, active: bool) -> None:
+    """Let someone sign in, or no longer: their sessions end at once. A second call changes nothing. Raises NotFound."""
+    with db.transaction() as session:
+        user = queries.user(session, user_id, lock=True)
+        if not active:
+            sessions.end_all(session, user)
+        _change(session, user, {"active": active}, "user.changed", user.customer_id)
+
+
+def _change(
+    session: Session, row: User | Customer, new: dict[str, str] | dict[str, bool], action: str, customer_id: str | None
+) -> None:
+    """Write what differs, and an audit row with before and after."""
+    changes = {name: [getattr(row, name), value] for name, value in new.items() if getattr(row, name) != value}
+    for name, (_before, after) in changes.items():
+        setattr(row, name, after)
+    if changes:
+        audit.record(session, action, row.id, changes, customer_id=customer_id)
+
+
+def _check_password(owner: User | Invited, password: str) -> None:
+    passwords.check(password, personal=(owner.email, owner.name, config.current().company.name))
+
+
+# What people type
+
+
+def _one_line(text: str, field: str, longest: int, *, required: bool = True) -> str:
+    text = text.strip()
+    if required and not text:
+        raise Invalid(N_("Please fill this in."), field=field)
+    if len(text) > longest:
+        raise Invalid(N_("Use at most %(count)s characters."), field=field, count=longest)
+    if not text.isprintable():
+        raise Invalid(N_("Line breaks and control characters cannot stand here."), field=field)
+    return text
+
+
+def _email(text: str) -> str:
+    text = _one_line(text, "email", LONGEST_EMAIL)
+    try:
+        address = validate_email(text, check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError as error:
+        raise Invalid(N_("Please enter an e-mail address, such as name@example.com."), field="email") from error
+    return queries.normal_email(address.normalized)
+
+
+def _address(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) > MOST_ADDRESS_LINES:
+        raise Invalid(N_("Use at most %(count)s lines."), field="address", count=MOST_ADDRESS_LINES)
+    for line in lines:
+        _one_line(line, "address", LONGEST_ADDRESS)
+    address = "\n".join(lines)
+    if len(address) > LONGEST_ADDRESS:
+        raise Invalid(N_("Use at most %(count)s characters."), field="address", count=LONGEST_ADDRESS)
+    return address
+
+
+def _country(text: str) -> str:
+    code = text.strip().upper()
+    if code and not (len(code) == 2 and code.isascii() and code.isalpha()):
+        raise Invalid(N_("Please choose a country from the list."), field="country")
+    return code

@@ -1,0 +1,212 @@
+"""Signing in and out. What makes a session is a row here; the cookie only holds the token that finds it."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session, joinedload
+
+from portal import audit, clock, db
+from portal.accounts import passwords, queries, throttle
+from portal.accounts.models import CUSTOMER, SignInSession, User
+from portal.errors import N_, Invalid
+
+IDLE: Final = {"customer": timedelta(minutes=30), "staff": timedelta(minutes=15)}
+LONGEST: Final = {"customer": timedelta(hours=12), "staff": timedelta(hours=8)}
+# A session's last use is written down at most this often, so that reading a page seldom writes.
+SEEN_EVERY: Final = timedelta(minutes=1)
+TOKEN_BYTES: Final = 32
+
+
+class WrongCredentials(Invalid):
+    """The e-mail or the password is wrong, or the account may not sign in: never told which."""
+
+    code = "wrong_credentials"
+    message = N_("This e-mail address and password do not match. Please check both, or choose a new password.")
+
+
+@dataclass(frozen=True, slots=True)
+class SignedInUser:
+    """Who a token stands for."""
+
+    id: str
+    email: str
+    name: str
+    role: str
+    customer_id: str | None
+    language: str
+
+    @property
+    def is_staff(self) -> bool:
+        return self.role != CUSTOMER
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One of a user's sessions, as they are shown it."""
+
+    browser: str
+    ip: str
+    signed_in_at: datetime
+    last_seen_at: datetime
+    is_this_one: bool
+
+
+def sign_in(email: str, password: str, *, ip: str, user_agent: str) -> str:
+    """Check a password and begin a session; returns its token, which is kept nowhere but in the cookie.
+
+    A hash with outdated parameters is renewed. Raises WrongCredentials, after the same time whether or not the e-mail
+    is known, and RateLimited.
+    """
+    email = queries.normal_email(email)
+    attempt = throttle.begin(email, ip)
+    with db.reading() as session:
+        claimed = queries.user_by_email(session, email)
+    kept = claimed.password_hash if claimed else None
+    right = passwords.matches(kept, password)
+    renewed = passwords.hashed(password) if right and kept and passwords.is_outdated(kept) else None
+    with db.transaction() as session:
+        user = queries.user(session, claimed.id, lock=True) if claimed else None
+        if user and right and user.active and user.password_hash == kept:
+            throttle.forgive(session, attempt)
+            if renewed:
+                user.password_hash = renewed
+            return start(session, user, ip=ip, user_agent=user_agent)
+        subject = user.id if user else "unknown"
+        # Not what was typed as the e-mail: it may be a password in the wrong field.
+        audit.record(session, "session.refused", subject, customer_id=user.customer_id if user else None)
+    raise WrongCredentials
+
+
+def start(session: Session, user: User, *, ip: str, user_agent: str) -> str:
+    """Begin a session for a user who has proved who they are, in the caller's transaction; returns its token."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    now = clock.now()
+    row = SignInSession(
+        token_hash=_digest(token),
+        user_id=user.id,
+        created_at=now,
+        last_seen_at=now,
+        ip=ip[:45],
+        user_agent=user_agent[:200],
+    )
+    session.add(row)
+    user.last_sign_in_at = now
+    with acting_as(user):
+        audit.record(
+            session, "session.started", user.id, {"browser": browser_name(user_agent)}, customer_id=user.customer_id
+        )
+    return token
+
+
+def find(token: str) -> SignedInUser | None:
+    """Who this token stands for now; None when the session has ended, ran out, or its user may not sign in any more."""
+    with db.reading() as session:
+        row = session.execute(
+            select(SignInSession)
+            .where(SignInSession.token_hash == _digest(token))
+            .options(joinedload(SignInSession.user))
+        ).scalar_one_or_none()
+    if row is None or not row.user.active or not _is_alive(row, row.user):
+        return None
+    if clock.now() - row.last_seen_at >= SEEN_EVERY:
+        _note_use(row.token_hash)
+    user = row.user
+    return SignedInUser(user.id, user.email, user.name, user.role, user.customer_id, user.language)
+
+
+def sign_out(token: str) -> None:
+    """End this session; a second call changes nothing."""
+    with db.transaction() as session:
+        row = session.get(SignInSession, _digest(token), with_for_update=True)
+        if row is not None and row.ended_at is None:
+            row.ended_at = clock.now()
+            user = queries.user(session, row.user_id)
+            audit.record(session, "session.ended", user.id, customer_id=user.customer_id)
+
+
+def sign_out_elsewhere(user_id: str, token: str) -> int:
+    """End every session of this user but the one of `token`; returns how many."""
+    with db.transaction() as session:
+        user = queries.user(session, user_id, lock=True)
+        ended = end_all(session, user, but=token)
+        audit.record(session, "session.others_ended", user.id, {"sessions": ended}, customer_id=user.customer_id)
+    return ended
+
+
+def end_all(session: Session, user: User, *, but: str | None = None) -> int:
+    """End this user's sessions, in the caller's transaction; returns how many there were."""
+    query = update(SignInSession).where(SignInSession.user_id == user.id, SignInSession.ended_at.is_(None))
+    if but is not None:
+        query = query.where(SignInSession.token_hash != _digest(but))
+    return len(session.execute(query.values(ended_at=clock.now()).returning(SignInSession.token_hash)).all())
+
+
+def devices(user_id: str, token: str) -> list[Device]:
+    """Where this user is signed in, the session of `token` first."""
+    with db.reading() as session:
+        user = queries.user(session, user_id)
+        rows = queries.open_sessions(session, user_id)
+    shown = [
+        Device(browser_name(row.user_agent), row.ip, row.created_at, row.last_seen_at, row.token_hash == _digest(token))
+        for row in rows
+        if _is_alive(row, user)
+    ]
+    return sorted(shown, key=lambda device: not device.is_this_one)
+
+
+def acting_as(user: User) -> AbstractContextManager[None]:
+    """What is recorded in this block is the user's own doing."""
+    who = audit.actor()
+    return audit.acting(replace(who, kind="customer" if user.role == CUSTOMER else "staff", id=user.id))
+
+
+_BROWSERS: Final = (
+    ("Edg", "Edge"),
+    ("OPR", "Opera"),
+    ("Firefox", "Firefox"),
+    ("Chrom", "Chrome"),
+    ("Safari", "Safari"),
+)
+_SYSTEMS: Final = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS", "macOS"),
+    ("Linux", "Linux"),
+)
+
+
+def browser_name(user_agent: str) -> str:
+    """What a person calls it: "Firefox, Windows". Empty when it is none that we know."""
+    found = (next((name for mark, name in marks if mark in user_agent), "") for marks in (_BROWSERS, _SYSTEMS))
+    return ", ".join(filter(None, found))
+
+
+def _is_alive(row: SignInSession, user: User) -> bool:
+    kind = "customer" if user.role == CUSTOMER else "staff"
+    now = clock.now()
+    return row.ended_at is None and now - row.last_seen_at < IDLE[kind] and now - row.created_at < LONGEST[kind]
+
+
+def _note_use(token_hash: str) -> None:
+    """Several requests of one page may come here at once: one of them writes."""
+    now = clock.now()
+    with db.transaction() as session:
+        session.execute(
+            update(SignInSession)
+            .where(SignInSession.token_hash == token_hash, SignInSession.last_seen_at <= now - SEEN_EVERY)
+            .where(SignInSession.ended_at.is_(None))
+            .values(last_seen_at=now)
+        )
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
