@@ -99,12 +99,6 @@ class FirstProcess(Run):
 def migrate(url: str) -> None:
     """Bring a database up to date with the command that operators use, in a process of its own."""
     command = [sys.executable, "-c", "from portal.cli import migrate; migrate()"]
-    if not list((ROOT / "migrations" / "versions").glob("*.py")):  # until the first migration is written
-        command[2] = (
-            "import importlib, pathlib; from portal import audit, config, db, ledger, numbering, outbox; "
-            "[importlib.import_module('.'.join(f.with_suffix('').parts)) for f in pathlib.Path('portal').glob('*/models.py')]; "
-            "db.connect(config.current().database_url); db.Base.metadata.create_all(db.engine())"
-        )
     environment = process_environment(PORTAL_DATABASE_URL=url)
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"flask migrate failed:\n{done.stdout}\n{done.stderr}"
