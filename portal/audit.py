@@ -61,7 +61,9 @@ def actor() -> Actor:
 class AuditEvent(Base):
     __tablename__ = "audit_events"
 
-    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False
+    )
     at: Mapped[datetime] = mapped_column(UTCDateTime)
     action: Mapped[str] = mapped_column(String(80))
     subject: Mapped[str] = mapped_column(String(80))
@@ -92,7 +94,12 @@ class AuditHead(Base):
 
 
 def record(
-    session: Session, action: str, subject: str, facts: Mapping[str, Any] | None = None, *, customer_id: str | None = None
+    session: Session,
+    action: str,
+    subject: str,
+    facts: Mapping[str, Any] | None = None,
+    *,
+    customer_id: str | None = None,
 ) -> None:
     """Append one event in the caller's transaction.
 

@@ -151,7 +151,7 @@ _current: Settings | None = None
 
 def load() -> Settings:
     """Read the environment. Raises pydantic.ValidationError, naming each setting that is missing or wrong."""
-    return Settings()  # type: ignore[call-arg]  # pydantic fills the fields from the environment
+    return Settings()  # pydantic fills the fields from the environment
 
 
 def use(settings: Settings) -> Settings:

@@ -38,7 +38,7 @@ class UTCDateTime(TypeDecorator[datetime]):
 
     def load_dialect_impl(self, dialect: Dialect) -> Any:
         if dialect.name == "sqlite":
-            return dialect.type_descriptor(sqlite.DATETIME())
+            return dialect.type_descriptor(sqlite.DATETIME())  # type: ignore[no-untyped-call]
         return dialect.type_descriptor(DateTime(timezone=True))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
@@ -155,9 +155,10 @@ def transaction() -> Iterator[Session]:
 def reading() -> Iterator[Session]:
     """A consistent view for reading; what is changed in it is thrown away. It may stand inside nothing, like a write."""
     refuse_inside_transaction("another transaction")
-    with engine().connect().execution_options(writing=False) as connection:
-        if connection.dialect.name == "postgresql":
-            connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    options: dict[str, Any] = {"writing": False}
+    if engine().dialect.name == "postgresql":
+        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with engine().connect().execution_options(**options) as connection:
         yield from _run(connection, writing=False)
 
 
@@ -169,6 +170,7 @@ def _run(connection: Any, *, writing: bool) -> Iterator[Session]:
         if writing:
             session.commit()
         else:
+            session.expunge_all()  # a roll-back empties what it still holds, and the reader goes on with what was read
             session.rollback()
     except BaseException:
         session.rollback()

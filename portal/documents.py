@@ -36,6 +36,8 @@ def _environment(tongue: str) -> Environment:
 def render(template: str, tongue: str, **facts: Any) -> str:
     """Fill a template in this language; `company`, `base_url` and `locale` are always there. A missing fact raises."""
     settings = config.current()
-    return _environment(tongue).get_template(template).render(
-        company=settings.company, base_url=settings.base_url, locale=tongue, **facts
+    return (
+        _environment(tongue)
+        .get_template(template)
+        .render(company=settings.company, base_url=settings.base_url, locale=tongue, **facts)
     )

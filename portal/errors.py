@@ -86,7 +86,7 @@ class RateLimited(PortalError):
 
     def __init__(self, message: str | None = None, /, *, retry_after: int = 60, **facts: object) -> None:
         self.retry_after = retry_after
-        super().__init__(message, **facts)
+        super().__init__(message, code=None, **facts)
 
 
 class Declined(PortalError):
@@ -96,9 +96,17 @@ class Declined(PortalError):
     status = 402
     message = N_("Your card was declined. Please use another card or ask your bank.")
 
-    def __init__(self, message: str | None = None, /, *, decline_code: str | None = None, **facts: object) -> None:
+    def __init__(
+        self,
+        message: str | None = None,
+        /,
+        *,
+        decline_code: str | None = None,
+        code: str | None = None,
+        **facts: object,
+    ) -> None:
         self.decline_code = decline_code
-        super().__init__(message, **facts)
+        super().__init__(message, code=code, **facts)
 
 
 class Unavailable(PortalError):

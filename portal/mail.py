@@ -59,8 +59,8 @@ def send(
     """Send templates/<template>.txt and .html to one person, in their language, with what the templates need as `facts`.
 
     `key` names the occasion ("receipt:rct_…"); a second call with it sends the same Message-ID again.
-    Needs an application context. Raises smtplib.SMTPException or OSError when the server did not take it, and ValueError for an address or a subject
-    with a line break.
+    Needs an application context. Raises smtplib.SMTPException or OSError when the server did not take it, and ValueError
+    for an address or a subject with a line break.
     """
     db.refuse_inside_transaction("sending mail")
     settings = config.current()

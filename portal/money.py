@@ -155,7 +155,7 @@ def _pattern(locale: str, digits: int) -> str:
 
     Babel's own table of digits is ISO's; Stripe's differs for a few currencies, and Stripe's is the one that is charged.
     """
-    pattern = Locale.parse(locale).currency_formats["standard"].pattern
+    pattern: str = Locale.parse(locale).currency_formats["standard"].pattern
     decimals = f".{'0' * digits}" if digits else ""
     return pattern.replace(".00", decimals)
 

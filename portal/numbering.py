@@ -28,7 +28,10 @@ def take(session: Session, series: str) -> int:
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     session.execute(insert(NumberSeries).values(series=series, last=0).on_conflict_do_nothing())
     row = session.execute(
-        select(NumberSeries).where(NumberSeries.series == series).with_for_update().execution_options(populate_existing=True)
+        select(NumberSeries)
+        .where(NumberSeries.series == series)
+        .with_for_update()
+        .execution_options(populate_existing=True)
     ).scalar_one()
     row.last += 1
     session.flush()

@@ -63,7 +63,9 @@ class Job(Base):
 
     __table_args__ = (
         one_of("state", STATES),
-        Index("ix_jobs_due", "run_at", sqlite_where=text("state = 'queued'"), postgresql_where=text("state = 'queued'")),
+        Index(
+            "ix_jobs_due", "run_at", sqlite_where=text("state = 'queued'"), postgresql_where=text("state = 'queued'")
+        ),
         Index("ix_jobs_state", "state", "finished_at"),
     )
 
@@ -141,7 +143,7 @@ def claim(owner: str, most: int, lease_seconds: int = LEASE_SECONDS) -> list[Cla
         return [Claimed(job.id, job.name, dict(job.args), job.tries) for job in jobs]
 
 
-def _due(now: datetime, most: int) -> Select[tuple[Job]]:
+def _due(now: datetime, most: int) -> Select[Job]:
     free = Job.lease_until.is_(None) | (Job.lease_until < now)
     return select(Job).where(Job.state == "queued", Job.run_at <= now, free).order_by(Job.run_at).limit(most)
 
@@ -158,7 +160,7 @@ def run(job: Claimed, owner: str) -> None:
                 handler(**job.args)
         except Later as later:
             _close(job, owner, again_in=later.seconds, counted=False)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it was is logged, kept with the job, and tried again
             _fail(job, owner, error)
         else:
             _close(job, owner)

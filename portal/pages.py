@@ -11,7 +11,19 @@ from typing import Any, Final, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 import structlog
-from flask import Blueprint, Flask, Response, g, jsonify, make_response, redirect, render_template, request, session, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    g,
+    jsonify,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask_babel import Babel, gettext
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
@@ -22,7 +34,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal import audit, config, db, language
-from portal.errors import Forbidden, Invalid, N_, NotFound, PortalError, RateLimited, SignInRequired, Unavailable
+from portal.errors import N_, Forbidden, Invalid, NotFound, PortalError, RateLimited, SignInRequired, Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +55,9 @@ R = TypeVar("R")
 # Rendering
 
 
-def page(template: str, *, partial: str | None = None, status: int = 200, with_stripe: bool = False, **context: Any) -> Response:
+def page(
+    template: str, *, partial: str | None = None, status: int = 200, with_stripe: bool = False, **context: Any
+) -> Response:
     """The whole page, or only `partial` (a `_name.html` that the whole page includes) when htmx asked for it.
 
     `with_stripe` opens the Content-Security-Policy to Stripe.js, for the pages that take a card and for no other.
@@ -212,7 +226,9 @@ _DATABASE_DOWN: Final = N_("We cannot reach our records at the moment. Nothing w
 _FORM_EXPIRED: Final = N_("This form was open for too long. Please go back, reload the page and send it again.")
 
 
-def failure(status: int, code: str, message: str, *, field: str | None = None, retry_after: int | None = None) -> AnyResponse:
+def failure(
+    status: int, code: str, message: str, *, field: str | None = None, retry_after: int | None = None
+) -> AnyResponse:
     """An error as the caller reads it: a page for people, problem+json (RFC 9457) for programs."""
     title = gettext(_TITLES.get(status, N_("Something went wrong")))
     if request.path.startswith("/api/") or request.accept_mimetypes.best == "application/json":

@@ -32,9 +32,7 @@ def holder(customer_id: str) -> str:
             .where(Customer.id == customer_id, Customer.stripe_customer_id.is_(None))
             .values(stripe_customer_id=made)
         )
-        audit.record(
-            session, "customer.linked", customer_id, {"stripe_customer_id": made}, customer_id=customer_id
-        )
+        audit.record(session, "customer.linked", customer_id, {"stripe_customer_id": made}, customer_id=customer_id)
         kept = session.execute(select(Customer.stripe_customer_id).where(Customer.id == customer_id)).scalar_one()
     return str(kept)
 

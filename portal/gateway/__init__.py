@@ -7,8 +7,8 @@ from portal.gateway.contract import (
     Failure,
     IdempotencyMisuse,
     Intent,
-    MissingAtStripe,
     Misconfigured,
+    MissingAtStripe,
     PaymentMethod,
     UnexpectedState,
 )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from portal.errors import Conflict, N_, NotFound, Unavailable
+from portal.errors import N_, Conflict, NotFound, Unavailable
 from portal.money import Money
 
 
@@ -101,4 +101,6 @@ class Misconfigured(Unavailable):
     """Stripe refuses our key or our parameters: retrying will not help, the operator must act."""
 
     code = "payment_provider_misconfigured"
-    message = N_("Payments are not possible at the moment because of a setting on our side. We have been told and are on it.")
+    message = N_(
+        "Payments are not possible at the moment because of a setting on our side. We have been told and are on it."
+    )

@@ -9,21 +9,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from portal.errors import Declined, Invalid, N_, PortalError, RateLimited, Unavailable
+from portal.errors import N_, Declined, Invalid, PortalError, RateLimited, Unavailable
 from portal.gateway.contract import IdempotencyMisuse, Misconfigured, MissingAtStripe, UnexpectedState
 
 if TYPE_CHECKING:
     from stripe import StripeError
 
-GENERIC: Final = N_("Your bank declined this card without giving a reason. Please use another card, or ask your bank to allow the payment.")
+GENERIC: Final = N_(
+    "Your bank declined this card without giving a reason. Please use another card, or ask your bank to allow the payment."
+)
 
 # What happened, and what to do next. A decline code is looked up before the error code, being the finer one.
 ADVICE: Final[dict[str, str]] = {
     "card_declined": GENERIC,
-    "insufficient_funds": N_("There is not enough money on this card. Please use another card or try again when it is covered."),
+    "insufficient_funds": N_(
+        "There is not enough money on this card. Please use another card or try again when it is covered."
+    ),
     "expired_card": N_("This card has expired. Please use another card."),
-    "incorrect_cvc": N_("The security code is not right. Please check the three or four digits on your card and try again."),
-    "invalid_cvc": N_("The security code is not right. Please check the three or four digits on your card and try again."),
+    "incorrect_cvc": N_(
+        "The security code is not right. Please check the three or four digits on your card and try again."
+    ),
+    "invalid_cvc": N_(
+        "The security code is not right. Please check the three or four digits on your card and try again."
+    ),
     "incorrect_number": N_("The card number is not right. Please check it and try again."),
     "invalid_number": N_("The card number is not right. Please check it and try again."),
     "invalid_expiry_month": N_("The expiry date is not right. Please check it and try again."),
@@ -34,23 +42,32 @@ ADVICE: Final[dict[str, str]] = {
         "if it happens again, use another card."
     ),
     "payment_intent_authentication_failure": N_(
-        "Your bank could not confirm that it is you, and you were not charged. Please try again and follow your bank's steps, or use another card."
+        "Your bank could not confirm that it is you, and you were not charged. Please try again and follow your bank's "
+        "steps, or use another card."
     ),
     "setup_intent_authentication_failure": N_(
         "Your bank could not confirm that it is you. Please try again and follow your bank's steps, or use another card."
     ),
-    "authentication_required": N_("Your bank asks you to confirm this payment. Please try again and follow your bank's steps."),
+    "authentication_required": N_(
+        "Your bank asks you to confirm this payment. Please try again and follow your bank's steps."
+    ),
     "card_velocity_exceeded": N_(
         "This card has reached its limit of payments for now. Please use another card, or wait and try again later."
     ),
     "withdrawal_count_limit_exceeded": N_(
         "This card has reached its limit of payments for now. Please use another card, or wait and try again later."
     ),
-    "rate_limit": N_("That were too many attempts in a short time. Please wait a minute and try again; you were not charged."),
+    "rate_limit": N_(
+        "That were too many attempts in a short time. Please wait a minute and try again; you were not charged."
+    ),
     "card_not_supported": N_("This card cannot be used for this kind of payment. Please use another card."),
     "currency_not_supported": N_("This card cannot pay in this currency. Please use another card."),
-    "try_again_later": N_("Your bank could not answer just now. Please try again in a few minutes, or use another card."),
-    "issuer_not_available": N_("Your bank could not be reached just now. Please try again in a few minutes, or use another card."),
+    "try_again_later": N_(
+        "Your bank could not answer just now. Please try again in a few minutes, or use another card."
+    ),
+    "issuer_not_available": N_(
+        "Your bank could not be reached just now. Please try again in a few minutes, or use another card."
+    ),
     "testmode_decline": N_("This is a test card. Please use a real one."),
 }
 

@@ -27,14 +27,18 @@ def _amount(text: str, currency: str) -> Money:
     except ValueError as error:
         example = Money(money.from_decimal(Decimal(1234), currency).minor, currency)
         raise ValidationError(
-            gettext("Please write an amount such as %(example)s.", example=language.money_text(example, reader_language()))
+            gettext(
+                "Please write an amount such as %(example)s.", example=language.money_text(example, reader_language())
+            )
         ) from error
 
 
 class OtherAmountForm(FlaskForm):  # type: ignore[misc]  # flask-wtf has no types
     """A payment without an invoice. `key` makes the same form, sent twice, one payment."""
 
-    amount_text = StringField(lazy_gettext("Amount"), [InputRequired(lazy_gettext("Please enter an amount.")), Length(max=20)])
+    amount_text = StringField(
+        lazy_gettext("Amount"), [InputRequired(lazy_gettext("Please enter an amount.")), Length(max=20)]
+    )
     currency = SelectField(lazy_gettext("Currency"))
     description = StringField(
         lazy_gettext("What is it for?"),
@@ -63,7 +67,12 @@ class HistoryFilterForm(FlaskForm):  # type: ignore[misc]
         csrf = False  # it changes nothing
 
     q = StringField(lazy_gettext("Search"), [Optional(), Length(max=LONGEST_SEARCH)])
-    status = SelectField(lazy_gettext("Status"), [Optional()], choices=["", *queries.STATUS_GROUPS], default="")
+    status = SelectField(
+        lazy_gettext("Status"),
+        [Optional()],
+        choices=[(name, name) for name in ("", *queries.STATUS_GROUPS)],
+        default="",
+    )
     since = DateField(lazy_gettext("From"), [Optional()])
     until = DateField(lazy_gettext("To"), [Optional()])
     currency = StringField(lazy_gettext("Currency"), [Optional(), Length(max=3)])

@@ -14,7 +14,9 @@ from portal.invoices.models import Invoice
 from portal.money import Money
 from portal.payments.states import LIVE
 
-_LIVE: Final = text("status IN (" + ", ".join(f"'{status}'" for status in sorted(LIVE)) + ") AND invoice_id IS NOT NULL")
+_LIVE: Final = text(
+    "status IN (" + ", ".join(f"'{status}'" for status in sorted(LIVE)) + ") AND invoice_id IS NOT NULL"
+)
 
 
 class Payment(Base):

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-from sqlalchemy import Select, and_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, or_, select, tuple_
 from sqlalchemy.orm import Session, selectinload
 
-from portal.errors import Invalid, N_, NotFound
+from portal.errors import N_, Invalid, NotFound
 from portal.invoices.models import Invoice
 from portal.payments.models import Payment
 from portal.payments.states import LIVE, WAITING_FOR_CUSTOMER
@@ -99,7 +99,9 @@ def latest(session: Session, customer_id: str, most: int) -> list[Payment]:
     return list(
         session.execute(
             select(Payment)
-            .where(Payment.customer_id == customer_id, Payment.status.in_(("succeeded", "processing", "requires_action")))
+            .where(
+                Payment.customer_id == customer_id, Payment.status.in_(("succeeded", "processing", "requires_action"))
+            )
             .order_by(Payment.created_at.desc(), Payment.id.desc())
             .limit(most)
             .options(selectinload(Payment.invoice))
@@ -107,7 +109,9 @@ def latest(session: Session, customer_id: str, most: int) -> list[Payment]:
     )
 
 
-def history(session: Session, customer_id: str, wanted: Filter, *, older: str | None = None, newer: str | None = None) -> Page:
+def history(
+    session: Session, customer_id: str, wanted: Filter, *, older: str | None = None, newer: str | None = None
+) -> Page:
     """A page of twenty by keyset: the same cost however deep. Raises Invalid for a cursor that is not ours."""
     query = _filtered(customer_id, wanted)
     key = tuple_(Payment.created_at, Payment.id)
@@ -146,7 +150,7 @@ def export(session: Session, customer_id: str, wanted: Filter) -> Iterator[Payme
     yield from session.execute(query).scalars()
 
 
-def _filtered(customer_id: str, wanted: Filter) -> Select[tuple[Payment]]:
+def _filtered(customer_id: str, wanted: Filter) -> Select[Payment]:
     query = select(Payment).where(Payment.customer_id == customer_id)
     if wanted.status:
         query = query.where(Payment.status.in_(STATUS_GROUPS.get(wanted.status, {wanted.status})))
@@ -165,11 +169,12 @@ def _filtered(customer_id: str, wanted: Filter) -> Select[tuple[Payment]]:
     return query
 
 
-def _matches(text: str) -> object:
+def _matches(text: str) -> ColumnElement[bool]:
     """Words in the description, the invoice's number or reference, or the start of an id or the card's last four."""
     part = text.strip()
     found_in_invoice = select(Invoice.id).where(
-        Invoice.id == Payment.invoice_id, or_(Invoice.number.icontains(part, autoescape=True), Invoice.reference.icontains(part, autoescape=True))
+        Invoice.id == Payment.invoice_id,
+        or_(Invoice.number.icontains(part, autoescape=True), Invoice.reference.icontains(part, autoescape=True)),
     )
     return or_(
         Payment.description.icontains(part, autoescape=True),
@@ -194,4 +199,6 @@ def _read_cursor(text: str) -> tuple[datetime, str]:
         moment, row_id = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         return datetime.fromisoformat(moment), str(row_id)
     except (ValueError, TypeError) as error:
-        raise Invalid(N_("That page of the list does not exist. Please start from the newest."), code="bad_cursor") from error
+        raise Invalid(
+            N_("That page of the list does not exist. Please start from the newest."), code="bad_cursor"
+        ) from error

@@ -25,7 +25,7 @@ from portal import audit, clock, config, db, gateway, ledger, money, outbox
 from portal.accounts.models import Customer
 from portal.cards import service as cards
 from portal.db import database_now, new_id
-from portal.errors import Conflict, Invalid, N_, NotFound, Unavailable
+from portal.errors import N_, Conflict, Invalid, NotFound, Unavailable
 from portal.gateway import Intent
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
@@ -113,7 +113,9 @@ def record_other(customer_id: str, amount: Money, description: str, *, client_ke
         known = _by_client_key(session, customer_id, client_key)
         if known is not None:
             if known.amount != amount or known.invoice_id is not None:
-                raise Invalid(N_("This form was already used for another payment. Please reload the page."), code="key_reused")
+                raise Invalid(
+                    N_("This form was already used for another payment. Please reload the page."), code="key_reused"
+                )
             return known.id
         return _record(
             session,
@@ -137,7 +139,10 @@ def check_limits(amount: Money) -> None:
     least, most = (money.from_decimal(limit, amount.currency) for limit in limits)
     if not least <= amount <= most:
         raise Invalid(
-            N_("Please enter an amount from %(least)s to %(most)s."), field="amount", least=least.plain(), most=most.plain()
+            N_("Please enter an amount from %(least)s to %(most)s."),
+            field="amount",
+            least=least.plain(),
+            most=most.plain(),
         )
     try:
         money.check_granularity(amount)
@@ -255,7 +260,11 @@ def _create(payment: Payment, customer_at_stripe: str) -> Intent:
             amount=payment.amount,
             customer_id=customer_at_stripe,
             description=payment.description,
-            metadata={"payment_id": payment.id, "customer_id": payment.customer_id, "invoice_id": payment.invoice_id or ""},
+            metadata={
+                "payment_id": payment.id,
+                "customer_id": payment.customer_id,
+                "invoice_id": payment.invoice_id or "",
+            },
             save_card=payment.save_card,
         )
     except gateway.IdempotencyMisuse:
@@ -606,4 +615,3 @@ def _add_step(session: Session, payment: Payment) -> None:
             decline_code=payment.decline_code,
         )
     )
-

@@ -33,9 +33,7 @@ def overview() -> Response:
     with db.reading() as session:
         owed = invoices.owed(session, me)
         latest = queries.latest(session, me, LATEST_ON_OVERVIEW)
-    return page(
-        "payments/overview.html", owed=owed, latest=latest, other_amounts=config.current().pay_any_amount
-    )
+    return page("payments/overview.html", owed=owed, latest=latest, other_amounts=config.current().pay_any_amount)
 
 
 # Paying
@@ -180,7 +178,7 @@ def _refreshed(payment: Payment, me: str) -> Payment:
 def _advice(payment: Payment) -> str:
     if not payment.failure_code:
         return ""
-    return gettext(gateway.advice(payment.failure_code, payment.decline_code))
+    return _explain(payment.failure_code, payment.decline_code)
 
 
 @bp.route("/payments/other", methods=["GET", "POST"])
@@ -195,7 +193,7 @@ def other() -> Response | AnyResponse:
     if form.validate_on_submit() and form.amount is not None:
         try:
             payment_id = service.record_other(
-                customer_id(), form.amount, form.description.data.strip(), client_key=form.key.data or ""
+                customer_id(), form.amount, (form.description.data or "").strip(), client_key=form.key.data or ""
             )
         except Invalid as error:
             form.amount_text.errors = [language.error_text(error, reader_language())]
@@ -223,7 +221,9 @@ def history() -> Response:
         found = queries.history(
             session, customer_id(), wanted, older=request.args.get("older"), newer=request.args.get("newer")
         )
-    filters = {name: value for name, value in request.args.items() if value and name not in {"older", "newer"}}
+    filters: dict[str, Any] = {
+        name: value for name, value in request.args.items() if value and name not in {"older", "newer"}
+    }
     return page(
         "payments/history.html",
         partial="payments/_history.html",
@@ -261,7 +261,7 @@ def show(payment_id: str) -> Response:
 
 
 def _explain(failure_code: str, decline_code: str) -> str:
-    return gettext(gateway.advice(failure_code, decline_code))
+    return str(gettext(gateway.advice(failure_code, decline_code)))
 
 
 @bp.get("/payments/of-invoice/<invoice_id>")

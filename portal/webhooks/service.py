@@ -10,7 +10,7 @@ from sqlalchemy import update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from portal import clock, config, db, gateway, outbox
-from portal.errors import Invalid, N_
+from portal.errors import N_, Invalid
 from portal.webhooks import handlers
 from portal.webhooks.models import APPLIED, IGNORED, RECEIVED, StripeEvent
 
