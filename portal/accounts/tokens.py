@@ -29,7 +29,7 @@ LIFETIMES: Final = {
     PASSWORD_RESET: timedelta(minutes=30),
     CONFIRM_EMAIL: timedelta(hours=24),
 }
-PATHS: Final = {INVITATION: "/invitation/", PASSWORD_RESET: "/password/reset/", CONFIRM_EMAIL: "/sign-up/"}
+PATHS: Final = {INVITATION: "/invitation/", PASSWORD_RESET: "/password/reset/", CONFIRM_EMAIL: "/sign-up/confirm/"}
 # So many links of one purpose within an hour are enough for anyone; more would fill a stranger's mailbox.
 MOST_AN_HOUR: Final = 5
 

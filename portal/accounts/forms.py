@@ -1,0 +1,80 @@
+"""What people type into the account pages. What a text must be like is checked by the service, in one place."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from babel import Locale
+from flask_babel import lazy_gettext as _
+from flask_wtf import FlaskForm
+from wtforms import EmailField, Field, PasswordField, SelectField, StringField, TextAreaField
+from wtforms.validators import EqualTo, InputRequired
+
+from portal import config, pages
+
+# Babel's list has regions beside countries.
+_NO_COUNTRIES = frozenset({"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"})
+
+
+@cache
+def _countries(language: str) -> list[tuple[str, str]]:
+    names = Locale.parse(language).territories
+    countries = [(code, name) for code, name in names.items() if len(code) == 2 and code.isalpha()]
+    known = [(code, name) for code, name in countries if code not in _NO_COUNTRIES]
+    return [("", "–"), *sorted(known, key=lambda country: country[1].casefold())]
+
+
+def _languages() -> list[tuple[str, str]]:
+    """Each under its own name, for those who cannot read the present one."""
+    codes = config.current().languages
+    return [(code, (Locale.parse(code).get_display_name(code) or code).capitalize()) for code in codes]
+
+
+def typed(field: Field) -> str:
+    """What stands in the field, "" when it was not sent."""
+    return field.data or ""
+
+
+class SignInForm(FlaskForm):  # type: ignore[misc]
+    email = EmailField(_("E-mail address"), [InputRequired(_("Please enter your e-mail address."))])
+    password = PasswordField(_("Password"), [InputRequired(_("Please enter your password."))])
+
+
+class ForgottenForm(FlaskForm):  # type: ignore[misc]
+    email = EmailField(_("E-mail address"), [InputRequired(_("Please enter your e-mail address."))])
+
+
+class SignUpForm(FlaskForm):  # type: ignore[misc]
+    name = StringField(
+        _("Name"), [InputRequired(_("Please enter your name."))], description=_("Yours or your company's.")
+    )
+    email = EmailField(_("E-mail address"), [InputRequired(_("Please enter your e-mail address."))])
+
+
+class NewPasswordForm(FlaskForm):  # type: ignore[misc]
+    password = PasswordField(
+        _("New password"),
+        [InputRequired(_("Please choose a password."))],
+        description=_("12 characters or more. A few words in a row are easy to remember."),
+    )
+    repeated = PasswordField(
+        _("The same again"), [EqualTo("password", _("The two passwords are not the same. Please type them again."))]
+    )
+
+
+class ChangePasswordForm(NewPasswordForm):
+    current = PasswordField(_("Present password"), [InputRequired(_("Please enter your present password."))])
+
+
+class ProfileForm(FlaskForm):  # type: ignore[misc]
+    name = StringField(_("Your name"), [InputRequired(_("Please enter your name."))])
+    language = SelectField(_("Language"), choices=_languages, description=_("Of these pages and of our mails."))
+
+
+class BillingForm(FlaskForm):  # type: ignore[misc]
+    name = StringField(
+        _("Name or company"), [InputRequired(_("Please enter the name that should stand on your receipts."))]
+    )
+    address = TextAreaField(_("Address"), description=_("Street, postal code and town, as on an envelope."))
+    country = SelectField(_("Country"), choices=lambda: _countries(pages.reader_language()))
+    tax_id = StringField(_("Tax ID"), description=_("Your VAT number, if you have one."))

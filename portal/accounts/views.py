@@ -1,0 +1,325 @@
+"""The account pages. The cookie holds a session's token; whether it still stands for someone, the database says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response, flash, redirect, request, session, url_for
+from flask_babel import gettext as _
+from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
+from werkzeug.wrappers import Response as AnyResponse
+
+from portal import config, language, pages
+from portal.accounts import service, sessions
+from portal.accounts.forms import (
+    BillingForm,
+    ChangePasswordForm,
+    ForgottenForm,
+    NewPasswordForm,
+    ProfileForm,
+    SignInForm,
+    SignUpForm,
+    typed,
+)
+from portal.accounts.tokens import LinkExpired
+from portal.errors import Invalid, NotFound, RateLimited
+
+bp = Blueprint("accounts", __name__)
+login_manager = LoginManager()
+login_manager.session_protection = None  # the row decides; an address that changes on the way to work ends nothing
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SignedIn(UserMixin):  # type: ignore[misc]
+    """Flask-Login's current_user: who the cookie's token stands for."""
+
+    token: str
+    id: str
+    email: str
+    name: str
+    role: str
+    customer_id: str | None
+    language: str
+    is_staff: bool
+
+    def get_id(self) -> str:
+        """What Flask-Login puts into the cookie."""
+        return self.token
+
+
+@login_manager.user_loader
+def _who(token: str) -> SignedIn | None:
+    user = sessions.find(token)
+    if user is None:
+        return None
+    return SignedIn(
+        token, user.id, user.email, user.name, user.role, user.customer_id, user.language, is_staff=user.is_staff
+    )
+
+
+# Signing in and out
+
+
+@bp.route("/sign-in", methods=["GET", "POST"])
+@pages.limiter.limit("60 per minute", methods=["POST"])
+def sign_in() -> AnyResponse:
+    form = SignInForm()
+    target = request.args.get("next")
+    if request.method == "GET" and current_user.is_authenticated:
+        return redirect(pages.local_path(target, _home()), 303)
+    if not form.validate_on_submit():
+        return _sign_in_page(form, target)
+    try:
+        token = sessions.sign_in(typed(form.email), typed(form.password), **_browser())
+    except Invalid as error:
+        _tell(form, error)
+        return _sign_in_page(form, target)
+    except RateLimited as error:
+        _tell(form, error)
+        response = _sign_in_page(form, target, status=429)
+        response.headers["Retry-After"] = str(error.retry_after)
+        return response
+    _begin(token)
+    return redirect(pages.local_path(target, _home()), 303)
+
+
+@bp.post("/sign-out")
+def sign_out() -> AnyResponse:
+    _end()
+    flash(_("You are signed out."), "success")
+    return pages.see_other("accounts.sign_in")
+
+
+# Links from mails: the token leaves the address at once, so that it stands in no history, referrer or screenshot
+
+
+@bp.get("/password/reset/<token>")
+def open_reset(token: str) -> AnyResponse:
+    session["reset_link"] = token
+    return pages.see_other("accounts.reset_password")
+
+
+@bp.route("/password/reset", methods=["GET", "POST"])
+@pages.limiter.limit("30 per minute", methods=["POST"])
+def reset_password() -> AnyResponse:
+    form = NewPasswordForm()
+    token = session.get("reset_link", "")
+    try:
+        owner = service.reset_for(token)
+        if form.validate_on_submit():
+            service.reset_password(token, typed(form.password))
+            session.pop("reset_link")
+            flash(_("Your new password is set. Please sign in with it."), "success")
+            return pages.see_other("accounts.sign_in")
+    except LinkExpired:
+        return pages.page("accounts/link_expired.html", status=404, ask_again=url_for("accounts.forgotten"))
+    except Invalid as error:
+        _tell(form, error)
+    return pages.page("accounts/reset.html", status=_status(form), form=form, owner=owner)
+
+
+@bp.get("/invitation/<token>")
+@bp.get("/sign-up/confirm/<token>")
+def open_invitation(token: str) -> AnyResponse:
+    session["invitation_link"] = token
+    return pages.see_other("accounts.invitation")
+
+
+@bp.route("/invitation", methods=["GET", "POST"])
+@pages.limiter.limit("30 per minute", methods=["POST"])
+def invitation() -> AnyResponse:
+    form = NewPasswordForm()
+    token = session.get("invitation_link", "")
+    try:
+        owner = service.invited(token)
+        if form.validate_on_submit():
+            _begin(service.take_up(token, typed(form.password), **_browser()))
+            flash(_("Welcome! Your account is ready."), "success")
+            return redirect(_home(), 303)
+    except LinkExpired:
+        return pages.page("accounts/link_expired.html", status=404, ask_again=None)
+    except Invalid as error:
+        _tell(form, error)
+    return pages.page("accounts/invitation.html", status=_status(form), form=form, owner=owner)
+
+
+@bp.route("/password/forgotten", methods=["GET", "POST"])
+@pages.limiter.limit("10 per minute", methods=["POST"])
+def forgotten() -> AnyResponse:
+    form = ForgottenForm()
+    if form.validate_on_submit():
+        service.ask_reset(typed(form.email))
+        return pages.see_other("accounts.forgotten_sent")
+    return pages.page("accounts/forgotten.html", status=_status(form), form=form)
+
+
+@bp.get("/password/forgotten/sent")
+def forgotten_sent() -> AnyResponse:
+    return pages.page("accounts/mail_sent.html", occasion="reset")
+
+
+@bp.route("/sign-up", methods=["GET", "POST"])
+@pages.limiter.limit("10 per minute", methods=["POST"])
+def sign_up() -> AnyResponse:
+    if not config.current().open_sign_up:
+        raise NotFound
+    form = SignUpForm()
+    if form.validate_on_submit():
+        try:
+            service.sign_up(typed(form.email), typed(form.name), pages.reader_language())
+        except Invalid as error:
+            _tell(form, error)
+        else:
+            return pages.see_other("accounts.sign_up_sent")
+    return pages.page("accounts/sign_up.html", status=_status(form), form=form)
+
+
+@bp.get("/sign-up/sent")
+def sign_up_sent() -> AnyResponse:
+    return pages.page("accounts/mail_sent.html", occasion="sign_up")
+
+
+# One's own account
+
+
+@bp.get("/account")
+@pages.signed_in_only
+def profile() -> AnyResponse:
+    return _account_page()
+
+
+@bp.post("/account/profile")
+@pages.signed_in_only
+def change_profile() -> AnyResponse:
+    form = ProfileForm(prefix="profile-")
+    if form.validate_on_submit():
+        try:
+            service.change_profile(current_user.id, name=typed(form.name), language=typed(form.language))
+        except Invalid as error:
+            _tell(form, error)
+        else:
+            session.pop("language", None)  # what this browser chose before gives way
+            return _saved()
+    return _account_page(profile_form=form)
+
+
+@bp.post("/account/billing-details")
+@pages.customers_only
+def change_billing_details() -> AnyResponse:
+    form = BillingForm(prefix="billing-")
+    if form.validate_on_submit():
+        try:
+            service.change_billing_details(
+                pages.customer_id(),
+                name=typed(form.name),
+                address=typed(form.address),
+                country=typed(form.country),
+                tax_id=typed(form.tax_id),
+            )
+        except Invalid as error:
+            _tell(form, error)
+        else:
+            return _saved()
+    return _account_page(billing_form=form)
+
+
+@bp.post("/account/password")
+@pages.limiter.limit("30 per minute")
+@pages.signed_in_only
+def change_password() -> AnyResponse:
+    form = ChangePasswordForm(prefix="password-")
+    if form.validate_on_submit():
+        try:
+            token = service.change_password(current_user.id, typed(form.current), typed(form.password), **_browser())
+        except Invalid as error:
+            _tell(form, error)
+        else:
+            _begin(token)
+            flash(_("Your password is changed, and all other devices are signed out."), "success")
+            return pages.see_other("accounts.profile")
+    return _account_page(password_form=form)
+
+
+@bp.post("/account/sessions/end-others")
+@pages.signed_in_only
+def end_other_sessions() -> AnyResponse:
+    sessions.sign_out_elsewhere(current_user.id, current_user.token)
+    flash(_("You are signed out everywhere else."), "success")
+    return pages.see_other("accounts.profile")
+
+
+# What the views share
+
+
+def _begin(token: str) -> None:
+    """This browser now holds this session and nothing of what it held before, but for the language it reads."""
+    _end()
+    login_user(_who(token))
+
+
+def _end() -> None:
+    if current_user.is_authenticated:
+        sessions.sign_out(current_user.token)
+        logout_user()
+    chosen = session.get("language")
+    session.clear()
+    if chosen:
+        session["language"] = chosen
+
+
+def _home() -> str:
+    return url_for("accounts.profile" if current_user.is_staff else "payments.overview")
+
+
+def _browser() -> dict[str, str]:
+    return {"ip": request.remote_addr or "", "user_agent": request.user_agent.string}
+
+
+def _tell(form: Any, error: Invalid | RateLimited) -> None:
+    """Put a refusal where the reader looks for it: at its field, or above the form."""
+    text = language.error_text(error, pages.reader_language())
+    field = getattr(error, "field", None)
+    if field in form:
+        form[field].errors = [*form[field].errors, text]
+    else:
+        form.form_errors.append(text)
+
+
+def _status(form: Any) -> int:
+    return 422 if form.errors else 200
+
+
+def _sign_in_page(form: SignInForm, target: str | None, status: int | None = None) -> Response:
+    return pages.page(
+        "accounts/sign_in.html",
+        status=status or _status(form),
+        form=form,
+        target=target,
+        may_sign_up=config.current().open_sign_up,
+    )
+
+
+def _saved() -> AnyResponse:
+    flash(_("Saved."), "success")
+    return pages.see_other("accounts.profile")
+
+
+def _account_page(
+    profile_form: ProfileForm | None = None,
+    billing_form: BillingForm | None = None,
+    password_form: ChangePasswordForm | None = None,
+) -> Response:
+    """The whole account page; a form that was refused is given, the others show what is kept."""
+    status = 422 if profile_form or billing_form or password_form else 200
+    if current_user.customer_id is not None and billing_form is None:
+        kept = service.billing_details(current_user.customer_id)
+        billing_form = BillingForm(formdata=None, obj=kept, prefix="billing-")
+    return pages.page(
+        "accounts/account.html",
+        status=status,
+        profile_form=profile_form or ProfileForm(formdata=None, obj=current_user, prefix="profile-"),
+        billing_form=billing_form,
+        password_form=password_form or ChangePasswordForm(formdata=None, prefix="password-"),
+        devices=sessions.devices(current_user.id, current_user.token),
+    )
