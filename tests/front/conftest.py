@@ -1,4 +1,4 @@
-"""The style page served on a free port, and a browser that stays off the network."""
+"""The style page served on a free port, and a browser to look at it."""
 
 from __future__ import annotations
 
@@ -7,20 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 from werkzeug.serving import make_server
 
+from tests.browsing import Console, context_options
 from tests.front.style_app import create_style_app
-
-QUIET = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args() -> dict[str, Any]:
-    return {"executable_path": "/usr/bin/chromium", "args": QUIET.split()}
 
 
 def _serve(**options: str) -> Iterator[str]:
@@ -48,26 +39,15 @@ def yellow_site() -> Iterator[str]:
 
 
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open an address in a context of its own; whatever the console complained about fails the test.
+def open_page(browser: Browser, console: Console) -> Iterator[Callable[..., Page]]:
+    """Open an address in a context of its own; whatever the console complained about fails the test."""
+    contexts: list[BrowserContext] = []
 
-    `expected` are parts of complaints that belong to the test, as the browser's own line for a 422.
-    """
-    contexts = []
-    complaints: list[str] = []
-    allowed: list[str] = []
-
-    def listen(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            complaints.append(f"{message.text} {message.location['url']}")
-
-    def open_address(address: str, *, expected: tuple[str, ...] = (), **options: Any) -> Page:
-        context = browser.new_context(**options)
+    def open_address(address: str, **options: Any) -> Page:
+        context = browser.new_context(**context_options(**options))
         contexts.append(context)
-        allowed.extend(expected)
+        console.listen(context)
         page = context.new_page()
-        page.on("console", listen)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(address)
         return page
 
@@ -76,4 +56,4 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     finally:
         for context in contexts:
             context.close()
-    assert [text for text in complaints if not any(part in text for part in allowed)] == []
+    console.check()

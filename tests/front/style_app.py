@@ -101,7 +101,7 @@ def create_style_app(brand: str = "#2a4fd0", brand_contrast: str = "#ffffff", lo
         bad.email.errors = ["Enter your e-mail address"]
         bad.amount.errors = ["The least you can pay is €1.00"]
         bad.reason.errors = ["Choose a reason"]
-        return render_template("style/page.html", form=Example(prefix="good"), bad=bad)
+        return render_template("style/page.html", form=Example(prefix="good"), bad=bad, echo=Example(prefix="echo"))
 
     @app.get("/plain")
     def plain() -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, Route, expect
 
-REFUSED = "Failed to load resource"
+from tests.browsing import Console
 
 
 def filled(page: Page, status: str = "200") -> Page:
@@ -20,7 +20,7 @@ def filled(page: Page, status: str = "200") -> Page:
 def test_a_wrong_form_swaps_in_with_its_message_and_takes_the_focus(
     open_page: Callable[..., Page], style_site: str
 ) -> None:
-    page = filled(open_page(style_site, expected=(REFUSED,)), "422")
+    page = filled(open_page(style_site), "422")
     page.locator("#echo button").click()
     summary = page.locator("#echo [data-error-summary]")
     expect(summary).to_be_focused()
@@ -46,16 +46,23 @@ def test_a_double_click_sends_once_and_shows_progress(open_page: Callable[..., P
     expect(page.locator("#echo button")).to_have_text("Send")
 
 
-def test_a_failure_is_told_and_the_form_stays(open_page: Callable[..., Page], style_site: str) -> None:
-    page = filled(open_page(style_site, expected=(REFUSED,)), "500")
+def test_a_failure_is_told_and_the_form_stays(
+    open_page: Callable[..., Page], style_site: str, console: Console
+) -> None:
+    console.expect("status of 500")
+    page = filled(open_page(style_site), "500")
     page.locator("#echo button").click()
     expect(page.locator("#notices")).to_contain_text("Something went wrong on our side")
     expect(page.locator("#echo-status")).to_have_value("500")
     expect(page.locator("#echo button")).to_have_text("Send")
 
 
-def test_being_offline_is_told_and_the_next_try_works(open_page: Callable[..., Page], style_site: str) -> None:
-    page = filled(open_page(style_site, expected=(REFUSED, "htmx:error")))
+def test_being_offline_is_told_and_the_next_try_works(
+    open_page: Callable[..., Page], style_site: str, console: Console
+) -> None:
+    console.expect("ERR_INTERNET_DISCONNECTED")
+    console.expect("htmx:error")
+    page = filled(open_page(style_site))
     page.context.set_offline(True)
     page.locator("#echo button").click()
     expect(page.locator("#notices")).to_contain_text("could not reach the server")
