@@ -64,6 +64,10 @@ class Invoice(Base):
         Index("ix_invoices_customer_due", "customer_id", "status", "due_on", "id"),
     )
 
+    def in_currency(self, minor: int) -> Money:
+        """Minor units of this invoice as Money, for its lines and taxes."""
+        return Money(minor, self.currency)
+
     @property
     def total(self) -> Money:
         return Money(self.total_minor, self.currency)

@@ -1,0 +1,33 @@
+"""A customer's invoices: the list, and one invoice with its lines."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask import Blueprint, Response, request
+
+from portal import db, pages
+from portal.invoices import queries
+
+bp: Final = Blueprint("invoices", __name__, url_prefix="/invoices")
+
+
+@bp.get("")
+@pages.customers_only
+def index() -> Response:
+    """The newest first; `status` filters, `page` is a cursor that a link of this page gave out."""
+    customer_id, status = pages.customer_id(), request.args.get("status") or None
+    with db.reading() as session:
+        found = queries.page_for_customer(session, customer_id, status=status, cursor=request.args.get("page"))
+    return pages.page(
+        "invoices/index.html", partial="invoices/_list.html", found=found, status=status, filters=queries.FILTERS
+    )
+
+
+@bp.get("/<invoice_id>")
+@pages.customers_only
+def show(invoice_id: str) -> Response:
+    customer_id = pages.customer_id()
+    with db.reading() as session:
+        invoice = queries.for_customer(session, invoice_id, customer_id)
+    return pages.page("invoices/show.html", invoice=invoice)
