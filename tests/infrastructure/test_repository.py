@@ -141,7 +141,7 @@ INLINE = re.compile(
 )
 
 
-NO_PAGES = re.compile(r"layout/(mail|document)\.html")
+NO_PAGES = re.compile(r"layout/mail\.html|\bdocument\.html")
 
 
 def _is_page(template: Path) -> bool:
