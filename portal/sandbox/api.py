@@ -79,8 +79,7 @@ class Api:
             status, body, headers = error.status, encode(error.body(work.log_url)), error.headers
         except Exception:
             log.exception("the sandbox failed to answer %s %s", request.method, request.path)
-            error = internal_error()
-            status, body, headers = error.status, encode(error.body(work.log_url)), {}
+            status, body, headers = 500, encode(internal_error().body(work.log_url)), {}
         response = Response(
             body, status, {**CORS_HEADERS, **headers, **_own_headers(work)}, mimetype="application/json"
         )
@@ -140,8 +139,7 @@ class Api:
                     session.run("ROLLBACK TO handler")
             session.run("RELEASE handler")
             if fault is not None and fault.answers_500_after:
-                error = internal_error()
-                status, body = error.status, encode(error.body(work.log_url))
+                status, body = 500, encode(internal_error().body(work.log_url))
             if key and keep:
                 idempotency.keep_answer(session, key, print_, now, KeptAnswer(status, body.decode(), work.request_id))
         if call.queued:

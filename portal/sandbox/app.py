@@ -57,17 +57,16 @@ class SandboxApp:
                 return self._api.answer(request)
             return html.page("missing.html", 404, here="")
         except HTTPException as problem:
-            return (
-                self._api.answer(request) if request.path.startswith("/v1/") else problem.get_response(request.environ)
-            )  # type: ignore[return-value]
+            return self._api.answer(request) if request.path.startswith("/v1/") else _plain(problem)
         if request.path.startswith("/_sandbox") and not _from_this_machine(request):
             return Response("The sandbox's controls answer this machine alone.\n", 403, mimetype="text/plain")
         try:
-            return page(request, **values)
+            shown: Response = page(request, **values)
+            return shown
         except NotFound:
             return html.page("missing.html", 404, here="")
         except HTTPException as problem:
-            return problem.get_response(request.environ)  # type: ignore[return-value]
+            return _plain(problem)
 
     def _open_rules(self) -> list[Rule]:
         """What anybody may load: Stripe.js, the bank's page, and the files of the sandbox's pages."""
@@ -96,6 +95,10 @@ def create_sandbox(db_path: str | Path, settings: SandboxSettings | None = None)
     """A sandbox over the SQLite file at `db_path`, made when it is not there. The same file again is the same sandbox."""
     sandbox = Sandbox(db_path, settings or SandboxSettings(), catalogue.KINDS, catalogue.EFFECTS)
     return SandboxApp(sandbox)
+
+
+def _plain(problem: HTTPException) -> Response:
+    return Response(f"{problem.code} {problem.name}\n", problem.code, mimetype="text/plain")
 
 
 def _from_this_machine(request: Request) -> bool:

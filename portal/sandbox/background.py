@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from portal.sandbox import deliveries
 from portal.sandbox.deliveries import LONGEST_WAIT, Delivery
@@ -59,9 +60,7 @@ class Background:
                 self._free.release()
                 break
             busy = True
-            pool.submit(deliveries.deliver, self._sandbox, delivery).add_done_callback(
-                lambda done, sent=delivery: self._sent(sent, done)
-            )
+            pool.submit(deliveries.deliver, self._sandbox, delivery).add_done_callback(partial(self._sent, delivery))
         return busy
 
     def _sent(self, delivery: Delivery, done: Future[None]) -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from portal.sandbox.events import ENDPOINT, EVENT
 from portal.sandbox.kinds import Kind
 from portal.sandbox.resources import (
+    accounts,
+    balance,
     balance_transactions,
     charges,
     confirmation_tokens,
     customers,
+    disputes,
+    early_fraud_warnings,
     elements_sessions,
     events,
     payment_intents,
     payment_methods,
+    payouts,
     refunds,
     setup_attempts,
     setup_intents,
@@ -27,10 +32,13 @@ KINDS: tuple[Kind, ...] = (
     charges.CHARGE,
     confirmation_tokens.CONFIRMATION_TOKEN,
     customers.CUSTOMER,
+    disputes.DISPUTE,
+    early_fraud_warnings.WARNING,
     ENDPOINT,
     EVENT,
     payment_intents.PAYMENT_INTENT,
     payment_methods.PAYMENT_METHOD,
+    payouts.PAYOUT,
     refunds.REFUND,
     setup_attempts.SETUP_ATTEMPT,
     setup_intents.SETUP_INTENT,
@@ -38,18 +46,29 @@ KINDS: tuple[Kind, ...] = (
 )
 
 ROUTES: tuple[Route, ...] = (
+    *accounts.ROUTES,
+    *balance.ROUTES,
     *balance_transactions.ROUTES,
     *charges.ROUTES,
     *confirmation_tokens.ROUTES,
     *customers.ROUTES,
+    *disputes.ROUTES,
+    *early_fraud_warnings.ROUTES,
     *elements_sessions.ROUTES,
     *events.ROUTES,
     *payment_intents.ROUTES,
     *payment_methods.ROUTES,
+    *payouts.ROUTES,
     *refunds.ROUTES,
     *setup_attempts.ROUTES,
     *setup_intents.ROUTES,
     *webhook_endpoints.ROUTES,
 )
 
-EFFECTS: dict[str, Effect] = {**charges.EFFECTS, **refunds.EFFECTS}
+EFFECTS: dict[str, Effect] = {
+    **charges.EFFECTS,
+    **disputes.EFFECTS,
+    **early_fraud_warnings.EFFECTS,
+    **payouts.EFFECTS,
+    **refunds.EFFECTS,
+}

@@ -1,4 +1,4 @@
-"""The controls: what may be done to the sandbox from outside Stripe's API, each with its fields, so that the page and programs share them."""
+"""The controls: what may be done to the sandbox from outside Stripe's API, each with its fields, for the page and for programs alike."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from portal.sandbox import object_controls
 from portal.sandbox.calls import Call
+from portal.sandbox.disturbances import ACTIONS, Disturbance
 from portal.sandbox.errors import StripeError, invalid
 from portal.sandbox.events import ENDPOINT
 from portal.sandbox.faults import FAULTS, Fault, Faults
 from portal.sandbox.ids import new_webhook_secret
+from portal.sandbox.resources import customers
 from portal.sandbox.resources.webhook_endpoints import ensure
 from portal.sandbox.settings import DAY_SECONDS
 from portal.sandbox.world import Sandbox
@@ -43,7 +46,7 @@ class Control:
 def _number(given: Given, name: str, default: float | None = None) -> float:
     value = given.get(name, default)
     try:
-        return float(value)  # type: ignore[arg-type]
+        return float(value)
     except (TypeError, ValueError) as problem:
         raise invalid(f"{name} must be a number.", name) from problem
 
@@ -92,6 +95,49 @@ def _clear_faults(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, A
     del sandbox, given
     faults.clear()
     return {}
+
+
+def _disturb(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any]:
+    del faults
+    disturbance = Disturbance(
+        action=str(given.get("action", "")),
+        share=_number(given, "share", 1.0),
+        remaining=_times(given) if "times" in given else None,
+        seconds=_number(given, "seconds", 5.0),
+        seed=int(_number(given, "seed")) if "seed" in given else None,
+    )
+    sandbox.disturbances.add(disturbance)
+    return {"disturbances": sandbox.disturbances.active()}
+
+
+def _calm(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any]:
+    del faults, given
+    sandbox.disturbances.clear()
+    return {}
+
+
+def _seed(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any]:
+    """Customers to begin with: `customers` is a list of hashes with `email`, `name` and perhaps `payment_method`."""
+    del faults
+    wanted = given.get(
+        "customers", [{"email": "jenny.rosen@example.com", "name": "Jenny Rosen", "payment_method": "pm_card_visa"}]
+    )
+    if not isinstance(wanted, list) or not all(isinstance(one, dict) for one in wanted):
+        raise invalid("customers must be a list of objects.", "customers")
+    made = []
+    with sandbox.store.transaction() as session:
+        for one in wanted:
+            params = customers.CREATE.read(dict(one))
+            made.append(
+                customers.create(Call(sandbox=sandbox, session=session, now=int(sandbox.clock.now()), params=params))[
+                    "id"
+                ]
+            )
+    return {"customers": made}
+
+
+def _on_objects(act: Callable[[Sandbox, Given], dict[str, Any]]) -> Act:
+    return lambda sandbox, faults, given: act(sandbox, given)  # noqa: ARG005 - faults are for controls of calls
 
 
 def _reset(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any]:
@@ -170,6 +216,73 @@ CONTROLS: dict[str, Control] = {
         ),
     ),
     "faults/clear": Control("Stop failing", "Calls succeed again.", _clear_faults),
+    "webhooks": Control(
+        "Disturb webhooks",
+        "Lose, delay, double or shuffle the next deliveries, or a share of all that follow.",
+        _disturb,
+        (
+            Field("action", "What happens", options=ACTIONS),
+            Field("share", "Share of deliveries, 0 to 1", "1"),
+            Field("times", "How many (empty: until stopped)", ""),
+            Field("seconds", "Seconds late", "5"),
+        ),
+    ),
+    "webhooks/clear": Control("Stop disturbing", "Webhooks arrive once, at once and in order again.", _calm),
+    "disputes": Control(
+        "Dispute a charge",
+        "The holder asks the bank for the money back.",
+        _on_objects(object_controls.open_dispute),
+        (
+            Field("charge", "Charge (ch_…)"),
+            Field("reason", "Reason", options=("fraudulent", "product_not_received", "duplicate", "general")),
+            Field("inquiry", "Only an inquiry", options=("no", "yes")),
+        ),
+    ),
+    "disputes/decide": Control(
+        "Decide a dispute",
+        "The bank's verdict.",
+        _on_objects(object_controls.decide_dispute),
+        (
+            Field("dispute", "Dispute (du_…)"),
+            Field("verdict", "Verdict", options=("won", "lost", "warning_closed", "needs_response")),
+        ),
+    ),
+    "early_fraud_warnings": Control(
+        "Warn of fraud",
+        "The card's issuer suspects a charge.",
+        _on_objects(object_controls.warn_of_fraud),
+        (Field("charge", "Charge (ch_…)"),),
+    ),
+    "refunds/fail": Control(
+        "Let a refund fail",
+        "The bank sends the money back, also after the refund succeeded.",
+        _on_objects(object_controls.fail_refund),
+        (Field("refund", "Refund (re_…)"),),
+    ),
+    "payouts": Control(
+        "Pay out",
+        "What the payout schedule does each day: all available money goes to the bank.",
+        _on_objects(object_controls.pay_out),
+    ),
+    "payouts/fail": Control(
+        "Let a payout fail",
+        "The bank returns the money.",
+        _on_objects(object_controls.fail_payout),
+        (Field("payout", "Payout (po_…)"),),
+    ),
+    "cards/renew": Control(
+        "Renew a card",
+        "The bank sends a new card with a later expiry.",
+        _on_objects(object_controls.renew_card),
+        (Field("payment_method", "Payment method (pm_…)"),),
+    ),
+    "cards/behave": Control(
+        "Change how a card behaves",
+        "A saved card begins to behave like another of Stripe's test cards.",
+        _on_objects(object_controls.change_behaviour),
+        (Field("payment_method", "Payment method (pm_…)"), Field("like", "Like the card", "4000 0000 0000 9995")),
+    ),
+    "seed": Control("Seed", "A customer with a saved card to begin with.", _seed),
     "endpoints": Control(
         "Tell an address of events",
         "An endpoint for every event, with a secret you choose.",

@@ -1,7 +1,7 @@
 """Errors in Stripe's shape: HTTP status, type, code, parameter and message.
 
-Source: Stripe's API reference, "Errors", and its page "Error codes". The messages are Stripe's own wording where it is documented or well known,
-because people search for them.
+Source: Stripe's API reference, "Errors", and its page "Error codes". The messages are Stripe's own wording where it is documented or
+well known, because people search for them.
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ def no_such(kind: Kind, row_id: str, param: str, *, in_path: bool) -> StripeErro
 def no_such_url(method: str, path: str) -> StripeError:
     return StripeError(
         f"Unrecognized request URL ({method}: {path}). If you are trying to list objects, remove the trailing slash. If you are trying to "
-        "retrieve an object, make sure you passed a valid (non-empty) identifier in your code. Please see https://stripe.com/docs or we can "
+        "retrieve an object, make sure you passed a valid (non-empty) identifier in your code. Please see "
+        "https://stripe.com/docs or we can "
         "help at https://support.stripe.com/.",
         status=404,
         began=False,
@@ -107,7 +108,8 @@ def no_such_url(method: str, path: str) -> StripeError:
 def wrong_state(message: str, intent: Row) -> StripeError:
     """Source: Stripe's error code payment_intent_unexpected_state (setup_intent_unexpected_state for the other sort)."""
     noun = str(intent["object"])
-    return StripeError(message, code=f"{noun}_unexpected_state", **{noun: intent})
+    more: dict[str, Any] = {noun: intent}
+    return StripeError(message, code=f"{noun}_unexpected_state", **more)
 
 
 def unauthorized(message: str) -> StripeError:

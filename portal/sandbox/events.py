@@ -62,11 +62,13 @@ def emit(call: Call, event_type: str, row: Row, before: Row | None = None) -> No
         "type": event_type,
     }
     call.session.insert(EVENT, event)
+    now = call.sandbox.clock.now()
     for endpoint in endpoints:
-        call.session.run(
-            "INSERT INTO deliveries (event, endpoint, due, state) VALUES (?, ?, ?, 'waiting')",
-            (event["id"], endpoint["id"], call.sandbox.clock.now()),
-        )
+        for plan in call.sandbox.disturbances.plan(call.session, now):
+            call.session.run(
+                "INSERT INTO deliveries (event, endpoint, due, state, note) VALUES (?, ?, ?, ?, ?)",
+                (event["id"], endpoint["id"], plan.due, plan.state, plan.note),
+            )
         call.queued = True
 
 

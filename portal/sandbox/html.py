@@ -22,7 +22,10 @@ _templates = Environment(
     lstrip_blocks=True,
 )
 
-POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-src 'self'"
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
+    "frame-src 'self'"
+)
 
 
 def _moment(unix: float | None) -> str:

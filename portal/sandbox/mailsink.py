@@ -7,7 +7,7 @@ import email.policy
 import json
 from dataclasses import dataclass
 from email.message import EmailMessage
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from portal.sandbox.store import Store
 from portal.sandbox.world import Sandbox
@@ -41,7 +41,7 @@ class Mail:
 
     @property
     def message(self) -> EmailMessage:
-        return cast("EmailMessage", email.message_from_bytes(self.raw, policy=email.policy.default))
+        return email.message_from_bytes(self.raw, policy=email.policy.default)
 
     def body(self, subtype: str) -> str | None:
         """The text of the part that is `plain` or `html`."""

@@ -33,6 +33,7 @@ def state(sandbox: Sandbox) -> dict[str, Any]:
         "deliveries": by_state,
         "effects_to_come": effects,
         "faults": faults,
+        "disturbances": sandbox.disturbances.active(),
         "mails": mails,
     }
 

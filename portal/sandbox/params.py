@@ -211,7 +211,8 @@ class Metadata:
                 )
             if len(value) > METADATA_VALUE_CHARACTERS:
                 raise invalid(
-                    f"Metadata values can have up to {METADATA_VALUE_CHARACTERS} characters, but you passed in a value that is {len(value)} "
+                    f"Metadata values can have up to {METADATA_VALUE_CHARACTERS} characters, but you passed in a value "
+                    f"that is {len(value)} "
                     f"characters. Invalid value: {value[:20]}...",
                     place,
                 )

@@ -41,6 +41,9 @@ class SandboxSettings:
     verdict_delay_seconds: float = 0.3
     """From submitted evidence to the bank's decision."""
 
+    payout_delay_seconds: float = 2 * DAY_SECONDS
+    """From a payout to the day its money is in the bank."""
+
     webhook_waits_seconds: tuple[float, ...] = (1, 2, 5, 15, 60, 300, HOUR_SECONDS, 3 * HOUR_SECONDS)
     """Waits between the attempts of one delivery; after the last it is given up."""
 

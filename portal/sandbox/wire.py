@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -94,32 +94,35 @@ def _expand(call: Call, shown: Row, parts: list[str], path: str) -> None:
         for item in shown["data"]:
             _expand(call, item, parts[1:], path)
         return
-    kind = call.kinds.get(str(shown.get("object")))
-    if kind is None:
-        raise _cannot_expand(path)
     if shown.get("deleted"):
         return
-    target, taken = _expandable(kind, parts)
-    if target is None:
+    kind = call.kinds.get(str(shown.get("object")))
+    target, taken = _expandable(kind, parts) if kind else (None, 0)
+    if kind is None or target is None:
         raise _cannot_expand(path)
-    holder: Any = shown
-    for step in parts[: taken - 1]:
-        holder = holder.get(step) if isinstance(holder, Mapping) else None
-    if not isinstance(holder, dict):
-        return
-    last = parts[taken - 1]
-    if last in kind.included and taken == 1:
-        holder.setdefault(last, kind.included[last](call, shown))
-    value = holder.get(last)
-    if isinstance(value, str):
-        found = call.session.find(call.kinds[target], value) if target in call.kinds else call.find_any(value)
-        if found is None:
-            return
-        holder[last] = value = call.shown(found)
+    value = _expand_one(call, shown, kind, parts[:taken], target)
     if len(parts) > taken:
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, dict):
                 _expand(call, item, parts[taken:], path)
+
+
+def _expand_one(call: Call, shown: Row, kind: Kind, parts: list[str], target: str) -> Any:
+    """Expand the one reference at `parts` and return what stands there now."""
+    holder: Any = shown
+    for step in parts[:-1]:
+        holder = holder.get(step) if isinstance(holder, dict) else None
+    if not isinstance(holder, dict):
+        return None
+    last = parts[-1]
+    if last in kind.included:
+        holder.setdefault(last, kind.included[last](call, shown))
+    value = holder.get(last)
+    if isinstance(value, str):
+        found = call.session.find(call.kinds[target], value) if target in call.kinds else call.find_any(value)
+        if found is not None:
+            holder[last] = value = call.shown(found)
+    return value
 
 
 def _expandable(kind: Kind, parts: list[str]) -> tuple[str | None, int]:
@@ -134,8 +137,10 @@ def _expandable(kind: Kind, parts: list[str]) -> tuple[str | None, int]:
 
 
 def _cannot_expand(path: str) -> Exception:
+    leaf = path.rpartition(".")[2]
     return invalid(
-        f"This property cannot be expanded ({path.rsplit('.', maxsplit=1)[-1]}). You may want to try expanding a parent property, or remove it from "
+        f"This property cannot be expanded ({leaf}). You may want to try expanding a parent "
+        "property, or remove it from "
         "'expand'.",
         "expand",
     )

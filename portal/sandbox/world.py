@@ -11,6 +11,7 @@ from typing import Any
 
 from portal.sandbox.calls import Call
 from portal.sandbox.clock import SandboxClock
+from portal.sandbox.disturbances import Disturbances
 from portal.sandbox.kinds import Kind
 from portal.sandbox.settings import SandboxSettings
 from portal.sandbox.store import Store
@@ -31,6 +32,7 @@ class Sandbox:
         self.kinds_by_prefix = {kind.prefix: kind for kind in self.kinds.values()}
         self.store = Store(db_path, self.kinds.values())
         self.clock = SandboxClock(self.store, settings.clock_offset_seconds)
+        self.disturbances = Disturbances(self.store)
         self.work_waiting = threading.Condition()
         self._effects = dict(effects)
         self.card_salt = self._kept_secret("card_salt")
@@ -81,4 +83,5 @@ class Sandbox:
         """Forget everything: objects, events, deliveries, keys, mails, faults. The clock returns to real time."""
         self.store.clear()
         self.clock.set_offset(0.0)
+        self.disturbances.reload()
         self.card_salt = self._kept_secret("card_salt")

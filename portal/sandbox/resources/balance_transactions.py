@@ -37,7 +37,6 @@ LIST = list_parameters({"currency": Text(3), "payout": Reference(), "source": Re
 REPORTING_CATEGORIES = {
     "adjustment": "dispute",
     "charge": "charge",
-    "payment_failure_refund": "refund_failure",
     "payout": "payout",
     "payout_failure": "payout_reversal",
     "refund": "refund",

@@ -47,7 +47,8 @@ def read_card(call: Call, given: dict[str, Any], place: str) -> tuple[Row, str]:
             raise missing_parameter(f"{place}[{name}]")
     if not call.publishable:
         raise card_error(
-            "Sending credit card numbers directly to the Stripe API is generally unsafe. We suggest you use test tokens that map to the test "
+            "Sending credit card numbers directly to the Stripe API is generally unsafe. We suggest you use test "
+            "tokens that map to the test "
             "card you are using, see https://stripe.com/docs/testing. To enable testing raw card data APIs, see "
             "https://support.stripe.com/questions/enabling-access-to-raw-card-data-apis.",
             "raw_card_data_not_allowed",

@@ -9,7 +9,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from portal.sandbox import money
+from portal.sandbox import money, search
 from portal.sandbox.errors import StripeError
 from portal.sandbox.events import emit
 from portal.sandbox.ids import new_id
@@ -28,16 +28,14 @@ from portal.sandbox.params import (
     whole_shipping,
 )
 from portal.sandbox.resources import balance_transactions
-from portal.sandbox.resources.cards import behaviour_of, checked
+from portal.sandbox.resources.bank_answers import card_details, descriptor, outcome
+from portal.sandbox.resources.cards import behaviour_of
 from portal.sandbox.routes import get, post
 from portal.sandbox.testcards import Decline
 from portal.sandbox.wire import as_list
 
 if TYPE_CHECKING:
     from portal.sandbox.calls import Call
-
-CAPTURE_WINDOW_SECONDS = 7 * 24 * 3600
-"""How long an authorisation holds. Source: Stripe, "Place a hold on a payment method"."""
 
 
 def _refunds(call: Call, charge: Row) -> Row:
@@ -105,7 +103,7 @@ def attempt(call: Call, intent: Row, method: Row, *, decline: Decline | None, au
         "application_fee_amount": None,
         "balance_transaction": None,
         "billing_details": deepcopy(method["billing_details"]),
-        "calculated_statement_descriptor": _descriptor(call, intent),
+        "calculated_statement_descriptor": descriptor(call, intent),
         "captured": succeeded and not held,
         "created": call.now,
         "currency": intent["currency"],
@@ -119,12 +117,12 @@ def attempt(call: Call, intent: Row, method: Row, *, decline: Decline | None, au
         "livemode": False,
         "metadata": dict(intent["metadata"]),
         "on_behalf_of": None,
-        "outcome": _outcome(method, decline),
+        "outcome": outcome(method, decline),
         "paid": succeeded,
         "payment_intent": intent["id"],
         "payment_method": method["id"],
         "payment_method_details": {
-            "card": _card_details(call, intent, method, held=held, authenticated=authenticated),
+            "card": card_details(call, intent, method, held=held, authenticated=authenticated),
             "type": "card",
         },
         "radar_options": {},
@@ -153,100 +151,6 @@ def attempt(call: Call, intent: Row, method: Row, *, decline: Decline | None, au
         if intent["capture_method"] == "automatic_async":
             call.later("charge.settle", call.settings.settle_delay_seconds, charge=charge["id"])
     return Attempt(charge, decline)
-
-
-def _descriptor(call: Call, intent: Row) -> str:
-    suffix = intent["statement_descriptor_suffix"]
-    base = call.settings.business_name.upper()
-    return f"{base}* {suffix}"[:22] if suffix else (intent["statement_descriptor"] or base)[:22]
-
-
-def _outcome(method: Row, decline: Decline | None) -> Row:
-    behaviour = behaviour_of(method)
-    score = {"normal": 20, "elevated": 66, "highest": 90}[behaviour.risk]
-    outcome: Row = {
-        "advice_code": None,
-        "network_advice_code": None,
-        "network_decline_code": None,
-        "network_status": "approved_by_network",
-        "reason": None,
-        "risk_level": behaviour.risk,
-        "risk_score": score,
-        "seller_message": "Payment complete.",
-        "type": "authorized",
-    }
-    if decline is None:
-        if behaviour.risk == "elevated":
-            outcome |= {
-                "type": "manual_review",
-                "reason": "elevated_risk_level",
-                "seller_message": "Stripe evaluated this payment as having elevated risk, and placed it in your manual review queue.",
-            }
-        return outcome
-    if not decline.network:
-        return outcome | {
-            "network_status": "not_sent_to_network",
-            "reason": "highest_risk_level",
-            "seller_message": "Stripe blocked this payment as too risky.",
-            "type": "blocked",
-        }
-    return outcome | {
-        "advice_code": "try_again_later"
-        if decline.decline_code in ("insufficient_funds", None)
-        else "do_not_try_again",
-        "network_decline_code": "51" if decline.decline_code == "insufficient_funds" else "05",
-        "network_status": "declined_by_network",
-        "reason": decline.decline_code or decline.code,
-        "seller_message": "The bank did not return any further details with this decline.",
-        "type": "issuer_declined",
-    }
-
-
-def _card_details(call: Call, intent: Row, method: Row, *, held: bool, authenticated: str | None) -> Row:
-    card = method["card"]
-    details: Row = {
-        "amount_authorized": intent["amount"],
-        "authorization_code": "123456",
-        "brand": card["brand"],
-        "capture_before": call.now + CAPTURE_WINDOW_SECONDS if held else None,
-        "checks": checked(method, method["billing_details"]["address"]),
-        "country": card["country"],
-        "exp_month": card["exp_month"],
-        "exp_year": card["exp_year"],
-        "extended_authorization": {"status": "disabled"},
-        "fingerprint": card["fingerprint"],
-        "funding": card["funding"],
-        "incremental_authorization": {"status": "available" if held else "unavailable"},
-        "installments": None,
-        "last4": card["last4"],
-        "mandate": None,
-        "multicapture": {"status": "unavailable"},
-        "network": card["brand"],
-        "network_token": {"used": False},
-        "network_transaction_id": None,
-        "overcapture": {"maximum_amount_capturable": intent["amount"], "status": "unavailable"},
-        "regulated_status": card["regulated_status"],
-        "three_d_secure": three_d_secure_result(authenticated),
-        "wallet": None,
-    }
-    if not held:
-        del details["capture_before"]
-    return details
-
-
-def three_d_secure_result(authenticated: str | None) -> Row | None:
-    if authenticated is None:
-        return None
-    return {
-        "authentication_flow": authenticated,
-        "electronic_commerce_indicator": "05",
-        "exemption_indicator": None,
-        "exemption_indicator_applied": False,
-        "result": "authenticated",
-        "result_reason": None,
-        "transaction_id": "00000000-0000-4000-8000-000000000000",
-        "version": "2.2.0",
-    }
 
 
 def _have_consequences(call: Call, charge: Row, method: Row) -> None:
@@ -368,7 +272,30 @@ def list_charges(call: Call) -> Row:
 
 EFFECTS = {"charge.settle": settle}
 
+SEARCHED = {
+    "amount": "number",
+    "billing_details.address.postal_code": "token",
+    "created": "number",
+    "currency": "token",
+    "customer": "token",
+    "disputed": "token",
+    "metadata": "token",
+    "payment_method_details.card.brand": "token",
+    "payment_method_details.card.exp_month": "number",
+    "payment_method_details.card.exp_year": "number",
+    "payment_method_details.card.fingerprint": "token",
+    "payment_method_details.card.last4": "token",
+    "refunded": "token",
+    "status": "token",
+}
+
+
+def search_charges(call: Call) -> Row:
+    return search.search(call, CHARGE, SEARCHED, "/v1/charges/search")
+
+
 ROUTES = (
+    get("/v1/charges/search", search_charges, search.PARAMETERS),
     get("/v1/charges", list_charges, LIST),
     get("/v1/charges/<charge_id>", retrieve),
     post("/v1/charges/<charge_id>", update, UPDATE),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+from portal.sandbox import search
 from portal.sandbox.errors import StripeError, no_such
 from portal.sandbox.events import emit
 from portal.sandbox.ids import new_id
@@ -215,7 +216,15 @@ def forget_default(call: Call, method: Row) -> None:
     emit(call, "customer.updated", customer, before)
 
 
+SEARCHED = {"created": "number", "email": "text", "metadata": "token", "name": "text", "phone": "text"}
+
+
+def search_customers(call: Call) -> Row:
+    return search.search(call, CUSTOMER, SEARCHED, "/v1/customers/search")
+
+
 ROUTES = (
+    get("/v1/customers/search", search_customers, search.PARAMETERS),
     post("/v1/customers", create, CREATE),
     get("/v1/customers", list_customers, LIST),
     get("/v1/customers/<customer_id>", retrieve),

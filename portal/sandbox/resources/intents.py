@@ -22,8 +22,10 @@ TYPE_NAMES = Choice(
         "card",
         *OTHER_TYPES.split(),
         *(
-            "card_present check_scan click_to_pay demo_pay duitnow dummy_auth_push dummy_passthrough_card edenred gcash getbalance gift_card "
-            "gopay id_bank_transfer knet kr_market kriya momo mondu netbanking ng_bank ng_bank_transfer ng_card ng_market ng_ussd ng_wallet "
+            "card_present check_scan click_to_pay demo_pay duitnow dummy_auth_push dummy_passthrough_card edenred "
+            "gcash getbalance gift_card "
+            "gopay id_bank_transfer knet kr_market kriya momo mondu netbanking ng_bank ng_bank_transfer ng_card "
+            "ng_market ng_ussd ng_wallet "
             "octopus paper_check qris rechnung shop_pay shopeepay south_korea_market stripe_balance tamara test_pay touch_n_go truemoney "
             "us_cash_voucher vipps wero boku_promptpay capchase_pay"
         ).split(),
@@ -75,7 +77,8 @@ CLIENT_FIELDS: dict[str, Reader] = {"client_secret": Text(clearable=False)}
 """What a browser adds to prove that it may see the intent."""
 
 _BROWSER_SEES = frozenset(
-    "id object amount amount_details automatic_payment_methods canceled_at cancellation_reason capture_method client_secret confirmation_method "
+    "id object amount amount_details automatic_payment_methods canceled_at cancellation_reason capture_method "
+    "client_secret confirmation_method "
     "created currency description last_payment_error last_setup_error livemode next_action payment_method "
     "payment_method_configuration_details payment_method_types processing receipt_email setup_future_usage shipping source status "
     "usage".split()
@@ -115,7 +118,8 @@ def check_status(intent: Row, verb: str, allowed: frozenset[str]) -> None:
         )
     done = {"confirm": "confirmed", "cancel": "canceled", "capture": "captured", "increment": "incremented"}[verb]
     raise wrong_state(
-        f"You cannot {verb} this {name} because it has a status of {status}. Only a {name} with one of the following statuses may be {done}: "
+        f"You cannot {verb} this {name} because it has a status of {status}. Only a {name} with one of the following "
+        f"statuses may be {done}: "
         f"{', '.join(sorted(allowed))}.",
         intent,
     )
@@ -166,12 +170,13 @@ def check_return_url(call: Call, intent: Row) -> None:
         return
     name = "PaymentIntent" if intent["object"] == "payment_intent" else "SetupIntent"
     raise StripeError(
-        f"This {name} is configured to accept payment methods enabled in your Dashboard. Because some of these payment methods might redirect "
+        f"This {name} is configured to accept payment methods enabled in your Dashboard. Because some of these payment "
+        "methods might redirect "
         "your customer off of your page, you must provide a `return_url`. If you don't want to accept redirect-based payment methods, set "
         "`automatic_payment_methods[enabled]` to `true` and `automatic_payment_methods[allow_redirects]` to `never` when creating Setup "
         "Intents and Payment Intents.",
         began=False,
-        **{str(intent["object"]): intent},
+        **_carrying(intent),
     )
 
 
@@ -246,5 +251,10 @@ def as_error(error: Mapping[str, Any], intent: Row) -> StripeError:
         param=error.get("param"),
         effects_stay=True,
         **fields,
-        **{str(intent["object"]): intent},
+        **_carrying(intent),
     )
+
+
+def _carrying(intent: Row) -> dict[str, Any]:
+    """The field of an error that holds the intent it is about."""
+    return {str(intent["object"]): intent}

@@ -8,38 +8,16 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from portal.sandbox import money
+from portal.sandbox import money, search
 from portal.sandbox.errors import StripeError, invalid, wrong_state
 from portal.sandbox.events import emit
 from portal.sandbox.ids import new_id, new_secret
 from portal.sandbox.kinds import Kind, Row
-from portal.sandbox.lists import list_of, list_parameters
-from portal.sandbox.params import (
-    SHIPPING,
-    Boolean,
-    Choice,
-    Either,
-    Email,
-    Hash,
-    Integer,
-    Metadata,
-    Parameters,
-    Reader,
-    Reference,
-    Text,
-    Url,
-    merge_metadata,
-    unsupported,
-    whole_shipping,
-)
+from portal.sandbox.lists import list_of
+from portal.sandbox.params import merge_metadata, whole_shipping
 from portal.sandbox.resources import charges, payment_confirmation
 from portal.sandbox.resources.customers import CUSTOMER
 from portal.sandbox.resources.intents import (
-    AUTOMATIC_PAYMENT_METHODS,
-    CARD_OPTIONS,
-    CLIENT_FIELDS,
-    MANDATE_DATA,
-    TYPES_ALLOWED,
     automatic_methods,
     check_status,
     find,
@@ -47,7 +25,17 @@ from portal.sandbox.resources.intents import (
     given_method,
     move,
 )
-from portal.sandbox.resources.payment_methods import PAYMENT_METHOD_DATA, check_usable
+from portal.sandbox.resources.payment_intent_parameters import (
+    CANCEL,
+    CAPTURE,
+    CONFIRM,
+    CREATE,
+    INCREMENT,
+    LIST,
+    RETRIEVE,
+    UPDATE,
+)
+from portal.sandbox.resources.payment_methods import check_usable
 from portal.sandbox.resources.payment_states import CANCELABLE, CAPTURABLE, CHANGEABLE, CONFIRMABLE, STATES
 from portal.sandbox.routes import get, post
 
@@ -66,92 +54,6 @@ PAYMENT_INTENT = Kind(
         "payment_method": "payment_method",
     },
 )
-
-_PAYMENT_DETAILS = Hash({"customer_reference": Text(25), "order_reference": Text(25)}, clearable=True)
-_SFU = Choice(("off_session", "on_session"), clearable=True)
-_FIELDS: dict[str, Reader] = {
-    "allowed_payment_method_types": TYPES_ALLOWED,
-    "capture_method": Choice(("automatic", "automatic_async", "manual")),
-    "currency": Text(3, clearable=False),
-    "customer": Reference(),
-    "description": Text(1000),
-    "excluded_payment_method_types": TYPES_ALLOWED,
-    "metadata": Metadata(),
-    "payment_details": _PAYMENT_DETAILS,
-    "payment_method": Reference(),
-    "payment_method_data": PAYMENT_METHOD_DATA,
-    "payment_method_options": CARD_OPTIONS,
-    "receipt_email": Email(),
-    "setup_future_usage": _SFU,
-    "shipping": SHIPPING,
-    "statement_descriptor": Text(22),
-    "statement_descriptor_suffix": Text(22),
-    "transfer_group": Text(),
-}
-_CONFIRMING: dict[str, Reader] = {
-    "confirmation_token": Reference(),
-    "error_on_requires_action": Boolean(),
-    "mandate_data": MANDATE_DATA,
-    "off_session": Either(Boolean(), Choice(("one_off", "recurring"))),
-    "return_url": Url(),
-    "use_stripe_sdk": Boolean(),
-}
-_ELSEWHERE = "amount_details application_fee_amount customer_account hooks on_behalf_of payment_method_configuration radar_options transfer_data mandate"
-CREATE = Parameters(
-    {
-        **_FIELDS,
-        **_CONFIRMING,
-        "amount": Integer(1),
-        "automatic_payment_methods": AUTOMATIC_PAYMENT_METHODS,
-        "confirm": Boolean(),
-        "confirmation_method": Choice(("automatic", "manual")),
-    },
-    required=("amount", "currency"),
-    unsupported=unsupported(_ELSEWHERE),
-)
-UPDATE = Parameters({**_FIELDS, **CLIENT_FIELDS, "amount": Integer(1)}, unsupported=unsupported(_ELSEWHERE))
-CONFIRM = Parameters(
-    {
-        **{
-            name: _FIELDS[name]
-            for name in (
-                "allowed_payment_method_types capture_method excluded_payment_method_types payment_details payment_method payment_method_data "
-                "payment_method_options receipt_email setup_future_usage shipping"
-            ).split()
-        },
-        **_CONFIRMING,
-        **CLIENT_FIELDS,
-        "amount_to_confirm": Integer(1),
-    },
-    unsupported=unsupported("amount_details hooks radar_options mandate"),
-)
-CANCEL = Parameters(
-    {"cancellation_reason": Choice(("abandoned", "duplicate", "fraudulent", "requested_by_customer")), **CLIENT_FIELDS}
-)
-CAPTURE = Parameters(
-    {
-        "amount_to_capture": Integer(1),
-        "final_capture": Boolean(),
-        "metadata": Metadata(),
-        "payment_details": _PAYMENT_DETAILS,
-        "statement_descriptor": Text(22),
-        "statement_descriptor_suffix": Text(22),
-    },
-    unsupported=unsupported("amount_details application_fee_amount hooks transfer_data"),
-)
-INCREMENT = Parameters(
-    {
-        "amount": Integer(1),
-        "description": Text(1000),
-        "metadata": Metadata(),
-        "payment_details": _PAYMENT_DETAILS,
-        "statement_descriptor": Text(22),
-    },
-    required=("amount",),
-    unsupported=unsupported("amount_details application_fee_amount hooks transfer_data"),
-)
-LIST = list_parameters({"customer": Reference()}, unsupported=unsupported("customer_account"))
-RETRIEVE = Parameters(CLIENT_FIELDS)
 
 _PLAIN = (
     "description",
@@ -268,9 +170,10 @@ def update(call: Call, intent_id: str) -> Row:
     params = call.params
     fixed = set(params) - {"description", "metadata", "receipt_email", "expand", "client_secret", "payment_details"}
     if intent["status"] not in CHANGEABLE and fixed:
-        name = sorted(fixed)[0]
+        name = min(fixed)
         raise wrong_state(
-            f"This PaymentIntent's {name} could not be updated because it has a status of {intent['status']}. You may only update the {name} "
+            f"This PaymentIntent's {name} could not be updated because it has a status of {intent['status']}. You may "
+            f"only update the {name} "
             f"of a PaymentIntent with one of the following statuses: {', '.join(sorted(CHANGEABLE))}.",
             intent,
         )
@@ -278,7 +181,8 @@ def update(call: Call, intent_id: str) -> Row:
         call.need(CUSTOMER, params["customer"], "customer")
         intent["customer"] = params["customer"]
     currency = money.known_currency(params.get("currency", intent["currency"]))
-    amount = params.get("amount", intent["amount"])
+    kept: int = intent["amount"]
+    amount: int = params.get("amount", kept)
     money.check_charge_amount(amount, currency)
     intent |= {
         "amount": amount,
@@ -338,10 +242,12 @@ def cancel(call: Call, intent_id: str) -> Row:
 def capture(call: Call, intent_id: str) -> Row:
     intent = find(call, PAYMENT_INTENT, intent_id)
     check_status(intent, "capture", CAPTURABLE)
-    amount = call.params.get("amount_to_capture", intent["amount_capturable"])
+    held: int = intent["amount_capturable"]
+    amount: int = call.params.get("amount_to_capture", held)
     if amount > intent["amount_capturable"]:
         raise invalid(
-            f"The payment intent amount_capturable {money.shown(intent['amount_capturable'], intent['currency'])} is less than the amount to "
+            f"The payment intent amount_capturable {money.shown(intent['amount_capturable'], intent['currency'])} is "
+            "less than the amount to "
             f"capture {money.shown(amount, intent['currency'])}.",
             "amount_to_capture",
             "amount_too_large",
@@ -378,7 +284,22 @@ def list_intents(call: Call) -> Row:
     return list_of(call, PAYMENT_INTENT, equal=("customer",))
 
 
+SEARCHED = {
+    "amount": "number",
+    "created": "number",
+    "currency": "token",
+    "customer": "token",
+    "metadata": "token",
+    "status": "token",
+}
+
+
+def search_intents(call: Call) -> Row:
+    return search.search(call, PAYMENT_INTENT, SEARCHED, "/v1/payment_intents/search")
+
+
 ROUTES = (
+    get("/v1/payment_intents/search", search_intents, search.PARAMETERS),
     post("/v1/payment_intents", create, CREATE),
     get("/v1/payment_intents", list_intents, LIST),
     get("/v1/payment_intents/<intent_id>", retrieve, RETRIEVE, publishable=for_browser),

@@ -1,4 +1,4 @@
-"""Payment methods: cards, from the browser or by the names of Stripe's test cards; attached to customers, detached, and then never used again.
+"""Payment methods: cards, from the browser or by the names of Stripe's test cards; attached, detached, and then never used again.
 
 Source: Stripe's API reference, "PaymentMethods", and "Testing" for `pm_card_…`.
 """
@@ -22,6 +22,7 @@ from portal.sandbox.params import (
     Integer,
     Metadata,
     Parameters,
+    Reader,
     Reference,
     Text,
     merge_metadata,
@@ -43,9 +44,11 @@ PAYMENT_METHOD = Kind(
 )
 
 OTHER_TYPES = (
-    "acss_debit affirm afterpay_clearpay alipay alma amazon_pay au_becs_debit bacs_debit bancontact billie bizum blik boleto cashapp crypto "
+    "acss_debit affirm afterpay_clearpay alipay alma amazon_pay au_becs_debit bacs_debit bancontact billie bizum blik "
+    "boleto cashapp crypto "
     "customer_balance eps fpx giropay grabpay ideal interac_present kakao_pay klarna konbini kr_card link mb_way mobilepay multibanco "
-    "naver_pay nz_bank_account oxxo p24 pay_by_bank payco paynow paypal paypay payto pix promptpay revolut_pay samsung_pay satispay scalapay "
+    "naver_pay nz_bank_account oxxo p24 pay_by_bank payco paynow paypal paypay payto pix promptpay revolut_pay "
+    "samsung_pay satispay scalapay "
     "sepa_debit sequra sofort sunbit swish twint upi us_bank_account wechat_pay zip"
 )
 """Types of payment method that Stripe knows and the sandbox does not."""
@@ -54,7 +57,7 @@ TYPE = Choice(("card", *OTHER_TYPES.split(), "card_present", "custom"))
 REDISPLAY = Choice(("always", "limited", "unspecified"))
 BILLING_DETAILS = Hash({"address": ADDRESS, "email": Email(), "name": Text(), "phone": Text(), "tax_id": Text()})
 
-DATA_FIELDS = {
+DATA_FIELDS: dict[str, Reader] = {
     "type": TYPE,
     "allow_redisplay": REDISPLAY,
     "billing_details": BILLING_DETAILS,
@@ -94,8 +97,10 @@ LIST_OF_CUSTOMER = list_parameters({"type": TYPE, "allow_redisplay": REDISPLAY},
 ATTACH = Parameters({"customer": Reference()}, required=("customer",), unsupported=unsupported("customer_account"))
 
 SPENT = (
-    "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, shared with a connected account without "
-    "Customer attachment, or was detached from a Customer. It may not be used again. To use a PaymentMethod multiple times, you must attach "
+    "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, shared with a "
+    "connected account without "
+    "Customer attachment, or was detached from a Customer. It may not be used again. To use a PaymentMethod multiple "
+    "times, you must attach "
     "it to a Customer first."
 )
 
@@ -165,7 +170,8 @@ def check_usable(method: Row, customer: str | None) -> None:
         )
     if owner is not None and owner != customer:
         raise invalid(
-            f"The payment method supplied ({method['id']}) belongs to the Customer {owner}. Please use this PaymentMethod with the Customer "
+            f"The payment method supplied ({method['id']}) belongs to the Customer {owner}. Please use this "
+            "PaymentMethod with the Customer "
             "that it belongs to instead.",
             "payment_method",
         )

@@ -17,6 +17,7 @@ from portal.sandbox.lists import list_of, list_parameters
 from portal.sandbox.params import Choice, Email, Integer, Metadata, Parameters, Reference, merge_metadata, unsupported
 from portal.sandbox.resources import balance_transactions
 from portal.sandbox.resources.charges import CHARGE, release, settle_now
+from portal.sandbox.resources.disputes import DISPUTE
 from portal.sandbox.resources.payment_intents import PAYMENT_INTENT
 from portal.sandbox.resources.payment_states import STATES as INTENT_STATES
 from portal.sandbox.routes import get, post
@@ -67,7 +68,7 @@ def create(call: Call) -> Row:
     params: dict[str, Any] = call.params
     charge = _charge(call, params)
     left = charge["amount"] - charge["amount_refunded"]
-    if charge["disputed"]:
+    if any(not dispute["is_charge_refundable"] for dispute in call.session.all(DISPUTE, charge=charge["id"])):
         raise StripeError(
             f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed"
         )

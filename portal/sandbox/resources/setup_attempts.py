@@ -11,8 +11,8 @@ from portal.sandbox.ids import new_id
 from portal.sandbox.kinds import Kind, Row
 from portal.sandbox.lists import list_of, list_parameters
 from portal.sandbox.params import Reference
+from portal.sandbox.resources.bank_answers import three_d_secure_result
 from portal.sandbox.resources.cards import checked
-from portal.sandbox.resources.charges import three_d_secure_result
 from portal.sandbox.routes import get
 
 if TYPE_CHECKING:

@@ -234,7 +234,8 @@ def _confirm(call: Call, intent: Row) -> Row:
     method = given_method(call, intent, intent["payment_method"])
     if method is None:
         raise wrong_state(
-            "You cannot confirm this SetupIntent because it's missing a payment method. Update the SetupIntent with a payment method and then "
+            "You cannot confirm this SetupIntent because it's missing a payment method. Update the SetupIntent with a "
+            "payment method and then "
             "confirm it again.",
             intent,
         )

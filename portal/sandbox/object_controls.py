@@ -1,0 +1,129 @@
+"""Controls for what banks and card holders do: disputes, failing refunds, payouts, fraud warnings, expiring cards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Any
+
+from portal.sandbox.calls import Call
+from portal.sandbox.errors import StripeError, invalid
+from portal.sandbox.events import emit
+from portal.sandbox.kinds import Row
+from portal.sandbox.resources import disputes, early_fraud_warnings, payouts, refunds
+from portal.sandbox.resources.payment_methods import PAYMENT_METHOD
+from portal.sandbox.testcards import BY_NUMBER
+from portal.sandbox.world import Sandbox
+
+Given = Mapping[str, Any]
+
+
+def _at_work(sandbox: Sandbox, act: Callable[[Call], dict[str, Any]]) -> dict[str, Any]:
+    """Do something in a transaction of its own, as a thing that happens and not as a request."""
+    with sandbox.store.transaction() as session:
+        call = Call(sandbox=sandbox, session=session, now=int(sandbox.clock.now()))
+        return act(call)
+
+
+def _found(call: Call, given: Given, name: str, object_name: str) -> Row:
+    row = call.find_any(str(given.get(name, "")))
+    if row is None or row.get("object") != object_name:
+        raise invalid(f"There is no such {object_name}: {given.get(name)!r}", name, "resource_missing")
+    return row
+
+
+def open_dispute(sandbox: Sandbox, given: Given) -> dict[str, Any]:
+    def act(call: Call) -> dict[str, Any]:
+        charge = _found(call, given, "charge", "charge")
+        body = {
+            "charge": charge["id"],
+            "reason": str(given.get("reason", "fraudulent")),
+            "inquiry": given.get("inquiry") in (True, "yes"),
+        }
+        disputes.open_dispute(call, body)
+        return {"charge": charge["id"]}
+
+    return _at_work(sandbox, act)
+
+
+def decide_dispute(sandbox: Sandbox, given: Given) -> dict[str, Any]:
+    def act(call: Call) -> dict[str, Any]:
+        dispute = _found(call, given, "dispute", "dispute")
+        verdict = str(given.get("verdict"))
+        if verdict not in disputes.STATES[dispute["status"]]:
+            raise StripeError(f"A dispute that is {dispute['status']} cannot become {verdict}.", param="verdict")
+        disputes.decide(call, {"dispute": dispute["id"], "verdict": verdict})
+        return {"dispute": dispute["id"], "status": verdict}
+
+    return _at_work(sandbox, act)
+
+
+def warn_of_fraud(sandbox: Sandbox, given: Given) -> dict[str, Any]:
+    def act(call: Call) -> dict[str, Any]:
+        charge = _found(call, given, "charge", "charge")
+        early_fraud_warnings.arrive(call, {"charge": charge["id"]})
+        return {"charge": charge["id"]}
+
+    return _at_work(sandbox, act)
+
+
+def fail_refund(sandbox: Sandbox, given: Given) -> dict[str, Any]:
+    def act(call: Call) -> dict[str, Any]:
+        refund = _found(call, given, "refund", "refund")
+        if "failed" not in refunds.STATES[refund["status"]]:
+            raise StripeError(f"A refund that is {refund['status']} cannot fail.", param="refund")
+        refunds.fail(call, {"refund": refund["id"]})
+        return {"refund": refund["id"]}
+
+    return _at_work(sandbox, act)
+
+
+def pay_out(sandbox: Sandbox, given: Given) -> dict[str, Any]:
+    """Run the account's payout schedule once."""
+    del given
+    return _at_work(sandbox, lambda call: {"payouts": [payout["id"] for payout in payouts.pay_out_everything(call)]})
+
+
+def fail_payout(sandbox: Sandbox, given: Given) -> dict[str, Any]:
+    def act(call: Call) -> dict[str, Any]:
+        payout = _found(call, given, "payout", "payout")
+        if "failed" not in payouts.STATES[payout["status"]]:
+            raise StripeError(f"A payout that is {payout['status']} cannot fail.", param="payout")
+        payouts.fail(call, {"payout": payout["id"]})
+        return {"payout": payout["id"]}
+
+    return _at_work(sandbox, act)
+
+
+def renew_card(sandbox: Sandbox, given: Given) -> dict[str, Any]:
+    """The bank sends a new card for an attached one: a later expiry, and `payment_method.automatically_updated`."""
+
+    def act(call: Call) -> dict[str, Any]:
+        method = _found(call, given, "payment_method", "payment_method")
+        if method["customer"] is None:
+            raise StripeError(
+                "Only a card that is attached to a customer is renewed by its bank.", param="payment_method"
+            )
+        before = deepcopy(method)
+        method["card"]["exp_year"] += 3
+        call.session.save(PAYMENT_METHOD, method)
+        emit(call, "payment_method.automatically_updated", method, before)
+        return {"payment_method": method["id"]}
+
+    return _at_work(sandbox, act)
+
+
+def change_behaviour(sandbox: Sandbox, given: Given) -> dict[str, Any]:
+    """A saved card begins to behave like another test card, such as one that declines."""
+
+    def act(call: Call) -> dict[str, Any]:
+        method = _found(call, given, "payment_method", "payment_method")
+        number = "".join(str(given.get("like", "")).split())
+        card = BY_NUMBER.get(number)
+        if card is None:
+            raise invalid("This is none of Stripe's test cards.", "like")
+        method["_behaviour"] = card.behaviour
+        call.session.save(PAYMENT_METHOD, method)
+        return {"payment_method": method["id"], "behaviour": card.behaviour}
+
+    return _at_work(sandbox, act)

@@ -1,0 +1,109 @@
+"""What the bank and the network said of a charge: its outcome, the card as it was used, and how 3-D Secure went."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from portal.sandbox.kinds import Row
+from portal.sandbox.resources.cards import behaviour_of, checked
+from portal.sandbox.testcards import Decline
+
+if TYPE_CHECKING:
+    from portal.sandbox.calls import Call
+
+CAPTURE_WINDOW_SECONDS = 7 * 24 * 3600
+"""How long an authorisation holds. Source: Stripe, "Place a hold on a payment method"."""
+
+
+def descriptor(call: Call, intent: Row) -> str:
+    suffix = intent["statement_descriptor_suffix"]
+    base = call.settings.business_name.upper()
+    return f"{base}* {suffix}"[:22] if suffix else (intent["statement_descriptor"] or base)[:22]
+
+
+def outcome(method: Row, decline: Decline | None) -> Row:
+    behaviour = behaviour_of(method)
+    score = {"normal": 20, "elevated": 66, "highest": 90}[behaviour.risk]
+    answer: Row = {
+        "advice_code": None,
+        "network_advice_code": None,
+        "network_decline_code": None,
+        "network_status": "approved_by_network",
+        "reason": None,
+        "risk_level": behaviour.risk,
+        "risk_score": score,
+        "seller_message": "Payment complete.",
+        "type": "authorized",
+    }
+    if decline is None:
+        if behaviour.risk == "elevated":
+            answer |= {
+                "type": "manual_review",
+                "reason": "elevated_risk_level",
+                "seller_message": "Stripe evaluated this payment as having elevated risk, and placed it in your manual review queue.",
+            }
+        return answer
+    if not decline.network:
+        return answer | {
+            "network_status": "not_sent_to_network",
+            "reason": "highest_risk_level",
+            "seller_message": "Stripe blocked this payment as too risky.",
+            "type": "blocked",
+        }
+    return answer | {
+        "advice_code": "try_again_later"
+        if decline.decline_code in ("insufficient_funds", None)
+        else "do_not_try_again",
+        "network_decline_code": "51" if decline.decline_code == "insufficient_funds" else "05",
+        "network_status": "declined_by_network",
+        "reason": decline.decline_code or decline.code,
+        "seller_message": "The bank did not return any further details with this decline.",
+        "type": "issuer_declined",
+    }
+
+
+def card_details(call: Call, intent: Row, method: Row, *, held: bool, authenticated: str | None) -> Row:
+    card = method["card"]
+    details: Row = {
+        "amount_authorized": intent["amount"],
+        "authorization_code": "123456",
+        "brand": card["brand"],
+        "capture_before": call.now + CAPTURE_WINDOW_SECONDS if held else None,
+        "checks": checked(method, method["billing_details"]["address"]),
+        "country": card["country"],
+        "exp_month": card["exp_month"],
+        "exp_year": card["exp_year"],
+        "extended_authorization": {"status": "disabled"},
+        "fingerprint": card["fingerprint"],
+        "funding": card["funding"],
+        "incremental_authorization": {"status": "available" if held else "unavailable"},
+        "installments": None,
+        "last4": card["last4"],
+        "mandate": None,
+        "multicapture": {"status": "unavailable"},
+        "network": card["brand"],
+        "network_token": {"used": False},
+        "network_transaction_id": None,
+        "overcapture": {"maximum_amount_capturable": intent["amount"], "status": "unavailable"},
+        "regulated_status": card["regulated_status"],
+        "three_d_secure": three_d_secure_result(authenticated),
+        "wallet": None,
+    }
+    if not held:
+        del details["capture_before"]
+    return details
+
+
+def three_d_secure_result(authenticated: str | None) -> Row | None:
+    if authenticated is None:
+        return None
+    return {
+        "authentication_flow": authenticated,
+        "electronic_commerce_indicator": "05",
+        "exemption_indicator": None,
+        "exemption_indicator_applied": False,
+        "result": "authenticated",
+        "result_reason": None,
+        "transaction_id": "00000000-0000-4000-8000-000000000000",
+        "version": "2.2.0",
+    }

@@ -1,0 +1,275 @@
+"""Disputes: a card's holder asks the bank for the money back, and evidence decides.
+
+Source: Stripe's API reference, "Disputes"; "How disputes work"; and "Testing", evidence: `winning_evidence`, `losing_evidence` and
+`escalate_inquiry_evidence` as `uncategorized_text` decide a dispute, any other evidence leaves it under review.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from portal.sandbox import money
+from portal.sandbox.errors import StripeError
+from portal.sandbox.events import emit
+from portal.sandbox.ids import new_id
+from portal.sandbox.kinds import Kind, Row
+from portal.sandbox.lists import list_of, list_parameters
+from portal.sandbox.params import (
+    Boolean,
+    Choice,
+    Hash,
+    Metadata,
+    Parameters,
+    Reference,
+    Text,
+    merge_metadata,
+    unsupported,
+)
+from portal.sandbox.resources import balance_transactions
+from portal.sandbox.resources.charges import CHARGE, settle_now
+from portal.sandbox.routes import get, post
+from portal.sandbox.settings import DAY_SECONDS
+
+if TYPE_CHECKING:
+    from portal.sandbox.calls import Call
+
+ANSWER_SECONDS = 9 * DAY_SECONDS
+"""How long there is to answer with evidence; networks give 7 to 21 days."""
+
+DISPUTE = Kind(
+    object="dispute",
+    table="disputes",
+    prefix="du",
+    url="/v1/disputes",
+    columns=("charge", "payment_intent"),
+    expandable={"charge": "charge", "payment_intent": "payment_intent"},
+)
+
+STATES: dict[str, frozenset[str]] = {
+    "warning_needs_response": frozenset({"warning_under_review", "warning_closed", "needs_response"}),
+    "warning_under_review": frozenset({"warning_closed", "needs_response"}),
+    "warning_closed": frozenset(),
+    "needs_response": frozenset({"under_review", "won", "lost"}),
+    "under_review": frozenset({"won", "lost"}),
+    "won": frozenset(),
+    "lost": frozenset(),
+}
+OPEN = frozenset({"warning_needs_response", "warning_under_review", "needs_response", "under_review"})
+ANSWERABLE = frozenset({"warning_needs_response", "needs_response"})
+
+_FILES = (
+    "cancellation_policy customer_communication customer_signature duplicate_charge_documentation receipt refund_policy "
+    "service_documentation shipping_documentation uncategorized_file"
+).split()
+_TEXTS = (
+    "access_activity_log billing_address cancellation_policy_disclosure cancellation_rebuttal customer_email_address "
+    "customer_name customer_purchase_ip duplicate_charge_explanation duplicate_charge_id product_description "
+    "refund_policy_disclosure refund_refusal_explanation service_date shipping_address shipping_carrier shipping_date "
+    "shipping_tracking_number uncategorized_text"
+).split()
+MOST_EVIDENCE = 150_000
+"""Characters of all evidence together. Source: Stripe's API reference, "Update a dispute"."""
+
+LIST = list_parameters({"charge": Reference(), "payment_intent": Reference()})
+UPDATE = Parameters(
+    {
+        "evidence": Hash(
+            {name: Text(20_000) for name in (*_FILES, *_TEXTS)}, unsupported=unsupported("enhanced_evidence appeal")
+        ),
+        "intended_submission_method": Choice(("manual", "prefer_manual", "prefer_smart_disputes", "smart_disputes")),
+        "metadata": Metadata(),
+        "submit": Boolean(),
+    }
+)
+
+
+def open_dispute(call: Call, body: dict[str, Any]) -> None:
+    """The bank tells of a dispute; an inquiry asks first and takes no money."""
+    charge = call.session.find(CHARGE, body["charge"])
+    if charge is None or charge["disputed"] or not charge["captured"]:
+        return
+    settle_now(call, charge)
+    inquiry = bool(body.get("inquiry"))
+    card = charge["payment_method_details"]["card"]
+    dispute: Row = {
+        "id": new_id("du"),
+        "object": "dispute",
+        "amount": charge["amount_captured"] - charge["amount_refunded"],
+        "balance_transactions": [],
+        "charge": charge["id"],
+        "created": call.now,
+        "currency": charge["currency"],
+        "enhanced_eligibility_types": [],
+        "evidence": {**dict.fromkeys((*_FILES, *_TEXTS)), "enhanced_evidence": {}},
+        "evidence_details": {
+            "due_by": call.now + ANSWER_SECONDS,
+            "enhanced_eligibility": {},
+            "has_evidence": False,
+            "past_due": False,
+            "submission_count": 0,
+            "submission_method": "not_submitted",
+        },
+        "is_charge_refundable": inquiry,
+        "livemode": False,
+        "metadata": {},
+        "payment_intent": charge["payment_intent"],
+        "payment_method_details": {
+            "card": {
+                "brand": card["brand"],
+                "case_type": "inquiry" if inquiry else "chargeback",
+                "network": card["network"],
+                "network_reason_code": "10.4" if body["reason"] == "fraudulent" else "13.1",
+            },
+            "type": "card",
+        },
+        "reason": body["reason"],
+        "status": "warning_needs_response" if inquiry else "needs_response",
+    }
+    call.session.insert(DISPUTE, dispute)
+    before = deepcopy(charge)
+    charge["disputed"] = True
+    call.session.save(CHARGE, charge)
+    emit(call, "charge.dispute.created", dispute)
+    if not inquiry:
+        _withdraw(call, dispute)
+    emit(call, "charge.updated", charge, before)
+    call.later("dispute.expire", ANSWER_SECONDS, dispute=dispute["id"])
+
+
+def _withdraw(call: Call, dispute: Row) -> None:
+    """The disputed amount and a fee leave the balance."""
+    before = deepcopy(dispute)
+    _post(call, dispute, -dispute["amount"], money.dispute_fee(dispute["currency"]), "dispute")
+    call.session.save(DISPUTE, dispute)
+    emit(call, "charge.dispute.funds_withdrawn", dispute, before)
+
+
+def _reinstate(call: Call, dispute: Row) -> None:
+    """Both come back when the dispute is won."""
+    before = deepcopy(dispute)
+    _post(call, dispute, dispute["amount"], -money.dispute_fee(dispute["currency"]), "dispute_reversal")
+    call.session.save(DISPUTE, dispute)
+    emit(call, "charge.dispute.funds_reinstated", dispute, before)
+
+
+def _post(call: Call, dispute: Row, amount: int, fee: int, category: str) -> None:
+    transaction = balance_transactions.record(
+        call,
+        kind="adjustment",
+        amount=amount,
+        currency=dispute["currency"],
+        source=dispute["id"],
+        fee=fee,
+        fee_description="Dispute fee",
+        description=f"Chargeback {'withdrawal' if amount < 0 else 'reversal'} for {dispute['charge']}",
+        reporting_category=category,
+    )
+    dispute["balance_transactions"] = [*dispute["balance_transactions"], call.shown(transaction)]
+
+
+def _move(call: Call, dispute: Row, status: str) -> None:
+    if status not in STATES[dispute["status"]]:
+        raise AssertionError(f"a dispute cannot go from {dispute['status']} to {status}")
+    before = deepcopy(dispute)
+    dispute["status"] = status
+    if status in ("won", "lost", "warning_closed"):
+        dispute["is_charge_refundable"] = status == "warning_closed"
+    call.session.save(DISPUTE, dispute)
+    emit(call, "charge.dispute.closed" if status not in OPEN else "charge.dispute.updated", dispute, before)
+
+
+def decide(call: Call, body: dict[str, Any]) -> None:
+    """The bank's verdict on submitted evidence: `won`, `lost`, `warning_closed`, or an inquiry that becomes a dispute."""
+    dispute = call.session.find(DISPUTE, body["dispute"])
+    verdict = str(body["verdict"])
+    if dispute is None or verdict not in STATES[dispute["status"]]:
+        return
+    if verdict == "needs_response":
+        dispute["payment_method_details"]["card"]["case_type"] = "chargeback"
+        dispute["is_charge_refundable"] = False
+    _move(call, dispute, verdict)
+    if verdict == "needs_response":
+        _withdraw(call, dispute)
+    if verdict == "won":
+        _reinstate(call, dispute)
+
+
+def expire(call: Call, body: dict[str, Any]) -> None:
+    """Nobody answered in time."""
+    dispute = call.session.find(DISPUTE, body["dispute"])
+    if dispute is None or dispute["status"] not in ANSWERABLE:
+        return
+    dispute["evidence_details"]["past_due"] = True
+    _move(call, dispute, "warning_closed" if dispute["status"].startswith("warning") else "lost")
+
+
+def retrieve(call: Call, dispute_id: str) -> Row:
+    return call.need(DISPUTE, dispute_id, "dispute", in_path=True)
+
+
+def update(call: Call, dispute_id: str) -> Row:
+    """Stage evidence, or submit it: without `submit=false` it goes to the bank at once."""
+    dispute = call.need(DISPUTE, dispute_id, "dispute", in_path=True)
+    params = call.params
+    before = deepcopy(dispute)
+    if "metadata" in params:
+        dispute["metadata"] = merge_metadata(dispute["metadata"], params["metadata"])
+    submits = params.get("submit", "evidence" in params)
+    if submits or "evidence" in params:
+        if dispute["status"] not in ANSWERABLE:
+            raise StripeError(
+                f"This dispute can no longer be answered: its status is {dispute['status']}.", param="evidence"
+            )
+        dispute["evidence"] |= params.get("evidence") or {}
+        if sum(len(text) for text in dispute["evidence"].values() if isinstance(text, str)) > MOST_EVIDENCE:
+            raise StripeError(
+                f"The combined evidence must be at most {MOST_EVIDENCE} characters.", param="evidence", began=False
+            )
+        dispute["evidence_details"]["has_evidence"] = any(
+            value for name, value in dispute["evidence"].items() if name != "enhanced_evidence"
+        )
+    call.session.save(DISPUTE, dispute)
+    if submits:
+        _submit(call, dispute)
+    else:
+        emit(call, "charge.dispute.updated", dispute, before)
+    return dispute
+
+
+def _submit(call: Call, dispute: Row) -> None:
+    inquiry = dispute["status"] == "warning_needs_response"
+    details = dispute["evidence_details"]
+    details |= {"submission_count": details["submission_count"] + 1, "submission_method": "manual"}
+    _move(call, dispute, "warning_under_review" if inquiry else "under_review")
+    verdicts = {
+        "winning_evidence": "warning_closed" if inquiry else "won",
+        "losing_evidence": "warning_closed" if inquiry else "lost",
+        "escalate_inquiry_evidence": "needs_response",
+    }
+    verdict = verdicts.get(dispute["evidence"]["uncategorized_text"] or "")
+    if verdict is not None:
+        call.later("dispute.decide", call.settings.verdict_delay_seconds, dispute=dispute["id"], verdict=verdict)
+
+
+def close(call: Call, dispute_id: str) -> Row:
+    """Give a dispute up, for good."""
+    dispute = call.need(DISPUTE, dispute_id, "dispute", in_path=True)
+    if dispute["status"] not in ANSWERABLE:
+        raise StripeError(f"This dispute is already closed or under review: its status is {dispute['status']}.")
+    _move(call, dispute, "warning_closed" if dispute["status"].startswith("warning") else "lost")
+    return dispute
+
+
+def list_disputes(call: Call) -> Row:
+    return list_of(call, DISPUTE, equal=("charge", "payment_intent"))
+
+
+EFFECTS = {"dispute.open": open_dispute, "dispute.decide": decide, "dispute.expire": expire}
+
+ROUTES = (
+    get("/v1/disputes", list_disputes, LIST),
+    get("/v1/disputes/<dispute_id>", retrieve),
+    post("/v1/disputes/<dispute_id>", update, UPDATE),
+    post("/v1/disputes/<dispute_id>/close", close),
+)

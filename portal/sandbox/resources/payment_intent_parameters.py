@@ -1,0 +1,119 @@
+"""The parameters of the calls to payment intents."""
+
+from __future__ import annotations
+
+from portal.sandbox.lists import list_parameters
+from portal.sandbox.params import (
+    SHIPPING,
+    Boolean,
+    Choice,
+    Either,
+    Email,
+    Hash,
+    Integer,
+    Metadata,
+    Parameters,
+    Reader,
+    Reference,
+    Text,
+    Url,
+    unsupported,
+)
+from portal.sandbox.resources.intents import (
+    AUTOMATIC_PAYMENT_METHODS,
+    CARD_OPTIONS,
+    CLIENT_FIELDS,
+    MANDATE_DATA,
+    TYPES_ALLOWED,
+)
+from portal.sandbox.resources.payment_methods import PAYMENT_METHOD_DATA
+
+_PAYMENT_DETAILS = Hash({"customer_reference": Text(25), "order_reference": Text(25)}, clearable=True)
+_SFU = Choice(("off_session", "on_session"), clearable=True)
+_FIELDS: dict[str, Reader] = {
+    "allowed_payment_method_types": TYPES_ALLOWED,
+    "capture_method": Choice(("automatic", "automatic_async", "manual")),
+    "currency": Text(3, clearable=False),
+    "customer": Reference(),
+    "description": Text(1000),
+    "excluded_payment_method_types": TYPES_ALLOWED,
+    "metadata": Metadata(),
+    "payment_details": _PAYMENT_DETAILS,
+    "payment_method": Reference(),
+    "payment_method_data": PAYMENT_METHOD_DATA,
+    "payment_method_options": CARD_OPTIONS,
+    "receipt_email": Email(),
+    "setup_future_usage": _SFU,
+    "shipping": SHIPPING,
+    "statement_descriptor": Text(22),
+    "statement_descriptor_suffix": Text(22),
+    "transfer_group": Text(),
+}
+_CONFIRMING: dict[str, Reader] = {
+    "confirmation_token": Reference(),
+    "error_on_requires_action": Boolean(),
+    "mandate_data": MANDATE_DATA,
+    "off_session": Either(Boolean(), Choice(("one_off", "recurring"))),
+    "return_url": Url(),
+    "use_stripe_sdk": Boolean(),
+}
+_ELSEWHERE = (
+    "amount_details application_fee_amount customer_account hooks mandate on_behalf_of payment_method_configuration "
+    "radar_options transfer_data"
+)
+CREATE = Parameters(
+    {
+        **_FIELDS,
+        **_CONFIRMING,
+        "amount": Integer(1),
+        "automatic_payment_methods": AUTOMATIC_PAYMENT_METHODS,
+        "confirm": Boolean(),
+        "confirmation_method": Choice(("automatic", "manual")),
+    },
+    required=("amount", "currency"),
+    unsupported=unsupported(_ELSEWHERE),
+)
+UPDATE = Parameters({**_FIELDS, **CLIENT_FIELDS, "amount": Integer(1)}, unsupported=unsupported(_ELSEWHERE))
+CONFIRM = Parameters(
+    {
+        **{
+            name: _FIELDS[name]
+            for name in (
+                "allowed_payment_method_types capture_method excluded_payment_method_types payment_details "
+                "payment_method payment_method_data "
+                "payment_method_options receipt_email setup_future_usage shipping"
+            ).split()
+        },
+        **_CONFIRMING,
+        **CLIENT_FIELDS,
+        "amount_to_confirm": Integer(1),
+    },
+    unsupported=unsupported("amount_details hooks radar_options mandate"),
+)
+CANCEL = Parameters(
+    {"cancellation_reason": Choice(("abandoned", "duplicate", "fraudulent", "requested_by_customer")), **CLIENT_FIELDS}
+)
+CAPTURE = Parameters(
+    {
+        "amount_to_capture": Integer(1),
+        "final_capture": Boolean(),
+        "metadata": Metadata(),
+        "payment_details": _PAYMENT_DETAILS,
+        "statement_descriptor": Text(22),
+        "statement_descriptor_suffix": Text(22),
+    },
+    unsupported=unsupported("amount_details application_fee_amount hooks transfer_data"),
+)
+INCREMENT = Parameters(
+    {
+        "amount": Integer(1),
+        "description": Text(1000),
+        "metadata": Metadata(),
+        "payment_details": _PAYMENT_DETAILS,
+        "statement_descriptor": Text(22),
+    },
+    required=("amount",),
+    unsupported=unsupported("amount_details application_fee_amount hooks transfer_data"),
+)
+LIST = list_parameters({"customer": Reference()}, unsupported=unsupported("customer_account"))
+RETRIEVE = Parameters(CLIENT_FIELDS)
