@@ -40,15 +40,12 @@ def shop_app(sandbox: str) -> Any:
 
 
 class Checkout:
-    """The shop's page in a browser. `complaints` are the console's errors and refusals by the policy."""
+    """The shop's page in a browser; `requests` are all that it and its frames have made."""
 
     def __init__(self, page: Page, shop: str) -> None:
         self.page = page
         self.shop = shop
-        self.complaints: list[str] = []
         self.requests: list[Request] = []
-        page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", self._keep)
 
     def _keep(self, request: Request) -> None:

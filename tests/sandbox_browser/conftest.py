@@ -14,22 +14,14 @@ from werkzeug.serving import make_server
 
 from portal.sandbox.app import create_sandbox
 from portal.sandbox.server import SandboxServer
+from tests.browsing import context_options
 from tests.sandbox_browser.checkout import SECRET_KEY, Checkout, shop_app
-
-QUIET = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args() -> dict[str, Any]:
-    return {"executable_path": "/usr/bin/chromium", "args": QUIET.split()}
 
 
 @pytest.fixture(scope="session")
 def browser_context_args() -> dict[str, Any]:
-    return {"locale": "en-US"}
+    """An American customer: the form asks for the ZIP code."""
+    return context_options(locale="en-US")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from stripe import StripeClient
 
+from tests.browsing import Console
 from tests.sandbox_browser.checkout import PUBLISHABLE_KEY, Checkout
 
 
@@ -16,69 +17,50 @@ def refusal(checkout: Checkout, expression: str, given: Any = None) -> str:
     return str(result["message"])
 
 
-@pytest.mark.parametrize(
-    ("key", "message"),
-    [
-        (
-            "sk_test_51Secret",
-            "You should not use your secret key with Stripe.js.\nPlease pass a publishable key instead.",
-        ),
-        (
-            "rk_test_51Secret",
-            "You should not use your secret key with Stripe.js.\nPlease pass a publishable key instead.",
-        ),
+def test_only_publishable_test_keys_are_taken(checkout: Checkout, subtests: pytest.Subtests) -> None:
+    secret = "You should not use your secret key with Stripe.js.\nPlease pass a publishable key instead."
+    for key, message in [
+        ("sk_test_51Secret", secret),
+        ("rk_test_51Secret", secret),
         ("", "Please call Stripe() with your publishable key. You used an empty string."),
         (None, "Missing value for Stripe(): apiKey should be a string."),
         (5, "Invalid value for Stripe(): apiKey should be a string. You specified: 5."),
         ("pk_live_51Real", "The sandbox does not accept live keys. Use a key that begins with pk_test_."),
-    ],
-)
-def test_only_publishable_test_keys_are_taken(checkout: Checkout, key: Any, message: str) -> None:
-    assert refusal(checkout, "Stripe(given)", key) == message
+    ]:
+        with subtests.test(str(key)):
+            assert refusal(checkout, "Stripe(given)", key) == message
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
+def test_elements_refuses_wrong_options(checkout: Checkout, subtests: pytest.Subtests) -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"clientSecret": "nonsense"}, "clientSecret should be a client secret of the form ${id}_secret_${secret}"),
         ({"clientSecret": "pi_1_secret_2", "mode": "payment"}, "use either mode or clientSecret, not both"),
         ({"mode": "pay"}, "mode should be one of the following strings: payment, setup, subscription"),
         ({"mode": "payment", "currency": "eur"}, "Missing value for stripe.elements(): amount should be an integer"),
         ({"mode": "payment", "amount": 0, "currency": "eur"}, "amount should be greater than 0"),
         (
-            {"mode": "payment", "amount": 100, "currency": "EUR"},
+            {"mode": "payment", "amount": 1, "currency": "EUR"},
             "currency should be a lowercase three-letter currency code",
         ),
         ({"mode": "payment", "amount": 1, "currency": "eur", "paymentMethodTypes": ["card"]}, "no longer supported"),
         ({"mode": "setup", "payment_method_types": ["card"]}, "no longer supported"),
         ({"mode": "setup", "appearance": {"theme": "dark"}}, "appearance.theme should be one of"),
-    ],
-)
-def test_elements_refuses_wrong_options(checkout: Checkout, options: dict[str, Any], message: str) -> None:
-    given = [PUBLISHABLE_KEY, options]
-    assert message in refusal(checkout, "Stripe(given[0]).elements(given[1])", given)
+    ]
+    for options, message in cases:
+        with subtests.test(message):
+            made = refusal(checkout, "Stripe(given[0]).elements(given[1])", [PUBLISHABLE_KEY, options])
+            assert message in made
 
 
-@pytest.mark.parametrize(
-    "method",
-    [
-        "handleCardPayment",
-        "confirmPaymentIntent",
-        "handleFpxPayment",
-        "handleCardSetup",
-        "confirmSetupIntent",
-        "createSource",
-        "retrieveSource",
-    ],
-)
-def test_removed_methods_throw(checkout: Checkout, method: str) -> None:
-    assert "has been removed" in refusal(checkout, "Stripe(given[0])[given[1]]()", [PUBLISHABLE_KEY, method])
-
-
-@pytest.mark.parametrize("element", ["idealBank", "epsBank", "p24Bank", "fpxBank", "affirmMessage"])
-def test_removed_elements_throw(checkout: Checkout, element: str) -> None:
-    created = "Stripe(given[0]).elements({mode: 'setup', currency: 'eur'}).create(given[1])"
-    assert "has been removed" in refusal(checkout, created, [PUBLISHABLE_KEY, element])
+def test_what_was_removed_throws(checkout: Checkout, subtests: pytest.Subtests) -> None:
+    methods = "handleCardPayment confirmPaymentIntent handleFpxPayment handleCardSetup confirmSetupIntent createSource retrieveSource"
+    for method in methods.split():
+        with subtests.test(method):
+            assert "has been removed" in refusal(checkout, "Stripe(given[0])[given[1]]()", [PUBLISHABLE_KEY, method])
+    create = "Stripe(given[0]).elements({mode: 'setup'}).create(given[1])"
+    for element in ("idealBank", "epsBank", "p24Bank", "fpxBank", "affirmMessage", "afterpayClearpayMessage"):
+        with subtests.test(element):
+            assert "has been removed" in refusal(checkout, create, [PUBLISHABLE_KEY, element])
 
 
 def test_elements_are_created_once_and_with_something_to_pay(checkout: Checkout) -> None:
@@ -148,7 +130,8 @@ def test_fetch_updates_follows_the_intent(checkout: Checkout, stripe: StripeClie
     assert checkout.confirm()["paymentIntent"]["amount"] == 4200
 
 
-def test_no_answer_is_an_error_to_show(checkout: Checkout, intent: Any) -> None:
+def test_no_answer_is_an_error_to_show(checkout: Checkout, console: Console, intent: Any) -> None:
+    console.expect("net::ERR_FAILED")
     checkout.mount(intent.client_secret)
     checkout.type_card()
     checkout.page.route("**/confirm", lambda route: route.abort())

@@ -20,7 +20,6 @@ def test_a_typed_card_pays(checkout: Checkout, stripe: StripeClient, intent: Any
     assert kept.status == "succeeded"
     assert kept.payment_method.card.last4 == "4242"
     assert kept.payment_method.billing_details.address.postal_code == "12345"
-    assert checkout.complaints == []
 
 
 def test_a_decline_is_told_in_stripes_shape_and_the_next_card_pays(checkout: Checkout, intent: Any) -> None:

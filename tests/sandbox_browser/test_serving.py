@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page
 
+from tests.browsing import Console
 from tests.sandbox_browser.checkout import PUBLISHABLE_KEY, Checkout
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["/v3", "/v3/", "/v3/stripe.js", "/acacia/stripe.js", "/basil/stripe.js", "/clover/stripe.js", "/endive/stripe.js"],
-)
-def test_the_script_is_served_at_stripes_paths(page: Page, sandbox: str, path: str) -> None:
-    answer = page.request.get(sandbox + path)
-    assert answer.status == 200
-    assert answer.headers["content-type"].startswith("text/javascript")
-    assert answer.headers["cache-control"] == "no-cache"
-    again = page.request.get(sandbox + path, headers={"If-None-Match": answer.headers["etag"]})
-    assert again.status == 304
+def test_the_script_is_served_at_stripes_paths(page: Page, sandbox: str, subtests: pytest.Subtests) -> None:
+    releases = ("acacia", "basil", "clover", "dahlia", "endive")
+    for path in ("/v3", "/v3/", "/v3/stripe.js", *(f"/{release}/stripe.js" for release in releases)):
+        with subtests.test(path):
+            answer = page.request.get(sandbox + path)
+            assert answer.status == 200
+            assert answer.headers["content-type"].startswith("text/javascript")
+            assert answer.headers["cache-control"] == "no-cache"
+            again = page.request.get(sandbox + path, headers={"If-None-Match": answer.headers["etag"]})
+            assert again.status == 304
 
 
 @pytest.mark.parametrize(("path", "version"), [("/v3/", 3), ("/endive/stripe.js", "endive")])
@@ -42,7 +42,8 @@ def test_frames_load_their_own_files_alone(checkout: Checkout, sandbox: str) -> 
     assert all(file.startswith(sandbox) for file in files)
 
 
-def test_a_second_copy_of_the_script_changes_nothing(checkout: Checkout, sandbox: str) -> None:
+def test_a_second_copy_of_the_script_changes_nothing(checkout: Checkout, console: Console, sandbox: str) -> None:
+    console.expect("loaded more than one time")
     checkout.page.evaluate("() => { window.first = Stripe }")
     checkout.page.add_script_tag(url=f"{sandbox}/v3/")
     assert checkout.page.evaluate("first === Stripe")

@@ -3,8 +3,18 @@
  * with it. Whether the bank was content is asked of the API all the same: a message proves nothing.
  */
 const TEXTS = {
-  en: { title: "Authenticate your payment", cancel: "Cancel", loading: "Loading your bank’s page …", frame: "Your bank’s page" },
-  de: { title: "Zahlung authentifizieren", cancel: "Abbrechen", loading: "Die Seite Ihrer Bank wird geladen …", frame: "Seite Ihrer Bank" },
+  en: {
+    title: "Authenticate your payment",
+    cancel: "Cancel",
+    loading: "Loading your bank’s page …",
+    frame: "Your bank’s page",
+  },
+  de: {
+    title: "Zahlung authentifizieren",
+    cancel: "Abbrechen",
+    loading: "Die Seite Ihrer Bank wird geladen …",
+    frame: "Seite Ihrer Bank",
+  },
 };
 
 const bankPage = document.getElementById("challengeFrame");
@@ -56,4 +66,3 @@ document.addEventListener("keydown", (event) => {
 });
 
 host.send("loaded");
-

@@ -49,7 +49,11 @@ function withForm(action) {
 /* A collapsed form has no payment method selected, so there is nothing to pay with. */
 function incomplete() {
   if (!layout.isCollapsed) return null;
-  return { type: "validation_error", code: "incomplete_payment_details", message: messagesFor(settings.locale).incomplete_payment_details };
+  return {
+    type: "validation_error",
+    code: "incomplete_payment_details",
+    message: messagesFor(settings.locale).incomplete_payment_details,
+  };
 }
 
 function layoutOptions() {
@@ -93,7 +97,12 @@ function render() {
 function announceChange() {
   if (!settings) return;
   const isCollapsed = layout.isCollapsed;
-  const event = { empty: form.isEmpty, complete: !isCollapsed && form.isComplete, collapsed: isCollapsed, value: { type: isCollapsed ? "" : "card" } };
+  const event = {
+    empty: form.isEmpty,
+    complete: !isCollapsed && form.isComplete,
+    collapsed: isCollapsed,
+    value: { type: isCollapsed ? "" : "card" },
+  };
   const seen = JSON.stringify(event);
   if (lastChange && seen !== lastChange) host.send("change", event);
   lastChange = seen;
@@ -114,4 +123,3 @@ document.addEventListener("keydown", (event) => {
 new ResizeObserver(() => host.send("resize", { height: Math.ceil(root.getBoundingClientRect().height) })).observe(root);
 
 host.send("loaded");
-

@@ -4,9 +4,30 @@
  * (borders, hover, shadows) are in payment.css, by the theme's class.
  */
 const THEMES = {
-  stripe: { colorPrimary: "#0570de", colorBackground: "#ffffff", colorText: "#30313d", colorTextSecondary: "#5d5f6b", colorTextPlaceholder: "#6d6e78", colorDanger: "#c9153a" },
-  night: { colorPrimary: "#85d996", colorBackground: "#30313d", colorText: "#ffffff", colorTextSecondary: "#c9cad4", colorTextPlaceholder: "#a5a7b4", colorDanger: "#fe87a1" },
-  flat: { colorPrimary: "#3057d5", colorBackground: "#ffffff", colorText: "#1a1f36", colorTextSecondary: "#545969", colorTextPlaceholder: "#687385", colorDanger: "#c0123c" },
+  stripe: {
+    colorPrimary: "#0570de",
+    colorBackground: "#ffffff",
+    colorText: "#30313d",
+    colorTextSecondary: "#5d5f6b",
+    colorTextPlaceholder: "#6d6e78",
+    colorDanger: "#c9153a",
+  },
+  night: {
+    colorPrimary: "#85d996",
+    colorBackground: "#30313d",
+    colorText: "#ffffff",
+    colorTextSecondary: "#c9cad4",
+    colorTextPlaceholder: "#a5a7b4",
+    colorDanger: "#fe87a1",
+  },
+  flat: {
+    colorPrimary: "#3057d5",
+    colorBackground: "#ffffff",
+    colorText: "#1a1f36",
+    colorTextSecondary: "#545969",
+    colorTextPlaceholder: "#687385",
+    colorDanger: "#c0123c",
+  },
 };
 const RENAMED_VARIABLES = {
   spacingGridRow: "gridRowSpacing",
@@ -15,7 +36,8 @@ const RENAMED_VARIABLES = {
   colorIcon: "iconColor",
   colorIconCardCvc: "iconCardCvcColor",
 };
-const STYLABLE = /^\.(Input|Label|Error|TermsText|TermsLink|AccordionItem|AccordionContent|Block|CardIcon|Tab|TabLabel|TabIcon)(?![A-Z])[-\w.:() ]*$/;
+const STYLABLE =
+  /^\.(Input|Label|Error|TermsText|TermsLink|AccordionItem|AccordionContent|Block|CardIcon|Tab|TabLabel|TabIcon)(?![A-Z])[-\w.:() ]*$/;
 
 const ruleSheet = new CSSStyleSheet();
 document.adoptedStyleSheets = [ruleSheet];
@@ -49,4 +71,3 @@ function applyRules(rules) {
     for (const [name, value] of Object.entries(properties)) style.setProperty(kebabCased(name), String(value));
   }
 }
-

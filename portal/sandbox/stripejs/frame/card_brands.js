@@ -2,7 +2,14 @@
 const FOURS = [4, 8, 12, 16];
 const BRANDS = [
   { name: "visa", title: "Visa", pattern: /^4/, lengths: [16], gaps: FOURS, cvc: 3 },
-  { name: "mastercard", title: "Mastercard", pattern: /^(5[1-5]|2(22[1-9]|2[3-9]|[3-6]|7[01]|720))/, lengths: [16], gaps: FOURS, cvc: 3 },
+  {
+    name: "mastercard",
+    title: "Mastercard",
+    pattern: /^(5[1-5]|2(22[1-9]|2[3-9]|[3-6]|7[01]|720))/,
+    lengths: [16],
+    gaps: FOURS,
+    cvc: 3,
+  },
   { name: "amex", title: "American Express", pattern: /^3[47]/, lengths: [15], gaps: [4, 10], cvc: 4 },
   { name: "discover", title: "Discover", pattern: /^(6011|64[4-9]|65)/, lengths: [16], gaps: FOURS, cvc: 3 },
   { name: "jcb", title: "JCB", pattern: /^(35|2131|1800)/, lengths: [16], gaps: FOURS, cvc: 3 },
@@ -25,4 +32,3 @@ function passesLuhn(digits) {
   });
   return sum % 10 === 0;
 }
-

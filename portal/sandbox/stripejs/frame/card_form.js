@@ -37,7 +37,11 @@ class CardForm {
       format: (text) => formattedCvc(text, this.brand),
       decoration: this.cvcIcon,
     });
-    this.country = this.#field("country", { tag: "select", attributes: { autocomplete: "billing country" }, check: () => COMPLETE });
+    this.country = this.#field("country", {
+      tag: "select",
+      attributes: { autocomplete: "billing country" },
+      check: () => COMPLETE,
+    });
     this.postalCode = this.#field("postalCode", {
       attributes: { ...PLAIN_TEXT, autocomplete: "billing postal-code" },
       check: () => checkPostalCode(this.postalCode.input.value, this.country.input.value),
@@ -70,7 +74,8 @@ class CardForm {
   /* The hand goes on to the next field by itself when the last digit of a good value was typed (not pasted or autofilled). */
   #advance(event, from, to) {
     const { value, selectionStart } = from.input;
-    const isLast = event.inputType === "insertText" && selectionStart === value.length && document.activeElement === from.input;
+    const isLast =
+      event.inputType === "insertText" && selectionStart === value.length && document.activeElement === from.input;
     if (isLast && from.check().complete && digitsOf(value).length === this.#longest(from)) to.input.focus();
   }
 
@@ -83,7 +88,11 @@ class CardForm {
     if (this.shownBrand === name) return;
     this.shownBrand = name;
     const names = name === "unknown" ? BRAND_ORDER : [name];
-    this.brandIcons.replaceChildren(...names.map((each) => build("img", { className: "p-CardBrandIcons-item", src: ICONS[each], alt: name === "unknown" ? "" : title })));
+    this.brandIcons.replaceChildren(
+      ...names.map((each) =>
+        build("img", { className: "p-CardBrandIcons-item", src: ICONS[each], alt: name === "unknown" ? "" : title }),
+      ),
+    );
     this.#showCvcHint();
   }
 
@@ -111,7 +120,9 @@ class CardForm {
     this.cvc.setTexts({ label: messages.cvc, placeholder: messages.cvcPlaceholder }, messages);
     this.country.setTexts({ label: messages.country }, messages);
     const chosen = this.country.input.value || fallbackCountry;
-    this.country.input.replaceChildren(...countriesByName(locale).map(([code, name]) => build("option", { value: code, textContent: name })));
+    this.country.input.replaceChildren(
+      ...countriesByName(locale).map(([code, name]) => build("option", { value: code, textContent: name })),
+    );
     this.country.input.value = chosen;
     this.country.node.hidden = hidden.country;
     for (const { input } of this.fields) {
@@ -152,7 +163,12 @@ class CardForm {
     const address = { ...billingDetails.address };
     if (this.country.isShown) address.country = this.country.input.value;
     if (this.postalCode.isShown) address.postal_code = this.postalCode.input.value.trim();
-    const card = { number: digitsOf(this.number.input.value), cvc: this.cvc.input.value, exp_month: month, exp_year: year };
+    const card = {
+      number: digitsOf(this.number.input.value),
+      cvc: this.cvc.input.value,
+      exp_month: month,
+      exp_year: year,
+    };
     return { type: "card", card, billing_details: { ...billingDetails, address } };
   }
 
@@ -162,4 +178,3 @@ class CardForm {
     this.onChange();
   }
 }
-

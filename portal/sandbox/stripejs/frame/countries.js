@@ -10,8 +10,20 @@ const COUNTRY_CODES = (
 // Where card issuers check the postal code, the form asks for it; elsewhere it would only be in the way.
 const POSTAL_CODES = {
   US: { label: "zip", placeholder: "12345", pattern: /^\d{5}(-?\d{4})?$/, inputMode: "numeric", error: "invalid_zip" },
-  GB: { label: "postalCode", placeholder: "WS11 1DB", pattern: /^[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}$/i, inputMode: "text", error: "incomplete_zip" },
-  CA: { label: "postalCode", placeholder: "M5T 1T4", pattern: /^[A-Z]\d[A-Z] ?\d[A-Z]\d$/i, inputMode: "text", error: "incomplete_zip" },
+  GB: {
+    label: "postalCode",
+    placeholder: "WS11 1DB",
+    pattern: /^[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}$/i,
+    inputMode: "text",
+    error: "incomplete_zip",
+  },
+  CA: {
+    label: "postalCode",
+    placeholder: "M5T 1T4",
+    pattern: /^[A-Z]\d[A-Z] ?\d[A-Z]\d$/i,
+    inputMode: "text",
+    error: "incomplete_zip",
+  },
 };
 
 /* [[code, name], …] by name. */
@@ -26,4 +38,3 @@ function likelyCountry(merchantCountry) {
   const region = new Intl.Locale(navigator.language).region;
   return COUNTRY_CODES.includes(region) ? region : (merchantCountry ?? "US");
 }
-

@@ -18,9 +18,18 @@ class Field {
       id,
       name,
       className: `p-Input-input Input${tag === "select" ? " p-Select-select" : ""}`,
-      attributes: { "aria-invalid": "false", "aria-required": "true", "aria-describedby": `Field-${name}Error`, ...attributes },
+      attributes: {
+        "aria-invalid": "false",
+        "aria-required": "true",
+        "aria-describedby": `Field-${name}Error`,
+        ...attributes,
+      },
     });
-    this.error = build("p", { id: `Field-${name}Error`, className: "p-FieldError Error", attributes: { role: "alert" } });
+    this.error = build("p", {
+      id: `Field-${name}Error`,
+      className: "p-FieldError Error",
+      attributes: { role: "alert" },
+    });
     const box = build("div", { className: "p-Input" }, this.input, ...(decoration ? [decoration] : []));
     this.node = build("div", { className: `p-Field p-Field--${name}` }, this.label, box, this.error);
     this.code = null;
@@ -85,4 +94,3 @@ class Field {
     this.show(null);
   }
 }
-

@@ -56,4 +56,3 @@ function keepFormatted(input, format) {
     }
   });
 }
-

@@ -22,4 +22,3 @@ function connectToHost(handlers) {
   });
   return { send: (type, payload) => post({ type, payload }) };
 }
-

@@ -5,8 +5,24 @@ class Layout {
     this.terms = build("p", { className: "p-Terms TermsText" });
     this.icon = build("img", { className: "p-PaymentMethodIcon", alt: "", src: ICONS.card });
     this.title = build("span", { className: "p-PaymentMethodTitle" });
-    this.header = build("button", { type: "button", id: "card-tab", className: "p-AccordionButton", value: "card", attributes: { "aria-controls": "card-panel", "aria-expanded": "true" } }, this.icon, this.title);
-    this.item = build("div", { className: "p-AccordionItem AccordionItem AccordionItem--selected" }, this.header, this.panel);
+    this.header = build(
+      "button",
+      {
+        type: "button",
+        id: "card-tab",
+        className: "p-AccordionButton",
+        value: "card",
+        attributes: { "aria-controls": "card-panel", "aria-expanded": "true" },
+      },
+      this.icon,
+      this.title,
+    );
+    this.item = build(
+      "div",
+      { className: "p-AccordionItem AccordionItem AccordionItem--selected" },
+      this.header,
+      this.panel,
+    );
     this.panel.append(form.node, this.terms);
     this.node = build("div", { className: "p-PaymentForm" }, this.item);
     this.header.addEventListener("click", () => {
@@ -37,4 +53,3 @@ class Layout {
     this.setCollapsed(this.isCollapsed);
   }
 }
-

@@ -14,7 +14,8 @@ const MESSAGES = {
     loading: "Loading",
     cvcHint: "3-digit code on back of card",
     cvcHintAmex: "4-digit code on front of card",
-    terms: "By providing your card information, you allow {merchant} to charge your card for future payments in accordance with their terms.",
+    terms:
+      "By providing your card information, you allow {merchant} to charge your card for future payments in accordance with their terms.",
     thisBusiness: "this business",
     incomplete_number: "Your card number is incomplete.",
     invalid_number: "Your card number is invalid.",
@@ -42,7 +43,8 @@ const MESSAGES = {
     loading: "Wird geladen",
     cvcHint: "3-stelliger Code auf der Rückseite der Karte",
     cvcHintAmex: "4-stelliger Code auf der Vorderseite der Karte",
-    terms: "Mit der Angabe Ihrer Kartendaten erlauben Sie {merchant}, Ihre Karte für künftige Zahlungen gemäß deren Bedingungen zu belasten.",
+    terms:
+      "Mit der Angabe Ihrer Kartendaten erlauben Sie {merchant}, Ihre Karte für künftige Zahlungen gemäß deren Bedingungen zu belasten.",
     thisBusiness: "diesem Unternehmen",
     incomplete_number: "Ihre Kartennummer ist unvollständig.",
     invalid_number: "Ihre Kartennummer ist ungültig.",
@@ -67,4 +69,3 @@ function supportedLocale(locale) {
 function messagesFor(locale) {
   return MESSAGES[supportedLocale(locale).toLowerCase().split("-")[0]];
 }
-

@@ -28,7 +28,8 @@ class Submission {
 
   createConfirmationToken({ payment_method_data: given, ...params }) {
     const error = this.form.validate();
-    return error ? { error } : this.#post("/v1/confirmation_tokens", { ...params, payment_method_data: this.#data(given) });
+    return error
+      ? { error }
+      : this.#post("/v1/confirmation_tokens", { ...params, payment_method_data: this.#data(given) });
   }
 }
-

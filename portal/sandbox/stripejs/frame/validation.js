@@ -43,4 +43,3 @@ function checkPostalCode(text, country) {
   const rule = POSTAL_CODES[country];
   return !rule || rule.pattern.test(text.trim()) ? COMPLETE : { error: rule.error };
 }
-

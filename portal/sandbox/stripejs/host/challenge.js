@@ -2,7 +2,15 @@
  * The 3-D Secure challenge: the bank's page in a dialog over the page. The dialog is a frame of the sandbox, so that the page can
  * neither read nor dress up what the bank asks.
  */
-const OVERLAY_STYLES = { position: "fixed", inset: "0", width: "100%", height: "100%", margin: "0", "z-index": "2147483647", background: "transparent" };
+const OVERLAY_STYLES = {
+  position: "fixed",
+  inset: "0",
+  width: "100%",
+  height: "100%",
+  margin: "0",
+  "z-index": "2147483647",
+  background: "transparent",
+};
 
 /* Resolves to "completed" or "canceled". What became of the payment, the intent says, not the frame. */
 function runChallenge({ address, locale }) {
@@ -46,4 +54,3 @@ function challengeAddress(nextAction) {
   const { pathname, search } = new URL(address, SANDBOX_ORIGIN);
   return SANDBOX_ORIGIN + pathname + search;
 }
-

@@ -16,14 +16,37 @@ class Confirmations {
   async confirm(kind, method, given) {
     demand(typeof given === "object" && given !== null, method, "options", "an object", given);
     const { elements, confirmParams = {}, redirect = "always" } = given;
-    if (!elements && !given.clientSecret) throw new IntegrationError(`${method}: expected either \`elements\` or \`clientSecret\`, but got neither.`);
-    demand(!elements || elements instanceof Elements, method, "elements", "an Elements instance created by this Stripe instance", elements);
-    demand(["always", "if_required"].includes(redirect), method, "redirect", "one of the following strings: always, if_required", redirect);
-    if (redirect === "always") demand(isAddress(confirmParams.return_url), method, "confirmParams.return_url", "a complete URL", confirmParams.return_url);
+    if (!elements && !given.clientSecret)
+      throw new IntegrationError(`${method}: expected either \`elements\` or \`clientSecret\`, but got neither.`);
+    demand(
+      !elements || elements instanceof Elements,
+      method,
+      "elements",
+      "an Elements instance created by this Stripe instance",
+      elements,
+    );
+    demand(
+      ["always", "if_required"].includes(redirect),
+      method,
+      "redirect",
+      "one of the following strings: always, if_required",
+      redirect,
+    );
+    if (redirect === "always")
+      demand(
+        isAddress(confirmParams.return_url),
+        method,
+        "confirmParams.return_url",
+        "a complete URL",
+        confirmParams.return_url,
+      );
     const clientSecret = given.clientSecret ?? elements.clientSecret;
     if (!clientSecret) throw new IntegrationError(`You must pass in a clientSecret when calling ${method}.`);
     checkClientSecret(clientSecret, method);
-    if (intentKind(clientSecret) !== kind) throw new IntegrationError(`Invalid value for ${method}: clientSecret should be the client secret of a ${kind.title}.`);
+    if (intentKind(clientSecret) !== kind)
+      throw new IntegrationError(
+        `Invalid value for ${method}: clientSecret should be the client secret of a ${kind.title}.`,
+      );
 
     const { payment_method_data: extra, ...params } = confirmParams;
     const typedIn = elements && !params.payment_method && !params.confirmation_token;
@@ -57,7 +80,11 @@ class Confirmations {
   }
 
   #send(clientSecret, params) {
-    return this.#api.post(`${intentPath(clientSecret)}/confirm`, { ...params, use_stripe_sdk: true, client_secret: clientSecret });
+    return this.#api.post(`${intentPath(clientSecret)}/confirm`, {
+      ...params,
+      use_stripe_sdk: true,
+      client_secret: clientSecret,
+    });
   }
 
   /* Follows next actions until there is none: a challenge in a dialog, or the bank's page in place of this one. */
@@ -72,7 +99,8 @@ class Confirmations {
       const outcome = await runChallenge({ address, locale: this.#locale });
       const { object, error } = await retrieveIntent(this.#api, current.client_secret);
       if (error) return { error };
-      if (outcome === "canceled" && object.status === "requires_action") return { error: unauthenticated(kind, object) };
+      if (outcome === "canceled" && object.status === "requires_action")
+        return { error: unauthenticated(kind, object) };
       current = object;
     }
     if (current.status !== "requires_payment_method") return { object: current };
@@ -84,7 +112,9 @@ class Confirmations {
     checkClientSecret(clientSecret, method);
     const { payment_method: given, ...rest } = data;
     if (given?.card instanceof PaymentElement) {
-      throw new IntegrationError(`Invalid value for ${method}: payment_method.card should be a Card Element. Use stripe.confirmPayment() with the Payment Element.`);
+      throw new IntegrationError(
+        `Invalid value for ${method}: payment_method.card should be a Card Element. Use stripe.confirmPayment() with the Payment Element.`,
+      );
     }
     const params = given === undefined ? rest : { ...rest, ...paymentMethodData(method, given) };
     const confirmed = await this.#send(clientSecret, params);
@@ -99,7 +129,8 @@ class Confirmations {
     const kind = intentKind(clientSecret);
     const { object, error } = await retrieveIntent(this.#api, clientSecret);
     if (error) return this.#refused(error);
-    if (object.status !== "requires_action") throw new IntegrationError(`${method}: The ${kind.title} supplied is not in the requires_action state.`);
+    if (object.status !== "requires_action")
+      throw new IntegrationError(`${method}: The ${kind.title} supplied is not in the requires_action state.`);
     const settled = await this.#settle(kind, object);
     return settled.error ? this.#refused(settled.error) : { [kind.result]: settled.object };
   }
@@ -121,7 +152,9 @@ class Confirmations {
     }
     const { elements, params = {} } = given;
     if (elements.deferred && elements.deferred.paymentMethodCreation !== "manual") {
-      throw new IntegrationError("To use stripe.createPaymentMethod() with elements, create the Elements instance with paymentMethodCreation: 'manual'.");
+      throw new IntegrationError(
+        "To use stripe.createPaymentMethod() with elements, create the Elements instance with paymentMethodCreation: 'manual'.",
+      );
     }
     elements.demandReady(method);
     demandHiddenFields(method, "params.", elements.payment.options, params.billing_details);
@@ -131,11 +164,25 @@ class Confirmations {
 
   async createConfirmationToken({ elements, params = {} } = {}) {
     const method = "stripe.createConfirmationToken()";
-    demand(elements instanceof Elements, method, "elements", "an Elements instance created by this Stripe instance", elements);
+    demand(
+      elements instanceof Elements,
+      method,
+      "elements",
+      "an Elements instance created by this Stripe instance",
+      elements,
+    );
     elements.demandReady(method);
-    demandHiddenFields(method, "params.payment_method_data.", elements.payment.options, params.payment_method_data?.billing_details);
+    demandHiddenFields(
+      method,
+      "params.payment_method_data.",
+      elements.payment.options,
+      params.payment_method_data?.billing_details,
+    );
     const { setupFutureUsage } = elements.deferred ?? {};
-    const { object, error } = await elements.payment.ask("createConfirmationToken", { setup_future_usage: setupFutureUsage ?? undefined, ...params });
+    const { object, error } = await elements.payment.ask("createConfirmationToken", {
+      setup_future_usage: setupFutureUsage ?? undefined,
+      ...params,
+    });
     return error ? this.#refused(error) : { confirmationToken: object };
   }
 }
@@ -154,8 +201,8 @@ function unauthenticated(kind, intent) {
   return {
     type: "invalid_request_error",
     code: `${kind.name}_authentication_failure`,
-    message: "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
+    message:
+      "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
     [kind.name]: intent,
   };
 }
-

@@ -33,7 +33,13 @@ function paymentMethodData(method, given) {
   if (typeof given === "string") return { payment_method: given };
   const { card, billing_details, metadata, allow_redisplay } = given;
   const token = card?.token;
-  demand(typeof token === "string", method, "payment_method.card", "an object with a token, or an Element", card && Object.keys(card));
+  demand(
+    typeof token === "string",
+    method,
+    "payment_method.card",
+    "an object with a token, or an Element",
+    card && Object.keys(card),
+  );
   return { payment_method_data: { type: "card", card: { token }, billing_details, metadata, allow_redisplay } };
 }
 
@@ -54,8 +60,16 @@ function demandHiddenFields(method, where, options, billingDetails = {}) {
     );
   };
   for (const name of ["name", "email", "phone"]) if (isNever(name, false)) missing(name, billingDetails[name]);
-  const inAddress = { country: "country", postalCode: "postal_code", state: "state", city: "city", line1: "line1", line2: "line2" };
-  for (const [name, param] of Object.entries(inAddress)) if (isNever(name, true)) missing(`address.${param}`, billingDetails.address?.[param]);
+  const inAddress = {
+    country: "country",
+    postalCode: "postal_code",
+    state: "state",
+    city: "city",
+    line1: "line1",
+    line2: "line2",
+  };
+  for (const [name, param] of Object.entries(inAddress))
+    if (isNever(name, true)) missing(`address.${param}`, billingDetails.address?.[param]);
 }
 
 /* Stripe refuses an intent that is not what the customer was shown: the error for the first difference, or null. */
@@ -63,14 +77,21 @@ function mismatch(kind, deferred, intent) {
   const provided =
     kind === SETUP
       ? { mode: "setup", setup_future_usage: intent.usage }
-      : { mode: "payment", amount: intent.amount, currency: intent.currency, setup_future_usage: intent.setup_future_usage, capture_method: intent.capture_method };
+      : {
+          mode: "payment",
+          amount: intent.amount,
+          currency: intent.currency,
+          setup_future_usage: intent.setup_future_usage,
+          capture_method: intent.capture_method,
+        };
   // A subscription brings either kind of intent, and says itself how it will use the card.
   const isFree = deferred.mode === "subscription";
   const expected = {
     mode: isFree ? provided.mode : deferred.mode,
     amount: deferred.amount,
     currency: deferred.currency,
-    setup_future_usage: isFree || kind === SETUP ? (deferred.setupFutureUsage ?? provided.setup_future_usage) : deferred.setupFutureUsage,
+    setup_future_usage:
+      isFree || kind === SETUP ? (deferred.setupFutureUsage ?? provided.setup_future_usage) : deferred.setupFutureUsage,
     capture_method: deferred.captureMethod ?? provided.capture_method,
   };
   const name = Object.keys(provided).find((each) => provided[each] !== expected[each]);
@@ -87,10 +108,14 @@ function mismatch(kind, deferred, intent) {
 /* Where the customer is sent: the page's address with Stripe's three parameters. */
 function returnAddress(kind, returnUrl, intent) {
   const url = new URL(returnUrl);
-  const outcome = { succeeded: "succeeded", requires_capture: "succeeded", processing: "pending", requires_action: "pending" };
+  const outcome = {
+    succeeded: "succeeded",
+    requires_capture: "succeeded",
+    processing: "pending",
+    requires_action: "pending",
+  };
   url.searchParams.set(kind.name, intent.id);
   url.searchParams.set(`${kind.name}_client_secret`, intent.client_secret);
   url.searchParams.set("redirect_status", outcome[intent.status] ?? "failed");
   return url.href;
 }
-

@@ -1,5 +1,12 @@
 /* A group of elements that serve one payment: the options they share, and the session that says what may be paid with. */
-const REMOVED_ELEMENTS = new Set(["affirmMessage", "afterpayClearpayMessage", "epsBank", "fpxBank", "p24Bank", "idealBank"]);
+const REMOVED_ELEMENTS = new Set([
+  "affirmMessage",
+  "afterpayClearpayMessage",
+  "epsBank",
+  "fpxBank",
+  "p24Bank",
+  "idealBank",
+]);
 // Source: docs.stripe.com/changelog/clover/2025-09-30/client-secret-reuse
 const SPENT_STATES = new Set(["succeeded", "canceled", "processing", "requires_capture"]);
 
@@ -21,15 +28,22 @@ class Elements {
   create(type, options) {
     if (REMOVED_ELEMENTS.has(type)) {
       // Source: docs.stripe.com/changelog/clover/2025-09-30/stripejs-deprecated-elements-removal
-      throw new IntegrationError(`The ${type} Element has been removed from this version of Stripe.js. Use the Payment Element instead.`);
+      throw new IntegrationError(
+        `The ${type} Element has been removed from this version of Stripe.js. Use the Payment Element instead.`,
+      );
     }
     if (type !== "payment") {
-      throw new IntegrationError(`A valid Element name must be provided. The sandbox has the Payment Element alone ("payment"); you passed: ${shown(type)}.`);
+      throw new IntegrationError(
+        `A valid Element name must be provided. The sandbox has the Payment Element alone ("payment"); you passed: ${shown(type)}.`,
+      );
     }
     if (!this.#options.clientSecret && !this.#options.mode) {
-      throw new IntegrationError("In order to create a payment element, you must pass a clientSecret or mode when creating the Elements group.");
+      throw new IntegrationError(
+        "In order to create a payment element, you must pass a clientSecret or mode when creating the Elements group.",
+      );
     }
-    if (this.#payment) throw new IntegrationError("Can only create one Element of type payment through an Elements instance.");
+    if (this.#payment)
+      throw new IntegrationError("Can only create one Element of type payment through an Elements instance.");
     this.#payment = new PaymentElement(this, options);
     this.session();
     return this.#payment;
@@ -57,7 +71,9 @@ class Elements {
   /* Reads the intent again, after the page's server has changed it. */
   async fetchUpdates() {
     if (!this.#options.clientSecret) {
-      throw new IntegrationError("elements.fetchUpdates() can only be used with a clientSecret. Call elements.update() to change the options of an Elements instance created without an Intent.");
+      throw new IntegrationError(
+        "elements.fetchUpdates() can only be used with a clientSecret. Call elements.update() to change the options of an Elements instance created without an Intent.",
+      );
     }
     this.#session = null;
     const { error } = await this.session();
@@ -81,7 +97,14 @@ class Elements {
   }
 
   get deferred() {
-    const { mode, amount, currency, setupFutureUsage = null, captureMethod = null, paymentMethodCreation } = this.#options;
+    const {
+      mode,
+      amount,
+      currency,
+      setupFutureUsage = null,
+      captureMethod = null,
+      paymentMethodCreation,
+    } = this.#options;
     return mode ? { mode, amount, currency, setupFutureUsage, captureMethod, paymentMethodCreation } : null;
   }
 
@@ -91,7 +114,9 @@ class Elements {
 
   #demandMounted(method) {
     if (!this.#payment?.isMounted) {
-      throw new IntegrationError(`Invalid value for ${method}: elements should have a mounted Payment Element or Express Checkout Element.`);
+      throw new IntegrationError(
+        `Invalid value for ${method}: elements should have a mounted Payment Element or Express Checkout Element.`,
+      );
     }
   }
 
@@ -121,7 +146,9 @@ class Elements {
   async #fetchSession() {
     const { clientSecret, locale } = this.#options;
     const kind = clientSecret ? intentKind(clientSecret) : null;
-    const asked = kind ? { type: kind.name, client_secret: clientSecret, locale } : { type: "deferred_intent", deferred_intent: this.#deferredParams(), locale };
+    const asked = kind
+      ? { type: kind.name, client_secret: clientSecret, locale }
+      : { type: "deferred_intent", deferred_intent: this.#deferredParams(), locale };
     const { object: session, error } = await this.#api.get("/v1/elements/sessions", asked);
     if (error) return { error };
     const intent = kind && session.payment_method_preference[kind.name];
@@ -136,7 +163,13 @@ class Elements {
 
   #deferredParams() {
     const { mode, amount, currency, setupFutureUsage, captureMethod } = this.deferred;
-    return { mode, amount, currency, setup_future_usage: setupFutureUsage ?? undefined, capture_method: captureMethod ?? undefined };
+    return {
+      mode,
+      amount,
+      currency,
+      setup_future_usage: setupFutureUsage ?? undefined,
+      capture_method: captureMethod ?? undefined,
+    };
   }
 
   forget() {
@@ -154,4 +187,3 @@ function spentError(kind, intent) {
     [kind.name]: intent,
   };
 }
-

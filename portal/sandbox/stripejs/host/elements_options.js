@@ -31,11 +31,22 @@ const SECRET = /^(pi|seti)_[^_]+_secret_[^_]+$/;
 
 /* The deferred options have a snake_case spelling too: setup_future_usage for setupFutureUsage. */
 function camelCased(options) {
-  return Object.fromEntries(Object.entries(options).map(([name, value]) => [name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase()), value]));
+  return Object.fromEntries(
+    Object.entries(options).map(([name, value]) => [
+      name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase()),
+      value,
+    ]),
+  );
 }
 
 function checkClientSecret(value, method) {
-  demand(typeof value === "string" && SECRET.test(value), method, "clientSecret", "a client secret of the form ${id}_secret_${secret}", value);
+  demand(
+    typeof value === "string" && SECRET.test(value),
+    method,
+    "clientSecret",
+    "a client secret of the form ${id}_secret_${secret}",
+    value,
+  );
 }
 
 /* `options` with one spelling, checked. `current` are those being updated, of which a group keeps its kind for life. */
@@ -49,7 +60,10 @@ function checkElementsOptions(given, current) {
       `Invalid value for ${method}: paymentMethodTypes is no longer supported. Use allowedPaymentMethodTypes, or manage payment methods in the Dashboard.`,
     );
   }
-  if (current && "clientSecret" in options) throw new IntegrationError("Invalid value for elements.update(): clientSecret cannot be changed. Create a new Elements instance.");
+  if (current && "clientSecret" in options)
+    throw new IntegrationError(
+      "Invalid value for elements.update(): clientSecret cannot be changed. Create a new Elements instance.",
+    );
   warnOfUnknown(method, options, KNOWN_OPTIONS);
   const merged = { ...current, ...options };
   if (merged.clientSecret !== undefined && merged.mode !== undefined) {
@@ -57,9 +71,21 @@ function checkElementsOptions(given, current) {
   }
   if (merged.clientSecret !== undefined) checkClientSecret(merged.clientSecret, method);
   if (merged.mode !== undefined) checkDeferred(merged, method);
-  demand(merged.appearance === undefined || typeof merged.appearance === "object", method, "appearance", "an object", merged.appearance);
+  demand(
+    merged.appearance === undefined || typeof merged.appearance === "object",
+    method,
+    "appearance",
+    "an object",
+    merged.appearance,
+  );
   const theme = merged.appearance?.theme;
-  demand(theme === undefined || THEMES.has(theme), method, "appearance.theme", "one of the following strings: stripe, night, flat", theme);
+  demand(
+    theme === undefined || THEMES.has(theme),
+    method,
+    "appearance.theme",
+    "one of the following strings: stripe, night, flat",
+    theme,
+  );
   return merged;
 }
 
@@ -69,6 +95,11 @@ function checkDeferred({ mode, amount, currency }, method) {
   demand(Number.isInteger(amount), method, "amount", "an integer", amount);
   // A subscription may begin with a free trial, a payment is never of nothing.
   demand(amount > 0 || (mode === "subscription" && amount === 0), method, "amount", "greater than 0", amount);
-  demand(typeof currency === "string" && /^[a-z]{3}$/.test(currency), method, "currency", "a lowercase three-letter currency code", currency);
+  demand(
+    typeof currency === "string" && /^[a-z]{3}$/.test(currency),
+    method,
+    "currency",
+    "a lowercase three-letter currency code",
+    currency,
+  );
 }
-

@@ -31,7 +31,13 @@ class FrameChannel {
     this.iframe.referrerPolicy = "origin";
     this.iframe.src = `${SANDBOX_ORIGIN}${path}#${new URLSearchParams({ frame: this.name, host: location.origin })}`;
     // A dark page's color-scheme would make browsers paint the transparent frame white.
-    applyStyles(this.iframe, { border: "0", padding: "0", "color-scheme": "light only", "user-select": "none", ...styles });
+    applyStyles(this.iframe, {
+      border: "0",
+      padding: "0",
+      "color-scheme": "light only",
+      "user-select": "none",
+      ...styles,
+    });
     this.listener = (event) => this.receive(event);
     window.addEventListener("message", this.listener);
   }
@@ -68,4 +74,3 @@ class FrameChannel {
     this.iframe.remove();
   }
 }
-

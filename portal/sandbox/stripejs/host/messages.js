@@ -14,7 +14,8 @@ const REFUSALS = {
     invalid_expiry_month: "Der Ablaufmonat Ihrer Karte ist ungültig.",
     invalid_expiry_year: "Das Ablaufjahr Ihrer Karte ist ungültig.",
     invalid_number: "Ihre Kartennummer ist ungültig.",
-    processing_error: "Bei der Verarbeitung Ihrer Karte ist ein Fehler aufgetreten. Bitte versuchen Sie es in Kürze erneut.",
+    processing_error:
+      "Bei der Verarbeitung Ihrer Karte ist ein Fehler aufgetreten. Bitte versuchen Sie es in Kürze erneut.",
     payment_intent_authentication_failure:
       "Ihre Zahlungsmethode konnte nicht authentifiziert werden. Bitte wählen Sie eine andere Zahlungsmethode und versuchen Sie es erneut.",
     setup_intent_authentication_failure:
@@ -25,8 +26,10 @@ const REFUSALS = {
   },
   // The API words these for developers ("You can provide payment_method_data …"); Stripe.js rewords them for the customer.
   en: {
-    payment_intent_authentication_failure: "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
-    setup_intent_authentication_failure: "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
+    payment_intent_authentication_failure:
+      "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
+    setup_intent_authentication_failure:
+      "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
   },
 };
 
@@ -42,4 +45,3 @@ function localized(error, locale) {
   const message = texts[error.decline_code] ?? texts[error.code] ?? texts[error.type];
   return message ? { ...error, message } : error;
 }
-

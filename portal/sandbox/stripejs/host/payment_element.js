@@ -13,7 +13,14 @@ const PAYMENT_OPTIONS = new Set([
 ]);
 const LAYOUTS = new Set(["tabs", "accordion", "auto"]);
 // Room for the focus ring, which is drawn outside of the fields and would be cut off at the frame's edge.
-const FRAME_STYLES = { margin: "-4px", width: "calc(100% + 8px)", "min-width": "100%", height: "240px", display: "block", overflow: "hidden" };
+const FRAME_STYLES = {
+  margin: "-4px",
+  width: "calc(100% + 8px)",
+  "min-width": "100%",
+  height: "240px",
+  display: "block",
+  overflow: "hidden",
+};
 
 class PaymentElement {
   #group;
@@ -32,27 +39,45 @@ class PaymentElement {
   }
 
   static #checked(options) {
-    demand(typeof options === "object" && options !== null, 'elements.create("payment")', "options", "an object", options);
+    demand(
+      typeof options === "object" && options !== null,
+      'elements.create("payment")',
+      "options",
+      "an object",
+      options,
+    );
     warnOfUnknown('elements.create("payment") options', options, PAYMENT_OPTIONS);
     const layout = typeof options.layout === "object" ? options.layout?.type : options.layout;
-    demand(layout === undefined || LAYOUTS.has(layout), 'elements.create("payment")', "layout", "one of the following strings: tabs, accordion, auto", layout);
+    demand(
+      layout === undefined || LAYOUTS.has(layout),
+      'elements.create("payment")',
+      "layout",
+      "one of the following strings: tabs, accordion, auto",
+      layout,
+    );
     return options;
   }
 
   /* Shows the form in the node, or in the node the selector finds. A second mount to another node moves the form, emptied. */
   mount(target) {
-    if (this.#destroyed) throw new IntegrationError("This Element has already been destroyed. Please create a new one.");
-    if (!target) throw new IntegrationError("Missing argument. Make sure to call mount() with a valid DOM element or selector.");
+    if (this.#destroyed)
+      throw new IntegrationError("This Element has already been destroyed. Please create a new one.");
+    if (!target)
+      throw new IntegrationError("Missing argument. Make sure to call mount() with a valid DOM element or selector.");
     const container = typeof target === "string" ? document.querySelector(target) : target;
     if (!container) {
       throw new IntegrationError(
         `The selector you specified (${target}) applies to no DOM elements that are currently on the page. Make sure the element exists on the page before calling mount().`,
       );
     }
-    if (!(container instanceof HTMLElement)) throw new IntegrationError("Invalid DOM element. Make sure to call mount() with a valid DOM element or selector.");
+    if (!(container instanceof HTMLElement))
+      throw new IntegrationError(
+        "Invalid DOM element. Make sure to call mount() with a valid DOM element or selector.",
+      );
     if (container === this.#container && container.contains(this.#wrapper)) return;
     this.#removeFrame();
-    if (container.childNodes.length > 0) console.warn("This Element will be mounted to a DOM element that contains child nodes.");
+    if (container.childNodes.length > 0)
+      console.warn("This Element will be mounted to a DOM element that contains child nodes.");
     container.replaceChildren();
     container.classList.add("StripeElement");
     this.#container = container;
@@ -78,7 +103,15 @@ class PaymentElement {
     });
     this.#wrapper = document.createElement("div");
     this.#wrapper.className = "__PrivateStripeElement";
-    applyStyles(this.#wrapper, { margin: "0", padding: "0", border: "none", display: "block", background: "transparent", position: "relative", opacity: "1" });
+    applyStyles(this.#wrapper, {
+      margin: "0",
+      padding: "0",
+      border: "none",
+      display: "block",
+      background: "transparent",
+      position: "relative",
+      opacity: "1",
+    });
     this.#wrapper.append(this.#channel.iframe);
     let announce;
     const promise = new Promise((resolve) => (announce = resolve));
@@ -119,7 +152,9 @@ class PaymentElement {
 
   /* A click on the container's label, around it or pointing to it by `for`, focuses the form as it would an input. */
   #followLabel() {
-    const label = this.#container.closest("label") ?? (this.#container.id && document.querySelector(`label[for="${CSS.escape(this.#container.id)}"]`));
+    const label =
+      this.#container.closest("label") ??
+      (this.#container.id && document.querySelector(`label[for="${CSS.escape(this.#container.id)}"]`));
     if (!label) return;
     const follow = () => this.focus();
     label.addEventListener("click", follow);
@@ -130,7 +165,12 @@ class PaymentElement {
     this.#labelled?.();
     this.#channel?.destroy();
     this.#wrapper?.remove();
-    this.#container?.classList.remove("StripeElement", "StripeElement--empty", "StripeElement--complete", "StripeElement--focus");
+    this.#container?.classList.remove(
+      "StripeElement",
+      "StripeElement--empty",
+      "StripeElement--complete",
+      "StripeElement--focus",
+    );
     this.#channel = this.#wrapper = this.#container = this.#labelled = null;
   }
 
@@ -219,4 +259,3 @@ class PaymentElement {
     return this.#channel.ask(type, payload);
   }
 }
-

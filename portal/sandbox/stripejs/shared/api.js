@@ -50,4 +50,3 @@ function createApi({ origin, key, account, version }) {
     post: (path, params = {}) => call(path, { method: "POST", body: encodeForm({ ...params, ...credentials }) }),
   };
 }
-
