@@ -109,6 +109,9 @@ class LivePortal:
 
     def stop(self) -> None:
         """End everything; what the processes wrote is printed, and pytest shows it when the test has failed."""
+        web = self._processes.get("web")
+        if web is not None:
+            web.kill()  # it would wait for the browser's open connections, and has nothing to lose
         end_all(list(self._processes.values()))
         for process in self._processes.values():
             print(f"--- {process.name}\n{process.last_words(60)}")  # noqa: T201
