@@ -1,0 +1,109 @@
+"""A customer with an open invoice, and Stripe's sandbox to pay it at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import stripe
+from sqlalchemy import func, select
+
+from portal import config, db, gateway
+from portal.audit import AuditEvent
+from portal.db import Base
+from portal.invoices.models import Invoice
+from portal.ledger import Posting
+from portal.outbox import Job
+from portal.payments import queries, service
+from portal.payments.models import Payment
+from tests import factories
+from tests.live import SandboxServer
+
+
+@dataclass
+class Till:
+    """Where one customer pays one invoice of 119 euros; the bank and the browser are played through the SDK."""
+
+    sandbox: SandboxServer
+    customer_id: str
+    invoice_id: str
+
+    def start(self, key: str = "first-click", *, save_card: bool = False) -> service.Started:
+        return service.start_for_invoice(self.customer_id, self.invoice_id, client_key=key, save_card=save_card)
+
+    def confirm(self, intent_id: str, method: str = "pm_card_visa") -> None:
+        """As the browser does it. Raises stripe.CardError when the bank says no."""
+        self.sandbox.client.v1.payment_intents.confirm(intent_id, {"payment_method": method})
+
+    def decline(self, intent_id: str, method: str) -> None:
+        with pytest.raises(stripe.CardError):
+            self.confirm(intent_id, method)
+
+    def fail(self, fault: str, path: str, *, times: int = 1, method: str = "*") -> None:
+        self.sandbox.control("faults", fault=fault, path=path, times=times, method=method)
+
+    @property
+    def intents(self) -> list[stripe.PaymentIntent]:
+        """What Stripe holds, newest first."""
+        return self.sandbox.client.v1.payment_intents.list({"limit": 100}).data
+
+    @property
+    def payments(self) -> list[Payment]:
+        with db.reading() as session:
+            return queries.of_invoice(session, self.invoice_id, self.customer_id)
+
+    @property
+    def payment(self) -> Payment:
+        (only,) = self.payments
+        return only
+
+    @property
+    def invoice(self) -> Invoice:
+        with db.reading() as session:
+            return session.get_one(Invoice, self.invoice_id)
+
+    def change(self, **values: Any) -> None:
+        """Write straight into the only payment's row, as time or an accident would have left it."""
+        with db.transaction() as session:
+            row = session.execute(select(Payment).where(Payment.invoice_id == self.invoice_id)).scalar_one()
+            for name, value in values.items():
+                setattr(row, name, value)
+
+
+@pytest.fixture
+def till(settings: config.Settings, sandbox: SandboxServer) -> Iterator[Till]:
+    gateway.forget()
+    with db.transaction() as session:
+        customer = factories.customer(session)
+        invoice = factories.invoice(session, customer)
+    yield Till(sandbox, customer.id, invoice.id)
+    gateway.forget()
+
+
+def books() -> list[tuple[str, str, int]]:
+    """All postings as (kind, reference, minor units)."""
+    with db.reading() as session:
+        rows = session.execute(select(Posting.kind, Posting.reference, Posting.amount_minor).order_by(Posting.id))
+        return [tuple(row) for row in rows]
+
+
+def jobs(name: str) -> list[dict[str, Any]]:
+    """The arguments of all jobs of a name, waiting or done."""
+    with db.reading() as session:
+        return list(session.execute(select(Job.args).where(Job.name == name)).scalars())
+
+
+def audited(action: str) -> int:
+    with db.reading() as session:
+        return session.execute(select(func.count()).where(AuditEvent.action == action)).scalar_one()
+
+
+def everything() -> dict[str, list[Any]]:
+    """All rows of all tables: two equal answers mean that nothing was written in between."""
+    with db.reading() as session:
+        return {
+            table.name: [tuple(row) for row in session.execute(select(table).order_by(*table.primary_key))]
+            for table in Base.metadata.sorted_tables
+        }

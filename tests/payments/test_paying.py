@@ -1,0 +1,286 @@
+"""The way of a payment at the service, against Stripe's sandbox, on both databases."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from portal import clock, db, gateway
+from portal.accounts.models import Customer
+from portal.cards import queries as kept
+from portal.cards import service as cards
+from portal.errors import Conflict, Invalid, NotFound
+from portal.invoices import service as invoices
+from portal.money import Money
+from portal.payments import queries, service, states
+from portal.payments.models import Payment
+from tests import factories
+from tests.payments.conftest import Till, books, everything, jobs
+
+
+def test_a_payment_goes_from_the_invoice_to_the_receipt(till: Till) -> None:
+    started = till.start()
+    assert started.status == states.REQUIRES_PAYMENT_METHOD
+    assert started.client_secret.startswith(started.intent_id)
+    (intent,) = till.intents
+    assert (intent.amount, intent.currency, intent.metadata["payment_id"]) == (119_00, "eur", started.payment_id)
+
+    till.confirm(started.intent_id)
+    service.refresh(started.payment_id)
+
+    payment = till.payment
+    assert (payment.status, payment.card_brand, payment.card_last4) == (states.SUCCEEDED, "visa", "4242")
+    assert payment.succeeded_at is not None
+    assert till.invoice.status == "paid"
+    assert books()[0] == ("charge", f"charge:{started.intent_id}", 119_00)
+    assert jobs("receipts.issue") == [{"payment_id": payment.id}]
+
+
+def test_the_same_news_twice_changes_nothing(till: Till) -> None:
+    started = till.start()
+    till.confirm(started.intent_id)
+    till.sandbox.control("finish")
+    service.refresh(started.payment_id)
+    before = everything()
+    service.refresh(started.payment_id)
+    service.hear_of_intent(started.intent_id)
+    service.follow_up(started.payment_id)
+    assert everything() == before
+
+
+def test_the_fee_is_booked_once_when_stripe_tells_it_later(till: Till) -> None:
+    started = till.start()
+    till.confirm(started.intent_id)
+    service.refresh(started.payment_id)
+    till.sandbox.control("finish")  # the balance transaction lands
+    service.refresh(started.payment_id)
+    service.refresh(started.payment_id)
+    charge = till.sandbox.client.v1.charges.list({"expand": ["data.balance_transaction"]}).data[0]
+    fee = charge.balance_transaction.fee  # type: ignore[union-attr]
+    assert [(kind, minor) for kind, _, minor in books()] == [("charge", 119_00), ("fee", fee)]
+    assert till.payment.fee_minor == fee
+
+
+def test_two_tabs_reach_the_same_intent(till: Till) -> None:
+    first, second = till.start("tab-number-one"), till.start("tab-number-two")
+    assert (first.payment_id, first.intent_id) == (second.payment_id, second.intent_id)
+    assert len(till.intents) == 1
+
+
+def test_twenty_clicks_at_once_make_one_payment_and_one_intent(till: Till) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        started = list(pool.map(lambda number: till.start(f"click-number-{number}"), range(20)))
+    assert len({one.intent_id for one in started}) == 1
+    assert len(till.intents) == 1
+    assert len(till.payments) == 1
+
+
+def test_a_paid_invoice_cannot_be_paid_again(till: Till) -> None:
+    started = till.start()
+    till.confirm(started.intent_id)
+    with pytest.raises(service.AlreadyPaid):
+        till.start("other-device")  # the row does not know yet; Stripe does
+    assert till.invoice.status == "paid"
+    with pytest.raises(Conflict):
+        till.start("third-device")
+    assert len(till.intents) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "code", "decline_code"),
+    [
+        ("pm_card_visa_chargeDeclined", "card_declined", "generic_decline"),
+        ("pm_card_visa_chargeDeclinedInsufficientFunds", "card_declined", "insufficient_funds"),
+        ("pm_card_chargeDeclinedExpiredCard", "expired_card", ""),
+        ("pm_card_chargeDeclinedIncorrectCvc", "incorrect_cvc", ""),
+        ("pm_card_chargeDeclinedProcessingError", "processing_error", ""),
+        ("pm_card_visa_chargeDeclinedVelocityLimitExceeded", "card_declined", "card_velocity_exceeded"),
+    ],
+)
+@pytest.mark.database("sqlite")
+def test_a_decline_is_told_and_the_next_card_pays(till: Till, method: str, code: str, decline_code: str) -> None:
+    started = till.start()
+    till.decline(started.intent_id, method)
+    service.refresh(started.payment_id)
+    payment = till.payment
+    assert payment.status == states.REQUIRES_PAYMENT_METHOD
+    assert payment.failure_code == code
+    assert not decline_code or payment.decline_code == decline_code
+    assert gateway.advice(payment.failure_code, payment.decline_code) == gateway.ADVICE.get(
+        decline_code, gateway.ADVICE[code]
+    )
+    assert till.invoice.status == "open"
+
+    again = till.start("first-click")
+    assert again.intent_id == started.intent_id
+    till.confirm(again.intent_id)
+    service.refresh(again.payment_id)
+    payment = till.payment
+    assert (payment.status, payment.failure_code, payment.decline_code) == (states.SUCCEEDED, "", "")
+
+
+def test_every_decline_is_a_step_of_the_timeline(till: Till) -> None:
+    started = till.start()
+    for _ in range(2):
+        till.decline(started.intent_id, "pm_card_visa_chargeDeclined")
+        service.refresh(started.payment_id)
+    with db.reading() as session:
+        steps = queries.for_customer(session, started.payment_id, till.customer_id).steps
+    assert [step.failure_code for step in steps] == ["", "", "card_declined", "card_declined"]
+
+
+def test_a_saved_card_is_remembered_and_pays_the_next_invoice(till: Till) -> None:
+    started = till.start(save_card=True)
+    till.confirm(started.intent_id)
+    service.refresh(started.payment_id)
+    (job,) = jobs("cards.remember")
+    cards.remember(job["payment_method_id"])
+    cards.remember(job["payment_method_id"])
+    with db.reading() as session:
+        (card,) = kept.of_customer(session, till.customer_id)
+    assert (card.brand, card.last4) == ("visa", "4242")
+
+    with db.transaction() as session:
+        customer = session.get_one(Customer, till.customer_id)
+        till.invoice_id = factories.invoice(session, customer).id
+    second = till.start("second-invoice")
+    till.confirm(second.intent_id, card.stripe_payment_method_id)
+    service.refresh(second.payment_id)
+    assert till.payment.status == states.SUCCEEDED
+
+
+def test_the_choice_to_save_the_card_may_change_until_it_is_confirmed(till: Till) -> None:
+    till.start(save_card=False)
+    till.start(save_card=True)
+    assert till.intents[0].setup_future_usage == "off_session"
+    assert till.payment.save_card
+    till.start(save_card=False)
+    assert till.intents[0].setup_future_usage is None
+
+
+@pytest.mark.parametrize(("currency", "minor"), [("jpy", 500), ("kwd", 12_340), ("usd", 10_00)])
+@pytest.mark.database("sqlite")
+def test_amounts_reach_stripe_in_the_currencys_own_units(till: Till, currency: str, minor: int) -> None:
+    with db.transaction() as session:
+        customer = session.get_one(Customer, till.customer_id)
+        till.invoice_id = factories.invoice(session, customer, [("Work", 1000, minor, 0)], currency=currency).id
+    started = till.start()
+    intent = till.sandbox.client.v1.payment_intents.retrieve(started.intent_id)
+    assert (intent.amount, intent.currency) == (minor, currency)
+    till.confirm(started.intent_id)
+    service.refresh(started.payment_id)
+    assert till.payment.amount == Money(minor, currency)
+    assert till.payment.status == states.SUCCEEDED
+
+
+# Another's, void, or not what it seems
+
+
+def test_an_invoice_of_someone_else_is_not_found_and_stripe_is_not_called(till: Till) -> None:
+    with db.transaction() as session:
+        other = factories.customer(session, email="eve@elsewhere.test")
+    with pytest.raises(NotFound):
+        service.start_for_invoice(other.id, till.invoice_id, client_key="a-foreign-click", save_card=False)
+    assert till.payments == []
+    assert till.intents == []
+
+
+def test_a_void_invoice_cannot_be_paid_and_a_payment_under_way_keeps_it_from_being_void(till: Till) -> None:
+    till.start()
+    with pytest.raises(Conflict):
+        invoices.void(till.invoice_id, "a mistake")
+    service.cancel(till.payment.id)
+    assert till.payment.status == states.CANCELED
+    invoices.void(till.invoice_id, "a mistake")
+    with pytest.raises(Conflict):
+        till.start("after-the-void")
+    assert len(till.intents) == 1
+
+
+def test_after_a_cancel_the_invoice_can_be_paid_anew(till: Till) -> None:
+    first = till.start("first-click")
+    service.cancel(first.payment_id)
+    second = till.start("second-click")
+    assert second.intent_id != first.intent_id
+    with pytest.raises(Conflict):
+        service.proceed(first.payment_id, till.customer_id, save_card=False)
+
+
+@pytest.mark.parametrize("what", ["amount", "customer"])
+def test_an_intent_that_does_not_fit_freezes_the_payment_for_staff(till: Till, what: str) -> None:
+    started = till.start()
+    if what == "amount":
+        till.change(amount_minor=1_00)
+    else:
+        with db.transaction() as session:
+            session.get_one(Customer, till.customer_id).stripe_customer_id = "cus_of_someone_else"
+    till.confirm(started.intent_id)
+    service.refresh(started.payment_id)
+    payment = till.payment
+    assert payment.finding
+    assert payment.status == states.REQUIRES_PAYMENT_METHOD
+    assert till.invoice.status == "open"
+    assert books() == []
+    with pytest.raises(service.UnderReview):
+        till.start("again-please")
+
+
+def test_money_that_arrives_for_a_paid_invoice_is_found_and_kept_in_the_books(till: Till) -> None:
+    started = till.start()
+    with db.transaction() as session:
+        invoices.mark_paid(session, till.invoice_id, clock.now())  # by a bank transfer, say
+    till.confirm(started.intent_id)
+    service.refresh(started.payment_id)
+    payment = till.payment
+    assert payment.status == states.SUCCEEDED
+    assert "duplicate" in payment.finding
+    assert len(jobs("receipts.issue")) == 1
+
+
+def test_an_old_answer_never_overwrites_a_newer_one(till: Till) -> None:
+    started = till.start()
+    version = till.payment.version
+    old = gateway.current().retrieve_intent(started.intent_id)
+    till.confirm(started.intent_id)
+    service.refresh(started.payment_id)
+    assert service.settle(started.payment_id, old, seen_version=version) is False
+    assert till.payment.status == states.SUCCEEDED
+
+
+# Payments without an invoice
+
+
+def test_the_same_form_sent_twice_is_one_payment(till: Till) -> None:
+    amount = Money(50_00, "eur")
+    with ThreadPoolExecutor(8) as pool:
+        ids = set(
+            pool.map(
+                lambda _: service.record_other(till.customer_id, amount, "Deposit", client_key="one-form"), range(8)
+            )
+        )
+    assert len(ids) == 1
+    (payment_id,) = ids
+    started = service.proceed(payment_id, till.customer_id, save_card=False)
+    till.confirm(started.intent_id)
+    service.refresh(payment_id)
+    with db.reading() as session:
+        assert session.get_one(Payment, payment_id).status == states.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    "amount", [Money(4_99, "eur"), Money(5000_01, "eur"), Money(0, "eur"), Money(-5, "eur"), Money(10_00, "chf")]
+)
+@pytest.mark.database("sqlite")
+def test_amounts_outside_the_limits_are_refused(till: Till, amount: Money) -> None:
+    before = everything()
+    with pytest.raises(Invalid):
+        service.record_other(till.customer_id, amount, "Deposit", client_key="one-form")
+    assert everything() == before
+
+
+@pytest.mark.settings(PORTAL_PAY_ANY_AMOUNT="false")
+@pytest.mark.database("sqlite")
+def test_other_amounts_can_be_switched_off(till: Till) -> None:
+    with pytest.raises(NotFound):
+        service.record_other(till.customer_id, Money(50_00, "eur"), "Deposit", client_key="one-form")
