@@ -9,7 +9,7 @@ CODE := portal migrations tests deploy wsgi.py
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format lock install install-dev clean
+.PHONY: help run test lint format texts lock install install-dev clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,11 @@ lint: install-dev ## Check style and types
 format: install-dev ## Put the code into shape
 	@$(BIN)/ruff check --fix --quiet $(CODE)
 	@$(BIN)/ruff format $(CODE)
+
+texts: install-dev ## Collect the texts for people anew and compile the catalogues
+	@$(BIN)/pybabel -q extract -F portal/translations/babel.cfg -k N_ --no-location --sort-output -o var/messages.pot .
+	@$(BIN)/pybabel -q update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date -w 120 -i var/messages.pot -d portal/translations
+	@$(BIN)/pybabel -q compile -d portal/translations
 
 lock: install-dev ## Write requirements/*.txt anew from requirements/*.in (UPGRADE=--upgrade for newer versions)
 	$(LOCK) $(UPGRADE) --output-file requirements/boot.txt requirements/boot.in

@@ -1,0 +1,76 @@
+"""Every text for people is there in German, holds the same places for facts, and is compiled as it is written."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.frontend import parse_mapping_cfg
+from babel.messages.mofile import read_mo
+from babel.messages.pofile import read_po
+
+ROOT = Path(__file__).resolve().parents[2]
+TRANSLATIONS = ROOT / "portal" / "translations"
+GERMAN = TRANSLATIONS / "de" / "LC_MESSAGES" / "messages.po"
+KEYWORDS = {"_": None, "gettext": None, "N_": None, "ngettext": (1, 2)}
+PLACE = re.compile(r"%\((\w+)\)[sd]")
+
+Key = str | tuple[str, ...]
+
+
+def texts(catalogue: Catalog) -> dict[Key, Key]:
+    return {
+        message.id if isinstance(message.id, str) else tuple(message.id): message.string
+        for message in catalogue
+        if message.id and not message.fuzzy
+    }
+
+
+def singular(text: Key) -> str:
+    return text if isinstance(text, str) else text[0]
+
+
+def german() -> dict[Key, Key]:
+    with GERMAN.open("rb") as file:
+        return texts(read_po(file, locale="de"))
+
+
+def spoken() -> set[str]:
+    """Every text that the code and the templates hand to gettext."""
+    methods, options = parse_mapping_cfg(io.StringIO((TRANSLATIONS / "babel.cfg").read_text("utf-8")))
+    return {
+        singular(message)
+        for folder in ("portal", "templates")
+        for _file, _line, message, _comments, _context in extract_from_dir(
+            str(ROOT / folder),
+            method_map=[(pattern.removeprefix(f"{folder}/"), method) for pattern, method in methods],
+            options_map={pattern.removeprefix(f"{folder}/"): value for pattern, value in options.items()},
+            keywords=KEYWORDS,
+        )
+    }
+
+
+def test_everything_is_there_in_german() -> None:
+    known = {singular(text) for text, translated in german().items() if singular(translated)}
+    assert sorted(spoken() - known) == [], "run `make texts`, translate what is empty, and run it again"
+
+
+def test_the_catalogue_holds_nothing_that_nobody_says() -> None:
+    assert sorted({singular(text) for text in german()} - spoken()) == [], "run `make texts`"
+
+
+def test_translations_have_the_same_places() -> None:
+    for text, translated in german().items():
+        for version in translated if isinstance(translated, tuple) else (translated,):
+            assert set(PLACE.findall(version)) == set(PLACE.findall(singular(text))), text
+
+
+def test_the_catalogue_is_compiled() -> None:
+    with GERMAN.with_suffix(".mo").open("rb") as file:
+        compiled = texts(read_mo(file))
+    assert {singular(text): value for text, value in compiled.items()} == {
+        singular(text): value for text, value in german().items()
+    }, "run `make texts`"
