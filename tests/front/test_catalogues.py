@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
@@ -22,11 +23,11 @@ Key = str | tuple[str, ...]
 
 
 def texts(catalogue: Catalog) -> dict[Key, Key]:
-    return {
-        message.id if isinstance(message.id, str) else tuple(message.id): message.string
-        for message in catalogue
-        if message.id and not message.fuzzy
-    }
+    return {_frozen(message.id): _frozen(message.string) for message in catalogue if message.id and not message.fuzzy}
+
+
+def _frozen(text: Any) -> Key:
+    return text if isinstance(text, str) else tuple(text)
 
 
 def singular(text: Key) -> str:
