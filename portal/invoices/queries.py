@@ -133,6 +133,8 @@ def page_for_customer(
         raise NotFound
     place = Cursor.decode(cursor) if cursor else None
     found = _invoices(session, customer_id, status, place)
+    if place is not None and not found:
+        return page_for_customer(session, customer_id, status=status)  # what stood there has got another status
     if place is not None and place.side == "before":
         if len(found) <= PAGE_SIZE:
             return page_for_customer(session, customer_id, status=status)  # less than a page is left: it is the first

@@ -199,7 +199,7 @@ def _entry(rows: list[_Row], decimal_mark: DecimalMark | None, problems: list[Pr
         _check_heading(row, first, problems)
         quantity = cell(row, "quantity", lambda text: scaled(text, 3, decimal_mark))
         price = cell(row, "unit_price", lambda text: scaled(text, decimals, decimal_mark))
-        rate = cell(row, "tax_rate", lambda text: scaled(text.removesuffix("%").rstrip(), 2, decimal_mark))
+        rate = cell(row, "tax_rate", lambda text: _rate(text, decimal_mark))
         lines.append(LineDraft(row.cells["description"], quantity or 0, price or 0, rate or 0))
     if len(problems) > before:
         return None
@@ -239,6 +239,24 @@ def _place(error: Invalid, rows: list[_Row]) -> Problem:
 
 
 # From cells to values
+
+
+def line(text: str, currency: str, decimal_mark: DecimalMark | None = None) -> LineDraft:
+    """A line as it is typed: "Description;quantity;unit price;tax rate in percent". Raises Invalid."""
+    parts = [part.strip() for part in text.rsplit(";", 3)]
+    if len(parts) != 4:
+        raise Invalid(N_("Write a line as description;quantity;unit price;tax rate."), field="line")
+    description, quantity, price, rate = parts
+    return LineDraft(
+        description,
+        scaled(quantity, 3, decimal_mark),
+        scaled(price, money.exponent(_currency(currency)), decimal_mark),
+        _rate(rate, decimal_mark),
+    )
+
+
+def _rate(text: str, decimal_mark: DecimalMark | None) -> int:
+    return scaled(text.removesuffix("%").rstrip(), 2, decimal_mark)
 
 
 def _currency(text: str) -> str:

@@ -20,7 +20,7 @@ def index() -> Response:
     with db.reading() as session:
         found = queries.page_for_customer(session, customer_id, status=status, cursor=request.args.get("page"))
     return pages.page(
-        "invoices/index.html", partial="invoices/_list.html", found=found, status=status, filters=queries.FILTERS
+        "invoices/index.html", partial="invoices/_list.html", found=found, wanted=status, filters=queries.FILTERS
     )
 
 

@@ -1,0 +1,234 @@
+"""Invoices from a CSV file: everything or nothing, and every mistake at its place."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from portal import db
+from portal.accounts.models import Customer
+from portal.errors import Invalid
+from portal.invoices import queries, service, spreadsheet
+from portal.invoices.models import Invoice
+from portal.invoices.service import ImportReport
+from portal.invoices.spreadsheet import DecimalMark, Sheet, scaled
+from tests.invoices.conftest import add_customer
+
+SAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "invoices.csv"
+HEADER = "customer,invoice,currency,description,quantity,unit_price,tax_rate"
+ROW = "billing@bakery.example,A-1,eur,Bread,2,3.20,7"
+
+
+def file(*rows: str, header: str = HEADER) -> io.BytesIO:
+    return io.BytesIO("\r\n".join((header, *rows)).encode())
+
+
+def imported(*rows: str, header: str = HEADER, mark: DecimalMark | None = None, dry_run: bool = False) -> ImportReport:
+    return service.import_csv(file(*rows, header=header), decimal_mark=mark, dry_run=dry_run)
+
+
+def read(*rows: str, header: str = HEADER) -> Sheet:
+    return spreadsheet.read(file(*rows, header=header))
+
+
+def places(report: ImportReport | Sheet) -> list[tuple[int, str]]:
+    return [(problem.line, problem.column) for problem in report.problems]
+
+
+def count() -> int:
+    with db.reading() as session:
+        return session.scalar(select(func.count()).select_from(Invoice)) or 0
+
+
+# With the database
+
+
+def test_the_sample_in_the_documentation_is_imported(customer: Customer) -> None:
+    add_customer("Demo Studio", "accounts@studio.example")
+    with SAMPLE.open("rb") as sample:
+        report = service.import_csv(sample)
+    assert (report.rows, report.fresh, report.problems) == (4, 2, ())
+    bakery, studio = report.issued
+    assert [one.description for one in bakery.lines] == [
+        "Team plan, November 2026",
+        "Additional storage, 200 GB",
+        "Printed handbook",
+    ]
+    assert (bakery.net_minor, bakery.tax_minor, bakery.total.plain()) == (367_20, 66_17, "433.37")
+    assert (bakery.reference, studio.note, studio.total.plain()) == ("PO 4711", "Thank you for ordering.", "480.00")
+    with db.reading() as session:
+        assert queries.for_customer(session, bakery.id, customer.id).external_reference == "2026-1001"
+
+
+def test_the_same_file_again_changes_nothing(customer: Customer) -> None:
+    first = imported(ROW)
+    again = imported(ROW)
+    assert (again.fresh, again.issued, [one.id for one in again.already]) == (0, (), [first.issued[0].id])
+    more = imported(ROW, ROW.replace("A-1", "A-2"))
+    assert (len(more.issued), len(more.already), count()) == (1, 1, 2)
+
+
+def test_an_invoice_that_has_changed_in_the_file_is_a_problem(customer: Customer) -> None:
+    number = imported(ROW).issued[0].number
+    report = imported(ROW.replace("3.20", "3.30"))
+    assert places(report) == [(2, "invoice")]
+    assert number in report.problems[0].text and "6.85 EUR" in report.problems[0].text
+
+
+def test_one_wrong_row_and_nothing_is_imported(customer: Customer) -> None:
+    report = imported(ROW, ROW.replace("A-1", "A-2").replace(",2,", ",two,"), ROW.replace("A-1", "A-3"))
+    assert places(report) == [(3, "quantity")]
+    assert (report.rows, report.issued, count()) == (3, (), 0)
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(customer: Customer) -> None:
+    report = imported(ROW, ROW.replace("A-1", "A-2"), dry_run=True)
+    assert (report.fresh, report.issued, report.problems, count()) == (2, (), (), 0)
+
+
+def test_a_customer_must_be_known_and_only_one(customer: Customer) -> None:
+    add_customer("Demo Bakery's shop", "billing@bakery.example")
+    report = imported(ROW, ROW.replace("billing", "nobody"))
+    assert places(report) == [(2, "customer"), (3, "customer")]
+    assert [problem.text for problem in report.problems] == [
+        "More than one customer has this e-mail address.",
+        "No customer has this e-mail address.",
+    ]
+
+
+def test_an_address_is_found_however_it_is_written(customer: Customer) -> None:
+    assert imported(ROW.replace("billing@bakery", "Billing@Bakery")).issued[0].customer_id == customer.id
+
+
+# Reading alone
+
+
+def test_semicolons_a_bom_and_decimal_commas() -> None:
+    text = f'\ufeff{HEADER.replace(",", ";")}\na@b.example;A-1;JPY;"Tea; green";1,5;1000;10 %\n\n;;;;;;\n'
+    sheet = spreadsheet.read(io.BytesIO(text.encode()))
+    assert (sheet.rows, sheet.problems) == (1, [])
+    draft = sheet.entries[0].draft
+    assert (draft.currency, draft.lines[0].description) == ("jpy", "Tea; green")
+    one = draft.lines[0]
+    assert (one.quantity_thousandths, one.unit_price_minor, one.tax_rate_basis_points) == (1_500, 1_000, 1_000)
+
+
+def test_rows_of_one_invoice_need_not_stand_together_and_order_of_columns_is_free() -> None:
+    header = "tax_rate,unit_price,quantity,description,invoice,customer,currency"
+    rows = ["0,10,1,First,A,a@b.example,eur", "0,10,1,Other,B,a@b.example,eur", "0,5,1,Second,A,A@b.example,"]
+    entries = read(*rows, header=header).entries
+    assert [[one.description for one in entry.draft.lines] for entry in entries] == [["First", "Second"], ["Other"]]
+
+
+def test_every_mistake_of_a_file_is_listed_at_once() -> None:
+    sheet = read(
+        ",A-1,eur,Bread,1,1,0",
+        "a@b.example,,eur,Bread,1,1,0",
+        "a@b.example,A-2,xyz,Bread,-1,1e3,x",
+        "a@b.example,A-3,eur,,1,1,0",
+        "a@b.example,A-4,eur,Bread,1,1",
+        "a@b.example,A-5,eur,Bread,1,0.10,0",
+        "a@b.example,A-6,eur,Bread,1,1.234,0",
+        "a@b.example,A-7,eur,Bread,1,5,0",
+        "a@b.example,A-7,usd,Bread,1,5,101",
+        "a@b.example,A-8,eur,Bread,1,5,101",
+    )
+    assert places(sheet) == [
+        (2, "customer"),
+        (3, "invoice"),
+        (4, "currency"),
+        (4, "quantity"),
+        (4, "unit_price"),
+        (4, "tax_rate"),
+        (5, "description"),
+        (6, ""),
+        (7, ""),
+        (8, "unit_price"),
+        (10, "currency"),
+        (11, "tax_rate"),
+    ]
+    assert not sheet.entries
+    assert all(problem.text for problem in sheet.problems)
+
+
+def test_a_mistake_after_a_cell_of_several_lines_is_at_its_own_line() -> None:
+    header = f"{HEADER},note"
+    rows = ('a@b.example,A-1,eur,Bread,1,5,0,"one\ntwo\nthree"', "a@b.example,A-2,eur,Bread,none,5,0,")
+    assert places(read(*rows, header=header)) == [(5, "quantity")]
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "told"),
+    [
+        (b"", 0, "empty"),
+        (b" \n\n", 0, "empty"),
+        (f"{HEADER}\n".encode(), 0, "no rows"),
+        (f"{HEADER}\n{ROW}\n".replace("Bread", "Brötchen").encode("latin-1"), 2, "not UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", 1, "not UTF-8"),
+        (b"customer,invoice\na,b\n", 1, "Columns are missing: currency, description"),
+        (f"{HEADER},colour\n{ROW},red\n".encode(), 1, "no such columns: colour"),
+        (f"{HEADER},currency\n{ROW},eur\n".encode(), 1, "twice"),
+        (f'{HEADER}\n{ROW}\na@b.example,"A-2,eur\n'.encode(), 3, "quotation mark"),
+        (f"{HEADER}\n".encode() + f"{ROW}\n".encode() * 1_001, 1_002, "more than 1000 rows"),
+        (b"x" * 1_000_001, 0, "larger than 1000000 bytes"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_why(content: bytes, line: int, told: str) -> None:
+    sheet = spreadsheet.read(io.BytesIO(content))
+    assert not sheet.entries
+    assert sheet.problems[-1].line == line
+    assert told in sheet.problems[-1].text
+
+
+@pytest.mark.parametrize(
+    ("text", "decimals", "value"),
+    [
+        ("12", 2, 12_00),
+        ("12.5", 2, 12_50),
+        ("12,50", 2, 12_50),
+        ("0.125", 3, 125),
+        ("1234.500", 3, 1_234_500),
+        ("1,2340", 3, 1_234),
+    ],
+)
+def test_numbers_with_point_or_comma(text: str, decimals: int, value: int) -> None:
+    assert scaled(text, decimals) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "-1",
+        "+1",
+        "1 000",
+        "1.000,00",
+        "1,000.00",
+        "1e3",
+        "１２",
+        "NaN",
+        ".5",
+        "5.",
+        "1'000",
+        "0x10",
+        "9" * 13,
+        "=1+1",
+    ],
+)
+def test_what_is_no_plain_number_is_refused(text: str) -> None:
+    with pytest.raises(Invalid):
+        scaled(text, 2)
+
+
+def test_what_could_be_thousands_is_refused_unless_the_mark_is_named() -> None:
+    for text in ("1.250", "1,250", "999.999"):
+        with pytest.raises(Invalid, match="could mean"):
+            scaled(text, 3)
+    assert scaled("1.250", 3, ".") == 1_250
+    assert scaled("1,250", 3, ",") == 1_250
+    for text, mark in (("1,250", "."), ("1.5", ",")):
+        with pytest.raises(Invalid, match="does not use"):
+            scaled(text, 3, mark)  # type: ignore[arg-type]
