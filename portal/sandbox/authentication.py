@@ -7,6 +7,8 @@ intent's `return_url`.
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from werkzeug.exceptions import NotFound
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
@@ -33,12 +35,19 @@ def show(sandbox: Sandbox, challenge_id: str) -> Response:
     amount = money.shown(intent["amount"], intent["currency"]) if "amount" in intent else None
     return html.page(
         "authenticate.html",
-        policy=POLICY,
+        policy=_policy(challenge["return_url"]),
         challenge=challenge,
         amount=amount,
         business_name=sandbox.settings.business_name,
         outcome=challenge["outcome"],
     )
+
+
+def _policy(return_url: str | None) -> str:
+    """Browsers hold the redirect that follows a form to form-action as well, so the way back has to be allowed."""
+    if return_url is None:
+        return POLICY
+    return POLICY.replace("form-action 'self'", f"form-action 'self' {urlsplit(return_url).scheme}:")
 
 
 def answer(sandbox: Sandbox, request: Request, challenge_id: str) -> Response:

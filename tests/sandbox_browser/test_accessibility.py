@@ -21,9 +21,9 @@ def violations(page: Page) -> list[str]:
     return [f"{each['id']}: {node['target']} {node['html']}" for each in found for node in each["nodes"]]
 
 
-@pytest.mark.parametrize("width", [320, 1000])
+@pytest.mark.parametrize(("layout", "width"), [("accordion", 1000), ("tabs", 320)])
 @pytest.mark.parametrize("theme", ["stripe", "night", "flat"])
-def test_the_form_has_no_violations(checkout: Checkout, theme: str, width: int) -> None:
+def test_the_form_has_no_violations(checkout: Checkout, theme: str, layout: str, width: int) -> None:
     checkout.page.set_viewport_size({"width": width, "height": 700})
     checkout.page.evaluate("dark => document.body.classList.toggle('dark', dark)", theme == "night")
     checkout.mount(
@@ -31,6 +31,7 @@ def test_the_form_has_no_violations(checkout: Checkout, theme: str, width: int) 
         amount=100,
         currency="eur",
         setupFutureUsage="off_session",
+        payment={"layout": layout},
         appearance={"theme": theme, "disableAnimations": True},
     )
     assert violations(checkout.page) == []

@@ -110,6 +110,25 @@ def test_a_card_is_saved_with_a_setup_intent(checkout: Checkout, stripe: StripeC
     assert [card.card.last4 for card in cards if card.card] == ["4242"]
 
 
+def test_what_the_page_knows_of_the_customer_goes_along(checkout: Checkout, stripe: StripeClient, intent: Any) -> None:
+    checkout.mount(intent.client_secret, payment={"defaultValues": {"billingDetails": {"phone": "+49 431 1"}}})
+    checkout.type_card()
+    details = {"name": "Ada", "email": "ada@example.com", "address": {"line1": "Kai 1", "country": "FR"}}
+    confirm_params = {
+        "receipt_email": "ada@example.com",
+        "shipping": {"name": "Ada", "address": {"line1": "Kai 1", "city": "Kiel", "country": "DE"}},
+        "payment_method_data": {"billing_details": details, "allow_redisplay": "always", "metadata": {"desk": "7"}},
+    }
+    assert checkout.confirm(confirmParams=confirm_params)["paymentIntent"]["status"] == "succeeded"
+    kept = stripe.v1.payment_intents.retrieve(intent.id, {"expand": ["payment_method"]})
+    assert (kept.receipt_email, kept.shipping.address.city) == ("ada@example.com", "Kiel")
+    method = kept.payment_method
+    assert (method.allow_redisplay, method.metadata["desk"]) == ("always", "7")
+    assert (method.billing_details.name, method.billing_details.phone) == ("Ada", "+49 431 1")
+    # What the customer chose in the form overrides what the page thought.
+    assert (method.billing_details.address.line1, method.billing_details.address.country) == ("Kai 1", "US")
+
+
 def test_what_became_of_an_intent_can_be_read_with_its_secret(
     checkout: Checkout, stripe: StripeClient, intent: Any
 ) -> None:
@@ -180,6 +199,35 @@ class TestThreeDSecure:
             "thrown": "IntegrationError",
             "message": "handleNextAction: The PaymentIntent supplied is not in the requires_action state.",
         }
+
+    def test_a_bank_that_wants_the_whole_window_gets_it(self, checkout: Checkout, stripe: StripeClient) -> None:
+        waiting = stripe.v1.payment_intents.create(
+            {
+                "amount": 1000,
+                "currency": "eur",
+                "payment_method": "pm_card_authenticationRequired",
+                "confirm": True,
+                "return_url": f"{checkout.shop}/done",
+            }
+        )
+        assert waiting.next_action is not None
+        assert waiting.next_action.type == "redirect_to_url"
+        checkout.page.evaluate("key => { window.stripe = Stripe(key) }", "pk_test_next")
+        checkout.begin("stripe.handleNextAction({clientSecret: given})", waiting.client_secret)
+        checkout.page.locator("#test-source-authorize-3ds").click()
+        checkout.page.wait_for_url("**/done?**")
+        assert "redirect_status=succeeded" in checkout.page.url
+
+    def test_a_card_is_saved_after_the_bank_agreed(self, checkout: Checkout, stripe: StripeClient) -> None:
+        setup = stripe.v1.setup_intents.create({"usage": "off_session"})
+        checkout.mount(mode="setup", setupFutureUsage="off_session")
+        checkout.type_card(ASKS_FOR_3DS)
+        checkout.call("elements.submit()")
+        checkout.begin(
+            "stripe.confirmSetup({elements, clientSecret: given, redirect: 'if_required'})", setup.client_secret
+        )
+        checkout.bank.locator("#test-source-authorize-3ds").click()
+        assert checkout.result()["setupIntent"]["status"] == "succeeded"
 
     def test_the_bank_is_asked_before_the_page_is_left(self, checkout: Checkout, intent: Any) -> None:
         checkout.mount(intent.client_secret)
