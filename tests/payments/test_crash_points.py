@@ -1,0 +1,230 @@
+"""What is left when a process dies, or an answer is lost, at each point of the pay flow; and that it all comes right by itself.
+
+After each accident the follow-up job runs as a worker would run it, and the books must tell of exactly one payment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+
+from portal import clock, db, gateway, outbox
+from portal.errors import PortalError, Unavailable
+from portal.payments import service, states
+from tests.payments.conftest import Till, books, everything, jobs
+
+CREATE = "/v1/payment_intents"
+
+
+def power_cut(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def dies(place: str, work: Callable[[], object], module: object = service) -> None:
+    """Do `work` in a process that dies when it comes to `place`."""
+    with pytest.MonkeyPatch.context() as cut:
+        cut.setattr(module, place, power_cut)
+        with pytest.raises(KeyboardInterrupt):
+            work()
+
+
+def let_the_worker_finish(till: Till) -> None:
+    """Run the follow-up until it says that the payment waits for its customer, or is at its end."""
+    with suppress(outbox.Later):
+        service.follow_up(till.payment.id)
+
+
+def pay_now(till: Till) -> None:
+    (intent,) = till.intents
+    till.confirm(intent.id)
+    let_the_worker_finish(till)
+
+
+def assert_paid_once(till: Till) -> None:
+    assert till.payment.status == states.SUCCEEDED
+    assert till.invoice.status == "paid"
+    assert [kind for kind, _, _ in books() if kind == "charge"] == ["charge"]
+    assert len(jobs("receipts.issue")) == 1
+    charges = till.sandbox.client.v1.charges.list({"limit": 100}).data
+    assert sum(charge.amount for charge in charges if charge.paid) == 119_00
+
+
+def test_dead_before_the_row_commits_the_next_click_starts_afresh(till: Till) -> None:
+    dies("enqueue", till.start, outbox)
+    assert till.payments == []
+    till.start()
+    pay_now(till)
+    assert_paid_once(till)
+
+
+def test_row_committed_but_nothing_sent_the_worker_makes_the_intent(till: Till) -> None:
+    till.fail("reset_before", CREATE, times=2)
+    with pytest.raises(Unavailable):
+        till.start()
+    assert till.payment.status == states.CREATED
+    assert till.intents == []
+    let_the_worker_finish(till)
+    assert till.payment.stripe_intent_id == till.intents[0].id
+    pay_now(till)
+    assert_paid_once(till)
+
+
+@pytest.mark.parametrize("fault", ["reset_after", "truncate", "error_before", "conflict", "rate_limit"])
+def test_the_answer_to_the_creation_is_lost_and_the_same_key_finds_the_intent(till: Till, fault: str) -> None:
+    tried_once = fault in {"rate_limit", "truncate"}  # the SDK does not try these again
+    till.fail(fault, CREATE, times=1 if tried_once else 2)
+    with pytest.raises(PortalError):
+        till.start()
+    assert till.payment.stripe_intent_id is None
+    started = till.start("second-click")
+    assert [intent.id for intent in till.intents] == [started.intent_id]
+    pay_now(till)
+    assert_paid_once(till)
+
+
+def test_stripe_replays_its_500_and_the_webhook_or_the_list_brings_the_intent(till: Till) -> None:
+    till.fail("error_after", CREATE)
+    with pytest.raises(Unavailable):
+        till.start()
+    with pytest.raises(Unavailable):  # Stripe keeps the 500 under the key
+        till.start("second-click")
+    till.change(key_used_at=clock.now() - timedelta(hours=24))
+    started = till.start("third-click")
+    assert [intent.id for intent in till.intents] == [started.intent_id]
+    pay_now(till)
+    assert_paid_once(till)
+
+
+def test_the_answer_is_lost_and_the_key_has_expired_so_the_list_is_searched(till: Till) -> None:
+    till.fail("reset_after", CREATE, times=2)
+    with pytest.raises(Unavailable):
+        till.start()
+    (intent,) = till.intents
+    till.change(key_used_at=clock.now() - timedelta(hours=24))
+    till.sandbox.control("clock", seconds=25 * 3600)  # Stripe has forgotten the key
+    let_the_worker_finish(till)
+    assert till.payment.stripe_intent_id == intent.id
+    assert till.payment.attempt == 1
+    pay_now(till)
+    assert_paid_once(till)
+
+
+def test_nothing_arrived_and_the_key_has_expired_so_a_new_attempt_is_made(till: Till) -> None:
+    till.fail("reset_before", CREATE, times=2)
+    with pytest.raises(Unavailable):
+        till.start()
+    till.change(key_used_at=clock.now() - timedelta(hours=24))
+    let_the_worker_finish(till)
+    assert till.payment.attempt == 2
+    pay_now(till)
+    assert_paid_once(till)
+
+
+def test_intent_made_but_dead_before_its_id_is_stored(till: Till) -> None:
+    dies("adopt", till.start)
+    assert till.payment.stripe_intent_id is None
+    let_the_worker_finish(till)
+    assert till.payment.stripe_intent_id == till.intents[0].id
+    pay_now(till)
+    assert_paid_once(till)
+
+
+def test_the_lost_intents_webhook_finds_its_payment_by_metadata(till: Till) -> None:
+    till.fail("reset_after", CREATE, times=2)
+    with pytest.raises(Unavailable):
+        till.start()
+    (intent,) = till.intents
+    till.confirm(intent.id)
+    assert service.hear_of_intent(intent.id)
+    assert_paid_once(till)
+
+
+def test_an_unconfirmed_intent_waits_for_its_customer(till: Till) -> None:
+    started = till.start()
+    with pytest.raises(outbox.Later) as later:
+        service.follow_up(started.payment_id)
+    assert 60 <= later.value.seconds <= 6 * 3600
+    assert till.payment.status == states.REQUIRES_PAYMENT_METHOD
+
+
+def test_an_abandoned_payment_is_canceled_after_its_days(till: Till) -> None:
+    started = till.start()
+    till.change(created_at=clock.now() - timedelta(days=service.ABANDONED_AFTER_DAYS, hours=1))
+    service.follow_up(started.payment_id)
+    assert till.payment.status == states.CANCELED
+    assert till.intents[0].status == "canceled"
+    till.start("a-week-later")
+
+
+def test_charged_and_dead_before_it_is_recorded(till: Till) -> None:
+    started = till.start()
+    till.confirm(started.intent_id)
+    dies("settle", lambda: service.refresh(started.payment_id))
+    assert till.payment.status == states.REQUIRES_PAYMENT_METHOD
+    let_the_worker_finish(till)
+    assert_paid_once(till)
+
+
+def test_dead_in_the_middle_of_settling_leaves_nothing_of_it(till: Till) -> None:
+    """The posting, the invoice, the receipt's job and the status are one transaction."""
+
+    started = till.start()
+    till.confirm(started.intent_id)
+    before = everything()
+    for place in ("_pay_invoice", "_add_step", "_touch"):
+        dies(place, lambda: service.refresh(started.payment_id))
+        assert everything() == before, place
+    let_the_worker_finish(till)
+    assert_paid_once(till)
+
+
+def test_recorded_but_the_clients_answer_was_lost_so_its_next_call_shows_the_state(till: Till) -> None:
+    started = till.start("one-click")
+    again = till.start("one-click")
+    assert again == started
+    till.confirm(started.intent_id)
+    with pytest.raises(service.AlreadyPaid):
+        till.start("one-click")
+    assert_paid_once(till)
+
+
+def test_the_browsers_confirmation_is_lost_on_the_way_and_sent_again(till: Till) -> None:
+    """An intent succeeds at most once, so a browser that sends its confirmation again charges nothing more."""
+    started = till.start()
+    till.confirm(started.intent_id)
+    with pytest.raises(Exception, match="already succeeded"):
+        till.confirm(started.intent_id)
+    let_the_worker_finish(till)
+    assert_paid_once(till)
+
+
+def test_a_key_used_with_other_parameters_freezes_the_row(till: Till) -> None:
+    till.fail("reset_after", CREATE, times=2)
+    with pytest.raises(Unavailable):
+        till.start()
+    till.change(description="somebody changed it by hand")
+    with pytest.raises(gateway.IdempotencyMisuse):
+        till.start("second-click")
+    assert "idempotency key" in till.payment.finding
+    with pytest.raises(service.UnderReview):
+        till.start("third-click")
+
+
+def test_two_workers_follow_up_at_the_same_moment(till: Till) -> None:
+    till.fail("reset_before", CREATE, times=2)
+    with pytest.raises(Unavailable):
+        till.start()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: let_the_worker_finish(till), range(4)))
+    assert len(till.intents) == 1
+    pay_now(till)
+    assert_paid_once(till)
+
+
+def test_no_transaction_is_open_while_stripe_is_asked(till: Till) -> None:
+    with db.transaction(), pytest.raises(db.NestedTransaction):
+        gateway.current().retrieve_intent("pi_any")
