@@ -204,7 +204,7 @@ def freeze(
         seller_contact=company.support_email,
         buyer=Party(customer.name, tuple(customer.address_lines), customer.country, customer.tax_id),
         lines=lines,
-        taxes=_taxes(lines),
+        taxes=taxes_of(lines),
         net_minor=net,
         tax_minor=tax,
         total_minor=payment.amount_minor,
@@ -237,7 +237,7 @@ def _lines(payment: Payment, invoice: Invoice | None) -> tuple[Line, ...]:
     )
 
 
-def _taxes(lines: tuple[Line, ...]) -> tuple[TaxTotal, ...]:
+def taxes_of(lines: tuple[Line, ...]) -> tuple[TaxTotal, ...]:
     """One total a rate, the highest first, as on the invoice; lines without a stated tax are in none."""
     rates = sorted({rate for line in lines if (rate := line.tax_rate_basis_points) is not None}, reverse=True)
     return tuple(

@@ -5,6 +5,7 @@ The same facts give the same bytes: fonts are our own, dates come from the facts
 
 from __future__ import annotations
 
+import atexit
 import mimetypes
 import threading
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ FONTS: Final = {
     "portal:fonts/semibold": STATIC / "fonts" / "inter-4.1-semibold.ttf",
 }
 LOGO: Final = "portal:logo"
+BASE: Final = "portal:document"  # a relative address is one more name that is not served
 STYLESHEET: Final = documents.TEMPLATES / "receipts" / "document.css"
 # Readable in decades, and it may carry an electronic invoice as an attachment. Source: ISO 19005-3.
 VARIANT: Final = "pdf/a-3b"
@@ -54,7 +56,7 @@ def render(facts: Facts) -> bytes:
 
     with _lock:
         workshop = _workshop()
-        document = HTML(string=html, url_fetcher=fetcher(facts.logo))
+        document = HTML(string=html, base_url=BASE, url_fetcher=fetcher(facts.logo))
         pdf: bytes = document.write_pdf(
             stylesheets=[workshop.styles], font_config=workshop.fonts, pdf_variant=VARIANT, pdf_tags=True
         )
@@ -67,6 +69,7 @@ def _workshop() -> _Workshop:
     from weasyprint.text.fonts import FontConfiguration
 
     fonts = FontConfiguration()
+    atexit.register(_workshop.cache_clear)  # it removes its folder of fonts, which it can no more once Python goes down
     styles = CSS(string=STYLESHEET.read_text("utf-8"), font_config=fonts, url_fetcher=fetcher(""))
     return _Workshop(fonts, styles)
 

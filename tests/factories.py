@@ -1,0 +1,163 @@
+"""Rows for tests, with what a test does not care about filled in. Each is written in the caller's transaction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cache
+from itertools import count
+from typing import Any
+
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from portal import clock
+from portal.accounts import passwords
+from portal.accounts.models import Customer, User
+from portal.db import new_id
+from portal.invoices import totals
+from portal.invoices.models import Invoice, InvoiceLine
+from portal.payments.models import Payment
+
+_numbers = count(1)
+
+PASSWORD = "seven pale trams at dawn"
+
+
+@cache
+def _hash(password: str) -> str:
+    return passwords.hashed(password)
+
+
+def customer(session: Session, **values: Any) -> Customer:
+    """A company in Berlin which reads English; any column may be given."""
+    row = Customer(
+        **{
+            "id": new_id("cus"),
+            "name": "Spree Bikes GmbH",
+            "email": "ada@spree-bikes.test",
+            "address": "Oberbaumstraße 5\n10997 Berlin",
+            "country": "DE",
+            "tax_id": "DE987654321",
+            "language": "en",
+            "created_at": clock.now(),
+            **values,
+        }
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def invoice(
+    session: Session,
+    customer: Customer,
+    lines: Sequence[tuple[str, int, int, int]] = (("Green electricity", 1_000, 100_00, 1900),),
+    **values: Any,
+) -> Invoice:
+    """An open invoice; each line is (description, quantity in thousandths, unit price in minor units, rate in basis points)."""
+    reckoned = totals.reckon([(price, quantity, rate) for _words, quantity, price, rate in lines])
+    row = Invoice(
+        **{
+            "id": new_id("inv"),
+            "number": f"INV-TEST-{next(_numbers):05d}",
+            "customer_id": customer.id,
+            "currency": "eur",
+            "net_minor": reckoned.net_minor,
+            "tax_minor": reckoned.tax_minor,
+            "total_minor": reckoned.total_minor,
+            "issued_on": clock.today(),
+            "due_on": clock.today() + timedelta(days=14),
+            "created_at": clock.now(),
+            **values,
+        }
+    )
+    session.add(row)
+    session.flush()
+    for position, ((words, quantity, price, rate), amounts) in enumerate(zip(lines, reckoned.lines, strict=True), 1):
+        session.add(
+            InvoiceLine(
+                id=new_id("lin"),
+                invoice_id=row.id,
+                position=position,
+                description=words,
+                quantity_thousandths=quantity,
+                unit_price_minor=price,
+                tax_rate_basis_points=rate,
+                net_minor=amounts.net_minor,
+                tax_minor=amounts.tax_minor,
+            )
+        )
+    session.flush()
+    return row
+
+
+def payment(session: Session, customer: Customer, invoice: Invoice | None = None, **values: Any) -> Payment:
+    """A payment that has succeeded: of the invoice's total, or of 50 euros for a deposit."""
+    now = clock.now()
+    row = Payment(
+        **{
+            "id": new_id("pay"),
+            "customer_id": customer.id,
+            "invoice_id": invoice.id if invoice else None,
+            "client_key": new_id("key"),
+            "amount_minor": invoice.total_minor if invoice else 50_00,
+            "currency": invoice.currency if invoice else "eur",
+            "description": f"Invoice {invoice.number}" if invoice else "Deposit",
+            "status": "succeeded",
+            "stripe_intent_id": f"pi_{new_id('test')}",
+            "stripe_charge_id": f"ch_{new_id('test')}",
+            "card_brand": "visa",
+            "card_last4": "4242",
+            "created_at": now,
+            "updated_at": now,
+            "succeeded_at": now,
+            **values,
+        }
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def user(session: Session, customer: Customer | None, *, password: str | None = PASSWORD, **values: Any) -> User:
+    """Someone who signs in for this customer; with `password=None` they have not taken up their invitation yet."""
+    row = User(
+        **{
+            "id": new_id("usr"),
+            "email": f"ada{next(_numbers)}@spree-bikes.test",
+            "name": "Ada Brandt",
+            "role": "customer",
+            "customer_id": customer.id if customer else None,
+            "password_hash": _hash(password) if password else None,
+            "language": "en",
+            "active": True,
+            "created_at": clock.now(),
+            **values,
+        }
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def staff(session: Session, role: str = "support", **values: Any) -> User:
+    """A member of staff: support, approver or admin."""
+    return user(
+        session, None, **{"role": role, "name": "Tom Staff", "email": f"{role}{next(_numbers)}@portal.test", **values}
+    )
+
+
+def csrf_token(client: FlaskClient) -> str:
+    """What a form of this browser has to carry, as `csrf_token` or in the header X-CSRFToken."""
+    found = re.search(r'"X-CSRFToken": "([^"]+)"', client.get("/password/forgotten").get_data(as_text=True))
+    assert found is not None
+    return found[1]
+
+
+def sign_in(client: FlaskClient, user: User, password: str = PASSWORD) -> None:
+    """Sign in as a browser does, by the form."""
+    form = {"email": user.email, "password": password, "csrf_token": csrf_token(client)}
+    answer = client.post("/sign-in", data=form)
+    assert answer.status_code == 303, answer.get_data(as_text=True)

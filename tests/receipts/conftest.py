@@ -1,0 +1,71 @@
+"""What the tests of receipts share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from portal import clock, config, db
+from portal.receipts import facts
+from portal.receipts.facts import Facts, Line, Method, Party, Reference
+from tests import factories
+
+Pay = Callable[..., str]
+
+
+@pytest.fixture
+def pay(settings: config.Settings) -> Pay:
+    """Make a succeeded payment and return its id: of an invoice with these lines, or without lines of none."""
+
+    def pay(*lines: tuple[str, int, int, int], customer: dict[str, Any] | None = None, **values: Any) -> str:
+        with db.transaction() as session:
+            payer = factories.customer(session, **(customer or {}))
+            invoice = factories.invoice(session, payer, lines, status="paid", paid_at=clock.now()) if lines else None
+            return factories.payment(session, payer, invoice, **values).id
+
+    return pay
+
+
+NORDLICHT = Party("Nordlicht Energie GmbH", ("Hafenstraße 1", "20457 Hamburg"), "DE", "DE123456789")
+EGLISE = Party("Église & Fils SARL", ("Rue de l’Église 12", "75011 Paris"), "FR", "FR40303265045")
+
+
+def example(
+    *lines: tuple[str, int, int, int | None],
+    language: str = "en",
+    currency: str = "eur",
+    seller: Party = NORDLICHT,
+    buyer: Party = EGLISE,
+    logo: str = "",
+) -> Facts:
+    """Facts of a receipt without a database; each line is (description, quantity in thousandths, unit price, rate)."""
+    written = tuple(
+        Line(words, quantity, price, rate, price * quantity // 1000, price * quantity // 1000 * (rate or 0) // 10_000)
+        for words, quantity, price, rate in lines or (("Green electricity", 1_000, 100_00, 1900),)
+    )
+    net, tax = sum(line.net_minor for line in written), sum(line.tax_minor for line in written)
+    return Facts(
+        version=facts.VERSION,
+        number="R-2026-000123",
+        issued_at=datetime(2026, 11, 23, 4, 30, 15, 250_000, tzinfo=UTC),
+        issued_on=date(2026, 11, 23),
+        paid_on=date(2026, 11, 22),
+        language=language,
+        currency=currency,
+        seller=seller,
+        seller_contact="help@portal.test",
+        buyer=buyer,
+        lines=written,
+        taxes=facts.taxes_of(written),
+        net_minor=net,
+        tax_minor=tax,
+        total_minor=net + tax,
+        method=Method("visa", "4242", ""),
+        reference=Reference("INV-2026-0042", "PO 7781", "pay_01kb4xw9k2v7j3f8e5m6n0p1qr", "ch_3SQ0aBcDeFgHiJkL"),
+        logo=logo,
+        colour="#0b5fff",
+    )
+

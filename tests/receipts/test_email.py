@@ -1,0 +1,100 @@
+"""The mail: to whom, in which language, with what; and that nobody writes headers through it."""
+
+from __future__ import annotations
+
+import io
+from email.message import EmailMessage
+
+import pypdf
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from portal import config, db
+from portal.receipts import email, service
+from portal.receipts.models import Receipt
+from tests.receipts.conftest import Pay
+from tests.smtp import Mailbox, attachment
+
+LINE = ("Green electricity", 1_000, 1_000_00, 1900)
+
+
+def bring(app: Flask, payment_id: str) -> str:
+    """Issue, render and mail; returns the receipt's number."""
+    receipt_id = service.issue(payment_id)
+    service.render(receipt_id)
+    with app.app_context():
+        email.send(receipt_id)
+    with db.reading() as session:
+        return session.execute(select(Receipt.number).where(Receipt.id == receipt_id)).scalar_one()
+
+
+def body(message: EmailMessage, kind: str) -> str:
+    part = message.get_body((kind,))
+    assert part is not None
+    content: str = part.get_content()
+    return " ".join(content.split())
+
+
+def test_it_brings_the_receipt_as_text_html_and_pdf(app: Flask, smtp: Mailbox, pay: Pay) -> None:
+    number = bring(app, pay(LINE))
+    [message] = smtp.messages
+    assert message["To"] == "ada@spree-bikes.test"
+    assert message["Subject"] == f"Your receipt {number} from Nordlicht Energie GmbH"
+    assert "Nordlicht Energie GmbH" in message["From"]
+    assert message["Auto-Submitted"] == "auto-generated"
+    for kind in ("plain", "html"):
+        said = body(message, kind)
+        assert number in said
+        assert "€1,190.00" in said
+        assert "Visa •••• 4242" in said
+        assert "http://127.0.0.1:8000/receipts/rct_" in said
+    [part] = message.iter_attachments()
+    assert part.get_filename() == f"{number}.pdf"
+    text = pypdf.PdfReader(io.BytesIO(attachment(message))).pages[0].extract_text()
+    for words in (number, "Green electricity", "€1,190.00"):
+        assert words in text
+
+
+def test_it_speaks_the_customers_language(app: Flask, smtp: Mailbox, pay: Pay) -> None:
+    number = bring(app, pay(LINE, customer={"language": "de", "name": "Bäckerei Süß"}))
+    [message] = smtp.messages
+    assert message["Subject"] == f"Ihre Quittung {number} von Nordlicht Energie GmbH"
+    assert "1.190,00 €" in body(message, "plain")
+    assert '<html lang="de">' in body(message, "html")
+    assert "Quittung" in pypdf.PdfReader(io.BytesIO(attachment(message))).pages[0].extract_text()
+
+
+def test_what_a_customer_is_called_is_text_and_no_markup(app: Flask, smtp: Mailbox, pay: Pay) -> None:
+    line = ("<img src=x onerror=alert(1)>", 1_000, 1_00, 1900)
+    bring(app, pay(line, customer={"name": "<script>alert(1)</script> {{ 7*7 }}"}))
+    [message] = smtp.messages
+    assert "<script>" not in body(message, "html")
+    text = pypdf.PdfReader(io.BytesIO(attachment(message))).pages[0].extract_text()
+    assert "<script>" in text
+    assert "{{ 7*7 }}" in text
+
+
+@pytest.mark.parametrize(
+    "address", ["ada@spree-bikes.test\r\nBcc: all@others.test", "ada@spree-bikes.test\nBcc: all@others.test"]
+)
+def test_an_address_with_a_header_in_it_is_sent_nothing(app: Flask, smtp: Mailbox, pay: Pay, address: str) -> None:
+    with pytest.raises(ValueError, match="line break"):
+        bring(app, pay(LINE, customer={"email": address}))
+    assert smtp.messages == []
+
+
+@pytest.mark.settings(PORTAL_COMPANY_NAME="Nordlicht\r\nBcc: all@others.test")
+def test_a_company_name_with_a_header_in_it_is_sent_nothing(
+    app: Flask, smtp: Mailbox, pay: Pay, settings: config.Settings
+) -> None:
+    with pytest.raises(ValueError, match=r"line break|CR or LF"):
+        bring(app, pay(LINE))
+    assert smtp.messages == []
+
+
+def test_without_its_pdf_it_waits(app: Flask, smtp: Mailbox, pay: Pay) -> None:
+    receipt_id = service.issue(pay(LINE))
+    with app.app_context(), pytest.raises(email.NotRendered):
+        email.send(receipt_id)
+    assert smtp.messages == []
