@@ -82,7 +82,7 @@ def attempted(
     if attempt.decline is not None:
         move(intent, "requires_payment_method", STATES)
         intent |= {"last_payment_error": last_error(attempt.decline, method, attempt.charge), "payment_method": None}
-        _spend(call, intent, method)
+        _spend(call, method)
         call.session.save(kind, intent)
         emit(call, "payment_intent.payment_failed", intent)
         return
@@ -90,7 +90,7 @@ def attempted(
     if intent["customer"] and intent["setup_future_usage"]:
         keep_for(call, method, intent["customer"], set_up=intent["setup_future_usage"] == "off_session")
     else:
-        _spend(call, intent, method)
+        _spend(call, method)
     if intent["capture_method"] == "manual":
         move(intent, "requires_capture", STATES)
         intent["amount_capturable"] = intent["amount"]
@@ -103,9 +103,9 @@ def attempted(
     emit(call, "payment_intent.succeeded", intent)
 
 
-def _spend(call: Call, intent: Row, method: Row) -> None:
-    """A method that belongs to no customer serves one intent; after a decline the same intent may try it again."""
-    if method["customer"] is None and intent["status"] != "requires_payment_method":
+def _spend(call: Call, method: Row) -> None:
+    """A method that belongs to no customer serves one attempt, whether the bank takes it or not."""
+    if method["customer"] is None:
         method["_spent"] = True
         call.session.save(PAYMENT_METHOD, method)
 

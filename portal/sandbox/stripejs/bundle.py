@@ -13,8 +13,9 @@ SOURCES = Path(__file__).parent
 
 HOST_MODULES = (
     "shared/api.js",
+    "shared/locale.js",
+    "shared/refusals.js",
     "host/errors.js",
-    "host/messages.js",
     "host/frame_channel.js",
     "host/challenge.js",
     "host/payment_element.js",
@@ -26,6 +27,8 @@ HOST_MODULES = (
 )
 FRAME_MODULES = (
     "shared/api.js",
+    "shared/locale.js",
+    "shared/refusals.js",
     "frame/host_link.js",
     "frame/messages.js",
     "frame/countries.js",
@@ -39,10 +42,7 @@ FRAME_MODULES = (
     "frame/submission.js",
     "frame/app.js",
 )
-CHALLENGE_MODULES = (
-    "frame/host_link.js",
-    "challenge/challenge.js",
-)
+CHALLENGE_MODULES = ("shared/locale.js", "frame/host_link.js", "challenge/challenge.js")
 ICONS = ("visa", "mastercard", "amex", "discover", "diners", "jcb", "unionpay", "unknown", "card", "cvc", "cvc-amex")
 
 # Long enough that two versions never meet, short enough to read in a list of requests.

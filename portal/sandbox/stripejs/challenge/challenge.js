@@ -21,15 +21,9 @@ const bankPage = document.getElementById("challengeFrame");
 const cancel = document.getElementById("cancel");
 const loading = document.getElementById("loading");
 
-function languageFor(locale) {
-  const tag = !locale || locale === "auto" ? navigator.language : locale;
-  const language = tag.toLowerCase().split("-")[0];
-  return language in TEXTS ? language : "en";
-}
-
 const host = connectToHost({
   start({ address: bankAddress, locale }) {
-    const language = languageFor(locale);
+    const language = languageFor(locale, TEXTS);
     const texts = TEXTS[language];
     document.documentElement.lang = language;
     document.getElementById("title").textContent = texts.title;

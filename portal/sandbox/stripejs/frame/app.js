@@ -13,7 +13,12 @@ const host = connectToHost({
   prepare: ({ appearance }) => applyAppearance(appearance),
   start(given) {
     settings = given;
-    submission = new Submission({ form, key: given.key, defaults: defaultBillingDetails });
+    submission = new Submission({
+      form,
+      key: given.key,
+      locale: () => settings.locale,
+      defaults: defaultBillingDetails,
+    });
     layout.isCollapsed = layoutOptions().defaultCollapsed === true;
     render();
     skeleton.hidden = true;

@@ -62,10 +62,10 @@ const MESSAGES = {
 
 /* The tag itself when there is a catalogue for its language, so that "de-CH" keeps its country names; else "en". */
 function supportedLocale(locale) {
-  const tag = !locale || locale === "auto" ? navigator.language : locale;
-  return tag.toLowerCase().split("-")[0] in MESSAGES ? tag : "en";
+  const tag = localeTag(locale);
+  return tag.toLowerCase().startsWith(languageFor(locale, MESSAGES)) ? tag : "en";
 }
 
 function messagesFor(locale) {
-  return MESSAGES[supportedLocale(locale).toLowerCase().split("-")[0]];
+  return MESSAGES[languageFor(locale, MESSAGES)];
 }

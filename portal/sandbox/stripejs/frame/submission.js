@@ -2,9 +2,10 @@
 const CARD_PARAMS = new Set(["number", "exp_month", "exp_year", "cvc"]);
 
 class Submission {
-  constructor({ form, key, defaults }) {
+  constructor({ form, key, locale, defaults }) {
     this.form = form;
     this.api = createApi({ origin: location.origin, key });
+    this.locale = locale;
     this.defaults = defaults;
   }
 
@@ -16,9 +17,11 @@ class Submission {
   }
 
   async #post(path, params) {
-    const answer = await this.api.post(path, params);
-    if (CARD_PARAMS.has(answer.error?.param)) this.form.showRefusal(answer.error);
-    return answer;
+    const { object, error } = await this.api.post(path, params);
+    if (!error) return { object };
+    const refusal = localized(error, this.locale());
+    if (CARD_PARAMS.has(error.param)) this.form.showRefusal(refusal);
+    return { error: refusal };
   }
 
   createPaymentMethod(given) {

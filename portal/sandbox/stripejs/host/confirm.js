@@ -1,4 +1,7 @@
-/* Confirms intents and sees them through their next actions. Every method resolves to Stripe's {paymentIntent}, {setupIntent} or {error}. */
+/*
+ * Confirms intents and sees them through their next actions, and makes payment methods and confirmation tokens. Every method
+ * resolves to what Stripe's does: {paymentIntent}, {setupIntent}, {paymentMethod}, {confirmationToken} or {error}.
+ */
 class Confirmations {
   #api;
   #locale;
@@ -8,62 +11,28 @@ class Confirmations {
     this.#locale = locale;
   }
 
-  #refused(error) {
-    return { error: localized(error, this.#locale) };
+  /* What a page gets of {object} or {error}: Stripe's {[name]: object}, or the error in the customer's language. */
+  #result(name, { object, error }, locale = this.#locale) {
+    return error ? { error: localized(error, locale) } : { [name]: object };
   }
 
   /* confirmPayment and confirmSetup: with the Payment Element, or with what the intent or confirmParams already name. */
   async confirm(kind, method, given) {
-    demand(typeof given === "object" && given !== null, method, "options", "an object", given);
-    const { elements, confirmParams = {}, redirect = "always" } = given;
-    if (!elements && !given.clientSecret)
-      throw new IntegrationError(`${method}: expected either \`elements\` or \`clientSecret\`, but got neither.`);
-    demand(
-      !elements || elements instanceof Elements,
-      method,
-      "elements",
-      "an Elements instance created by this Stripe instance",
-      elements,
-    );
-    demand(
-      ["always", "if_required"].includes(redirect),
-      method,
-      "redirect",
-      "one of the following strings: always, if_required",
-      redirect,
-    );
-    if (redirect === "always")
-      demand(
-        isAddress(confirmParams.return_url),
-        method,
-        "confirmParams.return_url",
-        "a complete URL",
-        confirmParams.return_url,
-      );
-    const clientSecret = given.clientSecret ?? elements.clientSecret;
-    if (!clientSecret) throw new IntegrationError(`You must pass in a clientSecret when calling ${method}.`);
-    checkClientSecret(clientSecret, method);
-    if (intentKind(clientSecret) !== kind)
-      throw new IntegrationError(
-        `Invalid value for ${method}: clientSecret should be the client secret of a ${kind.title}.`,
-      );
-
+    const { elements, clientSecret, confirmParams, redirect } = checkConfirmation(kind, method, given);
+    const locale = elements?.locale ?? this.#locale;
     const { payment_method_data: extra, ...params } = confirmParams;
     const typedIn = elements && !params.payment_method && !params.confirmation_token;
     if (typedIn) {
       const collected = await this.#collect(kind, method, elements, clientSecret, extra);
-      if (collected.error) return this.#refused(collected.error);
+      if (collected.error) return this.#result(kind.result, collected, locale);
       params.payment_method = collected.object.id;
     }
-    const confirmed = await this.#send(clientSecret, params);
-    const settled = confirmed.error ? confirmed : await this.#settle(kind, confirmed.object);
-    if (settled.error) {
-      const refused = this.#refused(settled.error);
-      if (typedIn && refused.error.type === "card_error") elements.payment.showRefusal(refused.error);
-      return refused;
-    }
-    if (redirect === "always") return leaveFor(returnAddress(kind, confirmParams.return_url, settled.object));
-    return { [kind.result]: settled.object };
+    const outcome = await this.#confirmAndSettle(kind, clientSecret, params, locale);
+    if (!outcome.error && redirect === "always")
+      return leaveFor(returnAddress(kind, confirmParams.return_url, outcome.object));
+    const result = this.#result(kind.result, outcome, locale);
+    if (typedIn && result.error?.type === "card_error") elements.payment.showRefusal(result.error);
+    return result;
   }
 
   /* The payment method the customer typed in. In the deferred flow the intent must be what the elements showed. */
@@ -80,15 +49,17 @@ class Confirmations {
   }
 
   #send(clientSecret, params) {
-    return this.#api.post(`${intentPath(clientSecret)}/confirm`, {
-      ...params,
-      use_stripe_sdk: true,
-      client_secret: clientSecret,
-    });
+    const proof = { use_stripe_sdk: true, client_secret: clientSecret };
+    return this.#api.post(`${intentPath(clientSecret)}/confirm`, { ...params, ...proof });
+  }
+
+  async #confirmAndSettle(kind, clientSecret, params, locale) {
+    const confirmed = await this.#send(clientSecret, params);
+    return confirmed.error ? confirmed : this.#settle(kind, confirmed.object, locale);
   }
 
   /* Follows next actions until there is none: a challenge in a dialog, or the bank's page in place of this one. */
-  async #settle(kind, intent) {
+  async #settle(kind, intent, locale) {
     let current = intent;
     while (current.status === "requires_action") {
       const action = current.next_action;
@@ -96,7 +67,7 @@ class Confirmations {
       const address = challengeAddress(action);
       // Actions without a page (a bank transfer's instructions, say) are the page's own to show.
       if (!address) return { object: current };
-      const outcome = await runChallenge({ address, locale: this.#locale });
+      const outcome = await runChallenge({ address, locale });
       const { object, error } = await retrieveIntent(this.#api, current.client_secret);
       if (error) return { error };
       if (outcome === "canceled" && object.status === "requires_action")
@@ -107,38 +78,38 @@ class Confirmations {
     return { error: { ...(current[kind.lastError] ?? unauthenticated(kind, current)), [kind.name]: current } };
   }
 
-  /* confirmCardPayment and confirmCardSetup: a saved card, a test token, or what the intent already has; never redirects. */
-  async confirmCard(kind, method, clientSecret, data = {}, options = {}) {
+  /* confirmCardPayment and confirmCardSetup: a saved card, a token, or what the intent already has; never redirects. */
+  async confirmCard(kind, method, clientSecret, data = {}, { handleActions = true } = {}) {
     checkClientSecret(clientSecret, method);
     const { payment_method: given, ...rest } = data;
     if (given?.card instanceof PaymentElement) {
       throw new IntegrationError(
-        `Invalid value for ${method}: payment_method.card should be a Card Element. Use stripe.confirmPayment() with the Payment Element.`,
+        `Invalid value for ${method}: payment_method.card should be a Card Element. ` +
+          "Use stripe.confirmPayment() with the Payment Element.",
       );
     }
     const params = given === undefined ? rest : { ...rest, ...paymentMethodData(method, given) };
-    const confirmed = await this.#send(clientSecret, params);
-    if (confirmed.error) return this.#refused(confirmed.error);
-    const settled = options.handleActions === false ? confirmed : await this.#settle(kind, confirmed.object);
-    return settled.error ? this.#refused(settled.error) : { [kind.result]: settled.object };
+    const outcome = handleActions
+      ? await this.#confirmAndSettle(kind, clientSecret, params, this.#locale)
+      : await this.#send(clientSecret, params);
+    return this.#result(kind.result, outcome);
   }
 
-  /* handleNextAction and handleCardAction: takes up an intent that waits for the customer, for instance one confirmed by a server. */
+  /* handleNextAction and handleCardAction: an intent that waits for the customer, perhaps confirmed by a server. */
   async act(method, clientSecret) {
     checkClientSecret(clientSecret, `stripe.${method}()`);
     const kind = intentKind(clientSecret);
-    const { object, error } = await retrieveIntent(this.#api, clientSecret);
-    if (error) return this.#refused(error);
-    if (object.status !== "requires_action")
+    const found = await retrieveIntent(this.#api, clientSecret);
+    if (found.error) return this.#result(kind.result, found);
+    if (found.object.status !== "requires_action") {
       throw new IntegrationError(`${method}: The ${kind.title} supplied is not in the requires_action state.`);
-    const settled = await this.#settle(kind, object);
-    return settled.error ? this.#refused(settled.error) : { [kind.result]: settled.object };
+    }
+    return this.#result(kind.result, await this.#settle(kind, found.object, this.#locale));
   }
 
   async retrieve(kind, method, clientSecret) {
     checkClientSecret(clientSecret, method);
-    const { object, error } = await retrieveIntent(this.#api, clientSecret);
-    return error ? this.#refused(error) : { [kind.result]: object };
+    return this.#result(kind.result, await retrieveIntent(this.#api, clientSecret));
   }
 
   async createPaymentMethod(given) {
@@ -147,8 +118,7 @@ class Confirmations {
     if (!given.elements) {
       demand(given.type === "card", method, "type", "card", given.type);
       const { payment_method_data: params } = paymentMethodData(method, given);
-      const { object, error } = await this.#api.post("/v1/payment_methods", params);
-      return error ? this.#refused(error) : { paymentMethod: object };
+      return this.#result("paymentMethod", await this.#api.post("/v1/payment_methods", params));
     }
     const { elements, params = {} } = given;
     if (elements.deferred && elements.deferred.paymentMethodCreation !== "manual") {
@@ -158,37 +128,19 @@ class Confirmations {
     }
     elements.demandReady(method);
     demandHiddenFields(method, "params.", elements.payment.options, params.billing_details);
-    const { object, error } = await elements.payment.ask("createPaymentMethod", params);
-    return error ? this.#refused(error) : { paymentMethod: object };
+    return this.#result("paymentMethod", await elements.payment.ask("createPaymentMethod", params), elements.locale);
   }
 
   async createConfirmationToken({ elements, params = {} } = {}) {
     const method = "stripe.createConfirmationToken()";
-    demand(
-      elements instanceof Elements,
-      method,
-      "elements",
-      "an Elements instance created by this Stripe instance",
-      elements,
-    );
+    demandElements(method, elements);
     elements.demandReady(method);
-    demandHiddenFields(
-      method,
-      "params.payment_method_data.",
-      elements.payment.options,
-      params.payment_method_data?.billing_details,
-    );
-    const { setupFutureUsage } = elements.deferred ?? {};
-    const { object, error } = await elements.payment.ask("createConfirmationToken", {
-      setup_future_usage: setupFutureUsage ?? undefined,
-      ...params,
-    });
-    return error ? this.#refused(error) : { confirmationToken: object };
+    const { billing_details: details } = params.payment_method_data ?? {};
+    demandHiddenFields(method, "params.payment_method_data.", elements.payment.options, details);
+    const asked = { setup_future_usage: elements.deferred?.setupFutureUsage ?? undefined, ...params };
+    const outcome = await elements.payment.ask("createConfirmationToken", asked);
+    return this.#result("confirmationToken", outcome, elements.locale);
   }
-}
-
-function isAddress(value) {
-  return typeof value === "string" && URL.canParse(value);
 }
 
 /* Goes to another page. The promise stays open: the caller's page is about to end. */

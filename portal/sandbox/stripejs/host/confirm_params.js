@@ -28,6 +28,36 @@ function retrieveIntent(api, clientSecret) {
   return api.get(intentPath(clientSecret), { client_secret: clientSecret });
 }
 
+function demandElements(method, elements) {
+  demand(elements instanceof Elements, method, "elements", "an Elements instance made by this script", elements);
+}
+
+/* The options of confirmPayment and confirmSetup with their defaults, or an IntegrationError that says what is wrong. */
+function checkConfirmation(kind, method, given) {
+  demand(typeof given === "object" && given !== null, method, "options", "an object", given);
+  const { elements, confirmParams = {}, redirect = "always" } = given;
+  if (!elements && !given.clientSecret) {
+    throw new IntegrationError(`${method}: expected either \`elements\` or \`clientSecret\`, but got neither.`);
+  }
+  if (elements) demandElements(method, elements);
+  const ways = ["always", "if_required"];
+  demand(ways.includes(redirect), method, "redirect", `one of the following strings: ${ways.join(", ")}`, redirect);
+  if (redirect === "always") {
+    const { return_url: address } = confirmParams;
+    const isAddress = typeof address === "string" && URL.canParse(address);
+    demand(isAddress, method, "confirmParams.return_url", "a complete URL", address);
+  }
+  const clientSecret = given.clientSecret ?? elements.clientSecret;
+  if (!clientSecret) throw new IntegrationError(`You must pass in a clientSecret when calling ${method}.`);
+  checkClientSecret(clientSecret, method);
+  if (intentKind(clientSecret) !== kind) {
+    throw new IntegrationError(
+      `Invalid value for ${method}: clientSecret should be the client secret of a ${kind.title}.`,
+    );
+  }
+  return { elements, clientSecret, confirmParams, redirect };
+}
+
 /* The page must not hold card numbers, so raw ones are refused; a test token or an id is all it can pass. */
 function paymentMethodData(method, given) {
   if (typeof given === "string") return { payment_method: given };

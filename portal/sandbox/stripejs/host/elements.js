@@ -96,6 +96,10 @@ class Elements {
     return this.#options.clientSecret;
   }
 
+  get locale() {
+    return this.#options.locale;
+  }
+
   get deferred() {
     const {
       mode,

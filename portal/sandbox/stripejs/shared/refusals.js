@@ -33,15 +33,8 @@ const REFUSALS = {
   },
 };
 
-/* "de" for "de", "de-AT" and, with "auto", for a German browser; "en" for every language without a catalogue. */
-function languageOf(locale) {
-  const tag = !locale || locale === "auto" ? navigator.language : locale;
-  const language = tag.toLowerCase().split("-")[0];
-  return language in REFUSALS ? language : "en";
-}
-
 function localized(error, locale) {
-  const texts = REFUSALS[languageOf(locale)];
+  const texts = REFUSALS[languageFor(locale, REFUSALS)];
   const message = texts[error.decline_code] ?? texts[error.code] ?? texts[error.type];
   return message ? { ...error, message } : error;
 }

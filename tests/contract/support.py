@@ -1,0 +1,121 @@
+"""What the contract tests share: clients, and the acts they have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pytest
+import requests
+import stripe
+
+from tests.waiting import eventually
+
+RETURN_URL = "https://shop.example/return"
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Stripe:
+    """Stripe or the sandbox."""
+
+    base: str
+    key: str
+    publishable_key: str | None
+    patience_seconds: float
+
+    def client(self, key: str | None = None, **options: Any) -> stripe.StripeClient:
+        return stripe.StripeClient(key or self.key, base_addresses={"api": self.base}, **options)
+
+    def later(self, condition: Callable[[], Result], what: str = "") -> Result:
+        """Wait for what Stripe does some time after a call."""
+        return eventually(condition, within=self.patience_seconds, what=what)
+
+    def raw(self, method: str, path: str, data: Any = None, **headers: str) -> requests.Response:
+        """A call without the SDK."""
+        given = {
+            "Authorization": f"Bearer {self.key}",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        where = {"params": data} if method in ("GET", "DELETE") else {"data": data}
+        return requests.request(method, self.base + path, headers=given, timeout=60, **where)
+
+
+class Browser:
+    """What Stripe.js does: form posts with a publishable key."""
+
+    def __init__(self, contract: Stripe) -> None:
+        self._contract = contract
+
+    def ask(self, method: str, path: str, data: Any = None) -> requests.Response:
+        headers = {"Authorization": f"Bearer {self._contract.publishable_key}", "Origin": "https://shop.example"}
+        where = {"params": data} if method == "GET" else {"data": data}
+        return requests.request(method, self._contract.base + path, headers=headers, timeout=60, **where)
+
+    def get(self, path: str, data: Any = None) -> dict[str, Any]:
+        return self.ask("GET", path, data).json()
+
+    def post(self, path: str, data: Any = None) -> dict[str, Any]:
+        return self.ask("POST", path, data).json()
+
+    def card(self, number: str, **more: str) -> dict[str, Any]:
+        """A payment method from a card typed into a form."""
+        return self.post(
+            "/v1/payment_methods",
+            {
+                "type": "card",
+                "card[number]": number,
+                "card[exp_month]": "12",
+                "card[exp_year]": "2034",
+                "card[cvc]": "123",
+                **more,
+            },
+        )
+
+
+def intend(client: stripe.StripeClient, **more: Any) -> stripe.PaymentIntent:
+    """A payment intent over 20.00 EUR that nobody has confirmed."""
+    return client.v1.payment_intents.create(
+        {
+            "amount": 2000,
+            "currency": "eur",
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+            **more,
+        }
+    )
+
+
+def pay(client: stripe.StripeClient, method: str = "pm_card_visa", **more: Any) -> stripe.PaymentIntent:
+    """A payment intent over 20.00 EUR, confirmed with a card."""
+    return intend(client, payment_method=method, confirm=True, **more)
+
+
+def save_card(client: stripe.StripeClient, customer: str, method: str = "pm_card_visa") -> stripe.PaymentMethod:
+    return client.v1.payment_methods.attach(method, {"customer": customer})
+
+
+@contextmanager
+def refused(
+    status: int = 400, *, code: str | None = None, param: str | None = None, says: str = ""
+) -> Iterator[list[stripe.StripeError]]:
+    """The block is refused by Stripe in exactly this way; the error is put into the list."""
+    caught: list[stripe.StripeError] = []
+    with pytest.raises(stripe.StripeError) as raised:
+        yield caught
+    error = raised.value
+    caught.append(error)
+    assert error.http_status == status, error
+    if code is not None:
+        assert error.code == code, error
+    if param is not None:
+        assert error.param == param, error
+    assert says in str(error)
+
+
+def event_types(client: stripe.StripeClient, object_id: str) -> list[str]:
+    """The types of the events about an object, oldest first."""
+    events = client.v1.events.list({"limit": 100}).data
+    return [event.type for event in reversed(events) if event.data.object["id"] == object_id]

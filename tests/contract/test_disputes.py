@@ -1,0 +1,116 @@
+"""Disputes: docs.stripe.com/disputes and docs.stripe.com/testing#disputes."""
+
+from __future__ import annotations
+
+import stripe
+
+from tests.contract.support import Stripe, event_types, pay, refused
+
+
+def disputed(client: stripe.StripeClient, contract: Stripe, method: str = "pm_card_createDispute") -> stripe.Dispute:
+    """A dispute of a payment that was just made."""
+    intent = pay(client, method)
+    found = contract.later(lambda: client.v1.disputes.list({"payment_intent": intent.id}).data)
+    return found[0]
+
+
+def test_a_disputing_card_disputes_its_charge(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/testing#disputes"""
+    dispute = disputed(client, contract)
+    assert (dispute.status, dispute.reason, dispute.amount) == ("needs_response", "fraudulent", 2000)
+    assert client.v1.charges.retrieve(str(dispute.charge)).disputed is True
+
+
+def test_another_card_disputes_for_another_reason(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/testing#disputes"""
+    assert disputed(client, contract, "pm_card_createDisputeProductNotReceived").reason == "product_not_received"
+
+
+def test_a_dispute_withdraws_the_amount_and_a_fee(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/disputes/how-disputes-work"""
+    transaction = contract.later(
+        lambda: client.v1.disputes.retrieve(disputed(client, contract).id).balance_transactions
+    )[0]
+    assert (transaction.amount, transaction.type, transaction.reporting_category) == (-2000, "adjustment", "dispute")
+    assert transaction.fee > 0
+
+
+def test_an_inquiry_takes_no_money(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/disputes/how-disputes-work#inquiries"""
+    dispute = disputed(client, contract, "pm_card_createDisputeInquiry")
+    assert (dispute.status, dispute.balance_transactions) == ("warning_needs_response", [])
+    assert dispute.is_charge_refundable is True
+
+
+def test_a_disputed_charge_cannot_be_refunded(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/error-codes#charge-disputed"""
+    dispute = disputed(client, contract)
+    with refused(code="charge_disputed"):
+        client.v1.refunds.create({"charge": str(dispute.charge)})
+
+
+def test_winning_evidence_wins_and_returns_the_money(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/testing#evidence"""
+    dispute = disputed(client, contract)
+    client.v1.disputes.update(dispute.id, {"evidence": {"uncategorized_text": "winning_evidence"}})
+    contract.later(lambda: client.v1.disputes.retrieve(dispute.id).status == "won")
+    net = contract.later(
+        lambda: [one.amount for one in client.v1.disputes.retrieve(dispute.id).balance_transactions][1:]
+    )
+    assert sum(net) == 2000
+
+
+def test_losing_evidence_loses(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/testing#evidence"""
+    dispute = disputed(client, contract)
+    client.v1.disputes.update(dispute.id, {"evidence": {"uncategorized_text": "losing_evidence"}})
+    contract.later(lambda: client.v1.disputes.retrieve(dispute.id).status == "lost")
+
+
+def test_evidence_can_be_staged_before_it_is_submitted(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/api/disputes/update#update_dispute-submit"""
+    dispute = disputed(client, contract)
+    staged = client.v1.disputes.update(dispute.id, {"evidence": {"product_description": "A lamp"}, "submit": False})
+    assert (staged.status, staged.evidence.product_description) == ("needs_response", "A lamp")
+    assert staged.evidence_details.submission_count == 0
+    submitted = client.v1.disputes.update(dispute.id, {"submit": True})
+    assert (submitted.status, submitted.evidence_details.submission_count) == ("under_review", 1)
+
+
+def test_a_closed_dispute_is_lost(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/api/disputes/close"""
+    dispute = disputed(client, contract)
+    assert client.v1.disputes.close(dispute.id).status == "lost"
+    with refused():
+        client.v1.disputes.close(dispute.id)
+
+
+def test_a_dispute_is_told_by_events(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/api/events/types"""
+    dispute = disputed(client, contract)
+    client.v1.disputes.close(dispute.id)
+    expected = {"charge.dispute.created", "charge.dispute.funds_withdrawn", "charge.dispute.closed"}
+    contract.later(lambda: expected <= set(event_types(client, dispute.id)))
+
+
+def test_returned_money_is_told_by_an_event(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/api/events/types"""
+    dispute = disputed(client, contract)
+    client.v1.disputes.update(dispute.id, {"evidence": {"uncategorized_text": "winning_evidence"}})
+    contract.later(lambda: "charge.dispute.funds_reinstated" in event_types(client, dispute.id))
+
+
+def test_a_fraud_warning_comes_before_a_dispute(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/api/radar/early_fraud_warnings and docs.stripe.com/testing#fraud-prevention"""
+    intent = pay(client, "pm_card_createIssuerFraudRecord")
+    warning = contract.later(lambda: client.v1.radar.early_fraud_warnings.list({"payment_intent": intent.id}).data)[0]
+    assert (warning.actionable, warning.charge) == (True, intent.latest_charge)
+    contract.later(lambda: event_types(client, warning.id) == ["radar.early_fraud_warning.created"])
+
+
+def test_a_refund_settles_a_fraud_warning(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/api/radar/early_fraud_warnings/object#early_fraud_warning_object-actionable"""
+    intent = pay(client, "pm_card_createIssuerFraudRecord")
+    warning = contract.later(lambda: client.v1.radar.early_fraud_warnings.list({"payment_intent": intent.id}).data)[0]
+    client.v1.refunds.create({"payment_intent": intent.id})
+    contract.later(lambda: client.v1.radar.early_fraud_warnings.retrieve(warning.id).actionable is False)

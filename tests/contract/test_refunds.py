@@ -1,0 +1,148 @@
+"""Refunds: docs.stripe.com/api/refunds and docs.stripe.com/refunds."""
+
+from __future__ import annotations
+
+import stripe
+
+from tests.contract.support import RETURN_URL, Stripe, event_types, intend, pay, refused
+
+
+def test_a_refund_gives_everything_back_unless_told_otherwise(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/api/refunds/create"""
+    intent = pay(client)
+    refund = client.v1.refunds.create({"payment_intent": intent.id})
+    charge = client.v1.charges.retrieve(str(intent.latest_charge))
+    assert (refund.amount, refund.status, refund.charge) == (2000, "succeeded", charge.id)
+    assert (charge.refunded, charge.amount_refunded) == (True, 2000)
+
+
+def test_a_payment_can_be_refunded_in_parts(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/refunds#issuing"""
+    intent = pay(client)
+    for amount in (500, 700):
+        client.v1.refunds.create({"payment_intent": intent.id, "amount": amount})
+    charge = client.v1.charges.retrieve(str(intent.latest_charge))
+    assert (charge.refunded, charge.amount_refunded) == (False, 1200)
+
+
+def test_a_refunded_intent_stays_succeeded(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/payments/paymentintents/lifecycle"""
+    intent = pay(client)
+    client.v1.refunds.create({"payment_intent": intent.id})
+    assert client.v1.payment_intents.retrieve(intent.id).status == "succeeded"
+
+
+def test_no_more_than_was_paid_is_refunded(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/api/refunds/create"""
+    intent = pay(client)
+    client.v1.refunds.create({"payment_intent": intent.id, "amount": 1500})
+    with refused(param="amount", says="greater than unrefunded amount on charge"):
+        client.v1.refunds.create({"payment_intent": intent.id, "amount": 501})
+
+
+def test_what_is_refunded_cannot_be_refunded_again(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/error-codes#charge-already-refunded"""
+    intent = pay(client)
+    client.v1.refunds.create({"payment_intent": intent.id})
+    with refused(code="charge_already_refunded", says="has already been refunded"):
+        client.v1.refunds.create({"payment_intent": intent.id})
+
+
+def test_what_was_not_paid_cannot_be_refunded(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/api/refunds/create"""
+    with refused(says="does not have a successful charge"):
+        client.v1.refunds.create({"payment_intent": intend(client).id})
+
+
+def test_a_refund_names_an_intent_or_a_charge(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/api/refunds/create"""
+    with refused(says="payment_intent or charge"):
+        client.v1.refunds.create({"amount": 100})
+
+
+def test_a_refund_keeps_reason_and_metadata(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/api/refunds/create"""
+    refund = client.v1.refunds.create(
+        {"payment_intent": pay(client).id, "reason": "duplicate", "metadata": {"ticket": "9"}}
+    )
+    assert refund.metadata is not None
+    assert (refund.reason, refund.metadata["ticket"]) == ("duplicate", "9")
+
+
+def test_an_unknown_reason_is_refused(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/api/refunds/create#create_refund-reason"""
+    with refused(param="reason", says="must be one of duplicate, fraudulent, or requested_by_customer"):
+        client.v1.refunds.create({"payment_intent": pay(client).id, "reason": "whim"})
+
+
+def test_only_the_metadata_of_a_refund_changes(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/api/refunds/update"""
+    refund = client.v1.refunds.create({"payment_intent": pay(client).id})
+    changed = client.v1.refunds.update(refund.id, {"metadata": {"seen": "yes"}})
+    assert changed.metadata is not None
+    assert changed.metadata["seen"] == "yes"
+
+
+def test_refunds_are_listed_by_intent(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/api/refunds/list"""
+    intent = pay(client)
+    first = client.v1.refunds.create({"payment_intent": intent.id, "amount": 100})
+    second = client.v1.refunds.create({"payment_intent": intent.id, "amount": 100})
+    assert [one.id for one in client.v1.refunds.list({"payment_intent": intent.id}).data] == [second.id, first.id]
+
+
+def test_a_refund_takes_its_amount_from_the_balance_without_a_fee(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/refunds (fees are not returned)"""
+    refund = client.v1.refunds.create({"payment_intent": pay(client).id, "expand": ["balance_transaction"]})
+    transaction = refund.balance_transaction
+    assert (transaction.amount, transaction.fee, transaction.type) == (-2000, 0, "refund")
+
+
+def test_some_refunds_pend_before_they_succeed(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/testing#refunds (asynchronous success)"""
+    refund = client.v1.refunds.create({"payment_intent": pay(client, "pm_card_pendingRefund").id})
+    assert refund.status == "pending"
+    contract.later(lambda: client.v1.refunds.retrieve(refund.id).status == "succeeded")
+    contract.later(lambda: "refund.updated" in event_types(client, refund.id))
+
+
+def test_a_refund_can_fail_after_it_succeeded(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/testing#refunds (asynchronous failure)"""
+    intent = pay(client, "pm_card_refundFail")
+    refund = client.v1.refunds.create({"payment_intent": intent.id})
+    assert refund.status == "succeeded"
+    contract.later(lambda: client.v1.refunds.retrieve(refund.id).status == "failed")
+    failed = client.v1.refunds.retrieve(refund.id, {"expand": ["failure_balance_transaction"]})
+    assert failed.failure_reason is not None
+    assert failed.failure_balance_transaction.amount == 2000
+    contract.later(lambda: "refund.failed" in event_types(client, refund.id))
+
+
+def test_a_failed_refund_leaves_the_charge_unrefunded(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/refunds#failed-refunds"""
+    intent = pay(client, "pm_card_refundFail")
+    refund = client.v1.refunds.create({"payment_intent": intent.id})
+    contract.later(lambda: client.v1.refunds.retrieve(refund.id).status == "failed")
+    assert client.v1.charges.retrieve(str(intent.latest_charge)).amount_refunded == 0
+
+
+def test_a_card_refund_cannot_be_canceled(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/api/refunds/cancel"""
+    refund = client.v1.refunds.create({"payment_intent": pay(client).id})
+    with refused():
+        client.v1.refunds.cancel(refund.id)
+
+
+def test_a_hold_cannot_be_refunded_in_part(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/payments/place-a-hold-on-a-payment-method"""
+    held = pay(client, capture_method="manual", return_url=RETURN_URL)
+    with refused(param="amount"):
+        client.v1.refunds.create({"payment_intent": held.id, "amount": 100})
+
+
+def test_a_refund_is_told_by_events(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/api/events/types"""
+    intent = pay(client)
+    refund = client.v1.refunds.create({"payment_intent": intent.id})
+    contract.later(lambda: event_types(client, refund.id)[:1] == ["refund.created"])
+    contract.later(lambda: "charge.refunded" in event_types(client, str(intent.latest_charge)))
