@@ -6,19 +6,28 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from portal import config, outbox
+from portal import audit, clock, config, outbox
+from portal.errors import PortalError
+from portal.invoices import service as invoices
+from portal.invoices import spreadsheet
+from portal.invoices.drafts import USUAL_DAYS_TO_PAY, InvoiceDraft
+from portal.invoices.spreadsheet import DecimalMark
 
 ROOT = Path(__file__).parent.parent
 
 
 def install(app: Flask) -> None:
-    for command in (migrate, seed, worker, sandbox):
+    for command in (migrate, seed, worker, sandbox, invoice):
         app.cli.add_command(command)
 
 
@@ -79,3 +88,68 @@ def sandbox(
         webhook_secret=webhook_secret,
         stripe_key=config.current().stripe_secret_key.get_secret_value(),
     )
+
+
+@click.group()
+def invoice() -> None:
+    """Bill customers: one invoice, or a file of them. docs/invoices.md says how."""
+
+
+@invoice.command("create")
+@click.option("--customer", required=True, metavar="EMAIL", help="Whom to bill.")
+@click.option("--currency", required=True, help="Three letters: eur, usd, jpy.")
+@click.option(
+    "--line",
+    "lines",
+    multiple=True,
+    required=True,
+    metavar="TEXT",
+    help='"Description;quantity;unit price;tax %"; once a line.',
+)
+@click.option(
+    "--due", "days", type=click.IntRange(0, 1_000), default=USUAL_DAYS_TO_PAY, show_default=True, help="Days to pay."
+)
+@click.option("--reference", default="", help="The customer's order number or the like.")
+@with_appcontext
+def create_invoice(customer: str, currency: str, lines: tuple[str, ...], days: int, reference: str) -> None:
+    """Issue an invoice, open from now on."""
+    with _told_plainly():
+        draft = InvoiceDraft(
+            invoices.customer_billed_at(customer),
+            currency.lower(),
+            tuple(spreadsheet.line(line, currency) for line in lines),
+            due_on=clock.today() + timedelta(days=days),
+            reference=reference,
+        )
+        issued = invoices.issue(draft)
+    click.echo(f"{issued.number}: {issued.total}, due {issued.due_on}")
+
+
+@invoice.command("import")
+@click.argument("file", type=click.File("rb"))
+@click.option("--decimal-mark", type=click.Choice([".", ","]), help="How the file writes decimals, if it is not clear.")
+@click.option("--dry-run", is_flag=True, help="Check the file and import nothing.")
+@with_appcontext
+def import_invoices(file: BinaryIO, decimal_mark: DecimalMark | None, *, dry_run: bool) -> None:
+    """Issue the invoices in a CSV file: all of them, or none when a row is wrong."""
+    with _told_plainly():
+        report = invoices.import_csv(file, decimal_mark=decimal_mark, dry_run=dry_run)
+    for problem in report.problems:
+        place = f"line {problem.line}" if problem.line else "the file"
+        click.echo(f"{place}{f', {problem.column}' if problem.column else ''}: {problem.text}", err=True)
+    if report.problems:
+        raise click.ClickException(f"{len(report.problems)} mistakes in {report.rows} rows: nothing was imported.")
+    for issued in report.issued:
+        click.echo(f"{issued.number}: {issued.external_reference}, {issued.total}")
+    did = "would be issued" if dry_run else "issued"
+    click.echo(f"{report.rows} rows: {report.fresh} invoices {did}, {len(report.already)} were here already.")
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """What a command does is the operator's doing, and what goes wrong is a sentence, not a traceback."""
+    try:
+        with audit.acting(audit.Actor("cli")):
+            yield
+    except PortalError as error:
+        raise click.ClickException(error.text()) from error

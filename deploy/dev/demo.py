@@ -36,7 +36,12 @@ TEST_CARDS = """\
 4000 0000 0000 9995  has not enough money
 any date ahead, any three digits"""
 
-SIGN_INS: tuple[tuple[str, str], ...] = ()
+# Who is in the demo's data (portal/seed.py); a test holds the two together.
+SIGN_INS: tuple[tuple[str, str], ...] = (
+    ("Sign in as", "alex@bakery.example   correct-horse-demo"),
+    ("", "robin@studio.example   correct-horse-demo"),
+    ("", "kim@trading.example   correct-horse-demo"),
+)
 
 
 class CannotStart(Exception):

@@ -31,6 +31,13 @@ MOST_IN_ONE_QUESTION: Final = 500
 # Issuing
 
 
+def customer_billed_at(email: str) -> str:
+    """The id of the customer with this e-mail address. Raises Invalid (field "customer") when it is none, or more than one."""
+    email = email.strip().lower()
+    with db.reading() as session:
+        return _only(_customers_by_email(session, {email}).get(email, []))
+
+
 def issue(draft: InvoiceDraft) -> Invoice:
     """Number the invoice and freeze its totals. It is open, and comes back with its lines.
 
@@ -226,26 +233,30 @@ def _match(session: Session, sheet: Sheet) -> tuple[list[Entry], list[Invoice]]:
     customers = _customers_by_email(session, {entry.email for entry in sheet.entries})
     fresh, already = [], []
     for entry in sheet.entries:
-        found = customers.get(entry.email, [])
-        if len(found) != 1:
-            message = (
-                N_("More than one customer has this e-mail address.")
-                if found
-                else N_("No customer has this e-mail address.")
-            )
-            sheet.problems.append(Problem(entry.line, "customer", Invalid(message)))
+        try:
+            draft = replace(entry.draft, customer_id=_only(customers.get(entry.email, [])))
+        except Invalid as error:
+            sheet.problems.append(Problem(entry.line, "customer", error))
             continue
-        draft = replace(entry.draft, customer_id=found[0])
         known = _known(session, draft.customer_id, draft.external_reference or "")
         if known is None:
             fresh.append(replace(entry, draft=draft))
         elif (known.currency, known.total_minor) == (draft.currency, entry.totals.total_minor):
             already.append(known)
         else:
-            changed = N_("This invoice was imported before as %(number)s, with a total of %(total)s.")
-            error = Invalid(changed, number=known.number, total=str(known.total))
-            sheet.problems.append(Problem(entry.line, "invoice", error))
+            message = N_("This invoice was imported before as %(number)s, with a total of %(total)s.")
+            changed = Invalid(message, number=known.number, total=str(known.total))
+            sheet.problems.append(Problem(entry.line, "invoice", changed))
     return fresh, already
+
+
+def _only(customer_ids: list[str]) -> str:
+    """The one customer there is with an address. Raises Invalid when there is none, or when it is not clear who is meant."""
+    if not customer_ids:
+        raise Invalid(N_("No customer has this e-mail address."), field="customer")
+    if len(customer_ids) > 1:
+        raise Invalid(N_("More than one customer has this e-mail address."), field="customer")
+    return customer_ids[0]
 
 
 def _customers_by_email(session: Session, emails: set[str]) -> dict[str, list[str]]:
