@@ -59,7 +59,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
     pages.install(app)
-    mail.mail.init_app(app)
+    mail.mail.state = mail.mail.init_app(app)  # Flask-Mail keeps it by itself only when it is made with the app
     accounts.login_manager.init_app(app)
     for feature in (accounts, invoices, payments, receipts, cards, webhooks):
         app.register_blueprint(feature.bp)
@@ -83,7 +83,11 @@ def _serve_static(app: Flask) -> None:
             headers["Cache-Control"] = "no-cache"
 
     files = WhiteNoise(
-        app.wsgi_app, max_age=STATIC_CACHE_SECONDS, add_headers_function=add_headers, allow_all_origins=False
+        app.wsgi_app,
+        max_age=STATIC_CACHE_SECONDS,
+        add_headers_function=add_headers,
+        allow_all_origins=False,
+        autorefresh=config.current().environment == "development",  # else a file that grew is sent cut off
     )
     files.add_files(str(pages.STATIC), prefix="static/")
     app.wsgi_app = files  # type: ignore[method-assign]

@@ -353,7 +353,11 @@ def _static_version(name: str) -> str:
 
 
 def static_url(name: str) -> str:
-    """The address of a file under static/, with a mark that changes when the file does, so that browsers may keep it."""
+    """The address of a file under static/, which browsers may keep: vendored files carry their version in the name, our own
+    get a mark that changes when the file does.
+    """
+    if name.startswith("vendor/"):
+        return f"/static/{name}"
     return f"/static/{name}?v={_static_version(name)}"
 
 

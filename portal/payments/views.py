@@ -10,6 +10,7 @@ from flask_babel import gettext
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal import config, db, gateway, language, money
+from portal.accounts import queries as accounts
 from portal.cards import queries as cards
 from portal.errors import Invalid, NotFound, PortalError
 from portal.invoices import queries as invoices
@@ -48,6 +49,7 @@ def pay(invoice_id: str) -> Response | AnyResponse:
         invoice = invoices.for_customer(session, invoice_id, me)
         live = queries.live_of_invoice(session, invoice_id)
         kept = cards.of_customer(session, me)
+        country = accounts.customer(session, me).country
     if invoice.status != "open":
         return see_other("invoices.show", invoice_id=invoice_id)
     if live and live.status in {states.SUCCEEDED, states.PROCESSING}:
@@ -57,6 +59,7 @@ def pay(invoice_id: str) -> Response | AnyResponse:
         invoice=invoice,
         live=live,
         kept=kept,
+        country=country,
         start_url=url_for("payments.start_invoice", invoice_id=invoice_id),
         back_url=url_for("invoices.show", invoice_id=invoice_id),
     )
@@ -70,6 +73,7 @@ def pay_other(payment_id: str) -> Response | AnyResponse:
     with db.reading() as session:
         payment = queries.for_customer(session, payment_id, me)
         kept = cards.of_customer(session, me)
+        country = accounts.customer(session, me).country
     if payment.invoice_id is not None:
         return see_other("payments.pay", invoice_id=payment.invoice_id)
     if payment.status in states.FINAL or payment.status == states.PROCESSING:
@@ -79,6 +83,7 @@ def pay_other(payment_id: str) -> Response | AnyResponse:
         invoice=None,
         live=payment,
         kept=kept,
+        country=country,
         start_url=url_for("payments.start_other", payment_id=payment_id),
         back_url=url_for("payments.overview"),
     )

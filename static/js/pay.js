@@ -55,7 +55,10 @@ function mount() {
     locale: words.locale,
     appearance: appearance(),
   });
-  const element = elements.create("payment", { layout: "tabs" });
+  const element = elements.create("payment", {
+    layout: "tabs",
+    defaultValues: words.country ? { billingDetails: { address: { country: words.country } } } : {},
+  });
   element.on("ready", () => place.removeAttribute("aria-busy"));
   element.on("loaderror", () => say(words.notLoaded));
   place.replaceChildren();
