@@ -34,20 +34,26 @@ class Died(BaseException):
 
 @contextmanager
 def dying(at_commit: int, when: str) -> Iterator[None]:
-    """Die `when` ("before" or "after") the n-th commit from here, counted from 1."""
+    """Die right before the n-th commit from here, counted from 1, or after it before the database is spoken to again."""
     commits = 0
 
-    def count(_session: Session) -> None:
+    def before_commit(_session: Session) -> None:
         nonlocal commits
         commits += 1
+        if commits == at_commit and when == "before":
+            raise Died
+
+    def after_begin(*_begun: object) -> None:
         if commits == at_commit:
             raise Died
 
-    event.listen(Session, f"{when}_commit", count)
+    event.listen(Session, "before_commit", before_commit)
+    event.listen(Session, "after_begin", after_begin)
     try:
         yield
     finally:
-        event.remove(Session, f"{when}_commit", count)
+        event.remove(Session, "before_commit", before_commit)
+        event.remove(Session, "after_begin", after_begin)
 
 
 def work() -> None:
