@@ -15,7 +15,7 @@ from portal.sandbox import idempotency
 from portal.sandbox.calls import Call
 from portal.sandbox.clock import real_now
 from portal.sandbox.errors import StripeError, forbidden, internal_error, invalid, no_such_url
-from portal.sandbox.faults import Fault, Faults
+from portal.sandbox.faults import ConnectionBroken, Fault, Faults
 from portal.sandbox.idempotency import KeptAnswer, RunningKeys
 from portal.sandbox.ids import new_request_id
 from portal.sandbox.keys import ApiKey, read_key
@@ -77,6 +77,8 @@ class Api:
             status, body, headers = self._answer(work, fault)
         except StripeError as error:
             status, body, headers = error.status, encode(error.body(work.log_url)), error.headers
+        except ConnectionBroken:
+            raise
         except Exception:
             log.exception("the sandbox failed to answer %s %s", request.method, request.path)
             status, body, headers = 500, encode(internal_error().body(work.log_url)), {}
