@@ -148,6 +148,16 @@ def test_what_is_wrong_is_said_at_the_field(form: Checkout, subtests: pytest.Sub
             expect(form.error(field)).to_have_text("")
 
 
+def test_the_focus_goes_to_what_has_to_be_mended(form: Checkout) -> None:
+    form.type_card(cvc="1")
+    form.page.locator("#pay").focus()
+    form.call("elements.submit()")
+    expect(form.field("cvc")).to_be_focused()
+    assert form.page.evaluate("document.activeElement.tagName") == "IFRAME"
+    form.page.keyboard.type("23")
+    expect(form.field("cvc")).to_have_value("123")
+
+
 def test_a_card_that_ran_out_this_year_is_told_apart(form: Checkout) -> None:
     form.page.clock.set_fixed_time("2031-06-15T12:00:00Z")
     form.type_card(expiry="05/31")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 from stripe import StripeClient
 
 from tests.browsing import Console
@@ -125,8 +126,10 @@ def test_a_spent_intent_is_a_load_error(checkout: Checkout, stripe: StripeClient
 def test_fetch_updates_follows_the_intent(checkout: Checkout, stripe: StripeClient, intent: Any) -> None:
     checkout.mount(intent.client_secret)
     checkout.type_card()
-    stripe.v1.payment_intents.update(intent.id, {"amount": 4200})
+    expect(checkout.form.locator(".p-Terms")).to_be_hidden()
+    stripe.v1.payment_intents.update(intent.id, {"amount": 4200, "setup_future_usage": "off_session"})
     assert checkout.call("elements.fetchUpdates()") == {}
+    expect(checkout.form.locator(".p-Terms")).to_contain_text("for future payments")
     assert checkout.confirm()["paymentIntent"]["amount"] == 4200
 
 

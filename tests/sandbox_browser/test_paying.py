@@ -43,10 +43,12 @@ def test_a_refused_security_code_is_shown_at_its_field(checkout: Checkout, inten
     assert "security code is incorrect" in str(checkout.error("cvc").text_content())
 
 
-def test_a_decline_is_told_in_german(checkout: Checkout, intent: Any) -> None:
-    checkout.mount(intent.client_secret, locale="de")
+def test_a_decline_is_told_in_the_language_of_the_elements(checkout: Checkout, intent: Any) -> None:
+    checkout.mount(intent.client_secret, locale="en")
+    checkout.page.evaluate("elements.update({locale: 'de'})")
     checkout.type_card(DECLINED)
     assert checkout.confirm()["error"]["message"] == "Ihre Karte wurde abgelehnt."
+    assert checkout.error("number").text_content() == "Ihre Karte wurde abgelehnt."
 
 
 def test_a_saved_card_pays_without_elements(checkout: Checkout, stripe: StripeClient) -> None:

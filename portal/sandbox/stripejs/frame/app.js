@@ -31,6 +31,7 @@ const host = connectToHost({
     render();
   },
   focus: () => (layout.isCollapsed ? layout.header : form.number.input).focus(),
+  focusFirstError: () => form.focusFirstError(),
   blur: () => document.activeElement?.blur(),
   clear: () => form.clear(),
   collapse() {

@@ -142,13 +142,16 @@ class CardForm {
     return this.fields.every((field) => !field.isShown || field.check().complete);
   }
 
-  /* Shows every error and goes to the first: {type, code, message} of it, or null. */
+  /* Shows every error: {type, code, message} of the first, or null. */
   validate() {
     const errors = this.fields.map((field) => [field, field.validate()]).filter(([, code]) => code);
     if (errors.length === 0) return null;
-    const [field, code] = errors[0];
-    field.input.focus();
+    const [[, code]] = errors;
     return { type: "validation_error", code, message: this.messages[code] };
+  }
+
+  focusFirstError() {
+    this.fields.find((field) => field.code)?.input.focus();
   }
 
   /* Puts what the bank refused under the field it is about; a plain decline is about the card, so under its number. */

@@ -58,7 +58,7 @@ class Elements {
     const before = this.#options;
     this.#options = checkElementsOptions(given, before);
     const ofSession = ["mode", "amount", "currency", "setupFutureUsage", "captureMethod"];
-    if (ofSession.some((name) => this.#options[name] !== before[name])) this.#session = null;
+    if (ofSession.some((name) => (this.#options[name] ?? null) !== (before[name] ?? null))) this.#session = null;
     this.#payment?.refresh();
     await this.session();
     for (const listener of [...this.#updateListeners]) listener();
@@ -76,9 +76,9 @@ class Elements {
       );
     }
     this.#session = null;
-    const { error } = await this.session();
-    if (error) return { error: { message: error.message } };
-    this.#payment?.refresh();
+    const session = await this.session();
+    if (session.error) return { error: { message: session.error.message } };
+    this.#payment?.refresh(session);
     return {};
   }
 

@@ -243,9 +243,9 @@ class PaymentElement {
     return this.#options;
   }
 
-  /* Tells the frame of changed options of the group or of this element. */
-  refresh() {
-    this.#channel?.send("update", { ...this.#group.settings(), options: this.#options });
+  /* Tells the frame of changed options of the group or of this element, and of a session that was read again. */
+  refresh(session) {
+    this.#channel?.send("update", { ...this.#group.settings(), options: this.#options, session });
   }
 
   /* Shows the customer, at its field, what the bank said of the card. */
@@ -256,6 +256,13 @@ class PaymentElement {
   /* Asks the frame: "submit", "createPaymentMethod" or "createConfirmationToken". Waits until the form is there. */
   async ask(type, payload) {
     await this.#ready.promise;
-    return this.#channel.ask(type, payload);
+    const channel = this.#channel;
+    const answer = await channel.ask(type, payload);
+    // The page's focus is on its button: it has to come to the frame first, and can then go to the field to mend.
+    if (answer.error?.type === "validation_error") {
+      channel.iframe.focus();
+      channel.send("focusFirstError");
+    }
+    return answer;
   }
 }
