@@ -80,6 +80,14 @@ document.addEventListener("portal:notice", (event) => notice(event.detail.text, 
 
 const SUMMARY = "[data-error-summary]";
 
+// Where the focus was inside what is about to be swapped out; the part that comes takes it over.
+let orphaned = false;
+
+document.addEventListener("htmx:before:swap", (event) => {
+  const { target } = event.detail.ctx;
+  orphaned = target instanceof Element && target !== document.body && target.contains(document.activeElement);
+});
+
 document.addEventListener("htmx:after:settle", (event) => {
   const part = event.target;
   if (!(part instanceof Element) || !part.isConnected) return;
@@ -87,11 +95,12 @@ document.addEventListener("htmx:after:settle", (event) => {
   if (announced) say(announced.dataset.announce);
   const wanted = part.querySelector(SUMMARY) ?? (part.matches("[data-focus]") ? part : part.querySelector("[data-focus]"));
   if (wanted) wanted.focus();
-  else if (document.activeElement === document.body) {
+  else if (orphaned && document.activeElement === document.body) {
     // What had the focus is gone: go on from the part that took its place, not from the top of the page.
     if (!part.hasAttribute("tabindex")) part.setAttribute("tabindex", "-1");
     part.focus({ preventScroll: true });
   }
+  orphaned = false;
 });
 
 document.querySelector(SUMMARY)?.focus();

@@ -38,9 +38,19 @@ function advice(error) {
 
 /* Stripe */
 
+/** The frame's fields in the colours of the surface they stand on; a frame cannot read our style sheets. */
 function appearance() {
   const dark = window.matchMedia("(prefers-color-scheme: dark)").matches;
-  return { theme: dark ? "night" : "stripe", variables: { colorPrimary: words.colour, borderRadius: "8px" } };
+  return {
+    theme: dark ? "night" : "stripe",
+    variables: {
+      colorPrimary: words.colour,
+      colorText: getComputedStyle(form).color,
+      colorBackground: getComputedStyle(form.closest(".card")).backgroundColor,
+      fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif',
+      borderRadius: "8px",
+    },
+  };
 }
 
 function chosen() {
