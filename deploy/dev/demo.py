@@ -36,11 +36,12 @@ TEST_CARDS = """\
 4000 0000 0000 9995  has not enough money
 any date ahead, any three digits"""
 
-# Who is in the demo's data (portal/seed.py); a test holds the two together.
-SIGN_INS: tuple[tuple[str, str], ...] = (
-    ("Sign in as", "alex@bakery.example   correct-horse-demo"),
-    ("", "robin@studio.example   correct-horse-demo"),
-    ("", "kim@trading.example   correct-horse-demo"),
+# As portal/seed.py makes them, whose import would take longer than the rest of this program; a test holds them together.
+PASSWORD = "correct-horse-demo"  # noqa: S105  # of a database that holds nobody's data
+SIGN_INS = (
+    ("alex@bakery.example", "reads German, pays in euros"),
+    ("robin@studio.example", "reads English, pays in dollars"),
+    ("kim@trading.example", "reads English, pays in yen and Kuwaiti dinars"),
 )
 
 
@@ -98,26 +99,27 @@ class Demo:
         sandbox_port, smtp_port = self._port_near(self.port + 1), self._port_near(self.port + 2)
         sandbox_url = f"http://127.0.0.1:{sandbox_port}"
         environment = self._environment(sandbox_url, smtp_port)
-        self._do("migrate", [*FLASK, "migrate"], environment)
+        needed: list[tuple[Process, Callable[[], bool]]] = []
         if not self.uses_stripe or "PORTAL_MAIL_SERVER" not in self._own_settings:
-            webhooks = ["--webhook-url", f"{self.url}/api/webhooks/stripe"]
-            sandbox = self._spawn(
-                "sandbox",
-                [
-                    *(*FLASK, "sandbox", "--host", "127.0.0.1", "--port", str(sandbox_port)),
-                    *("--smtp-port", str(smtp_port), "--db", self.directory / "sandbox.db"),
-                    *([] if self.uses_stripe else webhooks),
-                ],
-                environment,
-            )
-            self._wait_until(sandbox, lambda: "sandbox ready" in sandbox.said())
+            sandbox = self._spawn("sandbox", self._sandbox_command(sandbox_port, smtp_port), environment)
+            needed.append((sandbox, lambda: "sandbox ready" in sandbox.said()))
+        self._do("migrate", [*FLASK, "migrate"], environment)
         self._do("seed", [*FLASK, "seed"], environment)
         gunicorn = [PYTHON, "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py", "--workers", "1"]
         web = self._spawn("web", [*gunicorn, "--bind", f"127.0.0.1:{self.port}", "wsgi:app"], environment)
         worker = self._spawn("worker", [*FLASK, "worker"], environment)
-        self._wait_until(web, lambda: answers(f"{self.url}/readyz"))
-        self._wait_until(worker, lambda: "worker ready" in worker.said())
+        needed.append((web, lambda: answers(f"{self.url}/readyz")))
+        needed.append((worker, lambda: "worker ready" in worker.said()))
+        for process, ready in needed:
+            process.wait_until(self._unless_stopped(ready), within=START_SECONDS)
         self._welcome(sandbox_url)
+
+    def _sandbox_command(self, port: int, smtp_port: int) -> list[str | Path]:
+        files = ["--db", self.directory / "sandbox.db"]
+        command = [*FLASK, "sandbox", "--port", str(port), "--smtp-port", str(smtp_port), *files]
+        if not self.uses_stripe:
+            command += ["--webhook-url", f"{self.url}/api/webhooks/stripe"]  # signed with PORTAL_SANDBOX_WEBHOOK_SECRET
+        return command
 
     def _environment(self, sandbox_url: str, smtp_port: int) -> dict[str, str]:
         """The machine's environment without any portal settings of its shell, then .env's, then the demo's own."""
@@ -158,9 +160,6 @@ class Demo:
         self._processes.append(process)
         return process
 
-    def _wait_until(self, process: Process, ready: Callable[[], bool]) -> None:
-        process.wait_until(self._unless_stopped(ready), within=START_SECONDS)
-
     def _unless_stopped(self, condition: Callable[[], bool]) -> Callable[[], bool]:
         def asked() -> bool:
             if self._stopping.is_set():
@@ -196,7 +195,11 @@ class Demo:
         return lock
 
     def _welcome(self, sandbox_url: str) -> None:
-        facts = [("Portal", self.url), *SIGN_INS]
+        facts = [("Portal", self.url)]
+        facts.extend(
+            ("Sign in as" if number == 0 else "", f"{email:<22}{who}") for number, (email, who) in enumerate(SIGN_INS)
+        )
+        facts.append(("Password", PASSWORD))
         if "PORTAL_MAIL_SERVER" not in self._own_settings:
             facts.append(("Mail it sends", f"{sandbox_url}/_sandbox/mail"))
         if self.uses_stripe:
@@ -204,7 +207,7 @@ class Demo:
             facts.append(("Webhooks", f"stripe listen --forward-to {self.url}/api/webhooks/stripe"))
         else:
             facts.append(("Stripe sandbox", f"{sandbox_url}/_sandbox/"))
-        facts.extend(zip(("Test cards", "", "", "", ""), TEST_CARDS.splitlines(), strict=True))
+        facts.extend(("Test cards" if number == 0 else "", card) for number, card in enumerate(TEST_CARDS.splitlines()))
         facts.append(("Data and logs", os.path.relpath(self.directory)))
         print(*(f"  {name:<16}{value}" for name, value in facts), sep="\n")
         print("\nCtrl-C stops everything; the data stays for the next time.", flush=True)

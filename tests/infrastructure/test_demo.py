@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from deploy.dev import demo as program
 from deploy.dev.processes import ROOT, free_port
+from portal import seed
 from tests.waiting import eventually
 
 START_SECONDS = 100.0
@@ -120,6 +122,11 @@ def test_demo_runs_stops_and_goes_on_where_it_was(demo: Demo) -> None:
     assert status == 1
     assert "worker ended with status -9" in errors
     assert demo.left() == {}
+
+
+def test_printed_sign_ins_are_those_that_are_made() -> None:
+    assert [email for email, _who in program.SIGN_INS] == [customer.email for customer in seed.CUSTOMERS]
+    assert program.PASSWORD == seed.DEMO_PASSWORD
 
 
 def test_killed_demo_takes_everything_along(demo: Demo) -> None:
