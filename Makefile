@@ -22,7 +22,7 @@ test: lint ## Check the code, then run every test on SQLite, PostgreSQL and in C
 
 lint: install-dev ## Check style and types
 	@$(BIN)/ruff check $(CODE)
-	@$(BIN)/ruff format --check --quiet $(CODE)
+	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/mypy
 
 format: install-dev ## Put the code into shape
