@@ -138,11 +138,11 @@ def import_invoices(file: BinaryIO, decimal_mark: DecimalMark | None, *, dry_run
         place = f"line {problem.line}" if problem.line else "the file"
         click.echo(f"{place}{f', {problem.column}' if problem.column else ''}: {problem.text}", err=True)
     if report.problems:
-        raise click.ClickException(f"{len(report.problems)} mistakes in {report.rows} rows: nothing was imported.")
+        raise click.ClickException(f"nothing was imported. Rows: {report.rows}, mistakes: {len(report.problems)}")
     for issued in report.issued:
         click.echo(f"{issued.number}: {issued.external_reference}, {issued.total}")
-    did = "would be issued" if dry_run else "issued"
-    click.echo(f"{report.rows} rows: {report.fresh} invoices {did}, {len(report.already)} were here already.")
+    did = "invoices that would be issued" if dry_run else "invoices issued"
+    click.echo(f"Rows: {report.rows}, {did}: {report.fresh}, here already: {len(report.already)}")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 from babel import Locale
-from babel.numbers import NumberFormatError, format_currency, parse_decimal
+from babel.numbers import NumberFormatError, format_currency, get_currency_symbol, parse_decimal
 
 # Stripe charges these in whole units: the amount 500 in jpy is 500 yen.
 ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf".split())
@@ -143,19 +143,23 @@ class Money:
             locale=locale,
             currency_digits=False,
             decimal_quantization=False,
-            format=_pattern(locale, pattern_digits),
+            format=_pattern(locale, self.currency, pattern_digits),
         )
 
     def __str__(self) -> str:
         return f"{self.plain()} {self.currency.upper()}"
 
 
-def _pattern(locale: str, digits: int) -> str:
+def _pattern(locale: str, currency: str, digits: int) -> str:
     """The locale's currency pattern with exactly this many decimals.
 
     Babel's own table of digits is ISO's; Stripe's differs for a few currencies, and Stripe's is the one that is charged.
+    A symbol of letters keeps its distance from the number ("KWD 1.500", but "€1.50"): Babel does not do it by itself.
+    Source: Unicode CLDR, "Currency Formats" (spacing between symbol and number).
     """
     pattern: str = Locale.parse(locale).currency_formats["standard"].pattern
+    if get_currency_symbol(currency.upper(), locale)[-1].isalpha():
+        pattern = pattern.replace("¤#", "¤\N{NO-BREAK SPACE}#")
     decimals = f".{'0' * digits}" if digits else ""
     return pattern.replace(".00", decimals)
 

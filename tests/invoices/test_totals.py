@@ -129,3 +129,15 @@ def test_currencies_of_three_decimals_and_of_none() -> None:
 def test_an_invoice_in_dinars_that_does_not_end_in_0_is_refused_when_it_is_issued() -> None:
     with pytest.raises(Invalid, match=r"39\.370 KWD or 39\.380 KWD"):
         drafts.check(InvoiceDraft("cus_1", "kwd", (line(quantity=3_000, price=12_500, rate=500),)))
+
+
+@pytest.mark.parametrize(
+    ("amount", "english", "german"),
+    [
+        (Money(1_234_50, "eur"), "€1,234.50", "1.234,50\xa0€"),
+        (Money(1_234, "jpy"), "¥1,234", "1.234\xa0¥"),
+        (Money(1_234_500, "kwd"), "KWD\xa01,234.500", "1.234,500\xa0KWD"),
+    ],
+)
+def test_amounts_are_written_as_their_readers_write_them(amount: Money, english: str, german: str) -> None:
+    assert (amount.format("en"), amount.format("de")) == (english, german)
