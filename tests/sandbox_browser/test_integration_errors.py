@@ -117,6 +117,17 @@ def test_a_wrong_secret_is_a_load_error(checkout: Checkout, intent: Any) -> None
     assert checkout.page.locator("iframe").count() == 0
 
 
+def test_a_form_that_did_not_load_can_be_mounted_again(checkout: Checkout, console: Console) -> None:
+    console.expect("net::ERR_FAILED")
+    checkout.page.route("**/v1/elements/sessions*", lambda route: route.abort())
+    assert checkout.mount(mode="payment", amount=100, currency="eur") == "loaderror"
+    assert checkout.events("loaderror")[0]["error"]["type"] == "api_connection_error"
+    checkout.page.unroute("**/v1/elements/sessions*")
+    checkout.call("{ payment.mount('#payment'); }")
+    checkout.wait_for_event("ready")
+    expect(checkout.field("number")).to_be_visible()
+
+
 def test_a_spent_intent_is_a_load_error(checkout: Checkout, stripe: StripeClient, intent: Any) -> None:
     stripe.v1.payment_intents.cancel(intent.id)
     assert checkout.mount(intent.client_secret) == "loaderror"

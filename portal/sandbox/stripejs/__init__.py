@@ -4,6 +4,10 @@
 the release "endive", whichever of Stripe's paths it was loaded from; ``Stripe.version`` alone follows the path, since
 @stripe/stripe-js looks at it.
 
+``host/`` runs in the page that loads the script, ``frame/`` in the Payment Element's iframe, where card numbers are typed and
+leave for the API, ``challenge/`` in the dialog around the bank's page; ``shared/`` in more than one of them. ``bundle.py`` joins
+them. Page and frames talk by postMessage, each end checking window, origin and frame name.
+
 Source: docs.stripe.com/js, docs.stripe.com/sdks/stripejs-versioning and the declarations of @stripe/stripe-js 10.
 """
 

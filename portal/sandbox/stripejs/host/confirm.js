@@ -28,8 +28,9 @@ class Confirmations {
       params.payment_method = collected.object.id;
     }
     const outcome = await this.#confirmAndSettle(kind, clientSecret, params, locale);
-    if (!outcome.error && redirect === "always")
+    if (!outcome.error && redirect === "always") {
       return leaveFor(returnAddress(kind, confirmParams.return_url, outcome.object));
+    }
     const result = this.#result(kind.result, outcome, locale);
     if (typedIn && result.error?.type === "card_error") elements.payment.showRefusal(result.error);
     return result;
@@ -70,8 +71,9 @@ class Confirmations {
       const outcome = await runChallenge({ address, locale });
       const { object, error } = await retrieveIntent(this.#api, current.client_secret);
       if (error) return { error };
-      if (outcome === "canceled" && object.status === "requires_action")
+      if (outcome === "canceled" && object.status === "requires_action") {
         return { error: unauthenticated(kind, object) };
+      }
       current = object;
     }
     if (current.status !== "requires_payment_method") return { object: current };

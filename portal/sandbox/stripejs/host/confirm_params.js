@@ -98,8 +98,9 @@ function demandHiddenFields(method, where, options, billingDetails = {}) {
     line1: "line1",
     line2: "line2",
   };
-  for (const [name, param] of Object.entries(inAddress))
+  for (const [name, param] of Object.entries(inAddress)) {
     if (isNever(name, true)) missing(`address.${param}`, billingDetails.address?.[param]);
+  }
 }
 
 /* Stripe refuses an intent that is not what the customer was shown: the error for the first difference, or null. */

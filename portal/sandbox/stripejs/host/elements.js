@@ -42,8 +42,9 @@ class Elements {
         "In order to create a payment element, you must pass a clientSecret or mode when creating the Elements group.",
       );
     }
-    if (this.#payment)
+    if (this.#payment) {
       throw new IntegrationError("Can only create one Element of type payment through an Elements instance.");
+    }
     this.#payment = new PaymentElement(this, options);
     this.session();
     return this.#payment;
@@ -141,9 +142,12 @@ class Elements {
     return { key: this.#key, locale, appearance, savesCard: mode === "setup" || Boolean(setupFutureUsage) };
   }
 
-  /* {merchantName, merchantCountry, savesCard?} or {error}. Asked for once, and again after changes. */
+  /* {merchantName, merchantCountry, savesCard?} or {error}. Asked for once, and again after a change or an error. */
   session() {
-    this.#session ??= this.#fetchSession();
+    this.#session ??= this.#fetchSession().then((session) => {
+      if (session.error) this.#session = null;
+      return session;
+    });
     return this.#session;
   }
 

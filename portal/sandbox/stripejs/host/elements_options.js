@@ -60,10 +60,11 @@ function checkElementsOptions(given, current) {
       `Invalid value for ${method}: paymentMethodTypes is no longer supported. Use allowedPaymentMethodTypes, or manage payment methods in the Dashboard.`,
     );
   }
-  if (current && "clientSecret" in options)
+  if (current && "clientSecret" in options) {
     throw new IntegrationError(
       "Invalid value for elements.update(): clientSecret cannot be changed. Create a new Elements instance.",
     );
+  }
   warnOfUnknown(method, options, KNOWN_OPTIONS);
   const merged = { ...current, ...options };
   if (merged.clientSecret !== undefined && merged.mode !== undefined) {

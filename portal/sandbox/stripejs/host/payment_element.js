@@ -60,24 +60,28 @@ class PaymentElement {
 
   /* Shows the form in the node, or in the node the selector finds. A second mount to another node moves the form, emptied. */
   mount(target) {
-    if (this.#destroyed)
+    if (this.#destroyed) {
       throw new IntegrationError("This Element has already been destroyed. Please create a new one.");
-    if (!target)
+    }
+    if (!target) {
       throw new IntegrationError("Missing argument. Make sure to call mount() with a valid DOM element or selector.");
+    }
     const container = typeof target === "string" ? document.querySelector(target) : target;
     if (!container) {
       throw new IntegrationError(
         `The selector you specified (${target}) applies to no DOM elements that are currently on the page. Make sure the element exists on the page before calling mount().`,
       );
     }
-    if (!(container instanceof HTMLElement))
+    if (!(container instanceof HTMLElement)) {
       throw new IntegrationError(
         "Invalid DOM element. Make sure to call mount() with a valid DOM element or selector.",
       );
+    }
     if (container === this.#container && container.contains(this.#wrapper)) return;
     this.#removeFrame();
-    if (container.childNodes.length > 0)
+    if (container.childNodes.length > 0) {
       console.warn("This Element will be mounted to a DOM element that contains child nodes.");
+    }
     container.replaceChildren();
     container.classList.add("StripeElement");
     this.#container = container;

@@ -12,20 +12,24 @@ const REMOVED_METHODS = {
 };
 
 function checkKey(key) {
-  if (key === "")
+  if (key === "") {
     throw new IntegrationError("Please call Stripe() with your publishable key. You used an empty string.");
+  }
   demand(typeof key === "string", "Stripe()", "apiKey", "a string", key);
-  if (/^(sk|rk)_/.test(key))
+  if (/^(sk|rk)_/.test(key)) {
     throw new IntegrationError(
       "You should not use your secret key with Stripe.js.\nPlease pass a publishable key instead.",
     );
-  if (!key.startsWith("pk_"))
+  }
+  if (!key.startsWith("pk_")) {
     throw new IntegrationError(
       "Invalid value for Stripe(): apiKey should be a publishable key. Publishable keys begin with pk_.",
     );
+  }
   // The sandbox holds no real money, so a live key here is a page pointed at the wrong script.
-  if (key.startsWith("pk_live_"))
+  if (key.startsWith("pk_live_")) {
     throw new IntegrationError("The sandbox does not accept live keys. Use a key that begins with pk_test_.");
+  }
 }
 
 function Stripe(key, options = {}) {
@@ -66,6 +70,6 @@ function Stripe(key, options = {}) {
 // "/v3/" is version 3, as a number; "/endive/stripe.js" is "endive".
 const release = new URL(document.currentScript.src).pathname.split("/")[1];
 Stripe.version = release === "v3" ? 3 : release;
-if (window.Stripe)
+if (window.Stripe) {
   console.warn("It looks like Stripe.js was loaded more than one time. Please only load it once per page.");
-else window.Stripe = Stripe;
+} else window.Stripe = Stripe;
