@@ -17,6 +17,8 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from portal import audit, clock, config, outbox
+from portal.accounts import service as accounts
+from portal.accounts.models import STAFF_ROLES
 from portal.errors import PortalError
 from portal.invoices import service as invoices
 from portal.invoices import spreadsheet
@@ -27,7 +29,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def install(app: Flask) -> None:
-    for command in (migrate, seed, worker, sandbox, invoice):
+    for command in (migrate, seed, worker, sandbox, staff, customer, invoice):
         app.cli.add_command(command)
 
 
@@ -88,6 +90,55 @@ def sandbox(
         webhook_secret=webhook_secret,
         stripe_key=config.current().stripe_secret_key.get_secret_value(),
     )
+
+
+@click.group()
+def staff() -> None:
+    """The people who work here."""
+
+
+@staff.command("create")
+@click.argument("email")
+@click.option("--name", required=True)
+@click.option("--role", type=click.Choice(STAFF_ROLES), required=True)
+@click.option("--language", default="", help="Of pages and mails: en, de.")
+@with_appcontext
+def create_staff(email: str, name: str, role: str, language: str) -> None:
+    """Let someone in who works here; they choose their password by a link, which is also sent to them."""
+    with _told_plainly():
+        made = accounts.create_staff(email, name, role, language=language)
+    click.echo(f"{made.user_id} may sign in as {role} after choosing a password, within seven days: {made.link}")
+
+
+@click.group()
+def customer() -> None:
+    """Those who are billed."""
+
+
+@customer.command("invite")
+@click.argument("email")
+@click.option("--name", required=True, help="The person or company that is billed.")
+@click.option("--contact", default="", help="Who signs in, if it is someone else.")
+@click.option("--language", default="", help="Of pages, mails and receipts: en, de.")
+@click.option("--address", default="", help='Lines parted by "|".')
+@click.option("--country", default="", help="Two letters: DE, AT.")
+@click.option("--tax-id", default="")
+@with_appcontext
+def invite_customer(
+    email: str, name: str, contact: str, language: str, address: str, country: str, tax_id: str
+) -> None:
+    """Open an account for a customer; they choose their password by a link, which is also sent to them."""
+    with _told_plainly():
+        made = accounts.invite_customer(
+            name=name,
+            email=email,
+            contact=contact,
+            language=language,
+            address=address.replace("|", "\n"),
+            country=country,
+            tax_id=tax_id,
+        )
+    click.echo(f"{made.customer_id} may sign in after choosing a password, within seven days: {made.link}")
 
 
 @click.group()

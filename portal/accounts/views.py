@@ -77,7 +77,7 @@ def sign_in() -> AnyResponse:
         return _sign_in_page(form, target)
     except RateLimited as error:
         _tell(form, error)
-        response = _sign_in_page(form, target, status=429)
+        response = _sign_in_page(form, target, status=429, error_title=_("A moment, please"))
         response.headers["Retry-After"] = str(error.retry_after)
         return response
     _begin(token)
@@ -290,12 +290,15 @@ def _status(form: Any) -> int:
     return 422 if form.errors else 200
 
 
-def _sign_in_page(form: SignInForm, target: str | None, status: int | None = None) -> Response:
+def _sign_in_page(
+    form: SignInForm, target: str | None, status: int | None = None, error_title: str | None = None
+) -> Response:
     return pages.page(
         "accounts/sign_in.html",
         status=status or _status(form),
         form=form,
         target=target,
+        error_title=error_title,
         may_sign_up=config.current().open_sign_up,
     )
 

@@ -1,0 +1,56 @@
+"""`flask staff create` and `flask customer invite`."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from sqlalchemy import select
+
+from portal import db
+from portal.accounts import sessions
+from portal.accounts.models import Customer, User
+from portal.audit import AuditEvent
+from portal.outbox import Job
+
+pytestmark = pytest.mark.database("sqlite")
+
+
+def run(app: Flask, *words: str) -> Result:
+    return app.test_cli_runner().invoke(args=words)
+
+
+def test_the_first_administrator_gets_in_by_the_link_on_the_terminal(app: Flask) -> None:
+    done = run(app, "staff", "create", "tom@portal.test", "--name", "Tom", "--role", "admin")
+    assert done.exit_code == 0, done.output
+    path = "/" + done.output.strip().rpartition(" ")[2].split("/", 3)[3]
+    browser = app.test_client()
+    assert browser.get(path, follow_redirects=True).status_code == 200
+    with db.reading() as session:
+        user = session.execute(select(User)).scalar_one()
+        job = session.execute(select(Job)).scalar_one()
+        actors = set(session.execute(select(AuditEvent.actor_kind)).scalars())
+    assert (user.role, user.password_hash) == ("admin", None)
+    assert job.name == "accounts.mail_link"
+    assert actors == {"cli"}
+
+
+def test_a_customer_is_invited_with_what_stands_on_receipts(app: Flask) -> None:
+    words = ("--name", "Spree Bikes", "--address", "Am Ufer 1|10999 Berlin", "--country", "de", "--language", "de")
+    done = run(app, "customer", "invite", "ada@spree-bikes.test", *words)
+    assert done.exit_code == 0, done.output
+    with db.reading() as session:
+        customer = session.execute(select(Customer)).scalar_one()
+    assert customer.address_lines == ["Am Ufer 1", "10999 Berlin"]
+    assert (customer.country, customer.language) == ("DE", "de")
+
+
+def test_a_mistake_is_a_sentence_and_changes_nothing(app: Flask) -> None:
+    done = run(app, "customer", "invite", "no address", "--name", "Spree Bikes")
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: Please enter an e-mail address")
+    assert run(app, "staff", "create", "tom@portal.test", "--name", "Tom", "--role", "customer").exit_code == 2
+    with db.reading() as session:
+        assert session.execute(select(User)).first() is None
+    with pytest.raises(sessions.WrongCredentials):
+        sessions.sign_in("tom@portal.test", "", ip="", user_agent="")
