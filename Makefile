@@ -30,7 +30,7 @@ format: install-dev ## Put the code into shape
 	@$(BIN)/ruff format $(CODE)
 
 texts: install-dev ## Collect the texts for people anew and compile the catalogues
-	@$(BIN)/pybabel -q extract -F portal/translations/babel.cfg -k N_ --no-location --sort-output -o var/messages.pot .
+	@$(BIN)/pybabel -q extract -F portal/translations/babel.cfg -k N_ -k lazy_gettext --no-location --sort-output -o var/messages.pot .
 	@$(BIN)/pybabel -q update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date -w 120 -i var/messages.pot -d portal/translations
 	@$(BIN)/pybabel -q compile -d portal/translations
 
