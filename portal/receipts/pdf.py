@@ -41,7 +41,7 @@ _lock: Final = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class _Workshop:
+class Workshop:
     """What is costly to make and the same for every receipt. A new FontConfiguration each time leaks memory, too."""
 
     fonts: FontConfiguration
@@ -55,23 +55,23 @@ def render(facts: Facts) -> bytes:
     from weasyprint import HTML
 
     with _lock:
-        workshop = _workshop()
+        tools = workshop()
         document = HTML(string=html, base_url=BASE, url_fetcher=fetcher(facts.logo))
         pdf: bytes = document.write_pdf(
-            stylesheets=[workshop.styles], font_config=workshop.fonts, pdf_variant=VARIANT, pdf_tags=True
+            stylesheets=[tools.styles], font_config=tools.fonts, pdf_variant=VARIANT, pdf_tags=True
         )
     return pdf
 
 
 @cache
-def _workshop() -> _Workshop:
+def workshop() -> Workshop:
     from weasyprint import CSS
     from weasyprint.text.fonts import FontConfiguration
 
     fonts = FontConfiguration()
-    atexit.register(_workshop.cache_clear)  # it removes its folder of fonts, which it can no more once Python goes down
+    atexit.register(workshop.cache_clear)  # it removes its folder of fonts, which it can no more once Python goes down
     styles = CSS(string=STYLESHEET.read_text("utf-8"), font_config=fonts, url_fetcher=fetcher(""))
-    return _Workshop(fonts, styles)
+    return Workshop(fonts, styles)
 
 
 def fetcher(logo: str) -> URLFetcher:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -68,4 +68,3 @@ def example(
         logo=logo,
         colour="#0b5fff",
     )
-

@@ -84,4 +84,7 @@ def test_a_country_that_nobody_knows_is_written_as_it_is() -> None:
 def test_taxes_are_summed_by_rate_and_lines_without_a_stated_tax_are_in_none() -> None:
     lines = (Line("a", 1, 1, 700, 100, 7), Line("b", 1, 1, 1900, 50, 10), Line("c", 1, 1, 700, 1, 0))
     found = facts.taxes_of((*lines, Line("d", 1, 1, None, 5, 0)))
-    assert [(tax.tax_rate_basis_points, tax.net_minor, tax.tax_minor) for tax in found] == [(1900, 50, 10), (700, 101, 7)]
+    assert [(tax.tax_rate_basis_points, tax.net_minor, tax.tax_minor) for tax in found] == [
+        (1900, 50, 10),
+        (700, 101, 7),
+    ]

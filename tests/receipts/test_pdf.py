@@ -86,7 +86,16 @@ def test_money_is_written_as_its_reader_writes_it(currency: str, language: str, 
 
 def test_the_document_speaks_german() -> None:
     said = text_of(pdf.render(example(language="de")))
-    for words in ("Quittung", "Menge", "Einzelpreis", "Steuernummer", "Visa •••• 4242", "23.11.2026", "Seite 1 von 1", "Frankreich"):
+    for words in (
+        "Quittung",
+        "Menge",
+        "Einzelpreis",
+        "Steuernummer",
+        "Visa •••• 4242",
+        "23.11.2026",
+        "Seite 1 von 1",
+        "Frankreich",
+    ):
         assert words in said
 
 
@@ -112,17 +121,29 @@ def test_sixty_lines_fill_pages_that_each_have_the_tables_head() -> None:
     assert "Delivery 60" in on_last, "the sums stand with the last line"
 
 
-@pytest.mark.parametrize("count", (15, 17, 19, 21))
+@pytest.mark.parametrize("count", [15, 17, 19, 21])
 def test_the_sums_stay_together_wherever_the_page_ends(count: int) -> None:
-    pages = [page.extract_text() for page in read(pdf.render(example(*[("Delivery", 1_000, 1_00, 1900)] * count))).pages]
-    with_net, with_total = ([n for n, said in enumerate(pages) if words in said] for words in ("Net total", "Total paid"))
+    pages = [
+        page.extract_text() for page in read(pdf.render(example(*[("Delivery", 1_000, 1_00, 1900)] * count))).pages
+    ]
+    with_net, with_total = (
+        [n for n, said in enumerate(pages) if words in said] for words in ("Net total", "Total paid")
+    )
     assert with_net == with_total
     assert "Delivery" in pages[with_net[0]]
 
 
 @pytest.mark.parametrize(
     "name",
-    ["שלום עולם בע״מ", "شركة النور للطاقة", "株式会社日本電力", "Ελληνική Ενέργεια ΑΕ", "ООО Свет", "Zażółć Gęślą Jaźń", "🔆 Solar"],
+    [
+        "שלום עולם בע״מ",
+        "شركة النور للطاقة",
+        "株式会社日本電力",
+        "Ελληνική Ενέργεια ΑΕ",
+        "ООО Свет",
+        "Zażółć Gęślą Jaźń",
+        "🔆 Solar",
+    ],
 )
 def test_a_name_in_any_script_makes_a_receipt(name: str) -> None:
     """A letter that no installed font has shows as a box, and nothing else suffers."""
@@ -308,7 +329,9 @@ def test_no_address_in_a_document_opens_a_socket_or_a_file(address: str, listene
     assert b"/EmbeddedFile" not in content
 
 
-@pytest.mark.parametrize("logo", ["../wsgi.py", "../../../../etc/hostname", "/etc/hostname", "missing.svg", "fonts", ""])
+@pytest.mark.parametrize(
+    "logo", ["../wsgi.py", "../../../../etc/hostname", "/etc/hostname", "missing.svg", "fonts", ""]
+)
 def test_a_logo_from_elsewhere_is_not_read_and_the_receipt_is_made_all_the_same(logo: str) -> None:
     from weasyprint.urls import URLFetchingError, fetch
 
