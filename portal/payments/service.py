@@ -228,7 +228,8 @@ def proceed(payment_id: str, customer_id: str, *, save_card: bool) -> Started:
         raise InProgress
     if intent.status == states.CANCELED:
         raise Conflict
-    if save_card != (intent.setup_future_usage is not None):
+    # Once the bank has been asked, the choice that it was asked with stands.
+    if intent.status != states.REQUIRES_ACTION and save_card != (intent.setup_future_usage is not None):
         intent = _change_saving(payment_id, intent, save_card=save_card)
     return Started(payment_id, intent.id, intent.status, intent.client_secret)
 

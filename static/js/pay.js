@@ -141,6 +141,10 @@ async function pay() {
 async function finishPayment() {
   const started = await start(false);
   if (!started) return;
+  if (started.status !== "requires_action") {
+    await showOutcome(started.outcome_url); // nothing is left to finish: another tab or device was faster
+    return;
+  }
   await conclude(await stripe.handleNextAction({ clientSecret: started.client_secret }), started);
 }
 

@@ -1,0 +1,172 @@
+"""A customer pays an invoice and holds the receipt: in Chromium, against the web server, the worker, the sandbox and SMTP."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import BrowserContext, expect
+
+from tests.flows.conftest import ASKS_FOR_3DS, DECLINED, PATIENCE_MS, VISA, Shopper
+from tests.waiting import eventually
+
+
+@pytest.mark.database("sqlite", "postgresql")
+def test_from_the_sign_in_to_the_receipt_in_the_mailbox(shopper: Shopper) -> None:
+    page = shopper.sign_in().page
+    expect(page.get_by_text("€119.00").first).to_be_visible()
+    page.get_by_role("link", name=shopper.invoice.number, exact=True).click()
+    expect(page.get_by_text("Green electricity")).to_be_visible()
+    page.get_by_role("link", name=re.compile("^Pay")).first.click()
+    shopper.pay_with(VISA)
+    shopper.sees_success()
+    assert "/payments/invoices/" in page.url, "success shows without leaving the page"
+
+    text = shopper.receipt_text()
+    number = re.search(r"R-\d{4}-\d{6}", text)
+    assert number is not None
+    assert "Green electricity" in text
+    assert "119.00" in text
+    assert "4242" in text
+
+    page.goto(f"{shopper.portal.url}/payments")
+    page.get_by_role("link", name=shopper.invoice.number).click()
+    link = page.get_by_role("link", name=re.compile("Download"))
+    expect(link).to_be_visible(timeout=PATIENCE_MS)
+    with page.expect_download() as download:
+        link.click()
+    assert download.value.path().read_bytes().startswith(b"%PDF-")
+    assert shopper.charged == [119_00]
+
+
+def test_after_a_decline_the_form_is_kept_and_the_next_try_works(shopper: Shopper) -> None:
+    shopper.sign_in().open_pay_page().pay_with(DECLINED)
+    expect(shopper.message).to_contain_text("Your bank declined this card", timeout=PATIENCE_MS)
+    expect(shopper.form().locator("[name=expiry]")).to_have_value("12 / 34")
+    shopper.pay_with(VISA)
+    shopper.sees_success()
+    assert shopper.charged == [119_00]
+    assert len(shopper.payments) == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        ("4000000000009995", "not enough money"),
+        ("4000000000000069", "has expired"),
+        ("4000000000000127", "security code is not right"),
+        ("4000000000000119", "went wrong between us and your bank"),
+        ("4000000000006975", "limit of payments"),
+    ],
+)
+def test_each_decline_says_what_to_do_next(shopper: Shopper, number: str, words: str) -> None:
+    shopper.sign_in().open_pay_page().pay_with(number)
+    expect(shopper.message).to_contain_text(words, timeout=PATIENCE_MS)
+    expect(shopper.pay_button).not_to_have_attribute("aria-busy", "true")
+    assert shopper.charged == []
+
+
+def test_a_card_that_asks_for_3d_secure(shopper: Shopper) -> None:
+    shopper.sign_in().open_pay_page().pay_with(ASKS_FOR_3DS)
+    shopper.bank.locator("#test-source-fail-3ds").click(timeout=PATIENCE_MS)
+    expect(shopper.message).to_contain_text("could not confirm that it is you", timeout=PATIENCE_MS)
+    shopper.pay_button.click()
+    shopper.bank.locator("#test-source-authorize-3ds").click(timeout=PATIENCE_MS)
+    shopper.sees_success()
+    assert shopper.charged == [119_00]
+
+
+def test_who_leaves_during_3d_secure_finds_the_payment_and_finishes_it(shopper: Shopper) -> None:
+    page = shopper.sign_in().open_pay_page().pay_with(ASKS_FOR_3DS).page
+    expect(shopper.bank.locator("#test-source-authorize-3ds")).to_be_visible(timeout=PATIENCE_MS)
+    eventually(lambda: shopper.payments[0].status == "requires_action", within=20, what="the webhook")
+
+    page.goto(f"{shopper.portal.url}/invoices/{shopper.invoice_id}")
+    page.get_by_role("link", name="Finish this payment").click(timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Finish this payment").click(timeout=PATIENCE_MS)
+    shopper.bank.locator("#test-source-authorize-3ds").click(timeout=PATIENCE_MS)
+    shopper.sees_success()
+    assert shopper.charged == [119_00]
+    assert len(shopper.payments) == 1
+
+
+def test_closing_the_tab_right_after_confirming_changes_nothing(shopper: Shopper) -> None:
+    page = shopper.sign_in().open_pay_page().page
+    with page.expect_response(re.compile(r"/v1/payment_intents/[^/]+/confirm")):
+        shopper.pay_with(VISA)
+    page.close()
+    eventually(lambda: shopper.invoice.status == "paid", within=30, what="the webhook")
+    assert "119.00" in shopper.receipt_text()
+
+
+def test_two_tabs_charge_once(shopper: Shopper, context: BrowserContext) -> None:
+    shopper.sign_in().open_pay_page()
+    second = context.new_page()
+    shopper.open_pay_page(second)
+    shopper.type_card(VISA)
+    shopper.type_card(VISA, second)
+    shopper.pay_button.click()
+    second.locator("#pay-button").click()
+    shopper.sees_success()
+    expect(second.get_by_text(re.compile("Paid. Thank you!|paid already"))).to_be_visible(timeout=PATIENCE_MS)
+    eventually(lambda: shopper.invoice.status == "paid", within=30)
+    assert shopper.charged == [119_00]
+
+
+def test_a_double_click_charges_once(shopper: Shopper) -> None:
+    shopper.sign_in().open_pay_page().type_card(VISA)
+    shopper.pay_button.dblclick()
+    shopper.sees_success()
+    assert shopper.charged == [119_00]
+
+
+def test_a_saved_card_pays_the_next_invoice_in_one_click(shopper: Shopper) -> None:
+    page = shopper.sign_in().open_pay_page().page
+    page.get_by_label(re.compile("Save this card")).check()
+    shopper.pay_with(VISA)
+    shopper.sees_success()
+    page.goto(f"{shopper.portal.url}/cards")
+    eventually(lambda: page.reload() and page.get_by_text("4242").count() > 0, within=20, what="the card to be kept")
+
+    shopper.invoice_id = shopper.owe()
+    shopper.open_pay_page()
+    expect(page.get_by_role("radio", name=re.compile("4242"))).to_be_checked(timeout=PATIENCE_MS)
+    shopper.pay_button.click()
+    shopper.sees_success()
+    assert shopper.charged == [119_00, 119_00]
+
+
+def test_another_amount_is_paid_without_an_invoice(shopper: Shopper) -> None:
+    page = shopper.sign_in().page
+    page.get_by_role("link", name="Pay another amount").click()
+    page.get_by_label("Amount").fill("2.00")
+    page.get_by_label("What is it for?").fill("A deposit")
+    page.get_by_role("button", name="Go on to the card").click()
+    expect(page.get_by_text(re.compile("from 5.00 to 5000.00")).first).to_be_visible()
+    expect(page.get_by_label("What is it for?")).to_have_value("A deposit")
+    page.get_by_label("Amount").fill("50.00")
+    page.get_by_role("button", name="Go on to the card").click()
+    shopper.pay_with(VISA)
+    shopper.sees_success()
+    assert "A deposit" in shopper.receipt_text()
+    assert shopper.charged == [50_00]
+
+
+def test_while_stripe_is_down_the_page_says_so_and_the_worker_finishes(shopper: Shopper) -> None:
+    shopper.sign_in().open_pay_page().type_card(VISA)
+    shopper.portal.sandbox.control("faults", fault="error_before", path="/v1/payment_intents", method="POST", times=2)
+    shopper.pay_button.click()
+    expect(shopper.message).to_contain_text("does not answer at the moment", timeout=PATIENCE_MS)
+    assert len(shopper.payments) == 1
+    shopper.pay_button.click()
+    shopper.sees_success()
+    assert shopper.charged == [119_00]
+
+
+def test_the_receipt_arrives_although_the_worker_was_down_and_the_mail_server_said_no(shopper: Shopper) -> None:
+    shopper.portal.kill_worker()
+    shopper.portal.smtp.refuse_next("451 4.3.0 come again")
+    shopper.sign_in().open_pay_page().pay_with(VISA)
+    shopper.sees_success()
+    shopper.portal.start_worker()
+    assert "119.00" in shopper.receipt_text()
