@@ -16,10 +16,11 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from portal import audit, clock, config, outbox
+from portal import audit, clock, config, db, outbox
 from portal.accounts import service as accounts
 from portal.accounts.models import STAFF_ROLES
 from portal.errors import PortalError
+from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoices
 from portal.invoices import spreadsheet
 from portal.invoices.drafts import USUAL_DAYS_TO_PAY, InvoiceDraft
@@ -194,6 +195,19 @@ def import_invoices(file: BinaryIO, decimal_mark: DecimalMark | None, *, dry_run
         click.echo(f"{issued.number}: {issued.external_reference}, {issued.total}")
     did = "invoices that would be issued" if dry_run else "invoices issued"
     click.echo(f"Rows: {report.rows}, {did}: {report.fresh}, here already: {len(report.already)}")
+
+
+@invoice.command("void")
+@click.argument("number")
+@click.option("--reason", required=True, help="For the audit trail; the customer does not see it.")
+@with_appcontext
+def void_invoice(number: str, reason: str) -> None:
+    """Withdraw an open invoice, so that nobody owes it any longer; a second run changes nothing."""
+    with _told_plainly():
+        with db.reading() as session:
+            found = invoice_queries.by_number(session, number)
+        withdrawn = invoices.void(found.id, reason)
+    click.echo(f"{withdrawn.number}: void")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, case, func, select, tuple_
 from sqlalchemy.orm import Session, selectinload
 
 from portal import clock
-from portal.errors import NotFound
+from portal.errors import N_, NotFound
 from portal.invoices.models import OPEN, OVERDUE, PAID, VOID, Invoice, InvoiceLine
 from portal.money import Money
 
@@ -32,6 +32,14 @@ def for_customer(session: Session, invoice_id: str, customer_id: str) -> Invoice
     )
     if invoice is None:
         raise NotFound
+    return invoice
+
+
+def by_number(session: Session, number: str) -> Invoice:
+    """For operators and staff: the invoice with this number, without its lines. Raises NotFound."""
+    invoice = session.scalar(select(Invoice).where(Invoice.number == number.strip().upper()))
+    if invoice is None:
+        raise NotFound(N_("There is no invoice %(number)s."), number=number)
     return invoice
 
 

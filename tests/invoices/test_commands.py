@@ -11,6 +11,7 @@ from flask import Flask
 from portal import audit, db
 from portal.accounts.models import Customer
 from portal.invoices import queries
+from tests.invoices.conftest import Issue
 
 pytestmark = pytest.mark.database("sqlite")
 
@@ -74,3 +75,13 @@ def test_a_wrong_file_is_told_by_line_and_column(app: Flask, customer: Customer,
     assert done.exit_code == 1
     assert "line 3, quantity: “two” is not a number" in done.output
     assert "nothing was imported" in done.output
+
+
+def test_an_invoice_is_withdrawn_by_its_number(app: Flask, issue: Issue) -> None:
+    number = issue().number
+    assert flask(app, "invoice", "void", number).exit_code == 2
+    for _ in range(2):
+        done = flask(app, "invoice", "void", number, "--reason", "billed twice")
+        assert (done.exit_code, done.output) == (0, f"{number}: void\n")
+    missing = flask(app, "invoice", "void", "INV-1", "--reason", "billed twice")
+    assert (missing.exit_code, "There is no invoice INV-1." in missing.output) == (1, True)
