@@ -6,6 +6,7 @@ The same facts give the same bytes: fonts are our own, dates come from the facts
 from __future__ import annotations
 
 import atexit
+import logging
 import mimetypes
 import threading
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ def workshop() -> Workshop:
     from weasyprint import CSS
     from weasyprint.text.fonts import FontConfiguration
 
+    logging.getLogger("weasyprint.progress").setLevel(logging.WARNING)  # seven lines a receipt tell nobody anything
     fonts = FontConfiguration()
     atexit.register(workshop.cache_clear)  # it removes its folder of fonts, which it can no more once Python goes down
     styles = CSS(string=STYLESHEET.read_text("utf-8"), font_config=fonts, url_fetcher=fetcher(""))

@@ -90,7 +90,7 @@ def test_the_document_speaks_german() -> None:
         "Quittung",
         "Menge",
         "Einzelpreis",
-        "Steuernummer",
+        "Bezahlte Summe",
         "Visa •••• 4242",
         "23.11.2026",
         "Seite 1 von 1",
