@@ -126,8 +126,8 @@ class Demo:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PORTAL_", "STRIPE_"))}
         kept = kept_secrets(self.directory / "env")
         usual = {
-            "PORTAL_COMPANY_NAME": "Nordlicht Energie",
-            "PORTAL_COMPANY_ADDRESS": "Nordlicht Energie GmbH|Hafenstraße 12|20457 Hamburg|Germany",
+            "PORTAL_COMPANY_NAME": "Nordlicht Energie GmbH",
+            "PORTAL_COMPANY_ADDRESS": "Hafenstraße 12|20457 Hamburg|Germany",
             "PORTAL_COMPANY_TAX_ID": "DE123456789",
             "PORTAL_COMPANY_SUPPORT_EMAIL": "help@nordlicht.example",
             "PORTAL_MAIL_SERVER": "127.0.0.1",
