@@ -15,7 +15,7 @@ from portal.sandbox.faults import FAULTS, Fault, Faults
 from portal.sandbox.ids import new_webhook_secret
 from portal.sandbox.resources import customers
 from portal.sandbox.resources.webhook_endpoints import ensure
-from portal.sandbox.settings import DAY_SECONDS
+from portal.sandbox.settings import DAY_SECONDS, HOUR_SECONDS
 from portal.sandbox.world import Sandbox
 
 Given = Mapping[str, Any]
@@ -75,7 +75,7 @@ def _move_clock(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any
 def _finish(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any]:
     del faults, given
     with sandbox.store.transaction() as session:
-        session.run("UPDATE effects SET due = 0")
+        session.run("UPDATE effects SET due = 0 WHERE due <= ?", (sandbox.clock.now() + HOUR_SECONDS,))
     return {"effects": sandbox.run_due_effects()}
 
 
@@ -200,7 +200,7 @@ CONTROLS: dict[str, Control] = {
     ),
     "finish": Control(
         "Finish what is under way",
-        "Balance transactions, refunds and disputes that would come later come now.",
+        "Balance transactions, outcomes of refunds and disputes that would come within the hour come now.",
         _finish,
     ),
     "faults": Control(

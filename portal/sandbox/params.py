@@ -246,6 +246,9 @@ SHIPPING = Hash(
     required=("address", "name"),
     clearable=True,
 )
+CUSTOMER_SHIPPING = Hash(
+    {"address": ADDRESS, "name": Text(), "phone": Text()}, required=("address", "name"), clearable=True
+)
 CREATED = Either(Hash({bound: Integer() for bound in ("gt", "gte", "lt", "lte")}), Integer())
 LIST_FIELDS: Mapping[str, Reader] = {
     "limit": Integer(1, 100),

@@ -16,7 +16,7 @@ from portal.sandbox.kinds import Kind, Row
 from portal.sandbox.lists import list_of, list_parameters
 from portal.sandbox.params import (
     ADDRESS,
-    SHIPPING,
+    CUSTOMER_SHIPPING,
     Choice,
     Email,
     Hash,
@@ -63,7 +63,7 @@ _FIELDS: dict[str, Reader] = {
     "next_invoice_sequence": Integer(1),
     "phone": Text(20),
     "preferred_locales": ListOf(Text(clearable=False), clearable=True),
-    "shipping": SHIPPING,
+    "shipping": CUSTOMER_SHIPPING,
     "tax_exempt": Choice(("exempt", "none", "reverse"), clearable=True),
 }
 CREATE = Parameters(

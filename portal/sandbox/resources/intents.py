@@ -17,17 +17,16 @@ from portal.sandbox.testcards import Decline
 if TYPE_CHECKING:
     from portal.sandbox.calls import Call
 
-TYPE_NAMES = Choice(
+EXCLUDABLE = Choice(("card", *(name for name in OTHER_TYPES.split() if name != "link")))
+ALLOWABLE = Choice(
     (
         "card",
         *OTHER_TYPES.split(),
         *(
-            "card_present check_scan click_to_pay demo_pay duitnow dummy_auth_push dummy_passthrough_card edenred "
-            "gcash getbalance gift_card "
-            "gopay id_bank_transfer knet kr_market kriya momo mondu netbanking ng_bank ng_bank_transfer ng_card "
-            "ng_market ng_ussd ng_wallet "
-            "octopus paper_check qris rechnung shop_pay shopeepay south_korea_market stripe_balance tamara test_pay touch_n_go truemoney "
-            "us_cash_voucher vipps wero boku_promptpay capchase_pay"
+            "boku_promptpay capchase_pay card_present check_scan click_to_pay demo_pay duitnow dummy_auth_push "
+            "dummy_passthrough_card edenred gcash getbalance gift_card gopay id_bank_transfer interac_present knet kr_market kriya momo "
+            "mondu netbanking ng_bank ng_bank_transfer ng_card ng_market ng_ussd ng_wallet octopus paper_check qris rechnung shop_pay "
+            "shopeepay south_korea_market stripe_balance tamara test_pay touch_n_go truemoney us_cash_voucher vipps wero"
         ).split(),
     )
 )
@@ -40,7 +39,7 @@ MANDATE_DATA = Hash(
             {
                 "type": Choice(("offline", "online")),
                 "accepted_at": Integer(),
-                "online": Hash({"ip_address": Text(), "user_agent": Text(), "infer_from_client": Boolean()}),
+                "online": Hash({"ip_address": Text(), "user_agent": Text()}),
                 "offline": Hash({}),
             },
             required=("type",),
@@ -48,30 +47,39 @@ MANDATE_DATA = Hash(
     },
     clearable=True,
 )
-_OTHER_OPTIONS = unsupported(f"{OTHER_TYPES} card_present gopay id_bank_transfer qris shopeepay stripe_balance")
-CARD_OPTIONS = Hash(
+_CARD_OPTIONS: dict[str, Reader] = {
+    "moto": Boolean(),
+    "network": Text(),
+    "request_three_d_secure": Choice(("any", "automatic", "challenge")),
+}
+PAYMENT_OPTIONS = Hash(
     {
         "card": Hash(
             {
-                "request_three_d_secure": Choice(("any", "automatic", "challenge")),
-                "setup_future_usage": Choice(("none", "off_session", "on_session"), clearable=True),
+                **_CARD_OPTIONS,
                 "capture_method": Choice(("manual",), clearable=True),
-                "moto": Boolean(),
                 "cvc_token": Text(),
-                "network": Text(),
                 "require_cvc_recollection": Boolean(),
+                "setup_future_usage": Choice(("none", "off_session", "on_session"), clearable=True),
                 "statement_descriptor_suffix_kana": Text(),
                 "statement_descriptor_suffix_kanji": Text(),
             },
             unsupported=unsupported(
-                "installments mandate_options request_extended_authorization request_incremental_authorization request_multicapture "
-                "request_overcapture setup_credential_usage stored_credential_usage three_d_secure"
+                "installments mandate_options request_extended_authorization request_incremental_authorization "
+                "request_multicapture request_overcapture setup_credential_usage stored_credential_usage three_d_secure"
             ),
         )
     },
-    unsupported=_OTHER_OPTIONS,
+    unsupported=unsupported(f"{OTHER_TYPES} card_present interac_present"),
 )
-TYPES_ALLOWED = ListOf(TYPE_NAMES, clearable=True)
+SETUP_OPTIONS = Hash(
+    {"card": Hash(_CARD_OPTIONS, unsupported=unsupported("mandate_options setup_credential_usage three_d_secure"))},
+    unsupported=unsupported(
+        "acss_debit amazon_pay bacs_debit bizum blik card_present klarna link paypal payto pix sepa_debit upi us_bank_account"
+    ),
+)
+TYPES_ALLOWED = ListOf(ALLOWABLE, clearable=True)
+TYPES_EXCLUDED = ListOf(EXCLUDABLE, clearable=True)
 
 CLIENT_FIELDS: dict[str, Reader] = {"client_secret": Text(clearable=False)}
 """What a browser adds to prove that it may see the intent."""

@@ -21,10 +21,11 @@ from portal.sandbox.params import (
 )
 from portal.sandbox.resources.intents import (
     AUTOMATIC_PAYMENT_METHODS,
-    CARD_OPTIONS,
     CLIENT_FIELDS,
     MANDATE_DATA,
+    PAYMENT_OPTIONS,
     TYPES_ALLOWED,
+    TYPES_EXCLUDED,
 )
 from portal.sandbox.resources.payment_methods import PAYMENT_METHOD_DATA
 
@@ -36,12 +37,12 @@ _FIELDS: dict[str, Reader] = {
     "currency": Text(3, clearable=False),
     "customer": Reference(),
     "description": Text(1000),
-    "excluded_payment_method_types": TYPES_ALLOWED,
+    "excluded_payment_method_types": TYPES_EXCLUDED,
     "metadata": Metadata(),
     "payment_details": _PAYMENT_DETAILS,
     "payment_method": Reference(),
     "payment_method_data": PAYMENT_METHOD_DATA,
-    "payment_method_options": CARD_OPTIONS,
+    "payment_method_options": PAYMENT_OPTIONS,
     "receipt_email": Email(),
     "setup_future_usage": _SFU,
     "shipping": SHIPPING,
@@ -57,10 +58,7 @@ _CONFIRMING: dict[str, Reader] = {
     "return_url": Url(),
     "use_stripe_sdk": Boolean(),
 }
-_ELSEWHERE = (
-    "amount_details application_fee_amount customer_account hooks mandate on_behalf_of payment_method_configuration "
-    "radar_options transfer_data"
-)
+_ELSEWHERE = "amount_details application_fee_amount customer_account hooks payment_method_configuration transfer_data"
 CREATE = Parameters(
     {
         **_FIELDS,
@@ -71,7 +69,7 @@ CREATE = Parameters(
         "confirmation_method": Choice(("automatic", "manual")),
     },
     required=("amount", "currency"),
-    unsupported=unsupported(_ELSEWHERE),
+    unsupported=unsupported(f"{_ELSEWHERE} mandate on_behalf_of radar_options"),
 )
 UPDATE = Parameters({**_FIELDS, **CLIENT_FIELDS, "amount": Integer(1)}, unsupported=unsupported(_ELSEWHERE))
 CONFIRM = Parameters(

@@ -46,14 +46,16 @@ PAYMENT_METHOD = Kind(
 OTHER_TYPES = (
     "acss_debit affirm afterpay_clearpay alipay alma amazon_pay au_becs_debit bacs_debit bancontact billie bizum blik "
     "boleto cashapp crypto "
-    "customer_balance eps fpx giropay grabpay ideal interac_present kakao_pay klarna konbini kr_card link mb_way mobilepay multibanco "
+    "customer_balance eps fpx giropay grabpay ideal kakao_pay klarna konbini kr_card link mb_way mobilepay multibanco "
     "naver_pay nz_bank_account oxxo p24 pay_by_bank payco paynow paypal paypay payto pix promptpay revolut_pay "
     "samsung_pay satispay scalapay "
     "sepa_debit sequra sofort sunbit swish twint upi us_bank_account wechat_pay zip"
 )
 """Types of payment method that Stripe knows and the sandbox does not."""
 
-TYPE = Choice(("card", *OTHER_TYPES.split(), "card_present", "custom"))
+TYPE = Choice(("card", "custom", *OTHER_TYPES.split()))
+DATA_TYPE = Choice(("card", *OTHER_TYPES.split()))
+"""`payment_method_data[type]`; cards only come from a browser."""
 REDISPLAY = Choice(("always", "limited", "unspecified"))
 BILLING_DETAILS = Hash({"address": ADDRESS, "email": Email(), "name": Text(), "phone": Text(), "tax_id": Text()})
 
@@ -65,17 +67,14 @@ DATA_FIELDS: dict[str, Reader] = {
     "metadata": Metadata(),
 }
 PAYMENT_METHOD_DATA = Hash(
-    DATA_FIELDS,
+    {**DATA_FIELDS, "type": DATA_TYPE},
     required=("type",),
-    unsupported=unsupported(f"{OTHER_TYPES} gopay id_bank_transfer qris shopeepay stripe_balance radar_options"),
+    unsupported=unsupported(f"{OTHER_TYPES} interac_present radar_options"),
 )
 """`payment_method_data` of an intent or a confirmation token."""
 
 CREATE = Parameters(
-    DATA_FIELDS,
-    unsupported=unsupported(
-        f"{OTHER_TYPES} custom customer payment_method radar_options gopay id_bank_transfer qris shopeepay stripe_balance"
-    ),
+    DATA_FIELDS, unsupported=unsupported(f"{OTHER_TYPES} custom customer interac_present payment_method radar_options")
 )
 UPDATE = Parameters(
     {

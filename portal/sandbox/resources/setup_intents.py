@@ -31,10 +31,11 @@ from portal.sandbox.resources.cards import behaviour_of
 from portal.sandbox.resources.customers import CUSTOMER
 from portal.sandbox.resources.intents import (
     AUTOMATIC_PAYMENT_METHODS,
-    CARD_OPTIONS,
     CLIENT_FIELDS,
     MANDATE_DATA,
+    SETUP_OPTIONS,
     TYPES_ALLOWED,
+    TYPES_EXCLUDED,
     as_error,
     asks_authentication,
     authentication_failed,
@@ -85,12 +86,12 @@ _FIELDS: dict[str, Reader] = {
     "allowed_payment_method_types": TYPES_ALLOWED,
     "customer": Reference(),
     "description": Text(1000),
-    "excluded_payment_method_types": TYPES_ALLOWED,
+    "excluded_payment_method_types": TYPES_EXCLUDED,
     "flow_directions": ListOf(Choice(("inbound", "outbound"))),
     "metadata": Metadata(),
     "payment_method": Reference(),
     "payment_method_data": PAYMENT_METHOD_DATA,
-    "payment_method_options": CARD_OPTIONS,
+    "payment_method_options": SETUP_OPTIONS,
 }
 _CONFIRMING: dict[str, Reader] = {
     "confirmation_token": Reference(),
@@ -117,7 +118,7 @@ CONFIRM = Parameters(
         "allowed_payment_method_types": TYPES_ALLOWED,
         "payment_method": Reference(),
         "payment_method_data": PAYMENT_METHOD_DATA,
-        "payment_method_options": CARD_OPTIONS,
+        "payment_method_options": SETUP_OPTIONS,
     }
 )
 CANCEL = Parameters(
