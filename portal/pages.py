@@ -297,11 +297,17 @@ def _unforeseen(error: Exception) -> AnyResponse:
 # Around every request
 
 
+def _path_to_log() -> str:
+    """The address without the secret of a link from a mail."""
+    token = (request.view_args or {}).get("token")
+    return request.path.replace(token, "…") if token else request.path
+
+
 def _begin_request() -> None:
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if 8 <= len(given) <= 64 and given.isascii() and given.isalnum() else secrets.token_hex(8)
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=g.request_id, method=request.method, path=request.path)
+    structlog.contextvars.bind_contextvars(request_id=g.request_id, method=request.method, path=_path_to_log())
     audit.set_actor(audit.Actor("anonymous", "", request.remote_addr or "", g.request_id))
     if request.endpoint != "pages.healthz" and current_user.is_authenticated:
         kind = "customer" if current_user.customer_id else "staff"

@@ -428,3 +428,20 @@ def test_a_wrong_present_password_is_told_at_its_field(client: FlaskClient, user
     assert answer.status_code == 422
     assert 'id="password-current-error"' in text(answer)
     assert NEW not in text(answer)
+
+
+def test_the_secret_of_a_link_stands_in_no_log(
+    client: FlaskClient, app: Flask, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = link_path(service.invite_customer(name="Spree Bikes", email=EMAIL).link)
+    secret = path.rpartition("/")[2]
+
+    def crash() -> None:
+        raise RuntimeError("the log names the address of what went wrong")
+
+    app.before_request_funcs.setdefault(None, []).append(crash)
+    assert client.get(path).status_code == 500
+    told = caplog.text + capfd.readouterr().err
+    assert "request_crashed" in told
+    assert "/invitation/" in told
+    assert secret not in told
