@@ -45,7 +45,7 @@ BINARY = {".png", ".woff2", ".ico", ".pdf", ".jpg", ".webp", ".mo", ".icc", ".tt
 REGISTRIES = re.compile(r"\b(pyp[i]\.org|pythonhoste[d]\.org|npmj[s]\.(org|com)|yarnpk[g]\.com|debia[n]\.org)\b")
 UNFINISHED = re.compile(r"\b(TOD[O]|FIXM[E]|XX[X]|lorem ipsu[m])\b")
 THIS_MACHINE = re.compile(r"(?<![\w.~-])/(roo[t]|hom[e]/\w+|wor[k])/")
-LIVE_SECRET = re.compile(r"\b(sk|rk)_liv[e]_\w{16,}|\bwhsec_[A-Za-z0-9+/]{32,}")
+LIVE_SECRET = re.compile(r"\b(sk|rk)_liv[e]_\w{24,}|\bwhsec_[A-Za-z0-9+/]{32,}")
 
 
 def files(*folders: str) -> list[Path]:
