@@ -379,7 +379,6 @@ def upgrade() -> None:
         batch_op.create_index("ix_receipts_customer", ["customer_id", "issued_at", "id"], unique=False)
 
 
-
 def downgrade() -> None:
     with op.batch_alter_table("receipts", schema=None) as batch_op:
         batch_op.drop_index("ix_receipts_customer")
