@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+from tests.front.axe import FOR_AXE, violations
 from tests.front.style_app import create_style_app
 from tests.pages import CheckingClient
 
-# axe sets styles of its own while it looks, which the policy would stop; that our pages keep to the policy is told
-# by the test that opens them without it.
-FOR_AXE = {"bypass_csp": True}
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 360, "height": 740}
 SMALLEST = {"width": 320, "height": 568}
-
-
-def violations(page: Page) -> list[str]:
-    """What axe finds, one line a rule with the first element it is about."""
-    found: list[dict[str, Any]] = Axe().run(page, options={"preload": False}).response["violations"]
-    return [f"{rule['id']} ({len(rule['nodes'])}): {rule['nodes'][0]['html']}" for rule in found]
 
 
 @pytest.mark.parametrize("path", ["/", "/plain", "/error"])

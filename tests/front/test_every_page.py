@@ -1,0 +1,124 @@
+"""Every page of a customer, in the whole running portal: axe finds nothing and nothing is cut off.
+
+Desktop in light and English, phone in dark and German: between them each theme, width and language is seen on each page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from portal import clock, db
+from portal.accounts.models import User
+from portal.cards.models import SavedCard
+from portal.config import Settings
+from portal.receipts import service as receipts
+from tests import factories
+from tests.browsing import context_options
+from tests.front.axe import FOR_AXE, violations
+from tests.live import LivePortal
+
+LINES = (
+    ("Green electricity, 4,200 kWh in October 2026", 4_200_000, 31, 1900),
+    ("Meter rental and remote reading for the workshop in Oberbaumstraße", 1_000, 12_50, 1900),
+    ("Solar feed-in credit handling", 2_000, 4_90, 700),
+)
+VIEWS = {
+    "desktop, light, English": ("en", {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"}),
+    "phone, dark, German": ("de", {"viewport": {"width": 320, "height": 568}, "color_scheme": "dark"}),
+}
+
+
+class History:
+    """A customer with something on every page."""
+
+    def __init__(self) -> None:
+        now, today = clock.now(), clock.today()
+        with db.transaction() as session:
+            customer = factories.customer(session)
+            self.user = factories.user(session, customer)
+            self.due = factories.invoice(session, customer, LINES).id
+            factories.invoice(session, customer, due_on=today - timedelta(days=6), issued_on=today - timedelta(days=20))
+            factories.invoice(session, customer, currency="jpy")
+            paid = factories.invoice(session, customer, LINES, status="paid", paid_at=now)
+            self.paid = paid.id
+            payment = factories.payment(session, customer, paid)
+            self.succeeded = payment.id
+            unpaid = {"amount_minor": 12_00, "succeeded_at": None}
+            self.declined = factories.payment(
+                session, customer, status="requires_payment_method", decline_code="insufficient_funds", **unpaid
+            ).id
+            self.processing = factories.payment(session, customer, status="processing", **unpaid).id
+            self.canceled = factories.payment(session, customer, status="canceled", **unpaid).id
+            for number in range(22):
+                factories.payment(session, customer, created_at=now - timedelta(days=number + 1))
+            for brand, last4, year in (("visa", "4242", today.year + 3), ("amex", "0005", today.year - 1)):
+                session.add(_card(customer.id, brand, last4, year))
+        self.receipt = receipts.issue(self.succeeded)
+
+    def addresses(self) -> Iterator[str]:
+        """Every page that a customer can open, in each of its states."""
+        yield from ("/", "/invoices", "/invoices?status=overdue", "/invoices?status=void")
+        yield from (f"/invoices/{self.due}", f"/invoices/{self.paid}", f"/payments/invoices/{self.due}")
+        yield from ("/payments", "/payments?q=nothing+like+it", "/payments?least=x", "/payments/other")
+        for payment in (self.succeeded, self.declined, self.processing, self.canceled):
+            yield f"/payments/{payment}"
+        yield f"/payments/{self.succeeded}/outcome"
+        yield from ("/receipts/", f"/receipts/{self.receipt}", "/cards", "/account", "/no-such-page")
+
+
+def _card(customer_id: str, brand: str, last4: str, year: int) -> SavedCard:
+    return SavedCard(
+        id=db.new_id("crd"),
+        customer_id=customer_id,
+        stripe_payment_method_id=f"pm_{brand}",
+        brand=brand,
+        last4=last4,
+        exp_month=12,
+        exp_year=year,
+        is_default=brand == "visa",
+        created_at=clock.now(),
+    )
+
+
+def sign_in(page: Page, url: str, user: User) -> None:
+    page.goto(f"{url}/sign-in")
+    page.locator("[name=email]").fill(user.email)
+    page.locator("[name=password]").fill(factories.PASSWORD)
+    page.locator("main button[type=submit]").click()
+    page.wait_for_url(f"{url}/")
+
+
+def problems(page: Page) -> list[str]:
+    found = violations(page)
+    width = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    return [*found, f"{width} px are cut off"] if width > 0 else found
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_page_can_be_read_by_everyone(
+    settings: Settings, live_portal: LivePortal, browser: Browser, view: str
+) -> None:
+    language, options = VIEWS[view]
+    history = History()
+    context: Any = browser.new_context(**context_options(**options, **FOR_AXE))
+    try:
+        page = context.new_page()
+        found: dict[str, list[str]] = {}
+        page.goto(f"{live_portal.url}/language/{language}")
+        for address in ("/sign-in", "/password/forgotten", "/password/forgotten/sent"):
+            page.goto(live_portal.url + address)
+            found[address] = problems(page)
+        sign_in(page, live_portal.url, history.user)
+        for address in history.addresses():
+            page.goto(live_portal.url + address)
+            page.wait_for_load_state("load")
+            found[address] = problems(page)
+        assert {address: what for address, what in found.items() if what} == {}
+    finally:
+        context.close()
