@@ -18,6 +18,7 @@ from portal.sandbox.background import Background
 from portal.sandbox.control import Control
 from portal.sandbox.deliveries import is_loopback
 from portal.sandbox.faults import ConnectionBroken, Faults, break_connection
+from portal.sandbox.resources.three_d_secure import PAGE as CHALLENGES
 from portal.sandbox.settings import SandboxSettings
 from portal.sandbox.world import Sandbox
 
@@ -50,27 +51,22 @@ class SandboxApp:
         return response(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
-        try:
-            page, values = self._pages.bind_to_environ(request.environ).match()
-        except NotFound:
-            if request.path.startswith("/v1/"):
-                return self._api.answer(request)
-            return html.page("missing.html", 404, here="")
-        except HTTPException as problem:
-            return self._api.answer(request) if request.path.startswith("/v1/") else _plain(problem)
+        if request.path.startswith("/v1/") and not request.path.startswith(f"{CHALLENGES}/"):
+            return self._api.answer(request)
         if request.path.startswith("/_sandbox") and not _from_this_machine(request):
             return Response("The sandbox's controls answer this machine alone.\n", 403, mimetype="text/plain")
         try:
+            page, values = self._pages.bind_to_environ(request.environ).match()
             shown: Response = page(request, **values)
-            return shown
         except NotFound:
             return html.page("missing.html", 404, here="")
         except HTTPException as problem:
-            return _plain(problem)
+            return Response(f"{problem.code} {problem.name}\n", problem.code, mimetype="text/plain")
+        return shown
 
     def _open_rules(self) -> list[Rule]:
         """What anybody may load: Stripe.js, the bank's page, and the files of the sandbox's pages."""
-        challenge = "/v1/3d_secure/authenticate/<challenge_id>"
+        challenge = f"{CHALLENGES}/<challenge_id>"
         return [
             Rule("/", methods=["GET"], endpoint=lambda request: redirect("/_sandbox/")),  # noqa: ARG005
             Rule(challenge, methods=["GET"], endpoint=self._show_challenge),
@@ -95,10 +91,6 @@ def create_sandbox(db_path: str | Path, settings: SandboxSettings | None = None)
     """A sandbox over the SQLite file at `db_path`, made when it is not there. The same file again is the same sandbox."""
     sandbox = Sandbox(db_path, settings or SandboxSettings(), catalogue.KINDS, catalogue.EFFECTS)
     return SandboxApp(sandbox)
-
-
-def _plain(problem: HTTPException) -> Response:
-    return Response(f"{problem.code} {problem.name}\n", problem.code, mimetype="text/plain")
 
 
 def _from_this_machine(request: Request) -> bool:

@@ -30,6 +30,8 @@ class Call:
     """The sandbox's own address as the caller sees it, without a slash at its end."""
     queued: bool = False
     """Whether this call left work for the background threads."""
+    endpoints: list[Row] | None = None
+    """The webhook endpoints, once an event has asked for them."""
 
     @property
     def settings(self) -> SandboxSettings:

@@ -49,7 +49,9 @@ def emit(call: Call, event_type: str, row: Row, before: Row | None = None) -> No
         if not changes:
             return
         data["previous_attributes"] = changes
-    endpoints = [endpoint for endpoint in call.session.all(ENDPOINT) if wants(endpoint, event_type)]
+    if call.endpoints is None:
+        call.endpoints = call.session.all(ENDPOINT)
+    endpoints = [endpoint for endpoint in call.endpoints if wants(endpoint, event_type)]
     event = {
         "id": new_id("evt"),
         "object": "event",

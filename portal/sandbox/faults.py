@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from werkzeug.wrappers import Request, Response
 
 from portal.sandbox.errors import StripeError, internal_error, invalid, too_many_requests
+from portal.sandbox.http_server import SOCKET
 from portal.sandbox.store import Session, Store
 
 FAULTS = (
@@ -157,14 +158,14 @@ def waiting(session: Session) -> list[tuple[int, Fault, int]]:
 
 def break_connection(request: Request) -> None:
     """Close the caller's connection so that it sees a reset and no answer."""
-    connection = request.environ.get("werkzeug.socket")
+    connection = request.environ.get(SOCKET)
     if connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         os.close(connection.detach())
 
 
 def _send_half(request: Request, response: Response) -> None:
-    connection = request.environ.get("werkzeug.socket")
+    connection = request.environ.get(SOCKET)
     if connection is not None:
         body = response.get_data()
         head = f"HTTP/1.1 {response.status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"

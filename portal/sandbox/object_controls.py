@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from typing import Any
 
 from portal.sandbox.calls import Call
 from portal.sandbox.errors import StripeError, invalid
 from portal.sandbox.events import emit
-from portal.sandbox.kinds import Row
+from portal.sandbox.kinds import Row, copied
 from portal.sandbox.resources import disputes, early_fraud_warnings, payouts, refunds
 from portal.sandbox.resources.payment_methods import PAYMENT_METHOD
 from portal.sandbox.testcards import BY_NUMBER
@@ -104,7 +103,7 @@ def renew_card(sandbox: Sandbox, given: Given) -> dict[str, Any]:
             raise StripeError(
                 "Only a card that is attached to a customer is renewed by its bank.", param="payment_method"
             )
-        before = deepcopy(method)
+        before = copied(method)
         method["card"]["exp_year"] += 3
         call.session.save(PAYMENT_METHOD, method)
         emit(call, "payment_method.automatically_updated", method, before)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 import sys
@@ -10,44 +9,17 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
-
-from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from portal.sandbox import mailsink
 from portal.sandbox.app import SandboxApp, create_sandbox
 from portal.sandbox.deliveries import is_loopback
+from portal.sandbox.http_server import HttpServer
 from portal.sandbox.resources.webhook_endpoints import ensure
 from portal.sandbox.settings import SandboxSettings
-
-log = logging.getLogger(__name__)
 
 
 class RefusedToStart(Exception):
     """The sandbox does not run like this."""
-
-
-class _Handler(WSGIRequestHandler):
-    """Keeps connections open, as Stripe does, and writes no line for each request."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    timeout = 75.0
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        del code, size
-
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
-        log.log(logging.ERROR if type == "error" else logging.DEBUG, message, *args)
-
-    def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
-        del error, environ
-        self.close_connection = True
-
-
-class _Server(ThreadedWSGIServer):
-    daemon_threads = True
-    request_queue_size = 128
 
 
 class SandboxServer:
@@ -57,15 +29,12 @@ class SandboxServer:
         if not is_loopback(host):
             raise RefusedToStart(f"The sandbox listens on this machine alone, and {host} is not a loopback address.")
         self.app = app
-        self._http = _Server(host, port, app, handler=_Handler)
-        self._thread = threading.Thread(
-            target=self._http.serve_forever, name="sandbox-http", kwargs={"poll_interval": 0.1}, daemon=True
-        )
+        self._http = HttpServer(host, port, app)
         self._mail = None if smtp_port is None else mailsink.controller(app.sandbox, smtp_port or _free_port())
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_port}"
+        return f"http://127.0.0.1:{self._http.port}"
 
     @property
     def smtp_port(self) -> int | None:
@@ -75,12 +44,10 @@ class SandboxServer:
         if self._mail is not None:
             self._mail.start()
         self.app.background.start()
-        self._thread.start()
+        self._http.start()
 
     def stop(self) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
+        self._http.stop()
         if self._mail is not None:
             self._mail.stop()
         self.app.close()

@@ -5,7 +5,6 @@ Source: Stripe's API reference, "Charges"; "Asynchronous capture" for the balanc
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from portal.sandbox import money, search
 from portal.sandbox.errors import StripeError
 from portal.sandbox.events import emit
 from portal.sandbox.ids import new_id
-from portal.sandbox.kinds import Kind, Row
+from portal.sandbox.kinds import Kind, Row, copied
 from portal.sandbox.lists import list_of, list_parameters
 from portal.sandbox.params import (
     SHIPPING,
@@ -31,7 +30,7 @@ from portal.sandbox.resources import balance_transactions
 from portal.sandbox.resources.bank_answers import card_details, descriptor, outcome
 from portal.sandbox.resources.cards import behaviour_of
 from portal.sandbox.routes import get, post
-from portal.sandbox.testcards import Decline
+from portal.sandbox.testcards import Behaviour, Decline
 from portal.sandbox.wire import as_list
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def attempt(call: Call, intent: Row, method: Row, *, decline: Decline | None, au
         "application_fee": None,
         "application_fee_amount": None,
         "balance_transaction": None,
-        "billing_details": deepcopy(method["billing_details"]),
+        "billing_details": copied(method["billing_details"]),
         "calculated_statement_descriptor": descriptor(call, intent),
         "captured": succeeded and not held,
         "created": call.now,
@@ -142,23 +141,21 @@ def attempt(call: Call, intent: Row, method: Row, *, decline: Decline | None, au
     }
     if succeeded:
         charge["receipt_url"] = f"{call.base_url or 'http://127.0.0.1'}/_sandbox/objects/{charge['id']}"
+    behaviour = behaviour_of(method)
+    charge |= {"_refund": behaviour.refund, "_available_at_once": behaviour.available_at_once}
     if succeeded and intent["capture_method"] == "automatic":
-        charge["balance_transaction"] = _settle(call, charge, method)["id"]
+        charge["balance_transaction"] = _settle(call, charge)["id"]
     call.session.insert(CHARGE, charge)
     emit(call, "charge.succeeded" if succeeded else "charge.failed", charge)
     if succeeded:
-        _have_consequences(call, charge, method)
+        _have_consequences(call, charge, behaviour)
         if intent["capture_method"] == "automatic_async":
             call.later("charge.settle", call.settings.settle_delay_seconds, charge=charge["id"])
     return Attempt(charge, decline)
 
 
-def _have_consequences(call: Call, charge: Row, method: Row) -> None:
+def _have_consequences(call: Call, charge: Row, behaviour: Behaviour) -> None:
     """Some test cards bring a dispute or a warning after the charge."""
-    behaviour = behaviour_of(method)
-    charge["_refund"] = behaviour.refund
-    charge["_available_at_once"] = behaviour.available_at_once
-    call.session.save(CHARGE, charge)
     if behaviour.dispute_reason is not None:
         call.later(
             "dispute.open",
@@ -171,10 +168,9 @@ def _have_consequences(call: Call, charge: Row, method: Row) -> None:
         call.later("early_fraud_warning.arrive", call.settings.dispute_delay_seconds, charge=charge["id"])
 
 
-def _settle(call: Call, charge: Row, method: Row | None = None) -> Row:
+def _settle(call: Call, charge: Row) -> Row:
     """The balance transaction of a captured charge."""
     amount = charge["amount_captured"]
-    at_once = behaviour_of(method).available_at_once if method is not None else charge.get("_available_at_once", False)
     return balance_transactions.record(
         call,
         kind="charge",
@@ -183,7 +179,7 @@ def _settle(call: Call, charge: Row, method: Row | None = None) -> Row:
         source=charge["id"],
         fee=money.charge_fee(amount, charge["currency"]),
         description=charge["description"],
-        available_at_once=at_once,
+        available_at_once=charge["_available_at_once"],
     )
 
 
@@ -192,7 +188,7 @@ def settle(call: Call, body: dict[str, Any]) -> None:
     charge = call.session.find(CHARGE, body["charge"])
     if charge is None or charge["balance_transaction"] is not None or not charge["captured"]:
         return
-    before = deepcopy(charge)
+    before = copied(charge)
     charge["balance_transaction"] = _settle(call, charge)["id"]
     call.session.save(CHARGE, charge)
     emit(call, "charge.updated", charge, before)
@@ -201,7 +197,7 @@ def settle(call: Call, body: dict[str, Any]) -> None:
 def settle_now(call: Call, charge: Row) -> None:
     """Give a captured charge its balance transaction before a refund or a dispute takes money back."""
     if charge["balance_transaction"] is None and charge["captured"]:
-        before = deepcopy(charge)
+        before = copied(charge)
         charge["balance_transaction"] = _settle(call, charge)["id"]
         call.session.save(CHARGE, charge)
         emit(call, "charge.updated", charge, before)
@@ -209,7 +205,7 @@ def settle_now(call: Call, charge: Row) -> None:
 
 def capture(call: Call, charge: Row, amount: int, *, asynchronously: bool) -> Row:
     """Take the money of a held charge; what is not taken is given back to the card."""
-    before = deepcopy(charge)
+    before = copied(charge)
     charge |= {"captured": True, "amount_captured": amount, "amount_refunded": charge["amount"] - amount}
     charge["payment_method_details"]["card"].pop("capture_before", None)
     if not asynchronously:
@@ -223,7 +219,7 @@ def capture(call: Call, charge: Row, amount: int, *, asynchronously: bool) -> Ro
 
 def release(call: Call, charge: Row) -> None:
     """Let go of a hold that will not be captured: the charge reads as refunded, and no money ever moved."""
-    before = deepcopy(charge)
+    before = copied(charge)
     charge |= {"amount_refunded": charge["amount"], "refunded": True}
     call.session.save(CHARGE, charge)
     emit(call, "charge.refunded", charge, before)
@@ -231,7 +227,7 @@ def release(call: Call, charge: Row) -> None:
 
 def raise_amount(call: Call, charge: Row, amount: int) -> None:
     """A hold grows to `amount`."""
-    before = deepcopy(charge)
+    before = copied(charge)
     charge["amount"] = amount
     charge["payment_method_details"]["card"] |= {
         "amount_authorized": amount,
@@ -247,7 +243,7 @@ def retrieve(call: Call, charge_id: str) -> Row:
 
 def update(call: Call, charge_id: str) -> Row:
     charge = call.need(CHARGE, charge_id, "id", in_path=True)
-    before = deepcopy(charge)
+    before = copied(charge)
     params = call.params
     if "customer" in params and charge["customer"] not in (None, params["customer"]):
         raise StripeError("You cannot change the customer of a charge that already has one.", param="customer")

@@ -5,12 +5,11 @@ Source: Stripe's API reference, "ConfirmationToken".
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from portal.sandbox.errors import StripeError, invalid, missing_parameter
 from portal.sandbox.ids import new_id
-from portal.sandbox.kinds import Kind, Row, public
+from portal.sandbox.kinds import Kind, Row, copied, public
 from portal.sandbox.params import (
     SHIPPING,
     Boolean,
@@ -31,7 +30,7 @@ from portal.sandbox.resources.payment_methods import (
     for_browser,
     new_method,
 )
-from portal.sandbox.routes import get, post
+from portal.sandbox.routes import get, only, post
 
 if TYPE_CHECKING:
     from portal.sandbox.calls import Call
@@ -69,9 +68,9 @@ def create(call: Call) -> Row:
         "mandate_data": None,
         "payment_intent": None,
         "payment_method_options": None,
-        "payment_method_preview": {
-            name: deepcopy(method[name]) for name in ("allow_redisplay", "billing_details", "card", "customer", "type")
-        },
+        "payment_method_preview": only(
+            copied(method), frozenset(("allow_redisplay", "billing_details", "card", "customer", "type"))
+        ),
         "return_url": params.get("return_url"),
         "setup_future_usage": params.get("setup_future_usage"),
         "setup_intent": None,

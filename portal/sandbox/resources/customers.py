@@ -5,14 +5,13 @@ Source: Stripe's API reference, "Customers". A deleted customer stays retrievabl
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from portal.sandbox import search
 from portal.sandbox.errors import StripeError, no_such
 from portal.sandbox.events import emit
 from portal.sandbox.ids import new_id
-from portal.sandbox.kinds import Kind, Row
+from portal.sandbox.kinds import Kind, Row, copied
 from portal.sandbox.lists import list_of, list_parameters
 from portal.sandbox.params import (
     ADDRESS,
@@ -178,7 +177,7 @@ def retrieve(call: Call, customer_id: str) -> Row:
 
 def update(call: Call, customer_id: str) -> Row:
     customer = call.need(CUSTOMER, customer_id, in_path=True)
-    before = deepcopy(customer)
+    before = copied(customer)
     _apply(call, customer)
     call.session.save(CUSTOMER, customer)
     emit(call, "customer.updated", customer, before)
@@ -210,7 +209,7 @@ def forget_default(call: Call, method: Row) -> None:
         or customer["invoice_settings"]["default_payment_method"] != method["id"]
     ):
         return
-    before = deepcopy(customer)
+    before = copied(customer)
     customer["invoice_settings"]["default_payment_method"] = None
     call.session.save(CUSTOMER, customer)
     emit(call, "customer.updated", customer, before)

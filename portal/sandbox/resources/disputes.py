@@ -6,14 +6,13 @@ Source: Stripe's API reference, "Disputes"; "How disputes work"; and "Testing", 
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from portal.sandbox import money
 from portal.sandbox.errors import StripeError
 from portal.sandbox.events import emit
 from portal.sandbox.ids import new_id
-from portal.sandbox.kinds import Kind, Row
+from portal.sandbox.kinds import Kind, Row, copied
 from portal.sandbox.lists import list_of, list_parameters
 from portal.sandbox.params import (
     Boolean,
@@ -127,7 +126,7 @@ def open_dispute(call: Call, body: dict[str, Any]) -> None:
         "status": "warning_needs_response" if inquiry else "needs_response",
     }
     call.session.insert(DISPUTE, dispute)
-    before = deepcopy(charge)
+    before = copied(charge)
     charge["disputed"] = True
     call.session.save(CHARGE, charge)
     emit(call, "charge.dispute.created", dispute)
@@ -139,7 +138,7 @@ def open_dispute(call: Call, body: dict[str, Any]) -> None:
 
 def _withdraw(call: Call, dispute: Row) -> None:
     """The disputed amount and a fee leave the balance."""
-    before = deepcopy(dispute)
+    before = copied(dispute)
     _post(call, dispute, -dispute["amount"], money.dispute_fee(dispute["currency"]), "dispute")
     call.session.save(DISPUTE, dispute)
     emit(call, "charge.dispute.funds_withdrawn", dispute, before)
@@ -147,7 +146,7 @@ def _withdraw(call: Call, dispute: Row) -> None:
 
 def _reinstate(call: Call, dispute: Row) -> None:
     """Both come back when the dispute is won."""
-    before = deepcopy(dispute)
+    before = copied(dispute)
     _post(call, dispute, dispute["amount"], -money.dispute_fee(dispute["currency"]), "dispute_reversal")
     call.session.save(DISPUTE, dispute)
     emit(call, "charge.dispute.funds_reinstated", dispute, before)
@@ -171,7 +170,7 @@ def _post(call: Call, dispute: Row, amount: int, fee: int, category: str) -> Non
 def _move(call: Call, dispute: Row, status: str) -> None:
     if status not in STATES[dispute["status"]]:
         raise AssertionError(f"a dispute cannot go from {dispute['status']} to {status}")
-    before = deepcopy(dispute)
+    before = copied(dispute)
     dispute["status"] = status
     if status in ("won", "lost", "warning_closed"):
         dispute["is_charge_refundable"] = status == "warning_closed"
@@ -212,7 +211,7 @@ def update(call: Call, dispute_id: str) -> Row:
     """Stage evidence, or submit it: without `submit=false` it goes to the bank at once."""
     dispute = call.need(DISPUTE, dispute_id, "dispute", in_path=True)
     params = call.params
-    before = deepcopy(dispute)
+    before = copied(dispute)
     if "metadata" in params:
         dispute["metadata"] = merge_metadata(dispute["metadata"], params["metadata"])
     submits = params.get("submit", "evidence" in params)

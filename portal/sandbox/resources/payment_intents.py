@@ -5,14 +5,13 @@ Source: Stripe's API reference, "PaymentIntents", and "How PaymentIntents work" 
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from portal.sandbox import money, search
 from portal.sandbox.errors import StripeError, invalid, wrong_state
 from portal.sandbox.events import emit
 from portal.sandbox.ids import new_id, new_secret
-from portal.sandbox.kinds import Kind, Row
+from portal.sandbox.kinds import Kind, Row, copied
 from portal.sandbox.lists import list_of
 from portal.sandbox.params import merge_metadata, whole_shipping
 from portal.sandbox.resources import charges, payment_confirmation
@@ -271,7 +270,7 @@ def increment(call: Call, intent_id: str) -> Row:
             f"The amount must be greater than the currently authorized amount of {intent['amount']}.", "amount"
         )
     money.check_charge_amount(amount, intent["currency"])
-    before = deepcopy(intent)
+    before = copied(intent)
     intent |= {"amount": amount, "amount_capturable": amount}
     apply(call, intent)
     charges.raise_amount(call, call.need(charges.CHARGE, intent["latest_charge"]), amount)

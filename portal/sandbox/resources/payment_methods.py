@@ -5,13 +5,12 @@ Source: Stripe's API reference, "PaymentMethods", and "Testing" for `pm_card_…
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from portal.sandbox.errors import StripeError, card_error, invalid, missing_parameter, no_such
 from portal.sandbox.events import emit
 from portal.sandbox.ids import new_id
-from portal.sandbox.kinds import Kind, Row
+from portal.sandbox.kinds import Kind, Row, copied
 from portal.sandbox.lists import list_of, list_parameters
 from portal.sandbox.params import (
     ADDRESS,
@@ -204,7 +203,7 @@ def update(call: Call, method_id: str) -> Row:
     method = call.need(PAYMENT_METHOD, method_id, "payment_method", in_path=True)
     if method["customer"] is None:
         raise StripeError("You must save this PaymentMethod to a customer before you can update it.")
-    before = deepcopy(method)
+    before = copied(method)
     params = call.params
     if "billing_details" in params:
         given = params["billing_details"]
@@ -263,7 +262,7 @@ def detach_from_customer(call: Call, method: Row) -> None:
     """Take a method away from its customer, for good: it is spent, and no longer the customer's default."""
     from portal.sandbox.resources.customers import forget_default
 
-    before = deepcopy(method)
+    before = copied(method)
     forget_default(call, method)
     method |= {"customer": None, "_spent": True}
     call.session.save(PAYMENT_METHOD, method)

@@ -6,14 +6,13 @@ available since the last one, and `payout.reconciliation_completed` says when th
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from portal.sandbox import money
 from portal.sandbox.errors import StripeError, invalid
 from portal.sandbox.events import emit
 from portal.sandbox.ids import new_id
-from portal.sandbox.kinds import Kind, Row
+from portal.sandbox.kinds import Kind, Row, copied
 from portal.sandbox.lists import list_of, list_parameters
 from portal.sandbox.params import (
     CREATED,
@@ -218,7 +217,7 @@ def retrieve(call: Call, payout_id: str) -> Row:
 
 def update(call: Call, payout_id: str) -> Row:
     payout = call.need(PAYOUT, payout_id, "payout", in_path=True)
-    before = deepcopy(payout)
+    before = copied(payout)
     if "metadata" in call.params:
         payout["metadata"] = merge_metadata(payout["metadata"], call.params["metadata"])
     call.session.save(PAYOUT, payout)

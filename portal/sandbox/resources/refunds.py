@@ -5,14 +5,13 @@ Source: Stripe's API reference, "Refunds", and "Refund and cancel payments" for 
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from portal.sandbox import money
 from portal.sandbox.errors import StripeError, invalid
 from portal.sandbox.events import emit
 from portal.sandbox.ids import new_id
-from portal.sandbox.kinds import Kind, Row
+from portal.sandbox.kinds import Kind, Row, copied
 from portal.sandbox.lists import list_of, list_parameters
 from portal.sandbox.params import Choice, Email, Integer, Metadata, Parameters, Reference, merge_metadata, unsupported
 from portal.sandbox.resources import balance_transactions
@@ -189,7 +188,7 @@ def _release_hold(call: Call, charge: Row, amount: int, params: dict[str, Any]) 
 
 def _count(call: Call, charge: Row, amount: int) -> None:
     """Add to what a charge has given back, or take from it when a refund failed."""
-    before = deepcopy(charge)
+    before = copied(charge)
     charge["amount_refunded"] += amount
     charge["refunded"] = charge["amount_refunded"] == charge["amount"]
     call.session.save(CHARGE, charge)
@@ -199,7 +198,7 @@ def _count(call: Call, charge: Row, amount: int) -> None:
 def _move(call: Call, refund: Row, status: str, **changes: Any) -> None:
     if status not in STATES[refund["status"]]:
         raise AssertionError(f"a refund cannot go from {refund['status']} to {status}")
-    before = deepcopy(refund)
+    before = copied(refund)
     refund |= {"status": status, **changes}
     refund.pop("pending_reason", None)
     call.session.save(REFUND, refund)
@@ -242,7 +241,7 @@ def retrieve(call: Call, refund_id: str) -> Row:
 
 def update(call: Call, refund_id: str) -> Row:
     refund = call.need(REFUND, refund_id, "id", in_path=True)
-    before = deepcopy(refund)
+    before = copied(refund)
     if "metadata" in call.params:
         refund["metadata"] = merge_metadata(refund["metadata"], call.params["metadata"])
     call.session.save(REFUND, refund)

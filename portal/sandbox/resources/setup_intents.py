@@ -5,13 +5,12 @@ Source: Stripe's API reference, "SetupIntents", and "The SetupIntents lifecycle"
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from portal.sandbox.errors import invalid, wrong_state
 from portal.sandbox.events import emit
 from portal.sandbox.ids import new_id, new_secret
-from portal.sandbox.kinds import Kind, Row
+from portal.sandbox.kinds import Kind, Row, copied
 from portal.sandbox.lists import list_of, list_parameters
 from portal.sandbox.params import (
     Boolean,
@@ -213,7 +212,7 @@ def update(call: Call, intent_id: str) -> Row:
         raise wrong_state(
             f"This SetupIntent could not be updated because it has a status of {intent['status']}.", intent
         )
-    before = deepcopy(intent)
+    before = copied(intent)
     if "customer" in call.params:
         call.need(CUSTOMER, call.params["customer"], "customer")
         intent["customer"] = call.params["customer"]

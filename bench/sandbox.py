@@ -1,0 +1,107 @@
+"""How fast the sandbox is: payments created and confirmed a second, by one process, with few and with many payments behind it.
+
+    .venv/bin/python bench/sandbox.py [--payments 3000] [--behind 100000] [--clients 4]
+
+It starts a sandbox of its own, drives it over HTTP from other processes, fills the store, and drives it again. What it prints at the end
+is the rate against the limit of 300 a second, and the second rate against the first: 1.0 is perfectly flat.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import multiprocessing
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+ROOT = Path(__file__).parents[1]
+LIMIT_A_SECOND = 300
+HEADERS = {"Authorization": "Bearer sk_test_bench", "Content-Type": "application/x-www-form-urlencoded"}
+
+
+class Connection:
+    """One kept-open connection; the SDK would cost more than the sandbox, so this is plain HTTP."""
+
+    def __init__(self, url: str) -> None:
+        self._http = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+
+    def post(self, path: str, **params: str) -> dict[str, str]:
+        self._http.request(
+            "POST", path, urlencode(params), {**HEADERS, "Idempotency-Key": f"bench-{time.time_ns()}-{id(self)}"}
+        )
+        answer = self._http.getresponse()
+        body = json.loads(answer.read())
+        assert answer.status == 200, body
+        return dict(body)
+
+
+def pay(url: str, payments: int) -> None:
+    connection = Connection(url)
+    for _ in range(payments):
+        intent = connection.post("/v1/payment_intents", amount="2000", currency="eur")
+        connection.post(
+            f"/v1/payment_intents/{intent['id']}/confirm",
+            payment_method="pm_card_visa",
+            return_url="https://shop.example",
+        )
+
+
+def rate(url: str, payments: int, clients: int) -> float:
+    """Payments a second, made by some clients at once."""
+    share = payments // clients
+    workers = [multiprocessing.Process(target=pay, args=(url, share)) for _ in range(clients)]
+    began = time.perf_counter()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+        assert worker.exitcode == 0
+    return share * clients / (time.perf_counter() - began)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time a process has used, which other work on the machine does not change. Linux only."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def run(payments: int, behind: int, clients: int) -> int:
+    with tempfile.TemporaryDirectory() as directory:
+        command = [sys.executable, "-m", "portal.sandbox", "--db", str(Path(directory) / "bench.db")]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            ready = re.search(r"http://\S+", process.stdout.readline())
+            assert ready is not None
+            rate(ready[0], clients * 20, clients)  # warm
+            before = cpu_seconds(process.pid)
+            first = rate(ready[0], payments, clients)
+            each = (cpu_seconds(process.pid) - before) / payments
+            print(
+                f"{first:8.0f} payments a second with few behind, {first / LIMIT_A_SECOND:.2f} of the limit of {LIMIT_A_SECOND}"
+            )
+            print(f"{each * 1000:8.2f} ms of processor time each: {1 / each:.0f} a second on a core of its own")
+            if behind:
+                rate(ready[0], behind, clients)
+                later = rate(ready[0], payments, clients)
+                print(f"{later:8.0f} payments a second with {behind} behind, {later / first:.2f} of the rate before")
+        finally:
+            process.terminate()
+            process.wait(30)
+    return 0 if first >= LIMIT_A_SECOND else 1
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--payments", type=int, default=3000)
+    parser.add_argument("--behind", type=int, default=100_000)
+    parser.add_argument("--clients", type=int, default=4)
+    given = parser.parse_args()
+    sys.exit(run(given.payments, given.behind, given.clients))
