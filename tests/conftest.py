@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import BrowserContext, Page
 
 from deploy.dev.processes import ROOT
@@ -31,6 +32,11 @@ DATABASES = ("sqlite", "postgresql")
 for name in [name for name in os.environ if name.startswith(("PORTAL_", "STRIPE_"))]:
     del os.environ[name]  # a developer's own settings change no test
 os.environ.update(SETTINGS)
+
+
+# The same examples in every run, so that a red run is red again; and no deadline, since two cores may be busy.
+hypothesis_settings.register_profile("portal", derandomize=True, deadline=None)
+hypothesis_settings.load_profile("portal")
 
 
 def _only_this_machine(event: str, arguments: tuple[Any, ...]) -> None:

@@ -87,19 +87,19 @@ def reckon(lines: Sequence[tuple[int, int, int]]) -> Totals:
         base = sum(nets[position] for position in at_rate)
         tax = tax_on(base, rate)
         taxes.append(TaxAtRate(rate, base, tax))
-        for position, share in zip(at_rate, _deal(tax, [nets[position] for position in at_rate]), strict=True):
+        for position, share in zip(at_rate, _deal(tax, [nets[position] for position in at_rate], rate), strict=True):
             shares[position] = share
     return Totals(tuple(map(LineAmounts, nets, shares)), tuple(taxes))
 
 
-def _deal(amount: int, weights: Sequence[int]) -> list[int]:
-    """Split an amount by weights (none negative) without losing a unit: the largest remainders get what is left over."""
-    whole = sum(weights)
-    if whole == 0:
-        return [0] * len(weights)
-    shares = [amount * weight // whole for weight in weights]
-    remainders = [amount * weight % whole for weight in weights]
-    for position in sorted(range(len(weights)), key=lambda at: -remainders[at])[: amount - sum(shares)]:
+def _deal(tax: int, nets: Sequence[int], rate_basis_points: int) -> list[int]:
+    """The tax of a rate dealt out to its lines: each its own tax rounded down, and the largest remainders one unit more.
+
+    From each line's own tax and not from its part of the sum, which after rounding can be more than a unit away from it.
+    """
+    shares = [net * rate_basis_points // BASIS_POINTS for net in nets]
+    remainders = [net * rate_basis_points % BASIS_POINTS for net in nets]
+    for position in sorted(range(len(nets)), key=lambda at: -remainders[at])[: tax - sum(shares)]:
         shares[position] += 1
     return shares
 
