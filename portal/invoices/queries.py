@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Final, Literal
+from datetime import date
+from typing import Final
 
-from sqlalchemy import ColumnElement, case, func, select, tuple_
+from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session, selectinload
 
-from portal import clock
+from portal import clock, keyset
 from portal.errors import N_, NotFound
 from portal.invoices.models import OPEN, OVERDUE, PAID, VOID, Invoice, InvoiceLine
 from portal.money import Money
 
-PAGE_SIZE: Final = 20
 # The overview shows what comes next, not everything that is open.
 NEXT_DUE: Final = 5
 FILTERS: Final = (OPEN, OVERDUE, PAID, VOID)
@@ -92,83 +89,19 @@ def owed(session: Session, customer_id: str) -> Owed:
 # The list, page by page
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """A place between two invoices of the list, newest first: before or after the invoice that it names.
-
-    Rows that come or go on other pages do not move it.
-    """
-
-    side: Literal["after", "before"]
-    created_at: datetime
-    id: str
-
-    def encode(self) -> str:
-        text = f"{self.side} {self.created_at.isoformat()} {self.id}"
-        return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
-
-    @classmethod
-    def decode(cls, text: str) -> Cursor:
-        """Raises NotFound for anything that encode did not write: there is no such page."""
-        try:
-            padded = text.encode("ascii") + b"=" * (-len(text) % 4)
-            side, moment, invoice_id = base64.b64decode(padded, altchars=b"-_", validate=True).decode().split(" ")
-            created_at = datetime.fromisoformat(moment)
-        except (ValueError, binascii.Error) as error:
-            raise NotFound from error
-        if side not in {"after", "before"} or created_at.tzinfo is None:
-            raise NotFound
-        return cls("after" if side == "after" else "before", created_at, invoice_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """At most PAGE_SIZE invoices, newest first; `older` and `newer` are cursors, where there is something."""
-
-    invoices: list[Invoice]
-    older: str | None
-    newer: str | None
-
-
 def page_for_customer(
     session: Session, customer_id: str, *, status: str | None = None, cursor: str | None = None
-) -> Page:
+) -> keyset.Page[Invoice]:
     """The customer's invoices, newest first; `status` is one of FILTERS or None for all.
 
-    One query of constant cost, however deep the page. Raises NotFound for a cursor or a status that nobody gave out.
+    Raises NotFound for a cursor or a status that nobody gave out.
     """
-    if status is not None and status not in FILTERS:
-        raise NotFound
-    place = Cursor.decode(cursor) if cursor else None
-    found = _invoices(session, customer_id, status, place)
-    if place is not None and not found:
-        return page_for_customer(session, customer_id, status=status)  # what stood there has got another status
-    if place is not None and place.side == "before":
-        if len(found) <= PAGE_SIZE:
-            return page_for_customer(session, customer_id, status=status)  # less than a page is left: it is the first
-        invoices = found[PAGE_SIZE - 1 :: -1]
-        return Page(invoices, older=_cursor("after", invoices[-1]), newer=_cursor("before", invoices[0]))
-    invoices = found[:PAGE_SIZE]
-    return Page(
-        invoices,
-        older=_cursor("after", invoices[-1]) if len(found) > PAGE_SIZE else None,
-        newer=_cursor("before", invoices[0]) if place is not None and invoices else None,
-    )
-
-
-def _invoices(session: Session, customer_id: str, status: str | None, place: Cursor | None) -> list[Invoice]:
-    """One more than a page, so that its end is known; backwards when the place is before an invoice."""
     wanted = select(Invoice).where(Invoice.customer_id == customer_id)
     if status is not None:
+        if status not in FILTERS:
+            raise NotFound
         wanted = wanted.where(*_is(status, clock.today()))
-    order = tuple_(Invoice.created_at, Invoice.id)
-    if place is not None and place.side == "before":
-        wanted = wanted.where(order > (place.created_at, place.id)).order_by(Invoice.created_at, Invoice.id)
-    else:
-        if place is not None:
-            wanted = wanted.where(order < (place.created_at, place.id))
-        wanted = wanted.order_by(Invoice.created_at.desc(), Invoice.id.desc())
-    return list(session.scalars(wanted.limit(PAGE_SIZE + 1)))
+    return keyset.page(session, wanted, Invoice.created_at, Invoice.id, cursor)
 
 
 def _is(status: str, today: date) -> tuple[ColumnElement[bool], ...]:
@@ -176,7 +109,3 @@ def _is(status: str, today: date) -> tuple[ColumnElement[bool], ...]:
     if status == OVERDUE:
         return (Invoice.status == OPEN, Invoice.due_on < today)
     return (Invoice.status == status,)
-
-
-def _cursor(side: Literal["after", "before"], invoice: Invoice) -> str:
-    return Cursor(side, invoice.created_at, invoice.id).encode()

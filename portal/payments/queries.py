@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.orm import Session, selectinload
 
-from portal.errors import N_, Invalid, NotFound
+from portal import keyset
+from portal.errors import NotFound
 from portal.invoices.models import Invoice
 from portal.payments.models import Payment
 from portal.payments.states import LIVE, WAITING_FOR_CUSTOMER
 
-PAGE_SIZE: Final = 20
 # A CSV of more than this is no longer read by a person.
 EXPORT_LIMIT: Final = 10_000
 # Of one invoice: tries that were canceled, and the one that lives.
@@ -38,16 +36,6 @@ class Filter:
     least_minor: int | None = None
     most_minor: int | None = None
     text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of the history, newest first; the cursors are opaque texts for the address, or None at the ends."""
-
-    payments: list[Payment]
-    older: str | None = None
-    newer: str | None = None
-    filter: Filter = field(default_factory=Filter)
 
 
 # What a customer understands by a status: several of Stripe's are one to them.
@@ -109,33 +97,10 @@ def latest(session: Session, customer_id: str, most: int) -> list[Payment]:
     )
 
 
-def history(
-    session: Session, customer_id: str, wanted: Filter, *, older: str | None = None, newer: str | None = None
-) -> Page:
-    """A page of twenty by keyset: the same cost however deep. Raises Invalid for a cursor that is not ours."""
-    query = _filtered(customer_id, wanted)
-    key = tuple_(Payment.created_at, Payment.id)
-    if newer:
-        query = query.where(key > _read_cursor(newer)).order_by(Payment.created_at.asc(), Payment.id.asc())
-    else:
-        if older:
-            query = query.where(key < _read_cursor(older))
-        query = query.order_by(Payment.created_at.desc(), Payment.id.desc())
-    rows = list(session.execute(query.limit(PAGE_SIZE + 1).options(selectinload(Payment.invoice))).scalars())
-    more = len(rows) > PAGE_SIZE
-    rows = rows[:PAGE_SIZE]
-    if newer:
-        rows.reverse()
-    if not rows:
-        return Page([], filter=wanted)
-    has_older = more if not newer else True
-    has_newer = more if newer else bool(older)
-    return Page(
-        rows,
-        older=_cursor(rows[-1]) if has_older else None,
-        newer=_cursor(rows[0]) if has_newer else None,
-        filter=wanted,
-    )
+def history(session: Session, customer_id: str, wanted: Filter, cursor: str | None = None) -> keyset.Page[Payment]:
+    """A page of a customer's payments, newest first. Raises NotFound for a cursor that nobody gave out."""
+    query = _filtered(customer_id, wanted).options(selectinload(Payment.invoice))
+    return keyset.page(session, query, Payment.created_at, Payment.id, cursor)
 
 
 def export(session: Session, customer_id: str, wanted: Filter) -> Iterator[Payment]:
@@ -187,18 +152,3 @@ def _matches(text: str) -> ColumnElement[bool]:
 
 def _start_of(day: date) -> datetime:
     return datetime.combine(day, time.min, UTC)
-
-
-def _cursor(payment: Payment) -> str:
-    key = json.dumps([payment.created_at.isoformat(), payment.id])
-    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
-
-
-def _read_cursor(text: str) -> tuple[datetime, str]:
-    try:
-        moment, row_id = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        return datetime.fromisoformat(moment), str(row_id)
-    except (ValueError, TypeError) as error:
-        raise Invalid(
-            N_("That page of the list does not exist. Please start from the newest."), code="bad_cursor"
-        ) from error

@@ -223,12 +223,8 @@ def history() -> Response:
     wrong = not form.validate()
     wanted = queries.Filter() if wrong else form.filter()
     with db.reading() as session:
-        found = queries.history(
-            session, customer_id(), wanted, older=request.args.get("older"), newer=request.args.get("newer")
-        )
-    filters: dict[str, Any] = {
-        name: value for name, value in request.args.items() if value and name not in {"older", "newer"}
-    }
+        found = queries.history(session, customer_id(), wanted, request.args.get("page"))
+    filters: dict[str, Any] = {name: value for name, value in request.args.items() if value and name != "page"}
     return page(
         "payments/history.html",
         partial="payments/_history.html",
@@ -236,8 +232,8 @@ def history() -> Response:
         form=form,
         found=found,
         filters=filters,
-        older_url=url_for("payments.history", **filters, older=found.older) if found.older else None,
-        newer_url=url_for("payments.history", **filters, newer=found.newer) if found.newer else None,
+        older_url=url_for("payments.history", **filters, page=found.older) if found.older else None,
+        newer_url=url_for("payments.history", **filters, page=found.newer) if found.newer else None,
         other_amounts=config.current().pay_any_amount,
     )
 

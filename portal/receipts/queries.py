@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 from sqlalchemy.orm import Session, undefer
 
+from portal import keyset
 from portal.errors import NotFound, PortalError
 from portal.payments.models import Payment
 from portal.receipts.models import Receipt
-
-PAGE: Final = 20
 
 
 class Damaged(PortalError):
@@ -29,14 +27,6 @@ class OfPayment:
     payment_id: str
     succeeded: bool
     receipt: Receipt | None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Receipts, newest first; `following` is the id to pass as `after` for the next page, if there is one."""
-
-    receipts: list[Receipt]
-    following: str | None
 
 
 def for_customer(session: Session, receipt_id: str, customer_id: str) -> Receipt:
@@ -78,18 +68,10 @@ def of_payment(session: Session, payment_id: str, customer_id: str) -> OfPayment
     return OfPayment(payment_id, row[0] is not None, row[1])
 
 
-def of_customer(session: Session, customer_id: str, after: str | None = None) -> Page:
-    """A page of a customer's receipts by keyset: as quick at the end as at the start.
-
-    `after` is the id of the last receipt of the page before; one that is not this customer's raises NotFound.
-    """
+def of_customer(session: Session, customer_id: str, cursor: str | None = None) -> keyset.Page[Receipt]:
+    """A page of a customer's receipts, newest first. Raises NotFound for a cursor that nobody gave out."""
     query = select(Receipt).where(Receipt.customer_id == customer_id)
-    if after is not None:
-        last = for_customer(session, after, customer_id)
-        query = query.where(tuple_(Receipt.issued_at, Receipt.id) < (last.issued_at, last.id))
-    query = query.order_by(Receipt.issued_at.desc(), Receipt.id.desc()).limit(PAGE + 1)
-    found = list(session.execute(query).scalars())
-    return Page(found[:PAGE], found[PAGE - 1].id if len(found) > PAGE else None)
+    return keyset.page(session, query, Receipt.issued_at, Receipt.id, cursor)
 
 
 def _intact(receipt: Receipt) -> Receipt:

@@ -23,13 +23,13 @@ MOST_LOOKS: Final = 150
 def index() -> Response:
     """All receipts, newest first."""
     with db.reading() as session:
-        found = queries.of_customer(session, pages.customer_id(), request.args.get("after"))
+        found = queries.of_customer(session, pages.customer_id(), request.args.get("page"))
     return pages.page(
         "receipts/index.html",
         partial="receipts/_list.html",
-        receipts=found.receipts,
-        next_url=url_for("receipts.index", after=found.following) if found.following else None,
-        first_url=url_for("receipts.index") if "after" in request.args else None,
+        receipts=found.rows,
+        next_url=url_for("receipts.index", page=found.older) if found.older else None,
+        previous_url=url_for("receipts.index", page=found.newer) if found.newer else None,
     )
 
 

@@ -14,7 +14,7 @@ FLOORS = (
     ("clock", "errors"),
     ("config", "money", "logs"),
     ("db",),
-    ("audit", "outbox", "idempotency", "numbering", "language", "documents", "mail", "pages"),
+    ("audit", "outbox", "idempotency", "numbering", "keyset", "language", "documents", "mail", "pages"),
     ("ledger", "gateway"),
     ("accounts",),
     ("cards",),

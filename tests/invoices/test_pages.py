@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event
 
-from portal import clock, db
+from portal import clock, db, keyset
 from portal.accounts.models import Customer
 from portal.invoices import queries, service
 from tests import factories
@@ -243,8 +243,8 @@ def test_the_number_of_queries_does_not_grow_with_the_invoices(reader: FlaskClie
 
 
 def test_a_cursor_survives_the_way_through_an_address(app: Flask) -> None:
-    cursor = queries.Cursor("before", clock.now() - timedelta(days=3), "inv_01")
-    assert queries.Cursor.decode(cursor.encode()) == cursor
+    cursor = keyset.Cursor("before", clock.now() - timedelta(days=3), "inv_01")
+    assert keyset.Cursor.decode(cursor.encode()) == cursor
 
 
 def test_other_customers_pages_are_not_reached_by_a_cursor(reader: FlaskClient, issue: Issue) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import event, select
 
-from portal import db
+from portal import db, keyset
 from portal.accounts.models import Customer, User
 from portal.receipts import queries, service
 from portal.receipts.models import Receipt
@@ -123,7 +124,11 @@ def test_anothers_receipt_is_as_unknown_as_one_that_never_was(client: FlaskClien
     never_path = path.format(receipt_id="rct_never", payment_id="pay_never")
     assert client.get(theirs_path).status_code == client.get(never_path).status_code == 404
     assert theirs.number not in text_of(client, "/receipts/")
-    assert client.get(f"/receipts/?after={theirs.receipt_id}").status_code == 404
+    with db.reading() as session:
+        kept = session.get_one(Receipt, theirs.receipt_id)
+    past_theirs = keyset.Cursor("after", kept.issued_at + timedelta(seconds=1), kept.id).encode()
+    assert theirs.number not in text_of(client, f"/receipts/?page={past_theirs}")
+    assert client.get("/receipts/?page=made-up").status_code == 404
 
 
 def test_a_stranger_is_sent_to_sign_in_and_staff_have_no_receipts(client: FlaskClient, issue: Issue) -> None:
@@ -184,7 +189,7 @@ def test_a_payment_that_brought_nothing_has_no_receipt(client: FlaskClient, issu
 
 def test_the_list_goes_on_page_by_page_to_its_end(client: FlaskClient, issue: Issue) -> None:
     first = issue(rendered=False)
-    numbers = [first.number] + [issue(rendered=False, owner=first).number for _ in range(queries.PAGE)]
+    numbers = [first.number] + [issue(rendered=False, owner=first).number for _ in range(keyset.PAGE_SIZE)]
     factories.sign_in(client, first.user)
     newest = text_of(client, "/receipts/", **HTMX)
     assert newest.startswith('<div id="receipt-list">')
@@ -192,11 +197,11 @@ def test_the_list_goes_on_page_by_page_to_its_end(client: FlaskClient, issue: Is
     assert first.number not in newest
     with db.reading() as session:
         page = queries.of_customer(session, first.customer.id)
-        rest = queries.of_customer(session, first.customer.id, page.following)
-    assert [receipt.number for receipt in page.receipts] == numbers[:0:-1]
-    assert [receipt.number for receipt in rest.receipts] == [first.number]
-    assert rest.following is None
-    oldest = text_of(client, f"/receipts/?after={page.following}")
+        rest = queries.of_customer(session, first.customer.id, page.older)
+    assert [receipt.number for receipt in page.rows] == numbers[:0:-1]
+    assert [receipt.number for receipt in rest.rows] == [first.number]
+    assert rest.older is None
+    oldest = text_of(client, f"/receipts/?page={page.older}")
     assert first.number in oldest
 
 
