@@ -5,12 +5,15 @@ Nothing else in the portal reads the environment. `.env.example` explains each s
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from babel import Locale, UnknownLocaleError
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from portal import money
@@ -21,12 +24,20 @@ STRIPE_JS = "https://js.stripe.com/endive/stripe.js"
 # Words that people leave in place when they copy an example file.
 PLACEHOLDERS = ("change-me", "changeme", "secret", "example", "default")
 SECRET_KEY_LENGTH = 32
+WEBHOOK_SECRET_LENGTH = 16
+LIVE_KEYS = ("sk_live_", "rk_live_")
+
+
+class WrongSettings(ValueError):
+    """The portal cannot start with these settings. The text has a line for each that is missing or wrong, never a value."""
 
 
 class Company(BaseSettings):
     """The seller, as it stands in the page's head, on receipts and in mails."""
 
-    model_config = SettingsConfigDict(env_prefix="PORTAL_COMPANY_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="PORTAL_COMPANY_", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     name: str = "Your Company"
     address: str = ""  # lines parted by "|"
@@ -45,11 +56,15 @@ class Company(BaseSettings):
 class Settings(BaseSettings):
     """Names in the environment: PORTAL_ and the field's name, and STRIPE_… for Stripe's own."""
 
-    model_config = SettingsConfigDict(env_prefix="PORTAL_", extra="ignore", populate_by_name=True)
+    # What is left empty in .env counts as left out, and an error never repeats a value: it may be a secret.
+    model_config = SettingsConfigDict(
+        env_prefix="PORTAL_", extra="ignore", populate_by_name=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
 
-    environment: Literal["development", "test", "production"] = "production"
+    # A staging is held to what a production is held to, but charges test cards only.
+    environment: Literal["development", "test", "staging", "production"] = "production"
     secret_key: SecretStr
-    database_url: str
+    database_url: str = Field(repr=False)  # it may hold a password
     base_url: str = "http://127.0.0.1:8000"
     proxies: int = Field(default=0, ge=0, le=5)  # reverse proxies in front whose X-Forwarded-* are believed
 
@@ -78,7 +93,7 @@ class Settings(BaseSettings):
         "usd": (Decimal(5), Decimal(5000)),
     }
 
-    limits_storage: str = "memory://"
+    limits_storage: str = Field(default="memory://", repr=False)  # likewise
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     company: Company = Field(default_factory=Company)
 
@@ -96,8 +111,32 @@ class Settings(BaseSettings):
         for part in filter(None, (piece.strip() for piece in value.split(","))):
             currency, _, span = part.partition(":")
             smallest, _, largest = span.partition("-")
-            limits[currency.strip().lower()] = (Decimal(smallest), Decimal(largest))
+            try:
+                limits[currency.strip().lower()] = (Decimal(smallest), Decimal(largest))
+            except InvalidOperation as error:
+                raise ValueError(f"{part} is not like eur:5-5000") from error
         return limits
+
+    @field_validator("languages", mode="after")
+    @classmethod
+    def _real_languages(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("at least one language is needed")
+        for language in value:
+            try:
+                Locale.parse(language)
+            except UnknownLocaleError as error:
+                raise ValueError(f"{language} is no language") from error
+        return value
+
+    @field_validator("timezone", mode="after")
+    @classmethod
+    def _real_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, OSError) as error:
+            raise ValueError(f"{value} is no time zone") from error
+        return value
 
     @field_validator("base_url", "stripe_api_base", mode="after")
     @classmethod
@@ -107,25 +146,48 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         key = self.stripe_secret_key.get_secret_value()
-        if key.startswith(("sk_live_", "rk_live_")) and self.stripe_api_base != STRIPE_API:
+        if key.startswith(LIVE_KEYS) and self.stripe_api_base != STRIPE_API:
             raise ValueError("STRIPE_SECRET_KEY is a live key, so STRIPE_API_BASE must be Stripe's own")
+        if key.startswith(LIVE_KEYS) and self.environment != "production":
+            raise ValueError("STRIPE_SECRET_KEY is a live key, so PORTAL_ENVIRONMENT must be production")
         if not self.stripe_webhook_secrets:
             raise ValueError("STRIPE_WEBHOOK_SECRETS is empty: webhooks could not be verified")
         for currency, (smallest, largest) in self.pay_any_amount_limits.items():
-            if not money.is_currency(currency) or not 0 < smallest <= largest:
-                raise ValueError(f"PORTAL_PAY_ANY_AMOUNT_LIMITS: {currency} needs a smallest and a largest amount")
-        if self.environment == "production":
-            self._fit_for_production()
+            self._check_limits_of(currency, smallest, largest)
+        if self.environment in {"staging", "production"}:
+            self._fit_for_customers()
+        if self.environment == "production" and not key.startswith(LIVE_KEYS):
+            raise ValueError(
+                "STRIPE_SECRET_KEY is no live key, so no real card would be charged in production; "
+                "PORTAL_ENVIRONMENT=staging takes test keys"
+            )
         return self
 
-    def _fit_for_production(self) -> None:
+    @staticmethod
+    def _check_limits_of(currency: str, smallest: Decimal, largest: Decimal) -> None:
+        try:
+            fits = currency in money.CHARGEABLE and 0 < smallest <= largest
+            for limit in (smallest, largest):
+                money.check_granularity(money.from_decimal(limit, currency))
+        except (ValueError, ArithmeticError):
+            fits = False
+        if not fits:
+            raise ValueError(
+                f"PORTAL_PAY_ANY_AMOUNT_LIMITS: {currency} needs a smallest and a largest amount that Stripe can charge"
+            )
+
+    def _fit_for_customers(self) -> None:
         secret = self.secret_key.get_secret_value()
         if len(secret) < SECRET_KEY_LENGTH or any(word in secret.lower() for word in PLACEHOLDERS):
-            raise ValueError(f"PORTAL_SECRET_KEY must be {SECRET_KEY_LENGTH} or more random characters in production")
+            raise ValueError(
+                f"PORTAL_SECRET_KEY must be {SECRET_KEY_LENGTH} or more random characters in {self.environment}"
+            )
         if not self.base_url.startswith("https://"):
-            raise ValueError("PORTAL_BASE_URL must start with https:// in production")
-        if any(len(s.get_secret_value()) < 16 for s in self.stripe_webhook_secrets):
-            raise ValueError("STRIPE_WEBHOOK_SECRETS holds no real webhook secret")
+            raise ValueError(f"PORTAL_BASE_URL must start with https:// in {self.environment}")
+        for webhook_secret in (given.get_secret_value() for given in self.stripe_webhook_secrets):
+            too_short = len(webhook_secret) < WEBHOOK_SECRET_LENGTH
+            if too_short or any(word in webhook_secret.lower() for word in PLACEHOLDERS):
+                raise ValueError("STRIPE_WEBHOOK_SECRETS holds no real webhook secret")
 
     @cached_property
     def secure_cookies(self) -> bool:
@@ -134,7 +196,7 @@ class Settings(BaseSettings):
     @cached_property
     def livemode(self) -> bool:
         """Whether real cards are charged: webhooks of the other mode are not ours."""
-        return self.stripe_secret_key.get_secret_value().startswith(("sk_live_", "rk_live_"))
+        return self.stripe_secret_key.get_secret_value().startswith(LIVE_KEYS)
 
     @cached_property
     def stripe_js_origin(self) -> str:
@@ -150,8 +212,22 @@ _current: Settings | None = None
 
 
 def load() -> Settings:
-    """Read the environment. Raises pydantic.ValidationError, naming each setting that is missing or wrong."""
-    return Settings()  # pydantic fills the fields from the environment
+    """Read the environment. Raises WrongSettings, naming each setting that is missing or wrong."""
+    try:
+        return Settings()  # pydantic fills the fields from the environment
+    except ValidationError as error:
+        raise WrongSettings("\n".join(_complaints(error))) from None  # pydantic's own words hold values
+
+
+def _complaints(error: ValidationError) -> Iterator[str]:
+    prefix = "PORTAL_COMPANY_" if error.title == Company.__name__ else "PORTAL_"
+    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        what = problem["msg"].removeprefix("Value error, ")
+        if problem["loc"]:
+            name = str(problem["loc"][0])
+            yield f"{name if name.isupper() else prefix + name.upper()}: {what}"
+        else:
+            yield what
 
 
 def use(settings: Settings) -> Settings:

@@ -177,12 +177,13 @@ def parse(text: str, currency: str, locale: str = "en") -> Money:
 
     Raises ValueError when it is no number, or is finer than the currency or than Stripe's rules for it allow.
     """
+    # Letters would be Infinity, NaN, or an exponent: "1e999999999" is short to type and takes minutes to write out.
+    if any(mark.isalpha() for mark in text):
+        raise ValueError(f"not an amount: {text!r}")
     try:
         amount = parse_decimal(text.strip(), locale=locale, strict=True)
     except (NumberFormatError, InvalidOperation) as error:
         raise ValueError(f"not an amount: {text!r}") from error
-    if not amount.is_finite():
-        raise ValueError(f"not an amount: {text!r}")
     money = from_decimal(amount, currency)
     check_granularity(money)
     return money

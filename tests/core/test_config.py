@@ -1,0 +1,196 @@
+"""Settings: what is missing or contradictory stops the start with its name, and no secret is ever shown."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from deploy.dev.processes import ROOT
+from portal import config
+from portal.config import WrongSettings
+from tests.run import SETTINGS, process_environment
+
+Load = Callable[..., config.Settings]
+
+PRODUCTION = {
+    "PORTAL_ENVIRONMENT": "production",
+    "PORTAL_SECRET_KEY": "8Jw2pLx0vQe5rT7yZb3nKd6mHf9sAc1g",
+    "PORTAL_DATABASE_URL": "postgresql://portal:hunter2hunter2@db.test/portal",
+    "PORTAL_BASE_URL": "https://billing.portal.test",
+    "STRIPE_SECRET_KEY": "sk_live_51Nf00barbaz",
+    "STRIPE_PUBLISHABLE_KEY": "pk_live_51Nf00barbaz",
+    "STRIPE_WEBHOOK_SECRETS": "whsec_9fK2mQ7xW4tZ8bV1",
+}
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("PORTAL_", "STRIPE_"))]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Load the settings of a production with these changes; None takes one away."""
+
+    def load(**changes: str | None) -> config.Settings:
+        for name, value in (PRODUCTION | changes).items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value)
+        return config.load()
+
+    return load
+
+
+def test_a_whole_production_starts(load: Load) -> None:
+    settings = load()
+    assert settings.livemode
+    assert settings.secure_cookies
+    assert settings.uses_stripe_itself
+    assert settings.stripe_js_origin == "https://js.stripe.com"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PORTAL_SECRET_KEY",
+        "PORTAL_DATABASE_URL",
+        "STRIPE_SECRET_KEY",
+        "STRIPE_PUBLISHABLE_KEY",
+        "STRIPE_WEBHOOK_SECRETS",
+    ],
+)
+@pytest.mark.parametrize("left", [None, ""])
+def test_a_missing_or_empty_setting_names_itself(load: Load, name: str, left: str | None) -> None:
+    with pytest.raises(WrongSettings, match=name):
+        load(**{name: left})
+
+
+def test_all_that_is_missing_is_named_at_once(load: Load) -> None:
+    with pytest.raises(WrongSettings) as raised:
+        load(PORTAL_SECRET_KEY=None, PORTAL_DATABASE_URL=None)
+    assert len(str(raised.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORTAL_SECRET_KEY", "short"),
+        ("PORTAL_SECRET_KEY", "change-me-change-me-change-me-change-me"),
+        ("PORTAL_SECRET_KEY", "this-is-the-DEFAULT-key-of-the-portal"),
+        ("PORTAL_BASE_URL", "http://billing.portal.test"),
+        ("PORTAL_ENVIRONMENT", "prod"),
+        ("PORTAL_PROXIES", "-1"),
+        ("PORTAL_MAIL_PORT", "smtp"),
+        ("PORTAL_LANGUAGES", ","),
+        ("PORTAL_LANGUAGES", "en,klingon"),
+        ("PORTAL_TIMEZONE", "Europe/Nowhere"),
+        ("PORTAL_TIMEZONE", "../../etc/passwd"),
+        ("PORTAL_COMPANY_COLOUR", "red"),
+        ("PORTAL_COMPANY_COLOUR", "#12345g"),
+        ("STRIPE_WEBHOOK_SECRETS", "whsec_short"),
+        ("STRIPE_WEBHOOK_SECRETS", "whsec_change-me-change-me"),
+        ("STRIPE_WEBHOOK_SECRETS", "whsec_9fK2mQ7xW4tZ8bV1,whsec_x"),
+        ("STRIPE_WEBHOOK_SECRETS", " , "),
+        ("STRIPE_SECRET_KEY", "sk_test_51Nf00barbaz"),
+        ("STRIPE_SECRET_KEY", "something else"),
+    ],
+)
+def test_a_setting_that_cannot_serve_customers_stops_a_production_and_is_named(
+    load: Load, name: str, value: str
+) -> None:
+    with pytest.raises(WrongSettings, match=name):
+        load(**{name: value})
+
+
+@pytest.mark.parametrize("key", ["sk_live_abc", "rk_live_abc"])
+@pytest.mark.parametrize(
+    "base", ["http://127.0.0.1:12111", "https://api.stripe.com.evil.test", "https://api.stripe.co"]
+)
+def test_a_live_key_is_sent_to_stripe_and_to_nobody_else(load: Load, key: str, base: str) -> None:
+    with pytest.raises(WrongSettings, match="STRIPE_API_BASE"):
+        load(STRIPE_SECRET_KEY=key, STRIPE_API_BASE=base)
+
+
+def test_stripes_own_address_may_end_in_a_slash(load: Load) -> None:
+    assert load(STRIPE_API_BASE="https://api.stripe.com/").stripe_api_base == config.STRIPE_API
+
+
+@pytest.mark.parametrize("environment", ["development", "test", "staging"])
+def test_a_live_key_is_for_production_only(load: Load, environment: str) -> None:
+    with pytest.raises(WrongSettings, match="PORTAL_ENVIRONMENT"):
+        load(PORTAL_ENVIRONMENT=environment)
+
+
+def test_a_staging_takes_test_keys_and_is_otherwise_held_to_the_same(load: Load) -> None:
+    staging = {"PORTAL_ENVIRONMENT": "staging", "STRIPE_SECRET_KEY": "sk_test_51Nf00barbaz"}
+    assert not load(**staging).livemode
+    for name, value in (("PORTAL_SECRET_KEY", "short"), ("PORTAL_BASE_URL", "http://staging.portal.test")):
+        with pytest.raises(WrongSettings, match=name):
+            load(**staging, **{name: value})
+
+
+def test_a_developer_needs_neither_https_nor_long_secrets(load: Load) -> None:
+    settings = load(**SETTINGS, PORTAL_DATABASE_URL="sqlite:///portal.db")
+    assert not settings.secure_cookies
+
+
+def test_limits_of_other_amounts_are_read_in_major_units(load: Load) -> None:
+    settings = load(PORTAL_PAY_ANY_AMOUNT_LIMITS=" EUR:5-5000 , jpy:500-500000,kwd:1.5-99.99,")
+    assert settings.pay_any_amount_limits == {
+        "eur": (Decimal(5), Decimal(5000)),
+        "jpy": (Decimal(500), Decimal(500000)),
+        "kwd": (Decimal("1.5"), Decimal("99.99")),
+    }
+
+
+@pytest.mark.parametrize(
+    "limits",
+    "eur|eur:5|eur:-|eur:a-b|eur:10-5|eur:0-5|eur:-5-5|euro:5-10|xxx:5-10|eur:5-10.001|jpy:1.5-10|kwd:1-1.001|"
+    "isk:1-1.5|eur:NaN-5|eur:5-Infinity|eur:5-1e999999999|eur:5-sNaN".split("|"),
+)
+def test_limits_that_stripe_cannot_charge_stop_the_start(load: Load, limits: str) -> None:
+    with pytest.raises(WrongSettings, match="PORTAL_PAY_ANY_AMOUNT_LIMITS"):
+        load(PORTAL_PAY_ANY_AMOUNT_LIMITS=limits)
+
+
+def test_lists_are_parted_by_commas(load: Load) -> None:
+    settings = load(PORTAL_LANGUAGES=" de, en ,", STRIPE_WEBHOOK_SECRETS="whsec_9fK2mQ7xW4tZ8bV1, whsec_1234567890ab")
+    assert settings.languages == ("de", "en")
+    given = [secret.get_secret_value() for secret in settings.stripe_webhook_secrets]
+    assert given == ["whsec_9fK2mQ7xW4tZ8bV1", "whsec_1234567890ab"]
+
+
+def test_the_companys_address_has_lines(load: Load) -> None:
+    settings = load(PORTAL_COMPANY_ADDRESS="Hafenstraße 1| 20457 Hamburg ||")
+    assert settings.company.address_lines == ["Hafenstraße 1", "20457 Hamburg"]
+
+
+SECRETS = ("8Jw2pLx0vQe5rT7y", "hunter2", "sk_live_", "whsec_", "mail-pass", "redis-pass")
+
+
+def test_settings_show_no_secret(load: Load) -> None:
+    settings = load(PORTAL_MAIL_PASSWORD="mail-pass", PORTAL_LIMITS_STORAGE="redis://:redis-pass@cache.test:6379")
+    for shown in (repr(settings), str(settings), f"{settings}"):
+        assert [secret for secret in SECRETS if secret in shown] == []
+
+
+def test_an_error_shows_no_secret_not_even_in_the_traceback_of_the_process() -> None:
+    environment = process_environment(
+        **PRODUCTION | {"PORTAL_BASE_URL": "http://billing.portal.test", "PORTAL_PROXIES": "x"}
+    )
+    environment["PORTAL_MAIL_PASSWORD"] = "mail-pass"
+    done = subprocess.run(
+        [sys.executable, "-c", "from portal import config; config.load()"],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "PORTAL_PROXIES" in done.stderr
+    assert [secret for secret in SECRETS if secret in done.stdout + done.stderr] == []
