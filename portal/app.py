@@ -32,7 +32,7 @@ STATIC_CACHE_SECONDS = 31_536_000
 def create_app(settings: Settings | None = None) -> Flask:
     """A new application on these settings, or on the environment's; its process speaks to their database from then on.
 
-    Raises pydantic.ValidationError, which names each setting that is missing or wrong.
+    Raises config.WrongSettings, which names each setting that is missing or wrong.
     """
     settings = config.use(settings or config.load())
     logs.configure(settings.log_level)
