@@ -9,7 +9,7 @@ CODE := portal migrations tests deploy wsgi.py
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format texts lock install install-dev clean
+.PHONY: help run test contract lint format texts lock install install-dev clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ run: install ## Start the demo at http://127.0.0.1:8000 (PORT=8001 for another p
 
 test: lint ## Check the code, then run every test on SQLite, PostgreSQL and in Chromium (WORKERS=2 at a time)
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS)
+
+contract: install-dev ## Run the contract with Stripe against Stripe itself: KEY=sk_test_… (and PUBLISHABLE_KEY=pk_test_…)
+	@CONTRACT_KEY=$(KEY) CONTRACT_PUBLISHABLE_KEY=$(PUBLISHABLE_KEY) $(BIN)/python -m pytest tests/contract
 
 lint: install-dev ## Check style and types
 	@$(BIN)/ruff check $(CODE)
