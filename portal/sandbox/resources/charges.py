@@ -38,9 +38,8 @@ if TYPE_CHECKING:
 
 
 def _refunds(call: Call, charge: Row) -> Row:
-    from portal.sandbox.resources.refunds import REFUND
-
-    page = call.session.page(REFUND, limit=10, equal={"charge": charge["id"]})
+    # By its name: refunds know charges, and not the other way round.
+    page = call.session.page(call.kinds["refund"], limit=10, equal={"charge": charge["id"]})
     return as_list(
         f"/v1/charges/{charge['id']}/refunds", [call.shown(row) for row in page.rows], has_more=page.has_more
     )

@@ -200,21 +200,6 @@ def list_customers(call: Call) -> Row:
     return list_of(call, CUSTOMER, equal=("email",))
 
 
-def forget_default(call: Call, method: Row) -> None:
-    """A method that leaves its customer is no longer the customer's default."""
-    customer = call.session.find(CUSTOMER, method["customer"])
-    if (
-        customer is None
-        or customer.get("deleted")
-        or customer["invoice_settings"]["default_payment_method"] != method["id"]
-    ):
-        return
-    before = copied(customer)
-    customer["invoice_settings"]["default_payment_method"] = None
-    call.session.save(CUSTOMER, customer)
-    emit(call, "customer.updated", customer, before)
-
-
 SEARCHED = {"created": "number", "email": "text", "metadata": "token", "name": "text", "phone": "text"}
 
 

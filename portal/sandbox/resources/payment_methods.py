@@ -221,9 +221,7 @@ def update(call: Call, method_id: str) -> Row:
 
 
 def attach(call: Call, method_id: str) -> Row:
-    from portal.sandbox.resources.customers import CUSTOMER
-
-    customer = call.need(CUSTOMER, call.params["customer"], "customer")
+    customer = call.need(call.kinds["customer"], call.params["customer"], "customer")
     method = find_or_make(call, method_id, "payment_method", in_path=True)
     if method["customer"] == customer["id"]:
         return method
@@ -260,13 +258,27 @@ def detach(call: Call, method_id: str) -> Row:
 
 def detach_from_customer(call: Call, method: Row) -> None:
     """Take a method away from its customer, for good: it is spent, and no longer the customer's default."""
-    from portal.sandbox.resources.customers import forget_default
-
     before = copied(method)
-    forget_default(call, method)
+    _forget_default(call, method)
     method |= {"customer": None, "_spent": True}
     call.session.save(PAYMENT_METHOD, method)
     emit(call, "payment_method.detached", method, before)
+
+
+def _forget_default(call: Call, method: Row) -> None:
+    """A method that leaves its customer is no longer the customer's default."""
+    kind = call.kinds["customer"]  # by its name: customers know payment methods, and not the other way round
+    customer = call.session.find(kind, method["customer"])
+    if (
+        customer is None
+        or customer.get("deleted")
+        or customer["invoice_settings"]["default_payment_method"] != method["id"]
+    ):
+        return
+    before = copied(customer)
+    customer["invoice_settings"]["default_payment_method"] = None
+    call.session.save(kind, customer)
+    emit(call, "customer.updated", customer, before)
 
 
 def list_methods(call: Call) -> Row:
@@ -289,9 +301,7 @@ def retrieve_of_customer(call: Call, customer_id: str, method_id: str) -> Row:
 
 
 def _of_customer(call: Call, customer_id: str, url: str) -> Row:
-    from portal.sandbox.resources.customers import CUSTOMER
-
-    customer = call.need(CUSTOMER, customer_id, "customer", in_path=url != PAYMENT_METHOD.url)
+    customer = call.need(call.kinds["customer"], customer_id, "customer", in_path=url != PAYMENT_METHOD.url)
     shown = list_of(call, PAYMENT_METHOD, equal=("type",), fixed={"customer": customer["id"]}, ranges=(), url=url)
     wanted = call.params.get("allow_redisplay")
     if wanted is not None:
