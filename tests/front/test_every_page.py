@@ -13,13 +13,13 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from portal import clock, db
-from portal.accounts.models import User
 from portal.cards.models import SavedCard
 from portal.config import Settings
 from portal.receipts import service as receipts
 from tests import factories
 from tests.browsing import context_options
 from tests.front.axe import FOR_AXE, violations
+from tests.front.signing_in import sign_in
 from tests.live import LivePortal
 
 LINES = (
@@ -83,14 +83,6 @@ def _card(customer_id: str, brand: str, last4: str, year: int) -> SavedCard:
         is_default=brand == "visa",
         created_at=clock.now(),
     )
-
-
-def sign_in(page: Page, url: str, user: User) -> None:
-    page.goto(f"{url}/sign-in")
-    page.locator("[name=email]").fill(user.email)
-    page.locator("[name=password]").fill(factories.PASSWORD)
-    page.locator("main button[type=submit]").click()
-    page.wait_for_url(f"{url}/")
 
 
 def problems(page: Page) -> list[str]:

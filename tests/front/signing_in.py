@@ -1,0 +1,17 @@
+"""Signing in as a person does."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page
+
+from portal.accounts.models import User
+from tests import factories
+
+
+def sign_in(page: Page, url: str, user: User) -> None:
+    """On return the overview is open."""
+    page.goto(f"{url}/sign-in")
+    page.locator("[name=email]").fill(user.email)
+    page.locator("[name=password]").fill(factories.PASSWORD)
+    page.locator("main button[type=submit]").click()
+    page.wait_for_url(f"{url}/")
