@@ -48,7 +48,7 @@ BAKERY: Final = DemoCustomer(
     "Demo Bakery GmbH", "alex@bakery.example", "Alex Demo", "Musterstraße 12\n10115 Berlin\nDeutschland", "DE", "", "de"
 )
 STUDIO: Final = DemoCustomer(
-    "Demo Studio LLC", "robin@studio.example", "Robin Demo", "1 Example Street\nSpringfield\nUSA", "US", "", "en"
+    "Demo Studio LLC", "robin@studio.example", "Robin Demo", "1 Example Street\nSpringfield", "US", "", "en"
 )
 TRADING: Final = DemoCustomer(
     "Demo Trading Co.", "kim@trading.example", "Kim Demo", "2 Sample Road\nSingapore", "SG", "", "en"
