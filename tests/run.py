@@ -89,7 +89,11 @@ class FirstProcess(Run):
     def __init__(self) -> None:
         super().__init__(Path(tempfile.mkdtemp(prefix="portal-tests-")))
         self.directory.chmod(0o711)  # PostgreSQL may run as another user
-        self._postgres = postgres.PostgresServer(self.directory)
+        try:
+            self._postgres = postgres.PostgresServer(self.directory)
+        except BaseException:
+            shutil.rmtree(self.directory)
+            raise
 
     def end(self) -> None:
         self._postgres.stop()
