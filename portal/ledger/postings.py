@@ -52,7 +52,15 @@ class Posting(Base):
 
 
 def post(
-    session: Session, kind: str, *, debit: str, credit: str, amount: Money, subject: str, reference: str, at: datetime | None = None
+    session: Session,
+    kind: str,
+    *,
+    debit: str,
+    credit: str,
+    amount: Money,
+    subject: str,
+    reference: str,
+    at: datetime | None = None,
 ) -> None:
     """Write a posting in the caller's transaction.
 
