@@ -15,6 +15,7 @@ from portal.sandbox.resources import (
     early_fraud_warnings,
     elements_sessions,
     events,
+    payment_confirmation,
     payment_intents,
     payment_methods,
     payouts,
@@ -69,6 +70,7 @@ EFFECTS: dict[str, Effect] = {
     **charges.EFFECTS,
     **disputes.EFFECTS,
     **early_fraud_warnings.EFFECTS,
+    **payment_confirmation.EFFECTS,
     **payouts.EFFECTS,
     **refunds.EFFECTS,
 }

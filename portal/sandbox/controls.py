@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from portal.sandbox import object_controls
+from portal.sandbox import object_controls, slowness
 from portal.sandbox.calls import Call
 from portal.sandbox.disturbances import ACTIONS, Disturbance
 from portal.sandbox.errors import StripeError, invalid
@@ -113,6 +113,13 @@ def _disturb(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any]:
 def _calm(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any]:
     del faults, given
     sandbox.disturbances.clear()
+    return {}
+
+
+def _slow_down(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any]:
+    del faults
+    with sandbox.store.transaction() as session:
+        slowness.slow_down(session, _times(given), _number(given, "seconds", 5.0))
     return {}
 
 
@@ -228,6 +235,12 @@ CONTROLS: dict[str, Control] = {
         ),
     ),
     "webhooks/clear": Control("Stop disturbing", "Webhooks arrive once, at once and in order again.", _calm),
+    "payments/slow": Control(
+        "Slow payments down",
+        "The next confirmations stay in processing for a while before the bank answers.",
+        _slow_down,
+        (Field("times", "How many", "1"), Field("seconds", "Seconds", "5")),
+    ),
     "disputes": Control(
         "Dispute a charge",
         "The holder asks the bank for the money back.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -12,9 +13,12 @@ from typing import Any
 from portal.sandbox.calls import Call
 from portal.sandbox.clock import SandboxClock
 from portal.sandbox.disturbances import Disturbances
+from portal.sandbox.events import ENDPOINT
 from portal.sandbox.kinds import Kind
 from portal.sandbox.settings import SandboxSettings
 from portal.sandbox.store import Store
+
+log = logging.getLogger(__name__)
 
 Effect = Callable[[Call, dict[str, Any]], None]
 
@@ -69,7 +73,14 @@ class Sandbox:
             seq, name, body = found
             session.run("DELETE FROM effects WHERE seq = ?", (seq,))
             call = Call(sandbox=self, session=session, now=int(now))
-            self._effects[name](call, json.loads(body))
+            session.run("SAVEPOINT effect")
+            try:
+                self._effects[name](call, json.loads(body))
+            except Exception:
+                # One that cannot be carried out must not hold up all that come after it.
+                log.exception("the sandbox could not carry out %s %s", name, body)
+                session.run("ROLLBACK TO effect")
+            session.run("RELEASE effect")
         if call.queued:
             self.wake()
         return True
@@ -80,8 +91,16 @@ class Sandbox:
         return None if due is None else max(0.0, float(due) - self.clock.now())
 
     def reset(self) -> None:
-        """Forget everything: objects, events, deliveries, keys, mails, faults. The clock returns to real time."""
+        """Forget everything: objects, events, deliveries, keys, mails, faults. The clock returns to real time.
+
+        What was asked for when the sandbox was started stays: the endpoint that is told of every event.
+        """
+        with self.store.reading() as session:
+            started_with = [endpoint for endpoint in session.all(ENDPOINT) if endpoint.get("_from_start")]
         self.store.clear()
+        with self.store.transaction() as session:
+            for endpoint in started_with:
+                session.insert(ENDPOINT, endpoint)
         self.clock.set_offset(0.0)
         self.disturbances.reload()
         self.card_salt = self._kept_secret("card_salt")

@@ -216,12 +216,12 @@ def capture(call: Call, charge: Row, amount: int, *, asynchronously: bool) -> Ro
     return charge
 
 
-def release(call: Call, charge: Row) -> None:
+def release(call: Call, charge: Row, event: str = "charge.refunded") -> None:
     """Let go of a hold that will not be captured: the charge reads as refunded, and no money ever moved."""
     before = copied(charge)
     charge |= {"amount_refunded": charge["amount"], "refunded": True}
     call.session.save(CHARGE, charge)
-    emit(call, "charge.refunded", charge, before)
+    emit(call, event, charge, before)
 
 
 def raise_amount(call: Call, charge: Row, amount: int) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
+from portal.sandbox import slowness
 from portal.sandbox.errors import StripeError, wrong_state
 from portal.sandbox.events import emit
 from portal.sandbox.kinds import Kind, Row
 from portal.sandbox.resources import charges, three_d_secure
+from portal.sandbox.resources.bank_answers import CAPTURE_WINDOW_SECONDS
 from portal.sandbox.resources.cards import behaviour_of
 from portal.sandbox.resources.intents import (
     as_error,
@@ -67,10 +70,56 @@ def confirm(call: Call, kind: Kind, intent: Row) -> Row:
 def _charge(
     call: Call, kind: Kind, intent: Row, method: Row, decline: Decline | None, authenticated: str | None
 ) -> Row:
+    seconds = slowness.take(call.session)
+    if seconds is not None:
+        return _process(call, kind, intent, method, decline, authenticated, seconds)
     attempted(call, kind, intent, method, decline, authenticated)
     if intent["last_payment_error"] is not None:
         raise as_error(intent["last_payment_error"], intent)
     return intent
+
+
+def _process(
+    call: Call, kind: Kind, intent: Row, method: Row, decline: Decline | None, authenticated: str | None, seconds: float
+) -> Row:
+    """The bank takes its time; `finish` brings its answer."""
+    move(intent, "processing", STATES)
+    intent["processing"] = {"card": {}, "type": "card"}
+    call.session.save(kind, intent)
+    emit(call, "payment_intent.processing", intent)
+    call.later(
+        "payment_intent.finish",
+        seconds,
+        intent=intent["id"],
+        method=method["id"],
+        decline=asdict(decline) if decline else None,
+        authenticated=authenticated,
+    )
+    return intent
+
+
+def finish(call: Call, body: dict[str, Any]) -> None:
+    """The bank's late answer to a payment that was processing."""
+    kind = call.kinds["payment_intent"]
+    intent = call.need(kind, body["intent"])
+    if intent["status"] != "processing":
+        return
+    intent["processing"] = None
+    decline = Decline(**body["decline"]) if body["decline"] else None
+    attempted(call, kind, intent, call.need(PAYMENT_METHOD, body["method"]), decline, body["authenticated"])
+
+
+def expire_hold(call: Call, body: dict[str, Any]) -> None:
+    """Nobody captured a hold in time: it is let go. Source: Stripe, "Place a hold on a payment method"."""
+    kind = call.kinds["payment_intent"]
+    intent = call.need(kind, body["intent"])
+    if intent["status"] != "requires_capture":
+        return
+    charges.release(call, call.need(charges.CHARGE, intent["latest_charge"]), "charge.expired")
+    move(intent, "canceled", STATES)
+    intent |= {"canceled_at": call.now, "cancellation_reason": "expired", "amount_capturable": 0}
+    call.session.save(kind, intent)
+    emit(call, "payment_intent.canceled", intent)
 
 
 def attempted(
@@ -96,6 +145,7 @@ def attempted(
         intent["amount_capturable"] = intent["amount"]
         call.session.save(kind, intent)
         emit(call, "payment_intent.amount_capturable_updated", intent)
+        call.later("payment_intent.expire_hold", CAPTURE_WINDOW_SECONDS, intent=intent["id"])
         return
     move(intent, "succeeded", STATES)
     intent["amount_received"] = intent["amount"]
@@ -119,3 +169,6 @@ def authenticated(call: Call, kind: Kind, intent: Row, method: Row, *, succeeded
     intent |= {"last_payment_error": authentication_failed(intent, method), "payment_method": None, "next_action": None}
     call.session.save(kind, intent)
     emit(call, "payment_intent.payment_failed", intent)
+
+
+EFFECTS = {"payment_intent.expire_hold": expire_hold, "payment_intent.finish": finish}
