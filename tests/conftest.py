@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
     elif not config.option.collectonly:
         shutil.rmtree(ROOT / "var" / "test-artifacts", ignore_errors=True)
         config.stash[RUN] = FirstProcess()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends a run as Ctrl-C does: with its clean-up
 
 
 @pytest.hookimpl(optionalhook=True)
