@@ -23,13 +23,8 @@ from portal.sandbox.params import (
     whole_shipping,
 )
 from portal.sandbox.resources.cards import read_card, refuse_other_types
-from portal.sandbox.resources.payment_methods import (
-    PAYMENT_METHOD,
-    PAYMENT_METHOD_DATA,
-    find_or_make,
-    for_browser,
-    new_method,
-)
+from portal.sandbox.resources.payment_method_parameters import PAYMENT_METHOD_DATA
+from portal.sandbox.resources.payment_methods import PAYMENT_METHOD, find_or_make, for_browser, new_method
 from portal.sandbox.routes import get, only, post
 
 if TYPE_CHECKING:

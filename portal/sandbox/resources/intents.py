@@ -10,7 +10,8 @@ from portal.sandbox.kinds import Kind, Row
 from portal.sandbox.params import Boolean, Choice, Hash, Integer, ListOf, Reader, Text, unsupported
 from portal.sandbox.resources import confirmation_tokens
 from portal.sandbox.resources.cards import behaviour_of
-from portal.sandbox.resources.payment_methods import OTHER_TYPES, find_or_make, from_data
+from portal.sandbox.resources.payment_method_parameters import OTHER_TYPES
+from portal.sandbox.resources.payment_methods import find_or_make, from_data
 from portal.sandbox.routes import only
 from portal.sandbox.testcards import Decline
 

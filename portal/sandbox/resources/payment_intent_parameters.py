@@ -27,7 +27,7 @@ from portal.sandbox.resources.intents import (
     TYPES_ALLOWED,
     TYPES_EXCLUDED,
 )
-from portal.sandbox.resources.payment_methods import PAYMENT_METHOD_DATA
+from portal.sandbox.resources.payment_method_parameters import PAYMENT_METHOD_DATA
 
 _PAYMENT_DETAILS = Hash({"customer_reference": Text(25), "order_reference": Text(25)}, clearable=True)
 _SFU = Choice(("off_session", "on_session"), clearable=True)

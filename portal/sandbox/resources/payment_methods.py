@@ -11,23 +11,10 @@ from portal.sandbox.errors import StripeError, card_error, invalid, missing_para
 from portal.sandbox.events import emit
 from portal.sandbox.ids import new_id
 from portal.sandbox.kinds import Kind, Row, copied
-from portal.sandbox.lists import list_of, list_parameters
-from portal.sandbox.params import (
-    ADDRESS,
-    EMPTY_ADDRESS,
-    Choice,
-    Email,
-    Hash,
-    Integer,
-    Metadata,
-    Parameters,
-    Reader,
-    Reference,
-    Text,
-    merge_metadata,
-    unsupported,
-)
-from portal.sandbox.resources.cards import CARD, behaviour_of, card_from_name, checked, read_card, refuse_other_types
+from portal.sandbox.lists import list_of
+from portal.sandbox.params import EMPTY_ADDRESS, merge_metadata
+from portal.sandbox.resources.cards import behaviour_of, card_from_name, checked, read_card, refuse_other_types
+from portal.sandbox.resources.payment_method_parameters import ATTACH, CREATE, LIST, LIST_OF_CUSTOMER, UPDATE
 from portal.sandbox.routes import get, post
 
 if TYPE_CHECKING:
@@ -41,58 +28,6 @@ PAYMENT_METHOD = Kind(
     columns=("customer", "type"),
     expandable={"customer": "customer"},
 )
-
-OTHER_TYPES = (
-    "acss_debit affirm afterpay_clearpay alipay alma amazon_pay au_becs_debit bacs_debit bancontact billie bizum blik "
-    "boleto cashapp crypto "
-    "customer_balance eps fpx giropay grabpay ideal kakao_pay klarna konbini kr_card link mb_way mobilepay multibanco "
-    "naver_pay nz_bank_account oxxo p24 pay_by_bank payco paynow paypal paypay payto pix promptpay revolut_pay "
-    "samsung_pay satispay scalapay "
-    "sepa_debit sequra sofort sunbit swish twint upi us_bank_account wechat_pay zip"
-)
-"""Types of payment method that Stripe knows and the sandbox does not."""
-
-TYPE = Choice(("card", "custom", *OTHER_TYPES.split()))
-DATA_TYPE = Choice(("card", *OTHER_TYPES.split()))
-"""`payment_method_data[type]`; cards only come from a browser."""
-REDISPLAY = Choice(("always", "limited", "unspecified"))
-BILLING_DETAILS = Hash({"address": ADDRESS, "email": Email(), "name": Text(), "phone": Text(), "tax_id": Text()})
-
-DATA_FIELDS: dict[str, Reader] = {
-    "type": TYPE,
-    "allow_redisplay": REDISPLAY,
-    "billing_details": BILLING_DETAILS,
-    "card": CARD,
-    "metadata": Metadata(),
-}
-PAYMENT_METHOD_DATA = Hash(
-    {**DATA_FIELDS, "type": DATA_TYPE},
-    required=("type",),
-    unsupported=unsupported(f"{OTHER_TYPES} interac_present radar_options"),
-)
-"""`payment_method_data` of an intent or a confirmation token."""
-
-CREATE = Parameters(
-    DATA_FIELDS, unsupported=unsupported(f"{OTHER_TYPES} custom customer interac_present payment_method radar_options")
-)
-UPDATE = Parameters(
-    {
-        "allow_redisplay": REDISPLAY,
-        "billing_details": BILLING_DETAILS,
-        "card": Hash(
-            {"exp_month": Integer(1, 12), "exp_year": Integer(2000, 2100)}, unsupported=unsupported("networks")
-        ),
-        "metadata": Metadata(),
-    },
-    unsupported=unsupported("us_bank_account"),
-)
-LIST = list_parameters(
-    {"customer": Reference(), "type": TYPE, "allow_redisplay": REDISPLAY},
-    created=False,
-    unsupported=unsupported("customer_account"),
-)
-LIST_OF_CUSTOMER = list_parameters({"type": TYPE, "allow_redisplay": REDISPLAY}, created=False)
-ATTACH = Parameters({"customer": Reference()}, required=("customer",), unsupported=unsupported("customer_account"))
 
 SPENT = (
     "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, shared with a "

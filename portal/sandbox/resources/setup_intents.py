@@ -11,30 +11,13 @@ from portal.sandbox.errors import invalid, wrong_state
 from portal.sandbox.events import emit
 from portal.sandbox.ids import new_id, new_secret
 from portal.sandbox.kinds import Kind, Row, copied
-from portal.sandbox.lists import list_of, list_parameters
-from portal.sandbox.params import (
-    Boolean,
-    Choice,
-    ListOf,
-    Metadata,
-    Parameters,
-    Reader,
-    Reference,
-    Text,
-    Url,
-    merge_metadata,
-    unsupported,
-)
+from portal.sandbox.lists import list_of
+from portal.sandbox.params import Parameters, merge_metadata
 from portal.sandbox.resources import setup_attempts, three_d_secure
 from portal.sandbox.resources.cards import behaviour_of
 from portal.sandbox.resources.customers import CUSTOMER
 from portal.sandbox.resources.intents import (
-    AUTOMATIC_PAYMENT_METHODS,
     CLIENT_FIELDS,
-    MANDATE_DATA,
-    SETUP_OPTIONS,
-    TYPES_ALLOWED,
-    TYPES_EXCLUDED,
     as_error,
     asks_authentication,
     authentication_failed,
@@ -48,7 +31,8 @@ from portal.sandbox.resources.intents import (
     last_error,
     move,
 )
-from portal.sandbox.resources.payment_methods import PAYMENT_METHOD, PAYMENT_METHOD_DATA, check_usable, keep_for
+from portal.sandbox.resources.payment_methods import PAYMENT_METHOD, check_usable, keep_for
+from portal.sandbox.resources.setup_intent_parameters import CANCEL, CONFIRM, CREATE, LIST, UPDATE
 from portal.sandbox.routes import get, post
 from portal.sandbox.testcards import BEHAVIOURS, Decline
 
@@ -80,52 +64,6 @@ STATES: dict[str, frozenset[str]] = {
 }
 CONFIRMABLE = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
 CANCELABLE = CONFIRMABLE
-
-_FIELDS: dict[str, Reader] = {
-    "allowed_payment_method_types": TYPES_ALLOWED,
-    "customer": Reference(),
-    "description": Text(1000),
-    "excluded_payment_method_types": TYPES_EXCLUDED,
-    "flow_directions": ListOf(Choice(("inbound", "outbound"))),
-    "metadata": Metadata(),
-    "payment_method": Reference(),
-    "payment_method_data": PAYMENT_METHOD_DATA,
-    "payment_method_options": SETUP_OPTIONS,
-}
-_CONFIRMING: dict[str, Reader] = {
-    "confirmation_token": Reference(),
-    "mandate_data": MANDATE_DATA,
-    "return_url": Url(),
-    "use_stripe_sdk": Boolean(),
-}
-_ELSEWHERE = "attach_to_self customer_account on_behalf_of payment_method_configuration single_use"
-CREATE = Parameters(
-    {
-        **_FIELDS,
-        **_CONFIRMING,
-        "automatic_payment_methods": AUTOMATIC_PAYMENT_METHODS,
-        "confirm": Boolean(),
-        "usage": Choice(("off_session", "on_session")),
-    },
-    unsupported=unsupported(_ELSEWHERE),
-)
-UPDATE = Parameters(_FIELDS, unsupported=unsupported("attach_to_self customer_account payment_method_configuration"))
-CONFIRM = Parameters(
-    {
-        **_CONFIRMING,
-        **CLIENT_FIELDS,
-        "allowed_payment_method_types": TYPES_ALLOWED,
-        "payment_method": Reference(),
-        "payment_method_data": PAYMENT_METHOD_DATA,
-        "payment_method_options": SETUP_OPTIONS,
-    }
-)
-CANCEL = Parameters(
-    {"cancellation_reason": Choice(("abandoned", "duplicate", "requested_by_customer")), **CLIENT_FIELDS}
-)
-LIST = list_parameters(
-    {"customer": Reference(), "payment_method": Reference()}, unsupported=unsupported("attach_to_self customer_account")
-)
 
 
 def create(call: Call) -> Row:
