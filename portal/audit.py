@@ -139,16 +139,17 @@ def digest_of(content: Mapping[str, Any]) -> str:
 def verify(session: Session) -> str | None:
     """Walk the whole chain in order. Returns None when it is whole, else a sentence that names the first broken place."""
     previous, expected = GENESIS, 1
-    rows = session.execute(select(AuditEvent.__table__).order_by(AuditEvent.number).execution_options(yield_per=1000))
-    for row in rows.mappings():
-        content = {key: row[key] for key in row if key != "hash"}
-        if row["number"] != expected:
-            return f"event {expected} is missing: the next one found is {row['number']}"
-        if row["previous_hash"] != previous:
-            return f"event {row['number']} does not follow the one before it"
-        if digest_of(content) != row["hash"]:
-            return f"event {row['number']} was changed after it was written"
-        previous, expected = row["hash"], expected + 1
+    in_order = select(AuditEvent.__table__).order_by(AuditEvent.number).execution_options(yield_per=1000)
+    with session.execute(in_order) as found:  # PostgreSQL's cursor stays open unless it is closed or read to its end
+        for row in found.mappings():
+            content = {key: row[key] for key in row if key != "hash"}
+            if row["number"] != expected:
+                return f"event {expected} is missing: the next one found is {row['number']}"
+            if row["previous_hash"] != previous:
+                return f"event {row['number']} does not follow the one before it"
+            if digest_of(content) != row["hash"]:
+                return f"event {row['number']} was changed after it was written"
+            previous, expected = row["hash"], expected + 1
     head = session.execute(select(AuditHead).where(AuditHead.id == HEAD_ID)).scalar_one_or_none()
     if head is None:
         return "the head of the chain is missing"

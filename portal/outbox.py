@@ -136,11 +136,17 @@ def claim(owner: str, most: int, lease_seconds: int = LEASE_SECONDS) -> list[Cla
     with db.transaction() as session:
         now = database_now(session)
         jobs = session.execute(_due(now, most).with_for_update(skip_locked=True)).scalars().all()
-        for job in jobs:
+        killers = [job for job in jobs if job.tries >= MOST_TRIES]
+        for job in killers:  # no failure was recorded, so its worker died, as it may have each time
+            job.state, job.finished_at, job.lease_until, job.lease_owner = "dead", now, None, None
+            job.last_error = "the worker died in the last try"
+            log.error("job_dead", job=job.name, job_id=job.id, tries=job.tries)
+        taken = [job for job in jobs if job not in killers]
+        for job in taken:
             job.lease_until = now + timedelta(seconds=lease_seconds)
             job.lease_owner = owner
             job.tries += 1
-        return [Claimed(job.id, job.name, dict(job.args), job.tries) for job in jobs]
+        return [Claimed(job.id, job.name, dict(job.args), job.tries) for job in taken]
 
 
 def _due(now: datetime, most: int) -> Select[Job]:
@@ -259,6 +265,8 @@ def work(
         while not stop.is_set():
             if not free.acquire(timeout=POLL_SECONDS):
                 continue
+            if stop.is_set():  # while all threads were busy: what has not begun is left to others
+                break
             jobs: list[Claimed] = []
             try:
                 if time.monotonic() >= next_periodic:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
 from wtforms import DateField, HiddenField, SelectField, StringField, ValidationError
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
 
 from portal import config, language, money
@@ -51,7 +52,7 @@ class OtherAmountForm(FlaskForm):  # type: ignore[misc]  # flask-wtf has no type
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.currency.choices = [(code, code.upper()) for code in config.current().pay_any_amount_limits]
+        self.currency.choices = [SelectChoice(code, code.upper()) for code in config.current().pay_any_amount_limits]
 
     amount: Money | None = None
 
@@ -70,7 +71,7 @@ class HistoryFilterForm(FlaskForm):  # type: ignore[misc]
     status = SelectField(
         lazy_gettext("Status"),
         [Optional()],
-        choices=[(name, name) for name in ("", *queries.STATUS_GROUPS)],
+        choices=["", *queries.STATUS_GROUPS],
         default="",
     )
     since = DateField(lazy_gettext("From"), [Optional()])

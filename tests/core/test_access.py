@@ -1,0 +1,256 @@
+"""Who may open what: every route, for everyone who may knock. A new route has to be added to the table, or these tests fail."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from werkzeug.routing import Rule
+from werkzeug.test import TestResponse
+
+from portal import clock, db
+from portal.cards.models import SavedCard
+from portal.db import Base, new_id
+from portal.receipts.models import Receipt
+from tests import factories
+
+# What the pages do with the database is tested elsewhere, on both; here it is about who gets there.
+pytestmark = pytest.mark.database("sqlite")
+
+# Stripe is not there in these tests: 503 means that someone came past every guard as far as the call to Stripe.
+# 422 likewise: the form was looked at, and found empty.
+EXPECTED: dict[tuple[str, str], tuple[int, int, int, int]] = {
+    # route: (nobody who is signed in, the customer whose it is, another customer, support staff)
+    ("GET", "/theme.css"): (200, 200, 200, 200),
+    ("GET", "/language/<code>"): (303, 303, 303, 303),
+    ("GET", "/healthz"): (200, 200, 200, 200),
+    ("GET", "/readyz"): (200, 200, 200, 200),
+    ("GET", "/sign-in"): (200, 303, 303, 303),
+    ("POST", "/sign-in"): (422, 303, 303, 303),
+    ("GET", "/password/reset/<token>"): (303, 303, 303, 303),
+    ("GET", "/password/reset"): (200, 200, 200, 200),
+    ("POST", "/password/reset"): (200, 200, 200, 200),
+    ("GET", "/sign-up/confirm/<token>"): (303, 303, 303, 303),
+    ("GET", "/invitation/<token>"): (303, 303, 303, 303),
+    ("GET", "/invitation"): (200, 200, 200, 200),
+    ("POST", "/invitation"): (200, 200, 200, 200),
+    ("GET", "/password/forgotten"): (200, 200, 200, 200),
+    ("POST", "/password/forgotten"): (422, 422, 422, 422),
+    ("GET", "/password/forgotten/sent"): (200, 200, 200, 200),
+    ("GET", "/sign-up"): (404, 404, 404, 404),
+    ("POST", "/sign-up"): (404, 404, 404, 404),
+    ("GET", "/sign-up/sent"): (404, 404, 404, 404),
+    ("GET", "/account"): (303, 200, 200, 200),
+    ("POST", "/account/profile"): (303, 422, 422, 422),
+    ("POST", "/account/billing-details"): (303, 422, 422, 403),
+    ("POST", "/account/password"): (303, 422, 422, 422),
+    ("POST", "/account/sessions/end-others"): (303, 303, 303, 303),
+    ("GET", "/"): (303, 200, 200, 403),
+    ("GET", "/invoices"): (303, 200, 200, 403),
+    ("GET", "/invoices/<invoice_id>"): (303, 200, 404, 403),
+    ("GET", "/payments/invoices/<invoice_id>"): (303, 200, 404, 403),
+    ("POST", "/payments/invoices/<invoice_id>/start"): (303, 422, 404, 403),
+    ("GET", "/payments"): (303, 200, 200, 403),
+    ("GET", "/payments.csv"): (303, 200, 200, 403),
+    ("GET", "/payments/other"): (303, 200, 200, 403),
+    ("POST", "/payments/other"): (303, 422, 422, 403),
+    ("GET", "/payments/<payment_id>"): (303, 200, 404, 403),
+    ("GET", "/payments/<payment_id>/pay"): (303, 303, 404, 403),
+    ("POST", "/payments/<payment_id>/start"): (303, 409, 404, 403),
+    ("GET", "/payments/<payment_id>/outcome"): (303, 200, 404, 403),
+    ("GET", "/payments/<payment_id>/return"): (303, 303, 404, 403),
+    ("GET", "/payments/of-invoice/<invoice_id>"): (303, 200, 404, 403),
+    ("GET", "/receipts/"): (303, 200, 200, 403),
+    ("GET", "/receipts/<receipt_id>"): (303, 200, 404, 403),
+    ("GET", "/receipts/<receipt_id>/pdf"): (303, 200, 404, 403),
+    ("GET", "/receipts/of-payment/<payment_id>"): (303, 200, 404, 403),
+    ("GET", "/cards"): (303, 200, 200, 403),
+    ("POST", "/cards/<card_id>/removal"): (303, 503, 404, 403),
+    ("POST", "/api/webhooks/stripe"): (400, 400, 400, 400),
+    ("POST", "/sign-out"): (303, 303, 303, 303),  # the last one: it ends the session that the others need
+}
+
+
+@dataclass
+class House:
+    """A customer with one of everything, another customer, and staff; each with a browser."""
+
+    app: Flask
+    ids: dict[str, str]
+    anonymous: FlaskClient
+    owner: FlaskClient
+    other: FlaskClient
+    support: FlaskClient
+
+    @property
+    def everyone(self) -> tuple[FlaskClient, ...]:
+        return self.anonymous, self.owner, self.other, self.support
+
+    def address(self, rule: Rule | str, **ids: str) -> str:
+        return re.sub(r"<(\w+)>", lambda found: (self.ids | ids)[found[1]], str(rule))
+
+
+@pytest.fixture
+def house(app: Flask) -> House:
+    with db.transaction() as session:
+        customer, stranger = factories.customer(session), factories.customer(session, name="Elbe Boats AG")
+        paid = factories.invoice(session, customer, status="paid", paid_at=clock.now())
+        payment = factories.payment(session, customer, paid)
+        receipt = Receipt(
+            id=new_id("rct"), number="R-2026-000001", payment_id=payment.id, customer_id=customer.id,
+            total_minor=119_00, currency="eur", facts={}, issued_at=clock.now(), pdf=b"%PDF-1.7", pdf_sha256="0" * 64,
+        )  # fmt: skip
+        card = SavedCard(
+            id=new_id("card"), customer_id=customer.id, stripe_payment_method_id="pm_1", brand="visa", last4="4242",
+            exp_month=12, exp_year=2099, created_at=clock.now(),
+        )  # fmt: skip
+        session.add_all([receipt, card])
+        ids = {
+            "invoice_id": factories.invoice(session, customer).id,
+            "payment_id": payment.id,
+            "receipt_id": receipt.id,
+            "card_id": card.id,
+            "token": "x" * 43,
+            "code": "en",
+        }
+        people = [factories.user(session, customer), factories.user(session, stranger), factories.staff(session)]
+    browsers = [app.test_client() for _ in range(4)]
+    for browser, person in zip(browsers[1:], people, strict=True):
+        factories.sign_in(browser, person)
+    return House(app, ids, *browsers)
+
+
+def routes(app: Flask) -> Iterator[tuple[str, str]]:
+    for rule in app.url_map.iter_rules():
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            yield method, rule.rule
+
+
+def ask(browser: FlaskClient, method: str, address: str, **how: Any) -> TestResponse:
+    if method == "GET":
+        return browser.get(address, **how)
+    return browser.open(address, method=method, headers={"X-CSRFToken": factories.csrf_token(browser)}, **how)
+
+
+def everything(*, without: frozenset[str] = frozenset()) -> dict[str, list[Any]]:
+    """All rows of all tables, without these columns."""
+    with db.reading() as session:
+        return {
+            table.name: [
+                tuple(row)
+                for row in session.execute(
+                    select(*[column for column in table.columns if column.name not in without]).order_by(
+                        *table.primary_key
+                    )
+                )
+            ]
+            for table in Base.metadata.sorted_tables
+        }
+
+
+def test_every_route_is_in_the_table_and_the_table_names_no_other(app: Flask) -> None:
+    assert set(routes(app)) == set(EXPECTED)
+
+
+def test_everyone_gets_what_the_table_says_and_nothing_else(house: House) -> None:
+    found = {}
+    for method, rule in EXPECTED:
+        found[method, rule] = tuple(ask(browser, method, house.address(rule)).status_code for browser in house.everyone)
+    assert found == EXPECTED
+
+
+def test_those_who_are_not_signed_in_are_sent_to_sign_in(house: House) -> None:
+    for (method, rule), (anonymous, owner, *_) in EXPECTED.items():
+        if anonymous == 303 and owner != 303:
+            answer = ask(house.anonymous, method, house.address(rule))
+            assert answer.location.startswith("/sign-in"), rule
+
+
+def normal(answer: TestResponse, *ids: str) -> str:
+    """A page without what differs on every request: the request's id, the form's token, and what was asked for."""
+    html = re.sub(r'(X-CSRFToken": |name="csrf_token" value=)"[^"]+"', "", answer.get_data(as_text=True))
+    for one in (answer.headers["X-Request-Id"], *ids):
+        html = html.replace(one, "…")
+    return html
+
+
+def test_what_is_someone_elses_looks_like_what_does_not_exist(house: House) -> None:
+    looked_at = 0
+    for method, rule in EXPECTED:
+        arguments = [name for name in re.findall(r"<(\w+)>", rule) if name.endswith("_id")]
+        if not arguments:
+            continue
+        (argument,) = arguments
+        foreign = house.ids[argument]
+        missing = foreign[:-8] + "00000000"
+        answers = [ask(house.other, method, house.address(rule, **{argument: one})) for one in (foreign, missing)]
+        assert [answer.status_code for answer in answers] == [404, 404], rule
+        assert normal(answers[0], foreign, missing) == normal(answers[1], foreign, missing), rule
+        assert foreign not in normal(answers[0], foreign)
+        looked_at += 1
+    assert looked_at >= 12
+
+
+@pytest.mark.parametrize(
+    "garbage", ["0", "%00", "%27%20OR%201=1--", "pay_" + "z" * 300, "%F0%9F%9A%B2", "..", "%2e%2e%2fetc"]
+)
+def test_ids_that_nobody_gave_out_are_not_found(house: House, garbage: str) -> None:
+    for method, rule in EXPECTED:
+        if re.search(r"<\w+_id>", rule):
+            answer = ask(house.owner, method, re.sub(r"<\w+>", garbage, rule))
+            assert answer.status_code in {404, 405, 308, 200, 303} if garbage == ".." else answer.status_code == 404, (
+                rule
+            )
+
+
+def test_a_form_without_its_token_is_refused_and_changes_nothing(house: House) -> None:
+    before = everything()
+    for method, rule in EXPECTED:
+        if method == "GET":
+            continue
+        for browser in (house.anonymous, house.owner):
+            answer = browser.open(house.address(rule), method=method, data={"email": "ada@spree-bikes.test"})
+            assert answer.status_code == 400, rule
+    assert everything() == before
+
+
+def test_a_token_of_another_browser_is_worth_nothing(house: House) -> None:
+    token = factories.csrf_token(house.other)
+    before = everything()
+    for method, rule in EXPECTED:
+        if method == "POST":
+            answer = house.owner.post(house.address(rule), headers={"X-CSRFToken": token})
+            assert answer.status_code == 400, rule
+    assert everything() == before
+
+
+def test_looking_changes_nothing(house: House) -> None:
+    unimportant = frozenset({"last_seen_at"})
+    before = everything(without=unimportant)
+    for method, rule in EXPECTED:
+        if method == "GET":
+            for browser in (house.anonymous, house.owner):
+                browser.get(house.address(rule))
+                browser.head(house.address(rule))
+    assert everything(without=unimportant) == before
+
+
+def test_extra_fields_change_nothing_that_is_not_in_the_form(house: House) -> None:
+    smuggled = {
+        "id": "usr_1", "customer_id": house.ids["invoice_id"], "role": "admin", "is_staff": "1", "active": "0",
+        "amount": "1", "amount_minor": "1", "total_minor": "1", "currency": "jpy", "status": "succeeded",
+        "stripe_customer_id": "cus_1", "password_hash": "x",
+    }  # fmt: skip
+    before = everything(without=frozenset({"last_seen_at"}))
+    for method, rule in EXPECTED:
+        if method == "POST" and not rule.startswith(("/sign-out", "/account/sessions", "/cards/")):
+            ask(house.owner, method, house.address(rule), data=smuggled)
+    after = everything(without=frozenset({"last_seen_at"}))
+    for table in ("users", "customers", "invoices", "payments", "receipts", "saved_cards", "postings"):
+        assert after[table] == before[table], table

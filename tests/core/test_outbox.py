@@ -1,0 +1,348 @@
+"""Jobs: they leave with their transaction, run at least once, back off, and are never lost when a worker dies."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from deploy.dev.processes import ROOT
+from portal import clock, db, logs, outbox
+from portal.outbox import BACKOFF_SECONDS, LEASE_SECONDS, MOST_TRIES, Job, Later
+from tests.core.conftest import GaveUpError, given_up
+from tests.run import process_environment
+from tests.waiting import eventually
+
+NAME = "tests.work"
+
+
+def jobs() -> list[Job]:
+    with db.reading() as session:
+        return list(session.execute(select(Job).where(Job.name.startswith("tests.")).order_by(Job.id)).scalars())
+
+
+def job() -> Job:
+    (only,) = jobs()
+    return only
+
+
+def add(name: str = NAME, **how: Any) -> None:
+    with db.transaction() as session:
+        outbox.enqueue(session, name, **how)
+
+
+def change(**values: Any) -> None:
+    """As time, or an accident, would have left the jobs."""
+    with db.transaction() as session:
+        session.execute(Job.__table__.update().values(values))
+
+
+def due_now() -> None:
+    change(run_at=clock.now() - timedelta(seconds=1))
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., None]], None]:
+    """Have the jobs of these tests done by this function; what was registered before stays as it was."""
+    monkeypatch.setattr(outbox, "_handlers", dict(outbox._handlers))
+    monkeypatch.setattr(outbox, "_periodic", {})
+    return lambda handler: outbox.handles(NAME)(handler) and None
+
+
+Work = Callable[[Callable[..., None]], None]
+
+
+def fails(**_: object) -> None:
+    raise ValueError("no luck today")
+
+
+# Leaving
+
+
+def test_a_job_leaves_with_its_transaction_or_not_at_all(database: str) -> None:
+    with pytest.raises(GaveUpError):
+        given_up(lambda session: outbox.enqueue(session, NAME))
+    assert jobs() == []
+    add(number=1, words="zwölf", nothing=None)
+    assert (job().args, job().state, job().tries) == ({"number": 1, "words": "zwölf", "nothing": None}, "queued", 0)
+
+
+def test_a_second_job_of_a_key_is_not_made_even_after_the_first_ran(database: str, work: Work) -> None:
+    ran: list[int] = []
+    work(lambda **args: ran.append(args["number"]))
+    add(key="once", number=1)
+    add(key="once", number=2)
+    assert outbox.run_due() == 1
+    add(key="once", number=3)
+    assert outbox.run_due() == 0
+    assert ran == [1]
+
+
+def test_a_job_waits_for_its_time(database: str, work: Work) -> None:
+    ran: list[int] = []
+    work(lambda: ran.append(1))
+    add(delay_seconds=60)
+    assert outbox.run_due() == 0
+    due_now()
+    assert outbox.run_due() == 1
+    assert ran == [1]
+
+
+# Leases
+
+
+def test_a_job_that_someone_has_is_nobody_elses_until_the_lease_is_over(database: str) -> None:
+    add()
+    (mine,) = outbox.claim("first", 1, lease_seconds=60)
+    assert outbox.claim("second", 1) == []
+    change(lease_until=clock.now() - timedelta(milliseconds=1))
+    (theirs,) = outbox.claim("second", 1)
+    assert (theirs.id, theirs.tries) == (mine.id, 2)
+
+
+def test_one_who_lost_the_lease_does_not_write_over_the_outcome_of_the_next(database: str, work: Work) -> None:
+    work(lambda: None)
+    add()
+    (slow,) = outbox.claim("slow", 1, lease_seconds=-1)
+    (quick,) = outbox.claim("quick", 1)
+    outbox.run(slow, "slow")
+    assert (job().state, job().lease_owner) == ("queued", "quick")
+    outbox.run(quick, "quick")
+    assert (job().state, job().lease_owner) == ("done", None)
+
+
+def test_the_oldest_jobs_are_taken_first_and_no_more_than_asked_for(database: str) -> None:
+    for number in range(3):
+        add(number=number)
+    assert [claimed.args["number"] for claimed in outbox.claim("one", 2)] == [0, 1]
+    assert [claimed.args["number"] for claimed in outbox.claim("two", 2)] == [2]
+
+
+# Failing
+
+
+def test_a_failure_backs_off_by_the_schedule_and_after_the_last_try_the_job_is_dead(
+    database: str, work: Work, caplog: pytest.LogCaptureFixture
+) -> None:
+    logs.configure("INFO")
+    work(fails)
+    add()
+    waits = []
+    for number in range(1, MOST_TRIES + 1):
+        due_now()
+        before = clock.now()
+        assert outbox.run_due() == 1
+        row = job()
+        assert (row.tries, row.last_error, row.lease_owner) == (number, "ValueError: no luck today", None)
+        if number < MOST_TRIES:
+            assert row.state == "queued"
+            waits.append((row.run_at - before).total_seconds())
+    for wait, planned in zip(waits, BACKOFF_SECONDS, strict=False):
+        assert 0.75 * planned <= wait <= 1.25 * planned + 5
+    assert (job().state, outbox.run_due()) == ("dead", 0)
+    (alert,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert isinstance(alert.msg, dict)
+    assert (alert.msg["event"], alert.msg["job"], alert.msg["tries"]) == ("job_dead", NAME, MOST_TRIES)
+
+
+def test_a_job_that_kills_its_workers_is_dead_after_the_last_try_too(
+    database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    logs.configure("INFO")
+    add()
+    add("tests.harmless")
+    claimed = [outbox.claim("dies", 1, lease_seconds=-1) for _ in range(2 * MOST_TRIES + 2)]
+    assert Counter(one.name for taken in claimed for one in taken) == {NAME: MOST_TRIES, "tests.harmless": MOST_TRIES}
+    assert outbox.claim("next", 5) == []
+    assert {(row.state, row.tries, bool(row.finished_at)) for row in jobs()} == {("dead", MOST_TRIES, True)}
+    assert [record.levelno for record in caplog.records] == [logging.ERROR] * 2
+
+
+def test_a_dead_job_can_be_revived_and_a_living_one_stays_as_it_is(database: str, work: Work) -> None:
+    work(lambda: None)
+    add()
+    job_id = job().id
+    change(state="dead", tries=MOST_TRIES, finished_at=clock.now())
+    for _ in range(2):
+        with db.transaction() as session:
+            outbox.revive(session, job_id)
+    assert (job().state, job().tries, job().finished_at) == ("queued", 0, None)
+    assert outbox.run_due() == 1
+    with db.transaction() as session:
+        outbox.revive(session, job_id)
+    assert job().state == "done"
+
+
+def test_a_job_whose_time_has_not_come_counts_no_try(database: str, work: Work) -> None:
+    def later() -> None:
+        raise Later(30)
+
+    work(later)
+    add()
+    for _ in range(MOST_TRIES + 3):
+        due_now()
+        assert outbox.run_due() == 1
+    row = job()
+    assert (row.state, row.tries) == ("queued", 0)
+    assert timedelta(seconds=25) < row.run_at - clock.now() <= timedelta(seconds=30)
+
+
+def test_a_job_that_nobody_handles_is_kept_and_tried_again(database: str, work: Work) -> None:
+    add("tests.of_the_next_release")
+    assert outbox.run_due() == 1
+    row = job()
+    assert (row.state, row.tries) == ("queued", 1)
+    assert "nothing here handles tests.of_the_next_release" in (row.last_error or "")
+
+
+def test_one_poisoned_job_does_not_hold_up_the_others(
+    database: str, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "BACKOFF_SECONDS", (600,) * MOST_TRIES)
+
+    def picky(number: int) -> None:
+        if number == 0:
+            fails()
+
+    work(picky)
+    for number in range(5):
+        add(number=number)
+    assert outbox.run_due() == 5
+    assert Counter(row.state for row in jobs()) == {"done": 4, "queued": 1}
+
+
+# Every so often
+
+
+def test_a_periodic_job_is_made_once_a_period_by_all_workers_together(
+    database: str, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask() -> None:
+        with db.transaction() as session:
+            outbox.enqueue_periodic(session)
+
+    outbox.handles(NAME, every_seconds=3600)(lambda: None)
+    for hour in range(2):
+        moment = datetime(2026, 11, 23, 4 + hour, 30, tzinfo=UTC)
+        monkeypatch.setattr(outbox, "database_now", lambda _session, moment=moment: moment)
+        with ThreadPoolExecutor(5) as workers:
+            list(workers.map(lambda _: ask(), range(5)))
+        assert len(jobs()) == hour + 1
+
+
+def test_done_jobs_are_forgotten_after_their_time_and_dead_ones_are_kept(database: str) -> None:
+    long_ago = clock.now() - timedelta(days=outbox.KEEP_DONE_DAYS + 1)
+    for state, finished_at in (("done", long_ago), ("dead", long_ago), ("done", clock.now()), ("queued", None)):
+        add(f"tests.{state}")
+        with db.transaction() as session:
+            values = {"state": state, "finished_at": finished_at}
+            session.execute(
+                Job.__table__.update().where(Job.state == "queued", Job.name == f"tests.{state}").values(values)
+            )
+    outbox.sweep()
+    assert sorted(row.name for row in jobs()) == ["tests.dead", "tests.done", "tests.queued"]
+
+
+# Workers
+
+
+def test_four_workers_run_each_job_once_when_nobody_dies(database: str, work: Work) -> None:
+    ran: list[int] = []
+    work(lambda **args: ran.append(args["number"]))
+    with db.transaction() as session:
+        for number in range(100):
+            outbox.enqueue(session, NAME, number=number)
+    stop = threading.Event()
+    workers = [threading.Thread(target=outbox.work, args=(f"worker {n}", stop, 2)) for n in range(4)]
+    try:
+        for worker in workers:
+            worker.start()
+        eventually(lambda: all(row.state == "done" for row in jobs()), within=60, what="100 jobs")
+    finally:
+        stop.set()
+        for worker in workers:
+            worker.join(30)
+    assert sorted(ran) == list(range(100))
+    assert {row.tries for row in jobs()} == {1}
+
+
+def test_a_worker_that_is_told_to_stop_finishes_what_it_began(database: str, work: Work) -> None:
+    began, may_end = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        began.set()
+        assert may_end.wait(30)
+
+    work(slow)
+    add()
+    stop = threading.Event()
+    worker = threading.Thread(target=outbox.work, args=("worker", stop, 1))
+    try:
+        worker.start()
+        assert began.wait(30)
+        add()  # begun is only the first
+        stop.set()
+        assert worker.is_alive()
+    finally:
+        stop.set()
+        may_end.set()
+        worker.join(30)
+    assert not worker.is_alive()
+    assert [row.state for row in jobs()] == ["done", "queued"]
+
+
+WORKER = """
+import sys
+from portal import app, outbox
+
+@outbox.handles("tests.hang")
+def hang() -> None:
+    print("begun", flush=True)
+    sys.stdin.read()
+
+portal = app.create_app()
+with portal.app_context():
+    portal.test_cli_runner().invoke(args=["worker", "--threads", "1"], catch_exceptions=False)
+"""
+
+
+@pytest.fixture
+def worker(database: str) -> Iterator[subprocess.Popen[str]]:
+    """`flask worker` in a process of its own, with one more kind of job: one that does not end by itself."""
+    add("tests.hang")
+    process = subprocess.Popen(
+        [sys.executable, "-c", WORKER], cwd=ROOT, env=process_environment(PORTAL_DATABASE_URL=database),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.database("sqlite")
+def test_the_job_of_a_killed_worker_runs_again_after_the_lease(worker: subprocess.Popen[str], work: Work) -> None:
+    eventually(lambda: job().lease_owner, within=60, what="the worker has the job")
+    worker.send_signal(signal.SIGKILL)
+    worker.wait(20)
+    row = job()
+    assert (row.state, row.tries) == ("queued", 1)
+    assert row.lease_until is not None
+    assert timedelta(0) < row.lease_until - clock.now() <= timedelta(seconds=LEASE_SECONDS)
+    ran: list[int] = []
+    outbox.handles("tests.hang")(lambda: ran.append(1))
+    assert outbox.run_due("next") == 0
+    change(lease_until=clock.now() - timedelta(milliseconds=1))
+    assert outbox.run_due("next") == 1
+    assert (ran, job().state, job().tries) == ([1], "done", 2)
