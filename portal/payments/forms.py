@@ -8,7 +8,7 @@ from typing import Any, Final
 from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
 from wtforms import DateField, HiddenField, SelectField, StringField, ValidationError
-from wtforms.fields.choices import SelectChoice
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired, Length, Optional
 
 from portal import config, language, money
@@ -71,7 +71,7 @@ class HistoryFilterForm(FlaskForm):  # type: ignore[misc]
     status = SelectField(
         lazy_gettext("Status"),
         [Optional()],
-        choices=["", *queries.STATUS_GROUPS],
+        choices=[SelectChoice(name) for name in ("", *queries.STATUS_GROUPS)],
         default="",
     )
     since = DateField(lazy_gettext("From"), [Optional()])
