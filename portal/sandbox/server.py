@@ -29,12 +29,13 @@ class SandboxServer:
         if not is_loopback(host):
             raise RefusedToStart(f"The sandbox listens on this machine alone, and {host} is not a loopback address.")
         self.app = app
+        self._host = host
         self._http = HttpServer(host, port, app)
         self._mail = None if smtp_port is None else mailsink.controller(app.sandbox, smtp_port or _free_port())
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.port}"
+        return f"http://{f'[{self._host}]' if ':' in self._host else self._host}:{self._http.port}"
 
     @property
     def smtp_port(self) -> int | None:

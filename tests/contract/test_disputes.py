@@ -60,7 +60,7 @@ def test_winning_evidence_wins_and_returns_the_money(client: stripe.StripeClient
     assert sum(net) == 2000
 
 
-def test_losing_evidence_loses(client: stripe.StripeClient, contract: Stripe) -> None:
+def test_losing_evidence_loses_the_dispute(client: stripe.StripeClient, contract: Stripe) -> None:
     """docs.stripe.com/testing#evidence"""
     dispute = disputed(client, contract)
     client.v1.disputes.update(dispute.id, {"evidence": {"uncategorized_text": "losing_evidence"}})

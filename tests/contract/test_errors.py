@@ -48,7 +48,7 @@ def test_a_reference_cannot_be_empty(client: stripe.StripeClient) -> None:
         intend(client, customer="")
 
 
-def test_errors_explain_themselves(contract: Stripe) -> None:
+def test_errors_explain_themselves_with_links(contract: Stripe) -> None:
     """docs.stripe.com/api/errors"""
     error = contract.raw("POST", "/v1/payment_intents", {"currency": "eur"}).json()["error"]
     assert error["type"] == "invalid_request_error"

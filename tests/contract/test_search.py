@@ -48,7 +48,7 @@ def test_a_clause_can_be_negated(client: stripe.StripeClient, contract: Stripe) 
     contract.later(lambda: [one.id for one in client.v1.payment_intents.search({"query": query}).data] == [waiting.id])
 
 
-def test_numbers_are_compared(client: stripe.StripeClient, contract: Stripe) -> None:
+def test_numbers_are_compared_by_their_size(client: stripe.StripeClient, contract: Stripe) -> None:
     """docs.stripe.com/search#numeric-comparators"""
     mark = uuid.uuid4().hex
     intend(client, amount=1000, metadata={"mark": mark})

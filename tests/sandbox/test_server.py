@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import requests
 
 from portal.sandbox.app import create_sandbox
 from portal.sandbox.resources import disputes, payouts, refunds, setup_intents
+from portal.sandbox.resources.intents import move
 from portal.sandbox.resources.payment_states import CANCELABLE, CAPTURABLE, CONFIRMABLE, STATES
 from portal.sandbox.server import RefusedToStart, SandboxServer, serve
 from portal.sandbox.testcards import BEHAVIOURS, BY_NAME, BY_NUMBER, luhn_valid
@@ -127,6 +129,18 @@ ENDS = {
 @pytest.mark.parametrize("name", TABLES)
 def test_only_ends_lead_nowhere(name: str) -> None:
     assert {state for state, following in TABLES[name].items() if not following} == ENDS[name]
+
+
+@pytest.mark.parametrize("table", [STATES, setup_intents.STATES], ids=["payment_intent", "setup_intent"])
+def test_an_intent_moves_as_its_table_says_and_in_no_other_way(table: dict[str, frozenset[str]]) -> None:
+    for before, after in itertools.product(table, table):
+        intent = {"object": "payment_intent", "status": before}
+        if before == after or after in table[before]:
+            move(intent, after, table)
+            assert intent["status"] == after
+        else:
+            with pytest.raises(AssertionError, match=f"from {before} to {after}"):
+                move(intent, after, table)
 
 
 def test_what_can_be_done_follows_from_the_states() -> None:
