@@ -61,12 +61,15 @@ _FILES = (
     "cancellation_policy customer_communication customer_signature duplicate_charge_documentation receipt refund_policy "
     "service_documentation shipping_documentation uncategorized_file"
 ).split()
-_TEXTS = (
-    "access_activity_log billing_address cancellation_policy_disclosure cancellation_rebuttal customer_email_address "
-    "customer_name customer_purchase_ip duplicate_charge_explanation duplicate_charge_id product_description "
-    "refund_policy_disclosure refund_refusal_explanation service_date shipping_address shipping_carrier shipping_date "
-    "shipping_tracking_number uncategorized_text"
+_LONG_TEXTS = (
+    "access_activity_log cancellation_policy_disclosure cancellation_rebuttal duplicate_charge_explanation product_description "
+    "refund_policy_disclosure refund_refusal_explanation uncategorized_text"
 ).split()
+_SHORT_TEXTS = (
+    "billing_address customer_email_address customer_name customer_purchase_ip duplicate_charge_id service_date shipping_address "
+    "shipping_carrier shipping_date shipping_tracking_number"
+).split()
+_TEXTS = (*_LONG_TEXTS, *_SHORT_TEXTS)
 MOST_EVIDENCE = 150_000
 """Characters of all evidence together. Source: Stripe's API reference, "Update a dispute"."""
 
@@ -74,7 +77,8 @@ LIST = list_parameters({"charge": Reference(), "payment_intent": Reference()})
 UPDATE = Parameters(
     {
         "evidence": Hash(
-            {name: Text(20_000) for name in (*_FILES, *_TEXTS)}, unsupported=unsupported("enhanced_evidence appeal")
+            {**{name: Text(20_000) for name in _LONG_TEXTS}, **{name: Text() for name in (*_FILES, *_SHORT_TEXTS)}},
+            unsupported=unsupported("enhanced_evidence appeal"),
         ),
         "intended_submission_method": Choice(("manual", "prefer_manual", "prefer_smart_disputes", "smart_disputes")),
         "metadata": Metadata(),

@@ -62,8 +62,8 @@ PAYMENT_OPTIONS = Hash(
                 "cvc_token": Text(),
                 "require_cvc_recollection": Boolean(),
                 "setup_future_usage": Choice(("none", "off_session", "on_session"), clearable=True),
-                "statement_descriptor_suffix_kana": Text(),
-                "statement_descriptor_suffix_kanji": Text(),
+                "statement_descriptor_suffix_kana": Text(22),
+                "statement_descriptor_suffix_kanji": Text(17),
             },
             unsupported=unsupported(
                 "installments mandate_options request_extended_authorization request_incremental_authorization "
