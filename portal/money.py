@@ -30,6 +30,8 @@ CHARGEABLE = ZERO_DECIMAL | TWO_DECIMAL | THREE_DECIMAL
 
 # The largest amount Stripe takes in most currencies: eight digits of minor units.
 LARGEST_MINOR = 99_999_999
+# The largest number that a column holds (a signed 64-bit one).
+_LARGEST_STORED = 2**63 - 1
 _LARGEST_MINOR_OF = {
     "cop": 9_999_999_999,
     "huf": 9_999_999_999,
@@ -185,6 +187,8 @@ def parse(text: str, currency: str, locale: str = "en") -> Money:
     except (NumberFormatError, InvalidOperation) as error:
         raise ValueError(f"not an amount: {text!r}") from error
     money = from_decimal(amount, currency)
+    if abs(money.minor) > _LARGEST_STORED:
+        raise ValueError(f"too large an amount: {text!r}")
     check_granularity(money)
     return money
 

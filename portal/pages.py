@@ -29,8 +29,8 @@ from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect
-from sqlalchemy.exc import OperationalError
-from werkzeug.exceptions import HTTPException
+from sqlalchemy.exc import DataError, OperationalError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal import audit, config, db, language
@@ -281,12 +281,21 @@ def _http_error(error: HTTPException) -> AnyResponse:
     if isinstance(error, CSRFError):
         message = gettext(_FORM_EXPIRED)
     wait = getattr(error, "retry_after", None) or (60 if status == 429 else None)
-    return failure(status, error.name.lower().replace(" ", "_"), message, retry_after=wait)
+    response = failure(status, error.name.lower().replace(" ", "_"), message, retry_after=wait)
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
 
 
 def _database_error(error: OperationalError) -> AnyResponse:
     log.error("database_unreachable", exc_info=error)
     return failure(503, Unavailable.code, gettext(_DATABASE_DOWN), retry_after=Unavailable.retry_after)
+
+
+def _unstorable(error: DataError) -> AnyResponse:
+    """PostgreSQL takes no NUL in a text, for one: nothing that a browser sends by itself."""
+    log.warning("value_refused_by_database", exc_info=error)
+    return failure(400, "bad_request", gettext(_MESSAGES[400]))
 
 
 def _unforeseen(error: Exception) -> AnyResponse:
@@ -397,5 +406,6 @@ def install(app: Flask) -> None:
     app.register_error_handler(PortalError, _portal_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(OperationalError, _database_error)
+    app.register_error_handler(DataError, _unstorable)
     app.register_error_handler(Exception, _unforeseen)
     app.register_blueprint(bp)

@@ -9,7 +9,7 @@ from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
 from wtforms import DateField, HiddenField, SelectField, StringField, ValidationError
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
 from portal import config, language, money
 from portal.money import Money
@@ -44,7 +44,7 @@ class OtherAmountForm(FlaskForm):  # type: ignore[misc]  # flask-wtf has no type
     description = StringField(
         lazy_gettext("What is it for?"),
         [
-            InputRequired(lazy_gettext("Please say what you are paying for; it stands on your receipt.")),
+            DataRequired(lazy_gettext("Please say what you are paying for; it stands on your receipt.")),
             Length(max=LONGEST_DESCRIPTION),
         ],
     )

@@ -121,7 +121,7 @@ def _filtered(customer_id: str, wanted: Filter) -> Select[Payment]:
         query = query.where(Payment.status.in_(STATUS_GROUPS.get(wanted.status, {wanted.status})))
     if wanted.since:
         query = query.where(Payment.created_at >= _start_of(wanted.since))
-    if wanted.until:
+    if wanted.until and wanted.until < date.max:
         query = query.where(Payment.created_at < _start_of(wanted.until + timedelta(days=1)))
     if wanted.currency:
         query = query.where(Payment.currency == wanted.currency)

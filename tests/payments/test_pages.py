@@ -1,0 +1,325 @@
+"""The pages on which a customer pays, through HTTP, with Stripe's sandbox behind them."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from portal import db
+from portal.accounts.models import Customer
+from portal.invoices.models import Invoice
+from portal.money import Money
+from portal.payments import queries, service, states, views
+from portal.payments.models import Payment
+from tests import factories
+from tests.payments.conftest import Till, everything, till
+
+__all__ = ["till"]
+
+# What the service does is tested on both databases; these are the pages over it.
+pytestmark = pytest.mark.database("sqlite")
+
+KEY = "the-first-click-of-a-browser"
+
+
+@pytest.fixture
+def payer(app: Flask, till: Till) -> FlaskClient:
+    """A browser signed in as the till's customer."""
+    with db.transaction() as session:
+        person = factories.user(session, session.get_one(Customer, till.customer_id))
+    browser = app.test_client()
+    factories.sign_in(browser, person)
+    return browser
+
+
+def start(browser: FlaskClient, invoice: str, /, **form: str) -> TestResponse:
+    return browser.post(
+        f"/payments/invoices/{invoice}/start",
+        data={"client_key": KEY, **form},
+        headers={"X-CSRFToken": factories.csrf_token(browser), "Accept": "application/json"},
+    )
+
+
+def text(browser: FlaskClient, address: str, status: int = 200) -> str:
+    answer = browser.get(address)
+    assert answer.status_code == status, answer.get_data(as_text=True)
+    return html.unescape(answer.get_data(as_text=True))
+
+
+def set_status(payment_id: str, status: str, **values: Any) -> None:
+    with db.transaction() as session:
+        row = session.get_one(Payment, payment_id)
+        row.status = status
+        for name, value in values.items():
+            setattr(row, name, value)
+
+
+# The page with the card form
+
+
+def test_an_open_invoice_is_paid_on_a_page_that_names_the_amount(payer: FlaskClient, till: Till) -> None:
+    answer = payer.get(f"/payments/invoices/{till.invoice_id}")
+    page = answer.get_data(as_text=True)
+    assert "Pay €119.00" in page
+    assert f'src="{till.sandbox.js_url}"' in page
+    policy = answer.headers["Content-Security-Policy"]
+    assert till.sandbox.url in policy.partition("frame-src")[2].partition(";")[0]
+    assert till.intents == []  # looking costs nothing: the intent is made by the click
+
+
+@pytest.mark.parametrize("status", ["paid", "void"])
+def test_an_invoice_that_is_not_open_shows_itself_instead(payer: FlaskClient, till: Till, status: str) -> None:
+    with db.transaction() as session:
+        session.get_one(Invoice, till.invoice_id).status = status
+    answer = payer.get(f"/payments/invoices/{till.invoice_id}")
+    assert (answer.status_code, answer.location) == (303, f"/invoices/{till.invoice_id}")
+
+
+@pytest.mark.parametrize("status", [states.PROCESSING, states.SUCCEEDED])
+def test_an_invoice_whose_money_is_on_its_way_shows_the_payment(payer: FlaskClient, till: Till, status: str) -> None:
+    started = till.start()
+    set_status(started.payment_id, status)
+    answer = payer.get(f"/payments/invoices/{till.invoice_id}")
+    assert (answer.status_code, answer.location) == (303, f"/payments/{started.payment_id}")
+
+
+def test_a_payment_that_the_bank_waits_for_can_be_finished(payer: FlaskClient, till: Till) -> None:
+    started = till.start()
+    set_status(started.payment_id, states.REQUIRES_ACTION)
+    page = text(payer, f"/payments/invoices/{till.invoice_id}")
+    assert 'id="finish"' in page
+    assert "This payment is not finished" in page
+    assert "Finish this payment" in text(payer, f"/payments/of-invoice/{till.invoice_id}")
+
+
+def test_an_invoice_of_someone_else_is_not_there(payer: FlaskClient, till: Till) -> None:
+    with db.transaction() as session:
+        foreign = factories.invoice(session, factories.customer(session)).id
+    text(payer, f"/payments/invoices/{foreign}", 404)
+    before = everything()
+    assert start(payer, foreign).status_code == 404
+    assert (everything(), till.intents) == (before, [])
+
+
+# The click
+
+
+def test_a_click_answers_with_what_the_browser_needs_and_no_more(payer: FlaskClient, till: Till) -> None:
+    answer = start(payer, till.invoice_id)
+    assert answer.status_code == 200
+    assert answer.json is not None
+    assert answer.json == {
+        "payment_id": till.payment.id,
+        "status": "requires_payment_method",
+        "client_secret": till.intents[0].client_secret,
+        "outcome_url": f"/payments/{till.payment.id}/outcome",
+        "return_url": f"http://127.0.0.1:8000/payments/{till.payment.id}/return".replace(
+            "127.0.0.1:8000", answer.request.host
+        ),
+    }
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert start(payer, till.invoice_id).json == answer.json  # the second click of the same page
+
+
+def test_what_the_browser_says_about_money_is_ignored(payer: FlaskClient, till: Till) -> None:
+    smuggled = {
+        "amount": "1", "amount_minor": "1", "currency": "jpy", "status": "succeeded", "customer_id": "cus_1",
+        "invoice_id": "inv_1", "payment_id": "pay_1", "description": "x", "payment_method": "pm_card_visa", "confirm": "true",
+    }  # fmt: skip
+    assert start(payer, till.invoice_id, **smuggled).status_code == 200
+    (intent,) = till.intents
+    assert (intent.amount, intent.currency, intent.status) == (119_00, "eur", "requires_payment_method")
+    assert (till.payment.amount, till.payment.status) == (Money(119_00, "eur"), "requires_payment_method")
+    assert till.payment.customer_id == till.customer_id
+
+
+def problem(answer: TestResponse, status: int) -> dict[str, Any]:
+    assert answer.status_code == status
+    assert answer.mimetype == "application/problem+json"
+    told = json.loads(answer.get_data())
+    assert told["status"] == status
+    assert told["request_id"] == answer.headers["X-Request-Id"]
+    assert told["detail"]
+    return dict(told)
+
+
+def test_a_paid_invoice_is_a_conflict(payer: FlaskClient, till: Till) -> None:
+    started = till.start()
+    till.confirm(started.intent_id)
+    service.refresh(started.payment_id)
+    problem(start(payer, till.invoice_id, client_key="a-click-in-the-other-tab"), 409)
+    assert len(till.intents) == 1
+
+
+def test_stripe_is_down_and_nothing_is_lost(payer: FlaskClient, till: Till) -> None:
+    till.fail("error_before", "/v1/payment_intents", times=2)
+    answer = start(payer, till.invoice_id)
+    told = problem(answer, 503)
+    assert "nothing is lost" in told["detail"]
+    assert int(answer.headers["Retry-After"]) > 0
+    assert till.payment.status == states.CREATED
+    again = start(payer, till.invoice_id)  # the same click, when Stripe is back
+    assert again.status_code == 200
+    assert again.json is not None
+    assert again.json["payment_id"] == till.payment.id
+
+
+@pytest.mark.parametrize("key", ["", "short", "x" * 200])
+def test_a_click_without_a_proper_key_is_refused(payer: FlaskClient, till: Till, key: str) -> None:
+    problem(start(payer, till.invoice_id, client_key=key), 422)
+    assert till.payments == []
+
+
+def test_someone_who_clicks_too_often_has_to_wait(payer: FlaskClient, till: Till) -> None:
+    with db.transaction() as session:
+        session.get_one(Invoice, till.invoice_id).status = "void"  # so that Stripe need not be asked each time
+    answers = [start(payer, till.invoice_id).status_code for _ in range(30)]
+    assert set(answers) == {409}
+    answer = start(payer, till.invoice_id)
+    problem(answer, 429)
+    assert 0 < int(answer.headers["Retry-After"]) <= 60
+
+
+# What became of it
+
+
+OUTCOMES = {
+    states.SUCCEEDED: ("Paid. Thank you!", False),
+    states.PROCESSING: ("Your bank is confirming the payment", True),
+    states.CREATED: ("Your bank is confirming the payment", True),
+    states.REQUIRES_CAPTURE: ("Your bank is confirming the payment", True),
+    states.REQUIRES_PAYMENT_METHOD: ("The payment did not go through", False),
+    states.REQUIRES_CONFIRMATION: ("The payment did not go through", False),
+    states.REQUIRES_ACTION: ("The payment did not go through", False),
+    states.CANCELED: ("This payment was cancelled", False),
+}
+
+
+def test_the_outcome_is_told_in_every_state_and_asks_again_only_while_it_is_open(
+    payer: FlaskClient, till: Till
+) -> None:
+    assert set(OUTCOMES) == states.KNOWN
+    started = till.start()
+    for status, (words, asks_again) in OUTCOMES.items():
+        set_status(started.payment_id, status)
+        page = text(payer, f"/payments/{started.payment_id}/outcome?look=1")  # only each fifth look asks Stripe
+        assert words in page, status
+        assert ("hx-trigger" in page and f"look={2}" in page) == asks_again, status
+
+
+def test_the_outcome_stops_asking_after_its_last_look(payer: FlaskClient, till: Till) -> None:
+    started = till.start()
+    set_status(started.payment_id, states.PROCESSING, stripe_intent_id=None)
+    last = text(payer, f"/payments/{started.payment_id}/outcome?look={views.MOST_LOOKS - 1}")
+    assert f"look={views.MOST_LOOKS}" in last
+    for look in (str(views.MOST_LOOKS), "999999", "1e9"):
+        page = text(payer, f"/payments/{started.payment_id}/outcome?look={look}")
+        assert ("outcome?look=" in page) == (look == "1e9"), look  # what is no number is the first look
+    assert "should not pay again" in text(payer, f"/payments/{started.payment_id}/outcome?look={views.MOST_LOOKS}")
+
+
+def test_an_outcome_that_staff_look_at_says_so_and_asks_for_no_second_payment(payer: FlaskClient, till: Till) -> None:
+    started = till.start()
+    set_status(started.payment_id, states.PROCESSING, finding="amount differs")
+    page = text(payer, f"/payments/{started.payment_id}/outcome?look=1")
+    assert "do not pay again" in page
+    assert "amount differs" not in page
+
+
+def test_the_outcome_asks_stripe_itself_when_the_webhook_is_late(payer: FlaskClient, till: Till) -> None:
+    started = till.start()
+    till.confirm(started.intent_id)
+    assert "Paid. Thank you!" in text(payer, f"/payments/{started.payment_id}/outcome?look=0")
+    assert till.invoice.status == "paid"
+
+
+def test_a_decline_says_what_to_do_next(payer: FlaskClient, till: Till) -> None:
+    started = till.start()
+    till.decline(started.intent_id, "pm_card_visa_chargeDeclinedInsufficientFunds")
+    page = text(payer, f"/payments/{started.payment_id}/outcome?look=0")
+    assert "The payment did not go through" in page
+    assert "insufficient_funds" not in page
+    assert re.search(r"enough|funds", page)
+
+
+def test_coming_back_from_the_bank_leads_on(payer: FlaskClient, till: Till) -> None:
+    started = till.start()
+    back = f"/payments/{started.payment_id}/return?payment_intent=pi_forged&redirect_status=succeeded"
+    assert (
+        payer.get(back).location == f"/payments/{started.payment_id}/pay"
+    )  # nothing was paid, whatever the address says
+    assert payer.get(f"/payments/{started.payment_id}/pay").location == f"/payments/invoices/{till.invoice_id}"
+    till.confirm(started.intent_id)
+    assert payer.get(back).location == f"/payments/{started.payment_id}"
+    assert "Paid" in text(payer, f"/payments/{started.payment_id}")
+
+
+def test_coming_back_while_stripe_is_down_shows_what_we_know(payer: FlaskClient, till: Till) -> None:
+    started = till.start()
+    set_status(started.payment_id, states.PROCESSING)
+    till.fail("error_before", "/v1/payment_intents/*", times=5)
+    assert payer.get(f"/payments/{started.payment_id}/return").location == f"/payments/{started.payment_id}"
+
+
+# Another amount
+
+
+def other(browser: FlaskClient, **form: str) -> TestResponse:
+    whole = {"amount_text": "50.00", "currency": "eur", "description": "Deposit", "key": KEY, **form}
+    return browser.post("/payments/other", data={**whole, "csrf_token": factories.csrf_token(browser)})
+
+
+def test_another_amount_is_written_down_and_paid_on_the_next_page(payer: FlaskClient, till: Till) -> None:
+    answer = other(payer, description=" Deposit für Zoë ")
+    assert answer.status_code == 303
+    assert "Pay €50.00" in text(payer, answer.location)
+    assert other(payer).location == answer.location  # the same form sent twice is one payment
+    payment_id = answer.location.split("/")[2]
+    with db.reading() as session:
+        payment = queries.for_customer(session, payment_id, till.customer_id)
+    assert (payment.amount, payment.description, payment.status) == (Money(50_00, "eur"), "Deposit für Zoë", "created")
+    assert till.intents == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"amount_text": "a lot"}, "Please write an amount such as €1,234.00"),
+        ({"amount_text": "1e3"}, "Please write an amount"),
+        ({"amount_text": "5.001"}, "Please write an amount"),
+        ({"amount_text": "4.99"}, "€5.00"),
+        ({"amount_text": "5000.01"}, "€5,000.00"),
+        ({"amount_text": "-50"}, "€5.00"),
+        ({"amount_text": ""}, "Please enter an amount."),
+        ({"currency": "chf"}, ""),
+        ({"description": "  "}, "Please say what you are paying for"),
+        ({"description": "x" * 201}, ""),
+    ],
+)
+def test_a_wrong_form_is_told_at_the_field_and_keeps_what_was_typed(
+    payer: FlaskClient, till: Till, wrong: dict[str, str], words: str
+) -> None:
+    before = everything()
+    answer = other(payer, **wrong)
+    page = html.unescape(answer.get_data(as_text=True))
+    assert answer.status_code == 422
+    assert words in page
+    typed = {"amount_text": "50.00", "description": "Deposit", "key": KEY} | wrong
+    for name in ("amount_text", "description", "key"):
+        assert f'value="{typed[name]}"' in page or not typed[name].strip(), name
+    assert everything() == before
+
+
+@pytest.mark.settings(PORTAL_PAY_ANY_AMOUNT="false")
+def test_switched_off_there_is_no_page_for_another_amount(payer: FlaskClient, till: Till) -> None:
+    assert other(payer).status_code == 404
+    text(payer, "/payments/other", 404)
+    for address in ("/", "/payments"):
+        assert "/payments/other" not in text(payer, address)
