@@ -71,7 +71,7 @@ class Job(Base):
 
 
 class Later(Exception):
-    """Raised by a handler whose time has not come: run again in `seconds`, and do not count it as a failure."""
+    """Raised by a handler whose time has not come: run again in `seconds`; it is no failure, and ends a row of failures."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -200,7 +200,7 @@ def _close(
         if again_in is not None:
             values["run_at"] = now + timedelta(seconds=again_in)
             if not counted:
-                values["tries"] = Job.tries - 1
+                values["tries"] = 0  # it went well so far: earlier failures are over
         else:
             values |= {"state": "dead" if dead else "done", "finished_at": now}
         session.execute(update(Job).where(Job.id == job.id, Job.lease_owner == owner).values(values))
