@@ -8,6 +8,8 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.headerregistry import Address
+from email.mime.base import MIMEBase
+from email.policy import SMTP
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -31,6 +33,18 @@ class _VerifiedConnection(Connection):
         if self.mail.username and self.mail.password:
             host.login(self.mail.username, self.mail.password)
         return host
+
+
+class _AsWritten(Message):
+    """Flask-Mail's message, whose headers go out as Flask-Mail encoded them.
+
+    Python 3.11 folds long headers anew, and loses the quotes: "Łódź, Sp. z o.o." <billing@…> became two addresses.
+    """
+
+    def _message(self) -> MIMEBase:
+        message: MIMEBase = super()._message()
+        message.policy = SMTP.clone(refold_source="none")
+        return message
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +81,7 @@ def send(
     if any(mark in subject + to for mark in "\r\n"):
         raise ValueError("a line break in a mail header")
     sender = str(Address(display_name=settings.company.name, addr_spec=settings.mail_sender))
-    message = Message(subject=subject, recipients=[to], sender=sender, reply_to=settings.company.support_email)
+    message = _AsWritten(subject=subject, recipients=[to], sender=sender, reply_to=settings.company.support_email)
     message.msgId = message_id(key)
     message.extra_headers = {"Auto-Submitted": "auto-generated"}
     message.body = documents.render(f"{template}.txt", tongue, **facts)

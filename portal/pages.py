@@ -27,7 +27,7 @@ from flask import (
 from flask_babel import Babel, gettext
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
-from flask_login import current_user
+from flask_login import AnonymousUserMixin, current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from sqlalchemy.exc import DataError, OperationalError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -289,6 +289,8 @@ def _http_error(error: HTTPException) -> AnyResponse:
 
 def _database_error(error: OperationalError) -> AnyResponse:
     log.error("database_unreachable", exc_info=error)
+    # The page must not ask again who is there: this is where Flask-Login keeps the answer.
+    g._login_user = AnonymousUserMixin()  # noqa: SLF001
     return failure(503, Unavailable.code, gettext(_DATABASE_DOWN), retry_after=Unavailable.retry_after)
 
 
@@ -394,10 +396,10 @@ def _context() -> dict[str, Any]:
 
 def install(app: Flask) -> None:
     """Put all of this around an application's requests."""
+    app.before_request(_begin_request)  # the first: what the others refuse has a request id and an actor, too
     babel.init_app(app, locale_selector=reader_language, default_translation_directories=str(language.CATALOGUES))
     csrf.init_app(app)
     limiter.init_app(app)
-    app.before_request(_begin_request)
     app.after_request(_finish_request)
     app.context_processor(_context)
     app.add_template_filter(lambda amount: language.money_text(amount, reader_language()), "money")

@@ -1,0 +1,113 @@
+"""Mail: one Message-ID an occasion, no forged headers, and no server that keeps a worker waiting for ever."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from email.message import EmailMessage
+
+import pytest
+from flask import Flask
+
+from portal import config, db, mail
+from portal.db import NestedTransaction
+from tests.smtp import Mailbox
+
+pytestmark = pytest.mark.database("sqlite")
+
+TO = "ada@spree-bikes.test"
+
+
+@pytest.fixture
+def letters(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mail of one sentence."""
+    monkeypatch.setattr(mail.documents, "render", lambda template, _tongue, **facts: f"{template}: {facts['words']}")
+
+
+def send(*, key: str = "receipt:rct_1", to: str = TO, subject: str = "Your receipt", words: str = "Thank you") -> None:
+    mail.send(key=key, to=to, subject=subject, template="letter", tongue="en", words=words)
+
+
+def only(mailbox: Mailbox) -> EmailMessage:
+    (message,) = mailbox.wait_for(1)
+    return message
+
+
+def test_a_mail_sent_twice_is_the_same_mail_to_its_reader(smtp: Mailbox, app: Flask, letters: None) -> None:
+    with app.app_context():
+        send()
+        send()
+        send(key="receipt:rct_2")
+    first, second, other = (message["Message-ID"] for message in smtp.wait_for(3))
+    assert first == second != other
+    assert first.startswith("<") and first.endswith("@127.0.0.1>")
+
+
+def test_a_mail_says_who_writes_and_that_no_person_did(smtp: Mailbox, app: Flask, letters: None) -> None:
+    with app.app_context():
+        send(subject="Ihre Quittung über 1.234,50 €", words="Grüße, Zoë")
+    message = only(smtp)
+    assert message["From"] == "Nordlicht Energie GmbH <billing@portal.test>"
+    assert message["Reply-To"] == "help@portal.test"
+    assert message["Subject"] == "Ihre Quittung über 1.234,50 €"
+    assert message["Auto-Submitted"] == "auto-generated"
+    text, html = (message.get_body((kind,)) for kind in ("plain", "html"))
+    assert text is not None and html is not None
+    assert "Grüße, Zoë" in text.get_content() and "Grüße, Zoë" in html.get_content()
+
+
+@pytest.mark.settings(PORTAL_COMPANY_NAME='Łódź "Energia", Sp. z o.o.')
+def test_the_companys_name_may_have_any_letters_and_signs(smtp: Mailbox, app: Flask, letters: None) -> None:
+    with app.app_context():
+        send()
+    (sender,) = only(smtp)["From"].addresses
+    assert (sender.display_name, sender.addr_spec) == ('Łódź "Energia", Sp. z o.o.', "billing@portal.test")
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"subject": "Hello\r\nBcc: eve@evil.test"},
+        {"subject": "Hello\nX-Evil: 1"},
+        {"subject": "Hello\r"},
+        {"to": "ada@spree-bikes.test\r\nBcc: eve@evil.test"},
+        {"to": "ada@spree-bikes.test\nbcc: eve@evil.test"},
+    ],
+)
+def test_a_line_break_in_a_header_is_refused(smtp: Mailbox, app: Flask, letters: None, forged: dict[str, str]) -> None:
+    with app.app_context(), pytest.raises(ValueError, match="line break"):
+        send(**forged)
+    assert smtp.messages == []
+
+
+def test_mail_is_never_sent_inside_a_transaction(smtp: Mailbox, app: Flask, letters: None) -> None:
+    with app.app_context(), db.transaction(), pytest.raises(NestedTransaction):
+        send()
+    assert smtp.messages == []
+
+
+@pytest.fixture
+def silent_server() -> Iterator[int]:
+    """A port that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+def test_a_server_that_says_nothing_is_given_up(
+    silent_server: int, settings: config.Settings, monkeypatch: pytest.MonkeyPatch, letters: None
+) -> None:
+    from portal.app import create_app
+
+    monkeypatch.setattr(mail, "SMTP_TIMEOUT_SECONDS", 0.2)
+    app = create_app(settings.model_copy(update={"mail_port": silent_server}))
+    with app.app_context(), pytest.raises(OSError, match="timed out"):
+        send()
+
+
+def test_a_server_that_refuses_is_an_error_of_the_job(smtp: Mailbox, app: Flask, letters: None) -> None:
+    smtp.refuse_next("451 4.3.0 come again")
+    with app.app_context():
+        with pytest.raises(OSError, match="come again"):
+            send()
+        send()
+    only(smtp)
