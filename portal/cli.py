@@ -80,17 +80,20 @@ def sandbox(
     host: str, port: int, database: str, smtp_port: int | None, webhook_url: str | None, webhook_secret: str | None
 ) -> None:
     """Run a stand-in for Stripe on this machine, for trying things out and for the tests."""
-    from portal.sandbox.server import serve
+    from portal.sandbox.server import RefusedToStart, serve
 
-    serve(
-        host,
-        port,
-        database,
-        smtp_port=smtp_port,
-        webhook_url=webhook_url,
-        webhook_secret=webhook_secret,
-        stripe_key=config.current().stripe_secret_key.get_secret_value(),
-    )
+    try:
+        serve(
+            host,
+            port,
+            database,
+            smtp_port=smtp_port,
+            webhook_url=webhook_url,
+            webhook_secret=webhook_secret,
+            stripe_key=config.current().stripe_secret_key.get_secret_value(),
+        )
+    except (RefusedToStart, OSError) as problem:
+        raise click.ClickException(str(problem)) from problem
 
 
 @click.group()

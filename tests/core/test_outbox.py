@@ -336,7 +336,7 @@ def worker(database: str) -> Iterator[subprocess.Popen[str]]:
     add("tests.hang")
     process = subprocess.Popen(
         [sys.executable, "-c", WORKER], cwd=ROOT, env=process_environment(PORTAL_DATABASE_URL=database),
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         yield process

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -39,6 +42,8 @@ TOP_LEVEL = {
     ),
     *("deploy", "docs", "bench", ".ci", ".github", ".gitignore", ".gitattributes"),
 }
+# Ours, and a module that exists for type checkers only.
+OWN = {"portal", "_typeshed"}
 BINARY = {".png", ".woff2", ".ico", ".pdf", ".jpg", ".webp", ".mo", ".icc", ".ttf", ".gz"}
 
 # A letter stands in brackets, so that this file does not hold what it looks for.
@@ -118,6 +123,25 @@ def test_tests_and_portal_agree_on_versions() -> None:
 
     app, dev = versions("app"), versions("dev")
     assert {name: dev.get(name) for name in app} == app
+
+
+def test_all_that_the_portal_imports_is_installed_with_it() -> None:
+    """`make run` and a server install app.txt alone; the tests' own packages must not fill a gap there."""
+    imported = {
+        name.partition(".")[0] for file in files("portal", "wsgi.py") if file.suffix == ".py" for name in _imports(file)
+    }
+    names = packages_distributions()
+    needed = {names[name][0].lower().replace("_", "-") for name in imported - set(sys.stdlib_module_names) - OWN}
+    text = (ROOT / "requirements" / "app.txt").read_text()
+    assert needed - set(re.findall(r"^([a-z0-9._-]+)", text, re.MULTILINE)) == set()
+
+
+def _imports(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module
 
 
 def test_one_lock_only() -> None:

@@ -215,6 +215,8 @@ def test_an_intent_that_does_not_fit_freezes_the_payment_for_staff(till: Till, w
     else:
         with db.transaction() as session:
             session.get_one(Customer, till.customer_id).stripe_customer_id = "cus_of_someone_else"
+    service.refresh(started.payment_id)
+    assert till.payment.finding, "found before any money moves"
     till.confirm(started.intent_id)
     service.refresh(started.payment_id)
     payment = till.payment
