@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -33,9 +34,7 @@ class Connection:
         self._http = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
 
     def post(self, path: str, **params: str) -> dict[str, str]:
-        self._http.request(
-            "POST", path, urlencode(params), {**HEADERS, "Idempotency-Key": f"bench-{time.time_ns()}-{id(self)}"}
-        )
+        self._http.request("POST", path, urlencode(params), {**HEADERS, "Idempotency-Key": str(uuid.uuid4())})
         answer = self._http.getresponse()
         body = json.loads(answer.read())
         assert answer.status == 200, body
