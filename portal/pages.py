@@ -395,7 +395,10 @@ def _context() -> dict[str, Any]:
 
 
 def install(app: Flask) -> None:
-    """Put all of this around an application's requests."""
+    """Put all of this around an application's requests. Raises config.WrongSettings when the company's logo is not there."""
+    logo = config.current().company.logo
+    if logo and not (STATIC / logo).is_file():
+        raise config.WrongSettings(f"PORTAL_COMPANY_LOGO: there is no file static/{logo}")
     app.before_request(_begin_request)  # the first: what the others refuse has a request id and an actor, too
     babel.init_app(app, locale_selector=reader_language, default_translation_directories=str(language.CATALOGUES))
     csrf.init_app(app)

@@ -12,6 +12,8 @@ revision = "0002"
 down_revision = "0001"
 
 APPEND_ONLY = ("postings", "audit_events")
+# SQLite's INSERT OR REPLACE deletes without asking the triggers of deletion; so a row that is there hides its place.
+UNIQUE = {"postings": ("id", "reference"), "audit_events": ("number", "hash")}
 
 
 def upgrade() -> None:
@@ -41,6 +43,11 @@ def upgrade() -> None:
                 f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
                 f"BEGIN SELECT RAISE(ABORT, 'rows of {table} are never changed or deleted'); END"
             )
+        taken = " OR ".join(f"{column} = NEW.{column}" for column in UNIQUE[table])
+        op.execute(
+            f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
+            f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {taken}) BEGIN SELECT RAISE(IGNORE); END"  # noqa: S608  # our own names
+        )
 
 
 def downgrade() -> None:
@@ -51,6 +58,6 @@ def downgrade() -> None:
         op.execute("DROP FUNCTION refuse_change()")
     else:
         for table in APPEND_ONLY:
-            for verb in ("update", "delete"):
+            for verb in ("update", "delete", "replace"):
                 op.execute(f"DROP TRIGGER {table}_no_{verb}")
     op.execute("DELETE FROM audit_head")

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from portal import audit, db
 from portal.audit import Actor, AuditEvent
-from portal.ledger import RECEIVABLES, STRIPE, post
+from portal.ledger import RECEIVABLES, STRIPE, Posting, post
 from portal.money import Money
 from tests.core.conftest import GaveUpError, given_up
 
@@ -249,3 +249,27 @@ def test_the_database_refuses_to_change_what_is_written(database: str) -> None:
         for verb in verbs:
             with pytest.raises(DatabaseError, match="never changed or deleted"):
                 given_up(sql(verb.format(table)))
+
+
+def test_sqlite_does_not_replace_what_is_written(sqlite_database: str) -> None:
+    """INSERT OR REPLACE deletes the row in its way without asking the triggers of deletion."""
+    record()
+    in_the_books()
+
+    def all_rows() -> list[tuple[object, ...]]:
+        with db.reading() as session:
+            tables = (AuditEvent.__table__, Posting.__table__)
+            return [tuple(row) for table in tables for row in session.execute(select(table))]
+
+    before = all_rows()
+    for table in ("audit_events", "postings"):
+        with db.transaction() as session:
+            session.execute(text(f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}"))  # noqa: S608
+    with db.transaction() as session:
+        session.execute(
+            text(
+                "INSERT OR REPLACE INTO postings (id, at, kind, debit, credit, amount_minor, currency, subject, reference) "
+                "SELECT 'pst_new', at, kind, debit, credit, 1, currency, subject, reference FROM postings"
+            )
+        )
+    assert all_rows() == before

@@ -298,3 +298,9 @@ def test_logs_hold_no_secret_and_no_card_number(caplog: pytest.LogCaptureFixture
     logged = str([(record.msg, record.args) for record in caplog.records])
     assert CARD_NUMBER.findall(logged) == []
     assert SECRET.findall(logged) == []
+
+
+@pytest.mark.settings(PORTAL_COMPANY_LOGO="no-such-logo.svg")
+def test_a_logo_that_is_not_there_stops_the_start(settings: config.Settings) -> None:
+    with pytest.raises(config.WrongSettings, match=r"PORTAL_COMPANY_LOGO.*no-such-logo\.svg"):
+        portal_app.create_app(settings)
