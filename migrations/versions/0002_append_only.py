@@ -46,7 +46,7 @@ def upgrade() -> None:
         taken = " OR ".join(f"{column} = NEW.{column}" for column in UNIQUE[table])
         op.execute(
             f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
-            f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {taken}) BEGIN SELECT RAISE(IGNORE); END"  # noqa: S608  # our own names
+            f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {taken}) BEGIN SELECT RAISE(IGNORE); END"
         )
 
 
