@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event
 
 from portal import clock, db, keyset
 from portal.accounts.models import Customer
 from portal.invoices import queries, service
 from tests import factories
+from tests.counting import counted_queries
 from tests.invoices.conftest import Issue, add_customer, line, overdue
 
 
@@ -45,21 +43,6 @@ def numbers(html: str) -> list[str]:
 def link(html: str, rel: str) -> str | None:
     found = re.search(rf'href="([^"]+)" rel="{rel}"', html)
     return found[1].replace("&amp;", "&") if found else None
-
-
-@contextmanager
-def counted_queries() -> Iterator[list[str]]:
-    statements: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        if statement.lstrip().upper().startswith(("SELECT", "INSERT", "UPDATE", "DELETE")):
-            statements.append(statement)
-
-    event.listen(db.engine(), "before_cursor_execute", note)
-    try:
-        yield statements
-    finally:
-        event.remove(db.engine(), "before_cursor_execute", note)
 
 
 # One invoice

@@ -21,6 +21,7 @@ from portal.accounts.models import Customer
 from portal.payments import queries
 from portal.payments.models import Payment
 from tests import factories
+from tests.counting import counted_queries
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -82,21 +83,6 @@ def numbers(page: str) -> list[int]:
 def link(page: str, rel: str) -> str | None:
     found = re.search(rf'href="([^"]+)" rel="{rel}"', page)
     return html.unescape(found[1]) if found else None
-
-
-@contextmanager
-def counted_queries() -> Iterator[list[str]]:
-    statements: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        if statement.lstrip().upper().startswith(("SELECT", "INSERT", "UPDATE", "DELETE")):
-            statements.append(statement)
-
-    event.listen(db.engine(), "before_cursor_execute", note)
-    try:
-        yield statements
-    finally:
-        event.remove(db.engine(), "before_cursor_execute", note)
 
 
 def test_forty_five_payments_fill_three_pages_there_and_back(reader: FlaskClient, customer: Customer) -> None:
