@@ -11,7 +11,6 @@ side are counted like others. Three counts over a quarter of an hour:
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from datetime import datetime, timedelta
 from typing import Final
@@ -24,6 +23,7 @@ from portal import clock, db
 from portal.accounts.models import SignInAttempt, SignInSession, User
 from portal.db import new_id
 from portal.errors import RateLimited
+from portal.networks import network_of
 
 log = structlog.get_logger(__name__)
 
@@ -61,19 +61,6 @@ def forgive(session: Session, attempt_id: str) -> None:
 def forget(session: Session, email: str) -> None:
     """The owner of the mailbox chose a new password: no try of this e-mail counts any more. In the caller's transaction."""
     session.execute(delete(SignInAttempt).where(SignInAttempt.email == email))
-
-
-def network_of(ip: str) -> str:
-    """The IPv4 address itself, or the /64 of an IPv6 one; any other text as it is, cut to fit."""
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError:
-        return ip[:45]
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)
 
 
 def _refuse_beyond(session: Session, most: int, which: ColumnElement[bool]) -> None:

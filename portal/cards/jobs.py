@@ -1,9 +1,26 @@
 """Jobs about saved cards."""
 
-from portal import outbox
-from portal.cards import service
+from portal import db, outbox
+from portal.cards import card_testing, service
 
 
 @outbox.handles("cards.remember")
 def remember(payment_method_id: str) -> None:
     service.remember(payment_method_id)
+
+
+@outbox.handles("cards.let_go")
+def let_go(payment_method_id: str) -> None:
+    service.let_go(payment_method_id)
+
+
+@outbox.handles("cards.follow_up")
+def follow_up(setup_id: str) -> None:
+    service.follow_up(setup_id)
+
+
+@outbox.handles("cards.sweep", every_seconds=3600)
+def sweep() -> None:
+    """Forget old tries to add a card; a second run finds nothing more."""
+    with db.transaction() as session:
+        card_testing.forget_old(session)

@@ -1,16 +1,22 @@
-"""A saved card, as far as we may know it."""
+"""A saved card, as far as we may know it; how it was added; and what is counted against card testing."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Final
 
-from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, text
+from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal import clock
-from portal.db import Base, UTCDateTime
+from portal.cards.states import CREATED, OUTCOMES
+from portal.db import Base, UTCDateTime, one_of
+
+# A new card takes a bank about two weeks; who is told a month ahead is not caught without one.
+EXPIRES_SOON: Final = timedelta(days=30)
 
 _KEPT = text("removed_at IS NULL")
+_DEFAULT = text("is_default AND removed_at IS NULL")
 
 
 class SavedCard(Base):
@@ -32,15 +38,79 @@ class SavedCard(Base):
 
     __table_args__ = (
         Index("ix_saved_cards_customer", "customer_id", "created_at", sqlite_where=_KEPT, postgresql_where=_KEPT),
+        Index("uq_saved_cards_default", "customer_id", unique=True, sqlite_where=_DEFAULT, postgresql_where=_DEFAULT),
     )
 
     @property
-    def is_expired(self) -> bool:
+    def last_day(self) -> date:
         """A card is good until the last day of its month."""
-        today = clock.today()
-        return (self.exp_year, self.exp_month) < (today.year, today.month)
+        following = date(self.exp_year + self.exp_month // 12, self.exp_month % 12 + 1, 1)
+        return following - timedelta(days=1)
 
     @property
-    def expires_on(self) -> date:
-        """The first day of its last month."""
-        return date(self.exp_year, self.exp_month, 1)
+    def is_expired(self) -> bool:
+        return self.last_day < clock.today()
+
+    @property
+    def expires_soon(self) -> bool:
+        return not self.is_expired and self.last_day - clock.today() <= EXPIRES_SOON
+
+
+class CardSetup(Base):
+    """A customer's intent to add a card. `status` is ours until Stripe knows the setup intent, then Stripe's own.
+
+    `attempt` counts the setup intents made for this row; with `id` it makes the idempotency key sent to Stripe. `failed_tries`
+    counts the cards that the bank refused. `version` rises with every change, for compare-and-swap around a fetch from Stripe.
+    """
+
+    __tablename__ = "card_setups"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+    client_key: Mapped[str] = mapped_column(String(80))
+    status: Mapped[str] = mapped_column(String(40), default=CREATED)
+    attempt: Mapped[int] = mapped_column(Integer, default=1)
+    # When the key of this attempt was first used, by the database's clock: Stripe forgets keys after a day.
+    key_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    stripe_setup_intent_id: Mapped[str | None] = mapped_column(String(64), unique=True)
+    stripe_attempt_id: Mapped[str | None] = mapped_column(String(64))
+    failed_tries: Mapped[int] = mapped_column(Integer, default=0)
+    failure_code: Mapped[str] = mapped_column(String(60), default="")
+    decline_code: Mapped[str] = mapped_column(String(60), default="")
+    outcome: Mapped[str] = mapped_column(String(20), default="")
+    card_id: Mapped[str | None] = mapped_column(ForeignKey("saved_cards.id"))
+    finding: Mapped[str] = mapped_column(String(300), default="")  # why this row is frozen for staff, if it is
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    version: Mapped[int] = mapped_column(Integer, default=1)
+
+    __table_args__ = (UniqueConstraint("customer_id", "client_key"), one_of("outcome", OUTCOMES))
+
+
+class CardTry(Base):
+    """A press of "Save card", counted for a day by customer and by network."""
+
+    __tablename__ = "card_tries"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+    network: Mapped[str] = mapped_column(String(45))
+
+    __table_args__ = (
+        Index("ix_card_tries_customer", "customer_id", "at"),
+        Index("ix_card_tries_network", "network", "at"),
+        Index("ix_card_tries_at", "at"),
+    )
+
+
+class FormerHolder(Base):
+    """A customer that was deleted at Stripe: what was paid under it stays right, and the next one needs another key."""
+
+    __tablename__ = "former_holders"
+
+    stripe_customer_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+    lost_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+    __table_args__ = (Index("ix_former_holders_customer", "customer_id"),)

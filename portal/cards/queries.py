@@ -2,14 +2,49 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from portal.cards.models import SavedCard
+from portal.accounts.models import Customer
+from portal.cards.models import CardSetup, FormerHolder, SavedCard
 from portal.errors import NotFound
+from portal.money import Money
 
 # More than anyone keeps; the page shows no pager.
-MOST_CARDS = 50
+MOST_CARDS: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Something unfinished that depends on a payment method."""
+
+    method_id: str
+    description: str
+    amount: Money
+
+
+UseFinder = Callable[[Session, Sequence[str]], Iterable[Use]]
+_use_finders: list[UseFinder] = []
+
+
+def tells_uses(finder: UseFinder) -> UseFinder:
+    """Ask this function, too, what depends on some payment methods: features to the right cannot be asked from here."""
+    _use_finders.append(finder)
+    return finder
+
+
+def uses(session: Session, cards: Sequence[SavedCard]) -> dict[str, list[Use]]:
+    """What is unfinished and depends on each of these cards, by the card's id; cards without any are left out."""
+    card_of = {card.stripe_payment_method_id: card.id for card in cards}
+    found: dict[str, list[Use]] = {}
+    for finder in _use_finders:
+        for use in finder(session, list(card_of)):
+            found.setdefault(card_of[use.method_id], []).append(use)
+    return found
 
 
 def of_customer(session: Session, customer_id: str) -> list[SavedCard]:
@@ -18,7 +53,7 @@ def of_customer(session: Session, customer_id: str) -> list[SavedCard]:
         session.execute(
             select(SavedCard)
             .where(SavedCard.customer_id == customer_id, SavedCard.removed_at.is_(None))
-            .order_by(SavedCard.is_default.desc(), SavedCard.created_at.desc())
+            .order_by(SavedCard.is_default.desc(), SavedCard.created_at.desc(), SavedCard.id.desc())
             .limit(MOST_CARDS)
         ).scalars()
     )
@@ -34,3 +69,69 @@ def for_customer(session: Session, card_id: str, customer_id: str) -> SavedCard:
     if card is None:
         raise NotFound
     return card
+
+
+def by_method(session: Session, payment_method_id: str) -> SavedCard | None:
+    """The card with this reference, also when it was removed."""
+    return session.execute(
+        select(SavedCard).where(SavedCard.stripe_payment_method_id == payment_method_id)
+    ).scalar_one_or_none()
+
+
+def twin(session: Session, customer_id: str, fingerprint: str) -> SavedCard | None:
+    """The kept card of a customer with this number; the newest, if several were kept before numbers were compared."""
+    if not fingerprint:
+        return None
+    return (
+        session.execute(
+            select(SavedCard)
+            .where(
+                SavedCard.customer_id == customer_id,
+                SavedCard.fingerprint == fingerprint,
+                SavedCard.removed_at.is_(None),
+            )
+            .order_by(SavedCard.created_at.desc())
+            .limit(1)
+        )
+        .scalars()
+        .first()
+    )
+
+
+def next_default(cards: Sequence[SavedCard]) -> SavedCard | None:
+    """Which of these becomes the default when none is: the newest that has not expired."""
+    good = [card for card in cards if not card.is_expired]
+    return max(good, key=lambda card: (card.created_at, card.id), default=None)
+
+
+def setup_for_customer(session: Session, setup_id: str, customer_id: str) -> CardSetup:
+    """One try of this customer to add a card. Raises NotFound, also for someone else's."""
+    setup = session.get(CardSetup, setup_id)
+    if setup is None or setup.customer_id != customer_id:
+        raise NotFound
+    return setup
+
+
+def setup_by_intent(session: Session, setup_intent_id: str) -> CardSetup | None:
+    return session.execute(
+        select(CardSetup).where(CardSetup.stripe_setup_intent_id == setup_intent_id)
+    ).scalar_one_or_none()
+
+
+def setup_by_client_key(session: Session, customer_id: str, client_key: str) -> CardSetup | None:
+    return session.execute(
+        select(CardSetup).where(CardSetup.customer_id == customer_id, CardSetup.client_key == client_key)
+    ).scalar_one_or_none()
+
+
+def holders(session: Session, customer_id: str) -> set[str]:
+    """The customers at Stripe who are or were this customer's: what was begun under a former one is still theirs."""
+    now = session.execute(select(Customer.stripe_customer_id).where(Customer.id == customer_id)).scalar_one()
+    former = session.execute(select(FormerHolder.stripe_customer_id).where(FormerHolder.customer_id == customer_id))
+    return {*former.scalars(), *([now] if now else [])}
+
+
+def number_of_former_holders(session: Session, customer_id: str) -> int:
+    return session.execute(
+        select(func.count()).select_from(FormerHolder).where(FormerHolder.customer_id == customer_id)
+    ).scalar_one()

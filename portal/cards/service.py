@@ -1,30 +1,91 @@
-"""Keeping cards in step with Stripe: the payment-method-service of the seed documents."""
+"""Keeping cards in step with Stripe: the payment-method-service of the seed documents.
+
+A card is added in the phases of a payment (see portal.payments.service), so a crash at any line leaves what finds the rest:
+
+    start_setup     transaction A: the row, its audit event and the follow-up job
+    ensure_setup    Stripe: create the setup intent under a key made from the row; transaction B: its id
+    (browser)       Stripe: the customer confirms, with 3-D Secure where the bank asks
+    refresh_setup   Stripe: fetch the intent and the card; `remember` keeps the card; transaction C: `settle_setup`
+
+However a card arrives (added, saved while paying, attached at Stripe's dashboard), `remember` is the one place that keeps it.
+Whatever changes a customer's cards locks the customer's row first, so two of a customer's cards are never judged at once.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
 
-from portal import audit, clock, db, gateway
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from portal import audit, clock, config, db, gateway, idempotency, outbox
 from portal.accounts.models import Customer
-from portal.cards import queries
-from portal.cards.models import SavedCard
-from portal.db import new_id
-from portal.errors import NotFound
+from portal.cards import card_testing, queries, states
+from portal.cards.models import CardSetup, FormerHolder, SavedCard
+from portal.db import database_now, new_id
+from portal.errors import N_, Conflict, Invalid, NotFound, Unavailable
+from portal.gateway import Card, PaymentMethod, SetupIntent
+
+log = structlog.get_logger(__name__)
+
+# The worker looks after every setup by itself, first after this long: webhooks may be lost. Seconds.
+FIRST_LOOK_SECONDS: Final = 60
+LONGEST_LOOK_SECONDS: Final = 6 * 3600
+# A setup that its customer has not finished by then is canceled: the page is long closed.
+ABANDONED_AFTER: Final = timedelta(days=1)
+# A fetch that is overtaken by another change is made again; more than this many times means something is wrong.
+MOST_RACES: Final = 5
+
+
+class Expired(Invalid):
+    code = "card_expired"
+    message = N_("This card has expired. Please choose another one, or add the new card from your bank.")
+
+
+class AlreadyAdded(Conflict):
+    code = "card_already_added"
+    message = N_("This is done already. You find the card in your list.")
+
+
+class UnderReview(Conflict):
+    code = "card_under_review"
+    message = N_("Something about this card does not fit. Our staff are looking at it; please write to us.")
+
+
+@dataclass(frozen=True, slots=True)
+class SetupStarted:
+    """What a browser needs to let the customer confirm a card. The secret belongs to this customer alone."""
+
+    setup_id: str
+    intent_id: str
+    status: str
+    client_secret: str
+
+
+# The customer at Stripe
 
 
 def holder(customer_id: str) -> str:
     """The id of the customer at Stripe who holds this customer's payments and cards; made at the first need.
 
-    Two callers at once reach the same one: the idempotency key is made from our id. Raises NotFound and the gateway's errors.
+    Two callers at once reach the same one: the idempotency key is made from our id, and from how many were deleted at Stripe
+    before. Raises NotFound and the gateway's errors.
     """
     with db.reading() as session:
         customer = session.get(Customer, customer_id)
+        lost = queries.number_of_former_holders(session, customer_id)
     if customer is None:
         raise NotFound
     if customer.stripe_customer_id:
         return customer.stripe_customer_id
     made = gateway.current().create_customer(
-        f"customer:{customer_id}", name=customer.name, email=customer.email, metadata={"customer_id": customer_id}
+        f"customer:{customer_id}:{lost}" if lost else f"customer:{customer_id}",
+        name=customer.name,
+        email=customer.email,
+        metadata={"customer_id": customer_id},
     )
     with db.transaction() as session:
         session.execute(
@@ -37,81 +98,569 @@ def holder(customer_id: str) -> str:
     return str(kept)
 
 
-def remember(payment_method_id: str) -> None:
-    """Bring one payment method in line with Stripe: added when it is attached to a customer of ours, removed when it is not.
+def lose_holder(stripe_customer_id: str) -> str | None:
+    """Stripe says that a customer was deleted, and their cards with them: the cards are removed here, and the next need makes
+    a new customer there. Returns our customer's id, also on a second call; None when it is none of ours, or not deleted after all.
+    """
+    if not gateway.current().customer_is_gone(stripe_customer_id):
+        return None
+    with db.transaction() as session:
+        former = session.get(FormerHolder, stripe_customer_id)
+        if former is not None:
+            return former.customer_id
+        customer = session.execute(
+            select(Customer).where(Customer.stripe_customer_id == stripe_customer_id).with_for_update()
+        ).scalar_one_or_none()
+        if customer is None:
+            return None
+        customer.stripe_customer_id = None
+        session.add(FormerHolder(stripe_customer_id=stripe_customer_id, customer_id=customer.id, lost_at=clock.now()))
+        audit.record(
+            session,
+            "customer.unlinked",
+            customer.id,
+            {"stripe_customer_id": stripe_customer_id},
+            customer_id=customer.id,
+        )
+        for card in queries.of_customer(session, customer.id):
+            _mark_removed(session, card)
+        return customer.id
 
-    A second call changes nothing.
+
+# Kept cards
+
+
+def remember(payment_method_id: str) -> PaymentMethod | None:
+    """Bring one payment method in line with Stripe: kept when it is attached to a customer of ours, removed when it is not.
+
+    One number is kept once. When a card arrives whose number (fingerprint) is here already, one of the two references goes:
+    - With a later expiry the arriving one survives. The bank has just accepted it with the date that is on the plastic now, while
+      the old reference would go on being charged with a date that has passed. Our row stays the same, with its place as the
+      default, and changes its reference; a payment that waits for its customer under the old one asks for a card again.
+    - Otherwise the one that is here survives: everything that refers to it goes on, and the arriving one brings nothing new.
+    The other reference is let go at Stripe by a job, written in the same transaction, so it is not forgotten.
+
+    Returns the payment method as Stripe has it, None when Stripe has none. A second call changes nothing; a card that was removed
+    here stays so, for Stripe attaches a detached card to nobody again. Raises the gateway's errors.
     """
     try:
         method = gateway.current().retrieve_payment_method(payment_method_id)
     except gateway.MissingAtStripe:
         forget(payment_method_id)
-        return
+        return None
     if method.customer_id is None or method.card is None:
         forget(payment_method_id)
-        return
+        return method
     with db.transaction() as session:
         customer_id = session.execute(
-            select(Customer.id).where(Customer.stripe_customer_id == method.customer_id)
+            select(Customer.id).where(Customer.stripe_customer_id == method.customer_id).with_for_update()
         ).scalar_one_or_none()
         if customer_id is None:
-            return
-        card = session.execute(
-            select(SavedCard).where(SavedCard.stripe_payment_method_id == method.id).with_for_update()
-        ).scalar_one_or_none()
-        facts = {
-            "brand": method.card.brand,
-            "last4": method.card.last4,
-            "exp_month": method.card.exp_month or 1,
-            "exp_year": method.card.exp_year or 1970,
-            "country": method.card.country,
-            "funding": method.card.funding,
-            "fingerprint": method.card.fingerprint,
-        }
-        if card is None:
-            session.add(
-                SavedCard(
-                    id=new_id("crd"),
-                    customer_id=customer_id,
-                    stripe_payment_method_id=method.id,
-                    created_at=clock.now(),
-                    **facts,
-                )
-            )
-            audit.record(session, "card.saved", method.id, {"last4": method.card.last4}, customer_id=customer_id)
-            return
-        changed = {name: value for name, value in facts.items() if getattr(card, name) != value}
-        if changed or card.removed_at is not None:
-            for name, value in changed.items():
-                setattr(card, name, value)
-            card.removed_at = None
-            audit.record(session, "card.updated", card.id, changed, customer_id=customer_id)
+            return method
+        known = queries.by_method(session, method.id)
+        if known is not None:
+            _follow(session, known, method.card)
+            return method
+        twin = queries.twin(session, customer_id, method.card.fingerprint)
+        if twin is None:
+            _keep(session, customer_id, method.id, method.card)
+        elif _expiry(method.card) > (twin.exp_year, twin.exp_month):
+            _renew(session, twin, method.id, method.card)
+        else:
+            audit.record(session, "card.duplicate", twin.id, {"refused": method.id}, customer_id=customer_id)
+            _let_go_later(session, method.id)
+    return method
 
 
-def forget(payment_method_id: str) -> None:
-    """Mark a payment method as removed, since Stripe holds it no more; one that we do not know changes nothing."""
+def _expiry(card: Card) -> tuple[int, int]:
+    return card.exp_year or 1970, card.exp_month or 1
+
+
+def _facts(card: Card) -> dict[str, Any]:
+    year, month = _expiry(card)
+    return {
+        "brand": card.brand,
+        "last4": card.last4,
+        "exp_month": month,
+        "exp_year": year,
+        "country": card.country,
+        "funding": card.funding,
+        "fingerprint": card.fingerprint,
+    }
+
+
+def _keep(session: Session, customer_id: str, method_id: str, card: Card) -> None:
+    row = SavedCard(
+        id=new_id("crd"),
+        customer_id=customer_id,
+        stripe_payment_method_id=method_id,
+        created_at=clock.now(),
+        is_default=False,
+        **_facts(card),
+    )
+    session.add(row)
+    session.flush()
+    audit.record(session, "card.saved", row.id, {"method": method_id, "last4": card.last4}, customer_id=customer_id)
+    _see_to_a_default(session, customer_id)
+
+
+def _follow(session: Session, row: SavedCard, card: Card) -> None:
+    if row.removed_at is not None:
+        return
+    changed = {name: value for name, value in _facts(card).items() if getattr(row, name) != value}
+    if changed:
+        for name, value in changed.items():
+            setattr(row, name, value)
+        audit.record(session, "card.updated", row.id, changed, customer_id=row.customer_id)
+
+
+def _renew(session: Session, row: SavedCard, method_id: str, card: Card) -> None:
+    before = row.stripe_payment_method_id
+    row.stripe_payment_method_id = method_id
+    for name, value in _facts(card).items():
+        setattr(row, name, value)
+    session.flush()
+    audit.record(
+        session,
+        "card.renewed",
+        row.id,
+        {"before": before, "after": method_id, "expiry": f"{row.exp_year}-{row.exp_month:02d}"},
+        customer_id=row.customer_id,
+    )
+    _let_go_later(session, before)
+    _see_to_a_default(session, row.customer_id)
+
+
+def _let_go_later(session: Session, method_id: str) -> None:
+    outbox.enqueue(session, "cards.let_go", key=f"let_go:{method_id}", payment_method_id=method_id)
+
+
+def let_go(payment_method_id: str) -> None:
+    """Detach a payment method at Stripe unless a kept card needs it. One that is gone already is no error."""
+    with db.reading() as session:
+        card = queries.by_method(session, payment_method_id)
+    if card is not None and card.removed_at is None:
+        return
+    _detach(payment_method_id)
+
+
+def _detach(payment_method_id: str) -> None:
+    try:
+        gateway.current().detach_card(payment_method_id)
+    except gateway.MissingAtStripe:
+        return
+    except gateway.Misconfigured:
+        # Stripe answers 400 for a method that is not attached; whether it is really gone is asked, not guessed.
+        if gateway.current().retrieve_payment_method(payment_method_id).customer_id is not None:
+            raise
+
+
+def forget(payment_method_id: str) -> SavedCard | None:
+    """Mark a payment method as removed, since Stripe holds it no more; one that we do not know changes nothing.
+
+    Returns the card that became the default by this, if one did.
+    """
     with db.transaction() as session:
-        card = session.execute(
-            select(SavedCard).where(SavedCard.stripe_payment_method_id == payment_method_id).with_for_update()
-        ).scalar_one_or_none()
-        if card is None or card.removed_at is not None:
-            return
-        card.removed_at = clock.now()
-        card.is_default = False
-        audit.record(session, "card.removed", card.id, {"last4": card.last4}, customer_id=card.customer_id)
+        card = queries.by_method(session, payment_method_id)
+        if card is None:
+            return None
+        _lock_customer(session, card.customer_id)
+        session.refresh(card)
+        if card.removed_at is not None:
+            return None
+        was_default = card.is_default
+        _mark_removed(session, card)
+        return _see_to_a_default(session, card.customer_id) if was_default else None
 
 
-def remove(card_id: str, customer_id: str) -> None:
+def _mark_removed(session: Session, card: SavedCard) -> None:
+    card.removed_at = clock.now()
+    card.is_default = False
+    session.flush()
+    audit.record(session, "card.removed", card.id, {"last4": card.last4}, customer_id=card.customer_id)
+
+
+def remove(card_id: str, customer_id: str) -> SavedCard | None:
     """Take a saved card off Stripe and out of the list. One that is gone at Stripe already is no error.
 
-    Raises NotFound for another customer's card, before anything is sent.
+    Returns the card that became the default in its place, if one did. Raises NotFound for another customer's card, before
+    anything is sent, and the gateway's errors, after which it may be called again.
     """
     with db.reading() as session:
         card = queries.for_customer(session, card_id, customer_id)
+    _detach(card.stripe_payment_method_id)
+    return forget(card.stripe_payment_method_id)
+
+
+def make_default(card_id: str, customer_id: str) -> None:
+    """Offer this card first from now on. A second call changes nothing.
+
+    The mark is ours alone: a customer chooses a card here, and nothing at Stripe charges by itself, so Stripe's own default is
+    not touched. Raises NotFound for another customer's card, Expired.
+    """
+    with db.transaction() as session:
+        _lock_customer(session, customer_id)
+        card = queries.for_customer(session, card_id, customer_id)
+        if card.is_expired:
+            raise Expired
+        if not card.is_default:
+            _set_default(session, card)
+
+
+def _set_default(session: Session, card: SavedCard) -> None:
+    """The one before gives up its mark first: there is one default at a time, and the database insists on it."""
+    session.execute(
+        update(SavedCard)
+        .where(SavedCard.customer_id == card.customer_id, SavedCard.is_default)
+        .values(is_default=False)
+    )
+    card.is_default = True
+    session.flush()
+    audit.record(session, "card.default_set", card.id, {"last4": card.last4}, customer_id=card.customer_id)
+
+
+def _see_to_a_default(session: Session, customer_id: str) -> SavedCard | None:
+    """When no default is left, or it has expired, the newest good card takes its place. Returns the new default, if any."""
+    kept = queries.of_customer(session, customer_id)
+    if any(card.is_default and not card.is_expired for card in kept):
+        return None
+    heir = queries.next_default(kept)
+    if heir is not None:
+        _set_default(session, heir)
+    return heir
+
+
+def _lock_customer(session: Session, customer_id: str) -> None:
+    session.execute(select(Customer.id).where(Customer.id == customer_id).with_for_update())
+
+
+# Adding a card
+
+
+def start_setup(customer_id: str, *, client_key: str, ip: str) -> SetupStarted:
+    """Begin to add a card, or go on with what this page began: a double click and a retry after a decline reach the same setup.
+
+    Every call counts as a try. Raises card_testing.TooManyCards and Blocked, Invalid for a bad key, AlreadyAdded, Conflict
+    when the setup has ended, UnderReview, and the gateway's errors; after Unavailable a second call finds the row.
+    """
+    idempotency.check_client_key(client_key)
+    with db.transaction() as session:
+        _lock_customer(session, customer_id)
+        card_testing.count(session, customer_id, ip)
+        setup = queries.setup_by_client_key(session, customer_id, client_key)
+        if setup is None:
+            setup = _record_setup(session, customer_id, client_key)
+    if setup.finding:
+        raise UnderReview
+    intent = ensure_setup(setup.id) if setup.stripe_setup_intent_id is None else refresh_setup(setup.id)
+    if intent.status == states.SUCCEEDED:
+        raise AlreadyAdded
+    if intent.status == states.CANCELED:
+        raise Conflict
+    return SetupStarted(setup.id, intent.id, intent.status, intent.client_secret)
+
+
+def _record_setup(session: Session, customer_id: str, client_key: str) -> CardSetup:
+    now = clock.now()
+    setup = CardSetup(
+        id=new_id("set"),
+        customer_id=customer_id,
+        client_key=client_key,
+        status=states.CREATED,
+        attempt=1,
+        failed_tries=0,
+        finding="",
+        version=1,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(setup)
+    session.flush()
+    audit.record(session, "card_setup.started", setup.id, customer_id=customer_id)
+    outbox.enqueue(
+        session,
+        "cards.follow_up",
+        key=f"setup:{setup.id}",
+        delay_seconds=FIRST_LOOK_SECONDS,
+        setup_id=setup.id,
+    )
+    return setup
+
+
+def ensure_setup(setup_id: str) -> SetupIntent:
+    """The setup intent of a row, made at Stripe if need be. Every call sends the same key, so there is only ever one.
+
+    When the key may be forgotten, Stripe's list is searched before a new attempt is made.
+    """
+    with db.reading() as session:
+        known = session.get(CardSetup, setup_id)
+    if known is None:
+        raise NotFound
+    customer_at_stripe = holder(known.customer_id)
+    setup, key_is_safe = _claim_attempt(setup_id)
+    if setup.stripe_setup_intent_id is not None:
+        return refresh_setup(setup_id)
+    intent = None
+    if not key_is_safe:
+        intent = _find_at_stripe(setup, customer_at_stripe)
+        if intent is None:
+            setup = _next_attempt(setup)
+    if intent is None:
+        intent = _create(setup, customer_at_stripe)
+    return adopt_setup(setup_id, intent)
+
+
+def _claim_attempt(setup_id: str) -> tuple[CardSetup, bool]:
+    """Store when this attempt's key is first used, before it is sent; and tell whether Stripe still remembers it."""
+    with db.transaction() as session:
+        setup = _locked(session, setup_id)
+        now = database_now(session)
+        if setup.key_used_at is None:
+            setup.key_used_at = now
+        return setup, idempotency.is_safe(setup.key_used_at, now)
+
+
+def _find_at_stripe(setup: CardSetup, customer_at_stripe: str) -> SetupIntent | None:
+    found = gateway.current().list_setups(
+        created_from=setup.created_at - timedelta(hours=1), created_to=clock.now(), customer_id=customer_at_stripe
+    )
+    return next((intent for intent in found if intent.metadata.get("setup_id") == setup.id), None)
+
+
+def _next_attempt(setup: CardSetup) -> CardSetup:
+    with db.transaction() as session:
+        row = _locked(session, setup.id)
+        if row.attempt == setup.attempt and row.stripe_setup_intent_id is None:
+            row.attempt += 1
+            row.key_used_at = database_now(session)
+            _touch(row)
+            audit.record(
+                session, "card_setup.new_attempt", row.id, {"attempt": row.attempt}, customer_id=row.customer_id
+            )
+        return row
+
+
+def _create(setup: CardSetup, customer_at_stripe: str) -> SetupIntent:
+    """Everything sent under the key comes from the row as it was when the key was first used."""
     try:
-        gateway.current().detach_card(card.stripe_payment_method_id)
-    except (gateway.MissingAtStripe, gateway.Misconfigured):
-        # Stripe answers 400 for a method that is not attached; whether it is really gone is asked, not guessed.
-        remember(card.stripe_payment_method_id)
+        return gateway.current().create_setup(
+            f"setup:{setup.id}:{setup.attempt}",
+            customer_id=customer_at_stripe,
+            metadata={"setup_id": setup.id, "customer_id": setup.customer_id},
+        )
+    except gateway.IdempotencyMisuse:
+        with db.transaction() as session:
+            _freeze(
+                session, _locked(session, setup.id), "Stripe refused our idempotency key: used with other parameters"
+            )
+        raise
+
+
+def adopt_setup(setup_id: str, intent: SetupIntent) -> SetupIntent:
+    """Store which setup intent is this row's, then learn what it says. A second call, or a second caller, changes nothing.
+
+    Raises UnderReview, and freezes the row for staff, when the row has another intent already.
+    """
+    with db.transaction() as session:
+        setup = _locked(session, setup_id)
+        if setup.stripe_setup_intent_id is None:
+            setup.stripe_setup_intent_id = intent.id
+            _touch(setup)
+            audit.record(
+                session, "card_setup.intent_stored", setup.id, {"intent": intent.id}, customer_id=setup.customer_id
+            )
+        elif setup.stripe_setup_intent_id != intent.id:
+            _freeze(session, setup, f"Stripe has a second setup intent {intent.id} for this row")
+        version, stored = setup.version, setup.stripe_setup_intent_id
+    if stored != intent.id:
+        raise UnderReview
+    if settle_setup(setup_id, intent, _arrived(intent), seen_version=version):
+        return intent
+    return refresh_setup(setup_id)
+
+
+def refresh_setup(setup_id: str) -> SetupIntent:
+    """Fetch the setup intent and settle it; one that has seen too many refused cards is canceled, too.
+
+    Raises NotFound, Conflict for a row without an intent, and the gateway's errors.
+    """
+    return _stop_testing(setup_id, _learn(setup_id))
+
+
+def _learn(setup_id: str) -> SetupIntent:
+    """When the row changed during the fetch, fetch again: old news never wins."""
+    for _ in range(MOST_RACES):
+        with db.reading() as session:
+            row = session.get(CardSetup, setup_id)
+        if row is None:
+            raise NotFound
+        if row.stripe_setup_intent_id is None:
+            raise Conflict
+        intent = gateway.current().retrieve_setup(row.stripe_setup_intent_id)
+        if settle_setup(setup_id, intent, _arrived(intent), seen_version=row.version):
+            return intent
+    raise Unavailable
+
+
+def _arrived(intent: SetupIntent) -> PaymentMethod | None:
+    """The card that came of a setup, after it has been kept or refused; None while there is none."""
+    if intent.status != states.SUCCEEDED or intent.payment_method_id is None:
+        return None
+    return remember(intent.payment_method_id)
+
+
+def settle_setup(setup_id: str, intent: SetupIntent, method: PaymentMethod | None, *, seen_version: int) -> bool:
+    """Bring the row in line with the intent as Stripe had it while the row was at `seen_version`; `method` is its card.
+
+    Returns False, having done nothing, when the row has moved on since. The same intent twice changes nothing. An intent that does
+    not fit the row (customer, mode) freezes it for staff and changes nothing else.
+    """
+    with db.transaction() as session:
+        setup = _locked(session, setup_id)
+        if setup.version != seen_version:
+            return False
+        mismatch = _mismatch(session, setup, intent)
+        if mismatch:
+            _freeze(session, setup, mismatch)
+        elif setup.status not in states.FINAL and _is_news(setup, intent):
+            _change(session, setup, intent, method)
+        return True
+
+
+def _mismatch(session: Session, setup: CardSetup, intent: SetupIntent) -> str:
+    """Why this intent cannot be this row's, or an empty text."""
+    if intent.id != setup.stripe_setup_intent_id:
+        return f"the setup intent {intent.id} is not this row's"
+    if intent.customer_id not in queries.holders(session, setup.customer_id):
+        return "Stripe's setup intent belongs to another customer"
+    if intent.livemode != config.current().livemode:
+        return "Stripe's setup intent is of the other mode (live or test)"
+    if setup.status in states.FINAL and setup.status != intent.status:
+        return f"Stripe says {intent.status} of a setup that is {setup.status}"
+    return ""
+
+
+def _is_news(setup: CardSetup, intent: SetupIntent) -> bool:
+    return (intent.status, intent.attempt_id) != (setup.status, setup.stripe_attempt_id)
+
+
+def _change(session: Session, setup: CardSetup, intent: SetupIntent, method: PaymentMethod | None) -> None:
+    before = setup.status
+    if intent.failure is not None and intent.attempt_id != setup.stripe_attempt_id:
+        setup.failed_tries += 1
+    setup.status = intent.status
+    setup.stripe_attempt_id = intent.attempt_id
+    setup.failure_code = intent.failure.code if intent.failure else ""
+    setup.decline_code = intent.failure.decline_code if intent.failure else ""
+    if intent.status == states.SUCCEEDED:
+        setup.outcome, setup.card_id = _outcome(session, setup, method)
+    _touch(setup)
+    audit.record(
+        session,
+        "card_setup.status",
+        setup.id,
+        {
+            "before": before,
+            "after": setup.status,
+            "failure": setup.decline_code or setup.failure_code,
+            "outcome": setup.outcome,
+        },
+        customer_id=setup.customer_id,
+    )
+
+
+def _outcome(session: Session, setup: CardSetup, method: PaymentMethod | None) -> tuple[str, str | None]:
+    """What became of the card, read from what is kept now: a webhook about the card may have come before this."""
+    card = queries.by_method(session, method.id) if method else None
+    if card is not None and card.removed_at is None:
+        return (states.RENEWED if card.created_at < setup.created_at else states.ADDED), card.id
+    fingerprint = method.card.fingerprint if method and method.card else ""
+    twin = queries.twin(session, setup.customer_id, fingerprint) if card is None else None
+    return (states.DUPLICATE, twin.id) if twin else (states.GONE, None)
+
+
+def _stop_testing(setup_id: str, intent: SetupIntent) -> SetupIntent:
+    """End a setup that has seen too many refused cards; its page says that it must be opened anew, which is counted."""
+    if intent.status not in states.WAITING_FOR_CUSTOMER:
+        return intent
+    with db.reading() as session:
+        tries = session.execute(select(CardSetup.failed_tries).where(CardSetup.id == setup_id)).scalar_one()
+    if tries < card_testing.MOST_FAILURES_OF_SETUP:
+        return intent
+    log.warning("card_setup_stopped", setup_id=setup_id, failed_tries=tries)
+    return cancel_setup(setup_id)
+
+
+def cancel_setup(setup_id: str) -> SetupIntent:
+    """Call off a setup that waits for its customer. One that has succeeded in the meantime is settled instead."""
+    with db.reading() as session:
+        setup = session.get(CardSetup, setup_id)
+    if setup is None or setup.stripe_setup_intent_id is None:
+        raise Conflict
+    try:
+        gateway.current().cancel_setup(setup.stripe_setup_intent_id, f"cancel_setup:{setup.id}:{setup.attempt}")
+    except gateway.UnexpectedState:
+        log.info("cancel_too_late", setup_id=setup_id)
+    return _learn(setup_id)
+
+
+def follow_up(setup_id: str) -> None:
+    """Finish what was begun, whoever died: make the missing intent, learn the outcome, cancel what was abandoned.
+
+    Raises outbox.Later while the setup is not at its end.
+    """
+    with db.reading() as session:
+        setup = session.get(CardSetup, setup_id)
+    if setup is None or setup.finding or setup.status in states.FINAL:
         return
-    forget(card.stripe_payment_method_id)
+    intent = ensure_setup(setup_id) if setup.stripe_setup_intent_id is None else refresh_setup(setup_id)
+    age = clock.now() - setup.created_at
+    if intent.status in states.WAITING_FOR_CUSTOMER and age > ABANDONED_AFTER:
+        intent = cancel_setup(setup_id)
+    if intent.status not in states.FINAL:
+        raise outbox.Later(min(max(age.total_seconds() / 2, FIRST_LOOK_SECONDS), LONGEST_LOOK_SECONDS))
+
+
+def hear_of_setup(setup_intent_id: str) -> bool:
+    """Stripe says that something happened to a setup intent: learn what. Returns False when it is none of ours.
+
+    One whose id we lost (its creation was answered to a process that died) is found by its metadata and adopted.
+    """
+    with db.reading() as session:
+        known = queries.setup_by_intent(session, setup_intent_id)
+    if known is not None:
+        refresh_setup(known.id)
+        return True
+    intent = gateway.current().retrieve_setup(setup_intent_id)
+    with db.reading() as session:
+        setup = session.get(CardSetup, intent.metadata.get("setup_id", ""))
+    if setup is None:
+        return False
+    try:
+        adopt_setup(setup.id, intent)
+    except UnderReview:
+        log.error("second_setup_intent", setup_id=setup.id, intent_id=setup_intent_id)
+    return True
+
+
+def _freeze(session: Session, setup: CardSetup, finding: str) -> None:
+    if setup.finding == finding:
+        return
+    setup.finding = finding
+    _touch(setup)
+    log.error("card_setup_needs_staff", setup_id=setup.id, finding=finding)
+    audit.record(session, "card_setup.finding", setup.id, {"finding": finding}, customer_id=setup.customer_id)
+
+
+def _locked(session: Session, setup_id: str) -> CardSetup:
+    setup = session.execute(
+        select(CardSetup).where(CardSetup.id == setup_id).with_for_update().execution_options(populate_existing=True)
+    ).scalar_one_or_none()
+    if setup is None:
+        raise NotFound
+    return setup
+
+
+def _touch(setup: CardSetup) -> None:
+    setup.version += 1
+    setup.updated_at = clock.now()

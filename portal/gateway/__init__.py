@@ -10,6 +10,7 @@ from portal.gateway.contract import (
     Misconfigured,
     MissingAtStripe,
     PaymentMethod,
+    SetupIntent,
     UnexpectedState,
 )
 from portal.gateway.failures import ADVICE, advice
@@ -28,6 +29,7 @@ __all__ = [
     "Misconfigured",
     "MissingAtStripe",
     "PaymentMethod",
+    "SetupIntent",
     "StripeGateway",
     "UnexpectedState",
     "advice",

@@ -79,6 +79,22 @@ class Intent:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class SetupIntent:
+    """`attempt_id` names the last try with a card, whatever came of it: another id is another try."""
+
+    id: str
+    status: str
+    customer_id: str | None
+    livemode: bool
+    created: datetime
+    client_secret: str
+    payment_method_id: str | None = None
+    attempt_id: str | None = None
+    failure: Failure | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
 class MissingAtStripe(NotFound):
     """Stripe knows no such object (or it belongs to another account or mode)."""
 

@@ -13,13 +13,23 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from portal import clock, config, db
-from portal.gateway.contract import BalanceTransaction, Card, Charge, Failure, Intent, PaymentMethod
+from portal.gateway.contract import (
+    BalanceTransaction,
+    Card,
+    Charge,
+    Failure,
+    Intent,
+    MissingAtStripe,
+    PaymentMethod,
+    SetupIntent,
+)
 from portal.gateway.failures import translated
 from portal.money import Money
 
 if TYPE_CHECKING:
     from stripe import Charge as StripeCharge
     from stripe import PaymentIntent, StripeClient
+    from stripe import SetupIntent as StripeSetupIntent
 
 # A customer waits in front of the page: one retry, then the worker goes on. Seconds.
 TIMEOUT_SECONDS: Final = 10
@@ -115,6 +125,45 @@ class StripeGateway:
             for found in self._client.v1.payment_intents.list(params).auto_paging_iter():  # type: ignore[arg-type]
                 yield _intent(found)
 
+    def create_setup(self, key: str, *, customer_id: str, metadata: Mapping[str, str]) -> SetupIntent:
+        """An unconfirmed setup intent: it keeps no card before someone confirms it with one. Raises as create_intent does."""
+        params: dict[str, Any] = {
+            "customer": customer_id,
+            "metadata": dict(metadata),
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+            "usage": "off_session",
+        }
+        with _speaking():
+            return _setup(self._client.v1.setup_intents.create(params, {"idempotency_key": key}))  # type: ignore[arg-type]
+
+    def retrieve_setup(self, setup_intent_id: str) -> SetupIntent:
+        with _speaking():
+            return _setup(self._client.v1.setup_intents.retrieve(setup_intent_id))
+
+    def cancel_setup(self, setup_intent_id: str, key: str) -> SetupIntent:
+        """Raises UnexpectedState when it has succeeded or is canceled already."""
+        with _speaking():
+            return _setup(self._client.v1.setup_intents.cancel(setup_intent_id, None, {"idempotency_key": key}))
+
+    def list_setups(self, *, created_from: datetime, created_to: datetime, customer_id: str) -> Iterator[SetupIntent]:
+        """A customer's setup intents made in this span (both ends included), newest first, a page at a time."""
+        params: dict[str, Any] = {
+            "created": {"gte": int(created_from.timestamp()), "lte": int(created_to.timestamp())},
+            "customer": customer_id,
+            "limit": PAGE,
+        }
+        with _speaking():
+            for found in self._client.v1.setup_intents.list(params).auto_paging_iter():  # type: ignore[arg-type]
+                yield _setup(found)
+
+    def customer_is_gone(self, customer_id: str) -> bool:
+        """Whether a customer was deleted at Stripe, which still answers with a note of it, or never was there."""
+        try:
+            with _speaking():
+                return bool(getattr(self._client.v1.customers.retrieve(customer_id), "deleted", False))
+        except MissingAtStripe:
+            return True
+
     def retrieve_payment_method(self, payment_method_id: str) -> PaymentMethod:
         with _speaking():
             found = self._client.v1.payment_methods.retrieve(payment_method_id)
@@ -160,6 +209,21 @@ def _intent(found: PaymentIntent) -> Intent:
         charge=_charge(charge) if charge is not None and not isinstance(charge, str) else None,
         failure=_failure(found.last_payment_error),
         setup_future_usage=found.setup_future_usage,
+        metadata=_plain(found.metadata),
+    )
+
+
+def _setup(found: StripeSetupIntent) -> SetupIntent:
+    return SetupIntent(
+        id=found.id,
+        status=found.status,
+        customer_id=_id(found.customer),
+        livemode=found.livemode,
+        created=clock.from_epoch(found.created),
+        client_secret=found.client_secret or "",
+        payment_method_id=_id(found.payment_method),
+        attempt_id=_id(found.latest_attempt),
+        failure=_failure(found.last_setup_error),
         metadata=_plain(found.metadata),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
@@ -11,10 +11,11 @@ from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from portal import keyset
+from portal.cards import queries as cards
 from portal.errors import NotFound
 from portal.invoices.models import Invoice
 from portal.payments.models import Payment
-from portal.payments.states import LIVE, WAITING_FOR_CUSTOMER
+from portal.payments.states import LIVE, PROCESSING, REQUIRES_ACTION, WAITING_FOR_CUSTOMER
 
 # A CSV of more than this is no longer read by a person.
 EXPORT_LIMIT: Final = 10_000
@@ -68,6 +69,32 @@ def live_of_invoice(session: Session, invoice_id: str) -> Payment | None:
     return session.execute(
         select(Payment).where(Payment.invoice_id == invoice_id, Payment.status.in_(LIVE))
     ).scalar_one_or_none()
+
+
+def waiting_for(session: Session, customer_id: str) -> list[str]:
+    """The ids of a customer's payments that Stripe knows and the customer has not finished, but for those that staff look at."""
+    return list(
+        session.execute(
+            select(Payment.id).where(
+                Payment.customer_id == customer_id,
+                Payment.status.in_(WAITING_FOR_CUSTOMER),
+                Payment.stripe_intent_id.is_not(None),
+                Payment.finding == "",
+            )
+        ).scalars()
+    )
+
+
+@cards.tells_uses
+def _unfinished_with(session: Session, method_ids: Sequence[str]) -> Iterator[cards.Use]:
+    """The payments that were sent to the bank with one of these cards and are not at their end."""
+    found = session.execute(
+        select(Payment).where(
+            Payment.stripe_payment_method_id.in_(method_ids), Payment.status.in_((REQUIRES_ACTION, PROCESSING))
+        )
+    ).scalars()
+    for payment in found:
+        yield cards.Use(str(payment.stripe_payment_method_id), payment.description, payment.amount)
 
 
 def of_invoice(session: Session, invoice_id: str, customer_id: str) -> list[Payment]:

@@ -21,8 +21,9 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, db, gateway, ledger, money, outbox
+from portal import audit, clock, config, db, gateway, idempotency, ledger, money, outbox
 from portal.accounts.models import Customer
+from portal.cards import queries as saved_cards
 from portal.cards import service as cards
 from portal.db import database_now, new_id
 from portal.errors import N_, Conflict, Invalid, NotFound, Unavailable
@@ -35,9 +36,6 @@ from portal.payments.models import Payment, PaymentStep
 
 log = structlog.get_logger(__name__)
 
-# Stripe forgets an idempotency key after 24 hours at the earliest; an hour of margin for clocks and slow calls. Seconds.
-# Source: Stripe, "Idempotent requests".
-KEY_SAFE_SECONDS: Final = 23 * 3600
 # The worker looks after every payment by itself, first after this long: webhooks may be lost. Seconds.
 FIRST_LOOK_SECONDS: Final = 60
 LONGEST_LOOK_SECONDS: Final = 6 * 3600
@@ -45,7 +43,6 @@ LONGEST_LOOK_SECONDS: Final = 6 * 3600
 ABANDONED_AFTER_DAYS: Final = 7
 # A fetch that is overtaken by another change is made again; more than this many times means something is wrong.
 MOST_RACES: Final = 5
-LONGEST_CLIENT_KEY: Final = 80
 
 
 class AlreadyPaid(Conflict):
@@ -82,7 +79,7 @@ def start_for_invoice(customer_id: str, invoice_id: str, *, client_key: str, sav
     Raises NotFound, Conflict (not open any more), AlreadyPaid, InProgress, UnderReview, and the gateway's errors; after
     Unavailable the row is there and the worker goes on, and a second call finds it.
     """
-    _check_client_key(client_key)
+    idempotency.check_client_key(client_key)
     with db.transaction() as session:
         invoice = invoices.lock_open(session, invoice_id, customer_id)
         payment = queries.live_of_invoice(session, invoice_id)
@@ -106,7 +103,7 @@ def record_other(customer_id: str, amount: Money, description: str, *, client_ke
     A second call with the same key returns the same payment. Raises Invalid for an amount outside the limits or a key that
     was used for another amount, NotFound while such payments are switched off.
     """
-    _check_client_key(client_key)
+    idempotency.check_client_key(client_key)
     check_limits(amount)
     with db.transaction() as session:
         session.execute(select(Customer.id).where(Customer.id == customer_id).with_for_update())
@@ -148,11 +145,6 @@ def check_limits(amount: Money) -> None:
         money.check_granularity(amount)
     except ValueError as error:
         raise Invalid(N_("Please enter an amount that can be paid by card."), field="amount") from error
-
-
-def _check_client_key(client_key: str) -> None:
-    if not 8 <= len(client_key) <= LONGEST_CLIENT_KEY or not client_key.isascii():
-        raise Invalid(N_("This form is incomplete. Please reload the page."), code="bad_client_key")
 
 
 def _by_client_key(session: Session, customer_id: str, client_key: str) -> Payment | None:
@@ -237,7 +229,7 @@ def proceed(payment_id: str, customer_id: str, *, save_card: bool) -> Started:
 def ensure_intent(payment_id: str) -> Intent:
     """The intent of a payment, made at Stripe if need be. Every call sends the same key, so there is only ever one.
 
-    After KEY_SAFE_SECONDS the key may be forgotten: then Stripe's list is searched before a new attempt is made.
+    After idempotency.KEY_SAFE_SECONDS the key may be forgotten: then Stripe's list is searched before a new attempt is made.
     """
     customer_at_stripe = cards.holder(_customer_of(payment_id))
     payment, key_is_safe = _claim_attempt(payment_id)
@@ -288,7 +280,7 @@ def _claim_attempt(payment_id: str) -> tuple[Payment, bool]:
         now = database_now(session)
         if payment.key_used_at is None:
             payment.key_used_at = now
-        return payment, now - payment.key_used_at < timedelta(seconds=KEY_SAFE_SECONDS)
+        return payment, idempotency.is_safe(payment.key_used_at, now)
 
 
 def _find_at_stripe(payment: Payment, customer_at_stripe: str) -> Intent | None:
@@ -396,14 +388,11 @@ def settle(payment_id: str, intent: Intent, *, seen_version: int) -> bool:
 
 def _mismatch(session: Session, payment: Payment, intent: Intent) -> str:
     """Why this intent cannot be this payment's, or an empty text."""
-    customer_at_stripe = session.execute(
-        select(Customer.stripe_customer_id).where(Customer.id == payment.customer_id)
-    ).scalar_one()
     if intent.id != payment.stripe_intent_id:
         return f"the intent {intent.id} is not this payment's"
     if intent.amount != payment.amount:
         return f"Stripe's intent is over {intent.amount}, the payment over {payment.amount}"
-    if intent.customer_id != customer_at_stripe:
+    if intent.customer_id not in saved_cards.holders(session, payment.customer_id):
         return "Stripe's intent belongs to another customer"
     if intent.livemode != config.current().livemode:
         return "Stripe's intent is of the other mode (live or test)"
@@ -543,6 +532,17 @@ def cancel(payment_id: str) -> None:
     except gateway.UnexpectedState:
         log.info("cancel_too_late", payment_id=payment_id)
     refresh(payment_id)
+
+
+def call_off_waiting(customer_id: str) -> None:
+    """Cancel what a customer has begun to pay and not finished: Stripe lost the customer it was begun for.
+
+    The invoices can be paid with a new payment at once. A second call finds nothing left to cancel.
+    """
+    with db.reading() as session:
+        waiting = queries.waiting_for(session, customer_id)
+    for payment_id in waiting:
+        cancel(payment_id)
 
 
 def hear_of_intent(intent_id: str) -> bool:

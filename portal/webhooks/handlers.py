@@ -31,6 +31,25 @@ def _about_payment_method(event: StripeEvent) -> str:
     return ""
 
 
+def _about_setup(event: StripeEvent) -> str:
+    try:
+        return "" if cards.hear_of_setup(event.object_id) else "the setup intent is not the portal's"
+    except gateway.MissingAtStripe:
+        return "Stripe knows no such setup intent"
+
+
+def _about_changed_customer(_event: StripeEvent) -> str:
+    return "the portal's own details of a customer stand"
+
+
+def _about_deleted_customer(event: StripeEvent) -> str:
+    customer_id = cards.lose_holder(event.object_id)
+    if customer_id is None:
+        return "the customer is not the portal's, or is not deleted"
+    payments.call_off_waiting(customer_id)
+    return ""
+
+
 HANDLERS: Final[dict[str, Handler]] = {
     "payment_intent.processing": _about_intent,
     "payment_intent.requires_action": _about_intent,
@@ -45,6 +64,11 @@ HANDLERS: Final[dict[str, Handler]] = {
     "payment_method.detached": _about_payment_method,
     "payment_method.updated": _about_payment_method,
     "payment_method.automatically_updated": _about_payment_method,
+    "setup_intent.succeeded": _about_setup,
+    "setup_intent.setup_failed": _about_setup,
+    "setup_intent.canceled": _about_setup,
+    "customer.updated": _about_changed_customer,
+    "customer.deleted": _about_deleted_customer,
 }
 
 

@@ -16,6 +16,7 @@ from portal.accounts.models import SignInAttempt, SignInSession, User
 from portal.accounts.sessions import WrongCredentials
 from portal.audit import AuditEvent
 from portal.errors import PortalError, RateLimited
+from portal.networks import network_of
 from tests import factories
 from tests.factories import PASSWORD
 
@@ -238,11 +239,11 @@ def test_many_machines_guessing_at_one_account_are_stopped_but_not_its_owner(use
 
 
 def test_an_ipv6_subscriber_is_one_network(user: User) -> None:
-    assert throttle.network_of("2001:db8:1:2:aaaa::1") == throttle.network_of("2001:db8:1:2:bbbb::2")
-    assert throttle.network_of("2001:db8:1:2::1") != throttle.network_of("2001:db8:1:3::1")
-    assert throttle.network_of("::ffff:203.0.113.7") == HOME
-    assert len(throttle.network_of("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")) <= 45
-    assert throttle.network_of("") == ""
+    assert network_of("2001:db8:1:2:aaaa::1") == network_of("2001:db8:1:2:bbbb::2")
+    assert network_of("2001:db8:1:2::1") != network_of("2001:db8:1:3::1")
+    assert network_of("::ffff:203.0.113.7") == HOME
+    assert len(network_of("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")) <= 45
+    assert network_of("") == ""
 
 
 def test_wrong_passwords_sent_side_by_side_are_all_counted(user: User) -> None:

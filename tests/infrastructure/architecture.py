@@ -12,7 +12,7 @@ from deploy.dev.processes import ROOT
 # From the ground up. A module imports from earlier lines, from its own line and from its own package.
 FLOORS = (
     ("clock", "errors"),
-    ("config", "money", "logs"),
+    ("config", "money", "logs", "networks"),
     ("db",),
     ("audit", "outbox", "idempotency", "numbering", "keyset", "language", "documents", "mail", "pages"),
     ("ledger", "gateway"),

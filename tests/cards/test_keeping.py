@@ -1,0 +1,262 @@
+"""The cards that are kept: duplicates, expiry, the default, removal, and what happens to them at Stripe."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from portal import clock, db
+from portal.accounts.models import Customer
+from portal.cards import queries, service, states
+from portal.cards.models import SavedCard
+from portal.errors import NotFound, Unavailable
+from portal.payments import service as payments
+from portal.payments.models import Payment
+from portal.webhooks import handlers
+from portal.webhooks.models import StripeEvent
+from tests import factories
+from tests.cards.conftest import MASTERCARD, Wallet
+from tests.payments.conftest import audited, everything, jobs
+
+
+def finish_jobs() -> None:
+    for job in jobs("cards.let_go"):
+        service.let_go(job["payment_method_id"])
+
+
+def heard(type_: str, object_id: str) -> str:
+    """The note of an event about this object, after it was applied."""
+    event = StripeEvent(id="evt_1", type=type_, object_id=object_id, body=b"", created_at=clock.now())
+    return handlers.handle(event)
+
+
+# Duplicates
+
+
+def test_the_same_card_again_is_refused_and_detached(wallet: Wallet) -> None:
+    wallet.add()
+    (kept,) = wallet.cards
+    again = wallet.add()
+    assert (again.outcome, again.card_id) == (states.DUPLICATE, kept.id)
+    finish_jobs()
+    finish_jobs()
+    assert wallet.attached == {kept.stripe_payment_method_id}
+    assert [card.id for card in wallet.cards] == [kept.id]
+    assert audited("card.duplicate") == 1
+
+
+def test_a_later_expiry_renews_the_card_in_its_place(wallet: Wallet) -> None:
+    wallet.add(year=2030)
+    (before,) = wallet.cards
+    again = wallet.add(year=2034)
+    (after,) = wallet.cards
+    assert (again.outcome, again.card_id) == (states.RENEWED, before.id)
+    assert (after.id, after.exp_year, after.is_default) == (before.id, 2034, True)
+    assert after.stripe_payment_method_id != before.stripe_payment_method_id
+    finish_jobs()
+    assert wallet.attached == {after.stripe_payment_method_id}
+    assert heard("payment_method.detached", before.stripe_payment_method_id) == ""
+    assert [card.id for card in wallet.cards] == [before.id]
+
+
+def test_an_earlier_expiry_changes_nothing(wallet: Wallet) -> None:
+    wallet.add(year=2034)
+    assert wallet.add(year=2033).outcome == states.DUPLICATE
+    assert wallet.cards[0].exp_year == 2034
+
+
+def test_a_duplicate_is_told_although_the_webhook_had_it_detached_before(wallet: Wallet) -> None:
+    wallet.add()
+    started = wallet.start("another-page")
+    method = wallet.method()
+    wallet.confirm(started.intent_id, method)
+    service.remember(method)
+    finish_jobs()
+    service.remember(method)
+    service.refresh_setup(started.setup_id)
+    assert wallet.setup(started.setup_id).outcome == states.DUPLICATE
+    assert len(wallet.cards) == 1
+
+
+def test_two_tabs_add_the_same_card_at_the_same_moment(wallet: Wallet) -> None:
+    methods = [wallet.method(), wallet.method()]
+    for number, method in enumerate(methods):
+        wallet.confirm(wallet.start(f"page-number-{number}").intent_id, method)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(service.remember, methods))
+    finish_jobs()
+    assert len(wallet.cards) == len(wallet.attached) == 1
+
+
+def test_the_same_card_of_two_customers_is_two_cards(wallet: Wallet) -> None:
+    wallet.add()
+    with db.transaction() as session:
+        other = Wallet(wallet.sandbox, factories.customer(session).id)
+    assert other.add().outcome == states.ADDED
+
+
+def test_a_removed_card_can_be_added_again(wallet: Wallet) -> None:
+    wallet.add()
+    service.remove(wallet.cards[0].id, wallet.customer_id)
+    assert wallet.add().outcome == states.ADDED
+    assert len(wallet.cards) == 1
+
+
+# The default
+
+
+def test_another_card_becomes_the_default_and_only_one_is(wallet: Wallet) -> None:
+    wallet.add()
+    wallet.add(MASTERCARD)
+    assert [(card.brand, card.is_default) for card in wallet.cards] == [("visa", True), ("mastercard", False)]
+    service.make_default(wallet.cards[1].id, wallet.customer_id)
+    assert [(card.brand, card.is_default) for card in wallet.cards] == [("mastercard", True), ("visa", False)]
+    before = everything()
+    service.make_default(wallet.cards[0].id, wallet.customer_id)
+    assert everything() == before
+
+
+def test_an_expired_card_cannot_become_the_default(wallet: Wallet) -> None:
+    wallet.add()
+    wallet.add(MASTERCARD)
+    expired = wallet.cards[1]
+    wallet.change(SavedCard, expired.id, exp_year=2020)
+    with pytest.raises(service.Expired):
+        service.make_default(expired.id, wallet.customer_id)
+    assert wallet.cards[0].is_default
+
+
+def test_an_expired_default_gives_way_to_a_new_card(wallet: Wallet) -> None:
+    wallet.add()
+    wallet.change(SavedCard, wallet.cards[0].id, exp_year=2020)
+    wallet.add(MASTERCARD)
+    assert [(card.brand, card.is_default) for card in wallet.cards] == [("mastercard", True), ("visa", False)]
+
+
+def test_when_the_default_is_removed_the_newest_good_card_takes_its_place(wallet: Wallet) -> None:
+    wallet.add()
+    wallet.add(MASTERCARD)
+    wallet.add("378282246310005")
+    default, newest, older = wallet.cards
+    wallet.change(SavedCard, newest.id, exp_year=2020)
+    heir = service.remove(default.id, wallet.customer_id)
+    assert heir is not None
+    assert heir.id == older.id
+    assert [card.id for card in wallet.cards] == [older.id, newest.id]
+    assert service.remove(older.id, wallet.customer_id) is None
+
+
+# Removal
+
+
+def test_a_card_is_removed_at_stripe_and_here(wallet: Wallet) -> None:
+    wallet.add()
+    (card,) = wallet.cards
+    service.remove(card.id, wallet.customer_id)
+    assert wallet.cards == []
+    assert wallet.attached == set()
+    assert audited("card.removed") == 1
+    service.remember(card.stripe_payment_method_id)
+    assert wallet.cards == []
+
+
+def test_a_card_that_is_gone_at_stripe_is_removed_without_an_error(wallet: Wallet) -> None:
+    wallet.add()
+    (card,) = wallet.cards
+    wallet.sandbox.client.v1.payment_methods.detach(card.stripe_payment_method_id)
+    service.remove(card.id, wallet.customer_id)
+    assert wallet.cards == []
+
+
+def test_the_answer_to_the_removal_is_lost_and_the_second_press_works(wallet: Wallet) -> None:
+    wallet.add()
+    (card,) = wallet.cards
+    wallet.fail("reset_after", f"/v1/payment_methods/{card.stripe_payment_method_id}/detach", times=2)
+    with pytest.raises(Unavailable):
+        service.remove(card.id, wallet.customer_id)
+    service.remove(card.id, wallet.customer_id)
+    assert wallet.cards == []
+
+
+def test_another_customers_card_is_not_found_and_stripe_is_not_asked(wallet: Wallet) -> None:
+    wallet.add()
+    (card,) = wallet.cards
+    with db.transaction() as session:
+        stranger = factories.customer(session).id
+    before = everything()
+    wallet.fail("error_before", "*", times=1)
+    for act in (service.remove, service.make_default):
+        with pytest.raises(NotFound):
+            act(card.id, stranger)
+    assert everything() == before
+    assert wallet.cards[0].id == card.id
+
+
+def test_an_unfinished_payment_is_told_of_before_the_removal(wallet: Wallet) -> None:
+    wallet.add()
+    (card,) = wallet.cards
+    with db.transaction() as session:
+        customer = session.get_one(Customer, wallet.customer_id)
+        method = card.stripe_payment_method_id
+        factories.payment(session, customer, status="requires_action", stripe_payment_method_id=method)
+        factories.payment(session, customer, status="succeeded", stripe_payment_method_id=method)
+    with db.reading() as session:
+        (use,) = queries.uses(session, [card])[card.id]
+    assert use.method_id == method
+
+
+# Changes at Stripe
+
+
+def test_a_card_detached_at_stripe_disappears_and_one_attached_appears(wallet: Wallet) -> None:
+    wallet.add()
+    (card,) = wallet.cards
+    wallet.sandbox.client.v1.payment_methods.detach(card.stripe_payment_method_id)
+    assert heard("payment_method.detached", card.stripe_payment_method_id) == ""
+    assert wallet.cards == []
+    method = wallet.method(MASTERCARD)
+    wallet.sandbox.client.v1.payment_methods.attach(method, {"customer": service.holder(wallet.customer_id)})
+    assert heard("payment_method.attached", method) == ""
+    assert [card.stripe_payment_method_id for card in wallet.cards] == [method]
+
+
+def test_a_new_expiry_is_followed(wallet: Wallet) -> None:
+    wallet.add()
+    method = wallet.cards[0].stripe_payment_method_id
+    wallet.sandbox.client.v1.payment_methods.update(method, {"card": {"exp_month": 3, "exp_year": 2041}})
+    heard("payment_method.automatically_updated", method)
+    assert (wallet.cards[0].exp_month, wallet.cards[0].exp_year) == (3, 2041)
+
+
+def test_setup_events_reach_their_setup(wallet: Wallet) -> None:
+    started = wallet.start()
+    wallet.confirm(started.intent_id, wallet.method())
+    assert heard("setup_intent.succeeded", started.intent_id) == ""
+    assert len(wallet.cards) == 1
+    assert heard("setup_intent.canceled", "seti_none") != ""
+    assert heard("customer.updated", service.holder(wallet.customer_id)) != ""
+
+
+def test_a_customer_deleted_at_stripe_loses_the_cards_and_gets_a_new_one_at_the_next_payment(wallet: Wallet) -> None:
+    wallet.add()
+    with db.transaction() as session:
+        customer = session.get_one(Customer, wallet.customer_id)
+        invoice_id = factories.invoice(session, customer).id
+    begun = payments.start_for_invoice(wallet.customer_id, invoice_id, client_key="first-click", save_card=False)
+    lost = service.holder(wallet.customer_id)
+    assert heard("customer.deleted", lost) != "", "it is not deleted yet"
+    assert len(wallet.cards) == 1
+
+    wallet.sandbox.client.v1.customers.delete(lost)
+    for _ in range(2):
+        assert heard("customer.deleted", lost) == ""
+    assert wallet.cards == []
+    assert audited("customer.unlinked") == 1
+    with db.reading() as session:
+        former = session.get_one(Payment, begun.payment_id)
+    assert (former.status, former.finding) == ("canceled", "")
+
+    again = payments.start_for_invoice(wallet.customer_id, invoice_id, client_key="second-click", save_card=False)
+    assert again.intent_id != begun.intent_id
+    assert service.holder(wallet.customer_id) != lost
