@@ -16,7 +16,7 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from portal import clock, db
-from portal.cards.models import SavedCard
+from portal.cards.models import CardSetup, SavedCard
 from portal.db import Base, new_id
 from portal.money import Money
 from portal.payments.models import Payment
@@ -75,7 +75,12 @@ EXPECTED: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("GET", "/receipts/<receipt_id>/pdf"): (303, 200, 404, 403),
     ("GET", "/receipts/of-payment/<payment_id>"): (303, 200, 404, 403),
     ("GET", "/cards"): (303, 200, 200, 403),
+    ("POST", "/cards/<card_id>/default"): (303, 303, 404, 403),
     ("POST", "/cards/<card_id>/removal"): (303, 503, 404, 403),
+    ("GET", "/cards/new"): (303, 200, 200, 403),
+    ("POST", "/cards/setups"): (303, 503, 503, 403),
+    ("GET", "/cards/setups/<setup_id>/outcome"): (303, 200, 404, 403),
+    ("GET", "/cards/setups/<setup_id>/return"): (303, 303, 404, 403),
     ("POST", "/api/webhooks/stripe"): (400, 400, 400, 400),
     ("POST", "/sign-out"): (303, 303, 303, 303),  # the last one: it ends the session that the others need
 }
@@ -110,11 +115,16 @@ def house(app: Flask) -> House:
             id=new_id("card"), customer_id=customer.id, stripe_payment_method_id="pm_1", brand="visa", last4="4242",
             exp_month=12, exp_year=2099, created_at=clock.now(),
         )  # fmt: skip
-        session.add(card)
+        now = clock.now()
+        setup = CardSetup(
+            id=new_id("set"), customer_id=customer.id, client_key="a-page-of-ada", created_at=now, updated_at=now
+        )
+        session.add_all([card, setup])
         ids = {
             "invoice_id": factories.invoice(session, customer).id,
             "payment_id": payment.id,
             "card_id": card.id,
+            "setup_id": setup.id,
             "token": "x" * 43,
             "code": "en",
         }

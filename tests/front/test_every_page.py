@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from portal import clock, db
-from portal.cards.models import SavedCard
+from portal.cards.models import CardSetup, SavedCard
 from portal.config import Settings
 from portal.receipts import service as receipts
 from tests import factories
@@ -58,6 +58,18 @@ class History:
                 factories.payment(session, customer, created_at=now - timedelta(days=number + 1))
             for brand, last4, year in (("visa", "4242", today.year + 3), ("amex", "0005", today.year - 1)):
                 session.add(_card(customer.id, brand, last4, year))
+            soon = _card(customer.id, "mastercard", "4444", today.year)
+            soon.exp_month = today.month
+            session.add(soon)
+            factories.payment(session, customer, status="requires_action", stripe_payment_method_id="pm_visa", **unpaid)
+            setups = [
+                _setup(customer.id, status="succeeded", outcome=outcome)
+                for outcome in ("added", "renewed", "duplicate", "gone")
+            ]
+            setups.append(_setup(customer.id, status="requires_payment_method", failure_code="expired_card"))
+            setups.append(_setup(customer.id, finding="the setup intent belongs to another customer"))
+            session.add_all(setups)
+            self.setups = [setup.id for setup in setups]
         self.receipt = receipts.issue(self.succeeded)
 
     def addresses(self) -> Iterator[str]:
@@ -68,7 +80,8 @@ class History:
         for payment in (self.succeeded, self.declined, self.processing, self.canceled):
             yield f"/payments/{payment}"
         yield f"/payments/{self.succeeded}/outcome"
-        yield from ("/receipts/", f"/receipts/{self.receipt}", "/cards", "/account", "/no-such-page")
+        yield from ("/receipts/", f"/receipts/{self.receipt}", "/cards", "/cards/new", "/account", "/no-such-page")
+        yield from (f"/cards/setups/{setup}/outcome" for setup in self.setups)
 
 
 def _card(customer_id: str, brand: str, last4: str, year: int) -> SavedCard:
@@ -82,6 +95,14 @@ def _card(customer_id: str, brand: str, last4: str, year: int) -> SavedCard:
         exp_year=year,
         is_default=brand == "visa",
         created_at=clock.now(),
+    )
+
+
+def _setup(customer_id: str, **values: Any) -> CardSetup:
+    now = clock.now()
+    key = db.new_id("page")
+    return CardSetup(
+        id=db.new_id("set"), customer_id=customer_id, client_key=key, created_at=now, updated_at=now, **values
     )
 
 
