@@ -171,6 +171,14 @@ def test_saved_cards_attempts_and_tokens_are_of_the_sdks_type(lived: RunningSand
     assert sdk_types.problems(ask(lived, f"/v1/confirmation_tokens/{token.id}")) == []
 
 
+def test_a_customer_session_is_of_the_sdks_type(lived: RunningSandbox) -> None:
+    v1 = lived.client.v1
+    session = v1.customer_sessions.create(
+        {"customer": v1.customers.create().id, "components": {"payment_element": {"enabled": True}}}
+    )
+    assert sdk_types.problems(session.to_dict(recursive=True)) == []
+
+
 def test_the_objects_inside_events_are_of_the_sdks_type(lived: RunningSandbox) -> None:
     events = list(lived.client.v1.events.list({"limit": 100}).auto_paging_iter())
     kinds = {event.data.object["object"] for event in events}
@@ -190,6 +198,7 @@ CALLS = {
     ("POST", "/v1/customers"): "CustomerCreateParams",
     ("GET", "/v1/customers"): "CustomerListParams",
     ("POST", "/v1/customers/<customer_id>"): "CustomerUpdateParams",
+    ("POST", "/v1/customer_sessions"): "CustomerSessionCreateParams",
     ("GET", "/v1/customers/search"): "CustomerSearchParams",
     ("GET", "/v1/customers/<customer_id>/payment_methods"): "CustomerPaymentMethodListParams",
     ("POST", "/v1/payment_methods"): "PaymentMethodCreateParams",

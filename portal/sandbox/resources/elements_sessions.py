@@ -1,4 +1,5 @@
-"""What the Payment Element asks when it loads: which payment methods it may offer, for an intent or for one still to come.
+"""What the Payment Element asks when it loads: which payment methods it may offer, for an intent or for one still to come,
+and which saved ones, for the customer of a customer session.
 
 Source: the calls of Stripe's browser and mobile SDKs to `/v1/elements/sessions`; Stripe documents no more of it than Stripe.js shows.
 """
@@ -11,7 +12,8 @@ from portal.sandbox import money
 from portal.sandbox.errors import invalid, missing_parameter, no_such
 from portal.sandbox.ids import new_id
 from portal.sandbox.kinds import Row
-from portal.sandbox.params import Choice, Hash, Integer, ListOf, Parameters, Text
+from portal.sandbox.params import Choice, Hash, Integer, ListOf, Parameters, Reference, Text
+from portal.sandbox.resources import customer_sessions
 from portal.sandbox.resources.intents import for_browser
 from portal.sandbox.resources.payment_intents import PAYMENT_INTENT
 from portal.sandbox.resources.setup_intents import SETUP_INTENT
@@ -24,6 +26,7 @@ RETRIEVE = Parameters(
     {
         "type": Choice(("payment_intent", "setup_intent", "deferred_intent")),
         "client_secret": Text(clearable=False),
+        "customer_session_client_secret": Reference(),
         "locale": Text(),
         "deferred_intent": Hash(
             {
@@ -55,9 +58,11 @@ def retrieve(call: Call) -> Row:
         preference |= {"type": "deferred_intent", "deferred_intent": _deferred(params["deferred_intent"])}
     else:
         raise missing_parameter("client_secret")
+    secret = params.get("customer_session_client_secret")
     return {
         "object": "elements_session",
         "business_name": call.settings.business_name,
+        "customer": None if secret is None else customer_sessions.for_element(call, secret),
         "merchant_country": call.settings.country,
         "merchant_currency": "eur",
         "ordered_payment_method_types_and_wallets": ["card"],

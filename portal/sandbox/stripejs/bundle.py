@@ -38,6 +38,8 @@ FRAME_MODULES = (
     "frame/appearance.js",
     "frame/field.js",
     "frame/card_form.js",
+    "frame/saved_methods.js",
+    "frame/save_choice.js",
     "frame/layout.js",
     "frame/submission.js",
     "frame/app.js",

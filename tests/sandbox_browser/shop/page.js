@@ -2,7 +2,7 @@
 window.seen = { messages: [], events: [], submits: 0 };
 window.addEventListener("message", (event) => window.seen.messages.push({ origin: event.origin, data: event.data }), true);
 
-const EVENTS = ["loaderstart", "ready", "change", "focus", "blur", "escape", "loaderror"];
+const EVENTS = ["loaderstart", "ready", "change", "focus", "blur", "escape", "loaderror", "savedpaymentmethodremove"];
 
 /* Mounts a Payment Element and resolves when it is ready, or has failed to load. */
 window.mount = ({ key, stripeOptions, elementsOptions, paymentOptions }) => {

@@ -1,6 +1,6 @@
-/* What stands around the card's fields: the accordion's item with its header, or nothing with tabs; and the terms below. */
+/* What stands around the card's fields: saved cards above, the accordion's item with its header, or nothing with tabs; and the terms below. */
 class Layout {
-  constructor({ form, onToggle }) {
+  constructor({ form, saved, saveChoice, onToggle }) {
     this.panel = build("div", { id: "card-panel", className: "p-Panel AccordionContent" });
     this.terms = build("p", { className: "p-Terms TermsText" });
     this.icon = build("img", { className: "p-PaymentMethodIcon", alt: "", src: ICONS.card });
@@ -23,8 +23,8 @@ class Layout {
       this.header,
       this.panel,
     );
-    this.panel.append(form.node, this.terms);
-    this.node = build("div", { className: "p-PaymentForm" }, this.item);
+    this.panel.append(form.node, saveChoice.node, this.terms);
+    this.node = build("div", { className: "p-PaymentForm" }, saved.node, this.item);
     this.header.addEventListener("click", () => {
       if (!this.isCollapsed) return;
       this.setCollapsed(false);
@@ -43,11 +43,14 @@ class Layout {
     this.header.hidden = this.isBare && !isCollapsed;
   }
 
-  /* type is the layout's; the sandbox offers one payment method, for which Stripe's tabs are no tabs at all. */
-  configure({ type, messages, termsText }) {
-    this.isBare = type === "tabs";
+  /*
+   * type is the layout's; the sandbox offers one payment method, for which Stripe's tabs are no tabs at all. Beside saved cards
+   * the header stays in either layout: it is how the customer comes to a new one.
+   */
+  configure({ type, hasSaved, messages, termsText }) {
+    this.isBare = type === "tabs" && !hasSaved;
     this.node.classList.toggle("p-PaymentForm--bare", this.isBare);
-    this.title.textContent = messages.card;
+    this.title.textContent = hasSaved ? messages.newCard : messages.card;
     this.terms.textContent = termsText;
     this.terms.hidden = termsText === "";
     this.setCollapsed(this.isCollapsed);

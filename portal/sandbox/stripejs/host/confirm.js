@@ -26,6 +26,7 @@ class Confirmations {
       const collected = await this.#collect(kind, method, elements, clientSecret, extra);
       if (collected.error) return this.#result(kind.result, collected, locale);
       params.payment_method = collected.object.id;
+      if (kind === PAYMENT && collected.futureUsage) params.setup_future_usage ??= collected.futureUsage;
     }
     const outcome = await this.#confirmAndSettle(kind, clientSecret, params, locale);
     if (!outcome.error && redirect === "always") {

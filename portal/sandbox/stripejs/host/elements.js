@@ -58,10 +58,13 @@ class Elements {
   async update(given) {
     const before = this.#options;
     this.#options = checkElementsOptions(given, before);
+    const isChanged = (name) => (this.#options[name] ?? null) !== (before[name] ?? null);
     const ofSession = ["mode", "amount", "currency", "setupFutureUsage", "captureMethod"];
-    if (ofSession.some((name) => (this.#options[name] ?? null) !== (before[name] ?? null))) this.#session = null;
+    const isOtherCustomer = isChanged("customerSessionClientSecret");
+    if (isOtherCustomer || ofSession.some(isChanged)) this.#session = null;
     this.#payment?.refresh();
-    await this.session();
+    const session = await this.session();
+    if (isOtherCustomer && !session.error) this.#payment?.refresh(session);
     for (const listener of [...this.#updateListeners]) listener();
   }
 
@@ -142,7 +145,7 @@ class Elements {
     return { key: this.#key, locale, appearance, savesCard: mode === "setup" || Boolean(setupFutureUsage) };
   }
 
-  /* {merchantName, merchantCountry, savesCard?} or {error}. Asked for once, and again after a change or an error. */
+  /* {merchantName, merchantCountry, customer, savesCard?} or {error}. Asked for once, and again after a change or an error. */
   session() {
     this.#session ??= this.#fetchSession().then((session) => {
       if (session.error) this.#session = null;
@@ -152,11 +155,15 @@ class Elements {
   }
 
   async #fetchSession() {
-    const { clientSecret, locale } = this.#options;
+    const { clientSecret, customerSessionClientSecret, locale } = this.#options;
     const kind = clientSecret ? intentKind(clientSecret) : null;
-    const asked = kind
-      ? { type: kind.name, client_secret: clientSecret, locale }
-      : { type: "deferred_intent", deferred_intent: this.#deferredParams(), locale };
+    const asked = {
+      ...(kind
+        ? { type: kind.name, client_secret: clientSecret }
+        : { type: "deferred_intent", deferred_intent: this.#deferredParams() }),
+      customer_session_client_secret: customerSessionClientSecret,
+      locale,
+    };
     const { object: session, error } = await this.#api.get("/v1/elements/sessions", asked);
     if (error) return { error };
     const intent = kind && session.payment_method_preference[kind.name];
@@ -165,8 +172,19 @@ class Elements {
     return {
       merchantName: session.business_name,
       merchantCountry: session.merchant_country,
+      customer: session.customer,
       ...(kind && { savesCard: kind === SETUP || Boolean(intent.setup_future_usage) }),
     };
+  }
+
+  /* Takes a saved payment method away from the customer: {object} or {error}. */
+  async removeSaved(id) {
+    const { customerSessionClientSecret: secret } = this.#options;
+    const path = `/v1/elements/payment_methods/${encodeURIComponent(id)}/detach`;
+    const outcome = await this.#api.post(path, { customer_session_client_secret: secret });
+    // A form that is mounted anew must not show it again.
+    if (!outcome.error) this.#session = null;
+    return outcome;
   }
 
   #deferredParams() {

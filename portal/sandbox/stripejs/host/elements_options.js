@@ -27,6 +27,7 @@ const DEFERRED_OPTIONS = [
 const KNOWN_OPTIONS = new Set(["clientSecret", ...COMMON_OPTIONS, ...DEFERRED_OPTIONS]);
 const MODES = new Set(["payment", "setup", "subscription"]);
 const THEMES = new Set(["stripe", "night", "flat"]);
+const CUSTOMER_SESSION_SECRET = /^cuss_secret_[^_]+$/;
 const SECRET = /^(pi|seti)_[^_]+_secret_[^_]+$/;
 
 /* The deferred options have a snake_case spelling too: setup_future_usage for setupFutureUsage. */
@@ -71,6 +72,14 @@ function checkElementsOptions(given, current) {
     throw new IntegrationError(`Invalid value for ${method}: use either mode or clientSecret, not both.`);
   }
   if (merged.clientSecret !== undefined) checkClientSecret(merged.clientSecret, method);
+  const { customerSessionClientSecret: session } = merged;
+  demand(
+    session === undefined || (typeof session === "string" && CUSTOMER_SESSION_SECRET.test(session)),
+    method,
+    "customerSessionClientSecret",
+    "a client secret of the form cuss_secret_${secret}",
+    session,
+  );
   if (merged.mode !== undefined) checkDeferred(merged, method);
   demand(
     merged.appearance === undefined || typeof merged.appearance === "object",

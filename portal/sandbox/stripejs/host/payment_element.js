@@ -101,6 +101,7 @@ class PaymentElement {
         change: (event) => this.#announceChange(event),
         focus: () => this.#focusChanged("focus"),
         blur: () => this.#focusChanged("blur"),
+        removeSaved: (method) => this.#removeSaved(method),
         escape: () => this.#emit("escape"),
         enter: () => this.#container.closest("form")?.requestSubmit(),
       },
@@ -147,6 +148,19 @@ class PaymentElement {
     classList.toggle("StripeElement--empty", event.empty);
     classList.toggle("StripeElement--complete", event.complete);
     this.#emit("change", event);
+  }
+
+  /* The customer wants a saved payment method gone. The frame holds no client secret, so the page's side asks for it. */
+  async #removeSaved({ id, type, billing_details }) {
+    const channel = this.#channel;
+    const { error } = await this.#group.removeSaved(id);
+    const refusal = error && localized(error, this.#group.locale);
+    channel.send("savedRemoved", { id, error: refusal?.message });
+    this.#emit("savedpaymentmethodremove", {
+      success: !error,
+      ...(error && { error: refusal.message }),
+      payment_method: { id, type, billing_details },
+    });
   }
 
   #focusChanged(type) {
