@@ -203,10 +203,6 @@ class Settings(BaseSettings):
         parts = urlsplit(self.stripe_js_url)
         return f"{parts.scheme}://{parts.netloc}"
 
-    @cached_property
-    def uses_stripe_itself(self) -> bool:
-        return self.stripe_api_base == STRIPE_API
-
 
 _current: Settings | None = None
 

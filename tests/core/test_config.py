@@ -53,7 +53,7 @@ def test_a_whole_production_starts(load: Load) -> None:
     settings = load()
     assert settings.livemode
     assert settings.secure_cookies
-    assert settings.uses_stripe_itself
+    assert settings.stripe_api_base == config.STRIPE_API
     assert settings.stripe_js_origin == "https://js.stripe.com"
 
 

@@ -300,6 +300,12 @@ def test_logs_hold_no_secret_and_no_card_number(caplog: pytest.LogCaptureFixture
     assert SECRET.findall(logged) == []
 
 
+@pytest.mark.settings(PORTAL_COMPANY_LOGO="favicon.svg")
+def test_the_company_is_shown_by_its_logo_and_name(client: FlaskClient, settings: config.Settings) -> None:
+    page = client.get("/sign-in").get_data(as_text=True)
+    assert f'src="{pages.static_url("favicon.svg")}" alt="{settings.company.name}"' in page
+
+
 @pytest.mark.settings(PORTAL_COMPANY_LOGO="no-such-logo.svg")
 def test_a_logo_that_is_not_there_stops_the_start(settings: config.Settings) -> None:
     with pytest.raises(config.WrongSettings, match=r"PORTAL_COMPANY_LOGO.*no-such-logo\.svg"):
