@@ -21,18 +21,18 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, db, gateway, idempotency, ledger, money, outbox
+from portal import audit, clock, config, db, gateway, idempotency, money, outbox
 from portal.accounts.models import Customer
-from portal.cards import queries as saved_cards
 from portal.cards import service as cards
 from portal.db import database_now, new_id
-from portal.errors import N_, Conflict, Invalid, NotFound, Unavailable
+from portal.errors import N_, Conflict, Invalid, NotFound
 from portal.gateway import Intent
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
 from portal.money import Money
 from portal.payments import queries, states
-from portal.payments.models import Payment, PaymentStep
+from portal.payments.models import Payment
+from portal.payments.settling import add_step, freeze, freeze_row, locked, refresh, settle, touch
 
 log = structlog.get_logger(__name__)
 
@@ -41,8 +41,6 @@ FIRST_LOOK_SECONDS: Final = 60
 LONGEST_LOOK_SECONDS: Final = 6 * 3600
 # A payment that its customer has not finished by then is canceled.
 ABANDONED_AFTER_DAYS: Final = 7
-# A fetch that is overtaken by another change is made again; more than this many times means something is wrong.
-MOST_RACES: Final = 5
 
 
 class AlreadyPaid(Conflict):
@@ -186,7 +184,7 @@ def _record(
     )
     session.add(payment)
     session.flush()
-    _add_step(session, payment)
+    add_step(session, payment)
     audit.record(
         session,
         "payment.started",
@@ -276,7 +274,7 @@ def _customer_of(payment_id: str) -> str:
 def _claim_attempt(payment_id: str) -> tuple[Payment, bool]:
     """Store when this attempt's key is first used, before it is sent; and tell whether Stripe still remembers it."""
     with db.transaction() as session:
-        payment = _locked(session, payment_id)
+        payment = locked(session, payment_id)
         now = database_now(session)
         if payment.key_used_at is None:
             payment.key_used_at = now
@@ -293,11 +291,11 @@ def _find_at_stripe(payment: Payment, customer_at_stripe: str) -> Intent | None:
 
 def _next_attempt(payment: Payment) -> Payment:
     with db.transaction() as session:
-        row = _locked(session, payment.id)
+        row = locked(session, payment.id)
         if row.attempt == payment.attempt and row.stripe_intent_id is None:
             row.attempt += 1
             row.key_used_at = database_now(session)
-            _touch(row)
+            touch(row)
             audit.record(session, "payment.new_attempt", row.id, {"attempt": row.attempt}, customer_id=row.customer_id)
         return row
 
@@ -308,15 +306,15 @@ def adopt(payment_id: str, intent: Intent) -> Intent:
     Raises Conflict, and freezes the row for staff, when the payment has another intent already.
     """
     with db.transaction() as session:
-        payment = _locked(session, payment_id)
+        payment = locked(session, payment_id)
         if payment.stripe_intent_id is None:
             payment.stripe_intent_id = intent.id
-            _touch(payment)
+            touch(payment)
             audit.record(
                 session, "payment.intent_stored", payment.id, {"intent": intent.id}, customer_id=payment.customer_id
             )
         elif payment.stripe_intent_id != intent.id:
-            _freeze(session, payment, f"Stripe has a second intent {intent.id} for this payment")
+            freeze_row(session, payment, f"Stripe has a second intent {intent.id} for this payment")
         version, stored = payment.version, payment.stripe_intent_id
     if stored != intent.id:
         raise UnderReview
@@ -333,143 +331,8 @@ def _change_saving(payment_id: str, intent: Intent, *, save_card: bool) -> Inten
         log.info("saving_choice_too_late", payment_id=payment_id)
         return intent
     with db.transaction() as session:
-        _locked(session, payment_id).save_card = save_card
+        locked(session, payment_id).save_card = save_card
     return changed
-
-
-# Phase three: what Stripe says
-
-
-def refresh(payment_id: str) -> Intent:
-    """Fetch the payment's intent and settle it. When the row changed during the fetch, fetch again: old news never wins.
-
-    Raises Conflict for a payment without an intent, and the gateway's errors.
-    """
-    for _ in range(MOST_RACES):
-        with db.reading() as session:
-            row = session.execute(
-                select(Payment.stripe_intent_id, Payment.version).where(Payment.id == payment_id)
-            ).one_or_none()
-        if row is None:
-            raise NotFound
-        if row.stripe_intent_id is None:
-            raise Conflict
-        intent = gateway.current().retrieve_intent(row.stripe_intent_id)
-        if settle(payment_id, intent, seen_version=row.version):
-            return intent
-    raise Unavailable
-
-
-def settle(payment_id: str, intent: Intent, *, seen_version: int) -> bool:
-    """Bring the row in line with the intent as Stripe had it while the row was at `seen_version`.
-
-    Returns False, having done nothing, when the row has moved on since. The same intent twice changes nothing. Success writes the
-    posting, marks the invoice paid and leaves the job for the receipt, all in this one transaction. An intent that does not
-    fit the row (amount, currency, customer, mode) freezes it for staff and changes nothing else.
-    """
-    with db.transaction() as session:
-        payment = _locked(session, payment_id)
-        if payment.version != seen_version:
-            return False
-        mismatch = _mismatch(session, payment, intent)
-        if mismatch:
-            _freeze(session, payment, mismatch)
-            return True
-        if payment.status in states.FINAL:
-            if payment.status != intent.status:
-                _freeze(session, payment, f"Stripe says {intent.status} of a payment that is {payment.status}")
-            elif payment.status == states.SUCCEEDED:
-                _book_fee(session, payment, intent)
-            return True
-        if _is_news(payment, intent):
-            _change(session, payment, intent)
-        return True
-
-
-def _mismatch(session: Session, payment: Payment, intent: Intent) -> str:
-    """Why this intent cannot be this payment's, or an empty text."""
-    if intent.id != payment.stripe_intent_id:
-        return f"the intent {intent.id} is not this payment's"
-    if intent.amount != payment.amount:
-        return f"Stripe's intent is over {intent.amount}, the payment over {payment.amount}"
-    if intent.customer_id not in saved_cards.holders(session, payment.customer_id):
-        return "Stripe's intent belongs to another customer"
-    if intent.livemode != config.current().livemode:
-        return "Stripe's intent is of the other mode (live or test)"
-    if intent.status == states.SUCCEEDED and intent.amount_received != payment.amount:
-        return f"Stripe received {intent.amount_received} instead of {payment.amount}"
-    return ""
-
-
-def _is_news(payment: Payment, intent: Intent) -> bool:
-    failure = intent.failure
-    told = (
-        intent.status,
-        intent.charge.id if intent.charge else payment.stripe_charge_id,
-        failure.code if failure else "",
-        failure.decline_code if failure else "",
-    )
-    return told != (payment.status, payment.stripe_charge_id, payment.failure_code, payment.decline_code)
-
-
-def _change(session: Session, payment: Payment, intent: Intent) -> None:
-    before = payment.status
-    if intent.status not in states.KNOWN:
-        log.error("unknown_payment_status", payment_id=payment.id, status=intent.status)
-    payment.status = intent.status
-    payment.stripe_payment_method_id = intent.payment_method_id or payment.stripe_payment_method_id
-    payment.failure_code = intent.failure.code if intent.failure else ""
-    payment.decline_code = intent.failure.decline_code if intent.failure else ""
-    if intent.charge is not None:
-        payment.stripe_charge_id = intent.charge.id
-        if intent.charge.card is not None:
-            payment.card_brand = intent.charge.card.brand
-            payment.card_last4 = intent.charge.card.last4
-            payment.card_wallet = intent.charge.card.wallet
-    if intent.status == states.SUCCEEDED:
-        _succeed(session, payment, intent)
-    _touch(payment)
-    _add_step(session, payment)
-    audit.record(
-        session,
-        "payment.status",
-        payment.id,
-        {"before": before, "after": payment.status, "failure": payment.decline_code or payment.failure_code},
-        customer_id=payment.customer_id,
-    )
-
-
-def _succeed(session: Session, payment: Payment, intent: Intent) -> None:
-    payment.succeeded_at = intent.charge.created if intent.charge else clock.now()
-    payment.failure_code = payment.decline_code = ""
-    ledger.post(
-        session,
-        "charge",
-        debit=ledger.STRIPE,
-        credit=ledger.RECEIVABLES,
-        amount=payment.amount,
-        subject=payment.id,
-        reference=f"charge:{intent.id}",
-        at=payment.succeeded_at,
-    )
-    _book_fee(session, payment, intent)
-    if payment.invoice_id is not None:
-        _pay_invoice(session, payment, payment.invoice_id)
-    outbox.enqueue(session, "receipts.issue", key=f"receipt:{payment.id}", payment_id=payment.id)
-    if payment.save_card and payment.stripe_payment_method_id:
-        outbox.enqueue(
-            session, "cards.remember", key=f"card_of:{payment.id}", payment_method_id=payment.stripe_payment_method_id
-        )
-
-
-def _pay_invoice(session: Session, payment: Payment, invoice_id: str) -> None:
-    """The money has arrived all the same when the invoice was paid or withdrawn meanwhile: staff must give it back."""
-    try:
-        invoice = invoices.lock_open(session, invoice_id, payment.customer_id)
-    except Conflict:
-        _freeze(session, payment, "the invoice was not open any more when the money arrived: refund it as a duplicate")
-    else:
-        invoices.mark_paid(session, invoice.id, payment.succeeded_at or clock.now())
 
 
 @invoices.guards_void
@@ -477,25 +340,6 @@ def _no_payment_under_way(session: Session, invoice: Invoice) -> None:
     """An invoice that someone is paying must not be withdrawn under their hands."""
     if queries.live_of_invoice(session, invoice.id) is not None:
         raise Conflict(N_("Invoice %(number)s is being paid. Cancel the payment first."), number=invoice.number)
-
-
-def _book_fee(session: Session, payment: Payment, intent: Intent) -> None:
-    """Stripe tells the fee when the balance transaction exists, which may be after the success."""
-    movement = intent.charge.balance_transaction if intent.charge else None
-    if movement is None or payment.fee_minor is not None:
-        return
-    payment.fee_minor = movement.fee.minor
-    if movement.fee.minor > 0:
-        ledger.post(
-            session,
-            "fee",
-            debit=ledger.FEES,
-            credit=ledger.STRIPE,
-            amount=movement.fee,
-            subject=payment.id,
-            reference=f"fee:{movement.id}",
-            at=movement.created,
-        )
 
 
 # The worker's part
@@ -568,51 +412,3 @@ def hear_of_intent(intent_id: str) -> bool:
     except UnderReview:
         log.error("second_intent", payment_id=payment_id, intent_id=intent_id)
     return True
-
-
-# For staff
-
-
-def freeze(payment_id: str, finding: str) -> None:
-    """Set a payment aside for staff, with the reason; it changes no more by itself."""
-    with db.transaction() as session:
-        _freeze(session, _locked(session, payment_id), finding)
-
-
-def _freeze(session: Session, payment: Payment, finding: str) -> None:
-    if payment.finding == finding:
-        return
-    payment.finding = finding
-    _touch(payment)
-    log.error("payment_needs_staff", payment_id=payment.id, finding=finding)
-    audit.record(session, "payment.finding", payment.id, {"finding": finding}, customer_id=payment.customer_id)
-
-
-# Rows
-
-
-def _locked(session: Session, payment_id: str) -> Payment:
-    payment = session.execute(
-        select(Payment).where(Payment.id == payment_id).with_for_update().execution_options(populate_existing=True)
-    ).scalar_one_or_none()
-    if payment is None:
-        raise NotFound
-    return payment
-
-
-def _touch(payment: Payment) -> None:
-    payment.version += 1
-    payment.updated_at = clock.now()
-
-
-def _add_step(session: Session, payment: Payment) -> None:
-    session.add(
-        PaymentStep(
-            id=new_id("stp"),
-            payment_id=payment.id,
-            at=payment.updated_at,
-            status=payment.status,
-            failure_code=payment.failure_code,
-            decline_code=payment.decline_code,
-        )
-    )

@@ -15,7 +15,7 @@ from portal.cards import queries as cards
 from portal.errors import Invalid, NotFound, PortalError
 from portal.invoices import queries as invoices
 from portal.pages import customer_id, customers_only, limiter, page, reader_language, see_other
-from portal.payments import export, queries, service, states
+from portal.payments import export, queries, service, settling, states
 from portal.payments.forms import HistoryFilterForm, OtherAmountForm
 from portal.payments.models import Payment
 
@@ -173,7 +173,7 @@ def came_back(payment_id: str) -> AnyResponse:
 def _refreshed(payment: Payment, me: str) -> Payment:
     """The payment after a look at Stripe; as it was when Stripe does not answer, for the webhook will tell."""
     try:
-        service.refresh(payment.id)
+        settling.refresh(payment.id)
     except PortalError:
         return payment
     with db.reading() as session:

@@ -14,7 +14,7 @@ import pytest
 
 from portal import clock, db, gateway, outbox
 from portal.errors import PortalError, Unavailable
-from portal.payments import service, states
+from portal.payments import service, settling, states
 from tests.payments.conftest import Till, books, everything, jobs
 
 CREATE = "/v1/payment_intents"
@@ -163,7 +163,7 @@ def test_an_abandoned_payment_is_canceled_after_its_days(till: Till) -> None:
 def test_charged_and_dead_before_it_is_recorded(till: Till) -> None:
     started = till.start()
     till.confirm(started.intent_id)
-    dies("settle", lambda: service.refresh(started.payment_id))
+    dies("settle", lambda: settling.refresh(started.payment_id), settling)
     assert till.payment.status == states.REQUIRES_PAYMENT_METHOD
     let_the_worker_finish(till)
     assert_paid_once(till)
@@ -175,8 +175,8 @@ def test_dead_in_the_middle_of_settling_leaves_nothing_of_it(till: Till) -> None
     started = till.start()
     till.confirm(started.intent_id)
     before = everything()
-    for place in ("_pay_invoice", "_add_step", "_touch"):
-        dies(place, lambda: service.refresh(started.payment_id))
+    for place in ("_pay_invoice", "add_step", "touch"):
+        dies(place, lambda: settling.refresh(started.payment_id), settling)
         assert everything() == before, place
     let_the_worker_finish(till)
     assert_paid_once(till)

@@ -16,7 +16,7 @@ from portal import db
 from portal.accounts.models import Customer
 from portal.invoices.models import Invoice
 from portal.money import Money
-from portal.payments import queries, service, states, views
+from portal.payments import queries, settling, states, views
 from portal.payments.models import Payment
 from tests import factories
 from tests.payments.conftest import Till, everything, till
@@ -153,7 +153,7 @@ def problem(answer: TestResponse, status: int) -> dict[str, Any]:
 def test_a_paid_invoice_is_a_conflict(payer: FlaskClient, till: Till) -> None:
     started = till.start()
     till.confirm(started.intent_id)
-    service.refresh(started.payment_id)
+    settling.refresh(started.payment_id)
     problem(start(payer, till.invoice_id, client_key="a-click-in-the-other-tab"), 409)
     assert len(till.intents) == 1
 

@@ -1,0 +1,224 @@
+"""What Stripe says of an intent becomes what the portal says of the payment: `settle` is the one place where a status changes.
+
+Webhooks, the page after paying, the answer to a confirmation, and the follow-up job all end here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal import audit, clock, config, db, gateway, ledger, outbox
+from portal.cards import queries as saved_cards
+from portal.db import new_id
+from portal.errors import Conflict, NotFound, Unavailable
+from portal.gateway import Intent
+from portal.invoices import service as invoices
+from portal.payments import states
+from portal.payments.models import Payment, PaymentStep
+
+log = structlog.get_logger(__name__)
+
+# A fetch that is overtaken by another change is made again; more than this many times means something is wrong.
+MOST_RACES: Final = 5
+
+
+def refresh(payment_id: str) -> Intent:
+    """Fetch the payment's intent and settle it. When the row changed during the fetch, fetch again: old news never wins.
+
+    Raises Conflict for a payment without an intent, and the gateway's errors.
+    """
+    for _ in range(MOST_RACES):
+        with db.reading() as session:
+            row = session.execute(
+                select(Payment.stripe_intent_id, Payment.version).where(Payment.id == payment_id)
+            ).one_or_none()
+        if row is None:
+            raise NotFound
+        if row.stripe_intent_id is None:
+            raise Conflict
+        intent = gateway.current().retrieve_intent(row.stripe_intent_id)
+        if settle(payment_id, intent, seen_version=row.version):
+            return intent
+    raise Unavailable
+
+
+def settle(payment_id: str, intent: Intent, *, seen_version: int) -> bool:
+    """Bring the row in line with the intent as Stripe had it while the row was at `seen_version`.
+
+    Returns False, having done nothing, when the row has moved on since. The same intent twice changes nothing. Success writes the
+    posting, marks the invoice paid and leaves the job for the receipt, all in this one transaction. An intent that does not
+    fit the row (amount, currency, customer, mode) freezes it for staff and changes nothing else.
+    """
+    with db.transaction() as session:
+        payment = locked(session, payment_id)
+        if payment.version != seen_version:
+            return False
+        mismatch = _mismatch(session, payment, intent)
+        if mismatch:
+            freeze_row(session, payment, mismatch)
+            return True
+        if payment.status in states.FINAL:
+            if payment.status != intent.status:
+                freeze_row(session, payment, f"Stripe says {intent.status} of a payment that is {payment.status}")
+            elif payment.status == states.SUCCEEDED:
+                _book_fee(session, payment, intent)
+            return True
+        if _is_news(payment, intent):
+            _change(session, payment, intent)
+        return True
+
+
+def _mismatch(session: Session, payment: Payment, intent: Intent) -> str:
+    """Why this intent cannot be this payment's, or an empty text."""
+    if intent.id != payment.stripe_intent_id:
+        return f"the intent {intent.id} is not this payment's"
+    if intent.amount != payment.amount:
+        return f"Stripe's intent is over {intent.amount}, the payment over {payment.amount}"
+    if intent.customer_id not in saved_cards.holders(session, payment.customer_id):
+        return "Stripe's intent belongs to another customer"
+    if intent.livemode != config.current().livemode:
+        return "Stripe's intent is of the other mode (live or test)"
+    if intent.status == states.SUCCEEDED and intent.amount_received != payment.amount:
+        return f"Stripe received {intent.amount_received} instead of {payment.amount}"
+    return ""
+
+
+def _is_news(payment: Payment, intent: Intent) -> bool:
+    failure = intent.failure
+    told = (
+        intent.status,
+        intent.charge.id if intent.charge else payment.stripe_charge_id,
+        failure.code if failure else "",
+        failure.decline_code if failure else "",
+    )
+    return told != (payment.status, payment.stripe_charge_id, payment.failure_code, payment.decline_code)
+
+
+def _change(session: Session, payment: Payment, intent: Intent) -> None:
+    before = payment.status
+    if intent.status not in states.KNOWN:
+        log.error("unknown_payment_status", payment_id=payment.id, status=intent.status)
+    payment.status = intent.status
+    payment.stripe_payment_method_id = intent.payment_method_id or payment.stripe_payment_method_id
+    payment.failure_code = intent.failure.code if intent.failure else ""
+    payment.decline_code = intent.failure.decline_code if intent.failure else ""
+    if intent.charge is not None:
+        payment.stripe_charge_id = intent.charge.id
+        if intent.charge.card is not None:
+            payment.card_brand = intent.charge.card.brand
+            payment.card_last4 = intent.charge.card.last4
+            payment.card_wallet = intent.charge.card.wallet
+    if intent.status == states.SUCCEEDED:
+        _succeed(session, payment, intent)
+    touch(payment)
+    add_step(session, payment)
+    audit.record(
+        session,
+        "payment.status",
+        payment.id,
+        {"before": before, "after": payment.status, "failure": payment.decline_code or payment.failure_code},
+        customer_id=payment.customer_id,
+    )
+
+
+def _succeed(session: Session, payment: Payment, intent: Intent) -> None:
+    payment.succeeded_at = intent.charge.created if intent.charge else clock.now()
+    payment.failure_code = payment.decline_code = ""
+    ledger.post(
+        session,
+        "charge",
+        debit=ledger.STRIPE,
+        credit=ledger.RECEIVABLES,
+        amount=payment.amount,
+        subject=payment.id,
+        reference=f"charge:{intent.id}",
+        at=payment.succeeded_at,
+    )
+    _book_fee(session, payment, intent)
+    if payment.invoice_id is not None:
+        _pay_invoice(session, payment, payment.invoice_id)
+    outbox.enqueue(session, "receipts.issue", key=f"receipt:{payment.id}", payment_id=payment.id)
+    if payment.save_card and payment.stripe_payment_method_id:
+        outbox.enqueue(
+            session, "cards.remember", key=f"card_of:{payment.id}", payment_method_id=payment.stripe_payment_method_id
+        )
+
+
+def _pay_invoice(session: Session, payment: Payment, invoice_id: str) -> None:
+    """The money has arrived all the same when the invoice was paid or withdrawn meanwhile: staff must give it back."""
+    try:
+        invoice = invoices.lock_open(session, invoice_id, payment.customer_id)
+    except Conflict:
+        freeze_row(
+            session, payment, "the invoice was not open any more when the money arrived: refund it as a duplicate"
+        )
+    else:
+        invoices.mark_paid(session, invoice.id, payment.succeeded_at or clock.now())
+
+
+def _book_fee(session: Session, payment: Payment, intent: Intent) -> None:
+    """Stripe tells the fee when the balance transaction exists, which may be after the success."""
+    movement = intent.charge.balance_transaction if intent.charge else None
+    if movement is None or payment.fee_minor is not None:
+        return
+    payment.fee_minor = movement.fee.minor
+    if movement.fee.minor > 0:
+        ledger.post(
+            session,
+            "fee",
+            debit=ledger.FEES,
+            credit=ledger.STRIPE,
+            amount=movement.fee,
+            subject=payment.id,
+            reference=f"fee:{movement.id}",
+            at=movement.created,
+        )
+
+
+# Rows
+
+
+def freeze(payment_id: str, finding: str) -> None:
+    """Set a payment aside for staff, with the reason; it changes no more by itself."""
+    with db.transaction() as session:
+        freeze_row(session, locked(session, payment_id), finding)
+
+
+def freeze_row(session: Session, payment: Payment, finding: str) -> None:
+    if payment.finding == finding:
+        return
+    payment.finding = finding
+    touch(payment)
+    log.error("payment_needs_staff", payment_id=payment.id, finding=finding)
+    audit.record(session, "payment.finding", payment.id, {"finding": finding}, customer_id=payment.customer_id)
+
+
+def locked(session: Session, payment_id: str) -> Payment:
+    payment = session.execute(
+        select(Payment).where(Payment.id == payment_id).with_for_update().execution_options(populate_existing=True)
+    ).scalar_one_or_none()
+    if payment is None:
+        raise NotFound
+    return payment
+
+
+def touch(payment: Payment) -> None:
+    payment.version += 1
+    payment.updated_at = clock.now()
+
+
+def add_step(session: Session, payment: Payment) -> None:
+    session.add(
+        PaymentStep(
+            id=new_id("stp"),
+            payment_id=payment.id,
+            at=payment.updated_at,
+            status=payment.status,
+            failure_code=payment.failure_code,
+            decline_code=payment.decline_code,
+        )
+    )
