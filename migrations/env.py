@@ -10,12 +10,13 @@ from portal.accounts import models as accounts
 from portal.cards import models as cards
 from portal.db import Base
 from portal.invoices import models as invoices
+from portal.mandates import models as mandates
 from portal.payments import models as payments
 from portal.receipts import models as receipts
 from portal.webhooks import models as webhooks
 
 # Importing a module of models puts its tables into the metadata.
-MODELS = (accounts, audit, cards, invoices, ledger, numbering, outbox, payments, receipts, webhooks)
+MODELS = (accounts, audit, cards, invoices, ledger, mandates, numbering, outbox, payments, receipts, webhooks)
 
 
 def migrate() -> None:

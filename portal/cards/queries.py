@@ -18,13 +18,22 @@ from portal.money import Money
 MOST_CARDS: Final = 50
 
 
+# What a use is: a payment that is not finished, or what is charged by itself.
+PAYMENT: Final = "payment"
+MANDATE: Final = "mandate"
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Something unfinished that depends on a payment method."""
+    """Something that depends on a payment method: named as its customer knows it ("INV-2026-000017"), with what it comes to.
+
+    A mandate under which nothing has been announced yet has neither.
+    """
 
     method_id: str
     description: str
-    amount: Money
+    amount: Money | None
+    kind: str = PAYMENT
 
 
 UseFinder = Callable[[Session, Sequence[str]], Iterable[Use]]
@@ -38,7 +47,7 @@ def tells_uses(finder: UseFinder) -> UseFinder:
 
 
 def uses(session: Session, cards: Sequence[SavedCard]) -> dict[str, list[Use]]:
-    """What is unfinished and depends on each of these cards, by the card's id; cards without any are left out."""
+    """What depends on each of these cards, by the card's id; cards without any are left out."""
     card_of = {card.stripe_payment_method_id: card.id for card in cards}
     found: dict[str, list[Use]] = {}
     for finder in _use_finders:
@@ -57,6 +66,16 @@ def of_customer(session: Session, customer_id: str) -> list[SavedCard]:
             .limit(MOST_CARDS)
         ).scalars()
     )
+
+
+def default_card(session: Session, customer_id: str) -> SavedCard | None:
+    """The card that is charged when nobody chooses another; None when there is none, or it has expired."""
+    card = session.execute(
+        select(SavedCard).where(
+            SavedCard.customer_id == customer_id, SavedCard.is_default, SavedCard.removed_at.is_(None)
+        )
+    ).scalar_one_or_none()
+    return None if card is None or card.is_expired else card
 
 
 def for_customer(session: Session, card_id: str, customer_id: str) -> SavedCard:

@@ -13,7 +13,7 @@ from portal.gateway.contract import (
     SetupIntent,
     UnexpectedState,
 )
-from portal.gateway.failures import ADVICE, advice
+from portal.gateway.failures import ADVICE, advice, is_final
 from portal.gateway.stripe_gateway import StripeGateway, current, forget
 from portal.gateway.webhook_signature import BadSignature, verify
 
@@ -35,5 +35,6 @@ __all__ = [
     "advice",
     "current",
     "forget",
+    "is_final",
     "verify",
 ]

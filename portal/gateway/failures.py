@@ -72,6 +72,31 @@ ADVICE: Final[dict[str, str]] = {
 }
 
 
+# The bank will say no to this card again, however often it is asked, and asking has its price.
+# Source: Stripe, "Automate payment retries" (hard decline codes) and "Decline codes".
+FINAL_DECLINES: Final = frozenset(
+    {
+        "expired_card",
+        "highest_risk_level",
+        "incorrect_number",
+        "invalid_account",
+        "lost_card",
+        "pickup_card",
+        "restricted_card",
+        "revocation_of_all_authorizations",
+        "revocation_of_authorization",
+        "stolen_card",
+        "stop_payment_order",
+        "transaction_not_allowed",
+    }
+)
+
+
+def is_final(code: str, decline_code: str = "") -> bool:
+    """Whether a decline is one after which this card need not be tried again."""
+    return bool(FINAL_DECLINES & {code, decline_code})
+
+
 def advice(code: str, decline_code: str = "") -> str:
     """What to tell the customer about a failure, in English as it stands in the catalogues; never empty."""
     return ADVICE.get(decline_code) or ADVICE.get(code) or GENERIC

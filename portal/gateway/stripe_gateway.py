@@ -103,6 +103,18 @@ class StripeGateway:
                 )
             )
 
+    def confirm_intent(self, intent_id: str, key: str, *, payment_method_id: str, off_session: bool) -> Intent:
+        """Charge a saved card; with `off_session` its holder is not there to answer the bank.
+
+        On session an intent that comes back `requires_action` is finished by the page with stripe.handleNextAction. Raises Declined
+        when the bank says no (off session also when it wants to ask the holder: code "authentication_required"), UnexpectedState
+        when the intent cannot be confirmed any more, and Unavailable when no answer came: the card may be charged all the same.
+        """
+        params: dict[str, Any] = {"payment_method": payment_method_id, "expand": _EXPAND_INTENT}
+        params["off_session" if off_session else "use_stripe_sdk"] = True
+        with _speaking():
+            return _intent(self._client.v1.payment_intents.confirm(intent_id, params, {"idempotency_key": key}))  # type: ignore[arg-type]
+
     def cancel_intent(self, intent_id: str, key: str) -> Intent:
         """Raises UnexpectedState when it has succeeded or is canceled already."""
         with _speaking():

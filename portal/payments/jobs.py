@@ -1,9 +1,18 @@
 """Jobs about payments."""
 
 from portal import outbox
-from portal.payments import service
+from portal.payments import confirming, service
 
 
 @outbox.handles("payments.follow_up")
 def follow_up(payment_id: str) -> None:
     service.follow_up(payment_id)
+
+
+@outbox.handles("payments.finish_confirmation")
+def finish_confirmation(confirmation_id: str) -> None:
+    """Left by whoever began to charge a saved card; does nothing when they finished it themselves."""
+    try:
+        confirming.finish(confirmation_id)
+    except confirming.CardGone:
+        return

@@ -12,7 +12,7 @@ from portal.accounts.models import Customer
 from portal.db import Base, UTCDateTime
 from portal.invoices.models import Invoice
 from portal.money import Money
-from portal.payments.states import LIVE
+from portal.payments.states import LIVE, PROCESSING, REQUIRES_ACTION, REQUIRES_CAPTURE, SUCCEEDED
 
 _LIVE: Final = text(
     "status IN (" + ", ".join(f"'{status}'" for status in sorted(LIVE)) + ") AND invoice_id IS NOT NULL"
@@ -73,6 +73,20 @@ class Payment(Base):
     def amount(self) -> Money:
         return Money(self.amount_minor, self.currency)
 
+    @property
+    def has_succeeded(self) -> bool:
+        return self.status == SUCCEEDED
+
+    @property
+    def is_with_the_bank(self) -> bool:
+        """The bank has been asked and takes its time: nobody has anything to do."""
+        return self.status in {PROCESSING, REQUIRES_CAPTURE}
+
+    @property
+    def asks_its_customer(self) -> bool:
+        """The bank waits for the customer's answer (3-D Secure)."""
+        return self.status == REQUIRES_ACTION
+
 
 class PaymentStep(Base):
     """One line of the timeline a customer sees: what happened and when."""
@@ -87,3 +101,42 @@ class PaymentStep(Base):
     decline_code: Mapped[str] = mapped_column(String(60), default="")
 
     __table_args__ = (Index("ix_payment_steps_payment", "payment_id", "at"),)
+
+
+_UNANSWERED: Final = text("answered_at IS NULL")
+
+
+class Confirmation(Base):
+    """One try of ours to charge a saved card: a press of the button on an invoice, or an automatic payment.
+
+    The idempotency key sent to Stripe is made from `id`. `answered_at` is set once it is known what came of it; a payment has at most
+    one confirmation without an answer, so whoever comes meanwhile finishes that one instead of beginning another.
+    """
+
+    __tablename__ = "payment_confirmations"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"))
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+    client_key: Mapped[str] = mapped_column(String(80))
+    card_id: Mapped[str] = mapped_column(ForeignKey("saved_cards.id"))
+    stripe_payment_method_id: Mapped[str] = mapped_column(String(64))
+    off_session: Mapped[bool] = mapped_column(Boolean)
+    # By the database's clock: Stripe forgets keys after a day.
+    key_used_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    answered_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    payment: Mapped[Payment] = relationship(lazy="raise")
+
+    __table_args__ = (
+        UniqueConstraint("customer_id", "client_key"),
+        Index("ix_payment_confirmations_payment", "payment_id", "created_at"),
+        Index(
+            "uq_payment_confirmations_unanswered",
+            "payment_id",
+            unique=True,
+            sqlite_where=_UNANSWERED,
+            postgresql_where=_UNANSWERED,
+        ),
+    )

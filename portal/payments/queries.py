@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session, selectinload
 
 from portal import keyset
 from portal.cards import queries as cards
+from portal.db import database_now
 from portal.errors import NotFound
 from portal.invoices.models import Invoice
-from portal.payments.models import Payment
+from portal.payments.models import Confirmation, Payment
 from portal.payments.states import LIVE, PROCESSING, REQUIRES_ACTION, WAITING_FOR_CUSTOMER
 
 # A CSV of more than this is no longer read by a person.
@@ -83,6 +84,38 @@ def waiting_for(session: Session, customer_id: str) -> list[str]:
             )
         ).scalars()
     )
+
+
+def unanswered(session: Session, payment_id: str) -> Confirmation | None:
+    """The try to charge a saved card of which it is not known yet what came of it."""
+    return session.execute(
+        select(Confirmation).where(Confirmation.payment_id == payment_id, Confirmation.answered_at.is_(None))
+    ).scalar_one_or_none()
+
+
+def confirmation_with_payment(session: Session, confirmation_id: str) -> tuple[Confirmation, Payment, datetime]:
+    """A try with its payment as it is now, and the moment by the database's clock."""
+    found = session.execute(
+        select(Confirmation, Payment).join(Confirmation.payment).where(Confirmation.id == confirmation_id)
+    ).one()
+    return found[0], found[1], database_now(session)
+
+
+def by_press(session: Session, customer_id: str, client_key: str) -> Confirmation | None:
+    """What a press of a customer's button, or an automatic payment, began under this key, whatever has become of it."""
+    return session.execute(
+        select(Confirmation).where(Confirmation.customer_id == customer_id, Confirmation.client_key == client_key)
+    ).scalar_one_or_none()
+
+
+def last_card_tried(session: Session, payment_id: str) -> str | None:
+    """The payment method that we last tried to charge for this payment; None when only its page has tried."""
+    return session.execute(
+        select(Confirmation.stripe_payment_method_id)
+        .where(Confirmation.payment_id == payment_id)
+        .order_by(Confirmation.created_at.desc())
+        .limit(1)
+    ).scalar_one_or_none()
 
 
 @cards.tells_uses

@@ -23,16 +23,17 @@ from sqlalchemy.orm import Session
 
 from portal import audit, clock, config, db, gateway, idempotency, money, outbox
 from portal.accounts.models import Customer
+from portal.cards import queries as saved_cards
 from portal.cards import service as cards
-from portal.db import database_now, new_id
-from portal.errors import N_, Conflict, Invalid, NotFound
-from portal.gateway import Intent
+from portal.db import new_id
+from portal.errors import N_, Conflict, Invalid, NotFound, RateLimited, Unavailable
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
 from portal.money import Money
-from portal.payments import queries, states
-from portal.payments.models import Payment
-from portal.payments.settling import add_step, freeze, freeze_row, locked, refresh, settle, touch
+from portal.payments import confirming, queries, states
+from portal.payments.intents import UnderReview, adopt, change_saving, ensure_intent
+from portal.payments.models import Confirmation, Payment
+from portal.payments.settling import add_step, refresh
 
 log = structlog.get_logger(__name__)
 
@@ -51,11 +52,6 @@ class AlreadyPaid(Conflict):
 class InProgress(Conflict):
     code = "payment_in_progress"
     message = N_("Your bank is still working on this payment. You need not do anything; we will send you the receipt.")
-
-
-class UnderReview(Conflict):
-    code = "payment_under_review"
-    message = N_("Our staff are looking at this payment. Please do not pay again; we will write to you.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,119 +216,75 @@ def proceed(payment_id: str, customer_id: str, *, save_card: bool) -> Started:
         raise Conflict
     # Once the bank has been asked, the choice that it was asked with stands.
     if intent.status != states.REQUIRES_ACTION and save_card != (intent.setup_future_usage is not None):
-        intent = _change_saving(payment_id, intent, save_card=save_card)
+        intent = change_saving(payment_id, intent, save_card=save_card)
     return Started(payment_id, intent.id, intent.status, intent.client_secret)
 
 
-def ensure_intent(payment_id: str) -> Intent:
-    """The intent of a payment, made at Stripe if need be. Every call sends the same key, so there is only ever one.
+# Instead of the browser: a saved card is charged from here
 
-    After idempotency.KEY_SAFE_SECONDS the key may be forgotten: then Stripe's list is searched before a new attempt is made.
+
+def pay_with_card(
+    customer_id: str, invoice_id: str, card_id: str, *, client_key: str, off_session: bool = False
+) -> Payment:
+    """Pay an open invoice with a saved card; returns the payment as it is then, declined ones too.
+
+    On session it may come back `requires_action`: its page lets the customer answer the bank. Off session a bank that wants to ask
+    declines instead (failure code "authentication_required"). A payment that waits for its customer's answer to the bank is left as
+    it is. A second call with the same key repeats nothing and returns the payment as it is now. When the answer is lost, the
+    payment comes back with a confirmation that is unanswered (see queries.unanswered), and the worker finds out what happened.
+
+    Raises NotFound for another customer's invoice or card, before Stripe is asked; cards.Expired, CardGone, Conflict (not open
+    any more, or the key was used for another invoice), AlreadyPaid, InProgress, UnderReview; and the gateway's errors as long as
+    nothing was sent that could charge the card.
     """
-    customer_at_stripe = cards.holder(_customer_of(payment_id))
-    payment, key_is_safe = _claim_attempt(payment_id)
-    if payment.stripe_intent_id is not None:
-        return refresh(payment_id)
-    intent = None
-    if not key_is_safe:
-        intent = _find_at_stripe(payment, customer_at_stripe)
-        if intent is None:
-            payment = _next_attempt(payment)
-    if intent is None:
-        intent = _create(payment, customer_at_stripe)
-    return adopt(payment_id, intent)
-
-
-def _create(payment: Payment, customer_at_stripe: str) -> Intent:
-    """Everything sent under the key comes from the row as it was when the key was first used."""
-    try:
-        return gateway.current().create_intent(
-            f"payment:{payment.id}:{payment.attempt}",
-            amount=payment.amount,
-            customer_id=customer_at_stripe,
-            description=payment.description,
-            metadata={
-                "payment_id": payment.id,
-                "customer_id": payment.customer_id,
-                "invoice_id": payment.invoice_id or "",
-            },
-            save_card=payment.save_card,
-        )
-    except gateway.IdempotencyMisuse:
-        freeze(payment.id, "Stripe refused our idempotency key: it was used with other parameters")
-        raise
-
-
-def _customer_of(payment_id: str) -> str:
+    idempotency.check_client_key(client_key)
     with db.reading() as session:
-        customer_id = session.execute(select(Payment.customer_id).where(Payment.id == payment_id)).scalar_one_or_none()
-    if customer_id is None:
-        raise NotFound
-    return customer_id
+        begun = queries.by_press(session, customer_id, client_key)
+    if begun is None:
+        payment_id, begun = _begin_with_card(customer_id, invoice_id, card_id, client_key, off_session=off_session)
+    else:
+        payment_id = begun.payment_id
+    if begun is not None:
+        try:
+            confirming.finish(begun.id)
+        except gateway.Misconfigured:
+            raise
+        except (Unavailable, RateLimited):
+            log.warning("confirmation_unanswered", payment_id=payment_id, exc_info=True)
+    with db.reading() as session:
+        payment = queries.for_customer(session, payment_id, customer_id)
+    if payment.invoice_id != invoice_id:
+        raise Conflict
+    return payment
 
 
-def _claim_attempt(payment_id: str) -> tuple[Payment, bool]:
-    """Store when this attempt's key is first used, before it is sent; and tell whether Stripe still remembers it."""
+def _begin_with_card(
+    customer_id: str, invoice_id: str, card_id: str, client_key: str, *, off_session: bool
+) -> tuple[str, Confirmation | None]:
+    """The payment's id, and the confirmation to be sent unless the payment waits for its customer's answer to the bank."""
+    with db.reading() as session:
+        card = saved_cards.for_customer(session, card_id, customer_id)
+    if card.is_expired:
+        raise cards.Expired
+    started = start_for_invoice(customer_id, invoice_id, client_key=client_key, save_card=False)
+    if started.status == states.REQUIRES_ACTION:
+        return started.payment_id, None
     with db.transaction() as session:
-        payment = locked(session, payment_id)
-        now = database_now(session)
-        if payment.key_used_at is None:
-            payment.key_used_at = now
-        return payment, idempotency.is_safe(payment.key_used_at, now)
+        begun = confirming.claim(session, started.payment_id, card, client_key=client_key, off_session=off_session)
+    return started.payment_id, begun
 
 
-def _find_at_stripe(payment: Payment, customer_at_stripe: str) -> Intent | None:
-    """The intent that an unanswered call made after all. Stripe's list, unlike its search, shows what was just written."""
-    found = gateway.current().list_intents(
-        created_from=payment.created_at - timedelta(hours=1), created_to=clock.now(), customer_id=customer_at_stripe
-    )
-    return next((intent for intent in found if intent.metadata.get("payment_id") == payment.id), None)
+def look_again(payment_id: str) -> None:
+    """Learn at Stripe what has become of a payment, and finish what a press of its customer's button began.
 
-
-def _next_attempt(payment: Payment) -> Payment:
-    with db.transaction() as session:
-        row = locked(session, payment.id)
-        if row.attempt == payment.attempt and row.stripe_intent_id is None:
-            row.attempt += 1
-            row.key_used_at = database_now(session)
-            touch(row)
-            audit.record(session, "payment.new_attempt", row.id, {"attempt": row.attempt}, customer_id=row.customer_id)
-        return row
-
-
-def adopt(payment_id: str, intent: Intent) -> Intent:
-    """Store which intent is this payment's, then settle what it says. A second call, or a second caller, changes nothing.
-
-    Raises Conflict, and freezes the row for staff, when the payment has another intent already.
+    Raises Conflict for a payment without an intent, and the gateway's errors.
     """
-    with db.transaction() as session:
-        payment = locked(session, payment_id)
-        if payment.stripe_intent_id is None:
-            payment.stripe_intent_id = intent.id
-            touch(payment)
-            audit.record(
-                session, "payment.intent_stored", payment.id, {"intent": intent.id}, customer_id=payment.customer_id
-            )
-        elif payment.stripe_intent_id != intent.id:
-            freeze_row(session, payment, f"Stripe has a second intent {intent.id} for this payment")
-        version, stored = payment.version, payment.stripe_intent_id
-    if stored != intent.id:
-        raise UnderReview
-    if settle(payment_id, intent, seen_version=version):
-        return intent
-    return refresh(payment_id)
-
-
-def _change_saving(payment_id: str, intent: Intent, *, save_card: bool) -> Intent:
-    """Keep the card, or do not, as the customer last chose. Where the intent is too far for that, its first choice stands."""
-    try:
-        changed = gateway.current().set_saving(intent.id, save_card=save_card)
-    except (gateway.UnexpectedState, gateway.Misconfigured):
-        log.info("saving_choice_too_late", payment_id=payment_id)
-        return intent
-    with db.transaction() as session:
-        locked(session, payment_id).save_card = save_card
-    return changed
+    with db.reading() as session:
+        begun = queries.unanswered(session, payment_id)
+    if begun is not None:
+        confirming.finish(begun.id)
+    else:
+        refresh(payment_id)
 
 
 @invoices.guards_void

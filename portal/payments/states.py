@@ -26,6 +26,8 @@ KNOWN: Final = LIVE | {CANCELED}
 
 # Waiting for the customer is normal and may take days; anything else that is open must move by itself.
 WAITING_FOR_CUSTOMER: Final = frozenset({REQUIRES_PAYMENT_METHOD, REQUIRES_CONFIRMATION, REQUIRES_ACTION})
+# While one of these lasts, nothing new is begun: the bank has been asked, or has answered.
+BUSY: Final = frozenset({REQUIRES_ACTION, PROCESSING, REQUIRES_CAPTURE, SUCCEEDED})
 
 
 def may_follow(before: str, after: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, make_response, request, url_for
+from flask import Blueprint, Response, flash, jsonify, make_response, request, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -15,7 +15,7 @@ from portal.cards import queries as cards
 from portal.errors import Invalid, NotFound, PortalError
 from portal.invoices import queries as invoices
 from portal.pages import customer_id, customers_only, limiter, page, reader_language, see_other
-from portal.payments import export, queries, service, settling, states
+from portal.payments import export, queries, service, states
 from portal.payments.forms import HistoryFilterForm, OtherAmountForm
 from portal.payments.models import Payment
 
@@ -49,6 +49,7 @@ def pay(invoice_id: str) -> Response | AnyResponse:
         invoice = invoices.for_customer(session, invoice_id, me)
         live = queries.live_of_invoice(session, invoice_id)
         kept = cards.of_customer(session, me)
+        preferred = queries.last_card_tried(session, live.id) if live else None
         country = accounts.customer(session, me).country
     if invoice.status != "open":
         return see_other("invoices.show", invoice_id=invoice_id)
@@ -59,6 +60,8 @@ def pay(invoice_id: str) -> Response | AnyResponse:
         invoice=invoice,
         live=live,
         kept=kept,
+        preferred=preferred,
+        finish_now=request.args.get("finish") == "now",
         country=country,
         start_url=url_for("payments.start_invoice", invoice_id=invoice_id),
         back_url=url_for("invoices.show", invoice_id=invoice_id),
@@ -83,6 +86,8 @@ def pay_other(payment_id: str) -> Response | AnyResponse:
         invoice=None,
         live=payment,
         kept=kept,
+        preferred=None,
+        finish_now=False,
         country=country,
         start_url=url_for("payments.start_other", payment_id=payment_id),
         back_url=url_for("payments.overview"),
@@ -121,6 +126,40 @@ def start_other(payment_id: str) -> Response:
     return _answer(service.proceed(payment_id, customer_id(), save_card=_save_card()))
 
 
+@bp.post("/payments/invoices/<invoice_id>/card")
+@limiter.limit("30/minute")
+@customers_only
+def pay_with_card(invoice_id: str) -> AnyResponse:
+    """One press on the invoice pays it with a saved card; where the bank wants to ask, its page goes on by itself."""
+    card_id, client_key = request.form.get("card_id", ""), request.form.get("client_key", "")
+    try:
+        payment = service.pay_with_card(customer_id(), invoice_id, card_id, client_key=client_key)
+    except Invalid as error:
+        flash(language.error_text(error, reader_language()), "error")
+        return see_other("payments.pay", invoice_id=invoice_id)
+    if payment.status == states.REQUIRES_ACTION:
+        return see_other("payments.pay", invoice_id=invoice_id, finish="now")
+    return see_other("payments.outcome", payment_id=payment.id)
+
+
+@bp.get("/payments/invoices/<invoice_id>/ways")
+@customers_only
+def ways_to_pay(invoice_id: str) -> Response:
+    """How an open invoice can be paid from its page: at once with the default card, or on the page for it."""
+    me = customer_id()
+    with db.reading() as session:
+        invoice = invoices.for_customer(session, invoice_id, me)
+        live = queries.live_of_invoice(session, invoice_id)
+        card = cards.default_card(session, me)
+    return page(
+        "payments/ways_to_pay.html",
+        partial="payments/_ways_to_pay.html",
+        invoice=invoice,
+        card=None if live and live.status in states.BUSY else card,
+        client_key=secrets.token_urlsafe(24),
+    )
+
+
 def _save_card() -> bool:
     return request.form.get("save_card") == "yes"
 
@@ -146,13 +185,17 @@ def outcome(payment_id: str) -> Response:
         payment = queries.for_customer(session, payment_id, me)
     if payment.status not in states.FINAL and payment.stripe_intent_id and look % ASK_STRIPE_EVERY == 0:
         payment = _refreshed(payment, me)
+    with db.reading() as session:
+        unanswered = payment.status not in states.FINAL and queries.unanswered(session, payment_id) is not None
     return page(
         "payments/outcome.html",
         partial="payments/_outcome.html",
         payment=payment,
         advice=_advice(payment),
         look=look + 1,
-        waiting=payment.status in {states.PROCESSING, states.CREATED, states.REQUIRES_CAPTURE} and look < MOST_LOOKS,
+        unanswered=unanswered,
+        waiting=(unanswered or payment.status in {states.PROCESSING, states.CREATED, states.REQUIRES_CAPTURE})
+        and look < MOST_LOOKS,
     )
 
 
@@ -173,7 +216,7 @@ def came_back(payment_id: str) -> AnyResponse:
 def _refreshed(payment: Payment, me: str) -> Payment:
     """The payment after a look at Stripe; as it was when Stripe does not answer, for the webhook will tell."""
     try:
-        settling.refresh(payment.id)
+        service.look_again(payment.id)
     except PortalError:
         return payment
     with db.reading() as session:

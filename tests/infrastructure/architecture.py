@@ -20,6 +20,7 @@ FLOORS = (
     ("cards",),
     ("invoices",),
     ("payments",),
+    ("mandates",),
     ("refunds",),
     ("receipts",),
     ("webhooks", "reconciliation"),

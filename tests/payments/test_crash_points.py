@@ -14,7 +14,7 @@ import pytest
 
 from portal import clock, db, gateway, outbox
 from portal.errors import PortalError, Unavailable
-from portal.payments import service, settling, states
+from portal.payments import intents, service, settling, states
 from tests.payments.conftest import Till, books, everything, jobs
 
 CREATE = "/v1/payment_intents"
@@ -125,7 +125,7 @@ def test_nothing_arrived_and_the_key_has_expired_so_a_new_attempt_is_made(till: 
 
 
 def test_intent_made_but_dead_before_its_id_is_stored(till: Till) -> None:
-    dies("adopt", till.start)
+    dies("adopt", till.start, intents)
     assert till.payment.stripe_intent_id is None
     let_the_worker_finish(till)
     assert till.payment.stripe_intent_id == till.intents[0].id

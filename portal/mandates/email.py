@@ -1,0 +1,123 @@
+"""The mails about automatic payment: switched on and off, the notice before a charge, what failed, and the note to staff."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from portal import config, db, gateway, mail
+from portal.accounts.models import Customer
+from portal.cards import queries as cards
+from portal.errors import N_
+from portal.language import date_text, supported, translate
+from portal.mandates import queries, service, states
+from portal.mandates.models import Mandate
+
+ASKS_HOLDER: Final = "authentication_required"
+
+_NO_CARD: Final = N_("There is no card that we could charge. Please add one.")
+_EXPIRED: Final = N_("Your default card has expired. Please add the new one from your bank, or choose another.")
+
+
+def send_switched(mandate_id: str, *, on: bool) -> None:
+    """Confirm that automatic payment was switched on, with the words that were agreed to, or off."""
+    with db.reading() as session:
+        mandate = session.get_one(Mandate, mandate_id)
+        customer = session.get_one(Customer, mandate.customer_id)
+    subject = N_("Automatic payment to %(company)s is on") if on else N_("Automatic payment to %(company)s is off")
+    _send(customer, f"{mandate_id}:{'on' if on else 'off'}", subject, "switched", mandate=mandate, on=on)
+
+
+def send_notice(collection_id: str) -> None:
+    """Tell the customer what is charged, when, and from which card; only then may it be charged.
+
+    At least once, never twice after it was recorded. The day counts from this mail, however late it is sent.
+    """
+    collection = service.fix_day(collection_id)
+    if collection is None:
+        return
+    with db.reading() as session:
+        customer = session.get_one(Customer, collection.customer_id)
+        card = cards.default_card(session, customer.id)
+    _send(
+        customer,
+        f"notice:{collection_id}",
+        N_("We will charge invoice %(number)s on %(day)s"),
+        "notice",
+        invoice=collection.invoice,
+        charge_on=collection.charge_on,
+        card=card,
+        number=collection.invoice.number,
+        day=date_text(collection.charge_on, supported(customer.language)),
+    )
+    service.mark_noticed(collection_id)
+
+
+def send_failure(
+    collection_id: str, number: int, code: str, decline_code: str, again_at: str | None, payment_id: str | None
+) -> None:
+    """What failed and what the customer can do: answer the bank by a link that finishes this same payment, or see to a card.
+
+    Nothing is sent when the invoice has been paid meanwhile. `again_at` is in ISO 8601, or None when it is not tried again.
+    """
+    with db.reading() as session:
+        collection = queries.collection(session, collection_id)
+        customer = session.get_one(Customer, collection.customer_id)
+    if collection.state in {states.PAID, states.CALLED_OFF}:
+        return
+    asks_holder = ASKS_HOLDER in {code, decline_code} and payment_id is not None
+    subject = (
+        N_("Please confirm the payment of invoice %(number)s")
+        if asks_holder
+        else N_("We could not charge your card for invoice %(number)s")
+    )
+    path = f"/payments/{payment_id}/pay" if payment_id else f"/payments/invoices/{collection.invoice_id}"
+    own = {states.NO_CARD: _NO_CARD, states.EXPIRED: _EXPIRED}.get(code)
+    _send(
+        customer,
+        f"failure:{collection_id}:{number}",
+        subject,
+        "failure",
+        invoice=collection.invoice,
+        number=collection.invoice.number,
+        asks_holder=asks_holder,
+        advice=translate(own or gateway.advice(code, decline_code), supported(customer.language)),
+        again_at=datetime.fromisoformat(again_at) if again_at else None,
+        link=config.current().base_url + path,
+    )
+
+
+def send_to_staff(collection_id: str) -> None:
+    """The note to staff that an invoice was not paid by itself, and will not be."""
+    with db.reading() as session:
+        collection = queries.collection(session, collection_id)
+        customer = session.get_one(Customer, collection.customer_id)
+    settings = config.current()
+    tongue = settings.languages[0]
+    mail.send(
+        key=f"given_up:{collection_id}",
+        to=settings.company.support_email,
+        subject=translate(
+            N_("Invoice %(number)s of %(customer)s was not paid automatically"),
+            tongue,
+            number=collection.invoice.number,
+            customer=" ".join(customer.name.split()),
+        ),
+        template="mandates/mails/given_up",
+        tongue=tongue,
+        customer=customer,
+        invoice=collection.invoice,
+        collection=collection,
+    )
+
+
+def _send(customer: Customer, key: str, subject: str, template: str, **facts: Any) -> None:
+    tongue = supported(customer.language)
+    mail.send(
+        key=key,
+        to=customer.email,
+        subject=translate(subject, tongue, **{"company": config.current().company.name, **facts}),
+        template=f"mandates/mails/{template}",
+        tongue=tongue,
+        **facts,
+    )

@@ -1,0 +1,55 @@
+"""When a card is charged by itself, and when again; and the words that a customer agrees to."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from portal.errors import N_
+from portal.language import translate
+
+# Every charge is announced this long before.
+NOTICE: Final = timedelta(days=3)
+# After a first decline the card is tried again so many days after that first try, and then no more. The words below say so.
+RETRY_AFTER_DAYS: Final = (1, 3, 7)
+
+WORDING: Final = (
+    N_(
+        "I allow %(company)s to charge my default card for each of my invoices, in its full amount and on its due date, "
+        "until I switch this off."
+    ),
+    N_(
+        "%(company)s tells me of each charge by e-mail at least 3 days before. An invoice that is due sooner, or already, is charged "
+        "3 days after that e-mail."
+    ),
+    N_(
+        "When my bank declines a charge, it is tried again 1, 3 and 7 days later. After that I am told, and nothing more is charged "
+        "by itself for that invoice."
+    ),
+    N_(
+        "I can switch this off at any time under Automatic payment; charges that have not been sent to my bank by then are not made."
+    ),
+)
+
+
+def wording(company: str, tongue: str) -> tuple[str, ...]:
+    """The mandate's sentences as a customer reads and agrees to them."""
+    return tuple(translate(sentence, tongue, company=company) for sentence in WORDING)
+
+
+def digest(sentences: tuple[str, ...]) -> str:
+    """Names a wording, so that nobody agrees to other words than those they were shown."""
+    return hashlib.sha256("\n".join(sentences).encode()).hexdigest()[:32]
+
+
+def charge_day(due_on: date, announced_on: date) -> date:
+    """The day on which an invoice is charged that is announced on this day."""
+    return max(due_on, announced_on + NOTICE)
+
+
+def next_try(first_try_at: datetime, tries: int) -> datetime | None:
+    """When to try again after `tries` tries have failed; None when the schedule is over."""
+    if tries > len(RETRY_AFTER_DAYS):
+        return None
+    return first_try_at + timedelta(days=RETRY_AFTER_DAYS[tries - 1])

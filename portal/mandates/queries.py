@@ -1,0 +1,145 @@
+"""Reading mandates and collections; nothing here commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session, joinedload
+
+from portal import clock
+from portal.cards import queries as cards
+from portal.cards.models import SavedCard
+from portal.errors import NotFound
+from portal.invoices import queries as invoices
+from portal.invoices.models import OPEN, Invoice
+from portal.mandates import policy
+from portal.mandates.models import Collection, Mandate
+from portal.mandates.states import ACTIVE
+
+# What the page shows of what comes; the rest stands with the invoices.
+MOST_SHOWN: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An open invoice and the day on which it is charged by itself, or tried next.
+
+    `collection` is None before the notice is due.
+    """
+
+    invoice: Invoice
+    on: date
+    collection: Collection | None
+
+
+def in_force(session: Session, customer_id: str, *, lock: bool = False) -> Mandate | None:
+    """The mandate under which this customer's card may be charged now."""
+    query = select(Mandate).where(Mandate.customer_id == customer_id, Mandate.ended_at.is_(None))
+    return session.execute(query.with_for_update() if lock else query).scalar_one_or_none()
+
+
+def planned(session: Session, customer_id: str, mandate: Mandate | None) -> list[Planned]:
+    """What is charged next under this mandate, or would be under a new one: earliest due date first, at most MOST_SHOWN."""
+    of_mandate = (Collection.invoice_id == Invoice.id) & (Collection.mandate_id == (mandate.id if mandate else ""))
+    rows = session.execute(
+        select(Invoice, Collection)
+        .outerjoin(Collection, of_mandate)
+        .where(Invoice.customer_id == customer_id, Invoice.status == OPEN)
+        .where(or_(Collection.id.is_(None), Collection.state.in_(ACTIVE)))
+        .order_by(Invoice.due_on, Invoice.id)
+        .limit(MOST_SHOWN)
+    )
+    return [_planned(invoice, collection) for invoice, collection in rows]
+
+
+def planned_for(session: Session, invoice_id: str, customer_id: str) -> Planned | None:
+    """What is planned for one invoice, also when its collection was given up; None without a mandate, or when nothing is owed.
+
+    Raises NotFound for someone else's invoice.
+    """
+    invoice = invoices.for_customer(session, invoice_id, customer_id)
+    mandate = in_force(session, customer_id)
+    if mandate is None or invoice.status != OPEN:
+        return None
+    collection = session.execute(
+        select(Collection).where(Collection.invoice_id == invoice_id, Collection.mandate_id == mandate.id)
+    ).scalar_one_or_none()
+    return _planned(invoice, collection)
+
+
+def _planned(invoice: Invoice, collection: Collection | None) -> Planned:
+    if collection is None:
+        return Planned(invoice, policy.charge_day(invoice.due_on, clock.today()), None)
+    return Planned(invoice, max(collection.next_try_at.date(), collection.charge_on), collection)
+
+
+def collection(session: Session, collection_id: str) -> Collection:
+    """With its invoice. Raises NotFound."""
+    found = session.execute(
+        select(Collection).where(Collection.id == collection_id).options(joinedload(Collection.invoice))
+    ).scalar_one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+# For the worker's sweep, a batch at a time
+
+
+def to_be_announced(session: Session, most: int) -> list[tuple[str, str]]:
+    """Open invoices (id, customer) whose notice is due under a mandate in force, and that have none under it yet."""
+    known = select(Collection.id).where(Collection.invoice_id == Invoice.id, Collection.mandate_id == Mandate.id)
+    rows = session.execute(
+        select(Invoice.id, Invoice.customer_id)
+        .join(Mandate, (Mandate.customer_id == Invoice.customer_id) & Mandate.ended_at.is_(None))
+        .where(Invoice.status == OPEN, Invoice.due_on <= clock.today() + policy.NOTICE, ~known.exists())
+        .order_by(Mandate.id, Invoice.id)
+        .limit(most)
+    )
+    return [(invoice_id, customer_id) for invoice_id, customer_id in rows]
+
+
+def due(session: Session, now: datetime, after: tuple[datetime, str] | None, most: int) -> list[tuple[datetime, str]]:
+    """Collections (next try, id) whose time has come and whose notice went out, from `after` on in this order."""
+    query = select(Collection.next_try_at, Collection.id).where(
+        Collection.state.in_(ACTIVE), Collection.next_try_at <= now, Collection.noticed_at.is_not(None)
+    )
+    if after is not None:
+        moment, last_id = after
+        query = query.where(
+            or_(Collection.next_try_at > moment, (Collection.next_try_at == moment) & (Collection.id > last_id))
+        )
+    rows = session.execute(query.order_by(Collection.next_try_at, Collection.id).limit(most))
+    return [(moment, collection_id) for moment, collection_id in rows]
+
+
+def settled_elsewhere(session: Session, most: int) -> list[str]:
+    """Active collections whose invoice is not open any more."""
+    return list(
+        session.execute(
+            select(Collection.id)
+            .join(Collection.invoice)
+            .where(Collection.state.in_(ACTIVE), Invoice.status != OPEN)
+            .limit(most)
+        ).scalars()
+    )
+
+
+@cards.tells_uses
+def _charged_by_itself(session: Session, method_ids: Sequence[str]) -> Iterator[cards.Use]:
+    """A default card is what a mandate charges: the mandate itself, and each collection that has begun."""
+    defaults = session.execute(
+        select(SavedCard, Mandate)
+        .join(Mandate, (Mandate.customer_id == SavedCard.customer_id) & Mandate.ended_at.is_(None))
+        .where(SavedCard.stripe_payment_method_id.in_(method_ids), SavedCard.is_default, SavedCard.removed_at.is_(None))
+    )
+    for card, mandate in defaults:
+        begun = [one for one in planned(session, card.customer_id, mandate) if one.collection is not None]
+        if not begun:
+            yield cards.Use(card.stripe_payment_method_id, "", None, kind=cards.MANDATE)
+        for one in begun:
+            yield cards.Use(card.stripe_payment_method_id, one.invoice.number, one.invoice.total, kind=cards.MANDATE)

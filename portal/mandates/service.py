@@ -1,0 +1,401 @@
+"""Automatic payment: switched on and off by the customer, and carried out by the worker.
+
+What happens to an invoice of a customer with a mandate, each step in a transaction of its own:
+
+    sweep         finds what is due, every few minutes: notices, tries, and what was paid elsewhere
+    announce      writes the Collection; the mail of the notice fixes the day and is sent at least policy.NOTICE before it
+    collect       begins a try (the row says so before Stripe is asked), has payments.service.pay_with_card charge the default card
+                  off session under a key made from the collection and the try, and writes down what came of it
+
+A crash at any line leaves the try begun: whoever comes next goes on with the same key, and the card is charged once. The payment is the
+invoice's one live payment, so a customer who pays by hand in the same moment pays the same payment intent.
+
+Locks are taken in this order: mandate, collection, invoice, audit head.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal import audit, clock, config, db, gateway, outbox
+from portal.accounts import queries as accounts
+from portal.cards import queries as cards
+from portal.db import new_id
+from portal.errors import N_, Conflict, Invalid, NotFound
+from portal.invoices import service as invoices
+from portal.invoices.models import OPEN, PAID, Invoice
+from portal.mandates import policy, queries, states
+from portal.mandates.models import Collection, Mandate
+from portal.payments import queries as payment_queries
+from portal.payments import service as payments
+from portal.payments.models import Payment
+
+log = structlog.get_logger(__name__)
+
+# While the customer answers their bank, or the bank takes its time, a collection looks again after this long.
+LOOK_AGAIN_AFTER: Final = timedelta(minutes=30)
+# Of one sweep: so many rows at a time, and so many times; what is left waits for the next one.
+BATCH: Final = 200
+MOST_BATCHES: Final = 20
+
+
+class NoCard(Conflict):
+    code = "no_default_card"
+    message = N_("Please add a card first: automatic payment charges your default card.")
+
+
+class WordingChanged(Conflict):
+    code = "wording_changed"
+    message = N_("The words of the agreement have changed. Please read them again before you agree.")
+
+
+# The customer's part
+
+
+def switch_on(customer_id: str, user_id: str, *, ip: str, tongue: str, agreed: str) -> Mandate:
+    """Give the mandate, in the words that `agreed` (policy.digest) names; they are kept as they were shown, with date and address.
+
+    A second call changes nothing and returns the mandate in force. Raises NoCard without a good default card, and WordingChanged
+    when other words were shown.
+    """
+    sentences = policy.wording(config.current().company.name, tongue)
+    with db.transaction() as session:
+        accounts.customer(session, customer_id, lock=True)
+        known = queries.in_force(session, customer_id)
+        if known is not None:
+            return known
+        if agreed != policy.digest(sentences):
+            raise WordingChanged
+        if cards.default_card(session, customer_id) is None:
+            raise NoCard
+        mandate = Mandate(
+            id=new_id("mnd"),
+            customer_id=customer_id,
+            given_by=user_id,
+            given_at=clock.now(),
+            ip=ip[:45],
+            language=tongue,
+            wording="\n".join(sentences),
+        )
+        session.add(mandate)
+        session.flush()
+        audit.record(session, "mandate.given", mandate.id, {"wording": agreed}, customer_id=customer_id)
+        outbox.enqueue(session, "mandates.mail_switched", key=f"{mandate.id}:on", mandate_id=mandate.id, on=1)
+        outbox.enqueue(session, "mandates.sweep")
+    return mandate
+
+
+def switch_off(customer_id: str, user_id: str) -> None:
+    """End the mandate: nothing is begun under it any more. A second call changes nothing."""
+    with db.transaction() as session:
+        mandate = queries.in_force(session, customer_id, lock=True)
+        if mandate is None:
+            return
+        mandate.ended_at = clock.now()
+        mandate.ended_by = user_id
+        audit.record(session, "mandate.ended", mandate.id, customer_id=customer_id)
+        for row in session.execute(
+            select(Collection)
+            .where(Collection.mandate_id == mandate.id, Collection.state.in_(states.ACTIVE), ~Collection.is_trying)
+            .with_for_update()
+        ).scalars():
+            _end(session, row, states.CALLED_OFF)
+        outbox.enqueue(session, "mandates.mail_switched", key=f"{mandate.id}:off", mandate_id=mandate.id, on=0)
+
+
+# The worker's part: what is due
+
+
+def sweep() -> None:
+    """Find what is due and leave a job for each; any number may run beside each other. A second run finds nothing more."""
+    for _ in range(MOST_BATCHES):
+        with db.reading() as session:
+            elsewhere = queries.settled_elsewhere(session, BATCH)
+        for collection_id in elsewhere:
+            _close_if_settled(collection_id)
+        if len(elsewhere) < BATCH:
+            break
+    for _ in range(MOST_BATCHES):
+        with db.reading() as session:
+            unannounced = queries.to_be_announced(session, BATCH)
+        for invoice_id, customer_id in unannounced:
+            announce(invoice_id, customer_id)
+        if len(unannounced) < BATCH:
+            break
+    _leave_tries()
+
+
+def _leave_tries() -> None:
+    """A job for each collection whose time has come; one an hour, should the one before have died."""
+    now, after = clock.now(), None
+    for _ in range(MOST_BATCHES):
+        with db.transaction() as session:
+            found = queries.due(session, now, after, BATCH)
+            for _moment, collection_id in found:
+                outbox.enqueue(
+                    session,
+                    "mandates.collect",
+                    key=f"collect:{collection_id}:{now:%Y%m%d%H}",
+                    collection_id=collection_id,
+                )
+        if len(found) < BATCH:
+            return
+        after = found[-1]
+
+
+def announce(invoice_id: str, customer_id: str) -> None:
+    """Begin the collection of an open invoice under the mandate in force. A second call, or one that comes too late, does nothing."""
+    with db.transaction() as session:
+        mandate = queries.in_force(session, customer_id, lock=True)
+        if mandate is None:
+            return
+        try:
+            invoice = invoices.lock_open(session, invoice_id, customer_id)
+        except Conflict:
+            return
+        known = session.execute(
+            select(Collection.id).where(Collection.mandate_id == mandate.id, Collection.invoice_id == invoice_id)
+        ).first()
+        if known is not None:
+            return
+        now = clock.now()
+        day = policy.charge_day(invoice.due_on, clock.today())
+        row = Collection(
+            id=new_id("col"),
+            mandate_id=mandate.id,
+            customer_id=customer_id,
+            invoice_id=invoice_id,
+            state=states.ANNOUNCED,
+            charge_on=day,
+            next_try_at=_start_of(day),
+            tries=0,
+            is_trying=False,
+            created_at=now,
+            updated_at=now,
+        )
+        session.add(row)
+        session.flush()
+        audit.record(session, "collection.announced", row.id, {"invoice": invoice.number}, customer_id=customer_id)
+        outbox.enqueue(session, "mandates.mail_notice", key=f"notice:{row.id}", collection_id=row.id)
+
+
+def fix_day(collection_id: str) -> Collection | None:
+    """The collection whose notice is sent now, with the day that the notice names; None when it needs no notice (any more)."""
+    with db.transaction() as session:
+        row = _locked(session, collection_id)
+        if row.state != states.ANNOUNCED or row.noticed_at is not None:
+            return None
+        invoice = session.get_one(Invoice, row.invoice_id)
+        row.charge_on = policy.charge_day(invoice.due_on, clock.today())
+        row.next_try_at = _start_of(row.charge_on)
+    with db.reading() as session:
+        return queries.collection(session, collection_id)
+
+
+def mark_noticed(collection_id: str) -> None:
+    """The notice is out: from its day on the card may be charged. A second call keeps the first moment."""
+    with db.transaction() as session:
+        row = _locked(session, collection_id)
+        if row.noticed_at is None:
+            row.noticed_at = clock.now()
+
+
+def _start_of(day: date) -> datetime:
+    return datetime.combine(day, time.min, UTC)
+
+
+# The worker's part: charging
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """A try that has begun: what to charge, and the key under which it is charged once."""
+
+    collection_id: str
+    customer_id: str
+    invoice_id: str
+    card_id: str
+    client_key: str
+
+
+def collect(collection_id: str) -> None:
+    """Charge a collection whose time has come, or go on with a try that someone began. A second call repeats nothing.
+
+    Raises the gateway's errors while it is not known what came of it: the job comes again, under the same key.
+    """
+    begun = _begin(collection_id)
+    if begun is None:
+        return
+    try:
+        payment = payments.pay_with_card(
+            begun.customer_id, begun.invoice_id, begun.card_id, client_key=begun.client_key, off_session=True
+        )
+    except Conflict as error:  # paid or withdrawn a moment ago, being paid in the page, or set aside for staff
+        log.info("collection_waits", collection_id=collection_id, code=error.code)
+        if not _close_if_settled(collection_id):
+            _wait(collection_id, sent=False)
+    except (NotFound, Invalid) as error:  # the card was removed, or has run out, since the try began
+        code = states.EXPIRED if error.code == "card_expired" else states.NO_CARD
+        _fail(collection_id, code, "", payment_id=None)
+    else:
+        _conclude(collection_id, payment)
+
+
+def _begin(collection_id: str) -> Try | None:
+    """Write down that a try begins, before anything is sent; or what makes it fail without asking any bank."""
+    with db.reading() as session:
+        mandate_id = queries.collection(session, collection_id).mandate_id
+    with db.transaction() as session:
+        mandate = session.get_one(Mandate, mandate_id, with_for_update=True)
+        row = _locked(session, collection_id)
+        if row.state not in states.ACTIVE or row.noticed_at is None:
+            return None
+        if not row.is_trying:
+            if _is_settled(session, row) or row.next_try_at > clock.now():
+                return None
+            if mandate.ended_at is not None:
+                _end(session, row, states.CALLED_OFF)
+                return None
+            if not _start_try(session, row):
+                return None
+        return Try(row.id, row.customer_id, row.invoice_id, row.card_id or "", f"{row.id}:{row.tries}")
+
+
+def _start_try(session: Session, row: Collection) -> bool:
+    card = cards.default_card(session, row.customer_id)
+    known_answer = card is not None and _is_hopeless(row, card.stripe_payment_method_id)
+    row.tries += 1
+    row.first_try_at = row.first_try_at or clock.now()
+    if card is None or known_answer:
+        code = row.failure_code if known_answer else _why_no_card(session, row.customer_id)
+        _note_failure(session, row, code, row.decline_code if known_answer else "", payment_id=None)
+        return False
+    row.is_trying = True
+    row.card_id = card.id
+    row.tried_method = card.stripe_payment_method_id
+    row.updated_at = clock.now()
+    audit.record(session, "collection.try", row.id, {"number": row.tries, "card": card.id}, customer_id=row.customer_id)
+    return True
+
+
+def _is_hopeless(row: Collection, method_id: str) -> bool:
+    """The bank has said for good that it will not charge this card."""
+    return method_id == row.tried_method and gateway.is_final(row.failure_code, row.decline_code)
+
+
+def _why_no_card(session: Session, customer_id: str) -> str:
+    kept = cards.of_customer(session, customer_id)
+    return states.EXPIRED if any(card.is_default and card.is_expired for card in kept) else states.NO_CARD
+
+
+def _conclude(collection_id: str, payment: Payment) -> None:
+    with db.reading() as session:
+        unanswered = payment_queries.unanswered(session, payment.id) is not None
+    if payment.has_succeeded:
+        _close_if_settled(collection_id)
+    elif unanswered or payment.is_with_the_bank:
+        _wait(collection_id, sent=True)
+    elif payment.asks_its_customer or payment.finding:
+        _wait(collection_id, sent=False)
+    else:
+        _fail(collection_id, payment.failure_code, payment.decline_code, payment_id=payment.id)
+
+
+def _wait(collection_id: str, *, sent: bool) -> None:
+    """Look again later. A try of which nothing was sent is none, and does not count."""
+    with db.transaction() as session:
+        row = _locked(session, collection_id)
+        if row.state not in states.ACTIVE:
+            return
+        row.next_try_at = clock.now() + LOOK_AGAIN_AFTER
+        row.updated_at = clock.now()
+        if not sent and row.is_trying:
+            row.is_trying = False
+            row.tries -= 1
+
+
+def _fail(collection_id: str, code: str, decline_code: str, *, payment_id: str | None) -> None:
+    with db.transaction() as session:
+        row = _locked(session, collection_id)
+        if row.state in states.ACTIVE and row.is_trying:
+            _note_failure(session, row, code, decline_code, payment_id=payment_id)
+
+
+def _note_failure(session: Session, row: Collection, code: str, decline_code: str, *, payment_id: str | None) -> None:
+    """A try has failed: plan the next one, or give up; the customer hears of it each time, staff at the end."""
+    row.is_trying = False
+    row.failure_code = code
+    row.decline_code = decline_code
+    audit.record(
+        session,
+        "collection.try_failed",
+        row.id,
+        {"number": row.tries, "code": code, "decline_code": decline_code},
+        customer_id=row.customer_id,
+    )
+    if session.get_one(Mandate, row.mandate_id).ended_at is not None:
+        _end(session, row, states.CALLED_OFF)
+        return
+    again_at = policy.next_try(row.first_try_at or clock.now(), row.tries)
+    if again_at is None:
+        log.error("collection_given_up", collection_id=row.id, invoice_id=row.invoice_id)
+        _end(session, row, states.GIVEN_UP)
+        outbox.enqueue(session, "mandates.mail_staff", key=f"given_up:{row.id}", collection_id=row.id)
+    else:
+        row.state = states.RETRYING
+        row.next_try_at = again_at
+        row.updated_at = clock.now()
+    outbox.enqueue(
+        session,
+        "mandates.mail_failure",
+        key=f"failure:{row.id}:{row.tries}",
+        collection_id=row.id,
+        number=row.tries,
+        code=code,
+        decline_code=decline_code,
+        again_at=again_at.isoformat() if again_at else None,
+        payment_id=payment_id,
+    )
+
+
+def _close_if_settled(collection_id: str) -> bool:
+    """End a collection whose invoice is paid or withdrawn; False, having done nothing, when it is still owed."""
+    with db.transaction() as session:
+        row = _locked(session, collection_id)
+        return row.state not in states.ACTIVE or _is_settled(session, row)
+
+
+def _is_settled(session: Session, row: Collection) -> bool:
+    """Whether nothing is owed any more; the collection has ended by this."""
+    status = session.execute(select(Invoice.status).where(Invoice.id == row.invoice_id)).scalar_one()
+    if status == OPEN:
+        return False
+    _end(session, row, states.PAID if status == PAID else states.CALLED_OFF)
+    return True
+
+
+def _end(session: Session, row: Collection, state: str) -> None:
+    before, row.state = row.state, state
+    row.is_trying = False
+    row.updated_at = clock.now()
+    audit.record(
+        session, f"collection.{state}", row.id, {"before": before, "tries": row.tries}, customer_id=row.customer_id
+    )
+
+
+def _locked(session: Session, collection_id: str) -> Collection:
+    row = session.execute(
+        select(Collection)
+        .where(Collection.id == collection_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).scalar_one_or_none()
+    if row is None:
+        raise NotFound
+    return row

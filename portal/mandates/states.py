@@ -1,0 +1,22 @@
+"""The life of a collection: one invoice that is to be charged by itself.
+
+announced  →  paid                       the notice is sent, the day comes, the card is charged
+announced  →  retrying  →  paid          a decline; tried again on the schedule of portal.mandates.policy
+retrying   →  given_up                   the schedule is over: customer and staff are told
+any        →  called_off                 the mandate ended, or the invoice was withdrawn or paid otherwise
+"""
+
+from typing import Final
+
+ANNOUNCED: Final = "announced"
+RETRYING: Final = "retrying"
+PAID: Final = "paid"
+GIVEN_UP: Final = "given_up"
+CALLED_OFF: Final = "called_off"
+
+ACTIVE: Final = (ANNOUNCED, RETRYING)
+STATES: Final = (*ACTIVE, PAID, GIVEN_UP, CALLED_OFF)
+
+# Why a try failed without a bank being asked; beside these, `failure_code` holds Stripe's codes.
+NO_CARD: Final = "no_card"
+EXPIRED: Final = "expired_card"

@@ -1,0 +1,88 @@
+"""Automatic payment: its page, and the parts of other pages that tell of it."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, flash, request
+from flask_babel import gettext
+from flask_login import current_user
+from werkzeug.wrappers import Response as AnyResponse
+
+from portal import config, db, language
+from portal.cards import queries as cards
+from portal.errors import Conflict
+from portal.mandates import policy, queries, service
+from portal.pages import customer_id, customers_only, limiter, page, reader_language, see_other
+
+bp = Blueprint("mandates", __name__, url_prefix="/automatic-payment")
+
+
+@bp.get("")
+@customers_only
+def index() -> Response:
+    me = customer_id()
+    with db.reading() as session:
+        mandate = queries.in_force(session, me)
+        planned = queries.planned(session, me, mandate)
+        card = cards.default_card(session, me)
+    words = policy.wording(config.current().company.name, reader_language())
+    return page(
+        "mandates/index.html", mandate=mandate, planned=planned, card=card, words=words, agreed=policy.digest(words)
+    )
+
+
+@bp.post("/on")
+@limiter.limit("30/minute")
+@customers_only
+def switch_on() -> AnyResponse:
+    """The tick is the customer's signature: without it nothing happens."""
+    if request.form.get("agree") != "yes":
+        flash(gettext("Please tick that you agree, so that we may charge your card."), "error")
+        return see_other("mandates.index")
+    try:
+        service.switch_on(
+            customer_id(),
+            current_user.id,
+            ip=request.remote_addr or "",
+            tongue=reader_language(),
+            agreed=request.form.get("agreed", ""),
+        )
+    except Conflict as error:
+        flash(language.error_text(error, reader_language()), "error")
+    else:
+        flash(gettext("Automatic payment is on. We tell you before each charge."), "success")
+    return see_other("mandates.index")
+
+
+@bp.post("/off")
+@limiter.limit("30/minute")
+@customers_only
+def switch_off() -> AnyResponse:
+    service.switch_off(customer_id(), current_user.id)
+    flash(gettext("Automatic payment is off. You pay your invoices yourself from now on."), "success")
+    return see_other("mandates.index")
+
+
+@bp.get("/summary")
+@customers_only
+def summary() -> Response:
+    """Whether it is on, as a part of the page of cards."""
+    with db.reading() as session:
+        mandate = queries.in_force(session, customer_id())
+    return page("mandates/summary.html", partial="mandates/_summary.html", mandate=mandate)
+
+
+@bp.get("/of-invoice/<invoice_id>")
+@customers_only
+def of_invoice(invoice_id: str) -> Response:
+    """When an invoice is charged by itself, as a part of its page."""
+    me = customer_id()
+    with db.reading() as session:
+        planned = queries.planned_for(session, invoice_id, me)
+        card = cards.default_card(session, me)
+    return page(
+        "mandates/of_invoice.html",
+        partial="mandates/_of_invoice.html",
+        planned=planned,
+        card=card,
+        invoice_id=invoice_id,
+    )

@@ -1,0 +1,139 @@
+"""Charging a saved card from here, with its holder present (a press of the button on an invoice) or not (automatic payment).
+
+The phases of every move of money: the confirmation is written down with the key it will be sent under, Stripe is asked outside any
+transaction, and the answer is settled like all other news. The intent's id was committed long before, and an intent succeeds at most
+once, so whatever is lost in between, the card is charged once.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from portal import audit, clock, db, gateway, idempotency, outbox
+from portal.cards import service as cards
+from portal.cards.models import SavedCard
+from portal.db import database_now, new_id
+from portal.errors import N_, Conflict, Declined, Invalid
+from portal.gateway import Intent
+from portal.payments import queries
+from portal.payments.models import Confirmation, Payment
+from portal.payments.settling import freeze, locked, refresh, settle
+
+log = structlog.get_logger(__name__)
+
+# When the one who sent a confirmation died, the worker sends it again this much later. Seconds.
+FINISH_AFTER_SECONDS: Final = 60
+# A customer who pressed the button wants to pay now: what did not reach Stripe by then is not sent any more.
+PRESENT_FOR: Final = timedelta(minutes=30)
+
+
+class CardGone(Invalid):
+    code = "card_gone"
+    message = N_("This card is no longer saved here. Please choose another one. You were not charged.")
+
+
+def claim(session: Session, payment_id: str, card: SavedCard, *, client_key: str, off_session: bool) -> Confirmation:
+    """The confirmation to be sent for a payment, in the caller's transaction; `finish` sends it.
+
+    A second call with the same key gives back the same one; while another one has no answer yet, everybody gets that one.
+    """
+    payment = locked(session, payment_id)
+    known = queries.by_press(session, payment.customer_id, client_key) or queries.unanswered(session, payment_id)
+    if known is not None:
+        return known
+    row = Confirmation(
+        id=new_id("cnf"),
+        payment_id=payment_id,
+        customer_id=payment.customer_id,
+        client_key=client_key,
+        card_id=card.id,
+        stripe_payment_method_id=card.stripe_payment_method_id,
+        off_session=off_session,
+        key_used_at=database_now(session),
+        created_at=clock.now(),
+    )
+    session.add(row)
+    session.flush()
+    audit.record(
+        session,
+        "payment.confirmation_begun",
+        payment_id,
+        {"confirmation": row.id, "card": card.id, "last4": card.last4, "off_session": off_session},
+        customer_id=payment.customer_id,
+    )
+    outbox.enqueue(
+        session,
+        "payments.finish_confirmation",
+        key=f"confirmation:{row.id}",
+        delay_seconds=FINISH_AFTER_SECONDS,
+        confirmation_id=row.id,
+    )
+    return row
+
+
+def finish(confirmation_id: str) -> None:
+    """Send a confirmation that has no answer yet, under its one key, and settle what Stripe says. A second call changes nothing.
+
+    A decline is an answer and raises nothing: it stands in the payment's row. Raises CardGone when Stripe does not have the card any
+    more, and the gateway's errors: after Unavailable the card may be charged all the same, and the next call finds out.
+    """
+    with db.reading() as session:
+        confirmation, payment, now = queries.confirmation_with_payment(session, confirmation_id)
+    if confirmation.answered_at is not None:
+        return
+    in_time = confirmation.off_session or clock.now() - confirmation.created_at < PRESENT_FOR
+    if in_time and idempotency.is_safe(confirmation.key_used_at, now) and not payment.finding:
+        _send(confirmation, payment)
+    else:
+        refresh(payment.id)  # never sent again; what came of it, if it arrived, Stripe tells
+    _mark_answered(confirmation)
+
+
+def _send(confirmation: Confirmation, payment: Payment) -> None:
+    if payment.stripe_intent_id is None:
+        raise Conflict
+    try:
+        intent = gateway.current().confirm_intent(
+            payment.stripe_intent_id,
+            f"confirmation:{confirmation.id}",
+            payment_method_id=confirmation.stripe_payment_method_id,
+            off_session=confirmation.off_session,
+        )
+    except (Declined, gateway.UnexpectedState) as answer:  # the bank said no, or it was paid elsewhere meanwhile
+        log.info("confirmation_refused", payment_id=payment.id, code=answer.code)
+        refresh(payment.id)
+    except gateway.IdempotencyMisuse:
+        freeze(payment.id, "Stripe refused our idempotency key: it was used with other parameters")
+        raise
+    except (gateway.MissingAtStripe, gateway.Misconfigured):
+        _explain(confirmation)
+        raise
+    else:
+        _settle(payment, intent)
+
+
+def _settle(payment: Payment, intent: Intent) -> None:
+    if not settle(payment.id, intent, seen_version=payment.version):
+        refresh(payment.id)
+
+
+def _explain(confirmation: Confirmation) -> None:
+    """Stripe refused the request itself: when that is because the card was taken away there, say so, and take it away here."""
+    method = cards.remember(confirmation.stripe_payment_method_id)
+    if method is None or method.customer_id is None:
+        _mark_answered(confirmation)
+        raise CardGone
+
+
+def _mark_answered(confirmation: Confirmation) -> None:
+    with db.transaction() as session:
+        session.execute(
+            update(Confirmation)
+            .where(Confirmation.id == confirmation.id, Confirmation.answered_at.is_(None))
+            .values(answered_at=clock.now())
+        )
