@@ -15,13 +15,13 @@ from flask import Flask
 from portal import clock, config, db, gateway, outbox
 from portal.accounts.models import Customer
 from portal.cards import queries as cards
-from portal.cards import service as card_service
 from portal.cards.models import SavedCard
 from portal.invoices.models import Invoice
 from portal.mandates import policy, service
 from portal.mandates.models import Collection, Mandate
 from tests import factories
 from tests.live import SandboxServer
+from tests.payments.conftest import keep_card
 from tests.smtp import Mailbox
 
 GOOD = "4242424242424242"
@@ -43,14 +43,7 @@ class Subscriber:
     # What the customer does
 
     def keep_card(self, method: str = "pm_card_visa") -> SavedCard:
-        kept = self.sandbox.client.v1.payment_methods.attach(
-            method, {"customer": card_service.holder(self.customer_id)}
-        )
-        card_service.remember(kept.id)
-        with db.reading() as session:
-            card = cards.by_method(session, kept.id)
-        assert card is not None
-        return card
+        return keep_card(self.sandbox, self.customer_id, method)
 
     def agreed(self, tongue: str = "en") -> str:
         return policy.digest(policy.wording(config.current().company.name, tongue))

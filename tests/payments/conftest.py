@@ -12,6 +12,9 @@ from sqlalchemy import func, select
 
 from portal import config, db, gateway
 from portal.audit import AuditEvent
+from portal.cards import queries as saved_cards
+from portal.cards import service as cards
+from portal.cards.models import SavedCard
 from portal.db import Base
 from portal.invoices.models import Invoice
 from portal.ledger import Posting
@@ -20,6 +23,16 @@ from portal.payments import queries, service
 from portal.payments.models import Payment
 from tests import factories
 from tests.live import SandboxServer
+
+
+def keep_card(sandbox: SandboxServer, customer_id: str, method: str = "pm_card_visa") -> SavedCard:
+    """One more card that a customer keeps, here and at Stripe."""
+    kept = sandbox.client.v1.payment_methods.attach(method, {"customer": cards.holder(customer_id)})
+    cards.remember(kept.id)
+    with db.reading() as session:
+        card = saved_cards.by_method(session, kept.id)
+    assert card is not None
+    return card
 
 
 @dataclass
@@ -40,6 +53,13 @@ class Till:
     def decline(self, intent_id: str, method: str) -> None:
         with pytest.raises(stripe.CardError):
             self.confirm(intent_id, method)
+
+    def keep_card(self, method: str = "pm_card_visa") -> SavedCard:
+        return keep_card(self.sandbox, self.customer_id, method)
+
+    def bank(self, card: SavedCard, like: str) -> None:
+        """The card's bank answers from now on as it does for this test card."""
+        self.sandbox.control("cards/behave", payment_method=card.stripe_payment_method_id, like=like)
 
     def fail(self, fault: str, path: str, *, times: int = 1, method: str = "*") -> None:
         self.sandbox.control("faults", fault=fault, path=path, times=times, method=method)

@@ -14,9 +14,10 @@ from werkzeug.test import TestResponse
 
 from portal import db
 from portal.accounts.models import Customer
+from portal.cards.models import SavedCard
 from portal.invoices.models import Invoice
 from portal.money import Money
-from portal.payments import queries, settling, states, views
+from portal.payments import queries, service, settling, states, views
 from portal.payments.models import Payment
 from tests import factories
 from tests.payments.conftest import Till, everything, till
@@ -185,6 +186,73 @@ def test_someone_who_clicks_too_often_has_to_wait(payer: FlaskClient, till: Till
     answer = start(payer, till.invoice_id)
     problem(answer, 429)
     assert 0 < int(answer.headers["Retry-After"]) <= 60
+
+
+# One press with a saved card
+
+
+def press(browser: FlaskClient, invoice: str, card_id: str, key: str = KEY) -> TestResponse:
+    form = {"card_id": card_id, "client_key": key, "csrf_token": factories.csrf_token(browser)}
+    return browser.post(f"/payments/invoices/{invoice}/card", data=form)
+
+
+def test_an_invoice_offers_the_default_card_and_one_press_pays_it(payer: FlaskClient, till: Till) -> None:
+    ways = f"/payments/invoices/{till.invoice_id}/ways"
+    assert "•••• " not in text(payer, ways)
+    card = till.keep_card()
+    assert "Pay €119.00 with Visa •••• 4242" in text(payer, ways)
+    answer = press(payer, till.invoice_id, card.id)
+    assert (answer.status_code, answer.location) == (303, f"/payments/{till.payment.id}/outcome")
+    assert "Paid. Thank you!" in text(payer, answer.location)
+    assert press(payer, till.invoice_id, card.id).location == answer.location  # the second click
+    assert len(till.sandbox.client.v1.charges.list().data) == 1
+
+
+def test_a_declined_press_says_why_and_leads_to_the_other_ways(payer: FlaskClient, till: Till) -> None:
+    card = till.keep_card()
+    till.bank(card, "4000000000009995")
+    page = text(payer, press(payer, till.invoice_id, card.id).location)
+    assert "There is not enough money on this card" in page
+    assert f"/payments/{till.payment.id}/pay" in page
+
+
+def test_a_press_whose_bank_wants_to_ask_goes_on_by_itself(payer: FlaskClient, till: Till) -> None:
+    card = till.keep_card("pm_card_authenticationRequired")
+    answer = press(payer, till.invoice_id, card.id)
+    assert answer.location == f"/payments/invoices/{till.invoice_id}?finish=now"
+    assert "data-now" in text(payer, answer.location)
+    assert "data-now" not in text(payer, f"/payments/invoices/{till.invoice_id}")
+    assert "•••• " not in text(payer, f"/payments/invoices/{till.invoice_id}/ways")  # nothing new meanwhile
+
+
+def test_a_press_whose_answer_was_lost_waits_and_then_tells(payer: FlaskClient, till: Till) -> None:
+    card = till.keep_card()
+    till.fail("reset_after", "/v1/payment_intents/*/confirm", times=2)
+    answer = press(payer, till.invoice_id, card.id)
+    page = text(payer, f"{answer.location}?look=1")
+    assert "Your bank is confirming the payment" in page
+    assert "outcome?look=2" in page
+    assert "Paid. Thank you!" in text(payer, f"{answer.location}?look=5")
+
+
+def test_a_press_with_an_expired_or_foreign_card(payer: FlaskClient, till: Till) -> None:
+    card = till.keep_card()
+    with db.transaction() as session:
+        session.get_one(SavedCard, card.id).exp_year = 2020
+    answer = press(payer, till.invoice_id, card.id)
+    assert answer.location == f"/payments/invoices/{till.invoice_id}"
+    assert "This card has expired" in text(payer, answer.location)
+    assert press(payer, till.invoice_id, "crd_of_someone_else", "another-key").status_code == 404
+    assert till.payments == []
+
+
+def test_a_payment_that_the_bank_asked_about_offers_the_card_it_was_asked_for(payer: FlaskClient, till: Till) -> None:
+    asks, _other = till.keep_card("pm_card_authenticationRequired"), till.keep_card()
+    service.pay_with_card(till.customer_id, till.invoice_id, asks.id, client_key="by-itself", off_session=True)
+    link = payer.get(f"/payments/{till.payment.id}/pay")
+    page = text(payer, link.location)
+    assert "Your bank wants to hear from you" in page
+    assert re.search(rf'value="{asks.stripe_payment_method_id}" checked', page)
 
 
 # What became of it

@@ -27,21 +27,6 @@ CONFIRM = "/v1/payment_intents/*/confirm"
 ASKS_FOR_3DS = "pm_card_authenticationRequired"
 
 
-def keep_card(till: Till, method: str = "pm_card_visa") -> SavedCard:
-    """A card that this customer keeps here and at Stripe."""
-    kept = till.sandbox.client.v1.payment_methods.attach(method, {"customer": cards.holder(till.customer_id)})
-    cards.remember(kept.id)
-    with db.reading() as session:
-        card = saved_cards.by_method(session, kept.id)
-    assert card is not None
-    return card
-
-
-def behave(till: Till, card: SavedCard, like: str) -> None:
-    """The card's bank answers from now on as it does for this test card."""
-    till.sandbox.control("cards/behave", payment_method=card.stripe_payment_method_id, like=like)
-
-
 def press(till: Till, card: SavedCard, key: str = "first-press", **options: Any) -> Payment:
     return service.pay_with_card(till.customer_id, till.invoice_id, card.id, client_key=key, **options)
 
@@ -58,7 +43,7 @@ def calls(till: Till) -> int:
 
 
 def test_one_press_pays_and_the_second_changes_nothing(till: Till) -> None:
-    card = keep_card(till)
+    card = till.keep_card()
     assert press(till, card).status == states.SUCCEEDED
     assert_paid_once(till)
     assert till.payment.card_last4 == "4242"
@@ -71,7 +56,7 @@ def test_one_press_pays_and_the_second_changes_nothing(till: Till) -> None:
 
 
 def test_fifty_presses_at_once_charge_once(till: Till) -> None:
-    card = keep_card(till)
+    card = till.keep_card()
 
     def one(number: int) -> None:
         with suppress(PortalError):
@@ -87,8 +72,8 @@ def test_fifty_presses_at_once_charge_once(till: Till) -> None:
 
 
 def test_a_decline_is_an_answer_and_the_next_card_pays(till: Till) -> None:
-    visa, mastercard = keep_card(till), keep_card(till, "pm_card_mastercard")
-    behave(till, visa, "4000000000009995")
+    visa, mastercard = till.keep_card(), till.keep_card("pm_card_mastercard")
+    till.bank(visa, "4000000000009995")
     declined = press(till, visa)
     assert (declined.status, declined.decline_code) == (states.REQUIRES_PAYMENT_METHOD, "insufficient_funds")
     assert press(till, visa).status == states.REQUIRES_PAYMENT_METHOD  # the same press asks no bank again
@@ -99,7 +84,7 @@ def test_a_decline_is_an_answer_and_the_next_card_pays(till: Till) -> None:
 
 
 def test_a_bank_that_wants_to_ask_leaves_it_to_the_page(till: Till) -> None:
-    card = keep_card(till, ASKS_FOR_3DS)
+    card = till.keep_card(ASKS_FOR_3DS)
     payment = press(till, card)
     assert payment.asks_its_customer
     assert press(till, card, "another-press").asks_its_customer  # nothing new is begun meanwhile
@@ -108,7 +93,7 @@ def test_a_bank_that_wants_to_ask_leaves_it_to_the_page(till: Till) -> None:
 
 
 def test_off_session_a_bank_that_wants_to_ask_declines(till: Till) -> None:
-    payment = press(till, keep_card(till, ASKS_FOR_3DS), off_session=True)
+    payment = press(till, till.keep_card(ASKS_FOR_3DS), off_session=True)
     assert (payment.status, payment.failure_code) == (states.REQUIRES_PAYMENT_METHOD, "authentication_required")
     tried = only_confirmation().stripe_payment_method_id
     with db.reading() as session:
@@ -117,7 +102,7 @@ def test_off_session_a_bank_that_wants_to_ask_declines(till: Till) -> None:
 
 @pytest.mark.parametrize("fault", ["reset_before", "reset_after", "truncate", "error_before", "conflict", "rate_limit"])
 def test_a_lost_answer_is_found_out_under_the_same_key(till: Till, fault: str) -> None:
-    card = keep_card(till)
+    card = till.keep_card()
     till.fail(fault, CONFIRM, times=1 if fault in {"truncate", "rate_limit"} else 2)
     payment = press(till, card)
     assert payment.status != states.SUCCEEDED
@@ -130,7 +115,7 @@ def test_a_lost_answer_is_found_out_under_the_same_key(till: Till, fault: str) -
 
 
 def test_stripe_replays_its_500_and_the_look_at_the_intent_tells(till: Till) -> None:
-    card = keep_card(till)
+    card = till.keep_card()
     till.fail("error_after", CONFIRM)
     press(till, card)
     settling.refresh(till.payment.id)
@@ -139,14 +124,14 @@ def test_stripe_replays_its_500_and_the_look_at_the_intent_tells(till: Till) -> 
 
 @pytest.mark.parametrize("place", ["_send", "_settle", "_mark_answered"])
 def test_dead_around_the_charge_and_the_worker_finishes(till: Till, place: str) -> None:
-    card = keep_card(till)
+    card = till.keep_card()
     dies(place, lambda: press(till, card), confirming)
     confirming.finish(only_confirmation().id)
     assert_paid_once(till)
 
 
 def test_after_the_keys_life_it_is_looked_up_and_never_sent_again(till: Till) -> None:
-    card = keep_card(till)
+    card = till.keep_card()
     till.fail("reset_before", CONFIRM, times=2)
     press(till, card, off_session=True)
     begun = only_confirmation()
@@ -159,7 +144,7 @@ def test_after_the_keys_life_it_is_looked_up_and_never_sent_again(till: Till) ->
 
 
 def test_a_press_that_did_not_arrive_is_not_sent_when_its_customer_has_long_left(till: Till) -> None:
-    card = keep_card(till)
+    card = till.keep_card()
     till.fail("reset_before", CONFIRM, times=2)
     press(till, card)
     with time_machine.travel(clock.now() + timedelta(hours=1)):
@@ -168,7 +153,7 @@ def test_a_press_that_did_not_arrive_is_not_sent_when_its_customer_has_long_left
 
 
 def test_while_one_has_no_answer_the_next_press_finishes_that_one(till: Till) -> None:
-    visa, mastercard = keep_card(till), keep_card(till, "pm_card_mastercard")
+    visa, mastercard = till.keep_card(), till.keep_card("pm_card_mastercard")
     till.fail("reset_before", CONFIRM, times=2)
     press(till, visa)
     assert press(till, mastercard, "second-press").card_last4 == "4242"
@@ -176,7 +161,7 @@ def test_while_one_has_no_answer_the_next_press_finishes_that_one(till: Till) ->
 
 
 def test_paid_in_the_page_at_the_same_moment(till: Till) -> None:
-    card = keep_card(till)
+    card = till.keep_card()
     started = till.start()
     till.confirm(started.intent_id)
     with pytest.raises(service.AlreadyPaid):
@@ -185,7 +170,7 @@ def test_paid_in_the_page_at_the_same_moment(till: Till) -> None:
 
 
 def test_someone_elses_card_and_invoice_are_not_found_and_stripe_hears_nothing(till: Till) -> None:
-    card = keep_card(till)
+    card = till.keep_card()
     with db.transaction() as session:
         stranger = factories.customer(session)
         theirs = factories.invoice(session, stranger)
@@ -198,7 +183,7 @@ def test_someone_elses_card_and_invoice_are_not_found_and_stripe_hears_nothing(t
 
 
 def test_an_expired_card_is_not_charged(till: Till) -> None:
-    card = keep_card(till)
+    card = till.keep_card()
     with db.transaction() as session:
         session.get_one(SavedCard, card.id).exp_year = 2020
     heard = calls(till)
@@ -208,17 +193,17 @@ def test_an_expired_card_is_not_charged(till: Till) -> None:
 
 
 def test_a_card_that_is_gone_at_stripe_is_said_to_be_gone(till: Till) -> None:
-    card = keep_card(till)
+    card = till.keep_card()
     till.sandbox.client.v1.payment_methods.detach(card.stripe_payment_method_id)
     with pytest.raises(confirming.CardGone):
         press(till, card)
     with db.reading() as session:
         assert saved_cards.of_customer(session, till.customer_id) == []
-    assert press(till, keep_card(till, "pm_card_mastercard"), "second-press").status == states.SUCCEEDED
+    assert press(till, till.keep_card("pm_card_mastercard"), "second-press").status == states.SUCCEEDED
 
 
 def test_a_key_serves_one_invoice(till: Till) -> None:
-    card = keep_card(till)
+    card = till.keep_card()
     press(till, card)
     with db.transaction() as session:
         other = factories.invoice(session, session.get_one(Customer, till.customer_id)).id
@@ -227,7 +212,7 @@ def test_a_key_serves_one_invoice(till: Till) -> None:
 
 
 def test_a_payment_that_staff_look_at_is_not_charged(till: Till) -> None:
-    card = keep_card(till)
+    card = till.keep_card()
     till.fail("reset_before", CONFIRM, times=2)
     press(till, card)
     settling.freeze(till.payment.id, "a finding")
@@ -238,7 +223,7 @@ def test_a_payment_that_staff_look_at_is_not_charged(till: Till) -> None:
 
 
 def test_the_bank_takes_its_time(till: Till) -> None:
-    card = keep_card(till)
+    card = till.keep_card()
     till.sandbox.control("payments/slow", times=1, seconds=60)
     assert press(till, card).is_with_the_bank
     till.sandbox.control("finish")
@@ -252,7 +237,7 @@ def test_no_transaction_is_open_while_the_card_is_charged(till: Till) -> None:
 
 
 def test_paid_in_the_page_before_the_worker_came(till: Till) -> None:
-    card = keep_card(till)
+    card = till.keep_card()
     till.fail("reset_before", CONFIRM, times=2)
     press(till, card)
     (intent,) = till.intents
