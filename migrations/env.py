@@ -13,10 +13,11 @@ from portal.invoices import models as invoices
 from portal.mandates import models as mandates
 from portal.payments import models as payments
 from portal.receipts import models as receipts
+from portal.refunds import models as refunds
 from portal.webhooks import models as webhooks
 
 # Importing a module of models puts its tables into the metadata.
-MODELS = (accounts, audit, cards, invoices, ledger, mandates, numbering, outbox, payments, receipts, webhooks)
+MODELS = (accounts, audit, cards, invoices, ledger, mandates, numbering, outbox, payments, receipts, refunds, webhooks)
 
 
 def migrate() -> None:

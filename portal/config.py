@@ -28,6 +28,12 @@ WEBHOOK_SECRET_LENGTH = 16
 LIVE_KEYS = ("sk_live_", "rk_live_")
 
 
+def _pairs(value: str) -> list[tuple[str, str]]:
+    """ "a:1,b:2" as pairs. Raises ValueError for a part without a colon."""
+    parts = [part.strip().split(":", 1) for part in value.split(",") if part.strip()]
+    return [(name.strip(), rest.strip()) for name, rest in parts]
+
+
 class WrongSettings(ValueError):
     """The portal cannot start with these settings. The text has a line for each that is missing or wrong, never a value."""
 
@@ -93,6 +99,17 @@ class Settings(BaseSettings):
         "usd": (Decimal(5), Decimal(5000)),
     }
 
+    # Until how many days after the payment a customer may ask for a refund, by reason.
+    refund_windows: Annotated[dict[str, int], NoDecode] = {
+        "duplicate": 180,
+        "not_received": 90,
+        "not_as_agreed": 60,
+        "no_longer_wanted": 14,
+        "other": 30,
+    }
+    # From this amount on (in major units, by currency) two people must approve a refund; always where a currency is not named.
+    refund_four_eyes: Annotated[dict[str, Decimal], NoDecode] = {"eur": Decimal(500), "usd": Decimal(500)}
+
     limits_storage: str = Field(default="memory://", repr=False)  # likewise
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     company: Company = Field(default_factory=Company)
@@ -116,6 +133,35 @@ class Settings(BaseSettings):
             except InvalidOperation as error:
                 raise ValueError(f"{part} is not like eur:5-5000") from error
         return limits
+
+    @field_validator("refund_windows", mode="before")
+    @classmethod
+    def _windows(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            given = {name: int(days) for name, days in _pairs(value)}
+        except ValueError as error:
+            raise ValueError("it is not like duplicate:180,other:30") from error
+        usual: dict[str, int] = cls.model_fields["refund_windows"].default
+        if unknown := given.keys() - usual.keys():
+            raise ValueError(f"{', '.join(sorted(unknown))} is no reason for a refund")
+        if any(days < 0 for days in given.values()):
+            raise ValueError("days are 0 or more")
+        return usual | given
+
+    @field_validator("refund_four_eyes", mode="before")
+    @classmethod
+    def _thresholds(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            given = {code.lower(): Decimal(amount) for code, amount in _pairs(value)}
+        except (ValueError, InvalidOperation) as error:
+            raise ValueError("it is not like eur:500,usd:500") from error
+        if unknown := given.keys() - money.CHARGEABLE:
+            raise ValueError(f"{', '.join(sorted(unknown))} is not a currency that Stripe charges")
+        return given
 
     @field_validator("languages", mode="after")
     @classmethod

@@ -20,7 +20,7 @@ FLOORS = (
     ("cards",),
     ("invoices",),
     ("payments",),
-    ("mandates",),
+    ("mandates", "disputes"),
     ("refunds",),
     ("receipts",),
     ("webhooks", "reconciliation"),

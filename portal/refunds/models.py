@@ -1,0 +1,127 @@
+"""A refund, from the wish to Stripe's last word, and the steps it went through."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.accounts.models import Customer
+from portal.db import Base, UTCDateTime, one_of
+from portal.money import Money
+from portal.payments.models import Payment
+from portal.refunds.policy import REASONS
+from portal.refunds.states import APPROVED_ONCE, REQUESTED, UNDER_WAY, UNKNOWN
+
+CUSTOMER: Final = "customer"
+STAFF: Final = "staff"
+PORTAL: Final = "portal"
+ORIGINS: Final = (CUSTOMER, STAFF, PORTAL)
+
+
+def _listed(*states: str) -> str:
+    return "state IN (" + ", ".join(f"'{state}'" for state in sorted(states)) + ")"
+
+
+_WAITING: Final = text(_listed(REQUESTED, APPROVED_ONCE))
+_FOLLOWED: Final = text(_listed(*UNDER_WAY, UNKNOWN))
+
+
+class Refund(Base):
+    """`amount_minor` is what is given back; a decision may lower it from what was asked (`asked_minor`).
+
+    `state` is ours until Stripe knows the refund, then Stripe's own; see portal.refunds.states. `attempt` counts the tries that a
+    person has decided on; with `id` it makes the idempotency key sent to Stripe. `version` rises with every change, for
+    compare-and-swap around a fetch from Stripe. People are ids of users; none for what the portal does by itself.
+    """
+
+    __tablename__ = "refunds"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"))
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+    client_key: Mapped[str] = mapped_column(String(80))
+    origin: Mapped[str] = mapped_column(String(10))
+    asked_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
+    asked_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    asked_minor: Mapped[int] = mapped_column(BigInteger)
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    reason: Mapped[str] = mapped_column(String(30))
+    explanation: Mapped[str] = mapped_column(Text, default="")  # in the words of the one who asked
+    state: Mapped[str] = mapped_column(String(40), default=REQUESTED)
+
+    # Deciding
+    claimed_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
+    claimed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    first_approved_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
+    first_approved_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    decided_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
+    decided_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    rejection: Mapped[str] = mapped_column(Text, default="")  # the customer reads it
+    staff_note: Mapped[str] = mapped_column(Text, default="")  # the customer does not
+
+    # Carrying out
+    attempt: Mapped[int] = mapped_column(Integer, default=1)
+    # When the key of this attempt was first used, by the database's clock: Stripe forgets keys after a day.
+    key_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    stripe_refund_id: Mapped[str | None] = mapped_column(String(64), unique=True)
+    bank_reference: Mapped[str] = mapped_column(String(80), default="")  # the acquirer's reference number (ARN)
+    failure_reason: Mapped[str] = mapped_column(String(60), default="")
+    sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    expected_by: Mapped[date | None] = mapped_column(Date)
+    succeeded_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    failed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    finding: Mapped[str] = mapped_column(String(300), default="")  # why staff must look, if they must
+    updated_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    version: Mapped[int] = mapped_column(Integer, default=1)
+
+    payment: Mapped[Payment] = relationship(lazy="raise")
+    customer: Mapped[Customer] = relationship(lazy="raise")
+    steps: Mapped[list[RefundStep]] = relationship(lazy="raise", order_by="RefundStep.at, RefundStep.id")
+
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        CheckConstraint("asked_minor >= amount_minor", name="never_more_than_asked"),
+        one_of("origin", ORIGINS),
+        one_of("reason", REASONS),
+        UniqueConstraint("customer_id", "client_key"),
+        Index("ix_refunds_payment", "payment_id", "asked_at", "id"),
+        Index("ix_refunds_customer", "customer_id", "asked_at", "id"),
+        Index("ix_refunds_queue", "asked_at", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+        Index("ix_refunds_followed", "updated_at", "id", sqlite_where=_FOLLOWED, postgresql_where=_FOLLOWED),
+    )
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+    @property
+    def asked(self) -> Money:
+        return Money(self.asked_minor, self.currency)
+
+
+class RefundStep(Base):
+    """One line of the timeline that a customer sees: what happened and when."""
+
+    __tablename__ = "refund_steps"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    refund_id: Mapped[str] = mapped_column(ForeignKey("refunds.id"))
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    state: Mapped[str] = mapped_column(String(40))
+
+    __table_args__ = (Index("ix_refund_steps_refund", "refund_id", "at"),)

@@ -1,0 +1,47 @@
+"""Why money may be given back, until when a customer may ask, and when two people must agree. Amounts and days are settings."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from portal import config
+from portal.money import Money
+
+# What a customer chooses from.
+DUPLICATE: Final = "duplicate"
+NOT_RECEIVED: Final = "not_received"
+NOT_AS_AGREED: Final = "not_as_agreed"
+NO_LONGER_WANTED: Final = "no_longer_wanted"
+OTHER: Final = "other"
+# What staff choose from besides.
+GOODWILL: Final = "goodwill"
+BILLING_ERROR: Final = "billing_error"
+FRAUD: Final = "fraud"
+
+OF_CUSTOMERS: Final = (DUPLICATE, NOT_RECEIVED, NOT_AS_AGREED, NO_LONGER_WANTED, OTHER)
+OF_STAFF: Final = (DUPLICATE, BILLING_ERROR, GOODWILL, NOT_RECEIVED, NOT_AS_AGREED, FRAUD, OTHER)
+REASONS: Final = tuple(dict.fromkeys((*OF_CUSTOMERS, *OF_STAFF)))
+
+# Stripe's three reasons. Source: Stripe's API reference, "Create a refund".
+AT_STRIPE: Final = {DUPLICATE: "duplicate", FRAUD: "fraudulent"}
+OTHERWISE_AT_STRIPE: Final = "requested_by_customer"
+
+# A bank books a refund within five to ten working days: two weeks by the calendar. Source: Stripe, "Refund and cancel payments".
+BANK_TAKES: Final = timedelta(days=14)
+
+
+def ends_on(reason: str, paid_at: datetime) -> datetime:
+    """The moment after which a customer may not ask for this reason any more."""
+    windows = config.current().refund_windows
+    return paid_at + timedelta(days=windows.get(reason, windows["other"]))
+
+
+def needs_four_eyes(amount: Money) -> bool:
+    """Whether one more person must approve. A currency without a threshold always needs two."""
+    threshold = config.current().refund_four_eyes.get(amount.currency)
+    return threshold is None or amount.decimal >= threshold
+
+
+def reason_at_stripe(reason: str) -> str:
+    return AT_STRIPE.get(reason, OTHERWISE_AT_STRIPE)
