@@ -6,16 +6,27 @@ SQLite is the embedded default, PostgreSQL serves production; both behave alike 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import CheckConstraint, DateTime, Engine, MetaData, create_engine, event, func, select
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    DateTime,
+    Engine,
+    MetaData,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    select,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 from sqlalchemy.types import TypeDecorator
 
 from portal import clock
@@ -195,6 +206,16 @@ def database_now(session: Session) -> datetime:
         return clock.now()
     moment: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
     return moment.astimezone(UTC)
+
+
+def written_out(column: InstrumentedAttribute[str], values: Iterable[str]) -> ColumnElement[bool]:
+    """`column IN (values)` with the values in the statement itself instead of beside it.
+
+    SQLite uses a partial index only for a condition that it can compare with the index's own when it plans, before it knows any
+    value. So the condition must be the index's to the letter: the values in alphabetical order.
+    Source: SQLite, "Partial Indexes", queries using partial indexes.
+    """
+    return column.in_(bindparam(None, sorted(values), expanding=True, literal_execute=True))
 
 
 def is_reachable() -> bool:

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import JSON, Index, Integer, Select, String, Text, delete, insert, select, text, update
+from sqlalchemy import JSON, Index, Integer, Select, String, Text, delete, insert, literal_column, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -151,7 +151,8 @@ def claim(owner: str, most: int, lease_seconds: int = LEASE_SECONDS) -> list[Cla
 
 def _due(now: datetime, most: int) -> Select[Job]:
     free = Job.lease_until.is_(None) | (Job.lease_until < now)
-    return select(Job).where(Job.state == "queued", Job.run_at <= now, free).order_by(Job.run_at).limit(most)
+    queued = Job.state == literal_column("'queued'")  # written out: see db.written_out
+    return select(Job).where(queued, Job.run_at <= now, free).order_by(Job.run_at).limit(most)
 
 
 def run(job: Claimed, owner: str) -> None:

@@ -45,7 +45,7 @@ def upgrade() -> None:
         sa.Column("finding", sa.String(length=300), nullable=False),
         sa.Column("updated_at", UTCDateTime(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.CheckConstraint("origin IN ('customer', 'staff', 'portal')", name=op.f("ck_refunds_origin_known")),
+        sa.CheckConstraint("origin IN ('customer', 'staff', 'portal', 'stripe')", name=op.f("ck_refunds_origin_known")),
         sa.CheckConstraint(
             "reason IN ('duplicate', 'not_received', 'not_as_agreed', 'no_longer_wanted', 'other', 'billing_error', 'goodwill', 'fraud')",
             name=op.f("ck_refunds_reason_known"),

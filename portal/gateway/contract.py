@@ -52,6 +52,8 @@ class Charge:
     card: Card | None
     balance_transaction: BalanceTransaction | None
     created: datetime
+    refunded: Money
+    disputed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,31 @@ class SetupIntent:
     attempt_id: str | None = None
     failure: Failure | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """`movement` takes the money from our balance, `return_movement` brings it back when the refund failed.
+
+    `bank_reference` is the number by which the customer's bank finds it (ARN), some days after the sending.
+    """
+
+    id: str
+    status: str
+    amount: Money
+    intent_id: str | None
+    created: datetime
+    movement: BalanceTransaction | None = None
+    return_movement: BalanceTransaction | None = None
+    failure_reason: str = ""
+    bank_reference: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+class NotRefundable(Conflict):
+    """Stripe will not give this money back: it has been given back already, or the bank has taken it. `code` tells which."""
+
+    code = "charge_not_refundable"
 
 
 class MissingAtStripe(NotFound):

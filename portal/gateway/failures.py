@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from portal.errors import N_, Declined, Invalid, PortalError, RateLimited, Unavailable
-from portal.gateway.contract import IdempotencyMisuse, Misconfigured, MissingAtStripe, UnexpectedState
+from portal.gateway.contract import IdempotencyMisuse, Misconfigured, MissingAtStripe, NotRefundable, UnexpectedState
 
 if TYPE_CHECKING:
     from stripe import StripeError
@@ -129,6 +129,8 @@ def _refused(code: str, error: StripeError) -> PortalError:
         return MissingAtStripe()
     if code in {"payment_intent_unexpected_state", "setup_intent_unexpected_state", "resource_already_exists"}:
         return UnexpectedState()
+    if code in {"charge_disputed", "charge_already_refunded", "charge_not_refundable"}:
+        return NotRefundable(code=code)
     if code in {"amount_too_small", "amount_too_large"}:
         return Invalid(N_("This amount cannot be paid by card."), field="amount", code=code)
     if error.http_status == 409:

@@ -21,6 +21,7 @@ from portal.gateway.contract import (
     Intent,
     MissingAtStripe,
     PaymentMethod,
+    Refund,
     SetupIntent,
 )
 from portal.gateway.failures import translated
@@ -29,6 +30,7 @@ from portal.money import Money
 if TYPE_CHECKING:
     from stripe import Charge as StripeCharge
     from stripe import PaymentIntent, StripeClient
+    from stripe import Refund as StripeRefund
     from stripe import SetupIntent as StripeSetupIntent
 
 # A customer waits in front of the page: one retry, then the worker goes on. Seconds.
@@ -37,6 +39,7 @@ NETWORK_RETRIES: Final = 1
 PAGE: Final = 100
 
 _EXPAND_INTENT: Final = ["latest_charge.balance_transaction"]
+_EXPAND_REFUND: Final = ["balance_transaction", "failure_balance_transaction"]
 
 
 class StripeGateway:
@@ -136,6 +139,35 @@ class StripeGateway:
         with _speaking():
             for found in self._client.v1.payment_intents.list(params).auto_paging_iter():  # type: ignore[arg-type]
                 yield _intent(found)
+
+    def create_refund(
+        self, key: str, *, intent_id: str, amount: Money, reason: str, metadata: Mapping[str, str]
+    ) -> Refund:
+        """Give money back to the card it came from. Raises NotRefundable, and as create_intent does."""
+        params: dict[str, Any] = {
+            "payment_intent": intent_id,
+            "amount": amount.minor,
+            "reason": reason,
+            "metadata": dict(metadata),
+            "expand": _EXPAND_REFUND,
+        }
+        with _speaking():
+            return _refund(self._client.v1.refunds.create(params, {"idempotency_key": key}))  # type: ignore[arg-type]
+
+    def retrieve_refund(self, refund_id: str) -> Refund:
+        with _speaking():
+            return _refund(self._client.v1.refunds.retrieve(refund_id, {"expand": _EXPAND_REFUND}))
+
+    def list_refunds(self, intent_id: str) -> Iterator[Refund]:
+        """All refunds of a payment intent, whoever made them, newest first."""
+        params: dict[str, Any] = {
+            "payment_intent": intent_id,
+            "limit": PAGE,
+            "expand": [f"data.{path}" for path in _EXPAND_REFUND],
+        }
+        with _speaking():
+            for found in self._client.v1.refunds.list(params).auto_paging_iter():  # type: ignore[arg-type]
+                yield _refund(found)
 
     def create_setup(self, key: str, *, customer_id: str, metadata: Mapping[str, str]) -> SetupIntent:
         """An unconfirmed setup intent: it keeps no card before someone confirms it with one. Raises as create_intent does."""
@@ -241,20 +273,41 @@ def _setup(found: StripeSetupIntent) -> SetupIntent:
 
 
 def _charge(found: StripeCharge) -> Charge:
-    movement = found.balance_transaction
-    details = found.payment_method_details
     return Charge(
         id=found.id,
-        card=_card(getattr(details, "card", None)),
-        balance_transaction=None
-        if movement is None or isinstance(movement, str)
-        else BalanceTransaction(
-            id=movement.id,
-            amount=Money(movement.amount, movement.currency),
-            fee=Money(movement.fee, movement.currency),
-            created=clock.from_epoch(movement.created),
-        ),
+        card=_card(getattr(found.payment_method_details, "card", None)),
+        balance_transaction=_movement(found.balance_transaction),
         created=clock.from_epoch(found.created),
+        refunded=Money(found.amount_refunded, found.currency),
+        disputed=found.disputed,
+    )
+
+
+def _movement(found: Any) -> BalanceTransaction | None:
+    """None while there is none; one that was not expanded is not looked at."""
+    if found is None or isinstance(found, str):
+        return None
+    return BalanceTransaction(
+        id=found.id,
+        amount=Money(found.amount, found.currency),
+        fee=Money(found.fee, found.currency),
+        created=clock.from_epoch(found.created),
+    )
+
+
+def _refund(found: StripeRefund) -> Refund:
+    details = getattr(found.destination_details, "card", None)
+    return Refund(
+        id=found.id,
+        status=found.status or "",
+        amount=Money(found.amount, found.currency),
+        intent_id=_id(found.payment_intent),
+        created=clock.from_epoch(found.created),
+        movement=_movement(found.balance_transaction),
+        return_movement=_movement(getattr(found, "failure_balance_transaction", None)),
+        failure_reason=getattr(found, "failure_reason", None) or "",
+        bank_reference=getattr(details, "reference", None) or "",
+        metadata=_plain(found.metadata),
     )
 
 

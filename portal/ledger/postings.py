@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
@@ -93,3 +94,16 @@ def balance(session: Session, account: str) -> dict[str, int]:
         .group_by(Posting.currency)
     )
     return {currency: int(total) for currency, total in rows}
+
+
+def sums_of(session: Session, subjects: Iterable[str]) -> dict[str, dict[str, int]]:
+    """What was posted about each subject, in minor units by kind: {"pay_…": {"charge": 119_00, "refund": 20_00}}."""
+    rows = session.execute(
+        select(Posting.subject, Posting.kind, func.sum(Posting.amount_minor))
+        .where(Posting.subject.in_(list(subjects)))
+        .group_by(Posting.subject, Posting.kind)
+    )
+    found: dict[str, dict[str, int]] = {}
+    for subject, kind, total in rows:
+        found.setdefault(subject, {})[kind] = int(total)
+    return found

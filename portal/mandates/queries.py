@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, joinedload
 from portal import clock
 from portal.cards import queries as cards
 from portal.cards.models import SavedCard
+from portal.db import written_out
 from portal.errors import NotFound
 from portal.invoices import queries as invoices
 from portal.invoices.models import OPEN, Invoice
@@ -106,7 +107,7 @@ def to_be_announced(session: Session, most: int) -> list[tuple[str, str]]:
 def due(session: Session, now: datetime, after: tuple[datetime, str] | None, most: int) -> list[tuple[datetime, str]]:
     """Collections (next try, id) whose time has come and whose notice went out, from `after` on in this order."""
     query = select(Collection.next_try_at, Collection.id).where(
-        Collection.state.in_(ACTIVE), Collection.next_try_at <= now, Collection.noticed_at.is_not(None)
+        written_out(Collection.state, ACTIVE), Collection.next_try_at <= now, Collection.noticed_at.is_not(None)
     )
     if after is not None:
         moment, last_id = after
@@ -123,7 +124,7 @@ def settled_elsewhere(session: Session, most: int) -> list[str]:
         session.execute(
             select(Collection.id)
             .join(Collection.invoice)
-            .where(Collection.state.in_(ACTIVE), Invoice.status != OPEN)
+            .where(written_out(Collection.state, ACTIVE), Invoice.status != OPEN)
             .limit(most)
         ).scalars()
     )

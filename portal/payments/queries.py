@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from portal import keyset
 from portal.cards import queries as cards
-from portal.db import database_now
+from portal.db import database_now, written_out
 from portal.errors import NotFound
 from portal.invoices.models import Invoice
 from portal.payments.models import Confirmation, Payment
@@ -68,7 +68,7 @@ def by_intent(session: Session, intent_id: str) -> Payment | None:
 def live_of_invoice(session: Session, invoice_id: str) -> Payment | None:
     """The one payment of an invoice that may still take money, or has; None when there is none."""
     return session.execute(
-        select(Payment).where(Payment.invoice_id == invoice_id, Payment.status.in_(LIVE))
+        select(Payment).where(Payment.invoice_id == invoice_id, written_out(Payment.status, LIVE))
     ).scalar_one_or_none()
 
 

@@ -24,20 +24,21 @@ from portal.db import Base, UTCDateTime, one_of
 from portal.money import Money
 from portal.payments.models import Payment
 from portal.refunds.policy import REASONS
-from portal.refunds.states import APPROVED_ONCE, REQUESTED, UNDER_WAY, UNKNOWN
+from portal.refunds.states import FOLLOWED, REQUESTED, UNDECIDED
 
 CUSTOMER: Final = "customer"
 STAFF: Final = "staff"
-PORTAL: Final = "portal"
-ORIGINS: Final = (CUSTOMER, STAFF, PORTAL)
+PORTAL: Final = "portal"  # a second payment of an invoice that was paid already
+STRIPE: Final = "stripe"  # given back at Stripe's dashboard, without us
+ORIGINS: Final = (CUSTOMER, STAFF, PORTAL, STRIPE)
 
 
 def _listed(*states: str) -> str:
     return "state IN (" + ", ".join(f"'{state}'" for state in sorted(states)) + ")"
 
 
-_WAITING: Final = text(_listed(REQUESTED, APPROVED_ONCE))
-_FOLLOWED: Final = text(_listed(*UNDER_WAY, UNKNOWN))
+_WAITING: Final = text(_listed(*UNDECIDED))
+_FOLLOWED: Final = text(_listed(*FOLLOWED))
 
 
 class Refund(Base):

@@ -45,6 +45,8 @@ STATES: Final = tuple(FOLLOWS)
 UNDECIDED: Final = frozenset({REQUESTED, APPROVED_ONCE})
 # Stripe has been asked, or is about to be: the worker follows these to their end.
 UNDER_WAY: Final = frozenset({APPROVED, EXECUTING, PENDING, REQUIRES_ACTION})
+# Not at an end after the decision: followed by the worker, or by a person.
+FOLLOWED: Final = UNDER_WAY | {UNKNOWN}
 # Over, and the amount is free again for another refund.
 FREED: Final = frozenset({REJECTED, WITHDRAWN, FAILED, CANCELED})
 # Stripe's own words for a refund.

@@ -1,0 +1,138 @@
+"""Reading refunds; nothing here commits. For a customer always as their owner; the rest is for staff and jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from portal import keyset
+from portal.db import written_out
+from portal.errors import NotFound
+from portal.money import Money
+from portal.payments.models import Payment
+from portal.refunds.models import Refund
+from portal.refunds.states import FOLLOWED, FREED, SUCCEEDED, UNDECIDED, UNKNOWN
+
+# Of one payment: partial refunds are possible, in such a number nobody makes them.
+MOST_OF_A_PAYMENT: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What was paid with a payment, what of it has been given back, what is asked for or on its way, and what is left."""
+
+    paid: Money
+    refunded: Money
+    reserved: Money
+
+    @property
+    def remaining(self) -> Money:
+        return self.paid - self.refunded - self.reserved
+
+
+def sums(session: Session, payment: Payment) -> Sums:
+    """Read under the payment's lock, these cannot change before the caller's transaction ends."""
+    refunded = func.coalesce(func.sum(case((Refund.state == SUCCEEDED, Refund.amount_minor), else_=0)), 0)
+    reserved = func.coalesce(func.sum(case((Refund.state != SUCCEEDED, Refund.amount_minor), else_=0)), 0)
+    row = session.execute(
+        select(refunded, reserved).where(Refund.payment_id == payment.id, Refund.state.not_in(FREED))
+    ).one()
+    return Sums(payment.amount, Money(int(row[0]), payment.currency), Money(int(row[1]), payment.currency))
+
+
+def for_customer(session: Session, refund_id: str, customer_id: str) -> Refund:
+    """One refund of this customer with its steps and its payment. Raises NotFound, also for someone else's."""
+    return _one(session, Refund.id == refund_id, Refund.customer_id == customer_id)
+
+
+def by_id(session: Session, refund_id: str) -> Refund:
+    """For staff: likewise, with its customer. Raises NotFound."""
+    return _one(session, Refund.id == refund_id)
+
+
+def _one(session: Session, *which: ColumnElement[bool]) -> Refund:
+    found = session.execute(
+        select(Refund)
+        .where(*which)
+        .options(
+            selectinload(Refund.steps),
+            joinedload(Refund.payment).joinedload(Payment.invoice),
+            joinedload(Refund.customer),
+        )
+    ).scalar_one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def of_payment(session: Session, payment_id: str) -> list[Refund]:
+    """The refunds of a payment, newest first; the caller has seen to it that the payment may be looked at."""
+    return list(
+        session.execute(
+            select(Refund)
+            .where(Refund.payment_id == payment_id)
+            .order_by(Refund.asked_at.desc(), Refund.id.desc())
+            .limit(MOST_OF_A_PAYMENT)
+        ).scalars()
+    )
+
+
+def of_customer(session: Session, customer_id: str, cursor: str | None = None) -> keyset.Page[Refund]:
+    """A page of a customer's refunds, newest first. Raises NotFound for a cursor that nobody gave out."""
+    query = select(Refund).where(Refund.customer_id == customer_id).options(joinedload(Refund.payment))
+    return keyset.page(session, query, Refund.asked_at, Refund.id, cursor)
+
+
+def by_client_key(session: Session, customer_id: str, client_key: str) -> Refund | None:
+    return session.execute(
+        select(Refund).where(Refund.customer_id == customer_id, Refund.client_key == client_key)
+    ).scalar_one_or_none()
+
+
+def by_stripe_id(session: Session, stripe_refund_id: str) -> Refund | None:
+    return session.execute(select(Refund).where(Refund.stripe_refund_id == stripe_refund_id)).scalar_one_or_none()
+
+
+# For staff and the worker
+
+
+def queue(session: Session, most: int, after: Refund | None = None) -> list[Refund]:
+    """Refunds that wait for a decision, oldest first, with customer and payment; from after this one on."""
+    query = _undecided().options(joinedload(Refund.customer), joinedload(Refund.payment).joinedload(Payment.invoice))
+    if after is not None:
+        later = (Refund.asked_at > after.asked_at) | ((Refund.asked_at == after.asked_at) & (Refund.id > after.id))
+        query = query.where(later)
+    return list(session.execute(query.order_by(Refund.asked_at, Refund.id).limit(most)).scalars())
+
+
+def number_waiting(session: Session, most: int) -> int:
+    """How many wait for a decision, counted up to `most`."""
+    bounded = _undecided().with_only_columns(Refund.id).limit(most).subquery()
+    return session.execute(select(func.count()).select_from(bounded)).scalar_one()
+
+
+def _undecided() -> Select[Refund]:
+    return select(Refund).where(written_out(Refund.state, UNDECIDED))
+
+
+def unknown(session: Session, most: int) -> list[Refund]:
+    """Refunds of which nobody knows whether they were made: staff decide."""
+    followed = written_out(Refund.state, FOLLOWED)
+    query = select(Refund).where(followed, Refund.state == UNKNOWN).options(joinedload(Refund.customer))
+    return list(session.execute(query.order_by(Refund.updated_at, Refund.id).limit(most)).scalars())
+
+
+def left_behind(session: Session, before: datetime, most: int) -> list[Refund]:
+    """Refunds under way that nothing has happened to since `before`: their job may have died."""
+    return list(
+        session.execute(
+            select(Refund)
+            .where(written_out(Refund.state, FOLLOWED), Refund.state != UNKNOWN, Refund.updated_at < before)
+            .order_by(Refund.updated_at, Refund.id)
+            .limit(most)
+        ).scalars()
+    )

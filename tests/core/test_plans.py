@@ -1,0 +1,55 @@
+"""The questions that are asked all the time go through their small indexes, on SQLite, too, which is particular about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from portal import clock, db, outbox
+from portal.mandates import queries as mandates
+from portal.payments import queries as payments
+from portal.refunds import queries as refunds
+
+QUESTIONS: dict[str, tuple[str, Callable[[Session], object]]] = {
+    "the live payment of an invoice": (
+        "uq_payments_live_invoice", lambda session: payments.live_of_invoice(session, "inv_1"),
+    ),
+    "a confirmation without an answer": (
+        "uq_payment_confirmations_unanswered", lambda session: payments.unanswered(session, "pay_1"),
+    ),
+    "the jobs that are due": (
+        "ix_jobs_due", lambda session: session.execute(outbox._due(clock.now(), 5)).all(),
+    ),
+    "the collections that are due": (
+        "ix_collections_due", lambda session: mandates.due(session, clock.now(), None, 5),
+    ),
+    "the queue of refunds": ("ix_refunds_queue", lambda session: refunds.queue(session, 5)),
+    "refunds whose job has died": (
+        "ix_refunds_followed", lambda session: refunds.left_behind(session, datetime(2026, 1, 1, tzinfo=UTC), 5),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_the_small_index_serves(sqlite_database: str, question: str) -> None:
+    index, ask = QUESTIONS[question]
+    asked: list[tuple[str, Any]] = []
+
+    def hear(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(db.engine(), "before_cursor_execute", hear)
+    try:
+        with db.reading() as session:
+            ask(session)
+    finally:
+        event.remove(db.engine(), "before_cursor_execute", hear)
+    statement, parameters = next(one for one in asked if one[0].startswith("SELECT"))
+    with db.reading() as session:
+        plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+    assert any(index in row[3] for row in plan), plan
