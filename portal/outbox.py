@@ -45,6 +45,12 @@ KEEP_DONE_DAYS: Final = 14
 STATES: Final = ("queued", "done", "dead")
 
 
+# No index begins with the state: SQLite would take it for the due jobs, and sort all that are queued.
+_QUEUED: Final = text("state = 'queued'")
+_FINISHED: Final = text("finished_at IS NOT NULL")
+_DEAD: Final = text("state = 'dead'")
+
+
 class Job(Base):
     __tablename__ = "jobs"
 
@@ -63,10 +69,9 @@ class Job(Base):
 
     __table_args__ = (
         one_of("state", STATES),
-        Index(
-            "ix_jobs_due", "run_at", sqlite_where=text("state = 'queued'"), postgresql_where=text("state = 'queued'")
-        ),
-        Index("ix_jobs_state", "state", "finished_at"),
+        Index("ix_jobs_due", "run_at", sqlite_where=_QUEUED, postgresql_where=_QUEUED),
+        Index("ix_jobs_finished", "finished_at", "id", sqlite_where=_FINISHED, postgresql_where=_FINISHED),
+        Index("ix_jobs_dead", "finished_at", "id", sqlite_where=_DEAD, postgresql_where=_DEAD),
     )
 
 

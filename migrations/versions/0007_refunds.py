@@ -1,4 +1,4 @@
-"""Refunds and the steps they went through."""
+"""Refunds and the steps they went through; jobs are found by indexes that do not begin with their state."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,7 +9,14 @@ revision = "0007"
 down_revision = "0006"
 
 
+FINISHED = sa.text("finished_at IS NOT NULL")
+DEAD = sa.text("state = 'dead'")
+
+
 def upgrade() -> None:
+    op.drop_index("ix_jobs_state", "jobs")
+    op.create_index("ix_jobs_finished", "jobs", ["finished_at", "id"], sqlite_where=FINISHED, postgresql_where=FINISHED)
+    op.create_index("ix_jobs_dead", "jobs", ["finished_at", "id"], sqlite_where=DEAD, postgresql_where=DEAD)
     op.create_table(
         "refunds",
         sa.Column("id", sa.String(length=40), nullable=False),
@@ -94,3 +101,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("refund_steps")
     op.drop_table("refunds")
+    op.drop_index("ix_jobs_dead", "jobs")
+    op.drop_index("ix_jobs_finished", "jobs")
+    op.create_index("ix_jobs_state", "jobs", ["state", "finished_at"])
