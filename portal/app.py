@@ -21,11 +21,12 @@ from portal.payments import jobs as _payments_jobs
 from portal.payments import views as payments
 from portal.receipts import jobs as _receipts_jobs
 from portal.receipts import views as receipts
+from portal.refunds import jobs as _refunds_jobs
 from portal.webhooks import jobs as _webhooks_jobs
 from portal.webhooks import views as webhooks
 
 # Importing a jobs module registers its handlers with the outbox.
-HANDLERS = (_accounts_jobs, _cards_jobs, _payments_jobs, _mandates_jobs, _receipts_jobs, _webhooks_jobs)
+HANDLERS = (_accounts_jobs, _cards_jobs, _payments_jobs, _mandates_jobs, _receipts_jobs, _refunds_jobs, _webhooks_jobs)
 
 BODY_LIMIT_BYTES = 1_000_000
 STATIC_CACHE_SECONDS = 31_536_000

@@ -149,13 +149,17 @@ def _succeed(session: Session, payment: Payment, intent: Intent) -> None:
 
 
 def _pay_invoice(session: Session, payment: Payment, invoice_id: str) -> None:
-    """The money has arrived all the same when the invoice was paid or withdrawn meanwhile: staff must give it back."""
+    """The money has arrived all the same when the invoice was paid or withdrawn meanwhile: staff look at it.
+
+    What was paid twice goes back by itself (portal.refunds.service.return_duplicate).
+    """
     try:
         invoice = invoices.lock_open(session, invoice_id, payment.customer_id)
     except Conflict:
         freeze_row(
             session, payment, "the invoice was not open any more when the money arrived: refund it as a duplicate"
         )
+        outbox.enqueue(session, "refunds.return_duplicate", key=f"return:{payment.id}", payment_id=payment.id)
     else:
         invoices.mark_paid(session, invoice.id, payment.succeeded_at or clock.now())
 

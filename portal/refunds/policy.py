@@ -29,6 +29,8 @@ OTHERWISE_AT_STRIPE: Final = "requested_by_customer"
 
 # A bank books a refund within five to ten working days: two weeks by the calendar. Source: Stripe, "Refund and cancel payments".
 BANK_TAKES: Final = timedelta(days=14)
+# The bank's reference of a refund comes some days after it, if it comes at all. Source: likewise, "Trace a refund".
+REFERENCE_COMES_WITHIN: Final = timedelta(days=14)
 
 
 def ends_on(reason: str, paid_at: datetime) -> datetime:

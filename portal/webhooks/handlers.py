@@ -11,6 +11,7 @@ from typing import Final
 from portal import gateway
 from portal.cards import service as cards
 from portal.payments import service as payments
+from portal.refunds import service as refunds
 from portal.webhooks.models import StripeEvent
 
 # Handlers return why an event was none of ours, or an empty text.
@@ -38,6 +39,18 @@ def _about_setup(event: StripeEvent) -> str:
         return "Stripe knows no such setup intent"
 
 
+def _about_refund(event: StripeEvent) -> str:
+    try:
+        return "" if refunds.hear_of_refund(event.object_id) else "the refund is of none of the portal's payments"
+    except gateway.MissingAtStripe:
+        return "Stripe knows no such refund"
+
+
+def _about_refunded_charge(event: StripeEvent) -> str:
+    ours = event.intent_id is not None and refunds.hear_of_payment(event.intent_id)
+    return "" if ours else "the charge is not the portal's"
+
+
 def _about_changed_customer(_event: StripeEvent) -> str:
     return "the portal's own details of a customer stand"
 
@@ -60,6 +73,10 @@ HANDLERS: Final[dict[str, Handler]] = {
     "charge.updated": _about_intent,
     "charge.succeeded": _about_intent,
     "charge.failed": _about_intent,
+    "charge.refunded": _about_refunded_charge,
+    "refund.created": _about_refund,
+    "refund.updated": _about_refund,
+    "refund.failed": _about_refund,
     "payment_method.attached": _about_payment_method,
     "payment_method.detached": _about_payment_method,
     "payment_method.updated": _about_payment_method,

@@ -1,0 +1,75 @@
+"""The mails about a refund: that it was asked for, decided, sent to the bank, or has failed. The credit note has a mail of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from portal import config, db, mail
+from portal.accounts.models import Customer
+from portal.errors import N_
+from portal.language import money_text, supported, translate
+from portal.refunds import queries, states
+from portal.refunds.models import CUSTOMER, PORTAL, Refund
+
+# State → subject. What is not here is not worth a mail: halves of a decision, and what the credit note tells.
+_SUBJECTS: Final = {
+    states.REQUESTED: N_("Your refund request over %(amount)s has arrived"),
+    states.APPROVED: N_("Your refund of %(amount)s is approved"),
+    states.REJECTED: N_("Your refund request over %(amount)s"),
+    states.PENDING: N_("Your refund of %(amount)s is on its way"),
+    states.FAILED: N_("Your refund of %(amount)s did not arrive"),
+    states.CANCELED: N_("Your refund of %(amount)s did not arrive"),
+}
+_STAFF_SUBJECT: Final = N_("A refund of %(amount)s has failed")
+_GONE_WRONG: Final = frozenset({states.FAILED, states.CANCELED})
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    address: str
+    tongue: str
+
+
+def send(refund_id: str, state: str, before: str) -> None:
+    """Tell the customer that a refund came from state `before` to `state`; staff, too, when it went wrong.
+
+    A second call sends the same Message-IDs again.
+    """
+    with db.reading() as session:
+        row = queries.by_id(session, refund_id)
+    if state in _SUBJECTS and _concerns_customer(row, state, before):
+        customer = row.customer
+        _send(row, state, _SUBJECTS[state], "step", _Reader(customer.email, supported(customer.language)))
+    if state in _GONE_WRONG:
+        settings = config.current()
+        reader = _Reader(settings.company.support_email, settings.languages[0])
+        _send(row, f"{state}:staff", _STAFF_SUBJECT, "staff", reader)
+
+
+def _concerns_customer(row: Refund, state: str, before: str) -> bool:
+    """Who has not asked hears of a refund when it is certain; a decision that was taken back is no news to anyone outside."""
+    if state == states.REQUESTED:
+        return row.origin == CUSTOMER and before == states.REQUESTED
+    if state == states.REJECTED:
+        return row.origin == CUSTOMER
+    if state == states.APPROVED:
+        return row.origin in {CUSTOMER, PORTAL}
+    return True
+
+
+def _send(row: Refund, occasion: str, subject: str, template: str, reader: _Reader) -> None:
+    mail.send(
+        key=f"refund:{row.id}:{row.attempt}:{occasion}",
+        to=reader.address,
+        subject=translate(subject, reader.tongue, amount=money_text(row.amount, reader.tongue)),
+        template=f"refunds/mails/{template}",
+        tongue=reader.tongue,
+        refund=row,
+        state=occasion.partition(":")[0],
+        customer=_plain(row.customer),
+    )
+
+
+def _plain(customer: Customer) -> dict[str, str]:
+    return {"name": customer.name, "email": customer.email}

@@ -1,0 +1,42 @@
+"""Jobs about refunds; each may run twice."""
+
+from typing import Final
+
+from portal import outbox
+from portal.refunds import email, executing, service
+
+# After the sending Stripe's webhooks tell what happens; this is for those that are lost. Seconds.
+LOOK_AGAIN_SECONDS: Final = 6 * 3600
+
+
+@outbox.handles("refunds.execute")
+def execute(refund_id: str) -> None:
+    """Left by the approval; then it follows the refund to its end."""
+    executing.execute(refund_id)
+    _follow(refund_id)
+
+
+@outbox.handles("refunds.follow_up")
+def follow_up(refund_id: str) -> None:
+    _follow(refund_id)
+
+
+def _follow(refund_id: str) -> None:
+    if executing.follow_up(refund_id):
+        raise outbox.Later(LOOK_AGAIN_SECONDS)
+
+
+@outbox.handles("refunds.return_duplicate")
+def return_duplicate(payment_id: str) -> None:
+    """Left by the settling of a second payment of one invoice."""
+    service.return_duplicate(payment_id)
+
+
+@outbox.handles("refunds.mail")
+def mail(refund_id: str, state: str, before: str) -> None:
+    email.send(refund_id, state, before)
+
+
+@outbox.handles("refunds.sweep", every_seconds=3600)
+def sweep() -> None:
+    service.sweep()

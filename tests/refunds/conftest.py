@@ -1,0 +1,113 @@
+"""A payment of 119 euros that has arrived, its customer, and staff who decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import stripe
+
+from portal import config, db, gateway, outbox
+from portal.db import new_id
+from portal.money import Money
+from portal.payments import settling
+from portal.refunds import jobs, policy, queries, service
+from portal.refunds.models import Refund
+from portal.refunds.service import Clerk
+from tests import factories
+from tests.live import SandboxServer
+from tests.payments.conftest import Till
+
+
+@dataclass
+class Counter(Till):
+    """The till after the payment, and the people behind the counter."""
+
+    user_id: str = ""
+    payment_id: str = ""
+    clerks: dict[str, Clerk] = field(default_factory=dict)
+
+    @property
+    def support(self) -> Clerk:
+        return self.clerks["support"]
+
+    @property
+    def approver(self) -> Clerk:
+        return self.clerks["approver"]
+
+    @property
+    def admin(self) -> Clerk:
+        return self.clerks["admin"]
+
+    def ask(
+        self, minor: int = 119_00, *, reason: str = policy.NOT_RECEIVED, key: str | None = None, words: str = ""
+    ) -> str:
+        """The customer asks; returns the refund's id."""
+        key = key or new_id("ask")
+        money = Money(minor, "eur")
+        return service.ask(self.customer_id, self.user_id, self.payment_id, money, reason, words, client_key=key)
+
+    def propose(self, clerk: Clerk, minor: int = 119_00, reason: str = policy.GOODWILL, words: str = "") -> str:
+        return service.propose(clerk.id, self.payment_id, Money(minor, "eur"), reason, words, client_key=new_id("ask"))
+
+    def approved(self, minor: int = 119_00) -> str:
+        """Asked for and approved, and not yet sent."""
+        refund_id = self.ask(minor)
+        service.approve(refund_id, self.support)
+        return refund_id
+
+    def execute(self, refund_id: str) -> None:
+        """As the worker does it, until nothing more is known for now."""
+        with suppress(outbox.Later):
+            jobs.execute(refund_id)
+
+    def refunded(self, minor: int = 119_00) -> str:
+        refund_id = self.approved(minor)
+        self.execute(refund_id)
+        return refund_id
+
+    def refund(self, refund_id: str) -> Refund:
+        with db.reading() as session:
+            return queries.by_id(session, refund_id)
+
+    def touch(self, refund_id: str, **values: Any) -> None:
+        """Write straight into a refund's row, as time or an accident would have left it."""
+        with db.transaction() as session:
+            for name, value in values.items():
+                setattr(session.get_one(Refund, refund_id), name, value)
+
+    @property
+    def sums(self) -> tuple[int, int, int]:
+        """(refunded, reserved, remaining) in minor units."""
+        payment = self.payment
+        with db.reading() as session:
+            found = queries.sums(session, payment)
+        return found.refunded.minor, found.reserved.minor, found.remaining.minor
+
+    @property
+    def at_stripe(self) -> list[stripe.Refund]:
+        """What Stripe holds, newest first."""
+        return self.sandbox.client.v1.refunds.list({"limit": 100}).data
+
+
+@pytest.fixture
+def counter(settings: config.Settings, sandbox: SandboxServer) -> Iterator[Counter]:
+    gateway.forget()
+    with db.transaction() as session:
+        customer = factories.customer(session)
+        invoice = factories.invoice(session, customer)
+        user = factories.user(session, customer)
+        clerks = {
+            role: Clerk(factories.staff(session, role=role).id, role) for role in ("support", "approver", "admin")
+        }
+    one = Counter(sandbox, customer.id, invoice.id, user_id=user.id, clerks=clerks)
+    started = one.start()
+    one.confirm(started.intent_id)
+    sandbox.control("finish")
+    settling.refresh(started.payment_id)
+    one.payment_id = started.payment_id
+    yield one
+    gateway.forget()

@@ -1,0 +1,304 @@
+"""Asking for a refund and deciding on it, on both databases: amounts, windows, claims, and four eyes."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+import time_machine
+
+from portal import clock, db
+from portal.accounts.models import Customer
+from portal.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
+from portal.money import Money
+from portal.refunds import policy, queries, service, states
+from portal.refunds.service import Clerk
+from tests import factories
+from tests.payments.conftest import audited, everything, jobs
+from tests.refunds.conftest import Counter
+
+FOUR_EYES = pytest.mark.settings(PORTAL_REFUND_FOUR_EYES="eur:100")
+
+
+def test_a_request_reserves_its_amount_and_asks_no_bank(counter: Counter) -> None:
+    refund_id = counter.ask(19_00)
+    assert counter.sums == (0, 19_00, 100_00)
+    assert counter.at_stripe == []
+    assert counter.refund(refund_id).state == states.REQUESTED
+    assert [step.state for step in counter.refund(refund_id).steps] == [states.REQUESTED]
+    assert len(jobs("refunds.mail")) == audited("refund.state") == 1
+
+
+def test_a_second_click_asks_once(counter: Counter) -> None:
+    first = counter.ask(19_00, key="the-same-form")
+    before = everything()
+    assert counter.ask(19_00, key="the-same-form") == first
+    assert everything() == before
+    with pytest.raises(Invalid) as refusal:
+        counter.ask(20_00, key="the-same-form")
+    assert refusal.value.code == "key_reused"
+
+
+@pytest.mark.parametrize(
+    ("amount", "code"),
+    [
+        (Money(0, "eur"), "invalid"),
+        (Money(-5_00, "eur"), "invalid"),
+        (Money(119_01, "eur"), "too_much"),
+        (Money(10**15, "eur"), "too_much"),
+        (Money(5_00, "usd"), "invalid"),
+    ],
+)
+def test_an_amount_that_cannot_be_is_refused_and_changes_nothing(counter: Counter, amount: Money, code: str) -> None:
+    before = everything()
+    key = "a-form-of-ada"
+    with pytest.raises(Invalid) as refusal:
+        service.ask(
+            counter.customer_id, counter.user_id, counter.payment_id, amount, policy.NOT_RECEIVED, "", client_key=key
+        )
+    assert (refusal.value.field, refusal.value.code) == ("amount", code)
+    assert (everything(), counter.at_stripe) == (before, [])
+
+
+def test_what_is_reserved_is_not_there_a_second_time(counter: Counter) -> None:
+    counter.ask(100_00)
+    with pytest.raises(Invalid):
+        counter.ask(19_01)
+    counter.ask(19_00)
+    with pytest.raises(Invalid) as refusal:
+        counter.ask(1)
+    assert refusal.value.code == "nothing_left"
+
+
+def test_fifty_at_once_get_what_was_paid_and_not_a_cent_more(counter: Counter) -> None:
+    def one(_: int) -> None:
+        with suppress(PortalError):
+            counter.ask(7_00)
+
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(one, range(50)))
+    assert counter.sums == (0, 17 * 7_00, 0)
+
+
+def test_a_payment_that_has_not_arrived_cannot_be_refunded(counter: Counter) -> None:
+    with db.transaction() as session:
+        customer = session.get_one(Customer, counter.customer_id)
+        counter.payment_id = factories.payment(session, customer, status="processing", succeeded_at=None).id
+    with pytest.raises(service.NotRefundable):
+        counter.ask(1_00)
+
+
+def test_someone_elses_payment_and_refund_are_not_found(counter: Counter) -> None:
+    refund_id = counter.ask(19_00)
+    with db.transaction() as session:
+        stranger = factories.customer(session)
+        user = factories.user(session, stranger)
+    before, money = everything(), Money(1_00, "eur")
+    with pytest.raises(NotFound):
+        service.ask(
+            stranger.id, user.id, counter.payment_id, money, policy.NOT_RECEIVED, "", client_key="a-strangers-form"
+        )
+    with pytest.raises(NotFound):
+        service.withdraw(refund_id, stranger.id)
+    assert everything() == before
+
+
+def test_each_reason_has_its_window(counter: Counter) -> None:
+    with time_machine.travel(clock.now() + timedelta(days=15)):
+        with pytest.raises(service.WindowOver) as refusal:
+            counter.ask(reason=policy.NO_LONGER_WANTED)
+        assert "until 20" in refusal.value.text()
+        windows = service.windows(counter.payment)
+        assert (windows[policy.NO_LONGER_WANTED], windows[policy.DUPLICATE]) == (False, True)
+        counter.ask(reason=policy.DUPLICATE)
+
+
+def test_staff_may_propose_after_the_window_and_the_customer_hears_of_it_when_it_is_certain(counter: Counter) -> None:
+    with time_machine.travel(clock.now() + timedelta(days=400)):
+        counter.propose(counter.support, 5_00)
+    assert counter.sums == (0, 5_00, 114_00)
+
+
+def test_another_reason_needs_its_words(counter: Counter) -> None:
+    with pytest.raises(Invalid):
+        counter.ask(reason=policy.OTHER)
+    refund_id = counter.ask(reason=policy.OTHER, words="It hums at night")
+    with pytest.raises(Invalid):
+        service.approve(refund_id, counter.support)
+    assert service.approve(refund_id, counter.support, note="Heard it as well") == states.APPROVED
+
+
+def test_a_customer_withdraws_what_is_not_decided(counter: Counter) -> None:
+    refund_id = counter.ask()
+    service.withdraw(refund_id, counter.customer_id)
+    before = everything()
+    service.withdraw(refund_id, counter.customer_id)
+    assert everything() == before
+    assert counter.sums == (0, 0, 119_00)
+    with pytest.raises(service.AlreadyDecided):
+        service.approve(refund_id, counter.support)
+    decided = counter.approved()
+    with pytest.raises(service.AlreadyDecided):
+        service.withdraw(decided, counter.customer_id)
+
+
+def test_a_decision_is_made_once(counter: Counter) -> None:
+    refund_id = counter.approved()
+    before = everything()
+    for again in (
+        lambda: service.approve(refund_id, counter.admin),
+        lambda: service.approve(refund_id, counter.admin, amount=Money(1_00, "eur")),
+        lambda: service.reject(refund_id, counter.admin, rejection="No"),
+        lambda: service.claim(refund_id, counter.admin),
+    ):
+        with pytest.raises(service.AlreadyDecided):
+            again()
+    assert everything() == before
+
+
+def test_two_who_decide_at_once_decide_once(counter: Counter) -> None:
+    refund_id = counter.ask()
+
+    def one(number: int) -> bool:
+        try:
+            if number % 2:
+                service.approve(refund_id, counter.approver)
+            else:
+                service.reject(refund_id, counter.approver, rejection="No")
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(one, range(8))) == 1
+
+
+def test_a_rejection_frees_the_amount_and_needs_a_reason(counter: Counter) -> None:
+    refund_id = counter.ask()
+    with pytest.raises(Invalid):
+        service.reject(refund_id, counter.support, rejection="  ")
+    service.reject(refund_id, counter.support, rejection="It was delivered on Monday.")
+    assert counter.refund(refund_id).rejection == "It was delivered on Monday."
+    assert counter.sums == (0, 0, 119_00)
+
+
+def test_less_may_be_approved_and_never_more(counter: Counter) -> None:
+    refund_id = counter.ask(50_00)
+    with pytest.raises(Invalid):
+        service.approve(refund_id, counter.support, amount=Money(50_01, "eur"))
+    with pytest.raises(Invalid):
+        service.approve(refund_id, counter.support, amount=Money(0, "eur"))
+    service.approve(refund_id, counter.support, amount=Money(20_00, "eur"))
+    row = counter.refund(refund_id)
+    assert (row.amount, row.asked) == (Money(20_00, "eur"), Money(50_00, "eur"))
+    assert counter.sums == (0, 20_00, 99_00)
+
+
+def test_customers_decide_nothing(counter: Counter) -> None:
+    refund_id = counter.ask()
+    customer = Clerk(counter.user_id, "customer")
+    before = everything()
+    for decide in (
+        lambda: service.approve(refund_id, customer),
+        lambda: service.reject(refund_id, customer, rejection="No"),
+        lambda: service.claim(refund_id, customer),
+    ):
+        with pytest.raises(Forbidden):
+            decide()
+    assert everything() == before
+
+
+# Claims
+
+
+def test_a_claim_keeps_others_away_for_a_while(counter: Counter) -> None:
+    refund_id = counter.ask()
+    service.claim(refund_id, counter.support)
+    for other in (
+        lambda: service.claim(refund_id, counter.approver),
+        lambda: service.approve(refund_id, counter.approver),
+        lambda: service.reject(refund_id, counter.approver, rejection="No"),
+    ):
+        with pytest.raises(service.ClaimedByOther):
+            other()
+    service.release(refund_id, counter.approver)  # is not theirs to give back
+    with pytest.raises(service.ClaimedByOther):
+        service.claim(refund_id, counter.approver)
+    with time_machine.travel(clock.now() + service.CLAIM_HOLDS + timedelta(seconds=1)):
+        service.claim(refund_id, counter.approver)
+        service.release(refund_id, counter.approver)
+        assert service.approve(refund_id, counter.support) == states.APPROVED
+
+
+# Four eyes
+
+
+@FOUR_EYES
+def test_above_the_threshold_two_people_must_approve(counter: Counter) -> None:
+    refund_id = counter.ask(119_00)
+    assert service.approve(refund_id, counter.support) == states.APPROVED_ONCE
+    assert jobs("refunds.execute") == []
+    before = everything()
+    with pytest.raises(service.FourEyes):
+        service.approve(refund_id, counter.support)
+    assert everything() == before
+    assert service.approve(refund_id, counter.approver) == states.APPROVED
+    row = counter.refund(refund_id)
+    assert (row.first_approved_by, row.decided_by) == (counter.support.id, counter.approver.id)
+    assert len(jobs("refunds.execute")) == 1
+
+
+@FOUR_EYES
+def test_the_second_is_neither_the_one_who_asked_nor_support(counter: Counter) -> None:
+    refund_id = counter.propose(counter.approver)
+    service.approve(refund_id, counter.admin)
+    with pytest.raises(service.FourEyes):
+        service.approve(refund_id, counter.approver)
+    with pytest.raises(service.FourEyes):
+        service.approve(refund_id, counter.admin)
+    with pytest.raises(service.NotYours):
+        service.approve(refund_id, counter.support)
+    assert counter.refund(refund_id).state == states.APPROVED_ONCE
+
+
+@FOUR_EYES
+def test_a_changed_amount_voids_the_first_approval(counter: Counter) -> None:
+    refund_id = counter.ask(119_00)
+    service.approve(refund_id, counter.support)
+    assert service.approve(refund_id, counter.approver, amount=Money(110_00, "eur")) == states.APPROVED_ONCE
+    row = counter.refund(refund_id)
+    assert row.first_approved_by == counter.approver.id
+    with pytest.raises(service.FourEyes):
+        service.approve(refund_id, counter.approver)
+    assert service.approve(refund_id, counter.admin) == states.APPROVED
+
+
+@FOUR_EYES
+def test_below_the_threshold_one_is_enough_also_after_the_amount_was_lowered(counter: Counter) -> None:
+    assert service.approve(counter.ask(5_00), counter.support) == states.APPROVED
+    lowered = service.approve(counter.ask(110_00), counter.support, amount=Money(99_99, "eur"))
+    assert lowered == states.APPROVED
+
+
+@pytest.mark.settings(PORTAL_REFUND_FOUR_EYES="usd:100")
+def test_a_currency_without_a_threshold_needs_two(counter: Counter) -> None:
+    assert service.approve(counter.ask(1_00), counter.support) == states.APPROVED_ONCE
+    assert service.shown_threshold("eur") is None
+    assert service.shown_threshold("usd") == Money(100_00, "usd")
+
+
+# The queue
+
+
+def test_the_queue_is_oldest_first_and_holds_what_is_undecided(counter: Counter) -> None:
+    first, second, third = (counter.ask(10_00) for _ in range(3))
+    service.reject(second, counter.support, rejection="No")
+    with db.reading() as session:
+        rows = queries.queue(session, 10)
+        assert [row.id for row in rows] == [first, third]
+        assert rows[0].customer.name and rows[0].payment.description
+        assert [row.id for row in queries.queue(session, 10, after=rows[0])] == [third]
+        assert queries.number_waiting(session, 1) == 1
+        assert queries.number_waiting(session, 100) == 2
