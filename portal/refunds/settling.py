@@ -49,7 +49,8 @@ def adopt(refund_id: str, found: gateway.Refund) -> None:
     """
     with db.transaction() as session:
         row = locked(session, refund_id)
-        if row.stripe_refund_id is None:
+        is_new = row.stripe_refund_id is None
+        if is_new:
             row.stripe_refund_id = found.id
             row.sent_at = row.sent_at or found.created
             touch(row)
@@ -58,7 +59,8 @@ def adopt(refund_id: str, found: gateway.Refund) -> None:
         elif row.stripe_refund_id != found.id:
             mark(session, row, f"Stripe has a second refund {found.id} for this row")
         version, stored = row.version, row.stripe_refund_id
-    if stored == found.id and not settle(refund_id, found, seen_version=version):
+    # Who was not the first to store it may hold old news: much may have happened to the refund since this answer was written.
+    if stored == found.id and not (is_new and settle(refund_id, found, seen_version=version)):
         refresh(refund_id)
 
 

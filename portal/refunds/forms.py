@@ -1,0 +1,55 @@
+"""What people type about refunds."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask_babel import gettext, lazy_gettext
+from flask_wtf import FlaskForm
+from wtforms import HiddenField, RadioField, StringField, TextAreaField, ValidationError
+from wtforms.validators import DataRequired, InputRequired, Length
+
+from portal import language, money
+from portal.money import Money
+from portal.pages import reader_language
+from portal.refunds import policy, service
+
+REASONS: Final = {
+    policy.DUPLICATE: lazy_gettext("Paid twice"),
+    policy.NOT_RECEIVED: lazy_gettext("Not received"),
+    policy.NOT_AS_AGREED: lazy_gettext("Not as agreed"),
+    policy.NO_LONGER_WANTED: lazy_gettext("No longer wanted"),
+    policy.OTHER: lazy_gettext("Another reason"),
+    policy.GOODWILL: lazy_gettext("Goodwill"),
+    policy.BILLING_ERROR: lazy_gettext("Error on the bill"),
+    policy.FRAUD: lazy_gettext("Suspected fraud"),
+}
+
+
+def amount_of(text: str, currency: str) -> Money:
+    """An amount as people write it in their language. Raises ValidationError in the reader's words."""
+    try:
+        return money.parse(text, currency, reader_language())
+    except ValueError as error:
+        example = language.money_text(Money(money.from_decimal(money.Decimal(12), currency).minor, currency), reader_language())
+        raise ValidationError(gettext("Please write an amount such as %(example)s.", example=example)) from error
+
+
+class RefundForm(FlaskForm):  # type: ignore[misc]  # flask-wtf has no types
+    """How much, and why. `key` makes the same form, sent twice, one refund."""
+
+    amount_text = StringField(
+        lazy_gettext("Amount"), [InputRequired(lazy_gettext("Please enter an amount.")), Length(max=20)]
+    )
+    reason = RadioField(lazy_gettext("Reason"), [DataRequired(lazy_gettext("Please choose a reason."))])
+    explanation = TextAreaField(lazy_gettext("What happened?"), [Length(max=service.LONGEST_TEXT)])
+    key = HiddenField()
+
+    def __init__(self, currency: str, reasons: tuple[str, ...], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.currency = currency
+        self.amount: Money | None = None
+        self.reason.choices = [(reason, REASONS[reason]) for reason in reasons]
+
+    def validate_amount_text(self, field: StringField) -> None:
+        self.amount = amount_of(field.data or "", self.currency)

@@ -1,0 +1,127 @@
+"""Refunds as their customer sees them: asking, following, withdrawing."""
+
+from __future__ import annotations
+
+import secrets
+
+from flask import Blueprint, Response, flash, request, url_for
+from flask_babel import gettext
+from flask_login import current_user
+from werkzeug.wrappers import Response as AnyResponse
+
+from portal import db, language
+from portal.errors import Conflict, Invalid
+from portal.pages import customer_id, customers_only, limiter, page, reader_language, see_other
+from portal.payments import queries as payments
+from portal.refunds import policy, queries, service, states
+from portal.refunds.forms import RefundForm
+
+bp = Blueprint("refunds", __name__)
+
+
+@bp.get("/refunds")
+@customers_only
+def index() -> Response:
+    """All refunds of a customer, newest first."""
+    with db.reading() as session:
+        found = queries.of_customer(session, customer_id(), request.args.get("page"))
+    return page(
+        "refunds/index.html",
+        found=found,
+        older_url=url_for("refunds.index", page=found.older) if found.older else None,
+        newer_url=url_for("refunds.index", page=found.newer) if found.newer else None,
+    )
+
+
+@bp.get("/refunds/<refund_id>")
+@customers_only
+def show(refund_id: str) -> Response:
+    with db.reading() as session:
+        refund = queries.for_customer(session, refund_id, customer_id())
+    return page("refunds/show.html", refund=refund, may_withdraw=refund.state in states.UNDECIDED)
+
+
+@bp.post("/refunds/<refund_id>/withdrawal")
+@limiter.limit("30/minute")
+@customers_only
+def withdraw(refund_id: str) -> AnyResponse:
+    try:
+        service.withdraw(refund_id, customer_id())
+    except Conflict as error:
+        flash(language.error_text(error, reader_language()), "error")
+    else:
+        flash(gettext("You have withdrawn your request."), "success")
+    return see_other("refunds.show", refund_id=refund_id)
+
+
+@bp.get("/payments/<payment_id>/refunds")
+@customers_only
+def of_payment(payment_id: str) -> Response:
+    """The refunds of a payment and whether one can be asked for, as a part of the payment's page."""
+    me = customer_id()
+    with db.reading() as session:
+        payment = payments.for_customer(session, payment_id, me)
+        found = queries.of_payment(session, payment_id)
+        sums = queries.sums(session, payment)
+    open_to = [reason for reason, is_open in service.windows(payment).items() if is_open]
+    return page(
+        "refunds/of_payment.html",
+        partial="refunds/_of_payment.html",
+        payment=payment,
+        refunds=found,
+        sums=sums,
+        may_ask=payment.has_succeeded and bool(open_to) and sums.remaining.minor > 0,
+        last_day=max(policy.ends_on(reason, payment.succeeded_at) for reason in policy.OF_CUSTOMERS)
+        if payment.succeeded_at
+        else None,
+    )
+
+
+@bp.route("/payments/<payment_id>/refund-requests", methods=["GET", "POST"])
+@limiter.limit("30/minute", methods=["POST"])
+@customers_only
+def ask(payment_id: str) -> Response | AnyResponse:
+    """Ask for a refund of a payment, in whole or in part."""
+    me = customer_id()
+    with db.reading() as session:
+        payment = payments.for_customer(session, payment_id, me)
+        sums = queries.sums(session, payment)
+    form = RefundForm(payment.currency, policy.OF_CUSTOMERS)
+    if form.validate_on_submit() and form.amount is not None:
+        try:
+            refund_id = service.ask(
+                me,
+                current_user.id,
+                payment_id,
+                form.amount,
+                form.reason.data,
+                form.explanation.data or "",
+                client_key=form.key.data or "",
+            )
+        except (Invalid, Conflict) as error:
+            _tell(form, error)
+        else:
+            flash(gettext("Your request has arrived. We tell you by e-mail as soon as it is decided."), "success")
+            return see_other("refunds.show", refund_id=refund_id)
+    if not form.key.data:
+        form.key.data = secrets.token_urlsafe(24)
+    if request.method == "GET":
+        form.amount_text.data = sums.remaining.plain() if reader_language() == "en" else language.plain_amount(sums.remaining, reader_language())
+    return page(
+        "refunds/ask.html",
+        form=form,
+        payment=payment,
+        sums=sums,
+        ends={reason: policy.ends_on(reason, payment.succeeded_at or payment.created_at) for reason in policy.OF_CUSTOMERS},
+        is_open=service.windows(payment),
+        status=422 if form.errors else 200,
+    )
+
+
+def _tell(form: RefundForm, error: Invalid | Conflict) -> None:
+    text = language.error_text(error, reader_language())
+    field = {"amount": "amount_text"}.get(getattr(error, "field", "") or "", getattr(error, "field", None))
+    if field in form:
+        form[field].errors = [*form[field].errors, text]
+    else:
+        form.form_errors.append(text)
