@@ -1,22 +1,22 @@
 """Jobs about saved cards."""
 
 from portal import db, outbox
-from portal.cards import card_testing, service
+from portal.cards import card_testing, keeping, setups
 
 
 @outbox.handles("cards.remember")
 def remember(payment_method_id: str) -> None:
-    service.remember(payment_method_id)
+    keeping.remember(payment_method_id)
 
 
 @outbox.handles("cards.let_go")
 def let_go(payment_method_id: str) -> None:
-    service.let_go(payment_method_id)
+    keeping.let_go(payment_method_id)
 
 
 @outbox.handles("cards.follow_up")
 def follow_up(setup_id: str) -> None:
-    service.follow_up(setup_id)
+    setups.follow_up(setup_id)
 
 
 @outbox.handles("cards.sweep", every_seconds=3600)

@@ -10,7 +10,7 @@ import pytest
 import stripe
 
 from portal import config, db, gateway
-from portal.cards import queries, service
+from portal.cards import holders, queries, setups
 from portal.cards.models import CardSetup, SavedCard
 from tests import factories
 from tests.live import SandboxServer
@@ -26,8 +26,8 @@ class Wallet:
     sandbox: SandboxServer
     customer_id: str
 
-    def start(self, key: str = "first-page", ip: str = "203.0.113.7") -> service.SetupStarted:
-        return service.start_setup(self.customer_id, client_key=key, ip=ip)
+    def start(self, key: str = "first-page", ip: str = "203.0.113.7") -> setups.SetupStarted:
+        return setups.start_setup(self.customer_id, client_key=key, ip=ip)
 
     def method(self, number: str = VISA, month: int = 12, year: int = 2040) -> str:
         """A payment method as the browser makes it, with the publishable key; attached to nobody."""
@@ -44,7 +44,7 @@ class Wallet:
         key = f"page-{number}-{month}-{year}-{len(self.intents)}"
         started = self.start(key)
         self.confirm(started.intent_id, self.method(number, month, year))
-        service.refresh_setup(started.setup_id)
+        setups.refresh_setup(started.setup_id)
         return self.setup(started.setup_id)
 
     def fail(self, fault: str, path: str, *, times: int = 1) -> None:
@@ -79,7 +79,7 @@ class Wallet:
     @property
     def attached(self) -> set[str]:
         """The payment methods that Stripe keeps for this customer."""
-        holder = service.holder(self.customer_id)
+        holder = holders.holder(self.customer_id)
         return {method.id for method in self.sandbox.client.v1.customers.payment_methods.list(holder).data}
 
 

@@ -8,8 +8,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from portal import clock, db
-from portal.cards import card_testing, service
-from portal.cards.models import SavedCard
+from portal.cards import card_testing
+from portal.cards.models import CardSetup, SavedCard
 from portal.db import new_id
 from tests import factories
 from tests.cards.conftest import Wallet
@@ -118,7 +118,7 @@ OUTCOMES = {
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_what_became_of_the_card_is_told(owner: FlaskClient, wallet: Wallet, outcome: str) -> None:
     started = wallet.start()
-    wallet.change(service.CardSetup, started.setup_id, status="succeeded", outcome=outcome)
+    wallet.change(CardSetup, started.setup_id, status="succeeded", outcome=outcome)
     assert OUTCOMES[outcome] in owner.get(f"/cards/setups/{started.setup_id}/outcome").text
 
 
