@@ -1,7 +1,9 @@
 """Jobs about saved cards."""
 
+from datetime import date
+
 from portal import db, outbox
-from portal.cards import card_testing, keeping, setups
+from portal.cards import card_testing, keeping, reminders, setups
 
 
 @outbox.handles("cards.remember")
@@ -17,6 +19,17 @@ def let_go(payment_method_id: str) -> None:
 @outbox.handles("cards.follow_up")
 def follow_up(setup_id: str) -> None:
     setups.follow_up(setup_id)
+
+
+@outbox.handles("cards.remind", every_seconds=3600)
+def remind() -> None:
+    reminders.remind()
+
+
+@outbox.handles("cards.mail_expiry")
+def mail_expiry(card_id: str, last_day: str, days: int) -> None:
+    """`last_day` is in ISO 8601."""
+    reminders.send(card_id, date.fromisoformat(last_day), days)
 
 
 @outbox.handles("cards.sweep", every_seconds=3600)

@@ -102,18 +102,25 @@ def _keep(session: Session, customer_id: str, method_id: str, card: Card) -> Non
 def _follow(session: Session, row: SavedCard, card: Card) -> None:
     if row.removed_at is not None:
         return
-    changed = {name: value for name, value in _facts(card).items() if getattr(row, name) != value}
+    changed = _write(row, card)
     if changed:
-        for name, value in changed.items():
-            setattr(row, name, value)
         audit.record(session, "card.updated", row.id, changed, customer_id=row.customer_id)
+
+
+def _write(row: SavedCard, card: Card) -> dict[str, Any]:
+    """Bring a row's facts up to date; returns those that changed. Another expiry is reminded of at its own time."""
+    changed = {name: value for name, value in _facts(card).items() if getattr(row, name) != value}
+    for name, value in changed.items():
+        setattr(row, name, value)
+    if changed.keys() & {"exp_month", "exp_year"}:
+        row.reminded_days = None
+    return changed
 
 
 def _renew(session: Session, row: SavedCard, method_id: str, card: Card) -> None:
     before = row.stripe_payment_method_id
     row.stripe_payment_method_id = method_id
-    for name, value in _facts(card).items():
-        setattr(row, name, value)
+    _write(row, card)
     session.flush()
     audit.record(
         session,

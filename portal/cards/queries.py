@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from portal import clock
 from portal.accounts.models import Customer
-from portal.cards.models import CardSetup, FormerHolder, SavedCard
+from portal.cards.models import (
+    REMINDER_DAYS,
+    CardSetup,
+    FormerHolder,
+    SavedCard,
+    last_day_of_month,
+    reminder_at,
+)
 from portal.errors import NotFound
 from portal.money import Money
 
@@ -102,6 +111,35 @@ def next_default(cards: Sequence[SavedCard]) -> SavedCard | None:
     """Which of these becomes the default when none is: the newest that has not expired."""
     good = [card for card in cards if not card.is_expired]
     return max(good, key=lambda card: (card.created_at, card.id), default=None)
+
+
+def due_reminders(session: Session, most: int) -> list[str]:
+    """The ids of kept cards whose customers are to be reminded of the expiry now, up to `most` of them.
+
+    Only this month's end and the next one's can be near enough. Each step reads its own part of ix_saved_cards_expiry, in which
+    nothing else lies, so the cards that are not due, or were reminded, cost nothing.
+    """
+    today = clock.today()
+    this = last_day_of_month(today.year, today.month)
+    following = this + timedelta(days=1)
+    found: list[str] = []
+    for last_day in (this, last_day_of_month(following.year, following.month)):
+        days = reminder_at(last_day)
+        earlier = [None, *(other for other in REMINDER_DAYS if other > days)] if days is not None else []
+        for had in earlier:
+            found += session.execute(
+                select(SavedCard.id)
+                .where(
+                    SavedCard.exp_year == last_day.year,
+                    SavedCard.exp_month == last_day.month,
+                    SavedCard.reminded_days.is_(None) if had is None else SavedCard.reminded_days == had,
+                    SavedCard.removed_at.is_(None),
+                )
+                # In the index's own order: by the id alone PostgreSQL would walk the primary key through all cards.
+                .order_by(SavedCard.reminded_days, SavedCard.id)
+                .limit(most - len(found))
+            ).scalars()
+    return found
 
 
 def setup_for_customer(session: Session, setup_id: str, customer_id: str) -> CardSetup:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import stripe
 
-from portal import config, db, gateway
+from portal import clock, config, db, gateway
 from portal.cards import holders, queries, setups
 from portal.cards.models import CardSetup, SavedCard
+from portal.db import new_id
 from tests import factories
 from tests.live import SandboxServer
 
@@ -81,6 +82,21 @@ class Wallet:
         """The payment methods that Stripe keeps for this customer."""
         holder = holders.holder(self.customer_id)
         return {method.id for method in self.sandbox.client.v1.customers.payment_methods.list(holder).data}
+
+
+def card(wallet: Wallet, **values: Any) -> str:
+    """A kept card that Stripe does not know of; returns its id."""
+    facts = {"brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2040, "is_default": False} | values
+    row = SavedCard(
+        id=new_id("crd"),
+        customer_id=wallet.customer_id,
+        stripe_payment_method_id=new_id("pm"),
+        created_at=clock.now(),
+        **facts,
+    )
+    with db.transaction() as session:
+        session.add(row)
+    return row.id
 
 
 @pytest.fixture

@@ -9,27 +9,11 @@ from flask.testing import FlaskClient
 
 from portal import clock, db
 from portal.cards import card_testing
-from portal.cards.models import CardSetup, SavedCard
-from portal.db import new_id
+from portal.cards.models import CardSetup
 from tests import factories
-from tests.cards.conftest import Wallet
+from tests.cards.conftest import Wallet, card
 
 pytestmark = pytest.mark.database("sqlite")
-
-
-def card(wallet: Wallet, **values: Any) -> str:
-    """A kept card that Stripe does not know of; returns its id."""
-    facts = {"brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2040, "is_default": False} | values
-    row = SavedCard(
-        id=new_id("crd"),
-        customer_id=wallet.customer_id,
-        stripe_payment_method_id=new_id("pm"),
-        created_at=clock.now(),
-        **facts,
-    )
-    with db.transaction() as session:
-        session.add(row)
-    return row.id
 
 
 @pytest.fixture
