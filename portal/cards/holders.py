@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select, update
 
-from portal import audit, clock, db, gateway
+from portal import audit, clock, db, gateway, outbox
 from portal.accounts.models import Customer
 from portal.cards import keeping, queries
 from portal.cards.models import FormerHolder
@@ -43,7 +43,9 @@ def holder(customer_id: str) -> str:
 
 def lose_holder(stripe_customer_id: str) -> str | None:
     """Stripe says that a customer was deleted, and their cards with them: the cards are removed here, and the next need makes
-    a new customer there. Returns our customer's id, also on a second call; None when it is none of ours, or not deleted after all.
+    a new customer there. What waits to be paid under the lost one is called off by a job of payments.
+
+    Returns our customer's id, also on a second call; None when it is none of ours, or not deleted after all.
     """
     if not gateway.current().customer_is_gone(stripe_customer_id):
         return None
@@ -65,6 +67,12 @@ def lose_holder(stripe_customer_id: str) -> str | None:
             {"stripe_customer_id": stripe_customer_id},
             customer_id=customer.id,
         )
-        for card in queries.of_customer(session, customer.id):
+        for card in queries.all_by_method(session, customer.id).values():
             keeping.mark_removed(session, card)
+        outbox.enqueue(
+            session,
+            "payments.call_off_waiting",
+            key=f"call_off:{stripe_customer_id}",
+            customer_id=customer.id,
+        )
         return customer.id

@@ -2,8 +2,8 @@
 
 from datetime import date
 
-from portal import db, outbox
-from portal.cards import card_testing, keeping, reminders, setups
+from portal import clock, db, outbox
+from portal.cards import card_testing, comparison, keeping, reminders, setups
 
 
 @outbox.handles("cards.remember")
@@ -19,6 +19,12 @@ def let_go(payment_method_id: str) -> None:
 @outbox.handles("cards.follow_up")
 def follow_up(setup_id: str) -> None:
     setups.follow_up(setup_id)
+
+
+@outbox.handles("cards.compare", every_seconds=24 * 3600)
+def compare(day: str = "", after: str = "") -> None:
+    """The worker begins a round each day; a chunk of it leaves the job for the next one."""
+    comparison.compare_chunk(day or clock.today().isoformat(), after)
 
 
 @outbox.handles("cards.remind", every_seconds=3600)

@@ -62,8 +62,7 @@ def remember(payment_method_id: str) -> PaymentMethod | None:
         elif _expiry(method.card) > (twin.exp_year, twin.exp_month):
             _renew(session, twin, method.id, method.card)
         else:
-            audit.record(session, "card.duplicate", twin.id, {"refused": method.id}, customer_id=customer_id)
-            _let_go_later(session, method.id)
+            _refuse(session, twin, method.id)
     return method
 
 
@@ -107,9 +106,14 @@ def _follow(session: Session, row: SavedCard, card: Card) -> None:
         audit.record(session, "card.updated", row.id, changed, customer_id=row.customer_id)
 
 
+def news(row: SavedCard, card: Card) -> dict[str, Any]:
+    """What Stripe says of a card and its row does not."""
+    return {name: value for name, value in _facts(card).items() if getattr(row, name) != value}
+
+
 def _write(row: SavedCard, card: Card) -> dict[str, Any]:
     """Bring a row's facts up to date; returns those that changed. Another expiry is reminded of at its own time."""
-    changed = {name: value for name, value in _facts(card).items() if getattr(row, name) != value}
+    changed = news(row, card)
     for name, value in changed.items():
         setattr(row, name, value)
     if changed.keys() & {"exp_month", "exp_year"}:
@@ -133,8 +137,14 @@ def _renew(session: Session, row: SavedCard, method_id: str, card: Card) -> None
     _see_to_a_default(session, row.customer_id)
 
 
-def _let_go_later(session: Session, method_id: str) -> None:
-    outbox.enqueue(session, "cards.let_go", key=f"let_go:{method_id}", payment_method_id=method_id)
+def _refuse(session: Session, row: SavedCard, method_id: str) -> None:
+    """Let a duplicate go; one that is on its way out already brings no news."""
+    if _let_go_later(session, method_id):
+        audit.record(session, "card.duplicate", row.id, {"refused": method_id}, customer_id=row.customer_id)
+
+
+def _let_go_later(session: Session, method_id: str) -> bool:
+    return outbox.enqueue(session, "cards.let_go", key=f"let_go:{method_id}", payment_method_id=method_id)
 
 
 def let_go(payment_method_id: str) -> None:

@@ -68,6 +68,14 @@ def of_customer(session: Session, customer_id: str) -> list[SavedCard]:
     )
 
 
+def all_by_method(session: Session, customer_id: str) -> dict[str, SavedCard]:
+    """Every card a customer keeps, by its reference at Stripe."""
+    kept = session.execute(
+        select(SavedCard).where(SavedCard.customer_id == customer_id, SavedCard.removed_at.is_(None))
+    ).scalars()
+    return {card.stripe_payment_method_id: card for card in kept}
+
+
 def for_customer(session: Session, card_id: str, customer_id: str) -> SavedCard:
     """One kept card of this customer. Raises NotFound, also for someone else's."""
     card = session.execute(
@@ -167,6 +175,18 @@ def holders(session: Session, customer_id: str) -> set[str]:
     now = session.execute(select(Customer.stripe_customer_id).where(Customer.id == customer_id)).scalar_one()
     former = session.execute(select(FormerHolder.stripe_customer_id).where(FormerHolder.customer_id == customer_id))
     return {*former.scalars(), *([now] if now else [])}
+
+
+def customers_at_stripe(session: Session, after: str, most: int) -> list[str]:
+    """The ids of the next `most` customers, beyond `after`, who are known at Stripe."""
+    return list(
+        session.execute(
+            select(Customer.id)
+            .where(Customer.stripe_customer_id.is_not(None), Customer.id > after)
+            .order_by(Customer.id)
+            .limit(most)
+        ).scalars()
+    )
 
 
 def number_of_former_holders(session: Session, customer_id: str) -> int:

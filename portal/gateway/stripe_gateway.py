@@ -29,6 +29,7 @@ from portal.money import Money
 if TYPE_CHECKING:
     from stripe import Charge as StripeCharge
     from stripe import PaymentIntent, StripeClient
+    from stripe import PaymentMethod as StripePaymentMethod
     from stripe import SetupIntent as StripeSetupIntent
 
 # A customer waits in front of the page: one retry, then the worker goes on. Seconds.
@@ -166,8 +167,14 @@ class StripeGateway:
 
     def retrieve_payment_method(self, payment_method_id: str) -> PaymentMethod:
         with _speaking():
-            found = self._client.v1.payment_methods.retrieve(payment_method_id)
-        return PaymentMethod(found.id, _id(found.customer), _card(getattr(found, "card", None)))
+            return _payment_method(self._client.v1.payment_methods.retrieve(payment_method_id))
+
+    def list_cards(self, customer_id: str) -> Iterator[PaymentMethod]:
+        """The cards that a customer keeps at Stripe, newest first, a page at a time. Raises MissingAtStripe for a deleted customer."""
+        with _speaking():
+            listed = self._client.v1.customers.payment_methods.list(customer_id, {"type": "card", "limit": PAGE})
+            for found in listed.auto_paging_iter():
+                yield _payment_method(found)
 
     def detach_card(self, payment_method_id: str) -> None:
         """Let go of a saved card. Raises MissingAtStripe or Misconfigured when it is not attached any more."""
@@ -226,6 +233,10 @@ def _setup(found: StripeSetupIntent) -> SetupIntent:
         failure=_failure(found.last_setup_error),
         metadata=_plain(found.metadata),
     )
+
+
+def _payment_method(found: StripePaymentMethod) -> PaymentMethod:
+    return PaymentMethod(found.id, _id(found.customer), _card(getattr(found, "card", None)))
 
 
 def _charge(found: StripeCharge) -> Charge:

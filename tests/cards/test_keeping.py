@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -18,6 +19,7 @@ from portal.webhooks.models import StripeEvent
 from tests import factories
 from tests.cards.conftest import MASTERCARD, Wallet
 from tests.payments.conftest import audited, everything, jobs
+from tests.webhooks.test_webhooks import receive_all
 
 
 def finish_jobs() -> None:
@@ -229,6 +231,19 @@ def test_a_new_expiry_is_followed(wallet: Wallet) -> None:
     assert (wallet.cards[0].exp_month, wallet.cards[0].exp_year) == (3, 2041)
 
 
+def test_the_bank_renews_a_card_and_stripes_event_brings_the_new_expiry(wallet: Wallet) -> None:
+    wallet.add(month=11, year=2031)
+    (before,) = wallet.cards
+    wallet.change(SavedCard, before.id, reminded_days=30)
+    wallet.sandbox.control("cards/renew", payment_method=before.stripe_payment_method_id)
+    (event, *_) = wallet.sandbox.client.v1.events.list({"type": "payment_method.automatically_updated"}).data
+    receive_all([json.dumps(event.to_dict()).encode()] * 2)
+    (after,) = wallet.cards
+    assert (after.id, after.exp_month, after.exp_year) == (before.id, 11, 2034)
+    assert after.reminded_days is None
+    assert audited("card.updated") == 1
+
+
 def test_setup_events_reach_their_setup(wallet: Wallet) -> None:
     started = wallet.start()
     wallet.confirm(started.intent_id, wallet.method())
@@ -251,6 +266,8 @@ def test_a_customer_deleted_at_stripe_loses_the_cards_and_gets_a_new_one_at_the_
     wallet.sandbox.client.v1.customers.delete(lost)
     for _ in range(2):
         assert heard("customer.deleted", lost) == ""
+    for job in jobs("payments.call_off_waiting"):
+        payments.call_off_waiting(job["customer_id"])
     assert wallet.cards == []
     assert audited("customer.unlinked") == 1
     with db.reading() as session:
