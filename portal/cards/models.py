@@ -102,6 +102,8 @@ class CardSetup(Base):
     # When the key of this attempt was first used, by the database's clock: Stripe forgets keys after a day.
     key_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     stripe_setup_intent_id: Mapped[str | None] = mapped_column(String(64), unique=True)
+    # The card that an app asked to save by its reference; none where it is typed in a browser.
+    stripe_payment_method_id: Mapped[str | None] = mapped_column(String(64))
     stripe_attempt_id: Mapped[str | None] = mapped_column(String(64))
     failed_tries: Mapped[int] = mapped_column(Integer, default=0)
     failure_code: Mapped[str] = mapped_column(String(60), default="")

@@ -2,11 +2,13 @@
 
 - `holders`: the customer at Stripe who holds a customer's payments and cards.
 - `keeping`: the cards that are kept, in step with Stripe.
-- `setups`: adding a card without paying.
+- `setups`: adding a card without paying, in a browser.
+- `by_reference`: the same for apps, which know only the card's reference at Stripe.
 """
 
+from portal.cards.by_reference import save_method
 from portal.cards.holders import holder, lose_holder
 from portal.cards.keeping import remember
-from portal.cards.setups import hear_of_setup
+from portal.cards.setups import SetupStarted, hear_of_setup
 
-__all__ = ["hear_of_setup", "holder", "lose_holder", "remember"]
+__all__ = ["SetupStarted", "hear_of_setup", "holder", "lose_holder", "remember", "save_method"]

@@ -48,12 +48,17 @@ class UnderReview(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class SetupStarted:
-    """What a browser needs to let the customer confirm a card. The secret belongs to this customer alone."""
+    """What a browser needs to let the customer confirm a card. The secret belongs to this customer alone.
+
+    Where nothing is left to confirm, `outcome` (see states.OUTCOMES) tells what became of the card, and `card_id` which one it is.
+    """
 
     setup_id: str
     intent_id: str
     status: str
     client_secret: str
+    outcome: str = states.UNKNOWN
+    card_id: str | None = None
 
 
 def start_setup(customer_id: str, *, client_key: str, ip: str) -> SetupStarted:
@@ -68,7 +73,7 @@ def start_setup(customer_id: str, *, client_key: str, ip: str) -> SetupStarted:
         card_testing.count(session, customer_id, ip)
         setup = queries.setup_by_client_key(session, customer_id, client_key)
         if setup is None:
-            setup = _record_setup(session, customer_id, client_key)
+            setup = record_setup(session, customer_id, client_key)
     if setup.finding:
         raise UnderReview
     intent = ensure_setup(setup.id) if setup.stripe_setup_intent_id is None else refresh_setup(setup.id)
@@ -79,12 +84,16 @@ def start_setup(customer_id: str, *, client_key: str, ip: str) -> SetupStarted:
     return SetupStarted(setup.id, intent.id, intent.status, intent.client_secret)
 
 
-def _record_setup(session: Session, customer_id: str, client_key: str) -> CardSetup:
+def record_setup(
+    session: Session, customer_id: str, client_key: str, payment_method_id: str | None = None
+) -> CardSetup:
+    """The row of a new setup, its audit event and the job that looks after it, in the caller's transaction."""
     now = clock.now()
     setup = CardSetup(
         id=new_id("set"),
         customer_id=customer_id,
         client_key=client_key,
+        stripe_payment_method_id=payment_method_id,
         status=states.CREATED,
         attempt=1,
         failed_tries=0,
@@ -95,7 +104,8 @@ def _record_setup(session: Session, customer_id: str, client_key: str) -> CardSe
     )
     session.add(setup)
     session.flush()
-    audit.record(session, "card_setup.started", setup.id, customer_id=customer_id)
+    facts = {"method": payment_method_id} if payment_method_id else {}
+    audit.record(session, "card_setup.started", setup.id, facts, customer_id=customer_id)
     outbox.enqueue(
         session,
         "cards.follow_up",

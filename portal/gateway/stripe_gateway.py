@@ -19,9 +19,11 @@ from portal.gateway.contract import (
     Charge,
     Failure,
     Intent,
+    Misconfigured,
     MissingAtStripe,
     PaymentMethod,
     SetupIntent,
+    UnusableMethod,
 )
 from portal.gateway.failures import translated
 from portal.money import Money
@@ -140,6 +142,26 @@ class StripeGateway:
     def retrieve_setup(self, setup_intent_id: str) -> SetupIntent:
         with _speaking():
             return _setup(self._client.v1.setup_intents.retrieve(setup_intent_id))
+
+    def confirm_setup(self, setup_intent_id: str, key: str, payment_method_id: str) -> SetupIntent:
+        """Try to keep a payment method; where the bank asks for 3-D Secure, the answer waits in requires_action.
+
+        Raises UnusableMethod when Stripe refuses what the call brings, which is the payment method alone; Declined when the bank
+        says no; UnexpectedState when it was confirmed before.
+        """
+        import stripe
+
+        try:
+            with _speaking():
+                return _setup(
+                    self._client.v1.setup_intents.confirm(
+                        setup_intent_id, {"payment_method": payment_method_id}, {"idempotency_key": key}
+                    )
+                )
+        except (MissingAtStripe, Misconfigured) as error:
+            if isinstance(error.__cause__, stripe.InvalidRequestError):
+                raise UnusableMethod from error
+            raise
 
     def cancel_setup(self, setup_intent_id: str, key: str) -> SetupIntent:
         """Raises UnexpectedState when it has succeeded or is canceled already."""
