@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 import stripe
@@ -97,6 +100,17 @@ def card(wallet: Wallet, **values: Any) -> str:
     with db.transaction() as session:
         session.add(row)
     return row.id
+
+
+@contextmanager
+def stripe_is_not_asked(sandbox: SandboxServer) -> Iterator[None]:
+    """Any call to Stripe in the block would use up one of the failures that wait for it."""
+    sandbox.control("faults", fault="error_before", path="*", times=100)
+    yield
+    with urlopen(f"{sandbox.url}/_sandbox/state.json") as answer:  # noqa: S310  # our own http:// address
+        (waiting,) = json.load(answer)["faults"]
+    assert waiting["remaining"] == 100
+    sandbox.control("faults/clear")
 
 
 @pytest.fixture

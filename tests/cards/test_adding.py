@@ -12,7 +12,7 @@ import time_machine
 from portal import clock, db, gateway, outbox
 from portal.cards import card_testing, keeping, queries, setups, states
 from portal.cards.models import CardSetup, CardTry
-from portal.errors import Conflict, Invalid, NotFound, PortalError, Unavailable
+from portal.errors import Conflict, Invalid, NotFound, PortalError, RateLimited, Unavailable
 from tests import factories
 from tests.cards.conftest import Wallet
 from tests.payments.conftest import audited, everything, jobs
@@ -230,6 +230,34 @@ def test_too_many_tries_in_an_hour_are_slowed_and_in_a_day_blocked(wallet: Walle
         assert 20 * 3600 < blocked.value.retry_after <= 24 * 3600
         time.shift(blocked.value.retry_after)
         wallet.start()
+
+
+@pytest.mark.parametrize("by", ["account", "address"])
+def test_of_a_hundred_rapid_tries_a_few_come_through_and_from_the_third_hour_on_none(wallet: Wallet, by: str) -> None:
+    """By one account from changing addresses, and from one address with changing accounts."""
+    with db.transaction() as session:
+        accounts = [factories.customer(session).id for _ in range(100)]
+
+    def a_hundred() -> list[type[Exception]]:
+        refused: list[type[Exception]] = []
+        for number in range(100):
+            account = wallet.customer_id if by == "account" else accounts[number]
+            address = f"198.51.100.{number}" if by == "account" else "203.0.113.7"
+            try:
+                with db.transaction() as session:
+                    card_testing.count(session, account, address)
+            except RateLimited as error:
+                refused.append(type(error))
+        return refused
+
+    hourly = card_testing.MOST_AN_HOUR_OF_CUSTOMER if by == "account" else card_testing.MOST_AN_HOUR_FROM_NETWORK
+    with time_machine.travel(clock.now(), tick=False) as time:
+        for _ in range(2):
+            assert a_hundred() == [card_testing.TooManyCards] * (100 - hourly)
+            time.shift(3601)
+        assert a_hundred() == [card_testing.Blocked] * (100 - hourly)
+        time.shift(3601)
+        assert a_hundred() == [card_testing.Blocked] * 100
 
 
 def tries(wallet: Wallet) -> list[CardTry]:

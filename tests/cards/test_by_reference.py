@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 from urllib.request import Request, urlopen
@@ -140,6 +141,9 @@ def test_what_is_not_there_and_what_is_anothers_is_told_in_the_same_words(wallet
     )
     assert error.message.startswith("We do not know this card")
     assert wallet.cards == []
+    with db.reading() as session:  # that it was let go is known to Stripe alone, when it is asked to keep it
+        begun = session.query(CardSetup).where(CardSetup.customer_id == wallet.customer_id).count()
+    assert begun == (which == "let go before")
 
 
 def test_a_card_that_is_there_already_is_told_and_kept_although_its_webhook_was_lost(wallet: Wallet) -> None:
@@ -271,6 +275,19 @@ def test_confirmed_and_dead_the_worker_keeps_the_card(wallet: Wallet) -> None:
 def test_no_transaction_is_open_while_the_bank_is_asked(wallet: Wallet) -> None:
     with db.reading(), pytest.raises(db.NestedTransaction):
         gateway.current().confirm_setup("seti_1", "key", "pm_1")
+
+
+def test_two_calls_at_once_bring_the_card_to_the_bank_once(wallet: Wallet) -> None:
+    method = wallet.method()
+
+    def call(_: int) -> None:
+        with suppress(Unavailable):  # Stripe is busy with the same key
+            save(wallet, method)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(call, range(2)))
+    assert save(wallet, method).outcome == states.ADDED
+    assert asked_bank(wallet) == len(wallet.attached) == len(wallet.cards) == 1
 
 
 # Card testing

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from flask.testing import FlaskClient
 
 from portal import clock, db
 from portal.cards import card_testing
 from portal.cards.models import CardSetup
 from tests import factories
-from tests.cards.conftest import Wallet, card
+from tests.cards.conftest import Wallet, card, stripe_is_not_asked
 
 pytestmark = pytest.mark.database("sqlite")
 
@@ -61,6 +63,19 @@ def test_the_default_is_changed_and_an_expired_card_refused(owner: FlaskClient, 
     post(owner, f"/cards/{expired}/default")
     assert "This card has expired" in owner.get("/cards").text
     assert wallet.cards[0].id == second
+
+
+def test_another_customers_card_is_a_404_and_stripe_hears_nothing_of_it(owner: FlaskClient, wallet: Wallet) -> None:
+    with db.transaction() as session:
+        other = Wallet(wallet.sandbox, factories.customer(session).id)
+    other.add()
+    (theirs,) = other.cards
+    with stripe_is_not_asked(wallet.sandbox):
+        for act in ("default", "removal"):
+            assert post(owner, f"/cards/{theirs.id}/{act}").status_code == 404
+        for act in ("outcome", "return"):
+            assert owner.get(f"/cards/setups/{other.only_setup.id}/{act}").status_code == 404
+    assert [card.id for card in other.cards] == [theirs.id]
 
 
 def test_the_removal_says_which_card_is_the_default_now(owner: FlaskClient, wallet: Wallet) -> None:
@@ -129,3 +144,17 @@ def test_card_testing_is_told_when_to_come_back(owner: FlaskClient, wallet: Wall
     assert answer.status_code == 429
     assert 3500 < int(answer.headers["Retry-After"]) <= 3600
     assert "many cards" in answer.json["detail"]
+
+
+def test_who_is_blocked_is_told_for_how_long_and_whom_to_ask(owner: FlaskClient, wallet: Wallet) -> None:
+    with db.transaction() as session:
+        for hour in range(3):
+            with time_machine.travel(clock.now() - timedelta(hours=5 - hour), tick=False):
+                for _ in range(card_testing.MOST_AN_HOUR_OF_CUSTOMER):
+                    card_testing.count(session, wallet.customer_id, "127.0.0.1")
+    with stripe_is_not_asked(wallet.sandbox):
+        answer = post(owner, "/cards/setups", client_key="first-page")
+    assert answer.status_code == 429
+    assert 18 * 3600 < int(answer.headers["Retry-After"]) <= 19 * 3600
+    for words in ("blocked until tomorrow", "Please write to us"):
+        assert words in answer.json["detail"]
