@@ -12,6 +12,7 @@ from portal.gateway.contract import (
     PaymentMethod,
     SetupIntent,
     UnexpectedState,
+    UnusableMethod,
 )
 from portal.gateway.failures import ADVICE, advice, is_final
 from portal.gateway.stripe_gateway import StripeGateway, current, forget
@@ -32,6 +33,7 @@ __all__ = [
     "SetupIntent",
     "StripeGateway",
     "UnexpectedState",
+    "UnusableMethod",
     "advice",
     "current",
     "forget",
