@@ -79,13 +79,14 @@ def _begin(customer_id: str, payment_method_id: str, client_key: str) -> CardSet
     method = keeping.remember(payment_method_id)
     if method is None or method.card is None or method.customer_id not in {None, holder}:
         raise UnknownCard
-    if method.customer_id == holder:
-        raise AlreadyAdded
     with db.transaction() as session:
         keeping.lock_customer(session, customer_id)
-        return queries.setup_by_client_key(session, customer_id, client_key) or setups.record_setup(
-            session, customer_id, client_key, payment_method_id
-        )
+        known = queries.setup_by_client_key(session, customer_id, client_key)
+        if known is not None:  # a second call with the key was faster, and may have added the card by now
+            return known
+        if method.customer_id == holder:
+            raise AlreadyAdded
+        return setups.record_setup(session, customer_id, client_key, payment_method_id)
 
 
 def _confirm(setup_id: str, intent_id: str, payment_method_id: str) -> SetupIntent:

@@ -192,7 +192,8 @@ def adopt_setup(setup_id: str, intent: SetupIntent) -> SetupIntent:
     """
     with db.transaction() as session:
         setup = _locked(session, setup_id)
-        if setup.stripe_setup_intent_id is None:
+        is_new = setup.stripe_setup_intent_id is None
+        if is_new:
             setup.stripe_setup_intent_id = intent.id
             _touch(setup)
             audit.record(
@@ -203,7 +204,8 @@ def adopt_setup(setup_id: str, intent: SetupIntent) -> SetupIntent:
         version, stored = setup.version, setup.stripe_setup_intent_id
     if stored != intent.id:
         raise UnderReview
-    if settle_setup(setup_id, intent, _arrived(intent), seen_version=version):
+    # Who was not the first to store it may hold old news: much may have happened to the intent since this answer was written.
+    if is_new and settle_setup(setup_id, intent, _arrived(intent), seen_version=version):
         return intent
     return refresh_setup(setup_id)
 
