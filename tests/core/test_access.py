@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
+from urllib.parse import urlsplit
 
+import html5lib
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -16,8 +18,10 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from portal import clock, db
+from portal.accounts.models import Customer
 from portal.cards.models import CardSetup, SavedCard
 from portal.db import Base, new_id
+from portal.invoices.models import Invoice
 from portal.money import Money
 from portal.payments.models import Payment
 from portal.receipts import service as receipts
@@ -208,6 +212,46 @@ def test_everyone_gets_what_the_table_says_and_nothing_else(house: House) -> Non
         if answers[0].status_code == 303 and answers[1].status_code != 303:
             assert answers[0].location.startswith("/sign-in"), rule
     assert {route: found[route] for route in EXPECTED if found[route] != EXPECTED[route]} == {}
+
+
+def test_nobody_is_offered_what_they_are_refused(house: House, app: Flask) -> None:
+    """Every link, form and htmx request of every page that a role may open leads on for that role, whatever a payment's state."""
+    with db.transaction() as session:
+        invoice = session.get_one(Invoice, house.ids["invoice_id"])
+        customer = session.get_one(Customer, invoice.customer_id)
+        states = ("created", "requires_payment_method", "requires_action", "processing", "canceled", "succeeded")
+        more = [
+            factories.payment(session, customer, status=status, stripe_intent_id=None, failure_code="card_declined").id
+            for status in states
+        ]
+        more.append(factories.payment(session, customer, invoice, status="requires_action", stripe_intent_id=None).id)
+        session.get_one(CardSetup, house.ids["setup_id"]).status = "requires_payment_method"
+    where = app.url_map.bind("")
+    offered = 0
+    for who in ("owner", "payer", "viewer"):
+        column = EVERYONE.index(who)
+        pages = {
+            house.address(rule) for (method, rule), codes in EXPECTED.items() if (method, codes[column]) == ("GET", 200)
+        }
+        pages |= {f"/payments/{one}{part}" for one in more for part in ("", "/outcome")}
+        for address in sorted(pages):
+            page = house.browsers[who].get(address)
+            assert page.status_code == 200, (who, address)
+            for method, target in ways_on(page):
+                rule, _ids = where.match(urlsplit(target).path, method=method, return_rule=True)
+                assert EXPECTED[method, str(rule)][column] != 403, (who, address, target)
+                offered += 1
+    assert offered > 500
+
+
+def ways_on(page: TestResponse) -> Iterator[tuple[str, str]]:
+    """(method, address) of what a page of ours leads to."""
+    document = html5lib.parse(page.get_data(as_text=True), namespaceHTMLElements=False)
+    for element in document.iter():
+        for name, method in (("href", "GET"), ("hx-get", "GET"), ("action", element.get("method", "get").upper())):
+            target = element.get(name, "")
+            if target.startswith("/") and not target.startswith("/static/"):
+                yield method, target
 
 
 def normal(answer: TestResponse, *ids: str) -> str:

@@ -41,6 +41,9 @@ class History:
         with db.transaction() as session:
             customer = factories.customer(session)
             self.user = factories.user(session, customer)
+            self.viewer = factories.user(session, customer, "viewer", name="Eve Lang")
+            factories.user(session, customer, "payer", name="Benedikt Kurz-Oberbaumbrücke", password=None)
+            factories.user(session, customer, "owner", active=False)
             self.due = factories.invoice(session, customer, LINES).id
             factories.invoice(session, customer, due_on=today - timedelta(days=6), issued_on=today - timedelta(days=20))
             factories.invoice(session, customer, currency="jpy")
@@ -81,7 +84,13 @@ class History:
             yield f"/payments/{payment}"
         yield f"/payments/{self.succeeded}/outcome"
         yield from ("/receipts/", f"/receipts/{self.receipt}", "/cards", "/cards/new", "/account", "/no-such-page")
+        yield "/account/people"
         yield from (f"/cards/setups/{setup}/outcome" for setup in self.setups)
+
+    def addresses_of_viewers(self) -> Iterator[str]:
+        """The pages that look different to someone who may not pay, and a refusal."""
+        yield from ("/", f"/invoices/{self.due}", f"/payments/{self.declined}", "/payments", "/cards")
+        yield from ("/account", "/account/people", "/cards/new")
 
 
 def _card(customer_id: str, brand: str, last4: str, year: int) -> SavedCard:
@@ -132,6 +141,13 @@ def test_every_page_can_be_read_by_everyone(
             page.goto(live_portal.url + address)
             page.wait_for_load_state("load")
             found[address] = problems(page)
+        page.context.clear_cookies()
+        page.goto(f"{live_portal.url}/language/{language}")
+        sign_in(page, live_portal.url, history.viewer)
+        for address in history.addresses_of_viewers():
+            page.goto(live_portal.url + address)
+            page.wait_for_load_state("load")
+            found[f"{address} as a viewer"] = problems(page)
         assert {address: what for address, what in found.items() if what} == {}
     finally:
         context.close()
