@@ -13,7 +13,7 @@ from portal.accounts import queries as accounts
 from portal.cards import keeping, queries, setups, states
 from portal.cards.models import CardSetup
 from portal.errors import PortalError
-from portal.pages import customer_id, customers_only, limiter, page, see_other
+from portal.pages import customer_id, customers_only, limiter, page, payers_only, see_other
 
 bp = Blueprint("cards", __name__, url_prefix="/cards")
 
@@ -34,7 +34,7 @@ def index() -> Response:
 
 @bp.post("/<card_id>/default")
 @limiter.limit("30/minute")
-@customers_only
+@payers_only
 def make_default(card_id: str) -> AnyResponse:
     try:
         keeping.make_default(card_id, customer_id())
@@ -47,7 +47,7 @@ def make_default(card_id: str) -> AnyResponse:
 
 @bp.post("/<card_id>/removal")
 @limiter.limit("30/minute")
-@customers_only
+@payers_only
 def remove(card_id: str) -> AnyResponse:
     heir = keeping.remove(card_id, customer_id())
     if heir is None:
@@ -64,7 +64,7 @@ def remove(card_id: str) -> AnyResponse:
 
 
 @bp.get("/new")
-@customers_only
+@payers_only
 def new() -> Response:
     """The page where a card is added without paying."""
     settings = config.current()
@@ -85,7 +85,7 @@ def new() -> Response:
 
 @bp.post("/setups")
 @limiter.limit("30/minute")
-@customers_only
+@payers_only
 def start() -> Response:
     """What add_card.js needs to let the customer confirm the card."""
     started = setups.start_setup(

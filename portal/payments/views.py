@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, flash, jsonify, make_response, request, url_for
 from flask_babel import gettext
+from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal import config, db, gateway, language, money
@@ -14,7 +15,7 @@ from portal.accounts import queries as accounts
 from portal.cards import queries as cards
 from portal.errors import Invalid, NotFound, PortalError
 from portal.invoices import queries as invoices
-from portal.pages import customer_id, customers_only, limiter, page, reader_language, see_other
+from portal.pages import customer_id, customers_only, limiter, page, payers_only, reader_language, see_other
 from portal.payments import export, queries, service, states
 from portal.payments.forms import HistoryFilterForm, OtherAmountForm
 from portal.payments.models import Payment
@@ -41,7 +42,7 @@ def overview() -> Response:
 
 
 @bp.get("/payments/invoices/<invoice_id>")
-@customers_only
+@payers_only
 def pay(invoice_id: str) -> Response | AnyResponse:
     """The page where an open invoice is paid; one that is not open any more shows itself instead."""
     me = customer_id()
@@ -69,7 +70,7 @@ def pay(invoice_id: str) -> Response | AnyResponse:
 
 
 @bp.get("/payments/<payment_id>/pay")
-@customers_only
+@payers_only
 def pay_other(payment_id: str) -> Response | AnyResponse:
     """The page where a payment without an invoice is made; one that has an invoice is paid there."""
     me = customer_id()
@@ -111,7 +112,7 @@ def _pay_page(**facts: Any) -> Response:
 
 @bp.post("/payments/invoices/<invoice_id>/start")
 @limiter.limit("30/minute")
-@customers_only
+@payers_only
 def start_invoice(invoice_id: str) -> Response:
     started = service.start_for_invoice(
         customer_id(), invoice_id, client_key=request.form.get("client_key", ""), save_card=_save_card()
@@ -121,14 +122,14 @@ def start_invoice(invoice_id: str) -> Response:
 
 @bp.post("/payments/<payment_id>/start")
 @limiter.limit("30/minute")
-@customers_only
+@payers_only
 def start_other(payment_id: str) -> Response:
     return _answer(service.proceed(payment_id, customer_id(), save_card=_save_card()))
 
 
 @bp.post("/payments/invoices/<invoice_id>/card")
 @limiter.limit("30/minute")
-@customers_only
+@payers_only
 def pay_with_card(invoice_id: str) -> AnyResponse:
     """One press on the invoice pays it with a saved card; where the bank wants to ask, its page goes on by itself."""
     card_id, client_key = request.form.get("card_id", ""), request.form.get("client_key", "")
@@ -143,7 +144,7 @@ def pay_with_card(invoice_id: str) -> AnyResponse:
 
 
 @bp.get("/payments/invoices/<invoice_id>/ways")
-@customers_only
+@payers_only
 def ways_to_pay(invoice_id: str) -> Response:
     """How an open invoice can be paid from its page: at once with the default card, or on the page for it."""
     me = customer_id()
@@ -208,7 +209,7 @@ def came_back(payment_id: str) -> AnyResponse:
         payment = queries.for_customer(session, payment_id, me)
     if payment.stripe_intent_id:
         payment = _refreshed(payment, me)
-    if payment.status in states.WAITING_FOR_CUSTOMER:
+    if payment.status in states.WAITING_FOR_CUSTOMER and current_user.may_pay:
         return see_other("payments.pay_other", payment_id=payment_id)
     return see_other("payments.show", payment_id=payment_id)
 
@@ -231,7 +232,7 @@ def _advice(payment: Payment) -> str:
 
 @bp.route("/payments/other", methods=["GET", "POST"])
 @limiter.limit("30/minute", methods=["POST"])
-@customers_only
+@payers_only
 def other() -> Response | AnyResponse:
     """Pay another amount: the amount is written down here, the card is asked for on the next page."""
     limits = config.current().pay_any_amount_limits
