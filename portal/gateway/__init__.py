@@ -13,12 +13,13 @@ from portal.gateway.contract import (
     SetupIntent,
     UnexpectedState,
 )
-from portal.gateway.failures import ADVICE, advice
+from portal.gateway.failures import ADVICE, CODE_REFUSALS, advice
 from portal.gateway.stripe_gateway import StripeGateway, current, forget
 from portal.gateway.webhook_signature import BadSignature, verify
 
 __all__ = [
     "ADVICE",
+    "CODE_REFUSALS",
     "BadSignature",
     "BalanceTransaction",
     "Card",

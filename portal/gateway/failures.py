@@ -71,6 +71,9 @@ ADVICE: Final[dict[str, str]] = {
     "testmode_decline": N_("This is a test card. Please use a real one."),
 }
 
+# The bank wants a code, or another one: a saved card can be tried again with it.
+CODE_REFUSALS: Final = frozenset({"incorrect_cvc", "invalid_cvc"})
+
 
 def advice(code: str, decline_code: str = "") -> str:
     """What to tell the customer about a failure, in English as it stands in the catalogues; never empty."""

@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal import config, db, gateway, language, money
 from portal.accounts import queries as accounts
 from portal.cards import queries as cards
+from portal.cards.models import SavedCard
 from portal.errors import Invalid, NotFound, PortalError
 from portal.invoices import queries as invoices
 from portal.pages import customer_id, customers_only, limiter, page, reader_language, see_other
@@ -89,7 +90,7 @@ def pay_other(payment_id: str) -> Response | AnyResponse:
     )
 
 
-def _pay_page(**facts: Any) -> Response:
+def _pay_page(*, kept: list[SavedCard], live: Payment | None, **facts: Any) -> Response:
     settings = config.current()
     return page(
         "payments/pay.html",
@@ -100,8 +101,24 @@ def _pay_page(**facts: Any) -> Response:
         advice={code: gettext(text) for code, text in gateway.ADVICE.items()},
         fallback_advice=gettext(gateway.advice("")),
         colour=settings.company.colour,
+        code_refusals=sorted(gateway.CODE_REFUSALS),
+        asking_for_code=_asking_for_code(kept, live),
+        kept=kept,
+        live=live,
         **facts,
     )
+
+
+def _asking_for_code(kept: list[SavedCard], live: Payment | None) -> set[str]:
+    """The saved cards, by their ids at Stripe, whose security code is asked for: all of them where the settings say so,
+    else the one that the bank has just refused for want of it.
+    """
+    if config.current().ask_cvc_of_saved_cards:
+        return {card.stripe_payment_method_id for card in kept}
+    if live is None or gateway.CODE_REFUSALS.isdisjoint((live.failure_code, live.decline_code)):
+        return set()
+    refused = (live.card_brand, live.card_last4)
+    return {card.stripe_payment_method_id for card in kept if (card.brand, card.last4) == refused}
 
 
 @bp.post("/payments/invoices/<invoice_id>/start")
