@@ -93,6 +93,9 @@ class Settings(BaseSettings):
         "usd": (Decimal(5), Decimal(5000)),
     }
 
+    # Banks that want the security code of a saved card are always heard; this asks for it before, with every saved card.
+    ask_cvc_of_saved_cards: bool = False
+
     limits_storage: str = Field(default="memory://", repr=False)  # likewise
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     company: Company = Field(default_factory=Company)

@@ -14,12 +14,13 @@ from portal.gateway.contract import (
     UnexpectedState,
     UnusableMethod,
 )
-from portal.gateway.failures import ADVICE, advice, is_final
+from portal.gateway.failures import ADVICE, CODE_REFUSALS, advice, is_final
 from portal.gateway.stripe_gateway import StripeGateway, current, forget
 from portal.gateway.webhook_signature import BadSignature, verify
 
 __all__ = [
     "ADVICE",
+    "CODE_REFUSALS",
     "BadSignature",
     "BalanceTransaction",
     "Card",

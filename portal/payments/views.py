@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal import config, db, gateway, language, money
 from portal.accounts import queries as accounts
 from portal.cards import queries as cards
+from portal.cards.models import SavedCard
 from portal.errors import Invalid, NotFound, PortalError
 from portal.invoices import queries as invoices
 from portal.pages import customer_id, customers_only, limiter, page, payers_only, reader_language, see_other
@@ -95,7 +96,7 @@ def pay_other(payment_id: str) -> Response | AnyResponse:
     )
 
 
-def _pay_page(**facts: Any) -> Response:
+def _pay_page(*, kept: list[SavedCard], live: Payment | None, **facts: Any) -> Response:
     settings = config.current()
     return page(
         "payments/pay.html",
@@ -106,8 +107,24 @@ def _pay_page(**facts: Any) -> Response:
         advice={code: gettext(text) for code, text in gateway.ADVICE.items()},
         fallback_advice=gettext(gateway.advice("")),
         colour=settings.company.colour,
+        code_refusals=sorted(gateway.CODE_REFUSALS),
+        asking_for_code=_asking_for_code(kept, live),
+        kept=kept,
+        live=live,
         **facts,
     )
+
+
+def _asking_for_code(kept: list[SavedCard], live: Payment | None) -> set[str]:
+    """The saved cards, by their ids at Stripe, whose security code is asked for: all of them where the settings say so,
+    else the one that the bank has just refused for want of it.
+    """
+    if config.current().ask_cvc_of_saved_cards:
+        return {card.stripe_payment_method_id for card in kept}
+    if live is None or gateway.CODE_REFUSALS.isdisjoint((live.failure_code, live.decline_code)):
+        return set()
+    refused = (live.card_brand, live.card_last4)
+    return {card.stripe_payment_method_id for card in kept if (card.brand, card.last4) == refused}
 
 
 @bp.post("/payments/invoices/<invoice_id>/start")
@@ -152,11 +169,14 @@ def ways_to_pay(invoice_id: str) -> Response:
         invoice = invoices.for_customer(session, invoice_id, me)
         live = queries.live_of_invoice(session, invoice_id)
         card = cards.default_card(session, me)
+    busy = live is not None and live.status in states.BUSY
+    if card is not None and (busy or card.stripe_payment_method_id in _asking_for_code([card], live)):
+        card = None  # its code is typed on the page for it
     return page(
         "payments/ways_to_pay.html",
         partial="payments/_ways_to_pay.html",
         invoice=invoice,
-        card=None if live and live.status in states.BUSY else card,
+        card=card,
         client_key=secrets.token_urlsafe(24),
     )
 

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page
 from portal import clock, db
 from portal.cards.models import CardSetup, SavedCard
 from portal.config import Settings
+from portal.invoices.models import Invoice
 from portal.mandates import policy
 from portal.mandates.models import Collection, Mandate
 from portal.receipts import service as receipts
@@ -55,6 +56,8 @@ class History:
             payment = factories.payment(session, customer, paid)
             self.succeeded = payment.id
             unpaid = {"amount_minor": 12_00, "succeeded_at": None}
+            wants_code = {"status": "requires_payment_method", "failure_code": "incorrect_cvc", "succeeded_at": None}
+            factories.payment(session, customer, session.get_one(Invoice, self.due), **wants_code)
             self.declined = factories.payment(
                 session, customer, status="requires_payment_method", decline_code="insufficient_funds", **unpaid
             ).id
