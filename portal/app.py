@@ -10,6 +10,7 @@ from whitenoise import WhiteNoise
 
 from portal import cli, config, db, gateway, logs, mail, pages
 from portal.accounts import jobs as _accounts_jobs
+from portal.accounts import people_views as people
 from portal.accounts import views as accounts
 from portal.cards import jobs as _cards_jobs
 from portal.cards import views as cards
@@ -64,7 +65,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     pages.install(app)
     mail.mail.state = mail.mail.init_app(app)  # Flask-Mail keeps it by itself only when it is made with the app
     accounts.login_manager.init_app(app)
-    for feature in (accounts, invoices, payments, receipts, cards, mandates, webhooks):
+    for feature in (accounts, people, invoices, payments, receipts, cards, mandates, webhooks):
         app.register_blueprint(feature.bp)
     cli.install(app)
     _serve_static(app)

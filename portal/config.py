@@ -109,6 +109,8 @@ class Settings(BaseSettings):
     }
     # From this amount on (in major units, by currency) two people must approve a refund; always where a currency is not named.
     refund_four_eyes: Annotated[dict[str, Decimal], NoDecode] = {"eur": Decimal(500), "usd": Decimal(500)}
+    # Banks that want the security code of a saved card are always heard; this asks for it before, with every saved card.
+    ask_cvc_of_saved_cards: bool = False
 
     limits_storage: str = Field(default="memory://", repr=False)  # likewise
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

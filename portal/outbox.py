@@ -113,8 +113,11 @@ def handles(name: str, *, every_seconds: int | None = None) -> Callable[[Handler
 
 def enqueue(
     session: Session, name: str, /, *, delay_seconds: float = 0, key: str | None = None, **args: str | int | None
-) -> None:
-    """Leave a job in the caller's transaction. With `key`, a second job of that key is not made, even after the first ran."""
+) -> bool:
+    """Leave a job in the caller's transaction. With `key`, a second job of that key is not made, even after the first ran.
+
+    Returns whether one was made.
+    """
     now = database_now(session)
     row = {
         "id": new_id("job"),
@@ -128,9 +131,10 @@ def enqueue(
     }
     if key is None:
         session.execute(insert(Job).values(row))
-    else:
-        upsert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        session.execute(upsert(Job).values(row).on_conflict_do_nothing(index_elements=["unique_key"]))
+        return True
+    upsert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    unless_known = upsert(Job).values(row).on_conflict_do_nothing(index_elements=["unique_key"]).returning(Job.id)
+    return session.execute(unless_known).first() is not None
 
 
 def claim(owner: str, most: int, lease_seconds: int = LEASE_SECONDS) -> list[Claimed]:

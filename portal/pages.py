@@ -102,12 +102,47 @@ def customer_id() -> str:
     return str(current_user.customer_id)
 
 
+_ASK_A_PAYER: Final = N_(
+    "Your role does not include paying and managing cards. Please ask one of your colleagues who may do this: "
+    "your account page leads to the list of people."
+)
+_ASK_AN_OWNER: Final = N_(
+    "Only an owner of your account can do this. Please ask one of them: your account page leads to the list of people."
+)
+
+
 def customers_only(view: Callable[P, R]) -> Callable[P, R]:
-    """For those who are signed in as a customer; others are sent to sign in, staff are refused."""
+    """For those who are signed in for a customer, in any role; others are sent to sign in, staff are refused."""
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         customer_id()
+        return view(*args, **kwargs)
+
+    return guarded
+
+
+def payers_only(view: Callable[P, R]) -> Callable[P, R]:
+    """For those of a customer's people who may pay: owners and payers. Viewers and staff are refused."""
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        customer_id()
+        if not current_user.may_pay:
+            raise Forbidden(_ASK_A_PAYER)
+        return view(*args, **kwargs)
+
+    return guarded
+
+
+def owners_only(view: Callable[P, R]) -> Callable[P, R]:
+    """For the owners among a customer's people. The others and staff are refused."""
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        customer_id()
+        if not current_user.may_manage:
+            raise Forbidden(_ASK_AN_OWNER)
         return view(*args, **kwargs)
 
     return guarded

@@ -22,7 +22,7 @@ from playwright.sync_api import BrowserContext, Page
 from deploy.dev.processes import ROOT
 from portal import config, db
 from tests.browsing import CHROMIUM, Console, context_options
-from tests.live import LivePortal, SandboxServer
+from tests.live import Clock, LivePortal, SandboxServer
 from tests.pages import CheckingClient
 from tests.run import SETTINGS, FirstProcess, Run
 from tests.smtp import Mailbox
@@ -87,7 +87,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that needs the database runs once on each; a whole portal is started on SQLite unless the test is marked."""
     if "database" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("database")
-        usual = ("sqlite",) if "live_portal" in metafunc.fixturenames else DATABASES
+        usual = DATABASES if {"live_portal", "clock"}.isdisjoint(metafunc.fixturenames) else ("sqlite",)
         metafunc.parametrize("database", marker.args if marker else usual, indirect=True)
 
 
@@ -182,10 +182,32 @@ def sandbox_server(pytestconfig: pytest.Config) -> Iterator[SandboxServer]:
 
 
 @pytest.fixture
-def sandbox(sandbox_server: SandboxServer) -> SandboxServer:
+def clock(tmp_path: Path) -> Iterator[Clock]:
+    """The clock of the portal's and the sandbox's processes: `.move(days=8)` while they run. On SQLite only."""
+    clock = Clock(tmp_path)
+    yield clock
+    clock.end()
+
+
+def _clock_asked_for(request: pytest.FixtureRequest) -> Clock | None:
+    return request.getfixturevalue("clock") if "clock" in request.fixturenames else None
+
+
+@pytest.fixture
+def sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxServer]:
     """An empty Stripe: `.url`, `.js_url`, and `.client`, the official SDK speaking to it."""
-    sandbox_server.reset()
-    return sandbox_server
+    clock = _clock_asked_for(request)
+    if clock is None:
+        shared: SandboxServer = request.getfixturevalue("sandbox_server")
+        shared.reset()
+        yield shared
+        return
+    # Its signatures carry its real time, which the portal compares with its own: both must move.
+    server = SandboxServer(request.getfixturevalue("tmp_path"), clock)
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture
@@ -193,7 +215,8 @@ def live_portal(
     request: pytest.FixtureRequest, database: str, sandbox: SandboxServer, smtp: Mailbox
 ) -> Iterator[LivePortal]:
     """The whole portal, running. `portal.db` in the test is connected to the same database."""
-    portal = LivePortal(request.config.stash[RUN].directory, database, sandbox, smtp)
+    directory = request.config.stash[RUN].directory
+    portal = LivePortal(directory, database, sandbox, smtp, _clock_asked_for(request))
     try:
         yield portal.start()
     finally:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from portal import clock
 from portal.accounts import passwords
-from portal.accounts.models import Customer, User
+from portal.accounts.models import OWNER, Customer, User
 from portal.db import new_id
 from portal.invoices import totals
 from portal.invoices.models import Invoice, InvoiceLine
@@ -121,8 +121,15 @@ def payment(session: Session, customer: Customer, invoice: Invoice | None = None
     return row
 
 
-def user(session: Session, customer: Customer | None, *, password: str | None = PASSWORD, **values: Any) -> User:
-    """Someone who signs in for this customer; with `password=None` they have not taken up their invitation yet."""
+def user(
+    session: Session,
+    customer: Customer | None,
+    customer_role: str = OWNER,
+    *,
+    password: str | None = PASSWORD,
+    **values: Any,
+) -> User:
+    """Someone who signs in for this customer: as owner, payer or viewer. With `password=None` their invitation is still open."""
     row = User(
         **{
             "id": new_id("usr"),
@@ -130,6 +137,7 @@ def user(session: Session, customer: Customer | None, *, password: str | None = 
             "name": "Ada Brandt",
             "role": "customer",
             "customer_id": customer.id if customer else None,
+            "customer_role": customer_role if customer else None,
             "password_hash": _hash(password) if password else None,
             "language": "en",
             "active": True,

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,18 +21,58 @@ if TYPE_CHECKING:
 
 # Two cores carry several browsers at once in a full run, in seconds.
 START_SECONDS = 60.0
+# Where Debian and others put libfaketime's library; this is its variant for programs with threads.
+FAKETIME = ("lib/*/faketime/libfaketimeMT.so.1", "lib/faketime/libfaketimeMT.so.1", "lib64/faketime/libfaketimeMT.so.1")
+
+
+class Clock:
+    """What time it is for whole processes, however many of them, while they run: libfaketime reads the offset from a file.
+
+    Waits and timeouts keep counting real seconds. Not moved are the test's own process, the browser and PostgreSQL.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        library = next((found for pattern in FAKETIME for found in Path("/usr").glob(pattern)), None)
+        assert library is not None, "libfaketime is missing: `python3 deploy/dev/install.py dev` installs it"
+        self.offset = timedelta()
+        self._file = directory / "clock"
+        self.environment = {
+            "LD_PRELOAD": str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_NO_CACHE": "1",  # the next question about the time gets the new answer
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "NO_FAKE_STAT": "1",  # gunicorn's workers show by a file's time that they are alive
+            "PYTHONPATH": str(Path(__file__).parent / "moved_clock"),
+        }
+        self.move()
+
+    def move(self, *, days: float = 0, hours: float = 0, minutes: float = 0) -> None:
+        """Forwards, or back with negative numbers, from where it stands; at once and for all processes."""
+        self.offset += timedelta(days=days, hours=hours, minutes=minutes)
+        unfinished = self._file.with_suffix(".new")
+        unfinished.write_text(f"{self.offset.total_seconds():+.0f}\n")
+        unfinished.replace(self._file)
+
+    def end(self) -> None:
+        """Remove what libfaketime keeps in memory for a process under its number, and leaves there when it is killed.
+
+        A later process of the same number would not start beside it.
+        """
+        for left in Path("/dev/shm").glob("*faketime_s*_*"):  # noqa: S108
+            if not Path("/proc", left.name.rpartition("_")[2]).exists():
+                left.unlink(missing_ok=True)
 
 
 class SandboxServer:
     """The Stripe sandbox in a process of its own; its data last until `reset`."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, clock: Clock | None = None) -> None:
         name = f"sandbox-{os.getpid()}"
         self._process = Process(
             "sandbox",
             [sys.executable, "-m", "portal.sandbox", "--port", "0", "--db", directory / f"{name}.db"],
             log=directory / "log" / f"{name}.log",
-            environment=process_environment(),
+            environment=process_environment(**clock.environment if clock else {}),
         )
         try:
             self._process.wait_until(lambda: "sandbox ready on" in self._process.said(), within=START_SECONDS)
@@ -68,7 +109,10 @@ class SandboxServer:
 class LivePortal:
     """The portal as it is deployed, on one database. Start and stop its parts at will; `stop` ends what is left."""
 
-    def __init__(self, directory: Path, database: str, sandbox: SandboxServer, smtp: Mailbox) -> None:
+    def __init__(
+        self, directory: Path, database: str, sandbox: SandboxServer, smtp: Mailbox, clock: Clock | None = None
+    ) -> None:
+        assert clock is None or database.startswith("sqlite"), "PostgreSQL asks the machine's clock, which stays"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.sandbox = sandbox
@@ -85,6 +129,7 @@ class LivePortal:
             STRIPE_API_BASE=sandbox.url,
             STRIPE_JS_URL=sandbox.js_url,
             STRIPE_WEBHOOK_SECRETS=endpoint.secret,
+            **clock.environment if clock else {},
         )
         self._processes: dict[str, Process] = {}
 
@@ -106,6 +151,10 @@ class LivePortal:
     def kill_worker(self) -> None:
         """As a power cut would: what it had begun is left half done."""
         self._processes.pop("worker").kill()
+
+    def said(self, name: str) -> str:
+        """What this process ("web" or "worker") wrote since it was started last."""
+        return self._processes[name].said()
 
     def stop(self) -> None:
         """End everything; what the processes wrote is printed, and pytest shows it when the test has failed."""

@@ -28,7 +28,7 @@ REQUIREMENTS = ROOT / "requirements"
 OLDEST_PYTHON = (3, 11)
 # WeasyPrint's text layout, and the font of the documents.
 PACKAGES = {"app": ("libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0", "fonts-dejavu-core")}
-PACKAGES["dev"] = (*PACKAGES["app"], "chromium", "poppler-utils")
+PACKAGES["dev"] = (*PACKAGES["app"], "chromium", "poppler-utils", "libfaketime")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 

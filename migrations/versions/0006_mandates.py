@@ -6,7 +6,7 @@ from alembic import op
 from portal.db import UTCDateTime
 
 revision = "0006"
-down_revision = "0003"
+down_revision = "0005"
 
 UNANSWERED = sa.text("answered_at IS NULL")
 IN_FORCE = sa.text("ended_at IS NULL")

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 from babel import Locale
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
-from wtforms import EmailField, Field, PasswordField, SelectField, StringField, TextAreaField
+from wtforms import EmailField, Field, PasswordField, RadioField, SelectField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import EqualTo, InputRequired
 
-from portal import config, pages
+from portal import config, language, pages
+from portal.accounts.models import OWNER, PAYER, VIEWER
+from portal.errors import PortalError
 
 # Babel's list has regions beside countries.
 _NO_COUNTRIES = frozenset({"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"})
 
 
 @cache
-def _countries(language: str) -> list[tuple[str, str]]:
-    names = Locale.parse(language).territories
+def _countries(tongue: str) -> list[tuple[str, str]]:
+    names = Locale.parse(tongue).territories
     countries = [(code, name) for code, name in names.items() if len(code) == 2 and code.isalpha()]
     known = [(code, name) for code, name in countries if code not in _NO_COUNTRIES]
     return [("", "–"), *sorted(known, key=lambda country: country[1].casefold())]
@@ -33,6 +37,16 @@ def _languages() -> list[tuple[str, str]]:
 def typed(field: Field) -> str:
     """What stands in the field, "" when it was not sent."""
     return field.data or ""
+
+
+def tell(form: Any, error: PortalError) -> None:
+    """Put a refusal where the reader looks for it: at its field, or above the form."""
+    text = language.error_text(error, pages.reader_language())
+    field = getattr(error, "field", None)
+    if field in form:
+        form[field].errors = [*form[field].errors, text]
+    else:
+        form.form_errors.append(text)
 
 
 class SignInForm(FlaskForm):  # type: ignore[misc]
@@ -78,3 +92,21 @@ class BillingForm(FlaskForm):  # type: ignore[misc]
     address = TextAreaField(_("Address"), description=_("Street, postal code and town, as on an envelope."))
     country = SelectField(_("Country"), choices=lambda: _countries(pages.reader_language()))
     tax_id = StringField(_("Tax ID"), description=_("Your VAT number, if you have one."))
+
+
+# The least first: who invites in a hurry gives away no more than a look.
+_ROLES = (
+    SelectChoice(VIEWER, _("Viewer: sees invoices, payments, cards and receipts")),
+    SelectChoice(PAYER, _("Payer: also pays, and adds and removes cards")),
+    SelectChoice(OWNER, _("Owner: also changes the billing details and decides who may sign in")),
+)
+
+
+class RoleForm(FlaskForm):  # type: ignore[misc]
+    role = RadioField(_("Role"), choices=_ROLES)
+
+
+class ColleagueForm(RoleForm):
+    name = StringField(_("Name"), [InputRequired(_("Please enter the name."))])
+    email = EmailField(_("E-mail address"), [InputRequired(_("Please enter the e-mail address."))])
+    language = SelectField(_("Language"), choices=_languages, description=_("Of the pages and mails for this person."))

@@ -8,8 +8,8 @@ from typing import Final
 from sqlalchemy import delete
 
 from portal import clock, config, db, mail, outbox
-from portal.accounts import queries, service, sessions, throttle, tokens
-from portal.accounts.models import AccountToken, SignInAttempt, SignInSession
+from portal.accounts import colleagues, queries, service, sessions, throttle, tokens
+from portal.accounts.models import AccountToken, SignInAttempt, SignInSession, User
 from portal.errors import N_
 from portal.language import translate
 
@@ -22,6 +22,13 @@ _SUBJECTS: Final = {
     tokens.INVITATION: N_("Your account at %(company)s"),
     tokens.CONFIRM_EMAIL: N_("Confirm your e-mail address for %(company)s"),
     tokens.PASSWORD_RESET: N_("Choose a new password for %(company)s"),
+}
+_COLLEAGUE_SUBJECT: Final = N_("%(by)s invites you to the account of %(customer)s")
+# What happened → subject; the three have one template.
+_OWNER_SUBJECTS: Final = {
+    colleagues.OWNER_MADE: N_("Your account at %(company)s has a new owner"),
+    colleagues.OWNER_INVITED: N_("A new owner was invited to your account at %(company)s"),
+    colleagues.OWNER_REMOVED: N_("Your account at %(company)s has one owner fewer"),
 }
 
 
@@ -36,12 +43,34 @@ def begin_sign_up(email: str, name: str, language: str, link_id: str) -> None:
 
 
 @outbox.handles("accounts.mail_link")
-def mail_link(link_id: str) -> None:
-    """Send the link of an invitation, a sign-up or a reset, unless it opens nothing any more."""
+def mail_link(link_id: str, invited_by: str = "") -> None:
+    """Send the link of an invitation, a sign-up or a reset, unless it opens nothing any more.
+
+    `invited_by` is the id of the colleague who invites, if it was not the company itself.
+    """
     with db.reading() as session:
-        row = session.get_one(AccountToken, link_id)
+        row = session.get(AccountToken, link_id)
+        if row is None:  # the invitation was withdrawn
+            return
         user = queries.user(session, row.user_id)
+        by = queries.user(session, invited_by) if invited_by else None
+        customer = queries.customer(session, user.customer_id) if user.customer_id else None
     if row.used_at is not None or row.expires_at <= clock.now() or not user.active:
+        return
+    if by is not None and customer is not None:
+        mail.send(
+            key=f"link:{row.id}",
+            to=user.email,
+            subject=translate(_COLLEAGUE_SUBJECT, user.language, by=by.name, customer=customer.name),
+            template="accounts/mails/colleague_invitation",
+            tongue=user.language,
+            name=user.name,
+            by=by.name,
+            customer=customer.name,
+            role=user.customer_role,
+            link=tokens.link(row),
+            expires_at=row.expires_at,
+        )
         return
     mail.send(
         key=f"link:{row.id}",
@@ -86,6 +115,30 @@ def mail_password_changed(user_id: str, occasion: str, changed_at: str) -> None:
     )
 
 
+@outbox.handles("accounts.mail_owners_changed")
+def mail_owners_changed(owner_id: str, about_id: str, what: str, by_id: str, occasion: str) -> None:
+    """Tell an owner that someone else was made or invited as one, or is one no longer: `what` is one of colleagues.OWNER_…."""
+    with db.reading() as session:
+        owner, by = queries.user(session, owner_id), queries.user(session, by_id)
+        about = session.get(User, about_id)
+        customer = queries.customer(session, owner.customer_id or "")
+    if about is None or not owner.active:  # the invitation was withdrawn; the reader has left
+        return
+    mail.send(
+        key=f"owners:{occasion}",
+        to=owner.email,
+        subject=translate(_OWNER_SUBJECTS[what], owner.language, company=_company()),
+        template="accounts/mails/owners_changed",
+        tongue=owner.language,
+        name=owner.name,
+        what=what,
+        about_name=about.name,
+        about_email=about.email,
+        by=by.name,
+        customer=customer.name,
+    )
+
+
 @outbox.handles("accounts.sweep", every_seconds=3600)
 def sweep() -> None:
     """Forget old tries, links and sessions; a second run finds nothing more."""
@@ -93,6 +146,7 @@ def sweep() -> None:
     longest = max(sessions.LONGEST.values())
     with db.transaction() as session:
         session.execute(delete(SignInAttempt).where(SignInAttempt.at < now - throttle.WINDOW))
+        colleagues.forget_old_tries(session)
         session.execute(delete(AccountToken).where(AccountToken.expires_at < now - KEEP_LINKS))
         session.execute(delete(SignInSession).where(SignInSession.created_at < now - longest - KEEP_SESSIONS))
 

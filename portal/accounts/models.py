@@ -1,4 +1,4 @@
-"""Customers (who is billed), users (who signs in), their sessions, and the one-time tokens sent by mail."""
+"""Customers (who is billed), users (who signs in), their sessions, one-time tokens sent by mail, and what is counted."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from portal.db import Base, UTCDateTime, one_of
 CUSTOMER: Final = "customer"
 STAFF_ROLES: Final = ("support", "approver", "admin")
 ROLES: Final = (CUSTOMER, *STAFF_ROLES)
+# What someone is within their customer; policy.py says what each may do.
+OWNER: Final = "owner"
+PAYER: Final = "payer"
+VIEWER: Final = "viewer"
+CUSTOMER_ROLES: Final = (OWNER, PAYER, VIEWER)
 TOKEN_PURPOSES: Final = ("invitation", "password_reset", "confirm_email")
 
 
@@ -48,6 +53,7 @@ class User(Base):
     name: Mapped[str] = mapped_column(String(200))
     role: Mapped[str] = mapped_column(String(20))
     customer_id: Mapped[str | None] = mapped_column(ForeignKey("customers.id"))
+    customer_role: Mapped[str | None] = mapped_column(String(10))
     password_hash: Mapped[str | None] = mapped_column(String(200))  # none until an invitation is taken up
     language: Mapped[str] = mapped_column(String(8), default="en")
     active: Mapped[bool] = mapped_column(Boolean, default=True)
@@ -58,7 +64,9 @@ class User(Base):
 
     __table_args__ = (
         one_of("role", ROLES),
+        one_of("customer_role", CUSTOMER_ROLES),
         CheckConstraint("(role = 'customer') = (customer_id IS NOT NULL)", name="customer_of_customers_only"),
+        CheckConstraint("(role = 'customer') = (customer_role IS NOT NULL)", name="customer_role_of_customers_only"),
         Index("ix_users_customer", "customer_id"),
     )
 
@@ -97,6 +105,18 @@ class AccountToken(Base):
     user: Mapped[User] = relationship(lazy="raise")
 
     __table_args__ = (one_of("purpose", TOKEN_PURPOSES), Index("ix_account_tokens_user", "user_id", "purpose"))
+
+
+class InvitationTry(Base):
+    """An invitation that an owner sent, or wanted to send to an address that is taken: counted for a day by customer."""
+
+    __tablename__ = "invitation_tries"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+
+    __table_args__ = (Index("ix_invitation_tries_customer", "customer_id", "at"),)
 
 
 class SignInAttempt(Base):

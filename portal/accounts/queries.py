@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from portal.accounts.models import Customer, SignInSession, User
+from portal import clock
+from portal.accounts.models import OWNER, AccountToken, Customer, SignInSession, User
+from portal.accounts.tokens import CONFIRM_EMAIL, INVITATION
 from portal.errors import NotFound
+
+T = TypeVar("T")
 
 
 def normal_email(email: str) -> str:
@@ -18,11 +24,7 @@ def normal_email(email: str) -> str:
 
 def customer(session: Session, customer_id: str, *, lock: bool = False) -> Customer:
     """Raises NotFound. With `lock` no one else changes the row before the caller's transaction ends."""
-    query = select(Customer).where(Customer.id == customer_id)
-    found = session.execute(query.with_for_update() if lock else query).scalar_one_or_none()
-    if found is None:
-        raise NotFound
-    return found
+    return _one(session, select(Customer).where(Customer.id == customer_id), lock=lock)
 
 
 def customer_by_email(session: Session, email: str) -> Customer | None:
@@ -35,8 +37,19 @@ def customer_by_email(session: Session, email: str) -> Customer | None:
 
 def user(session: Session, user_id: str, *, lock: bool = False) -> User:
     """Raises NotFound. With `lock` no one else changes the row before the caller's transaction ends."""
-    query = select(User).where(User.id == user_id)
-    found = session.execute(query.with_for_update() if lock else query).scalar_one_or_none()
+    return _one(session, select(User).where(User.id == user_id), lock=lock)
+
+
+def colleague(session: Session, user_id: str, customer_id: str, *, lock: bool = False) -> User:
+    """One of this customer's people. Raises NotFound, also for another customer's. `lock` as above."""
+    return _one(session, select(User).where(User.id == user_id, User.customer_id == customer_id), lock=lock)
+
+
+def _one(session: Session, query: Select[T], *, lock: bool) -> T:
+    """What the session remembers does not count under a lock: another one may have changed the row since."""
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    found = session.execute(query).scalar_one_or_none()
     if found is None:
         raise NotFound
     return found
@@ -49,6 +62,31 @@ def user_by_email(session: Session, email: str) -> User | None:
 def users_of(session: Session, customer_id: str) -> Sequence[User]:
     """The people who sign in for this customer, by e-mail."""
     return session.execute(select(User).where(User.customer_id == customer_id).order_by(User.email)).scalars().all()
+
+
+def owners(session: Session, customer_id: str) -> Sequence[User]:
+    """Those owners of the customer who can sign in now, by e-mail."""
+    query = select(User).where(User.customer_id == customer_id, User.customer_role == OWNER)
+    able = query.where(User.active, User.password_hash.is_not(None))
+    return session.execute(able.order_by(User.email)).scalars().all()
+
+
+def people_count(session: Session, customer_id: str) -> int:
+    """How many may sign in for this customer, the invited among them."""
+    query = select(func.count()).where(User.customer_id == customer_id, User.active)
+    return session.execute(query).scalar_one()
+
+
+def invited_until(session: Session, customer_id: str) -> dict[str, datetime]:
+    """User id → when the last of their open invitations ends, for those of the customer who have one."""
+    query = (
+        select(AccountToken.user_id, func.max(AccountToken.expires_at).label("until"))
+        .join(AccountToken.user)
+        .where(User.customer_id == customer_id, AccountToken.used_at.is_(None), AccountToken.expires_at > clock.now())
+        .where(AccountToken.purpose.in_((INVITATION, CONFIRM_EMAIL)))
+        .group_by(AccountToken.user_id)
+    )
+    return {row.user_id: row.until for row in session.execute(query)}
 
 
 def open_sessions(session: Session, user_id: str) -> Sequence[SignInSession]:

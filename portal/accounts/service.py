@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from portal import audit, clock, config, db, outbox
 from portal.accounts import passwords, queries, sessions, throttle, tokens
-from portal.accounts.models import CUSTOMER, STAFF_ROLES, AccountToken, Customer, User
+from portal.accounts.models import CUSTOMER, OWNER, STAFF_ROLES, AccountToken, Customer, User
 from portal.accounts.tokens import CONFIRM_EMAIL, INVITATION, PASSWORD_RESET
 from portal.db import new_id
 from portal.errors import N_, Conflict, Invalid, NotFound
@@ -27,7 +27,9 @@ MOST_ADDRESS_LINES: Final = 6
 
 
 class EmailTaken(Invalid):
-    """Told to staff and operators only; a stranger who signs up gets the same answer for every address."""
+    """Told to staff, to operators, and to owners who invite a colleague: of these the daily limit of invitations keeps
+    anyone from finding out who has an account. A stranger who signs up gets the same answer for every address.
+    """
 
     code = "email_taken"
     message = N_("Someone already signs in with this e-mail address.")
@@ -44,10 +46,11 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True)
 class Invited:
-    """Whom a link was made for."""
+    """Whom a link was made for; `customer` is the name of theirs, "" for staff."""
 
     name: str
     email: str
+    customer: str = ""
 
 
 # Making customers and users
@@ -87,12 +90,14 @@ def add_user(
     name: str,
     customer: Customer | None = None,
     role: str = CUSTOMER,
+    customer_role: str = OWNER,
     language: str = "",
     password_hash: str | None = None,
 ) -> User:
     """A new user, in the caller's transaction; without a hash they cannot sign in before they have chosen a password.
 
-    Raises EmailTaken, and Invalid, naming the field that is wrong.
+    `customer_role` counts for a customer's people alone, and the first of them is an owner. Raises EmailTaken, and Invalid,
+    naming the field that is wrong; then nothing has been written.
     """
     email = _email(email)
     if queries.user_by_email(session, email) is not None:
@@ -103,6 +108,7 @@ def add_user(
         name=_one_line(name, "name", LONGEST_NAME),
         role=role,
         customer_id=customer.id if customer else None,
+        customer_role=customer_role if customer else None,
         password_hash=password_hash,
         language=supported(language or (customer.language if customer else None)),
         active=True,
@@ -110,7 +116,8 @@ def add_user(
     )
     session.add(user)
     session.flush()
-    audit.record(session, "user.created", user.id, {"role": role}, customer_id=user.customer_id)
+    facts = {"role": role} | ({"customer_role": customer_role} if customer else {})
+    audit.record(session, "user.created", user.id, facts, customer_id=user.customer_id)
     return user
 
 
@@ -124,7 +131,7 @@ def invite_customer(
     country: str = "",
     tax_id: str = "",
 ) -> Invitation:
-    """A new customer with one user (`contact`, or the customer's own name), who gets an invitation by mail.
+    """A new customer with one owner (`contact`, or the customer's own name), who gets an invitation by mail.
 
     Raises EmailTaken, and Invalid, naming the field that is wrong.
     """
@@ -132,14 +139,7 @@ def invite_customer(
         customer = add_customer(
             session, name=name, email=email, language=language, address=address, country=country, tax_id=tax_id
         )
-        return _invite(session, add_user(session, email=email, name=contact or name, customer=customer))
-
-
-def invite_user(customer_id: str, *, email: str, name: str, language: str = "") -> Invitation:
-    """One more person who signs in for this customer. Raises NotFound, EmailTaken and Invalid."""
-    with db.transaction() as session:
-        customer = queries.customer(session, customer_id)
-        return _invite(session, add_user(session, email=email, name=name, customer=customer, language=language))
+        return send_invitation(session, add_user(session, email=email, name=contact or name, customer=customer))
 
 
 def create_staff(email: str, name: str, role: str, *, language: str = "") -> Invitation:
@@ -147,7 +147,7 @@ def create_staff(email: str, name: str, role: str, *, language: str = "") -> Inv
     if role not in STAFF_ROLES:
         raise Invalid(N_("The role is one of %(roles)s."), field="role", roles=", ".join(STAFF_ROLES))
     with db.transaction() as session:
-        return _invite(session, add_user(session, email=email, name=name, role=role, language=language))
+        return send_invitation(session, add_user(session, email=email, name=name, role=role, language=language))
 
 
 def invite_again(user_id: str) -> Invitation:
@@ -156,15 +156,21 @@ def invite_again(user_id: str) -> Invitation:
         user = queries.user(session, user_id, lock=True)
         if user.password_hash is not None or not user.active:
             raise Conflict
-        return _invite(session, user)
+        return send_invitation(session, user)
 
 
-def _invite(session: Session, user: User) -> Invitation:
+def send_invitation(session: Session, user: User, *, invited_by: str = "") -> Invitation:
+    """A link by which `user` chooses a password, mailed to them, in the caller's transaction.
+
+    `invited_by` is the id of a colleague, whom the mail names; without it the company itself invites. Raises Conflict when
+    this person was sent enough of them within the hour.
+    """
     row = tokens.issue(session, user.id, INVITATION)
     if row is None:
         raise Conflict(N_("This person was sent several invitations within the hour. Please wait a little."))
-    audit.record(session, "user.invited", user.id, {"email": user.email}, customer_id=user.customer_id)
-    outbox.enqueue(session, "accounts.mail_link", key=f"link:{row.id}", link_id=row.id)
+    facts = {"email": user.email} | ({"customer_role": user.customer_role} if user.customer_role else {})
+    audit.record(session, "user.invited", user.id, facts, customer_id=user.customer_id)
+    outbox.enqueue(session, "accounts.mail_link", key=f"link:{row.id}", link_id=row.id, invited_by=invited_by)
     return Invitation(user.id, user.customer_id, tokens.link(row))
 
 
@@ -281,14 +287,16 @@ def reset_password(token: str, password: str) -> None:
 def _owner(token: str, *purposes: str) -> Invited:
     with db.reading() as session:
         user = tokens.read(session, token, *purposes).user
-    return Invited(user.name, user.email)
+        customer = queries.customer(session, user.customer_id) if user.customer_id else None
+    return Invited(user.name, user.email, customer.name if customer else "")
 
 
 def _use(session: Session, token: str, *purposes: str) -> User:
-    """The link's owner, whose links are all used up by this."""
-    row = tokens.read(session, token, *purposes, lock=True)
-    tokens.use_up(session, row.user)
-    return queries.user(session, row.user_id, lock=True)
+    """The link's owner, whose links are all used up by this. They are locked before the link, as everywhere."""
+    user = queries.user(session, tokens.read(session, token, *purposes).user_id, lock=True)
+    tokens.read(session, token, *purposes, lock=True)
+    tokens.use_up(session, user)
+    return user
 
 
 def _send_link(session: Session, user: User, purpose: str, link_id: str) -> AccountToken | None:

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session, joinedload
 
 from portal import audit, clock, db
-from portal.accounts import passwords, queries, throttle
+from portal.accounts import passwords, policy, queries, throttle
 from portal.accounts.models import CUSTOMER, SignInSession, User
 from portal.errors import N_, Invalid
 
@@ -40,11 +40,20 @@ class SignedInUser:
     name: str
     role: str
     customer_id: str | None
+    customer_role: str | None
     language: str
 
     @property
     def is_staff(self) -> bool:
         return self.role != CUSTOMER
+
+    @property
+    def may_pay(self) -> bool:
+        return policy.may_pay(self.customer_role)
+
+    @property
+    def may_manage(self) -> bool:
+        return policy.may_manage(self.customer_role)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +115,10 @@ def start(session: Session, user: User, *, ip: str, user_agent: str) -> str:
 
 
 def find(token: str) -> SignedInUser | None:
-    """Who this token stands for now; None when the session has ended, ran out, or its user may not sign in any more."""
+    """Who this token stands for now; None when the session has ended, ran out, or its user may not sign in any more.
+
+    Looked up for each request, so that a role that was changed holds from the next one on.
+    """
     with db.reading() as session:
         row = session.execute(
             select(SignInSession)
@@ -118,7 +130,7 @@ def find(token: str) -> SignedInUser | None:
     if clock.now() - row.last_seen_at >= SEEN_EVERY:
         _note_use(row.token_hash)
     user = row.user
-    return SignedInUser(user.id, user.email, user.name, user.role, user.customer_id, user.language)
+    return SignedInUser(user.id, user.email, user.name, user.role, user.customer_id, user.customer_role, user.language)
 
 
 def sign_out(token: str) -> None:

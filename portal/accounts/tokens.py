@@ -98,7 +98,7 @@ def read(session: Session, token: str, *purposes: str, lock: bool = False) -> Ac
         .options(joinedload(AccountToken.user))
     )
     if lock:
-        query = query.with_for_update(of=AccountToken)
+        query = query.with_for_update(of=AccountToken).execution_options(populate_existing=True)
     row = session.execute(query).scalar_one_or_none()
     if row is None or row.used_at is not None or row.expires_at <= clock.now() or not row.user.active:
         raise LinkExpired

@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import config, language, pages
+from portal import config, pages
 from portal.accounts import service, sessions
 from portal.accounts.forms import (
     BillingForm,
@@ -20,6 +20,7 @@ from portal.accounts.forms import (
     ProfileForm,
     SignInForm,
     SignUpForm,
+    tell,
     typed,
 )
 from portal.accounts.tokens import LinkExpired
@@ -40,8 +41,11 @@ class SignedIn(UserMixin):  # type: ignore[misc]
     name: str
     role: str
     customer_id: str | None
+    customer_role: str | None
     language: str
     is_staff: bool
+    may_pay: bool
+    may_manage: bool
 
     def get_id(self) -> str:
         """What Flask-Login puts into the cookie."""
@@ -54,7 +58,17 @@ def _who(token: str) -> SignedIn | None:
     if user is None:
         return None
     return SignedIn(
-        token, user.id, user.email, user.name, user.role, user.customer_id, user.language, is_staff=user.is_staff
+        token=token,
+        id=user.id,
+        email=user.email,
+        name=user.name,
+        role=user.role,
+        customer_id=user.customer_id,
+        customer_role=user.customer_role,
+        language=user.language,
+        is_staff=user.is_staff,
+        may_pay=user.may_pay,
+        may_manage=user.may_manage,
     )
 
 
@@ -73,10 +87,10 @@ def sign_in() -> AnyResponse:
     try:
         token = sessions.sign_in(typed(form.email), typed(form.password), **_browser())
     except Invalid as error:
-        _tell(form, error)
+        tell(form, error)
         return _sign_in_page(form, target)
     except RateLimited as error:
-        _tell(form, error)
+        tell(form, error)
         response = _sign_in_page(form, target, status=429, error_title=_("A moment, please"))
         response.headers["Retry-After"] = str(error.retry_after)
         return response
@@ -115,7 +129,7 @@ def reset_password() -> AnyResponse:
     except LinkExpired:
         return pages.page("accounts/link_expired.html", status=404, ask_again=url_for("accounts.forgotten"))
     except Invalid as error:
-        _tell(form, error)
+        tell(form, error)
     return pages.page("accounts/reset.html", status=_status(form), form=form, owner=owner)
 
 
@@ -140,7 +154,7 @@ def invitation() -> AnyResponse:
     except LinkExpired:
         return pages.page("accounts/link_expired.html", status=404, ask_again=None)
     except Invalid as error:
-        _tell(form, error)
+        tell(form, error)
     return pages.page("accounts/invitation.html", status=_status(form), form=form, owner=owner)
 
 
@@ -169,7 +183,7 @@ def sign_up() -> AnyResponse:
         try:
             service.sign_up(typed(form.email), typed(form.name), pages.reader_language())
         except Invalid as error:
-            _tell(form, error)
+            tell(form, error)
         else:
             return pages.see_other("accounts.sign_up_sent")
     return pages.page("accounts/sign_up.html", status=_status(form), form=form)
@@ -197,7 +211,7 @@ def change_profile() -> AnyResponse:
         try:
             service.change_profile(current_user.id, name=typed(form.name), language=typed(form.language))
         except Invalid as error:
-            _tell(form, error)
+            tell(form, error)
         else:
             session.pop("language", None)  # what this browser chose before gives way
             return _saved()
@@ -205,7 +219,7 @@ def change_profile() -> AnyResponse:
 
 
 @bp.post("/account/billing-details")
-@pages.customers_only
+@pages.owners_only
 def change_billing_details() -> AnyResponse:
     form = BillingForm(prefix="billing-")
     if form.validate_on_submit():
@@ -218,7 +232,7 @@ def change_billing_details() -> AnyResponse:
                 tax_id=typed(form.tax_id),
             )
         except Invalid as error:
-            _tell(form, error)
+            tell(form, error)
         else:
             return _saved()
     return _account_page(billing_form=form)
@@ -233,7 +247,7 @@ def change_password() -> AnyResponse:
         try:
             token = service.change_password(current_user.id, typed(form.current), typed(form.password), **_browser())
         except Invalid as error:
-            _tell(form, error)
+            tell(form, error)
         else:
             _begin(token)
             flash(_("Your password is changed, and all other devices are signed out."), "success")
@@ -274,16 +288,6 @@ def _home() -> str:
 
 def _browser() -> dict[str, str]:
     return {"ip": request.remote_addr or "", "user_agent": request.user_agent.string}
-
-
-def _tell(form: Any, error: Invalid | RateLimited) -> None:
-    """Put a refusal where the reader looks for it: at its field, or above the form."""
-    text = language.error_text(error, pages.reader_language())
-    field = getattr(error, "field", None)
-    if field in form:
-        form[field].errors = [*form[field].errors, text]
-    else:
-        form.form_errors.append(text)
 
 
 def _status(form: Any) -> int:

@@ -1,22 +1,41 @@
 """Jobs about saved cards."""
 
-from portal import db, outbox
-from portal.cards import card_testing, service
+from datetime import date
+
+from portal import clock, db, outbox
+from portal.cards import card_testing, comparison, keeping, reminders, setups
 
 
 @outbox.handles("cards.remember")
 def remember(payment_method_id: str) -> None:
-    service.remember(payment_method_id)
+    keeping.remember(payment_method_id)
 
 
 @outbox.handles("cards.let_go")
 def let_go(payment_method_id: str) -> None:
-    service.let_go(payment_method_id)
+    keeping.let_go(payment_method_id)
 
 
 @outbox.handles("cards.follow_up")
 def follow_up(setup_id: str) -> None:
-    service.follow_up(setup_id)
+    setups.follow_up(setup_id)
+
+
+@outbox.handles("cards.compare", every_seconds=24 * 3600)
+def compare(day: str = "", after: str = "") -> None:
+    """The worker begins a round each day; a chunk of it leaves the job for the next one."""
+    comparison.compare_chunk(day or clock.today().isoformat(), after)
+
+
+@outbox.handles("cards.remind", every_seconds=3600)
+def remind() -> None:
+    reminders.remind()
+
+
+@outbox.handles("cards.mail_expiry")
+def mail_expiry(card_id: str, last_day: str, days: int) -> None:
+    """`last_day` is in ISO 8601."""
+    reminders.send(card_id, date.fromisoformat(last_day), days)
 
 
 @outbox.handles("cards.sweep", every_seconds=3600)

@@ -14,9 +14,21 @@ from portal.db import Base, UTCDateTime, one_of
 
 # A new card takes a bank about two weeks; who is told a month ahead is not caught without one.
 EXPIRES_SOON: Final = timedelta(days=30)
+# A mail reminds of a card this many days before its last one: when it expires soon, and once more while there is still a week.
+REMINDER_DAYS: Final = (7, EXPIRES_SOON.days)
 
 _KEPT = text("removed_at IS NULL")
 _DEFAULT = text("is_default AND removed_at IS NULL")
+
+
+def last_day_of_month(year: int, month: int) -> date:
+    return date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
+
+
+def reminder_at(last_day: date) -> int | None:
+    """Which of REMINDER_DAYS it is time for today; None while the last day is further off, and after it."""
+    left = (last_day - clock.today()).days
+    return next((days for days in REMINDER_DAYS if 0 <= left <= days), None)
 
 
 class SavedCard(Base):
@@ -33,19 +45,29 @@ class SavedCard(Base):
     funding: Mapped[str] = mapped_column(String(20), default="")
     fingerprint: Mapped[str] = mapped_column(String(40), default="")
     is_default: Mapped[bool] = mapped_column(Boolean, default=False)
+    # The last reminder of this expiry that was sent, as one of REMINDER_DAYS; another expiry has had none.
+    reminded_days: Mapped[int | None] = mapped_column(Integer)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     removed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (
         Index("ix_saved_cards_customer", "customer_id", "created_at", sqlite_where=_KEPT, postgresql_where=_KEPT),
+        Index(
+            "ix_saved_cards_expiry",
+            "exp_year",
+            "exp_month",
+            "reminded_days",
+            "id",
+            sqlite_where=_KEPT,
+            postgresql_where=_KEPT,
+        ),
         Index("uq_saved_cards_default", "customer_id", unique=True, sqlite_where=_DEFAULT, postgresql_where=_DEFAULT),
     )
 
     @property
     def last_day(self) -> date:
         """A card is good until the last day of its month."""
-        following = date(self.exp_year + self.exp_month // 12, self.exp_month % 12 + 1, 1)
-        return following - timedelta(days=1)
+        return last_day_of_month(self.exp_year, self.exp_month)
 
     @property
     def is_expired(self) -> bool:
@@ -54,6 +76,13 @@ class SavedCard(Base):
     @property
     def expires_soon(self) -> bool:
         return not self.is_expired and self.last_day - clock.today() <= EXPIRES_SOON
+
+    @property
+    def reminder_due(self) -> int | None:
+        """The reminder that its customer should have had by now and has not, as one of REMINDER_DAYS."""
+        days = reminder_at(self.last_day) if self.removed_at is None else None
+        had = self.reminded_days
+        return days if days is not None and (had is None or had > days) else None
 
 
 class CardSetup(Base):
@@ -73,6 +102,8 @@ class CardSetup(Base):
     # When the key of this attempt was first used, by the database's clock: Stripe forgets keys after a day.
     key_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     stripe_setup_intent_id: Mapped[str | None] = mapped_column(String(64), unique=True)
+    # The card that an app asked to save by its reference; none where it is typed in a browser.
+    stripe_payment_method_id: Mapped[str | None] = mapped_column(String(64))
     stripe_attempt_id: Mapped[str | None] = mapped_column(String(64))
     failed_tries: Mapped[int] = mapped_column(Integer, default=0)
     failure_code: Mapped[str] = mapped_column(String(60), default="")

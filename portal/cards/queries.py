@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from portal import clock
 from portal.accounts.models import Customer
-from portal.cards.models import CardSetup, FormerHolder, SavedCard
+from portal.cards.models import (
+    REMINDER_DAYS,
+    CardSetup,
+    FormerHolder,
+    SavedCard,
+    last_day_of_month,
+    reminder_at,
+)
 from portal.errors import NotFound
 from portal.money import Money
 
@@ -78,6 +87,14 @@ def default_card(session: Session, customer_id: str) -> SavedCard | None:
     return None if card is None or card.is_expired else card
 
 
+def all_by_method(session: Session, customer_id: str) -> dict[str, SavedCard]:
+    """Every card a customer keeps, by its reference at Stripe."""
+    kept = session.execute(
+        select(SavedCard).where(SavedCard.customer_id == customer_id, SavedCard.removed_at.is_(None))
+    ).scalars()
+    return {card.stripe_payment_method_id: card for card in kept}
+
+
 def for_customer(session: Session, card_id: str, customer_id: str) -> SavedCard:
     """One kept card of this customer. Raises NotFound, also for someone else's."""
     card = session.execute(
@@ -123,6 +140,35 @@ def next_default(cards: Sequence[SavedCard]) -> SavedCard | None:
     return max(good, key=lambda card: (card.created_at, card.id), default=None)
 
 
+def due_reminders(session: Session, most: int) -> list[str]:
+    """The ids of kept cards whose customers are to be reminded of the expiry now, up to `most` of them.
+
+    Only this month's end and the next one's can be near enough. Each step reads its own part of ix_saved_cards_expiry, in which
+    nothing else lies, so the cards that are not due, or were reminded, cost nothing.
+    """
+    today = clock.today()
+    this = last_day_of_month(today.year, today.month)
+    following = this + timedelta(days=1)
+    found: list[str] = []
+    for last_day in (this, last_day_of_month(following.year, following.month)):
+        days = reminder_at(last_day)
+        earlier = [None, *(other for other in REMINDER_DAYS if other > days)] if days is not None else []
+        for had in earlier:
+            found += session.execute(
+                select(SavedCard.id)
+                .where(
+                    SavedCard.exp_year == last_day.year,
+                    SavedCard.exp_month == last_day.month,
+                    SavedCard.reminded_days.is_(None) if had is None else SavedCard.reminded_days == had,
+                    SavedCard.removed_at.is_(None),
+                )
+                # In the index's own order: by the id alone PostgreSQL would walk the primary key through all cards.
+                .order_by(SavedCard.reminded_days, SavedCard.id)
+                .limit(most - len(found))
+            ).scalars()
+    return found
+
+
 def setup_for_customer(session: Session, setup_id: str, customer_id: str) -> CardSetup:
     """One try of this customer to add a card. Raises NotFound, also for someone else's."""
     setup = session.get(CardSetup, setup_id)
@@ -148,6 +194,18 @@ def holders(session: Session, customer_id: str) -> set[str]:
     now = session.execute(select(Customer.stripe_customer_id).where(Customer.id == customer_id)).scalar_one()
     former = session.execute(select(FormerHolder.stripe_customer_id).where(FormerHolder.customer_id == customer_id))
     return {*former.scalars(), *([now] if now else [])}
+
+
+def customers_at_stripe(session: Session, after: str, most: int) -> list[str]:
+    """The ids of the next `most` customers, beyond `after`, who are known at Stripe."""
+    return list(
+        session.execute(
+            select(Customer.id)
+            .where(Customer.stripe_customer_id.is_not(None), Customer.id > after)
+            .order_by(Customer.id)
+            .limit(most)
+        ).scalars()
+    )
 
 
 def number_of_former_holders(session: Session, customer_id: str) -> int:

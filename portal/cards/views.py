@@ -10,10 +10,10 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from portal import config, db, gateway
 from portal.accounts import queries as accounts
-from portal.cards import queries, service, states
+from portal.cards import keeping, queries, setups, states
 from portal.cards.models import CardSetup
 from portal.errors import PortalError
-from portal.pages import customer_id, customers_only, limiter, page, see_other
+from portal.pages import customer_id, customers_only, limiter, page, payers_only, see_other
 
 bp = Blueprint("cards", __name__, url_prefix="/cards")
 
@@ -34,11 +34,11 @@ def index() -> Response:
 
 @bp.post("/<card_id>/default")
 @limiter.limit("30/minute")
-@customers_only
+@payers_only
 def make_default(card_id: str) -> AnyResponse:
     try:
-        service.make_default(card_id, customer_id())
-    except service.Expired as error:
+        keeping.make_default(card_id, customer_id())
+    except keeping.Expired as error:
         flash(gettext(error.message), "error")
     else:
         flash(gettext("This card is offered first from now on."), "success")
@@ -47,9 +47,9 @@ def make_default(card_id: str) -> AnyResponse:
 
 @bp.post("/<card_id>/removal")
 @limiter.limit("30/minute")
-@customers_only
+@payers_only
 def remove(card_id: str) -> AnyResponse:
-    heir = service.remove(card_id, customer_id())
+    heir = keeping.remove(card_id, customer_id())
     if heir is None:
         flash(gettext("The card was removed."), "success")
     else:
@@ -64,7 +64,7 @@ def remove(card_id: str) -> AnyResponse:
 
 
 @bp.get("/new")
-@customers_only
+@payers_only
 def new() -> Response:
     """The page where a card is added without paying."""
     settings = config.current()
@@ -85,10 +85,10 @@ def new() -> Response:
 
 @bp.post("/setups")
 @limiter.limit("30/minute")
-@customers_only
+@payers_only
 def start() -> Response:
     """What add_card.js needs to let the customer confirm the card."""
-    started = service.start_setup(
+    started = setups.start_setup(
         customer_id(), client_key=request.form.get("client_key", ""), ip=request.remote_addr or ""
     )
     return jsonify(
@@ -134,7 +134,7 @@ def came_back(setup_id: str) -> AnyResponse:
 def _refreshed(setup: CardSetup, me: str) -> CardSetup:
     """The setup after a look at Stripe; as it was when Stripe does not answer, for the webhook will tell."""
     try:
-        service.refresh_setup(setup.id)
+        setups.refresh_setup(setup.id)
     except PortalError:
         return setup
     with db.reading() as session:

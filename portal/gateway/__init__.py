@@ -14,13 +14,15 @@ from portal.gateway.contract import (
     Refund,
     SetupIntent,
     UnexpectedState,
+    UnusableMethod,
 )
-from portal.gateway.failures import ADVICE, advice, is_final
+from portal.gateway.failures import ADVICE, CODE_REFUSALS, advice, is_final
 from portal.gateway.stripe_gateway import StripeGateway, current, forget
 from portal.gateway.webhook_signature import BadSignature, verify
 
 __all__ = [
     "ADVICE",
+    "CODE_REFUSALS",
     "BadSignature",
     "BalanceTransaction",
     "Card",
@@ -36,6 +38,7 @@ __all__ = [
     "SetupIntent",
     "StripeGateway",
     "UnexpectedState",
+    "UnusableMethod",
     "advice",
     "current",
     "forget",

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from portal.errors import N_, Conflict, NotFound, Unavailable
+from portal.errors import N_, Conflict, Invalid, NotFound, Unavailable
 from portal.money import Money
 
 
@@ -132,6 +132,12 @@ class UnexpectedState(Conflict):
     """The object at Stripe is in a state that does not allow the call; fetch it and look."""
 
     code = "unexpected_state"
+
+
+class UnusableMethod(Invalid):
+    """Stripe does not take this payment method: it knows none, or it belongs to another customer, or was let go before."""
+
+    code = "unusable_payment_method"
 
 
 class IdempotencyMisuse(Conflict):

@@ -71,6 +71,9 @@ ADVICE: Final[dict[str, str]] = {
     "testmode_decline": N_("This is a test card. Please use a real one."),
 }
 
+# The bank wants a code, or another one: a saved card can be tried again with it.
+CODE_REFUSALS: Final = frozenset({"incorrect_cvc", "invalid_cvc"})
+
 
 # The bank will say no to this card again, however often it is asked, and asking has its price.
 # Source: Stripe, "Automate payment retries" (hard decline codes) and "Decline codes".

@@ -19,10 +19,12 @@ from portal.gateway.contract import (
     Charge,
     Failure,
     Intent,
+    Misconfigured,
     MissingAtStripe,
     PaymentMethod,
     Refund,
     SetupIntent,
+    UnusableMethod,
 )
 from portal.gateway.failures import translated
 from portal.money import Money
@@ -30,6 +32,7 @@ from portal.money import Money
 if TYPE_CHECKING:
     from stripe import Charge as StripeCharge
     from stripe import PaymentIntent, StripeClient
+    from stripe import PaymentMethod as StripePaymentMethod
     from stripe import Refund as StripeRefund
     from stripe import SetupIntent as StripeSetupIntent
 
@@ -184,6 +187,26 @@ class StripeGateway:
         with _speaking():
             return _setup(self._client.v1.setup_intents.retrieve(setup_intent_id))
 
+    def confirm_setup(self, setup_intent_id: str, key: str, payment_method_id: str) -> SetupIntent:
+        """Try to keep a payment method; where the bank asks for 3-D Secure, the answer waits in requires_action.
+
+        Raises UnusableMethod when Stripe refuses what the call brings, which is the payment method alone; Declined when the bank
+        says no; UnexpectedState when it was confirmed before.
+        """
+        import stripe
+
+        try:
+            with _speaking():
+                return _setup(
+                    self._client.v1.setup_intents.confirm(
+                        setup_intent_id, {"payment_method": payment_method_id}, {"idempotency_key": key}
+                    )
+                )
+        except (MissingAtStripe, Misconfigured) as error:
+            if isinstance(error.__cause__, stripe.InvalidRequestError):
+                raise UnusableMethod from error
+            raise
+
     def cancel_setup(self, setup_intent_id: str, key: str) -> SetupIntent:
         """Raises UnexpectedState when it has succeeded or is canceled already."""
         with _speaking():
@@ -210,8 +233,14 @@ class StripeGateway:
 
     def retrieve_payment_method(self, payment_method_id: str) -> PaymentMethod:
         with _speaking():
-            found = self._client.v1.payment_methods.retrieve(payment_method_id)
-        return PaymentMethod(found.id, _id(found.customer), _card(getattr(found, "card", None)))
+            return _payment_method(self._client.v1.payment_methods.retrieve(payment_method_id))
+
+    def list_cards(self, customer_id: str) -> Iterator[PaymentMethod]:
+        """The cards that a customer keeps at Stripe, newest first, a page at a time. Raises MissingAtStripe for a deleted customer."""
+        with _speaking():
+            listed = self._client.v1.customers.payment_methods.list(customer_id, {"type": "card", "limit": PAGE})
+            for found in listed.auto_paging_iter():
+                yield _payment_method(found)
 
     def detach_card(self, payment_method_id: str) -> None:
         """Let go of a saved card. Raises MissingAtStripe or Misconfigured when it is not attached any more."""
@@ -270,6 +299,10 @@ def _setup(found: StripeSetupIntent) -> SetupIntent:
         failure=_failure(found.last_setup_error),
         metadata=_plain(found.metadata),
     )
+
+
+def _payment_method(found: StripePaymentMethod) -> PaymentMethod:
+    return PaymentMethod(found.id, _id(found.customer), _card(getattr(found, "card", None)))
 
 
 def _charge(found: StripeCharge) -> Charge:

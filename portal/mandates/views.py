@@ -11,7 +11,7 @@ from portal import config, db, language
 from portal.cards import queries as cards
 from portal.errors import Conflict
 from portal.mandates import policy, queries, service
-from portal.pages import customer_id, customers_only, limiter, page, reader_language, see_other
+from portal.pages import customer_id, customers_only, limiter, page, payers_only, reader_language, see_other
 
 bp = Blueprint("mandates", __name__, url_prefix="/automatic-payment")
 
@@ -32,7 +32,7 @@ def index() -> Response:
 
 @bp.post("/on")
 @limiter.limit("30/minute")
-@customers_only
+@payers_only
 def switch_on() -> AnyResponse:
     """The tick is the customer's signature: without it nothing happens."""
     if request.form.get("agree") != "yes":
@@ -55,7 +55,7 @@ def switch_on() -> AnyResponse:
 
 @bp.post("/off")
 @limiter.limit("30/minute")
-@customers_only
+@payers_only
 def switch_off() -> AnyResponse:
     service.switch_off(customer_id(), current_user.id)
     flash(gettext("Automatic payment is off. You pay your invoices yourself from now on."), "success")

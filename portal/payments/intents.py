@@ -106,7 +106,8 @@ def adopt(payment_id: str, intent: Intent) -> Intent:
     """
     with db.transaction() as session:
         payment = locked(session, payment_id)
-        if payment.stripe_intent_id is None:
+        is_new = payment.stripe_intent_id is None
+        if is_new:
             payment.stripe_intent_id = intent.id
             touch(payment)
             audit.record(
@@ -117,7 +118,8 @@ def adopt(payment_id: str, intent: Intent) -> Intent:
         version, stored = payment.version, payment.stripe_intent_id
     if stored != intent.id:
         raise UnderReview
-    if settle(payment_id, intent, seen_version=version):
+    # Who was not the first to store it may hold old news: much may have happened to the intent since this answer was written.
+    if is_new and settle(payment_id, intent, seen_version=version):
         return intent
     return refresh(payment_id)
 

@@ -16,3 +16,9 @@ def finish_confirmation(confirmation_id: str) -> None:
         confirming.finish(confirmation_id)
     except confirming.CardGone:
         return
+
+
+@outbox.handles("payments.call_off_waiting")
+def call_off_waiting(customer_id: str) -> None:
+    """Left by the transaction that noted the loss of a customer at Stripe."""
+    service.call_off_waiting(customer_id)

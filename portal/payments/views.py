@@ -7,14 +7,16 @@ from typing import Any
 
 from flask import Blueprint, Response, flash, jsonify, make_response, request, url_for
 from flask_babel import gettext
+from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal import config, db, gateway, language, money
 from portal.accounts import queries as accounts
 from portal.cards import queries as cards
+from portal.cards.models import SavedCard
 from portal.errors import Invalid, NotFound, PortalError
 from portal.invoices import queries as invoices
-from portal.pages import customer_id, customers_only, limiter, page, reader_language, see_other
+from portal.pages import customer_id, customers_only, limiter, page, payers_only, reader_language, see_other
 from portal.payments import export, queries, service, states
 from portal.payments.forms import HistoryFilterForm, OtherAmountForm
 from portal.payments.models import Payment
@@ -41,7 +43,7 @@ def overview() -> Response:
 
 
 @bp.get("/payments/invoices/<invoice_id>")
-@customers_only
+@payers_only
 def pay(invoice_id: str) -> Response | AnyResponse:
     """The page where an open invoice is paid; one that is not open any more shows itself instead."""
     me = customer_id()
@@ -69,7 +71,7 @@ def pay(invoice_id: str) -> Response | AnyResponse:
 
 
 @bp.get("/payments/<payment_id>/pay")
-@customers_only
+@payers_only
 def pay_other(payment_id: str) -> Response | AnyResponse:
     """The page where a payment without an invoice is made; one that has an invoice is paid there."""
     me = customer_id()
@@ -94,7 +96,7 @@ def pay_other(payment_id: str) -> Response | AnyResponse:
     )
 
 
-def _pay_page(**facts: Any) -> Response:
+def _pay_page(*, kept: list[SavedCard], live: Payment | None, **facts: Any) -> Response:
     settings = config.current()
     return page(
         "payments/pay.html",
@@ -105,13 +107,29 @@ def _pay_page(**facts: Any) -> Response:
         advice={code: gettext(text) for code, text in gateway.ADVICE.items()},
         fallback_advice=gettext(gateway.advice("")),
         colour=settings.company.colour,
+        code_refusals=sorted(gateway.CODE_REFUSALS),
+        asking_for_code=_asking_for_code(kept, live),
+        kept=kept,
+        live=live,
         **facts,
     )
 
 
+def _asking_for_code(kept: list[SavedCard], live: Payment | None) -> set[str]:
+    """The saved cards, by their ids at Stripe, whose security code is asked for: all of them where the settings say so,
+    else the one that the bank has just refused for want of it.
+    """
+    if config.current().ask_cvc_of_saved_cards:
+        return {card.stripe_payment_method_id for card in kept}
+    if live is None or gateway.CODE_REFUSALS.isdisjoint((live.failure_code, live.decline_code)):
+        return set()
+    refused = (live.card_brand, live.card_last4)
+    return {card.stripe_payment_method_id for card in kept if (card.brand, card.last4) == refused}
+
+
 @bp.post("/payments/invoices/<invoice_id>/start")
 @limiter.limit("30/minute")
-@customers_only
+@payers_only
 def start_invoice(invoice_id: str) -> Response:
     started = service.start_for_invoice(
         customer_id(), invoice_id, client_key=request.form.get("client_key", ""), save_card=_save_card()
@@ -121,14 +139,14 @@ def start_invoice(invoice_id: str) -> Response:
 
 @bp.post("/payments/<payment_id>/start")
 @limiter.limit("30/minute")
-@customers_only
+@payers_only
 def start_other(payment_id: str) -> Response:
     return _answer(service.proceed(payment_id, customer_id(), save_card=_save_card()))
 
 
 @bp.post("/payments/invoices/<invoice_id>/card")
 @limiter.limit("30/minute")
-@customers_only
+@payers_only
 def pay_with_card(invoice_id: str) -> AnyResponse:
     """One press on the invoice pays it with a saved card; where the bank wants to ask, its page goes on by itself."""
     card_id, client_key = request.form.get("card_id", ""), request.form.get("client_key", "")
@@ -143,7 +161,7 @@ def pay_with_card(invoice_id: str) -> AnyResponse:
 
 
 @bp.get("/payments/invoices/<invoice_id>/ways")
-@customers_only
+@payers_only
 def ways_to_pay(invoice_id: str) -> Response:
     """How an open invoice can be paid from its page: at once with the default card, or on the page for it."""
     me = customer_id()
@@ -151,11 +169,14 @@ def ways_to_pay(invoice_id: str) -> Response:
         invoice = invoices.for_customer(session, invoice_id, me)
         live = queries.live_of_invoice(session, invoice_id)
         card = cards.default_card(session, me)
+    busy = live is not None and live.status in states.BUSY
+    if card is not None and (busy or card.stripe_payment_method_id in _asking_for_code([card], live)):
+        card = None  # its code is typed on the page for it
     return page(
         "payments/ways_to_pay.html",
         partial="payments/_ways_to_pay.html",
         invoice=invoice,
-        card=None if live and live.status in states.BUSY else card,
+        card=card,
         client_key=secrets.token_urlsafe(24),
     )
 
@@ -208,7 +229,7 @@ def came_back(payment_id: str) -> AnyResponse:
         payment = queries.for_customer(session, payment_id, me)
     if payment.stripe_intent_id:
         payment = _refreshed(payment, me)
-    if payment.status in states.WAITING_FOR_CUSTOMER:
+    if payment.status in states.WAITING_FOR_CUSTOMER and current_user.may_pay:
         return see_other("payments.pay_other", payment_id=payment_id)
     return see_other("payments.show", payment_id=payment_id)
 
@@ -231,7 +252,7 @@ def _advice(payment: Payment) -> str:
 
 @bp.route("/payments/other", methods=["GET", "POST"])
 @limiter.limit("30/minute", methods=["POST"])
-@customers_only
+@payers_only
 def other() -> Response | AnyResponse:
     """Pay another amount: the amount is written down here, the card is asked for on the next page."""
     limits = config.current().pay_any_amount_limits

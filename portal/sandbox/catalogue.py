@@ -24,6 +24,7 @@ from portal.sandbox.resources import (
     setup_attempts,
     setup_intents,
     three_d_secure,
+    tokens,
     webhook_endpoints,
 )
 from portal.sandbox.routes import Route
@@ -46,6 +47,7 @@ KINDS: tuple[Kind, ...] = (
     setup_attempts.SETUP_ATTEMPT,
     setup_intents.SETUP_INTENT,
     three_d_secure.CHALLENGE,
+    tokens.TOKEN,
 )
 
 ROUTES: tuple[Route, ...] = (
@@ -66,6 +68,7 @@ ROUTES: tuple[Route, ...] = (
     *refunds.ROUTES,
     *setup_attempts.ROUTES,
     *setup_intents.ROUTES,
+    *tokens.ROUTES,
     *webhook_endpoints.ROUTES,
 )
 

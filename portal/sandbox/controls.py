@@ -134,7 +134,7 @@ CONTROLS: dict[str, Control] = {
     ),
     "cards/behave": Control(
         "Change how a card behaves",
-        "A saved card begins to behave like another of Stripe's test cards.",
+        "A saved card begins to behave like another of Stripe's test cards; with asks_for_cvc its bank wants the code typed anew.",
         _on_objects(object_controls.change_behaviour),
         (Field("payment_method", "Payment method (pm_…)"), Field("like", "Like the card", "4000 0000 0000 9995")),
     ),

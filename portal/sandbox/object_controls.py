@@ -11,7 +11,7 @@ from portal.sandbox.events import emit
 from portal.sandbox.kinds import Row, copied
 from portal.sandbox.resources import disputes, early_fraud_warnings, payouts, refunds
 from portal.sandbox.resources.payment_methods import PAYMENT_METHOD
-from portal.sandbox.testcards import BY_NUMBER
+from portal.sandbox.testcards import BY_NUMBER, WITHOUT_A_NUMBER
 from portal.sandbox.world import Sandbox
 
 Given = Mapping[str, Any]
@@ -113,16 +113,19 @@ def renew_card(sandbox: Sandbox, given: Given) -> dict[str, Any]:
 
 
 def change_behaviour(sandbox: Sandbox, given: Given) -> dict[str, Any]:
-    """A saved card begins to behave like another test card, such as one that declines."""
+    """A saved card begins to behave like another test card, such as one that declines, or as no card of Stripe's does."""
 
     def act(call: Call) -> dict[str, Any]:
         method = _found(call, given, "payment_method", "payment_method")
-        number = "".join(str(given.get("like", "")).split())
-        card = BY_NUMBER.get(number)
-        if card is None:
+        like = "".join(str(given.get("like", "")).split())
+        if like in WITHOUT_A_NUMBER:
+            behaviour = like
+        elif like in BY_NUMBER:
+            behaviour = BY_NUMBER[like].behaviour
+        else:
             raise invalid("This is none of Stripe's test cards.", "like")
-        method["_behaviour"] = card.behaviour
+        method["_behaviour"] = behaviour
         call.session.save(PAYMENT_METHOD, method)
-        return {"payment_method": method["id"], "behaviour": card.behaviour}
+        return {"payment_method": method["id"], "behaviour": behaviour}
 
     return _at_work(sandbox, act)

@@ -43,6 +43,8 @@ class Behaviour:
     refund: Literal["succeeds", "pends", "fails"] = "succeeds"
     risk: Literal["normal", "elevated", "highest"] = "normal"
     available_at_once: bool = False
+    asks_for_cvc: bool = False
+    """The bank declines the card as a saved one unless its code was typed anew."""
     cvc_check: str = "pass"
     line1_check: str = "pass"
     postal_code_check: str = "pass"
@@ -85,6 +87,8 @@ AUTHENTICATION_REQUIRED = Decline(
     "authentication_required",
 )
 
+INCORRECT_CVC = Decline("incorrect_cvc", "Your card's security code is incorrect.")
+
 BEHAVIOURS: dict[str, Behaviour] = {
     "succeeds": Behaviour(),
     "declined": Behaviour(_GENERIC),
@@ -92,9 +96,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "declined_lost_card": _declined("lost_card"),
     "declined_stolen_card": _declined("stolen_card"),
     "declined_expired_card": Behaviour(Decline("expired_card", "Your card has expired.")),
-    "declined_incorrect_cvc": Behaviour(
-        Decline("incorrect_cvc", "Your card's security code is incorrect."), cvc_check="fail"
-    ),
+    "declined_incorrect_cvc": Behaviour(INCORRECT_CVC, cvc_check="fail"),
     "declined_processing_error": Behaviour(
         Decline("processing_error", "An error occurred while processing your card. Try again in a little bit.")
     ),
@@ -129,7 +131,10 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "three_d_secure_optional_with_error": Behaviour(authentication="optional", authentication_error=True),
     "three_d_secure_frictionless": Behaviour(authentication="frictionless"),
     "live_card_in_test_mode": Behaviour(LIVE_CARD_IN_TEST_MODE),
+    "asks_for_cvc": Behaviour(asks_for_cvc=True),
 }
+WITHOUT_A_NUMBER = frozenset({"asks_for_cvc"})
+"""The sandbox's own, which no test card of Stripe's has: a control gives them to a saved card."""
 
 
 def _card(

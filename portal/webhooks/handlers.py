@@ -56,11 +56,7 @@ def _about_changed_customer(_event: StripeEvent) -> str:
 
 
 def _about_deleted_customer(event: StripeEvent) -> str:
-    customer_id = cards.lose_holder(event.object_id)
-    if customer_id is None:
-        return "the customer is not the portal's, or is not deleted"
-    payments.call_off_waiting(customer_id)
-    return ""
+    return "" if cards.lose_holder(event.object_id) else "the customer is not the portal's, or is not deleted"
 
 
 HANDLERS: Final[dict[str, Handler]] = {

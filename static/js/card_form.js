@@ -62,14 +62,14 @@ export class CardForm {
     if (text) this.#message.focus();
   }
 
-  /** Say Stripe's error in our own words, from the texts that the page carries; the finer code first. */
-  explain(error) {
+  /** Stripe's error in our own words, from the texts that the page carries; the finer code first. */
+  advice(error) {
     const texts = this.#advice.content;
     const found = [error.decline_code, error.code, ""]
       .filter((code) => code !== undefined && code !== null)
       .map((code) => texts.querySelector(`[data-code="${CSS.escape(code)}"]`))
       .find((element) => element !== null);
-    this.say(found.textContent);
+    return found.textContent;
   }
 
   /** Send the form to the server; resolves to its answer, or null after having said why not. */
@@ -106,8 +106,12 @@ export class CardForm {
     } else if (/_intent_unexpected_state$/.test(error.code ?? "")) {
       await show(); // another tab or device was faster
     } else {
-      this.explain(error);
+      this.say(this.advice(error));
     }
+  }
+
+  get isAtWork() {
+    return this.#atWork;
   }
 
   /** Run one press to its end, with the button showing it. */

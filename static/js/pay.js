@@ -2,8 +2,10 @@
  * The pay form. The server makes the intent and says its amount; Stripe.js collects the card in its own frame and confirms;
  * what became of it is then asked of the server, which asks Stripe.
  *
- * One press at a time: while a press is under way, further ones do nothing. After a decline everything stays as it was typed.
+ * One press at a time: while a press is under way, further ones do nothing. After a decline everything stays as it was typed. A saved
+ * card whose bank wants its security code is asked for it and paid with on the next press.
  */
+import { CardCode } from "./card_code.js";
 import { CardForm, swap } from "./card_form.js";
 
 const form = document.getElementById("pay-form");
@@ -17,9 +19,18 @@ const card = new CardForm({
   advice: document.getElementById("pay-advice"),
   options: { mode: "payment", amount: Number(form.dataset.amount), currency: form.dataset.currency },
 });
+const codeField = document.getElementById("card-code");
+const code =
+  codeField && card.stripe
+    ? new CardCode({ stripe: card.stripe, locale: form.dataset.locale, field: codeField })
+    : null;
+
+function chosenRadio() {
+  return form.querySelector("input[name=method]:checked");
+}
 
 function chosen() {
-  return form.querySelector("input[name=method]:checked")?.value ?? "new";
+  return chosenRadio()?.value ?? "new";
 }
 
 function showOutcome(started) {
@@ -36,22 +47,65 @@ function start(save) {
 
 async function pay() {
   const method = chosen();
-  const save = method === "new" && saveCard.checked;
-  if (method === "new") {
-    card.elements.update({ setupFutureUsage: save ? "off_session" : null });
-    const { error } = await card.elements.submit();
-    if (error) return;
+  if (method !== "new") {
+    await payWithSaved(method);
+    return;
   }
+  const save = saveCard.checked;
+  card.elements.update({ setupFutureUsage: save ? "off_session" : null });
+  const { error } = await card.elements.submit();
+  if (error) return;
   const started = await start(save);
   if (!started) return;
-  const confirmation = {
+  const result = await card.stripe.confirmPayment({
+    elements: card.elements,
     clientSecret: started.client_secret,
     confirmParams: { return_url: started.return_url },
     redirect: "if_required",
-  };
-  if (method === "new") confirmation.elements = card.elements;
-  else confirmation.confirmParams.payment_method = method;
-  await card.conclude(await card.stripe.confirmPayment(confirmation), () => showOutcome(started));
+  });
+  await card.conclude(result, () => showOutcome(started));
+}
+
+async function payWithSaved(method) {
+  const radio = chosenRadio();
+  const cvc = code.element;
+  code.complain("");
+  if (cvc && !code.isComplete) {
+    code.complain(form.dataset.codeMissing);
+    code.focus();
+    return;
+  }
+  const started = await start(false);
+  if (!started) return;
+  const result = await confirmSaved(started, method, cvc);
+  if (!isAboutCode(result.error)) {
+    await card.conclude(result, () => showOutcome(started));
+    return;
+  }
+  code.askFor(radio);
+  if (cvc) code.complain(card.advice(result.error));
+  else card.say(form.dataset.codeWanted);
+  code.focus();
+}
+
+function isAboutCode(error) {
+  const codes = form.dataset.codeRefusals.split(" ");
+  return codes.includes(error?.code) || codes.includes(error?.decline_code);
+}
+
+/** Stripe takes a typed code with confirmCardPayment alone; without one, the usual way is right for every kind of card. */
+function confirmSaved(started, method, cvc) {
+  if (cvc) {
+    return card.stripe.confirmCardPayment(started.client_secret, {
+      payment_method: method,
+      payment_method_options: { card: { cvc } },
+    });
+  }
+  return card.stripe.confirmPayment({
+    clientSecret: started.client_secret,
+    confirmParams: { payment_method: method, return_url: started.return_url },
+    redirect: "if_required",
+  });
 }
 
 async function finishPayment() {
@@ -65,15 +119,18 @@ async function finishPayment() {
   await card.conclude(result, () => showOutcome(started));
 }
 
-function showNewCard() {
+/** A choice that is made while a press is under way shows after it: Stripe may still need the field that was typed into. */
+function followChoice() {
+  if (card.isAtWork) return;
   newCard.hidden = chosen() !== "new";
+  code?.follow(chosenRadio());
 }
 
-showNewCard();
-form.addEventListener("change", showNewCard);
+followChoice();
+form.addEventListener("change", followChoice);
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  card.once(button, pay);
+  card.once(button, pay).then(followChoice);
 });
 finish?.addEventListener("click", () => card.once(finish, finishPayment));
 // Who comes from a press of "Pay" has asked for this already.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -20,6 +18,7 @@ from portal.accounts.tokens import LinkExpired
 from portal.audit import AuditEvent
 from portal.errors import Conflict, Invalid, NotFound, RateLimited
 from tests import factories
+from tests.accounts.conftest import Mails, token_of
 from tests.factories import PASSWORD
 from tests.smtp import Mailbox
 
@@ -32,33 +31,6 @@ EMAIL = "ada@spree-bikes.test"
 def user(settings: config.Settings) -> User:
     with db.transaction() as session:
         return factories.user(session, factories.customer(session), email=EMAIL)
-
-
-@pytest.fixture
-def mails(smtp: Mailbox, app: Flask) -> Callable[[], list[tuple[str, str, str]]]:
-    """Run the jobs and hand out the new mails: (to, subject, link or "")."""
-
-    def collect() -> list[tuple[str, str, str]]:
-        with app.app_context():
-            outbox.run_due()
-        found = []
-        for message in smtp.messages:
-            text = message.get_body(("plain",)).get_content()
-            html = message.get_body(("html",)).get_content()
-            link = re.search(r"https?://\S+/\S+", text)
-            assert link is None or link[0] in html
-            found.append((message["To"], message["Subject"], link[0] if link else ""))
-        smtp.messages.clear()
-        return found
-
-    return collect
-
-
-Mails = Callable[[], list[tuple[str, str, str]]]
-
-
-def token_of(link: str) -> str:
-    return link.rpartition("/")[2]
 
 
 def events(action: str) -> list[AuditEvent]:
@@ -137,12 +109,6 @@ def test_an_address_signs_in_for_one_customer_only(user: User) -> None:
         service.invite_customer(name="Other", email=EMAIL.upper())
     assert refused.value.field == "email"
     assert count(Customer) == 1
-
-
-def test_a_second_person_of_a_customer_sees_the_same_bills(user: User) -> None:
-    assert user.customer_id is not None
-    made = service.invite_user(user.customer_id, email="eve@spree-bikes.test", name="Eve")
-    assert made.customer_id == user.customer_id
 
 
 def test_staff_belong_to_no_customer(settings: config.Settings) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 import stripe
 
-from portal import config, db, gateway
-from portal.cards import queries, service
+from portal import clock, config, db, gateway
+from portal.cards import holders, queries, setups
 from portal.cards.models import CardSetup, SavedCard
+from portal.db import new_id
 from tests import factories
 from tests.live import SandboxServer
 
@@ -26,8 +30,8 @@ class Wallet:
     sandbox: SandboxServer
     customer_id: str
 
-    def start(self, key: str = "first-page", ip: str = "203.0.113.7") -> service.SetupStarted:
-        return service.start_setup(self.customer_id, client_key=key, ip=ip)
+    def start(self, key: str = "first-page", ip: str = "203.0.113.7") -> setups.SetupStarted:
+        return setups.start_setup(self.customer_id, client_key=key, ip=ip)
 
     def method(self, number: str = VISA, month: int = 12, year: int = 2040) -> str:
         """A payment method as the browser makes it, with the publishable key; attached to nobody."""
@@ -44,7 +48,7 @@ class Wallet:
         key = f"page-{number}-{month}-{year}-{len(self.intents)}"
         started = self.start(key)
         self.confirm(started.intent_id, self.method(number, month, year))
-        service.refresh_setup(started.setup_id)
+        setups.refresh_setup(started.setup_id)
         return self.setup(started.setup_id)
 
     def fail(self, fault: str, path: str, *, times: int = 1) -> None:
@@ -79,8 +83,34 @@ class Wallet:
     @property
     def attached(self) -> set[str]:
         """The payment methods that Stripe keeps for this customer."""
-        holder = service.holder(self.customer_id)
+        holder = holders.holder(self.customer_id)
         return {method.id for method in self.sandbox.client.v1.customers.payment_methods.list(holder).data}
+
+
+def card(wallet: Wallet, **values: Any) -> str:
+    """A kept card that Stripe does not know of; returns its id."""
+    facts = {"brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2040, "is_default": False} | values
+    row = SavedCard(
+        id=new_id("crd"),
+        customer_id=wallet.customer_id,
+        stripe_payment_method_id=new_id("pm"),
+        created_at=clock.now(),
+        **facts,
+    )
+    with db.transaction() as session:
+        session.add(row)
+    return row.id
+
+
+@contextmanager
+def stripe_is_not_asked(sandbox: SandboxServer) -> Iterator[None]:
+    """Any call to Stripe in the block would use up one of the failures that wait for it."""
+    sandbox.control("faults", fault="error_before", path="*", times=100)
+    yield
+    with urlopen(f"{sandbox.url}/_sandbox/state.json") as answer:  # noqa: S310  # our own http:// address
+        (waiting,) = json.load(answer)["faults"]
+    assert waiting["remaining"] == 100
+    sandbox.control("faults/clear")
 
 
 @pytest.fixture

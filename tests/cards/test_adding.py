@@ -10,9 +10,9 @@ import stripe
 import time_machine
 
 from portal import clock, db, gateway, outbox
-from portal.cards import card_testing, queries, service, states
+from portal.cards import card_testing, keeping, queries, setups, states
 from portal.cards.models import CardSetup, CardTry
-from portal.errors import Conflict, Invalid, NotFound, PortalError, Unavailable
+from portal.errors import Conflict, Invalid, NotFound, PortalError, RateLimited, Unavailable
 from tests import factories
 from tests.cards.conftest import Wallet
 from tests.payments.conftest import audited, everything, jobs
@@ -23,7 +23,7 @@ CREATE = "/v1/setup_intents"
 
 def let_the_worker_finish(wallet: Wallet) -> None:
     with suppress(outbox.Later):
-        service.follow_up(wallet.only_setup.id)
+        setups.follow_up(wallet.only_setup.id)
 
 
 def assert_added_once(wallet: Wallet) -> None:
@@ -54,10 +54,10 @@ def test_the_same_news_twice_changes_nothing(wallet: Wallet) -> None:
     setup = wallet.add()
     (card,) = wallet.cards
     before = everything()
-    service.refresh_setup(setup.id)
-    service.follow_up(setup.id)
-    service.remember(card.stripe_payment_method_id)
-    assert service.hear_of_setup(str(setup.stripe_setup_intent_id))
+    setups.refresh_setup(setup.id)
+    setups.follow_up(setup.id)
+    keeping.remember(card.stripe_payment_method_id)
+    assert setups.hear_of_setup(str(setup.stripe_setup_intent_id))
     assert everything() == before
 
 
@@ -67,9 +67,9 @@ def test_the_order_of_webhooks_does_not_matter(wallet: Wallet, card_first: bool)
     method = wallet.method()
     wallet.confirm(started.intent_id, method)
     if card_first:
-        service.remember(method)
-    service.hear_of_setup(started.intent_id)
-    service.remember(method)
+        keeping.remember(method)
+    setups.hear_of_setup(started.intent_id)
+    keeping.remember(method)
     assert_added_once(wallet)
 
 
@@ -77,7 +77,7 @@ def test_a_refused_card_leaves_the_setup_open_for_the_next_one(wallet: Wallet) -
     started = wallet.start()
     with pytest.raises(stripe.CardError):
         wallet.confirm(started.intent_id, wallet.method("4000000000000002"))
-    service.hear_of_setup(started.intent_id)
+    setups.hear_of_setup(started.intent_id)
     setup = wallet.only_setup
     assert (setup.status, setup.failure_code, setup.failed_tries) == ("requires_payment_method", "card_declined", 1)
     assert wallet.start().intent_id == started.intent_id
@@ -88,7 +88,7 @@ def test_a_double_click_and_a_second_call_reach_the_same_setup(wallet: Wallet) -
     assert wallet.start() == wallet.start()
     assert len(wallet.intents) == 1
     finish(wallet)
-    with pytest.raises(service.AlreadyAdded):
+    with pytest.raises(setups.AlreadyAdded):
         wallet.start()
 
 
@@ -149,25 +149,28 @@ def test_nothing_arrived_and_the_key_has_expired_so_a_new_attempt_is_made(wallet
 
 
 def test_intent_made_but_dead_before_its_id_is_stored(wallet: Wallet) -> None:
-    dies("adopt_setup", wallet.start, service)
+    dies("adopt_setup", wallet.start, setups)
     assert wallet.only_setup.stripe_setup_intent_id is None
     let_the_worker_finish(wallet)
     finish(wallet)
 
 
 def test_a_lost_setup_intent_is_found_by_its_metadata(wallet: Wallet) -> None:
-    dies("adopt_setup", wallet.start, service)
+    dies("adopt_setup", wallet.start, setups)
     (intent,) = wallet.intents
     wallet.confirm(intent.id, wallet.method())
-    assert service.hear_of_setup(intent.id)
+    assert setups.hear_of_setup(intent.id)
     assert_added_once(wallet)
 
 
-@pytest.mark.parametrize("place", ["remember", "settle_setup", "_keep", "_change", "_touch"])
-def test_confirmed_and_dead_before_it_is_recorded(wallet: Wallet, place: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "place"),
+    [(keeping, "remember"), (keeping, "_keep"), (setups, "settle_setup"), (setups, "_change"), (setups, "_touch")],
+)
+def test_confirmed_and_dead_before_it_is_recorded(wallet: Wallet, module: object, place: str) -> None:
     started = wallet.start()
     wallet.confirm(started.intent_id, wallet.method())
-    dies(place, lambda: service.refresh_setup(started.setup_id), service)
+    dies(place, lambda: setups.refresh_setup(started.setup_id), module)
     let_the_worker_finish(wallet)
     assert_added_once(wallet)
 
@@ -177,18 +180,18 @@ def test_a_setup_intent_of_another_customer_freezes_the_row(wallet: Wallet) -> N
     other = wallet.sandbox.client.v1.customers.create({"name": "Someone"}).id
     foreign = wallet.sandbox.client.v1.setup_intents.create({"customer": other})
     wallet.change(CardSetup, started.setup_id, stripe_setup_intent_id=foreign.id)
-    service.refresh_setup(started.setup_id)
+    setups.refresh_setup(started.setup_id)
     assert "another customer" in wallet.only_setup.finding
-    with pytest.raises(service.UnderReview):
+    with pytest.raises(setups.UnderReview):
         wallet.start()
 
 
 def test_what_nobody_finishes_is_canceled_after_a_day(wallet: Wallet) -> None:
     started = wallet.start()
     with pytest.raises(outbox.Later):
-        service.follow_up(started.setup_id)
+        setups.follow_up(started.setup_id)
     wallet.change(CardSetup, started.setup_id, created_at=clock.now() - timedelta(hours=25))
-    service.follow_up(started.setup_id)
+    setups.follow_up(started.setup_id)
     assert wallet.only_setup.status == wallet.intents[0].status == states.CANCELED
     with pytest.raises(Conflict):
         wallet.start()
@@ -203,10 +206,10 @@ def test_every_setup_is_followed_up(wallet: Wallet) -> None:
 def test_a_setup_intent_of_nobody_is_none_of_ours(wallet: Wallet) -> None:
     foreign = wallet.sandbox.client.v1.setup_intents.create()
     before = everything()
-    assert not service.hear_of_setup(foreign.id)
+    assert not setups.hear_of_setup(foreign.id)
     assert everything() == before
     with pytest.raises(gateway.MissingAtStripe):
-        service.hear_of_setup("seti_none")
+        setups.hear_of_setup("seti_none")
 
 
 # Card testing
@@ -227,6 +230,34 @@ def test_too_many_tries_in_an_hour_are_slowed_and_in_a_day_blocked(wallet: Walle
         assert 20 * 3600 < blocked.value.retry_after <= 24 * 3600
         time.shift(blocked.value.retry_after)
         wallet.start()
+
+
+@pytest.mark.parametrize("by", ["account", "address"])
+def test_of_a_hundred_rapid_tries_a_few_come_through_and_from_the_third_hour_on_none(wallet: Wallet, by: str) -> None:
+    """By one account from changing addresses, and from one address with changing accounts."""
+    with db.transaction() as session:
+        accounts = [factories.customer(session).id for _ in range(100)]
+
+    def a_hundred() -> list[type[Exception]]:
+        refused: list[type[Exception]] = []
+        for number in range(100):
+            account = wallet.customer_id if by == "account" else accounts[number]
+            address = f"198.51.100.{number}" if by == "account" else "203.0.113.7"
+            try:
+                with db.transaction() as session:
+                    card_testing.count(session, account, address)
+            except RateLimited as error:
+                refused.append(type(error))
+        return refused
+
+    hourly = card_testing.MOST_AN_HOUR_OF_CUSTOMER if by == "account" else card_testing.MOST_AN_HOUR_FROM_NETWORK
+    with time_machine.travel(clock.now(), tick=False) as time:
+        for _ in range(2):
+            assert a_hundred() == [card_testing.TooManyCards] * (100 - hourly)
+            time.shift(3601)
+        assert a_hundred() == [card_testing.Blocked] * (100 - hourly)
+        time.shift(3601)
+        assert a_hundred() == [card_testing.Blocked] * 100
 
 
 def tries(wallet: Wallet) -> list[CardTry]:
@@ -260,7 +291,7 @@ def test_a_setup_that_sees_many_refused_cards_ends(wallet: Wallet) -> None:
     for _ in range(card_testing.MOST_FAILURES_OF_SETUP):
         with pytest.raises(stripe.CardError):
             wallet.confirm(started.intent_id, wallet.method("4000000000000002"))
-        service.hear_of_setup(started.intent_id)
+        setups.hear_of_setup(started.intent_id)
     assert wallet.only_setup.status == wallet.intents[0].status == states.CANCELED
 
 

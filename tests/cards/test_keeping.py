@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from portal import clock, db
 from portal.accounts.models import Customer
-from portal.cards import queries, service, states
+from portal.cards import holders, keeping, queries, setups, states
 from portal.cards.models import SavedCard
 from portal.errors import NotFound, Unavailable
 from portal.payments import service as payments
@@ -16,13 +17,14 @@ from portal.payments.models import Payment
 from portal.webhooks import handlers
 from portal.webhooks.models import StripeEvent
 from tests import factories
-from tests.cards.conftest import MASTERCARD, Wallet
+from tests.cards.conftest import MASTERCARD, Wallet, stripe_is_not_asked
 from tests.payments.conftest import audited, everything, jobs
+from tests.webhooks.test_webhooks import receive_all
 
 
 def finish_jobs() -> None:
     for job in jobs("cards.let_go"):
-        service.let_go(job["payment_method_id"])
+        keeping.let_go(job["payment_method_id"])
 
 
 def heard(type_: str, object_id: str) -> str:
@@ -71,10 +73,10 @@ def test_a_duplicate_is_told_although_the_webhook_had_it_detached_before(wallet:
     started = wallet.start("another-page")
     method = wallet.method()
     wallet.confirm(started.intent_id, method)
-    service.remember(method)
+    keeping.remember(method)
     finish_jobs()
-    service.remember(method)
-    service.refresh_setup(started.setup_id)
+    keeping.remember(method)
+    setups.refresh_setup(started.setup_id)
     assert wallet.setup(started.setup_id).outcome == states.DUPLICATE
     assert len(wallet.cards) == 1
 
@@ -84,7 +86,7 @@ def test_two_tabs_add_the_same_card_at_the_same_moment(wallet: Wallet) -> None:
     for number, method in enumerate(methods):
         wallet.confirm(wallet.start(f"page-number-{number}").intent_id, method)
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(service.remember, methods))
+        list(pool.map(keeping.remember, methods))
     finish_jobs()
     assert len(wallet.cards) == len(wallet.attached) == 1
 
@@ -98,7 +100,7 @@ def test_the_same_card_of_two_customers_is_two_cards(wallet: Wallet) -> None:
 
 def test_a_removed_card_can_be_added_again(wallet: Wallet) -> None:
     wallet.add()
-    service.remove(wallet.cards[0].id, wallet.customer_id)
+    keeping.remove(wallet.cards[0].id, wallet.customer_id)
     assert wallet.add().outcome == states.ADDED
     assert len(wallet.cards) == 1
 
@@ -110,10 +112,10 @@ def test_another_card_becomes_the_default_and_only_one_is(wallet: Wallet) -> Non
     wallet.add()
     wallet.add(MASTERCARD)
     assert [(card.brand, card.is_default) for card in wallet.cards] == [("visa", True), ("mastercard", False)]
-    service.make_default(wallet.cards[1].id, wallet.customer_id)
+    keeping.make_default(wallet.cards[1].id, wallet.customer_id)
     assert [(card.brand, card.is_default) for card in wallet.cards] == [("mastercard", True), ("visa", False)]
     before = everything()
-    service.make_default(wallet.cards[0].id, wallet.customer_id)
+    keeping.make_default(wallet.cards[0].id, wallet.customer_id)
     assert everything() == before
 
 
@@ -122,8 +124,8 @@ def test_an_expired_card_cannot_become_the_default(wallet: Wallet) -> None:
     wallet.add(MASTERCARD)
     expired = wallet.cards[1]
     wallet.change(SavedCard, expired.id, exp_year=2020)
-    with pytest.raises(service.Expired):
-        service.make_default(expired.id, wallet.customer_id)
+    with pytest.raises(keeping.Expired):
+        keeping.make_default(expired.id, wallet.customer_id)
     assert wallet.cards[0].is_default
 
 
@@ -140,11 +142,11 @@ def test_when_the_default_is_removed_the_newest_good_card_takes_its_place(wallet
     wallet.add("378282246310005")
     default, newest, older = wallet.cards
     wallet.change(SavedCard, newest.id, exp_year=2020)
-    heir = service.remove(default.id, wallet.customer_id)
+    heir = keeping.remove(default.id, wallet.customer_id)
     assert heir is not None
     assert heir.id == older.id
     assert [card.id for card in wallet.cards] == [older.id, newest.id]
-    assert service.remove(older.id, wallet.customer_id) is None
+    assert keeping.remove(older.id, wallet.customer_id) is None
 
 
 # Removal
@@ -153,11 +155,11 @@ def test_when_the_default_is_removed_the_newest_good_card_takes_its_place(wallet
 def test_a_card_is_removed_at_stripe_and_here(wallet: Wallet) -> None:
     wallet.add()
     (card,) = wallet.cards
-    service.remove(card.id, wallet.customer_id)
+    keeping.remove(card.id, wallet.customer_id)
     assert wallet.cards == []
     assert wallet.attached == set()
     assert audited("card.removed") == 1
-    service.remember(card.stripe_payment_method_id)
+    keeping.remember(card.stripe_payment_method_id)
     assert wallet.cards == []
 
 
@@ -165,7 +167,7 @@ def test_a_card_that_is_gone_at_stripe_is_removed_without_an_error(wallet: Walle
     wallet.add()
     (card,) = wallet.cards
     wallet.sandbox.client.v1.payment_methods.detach(card.stripe_payment_method_id)
-    service.remove(card.id, wallet.customer_id)
+    keeping.remove(card.id, wallet.customer_id)
     assert wallet.cards == []
 
 
@@ -174,8 +176,8 @@ def test_the_answer_to_the_removal_is_lost_and_the_second_press_works(wallet: Wa
     (card,) = wallet.cards
     wallet.fail("reset_after", f"/v1/payment_methods/{card.stripe_payment_method_id}/detach", times=2)
     with pytest.raises(Unavailable):
-        service.remove(card.id, wallet.customer_id)
-    service.remove(card.id, wallet.customer_id)
+        keeping.remove(card.id, wallet.customer_id)
+    keeping.remove(card.id, wallet.customer_id)
     assert wallet.cards == []
 
 
@@ -185,12 +187,12 @@ def test_another_customers_card_is_not_found_and_stripe_is_not_asked(wallet: Wal
     with db.transaction() as session:
         stranger = factories.customer(session).id
     before = everything()
-    wallet.fail("error_before", "*", times=1)
-    for act in (service.remove, service.make_default):
-        with pytest.raises(NotFound):
-            act(card.id, stranger)
+    with stripe_is_not_asked(wallet.sandbox):
+        for act in (keeping.remove, keeping.make_default):
+            with pytest.raises(NotFound):
+                act(card.id, stranger)
     assert everything() == before
-    assert wallet.cards[0].id == card.id
+    assert wallet.attached == {card.stripe_payment_method_id}
 
 
 def test_an_unfinished_payment_is_told_of_before_the_removal(wallet: Wallet) -> None:
@@ -216,7 +218,7 @@ def test_a_card_detached_at_stripe_disappears_and_one_attached_appears(wallet: W
     assert heard("payment_method.detached", card.stripe_payment_method_id) == ""
     assert wallet.cards == []
     method = wallet.method(MASTERCARD)
-    wallet.sandbox.client.v1.payment_methods.attach(method, {"customer": service.holder(wallet.customer_id)})
+    wallet.sandbox.client.v1.payment_methods.attach(method, {"customer": holders.holder(wallet.customer_id)})
     assert heard("payment_method.attached", method) == ""
     assert [card.stripe_payment_method_id for card in wallet.cards] == [method]
 
@@ -229,13 +231,26 @@ def test_a_new_expiry_is_followed(wallet: Wallet) -> None:
     assert (wallet.cards[0].exp_month, wallet.cards[0].exp_year) == (3, 2041)
 
 
+def test_the_bank_renews_a_card_and_stripes_event_brings_the_new_expiry(wallet: Wallet) -> None:
+    wallet.add(month=11, year=2031)
+    (before,) = wallet.cards
+    wallet.change(SavedCard, before.id, reminded_days=30)
+    wallet.sandbox.control("cards/renew", payment_method=before.stripe_payment_method_id)
+    (event, *_) = wallet.sandbox.client.v1.events.list({"type": "payment_method.automatically_updated"}).data
+    receive_all([json.dumps(event.to_dict()).encode()] * 2)
+    (after,) = wallet.cards
+    assert (after.id, after.exp_month, after.exp_year) == (before.id, 11, 2034)
+    assert after.reminded_days is None
+    assert audited("card.updated") == 1
+
+
 def test_setup_events_reach_their_setup(wallet: Wallet) -> None:
     started = wallet.start()
     wallet.confirm(started.intent_id, wallet.method())
     assert heard("setup_intent.succeeded", started.intent_id) == ""
     assert len(wallet.cards) == 1
     assert heard("setup_intent.canceled", "seti_none") != ""
-    assert heard("customer.updated", service.holder(wallet.customer_id)) != ""
+    assert heard("customer.updated", holders.holder(wallet.customer_id)) != ""
 
 
 def test_a_customer_deleted_at_stripe_loses_the_cards_and_gets_a_new_one_at_the_next_payment(wallet: Wallet) -> None:
@@ -244,13 +259,15 @@ def test_a_customer_deleted_at_stripe_loses_the_cards_and_gets_a_new_one_at_the_
         customer = session.get_one(Customer, wallet.customer_id)
         invoice_id = factories.invoice(session, customer).id
     begun = payments.start_for_invoice(wallet.customer_id, invoice_id, client_key="first-click", save_card=False)
-    lost = service.holder(wallet.customer_id)
+    lost = holders.holder(wallet.customer_id)
     assert heard("customer.deleted", lost) != "", "it is not deleted yet"
     assert len(wallet.cards) == 1
 
     wallet.sandbox.client.v1.customers.delete(lost)
     for _ in range(2):
         assert heard("customer.deleted", lost) == ""
+    for job in jobs("payments.call_off_waiting"):
+        payments.call_off_waiting(job["customer_id"])
     assert wallet.cards == []
     assert audited("customer.unlinked") == 1
     with db.reading() as session:
@@ -259,4 +276,4 @@ def test_a_customer_deleted_at_stripe_loses_the_cards_and_gets_a_new_one_at_the_
 
     again = payments.start_for_invoice(wallet.customer_id, invoice_id, client_key="second-click", save_card=False)
     assert again.intent_id != begun.intent_id
-    assert service.holder(wallet.customer_id) != lost
+    assert holders.holder(wallet.customer_id) != lost

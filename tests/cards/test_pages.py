@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from flask.testing import FlaskClient
 
 from portal import clock, db
-from portal.cards import card_testing, service
-from portal.cards.models import SavedCard
-from portal.db import new_id
+from portal.cards import card_testing
+from portal.cards.models import CardSetup
 from tests import factories
-from tests.cards.conftest import Wallet
+from tests.cards.conftest import Wallet, card, stripe_is_not_asked
 
 pytestmark = pytest.mark.database("sqlite")
-
-
-def card(wallet: Wallet, **values: Any) -> str:
-    """A kept card that Stripe does not know of; returns its id."""
-    facts = {"brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2040, "is_default": False} | values
-    row = SavedCard(
-        id=new_id("crd"),
-        customer_id=wallet.customer_id,
-        stripe_payment_method_id=new_id("pm"),
-        created_at=clock.now(),
-        **facts,
-    )
-    with db.transaction() as session:
-        session.add(row)
-    return row.id
 
 
 @pytest.fixture
@@ -79,6 +65,19 @@ def test_the_default_is_changed_and_an_expired_card_refused(owner: FlaskClient, 
     assert wallet.cards[0].id == second
 
 
+def test_another_customers_card_is_a_404_and_stripe_hears_nothing_of_it(owner: FlaskClient, wallet: Wallet) -> None:
+    with db.transaction() as session:
+        other = Wallet(wallet.sandbox, factories.customer(session).id)
+    other.add()
+    (theirs,) = other.cards
+    with stripe_is_not_asked(wallet.sandbox):
+        for act in ("default", "removal"):
+            assert post(owner, f"/cards/{theirs.id}/{act}").status_code == 404
+        for act in ("outcome", "return"):
+            assert owner.get(f"/cards/setups/{other.only_setup.id}/{act}").status_code == 404
+    assert [card.id for card in other.cards] == [theirs.id]
+
+
 def test_the_removal_says_which_card_is_the_default_now(owner: FlaskClient, wallet: Wallet) -> None:
     wallet.add()
     wallet.add("5555555555554444")
@@ -118,7 +117,7 @@ OUTCOMES = {
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_what_became_of_the_card_is_told(owner: FlaskClient, wallet: Wallet, outcome: str) -> None:
     started = wallet.start()
-    wallet.change(service.CardSetup, started.setup_id, status="succeeded", outcome=outcome)
+    wallet.change(CardSetup, started.setup_id, status="succeeded", outcome=outcome)
     assert OUTCOMES[outcome] in owner.get(f"/cards/setups/{started.setup_id}/outcome").text
 
 
@@ -145,3 +144,17 @@ def test_card_testing_is_told_when_to_come_back(owner: FlaskClient, wallet: Wall
     assert answer.status_code == 429
     assert 3500 < int(answer.headers["Retry-After"]) <= 3600
     assert "many cards" in answer.json["detail"]
+
+
+def test_who_is_blocked_is_told_for_how_long_and_whom_to_ask(owner: FlaskClient, wallet: Wallet) -> None:
+    with db.transaction() as session:
+        for hour in range(3):
+            with time_machine.travel(clock.now() - timedelta(hours=5 - hour), tick=False):
+                for _ in range(card_testing.MOST_AN_HOUR_OF_CUSTOMER):
+                    card_testing.count(session, wallet.customer_id, "127.0.0.1")
+    with stripe_is_not_asked(wallet.sandbox):
+        answer = post(owner, "/cards/setups", client_key="first-page")
+    assert answer.status_code == 429
+    assert 18 * 3600 < int(answer.headers["Retry-After"]) <= 19 * 3600
+    for words in ("blocked until tomorrow", "Please write to us"):
+        assert words in answer.json["detail"]

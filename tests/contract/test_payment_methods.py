@@ -176,6 +176,9 @@ def test_a_detached_method_is_never_used_again(client: stripe.StripeClient, cust
     client.v1.payment_methods.detach(card.id)
     with refused(says="may not be used again"):
         pay(client, card.id, customer=customer.id)
+    setup = client.v1.setup_intents.create({"customer": customer.id})
+    with refused(says="may not be used again"):
+        client.v1.setup_intents.confirm(setup.id, {"payment_method": card.id, "return_url": "https://example.com"})
     with refused(says="may not be used again"):
         client.v1.payment_methods.attach(card.id, {"customer": customer.id})
 
@@ -241,3 +244,5 @@ def test_deleting_a_customer_detaches_its_cards(client: stripe.StripeClient, cus
     card = save_card(client, customer.id)
     client.v1.customers.delete(customer.id)
     assert client.v1.payment_methods.retrieve(card.id).customer is None
+    with refused(404, code="resource_missing"):
+        client.v1.customers.payment_methods.list(customer.id)

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
+from urllib.parse import urlsplit
 
+import html5lib
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -16,8 +18,10 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from portal import clock, db
+from portal.accounts.models import Customer
 from portal.cards.models import CardSetup, SavedCard
 from portal.db import Base, new_id
+from portal.invoices.models import Invoice
 from portal.money import Money
 from portal.payments.models import Payment
 from portal.receipts import service as receipts
@@ -29,77 +33,112 @@ pytestmark = pytest.mark.database("sqlite")
 
 # Stripe is not there in these tests: 503 means that someone came past every guard as far as the call to Stripe.
 # 422 likewise: the form was looked at, and found empty.
-EXPECTED: dict[tuple[str, str], tuple[int, int, int, int]] = {
-    # route: (nobody who is signed in, the customer whose it is, another customer, support staff)
-    ("GET", "/theme.css"): (200, 200, 200, 200),
-    ("GET", "/language/<code>"): (303, 303, 303, 303),
-    ("GET", "/healthz"): (200, 200, 200, 200),
-    ("GET", "/readyz"): (200, 200, 200, 200),
-    ("GET", "/sign-in"): (200, 303, 303, 303),
-    ("POST", "/sign-in"): (422, 422, 422, 422),
-    ("GET", "/password/reset/<token>"): (303, 303, 303, 303),
-    ("GET", "/password/reset"): (404, 404, 404, 404),
-    ("POST", "/password/reset"): (404, 404, 404, 404),
-    ("GET", "/sign-up/confirm/<token>"): (303, 303, 303, 303),
-    ("GET", "/invitation/<token>"): (303, 303, 303, 303),
-    ("GET", "/invitation"): (404, 404, 404, 404),
-    ("POST", "/invitation"): (404, 404, 404, 404),
-    ("GET", "/password/forgotten"): (200, 200, 200, 200),
-    ("POST", "/password/forgotten"): (422, 422, 422, 422),
-    ("GET", "/password/forgotten/sent"): (200, 200, 200, 200),
-    ("GET", "/sign-up"): (404, 404, 404, 404),
-    ("POST", "/sign-up"): (404, 404, 404, 404),
-    ("GET", "/sign-up/sent"): (200, 200, 200, 200),
-    ("GET", "/account"): (303, 200, 200, 200),
-    ("POST", "/account/profile"): (303, 422, 422, 422),
-    ("POST", "/account/billing-details"): (303, 422, 422, 403),
-    ("POST", "/account/password"): (303, 422, 422, 422),
-    ("POST", "/account/sessions/end-others"): (303, 303, 303, 303),
-    ("GET", "/"): (303, 200, 200, 403),
-    ("GET", "/invoices"): (303, 200, 200, 403),
-    ("GET", "/invoices/<invoice_id>"): (303, 200, 404, 403),
-    ("GET", "/payments/invoices/<invoice_id>"): (303, 200, 404, 403),
-    ("POST", "/payments/invoices/<invoice_id>/start"): (303, 503, 404, 403),
-    ("GET", "/payments"): (303, 200, 200, 403),
-    ("GET", "/payments.csv"): (303, 200, 200, 403),
-    ("GET", "/payments/other"): (303, 200, 200, 403),
-    ("POST", "/payments/other"): (303, 422, 422, 403),
-    ("GET", "/payments/<payment_id>"): (303, 200, 404, 403),
-    ("GET", "/payments/<payment_id>/pay"): (303, 303, 404, 403),
-    ("POST", "/payments/<payment_id>/start"): (303, 503, 404, 403),
-    ("GET", "/payments/<payment_id>/outcome"): (303, 200, 404, 403),
-    ("GET", "/payments/<payment_id>/return"): (303, 303, 404, 403),
-    ("GET", "/payments/of-invoice/<invoice_id>"): (303, 200, 404, 403),
-    ("GET", "/receipts/"): (303, 200, 200, 403),
-    ("GET", "/receipts/<receipt_id>"): (303, 200, 404, 403),
-    ("GET", "/receipts/<receipt_id>/pdf"): (303, 200, 404, 403),
-    ("GET", "/receipts/of-payment/<payment_id>"): (303, 200, 404, 403),
-    ("GET", "/cards"): (303, 200, 200, 403),
-    ("POST", "/cards/<card_id>/default"): (303, 303, 404, 403),
-    ("POST", "/cards/<card_id>/removal"): (303, 503, 404, 403),
-    ("GET", "/cards/new"): (303, 200, 200, 403),
-    ("POST", "/cards/setups"): (303, 503, 503, 403),
-    ("GET", "/cards/setups/<setup_id>/outcome"): (303, 200, 404, 403),
-    ("GET", "/cards/setups/<setup_id>/return"): (303, 303, 404, 403),
-    ("POST", "/api/webhooks/stripe"): (400, 400, 400, 400),
-    ("POST", "/sign-out"): (303, 303, 303, 303),  # the last one: it ends the session that the others need
-}
+# One line a route, one column for each who may knock: nobody who is signed in; the owner, a payer and a viewer of the customer
+# whose things they are; the owner of another customer; and staff. Signing out comes last: it ends the session that the others need.
+TABLE = """
+                                                   nobody  owner  payer  viewer  other  support  approver  admin
+GET  /theme.css                                    200     200    200    200     200    200      200       200
+GET  /language/<code>                              303     303    303    303     303    303      303       303
+GET  /healthz                                      200     200    200    200     200    200      200       200
+GET  /readyz                                       200     200    200    200     200    200      200       200
+GET  /sign-in                                      200     303    303    303     303    303      303       303
+POST /sign-in                                      422     422    422    422     422    422      422       422
+GET  /password/reset/<token>                       303     303    303    303     303    303      303       303
+GET  /password/reset                               404     404    404    404     404    404      404       404
+POST /password/reset                               404     404    404    404     404    404      404       404
+GET  /sign-up/confirm/<token>                      303     303    303    303     303    303      303       303
+GET  /invitation/<token>                           303     303    303    303     303    303      303       303
+GET  /invitation                                   404     404    404    404     404    404      404       404
+POST /invitation                                   404     404    404    404     404    404      404       404
+GET  /password/forgotten                           200     200    200    200     200    200      200       200
+POST /password/forgotten                           422     422    422    422     422    422      422       422
+GET  /password/forgotten/sent                      200     200    200    200     200    200      200       200
+GET  /sign-up                                      404     404    404    404     404    404      404       404
+POST /sign-up                                      404     404    404    404     404    404      404       404
+GET  /sign-up/sent                                 200     200    200    200     200    200      200       200
+GET  /account                                      303     200    200    200     200    200      200       200
+POST /account/profile                              303     422    422    422     422    422      422       422
+POST /account/billing-details                      303     422    403    403     422    403      403       403
+POST /account/password                             303     422    422    422     422    422      422       422
+POST /account/sessions/end-others                  303     303    303    303     303    303      303       303
+GET  /account/people                               303     200    200    200     200    403      403       403
+POST /account/people                               303     422    403    403     422    403      403       403
+POST /account/people/<user_id>/role                303     422    403    403     404    403      403       403
+POST /account/people/<user_id>/invitation          303     303    403    403     404    403      403       403
+POST /account/people/<user_id>/access/end          303     409    403    403     404    403      403       403
+POST /account/people/<user_id>/access/restoration  303     303    403    403     404    403      403       403
+POST /account/people/<user_id>/withdrawal          303     303    403    403     404    403      403       403
+GET  /                                             303     200    200    200     200    403      403       403
+GET  /invoices                                     303     200    200    200     200    403      403       403
+GET  /invoices/<invoice_id>                        303     200    200    200     404    403      403       403
+GET  /payments/invoices/<invoice_id>               303     200    200    403     404    403      403       403
+POST /payments/invoices/<invoice_id>/start         303     503    503    403     404    403      403       403
+POST /payments/invoices/<invoice_id>/card          303     503    503    403     404    403      403       403
+GET  /payments/invoices/<invoice_id>/ways          303     200    200    403     404    403      403       403
+GET  /payments                                     303     200    200    200     200    403      403       403
+GET  /payments.csv                                 303     200    200    200     200    403      403       403
+GET  /payments/other                               303     200    200    403     200    403      403       403
+POST /payments/other                               303     422    422    403     422    403      403       403
+GET  /payments/<payment_id>                        303     200    200    200     404    403      403       403
+GET  /payments/<payment_id>/pay                    303     303    303    403     404    403      403       403
+POST /payments/<payment_id>/start                  303     503    503    403     404    403      403       403
+GET  /payments/<payment_id>/outcome                303     200    200    200     404    403      403       403
+GET  /payments/<payment_id>/return                 303     303    303    303     404    403      403       403
+GET  /payments/of-invoice/<invoice_id>             303     200    200    200     404    403      403       403
+GET  /receipts/                                    303     200    200    200     200    403      403       403
+GET  /receipts/<receipt_id>                        303     200    200    200     404    403      403       403
+GET  /receipts/<receipt_id>/pdf                    303     200    200    200     404    403      403       403
+GET  /receipts/of-payment/<payment_id>             303     200    200    200     404    403      403       403
+GET  /cards                                        303     200    200    200     200    403      403       403
+POST /cards/<card_id>/default                      303     303    303    403     404    403      403       403
+POST /cards/<card_id>/removal                      303     503    503    403     404    403      403       403
+GET  /cards/new                                    303     200    200    403     200    403      403       403
+POST /cards/setups                                 303     503    503    403     503    403      403       403
+GET  /cards/setups/<setup_id>/outcome              303     200    200    200     404    403      403       403
+GET  /cards/setups/<setup_id>/return               303     303    303    303     404    403      403       403
+GET  /automatic-payment                            303     200    200    200     200    403      403       403
+POST /automatic-payment/on                         303     303    303    403     303    403      403       403
+POST /automatic-payment/off                        303     303    303    403     303    403      403       403
+GET  /automatic-payment/summary                    303     200    200    200     200    403      403       403
+GET  /automatic-payment/of-invoice/<invoice_id>    303     200    200    200     404    403      403       403
+POST /api/webhooks/stripe                          400     400    400    400     400    400      400       400
+POST /sign-out                                     303     303    303    303     303    303      303       303
+"""
+
+
+CARD = "crd_of_the_customer"
+
+
+def read(table: str) -> dict[tuple[str, str], tuple[int, ...]]:
+    """(method, route) → the status for each of EVERYONE, who stand in the table's head."""
+    rows = [line.split() for line in table.strip().splitlines()[1:]]
+    assert all(len(row) == 2 + len(EVERYONE) for row in rows), "a route needs a status for each"
+    return {(method, route): tuple(map(int, statuses)) for method, route, *statuses in rows}
+
+
+EVERYONE = TABLE.strip().splitlines()[0].split()
+EXPECTED = read(TABLE)
 
 
 @dataclass
 class House:
-    """A customer with one of everything, another customer, and staff; each with a browser."""
+    """A customer with one of everything, another customer, and staff: each of EVERYONE has a browser."""
 
     app: Flask
     ids: dict[str, str]
-    anonymous: FlaskClient
-    owner: FlaskClient
-    other: FlaskClient
-    support: FlaskClient
+    browsers: dict[str, FlaskClient]
 
     @property
-    def everyone(self) -> tuple[FlaskClient, ...]:
-        return self.anonymous, self.owner, self.other, self.support
+    def nobody(self) -> FlaskClient:
+        return self.browsers["nobody"]
+
+    @property
+    def owner(self) -> FlaskClient:
+        return self.browsers["owner"]
+
+    @property
+    def other(self) -> FlaskClient:
+        return self.browsers["other"]
 
     def address(self, rule: Rule | str, **ids: str) -> str:
         return re.sub(r"<(\w+)>", lambda found: (self.ids | ids)[found[1]], str(rule))
@@ -112,7 +151,7 @@ def house(app: Flask) -> House:
         paid = factories.invoice(session, customer, status="paid", paid_at=clock.now())
         payment = factories.payment(session, customer, paid)
         card = SavedCard(
-            id=new_id("card"), customer_id=customer.id, stripe_payment_method_id="pm_1", brand="visa", last4="4242",
+            id=CARD, customer_id=customer.id, stripe_payment_method_id="pm_1", brand="visa", last4="4242",
             exp_month=12, exp_year=2099, created_at=clock.now(),
         )  # fmt: skip
         now = clock.now()
@@ -126,17 +165,20 @@ def house(app: Flask) -> House:
             "card_id": card.id,
             "setup_id": setup.id,
             "token": "x" * 43,
+            "user_id": factories.user(session, customer, "viewer", password=None).id,
             "code": "en",
         }
-        people = [factories.user(session, customer), factories.user(session, stranger), factories.staff(session)]
+        people = {role: factories.user(session, customer, role) for role in ("owner", "payer", "viewer")}
+        people["other"] = factories.user(session, stranger)
+        people |= {role: factories.staff(session, role) for role in ("support", "approver", "admin")}
     ids["receipt_id"] = receipts.issue(ids["payment_id"])
     with db.transaction() as session:
         receipt = session.get_one(Receipt, ids["receipt_id"])
         receipt.pdf, receipt.pdf_sha256 = b"%PDF-1.7", sha256(b"%PDF-1.7").hexdigest()
-    browsers = [FlaskClient(app, app.response_class) for _ in range(4)]
-    for browser, person in zip(browsers[1:], people, strict=True):
-        factories.sign_in(browser, person)
-    return House(app, ids, *browsers)
+    browsers = {who: FlaskClient(app, app.response_class) for who in EVERYONE}
+    for who, person in people.items():
+        factories.sign_in(browsers[who], person)
+    return House(app, ids, browsers)
 
 
 def routes(app: Flask) -> Iterator[tuple[str, str]]:
@@ -148,7 +190,7 @@ def routes(app: Flask) -> Iterator[tuple[str, str]]:
 def ask(browser: FlaskClient, method: str, address: str, data: dict[str, str] | None = None) -> TestResponse:
     if method == "GET":
         return browser.get(address)
-    form = {"client_key": new_id("click"), **(data or {})}
+    form = {"client_key": new_id("click"), "card_id": CARD, **(data or {})}
     return browser.open(address, method=method, data=form, headers={"X-CSRFToken": factories.csrf_token(browser)})
 
 
@@ -175,11 +217,51 @@ def test_every_route_is_in_the_table_and_the_table_names_no_other(app: Flask) ->
 def test_everyone_gets_what_the_table_says_and_nothing_else(house: House) -> None:
     found: dict[tuple[str, str], tuple[int, ...]] = {}
     for method, rule in EXPECTED:
-        answers = [ask(browser, method, house.address(rule)) for browser in house.everyone]
+        answers = [ask(browser, method, house.address(rule)) for browser in house.browsers.values()]
         found[method, rule] = tuple(answer.status_code for answer in answers)
         if answers[0].status_code == 303 and answers[1].status_code != 303:
             assert answers[0].location.startswith("/sign-in"), rule
     assert {route: found[route] for route in EXPECTED if found[route] != EXPECTED[route]} == {}
+
+
+def test_nobody_is_offered_what_they_are_refused(house: House, app: Flask) -> None:
+    """Every link, form and htmx request of every page that a role may open leads on for that role, whatever a payment's state."""
+    with db.transaction() as session:
+        invoice = session.get_one(Invoice, house.ids["invoice_id"])
+        customer = session.get_one(Customer, invoice.customer_id)
+        states = ("created", "requires_payment_method", "requires_action", "processing", "canceled", "succeeded")
+        more = [
+            factories.payment(session, customer, status=status, stripe_intent_id=None, failure_code="card_declined").id
+            for status in states
+        ]
+        more.append(factories.payment(session, customer, invoice, status="requires_action", stripe_intent_id=None).id)
+        session.get_one(CardSetup, house.ids["setup_id"]).status = "requires_payment_method"
+    where = app.url_map.bind("")
+    offered = 0
+    for who in ("owner", "payer", "viewer"):
+        column = EVERYONE.index(who)
+        pages = {
+            house.address(rule) for (method, rule), codes in EXPECTED.items() if (method, codes[column]) == ("GET", 200)
+        }
+        pages |= {f"/payments/{one}{part}" for one in more for part in ("", "/outcome")}
+        for address in sorted(pages):
+            page = house.browsers[who].get(address)
+            assert page.status_code == 200, (who, address)
+            for method, target in ways_on(page):
+                rule, _ids = where.match(urlsplit(target).path, method=method, return_rule=True)
+                assert EXPECTED[method, str(rule)][column] != 403, (who, address, target)
+                offered += 1
+    assert offered > 500
+
+
+def ways_on(page: TestResponse) -> Iterator[tuple[str, str]]:
+    """(method, address) of what a page of ours leads to."""
+    document = html5lib.parse(page.get_data(as_text=True), namespaceHTMLElements=False)
+    for element in document.iter():
+        for name, method in (("href", "GET"), ("hx-get", "GET"), ("action", element.get("method", "get").upper())):
+            target = element.get(name, "")
+            if target.startswith("/") and not target.startswith("/static/"):
+                yield method, target
 
 
 def normal(answer: TestResponse, *ids: str) -> str:
@@ -223,7 +305,7 @@ def test_a_form_without_its_token_is_refused_and_changes_nothing(house: House) -
     for method, rule in EXPECTED:
         if method == "GET":
             continue
-        for browser in (house.anonymous, house.owner):
+        for browser in (house.nobody, house.owner):
             answer = browser.open(house.address(rule), method=method, data={"email": "ada@spree-bikes.test"})
             assert answer.status_code == 400, rule
     assert everything() == before
@@ -244,7 +326,7 @@ def test_looking_changes_nothing(house: House) -> None:
     before = everything(without=unimportant)
     for method, rule in EXPECTED:
         if method == "GET":
-            for browser in (house.anonymous, house.owner):
+            for browser in (house.nobody, house.owner):
                 browser.get(house.address(rule))
                 browser.head(house.address(rule))
     assert everything(without=unimportant) == before
@@ -258,7 +340,7 @@ def test_extra_fields_change_nothing_that_is_not_in_the_form(house: House) -> No
     }  # fmt: skip
     before = everything(without=frozenset({"last_seen_at"}))
     for method, rule in EXPECTED:
-        if method == "POST" and not rule.startswith(("/sign-out", "/account/sessions", "/cards/")):
+        if method == "POST" and not rule.startswith(("/sign-out", "/account/sessions", "/account/people/", "/cards/")):
             ask(house.owner, method, house.address(rule), data=smuggled)
     after = everything(without=frozenset({"last_seen_at"}))
     for table in ("users", "customers", "invoices", "receipts", "saved_cards", "postings"):

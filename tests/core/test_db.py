@@ -144,8 +144,9 @@ def test_sqlite_keeps_what_it_acknowledged_and_lets_readers_read(sqlite_database
 
 
 def test_rows_that_name_what_does_not_exist_are_refused(database: str) -> None:
+    nobody = factories.Customer(id="cus_nobody")
     with pytest.raises(IntegrityError), db.transaction() as session:
-        factories.user(session, None, role="customer", customer_id="cus_nobody", password=None)
+        factories.user(session, nobody, password=None)
 
 
 def test_a_writer_waits_for_a_writer_and_both_succeed(database: str) -> None:

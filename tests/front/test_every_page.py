@@ -15,6 +15,9 @@ from playwright.sync_api import Browser, Page
 from portal import clock, db
 from portal.cards.models import CardSetup, SavedCard
 from portal.config import Settings
+from portal.invoices.models import Invoice
+from portal.mandates import policy
+from portal.mandates.models import Collection, Mandate
 from portal.receipts import service as receipts
 from tests import factories
 from tests.browsing import context_options
@@ -41,14 +44,20 @@ class History:
         with db.transaction() as session:
             customer = factories.customer(session)
             self.user = factories.user(session, customer)
+            self.viewer = factories.user(session, customer, "viewer", name="Eve Lang")
+            factories.user(session, customer, "payer", name="Benedikt Kurz-Oberbaumbrücke", password=None)
+            factories.user(session, customer, "owner", active=False)
             self.due = factories.invoice(session, customer, LINES).id
-            factories.invoice(session, customer, due_on=today - timedelta(days=6), issued_on=today - timedelta(days=20))
+            late = {"due_on": today - timedelta(days=6), "issued_on": today - timedelta(days=20)}
+            self.overdue = factories.invoice(session, customer, **late).id
             factories.invoice(session, customer, currency="jpy")
             paid = factories.invoice(session, customer, LINES, status="paid", paid_at=now)
             self.paid = paid.id
             payment = factories.payment(session, customer, paid)
             self.succeeded = payment.id
             unpaid = {"amount_minor": 12_00, "succeeded_at": None}
+            wants_code = {"status": "requires_payment_method", "failure_code": "incorrect_cvc", "succeeded_at": None}
+            factories.payment(session, customer, session.get_one(Invoice, self.due), **wants_code)
             self.declined = factories.payment(
                 session, customer, status="requires_payment_method", decline_code="insufficient_funds", **unpaid
             ).id
@@ -69,6 +78,9 @@ class History:
             setups.append(_setup(customer.id, status="requires_payment_method", failure_code="expired_card"))
             setups.append(_setup(customer.id, finding="the setup intent belongs to another customer"))
             session.add_all(setups)
+            session.add_all(
+                _automatic_payment(customer.id, self.user.id, {self.due: "announced", self.overdue: "retrying"})
+            )
             self.setups = [setup.id for setup in setups]
         self.receipt = receipts.issue(self.succeeded)
 
@@ -81,7 +93,15 @@ class History:
             yield f"/payments/{payment}"
         yield f"/payments/{self.succeeded}/outcome"
         yield from ("/receipts/", f"/receipts/{self.receipt}", "/cards", "/cards/new", "/account", "/no-such-page")
+        yield "/account/people"
         yield from (f"/cards/setups/{setup}/outcome" for setup in self.setups)
+        yield from ("/automatic-payment", "/automatic-payment/summary", f"/payments/invoices/{self.due}/ways")
+        yield from (f"/automatic-payment/of-invoice/{invoice}" for invoice in (self.due, self.overdue))
+
+    def addresses_of_viewers(self) -> Iterator[str]:
+        """The pages that look different to someone who may not pay, and a refusal."""
+        yield from ("/", f"/invoices/{self.due}", f"/payments/{self.declined}", "/payments", "/cards")
+        yield from ("/account", "/account/people", "/cards/new")
 
 
 def _card(customer_id: str, brand: str, last4: str, year: int) -> SavedCard:
@@ -96,6 +116,27 @@ def _card(customer_id: str, brand: str, last4: str, year: int) -> SavedCard:
         is_default=brand == "visa",
         created_at=clock.now(),
     )
+
+
+def _automatic_payment(customer_id: str, user_id: str, states: dict[str, str]) -> Iterator[Any]:
+    """A mandate in force and a collection for each of these invoices, in its state."""
+    now = clock.now()
+    wording = "\n".join(policy.wording("Nordlicht Energie GmbH", "en"))
+    yield Mandate(
+        id="mnd_1", customer_id=customer_id, given_by=user_id, given_at=now, ip="", language="en", wording=wording
+    )
+    for invoice_id, state in states.items():
+        yield Collection(
+            id=db.new_id("col"),
+            mandate_id="mnd_1",
+            customer_id=customer_id,
+            invoice_id=invoice_id,
+            state=state,
+            charge_on=clock.today(),
+            next_try_at=now + timedelta(days=1),
+            created_at=now,
+            updated_at=now,
+        )
 
 
 def _setup(customer_id: str, **values: Any) -> CardSetup:
@@ -132,6 +173,13 @@ def test_every_page_can_be_read_by_everyone(
             page.goto(live_portal.url + address)
             page.wait_for_load_state("load")
             found[address] = problems(page)
+        page.context.clear_cookies()
+        page.goto(f"{live_portal.url}/language/{language}")
+        sign_in(page, live_portal.url, history.viewer)
+        for address in history.addresses_of_viewers():
+            page.goto(live_portal.url + address)
+            page.wait_for_load_state("load")
+            found[f"{address} as a viewer"] = problems(page)
         assert {address: what for address, what in found.items() if what} == {}
     finally:
         context.close()

@@ -58,7 +58,7 @@ class Module:
     @property
     def layer(self) -> str:
         """The last word of the name ("views")."""
-        return self.name.rpartition(".")[2]
+        return layer_of(self.name)
 
     @property
     def is_sandbox(self) -> bool:
@@ -94,6 +94,12 @@ class Module:
                 yield ast.unparse(node)
 
 
+def layer_of(name: str) -> str:
+    """The last word of a dotted name. Views of one noun among several (people_views) are views."""
+    last = name.rpartition(".")[2]
+    return "views" if last.endswith("_views") else last
+
+
 def read(root: Path = ROOT) -> dict[str, Module]:
     """Every module of portal, by its dotted name."""
     found = {}
@@ -117,7 +123,7 @@ def breaches(module: Module, modules: Mapping[str, Module]) -> list[str]:
 
 def _wrong_direction(module: Module, modules: Mapping[str, Module]) -> Iterator[str]:
     for target in sorted(targets(module, modules)):
-        part, layer = ([*target.split("."), ""])[1], target.rpartition(".")[2]
+        part, layer = ([*target.split("."), ""])[1], layer_of(target)
         sentence = f"{module.name} imports {target}"
         if part == "sandbox":
             if module.part != "cli":

@@ -44,6 +44,8 @@ def _modules(**sources: str) -> dict[str, Module]:
         ("payments__service", "import stripe", "only gateway speaks to Stripe"),
         ("receipts__jobs", "import weasyprint", "only receipts.pdf makes a PDF"),
         ("payments__views", "from sqlalchemy import select", "views ask queries and service"),
+        ("payments__refund_views", "from sqlalchemy import select", "views ask queries and service"),
+        ("payments__models", "from portal.payments import refund_views", "views stands above models"),
         ("payments__service", "import os\nos.environ['A']", "only config reads the environment"),
         ("payments__service", "from datetime import datetime\ndatetime.now()", "only clock asks for the time"),
         ("payments__service", "session.commit()", "only db ends a transaction"),
@@ -52,7 +54,7 @@ def _modules(**sources: str) -> dict[str, Module]:
     ],
 )
 def test_breach_is_found(name: str, source: str, complaint: str) -> None:
-    others = {"payments__service": "", "payments__views": "", "sandbox": ""}
+    others = {"payments__service": "", "payments__views": "", "payments__refund_views": "", "sandbox": ""}
     modules = MODULES | _modules(**others | {name: source})
     found = architecture.breaches(modules[f"portal.{name.replace('__', '.')}"], modules)
     assert len(found) == 1 and complaint in found[0], found

@@ -182,6 +182,17 @@ def test_dead_in_the_middle_of_settling_leaves_nothing_of_it(till: Till) -> None
     assert_paid_once(till)
 
 
+def test_an_answer_that_comes_when_all_is_over_is_old_news(till: Till) -> None:
+    """Two clicks create the intent under one key; the slower one reads its answer after the payment has succeeded."""
+    started = till.start()
+    answer = gateway.current().retrieve_intent(started.intent_id)
+    till.confirm(started.intent_id)
+    let_the_worker_finish(till)
+    assert intents.adopt(started.payment_id, answer).status == states.SUCCEEDED
+    assert till.payment.finding == ""
+    assert_paid_once(till)
+
+
 def test_recorded_but_the_clients_answer_was_lost_so_its_next_call_shows_the_state(till: Till) -> None:
     started = till.start("one-click")
     again = till.start("one-click")

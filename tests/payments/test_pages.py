@@ -235,6 +235,21 @@ def test_a_press_whose_answer_was_lost_waits_and_then_tells(payer: FlaskClient, 
     assert "Paid. Thank you!" in text(payer, f"{answer.location}?look=5")
 
 
+def test_a_card_whose_security_code_is_asked_for_is_not_offered_for_one_press(payer: FlaskClient, till: Till) -> None:
+    card = till.keep_card()
+    till.bank(card, "4000000000000127")
+    press(payer, till.invoice_id, card.id)
+    ways = text(payer, f"/payments/invoices/{till.invoice_id}/ways")
+    assert "•••• " not in ways and "Pay €119.00" in ways
+    assert "data-asks-code" in text(payer, f"/payments/invoices/{till.invoice_id}")
+
+
+@pytest.mark.settings(PORTAL_ASK_CVC_OF_SAVED_CARDS="true")
+def test_where_every_code_is_asked_for_nothing_is_paid_by_one_press(payer: FlaskClient, till: Till) -> None:
+    till.keep_card()
+    assert "•••• " not in text(payer, f"/payments/invoices/{till.invoice_id}/ways")
+
+
 def test_a_press_with_an_expired_or_foreign_card(payer: FlaskClient, till: Till) -> None:
     card = till.keep_card()
     with db.transaction() as session:

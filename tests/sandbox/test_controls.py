@@ -174,6 +174,28 @@ def test_a_saved_card_can_begin_to_decline(sandbox: RunningSandbox) -> None:
         sandbox.pay(card.id, customer=customer.id)
 
 
+def test_a_saved_card_can_ask_for_its_code(sandbox: RunningSandbox) -> None:
+    v1 = sandbox.client.v1
+    customer = v1.customers.create({"payment_method": "pm_card_visa"}).id
+    card = v1.customers.payment_methods.list(customer).data[0].id
+
+    def pay(**options: str) -> stripe.PaymentIntent:
+        return sandbox.pay(card, customer=customer, payment_method_options={"card": options})
+
+    def token() -> str:
+        return v1.tokens.create({"cvc_update": {"cvc": "123"}}).id
+
+    sandbox.control("cards/behave", payment_method=card, like="asks_for_cvc")
+    with pytest.raises(stripe.CardError) as refused:
+        pay()
+    assert refused.value.code == "incorrect_cvc"
+    assert pay(cvc_token=token()).status == "succeeded"
+    sandbox.control("cards/behave", payment_method=card, like="4000 0000 0000 0127")
+    with pytest.raises(stripe.CardError) as wrong:
+        pay(cvc_token=token())
+    assert wrong.value.code == "incorrect_cvc"
+
+
 def test_the_balance_is_the_sum_of_its_transactions(sandbox: RunningSandbox) -> None:
     first, second = sandbox.pay(), sandbox.pay("pm_card_createDispute")
     sandbox.client.v1.refunds.create({"payment_intent": first.id, "amount": 700})

@@ -169,6 +169,8 @@ def test_saved_cards_attempts_and_tokens_are_of_the_sdks_type(lived: RunningSand
         {"payment_method": "pm_card_visa", "return_url": "https://shop.example"}
     )
     assert sdk_types.problems(ask(lived, f"/v1/confirmation_tokens/{token.id}")) == []
+    code = v1.tokens.create({"cvc_update": {"cvc": "123"}})
+    assert sdk_types.problems(ask(lived, f"/v1/tokens/{code.id}")) == []
 
 
 def test_a_customer_session_is_of_the_sdks_type(lived: RunningSandbox) -> None:
@@ -221,6 +223,7 @@ CALLS = {
     ("POST", "/v1/setup_intents/<intent_id>/confirm"): "SetupIntentConfirmParams",
     ("POST", "/v1/setup_intents/<intent_id>/cancel"): "SetupIntentCancelParams",
     ("GET", "/v1/setup_attempts"): "SetupAttemptListParams",
+    ("POST", "/v1/tokens"): "TokenCreateParams",
     ("GET", "/v1/charges"): "ChargeListParams",
     ("GET", "/v1/charges/search"): "ChargeSearchParams",
     ("POST", "/v1/charges/<charge_id>"): "ChargeUpdateParams",

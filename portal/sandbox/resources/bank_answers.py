@@ -69,7 +69,7 @@ def card_details(call: Call, intent: Row, method: Row, *, held: bool, authentica
         "authorization_code": "123456",
         "brand": card["brand"],
         "capture_before": call.now + CAPTURE_WINDOW_SECONDS if held else None,
-        "checks": checked(method, method["billing_details"]["address"]),
+        "checks": checked(method, method["billing_details"]["address"], cvc_given=intent.get("_cvc_given", False)),
         "country": card["country"],
         "exp_month": card["exp_month"],
         "exp_year": card["exp_year"],

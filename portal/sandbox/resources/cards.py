@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 from portal.sandbox.errors import StripeError, card_error, invalid, missing_parameter
 from portal.sandbox.kinds import Row
 from portal.sandbox.params import Hash, Integer, Text, unsupported
-from portal.sandbox.testcards import BEHAVIOURS, Behaviour, TestCard, card_for_name, card_for_number, luhn_valid
+from portal.sandbox.testcards import (
+    BEHAVIOURS,
+    INCORRECT_CVC,
+    Behaviour,
+    Decline,
+    TestCard,
+    card_for_name,
+    card_for_number,
+    luhn_valid,
+)
 
 if TYPE_CHECKING:
     from portal.sandbox.calls import Call
@@ -32,6 +41,12 @@ _FURTHEST_YEARS = 50
 def behaviour_of(method: Row) -> Behaviour:
     """What the test card behind a payment method does."""
     return BEHAVIOURS[method["_behaviour"]]
+
+
+def answer_of_bank(method: Row, *, cvc_given: bool) -> Decline | None:
+    """How the bank declines a charge, if it does; `cvc_given` says whether the code of a saved card was typed anew."""
+    behaviour = behaviour_of(method)
+    return INCORRECT_CVC if behaviour.asks_for_cvc and not cvc_given else behaviour.decline
 
 
 def read_card(call: Call, given: dict[str, Any], place: str) -> tuple[Row, str]:
@@ -133,13 +148,14 @@ def fingerprint(salt: str, number: str) -> str:
     return hmac.new(salt.encode(), number.encode(), hashlib.sha256).hexdigest()[:16]
 
 
-def checked(method: Row, address: Row) -> Row:
-    """The outcome of the bank's checks, for a card that has just been used."""
+def checked(method: Row, address: Row, *, cvc_given: bool = False) -> Row:
+    """The outcome of the bank's checks, for a card that has just been used; `cvc_given` as in `answer_of_bank`."""
     behaviour = behaviour_of(method)
+    cvc_check = "fail" if behaviour.asks_for_cvc and not cvc_given else behaviour.cvc_check
     return {
         "address_line1_check": behaviour.line1_check if address.get("line1") else None,
         "address_postal_code_check": behaviour.postal_code_check if address.get("postal_code") else None,
-        "cvc_check": behaviour.cvc_check if method["card"]["checks"]["cvc_check"] is not None else None,
+        "cvc_check": cvc_check if cvc_given or method["card"]["checks"]["cvc_check"] is not None else None,
     }
 
 

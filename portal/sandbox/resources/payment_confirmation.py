@@ -9,9 +9,9 @@ from portal.sandbox import slowness
 from portal.sandbox.errors import StripeError, wrong_state
 from portal.sandbox.events import emit
 from portal.sandbox.kinds import Kind, Row
-from portal.sandbox.resources import charges, three_d_secure
+from portal.sandbox.resources import charges, three_d_secure, tokens
 from portal.sandbox.resources.bank_answers import CAPTURE_WINDOW_SECONDS
-from portal.sandbox.resources.cards import behaviour_of
+from portal.sandbox.resources.cards import answer_of_bank, behaviour_of
 from portal.sandbox.resources.intents import (
     as_error,
     asks_authentication,
@@ -52,8 +52,10 @@ def confirm(call: Call, kind: Kind, intent: Row) -> Row:
             "You cannot confirm with `off_session=true` when `customer` is not set.", param="off_session", began=False
         )
     intent |= {"payment_method": method["id"], "last_payment_error": None, "next_action": None}
+    intent["_cvc_given"] = tokens.spend(call)
     if not asks_authentication(intent, method, off_session=off_session):
-        return _charge(call, kind, intent, method, behaviour_of(method).decline, how_authenticated(method))
+        decline = answer_of_bank(method, cvc_given=intent["_cvc_given"])
+        return _charge(call, kind, intent, method, decline, how_authenticated(method))
     if off_session:
         return _charge(call, kind, intent, method, AUTHENTICATION_REQUIRED, None)
     if behaviour_of(method).authentication_error:
@@ -163,7 +165,8 @@ def _spend(call: Call, method: Row) -> None:
 def authenticated(call: Call, kind: Kind, intent: Row, method: Row, *, succeeded: bool) -> None:
     """The holder has answered the challenge: charge the card, or ask for another one."""
     if succeeded:
-        attempted(call, kind, intent, method, behaviour_of(method).decline, "challenge")
+        decline = answer_of_bank(method, cvc_given=intent.get("_cvc_given", False))
+        attempted(call, kind, intent, method, decline, "challenge")
         return
     move(intent, "requires_payment_method", STATES)
     intent |= {"last_payment_error": authentication_failed(intent, method), "payment_method": None, "next_action": None}

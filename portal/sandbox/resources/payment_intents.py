@@ -14,7 +14,7 @@ from portal.sandbox.ids import new_id, new_secret
 from portal.sandbox.kinds import Kind, Row, copied
 from portal.sandbox.lists import list_of
 from portal.sandbox.params import merge_metadata, whole_shipping
-from portal.sandbox.resources import charges, payment_confirmation
+from portal.sandbox.resources import charges, payment_confirmation, tokens
 from portal.sandbox.resources.customers import CUSTOMER
 from portal.sandbox.resources.intents import (
     automatic_methods,
@@ -146,11 +146,14 @@ def apply(call: Call, intent: Row) -> None:
         intent["payment_details"] = params["payment_details"]
     options = (params.get("payment_method_options") or {}).get("card")
     if options:
-        intent["payment_method_options"]["card"] |= {name: value for name, value in options.items() if name != "moto"}
+        intent["payment_method_options"]["card"] |= {
+            name: value for name, value in options.items() if name not in {"moto", "cvc_token"}
+        }
 
 
 def use_method(call: Call, intent: Row) -> None:
     """Take up the payment method the parameters name, without confirming."""
+    tokens.refuse_too_early(call)
     method = given_method(call, intent)
     if method is None:
         return

@@ -4,7 +4,7 @@
 the release "endive", whichever of Stripe's paths it was loaded from; ``Stripe.version`` alone follows the path, since
 @stripe/stripe-js looks at it.
 
-``host/`` runs in the page that loads the script, ``frame/`` in the Payment Element's iframe, where card numbers are typed and
+``host/`` runs in the page that loads the script, ``frame/`` in the elements' iframes, where card numbers and codes are typed and
 leave for the API, ``challenge/`` in the dialog around the bank's page; ``shared/`` in more than one of them. ``bundle.py`` joins
 them. Page and frames talk by postMessage, each end checking window, origin and frame name.
 
@@ -41,7 +41,7 @@ FRAME_POLICY = (
 
 
 def routes() -> list[Route]:
-    """Every address of Stripe.js: the script, the two frames' pages, and the files those load."""
+    """Every address of Stripe.js: the script, the frames' pages, and the files those load."""
     bundle = Bundle()
     script: list[Route] = [(path, ["GET"], partial(_answer, bundle.script)) for path in SCRIPT_PATHS]
     files: list[Route] = [(asset.path, ["GET"], partial(_answer, asset)) for asset in bundle.assets]

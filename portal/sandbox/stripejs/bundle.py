@@ -18,7 +18,9 @@ HOST_MODULES = (
     "host/errors.js",
     "host/frame_channel.js",
     "host/challenge.js",
+    "host/framed_element.js",
     "host/payment_element.js",
+    "host/card_cvc_element.js",
     "host/elements_options.js",
     "host/elements.js",
     "host/confirm_params.js",
@@ -43,6 +45,19 @@ FRAME_MODULES = (
     "frame/layout.js",
     "frame/submission.js",
     "frame/app.js",
+)
+CVC_MODULES = (
+    "shared/api.js",
+    "shared/locale.js",
+    "shared/refusals.js",
+    "frame/host_link.js",
+    "frame/messages.js",
+    "frame/card_brands.js",
+    "frame/validation.js",
+    "frame/formatting.js",
+    "frame/appearance.js",
+    "frame/field.js",
+    "frame/card_cvc.js",
 )
 CHALLENGE_MODULES = ("shared/locale.js", "frame/host_link.js", "challenge/challenge.js")
 ICONS = ("visa", "mastercard", "amex", "discover", "diners", "jcb", "unionpay", "unknown", "card", "cvc", "cvc-amex")
@@ -73,15 +88,22 @@ class Bundle:
             style=_source("frame/payment.css"),
             script=_joined(FRAME_MODULES, ICONS={name: asset.path for name, asset in icons.items()}),
         )
+        cvc = _frame_page(
+            "elements-inner-card-cvc",
+            page=_source("frame/card_cvc.html"),
+            style=_source("frame/card_cvc.css"),
+            script=_joined(CVC_MODULES),
+        )
         challenge = _frame_page(
             "three-ds-2-challenge",
             page=_source("challenge/challenge.html"),
             style=_source("challenge/challenge.css"),
             script=_joined(CHALLENGE_MODULES),
         )
-        body = _joined(HOST_MODULES, FRAME_PATHS={"payment": payment[0].path, "challenge": challenge[0].path})
+        frames = {"payment": payment, "cardCvc": cvc, "challenge": challenge}
+        body = _joined(HOST_MODULES, FRAME_PATHS={name: assets[0].path for name, assets in frames.items()})
         self.script = Asset("/v3/", body, "text/javascript", _digest(body), fingerprinted=False)
-        self.assets = [*payment, *challenge, *icons.values()]
+        self.assets = [*payment, *cvc, *challenge, *icons.values()]
 
 
 def _frame_page(name: str, *, page: bytes, style: bytes, script: bytes) -> list[Asset]:

@@ -17,6 +17,17 @@ window.mount = ({ key, stripeOptions, elementsOptions, paymentOptions }) => {
   });
 };
 
+/* Mounts a cardCvc Element and resolves when it is ready. */
+window.mountCvc = ({ key, stripeOptions, cvcOptions }) => {
+  window.stripe = window.Stripe(key, stripeOptions);
+  window.cvc = window.stripe.elements().create("cardCvc", cvcOptions);
+  for (const type of EVENTS) window.cvc.on(type, (event) => window.seen.events.push({ type, event }));
+  return new Promise((resolve) => {
+    window.cvc.on("ready", () => resolve("ready"));
+    window.cvc.mount("#payment");
+  });
+};
+
 /* What a call came to: its result, or the name and message of what it threw or rejected with. */
 window.outcome = async (call) => {
   try {

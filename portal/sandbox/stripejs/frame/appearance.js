@@ -67,7 +67,11 @@ function applyRules(rules) {
       console.warn(`elements.create(): "${selector}" is not a supported selector for appearance.rules.`);
       continue;
     }
-    const { style } = ruleSheet.cssRules[ruleSheet.insertRule(`${selector} {}`, ruleSheet.cssRules.length)];
-    for (const [name, value] of Object.entries(properties)) style.setProperty(kebabCased(name), String(value));
+    addRule(selector, properties);
   }
+}
+
+function addRule(selector, properties) {
+  const { style } = ruleSheet.cssRules[ruleSheet.insertRule(`${selector} {}`, ruleSheet.cssRules.length)];
+  for (const [name, value] of Object.entries(properties)) style.setProperty(kebabCased(name), String(value));
 }

@@ -1,8 +1,5 @@
 /* The card's fields: what they hold, whether that is complete, and what the API is sent of it. Nothing here leaves the frame. */
 const BRAND_ORDER = ["visa", "mastercard", "amex", "discover"];
-const PLAIN_TEXT = { type: "text", spellcheck: "false", autocorrect: "off", autocapitalize: "none" };
-// Digits run from left to right in every language.
-const DIGITS = { ...PLAIN_TEXT, inputmode: "numeric", dir: "ltr" };
 // Which field a refusal is about: by the API's param, or by the code of a decline.
 const REFUSED_FIELDS = {
   number: "number",

@@ -1,4 +1,8 @@
 /* One field of the form: label, input or select, and the error below. Names and ids are Stripe's, for browser tests to carry over. */
+const PLAIN_TEXT = { type: "text", spellcheck: "false", autocorrect: "off", autocapitalize: "none" };
+// Digits run from left to right in every language.
+const DIGITS = { ...PLAIN_TEXT, inputmode: "numeric", dir: "ltr" };
+
 function build(tag, properties = {}, ...children) {
   const { attributes = {}, ...rest } = properties;
   const node = Object.assign(document.createElement(tag), rest);

@@ -84,7 +84,7 @@ class Confirmations {
   /* confirmCardPayment and confirmCardSetup: a saved card, a token, or what the intent already has; never redirects. */
   async confirmCard(kind, method, clientSecret, data = {}, { handleActions = true } = {}) {
     checkClientSecret(clientSecret, method);
-    const { payment_method: given, ...rest } = data;
+    const { payment_method: given, payment_method_options: options, ...rest } = data;
     if (given?.card instanceof PaymentElement) {
       throw new IntegrationError(
         `Invalid value for ${method}: payment_method.card should be a Card Element. ` +
@@ -92,10 +92,29 @@ class Confirmations {
       );
     }
     const params = given === undefined ? rest : { ...rest, ...paymentMethodData(method, given) };
+    if (options) {
+      const { card, error } = await this.#withCvcToken(method, options.card);
+      if (error) return { error };
+      params.payment_method_options = { ...options, card };
+    }
     const outcome = handleActions
       ? await this.#confirmAndSettle(kind, clientSecret, params, this.#locale)
       : await this.#send(clientSecret, params);
     return this.#result(kind.result, outcome);
+  }
+
+  /* The card's options with a single-use token in place of the cardCvc Element, whose code the page never sees. */
+  async #withCvcToken(method, { cvc: element, ...card } = {}) {
+    if (element === undefined) return { card };
+    demand(
+      element instanceof CardCvcElement && element.isMounted,
+      method,
+      "payment_method_options.card.cvc",
+      "a mounted cardCvc Element",
+      typeof element,
+    );
+    const { object: token, error } = await element.ask("createToken");
+    return error ? { error } : { card: { ...card, cvc_token: token.id } };
   }
 
   /* handleNextAction and handleCardAction: an intent that waits for the customer, perhaps confirmed by a server. */

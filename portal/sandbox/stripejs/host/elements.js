@@ -16,6 +16,7 @@ class Elements {
   #options;
   #session = null;
   #payment = null;
+  #cardCvc = null;
   #submitted = false;
   #updateListeners = new Set();
 
@@ -32,18 +33,22 @@ class Elements {
         `The ${type} Element has been removed from this version of Stripe.js. Use the Payment Element instead.`,
       );
     }
-    if (type !== "payment") {
+    if (type !== "payment" && type !== "cardCvc") {
       throw new IntegrationError(
-        `A valid Element name must be provided. The sandbox has the Payment Element alone ("payment"); you passed: ${shown(type)}.`,
+        `A valid Element name must be provided. The sandbox has "payment" and "cardCvc" alone; you passed: ${shown(type)}.`,
       );
+    }
+    if (this.getElement(type)) {
+      throw new IntegrationError(`Can only create one Element of type ${type} through an Elements instance.`);
+    }
+    if (type === "cardCvc") {
+      this.#cardCvc = new CardCvcElement(this, options);
+      return this.#cardCvc;
     }
     if (!this.#options.clientSecret && !this.#options.mode) {
       throw new IntegrationError(
         "In order to create a payment element, you must pass a clientSecret or mode when creating the Elements group.",
       );
-    }
-    if (this.#payment) {
-      throw new IntegrationError("Can only create one Element of type payment through an Elements instance.");
     }
     this.#payment = new PaymentElement(this, options);
     this.session();
@@ -51,7 +56,7 @@ class Elements {
   }
 
   getElement(type) {
-    return type === "payment" ? this.#payment : null;
+    return { payment: this.#payment, cardCvc: this.#cardCvc }[type] ?? null;
   }
 
   /* Changes options in place; what the customer has typed stays. */
@@ -198,7 +203,11 @@ class Elements {
     };
   }
 
-  forget() {
+  forget(element) {
+    if (element === this.#cardCvc) {
+      this.#cardCvc = null;
+      return;
+    }
     this.#payment = null;
     this.#submitted = false;
   }

@@ -1,0 +1,116 @@
+"""Saving a card by its reference at Stripe, for apps: the phases of a browser's setup, confirmed by the server.
+
+    save_method     the try is counted, the reference looked up; transaction A: the row, as `start_setup` writes it
+    ensure_setup    Stripe: create the setup intent; transaction B: its id
+    _confirm        Stripe: confirm it with the payment method, under a key made from the row
+    refresh_setup   Stripe: fetch what came of it; transaction C: `settle_setup`
+
+A row brings its card to the bank once. When the answer is lost, `refresh_setup` finds what came of it: at the app's next call, by a
+webhook, or in the job `cards.follow_up`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from portal import db, gateway, idempotency
+from portal.cards import card_testing, holders, keeping, queries, setups, states
+from portal.cards.models import CardSetup
+from portal.cards.setups import AlreadyAdded, SetupStarted, UnderReview
+from portal.errors import N_, Conflict, Declined, Invalid
+from portal.gateway import SetupIntent
+
+# Stripe's ids are put into addresses: anything else is none of them.
+REFERENCE: Final = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
+
+
+class UnknownCard(Invalid):
+    """There is no such payment method, or it is another customer's, or it was let go: the three are never told apart."""
+
+    code = "unknown_payment_method"
+    message = N_("We do not know this card. Please enter it again, or use another one.")
+
+    def __init__(self) -> None:
+        super().__init__(field="payment_method_id")
+
+
+class KeyReused(Invalid):
+    code = "key_reused"
+    message = N_("This key was already used to add another card. Please use a new one.")
+
+
+def save_method(customer_id: str, payment_method_id: str, *, client_key: str, ip: str) -> SetupStarted:
+    """Keep a card that an app's page has typed into Stripe's fields, by the id of its payment method.
+
+    Returns status "succeeded" with what became of the card, "processing", or "requires_action" with the secret with which the app lets
+    the customer confirm it to the bank. A second call with the key asks the bank nothing again and tells how things stand now.
+
+    A new key counts as a try. Raises card_testing.TooManyCards and Blocked, UnknownCard, AlreadyAdded for a card that this customer
+    has at Stripe, Declined with advice, Invalid for a bad key, KeyReused, Conflict when the setup has ended, UnderReview, and the
+    gateway's errors; after Unavailable a second call finds the row and goes on.
+    """
+    idempotency.check_client_key(client_key)
+    if not REFERENCE.fullmatch(payment_method_id):
+        raise UnknownCard
+    setup = _begun(customer_id, client_key, ip) or _begin(customer_id, payment_method_id, client_key)
+    if setup.stripe_payment_method_id != payment_method_id:
+        raise KeyReused
+    if setup.finding:
+        raise UnderReview
+    intent = setups.ensure_setup(setup.id) if setup.stripe_setup_intent_id is None else setups.refresh_setup(setup.id)
+    if intent.status in {states.REQUIRES_PAYMENT_METHOD, states.REQUIRES_CONFIRMATION} and intent.failure is None:
+        intent = _confirm(setup.id, intent.id, payment_method_id)
+    return _told(setup.id, intent)
+
+
+def _begun(customer_id: str, client_key: str, ip: str) -> CardSetup | None:
+    """The row of this key; where there is none, a try is counted before Stripe is asked about the card."""
+    with db.transaction() as session:
+        keeping.lock_customer(session, customer_id)
+        setup = queries.setup_by_client_key(session, customer_id, client_key)
+        if setup is None:
+            card_testing.count(session, customer_id, ip)
+        return setup
+
+
+def _begin(customer_id: str, payment_method_id: str, client_key: str) -> CardSetup:
+    holder = holders.holder(customer_id)
+    method = keeping.remember(payment_method_id)
+    if method is None or method.card is None or method.customer_id not in {None, holder}:
+        raise UnknownCard
+    with db.transaction() as session:
+        keeping.lock_customer(session, customer_id)
+        known = queries.setup_by_client_key(session, customer_id, client_key)
+        if known is not None:  # a second call with the key was faster, and may have added the card by now
+            return known
+        if method.customer_id == holder:
+            raise AlreadyAdded
+        return setups.record_setup(session, customer_id, client_key, payment_method_id)
+
+
+def _confirm(setup_id: str, intent_id: str, payment_method_id: str) -> SetupIntent:
+    """Bring the card to the bank; what came of it is fetched, whatever the answer was."""
+    with db.reading() as session:
+        attempt = session.get_one(CardSetup, setup_id).attempt
+    try:
+        gateway.current().confirm_setup(intent_id, f"confirm_setup:{setup_id}:{attempt}", payment_method_id)
+    except gateway.UnusableMethod as error:
+        raise UnknownCard from error
+    except gateway.UnexpectedState:
+        return setups.refresh_setup(setup_id)
+    except Declined:
+        setups.refresh_setup(setup_id)
+        raise
+    return setups.refresh_setup(setup_id)
+
+
+def _told(setup_id: str, intent: SetupIntent) -> SetupStarted:
+    if intent.failure is not None:
+        code, decline_code = intent.failure.code, intent.failure.decline_code
+        raise Declined(gateway.advice(code, decline_code), code=code, decline_code=decline_code or None)
+    if intent.status == states.CANCELED:
+        raise Conflict
+    with db.reading() as session:
+        setup = session.get_one(CardSetup, setup_id)
+    return SetupStarted(setup_id, intent.id, intent.status, intent.client_secret, setup.outcome, setup.card_id)

@@ -1,0 +1,397 @@
+"""Adding a card without paying, in the phases of a payment (see portal.payments.service).
+
+A crash at any line leaves what finds the rest:
+
+    start_setup     transaction A: the row, its audit event and the follow-up job
+    ensure_setup    Stripe: create the setup intent under a key made from the row; transaction B: its id
+    (browser)       Stripe: the customer confirms, with 3-D Secure where the bank asks
+    refresh_setup   Stripe: fetch the intent and the card; `keeping.remember` keeps the card; transaction C: `settle_setup`
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal import audit, clock, config, db, gateway, idempotency, outbox
+from portal.cards import card_testing, holders, keeping, queries, states
+from portal.cards.models import CardSetup
+from portal.db import database_now, new_id
+from portal.errors import N_, Conflict, NotFound, Unavailable
+from portal.gateway import PaymentMethod, SetupIntent
+
+log = structlog.get_logger(__name__)
+
+# The worker looks after every setup by itself, first after this long: webhooks may be lost. Seconds.
+FIRST_LOOK_SECONDS: Final = 60
+LONGEST_LOOK_SECONDS: Final = 6 * 3600
+# A setup that its customer has not finished by then is canceled: the page is long closed.
+ABANDONED_AFTER: Final = timedelta(days=1)
+# A fetch that is overtaken by another change is made again; more than this many times means something is wrong.
+MOST_RACES: Final = 5
+
+
+class AlreadyAdded(Conflict):
+    code = "card_already_added"
+    message = N_("This is done already. You find the card in your list.")
+
+
+class UnderReview(Conflict):
+    code = "card_under_review"
+    message = N_("Something about this card does not fit. Our staff are looking at it; please write to us.")
+
+
+@dataclass(frozen=True, slots=True)
+class SetupStarted:
+    """What a browser needs to let the customer confirm a card. The secret belongs to this customer alone.
+
+    Where nothing is left to confirm, `outcome` (see states.OUTCOMES) tells what became of the card, and `card_id` which one it is.
+    """
+
+    setup_id: str
+    intent_id: str
+    status: str
+    client_secret: str
+    outcome: str = states.UNKNOWN
+    card_id: str | None = None
+
+
+def start_setup(customer_id: str, *, client_key: str, ip: str) -> SetupStarted:
+    """Begin to add a card, or go on with what this page began: a double click and a retry after a decline reach the same setup.
+
+    Every call counts as a try. Raises card_testing.TooManyCards and Blocked, Invalid for a bad key, AlreadyAdded, Conflict
+    when the setup has ended, UnderReview, and the gateway's errors; after Unavailable a second call finds the row.
+    """
+    idempotency.check_client_key(client_key)
+    with db.transaction() as session:
+        keeping.lock_customer(session, customer_id)
+        card_testing.count(session, customer_id, ip)
+        setup = queries.setup_by_client_key(session, customer_id, client_key)
+        if setup is None:
+            setup = record_setup(session, customer_id, client_key)
+    if setup.finding:
+        raise UnderReview
+    intent = ensure_setup(setup.id) if setup.stripe_setup_intent_id is None else refresh_setup(setup.id)
+    if intent.status == states.SUCCEEDED:
+        raise AlreadyAdded
+    if intent.status == states.CANCELED:
+        raise Conflict
+    return SetupStarted(setup.id, intent.id, intent.status, intent.client_secret)
+
+
+def record_setup(
+    session: Session, customer_id: str, client_key: str, payment_method_id: str | None = None
+) -> CardSetup:
+    """The row of a new setup, its audit event and the job that looks after it, in the caller's transaction."""
+    now = clock.now()
+    setup = CardSetup(
+        id=new_id("set"),
+        customer_id=customer_id,
+        client_key=client_key,
+        stripe_payment_method_id=payment_method_id,
+        status=states.CREATED,
+        attempt=1,
+        failed_tries=0,
+        finding="",
+        version=1,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(setup)
+    session.flush()
+    facts = {"method": payment_method_id} if payment_method_id else {}
+    audit.record(session, "card_setup.started", setup.id, facts, customer_id=customer_id)
+    outbox.enqueue(
+        session,
+        "cards.follow_up",
+        key=f"setup:{setup.id}",
+        delay_seconds=FIRST_LOOK_SECONDS,
+        setup_id=setup.id,
+    )
+    return setup
+
+
+def ensure_setup(setup_id: str) -> SetupIntent:
+    """The setup intent of a row, made at Stripe if need be. Every call sends the same key, so there is only ever one.
+
+    When the key may be forgotten, Stripe's list is searched before a new attempt is made.
+    """
+    with db.reading() as session:
+        known = session.get(CardSetup, setup_id)
+    if known is None:
+        raise NotFound
+    customer_at_stripe = holders.holder(known.customer_id)
+    setup, key_is_safe = _claim_attempt(setup_id)
+    if setup.stripe_setup_intent_id is not None:
+        return refresh_setup(setup_id)
+    intent = None
+    if not key_is_safe:
+        intent = _find_at_stripe(setup, customer_at_stripe)
+        if intent is None:
+            setup = _next_attempt(setup)
+    if intent is None:
+        intent = _create(setup, customer_at_stripe)
+    return adopt_setup(setup_id, intent)
+
+
+def _claim_attempt(setup_id: str) -> tuple[CardSetup, bool]:
+    """Store when this attempt's key is first used, before it is sent; and tell whether Stripe still remembers it."""
+    with db.transaction() as session:
+        setup = _locked(session, setup_id)
+        now = database_now(session)
+        if setup.key_used_at is None:
+            setup.key_used_at = now
+        return setup, idempotency.is_safe(setup.key_used_at, now)
+
+
+def _find_at_stripe(setup: CardSetup, customer_at_stripe: str) -> SetupIntent | None:
+    found = gateway.current().list_setups(
+        created_from=setup.created_at - timedelta(hours=1), created_to=clock.now(), customer_id=customer_at_stripe
+    )
+    return next((intent for intent in found if intent.metadata.get("setup_id") == setup.id), None)
+
+
+def _next_attempt(setup: CardSetup) -> CardSetup:
+    with db.transaction() as session:
+        row = _locked(session, setup.id)
+        if row.attempt == setup.attempt and row.stripe_setup_intent_id is None:
+            row.attempt += 1
+            row.key_used_at = database_now(session)
+            _touch(row)
+            audit.record(
+                session, "card_setup.new_attempt", row.id, {"attempt": row.attempt}, customer_id=row.customer_id
+            )
+        return row
+
+
+def _create(setup: CardSetup, customer_at_stripe: str) -> SetupIntent:
+    """Everything sent under the key comes from the row as it was when the key was first used."""
+    try:
+        return gateway.current().create_setup(
+            f"setup:{setup.id}:{setup.attempt}",
+            customer_id=customer_at_stripe,
+            metadata={"setup_id": setup.id, "customer_id": setup.customer_id},
+        )
+    except gateway.IdempotencyMisuse:
+        with db.transaction() as session:
+            _freeze(
+                session, _locked(session, setup.id), "Stripe refused our idempotency key: used with other parameters"
+            )
+        raise
+
+
+def adopt_setup(setup_id: str, intent: SetupIntent) -> SetupIntent:
+    """Store which setup intent is this row's, then learn what it says. A second call, or a second caller, changes nothing.
+
+    Raises UnderReview, and freezes the row for staff, when the row has another intent already.
+    """
+    with db.transaction() as session:
+        setup = _locked(session, setup_id)
+        is_new = setup.stripe_setup_intent_id is None
+        if is_new:
+            setup.stripe_setup_intent_id = intent.id
+            _touch(setup)
+            audit.record(
+                session, "card_setup.intent_stored", setup.id, {"intent": intent.id}, customer_id=setup.customer_id
+            )
+        elif setup.stripe_setup_intent_id != intent.id:
+            _freeze(session, setup, f"Stripe has a second setup intent {intent.id} for this row")
+        version, stored = setup.version, setup.stripe_setup_intent_id
+    if stored != intent.id:
+        raise UnderReview
+    # Who was not the first to store it may hold old news: much may have happened to the intent since this answer was written.
+    if is_new and settle_setup(setup_id, intent, _arrived(intent), seen_version=version):
+        return intent
+    return refresh_setup(setup_id)
+
+
+def refresh_setup(setup_id: str) -> SetupIntent:
+    """Fetch the setup intent and settle it; one that has seen too many refused cards is canceled, too.
+
+    Raises NotFound, Conflict for a row without an intent, and the gateway's errors.
+    """
+    return _stop_testing(setup_id, _learn(setup_id))
+
+
+def _learn(setup_id: str) -> SetupIntent:
+    """When the row changed during the fetch, fetch again: old news never wins."""
+    for _ in range(MOST_RACES):
+        with db.reading() as session:
+            row = session.get(CardSetup, setup_id)
+        if row is None:
+            raise NotFound
+        if row.stripe_setup_intent_id is None:
+            raise Conflict
+        intent = gateway.current().retrieve_setup(row.stripe_setup_intent_id)
+        if settle_setup(setup_id, intent, _arrived(intent), seen_version=row.version):
+            return intent
+    raise Unavailable
+
+
+def _arrived(intent: SetupIntent) -> PaymentMethod | None:
+    """The card that came of a setup, after it has been kept or refused; None while there is none."""
+    if intent.status != states.SUCCEEDED or intent.payment_method_id is None:
+        return None
+    return keeping.remember(intent.payment_method_id)
+
+
+def settle_setup(setup_id: str, intent: SetupIntent, method: PaymentMethod | None, *, seen_version: int) -> bool:
+    """Bring the row in line with the intent as Stripe had it while the row was at `seen_version`; `method` is its card.
+
+    Returns False, having done nothing, when the row has moved on since. The same intent twice changes nothing. An intent that does
+    not fit the row (customer, mode) freezes it for staff and changes nothing else.
+    """
+    with db.transaction() as session:
+        setup = _locked(session, setup_id)
+        if setup.version != seen_version:
+            return False
+        mismatch = _mismatch(session, setup, intent)
+        if mismatch:
+            _freeze(session, setup, mismatch)
+        elif setup.status not in states.FINAL and _is_news(setup, intent):
+            _change(session, setup, intent, method)
+        return True
+
+
+def _mismatch(session: Session, setup: CardSetup, intent: SetupIntent) -> str:
+    """Why this intent cannot be this row's, or an empty text."""
+    if intent.id != setup.stripe_setup_intent_id:
+        return f"the setup intent {intent.id} is not this row's"
+    if intent.customer_id not in queries.holders(session, setup.customer_id):
+        return "Stripe's setup intent belongs to another customer"
+    if intent.livemode != config.current().livemode:
+        return "Stripe's setup intent is of the other mode (live or test)"
+    if setup.status in states.FINAL and setup.status != intent.status:
+        return f"Stripe says {intent.status} of a setup that is {setup.status}"
+    return ""
+
+
+def _is_news(setup: CardSetup, intent: SetupIntent) -> bool:
+    return (intent.status, intent.attempt_id) != (setup.status, setup.stripe_attempt_id)
+
+
+def _change(session: Session, setup: CardSetup, intent: SetupIntent, method: PaymentMethod | None) -> None:
+    before = setup.status
+    if intent.failure is not None and intent.attempt_id != setup.stripe_attempt_id:
+        setup.failed_tries += 1
+    setup.status = intent.status
+    setup.stripe_attempt_id = intent.attempt_id
+    setup.failure_code = intent.failure.code if intent.failure else ""
+    setup.decline_code = intent.failure.decline_code if intent.failure else ""
+    if intent.status == states.SUCCEEDED:
+        setup.outcome, setup.card_id = _outcome(session, setup, method)
+    _touch(setup)
+    audit.record(
+        session,
+        "card_setup.status",
+        setup.id,
+        {
+            "before": before,
+            "after": setup.status,
+            "failure": setup.decline_code or setup.failure_code,
+            "outcome": setup.outcome,
+        },
+        customer_id=setup.customer_id,
+    )
+
+
+def _outcome(session: Session, setup: CardSetup, method: PaymentMethod | None) -> tuple[str, str | None]:
+    """What became of the card, read from what is kept now: a webhook about the card may have come before this."""
+    card = queries.by_method(session, method.id) if method else None
+    if card is not None and card.removed_at is None:
+        return (states.RENEWED if card.created_at < setup.created_at else states.ADDED), card.id
+    fingerprint = method.card.fingerprint if method and method.card else ""
+    twin = queries.twin(session, setup.customer_id, fingerprint) if card is None else None
+    return (states.DUPLICATE, twin.id) if twin else (states.GONE, None)
+
+
+def _stop_testing(setup_id: str, intent: SetupIntent) -> SetupIntent:
+    """End a setup that has seen too many refused cards; its page says that it must be opened anew, which is counted."""
+    if intent.status not in states.WAITING_FOR_CUSTOMER:
+        return intent
+    with db.reading() as session:
+        tries = session.execute(select(CardSetup.failed_tries).where(CardSetup.id == setup_id)).scalar_one()
+    if tries < card_testing.MOST_FAILURES_OF_SETUP:
+        return intent
+    log.warning("card_setup_stopped", setup_id=setup_id, failed_tries=tries)
+    return cancel_setup(setup_id)
+
+
+def cancel_setup(setup_id: str) -> SetupIntent:
+    """Call off a setup that waits for its customer. One that has succeeded in the meantime is settled instead."""
+    with db.reading() as session:
+        setup = session.get(CardSetup, setup_id)
+    if setup is None or setup.stripe_setup_intent_id is None:
+        raise Conflict
+    try:
+        gateway.current().cancel_setup(setup.stripe_setup_intent_id, f"cancel_setup:{setup.id}:{setup.attempt}")
+    except gateway.UnexpectedState:
+        log.info("cancel_too_late", setup_id=setup_id)
+    return _learn(setup_id)
+
+
+def follow_up(setup_id: str) -> None:
+    """Finish what was begun, whoever died: make the missing intent, learn the outcome, cancel what was abandoned.
+
+    Raises outbox.Later while the setup is not at its end.
+    """
+    with db.reading() as session:
+        setup = session.get(CardSetup, setup_id)
+    if setup is None or setup.finding or setup.status in states.FINAL:
+        return
+    intent = ensure_setup(setup_id) if setup.stripe_setup_intent_id is None else refresh_setup(setup_id)
+    age = clock.now() - setup.created_at
+    if intent.status in states.WAITING_FOR_CUSTOMER and age > ABANDONED_AFTER:
+        intent = cancel_setup(setup_id)
+    if intent.status not in states.FINAL:
+        raise outbox.Later(min(max(age.total_seconds() / 2, FIRST_LOOK_SECONDS), LONGEST_LOOK_SECONDS))
+
+
+def hear_of_setup(setup_intent_id: str) -> bool:
+    """Stripe says that something happened to a setup intent: learn what. Returns False when it is none of ours.
+
+    One whose id we lost (its creation was answered to a process that died) is found by its metadata and adopted.
+    """
+    with db.reading() as session:
+        known = queries.setup_by_intent(session, setup_intent_id)
+    if known is not None:
+        refresh_setup(known.id)
+        return True
+    intent = gateway.current().retrieve_setup(setup_intent_id)
+    with db.reading() as session:
+        setup = session.get(CardSetup, intent.metadata.get("setup_id", ""))
+    if setup is None:
+        return False
+    try:
+        adopt_setup(setup.id, intent)
+    except UnderReview:
+        log.error("second_setup_intent", setup_id=setup.id, intent_id=setup_intent_id)
+    return True
+
+
+def _freeze(session: Session, setup: CardSetup, finding: str) -> None:
+    if setup.finding == finding:
+        return
+    setup.finding = finding
+    _touch(setup)
+    log.error("card_setup_needs_staff", setup_id=setup.id, finding=finding)
+    audit.record(session, "card_setup.finding", setup.id, {"finding": finding}, customer_id=setup.customer_id)
+
+
+def _locked(session: Session, setup_id: str) -> CardSetup:
+    setup = session.execute(
+        select(CardSetup).where(CardSetup.id == setup_id).with_for_update().execution_options(populate_existing=True)
+    ).scalar_one_or_none()
+    if setup is None:
+        raise NotFound
+    return setup
+
+
+def _touch(setup: CardSetup) -> None:
+    setup.version += 1
+    setup.updated_at = clock.now()

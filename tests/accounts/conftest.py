@@ -1,0 +1,38 @@
+"""The mailbox of those who are invited, and the links in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+
+from portal import outbox
+from tests.smtp import Mailbox
+
+Mails = Callable[[], list[tuple[str, str, str]]]
+
+
+@pytest.fixture
+def mails(smtp: Mailbox, app: Flask) -> Mails:
+    """Run the jobs and hand out the new mails: (to, subject, link or "")."""
+
+    def collect() -> list[tuple[str, str, str]]:
+        with app.app_context():
+            outbox.run_due()
+        found = []
+        for message in smtp.messages:
+            text = message.get_body(("plain",)).get_content()
+            html = message.get_body(("html",)).get_content()
+            link = re.search(r"https?://\S+/\S+", text)
+            assert link is None or link[0] in html
+            found.append((message["To"], message["Subject"], link[0] if link else ""))
+        smtp.messages.clear()
+        return found
+
+    return collect
+
+
+def token_of(link: str) -> str:
+    return link.rpartition("/")[2]

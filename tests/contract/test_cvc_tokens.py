@@ -1,0 +1,74 @@
+"""The code of a saved card, typed anew: docs.stripe.com/api/tokens/create_cvc_update and the parameter cvc_token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import stripe
+
+from tests.contract.support import Browser, intend, save_card
+
+CVC_TOKEN = "payment_method_options[card][cvc_token]"
+
+
+def make_token(browser: Browser) -> str:
+    return str(browser.post("/v1/tokens", {"cvc_update[cvc]": "731"})["id"])
+
+
+def confirm(client: stripe.StripeClient, browser: Browser, customer: stripe.Customer, token: str) -> Any:
+    """The answer to a browser that pays with a saved card and this token."""
+    intent = intend(client, customer=customer.id)
+    given = {
+        "client_secret": intent.client_secret,
+        "payment_method": save_card(client, customer.id).id,
+        "use_stripe_sdk": "true",
+        CVC_TOKEN: token,
+    }
+    return browser.ask("POST", f"/v1/payment_intents/{intent.id}/confirm", given).json()
+
+
+def test_a_browser_gives_the_code_for_a_token(browser: Browser) -> None:
+    """docs.stripe.com/api/tokens/create_cvc_update"""
+    token = browser.post("/v1/tokens", {"cvc_update[cvc]": "731"})
+    assert (token["object"], token["type"], token["used"]) == ("token", "cvc_update", False)
+    assert token["id"].startswith("cvctok_")
+    assert "731" not in {str(value) for value in token.values()}
+
+
+@pytest.mark.parametrize("cvc", ["12", "12a", "12345"])
+def test_a_code_that_is_none_is_refused(browser: Browser, cvc: str) -> None:
+    """docs.stripe.com/error-codes#invalid-cvc"""
+    answer = browser.ask("POST", "/v1/tokens", {"cvc_update[cvc]": cvc})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (402, "invalid_cvc")
+
+
+def test_the_bank_checks_the_code_of_a_saved_card(
+    client: stripe.StripeClient, browser: Browser, customer: stripe.Customer
+) -> None:
+    """docs.stripe.com/api/payment_intents/confirm#confirm_payment_intent-payment_method_options-card-cvc_token"""
+    paid = confirm(client, browser, customer, make_token(browser))
+    assert paid["status"] == "succeeded"
+    charge = client.v1.charges.list({"payment_intent": paid["id"]}).data[0].to_dict(recursive=True)
+    assert charge["payment_method_details"]["card"]["checks"]["cvc_check"] == "pass"
+
+
+def test_a_token_serves_one_confirmation(
+    client: stripe.StripeClient, browser: Browser, customer: stripe.Customer
+) -> None:
+    """docs.stripe.com/error-codes#token-already-used"""
+    token = make_token(browser)
+    confirm(client, browser, customer, token)
+    assert confirm(client, browser, customer, token)["error"]["code"] == "token_already_used"
+
+
+def test_an_unknown_token_is_refused(client: stripe.StripeClient, browser: Browser, customer: stripe.Customer) -> None:
+    """docs.stripe.com/error-codes#resource-missing"""
+    assert confirm(client, browser, customer, "cvctok_none")["error"]["code"] == "resource_missing"
+
+
+def test_a_token_is_for_confirmations_alone(client: stripe.StripeClient, browser: Browser) -> None:
+    """docs.stripe.com/api/payment_intents/confirm ("This parameter can only be provided during confirmation")"""
+    options: Any = {"card": {"cvc_token": make_token(browser)}}
+    with pytest.raises(stripe.InvalidRequestError):
+        intend(client, payment_method_options=options)

@@ -1,0 +1,57 @@
+"""Days pass for the running portal: what waited for them happens, and everything goes on."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+from playwright.sync_api import expect
+from sqlalchemy import select
+
+from deploy.dev.processes import answers
+from portal import db, outbox
+from portal.clock import now
+from portal.outbox import Job
+from tests.flows.conftest import PATIENCE_MS, VISA, Shopper
+from tests.live import Clock
+from tests.waiting import eventually
+
+WEEK = timedelta(days=7)
+
+
+def test_after_eight_days_sessions_have_ended_jobs_have_run_and_payments_succeed(
+    shopper: Shopper, clock: Clock
+) -> None:
+    page = shopper.sign_in().page
+    with db.transaction() as session:
+        outbox.enqueue(session, "outbox.sweep", key="in a week", delay_seconds=WEEK.total_seconds())
+
+    clock.move(days=8)
+    assert answers(f"{shopper.portal.url}/readyz")
+    eventually(lambda: _state_of_job("in a week") == "done", within=20)
+    page.goto(f"{shopper.portal.url}/invoices/{shopper.invoice_id}")
+    expect(page.get_by_label("E-mail")).to_be_visible()
+    shopper.sign_in()
+    _pay_and_leave(shopper)
+    assert shopper.payments[0].updated_at > now() + WEEK
+
+    clock.move(days=-8, hours=-1)
+    shopper.invoice_id = shopper.owe()
+    shopper.sign_in()  # the cookie is of a moment that has not come
+    _pay_and_leave(shopper)
+    assert shopper.charged == [119_00, 119_00]
+    assert "TIMEOUT" not in shopper.portal.said("web"), "gunicorn took a worker that lives for dead"
+
+
+def _state_of_job(key: str) -> str | None:
+    with db.reading() as session:
+        return session.scalar(select(Job.state).where(Job.unique_key == key))
+
+
+def _pay_and_leave(shopper: Shopper) -> None:
+    """The page is gone before it could ask how it went, so that only the webhook tells."""
+    shopper.open_pay_page()
+    with shopper.page.expect_response(re.compile(r"/v1/payment_intents/[^/]+/confirm"), timeout=PATIENCE_MS):
+        shopper.pay_with(VISA)
+    shopper.page.goto("about:blank")
+    eventually(lambda: shopper.invoice.status == "paid", within=30, what="the webhook")
