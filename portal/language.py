@@ -12,6 +12,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_time
+from babel.numbers import get_decimal_symbol
 from babel.support import NullTranslations, Translations
 
 from portal import config
@@ -48,6 +49,11 @@ def supported(language: str | None) -> str:
 
 def money_text(money: Money, language: str) -> str:
     return money.format(language)
+
+
+def typed_amount(money: Money, language: str) -> str:
+    """An amount as people type it into a field: "119.00", "119,00"; money.parse reads it again."""
+    return money.plain().replace(".", get_decimal_symbol(language))
 
 
 def date_text(day: date | datetime, language: str) -> str:

@@ -363,4 +363,30 @@ def hear_of_intent(intent_id: str) -> bool:
         adopt(payment_id, intent)
     except UnderReview:
         log.error("second_intent", payment_id=payment_id, intent_id=intent_id)
+        if intent.status == states.SUCCEEDED:
+            adopt(_record_stray(payment, intent_id), intent)
     return True
+
+
+def _record_stray(payment: Payment, intent_id: str) -> str:
+    """The row for money that a second intent of a payment has taken: it is in the books, and goes back by itself as a duplicate.
+
+    Returns its id, also on a second call.
+    """
+    key = f"second:{intent_id}"
+    with db.transaction() as session:
+        session.execute(select(Customer.id).where(Customer.id == payment.customer_id).with_for_update())
+        known = _by_client_key(session, payment.customer_id, key)
+        if known is not None:
+            return known.id
+        row = _record(
+            session,
+            customer_id=payment.customer_id,
+            invoice_id=None,
+            client_key=key,
+            amount=payment.amount,
+            description=payment.description,
+            save_card=False,
+        )
+        outbox.enqueue(session, "refunds.return_duplicate", key=f"return:{row.id}", payment_id=row.id)
+        return row.id

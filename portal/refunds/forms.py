@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Final
 
 from flask_babel import gettext, lazy_gettext
@@ -31,7 +32,7 @@ def amount_of(text: str, currency: str) -> Money:
     try:
         return money.parse(text, currency, reader_language())
     except ValueError as error:
-        example = language.money_text(Money(money.from_decimal(money.Decimal(12), currency).minor, currency), reader_language())
+        example = language.typed_amount(money.from_decimal(Decimal(12), currency), reader_language())
         raise ValidationError(gettext("Please write an amount such as %(example)s.", example=example)) from error
 
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from portal import outbox
+from portal.errors import Conflict
 from portal.refunds import email, executing, service
 
 # After the sending Stripe's webhooks tell what happens; this is for those that are lost. Seconds.
@@ -28,8 +29,11 @@ def _follow(refund_id: str) -> None:
 
 @outbox.handles("refunds.return_duplicate")
 def return_duplicate(payment_id: str) -> None:
-    """Left by the settling of a second payment of one invoice."""
-    service.return_duplicate(payment_id)
+    """Left by whoever found that something was paid twice."""
+    try:
+        service.return_duplicate(payment_id)
+    except Conflict:
+        raise outbox.Later(LOOK_AGAIN_SECONDS) from None
 
 
 @outbox.handles("refunds.mail")

@@ -420,33 +420,32 @@ def _is_shown_by_stripe(refund_id: str) -> bool:
 
 
 def return_duplicate(payment_id: str) -> str | None:
-    """Give back a payment of an invoice that another payment had paid already: the one refund that nobody has to approve.
+    """Give back what was paid twice: the one refund that nobody has to approve.
 
-    Returns the refund's id, also on a second call; None when the payment is no duplicate after all.
+    That is a payment of an invoice that was paid when the money arrived, or the money that a second intent of a payment has taken.
+    Returns the refund's id, also on a second call; None when the payment is no duplicate after all. Raises Conflict while the
+    payment has not arrived.
     """
+    key = f"duplicate:{payment_id}"
     with db.transaction() as session:
         payment = lock_payment(session, payment_id)
-        known = queries.by_client_key(session, payment.customer_id, f"duplicate:{payment_id}")
+        known = queries.by_client_key(session, payment.customer_id, key)
         if known is not None:
             return known.id
-        if not _is_duplicate(session, payment) or executing.why_not(session, payment):
-            return None
+        if not payment.has_succeeded:
+            raise Conflict
         left = queries.sums(session, payment).remaining
-        if left.minor <= 0:
+        if not _is_duplicate(session, payment) or executing.why_not(session, payment) or left.minor <= 0:
             return None
-        key = f"duplicate:{payment_id}"
         row = _add(session, payment, left, policy.DUPLICATE, "", origin=PORTAL, user_id=None, client_key=key)
         _decide(session, row, None)
         return row.id
 
 
 def _is_duplicate(session: Session, payment: Payment) -> bool:
-    if payment.invoice_id is None or not payment.has_succeeded:
-        return False
-    if session.get_one(Invoice, payment.invoice_id).status != PAID:
-        return False
-    others = payments.of_invoice(session, payment.invoice_id, payment.customer_id)
-    return any(other.id != payment.id and other.has_succeeded for other in others)
+    if payment.invoice_id is None:
+        return payment.client_key.startswith("second:")
+    return payment.finding != "" and session.get_one(Invoice, payment.invoice_id).status == PAID
 
 
 # What Stripe tells

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from portal import db, language
 from portal.errors import Conflict, Invalid
-from portal.pages import customer_id, customers_only, limiter, page, reader_language, see_other
+from portal.pages import customer_id, customers_only, limiter, page, payers_only, reader_language, see_other
 from portal.payments import queries as payments
 from portal.refunds import policy, queries, service, states
 from portal.refunds.forms import RefundForm
@@ -43,7 +43,7 @@ def show(refund_id: str) -> Response:
 
 @bp.post("/refunds/<refund_id>/withdrawal")
 @limiter.limit("30/minute")
-@customers_only
+@payers_only
 def withdraw(refund_id: str) -> AnyResponse:
     try:
         service.withdraw(refund_id, customer_id())
@@ -79,7 +79,7 @@ def of_payment(payment_id: str) -> Response:
 
 @bp.route("/payments/<payment_id>/refund-requests", methods=["GET", "POST"])
 @limiter.limit("30/minute", methods=["POST"])
-@customers_only
+@payers_only
 def ask(payment_id: str) -> Response | AnyResponse:
     """Ask for a refund of a payment, in whole or in part."""
     me = customer_id()
@@ -106,13 +106,15 @@ def ask(payment_id: str) -> Response | AnyResponse:
     if not form.key.data:
         form.key.data = secrets.token_urlsafe(24)
     if request.method == "GET":
-        form.amount_text.data = sums.remaining.plain() if reader_language() == "en" else language.plain_amount(sums.remaining, reader_language())
+        form.amount_text.data = language.typed_amount(sums.remaining, reader_language())
     return page(
         "refunds/ask.html",
         form=form,
         payment=payment,
         sums=sums,
-        ends={reason: policy.ends_on(reason, payment.succeeded_at or payment.created_at) for reason in policy.OF_CUSTOMERS},
+        ends={
+            reason: policy.ends_on(reason, payment.succeeded_at or payment.created_at) for reason in policy.OF_CUSTOMERS
+        },
         is_open=service.windows(payment),
         status=422 if form.errors else 200,
     )

@@ -1,0 +1,283 @@
+"""The money goes back once, whatever dies or is lost, on both databases; and the books follow Stripe's word."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+
+from portal import clock, db, gateway, ledger, outbox
+from portal.accounts.models import Customer
+from portal.errors import Conflict, PortalError
+from portal.invoices.models import Invoice
+from portal.money import Money
+from portal.payments import service as payments
+from portal.payments import settling as settling_payments
+from portal.payments.models import Payment
+from portal.refunds import executing, jobs, service, settling, states
+from portal.refunds.models import Refund
+from tests import factories
+from tests.payments.conftest import audited, books, everything
+from tests.payments.conftest import jobs as jobs_named
+from tests.payments.test_crash_points import dies
+from tests.refunds.conftest import Counter
+
+CREATE = "/v1/refunds"
+FOREVER = timedelta(hours=24)
+
+
+def finish(counter: Counter, refund_id: str) -> None:
+    """As a worker that comes later does it."""
+    with suppress(outbox.Later):
+        jobs.follow_up(refund_id)
+
+
+def assert_refunded_once(counter: Counter, refund_id: str, minor: int = 119_00) -> None:
+    row = counter.refund(refund_id)
+    assert (row.state, row.finding) == (states.SUCCEEDED, "")
+    assert [(one.id, one.amount) for one in counter.at_stripe] == [(row.stripe_refund_id, minor)]
+    assert [amount for kind, _, amount in books() if kind == "refund"] == [minor]
+    assert jobs_named("receipts.issue_credit_note") == [{"refund_id": refund_id}]
+    assert counter.sums == (minor, 0, 119_00 - minor)
+
+
+def test_an_approved_refund_is_sent_and_booked_and_the_same_news_changes_nothing(counter: Counter) -> None:
+    refund_id = counter.refunded()
+    assert_refunded_once(counter, refund_id)
+    row = counter.refund(refund_id)
+    assert [step.state for step in row.steps] == [states.REQUESTED, states.APPROVED, states.EXECUTING, states.SUCCEEDED]
+    assert row.expected_by is not None and row.sent_at is not None
+    (sent,) = counter.at_stripe
+    assert (sent.metadata["refund_id"], sent.reason) == (refund_id, "requested_by_customer")
+    before = everything()
+    counter.execute(refund_id)
+    service.hear_of_refund(sent.id)
+    service.hear_of_payment(str(counter.payment.stripe_intent_id))
+    assert everything() == before
+
+
+def test_in_two_parts(counter: Counter) -> None:
+    counter.refunded(19_00)
+    counter.refunded(100_00)
+    assert counter.sums == (119_00, 0, 0)
+    assert sorted(one.amount for one in counter.at_stripe) == [19_00, 100_00]
+    with db.reading() as session:
+        assert ledger.sums_of(session, [counter.payment_id])[counter.payment_id]["refund"] == 119_00
+
+
+@pytest.mark.parametrize("fault", ["reset_before", "reset_after", "truncate", "error_before", "conflict", "rate_limit"])
+def test_a_lost_answer_is_found_under_the_same_key(counter: Counter, fault: str) -> None:
+    refund_id = counter.approved()
+    counter.fail(fault, CREATE, times=1 if fault in {"truncate", "rate_limit"} else 2, method="POST")
+    with pytest.raises(PortalError):
+        counter.execute(refund_id)
+    assert counter.refund(refund_id).state == states.EXECUTING
+    counter.execute(refund_id)
+    assert_refunded_once(counter, refund_id)
+
+
+@pytest.mark.parametrize("place", ["_is_possible", "adopt"])
+def test_dead_before_and_after_the_sending(counter: Counter, place: str) -> None:
+    refund_id = counter.approved()
+    dies(place, lambda: counter.execute(refund_id), executing)
+    counter.execute(refund_id)
+    assert_refunded_once(counter, refund_id)
+
+
+@pytest.mark.parametrize("place", ["_book", "_move", "move"])
+def test_dead_while_recording_leaves_nothing_half_done(counter: Counter, place: str) -> None:
+    refund_id = counter.approved()
+    dies(place, lambda: counter.execute(refund_id), settling)
+    finish(counter, refund_id)
+    assert_refunded_once(counter, refund_id)
+
+
+def test_the_answer_is_lost_and_the_key_has_expired_so_the_list_is_searched(counter: Counter) -> None:
+    refund_id = counter.approved()
+    counter.fail("reset_after", CREATE, times=2, method="POST")
+    with pytest.raises(PortalError):
+        counter.execute(refund_id)
+    counter.touch(refund_id, key_used_at=clock.now() - FOREVER)
+    counter.sandbox.control("clock", seconds=25 * 3600)  # Stripe has forgotten the key
+    counter.execute(refund_id)
+    assert_refunded_once(counter, refund_id)
+
+
+def unknown(counter: Counter) -> str:
+    """A refund whose answer was lost, which Stripe's list does not show, and whose key is too old to be sent again."""
+    refund_id = counter.approved()
+    counter.fail("reset_before", CREATE, times=2, method="POST")
+    with pytest.raises(PortalError):
+        counter.execute(refund_id)
+    counter.touch(refund_id, key_used_at=clock.now() - FOREVER)
+    counter.execute(refund_id)
+    return refund_id
+
+
+def test_what_nobody_knows_is_left_to_a_person(counter: Counter) -> None:
+    refund_id = unknown(counter)
+    row = counter.refund(refund_id)
+    assert row.state == states.UNKNOWN and "send it again" in row.finding
+    counter.execute(refund_id)
+    finish(counter, refund_id)
+    assert counter.at_stripe == []
+    assert counter.sums == (0, 119_00, 0)  # it stays reserved: it may have been made
+    with pytest.raises(service.NotYours):
+        service.send_again(refund_id, counter.support)
+    service.send_again(refund_id, counter.approver)
+    counter.execute(refund_id)
+    assert_refunded_once(counter, refund_id)
+
+
+def test_a_person_may_declare_that_it_was_never_made(counter: Counter) -> None:
+    refund_id = unknown(counter)
+    service.give_up(refund_id, counter.admin)
+    assert counter.refund(refund_id).state == states.FAILED
+    assert counter.sums == (0, 0, 119_00)
+    with pytest.raises(Conflict):
+        service.send_again(refund_id, counter.admin)
+
+
+def test_an_unknown_one_that_stripe_shows_after_all_is_taken_over_and_not_sent_again(counter: Counter) -> None:
+    refund_id = unknown(counter)
+    intent = str(counter.payment.stripe_intent_id)
+    counter.sandbox.client.v1.refunds.create({"payment_intent": intent, "metadata": {"refund_id": refund_id}})
+    for decide in (service.send_again, service.give_up):
+        with pytest.raises((service.ShownByStripe, Conflict)):
+            decide(refund_id, counter.approver)
+    assert_refunded_once(counter, refund_id)
+
+
+def test_a_disputed_payment_is_not_refunded_even_when_it_was_approved(counter: Counter) -> None:
+    refund_id = counter.approved()
+    with db.reading() as session:
+        charge = session.get_one(Payment, counter.payment_id).stripe_charge_id
+    counter.sandbox.control("disputes", charge=charge, reason="fraudulent")
+    counter.execute(refund_id)
+    row = counter.refund(refund_id)
+    assert (row.state, row.failure_reason) == (states.FAILED, executing.DISPUTED)
+    assert counter.at_stripe == []
+    assert counter.sums == (0, 0, 119_00)
+
+
+def test_what_was_given_back_at_the_dashboard_is_recorded_and_not_given_back_again(counter: Counter) -> None:
+    asked = counter.ask(119_00)
+    approved_too_late = asked
+    made = counter.sandbox.client.v1.refunds.create(
+        {"payment_intent": str(counter.payment.stripe_intent_id), "amount": 100_00}
+    )
+    assert service.hear_of_refund(made.id)
+    before = everything()
+    assert service.hear_of_refund(made.id)
+    assert everything() == before
+    assert "dashboard" in counter.refund(asked).finding
+    service.approve(approved_too_late, counter.support)
+    counter.touch(approved_too_late, finding="")
+    counter.execute(approved_too_late)
+    assert counter.refund(approved_too_late).failure_reason == executing.NOTHING_LEFT
+    assert [one.amount for one in counter.at_stripe] == [100_00]
+    assert [amount for kind, _, amount in books() if kind == "refund"] == [100_00]
+
+
+def test_a_foreign_refund_whose_recorder_dies_is_never_sent_by_us(counter: Counter) -> None:
+    made = counter.sandbox.client.v1.refunds.create(
+        {"payment_intent": str(counter.payment.stripe_intent_id), "amount": 9_00}
+    )
+    dies("adopt", lambda: service.hear_of_refund(made.id), service)
+    with db.reading() as session:
+        (row,) = session.query(Refund).all()
+    finish(counter, row.id)
+    assert service.hear_of_refund(made.id)
+    assert [one.id for one in counter.at_stripe] == [made.id]
+    assert counter.sums == (9_00, 0, 110_00)
+
+
+def test_a_refund_that_fails_after_it_had_succeeded_reopens_the_balance(counter: Counter) -> None:
+    refund_id = counter.refunded()
+    counter.sandbox.control("refunds/fail", refund=counter.refund(refund_id).stripe_refund_id)
+    service.hear_of_refund(str(counter.refund(refund_id).stripe_refund_id))
+    row = counter.refund(refund_id)
+    assert row.state == states.FAILED and row.failure_reason
+    assert counter.sums == (0, 0, 119_00)
+    assert [kind for kind, _, _ in books() if kind.startswith("refund")] == ["refund", "refund_failed"]
+    assert jobs_named("receipts.revoke_credit_note") == [{"refund_id": refund_id}]
+    before = everything()
+    service.hear_of_refund(str(row.stripe_refund_id))
+    assert everything() == before
+    again = counter.refunded()
+    assert counter.refund(again).state == states.SUCCEEDED
+
+
+def test_old_news_never_wins(counter: Counter) -> None:
+    refund_id = counter.refunded()
+    row = counter.refund(refund_id)
+    old = gateway.current().retrieve_refund(str(row.stripe_refund_id))
+    counter.sandbox.control("refunds/fail", refund=row.stripe_refund_id)
+    settling.refresh(refund_id)
+    assert settling.settle(refund_id, old, seen_version=row.version) is False
+    settling.adopt(refund_id, old)
+    assert (counter.refund(refund_id).state, counter.refund(refund_id).finding) == (states.FAILED, "")
+
+
+def test_what_does_not_fit_the_row_is_left_to_staff(counter: Counter) -> None:
+    refund_id = counter.refunded(19_00)
+    counter.touch(refund_id, amount_minor=18_00)
+    settling.refresh(refund_id)
+    assert "over 19.00 EUR" in counter.refund(refund_id).finding
+    assert audited("refund.finding") == 1
+
+
+def test_money_that_a_second_intent_has_taken_goes_back_by_itself(counter: Counter) -> None:
+    (first,) = counter.intents
+    second = counter.sandbox.client.v1.payment_intents.create(
+        {
+            "amount": first.amount,
+            "currency": first.currency,
+            "customer": str(first.customer),
+            "metadata": {"payment_id": counter.payment_id},
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+        }
+    )
+    counter.confirm(second.id)
+    assert payments.hear_of_intent(second.id)
+    (job,) = jobs_named("refunds.return_duplicate")
+    with suppress(outbox.Later):
+        jobs.return_duplicate(**job)
+    refund_id = service.return_duplicate(job["payment_id"])
+    assert refund_id == service.return_duplicate(job["payment_id"])
+    counter.execute(str(refund_id))
+    (sent,) = counter.at_stripe
+    assert (sent.payment_intent, sent.amount, sent.reason) == (second.id, 119_00, "duplicate")
+    assert [kind for kind, _, _ in books() if kind in {"charge", "refund"}] == ["charge", "charge", "refund"]
+    counter.sandbox.control("finish")  # Stripe knows the fee now
+    payments.hear_of_intent(second.id)
+    before = everything()
+    assert payments.hear_of_intent(second.id)
+    assert everything() == before
+
+
+def test_an_invoice_that_was_paid_otherwise_when_the_money_arrived_is_given_back(counter: Counter) -> None:
+    with db.transaction() as session:
+        customer = session.get_one(Customer, counter.customer_id)
+        counter.invoice_id = factories.invoice(session, customer).id
+    started = counter.start("the-other-invoice")
+    with db.transaction() as session:
+        session.get_one(Invoice, counter.invoice_id).status = "paid"  # by bank transfer, say
+    counter.confirm(started.intent_id)
+    settling_payments.refresh(started.payment_id)
+    (job,) = jobs_named("refunds.return_duplicate")
+    assert job == {"payment_id": started.payment_id}
+    counter.execute(str(service.return_duplicate(started.payment_id)))
+    assert [one.payment_intent for one in counter.at_stripe] == [started.intent_id]
+
+
+def test_an_ordinary_payment_is_no_duplicate(counter: Counter) -> None:
+    assert service.return_duplicate(counter.payment_id) is None
+
+
+def test_no_transaction_is_open_while_money_goes_back(counter: Counter) -> None:
+    with db.transaction(), pytest.raises(db.NestedTransaction):
+        gateway.current().create_refund(
+            "a-key", intent_id="pi_1", amount=Money(1_00, "eur"), reason="duplicate", metadata={}
+        )
