@@ -4,7 +4,9 @@ from portal.gateway.contract import (
     BalanceTransaction,
     Card,
     Charge,
+    Dispute,
     Failure,
+    FraudWarning,
     IdempotencyMisuse,
     Intent,
     Misconfigured,
@@ -13,6 +15,7 @@ from portal.gateway.contract import (
     SetupIntent,
     UnexpectedState,
 )
+from portal.gateway.dashboard import page_of
 from portal.gateway.failures import ADVICE, advice, is_final
 from portal.gateway.stripe_gateway import StripeGateway, current, forget
 from portal.gateway.webhook_signature import BadSignature, verify
@@ -23,7 +26,9 @@ __all__ = [
     "BalanceTransaction",
     "Card",
     "Charge",
+    "Dispute",
     "Failure",
+    "FraudWarning",
     "IdempotencyMisuse",
     "Intent",
     "Misconfigured",
@@ -36,5 +41,6 @@ __all__ = [
     "current",
     "forget",
     "is_final",
+    "page_of",
     "verify",
 ]

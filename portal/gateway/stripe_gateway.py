@@ -17,7 +17,9 @@ from portal.gateway.contract import (
     BalanceTransaction,
     Card,
     Charge,
+    Dispute,
     Failure,
+    FraudWarning,
     Intent,
     MissingAtStripe,
     PaymentMethod,
@@ -27,7 +29,9 @@ from portal.gateway.failures import translated
 from portal.money import Money
 
 if TYPE_CHECKING:
+    from stripe import BalanceTransaction as StripeBalanceTransaction
     from stripe import Charge as StripeCharge
+    from stripe import Dispute as StripeDispute
     from stripe import PaymentIntent, StripeClient
     from stripe import SetupIntent as StripeSetupIntent
 
@@ -186,6 +190,24 @@ class StripeGateway:
         with _speaking():
             self._client.v1.payment_methods.detach(payment_method_id)
 
+    def retrieve_dispute(self, dispute_id: str) -> Dispute:
+        """With all its balance transactions, which Stripe sends whole without being asked to expand them."""
+        with _speaking():
+            return _dispute(self._client.v1.disputes.retrieve(dispute_id))
+
+    def retrieve_fraud_warning(self, warning_id: str) -> FraudWarning:
+        with _speaking():
+            found = self._client.v1.radar.early_fraud_warnings.retrieve(warning_id)
+        return FraudWarning(
+            id=found.id,
+            charge_id=_id(found.charge) or "",
+            intent_id=_id(found.payment_intent),
+            fraud_type=found.fraud_type,
+            actionable=found.actionable,
+            livemode=found.livemode,
+            created=clock.from_epoch(found.created),
+        )
+
 
 @contextmanager
 def _speaking() -> Iterator[None]:
@@ -246,15 +268,35 @@ def _charge(found: StripeCharge) -> Charge:
     return Charge(
         id=found.id,
         card=_card(getattr(details, "card", None)),
-        balance_transaction=None
-        if movement is None or isinstance(movement, str)
-        else BalanceTransaction(
-            id=movement.id,
-            amount=Money(movement.amount, movement.currency),
-            fee=Money(movement.fee, movement.currency),
-            created=clock.from_epoch(movement.created),
-        ),
+        balance_transaction=None if movement is None or isinstance(movement, str) else _movement(movement),
         created=clock.from_epoch(found.created),
+    )
+
+
+def _movement(found: StripeBalanceTransaction) -> BalanceTransaction:
+    return BalanceTransaction(
+        id=found.id,
+        amount=Money(found.amount, found.currency),
+        fee=Money(found.fee, found.currency),
+        created=clock.from_epoch(found.created),
+    )
+
+
+def _dispute(found: StripeDispute) -> Dispute:
+    evidence = found.evidence_details
+    return Dispute(
+        id=found.id,
+        status=found.status,
+        reason=found.reason,
+        amount=Money(found.amount, found.currency),
+        charge_id=_id(found.charge) or "",
+        intent_id=_id(found.payment_intent),
+        livemode=found.livemode,
+        created=clock.from_epoch(found.created),
+        evidence_due_by=clock.from_epoch(evidence.due_by) if evidence.due_by else None,
+        has_evidence=evidence.has_evidence,
+        is_charge_refundable=found.is_charge_refundable,
+        balance_transactions=tuple(_movement(one) for one in found.balance_transactions),
     )
 
 

@@ -43,6 +43,12 @@ WITHOUT_QUERIES = frozenset({"views", "forms"})
 WITHOUT_TRANSACTIONS = frozenset({"models", "states", "policy", "queries", "forms", "views"})
 
 
+def layer_of(name: str) -> str:
+    """The last word of a dotted name; a package with several files of views calls them dispute_views, refund_views …"""
+    last = name.rpartition(".")[2]
+    return "views" if last.endswith("_views") else last
+
+
 @dataclass(frozen=True)
 class Module:
     """A source file: `name` is dotted ("portal.accounts.views"), `imports` are dotted names of modules or of what is in them."""
@@ -58,7 +64,7 @@ class Module:
     @property
     def layer(self) -> str:
         """The last word of the name ("views")."""
-        return self.name.rpartition(".")[2]
+        return layer_of(self.name)
 
     @property
     def is_sandbox(self) -> bool:
@@ -117,7 +123,7 @@ def breaches(module: Module, modules: Mapping[str, Module]) -> list[str]:
 
 def _wrong_direction(module: Module, modules: Mapping[str, Module]) -> Iterator[str]:
     for target in sorted(targets(module, modules)):
-        part, layer = ([*target.split("."), ""])[1], target.rpartition(".")[2]
+        part, layer = ([*target.split("."), ""])[1], layer_of(target)
         sentence = f"{module.name} imports {target}"
         if part == "sandbox":
             if module.part != "cli":
