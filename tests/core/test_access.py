@@ -81,6 +81,10 @@ EXPECTED: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("POST", "/cards/setups"): (303, 503, 503, 403),
     ("GET", "/cards/setups/<setup_id>/outcome"): (303, 200, 404, 403),
     ("GET", "/cards/setups/<setup_id>/return"): (303, 303, 404, 403),
+    ("GET", "/payments/<payment_id>/dispute"): (303, 200, 404, 403),
+    ("GET", "/support/disputes"): (303, 404, 404, 200),
+    ("GET", "/support/disputes/<dispute_id>"): (303, 404, 404, 200),
+    ("GET", "/support/disputes/of-customer/<customer_id>"): (303, 404, 404, 200),
     ("POST", "/api/webhooks/stripe"): (400, 400, 400, 400),
     ("POST", "/sign-out"): (303, 303, 303, 303),  # the last one: it ends the session that the others need
 }
@@ -125,6 +129,8 @@ def house(app: Flask) -> House:
             "payment_id": payment.id,
             "card_id": card.id,
             "setup_id": setup.id,
+            "customer_id": customer.id,
+            "dispute_id": factories.dispute(session, payment).id,
             "token": "x" * 43,
             "code": "en",
         }

@@ -94,35 +94,6 @@ class Case:
         return dict(found)
 
 
-def opened(payment: Payment, **values: Any) -> str:
-    """The row of a dispute that Stripe does not know, for pages and lists; returns its id. Needs evidence in nine days."""
-    now = clock.now()
-    row = {
-        "id": new_id("dsp"),
-        "payment_id": payment.id,
-        "customer_id": payment.customer_id,
-        "stripe_dispute_id": new_id("du"),
-        "stripe_charge_id": payment.stripe_charge_id,
-        "amount_minor": payment.amount_minor,
-        "currency": payment.currency,
-        "reason": "product_not_received",
-        "status": "needs_response",
-        "evidence_due_by": None,
-        "deadline": NO_DEADLINE,
-        "has_evidence": False,
-        "is_refundable": False,
-        "created_at": now,
-        "updated_at": now,
-        **values,
-    }
-    with db.transaction() as session:
-        session.add(Dispute(**row))
-        session.flush()
-        step = DisputeStep(id=new_id("dst"), dispute_id=row["id"], number=1, at=now, what=OPENED)
-        session.add(step)
-    return str(row["id"])
-
-
 @pytest.fixture
 def case(till: Till) -> Case:
     return Case(till)

@@ -1,4 +1,4 @@
-"""Every page of a customer, in the whole running portal: axe finds nothing and nothing is cut off.
+"""Every page, a customer's and the staff's, in the whole running portal: axe finds nothing and nothing is cut off.
 
 Desktop in light and English, phone in dark and German: between them each theme, width and language is seen on each page.
 """
@@ -70,7 +70,25 @@ class History:
             setups.append(_setup(customer.id, finding="the setup intent belongs to another customer"))
             session.add_all(setups)
             self.setups = [setup.id for setup in setups]
+            self.staff = factories.staff(session)
+            self.customer = customer.id
+            in_days = [now + timedelta(days=days) for days in (2, 9)]
+            self.disputes = [
+                factories.dispute(session, payment, status=status, **more).id
+                for status, more in (
+                    ("needs_response", {"evidence_due_by": in_days[0], "deadline": in_days[0], "reason": "fraudulent"}),
+                    ("warning_needs_response", {"evidence_due_by": in_days[1], "deadline": in_days[1]}),
+                    ("under_review", {"finding": "Stripe's dispute is in eur, the payment in usd"}),
+                    ("lost", {}),
+                )
+            ]
         self.receipt = receipts.issue(self.succeeded)
+
+    def staff_addresses(self) -> Iterator[str]:
+        """Every page of the staff, in each of its states."""
+        yield from ("/support/disputes", "/support/disputes?show=closed")
+        yield from (f"/support/disputes/{dispute}" for dispute in self.disputes)
+        yield f"/support/disputes/of-customer/{self.customer}"
 
     def addresses(self) -> Iterator[str]:
         """Every page that a customer can open, in each of its states."""
@@ -79,7 +97,7 @@ class History:
         yield from ("/payments", "/payments?q=nothing+like+it", "/payments?least=x", "/payments/other")
         for payment in (self.succeeded, self.declined, self.processing, self.canceled):
             yield f"/payments/{payment}"
-        yield f"/payments/{self.succeeded}/outcome"
+        yield from (f"/payments/{self.succeeded}/outcome", f"/payments/{self.succeeded}/dispute")
         yield from ("/receipts/", f"/receipts/{self.receipt}", "/cards", "/cards/new", "/account", "/no-such-page")
         yield from (f"/cards/setups/{setup}/outcome" for setup in self.setups)
 
@@ -129,6 +147,13 @@ def test_every_page_can_be_read_by_everyone(
             found[address] = problems(page)
         sign_in(page, live_portal.url, history.user)
         for address in history.addresses():
+            page.goto(live_portal.url + address)
+            page.wait_for_load_state("load")
+            found[address] = problems(page)
+        context.clear_cookies()
+        page.goto(f"{live_portal.url}/language/{language}")
+        sign_in(page, live_portal.url, history.staff)
+        for address in history.staff_addresses():
             page.goto(live_portal.url + address)
             page.wait_for_load_state("load")
             found[address] = problems(page)
