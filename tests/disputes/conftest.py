@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 import stripe
 from sqlalchemy import select
 
-from portal import clock, db
-from portal.db import new_id
+from portal import db
 from portal.disputes import queries, service
-from portal.disputes.models import NO_DEADLINE, OPENED, Dispute, DisputeStep
+from portal.disputes.models import Dispute
 from portal.payments.models import Payment
 from portal.payments.service import refresh
 from portal.webhooks import handlers
