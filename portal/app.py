@@ -15,6 +15,8 @@ from portal.accounts import views as accounts
 from portal.cards import jobs as _cards_jobs
 from portal.cards import views as cards
 from portal.config import Settings
+from portal.disputes import jobs as _disputes_jobs
+from portal.disputes import views as disputes
 from portal.invoices import views as invoices
 from portal.mandates import jobs as _mandates_jobs
 from portal.mandates import views as mandates
@@ -24,11 +26,35 @@ from portal.receipts import jobs as _receipts_jobs
 from portal.receipts import views as receipts
 from portal.refunds import jobs as _refunds_jobs
 from portal.refunds import views as refunds
+from portal.support import dispute_views as support_disputes
 from portal.webhooks import jobs as _webhooks_jobs
 from portal.webhooks import views as webhooks
 
 # Importing a jobs module registers its handlers with the outbox.
-HANDLERS = (_accounts_jobs, _cards_jobs, _payments_jobs, _mandates_jobs, _receipts_jobs, _refunds_jobs, _webhooks_jobs)
+HANDLERS = (
+    _accounts_jobs,
+    _cards_jobs,
+    _payments_jobs,
+    _mandates_jobs,
+    _disputes_jobs,
+    _refunds_jobs,
+    _receipts_jobs,
+    _webhooks_jobs,
+)
+
+FEATURES = (
+    accounts,
+    people,
+    invoices,
+    payments,
+    receipts,
+    refunds,
+    cards,
+    mandates,
+    disputes,
+    webhooks,
+    support_disputes,
+)
 
 BODY_LIMIT_BYTES = 1_000_000
 STATIC_CACHE_SECONDS = 31_536_000
@@ -66,7 +92,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     pages.install(app)
     mail.mail.state = mail.mail.init_app(app)  # Flask-Mail keeps it by itself only when it is made with the app
     accounts.login_manager.init_app(app)
-    for feature in (accounts, people, invoices, payments, receipts, refunds, cards, mandates, webhooks):
+    for feature in FEATURES:
         app.register_blueprint(feature.bp)
     cli.install(app)
     _serve_static(app)

@@ -1,4 +1,4 @@
-"""Lists by keyset: pages of twenty, newest first, each as cheap as the first however deep it lies.
+"""Lists by keyset: pages of twenty, newest first or (deadlines) nearest first, each as cheap as the first however deep it lies.
 
 A page begins after, or ends before, a row that it names; rows that come or go on other pages do not move it.
 Source: Markus Winand, "We need tool support for keyset pagination".
@@ -24,7 +24,9 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """At most PAGE_SIZE rows, newest first; `older` and `newer` are cursors for a link, where there is something."""
+    """At most PAGE_SIZE rows in order; `older` and `newer` are cursors for a link to what follows and to what comes before, where
+    there is something.
+    """
 
     rows: list[Row]
     older: str | None
@@ -63,17 +65,19 @@ def page(
     moment: InstrumentedAttribute[datetime],
     row_id: InstrumentedAttribute[str],
     cursor: str | None,
+    *,
+    ascending: bool = False,
 ) -> Page[Row]:
-    """The page at `cursor`, or the first one, of the rows that `query` finds, in the order of (moment, id).
+    """The page at `cursor`, or the first one, of the rows that `query` finds, in the falling (or rising) order of (moment, id).
 
     An index on the query's filter and these two columns makes it cheap. A page that has become empty, or would hold less than a
     page of the newest rows, is the first one. Raises NotFound for a cursor that nobody gave out.
     """
     place = Cursor.decode(cursor) if cursor else None
     backwards = place is not None and place.side == "before"
-    rows = _rows(session, query, moment, row_id, place)
+    rows = _rows(session, query, moment, row_id, place, ascending=ascending)
     if place is not None and (not rows or (backwards and len(rows) <= PAGE_SIZE)):
-        return page(session, query, moment, row_id, None)
+        return page(session, query, moment, row_id, None, ascending=ascending)
 
     def cursor_of(side: Literal["after", "before"], row: Any) -> str:
         return Cursor(side, getattr(row, moment.key), getattr(row, row_id.key)).encode()
@@ -95,13 +99,16 @@ def _rows(
     moment: InstrumentedAttribute[datetime],
     row_id: InstrumentedAttribute[str],
     place: Cursor | None,
+    *,
+    ascending: bool,
 ) -> list[Row]:
     """One more than a page, so that its end is known; backwards when the place is before a row."""
     key = tuple_(moment, row_id)
-    if place is not None and place.side == "before":
-        query = query.where(key > (place.moment, place.id)).order_by(moment, row_id)
-    else:
-        if place is not None:
-            query = query.where(key < (place.moment, place.id))
-        query = query.order_by(moment.desc(), row_id.desc())
+    backwards = place is not None and place.side == "before"
+    rising = ascending != backwards
+    if place is not None:
+        there = (place.moment, place.id)
+        query = query.where(key > there if rising else key < there)
+    order = (moment, row_id) if rising else (moment.desc(), row_id.desc())
+    query = query.order_by(*order)
     return list(session.scalars(query.limit(PAGE_SIZE + 1)))

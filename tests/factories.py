@@ -16,9 +16,11 @@ from portal import clock
 from portal.accounts import passwords
 from portal.accounts.models import OWNER, Customer, User
 from portal.db import new_id
+from portal.disputes.models import NO_DEADLINE, OPENED, Dispute, DisputeStep
 from portal.invoices import totals
 from portal.invoices.models import Invoice, InvoiceLine
 from portal.payments.models import Payment
+from portal.refunds.models import Refund, RefundStep
 
 _numbers = count(1)
 
@@ -117,6 +119,65 @@ def payment(session: Session, customer: Customer, invoice: Invoice | None = None
         }
     )
     session.add(row)
+    session.flush()
+    return row
+
+
+def refund(session: Session, payment: Payment, **values: Any) -> Refund:
+    """A refund of five euros that the customer has asked for."""
+    now = clock.now()
+    state = values.get("state", "requested")
+    row = Refund(
+        **{
+            "id": new_id("rfd"),
+            "payment_id": payment.id,
+            "customer_id": payment.customer_id,
+            "client_key": new_id("key"),
+            "origin": "customer",
+            "asked_at": now,
+            "asked_minor": values.get("amount_minor", 5_00),
+            "amount_minor": 5_00,
+            "currency": payment.currency,
+            "reason": "not_received",
+            "explanation": "The meter was never read.",
+            "state": state,
+            "updated_at": now,
+            **values,
+        }
+    )
+    session.add(row)
+    session.flush()
+    session.add(RefundStep(id=new_id("rfs"), refund_id=row.id, at=now, state=state))
+    session.flush()
+    return row
+
+
+def dispute(session: Session, payment: Payment, **values: Any) -> Dispute:
+    """A dispute of the whole payment that Stripe does not know, and that asks nothing of us; its money is not booked."""
+    now = clock.now()
+    row = Dispute(
+        **{
+            "id": new_id("dsp"),
+            "payment_id": payment.id,
+            "customer_id": payment.customer_id,
+            "stripe_dispute_id": new_id("du"),
+            "stripe_charge_id": payment.stripe_charge_id,
+            "amount_minor": payment.amount_minor,
+            "currency": payment.currency,
+            "reason": "product_not_received",
+            "status": "under_review",
+            "evidence_due_by": None,
+            "deadline": NO_DEADLINE,
+            "has_evidence": False,
+            "is_refundable": False,
+            "created_at": now,
+            "updated_at": now,
+            **values,
+        }
+    )
+    session.add(row)
+    session.flush()
+    session.add(DisputeStep(id=new_id("dst"), dispute_id=row.id, number=1, at=row.created_at, what=OPENED))
     session.flush()
     return row
 

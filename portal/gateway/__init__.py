@@ -4,7 +4,9 @@ from portal.gateway.contract import (
     BalanceTransaction,
     Card,
     Charge,
+    Dispute,
     Failure,
+    FraudWarning,
     IdempotencyMisuse,
     Intent,
     Misconfigured,
@@ -16,6 +18,7 @@ from portal.gateway.contract import (
     UnexpectedState,
     UnusableMethod,
 )
+from portal.gateway.dashboard import page_of
 from portal.gateway.failures import ADVICE, CODE_REFUSALS, advice, is_final
 from portal.gateway.stripe_gateway import StripeGateway, current, forget
 from portal.gateway.webhook_signature import BadSignature, verify
@@ -27,7 +30,9 @@ __all__ = [
     "BalanceTransaction",
     "Card",
     "Charge",
+    "Dispute",
     "Failure",
+    "FraudWarning",
     "IdempotencyMisuse",
     "Intent",
     "Misconfigured",
@@ -43,5 +48,6 @@ __all__ = [
     "current",
     "forget",
     "is_final",
+    "page_of",
     "verify",
 ]

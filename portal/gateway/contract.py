@@ -98,6 +98,42 @@ class SetupIntent:
 
 
 @dataclass(frozen=True, slots=True)
+class Dispute:
+    """A card's holder asks the bank for the money back. `amount` may be less than the charge's, when only a part is disputed.
+
+    `balance_transactions` are all movements of our balance so far: negative when money was withdrawn, positive when it came back,
+    each with the fee that was taken (positive) or returned (negative). `has_evidence` is true of evidence that is only staged, too.
+    `evidence_due_by` is none where the bank takes no answer.
+    """
+
+    id: str
+    status: str
+    reason: str
+    amount: Money
+    charge_id: str
+    intent_id: str | None
+    livemode: bool
+    created: datetime
+    evidence_due_by: datetime | None
+    has_evidence: bool
+    is_charge_refundable: bool
+    balance_transactions: tuple[BalanceTransaction, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FraudWarning:
+    """A card's issuer suspects fraud. `actionable` as long as the charge is neither disputed nor wholly refunded."""
+
+    id: str
+    charge_id: str
+    intent_id: str | None
+    fraud_type: str
+    actionable: bool
+    livemode: bool
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Refund:
     """`movement` takes the money from our balance, `return_movement` brings it back when the refund failed.
 

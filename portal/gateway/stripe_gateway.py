@@ -17,7 +17,9 @@ from portal.gateway.contract import (
     BalanceTransaction,
     Card,
     Charge,
+    Dispute,
     Failure,
+    FraudWarning,
     Intent,
     Misconfigured,
     MissingAtStripe,
@@ -31,6 +33,7 @@ from portal.money import Money
 
 if TYPE_CHECKING:
     from stripe import Charge as StripeCharge
+    from stripe import Dispute as StripeDispute
     from stripe import PaymentIntent, StripeClient
     from stripe import PaymentMethod as StripePaymentMethod
     from stripe import Refund as StripeRefund
@@ -247,6 +250,24 @@ class StripeGateway:
         with _speaking():
             self._client.v1.payment_methods.detach(payment_method_id)
 
+    def retrieve_dispute(self, dispute_id: str) -> Dispute:
+        """With all its balance transactions, which Stripe sends whole without being asked to expand them."""
+        with _speaking():
+            return _dispute(self._client.v1.disputes.retrieve(dispute_id))
+
+    def retrieve_fraud_warning(self, warning_id: str) -> FraudWarning:
+        with _speaking():
+            found = self._client.v1.radar.early_fraud_warnings.retrieve(warning_id)
+        return FraudWarning(
+            id=found.id,
+            charge_id=_id(found.charge) or "",
+            intent_id=_id(found.payment_intent),
+            fraud_type=found.fraud_type,
+            actionable=found.actionable,
+            livemode=found.livemode,
+            created=clock.from_epoch(found.created),
+        )
+
 
 @contextmanager
 def _speaking() -> Iterator[None]:
@@ -341,6 +362,24 @@ def _refund(found: StripeRefund) -> Refund:
         failure_reason=getattr(found, "failure_reason", None) or "",
         bank_reference=getattr(details, "reference", None) or "",
         metadata=_plain(found.metadata),
+    )
+
+
+def _dispute(found: StripeDispute) -> Dispute:
+    evidence = found.evidence_details
+    return Dispute(
+        id=found.id,
+        status=found.status,
+        reason=found.reason,
+        amount=Money(found.amount, found.currency),
+        charge_id=_id(found.charge) or "",
+        intent_id=_id(found.payment_intent),
+        livemode=found.livemode,
+        created=clock.from_epoch(found.created),
+        evidence_due_by=clock.from_epoch(evidence.due_by) if evidence.due_by else None,
+        has_evidence=evidence.has_evidence,
+        is_charge_refundable=found.is_charge_refundable,
+        balance_transactions=tuple(filter(None, map(_movement, found.balance_transactions))),
     )
 
 

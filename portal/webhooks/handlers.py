@@ -10,6 +10,7 @@ from typing import Final
 
 from portal import gateway
 from portal.cards import service as cards
+from portal.disputes import service as disputes
 from portal.payments import service as payments
 from portal.refunds import service as refunds
 from portal.webhooks.models import StripeEvent
@@ -59,6 +60,22 @@ def _about_deleted_customer(event: StripeEvent) -> str:
     return "" if cards.lose_holder(event.object_id) else "the customer is not the portal's, or is not deleted"
 
 
+def _about_dispute(event: StripeEvent) -> str:
+    try:
+        return "" if disputes.hear_of(event.object_id) else "the disputed charge is not the portal's"
+    except gateway.MissingAtStripe:
+        return "Stripe knows no such dispute"
+
+
+def _about_fraud_warning(event: StripeEvent) -> str:
+    try:
+        return (
+            "" if disputes.hear_of_warning(event.object_id) else "the charge of the fraud warning is not the portal's"
+        )
+    except gateway.MissingAtStripe:
+        return "Stripe knows no such fraud warning"
+
+
 HANDLERS: Final[dict[str, Handler]] = {
     "payment_intent.processing": _about_intent,
     "payment_intent.requires_action": _about_intent,
@@ -80,6 +97,13 @@ HANDLERS: Final[dict[str, Handler]] = {
     "setup_intent.succeeded": _about_setup,
     "setup_intent.setup_failed": _about_setup,
     "setup_intent.canceled": _about_setup,
+    "charge.dispute.created": _about_dispute,
+    "charge.dispute.updated": _about_dispute,
+    "charge.dispute.closed": _about_dispute,
+    "charge.dispute.funds_withdrawn": _about_dispute,
+    "charge.dispute.funds_reinstated": _about_dispute,
+    "radar.early_fraud_warning.created": _about_fraud_warning,
+    "radar.early_fraud_warning.updated": _about_fraud_warning,
     "customer.updated": _about_changed_customer,
     "customer.deleted": _about_deleted_customer,
 }

@@ -101,6 +101,16 @@ POST /automatic-payment/on                         303     303    303    403    
 POST /automatic-payment/off                        303     303    303    403     303    403      403       403
 GET  /automatic-payment/summary                    303     200    200    200     200    403      403       403
 GET  /automatic-payment/of-invoice/<invoice_id>    303     200    200    200     404    403      403       403
+GET  /payments/<payment_id>/dispute                303     200    200    200     404    403      403       403
+GET  /payments/<payment_id>/refunds                303     200    200    200     404    403      403       403
+GET  /payments/<payment_id>/refund-requests        303     200    200    403     404    403      403       403
+POST /payments/<payment_id>/refund-requests        303     422    422    403     404    403      403       403
+GET  /refunds                                      303     200    200    200     200    403      403       403
+GET  /refunds/<refund_id>                          303     200    200    200     404    403      403       403
+POST /refunds/<refund_id>/withdrawal               303     303    303    403     404    403      403       403
+GET  /support/disputes                             303     404    404    404     404    200      200       200
+GET  /support/disputes/<dispute_id>                303     404    404    404     404    200      200       200
+GET  /support/disputes/of-customer/<customer_id>   303     404    404    404     404    200      200       200
 POST /api/webhooks/stripe                          400     400    400    400     400    400      400       400
 POST /sign-out                                     303     303    303    303     303    303      303       303
 """
@@ -164,6 +174,9 @@ def house(app: Flask) -> House:
             "payment_id": payment.id,
             "card_id": card.id,
             "setup_id": setup.id,
+            "customer_id": customer.id,
+            "refund_id": factories.refund(session, payment).id,
+            "dispute_id": factories.dispute(session, payment).id,
             "token": "x" * 43,
             "user_id": factories.user(session, customer, "viewer", password=None).id,
             "code": "en",

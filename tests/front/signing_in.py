@@ -9,9 +9,9 @@ from tests import factories
 
 
 def sign_in(page: Page, url: str, user: User) -> None:
-    """On return the overview is open."""
+    """On return their first page is open: a customer's is the overview."""
     page.goto(f"{url}/sign-in")
     page.locator("[name=email]").fill(user.email)
     page.locator("[name=password]").fill(factories.PASSWORD)
     page.locator("main button[type=submit]").click()
-    page.wait_for_url(f"{url}/")
+    page.wait_for_url(lambda there: not there.startswith(f"{url}/sign-in"))

@@ -1,4 +1,4 @@
-"""Every page of a customer, in the whole running portal: axe finds nothing and nothing is cut off.
+"""Every page, a customer's and the staff's, in the whole running portal: axe finds nothing and nothing is cut off.
 
 Desktop in light and English, phone in dark and German: between them each theme, width and language is seen on each page.
 """
@@ -18,6 +18,7 @@ from portal.config import Settings
 from portal.invoices.models import Invoice
 from portal.mandates import policy
 from portal.mandates.models import Collection, Mandate
+from portal.payments.models import Payment
 from portal.receipts import service as receipts
 from tests import factories
 from tests.browsing import context_options
@@ -82,7 +83,39 @@ class History:
                 _automatic_payment(customer.id, self.user.id, {self.due: "announced", self.overdue: "retrying"})
             )
             self.setups = [setup.id for setup in setups]
+            self.staff = factories.staff(session)
+            self.customer = customer.id
+            in_days = [now + timedelta(days=days) for days in (2, 9)]
+            self.disputes = [
+                factories.dispute(session, payment, status=status, **more).id
+                for status, more in (
+                    ("needs_response", {"evidence_due_by": in_days[0], "deadline": in_days[0], "reason": "fraudulent"}),
+                    ("warning_needs_response", {"evidence_due_by": in_days[1], "deadline": in_days[1]}),
+                    ("under_review", {"finding": "Stripe's dispute is in eur, the payment in usd"}),
+                    ("lost", {}),
+                )
+            ]
         self.receipt = receipts.issue(self.succeeded)
+
+        with db.transaction() as session:
+            paid = session.get_one(Payment, self.succeeded)
+            today = clock.today()
+            self.refunds = [
+                factories.refund(session, paid, **values).id
+                for values in (
+                    {},
+                    {"state": "rejected", "rejection": "It was delivered on Monday."},
+                    {"state": "pending", "expected_by": today},
+                    {"state": "succeeded", "expected_by": today, "bank_reference": "74987501234567890123456"},
+                    {"state": "failed", "failure_reason": "expired_or_canceled_card"},
+                )
+            ]
+
+    def staff_addresses(self) -> Iterator[str]:
+        """Every page of the staff, in each of its states."""
+        yield from ("/support/disputes", "/support/disputes?show=closed")
+        yield from (f"/support/disputes/{dispute}" for dispute in self.disputes)
+        yield f"/support/disputes/of-customer/{self.customer}"
 
     def addresses(self) -> Iterator[str]:
         """Every page that a customer can open, in each of its states."""
@@ -91,9 +124,11 @@ class History:
         yield from ("/payments", "/payments?q=nothing+like+it", "/payments?least=x", "/payments/other")
         for payment in (self.succeeded, self.declined, self.processing, self.canceled):
             yield f"/payments/{payment}"
-        yield f"/payments/{self.succeeded}/outcome"
+        yield from (f"/payments/{self.succeeded}/outcome", f"/payments/{self.succeeded}/dispute")
         yield from ("/receipts/", f"/receipts/{self.receipt}", "/cards", "/cards/new", "/account", "/no-such-page")
-        yield "/account/people"
+        yield from ("/account/people", "/refunds", f"/payments/{self.succeeded}/refunds")
+        yield f"/payments/{self.succeeded}/refund-requests"
+        yield from (f"/refunds/{refund}" for refund in self.refunds)
         yield from (f"/cards/setups/{setup}/outcome" for setup in self.setups)
         yield from ("/automatic-payment", "/automatic-payment/summary", f"/payments/invoices/{self.due}/ways")
         yield from (f"/automatic-payment/of-invoice/{invoice}" for invoice in (self.due, self.overdue))
@@ -180,6 +215,13 @@ def test_every_page_can_be_read_by_everyone(
             page.goto(live_portal.url + address)
             page.wait_for_load_state("load")
             found[f"{address} as a viewer"] = problems(page)
+        context.clear_cookies()
+        page.goto(f"{live_portal.url}/language/{language}")
+        sign_in(page, live_portal.url, history.staff)
+        for address in history.staff_addresses():
+            page.goto(live_portal.url + address)
+            page.wait_for_load_state("load")
+            found[address] = problems(page)
         assert {address: what for address, what in found.items() if what} == {}
     finally:
         context.close()

@@ -43,6 +43,12 @@ WITHOUT_QUERIES = frozenset({"views", "forms"})
 WITHOUT_TRANSACTIONS = frozenset({"models", "states", "policy", "queries", "forms", "views"})
 
 
+def layer_of(name: str) -> str:
+    """The last word of a dotted name; a package with several files of views calls them dispute_views, refund_views …"""
+    last = name.rpartition(".")[2]
+    return "views" if last.endswith("_views") else last
+
+
 @dataclass(frozen=True)
 class Module:
     """A source file: `name` is dotted ("portal.accounts.views"), `imports` are dotted names of modules or of what is in them."""
@@ -92,12 +98,6 @@ class Module:
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Attribute):
                 yield ast.unparse(node)
-
-
-def layer_of(name: str) -> str:
-    """The last word of a dotted name. Views of one noun among several (people_views) are views."""
-    last = name.rpartition(".")[2]
-    return "views" if last.endswith("_views") else last
 
 
 def read(root: Path = ROOT) -> dict[str, Module]:

@@ -1,0 +1,324 @@
+"""What Stripe says of a dispute becomes what the portal knows of it: `settle` is the one place where a dispute changes.
+
+Status and money are two things: a status says what the bank thinks, and only a balance transaction says that money has moved. Each of
+these is booked once, together with its step.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from portal import audit, clock, config, db, gateway, ledger, outbox
+from portal.db import new_id
+from portal.disputes import queries, states
+from portal.disputes.models import (
+    FUNDS_REINSTATED,
+    FUNDS_WITHDRAWN,
+    NO_DEADLINE,
+    OPENED,
+    Dispute,
+    DisputeStep,
+)
+from portal.errors import Unavailable
+from portal.gateway import BalanceTransaction
+from portal.payments import queries as payments_by
+from portal.payments import service as payments
+from portal.payments.models import Payment
+
+log = structlog.get_logger(__name__)
+
+# A fetch that is overtaken by another change is made again; more than this many times means something is wrong.
+MOST_RACES: Final = 5
+# The worker looks after every open dispute by itself: webhooks may be lost, and banks take weeks. Seconds.
+LOOK_EVERY_SECONDS: Final = 6 * 3600
+# Staff are reminded this long before the evidence is due.
+REMIND_BEFORE: Final = timedelta(days=3)
+
+FIRST_HEARD: Final = "opened"
+ESCALATED: Final = "escalated"
+
+
+def refresh(stripe_dispute_id: str) -> gateway.Dispute | None:
+    """Fetch a dispute and settle it. When the row changed during the fetch, fetch again: old news never wins.
+
+    Returns what Stripe said, or None when the charge is none of ours. Raises MissingAtStripe when there is no such dispute, and the
+    gateway's other errors.
+    """
+    for _ in range(MOST_RACES):
+        with db.reading() as session:
+            known = queries.by_stripe_id(session, stripe_dispute_id)
+        found = gateway.current().retrieve_dispute(stripe_dispute_id)
+        payment_id = known.payment_id if known else payment_of(found.intent_id, found.charge_id)
+        if payment_id is None:
+            return None
+        if settle(payment_id, found, seen_version=known.version if known else None):
+            return found
+    raise Unavailable
+
+
+def payment_of(intent_id: str | None, charge_id: str) -> str | None:
+    """Our payment of this intent. One that has not heard of the charge yet hears of it first, by a look at Stripe."""
+    if intent_id is None:
+        return None
+    with db.reading() as session:
+        payment = payments_by.by_intent(session, intent_id)
+    if payment is None or payment.stripe_charge_id != charge_id:
+        if not payments.hear_of_intent(intent_id):
+            return None
+        with db.reading() as session:
+            payment = payments_by.by_intent(session, intent_id)
+    return payment.id if payment else None
+
+
+def settle(payment_id: str, found: gateway.Dispute, *, seen_version: int | None) -> bool:
+    """Bring our dispute in line with Stripe's as it was while ours was at `seen_version`, or was not there (None).
+
+    Returns False, having done nothing, when the row has moved on since. The same dispute twice changes nothing. Postings, steps,
+    audit events and the jobs that tell staff are written in this one transaction. What does not fit the payment (amount,
+    currency, charge, mode) is set aside for staff and books nothing.
+    """
+    with db.transaction() as session:
+        payment = locked_payment(session, payment_id)
+        dispute = queries.by_stripe_id(session, found.id)
+        if (dispute.version if dispute else None) != seen_version:
+            return False
+        mismatch = _mismatch(payment, found)
+        if dispute is None:
+            dispute = _open(session, payment, found)
+        if mismatch:
+            freeze(session, dispute, mismatch)
+            return True
+        if states.may_follow(dispute.status, found.status):
+            _change(session, dispute, found)
+        else:
+            freeze(session, dispute, f"Stripe says {found.status} of a dispute that is {dispute.status}")
+        _book(session, dispute, found)
+        return True
+
+
+def locked_payment(session: Session, payment_id: str) -> Payment:
+    """Whoever comes at the same time waits here, also when there is no dispute yet that could be locked."""
+    return session.execute(select(Payment).where(Payment.id == payment_id).with_for_update()).scalar_one()
+
+
+def _mismatch(payment: Payment, found: gateway.Dispute) -> str:
+    """Why this dispute cannot be about this payment, or an empty text."""
+    if found.charge_id != payment.stripe_charge_id:
+        return f"the disputed charge {found.charge_id} is not this payment's"
+    if found.amount.currency != payment.currency:
+        return f"Stripe's dispute is in {found.amount.currency}, the payment in {payment.currency}"
+    if found.amount > payment.amount:
+        return f"Stripe's dispute is over {found.amount}, the payment over {payment.amount}"
+    if found.livemode != config.current().livemode:
+        return "Stripe's dispute is of the other mode (live or test)"
+    return ""
+
+
+# Changes
+
+
+def _open(session: Session, payment: Payment, found: gateway.Dispute) -> Dispute:
+    dispute = Dispute(
+        id=new_id("dsp"),
+        payment_id=payment.id,
+        customer_id=payment.customer_id,
+        stripe_dispute_id=found.id,
+        stripe_charge_id=found.charge_id,
+        finding="",
+        created_at=found.created,
+        updated_at=clock.now(),
+        version=1,
+    )
+    _take_over(dispute, found)
+    session.add(dispute)
+    session.flush()
+    _add_step(session, dispute, OPENED, at=found.created)
+    if found.status not in {states.NEEDS_RESPONSE, states.WARNING_NEEDS_RESPONSE}:
+        _add_step(session, dispute, found.status)
+    audit.record(
+        session,
+        "dispute.opened",
+        dispute.id,
+        {"payment": payment.id, "amount": str(found.amount), "reason": found.reason, "status": found.status},
+        customer_id=payment.customer_id,
+    )
+    _tell_staff(session, dispute, FIRST_HEARD)
+    _keep_following(session, dispute)
+    _remind_in_time(session, dispute)
+    return dispute
+
+
+def _take_over(dispute: Dispute, found: gateway.Dispute) -> None:
+    """Everything that Stripe knows better than we do."""
+    dispute.amount_minor, dispute.currency = found.amount.minor, found.amount.currency
+    dispute.reason, dispute.status = found.reason, found.status
+    dispute.evidence_due_by = found.evidence_due_by
+    dispute.has_evidence, dispute.is_refundable = found.has_evidence, found.is_charge_refundable
+    dispute.closed_at = None if dispute.is_open else dispute.closed_at or clock.now()
+    due = dispute.evidence_due_by if dispute.waits_for_evidence else None
+    dispute.deadline = due or NO_DEADLINE
+    if found.status not in states.KNOWN:
+        log.error("unknown_dispute_status", stripe_dispute_id=found.id, status=found.status)
+
+
+def _facts(dispute: Dispute) -> dict[str, object]:
+    """What may change, as the audit trail tells it."""
+    return {
+        "status": dispute.status,
+        "amount": str(dispute.amount),
+        "reason": dispute.reason,
+        "evidence_due_by": str(dispute.evidence_due_by),
+        "has_evidence": dispute.has_evidence,
+        "is_refundable": dispute.is_refundable,
+    }
+
+
+def _change(session: Session, dispute: Dispute, found: gateway.Dispute) -> None:
+    before = _facts(dispute)
+    _take_over(dispute, found)
+    news = {
+        name: {"before": before[name], "after": after}
+        for name, after in _facts(dispute).items()
+        if before[name] != after
+    }
+    if not news:
+        return
+    _touch(dispute)
+    if "status" in news:
+        _add_step(session, dispute, dispute.status)
+        audit.record(session, "dispute.status", dispute.id, news.pop("status"), customer_id=dispute.customer_id)
+        if before["status"] in states.INQUIRY and dispute.status == states.NEEDS_RESPONSE:
+            _tell_staff(session, dispute, ESCALATED)
+        if before["status"] in states.FINAL and dispute.is_open:
+            _keep_following(session, dispute)
+    if news:
+        audit.record(session, "dispute.changed", dispute.id, news, customer_id=dispute.customer_id)
+    if "evidence_due_by" in news:
+        _remind_in_time(session, dispute)
+
+
+def _touch(dispute: Dispute) -> None:
+    dispute.version += 1
+    dispute.updated_at = clock.now()
+
+
+def freeze(session: Session, dispute: Dispute, finding: str) -> None:
+    """Set a dispute aside for staff, with the reason; nobody looks after it by themselves from then on."""
+    if dispute.finding == finding:
+        return
+    dispute.finding = finding
+    _touch(dispute)
+    log.error("dispute_needs_staff", dispute_id=dispute.id, finding=finding)
+    audit.record(session, "dispute.finding", dispute.id, {"finding": finding}, customer_id=dispute.customer_id)
+
+
+def _add_step(
+    session: Session, dispute: Dispute, what: str, *, at: datetime | None = None, transaction_id: str | None = None
+) -> None:
+    so_far = select(func.count()).where(DisputeStep.dispute_id == dispute.id)
+    session.add(
+        DisputeStep(
+            id=new_id("dst"),
+            dispute_id=dispute.id,
+            number=session.execute(so_far).scalar_one() + 1,
+            at=at or clock.now(),
+            what=what,
+            stripe_transaction_id=transaction_id,
+        )
+    )
+
+
+# Money
+
+
+def _book(session: Session, dispute: Dispute, found: gateway.Dispute) -> None:
+    booked = set(
+        session.execute(
+            select(DisputeStep.stripe_transaction_id).where(
+                DisputeStep.dispute_id == dispute.id, DisputeStep.stripe_transaction_id.is_not(None)
+            )
+        ).scalars()
+    )
+    for movement in found.balance_transactions:
+        moved = movement.amount or -movement.fee
+        if movement.id in booked or not moved:
+            continue
+        what = FUNDS_WITHDRAWN if moved.minor < 0 else FUNDS_REINSTATED
+        _add_step(session, dispute, what, at=movement.created, transaction_id=movement.id)
+        _post(session, dispute, movement)
+        _touch(dispute)
+        audit.record(
+            session,
+            "dispute.money",
+            dispute.id,
+            {"transaction": movement.id, "amount": str(movement.amount), "fee": str(movement.fee)},
+            customer_id=dispute.customer_id,
+        )
+
+
+def _post(session: Session, dispute: Dispute, movement: BalanceTransaction) -> None:
+    """The amount and the fee, apart; each by its sign, in the currency of settlement."""
+    amount, fee = movement.amount, movement.fee
+    for kind, value, debit, credit in (
+        (queries.WITHDRAWN, -amount, ledger.DISPUTES, ledger.STRIPE),
+        (queries.REINSTATED, amount, ledger.STRIPE, ledger.DISPUTES),
+        (queries.FEE, fee, ledger.FEES, ledger.STRIPE),
+        (queries.FEE_RETURNED, -fee, ledger.STRIPE, ledger.FEES),
+    ):
+        if value.minor > 0:
+            ledger.post(
+                session,
+                kind,
+                debit=debit,
+                credit=credit,
+                amount=value,
+                subject=dispute.payment_id,
+                reference=f"{kind}:{movement.id}",
+                at=movement.created,
+            )
+
+
+# Jobs
+
+
+def _tell_staff(session: Session, dispute: Dispute, occasion: str) -> None:
+    outbox.enqueue(
+        session,
+        "disputes.mail_opened",
+        key=f"dispute_{occasion}:{dispute.id}",
+        dispute_id=dispute.id,
+        occasion=occasion,
+    )
+
+
+def _keep_following(session: Session, dispute: Dispute) -> None:
+    """The version is in the key because an appeal may reopen a dispute whose first job has ended."""
+    outbox.enqueue(
+        session,
+        "disputes.follow_up",
+        key=f"dispute_follow_up:{dispute.id}:{dispute.version}",
+        delay_seconds=LOOK_EVERY_SECONDS,
+        dispute_id=dispute.id,
+    )
+
+
+def _remind_in_time(session: Session, dispute: Dispute) -> None:
+    """Where less time is left than that, the mail that tells of the dispute is the reminder."""
+    due = dispute.evidence_due_by
+    if due is None:
+        return
+    left = (due - REMIND_BEFORE - clock.now()).total_seconds()
+    if left > 0:
+        outbox.enqueue(
+            session,
+            "disputes.remind",
+            key=f"dispute_reminder:{dispute.id}:{due.isoformat()}",
+            delay_seconds=left,
+            dispute_id=dispute.id,
+            due_by=due.isoformat(),
+        )

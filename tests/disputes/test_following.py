@@ -1,0 +1,347 @@
+"""Disputes at the service, on both databases: whatever is heard, in any order and number, ends in Stripe's status and one set of books."""
+
+from __future__ import annotations
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import stripe
+import time_machine
+
+from portal import clock, db, gateway, outbox
+from portal.disputes import queries, service, settling, states
+from portal.disputes.models import NO_DEADLINE
+from portal.money import Money
+from portal.webhooks import jobs as registered
+from tests.disputes.conftest import Case
+from tests.payments.conftest import audited, everything, jobs
+from tests.payments.test_crash_points import dies
+from tests.webhooks.test_webhooks import receive_all, stored
+
+# Importing the jobs registers what applies an event.
+__all__ = ["registered"]
+
+TAKEN = {"dispute": 119_00, "dispute_fee": 15_00}
+RETURNED = {**TAKEN, "dispute_reinstated": 119_00, "dispute_fee_returned": 15_00}
+
+
+def test_a_dispute_is_written_down_with_its_deadline_and_its_money(case: Case) -> None:
+    case.pay().dispute(reason="product_not_received").heard()
+    ours, theirs = case.ours, case.at_stripe
+    assert (ours.payment_id, ours.customer_id) == (case.payment.id, case.till.customer_id)
+    assert (ours.status, ours.reason, ours.amount) == ("needs_response", "product_not_received", Money(119_00, "eur"))
+    assert ours.evidence_due_by == ours.deadline == clock.from_epoch(theirs.evidence_details.due_by or 0)
+    assert ours.created_at == clock.from_epoch(theirs.created)
+    assert (ours.has_evidence, ours.is_refundable, ours.closed_at, ours.finding) == (False, False, None, "")
+    assert case.money == TAKEN
+    assert case.history == ["opened", "funds_withdrawn"]
+    assert (audited("dispute.opened"), audited("dispute.money")) == (1, 1)
+
+
+def test_hearing_of_it_again_changes_nothing(case: Case) -> None:
+    case.pay().dispute().heard()
+    before = everything()
+    case.heard()
+    assert everything() == before
+
+
+ORDERS = ["as sent", "reversed", "doubled", "only the last", "only the first"]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_events_in_any_order_and_number_end_in_the_same_books(case: Case, order: str) -> None:
+    case.pay().dispute().decide("under_review", "won")
+    bodies = case.events("charge.dispute.")
+    assert len(bodies) == 5
+    chosen = {
+        "as sent": bodies,
+        "reversed": bodies[::-1],
+        "doubled": list(itertools.chain.from_iterable(zip(bodies, bodies, strict=True))),
+        "only the last": bodies[-1:],
+        "only the first": bodies[:1],
+    }[order]
+    receive_all(chosen)
+    assert (case.ours.status, case.money) == ("won", RETURNED)
+    assert {event.state for event in stored()} == {"applied"}
+
+
+@pytest.mark.parametrize(
+    ("inquiry", "verdicts", "history", "money"),
+    [
+        (
+            False,
+            ["under_review", "won"],
+            ["opened", "funds_withdrawn", "under_review", "funds_reinstated", "won"],
+            RETURNED,
+        ),
+        (False, ["under_review", "lost"], ["opened", "funds_withdrawn", "under_review", "lost"], TAKEN),
+        (False, ["lost"], ["opened", "funds_withdrawn", "lost"], TAKEN),
+        (True, ["warning_under_review", "warning_closed"], ["opened", "warning_under_review", "warning_closed"], {}),
+        (True, ["needs_response", "lost"], ["opened", "funds_withdrawn", "needs_response", "lost"], TAKEN),
+    ],
+)
+def test_each_way_a_dispute_can_go_heard_at_every_stage(
+    case: Case, inquiry: bool, verdicts: list[str], history: list[str], money: dict[str, int]
+) -> None:
+    case.pay().dispute(inquiry=inquiry).heard()
+    for verdict in verdicts:
+        assert case.ours.is_open
+        case.decide(verdict).heard().heard()
+        assert case.ours.status == verdict
+    assert sorted(case.history) == sorted(history)
+    assert case.history[0] == "opened"
+    assert case.money == money
+    assert case.ours.closed_at is not None
+    assert case.ours.deadline == NO_DEADLINE
+    assert audited("dispute.status") == len(verdicts)
+
+
+def test_evidence_that_was_sent_ends_the_deadline(case: Case) -> None:
+    case.pay().dispute().heard()
+    evidence = {"product_description": "Green electricity"}
+    case.till.sandbox.client.v1.disputes.update(case.at_stripe.id, {"evidence": evidence, "submit": False})
+    case.heard()
+    assert (case.ours.has_evidence, case.ours.waits_for_evidence) == (True, True)
+    assert case.ours.deadline < NO_DEADLINE
+    case.till.sandbox.client.v1.disputes.update(case.at_stripe.id, {"submit": True})
+    case.heard()
+    assert (case.ours.status, case.ours.waits_for_evidence, case.ours.deadline) == ("under_review", False, NO_DEADLINE)
+
+
+def test_a_payment_that_nobody_heard_of_is_settled_before_its_dispute(case: Case) -> None:
+    case.pay(known=False).dispute().heard()
+    assert case.payment.status == "succeeded"
+    assert case.ours.finding == ""
+    assert case.money == TAKEN
+
+
+def test_a_dispute_of_a_charge_that_is_not_ours_is_ignored_with_a_note(case: Case) -> None:
+    case.till.sandbox.client.v1.payment_intents.create(
+        {
+            "amount": 5_00,
+            "currency": "eur",
+            "confirm": True,
+            "payment_method": "pm_card_createDispute",
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+        }
+    )
+    case.till.sandbox.control("finish")
+    receive_all(case.events("charge.dispute."))
+    assert {(event.state, event.note) for event in stored()} == {("ignored", "the disputed charge is not the portal's")}
+    assert case.money == {}
+    assert jobs("disputes.follow_up") == []
+
+
+@pytest.mark.parametrize(
+    ("accident", "finding"),
+    [
+        ({"amount_minor": 100_00}, "Stripe's dispute is over 119.00 EUR, the payment over 100.00 EUR"),
+        ({"currency": "usd"}, "Stripe's dispute is in eur, the payment in usd"),
+        ({"stripe_charge_id": "ch_another"}, "is not this payment's"),
+    ],
+)
+def test_what_does_not_fit_the_payment_is_for_staff_and_books_nothing(
+    case: Case, accident: dict[str, object], finding: str
+) -> None:
+    case.pay().till.change(**accident)
+    case.dispute().heard()
+    assert finding in case.ours.finding
+    assert case.money == {}
+    assert audited("dispute.finding") == 1
+    before = everything()
+    case.heard()
+    service.follow_up(case.ours.id)
+    assert everything() == before
+
+
+def fetched(case: Case) -> gateway.Dispute:
+    return gateway.current().retrieve_dispute(case.at_stripe.id)
+
+
+def settled(case: Case, found: gateway.Dispute) -> bool:
+    return settling.settle(case.payment.id, found, seen_version=case.ours.version)
+
+
+def test_a_dispute_of_the_other_mode_is_for_staff(case: Case) -> None:
+    case.pay().dispute()
+    settling.settle(case.payment.id, replace(fetched(case), livemode=True), seen_version=None)
+    assert "other mode" in case.ours.finding
+    assert case.money == {}
+
+
+def test_old_news_never_wins(case: Case) -> None:
+    case.pay().dispute().heard()
+    old, version = fetched(case), case.ours.version
+    case.decide("lost").heard()
+    before = everything()
+    assert settling.settle(case.payment.id, old, seen_version=version) is False
+    assert settling.settle(case.payment.id, old, seen_version=None) is False
+    assert everything() == before
+
+
+def test_what_is_over_stays_so_and_its_money_is_booked_all_the_same(case: Case) -> None:
+    """Money that moves at Stripe is a fact, whatever a status says."""
+    case.pay().dispute().heard().decide("won").heard()
+    last = fetched(case)
+    again = replace(last.balance_transactions[0], id="txn_again", fee=Money(0, "eur"))
+    more = (*last.balance_transactions, again)
+    assert settled(case, replace(last, status="needs_response", balance_transactions=more))
+    assert case.ours.status == "won"
+    assert case.ours.finding == "Stripe says needs_response of a dispute that is won"
+    assert case.history.count("funds_withdrawn") == 2
+
+
+def test_a_lost_dispute_may_be_appealed_and_is_followed_again(case: Case) -> None:
+    case.pay().dispute().heard().decide("lost").heard()
+    last = fetched(case)
+    assert settled(case, replace(last, status="appeal_needs_response"))
+    assert (case.ours.is_open, case.ours.closed_at, case.ours.finding) == (True, None, "")
+    assert case.ours.waits_for_evidence
+    assert len(jobs("disputes.follow_up")) == 2
+    assert settled(case, replace(last, status="won"))
+    assert case.ours.closed_at is not None
+
+
+def test_a_status_that_nobody_knows_is_kept_and_followed(case: Case) -> None:
+    case.pay().dispute().heard()
+    assert settled(case, replace(fetched(case), status="in_arbitration"))
+    assert (case.ours.status, case.ours.is_open) == ("in_arbitration", True)
+    with db.reading() as session:
+        assert [row.status for row in queries.open_ones(session).rows] == ["in_arbitration"]
+
+
+def test_a_fee_alone_and_a_part_of_the_amount_are_booked_by_their_signs(case: Case) -> None:
+    case.pay().dispute().heard()
+    last = fetched(case)
+    taken = last.balance_transactions[0]
+    none = Money(0, "eur")
+    more = (
+        taken,
+        replace(taken, id="txn_countered", amount=none, fee=Money(20_00, "eur")),
+        replace(taken, id="txn_part", amount=Money(60_00, "eur"), fee=none),
+        replace(taken, id="txn_nothing", amount=none, fee=none),
+    )
+    assert settled(case, replace(last, balance_transactions=more))
+    ours = case.ours
+    with db.reading() as session:
+        moved = [(one.kind, one.amount.minor) for one in queries.money_of(session, ours)]
+    assert sorted(moved) == [
+        ("dispute", -119_00), ("dispute_fee", -20_00), ("dispute_fee", -15_00), ("dispute_reinstated", 60_00),
+    ]  # fmt: skip
+
+
+# Accidents
+
+
+@pytest.mark.parametrize("place", ["_open", "_tell_staff", "_keep_following", "_remind_in_time", "_add_step", "_post"])
+def test_dead_in_the_middle_of_settling_leaves_nothing_of_it(case: Case, place: str) -> None:
+    case.pay().dispute()
+    before = everything()
+    dies(place, case.heard, settling)
+    assert everything() == before
+    case.heard()
+    assert case.money == TAKEN
+    assert len(jobs("disputes.mail_opened")) == len(jobs("disputes.follow_up")) == len(jobs("disputes.remind")) == 1
+
+
+@pytest.mark.parametrize("place", ["settle", "_change", "_book", "_touch"])
+def test_dead_between_stripes_answer_and_the_end_of_a_change(case: Case, place: str) -> None:
+    case.pay().dispute().heard().decide("won")
+    before = everything()
+    dies(place, case.heard, settling)
+    assert everything() == before
+    follow_to_the_end(case)
+    assert (case.ours.status, case.money) == ("won", RETURNED)
+
+
+def test_many_hear_of_it_at_the_same_moment(case: Case) -> None:
+    case.pay().dispute()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: case.heard(), range(8)))
+    assert case.money == TAKEN
+    assert case.history == ["opened", "funds_withdrawn"]
+
+
+def follow_to_the_end(case: Case) -> None:
+    """Run the follow-up until it asks for no more."""
+    service.follow_up(case.ours.id)
+
+
+def test_with_every_further_event_lost_the_worker_finds_out_by_itself(case: Case) -> None:
+    case.pay().dispute().heard()
+    for stage in ("needs_response", "under_review"):
+        if stage != case.ours.status:
+            case.decide(stage)
+        with pytest.raises(outbox.Later) as later:
+            service.follow_up(case.ours.id)
+        assert later.value.seconds >= 3600
+        assert case.ours.status == stage
+    case.decide("won")
+    follow_to_the_end(case)
+    assert (case.ours.status, case.money) == ("won", RETURNED)
+
+
+def test_a_won_dispute_is_followed_until_its_money_is_back(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sandbox returns the money at once, so Stripe's answer is kept from a moment before."""
+    case.pay().dispute().heard()
+    won = replace(fetched(case), status="won")
+    assert settled(case, won)
+    monkeypatch.setattr(service, "refresh", lambda _: won)
+    with pytest.raises(outbox.Later):
+        service.follow_up(case.ours.id)
+    with time_machine.travel(clock.now() + service.MONEY_RETURNS_WITHIN + timedelta(hours=1)):
+        service.follow_up(case.ours.id)
+    assert case.ours.finding == "it is won, but the money has not come back"
+
+
+# States
+
+
+def test_every_pair_of_statuses() -> None:
+    known = states.KNOWN | {"in_arbitration"}
+    of_lost = {"lost", "won", "appeal_needs_response", "appeal_under_review"}
+    for before in known:
+        follow = {after for after in known if states.may_follow(before, after)}
+        if before == "lost":
+            assert follow == of_lost
+        elif before in {"won", "warning_closed", "prevented"}:
+            assert follow == {before}
+        else:
+            assert follow == known, before
+
+
+# Refunds
+
+
+@pytest.mark.parametrize(
+    ("inquiry", "verdicts"),
+    [
+        (False, []),
+        (False, ["under_review"]),
+        (False, ["lost"]),
+        (False, ["won"]),
+        (True, []),
+        (True, ["warning_closed"]),
+        (True, ["needs_response"]),
+    ],
+)
+def test_a_payment_is_blocked_exactly_when_stripe_refuses_to_refund_it(
+    case: Case, inquiry: bool, verdicts: list[str]
+) -> None:
+    case.pay().dispute(inquiry=inquiry).decide(*verdicts).heard()
+    payment = case.payment
+    with db.reading() as session:
+        blocking = queries.blocking(session, payment.id)
+
+    def refund() -> object:
+        return case.till.sandbox.client.v1.refunds.create({"payment_intent": str(payment.stripe_intent_id)})
+
+    if blocking is None:
+        refund()
+    else:
+        with pytest.raises(stripe.StripeError) as refused:
+            refund()
+        assert refused.value.code == "charge_disputed"

@@ -1,0 +1,180 @@
+"""What staff are told of disputes and fraud warnings, and what they find on their pages. On a moved clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from email.message import EmailMessage
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import select
+
+from portal import clock, db, gateway, outbox
+from portal.disputes import email, queries, service, settling
+from portal.disputes.models import FraudWarning
+from tests.disputes.conftest import Case
+from tests.mandates.conftest import text_of
+from tests.payments.conftest import audited, everything, jobs
+from tests.payments.test_crash_points import dies
+from tests.smtp import Mailbox
+from tests.webhooks.test_webhooks import receive_all, stored
+
+STAFF = "help@portal.test"
+
+
+@pytest.fixture
+def worker(app: Flask, case: Case, smtp: Mailbox) -> Worker:
+    return Worker(app, smtp)
+
+
+class Worker:
+    """Runs what is due, and reads what it has mailed."""
+
+    def __init__(self, app: Flask, smtp: Mailbox) -> None:
+        self.app = app
+        self.smtp = smtp
+
+    def hears(self, bodies: list[bytes]) -> None:
+        """These events arrive, and all that they call for is done."""
+        with self.app.app_context():
+            receive_all(bodies)
+
+    def work(self) -> None:
+        with self.app.app_context():
+            while outbox.run_due():
+                pass
+
+    @contextmanager
+    def later(self, days: float) -> Iterator[None]:
+        """Within the block it is so many days after the time before it, and the worker has looked."""
+        with time_machine.travel(clock.now() + timedelta(days=days)):
+            self.work()
+            yield
+
+    def mails(self, words: str) -> list[EmailMessage]:
+        """The mails to staff whose subject has these words."""
+        return [mail for mail in self.smtp.messages if mail["To"] == STAFF and words in mail["Subject"]]
+
+
+def test_staff_are_told_once_of_a_dispute_and_where_to_answer_it(case: Case, worker: Worker) -> None:
+    case.pay("pm_card_createDispute")
+    worker.hears(case.events("charge.dispute.") * 2)
+    (mail,) = worker.mails("A payment of €119.00 by Spree Bikes GmbH is disputed")
+    text = text_of(mail)
+    for fact in (
+        "ada@spree-bikes.test",
+        case.payment.description,
+        "The card's holder says that it was not them (fraud)",
+        f"https://dashboard.stripe.com/test/disputes/{case.at_stripe.id}",
+        f"/support/disputes/{case.ours.id}",
+        "Evidence due: ",
+    ):
+        assert fact in text
+    assert len(worker.smtp.messages) == 2  # and the customer's receipt
+
+
+def test_an_inquiry_is_told_as_one_and_told_again_when_it_becomes_a_dispute(case: Case, worker: Worker) -> None:
+    case.pay("pm_card_createDisputeInquiry")
+    worker.hears(case.events("charge.dispute."))
+    (mail,) = worker.mails("A bank asks about a payment")
+    assert "has taken no money" in text_of(mail)
+    case.decide("needs_response").heard().heard()
+    worker.work()
+    (mail,) = worker.mails("has become a dispute")
+    assert "Without it the dispute is lost" in text_of(mail)
+
+
+@pytest.mark.database("sqlite")  # PostgreSQL's jobs go by its own clock, which does not travel
+def test_staff_are_reminded_three_days_before_the_evidence_is_due(case: Case, worker: Worker) -> None:
+    case.pay().dispute().heard()
+    with worker.later(5.9):
+        assert worker.mails("is due on") == []
+    with worker.later(6.1):
+        (mail,) = worker.mails("is due on")
+        assert "The bank has no evidence from us yet." in text_of(mail)
+    with worker.later(8):
+        assert len(worker.mails("is due on")) == 1
+
+
+@pytest.mark.database("sqlite")  # PostgreSQL's jobs go by its own clock, which does not travel
+@pytest.mark.parametrize("end", ["evidence", "lost"])
+def test_nobody_is_reminded_of_what_was_answered_or_is_over(case: Case, worker: Worker, end: str) -> None:
+    case.pay().dispute().heard()
+    if end == "evidence":
+        client = case.till.sandbox.client
+        client.v1.disputes.update(case.at_stripe.id, {"evidence": {"uncategorized_text": "It was delivered."}})
+    else:
+        case.decide("lost")
+    case.heard()
+    with worker.later(7):
+        assert worker.mails("is due on") == []
+
+
+def test_a_day_that_was_moved_reminds_on_the_new_one_alone(case: Case, worker: Worker) -> None:
+    case.pay().dispute().heard()
+    found = gateway.current().retrieve_dispute(case.at_stripe.id)
+    moved = replace(found, evidence_due_by=clock.now() + timedelta(days=30))
+    settling.settle(case.payment.id, moved, seen_version=case.ours.version)
+    old, new = jobs("disputes.remind")
+    with worker.app.app_context():
+        email.send_reminder(**old)
+        assert worker.mails("is due on") == []
+        email.send_reminder(**new)
+    assert len(worker.mails("is due on")) == 1
+
+
+# Fraud warnings
+
+
+def kept() -> list[FraudWarning]:
+    with db.reading() as session:
+        return list(session.execute(select(FraudWarning)).scalars())
+
+
+def test_a_fraud_warning_is_kept_and_told_once(case: Case, worker: Worker) -> None:
+    case.pay("pm_card_createIssuerFraudRecord", known=False)
+    worker.hears(case.events("radar.") * 2)
+    (warning,) = kept()
+    assert (warning.payment_id, warning.actionable) == (case.payment.id, True)
+    (mail,) = worker.mails("may be fraud")
+    assert "the card was used without its holder's consent" in text_of(mail)
+    assert f"https://dashboard.stripe.com/test/payments/{case.payment.stripe_intent_id}" in text_of(mail)
+    payment_id = case.payment.id
+    with db.reading() as session:
+        assert [one.id for one in queries.warnings_of(session, [payment_id, "pay_other"])] == [warning.id]
+        assert queries.warnings_of(session, ["pay_other"]) == queries.warnings_of(session, []) == []
+
+
+def test_a_refund_settles_a_warning(case: Case) -> None:
+    case.pay("pm_card_createIssuerFraudRecord")
+    client = case.till.sandbox.client
+    (theirs,) = client.v1.radar.early_fraud_warnings.list().data
+    assert service.hear_of_warning(theirs.id)
+    before = everything()
+    assert service.hear_of_warning(theirs.id)
+    assert everything() == before
+    client.v1.refunds.create({"payment_intent": str(case.payment.stripe_intent_id)})
+    assert service.hear_of_warning(theirs.id)
+    assert [(one.actionable, one.version) for one in kept()] == [(False, 2)]
+    assert (audited("fraud_warning.received"), audited("fraud_warning.changed")) == (1, 1)
+
+
+def test_a_warning_about_a_charge_that_is_not_ours_is_ignored(case: Case) -> None:
+    case.pay("pm_card_createIssuerFraudRecord").till.change(stripe_charge_id="ch_another")
+    receive_all(case.events("radar."))
+    assert kept() == []
+    assert [event.note for event in stored()] == ["the charge of the fraud warning is not the portal's"]
+
+
+def test_dead_while_a_warning_is_kept_leaves_nothing_of_it(case: Case) -> None:
+    case.pay("pm_card_createIssuerFraudRecord")
+    (theirs,) = case.till.sandbox.client.v1.radar.early_fraud_warnings.list().data
+    before = everything()
+    dies("enqueue", lambda: service.hear_of_warning(theirs.id), outbox)
+    assert everything() == before
+    assert service.hear_of_warning(theirs.id)
+    assert len(jobs("disputes.mail_warning")) == 1
