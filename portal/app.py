@@ -24,6 +24,7 @@ from portal.payments import jobs as _payments_jobs
 from portal.payments import views as payments
 from portal.receipts import jobs as _receipts_jobs
 from portal.receipts import views as receipts
+from portal.refunds import desk_views as support_refunds
 from portal.refunds import jobs as _refunds_jobs
 from portal.refunds import views as refunds
 from portal.support import dispute_views as support_disputes
@@ -54,6 +55,7 @@ FEATURES = (
     disputes,
     webhooks,
     support_disputes,
+    support_refunds,
 )
 
 BODY_LIMIT_BYTES = 1_000_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -93,3 +93,10 @@ def open_sessions(session: Session, user_id: str) -> Sequence[SignInSession]:
     """The sessions that nobody has ended, the last used first; those that ran out by themselves are among them."""
     query = select(SignInSession).where(SignInSession.user_id == user_id, SignInSession.ended_at.is_(None))
     return session.execute(query.order_by(SignInSession.last_seen_at.desc())).scalars().all()
+
+
+def names(session: Session, user_ids: Iterable[str | None]) -> dict[str, str]:
+    """What these users are called, by id; those that are none are left out."""
+    wanted = {user_id for user_id in user_ids if user_id}
+    rows = session.execute(select(User.id, User.name).where(User.id.in_(wanted)))
+    return {row.id: row.name for row in rows}

@@ -61,6 +61,18 @@ def for_customer(session: Session, payment_id: str, customer_id: str) -> Payment
     return payment
 
 
+def by_id(session: Session, payment_id: str) -> Payment:
+    """For staff: a payment with its steps, its invoice and its customer. Raises NotFound."""
+    payment = session.execute(
+        select(Payment)
+        .where(Payment.id == payment_id)
+        .options(selectinload(Payment.steps), selectinload(Payment.invoice), selectinload(Payment.customer))
+    ).scalar_one_or_none()
+    if payment is None:
+        raise NotFound
+    return payment
+
+
 def by_intent(session: Session, intent_id: str) -> Payment | None:
     return session.execute(select(Payment).where(Payment.stripe_intent_id == intent_id)).scalar_one_or_none()
 

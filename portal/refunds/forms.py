@@ -11,6 +11,7 @@ from wtforms import HiddenField, RadioField, StringField, TextAreaField, Validat
 from wtforms.validators import DataRequired, InputRequired, Length
 
 from portal import language, money
+from portal.errors import Conflict, Invalid
 from portal.money import Money
 from portal.pages import reader_language
 from portal.refunds import policy, service
@@ -54,3 +55,13 @@ class RefundForm(FlaskForm):  # type: ignore[misc]  # flask-wtf has no types
 
     def validate_amount_text(self, field: StringField) -> None:
         self.amount = amount_of(field.data or "", self.currency)
+
+    def tell(self, error: Invalid | Conflict) -> None:
+        """Put a refusal where the reader looks for it: at its field, or above the form."""
+        text = language.error_text(error, reader_language())
+        field = getattr(error, "field", None)
+        place = "amount_text" if field == "amount" else field
+        if place in self:
+            self[place].errors = [*self[place].errors, text]
+        else:
+            self.form_errors.append(text)

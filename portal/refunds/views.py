@@ -99,7 +99,7 @@ def ask(payment_id: str) -> Response | AnyResponse:
                 client_key=form.key.data or "",
             )
         except (Invalid, Conflict) as error:
-            _tell(form, error)
+            form.tell(error)
         else:
             flash(gettext("Your request has arrived. We tell you by e-mail as soon as it is decided."), "success")
             return see_other("refunds.show", refund_id=refund_id)
@@ -118,12 +118,3 @@ def ask(payment_id: str) -> Response | AnyResponse:
         is_open=service.windows(payment),
         status=422 if form.errors else 200,
     )
-
-
-def _tell(form: RefundForm, error: Invalid | Conflict) -> None:
-    text = language.error_text(error, reader_language())
-    field = {"amount": "amount_text"}.get(getattr(error, "field", "") or "", getattr(error, "field", None))
-    if field in form:
-        form[field].errors = [*form[field].errors, text]
-    else:
-        form.form_errors.append(text)

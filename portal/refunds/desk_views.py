@@ -1,0 +1,191 @@
+"""The refund queue of the staff: who looks at a request, how it is decided, and refunds that staff propose themselves."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from flask import Blueprint, Response, flash, request
+from flask_babel import gettext
+from flask_login import current_user
+from werkzeug.wrappers import Response as AnyResponse
+from wtforms import ValidationError
+
+from portal import db, language
+from portal.accounts import queries as accounts
+from portal.accounts.models import STAFF_ROLES
+from portal.disputes import queries as disputes
+from portal.errors import Conflict, Forbidden, Invalid
+from portal.money import Money
+from portal.pages import limiter, page, reader_language, see_other, staff_only
+from portal.payments import queries as payments
+from portal.refunds import policy, queries, service
+from portal.refunds.forms import RefundForm, amount_of
+from portal.refunds.models import Refund
+from portal.refunds.service import Clerk
+
+bp = Blueprint("support_refunds", __name__, url_prefix="/support")
+
+QUEUE = "support_refunds.queue"
+MOST_IN_QUEUE = 50
+MOST_EARLIER = 10
+
+
+def _clerk() -> Clerk:
+    return Clerk(current_user.id, current_user.role)
+
+
+@bp.get("/refunds")
+@staff_only(*STAFF_ROLES)
+def queue() -> Response:
+    """What waits for a decision, oldest first; and what nobody knows about."""
+    with db.reading() as session:
+        after = queries.by_id(session, request.args["after"]) if "after" in request.args else None
+        waiting = queries.queue(session, MOST_IN_QUEUE + 1, after)
+        unknown = queries.unknown(session, MOST_IN_QUEUE)
+        names = accounts.names(session, [row.claimed_by for row in waiting if service.is_claimed(row)])
+    return page(
+        "support/refunds/queue.html",
+        waiting=waiting[:MOST_IN_QUEUE],
+        more=waiting[MOST_IN_QUEUE - 1].id if len(waiting) > MOST_IN_QUEUE else None,
+        unknown=unknown,
+        names=names,
+        is_claimed=service.is_claimed,
+    )
+
+
+@bp.get("/refunds/<refund_id>")
+@staff_only(*STAFF_ROLES)
+def show(refund_id: str) -> Response:
+    """All that one needs to decide: the request, the payment's sums, what was before, disputes and warnings."""
+    with db.reading() as session:
+        refund = queries.by_id(session, refund_id)
+        sums = queries.sums(session, refund.payment)
+        earlier = [row for row in queries.of_customer(session, refund.customer_id).rows if row.id != refund_id]
+        disputed = disputes.of_payment(session, refund.payment_id)
+        warnings = disputes.warnings_of(session, [refund.payment_id])
+        people = [refund.asked_by, refund.claimed_by, refund.first_approved_by, refund.decided_by]
+        names = accounts.names(session, people)
+    return page(
+        "support/refunds/show.html",
+        refund=refund,
+        sums=sums,
+        earlier=earlier[:MOST_EARLIER],
+        disputed=disputed,
+        warnings=warnings,
+        names=names,
+        claimed=service.is_claimed(refund),
+        two_needed=policy.needs_four_eyes(refund.amount),
+        threshold=service.shown_threshold(refund.currency),
+        amount_text=language.typed_amount(refund.amount, reader_language()),
+    )
+
+
+@bp.post("/refunds/<refund_id>/claim")
+@staff_only(*STAFF_ROLES)
+def claim(refund_id: str) -> AnyResponse:
+    """Left by the page of an undecided refund when it is opened, as long as JavaScript runs; else by its button."""
+    return _done(lambda: service.claim(refund_id, _clerk()), refund_id, "")
+
+
+@bp.post("/refunds/<refund_id>/release")
+@staff_only(*STAFF_ROLES)
+def release(refund_id: str) -> AnyResponse:
+    service.release(refund_id, _clerk())
+    return see_other(QUEUE)
+
+
+@bp.post("/refunds/<refund_id>/approval")
+@limiter.limit("60/minute")
+@staff_only(*STAFF_ROLES)
+def approve(refund_id: str) -> AnyResponse:
+    with db.reading() as session:
+        refund = queries.by_id(session, refund_id)
+    note = request.form.get("note", "")
+    said = gettext("Approved. The money is on its way back.")
+    if policy.needs_four_eyes(refund.amount) and refund.first_approved_by is None:
+        said = gettext("Approved by you. A second person must approve it, too.")
+    return _done(
+        lambda: service.approve(refund_id, _clerk(), amount=_amount(refund), note=note), refund_id, said, QUEUE
+    )
+
+
+def _amount(refund: Refund) -> Money | None:
+    """What was typed into the form; None for the amount that stands there already. Raises Invalid."""
+    text = request.form.get("amount", "").strip()
+    try:
+        return amount_of(text, refund.currency) if text else None
+    except ValidationError as error:
+        raise Invalid(str(error)) from error
+
+
+@bp.post("/refunds/<refund_id>/rejection")
+@limiter.limit("60/minute")
+@staff_only(*STAFF_ROLES)
+def reject(refund_id: str) -> AnyResponse:
+    rejection, note = request.form.get("rejection", ""), request.form.get("note", "")
+    return _done(
+        lambda: service.reject(refund_id, _clerk(), rejection=rejection, note=note),
+        refund_id,
+        gettext("Declined. The customer gets your reason by e-mail."),
+        QUEUE,
+    )
+
+
+@bp.post("/refunds/<refund_id>/new-attempt")
+@limiter.limit("30/minute")
+@staff_only("approver", "admin")
+def send_again(refund_id: str) -> AnyResponse:
+    said = gettext("It is sent once more.")
+    return _done(lambda: service.send_again(refund_id, _clerk()), refund_id, said)
+
+
+@bp.post("/refunds/<refund_id>/abandonment")
+@limiter.limit("30/minute")
+@staff_only("approver", "admin")
+def give_up(refund_id: str) -> AnyResponse:
+    said = gettext("Noted: it was never made. The amount can be refunded again.")
+    return _done(lambda: service.give_up(refund_id, _clerk()), refund_id, said)
+
+
+@bp.route("/payments/<payment_id>/refund", methods=["GET", "POST"])
+@limiter.limit("30/minute", methods=["POST"])
+@staff_only(*STAFF_ROLES)
+def propose(payment_id: str) -> Response | AnyResponse:
+    """A refund that nobody asked for; it is decided like all others."""
+    with db.reading() as session:
+        payment = payments.by_id(session, payment_id)
+        sums = queries.sums(session, payment)
+    form = RefundForm(payment.currency, policy.OF_STAFF)
+    if form.validate_on_submit() and form.amount is not None:
+        try:
+            refund_id = service.propose(
+                current_user.id,
+                payment_id,
+                form.amount,
+                form.reason.data,
+                form.explanation.data or "",
+                client_key=form.key.data or "",
+            )
+        except (Invalid, Conflict) as error:
+            form.tell(error)
+        else:
+            return see_other("support_refunds.show", refund_id=refund_id)
+    if not form.key.data:
+        form.key.data = secrets.token_urlsafe(24)
+    if request.method == "GET":
+        form.amount_text.data = language.typed_amount(sums.remaining, reader_language())
+    status = 422 if form.errors else 200
+    return page("support/refunds/propose.html", form=form, payment=payment, sums=sums, status=status)
+
+
+def _done(act: Callable[[], object], refund_id: str, said: str, then: str = "support_refunds.show") -> AnyResponse:
+    """Do it and go on, or stay on the refund's page and say why not."""
+    try:
+        act()
+    except (Invalid, Conflict, Forbidden) as error:
+        flash(language.error_text(error, reader_language()), "error")
+        return see_other("support_refunds.show", refund_id=refund_id)
+    if said:
+        flash(said, "success")
+    return see_other(then) if then == QUEUE else see_other(then, refund_id=refund_id)

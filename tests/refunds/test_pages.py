@@ -1,0 +1,138 @@
+"""Refunds through their pages: the customer asks and withdraws, staff claim and decide, and everyone is told what they need."""
+
+from __future__ import annotations
+
+import html
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from portal import db
+from portal.accounts.models import User
+from portal.refunds import service, states
+from tests import factories
+from tests.payments.conftest import everything
+from tests.refunds.conftest import Counter
+
+pytestmark = pytest.mark.database("sqlite")
+
+
+def browser_of(app: Flask, user_id: str) -> FlaskClient:
+    with db.reading() as session:
+        user = session.get_one(User, user_id)
+    browser = app.test_client()
+    factories.sign_in(browser, user)
+    return browser
+
+
+@pytest.fixture
+def ada(app: Flask, counter: Counter) -> FlaskClient:
+    return browser_of(app, counter.user_id)
+
+
+@pytest.fixture
+def tom(app: Flask, counter: Counter) -> FlaskClient:
+    """Who sits at the desk: support."""
+    return browser_of(app, counter.support.id)
+
+
+def see(browser: FlaskClient, address: str) -> str:
+    return html.unescape(browser.get(address).get_data(as_text=True))
+
+
+def send(browser: FlaskClient, address: str, **form: str) -> str:
+    """Send a form and follow where it leads."""
+    form["csrf_token"] = factories.csrf_token(browser)
+    return html.unescape(browser.post(address, data=form, follow_redirects=True).get_data(as_text=True))
+
+
+def test_a_customer_asks_for_a_part_and_withdraws_it(ada: FlaskClient, counter: Counter) -> None:
+    assert "Ask for a refund" in see(ada, f"/payments/{counter.payment_id}/refunds")
+    address = f"/payments/{counter.payment_id}/refund-requests"
+    assert 'value="119.00"' in see(ada, address)
+    key = "a-form-of-ada"
+    assert "Please choose a reason" in send(ada, address, amount_text="19.00", key=key)
+    assert "such as" in send(ada, address, amount_text="nineteen", reason="not_received", key=key)
+    assert "At most 119.00 EUR" in send(ada, address, amount_text="500", reason="not_received", key=key)
+    page = send(ada, address, amount_text="19.00", reason="not_received", explanation="Never came", key=key)
+    assert "Your request has arrived" in page and "Never came" in page
+    assert "€19.00" in see(ada, "/refunds")
+    (refund_id,) = {row.id for row in refunds_of(counter)}
+    assert "You have withdrawn" in send(ada, f"/refunds/{refund_id}/withdrawal")
+    assert counter.sums == (0, 0, 119_00)
+
+
+def refunds_of(counter: Counter) -> list[object]:
+    from portal.refunds import queries
+
+    with db.reading() as session:
+        return list(queries.of_payment(session, counter.payment_id))
+
+
+def test_the_reason_that_staff_give_is_read_by_the_customer(
+    ada: FlaskClient, tom: FlaskClient, counter: Counter
+) -> None:
+    refund_id = counter.ask(19_00)
+    assert "Spree Bikes GmbH" in see(tom, "/support/refunds")
+    page = see(tom, f"/support/refunds/{refund_id}")
+    for words in ("€119.00", "€19.00", "€100.00", "Not received"):
+        assert words in page
+    send(tom, f"/support/refunds/{refund_id}/claim")
+    assert "You are looking at this" in see(tom, f"/support/refunds/{refund_id}")
+    assert "Please tell the customer why" in send(tom, f"/support/refunds/{refund_id}/rejection", rejection="")
+    assert "Declined." in send(tom, f"/support/refunds/{refund_id}/rejection", rejection="It came on Monday.")
+    assert "It came on Monday." in see(ada, f"/refunds/{refund_id}")
+    assert "It came on Monday." in see(ada, f"/refunds/{refund_id}")
+
+
+def test_a_colleagues_claim_is_shown_and_holds(app: Flask, tom: FlaskClient, counter: Counter) -> None:
+    refund_id = counter.ask()
+    service.claim(refund_id, counter.approver)
+    page = see(tom, f"/support/refunds/{refund_id}")
+    assert "is looking at this" in page and 'id="approve"' not in page
+    before = everything()
+    assert "is looking at this refund" in send(tom, f"/support/refunds/{refund_id}/approval")
+    assert without_sessions(everything()) == without_sessions(before)
+
+
+def without_sessions(tables: dict[str, list[object]]) -> dict[str, list[object]]:
+    return {name: rows for name, rows in tables.items() if name != "sign_in_sessions"}
+
+
+def test_a_lowered_amount_is_approved(tom: FlaskClient, counter: Counter) -> None:
+    refund_id = counter.ask(50_00)
+    assert "such as" in send(tom, f"/support/refunds/{refund_id}/approval", amount="much")
+    assert "Approved." in send(tom, f"/support/refunds/{refund_id}/approval", amount="20.00", note="Half was used")
+    row = counter.refund(refund_id)
+    assert (row.state, row.amount_minor, row.staff_note) == (states.APPROVED, 20_00, "Half was used")
+
+
+@pytest.mark.settings(PORTAL_REFUND_FOUR_EYES="eur:100")
+def test_four_eyes_are_said_and_kept(app: Flask, tom: FlaskClient, counter: Counter) -> None:
+    refund_id = counter.ask()
+    assert "This amount needs two people." in see(tom, f"/support/refunds/{refund_id}")
+    assert "A second person must approve" in send(tom, f"/support/refunds/{refund_id}/approval")
+    assert "you are one of them already" in send(tom, f"/support/refunds/{refund_id}/approval")
+    second = browser_of(app, counter.approver.id)
+    assert "Second approval" in see(second, "/support/refunds")
+    assert "Approved." in send(second, f"/support/refunds/{refund_id}/approval")
+
+
+def test_staff_propose_a_refund(tom: FlaskClient, counter: Counter) -> None:
+    address = f"/support/payments/{counter.payment_id}/refund"
+    assert 'value="119.00"' in see(tom, address)
+    page = send(tom, address, amount_text="5.00", reason="goodwill", explanation="For the wait", key="a-form-of-tom")
+    assert "Goodwill" in page and "For the wait" in page
+    assert counter.sums == (0, 5_00, 114_00)
+
+
+def test_an_unknown_refund_asks_for_a_decision(app: Flask, tom: FlaskClient, counter: Counter) -> None:
+    refund_id = counter.approved()
+    counter.touch(refund_id, state=states.UNKNOWN, finding="Stripe's answer was lost")
+    assert "Nobody knows whether these were made" in see(tom, "/support/refunds")
+    assert "Send it once more" not in see(tom, f"/support/refunds/{refund_id}")
+    second = browser_of(app, counter.approver.id)
+    assert "Send it once more" in see(second, f"/support/refunds/{refund_id}")
+    assert "it was never made" in send(second, f"/support/refunds/{refund_id}/abandonment")
+    assert counter.refund(refund_id).state == states.FAILED
