@@ -186,7 +186,7 @@ def clock(tmp_path: Path) -> Iterator[Clock]:
     """The clock of the portal's and the sandbox's processes: `.move(days=8)` while they run. On SQLite only."""
     clock = Clock(tmp_path)
     yield clock
-    clock.end()
+    clock.clean_up()
 
 
 def _clock_asked_for(request: pytest.FixtureRequest) -> Clock | None:

@@ -44,6 +44,7 @@ class Clock:
             "NO_FAKE_STAT": "1",  # gunicorn's workers show by a file's time that they are alive
             "PYTHONPATH": str(Path(__file__).parent / "moved_clock"),
         }
+        self.clean_up()  # after a run that was killed
         self.move()
 
     def move(self, *, days: float = 0, hours: float = 0, minutes: float = 0) -> None:
@@ -53,7 +54,7 @@ class Clock:
         unfinished.write_text(f"{self.offset.total_seconds():+.0f}\n")
         unfinished.replace(self._file)
 
-    def end(self) -> None:
+    def clean_up(self) -> None:
         """Remove what libfaketime keeps in memory for a process under its number, and leaves there when it is killed.
 
         A later process of the same number would not start beside it.

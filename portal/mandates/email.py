@@ -42,7 +42,7 @@ def send_notice(collection_id: str) -> None:
     _send(
         customer,
         f"notice:{collection_id}",
-        N_("We will charge invoice %(number)s on %(day)s"),
+        N_("We will charge invoice %(number)s on %(day)s") if card else N_("We need a card for invoice %(number)s"),
         "notice",
         invoice=collection.invoice,
         charge_on=collection.charge_on,

@@ -24,8 +24,8 @@ WORDING: Final = (
         "3 days after that e-mail."
     ),
     N_(
-        "When my bank declines a charge, it is tried again 1, 3 and 7 days later. After that I am told, and nothing more is charged "
-        "by itself for that invoice."
+        "When a charge does not succeed, it is tried again 1, 3 and 7 days after the first try, unless my bank has refused the card for "
+        "good. After that I am told, and nothing more is charged by itself for that invoice."
     ),
     N_(
         "I can switch this off at any time under Automatic payment; charges that have not been sent to my bank by then are not made."

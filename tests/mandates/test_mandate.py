@@ -74,7 +74,7 @@ def test_the_words_tell_the_schedule_that_is_kept() -> None:
     english = " ".join(policy.wording("Nordlicht", "en"))
     assert f"at least {policy.NOTICE.days} days before" in english
     first, second, third = policy.RETRY_AFTER_DAYS
-    assert f"{first}, {second} and {third} days later" in english
+    assert f"{first}, {second} and {third} days after the first try" in english
     for sentence in policy.WORDING:
         assert catalogue("de").ugettext(sentence) != sentence
 
