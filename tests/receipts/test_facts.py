@@ -32,8 +32,8 @@ def test_facts_come_back_from_json_as_they_were() -> None:
 
 
 def test_facts_of_another_version_are_not_guessed_at() -> None:
-    with pytest.raises(ValueError, match="version 2"):
-        facts.from_json(example().to_json() | {"version": 2})
+    with pytest.raises(ValueError, match="version 3"):
+        facts.from_json(example().to_json() | {"version": 3})
 
 
 def test_facts_with_something_unknown_are_refused() -> None:

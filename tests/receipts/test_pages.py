@@ -220,8 +220,8 @@ def test_no_list_and_no_page_reads_the_pdf(client: FlaskClient, issue: Issue) ->
     text_of(client, "/receipts/")
     text_of(client, f"/receipts/{receipt.receipt_id}")
     text_of(client, f"/receipts/of-payment/{receipt.payment_id}")
-    assert any("FROM receipts" in statement for statement in said)
-    assert not [statement for statement in said if "receipts.pdf," in statement or "receipts.pdf \n" in statement]
+    assert any("FROM documents" in statement for statement in said)
+    assert not [statement for statement in said if "documents.pdf," in statement or "documents.pdf \n" in statement]
 
 
 def test_the_page_speaks_the_readers_language_and_the_facts_stay_the_same(client: FlaskClient, issue: Issue) -> None:
