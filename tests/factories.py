@@ -19,6 +19,8 @@ from portal.db import new_id
 from portal.invoices import totals
 from portal.invoices.models import Invoice, InvoiceLine
 from portal.payments.models import Payment
+from portal.refunds.models import Refund
+from portal.refunds.policy import BANK_TAKES
 
 _numbers = count(1)
 
@@ -113,6 +115,36 @@ def payment(session: Session, customer: Customer, invoice: Invoice | None = None
             "created_at": now,
             "updated_at": now,
             "succeeded_at": now,
+            **values,
+        }
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def refund(session: Session, payment: Payment, **values: Any) -> Refund:
+    """A refund that has succeeded, of all that was paid; asked for by its customer."""
+    now = clock.now()
+    amount = values.get("amount_minor", payment.amount_minor)
+    row = Refund(
+        **{
+            "id": new_id("ref"),
+            "payment_id": payment.id,
+            "customer_id": payment.customer_id,
+            "client_key": new_id("key"),
+            "origin": "customer",
+            "asked_at": now,
+            "asked_minor": amount,
+            "amount_minor": amount,
+            "currency": payment.currency,
+            "reason": "not_received",
+            "state": "succeeded",
+            "stripe_refund_id": f"re_{new_id('test')}",
+            "sent_at": now,
+            "expected_by": (now + BANK_TAKES).date(),
+            "succeeded_at": now,
+            "updated_at": now,
             **values,
         }
     )

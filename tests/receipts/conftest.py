@@ -8,8 +8,10 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import text, update
 
 from portal import clock, config, db
+from portal.payments.models import Payment
 from portal.receipts import facts
 from portal.receipts.facts import (
     CreditNoteFacts,
@@ -22,9 +24,12 @@ from portal.receipts.facts import (
     TaxTotal,
     Verification,
 )
+from portal.receipts.models import Document
+from portal.refunds.models import Refund
 from tests import factories
 
 Pay = Callable[..., str]
+GiveBack = Callable[..., str]
 
 
 @pytest.fixture
@@ -38,6 +43,34 @@ def pay(settings: config.Settings) -> Pay:
             return factories.payment(session, payer, invoice, **values).id
 
     return pay
+
+
+@pytest.fixture
+def give_back(settings: config.Settings) -> GiveBack:
+    """Make a succeeded refund of this payment, of all of it or of `amount_minor`, and return its id."""
+
+    def give_back(payment_id: str, **values: Any) -> str:
+        with db.transaction() as session:
+            return factories.refund(session, session.get_one(Payment, payment_id), **values).id
+
+    return give_back
+
+
+def fail(refund_id: str) -> None:
+    """The bank sends the money of a succeeded refund back."""
+    with db.transaction() as session:
+        refund = session.get_one(Refund, refund_id)
+        refund.state, refund.failed_at = "failed", clock.now()
+
+
+def alter_pdf(document_id: str, content: bytes) -> None:
+    """Write another PDF over the one that is stored, as only one who may change the tables can."""
+    with db.transaction() as session:
+        if session.get_bind().dialect.name == "postgresql":
+            session.execute(text("ALTER TABLE documents DISABLE TRIGGER USER"))
+        else:
+            session.execute(text("DROP TRIGGER documents_pdf_once"))
+        session.execute(update(Document).where(Document.id == document_id).values(pdf=content))
 
 
 CODE = "7K3M-9QXA-0B1C-2D4E-5F6G"

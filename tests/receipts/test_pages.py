@@ -17,6 +17,7 @@ from portal.receipts import queries, service
 from portal.receipts.models import Receipt
 from portal.receipts.views import LOOK_EVERY_SECONDS, MOST_LOOKS
 from tests import factories
+from tests.receipts.conftest import alter_pdf
 
 HTMX = {"HX-Request": "true"}
 
@@ -107,8 +108,7 @@ def test_a_receipt_that_is_being_made_says_so_and_is_not_made_here(client: Flask
 
 def test_an_altered_pdf_is_given_to_no_one(client: FlaskClient, issue: Issue) -> None:
     receipt = issue()
-    with db.transaction() as session:
-        session.get_one(Receipt, receipt.receipt_id).pdf = b"%PDF-1.7 another"
+    alter_pdf(receipt.receipt_id, b"%PDF-1.7 another")
     factories.sign_in(client, receipt.user)
     answer = client.get(f"/receipts/{receipt.receipt_id}/pdf")
     assert (answer.status_code, b"%PDF" in answer.data) == (500, False)
