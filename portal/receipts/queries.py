@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, undefer
 
 from portal import keyset
@@ -16,7 +16,6 @@ from portal.payments.models import Payment
 from portal.receipts import codes, facts
 from portal.receipts.models import CreditNote, Document, Receipt
 from portal.refunds.models import Refund
-from portal.refunds.states import SUCCEEDED
 
 
 class Damaged(PortalError):
@@ -91,20 +90,21 @@ def by_code(session: Session, typed: str) -> Issued | None:
 
 def of_payment(session: Session, payment_id: str, customer_id: str) -> OfPayment:
     """The documents of a payment, or why there are none yet. Raises NotFound for a payment that is not this customer's."""
-    refunds = select(func.count()).where(Refund.payment_id == payment_id, Refund.state == SUCCEEDED).scalar_subquery()
-    query = select(Payment.succeeded_at, refunds).where(Payment.id == payment_id, Payment.customer_id == customer_id)
-    row = session.execute(query).one_or_none()
-    if row is None:
+    query = select(Payment).where(Payment.id == payment_id, Payment.customer_id == customer_id)
+    payment = session.execute(query).scalar_one_or_none()
+    if payment is None:
         raise NotFound
+    refunds = session.execute(select(Refund).where(Refund.payment_id == payment_id)).scalars().all()
     of_it = select(Document).where(Document.payment_id == payment_id).order_by(Document.issued_at, Document.id)
     documents = list(session.execute(of_it).scalars())
     notes = [document for document in documents if isinstance(document, CreditNote)]
+    credited = {note.refund_id for note in notes}
     return OfPayment(
         payment_id,
-        succeeded=row[0] is not None,
+        succeeded=payment.succeeded_at is not None,
         receipt=next((document for document in documents if isinstance(document, Receipt)), None),
         credit_notes=notes,
-        awaited_notes=max(0, row[1] - sum(note.revoked_at is None for note in notes)),
+        awaited_notes=sum(refund.has_succeeded and refund.id not in credited for refund in refunds),
     )
 
 

@@ -22,7 +22,6 @@ from portal.payments.models import Payment
 from portal.receipts import codes, facts, freezing, pdf
 from portal.receipts.models import CreditNote, Document, Receipt
 from portal.refunds.models import Refund
-from portal.refunds.states import FAILED, SUCCEEDED
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +78,7 @@ def issue_credit_note(refund_id: str) -> str | None:
             return found
         if refund.succeeded_at is None:
             raise Conflict
-        if refund.state != SUCCEEDED:
+        if not refund.has_succeeded:
             return None
         receipt = session.execute(select(Receipt).where(Receipt.payment_id == payment.id)).scalar_one_or_none()
         if receipt is None:
@@ -105,7 +104,7 @@ def revoke_credit_note(refund_id: str) -> None:
     """
     with db.transaction() as session:
         refund, _payment = _lock(session, refund_id)
-        if refund.state != FAILED:
+        if not refund.has_failed:
             raise Conflict
         note = session.execute(select(CreditNote).where(CreditNote.refund_id == refund_id)).scalar_one_or_none()
         if note is None or note.revoked_at is not None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from wtforms import StringField
-from wtforms.validators import InputRequired
+from wtforms.validators import DataRequired
 
 
 class CodeForm(FlaskForm):  # type: ignore[misc]
     code = StringField(
         _("Code"),
-        [InputRequired(_("Please enter the code."))],
+        [DataRequired(_("Please enter the code."))],
         description=_("Twenty letters and digits at the end of the document. Spaces and capitals do not matter."),
     )

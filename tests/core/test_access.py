@@ -71,9 +71,12 @@ EXPECTED: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("GET", "/payments/<payment_id>/return"): (303, 303, 404, 403),
     ("GET", "/payments/of-invoice/<invoice_id>"): (303, 200, 404, 403),
     ("GET", "/receipts/"): (303, 200, 200, 403),
-    ("GET", "/receipts/<receipt_id>"): (303, 200, 404, 403),
-    ("GET", "/receipts/<receipt_id>/pdf"): (303, 200, 404, 403),
+    ("GET", "/receipts/<document_id>"): (303, 200, 404, 403),
+    ("GET", "/receipts/<document_id>/pdf"): (303, 200, 404, 403),
     ("GET", "/receipts/of-payment/<payment_id>"): (303, 200, 404, 403),
+    ("GET", "/verify"): (200, 200, 200, 200),
+    ("POST", "/verify"): (422, 422, 422, 422),
+    ("GET", "/verify/<path:document_code>"): (200, 200, 200, 200),
     ("GET", "/cards"): (303, 200, 200, 403),
     ("POST", "/cards/<card_id>/default"): (303, 303, 404, 403),
     ("POST", "/cards/<card_id>/removal"): (303, 503, 404, 403),
@@ -102,7 +105,7 @@ class House:
         return self.anonymous, self.owner, self.other, self.support
 
     def address(self, rule: Rule | str, **ids: str) -> str:
-        return re.sub(r"<(\w+)>", lambda found: (self.ids | ids)[found[1]], str(rule))
+        return re.sub(r"<(?:path:)?(\w+)>", lambda found: (self.ids | ids)[found[1]], str(rule))
 
 
 @pytest.fixture
@@ -129,9 +132,10 @@ def house(app: Flask) -> House:
             "code": "en",
         }
         people = [factories.user(session, customer), factories.user(session, stranger), factories.staff(session)]
-    ids["receipt_id"] = receipts.issue(ids["payment_id"])
+    ids["document_id"] = receipts.issue(ids["payment_id"])
     with db.transaction() as session:
-        receipt = session.get_one(Receipt, ids["receipt_id"])
+        receipt = session.get_one(Receipt, ids["document_id"])
+        ids["document_code"] = receipt.code_text
         receipt.pdf, receipt.pdf_sha256 = b"%PDF-1.7", sha256(b"%PDF-1.7").hexdigest()
     browsers = [FlaskClient(app, app.response_class) for _ in range(4)]
     for browser, person in zip(browsers[1:], people, strict=True):
@@ -261,7 +265,7 @@ def test_extra_fields_change_nothing_that_is_not_in_the_form(house: House) -> No
         if method == "POST" and not rule.startswith(("/sign-out", "/account/sessions", "/cards/")):
             ask(house.owner, method, house.address(rule), data=smuggled)
     after = everything(without=frozenset({"last_seen_at"}))
-    for table in ("users", "customers", "invoices", "receipts", "saved_cards", "postings"):
+    for table in ("users", "customers", "invoices", "documents", "saved_cards", "postings"):
         assert after[table] == before[table], table
     with db.reading() as session:  # the open invoice is being paid, in full
         (started,) = session.execute(select(Payment).where(Payment.invoice_id == house.ids["invoice_id"])).scalars()

@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
+from sqlalchemy import select
 
 from portal import clock, db
 from portal.cards.models import CardSetup, SavedCard
 from portal.config import Settings
+from portal.payments.models import Payment
 from portal.receipts import service as receipts
+from portal.receipts.models import Document
+from portal.refunds.models import Refund
 from tests import factories
 from tests.browsing import context_options
 from tests.front.axe import FOR_AXE, violations
@@ -71,6 +75,27 @@ class History:
             session.add_all(setups)
             self.setups = [setup.id for setup in setups]
         self.receipt = receipts.issue(self.succeeded)
+        self.credit_notes = [self._credit_note(revoked=revoked) for revoked in (False, True)]
+        with db.reading() as session:
+            documents = session.execute(select(Document)).scalars()
+            self.codes = [document.code_text for document in documents]
+
+    def _credit_note(self, *, revoked: bool) -> str:
+        with db.transaction() as session:
+            payment = session.get_one(Payment, self.succeeded)
+            refund = factories.refund(session, payment, amount_minor=12_00).id
+        note = receipts.issue_credit_note(refund)
+        assert note is not None
+        if revoked:
+            with db.transaction() as session:
+                session.get_one(Refund, refund).state = "failed"
+            receipts.revoke_credit_note(refund)
+        return note
+
+    def open_addresses(self) -> Iterator[str]:
+        """Every page that needs no account."""
+        yield from ("/sign-in", "/password/forgotten", "/password/forgotten/sent", "/verify", "/verify/no-such-code")
+        yield from (f"/verify/{code}" for code in self.codes)
 
     def addresses(self) -> Iterator[str]:
         """Every page that a customer can open, in each of its states."""
@@ -80,7 +105,9 @@ class History:
         for payment in (self.succeeded, self.declined, self.processing, self.canceled):
             yield f"/payments/{payment}"
         yield f"/payments/{self.succeeded}/outcome"
-        yield from ("/receipts/", f"/receipts/{self.receipt}", "/cards", "/cards/new", "/account", "/no-such-page")
+        yield from ("/receipts/", f"/receipts/{self.receipt}", f"/receipts/of-payment/{self.succeeded}")
+        yield from (f"/receipts/{note}" for note in self.credit_notes)
+        yield from ("/cards", "/cards/new", "/account", "/no-such-page")
         yield from (f"/cards/setups/{setup}/outcome" for setup in self.setups)
 
 
@@ -124,7 +151,7 @@ def test_every_page_can_be_read_by_everyone(
         page = context.new_page()
         found: dict[str, list[str]] = {}
         page.goto(f"{live_portal.url}/language/{language}")
-        for address in ("/sign-in", "/password/forgotten", "/password/forgotten/sent"):
+        for address in history.open_addresses():
             page.goto(live_portal.url + address)
             found[address] = problems(page)
         sign_in(page, live_portal.url, history.user)
