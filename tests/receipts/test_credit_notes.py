@@ -8,15 +8,19 @@ from datetime import date
 import pytest
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from portal import audit, clock, db
 from portal.accounts.models import Customer
 from portal.errors import Conflict, NotFound
 from portal.outbox import Job
+from portal.payments.models import Payment
 from portal.receipts import codes, facts, freezing, service
 from portal.receipts.facts import CreditNoteFacts
 from portal.receipts.models import CreditNote, Document
+from portal.refunds.models import Refund
 from tests.receipts.conftest import GiveBack, Pay, fail
+from tests.waiting import eventually
 
 ISSUERS = 20
 LINES = (("Green electricity", 1_500, 100_00, 1900), ("Grid fee", 1_000, 10_00, 700))
@@ -212,6 +216,27 @@ def test_issuing_and_revoking_at_once_leave_nothing_that_stands(paid: str, give_
             service.revoke_credit_note(refund_id)
             issuing.result()
         assert [note.number for note in notes() if note.revoked_at is None] == []
+
+
+@pytest.mark.database("postgresql")  # SQLite lets no second writer begin
+def test_a_refund_that_fails_while_its_credit_note_waits_to_be_issued_gets_none(paid: str, give_back: GiveBack) -> None:
+    refund_id = give_back(paid)
+
+    def waits_for_a_lock(session: Session) -> bool:
+        session.execute(text("SELECT pg_stat_clear_snapshot()"))
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(session.execute(text(waiting)).scalar_one())
+
+    with ThreadPoolExecutor(1) as pool:
+        with db.transaction() as session:
+            session.get(Payment, paid, with_for_update=True)
+            issuing = pool.submit(service.issue_credit_note, refund_id)
+            eventually(lambda: waits_for_a_lock(session), within=10, what="the issuer")
+            session.get_one(Refund, refund_id).state = "failed"
+        assert issuing.result() is None
+    assert notes() == []
 
 
 # What the database itself refuses

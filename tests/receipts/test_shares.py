@@ -46,14 +46,17 @@ def test_each_part_follows_its_proportion(case: tuple[list[int], list[int]]) -> 
 
 
 @given(parts, st.data())
-def test_what_a_revoked_credit_note_frees_is_given_back_by_the_next(paid: list[int], data: st.DataObject) -> None:
+def test_what_a_revoked_credit_note_frees_is_given_back_by_the_next_ones(paid: list[int], data: st.DataObject) -> None:
     first = data.draw(st.integers(1, sum(paid)))
     second = data.draw(st.integers(0, sum(paid) - first))
     before = share(first, paid, [0] * len(paid))
-    standing = share(second, paid, before)  # the first is revoked now
-    rest = share(sum(paid) - second, paid, standing)
-    assert [one + other for one, other in zip(standing, rest, strict=True)] == paid
-    assert min(rest) >= 0
+    taken = share(second, paid, before)  # the first is revoked now
+    third = data.draw(st.integers(0, min(3, sum(paid) - second)))
+    for amount in (third, sum(paid) - second - third):
+        given_back = share(amount, paid, taken)
+        assert (sum(given_back), min(given_back) >= 0) == (amount, True)
+        taken = [gone + more for gone, more in zip(taken, given_back, strict=True)]
+    assert taken == paid
 
 
 def test_a_hundred_and_nineteen_euros_in_cents_take_back_the_tax_evenly() -> None:
