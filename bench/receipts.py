@@ -29,15 +29,16 @@ RUNS = 15
 # A kept FontConfiguration makes a receipt in this share of the time at most, and the first one costs at least so many.
 MOST_OF_FRESH = 0.95
 LEAST_COLD = 4.0
+CODE = "7K3M-9QXA-0B1C-2D4E-5F6G"
 
 
-def receipt(lines: int) -> facts.Facts:
+def receipt(lines: int) -> facts.ReceiptFacts:
     written = tuple(
         facts.Line(f"Green electricity, day {n}", 1_500, 100_00, (700, 1900)[n % 2], 150_00, (10_50, 28_50)[n % 2])
         for n in range(lines)
     )
     net, tax = sum(line.net_minor for line in written), sum(line.tax_minor for line in written)
-    return facts.Facts(
+    return facts.ReceiptFacts(
         version=facts.VERSION,
         number="R-2026-000123",
         issued_at=datetime(2026, 11, 23, tzinfo=UTC),
@@ -55,6 +56,7 @@ def receipt(lines: int) -> facts.Facts:
         total_minor=net + tax,
         method=facts.Method("visa", "4242", ""),
         reference=facts.Reference("INV-1", "", "pay_1", "ch_1"),
+        verification=facts.Verification(CODE, f"https://example.com/verify/{CODE}"),
         logo="",
         colour="#0b5fff",
     )

@@ -28,6 +28,7 @@ from portal.refunds import desk_views as support_refunds
 from portal.refunds import jobs as _refunds_jobs
 from portal.refunds import views as refunds
 from portal.support import dispute_views as support_disputes
+from portal.verification import views as verification
 from portal.webhooks import jobs as _webhooks_jobs
 from portal.webhooks import views as webhooks
 
@@ -49,6 +50,7 @@ FEATURES = (
     invoices,
     payments,
     receipts,
+    verification,
     refunds,
     cards,
     mandates,

@@ -21,6 +21,7 @@ from portal.invoices import totals
 from portal.invoices.models import Invoice, InvoiceLine
 from portal.payments.models import Payment
 from portal.refunds.models import Refund, RefundStep
+from portal.refunds.policy import BANK_TAKES
 
 _numbers = count(1)
 
@@ -124,9 +125,9 @@ def payment(session: Session, customer: Customer, invoice: Invoice | None = None
 
 
 def refund(session: Session, payment: Payment, **values: Any) -> Refund:
-    """A refund of five euros that the customer has asked for."""
+    """A refund that has succeeded, of all that was paid; asked for by its customer."""
     now = clock.now()
-    state = values.get("state", "requested")
+    amount = values.get("amount_minor", payment.amount_minor)
     row = Refund(
         **{
             "id": new_id("rfd"),
@@ -135,19 +136,22 @@ def refund(session: Session, payment: Payment, **values: Any) -> Refund:
             "client_key": new_id("key"),
             "origin": "customer",
             "asked_at": now,
-            "asked_minor": values.get("amount_minor", 5_00),
-            "amount_minor": 5_00,
+            "asked_minor": amount,
+            "amount_minor": amount,
             "currency": payment.currency,
             "reason": "not_received",
-            "explanation": "The meter was never read.",
-            "state": state,
+            "state": "succeeded",
+            "stripe_refund_id": f"re_{new_id('test')}",
+            "sent_at": now,
+            "expected_by": (now + BANK_TAKES).date(),
+            "succeeded_at": now,
             "updated_at": now,
             **values,
         }
     )
     session.add(row)
     session.flush()
-    session.add(RefundStep(id=new_id("rfs"), refund_id=row.id, at=now, state=state))
+    session.add(RefundStep(id=new_id("rfs"), refund_id=row.id, at=now, state=row.state))
     session.flush()
     return row
 

@@ -6,7 +6,7 @@ from alembic import op
 from portal.db import UTCDateTime
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 
 OPEN = sa.text("status NOT IN ('lost', 'prevented', 'warning_closed', 'won')")
 CLOSED = sa.text("status IN ('lost', 'prevented', 'warning_closed', 'won')")

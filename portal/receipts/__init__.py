@@ -1,1 +1,1 @@
-"""Numbered documents for money that has moved: receipts (and later credit notes), as frozen facts and as PDF."""
+"""Numbered documents for money that has moved: receipts and credit notes, as frozen facts and as PDF."""

@@ -1,44 +1,69 @@
-"""The mail that brings a receipt, with its PDF (the receipt e-mail)."""
+"""The mails that bring a document with its PDF, and the one that takes a credit note back (the receipt e-mail)."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from portal import db, language, mail
 from portal.accounts.models import Customer
 from portal.errors import N_
 from portal.receipts import facts, queries, service
+from portal.receipts.models import CREDIT_NOTE, RECEIPT, CreditNote, Document
 
-SUBJECT: Final = N_("Your receipt %(number)s from %(company)s")
+SUBJECTS: Final = {
+    RECEIPT: N_("Your receipt %(number)s from %(company)s"),
+    CREDIT_NOTE: N_("Your credit note %(number)s from %(company)s"),
+}
+REVOKED: Final = N_("Credit note %(number)s from %(company)s is cancelled")
 
 
 class NotRendered(RuntimeError):
     """The PDF is not there yet, so there is nothing to send: the job comes again."""
 
 
-def send(receipt_id: str) -> None:
-    """Send the receipt to its customer, in their language, and then record that it was taken.
+def send(document_id: str) -> None:
+    """Send the document to its customer, in their language, and then record that it was taken.
 
     At least once, never twice after it was recorded; a mail that is sent again, because the process died in between, has
-    the same Message-ID. Raises NotFound, NotRendered, queries.Damaged, and what mail.send raises when the server refuses.
+    the same Message-ID. A credit note that was revoked before is not sent any more: the mail of its revocation says all.
+    Raises NotFound, NotRendered, queries.Damaged, and what mail.send raises when the server refuses.
     """
     with db.reading() as session:
-        receipt = queries.with_pdf(session, receipt_id)
-        customer = session.get_one(Customer, receipt.customer_id)
-    if receipt.mailed_at is not None:
+        document = queries.with_pdf(session, document_id)
+        customer = session.get_one(Customer, document.customer_id)
+    if document.mailed_at is not None or document.revoked_at is not None:
         return
-    if receipt.pdf is None:
-        raise NotRendered(receipt_id)
-    frozen = facts.from_json(receipt.facts)
+    if document.pdf is None:
+        raise NotRendered(document_id)
+    attachment = mail.Attachment(f"{document.number}.pdf", "application/pdf", document.pdf)
+    _send(document, customer, document.kind, SUBJECTS[document.kind], f"{document.kind}_mail", attachments=[attachment])
+    service.mark_mailed(document.id, customer.email)
+
+
+def send_revocation(credit_note_id: str) -> None:
+    """Tell the customer that the refund failed after all, so that its credit note is void; then record that it was taken.
+
+    At least once, likewise. Raises what mail.send raises when the server refuses.
+    """
+    with db.reading() as session:
+        note = session.get_one(CreditNote, credit_note_id)
+        customer = session.get_one(Customer, note.customer_id)
+    if note.revocation_mailed_at is not None:
+        return
+    _send(note, customer, "credit_note_revoked", REVOKED, "revocation_mail")
+    service.mark_revocation_mailed(note.id, customer.email)
+
+
+def _send(document: Document, customer: Customer, occasion: str, subject: str, template: str, **attached: Any) -> None:
+    frozen = facts.from_json(document.facts)
     tongue = language.supported(customer.language)
     mail.send(
-        key=f"receipt:{receipt.id}",
+        key=f"{occasion}:{document.id}",
         to=customer.email,
-        subject=language.translate(SUBJECT, tongue, number=frozen.number, company=frozen.seller.name),
-        template="receipts/mail",
+        subject=language.translate(subject, tongue, number=frozen.number, company=frozen.seller.name),
+        template=f"receipts/{template}",
         tongue=tongue,
-        attachments=[mail.Attachment(f"{frozen.number}.pdf", "application/pdf", receipt.pdf)],
-        receipt=frozen,
-        receipt_id=receipt.id,
+        document=frozen,
+        document_id=document.id,
+        **attached,
     )
-    service.mark_mailed(receipt.id, customer.email)

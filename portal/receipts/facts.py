@@ -1,4 +1,4 @@
-"""The facts of a receipt as they were when it was issued: plain, frozen and versioned (the receipt generator).
+"""The facts of a document as they were when it was issued: plain, frozen and versioned (the receipt generator).
 
 The row keeps them as JSON; the PDF, the page and the mail are made from them alone, so that an address or a tax number
 that changes later changes no document that was given out.
@@ -9,25 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, ClassVar, Final
-from zoneinfo import ZoneInfo
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from babel import Locale
 from babel.numbers import format_decimal, format_percent
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
-from portal.accounts.models import Customer
-from portal.config import Company
-from portal.invoices.models import Invoice
 from portal.money import Money
-from portal.payments.models import Payment
+from portal.receipts.models import CREDIT_NOTE, RECEIPT
 
 # The shape below. A new shape gets a new number and a reader for the old one: documents outlive programs.
-VERSION: Final = 1
-
-
-class NotAddingUp(ValueError):
-    """The lines do not come to what was paid: a receipt of it would be false, so none is issued and staff are alerted."""
+VERSION: Final = 2
+# Receipts only, and these without a code.
+WITHOUT_CODES: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,28 +95,39 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Verification:
+    """The document's code in groups, and the address that says whether such a document was issued."""
+
+    code: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything a receipt says. Days are the company's own, in its time zone on the day of issue."""
+    """What every document says. Days are the company's own, in its time zone on the day of issue; amounts in minor units.
+
+    `verification` is missing from the documents of version 1, whose codes are in their rows alone.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
+    kind: str
     version: int
     number: str
     issued_at: datetime
     issued_on: date
-    paid_on: date
     language: str
     currency: str
     seller: Party
     seller_contact: str
     buyer: Party
-    lines: tuple[Line, ...]
     taxes: tuple[TaxTotal, ...]
     net_minor: int
     tax_minor: int
     total_minor: int
     method: Method
     reference: Reference
+    verification: Verification | None
     logo: str  # a file name under static/, or empty
     colour: str  # "#rrggbb"
 
@@ -134,23 +139,67 @@ class Facts:
         return self.money(self.total_minor)
 
     @property
+    def untaxed_minor(self) -> int:
+        """The net of what no tax is stated for."""
+        return self.net_minor - sum(tax.net_minor for tax in self.taxes)
+
+    @property
     def created(self) -> str:
         """The moment of issue as documents carry it: ISO 8601 in UTC, to the second."""
         return self.issued_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def to_json(self) -> dict[str, Any]:
-        written: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
+        written: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")  # type: ignore[arg-type]
         return written
 
 
-_ADAPTER: Final = TypeAdapter(Facts)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptFacts(Facts):
+    """Everything a receipt says."""
+
+    kind: Literal["receipt"] = RECEIPT
+    paid_on: date
+    lines: tuple[Line, ...]
 
 
-def from_json(written: dict[str, Any]) -> Facts:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditNoteFacts(Facts):
+    """Everything a credit note says: which receipt it takes back how much of, and where the money went.
+
+    `reason` is one of portal.refunds.policy; `bank_reference` is empty, and `expected_by` missing, while nobody knows them.
+    """
+
+    kind: Literal["credit_note"] = CREDIT_NOTE
+    receipt_number: str
+    receipt_issued_on: date
+    refunded_on: date
+    expected_by: date | None
+    reason: str
+    refund_id: str
+    stripe_refund_id: str
+    bank_reference: str
+
+
+_ADAPTER: Final[TypeAdapter[ReceiptFacts | CreditNoteFacts]] = TypeAdapter(
+    Annotated[ReceiptFacts | CreditNoteFacts, Field(discriminator="kind")]
+)
+
+
+def from_json(written: dict[str, Any]) -> ReceiptFacts | CreditNoteFacts:
     """The facts of a row. Raises ValueError when they are of a version that this program does not know."""
-    if written.get("version") != VERSION:
-        raise ValueError(f"receipt facts of version {written.get('version')!r}")
+    if written.get("version") == WITHOUT_CODES:
+        written = written | {"kind": RECEIPT, "verification": None}
+    elif written.get("version") != VERSION:
+        raise ValueError(f"facts of version {written.get('version')!r}")
     return _ADAPTER.validate_python(written)
+
+
+def receipt_from_json(written: dict[str, Any]) -> ReceiptFacts:
+    """Likewise, of a row that is a receipt."""
+    found = from_json(written)
+    if not isinstance(found, ReceiptFacts):
+        raise ValueError(f"facts of a {found.kind} in a receipt")
+    return found
 
 
 def rate_text(basis_points: int | None, tongue: str | Locale) -> str:
@@ -161,80 +210,19 @@ def rate_text(basis_points: int | None, tongue: str | Locale) -> str:
     return format_percent(Decimal(basis_points) / 10_000, format=pattern, locale=tongue)
 
 
-def number_text(n: int, day: date) -> str:
-    """The n-th receipt, issued on `day`: "R-2026-000123".
+# How the numbers of each kind begin.
+_LETTERS: Final = {RECEIPT: "R", CREDIT_NOTE: "CN"}
 
-    There is one series that never starts again; the year in front only helps whoever files it. So the last six digits alone
+
+def number_text(n: int, day: date, kind: str = RECEIPT) -> str:
+    """The n-th document of its kind, issued on `day`: "R-2026-000123", "CN-2026-000012".
+
+    A kind has one series that never starts again; the year in front only helps whoever files it. So the last six digits alone
     name a receipt, the receipts of all time are 1 … n without a gap, and a change of the year (or of the company's time
     zone) has nothing to reset, to skip or to give twice. What tax law asks for, such as § 14 (4) UStG or article 226 of
     directive 2006/112/EC, is a number in sequence from one or more series that names the document once: this is one.
     """
-    return f"R-{day:%Y}-{n:06d}"
-
-
-def freeze(
-    payment: Payment,
-    invoice: Invoice | None,
-    customer: Customer,
-    company: Company,
-    *,
-    number: int,
-    issued_at: datetime,
-    zone: ZoneInfo,
-    language: str,
-) -> Facts:
-    """The facts of the receipt of a payment that has succeeded; `invoice` has its lines loaded.
-
-    Raises NotAddingUp when the invoice's lines do not come to what was paid.
-    """
-    issued_on = issued_at.astimezone(zone).date()
-    lines = _lines(payment, invoice)
-    net, tax = sum(line.net_minor for line in lines), sum(line.tax_minor for line in lines)
-    if net + tax != payment.amount_minor or (invoice is not None and invoice.currency != payment.currency):
-        raise NotAddingUp(f"the lines of {payment.id} come to {net + tax}, and {payment.amount_minor} was paid")
-    return Facts(
-        version=VERSION,
-        number=number_text(number, issued_on),
-        issued_at=issued_at,
-        issued_on=issued_on,
-        paid_on=(payment.succeeded_at or issued_at).astimezone(zone).date(),
-        language=language,
-        currency=payment.currency,
-        seller=Party(company.name, tuple(company.address_lines), company.country, company.tax_id),
-        seller_contact=company.support_email,
-        buyer=Party(customer.name, tuple(customer.address_lines), customer.country, customer.tax_id),
-        lines=lines,
-        taxes=taxes_of(lines),
-        net_minor=net,
-        tax_minor=tax,
-        total_minor=payment.amount_minor,
-        method=Method(payment.card_brand, payment.card_last4, payment.card_wallet),
-        reference=Reference(
-            invoice_number=invoice.number if invoice else "",
-            order=invoice.reference if invoice else "",
-            payment_id=payment.id,
-            charge_id=payment.stripe_charge_id or "",
-        ),
-        logo=company.logo,
-        colour=company.colour,
-    )
-
-
-def _lines(payment: Payment, invoice: Invoice | None) -> tuple[Line, ...]:
-    if invoice is None:
-        amount = payment.amount_minor
-        return (Line(payment.description, 1000, amount, None, amount, 0),)
-    return tuple(
-        Line(
-            line.description,
-            line.quantity_thousandths,
-            line.unit_price_minor,
-            line.tax_rate_basis_points,
-            line.net_minor,
-            line.tax_minor,
-        )
-        for line in invoice.lines
-    )
+    return f"{_LETTERS[kind]}-{day:%Y}-{n:06d}"
 
 
 def taxes_of(lines: tuple[Line, ...]) -> tuple[TaxTotal, ...]:

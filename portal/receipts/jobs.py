@@ -1,4 +1,4 @@
-"""The jobs of receipts: each does one phase, and each may run twice."""
+"""The jobs of documents: each does one phase, and each may run twice."""
 
 from portal.outbox import handles
 from portal.receipts import email, service
@@ -10,11 +10,28 @@ def issue(payment_id: str) -> None:
     service.issue(payment_id)
 
 
+@handles(service.ISSUE_CREDIT_NOTE)
+def issue_credit_note(refund_id: str) -> None:
+    """Left by the transaction in which the refund succeeded."""
+    service.issue_credit_note(refund_id)
+
+
+@handles(service.REVOKE_CREDIT_NOTE)
+def revoke_credit_note(refund_id: str) -> None:
+    """Left by the transaction in which a refund failed after it had succeeded."""
+    service.revoke_credit_note(refund_id)
+
+
 @handles(service.RENDER)
-def render(receipt_id: str) -> None:
-    service.render(receipt_id)
+def render(document_id: str) -> None:
+    service.render(document_id)
 
 
 @handles(service.MAIL)
-def send(receipt_id: str) -> None:
-    email.send(receipt_id)
+def send(document_id: str) -> None:
+    email.send(document_id)
+
+
+@handles(service.MAIL_REVOCATION)
+def send_revocation(credit_note_id: str) -> None:
+    email.send_revocation(credit_note_id)

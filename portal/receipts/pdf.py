@@ -1,4 +1,4 @@
-"""A receipt's PDF from its frozen facts (the PDF generator): the only user of WeasyPrint, and never in the web process.
+"""A document's PDF from its frozen facts (the PDF generator): the only user of WeasyPrint, and never in the web process.
 
 The same facts give the same bytes: fonts are our own, dates come from the facts, and nothing is fetched.
 """
@@ -6,6 +6,7 @@ The same facts give the same bytes: fonts are our own, dates come from the facts
 from __future__ import annotations
 
 import atexit
+import io
 import logging
 import mimetypes
 import threading
@@ -33,7 +34,8 @@ FONTS: Final = {
 }
 LOGO: Final = "portal:logo"
 BASE: Final = "portal:document"  # a relative address is one more name that is not served
-STYLESHEET: Final = documents.TEMPLATES / "receipts" / "document.css"
+QR_CODE: Final = "portal:qr-code"
+STYLESHEET: Final = documents.TEMPLATES / "receipts" / "documents" / "document.css"
 # Readable in decades, and it may carry an electronic invoice as an attachment. Source: ISO 19005-3.
 VARIANT: Final = "pdf/a-3b"
 
@@ -43,21 +45,21 @@ _lock: Final = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """What is costly to make and the same for every receipt. A new FontConfiguration each time leaks memory, too."""
+    """What is costly to make and the same for every document. A new FontConfiguration each time leaks memory, too."""
 
     fonts: FontConfiguration
     styles: CSS
 
 
 def render(facts: Facts) -> bytes:
-    """The receipt as PDF/A-3b. Takes tens of milliseconds, the first time in a process about two seconds."""
+    """The document as PDF/A-3b. Takes tens of milliseconds, the first time in a process about two seconds."""
     db.refuse_inside_transaction("rendering a PDF")
-    html = documents.render("receipts/document.html", facts.language, receipt=facts)
+    html = documents.render(f"receipts/documents/{facts.kind}.html", facts.language, document=facts)
     from weasyprint import HTML
 
     with _lock:
         tools = workshop()
-        document = HTML(string=html, base_url=BASE, url_fetcher=fetcher(facts.logo))
+        document = HTML(string=html, base_url=BASE, url_fetcher=fetcher(facts.logo, qr_code(facts)))
         pdf: bytes = document.write_pdf(
             stylesheets=[tools.styles], font_config=tools.fonts, pdf_variant=VARIANT, pdf_tags=True
         )
@@ -69,23 +71,39 @@ def workshop() -> Workshop:
     from weasyprint import CSS
     from weasyprint.text.fonts import FontConfiguration
 
-    logging.getLogger("weasyprint.progress").setLevel(logging.WARNING)  # seven lines a receipt tell nobody anything
+    logging.getLogger("weasyprint.progress").setLevel(logging.WARNING)  # seven lines a document tell nobody anything
     fonts = FontConfiguration()
     atexit.register(workshop.cache_clear)  # it removes its folder of fonts, which it can no more once Python goes down
     styles = CSS(string=STYLESHEET.read_text("utf-8"), font_config=fonts, url_fetcher=fetcher(""))
     return Workshop(fonts, styles)
 
 
-def fetcher(logo: str) -> URLFetcher:
-    """A fetcher that knows our fonts and the logo by name and nothing else: no file, no data, no network.
+def qr_code(facts: Facts) -> bytes:
+    """The address that verifies the document, for a telephone's camera, as SVG; empty when the document has no code.
+
+    Level M bears that a sixth of it is soiled. The quiet zone is left by the style sheet. Source: ISO/IEC 18004.
+    """
+    if facts.verification is None:
+        return b""
+    import segno
+
+    drawn = io.BytesIO()
+    segno.make_qr(facts.verification.address, error="m").save(drawn, kind="svg", border=0, xmldecl=False)
+    return drawn.getvalue()
+
+
+def fetcher(logo: str, qr_code: bytes = b"") -> URLFetcher:
+    """A fetcher that knows our fonts, the logo and the QR code by name and nothing else: no file, no data, no network.
 
     WeasyPrint's own reads file:// and follows http:// wherever a document asks it to. What is refused is logged and left
-    out of the document; the receipt is made all the same.
+    out of the document; the document is made all the same.
     """
-    served = dict(FONTS)
+    served: dict[str, Path | bytes] = dict(FONTS)
     file = (STATIC / logo).resolve()
     if logo and file.is_file() and file.is_relative_to(STATIC.resolve()):
         served[LOGO] = file
+    if qr_code:
+        served[QR_CODE] = qr_code
     return _fetcher_class()(served)
 
 
@@ -95,16 +113,18 @@ def _fetcher_class() -> Any:
     from weasyprint.urls import URLFetcher, URLFetcherResponse
 
     class OwnFilesOnly(URLFetcher):  # type: ignore[misc]
-        def __init__(self, served: dict[str, Path]) -> None:
+        def __init__(self, served: dict[str, Path | bytes]) -> None:
             super().__init__(allowed_protocols=(), allow_redirects=False)
             self._served = served
 
         def fetch(self, url: str, headers: object = None) -> URLFetcherResponse:  # noqa: ARG002  # WeasyPrint's signature
-            file = self._served.get(url)
-            if file is None:
-                log.warning("receipt_fetch_refused", url=url[:200])
-                raise ValueError("a receipt is made of our own files only")
-            kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-            return URLFetcherResponse(url, file.read_bytes(), {"Content-Type": kind})
+            found = self._served.get(url)
+            if found is None:
+                log.warning("document_fetch_refused", url=url[:200])
+                raise ValueError("a document is made of our own files only")
+            if isinstance(found, bytes):
+                return URLFetcherResponse(url, found, {"Content-Type": "image/svg+xml"})
+            kind = mimetypes.guess_type(found.name)[0] or "application/octet-stream"
+            return URLFetcherResponse(url, found.read_bytes(), {"Content-Type": kind})
 
     return OwnFilesOnly

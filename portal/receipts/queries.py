@@ -1,17 +1,21 @@
-"""Reading receipts, always as their owner (the receipt repository)."""
+"""Reading documents, always as their owner, or by the code on them (the receipt repository)."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import date, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, undefer
 
 from portal import keyset
 from portal.errors import NotFound, PortalError
+from portal.money import Money
 from portal.payments.models import Payment
-from portal.receipts.models import Receipt
+from portal.receipts import codes, facts
+from portal.receipts.models import CreditNote, Document, Receipt
+from portal.refunds.models import Refund
 
 
 class Damaged(PortalError):
@@ -22,59 +26,95 @@ class Damaged(PortalError):
 
 @dataclass(frozen=True, slots=True)
 class OfPayment:
-    """A payment's id, whether money came in, and its receipt as soon as there is one."""
+    """A payment's id, whether money came in, and its documents as soon as there are any.
+
+    `awaited_notes` counts the refunds that have succeeded and whose credit note is not issued yet.
+    """
 
     payment_id: str
     succeeded: bool
     receipt: Receipt | None
+    credit_notes: list[CreditNote]
+    awaited_notes: int
 
 
-def for_customer(session: Session, receipt_id: str, customer_id: str) -> Receipt:
-    """The receipt without its PDF. Raises NotFound, also when it is another customer's."""
-    query = select(Receipt).where(Receipt.id == receipt_id, Receipt.customer_id == customer_id)
-    receipt = session.execute(query).scalar_one_or_none()
-    if receipt is None:
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What a document's code tells whoever holds it: nothing of the one it was issued to."""
+
+    code_text: str
+    kind: str
+    number: str
+    issued_on: date
+    total: Money
+    revoked_at: datetime | None
+
+
+def for_customer(session: Session, document_id: str, customer_id: str) -> Document:
+    """The document without its PDF. Raises NotFound, also when it is another customer's."""
+    query = select(Document).where(Document.id == document_id, Document.customer_id == customer_id)
+    document = session.execute(query).scalar_one_or_none()
+    if document is None:
         raise NotFound
-    return receipt
+    return document
 
 
-def pdf_for_customer(session: Session, receipt_id: str, customer_id: str) -> Receipt:
-    """The receipt with its PDF, which is None until it is rendered. Raises NotFound, and Damaged for altered bytes."""
-    query = select(Receipt).where(Receipt.id == receipt_id, Receipt.customer_id == customer_id)
-    receipt = session.execute(query.options(undefer(Receipt.pdf))).scalar_one_or_none()
-    if receipt is None:
+def pdf_for_customer(session: Session, document_id: str, customer_id: str) -> Document:
+    """The document with its PDF, which is None until it is rendered. Raises NotFound, and Damaged for altered bytes."""
+    query = select(Document).where(Document.id == document_id, Document.customer_id == customer_id)
+    document = session.execute(query.options(undefer(Document.pdf))).scalar_one_or_none()
+    if document is None:
         raise NotFound
-    return _intact(receipt)
+    return _intact(document)
 
 
-def with_pdf(session: Session, receipt_id: str) -> Receipt:
-    """For jobs: the receipt with its PDF, whoever owns it. Raises NotFound, and Damaged for altered bytes."""
-    receipt = session.get(Receipt, receipt_id, options=[undefer(Receipt.pdf)])
-    if receipt is None:
+def with_pdf(session: Session, document_id: str) -> Document:
+    """For jobs: the document with its PDF, whoever owns it. Raises NotFound, and Damaged for altered bytes."""
+    document = session.get(Document, document_id, options=[undefer(Document.pdf)])
+    if document is None:
         raise NotFound
-    return _intact(receipt)
+    return _intact(document)
+
+
+def by_code(session: Session, typed: str) -> Issued | None:
+    """What anyone may know of the document with this code, as a person typed it or a scanner read it; None: there is none."""
+    code = codes.read(typed)
+    if code is None:
+        return None
+    document = session.execute(select(Document).where(Document.code == code)).scalar_one_or_none()
+    if document is None:
+        return None
+    issued_on = facts.from_json(document.facts).issued_on
+    return Issued(document.code_text, document.kind, document.number, issued_on, document.total, document.revoked_at)
 
 
 def of_payment(session: Session, payment_id: str, customer_id: str) -> OfPayment:
-    """The receipt of a payment, or why there is none yet. Raises NotFound for a payment that is not this customer's."""
-    query = (
-        select(Payment.succeeded_at, Receipt)
-        .outerjoin(Receipt, Receipt.payment_id == Payment.id)
-        .where(Payment.id == payment_id, Payment.customer_id == customer_id)
-    )
-    row = session.execute(query).one_or_none()
-    if row is None:
+    """The documents of a payment, or why there are none yet. Raises NotFound for a payment that is not this customer's."""
+    query = select(Payment).where(Payment.id == payment_id, Payment.customer_id == customer_id)
+    payment = session.execute(query).scalar_one_or_none()
+    if payment is None:
         raise NotFound
-    return OfPayment(payment_id, row[0] is not None, row[1])
+    refunds = session.execute(select(Refund).where(Refund.payment_id == payment_id)).scalars().all()
+    of_it = select(Document).where(Document.payment_id == payment_id).order_by(Document.issued_at, Document.id)
+    documents = list(session.execute(of_it).scalars())
+    notes = [document for document in documents if isinstance(document, CreditNote)]
+    credited = {note.refund_id for note in notes}
+    return OfPayment(
+        payment_id,
+        succeeded=payment.succeeded_at is not None,
+        receipt=next((document for document in documents if isinstance(document, Receipt)), None),
+        credit_notes=notes,
+        awaited_notes=sum(refund.has_succeeded and refund.id not in credited for refund in refunds),
+    )
 
 
-def of_customer(session: Session, customer_id: str, cursor: str | None = None) -> keyset.Page[Receipt]:
-    """A page of a customer's receipts, newest first. Raises NotFound for a cursor that nobody gave out."""
-    query = select(Receipt).where(Receipt.customer_id == customer_id)
-    return keyset.page(session, query, Receipt.issued_at, Receipt.id, cursor)
+def of_customer(session: Session, customer_id: str, cursor: str | None = None) -> keyset.Page[Document]:
+    """A page of a customer's documents, newest first. Raises NotFound for a cursor that nobody gave out."""
+    query = select(Document).where(Document.customer_id == customer_id)
+    return keyset.page(session, query, Document.issued_at, Document.id, cursor)
 
 
-def _intact(receipt: Receipt) -> Receipt:
-    if receipt.pdf is not None and hashlib.sha256(receipt.pdf).hexdigest() != receipt.pdf_sha256:
+def _intact(document: Document) -> Document:
+    if document.pdf is not None and hashlib.sha256(document.pdf).hexdigest() != document.pdf_sha256:
         raise Damaged
-    return receipt
+    return document

@@ -1,4 +1,8 @@
-"""The life of a receipt, in phases that may each run twice: issued with its number, rendered, then mailed (email.py)."""
+"""The life of a document, in phases that may each run twice: issued with its number, rendered, then mailed (email.py).
+
+A receipt is issued for a payment that has succeeded, a credit note for a refund that has. A credit note can be revoked, when
+its refund fails after all.
+"""
 
 from __future__ import annotations
 
@@ -15,21 +19,29 @@ from portal.accounts.models import Customer
 from portal.errors import Conflict, NotFound
 from portal.invoices.models import Invoice
 from portal.payments.models import Payment
-from portal.receipts import facts, pdf
-from portal.receipts.models import Receipt
+from portal.receipts import codes, facts, freezing, pdf
+from portal.receipts.models import CreditNote, Document, Receipt
+from portal.refunds.models import Refund
 
 log = structlog.get_logger(__name__)
 
 ISSUE: Final = "receipts.issue"
+ISSUE_CREDIT_NOTE: Final = "receipts.issue_credit_note"
+REVOKE_CREDIT_NOTE: Final = "receipts.revoke_credit_note"
 RENDER: Final = "receipts.render"
 MAIL: Final = "receipts.mail"
+MAIL_REVOCATION: Final = "receipts.mail_revocation"
+
+
+class NoReceiptYet(RuntimeError):
+    """The receipt that the credit note must name is not issued yet: the job comes again."""
 
 
 def issue(payment_id: str) -> str:
     """Give a succeeded payment its one receipt, with the next number and the facts as they are now; returns its id.
 
     A second call finds the receipt and changes nothing. Raises NotFound for an unknown payment, Conflict for one that has
-    not succeeded, and facts.NotAddingUp; none of them uses up a number.
+    not succeeded, and freezing.NotAddingUp; none of them uses up a number.
     """
     with db.transaction() as session:
         # The row's lock makes a second issuer wait here, and then find what the first has written.
@@ -39,79 +51,157 @@ def issue(payment_id: str) -> str:
         if payment.succeeded_at is None:
             raise Conflict
         found = session.execute(select(Receipt.id).where(Receipt.payment_id == payment_id)).scalar_one_or_none()
-        return found or _write(session, payment)
+        return found or _issue_receipt(session, payment)
 
 
-def _write(session: Session, payment: Payment) -> str:
-    settings = config.current()
+def _issue_receipt(session: Session, payment: Payment) -> str:
     customer = session.get_one(Customer, payment.customer_id)
     invoice = None
     if payment.invoice_id is not None:
         invoice = session.get_one(Invoice, payment.invoice_id, options=[selectinload(Invoice.lines)])
-    number = numbering.take(session, numbering.RECEIPTS)
-    # Read after the number was taken, whose lock others wait for: a higher number never has an earlier moment.
-    issued_at = db.database_now(session)
-    frozen = facts.freeze(
-        payment,
-        invoice,
-        customer,
-        settings.company,
+    issue = _begin_issue(session, numbering.RECEIPTS, customer)
+    frozen = freezing.receipt(payment, invoice, customer, issue)
+    return _add(session, Receipt(id=db.new_id("rct"), payment_id=payment.id, code=issue.code), frozen, customer)
+
+
+def issue_credit_note(refund_id: str) -> str | None:
+    """Give a succeeded refund its one credit note, with the next number of their own series; returns its id.
+
+    A second call finds it and changes nothing. A refund that has failed meanwhile gets none, since nothing was given back.
+    Raises NotFound for an unknown refund, Conflict for one that has never succeeded, NoReceiptYet, and freezing.NotAddingUp, also
+    while an earlier credit note of the payment has yet to be revoked; none of them uses up a number.
+    """
+    with db.transaction() as session:
+        refund, payment = _lock(session, refund_id)
+        found = session.execute(select(CreditNote.id).where(CreditNote.refund_id == refund_id)).scalar_one_or_none()
+        if found is not None:
+            return found
+        if refund.succeeded_at is None:
+            raise Conflict
+        if not refund.has_succeeded:
+            return None
+        receipt = session.execute(select(Receipt).where(Receipt.payment_id == payment.id)).scalar_one_or_none()
+        if receipt is None:
+            raise NoReceiptYet(payment.id)
+        return _issue_credit_note(session, refund, payment, receipt)
+
+
+def _issue_credit_note(session: Session, refund: Refund, payment: Payment, receipt: Receipt) -> str:
+    customer = session.get_one(Customer, payment.customer_id)
+    standing = select(CreditNote.facts).where(CreditNote.payment_id == payment.id, CreditNote.revoked_at.is_(None))
+    earlier = [facts.from_json(written) for written in session.execute(standing).scalars()]
+    issue = _begin_issue(session, numbering.CREDIT_NOTES, customer)
+    frozen = freezing.credit_note(refund, payment, facts.receipt_from_json(receipt.facts), earlier, customer, issue)
+    note = CreditNote(id=db.new_id("crn"), payment_id=payment.id, refund_id=refund.id, code=issue.code)
+    return _add(session, note, frozen, customer)
+
+
+def revoke_credit_note(refund_id: str) -> None:
+    """The refund failed after it had succeeded: its credit note is void, and the customer is told by the next job.
+
+    The credit note stays where it is, and its number stays used. A second call changes nothing, nor does one for a refund that
+    failed before its credit note was issued. Raises NotFound for an unknown refund, Conflict for one that has not failed.
+    """
+    with db.transaction() as session:
+        refund, _payment = _lock(session, refund_id)
+        if not refund.has_failed:
+            raise Conflict
+        note = session.execute(select(CreditNote).where(CreditNote.refund_id == refund_id)).scalar_one_or_none()
+        if note is None or note.revoked_at is not None:
+            return
+        note.revoked_at = db.database_now(session)
+        told = {"number": note.number, "refund": refund_id}
+        audit.record(session, "credit_note.revoked", note.id, told, customer_id=note.customer_id)
+        outbox.enqueue(session, MAIL_REVOCATION, key=f"credit_note.mail_revocation:{note.id}", credit_note_id=note.id)
+
+
+def _lock(session: Session, refund_id: str) -> tuple[Refund, Payment]:
+    """The refund as it is now, with its payment locked: the credit notes of a payment are written and revoked one by one."""
+    refund = session.get(Refund, refund_id)
+    if refund is None:
+        raise NotFound
+    payment = session.get_one(Payment, refund.payment_id, with_for_update=True)
+    session.refresh(refund)  # it may have failed while this waited
+    return refund, payment
+
+
+def _begin_issue(session: Session, series: str, customer: Customer) -> freezing.Issue:
+    settings = config.current()
+    number = numbering.take(session, series)
+    return freezing.Issue(
         number=number,
-        issued_at=issued_at,
+        # Read after the number was taken, whose lock others wait for: a higher number never has an earlier moment.
+        at=db.database_now(session),
         zone=ZoneInfo(settings.timezone),
         language=language.supported(customer.language),
+        company=settings.company,
+        code=codes.new(),
+        base_url=settings.base_url,
     )
-    receipt = Receipt(
-        id=db.new_id("rct"),
-        number=frozen.number,
-        payment_id=payment.id,
-        customer_id=customer.id,
-        total_minor=frozen.total_minor,
-        currency=frozen.currency,
-        facts=frozen.to_json(),
-        issued_at=issued_at,
-    )
-    session.add(receipt)
+
+
+def _add(session: Session, document: Document, frozen: facts.Facts, customer: Customer) -> str:
+    """Write the document with its audit event, and the job that renders it."""
+    document.number = frozen.number
+    document.customer_id = customer.id
+    document.total_minor = frozen.total_minor
+    document.currency = frozen.currency
+    document.facts = frozen.to_json()
+    document.issued_at = frozen.issued_at
+    session.add(document)
     session.flush()
     told = {
-        "number": receipt.number,
-        "payment": payment.id,
-        "total_minor": receipt.total_minor,
-        "currency": receipt.currency,
+        "number": document.number,
+        "payment": document.payment_id,
+        "total_minor": document.total_minor,
+        "currency": document.currency,
     }
-    audit.record(session, "receipt.issued", receipt.id, told, customer_id=customer.id)
-    outbox.enqueue(session, RENDER, key=f"receipt.render:{receipt.id}", receipt_id=receipt.id)
-    return receipt.id
+    if document.refund_id is not None:
+        told["refund"] = document.refund_id
+    audit.record(session, f"{document.kind}.issued", document.id, told, customer_id=customer.id)
+    outbox.enqueue(session, RENDER, key=f"{document.kind}.render:{document.id}", document_id=document.id)
+    return document.id
 
 
-def render(receipt_id: str) -> None:
+def render(document_id: str) -> None:
     """Make the PDF from the frozen facts and keep it with its SHA-256; the next job mails it.
 
-    A PDF that is stored already stays, whatever a second rendering gives. Raises NotFound for an unknown receipt.
+    A PDF that is stored already stays, whatever a second rendering gives. Raises NotFound for an unknown document.
     """
     with db.reading() as session:
-        receipt = session.get(Receipt, receipt_id)
-        if receipt is None:
+        document = session.get(Document, document_id)
+        if document is None:
             raise NotFound
-    if receipt.pdf_sha256 is not None:
+    if document.pdf_sha256 is not None:
         return
-    content = pdf.render(facts.from_json(receipt.facts))
+    content = pdf.render(facts.from_json(document.facts))
     digest = hashlib.sha256(content).hexdigest()
     with db.transaction() as session:
-        stored = session.get_one(Receipt, receipt_id, with_for_update=True)
+        stored = session.get_one(Document, document_id, with_for_update=True)
         if stored.pdf_sha256 is not None:
             if stored.pdf_sha256 != digest:
-                log.error("receipt_pdf_differs", receipt=receipt_id, stored=stored.pdf_sha256, rendered=digest)
+                log.error("document_pdf_differs", document=document_id, stored=stored.pdf_sha256, rendered=digest)
             return
         stored.pdf, stored.pdf_sha256 = content, digest
-        audit.record(session, "receipt.rendered", receipt_id, {"sha256": digest}, customer_id=stored.customer_id)
-        outbox.enqueue(session, MAIL, key=f"receipt.mail:{receipt_id}", receipt_id=receipt_id)
+        audit.record(
+            session, f"{stored.kind}.rendered", document_id, {"sha256": digest}, customer_id=stored.customer_id
+        )
+        outbox.enqueue(session, MAIL, key=f"{stored.kind}.mail:{document_id}", document_id=document_id)
 
 
-def mark_mailed(receipt_id: str, to: str) -> None:
-    """Record that a mail server took the receipt for this address; a second call keeps the first time."""
+def mark_mailed(document_id: str, to: str) -> None:
+    """Record that a mail server took the document for this address; a second call keeps the first time."""
     with db.transaction() as session:
-        receipt = session.get_one(Receipt, receipt_id, with_for_update=True)
-        if receipt.mailed_at is None:
-            receipt.mailed_at = db.database_now(session)
-            audit.record(session, "receipt.mailed", receipt_id, {"to": to}, customer_id=receipt.customer_id)
+        document = session.get_one(Document, document_id, with_for_update=True)
+        if document.mailed_at is None:
+            document.mailed_at = db.database_now(session)
+            audit.record(session, f"{document.kind}.mailed", document_id, {"to": to}, customer_id=document.customer_id)
+
+
+def mark_revocation_mailed(credit_note_id: str, to: str) -> None:
+    """Record that a mail server took the mail about the revocation; a second call keeps the first time."""
+    with db.transaction() as session:
+        note = session.get_one(CreditNote, credit_note_id, with_for_update=True)
+        if note.revocation_mailed_at is None:
+            note.revocation_mailed_at = db.database_now(session)
+            audit.record(session, "credit_note.revocation_mailed", note.id, {"to": to}, customer_id=note.customer_id)

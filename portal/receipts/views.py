@@ -1,4 +1,4 @@
-"""Receipts as their owner sees them: the list, one receipt, its PDF, and the receipt of a payment."""
+"""Receipts and credit notes as their owner sees them: the list, one of them, its PDF, and those of a payment."""
 
 from __future__ import annotations
 
@@ -9,55 +9,59 @@ from flask import Blueprint, Response, request, send_file, url_for
 
 from portal import db, pages
 from portal.receipts import facts, queries
+from portal.receipts.models import CREDIT_NOTE, RECEIPT
 
 bp = Blueprint("receipts", __name__, url_prefix="/receipts")
 
-# A page that shows a payment asks again this often while its receipt is being made, and this many times: five minutes,
-# longer than a worker that has fallen behind; after that the mail brings it.
+# A page that shows a payment asks again this often while its documents are being made, and this many times: five minutes,
+# longer than a worker that has fallen behind; after that the mail brings them.
 LOOK_EVERY_SECONDS: Final = 2
 MOST_LOOKS: Final = 150
+
+# The page of each kind.
+TEMPLATES: Final = {RECEIPT: "receipts/receipt.html", CREDIT_NOTE: "receipts/credit_note.html"}
 
 
 @bp.get("/")
 @pages.customers_only
 def index() -> Response:
-    """All receipts, newest first."""
+    """All receipts and credit notes, newest first."""
     with db.reading() as session:
         found = queries.of_customer(session, pages.customer_id(), request.args.get("page"))
     return pages.page(
         "receipts/index.html",
         partial="receipts/_list.html",
-        receipts=found.rows,
+        documents=found.rows,
         next_url=url_for("receipts.index", page=found.older) if found.older else None,
         previous_url=url_for("receipts.index", page=found.newer) if found.newer else None,
     )
 
 
-@bp.get("/<receipt_id>")
+@bp.get("/<document_id>")
 @pages.customers_only
-def show(receipt_id: str) -> Response:
+def show(document_id: str) -> Response:
     with db.reading() as session:
-        receipt = queries.for_customer(session, receipt_id, pages.customer_id())
-    return pages.page("receipts/show.html", receipt=receipt, facts=facts.from_json(receipt.facts))
+        document = queries.for_customer(session, document_id, pages.customer_id())
+    return pages.page(TEMPLATES[document.kind], document=document, facts=facts.from_json(document.facts))
 
 
-@bp.get("/<receipt_id>/pdf")
+@bp.get("/<document_id>/pdf")
 @pages.customers_only
-def pdf(receipt_id: str) -> Response:
+def pdf(document_id: str) -> Response:
     """The bytes that were mailed, as a file to keep; while they are not there yet, a page that says so."""
     with db.reading() as session:
-        receipt = queries.pdf_for_customer(session, receipt_id, pages.customer_id())
-    if receipt.pdf is None:
-        waiting = pages.page("receipts/being_made.html", status=503, receipt=receipt)
+        document = queries.pdf_for_customer(session, document_id, pages.customer_id())
+    if document.pdf is None:
+        waiting = pages.page("receipts/being_made.html", status=503, document=document)
         waiting.headers["Retry-After"] = str(LOOK_EVERY_SECONDS)
         return waiting
     response = send_file(
-        io.BytesIO(receipt.pdf),
+        io.BytesIO(document.pdf),
         mimetype="application/pdf",
         as_attachment=True,
-        download_name=f"{receipt.number}.pdf",
-        etag=receipt.pdf_sha256 or False,
-        last_modified=receipt.issued_at,
+        download_name=f"{document.number}.pdf",
+        etag=document.pdf_sha256 or False,
+        last_modified=document.issued_at,
     )
     response.headers["Cache-Control"] = "private, no-store"
     return response
@@ -66,7 +70,7 @@ def pdf(receipt_id: str) -> Response:
 @bp.get("/of-payment/<payment_id>")
 @pages.customers_only
 def of_payment(payment_id: str) -> Response:
-    """Where a payment's receipt is to be had, or that it is being made: then this part of the page asks again by itself."""
+    """Where a payment's documents are to be had, or that one is being made: then this part of the page asks again by itself."""
     looks = request.args.get("looks", 0, type=int)
     with db.reading() as session:
         found = queries.of_payment(session, payment_id, pages.customer_id())

@@ -24,7 +24,7 @@ from portal.db import Base, UTCDateTime, one_of
 from portal.money import Money
 from portal.payments.models import Payment
 from portal.refunds.policy import REASONS
-from portal.refunds.states import FOLLOWED, REQUESTED, UNDECIDED
+from portal.refunds.states import FAILED, FOLLOWED, REQUESTED, SUCCEEDED, UNDECIDED
 
 CUSTOMER: Final = "customer"
 STAFF: Final = "staff"
@@ -113,6 +113,15 @@ class Refund(Base):
     @property
     def asked(self) -> Money:
         return Money(self.asked_minor, self.currency)
+
+    @property
+    def has_succeeded(self) -> bool:
+        """The money has gone back, and has not come to us again since."""
+        return self.state == SUCCEEDED
+
+    @property
+    def has_failed(self) -> bool:
+        return self.state == FAILED
 
 
 class RefundStep(Base):

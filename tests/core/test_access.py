@@ -86,8 +86,8 @@ GET  /payments/<payment_id>/outcome                303     200    200    200    
 GET  /payments/<payment_id>/return                 303     303    303    303     404    403      403       403
 GET  /payments/of-invoice/<invoice_id>             303     200    200    200     404    403      403       403
 GET  /receipts/                                    303     200    200    200     200    403      403       403
-GET  /receipts/<receipt_id>                        303     200    200    200     404    403      403       403
-GET  /receipts/<receipt_id>/pdf                    303     200    200    200     404    403      403       403
+GET  /receipts/<document_id>                        303     200    200    200     404    403      403       403
+GET  /receipts/<document_id>/pdf                    303     200    200    200     404    403      403       403
 GET  /receipts/of-payment/<payment_id>             303     200    200    200     404    403      403       403
 GET  /cards                                        303     200    200    200     200    403      403       403
 POST /cards/<card_id>/default                      303     303    303    403     404    403      403       403
@@ -121,6 +121,9 @@ POST /support/payments/<payment_id>/refund         303     404    404    404    
 GET  /support/disputes                             303     404    404    404     404    200      200       200
 GET  /support/disputes/<dispute_id>                303     404    404    404     404    200      200       200
 GET  /support/disputes/of-customer/<customer_id>   303     404    404    404     404    200      200       200
+GET  /verify                                       200     200    200    200     200    200      200       200
+POST /verify                                       422     422    422    422     422    422      422       422
+GET  /verify/<path:document_code>                  200     200    200    200     200    200      200       200
 POST /api/webhooks/stripe                          400     400    400    400     400    400      400       400
 POST /sign-out                                     303     303    303    303     303    303      303       303
 """
@@ -161,7 +164,7 @@ class House:
         return self.browsers["other"]
 
     def address(self, rule: Rule | str, **ids: str) -> str:
-        return re.sub(r"<(\w+)>", lambda found: (self.ids | ids)[found[1]], str(rule))
+        return re.sub(r"<(?:path:)?(\w+)>", lambda found: (self.ids | ids)[found[1]], str(rule))
 
 
 @pytest.fixture
@@ -185,7 +188,7 @@ def house(app: Flask) -> House:
             "card_id": card.id,
             "setup_id": setup.id,
             "customer_id": customer.id,
-            "refund_id": factories.refund(session, payment).id,
+            "refund_id": factories.refund(session, payment, state="requested", amount_minor=5_00).id,
             "dispute_id": factories.dispute(session, payment).id,
             "token": "x" * 43,
             "user_id": factories.user(session, customer, "viewer", password=None).id,
@@ -194,9 +197,10 @@ def house(app: Flask) -> House:
         people = {role: factories.user(session, customer, role) for role in ("owner", "payer", "viewer")}
         people["other"] = factories.user(session, stranger)
         people |= {role: factories.staff(session, role) for role in ("support", "approver", "admin")}
-    ids["receipt_id"] = receipts.issue(ids["payment_id"])
+    ids["document_id"] = receipts.issue(ids["payment_id"])
     with db.transaction() as session:
-        receipt = session.get_one(Receipt, ids["receipt_id"])
+        receipt = session.get_one(Receipt, ids["document_id"])
+        ids["document_code"] = receipt.code_text
         receipt.pdf, receipt.pdf_sha256 = b"%PDF-1.7", sha256(b"%PDF-1.7").hexdigest()
     browsers = {who: FlaskClient(app, app.response_class) for who in EVERYONE}
     for who, person in people.items():
@@ -366,7 +370,7 @@ def test_extra_fields_change_nothing_that_is_not_in_the_form(house: House) -> No
         if method == "POST" and not rule.startswith(("/sign-out", "/account/sessions", "/account/people/", "/cards/")):
             ask(house.owner, method, house.address(rule), data=smuggled)
     after = everything(without=frozenset({"last_seen_at"}))
-    for table in ("users", "customers", "invoices", "receipts", "saved_cards", "postings"):
+    for table in ("users", "customers", "invoices", "documents", "saved_cards", "postings"):
         assert after[table] == before[table], table
     with db.reading() as session:  # the open invoice is being paid, in full
         (started,) = session.execute(select(Payment).where(Payment.invoice_id == house.ids["invoice_id"])).scalars()

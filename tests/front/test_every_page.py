@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
+from sqlalchemy import select
 
 from portal import clock, db
 from portal.cards.models import CardSetup, SavedCard
@@ -20,6 +21,8 @@ from portal.mandates import policy
 from portal.mandates.models import Collection, Mandate
 from portal.payments.models import Payment
 from portal.receipts import service as receipts
+from portal.receipts.models import Document
+from portal.refunds.models import Refund
 from tests import factories
 from tests.browsing import context_options
 from tests.front.axe import FOR_AXE, violations
@@ -96,17 +99,38 @@ class History:
                 )
             ]
         self.receipt = receipts.issue(self.succeeded)
+        self.credit_notes = [self._credit_note(revoked=revoked) for revoked in (False, True)]
+        with db.reading() as session:
+            documents = session.execute(select(Document)).scalars()
+            self.codes = [document.code_text for document in documents]
+
+    def _credit_note(self, *, revoked: bool) -> str:
+        with db.transaction() as session:
+            payment = session.get_one(Payment, self.succeeded)
+            refund = factories.refund(session, payment, amount_minor=12_00).id
+        note = receipts.issue_credit_note(refund)
+        assert note is not None
+        if revoked:
+            with db.transaction() as session:
+                session.get_one(Refund, refund).state = "failed"
+            receipts.revoke_credit_note(refund)
+        return note
+
+    def open_addresses(self) -> Iterator[str]:
+        """Every page that needs no account."""
+        yield from ("/sign-in", "/password/forgotten", "/password/forgotten/sent", "/verify", "/verify/no-such-code")
+        yield from (f"/verify/{code}" for code in self.codes)
 
         with db.transaction() as session:
             paid = session.get_one(Payment, self.succeeded)
             today = clock.today()
             self.refunds = [
-                factories.refund(session, paid, **values).id
+                factories.refund(session, paid, amount_minor=5_00, **values).id
                 for values in (
-                    {},
+                    {"state": "requested"},
                     {"state": "rejected", "rejection": "It was delivered on Monday."},
                     {"state": "pending", "expected_by": today},
-                    {"state": "succeeded", "expected_by": today, "bank_reference": "74987501234567890123456"},
+                    {"bank_reference": "74987501234567890123456"},
                     {"state": "failed", "failure_reason": "expired_or_canceled_card"},
                 )
             ]
@@ -125,7 +149,9 @@ class History:
         for payment in (self.succeeded, self.declined, self.processing, self.canceled):
             yield f"/payments/{payment}"
         yield from (f"/payments/{self.succeeded}/outcome", f"/payments/{self.succeeded}/dispute")
-        yield from ("/receipts/", f"/receipts/{self.receipt}", "/cards", "/cards/new", "/account", "/no-such-page")
+        yield from ("/receipts/", f"/receipts/{self.receipt}", f"/receipts/of-payment/{self.succeeded}")
+        yield from (f"/receipts/{note}" for note in self.credit_notes)
+        yield from ("/cards", "/cards/new", "/account", "/no-such-page")
         yield from ("/account/people", "/refunds", f"/payments/{self.succeeded}/refunds")
         yield f"/payments/{self.succeeded}/refund-requests"
         yield from (f"/refunds/{refund}" for refund in self.refunds)
@@ -200,7 +226,7 @@ def test_every_page_can_be_read_by_everyone(
         page = context.new_page()
         found: dict[str, list[str]] = {}
         page.goto(f"{live_portal.url}/language/{language}")
-        for address in ("/sign-in", "/password/forgotten", "/password/forgotten/sent"):
+        for address in history.open_addresses():
             page.goto(live_portal.url + address)
             found[address] = problems(page)
         sign_in(page, live_portal.url, history.user)

@@ -23,7 +23,7 @@ FLOORS = (
     ("mandates", "disputes"),
     ("refunds",),
     ("receipts",),
-    ("webhooks", "reconciliation"),
+    ("webhooks", "reconciliation", "verification"),
     ("support", "api"),
     ("seed",),
     ("cli", "app"),

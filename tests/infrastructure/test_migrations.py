@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
+
 import pytest
 import sqlalchemy
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import undefer
 
 import portal.app  # noqa: F401  # brings every table into the metadata
 from deploy.dev.processes import ROOT
-from portal import config, db
+from portal import clock, config, db
 from portal.accounts.models import User
+from portal.outbox import Job
+from portal.receipts import facts, queries
+from portal.receipts.models import Receipt
 from tests import factories
+from tests.receipts.conftest import example
 
 _USER = "INSERT INTO users (id, email, name, role, customer_id, language, active, created_at) VALUES "
 _CUSTOMER = "INSERT INTO customers (id, name, email, address, country, tax_id, language, created_at) VALUES "
@@ -67,3 +75,32 @@ def test_a_role_within_a_customer_is_one_of_three_and_for_customers_only(
         factories.user(session, factories.customer(session)) if customer else factories.staff(session)
     with pytest.raises(IntegrityError), db.transaction() as session:
         session.execute(update(User).values(role=role, customer_role=customer_role))
+
+
+def test_receipts_from_before_there_were_documents_keep_all_they_had_and_get_a_code(settings: config.Settings) -> None:
+    alembic = Config()
+    alembic.set_main_option("script_location", str(ROOT / "migrations"))
+    command.downgrade(alembic, "0007")
+    with db.transaction() as session:
+        payment = factories.payment(session, factories.customer(session))
+        written = example().to_json() | {"version": facts.WITHOUT_CODES}
+        del written["kind"], written["verification"]
+        kept = {
+            "id": "rct_old", "number": "R-2026-000123", "payment_id": payment.id, "customer_id": payment.customer_id,
+            "total_minor": 119_00, "currency": "eur", "facts": json.dumps(written), "pdf": b"%PDF-1.7 \x00\xff",
+            "pdf_sha256": sha256(b"%PDF-1.7 \x00\xff").hexdigest(), "issued_at": "2026-11-23 04:30:15.250000",
+        }  # fmt: skip
+        receipts = sqlalchemy.table("receipts", *(sqlalchemy.column(name) for name in kept))
+        session.execute(insert(receipts).values(kept))
+        job = {"id": "job_old", "name": "receipts.mail", "tries": 0, "run_at": clock.now(), "created_at": clock.now()}
+        session.execute(insert(Job).values(**job, args={"receipt_id": "rct_old"}, state="queued"))
+    command.upgrade(alembic, "head")
+    with db.reading() as session:
+        receipt = session.get_one(Receipt, "rct_old", options=[undefer(Receipt.pdf)])
+        assert (receipt.number, receipt.pdf, receipt.pdf_sha256) == (kept["number"], kept["pdf"], kept["pdf_sha256"])
+        assert facts.from_json(receipt.facts).number == receipt.number
+        assert receipt.issued_at.isoformat() == "2026-11-23T04:30:15.250000+00:00"
+        told = queries.by_code(session, receipt.code)
+        assert told is not None
+        assert told.number == "R-2026-000123"
+        assert session.execute(select(Job.args)).scalars().all() == [{"document_id": "rct_old"}]

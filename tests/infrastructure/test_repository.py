@@ -165,7 +165,7 @@ INLINE = re.compile(
 )
 
 
-NO_PAGES = re.compile(r"layout/mail\.html|\bdocument\.html")
+NO_PAGES = re.compile(r"layout/mail\.html|receipts/documents/")
 
 
 def _is_page(template: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import date
 from email.message import EmailMessage
 
 import pypdf
@@ -10,10 +11,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from portal import config, db
+from portal import clock, config, db
 from portal.receipts import email, service
 from portal.receipts.models import Receipt
-from tests.receipts.conftest import Pay
+from tests.receipts.conftest import GiveBack, Pay, fail
 from tests.smtp import Mailbox, attachment
 
 LINE = ("Green electricity", 1_000, 1_000_00, 1900)
@@ -63,6 +64,54 @@ def test_it_speaks_the_customers_language(app: Flask, smtp: Mailbox, pay: Pay) -
     assert "1.190,00 €" in body(message, "plain")
     assert '<html lang="de">' in body(message, "html")
     assert "Quittung" in pypdf.PdfReader(io.BytesIO(attachment(message))).pages[0].extract_text()
+
+
+def test_a_credit_note_says_what_went_back_where_to_and_when_it_arrives(
+    app: Flask, smtp: Mailbox, pay: Pay, give_back: GiveBack
+) -> None:
+    payment_id = pay(LINE)
+    service.issue(payment_id)
+    refund_id = give_back(payment_id, amount_minor=119_00, expected_by=date(2026, 12, 7), reason="not_as_agreed")
+    note_id = service.issue_credit_note(refund_id)
+    assert note_id is not None
+    service.render(note_id)
+    with app.app_context():
+        email.send(note_id)
+    [message] = smtp.messages
+    number = f"CN-{clock.today().year}-000001"
+    assert message["Subject"] == f"Your credit note {number} from Nordlicht Energie GmbH"
+    for kind in ("plain", "html"):
+        said = body(message, kind)
+        for words in (number, "€119.00 to Visa •••• 4242", "it should arrive by Dec 7, 2026", "Not as agreed"):
+            assert words in said
+        assert f"http://127.0.0.1:8000/receipts/{note_id}" in said
+    [part] = message.iter_attachments()
+    assert part.get_filename() == f"{number}.pdf"
+    text = " ".join(pypdf.PdfReader(io.BytesIO(attachment(message))).pages[0].extract_text().split())
+    for words in ("Credit note", number, "19% tax on €100.00 €19.00", "Total refunded €119.00", "Not as agreed"):
+        assert words in text
+
+
+def test_a_revocation_says_that_the_credit_note_is_void_and_brings_none(
+    app: Flask, smtp: Mailbox, pay: Pay, give_back: GiveBack
+) -> None:
+    payment_id = pay(LINE)
+    service.issue(payment_id)
+    refund_id = give_back(payment_id)
+    note_id = service.issue_credit_note(refund_id)
+    assert note_id is not None
+    fail(refund_id)
+    service.revoke_credit_note(refund_id)
+    with app.app_context():
+        email.send_revocation(note_id)
+    [message] = smtp.messages
+    number = f"CN-{clock.today().year}-000001"
+    assert message["Subject"] == f"Credit note {number} from Nordlicht Energie GmbH is cancelled"
+    for kind in ("plain", "html"):
+        said = body(message, kind)
+        for words in (f"Credit note {number} is therefore cancelled", "€1,190.00 to Visa •••• 4242", note_id):
+            assert words in said
+    assert list(message.iter_attachments()) == []
 
 
 def test_what_a_customer_is_called_is_text_and_no_markup(app: Flask, smtp: Mailbox, pay: Pay) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from portal.receipts import facts
 from portal.receipts.facts import Line, Party
-from tests.receipts.conftest import EGLISE, NORDLICHT, example
+from tests.receipts.conftest import EGLISE, NORDLICHT, example, example_note
 
 
 @pytest.mark.parametrize(
@@ -31,9 +31,21 @@ def test_facts_come_back_from_json_as_they_were() -> None:
     assert facts.from_json(json.loads(json.dumps(written.to_json()))) == written
 
 
+def test_facts_of_a_credit_note_come_back_as_they_were() -> None:
+    written = example_note((1900, 100_00, 19_00), untaxed=5_00)
+    assert facts.from_json(json.loads(json.dumps(written.to_json()))) == written
+    assert written.untaxed_minor == 5_00
+
+
+def test_facts_from_before_documents_had_codes_are_read_as_a_receipt_without_one() -> None:
+    now = example()
+    first = {name: value for name, value in now.to_json().items() if name not in {"kind", "verification"}}
+    assert facts.from_json(first | {"version": 1}) == replace(now, version=1, verification=None)
+
+
 def test_facts_of_another_version_are_not_guessed_at() -> None:
-    with pytest.raises(ValueError, match="version 2"):
-        facts.from_json(example().to_json() | {"version": 2})
+    with pytest.raises(ValueError, match="version 3"):
+        facts.from_json(example().to_json() | {"version": 3})
 
 
 def test_facts_with_something_unknown_are_refused() -> None:

@@ -15,7 +15,7 @@ from portal.accounts.models import Customer
 from portal.errors import Conflict, NotFound
 from portal.invoices.models import InvoiceLine
 from portal.outbox import Job
-from portal.receipts import facts, service
+from portal.receipts import facts, freezing, service
 from portal.receipts.models import Receipt
 from tests.receipts.conftest import Pay
 
@@ -113,7 +113,7 @@ def test_roll_backs_give_their_numbers_back(pay: Pay) -> None:
 
 def test_a_false_receipt_is_not_issued_and_uses_up_no_number(pay: Pay) -> None:
     false = pay(("Green electricity", 1_000, 100_00, 1900), amount_minor=100_00)
-    with pytest.raises(facts.NotAddingUp):
+    with pytest.raises(freezing.NotAddingUp):
         service.issue(false)
     service.issue(pay())
     assert numbers() == [1]

@@ -13,10 +13,12 @@ from sqlalchemy import event, select
 
 from portal import db, keyset
 from portal.accounts.models import Customer, User
+from portal.payments.models import Payment
 from portal.receipts import queries, service
 from portal.receipts.models import Receipt
 from portal.receipts.views import LOOK_EVERY_SECONDS, MOST_LOOKS
 from tests import factories
+from tests.receipts.conftest import alter_pdf, fail
 
 HTMX = {"HX-Request": "true"}
 
@@ -33,6 +35,27 @@ class Issued:
 
 
 Issue = Callable[..., Issued]
+GiveBack = Callable[..., str]
+
+
+@pytest.fixture
+def give_back(issue: Issue) -> GiveBack:
+    """Refund a part of the payment behind a receipt, and return the id of the credit note."""
+
+    def give_back(receipt: Issued, amount_minor: int = 50_00, *, rendered: bool = True, revoked: bool = False) -> str:
+        with db.transaction() as session:
+            payment = session.get_one(Payment, receipt.payment_id)
+            refund_id = factories.refund(session, payment, amount_minor=amount_minor).id
+        note_id = service.issue_credit_note(refund_id)
+        assert note_id is not None
+        if rendered:
+            service.render(note_id)
+        if revoked:
+            fail(refund_id)
+            service.revoke_credit_note(refund_id)
+        return note_id
+
+    return give_back
 
 
 @pytest.fixture
@@ -107,8 +130,7 @@ def test_a_receipt_that_is_being_made_says_so_and_is_not_made_here(client: Flask
 
 def test_an_altered_pdf_is_given_to_no_one(client: FlaskClient, issue: Issue) -> None:
     receipt = issue()
-    with db.transaction() as session:
-        session.get_one(Receipt, receipt.receipt_id).pdf = b"%PDF-1.7 another"
+    alter_pdf(receipt.receipt_id, b"%PDF-1.7 another")
     factories.sign_in(client, receipt.user)
     answer = client.get(f"/receipts/{receipt.receipt_id}/pdf")
     assert (answer.status_code, b"%PDF" in answer.data) == (500, False)
@@ -187,6 +209,82 @@ def test_a_payment_that_brought_nothing_has_no_receipt(client: FlaskClient, issu
     assert "hx-get" not in part
 
 
+def test_a_credit_note_has_its_page_and_its_file(client: FlaskClient, issue: Issue, give_back: GiveBack) -> None:
+    receipt = issue()
+    note_id = give_back(receipt)
+    factories.sign_in(client, receipt.user)
+    said = text_of(client, f"/receipts/{note_id}")
+    for words in ("Credit note CN-", receipt.number, "Visa •••• 4242", "19%", "€50.00", "Not received", "Arrives by"):
+        assert words in said
+    assert "was cancelled" not in said
+    answer = client.get(f"/receipts/{note_id}/pdf")
+    assert answer.data.startswith(b"%PDF-1.7")
+    assert answer.headers["Content-Disposition"].startswith("attachment; filename=CN-")
+    assert "Credit note" in text_of(client, f"/receipts/{note_id}")
+
+
+def test_a_credit_note_that_is_being_made_says_so(client: FlaskClient, issue: Issue, give_back: GiveBack) -> None:
+    receipt = issue()
+    note_id = give_back(receipt, rendered=False)
+    factories.sign_in(client, receipt.user)
+    assert "Your credit note is being made" in text_of(client, f"/receipts/{note_id}/pdf", 503)
+    assert "Your credit note is being made" in text_of(client, f"/receipts/of-payment/{receipt.payment_id}", **HTMX)
+
+
+def test_a_revoked_credit_note_says_so_wherever_it_is_shown(
+    client: FlaskClient, issue: Issue, give_back: GiveBack
+) -> None:
+    receipt = issue()
+    note_id = give_back(receipt, revoked=True)
+    factories.sign_in(client, receipt.user)
+    said = text_of(client, f"/receipts/{note_id}")
+    assert "This credit note was cancelled on" in said
+    assert "Arrives by" not in said
+    for path in ("/receipts/", f"/receipts/of-payment/{receipt.payment_id}"):
+        assert "Cancelled" in text_of(client, path)
+
+
+def test_anothers_credit_note_is_not_found(client: FlaskClient, issue: Issue, give_back: GiveBack) -> None:
+    theirs, mine = issue(), issue()
+    note_id = give_back(theirs)
+    factories.sign_in(client, mine.user)
+    for path in (f"/receipts/{note_id}", f"/receipts/{note_id}/pdf"):
+        assert client.get(path).status_code == 404
+    assert "CN-" not in text_of(client, "/receipts/")
+
+
+def test_under_a_payment_stand_its_credit_notes_and_those_to_come(
+    client: FlaskClient, issue: Issue, give_back: GiveBack
+) -> None:
+    receipt = issue()
+    first, second = give_back(receipt), give_back(receipt)
+    factories.sign_in(client, receipt.user)
+    address = f"/receipts/of-payment/{receipt.payment_id}"
+    part = text_of(client, address, **HTMX)
+    for document_id in (receipt.receipt_id, first, second):
+        assert f"/receipts/{document_id}/pdf" in part
+    assert "hx-get" not in part
+    with db.transaction() as session:
+        factories.refund(session, session.get_one(Payment, receipt.payment_id), amount_minor=1)
+    assert f'hx-get="{address}?looks=1"' in text_of(client, address, **HTMX)
+    last = text_of(client, f"{address}?looks={MOST_LOOKS}", **HTMX)
+    assert "Your credit note is taking longer than usual" in last
+    assert "Your receipt is taking longer" not in last
+
+
+def test_receipts_and_credit_notes_are_one_list_newest_first(
+    client: FlaskClient, issue: Issue, give_back: GiveBack
+) -> None:
+    first = issue(rendered=False)
+    give_back(first, rendered=False)
+    second = issue(rendered=False, owner=first)
+    factories.sign_in(client, first.user)
+    said = text_of(client, "/receipts/")
+    places = [said.index(f">{number}<") for number in (second.number, f"CN-{first.number[2:]}", first.number)]
+    assert places == sorted(places)
+    assert "Credit note" in said
+
+
 def test_the_list_goes_on_page_by_page_to_its_end(client: FlaskClient, issue: Issue) -> None:
     first = issue(rendered=False)
     numbers = [first.number] + [issue(rendered=False, owner=first).number for _ in range(keyset.PAGE_SIZE)]
@@ -220,8 +318,8 @@ def test_no_list_and_no_page_reads_the_pdf(client: FlaskClient, issue: Issue) ->
     text_of(client, "/receipts/")
     text_of(client, f"/receipts/{receipt.receipt_id}")
     text_of(client, f"/receipts/of-payment/{receipt.payment_id}")
-    assert any("FROM receipts" in statement for statement in said)
-    assert not [statement for statement in said if "receipts.pdf," in statement or "receipts.pdf \n" in statement]
+    assert any("FROM documents" in statement for statement in said)
+    assert not [statement for statement in said if "documents.pdf," in statement or "documents.pdf \n" in statement]
 
 
 def test_the_page_speaks_the_readers_language_and_the_facts_stay_the_same(client: FlaskClient, issue: Issue) -> None:

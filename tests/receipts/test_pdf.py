@@ -22,7 +22,7 @@ from deploy.dev.processes import ROOT
 from portal import config, db
 from portal.receipts import pdf
 from portal.receipts.facts import Facts
-from tests.receipts.conftest import EGLISE, NORDLICHT, example
+from tests.receipts.conftest import CODE, EGLISE, NORDLICHT, example, example_note
 from tests.run import process_environment
 
 LONG = "Maintenance of the photovoltaic installation including travel, material and an inspection with protocol. " * 3
@@ -66,6 +66,55 @@ def test_number_parties_lines_and_total_are_in_the_text() -> None:
         "Page 1 of 1",
     ):
         assert words in said
+
+
+def test_a_credit_note_says_what_it_takes_back_of_which_receipt() -> None:
+    said = text_of(pdf.render(example_note((1900, 100_00, 19_00), (700, 10_00, 70), untaxed=5_00)))
+    for words in (
+        "Credit note",
+        "CN-2026-000012",
+        "Refunded to Église & Fils SARL",
+        "For receipt R-2026-000123 Nov 23, 2026",
+        "Refund for receipt R-2026-000123 19% €100.00",
+        "Refund for receipt R-2026-000123 7% €10.00",
+        "Refund for receipt R-2026-000123 – €5.00",
+        "Net total €115.00",
+        "19% tax on €100.00 €19.00",
+        "7% tax on €10.00 €0.70",
+        "Total refunded €134.70",
+        "Reason Not received",
+        "Your bank should show it by Dec 7, 2026.",
+        "re_3SQ0aBcDeFgHiJkL",
+        "74208480330000123456789",
+        "INV-2026-0042",
+    ):
+        assert words in said
+    assert "Tax" not in text_of(pdf.render(replace(example_note(untaxed=5_00), seller=EGLISE, buyer=EGLISE))).replace(
+        "Tax number", ""
+    )
+
+
+@pytest.mark.parametrize("document", [example(), example_note((1900, 100_00, 19_00))], ids=["receipt", "credit note"])
+def test_the_address_that_verifies_it_stands_on_it_and_can_be_followed(document: Facts) -> None:
+    content = pdf.render(document)
+    address = f"http://127.0.0.1:8000/verify/{CODE}"
+    assert address in text_of(content)
+    [page] = read(content).pages
+    links = [annotation.get_object() for annotation in page["/Annots"]]
+    assert {link["/A"]["/URI"] for link in links if "/A" in link} == {address}
+    drawn = pdf.qr_code(document)
+    assert drawn.startswith(b"<svg")
+    with watching() as opened:
+        assert pdf.render(document) == content
+    assert not [what for what in opened if what.startswith("socket")]
+
+
+def test_a_receipt_from_before_there_were_codes_looks_as_it_did() -> None:
+    old = replace(example(), version=1, verification=None)
+    said = text_of(pdf.render(old))
+    assert "verify" not in said
+    assert "Stripe charge: ch_3SQ0aBcDeFgHiJkL" in said
+    assert pdf.qr_code(old) == b""
 
 
 @pytest.mark.parametrize(
@@ -208,6 +257,12 @@ def digest_in_another_process(facts: Facts, **environment: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+def test_other_processes_make_the_same_credit_note() -> None:
+    facts = example_note((1900, 100_00, 19_00), (700, 10_00, 70))
+    moved = {"PORTAL_BASE_URL": "https://moved.example", "PORTAL_COMPANY_NAME": "Renamed AG"}
+    assert digest_in_another_process(facts, PYTHONHASHSEED="1", **moved) == digest(pdf.render(facts))
 
 
 def test_other_processes_make_the_same_bytes() -> None:

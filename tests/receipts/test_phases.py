@@ -1,4 +1,4 @@
-"""From the settled payment to the mailbox, with a death at every step on the way.
+"""From the settled payment or refund to the mailbox, with a death at every step on the way.
 
 The jobs run as a worker runs them; a process dies right before or right after one of its commits. Whatever was in memory
 is gone, the lease runs out, and another worker goes on: there must be one number, one PDF, and a mail whose repeats are
@@ -8,24 +8,28 @@ known for the same mail.
 from __future__ import annotations
 
 import hashlib
+import smtplib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, select
+from sqlalchemy import delete, event, select
 from sqlalchemy.orm import Session, undefer
 
 from portal import audit, db, mail, outbox
 from portal.receipts import jobs, service
-from portal.receipts.models import Receipt
-from tests.receipts.conftest import Pay
+from portal.receipts.models import CREDIT_NOTE, RECEIPT, Document
+from tests.receipts.conftest import GiveBack, Pay, alter_pdf, fail
 from tests.smtp import Mailbox, attachment
 
 # What the three jobs commit: each is claimed, does its one phase, and is closed.
 COMMITS = 9
 # The commit of the mail job's phase: the mail was taken before it.
 MAIL_MARKED = 8
+# Likewise of a revocation, whose two jobs are the revoking and the mail.
+REVOKING_COMMITS = 6
+REVOCATION_MARKED = 5
 
 
 class Died(BaseException):
@@ -62,102 +66,174 @@ def work() -> None:
         outbox.run(claimed[0], "worker")
 
 
-def settle(payment_id: str) -> None:
-    """Leave the job as the transaction that settles a payment does."""
+@pytest.fixture(params=[RECEIPT, CREDIT_NOTE])
+def kind(request: pytest.FixtureRequest, pay: Pay, give_back: GiveBack) -> str:
+    """The kind of a document whose job is left, as the transaction does that settles the payment or the refund."""
+    payment_id = pay(("Green electricity", 1_500, 100_00, 1900))
+    if request.param == RECEIPT:
+        with db.transaction() as session:
+            outbox.enqueue(session, service.ISSUE, key=f"receipt:{payment_id}", payment_id=payment_id)
+        return RECEIPT
+    service.issue(payment_id)
+    refund_id = give_back(payment_id, amount_minor=50_00)
     with db.transaction() as session:
-        outbox.enqueue(session, service.ISSUE, key=f"receipt:{payment_id}", payment_id=payment_id)
+        session.execute(delete(outbox.Job))  # the receipt's own
+        outbox.enqueue(session, service.ISSUE_CREDIT_NOTE, key=f"credit_note:{refund_id}", refund_id=refund_id)
+    return CREDIT_NOTE
 
 
-def the_receipt() -> Receipt:
+def documents(kind: str) -> list[Document]:
     with db.reading() as session:
-        return session.execute(select(Receipt).options(undefer(Receipt.pdf))).scalar_one()
+        return list(
+            session.execute(select(Document).where(Document.kind == kind).options(undefer(Document.pdf))).scalars()
+        )
 
 
-def told() -> list[str]:
+def told(kind: str) -> list[str]:
+    """What the audit trail tells of documents of this kind, without the kind's name."""
     with db.reading() as session:
         assert audit.verify(session) is None
-        return list(session.execute(select(audit.AuditEvent.action).order_by(audit.AuditEvent.number)).scalars())
+        actions = session.execute(select(audit.AuditEvent.action).order_by(audit.AuditEvent.number)).scalars()
+        return [action.removeprefix(f"{kind}.") for action in actions if action.startswith(f"{kind}.")]
 
 
-def test_a_settled_payment_ends_in_a_mail_with_the_receipt(app: Flask, smtp: Mailbox, pay: Pay) -> None:
-    settle(pay(("Green electricity", 1_500, 100_00, 1900)))
+def test_money_that_moved_ends_in_a_mail_with_its_document(app: Flask, smtp: Mailbox, kind: str) -> None:
     with app.app_context():
         work()
-    receipt = the_receipt()
+    [document] = documents(kind)
     [message] = smtp.messages
-    assert attachment(message) == receipt.pdf
-    assert receipt.pdf is not None
-    assert receipt.pdf_sha256 == hashlib.sha256(receipt.pdf).hexdigest()
-    assert receipt.mailed_at is not None
-    assert told() == ["receipt.issued", "receipt.rendered", "receipt.mailed"]
+    assert attachment(message) == document.pdf
+    assert document.pdf is not None
+    assert document.pdf_sha256 == hashlib.sha256(document.pdf).hexdigest()
+    assert document.mailed_at is not None
+    assert told(kind) == ["issued", "rendered", "mailed"]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("at_commit", range(1, COMMITS + 1))
 def test_a_death_at_any_commit_costs_no_number_no_pdf_and_no_mail(
-    app: Flask, smtp: Mailbox, pay: Pay, at_commit: int, when: str
+    app: Flask, smtp: Mailbox, kind: str, at_commit: int, when: str
 ) -> None:
-    settle(pay())
     with app.app_context():
         with pytest.raises(Died), dying(at_commit, when):
             work()
-        at_death = [receipt.pdf_sha256 for receipt in _receipts()]
+        at_death = [document.pdf_sha256 for document in documents(kind)]
         work()
-    receipt = the_receipt()
-    assert receipt.number.endswith("-000001")
-    assert receipt.pdf is not None
-    assert receipt.pdf_sha256 == hashlib.sha256(receipt.pdf).hexdigest()
-    assert at_death in ([], [None], [receipt.pdf_sha256]), "a stored PDF is never replaced"
-    assert receipt.mailed_at is not None
+    [document] = documents(kind)
+    assert document.number.endswith("-000001")
+    assert document.pdf is not None
+    assert document.pdf_sha256 == hashlib.sha256(document.pdf).hexdigest()
+    assert at_death in ([], [None], [document.pdf_sha256]), "a stored PDF is never replaced"
+    assert document.mailed_at is not None
     repeated = at_commit == MAIL_MARKED and when == "before"
     assert len(smtp.messages) == (2 if repeated else 1)
-    assert {message["Message-ID"] for message in smtp.messages} == {mail.message_id(f"receipt:{receipt.id}")}
-    assert {attachment(message) for message in smtp.messages} == {receipt.pdf}
-    assert told() == ["receipt.issued", "receipt.rendered", "receipt.mailed"]
+    assert {message["Message-ID"] for message in smtp.messages} == {mail.message_id(f"{kind}:{document.id}")}
+    assert {attachment(message) for message in smtp.messages} == {document.pdf}
+    assert told(kind) == ["issued", "rendered", "mailed"]
 
 
-def _receipts() -> list[Receipt]:
-    with db.reading() as session:
-        return list(session.execute(select(Receipt)).scalars())
-
-
-def test_each_job_may_run_twice(app: Flask, smtp: Mailbox, pay: Pay) -> None:
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("at_commit", range(1, REVOKING_COMMITS + 1))
+def test_a_death_at_any_commit_of_a_revocation_costs_no_mail(
+    app: Flask, smtp: Mailbox, pay: Pay, give_back: GiveBack, at_commit: int, when: str
+) -> None:
     payment_id = pay()
+    service.issue(payment_id)
+    refund_id = give_back(payment_id)
+    service.issue_credit_note(refund_id)
+    fail(refund_id)
+    with db.transaction() as session:
+        session.execute(delete(outbox.Job))  # those of the documents
+        outbox.enqueue(session, service.REVOKE_CREDIT_NOTE, key=f"revoke_credit_note:{refund_id}", refund_id=refund_id)
+    with app.app_context():
+        with pytest.raises(Died), dying(at_commit, when):
+            work()
+        work()
+    [note] = documents(CREDIT_NOTE)
+    assert note.revoked_at is not None
+    assert note.revocation_mailed_at is not None
+    repeated = at_commit == REVOCATION_MARKED and when == "before"
+    assert len(smtp.messages) == (2 if repeated else 1)
+    assert {message["Message-ID"] for message in smtp.messages} == {mail.message_id(f"credit_note_revoked:{note.id}")}
+    assert told(CREDIT_NOTE) == ["issued", "revoked", "revocation_mailed"]
+
+
+def test_each_job_may_run_twice(app: Flask, smtp: Mailbox, pay: Pay, give_back: GiveBack) -> None:
+    payment_id = pay()
+    refund_id = give_back(payment_id)
     for _ in range(2):
         jobs.issue(payment_id)
-    receipt_id = the_receipt().id
-    for _ in range(2):
-        jobs.render(receipt_id)
-    stored = the_receipt().pdf
+        jobs.issue_credit_note(refund_id)
+    [receipt], [note] = documents(RECEIPT), documents(CREDIT_NOTE)
     with app.app_context():
+        for document in (receipt, note):
+            for _ in range(2):
+                jobs.render(document.id)
+            for _ in range(2):
+                jobs.send(document.id)
+        fail(refund_id)
         for _ in range(2):
-            jobs.send(receipt_id)
-    assert len(smtp.messages) == 1
-    assert the_receipt().pdf == stored
-    assert told() == ["receipt.issued", "receipt.rendered", "receipt.mailed"]
+            jobs.revoke_credit_note(refund_id)
+        for _ in range(2):
+            jobs.send_revocation(note.id)
+    assert len(smtp.messages) == 3
+    assert told(RECEIPT) == ["issued", "rendered", "mailed"]
+    assert told(CREDIT_NOTE) == ["issued", "rendered", "mailed", "revoked", "revocation_mailed"]
+
+
+def test_a_credit_note_that_was_revoked_before_it_was_mailed_is_not_mailed_any_more(
+    app: Flask, smtp: Mailbox, pay: Pay, give_back: GiveBack
+) -> None:
+    payment_id = pay()
+    refund_id = give_back(payment_id)
+    jobs.issue(payment_id)
+    jobs.issue_credit_note(refund_id)
+    [note] = documents(CREDIT_NOTE)
+    fail(refund_id)
+    jobs.revoke_credit_note(refund_id)
+    with app.app_context():
+        jobs.render(note.id)
+        jobs.send(note.id)
+        jobs.send_revocation(note.id)
+    assert [message["Subject"] for message in smtp.messages] == [
+        f"Credit note {note.number} from Nordlicht Energie GmbH is cancelled"
+    ]
 
 
 @pytest.mark.parametrize("answer", ["451 4.3.0 come again", "550 5.1.1 unknown"])
-def test_a_mail_server_that_refuses_is_asked_again(app: Flask, smtp: Mailbox, pay: Pay, answer: str) -> None:
-    jobs.issue(pay())
-    receipt_id = the_receipt().id
-    jobs.render(receipt_id)
-    smtp.refuse_next(answer)
+def test_a_mail_server_that_refuses_a_mail_is_asked_again(
+    app: Flask, smtp: Mailbox, pay: Pay, give_back: GiveBack, answer: str
+) -> None:
+    payment_id = pay()
+    refund_id = give_back(payment_id)
+    jobs.issue(payment_id)
+    jobs.issue_credit_note(refund_id)
+    [note] = documents(CREDIT_NOTE)
+    jobs.render(note.id)
     with app.app_context():
-        with suppress(Exception):
-            jobs.send(receipt_id)
-        assert the_receipt().mailed_at is None
-        jobs.send(receipt_id)
-    assert the_receipt().mailed_at is not None
-    assert len(smtp.messages) == 1
+        smtp.refuse_next(answer)
+        with pytest.raises(smtplib.SMTPException):
+            jobs.send(note.id)
+        assert documents(CREDIT_NOTE)[0].mailed_at is None
+        jobs.send(note.id)
+        fail(refund_id)
+        jobs.revoke_credit_note(refund_id)
+        smtp.refuse_next(answer)
+        with pytest.raises(smtplib.SMTPException):
+            jobs.send_revocation(note.id)
+        assert documents(CREDIT_NOTE)[0].revocation_mailed_at is None
+        jobs.send_revocation(note.id)
+    [note] = documents(CREDIT_NOTE)
+    assert note.mailed_at is not None
+    assert note.revocation_mailed_at is not None
+    assert len(smtp.messages) == 2
 
 
 def test_a_pdf_that_was_altered_in_the_database_is_not_sent(app: Flask, smtp: Mailbox, pay: Pay) -> None:
     jobs.issue(pay())
-    receipt_id = the_receipt().id
-    jobs.render(receipt_id)
-    with db.transaction() as session:
-        session.get_one(Receipt, receipt_id).pdf = b"%PDF-1.7 a million for me"
+    [receipt] = documents(RECEIPT)
+    jobs.render(receipt.id)
+    alter_pdf(receipt.id, b"%PDF-1.7 a million for me")
     with app.app_context(), pytest.raises(Exception, match="Something went wrong"):
-        jobs.send(receipt_id)
+        jobs.send(receipt.id)
     assert smtp.messages == []
