@@ -21,11 +21,16 @@ from portal.payments import jobs as _payments_jobs
 from portal.payments import views as payments
 from portal.receipts import jobs as _receipts_jobs
 from portal.receipts import views as receipts
+from portal.support import invoice_views as support
+from portal.support import jobs as _support_jobs
 from portal.webhooks import jobs as _webhooks_jobs
 from portal.webhooks import views as webhooks
 
 # Importing a jobs module registers its handlers with the outbox.
-HANDLERS = (_accounts_jobs, _cards_jobs, _payments_jobs, _mandates_jobs, _receipts_jobs, _webhooks_jobs)
+HANDLERS = (
+    *(_accounts_jobs, _cards_jobs, _payments_jobs, _mandates_jobs, _receipts_jobs),
+    *(_webhooks_jobs, _support_jobs),
+)
 
 BODY_LIMIT_BYTES = 1_000_000
 STATIC_CACHE_SECONDS = 31_536_000
@@ -63,7 +68,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     pages.install(app)
     mail.mail.state = mail.mail.init_app(app)  # Flask-Mail keeps it by itself only when it is made with the app
     accounts.login_manager.init_app(app)
-    for feature in (accounts, invoices, payments, receipts, cards, mandates, webhooks):
+    for feature in (accounts, invoices, payments, receipts, cards, mandates, support, webhooks):
         app.register_blueprint(feature.bp)
     cli.install(app)
     _serve_static(app)

@@ -8,8 +8,8 @@ from typing import Final
 from sqlalchemy import delete
 
 from portal import clock, config, db, mail, outbox
-from portal.accounts import queries, service, sessions, throttle, tokens
-from portal.accounts.models import AccountToken, SignInAttempt, SignInSession
+from portal.accounts import queries, service, throttle, tokens
+from portal.accounts.models import LONGEST, AccountToken, SignInAttempt, SignInSession
 from portal.errors import N_
 from portal.language import translate
 
@@ -49,6 +49,7 @@ def mail_link(link_id: str) -> None:
         subject=translate(_SUBJECTS[row.purpose], user.language, company=_company()),
         template=f"accounts/mails/{row.purpose}",
         tongue=user.language,
+        customer_id=user.customer_id,
         name=user.name,
         link=tokens.link(row),
         expires_at=row.expires_at,
@@ -66,6 +67,7 @@ def mail_account_exists(user_id: str, occasion: str) -> None:
         subject=translate(N_("You already have an account at %(company)s"), user.language, company=_company()),
         template="accounts/mails/account_exists",
         tongue=user.language,
+        customer_id=user.customer_id,
         name=user.name,
     )
 
@@ -81,6 +83,7 @@ def mail_password_changed(user_id: str, occasion: str, changed_at: str) -> None:
         subject=translate(N_("Your password for %(company)s was changed"), user.language, company=_company()),
         template="accounts/mails/password_changed",
         tongue=user.language,
+        customer_id=user.customer_id,
         name=user.name,
         changed_at=datetime.fromisoformat(changed_at),
     )
@@ -90,7 +93,7 @@ def mail_password_changed(user_id: str, occasion: str, changed_at: str) -> None:
 def sweep() -> None:
     """Forget old tries, links and sessions; a second run finds nothing more."""
     now = clock.now()
-    longest = max(sessions.LONGEST.values())
+    longest = max(LONGEST.values())
     with db.transaction() as session:
         session.execute(delete(SignInAttempt).where(SignInAttempt.at < now - throttle.WINDOW))
         session.execute(delete(AccountToken).where(AccountToken.expires_at < now - KEEP_LINKS))

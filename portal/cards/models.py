@@ -38,6 +38,7 @@ class SavedCard(Base):
 
     __table_args__ = (
         Index("ix_saved_cards_customer", "customer_id", "created_at", sqlite_where=_KEPT, postgresql_where=_KEPT),
+        Index("ix_saved_cards_last4", "last4", "created_at"),
         Index("uq_saved_cards_default", "customer_id", unique=True, sqlite_where=_DEFAULT, postgresql_where=_DEFAULT),
     )
 

@@ -15,6 +15,12 @@ def render(receipt_id: str) -> None:
     service.render(receipt_id)
 
 
+@handles(service.MAIL_AGAIN)
+def send_again(receipt_id: str, occasion: str) -> None:
+    """Left by a member of staff."""
+    email.send_again(receipt_id, occasion)
+
+
 @handles(service.MAIL)
 def send(receipt_id: str) -> None:
     email.send(receipt_id)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String
 from sqlalchemy.orm import Mapped, deferred, mapped_column
 
-from portal.db import Base, UTCDateTime
+from portal.db import Base, UTCDateTime, sorted_text
 from portal.money import Money
 
 
@@ -16,7 +16,7 @@ class Receipt(Base):
     __tablename__ = "receipts"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    number: Mapped[str] = mapped_column(String(40), unique=True)
+    number: Mapped[str] = mapped_column(sorted_text(40), unique=True)
     payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"), unique=True)
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
     total_minor: Mapped[int] = mapped_column(BigInteger)

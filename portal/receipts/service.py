@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from portal import audit, config, db, language, numbering, outbox
 from portal.accounts.models import Customer
-from portal.errors import Conflict, NotFound
+from portal.errors import N_, Conflict, NotFound
 from portal.invoices.models import Invoice
 from portal.payments.models import Payment
 from portal.receipts import facts, pdf
@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 ISSUE: Final = "receipts.issue"
 RENDER: Final = "receipts.render"
 MAIL: Final = "receipts.mail"
+MAIL_AGAIN: Final = "receipts.mail_again"
 
 
 def issue(payment_id: str) -> str:
@@ -106,6 +107,24 @@ def render(receipt_id: str) -> None:
         stored.pdf, stored.pdf_sha256 = content, digest
         audit.record(session, "receipt.rendered", receipt_id, {"sha256": digest}, customer_id=stored.customer_id)
         outbox.enqueue(session, MAIL, key=f"receipt.mail:{receipt_id}", receipt_id=receipt_id)
+
+
+def send_again(receipt_id: str) -> Receipt:
+    """Leave the job that mails the receipt once more, to the address that its customer has now. Every call sends it again.
+
+    Raises NotFound, and Conflict while its PDF is not made, for then its first mail is still to come.
+    """
+    with db.transaction() as session:
+        receipt = session.get(Receipt, receipt_id, with_for_update=True)
+        if receipt is None:
+            raise NotFound
+        if receipt.pdf_sha256 is None:
+            raise Conflict(N_("This receipt is still being made. It is sent as soon as it is there."))
+        customer = session.get_one(Customer, receipt.customer_id)
+        told = {"number": receipt.number, "to": customer.email}
+        audit.record(session, "receipt.sent_again", receipt_id, told, customer_id=customer.id)
+        outbox.enqueue(session, MAIL_AGAIN, receipt_id=receipt_id, occasion=db.new_id("snd"))
+        return receipt
 
 
 def mark_mailed(receipt_id: str, to: str) -> None:

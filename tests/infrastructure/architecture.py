@@ -31,7 +31,8 @@ FLOORS = (
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 ROOF = frozenset({"seed", "cli", "app"})
 FEATURES = frozenset(name for names in FLOORS[5:-2] for name in names)
-PUBLIC = frozenset({"service", "queries", "models"})
+# States are part of the models, and a draft is what a service is given by whoever fills it in.
+PUBLIC = frozenset({"service", "queries", "models", "states", "drafts"})
 
 # Inside a package, likewise; modules with other names (facts, pdf, handlers …) stand where they need to, without circles.
 # models and states are one: a column's CHECK lists the states.
@@ -57,8 +58,7 @@ class Module:
 
     @property
     def layer(self) -> str:
-        """The last word of the name ("views")."""
-        return self.name.rpartition(".")[2]
+        return layer_of(self.name)
 
     @property
     def is_sandbox(self) -> bool:
@@ -94,6 +94,12 @@ class Module:
                 yield ast.unparse(node)
 
 
+def layer_of(name: str) -> str:
+    """The last word of a module's name ("views"); where a package has several files of views, each is views ("invoice_views")."""
+    last = name.rpartition(".")[2]
+    return "views" if last.endswith("_views") else last
+
+
 def read(root: Path = ROOT) -> dict[str, Module]:
     """Every module of portal, by its dotted name."""
     found = {}
@@ -117,7 +123,7 @@ def breaches(module: Module, modules: Mapping[str, Module]) -> list[str]:
 
 def _wrong_direction(module: Module, modules: Mapping[str, Module]) -> Iterator[str]:
     for target in sorted(targets(module, modules)):
-        part, layer = ([*target.split("."), ""])[1], target.rpartition(".")[2]
+        part, layer = ([*target.split("."), ""])[1], layer_of(target)
         sentence = f"{module.name} imports {target}"
         if part == "sandbox":
             if module.part != "cli":
