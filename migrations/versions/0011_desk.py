@@ -20,7 +20,7 @@ SORTED = (
 )
 INDEXES = (
     ("ix_payments_charge", "payments", ["stripe_charge_id"]),
-    ("ix_payments_method", "payments", ["stripe_payment_method_id"]),
+    ("ix_payments_method", "payments", ["stripe_payment_method_id", "created_at", "id"]),
     ("ix_payments_last4", "payments", ["card_last4", "created_at", "id"]),
     ("ix_payments_amount", "payments", ["currency", "amount_minor", "created_at", "id"]),
     ("ix_saved_cards_last4", "saved_cards", ["last4", "created_at"]),

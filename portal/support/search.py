@@ -146,7 +146,7 @@ def _by_id(typed: str) -> Iterator[Select[Any]]:
         case "pi":
             yield select(Payment.id).where(Payment.stripe_intent_id == typed)
         case "ch" | "py":
-            yield _newest(Payment, Payment.stripe_charge_id == typed)
+            yield select(Payment.id).where(Payment.stripe_charge_id == typed).limit(MOST_SHOWN)
         case "pm":
             yield _newest(Payment, Payment.stripe_payment_method_id == typed)
             holder = select(SavedCard.customer_id).where(SavedCard.stripe_payment_method_id == typed)
