@@ -156,6 +156,10 @@ class InvoiceForm(FlaskForm):  # type: ignore[misc]  # flask-wtf has no types
             field.errors = [*field.errors, text]
 
     @property
+    def is_wrong(self) -> bool:
+        return bool(self.errors or self.line_errors)
+
+    @property
     def line_errors(self) -> list[tuple[str, str]]:
         """The mistakes in lines, as (id of the field, text), for the summary above the form."""
         return [(field.id, text) for line in self.lines for field in line.form for text in field.errors]

@@ -119,7 +119,7 @@ def new_invoice() -> AnyResponse:
     elif form.validate_on_submit() and (issued := _issue(form)):
         flash(gettext("Invoice %(number)s is issued.", number=issued.number), "success")
         return see_other("support.invoice", invoice_id=issued.id)
-    return page("support/invoices/new.html", form=form, status=422 if form.errors else 200)
+    return page("support/invoices/new.html", form=form, status=422 if form.is_wrong else 200)
 
 
 def _named(customer_id: str) -> str:

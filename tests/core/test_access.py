@@ -81,6 +81,23 @@ EXPECTED: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("POST", "/cards/setups"): (303, 503, 503, 403),
     ("GET", "/cards/setups/<setup_id>/outcome"): (303, 200, 404, 403),
     ("GET", "/cards/setups/<setup_id>/return"): (303, 303, 404, 403),
+    ("GET", "/support"): (303, 404, 404, 200),
+    ("GET", "/support/customers/<customer_id>"): (303, 404, 404, 200),
+    ("GET", "/support/customers/<customer_id>/<name>"): (303, 404, 404, 200),
+    ("POST", "/support/customers/<customer_id>/notes"): (303, 404, 404, 422),
+    ("GET", "/support/payments/<payment_id>"): (303, 404, 404, 200),
+    ("POST", "/support/receipts/<receipt_id>/mail"): (303, 404, 404, 303),
+    ("GET", "/support/invoices"): (303, 404, 404, 200),
+    ("GET", "/support/invoices/new"): (303, 404, 404, 200),
+    ("POST", "/support/invoices/new"): (303, 404, 404, 422),
+    ("GET", "/support/invoices/<invoice_id>"): (303, 404, 404, 200),
+    # Approvers and admins only: see tests/support/test_pages.py.
+    ("POST", "/support/invoices/<invoice_id>/void"): (303, 404, 404, 404),
+    ("POST", "/support/invoices/<invoice_id>/outside-payment"): (303, 404, 404, 404),
+    ("GET", "/support/invoices/import"): (303, 404, 404, 404),
+    ("POST", "/support/invoices/import"): (303, 404, 404, 404),
+    ("GET", "/support/invoices/import/<file_id>"): (303, 404, 404, 404),
+    ("POST", "/support/invoices/import/<file_id>"): (303, 404, 404, 404),
     ("POST", "/api/webhooks/stripe"): (400, 400, 400, 400),
     ("POST", "/sign-out"): (303, 303, 303, 303),  # the last one: it ends the session that the others need
 }
@@ -125,6 +142,9 @@ def house(app: Flask) -> House:
             "payment_id": payment.id,
             "card_id": card.id,
             "setup_id": setup.id,
+            "customer_id": customer.id,
+            "name": "payments",
+            "file_id": "fil_1",
             "token": "x" * 43,
             "code": "en",
         }

@@ -1,4 +1,4 @@
-"""Every page of a customer, in the whole running portal: axe finds nothing and nothing is cut off.
+"""Every page of a customer and of staff, in the whole running portal: axe finds nothing and nothing is cut off.
 
 Desktop in light and English, phone in dark and German: between them each theme, width and language is seen on each page.
 """
@@ -16,6 +16,8 @@ from portal import clock, db
 from portal.cards.models import CardSetup, SavedCard
 from portal.config import Settings
 from portal.receipts import service as receipts
+from portal.support import service as desk
+from portal.support.queries import SECTIONS
 from tests import factories
 from tests.browsing import context_options
 from tests.front.axe import FOR_AXE, violations
@@ -27,6 +29,7 @@ LINES = (
     ("Meter rental and remote reading for the workshop in Oberbaumstraße", 1_000, 12_50, 1900),
     ("Solar feed-in credit handling", 2_000, 4_90, 700),
 )
+CSV = "customer;invoice;currency;description;quantity;unit_price;tax_rate\n"
 VIEWS = {
     "desktop, light, English": ("en", {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"}),
     "phone, dark, German": ("de", {"viewport": {"width": 320, "height": 568}, "color_scheme": "dark"}),
@@ -40,7 +43,9 @@ class History:
         now, today = clock.now(), clock.today()
         with db.transaction() as session:
             customer = factories.customer(session)
+            self.customer = customer.id
             self.user = factories.user(session, customer)
+            self.staff = factories.staff(session, "admin")
             self.due = factories.invoice(session, customer, LINES).id
             factories.invoice(session, customer, due_on=today - timedelta(days=6), issued_on=today - timedelta(days=20))
             factories.invoice(session, customer, currency="jpy")
@@ -71,6 +76,18 @@ class History:
             session.add_all(setups)
             self.setups = [setup.id for setup in setups]
         self.receipt = receipts.issue(self.succeeded)
+        desk.add_note(
+            self.customer,
+            self.staff.id,
+            "Called about the meter, calls again on Friday.\nWants a copy of the contract.",
+        )
+        self.files = [
+            desk.keep_file(self.staff.id, "november.csv", f"{CSV}{row}\n".encode(), "")
+            for row in (
+                "ada@spree-bikes.test;A-1;eur;Green electricity;1;100,00;19",
+                "nobody@nowhere.test;A-2;eur;;none;1;19",
+            )
+        ]
 
     def addresses(self) -> Iterator[str]:
         """Every page that a customer can open, in each of its states."""
@@ -82,6 +99,23 @@ class History:
         yield f"/payments/{self.succeeded}/outcome"
         yield from ("/receipts/", f"/receipts/{self.receipt}", "/cards", "/cards/new", "/account", "/no-such-page")
         yield from (f"/cards/setups/{setup}/outcome" for setup in self.setups)
+
+    def desk(self) -> Iterator[str]:
+        """Every page that staff can open."""
+        yield from (
+            "/support",
+            "/support?q=spree",
+            "/support?q=119",
+            "/support?q=INV-TEST",
+            "/support?q=nothing+like+it",
+        )
+        yield f"/support/customers/{self.customer}"
+        yield from (f"/support/customers/{self.customer}/{name}" for name in SECTIONS)
+        yield from (f"/support/payments/{payment}" for payment in (self.succeeded, self.declined))
+        yield from ("/support/invoices", "/support/invoices?status=overdue", "/support/invoices?q=none")
+        yield from ("/support/invoices/new", f"/support/invoices/{self.due}", f"/support/invoices/{self.paid}")
+        yield "/support/invoices/import"
+        yield from (f"/support/invoices/import/{file}" for file in self.files)
 
 
 def _card(customer_id: str, brand: str, last4: str, year: int) -> SavedCard:
@@ -103,6 +137,17 @@ def _setup(customer_id: str, **values: Any) -> CardSetup:
     key = db.new_id("page")
     return CardSetup(
         id=db.new_id("set"), customer_id=customer_id, client_key=key, created_at=now, updated_at=now, **values
+    )
+
+
+def _let_parts_come(page: Page) -> None:
+    """A customer's page asks for its parts when they come into sight."""
+    page.wait_for_function(
+        """() => {
+            const part = document.querySelector("main [hx-get][id^=section-]");
+            part?.scrollIntoView();
+            return part === null;
+        }"""
     )
 
 
@@ -131,6 +176,13 @@ def test_every_page_can_be_read_by_everyone(
         for address in history.addresses():
             page.goto(live_portal.url + address)
             page.wait_for_load_state("load")
+            found[address] = problems(page)
+        page.context.clear_cookies()
+        page.goto(f"{live_portal.url}/language/{language}")
+        sign_in(page, live_portal.url, history.staff)
+        for address in history.desk():
+            page.goto(live_portal.url + address)
+            _let_parts_come(page)
             found[address] = problems(page)
         assert {address: what for address, what in found.items() if what} == {}
     finally:

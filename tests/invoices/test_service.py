@@ -17,6 +17,7 @@ from portal.errors import Conflict, Invalid, NotFound
 from portal.invoices import drafts, queries, service
 from portal.invoices.drafts import InvoiceDraft
 from portal.invoices.models import Invoice, InvoiceLine
+from portal.payments import service as _payments  # noqa: F401  # its guard speaks against an invoice that is being paid
 from tests import factories
 from tests.invoices.conftest import Issue, days_ago, line, overdue
 
