@@ -38,7 +38,7 @@ TYPED = {
     "the beginning of an address": "contact7@",
     "an id of Stripe": "pi_bench_7",
     "the last four digits of a card": "0007",
-    "an amount": "17.00",
+    "an amount": "7.00",
     "the beginning of a number": "INV-2026-0000",
     "a counter alone": "7",
     "a reference": "PO 7",

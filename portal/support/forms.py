@@ -63,7 +63,7 @@ class LineForm(Form):
         lazy_gettext("Unit price, net"), [InputRequired(lazy_gettext("What does one cost?")), Length(max=20)]
     )
     tax_rate = StringField(
-        lazy_gettext("Tax in %%"), [InputRequired(lazy_gettext("Which tax? 0 for none.")), Length(max=10)]
+        lazy_gettext("Tax rate"), [InputRequired(lazy_gettext("Which tax? 0 for none.")), Length(max=10)]
     )
 
     quantity_thousandths = unit_price_minor = tax_rate_basis_points = 0
