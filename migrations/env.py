@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import create_engine, pool
 
-from portal import audit, config, ledger, numbering, outbox
+from portal import audit, config, ledger, mail, numbering, outbox
 from portal.accounts import models as accounts
 from portal.cards import models as cards
 from portal.db import Base
@@ -14,10 +14,14 @@ from portal.mandates import models as mandates
 from portal.payments import models as payments
 from portal.receipts import models as receipts
 from portal.refunds import models as refunds
+from portal.support import models as support
 from portal.webhooks import models as webhooks
 
 # Importing a module of models puts its tables into the metadata.
-MODELS = (accounts, audit, cards, invoices, ledger, mandates, numbering, outbox, payments, receipts, refunds, webhooks)
+MODELS = (
+    *(accounts, audit, cards, invoices, ledger, mail, mandates),
+    *(numbering, outbox, payments, receipts, refunds, support, webhooks),
+)
 
 
 def migrate() -> None:

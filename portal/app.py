@@ -28,6 +28,8 @@ from portal.refunds import desk_views as support_refunds
 from portal.refunds import jobs as _refunds_jobs
 from portal.refunds import views as refunds
 from portal.support import dispute_views as support_disputes
+from portal.support import invoice_views as support
+from portal.support import jobs as _support_jobs
 from portal.verification import views as verification
 from portal.webhooks import jobs as _webhooks_jobs
 from portal.webhooks import views as webhooks
@@ -42,6 +44,7 @@ HANDLERS = (
     _refunds_jobs,
     _receipts_jobs,
     _webhooks_jobs,
+    _support_jobs,
 )
 
 FEATURES = (
@@ -56,6 +59,7 @@ FEATURES = (
     mandates,
     disputes,
     webhooks,
+    support,
     support_disputes,
     support_refunds,
 )

@@ -18,6 +18,8 @@ from sqlalchemy import (
     DateTime,
     Engine,
     MetaData,
+    String,
+    and_,
     bindparam,
     create_engine,
     event,
@@ -35,6 +37,8 @@ from portal import clock
 BUSY_TIMEOUT_MS: Final = 30_000
 
 _CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+# Sorts after everything else that a text may hold.
+_LAST_CHARACTER: Final = "\U0010ffff"
 
 
 class NestedTransaction(RuntimeError):
@@ -95,6 +99,18 @@ def one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
     """A CHECK that a text column holds one of these words, named after the column."""
     words = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({words})", name=f"{column}_known")
+
+
+def sorted_text(length: int) -> String:
+    """The type of a text column that both databases order byte by byte, so that texts with one beginning lie side by side in an
+    index of it: see begins_with. Left to itself, PostgreSQL orders as a language does, in which they do not.
+    """
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
+def begins_with(column: Any, beginning: str) -> ColumnElement[bool]:
+    """That a column of sorted_text begins so: a range of its index, with any plan and on either database."""
+    return and_(column >= beginning, column < beginning + _LAST_CHARACTER)
 
 
 _engine: Engine | None = None

@@ -1,4 +1,7 @@
-"""Sending mail: the only user of Flask-Mail. Called by jobs, never inside a transaction or a web request."""
+"""Sending mail, and the list of what was sent: the only user of Flask-Mail.
+
+Called by jobs, never inside a transaction or a web request.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import smtplib
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from email.headerregistry import Address
 from email.mime.base import MIMEBase
 from email.policy import SMTP
@@ -14,13 +18,36 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from flask_mail import Connection, Mail, Message
+from sqlalchemy import Index, Integer, String
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, mapped_column
 
-from portal import config, db, documents
+from portal import clock, config, db, documents
+from portal.db import Base, UTCDateTime
 
 mail = Mail()
 
 # A mail server that says nothing for this long is taken for down; shorter than a job's lease. Seconds.
 SMTP_TIMEOUT_SECONDS: Final = 30
+LONGEST_SUBJECT: Final = 400
+
+
+class SentMail(Base):
+    """A mail that a server took: its occasion, to whom, and how often. Never what it says, for that may hold a link that opens
+    something.
+    """
+
+    __tablename__ = "sent_mails"
+
+    key: Mapped[str] = mapped_column(String(160), primary_key=True)
+    recipient: Mapped[str] = mapped_column(String(254))
+    subject: Mapped[str] = mapped_column(String(LONGEST_SUBJECT))
+    template: Mapped[str] = mapped_column(String(80))
+    customer_id: Mapped[str | None] = mapped_column(String(40))  # whom it concerns; none for mails of staff
+    sent_at: Mapped[datetime] = mapped_column(UTCDateTime)  # the last time
+    times: Mapped[int] = mapped_column(Integer, default=1)
+
+    __table_args__ = (Index("ix_sent_mails_customer", "customer_id", "sent_at", "key"),)
 
 
 class _VerifiedConnection(Connection):
@@ -67,12 +94,15 @@ def send(
     subject: str,
     template: str,
     tongue: str,
+    customer_id: str | None = None,
     attachments: Sequence[Attachment] = (),
     **facts: object,
 ) -> None:
     """Send templates/<template>.txt and .html to one person, in their language, with what the templates need as `facts`.
 
-    `key` names the occasion ("receipt:rct_…"); a second call with it sends the same Message-ID again.
+    `key` names the occasion ("receipt:rct_…"); a second call with it sends the same Message-ID again. `customer_id` is whom the
+    mail concerns, on whose page staff see it listed. What the server took is recorded at once, in a transaction of its own: a
+    process that dies in between loses the record, not the mail.
     Needs an application context. Raises smtplib.SMTPException or OSError when the server did not take it, and ValueError
     for an address or a subject with a line break.
     """
@@ -90,3 +120,21 @@ def send(
         message.attach(attachment.filename, attachment.content_type, attachment.content)
     with _VerifiedConnection(mail) as connection:
         connection.send(message)
+    _record(key, to, subject, template, customer_id)
+
+
+def _record(key: str, to: str, subject: str, template: str, customer_id: str | None) -> None:
+    values = {
+        "recipient": to,
+        "subject": subject[:LONGEST_SUBJECT],
+        "template": template,
+        "customer_id": customer_id,
+        "sent_at": clock.now(),
+    }
+    with db.transaction() as session:
+        upsert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        session.execute(
+            upsert(SentMail)
+            .values(key=key, times=1, **values)
+            .on_conflict_do_update(index_elements=["key"], set_=values | {"times": SentMail.times + 1})
+        )

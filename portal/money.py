@@ -179,18 +179,22 @@ def parse(text: str, currency: str, locale: str = "en") -> Money:
 
     Raises ValueError when it is no number, or is finer than the currency or than Stripe's rules for it allow.
     """
-    # Letters would be Infinity, NaN, or an exponent: "1e999999999" is short to type and takes minutes to write out.
-    if any(mark.isalpha() for mark in text):
-        raise ValueError(f"not an amount: {text!r}")
-    try:
-        amount = parse_decimal(text.strip(), locale=locale, strict=True)
-    except (NumberFormatError, InvalidOperation) as error:
-        raise ValueError(f"not an amount: {text!r}") from error
-    money = from_decimal(amount, currency)
+    money = from_decimal(parse_number(text, locale), currency)
     if abs(money.minor) > _LARGEST_STORED:
         raise ValueError(f"too large an amount: {text!r}")
     check_granularity(money)
     return money
+
+
+def parse_number(text: str, locale: str = "en") -> Decimal:
+    """What a person typed as a number of this language ("1.234,5" in German). Raises ValueError when it is none."""
+    # Letters would be Infinity, NaN, or an exponent: "1e999999999" is short to type and takes minutes to write out.
+    if any(mark.isalpha() for mark in text):
+        raise ValueError(f"not a number: {text!r}")
+    try:
+        return parse_decimal(text.strip(), locale=locale, strict=True)
+    except (NumberFormatError, InvalidOperation) as error:
+        raise ValueError(f"not a number: {text!r}") from error
 
 
 def check_granularity(money: Money) -> None:

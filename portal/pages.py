@@ -440,6 +440,7 @@ def install(app: Flask) -> None:
     limiter.init_app(app)
     app.after_request(_finish_request)
     app.context_processor(_context)
+    app.add_template_global(lambda endpoint: endpoint in app.view_functions, "has_page")
     app.add_template_filter(lambda amount: language.money_text(amount, reader_language()), "money")
     app.add_template_filter(lambda day: language.date_text(day, reader_language()), "date")
     app.add_template_filter(lambda moment: language.datetime_text(moment, reader_language()), "datetime")

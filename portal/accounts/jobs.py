@@ -8,8 +8,8 @@ from typing import Final
 from sqlalchemy import delete
 
 from portal import clock, config, db, mail, outbox
-from portal.accounts import colleagues, queries, service, sessions, throttle, tokens
-from portal.accounts.models import AccountToken, SignInAttempt, SignInSession, User
+from portal.accounts import colleagues, queries, service, throttle, tokens
+from portal.accounts.models import LONGEST, AccountToken, SignInAttempt, SignInSession, User
 from portal.errors import N_
 from portal.language import translate
 
@@ -78,6 +78,7 @@ def mail_link(link_id: str, invited_by: str = "") -> None:
         subject=translate(_SUBJECTS[row.purpose], user.language, company=_company()),
         template=f"accounts/mails/{row.purpose}",
         tongue=user.language,
+        customer_id=user.customer_id,
         name=user.name,
         link=tokens.link(row),
         expires_at=row.expires_at,
@@ -95,6 +96,7 @@ def mail_account_exists(user_id: str, occasion: str) -> None:
         subject=translate(N_("You already have an account at %(company)s"), user.language, company=_company()),
         template="accounts/mails/account_exists",
         tongue=user.language,
+        customer_id=user.customer_id,
         name=user.name,
     )
 
@@ -110,6 +112,7 @@ def mail_password_changed(user_id: str, occasion: str, changed_at: str) -> None:
         subject=translate(N_("Your password for %(company)s was changed"), user.language, company=_company()),
         template="accounts/mails/password_changed",
         tongue=user.language,
+        customer_id=user.customer_id,
         name=user.name,
         changed_at=datetime.fromisoformat(changed_at),
     )
@@ -143,7 +146,7 @@ def mail_owners_changed(owner_id: str, about_id: str, what: str, by_id: str, occ
 def sweep() -> None:
     """Forget old tries, links and sessions; a second run finds nothing more."""
     now = clock.now()
-    longest = max(sessions.LONGEST.values())
+    longest = max(LONGEST.values())
     with db.transaction() as session:
         session.execute(delete(SignInAttempt).where(SignInAttempt.at < now - throttle.WINDOW))
         colleagues.forget_old_tries(session)

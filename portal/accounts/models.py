@@ -1,14 +1,29 @@
-"""Customers (who is billed), users (who signs in), their sessions, one-time tokens sent by mail, and what is counted."""
+"""Customers (who is billed), users (who signs in), the words that find them, their sessions, one-time tokens, and what is counted."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Final
+import re
+import unicodedata
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Connection,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    delete,
+    event,
+    inspect,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal.db import Base, UTCDateTime, one_of
+from portal.db import Base, UTCDateTime, one_of, sorted_text
 
 CUSTOMER: Final = "customer"
 STAFF_ROLES: Final = ("support", "approver", "admin")
@@ -19,6 +34,10 @@ PAYER: Final = "payer"
 VIEWER: Final = "viewer"
 CUSTOMER_ROLES: Final = (OWNER, PAYER, VIEWER)
 TOKEN_PURPOSES: Final = ("invitation", "password_reset", "confirm_email")
+LONGEST_WORD: Final = 80
+# How long a session lasts without being used, and at all.
+IDLE: Final = {"customer": timedelta(minutes=30), "staff": timedelta(minutes=15)}
+LONGEST: Final = {"customer": timedelta(hours=12), "staff": timedelta(hours=8)}
 
 
 class Customer(Base):
@@ -69,6 +88,61 @@ class User(Base):
         CheckConstraint("(role = 'customer') = (customer_role IS NOT NULL)", name="customer_role_of_customers_only"),
         Index("ix_users_customer", "customer_id"),
     )
+
+
+class CustomerWord(Base):
+    """A word by which staff find a customer: of its name and e-mail address, and of its people's. See words_of.
+
+    Kept by whatever writes a customer or a user through the ORM, in the same transaction.
+    """
+
+    __tablename__ = "customer_words"
+
+    word: Mapped[str] = mapped_column(sorted_text(LONGEST_WORD), primary_key=True)
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"), primary_key=True)
+
+    __table_args__ = (Index("ix_customer_words_customer", "customer_id", "word"),)
+
+
+def words_of(*texts: str) -> set[str]:
+    """The words of these texts without case, accents and marks ("Église" is "eglise"); an e-mail address also as a whole, and the
+    part after its @.
+    """
+    words: set[str] = set()
+    for text in texts:
+        plain = "".join(
+            mark for mark in unicodedata.normalize("NFKD", text.casefold()) if unicodedata.category(mark) != "Mn"
+        )
+        words.update(re.findall(r"\w+", plain))
+        for address in re.findall(r"\S+@\S+", plain):
+            words.update((address, address.rpartition("@")[2]))
+    return {word[:LONGEST_WORD] for word in words if word}
+
+
+def keep_words(connection: Connection, customer_id: str) -> None:
+    """Bring a customer's words in line with its name and its people, as the connection sees them now."""
+    own = select(Customer.name, Customer.email).where(Customer.id == customer_id)
+    peoples = select(User.name, User.email).where(User.customer_id == customer_id)
+    words = words_of(*(text for row in connection.execute(own.union_all(peoples)) for text in row))
+    of_customer = CustomerWord.customer_id == customer_id
+    connection.execute(delete(CustomerWord).where(of_customer, CustomerWord.word.not_in(words)))
+    upsert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    # Two who change a customer's people at once may bring the same word.
+    connection.execute(
+        upsert(CustomerWord).on_conflict_do_nothing(),
+        [{"word": word, "customer_id": customer_id} for word in sorted(words)],
+    )
+
+
+@event.listens_for(Customer, "after_insert")
+@event.listens_for(Customer, "after_update")
+@event.listens_for(User, "after_insert")
+@event.listens_for(User, "after_update")
+def _named(_mapper: Any, connection: Connection, row: Customer | User) -> None:
+    customer_id = row.id if isinstance(row, Customer) else row.customer_id
+    state: Any = inspect(row)
+    if customer_id is not None and any(state.attrs[name].history.has_changes() for name in ("name", "email")):
+        keep_words(connection, customer_id)
 
 
 class SignInSession(Base):

@@ -14,11 +14,9 @@ from sqlalchemy.orm import Session, joinedload
 
 from portal import audit, clock, db
 from portal.accounts import passwords, policy, queries, throttle
-from portal.accounts.models import CUSTOMER, SignInSession, User
+from portal.accounts.models import CUSTOMER, IDLE, LONGEST, SignInSession, User
 from portal.errors import N_, Invalid
 
-IDLE: Final = {"customer": timedelta(minutes=30), "staff": timedelta(minutes=15)}
-LONGEST: Final = {"customer": timedelta(hours=12), "staff": timedelta(hours=8)}
 # A session's last use is written down at most this often, so that reading a page seldom writes.
 SEEN_EVERY: Final = timedelta(minutes=1)
 TOKEN_BYTES: Final = 32

@@ -283,7 +283,7 @@ def _end() -> None:
 
 
 def _home() -> str:
-    return url_for("accounts.profile" if current_user.is_staff else "payments.overview")
+    return url_for("support.index" if current_user.is_staff else "payments.overview")
 
 
 def _browser() -> dict[str, str]:

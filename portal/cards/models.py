@@ -61,6 +61,7 @@ class SavedCard(Base):
             sqlite_where=_KEPT,
             postgresql_where=_KEPT,
         ),
+        Index("ix_saved_cards_last4", "last4", "created_at"),
         Index("uq_saved_cards_default", "customer_id", unique=True, sqlite_where=_DEFAULT, postgresql_where=_DEFAULT),
     )
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal import clock
 from portal.accounts.models import Customer
-from portal.db import Base, UTCDateTime, one_of
+from portal.db import Base, UTCDateTime, one_of, sorted_text
 from portal.invoices import totals
 from portal.invoices.totals import TaxAtRate
 from portal.money import Money
@@ -26,12 +26,18 @@ VOID: Final = "void"
 STATUSES: Final = (OPEN, PAID, VOID)
 OVERDUE: Final = "overdue"
 
+# How an invoice was paid when it was not through Stripe.
+BANK_TRANSFER: Final = "bank_transfer"
+CASH: Final = "cash"
+OTHER_WAY: Final = "other"
+WAYS: Final = (BANK_TRANSFER, CASH, OTHER_WAY)
+
 
 class Invoice(Base):
     __tablename__ = "invoices"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    number: Mapped[str] = mapped_column(String(40), unique=True)
+    number: Mapped[str] = mapped_column(sorted_text(40), unique=True)
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
     status: Mapped[str] = mapped_column(String(10), default=OPEN)
     currency: Mapped[str] = mapped_column(String(3))
@@ -40,9 +46,11 @@ class Invoice(Base):
     total_minor: Mapped[int] = mapped_column(BigInteger)
     issued_on: Mapped[date] = mapped_column(Date)
     due_on: Mapped[date] = mapped_column(Date)
-    reference: Mapped[str] = mapped_column(String(120), default="")  # the customer's order number or the like
+    reference: Mapped[str] = mapped_column(sorted_text(120), default="")  # the customer's order number or the like
     # Its name in the system that it was imported from, by which a second import knows it again.
-    external_reference: Mapped[str | None] = mapped_column(String(120))
+    external_reference: Mapped[str | None] = mapped_column(sorted_text(120))
+    # Of the form that it was typed into, so that two clicks issue one invoice.
+    client_key: Mapped[str | None] = mapped_column(String(80))
     note: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     paid_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -62,6 +70,13 @@ class Invoice(Base):
         Index("ix_invoices_customer", "customer_id", "created_at", "id"),
         Index("ix_invoices_customer_status", "customer_id", "status", "created_at", "id"),
         Index("ix_invoices_customer_due", "customer_id", "status", "due_on", "id"),
+        Index("uq_invoices_client_key", "client_key", unique=True),
+        # For staff, who look across customers.
+        Index("ix_invoices_created", "created_at", "id"),
+        Index("ix_invoices_status", "status", "created_at", "id", "due_on"),
+        Index("ix_invoices_reference", "reference"),
+        Index("ix_invoices_external_reference", "external_reference"),
+        Index("ix_invoices_amount", "currency", "total_minor", "created_at", "id"),
     )
 
     def in_currency(self, minor: int) -> Money:
@@ -93,6 +108,21 @@ class Invoice(Base):
     def shown_status(self) -> str:
         """open, overdue, paid or void."""
         return OVERDUE if self.is_overdue else self.status
+
+
+class OutsidePayment(Base):
+    """That an invoice was paid in another way than through Stripe, as a member of staff has recorded it. It is paid in full."""
+
+    __tablename__ = "outside_payments"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    invoice_id: Mapped[str] = mapped_column(ForeignKey("invoices.id"), unique=True)
+    how: Mapped[str] = mapped_column(String(20))
+    paid_on: Mapped[date] = mapped_column(Date)
+    reference: Mapped[str] = mapped_column(String(120))  # as the bank statement or the cash book has it
+    recorded_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+    __table_args__ = (one_of("how", WAYS),)
 
 
 class InvoiceLine(Base):

@@ -1,4 +1,4 @@
-"""Reading invoices. Every function takes a session and the customer whose invoices may be seen."""
+"""Reading invoices. Every function takes a session and the customer whose invoices may be seen, save those for staff."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from datetime import date
 from typing import Final
 
 from sqlalchemy import ColumnElement, case, func, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from portal import clock, keyset
+from portal.db import begins_with
 from portal.errors import N_, NotFound
-from portal.invoices.models import OPEN, OVERDUE, PAID, VOID, Invoice, InvoiceLine
+from portal.invoices.models import OPEN, OVERDUE, PAID, VOID, Invoice, InvoiceLine, OutsidePayment
 from portal.money import Money
 
 # The overview shows what comes next, not everything that is open.
@@ -101,6 +102,42 @@ def page_for_customer(
         if status not in FILTERS:
             raise NotFound
         wanted = wanted.where(*_is(status, clock.today()))
+    return keyset.page(session, wanted, Invoice.created_at, Invoice.id, cursor)
+
+
+# For staff
+
+
+def for_staff(session: Session, invoice_id: str) -> Invoice:
+    """Anyone's invoice with its lines and its customer. Raises NotFound."""
+    invoice = session.scalar(
+        select(Invoice).where(Invoice.id == invoice_id).options(WITH_LINES, joinedload(Invoice.customer))
+    )
+    if invoice is None:
+        raise NotFound
+    return invoice
+
+
+def outside_payment(session: Session, invoice_id: str) -> OutsidePayment | None:
+    """How an invoice was paid when it was not through Stripe."""
+    return session.scalar(select(OutsidePayment).where(OutsidePayment.invoice_id == invoice_id))
+
+
+def page_for_staff(
+    session: Session, *, status: str | None = None, number: str = "", cursor: str | None = None
+) -> keyset.Page[Invoice]:
+    """Everyone's invoices with their customers, newest first; with `number` those whose number begins so, a page of them at most.
+
+    Raises NotFound for a cursor or a status that nobody gave out.
+    """
+    wanted = select(Invoice).options(joinedload(Invoice.customer))
+    if status is not None:
+        if status not in FILTERS:
+            raise NotFound
+        wanted = wanted.where(*_is(status, clock.today()))
+    if number:
+        found = wanted.where(begins_with(Invoice.number, number.upper())).order_by(Invoice.number.desc())
+        return keyset.Page(list(session.scalars(found.limit(keyset.PAGE_SIZE))), older=None, newer=None)
     return keyset.page(session, wanted, Invoice.created_at, Invoice.id, cursor)
 
 

@@ -1,4 +1,4 @@
-"""What is done with invoices: issued, voided, paid, imported.
+"""What is done with invoices: issued, voided, paid, recorded as paid elsewhere, imported.
 
 open → paid and open → void; both are final. Whoever changes an invoice, or starts to pay one, first takes its row
 (FOR UPDATE), so that the two never happen side by side.
@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import BinaryIO, Final
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, db, numbering
+from portal import audit, clock, db, ledger, numbering
 from portal.accounts.models import Customer
 from portal.errors import N_, Conflict, Invalid, NotFound
-from portal.invoices import drafts, spreadsheet
+from portal.idempotency import check_client_key
+from portal.invoices import drafts, queries, spreadsheet
 from portal.invoices.drafts import InvoiceDraft
-from portal.invoices.models import OPEN, PAID, VOID, Invoice, InvoiceLine
+from portal.invoices.models import OPEN, PAID, VOID, WAYS, Invoice, InvoiceLine, OutsidePayment
 from portal.invoices.spreadsheet import DecimalMark, Entry, Problem, Sheet
 from portal.invoices.totals import Totals
 
@@ -38,23 +39,36 @@ def customer_billed_at(email: str) -> str:
         return _only(_customers_by_email(session, {email}).get(email, []))
 
 
-def issue(draft: InvoiceDraft) -> Invoice:
+def issue(draft: InvoiceDraft, *, client_key: str | None = None) -> Invoice:
     """Number the invoice and freeze its totals. It is open, and comes back with its lines.
 
-    A second call issues a second invoice, unless `draft.external_reference` is given: that raises Conflict.
+    A second call issues a second invoice, unless it has the same `client_key`, the key of a form: then the first one comes back,
+    without its lines. A `draft.external_reference` that the customer has already raises Conflict.
     Raises Invalid for what portal.invoices.drafts.check refuses, NotFound for an unknown customer.
     """
     sums = drafts.check(draft)
-    with db.transaction() as session:
-        return _issue(session, draft, sums)
+    if client_key is not None:
+        check_client_key(client_key)
+    try:
+        with db.transaction() as session:
+            return _issue(session, draft, sums, client_key)
+    except _SentBefore:
+        with db.reading() as session:
+            return session.execute(select(Invoice).where(Invoice.client_key == client_key)).scalar_one()
 
 
-def _issue(session: Session, draft: InvoiceDraft, sums: Totals) -> Invoice:
+class _SentBefore(Exception):
+    """This form has issued its invoice already: the number just taken goes back with the transaction."""
+
+
+def _issue(session: Session, draft: InvoiceDraft, sums: Totals, client_key: str | None = None) -> Invoice:
     customer = session.get(Customer, draft.customer_id)
     if customer is None:
         raise NotFound
     # The counter's row stays locked until the commit, so nobody else issues between the next look and our insert.
     number = numbering.take(session, numbering.INVOICES)
+    if client_key is not None and session.scalar(select(Invoice.id).where(Invoice.client_key == client_key)):
+        raise _SentBefore
     if draft.external_reference is not None and _known(session, draft.customer_id, draft.external_reference):
         raise Conflict(
             N_("This customer already has an invoice with the reference %(reference)s."),
@@ -73,6 +87,7 @@ def _issue(session: Session, draft: InvoiceDraft, sums: Totals) -> Invoice:
         due_on=draft.last_day,
         reference=draft.reference,
         external_reference=draft.external_reference,
+        client_key=client_key,
         note=draft.note,
         created_at=clock.now(),
         void_reason="",
@@ -110,7 +125,8 @@ _void_guards: list[VoidGuard] = []
 
 
 def guards_void(guard: VoidGuard) -> VoidGuard:
-    """Ask this function, too, before an invoice is voided: it gets the locked row and raises Conflict to refuse.
+    """Ask this function, too, before an invoice is voided or recorded as paid elsewhere: it gets the locked row and raises Conflict
+    to refuse.
 
     Payments stand to the right of invoices and cannot be asked from here; so they say themselves that an invoice with a
     live payment must not be voided. The other side of the same promise is theirs as well: a payment is started under
@@ -177,6 +193,65 @@ def mark_paid(session: Session, invoice_id: str, at: datetime) -> None:
     _record_change(session, "invoice.paid", invoice, {"paid_at": at.isoformat()})
 
 
+def mark_paid_outside(invoice_id: str, *, paid_on: date, how: str, reference: str) -> Invoice:
+    """Record that an open invoice was paid in full in another way than through Stripe (`how`: one of models.WAYS).
+
+    The money is booked from receivables to the bank, on the day it came in. No receipt is issued: its numbers and its document are
+    those of payments through Stripe. A second call changes nothing and keeps the first record. Raises Invalid for a wrong day, way or
+    reference, NotFound, and Conflict for an invoice that is void, was paid through Stripe, or is being paid (see guards_void).
+    """
+    reference = reference.strip()
+    _check_outside(paid_on, how, reference)
+    with db.transaction() as session:
+        invoice = _lock(session, invoice_id)
+        if invoice.status == PAID and queries.outside_payment(session, invoice_id) is not None:
+            return invoice
+        if invoice.status == PAID:
+            raise Conflict(
+                N_("Invoice %(number)s is already paid. There is nothing left to do."), number=invoice.number
+            )
+        if invoice.status == VOID:
+            raise Conflict(N_("Invoice %(number)s was withdrawn and cannot be paid."), number=invoice.number)
+        for guard in _void_guards:
+            guard(session, invoice)
+        now = clock.now()
+        invoice.status = PAID
+        # Noon, so that it is this day wherever the company is; not in the future all the same.
+        invoice.paid_at = min(datetime.combine(paid_on, time(12), UTC), now)
+        paid = OutsidePayment(
+            id=db.new_id("out"), invoice_id=invoice.id, how=how, paid_on=paid_on, reference=reference, recorded_at=now
+        )
+        session.add(paid)
+        ledger.post(
+            session,
+            "outside",
+            debit=ledger.BANK,
+            credit=ledger.RECEIVABLES,
+            amount=invoice.total,
+            subject=invoice.id,
+            reference=f"outside:{invoice.id}",
+            at=invoice.paid_at,
+        )
+        facts = {"how": how, "paid_on": paid_on.isoformat(), "reference": reference}
+        _record_change(session, "invoice.paid_outside", invoice, facts)
+        return invoice
+
+
+def _check_outside(paid_on: date, how: str, reference: str) -> None:
+    if how not in WAYS:
+        raise Invalid(N_("Please say how the invoice was paid."), field="how")
+    if paid_on > clock.today():
+        raise Invalid(N_("The day of the payment cannot lie in the future."), field="paid_on")
+    if paid_on < clock.today() - timedelta(days=drafts.YEARS_BACK * drafts.DAYS_A_YEAR):
+        raise Invalid(N_("The day of the payment lies too far in the past."), field="paid_on")
+    if len(reference) > drafts.LONGEST_REFERENCE:
+        raise Invalid(
+            N_("This text is too long: at most %(longest)s characters."),
+            field="reference",
+            longest=drafts.LONGEST_REFERENCE,
+        )
+
+
 def _lock(session: Session, invoice_id: str, customer_id: str | None = None) -> Invoice:
     """The row as it is now, not as the session may remember it, and nobody else's until the transaction ends."""
     wanted = select(Invoice).where(Invoice.id == invoice_id)
@@ -201,15 +276,19 @@ def _record_change(session: Session, action: str, invoice: Invoice, facts: dict[
 class ImportReport:
     """What came of a file with `rows` rows of data: all of it is in, or, when there is a problem, none of it.
 
-    `fresh` counts the invoices that are new; `issued` holds them, unless it was a dry run. `already` holds those that an
-    earlier import has brought.
+    `new` are the invoices of the file that were not here before, as it describes them; `issued` holds what was made of them, unless
+    it was a dry run. `already` holds those that an earlier import has brought.
     """
 
     rows: int
-    fresh: int
+    new: tuple[Entry, ...]
     issued: tuple[Invoice, ...]
     already: tuple[Invoice, ...]
     problems: tuple[Problem, ...]
+
+    @property
+    def fresh(self) -> int:
+        return len(self.new)
 
 
 def import_csv(file: BinaryIO, *, decimal_mark: DecimalMark | None = None, dry_run: bool = False) -> ImportReport:
@@ -223,9 +302,9 @@ def import_csv(file: BinaryIO, *, decimal_mark: DecimalMark | None = None, dry_r
         fresh, already = _match(session, sheet)
         if sheet.problems or dry_run:
             problems = tuple(sorted(sheet.problems, key=lambda problem: problem.line))
-            return ImportReport(sheet.rows, len(fresh), (), tuple(already), problems)
+            return ImportReport(sheet.rows, tuple(fresh), (), tuple(already), problems)
         issued = tuple(_issue(session, entry.draft, entry.totals) for entry in fresh)
-        return ImportReport(sheet.rows, len(fresh), issued, tuple(already), ())
+        return ImportReport(sheet.rows, tuple(fresh), issued, tuple(already), ())
 
 
 def _match(session: Session, sheet: Sheet) -> tuple[list[Entry], list[Invoice]]:

@@ -25,6 +25,7 @@ from portal.errors import N_, Invalid, PortalError
 from portal.invoices import drafts
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.totals import Totals
+from portal.money import Money
 
 DecimalMark = Literal[".", ","]
 T = TypeVar("T")
@@ -66,6 +67,10 @@ class Entry:
     email: str
     draft: InvoiceDraft
     totals: Totals
+
+    @property
+    def total(self) -> Money:
+        return Money(self.totals.total_minor, self.draft.currency)
 
 
 @dataclass(slots=True)

@@ -105,6 +105,7 @@ def send_to_staff(collection_id: str) -> None:
         ),
         template="mandates/mails/given_up",
         tongue=tongue,
+        customer_id=customer.id,
         customer=customer,
         invoice=collection.invoice,
         collection=collection,
@@ -119,5 +120,6 @@ def _send(customer: Customer, key: str, subject: str, template: str, **facts: An
         subject=translate(subject, tongue, **{"company": config.current().company.name, **facts}),
         template=f"mandates/mails/{template}",
         tongue=tongue,
+        customer_id=customer.id,
         **facts,
     )

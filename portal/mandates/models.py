@@ -35,6 +35,7 @@ class Mandate(Base):
     ended_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
 
     __table_args__ = (
+        Index("ix_mandates_customer", "customer_id", "ended_at"),
         Index("uq_mandates_in_force", "customer_id", unique=True, sqlite_where=_IN_FORCE, postgresql_where=_IN_FORCE),
     )
 

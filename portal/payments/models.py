@@ -67,6 +67,11 @@ class Payment(Base):
         Index("ix_payments_history", "customer_id", "created_at", "id"),
         Index("ix_payments_history_status", "customer_id", "status", "created_at", "id"),
         Index("ix_payments_open", "status", "updated_at"),
+        # For staff, who look across customers.
+        Index("ix_payments_charge", "stripe_charge_id"),
+        Index("ix_payments_method", "stripe_payment_method_id", "created_at", "id"),
+        Index("ix_payments_last4", "card_last4", "created_at", "id"),
+        Index("ix_payments_amount", "currency", "amount_minor", "created_at", "id"),
     )
 
     @property

@@ -28,16 +28,33 @@ def send(document_id: str) -> None:
     the same Message-ID. A credit note that was revoked before is not sent any more: the mail of its revocation says all.
     Raises NotFound, NotRendered, queries.Damaged, and what mail.send raises when the server refuses.
     """
-    with db.reading() as session:
-        document = queries.with_pdf(session, document_id)
-        customer = session.get_one(Customer, document.customer_id)
+    document, customer = _with_customer(document_id)
     if document.mailed_at is not None or document.revoked_at is not None:
         return
-    if document.pdf is None:
-        raise NotRendered(document_id)
-    attachment = mail.Attachment(f"{document.number}.pdf", "application/pdf", document.pdf)
-    _send(document, customer, document.kind, SUBJECTS[document.kind], f"{document.kind}_mail", attachments=[attachment])
+    _send_document(document, customer, document.kind)
     service.mark_mailed(document.id, customer.email)
+
+
+def send_again(document_id: str, occasion: str) -> None:
+    """Send a document once more, to the address that its customer has now, for this occasion. Raises what `send` raises.
+
+    It is a mail of its own, so that no program takes it for the first one; for the same occasion it is the same mail.
+    """
+    document, customer = _with_customer(document_id)
+    _send_document(document, customer, f"{document.kind}:{occasion}")
+
+
+def _with_customer(document_id: str) -> tuple[Document, Customer]:
+    with db.reading() as session:
+        document = queries.with_pdf(session, document_id)
+        return document, session.get_one(Customer, document.customer_id)
+
+
+def _send_document(document: Document, customer: Customer, occasion: str) -> None:
+    if document.pdf is None:
+        raise NotRendered(document.id)
+    attachment = mail.Attachment(f"{document.number}.pdf", "application/pdf", document.pdf)
+    _send(document, customer, occasion, SUBJECTS[document.kind], f"{document.kind}_mail", attachments=[attachment])
 
 
 def send_revocation(credit_note_id: str) -> None:
@@ -63,6 +80,7 @@ def _send(document: Document, customer: Customer, occasion: str, subject: str, t
         subject=language.translate(subject, tongue, number=frozen.number, company=frozen.seller.name),
         template=f"receipts/{template}",
         tongue=tongue,
+        customer_id=customer.id,
         document=frozen,
         document_id=document.id,
         **attached,

@@ -27,6 +27,12 @@ def render(document_id: str) -> None:
     service.render(document_id)
 
 
+@handles(service.MAIL_AGAIN)
+def send_again(document_id: str, occasion: str) -> None:
+    """Left by a member of staff."""
+    email.send_again(document_id, occasion)
+
+
 @handles(service.MAIL)
 def send(document_id: str) -> None:
     email.send(document_id)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, deferred, mapped_column
 
-from portal.db import Base, UTCDateTime, one_of
+from portal.db import Base, UTCDateTime, one_of, sorted_text
 from portal.money import Money
 from portal.receipts import codes
 
@@ -30,7 +30,7 @@ class Document(Base):
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     kind: Mapped[str] = mapped_column(String(20))
-    number: Mapped[str] = mapped_column(String(40), unique=True)
+    number: Mapped[str] = mapped_column(sorted_text(40), unique=True)
     payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"))
     refund_id: Mapped[str | None] = mapped_column(ForeignKey("refunds.id"), unique=True)
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))

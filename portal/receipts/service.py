@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from portal import audit, config, db, language, numbering, outbox
 from portal.accounts.models import Customer
-from portal.errors import Conflict, NotFound
+from portal.errors import N_, Conflict, NotFound
 from portal.invoices.models import Invoice
 from portal.payments.models import Payment
 from portal.receipts import codes, facts, freezing, pdf
@@ -31,6 +31,7 @@ REVOKE_CREDIT_NOTE: Final = "receipts.revoke_credit_note"
 RENDER: Final = "receipts.render"
 MAIL: Final = "receipts.mail"
 MAIL_REVOCATION: Final = "receipts.mail_revocation"
+MAIL_AGAIN: Final = "receipts.mail_again"
 
 
 class NoReceiptYet(RuntimeError):
@@ -187,6 +188,24 @@ def render(document_id: str) -> None:
             session, f"{stored.kind}.rendered", document_id, {"sha256": digest}, customer_id=stored.customer_id
         )
         outbox.enqueue(session, MAIL, key=f"{stored.kind}.mail:{document_id}", document_id=document_id)
+
+
+def send_again(document_id: str) -> Document:
+    """Leave the job that mails a document once more, to the address that its customer has now. Every call sends it again.
+
+    Raises NotFound, and Conflict while its PDF is not made, for then its first mail is still to come.
+    """
+    with db.transaction() as session:
+        document = session.get(Document, document_id, with_for_update=True)
+        if document is None:
+            raise NotFound
+        if document.pdf_sha256 is None:
+            raise Conflict(N_("This document is still being made. It is sent as soon as it is there."))
+        customer = session.get_one(Customer, document.customer_id)
+        told = {"number": document.number, "to": customer.email}
+        audit.record(session, f"{document.kind}.sent_again", document_id, told, customer_id=customer.id)
+        outbox.enqueue(session, MAIL_AGAIN, document_id=document_id, occasion=db.new_id("snd"))
+        return document
 
 
 def mark_mailed(document_id: str, to: str) -> None:

@@ -64,11 +64,11 @@ def test_a_customer_lands_on_what_they_owe(client: FlaskClient, user: User) -> N
     assert is_signed_in(client)
 
 
-def test_staff_land_on_their_account(client: FlaskClient) -> None:
+def test_staff_land_on_their_search(client: FlaskClient) -> None:
     with db.transaction() as session:
         member = factories.staff(session)
     answer = post(client, "/sign-in", email=member.email, password=PASSWORD)
-    assert answer.location == "/account"
+    assert answer.location == "/support"
     page = client.get("/account")
     assert page.status_code == 200
     assert "Billing details" not in text(page)

@@ -108,6 +108,22 @@ POST /payments/<payment_id>/refund-requests        303     422    422    403    
 GET  /refunds                                      303     200    200    200     200    403      403       403
 GET  /refunds/<refund_id>                          303     200    200    200     404    403      403       403
 POST /refunds/<refund_id>/withdrawal               303     303    303    403     404    403      403       403
+GET  /support                                      303     404    404    404     404    200      200       200
+GET  /support/customers/<customer_id>              303     404    404    404     404    200      200       200
+GET  /support/customers/<customer_id>/<name>       303     404    404    404     404    200      200       200
+POST /support/customers/<customer_id>/notes        303     404    404    404     404    422      422       422
+GET  /support/payments/<payment_id>                303     404    404    404     404    200      200       200
+POST /support/documents/<document_id>/mail         303     404    404    404     404    303      303       303
+GET  /support/invoices                             303     404    404    404     404    200      200       200
+GET  /support/invoices/new                         303     404    404    404     404    200      200       200
+POST /support/invoices/new                         303     404    404    404     404    422      422       422
+GET  /support/invoices/<invoice_id>                303     404    404    404     404    200      200       200
+POST /support/invoices/<invoice_id>/void           303     404    404    404     404    404      422       422
+POST /support/invoices/<invoice_id>/outside-payment 303   404    404    404     404    404      422       422
+GET  /support/invoices/import                      303     404    404    404     404    404      200       200
+POST /support/invoices/import                      303     404    404    404     404    404      422       422
+GET  /support/invoices/import/<file_id>            303     404    404    404     404    404      404       404
+POST /support/invoices/import/<file_id>            303     404    404    404     404    404      404       404
 GET  /support/refunds                              303     404    404    404     404    200      200       200
 GET  /support/refunds/<refund_id>                  303     404    404    404     404    200      200       200
 POST /support/refunds/<refund_id>/claim            303     404    404    404     404    303      303       303
@@ -190,6 +206,8 @@ def house(app: Flask) -> House:
             "customer_id": customer.id,
             "refund_id": factories.refund(session, payment, state="requested", amount_minor=5_00).id,
             "dispute_id": factories.dispute(session, payment).id,
+            "name": "payments",
+            "file_id": "fil_1",
             "token": "x" * 43,
             "user_id": factories.user(session, customer, "viewer", password=None).id,
             "code": "en",

@@ -23,6 +23,8 @@ from portal.payments.models import Payment
 from portal.receipts import service as receipts
 from portal.receipts.models import Document
 from portal.refunds.models import Refund
+from portal.support import service as desk
+from portal.support.queries import SECTIONS
 from tests import factories
 from tests.browsing import context_options
 from tests.front.axe import FOR_AXE, violations
@@ -34,6 +36,7 @@ LINES = (
     ("Meter rental and remote reading for the workshop in Oberbaumstraße", 1_000, 12_50, 1900),
     ("Solar feed-in credit handling", 2_000, 4_90, 700),
 )
+CSV = "customer;invoice;currency;description;quantity;unit_price;tax_rate\n"
 VIEWS = {
     "desktop, light, English": ("en", {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"}),
     "phone, dark, German": ("de", {"viewport": {"width": 320, "height": 568}, "color_scheme": "dark"}),
@@ -47,6 +50,7 @@ class History:
         now, today = clock.now(), clock.today()
         with db.transaction() as session:
             customer = factories.customer(session)
+            self.customer = customer.id
             self.user = factories.user(session, customer)
             self.viewer = factories.user(session, customer, "viewer", name="Eve Lang")
             factories.user(session, customer, "payer", name="Benedikt Kurz-Oberbaumbrücke", password=None)
@@ -99,6 +103,18 @@ class History:
                 )
             ]
         self.receipt = receipts.issue(self.succeeded)
+        desk.add_note(
+            self.customer,
+            self.staff.id,
+            "Called about the meter, calls again on Friday.\nWants a copy of the contract.",
+        )
+        self.files = [
+            desk.keep_file(self.staff.id, "november.csv", f"{CSV}{row}\n".encode(), "")
+            for row in (
+                "ada@spree-bikes.test;A-1;eur;Green electricity;1;100,00;19",
+                "nobody@nowhere.test;A-2;eur;;none;1;19",
+            )
+        ]
         self.credit_notes = [self._credit_note(revoked=revoked) for revoked in (False, True)]
         with db.reading() as session:
             documents = session.execute(select(Document)).scalars()
@@ -164,6 +180,23 @@ class History:
         yield from ("/", f"/invoices/{self.due}", f"/payments/{self.declined}", "/payments", "/cards")
         yield from ("/account", "/account/people", "/cards/new")
 
+    def desk(self) -> Iterator[str]:
+        """Every page that staff can open."""
+        yield from (
+            "/support",
+            "/support?q=spree",
+            "/support?q=119",
+            "/support?q=INV-TEST",
+            "/support?q=nothing+like+it",
+        )
+        yield f"/support/customers/{self.customer}"
+        yield from (f"/support/customers/{self.customer}/{name}" for name in SECTIONS)
+        yield from (f"/support/payments/{payment}" for payment in (self.succeeded, self.declined))
+        yield from ("/support/invoices", "/support/invoices?status=overdue", "/support/invoices?q=none")
+        yield from ("/support/invoices/new", f"/support/invoices/{self.due}", f"/support/invoices/{self.paid}")
+        yield "/support/invoices/import"
+        yield from (f"/support/invoices/import/{file}" for file in self.files)
+
 
 def _card(customer_id: str, brand: str, last4: str, year: int) -> SavedCard:
     return SavedCard(
@@ -208,6 +241,17 @@ def _setup(customer_id: str, **values: Any) -> CardSetup:
     )
 
 
+def _let_parts_come(page: Page) -> None:
+    """A customer's page asks for its parts when they come into sight."""
+    page.wait_for_function(
+        """() => {
+            const part = document.querySelector("main [hx-get][id^=section-]");
+            part?.scrollIntoView();
+            return part === null;
+        }"""
+    )
+
+
 def problems(page: Page) -> list[str]:
     found = violations(page)
     width = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
@@ -244,7 +288,7 @@ def test_every_page_can_be_read_by_everyone(
         context.clear_cookies()
         page.goto(f"{live_portal.url}/language/{language}")
         sign_in(page, live_portal.url, history.staff)
-        for address in history.staff_addresses():
+        for address in (*history.staff_addresses(), *history.desk()):
             page.goto(live_portal.url + address)
             page.wait_for_load_state("load")
             found[address] = problems(page)

@@ -31,7 +31,8 @@ FLOORS = (
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 ROOF = frozenset({"seed", "cli", "app"})
 FEATURES = frozenset(name for names in FLOORS[5:-2] for name in names)
-PUBLIC = frozenset({"service", "queries", "models"})
+# States are part of the models, and a draft is what a service is given by whoever fills it in.
+PUBLIC = frozenset({"service", "queries", "models", "states", "drafts"})
 
 # Inside a package, likewise; modules with other names (facts, pdf, handlers …) stand where they need to, without circles.
 # models and states are one: a column's CHECK lists the states.
@@ -98,6 +99,12 @@ class Module:
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Attribute):
                 yield ast.unparse(node)
+
+
+def layer_of(name: str) -> str:
+    """The last word of a module's name ("views"); where a package has several files of views, each is views ("invoice_views")."""
+    last = name.rpartition(".")[2]
+    return "views" if last.endswith("_views") else last
 
 
 def read(root: Path = ROOT) -> dict[str, Module]:

@@ -35,7 +35,11 @@ def _modules(**sources: str) -> dict[str, Module]:
         ("accounts__service", "def late():\n    from portal.payments import service", "payments stands above accounts"),
         ("payments__models", "from portal.payments import views", "views stands above models"),
         ("payments__models", "from . import views", "views stands above models"),
-        ("receipts__facts", "from portal.payments.views import page", "only models, queries, service are public"),
+        (
+            "receipts__facts",
+            "from portal.payments.views import page",
+            "only drafts, models, queries, service, states are public",
+        ),
         ("payments__service", "from portal import sandbox", "only cli starts the sandbox"),
         ("sandbox__app", "from portal import money", "knows nothing of the portal"),
         ("payments__service", "import flask", "the web is known to"),

@@ -11,12 +11,14 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, db
+from portal import audit, clock, db, ledger
 from portal.accounts.models import Customer
 from portal.errors import Conflict, Invalid, NotFound
 from portal.invoices import drafts, queries, service
 from portal.invoices.drafts import InvoiceDraft
 from portal.invoices.models import Invoice, InvoiceLine
+from portal.payments import service as _payments  # noqa: F401  # its guard speaks against an invoice that is being paid
+from tests import factories
 from tests.invoices.conftest import Issue, days_ago, line, overdue
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -304,3 +306,121 @@ def test_the_database_itself_refuses_a_total_that_does_not_add_up(issue: Issue) 
         session.rollback()
     with db.reading() as session:
         assert session.scalar(select(func.sum(InvoiceLine.net_minor + InvoiceLine.tax_minor))) == invoice.total_minor
+
+
+# Paid outside of Stripe
+
+
+def outside(invoice: Invoice, **values: object) -> Invoice:
+    facts: dict[str, object] = {"paid_on": clock.today(), "how": "bank_transfer", "reference": "Statement 11"}
+    return service.mark_paid_outside(invoice.id, **(facts | values))  # type: ignore[arg-type]
+
+
+def postings_of(invoice: Invoice) -> list[tuple[str, str, str, int, str]]:
+    with db.reading() as session:
+        found = session.scalars(select(ledger.Posting).where(ledger.Posting.subject == invoice.id))
+        return [(one.kind, one.debit, one.credit, one.amount_minor, one.reference) for one in found]
+
+
+def test_money_that_came_another_way_pays_the_invoice_and_is_booked_once(issue: Issue) -> None:
+    made = issue()
+    outside(made, paid_on=days_ago(3))
+    outside(made, how="cash", reference="again")
+    again = stored(made)
+    assert again.status == "paid"
+    assert again.paid_at is not None and again.paid_at.date() == days_ago(3)
+    with db.reading() as session:
+        kept = queries.outside_payment(session, made.id)
+    assert kept is not None and (kept.how, kept.paid_on, kept.reference) == (
+        "bank_transfer",
+        days_ago(3),
+        "Statement 11",
+    )
+    assert postings_of(made) == [("outside", "bank", "receivables", 119_00, f"outside:{made.id}")]
+    assert events_of(made) == ["invoice.issued", "invoice.paid_outside"]
+
+
+def test_what_is_paid_void_or_being_paid_is_not_recorded_as_paid_outside(issue: Issue, customer: Customer) -> None:
+    paid, withdrawn, busy = issue(), issue(), issue()
+    pay(paid)
+    void(withdrawn)
+    with db.transaction() as session:
+        factories.payment(session, customer, busy, status="requires_payment_method", succeeded_at=None)
+    for invoice in (paid, withdrawn, busy):
+        with pytest.raises(Conflict):
+            outside(invoice)
+        assert postings_of(invoice) == []
+    assert stored(busy).status == "open"
+    with pytest.raises(NotFound):
+        service.mark_paid_outside("inv_nothing", paid_on=clock.today(), how="cash", reference="")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"paid_on": days_ago(-1)}, "paid_on"),
+        ({"paid_on": days_ago(5000)}, "paid_on"),
+        ({"how": "barter"}, "how"),
+        ({"reference": "x" * 121}, "reference"),
+    ],
+)
+def test_a_record_that_cannot_be_is_refused(issue: Issue, wrong: dict[str, object], field: str) -> None:
+    made = issue()
+    with pytest.raises(Invalid) as refused:
+        outside(made, **wrong)
+    assert refused.value.field == field
+    assert stored(made).status == "open"
+
+
+def test_two_who_record_it_at_once_book_it_once(issue: Issue) -> None:
+    made = issue()
+    clerks = [threading.Thread(target=outside, args=(made,)) for _ in range(4)]
+    for clerk in clerks:
+        clerk.start()
+    for clerk in clerks:
+        clerk.join()
+    assert len(postings_of(made)) == 1
+    assert events_of(made) == ["invoice.issued", "invoice.paid_outside"]
+
+
+# The same form, sent twice
+
+
+def test_a_form_sent_twice_issues_one_invoice_and_takes_one_number(issue: Issue, customer: Customer) -> None:
+    draft = InvoiceDraft(customer.id, "eur", (line(),))
+    found: list[str] = []
+
+    def click() -> None:
+        found.append(service.issue(draft, client_key="a-form-of-tom").number)
+
+    clicks = [threading.Thread(target=click) for _ in range(3)]
+    for one in clicks:
+        one.start()
+    for one in clicks:
+        one.join()
+    assert len(found) == 3 and len(set(found)) == 1
+    assert int(issue().number[-6:]) == int(found[0][-6:]) + 1
+    with pytest.raises(Invalid):
+        service.issue(draft, client_key="")
+
+
+# For staff
+
+
+def test_staff_see_everyones_invoices_filtered_and_by_number(issue: Issue, stranger: Customer) -> None:
+    first, theirs = issue(), issue(customer_id=stranger.id)
+    late, paid = issue(**overdue()), issue()
+    pay(paid)
+
+    def listed(**wanted: str) -> list[str]:
+        with db.reading() as session:
+            return [one.id for one in queries.page_for_staff(session, **wanted).rows]
+
+    assert listed() == [paid.id, late.id, theirs.id, first.id]
+    assert listed(status="open") == [late.id, theirs.id, first.id]
+    assert listed(status="overdue") == [late.id]
+    assert listed(number=late.number.lower()) == [late.id]
+    assert listed(number=first.number[:9]) == [paid.id, late.id, theirs.id, first.id]
+    assert listed(number=first.number, status="paid") == []
+    with pytest.raises(NotFound):
+        listed(status="lost")

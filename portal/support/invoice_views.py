@@ -1,0 +1,184 @@
+"""Everyone's invoices at the staff's desk: the list, one of them, issuing, voiding, recording as paid, importing."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from flask import Response, flash, request, url_for
+from flask_babel import gettext, ngettext
+from flask_login import current_user
+from werkzeug.wrappers import Response as AnyResponse
+
+from portal import db, language
+from portal.accounts import queries as accounts
+from portal.accounts.models import STAFF_ROLES
+from portal.errors import Conflict, Invalid, NotFound
+from portal.invoices import queries as invoice_queries
+from portal.invoices import service as invoice_service
+from portal.pages import page, reader_language, see_other, staff_only
+from portal.support import queries, service
+from portal.support.forms import ImportForm, InvoiceForm, PaidOutsideForm, VoidForm
+from portal.support.views import bp
+
+# Who may withdraw an invoice, say that it is paid, and bring in files of them.
+_DECIDERS = ("approver", "admin")
+
+
+@bp.get("/invoices")
+@staff_only(*STAFF_ROLES)
+def invoices() -> Response:
+    status, number = request.args.get("status") or None, request.args.get("q", "").strip()
+    with db.reading() as session:
+        found = invoice_queries.page_for_staff(session, status=status, number=number, cursor=request.args.get("page"))
+    chosen: dict[str, Any] = {name: value for name, value in (("status", status), ("q", number)) if value}
+    return page(
+        "support/invoices/index.html",
+        partial="support/invoices/_list.html",
+        found=found,
+        chosen=chosen,
+        statuses=invoice_queries.FILTERS,
+        older_url=url_for("support.invoices", page=found.older, **chosen) if found.older else None,
+        newer_url=url_for("support.invoices", page=found.newer, **chosen) if found.newer else None,
+    )
+
+
+@bp.get("/invoices/<invoice_id>")
+@staff_only(*STAFF_ROLES)
+def invoice(invoice_id: str) -> Response:
+    return _invoice_page(invoice_id)
+
+
+def _invoice_page(
+    invoice_id: str, void_form: VoidForm | None = None, paid_form: PaidOutsideForm | None = None
+) -> Response:
+    """The page with the forms of those who may decide; one that was refused is given."""
+    with db.reading() as session:
+        desk = queries.invoice_desk(session, invoice_id)
+    return page(
+        "support/invoices/show.html",
+        status=422 if void_form or paid_form else 200,
+        desk=desk,
+        invoice=desk.invoice,
+        may_decide=current_user.role in _DECIDERS,
+        void_form=void_form or VoidForm(formdata=None, prefix="void-"),
+        paid_form=paid_form or PaidOutsideForm(formdata=None, prefix="paid-"),
+    )
+
+
+@bp.post("/invoices/<invoice_id>/void")
+@staff_only(*_DECIDERS)
+def void_invoice(invoice_id: str) -> AnyResponse:
+    form = VoidForm(prefix="void-")
+    if form.validate_on_submit():
+        try:
+            withdrawn = invoice_service.void(invoice_id, form.reason.data or "")
+        except (Invalid, Conflict) as error:
+            return _refused(invoice_id, error)
+        flash(gettext("Invoice %(number)s is void.", number=withdrawn.number), "success")
+        return see_other("support.invoice", invoice_id=invoice_id)
+    return _invoice_page(invoice_id, void_form=form)
+
+
+@bp.post("/invoices/<invoice_id>/outside-payment")
+@staff_only(*_DECIDERS)
+def record_outside_payment(invoice_id: str) -> AnyResponse:
+    form = PaidOutsideForm(prefix="paid-")
+    if form.validate_on_submit() and form.paid_on.data is not None:
+        try:
+            paid = invoice_service.mark_paid_outside(
+                invoice_id, paid_on=form.paid_on.data, how=form.how.data, reference=form.reference.data or ""
+            )
+        except (Invalid, Conflict) as error:
+            return _refused(invoice_id, error)
+        flash(gettext("Invoice %(number)s is recorded as paid.", number=paid.number), "success")
+        return see_other("support.invoice", invoice_id=invoice_id)
+    return _invoice_page(invoice_id, paid_form=form)
+
+
+def _refused(invoice_id: str, error: Invalid | Conflict) -> AnyResponse:
+    flash(language.error_text(error, reader_language()), "error")
+    return see_other("support.invoice", invoice_id=invoice_id)
+
+
+# Issuing
+
+
+@bp.route("/invoices/new", methods=["GET", "POST"])
+@staff_only(*STAFF_ROLES)
+def new_invoice() -> AnyResponse:
+    """The form's buttons: "add_line" and "remove_line" (with a line's place) change it, the other one issues."""
+    form = InvoiceForm()
+    if request.method == "GET":
+        form.customer.data = _named(request.args.get("customer", ""))
+        form.key.data = secrets.token_urlsafe(24)
+    elif "add_line" in request.form:
+        form.add_line()
+    elif "remove_line" in request.form:
+        form.remove_line(request.form.get("remove_line", -1, type=int))
+    elif form.validate_on_submit() and (issued := _issue(form)):
+        flash(gettext("Invoice %(number)s is issued.", number=issued.number), "success")
+        return see_other("support.invoice", invoice_id=issued.id)
+    return page("support/invoices/new.html", form=form, status=422 if form.is_wrong else 200)
+
+
+def _named(customer_id: str) -> str:
+    """What stands in the field for this customer: the id, which cannot be mistaken for another's. Empty for none."""
+    if not customer_id:
+        return ""
+    with db.reading() as session:
+        return accounts.customer(session, customer_id).id
+
+
+def _issue(form: InvoiceForm) -> Any:
+    """The invoice, or None when something was refused, which stands in the form then."""
+    typed = (form.customer.data or "").strip()
+    try:
+        customer_id = invoice_service.customer_billed_at(typed) if "@" in typed else _named(typed)
+        return invoice_service.issue(form.draft(customer_id), client_key=form.key.data or "")
+    except Invalid as error:
+        form.tell(error.field, language.error_text(error, reader_language()))
+    except NotFound:
+        form.tell("customer", gettext("There is no such customer."))
+    return None
+
+
+# Importing
+
+
+@bp.route("/invoices/import", methods=["GET", "POST"])
+@staff_only(*_DECIDERS)
+def import_invoices() -> AnyResponse:
+    """Nothing is issued here: the next page shows what would be."""
+    form = ImportForm()
+    if form.validate_on_submit():
+        try:
+            file_id = service.keep_file(
+                current_user.id, form.file.data.filename or "", form.file.data.read(), form.decimal_mark.data or ""
+            )
+        except Invalid as error:
+            form.file.errors = [language.error_text(error, reader_language())]
+        else:
+            return see_other("support.invoice_file", file_id=file_id)
+    return page("support/invoices/import.html", form=form, status=422 if form.errors else 200)
+
+
+@bp.get("/invoices/import/<file_id>")
+@staff_only(*_DECIDERS)
+def invoice_file(file_id: str) -> Response:
+    """What the file would issue, or every mistake in it by its line."""
+    file, report = service.look_into(file_id, current_user.id)
+    problems = [(one, language.error_text(one.error, reader_language())) for one in report.problems]
+    return page("support/invoices/file.html", file=file, report=report, problems=problems)
+
+
+@bp.post("/invoices/import/<file_id>")
+@staff_only(*_DECIDERS)
+def import_file(file_id: str) -> AnyResponse:
+    report = service.import_file(file_id, current_user.id)
+    if report.problems:
+        flash(gettext("Nothing was issued, because something has changed in the meantime."), "error")
+        return see_other("support.invoice_file", file_id=file_id)
+    count = len(report.issued)
+    flash(ngettext("%(num)d invoice is issued.", "%(num)d invoices are issued.", count), "success")
+    return see_other("support.invoices")

@@ -1,0 +1,325 @@
+"""Reading what staff see of a customer and of a payment; nothing here commits. Every list is a page, every sum has an end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
+
+from portal import clock, keyset, ledger
+from portal.accounts import queries as accounts
+from portal.accounts.models import CUSTOMER, IDLE, LONGEST, Customer, SignInSession, User
+from portal.audit import AuditEvent
+from portal.cards import queries as cards
+from portal.cards.models import SavedCard
+from portal.errors import NotFound
+from portal.invoices import queries as invoices
+from portal.invoices.models import OPEN, Invoice
+from portal.mail import SentMail
+from portal.mandates import queries as mandates
+from portal.mandates.models import Collection, Mandate
+from portal.money import Money
+from portal.payments import queries as payments
+from portal.payments.models import Payment
+from portal.payments.states import SUCCEEDED
+from portal.receipts.models import Receipt
+from portal.refunds.models import Refund
+from portal.refunds.states import FREED
+from portal.refunds.states import SUCCEEDED as REFUNDED
+from portal.support import words
+from portal.support.models import CustomerNote, InvoiceFile
+
+# A sum over more rows than this is made of the newest of them, and says so.
+MOST_SUMMED: Final = 10_000
+MOST_PEOPLE: Final = 50
+MOST_SESSIONS: Final = 100
+MOST_COLLECTIONS: Final = 20
+MOST_OF_A_PAYMENT: Final = 50
+DOCUMENT_MAILS: Final = frozenset({"receipts/receipt_mail", "receipts/credit_note_mail"})
+
+
+# A customer
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Amounts by currency; `complete` is False when there were more than MOST_SUMMED rows and only the newest are in."""
+
+    amounts: list[Money]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerFile:
+    """The head of a customer's page: who it is, what it owes, has paid, has asked back and was given back."""
+
+    customer: Customer
+    owed: invoices.Owed
+    paid: Sums
+    asked_back: Sums
+    given_back: Sums
+
+
+def customer_file(session: Session, customer_id: str) -> CustomerFile:
+    """Raises NotFound."""
+    customer = accounts.customer(session, customer_id)
+    own = Refund.customer_id == customer_id
+    asked = own & Refund.state.not_in([*FREED, REFUNDED])
+    return CustomerFile(
+        customer,
+        owed=invoices.owed(session, customer_id),
+        paid=_sums(
+            session,
+            select(Payment.currency, Payment.amount_minor)
+            .where(Payment.customer_id == customer_id, Payment.status == SUCCEEDED)
+            .order_by(Payment.created_at.desc()),
+        ),
+        asked_back=_sums(session, select(Refund.currency, Refund.amount_minor).where(asked)),
+        given_back=_sums(session, select(Refund.currency, Refund.amount_minor).where(own, Refund.state == REFUNDED)),
+    )
+
+
+def _sums(session: Session, rows: Select[str, int]) -> Sums:
+    """The sums of rows of (currency, amount_minor)."""
+    some = rows.limit(MOST_SUMMED).subquery()
+    currency, minor = some.c
+    found = session.execute(
+        select(currency, func.sum(minor), func.count()).group_by(currency).order_by(func.count().desc(), currency)
+    ).all()
+    return Sums([Money(int(total), code) for code, total, _count in found], sum(row[2] for row in found) < MOST_SUMMED)
+
+
+def open_invoices(session: Session, customer_id: str, cursor: str | None) -> keyset.Page[Invoice]:
+    return invoices.page_for_customer(session, customer_id, status=OPEN, cursor=cursor)
+
+
+def payments_of(session: Session, customer_id: str, cursor: str | None) -> keyset.Page[Payment]:
+    return payments.history(session, customer_id, payments.Filter(), cursor)
+
+
+def refunds_of(session: Session, customer_id: str, cursor: str | None) -> keyset.Page[Refund]:
+    query = select(Refund).where(Refund.customer_id == customer_id)
+    return keyset.page(session, query, Refund.asked_at, Refund.id, cursor)
+
+
+def cards_of(session: Session, customer_id: str, _cursor: str | None) -> list[SavedCard]:
+    return cards.of_customer(session, customer_id)
+
+
+@dataclass(frozen=True, slots=True)
+class AutomaticPayment:
+    """The mandate in force, or else the last one that ended; and the newest collections, with their invoices."""
+
+    mandate: Mandate | None
+    collections: list[Collection]
+
+    @property
+    def is_on(self) -> bool:
+        return self.mandate is not None and self.mandate.ended_at is None
+
+
+def automatic_payment(session: Session, customer_id: str, _cursor: str | None) -> AutomaticPayment:
+    ended = select(Mandate).where(Mandate.customer_id == customer_id).order_by(Mandate.ended_at.desc()).limit(1)
+    mandate = mandates.in_force(session, customer_id) or session.scalar(ended)
+    collections = session.scalars(
+        select(Collection)
+        .where(Collection.customer_id == customer_id)
+        .order_by(Collection.created_at.desc(), Collection.id.desc())
+        .limit(MOST_COLLECTIONS)
+        .options(joinedload(Collection.invoice))
+    )
+    return AutomaticPayment(mandate, list(collections))
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Someone who signs in for the customer, and in how many browsers they are signed in (at most MOST_SESSIONS)."""
+
+    user: User
+    sessions: int
+
+
+def people_of(session: Session, customer_id: str, _cursor: str | None) -> list[Person]:
+    users = accounts.users_of(session, customer_id)[:MOST_PEOPLE]
+    open_now = (
+        select(SignInSession.user_id)
+        .where(SignInSession.user_id.in_([user.id for user in users]), SignInSession.ended_at.is_(None))
+        .where(SignInSession.last_seen_at > clock.now() - IDLE[CUSTOMER])
+        .where(SignInSession.created_at > clock.now() - LONGEST[CUSTOMER])
+        .limit(MOST_SESSIONS)
+    )
+    counted = Counter(session.scalars(open_now))
+    return [Person(user, counted[user.id]) for user in users]
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail that was sent; `document_id` is given where it brought a receipt or a credit note, which can be sent again."""
+
+    sent: SentMail
+    document_id: str | None
+
+
+def mails_of(session: Session, customer_id: str, cursor: str | None) -> keyset.Page[Mail]:
+    query = select(SentMail).where(SentMail.customer_id == customer_id)
+    found = keyset.page(session, query, SentMail.sent_at, SentMail.key, cursor)
+    return keyset.Page([Mail(one, _document_of(one)) for one in found.rows], found.older, found.newer)
+
+
+def _document_of(mail: SentMail) -> str | None:
+    """The key of a document's mail is "<kind>:<id>", and "<kind>:<occasion>:<id>" when it was sent again."""
+    return mail.key.rpartition(":")[2] if mail.template in DOCUMENT_MAILS else None
+
+
+def notes_of(session: Session, customer_id: str, cursor: str | None) -> keyset.Page[CustomerNote]:
+    query = select(CustomerNote).where(CustomerNote.customer_id == customer_id)
+    return keyset.page(
+        session, query.options(joinedload(CustomerNote.author)), CustomerNote.at, CustomerNote.id, cursor
+    )
+
+
+# What happened
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """An audit event in words: `words` and `facts` are for gettext, `who` is a person's name or a text for gettext."""
+
+    number: int
+    at: datetime
+    words: str
+    facts: dict[str, str]
+    who: str
+    is_person: bool
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A page of what happened, newest first; `older` is the cursor of the next one, `is_first` whether it is the newest."""
+
+    rows: list[Happening]
+    older: str | None
+    is_first: bool
+
+
+def timeline_of(session: Session, customer_id: str, cursor: str | None) -> Timeline:
+    """All audit events of a customer, by pages. Raises NotFound for a cursor that nobody gave out."""
+    query = select(AuditEvent).where(AuditEvent.customer_id == customer_id)
+    if cursor is not None:
+        if not (cursor.isdecimal() and len(cursor) <= 18):  # a number of an event fits into 64 bits
+            raise NotFound
+        query = query.where(AuditEvent.number < int(cursor))
+    events = session.scalars(query.order_by(AuditEvent.number.desc()).limit(keyset.PAGE_SIZE + 1)).all()
+    shown = events[: keyset.PAGE_SIZE]
+    names = _names(session, shown)
+    rows = [_told(event, names) for event in shown]
+    return Timeline(rows, str(rows[-1].number) if len(events) > len(shown) else None, is_first=cursor is None)
+
+
+def _names(session: Session, events: Sequence[AuditEvent]) -> dict[str, str]:
+    ids = {event.actor_id for event in events if event.actor_kind in {"customer", "staff"}}
+    if not ids:
+        return {}
+    return {user.id: user.name for user in session.scalars(select(User).where(User.id.in_(ids)))}
+
+
+def _told(event: AuditEvent, names: dict[str, str]) -> Happening:
+    text, facts = words.sentence(event.action, event.facts)
+    name = names.get(event.actor_id)
+    return Happening(
+        event.number,
+        event.at,
+        text,
+        facts,
+        who=name or words.ACTORS.get(event.actor_kind, event.actor_kind),
+        is_person=name is not None,
+        note=str(event.facts.get("failure") or ""),
+    )
+
+
+# A part of a customer's page is asked for by its name in the address.
+SECTIONS: Final[dict[str, Callable[[Session, str, str | None], Any]]] = {
+    "invoices": open_invoices,
+    "payments": payments_of,
+    "refunds": refunds_of,
+    "notes": notes_of,
+    "cards": cards_of,
+    "automatic-payment": automatic_payment,
+    "people": people_of,
+    "mails": mails_of,
+    "timeline": timeline_of,
+}
+
+
+def section(session: Session, customer_id: str, name: str, cursor: str | None) -> tuple[Customer, Any]:
+    """The customer, and a part of its page. Raises NotFound, also for a part or a cursor that is not there."""
+    if name not in SECTIONS:
+        raise NotFound
+    return accounts.customer(session, customer_id), SECTIONS[name](session, customer_id, cursor)
+
+
+# A payment, an invoice
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFile:
+    """A payment with its customer, invoice and steps, and all that hangs on it, oldest first."""
+
+    payment: Payment
+    postings: list[ledger.Posting]
+    receipt: Receipt | None
+    refunds: list[Refund]
+
+
+def payment_file(session: Session, payment_id: str) -> PaymentFile:
+    """Raises NotFound."""
+    payment = session.scalar(
+        select(Payment)
+        .where(Payment.id == payment_id)
+        .options(joinedload(Payment.customer), joinedload(Payment.invoice), selectinload(Payment.steps))
+    )
+    if payment is None:
+        raise NotFound
+
+    def of_payment(kind: Any, owner: InstrumentedAttribute[str], *order: InstrumentedAttribute[Any]) -> list[Any]:
+        return list(session.scalars(select(kind).where(owner == payment_id).order_by(*order).limit(MOST_OF_A_PAYMENT)))
+
+    return PaymentFile(
+        payment,
+        postings=of_payment(ledger.Posting, ledger.Posting.subject, ledger.Posting.at, ledger.Posting.id),
+        receipt=session.scalar(select(Receipt).where(Receipt.payment_id == payment_id)),
+        refunds=of_payment(Refund, Refund.payment_id, Refund.asked_at, Refund.id),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceDesk:
+    """An invoice with its lines and customer, how it was paid if not through Stripe, and its payments, newest first."""
+
+    invoice: Invoice
+    outside: Any
+    payments: list[Payment]
+
+
+def invoice_desk(session: Session, invoice_id: str) -> InvoiceDesk:
+    """Raises NotFound."""
+    invoice = invoices.for_staff(session, invoice_id)
+    return InvoiceDesk(
+        invoice,
+        invoices.outside_payment(session, invoice_id),
+        payments.of_invoice(session, invoice_id, invoice.customer_id),
+    )
+
+
+def file_of(session: Session, file_id: str, user_id: str) -> InvoiceFile:
+    """A file that this member of staff has uploaded and not imported yet. Raises NotFound."""
+    found = session.scalar(select(InvoiceFile).where(InvoiceFile.id == file_id, InvoiceFile.uploaded_by == user_id))
+    if found is None:
+        raise NotFound
+    return found

@@ -1,0 +1,112 @@
+"""The staff's desk: the search, a customer's page with its parts, a payment's page."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask import Blueprint, Response, flash, request, url_for
+from flask_babel import gettext
+from flask_login import current_user
+from werkzeug.wrappers import Response as AnyResponse
+
+from portal import db, gateway, language
+from portal.accounts.models import STAFF_ROLES
+from portal.errors import Conflict, Invalid
+from portal.pages import page, reader_language, see_other, staff_only
+from portal.receipts import service as receipts
+from portal.support import queries, search, service
+from portal.support.forms import NoteForm
+
+bp: Final = Blueprint("support", __name__, url_prefix="/support")
+
+# What search.Found.only names, as pages.
+_PAGES: Final = {"customer": "customer_id", "payment": "payment_id", "invoice": "invoice_id"}
+
+
+@bp.get("")
+@staff_only(*STAFF_ROLES)
+def index() -> AnyResponse:
+    """The search. The results come as one types; pressing Enter sends `open` besides, which opens the only result."""
+    text = request.args.get("q", "")
+    with db.reading() as session:
+        found = search.search(session, text)
+    if found.only and request.args.get("open"):
+        kind, row_id = found.only
+        return see_other(f"support.{kind}", **{_PAGES[kind]: row_id})
+    return page("support/index.html", partial="support/_results.html", text=text.strip(), found=found)
+
+
+@bp.get("/customers/<customer_id>")
+@staff_only(*STAFF_ROLES)
+def customer(customer_id: str) -> Response:
+    """The head of the page; its parts come one after the other, each from `section`."""
+    with db.reading() as session:
+        file = queries.customer_file(session, customer_id)
+    return page("support/customers/show.html", file=file, customer=file.customer)
+
+
+@bp.get("/customers/<customer_id>/<name>")
+@staff_only(*STAFF_ROLES)
+def section(customer_id: str, name: str) -> Response:
+    """One of queries.SECTIONS: as a part of the customer's page, or as a page of its own."""
+    return _section(customer_id, name, NoteForm())
+
+
+def _section(customer_id: str, name: str, note_form: NoteForm, status: int = 200) -> Response:
+    with db.reading() as session:
+        customer, found = queries.section(session, customer_id, name, request.args.get("page"))
+    partial = f"support/customers/_{name.replace('-', '_')}.html"
+    return page(
+        "support/customers/section.html",
+        partial=partial,
+        status=status,
+        customer=customer,
+        found=found,
+        included=partial,
+        form=note_form,
+        older_url=_page_url(customer_id, name, found, "older"),
+        newer_url=_page_url(customer_id, name, found, "newer"),
+    )
+
+
+def _page_url(customer_id: str, name: str, found: Any, side: str) -> str | None:
+    cursor = getattr(found, side, None)
+    return url_for("support.section", customer_id=customer_id, name=name, page=cursor) if cursor else None
+
+
+@bp.post("/customers/<customer_id>/notes")
+@staff_only(*STAFF_ROLES)
+def add_note(customer_id: str) -> AnyResponse:
+    form = NoteForm()
+    if form.validate_on_submit():
+        try:
+            service.add_note(customer_id, current_user.id, form.words.data or "")
+        except Invalid as error:
+            form.words.errors = [language.error_text(error, reader_language())]
+        else:
+            return see_other("support.section", customer_id=customer_id, name="notes")
+    return _section(customer_id, "notes", form, status=422)
+
+
+@bp.get("/payments/<payment_id>")
+@staff_only(*STAFF_ROLES)
+def payment(payment_id: str) -> Response:
+    with db.reading() as session:
+        file = queries.payment_file(session, payment_id)
+    return page("support/payments/show.html", file=file, payment=file.payment, explain=_explain)
+
+
+def _explain(failure_code: str, decline_code: str) -> str:
+    return str(gettext(gateway.advice(failure_code, decline_code)))
+
+
+@bp.post("/documents/<document_id>/mail")
+@staff_only(*STAFF_ROLES)
+def send_document_again(document_id: str) -> AnyResponse:
+    try:
+        document = receipts.send_again(document_id)
+    except Conflict as error:
+        flash(language.error_text(error, reader_language()), "error")
+        return see_other("support.index")
+    flash(gettext("%(number)s is on its way once more.", number=document.number), "success")
+    return see_other("support.customer", customer_id=document.customer_id)

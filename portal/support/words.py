@@ -1,0 +1,106 @@
+"""The audit trail as staff read it: a sentence an event, instead of its name and facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from portal.errors import N_
+
+# What happened, by the event's name. What is in brackets comes from the event's facts.
+_WORDS: Final[dict[str, str]] = {
+    "customer.created": N_("Customer created"),
+    "customer.changed": N_("Billing details changed"),
+    "customer.linked": N_("Made known to Stripe"),
+    "customer.unlinked": N_("Deleted at Stripe"),
+    "customer.noted": N_("Note written"),
+    "user.created": N_("Person added"),
+    "user.invited": N_("Invitation sent to %(email)s"),
+    "user.invitation_taken_up": N_("Invitation accepted"),
+    "user.changed": N_("Person changed"),
+    "password.changed": N_("Password changed"),
+    "password.change_refused": N_("Password not changed: the old one was wrong"),
+    "password.reset": N_("Password reset"),
+    "password.reset_asked": N_("Link for a new password asked for"),
+    "password.set": N_("Password set"),
+    "session.started": N_("Signed in"),
+    "session.refused": N_("Sign-in refused"),
+    "session.ended": N_("Signed out"),
+    "session.others_ended": N_("Signed out everywhere else"),
+    "invoice.issued": N_("Invoice %(number)s issued"),
+    "invoice.paid": N_("Invoice %(number)s paid"),
+    "invoice.paid_outside": N_("Invoice %(number)s recorded as paid outside Stripe"),
+    "invoice.voided": N_("Invoice %(number)s voided: %(reason)s"),
+    "payment.started": N_("Payment of %(amount)s started"),
+    "payment.intent_stored": N_("Payment made known to Stripe"),
+    "payment.new_attempt": N_("Payment begun anew at Stripe"),
+    "payment.confirmation_begun": N_("Card ending in %(last4)s is being charged"),
+    "payment.finding": N_("Payment set aside for staff: %(finding)s"),
+    "receipt.issued": N_("Receipt %(number)s issued"),
+    "receipt.rendered": N_("PDF of the receipt made"),
+    "receipt.mailed": N_("Receipt sent to %(to)s"),
+    "receipt.sent_again": N_("Receipt %(number)s sent again to %(to)s"),
+    "card.saved": N_("Card saved"),
+    "card.renewed": N_("Card renewed"),
+    "card.updated": N_("Card updated"),
+    "card.duplicate": N_("Card was here already"),
+    "card.default_set": N_("Default card chosen"),
+    "card.removed": N_("Card removed"),
+    "card_setup.started": N_("Adding a card started"),
+    "card_setup.intent_stored": N_("Adding a card made known to Stripe"),
+    "card_setup.new_attempt": N_("Adding a card begun anew at Stripe"),
+    "card_setup.finding": N_("Adding a card set aside for staff: %(finding)s"),
+    "mandate.given": N_("Automatic payment switched on"),
+    "mandate.ended": N_("Automatic payment switched off"),
+    "collection.announced": N_("Automatic charge of invoice %(invoice)s announced"),
+    "collection.try": N_("Automatic charge: try %(number)s"),
+    "collection.try_failed": N_("Automatic charge: try %(number)s failed"),
+    "collection.paid": N_("Automatic charge succeeded"),
+    "collection.given_up": N_("Automatic charge given up"),
+    "collection.called_off": N_("Automatic charge called off"),
+    "staff.looked": N_("Looked at by staff"),
+}
+
+# Events whose outcome stands in their facts as `after`.
+_OUTCOMES: Final[dict[str, dict[str, str]]] = {
+    "payment.status": {
+        "requires_payment_method": N_("Payment not completed"),
+        "requires_confirmation": N_("Payment waits for its confirmation"),
+        "requires_action": N_("The bank asks the customer to confirm the payment"),
+        "processing": N_("The bank is working on the payment"),
+        "requires_capture": N_("The bank has reserved the amount"),
+        "succeeded": N_("Payment succeeded"),
+        "canceled": N_("Payment cancelled"),
+    },
+    "card_setup.status": {
+        "requires_payment_method": N_("Card not added"),
+        "requires_action": N_("The bank asks the customer to confirm the card"),
+        "processing": N_("The bank is checking the card"),
+        "succeeded": N_("Card added"),
+        "canceled": N_("Adding a card cancelled"),
+    },
+}
+
+# Who did it, when it was not a person with a name.
+ACTORS: Final[dict[str, str]] = {
+    "worker": N_("Automatically"),
+    "stripe": N_("Stripe"),
+    "cli": N_("On the server"),
+    "machine": N_("An app"),
+    "anonymous": N_("Someone who was not signed in"),
+}
+
+
+def sentence(action: str, facts: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    """The text of an event and what fills its places, both for gettext.
+
+    An event that has no words here, or lacks a fact that they need, is told by its name.
+    """
+    words = _OUTCOMES.get(action, {}).get(str(facts.get("after"))) or _WORDS.get(action)
+    told = {name: str(value) for name, value in facts.items()}
+    try:
+        if words is not None and words % told:
+            return words, told
+    except KeyError:
+        pass
+    return "%(action)s", {"action": action.replace("_", " ").replace(".", ": ")}

@@ -1,0 +1,260 @@
+"""The desk's pages through HTTP: who may do what, forms with their mistakes, and parts that htmx asks for."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+from werkzeug.test import TestResponse
+
+from portal import clock, db
+from portal.invoices.models import Invoice, OutsidePayment
+from portal.support import queries
+from portal.support.models import CustomerNote
+from tests import factories
+from tests.counting import counted_queries
+from tests.support.conftest import As, Desk
+from tests.support.test_desk import CSV
+
+pytestmark = pytest.mark.database("sqlite")
+
+
+def text(client: FlaskClient, address: str, **headers: str) -> str:
+    answer = client.get(address, headers=headers)
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    return answer.get_data(as_text=True)
+
+
+def post(client: FlaskClient, address: str, **data: object) -> TestResponse:
+    form = {"csrf_token": factories.csrf_token(client), **data}
+    return client.post(address, data=form, content_type="multipart/form-data")
+
+
+def invoice_of(desk: Desk) -> Invoice:
+    with db.reading() as session:
+        return session.get_one(Invoice, desk.open_id)
+
+
+# The frame
+
+
+def test_staff_land_on_their_search_and_find_only_what_is_there(desk: Desk, browse: As) -> None:
+    client = browse("support")
+    assert client.get("/sign-in").location == "/support"
+    html = text(client, "/support")
+    nav = html[html.index('class="site-nav"') : html.index("</nav>")]
+    assert re.findall(r'href="([^"]+)"', nav)[:1] == ["/support"]
+    assert "/support/invoices" in nav and 'href="/cards"' not in html
+    assert 'class="brand" href="/support"' in html
+
+
+# The search
+
+
+def test_results_come_as_a_part_and_enter_opens_the_only_one(desk: Desk, browse: As) -> None:
+    client = browse("support")
+    part = text(client, "/support?q=spree", **{"HX-Request": "true"})
+    assert part.lstrip().startswith('<div id="results"') and "Spree Bikes GmbH" in part
+    assert "Spree Bikes GmbH" in text(client, "/support?q=spree")
+    assert client.get("/support?q=spree&open=1").location == f"/support/customers/{desk.customer.id}"
+    assert client.get(f"/support?q={desk.open_id}&open=1").location == f"/support/invoices/{desk.open_id}"
+    assert client.get("/support?q=re_3Spree&open=1").location == f"/support/payments/{desk.payment.id}"
+    assert "2 results" in text(client, "/support?q=INV-2026-00004&open=1")
+    assert "Nothing fits" in text(client, "/support?q=<script>")
+
+
+# A customer
+
+
+def test_every_part_of_a_customers_page_stands_alone_and_swaps_in(desk: Desk, browse: As) -> None:
+    client = browse("support")
+    page = text(client, f"/support/customers/{desk.customer.id}")
+    for name in queries.SECTIONS:
+        address = f"/support/customers/{desk.customer.id}/{name}"
+        assert f'id="section-{name}" hx-get="{address}"' in page
+        assert text(client, address, **{"HX-Request": "true"}).lstrip().startswith(f'<div id="section-{name}"')
+        text(client, address)
+    assert client.get(f"/support/customers/{desk.customer.id}/secrets").status_code == 404
+
+
+def test_lists_cost_the_same_however_long_they_are(desk: Desk, browse: As) -> None:
+    client = browse("support")
+    addresses = [f"/support/customers/{desk.customer.id}/{name}" for name in queries.SECTIONS]
+    addresses += ["/support?q=spree", "/support?q=119", "/support/invoices"]
+
+    def cost() -> list[int]:
+        costs = []
+        for address in addresses:
+            with counted_queries() as statements:
+                text(client, address)
+            costs.append(len(statements))
+        return costs
+
+    before = cost()
+    with db.transaction() as session:
+        for number in range(5):
+            other = factories.customer(session, name=f"Spree {number}")
+            factories.payment(session, other, factories.invoice(session, other))
+            factories.user(session, desk.customer)
+            factories.payment(session, desk.customer, factories.invoice(session, desk.customer, status="paid"))
+            factories.invoice(session, desk.customer)
+    assert cost() == before
+
+
+def test_a_note_is_added_with_and_without_htmx_and_a_wrong_one_keeps_its_words(desk: Desk, browse: As) -> None:
+    client = browse("support")
+    address = f"/support/customers/{desk.customer.id}/notes"
+    answer = post(client, address, words="Called <b>today</b>")
+    assert (answer.status_code, answer.location) == (303, address)
+    assert "Called &lt;b&gt;today&lt;/b&gt;" in text(client, address)
+    assert post(client, address, words="  ").status_code == 422
+    assert "x" * 2001 in post(client, address, words="x" * 2001).get_data(as_text=True)
+    with db.reading() as session:
+        assert session.scalar(select(func.count()).select_from(CustomerNote)) == 1
+
+
+def test_customers_never_see_notes(desk: Desk, browse: As, client: FlaskClient) -> None:
+    post(browse("support"), f"/support/customers/{desk.customer.id}/notes", words="Difficult person")
+    factories.sign_in(client, desk.user)
+    for address in ("/", "/account", "/invoices", f"/invoices/{desk.open_id}", f"/payments/{desk.payment.id}"):
+        assert "Difficult person" not in client.get(address).get_data(as_text=True)
+    assert client.get(f"/support/customers/{desk.customer.id}/notes").status_code == 404
+
+
+def test_a_payments_page_tells_its_postings_receipt_and_refunds(desk: Desk, browse: As) -> None:
+    html = text(browse("support"), f"/support/payments/{desk.payment.id}")
+    for shown in ("pi_3Spree", "ch_3Spree", "INV-2026-000041", "Spree Bikes GmbH", "€20.00", "R-"):
+        assert shown in html, shown
+
+
+# Invoices
+
+
+LINE = {
+    "lines-0-description": "Bread",
+    "lines-0-quantity": "2.5",
+    "lines-0-unit_price": "1,003.20",
+    "lines-0-tax_rate": "7",
+}
+
+
+def issued() -> list[Invoice]:
+    with db.reading() as session:
+        return list(session.scalars(select(Invoice).where(Invoice.client_key.is_not(None))))
+
+
+def test_an_invoice_is_issued_by_form_once_however_often_it_is_sent(desk: Desk, browse: As) -> None:
+    client = browse("support")
+    form = {"customer": "ADA@spree-bikes.test", "currency": "eur", "key": "k" * 20, "note": "Thanks", **LINE}
+    first, second = (post(client, "/support/invoices/new", **form) for _ in range(2))
+    (made,) = issued()
+    assert first.location == second.location == f"/support/invoices/{made.id}"
+    assert (made.net_minor, made.tax_minor, made.note) == (2_508_00, 175_56, "Thanks")
+    assert "is issued" in text(client, first.location)
+
+
+def test_lines_are_added_and_removed_without_javascript_and_nothing_typed_is_lost(desk: Desk, browse: As) -> None:
+    client = browse("support")
+    form = {"customer": "ada@spree-bikes.test", "currency": "eur", "key": "k" * 20, **LINE}
+    more = post(client, "/support/invoices/new", add_line="1", **form).get_data(as_text=True)
+    assert 'name="lines-1-description"' in more and 'value="1,003.20"' in more
+    assert re.search(r'name="lines-1-tax_rate"[^>]*value="7"', more)
+    second = {name.replace("-0-", "-1-"): value for name, value in LINE.items()} | {"lines-1-description": "Cake"}
+    fewer = post(client, "/support/invoices/new", remove_line="0", **form, **second).get_data(as_text=True)
+    assert 'name="lines-1-description"' not in fewer
+    assert re.search(r'name="lines-0-description"[^>]*value="Cake"', fewer)
+    assert issued() == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"customer": "nobody@nowhere.test"}, "customer"),
+        ({"customer": "cus_nobody"}, "customer"),
+        ({"lines-0-quantity": "many"}, "lines-0-quantity"),
+        ({"lines-0-quantity": "0"}, "lines-0-quantity"),
+        ({"lines-0-unit_price": "1.005"}, "lines-0-unit_price"),
+        ({"lines-0-tax_rate": ""}, "lines-0-tax_rate"),
+        ({"due_on": "2001-01-01"}, "due_on"),
+        ({"due_on": "soon"}, "due_on"),
+    ],
+)
+def test_what_is_wrong_is_told_at_its_field(desk: Desk, browse: As, wrong: dict[str, str], field: str) -> None:
+    client = browse("support")
+    form = {"customer": "ada@spree-bikes.test", "currency": "eur", "key": "k" * 20, **LINE, **wrong}
+    answer = post(client, "/support/invoices/new", **form)
+    html = answer.get_data(as_text=True)
+    assert answer.status_code == 422
+    assert f'id="{field}-error"' in html and f'href="#{field}"' in html
+    assert issued() == []
+
+
+def test_a_total_that_nobody_can_pay_is_told_above_the_form(desk: Desk, browse: As) -> None:
+    form = {"customer": "ada@spree-bikes.test", "currency": "eur", "key": "k" * 20, **LINE, "lines-0-unit_price": "0"}
+    answer = post(browse("support"), "/support/invoices/new", **form)
+    assert answer.status_code == 422 and "cannot be paid by card" in answer.get_data(as_text=True)
+
+
+def test_support_reads_and_issues_and_decides_nothing(desk: Desk, browse: As) -> None:
+    client = browse("support")
+    page = text(client, f"/support/invoices/{desk.open_id}")
+    assert "/void" not in page and "/outside-payment" not in page
+    assert "/support/invoices/import" not in text(client, "/support/invoices")
+    for address in (f"/support/invoices/{desk.open_id}/void", f"/support/invoices/{desk.open_id}/outside-payment"):
+        assert post(client, address).status_code == 404
+    assert client.get("/support/invoices/import").status_code == 404
+    assert invoice_of(desk).status == "open"
+
+
+@pytest.mark.parametrize("role", ["approver", "admin"])
+def test_an_invoice_is_voided_with_a_reason(desk: Desk, browse: As, role: str) -> None:
+    client = browse(role)
+    address = f"/support/invoices/{desk.open_id}/void"
+    refused = post(client, address)
+    assert refused.status_code == 422 and 'id="void-reason-error"' in refused.get_data(as_text=True)
+    assert post(client, address, **{"void-reason": "billed twice"}).status_code == 303
+    assert (invoice_of(desk).status, invoice_of(desk).void_reason) == ("void", "billed twice")
+    assert "billed twice" in text(client, f"/support/invoices/{desk.open_id}")
+
+
+def test_an_invoice_is_recorded_as_paid(desk: Desk, browse: As) -> None:
+    client = browse("approver")
+    address = f"/support/invoices/{desk.open_id}/outside-payment"
+    form = {"paid-how": "cash", "paid-reference": "Cash book 7"}
+    assert post(client, address, **form).status_code == 422
+    tomorrow = clock.today().replace(year=clock.today().year + 1)
+    post(client, address, **form, **{"paid-paid_on": tomorrow.isoformat()})
+    assert "cannot lie in the future" in text(client, f"/support/invoices/{desk.open_id}")
+    post(client, address, **form, **{"paid-paid_on": clock.today().isoformat()})
+    html = text(client, f"/support/invoices/{desk.open_id}")
+    assert "Cash book 7" in html and "is recorded as paid" in html
+    with db.reading() as session:
+        assert session.scalars(select(OutsidePayment.how)).all() == ["cash"]
+
+
+def test_a_file_is_looked_at_and_then_imported(desk: Desk, browse: As) -> None:
+    client = browse("admin")
+    assert post(client, "/support/invoices/import").status_code == 422
+    assert (
+        post(client, "/support/invoices/import", decimal_mark="", file=(io.BytesIO(b""), "empty.csv")).status_code
+        == 422
+    )
+    looked = post(
+        client, "/support/invoices/import", decimal_mark="", file=(io.BytesIO(CSV.encode()), "november.csv")
+    ).location
+    html = text(client, looked)
+    assert "1 invoice would be issued" in html and "€119.00" in html and "november.csv" in html
+    assert post(client, looked).location == "/support/invoices"
+    assert "1 invoice is issued." in text(client, "/support/invoices")
+    assert post(client, looked).status_code == 404
+    wrong = post(
+        client,
+        "/support/invoices/import",
+        decimal_mark="",
+        file=(io.BytesIO(f"{CSV}x@y.test;B;eur;;1;1;19\n".encode()), "wrong.csv"),
+    ).location
+    html = text(client, wrong)
+    assert "Every line needs a description." in html and "Issue" not in html.split("<main")[1]
