@@ -6,7 +6,7 @@ Receipts keep their ids, numbers, facts and PDFs, byte for byte; each gets a cod
 import sqlalchemy as sa
 from alembic import op
 
-from portal.db import UTCDateTime
+from portal.db import UTCDateTime, sorted_text
 from portal.receipts import codes
 
 revision = "0008"
@@ -35,7 +35,7 @@ def upgrade() -> None:
         "documents",
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("kind", sa.String(length=20), nullable=False),
-        sa.Column("number", sa.String(length=40), nullable=False),
+        sa.Column("number", sorted_text(40), nullable=False),
         sa.Column("payment_id", sa.String(length=40), nullable=False),
         sa.Column("refund_id", sa.String(length=40), nullable=True),
         sa.Column("customer_id", sa.String(length=40), nullable=False),

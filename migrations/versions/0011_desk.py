@@ -16,7 +16,6 @@ SORTED = (
     ("invoices", "number", 40),
     ("invoices", "reference", 120),
     ("invoices", "external_reference", 120),
-    ("documents", "number", 40),
 )
 INDEXES = (
     ("ix_payments_charge", "payments", ["stripe_charge_id"]),

@@ -60,7 +60,7 @@ class Found:
 
     @property
     def count(self) -> int:
-        groups: tuple[list[Any], ...] = (self.customers, self.payments, self.invoices, self.receipts, self.refunds)
+        groups: tuple[list[Any], ...] = (self.customers, self.payments, self.invoices, self.documents, self.refunds)
         return sum(len(group) for group in groups)
 
     @property
@@ -72,9 +72,8 @@ class Found:
             return ("customer", self.customers[0].id) if self.customers else ("invoice", self.invoices[0].id)
         if self.payments:
             return "payment", self.payments[0].id
-        return "payment", (self.receipts or self.refunds)[
-            0
-        ].payment_id  # a receipt and a refund stand with their payment
+        standing_with_payment = self.documents or self.refunds
+        return "payment", standing_with_payment[0].payment_id
 
 
 def search(session: Session, text: str) -> Found:
@@ -92,7 +91,7 @@ def search(session: Session, text: str) -> Found:
         documents=_rows(session, Document, hits[Document]),
         refunds=_rows(session, Refund, hits[Refund]),
     )
-    owned: list[Any] = [*found.payments, *found.invoices, *found.receipts, *found.refunds]
+    owned: list[Any] = [*found.payments, *found.invoices, *found.documents, *found.refunds]
     if owned:
         owners = select(Customer).where(Customer.id.in_({row.customer_id for row in owned}))
         found.names = {customer.id: customer.name for customer in session.scalars(owners)}
@@ -163,7 +162,7 @@ def _by_id(typed: str) -> Iterator[Select[Any]]:
 
 
 def _by_number(typed: str) -> Iterator[Select[Any]]:
-    """Invoices, receipts and credit notes by the beginning of their number or by its counter alone, and invoices by their names elsewhere."""
+    """Invoices and documents by the beginning of their number or by its counter alone, and invoices by their names elsewhere."""
     if _NUMBER.fullmatch(typed):
         yield _by_beginning(Invoice, Invoice.number, typed.upper())
         yield _by_beginning(Document, Document.number, typed.upper())

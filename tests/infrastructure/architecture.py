@@ -101,12 +101,6 @@ class Module:
                 yield ast.unparse(node)
 
 
-def layer_of(name: str) -> str:
-    """The last word of a module's name ("views"); where a package has several files of views, each is views ("invoice_views")."""
-    last = name.rpartition(".")[2]
-    return "views" if last.endswith("_views") else last
-
-
 def read(root: Path = ROOT) -> dict[str, Module]:
     """Every module of portal, by its dotted name."""
     found = {}

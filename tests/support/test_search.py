@@ -31,7 +31,7 @@ def kinds(found: Found) -> dict[str, list[str]]:
         "customers": [row.name for row in found.customers],
         "payments": [row.id for row in found.payments],
         "invoices": [row.number for row in found.invoices],
-        "receipts": [row.number for row in found.receipts],
+        "receipts": [row.number for row in found.documents],
         "refunds": [row.id for row in found.refunds],
     }
     return {kind: names for kind, names in named.items() if names}
