@@ -8,7 +8,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
 
-from portal import cli, config, db, gateway, logs, mail, pages
+from portal import anchors, cli, config, db, gateway, logs, mail, pages
 from portal.accounts import jobs as _accounts_jobs
 from portal.accounts import views as accounts
 from portal.cards import jobs as _cards_jobs
@@ -25,7 +25,16 @@ from portal.webhooks import jobs as _webhooks_jobs
 from portal.webhooks import views as webhooks
 
 # Importing a jobs module registers its handlers with the outbox.
-HANDLERS = (_accounts_jobs, _cards_jobs, _payments_jobs, _mandates_jobs, _receipts_jobs, _webhooks_jobs)
+HANDLERS = (
+    anchors,
+    _accounts_jobs,
+    _cards_jobs,
+    _payments_jobs,
+    _mandates_jobs,
+    _receipts_jobs,
+    _webhooks_jobs,
+    _support_alerts,
+)
 
 BODY_LIMIT_BYTES = 1_000_000
 STATIC_CACHE_SECONDS = 31_536_000

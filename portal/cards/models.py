@@ -17,6 +17,7 @@ EXPIRES_SOON: Final = timedelta(days=30)
 
 _KEPT = text("removed_at IS NULL")
 _DEFAULT = text("is_default AND removed_at IS NULL")
+_FOUND = text("finding <> ''")
 
 
 class SavedCard(Base):
@@ -84,7 +85,11 @@ class CardSetup(Base):
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime)
     version: Mapped[int] = mapped_column(Integer, default=1)
 
-    __table_args__ = (UniqueConstraint("customer_id", "client_key"), one_of("outcome", OUTCOMES))
+    __table_args__ = (
+        UniqueConstraint("customer_id", "client_key"),
+        one_of("outcome", OUTCOMES),
+        Index("ix_card_setups_finding", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
+    )
 
 
 class CardTry(Base):

@@ -19,6 +19,9 @@ _LIVE: Final = text(
 )
 
 
+_FOUND: Final = text("finding <> ''")
+
+
 class Payment(Base):
     """`status` is ours until Stripe knows the intent ("created"), then Stripe's own; see portal.payments.states.
 
@@ -67,6 +70,7 @@ class Payment(Base):
         Index("ix_payments_history", "customer_id", "created_at", "id"),
         Index("ix_payments_history_status", "customer_id", "status", "created_at", "id"),
         Index("ix_payments_open", "status", "updated_at"),
+        Index("ix_payments_finding", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
     )
 
     @property

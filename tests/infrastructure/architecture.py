@@ -14,7 +14,19 @@ FLOORS = (
     ("clock", "errors"),
     ("config", "money", "logs", "networks"),
     ("db",),
-    ("audit", "outbox", "idempotency", "numbering", "keyset", "language", "documents", "mail", "pages"),
+    (
+        "audit",
+        "outbox",
+        "idempotency",
+        "numbering",
+        "keyset",
+        "language",
+        "documents",
+        "mail",
+        "anchors",
+        "csv_lines",
+        "pages",
+    ),
     ("ledger", "gateway"),
     ("accounts",),
     ("cards",),
@@ -57,8 +69,7 @@ class Module:
 
     @property
     def layer(self) -> str:
-        """The last word of the name ("views")."""
-        return self.name.rpartition(".")[2]
+        return layer_of(self.name)
 
     @property
     def is_sandbox(self) -> bool:
@@ -94,6 +105,12 @@ class Module:
                 yield ast.unparse(node)
 
 
+def layer_of(name: str) -> str:
+    """The last word of a module's name ("views"); where a package has several files of views, each is views ("invoice_views")."""
+    last = name.rpartition(".")[2]
+    return next((layer for layer in ("views", "forms") if last.endswith(f"_{layer}")), last)
+
+
 def read(root: Path = ROOT) -> dict[str, Module]:
     """Every module of portal, by its dotted name."""
     found = {}
@@ -117,7 +134,7 @@ def breaches(module: Module, modules: Mapping[str, Module]) -> list[str]:
 
 def _wrong_direction(module: Module, modules: Mapping[str, Module]) -> Iterator[str]:
     for target in sorted(targets(module, modules)):
-        part, layer = ([*target.split("."), ""])[1], target.rpartition(".")[2]
+        part, layer = ([*target.split("."), ""])[1], layer_of(target)
         sentence = f"{module.name} imports {target}"
         if part == "sandbox":
             if module.part != "cli":
