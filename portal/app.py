@@ -21,6 +21,8 @@ from portal.payments import jobs as _payments_jobs
 from portal.payments import views as payments
 from portal.receipts import jobs as _receipts_jobs
 from portal.receipts import views as receipts
+from portal.support import alerts as _support_alerts
+from portal.support import operations_views as operations
 from portal.webhooks import jobs as _webhooks_jobs
 from portal.webhooks import views as webhooks
 
@@ -72,7 +74,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     pages.install(app)
     mail.mail.state = mail.mail.init_app(app)  # Flask-Mail keeps it by itself only when it is made with the app
     accounts.login_manager.init_app(app)
-    for feature in (accounts, invoices, payments, receipts, cards, mandates, webhooks):
+    for feature in (accounts, invoices, payments, receipts, cards, mandates, webhooks, operations):
         app.register_blueprint(feature.bp)
     cli.install(app)
     _serve_static(app)

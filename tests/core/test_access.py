@@ -81,6 +81,17 @@ EXPECTED: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("POST", "/cards/setups"): (303, 503, 503, 403),
     ("GET", "/cards/setups/<setup_id>/outcome"): (303, 200, 404, 403),
     ("GET", "/cards/setups/<setup_id>/return"): (303, 303, 404, 403),
+    ("GET", "/support/operations"): (303, 404, 404, 200),
+    ("GET", "/support/operations/events"): (303, 404, 404, 200),
+    ("GET", "/support/operations/events/<event_id>"): (303, 404, 404, 200),
+    ("POST", "/support/operations/events/<event_id>/replays"): (303, 404, 404, 404),
+    ("GET", "/support/operations/jobs"): (303, 404, 404, 200),
+    ("POST", "/support/operations/jobs/<job_id>/tries"): (303, 404, 404, 404),
+    ("GET", "/support/operations/findings"): (303, 404, 404, 200),
+    ("GET", "/support/operations/audit"): (303, 404, 404, 404),
+    ("GET", "/support/operations/audit.csv"): (303, 404, 404, 404),
+    ("GET", "/support/operations/books"): (303, 404, 404, 404),
+    ("GET", "/support/operations/books.csv"): (303, 404, 404, 404),
     ("POST", "/api/webhooks/stripe"): (400, 400, 400, 400),
     ("POST", "/sign-out"): (303, 303, 303, 303),  # the last one: it ends the session that the others need
 }
@@ -119,12 +130,16 @@ def house(app: Flask) -> House:
         setup = CardSetup(
             id=new_id("set"), customer_id=customer.id, client_key="a-page-of-ada", created_at=now, updated_at=now
         )
+        event = factories.stripe_event(session)
+        job = factories.failed_job(session)
         session.add_all([card, setup])
         ids = {
             "invoice_id": factories.invoice(session, customer).id,
             "payment_id": payment.id,
             "card_id": card.id,
             "setup_id": setup.id,
+            "event_id": event.id,
+            "job_id": job.id,
             "token": "x" * 43,
             "code": "en",
         }
