@@ -8,7 +8,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
 
-from portal import cli, config, db, gateway, logs, mail, pages
+from portal import anchors, cli, config, db, gateway, logs, mail, pages
 from portal.accounts import jobs as _accounts_jobs
 from portal.accounts import people_views as people
 from portal.accounts import views as accounts
@@ -27,15 +27,18 @@ from portal.receipts import views as receipts
 from portal.refunds import desk_views as support_refunds
 from portal.refunds import jobs as _refunds_jobs
 from portal.refunds import views as refunds
+from portal.support import alerts as _support_alerts
 from portal.support import dispute_views as support_disputes
 from portal.support import invoice_views as support
 from portal.support import jobs as _support_jobs
+from portal.support import operations_views as operations
 from portal.verification import views as verification
 from portal.webhooks import jobs as _webhooks_jobs
 from portal.webhooks import views as webhooks
 
 # Importing a jobs module registers its handlers with the outbox.
 HANDLERS = (
+    anchors,
     _accounts_jobs,
     _cards_jobs,
     _payments_jobs,
@@ -44,6 +47,7 @@ HANDLERS = (
     _refunds_jobs,
     _receipts_jobs,
     _webhooks_jobs,
+    _support_alerts,
     _support_jobs,
 )
 
@@ -62,6 +66,7 @@ FEATURES = (
     support,
     support_disputes,
     support_refunds,
+    operations,
 )
 
 BODY_LIMIT_BYTES = 1_000_000

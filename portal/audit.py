@@ -1,28 +1,38 @@
 """The audit trail: append-only and hash-chained, written in the transaction of the change that it tells of.
 
 Each event's hash covers its own content and the hash before it, so an edit, a removal or a change of order shows;
-the head row holds the last number and hash, so a cut at the end shows as well.
+the head row holds the last number and hash, so a cut at the end shows as well. Who can write all of these rows can make a chain
+anew that fits together: against that, its head is written down outside of the database, see portal.anchors.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 
-from sqlalchemy import JSON, BigInteger, Index, Integer, String, insert, select, update
+from sqlalchemy import JSON, BigInteger, Index, Integer, RowMapping, String, insert, select, text, update
+from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from portal import clock
+from portal import clock, db
 from portal.db import Base, UTCDateTime
 
 GENESIS: Final = "0" * 64
 HEAD_ID: Final = 1
+# So many events are held in memory while the chain is walked.
+STRIDE: Final = 1_000
+# Who leafs to and fro in one customer's pages has looked once.
+LOOK_AGAIN_AFTER: Final = timedelta(hours=1)
+LOOKED: Final = "staff.looked"
+
+_LOOKED: Final = text(f"action = '{LOOKED}'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +90,11 @@ class AuditEvent(Base):
         Index("ix_audit_events_subject", "subject", "number"),
         Index("ix_audit_events_customer", "customer_id", "number"),
         Index("ix_audit_events_actor", "actor_id", "number"),
+        Index("ix_audit_events_action", "action", "number"),
+        Index("ix_audit_events_at", "at", "number"),
+        Index(
+            "ix_audit_events_looked", "actor_id", "subject", "number", sqlite_where=_LOOKED, postgresql_where=_LOOKED
+        ),
     )
 
 
@@ -107,7 +122,7 @@ def record(
     where something changed; never a secret, a card number or a password.
     """
     who = _actor.get()
-    head = session.execute(select(AuditHead).where(AuditHead.id == HEAD_ID).with_for_update()).scalar_one()
+    head = locked_head(session)
     content = {
         "number": head.number + 1,
         "at": clock.now(),
@@ -127,6 +142,36 @@ def record(
     session.expire(head)
 
 
+def locked_head(session: Session) -> AuditHead:
+    """The head; until the caller's transaction ends, no one else records anything."""
+    return session.execute(select(AuditHead).where(AuditHead.id == HEAD_ID).with_for_update()).scalar_one()
+
+
+def look(subject: str, customer_id: str | None, what: str) -> None:
+    """Record that the acting member of staff has seen another person's data: `what` names the page or the file ("payment").
+
+    At most one event per member of staff, subject and hour, also of several requests at once. In a transaction of its own.
+    """
+    staff_id = _actor.get().id
+    with db.reading() as session:
+        if _has_looked(session, staff_id, subject):
+            return
+    with db.transaction() as session:
+        locked_head(session)  # where those who come at the same time wait for each other
+        if not _has_looked(session, staff_id, subject):
+            record(session, LOOKED, subject, {"what": what}, customer_id=customer_id)
+
+
+def _has_looked(session: Session, staff_id: str, subject: str) -> bool:
+    latest = session.execute(
+        select(AuditEvent.at)
+        .where(_LOOKED, AuditEvent.actor_id == staff_id, AuditEvent.subject == subject)
+        .order_by(AuditEvent.number.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    return latest is not None and latest > clock.now() - LOOK_AGAIN_AFTER
+
+
 def digest_of(content: Mapping[str, Any]) -> str:
     """SHA-256 over the event's content as canonical JSON; times are written in UTC to the microsecond."""
     written = {
@@ -136,23 +181,66 @@ def digest_of(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(written, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()
 
 
-def verify(session: Session) -> str | None:
-    """Walk the whole chain in order. Returns None when it is whole, else a sentence that names the first broken place."""
+def verify(
+    session: Session,
+    anchored: Mapping[int, str] = MappingProxyType({}),
+    passed: Callable[[int], None] | None = None,
+) -> str | None:
+    """Walk the whole chain in order, in little memory. Returns None when it is whole, else a sentence that names the first
+    event that was edited, removed, put elsewhere or cut off.
+
+    `anchored` are hashes by number that were written down elsewhere, with 0 for the beginning; `passed` is told how many more
+    events were found whole, now and then.
+    """
     previous, expected = GENESIS, 1
-    in_order = select(AuditEvent.__table__).order_by(AuditEvent.number).execution_options(yield_per=1000)
-    with session.execute(in_order) as found:  # PostgreSQL's cursor stays open unless it is closed or read to its end
-        for row in found.mappings():
-            content = {key: row[key] for key in row if key != "hash"}
-            if row["number"] != expected:
-                return f"event {expected} is missing: the next one found is {row['number']}"
-            if row["previous_hash"] != previous:
-                return f"event {row['number']} does not follow the one before it"
-            if digest_of(content) != row["hash"]:
-                return f"event {row['number']} was changed after it was written"
-            previous, expected = row["hash"], expected + 1
+    for row in _in_order(session):
+        if row is None:
+            return f"event {expected} cannot be read any more"
+        if row["number"] != expected:
+            return f"event {expected} is missing: the next one found is {row['number']}"
+        if row["previous_hash"] != previous:
+            return f"event {expected} does not follow the one before it"
+        if digest_of({key: row[key] for key in row if key != "hash"}) != row["hash"]:
+            return f"event {expected} was changed after it was written"
+        if anchored.get(expected, row["hash"]) != row["hash"]:
+            return f"event {expected} is not the one that was anchored"
+        previous, expected = row["hash"], expected + 1
+        if passed is not None and expected % STRIDE == 1:
+            passed(STRIDE)
+    return _wrong_at_the_end(session, expected - 1, previous, anchored)
+
+
+def _wrong_at_the_end(session: Session, last: int, last_hash: str, anchored: Mapping[int, str]) -> str | None:
     head = session.execute(select(AuditHead).where(AuditHead.id == HEAD_ID)).scalar_one_or_none()
     if head is None:
         return "the head of the chain is missing"
-    if head.number != expected - 1 or head.hash != previous:
-        return f"the chain was cut: it ends at event {expected - 1}, but its head says {head.number}"
+    if head.number > last:
+        return f"event {last + 1} was cut off: the chain ends before it, and its head says {head.number}"
+    if head.number != last or head.hash != last_hash:
+        return f"the head does not fit: the chain ends at event {last}, and the head says {head.number}"
+    if beyond := [number for number in anchored if number > last]:
+        return f"event {last + 1} was cut off: the chain ends before it, and event {min(beyond)} was anchored"
+    if anchored.get(0, GENESIS) != GENESIS:
+        return "what was anchored as the beginning is not the beginning"
     return None
+
+
+def _in_order(session: Session) -> Iterator[RowMapping | None]:
+    """The events by their number, some at a time; None in place of the first that the database gives out but Python cannot read."""
+    in_order = select(*AuditEvent.__table__.columns).order_by(AuditEvent.number)
+    last: int | None = None
+    stride = STRIDE
+    while True:
+        try:
+            query = in_order if last is None else in_order.where(AuditEvent.number > last)
+            rows = session.execute(query.limit(stride)).mappings().all()
+        except (ValueError, TypeError, DataError):  # someone has written into a column what the portal never does
+            if stride == 1:
+                yield None
+                return
+            stride = 1
+            continue
+        yield from rows
+        if len(rows) < stride:
+            return
+        last = rows[-1]["number"]

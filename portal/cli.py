@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import smtplib
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +18,7 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from portal import audit, clock, config, db, outbox
+from portal import anchors, audit, clock, config, db, outbox
 from portal.accounts import service as accounts
 from portal.accounts.models import STAFF_ROLES
 from portal.errors import PortalError
@@ -30,7 +32,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def install(app: Flask) -> None:
-    for command in (migrate, seed, worker, sandbox, staff, customer, invoice):
+    for command in (migrate, seed, worker, sandbox, staff, customer, invoice, audit_trail):
         app.cli.add_command(command)
 
 
@@ -211,6 +213,53 @@ def void_invoice(number: str, reason: str) -> None:
             found = invoice_queries.by_number(session, number)
         withdrawn = invoices.void(found.id, reason)
     click.echo(f"{withdrawn.number}: void")
+
+
+@click.group("audit")
+def audit_trail() -> None:
+    """The audit trail: whether anybody has tampered with it. docs/operations.md says what to do then."""
+
+
+@audit_trail.command("verify")
+@click.option(
+    "--anchor-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Hold the trail against these anchors.  [default: PORTAL_AUDIT_ANCHOR_FILE]",
+)
+@click.option("--anchor", "mailed", multiple=True, metavar="NUMBER:HASH", help="And against one from a mail.")
+@with_appcontext
+def verify_audit(anchor_file: Path | None, mailed: tuple[str, ...]) -> None:
+    """Walk the whole trail; exit status 1 when an event was edited, removed, put elsewhere or cut off, and which is the first."""
+    file = anchor_file or config.current().audit_anchor_file
+    try:
+        anchored = anchors.together(anchors.in_file(file) if file else {}, anchors.from_mails(mailed))
+    except (anchors.BadAnchor, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    with db.reading() as session:
+        head = session.get(audit.AuditHead, audit.HEAD_ID)
+        length = head.number if head else 0
+        hidden = length < audit.STRIDE or not sys.stderr.isatty()
+        with click.progressbar(length=length, label="Checking", file=sys.stderr, hidden=hidden) as bar:
+            broken = audit.verify(session, anchored, bar.update)
+    if broken:
+        raise click.ClickException(broken)
+    click.echo(f"Events: {length}, anchors: {len(anchored)}, head: {head.hash if head else audit.GENESIS}")
+
+
+@audit_trail.command("anchor")
+@with_appcontext
+def anchor_audit() -> None:
+    """Write the head of the trail down outside of the database now, as the worker does once a day."""
+    file = config.current().audit_anchor_file
+    with db.transaction() as session, audit.acting(audit.Actor("cli")):
+        anchor = anchors.take(session)
+    click.echo(f"{anchor.number}:{anchor.hash}")
+    try:
+        if file:
+            anchors.append(anchor, file)
+        anchors.send(anchor)
+    except (OSError, smtplib.SMTPException) as error:
+        raise click.ClickException(f"it was not written down everywhere: {error}") from error
 
 
 @contextmanager

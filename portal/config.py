@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -111,6 +112,9 @@ class Settings(BaseSettings):
     refund_four_eyes: Annotated[dict[str, Decimal], NoDecode] = {"eur": Decimal(500), "usd": Decimal(500)}
     # Banks that want the security code of a saved card are always heard; this asks for it before, with every saved card.
     ask_cvc_of_saved_cards: bool = False
+
+    # Where the head of the audit trail is written down once a day, besides the mail to the company.
+    audit_anchor_file: Path | None = None
 
     limits_storage: str = Field(default="memory://", repr=False)  # likewise
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

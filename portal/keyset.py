@@ -1,4 +1,4 @@
-"""Lists by keyset: pages of twenty, newest first or (deadlines) nearest first, each as cheap as the first however deep it lies.
+"""Lists by keyset: pages of twenty, newest first, each as cheap as the first however deep it lies.
 
 A page begins after, or ends before, a row that it names; rows that come or go on other pages do not move it.
 Source: Markus Winand, "We need tool support for keyset pagination".
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic, Literal, TypeVar
@@ -20,13 +22,15 @@ from portal.errors import NotFound
 PAGE_SIZE: Final = 20
 
 Row = TypeVar("Row")
+Side = Literal["after", "before"]
+
+# So many digits as a column of 64 bits holds with certainty.
+_NUMBERED: Final = re.compile(r"(?P<side>after|before)-(?P<number>[0-9]{1,18})")
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """At most PAGE_SIZE rows in order; `older` and `newer` are cursors for a link to what follows and to what comes before, where
-    there is something.
-    """
+    """At most PAGE_SIZE rows, newest first; `older` and `newer` are cursors for a link, where there is something."""
 
     rows: list[Row]
     older: str | None
@@ -37,7 +41,7 @@ class Page(Generic[Row]):
 class Cursor:
     """A place in a list: after the row with this moment and id, or before it."""
 
-    side: Literal["after", "before"]
+    side: Side
     moment: datetime
     id: str
 
@@ -73,15 +77,44 @@ def page(
     An index on the query's filter and these two columns makes it cheap. A page that has become empty, or would hold less than a
     page of the newest rows, is the first one. Raises NotFound for a cursor that nobody gave out.
     """
-    place = Cursor.decode(cursor) if cursor else None
-    backwards = place is not None and place.side == "before"
-    rows = _rows(session, query, moment, row_id, place, ascending=ascending)
-    if place is not None and (not rows or (backwards and len(rows) <= PAGE_SIZE)):
-        return page(session, query, moment, row_id, None, ascending=ascending)
 
-    def cursor_of(side: Literal["after", "before"], row: Any) -> str:
+    def cursor_of(side: Side, row: Any) -> str:
         return Cursor(side, getattr(row, moment.key), getattr(row, row_id.key)).encode()
 
+    place = Cursor.decode(cursor) if cursor else None
+    key = (place.moment, place.id) if place else ()
+    side = place.side if place else None
+    return _turned(session, query, (moment, row_id), side, key, cursor_of, ascending=ascending)
+
+
+def numbered(session: Session, query: Select[Row], number: InstrumentedAttribute[int], cursor: str | None) -> Page[Row]:
+    """Like `page`, for rows that are in the order of a number of theirs; its cursors are such as "after-17"."""
+
+    def cursor_of(side: Side, row: Any) -> str:
+        return f"{side}-{getattr(row, number.key)}"
+
+    found = _NUMBERED.fullmatch(cursor) if cursor else None
+    if cursor and found is None:
+        raise NotFound
+    side: Side | None = None if found is None else "after" if found["side"] == "after" else "before"
+    return _turned(session, query, (number,), side, (int(found["number"]),) if found else (), cursor_of)
+
+
+def _turned(
+    session: Session,
+    query: Select[Row],
+    columns: tuple[InstrumentedAttribute[Any], ...],
+    side: Side | None,
+    place: tuple[Any, ...],
+    cursor_of: Callable[[Side, Any], str],
+    *,
+    ascending: bool = False,
+) -> Page[Row]:
+    """The page on this side of a place in the order of the columns; the first one without a side."""
+    backwards = side == "before"
+    rows = _rows(session, query, columns, side, place, ascending=ascending)
+    if side is not None and (not rows or (backwards and len(rows) <= PAGE_SIZE)):
+        return _turned(session, query, columns, None, (), cursor_of, ascending=ascending)
     more = len(rows) > PAGE_SIZE
     rows = rows[:PAGE_SIZE]
     if backwards:
@@ -89,26 +122,23 @@ def page(
     return Page(
         rows,
         older=cursor_of("after", rows[-1]) if more or backwards else None,
-        newer=cursor_of("before", rows[0]) if place is not None else None,
+        newer=cursor_of("before", rows[0]) if side is not None else None,
     )
 
 
 def _rows(
     session: Session,
     query: Select[Row],
-    moment: InstrumentedAttribute[datetime],
-    row_id: InstrumentedAttribute[str],
-    place: Cursor | None,
+    columns: tuple[InstrumentedAttribute[Any], ...],
+    side: Side | None,
+    place: tuple[Any, ...],
     *,
     ascending: bool,
 ) -> list[Row]:
-    """One more than a page, so that its end is known; backwards when the place is before a row."""
-    key = tuple_(moment, row_id)
-    backwards = place is not None and place.side == "before"
-    rising = ascending != backwards
-    if place is not None:
-        there = (place.moment, place.id)
-        query = query.where(key > there if rising else key < there)
-    order = (moment, row_id) if rising else (moment.desc(), row_id.desc())
-    query = query.order_by(*order)
+    """One more than a page, so that its end is known; backwards when the side is before the place."""
+    key = tuple_(*columns)
+    rising = ascending != (side == "before")
+    if side is not None:
+        query = query.where(key > place if rising else key < place)
+    query = query.order_by(*(columns if rising else (column.desc() for column in columns)))
     return list(session.scalars(query.limit(PAGE_SIZE + 1)))

@@ -19,12 +19,26 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import JSON, Index, Integer, Select, String, Text, delete, insert, literal_column, select, text, update
+from sqlalchemy import (
+    JSON,
+    Index,
+    Integer,
+    Select,
+    String,
+    Text,
+    delete,
+    insert,
+    literal_column,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from portal import audit, db
+from portal import audit, clock, db
 from portal.db import Base, UTCDateTime, database_now, new_id, one_of
 
 log = structlog.get_logger(__name__)
@@ -42,13 +56,21 @@ PERIODIC_LOOK_SECONDS: Final = 10
 # Done jobs are kept this long for whoever asks what happened, in days.
 KEEP_DONE_DAYS: Final = 14
 
+# Staff get one mail about all jobs that died within the same span, so that a bad day of the mail server does not bury them in mail
+# afterwards. It leaves when the span is over and those who were just writing into it are done. Seconds.
+ALERT_SPAN_SECONDS: Final = 300
+ALERT_GRACE_SECONDS: Final = 30
+MAIL_DEAD: Final = "outbox.mail_dead"
+
 STATES: Final = ("queued", "done", "dead")
+# Jobs that failed in their last try: the dead ones, and those that are tried again.
+FAILED: Final = text("last_error IS NOT NULL")
+DEAD: Final = text("state = 'dead'")
 
 
 # No index begins with the state: SQLite would take it for the due jobs, and sort all that are queued.
 _QUEUED: Final = text("state = 'queued'")
 _FINISHED: Final = text("finished_at IS NOT NULL")
-_DEAD: Final = text("state = 'dead'")
 
 
 class Job(Base):
@@ -71,7 +93,8 @@ class Job(Base):
         one_of("state", STATES),
         Index("ix_jobs_due", "run_at", sqlite_where=_QUEUED, postgresql_where=_QUEUED),
         Index("ix_jobs_finished", "finished_at", "id", sqlite_where=_FINISHED, postgresql_where=_FINISHED),
-        Index("ix_jobs_dead", "finished_at", "id", sqlite_where=_DEAD, postgresql_where=_DEAD),
+        Index("ix_jobs_dead", "finished_at", "id", sqlite_where=DEAD, postgresql_where=DEAD),
+        Index("ix_jobs_failed", "created_at", "id", sqlite_where=FAILED, postgresql_where=FAILED),
     )
 
 
@@ -150,6 +173,7 @@ def claim(owner: str, most: int, lease_seconds: int = LEASE_SECONDS) -> list[Cla
             job.state, job.finished_at, job.lease_until, job.lease_owner = "dead", now, None, None
             job.last_error = "the worker died in the last try"
             log.error("job_dead", job=job.name, job_id=job.id, tries=job.tries)
+            _alert(session, job.name, now)
         taken = [job for job in jobs if job not in killers]
         for job in taken:
             job.lease_until = now + timedelta(seconds=lease_seconds)
@@ -213,7 +237,26 @@ def _close(
                 values["tries"] = 0  # it went well so far: earlier failures are over
         else:
             values |= {"state": "dead" if dead else "done", "finished_at": now}
-        session.execute(update(Job).where(Job.id == job.id, Job.lease_owner == owner).values(values))
+        closed = session.execute(update(Job).where(Job.id == job.id, Job.lease_owner == owner).values(values))
+        if dead and closed.rowcount:  # type: ignore[attr-defined]
+            _alert(session, job.name, now)
+
+
+def _alert(session: Session, name: str, now: datetime) -> None:
+    """Have staff told, once, of a job that is dead as of now; never of one that was to tell them of others."""
+    if name == MAIL_DEAD:
+        return
+    span = int(now.timestamp()) // ALERT_SPAN_SECONDS
+    wait = (span + 1) * ALERT_SPAN_SECONDS - now.timestamp() + ALERT_GRACE_SECONDS
+    enqueue(session, MAIL_DEAD, key=f"{MAIL_DEAD}:{span}", delay_seconds=wait, span=span)
+
+
+def died_in(session: Session, span: int) -> list[Job]:
+    """The jobs that died in this span and have not been revived since, in the order of their deaths."""
+    begins = clock.from_epoch(span * ALERT_SPAN_SECONDS)
+    ends = begins + timedelta(seconds=ALERT_SPAN_SECONDS)
+    found = select(Job).where(DEAD, Job.name != MAIL_DEAD, Job.finished_at >= begins, Job.finished_at < ends)
+    return list(session.scalars(found.order_by(Job.finished_at, Job.id)))
 
 
 def run_due(owner: str = "inline", most: int = 100) -> int:
@@ -232,13 +275,19 @@ def enqueue_periodic(session: Session) -> None:
         enqueue(session, name, key=f"{name}:{int(now.timestamp()) // seconds}")
 
 
-def revive(session: Session, job_id: str) -> None:
-    """Let a dead job try again from the start, in the caller's transaction; a job that is not dead stays as it is."""
-    session.execute(
+def revive(session: Session, job_id: str) -> bool:
+    """Let a job that is dead, or waits after a failure, try again now and from the start, in the caller's transaction.
+
+    False for any other job, which stays as it is: one that is done, was never tried, or is being run.
+    """
+    now = database_now(session)
+    free = Job.lease_until.is_(None) | (Job.lease_until < now)
+    revived = session.execute(
         update(Job)
-        .where(Job.id == job_id, Job.state == "dead")
-        .values(state="queued", tries=0, run_at=database_now(session), finished_at=None)
+        .where(Job.id == job_id, or_(DEAD, FAILED), Job.state != "done", free)
+        .values(state="queued", tries=0, run_at=now, finished_at=None)
     )
+    return bool(revived.rowcount)  # type: ignore[attr-defined]
 
 
 @handles("outbox.sweep", every_seconds=3600)

@@ -19,9 +19,11 @@ from portal.db import new_id
 from portal.disputes.models import NO_DEADLINE, OPENED, Dispute, DisputeStep
 from portal.invoices import totals
 from portal.invoices.models import Invoice, InvoiceLine
+from portal.outbox import Job
 from portal.payments.models import Payment
 from portal.refunds.models import Refund, RefundStep
 from portal.refunds.policy import BANK_TAKES
+from portal.webhooks.models import StripeEvent
 
 _numbers = count(1)
 
@@ -220,6 +222,49 @@ def staff(session: Session, role: str = "support", **values: Any) -> User:
     return user(
         session, None, **{"role": role, "name": "Tom Staff", "email": f"{role}{next(_numbers)}@portal.test", **values}
     )
+
+
+def stripe_event(session: Session, **values: Any) -> StripeEvent:
+    """An event that Stripe sent and the portal has not applied yet."""
+    now = clock.now()
+    row = StripeEvent(
+        **{
+            "id": f"evt_{next(_numbers)}",
+            "type": "payment_intent.succeeded",
+            "object_id": "pi_1",
+            "intent_id": "pi_1",
+            "api_version": "2026-10-28.endive",
+            "created_at": now,
+            "received_at": now,
+            "body": b'{"object": "event"}',
+            **values,
+        }
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def failed_job(session: Session, **values: Any) -> Job:
+    """A job that has failed in all its tries."""
+    now = clock.now()
+    row = Job(
+        **{
+            "id": new_id("job"),
+            "name": "receipts.render",
+            "args": {"receipt_id": "rct_1"},
+            "state": "dead",
+            "tries": 12,
+            "run_at": now,
+            "last_error": "OSError: no space left",
+            "created_at": now,
+            "finished_at": now,
+            **values,
+        }
+    )
+    session.add(row)
+    session.flush()
+    return row
 
 
 def csrf_token(client: FlaskClient) -> str:

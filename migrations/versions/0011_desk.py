@@ -7,7 +7,7 @@ from portal.accounts.models import words_of
 from portal.db import UTCDateTime, sorted_text
 
 revision = "0011"
-down_revision = "0009"
+down_revision = "0010"
 
 # Customers whose words are collected at once.
 BATCH = 1_000

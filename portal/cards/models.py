@@ -19,6 +19,7 @@ REMINDER_DAYS: Final = (7, EXPIRES_SOON.days)
 
 _KEPT = text("removed_at IS NULL")
 _DEFAULT = text("is_default AND removed_at IS NULL")
+_FOUND = text("finding <> ''")
 
 
 def last_day_of_month(year: int, month: int) -> date:
@@ -116,7 +117,11 @@ class CardSetup(Base):
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime)
     version: Mapped[int] = mapped_column(Integer, default=1)
 
-    __table_args__ = (UniqueConstraint("customer_id", "client_key"), one_of("outcome", OUTCOMES))
+    __table_args__ = (
+        UniqueConstraint("customer_id", "client_key"),
+        one_of("outcome", OUTCOMES),
+        Index("ix_card_setups_finding", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
+    )
 
 
 class CardTry(Base):

@@ -44,7 +44,8 @@ class Posting(Base):
         one_of("debit", ACCOUNTS),
         one_of("credit", ACCOUNTS),
         Index("ix_postings_subject", "subject"),
-        Index("ix_postings_period", "currency", "at"),
+        Index("ix_postings_period", "currency", "at", "id"),
+        Index("ix_postings_at", "at", "id"),
     )
 
     @property

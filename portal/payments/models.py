@@ -19,6 +19,9 @@ _LIVE: Final = text(
 )
 
 
+_FOUND: Final = text("finding <> ''")
+
+
 class Payment(Base):
     """`status` is ours until Stripe knows the intent ("created"), then Stripe's own; see portal.payments.states.
 
@@ -72,6 +75,7 @@ class Payment(Base):
         Index("ix_payments_method", "stripe_payment_method_id", "created_at", "id"),
         Index("ix_payments_last4", "card_last4", "created_at", "id"),
         Index("ix_payments_amount", "currency", "amount_minor", "created_at", "id"),
+        Index("ix_payments_finding", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
     )
 
     @property

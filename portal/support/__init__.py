@@ -1,1 +1,1 @@
-"""The staff's desk: finding customers and payments, and what staff do with invoices."""
+"""The staff's desk: what staff see and do, for customers, with invoices, and around the machine."""

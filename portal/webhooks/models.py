@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Index, LargeBinary, String, Text
+from sqlalchemy import Index, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.db import Base, UTCDateTime, one_of
@@ -30,9 +30,17 @@ class StripeEvent(Base):
     state: Mapped[str] = mapped_column(String(10), default=RECEIVED)
     note: Mapped[str] = mapped_column(Text, default="")
     applied_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    replays: Mapped[int] = mapped_column(Integer, default=0)  # how often staff have had it applied anew
 
     __table_args__ = (
         one_of("state", STATES),
         Index("ix_stripe_events_received", "received_at", "id"),
+        Index("ix_stripe_events_state", "state", "received_at", "id"),
+        Index("ix_stripe_events_type", "type", "received_at", "id"),
         Index("ix_stripe_events_object", "object_id", "created_at"),
     )
+
+    @property
+    def job_key(self) -> str:
+        """The key of the job that applies it, or applied it last."""
+        return f"webhook:{self.id}:{self.replays}" if self.replays else f"webhook:{self.id}"

@@ -6,11 +6,12 @@ import json
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from portal import clock, config, db, gateway, outbox
-from portal.errors import N_, Invalid
+from portal import audit, clock, config, db, gateway, outbox
+from portal.errors import N_, Invalid, NotFound
+from portal.outbox import Job
 from portal.webhooks import handlers
 from portal.webhooks.models import APPLIED, IGNORED, RECEIVED, StripeEvent
 
@@ -96,3 +97,27 @@ def apply(event_id: str) -> None:
             .values(state=IGNORED if note else APPLIED, note=note, applied_at=clock.now())
         )
     log.info("webhook_applied", event_id=event_id, type=event.type, note=note)
+
+
+def replay(event_id: str) -> bool:
+    """Have an event applied anew, for staff. That is safe: it is a hint, and what is true is fetched from Stripe again.
+
+    False when it is about to be applied anyway, so a second call changes nothing. A job that died over it is revived, for there
+    is no other way out for it; else there is a new job. Raises NotFound.
+    """
+    with db.transaction() as session:
+        event = session.execute(
+            select(StripeEvent).where(StripeEvent.id == event_id).with_for_update()
+        ).scalar_one_or_none()
+        if event is None:
+            raise NotFound
+        before = event.state
+        job = session.execute(select(Job).where(Job.unique_key == event.job_key)).scalar_one_or_none()
+        if before == RECEIVED and job is not None and not outbox.revive(session, job.id):
+            return False
+        if before != RECEIVED or job is None:
+            event.state, event.note, event.applied_at = RECEIVED, "", None
+            event.replays += 1
+            outbox.enqueue(session, "webhooks.apply", key=event.job_key, event_id=event.id)
+        audit.record(session, "webhook.replayed", event.id, {"state": [before, RECEIVED], "type": event.type})
+        return True

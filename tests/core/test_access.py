@@ -140,6 +140,17 @@ GET  /support/disputes/of-customer/<customer_id>   303     404    404    404    
 GET  /verify                                       200     200    200    200     200    200      200       200
 POST /verify                                       422     422    422    422     422    422      422       422
 GET  /verify/<path:document_code>                  200     200    200    200     200    200      200       200
+GET  /support/operations                           303     404    404    404     404    200      200       200
+GET  /support/operations/events                    303     404    404    404     404    200      200       200
+GET  /support/operations/events/<event_id>         303     404    404    404     404    200      200       200
+POST /support/operations/events/<event_id>/replays 303     404    404    404     404    404      303       303
+GET  /support/operations/jobs                      303     404    404    404     404    200      200       200
+POST /support/operations/jobs/<job_id>/tries       303     404    404    404     404    404      303       303
+GET  /support/operations/findings                  303     404    404    404     404    200      200       200
+GET  /support/operations/audit                     303     404    404    404     404    404      404       200
+GET  /support/operations/audit.csv                 303     404    404    404     404    404      404       200
+GET  /support/operations/books                     303     404    404    404     404    404      200       200
+GET  /support/operations/books.csv                 303     404    404    404     404    404      200       200
 POST /api/webhooks/stripe                          400     400    400    400     400    400      400       400
 POST /sign-out                                     303     303    303    303     303    303      303       303
 """
@@ -197,6 +208,8 @@ def house(app: Flask) -> House:
         setup = CardSetup(
             id=new_id("set"), customer_id=customer.id, client_key="a-page-of-ada", created_at=now, updated_at=now
         )
+        event = factories.stripe_event(session)
+        job = factories.failed_job(session)
         session.add_all([card, setup])
         ids = {
             "invoice_id": factories.invoice(session, customer).id,
@@ -208,6 +221,8 @@ def house(app: Flask) -> House:
             "dispute_id": factories.dispute(session, payment).id,
             "name": "payments",
             "file_id": "fil_1",
+            "event_id": event.id,
+            "job_id": job.id,
             "token": "x" * 43,
             "user_id": factories.user(session, customer, "viewer", password=None).id,
             "code": "en",

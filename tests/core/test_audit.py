@@ -18,6 +18,7 @@ from portal.audit import Actor, AuditEvent
 from portal.ledger import RECEIVABLES, STRIPE, Posting, post
 from portal.money import Money
 from tests.core.conftest import GaveUpError, given_up
+from tests.counting import counted_queries
 
 EVENTS = 5
 
@@ -114,6 +115,67 @@ def test_twenty_recorders_at_once_write_one_chain(database: str) -> None:
         list(pool.map(one, range(20)))
     assert [event.number for event in events()] == list(range(1, 61))
     assert verdict() is None
+
+
+# What staff look at
+
+
+def look(staff_id: str = "usr_staff", subject: str = "pay_1") -> None:
+    with audit.acting(Actor("staff", staff_id)):
+        audit.look(subject, "cus_1", "payment")
+
+
+def test_who_looks_at_anothers_data_is_written_down_once_an_hour(database: str) -> None:
+    with time_machine.travel(datetime(2026, 11, 23, 9, tzinfo=UTC), tick=False) as traveller:
+        for staff_id in ("usr_staff", "usr_staff", "usr_other"):
+            look(staff_id)
+        look(subject="pay_2")
+        traveller.shift(59 * 60)
+        look()
+        traveller.shift(60)
+        look()
+    seen = [(event.actor_id, event.subject, event.at.hour) for event in events()]
+    assert seen == [
+        ("usr_staff", "pay_1", 9),
+        ("usr_other", "pay_1", 9),
+        ("usr_staff", "pay_2", 9),
+        ("usr_staff", "pay_1", 10),
+    ]
+    assert {(event.action, event.customer_id, event.facts["what"]) for event in events()} == {
+        ("staff.looked", "cus_1", "payment")
+    }
+    assert verdict() is None
+
+
+def test_ten_looks_at_once_are_one(database: str) -> None:
+    together = threading.Barrier(10)
+
+    def one(_: int) -> None:
+        together.wait(20)
+        look()
+
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(one, range(10)))
+    assert len(events()) == 1
+
+
+def test_a_second_look_asks_its_index_and_writes_nothing(database: str) -> None:
+    look()
+    with counted_queries() as statements:
+        look()
+    (statement,) = statements
+    with db.reading() as session:
+        if database.startswith("postgresql"):
+            session.execute(text("SET LOCAL enable_seqscan = off"))
+        asked = "EXPLAIN QUERY PLAN " if database.startswith("sqlite") else "EXPLAIN "
+        query = (
+            "SELECT at FROM audit_events WHERE action = 'staff.looked' AND actor_id = 'usr_staff' AND subject = 'pay_1' "
+            "ORDER BY number DESC LIMIT 1"
+        )
+        plan = " ".join(str(row) for row in session.execute(text(asked + query)))
+    assert "action = 'staff.looked'" in statement
+    assert "ix_audit_events_looked" in plan
+    assert "SORT" not in plan.upper().replace("USE TEMP B-TREE", "SORT")
 
 
 # Tampering, by someone who can do everything in the database

@@ -164,6 +164,7 @@ def test_a_job_that_kills_its_workers_is_dead_after_the_last_try_too(
     claimed = [outbox.claim("dies", 1, lease_seconds=-1) for _ in range(2 * MOST_TRIES + 2)]
     assert Counter(one.name for taken in claimed for one in taken) == {NAME: MOST_TRIES, "tests.harmless": MOST_TRIES}
     assert outbox.claim("next", 5) == []
+    assert len(alerts()) == 1
     assert {(row.state, row.tries, bool(row.finished_at)) for row in jobs()} == {("dead", MOST_TRIES, True)}
     assert [record.levelno for record in caplog.records] == [logging.ERROR] * 2
 
@@ -179,8 +180,75 @@ def test_a_dead_job_can_be_revived_and_a_living_one_stays_as_it_is(database: str
     assert (job().state, job().tries, job().finished_at) == ("queued", 0, None)
     assert outbox.run_due() == 1
     with db.transaction() as session:
-        outbox.revive(session, job_id)
+        assert not outbox.revive(session, job_id)
     assert job().state == "done"
+
+
+def test_a_job_that_waits_after_a_failure_can_be_tried_at_once_and_one_that_is_being_run_cannot(
+    database: str, work: Work
+) -> None:
+    work(fails)
+    add()
+    job_id = job().id
+
+    def revived() -> bool:
+        with db.transaction() as session:
+            return outbox.revive(session, job_id)
+
+    assert not revived()  # it has not failed
+    assert outbox.run_due() == 1
+    change(run_at=clock.now() + timedelta(hours=3))
+    assert revived()
+    assert job().tries == 0
+    (claimed,) = outbox.claim("worker", 1)
+    assert not revived()
+    assert job().tries == claimed.tries == 1
+
+
+# Telling staff
+
+
+def alerts() -> list[Job]:
+    with db.reading() as session:
+        return list(session.scalars(select(Job).where(Job.name == outbox.MAIL_DEAD).order_by(Job.run_at)))
+
+
+def die(name: str = NAME) -> None:
+    """A job of this name fails for the last time."""
+    add(name)
+    with db.transaction() as session:
+        session.execute(
+            Job.__table__.update().where(Job.state == "queued", Job.name == name).values(tries=MOST_TRIES - 1)
+        )
+    assert outbox.run_due() == 1
+
+
+def test_staff_are_told_once_of_all_jobs_that_died_within_some_minutes(
+    database: str, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work(fails)
+    clock_of_database = [datetime(2026, 11, 23, 9, 1, tzinfo=UTC)]
+    monkeypatch.setattr(outbox, "database_now", lambda _session: clock_of_database[0])
+    die()
+    die()
+    (alert,) = alerts()
+    assert alert.run_at == datetime(2026, 11, 23, 9, 5, 30, tzinfo=UTC)
+    clock_of_database[0] += timedelta(minutes=3, seconds=59)
+    die()
+    assert len(alerts()) == 1
+    clock_of_database[0] += timedelta(seconds=1)
+    die()
+    span = alert.args["span"]
+    assert [one.args["span"] for one in alerts()] == [span, span + 1]
+    with db.reading() as session:
+        assert [len(outbox.died_in(session, one)) for one in (span - 1, span, span + 1)] == [0, 3, 1]
+
+
+def test_of_a_dead_alert_nobody_is_told(database: str, work: Work) -> None:
+    outbox.handles(outbox.MAIL_DEAD)(fails)
+    die(outbox.MAIL_DEAD)
+    (alert,) = alerts()
+    assert alert.state == "dead"
 
 
 def test_a_job_whose_time_has_not_come_counts_no_try(database: str, work: Work) -> None:

@@ -13,10 +13,11 @@ import pytest
 from playwright.sync_api import Browser, Page
 from sqlalchemy import select
 
-from portal import clock, db
+from portal import anchors, audit, clock, db
 from portal.cards.models import CardSetup, SavedCard
 from portal.config import Settings
 from portal.invoices.models import Invoice
+from portal.ledger import FEES, RECEIVABLES, STRIPE, post
 from portal.mandates import policy
 from portal.mandates.models import Collection, Mandate
 from portal.payments.models import Payment
@@ -198,6 +199,44 @@ class History:
         yield from (f"/support/invoices/import/{file}" for file in self.files)
 
 
+class Troubles:
+    """An admin, and something on every page of the operations desk."""
+
+    def __init__(self) -> None:
+        now = clock.now()
+        with db.transaction() as session:
+            self.user = factories.staff(session, "admin")
+            customer = factories.customer(session)
+            self.event = factories.stripe_event(session, body=b'{"object": "event", "id": "' + b"x" * 200 + b'"}').id
+            for number in range(22):
+                factories.stripe_event(session, state="ignored", received_at=now - timedelta(minutes=number + 1))
+            factories.failed_job(session, args={"event_id": self.event}, last_error="OSError: " + "no space left " * 12)
+            factories.failed_job(session, state="queued", finished_at=None, tries=3)
+            payment = factories.payment(session, customer, finding="the amount at Stripe differs")
+            session.add(_setup(customer.id, finding="the setup intent belongs to another customer"))
+            for kind, debit, credit in (("charge", STRIPE, RECEIVABLES), ("fee", FEES, STRIPE)):
+                post(
+                    session,
+                    kind,
+                    debit=debit,
+                    credit=credit,
+                    amount=payment.amount,
+                    subject=payment.id,
+                    reference=f"{kind}:{payment.stripe_intent_id}",
+                )
+            facts = {"status": ["created", "succeeded"], "card": {"brand": "visa"}, "finding": None}
+            audit.record(session, "payment.status", payment.id, facts, customer_id=customer.id)
+            anchors.take(session)
+
+    def addresses(self) -> Iterator[str]:
+        yield "/support/operations"
+        for path in ("", f"/{self.event}", "?q=nothing", "?state=x"):
+            yield f"/support/operations/events{path}"
+        yield from ("/support/operations/jobs", "/support/operations/jobs?state=dead", "/support/operations/findings")
+        yield from ("/support/operations/books", "/support/operations/books?since=2026-02-01&until=2026-01-01")
+        yield from ("/support/operations/audit", "/support/operations/audit?subject=nothing")
+
+
 def _card(customer_id: str, brand: str, last4: str, year: int) -> SavedCard:
     return SavedCard(
         id=db.new_id("crd"),
@@ -289,6 +328,33 @@ def test_every_page_can_be_read_by_everyone(
         page.goto(f"{live_portal.url}/language/{language}")
         sign_in(page, live_portal.url, history.staff)
         for address in (*history.staff_addresses(), *history.desk()):
+            page.goto(live_portal.url + address)
+            page.wait_for_load_state("load")
+            found[address] = problems(page)
+        assert {address: what for address, what in found.items() if what} == {}
+    finally:
+        context.close()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_page_of_the_operations_desk_can_be_read_by_everyone(
+    settings: Settings, live_portal: LivePortal, browser: Browser, view: str
+) -> None:
+    language, options = VIEWS[view]
+    live_portal.stop_worker()  # what has failed stays as it is
+    troubles = Troubles()
+    context: Any = browser.new_context(**context_options(**options, **FOR_AXE))
+    try:
+        page = context.new_page()
+        page.goto(f"{live_portal.url}/language/{language}")
+        page.goto(f"{live_portal.url}/sign-in?next=/support/operations")
+        page.locator("[name=email]").fill(troubles.user.email)
+        page.locator("[name=password]").fill(factories.PASSWORD)
+        page.locator("main button[type=submit]").click()
+        page.wait_for_url(f"{live_portal.url}/support/operations")
+        found: dict[str, list[str]] = {}
+        for address in troubles.addresses():
             page.goto(live_portal.url + address)
             page.wait_for_load_state("load")
             found[address] = problems(page)

@@ -14,7 +14,19 @@ FLOORS = (
     ("clock", "errors"),
     ("config", "money", "logs", "networks"),
     ("db",),
-    ("audit", "outbox", "idempotency", "numbering", "keyset", "language", "documents", "mail", "pages"),
+    (
+        "audit",
+        "outbox",
+        "idempotency",
+        "numbering",
+        "keyset",
+        "language",
+        "documents",
+        "mail",
+        "anchors",
+        "csv_lines",
+        "pages",
+    ),
     ("ledger", "gateway"),
     ("accounts",),
     ("cards",),
@@ -45,9 +57,9 @@ WITHOUT_TRANSACTIONS = frozenset({"models", "states", "policy", "queries", "form
 
 
 def layer_of(name: str) -> str:
-    """The last word of a dotted name; a package with several files of views calls them dispute_views, refund_views …"""
+    """The last word of a dotted name. Where a package has views or forms of several nouns (people_views), each counts as such."""
     last = name.rpartition(".")[2]
-    return "views" if last.endswith("_views") else last
+    return last.rpartition("_")[2] if last.endswith(("_views", "_forms")) else last
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 import pytest
 from flask.testing import FlaskClient
 
-from portal import db
+from portal import csv_lines, db
 from portal.accounts.models import Customer
-from portal.payments import export, queries
+from portal.payments import queries
 from tests import factories
 from tests.payments.test_history import bulk, customer, pay, reader
 
@@ -96,4 +96,4 @@ def test_the_file_holds_all_pages_but_has_an_end(
 
 
 def test_only_what_begins_like_a_formula_is_changed() -> None:
-    assert [export.defused(cell) for cell in ("", "a=b", "1-2", "=1", "-1")] == ["", "a=b", "1-2", "'=1", "'-1"]
+    assert [csv_lines.defused(cell) for cell in ("", "a=b", "1-2", "=1", "-1")] == ["", "a=b", "1-2", "'=1", "'-1"]

@@ -93,3 +93,9 @@ def browse(app: Flask) -> As:
         return client
 
     return browse
+
+
+@pytest.fixture
+def browser_of(browse: As) -> As:
+    """A browser in which a member of staff with this role has signed in: browser_of("approver")."""
+    return browse

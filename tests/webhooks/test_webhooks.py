@@ -13,12 +13,13 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from portal import clock, db, outbox
+from portal.errors import NotFound
 from portal.payments import service as payments
 from portal.payments import states
 from portal.webhooks import handlers, service
 from portal.webhooks import jobs as registered
 from portal.webhooks.models import StripeEvent
-from tests.payments.conftest import Till, books, everything, jobs, till
+from tests.payments.conftest import Till, audited, books, everything, jobs, till
 
 # The fixture is used here too, and importing the jobs registers what applies an event.
 __all__ = ["registered", "till"]
@@ -202,3 +203,58 @@ def test_while_stripe_is_down_an_event_waits_and_is_applied_later(till: Till) ->
     outbox.run_due()
     assert till.payment.status == states.SUCCEEDED
     assert payment_id == till.payment.id
+
+
+# Applied anew by staff
+
+
+def replayed(event_id: str = "evt_1") -> tuple[bool, StripeEvent]:
+    answer = service.replay(event_id)
+    (row,) = stored()
+    return answer, row
+
+
+def job_states() -> list[str]:
+    with db.reading() as session:
+        found = select(outbox.Job.state).where(outbox.Job.name == "webhooks.apply").order_by(outbox.Job.id)
+        return list(session.scalars(found))
+
+
+def test_an_event_is_applied_anew_and_books_nothing_twice(till: Till) -> None:
+    _, bodies = paid_at_stripe(till)
+    receive_all(bodies[-1:])
+    before = end_state(till)
+    event_id = stored()[0].id
+    for number in (1, 2):
+        answer, row = replayed(event_id)
+        assert (answer, row.state, row.replays, row.applied_at) == (True, "received", number, None)
+        assert job_states() == ["done"] * number + ["queued"]
+        assert not replayed(event_id)[0]  # a second click
+        outbox.run_due()
+        assert stored()[0].state == "applied"
+    assert end_state(till) == before
+    assert audited("webhook.replayed") == 2
+
+
+def test_the_job_that_died_over_an_event_is_revived_instead_of_left_behind(settings: object) -> None:
+    service.receive(event("price.created", id="price_1"), signed(event("price.created", id="price_1")))
+    with db.transaction() as session:
+        session.execute(outbox.Job.__table__.update().values(state="dead", tries=12, finished_at=clock.now()))
+    assert replayed()[0]
+    assert job_states() == ["queued"]
+    outbox.run_due()
+    assert (job_states(), stored()[0].state, stored()[0].replays) == (["done"], "ignored", 0)
+
+
+def test_an_event_whose_job_is_forgotten_gets_a_new_one(settings: object) -> None:
+    service.receive(event("price.created", id="price_1"), signed(event("price.created", id="price_1")))
+    outbox.run_due()
+    with db.transaction() as session:
+        session.execute(outbox.Job.__table__.delete())
+    assert replayed()[0]
+    assert job_states() == ["queued"]
+
+
+def test_an_event_that_nobody_sent_cannot_be_applied(settings: object) -> None:
+    with pytest.raises(NotFound):
+        service.replay("evt_none")

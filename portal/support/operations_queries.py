@@ -1,0 +1,351 @@
+"""Reading the state of the machine: events, jobs, the audit trail, the books, and what waits for staff. Nothing here commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, func, literal_column, or_, select, text, tuple_
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from portal import anchors, keyset
+from portal.accounts import queries as accounts
+from portal.accounts.models import Customer, User
+from portal.audit import AuditEvent
+from portal.cards.models import CardSetup
+from portal.db import database_now
+from portal.errors import NotFound
+from portal.ledger import Posting
+from portal.ledger.postings import ACCOUNTS
+from portal.money import Money
+from portal.outbox import DEAD, FAILED, Job
+from portal.payments.models import Payment
+from portal.webhooks.models import RECEIVED, StripeEvent
+
+# A number beyond this is shown as "1,000+": counting further tells nobody more.
+MOST_COUNTED: Final = 1_000
+# What is frozen is few; who has more than this has one fault many times.
+MOST_FINDINGS: Final = 100
+# A job that has been due for so long waits for a worker that does not run.
+BEHIND_AFTER: Final = timedelta(minutes=5)
+ANCHOR_LATE_AFTER: Final = timedelta(hours=26)
+# The clocks of the machines that record events agree within this.
+CLOCK_SKEW: Final = timedelta(minutes=5)
+LARGEST_NUMBER: Final = 2**63 - 1
+# Other kinds of actors are the portal itself, and have no row among the users.
+PEOPLE: Final = ("customer", "staff")
+
+_QUEUED: Final = text("state = 'queued'")
+
+
+# The state of the machine
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Numbers count up to MOST_COUNTED and one more."""
+
+    now: datetime
+    jobs_waiting: int
+    jobs_failing: int
+    jobs_dead: int
+    oldest_due_at: datetime | None
+    events_waiting: int
+    oldest_waiting_at: datetime | None
+    last_event_at: datetime | None
+    payment_findings: int
+    setup_findings: int
+    anchored_at: datetime | None
+
+    @property
+    def worker_is_behind(self) -> bool:
+        return self._is_old(self.oldest_due_at)
+
+    @property
+    def events_are_behind(self) -> bool:
+        return self._is_old(self.oldest_waiting_at)
+
+    @property
+    def anchor_is_late(self) -> bool:
+        return self.anchored_at is None or self.now - self.anchored_at > ANCHOR_LATE_AFTER
+
+    def _is_old(self, moment: datetime | None) -> bool:
+        return moment is not None and self.now - moment > BEHIND_AFTER
+
+
+def state(session: Session) -> State:
+    now = database_now(session)
+    free = Job.lease_until.is_(None) | (Job.lease_until < now)
+    due = select(Job.run_at).where(_QUEUED, Job.run_at <= now, free).order_by(Job.run_at).limit(1)
+    received = StripeEvent.received_at
+    waiting = select(received).where(StripeEvent.state == RECEIVED).order_by(received, StripeEvent.id).limit(1)
+    return State(
+        now=now,
+        jobs_waiting=_count(session, select(Job.id).where(_QUEUED)),
+        jobs_failing=_count(session, select(Job.id).where(FAILED, _QUEUED)),
+        jobs_dead=_count(session, select(Job.id).where(DEAD)),
+        oldest_due_at=session.scalar(due),
+        events_waiting=_count(session, select(StripeEvent.id).where(StripeEvent.state == RECEIVED)),
+        oldest_waiting_at=session.scalar(waiting),
+        last_event_at=session.scalar(select(received).order_by(received.desc(), StripeEvent.id.desc()).limit(1)),
+        payment_findings=_count(session, select(Payment.id).where(_found(Payment.finding))),
+        setup_findings=_count(session, select(CardSetup.id).where(_found(CardSetup.finding))),
+        anchored_at=anchors.latest(session),
+    )
+
+
+def _count(session: Session, query: Select[Any]) -> int:
+    limited = query.limit(MOST_COUNTED + 1).subquery()
+    return session.scalar(select(func.count()).select_from(limited)) or 0
+
+
+def _found(finding: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """The condition of the partial indexes, to the letter: planned before its value is known, a parameter would not lead to them."""
+    return finding != literal_column("''")
+
+
+# Stripe's events
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """`text` is the id of an event, or of the object that it is about."""
+
+    state: str = ""
+    type: str = ""
+    text: str = ""
+
+
+def events(session: Session, wanted: EventFilter, cursor: str | None = None) -> keyset.Page[StripeEvent]:
+    """A page of events, the newest first. Raises NotFound for a cursor that nobody gave out."""
+    query = select(StripeEvent)
+    if wanted.state:
+        query = query.where(StripeEvent.state == wanted.state)
+    if wanted.type:
+        query = query.where(StripeEvent.type == wanted.type)
+    if wanted.text:
+        query = query.where(or_(StripeEvent.id == wanted.text, StripeEvent.object_id == wanted.text))
+    return keyset.page(session, query, StripeEvent.received_at, StripeEvent.id, cursor)
+
+
+def event(session: Session, event_id: str) -> tuple[StripeEvent, Job | None]:
+    """An event and the job that applies it, or did so last; done jobs are forgotten after a while. Raises NotFound."""
+    found = session.get(StripeEvent, event_id)
+    if found is None:
+        raise NotFound
+    job = session.scalars(select(Job).where(Job.unique_key == found.job_key)).one_or_none()
+    return found, job
+
+
+def event_types(session: Session) -> list[str]:
+    return _distinct(session, StripeEvent.type)
+
+
+# Jobs
+
+
+def failed_jobs(session: Session, *, dead_only: bool, cursor: str | None = None) -> keyset.Page[Job]:
+    """A page of the jobs that failed in their last try, the newest first. Raises NotFound for a cursor that nobody gave out."""
+    query = select(Job).where(FAILED)
+    if dead_only:
+        query = query.where(DEAD)
+    return keyset.page(session, query, Job.created_at, Job.id, cursor)
+
+
+# Findings
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is frozen until a person has looked at it; `kind` is "payment" or "card_setup"."""
+
+    kind: str
+    id: str
+    customer_id: str
+    customer_name: str
+    words: str
+    since: datetime
+
+
+def findings(session: Session) -> list[Finding]:
+    """At most MOST_FINDINGS of each kind, the newest first."""
+    found: list[Finding] = []
+    frozen: tuple[tuple[str, Any], ...] = (("payment", Payment), ("card_setup", CardSetup))
+    for kind, model in frozen:
+        rows = session.execute(
+            select(model.id, model.customer_id, Customer.name, model.finding, model.updated_at)
+            .join(Customer, Customer.id == model.customer_id)
+            .where(_found(model.finding))
+            .order_by(model.updated_at.desc(), model.id.desc())
+            .limit(MOST_FINDINGS)
+        )
+        found.extend(Finding(kind, *row) for row in rows)
+    return sorted(found, key=lambda one: (one.since, one.id), reverse=True)
+
+
+# The audit trail
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """`actor` is a user's id or e-mail, or the name of a job; days are UTC days, both included."""
+
+    actor: str = ""
+    action: str = ""
+    subject: str = ""
+    customer_id: str = ""
+    since: date | None = None
+    until: date | None = None
+
+
+def audit_trail(session: Session, wanted: AuditFilter, cursor: str | None = None) -> keyset.Page[AuditEvent]:
+    """A page of the audit trail, the newest first. Raises NotFound for a cursor that nobody gave out."""
+    return keyset.numbered(session, _audited(_by_id(session, wanted)), AuditEvent.number, cursor)
+
+
+def audit_batch(session: Session, wanted: AuditFilter, before: int | None, most: int) -> Sequence[AuditEvent]:
+    """The newest events that fit, from before this number on."""
+    query = _audited(_by_id(session, wanted)).order_by(AuditEvent.number.desc()).limit(most)
+    return session.scalars(query if before is None else query.where(AuditEvent.number < before)).all()
+
+
+def _by_id(session: Session, wanted: AuditFilter) -> AuditFilter:
+    user = accounts.user_by_email(session, wanted.actor) if "@" in wanted.actor else None
+    return wanted if user is None else replace(wanted, actor=user.id)
+
+
+def _audited(wanted: AuditFilter) -> Select[AuditEvent]:
+    query = select(AuditEvent)
+    for column, value in (
+        (AuditEvent.actor_id, wanted.actor),
+        (AuditEvent.action, wanted.action),
+        (AuditEvent.subject, wanted.subject),
+        (AuditEvent.customer_id, wanted.customer_id),
+    ):
+        if value:
+            query = query.where(column == value)
+    # Events lie in the order of their numbers, which is that of time but for the difference of clocks: so what was certainly before
+    # a day, and what was certainly after it, bound its numbers. Both are found by the index of times.
+    if since := _start_of(wanted.since):
+        before = select(AuditEvent.number).where(AuditEvent.at < since - CLOCK_SKEW)
+        before = before.order_by(AuditEvent.at.desc(), AuditEvent.number.desc()).limit(1)
+        query = query.where(AuditEvent.number > func.coalesce(before.scalar_subquery(), 0), AuditEvent.at >= since)
+    if until := _end_of(wanted.until):
+        after = select(AuditEvent.number).where(AuditEvent.at >= until + CLOCK_SKEW)
+        after = after.order_by(AuditEvent.at, AuditEvent.number).limit(1)
+        beyond = func.coalesce(after.scalar_subquery(), LARGEST_NUMBER)
+        query = query.where(AuditEvent.number < beyond, AuditEvent.at < until)
+    return query
+
+
+def audit_actions(session: Session) -> list[str]:
+    return _distinct(session, AuditEvent.action)
+
+
+def names(session: Session, events: Iterable[AuditEvent]) -> dict[str, str]:
+    """The names of the people who acted and of the customers, by their ids."""
+    shown = list(events)
+    users = {event.actor_id for event in shown if event.actor_kind in PEOPLE}
+    customers = {event.customer_id for event in shown if event.customer_id}
+    people = session.execute(select(User.id, User.name).where(User.id.in_(users))).all() if users else []
+    owners = session.execute(select(Customer.id, Customer.name).where(Customer.id.in_(customers))).all()
+    return {row.id: row.name for row in (*people, *owners)}
+
+
+# The books
+
+
+@dataclass(frozen=True, slots=True)
+class BooksFilter:
+    """Days are UTC days, both included; `subject` is the id of what was posted about, such as a payment."""
+
+    since: date | None = None
+    until: date | None = None
+    currency: str = ""
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What an account was debited and credited in one currency."""
+
+    account: str
+    debits: Money
+    credits: Money
+
+    @property
+    def difference(self) -> Money:
+        """Debits minus credits."""
+        return self.debits - self.credits
+
+
+def balances(session: Session, wanted: BooksFilter) -> list[Balance]:
+    """The accounts that anything was posted to, by currency and in the order of the ledger."""
+    query = _posted(wanted)
+    if not wanted.currency and not wanted.subject:  # so that the index of periods is of use
+        query = query.where(Posting.currency.in_(currencies(session)))
+    summed = query.with_only_columns(
+        Posting.currency, Posting.debit, Posting.credit, func.sum(Posting.amount_minor)
+    ).group_by(Posting.currency, Posting.debit, Posting.credit)
+    totals: dict[tuple[str, str], list[int]] = {}
+    for currency, debit, credit, total in session.execute(summed):
+        totals.setdefault((currency, debit), [0, 0])[0] += int(total)
+        totals.setdefault((currency, credit), [0, 0])[1] += int(total)
+    in_order = sorted(totals, key=lambda key: (key[0], ACCOUNTS.index(key[1])))
+    return [
+        Balance(account, *(Money(minor, currency) for minor in totals[currency, account]))
+        for currency, account in in_order
+    ]
+
+
+def postings(session: Session, wanted: BooksFilter, cursor: str | None = None) -> keyset.Page[Posting]:
+    """A page of postings, the newest first. Raises NotFound for a cursor that nobody gave out."""
+    return keyset.page(session, _posted(wanted), Posting.at, Posting.id, cursor)
+
+
+def posting_batch(session: Session, wanted: BooksFilter, before: Posting | None, most: int) -> Sequence[Posting]:
+    """The newest postings that fit, from before this one on."""
+    query = _posted(wanted).order_by(Posting.at.desc(), Posting.id.desc()).limit(most)
+    if before is not None:
+        query = query.where(tuple_(Posting.at, Posting.id) < (before.at, before.id))
+    return session.scalars(query).all()
+
+
+def currencies(session: Session) -> list[str]:
+    return _distinct(session, Posting.currency)
+
+
+def _posted(wanted: BooksFilter) -> Select[Posting]:
+    query = select(Posting)
+    if wanted.currency:
+        query = query.where(Posting.currency == wanted.currency)
+    if wanted.subject:
+        query = query.where(Posting.subject == wanted.subject)
+    if since := _start_of(wanted.since):
+        query = query.where(Posting.at >= since)
+    if until := _end_of(wanted.until):
+        query = query.where(Posting.at < until)
+    return query
+
+
+def _start_of(day: date | None) -> datetime | None:
+    """The first moment of a day; none of the first day there is, before which nothing was."""
+    return datetime.combine(day, time.min, UTC) if day and day > date.min else None
+
+
+def _end_of(day: date | None) -> datetime | None:
+    """The first moment after a day; none after the last day there is."""
+    return _start_of(day + timedelta(days=1)) if day and day < date.max else None
+
+
+def _distinct(session: Session, column: InstrumentedAttribute[str]) -> list[str]:
+    """The values of a column that an index begins with, in order: a leap in the index for each, however many rows there are.
+
+    Source: PostgreSQL wiki, "Loose indexscan".
+    """
+    leaps = select(func.min(column).label("value")).cte("leaps", recursive=True)
+    following = select(func.min(column)).where(column > leaps.c.value).scalar_subquery()
+    leaps = leaps.union_all(select(following).where(leaps.c.value.is_not(None)))
+    return [value for value in session.scalars(select(leaps.c.value)) if value is not None]

@@ -1,0 +1,204 @@
+"""The operations desk: the state of the machine, Stripe's events, failed jobs, findings, the books and the audit trail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from flask import Blueprint, Response, current_app, flash, request, url_for
+from flask_babel import gettext
+from flask_login import current_user
+from werkzeug.wrappers import Response as AnyResponse
+
+from portal import audit, db
+from portal.errors import Conflict, Invalid
+from portal.keyset import Page
+from portal.pages import limiter, page, see_other, staff_only
+from portal.support import operations
+from portal.support import operations_queries as queries
+from portal.support.operations_forms import AuditFilterForm, BooksFilterForm, EventFilterForm
+from portal.webhooks import service as webhooks
+
+bp = Blueprint("operations", __name__, url_prefix="/support/operations")
+
+LOOKERS: Final = ("support", "approver", "admin")
+ACTORS: Final = ("approver", "admin")
+
+# Where staff see the thing that an id names: its beginning, the page, and the page's argument.
+_PAGES: Final = {
+    "pay": ("support.payment", "payment_id"),
+    "cus": ("support.customer", "customer_id"),
+    "inv": ("support.invoice", "invoice_id"),
+    "evt": ("operations.event", "event_id"),
+}
+
+
+def address_of(subject: str) -> str | None:
+    """The staff's page about this id; None when there is none."""
+    endpoint, argument = _PAGES.get(subject.partition("_")[0], ("", ""))
+    values: dict[str, Any] = {argument: subject}
+    return url_for(endpoint, **values) if endpoint in current_app.view_functions else None
+
+
+@bp.context_processor
+def _context() -> dict[str, Any]:
+    role = current_user.role if current_user.is_authenticated else ""
+    return {"address_of": address_of, "may_act": role in ACTORS, "may_audit": role == "admin"}
+
+
+@bp.get("")
+@staff_only(*LOOKERS)
+def index() -> Response:
+    with db.reading() as session:
+        state = queries.state(session)
+    return page("support/operations/index.html", state=state, most_counted=queries.MOST_COUNTED)
+
+
+# Stripe's events
+
+
+@bp.get("/events")
+@staff_only(*LOOKERS)
+def events() -> Response:
+    form = EventFilterForm(request.args)
+    wrong = not form.validate()
+    with db.reading() as session:
+        found = queries.events(session, queries.EventFilter() if wrong else form.filter(), request.args.get("page"))
+        types = queries.event_types(session)
+    return _list("events", found, form, types=types, wrong=wrong)
+
+
+@bp.get("/events/<event_id>")
+@staff_only(*LOOKERS)
+def event(event_id: str) -> Response:
+    with db.reading() as session:
+        found, job = queries.event(session, event_id)
+    audit.look(event_id, None, "webhook event")
+    return page("support/operations/event.html", event=found, job=job, body=_printed(found.body))
+
+
+def _printed(body: bytes) -> str:
+    """A body as a person reads it; as it is when it is not JSON."""
+    text = body.decode("utf-8", errors="replace")
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        return text
+
+
+@bp.post("/events/<event_id>/replays")
+@limiter.limit("30/minute")
+@staff_only(*ACTORS)
+def replay(event_id: str) -> AnyResponse:
+    if webhooks.replay(event_id):
+        flash(gettext("The event is being applied again."), "success")
+    else:
+        flash(gettext("This event is about to be applied anyway."), "info")
+    return see_other("operations.event", event_id=event_id)
+
+
+# Jobs and findings
+
+
+@bp.get("/jobs")
+@staff_only(*LOOKERS)
+def jobs() -> Response:
+    dead_only = request.args.get("state") == "dead"
+    with db.reading() as session:
+        found = queries.failed_jobs(session, dead_only=dead_only, cursor=request.args.get("page"))
+    return _list("jobs", found, dead_only=dead_only)
+
+
+@bp.post("/jobs/<job_id>/tries")
+@limiter.limit("30/minute")
+@staff_only(*ACTORS)
+def try_again(job_id: str) -> AnyResponse:
+    try:
+        operations.try_again(job_id)
+    except Conflict:
+        flash(gettext("This job is done, or being run at this moment."), "info")
+    else:
+        flash(gettext("The job is being tried again."), "success")
+    return see_other("operations.jobs")
+
+
+@bp.get("/findings")
+@staff_only(*LOOKERS)
+def findings() -> Response:
+    with db.reading() as session:
+        found = queries.findings(session)
+    return page("support/operations/findings.html", findings=found)
+
+
+# The audit trail
+
+
+@bp.get("/audit")
+@staff_only("admin")
+def audit_trail() -> Response:
+    form = AuditFilterForm(request.args)
+    wrong = not form.validate()
+    wanted = queries.AuditFilter() if wrong else form.filter()
+    with db.reading() as session:
+        found = queries.audit_trail(session, wanted, request.args.get("page"))
+        names, actions = queries.names(session, found.rows), queries.audit_actions(session)
+    if wanted.customer_id and found.rows:
+        audit.look(wanted.customer_id, wanted.customer_id, "audit trail")
+    return _list("audit_trail", found, form, names=names, actions=actions, wrong=wrong)
+
+
+@bp.get("/audit.csv")
+@staff_only("admin")
+def export_audit() -> Response:
+    form = AuditFilterForm(request.args)
+    if not form.validate():
+        raise Invalid
+    return _file(operations.export_audit(form.filter()), "audit.csv")
+
+
+# The books
+
+
+@bp.get("/books")
+@staff_only(*ACTORS)
+def books() -> Response:
+    form = BooksFilterForm(request.args)
+    wrong = not form.validate()
+    wanted = queries.BooksFilter() if wrong else form.filter()
+    with db.reading() as session:
+        found = queries.postings(session, wanted, request.args.get("page"))
+        balances, currencies = queries.balances(session, wanted), queries.currencies(session)
+    return _list("books", found, form, balances=balances, currencies=currencies, wanted=wanted, wrong=wrong)
+
+
+@bp.get("/books.csv")
+@staff_only(*ACTORS)
+def export_books() -> Response:
+    form = BooksFilterForm(request.args)
+    if not form.validate():
+        raise Invalid
+    return _file(operations.export_postings(form.filter()), "postings.csv")
+
+
+def _list(name: str, found: Page[Any], form: Any = None, *, wrong: bool = False, **facts: Any) -> Response:
+    """A page of a list, or the part of it that its filters swap; all filters stand in the address."""
+    filters: dict[str, Any] = {key: value for key, value in request.args.items() if value and key != "page"}
+    endpoint = f"operations.{name}"
+    return page(
+        f"support/operations/{name}.html",
+        partial=f"support/operations/_{name}.html",
+        status=422 if wrong else 200,
+        found=found,
+        form=form,
+        filters=filters,
+        older_url=url_for(endpoint, **filters, page=found.older) if found.older else None,
+        newer_url=url_for(endpoint, **filters, page=found.newer) if found.newer else None,
+        **facts,
+    )
+
+
+def _file(lines: Iterator[str], name: str) -> Response:
+    response = Response(lines, content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response

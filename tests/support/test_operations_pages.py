@@ -1,0 +1,284 @@
+"""The pages of the operations desk: who may see them, what is on them, and what their buttons do."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable
+from html import unescape
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from portal import audit, clock, config, db, outbox
+from portal.audit import Actor, AuditEvent
+from portal.cards.models import CardSetup
+from portal.db import new_id
+from portal.ledger import FEES, RECEIVABLES, STRIPE, post
+from portal.money import Money
+from portal.outbox import Job
+from portal.webhooks.models import StripeEvent
+from tests import factories
+from tests.counting import counted_queries
+from tests.smtp import Mailbox
+
+pytestmark = pytest.mark.database("sqlite")
+
+DESK = "/support/operations"
+ROLES = ("support", "approver", "admin")
+Browsers = Callable[[str], FlaskClient]
+
+# The pages and buttons of each role; whoever may not, is told that there is no such page.
+MAY: dict[tuple[str, str], tuple[int, int, int]] = {
+    ("GET", ""): (200, 200, 200),
+    ("GET", "/events"): (200, 200, 200),
+    ("GET", "/events/evt_1"): (200, 200, 200),
+    ("POST", "/events/evt_1/replays"): (404, 303, 303),
+    ("GET", "/jobs"): (200, 200, 200),
+    ("POST", "/jobs/job_1/tries"): (404, 303, 303),
+    ("GET", "/findings"): (200, 200, 200),
+    ("GET", "/books"): (404, 200, 200),
+    ("GET", "/books.csv"): (404, 200, 200),
+    ("GET", "/audit"): (404, 404, 200),
+    ("GET", "/audit.csv"): (404, 404, 200),
+}
+
+
+@pytest.fixture
+def troubles(app: Flask) -> None:
+    """One of everything that can go wrong, and a payment in the books."""
+    now = clock.now()
+    with db.transaction() as session:
+        customer = factories.customer(session)
+        factories.stripe_event(session, id="evt_1", body=b'{"data": {"name": "<b>Zo\xc3\xab</b>"}}')
+        factories.failed_job(session, id="job_1", args={"event_id": "evt_1"}, last_error="OSError: <full>")
+        factories.payment(session, customer, finding="the amount differs: 1 instead of 2")
+        session.add(
+            CardSetup(
+                id=new_id("set"), customer_id=customer.id, client_key="key", finding="it is another customer's",
+                created_at=now, updated_at=now,
+            )
+        )  # fmt: skip
+        paid = {"amount": Money(119_00, "eur"), "subject": "pay_1", "at": now}
+        post(session, "charge", debit=STRIPE, credit=RECEIVABLES, reference="charge:pi_1", **paid)
+        post(
+            session, "fee", debit=FEES, credit=STRIPE, reference="fee:txn_1", **(paid | {"amount": Money(2_03, "eur")})
+        )
+        audit.record(session, "payment.status", "pay_1", {"status": ["created", "succeeded"]}, customer_id=customer.id)
+
+
+def post_to(browser: FlaskClient, address: str) -> int:
+    return browser.post(DESK + address, headers={"X-CSRFToken": factories.csrf_token(browser)}).status_code
+
+
+def text_of(browser: FlaskClient, address: str) -> str:
+    answer = browser.get(DESK + address)
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", answer.get_data(as_text=True))).split())
+
+
+def latest_event() -> AuditEvent:
+    with db.reading() as session:
+        return session.scalars(select(AuditEvent).order_by(AuditEvent.number.desc()).limit(1)).one()
+
+
+def test_each_role_gets_what_the_table_says(troubles: None, browser_of: Browsers) -> None:
+    browsers = [browser_of(role) for role in ROLES]
+    found = {
+        (method, address): tuple(
+            browser.get(DESK + address).status_code if method == "GET" else post_to(browser, address)
+            for browser in browsers
+        )
+        for method, address in MAY
+    }
+    assert found == MAY
+
+
+def test_nobody_is_offered_what_they_would_be_refused(troubles: None, browser_of: Browsers) -> None:
+    support = browser_of("support")
+    for address in ("", "/events/evt_1", "/jobs"):
+        page = support.get(DESK + address).get_data(as_text=True)
+        assert not re.search(r'href="[^"]*/operations/(books|audit)', page)
+        assert "<dialog" not in page
+    assert f'href="{DESK}/audit"' in browser_of("admin").get(DESK).get_data(as_text=True)
+
+
+# The state
+
+
+def test_the_state_of_a_new_portal_is_fine_but_for_the_anchor(app: Flask, browser_of: Browsers) -> None:
+    text = text_of(browser_of("support"), "")
+    assert "Dead 0 Fine" in text
+    assert "The last anchor of the audit trail never Look at it" in text
+
+
+def test_the_state_names_what_waits_for_a_person(troubles: None, browser_of: Browsers) -> None:
+    text = text_of(browser_of("support"), "")
+    assert "Dead 1 Look at it" in text
+    assert "Payments with a finding 1 Look at it" in text
+    assert "Received and not applied yet 1" in text
+
+
+# Events
+
+
+def test_an_event_is_shown_as_it_came_and_that_it_was_seen_is_written_down(
+    troubles: None, browser_of: Browsers
+) -> None:
+    support = browser_of("support")
+    page = support.get(f"{DESK}/events/evt_1").get_data(as_text=True)
+    assert '"name": "<b>Zoë</b>"' in unescape(page)
+    assert "<b>Zoë" not in page
+    assert (latest_event().action, latest_event().subject) == ("staff.looked", "evt_1")
+    assert support.get(f"{DESK}/events/evt_none").status_code == 404
+
+
+def test_a_body_that_is_no_json_is_shown_all_the_same(app: Flask, browser_of: Browsers) -> None:
+    with db.transaction() as session:
+        factories.stripe_event(session, id="evt_torn", body=b'{"torn": \xff')
+    assert '{"torn": �' in text_of(browser_of("support"), "/events/evt_torn")
+
+
+def test_a_press_has_the_event_applied_again(troubles: None, browser_of: Browsers) -> None:
+    approver = browser_of("approver")
+    assert post_to(approver, "/events/evt_1/replays") == 303
+    assert "The event is being applied again" in text_of(approver, "/events/evt_1")
+    assert post_to(approver, "/events/evt_1/replays") == 303
+    assert "about to be applied anyway" in text_of(approver, "/events/evt_1")
+    with db.reading() as session:
+        assert session.get_one(StripeEvent, "evt_1").state == "received"
+        jobs = session.scalars(select(Job).where(Job.name == "webhooks.apply")).all()
+    assert [job.args for job in jobs] == [{"event_id": "evt_1"}]
+
+
+def test_events_are_filtered_by_what_is_in_the_address(troubles: None, browser_of: Browsers) -> None:
+    support = browser_of("support")
+    assert "payment_intent.succeeded" in text_of(support, "/events?q=pi_1&state=received")
+    assert "No event fits" in text_of(support, "/events?q=pi_2")
+    assert "No event fits" in text_of(support, "/events?state=ignored")
+    assert support.get(f"{DESK}/events?state=lost").status_code == 422
+
+
+# Jobs and findings
+
+
+def test_a_press_has_a_dead_job_tried_again(troubles: None, browser_of: Browsers) -> None:
+    admin = browser_of("admin")
+    text = text_of(admin, "/jobs?state=dead")
+    assert "receipts.render" in text
+    assert "OSError: <full>" in text
+    assert post_to(admin, "/jobs/job_1/tries") == 303
+    assert "The job is being tried again" in text_of(admin, "/jobs")
+    assert (latest_event().action, latest_event().actor_kind) == ("job.revived", "staff")
+    assert "No job is dead" in text_of(admin, "/jobs?state=dead")
+    assert post_to(admin, "/jobs/job_none/tries") == 404
+
+
+def test_staff_get_one_mail_about_the_jobs_that_died(app: Flask, smtp: Mailbox) -> None:
+    with db.transaction() as session:
+        for number in range(22):
+            factories.failed_job(session, last_error=f"OSError: {number}")
+        span = int(clock.now().timestamp()) // outbox.ALERT_SPAN_SECONDS
+        factories.failed_job(session, name=outbox.MAIL_DEAD)
+        outbox.enqueue(session, outbox.MAIL_DEAD, span=span)
+        outbox.enqueue(session, outbox.MAIL_DEAD, span=span + 1)  # in which nothing died
+    with app.app_context():
+        outbox.run_due()
+    (mail,) = smtp.messages
+    assert (mail["To"], mail["Subject"]) == (
+        config.current().company.support_email,
+        "Jobs that have failed for good: 22",
+    )
+    body = mail.get_body(("plain",))
+    assert body is not None
+    text = body.get_content()
+    assert text.count("receipts.render: OSError") == 20
+    assert "And 2 more." in text
+    assert f"{DESK}/jobs?state=dead" in text
+
+
+def test_what_is_frozen_stands_with_its_sentence(troubles: None, browser_of: Browsers) -> None:
+    text = text_of(browser_of("support"), "/findings")
+    assert "the amount differs: 1 instead of 2" in text
+    assert "it is another customer's" in text
+    assert text.count("Spree Bikes GmbH") == 2
+
+
+def test_empty_lists_say_so(app: Flask, browser_of: Browsers) -> None:
+    approver = browser_of("approver")
+    for address, words in (
+        ("/events", "No webhooks yet"),
+        ("/jobs", "No job has failed"),
+        ("/jobs?state=dead", "No job is dead"),
+        ("/findings", "Nothing is frozen"),
+        ("/books", "Nothing was posted yet"),
+        ("/books?subject=pay_1", "Nothing was posted"),
+    ):
+        assert words in text_of(approver, address)
+
+
+# The audit trail and the books
+
+
+def test_the_audit_trail_is_read_by_people(troubles: None, browser_of: Browsers) -> None:
+    text = text_of(browser_of("admin"), "/audit?subject=pay_1")
+    assert "status: created → succeeded" in text
+    assert "Spree Bikes GmbH" in text
+
+
+def test_whose_trail_was_looked_at_is_in_the_trail(troubles: None, browser_of: Browsers) -> None:
+    customer_id = latest_event().customer_id
+    assert customer_id
+    browser_of("admin").get(f"{DESK}/audit?customer={customer_id}")
+    assert (latest_event().action, latest_event().customer_id) == ("staff.looked", customer_id)
+
+
+def test_the_trail_as_a_file_is_safe_in_a_spreadsheet(app: Flask, browser_of: Browsers) -> None:
+    admin = browser_of("admin")
+    with audit.acting(Actor("staff", "=cmd|'/c calc'!A1")), db.transaction() as session:
+        audit.record(session, "note.written", "+1", {"words": "Zoë"})
+    answer = admin.get(f"{DESK}/audit.csv?action=note.written")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="audit.csv"'
+    (row,) = csv.DictReader(io.StringIO(answer.get_data().decode("utf-8-sig"), newline=""))
+    assert (row["actor"], row["subject"], row["facts"]) == ("'=cmd|'/c calc'!A1", "'+1", '{"words": "Zoë"}')
+    assert (latest_event().action, latest_event().facts) == ("audit.exported", {"action": "note.written"})
+    assert admin.get(f"{DESK}/audit.csv?since=never").status_code == 422
+
+
+def test_the_books_lead_to_what_was_paid(troubles: None, browser_of: Browsers) -> None:
+    approver = browser_of("approver")
+    text = text_of(approver, "/books")
+    assert "Balance at Stripe EUR €119.00 €2.03 €116.97" in text
+    page = approver.get(f"{DESK}/books").get_data(as_text=True)
+    assert re.search(r'href="[^"]*(subject=pay_1|/pay_1)"', page)
+    rows = list(csv.DictReader(io.StringIO(approver.get(f"{DESK}/books.csv").get_data().decode("utf-8-sig"))))
+    assert [(row["kind"], row["amount"]) for row in rows] == [("fee", "2.03"), ("charge", "119.00")]
+    assert latest_event().action == "books.exported"
+    assert approver.get(f"{DESK}/books?since=2026-03-02&until=2026-03-01").status_code == 422
+
+
+def test_a_longer_list_asks_no_more_questions(troubles: None, browser_of: Browsers) -> None:
+    admin = browser_of("admin")
+    addresses = ("/events", "/jobs", "/findings", "/books", "/audit")
+
+    def asked() -> dict[str, int]:
+        numbers = {}
+        for address in addresses:
+            with counted_queries() as statements:
+                assert admin.get(DESK + address).status_code == 200
+            numbers[address] = len(statements)
+        return numbers
+
+    asked()  # what is asked once a process
+    before = asked()
+    with db.transaction() as session:
+        customers = [factories.customer(session) for _ in range(15)]
+        for customer in customers:
+            factories.stripe_event(session)
+            factories.failed_job(session)
+            factories.payment(session, customer, finding="the amount differs")
+            audit.record(session, "x.y", "pay_1", customer_id=customer.id)
+    assert asked() == before
