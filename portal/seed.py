@@ -1,4 +1,4 @@
-"""A demo company's data: three customers with someone who can sign in, and invoices in four currencies.
+"""A demo company's data: three customers with someone who can sign in, staff in each role, and invoices in four currencies.
 
 What is paid is left to the demo's visitor: nothing here pretends that money has moved.
 """
@@ -54,6 +54,12 @@ TRADING: Final = DemoCustomer(
     "Demo Trading Co.", "kim@trading.example", "Kim Demo", "2 Sample Road\nSingapore", "SG", "", "en"
 )
 CUSTOMERS: Final = (BAKERY, STUDIO, TRADING)
+# E-mail, name and role of those who work for the demo company.
+STAFF: Final = (
+    ("support@nordlicht.example", "Sam Demo", "support"),
+    ("approver@nordlicht.example", "Charlie Demo", "approver"),
+    ("admin@nordlicht.example", "Toni Demo", "admin"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +145,21 @@ def run() -> None:
     if config.current().environment != "development":
         raise NotADemo("the demo's sign-ins are for development: PORTAL_ENVIRONMENT is not development")
     with audit.acting(audit.Actor("cli", "seed")):
+        for email, name, role in STAFF:
+            _staff(email, name, role)
         for demo in CUSTOMERS:
             customer_id = _customer(demo)
             for draft, withdrawn in _missing(customer_id, demo):
                 invoice = invoices.issue(draft)
                 if withdrawn:
                     invoices.void(invoice.id, WITHDRAWN_BECAUSE)
+
+
+def _staff(email: str, name: str, role: str) -> None:
+    with db.transaction() as session:
+        if accounts.user_by_email(session, email) is None:
+            kept = passwords.hashed(DEMO_PASSWORD)
+            accounts_service.add_user(session, email=email, name=name, role=role, password_hash=kept)
 
 
 def _customer(demo: DemoCustomer) -> str:

@@ -42,6 +42,9 @@ SIGN_INS = (
     ("alex@bakery.example", "reads German, pays in euros"),
     ("robin@studio.example", "reads English, pays in dollars"),
     ("kim@trading.example", "reads English, pays in yen and Kuwaiti dinars"),
+    ("support@nordlicht.example", "works at the desk: customers, refunds, invoices"),
+    ("approver@nordlicht.example", "the second pair of eyes of large refunds"),
+    ("admin@nordlicht.example", "sees the audit trail as well"),
 )
 
 
@@ -197,7 +200,7 @@ class Demo:
     def _welcome(self, sandbox_url: str) -> None:
         facts = [("Portal", self.url)]
         facts.extend(
-            ("Sign in as" if number == 0 else "", f"{email:<22}{who}") for number, (email, who) in enumerate(SIGN_INS)
+            ("Sign in as" if number == 0 else "", f"{email:<28}{who}") for number, (email, who) in enumerate(SIGN_INS)
         )
         facts.append(("Password", PASSWORD))
         if "PORTAL_MAIL_SERVER" not in self._own_settings:

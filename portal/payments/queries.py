@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.orm import Session, selectinload
 
-from portal import keyset
+from portal import keyset, ledger
 from portal.cards import queries as cards
 from portal.db import database_now, written_out
 from portal.errors import NotFound
@@ -152,6 +152,25 @@ def of_invoice(session: Session, invoice_id: str, customer_id: str) -> list[Paym
             .limit(MOST_OF_AN_INVOICE)
         ).scalars()
     )
+
+
+def shown_statuses(session: Session, payments: Iterable[Payment]) -> dict[str, str]:
+    """What a person understands of each payment's state, by id: for one that has succeeded, what the postings say has become of it.
+
+    "disputed" while the bank holds money back, "refunded" and "partially_refunded", else the status itself. One query.
+    """
+    payments = list(payments)
+    booked = ledger.sums_of(session, [payment.id for payment in payments if payment.has_succeeded])
+    return {payment.id: _shown_status(payment, booked.get(payment.id, {})) for payment in payments}
+
+
+def _shown_status(payment: Payment, sums: dict[str, int]) -> str:
+    refunded = sums.get("refund", 0) - sums.get("refund_failed", 0)
+    if sums.get("dispute", 0) > sums.get("dispute_reinstated", 0):
+        return "disputed"
+    if refunded >= payment.amount_minor:
+        return "refunded"
+    return "partially_refunded" if refunded > 0 else payment.status
 
 
 def latest(session: Session, customer_id: str, most: int) -> list[Payment]:

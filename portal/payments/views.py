@@ -36,7 +36,10 @@ def overview() -> Response:
     with db.reading() as session:
         owed = invoices.owed(session, me)
         latest = queries.latest(session, me, LATEST_ON_OVERVIEW)
-    return page("payments/overview.html", owed=owed, latest=latest, other_amounts=config.current().pay_any_amount)
+        shown = queries.shown_statuses(session, latest)
+    return page(
+        "payments/overview.html", owed=owed, latest=latest, shown=shown, other_amounts=config.current().pay_any_amount
+    )
 
 
 # Paying
@@ -288,6 +291,7 @@ def history() -> Response:
     wanted = queries.Filter() if wrong else form.filter()
     with db.reading() as session:
         found = queries.history(session, customer_id(), wanted, request.args.get("page"))
+        shown = queries.shown_statuses(session, found.rows)
     filters: dict[str, Any] = {name: value for name, value in request.args.items() if value and name != "page"}
     return page(
         "payments/history.html",
@@ -295,6 +299,7 @@ def history() -> Response:
         status=422 if wrong else 200,
         form=form,
         found=found,
+        shown=shown,
         filters=filters,
         older_url=url_for("payments.history", **filters, page=found.older) if found.older else None,
         newer_url=url_for("payments.history", **filters, page=found.newer) if found.newer else None,
@@ -322,7 +327,8 @@ def export_csv() -> Response:
 def show(payment_id: str) -> Response:
     with db.reading() as session:
         payment = queries.for_customer(session, payment_id, customer_id())
-    return page("payments/show.html", payment=payment, advice=_advice(payment), explain=_explain)
+        shown = queries.shown_statuses(session, [payment])[payment.id]
+    return page("payments/show.html", payment=payment, shown=shown, advice=_advice(payment), explain=_explain)
 
 
 def _explain(failure_code: str, decline_code: str) -> str:
@@ -337,11 +343,13 @@ def of_invoice(invoice_id: str) -> Response:
     with db.reading() as session:
         invoice = invoices.for_customer(session, invoice_id, me)
         payments = queries.of_invoice(session, invoice_id, me)
+        shown = queries.shown_statuses(session, payments)
     unfinished = next((p for p in payments if p.status == states.REQUIRES_ACTION), None)
     return page(
         "payments/of_invoice.html",
         partial="payments/_of_invoice.html",
         invoice=invoice,
         payments=payments,
+        shown=shown,
         unfinished=unfinished,
     )

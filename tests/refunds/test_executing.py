@@ -12,6 +12,7 @@ from portal.accounts.models import Customer
 from portal.errors import Conflict, PortalError
 from portal.invoices.models import Invoice
 from portal.money import Money
+from portal.payments import queries as payment_queries
 from portal.payments import service as payments
 from portal.payments import settling as settling_payments
 from portal.payments.models import Payment
@@ -207,6 +208,22 @@ def test_a_refund_that_fails_after_it_had_succeeded_reopens_the_balance(counter:
     assert everything() == before
     again = counter.refunded()
     assert counter.refund(again).state == states.SUCCEEDED
+
+
+def test_what_a_payment_shows_follows_from_the_postings(counter: Counter) -> None:
+    def shown() -> str:
+        payment = counter.payment
+        with db.reading() as session:
+            return payment_queries.shown_statuses(session, [payment])[payment.id]
+
+    assert shown() == "succeeded"
+    part = counter.refunded(19_00)
+    assert shown() == "partially_refunded"
+    counter.refunded(100_00)
+    assert shown() == "refunded"
+    counter.sandbox.control("refunds/fail", refund=counter.refund(part).stripe_refund_id)
+    settling.refresh(part)
+    assert shown() == "partially_refunded"
 
 
 def test_old_news_never_wins(counter: Counter) -> None:
