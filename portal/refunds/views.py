@@ -9,7 +9,7 @@ from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import db, language
+from portal import clock, db, language
 from portal.errors import Conflict, Invalid
 from portal.pages import customer_id, customers_only, limiter, page, payers_only, reader_language, see_other
 from portal.payments import queries as payments
@@ -38,7 +38,9 @@ def index() -> Response:
 def show(refund_id: str) -> Response:
     with db.reading() as session:
         refund = queries.for_customer(session, refund_id, customer_id())
-    return page("refunds/show.html", refund=refund, may_withdraw=refund.state in states.UNDECIDED)
+    overdue = refund.expected_by is not None and refund.expected_by < clock.today()
+    may_withdraw = refund.state in states.UNDECIDED
+    return page("refunds/show.html", refund=refund, overdue=overdue, may_withdraw=may_withdraw)
 
 
 @bp.post("/refunds/<refund_id>/withdrawal")
