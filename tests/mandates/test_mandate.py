@@ -122,7 +122,9 @@ def test_the_pages_tell_what_comes(subscriber: Subscriber, ada: FlaskClient) -> 
     part = {"HX-Request": "true"}
     assert "Paid automatically on" in ada.get(f"/automatic-payment/of-invoice/{invoice_id}", headers=part).text
     assert "We tell you 3 days before" in ada.get("/automatic-payment/summary", headers=part).text
-    assert "Automatic payment charges it" in ada.get("/cards").text
+    cards_page = ada.get("/cards").text
+    assert "Automatic payment charges it" in cards_page  # in the dialog in which it is removed
+    assert "For INV-TEST-" in cards_page  # in the list
     assert "Automatic payment is off" in post(ada, "/automatic-payment/off")
     assert "Paid automatically on" not in ada.get(f"/automatic-payment/of-invoice/{invoice_id}", headers=part).text
 
