@@ -94,8 +94,8 @@ def test_an_expired_card_is_not_offered_for_paying(owner: FlaskClient, wallet: W
     card(wallet, last4="0001", exp_year=2020, is_default=True)
     card(wallet, last4="0002")
     text = owner.get(f"/payments/invoices/{invoice.id}").text
-    assert "0002" in text
-    assert "0001" not in text
+    assert "ending in</span> 0002" in text
+    assert "ending in</span> 0001" not in text
 
 
 def test_the_browser_gets_what_it_needs_to_confirm(owner: FlaskClient, wallet: Wallet) -> None:
