@@ -19,7 +19,7 @@ from portal.errors import Conflict, Forbidden, Invalid
 from portal.money import Money
 from portal.pages import limiter, page, reader_language, see_other, staff_only
 from portal.payments import queries as payments
-from portal.refunds import policy, queries, service
+from portal.refunds import policy, queries, service, states
 from portal.refunds.forms import RefundForm, amount_of
 from portal.refunds.models import Refund
 from portal.refunds.service import Clerk
@@ -66,6 +66,7 @@ def show(refund_id: str) -> Response:
         warnings = disputes.warnings_of(session, [refund.payment_id])
         people = [refund.asked_by, refund.claimed_by, refund.first_approved_by, refund.decided_by]
         names = accounts.names(session, people)
+        two_needed = service.needs_two(session, refund)
     return page(
         "support/refunds/show.html",
         refund=refund,
@@ -75,7 +76,7 @@ def show(refund_id: str) -> Response:
         warnings=warnings,
         names=names,
         claimed=service.is_claimed(refund),
-        two_needed=policy.needs_four_eyes(refund.amount),
+        two_needed=two_needed,
         threshold=service.shown_threshold(refund.currency),
         amount_text=language.typed_amount(refund.amount, reader_language()),
     )
@@ -102,12 +103,18 @@ def approve(refund_id: str) -> AnyResponse:
     with db.reading() as session:
         refund = queries.by_id(session, refund_id)
     note = request.form.get("note", "")
-    said = gettext("Approved. The money is on its way back.")
-    if policy.needs_four_eyes(refund.amount) and refund.first_approved_by is None:
-        said = gettext("Approved by you. A second person must approve it, too.")
     return _done(
-        lambda: service.approve(refund_id, _clerk(), amount=_amount(refund), note=note), refund_id, said, QUEUE
+        lambda: service.approve(refund_id, _clerk(), amount=_amount(refund), note=note),
+        refund_id,
+        _said_of_approval,
+        QUEUE,
     )
+
+
+def _said_of_approval(state: object) -> str:
+    if state == states.APPROVED:
+        return str(gettext("Approved. The money is on its way back."))
+    return str(gettext("Approved by you. A second person must approve it, too."))
 
 
 def _amount(refund: Refund) -> Money | None:
@@ -179,13 +186,19 @@ def propose(payment_id: str) -> Response | AnyResponse:
     return page("support/refunds/propose.html", form=form, payment=payment, sums=sums, status=status)
 
 
-def _done(act: Callable[[], object], refund_id: str, said: str, then: str = "support_refunds.show") -> AnyResponse:
-    """Do it and go on, or stay on the refund's page and say why not."""
+def _done(
+    act: Callable[[], object],
+    refund_id: str,
+    said: str | Callable[[object], str],
+    then: str = "support_refunds.show",
+) -> AnyResponse:
+    """Do it, say so (`said` may depend on what came of it) and go on; or stay on the refund's page and say why not."""
     try:
-        act()
+        done = act()
     except (Invalid, Conflict, Forbidden) as error:
         flash(language.error_text(error, reader_language()), "error")
         return see_other("support_refunds.show", refund_id=refund_id)
-    if said:
-        flash(said, "success")
+    words = said if isinstance(said, str) else said(done)
+    if words:
+        flash(words, "success")
     return see_other(then) if then == QUEUE else see_other(then, refund_id=refund_id)

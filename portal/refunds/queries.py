@@ -44,6 +44,18 @@ def sums(session: Session, payment: Payment) -> Sums:
     return Sums(payment.amount, Money(int(row[0]), payment.currency), Money(int(row[1]), payment.currency))
 
 
+def given_back_with(session: Session, refund: Refund) -> Money:
+    """What a payment's customer has got back, or is about to, when this refund is approved: it and all that were before it."""
+    others = session.execute(
+        select(func.coalesce(func.sum(Refund.amount_minor), 0)).where(
+            Refund.payment_id == refund.payment_id,
+            Refund.id != refund.id,
+            Refund.state.not_in(FREED | UNDECIDED),
+        )
+    ).scalar_one()
+    return refund.amount + Money(int(others), refund.currency)
+
+
 def for_customer(session: Session, refund_id: str, customer_id: str) -> Refund:
     """One refund of this customer with its steps and its payment. Raises NotFound, also for someone else's."""
     return _one(session, Refund.id == refund_id, Refund.customer_id == customer_id)

@@ -294,7 +294,7 @@ def approve(refund_id: str, clerk: Clerk, *, amount: Money | None = None, note: 
         _change_amount(session, row, payment, amount)
         if note:
             row.staff_note = note
-        if not policy.needs_four_eyes(row.amount):
+        if not needs_two(session, row):
             _decide(session, row, clerk)
         elif row.state == states.REQUESTED:
             row.first_approved_by, row.first_approved_at = clerk.id, clock.now()
@@ -303,6 +303,11 @@ def approve(refund_id: str, clerk: Clerk, *, amount: Money | None = None, note: 
         else:
             _agree(session, row, clerk)
         return row.state
+
+
+def needs_two(session: Session, row: Refund) -> bool:
+    """Whether two people must approve this refund. What was given back of the payment before counts: nobody splits an amount in two."""
+    return policy.needs_four_eyes(queries.given_back_with(session, row))
 
 
 def _change_amount(session: Session, row: Refund, payment: Payment, amount: Money | None) -> None:

@@ -277,9 +277,16 @@ def test_a_changed_amount_voids_the_first_approval(counter: Counter) -> None:
 
 @FOUR_EYES
 def test_below_the_threshold_one_is_enough_also_after_the_amount_was_lowered(counter: Counter) -> None:
+    assert service.approve(counter.ask(110_00), counter.support, amount=Money(90_00, "eur")) == states.APPROVED
     assert service.approve(counter.ask(5_00), counter.support) == states.APPROVED
-    lowered = service.approve(counter.ask(110_00), counter.support, amount=Money(99_99, "eur"))
-    assert lowered == states.APPROVED
+
+
+@FOUR_EYES
+def test_an_amount_that_is_split_in_two_needs_two_all_the_same(counter: Counter) -> None:
+    first, second = counter.ask(60_00), counter.ask(59_00)
+    assert service.approve(first, counter.support) == states.APPROVED
+    assert service.approve(second, counter.support) == states.APPROVED_ONCE
+    assert service.approve(second, counter.approver) == states.APPROVED
 
 
 @pytest.mark.settings(PORTAL_REFUND_FOUR_EYES="usd:100")
