@@ -11,7 +11,7 @@ from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 from wtforms import ValidationError
 
-from portal import db, language
+from portal import audit, db, language
 from portal.accounts import queries as accounts
 from portal.accounts.models import STAFF_ROLES
 from portal.disputes import queries as disputes
@@ -66,6 +66,7 @@ def show(refund_id: str) -> Response:
         warnings = disputes.warnings_of(session, [refund.payment_id])
         people = [refund.asked_by, refund.claimed_by, refund.first_approved_by, refund.decided_by]
         names = accounts.names(session, people)
+    audit.look(refund_id, refund.customer_id, "refund")
     return page(
         "support/refunds/show.html",
         refund=refund,
@@ -156,6 +157,7 @@ def propose(payment_id: str) -> Response | AnyResponse:
     with db.reading() as session:
         payment = payments.by_id(session, payment_id)
         sums = queries.sums(session, payment)
+    audit.look(payment_id, payment.customer_id, "payment")
     form = RefundForm(payment.currency, policy.OF_STAFF)
     if form.validate_on_submit() and form.amount is not None:
         try:

@@ -384,12 +384,28 @@ def test_a_token_of_another_browser_is_worth_nothing(house: House) -> None:
 def test_looking_changes_nothing(house: House) -> None:
     unimportant = frozenset({"last_seen_at"})
     before = everything(without=unimportant)
+    look_everywhere(house.nobody, house)
+    look_everywhere(house.owner, house)
+    assert everything(without=unimportant) == before
+
+
+def test_staff_who_look_leave_nothing_but_that_they_have_looked(house: House) -> None:
+    unimportant = frozenset({"last_seen_at"})
+    before = everything(without=unimportant)
+    look_everywhere(house.browsers["admin"], house)
+    after = everything(without=unimportant)
+    trail = after.pop("audit_events")[len(before.pop("audit_events")) :]
+    del before["audit_head"], after["audit_head"]
+    assert after == before
+    action = list(Base.metadata.tables["audit_events"].columns.keys()).index("action")
+    assert {event[action] for event in trail} == {"staff.looked", "audit.exported", "books.exported"}
+
+
+def look_everywhere(browser: FlaskClient, house: House) -> None:
     for method, rule in EXPECTED:
         if method == "GET":
-            for browser in (house.nobody, house.owner):
-                browser.get(house.address(rule))
-                browser.head(house.address(rule))
-    assert everything(without=unimportant) == before
+            browser.get(house.address(rule))
+            browser.head(house.address(rule))
 
 
 def test_extra_fields_change_nothing_that_is_not_in_the_form(house: House) -> None:
