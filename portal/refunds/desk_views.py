@@ -149,6 +149,14 @@ def give_up(refund_id: str) -> AnyResponse:
     return _done(lambda: service.give_up(refund_id, _clerk()), refund_id, said)
 
 
+@bp.post("/refunds/<refund_id>/finding/lift")
+@limiter.limit("30/minute")
+@staff_only("approver", "admin")
+def lift_finding(refund_id: str) -> AnyResponse:
+    said = gettext("Released. The refund can be decided again.")
+    return _done(lambda: service.lift_finding(refund_id, _clerk()), refund_id, said)
+
+
 @bp.route("/payments/<payment_id>/refund", methods=["GET", "POST"])
 @limiter.limit("30/minute", methods=["POST"])
 @staff_only(*STAFF_ROLES)

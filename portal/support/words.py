@@ -58,6 +58,7 @@ WORDS: Final[dict[str, str]] = {
     "refund.made_at_stripe": N_("Refund of %(amount)s made in Stripe’s dashboard"),
     "refund.bank_reference": N_("Bank reference of the refund: %(reference)s"),
     "refund.finding": N_("Refund set aside for staff: %(finding)s"),
+    "refund.finding_lifted": N_("Refund released again. It had been set aside: %(finding)s"),
     "dispute.opened": N_("Payment disputed: %(amount)s"),
     "dispute.changed": N_("Details of the dispute changed"),
     "dispute.money": N_("Money of the dispute moved: %(amount)s, fee %(fee)s"),

@@ -132,6 +132,7 @@ POST /support/refunds/<refund_id>/approval         303     404    404    404    
 POST /support/refunds/<refund_id>/rejection        303     404    404    404     404    303      303       303
 POST /support/refunds/<refund_id>/new-attempt      303     404    404    404     404    404      503       503
 POST /support/refunds/<refund_id>/abandonment      303     404    404    404     404    404      503       503
+POST /support/refunds/<refund_id>/finding/lift     303     404    404    404     404    404      303       303
 GET  /support/payments/<payment_id>/refund         303     404    404    404     404    200      200       200
 POST /support/payments/<payment_id>/refund         303     404    404    404     404    422      422       422
 GET  /support/disputes                             303     404    404    404     404    200      200       200
