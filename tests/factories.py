@@ -16,7 +16,7 @@ from portal import clock
 from portal.accounts import passwords
 from portal.accounts.models import OWNER, Customer, User
 from portal.db import new_id
-from portal.disputes.models import NO_DEADLINE, OPENED, Dispute, DisputeStep
+from portal.disputes.models import NO_DEADLINE, OPENED, Dispute, DisputeStep, FraudWarning
 from portal.invoices import totals
 from portal.invoices.models import Invoice, InvoiceLine
 from portal.outbox import Job
@@ -184,6 +184,27 @@ def dispute(session: Session, payment: Payment, **values: Any) -> Dispute:
     session.add(row)
     session.flush()
     session.add(DisputeStep(id=new_id("dst"), dispute_id=row.id, number=1, at=row.created_at, what=OPENED))
+    session.flush()
+    return row
+
+
+def fraud_warning(session: Session, payment: Payment, **values: Any) -> FraudWarning:
+    """A warning of a card's issuer that Stripe does not know, and that can be acted on."""
+    now = clock.now()
+    row = FraudWarning(
+        **{
+            "id": new_id("efw"),
+            "payment_id": payment.id,
+            "customer_id": payment.customer_id,
+            "stripe_warning_id": new_id("issfr"),
+            "fraud_type": "unauthorized_use_of_card",
+            "actionable": True,
+            "created_at": now,
+            "updated_at": now,
+            **values,
+        }
+    )
+    session.add(row)
     session.flush()
     return row
 

@@ -85,6 +85,7 @@ def send(card_id: str, last_day: date, days: int) -> None:
         subject=language.translate(SUBJECT, tongue, last4=card.last4, day=day),
         template="cards/mails/expiry",
         tongue=tongue,
+        customer_id=customer.id,
         name=customer.name,
         card=card,
         uses=uses,

@@ -18,6 +18,7 @@ from portal.payments.models import Payment
 _FINAL: Final = ", ".join(f"'{status}'" for status in sorted(FINAL))
 _OPEN: Final = text(f"status NOT IN ({_FINAL})")
 _CLOSED: Final = text(f"status IN ({_FINAL})")
+_FOUND: Final = text("finding <> ''")
 
 # The deadline of a dispute that asks nothing of us: after all others, and a date that every database holds.
 NO_DEADLINE: Final = datetime(9999, 1, 1, tzinfo=UTC)
@@ -67,6 +68,7 @@ class Dispute(Base):
         Index("ix_disputes_customer", "customer_id", "created_at", "id"),
         Index("ix_disputes_open", "deadline", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
         Index("ix_disputes_closed", "created_at", "id", sqlite_where=_CLOSED, postgresql_where=_CLOSED),
+        Index("ix_disputes_finding", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
     )
 
     @property
@@ -132,4 +134,13 @@ class FraudWarning(Base):
     payment: Mapped[Payment] = relationship(lazy="raise")
     customer: Mapped[Customer] = relationship(lazy="raise")
 
-    __table_args__ = (Index("ix_fraud_warnings_payment", "payment_id", "created_at"),)
+    __table_args__ = (
+        Index("ix_fraud_warnings_payment", "payment_id", "created_at"),
+        Index(
+            "ix_fraud_warnings_actionable",
+            "created_at",
+            "id",
+            sqlite_where=text("actionable = 1"),  # as either database writes a flag
+            postgresql_where=text("actionable"),
+        ),
+    )

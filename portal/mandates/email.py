@@ -105,7 +105,6 @@ def send_to_staff(collection_id: str) -> None:
         ),
         template="mandates/mails/given_up",
         tongue=tongue,
-        customer_id=customer.id,
         customer=customer,
         invoice=collection.invoice,
         collection=collection,

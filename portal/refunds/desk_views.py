@@ -11,7 +11,7 @@ from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 from wtforms import ValidationError
 
-from portal import db, language
+from portal import audit, db, language
 from portal.accounts import queries as accounts
 from portal.accounts.models import STAFF_ROLES
 from portal.disputes import queries as disputes
@@ -67,6 +67,7 @@ def show(refund_id: str) -> Response:
         people = [refund.asked_by, refund.claimed_by, refund.first_approved_by, refund.decided_by]
         names = accounts.names(session, people)
         two_needed = service.needs_two(session, refund)
+    audit.look(refund_id, refund.customer_id, "refund")
     return page(
         "support/refunds/show.html",
         refund=refund,
@@ -155,6 +156,14 @@ def give_up(refund_id: str) -> AnyResponse:
     return _done(lambda: service.give_up(refund_id, _clerk()), refund_id, said)
 
 
+@bp.post("/refunds/<refund_id>/finding/lift")
+@limiter.limit("30/minute")
+@staff_only("approver", "admin")
+def lift_finding(refund_id: str) -> AnyResponse:
+    said = gettext("Released. The refund can be decided again.")
+    return _done(lambda: service.lift_finding(refund_id, _clerk()), refund_id, said)
+
+
 @bp.route("/payments/<payment_id>/refund", methods=["GET", "POST"])
 @limiter.limit("30/minute", methods=["POST"])
 @staff_only(*STAFF_ROLES)
@@ -163,6 +172,7 @@ def propose(payment_id: str) -> Response | AnyResponse:
     with db.reading() as session:
         payment = payments.by_id(session, payment_id)
         sums = queries.sums(session, payment)
+    audit.look(payment_id, payment.customer_id, "payment")
     form = RefundForm(payment.currency, policy.OF_STAFF)
     if form.validate_on_submit() and form.amount is not None:
         try:

@@ -27,8 +27,11 @@ _GONE_WRONG: Final = frozenset({states.FAILED, states.CANCELED})
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
+    """Whom a mail is sent to; `customer_id` when it is the customer."""
+
     address: str
     tongue: str
+    customer_id: str | None = None
 
 
 def send(refund_id: str, state: str, before: str) -> None:
@@ -40,7 +43,8 @@ def send(refund_id: str, state: str, before: str) -> None:
         row = queries.by_id(session, refund_id)
     if state in _SUBJECTS and _concerns_customer(row, state, before):
         customer = row.customer
-        _send(row, state, _SUBJECTS[state], "step", _Reader(customer.email, supported(customer.language)))
+        reader = _Reader(customer.email, supported(customer.language), customer.id)
+        _send(row, state, _SUBJECTS[state], "step", reader)
     if state in _GONE_WRONG:
         settings = config.current()
         reader = _Reader(settings.company.support_email, settings.languages[0])
@@ -65,6 +69,7 @@ def _send(row: Refund, occasion: str, subject: str, template: str, reader: _Read
         subject=translate(subject, reader.tongue, amount=money_text(row.amount, reader.tongue)),
         template=f"refunds/mails/{template}",
         tongue=reader.tongue,
+        customer_id=reader.customer_id,
         refund=row,
         state=occasion.partition(":")[0],
         customer=_plain(row.customer),

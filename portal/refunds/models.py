@@ -24,7 +24,7 @@ from portal.db import Base, UTCDateTime, one_of
 from portal.money import Money
 from portal.payments.models import Payment
 from portal.refunds.policy import REASONS
-from portal.refunds.states import FAILED, FOLLOWED, REQUESTED, SUCCEEDED, UNDECIDED
+from portal.refunds.states import FAILED, FOLLOWED, REQUESTED, SUCCEEDED, UNDECIDED, UNKNOWN
 
 CUSTOMER: Final = "customer"
 STAFF: Final = "staff"
@@ -39,6 +39,7 @@ def _listed(*states: str) -> str:
 
 _WAITING: Final = text(_listed(*UNDECIDED))
 _FOLLOWED: Final = text(_listed(*FOLLOWED))
+_FOUND: Final = text(f"finding <> '' OR state = '{UNKNOWN}'")
 
 
 class Refund(Base):
@@ -104,6 +105,7 @@ class Refund(Base):
         Index("ix_refunds_customer", "customer_id", "asked_at", "id"),
         Index("ix_refunds_queue", "asked_at", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
         Index("ix_refunds_followed", "updated_at", "id", sqlite_where=_FOLLOWED, postgresql_where=_FOLLOWED),
+        Index("ix_refunds_finding", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
     )
 
     @property

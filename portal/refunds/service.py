@@ -64,6 +64,11 @@ class ClaimedByOther(Conflict):
     message = N_("%(name)s is looking at this refund. Please leave it to them, or wait a few minutes.")
 
 
+class LookFirst(Conflict):
+    code = "refund_has_finding"
+    message = N_("This refund was set aside. An approver has to release it before it can be approved.")
+
+
 class FourEyes(Forbidden):
     code = "four_eyes"
     message = N_("Two people must approve this amount, and you are one of them already. Please ask a colleague.")
@@ -281,12 +286,15 @@ def approve(refund_id: str, clerk: Clerk, *, amount: Money | None = None, note: 
     """Approve a refund, in full or for less; returns its state: `approved`, or `approved_once` while a second person must agree.
 
     What is approved is frozen. A changed amount voids the approval that was there. Raises AlreadyDecided, ClaimedByOther, FourEyes
-    and NotYours (the threshold of its currency), NotRefundable, Invalid for an amount that was not asked for, NotFound.
+    and NotYours (the threshold of its currency), LookFirst while it has a finding, for it would not be sent, NotRefundable, Invalid
+    for an amount that was not asked for, NotFound.
     """
     _only_staff(clerk)
     note = _text(note, "note")
     with db.transaction() as session:
         row = _undecided(session, refund_id, clerk)
+        if row.finding:
+            raise LookFirst
         payment = session.get_one(Payment, row.payment_id)
         _refuse_where_impossible(session, payment)
         if row.reason == policy.OTHER and not (note or row.staff_note or row.origin == STAFF):
@@ -351,6 +359,23 @@ def reject(refund_id: str, clerk: Clerk, *, rejection: str, note: str = "") -> N
         row.decided_by, row.decided_at = clerk.id, clock.now()
         row.claimed_by = row.claimed_at = None
         move(session, row, states.REJECTED, {"by": clerk.id})
+
+
+def lift_finding(refund_id: str, clerk: Clerk) -> None:
+    """What was found has been looked at: the refund can be decided like all others. A second call changes nothing.
+
+    Raises NotYours, AlreadyDecided (what is under way is decided by send_again and give_up), ClaimedByOther, NotFound.
+    """
+    if not clerk.is_approver:
+        raise NotYours
+    with db.transaction() as session:
+        row = _undecided(session, refund_id, clerk)
+        if not row.finding:
+            return
+        facts = {"finding": row.finding}
+        row.finding = ""
+        touch(row)
+        audit.record(session, "refund.finding_lifted", row.id, facts, customer_id=row.customer_id)
 
 
 def _only_staff(clerk: Clerk) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, request, url_for
 
-from portal import db
+from portal import audit, db
 from portal.accounts import queries as accounts
 from portal.disputes import queries
 from portal.disputes.models import NO_DEADLINE
@@ -42,6 +42,7 @@ def show(dispute_id: str) -> Response:
         money = queries.money_of(session, dispute)
         warnings = queries.warnings_of(session, [dispute.payment_id])
         blocking = queries.blocking(session, dispute.payment_id)
+    audit.look(dispute_id, dispute.customer_id, "dispute")
     return page(
         "support/disputes/show.html",
         dispute=dispute,
@@ -60,6 +61,7 @@ def of_customer(customer_id: str) -> Response:
     with db.reading() as session:
         customer = accounts.customer(session, customer_id)
         found = queries.of_customer(session, customer_id)
+    audit.look(customer_id, customer_id, "customer")
     return page(
         "support/disputes/of_customer.html",
         partial="support/disputes/_of_customer.html",

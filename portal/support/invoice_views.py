@@ -10,7 +10,7 @@ from flask_babel import gettext, ngettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import db, language
+from portal import audit, db, language
 from portal.accounts import queries as accounts
 from portal.accounts.models import STAFF_ROLES
 from portal.errors import Conflict, Invalid, NotFound
@@ -55,6 +55,7 @@ def _invoice_page(
     """The page with the forms of those who may decide; one that was refused is given."""
     with db.reading() as session:
         desk = queries.invoice_desk(session, invoice_id)
+    audit.look(invoice_id, desk.invoice.customer_id, "invoice")
     return page(
         "support/invoices/show.html",
         status=422 if void_form or paid_form else 200,

@@ -7,27 +7,33 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select, text, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from portal import anchors, keyset
+from portal import anchors, clock, keyset
 from portal.accounts import queries as accounts
 from portal.accounts.models import Customer, User
 from portal.audit import AuditEvent
 from portal.cards.models import CardSetup
 from portal.db import database_now
+from portal.disputes.models import Dispute, FraudWarning
 from portal.errors import NotFound
 from portal.ledger import Posting
 from portal.ledger.postings import ACCOUNTS
 from portal.money import Money
 from portal.outbox import DEAD, FAILED, Job
 from portal.payments.models import Payment
+from portal.refunds.models import Refund
+from portal.refunds.states import UNKNOWN
 from portal.webhooks.models import RECEIVED, StripeEvent
 
 # A number beyond this is shown as "1,000+": counting further tells nobody more.
 MOST_COUNTED: Final = 1_000
 # What is frozen is few; who has more than this has one fault many times.
 MOST_FINDINGS: Final = 100
+# A holder may dispute a payment for about so long; a warning of fraud that is older tells nothing more.
+# Source: Stripe, "How disputes work".
+WARNING_COUNTS_FOR: Final = timedelta(days=120)
 # A job that has been due for so long waits for a worker that does not run.
 BEHIND_AFTER: Final = timedelta(minutes=5)
 ANCHOR_LATE_AFTER: Final = timedelta(hours=26)
@@ -57,6 +63,9 @@ class State:
     last_event_at: datetime | None
     payment_findings: int
     setup_findings: int
+    refund_findings: int
+    dispute_findings: int
+    fraud_warnings: int
     anchored_at: datetime | None
 
     @property
@@ -90,8 +99,11 @@ def state(session: Session) -> State:
         events_waiting=_count(session, select(StripeEvent.id).where(StripeEvent.state == RECEIVED)),
         oldest_waiting_at=session.scalar(waiting),
         last_event_at=session.scalar(select(received).order_by(received.desc(), StripeEvent.id.desc()).limit(1)),
-        payment_findings=_count(session, select(Payment.id).where(_found(Payment.finding))),
-        setup_findings=_count(session, select(CardSetup.id).where(_found(CardSetup.finding))),
+        payment_findings=_count(session, select(Payment.id).where(_waits_for_staff(Payment))),
+        setup_findings=_count(session, select(CardSetup.id).where(_waits_for_staff(CardSetup))),
+        refund_findings=_count(session, select(Refund.id).where(_waits_for_staff(Refund))),
+        dispute_findings=_count(session, select(Dispute.id).where(_waits_for_staff(Dispute))),
+        fraud_warnings=_count(session, select(FraudWarning.id).where(_waits_for_staff(FraudWarning))),
         anchored_at=anchors.latest(session),
     )
 
@@ -101,9 +113,12 @@ def _count(session: Session, query: Select[Any]) -> int:
     return session.scalar(select(func.count()).select_from(limited)) or 0
 
 
-def _found(finding: InstrumentedAttribute[str]) -> ColumnElement[bool]:
-    """The condition of the partial indexes, to the letter: planned before its value is known, a parameter would not lead to them."""
-    return finding != literal_column("''")
+def _waits_for_staff(kind: Any) -> ColumnElement[bool]:
+    """The condition of a kind's partial index, to the letter: planned before its value is known, a parameter would not lead to it."""
+    if kind is FraudWarning:
+        return and_(FraudWarning.actionable, FraudWarning.created_at > clock.now() - WARNING_COUNTS_FOR)
+    found: ColumnElement[bool] = kind.finding != literal_column("''")
+    return or_(found, Refund.state == literal_column(f"'{UNKNOWN}'")) if kind is Refund else found
 
 
 # Stripe's events
@@ -159,7 +174,9 @@ def failed_jobs(session: Session, *, dead_only: bool, cursor: str | None = None)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is frozen until a person has looked at it; `kind` is "payment" or "card_setup"."""
+    """Something that waits for a person. `kind` is "payment", "card_setup", "refund", "dispute" or "fraud_warning"; `id` names the
+    thing, or the payment that a warning is about; `words` say what does not fit, or Stripe's word for the suspicion.
+    """
 
     kind: str
     id: str
@@ -172,13 +189,16 @@ class Finding:
 def findings(session: Session) -> list[Finding]:
     """At most MOST_FINDINGS of each kind, the newest first."""
     found: list[Finding] = []
-    frozen: tuple[tuple[str, Any], ...] = (("payment", Payment), ("card_setup", CardSetup))
-    for kind, model in frozen:
+    frozen: dict[str, Any] = {"payment": Payment, "card_setup": CardSetup, "refund": Refund, "dispute": Dispute}
+    sources = [(kind, one, one.id, one.finding, one.updated_at) for kind, one in frozen.items()]
+    warned = FraudWarning
+    sources.append(("fraud_warning", warned, warned.payment_id, warned.fraud_type, warned.created_at))
+    for kind, model, about, words, since in sources:
         rows = session.execute(
-            select(model.id, model.customer_id, Customer.name, model.finding, model.updated_at)
+            select(about, model.customer_id, Customer.name, words, since)
             .join(Customer, Customer.id == model.customer_id)
-            .where(_found(model.finding))
-            .order_by(model.updated_at.desc(), model.id.desc())
+            .where(_waits_for_staff(model))
+            .order_by(since.desc(), model.id.desc())
             .limit(MOST_FINDINGS)
         )
         found.extend(Finding(kind, *row) for row in rows)

@@ -9,7 +9,7 @@ from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import db, gateway, language
+from portal import audit, db, gateway, language
 from portal.accounts.models import STAFF_ROLES
 from portal.errors import Conflict, Invalid
 from portal.pages import page, reader_language, see_other, staff_only
@@ -42,6 +42,7 @@ def customer(customer_id: str) -> Response:
     """The head of the page; its parts come one after the other, each from `section`."""
     with db.reading() as session:
         file = queries.customer_file(session, customer_id)
+    audit.look(customer_id, customer_id, "customer")
     return page("support/customers/show.html", file=file, customer=file.customer)
 
 
@@ -55,6 +56,7 @@ def section(customer_id: str, name: str) -> Response:
 def _section(customer_id: str, name: str, note_form: NoteForm, status: int = 200) -> Response:
     with db.reading() as session:
         customer, found = queries.section(session, customer_id, name, request.args.get("page"))
+    audit.look(customer_id, customer_id, "customer")
     partial = f"support/customers/_{name.replace('-', '_')}.html"
     return page(
         "support/customers/section.html",
@@ -93,6 +95,7 @@ def add_note(customer_id: str) -> AnyResponse:
 def payment(payment_id: str) -> Response:
     with db.reading() as session:
         file = queries.payment_file(session, payment_id)
+    audit.look(payment_id, file.payment.customer_id, "payment")
     return page("support/payments/show.html", file=file, payment=file.payment, explain=_explain)
 
 

@@ -8,16 +8,22 @@ from typing import Any, Final
 from portal.errors import N_
 
 # What happened, by the event's name. What is in brackets comes from the event's facts.
-_WORDS: Final[dict[str, str]] = {
+WORDS: Final[dict[str, str]] = {
     "customer.created": N_("Customer created"),
     "customer.changed": N_("Billing details changed"),
     "customer.linked": N_("Made known to Stripe"),
     "customer.unlinked": N_("Deleted at Stripe"),
     "customer.noted": N_("Note written"),
+    "sign_up.asked": N_("Account asked for"),
     "user.created": N_("Person added"),
     "user.invited": N_("Invitation sent to %(email)s"),
     "user.invitation_taken_up": N_("Invitation accepted"),
+    "user.invitation_refused": N_("Invitation refused: someone signs in with this address already"),
+    "user.invitation_withdrawn": N_("Invitation of %(email)s withdrawn"),
     "user.changed": N_("Person changed"),
+    "user.role_changed": N_("Role of a person changed"),
+    "user.access_ended": N_("Access of a person ended"),
+    "user.access_restored": N_("Access of a person restored"),
     "password.changed": N_("Password changed"),
     "password.change_refused": N_("Password not changed: the old one was wrong"),
     "password.reset": N_("Password reset"),
@@ -40,12 +46,32 @@ _WORDS: Final[dict[str, str]] = {
     "receipt.rendered": N_("PDF of the receipt made"),
     "receipt.mailed": N_("Receipt sent to %(to)s"),
     "receipt.sent_again": N_("Receipt %(number)s sent again to %(to)s"),
+    "credit_note.issued": N_("Credit note %(number)s issued"),
+    "credit_note.rendered": N_("PDF of the credit note made"),
+    "credit_note.mailed": N_("Credit note sent to %(to)s"),
+    "credit_note.sent_again": N_("Credit note %(number)s sent again to %(to)s"),
+    "credit_note.revoked": N_("Credit note %(number)s cancelled, because its refund failed"),
+    "credit_note.revocation_mailed": N_("Mail about the cancelled credit note sent to %(to)s"),
+    "refund.claimed": N_("Refund taken up by staff"),
+    "refund.amount_changed": N_("Amount of the refund changed from %(before)s to %(after)s"),
+    "refund.known_at_stripe": N_("Refund made known to Stripe"),
+    "refund.made_at_stripe": N_("Refund of %(amount)s made in Stripe’s dashboard"),
+    "refund.bank_reference": N_("Bank reference of the refund: %(reference)s"),
+    "refund.finding": N_("Refund set aside for staff: %(finding)s"),
+    "refund.finding_lifted": N_("Refund released again. It had been set aside: %(finding)s"),
+    "dispute.opened": N_("Payment disputed: %(amount)s"),
+    "dispute.changed": N_("Details of the dispute changed"),
+    "dispute.money": N_("Money of the dispute moved: %(amount)s, fee %(fee)s"),
+    "dispute.finding": N_("Dispute set aside for staff: %(finding)s"),
+    "fraud_warning.received": N_("The card’s issuer warned of fraud"),
+    "fraud_warning.changed": N_("Fraud warning changed"),
     "card.saved": N_("Card saved"),
     "card.renewed": N_("Card renewed"),
     "card.updated": N_("Card updated"),
     "card.duplicate": N_("Card was here already"),
     "card.default_set": N_("Default card chosen"),
     "card.removed": N_("Card removed"),
+    "card.expiry_reminder": N_("Reminder that the card expires on %(last_day)s"),
     "card_setup.started": N_("Adding a card started"),
     "card_setup.intent_stored": N_("Adding a card made known to Stripe"),
     "card_setup.new_attempt": N_("Adding a card begun anew at Stripe"),
@@ -59,10 +85,17 @@ _WORDS: Final[dict[str, str]] = {
     "collection.given_up": N_("Automatic charge given up"),
     "collection.called_off": N_("Automatic charge called off"),
     "staff.looked": N_("Looked at by staff"),
+    "invoice_file.uploaded": N_("File of invoices uploaded: %(filename)s"),
+    "invoice_file.imported": N_("File of invoices imported, %(issued)s issued"),
+    "job.revived": N_("Job %(job)s tried again"),
+    "webhook.replayed": N_("Event %(type)s applied again"),
+    "audit.anchored": N_("Audit trail anchored at event %(number)s"),
+    "audit.exported": N_("Audit trail exported"),
+    "books.exported": N_("Books exported"),
 }
 
 # Events whose outcome stands in their facts as `after`.
-_OUTCOMES: Final[dict[str, dict[str, str]]] = {
+OUTCOMES: Final[dict[str, dict[str, str]]] = {
     "payment.status": {
         "requires_payment_method": N_("Payment not completed"),
         "requires_confirmation": N_("Payment waits for its confirmation"),
@@ -71,6 +104,32 @@ _OUTCOMES: Final[dict[str, dict[str, str]]] = {
         "requires_capture": N_("The bank has reserved the amount"),
         "succeeded": N_("Payment succeeded"),
         "canceled": N_("Payment cancelled"),
+    },
+    "refund.state": {
+        "requested": N_("Refund of %(amount)s asked for"),
+        "approved_once": N_("Refund of %(amount)s approved by the first of two people"),
+        "approved": N_("Refund of %(amount)s approved"),
+        "rejected": N_("Refund of %(amount)s declined"),
+        "withdrawn": N_("Refund of %(amount)s withdrawn"),
+        "executing": N_("Refund of %(amount)s being sent to Stripe"),
+        "unknown": N_("Refund of %(amount)s: Stripe’s answer was lost"),
+        "pending": N_("Refund of %(amount)s on its way"),
+        "requires_action": N_("Refund of %(amount)s waits for the customer"),
+        "succeeded": N_("Refund of %(amount)s made"),
+        "failed": N_("Refund of %(amount)s failed"),
+        "canceled": N_("Refund of %(amount)s cancelled"),
+    },
+    "dispute.status": {
+        "warning_needs_response": N_("The bank asks about the payment"),
+        "warning_under_review": N_("The bank has our answer about the payment"),
+        "warning_closed": N_("The bank closed its question"),
+        "needs_response": N_("The dispute needs our evidence"),
+        "under_review": N_("The bank has our evidence for the dispute"),
+        "appeal_needs_response": N_("The appeal of the dispute needs our evidence"),
+        "appeal_under_review": N_("The bank has our evidence for the appeal"),
+        "won": N_("Dispute won"),
+        "lost": N_("Dispute lost"),
+        "prevented": N_("Settled before it became a dispute"),
     },
     "card_setup.status": {
         "requires_payment_method": N_("Card not added"),
@@ -96,7 +155,7 @@ def sentence(action: str, facts: Mapping[str, Any]) -> tuple[str, dict[str, str]
 
     An event that has no words here, or lacks a fact that they need, is told by its name.
     """
-    words = _OUTCOMES.get(action, {}).get(str(facts.get("after"))) or _WORDS.get(action)
+    words = OUTCOMES.get(action, {}).get(str(facts.get("after"))) or WORDS.get(action)
     told = {name: str(value) for name, value in facts.items()}
     try:
         if words is not None and words % told:

@@ -132,6 +132,7 @@ POST /support/refunds/<refund_id>/approval         303     404    404    404    
 POST /support/refunds/<refund_id>/rejection        303     404    404    404     404    303      303       303
 POST /support/refunds/<refund_id>/new-attempt      303     404    404    404     404    404      503       503
 POST /support/refunds/<refund_id>/abandonment      303     404    404    404     404    404      503       503
+POST /support/refunds/<refund_id>/finding/lift     303     404    404    404     404    404      303       303
 GET  /support/payments/<payment_id>/refund         303     404    404    404     404    200      200       200
 POST /support/payments/<payment_id>/refund         303     404    404    404     404    422      422       422
 GET  /support/disputes                             303     404    404    404     404    200      200       200
@@ -384,12 +385,28 @@ def test_a_token_of_another_browser_is_worth_nothing(house: House) -> None:
 def test_looking_changes_nothing(house: House) -> None:
     unimportant = frozenset({"last_seen_at"})
     before = everything(without=unimportant)
+    look_everywhere(house.nobody, house)
+    look_everywhere(house.owner, house)
+    assert everything(without=unimportant) == before
+
+
+def test_staff_who_look_leave_nothing_but_that_they_have_looked(house: House) -> None:
+    unimportant = frozenset({"last_seen_at"})
+    before = everything(without=unimportant)
+    look_everywhere(house.browsers["admin"], house)
+    after = everything(without=unimportant)
+    trail = after.pop("audit_events")[len(before.pop("audit_events")) :]
+    del before["audit_head"], after["audit_head"]
+    assert after == before
+    action = list(Base.metadata.tables["audit_events"].columns.keys()).index("action")
+    assert {event[action] for event in trail} == {"staff.looked", "audit.exported", "books.exported"}
+
+
+def look_everywhere(browser: FlaskClient, house: House) -> None:
     for method, rule in EXPECTED:
         if method == "GET":
-            for browser in (house.nobody, house.owner):
-                browser.get(house.address(rule))
-                browser.head(house.address(rule))
-    assert everything(without=unimportant) == before
+            browser.get(house.address(rule))
+            browser.head(house.address(rule))
 
 
 def test_extra_fields_change_nothing_that_is_not_in_the_form(house: House) -> None:

@@ -164,7 +164,6 @@ def test_a_disputed_payment_is_not_refunded_even_when_it_was_approved(counter: C
 
 def test_what_was_given_back_at_the_dashboard_is_recorded_and_not_given_back_again(counter: Counter) -> None:
     asked = counter.ask(119_00)
-    approved_too_late = asked
     made = counter.sandbox.client.v1.refunds.create(
         {"payment_intent": str(counter.payment.stripe_intent_id), "amount": 100_00}
     )
@@ -173,10 +172,18 @@ def test_what_was_given_back_at_the_dashboard_is_recorded_and_not_given_back_aga
     assert service.hear_of_refund(made.id)
     assert everything() == before
     assert "dashboard" in counter.refund(asked).finding
-    service.approve(approved_too_late, counter.support)
-    counter.touch(approved_too_late, finding="")
-    counter.execute(approved_too_late)
-    assert counter.refund(approved_too_late).failure_reason == executing.NOTHING_LEFT
+    with pytest.raises(service.LookFirst):
+        service.approve(asked, counter.support)
+    with pytest.raises(service.NotYours):
+        service.lift_finding(asked, counter.support)
+    service.lift_finding(asked, counter.approver)
+    service.lift_finding(asked, counter.approver)
+    assert audited("refund.finding_lifted") == 1
+    service.approve(asked, counter.support)
+    with pytest.raises(service.AlreadyDecided):
+        service.lift_finding(asked, counter.approver)
+    counter.execute(asked)
+    assert counter.refund(asked).failure_reason == executing.NOTHING_LEFT
     assert [one.amount for one in counter.at_stripe] == [100_00]
     assert [amount for kind, _, amount in books() if kind == "refund"] == [100_00]
 

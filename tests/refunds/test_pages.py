@@ -127,6 +127,20 @@ def test_staff_propose_a_refund(tom: FlaskClient, counter: Counter) -> None:
     assert counter.sums == (0, 5_00, 114_00)
 
 
+def test_what_was_set_aside_is_released_by_an_approver(app: Flask, tom: FlaskClient, counter: Counter) -> None:
+    refund_id = counter.ask(19_00)
+    counter.touch(refund_id, finding="too little is left")
+    address = f"/support/refunds/{refund_id}"
+    page = see(tom, address)
+    assert "too little is left" in page and "release it" not in page.replace("has to release it", "")
+    assert f"{address}/approval" not in page and f"{address}/rejection" in page
+    second = browser_of(app, counter.approver.id)
+    assert "release it" in see(second, address)
+    page = send(second, f"{address}/finding/lift")
+    assert "Released" in page and "too little is left" not in page
+    assert f"{address}/approval" in page
+
+
 def test_an_unknown_refund_asks_for_a_decision(app: Flask, tom: FlaskClient, counter: Counter) -> None:
     refund_id = counter.approved()
     counter.touch(refund_id, state=states.UNKNOWN, finding="Stripe's answer was lost")

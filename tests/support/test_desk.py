@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from portal import audit, clock, db, keyset, mail, outbox
+from portal import audit, clock, config, db, keyset, mail, outbox
 from portal.accounts.models import SignInSession
 from portal.errors import Conflict, Invalid, NotFound
 from portal.invoices.models import Invoice
@@ -18,6 +18,7 @@ from portal.money import Money
 from portal.receipts import email
 from portal.receipts import service as receipts
 from portal.receipts.models import Receipt
+from portal.refunds import email as refund_email
 from portal.support import queries, service, words
 from portal.support.models import CustomerNote, InvoiceFile
 from tests import factories
@@ -207,6 +208,18 @@ def test_mails_are_listed_and_a_receipt_is_sent_again_to_the_present_address(
     with db.reading() as session:
         mailed_at = session.get_one(Receipt, desk.receipt_id).mailed_at
     assert mailed_at is not None and mailed_at < listed[0].sent.sent_at, "the first time stays"
+
+
+def test_a_mail_about_a_refund_is_listed_on_the_page_of_its_customer_and_the_one_to_staff_is_not(
+    desk: Desk, app: Flask, smtp: Mailbox
+) -> None:
+    with app.app_context():
+        refund_email.send(desk.refund_id, "requested", "requested")
+        refund_email.send(desk.refund_id, "failed", "pending")
+    assert {mail["To"] for mail in smtp.wait_for(3)} == {"ada@spree-bikes.test", config.current().company.support_email}
+    listed = section(desk, "mails").rows
+    assert [(one.sent.recipient, one.document_id) for one in listed] == [("ada@spree-bikes.test", None)] * 2
+    assert listed[-1].sent.subject == "Your refund request over €20.00 has arrived"
 
 
 def test_the_same_mail_again_is_one_line_and_a_refused_one_is_none(desk: Desk, app: Flask, smtp: Mailbox) -> None:

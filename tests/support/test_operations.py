@@ -70,8 +70,16 @@ def test_the_state_counts_what_waits_and_what_went_wrong(database: str) -> None:
         factories.stripe_event(session, received_at=now - timedelta(minutes=6))
         factories.stripe_event(session, state="applied")
         customer = factories.customer(session)
-        factories.payment(session, customer)
+        paid = factories.payment(session, customer)
         factories.payment(session, customer, finding="the amount differs")
+        factories.refund(session, paid, state="requested", finding="too little is left")
+        factories.refund(session, paid, state="unknown")
+        factories.refund(session, paid)
+        factories.dispute(session, paid, finding="the amount differs")
+        factories.dispute(session, paid)
+        factories.fraud_warning(session, paid)
+        factories.fraud_warning(session, paid, actionable=False)
+        factories.fraud_warning(session, paid, created_at=now - timedelta(days=121))
         session.add(
             CardSetup(
                 id=new_id("set"), customer_id=customer.id, client_key="key", finding="another customer's",
@@ -84,6 +92,7 @@ def test_the_state_counts_what_waits_and_what_went_wrong(database: str) -> None:
     assert (state.oldest_due_at, state.worker_is_behind) == (old.run_at, True)
     assert (state.events_waiting, state.events_are_behind) == (1, True)
     assert (state.payment_findings, state.setup_findings) == (1, 1)
+    assert (state.refund_findings, state.dispute_findings, state.fraud_warnings) == (2, 1, 1)
     assert (state.anchored_at, state.anchor_is_late) == (None, True)
 
 
@@ -105,9 +114,11 @@ def test_what_is_plenty_is_not_counted_to_its_end(database: str, monkeypatch: py
 
 
 def test_findings_are_found_by_their_index(database: str) -> None:
-    plan = plans(queries.findings)
-    assert "ix_payments_finding" in plan
-    assert "ix_card_setups_finding" in plan
+    for question in (queries.findings, queries.state):
+        plan = plans(question)
+        for name in ("payments_finding", "card_setups_finding", "refunds_finding", "disputes_finding"):
+            assert f"ix_{name}" in plan, name
+        assert "ix_fraud_warnings_actionable" in plan
 
 
 # Events

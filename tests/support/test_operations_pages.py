@@ -55,7 +55,10 @@ def troubles(app: Flask) -> None:
         customer = factories.customer(session)
         factories.stripe_event(session, id="evt_1", body=b'{"data": {"name": "<b>Zo\xc3\xab</b>"}}')
         factories.failed_job(session, id="job_1", args={"event_id": "evt_1"}, last_error="OSError: <full>")
-        factories.payment(session, customer, finding="the amount differs: 1 instead of 2")
+        payment = factories.payment(session, customer, finding="the amount differs: 1 instead of 2")
+        factories.refund(session, payment, id="rfd_1", state="unknown")
+        factories.dispute(session, payment, id="dsp_1", finding="it is another charge's")
+        factories.fraud_warning(session, payment)
         session.add(
             CardSetup(
                 id=new_id("set"), customer_id=customer.id, client_key="key", finding="it is another customer's",
@@ -204,7 +207,13 @@ def test_what_is_frozen_stands_with_its_sentence(troubles: None, browser_of: Bro
     text = text_of(browser_of("support"), "/findings")
     assert "the amount differs: 1 instead of 2" in text
     assert "it is another customer's" in text
-    assert text.count("Spree Bikes GmbH") == 2
+    assert "it is another charge's" in text
+    assert "Nobody knows whether this was made" in text
+    assert "the card was used without its holder's consent" in text
+    assert text.count("Spree Bikes GmbH") == 5
+    page = browser_of("support").get(f"{DESK}/findings").get_data(as_text=True)
+    for address in ("/support/refunds/rfd_1", "/support/disputes/dsp_1", "/support/payments/pay_"):
+        assert f'href="{address}' in page
 
 
 def test_empty_lists_say_so(app: Flask, browser_of: Browsers) -> None:

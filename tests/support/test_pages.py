@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from portal import clock, db
+from portal import audit, clock, db
 from portal.invoices.models import Invoice, OutsidePayment
 from portal.support import queries
 from portal.support.models import CustomerNote
@@ -51,6 +51,38 @@ def test_staff_land_on_their_search_and_find_only_what_is_there(desk: Desk, brow
     assert 'class="brand" href="/support"' in html
 
 
+def test_whose_data_staff_have_seen_is_written_down_once(desk: Desk, browse: As) -> None:
+    with db.transaction() as session:
+        dispute_id = factories.dispute(session, desk.payment).id
+    seen = {
+        f"/support/customers/{desk.customer.id}": (desk.customer.id, "customer"),
+        f"/support/payments/{desk.payment.id}": (desk.payment.id, "payment"),
+        f"/support/invoices/{desk.open_id}": (desk.open_id, "invoice"),
+        f"/support/disputes/{dispute_id}": (dispute_id, "dispute"),
+        f"/support/refunds/{desk.refund_id}": (desk.refund_id, "refund"),
+    }
+    again = {
+        f"/support/customers/{desk.customer.id}/payments": (desk.customer.id, "customer"),
+        f"/support/disputes/of-customer/{desk.customer.id}": (desk.customer.id, "customer"),
+        f"/support/payments/{desk.payment.id}/refund": (desk.payment.id, "payment"),
+    }
+    for addresses in ([*seen, *again, *seen], again):  # what is the first look at a thing differs
+        client = browse("support")
+        with db.reading() as session:
+            before = session.get_one(audit.AuditHead, audit.HEAD_ID).number
+            me = session.scalars(select(audit.AuditEvent.actor_id).order_by(audit.AuditEvent.number.desc())).first()
+        for address in addresses:
+            text(client, address)
+        assert client.get("/support/customers/cus_nobody").status_code == 404
+        with db.reading() as session:
+            events = session.scalars(select(audit.AuditEvent).where(audit.AuditEvent.number > before)).all()
+        assert {(one.action, one.actor_kind, one.actor_id, one.customer_id) for one in events} == {
+            ("staff.looked", "staff", me, desk.customer.id)
+        }
+        looks = [(one.subject, one.facts["what"]) for one in events]
+        assert looks == list(dict.fromkeys((seen | again)[address] for address in addresses))
+
+
 # The search
 
 
@@ -84,6 +116,7 @@ def test_lists_cost_the_same_however_long_they_are(desk: Desk, browse: As) -> No
     client = browse("support")
     addresses = [f"/support/customers/{desk.customer.id}/{name}" for name in queries.SECTIONS]
     addresses += ["/support?q=spree", "/support?q=119", "/support/invoices"]
+    text(client, addresses[0])  # that staff have looked is written down once
 
     def cost() -> list[int]:
         costs = []

@@ -1,0 +1,83 @@
+"""Every event that the portal records has words, so that staff read none by its name."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import portal
+from portal.disputes import states as disputes
+from portal.mandates import states as collections
+from portal.receipts import models as documents
+from portal.refunds import states as refunds
+from portal.support import words
+
+# What may stand in the brackets of an f-string.
+FILLINGS = {
+    "document.kind": documents.KINDS,
+    "stored.kind": documents.KINDS,
+    "state": tuple(state for state in collections.STATES if state not in collections.ACTIVE),
+}
+
+
+class Code:
+    """A module, with for each call the function that it stands in."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        self.tree = ast.parse(path.read_text())
+        self.calls = list(self._calls(self.tree, None))
+
+    def _calls(
+        self, node: ast.AST, inside: ast.FunctionDef | None
+    ) -> Iterator[tuple[ast.Call, ast.FunctionDef | None]]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Call):
+                yield child, inside
+            yield from self._calls(child, child if isinstance(child, ast.FunctionDef) else inside)
+
+    def recorded(self) -> Iterator[str]:
+        own = "record" if self.name == "audit.py" else "audit.record"
+        for call, inside in self.calls:
+            if ast.unparse(call.func) == own:
+                found = list(self.spelled(call.args[1], inside))
+                assert found, f"{self.name}:{call.lineno} records what nobody can read from the code"
+                yield from found
+
+    def spelled(self, node: ast.expr, inside: ast.FunctionDef | None) -> Iterator[str]:
+        """The texts that an expression may have: written out, put together, a constant's, or an argument's."""
+        match node:
+            case ast.Constant():
+                yield str(node.value)
+            case ast.JoinedStr():
+                parts = [
+                    FILLINGS[ast.unparse(one.value)]
+                    if isinstance(one, ast.FormattedValue)
+                    else (ast.literal_eval(one),)
+                    for one in node.values
+                ]
+                yield from map("".join, product(*parts))
+            case ast.Name(name) if name.isupper():
+                for line in self.tree.body:
+                    if isinstance(line, ast.AnnAssign) and ast.unparse(line.target) == name and line.value:
+                        yield from self.spelled(line.value, None)
+            case ast.Name(name) if inside is not None:
+                place = [argument.arg for argument in inside.args.args].index(name)
+                for call, caller in self.calls:
+                    if ast.unparse(call.func) == inside.name:
+                        yield from self.spelled(call.args[place], caller)
+
+
+def test_every_event_has_words_and_every_word_an_event() -> None:
+    ours = [path for path in Path(portal.__file__).parent.rglob("*.py") if "sandbox" not in path.parts]
+    recorded = {action for path in ours for action in Code(path).recorded()}
+    told = words.WORDS.keys() | words.OUTCOMES.keys()
+    assert recorded - told == set(), "these need words in portal.support.words"
+    assert told - recorded == set(), "these are recorded nowhere"
+
+
+def test_every_state_of_a_refund_and_a_dispute_has_words() -> None:
+    assert words.OUTCOMES["refund.state"].keys() == set(refunds.STATES)
+    assert words.OUTCOMES["dispute.status"].keys() == disputes.KNOWN
