@@ -125,6 +125,12 @@ def _database(run: Run, kind: str) -> Iterator[str]:
 # The application in this process
 
 
+def _settings_asked_for(request: pytest.FixtureRequest) -> dict[str, str]:
+    """What the marker `settings` says; what stands nearest to the test wins."""
+    markers = reversed(list(request.node.iter_markers("settings")))
+    return {name: value for marker in markers for name, value in marker.kwargs.items()}
+
+
 @pytest.fixture
 def settings(request: pytest.FixtureRequest, database: str, monkeypatch: pytest.MonkeyPatch) -> config.Settings:
     """The settings in use. `sandbox` and `smtp` stand in them when the test asks for these fixtures, too."""
@@ -135,9 +141,8 @@ def settings(request: pytest.FixtureRequest, database: str, monkeypatch: pytest.
         monkeypatch.setenv("STRIPE_JS_URL", sandbox.js_url)
     if "smtp" in request.fixturenames:
         monkeypatch.setenv("PORTAL_MAIL_PORT", str(request.getfixturevalue("smtp").port))
-    for marker in reversed(list(request.node.iter_markers("settings"))):
-        for name, value in marker.kwargs.items():
-            monkeypatch.setenv(name, value)
+    for name, value in _settings_asked_for(request).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr(config, "_current", None)
     return config.current()
 
@@ -216,7 +221,7 @@ def live_portal(
 ) -> Iterator[LivePortal]:
     """The whole portal, running. `portal.db` in the test is connected to the same database."""
     directory = request.config.stash[RUN].directory
-    portal = LivePortal(directory, database, sandbox, smtp, _clock_asked_for(request))
+    portal = LivePortal(directory, database, sandbox, smtp, _clock_asked_for(request), _settings_asked_for(request))
     try:
         yield portal.start()
     finally:

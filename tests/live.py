@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -111,7 +112,13 @@ class LivePortal:
     """The portal as it is deployed, on one database. Start and stop its parts at will; `stop` ends what is left."""
 
     def __init__(
-        self, directory: Path, database: str, sandbox: SandboxServer, smtp: Mailbox, clock: Clock | None = None
+        self,
+        directory: Path,
+        database: str,
+        sandbox: SandboxServer,
+        smtp: Mailbox,
+        clock: Clock | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         assert clock is None or database.startswith("sqlite"), "PostgreSQL asks the machine's clock, which stays"
         self.port = free_port()
@@ -131,6 +138,7 @@ class LivePortal:
             STRIPE_JS_URL=sandbox.js_url,
             STRIPE_WEBHOOK_SECRETS=endpoint.secret,
             **clock.environment if clock else {},
+            **settings or {},
         )
         self._processes: dict[str, Process] = {}
 

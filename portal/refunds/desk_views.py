@@ -62,7 +62,7 @@ def show(refund_id: str) -> Response:
         refund = queries.by_id(session, refund_id)
         sums = queries.sums(session, refund.payment)
         earlier = [row for row in queries.of_customer(session, refund.customer_id).rows if row.id != refund_id]
-        disputed = disputes.of_payment(session, refund.payment_id)
+        disputed = disputes.blocking(session, refund.payment_id) is not None
         warnings = disputes.warnings_of(session, [refund.payment_id])
         people = [refund.asked_by, refund.claimed_by, refund.first_approved_by, refund.decided_by]
         names = accounts.names(session, people)
@@ -87,7 +87,7 @@ def show(refund_id: str) -> Response:
 @staff_only(*STAFF_ROLES)
 def claim(refund_id: str) -> AnyResponse:
     """Left by the page of an undecided refund when it is opened, as long as JavaScript runs; else by its button."""
-    return _done(lambda: service.claim(refund_id, _clerk()), refund_id, "")
+    return _done(lambda: service.claim(refund_id, _clerk()), refund_id)
 
 
 @bp.post("/refunds/<refund_id>/release")
@@ -103,19 +103,14 @@ def release(refund_id: str) -> AnyResponse:
 def approve(refund_id: str) -> AnyResponse:
     with db.reading() as session:
         refund = queries.by_id(session, refund_id)
-    note = request.form.get("note", "")
-    return _done(
-        lambda: service.approve(refund_id, _clerk(), amount=_amount(refund), note=note),
-        refund_id,
-        _said_of_approval,
-        QUEUE,
-    )
 
+    def approval() -> str:
+        note = request.form.get("note", "")
+        if service.approve(refund_id, _clerk(), amount=_amount(refund), note=note) == states.APPROVED:
+            return gettext("Approved. The money is on its way back.")
+        return gettext("Approved by you. A second person must approve it, too.")
 
-def _said_of_approval(state: object) -> str:
-    if state == states.APPROVED:
-        return str(gettext("Approved. The money is on its way back."))
-    return str(gettext("Approved by you. A second person must approve it, too."))
+    return _done(approval, refund_id, then=QUEUE)
 
 
 def _amount(refund: Refund) -> Money | None:
@@ -197,18 +192,14 @@ def propose(payment_id: str) -> Response | AnyResponse:
 
 
 def _done(
-    act: Callable[[], object],
-    refund_id: str,
-    said: str | Callable[[object], str],
-    then: str = "support_refunds.show",
+    act: Callable[[], str | None], refund_id: str, said: str = "", then: str = "support_refunds.show"
 ) -> AnyResponse:
-    """Do it, say so (`said` may depend on what came of it) and go on; or stay on the refund's page and say why not."""
+    """Do it and go on, saying what `act` returns or else `said`; or stay on the refund's page and say why not."""
     try:
-        done = act()
+        said = act() or said
     except (Invalid, Conflict, Forbidden) as error:
         flash(language.error_text(error, reader_language()), "error")
         return see_other("support_refunds.show", refund_id=refund_id)
-    words = said if isinstance(said, str) else said(done)
-    if words:
-        flash(words, "success")
+    if said:
+        flash(said, "success")
     return see_other(then) if then == QUEUE else see_other(then, refund_id=refund_id)

@@ -10,6 +10,7 @@ from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal import clock, db, language
+from portal.disputes import queries as disputes
 from portal.errors import Conflict, Invalid
 from portal.pages import customer_id, customers_only, limiter, page, payers_only, reader_language, see_other
 from portal.payments import queries as payments
@@ -65,6 +66,7 @@ def of_payment(payment_id: str) -> Response:
         payment = payments.for_customer(session, payment_id, me)
         found = queries.of_payment(session, payment_id)
         sums = queries.sums(session, payment)
+        disputed = disputes.blocking(session, payment_id) is not None
     open_to = [reason for reason, is_open in service.windows(payment).items() if is_open]
     return page(
         "refunds/of_payment.html",
@@ -72,7 +74,8 @@ def of_payment(payment_id: str) -> Response:
         payment=payment,
         refunds=found,
         sums=sums,
-        may_ask=payment.has_succeeded and bool(open_to) and sums.remaining.minor > 0,
+        may_ask=payment.has_succeeded and bool(open_to) and sums.remaining.minor > 0 and not disputed,
+        disputed=disputed,
         last_day=max(policy.ends_on(reason, payment.succeeded_at) for reason in policy.OF_CUSTOMERS)
         if payment.succeeded_at
         else None,
@@ -88,6 +91,7 @@ def ask(payment_id: str) -> Response | AnyResponse:
     with db.reading() as session:
         payment = payments.for_customer(session, payment_id, me)
         sums = queries.sums(session, payment)
+        disputed = disputes.blocking(session, payment_id) is not None
     form = RefundForm(payment.currency, policy.OF_CUSTOMERS)
     if form.validate_on_submit() and form.amount is not None:
         try:
@@ -114,6 +118,7 @@ def ask(payment_id: str) -> Response | AnyResponse:
         form=form,
         payment=payment,
         sums=sums,
+        disputed=disputed,
         ends={
             reason: policy.ends_on(reason, payment.succeeded_at or payment.created_at) for reason in policy.OF_CUSTOMERS
         },

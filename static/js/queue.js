@@ -20,7 +20,6 @@ function show() {
   if (!toggle) return;
   toggle.hidden = false;
   toggle.querySelector(".button-label").textContent = on ? toggle.dataset.on : toggle.dataset.off;
-  toggle.setAttribute("aria-pressed", String(on));
 }
 
 toggle?.addEventListener("click", () => {
@@ -58,7 +57,7 @@ function isBusy(event) {
 }
 
 document.addEventListener("keydown", (event) => {
-  const act = KEYS[event.key.toLowerCase()];
+  const act = KEYS[event.key?.toLowerCase()]; // a browser that fills in a form sends events without a key
   if (!act || !areOn() || isBusy(event)) return;
   event.preventDefault();
   act();

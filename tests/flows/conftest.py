@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from email.message import EmailMessage
 from io import BytesIO
 
 import pytest
@@ -17,6 +18,7 @@ from portal.payments.models import Payment
 from tests import factories
 from tests.live import LivePortal
 from tests.smtp import attachment
+from tests.waiting import eventually
 
 VISA = "4242424242424242"
 DECLINED = "4000000000000002"
@@ -24,6 +26,8 @@ ASKS_FOR_3DS = "4000002760003184"
 
 # A page, a frame and Stripe's stand-in on two busy cores.
 PATIENCE_MS = 20_000
+# Several jobs, one after the other, and perhaps a clock that was moved.
+MAIL_SECONDS = 60.0
 
 
 class Shopper:
@@ -114,8 +118,27 @@ class Shopper:
         """The text of the PDF in the mailbox."""
         (mail,) = self.portal.smtp.wait_for(1, within=30)
         assert mail["To"] == "ada@spree-bikes.test"
-        reader = PdfReader(BytesIO(attachment(mail)))
-        return "\n".join(page.extract_text() for page in reader.pages)
+        return pdf_text(mail)
+
+    def mail(self, words: str, times: int = 1) -> EmailMessage:
+        """The newest mail with these words in its subject, once there are so many."""
+
+        def found() -> list[EmailMessage]:
+            return [mail for mail in self.portal.smtp.messages if words in mail["Subject"]]
+
+        eventually(lambda: len(found()) >= times, within=MAIL_SECONDS, what=f"{times} × {words}")
+        return found()[-1]
+
+    def mailed(self, words: str, times: int = 1) -> str:
+        """The text of that mail."""
+        body = self.mail(words, times).get_body(("plain",))
+        assert body is not None
+        return str(body.get_content())
+
+
+def pdf_text(mail: EmailMessage) -> str:
+    """The text of the PDF that a mail brings."""
+    return "\n".join(page.extract_text() for page in PdfReader(BytesIO(attachment(mail))).pages)
 
 
 @pytest.fixture

@@ -44,30 +44,13 @@ def bank_answers_like(shopper: Shopper, number: str) -> None:
     shopper.portal.sandbox.control("cards/behave", payment_method=card.stripe_payment_method_id, like=number)
 
 
-def subjects(shopper: Shopper) -> list[str]:
-    return [str(mail["Subject"]) for mail in shopper.portal.smtp.messages]
-
-
-def mailed(shopper: Shopper, words: str, times: int = 1) -> str:
-    """The text of the newest mail with these words in its subject, once there are so many."""
-    eventually(
-        lambda: sum(words in subject for subject in subjects(shopper)) >= times,
-        within=SECONDS,
-        what=f"{times} × {words}",
-    )
-    mail = [mail for mail in shopper.portal.smtp.messages if words in mail["Subject"]][-1]
-    body = mail.get_body(("plain",))
-    assert body is not None
-    return str(body.get_content())
-
-
 def switch_on(shopper: Shopper) -> None:
     page = shopper.page
     page.goto(f"{shopper.portal.url}/automatic-payment")
     page.get_by_label("I agree to this").check()
     page.get_by_role("button", name="Switch on automatic payment").click()
     expect(page.get_by_text("Automatic payment is on.")).to_be_visible(timeout=PATIENCE_MS)
-    mailed(shopper, "is on")
+    shopper.mailed("is on")
 
 
 def owe_in_days(shopper: Shopper, days: int) -> None:
@@ -107,16 +90,16 @@ def test_two_declines_and_a_success_on_a_moved_clock(shopper: Shopper, clock: Cl
     switch_on(shopper)
     expect(open_invoice(shopper).get_by_text("Paid automatically on")).to_be_visible(timeout=PATIENCE_MS)
     clock.move(days=2)
-    assert "Visa ending in 4242" in mailed(shopper, f"invoice {shopper.invoice.number}")
+    assert "Visa ending in 4242" in shopper.mailed(f"invoice {shopper.invoice.number}")
     bank_answers_like(shopper, POOR)
     clock.move(days=3)
-    assert "not enough money" in mailed(shopper, "could not charge", 1)
+    assert "not enough money" in shopper.mailed("could not charge", 1)
     clock.move(days=1)
-    mailed(shopper, "could not charge", 2)
+    shopper.mailed("could not charge", 2)
     bank_answers_like(shopper, VISA)
     clock.move(days=2)
     eventually(lambda: shopper.invoice.status == "paid", within=SECONDS, what="the third try")
-    mailed(shopper, "Your receipt")
+    shopper.mailed("Your receipt")
     eventually(lambda: collection(shopper).state == "paid", within=SECONDS, what="the collection to end")
     assert (collection(shopper).tries, shopper.charged) == (3, [119_00])
 
@@ -128,10 +111,10 @@ def test_a_bank_that_asks_off_session_is_answered_by_the_mailed_link(shopper: Sh
     owe_in_days(shopper, 4)
     switch_on(shopper)
     clock.move(days=1)
-    mailed(shopper, f"invoice {shopper.invoice.number}")
+    shopper.mailed(f"invoice {shopper.invoice.number}")
     bank_answers_like(shopper, ASKS_FOR_3DS)
     clock.move(days=3)
-    link = re.search(r"https?://\S+/payments/\S+/pay", mailed(shopper, "Please confirm the payment"))
+    link = re.search(r"https?://\S+/payments/\S+/pay", shopper.mailed("Please confirm the payment"))
     assert link is not None
     page.goto(link[0])
     page.get_by_label("E-mail").fill(shopper.user.email)
