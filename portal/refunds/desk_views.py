@@ -107,8 +107,8 @@ def approve(refund_id: str) -> AnyResponse:
     def approval() -> str:
         note = request.form.get("note", "")
         if service.approve(refund_id, _clerk(), amount=_amount(refund), note=note) == states.APPROVED:
-            return gettext("Approved. The money is on its way back.")
-        return gettext("Approved by you. A second person must approve it, too.")
+            return str(gettext("Approved. The money is on its way back."))
+        return str(gettext("Approved by you. A second person must approve it, too."))
 
     return _done(approval, refund_id, then=QUEUE)
 
