@@ -17,6 +17,8 @@ from portal.accounts.models import CUSTOMER, IDLE, LONGEST, Customer, SignInSess
 from portal.audit import AuditEvent
 from portal.cards import queries as cards
 from portal.cards.models import SavedCard
+from portal.disputes import queries as disputes
+from portal.disputes.models import Dispute, FraudWarning
 from portal.errors import NotFound
 from portal.invoices import queries as invoices
 from portal.invoices.models import OPEN, Invoice
@@ -269,12 +271,14 @@ def section(session: Session, customer_id: str, name: str, cursor: str | None) -
 
 @dataclass(frozen=True, slots=True)
 class PaymentFile:
-    """A payment with its customer, invoice and steps, and all that hangs on it, oldest first."""
+    """A payment with its customer, invoice and steps, and all that hangs on it, oldest first; disputes and warnings newest first."""
 
     payment: Payment
     postings: list[ledger.Posting]
     receipt: Receipt | None
     refunds: list[Refund]
+    disputes: list[Dispute]
+    warnings: list[FraudWarning]
 
 
 def payment_file(session: Session, payment_id: str) -> PaymentFile:
@@ -295,6 +299,8 @@ def payment_file(session: Session, payment_id: str) -> PaymentFile:
         postings=of_payment(ledger.Posting, ledger.Posting.subject, ledger.Posting.at, ledger.Posting.id),
         receipt=session.scalar(select(Receipt).where(Receipt.payment_id == payment_id)),
         refunds=of_payment(Refund, Refund.payment_id, Refund.asked_at, Refund.id),
+        disputes=disputes.of_payment(session, payment_id),
+        warnings=disputes.warnings_of(session, [payment_id]),
     )
 
 

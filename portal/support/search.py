@@ -65,15 +65,14 @@ class Found:
 
     @property
     def only(self) -> tuple[str, str] | None:
-        """The one thing that was found, as the kind of its page ("customer", "payment", "invoice") and the id there."""
+        """The one thing that was found, as the kind of its page ("customer", "payment", "invoice", "refund") and the id there."""
         if self.count != 1:
             return None
         if self.customers or self.invoices:
             return ("customer", self.customers[0].id) if self.customers else ("invoice", self.invoices[0].id)
-        if self.payments:
-            return "payment", self.payments[0].id
-        standing_with_payment = self.documents or self.refunds
-        return "payment", standing_with_payment[0].payment_id
+        if self.refunds:
+            return "refund", self.refunds[0].id
+        return "payment", self.payments[0].id if self.payments else self.documents[0].payment_id
 
 
 def search(session: Session, text: str) -> Found:

@@ -20,7 +20,12 @@ from portal.support.forms import NoteForm
 bp: Final = Blueprint("support", __name__, url_prefix="/support")
 
 # What search.Found.only names, as pages.
-_PAGES: Final = {"customer": "customer_id", "payment": "payment_id", "invoice": "invoice_id"}
+_PAGES: Final = {
+    "customer": ("support.customer", "customer_id"),
+    "payment": ("support.payment", "payment_id"),
+    "invoice": ("support.invoice", "invoice_id"),
+    "refund": ("support_refunds.show", "refund_id"),
+}
 
 
 @bp.get("")
@@ -32,7 +37,8 @@ def index() -> AnyResponse:
         found = search.search(session, text)
     if found.only and request.args.get("open"):
         kind, row_id = found.only
-        return see_other(f"support.{kind}", **{_PAGES[kind]: row_id})
+        endpoint, argument = _PAGES[kind]
+        return see_other(endpoint, **{argument: row_id})
     return page("support/index.html", partial="support/_results.html", text=text.strip(), found=found)
 
 

@@ -114,13 +114,13 @@ def test_nobody_is_offered_what_they_would_be_refused(troubles: None, browser_of
 
 def test_the_state_of_a_new_portal_is_fine_but_for_the_anchor(app: Flask, browser_of: Browsers) -> None:
     text = text_of(browser_of("support"), "")
-    assert "Dead 0 Fine" in text
+    assert "Given up 0 Fine" in text
     assert "The last anchor of the audit trail never Look at it" in text
 
 
 def test_the_state_names_what_waits_for_a_person(troubles: None, browser_of: Browsers) -> None:
     text = text_of(browser_of("support"), "")
-    assert "Dead 1 Look at it" in text
+    assert "Given up 1 Look at it" in text
     assert "Payments with a finding 1 Look at it" in text
     assert "Received and not applied yet 1" in text
 
@@ -176,7 +176,7 @@ def test_a_press_has_a_dead_job_tried_again(troubles: None, browser_of: Browsers
     assert post_to(admin, "/jobs/job_1/tries") == 303
     assert "The job is being tried again" in text_of(admin, "/jobs")
     assert (latest_event().action, latest_event().actor_kind) == ("job.revived", "staff")
-    assert "No job is dead" in text_of(admin, "/jobs?state=dead")
+    assert "No job was given up" in text_of(admin, "/jobs?state=dead")
     assert post_to(admin, "/jobs/job_none/tries") == 404
 
 
@@ -221,7 +221,7 @@ def test_empty_lists_say_so(app: Flask, browser_of: Browsers) -> None:
     for address, words in (
         ("/events", "No webhooks yet"),
         ("/jobs", "No job has failed"),
-        ("/jobs?state=dead", "No job is dead"),
+        ("/jobs?state=dead", "No job was given up"),
         ("/findings", "Nothing is frozen"),
         ("/books", "Nothing was posted yet"),
         ("/books?subject=pay_1", "Nothing was posted"),

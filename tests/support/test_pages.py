@@ -93,7 +93,8 @@ def test_results_come_as_a_part_and_enter_opens_the_only_one(desk: Desk, browse:
     assert "Spree Bikes GmbH" in text(client, "/support?q=spree")
     assert client.get("/support?q=spree&open=1").location == f"/support/customers/{desk.customer.id}"
     assert client.get(f"/support?q={desk.open_id}&open=1").location == f"/support/invoices/{desk.open_id}"
-    assert client.get("/support?q=re_3Spree&open=1").location == f"/support/payments/{desk.payment.id}"
+    assert client.get("/support?q=re_3Spree&open=1").location == f"/support/refunds/{desk.refund_id}"
+    assert f'href="/support/refunds/{desk.refund_id}"' in text(client, "/support?q=re_3Spree")
     assert "2 results" in text(client, "/support?q=INV-2026-00004&open=1")
     assert "Nothing fits" in text(client, "/support?q=<script>")
 
@@ -110,6 +111,10 @@ def test_every_part_of_a_customers_page_stands_alone_and_swaps_in(desk: Desk, br
         assert text(client, address, **{"HX-Request": "true"}).lstrip().startswith(f'<div id="section-{name}"')
         text(client, address)
     assert client.get(f"/support/customers/{desk.customer.id}/secrets").status_code == 404
+    disputes = f"/support/disputes/of-customer/{desk.customer.id}"
+    part = f'<div id="disputes-of-{desk.customer.id}"'
+    assert f'{part} hx-get="{disputes}"' in page
+    assert text(client, disputes, **{"HX-Request": "true"}).lstrip().startswith(part)
 
 
 def test_lists_cost_the_same_however_long_they_are(desk: Desk, browse: As) -> None:
@@ -157,10 +162,32 @@ def test_customers_never_see_notes(desk: Desk, browse: As, client: FlaskClient) 
     assert client.get(f"/support/customers/{desk.customer.id}/notes").status_code == 404
 
 
-def test_a_payments_page_tells_its_postings_receipt_and_refunds(desk: Desk, browse: As) -> None:
-    html = text(browse("support"), f"/support/payments/{desk.payment.id}")
-    for shown in ("pi_3Spree", "ch_3Spree", "INV-2026-000041", "Spree Bikes GmbH", "€20.00", "R-"):
+def test_a_payments_page_tells_its_postings_receipt_refunds_and_troubles(desk: Desk, browse: As) -> None:
+    client = browse("support")
+    with db.transaction() as session:
+        dispute_id = factories.dispute(session, desk.payment).id
+        factories.fraud_warning(session, desk.payment)
+        waiting = factories.payment(session, desk.customer, status="requires_action", succeeded_at=None).id
+    html = text(client, f"/support/payments/{desk.payment.id}")
+    for shown in ("pi_3Spree", "ch_3Spree", "INV-2026-000041", "Spree Bikes GmbH", "€20.00", "R-", "warned of fraud"):
         assert shown in html, shown
+    for address in (
+        f"refunds/{desk.refund_id}",
+        f"disputes/{dispute_id}",
+        f"payments/{desk.payment.id}/refund",
+        f"customers/{desk.customer.id}",
+    ):
+        assert f'href="/support/{address}"' in html, address
+    assert f"payments/{waiting}/refund" not in text(client, f"/support/payments/{waiting}")
+
+
+def test_a_refund_leads_to_its_customer_and_its_payment(desk: Desk, browse: As) -> None:
+    client = browse("support")
+    html = text(client, f"/support/refunds/{desk.refund_id}")
+    assert f'href="/support/customers/{desk.customer.id}"' in html
+    assert f'href="/support/payments/{desk.payment.id}"' in html
+    refunds = text(client, f"/support/customers/{desk.customer.id}/refunds")
+    assert f'href="/support/refunds/{desk.refund_id}"' in refunds
 
 
 # Invoices

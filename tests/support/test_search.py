@@ -146,7 +146,8 @@ def test_of_much_only_a_little_is_shown(desk: Desk) -> None:
 def test_the_only_result_is_a_page(desk: Desk) -> None:
     assert find("elbe").only == ("customer", desk.stranger.id)
     assert find("INV-2026-000042").only == ("invoice", desk.open_id)
-    assert find(desk.receipt_id).only == find("re_3Spree").only == ("payment", desk.payment.id)
+    assert find(desk.receipt_id).only == ("payment", desk.payment.id)
+    assert find("re_3Spree").only == ("refund", desk.refund_id)
     assert find("119").only is None and find("nobody").only is None
 
 
