@@ -20,7 +20,7 @@ from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import BrowserContext, Page
 
 from deploy.dev.processes import ROOT
-from portal import config, db
+from portal import audit, config, db
 from tests.browsing import CHROMIUM, Console, context_options
 from tests.live import Clock, LivePortal, SandboxServer
 from tests.pages import CheckingClient
@@ -114,6 +114,7 @@ def postgresql_database(request: pytest.FixtureRequest) -> Iterator[str]:
 
 def _database(run: Run, kind: str) -> Iterator[str]:
     url = run.fresh_sqlite() if kind == "sqlite" else run.fresh_postgresql()
+    audit.set_actor(audit.SYSTEM)  # a request of the test before may have left its own here
     try:
         db.connect(url)
         yield url

@@ -241,7 +241,7 @@ def test_a_revoked_credit_note_says_so_wherever_it_is_shown(
     assert "This credit note was cancelled on" in said
     assert "Arrives by" not in said
     for path in ("/receipts/", f"/receipts/of-payment/{receipt.payment_id}"):
-        assert "Cancelled" in text_of(client, path)
+        assert "Void" in text_of(client, path)
 
 
 def test_anothers_credit_note_is_not_found(client: FlaskClient, issue: Issue, give_back: GiveBack) -> None:
