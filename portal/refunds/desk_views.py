@@ -28,7 +28,7 @@ bp = Blueprint("support_refunds", __name__, url_prefix="/support")
 
 QUEUE = "support_refunds.queue"
 MOST_IN_QUEUE = 50
-MOST_EARLIER = 10
+MOST_OTHERS = 10
 
 
 def _clerk() -> Clerk:
@@ -61,7 +61,7 @@ def show(refund_id: str) -> Response:
     with db.reading() as session:
         refund = queries.by_id(session, refund_id)
         sums = queries.sums(session, refund.payment)
-        earlier = [row for row in queries.of_customer(session, refund.customer_id).rows if row.id != refund_id]
+        others = [row for row in queries.of_customer(session, refund.customer_id).rows if row.id != refund_id]
         disputed = disputes.blocking(session, refund.payment_id) is not None
         warnings = disputes.warnings_of(session, [refund.payment_id])
         people = [refund.asked_by, refund.claimed_by, refund.first_approved_by, refund.decided_by]
@@ -70,7 +70,7 @@ def show(refund_id: str) -> Response:
         "support/refunds/show.html",
         refund=refund,
         sums=sums,
-        earlier=earlier[:MOST_EARLIER],
+        others=others[:MOST_OTHERS],
         disputed=disputed,
         warnings=warnings,
         names=names,
@@ -105,8 +105,8 @@ def approve(refund_id: str) -> AnyResponse:
     def approval() -> str:
         note = request.form.get("note", "")
         if service.approve(refund_id, _clerk(), amount=_amount(refund), note=note) == states.APPROVED:
-            return gettext("Approved. The money is on its way back.")
-        return gettext("Approved by you. A second person must approve it, too.")
+            return str(gettext("Approved. The money is on its way back."))
+        return str(gettext("Approved by you. A second person must approve it, too."))
 
     return _done(approval, refund_id, then=QUEUE)
 
