@@ -11,8 +11,10 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from email.charset import QP, Charset
 from email.headerregistry import Address
 from email.mime.base import MIMEBase
+from email.mime.text import MIMEText
 from email.policy import SMTP
 from typing import Final
 from urllib.parse import urlsplit
@@ -30,6 +32,8 @@ mail = Mail()
 # A mail server that says nothing for this long is taken for down; shorter than a job's lease. Seconds.
 SMTP_TIMEOUT_SECONDS: Final = 30
 LONGEST_SUBJECT: Final = 400
+# Mail servers refuse longer lines, and people type paragraphs without a break. Bytes. Source: RFC 5322, 2.1.1.
+LONGEST_LINE: Final = 998
 
 
 class SentMail(Base):
@@ -63,10 +67,18 @@ class _VerifiedConnection(Connection):
 
 
 class _AsWritten(Message):
-    """Flask-Mail's message, whose headers go out as Flask-Mail encoded them.
+    """Flask-Mail's message, whose headers go out as Flask-Mail encoded them, and whose text may have lines of any length.
 
     Python 3.11 folds long headers anew, and loses the quotes: "Łódź, Sp. z o.o." <billing@…> became two addresses.
     """
+
+    def _mimetext(self, text: str | None, subtype: str = "plain") -> MIMEText:
+        if all(len(line.encode()) <= LONGEST_LINE for line in (text or "").split("\n")):
+            part: MIMEText = super()._mimetext(text, subtype)
+            return part
+        folded = Charset("utf-8")
+        folded.body_encoding = QP
+        return MIMEText(text or "", subtype, folded)  # type: ignore[arg-type]  # a Charset is taken, too
 
     def _message(self) -> MIMEBase:
         message: MIMEBase = super()._message()

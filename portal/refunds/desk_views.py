@@ -28,7 +28,7 @@ bp = Blueprint("support_refunds", __name__, url_prefix="/support")
 
 QUEUE = "support_refunds.queue"
 MOST_IN_QUEUE = 50
-MOST_EARLIER = 10
+MOST_OTHERS = 10
 
 
 def _clerk() -> Clerk:
@@ -61,7 +61,7 @@ def show(refund_id: str) -> Response:
     with db.reading() as session:
         refund = queries.by_id(session, refund_id)
         sums = queries.sums(session, refund.payment)
-        earlier = [row for row in queries.of_customer(session, refund.customer_id).rows if row.id != refund_id]
+        others = [row for row in queries.of_customer(session, refund.customer_id).rows if row.id != refund_id]
         disputed = disputes.blocking(session, refund.payment_id) is not None
         warnings = disputes.warnings_of(session, [refund.payment_id])
         people = [refund.asked_by, refund.claimed_by, refund.first_approved_by, refund.decided_by]
@@ -72,7 +72,7 @@ def show(refund_id: str) -> Response:
         "support/refunds/show.html",
         refund=refund,
         sums=sums,
-        earlier=earlier[:MOST_EARLIER],
+        others=others[:MOST_OTHERS],
         disputed=disputed,
         warnings=warnings,
         names=names,

@@ -14,9 +14,9 @@ from portal.refunds.models import CUSTOMER, PORTAL, Refund
 
 # State → subject. What is not here is not worth a mail: halves of a decision, and what the credit note tells.
 _SUBJECTS: Final = {
-    states.REQUESTED: N_("Your refund request over %(amount)s has arrived"),
+    states.REQUESTED: N_("Your refund request for %(amount)s has arrived"),
     states.APPROVED: N_("Your refund of %(amount)s is approved"),
-    states.REJECTED: N_("Your refund request over %(amount)s"),
+    states.REJECTED: N_("Your refund request for %(amount)s"),
     states.PENDING: N_("Your refund of %(amount)s is on its way"),
     states.FAILED: N_("Your refund of %(amount)s did not arrive"),
     states.CANCELED: N_("Your refund of %(amount)s did not arrive"),

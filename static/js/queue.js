@@ -1,7 +1,7 @@
 /**
  * Keys for those who decide many refunds: J and K move through the queue and Enter opens; on a refund A and R open the dialogs in
  * which it is approved or declined, and Esc goes back. No key moves money: a dialog's own button does. Keys can be switched off, and
- * do nothing while someone types or a dialog is open.
+ * do nothing while someone types, or a dialog or a menu is open.
  *
  * A refund that is opened is taken at once, so that no colleague decides it meanwhile.
  */
@@ -53,14 +53,15 @@ const KEYS = {
 
 function isBusy(event) {
   const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
-  return typing || document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey;
+  return typing || document.querySelector("dialog[open], details.menu[open]") || event.ctrlKey || event.metaKey || event.altKey;
 }
 
+// Before others: the same Esc closes a menu.
 document.addEventListener("keydown", (event) => {
   const act = KEYS[event.key?.toLowerCase()]; // a browser that fills in a form sends events without a key
   if (!act || !areOn() || isBusy(event)) return;
   event.preventDefault();
   act();
-});
+}, { capture: true });
 
 document.querySelector("form[data-claim]")?.requestSubmit();

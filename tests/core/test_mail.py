@@ -56,6 +56,15 @@ def test_a_mail_says_who_writes_and_that_no_person_did(smtp: Mailbox, app: Flask
     assert "Grüße, Zoë" in text.get_content() and "Grüße, Zoë" in html.get_content()
 
 
+def test_a_line_may_be_longer_than_mail_servers_take(smtp: Mailbox, app: Flask, letters: None) -> None:
+    words = "Grüße = greetings, " * 100
+    with app.app_context():
+        send(words=words)
+    text, html = (only(smtp).get_body((kind,)) for kind in ("plain", "html"))
+    assert text is not None and html is not None
+    assert words in text.get_content() and words in html.get_content()
+
+
 @pytest.mark.settings(PORTAL_COMPANY_NAME='Łódź "Energia", Sp. z o.o.')
 def test_the_companys_name_may_have_any_letters_and_signs(smtp: Mailbox, app: Flask, letters: None) -> None:
     with app.app_context():
