@@ -29,6 +29,16 @@ bp = Blueprint("support_refunds", __name__, url_prefix="/support")
 QUEUE = "support_refunds.queue"
 MOST_IN_QUEUE = 50
 MOST_OTHERS = 10
+# More than these are shown as "99+" in the navigation.
+MOST_COUNTED = 99
+
+
+@bp.app_template_global("refunds_waiting")
+def number_waiting() -> str:
+    """How many refunds wait for a decision, for the navigation of staff; empty for none. One look into the queue's index."""
+    with db.reading() as session:
+        number = queries.number_waiting(session, MOST_COUNTED + 1)
+    return f"{MOST_COUNTED}+" if number > MOST_COUNTED else str(number or "")
 
 
 def _clerk() -> Clerk:

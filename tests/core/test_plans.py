@@ -29,6 +29,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[Session], object]]] = {
         "ix_collections_due", lambda session: mandates.due(session, clock.now(), None, 5),
     ),
     "the queue of refunds": ("ix_refunds_queue", lambda session: refunds.queue(session, 5)),
+    "how many refunds wait": ("ix_refunds_queue", lambda session: refunds.number_waiting(session, 100)),
     "refunds whose job has died": (
         "ix_refunds_followed", lambda session: refunds.left_behind(session, datetime(2026, 1, 1, tzinfo=UTC), 5),
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 
 import pytest
 from flask import Flask
@@ -10,8 +11,10 @@ from flask.testing import FlaskClient
 
 from portal import db
 from portal.accounts.models import User
+from portal.payments.models import Payment
 from portal.refunds import service, states
 from tests import factories
+from tests.counting import counted_queries
 from tests.payments.conftest import everything
 from tests.refunds.conftest import Counter
 
@@ -125,6 +128,25 @@ def test_staff_propose_a_refund(tom: FlaskClient, counter: Counter) -> None:
     page = send(tom, address, amount_text="5.00", reason="goodwill", explanation="For the wait", key="a-form-of-tom")
     assert "Goodwill" in page and "For the wait" in page
     assert counter.sums == (0, 5_00, 114_00)
+
+
+def test_the_navigation_of_staff_counts_what_waits(tom: FlaskClient, ada: FlaskClient, counter: Counter) -> None:
+    def counted() -> list[str]:
+        with counted_queries() as asked:
+            page = see(tom, "/support")
+        assert len([one for one in asked if "refunds" in one]) == 1
+        return re.findall(r'class="nav-count">([^<]*)<', page)
+
+    assert counted() == []
+    counter.ask(19_00)
+    counter.ask(19_00)
+    assert counted() == ["2"]
+    with db.transaction() as session:
+        payment = session.get_one(Payment, counter.payment_id)
+        for _ in range(98):
+            factories.refund(session, payment, state=states.REQUESTED, amount_minor=1)
+    assert counted() == ["99+"]
+    assert "nav-count" not in see(ada, "/refunds")
 
 
 def test_what_was_set_aside_is_released_by_an_approver(app: Flask, tom: FlaskClient, counter: Counter) -> None:
