@@ -39,6 +39,7 @@ function move(step) {
 function open(dialog) {
   const opener = decision.querySelector(`[data-open-dialog="${dialog}"]`);
   if (!opener) return;
+  opener.focus(); // where the focus goes back to; without it, it would stay in the closed dialog for a moment
   opener.click();
   document.getElementById(dialog).querySelector("input:not([type=hidden]), textarea")?.focus();
 }

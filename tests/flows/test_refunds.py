@@ -276,6 +276,7 @@ def test_the_keyboard_alone_decides_and_no_key_alone_moves_money(shopper: Shoppe
     keys.press("Escape")
     expect(desk.get_by_role("dialog")).to_have_count(0)
     expect(desk.get_by_role("heading", name="Refund of €30.00")).to_be_visible()
+    expect(desk.get_by_role("button", name="Decline")).to_be_focused()
     keys.press("a")
     expect(desk.get_by_role("dialog", name="Approve this refund?")).to_be_visible()
     keys.press("Escape")
@@ -304,6 +305,10 @@ def test_the_keyboard_alone_decides_and_no_key_alone_moves_money(shopper: Shoppe
     keys.press("j")
     expect(desk.locator("a.row-link:focus")).to_have_count(0)
     desk.locator("a.row-link").first.click()
+    expect(desk.get_by_text("You are looking at this")).to_be_visible(timeout=PATIENCE_MS)
+    desk.go_back()
+    expect(desk).to_have_url(queue, timeout=PATIENCE_MS)
+    desk.go_forward()
     expect(desk.get_by_text("You are looking at this")).to_be_visible(timeout=PATIENCE_MS)
     for key in ("a", "r", "Escape"):
         keys.press(key)

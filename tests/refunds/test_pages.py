@@ -122,6 +122,34 @@ def test_four_eyes_are_said_and_kept(app: Flask, tom: FlaskClient, counter: Coun
     assert "Approved." in send(second, f"/support/refunds/{refund_id}/approval")
 
 
+@pytest.mark.settings(PORTAL_REFUND_FOUR_EYES="eur:100")
+def test_the_desk_says_what_a_changed_amount_has_led_to(app: Flask, tom: FlaskClient, counter: Counter) -> None:
+    address = f"/support/refunds/{counter.ask()}"
+    assert "Reason given to the customer" not in see(tom, address)
+    assert "A second person must approve" in send(tom, f"{address}/approval")
+    assert "You have approved it." in see(tom, address) and "data-claim" not in see(tom, address)
+    second = browser_of(app, counter.approver.id)
+    assert "data-claim" in see(second, address)
+    assert "A second person must approve" in send(second, f"{address}/approval", amount="110.00")
+    assert "The money is on its way back." in send(tom, f"{address}/approval", amount="20.00")
+
+
+def test_only_a_dispute_that_forbids_a_refund_is_told(ada: FlaskClient, tom: FlaskClient, counter: Counter) -> None:
+    address, words = f"/support/refunds/{counter.ask(19_00)}", "disputed with the bank"
+    dispute(counter, status="prevented", is_refundable=True)
+    assert words not in see(tom, address)
+    assert "Ask for a refund" in see(ada, f"/payments/{counter.payment_id}/refunds")
+    dispute(counter)
+    assert words in see(tom, address)
+    assert words in see(ada, f"/payments/{counter.payment_id}/refunds")
+    assert "Send the request" not in see(ada, f"/payments/{counter.payment_id}/refund-requests")
+
+
+def dispute(counter: Counter, **values: object) -> None:
+    with db.transaction() as session:
+        factories.dispute(session, session.get_one(Payment, counter.payment_id), **values)
+
+
 def test_staff_propose_a_refund(tom: FlaskClient, counter: Counter) -> None:
     address = f"/support/payments/{counter.payment_id}/refund"
     assert 'value="119.00"' in see(tom, address)
