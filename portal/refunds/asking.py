@@ -1,0 +1,202 @@
+"""Asking for money back: a customer within the policy's window, or staff without a request. The amount is reserved from then on.
+
+Requests that race are put in a row by the lock of their payment, so together they never exceed what was paid.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from portal import clock, db, idempotency
+from portal.db import new_id
+from portal.errors import N_, Conflict, Invalid
+from portal.money import Money
+from portal.payments.models import Payment
+from portal.refunds import executing, policy, queries, states
+from portal.refunds.models import CUSTOMER, STAFF, Refund
+from portal.refunds.settling import lock_payment, locked, move
+
+LONGEST_TEXT: Final = 2_000
+
+
+class WindowOver(Conflict):
+    code = "refund_window_over"
+    message = N_(
+        "A refund for this reason could be asked for until %(day)s. Please write to us if you think that it should be made."
+    )
+
+
+class NotRefundable(Conflict):
+    code = "payment_not_refundable"
+    message = N_("This payment cannot be refunded now.")
+
+
+class AlreadyDecided(Conflict):
+    code = "refund_already_decided"
+    message = N_("This refund has been decided already. Nothing was changed.")
+
+
+_WHY_NOT: Final = {
+    executing.NOT_PAID: N_("Only a payment that has arrived can be refunded."),
+    executing.DISPUTED: N_("This payment is disputed with the bank, so it cannot be refunded here as well."),
+}
+
+
+def ask(
+    customer_id: str, user_id: str, payment_id: str, amount: Money, reason: str, explanation: str, *, client_key: str
+) -> str:
+    """A customer asks for money back; returns the refund's id. A second call with the same key returns the same one.
+
+    Raises NotFound for another customer's payment, Invalid for an amount that is not left or a reason without its text, WindowOver,
+    NotRefundable. Nothing is sent to Stripe by this.
+    """
+    if reason not in policy.OF_CUSTOMERS:
+        raise Invalid(N_("Please choose a reason."), field="reason")
+    return _record(
+        payment_id,
+        amount,
+        reason,
+        explanation,
+        customer_id=customer_id,
+        user_id=user_id,
+        origin=CUSTOMER,
+        client_key=client_key,
+    )
+
+
+def propose(user_id: str, payment_id: str, amount: Money, reason: str, note: str, *, client_key: str) -> str:
+    """Staff propose a refund that nobody asked for; it is decided like all others. Raises as `ask` does, but for the window."""
+    if reason not in policy.OF_STAFF:
+        raise Invalid(N_("Please choose a reason."), field="reason")
+    return _record(
+        payment_id, amount, reason, note, customer_id=None, user_id=user_id, origin=STAFF, client_key=client_key
+    )
+
+
+def _record(
+    payment_id: str,
+    amount: Money,
+    reason: str,
+    text: str,
+    *,
+    customer_id: str | None,
+    user_id: str,
+    origin: str,
+    client_key: str,
+) -> str:
+    idempotency.check_client_key(client_key)
+    text = plain_text(text, "explanation")
+    if reason == policy.OTHER and not text:
+        raise Invalid(N_("Please say in a few words why."), field="explanation")
+    with db.transaction() as session:
+        payment = lock_payment(session, payment_id, customer_id)
+        known = queries.by_client_key(session, payment.customer_id, client_key)
+        if known is not None:
+            if (known.payment_id, known.asked) != (payment_id, amount):
+                raise Invalid(
+                    N_("This form was already used for another refund. Please reload the page."), code="key_reused"
+                )
+            return known.id
+        refuse_where_impossible(session, payment)
+        if origin == CUSTOMER:
+            _refuse_after_window(payment, reason)
+        check_amount(amount, queries.sums(session, payment).remaining)
+        row = add(session, payment, amount, reason, text, origin=origin, user_id=user_id, client_key=client_key)
+        move(session, row, states.REQUESTED, {"origin": origin, "reason": reason})
+        return row.id
+
+
+def add(
+    session: Session,
+    payment: Payment,
+    amount: Money,
+    reason: str,
+    text: str,
+    *,
+    origin: str,
+    user_id: str | None,
+    client_key: str,
+) -> Refund:
+    now = clock.now()
+    row = Refund(
+        id=new_id("rfd"),
+        payment_id=payment.id,
+        customer_id=payment.customer_id,
+        client_key=client_key,
+        origin=origin,
+        asked_by=user_id,
+        asked_at=now,
+        asked_minor=amount.minor,
+        amount_minor=amount.minor,
+        currency=amount.currency,
+        reason=reason,
+        explanation=text,
+        state=states.REQUESTED,
+        rejection="",
+        staff_note="",
+        attempt=1,
+        bank_reference="",
+        failure_reason="",
+        finding="",
+        updated_at=now,
+        version=0,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def plain_text(text: str, field: str) -> str:
+    text = text.strip()
+    if len(text) > LONGEST_TEXT:
+        raise Invalid(N_("Use at most %(count)s characters."), field=field, count=LONGEST_TEXT)
+    return text
+
+
+def refuse_where_impossible(session: Session, payment: Payment) -> None:
+    reason = executing.why_not(session, payment)
+    if reason:
+        raise NotRefundable(_WHY_NOT.get(reason, NotRefundable.message))
+
+
+def _refuse_after_window(payment: Payment, reason: str) -> None:
+    end = policy.ends_on(reason, payment.succeeded_at or payment.created_at)
+    if clock.now() > end:
+        raise WindowOver(day=end.date().isoformat())
+
+
+def check_amount(amount: Money, remaining: Money) -> None:
+    if amount.currency != remaining.currency:
+        raise Invalid(N_("The refund is in another currency than the payment."), field="amount")
+    if amount.minor <= 0:
+        raise Invalid(N_("Please enter an amount above zero."), field="amount")
+    if remaining.minor <= 0:
+        raise Invalid(N_("Nothing is left to refund of this payment."), field="amount", code="nothing_left")
+    if amount > remaining:
+        raise Invalid(
+            N_("At most %(remaining)s is left to refund of this payment."),
+            field="amount",
+            code="too_much",
+            remaining=str(remaining),
+        )
+
+
+def withdraw(refund_id: str, customer_id: str) -> None:
+    """The customer does not want it any more. A second call changes nothing. Raises NotFound, AlreadyDecided."""
+    with db.reading() as session:
+        queries.for_customer(session, refund_id, customer_id)
+    with db.transaction() as session:
+        row = locked(session, refund_id)
+        if row.state == states.WITHDRAWN:
+            return
+        if row.state not in states.UNDECIDED:
+            raise AlreadyDecided
+        move(session, row, states.WITHDRAWN)
+
+
+def windows(payment: Payment) -> dict[str, bool]:
+    """Which reasons a customer may still give for this payment, in the order in which they are offered."""
+    paid_at = payment.succeeded_at or payment.created_at
+    return {reason: clock.now() <= policy.ends_on(reason, paid_at) for reason in policy.OF_CUSTOMERS}

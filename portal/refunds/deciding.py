@@ -1,0 +1,255 @@
+"""Deciding on a refund: who may, who looks at it meanwhile, and when two people must agree.
+
+Whoever decides is checked here, not in the pages. What is approved is frozen, and its job left, in one transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from portal import audit, clock, config, db, gateway, money, outbox
+from portal.accounts import queries as accounts
+from portal.accounts.models import STAFF_ROLES
+from portal.errors import N_, Conflict, Forbidden, Invalid
+from portal.money import Money
+from portal.payments.models import Payment
+from portal.refunds import executing, policy, queries, states
+from portal.refunds.asking import AlreadyDecided, check_amount, plain_text, refuse_where_impossible
+from portal.refunds.models import STAFF, Refund
+from portal.refunds.settling import adopt, locked, move, touch
+
+# While someone looks at a request, nobody else decides it; whoever forgets it loses it after this long.
+CLAIM_HOLDS: Final = timedelta(minutes=15)
+
+
+class ClaimedByOther(Conflict):
+    code = "refund_claimed"
+    message = N_("%(name)s is looking at this refund. Please leave it to them, or wait a few minutes.")
+
+
+class LookFirst(Conflict):
+    code = "refund_has_finding"
+    message = N_("This refund was set aside. An approver has to release it before it can be approved.")
+
+
+class FourEyes(Forbidden):
+    code = "four_eyes"
+    message = N_("Two people must approve this amount, and you are one of them already. Please ask a colleague.")
+
+
+class NotYours(Forbidden):
+    code = "role_too_low"
+    message = N_("Your role may not approve this amount. Please ask an approver.")
+
+
+class ShownByStripe(Conflict):
+    code = "refund_found"
+    message = N_("Stripe shows this refund after all. It was not sent again.")
+
+
+@dataclass(frozen=True, slots=True)
+class Clerk:
+    """A member of staff who decides."""
+
+    id: str
+    role: str
+
+    @property
+    def is_approver(self) -> bool:
+        return self.role in {"approver", "admin"}
+
+
+def claim(refund_id: str, clerk: Clerk) -> None:
+    """Look at a request, so that nobody else decides it meanwhile; it holds for CLAIM_HOLDS, and again with each call.
+
+    Raises AlreadyDecided, ClaimedByOther, NotFound, Forbidden.
+    """
+    _only_staff(clerk)
+    with db.transaction() as session:
+        row = _undecided(session, refund_id, clerk)
+        if row.claimed_by != clerk.id:
+            audit.record(session, "refund.claimed", row.id, customer_id=row.customer_id)
+        row.claimed_by, row.claimed_at = clerk.id, clock.now()
+
+
+def release(refund_id: str, clerk: Clerk) -> None:
+    """Give a claim back. One that is someone else's, or none, stays as it is."""
+    _only_staff(clerk)
+    with db.transaction() as session:
+        row = locked(session, refund_id)
+        if row.claimed_by == clerk.id:
+            row.claimed_by = row.claimed_at = None
+
+
+def approve(refund_id: str, clerk: Clerk, *, amount: Money | None = None, note: str = "") -> str:
+    """Approve a refund, in full or for less; returns its state: `approved`, or `approved_once` while a second person must agree.
+
+    What is approved is frozen. A changed amount voids the approval that was there. Raises AlreadyDecided, ClaimedByOther, FourEyes
+    and NotYours (the threshold of its currency), LookFirst while it has a finding, for it would not be sent, NotRefundable, Invalid
+    for an amount that was not asked for, NotFound.
+    """
+    _only_staff(clerk)
+    note = plain_text(note, "note")
+    with db.transaction() as session:
+        row = _undecided(session, refund_id, clerk)
+        if row.finding:
+            raise LookFirst
+        payment = session.get_one(Payment, row.payment_id)
+        refuse_where_impossible(session, payment)
+        if row.reason == policy.OTHER and not (note or row.staff_note or row.origin == STAFF):
+            raise Invalid(N_("For another reason, please note why it is approved."), field="note")
+        _change_amount(session, row, payment, amount)
+        if note:
+            row.staff_note = note
+        if not needs_two(session, row):
+            decide(session, row, clerk)
+        elif row.state == states.REQUESTED:
+            row.first_approved_by, row.first_approved_at = clerk.id, clock.now()
+            row.claimed_by = row.claimed_at = None
+            move(session, row, states.APPROVED_ONCE, {"by": clerk.id})
+        else:
+            _agree(session, row, clerk)
+        return row.state
+
+
+def needs_two(session: Session, row: Refund) -> bool:
+    """Whether two people must approve this refund. What was given back of the payment before counts: nobody splits an amount in two."""
+    return policy.needs_four_eyes(queries.given_back_with(session, row))
+
+
+def _change_amount(session: Session, row: Refund, payment: Payment, amount: Money | None) -> None:
+    if amount is None or amount == row.amount:
+        return
+    check_amount(amount, min(row.asked, queries.sums(session, payment).remaining + row.amount))
+    before, row.amount_minor = row.amount, amount.minor
+    facts = {"before": str(before), "after": str(amount)}
+    audit.record(session, "refund.amount_changed", row.id, facts, customer_id=row.customer_id)
+    if row.state == states.APPROVED_ONCE:
+        row.first_approved_by = row.first_approved_at = None
+        move(session, row, states.REQUESTED, {"void": "the amount was changed"})
+
+
+def _agree(session: Session, row: Refund, clerk: Clerk) -> None:
+    """The second approval: by neither the one who asked nor the one who approved first."""
+    if clerk.id in {row.asked_by, row.first_approved_by}:
+        raise FourEyes
+    if not clerk.is_approver:
+        raise NotYours
+    decide(session, row, clerk)
+
+
+def decide(session: Session, row: Refund, clerk: Clerk | None) -> None:
+    row.decided_by, row.decided_at = clerk.id if clerk else None, clock.now()
+    row.claimed_by = row.claimed_at = None
+    move(session, row, states.APPROVED, {"by": clerk.id if clerk else "portal"})
+    outbox.enqueue(session, "refunds.execute", key=f"execute:{row.id}:{row.attempt}", refund_id=row.id)
+
+
+def reject(refund_id: str, clerk: Clerk, *, rejection: str, note: str = "") -> None:
+    """Refuse a refund with a reason that the customer reads. Raises AlreadyDecided, ClaimedByOther, Invalid, NotFound."""
+    _only_staff(clerk)
+    rejection, note = plain_text(rejection, "rejection"), plain_text(note, "note")
+    if not rejection:
+        raise Invalid(N_("Please tell the customer why."), field="rejection")
+    with db.transaction() as session:
+        row = _undecided(session, refund_id, clerk)
+        row.rejection = rejection
+        row.staff_note = note or row.staff_note
+        row.decided_by, row.decided_at = clerk.id, clock.now()
+        row.claimed_by = row.claimed_at = None
+        move(session, row, states.REJECTED, {"by": clerk.id})
+
+
+def lift_finding(refund_id: str, clerk: Clerk) -> None:
+    """What was found has been looked at: the refund can be decided like all others. A second call changes nothing.
+
+    Raises NotYours, AlreadyDecided (what is under way is decided by send_again and give_up), ClaimedByOther, NotFound.
+    """
+    if not clerk.is_approver:
+        raise NotYours
+    with db.transaction() as session:
+        row = _undecided(session, refund_id, clerk)
+        if not row.finding:
+            return
+        facts = {"finding": row.finding}
+        row.finding = ""
+        touch(row)
+        audit.record(session, "refund.finding_lifted", row.id, facts, customer_id=row.customer_id)
+
+
+def _only_staff(clerk: Clerk) -> None:
+    if clerk.role not in STAFF_ROLES:
+        raise Forbidden
+
+
+def _undecided(session: Session, refund_id: str, clerk: Clerk) -> Refund:
+    row = locked(session, refund_id)
+    if row.state not in states.UNDECIDED:
+        raise AlreadyDecided
+    if is_claimed(row) and row.claimed_by != clerk.id:
+        raise ClaimedByOther(name=accounts.user(session, str(row.claimed_by)).name)
+    return row
+
+
+def is_claimed(row: Refund) -> bool:
+    """Whether someone is looking at it now."""
+    return row.claimed_at is not None and clock.now() - row.claimed_at < CLAIM_HOLDS
+
+
+# What a person decides about an unknown one
+
+
+def send_again(refund_id: str, clerk: Clerk) -> None:
+    """Send an unknown refund once more, after a last look at Stripe's list.
+
+    Raises ShownByStripe, having taken it over, when Stripe has it after all; NotYours, Conflict when it is not unknown, and the
+    gateway's errors.
+    """
+    if not clerk.is_approver:
+        raise NotYours
+    if _is_shown_by_stripe(refund_id):
+        raise ShownByStripe
+    with db.transaction() as session:
+        row = locked(session, refund_id)
+        if row.state != states.UNKNOWN:
+            raise Conflict
+        executing.send_again(session, row)
+        outbox.enqueue(session, "refunds.execute", key=f"execute:{row.id}:{row.attempt}", refund_id=row.id)
+
+
+def give_up(refund_id: str, clerk: Clerk) -> None:
+    """Declare that an unknown refund was never made: its amount is free again. Raises as `send_again` does."""
+    if not clerk.is_approver:
+        raise NotYours
+    if _is_shown_by_stripe(refund_id):
+        raise ShownByStripe
+    with db.transaction() as session:
+        row = locked(session, refund_id)
+        if row.state != states.UNKNOWN:
+            raise Conflict
+        row.finding = ""
+        row.failed_at = clock.now()
+        row.failure_reason = "not_sent"
+        move(session, row, states.FAILED, {"by": clerk.id})
+
+
+def _is_shown_by_stripe(refund_id: str) -> bool:
+    with db.reading() as session:
+        intent_id = queries.by_id(session, refund_id).payment.stripe_intent_id
+    for found in gateway.current().list_refunds(intent_id or ""):
+        if found.metadata.get("refund_id") == refund_id:
+            with db.transaction() as session:
+                locked(session, refund_id).finding = ""
+            adopt(refund_id, found)
+            return True
+    return False
+
+
+def shown_threshold(currency: str) -> Money | None:
+    """From which amount on two people must agree in this currency, for those who decide; None when it is always two."""
+    threshold = config.current().refund_four_eyes.get(currency)
+    return None if threshold is None else money.from_decimal(threshold, currency)
