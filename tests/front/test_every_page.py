@@ -120,6 +120,20 @@ class History:
         with db.reading() as session:
             documents = session.execute(select(Document)).scalars()
             self.codes = [document.code_text for document in documents]
+        with db.transaction() as session:
+            paid = session.get_one(Payment, self.succeeded)
+            factories.fraud_warning(session, paid)
+            self.refunds = [
+                factories.refund(session, paid, amount_minor=5_00, **values).id
+                for values in (
+                    {"state": "requested"},
+                    {"state": "requested", "finding": "money of this payment was given back at Stripe's dashboard"},
+                    {"state": "rejected", "rejection": "It was delivered on Monday."},
+                    {"state": "pending", "expected_by": today},
+                    {"bank_reference": "74987501234567890123456"},
+                    {"state": "failed", "failure_reason": "expired_or_canceled_card"},
+                )
+            ]
 
     def _credit_note(self, *, revoked: bool) -> str:
         with db.transaction() as session:
@@ -138,25 +152,13 @@ class History:
         yield from ("/sign-in", "/password/forgotten", "/password/forgotten/sent", "/verify", "/verify/no-such-code")
         yield from (f"/verify/{code}" for code in self.codes)
 
-        with db.transaction() as session:
-            paid = session.get_one(Payment, self.succeeded)
-            today = clock.today()
-            self.refunds = [
-                factories.refund(session, paid, amount_minor=5_00, **values).id
-                for values in (
-                    {"state": "requested"},
-                    {"state": "rejected", "rejection": "It was delivered on Monday."},
-                    {"state": "pending", "expected_by": today},
-                    {"bank_reference": "74987501234567890123456"},
-                    {"state": "failed", "failure_reason": "expired_or_canceled_card"},
-                )
-            ]
-
     def staff_addresses(self) -> Iterator[str]:
         """Every page of the staff, in each of its states."""
         yield from ("/support/disputes", "/support/disputes?show=closed")
         yield from (f"/support/disputes/{dispute}" for dispute in self.disputes)
         yield f"/support/disputes/of-customer/{self.customer}"
+        yield from ("/support/refunds", f"/support/payments/{self.succeeded}/refund")
+        yield from (f"/support/refunds/{refund}" for refund in self.refunds)
 
     def addresses(self) -> Iterator[str]:
         """Every page that a customer can open, in each of its states."""
@@ -214,6 +216,11 @@ class Troubles:
             factories.failed_job(session, state="queued", finished_at=None, tries=3)
             payment = factories.payment(session, customer, finding="the amount at Stripe differs")
             session.add(_setup(customer.id, finding="the setup intent belongs to another customer"))
+            found = {"state": "requested", "finding": "too little of the payment is left"}
+            self.refund = factories.refund(session, payment, **found).id
+            factories.refund(session, payment, state="unknown")
+            factories.dispute(session, payment, finding="the disputed charge is not this payment's")
+            factories.fraud_warning(session, payment)
             for kind, debit, credit in (("charge", STRIPE, RECEIVABLES), ("fee", FEES, STRIPE)):
                 post(
                     session,
@@ -229,7 +236,7 @@ class Troubles:
             anchors.take(session)
 
     def addresses(self) -> Iterator[str]:
-        yield "/support/operations"
+        yield from ("/support/operations", f"/support/refunds/{self.refund}")
         for path in ("", f"/{self.event}", "?q=nothing", "?state=x"):
             yield f"/support/operations/events{path}"
         yield from ("/support/operations/jobs", "/support/operations/jobs?state=dead", "/support/operations/findings")
@@ -284,7 +291,7 @@ def _let_parts_come(page: Page) -> None:
     """A customer's page asks for its parts when they come into sight."""
     page.wait_for_function(
         """() => {
-            const part = document.querySelector("main [hx-get][id^=section-]");
+            const part = document.querySelector("main :is([id^=section-], [id^=disputes-of-])[hx-get]");
             part?.scrollIntoView();
             return part === null;
         }"""

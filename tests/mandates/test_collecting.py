@@ -53,7 +53,7 @@ def test_two_declines_and_a_success(subscriber: Subscriber) -> None:
         assert subscriber.collection(invoice_id).state == states.RETRYING
         (mail,) = subscriber.mails("could not charge")
         assert "not enough money on this card" in text_of(mail)
-        assert "we try again on" in text_of(mail)
+        assert "We try again on" in text_of(mail)
         with subscriber.later(0.9):
             assert subscriber.asked == 1
         with subscriber.later(1):

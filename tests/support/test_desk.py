@@ -219,7 +219,7 @@ def test_a_mail_about_a_refund_is_listed_on_the_page_of_its_customer_and_the_one
     assert {mail["To"] for mail in smtp.wait_for(3)} == {"ada@spree-bikes.test", config.current().company.support_email}
     listed = section(desk, "mails").rows
     assert [(one.sent.recipient, one.document_id) for one in listed] == [("ada@spree-bikes.test", None)] * 2
-    assert listed[-1].sent.subject == "Your refund request over €20.00 has arrived"
+    assert listed[-1].sent.subject == "Your refund request for €20.00 has arrived"
 
 
 def test_the_same_mail_again_is_one_line_and_a_refused_one_is_none(desk: Desk, app: Flask, smtp: Mailbox) -> None:
