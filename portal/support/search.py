@@ -2,7 +2,7 @@
 
 An id is looked up as it is, an e-mail address and a number by their beginning, four digits as a card's last four, an amount by
 currency, words among the words of customers. Every look hits an index and stops after a few rows, however much there is.
-Why there is no full-text search: docs/decisions/0011-searching-by-beginnings.md.
+Why there is no full-text search: docs/decisions/0010-searching-by-beginnings.md.
 """
 
 from __future__ import annotations
