@@ -22,6 +22,7 @@ from portal import clock, db
 from portal.accounts.models import Customer, CustomerWord, words_of
 from portal.invoices.models import Invoice
 from portal.payments.models import Payment
+from portal.receipts import codes
 from portal.receipts.models import Receipt
 from portal.support import search
 
@@ -108,7 +109,7 @@ def fill(payments: int) -> None:
                         "facts": {},
                     }
                     | {"customer_id": one["customer_id"], "total_minor": number % 5_000 + 1_00, "currency": "eur"}
-                    | {"issued_at": one["created_at"]}
+                    | {"code": codes.new(), "issued_at": one["created_at"]}
                     for number, one in zip(numbers, common, strict=True)
                 ],
             )
