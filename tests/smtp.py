@@ -20,6 +20,7 @@ class Mailbox:
     def __init__(self) -> None:
         self.messages: list[EmailMessage] = []
         self._refusals: deque[str] = deque()
+        self._refused: str | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="smtp", daemon=True)
         self._thread.start()
@@ -27,14 +28,25 @@ class Mailbox:
         self._server = listening.result(10)
         self.port: int = self._server.sockets[0].getsockname()[1]
 
-    def wait_for(self, count: int, *, within: float = 10.0) -> list[EmailMessage]:
-        """The mails, oldest first, once there are `count` of them. Raises AssertionError when they do not come."""
-        eventually(lambda: len(self.messages) >= count, within=within, what=f"{count} mails")
-        return list(self.messages)
+    def wait_for(self, count: int, *, to: str | None = None, within: float = 10.0) -> list[EmailMessage]:
+        """The mails (to one address), oldest first, once there are `count` of them. Raises AssertionError when they do not come."""
 
-    def refuse_next(self, *answers: str) -> None:
-        """Answer the next mails with these lines, such as "451 4.3.0 come again"; after them mails are taken again."""
+        def found() -> list[EmailMessage]:
+            return [message for message in self.messages if to in (None, message["To"])]
+
+        eventually(lambda: len(found()) >= count, within=within, what=f"{count} mails")
+        return found()
+
+    def refuse_next(self, *answers: str, to: str | None = None) -> None:
+        """Answer the next mails (to one address) with these lines, such as "451 4.3.0 come again"; after them mails are taken
+        again.
+        """
         self._refusals.extend(answers)
+        self._refused = to
+
+    @property
+    def refusals_left(self) -> int:
+        return len(self._refusals)
 
     def clear(self) -> None:
         self.messages.clear()
@@ -47,7 +59,7 @@ class Mailbox:
         self._loop.close()
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's name
-        if self._refusals:
+        if self._refusals and self._refused in (None, *envelope.rcpt_tos):
             return self._refusals.popleft()
         assert isinstance(envelope.content, bytes)
         self.messages.append(message_from_bytes(envelope.content, policy=policy.default))

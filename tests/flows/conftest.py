@@ -116,8 +116,7 @@ class Shopper:
 
     def receipt_text(self) -> str:
         """The text of the PDF in the mailbox."""
-        (mail,) = self.portal.smtp.wait_for(1, within=30)
-        assert mail["To"] == "ada@spree-bikes.test"
+        (mail,) = self.portal.smtp.wait_for(1, to="ada@spree-bikes.test", within=MAIL_SECONDS)
         return pdf_text(mail)
 
     def mail(self, words: str, times: int = 1) -> EmailMessage:

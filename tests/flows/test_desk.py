@@ -47,7 +47,7 @@ def test_staff_find_a_customer_as_they_type_and_write_a_note(
     expect(note).to_have_value("")
     page.reload()
     timeline = page.locator("#section-timeline")
-    timeline.scroll_into_view_if_needed()
+    page.evaluate("document.querySelector('#section-timeline').scrollIntoView()")  # it may be replaced in this moment
     expect(timeline.get_by_text("Note written")).to_be_visible(timeout=PATIENCE_MS)
 
     page.go_back()

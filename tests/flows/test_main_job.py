@@ -165,8 +165,9 @@ def test_while_stripe_is_down_the_page_says_so_and_nothing_is_lost(shopper: Shop
 
 def test_the_receipt_arrives_although_the_worker_was_down_and_the_mail_server_said_no(shopper: Shopper) -> None:
     shopper.portal.kill_worker()
-    shopper.portal.smtp.refuse_next("451 4.3.0 come again")
+    shopper.portal.smtp.refuse_next("451 4.3.0 come again", to="ada@spree-bikes.test")
     shopper.sign_in().open_pay_page().pay_with(VISA)
     shopper.sees_success()
     shopper.portal.start_worker()
     assert "119.00" in shopper.receipt_text()
+    assert shopper.portal.smtp.refusals_left == 0

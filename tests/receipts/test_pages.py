@@ -153,6 +153,13 @@ def test_anothers_receipt_is_as_unknown_as_one_that_never_was(client: FlaskClien
     assert client.get("/receipts/?page=made-up").status_code == 404
 
 
+def test_the_list_of_documents_is_reached_from_the_payments(client: FlaskClient, issue: Issue) -> None:
+    receipt = issue()
+    factories.sign_in(client, receipt.user)
+    assert 'href="/receipts/"' in text_of(client, "/payments")
+    assert receipt.number in text_of(client, "/receipts/")
+
+
 def test_a_stranger_is_sent_to_sign_in_and_staff_have_no_receipts(client: FlaskClient, issue: Issue) -> None:
     receipt = issue()
     paths = ("/receipts/", f"/receipts/{receipt.receipt_id}", f"/receipts/{receipt.receipt_id}/pdf")
