@@ -65,4 +65,11 @@ document.addEventListener("keydown", (event) => {
   act();
 }, { capture: true });
 
-document.querySelector("form[data-claim]")?.requestSubmit();
+/** Without an entry in the history of its own, so that Back leads to the queue. A refusal leaves the button to press. */
+async function take(form) {
+  const answer = await fetch(form.action, { method: "POST", body: new FormData(form), redirect: "manual" });
+  if (answer.type === "opaqueredirect") window.location.replace(window.location.href);
+}
+
+const claim = document.querySelector("form[data-claim]");
+if (claim) take(claim).catch(() => {}); // offline, or the page is left already: the button stays
