@@ -106,8 +106,10 @@ def test_two_tabs_charge_once(shopper: Shopper, context: BrowserContext) -> None
     shopper.type_card(VISA, second)
     shopper.pay_button.click()
     second.locator("#pay-button").click()
-    shopper.sees_success()
-    expect(second.get_by_text(re.compile("Paid. Thank you!|paid already"))).to_be_visible(timeout=PATIENCE_MS)
+    tabs = (shopper.page, second)  # either may be the first to reach Stripe
+    for tab in tabs:
+        expect(tab.get_by_text(re.compile("Paid. Thank you!|paid already"))).to_be_visible(timeout=PATIENCE_MS)
+    assert any(tab.get_by_text("Paid. Thank you!").is_visible() for tab in tabs)
     eventually(lambda: shopper.invoice.status == "paid", within=30)
     assert shopper.charged == [119_00]
 
