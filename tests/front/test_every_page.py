@@ -299,6 +299,9 @@ def _let_parts_come(page: Page) -> None:
 
 
 def problems(page: Page) -> list[str]:
+    # A refund is taken, and its page loads again.
+    page.wait_for_function("() => document.querySelector('form[data-claim]') === null")
+    page.wait_for_load_state("load")
     found = violations(page)
     width = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     return [*found, f"{width} px are cut off"] if width > 0 else found
