@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +251,19 @@ def delete_output_dir() -> None:
 def console() -> Console:
     """What the browser complained about; a test may `expect` a complaint."""
     return Console()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test tells what its browser showed at that moment."""
+    report = yield
+    context = getattr(item, "funcargs", {}).get("context")
+    if report.when == "call" and report.failed and isinstance(context, BrowserContext):
+        shown = "\n".join(f"{page.url}\n{page.locator('body').inner_text(timeout=5_000)}" for page in context.pages)
+        report.sections.insert(0, ("The browser's pages", shown))
+    return report
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
  * confirms; what became of it is then asked of the server, which asks Stripe. After a refusal everything stays as it was typed.
  */
 import { CardForm, swap } from "./card_form.js";
+import { listening } from "./progress.js";
 
 const form = document.getElementById("card-form");
 const button = document.getElementById("card-button");
@@ -31,3 +32,4 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   card.once(button, add);
 });
+if (card.stripe) listening(button);

@@ -7,6 +7,7 @@
  */
 import { CardCode } from "./card_code.js";
 import { CardForm, swap } from "./card_form.js";
+import { listening } from "./progress.js";
 
 const form = document.getElementById("pay-form");
 const button = document.getElementById("pay-button");
@@ -133,5 +134,6 @@ form.addEventListener("submit", (event) => {
   card.once(button, pay).then(followChoice);
 });
 finish?.addEventListener("click", () => card.once(finish, finishPayment));
+if (card.stripe) [button, finish].filter(Boolean).forEach(listening);
 // Who comes from a press of "Pay" has asked for this already.
 if (finish?.dataset.now !== undefined) finish.click();

@@ -26,6 +26,14 @@ export function end(button) {
   button.removeAttribute("aria-disabled");
 }
 
+/**
+ * Let `button` be pressed: it was drawn `disabled`, for until its module listens a press would send the form as plain HTML does, or
+ * be lost.
+ */
+export function listening(button) {
+  button.disabled = false;
+}
+
 /** Every button inside `root` that is at work. */
 export function working(root) {
   return root.querySelectorAll("button[aria-busy=true]");

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Route, expect
 
 from tests.browsing import Console
 from tests.flows.conftest import ASKS_FOR_3DS, DECLINED, PATIENCE_MS, VISA, Shopper
@@ -48,6 +48,20 @@ def test_after_a_decline_the_form_is_kept_and_the_next_try_works(shopper: Shoppe
     shopper.sees_success()
     assert shopper.charged == [119_00]
     assert len(shopper.payments) == 1
+
+
+def test_on_a_slow_line_nothing_can_be_pressed_before_the_page_can_answer(shopper: Shopper) -> None:
+    page = shopper.sign_in().page
+    held: list[Route] = []
+    page.route("**/js/pay.js*", lambda route: held.append(route))  # noqa: PLW0108 - playwright takes no built-in
+    page.goto(f"{shopper.portal.url}/payments/invoices/{shopper.invoice_id}", wait_until="commit")
+    expect(shopper.pay_button).to_be_disabled()
+    shopper.pay_button.click(force=True)
+    eventually(lambda: page.evaluate("1") and held, what="the page to ask for its script")
+    assert page.url.endswith(shopper.invoice_id), "the form was not sent as plain HTML does"
+    held[0].continue_()
+    shopper.pay_with(VISA).sees_success()
+    assert shopper.charged == [119_00]
 
 
 def test_each_decline_says_what_to_do_next(shopper: Shopper) -> None:
