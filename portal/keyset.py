@@ -1,4 +1,4 @@
-"""Lists by keyset: pages of twenty, newest first, each as cheap as the first however deep it lies.
+"""Lists by keyset: pages of twenty unless a caller wants another size, newest first, each as cheap as the first however deep it lies.
 
 A page begins after, or ends before, a row that it names; rows that come or go on other pages do not move it.
 Source: Markus Winand, "We need tool support for keyset pagination".
@@ -17,9 +17,12 @@ from typing import Any, Final, Generic, Literal, TypeVar
 from sqlalchemy import Select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from portal.errors import NotFound
+from portal.errors import N_, Invalid, NotFound
 
 PAGE_SIZE: Final = 20
+LARGEST_PAGE: Final = 100
+# Rows that are left out are read all the same: whoever wants to go further takes the cursor.
+LARGEST_OFFSET: Final = 1_000
 
 Row = TypeVar("Row")
 Side = Literal["after", "before"]
@@ -30,7 +33,10 @@ _NUMBERED: Final = re.compile(r"(?P<side>after|before)-(?P<number>[0-9]{1,18})")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """At most PAGE_SIZE rows, newest first; `older` and `newer` are cursors for a link, where there is something."""
+    """A page's rows, newest first; `older` and `newer` are cursors for a link, where there is something.
+
+    In a rising order `older` leads on and `newer` back likewise.
+    """
 
     rows: list[Row]
     older: str | None
@@ -63,6 +69,15 @@ class Cursor:
         return cls("after" if side == "after" else "before", at, row_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """How much of a list a page shows: `offset` rows from its place on are left out."""
+
+    size: int = PAGE_SIZE
+    offset: int = 0
+    ascending: bool = False
+
+
 def page(
     session: Session,
     query: Select[Row],
@@ -71,12 +86,19 @@ def page(
     cursor: str | None,
     *,
     ascending: bool = False,
+    size: int = PAGE_SIZE,
+    offset: int = 0,
 ) -> Page[Row]:
     """The page at `cursor`, or the first one, of the rows that `query` finds, in the falling (or rising) order of (moment, id).
 
     An index on the query's filter and these two columns makes it cheap. A page that has become empty, or would hold less than a
-    page of the newest rows, is the first one. Raises NotFound for a cursor that nobody gave out.
+    page of the newest rows, is the first one; with an offset, which leaves out so many rows from the cursor on, it stays empty.
+    Raises NotFound for a cursor that nobody gave out, Invalid for a size (field "limit") or an offset beyond the bounds.
     """
+    if not 1 <= size <= LARGEST_PAGE:
+        raise Invalid(N_("A page has 1 to %(most)s rows."), field="limit", most=LARGEST_PAGE)
+    if not 0 <= offset <= LARGEST_OFFSET:
+        raise Invalid(N_("An offset is at most %(most)s; a cursor leads further."), field="offset", most=LARGEST_OFFSET)
 
     def cursor_of(side: Side, row: Any) -> str:
         return Cursor(side, getattr(row, moment.key), getattr(row, row_id.key)).encode()
@@ -84,7 +106,8 @@ def page(
     place = Cursor.decode(cursor) if cursor else None
     key = (place.moment, place.id) if place else ()
     side = place.side if place else None
-    return _turned(session, query, (moment, row_id), side, key, cursor_of, ascending=ascending)
+    part = Part(size, offset, ascending=ascending)
+    return _turned(session, query, (moment, row_id), side, key, cursor_of, part)
 
 
 def numbered(session: Session, query: Select[Row], number: InstrumentedAttribute[int], cursor: str | None) -> Page[Row]:
@@ -97,7 +120,7 @@ def numbered(session: Session, query: Select[Row], number: InstrumentedAttribute
     if cursor and found is None:
         raise NotFound
     side: Side | None = None if found is None else "after" if found["side"] == "after" else "before"
-    return _turned(session, query, (number,), side, (int(found["number"]),) if found else (), cursor_of)
+    return _turned(session, query, (number,), side, (int(found["number"]),) if found else (), cursor_of, Part())
 
 
 def _turned(
@@ -107,22 +130,23 @@ def _turned(
     side: Side | None,
     place: tuple[Any, ...],
     cursor_of: Callable[[Side, Any], str],
-    *,
-    ascending: bool = False,
+    part: Part,
 ) -> Page[Row]:
     """The page on this side of a place in the order of the columns; the first one without a side."""
     backwards = side == "before"
-    rows = _rows(session, query, columns, side, place, ascending=ascending)
-    if side is not None and (not rows or (backwards and len(rows) <= PAGE_SIZE)):
-        return _turned(session, query, columns, None, (), cursor_of, ascending=ascending)
-    more = len(rows) > PAGE_SIZE
-    rows = rows[:PAGE_SIZE]
+    rows = _rows(session, query, columns, side, place, part)
+    if side is not None and not part.offset and (not rows or (backwards and len(rows) <= part.size)):
+        return _turned(session, query, columns, None, (), cursor_of, part)
+    more = len(rows) > part.size
+    rows = rows[: part.size]
+    if not rows:
+        return Page(rows, older=None, newer=None)
     if backwards:
         rows.reverse()
     return Page(
         rows,
         older=cursor_of("after", rows[-1]) if more or backwards else None,
-        newer=cursor_of("before", rows[0]) if side is not None else None,
+        newer=cursor_of("before", rows[0]) if side is not None or part.offset else None,
     )
 
 
@@ -132,13 +156,13 @@ def _rows(
     columns: tuple[InstrumentedAttribute[Any], ...],
     side: Side | None,
     place: tuple[Any, ...],
-    *,
-    ascending: bool,
+    part: Part,
 ) -> list[Row]:
     """One more than a page, so that its end is known; backwards when the side is before the place."""
     key = tuple_(*columns)
-    rising = ascending != (side == "before")
+    rising = part.ascending != (side == "before")
     if side is not None:
         query = query.where(key > place if rising else key < place)
     query = query.order_by(*(columns if rising else (column.desc() for column in columns)))
-    return list(session.scalars(query.limit(PAGE_SIZE + 1)))
+    query = query.limit(part.size + 1)
+    return list(session.scalars(query.offset(part.offset) if part.offset else query))

@@ -19,7 +19,7 @@ from portal.cards import card_testing, holders, keeping, queries, setups, states
 from portal.cards.models import CardSetup
 from portal.cards.setups import AlreadyAdded, SetupStarted, UnderReview
 from portal.errors import N_, Conflict, Declined, Invalid
-from portal.gateway import SetupIntent
+from portal.gateway import PaymentMethod, SetupIntent
 
 # Stripe's ids are put into addresses: anything else is none of them.
 REFERENCE: Final = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
@@ -51,8 +51,7 @@ def save_method(customer_id: str, payment_method_id: str, *, client_key: str, ip
     gateway's errors; after Unavailable a second call finds the row and goes on.
     """
     idempotency.check_client_key(client_key)
-    if not REFERENCE.fullmatch(payment_method_id):
-        raise UnknownCard
+    check_reference(payment_method_id)
     setup = _begun(customer_id, client_key, ip) or _begin(customer_id, payment_method_id, client_key)
     if setup.stripe_payment_method_id != payment_method_id:
         raise KeyReused
@@ -62,6 +61,25 @@ def save_method(customer_id: str, payment_method_id: str, *, client_key: str, ip
     if intent.status in {states.REQUIRES_PAYMENT_METHOD, states.REQUIRES_CONFIRMATION} and intent.failure is None:
         intent = _confirm(setup.id, intent.id, payment_method_id)
     return _told(setup.id, intent)
+
+
+def usable(customer_id: str, payment_method_id: str) -> PaymentMethod:
+    """A card at Stripe that this customer may use: nobody's yet, or theirs already, which is then kept here, too.
+
+    Raises UnknownCard and the gateway's errors.
+    """
+    check_reference(payment_method_id)
+    holder = holders.holder(customer_id)
+    method = keeping.remember(payment_method_id)
+    if method is None or method.card is None or method.customer_id not in {None, holder}:
+        raise UnknownCard
+    return method
+
+
+def check_reference(payment_method_id: str) -> None:
+    """Raises UnknownCard for what Stripe never gave out, before anything is asked or written."""
+    if not REFERENCE.fullmatch(payment_method_id):
+        raise UnknownCard
 
 
 def _begun(customer_id: str, client_key: str, ip: str) -> CardSetup | None:
@@ -75,16 +93,13 @@ def _begun(customer_id: str, client_key: str, ip: str) -> CardSetup | None:
 
 
 def _begin(customer_id: str, payment_method_id: str, client_key: str) -> CardSetup:
-    holder = holders.holder(customer_id)
-    method = keeping.remember(payment_method_id)
-    if method is None or method.card is None or method.customer_id not in {None, holder}:
-        raise UnknownCard
+    method = usable(customer_id, payment_method_id)
     with db.transaction() as session:
         keeping.lock_customer(session, customer_id)
         known = queries.setup_by_client_key(session, customer_id, client_key)
         if known is not None:  # a second call with the key was faster, and may have added the card by now
             return known
-        if method.customer_id == holder:
+        if method.customer_id is not None:
             raise AlreadyAdded
         return setups.record_setup(session, customer_id, client_key, payment_method_id)
 

@@ -6,7 +6,7 @@
 - `by_reference`: the same for apps, which know only the card's reference at Stripe.
 """
 
-from portal.cards.by_reference import save_method
+from portal.cards.by_reference import UnknownCard, save_method, usable
 from portal.cards.holders import holder, lose_holder
 from portal.cards.keeping import Expired, make_default, remember, remove
 from portal.cards.setups import SetupStarted, hear_of_setup
@@ -14,6 +14,7 @@ from portal.cards.setups import SetupStarted, hear_of_setup
 __all__ = [
     "Expired",
     "SetupStarted",
+    "UnknownCard",
     "hear_of_setup",
     "holder",
     "lose_holder",
@@ -21,4 +22,5 @@ __all__ = [
     "remember",
     "remove",
     "save_method",
+    "usable",
 ]

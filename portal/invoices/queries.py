@@ -91,18 +91,23 @@ def owed(session: Session, customer_id: str) -> Owed:
 
 
 def page_for_customer(
-    session: Session, customer_id: str, *, status: str | None = None, cursor: str | None = None
+    session: Session,
+    customer_id: str,
+    *,
+    status: str | None = None,
+    cursor: str | None = None,
+    size: int = keyset.PAGE_SIZE,
 ) -> keyset.Page[Invoice]:
     """The customer's invoices, newest first; `status` is one of FILTERS or None for all.
 
-    Raises NotFound for a cursor or a status that nobody gave out.
+    Raises NotFound for a status that nobody gave out, and as keyset.page does.
     """
     wanted = select(Invoice).where(Invoice.customer_id == customer_id)
     if status is not None:
         if status not in FILTERS:
             raise NotFound
         wanted = wanted.where(*_is(status, clock.today()))
-    return keyset.page(session, wanted, Invoice.created_at, Invoice.id, cursor)
+    return keyset.page(session, wanted, Invoice.created_at, Invoice.id, cursor, size=size)
 
 
 # For staff

@@ -1,12 +1,13 @@
-"""Charging a saved card from here, with its holder present (a press of the button on an invoice) or not (automatic payment).
+"""Charging a card from here, with its holder present (a press of the button on an invoice, an app's order) or not (automatic payment).
 
 The phases of every move of money: the confirmation is written down with the key it will be sent under, Stripe is asked outside any
-transaction, and the answer is settled like all other news. The intent's id was committed long before, and an intent succeeds at most
-once, so whatever is lost in between, the card is charged once.
+transaction, and the answer is settled like all other news. The intent's id is committed before the confirmation is sent, and an
+intent succeeds at most once, so whatever is lost in between, the card is charged once.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -15,12 +16,14 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from portal import audit, clock, db, gateway, idempotency, outbox
+from portal.cards import queries as saved_cards
 from portal.cards import service as cards
 from portal.cards.models import SavedCard
 from portal.db import database_now, new_id
-from portal.errors import N_, Conflict, Declined, Invalid
+from portal.errors import N_, Declined, Invalid, RateLimited, Unavailable
 from portal.gateway import Intent
 from portal.payments import queries
+from portal.payments.intents import ensure_intent
 from portal.payments.models import Confirmation, Payment
 from portal.payments.settling import freeze, locked, refresh, settle
 
@@ -37,7 +40,55 @@ class CardGone(Invalid):
     message = N_("This card is no longer saved here. Please choose another one. You were not charged.")
 
 
-def claim(session: Session, payment_id: str, card: SavedCard, *, client_key: str, off_session: bool) -> Confirmation:
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What is charged: a payment method at Stripe, and which of the customer's saved cards it is, if it is one."""
+
+    payment_method_id: str
+    card_id: str | None
+    last4: str
+
+
+def of_card(customer_id: str, card_id: str) -> Means:
+    """A saved card of this customer. Raises NotFound, also for someone else's, and cards.Expired."""
+    with db.reading() as session:
+        card = saved_cards.for_customer(session, card_id, customer_id)
+    return _charged(card)
+
+
+def of_reference(customer_id: str, payment_method_id: str) -> Means:
+    """A payment method by its id at Stripe: one that an app has just made, or the reference of a saved card of this customer.
+
+    Raises cards.UnknownCard, also for another customer's, which Stripe is not asked about when its owner is known here;
+    cards.Expired, and the gateway's errors.
+    """
+    card = _kept(customer_id, payment_method_id)
+    if card is not None:
+        return _charged(card)
+    method = cards.usable(customer_id, payment_method_id)
+    card = _kept(customer_id, payment_method_id)  # its webhook was lost, and the look at Stripe has made up for it
+    if card is not None:
+        return _charged(card)
+    return Means(method.id, None, method.card.last4 if method.card else "")
+
+
+def _kept(customer_id: str, payment_method_id: str) -> SavedCard | None:
+    with db.reading() as session:
+        card = saved_cards.by_method(session, payment_method_id)
+    if card is None:
+        return None
+    if card.customer_id != customer_id or card.removed_at is not None:
+        raise cards.UnknownCard
+    return card
+
+
+def _charged(card: SavedCard) -> Means:
+    if card.is_expired:
+        raise cards.Expired
+    return Means(card.stripe_payment_method_id, card.id, card.last4)
+
+
+def claim(session: Session, payment_id: str, means: Means, *, client_key: str, off_session: bool) -> Confirmation:
     """The confirmation to be sent for a payment, in the caller's transaction; `finish` sends it.
 
     A second call with the same key gives back the same one; while another one has no answer yet, everybody gets that one.
@@ -51,8 +102,8 @@ def claim(session: Session, payment_id: str, card: SavedCard, *, client_key: str
         payment_id=payment_id,
         customer_id=payment.customer_id,
         client_key=client_key,
-        card_id=card.id,
-        stripe_payment_method_id=card.stripe_payment_method_id,
+        card_id=means.card_id,
+        stripe_payment_method_id=means.payment_method_id,
         off_session=off_session,
         key_used_at=database_now(session),
         created_at=clock.now(),
@@ -63,7 +114,12 @@ def claim(session: Session, payment_id: str, card: SavedCard, *, client_key: str
         session,
         "payment.confirmation_begun",
         payment_id,
-        {"confirmation": row.id, "card": card.id, "last4": card.last4, "off_session": off_session},
+        {
+            "confirmation": row.id,
+            "card": means.card_id or means.payment_method_id,
+            "last4": means.last4,
+            "off_session": off_session,
+        },
         customer_id=payment.customer_id,
     )
     outbox.enqueue(
@@ -76,11 +132,22 @@ def claim(session: Session, payment_id: str, card: SavedCard, *, client_key: str
     return row
 
 
+def try_to_finish(confirmation_id: str) -> None:
+    """Like `finish`, but without Stripe's answer the confirmation stays unanswered, and the worker finds out what happened."""
+    try:
+        finish(confirmation_id)
+    except gateway.Misconfigured:
+        raise
+    except (Unavailable, RateLimited):
+        log.warning("confirmation_unanswered", confirmation_id=confirmation_id, exc_info=True)
+
+
 def finish(confirmation_id: str) -> None:
     """Send a confirmation that has no answer yet, under its one key, and settle what Stripe says. A second call changes nothing.
 
-    A decline is an answer and raises nothing: it stands in the payment's row. Raises CardGone when Stripe does not have the card any
-    more, and the gateway's errors: after Unavailable the card may be charged all the same, and the next call finds out.
+    The intent is made first where it is missing. A decline is an answer and raises nothing: it stands in the payment's row. Raises
+    CardGone when Stripe does not have the saved card any more, cards.UnknownCard when it does not take a payment method that an app
+    brought, and the gateway's errors: after Unavailable the card may be charged all the same, and the next call finds out.
     """
     with db.reading() as session:
         confirmation, payment, now = queries.confirmation_with_payment(session, confirmation_id)
@@ -88,18 +155,20 @@ def finish(confirmation_id: str) -> None:
         return
     in_time = confirmation.off_session or clock.now() - confirmation.created_at < PRESENT_FOR
     if in_time and idempotency.is_safe(confirmation.key_used_at, now) and not payment.finding:
+        if payment.stripe_intent_id is None:
+            ensure_intent(payment.id)
+            with db.reading() as session:
+                confirmation, payment, now = queries.confirmation_with_payment(session, confirmation_id)
         _send(confirmation, payment)
-    else:
+    elif payment.stripe_intent_id is not None:
         refresh(payment.id)  # never sent again; what came of it, if it arrived, Stripe tells
     _mark_answered(confirmation)
 
 
 def _send(confirmation: Confirmation, payment: Payment) -> None:
-    if payment.stripe_intent_id is None:
-        raise Conflict
     try:
         intent = gateway.current().confirm_intent(
-            payment.stripe_intent_id,
+            str(payment.stripe_intent_id),
             f"confirmation:{confirmation.id}",
             payment_method_id=confirmation.stripe_payment_method_id,
             off_session=confirmation.off_session,
@@ -123,11 +192,13 @@ def _settle(payment: Payment, intent: Intent) -> None:
 
 
 def _explain(confirmation: Confirmation) -> None:
-    """Stripe refused the request itself: when that is because the card was taken away there, say so, and take it away here."""
+    """Stripe refused the request itself: when that is because of the card, say so. A saved one that was taken away there goes here, too."""
     method = cards.remember(confirmation.stripe_payment_method_id)
-    if method is None or method.customer_id is None:
+    with db.reading() as session:
+        holders = saved_cards.holders(session, confirmation.customer_id)
+    if method is None or method.customer_id not in holders:
         _mark_answered(confirmation)
-        raise CardGone
+        raise CardGone if confirmation.card_id else cards.UnknownCard
 
 
 def _mark_answered(confirmation: Confirmation) -> None:

@@ -15,9 +15,8 @@ from portal import config, language, money
 from portal.money import Money
 from portal.pages import reader_language
 from portal.payments import queries
+from portal.payments.drafts import LONGEST_DESCRIPTION
 
-# Longer texts would not fit on a receipt's line.
-LONGEST_DESCRIPTION: Final = 200
 LONGEST_SEARCH: Final = 100
 
 

@@ -51,6 +51,7 @@ def _create(payment: Payment, customer_at_stripe: str) -> Intent:
             customer_id=customer_at_stripe,
             description=payment.description,
             metadata={
+                **payment.extra,
                 "payment_id": payment.id,
                 "customer_id": payment.customer_id,
                 "invoice_id": payment.invoice_id or "",

@@ -1,6 +1,7 @@
 """Jobs about payments."""
 
 from portal import outbox
+from portal.cards import service as cards
 from portal.payments import confirming, service
 
 
@@ -11,10 +12,10 @@ def follow_up(payment_id: str) -> None:
 
 @outbox.handles("payments.finish_confirmation")
 def finish_confirmation(confirmation_id: str) -> None:
-    """Left by whoever began to charge a saved card; does nothing when they finished it themselves."""
+    """Left by whoever began to charge a card; does nothing when they finished it themselves."""
     try:
         confirming.finish(confirmation_id)
-    except confirming.CardGone:
+    except (confirming.CardGone, cards.UnknownCard):
         return
 
 

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.accounts.models import Customer
 from portal.db import Base, UTCDateTime
 from portal.invoices.models import Invoice
 from portal.money import Money
+from portal.payments.drafts import Item
 from portal.payments.states import LIVE, PROCESSING, REQUIRES_ACTION, REQUIRES_CAPTURE, SUCCEEDED
 
 _LIVE: Final = text(
@@ -38,6 +50,10 @@ class Payment(Base):
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
     description: Mapped[str] = mapped_column(String(300))
+    # What an app said is paid for, as drafts.Item writes itself; empty where the description says it all, and for invoices.
+    items: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    # An app's own entries, which Stripe holds beside ours. They never change, being sent under the intent's key.
+    extra: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     status: Mapped[str] = mapped_column(String(40), default="created")
     attempt: Mapped[int] = mapped_column(Integer, default=1)
     save_card: Mapped[bool] = mapped_column(Boolean, default=False)
@@ -80,7 +96,15 @@ class Payment(Base):
 
     @property
     def amount(self) -> Money:
-        return Money(self.amount_minor, self.currency)
+        return self.money(self.amount_minor)
+
+    def money(self, minor: int) -> Money:
+        return Money(minor, self.currency)
+
+    @property
+    def lines(self) -> tuple[Item, ...]:
+        """What is paid for, as far as an app told it."""
+        return tuple(Item(**item) for item in self.items)
 
     @property
     def has_succeeded(self) -> bool:
@@ -112,11 +136,35 @@ class PaymentStep(Base):
     __table_args__ = (Index("ix_payment_steps_payment", "payment_id", "at"),)
 
 
+class PlacedOrder(Base):
+    """What an app asked for under its key, and the payment that this led to: a new one, or the one that its invoice had already.
+
+    `fingerprint` tells whether the key comes again with the same order; `method` is what was to be charged, if the app said so.
+    """
+
+    __tablename__ = "payment_orders"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+    client_key: Mapped[str] = mapped_column(String(80))
+    payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    method: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+    __table_args__ = (
+        UniqueConstraint("customer_id", "client_key"),
+        Index("ix_payment_orders_payment", "payment_id", "created_at", "id"),
+    )
+
+
 _UNANSWERED: Final = text("answered_at IS NULL")
 
 
 class Confirmation(Base):
-    """One try of ours to charge a saved card: a press of the button on an invoice, or an automatic payment.
+    """One try of ours to charge a card: a press of the button on an invoice, an app's order, or an automatic payment.
+
+    `card_id` is missing where an app brought a payment method that is none of the customer's saved cards.
 
     The idempotency key sent to Stripe is made from `id`. `answered_at` is set once it is known what came of it; a payment has at most
     one confirmation without an answer, so whoever comes meanwhile finishes that one instead of beginning another.
@@ -128,7 +176,7 @@ class Confirmation(Base):
     payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"))
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
     client_key: Mapped[str] = mapped_column(String(80))
-    card_id: Mapped[str] = mapped_column(ForeignKey("saved_cards.id"))
+    card_id: Mapped[str | None] = mapped_column(ForeignKey("saved_cards.id"))
     stripe_payment_method_id: Mapped[str] = mapped_column(String(64))
     off_session: Mapped[bool] = mapped_column(Boolean)
     # By the database's clock: Stripe forgets keys after a day.

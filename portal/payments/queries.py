@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from portal import keyset, ledger
@@ -15,7 +15,7 @@ from portal.cards import queries as cards
 from portal.db import database_now, written_out
 from portal.errors import NotFound
 from portal.invoices.models import Invoice
-from portal.payments.models import Confirmation, Payment
+from portal.payments.models import Confirmation, Payment, PlacedOrder
 from portal.payments.states import LIVE, PROCESSING, REQUIRES_ACTION, WAITING_FOR_CUSTOMER
 
 # A CSV of more than this is no longer read by a person.
@@ -120,6 +120,23 @@ def by_press(session: Session, customer_id: str, client_key: str) -> Confirmatio
     ).scalar_one_or_none()
 
 
+def order_by_key(session: Session, customer_id: str, client_key: str) -> PlacedOrder | None:
+    """What an app of this customer ordered under its key."""
+    return session.execute(
+        select(PlacedOrder).where(PlacedOrder.customer_id == customer_id, PlacedOrder.client_key == client_key)
+    ).scalar_one_or_none()
+
+
+def last_order(session: Session, payment_id: str) -> PlacedOrder | None:
+    """The newest order of an app that led to this payment."""
+    return session.execute(
+        select(PlacedOrder)
+        .where(PlacedOrder.payment_id == payment_id)
+        .order_by(PlacedOrder.created_at.desc(), PlacedOrder.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+
+
 def last_card_tried(session: Session, payment_id: str) -> str | None:
     """The payment method that we last tried to charge for this payment; None when only its page has tried."""
     return session.execute(
@@ -188,10 +205,29 @@ def latest(session: Session, customer_id: str, most: int) -> list[Payment]:
     )
 
 
-def history(session: Session, customer_id: str, wanted: Filter, cursor: str | None = None) -> keyset.Page[Payment]:
-    """A page of a customer's payments, newest first. Raises NotFound for a cursor that nobody gave out."""
+def history(
+    session: Session,
+    customer_id: str,
+    wanted: Filter,
+    cursor: str | None = None,
+    *,
+    size: int = keyset.PAGE_SIZE,
+    oldest_first: bool = False,
+    offset: int = 0,
+) -> keyset.Page[Payment]:
+    """A page of a customer's payments, newest first unless the oldest are wanted first; `offset` leaves out the page's first rows.
+
+    Raises NotFound for a cursor that nobody gave out, Invalid for a size or an offset beyond keyset's bounds.
+    """
     query = _filtered(customer_id, wanted).options(selectinload(Payment.invoice))
-    return keyset.page(session, query, Payment.created_at, Payment.id, cursor)
+    return keyset.page(
+        session, query, Payment.created_at, Payment.id, cursor, ascending=oldest_first, size=size, offset=offset
+    )
+
+
+def count(session: Session, customer_id: str, wanted: Filter) -> int:
+    """How many payments the filter finds. It reads them all, so only for who asks for the total."""
+    return session.execute(_filtered(customer_id, wanted).with_only_columns(func.count())).scalar_one()
 
 
 def export(session: Session, customer_id: str, wanted: Filter) -> Iterator[Payment]:

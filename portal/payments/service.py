@@ -9,11 +9,11 @@ before the intent can take money; so a crash at any line leaves a row from which
     refresh      Stripe: fetch the intent; transaction C: settle
 
 Webhooks, the page after paying, and the follow-up job all end in `refresh`, and `settle` is the only place where a status changes.
+The phases up to the browser's stand in `starting`; `processing` pays for apps, and confirms from here when they say with what.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -21,257 +21,59 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, db, gateway, idempotency, money, outbox
+from portal import clock, db, gateway, outbox
 from portal.accounts.models import Customer
-from portal.cards import queries as saved_cards
-from portal.cards import service as cards
-from portal.db import new_id
-from portal.errors import N_, Conflict, Invalid, NotFound, RateLimited, Unavailable
+from portal.errors import N_, Conflict
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
-from portal.money import Money
 from portal.payments import confirming, queries, states
-from portal.payments.intents import UnderReview, adopt, change_saving, ensure_intent
-from portal.payments.models import Confirmation, Payment
-from portal.payments.settling import add_step, refresh
+from portal.payments.confirming import CardGone
+from portal.payments.intents import UnderReview, adopt, ensure_intent
+from portal.payments.models import Payment
+from portal.payments.processing import KeyReused, Processed, current, pay_with_card, process
+from portal.payments.settling import refresh
+from portal.payments.starting import (
+    FIRST_LOOK_SECONDS,
+    AlreadyPaid,
+    InProgress,
+    Started,
+    by_client_key,
+    check_limits,
+    proceed,
+    record,
+    record_other,
+    start_for_invoice,
+)
+
+__all__ = [
+    "AlreadyPaid",
+    "CardGone",
+    "InProgress",
+    "KeyReused",
+    "Processed",
+    "Started",
+    "UnderReview",
+    "call_off_waiting",
+    "cancel",
+    "check_limits",
+    "current",
+    "follow_up",
+    "hear_of_intent",
+    "look_again",
+    "pay_with_card",
+    "proceed",
+    "process",
+    "record_other",
+    "refresh",
+    "start_for_invoice",
+]
 
 log = structlog.get_logger(__name__)
 
-# The worker looks after every payment by itself, first after this long: webhooks may be lost. Seconds.
-FIRST_LOOK_SECONDS: Final = 60
+# Between two looks of the worker. Seconds.
 LONGEST_LOOK_SECONDS: Final = 6 * 3600
 # A payment that its customer has not finished by then is canceled.
 ABANDONED_AFTER_DAYS: Final = 7
-
-
-class AlreadyPaid(Conflict):
-    code = "already_paid"
-    message = N_("This is paid already. You were not charged again.")
-
-
-class InProgress(Conflict):
-    code = "payment_in_progress"
-    message = N_("Your bank is still working on this payment. You need not do anything; we will send you the receipt.")
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """What a browser or an app needs to let the customer confirm. The secret belongs to this customer alone."""
-
-    payment_id: str
-    intent_id: str
-    status: str
-    client_secret: str
-
-
-# Phase one: the row
-
-
-def start_for_invoice(customer_id: str, invoice_id: str, *, client_key: str, save_card: bool) -> Started:
-    """Begin paying an open invoice, or go on with the payment that it already has: two tabs and two devices reach the same one.
-
-    Raises NotFound, Conflict (not open any more), AlreadyPaid, InProgress, UnderReview, and the gateway's errors; after
-    Unavailable the row is there and the worker goes on, and a second call finds it.
-    """
-    idempotency.check_client_key(client_key)
-    with db.transaction() as session:
-        invoice = invoices.lock_open(session, invoice_id, customer_id)
-        payment = queries.live_of_invoice(session, invoice_id)
-        if payment is None:
-            _refuse_used_key(session, customer_id, client_key)
-            payment = _record(
-                session,
-                customer_id=customer_id,
-                invoice_id=invoice_id,
-                client_key=client_key,
-                amount=invoice.total,
-                description=invoice.number,
-                save_card=save_card,
-            )
-    return proceed(payment.id, customer_id, save_card=save_card)
-
-
-def record_other(customer_id: str, amount: Money, description: str, *, client_key: str) -> str:
-    """Record that a customer wants to pay an amount without an invoice; returns the payment's id.
-
-    A second call with the same key returns the same payment. Raises Invalid for an amount outside the limits or a key that
-    was used for another amount, NotFound while such payments are switched off.
-    """
-    idempotency.check_client_key(client_key)
-    check_limits(amount)
-    with db.transaction() as session:
-        session.execute(select(Customer.id).where(Customer.id == customer_id).with_for_update())
-        known = _by_client_key(session, customer_id, client_key)
-        if known is not None:
-            if known.amount != amount or known.invoice_id is not None:
-                raise Invalid(
-                    N_("This form was already used for another payment. Please reload the page."), code="key_reused"
-                )
-            return known.id
-        return _record(
-            session,
-            customer_id=customer_id,
-            invoice_id=None,
-            client_key=client_key,
-            amount=amount,
-            description=description,
-            save_card=False,
-        ).id
-
-
-def check_limits(amount: Money) -> None:
-    """Raises NotFound when payments without an invoice are off, Invalid when the amount is not allowed."""
-    settings = config.current()
-    if not settings.pay_any_amount:
-        raise NotFound
-    limits = settings.pay_any_amount_limits.get(amount.currency)
-    if limits is None:
-        raise Invalid(N_("We do not take payments in this currency."), field="currency")
-    least, most = (money.from_decimal(limit, amount.currency) for limit in limits)
-    if not least <= amount <= most:
-        raise Invalid(
-            N_("Please enter an amount from %(least)s to %(most)s."),
-            field="amount",
-            least=least.plain(),
-            most=most.plain(),
-        )
-    try:
-        money.check_granularity(amount)
-    except ValueError as error:
-        raise Invalid(N_("Please enter an amount that can be paid by card."), field="amount") from error
-
-
-def _by_client_key(session: Session, customer_id: str, client_key: str) -> Payment | None:
-    return session.execute(
-        select(Payment).where(Payment.customer_id == customer_id, Payment.client_key == client_key)
-    ).scalar_one_or_none()
-
-
-def _refuse_used_key(session: Session, customer_id: str, client_key: str) -> None:
-    if _by_client_key(session, customer_id, client_key) is not None:
-        raise Conflict
-
-
-def _record(
-    session: Session,
-    *,
-    customer_id: str,
-    invoice_id: str | None,
-    client_key: str,
-    amount: Money,
-    description: str,
-    save_card: bool,
-) -> Payment:
-    now = clock.now()
-    payment = Payment(
-        id=new_id("pay"),
-        customer_id=customer_id,
-        invoice_id=invoice_id,
-        client_key=client_key,
-        amount_minor=amount.minor,
-        currency=amount.currency,
-        description=description,
-        save_card=save_card,
-        status=states.CREATED,
-        attempt=1,
-        version=1,
-        created_at=now,
-        updated_at=now,
-    )
-    session.add(payment)
-    session.flush()
-    add_step(session, payment)
-    audit.record(
-        session,
-        "payment.started",
-        payment.id,
-        {"amount": str(amount), "invoice": invoice_id},
-        customer_id=customer_id,
-    )
-    outbox.enqueue(
-        session,
-        "payments.follow_up",
-        key=f"follow_up:{payment.id}",
-        delay_seconds=FIRST_LOOK_SECONDS,
-        payment_id=payment.id,
-    )
-    return payment
-
-
-# Phase two: the intent
-
-
-def proceed(payment_id: str, customer_id: str, *, save_card: bool) -> Started:
-    """Make sure that Stripe has this payment's intent and that it can be confirmed now. Raises as start_for_invoice does."""
-    with db.reading() as session:
-        payment = queries.for_customer(session, payment_id, customer_id)
-    if payment.finding:
-        raise UnderReview
-    intent = ensure_intent(payment_id) if payment.stripe_intent_id is None else refresh(payment_id)
-    if intent.status == states.SUCCEEDED:
-        raise AlreadyPaid
-    if intent.status == states.PROCESSING:
-        raise InProgress
-    if intent.status == states.CANCELED:
-        raise Conflict
-    # Once the bank has been asked, the choice that it was asked with stands.
-    if intent.status != states.REQUIRES_ACTION and save_card != (intent.setup_future_usage is not None):
-        intent = change_saving(payment_id, intent, save_card=save_card)
-    return Started(payment_id, intent.id, intent.status, intent.client_secret)
-
-
-# Instead of the browser: a saved card is charged from here
-
-
-def pay_with_card(
-    customer_id: str, invoice_id: str, card_id: str, *, client_key: str, off_session: bool = False
-) -> Payment:
-    """Pay an open invoice with a saved card; returns the payment as it is then, declined ones too.
-
-    On session it may come back `requires_action`: its page lets the customer answer the bank. Off session a bank that wants to ask
-    declines instead (failure code "authentication_required"). A payment that waits for its customer's answer to the bank is left as
-    it is. A second call with the same key repeats nothing and returns the payment as it is now. When the answer is lost, the
-    payment comes back with a confirmation that is unanswered (see queries.unanswered), and the worker finds out what happened.
-
-    Raises NotFound for another customer's invoice or card, before Stripe is asked; cards.Expired, CardGone, Conflict (not open
-    any more, or the key was used for another invoice), AlreadyPaid, InProgress, UnderReview; and the gateway's errors as long as
-    nothing was sent that could charge the card.
-    """
-    idempotency.check_client_key(client_key)
-    with db.reading() as session:
-        begun = queries.by_press(session, customer_id, client_key)
-    if begun is None:
-        payment_id, begun = _begin_with_card(customer_id, invoice_id, card_id, client_key, off_session=off_session)
-    else:
-        payment_id = begun.payment_id
-    if begun is not None:
-        try:
-            confirming.finish(begun.id)
-        except gateway.Misconfigured:
-            raise
-        except (Unavailable, RateLimited):
-            log.warning("confirmation_unanswered", payment_id=payment_id, exc_info=True)
-    with db.reading() as session:
-        payment = queries.for_customer(session, payment_id, customer_id)
-    if payment.invoice_id != invoice_id:
-        raise Conflict
-    return payment
-
-
-def _begin_with_card(
-    customer_id: str, invoice_id: str, card_id: str, client_key: str, *, off_session: bool
-) -> tuple[str, Confirmation | None]:
-    """The payment's id, and the confirmation to be sent unless the payment waits for its customer's answer to the bank."""
-    with db.reading() as session:
-        card = saved_cards.for_customer(session, card_id, customer_id)
-    if card.is_expired:
-        raise cards.Expired
-    started = start_for_invoice(customer_id, invoice_id, client_key=client_key, save_card=False)
-    if started.status == states.REQUIRES_ACTION:
-        return started.payment_id, None
-    with db.transaction() as session:
-        begun = confirming.claim(session, started.payment_id, card, client_key=client_key, off_session=off_session)
-    return started.payment_id, begun
 
 
 def look_again(payment_id: str) -> None:
@@ -376,10 +178,10 @@ def _record_stray(payment: Payment, intent_id: str) -> str:
     key = f"second:{intent_id}"
     with db.transaction() as session:
         session.execute(select(Customer.id).where(Customer.id == payment.customer_id).with_for_update())
-        known = _by_client_key(session, payment.customer_id, key)
+        known = by_client_key(session, payment.customer_id, key)
         if known is not None:
             return known.id
-        row = _record(
+        row = record(
             session,
             customer_id=payment.customer_id,
             invoice_id=None,

@@ -55,6 +55,10 @@ class Line:
     net_minor: int
     tax_minor: int
 
+    @property
+    def gross_minor(self) -> int:
+        return self.net_minor + self.tax_minor
+
     def quantity_text(self, tongue: str | Locale) -> str:
         """1500 as "1.5" or "1,5"."""
         return format_decimal(Decimal(self.quantity_thousandths) / 1000, locale=tongue)

@@ -149,6 +149,18 @@ def parts_of(document: Facts, like: Facts | None = None) -> list[int]:
 
 
 def _lines(payment: Payment, invoice: Invoice | None) -> tuple[Line, ...]:
+    if invoice is None and payment.lines:
+        return tuple(
+            Line(
+                item.description,
+                item.quantity_thousandths,
+                item.unit_amount_minor,
+                None,
+                net_minor=item.amount_minor,
+                tax_minor=0,
+            )
+            for item in payment.lines
+        )
     if invoice is None:
         amount = payment.amount_minor
         return (Line(payment.description, 1000, amount, None, amount, 0),)

@@ -108,10 +108,12 @@ def of_payment(session: Session, payment_id: str, customer_id: str) -> OfPayment
     )
 
 
-def of_customer(session: Session, customer_id: str, cursor: str | None = None) -> keyset.Page[Document]:
-    """A page of a customer's documents, newest first. Raises NotFound for a cursor that nobody gave out."""
+def of_customer(
+    session: Session, customer_id: str, cursor: str | None = None, *, size: int = keyset.PAGE_SIZE
+) -> keyset.Page[Document]:
+    """A page of a customer's documents, newest first. Raises as keyset.page does."""
     query = select(Document).where(Document.customer_id == customer_id)
-    return keyset.page(session, query, Document.issued_at, Document.id, cursor)
+    return keyset.page(session, query, Document.issued_at, Document.id, cursor, size=size)
 
 
 def _intact(document: Document) -> Document:

@@ -93,10 +93,12 @@ def of_payment(session: Session, payment_id: str) -> list[Refund]:
     )
 
 
-def of_customer(session: Session, customer_id: str, cursor: str | None = None) -> keyset.Page[Refund]:
-    """A page of a customer's refunds, newest first. Raises NotFound for a cursor that nobody gave out."""
+def of_customer(
+    session: Session, customer_id: str, cursor: str | None = None, *, size: int = keyset.PAGE_SIZE
+) -> keyset.Page[Refund]:
+    """A page of a customer's refunds, newest first. Raises as keyset.page does."""
     query = select(Refund).where(Refund.customer_id == customer_id).options(joinedload(Refund.payment))
-    return keyset.page(session, query, Refund.asked_at, Refund.id, cursor)
+    return keyset.page(session, query, Refund.asked_at, Refund.id, cursor, size=size)
 
 
 def by_client_key(session: Session, customer_id: str, client_key: str) -> Refund | None:

@@ -1,0 +1,159 @@
+"""An order of an app that is not placed yet, and the rules that it must meet.
+
+Nothing here touches the database. Every rule that is broken is an Invalid, whose `field` names the place: "amount", "description",
+"items", "metadata", or "items-<index>-<field>" for one item, counted from 0.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from typing import Any, Final
+
+from portal import money
+from portal.errors import N_, Invalid
+from portal.invoices.drafts import MOST_THOUSANDTHS
+from portal.money import Money
+
+# More than that is no list that a person reads on a receipt.
+MOST_ITEMS: Final = 50
+LONGEST_ITEM: Final = 300
+# Longer texts would not fit on a receipt's line.
+LONGEST_DESCRIPTION: Final = 200
+# Stripe takes 50 entries, names of 40 and values of 500 characters; the rest is room for the portal's own.
+# Source: Stripe, "Metadata".
+MOST_ENTRIES: Final = 20
+LONGEST_VALUE: Final = 500
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,40}", re.ASCII)
+# What the portal itself writes on objects at Stripe, and finds them by.
+OWN_NAMES: Final = frozenset({"payment_id", "customer_id", "invoice_id", "setup_id", "refund_id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of what is paid for: quantity in thousandths, unit amount in minor units, taxes included."""
+
+    description: str
+    quantity_thousandths: int
+    unit_amount_minor: int
+
+    @property
+    def amount_minor(self) -> int:
+        """What the line comes to, rounded as the lines of invoices are."""
+        return money.share(self.unit_amount_minor, self.quantity_thousandths, 1_000)
+
+    @property
+    def quantity(self) -> Decimal:
+        return Decimal(self.quantity_thousandths) / 1_000
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What an app wants paid: an open invoice, or an amount with its description and, if it likes, the items that make it up.
+
+    `method` is what is charged: one of the customer's saved cards ("crd_…") or a payment method of Stripe's ("pm_…"); without
+    one the answer holds what the customer confirms with. `client_key` makes the same order, sent twice, one payment.
+    """
+
+    customer_id: str
+    client_key: str
+    invoice_id: str | None = None
+    amount: Money | None = None
+    description: str = ""
+    items: tuple[Item, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    method: str | None = None
+    save_card: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for orders of the same. Its shape stays: a key of yesterday is compared with it."""
+        told = {
+            "invoice": self.invoice_id,
+            "amount": [self.amount.minor, self.amount.currency] if self.amount else None,
+            "description": self.description,
+            "items": [[item.description, item.quantity_thousandths, item.unit_amount_minor] for item in self.items],
+            "metadata": dict(self.metadata),
+            "method": self.method,
+            "save_card": self.save_card,
+        }
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def check(order: Order) -> None:
+    """Raises Invalid for an order that cannot be placed, whoever places it and whatever the limits are."""
+    if order.invoice_id is not None:
+        for name, given in (("description", order.description), ("items", order.items)):
+            if given:
+                raise Invalid(N_("An invoice says itself what is paid for."), field=name)
+    else:
+        _check_other(order)
+    _check_metadata(order.metadata)
+
+
+def _check_other(order: Order) -> None:
+    if order.amount is None:
+        raise Invalid(N_("Please enter an amount."), field="amount")
+    if not order.description.strip():
+        raise Invalid(N_("Please say what you are paying for; it stands on your receipt."), field="description")
+    _check_text(order.description, LONGEST_DESCRIPTION, field="description")
+    if len(order.items) > MOST_ITEMS:
+        raise Invalid(N_("There may be at most %(most)s items."), field="items", most=MOST_ITEMS)
+    for index, item in enumerate(order.items):
+        _check_item(item, f"items-{index}-", order.amount.currency)
+    if order.items and sum(item.amount_minor for item in order.items) != order.amount.minor:
+        raise Invalid(N_("The items do not come to the amount."), field="items")
+
+
+def _check_item(item: Item, at: str, currency: str) -> None:
+    if not item.description.strip():
+        raise Invalid(N_("Every line needs a description."), field=f"{at}description")
+    _check_text(item.description, LONGEST_ITEM, field=f"{at}description")
+    if not 0 < item.quantity_thousandths <= MOST_THOUSANDTHS:
+        raise Invalid(
+            N_("The quantity must be more than 0 and at most %(most)s."),
+            field=f"{at}quantity",
+            most=MOST_THOUSANDTHS // 1_000,
+        )
+    largest = money.largest_charge(currency)
+    if not 0 <= item.unit_amount_minor <= largest.minor:
+        raise Invalid(
+            N_("The unit price must be 0 or more, and at most %(largest)s."),
+            field=f"{at}unit_amount",
+            largest=str(largest),
+        )
+
+
+def _check_metadata(metadata: Mapping[str, str]) -> None:
+    if len(metadata) > MOST_ENTRIES:
+        raise Invalid(N_("There may be at most %(most)s entries."), field="metadata", most=MOST_ENTRIES)
+    for name, value in metadata.items():
+        if not _NAME.fullmatch(name):
+            raise Invalid(
+                N_("A name has 1 to 40 letters, digits, dots, hyphens or underscores."),
+                field="metadata",
+                code="bad_name",
+            )
+        if name in OWN_NAMES:
+            raise Invalid(
+                N_("The portal uses the name %(name)s itself. Please choose another one."),
+                field="metadata",
+                code="name_taken",
+                name=name,
+            )
+        _check_text(value, LONGEST_VALUE, field="metadata", breaks="\t\r\n")
+
+
+def _check_text(text: str, longest: int, *, field: str, breaks: str = "") -> None:
+    if len(text) > longest:
+        raise Invalid(N_("This text is too long: at most %(longest)s characters."), field=field, longest=longest)
+    if any(unicodedata.category(character) in {"Cc", "Cs"} and character not in breaks for character in text):
+        raise Invalid(N_("This text has a line break or another control character in it."), field=field)

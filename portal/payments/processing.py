@@ -1,0 +1,280 @@
+"""Paying from an app, and with a card that is charged from here: the payment-processor for whoever has no page.
+
+    _place       transaction A: the row, the order that led to it, and the confirmation to be sent if the order says with what
+    current      what was begun is finished: the intent is made, and the confirmation sent, each under a key from its row
+
+An order is written down with what it begins. So the same key finds it again whatever was lost in between, and what is left to do
+stands in rows that the worker knows: `payments.follow_up` and `payments.finish_confirmation` do it when nobody comes back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal import clock, db, idempotency
+from portal.accounts.models import Customer
+from portal.db import new_id
+from portal.errors import N_, Conflict, Invalid
+from portal.invoices import queries as invoice_queries
+from portal.invoices import service as invoices
+from portal.invoices.models import Invoice
+from portal.payments import confirming, drafts, queries, states
+from portal.payments.confirming import Means
+from portal.payments.drafts import Order
+from portal.payments.intents import ensure_intent
+from portal.payments.models import Confirmation, Payment, PlacedOrder
+from portal.payments.settling import refresh
+from portal.payments.starting import by_client_key, check_limits, proceed, record, start_for_invoice
+
+# How the ids of our saved cards begin; any other method is Stripe's own.
+SAVED_CARD: Final = "crd_"
+
+CONFIRM: Final = "confirm"
+AUTHENTICATE: Final = "authenticate"
+
+
+class KeyReused(Invalid):
+    code = "key_reused"
+    message = N_("This key was already used for another payment. Please use a new one.")
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """A payment as it is now. Where its customer has a step left, `next_action` names it and `client_secret` is for taking it:
+
+    - "confirm": the client confirms the payment with a card of its customer's choice;
+    - "authenticate": the customer answers the bank (3-D Secure).
+    """
+
+    payment: Payment
+    client_secret: str | None
+    next_action: str | None
+
+
+def process(order: Order) -> Processed:
+    """Pay an invoice, or an amount, as an app orders it; returns the payment as it is then, declined ones too.
+
+    The same order with the same key repeats nothing: what it began is finished, and the payment returned as it is now. An invoice
+    that is being paid already goes on with its live payment, whose metadata stand. When the answer to a charge is lost, the
+    payment comes back with a confirmation that is unanswered (see queries.unanswered), and the worker finds out what happened.
+
+    Raises, before anything is written: Invalid for a bad key or order, KeyReused, NotFound for another customer's invoice or card
+    (Stripe is not asked) and while payments without an invoice are off, Conflict for an invoice that is not open, AlreadyPaid,
+    InProgress, UnderReview, cards.Expired and cards.UnknownCard. Later: CardGone and UnknownCard when Stripe does not take the
+    card, and the gateway's errors, after which the same call goes on.
+    """
+    idempotency.check_client_key(order.client_key)
+    with db.reading() as session:
+        known = _known(session, order)
+    payment_id = known or _place(order)
+    return _now(payment_id, order.customer_id, was_told_how=order.method is not None)
+
+
+def current(payment_id: str, customer_id: str) -> Processed:
+    """A payment as it is now, after what was begun for it is finished, with the secret while a step is left to its customer.
+
+    Raises NotFound for another customer's, and what `process` raises later.
+    """
+    with db.reading() as session:
+        queries.for_customer(session, payment_id, customer_id)
+        order = queries.last_order(session, payment_id)
+        tried = queries.last_card_tried(session, payment_id)
+    return _now(payment_id, customer_id, was_told_how=(order.method if order else tried) is not None)
+
+
+# Phase one: the order
+
+
+def _place(order: Order) -> str:
+    """Write down the order with what it begins; returns the payment's id, also when another call with the key was faster."""
+    means = _checked(order)
+    live = None
+    with db.transaction() as session:
+        _lock_customer(session, order.customer_id)
+        known = _known(session, order)
+        if known is not None:
+            return known
+        if order.invoice_id is None:
+            return _begin(session, order, None, means)
+        invoice = invoices.lock_open(session, order.invoice_id, order.customer_id)
+        live = queries.live_of_invoice(session, invoice.id)
+        if live is None:
+            return _begin(session, order, invoice, means)
+    return _join(order, live.id, means)
+
+
+def _checked(order: Order) -> Means | None:
+    """What the order is charged to. Raises what is wrong with the order, what Stripe must be asked for last."""
+    drafts.check(order)
+    if order.invoice_id is not None:
+        with db.reading() as session:
+            invoice = invoice_queries.for_customer(session, order.invoice_id, order.customer_id)
+        if order.amount is not None and order.amount != invoice.total:
+            raise Invalid(
+                N_("Invoice %(number)s comes to %(total)s."),
+                field="amount" if order.amount.currency == invoice.currency else "currency",
+                number=invoice.number,
+                total=str(invoice.total),
+            )
+    elif order.amount is not None:
+        check_limits(order.amount)
+    if order.method is None:
+        return None
+    if order.method.startswith(SAVED_CARD):
+        return confirming.of_card(order.customer_id, order.method)
+    return confirming.of_reference(order.customer_id, order.method)
+
+
+def _begin(session: Session, order: Order, invoice: Invoice | None, means: Means | None) -> str:
+    """A new payment, of the invoice or of the order's amount."""
+    amount = invoice.total if invoice else order.amount
+    if amount is None:
+        raise Invalid(field="amount")
+    payment = record(
+        session,
+        customer_id=order.customer_id,
+        invoice_id=order.invoice_id,
+        client_key=order.client_key,
+        amount=amount,
+        description=invoice.number if invoice else order.description.strip(),
+        save_card=order.save_card,
+    )
+    payment.items = [item.to_json() for item in order.items]
+    payment.extra = dict(order.metadata)
+    _write_down(session, order, payment.id, means)
+    return payment.id
+
+
+def _join(order: Order, payment_id: str, means: Means | None) -> str:
+    """Go on with the live payment of an invoice, in a transaction of its own: locked after the invoice it would be out of turn."""
+    started = proceed(payment_id, order.customer_id, save_card=order.save_card)
+    if started.status == states.REQUIRES_ACTION:
+        means = None  # its customer is answering the bank: nothing new is begun meanwhile
+    with db.transaction() as session:
+        _lock_customer(session, order.customer_id)
+        known = _known(session, order)
+        if known is None:
+            _write_down(session, order, payment_id, means)
+    return known or payment_id
+
+
+def _write_down(session: Session, order: Order, payment_id: str, means: Means | None) -> None:
+    if means is not None:
+        confirming.claim(session, payment_id, means, client_key=order.client_key, off_session=False)
+    session.add(
+        PlacedOrder(
+            id=new_id("ord"),
+            customer_id=order.customer_id,
+            client_key=order.client_key,
+            payment_id=payment_id,
+            fingerprint=order.fingerprint,
+            method=order.method,
+            created_at=clock.now(),
+        )
+    )
+    session.flush()
+
+
+def _known(session: Session, order: Order) -> str | None:
+    """The payment that this order led to, if its key was used. Raises KeyReused when it was used for anything else."""
+    placed = queries.order_by_key(session, order.customer_id, order.client_key)
+    if placed is not None:
+        if placed.fingerprint != order.fingerprint:
+            raise KeyReused
+        return placed.payment_id
+    if by_client_key(session, order.customer_id, order.client_key) is not None:
+        raise KeyReused
+    if queries.by_press(session, order.customer_id, order.client_key) is not None:
+        raise KeyReused
+    return None
+
+
+def _lock_customer(session: Session, customer_id: str) -> None:
+    """Whoever comes with the same key waits here. Rows that only refer to the customer can be written meanwhile: a page that holds
+    the invoice's lock and writes its payment would else wait for us, and we for the invoice.
+    """
+    session.execute(select(Customer.id).where(Customer.id == customer_id).with_for_update(key_share=True))
+
+
+# Phase two: what was begun is finished
+
+
+def _now(payment_id: str, customer_id: str, *, was_told_how: bool) -> Processed:
+    """The payment after Stripe was asked as far as need be. Whoever told what to charge is not asked to confirm what was declined."""
+    payment, begun = _read(payment_id, customer_id)
+    if begun is not None:
+        confirming.try_to_finish(begun.id)
+        payment, begun_still = _read(payment_id, customer_id)
+        if begun_still is not None or _next_action(payment, was_told_how=was_told_how) is None:
+            return Processed(payment, None, None)
+    if payment.status in states.FINAL or payment.finding:
+        return Processed(payment, None, None)
+    intent = ensure_intent(payment_id) if payment.stripe_intent_id is None else refresh(payment_id)
+    payment, _unanswered = _read(payment_id, customer_id)
+    action = _next_action(payment, was_told_how=was_told_how)
+    return Processed(payment, intent.client_secret if action else None, action)
+
+
+def _read(payment_id: str, customer_id: str) -> tuple[Payment, Confirmation | None]:
+    with db.reading() as session:
+        return queries.for_customer(session, payment_id, customer_id), queries.unanswered(session, payment_id)
+
+
+def _next_action(payment: Payment, *, was_told_how: bool) -> str | None:
+    if payment.finding:
+        return None
+    if payment.status == states.REQUIRES_ACTION:
+        return AUTHENTICATE
+    if payment.status in {states.REQUIRES_PAYMENT_METHOD, states.REQUIRES_CONFIRMATION}:
+        return None if was_told_how and payment.failure_code else CONFIRM
+    return None
+
+
+# One press, and automatic payment
+
+
+def pay_with_card(
+    customer_id: str, invoice_id: str, card_id: str, *, client_key: str, off_session: bool = False
+) -> Payment:
+    """Pay an open invoice with a saved card; returns the payment as it is then, declined ones too.
+
+    On session it may come back `requires_action`: its page lets the customer answer the bank. Off session a bank that wants to ask
+    declines instead (failure code "authentication_required"). A payment that waits for its customer's answer to the bank is left as
+    it is. A second call with the same key repeats nothing and returns the payment as it is now. When the answer is lost, the
+    payment comes back with a confirmation that is unanswered (see queries.unanswered), and the worker finds out what happened.
+
+    Raises NotFound for another customer's invoice or card, before Stripe is asked; cards.Expired, CardGone, Conflict (not open
+    any more, or the key was used for another invoice), AlreadyPaid, InProgress, UnderReview; and the gateway's errors as long as
+    nothing was sent that could charge the card.
+    """
+    idempotency.check_client_key(client_key)
+    with db.reading() as session:
+        begun = queries.by_press(session, customer_id, client_key)
+    if begun is None:
+        payment_id, begun = _begin_with_card(customer_id, invoice_id, card_id, client_key, off_session=off_session)
+    else:
+        payment_id = begun.payment_id
+    if begun is not None:
+        confirming.try_to_finish(begun.id)
+    with db.reading() as session:
+        payment = queries.for_customer(session, payment_id, customer_id)
+    if payment.invoice_id != invoice_id:
+        raise Conflict
+    return payment
+
+
+def _begin_with_card(
+    customer_id: str, invoice_id: str, card_id: str, client_key: str, *, off_session: bool
+) -> tuple[str, Confirmation | None]:
+    """The payment's id, and the confirmation to be sent unless the payment waits for its customer's answer to the bank."""
+    means = confirming.of_card(customer_id, card_id)
+    started = start_for_invoice(customer_id, invoice_id, client_key=client_key, save_card=False)
+    if started.status == states.REQUIRES_ACTION:
+        return started.payment_id, None
+    with db.transaction() as session:
+        begun = confirming.claim(session, started.payment_id, means, client_key=client_key, off_session=off_session)
+    return started.payment_id, begun

@@ -1,0 +1,203 @@
+"""The beginning of a payment: its row with the job that looks after it, then its intent, ready to be confirmed.
+
+The first two phases of portal.payments.service.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal import audit, clock, config, db, idempotency, money, outbox
+from portal.accounts.models import Customer
+from portal.db import new_id
+from portal.errors import N_, Conflict, Invalid, NotFound
+from portal.invoices import service as invoices
+from portal.money import Money
+from portal.payments import queries, states
+from portal.payments.intents import UnderReview, change_saving, ensure_intent
+from portal.payments.models import Payment
+from portal.payments.settling import add_step, refresh
+
+# The worker looks after every payment by itself, first after this long: webhooks may be lost. Seconds.
+FIRST_LOOK_SECONDS: Final = 60
+
+
+class AlreadyPaid(Conflict):
+    code = "already_paid"
+    message = N_("This is paid already. You were not charged again.")
+
+
+class InProgress(Conflict):
+    code = "payment_in_progress"
+    message = N_("Your bank is still working on this payment. You need not do anything; we will send you the receipt.")
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What a browser or an app needs to let the customer confirm. The secret belongs to this customer alone."""
+
+    payment_id: str
+    intent_id: str
+    status: str
+    client_secret: str
+
+
+# Phase one: the row
+
+
+def start_for_invoice(customer_id: str, invoice_id: str, *, client_key: str, save_card: bool) -> Started:
+    """Begin paying an open invoice, or go on with the payment that it already has: two tabs and two devices reach the same one.
+
+    Raises NotFound, Conflict (not open any more), AlreadyPaid, InProgress, UnderReview, and the gateway's errors; after
+    Unavailable the row is there and the worker goes on, and a second call finds it.
+    """
+    idempotency.check_client_key(client_key)
+    with db.transaction() as session:
+        invoice = invoices.lock_open(session, invoice_id, customer_id)
+        payment = queries.live_of_invoice(session, invoice_id)
+        if payment is None:
+            _refuse_used_key(session, customer_id, client_key)
+            payment = record(
+                session,
+                customer_id=customer_id,
+                invoice_id=invoice_id,
+                client_key=client_key,
+                amount=invoice.total,
+                description=invoice.number,
+                save_card=save_card,
+            )
+    return proceed(payment.id, customer_id, save_card=save_card)
+
+
+def record_other(customer_id: str, amount: Money, description: str, *, client_key: str) -> str:
+    """Record that a customer wants to pay an amount without an invoice; returns the payment's id.
+
+    A second call with the same key returns the same payment. Raises Invalid for an amount outside the limits or a key that
+    was used for another amount, NotFound while such payments are switched off.
+    """
+    idempotency.check_client_key(client_key)
+    check_limits(amount)
+    with db.transaction() as session:
+        session.execute(select(Customer.id).where(Customer.id == customer_id).with_for_update())
+        known = by_client_key(session, customer_id, client_key)
+        if known is not None:
+            if known.amount != amount or known.invoice_id is not None:
+                raise Invalid(
+                    N_("This form was already used for another payment. Please reload the page."), code="key_reused"
+                )
+            return known.id
+        return record(
+            session,
+            customer_id=customer_id,
+            invoice_id=None,
+            client_key=client_key,
+            amount=amount,
+            description=description,
+            save_card=False,
+        ).id
+
+
+def check_limits(amount: Money) -> None:
+    """Raises NotFound when payments without an invoice are off, Invalid when the amount is not allowed."""
+    settings = config.current()
+    if not settings.pay_any_amount:
+        raise NotFound
+    limits = settings.pay_any_amount_limits.get(amount.currency)
+    if limits is None:
+        raise Invalid(N_("We do not take payments in this currency."), field="currency")
+    least, most = (money.from_decimal(limit, amount.currency) for limit in limits)
+    if not least <= amount <= most:
+        raise Invalid(
+            N_("Please enter an amount from %(least)s to %(most)s."),
+            field="amount",
+            least=least.plain(),
+            most=most.plain(),
+        )
+    try:
+        money.check_granularity(amount)
+    except ValueError as error:
+        raise Invalid(N_("Please enter an amount that can be paid by card."), field="amount") from error
+
+
+def by_client_key(session: Session, customer_id: str, client_key: str) -> Payment | None:
+    return session.execute(
+        select(Payment).where(Payment.customer_id == customer_id, Payment.client_key == client_key)
+    ).scalar_one_or_none()
+
+
+def _refuse_used_key(session: Session, customer_id: str, client_key: str) -> None:
+    if by_client_key(session, customer_id, client_key) is not None:
+        raise Conflict
+
+
+def record(
+    session: Session,
+    *,
+    customer_id: str,
+    invoice_id: str | None,
+    client_key: str,
+    amount: Money,
+    description: str,
+    save_card: bool,
+) -> Payment:
+    """The row, its first step, its audit event and the job that looks after it, in the caller's transaction."""
+    now = clock.now()
+    payment = Payment(
+        id=new_id("pay"),
+        customer_id=customer_id,
+        invoice_id=invoice_id,
+        client_key=client_key,
+        amount_minor=amount.minor,
+        currency=amount.currency,
+        description=description,
+        save_card=save_card,
+        status=states.CREATED,
+        attempt=1,
+        version=1,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(payment)
+    session.flush()
+    add_step(session, payment)
+    audit.record(
+        session,
+        "payment.started",
+        payment.id,
+        {"amount": str(amount), "invoice": invoice_id},
+        customer_id=customer_id,
+    )
+    outbox.enqueue(
+        session,
+        "payments.follow_up",
+        key=f"follow_up:{payment.id}",
+        delay_seconds=FIRST_LOOK_SECONDS,
+        payment_id=payment.id,
+    )
+    return payment
+
+
+# Phase two: the intent
+
+
+def proceed(payment_id: str, customer_id: str, *, save_card: bool) -> Started:
+    """Make sure that Stripe has this payment's intent and that it can be confirmed now. Raises as start_for_invoice does."""
+    with db.reading() as session:
+        payment = queries.for_customer(session, payment_id, customer_id)
+    if payment.finding:
+        raise UnderReview
+    intent = ensure_intent(payment_id) if payment.stripe_intent_id is None else refresh(payment_id)
+    if intent.status == states.SUCCEEDED:
+        raise AlreadyPaid
+    if intent.status == states.PROCESSING:
+        raise InProgress
+    if intent.status == states.CANCELED:
+        raise Conflict
+    # Once the bank has been asked, the choice that it was asked with stands.
+    if intent.status != states.REQUIRES_ACTION and save_card != (intent.setup_future_usage is not None):
+        intent = change_saving(payment_id, intent, save_card=save_card)
+    return Started(payment_id, intent.id, intent.status, intent.client_secret)
