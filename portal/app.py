@@ -5,13 +5,22 @@ from __future__ import annotations
 from wsgiref.headers import Headers
 
 from flask import Flask
+from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
 
-from portal import anchors, cli, config, db, gateway, logs, mail, pages
+from portal import anchors, cli, config, db, gateway, idempotency, logs, mail, pages
 from portal.accounts import jobs as _accounts_jobs
 from portal.accounts import people_views as people
 from portal.accounts import views as accounts
+from portal.api import auth_views as api_auth
+from portal.api import customer_views as api_customers
+from portal.api import docs_views as api_docs
+from portal.api import invoice_views as api_invoices
+from portal.api import method_views as api_methods
+from portal.api import payment_views as api_payments
+from portal.api import receipt_views as api_receipts
+from portal.api import refund_views as api_refunds
 from portal.cards import jobs as _cards_jobs
 from portal.cards import views as cards
 from portal.config import Settings
@@ -39,6 +48,7 @@ from portal.webhooks import views as webhooks
 # Importing a jobs module registers its handlers with the outbox.
 HANDLERS = (
     anchors,
+    idempotency,
     _accounts_jobs,
     _cards_jobs,
     _payments_jobs,
@@ -67,9 +77,19 @@ FEATURES = (
     support_disputes,
     support_refunds,
     operations,
+    api_auth,
+    api_customers,
+    api_invoices,
+    api_payments,
+    api_methods,
+    api_refunds,
+    api_receipts,
+    api_docs,
 )
 
 BODY_LIMIT_BYTES = 1_000_000
+# How long a browser keeps what other origins may ask of the API.
+CORS_SECONDS = 600
 STATIC_CACHE_SECONDS = 31_536_000
 
 
@@ -107,6 +127,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     accounts.login_manager.init_app(app)
     for feature in FEATURES:
         app.register_blueprint(feature.bp)
+    CORS(
+        app,
+        resources=r"/api/.*",
+        origins=list(settings.api_cors_origins),
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+        expose_headers=["Idempotency-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"],
+        max_age=CORS_SECONDS,
+    )
     cli.install(app)
     _serve_static(app)
     if settings.proxies:

@@ -116,11 +116,21 @@ class Settings(BaseSettings):
     # Where the head of the audit trail is written down once a day, besides the mail to the company.
     audit_anchor_file: Path | None = None
 
+    # The JSON API. With a secret, access tokens are signed with it (HS256) instead of with rotating keys of our own (EdDSA).
+    api_jwt_secret: SecretStr | None = None
+    # The web pages of others that may call it from a browser, "https://app.example.org,https://…".
+    api_cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    # An identity provider whose tokens are taken besides ours, for the customer that the claim names.
+    api_outside_issuer: str = ""
+    api_outside_jwks_url: str = ""
+    api_outside_audience: str = ""
+    api_outside_customer_claim: str = "customer_id"
+
     limits_storage: str = Field(default="memory://", repr=False)  # likewise
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     company: Company = Field(default_factory=Company)
 
-    @field_validator("stripe_webhook_secrets", "languages", mode="before")
+    @field_validator("stripe_webhook_secrets", "languages", "api_cors_origins", mode="before")
     @classmethod
     def _comma_separated(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -206,6 +216,7 @@ class Settings(BaseSettings):
             raise ValueError("STRIPE_WEBHOOK_SECRETS is empty: webhooks could not be verified")
         for currency, (smallest, largest) in self.pay_any_amount_limits.items():
             self._check_limits_of(currency, smallest, largest)
+        self._check_api()
         if self.environment in {"staging", "production"}:
             self._fit_for_customers()
         if self.environment == "production" and not key.startswith(LIVE_KEYS):
@@ -227,6 +238,20 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"PORTAL_PAY_ANY_AMOUNT_LIMITS: {currency} needs a smallest and a largest amount that Stripe can charge"
             )
+
+    def _check_api(self) -> None:
+        if self.api_jwt_secret and len(self.api_jwt_secret.get_secret_value()) < SECRET_KEY_LENGTH:
+            raise ValueError(f"PORTAL_API_JWT_SECRET must be {SECRET_KEY_LENGTH} or more random characters")
+        for origin in self.api_cors_origins:
+            parts = urlsplit(origin)
+            if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path or parts.query or "*" in origin:
+                raise ValueError("PORTAL_API_CORS_ORIGINS holds whole origins, like https://app.example.org")
+        outside = (self.api_outside_issuer, self.api_outside_jwks_url, self.api_outside_audience)
+        if any(outside) and not all(outside):
+            raise ValueError("PORTAL_API_OUTSIDE_ISSUER, _JWKS_URL and _AUDIENCE are needed together")
+        safe = self.environment in {"development", "test"} or self.api_outside_jwks_url.startswith("https://")
+        if self.api_outside_jwks_url and not safe:
+            raise ValueError("PORTAL_API_OUTSIDE_JWKS_URL must start with https://")
 
     def _fit_for_customers(self) -> None:
         secret = self.secret_key.get_secret_value()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
@@ -178,7 +178,12 @@ def staff_only(*roles: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def reader_language() -> str:
-    """The reader's language: chosen in this browser, else their account's, else the browser's wish, else our first."""
+    """The reader's language: chosen in this browser, else their account's, else the browser's wish, else our first.
+
+    An app has no browser: its wish counts alone.
+    """
+    if is_api():
+        return language.supported(request.accept_languages.best_match(config.current().languages))
     chosen = session.get("language")
     if chosen is None and current_user and current_user.is_authenticated:
         chosen = current_user.language
@@ -261,17 +266,30 @@ _DATABASE_DOWN: Final = N_("We cannot reach our records at the moment. Nothing w
 _FORM_EXPIRED: Final = N_("This form was open for too long. Please go back, reload the page and send it again.")
 
 
+def is_api() -> bool:
+    """Whether an app asks: it has no session, and reads JSON."""
+    return request.path.startswith("/api/")
+
+
 def failure(
-    status: int, code: str, message: str, *, field: str | None = None, retry_after: int | None = None
+    status: int,
+    code: str,
+    message: str,
+    *,
+    errors: Sequence[Mapping[str, str]] = (),
+    retry_after: int | None = None,
+    **members: object,
 ) -> AnyResponse:
-    """An error as the caller reads it: a page for people, problem+json (RFC 9457) for programs."""
+    """An error as the caller reads it: a page for people, problem+json (RFC 9457) for programs.
+
+    `errors` tell which "field" each is about and its "message"; `members` are more of the problem's own.
+    """
     title = gettext(_TITLES.get(status, N_("Something went wrong")))
-    if request.path.startswith("/api/") or request.accept_mimetypes.best == "application/json":
+    if is_api() or request.accept_mimetypes.best == "application/json":
         problem = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": message}
-        problem["request_id"] = g.get("request_id", "")
-        if field:
-            problem["errors"] = [{"field": field, "message": message}]
-        response: AnyResponse = jsonify(problem)
+        response: AnyResponse = jsonify(
+            problem | {"request_id": g.get("request_id", ""), "errors": list(errors)} | members
+        )
         response.mimetype = "application/problem+json"
         response.status_code = status
     else:
@@ -284,16 +302,19 @@ def failure(
     return response
 
 
-def _portal_error(error: PortalError) -> AnyResponse:
-    if isinstance(error, SignInRequired) and not request.path.startswith("/api/"):
+def refusal(error: PortalError) -> AnyResponse:
+    """What a caller is told of an error of ours; a browser whose session has ended is led to the sign-in."""
+    if isinstance(error, SignInRequired) and not is_api():
         return _to_sign_in()
     if error.status >= 500:
         log.error("request_failed", code=error.code, exc_info=error)
+    message = language.error_text(error, reader_language())
+    field = error.field if isinstance(error, Invalid) else None
     return failure(
         error.status,
         error.code,
-        language.error_text(error, reader_language()),
-        field=error.field if isinstance(error, Invalid) else None,
+        message,
+        errors=[{"field": field, "message": message}] if field else [],
         retry_after=getattr(error, "retry_after", None),
     )
 
@@ -355,7 +376,7 @@ def _begin_request() -> None:
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id, method=request.method, path=_path_to_log())
     audit.set_actor(audit.Actor("anonymous", "", request.remote_addr or "", g.request_id))
-    if request.endpoint != "pages.healthz" and current_user.is_authenticated:
+    if request.endpoint != "pages.healthz" and not is_api() and current_user.is_authenticated:
         kind = "customer" if current_user.customer_id else "staff"
         audit.set_actor(audit.Actor(kind, current_user.id, request.remote_addr or "", g.request_id))
 
@@ -444,7 +465,7 @@ def install(app: Flask) -> None:
     app.add_template_filter(lambda amount: language.money_text(amount, reader_language()), "money")
     app.add_template_filter(lambda day: language.date_text(day, reader_language()), "date")
     app.add_template_filter(lambda moment: language.datetime_text(moment, reader_language()), "datetime")
-    app.register_error_handler(PortalError, _portal_error)
+    app.register_error_handler(PortalError, refusal)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(OperationalError, _database_error)
     app.register_error_handler(DataError, _unstorable)

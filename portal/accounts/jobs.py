@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import delete
 
 from portal import clock, config, db, mail, outbox
-from portal.accounts import colleagues, queries, service, throttle, tokens
+from portal.accounts import api_access, colleagues, queries, service, throttle, tokens
 from portal.accounts.models import LONGEST, AccountToken, SignInAttempt, SignInSession, User
 from portal.errors import N_
 from portal.language import translate
@@ -152,6 +152,7 @@ def sweep() -> None:
     with db.transaction() as session:
         session.execute(delete(SignInAttempt).where(SignInAttempt.at < now - throttle.WINDOW))
         colleagues.forget_old_tries(session)
+        api_access.forget_old(session)
         session.execute(delete(AccountToken).where(AccountToken.expires_at < now - KEEP_LINKS))
         session.execute(delete(SignInSession).where(SignInSession.created_at < now - longest - KEEP_SESSIONS))
 

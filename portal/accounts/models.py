@@ -19,6 +19,7 @@ from sqlalchemy import (
     event,
     inspect,
     select,
+    text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -38,6 +39,9 @@ LONGEST_WORD: Final = 80
 # How long a session lasts without being used, and at all.
 IDLE: Final = {"customer": timedelta(minutes=30), "staff": timedelta(minutes=15)}
 LONGEST: Final = {"customer": timedelta(hours=12), "staff": timedelta(hours=8)}
+# Likewise for an app that someone signed in with: it lasts as long as its refresh tokens are used.
+APP_IDLE: Final = {"customer": timedelta(days=14), "staff": timedelta(hours=8)}
+APP_LONGEST: Final = {"customer": timedelta(days=90), "staff": timedelta(hours=12)}
 
 
 class Customer(Base):
@@ -109,9 +113,9 @@ def words_of(*texts: str) -> set[str]:
     part after its @.
     """
     words: set[str] = set()
-    for text in texts:
+    for one in texts:
         plain = "".join(
-            mark for mark in unicodedata.normalize("NFKD", text.casefold()) if unicodedata.category(mark) != "Mn"
+            mark for mark in unicodedata.normalize("NFKD", one.casefold()) if unicodedata.category(mark) != "Mn"
         )
         words.update(re.findall(r"\w+", plain))
         for address in re.findall(r"\S+@\S+", plain):
@@ -161,6 +165,67 @@ class SignInSession(Base):
     user: Mapped[User] = relationship(lazy="raise")
 
     __table_args__ = (Index("ix_sign_in_sessions_user", "user_id", "ended_at"),)
+
+
+_OPEN: Final = text("ended_at IS NULL")
+
+
+class AppGrant(Base):
+    """An app that a user has signed in with: what it may do (`scopes`, parted by spaces), and whether it still may.
+
+    Its access tokens name it, so that they open nothing any more once it has ended.
+    """
+
+    __tablename__ = "app_grants"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    scopes: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    last_used_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    ended_why: Mapped[str] = mapped_column(String(40), default="")
+    ip: Mapped[str] = mapped_column(String(45), default="")
+    user_agent: Mapped[str] = mapped_column(String(200), default="")
+
+    user: Mapped[User] = relationship(lazy="raise")
+
+    __table_args__ = (
+        Index("ix_app_grants_user", "user_id", "created_at", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index("ix_app_grants_last_used", "last_used_at"),
+    )
+
+
+class RefreshToken(Base):
+    """One link of a grant's chain of refresh tokens, each good once. The row holds the token's SHA-256."""
+
+    __tablename__ = "refresh_tokens"
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    grant_id: Mapped[str] = mapped_column(ForeignKey("app_grants.id"))
+    issued_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    grant: Mapped[AppGrant] = relationship(lazy="raise")
+
+    __table_args__ = (Index("ix_refresh_tokens_grant", "grant_id"),)
+
+
+class MachineCredential(Base):
+    """The key of another system of the company's. The secret is shown once; the row holds its SHA-256."""
+
+    __tablename__ = "machine_credentials"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    secret_hash: Mapped[str] = mapped_column(String(64))
+    scopes: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    created_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (Index("ix_machine_credentials_created", "created_at", "id"),)
 
 
 class AccountToken(Base):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -183,12 +184,23 @@ def sign_out_elsewhere(user_id: str, token: str) -> int:
     return ended
 
 
+Ender = Callable[[Session, User], int]
+_enders: list[Ender] = []
+
+
+def ended_with_sessions(ender: Ender) -> Ender:
+    """Call this function, too, when a user's sessions end: it ends what else they are signed in with, and returns how many."""
+    _enders.append(ender)
+    return ender
+
+
 def end_all(session: Session, user: User, *, but: str | None = None) -> int:
-    """End this user's sessions, in the caller's transaction; returns how many there were."""
+    """End this user's sessions, and the apps that they are signed in with, in the caller's transaction; returns how many there were."""
     query = update(SignInSession).where(SignInSession.user_id == user.id, SignInSession.ended_at.is_(None))
     if but is not None:
         query = query.where(SignInSession.token_hash != _digest(but))
-    return len(session.execute(query.values(ended_at=clock.now()).returning(SignInSession.token_hash)).all())
+    ended = len(session.execute(query.values(ended_at=clock.now()).returning(SignInSession.token_hash)).all())
+    return ended + sum(end(session, user) for end in _enders)
 
 
 def devices(user_id: str, token: str) -> list[Device]:

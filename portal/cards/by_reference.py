@@ -11,6 +11,7 @@ webhook, or in the job `cards.follow_up`.
 
 from __future__ import annotations
 
+import hmac
 import re
 from typing import Final
 
@@ -18,7 +19,7 @@ from portal import db, gateway, idempotency
 from portal.cards import card_testing, holders, keeping, queries, setups, states
 from portal.cards.models import CardSetup
 from portal.cards.setups import AlreadyAdded, SetupStarted, UnderReview
-from portal.errors import N_, Conflict, Declined, Invalid
+from portal.errors import N_, Conflict, Declined, Invalid, NotFound
 from portal.gateway import PaymentMethod, SetupIntent
 
 # Stripe's ids are put into addresses: anything else is none of them.
@@ -82,6 +83,30 @@ def check_reference(payment_method_id: str) -> None:
         raise UnknownCard
 
 
+def setup_by_secret(customer_id: str, client_secret: str) -> SetupStarted:
+    """What became of a setup whose customer has confirmed it in the app, by its secret.
+
+    Raises NotFound for a secret that nobody gave to this customer, and what save_method raises of its outcome.
+    """
+    intent_id, _, _ = client_secret.partition("_secret_")
+    with db.reading() as session:
+        setup = queries.setup_by_intent(session, intent_id)
+    if setup is None or setup.customer_id != customer_id:
+        raise NotFound
+    intent = setups.refresh_setup(setup.id)
+    if not hmac.compare_digest(intent.client_secret.encode(), client_secret.encode()):
+        raise NotFound
+    return _told(setup.id, intent)
+
+
+def setup_now(customer_id: str, setup_id: str) -> SetupStarted:
+    """A setup as it is now, refused ones too. Raises NotFound for another customer's, and the gateway's errors."""
+    with db.reading() as session:
+        setup = queries.setup_for_customer(session, setup_id, customer_id)
+    intent = setups.ensure_setup(setup.id) if setup.stripe_setup_intent_id is None else setups.refresh_setup(setup.id)
+    return _as_it_is(setup_id, intent)
+
+
 def _begun(customer_id: str, client_key: str, ip: str) -> CardSetup | None:
     """The row of this key; where there is none, a try is counted before Stripe is asked about the card."""
     with db.transaction() as session:
@@ -126,6 +151,10 @@ def _told(setup_id: str, intent: SetupIntent) -> SetupStarted:
         raise Declined(gateway.advice(code, decline_code), code=code, decline_code=decline_code or None)
     if intent.status == states.CANCELED:
         raise Conflict
+    return _as_it_is(setup_id, intent)
+
+
+def _as_it_is(setup_id: str, intent: SetupIntent) -> SetupStarted:
     with db.reading() as session:
         setup = session.get_one(CardSetup, setup_id)
     return SetupStarted(setup_id, intent.id, intent.status, intent.client_secret, setup.outcome, setup.card_id)

@@ -204,6 +204,14 @@ def remove(card_id: str, customer_id: str) -> SavedCard | None:
     return forget(card.stripe_payment_method_id)
 
 
+def remove_once(reference: str, customer_id: str) -> None:
+    """Remove a card by its id or its reference at Stripe; one that was removed already stays so. Raises as `remove` does."""
+    with db.reading() as session:
+        card = queries.ever_of_customer(session, reference, customer_id)
+    if card.removed_at is None:
+        remove(card.id, customer_id)
+
+
 def make_default(card_id: str, customer_id: str) -> None:
     """Offer this card first from now on. A second call changes nothing.
 

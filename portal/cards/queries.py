@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from portal import clock
@@ -100,6 +100,19 @@ def for_customer(session: Session, card_id: str, customer_id: str) -> SavedCard:
     card = session.execute(
         select(SavedCard).where(
             SavedCard.id == card_id, SavedCard.customer_id == customer_id, SavedCard.removed_at.is_(None)
+        )
+    ).scalar_one_or_none()
+    if card is None:
+        raise NotFound
+    return card
+
+
+def ever_of_customer(session: Session, reference: str, customer_id: str) -> SavedCard:
+    """A card of this customer, also when it was removed, by its id or its reference at Stripe. Raises NotFound."""
+    card = session.execute(
+        select(SavedCard).where(
+            or_(SavedCard.id == reference, SavedCard.stripe_payment_method_id == reference),
+            SavedCard.customer_id == customer_id,
         )
     ).scalar_one_or_none()
     if card is None:

@@ -6,10 +6,10 @@
 - `by_reference`: the same for apps, which know only the card's reference at Stripe.
 """
 
-from portal.cards.by_reference import UnknownCard, save_method, usable
+from portal.cards.by_reference import UnknownCard, save_method, setup_by_secret, setup_now, usable
 from portal.cards.holders import holder, lose_holder
-from portal.cards.keeping import Expired, make_default, remember, remove
-from portal.cards.setups import SetupStarted, hear_of_setup
+from portal.cards.keeping import Expired, make_default, remember, remove, remove_once
+from portal.cards.setups import SetupStarted, hear_of_setup, start_setup
 
 __all__ = [
     "Expired",
@@ -21,6 +21,10 @@ __all__ = [
     "make_default",
     "remember",
     "remove",
+    "remove_once",
     "save_method",
+    "setup_by_secret",
+    "setup_now",
+    "start_setup",
     "usable",
 ]

@@ -105,6 +105,11 @@ def advice(code: str, decline_code: str = "") -> str:
     return ADVICE.get(decline_code) or ADVICE.get(code) or GENERIC
 
 
+def shown_codes(code: str, decline_code: str = "") -> tuple[str, str]:
+    """The codes that a customer's app may see: a decline that hints at fraud is the plain one. Source: Stripe, "Decline codes"."""
+    return code if code in ADVICE else "card_declined", decline_code if decline_code in ADVICE else ""
+
+
 def translated(error: StripeError) -> PortalError:
     """Stripe's exception as one of ours; the caller raises it `from` the original, which goes to the log.
 

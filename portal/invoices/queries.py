@@ -129,7 +129,12 @@ def outside_payment(session: Session, invoice_id: str) -> OutsidePayment | None:
 
 
 def page_for_staff(
-    session: Session, *, status: str | None = None, number: str = "", cursor: str | None = None
+    session: Session,
+    *,
+    status: str | None = None,
+    number: str = "",
+    cursor: str | None = None,
+    size: int = keyset.PAGE_SIZE,
 ) -> keyset.Page[Invoice]:
     """Everyone's invoices with their customers, newest first; with `number` those whose number begins so, a page of them at most.
 
@@ -143,7 +148,7 @@ def page_for_staff(
     if number:
         found = wanted.where(begins_with(Invoice.number, number.upper())).order_by(Invoice.number.desc())
         return keyset.Page(list(session.scalars(found.limit(keyset.PAGE_SIZE))), older=None, newer=None)
-    return keyset.page(session, wanted, Invoice.created_at, Invoice.id, cursor)
+    return keyset.page(session, wanted, Invoice.created_at, Invoice.id, cursor, size=size)
 
 
 def _is(status: str, today: date) -> tuple[ColumnElement[bool], ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -59,6 +60,14 @@ def for_customer(session: Session, document_id: str, customer_id: str) -> Docume
     return document
 
 
+def for_company(session: Session, document_id: str) -> Document:
+    """For staff: the document without its PDF, whoever owns it. Raises NotFound."""
+    document = session.get(Document, document_id)
+    if document is None:
+        raise NotFound
+    return document
+
+
 def pdf_for_customer(session: Session, document_id: str, customer_id: str) -> Document:
     """The document with its PDF, which is None until it is rendered. Raises NotFound, and Damaged for altered bytes."""
     query = select(Document).where(Document.id == document_id, Document.customer_id == customer_id)
@@ -86,6 +95,16 @@ def by_code(session: Session, typed: str) -> Issued | None:
         return None
     issued_on = facts.from_json(document.facts).issued_on
     return Issued(document.code_text, document.kind, document.number, issued_on, document.total, document.revoked_at)
+
+
+def receipt_ids(session: Session, payment_ids: Sequence[str]) -> dict[str, str]:
+    """The receipt of each of these payments that has one, by the payment's id."""
+    found = session.execute(select(Receipt.payment_id, Receipt.id).where(Receipt.payment_id.in_(payment_ids)))
+    return {row.payment_id: row.id for row in found}
+
+
+def credit_note_id(session: Session, refund_id: str) -> str | None:
+    return session.scalar(select(CreditNote.id).where(CreditNote.refund_id == refund_id))
 
 
 def of_payment(session: Session, payment_id: str, customer_id: str) -> OfPayment:

@@ -45,9 +45,18 @@ _WHY_NOT: Final = {
 
 
 def ask(
-    customer_id: str, user_id: str, payment_id: str, amount: Money, reason: str, explanation: str, *, client_key: str
+    customer_id: str,
+    user_id: str | None,
+    payment_id: str,
+    amount: Money,
+    reason: str,
+    explanation: str,
+    *,
+    client_key: str,
 ) -> str:
     """A customer asks for money back; returns the refund's id. A second call with the same key returns the same one.
+
+    `user_id` is missing where an app of the company's own asked, with an outside sign-in.
 
     Raises NotFound for another customer's payment, Invalid for an amount that is not left or a reason without its text, WindowOver,
     NotRefundable. Nothing is sent to Stripe by this.
@@ -82,7 +91,7 @@ def _record(
     text: str,
     *,
     customer_id: str | None,
-    user_id: str,
+    user_id: str | None,
     origin: str,
     client_key: str,
 ) -> str:

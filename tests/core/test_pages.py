@@ -162,7 +162,7 @@ def test_programs_get_errors_as_problem_json(reader: FlaskClient) -> None:
         answer = reader.get(path, headers={"Accept": "application/json"})
         assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
         assert answer.json is not None
-        assert set(answer.json) == {"type", "title", "status", "code", "detail", "request_id"}
+        assert set(answer.json) == {"type", "title", "status", "code", "detail", "request_id", "errors"}
         assert answer.json["request_id"] == answer.headers["X-Request-Id"]
 
 

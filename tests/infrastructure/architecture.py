@@ -43,8 +43,8 @@ FLOORS = (
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 ROOF = frozenset({"seed", "cli", "app"})
 FEATURES = frozenset(name for names in FLOORS[5:-2] for name in names)
-# States are part of the models, and a draft is what a service is given by whoever fills it in.
-PUBLIC = frozenset({"service", "queries", "models", "states", "drafts"})
+# States are part of the models, a draft is what a service is given by whoever fills it in, and a policy holds rules that all may ask.
+PUBLIC = frozenset({"service", "queries", "models", "states", "drafts", "api_access", "policy"})
 
 # Inside a package, likewise; modules with other names (facts, pdf, handlers …) stand where they need to, without circles.
 # models and states are one: a column's CHECK lists the states.

@@ -1,0 +1,65 @@
+"""Getting access tokens, and giving them back."""
+
+from __future__ import annotations
+
+from flask import request
+
+from portal.accounts import api_access
+from portal.api import schemas, tokens
+from portal.api.operations import blueprint, operation
+
+bp = blueprint("auth")
+
+
+@bp.post("/auth/token")
+@operation(
+    tag="Signing in",
+    answer=schemas.Token,
+    refusals=(401, 403),
+    body=schemas.TokenRequest,
+    limit="30/minute",
+)
+def get_token(body: schemas.TokenRequest) -> schemas.Token:
+    """Get an access token.
+
+    With a password (and the code of the second factor, where one is set), with the refresh token of the last answer, or with a machine's
+    id and secret. Access tokens live ten minutes. A refresh token is good once; one that comes a second time ends the whole sign-in, for
+    it was stolen.
+    """
+    wanted = body.scope.split() if body.scope is not None else None
+    if body.grant_type == "client_credentials":
+        machine, scopes = api_access.prove_machine(body.client_id or "", body.client_secret or "", wanted)
+        return _token(tokens.sign(machine.id, scopes), scopes, None)
+    if body.grant_type == "refresh_token":
+        grant = api_access.refresh(body.refresh_token or "")
+    else:
+        grant = api_access.sign_in(
+            body.email or "",
+            body.password or "",
+            code=body.code,
+            wanted=wanted,
+            ip=request.remote_addr or "",
+            user_agent=request.user_agent.string,
+        )
+    return _token(tokens.sign(grant.user.id, grant.scopes, grant=grant.id), grant.scopes, grant.refresh_token)
+
+
+def _token(access_token: str, scopes: frozenset[str], refresh_token: str | None) -> schemas.Token:
+    return schemas.Token(
+        access_token=access_token,
+        token_type="Bearer",  # noqa: S106  # how it is sent
+        expires_in=int(tokens.LIFETIME.total_seconds()),
+        scope=" ".join(sorted(scopes)),
+        refresh_token=refresh_token,
+    )
+
+
+@bp.post("/auth/revoke")
+@operation(tag="Signing in", answer=schemas.Done, body=schemas.RevokeRequest, limit="30/minute")
+def revoke_token(body: schemas.RevokeRequest) -> schemas.Done:
+    """Sign out.
+
+    Ends the sign-in of this refresh token: no token of it opens anything from now on. An unknown token gets the same answer.
+    """
+    api_access.sign_out(body.refresh_token)
+    return schemas.Done()

@@ -1,0 +1,155 @@
+"""Who calls: read from the Authorization header alone, never from a cookie, and looked up anew for each request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from flask import g, request
+
+from portal import audit, db
+from portal.accounts import api_access, policy
+from portal.accounts import queries as accounts
+from portal.accounts.models import CUSTOMER, OWNER
+from portal.api import tokens
+from portal.errors import N_, Forbidden, Invalid, NotFound, SignInRequired
+from portal.refunds.service import Clerk
+
+Kind = Literal["customer", "staff", "machine", "outside"]
+
+BEARER: Final = "bearer"
+
+
+class MissingToken(SignInRequired):
+    code = "missing_token"
+    message = N_("Please send an access token, as “Authorization: Bearer …”.")
+
+
+class MissingScope(Forbidden):
+    """`scope` is what would have been needed."""
+
+    code = "insufficient_scope"
+    message = N_("This access token does not include the scope %(scope)s.")
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        super().__init__(scope=scope)
+
+
+class NotForCustomers(Forbidden):
+    code = "staff_only"
+    message = N_("Only staff can do this.")
+
+
+class NotForStaff(Forbidden):
+    code = "customers_only"
+    message = N_("Only a customer can do this.")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """`id` is a user's or a machine's, or the subject at an outside identity provider; staff and machines have no `customer_id`."""
+
+    kind: Kind
+    id: str
+    scopes: frozenset[str]
+    role: str = ""
+    customer_id: str | None = None
+
+    @property
+    def key(self) -> str:
+        """By which this caller's requests are counted, and its idempotency keys kept apart from others'."""
+        return f"{self.kind}:{self.id}"[:120]
+
+    @property
+    def user_id(self) -> str | None:
+        """Who is there in person, if they are one of our users."""
+        return self.id if self.kind in {"customer", "staff"} else None
+
+    @property
+    def for_company(self) -> bool:
+        """Whether it sees all customers."""
+        return self.kind in {"staff", "machine"}
+
+    def customer(self) -> str:
+        """The id of the customer it stands for. Raises NotForStaff for the company's own."""
+        if self.customer_id is None:
+            raise NotForStaff
+        return self.customer_id
+
+    def customer_named(self, given: str | None) -> str | None:
+        """Whose things a list shows: its own customer's; for the company's own those of the `given` one, or everyone's."""
+        if self.for_company:
+            return given
+        if given is not None and given != self.customer_id:
+            raise NotFound
+        return self.customer()
+
+    def one_customer(self, given: str | None) -> str:
+        """Likewise, for lists that are of one customer. Raises Invalid where the company's own name none."""
+        whose = self.customer_named(given)
+        if whose is None:
+            raise Invalid(N_("Please say whose."), field="customer_id")
+        return whose
+
+    def has_looked(self, subject: str, whose: str, what: str) -> None:
+        """Have it recorded that a member of staff has seen another person's data; see audit.look."""
+        if self.kind == "staff":
+            audit.look(subject, whose, what)
+
+    def clerk(self) -> Clerk:
+        """As someone who decides. Raises NotForCustomers for all but staff."""
+        if self.kind != "staff":
+            raise NotForCustomers
+        return Clerk(self.id, self.role)
+
+
+def current() -> Caller:
+    """Who calls; known in the views of operations that need a scope."""
+    caller: Caller = g.caller
+    return caller
+
+
+def authenticate() -> Caller:
+    """Find out who calls, for this request and its audit events. Raises MissingToken, tokens.BadToken, NoIdentityProvider."""
+    claims = tokens.verify(_token())
+    caller = _outside(claims) if claims.outside else _ours(claims)
+    if caller is None:
+        raise tokens.BadToken
+    g.caller = caller
+    audit.set_actor(audit.Actor(caller.kind, caller.id[:80], request.remote_addr or "", g.get("request_id", "")))
+    return caller
+
+
+def _token() -> str:
+    given = request.headers.getlist("Authorization")
+    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    if scheme.lower() != BEARER or not token.strip():
+        raise MissingToken
+    return token.strip()
+
+
+def _ours(claims: tokens.Claims) -> Caller | None:
+    if claims.grant is None:
+        machine = api_access.machine(claims.subject)
+        if machine is None:
+            return None
+        return Caller("machine", machine.id, claims.scopes & frozenset(machine.scopes.split()), role="machine")
+    user = api_access.user_of(claims.grant)
+    if user is None or user.id != claims.subject:
+        return None
+    scopes = claims.scopes & policy.scopes_of(user.role, user.customer_role)  # a role may have changed since
+    kind: Kind = "customer" if user.role == CUSTOMER else "staff"
+    return Caller(kind, user.id, scopes, role=user.role, customer_id=user.customer_id)
+
+
+def _outside(claims: tokens.Claims) -> Caller | None:
+    if claims.customer_id is None:
+        return None
+    try:
+        with db.reading() as session:
+            customer = accounts.customer(session, claims.customer_id)
+    except NotFound:
+        return None
+    scopes = claims.scopes & policy.scopes_of(CUSTOMER, OWNER)
+    return Caller("outside", claims.subject, scopes, role=CUSTOMER, customer_id=customer.id)

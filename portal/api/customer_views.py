@@ -1,0 +1,21 @@
+"""Who an app is signed in for."""
+
+from __future__ import annotations
+
+from portal import db
+from portal.accounts import queries as accounts
+from portal.api import representations, schemas
+from portal.api.callers import Caller
+from portal.api.operations import blueprint, operation
+
+bp = blueprint("customers")
+
+
+@bp.get("/customers/me")
+@operation("account:read", tag="Customers", answer=schemas.Customer)
+def get_me(caller: Caller) -> schemas.Customer:
+    """Get the customer that this token stands for, who is signed in, and what the token may do."""
+    with db.reading() as session:
+        customer = accounts.customer(session, caller.customer())
+        person = accounts.user(session, caller.user_id) if caller.user_id else None
+    return representations.customer(customer, caller, person)

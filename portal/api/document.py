@@ -1,0 +1,92 @@
+"""The OpenAPI document, collected from the operations as they are served."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any, Final
+
+from flask import current_app
+from spectree import SpecTree
+
+from portal import config
+from portal.api.bodies import JSON
+from portal.api.schemas import Problem
+
+OPENAPI: Final = "3.1.0"
+VERSION: Final = "1.0.0"
+BEARER: Final = "bearer"
+PROBLEM: Final = "application/problem+json"
+
+DESCRIPTION: Final = """Everything that the portal's pages do with invoices, payments, cards, receipts and refunds, for your own apps.
+
+Amounts are whole numbers in a currency's minor units (1099 is 10.99 EUR); times are UTC, in ISO 8601. Get an access token from
+`POST /api/auth/token` and send it as `Authorization: Bearer …`. Every request that changes something needs an `Idempotency-Key` of your
+own: send it again with the same key when an answer was lost, and nothing happens twice. Refusals are problem documents (RFC 9457).
+"""
+
+spec = SpecTree(
+    "flask",
+    mode="strict",
+    title="Billing portal API",
+    version=VERSION,
+    openapi_version=OPENAPI,
+    description=DESCRIPTION,
+    annotations=False,
+    naming_strategy=lambda model: model.__name__,
+    nested_naming_strategy=lambda _parent, child: child,
+    validation_error_model=Problem,
+    page_templates={},
+)
+
+IDEMPOTENCY_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "A name of your own for this request, such as a UUID. The same request with the same key is answered again and repeats "
+    "nothing; with another body it is refused. Kept for two days.",
+    "schema": {"type": "string", "minLength": 8, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+
+
+def openapi() -> dict[str, Any]:
+    """The document as it is served. Made once a process, for the address in the settings."""
+    document: dict[str, Any] = deepcopy(spec.spec)
+    document["info"]["title"] = f"{config.current().company.name}: billing API"
+    document["components"]["securitySchemes"] = {BEARER: {"type": "http", "scheme": BEARER, "bearerFormat": "JWT"}}
+    document["servers"] = [{"url": config.current().base_url}]
+    operations = {rule.endpoint: rule for rule in current_app.url_map.iter_rules()}
+    for endpoint in operations:
+        facts = getattr(current_app.view_functions[endpoint], "operation", None)
+        if facts is not None:
+            _complete(document["paths"], facts)
+    document["components"]["schemas"] = dict(sorted(document["components"]["schemas"].items()))
+    return document
+
+
+def _complete(paths: dict[str, Any], facts: Any) -> None:
+    """Say what spectree does not know of an operation: its scopes, its key, and the media types of its answers."""
+    entry = next(
+        operation
+        for methods in paths.values()
+        for operation in methods.values()
+        if operation["operationId"] == facts.name
+    )
+    if facts.scopes:
+        entry["security"] = [{BEARER: []}]
+        entry["x-scopes"] = list(facts.scopes)
+    else:
+        entry["security"] = []
+    if facts.again is not None:
+        entry["parameters"].append(IDEMPOTENCY_KEY)
+    entry["responses"]["default"] = {"description": "Any other refusal"}
+    for status, response in entry["responses"].items():
+        if status == "default" or int(status) >= 400:
+            schema = response.get("content", {}).get(JSON, {}).get("schema", {"$ref": "#/components/schemas/Problem"})
+            response["content"] = {PROBLEM: {"schema": schema}}
+        elif facts.media_type != JSON:
+            response["content"] = {facts.media_type: {"schema": {"type": "string", "format": "binary"}}}
+        if facts.again is not None and status != "default":
+            response.setdefault("headers", {})["Idempotency-Replayed"] = {
+                "description": "“true” when this is the answer to an earlier request with the same key.",
+                "schema": {"type": "string", "enum": ["true"]},
+            }

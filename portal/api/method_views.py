@@ -1,0 +1,87 @@
+"""Saved cards."""
+
+from __future__ import annotations
+
+from flask import request
+
+from portal import db
+from portal.api import representations, schemas
+from portal.api.callers import Caller
+from portal.api.once import key_of
+from portal.api.operations import blueprint, operation
+from portal.cards import queries, service
+from portal.cards import states as card_states
+from portal.errors import NotFound
+
+bp = blueprint("methods")
+
+
+@bp.get("/payments/methods/list")
+@operation("methods:read", tag="Cards", answer=schemas.Cards)
+def list_methods(caller: Caller) -> schemas.Cards:
+    """List the saved cards, the default first."""
+    with db.reading() as session:
+        kept = queries.of_customer(session, caller.customer())
+    return schemas.Cards(data=[representations.card(row) for row in kept])
+
+
+def _shown(caller: Caller, setup_id: str) -> schemas.CardSetup:
+    return _told(caller, service.setup_now(caller.customer(), setup_id))
+
+
+@bp.post("/payments/methods/save")
+@operation(
+    "methods:write",
+    tag="Cards",
+    answer=schemas.CardSetup,
+    status=201,
+    refusals=(402, 404),
+    body=schemas.SaveMethod,
+    again=_shown,
+    limit="60/minute",
+)
+def save_method(caller: Caller, body: schemas.SaveMethod) -> schemas.CardSetup:
+    """Save a card.
+
+    With the id of a payment method that your app has made with Stripe's SDK, the card is brought to its bank at once. Without one, a setup
+    is begun: let the customer confirm it with the client_secret, then send that here to learn what became of it. A card that is
+    saved already is kept once.
+    """
+    me = caller.customer()
+    if body.setup_intent_client_secret is not None:
+        return _told(caller, service.setup_by_secret(me, body.setup_intent_client_secret))
+    ip = request.remote_addr or ""
+    if body.payment_method_id is not None:
+        return _told(caller, service.save_method(me, body.payment_method_id, client_key=key_of(caller), ip=ip))
+    return _told(caller, service.start_setup(me, client_key=key_of(caller), ip=ip))
+
+
+def _told(caller: Caller, setup: service.SetupStarted) -> schemas.CardSetup:
+    with db.reading() as session:
+        card = None
+        if setup.card_id is not None:
+            try:
+                card = representations.card(queries.for_customer(session, setup.card_id, caller.customer()))
+            except NotFound:  # removed since
+                card = None
+    left = setup.status not in {card_states.SUCCEEDED, card_states.CANCELED}
+    return schemas.CardSetup.model_validate(
+        {
+            "id": setup.setup_id,
+            "status": setup.status,
+            "client_secret": setup.client_secret if left else None,
+            "outcome": setup.outcome,
+            "card": card,
+        }
+    )
+
+
+@bp.delete("/payments/methods/delete")
+@operation("methods:write", tag="Cards", answer=schemas.Done, query=schemas.DeleteMethod, refusals=(404,))
+def delete_method(caller: Caller, query: schemas.DeleteMethod) -> schemas.Done:
+    """Remove a card, here and at Stripe.
+
+    A second call, and one for a card that is gone at Stripe already, gets the same answer.
+    """
+    service.remove_once(query.payment_method_id, caller.customer())
+    return schemas.Done()

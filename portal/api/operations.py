@@ -1,0 +1,147 @@
+"""What every operation of the API shares: who may call it, how often, what may be sent, and its entry in the OpenAPI document."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Final
+
+from flask import Blueprint, g, request
+from flask_limiter.util import get_remote_address
+from limits import RateLimitItem, parse
+from pydantic import BaseModel
+from spectree import Response as Answers
+from werkzeug.wrappers import Response as AnyResponse
+
+from portal import clock, pages
+from portal.api import bodies, callers
+from portal.api.callers import Caller
+from portal.api.document import spec
+from portal.api.once import Again, answered_once, refusal, response_of
+from portal.api.schemas import Problem
+from portal.errors import PortalError, RateLimited
+
+# By caller, over all operations; and by address for those who do not prove who they are.
+USUAL_LIMIT: Final = "300/minute"
+LIMIT_OF_REFUSED: Final = parse("60/minute")
+
+# What any operation may answer besides; whatever is not listed falls under "default".
+_ALWAYS: Final = (422, 429, 503)
+_SIGNED_IN: Final = (401, 403)
+_WITH_BODY: Final = (400, 413, 415)
+_ONCE: Final = (409,)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What the document and the tests know of a view. One of `scopes` is needed; none: it is for anyone.
+
+    `again` makes the answer to a request that comes a second time, from the id of what the first one was about: it shows that as it is
+    now. Operations without it may be repeated as they are.
+    """
+
+    name: str
+    scopes: tuple[str, ...]
+    media_type: str
+    again: Again | None
+
+
+def blueprint(name: str) -> Blueprint:
+    """A blueprint of operations: without what is for browsers only, and with problem documents as refusals."""
+    bp = Blueprint(f"api_{name}", __name__, url_prefix="/api")
+    pages.csrf.exempt(bp)
+    pages.limiter.exempt(bp)  # an operation counts by itself, by caller
+    bp.register_error_handler(PortalError, refusal)
+    bp.after_request(_headers)
+    return bp
+
+
+def operation(  # noqa: PLR0913  # what an operation is described by
+    *scopes: str,
+    tag: str,
+    answer: type[BaseModel] | None,
+    status: int = 200,
+    refusals: Mapping[int, type[BaseModel]] | tuple[int, ...] = (),
+    query: type[BaseModel] | None = None,
+    body: type[BaseModel] | None = None,
+    again: Again | None = None,
+    limit: str = USUAL_LIMIT,
+    media_type: str = bodies.JSON,
+) -> Callable[[Callable[..., Any]], Callable[..., AnyResponse]]:
+    """A view as an operation. It is called with the parts of its path and, as far as they are declared, `caller`, `query` and `body`.
+
+    It returns an `answer`, or a whole response. Its docstring is the document's text.
+    """
+    own = dict(refusals) if isinstance(refusals, Mapping) else dict.fromkeys(refusals, Problem)
+    usual = (*_ALWAYS, *(_SIGNED_IN if scopes else ()), *(_WITH_BODY if body else ()), *(_ONCE if again else ()))
+    answers = {status: answer} | dict.fromkeys(usual, Problem) | own
+    counted = parse(limit)
+
+    def decorate(view: Callable[..., Any]) -> Callable[..., AnyResponse]:
+        documented = spec.validate(
+            query=query,
+            json=body,
+            resp=Answers(**{f"HTTP_{code}": model for code, model in answers.items()}),
+            tags=[tag],
+            skip_validation=True,
+            operation_id=view.__name__,
+        )(view)
+
+        @wraps(documented)
+        def run(**path: str) -> AnyResponse:
+            given: dict[str, Any] = dict(path)
+            if scopes:
+                given["caller"] = _admit(scopes, counted)
+            else:
+                _count(counted, view.__name__, get_remote_address())
+            if query is not None:
+                given["query"] = bodies.query(query)
+            if body is not None:
+                given["body"] = bodies.body(body)
+            if again is not None:
+                return answered_once(lambda: view(**given), given["caller"], again, status)
+            return response_of(view(**given), status)
+
+        run.operation = Operation(view.__name__, scopes, media_type, again)  # type: ignore[attr-defined]
+        return run
+
+    return decorate
+
+
+def _admit(scopes: tuple[str, ...], limit: RateLimitItem) -> Caller:
+    address = get_remote_address()
+    if not pages.limiter.limiter.test(LIMIT_OF_REFUSED, "api refused", address):
+        raise RateLimited
+    try:
+        caller = callers.authenticate()
+    except PortalError as error:
+        if error.status == 401:
+            pages.limiter.limiter.hit(LIMIT_OF_REFUSED, "api refused", address)
+        raise
+    _count(limit, "api", caller.key)
+    if caller.scopes.isdisjoint(scopes):
+        raise callers.MissingScope(scopes[0])
+    return caller
+
+
+def _count(limit: RateLimitItem, *whose: str) -> None:
+    allowed = pages.limiter.limiter.hit(limit, *whose)
+    stats = pages.limiter.limiter.get_window_stats(limit, *whose)
+    wait = max(1, math.ceil(stats.reset_time - clock.now().timestamp()))
+    g.rate_limit = (limit.amount, limit.get_expiry(), max(0, stats.remaining), wait)
+    if not allowed:
+        raise RateLimited(retry_after=wait)
+
+
+def _headers(response: AnyResponse) -> AnyResponse:
+    """How much of the limit is left (IETF, draft-ietf-httpapi-ratelimit-headers), and how to prove who one is."""
+    if "rate_limit" in g:
+        amount, seconds, left, wait = g.rate_limit
+        response.headers["RateLimit-Policy"] = f'"caller";q={amount};w={seconds}'
+        response.headers["RateLimit"] = f'"caller";r={left};t={wait}'
+    if response.status_code == 401:
+        given = "Authorization" in request.headers
+        response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if given else "Bearer"
+    return response

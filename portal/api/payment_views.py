@@ -1,0 +1,119 @@
+"""Payments: made, listed and looked at."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from portal import db
+from portal.api import representations, schemas
+from portal.api.callers import Caller
+from portal.api.once import RefusedWith, key_of
+from portal.api.operations import blueprint, operation
+from portal.errors import Declined
+from portal.money import Money
+from portal.payments import queries, service, states
+from portal.payments.drafts import Item, Order
+from portal.payments.service import Processed
+
+bp = blueprint("payments")
+
+# What the bank has refused, and nobody has answered since.
+_REFUSED = frozenset({states.REQUIRES_PAYMENT_METHOD, states.REQUIRES_CONFIRMATION})
+
+
+def _shown(caller: Caller, payment_id: str) -> schemas.ProcessedPayment:
+    return _processed(service.current(payment_id, caller.customer()))
+
+
+@bp.post("/payments/process")
+@operation(
+    "payments:write",
+    tag="Payments",
+    answer=schemas.ProcessedPayment,
+    status=201,
+    refusals={402: schemas.Declined, 404: schemas.Problem},
+    body=schemas.ProcessPayment,
+    again=_shown,
+    limit="60/minute",
+)
+def process_payment(caller: Caller, body: schemas.ProcessPayment) -> schemas.ProcessedPayment:
+    """Pay an invoice, or an amount without one.
+
+    With a payment_method_id the card is charged at once. While a step is left to the customer, next_action says which, and client_secret is
+    for taking it with Stripe's SDK. An invoice that is being paid already goes on with its one payment. Ask for the payment
+    again, or have payment.succeeded delivered, to learn how it ends.
+    """
+    done = service.process(_order(caller, body))
+    answer = _processed(done)
+    if body.payment_method_id is not None and answer.error is not None and done.payment.status in _REFUSED:
+        refused = Declined(answer.error.message, code=answer.error.code)
+        raise RefusedWith(refused, answer, "payment", decline_code=answer.error.decline_code)
+    return answer
+
+
+def _order(caller: Caller, body: schemas.ProcessPayment) -> Order:
+    amount = Money(body.amount, body.currency) if body.amount is not None and body.currency is not None else None
+    return Order(
+        customer_id=caller.customer(),
+        invoice_id=body.invoice_id,
+        amount=amount,
+        description=body.description,
+        items=tuple(
+            Item(item.description, int(Decimal(item.quantity) * 1_000), item.unit_amount) for item in body.items
+        ),
+        metadata=body.metadata,
+        method=body.payment_method_id,
+        save_card=body.save_payment_method,
+        client_key=key_of(caller),
+    )
+
+
+def _processed(done: Processed) -> schemas.ProcessedPayment:
+    with db.reading() as session:
+        payment = representations.payment(session, done.payment)
+    steps = {"client_secret": done.client_secret, "next_action": done.next_action}
+    return schemas.ProcessedPayment.model_validate(payment.model_dump() | steps)
+
+
+@bp.get("/payments/history")
+@operation(
+    "payments:read", tag="Payments", answer=schemas.Page[schemas.Payment], query=schemas.PaymentList, refusals=(404,)
+)
+def list_payments(caller: Caller, query: schemas.PaymentList) -> schemas.Page[schemas.Payment]:
+    """List a customer's payments.
+
+    Leaf with `cursor`, the `next` of the page before; `offset` does for the first thousand.
+    """
+    whose = caller.one_customer(query.customer_id)
+    wanted = queries.Filter(
+        status=query.status or "",
+        since=query.since,
+        until=query.until,
+        currency=query.currency or "",
+        text=query.q or "",
+    )
+    with db.reading() as session:
+        found = queries.history(
+            session,
+            whose,
+            wanted,
+            query.cursor,
+            size=query.limit,
+            oldest_first=query.sort == "created_at",
+            offset=query.offset,
+        )
+        rows = representations.payments(session, found.rows)
+        total = queries.count(session, whose, wanted) if query.total else None
+    return schemas.Page[schemas.Payment](data=rows, next=found.older, previous=found.newer, total=total)
+
+
+@bp.get("/payments/<payment_id>")
+@operation("payments:read", tag="Payments", answer=schemas.Payment, refusals=(404,))
+def get_payment(caller: Caller, payment_id: str) -> schemas.Payment:
+    """Get one payment, as the portal knows it now."""
+    with db.reading() as session:
+        whose = caller.customer_id
+        row = queries.for_customer(session, payment_id, whose) if whose else queries.by_id(session, payment_id)
+        shown = representations.payment(session, row)
+    caller.has_looked(row.id, row.customer_id, "payment")
+    return shown

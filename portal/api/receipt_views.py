@@ -1,0 +1,76 @@
+"""Receipts and credit notes, as facts and as PDF."""
+
+from __future__ import annotations
+
+import io
+
+from flask import Response, send_file
+
+from portal import db
+from portal.api import representations, schemas
+from portal.api.callers import Caller
+from portal.api.operations import blueprint, operation
+from portal.errors import N_, Unavailable
+from portal.receipts import queries
+from portal.receipts.models import Document
+
+bp = blueprint("receipts")
+
+
+class NotRendered(Unavailable):
+    """The worker has not made the PDF yet."""
+
+    code = "pdf_being_made"
+    message = N_("This document is being made. Please ask again in a moment.")
+    retry_after = 2
+
+
+@bp.get("/receipts")
+@operation(
+    "receipts:read", tag="Receipts", answer=schemas.Page[schemas.Document], query=schemas.DocumentList, refusals=(404,)
+)
+def list_receipts(caller: Caller, query: schemas.DocumentList) -> schemas.Page[schemas.Document]:
+    """List receipts and credit notes, newest first."""
+    whose = caller.one_customer(query.customer_id)
+    with db.reading() as session:
+        found = queries.of_customer(session, whose, query.cursor, size=query.limit)
+    rows = [representations.document(row) for row in found.rows]
+    return schemas.Page[schemas.Document](data=rows, next=found.older, previous=found.newer)
+
+
+@bp.get("/receipts/<receipt_id>")
+@operation("receipts:read", tag="Receipts", answer=schemas.Document, refusals=(404,))
+def get_receipt(caller: Caller, receipt_id: str) -> schemas.Document:
+    """Get one receipt or credit note."""
+    return representations.document(_one(caller, receipt_id))
+
+
+@bp.get("/receipts/download/<receipt_id>")
+@operation("receipts:read", tag="Receipts", answer=None, refusals=(404,), media_type="application/pdf")
+def download_receipt(caller: Caller, receipt_id: str) -> Response:
+    """Download one as PDF.
+
+    The bytes that were mailed. While it is being made, the answer is 503 with Retry-After.
+    """
+    document = _one(caller, receipt_id)
+    with db.reading() as session:
+        with_pdf = queries.pdf_for_customer(session, document.id, document.customer_id)
+    if with_pdf.pdf is None:
+        raise NotRendered
+    response = send_file(
+        io.BytesIO(with_pdf.pdf),
+        mimetype="application/pdf",
+        as_attachment=True,
+        download_name=f"{document.number}.pdf",
+        etag=False,
+    )
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+def _one(caller: Caller, document_id: str) -> Document:
+    with db.reading() as session:
+        whose = caller.customer_id
+        row = queries.for_customer(session, document_id, whose) if whose else queries.for_company(session, document_id)
+    caller.has_looked(row.id, row.customer_id, row.kind)
+    return row

@@ -1,0 +1,134 @@
+"""Refunds: asked for by customers, decided by staff, by the same rules as on the pages."""
+
+from __future__ import annotations
+
+from portal import db
+from portal.api import representations, schemas
+from portal.api.callers import Caller
+from portal.api.once import key_of
+from portal.api.operations import blueprint, operation
+from portal.errors import N_, Invalid
+from portal.money import Money
+from portal.payments import queries as payments
+from portal.payments.models import Payment
+from portal.refunds import queries, service
+from portal.refunds.models import Refund
+
+bp = blueprint("refunds")
+
+
+def _one(caller: Caller, refund_id: str) -> Refund:
+    with db.reading() as session:
+        whose = caller.customer_id
+        row = queries.for_customer(session, refund_id, whose) if whose else queries.by_id(session, refund_id)
+    caller.has_looked(row.id, row.customer_id, "refund")
+    return row
+
+
+def _shown(caller: Caller, refund_id: str) -> schemas.Refund:
+    row = _one(caller, refund_id)
+    with db.reading() as session:
+        return representations.refund(session, row)
+
+
+@bp.post("/payments/refund")
+@operation(
+    "refunds:request",
+    tag="Refunds",
+    answer=schemas.Refund,
+    status=201,
+    refusals=(404,),
+    body=schemas.NewRefund,
+    again=_shown,
+    limit="60/minute",
+)
+def refund_payment(caller: Caller, body: schemas.NewRefund) -> schemas.Refund:
+    """Ask for money back.
+
+    A customer's request is decided by staff. What a member of staff asks for is approved by them at once, as far as their token includes
+    refunds:approve and one person may approve the amount; above the threshold of its currency a second one must agree.
+    """
+    with db.reading() as session:
+        whose, wanted = caller.customer_id, body.payment_id
+        payment = payments.for_customer(session, wanted, whose) if whose else payments.by_id(session, wanted)
+        amount = _amount(body, payment, queries.sums(session, payment).remaining)
+    key = key_of(caller)
+    if not caller.for_company:
+        refund_id = service.ask(
+            caller.customer(), caller.user_id, payment.id, amount, body.reason, body.explanation, client_key=key
+        )
+        return _shown(caller, refund_id)
+    clerk = caller.clerk()
+    refund_id = service.propose(clerk.id, payment.id, amount, body.reason, body.explanation, client_key=key)
+    if "refunds:approve" in caller.scopes:
+        service.approve_own(refund_id, clerk)
+    return _shown(caller, refund_id)
+
+
+def _amount(body: schemas.NewRefund, payment: Payment, remaining: Money) -> Money:
+    if body.currency is not None and body.currency != payment.currency:
+        raise Invalid(N_("The refund is in another currency than the payment."), field="currency")
+    return Money(body.amount, payment.currency) if body.amount is not None else remaining
+
+
+@bp.get("/refunds")
+@operation(
+    "refunds:read", tag="Refunds", answer=schemas.Page[schemas.Refund], query=schemas.RefundList, refusals=(404,)
+)
+def list_refunds(caller: Caller, query: schemas.RefundList) -> schemas.Page[schemas.Refund]:
+    """List a customer's refunds, newest first."""
+    whose = caller.one_customer(query.customer_id)
+    with db.reading() as session:
+        found = queries.of_customer(session, whose, query.cursor, size=query.limit)
+        rows = [representations.refund(session, row) for row in found.rows]
+    return schemas.Page[schemas.Refund](data=rows, next=found.older, previous=found.newer)
+
+
+@bp.get("/refunds/<refund_id>")
+@operation("refunds:read", tag="Refunds", answer=schemas.Refund, refusals=(404,))
+def get_refund(caller: Caller, refund_id: str) -> schemas.Refund:
+    """Get one refund."""
+    return _shown(caller, refund_id)
+
+
+@bp.post("/refunds/<refund_id>/approval")
+@operation(
+    "refunds:approve",
+    tag="Refunds",
+    answer=schemas.Refund,
+    refusals=(404,),
+    body=schemas.RefundApproval,
+    again=_shown,
+)
+def approve_refund(caller: Caller, refund_id: str, body: schemas.RefundApproval) -> schemas.Refund:
+    """Approve a refund, in full or for less. For staff.
+
+    Above the threshold of its currency a second person must approve it, too: neither who asked nor who approved first.
+    """
+    clerk, row = caller.clerk(), _one(caller, refund_id)
+    amount = Money(body.amount, row.currency) if body.amount is not None else None
+    service.approve(refund_id, clerk, amount=amount, note=body.note)
+    return _shown(caller, refund_id)
+
+
+@bp.post("/refunds/<refund_id>/rejection")
+@operation(
+    "refunds:approve",
+    tag="Refunds",
+    answer=schemas.Refund,
+    refusals=(404,),
+    body=schemas.RefundRejection,
+    again=_shown,
+)
+def reject_refund(caller: Caller, refund_id: str, body: schemas.RefundRejection) -> schemas.Refund:
+    """Decline a refund, with a reason that the customer reads. For staff."""
+    service.reject(refund_id, caller.clerk(), rejection=body.rejection, note=body.note)
+    return _shown(caller, refund_id)
+
+
+@bp.post("/refunds/<refund_id>/withdrawal")
+@operation("refunds:request", tag="Refunds", answer=schemas.Refund, refusals=(404, 409))
+def withdraw_refund(caller: Caller, refund_id: str) -> schemas.Refund:
+    """Withdraw a request that is not decided yet. For customers. A second call changes nothing."""
+    service.withdraw(refund_id, caller.customer())
+    return _shown(caller, refund_id)

@@ -1,0 +1,212 @@
+"""How what the portal knows is shown to apps. Every function reads in the caller's session and gives a schema of portal.api.schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from flask import url_for
+from sqlalchemy.orm import Session
+
+from portal import config, gateway, language, ledger, pages
+from portal.accounts.models import Customer, User
+from portal.api import schemas
+from portal.api.callers import Caller
+from portal.cards.models import SavedCard
+from portal.invoices.models import OPEN, Invoice, InvoiceLine
+from portal.payments.models import Payment
+from portal.receipts import queries as receipts
+from portal.receipts.models import CREDIT_NOTE, Document
+from portal.refunds import service as refunds
+from portal.refunds import states as refund_states
+from portal.refunds.models import Refund
+
+
+def customer(row: Customer, caller: Caller, person: User | None) -> schemas.Customer:
+    return schemas.Customer(
+        id=row.id,
+        name=row.name,
+        email=row.email,
+        address=row.address_lines,
+        country=row.country,
+        tax_id=row.tax_id,
+        language=row.language,
+        person=_person(person) if person else None,
+        scopes=sorted(caller.scopes),
+    )
+
+
+def _person(row: User) -> schemas.Person:
+    return schemas.Person.model_validate(
+        {"id": row.id, "name": row.name, "email": row.email, "role": row.customer_role}
+    )
+
+
+def card(row: SavedCard) -> schemas.Card:
+    return schemas.Card(
+        id=row.id,
+        payment_method_id=row.stripe_payment_method_id,
+        brand=row.brand,
+        last4=row.last4,
+        exp_month=row.exp_month,
+        exp_year=row.exp_year,
+        country=row.country,
+        funding=row.funding,
+        is_default=row.is_default,
+        is_expired=row.is_expired,
+        created_at=row.created_at,
+    )
+
+
+# Invoices
+
+
+def _plain(value: Decimal) -> str:
+    """19.00 as "19", 0.50 as "0.5"."""
+    return f"{value.normalize():f}"
+
+
+def _invoice_facts(row: Invoice) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "number": row.number,
+        "customer_id": row.customer_id,
+        "status": row.status,
+        "is_overdue": row.is_overdue,
+        "currency": row.currency,
+        "net": row.net_minor,
+        "tax": row.tax_minor,
+        "total": row.total_minor,
+        "issued_on": row.issued_on,
+        "due_on": row.due_on,
+        "reference": row.reference,
+        "external_reference": row.external_reference,
+        "created_at": row.created_at,
+        "paid_at": row.paid_at,
+        "voided_at": row.voided_at,
+    }
+
+
+def invoice_summary(row: Invoice) -> schemas.InvoiceSummary:
+    return schemas.InvoiceSummary.model_validate(_invoice_facts(row))
+
+
+def invoice(row: Invoice) -> schemas.Invoice:
+    """`row` with its lines."""
+    pay = config.current().base_url + url_for("payments.pay", invoice_id=row.id) if row.status == OPEN else None
+    facts = _invoice_facts(row) | {"note": row.note, "lines": [_line(line) for line in row.lines], "pay_url": pay}
+    return schemas.Invoice.model_validate(facts)
+
+
+def _line(row: InvoiceLine) -> schemas.InvoiceLine:
+    return schemas.InvoiceLine(
+        description=row.description,
+        quantity=_plain(row.quantity),
+        unit_price=row.unit_price_minor,
+        tax_rate=_plain(row.tax_rate),
+        net=row.net_minor,
+        tax=row.tax_minor,
+    )
+
+
+# Payments
+
+
+def payment(session: Session, row: Payment) -> schemas.Payment:
+    return payments(session, [row])[0]
+
+
+def payments(session: Session, rows: Sequence[Payment]) -> list[schemas.Payment]:
+    """In two queries, however many they are."""
+    ids = [row.id for row in rows]
+    booked = ledger.sums_of(session, ids)
+    receipt_ids = receipts.receipt_ids(session, ids)
+    return [
+        schemas.Payment.model_validate(_payment_facts(row, booked.get(row.id, {}), receipt_ids.get(row.id)))
+        for row in rows
+    ]
+
+
+def _payment_facts(row: Payment, booked: dict[str, int], receipt_id: str | None) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "stripe_payment_intent_id": row.stripe_intent_id,
+        "customer_id": row.customer_id,
+        "invoice_id": row.invoice_id,
+        "status": row.status,
+        "amount": row.amount_minor,
+        "amount_refunded": booked.get("refund", 0) - booked.get("refund_failed", 0),
+        "disputed": booked.get("dispute", 0) > booked.get("dispute_reinstated", 0),
+        "currency": row.currency,
+        "description": row.description,
+        "items": [
+            {"description": item.description, "quantity": _plain(item.quantity), "unit_amount": item.unit_amount_minor}
+            for item in row.lines
+        ],
+        "metadata": row.extra,
+        "card": {"brand": row.card_brand, "last4": row.card_last4, "wallet": row.card_wallet}
+        if row.card_last4
+        else None,
+        "error": failure(row),
+        "receipt_id": receipt_id,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+        "succeeded_at": row.succeeded_at,
+    }
+
+
+def failure(row: Payment) -> schemas.Failure | None:
+    """Why the last try failed; None for a payment that has succeeded, or was not refused."""
+    if not row.failure_code or row.has_succeeded:
+        return None
+    code, decline_code = gateway.shown_codes(row.failure_code, row.decline_code)
+    message = language.translate(gateway.advice(row.failure_code, row.decline_code), pages.reader_language())
+    return schemas.Failure(code=code, decline_code=decline_code or None, message=message)
+
+
+# Refunds and documents
+
+
+def refund(session: Session, row: Refund) -> schemas.Refund:
+    return schemas.Refund.model_validate(
+        {
+            "id": row.id,
+            "payment_id": row.payment_id,
+            "customer_id": row.customer_id,
+            "state": row.state,
+            "amount": row.amount_minor,
+            "amount_asked": row.asked_minor,
+            "currency": row.currency,
+            "reason": row.reason,
+            "explanation": row.explanation,
+            "rejection": row.rejection or None,
+            "failure_reason": row.failure_reason or None,
+            "needs_second_approval": row.state in refund_states.UNDECIDED and refunds.needs_two(session, row),
+            "asked_at": row.asked_at,
+            "decided_at": row.decided_at,
+            "sent_at": row.sent_at,
+            "expected_by": row.expected_by,
+            "succeeded_at": row.succeeded_at,
+            "failed_at": row.failed_at,
+            "bank_reference": row.bank_reference or None,
+            "credit_note_id": receipts.credit_note_id(session, row.id),
+        }
+    )
+
+
+def document(row: Document) -> schemas.Document:
+    return schemas.Document.model_validate(
+        {
+            "id": row.id,
+            "kind": row.kind,
+            "number": row.number,
+            "payment_id": row.payment_id,
+            "refund_id": row.refund_id if row.kind == CREDIT_NOTE else None,
+            "total": row.total_minor,
+            "currency": row.currency,
+            "issued_at": row.issued_at,
+            "revoked_at": row.revoked_at,
+            "verification_code": row.code_text,
+            "pdf_ready": row.pdf_sha256 is not None,
+        }
+    )

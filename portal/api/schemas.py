@@ -1,0 +1,475 @@
+"""The shapes of what apps send and get. Each answer has exactly these keys; what is not known is null.
+
+Amounts are whole numbers in minor units, quantities and rates decimal numbers as texts, times ISO 8601 in UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Final, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from portal.invoices import drafts
+
+# As far as a list can be leafed through by number; deeper, its cursor goes on.
+DEEPEST_OFFSET: Final = 1_000
+MOST_ON_A_PAGE: Final = 100
+LARGEST_AMOUNT: Final = 999_999_999_999
+
+# PostgreSQL stores no NUL.
+_PRINTABLE: Final = r"^[^\x00]*$"
+
+
+Text = Annotated[str, StringConstraints(pattern=_PRINTABLE)]
+Amount = Annotated[
+    int, Field(gt=0, le=LARGEST_AMOUNT, description="In minor units: 1099 is 10.99 EUR.", examples=[1099])
+]
+Currency = Annotated[str, StringConstraints(pattern=r"^[a-z]{3}$"), Field(examples=["eur"])]
+Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,64}$")]
+Quantity = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})?$"), Field(examples=["1.5"])]
+Percent = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,3}(\.[0-9]{1,2})?$"), Field(examples=["19"])]
+Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,300}$")]
+PaymentStatus = Literal[
+    "created", "requires_payment_method", "requires_confirmation", "requires_action", "processing", "requires_capture",
+    "succeeded", "canceled",
+]  # fmt: skip
+RefundState = Literal[
+    "requested", "approved_once", "approved", "rejected", "withdrawn", "executing", "unknown", "pending", "requires_action",
+    "succeeded", "failed", "canceled",
+]  # fmt: skip
+RefundReason = Literal[
+    "duplicate", "not_received", "not_as_agreed", "no_longer_wanted", "other", "billing_error", "goodwill", "fraud"
+]
+
+
+class Sent(BaseModel):
+    """What an app sends: a key that we do not know is refused, and nothing is turned into another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Row = TypeVar("Row")
+
+
+class Page(Answer, Generic[Row]):
+    data: list[Row]
+    next: str | None = Field(description="The cursor of the next page; null on the last one.")
+    previous: str | None = Field(description="The cursor of the page before; null on the first one.")
+    total: int | None = Field(default=None, description="How many there are in all, if that was asked for.")
+
+
+# Refusals
+
+
+class FieldError(Answer):
+    field: str
+    message: str
+
+
+class Problem(Answer):
+    """Why not (RFC 9457). Programs go by `code`; `detail` is for people, in the language that was asked for."""
+
+    type: str
+    title: str
+    status: int
+    code: str = Field(examples=["not_found"])
+    detail: str
+    request_id: str = Field(description="Names this request in our logs.")
+    errors: list[FieldError]
+
+
+# Signing in
+
+
+class TokenRequest(Sent):
+    """How to get an access token: with a password, with the refresh token of the last answer, or as a machine."""
+
+    grant_type: Literal["password", "refresh_token", "client_credentials"]
+    email: Text | None = Field(default=None, max_length=254)
+    password: Text | None = Field(default=None, max_length=1_000)
+    code: Text | None = Field(max_length=40, default=None, description="Of the second factor, where one is set.")
+    refresh_token: Text | None = Field(default=None, max_length=200)
+    client_id: Text | None = Field(default=None, max_length=60)
+    client_secret: Text | None = Field(default=None, max_length=200)
+    scope: Text | None = Field(
+        max_length=500,
+        default=None,
+        description="Scopes parted by spaces; without it, all that one may have. Not with a refresh token.",
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> TokenRequest:
+        needed = {
+            "password": ("email", "password"),
+            "refresh_token": ("refresh_token",),
+            "client_credentials": ("client_id", "client_secret"),
+        }[self.grant_type]
+        allowed = {*needed, "grant_type"} | {"password": {"code", "scope"}, "client_credentials": {"scope"}}.get(
+            self.grant_type, set()
+        )
+        if missing := [name for name in needed if not getattr(self, name)]:
+            raise ValueError(f"{missing[0]} is needed for grant_type {self.grant_type}")
+        if beyond := sorted(name for name in self.model_fields_set - allowed if getattr(self, name) is not None):
+            raise ValueError(f"{beyond[0]} does not belong to grant_type {self.grant_type}")
+        return self
+
+
+class Token(Answer):
+    access_token: str
+    token_type: Literal["Bearer"]
+    expires_in: int = Field(description="Seconds.")
+    scope: str
+    refresh_token: str | None = Field(description="Good once: it brings the next one. Null for machines.")
+
+
+class RevokeRequest(Sent):
+    refresh_token: Text = Field(max_length=200)
+
+
+class Done(Answer):
+    done: Literal[True] = True
+
+
+# Customers
+
+
+class Person(Answer):
+    id: str
+    name: str
+    email: str
+    role: Literal["owner", "payer", "viewer"]
+
+
+class Customer(Answer):
+    id: str
+    name: str
+    email: str
+    address: list[str]
+    country: str
+    tax_id: str
+    language: str
+    person: Person | None = Field(description="Who is signed in; null for an outside identity provider's token.")
+    scopes: list[str]
+
+
+# Cards
+
+
+class Card(Answer):
+    id: str
+    payment_method_id: str = Field(description="Its reference at Stripe.")
+    brand: str
+    last4: str
+    exp_month: int
+    exp_year: int
+    country: str
+    funding: str
+    is_default: bool
+    is_expired: bool
+    created_at: datetime
+
+
+class Cards(Answer):
+    data: list[Card]
+
+
+class SaveMethod(Sent):
+    """A card to keep: one that your app has made with Stripe's SDK, or the setup that the customer has confirmed with the secret that
+    an earlier call gave; with neither, a setup is begun.
+    """
+
+    payment_method_id: Reference | None = None
+    setup_intent_client_secret: Text | None = Field(default=None, max_length=200)
+
+    @model_validator(mode="after")
+    def _one(self) -> SaveMethod:
+        if self.payment_method_id and self.setup_intent_client_secret:
+            raise ValueError("send payment_method_id or setup_intent_client_secret, not both")
+        return self
+
+
+class CardSetup(Answer):
+    id: str
+    status: str
+    client_secret: str | None = Field(description="With which the customer confirms, while a step is left.")
+    outcome: Literal["unknown", "added", "renewed", "duplicate", "gone"]
+    card: Card | None
+
+
+# Invoices
+
+
+class NewInvoiceLine(Sent):
+    description: Text = Field(max_length=drafts.LONGEST_DESCRIPTION, min_length=1)
+    quantity: Quantity = "1"
+    unit_price: Annotated[int, Field(ge=0, le=LARGEST_AMOUNT, description="Net, in minor units.")]
+    tax_rate: Percent = Field(default="0", description="Percent.")
+
+
+class NewInvoice(Sent):
+    customer_id: Text = Field(max_length=40, min_length=1)
+    currency: Currency
+    lines: Annotated[list[NewInvoiceLine], Field(min_length=1, max_length=drafts.MOST_LINES)]
+    issued_on: date | None = None
+    due_on: date | None = None
+    reference: Text = Field(default="", max_length=drafts.LONGEST_REFERENCE)
+    external_reference: Text | None = Field(
+        max_length=drafts.LONGEST_REFERENCE,
+        default=None,
+        description="Its name in your own system: a customer has one invoice of each.",
+    )
+    note: Text = Field(default="", max_length=drafts.LONGEST_NOTE)
+
+
+class InvoiceLine(Answer):
+    description: str
+    quantity: str
+    unit_price: int
+    tax_rate: str
+    net: int
+    tax: int
+
+
+class InvoiceSummary(Answer):
+    id: str
+    number: str
+    customer_id: str
+    status: Literal["open", "paid", "void"]
+    is_overdue: bool
+    currency: str
+    net: int
+    tax: int
+    total: int
+    issued_on: date
+    due_on: date
+    reference: str
+    external_reference: str | None
+    created_at: datetime
+    paid_at: datetime | None
+    voided_at: datetime | None
+
+
+class Invoice(InvoiceSummary):
+    note: str
+    lines: list[InvoiceLine]
+    pay_url: str | None = Field(description="Where the customer pays it in a browser, while it is open.")
+
+
+class InvoiceList(Sent):
+    limit: Annotated[int, Field(ge=1, le=MOST_ON_A_PAGE)] = 20
+    cursor: Cursor | None = None
+    status: Literal["open", "overdue", "paid", "void"] | None = None
+    customer_id: Text | None = Field(
+        max_length=40, default=None, description="For staff and machines, who see all customers'."
+    )
+
+
+# Payments
+
+
+class PaymentItem(Sent):
+    description: Text = Field(max_length=300, min_length=1)
+    quantity: Quantity = "1"
+    unit_amount: Annotated[int, Field(ge=0, le=LARGEST_AMOUNT, description="Gross, in minor units.")]
+
+
+class ProcessPayment(Sent):
+    """Pay an invoice, or an amount without one. With a card it is charged at once; without, the answer has a client_secret."""
+
+    invoice_id: Text | None = Field(
+        max_length=40,
+        min_length=1,
+        default=None,
+        description="Its amount is paid; then no amount, currency, description or items.",
+    )
+    amount: Amount | None = None
+    currency: Currency | None = None
+    payment_method_id: Reference | None = Field(
+        default=None,
+        description="The id of a saved card, or of a payment method that your app has made with Stripe's SDK.",
+    )
+    description: Text = Field(default="", max_length=300)
+    items: Annotated[list[PaymentItem], Field(max_length=50)] = []
+    metadata: Annotated[
+        dict[
+            Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,40}$")],
+            Annotated[str, StringConstraints(pattern=_PRINTABLE, max_length=500)],
+        ],
+        Field(max_length=20, description="Yours alone; shown at Stripe, too."),
+    ] = {}
+    save_payment_method: bool = False
+
+    @model_validator(mode="after")
+    def _either(self) -> ProcessPayment:
+        if (self.invoice_id is None) == (self.amount is None):
+            raise ValueError("send invoice_id or amount, and not both")
+        if (self.amount is None) != (self.currency is None):
+            raise ValueError("amount and currency belong together")
+        return self
+
+
+class PaidItem(Answer):
+    description: str
+    quantity: str
+    unit_amount: int
+
+
+class CardUsed(Answer):
+    brand: str
+    last4: str
+    wallet: str
+
+
+class Failure(Answer):
+    code: str
+    decline_code: str | None
+    message: str
+
+
+class Payment(Answer):
+    id: str
+    stripe_payment_intent_id: str | None
+    customer_id: str
+    invoice_id: str | None
+    status: PaymentStatus
+    amount: int
+    amount_refunded: int
+    disputed: bool
+    currency: str
+    description: str
+    items: list[PaidItem]
+    metadata: dict[str, str]
+    card: CardUsed | None
+    error: Failure | None = Field(description="Why the last try failed, while it has not succeeded.")
+    receipt_id: str | None
+    created_at: datetime
+    updated_at: datetime
+    succeeded_at: datetime | None
+
+
+class ProcessedPayment(Payment):
+    client_secret: str | None = Field(description="With which the customer confirms, while a step is left.")
+    next_action: Literal["confirm", "authenticate"] | None = Field(
+        description="“confirm”: collect a card and confirm with Stripe's SDK. “authenticate”: let the bank ask its customer."
+    )
+
+
+class Declined(Problem):
+    """The bank said no: nothing was charged. The payment stays open, and another card can be tried on it."""
+
+    decline_code: str | None
+    payment: ProcessedPayment
+
+
+class PaymentList(Sent):
+    limit: Annotated[int, Field(ge=1, le=MOST_ON_A_PAGE)] = 20
+    offset: Annotated[int, Field(ge=0, le=DEEPEST_OFFSET)] = 0
+    cursor: Cursor | None = None
+    status: Literal["succeeded", "processing", "unfinished", "canceled"] | None = None
+    since: date | None = Field(default=None, alias="from", description="The first day (UTC).")
+    until: date | None = Field(default=None, alias="to", description="The last day (UTC), included.")
+    currency: Currency | None = None
+    q: Text | None = Field(
+        max_length=100,
+        default=None,
+        description="Words of the description, an invoice's number, an id, or a card's last four digits.",
+    )
+    sort: Literal["-created_at", "created_at"] = "-created_at"
+    total: bool = False
+    customer_id: Text | None = Field(
+        max_length=40, default=None, description="For staff and machines, who must name one."
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> PaymentList:
+        if self.cursor is not None and self.offset:
+            raise ValueError("send cursor or offset, not both")
+        return self
+
+
+# Refunds
+
+
+class NewRefund(Sent):
+    payment_id: Text = Field(max_length=40, min_length=1)
+    amount: Amount | None = Field(default=None, description="All that is left, if it is not given.")
+    currency: Currency | None = None
+    reason: RefundReason
+    explanation: Text = Field(default="", max_length=2_000)
+
+
+class Refund(Answer):
+    id: str
+    payment_id: str
+    customer_id: str
+    state: RefundState
+    amount: int
+    amount_asked: int
+    currency: str
+    reason: str
+    explanation: str
+    rejection: str | None
+    failure_reason: str | None
+    needs_second_approval: bool
+    asked_at: datetime
+    decided_at: datetime | None
+    sent_at: datetime | None
+    expected_by: date | None
+    succeeded_at: datetime | None
+    failed_at: datetime | None
+    bank_reference: str | None = Field(description="The ARN, with which the customer's bank finds it.")
+    credit_note_id: str | None
+
+
+class RefundList(Sent):
+    cursor: Cursor | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST_ON_A_PAGE)] = 20
+    customer_id: Text | None = Field(
+        max_length=40, default=None, description="For staff and machines, who must name one."
+    )
+
+
+class RefundApproval(Sent):
+    amount: Amount | None = Field(default=None, description="Less than was asked for; all of it, if it is not given.")
+    note: Text = Field(default="", max_length=2_000)
+
+
+class RefundRejection(Sent):
+    rejection: Text = Field(max_length=2_000, min_length=1, description="The customer reads it.")
+    note: Text = Field(default="", max_length=2_000)
+
+
+# Documents
+
+
+class Document(Answer):
+    """A receipt or a credit note."""
+
+    id: str
+    kind: Literal["receipt", "credit_note"]
+    number: str
+    payment_id: str
+    refund_id: str | None
+    total: int
+    currency: str
+    issued_at: datetime
+    revoked_at: datetime | None
+    verification_code: str
+    pdf_ready: bool
+
+
+class DocumentList(Sent):
+    customer_id: Text | None = Field(
+        default=None, max_length=40, description="For staff and machines, who must name one."
+    )
+    cursor: Cursor | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST_ON_A_PAGE)] = 20
+
+
+class DeleteMethod(Sent):
+    payment_method_id: Reference = Field(description="The card's id, or its reference at Stripe.")

@@ -1,0 +1,228 @@
+"""Access tokens: JSON Web Tokens that we sign, and those of an outside identity provider that we take.
+
+Ours are signed with Ed25519 keys that are derived from the secret key and the month, so every process of the portal has the same
+ones, no private key is stored, and they change by themselves; their public halves stand in /.well-known/jwks.json. With a shared
+secret in the settings, HMAC takes their place. Which algorithm counts is never taken from a token.
+Source: RFC 9068, "JWT Profile for OAuth 2.0 Access Tokens"; RFC 8725, "JSON Web Token Best Current Practices".
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any, Final
+
+import jwt
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from portal import clock, config
+from portal.errors import N_, SignInRequired, Unavailable
+
+log = structlog.get_logger(__name__)
+
+LIFETIME: Final = timedelta(minutes=10)
+# Clocks of two machines may differ by so much, in seconds.
+LEEWAY_SECONDS: Final = 10
+# A new signing key each such period, counted from 1970.
+KEY_PERIOD: Final = timedelta(days=30)
+LONGEST_TOKEN: Final = 4_096
+TYPE: Final = "at+jwt"
+REQUIRED: Final = ("iss", "aud", "sub", "exp", "nbf", "iat", "jti")
+REQUIRED_OF_OTHERS: Final = ("iss", "aud", "sub", "exp")
+
+OUTSIDE_ALGORITHMS: Final = ("EdDSA", "ES256", "ES384", "PS256", "RS256", "RS384", "RS512")
+OUTSIDE_TIMEOUT_SECONDS: Final = 3
+# The keys of the identity provider are asked for again after this long, and for a key id that is not among them; for that not more
+# often than once a minute, so that invented key ids bring it no load.
+OUTSIDE_KEYS_SECONDS: Final = 3_600
+OUTSIDE_PAUSE_SECONDS: Final = 60
+
+
+class BadToken(SignInRequired):
+    """The token is none of ours, is too old, or was altered: never told which."""
+
+    code = "invalid_token"
+    message = N_("This access token is not valid, or not any more. Please get a new one.")
+
+
+class NoIdentityProvider(Unavailable):
+    message = N_("We cannot check this token at the moment. Please try again in a minute.")
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token says: `subject` is a user or a machine, `grant` the sign-in it came from; `outside` is another issuer's token."""
+
+    subject: str
+    grant: str | None
+    scopes: frozenset[str]
+    outside: bool = False
+    customer_id: str | None = None
+
+
+def issuer() -> str:
+    return config.current().base_url
+
+
+def audience() -> str:
+    return config.current().base_url + "/api"
+
+
+# Signing
+
+
+def sign(subject: str, scopes: frozenset[str], *, grant: str | None = None) -> str:
+    """A new access token for LIFETIME; `subject` is a user's or a machine's id."""
+    now = clock.now()
+    claims: dict[str, Any] = {
+        "iss": issuer(),
+        "aud": audience(),
+        "sub": subject,
+        "iat": now,
+        "nbf": now,
+        "exp": now + LIFETIME,
+        "jti": secrets.token_urlsafe(16),
+        "scope": " ".join(sorted(scopes)),
+    }
+    if grant is not None:
+        claims["sid"] = grant
+    shared = _shared_secret()
+    if shared is not None:
+        return jwt.encode(claims, shared, algorithm="HS256", headers={"typ": TYPE})
+    period = _period_now()
+    return jwt.encode(claims, _key(period), algorithm="EdDSA", headers={"typ": TYPE, "kid": _key_id(period)})
+
+
+def public_keys() -> list[dict[str, str]]:
+    """The keys that a token may be signed with now, and the next one, as JSON Web Keys; none with a shared secret."""
+    if _shared_secret() is not None:
+        return []
+    return [_public(period) for period in _periods()]
+
+
+def _public(period: int) -> dict[str, str]:
+    raw = _key(period).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    x = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": _key_id(period), "x": x}
+
+
+def _shared_secret() -> str | None:
+    secret = config.current().api_jwt_secret
+    return secret.get_secret_value() if secret else None
+
+
+def _period_now() -> int:
+    return int(clock.now().timestamp() // KEY_PERIOD.total_seconds())
+
+
+def _periods() -> tuple[int, int, int]:
+    """The last one, whose tokens may still live; this one; and the next, for whoever keeps the list for a while."""
+    now = _period_now()
+    return now - 1, now, now + 1
+
+
+def _key(period: int) -> Ed25519PrivateKey:
+    return _derived(config.current().secret_key.get_secret_value(), period)
+
+
+@lru_cache(maxsize=8)
+def _derived(secret: str, period: int) -> Ed25519PrivateKey:
+    seed = HKDF(SHA256(), 32, salt=None, info=f"portal api signing key {period}".encode()).derive(secret.encode())
+    return Ed25519PrivateKey.from_private_bytes(seed)
+
+
+def _key_id(period: int) -> str:
+    raw = _key(period).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return f"{period}-{base64.urlsafe_b64encode(raw[:6]).decode()}"
+
+
+# Verifying
+
+
+def verify(token: str) -> Claims:
+    """What a token says, if it is ours or the identity provider's, and lives. Raises BadToken, NoIdentityProvider."""
+    if len(token) > LONGEST_TOKEN:
+        raise BadToken
+    try:
+        header = jwt.get_unverified_header(token)
+        claimed = jwt.decode(token, options={"verify_signature": False})
+        outside = config.current().api_outside_issuer
+        if outside and claimed.get("iss") == outside:
+            return _of_outside(token, header)
+        return _of_ours(token, header)
+    except jwt.InvalidTokenError as error:
+        log.info("token_refused", why=type(error).__name__)
+        raise BadToken from error
+
+
+def _of_ours(token: str, header: dict[str, Any]) -> Claims:
+    if header.get("typ") != TYPE:
+        raise jwt.InvalidTokenError("not an access token")
+    shared = _shared_secret()
+    key: Any = shared
+    if shared is None:
+        key = next((_key(period) for period in _periods() if _key_id(period) == header.get("kid")), None)
+        if key is None:
+            raise jwt.InvalidTokenError("unknown key")
+        key = key.public_key()
+    said = jwt.decode(
+        token,
+        key,
+        algorithms=["EdDSA" if shared is None else "HS256"],
+        audience=audience(),
+        issuer=issuer(),
+        leeway=LEEWAY_SECONDS,
+        options={"require": list(REQUIRED)},
+    )
+    return Claims(said["sub"], said.get("sid"), frozenset(str(said.get("scope", "")).split()))
+
+
+def _of_outside(token: str, header: dict[str, Any]) -> Claims:
+    settings = config.current()
+    said = jwt.decode(
+        token,
+        _outside_key(str(header.get("kid", ""))),
+        algorithms=list(OUTSIDE_ALGORITHMS),
+        audience=settings.api_outside_audience,
+        issuer=settings.api_outside_issuer,
+        leeway=LEEWAY_SECONDS,
+        options={"require": list(REQUIRED_OF_OTHERS), "enforce_minimum_key_length": True},
+    )
+    scopes = said.get("scope", "")
+    words = scopes if isinstance(scopes, list) else str(scopes).split()
+    customer_id = said.get(settings.api_outside_customer_claim)
+    return Claims(
+        said["sub"],
+        None,
+        frozenset(str(word) for word in words),
+        outside=True,
+        customer_id=str(customer_id) if customer_id else None,
+    )
+
+
+def _outside_key(key_id: str) -> jwt.PyJWK:
+    """The identity provider's public key with this id. Raises jwt.InvalidTokenError when there is none, NoIdentityProvider."""
+    try:
+        return _outside_keys(config.current().api_outside_jwks_url).get_signing_key(key_id)
+    except jwt.exceptions.PyJWKClientConnectionError as error:
+        log.error("identity_provider_unreachable", exc_info=error)
+        raise NoIdentityProvider from error
+    except jwt.PyJWKClientError as error:
+        raise jwt.InvalidTokenError("unknown key") from error
+
+
+@lru_cache(maxsize=2)
+def _outside_keys(url: str) -> jwt.PyJWKClient:
+    return jwt.PyJWKClient(
+        url,
+        lifespan=OUTSIDE_KEYS_SECONDS,
+        timeout=OUTSIDE_TIMEOUT_SECONDS,
+        cooldown_duration=OUTSIDE_PAUSE_SECONDS,
+    )

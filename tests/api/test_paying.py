@@ -1,0 +1,286 @@
+"""An app pays: invoices and amounts, with a card at once or with Stripe's SDK, and no more than once."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from portal import db, idempotency, outbox
+from portal.accounts.models import PAYER, VIEWER
+from tests import factories
+from tests.api.conftest import App, World
+
+PROCESS = "/api/payments/process"
+DEPOSIT: dict[str, Any] = {"amount": 25_00, "currency": "eur", "description": "Deposit"}
+
+
+def test_an_invoice_is_paid_with_one_call(world: World, owner: App) -> None:
+    answer = owner.post(PROCESS, {"invoice_id": world.invoice_id, "payment_method_id": world.method()})
+    assert answer.status_code == 201
+    paid = answer.json
+    assert paid is not None
+    assert (paid["status"], paid["amount"], paid["currency"]) == ("succeeded", 119_00, "eur")
+    assert (paid["client_secret"], paid["next_action"], paid["error"]) == (None, None, None)
+    assert paid["card"]["last4"] == "4242"
+    assert world.invoice.status == "paid"
+    (intent,) = world.intents
+    assert (paid["stripe_payment_intent_id"], intent.amount_received) == (intent.id, 119_00)
+    assert owner.get(f"/api/payments/{paid['id']}").json == {
+        name: value for name, value in paid.items() if name not in {"client_secret", "next_action"}
+    }
+
+
+def test_without_a_card_the_answer_is_what_stripes_sdk_needs(world: World, owner: App) -> None:
+    answer = owner.post(PROCESS, {"invoice_id": world.invoice_id}).json
+    assert answer is not None
+    assert (answer["status"], answer["next_action"]) == ("requires_payment_method", "confirm")
+    (intent,) = world.intents
+    assert answer["client_secret"] == intent.client_secret
+    world.confirm(intent.id)
+    outbox.run_due()
+
+
+def test_an_amount_with_items_and_metadata(world: World, owner: App) -> None:
+    order = {
+        "amount": 25_00,
+        "currency": "eur",
+        "payment_method_id": world.method(),
+        "description": "Spare parts",
+        "items": [
+            {"description": "Brake pads", "quantity": "2", "unit_amount": 10_00},
+            {"description": "Oil", "unit_amount": 5_00},
+        ],
+        "metadata": {"order": "A-17"},
+    }
+    paid = owner.post(PROCESS, order).json
+    assert paid is not None
+    assert (paid["status"], paid["metadata"], paid["description"]) == ("succeeded", {"order": "A-17"}, "Spare parts")
+    assert paid["items"][0] == {"description": "Brake pads", "quantity": "2", "unit_amount": 10_00}
+    assert world.intents[0].metadata["order"] == "A-17"
+
+
+def test_a_bank_that_asks_is_answered_by_its_customer(owner: App, world: World) -> None:
+    order = {"invoice_id": world.invoice_id, "payment_method_id": world.method("authenticationRequired")}
+    answer = owner.post(PROCESS, order)
+    assert answer.status_code == 201
+    assert answer.json is not None
+    assert (answer.json["status"], answer.json["next_action"]) == ("requires_action", "authenticate")
+    assert answer.json["client_secret"]
+
+
+def test_a_decline_is_402_with_what_may_be_said(owner: App, world: World) -> None:
+    order = {"invoice_id": world.invoice_id, "payment_method_id": world.method("visa_chargeDeclinedInsufficientFunds")}
+    refused = owner.post(PROCESS, order)
+    assert refused.status_code == 402
+    assert refused.json is not None
+    assert (refused.json["code"], refused.json["decline_code"]) == ("card_declined", "insufficient_funds")
+    assert "not enough money" in refused.json["detail"]
+    assert refused.json["payment"]["status"] == "requires_payment_method"
+    again = owner.post(PROCESS, {"invoice_id": world.invoice_id, "payment_method_id": world.method()})
+    assert (again.status_code, len(world.intents)) == (201, 1), "the next card is tried on the same payment"
+
+
+@pytest.mark.parametrize("method", ["visa_chargeDeclinedStolenCard", "visa_chargeDeclinedLostCard"])
+def test_what_hints_at_fraud_is_told_to_nobody(owner: App, world: World, method: str) -> None:
+    refused = owner.post(PROCESS, {"invoice_id": world.invoice_id, "payment_method_id": world.method(method)})
+    assert refused.status_code == 402
+    assert refused.json is not None
+    assert (refused.json["code"], refused.json["decline_code"]) == ("card_declined", None)
+    assert "stolen" not in refused.text and "lost" not in refused.text
+
+
+def test_a_second_call_with_the_key_shows_the_payment_as_it_is_now(owner: App, world: World) -> None:
+    first = owner.post(PROCESS, {"invoice_id": world.invoice_id}, key="my-order-17")
+    assert first.json is not None and first.json["status"] == "requires_payment_method"
+    world.confirm(world.intents[0].id)
+    second = owner.post(PROCESS, {"invoice_id": world.invoice_id}, key="my-order-17")
+    assert (second.status_code, second.headers["Idempotency-Replayed"]) == (201, "true")
+    assert second.json is not None
+    assert (second.json["id"], second.json["status"]) == (first.json["id"], "succeeded")
+    assert len(world.intents) == 1
+
+
+def test_a_refusal_is_replayed_with_its_status_and_the_payment_as_it_is_now(owner: App, world: World) -> None:
+    order = {"invoice_id": world.invoice_id, "payment_method_id": world.method("chargeDeclined")}
+    refused = owner.post(PROCESS, order, key="my-order-18")
+    owner.post(PROCESS, {"invoice_id": world.invoice_id, "payment_method_id": world.method()})
+    replay = owner.post(PROCESS, order, key="my-order-18")
+    assert (refused.status_code, replay.status_code) == (402, 402)
+    assert refused.json is not None and replay.json is not None
+    assert replay.json["payment"]["status"] == "succeeded"
+    assert [replay.json[name] for name in ("code", "detail")] == [refused.json[name] for name in ("code", "detail")]
+    assert replay.json["request_id"] != refused.json["request_id"]
+
+
+def test_a_key_stands_for_one_request_of_one_caller(owner: App, world: World) -> None:
+    key = "my-order-19"
+    owner.post(PROCESS, {"invoice_id": world.invoice_id}, key=key)
+    other = owner.post(PROCESS, DEPOSIT, key=key)
+    assert (other.status_code, other.json["code"]) == (422, "idempotency_key_reused")  # type: ignore[index]
+    elsewhere = world.stranger().post(PROCESS, DEPOSIT, key=key)
+    assert elsewhere.status_code == 201
+
+
+@pytest.mark.parametrize("key", ["", "short", "x" * 256, "with space in it"])
+def test_without_a_good_key_nothing_moves(owner: App, world: World, key: str) -> None:
+    answer = owner.post(PROCESS, {"invoice_id": world.invoice_id}, key=key)
+    assert (answer.status_code, answer.json["code"]) == (400, "idempotency_key_missing")  # type: ignore[index]
+    assert (world.intents, world.payments) == ([], [])
+
+
+def test_while_the_first_request_runs_the_second_is_told_to_wait(owner: App, world: World) -> None:
+    order = {"invoice_id": world.invoice_id, "payment_method_id": world.method()}
+    world.fail("delay", "/v1/payment_intents")
+    seen: list[Any] = []
+    first = threading.Thread(target=lambda: seen.append(owner.post(PROCESS, order, key="my-order-20")))
+    first.start()
+    try:
+        while not _is_held("my-order-20"):
+            assert first.is_alive()
+        second = owner.post(PROCESS, order, key="my-order-20")
+    finally:
+        first.join()
+    assert (second.status_code, second.json["code"]) == (409, "request_in_flight")  # type: ignore[index]
+    assert int(second.headers["Retry-After"]) > 0
+    assert seen[0].status_code == 201
+    assert owner.post(PROCESS, order, key="my-order-20").json["id"] == seen[0].json["id"]  # type: ignore[index]
+
+
+def _is_held(key: str) -> bool:
+    with db.reading() as session:
+        row = session.query(idempotency.AppRequest).filter_by(key=key).one_or_none()
+    return row is not None and row.status is None
+
+
+def test_what_a_dead_process_began_is_finished_by_the_next_request(owner: App, world: World) -> None:
+    order = {"invoice_id": world.invoice_id, "payment_method_id": world.method()}
+    world.fail("reset_after", "/v1/payment_intents/*/confirm")
+    first = owner.post(PROCESS, order, key="my-order-21")
+    with db.transaction() as session:  # the process died before the answer was kept
+        row = session.query(idempotency.AppRequest).filter_by(key="my-order-21").one()
+        row.status = row.answer = row.held_until = None
+        row.subject = ""
+    second = owner.post(PROCESS, order, key="my-order-21")
+    assert (second.status_code, second.json["status"]) == (201, "succeeded")  # type: ignore[index]
+    assert first.status_code in {201, 503}
+    assert [intent.amount_received for intent in world.intents] == [119_00]
+
+
+def test_when_stripe_is_down_the_same_request_goes_on_later(owner: App, world: World) -> None:
+    order = {"invoice_id": world.invoice_id, "payment_method_id": world.method()}
+    world.fail("error_before", "/v1/*", times=50)
+    down = owner.post(PROCESS, order, key="my-order-22")
+    assert (down.status_code, down.headers["Retry-After"]) == (503, "30")
+    world.sandbox.control("faults/clear")
+    assert owner.post(PROCESS, order, key="my-order-22").status_code == 201
+    assert [intent.amount_received for intent in world.intents] == [119_00]
+
+
+@pytest.mark.parametrize(
+    ("order", "field"),
+    [
+        ({}, ""),
+        ({"amount": 25_00}, ""),
+        ({"amount": "2500", "currency": "eur"}, "amount"),
+        ({"amount": 25.5, "currency": "eur"}, "amount"),
+        ({"amount": True, "currency": "eur"}, "amount"),
+        ({"amount": 0, "currency": "eur"}, "amount"),
+        (DEPOSIT | {"amount": 1}, "amount"),
+        ({"amount": 25_00, "currency": "EUR"}, "currency"),
+        (DEPOSIT | {"currency": "xxx"}, "currency"),
+        ({"amount": 25_00, "currency": "eur"}, "description"),
+        (DEPOSIT | {"tip": 5}, "tip"),
+        (DEPOSIT | {"metadata": {"payment_id": "x"}}, "metadata"),
+        (DEPOSIT | {"items": [{"description": "A", "unit_amount": 1}]}, "items"),
+        (DEPOSIT | {"description": "with \0"}, "description"),
+        (DEPOSIT | {"payment_method_id": "pm_none"}, "payment_method_id"),
+    ],
+)
+def test_a_wrong_order_names_its_field_and_moves_nothing(
+    owner: App, world: World, order: dict[str, Any], field: str
+) -> None:
+    answer = owner.post(PROCESS, order)
+    assert answer.status_code == 422
+    assert answer.json is not None
+    assert [error["field"] for error in answer.json["errors"]] == [field]
+    assert world.intents == []
+
+
+def test_an_invoices_amount_comes_from_the_invoice(owner: App, world: World) -> None:
+    answer = owner.post(PROCESS, {"invoice_id": world.invoice_id, "amount": 1_00, "currency": "eur"})
+    assert answer.status_code == 422
+    assert world.intents == []
+
+
+def test_anothers_invoice_is_not_there(world: World) -> None:
+    answer = world.stranger().post(PROCESS, {"invoice_id": world.invoice_id, "payment_method_id": world.method()})
+    assert (answer.status_code, world.intents) == (404, [])
+
+
+def test_who_may_pay(world: World) -> None:
+    order = {"invoice_id": world.invoice_id}
+    assert world.of(world.person(VIEWER)).post(PROCESS, order).status_code == 403
+    assert world.machine("payments:read").post(PROCESS, order).status_code == 403
+    assert world.of(world.staff("admin")).post(PROCESS, order).status_code == 403
+    assert world.of(world.person(PAYER), "payments:read").post(PROCESS, order).status_code == 403
+    assert world.payments == []
+
+
+# The list
+
+
+def test_history_is_leafed_through_by_cursor_and_by_offset(world: World, owner: App) -> None:
+    with db.transaction() as session:
+        made = [factories.payment(session, world.customer).id for _number in range(7)]
+    newest = list(reversed(made))
+    first = owner.get("/api/payments/history", limit=3, total="true").json
+    assert first is not None
+    assert ([row["id"] for row in first["data"]], first["total"], first["previous"]) == (newest[:3], 7, None)
+    second = owner.get("/api/payments/history", limit=3, cursor=first["next"]).json
+    assert second is not None
+    assert ([row["id"] for row in second["data"]], second["total"]) == (newest[3:6], None)
+    assert _ids(owner, limit=3, offset=3) == newest[3:6]
+    assert _ids(owner, sort="created_at", limit=2) == made[:2]
+
+
+def _ids(app: App, **query: Any) -> list[str]:
+    answer = app.get("/api/payments/history", **query)
+    assert answer.status_code == 200, answer.text
+    assert answer.json is not None
+    return [row["id"] for row in answer.json["data"]]
+
+
+def test_history_is_narrowed(world: World, owner: App) -> None:
+    with db.transaction() as session:
+        dollars = factories.payment(session, world.customer, currency="usd", description="Brake pads").id
+        waiting = factories.payment(session, world.customer, status="processing", succeeded_at=None).id
+    assert _ids(owner, currency="usd") == [dollars]
+    assert _ids(owner, status="processing") == [waiting]
+    assert _ids(owner, q="brake") == [dollars]
+    assert _ids(owner, **{"from": "2999-01-01"}) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"limit": 0}, {"limit": 101}, {"offset": 1_001}, {"offset": -1}, {"sort": "amount"}, {"status": "lost"}, {"page": 2},
+     {"cursor": "!"}, {"from": "soon"}],
+)  # fmt: skip
+def test_a_wrong_filter_is_named(owner: App, query: dict[str, Any]) -> None:
+    answer = owner.get("/api/payments/history", **query)
+    assert answer.status_code == 422
+    assert answer.json is not None
+    assert [error["field"] for error in answer.json["errors"]] == list(query)
+
+
+def test_the_company_names_whose_payments_it_wants(world: World) -> None:
+    with db.transaction() as session:
+        payment = factories.payment(session, world.customer).id
+    support = world.of(world.staff("support"))
+    assert support.get("/api/payments/history").status_code == 422
+    assert _ids(support, customer_id=world.customer_id) == [payment]
+    assert _ids(world.machine("payments:read"), customer_id=world.customer_id) == [payment]
+    stranger = world.stranger()
+    assert stranger.get("/api/payments/history", customer_id=world.customer_id).status_code == 404
+    assert stranger.get(f"/api/payments/{payment}").status_code == 404
