@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, joinedload
 from portal import audit, clock, db
 from portal.accounts import passwords, policy, queries, throttle
 from portal.accounts.models import CUSTOMER, IDLE, LONGEST, SignInSession, User
-from portal.errors import N_, Invalid
+from portal.errors import N_, Invalid, PortalError
 
 # A session's last use is written down at most this often, so that reading a page seldom writes.
 SEEN_EVERY: Final = timedelta(minutes=1)
@@ -27,6 +27,22 @@ class WrongCredentials(Invalid):
 
     code = "wrong_credentials"
     message = N_("This e-mail address and password do not match. Please check both, or choose a new password.")
+
+
+class CodeNeeded(PortalError):
+    """The password is right, and the code of the second factor is missing."""
+
+    code = "code_needed"
+    status = 401
+    message = N_("Please enter the code from your authenticator app.")
+
+
+class WrongCode(Invalid):
+    """The password is right, and the code is wrong, was used already or is outdated: never told which."""
+
+    code = "wrong_code"
+    status = 401
+    message = N_("This code is not right, or was used already. Please enter the one that your app shows now.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +81,11 @@ class Device:
     is_this_one: bool
 
 
-def sign_in(email: str, password: str, *, ip: str, user_agent: str) -> str:
-    """Check a password and begin a session; returns its token, which is kept nowhere but in the cookie.
+def prove(email: str, password: str, *, ip: str, code: str | None = None) -> User:
+    """Who this is, once they have proved it; begins no session. A hash with outdated parameters is renewed.
 
-    A hash with outdated parameters is renewed. Raises WrongCredentials, after the same time whether or not the e-mail
-    is known, and RateLimited.
+    `code` is of the second factor, and looked at only where one is set and the password is right. Raises
+    WrongCredentials, after the same time whether or not the e-mail is known; CodeNeeded and WrongCode; and RateLimited.
     """
     email = queries.normal_email(email)
     attempt = throttle.begin(email, ip)
@@ -84,11 +100,28 @@ def sign_in(email: str, password: str, *, ip: str, user_agent: str) -> str:
             throttle.forgive(session, attempt)
             if renewed:
                 user.password_hash = renewed
-            return start(session, user, ip=ip, user_agent=user_agent)
+            return user
         subject = user.id if user else "unknown"
         # Not what was typed as the e-mail: it may be a password in the wrong field.
         audit.record(session, "session.refused", subject, customer_id=user.customer_id if user else None)
     raise WrongCredentials
+
+
+def sign_in(email: str, password: str, *, ip: str, user_agent: str, code: str | None = None) -> str:
+    """Prove who one is and begin a session; returns its token, which is kept nowhere but in the cookie. Raises as `prove`."""
+    return begin(prove(email, password, ip=ip, code=code), ip=ip, user_agent=user_agent)
+
+
+def begin(proved: User, *, ip: str, user_agent: str) -> str:
+    """A session for whom `prove` gave back; returns its token.
+
+    Raises WrongCredentials when they may not sign in any more, or their password is another one since.
+    """
+    with db.transaction() as session:
+        user = queries.user(session, proved.id, lock=True)
+        if not user.active or user.password_hash != proved.password_hash:
+            raise WrongCredentials
+        return start(session, user, ip=ip, user_agent=user_agent)
 
 
 def start(session: Session, user: User, *, ip: str, user_agent: str) -> str:
