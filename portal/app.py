@@ -11,6 +11,7 @@ from whitenoise import WhiteNoise
 from portal import anchors, cli, config, db, gateway, logs, mail, pages
 from portal.accounts import jobs as _accounts_jobs
 from portal.accounts import people_views as people
+from portal.accounts import second_factor_views as second_factor
 from portal.accounts import views as accounts
 from portal.cards import jobs as _cards_jobs
 from portal.cards import views as cards
@@ -54,6 +55,7 @@ HANDLERS = (
 FEATURES = (
     accounts,
     people,
+    second_factor,
     invoices,
     payments,
     receipts,

@@ -59,7 +59,9 @@ def begin(email: str, ip: str, proof: str = PASSWORD) -> str:
 
 def forgive(session: Session, attempt_id: str) -> None:
     """The password was right, or the code: such tries of this e-mail from this network count no more. In the caller's transaction."""
-    attempt = session.get_one(SignInAttempt, attempt_id)
+    attempt = session.get(SignInAttempt, attempt_id)
+    if attempt is None:  # a right one beside this has forgiven it already
+        return
     alike = delete(SignInAttempt).where(SignInAttempt.proof == attempt.proof, SignInAttempt.email == attempt.email)
     session.execute(alike.where(SignInAttempt.network == attempt.network))
 
