@@ -18,6 +18,7 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from portal import clock, db
+from portal.accounts import second_factor
 from portal.accounts.models import Customer
 from portal.cards.models import CardSetup, SavedCard
 from portal.db import Base, new_id
@@ -239,6 +240,8 @@ def house(app: Flask) -> House:
         people = {role: factories.user(session, customer, role) for role in ("owner", "payer", "viewer")}
         people["other"] = factories.user(session, stranger)
         people |= {role: factories.staff(session, role) for role in ("support", "approver", "admin")}
+    for person in people.values():
+        second_factor.begin(person.id)
     ids["document_id"] = receipts.issue(ids["payment_id"])
     with db.transaction() as session:
         receipt = session.get_one(Receipt, ids["document_id"])
