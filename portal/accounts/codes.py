@@ -29,10 +29,9 @@ STEP_SECONDS: Final = 30
 DRIFT_STEPS: Final = 1
 DIGITS: Final = 6
 RECOVERY_CODES: Final = 10
-# 12 of 32 letters and digits are 60 random bits; left out are those that look like others.
+# Digits, since a phone shows its number pad for them; 12 are 40 random bits, which can only be guessed here and slowly.
 RECOVERY_LENGTH: Final = 12
-_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
-_READ_AS: Final = str.maketrans("oil", "011", " -")
+_WITHOUT_GAPS: Final = str.maketrans("", "", " -")
 
 # What its owner is mailed about; the templates know these words.
 ENABLED: Final = "enabled"
@@ -72,7 +71,7 @@ def opened(kept: str) -> str:
 
 def step_of(secret: str, typed: str) -> int | None:
     """Which step's code this is, counted in 30 seconds since 1970; None when it is none of now, give or take the drift."""
-    code = typed.translate(_READ_AS)
+    code = typed.translate(_WITHOUT_GAPS)
     if len(code) != DIGITS or not (code.isascii() and code.isdigit()):
         return None
     now = int(clock.now().timestamp()) // STEP_SECONDS
@@ -127,7 +126,7 @@ def recovery_codes_left(session: Session, user_id: str) -> int:
 def new_recovery_codes(session: Session, user_id: str) -> list[str]:
     """Ten codes in place of those before, as their owner writes them down; they cannot be shown a second time."""
     forget_recovery_codes(session, user_id)
-    codes = ["".join(secrets.choice(_ALPHABET) for _ in range(RECOVERY_LENGTH)) for _ in range(RECOVERY_CODES)]
+    codes = [f"{secrets.randbelow(10**RECOVERY_LENGTH):0{RECOVERY_LENGTH}}" for _ in range(RECOVERY_CODES)]
     session.add_all([RecoveryCode(user_id=user_id, code_hash=_digest(user_id, code)) for code in codes])
     session.flush()
     return [f"{code[:4]}-{code[4:8]}-{code[8:]}" for code in codes]
@@ -151,8 +150,8 @@ def tell(session: Session, user: User, what: str, *, left: int = 0) -> None:
 
 
 def _digest(user_id: str, code: str) -> str:
-    plain = code.lower().translate(_READ_AS)
-    return hmac.digest(_key(b"recovery codes"), f"{user_id}:{plain}".encode(), "sha256").hex()
+    plain = f"{user_id}:{code.translate(_WITHOUT_GAPS)}"
+    return hmac.digest(_key(b"recovery codes"), plain.encode("utf-8", "surrogatepass"), "sha256").hex()
 
 
 def _fernet() -> Fernet:
