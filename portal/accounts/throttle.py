@@ -35,8 +35,8 @@ MOST_OF_ACCOUNT_FROM_NETWORK: Final = 10
 MOST_FROM_NETWORK: Final = 50
 PASSWORD: Final = "password"  # noqa: S105  # what is tried
 CODE: Final = "code"
-# By what is tried.
-MOST_OF_ACCOUNT: Final = {PASSWORD: 100, CODE: 20}
+MOST_OF_ACCOUNT: Final = 100
+MOST_CODES_OF_ACCOUNT: Final = 20
 
 
 def begin(email: str, ip: str, proof: str = PASSWORD) -> str:
@@ -51,7 +51,7 @@ def begin(email: str, ip: str, proof: str = PASSWORD) -> str:
         _refuse_beyond(session, MOST_OF_ACCOUNT_FROM_NETWORK, of_account & from_network)
         _refuse_beyond(session, MOST_FROM_NETWORK, from_network)
         if not _is_known(session, email, network):
-            _refuse_beyond(session, MOST_OF_ACCOUNT[proof], of_account)
+            _refuse_beyond(session, MOST_CODES_OF_ACCOUNT if proof == CODE else MOST_OF_ACCOUNT, of_account)
         attempt = SignInAttempt(id=new_id("try"), at=clock.now(), email=email, network=network, proof=proof)
         session.add(attempt)
         return attempt.id
