@@ -12,6 +12,7 @@ from whitenoise import WhiteNoise
 from portal import anchors, cli, config, db, gateway, idempotency, logs, mail, pages
 from portal.accounts import jobs as _accounts_jobs
 from portal.accounts import people_views as people
+from portal.accounts import second_factor_views as second_factor
 from portal.accounts import views as accounts
 from portal.api import auth_views as api_auth
 from portal.api import customer_views as api_customers
@@ -65,6 +66,7 @@ HANDLERS = (
 FEATURES = (
     accounts,
     people,
+    second_factor,
     invoices,
     payments,
     receipts,

@@ -93,6 +93,8 @@ class Settings(BaseSettings):
     languages: Annotated[tuple[str, ...], NoDecode] = ("en", "de")
     timezone: str = "UTC"
     open_sign_up: bool = False
+    # Everyone may set up a second factor; "required" lets staff do nothing before they have.
+    staff_second_factor: Literal["optional", "required"] = "optional"
 
     # Payments without an invoice: per currency the smallest and the largest amount in major units, "eur:5-5000,jpy:500-500000".
     pay_any_amount: bool = True

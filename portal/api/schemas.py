@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime
-from typing import Annotated, Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
@@ -102,6 +102,11 @@ NEEDED: Final = {
     "refresh_token": ("refresh_token",),
     "client_credentials": ("client_id", "client_secret"),
 }
+
+
+def _with(grant_type: str, needed: tuple[str, ...]) -> Any:
+    texts: dict[str, dict[str, str]] = dict.fromkeys(needed, {"type": "string"})
+    return {"properties": {"grant_type": {"const": grant_type}, **texts}, "required": list(needed)}
 
 
 class TokenRequest(Sent):
