@@ -105,24 +105,14 @@ NEEDED: Final = {
 
 
 def _with(grant_type: str, needed: tuple[str, ...]) -> Any:
-    texts: dict[str, dict[str, str]] = dict.fromkeys(needed, {"type": "string"})
+    texts: dict[str, dict[str, str]] = {name: {"type": "string"} for name in needed}
     return {"properties": {"grant_type": {"const": grant_type}, **texts}, "required": list(needed)}
 
 
 class TokenRequest(Sent):
     """How to get an access token: with a password, with the refresh token of the last answer, or as a machine."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "oneOf": [
-                {
-                    "properties": {"grant_type": {"const": name}} | dict.fromkeys(needed, {"type": "string"}),
-                    "required": [*needed],
-                }
-                for name, needed in NEEDED.items()
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"oneOf": [_with(name, needed) for name, needed in NEEDED.items()]})
 
     grant_type: Literal["password", "refresh_token", "client_credentials"]
     email: Text | None = Field(default=None, max_length=254)
