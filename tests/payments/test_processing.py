@@ -1,0 +1,422 @@
+"""An app pays with one call: with a card it has just made, a saved one, or none yet; and its key is for one order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import stripe
+
+from portal import config, db
+from portal.accounts.models import Customer
+from portal.cards import queries as saved_cards
+from portal.cards import service as cards
+from portal.cards.models import SavedCard
+from portal.errors import Conflict, Invalid, NotFound, PortalError
+from portal.money import Money
+from portal.payments import confirming, queries, service, settling, states
+from portal.payments.drafts import Order
+from portal.payments.models import Confirmation, Payment, PlacedOrder
+from portal.payments.service import Processed, process
+from tests import factories
+from tests.cards.conftest import Wallet
+from tests.cards.test_by_reference import pass_3d_secure
+from tests.payments.conftest import Till, everything, jobs, keep_card
+from tests.payments.test_crash_points import assert_paid_once
+
+VISA, MASTERCARD = "4242424242424242", "5555555555554444"
+DECLINED, ASKS_FOR_3DS = "4000000000009995", "4000002760003184"
+KEY = "an-apps-first-order"
+FIFTY = 50
+
+
+def new_card(till: Till, number: str = VISA) -> str:
+    """A payment method as an app makes it with Stripe's SDK."""
+    return Wallet(till.sandbox, till.customer_id).method(number)
+
+
+def order(till: Till, method: str | None = None, key: str = KEY, **values: Any) -> Order:
+    return Order(customer_id=till.customer_id, client_key=key, invoice_id=till.invoice_id, method=method, **values)
+
+
+def deposit(till: Till, method: str | None = None, key: str = KEY, **values: Any) -> Order:
+    facts: dict[str, Any] = {"amount": Money(50_00, "eur"), "description": "Deposit"} | values
+    return Order(customer_id=till.customer_id, client_key=key, method=method, **facts)
+
+
+def told(found: Processed) -> tuple[str, str | None, bool]:
+    return found.payment.status, found.next_action, found.client_secret is not None
+
+
+def charges(till: Till) -> list[stripe.Charge]:
+    return till.sandbox.client.v1.charges.list({"limit": 100}).data
+
+
+def rows(kind: type[Any]) -> list[Any]:
+    with db.reading() as session:
+        return list(session.query(kind).all())
+
+
+# The three ways
+
+
+def test_a_new_card_pays_an_invoice_and_is_not_kept(till: Till) -> None:
+    found = process(order(till, new_card(till)))
+    assert told(found) == (states.SUCCEEDED, None, False)
+    assert found.payment.card_last4 == "4242"
+    assert_paid_once(till)
+    (confirmation,) = rows(Confirmation)
+    assert (confirmation.card_id, confirmation.off_session) == (None, False)
+    assert jobs("cards.remember") == []
+
+
+@pytest.mark.parametrize("by", ["id", "stripe_payment_method_id"])
+def test_a_saved_card_pays_by_either_of_its_names(till: Till, by: str) -> None:
+    card = till.keep_card()
+    assert told(process(order(till, getattr(card, by)))) == (states.SUCCEEDED, None, False)
+    (confirmation,) = rows(Confirmation)
+    assert confirmation.card_id == card.id
+    assert_paid_once(till)
+
+
+def test_without_a_card_the_client_confirms(till: Till) -> None:
+    found = process(order(till))
+    assert told(found) == (states.REQUIRES_PAYMENT_METHOD, "confirm", True)
+    intent_id = str(found.payment.stripe_intent_id)
+    assert str(found.client_secret).startswith(intent_id)
+    till.decline(intent_id, "pm_card_visa_chargeDeclined")
+    assert process(order(till)).next_action == "confirm"  # a decline of the client's own leaves it to the client
+    till.confirm(intent_id)
+    assert told(process(order(till))) == (states.SUCCEEDED, None, False)
+    assert_paid_once(till)
+
+
+def test_an_amount_without_an_invoice(till: Till) -> None:
+    found = process(deposit(till, new_card(till), metadata={"shop.order": "4711"}))
+    assert told(found) == (states.SUCCEEDED, None, False)
+    assert (found.payment.amount, found.payment.description) == (Money(50_00, "eur"), "Deposit")
+    (intent,) = till.intents
+    assert intent.metadata.to_dict() == {
+        "shop.order": "4711",
+        "payment_id": found.payment.id,
+        "customer_id": till.customer_id,
+    }
+
+
+@pytest.mark.parametrize("with_method", [True, False])
+def test_a_card_is_saved_when_its_customer_wants_it(till: Till, with_method: bool) -> None:
+    method = new_card(till)
+    found = process(order(till, method if with_method else None, save_card=True))
+    if not with_method:
+        till.confirm(str(found.payment.stripe_intent_id), method)
+        process(order(till, save_card=True))
+    assert [intent.setup_future_usage for intent in till.intents] == ["off_session"]
+    (job,) = jobs("cards.remember")
+    cards.remember(job["payment_method_id"])
+    with db.reading() as session:
+        (card,) = saved_cards.of_customer(session, till.customer_id)
+    assert card.stripe_payment_method_id == method
+    assert_paid_once(till)
+
+
+# What the bank says
+
+
+def test_a_bank_that_asks_is_answered_by_the_client(till: Till) -> None:
+    found = process(order(till, new_card(till, ASKS_FOR_3DS)))
+    assert told(found) == (states.REQUIRES_ACTION, "authenticate", True)
+    assert service.current(found.payment.id, till.customer_id).client_secret == found.client_secret
+    assert told(process(order(till, new_card(till), "another-key"))) == (states.REQUIRES_ACTION, "authenticate", True)
+    assert len(rows(Confirmation)) == 1  # nothing new is begun meanwhile
+    pass_3d_secure(till.intents[0])
+    assert told(service.current(found.payment.id, till.customer_id)) == (states.SUCCEEDED, None, False)
+    assert_paid_once(till)
+
+
+def test_a_decline_is_an_answer_and_another_order_pays_the_same_payment(till: Till) -> None:
+    declined = order(till, new_card(till, DECLINED))
+    for _ in range(2):  # the same key asks no bank again
+        found = process(declined)
+        assert told(found) == (states.REQUIRES_PAYMENT_METHOD, None, False)
+        assert found.payment.decline_code == "insufficient_funds"
+    assert len(charges(till)) == 1
+    assert process(order(till, key="typed-by-hand")).next_action == "confirm"
+    assert process(declined).next_action is None
+    paid = process(order(till, new_card(till, MASTERCARD), "a-second-card"))
+    assert (paid.payment.id, paid.payment.status) == (found.payment.id, states.SUCCEEDED)
+    assert told(process(declined)) == (states.SUCCEEDED, None, False)
+    assert_paid_once(till)
+
+
+def test_the_bank_takes_its_time(till: Till) -> None:
+    till.sandbox.control("payments/slow", times=1, seconds=60)
+    found = process(order(till, new_card(till)))
+    assert told(found) == (states.PROCESSING, None, False)
+    with pytest.raises(service.InProgress):
+        process(order(till, key="another-key"))
+    till.sandbox.control("finish")
+    assert told(process(order(till, found_method()))) == (states.SUCCEEDED, None, False)
+    assert_paid_once(till)
+
+
+def found_method() -> str:
+    """What the only order was charged to."""
+    (placed,) = rows(PlacedOrder)
+    return str(placed.method)
+
+
+# Keys
+
+
+def test_a_second_call_with_the_key_changes_nothing(till: Till) -> None:
+    wanted = order(till, new_card(till), metadata={"a": "1", "b": "2"})
+    first = process(wanted)
+    till.sandbox.control("finish")  # Stripe tells its fee
+    settling.refresh(first.payment.id)
+    before = everything()
+    assert process(wanted).payment.id == first.payment.id
+    assert process(order(till, wanted.method, metadata={"b": "2", "a": "1"})).payment.id == first.payment.id
+    assert everything() == before
+
+
+def test_a_key_is_for_one_order(till: Till) -> None:
+    method = new_card(till)
+    process(order(till, method))
+    before = everything()
+    for other in (
+        order(till),
+        order(till, method, save_card=True),
+        order(till, method, metadata={"a": "1"}),
+        order(till, method, amount=Money(119_00, "eur")),
+        deposit(till, method),
+    ):
+        with pytest.raises(service.KeyReused) as refused:
+            process(other)
+        assert (refused.value.code, refused.value.status) == ("key_reused", 422)
+    assert everything() == before
+
+
+def test_a_key_of_a_page_or_a_press_is_no_key_of_an_app(till: Till) -> None:
+    card = till.keep_card()
+    till.start("key-of-a-page")
+    service.pay_with_card(till.customer_id, till.invoice_id, card.id, client_key="key-of-a-press")
+    for key in ("key-of-a-page", "key-of-a-press"):
+        with pytest.raises(service.KeyReused):
+            process(deposit(till, key=key))
+    with pytest.raises(Invalid):
+        process(deposit(till, key="short"))
+
+
+def test_an_order_goes_on_with_what_a_page_began(till: Till) -> None:
+    started = till.start(save_card=True)
+    wanted = order(till, new_card(till))
+    found = process(wanted)
+    assert (found.payment.id, found.payment.status) == (started.payment_id, states.SUCCEEDED)
+    assert till.intents[0].setup_future_usage is None
+    assert told(process(wanted)) == (states.SUCCEEDED, None, False)
+    assert_paid_once(till)
+    with pytest.raises(Conflict):
+        process(order(till, key="another-key"))
+
+
+def test_fifty_calls_at_once_with_one_key_charge_once(till: Till) -> None:
+    wanted = order(till, new_card(till))
+
+    def one(_: int) -> str:
+        return process(wanted).payment.id
+
+    with ThreadPoolExecutor(10) as pool:
+        ids = set(pool.map(one, range(FIFTY)))
+    assert len(ids) == len(rows(PlacedOrder)) == len(rows(Confirmation)) == len(till.intents) == 1
+    finish_all()
+    assert_paid_once(till)
+
+
+def test_fifty_keys_at_once_on_one_invoice_charge_once(till: Till) -> None:
+    methods = [new_card(till) for _ in range(5)]
+
+    def one(number: int) -> None:
+        with suppress(PortalError):
+            process(order(till, methods[number % 5], f"order-number-{number}"))
+
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(one, range(FIFTY)))
+    finish_all()
+    assert len(till.intents) == 1
+    assert_paid_once(till)
+
+
+@pytest.mark.database("postgresql")
+def test_apps_and_pages_that_pay_at_once_never_wait_for_each_other_in_a_circle(till: Till) -> None:
+    """Each round is a new invoice: a page takes its lock and then refers to the customer, whom the app's call has locked."""
+
+    def one(work: Callable[[], object]) -> str:
+        try:
+            work()
+        except PortalError as error:
+            return error.code
+        return "done"
+
+    for number in range(5):
+        with db.transaction() as session:
+            invoice = factories.invoice(session, session.get_one(Customer, till.customer_id)).id
+        app = Order(till.customer_id, f"app-number-{number}", invoice)
+        page = (till.customer_id, invoice)
+        with ThreadPoolExecutor(8) as pool:
+            begun = [pool.submit(one, lambda app=app: process(app)) for _ in range(4)]
+            begun += [
+                pool.submit(
+                    one,
+                    lambda page=page, key=f"page-{number}-{at}": service.start_for_invoice(
+                        *page, client_key=key, save_card=False
+                    ),
+                )
+                for at in range(4)
+            ]
+            assert {done.result() for done in begun} == {"done"}
+    assert len(till.intents) == len(rows(Payment)) == 5
+
+
+def finish_all() -> None:
+    for confirmation in rows(Confirmation):
+        confirming.finish(confirmation.id)
+
+
+# What is refused before anything is written
+
+
+def of_another_customer(till: Till) -> str:
+    return keep_card(till.sandbox, stranger(till).customer_id).stripe_payment_method_id
+
+
+def of_a_stranger_at_stripe(till: Till) -> str:
+    method = new_card(till)
+    someone = till.sandbox.client.v1.customers.create({"name": "Someone"}).id
+    till.sandbox.client.v1.payment_methods.attach(method, {"customer": someone})
+    return method
+
+
+def removed_here(till: Till) -> str:
+    card = till.keep_card()
+    cards.remove(card.id, till.customer_id)
+    return card.stripe_payment_method_id
+
+
+UNKNOWN: dict[str, Callable[[Till], str]] = {
+    "no such": lambda _: "pm_1SQ0aBcDeFgHiJkLmNoPqRsT",
+    "empty": lambda _: "",
+    "an address": lambda _: "pm_1/../../customers",
+    "of another customer": of_another_customer,
+    "of a stranger at Stripe": of_a_stranger_at_stripe,
+    "removed here": removed_here,
+}
+
+
+@pytest.mark.parametrize("which", UNKNOWN)
+def test_a_card_that_is_not_there_or_anothers_is_told_in_the_same_words(till: Till, which: str) -> None:
+    method = UNKNOWN[which](till)
+    with pytest.raises(cards.UnknownCard) as refused:
+        process(order(till, method))
+    assert (refused.value.status, refused.value.field) == (422, "payment_method_id")
+    assert (rows(Payment), rows(PlacedOrder), charges(till)) == ([], [], [])
+    assert process(order(till, new_card(till))).payment.status == states.SUCCEEDED  # the key was not used
+
+
+def test_a_card_whose_webhook_was_lost_is_a_saved_one(till: Till) -> None:
+    method = new_card(till)
+    till.sandbox.client.v1.payment_methods.attach(method, {"customer": cards.holder(till.customer_id)})
+    process(order(till, method))
+    (card,) = rows(SavedCard)
+    assert [row.card_id for row in rows(Confirmation)] == [card.id]
+    assert_paid_once(till)
+
+
+@pytest.mark.parametrize("by", ["id", "stripe_payment_method_id"])
+def test_an_expired_card_is_not_charged(till: Till, by: str) -> None:
+    card = till.keep_card()
+    with db.transaction() as session:
+        session.get_one(SavedCard, card.id).exp_year = 2020
+    with pytest.raises(cards.Expired):
+        process(order(till, getattr(card, by)))
+    assert rows(Payment) == charges(till) == []
+
+
+def stranger(till: Till) -> Till:
+    with db.transaction() as session:
+        customer = factories.customer(session)
+        return Till(till.sandbox, customer.id, factories.invoice(session, customer).id)
+
+
+def test_someone_elses_things_are_not_found_and_stripe_hears_nothing(till: Till) -> None:
+    card, theirs = till.keep_card(), stranger(till)
+    mine = process(order(till))
+    before, heard = everything(), len(till.sandbox.client.v1.events.list({"limit": 100}).data)
+    with pytest.raises(NotFound):
+        process(order(theirs, card.id))
+    with pytest.raises(NotFound):
+        process(Order(theirs.customer_id, KEY, till.invoice_id, method=new_card(till)))
+    with pytest.raises(NotFound):
+        service.current(mine.payment.id, theirs.customer_id)
+    assert everything() == before
+    assert len(till.sandbox.client.v1.events.list({"limit": 100}).data) == heard
+
+
+def test_two_customers_may_use_one_key(till: Till) -> None:
+    theirs = stranger(till)
+    assert process(order(till)).payment.id != process(order(theirs)).payment.id
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"amount": Money(118_00, "eur")}, "amount"),
+        ({"amount": Money(119_00, "usd")}, "currency"),
+        ({"description": "Something else"}, "description"),
+    ],
+)
+@pytest.mark.database("sqlite")
+def test_an_invoice_says_itself_what_is_paid(till: Till, values: dict[str, Any], field: str) -> None:
+    before = everything()
+    with pytest.raises(Invalid) as refused:
+        process(order(till, **values))
+    assert refused.value.field == field
+    assert everything() == before
+    assert process(order(till, amount=Money(119_00, "eur"))).payment.amount == Money(119_00, "eur")
+
+
+@pytest.mark.parametrize("amount", [None, Money(4_99, "eur"), Money(5000_01, "eur"), Money(10_00, "chf")])
+@pytest.mark.database("sqlite")
+def test_amounts_outside_the_limits_are_refused(till: Till, amount: Money | None) -> None:
+    before = everything()
+    with pytest.raises(Invalid):
+        process(deposit(till, amount=amount))
+    assert everything() == before
+
+
+@pytest.mark.settings(PORTAL_PAY_ANY_AMOUNT="false")
+@pytest.mark.database("sqlite")
+def test_other_amounts_can_be_switched_off(till: Till) -> None:
+    assert not config.current().pay_any_amount
+    with pytest.raises(NotFound):
+        process(deposit(till))
+    assert process(order(till, new_card(till))).payment.has_succeeded
+
+
+def test_a_payment_that_staff_look_at_goes_no_further(till: Till) -> None:
+    found = process(order(till))
+    settling.freeze(found.payment.id, "a finding")
+    assert told(process(order(till))) == (states.REQUIRES_PAYMENT_METHOD, None, False)
+    with pytest.raises(service.UnderReview):
+        process(order(till, new_card(till), "another-key"))
+    assert charges(till) == []
+
+
+def test_a_payment_of_a_page_is_told_as_it_is(till: Till) -> None:
+    started = till.start()
+    found = service.current(started.payment_id, till.customer_id)
+    assert (found.next_action, found.client_secret) == ("confirm", started.client_secret)
+    with db.reading() as session:
+        assert queries.last_order(session, started.payment_id) is None
