@@ -42,6 +42,7 @@ def removed_here(till: Till) -> str:
 UNKNOWN: dict[str, Callable[[Till], str]] = {
     "no such": lambda _: "pm_1SQ0aBcDeFgHiJkLmNoPqRsT",
     "empty": lambda _: "",
+    "no text": lambda _: "pm_\0",
     "an address": lambda _: "pm_1/../../customers",
     "of another customer": of_another_customer,
     "of a stranger at Stripe": of_a_stranger_at_stripe,
@@ -96,6 +97,21 @@ def test_someone_elses_things_are_not_found_and_stripe_hears_nothing(till: Till)
         service.current(mine.payment.id, theirs.customer_id)
     assert everything() == before
     assert len(till.sandbox.client.v1.events.list({"limit": 100}).data) == heard
+
+
+@pytest.mark.parametrize("odd", ["\0", "\ud800", "/../x", "x" * 80])
+def test_what_is_no_id_names_nothing(till: Till, odd: str) -> None:
+    for wanted in (order(till, f"crd_{odd}"), Order(till.customer_id, KEY, f"inv_{odd}")):
+        with pytest.raises(NotFound):
+            process(wanted)
+
+
+@pytest.mark.parametrize("key", ["short", "a-key-with-\0", "a-key-with-\n", "schlüssel", "x" * 81])
+@pytest.mark.database("sqlite")
+def test_a_key_is_of_printable_letters(till: Till, key: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        process(order(till, key=key))
+    assert refused.value.code == "bad_client_key"
 
 
 def test_two_customers_may_use_one_key(till: Till) -> None:
