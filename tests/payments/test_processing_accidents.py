@@ -18,7 +18,7 @@ from portal.payments.service import process
 from tests.payments.conftest import Till, everything
 from tests.payments.conftest import jobs as left
 from tests.payments.test_crash_points import CREATE, assert_paid_once, dies
-from tests.payments.test_processing import charges, deposit, new_card, order, rows, told
+from tests.payments.test_processing import DECLINED, charges, deposit, new_card, order, rows, told
 
 CONFIRM = "/v1/payment_intents/*/confirm"
 
@@ -86,6 +86,14 @@ def test_dead_before_it_joins_a_payment_the_same_call_joins_it(till: Till, place
     assert rows(PlacedOrder) == rows(Confirmation) == []
     assert process(wanted).payment.id == started.payment_id
     assert_paid_once(till)
+
+
+def test_declined_and_dead_before_it_is_recorded_the_bank_is_not_asked_again(till: Till) -> None:
+    wanted = order(till, new_card(till, DECLINED))
+    dies("refresh", lambda: process(wanted), confirming)
+    let_the_worker_finish()
+    assert told(process(wanted)) == (states.REQUIRES_PAYMENT_METHOD, None, False)
+    assert len(charges(till)) == 1
 
 
 @pytest.mark.parametrize("fault", LOST)
