@@ -6,7 +6,14 @@
 - `by_reference`: the same for apps, which know only the card's reference at Stripe.
 """
 
-from portal.cards.by_reference import UnknownCard, save_method, setup_by_secret, setup_now, usable
+from portal.cards.by_reference import (
+    UnknownCard,
+    check_reference,
+    save_method,
+    setup_by_secret,
+    setup_now,
+    usable,
+)
 from portal.cards.holders import holder, lose_holder
 from portal.cards.keeping import Expired, make_default, remember, remove, remove_once
 from portal.cards.setups import SetupStarted, hear_of_setup, start_setup
@@ -15,6 +22,7 @@ __all__ = [
     "Expired",
     "SetupStarted",
     "UnknownCard",
+    "check_reference",
     "hear_of_setup",
     "holder",
     "lose_holder",

@@ -62,6 +62,7 @@ def of_reference(customer_id: str, payment_method_id: str) -> Means:
     Raises cards.UnknownCard, also for another customer's, which Stripe is not asked about when its owner is known here;
     cards.Expired, and the gateway's errors.
     """
+    cards.check_reference(payment_method_id)
     card = _kept(customer_id, payment_method_id)
     if card is not None:
         return _charged(card)

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from portal import money
-from portal.errors import N_, Invalid
+from portal.errors import N_, Invalid, NotFound
 from portal.invoices.drafts import MOST_THOUSANDTHS
 from portal.money import Money
 
@@ -29,6 +29,7 @@ LONGEST_DESCRIPTION: Final = 200
 # Source: Stripe, "Metadata".
 MOST_ENTRIES: Final = 20
 LONGEST_VALUE: Final = 500
+_ID: Final = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,40}", re.ASCII)
 # What the portal itself writes on objects at Stripe, and finds them by.
 OWN_NAMES: Final = frozenset({"payment_id", "customer_id", "invoice_id", "setup_id", "refund_id"})
@@ -89,14 +90,21 @@ class Order:
 
 
 def check(order: Order) -> None:
-    """Raises Invalid for an order that cannot be placed, whoever places it and whatever the limits are."""
+    """Raises Invalid for an order that cannot be placed, whoever places it and whatever the limits are; NotFound for what is no id."""
     if order.invoice_id is not None:
+        check_id(order.invoice_id)
         for name, given in (("description", order.description), ("items", order.items)):
             if given:
                 raise Invalid(N_("An invoice says itself what is paid for."), field=name)
     else:
         _check_other(order)
     _check_metadata(order.metadata)
+
+
+def check_id(text: str) -> None:
+    """Raises NotFound for what no row is called: databases do not even take every character."""
+    if not _ID.fullmatch(text):
+        raise NotFound
 
 
 def _check_other(order: Order) -> None:

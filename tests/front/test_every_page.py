@@ -21,6 +21,7 @@ from portal.invoices.models import Invoice
 from portal.ledger import FEES, RECEIVABLES, STRIPE, post
 from portal.mandates import policy
 from portal.mandates.models import Collection, Mandate
+from portal.payments.drafts import Item
 from portal.payments.models import Payment
 from portal.receipts import service as receipts
 from portal.receipts.models import Document
@@ -68,8 +69,14 @@ class History:
             unpaid = {"amount_minor": 12_00, "succeeded_at": None}
             wants_code = {"status": "requires_payment_method", "failure_code": "incorrect_cvc", "succeeded_at": None}
             factories.payment(session, customer, session.get_one(Invoice, self.due), **wants_code)
+            items = [Item("Meter reading", 1_500, 6_00).to_json(), Item("Journey", 1_000, 3_00).to_json()]
             self.declined = factories.payment(
-                session, customer, status="requires_payment_method", decline_code="insufficient_funds", **unpaid
+                session,
+                customer,
+                status="requires_payment_method",
+                decline_code="insufficient_funds",
+                items=items,
+                **unpaid,
             ).id
             self.processing = factories.payment(session, customer, status="processing", **unpaid).id
             self.canceled = factories.payment(session, customer, status="canceled", **unpaid).id
