@@ -19,7 +19,7 @@ from portal.gateway.contract import (
     UnusableMethod,
 )
 from portal.gateway.dashboard import page_of
-from portal.gateway.failures import ADVICE, CODE_REFUSALS, advice, is_final
+from portal.gateway.failures import ADVICE, CODE_REFUSALS, advice, is_final, safe_code
 from portal.gateway.stripe_gateway import StripeGateway, current, forget
 from portal.gateway.webhook_signature import BadSignature, verify
 
@@ -49,5 +49,6 @@ __all__ = [
     "forget",
     "is_final",
     "page_of",
+    "safe_code",
     "verify",
 ]

@@ -105,6 +105,11 @@ def advice(code: str, decline_code: str = "") -> str:
     return ADVICE.get(decline_code) or ADVICE.get(code) or GENERIC
 
 
+def safe_code(code: str, decline_code: str = "") -> str:
+    """The code of a failure that the customer may be told: the finer one, or "card_declined" where it hints at fraud."""
+    return next((one for one in (decline_code, code) if one in ADVICE), "card_declined")
+
+
 def translated(error: StripeError) -> PortalError:
     """Stripe's exception as one of ours; the caller raises it `from` the original, which goes to the log.
 
