@@ -83,6 +83,8 @@ def resolve(target: Target) -> list[str]:
     except (OSError, UnicodeError) as error:
         raise Unreachable("the name of the host is not known") from error
     numbers = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+    if not numbers:
+        raise Unreachable("the name of the host is not known")
     for number in numbers:
         address = _number(number)
         if address is None or not _is_allowed(address):

@@ -60,12 +60,13 @@ def post(target: Target, headers: Mapping[str, str], body: bytes) -> Answer:
                 decode_content=False,
             )
             response = connection.getresponse()
+            if time.monotonic() >= deadline:  # cut off among the headers, which look complete then
+                raise TimeoutError
             return Answer(response.status, _beginning(response))
     except ssl.SSLCertVerificationError as error:
         raise Unreachable(f"the certificate is not good: {error.verify_message}") from error
     except (OSError, HTTPError, HTTPException, ValueError) as error:
-        late = time.monotonic() >= deadline
-        raise Unreachable("no answer within the time" if late else f"no answer: {_reason(error)}") from error
+        raise Unreachable(_reason(error, late=time.monotonic() >= deadline)) from error
     finally:
         connection.close()
 
@@ -83,7 +84,6 @@ def _connection(target: Target, number: str) -> HTTPConnection:
         target.port,
         timeout=CONNECT_SECONDS,
         server_hostname=target.host,
-        assert_hostname=target.host,
         ssl_context=trusted,
     )
 
@@ -123,11 +123,10 @@ def _beginning(response: BaseHTTPResponse) -> str:
     return "".join(mark if mark.isprintable() or mark == "\n" else " " for mark in text)[:LONGEST_ANSWER].strip()
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, *, late: bool) -> str:
     """What went wrong, without where: the text of urllib3's errors begins with an object of theirs."""
     cause = error.__cause__ or error
-    if isinstance(cause, TimeoutError):
-        return "the connection takes too long"
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror
-    return type(cause).__name__
+    if late or isinstance(cause, TimeoutError):
+        return "no answer within the time"
+    words = cause.strerror if isinstance(cause, OSError) else None
+    return f"no answer: {words or type(cause).__name__}"
