@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from sqlalchemy import JSON, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -72,6 +73,11 @@ class WebhookEndpoint(Base):
     def is_live(self) -> bool:
         """Whether it is told of anything."""
         return self.disabled_at is None and self.removed_at is None
+
+    @property
+    def host(self) -> str:
+        """Where it is, without the path: as it stands in lists."""
+        return urlsplit(self.url).netloc
 
 
 class OutgoingEvent(Base):

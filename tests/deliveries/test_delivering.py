@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -12,8 +13,9 @@ from sqlalchemy import select
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from portal import clock, db, outbox
+from portal.accounts import queries as accounts
 from portal.audit import AuditEvent
-from portal.deliveries import jobs, sending, service
+from portal.deliveries import jobs, queries, sending, service
 from portal.deliveries.models import TYPES, Delivery, OutgoingEvent, WebhookEndpoint
 from portal.errors import Conflict, NotFound
 from portal.outbox import Job
@@ -99,6 +101,16 @@ def test_what_did_not_happen_is_not_told(listener: Listener) -> None:
     with pytest.raises(GaveUpError):
         given_up(lambda session: service.announce(session, listener.customer_id, "invoice.paid", {}))
     assert deliveries() == []
+
+
+@pytest.mark.database("postgresql")
+def test_whoever_announces_waits_for_nobody_who_changes_endpoints(listener: Listener) -> None:
+    """They hold the customer or the endpoint and wait for the audit trail, which who announces may hold already."""
+    with ThreadPoolExecutor(1) as other, db.transaction() as session:
+        accounts.customer(session, listener.customer_id, lock=True)
+        queries.endpoint(session, listener.customer_id, listener.endpoint_id, lock=True)
+        other.submit(listener.announce).result(timeout=10)
+    assert len(deliveries()) == 1
 
 
 @pytest.mark.parametrize("status", [200, 204, 299])
