@@ -26,6 +26,7 @@ from portal.api.operations import PaymentId
 from portal.cards import jobs as _cards_jobs
 from portal.cards import views as cards
 from portal.config import Settings
+from portal.deliveries import jobs as _deliveries_jobs
 from portal.disputes import jobs as _disputes_jobs
 from portal.disputes import views as disputes
 from portal.invoices import views as invoices
@@ -52,6 +53,7 @@ HANDLERS = (
     anchors,
     idempotency,
     _accounts_jobs,
+    _deliveries_jobs,
     _cards_jobs,
     _payments_jobs,
     _mandates_jobs,

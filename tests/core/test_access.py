@@ -156,6 +156,9 @@ GET  /support/operations                           303     404    404    404    
 GET  /support/operations/events                    303     404    404    404     404    200      200       200
 GET  /support/operations/events/<event_id>         303     404    404    404     404    200      200       200
 POST /support/operations/events/<event_id>/replays 303     404    404    404     404    404      303       303
+GET  /support/operations/deliveries                303     404    404    404     404    200      200       200
+GET  /support/operations/deliveries/<delivery_id>  303     404    404    404     404    200      200       200
+POST /support/operations/deliveries/<delivery_id>/replays 303 404 404    404     404    404      303       303
 GET  /support/operations/jobs                      303     404    404    404     404    200      200       200
 POST /support/operations/jobs/<job_id>/tries       303     404    404    404     404    404      303       303
 GET  /support/operations/findings                  303     404    404    404     404    200      200       200
@@ -235,6 +238,7 @@ def house(app: Flask) -> House:
             "file_id": "fil_1",
             "event_id": event.id,
             "job_id": job.id,
+            "delivery_id": factories.delivery(session, customer).id,
             "token": "x" * 43,
             "user_id": factories.user(session, customer, "viewer", password=None).id,
             "code": "en",

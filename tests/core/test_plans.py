@@ -11,6 +11,8 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from portal import clock, db, outbox
+from portal.deliveries import queries as deliveries
+from portal.deliveries.queries import DeliveryFilter
 from portal.mandates import queries as mandates
 from portal.payments import queries as payments
 from portal.refunds import queries as refunds
@@ -27,6 +29,18 @@ QUESTIONS: dict[str, tuple[str, Callable[[Session], object]]] = {
     ),
     "the collections that are due": (
         "ix_collections_due", lambda session: mandates.due(session, clock.now(), None, 5),
+    ),
+    "who is told of an event": (
+        "ix_webhook_endpoints_customer", lambda session: deliveries.endpoints(session, "cus_1"),
+    ),
+    "the deliveries of a customer": (
+        "ix_deliveries_customer", lambda session: deliveries.deliveries(session, DeliveryFilter(customer_id="cus_1")),
+    ),
+    "the deliveries that failed": (
+        "ix_deliveries_state", lambda session: deliveries.deliveries(session, DeliveryFilter(state="failed")),
+    ),
+    "the deliveries of a type": (
+        "ix_deliveries_type", lambda session: deliveries.deliveries(session, DeliveryFilter(type="ping")),
     ),
     "the queue of refunds": ("ix_refunds_queue", lambda session: refunds.queue(session, 5)),
     "how many refunds wait": ("ix_refunds_queue", lambda session: refunds.number_waiting(session, 100)),
