@@ -17,6 +17,7 @@ from portal.accounts import views as accounts
 from portal.api import auth_views as api_auth
 from portal.api import customer_views as api_customers
 from portal.api import docs_views as api_docs
+from portal.api import endpoint_views as api_endpoints
 from portal.api import invoice_views as api_invoices
 from portal.api import method_views as api_methods
 from portal.api import payment_views as api_payments
@@ -89,6 +90,7 @@ FEATURES = (
     api_methods,
     api_refunds,
     api_receipts,
+    api_endpoints,
     api_docs,
 )
 

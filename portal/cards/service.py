@@ -14,6 +14,7 @@ from portal.cards.by_reference import (
     setup_now,
     usable,
 )
+from portal.cards.card_testing import count_payment
 from portal.cards.holders import holder, lose_holder
 from portal.cards.keeping import Expired, make_default, remember, remove, remove_once
 from portal.cards.setups import SetupStarted, hear_of_setup, start_setup
@@ -23,6 +24,7 @@ __all__ = [
     "SetupStarted",
     "UnknownCard",
     "check_reference",
+    "count_payment",
     "hear_of_setup",
     "holder",
     "lose_holder",

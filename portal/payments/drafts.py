@@ -61,7 +61,8 @@ class Order:
     """What an app wants paid: an open invoice, or an amount with its description and, if it likes, the items that make it up.
 
     `method` is what is charged: one of the customer's saved cards ("crd_…") or a payment method of Stripe's ("pm_…"); without
-    one the answer holds what the customer confirms with. `client_key` makes the same order, sent twice, one payment.
+    one the answer holds what the customer confirms with. `client_key` makes the same order, sent twice, one payment. `ip` is where a
+    customer's app sent it from: cards that are not kept here are counted by it, against card testing.
     """
 
     customer_id: str
@@ -73,6 +74,7 @@ class Order:
     metadata: Mapping[str, str] = field(default_factory=dict)
     method: str | None = None
     save_card: bool = False
+    ip: str = ""
 
     @property
     def fingerprint(self) -> str:

@@ -128,7 +128,7 @@ def _checked(order: Order) -> Means | None:
     if order.method.startswith(SAVED_CARD):
         drafts.check_id(order.method)
         return confirming.of_card(order.customer_id, order.method)
-    return confirming.of_reference(order.customer_id, order.method)
+    return confirming.of_reference(order.customer_id, order.method, ip=order.ip)
 
 
 def _begin(session: Session, order: Order, invoice: Invoice | None, means: Means | None) -> str:

@@ -18,6 +18,8 @@ from portal.accounts.models import PAYER, VIEWER, Customer
 from portal.api.operations import Operation
 from portal.cards.models import SavedCard
 from portal.db import new_id
+from portal.deliveries import queries as endpoint_queries
+from portal.deliveries import service as deliveries
 from portal.receipts import service as receipts
 from portal.receipts.models import Receipt
 from tests import factories
@@ -50,6 +52,12 @@ POST   /api/refunds/<id>/withdrawal       401    200   200   403    404   403   
 GET    /api/receipts                      401    200   200   200    404   200     200      200   200
 GET    /api/receipts/<id>                 401    200   200   200    404   200     200      200   200
 GET    /api/receipts/download/<id>        401    200   200   200    404   200     200      200   200
+GET    /api/endpoints                     401    200   403   403    200   403     403      403   403
+POST   /api/endpoints                     401    201   403   403    201   403     403      403   403
+DELETE /api/endpoints/<id>                401    200   403   403    404   403     403      403   403
+POST   /api/endpoints/<id>/secret         401    200   403   403    404   403     403      403   403
+POST   /api/endpoints/<id>/activation     401    200   403   403    404   403     403      403   403
+POST   /api/endpoints/<id>/test           401    202   403   403    404   403     403      403   403
 """
 EVERYONE = TABLE.strip().splitlines()[0].split()
 EXPECTED = {
@@ -75,11 +83,11 @@ class House:
             narrowed = {"customer_id": self.customer_id} if route in LISTS else {}
             return app.get(address, **narrowed)
         if method == "DELETE":
-            return app.delete(address, payment_method_id=CARD)
+            return app.delete(address, **({"payment_method_id": CARD} if "methods" in route else {}))
         return app.post(address, self._body(route, fresh))
 
     def _named(self, route: str) -> str:
-        return next(name for name in ("invoices", "payments", "refunds", "receipts") if name in route)
+        return next(name for name in ("invoices", "payments", "refunds", "receipts", "endpoints") if name in route)
 
     def _fresh(self) -> dict[str, str]:
         with db.transaction() as session:
@@ -92,14 +100,22 @@ class House:
                 "refunds": refund.id,
             }
         made["receipts"] = receipts.issue(made["payments"])
+        for row in self._endpoints():
+            deliveries.remove_endpoint(self.customer_id, row)
+        made["endpoints"] = deliveries.add_endpoint(self.customer_id, HOOK, ["invoice.paid"], "", "")[0].id
         with db.transaction() as session:
             row = session.get_one(Receipt, made["receipts"])
             row.pdf, row.pdf_sha256 = b"%PDF-1.7", PDF_DIGEST
         return made
 
+    def _endpoints(self) -> list[str]:
+        with db.reading() as session:
+            return [row.id for row in endpoint_queries.endpoints(session, self.customer_id)]
+
     def _body(self, route: str, fresh: dict[str, str]) -> dict[str, Any]:
         line = {"description": "Green electricity", "unit_price": 100_00}
         bodies: dict[str, dict[str, Any]] = {
+            "/api/endpoints": {"url": HOOK, "events": ["invoice.paid"]},
             "/api/auth/revoke": {"refresh_token": "prt_none"},
             "/api/invoices": {"customer_id": self.customer_id, "currency": "eur", "lines": [line]},
             "/api/payments/process": {"invoice_id": fresh["invoices"]},
@@ -109,6 +125,7 @@ class House:
         return bodies.get(route, {})
 
 
+HOOK = "https://erp.spree-bikes.test/payments"
 LISTS = {"/api/payments/history", "/api/refunds", "/api/receipts"}
 PDF_DIGEST = sha256(b"%PDF-1.7").hexdigest()
 
@@ -170,7 +187,13 @@ def test_without_its_scope_an_operation_is_refused_whoever_calls(world: World, a
 
 def test_what_changes_something_needs_a_key_or_may_be_repeated(app: Flask) -> None:
     without = {route for method, route, facts in operations(app) if method == "POST" and facts.again is None}
-    assert without == {"/api/auth/token", "/api/auth/revoke", "/api/refunds/<id>/withdrawal"}
+    assert without == {
+        "/api/auth/token",
+        "/api/auth/revoke",
+        "/api/refunds/<id>/withdrawal",
+        "/api/endpoints/<id>/activation",
+        "/api/endpoints/<id>/test",
+    }
 
 
 def test_what_is_someone_elses_looks_like_what_does_not_exist(house: House) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
+import pyotp
 import pytest
 from jsonschema import Draft202012Validator
 
+from portal import clock
+from portal.accounts import second_factor
 from portal.api import schemas
 from portal.payments import states as payment_states
 from portal.refunds import policy as refund_policy
@@ -70,6 +74,29 @@ def test_a_wrong_password_is_401_and_slowed(world: World) -> None:
     assert app.post("/api/auth/token", wrong).status_code == 401
     answers = [app.post("/api/auth/token", wrong).status_code for _try in range(10)]
     assert answers[-1] == 429
+
+
+@pytest.mark.settings(PORTAL_STAFF_SECOND_FACTOR="required")
+def test_staff_who_owe_a_second_factor_get_no_token(world: World) -> None:
+    asked = {"grant_type": "password", "password": factories.PASSWORD}
+    refused = world.bare().post("/api/auth/token", asked | {"email": world.staff("admin").email})
+    assert (refused.status_code, refused.json["code"]) == (403, "second_factor_required")  # type: ignore[index]
+    assert world.bare().post("/api/auth/token", asked | {"email": world.owner.email}).status_code == 200
+
+
+def test_a_second_factor_is_asked_for(world: World) -> None:
+    second_factor.begin(world.owner.id)
+    setting_up = second_factor.setting_up(world.owner.id)
+    assert setting_up is not None
+    secret = setting_up.typed.replace(" ", "")
+    second_factor.confirm(world.owner.id, factories.PASSWORD, pyotp.TOTP(secret).now(), ip="")
+    asked = {"grant_type": "password", "email": world.owner.email, "password": factories.PASSWORD}
+    missing = world.bare().post("/api/auth/token", asked)
+    assert (missing.status_code, missing.json["code"]) == (401, "code_needed")  # type: ignore[index]
+    wrong = world.bare().post("/api/auth/token", asked | {"code": "000000"})
+    assert (wrong.status_code, wrong.json["code"]) == (401, "wrong_code")  # type: ignore[index]
+    later = pyotp.TOTP(secret).at(clock.now() + timedelta(seconds=30))
+    assert world.bare().post("/api/auth/token", asked | {"code": later}).status_code == 200
 
 
 @pytest.mark.parametrize(
