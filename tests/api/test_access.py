@@ -202,7 +202,8 @@ def test_what_is_someone_elses_looks_like_what_does_not_exist(house: House) -> N
             continue
         fresh = house._fresh()[house._named(route)]
         answers = [
-            house.apps["other"].send(method, route.replace("<id>", one)) for one in (fresh, fresh[:-8] + "00000000")
+            house.apps["other"].send(method, route.replace("<id>", one), headers={"Idempotency-Key": new_id("key")})
+            for one in (fresh, fresh[:-8] + "00000000")
         ]
         assert [answer.status_code for answer in answers] == [404, 404], route
         told = [{**(answer.json or {}), "request_id": ""} for answer in answers]

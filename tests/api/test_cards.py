@@ -9,6 +9,9 @@ from portal import db
 from portal.cards.models import SavedCard
 from tests.api.conftest import App, World
 
+# What is behind is tested on both databases where it stands.
+pytestmark = pytest.mark.database("sqlite")
+
 SAVE = "/api/payments/methods/save"
 LIST = "/api/payments/methods/list"
 DELETE = "/api/payments/methods/delete"

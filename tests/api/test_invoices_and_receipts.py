@@ -10,6 +10,9 @@ from portal import db, outbox
 from tests import factories
 from tests.api.conftest import App, World
 
+# What is behind is tested on both databases where it stands.
+pytestmark = pytest.mark.database("sqlite")
+
 LINES = [
     {"description": "Green electricity", "quantity": "1.5", "unit_price": 100_00, "tax_rate": "19"},
     {"description": "Meter", "unit_price": 9_99, "tax_rate": "5.5"},

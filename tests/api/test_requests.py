@@ -19,6 +19,9 @@ from portal.refunds import states as refund_states
 from tests import factories
 from tests.api.conftest import App, World
 
+# What is behind is tested on both databases where it stands.
+pytestmark = pytest.mark.database("sqlite")
+
 PROCESS = "/api/payments/process"
 
 
