@@ -26,6 +26,8 @@ from portal.deliveries.models import LONGEST_ANSWER
 # For everything after the name is resolved, in seconds; and, of it, for the connection and for TLS each. Far shorter than a job's lease.
 WITHIN_SECONDS: Final = 10.0
 CONNECT_SECONDS: Final = 4.0
+# So many of a host's numbers are tried.
+MOST_NUMBERS: Final = 2
 # What comes after it is not read.
 LARGEST_ANSWER_BYTES: Final = 10_000
 
@@ -45,11 +47,11 @@ class Answer:
 def post(target: Target, headers: Mapping[str, str], body: bytes) -> Answer:
     """Raises Unreachable when there is no answer in time, or when the address may not be reached. May take WITHIN_SECONDS."""
     db.refuse_inside_transaction("sending an event")
-    number = resolve(target)[0]
+    numbers = resolve(target)[:MOST_NUMBERS]
     deadline = time.monotonic() + WITHIN_SECONDS
-    connection = _connection(target, number)
+    connection: HTTPConnection | None = None
     try:
-        connection.connect()
+        connection = _opened(target, numbers)
         with _cut_at(deadline, connection):
             connection.request(
                 "POST",
@@ -68,7 +70,26 @@ def post(target: Target, headers: Mapping[str, str], body: bytes) -> Answer:
     except (OSError, HTTPError, HTTPException, ValueError) as error:
         raise Unreachable(_reason(error, late=time.monotonic() >= deadline)) from error
     finally:
+        if connection is not None:
+            connection.close()
+
+
+def _opened(target: Target, numbers: list[str]) -> HTTPConnection:
+    """A connection to the first of the host's numbers that takes one: a machine may have an IPv6 address and no way to others."""
+    *firsts, last = numbers
+    for number in firsts:
+        with suppress(OSError, HTTPError):
+            return _open(_connection(target, number))
+    return _open(_connection(target, last))
+
+
+def _open(connection: HTTPConnection) -> HTTPConnection:
+    try:
+        connection.connect()
+    except BaseException:
         connection.close()
+        raise
+    return connection
 
 
 def _connection(target: Target, number: str) -> HTTPConnection:
