@@ -22,7 +22,7 @@ from portal.outbox import Job
 from tests import factories
 from tests.core.conftest import GaveUpError, given_up
 from tests.counting import counted_queries
-from tests.deliveries.conftest import Listener, attempt, deliveries, delivery
+from tests.deliveries.conftest import Listener, Names, attempt, deliveries, delivery
 from tests.deliveries.receiver import Receiver, answers
 from tests.smtp import Mailbox
 
@@ -50,6 +50,15 @@ def test_an_event_arrives_signed_and_once(listener: Listener, receiver: Receiver
     assert (row.next_try_at, got.headers["webhook-id"]) == (None, row.event_id)
     assert row.delivered_at is not None and row.delivered_at >= before
     assert listener.endpoint.failing_since is None
+
+
+def test_a_host_is_reached_by_its_second_address_when_the_first_takes_no_connection(
+    listener: Listener, receiver: Receiver, names: Names
+) -> None:
+    names.known[receiver.host] = [["127.0.0.2", "127.0.0.1"]]
+    listener.announce("invoice.paid", invoice_id="inv_1")
+    outbox.run_due()
+    assert len(receiver.received) == 1
 
 
 def test_a_changed_body_or_another_secret_does_not_verify(listener: Listener, receiver: Receiver) -> None:
