@@ -97,7 +97,8 @@ class Api:
         _check_permission(route, key)
         params = route.parameters.read(raw)
         if route.method == "GET":
-            with self._sandbox.store.reading() as session:
+            store = self._sandbox.store
+            with store.transaction() if route.makes else store.reading() as session:
                 call = self._call(work, session, params)
                 return 200, encode(self._shown(call, route, route.handler(call, **address))), {}
         given = request.headers.get("Idempotency-Key") if route.method == "POST" else None

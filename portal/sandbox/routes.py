@@ -18,13 +18,17 @@ PublicView = Callable[[Call, Row], Row]
 
 @dataclass(frozen=True, eq=False)
 class Route:
-    """`publishable` cuts a response down to what a browser may see; without it the route is for secret keys alone."""
+    """`publishable` cuts a response down to what a browser may see; without it the route is for secret keys alone.
+
+    `makes` is a GET that makes something all the same: a payment method, where a test card is asked for by its name.
+    """
 
     method: str
     rule: str
     handler: Handler
     parameters: Parameters
     publishable: PublicView | None = None
+    makes: bool = False
 
     @property
     def permission(self) -> str:
@@ -34,9 +38,14 @@ class Route:
 
 
 def get(
-    rule: str, handler: Handler, parameters: Parameters | None = None, publishable: PublicView | None = None
+    rule: str,
+    handler: Handler,
+    parameters: Parameters | None = None,
+    publishable: PublicView | None = None,
+    *,
+    makes: bool = False,
 ) -> Route:
-    return Route("GET", rule, handler, parameters or Parameters(), publishable)
+    return Route("GET", rule, handler, parameters or Parameters(), publishable, makes)
 
 
 def post(

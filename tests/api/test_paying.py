@@ -32,6 +32,13 @@ def test_an_invoice_is_paid_with_one_call(world: World, owner: App) -> None:
     }
 
 
+def test_a_test_cards_name_does_as_at_stripe(world: World, owner: App) -> None:
+    answer = owner.post(PROCESS, {"invoice_id": world.invoice_id, "payment_method_id": "pm_card_mastercard"})
+    assert answer.json is not None
+    assert answer.status_code == 201, answer.text
+    assert answer.json["card"]["brand"] == "mastercard"
+
+
 def test_without_a_card_the_answer_is_what_stripes_sdk_needs(world: World, owner: App) -> None:
     answer = owner.post(PROCESS, {"invoice_id": world.invoice_id}).json
     assert answer is not None

@@ -31,6 +31,13 @@ def test_test_cards_have_their_brand(
     assert (card.brand, card.last4, card.funding) == (brand, last4, funding)
 
 
+def test_a_test_cards_name_stands_for_a_new_method_that_stays(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/testing: the names can be used wherever a payment method's id can."""
+    first, second = (client.v1.payment_methods.retrieve("pm_card_visa") for _time in range(2))
+    assert first.id != second.id
+    assert client.v1.payment_methods.retrieve(first.id).id == first.id
+
+
 @pytest.mark.parametrize(
     ("name", "country"), [("pm_card_us", "US"), ("pm_card_de", "DE"), ("pm_card_br", "BR"), ("pm_card_jp", "JP")]
 )

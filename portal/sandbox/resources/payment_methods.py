@@ -127,11 +127,7 @@ def create(call: Call) -> Row:
 
 
 def retrieve(call: Call, method_id: str) -> Row:
-    if method_id.startswith("pm_card_"):
-        found = card_from_name(call, method_id.removeprefix("pm_card_"))
-        if found is not None:
-            return new_method(call, *found, {})
-    return call.need(PAYMENT_METHOD, method_id, "payment_method", in_path=True)
+    return find_or_make(call, method_id, "payment_method", in_path=True)
 
 
 def update(call: Call, method_id: str) -> Row:
@@ -254,7 +250,7 @@ def for_browser(call: Call, shown: Row) -> Row:
 ROUTES = (
     post("/v1/payment_methods", create, CREATE, publishable=for_browser),
     get("/v1/payment_methods", list_methods, LIST),
-    get("/v1/payment_methods/<method_id>", retrieve),
+    get("/v1/payment_methods/<method_id>", retrieve, makes=True),
     post("/v1/payment_methods/<method_id>", update, UPDATE),
     post("/v1/payment_methods/<method_id>/attach", attach, ATTACH),
     post("/v1/payment_methods/<method_id>/detach", detach),
