@@ -52,7 +52,9 @@ def begin(email: str, ip: str) -> str:
 
 def forgive(session: Session, attempt_id: str) -> None:
     """The password was right: the tries of this e-mail from this network count no more. In the caller's transaction."""
-    attempt = session.get_one(SignInAttempt, attempt_id)
+    attempt = session.get(SignInAttempt, attempt_id)
+    if attempt is None:  # another right password, sent at the same time, has struck it out
+        return
     session.execute(
         delete(SignInAttempt).where(SignInAttempt.email == attempt.email, SignInAttempt.network == attempt.network)
     )

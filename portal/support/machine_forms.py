@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
-from wtforms import HiddenField, PasswordField, SelectMultipleField, StringField
+from wtforms import HiddenField, PasswordField, SelectMultipleField, StringField, ValidationError
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired, Length
 from wtforms.widgets import CheckboxInput, ListWidget
@@ -35,9 +35,7 @@ class MachineForm(FlaskForm):  # type: ignore[misc]  # flask-wtf has no types
         [InputRequired(lazy_gettext("Please name the system.")), Length(max=api_access.LONGEST_NAME)],
         description=lazy_gettext("You find it again by this name, here and in the audit trail."),
     )
-    scopes = ChecksField(
-        lazy_gettext("What it may do"), [InputRequired(lazy_gettext("Please choose what this system may do."))]
-    )
+    scopes = ChecksField(lazy_gettext("What it may do"))
     password = PasswordField(
         lazy_gettext("Your password"),
         [InputRequired(lazy_gettext("Please enter your password.")), Length(max=LONGEST_PASSWORD)],
@@ -48,6 +46,11 @@ class MachineForm(FlaskForm):  # type: ignore[misc]  # flask-wtf has no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.scopes.choices = [SelectChoice(scope, gettext(text)) for scope, text in words.SCOPES.items()]
+
+    def validate_scopes(self, field: ChecksField) -> None:
+        # Not InputRequired: a browser would want every single box ticked.
+        if not field.data:
+            raise ValidationError(gettext("Please choose what this system may do."))
 
     def tell(self, error: PortalError) -> None:
         """Put a refusal at the field it is about, or above the form."""

@@ -1,0 +1,464 @@
+"""Apps that someone signs in with, and keys of the company's other systems."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+import time_machine
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from portal import audit, clock, config, db
+from portal.accounts import api_access, policy, service, sessions
+from portal.accounts.api_access import Grant, GrantOver, MadeAlready, WrongMachine
+from portal.accounts.jobs import sweep
+from portal.accounts.models import OWNER, PAYER, VIEWER, AppGrant, MachineCredential, RefreshToken, User
+from portal.audit import AuditEvent
+from portal.errors import Invalid, NotFound, RateLimited
+from tests import factories
+from tests.factories import PASSWORD
+
+HOME = "203.0.113.7"
+APP = "Nordlicht/2.1 (iPhone; iOS 20)"
+
+pytestmark = pytest.mark.usefixtures("settings")
+
+
+@pytest.fixture
+def user(settings: config.Settings) -> User:
+    with db.transaction() as session:
+        return factories.user(session, factories.customer(session), OWNER, email="ada@spree-bikes.test")
+
+
+@pytest.fixture
+def clerk(settings: config.Settings) -> User:
+    with db.transaction() as session:
+        return factories.staff(session)
+
+
+@pytest.fixture
+def admin(settings: config.Settings) -> User:
+    with db.transaction() as session:
+        return factories.staff(session, "admin")
+
+
+def sign_in(user: User, *wanted: str, password: str = PASSWORD, user_agent: str = APP) -> Grant:
+    return api_access.sign_in(user.email, password, code=None, wanted=wanted or None, ip=HOME, user_agent=user_agent)
+
+
+def is_over(grant: Grant) -> bool:
+    """Whether neither its access tokens nor its refresh token open anything; a refresh token that lives is used up."""
+    access = api_access.user_of(grant.id)
+    try:
+        api_access.refresh(grant.refresh_token)
+    except GrantOver:
+        assert access is None
+        return True
+    assert access is not None
+    return False
+
+
+def events(action: str) -> list[AuditEvent]:
+    with db.reading() as session:
+        return list(session.scalars(select(AuditEvent).where(AuditEvent.action == action).order_by(AuditEvent.number)))
+
+
+def change(user: User, **values: object) -> None:
+    with db.transaction() as session:
+        row = session.get_one(User, user.id)
+        for name, value in values.items():
+            setattr(row, name, value)
+
+
+def together(*works: Callable[[], object]) -> list[object]:
+    """What they return, or raise, when all begin at once."""
+    outcomes: list[object] = []
+    gate = threading.Barrier(len(works))
+
+    def run(work: Callable[[], object]) -> None:
+        gate.wait(30)
+        try:
+            outcomes.append(work())
+        except Exception as error:  # noqa: BLE001  # each is looked at
+            outcomes.append(error)
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(outcomes) == len(works)
+    return outcomes
+
+
+# Signing in
+
+
+def test_without_wanted_scopes_an_app_gets_all_that_its_user_may_do(user: User, clerk: User) -> None:
+    assert sign_in(user).scopes == policy.scopes_of("customer", OWNER)
+    assert sign_in(clerk).scopes == policy.scopes_of("support", None)
+
+
+def test_an_app_gets_no_more_than_it_wanted(user: User) -> None:
+    grant = sign_in(user, "invoices:read", "payments:write")
+    assert grant.scopes == {"invoices:read", "payments:write"}
+    assert api_access.refresh(grant.refresh_token).scopes == {"invoices:read", "payments:write"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [("everything", "unknown_scope"), ("refunds:approve", "scope_not_allowed"), ("", "unknown_scope")],
+)
+def test_unknown_and_forbidden_scopes_are_refused(user: User, wanted: str, code: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        sign_in(user, wanted)
+    assert (refused.value.code, refused.value.field) == (code, "scope")
+    with db.reading() as session:
+        assert session.scalar(select(func.count()).select_from(AppGrant)) == 0
+
+
+@pytest.mark.parametrize(("role", "scope"), [(VIEWER, "payments:write"), (PAYER, "endpoints:write")])
+def test_a_role_bounds_what_an_app_may_want(settings: config.Settings, role: str, scope: str) -> None:
+    with db.transaction() as session:
+        person = factories.user(session, factories.customer(session), role)
+    with pytest.raises(Invalid) as refused:
+        sign_in(person, scope)
+    assert refused.value.code == "scope_not_allowed"
+
+
+def test_wrong_unknown_and_disabled_are_told_apart_by_nothing(user: User) -> None:
+    with db.transaction() as session:
+        gone = factories.user(session, factories.customer(session), active=False)
+        nobody = factories.user(session, factories.customer(session))
+        session.delete(nobody)
+    told = set()
+    for who, password in ((user, "not the password"), (gone, PASSWORD), (nobody, PASSWORD)):
+        with pytest.raises(sessions.WrongCredentials) as refused:
+            sign_in(who, password=password)
+        told.add(refused.value.text())
+    assert len(told) == 1
+
+
+def test_guessing_through_the_api_meets_the_same_brakes(user: User) -> None:
+    for _ in range(10):
+        with pytest.raises(sessions.WrongCredentials):
+            sign_in(user, password="a guess")
+    with pytest.raises(RateLimited):
+        sign_in(user)
+    with pytest.raises(RateLimited):
+        sessions.sign_in(user.email, PASSWORD, ip=HOME, user_agent="")
+
+
+def test_signing_in_and_out_stands_in_the_audit_trail_without_a_token(user: User) -> None:
+    grant = sign_in(user)
+    api_access.sign_out(grant.refresh_token)
+    api_access.sign_out(grant.refresh_token)
+    api_access.sign_out("prt_nobody_gave_this_out")
+    began, ended = events("app.signed_in"), events("app.signed_out")
+    assert [(one.subject, one.customer_id, one.actor_kind) for one in began] == [
+        (user.id, user.customer_id, "customer")
+    ]
+    assert [one.facts for one in ended] == [{"grant": grant.id, "why": "signed_out"}]
+    assert "prt_" not in repr([one.facts for one in (*began, *ended)])
+    assert is_over(grant)
+
+
+def test_only_hashes_of_refresh_tokens_are_kept(user: User) -> None:
+    grant = sign_in(user)
+    with db.reading() as session:
+        kept = session.scalars(select(RefreshToken.token_hash)).one()
+    assert grant.refresh_token not in kept
+    with pytest.raises(GrantOver):
+        api_access.refresh(kept)
+
+
+# Refresh tokens
+
+
+def test_each_refresh_token_is_good_once_and_brings_the_next(user: User) -> None:
+    first = sign_in(user)
+    second = api_access.refresh(first.refresh_token)
+    third = api_access.refresh(second.refresh_token)
+    assert len({first.refresh_token, second.refresh_token, third.refresh_token}) == 3
+    assert first.id == second.id == third.id
+    assert third.user.id == user.id
+
+
+def test_a_refresh_token_that_comes_twice_ends_the_grant(user: User) -> None:
+    other = sign_in(user)
+    first = sign_in(user)
+    second = api_access.refresh(first.refresh_token)
+    with pytest.raises(GrantOver):
+        api_access.refresh(first.refresh_token)
+    assert is_over(second), "whoever holds the newest token may be the thief"
+    assert [one.facts["why"] for one in events("app.signed_out")] == ["refresh_token_reused"]
+    assert not is_over(other), "the user's other apps have nothing to do with it"
+
+
+def test_two_who_use_one_refresh_token_at_once_end_the_grant(user: User) -> None:
+    grant = sign_in(user)
+    outcomes = together(*[lambda: api_access.refresh(grant.refresh_token)] * 4)
+    assert sum(isinstance(one, GrantOver) for one in outcomes) == 3
+    (winner,) = [one for one in outcomes if isinstance(one, Grant)]
+    assert is_over(winner)
+    assert len(events("app.signed_out")) == 1
+
+
+@pytest.mark.parametrize("token", ["", "prt_", "prt_nobody_gave_this_out", "x" * 200])
+def test_a_token_that_nobody_gave_out_opens_nothing(user: User, token: str) -> None:
+    with pytest.raises(GrantOver):
+        api_access.refresh(token)
+
+
+# How long it lasts
+
+
+@pytest.mark.parametrize(("who", "idle"), [("user", timedelta(days=14)), ("clerk", timedelta(hours=8))])
+def test_an_app_that_is_not_used_is_signed_out(who: str, idle: timedelta, request: pytest.FixtureRequest) -> None:
+    someone: User = request.getfixturevalue(who)
+    start = clock.now()
+    kept, forgotten = sign_in(someone), sign_in(someone)
+    with time_machine.travel(start + idle - timedelta(minutes=1)):
+        assert not is_over(kept)
+    with time_machine.travel(start + idle + timedelta(minutes=1)):
+        assert is_over(forgotten)
+        assert api_access.user_of(kept.id) is not None
+
+
+@pytest.mark.parametrize(
+    ("who", "longest", "pause"),
+    [("user", timedelta(days=90), timedelta(days=13)), ("clerk", timedelta(hours=12), timedelta(hours=3))],
+)
+def test_the_busiest_app_is_signed_out_after_its_longest_time(
+    who: str, longest: timedelta, pause: timedelta, request: pytest.FixtureRequest
+) -> None:
+    someone: User = request.getfixturevalue(who)
+    start = clock.now()
+    grant = sign_in(someone)
+    with time_machine.travel(start) as travel:
+        while clock.now() + pause < start + longest:
+            travel.shift(pause)
+            grant = api_access.refresh(grant.refresh_token)
+        travel.move_to(start + longest + timedelta(seconds=5))
+        assert is_over(grant)
+
+
+def test_calling_counts_as_use(user: User) -> None:
+    start = clock.now()
+    grant = sign_in(user)
+    with time_machine.travel(start + timedelta(days=10)):
+        assert api_access.user_of(grant.id) is not None
+    with time_machine.travel(start + timedelta(days=20)):
+        assert not is_over(grant)
+
+
+# What ends it, and what makes it smaller
+
+
+def test_a_disabled_user_has_no_apps(user: User) -> None:
+    grant = sign_in(user)
+    service.set_active(user.id, active=False)
+    assert is_over(grant)
+    service.set_active(user.id, active=True)
+    assert is_over(grant), "what was ended stays so"
+
+
+def test_a_lower_role_means_fewer_scopes(user: User) -> None:
+    grant = sign_in(user, "endpoints:write", "payments:write", "invoices:read")
+    change(user, customer_role=PAYER)
+    grant = api_access.refresh(grant.refresh_token)
+    assert grant.scopes == {"payments:write", "invoices:read"}
+    change(user, customer_role=VIEWER)
+    grant = api_access.refresh(grant.refresh_token)
+    assert grant.scopes == {"invoices:read"}
+    change(user, customer_role=OWNER)
+    assert "endpoints:write" in api_access.refresh(grant.refresh_token).scopes, "what was granted at first"
+
+
+def test_a_new_password_signs_every_app_out(user: User) -> None:
+    changed = sign_in(user)
+    service.change_password(user.id, PASSWORD, "nine green boats at noon", ip=HOME, user_agent="")
+    assert is_over(changed)
+    again = sign_in(user, password="nine green boats at noon")
+    service.set_password(user.id, "four blue kites at dusk")
+    assert is_over(again)
+
+
+def test_no_grant_begins_with_a_password_that_was_changed_meanwhile(user: User) -> None:
+    """However the two meet: once the password is changed, nothing that the old one began is alive."""
+
+    def change_it() -> None:
+        service.set_password(user.id, "nine green boats at noon")
+
+    outcomes = together(lambda: sign_in(user), lambda: sign_in(user), lambda: sign_in(user), change_it)
+    assert all(is_over(one) for one in outcomes if isinstance(one, Grant))
+    assert all(one is None or isinstance(one, Grant | sessions.WrongCredentials) for one in outcomes), outcomes
+
+
+def test_signing_out_elsewhere_signs_apps_out(user: User) -> None:
+    grant = sign_in(user)
+    here = sessions.sign_in(user.email, PASSWORD, ip=HOME, user_agent="")
+    assert sessions.sign_out_elsewhere(user.id, here) == 1
+    assert is_over(grant)
+    assert sessions.find(here) is not None
+
+
+def test_one_app_is_signed_out_and_the_others_stay(user: User, clerk: User) -> None:
+    lost, kept, foreign = sign_in(user), sign_in(user), sign_in(clerk)
+    api_access.end(lost.id, user.id)
+    api_access.end(lost.id, user.id)
+    assert is_over(lost)
+    assert not is_over(kept)
+    for grant_id in (foreign.id, "grt_unknown"):
+        with pytest.raises(NotFound):
+            api_access.end(grant_id, user.id)
+    assert not is_over(foreign)
+    assert [one.facts["why"] for one in events("app.signed_out")] == ["ended_elsewhere"]
+
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "name"),
+    [
+        (APP, "Nordlicht, iPhone"),
+        (FIREFOX, "Firefox, Linux"),
+        ("okhttp/4.12", "okhttp"),
+        ("", ""),
+        ("x" * 300, "x" * 40),
+    ],
+)
+def test_apps_are_shown_by_the_name_that_they_give(user: User, user_agent: str, name: str) -> None:
+    grant = sign_in(user, user_agent=user_agent)
+    (app,) = api_access.apps(user.id)
+    assert (app.id, app.name, app.ip) == (grant.id, name, HOME)
+
+
+def test_the_newest_app_comes_first_and_dead_ones_not_at_all(user: User) -> None:
+    now = clock.now()
+    with time_machine.travel(now - timedelta(days=15)):
+        sign_in(user)
+    with time_machine.travel(now - timedelta(hours=1)):
+        older = sign_in(user)
+    newer, ended = sign_in(user), sign_in(user)
+    api_access.sign_out(ended.refresh_token)
+    assert [app.id for app in api_access.apps(user.id)] == [newer.id, older.id]
+
+
+def test_the_sweep_forgets_what_nobody_has_used_for_long(user: User) -> None:
+    def rows() -> tuple[int, int]:
+        with db.reading() as session:
+            return _count(session, AppGrant), _count(session, RefreshToken)
+
+    start = clock.now()
+    with time_machine.travel(start - timedelta(days=121)):
+        api_access.refresh(sign_in(user).refresh_token)
+    with time_machine.travel(start - timedelta(days=119)):
+        sign_in(user)
+    assert rows() == (2, 3)
+    sweep()
+    assert rows() == (1, 1)
+    sweep()
+    assert rows() == (1, 1)
+
+
+def _count(session: Session, kind: type[db.Base]) -> int:
+    return session.scalar(select(func.count()).select_from(kind)) or 0
+
+
+# Machines
+
+
+def test_a_machine_proves_itself_with_its_secret(admin: User) -> None:
+    row, secret = api_access.create_machine("  Order \n desk ", ["invoices:read", "invoices:write"], admin.id)
+    assert (row.name, row.last_used_at) == ("Order desk", None)
+    proved, scopes = api_access.prove_machine(row.id, secret, None)
+    assert (proved.id, scopes) == (row.id, {"invoices:read", "invoices:write"})
+    assert api_access.prove_machine(row.id, secret, ["invoices:read"])[1] == {"invoices:read"}
+    found = api_access.machine(row.id)
+    assert found is not None
+    assert found.last_used_at is not None
+    assert secret not in found.secret_hash
+
+
+def test_wrong_secrets_are_told_apart_by_nothing(admin: User) -> None:
+    row, secret = api_access.create_machine("Books", ["invoices:read"], admin.id)
+    other, others_secret = api_access.create_machine("Orders", ["invoices:read"], admin.id)
+    api_access.revoke_machine(other.id)
+    told = set()
+    tries = [(row.id, others_secret), (row.id, ""), (row.id, row.secret_hash), (row.id, secret.upper())]
+    for machine_id, typed in (*tries, ("mac_unknown", secret), ("", ""), (other.id, others_secret)):
+        with pytest.raises(WrongMachine) as refused:
+            api_access.prove_machine(machine_id, typed, None)
+        told.add((refused.value.code, refused.value.text()))
+    assert len(told) == 1
+
+
+def test_a_revoked_machine_is_none_any_more(admin: User) -> None:
+    row, secret = api_access.create_machine("Books", ["invoices:read"], admin.id)
+    first = api_access.revoke_machine(row.id).revoked_at
+    assert api_access.revoke_machine(row.id).revoked_at == first
+    assert api_access.machine(row.id) is None
+    with pytest.raises(WrongMachine):
+        api_access.prove_machine(row.id, secret, None)
+    with pytest.raises(NotFound):
+        api_access.revoke_machine("mac_unknown")
+    assert len(events("machine.revoked")) == 1
+
+
+@pytest.mark.parametrize(("wanted", "code"), [("everything", "unknown_scope"), ("payments:read", "scope_not_allowed")])
+def test_a_machine_gets_no_scope_beyond_its_own(admin: User, wanted: str, code: str) -> None:
+    row, secret = api_access.create_machine("Books", ["invoices:read"], admin.id)
+    with pytest.raises(Invalid) as refused:
+        api_access.prove_machine(row.id, secret, [wanted])
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize("scope", sorted(policy.SCOPES - policy.MACHINE_SCOPES))
+def test_no_machine_is_made_with_what_only_people_may_do(admin: User, scope: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        api_access.create_machine("Books", ["invoices:read", scope], admin.id)
+    assert refused.value.code == "scope_not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("name", "scopes", "field"),
+    [("", ["invoices:read"], "name"), (" \n ", ["invoices:read"], "name"), ("x" * 101, ["invoices:read"], "name"),
+     ("Books", [], "scopes")],
+)  # fmt: skip
+def test_a_machine_needs_a_name_and_something_to_do(admin: User, name: str, scopes: list[str], field: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        api_access.create_machine(name, scopes, admin.id)
+    assert refused.value.field == field
+
+
+def test_a_form_that_is_sent_twice_at_once_makes_one_machine(admin: User) -> None:
+    outcomes = together(
+        *[lambda: api_access.create_machine("Books", ["invoices:read"], admin.id, client_key="the-form-17")] * 4
+    )
+    assert sum(isinstance(one, MadeAlready) for one in outcomes) == 3, outcomes
+    with db.reading() as session:
+        assert _count(session, MachineCredential) == 1
+    assert len(events("machine.created")) == 1
+
+
+def test_one_admins_form_is_not_anothers(admin: User, clerk: User) -> None:
+    made = [
+        api_access.create_machine("Books", ["invoices:read"], person.id, client_key="the-form-17")[0].id
+        for person in (admin, clerk)
+    ]
+    assert len(set(made)) == 2
+
+
+def test_secrets_stand_in_no_event(admin: User, user: User) -> None:
+    _row, secret = api_access.create_machine("Books", ["invoices:read"], admin.id)
+    grant = sign_in(user)
+    with db.reading() as session:
+        told = repr([event.facts for event in session.scalars(select(AuditEvent))])
+        assert audit.verify(session) is None
+    assert secret not in told
+    assert grant.refresh_token not in told
