@@ -84,7 +84,7 @@ def test_the_secret_stands_in_one_answer_and_nowhere_else(
     answer = make(browser)
     _machine_id, secret = shown(answer)
     assert secret not in browser.get(DESK).get_data(as_text=True)
-    assert all(secret not in cookie.value for cookie in browser._cookies.values())  # noqa: SLF001
+    assert all(secret not in cookie.value for cookie in browser._cookies.values())
     with db.reading() as session:
         kept = [
             tuple(row) for table in db.Base.metadata.sorted_tables for row in session.execute(select(*table.columns))
