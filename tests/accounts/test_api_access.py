@@ -1,9 +1,7 @@
-"""Apps that someone signs in with, and keys of the company's other systems."""
+"""Apps that someone signs in with: what they may do, how long, and what ends them."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -11,15 +9,16 @@ import time_machine
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, db
+from portal import clock, config, db
 from portal.accounts import api_access, policy, service, sessions
-from portal.accounts.api_access import Grant, GrantOver, MadeAlready, WrongMachine
+from portal.accounts.api_access import Grant, GrantOver
 from portal.accounts.jobs import sweep
-from portal.accounts.models import OWNER, PAYER, VIEWER, AppGrant, MachineCredential, RefreshToken, User
+from portal.accounts.models import OWNER, PAYER, VIEWER, AppGrant, RefreshToken, User
 from portal.audit import AuditEvent
 from portal.errors import Invalid, NotFound, RateLimited
 from tests import factories
 from tests.factories import PASSWORD
+from tests.together import together
 
 HOME = "203.0.113.7"
 APP = "Nordlicht/2.1 (iPhone; iOS 20)"
@@ -37,12 +36,6 @@ def user(settings: config.Settings) -> User:
 def clerk(settings: config.Settings) -> User:
     with db.transaction() as session:
         return factories.staff(session)
-
-
-@pytest.fixture
-def admin(settings: config.Settings) -> User:
-    with db.transaction() as session:
-        return factories.staff(session, "admin")
 
 
 def sign_in(user: User, *wanted: str, password: str = PASSWORD, user_agent: str = APP) -> Grant:
@@ -71,27 +64,6 @@ def change(user: User, **values: object) -> None:
         row = session.get_one(User, user.id)
         for name, value in values.items():
             setattr(row, name, value)
-
-
-def together(*works: Callable[[], object]) -> list[object]:
-    """What they return, or raise, when all begin at once."""
-    outcomes: list[object] = []
-    gate = threading.Barrier(len(works))
-
-    def run(work: Callable[[], object]) -> None:
-        gate.wait(30)
-        try:
-            outcomes.append(work())
-        except Exception as error:  # noqa: BLE001  # each is looked at
-            outcomes.append(error)
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert len(outcomes) == len(works)
-    return outcomes
 
 
 # Signing in
@@ -368,97 +340,3 @@ def test_the_sweep_forgets_what_nobody_has_used_for_long(user: User) -> None:
 
 def _count(session: Session, kind: type[db.Base]) -> int:
     return session.scalar(select(func.count()).select_from(kind)) or 0
-
-
-# Machines
-
-
-def test_a_machine_proves_itself_with_its_secret(admin: User) -> None:
-    row, secret = api_access.create_machine("  Order \n desk ", ["invoices:read", "invoices:write"], admin.id)
-    assert (row.name, row.last_used_at) == ("Order desk", None)
-    proved, scopes = api_access.prove_machine(row.id, secret, None)
-    assert (proved.id, scopes) == (row.id, {"invoices:read", "invoices:write"})
-    assert api_access.prove_machine(row.id, secret, ["invoices:read"])[1] == {"invoices:read"}
-    found = api_access.machine(row.id)
-    assert found is not None
-    assert found.last_used_at is not None
-    assert secret not in found.secret_hash
-
-
-def test_wrong_secrets_are_told_apart_by_nothing(admin: User) -> None:
-    row, secret = api_access.create_machine("Books", ["invoices:read"], admin.id)
-    other, others_secret = api_access.create_machine("Orders", ["invoices:read"], admin.id)
-    api_access.revoke_machine(other.id)
-    told = set()
-    tries = [(row.id, others_secret), (row.id, ""), (row.id, row.secret_hash), (row.id, secret.upper())]
-    for machine_id, typed in (*tries, ("mac_unknown", secret), ("", ""), (other.id, others_secret)):
-        with pytest.raises(WrongMachine) as refused:
-            api_access.prove_machine(machine_id, typed, None)
-        told.add((refused.value.code, refused.value.text()))
-    assert len(told) == 1
-
-
-def test_a_revoked_machine_is_none_any_more(admin: User) -> None:
-    row, secret = api_access.create_machine("Books", ["invoices:read"], admin.id)
-    first = api_access.revoke_machine(row.id).revoked_at
-    assert api_access.revoke_machine(row.id).revoked_at == first
-    assert api_access.machine(row.id) is None
-    with pytest.raises(WrongMachine):
-        api_access.prove_machine(row.id, secret, None)
-    with pytest.raises(NotFound):
-        api_access.revoke_machine("mac_unknown")
-    assert len(events("machine.revoked")) == 1
-
-
-@pytest.mark.parametrize(("wanted", "code"), [("everything", "unknown_scope"), ("payments:read", "scope_not_allowed")])
-def test_a_machine_gets_no_scope_beyond_its_own(admin: User, wanted: str, code: str) -> None:
-    row, secret = api_access.create_machine("Books", ["invoices:read"], admin.id)
-    with pytest.raises(Invalid) as refused:
-        api_access.prove_machine(row.id, secret, [wanted])
-    assert refused.value.code == code
-
-
-@pytest.mark.parametrize("scope", sorted(policy.SCOPES - policy.MACHINE_SCOPES))
-def test_no_machine_is_made_with_what_only_people_may_do(admin: User, scope: str) -> None:
-    with pytest.raises(Invalid) as refused:
-        api_access.create_machine("Books", ["invoices:read", scope], admin.id)
-    assert refused.value.code == "scope_not_allowed"
-
-
-@pytest.mark.parametrize(
-    ("name", "scopes", "field"),
-    [("", ["invoices:read"], "name"), (" \n ", ["invoices:read"], "name"), ("x" * 101, ["invoices:read"], "name"),
-     ("Books", [], "scopes")],
-)  # fmt: skip
-def test_a_machine_needs_a_name_and_something_to_do(admin: User, name: str, scopes: list[str], field: str) -> None:
-    with pytest.raises(Invalid) as refused:
-        api_access.create_machine(name, scopes, admin.id)
-    assert refused.value.field == field
-
-
-def test_a_form_that_is_sent_twice_at_once_makes_one_machine(admin: User) -> None:
-    outcomes = together(
-        *[lambda: api_access.create_machine("Books", ["invoices:read"], admin.id, client_key="the-form-17")] * 4
-    )
-    assert sum(isinstance(one, MadeAlready) for one in outcomes) == 3, outcomes
-    with db.reading() as session:
-        assert _count(session, MachineCredential) == 1
-    assert len(events("machine.created")) == 1
-
-
-def test_one_admins_form_is_not_anothers(admin: User, clerk: User) -> None:
-    made = [
-        api_access.create_machine("Books", ["invoices:read"], person.id, client_key="the-form-17")[0].id
-        for person in (admin, clerk)
-    ]
-    assert len(set(made)) == 2
-
-
-def test_secrets_stand_in_no_event(admin: User, user: User) -> None:
-    _row, secret = api_access.create_machine("Books", ["invoices:read"], admin.id)
-    grant = sign_in(user)
-    with db.reading() as session:
-        told = repr([event.facts for event in session.scalars(select(AuditEvent))])
-        assert audit.verify(session) is None
-    assert secret not in told
-    assert grant.refresh_token not in told
