@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
 from portal import clock, config, db
@@ -259,15 +261,45 @@ def test_a_new_password_signs_every_app_out(user: User) -> None:
     assert is_over(again)
 
 
-def test_no_grant_begins_with_a_password_that_was_changed_meanwhile(user: User) -> None:
-    """However the two meet: once the password is changed, nothing that the old one began is alive."""
+@contextmanager
+def once_proved(work: Callable[[], object]) -> Iterator[None]:
+    """Have someone else do this after the first right password of the block, before anything comes of it."""
+    proved: list[str] = []
 
-    def change_it() -> None:
-        service.set_password(user.id, "nine green boats at noon")
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith("DELETE FROM sign_in_attempts"):
+            proved.append(statement)
 
-    outcomes = together(lambda: sign_in(user), lambda: sign_in(user), lambda: sign_in(user), change_it)
-    assert all(is_over(one) for one in outcomes if isinstance(one, Grant))
-    assert all(one is None or isinstance(one, Grant | sessions.WrongCredentials) for one in outcomes), outcomes
+    def let_in(*_arguments: object) -> None:  # the proof's transaction is over, and its connection given back
+        if proved:
+            proved.clear()
+            event.remove(engine, "before_cursor_execute", note)
+            together(work)
+
+    engine = db.engine()
+    event.listen(engine, "before_cursor_execute", note)
+    event.listen(engine, "checkin", let_in)
+    try:
+        yield
+    finally:
+        event.remove(engine, "checkin", let_in)
+
+
+@pytest.mark.parametrize("change", ["password", "access"])
+def test_no_grant_begins_for_whom_something_changed_since_the_proof(user: User, change: str) -> None:
+    """It would outlive the change, which has ended all grants that there were."""
+    works: dict[str, Callable[[], object]] = {
+        "password": lambda: service.set_password(user.id, "nine green boats at noon"),
+        "access": lambda: service.set_active(user.id, active=False),
+    }
+    with once_proved(works[change]), pytest.raises(sessions.WrongCredentials):
+        sign_in(user)
+    assert api_access.apps(user.id) == []
+
+
+def test_right_passwords_side_by_side_all_sign_in(user: User) -> None:
+    grants = together(*[lambda: sign_in(user)] * 4)
+    assert all(isinstance(one, Grant) for one in grants), grants
 
 
 def test_signing_out_elsewhere_signs_apps_out(user: User) -> None:
