@@ -205,12 +205,12 @@ def test_a_revoked_key_opens_nothing_and_stays_in_the_list(browser: FlaskClient,
 
 
 def test_only_admins_are_led_there(app: Flask, browser: FlaskClient) -> None:
-    assert f'href="{DESK}"' in browser.get("/support").get_data(as_text=True)
+    assert f'href="{DESK}"' in browser.get("/support/operations").get_data(as_text=True)
     with db.transaction() as session:
         approver = factories.staff(session, "approver")
     other = app.test_client()
     factories.sign_in(other, approver)
-    assert f'href="{DESK}"' not in other.get("/support").get_data(as_text=True)
+    assert f'href="{DESK}"' not in other.get("/support/operations").get_data(as_text=True)
 
 
 def test_what_a_machine_did_is_told_by_its_name(browser: FlaskClient, admin: User) -> None:
