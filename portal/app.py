@@ -44,6 +44,7 @@ from portal.support import alerts as _support_alerts
 from portal.support import dispute_views as support_disputes
 from portal.support import invoice_views as support
 from portal.support import jobs as _support_jobs
+from portal.support import machine_views as support_machines
 from portal.support import operations_views as operations
 from portal.verification import views as verification
 from portal.webhooks import jobs as _webhooks_jobs
@@ -82,6 +83,7 @@ FEATURES = (
     support,
     support_disputes,
     support_refunds,
+    support_machines,
     operations,
     api_auth,
     api_customers,

@@ -11,15 +11,15 @@ import hmac
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session, joinedload
 
-from portal import audit, clock, db, keyset
-from portal.accounts import codes, policy, sessions
+from portal import audit, clock, db, idempotency, keyset
+from portal.accounts import codes, policy, queries, sessions
 from portal.accounts.models import (
     APP_IDLE,
     APP_LONGEST,
@@ -30,7 +30,7 @@ from portal.accounts.models import (
     User,
 )
 from portal.db import new_id
-from portal.errors import N_, Forbidden, Invalid, NotFound, SignInRequired
+from portal.errors import N_, Conflict, Forbidden, Invalid, NotFound, SignInRequired
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +38,7 @@ REFRESH_PREFIX: Final = "prt_"
 SECRET_PREFIX: Final = "pms_"  # noqa: S105  # what a secret begins with
 SECRET_BYTES: Final = 32
 LONGEST_NAME: Final = 100
+LONGEST_APP_NAME: Final = 40
 # A grant's last use is written down at most this often.
 SEEN_EVERY: Final = timedelta(minutes=1)
 # Kept this long after it can be used no more, for whoever asks what happened; the audit trail keeps the fact itself.
@@ -69,6 +70,15 @@ class WrongMachine(SignInRequired):
     message = N_("This client id and secret do not match, or they were revoked.")
 
 
+class MadeAlready(Conflict):
+    """The form was sent before: its key exists, and the secret was shown then."""
+
+    code = "made_already"
+    message = N_(
+        "This key was made already, and its secret was shown then. Is it lost? Revoke the key and make a new one."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """An app that is signed in; the refresh token is kept nowhere but with the app."""
@@ -77,6 +87,17 @@ class Grant:
     user: User
     scopes: frozenset[str]
     refresh_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """An app that a user is signed in with, as they are shown it; `name` is empty when it does not say who it is."""
+
+    id: str
+    name: str
+    ip: str
+    signed_in_at: datetime
+    last_used_at: datetime
 
 
 # Apps that someone signs in with
@@ -92,13 +113,17 @@ def sign_in(
     """
     wanted = _known(wanted)
     try:
-        user = sessions.prove(email, password, ip=ip, code=code)
+        proved = sessions.prove(email, password, ip=ip, code=code)
     except (sessions.WrongCredentials, sessions.WrongCode) as error:
         raise NotProved(error.message, code=error.code) from error
-    scopes = _granted(wanted, policy.scopes_of(user.role, user.customer_role))
-    _refuse_without_factor(user)
+    _refuse_without_factor(proved)
     now = clock.now()
-    with db.transaction() as session, sessions.acting_as(user):
+    with db.transaction() as session, sessions.acting_as(proved):
+        user = queries.user(session, proved.id, lock=True)
+        # A password that was changed meanwhile has ended all grants: none may begin with the old one after that.
+        if not user.active or user.password_hash != proved.password_hash:
+            raise NotProved(sessions.WrongCredentials.message, code=sessions.WrongCredentials.code)
+        scopes = _granted(wanted, policy.scopes_of(user.role, user.customer_role))
         row = AppGrant(
             id=new_id("grt"),
             user_id=user.id,
@@ -161,15 +186,36 @@ def user_of(grant_id: str) -> User | None:
     return grant.user
 
 
-def grants(session: Session, user_id: str) -> list[AppGrant]:
+def end(grant_id: str, user_id: str) -> None:
+    """Sign a user out of one of their apps. A second call changes nothing. Raises NotFound, also for someone else's."""
+    with db.transaction() as session:
+        grant = _grant(session, grant_id, lock=True)
+        if grant is None or grant.user_id != user_id:
+            raise NotFound
+        if grant.ended_at is None:
+            _end(session, grant, ENDED_ELSEWHERE)
+
+
+def apps(user_id: str) -> list[App]:
     """The apps that a user is signed in with, the newest first."""
-    found = session.scalars(
-        select(AppGrant)
-        .where(AppGrant.user_id == user_id, AppGrant.ended_at.is_(None))
-        .options(joinedload(AppGrant.user))
-        .order_by(AppGrant.created_at.desc())
-    )
-    return [grant for grant in found if _is_alive(grant)]
+    with db.reading() as session:
+        found = session.scalars(
+            select(AppGrant)
+            .where(AppGrant.user_id == user_id, AppGrant.ended_at.is_(None))
+            .options(joinedload(AppGrant.user))
+            .order_by(AppGrant.created_at.desc(), AppGrant.id.desc())
+        ).all()
+    return [
+        App(grant.id, _app_name(grant.user_agent), grant.ip, grant.created_at, grant.last_used_at)
+        for grant in found
+        if _is_alive(grant)
+    ]
+
+
+def _app_name(user_agent: str) -> str:
+    """ "Firefox, Windows" for a browser, "Billing, iPhone" for "Billing/2.1 (iPhone; iOS 20)". Empty when there is nothing to say."""
+    product = "" if user_agent.startswith("Mozilla/") else user_agent.partition(" ")[0].partition("/")[0]
+    return ", ".join(filter(None, (product[:LONGEST_APP_NAME], sessions.browser_name(user_agent))))
 
 
 @sessions.ended_with_sessions
@@ -224,11 +270,15 @@ def _note_use(grant_id: str) -> None:
 # Machines
 
 
-def create_machine(name: str, scopes: Iterable[str], created_by: str) -> tuple[MachineCredential, str]:
+def create_machine(
+    name: str, scopes: Iterable[str], created_by: str, *, client_key: str | None = None
+) -> tuple[MachineCredential, str]:
     """A key for another system of the company's, and its secret, which is never shown again.
 
-    Raises Invalid, naming the field that is wrong.
+    A second call with the same `client_key` makes nothing and raises MadeAlready. Raises Invalid, naming the field that is wrong.
     """
+    client_key = client_key if client_key is not None else new_id("key")
+    idempotency.check_client_key(client_key)
     name = " ".join(name.split())
     if not 0 < len(name) <= LONGEST_NAME:
         raise Invalid(
@@ -239,8 +289,12 @@ def create_machine(name: str, scopes: Iterable[str], created_by: str) -> tuple[M
         raise Invalid(N_("Please choose what this system may do."), field="scopes")
     secret = SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
     with db.transaction() as session:
+        queries.user(session, created_by, lock=True)  # where a form that is sent twice at once waits for itself
+        machine_id = _machine_id(created_by, client_key)
+        if session.get(MachineCredential, machine_id) is not None:
+            raise MadeAlready
         row = MachineCredential(
-            id=new_id("mac"),
+            id=machine_id,
             name=name,
             secret_hash=_digest(secret),
             scopes=" ".join(sorted(granted)),
@@ -251,6 +305,11 @@ def create_machine(name: str, scopes: Iterable[str], created_by: str) -> tuple[M
         session.flush()
         audit.record(session, "machine.created", row.id, {"name": name, "scopes": row.scopes})
     return row, secret
+
+
+def _machine_id(created_by: str, client_key: str) -> str:
+    """The same for the same form, so that its row shows whether it was sent before."""
+    return f"mac_{hashlib.sha256(f'{created_by} {client_key}'.encode()).hexdigest()[:26]}"
 
 
 def revoke_machine(machine_id: str) -> MachineCredential:

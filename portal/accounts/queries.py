@@ -10,7 +10,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.accounts.models import OWNER, AccountToken, Customer, SignInSession, User
+from portal.accounts.models import OWNER, AccountToken, Customer, MachineCredential, SignInSession, User
 from portal.accounts.tokens import CONFIRM_EMAIL, INVITATION
 from portal.errors import NotFound
 
@@ -105,3 +105,13 @@ def names(session: Session, user_ids: Iterable[str | None]) -> dict[str, str]:
     wanted = {user_id for user_id in user_ids if user_id}
     rows = session.execute(select(User.id, User.name).where(User.id.in_(wanted)))
     return {row.id: row.name for row in rows}
+
+
+def names_of_actors(session: Session, ids: Iterable[str]) -> dict[str, str]:
+    """What these users and machines are called, by id; those that are neither are left out."""
+    wanted = set(ids)
+    if not wanted:
+        return {}
+    users = select(User.id, User.name).where(User.id.in_(wanted))
+    machines = select(MachineCredential.id, MachineCredential.name).where(MachineCredential.id.in_(wanted))
+    return {row.id: row.name for row in session.execute(users.union_all(machines))}

@@ -11,7 +11,7 @@ from flask_login import LoginManager, UserMixin, current_user, login_user, logou
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal import config, pages
-from portal.accounts import service, sessions
+from portal.accounts import api_access, service, sessions
 from portal.accounts.forms import (
     BillingForm,
     ChangePasswordForm,
@@ -286,6 +286,14 @@ def end_other_sessions() -> AnyResponse:
     return pages.see_other("accounts.profile")
 
 
+@bp.post("/account/apps/<grant_id>/end")
+@pages.signed_in_only
+def end_app(grant_id: str) -> AnyResponse:
+    api_access.end(grant_id, current_user.id)
+    flash(_("The app is signed out."), "success")
+    return pages.see_other("accounts.profile")
+
+
 # What the views share
 
 
@@ -359,4 +367,5 @@ def _account_page(
         billing_form=billing_form,
         password_form=password_form or ChangePasswordForm(formdata=None, prefix="password-"),
         devices=sessions.devices(current_user.id, current_user.token),
+        apps=api_access.apps(current_user.id),
     )

@@ -157,7 +157,7 @@ def verify(token: str) -> Claims:
         if outside and claimed.get("iss") == outside:
             return _of_outside(token, header)
         return _of_ours(token, header)
-    except jwt.InvalidTokenError as error:
+    except jwt.PyJWTError as error:  # also an InvalidKeyError, for a key that is too short to be believed
         log.info("token_refused", why=type(error).__name__)
         raise BadToken from error
 
@@ -209,13 +209,27 @@ def _of_outside(token: str, header: dict[str, Any]) -> Claims:
 
 def _outside_key(key_id: str) -> jwt.PyJWK:
     """The identity provider's public key with this id. Raises jwt.InvalidTokenError when there is none, NoIdentityProvider."""
+    client = _outside_keys(config.current().api_outside_jwks_url)
     try:
-        return _outside_keys(config.current().api_outside_jwks_url).get_signing_key(key_id)
-    except jwt.exceptions.PyJWKClientConnectionError as error:
-        log.error("identity_provider_unreachable", exc_info=error)
-        raise NoIdentityProvider from error
+        client.get_signing_keys()
+    except _NO_KEYS as error:
+        raise _outage(error) from error
+    try:
+        return client.get_signing_key(key_id)
+    except _NO_ANSWER as error:
+        raise _outage(error) from error
     except jwt.PyJWKClientError as error:
         raise jwt.InvalidTokenError("unknown key") from error
+
+
+# It is down, or what answers in its place (an error page, an empty list) holds no keys.
+_NO_ANSWER: Final = (jwt.exceptions.PyJWKClientConnectionError, jwt.PyJWKSetError, ValueError)
+_NO_KEYS: Final = (*_NO_ANSWER, jwt.PyJWKClientError)
+
+
+def _outage(error: Exception) -> NoIdentityProvider:
+    log.error("identity_provider_unreachable", exc_info=error)
+    return NoIdentityProvider()
 
 
 @lru_cache(maxsize=2)

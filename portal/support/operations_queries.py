@@ -12,7 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal import anchors, clock, keyset
 from portal.accounts import queries as accounts
-from portal.accounts.models import Customer, User
+from portal.accounts.models import Customer
 from portal.audit import AuditEvent
 from portal.cards.models import CardSetup
 from portal.db import database_now
@@ -40,8 +40,8 @@ ANCHOR_LATE_AFTER: Final = timedelta(hours=26)
 # The clocks of the machines that record events agree within this.
 CLOCK_SKEW: Final = timedelta(minutes=5)
 LARGEST_NUMBER: Final = 2**63 - 1
-# Other kinds of actors are the portal itself, and have no row among the users.
-PEOPLE: Final = ("customer", "staff")
+# Other kinds of actors are the portal itself, or known to others only, and have no row with a name.
+NAMED: Final = ("customer", "staff", "machine")
 
 _QUEUED: Final = text("state = 'queued'")
 
@@ -265,13 +265,12 @@ def audit_actions(session: Session) -> list[str]:
 
 
 def names(session: Session, events: Iterable[AuditEvent]) -> dict[str, str]:
-    """The names of the people who acted and of the customers, by their ids."""
+    """The names of the people and machines who acted, and of the customers, by their ids."""
     shown = list(events)
-    users = {event.actor_id for event in shown if event.actor_kind in PEOPLE}
+    actors = {event.actor_id for event in shown if event.actor_kind in NAMED}
     customers = {event.customer_id for event in shown if event.customer_id}
-    people = session.execute(select(User.id, User.name).where(User.id.in_(users))).all() if users else []
     owners = session.execute(select(Customer.id, Customer.name).where(Customer.id.in_(customers))).all()
-    return {row.id: row.name for row in (*people, *owners)}
+    return accounts.names_of_actors(session, actors) | {row.id: row.name for row in owners}
 
 
 def customer_names(session: Session, customer_ids: set[str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -44,6 +44,9 @@ MOST_PEOPLE: Final = 50
 MOST_SESSIONS: Final = 100
 MOST_COLLECTIONS: Final = 20
 MOST_OF_A_PAYMENT: Final = 50
+# Actors with a row among the users, and those with a name in a row of theirs.
+PEOPLE: Final = frozenset({"customer", "staff"})
+NAMED: Final = PEOPLE | {"machine"}
 DOCUMENT_MAILS: Final = frozenset({"receipts/receipt_mail", "receipts/credit_note_mail"})
 
 
@@ -196,13 +199,14 @@ def notes_of(session: Session, customer_id: str, cursor: str | None) -> keyset.P
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """An audit event in words: `words` and `facts` are for gettext, `who` is a person's name or a text for gettext."""
+    """An audit event in words: `words` and `facts` are for gettext, `who` is a name, or a text for gettext when nobody is named."""
 
     number: int
     at: datetime
     words: str
     facts: dict[str, str]
     who: str
+    is_named: bool
     is_person: bool
     note: str
 
@@ -225,16 +229,9 @@ def timeline_of(session: Session, customer_id: str, cursor: str | None) -> Timel
         query = query.where(AuditEvent.number < int(cursor))
     events = session.scalars(query.order_by(AuditEvent.number.desc()).limit(keyset.PAGE_SIZE + 1)).all()
     shown = events[: keyset.PAGE_SIZE]
-    names = _names(session, shown)
+    names = accounts.names_of_actors(session, (event.actor_id for event in shown if event.actor_kind in NAMED))
     rows = [_told(event, names) for event in shown]
     return Timeline(rows, str(rows[-1].number) if len(events) > len(shown) else None, is_first=cursor is None)
-
-
-def _names(session: Session, events: Sequence[AuditEvent]) -> dict[str, str]:
-    ids = {event.actor_id for event in events if event.actor_kind in {"customer", "staff"}}
-    if not ids:
-        return {}
-    return {user.id: user.name for user in session.scalars(select(User).where(User.id.in_(ids)))}
 
 
 def _told(event: AuditEvent, names: dict[str, str]) -> Happening:
@@ -246,7 +243,8 @@ def _told(event: AuditEvent, names: dict[str, str]) -> Happening:
         text,
         facts,
         who=name or words.ACTORS.get(event.actor_kind, event.actor_kind),
-        is_person=name is not None,
+        is_named=name is not None,
+        is_person=name is not None and event.actor_kind in PEOPLE,
         note=str(event.facts.get("failure") or ""),
     )
 

@@ -26,6 +26,7 @@ WORDS: Final[dict[str, str]] = {
     "user.access_restored": N_("Access of a person restored"),
     "password.changed": N_("Password changed"),
     "password.change_refused": N_("Password not changed: the old one was wrong"),
+    "password.confirmation_refused": N_("Password asked for again, and it was wrong"),
     "password.reset": N_("Password reset"),
     "password.reset_asked": N_("Link for a new password asked for"),
     "password.set": N_("Password set"),
@@ -40,6 +41,10 @@ WORDS: Final[dict[str, str]] = {
     "session.refused": N_("Sign-in refused"),
     "session.ended": N_("Signed out"),
     "session.others_ended": N_("Signed out everywhere else"),
+    "app.signed_in": N_("Signed in with an app"),
+    "app.signed_out": N_("Signed out of an app"),
+    "machine.created": N_("Key made for another system: %(name)s"),
+    "machine.revoked": N_("Key of another system revoked: %(name)s"),
     "invoice.issued": N_("Invoice %(number)s issued"),
     "invoice.paid": N_("Invoice %(number)s paid"),
     "invoice.paid_outside": N_("Invoice %(number)s recorded as paid outside Stripe"),
@@ -160,8 +165,18 @@ ACTORS: Final[dict[str, str]] = {
     "worker": N_("Automatically"),
     "stripe": N_("Stripe"),
     "cli": N_("On the server"),
-    "machine": N_("An app"),
+    "machine": N_("Another system of ours"),
+    "outside": N_("Someone who signed in elsewhere"),
     "anonymous": N_("Someone who was not signed in"),
+}
+
+# What a key of another system opens, by scope.
+SCOPES: Final[dict[str, str]] = {
+    "invoices:read": N_("See every customer’s invoices"),
+    "invoices:write": N_("Issue invoices to every customer"),
+    "payments:read": N_("See every customer’s payments"),
+    "refunds:read": N_("See every customer’s refunds"),
+    "receipts:read": N_("See and download every customer’s receipts and credit notes"),
 }
 
 

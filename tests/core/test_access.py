@@ -18,7 +18,7 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from portal import clock, db
-from portal.accounts import second_factor
+from portal.accounts import api_access, second_factor
 from portal.accounts.models import Customer
 from portal.cards.models import CardSetup, SavedCard
 from portal.db import Base, new_id
@@ -72,6 +72,7 @@ GET  /account/second-factor/setup                  303     200    200    200    
 POST /account/second-factor/confirmation           303     422    422    422     422    422      422       422
 POST /account/second-factor/recovery-codes         303     422    422    422     422    422      422       422
 POST /account/second-factor/off                    303     422    422    422     422    422      422       422
+POST /account/apps/<grant_id>/end                  303     303    404    404     404    404      404       404
 GET  /account/people                               303     200    200    200     200    403      403       403
 POST /account/people                               303     422    403    403     422    403      403       403
 POST /account/people/<user_id>/role                303     422    403    403     404    403      403       403
@@ -149,6 +150,10 @@ POST /support/payments/<payment_id>/refund         303     404    404    404    
 GET  /support/disputes                             303     404    404    404     404    200      200       200
 GET  /support/disputes/<dispute_id>                303     404    404    404     404    200      200       200
 GET  /support/disputes/of-customer/<customer_id>   303     404    404    404     404    200      200       200
+GET  /support/machines                             303     404    404    404     404    404      404       200
+GET  /support/machines/new                         303     404    404    404     404    404      404       200
+POST /support/machines/new                         303     404    404    404     404    404      404       422
+POST /support/machines/<machine_id>/revocation     303     404    404    404     404    404      404       303
 GET  /verify                                       200     200    200    200     200    200      200       200
 POST /verify                                       422     422    422    422     422    422      422       422
 GET  /verify/<path:document_code>                  200     200    200    200     200    200      200       200
@@ -170,6 +175,33 @@ POST /api/webhooks/stripe                          400     400    400    400    
 POST /sign-out                                     303     303    303    303     303    303      303       303
 """
 
+# The API, which knows no cookie: one status for all of them, whoever is signed in. What a token opens is in tests/api.
+TABLE_OF_APPS = """
+POST   /api/auth/token                                  415
+POST   /api/auth/revoke                                 415
+GET    /api/customers/me                                401
+GET    /api/invoices                                    401
+GET    /api/invoices/<invoice_id>                       401
+POST   /api/invoices                                    401
+POST   /api/payments/process                            401
+GET    /api/payments/history                            401
+GET    /api/payments/<payment_id>                       401
+GET    /api/payments/methods/list                       401
+POST   /api/payments/methods/save                       401
+DELETE /api/payments/methods/delete                     401
+POST   /api/payments/refund                             401
+GET    /api/refunds                                     401
+GET    /api/refunds/<refund_id>                         401
+POST   /api/refunds/<refund_id>/approval                401
+POST   /api/refunds/<refund_id>/rejection               401
+POST   /api/refunds/<refund_id>/withdrawal              401
+GET    /api/receipts                                    401
+GET    /api/receipts/<receipt_id>                       401
+GET    /api/receipts/download/<receipt_id>              401
+GET    /api/openapi.json                                200
+GET    /.well-known/jwks.json                           200
+"""
+
 
 CARD = "crd_of_the_customer"
 
@@ -183,6 +215,10 @@ def read(table: str) -> dict[tuple[str, str], tuple[int, ...]]:
 
 EVERYONE = TABLE.strip().splitlines()[0].split()
 EXPECTED = read(TABLE)
+OF_APPS = {
+    (method, rule): int(status)
+    for method, rule, status in (line.split() for line in TABLE_OF_APPS.strip().splitlines())
+}
 
 
 @dataclass
@@ -249,6 +285,10 @@ def house(app: Flask) -> House:
     for person in people.values():
         second_factor.begin(person.id)
     ids["document_id"] = receipts.issue(ids["payment_id"])
+    ids["machine_id"] = api_access.create_machine("Books", ["invoices:read"], people["admin"].id)[0].id
+    ids["grant_id"] = api_access.sign_in(
+        people["owner"].email, factories.PASSWORD, code=None, wanted=None, ip="", user_agent=""
+    ).id
     with db.transaction() as session:
         receipt = session.get_one(Receipt, ids["document_id"])
         ids["document_code"] = receipt.code_text
@@ -292,7 +332,18 @@ def everything(*, without: frozenset[str] = frozenset()) -> dict[str, list[Any]]
 
 
 def test_every_route_is_in_the_table_and_the_table_names_no_other(app: Flask) -> None:
-    assert set(routes(app)) == set(EXPECTED)
+    assert set(routes(app)) == set(EXPECTED) | set(OF_APPS)
+
+
+def test_what_a_browser_holds_opens_nothing_of_the_api(house: House) -> None:
+    before = everything(without=frozenset({"last_seen_at"}))
+    for number, browser in enumerate(house.browsers.values(), 1):
+        browser.environ_base["REMOTE_ADDR"] = f"127.0.0.{number}"  # who is refused often is slowed down, by address
+    for (method, rule), expected in OF_APPS.items():
+        address = re.sub(r"<\w+>", lambda found: house.ids.get(found[0].strip("<>"), "unknown"), rule)
+        answers = {ask(browser, method, address).status_code for browser in house.browsers.values()}
+        assert answers == {expected}, (method, rule)
+    assert everything(without=frozenset({"last_seen_at"})) == before
 
 
 def test_everyone_gets_what_the_table_says_and_nothing_else(house: House) -> None:

@@ -15,6 +15,8 @@ from playwright.sync_api import Browser, Page
 from sqlalchemy import select
 
 from portal import anchors, audit, clock, db
+from portal.accounts import api_access
+from portal.accounts.policy import MACHINE_SCOPES
 from portal.cards.models import CardSetup, SavedCard
 from portal.config import Settings
 from portal.invoices.models import Invoice
@@ -109,6 +111,7 @@ class History:
                 factories.endpoint(session, customer, **values)
             self.customer = customer.id
             in_days = [now + timedelta(days=days) for days in (2, 9)]
+            apps = ("Pocketbill/2.1 (iPhone; iOS 20)", "An-app-with-a-name-that-goes-on-and-on/1.0 (Linux)", "")
             self.disputes = [
                 factories.dispute(session, payment, status=status, **more).id
                 for status, more in (
@@ -118,6 +121,10 @@ class History:
                     ("lost", {}),
                 )
             ]
+        for name in apps:
+            api_access.sign_in(
+                self.user.email, factories.PASSWORD, code=None, wanted=None, ip="203.0.113.7", user_agent=name
+            )
         self.receipt = receipts.issue(self.succeeded)
         desk.add_note(
             self.customer,
@@ -257,8 +264,12 @@ class Troubles:
             facts = {"status": ["created", "succeeded"], "card": {"brand": "visa"}, "finding": None}
             audit.record(session, "payment.status", payment.id, facts, customer_id=customer.id)
             anchors.take(session)
+        for name in ("Order desk of the workshop in Oberbaumstraße", "Books", "Donaudampfschifffahrtsgesellschaft"):
+            machine, _secret = api_access.create_machine(name, MACHINE_SCOPES, self.user.id)
+        api_access.revoke_machine(machine.id)
 
     def addresses(self) -> Iterator[str]:
+        yield from ("/support/machines", "/support/machines/new")
         yield from ("/support/operations", f"/support/refunds/{self.refund}")
         for path in ("", f"/{self.event}", "?q=nothing", "?state=x"):
             yield f"/support/operations/events{path}"
@@ -322,6 +333,13 @@ def _let_parts_come(page: Page) -> None:
             return part === null;
         }"""
     )
+
+
+def _make_key(page: Page) -> None:
+    page.locator("[name=name]").fill("Order desk")
+    page.locator("[name=scopes]").first.check()
+    page.locator("main button[type=submit]").click()
+    page.locator("[data-error-summary]").wait_for()
 
 
 def problems(page: Page) -> list[str]:
@@ -426,6 +444,7 @@ def test_every_page_of_the_operations_desk_can_be_read_by_everyone(
     live_portal.stop_worker()  # what has failed stays as it is
     troubles = Troubles()
     context: Any = browser.new_context(**context_options(**options, **FOR_AXE))
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
     try:
         page = context.new_page()
         page.goto(f"{live_portal.url}/language/{language}")
@@ -439,6 +458,23 @@ def test_every_page_of_the_operations_desk_can_be_read_by_everyone(
             page.goto(live_portal.url + address)
             page.wait_for_load_state("load")
             found[address] = problems(page)
+        page.goto(f"{live_portal.url}/support/machines")
+        page.locator("[data-open-dialog]").first.click()
+        found["revoking a key"] = problems(page)
+        page.goto(f"{live_portal.url}/support/machines/new")
+        page.locator("[name=password]").fill("not the password")
+        _make_key(page)
+        found["a key that was refused"] = problems(page)
+        page.locator("[name=password]").fill(factories.PASSWORD)
+        page.locator("main button[type=submit]").click()
+        page.locator("[data-copy=client-secret]").click()
+        page.locator("#live:not(:empty)").wait_for(state="attached")
+        found["a key that was made"] = problems(page)
+        secret = page.locator("#client-secret").inner_text()
+        assert page.evaluate("navigator.clipboard.readText()") == secret
+        page.reload()
+        page.wait_for_url(f"{live_portal.url}/support/machines")
+        assert secret not in page.content()
         assert {address: what for address, what in found.items() if what} == {}
     finally:
         context.close()
