@@ -110,7 +110,7 @@ def test_wrong_unknown_and_disabled_are_told_apart_by_nothing(user: User) -> Non
         session.delete(nobody)
     told = set()
     for who, password in ((user, "not the password"), (gone, PASSWORD), (nobody, PASSWORD)):
-        with pytest.raises(sessions.WrongCredentials) as refused:
+        with pytest.raises(api_access.NotProved) as refused:
             sign_in(who, password=password)
         told.add(refused.value.text())
     assert len(told) == 1
@@ -118,7 +118,7 @@ def test_wrong_unknown_and_disabled_are_told_apart_by_nothing(user: User) -> Non
 
 def test_guessing_through_the_api_meets_the_same_brakes(user: User) -> None:
     for _ in range(10):
-        with pytest.raises(sessions.WrongCredentials):
+        with pytest.raises(api_access.NotProved):
             sign_in(user, password="a guess")
     with pytest.raises(RateLimited):
         sign_in(user)
@@ -292,7 +292,7 @@ def test_no_grant_begins_for_whom_something_changed_since_the_proof(user: User, 
         "password": lambda: service.set_password(user.id, "nine green boats at noon"),
         "access": lambda: service.set_active(user.id, active=False),
     }
-    with once_proved(works[change]), pytest.raises(sessions.WrongCredentials):
+    with once_proved(works[change]), pytest.raises(api_access.NotProved):
         sign_in(user)
     assert api_access.apps(user.id) == []
 
