@@ -12,6 +12,7 @@ from whitenoise import WhiteNoise
 from portal import anchors, cli, config, db, gateway, idempotency, logs, mail, pages
 from portal.accounts import jobs as _accounts_jobs
 from portal.accounts import people_views as people
+from portal.accounts import second_factor_views as second_factor
 from portal.accounts import views as accounts
 from portal.api import auth_views as api_auth
 from portal.api import customer_views as api_customers
@@ -21,6 +22,7 @@ from portal.api import method_views as api_methods
 from portal.api import payment_views as api_payments
 from portal.api import receipt_views as api_receipts
 from portal.api import refund_views as api_refunds
+from portal.api.operations import PaymentId
 from portal.cards import jobs as _cards_jobs
 from portal.cards import views as cards
 from portal.config import Settings
@@ -64,6 +66,7 @@ HANDLERS = (
 FEATURES = (
     accounts,
     people,
+    second_factor,
     invoices,
     payments,
     receipts,
@@ -122,6 +125,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
+    app.url_map.converters["payment"] = PaymentId
     pages.install(app)
     mail.mail.state = mail.mail.init_app(app)  # Flask-Mail keeps it by itself only when it is made with the app
     accounts.login_manager.init_app(app)

@@ -19,6 +19,7 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from portal import anchors, audit, clock, config, db, outbox
+from portal.accounts import second_factor
 from portal.accounts import service as accounts
 from portal.accounts.models import STAFF_ROLES
 from portal.errors import PortalError
@@ -32,7 +33,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def install(app: Flask) -> None:
-    for command in (migrate, seed, worker, sandbox, staff, customer, invoice, audit_trail):
+    for command in (migrate, seed, worker, sandbox, staff, user, customer, invoice, audit_trail):
         app.cli.add_command(command)
 
 
@@ -114,6 +115,21 @@ def create_staff(email: str, name: str, role: str, language: str) -> None:
     with _told_plainly():
         made = accounts.create_staff(email, name, role, language=language)
     click.echo(f"{made.user_id} may sign in as {role} after choosing a password, within seven days: {made.link}")
+
+
+@click.group()
+def user() -> None:
+    """Whoever signs in: staff and customers' people."""
+
+
+@user.command("reset-second-factor")
+@click.argument("email")
+@with_appcontext
+def reset_second_factor(email: str) -> None:
+    """Switch the second factor off for someone who lost their phone and codes; they are signed out, and get a mail."""
+    with _told_plainly():
+        was_on = second_factor.reset(email)
+    click.echo("The second factor is off; the password is enough now." if was_on else "There was no second factor.")
 
 
 @click.group()

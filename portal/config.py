@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import limits
 from babel import Locale, UnknownLocaleError
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -92,6 +93,8 @@ class Settings(BaseSettings):
     languages: Annotated[tuple[str, ...], NoDecode] = ("en", "de")
     timezone: str = "UTC"
     open_sign_up: bool = False
+    # Everyone may set up a second factor; "required" lets staff do nothing before they have.
+    staff_second_factor: Literal["optional", "required"] = "optional"
 
     # Payments without an invoice: per currency the smallest and the largest amount in major units, "eur:5-5000,jpy:500-500000".
     pay_any_amount: bool = True
@@ -118,6 +121,13 @@ class Settings(BaseSettings):
 
     # The JSON API. With a secret, access tokens are signed with it (HS256) instead of with rotating keys of our own (EdDSA).
     api_jwt_secret: SecretStr | None = None
+    # How often an app may call: all of its calls, those that change something, and, by address, signing in and being refused.
+    api_limits: Annotated[dict[str, str], NoDecode] = {
+        "all": "300/minute",
+        "changes": "60/minute",
+        "sign_in": "30/minute",
+        "refused": "60/minute",
+    }
     # The web pages of others that may call it from a browser, "https://app.example.org,https://…".
     api_cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     # An identity provider whose tokens are taken besides ours, for the customer that the claim names.
@@ -178,6 +188,22 @@ class Settings(BaseSettings):
         if unknown := given.keys() - money.CHARGEABLE:
             raise ValueError(f"{', '.join(sorted(unknown))} is not a currency that Stripe charges")
         return given
+
+    @field_validator("api_limits", mode="before")
+    @classmethod
+    def _api_limits(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        usual: dict[str, str] = cls.model_fields["api_limits"].default
+        try:
+            given = dict(_pairs(value))
+            for limit in given.values():
+                limits.parse(limit)
+        except ValueError as error:
+            raise ValueError("it is not like all:300/minute,changes:60/minute") from error
+        if unknown := given.keys() - usual.keys():
+            raise ValueError(f"{', '.join(sorted(unknown))} is no limit of the API")
+        return usual | given
 
     @field_validator("languages", mode="after")
     @classmethod

@@ -290,7 +290,7 @@ def failed_job(session: Session, **values: Any) -> Job:
 
 def csrf_token(client: FlaskClient) -> str:
     """What a form of this browser has to carry, as `csrf_token` or in the header X-CSRFToken."""
-    found = re.search(r'"X-CSRFToken": "([^"]+)"', client.get("/password/forgotten").get_data(as_text=True))
+    found = re.search(r'"X-CSRFToken": "([^"]+)"', client.get("/password/forgotten", follow_redirects=True).text)
     assert found is not None
     return found[1]
 

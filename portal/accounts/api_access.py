@@ -48,6 +48,10 @@ SIGNED_OUT: Final = "signed_out"
 ENDED_ELSEWHERE: Final = "ended_elsewhere"
 
 
+class NotProved(SignInRequired):
+    """The password or the code is wrong; `code` says which, as far as anyone may know."""
+
+
 class GrantOver(SignInRequired):
     """The refresh token is unknown, was used, is too old, or its user may not sign in any more: never told which."""
 
@@ -78,11 +82,14 @@ def sign_in(
 ) -> Grant:
     """Prove who one is, and begin a grant with the scopes that were `wanted`, or all that the user may have.
 
-    Raises WrongCredentials and its kin (see sessions.prove), RateLimited, and Invalid for a scope that there is not or that the user
+    Raises NotProved, sessions.CodeNeeded, RateLimited, and Invalid for a scope that there is not or that the user
     may not have.
     """
     wanted = _known(wanted)
-    user = sessions.prove(email, password, ip=ip, code=code)
+    try:
+        user = sessions.prove(email, password, ip=ip, code=code)
+    except (sessions.WrongCredentials, sessions.WrongCode) as error:
+        raise NotProved(error.message, code=error.code) from error
     scopes = _granted(wanted, policy.scopes_of(user.role, user.customer_role))
     now = clock.now()
     with db.transaction() as session, sessions.acting_as(user):

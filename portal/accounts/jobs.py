@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import delete
 
 from portal import clock, config, db, mail, outbox
-from portal.accounts import api_access, colleagues, queries, service, throttle, tokens
+from portal.accounts import api_access, codes, colleagues, queries, service, throttle, tokens
 from portal.accounts.models import LONGEST, AccountToken, SignInAttempt, SignInSession, User
 from portal.errors import N_
 from portal.language import translate
@@ -25,6 +25,12 @@ _SUBJECTS: Final = {
 }
 _COLLEAGUE_SUBJECT: Final = N_("%(by)s invites you to the account of %(customer)s")
 # What happened → subject; the three have one template.
+_SECOND_FACTOR_SUBJECTS: Final = {
+    codes.ENABLED: N_("Your second factor for %(company)s is on"),
+    codes.DISABLED: N_("Your second factor for %(company)s is off"),
+    codes.RECOVERY_USED: N_("A recovery code was used at %(company)s"),
+}
+# Likewise.
 _OWNER_SUBJECTS: Final = {
     colleagues.OWNER_MADE: N_("Your account at %(company)s has a new owner"),
     colleagues.OWNER_INVITED: N_("A new owner was invited to your account at %(company)s"),
@@ -116,6 +122,25 @@ def mail_password_changed(user_id: str, occasion: str, changed_at: str) -> None:
         customer_id=user.customer_id,
         name=user.name,
         changed_at=datetime.fromisoformat(changed_at),
+    )
+
+
+@outbox.handles("accounts.mail_second_factor")
+def mail_second_factor(user_id: str, what: str, left: int, occasion: str, at: str) -> None:
+    """`what` is one of codes.ENABLED, DISABLED and RECOVERY_USED; `left` are recovery codes, `at` is in ISO 8601."""
+    with db.reading() as session:
+        user = queries.user(session, user_id)
+    mail.send(
+        key=f"second_factor:{occasion}",
+        to=user.email,
+        subject=translate(_SECOND_FACTOR_SUBJECTS[what], user.language, company=_company()),
+        template="accounts/mails/second_factor",
+        tongue=user.language,
+        customer_id=user.customer_id,
+        name=user.name,
+        what=what,
+        left=left,
+        at=datetime.fromisoformat(at),
     )
 
 

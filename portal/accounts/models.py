@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Connection,
@@ -35,6 +36,7 @@ PAYER: Final = "payer"
 VIEWER: Final = "viewer"
 CUSTOMER_ROLES: Final = (OWNER, PAYER, VIEWER)
 TOKEN_PURPOSES: Final = ("invitation", "password_reset", "confirm_email")
+PROOFS: Final = ("password", "code")
 LONGEST_WORD: Final = 80
 # How long a session lasts without being used, and at all.
 IDLE: Final = {"customer": timedelta(minutes=30), "staff": timedelta(minutes=15)}
@@ -258,9 +260,34 @@ class InvitationTry(Base):
     __table_args__ = (Index("ix_invitation_tries_customer", "customer_id", "at"),)
 
 
-class SignInAttempt(Base):
-    """A wrong password, or one whose check has begun: counted by e-mail and by network, so that guessing is slowed on both.
+class SecondFactor(Base):
+    """The app that shows a user's codes. Its secret is encrypted, see codes.py; it counts once the first code was typed."""
 
+    __tablename__ = "second_factors"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    secret: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    enabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Of the last code that was used, in 30 seconds since 1970: none before it is good any more.
+    last_step: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class RecoveryCode(Base):
+    """In place of a code, for who has no phone at hand: good once, kept as a keyed hash."""
+
+    __tablename__ = "recovery_codes"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    code_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class SignInAttempt(Base):
+    """A wrong password or code, or one whose check has begun: counted by e-mail and by network, so that guessing is slowed on
+    both.
+
+    `proof` is what was tried: a password, or a code of the second factor.
     `network` is an IPv4 address, or the /64 of an IPv6 one: that much of it belongs to one subscriber.
     """
 
@@ -270,8 +297,10 @@ class SignInAttempt(Base):
     at: Mapped[datetime] = mapped_column(UTCDateTime)
     email: Mapped[str] = mapped_column(String(254))
     network: Mapped[str] = mapped_column(String(45))
+    proof: Mapped[str] = mapped_column(String(10))
 
     __table_args__ = (
+        one_of("proof", PROOFS),
         Index("ix_sign_in_attempts_email", "email", "at"),
         Index("ix_sign_in_attempts_network", "network", "at"),
         Index("ix_sign_in_attempts_at", "at"),

@@ -59,6 +59,11 @@ def user_by_email(session: Session, email: str) -> User | None:
     return session.execute(select(User).where(User.email == normal_email(email))).scalar_one_or_none()
 
 
+def user_with_email(session: Session, email: str, *, lock: bool = False) -> User:
+    """Raises NotFound. `lock` as above."""
+    return _one(session, select(User).where(User.email == normal_email(email)), lock=lock)
+
+
 def users_of(session: Session, customer_id: str) -> Sequence[User]:
     """The people who sign in for this customer, by e-mail."""
     return session.execute(select(User).where(User.customer_id == customer_id).order_by(User.email)).scalars().all()

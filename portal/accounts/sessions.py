@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypedDict
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, joinedload
 
-from portal import audit, clock, db
-from portal.accounts import passwords, policy, queries, throttle
-from portal.accounts.models import CUSTOMER, IDLE, LONGEST, SignInSession, User
+from portal import audit, clock, config, db
+from portal.accounts import codes, passwords, policy, queries, throttle
+from portal.accounts.models import CUSTOMER, IDLE, LONGEST, SecondFactor, SignInSession, User
 from portal.errors import N_, Invalid, PortalError
 
 # A session's last use is written down at most this often, so that reading a page seldom writes.
 SEEN_EVERY: Final = timedelta(minutes=1)
 TOKEN_BYTES: Final = 32
+# Between the password and the code: long enough to look for a phone.
+TICKET_LIFETIME: Final = timedelta(minutes=5)
 
 
 class WrongCredentials(Invalid):
@@ -30,12 +33,24 @@ class WrongCredentials(Invalid):
     message = N_("This e-mail address and password do not match. Please check both, or choose a new password.")
 
 
+class Ticket(TypedDict):
+    """What a browser keeps, in its signed session alone, between the password and the code. `at` is in seconds since 1970."""
+
+    user_id: str
+    mark: str
+    at: int
+
+
 class CodeNeeded(PortalError):
-    """The password is right, and the code of the second factor is missing."""
+    """The password is right, and the code of the second factor is missing. `ticket` is for the browser's second step."""
 
     code = "code_needed"
     status = 401
     message = N_("Please enter the code from your authenticator app.")
+
+    def __init__(self, ticket: Ticket) -> None:
+        super().__init__()
+        self.ticket = ticket
 
 
 class WrongCode(Invalid):
@@ -57,10 +72,16 @@ class SignedInUser:
     customer_id: str | None
     customer_role: str | None
     language: str
+    has_second_factor: bool
 
     @property
     def is_staff(self) -> bool:
         return self.role != CUSTOMER
+
+    @property
+    def owes_second_factor(self) -> bool:
+        """Staff who have to set one up before they may do anything else."""
+        return self.is_staff and not self.has_second_factor and config.current().staff_second_factor == "required"
 
     @property
     def may_pay(self) -> bool:
@@ -86,8 +107,45 @@ def prove(email: str, password: str, *, ip: str, code: str | None = None) -> Use
     """Who this is, once they have proved it; begins no session. A hash with outdated parameters is renewed.
 
     `code` is of the second factor, and looked at only where one is set and the password is right. Raises
-    WrongCredentials, after the same time whether or not the e-mail is known; CodeNeeded and WrongCode; and RateLimited.
+    WrongCredentials, after the same time whether or not the e-mail is known; CodeNeeded, which is no wrong try; WrongCode; and
+    RateLimited, for wrong passwords and for wrong codes.
     """
+    user = _prove_password(email, password, ip)
+    with db.reading() as session:
+        if not codes.is_on(session, user.id):
+            return user
+    if not code:
+        raise CodeNeeded(_ticket(user))
+    return _prove_code(user, code, ip)
+
+
+def sign_in(email: str, password: str, *, ip: str, user_agent: str, code: str | None = None) -> str:
+    """Prove who one is and begin a session; returns its token, which is kept nowhere but in the cookie. Raises as `prove`."""
+    return _begin(prove(email, password, ip=ip, code=code), ip, user_agent)
+
+
+def of_ticket(ticket: object) -> User | None:
+    """Who has proved their password by this ticket, and still owes a code; None when it is outdated or never was one."""
+    match ticket:
+        case {"user_id": str(user_id), "mark": str(mark), "at": int(at)}:
+            pass
+        case _:
+            return None
+    age = clock.now() - clock.from_epoch(at)
+    with db.reading() as session:
+        user = session.get(User, user_id)
+        if user is None or not user.active or not codes.is_on(session, user_id):
+            return None
+    is_fresh = -TICKET_LIFETIME < age < TICKET_LIFETIME
+    return user if is_fresh and hmac.compare_digest(_mark(user), mark) else None
+
+
+def finish_sign_in(proved: User, code: str, *, ip: str, user_agent: str) -> str:
+    """The second step of whom `of_ticket` gave back; returns the session's token. Raises WrongCode, RateLimited, WrongCredentials."""
+    return _begin(_prove_code(proved, code, ip), ip, user_agent)
+
+
+def _prove_password(email: str, password: str, ip: str) -> User:
     email = queries.normal_email(email)
     attempt = throttle.begin(email, ip)
     with db.reading() as session:
@@ -108,21 +166,40 @@ def prove(email: str, password: str, *, ip: str, code: str | None = None) -> Use
     raise WrongCredentials
 
 
-def sign_in(email: str, password: str, *, ip: str, user_agent: str, code: str | None = None) -> str:
-    """Prove who one is and begin a session; returns its token, which is kept nowhere but in the cookie. Raises as `prove`."""
-    return begin(prove(email, password, ip=ip, code=code), ip=ip, user_agent=user_agent)
-
-
-def begin(proved: User, *, ip: str, user_agent: str) -> str:
-    """A session for whom `prove` gave back; returns its token.
-
-    Raises WrongCredentials when they may not sign in any more, or their password is another one since.
-    """
+def _prove_code(proved: User, code: str, ip: str) -> User:
+    attempt = throttle.begin(proved.email, ip, throttle.CODE)
     with db.transaction() as session:
-        user = queries.user(session, proved.id, lock=True)
-        if not user.active or user.password_hash != proved.password_hash:
-            raise WrongCredentials
-        return start(session, user, ip=ip, user_agent=user_agent)
+        user = _still(session, proved)
+        with acting_as(user):
+            accepted = codes.accept(session, user, code)
+        if accepted:
+            throttle.forgive(session, attempt)
+            return user
+        audit.record(session, "second_factor.refused", user.id, customer_id=user.customer_id)
+    raise WrongCode(field="code")
+
+
+def _begin(proved: User, ip: str, user_agent: str) -> str:
+    with db.transaction() as session:
+        return start(session, _still(session, proved), ip=ip, user_agent=user_agent)
+
+
+def _still(session: Session, proved: User) -> User:
+    """The user under a lock. Raises WrongCredentials when they may not sign in any more, or have another password since."""
+    user = queries.user(session, proved.id, lock=True)
+    if not user.active or user.password_hash != proved.password_hash:
+        raise WrongCredentials
+    return user
+
+
+def _ticket(user: User) -> Ticket:
+    return {"user_id": user.id, "mark": _mark(user), "at": int(clock.now().timestamp())}
+
+
+def _mark(user: User) -> str:
+    """Fits one password alone, and tells nothing of it: whoever holds a ticket can read it."""
+    key = config.current().secret_key.get_secret_value().encode()
+    return hmac.digest(key, f"ticket:{user.id}:{user.password_hash}".encode(), "sha256").hex()
 
 
 def start(session: Session, user: User, *, ip: str, user_agent: str) -> str:
@@ -151,18 +228,31 @@ def find(token: str) -> SignedInUser | None:
 
     Looked up for each request, so that a role that was changed holds from the next one on.
     """
+    second_factor = select(SecondFactor.enabled_at).where(SecondFactor.user_id == SignInSession.user_id)
     with db.reading() as session:
-        row = session.execute(
-            select(SignInSession)
+        found = session.execute(
+            select(SignInSession, second_factor.scalar_subquery().is_not(None))
             .where(SignInSession.token_hash == _digest(token))
             .options(joinedload(SignInSession.user))
-        ).scalar_one_or_none()
-    if row is None or not row.user.active or not _is_alive(row, row.user):
+        ).one_or_none()
+    if found is None:
+        return None
+    row, has_second_factor = found
+    if not row.user.active or not _is_alive(row, row.user):
         return None
     if clock.now() - row.last_seen_at >= SEEN_EVERY:
         _note_use(row.token_hash)
     user = row.user
-    return SignedInUser(user.id, user.email, user.name, user.role, user.customer_id, user.customer_role, user.language)
+    return SignedInUser(
+        user.id,
+        user.email,
+        user.name,
+        user.role,
+        user.customer_id,
+        user.customer_role,
+        user.language,
+        bool(has_second_factor),
+    )
 
 
 def sign_out(token: str) -> None:

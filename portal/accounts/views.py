@@ -23,8 +23,10 @@ from portal.accounts.forms import (
     tell,
     typed,
 )
+from portal.accounts.second_factor_forms import CodeForm
+from portal.accounts.sessions import CodeNeeded
 from portal.accounts.tokens import LinkExpired
-from portal.errors import Invalid, NotFound, RateLimited
+from portal.errors import Conflict, Invalid, NotFound, PortalError, RateLimited
 
 bp = Blueprint("accounts", __name__)
 login_manager = LoginManager()
@@ -46,6 +48,8 @@ class SignedIn(UserMixin):  # type: ignore[misc]
     is_staff: bool
     may_pay: bool
     may_manage: bool
+    has_second_factor: bool
+    owes_second_factor: bool
 
     def get_id(self) -> str:
         """What Flask-Login puts into the cookie."""
@@ -69,6 +73,8 @@ def _who(token: str) -> SignedIn | None:
         is_staff=user.is_staff,
         may_pay=user.may_pay,
         may_manage=user.may_manage,
+        has_second_factor=user.has_second_factor,
+        owes_second_factor=user.owes_second_factor,
     )
 
 
@@ -80,20 +86,37 @@ def _who(token: str) -> SignedIn | None:
 def sign_in() -> AnyResponse:
     form = SignInForm()
     target = request.args.get("next")
+    session.pop("ticket", None)
     if request.method == "GET" and current_user.is_authenticated:
         return redirect(pages.local_path(target, _home()), 303)
     if not form.validate_on_submit():
-        return _sign_in_page(form, target)
+        return _sign_in_page("accounts/sign_in.html", form, target)
     try:
         token = sessions.sign_in(typed(form.email), typed(form.password), **_browser())
-    except Invalid as error:
-        tell(form, error)
-        return _sign_in_page(form, target)
-    except RateLimited as error:
-        tell(form, error)
-        response = _sign_in_page(form, target, status=429, error_title=_("A moment, please"))
-        response.headers["Retry-After"] = str(error.retry_after)
-        return response
+    except CodeNeeded as error:
+        _end()
+        session["ticket"] = error.ticket
+        return pages.see_other("accounts.sign_in_code", next=target)
+    except (Invalid, RateLimited) as error:
+        return _sign_in_page("accounts/sign_in.html", form, target, error)
+    _begin(token)
+    return redirect(pages.local_path(target, _home()), 303)
+
+
+@bp.route("/sign-in/code", methods=["GET", "POST"])
+@pages.limiter.limit("60 per minute", methods=["POST"])
+def sign_in_code() -> AnyResponse:
+    """The second step, for whoever has proved their password in this browser a moment ago."""
+    form, target = CodeForm(), request.args.get("next")
+    proved = sessions.of_ticket(session.get("ticket"))
+    if proved is None:
+        return pages.see_other("accounts.sign_in", next=target)
+    if not form.validate_on_submit():
+        return _sign_in_page("accounts/sign_in_code.html", form, target)
+    try:
+        token = sessions.finish_sign_in(proved, typed(form.code), **_browser())
+    except (Invalid, RateLimited, Conflict) as error:
+        return _sign_in_page("accounts/sign_in_code.html", form, target, error)
     _begin(token)
     return redirect(pages.local_path(target, _home()), 303)
 
@@ -295,16 +318,23 @@ def _status(form: Any) -> int:
 
 
 def _sign_in_page(
-    form: SignInForm, target: str | None, status: int | None = None, error_title: str | None = None
+    template: str, form: SignInForm | CodeForm, target: str | None, refusal: PortalError | None = None
 ) -> Response:
-    return pages.page(
-        "accounts/sign_in.html",
-        status=status or _status(form),
+    """One of the two steps of signing in; `refusal` is why it was not done."""
+    if refusal is not None:
+        tell(form, refusal)
+    throttled = refusal if isinstance(refusal, RateLimited) else None
+    response = pages.page(
+        template,
+        status=429 if throttled else _status(form),
         form=form,
         target=target,
-        error_title=error_title,
+        error_title=_("A moment, please") if throttled else None,
         may_sign_up=config.current().open_sign_up,
     )
+    if throttled:
+        response.headers["Retry-After"] = str(throttled.retry_after)
+    return response
 
 
 def _saved() -> AnyResponse:

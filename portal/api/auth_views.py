@@ -17,7 +17,7 @@ bp = blueprint("auth")
     answer=schemas.Token,
     refusals=(401, 403),
     body=schemas.TokenRequest,
-    limit="30/minute",
+    limit="sign_in",
 )
 def get_token(body: schemas.TokenRequest) -> schemas.Token:
     """Get an access token.
@@ -55,7 +55,7 @@ def _token(access_token: str, scopes: frozenset[str], refresh_token: str | None)
 
 
 @bp.post("/auth/revoke")
-@operation(tag="Signing in", answer=schemas.Done, body=schemas.RevokeRequest, limit="30/minute")
+@operation(tag="Signing in", answer=schemas.Done, body=schemas.RevokeRequest, limit="sign_in")
 def revoke_token(body: schemas.RevokeRequest) -> schemas.Done:
     """Sign out.
 

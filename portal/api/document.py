@@ -39,6 +39,7 @@ spec = SpecTree(
     page_templates={},
 )
 
+PAYMENT_ID: Final = "pay_[0-9a-z]{1,36}"
 IDEMPOTENCY_KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -72,6 +73,11 @@ def _complete(paths: dict[str, Any], facts: Any) -> None:
         for operation in methods.values()
         if operation["operationId"] == facts.name
     )
+    for parameter in entry["parameters"]:
+        if parameter["in"] == "path":
+            parameter["schema"] = {"type": "string"}
+            if parameter["name"] == "payment_id":
+                parameter["schema"]["pattern"] = f"^{PAYMENT_ID}$"
     if facts.scopes:
         entry["security"] = [{BEARER: []}]
         entry["x-scopes"] = list(facts.scopes)

@@ -61,6 +61,7 @@ def _shown(caller: Caller, invoice_id: str) -> schemas.Invoice:
     status=201,
     body=schemas.NewInvoice,
     again=_shown,
+    limit="changes",
 )
 def issue_invoice(caller: Caller, body: schemas.NewInvoice) -> schemas.Invoice:
     """Issue an invoice.

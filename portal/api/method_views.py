@@ -38,7 +38,7 @@ def _shown(caller: Caller, setup_id: str) -> schemas.CardSetup:
     refusals=(402, 404),
     body=schemas.SaveMethod,
     again=_shown,
-    limit="60/minute",
+    limit="changes",
 )
 def save_method(caller: Caller, body: schemas.SaveMethod) -> schemas.CardSetup:
     """Save a card.
@@ -70,7 +70,7 @@ def _told(caller: Caller, setup: service.SetupStarted) -> schemas.CardSetup:
             "id": setup.setup_id,
             "status": setup.status,
             "client_secret": setup.client_secret if left else None,
-            "outcome": setup.outcome,
+            "outcome": setup.outcome or None,
             "card": card,
         }
     )

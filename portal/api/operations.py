@@ -6,26 +6,23 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from flask import Blueprint, g, request
 from flask_limiter.util import get_remote_address
-from limits import RateLimitItem, parse
+from limits import parse
 from pydantic import BaseModel
 from spectree import Response as Answers
+from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import clock, pages
+from portal import clock, config, pages
 from portal.api import bodies, callers
 from portal.api.callers import Caller
-from portal.api.document import spec
+from portal.api.document import PAYMENT_ID, spec
 from portal.api.once import Again, answered_once, refusal, response_of
 from portal.api.schemas import Problem
 from portal.errors import PortalError, RateLimited
-
-# By caller, over all operations; and by address for those who do not prove who they are.
-USUAL_LIMIT: Final = "300/minute"
-LIMIT_OF_REFUSED: Final = parse("60/minute")
 
 # What any operation may answer besides; whatever is not listed falls under "default".
 _ALWAYS: Final = (422, 429, 503)
@@ -48,6 +45,12 @@ class Operation:
     again: Again | None
 
 
+class PaymentId(BaseConverter):
+    """The place of a payment's id in an address."""
+
+    regex = PAYMENT_ID
+
+
 def blueprint(name: str) -> Blueprint:
     """A blueprint of operations: without what is for browsers only, and with problem documents as refusals."""
     bp = Blueprint(f"api_{name}", __name__, url_prefix="/api")
@@ -67,7 +70,7 @@ def operation(  # noqa: PLR0913  # what an operation is described by
     query: type[BaseModel] | None = None,
     body: type[BaseModel] | None = None,
     again: Again | None = None,
-    limit: str = USUAL_LIMIT,
+    limit: Literal["all", "changes", "sign_in"] = "all",
     media_type: str = bodies.JSON,
 ) -> Callable[[Callable[..., Any]], Callable[..., AnyResponse]]:
     """A view as an operation. It is called with the parts of its path and, as far as they are declared, `caller`, `query` and `body`.
@@ -77,7 +80,6 @@ def operation(  # noqa: PLR0913  # what an operation is described by
     own = dict(refusals) if isinstance(refusals, Mapping) else dict.fromkeys(refusals, Problem)
     usual = (*_ALWAYS, *(_SIGNED_IN if scopes else ()), *(_WITH_BODY if body else ()), *(_ONCE if again else ()))
     answers = {status: answer} | dict.fromkeys(usual, Problem) | own
-    counted = parse(limit)
 
     def decorate(view: Callable[..., Any]) -> Callable[..., AnyResponse]:
         documented = spec.validate(
@@ -93,9 +95,9 @@ def operation(  # noqa: PLR0913  # what an operation is described by
         def run(**path: str) -> AnyResponse:
             given: dict[str, Any] = dict(path)
             if scopes:
-                given["caller"] = _admit(scopes, counted)
+                given["caller"] = _admit(scopes, limit)
             else:
-                _count(counted, view.__name__, get_remote_address())
+                _count(limit, get_remote_address())
             if query is not None:
                 given["query"] = bodies.query(query)
             if body is not None:
@@ -110,27 +112,29 @@ def operation(  # noqa: PLR0913  # what an operation is described by
     return decorate
 
 
-def _admit(scopes: tuple[str, ...], limit: RateLimitItem) -> Caller:
-    address = get_remote_address()
-    if not pages.limiter.limiter.test(LIMIT_OF_REFUSED, "api refused", address):
+def _admit(scopes: tuple[str, ...], limit: str) -> Caller:
+    address, refused = get_remote_address(), parse(config.current().api_limits["refused"])
+    if not pages.limiter.limiter.test(refused, "api refused", address):
         raise RateLimited
     try:
         caller = callers.authenticate()
     except PortalError as error:
         if error.status == 401:
-            pages.limiter.limiter.hit(LIMIT_OF_REFUSED, "api refused", address)
+            pages.limiter.limiter.hit(refused, "api refused", address)
         raise
-    _count(limit, "api", caller.key)
+    _count(limit, caller.key)
     if caller.scopes.isdisjoint(scopes):
         raise callers.MissingScope(scopes[0])
     return caller
 
 
-def _count(limit: RateLimitItem, *whose: str) -> None:
-    allowed = pages.limiter.limiter.hit(limit, *whose)
-    stats = pages.limiter.limiter.get_window_stats(limit, *whose)
+def _count(name: str, whose: str) -> None:
+    """Count a call under a limit of the settings, and remember how much of it is left."""
+    limit = parse(config.current().api_limits[name])
+    allowed = pages.limiter.limiter.hit(limit, "api", name, whose)
+    stats = pages.limiter.limiter.get_window_stats(limit, "api", name, whose)
     wait = max(1, math.ceil(stats.reset_time - clock.now().timestamp()))
-    g.rate_limit = (limit.amount, limit.get_expiry(), max(0, stats.remaining), wait)
+    g.rate_limit = (name, limit.amount, limit.get_expiry(), max(0, stats.remaining), wait)
     if not allowed:
         raise RateLimited(retry_after=wait)
 
@@ -138,9 +142,9 @@ def _count(limit: RateLimitItem, *whose: str) -> None:
 def _headers(response: AnyResponse) -> AnyResponse:
     """How much of the limit is left (IETF, draft-ietf-httpapi-ratelimit-headers), and how to prove who one is."""
     if "rate_limit" in g:
-        amount, seconds, left, wait = g.rate_limit
-        response.headers["RateLimit-Policy"] = f'"caller";q={amount};w={seconds}'
-        response.headers["RateLimit"] = f'"caller";r={left};t={wait}'
+        name, amount, seconds, left, wait = g.rate_limit
+        response.headers["RateLimit-Policy"] = f'"{name}";q={amount};w={seconds}'
+        response.headers["RateLimit"] = f'"{name}";r={left};t={wait}'
     if response.status_code == 401:
         given = "Authorization" in request.headers
         response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if given else "Bearer"

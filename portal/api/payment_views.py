@@ -34,7 +34,7 @@ def _shown(caller: Caller, payment_id: str) -> schemas.ProcessedPayment:
     refusals={402: schemas.Declined, 404: schemas.Problem},
     body=schemas.ProcessPayment,
     again=_shown,
-    limit="60/minute",
+    limit="changes",
 )
 def process_payment(caller: Caller, body: schemas.ProcessPayment) -> schemas.ProcessedPayment:
     """Pay an invoice, or an amount without one.
@@ -107,7 +107,8 @@ def list_payments(caller: Caller, query: schemas.PaymentList) -> schemas.Page[sc
     return schemas.Page[schemas.Payment](data=rows, next=found.older, previous=found.newer, total=total)
 
 
-@bp.get("/payments/<payment_id>")
+# Told apart from the words that stand in its place in other addresses, so that these answer to their own methods alone.
+@bp.get("/payments/<payment:payment_id>")
 @operation("payments:read", tag="Payments", answer=schemas.Payment, refusals=(404,))
 def get_payment(caller: Caller, payment_id: str) -> schemas.Payment:
     """Get one payment, as the portal knows it now."""

@@ -40,7 +40,7 @@ def _shown(caller: Caller, refund_id: str) -> schemas.Refund:
     refusals=(404,),
     body=schemas.NewRefund,
     again=_shown,
-    limit="60/minute",
+    limit="changes",
 )
 def refund_payment(caller: Caller, body: schemas.NewRefund) -> schemas.Refund:
     """Ask for money back.
@@ -99,6 +99,7 @@ def get_refund(caller: Caller, refund_id: str) -> schemas.Refund:
     refusals=(404,),
     body=schemas.RefundApproval,
     again=_shown,
+    limit="changes",
 )
 def approve_refund(caller: Caller, refund_id: str, body: schemas.RefundApproval) -> schemas.Refund:
     """Approve a refund, in full or for less. For staff.
@@ -119,6 +120,7 @@ def approve_refund(caller: Caller, refund_id: str, body: schemas.RefundApproval)
     refusals=(404,),
     body=schemas.RefundRejection,
     again=_shown,
+    limit="changes",
 )
 def reject_refund(caller: Caller, refund_id: str, body: schemas.RefundRejection) -> schemas.Refund:
     """Decline a refund, with a reason that the customer reads. For staff."""

@@ -5,10 +5,11 @@ Amounts are whole numbers in minor units, quantities and rates decimal numbers a
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
-from typing import Annotated, Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from portal.invoices import drafts
 
@@ -22,11 +23,21 @@ _PRINTABLE: Final = r"^[^\x00]*$"
 
 
 Text = Annotated[str, StringConstraints(pattern=_PRINTABLE)]
+
+
+def _iso_day(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
+        raise ValueError("a day is written like 2026-01-31")
+    return value
+
+
 Amount = Annotated[
     int, Field(gt=0, le=LARGEST_AMOUNT, description="In minor units: 1099 is 10.99 EUR.", examples=[1099])
 ]
 Currency = Annotated[str, StringConstraints(pattern=r"^[a-z]{3}$"), Field(examples=["eur"])]
 Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,64}$")]
+# Only as ISO 8601 writes a day: pydantic takes a number for seconds since 1970, too.
+Day = Annotated[date, BeforeValidator(_iso_day)]
 Quantity = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})?$"), Field(examples=["1.5"])]
 Percent = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,3}(\.[0-9]{1,2})?$"), Field(examples=["19"])]
 Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,300}$")]
@@ -86,8 +97,22 @@ class Problem(Answer):
 # Signing in
 
 
+NEEDED: Final = {
+    "password": ("email", "password"),
+    "refresh_token": ("refresh_token",),
+    "client_credentials": ("client_id", "client_secret"),
+}
+
+
+def _with(grant_type: str, needed: tuple[str, ...]) -> Any:
+    texts: dict[str, dict[str, str]] = {name: {"type": "string"} for name in needed}
+    return {"properties": {"grant_type": {"const": grant_type}, **texts}, "required": list(needed)}
+
+
 class TokenRequest(Sent):
     """How to get an access token: with a password, with the refresh token of the last answer, or as a machine."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [_with(name, needed) for name, needed in NEEDED.items()]})
 
     grant_type: Literal["password", "refresh_token", "client_credentials"]
     email: Text | None = Field(default=None, max_length=254)
@@ -104,11 +129,7 @@ class TokenRequest(Sent):
 
     @model_validator(mode="after")
     def _complete(self) -> TokenRequest:
-        needed = {
-            "password": ("email", "password"),
-            "refresh_token": ("refresh_token",),
-            "client_credentials": ("client_id", "client_secret"),
-        }[self.grant_type]
+        needed = NEEDED[self.grant_type]
         allowed = {*needed, "grant_type"} | {"password": {"code", "scope"}, "client_credentials": {"scope"}}.get(
             self.grant_type, set()
         )
@@ -197,7 +218,9 @@ class CardSetup(Answer):
     id: str
     status: str
     client_secret: str | None = Field(description="With which the customer confirms, while a step is left.")
-    outcome: Literal["unknown", "added", "renewed", "duplicate", "gone"]
+    outcome: Literal["added", "renewed", "duplicate", "gone"] | None = Field(
+        description="What became of the card; null as long as nothing has."
+    )
     card: Card | None
 
 
@@ -215,8 +238,8 @@ class NewInvoice(Sent):
     customer_id: Text = Field(max_length=40, min_length=1)
     currency: Currency
     lines: Annotated[list[NewInvoiceLine], Field(min_length=1, max_length=drafts.MOST_LINES)]
-    issued_on: date | None = None
-    due_on: date | None = None
+    issued_on: Day | None = None
+    due_on: Day | None = None
     reference: Text = Field(default="", max_length=drafts.LONGEST_REFERENCE)
     external_reference: Text | None = Field(
         max_length=drafts.LONGEST_REFERENCE,
@@ -280,6 +303,18 @@ class PaymentItem(Sent):
 
 class ProcessPayment(Sent):
     """Pay an invoice, or an amount without one. With a card it is charged at once; without, the answer has a client_secret."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"properties": {"invoice_id": {"type": "string"}}, "required": ["invoice_id"]},
+                {
+                    "properties": {"amount": {"type": "integer"}, "currency": {"type": "string"}},
+                    "required": ["amount", "currency", "description"],
+                },
+            ]
+        }
+    )
 
     invoice_id: Text | None = Field(
         max_length=40,
@@ -371,8 +406,8 @@ class PaymentList(Sent):
     offset: Annotated[int, Field(ge=0, le=DEEPEST_OFFSET)] = 0
     cursor: Cursor | None = None
     status: Literal["succeeded", "processing", "unfinished", "canceled"] | None = None
-    since: date | None = Field(default=None, alias="from", description="The first day (UTC).")
-    until: date | None = Field(default=None, alias="to", description="The last day (UTC), included.")
+    since: Day | None = Field(default=None, alias="from", description="The first day (UTC).")
+    until: Day | None = Field(default=None, alias="to", description="The last day (UTC), included.")
     currency: Currency | None = None
     q: Text | None = Field(
         max_length=100,

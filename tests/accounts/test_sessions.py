@@ -269,6 +269,16 @@ def test_wrong_passwords_sent_side_by_side_are_all_counted(user: User) -> None:
         sign_in()
 
 
+def test_right_passwords_sent_side_by_side_all_let_in(user: User) -> None:
+    tokens: list[str] = []
+    threads = [threading.Thread(target=lambda: tokens.append(sign_in())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(set(tokens)) == 4
+
+
 def test_sign_ins_and_refusals_stand_in_the_audit_trail(user: User) -> None:
     with audit.acting(audit.Actor("anonymous", "", HOME, "request1")):
         guess(1)

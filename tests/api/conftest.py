@@ -52,6 +52,13 @@ class Document:
             Draft202012Validator(schema).validate(answer.json)
 
 
+def access_token(user: User, *scopes: str) -> str:
+    grant = api_access.sign_in(
+        user.email, factories.PASSWORD, code=None, wanted=scopes or None, ip="127.0.0.1", user_agent=""
+    )
+    return tokens.sign(user.id, grant.scopes, grant=grant.id)
+
+
 @dataclass
 class App:
     """An app with its access token. Cookies are sent along where a test puts them into `http`."""
@@ -93,10 +100,7 @@ class World(Till):
 
     def of(self, user: User, *scopes: str) -> App:
         """An app that this user has signed in with."""
-        grant = api_access.sign_in(
-            user.email, factories.PASSWORD, code=None, wanted=scopes or None, ip="127.0.0.1", user_agent=""
-        )
-        return self.bare(tokens.sign(user.id, grant.scopes, grant=grant.id))
+        return self.bare(access_token(user, *scopes))
 
     def bare(self, token: str = "") -> App:
         return App(self.app.test_client(use_cookies=False), self.document, token)

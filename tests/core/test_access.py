@@ -18,6 +18,7 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from portal import clock, db
+from portal.accounts import second_factor
 from portal.accounts.models import Customer
 from portal.cards.models import CardSetup, SavedCard
 from portal.db import Base, new_id
@@ -43,6 +44,8 @@ GET  /healthz                                      200     200    200    200    
 GET  /readyz                                       200     200    200    200     200    200      200       200
 GET  /sign-in                                      200     303    303    303     303    303      303       303
 POST /sign-in                                      422     422    422    422     422    422      422       422
+GET  /sign-in/code                                 303     303    303    303     303    303      303       303
+POST /sign-in/code                                 303     303    303    303     303    303      303       303
 GET  /password/reset/<token>                       303     303    303    303     303    303      303       303
 GET  /password/reset                               404     404    404    404     404    404      404       404
 POST /password/reset                               404     404    404    404     404    404      404       404
@@ -61,6 +64,12 @@ POST /account/profile                              303     422    422    422    
 POST /account/billing-details                      303     422    403    403     422    403      403       403
 POST /account/password                             303     422    422    422     422    422      422       422
 POST /account/sessions/end-others                  303     303    303    303     303    303      303       303
+GET  /account/second-factor                        303     200    200    200     200    200      200       200
+POST /account/second-factor/setup                  303     303    303    303     303    303      303       303
+GET  /account/second-factor/setup                  303     200    200    200     200    200      200       200
+POST /account/second-factor/confirmation           303     422    422    422     422    422      422       422
+POST /account/second-factor/recovery-codes         303     422    422    422     422    422      422       422
+POST /account/second-factor/off                    303     422    422    422     422    422      422       422
 GET  /account/people                               303     200    200    200     200    403      403       403
 POST /account/people                               303     422    403    403     422    403      403       403
 POST /account/people/<user_id>/role                303     422    403    403     404    403      403       403
@@ -231,6 +240,8 @@ def house(app: Flask) -> House:
         people = {role: factories.user(session, customer, role) for role in ("owner", "payer", "viewer")}
         people["other"] = factories.user(session, stranger)
         people |= {role: factories.staff(session, role) for role in ("support", "approver", "admin")}
+    for person in people.values():
+        second_factor.begin(person.id)
     ids["document_id"] = receipts.issue(ids["payment_id"])
     with db.transaction() as session:
         receipt = session.get_one(Receipt, ids["document_id"])

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import pyotp
 import pytest
 from playwright.sync_api import Browser, Page
 from sqlalchemy import select
@@ -342,6 +343,51 @@ def test_every_page_can_be_read_by_everyone(
             page.wait_for_load_state("load")
             found[address] = problems(page)
         assert {address: what for address, what in found.items() if what} == {}
+    finally:
+        context.close()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_page_of_the_second_factor_can_be_read_by_everyone(
+    settings: Settings, live_portal: LivePortal, browser: Browser, view: str
+) -> None:
+    language, options = VIEWS[view]
+    with db.transaction() as session:
+        user = factories.user(session, factories.customer(session))
+    context: Any = browser.new_context(**context_options(**options, **FOR_AXE))
+    try:
+        page, address = context.new_page(), f"{live_portal.url}/account/second-factor"
+        found: dict[str, list[str]] = {}
+        page.goto(f"{live_portal.url}/language/{language}")
+        sign_in(page, live_portal.url, user)
+        page.goto(address)
+        found["off"] = problems(page)
+        page.locator("main button[type=submit]").click()
+        page.wait_for_url(f"{address}/setup")
+        found["setting up"] = problems(page)
+        secret = page.locator(".spelled").inner_text().replace(" ", "")
+        page.locator("[name=code]").fill("12345")
+        page.locator("[name=password]").fill(factories.PASSWORD)
+        page.locator("main button[type=submit]").click()
+        page.locator("#code-error").wait_for()
+        found["a wrong code"] = problems(page)
+        page.locator("[name=code]").fill(pyotp.TOTP(secret).now())
+        page.locator("[name=password]").fill(factories.PASSWORD)
+        page.locator("main button[type=submit]").click()
+        page.locator("#recovery-codes").wait_for()
+        found["recovery codes"] = problems(page)
+        page.goto(address)
+        found["on"] = problems(page)
+        context.clear_cookies()
+        page.goto(f"{live_portal.url}/language/{language}")
+        page.goto(f"{live_portal.url}/sign-in")
+        page.locator("[name=email]").fill(user.email)
+        page.locator("[name=password]").fill(factories.PASSWORD)
+        page.locator("main button[type=submit]").click()
+        page.wait_for_url(f"{live_portal.url}/sign-in/code")
+        found["the code"] = problems(page)
+        assert {what: problem for what, problem in found.items() if problem} == {}
     finally:
         context.close()
 

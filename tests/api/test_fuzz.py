@@ -1,0 +1,83 @@
+"""Schemathesis calls every operation of the served document, with what it allows and with what it does not, and judges every answer.
+
+`make test` runs a bounded part, the same one each time; `make fuzz` runs as long as FUZZ_SECONDS says for each caller, with new examples.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+
+from portal import db
+from portal.accounts import api_access, policy
+from tests import factories
+from tests.live import LivePortal
+
+# More than that outlives an access token.
+MOST_SECONDS_A_RUN = 480
+NO_LIMITS = "all:1000000/minute,changes:1000000/minute,sign_in:1000000/minute,refused:1000000/minute"
+
+
+def credentials(caller: str) -> dict[str, str]:
+    """Someone of this kind, as they ask for a token; with things of theirs that can be found."""
+    with db.transaction() as session:
+        if caller == "owner":
+            customer = factories.customer(session)
+            user = factories.user(session, customer)
+            for _number in range(3):
+                factories.payment(session, customer, factories.invoice(session, customer, status="paid"))
+                factories.invoice(session, customer)
+        else:
+            user = factories.staff(session, "admin" if caller == "machine" else caller)
+    if caller == "machine":
+        row, secret = api_access.create_machine("Books", policy.MACHINE_SCOPES, user.id)
+        return {"grant_type": "client_credentials", "client_id": row.id, "client_secret": secret}
+    return {"grant_type": "password", "email": user.email, "password": factories.PASSWORD}
+
+
+def token_for(url: str, who: dict[str, str]) -> str:
+    json_type = {"Content-Type": "application/json"}
+    asked = Request(f"{url}/api/auth/token", json.dumps(who).encode(), json_type)  # noqa: S310  # our own server
+    with urlopen(asked, timeout=30) as answer:  # noqa: S310
+        return str(json.load(answer)["access_token"])
+
+
+@pytest.mark.timeout(7_200)
+@pytest.mark.settings(PORTAL_API_LIMITS=NO_LIMITS)
+@pytest.mark.parametrize("caller", ["owner", "approver", "machine"])
+def test_every_operation_keeps_to_its_document(live_portal: LivePortal, caller: str, tmp_path: Path) -> None:
+    who, seconds = credentials(caller), int(os.environ.get("FUZZ_SECONDS", "0"))
+    while True:
+        _run(live_portal.url, token_for(live_portal.url, who), tmp_path, seconds)
+        seconds -= MOST_SECONDS_A_RUN
+        if seconds <= 0:
+            return
+
+
+def _run(url: str, token: str, directory: Path, seconds: int) -> None:
+    bounds = (
+        ["--max-time", str(min(seconds, MOST_SECONDS_A_RUN))]
+        if seconds
+        else ["--max-examples", "6", "--generation-deterministic", "--seed", "1"]
+    )
+    command = [
+        *(
+            sys.executable,
+            "-m",
+            "schemathesis.cli",
+            "--config-file",
+            str(Path(__file__).with_name("schemathesis.toml")),
+        ),
+        *("run", f"{url}/api/openapi.json", "--url", url, "--header", f"Authorization: Bearer {token}"),
+        *("--checks", "all", "--workers", "2", "--no-color", "--continue-on-failure", "--report", "ndjson"),
+        *("--report-dir", str(directory), "--suppress-health-check", "all", *bounds),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=directory)
+    assert done.returncode == 0, re.sub(re.escape(token), "…", done.stdout[-20_000:] + done.stderr[-4_000:])
