@@ -39,7 +39,7 @@ _IDS: Final = {
     "Payment": "pay_01k8w3x9",
     "Person": "usr_01k8vzs1",
     "ProcessedPayment": "pay_01k8w3x9",
-    "Refund": "ref_01k8w4c6",
+    "Refund": "rfd_01k8w4c6",
 }
 
 # By name, wherever it stands; what is not here is made from its type alone.

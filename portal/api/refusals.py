@@ -57,6 +57,7 @@ MEANINGS: Final = {
     "wrong_client": "The machine's id and secret do not match, or they were revoked. Trying again will not help.",
     "code_needed": "The password is right, and a second factor is set: send its code as `code`, with the password.",
     "wrong_code": "The code of the second factor is wrong or was used already. Ask for the next one.",
+    "second_factor_unreadable": "The second factor must be set up anew, after the portal's secret key has changed: staff can help.",
     "insufficient_scope": "The access token lacks the scope that WWW-Authenticate names. Sign in with it, if the person may have it.",
     "staff_only": "Only staff, and machines where it says so, may do this.",
     "customers_only": "Only a customer may do this: the token is of staff or of a machine, who stand for no customer.",
