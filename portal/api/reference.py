@@ -121,7 +121,7 @@ def _operation(document: dict[str, Any], method: str, path: str, facts: dict[str
         summary=facts["summary"].rstrip("."),
         words=_one_line(facts.get("description", "")),
         scopes=tuple(facts.get("x-scopes", ())),
-        parameters=tuple(_parameter(given, known) for given in facts["parameters"]),
+        parameters=tuple(_parameter(given) for given in facts["parameters"]),
         body=tuple(_fields(body, known, deep=True)),
         body_words=_one_line(body.get("description", "")),
         answers=tuple(_answers(facts["responses"])),
@@ -133,10 +133,10 @@ def _operation(document: dict[str, Any], method: str, path: str, facts: dict[str
 # Fields
 
 
-def _parameter(given: dict[str, Any], known: dict[str, Any]) -> Field:
+def _parameter(given: dict[str, Any]) -> Field:
     schema = given["schema"] | ({"description": given["description"]} if given.get("description") else {})
     where = {"path": "in the path", "header": "as a header"}.get(given["in"])
-    found = _field(given["name"], schema, known, required=bool(given["required"]), answered=False)
+    found = _field(given["name"], schema, required=bool(given["required"]), answered=False)
     rules = ((where,) if where else ()) + found.rules
     return Field(found.name, found.kind, found.required, rules, found.words, found.example)
 
@@ -144,9 +144,7 @@ def _parameter(given: dict[str, Any], known: dict[str, Any]) -> Field:
 def _fields(schema: dict[str, Any], known: dict[str, Any], *, deep: bool = False, within: str = "") -> Iterator[Field]:
     """A row a key. `deep` has the keys of nested objects follow; without it they are referred to."""
     for name, given in schema.get("properties", {}).items():
-        found = _field(
-            within + name, given, known, required=name in schema.get("required", ()), answered=not deep
-        )
+        found = _field(within + name, given, required=name in schema.get("required", ()), answered=not deep)
         yield found
         if deep:
             for inner in found.objects:
@@ -154,7 +152,7 @@ def _fields(schema: dict[str, Any], known: dict[str, Any], *, deep: bool = False
                 yield from _fields(known[inner], known, deep=True, within=inside)
 
 
-def _field(name: str, given: dict[str, Any], known: dict[str, Any], *, required: bool, answered: bool) -> Field:
+def _field(name: str, given: dict[str, Any], *, required: bool, answered: bool) -> Field:
     schema, is_optional = _without_null(given)
     objects = tuple(_named(schema))
     shown = _example(schema)
@@ -298,7 +296,9 @@ def _curl(document: dict[str, Any], method: str, path: str, facts: dict[str, Any
 
 def _query(parameters: list[dict[str, Any]]) -> str:
     """What must be sent, and how long a list is to be."""
-    shown = [given for given in parameters if given["in"] == "query" and (given["required"] or given["name"] == "limit")]
+    shown = [
+        given for given in parameters if given["in"] == "query" and (given["required"] or given["name"] == "limit")
+    ]
     pairs = [f"{given['name']}={'50' if given['name'] == 'limit' else '$' + given['name'].upper()}" for given in shown]
     return "?" + "&".join(pairs) if pairs else ""
 

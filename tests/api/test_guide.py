@@ -149,7 +149,7 @@ def test_the_guide_does_what_it_says(
 ) -> None:
     written = examples(language)
     with a_customer_who_answers_the_bank(live_portal.sandbox):
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             COMMANDS[language],
             input=NEXT[language].join(example.code for example in written),
             env={"PATH": os.environ["PATH"], **variables},
