@@ -29,7 +29,7 @@ def document(client: FlaskClient) -> dict[str, Any]:
 
 
 @pytest.fixture
-def page(client: FlaskClient) -> Element:
+def docs(client: FlaskClient) -> Element:
     answer = client.get("/api/docs")
     assert answer.status_code == 200
     return html5lib.parse(answer.text, namespaceHTMLElements=False)
@@ -39,18 +39,18 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
     return [(method, path, facts) for path, methods in document["paths"].items() for method, facts in methods.items()]
 
 
-def ids(page: Element) -> set[str]:
-    return {element.get("id", "") for element in page.iter() if isinstance(element.tag, str)}
+def ids(docs: Element) -> set[str]:
+    return {element.get("id", "") for element in docs.iter() if isinstance(element.tag, str)}
 
 
 # The page
 
 
 def test_every_operation_stands_there_with_its_fields_scopes_and_answers(
-    page: Element, document: dict[str, Any]
+    docs: Element, document: dict[str, Any]
 ) -> None:
     for method, path, facts in operations(document):
-        (part,) = [found for found in page.iter("article") if found.get("id") == f"operation-{facts['operationId']}"]
+        (part,) = [found for found in docs.iter("article") if found.get("id") == f"operation-{facts['operationId']}"]
         words = " ".join("".join(part.itertext()).split())
         assert method.upper() in words and path in words and facts["summary"].rstrip(".") in words
         assert all(scope in words for scope in facts.get("x-scopes", []))
@@ -58,27 +58,27 @@ def test_every_operation_stands_there_with_its_fields_scopes_and_answers(
         assert all(status in words for status in facts["responses"] if status != "default")
 
 
-def test_nested_bodies_are_read_down_to_their_last_key(page: Element) -> None:
-    (body,) = [found for found in page.iter("article") if found.get("id") == "operation-issue_invoice"]
+def test_nested_bodies_are_read_down_to_their_last_key(docs: Element) -> None:
+    (body,) = [found for found in docs.iter("article") if found.get("id") == "operation-issue_invoice"]
     names = [code.text for code in body.iter("code")]
     assert {"lines", "lines[].unit_price", "lines[].tax_rate", "customer_id"} <= set(names)
     words = " ".join("".join(body.itertext()).split())
     assert "array of objects" in words and "at least 1 entry; at most 500 entries" in words
 
 
-def test_every_link_within_the_page_leads_somewhere(page: Element) -> None:
-    targets = {link.get("href", "")[1:] for link in page.iter("a") if link.get("href", "").startswith("#")}
+def test_every_link_within_the_page_leads_somewhere(docs: Element) -> None:
+    targets = {link.get("href", "")[1:] for link in docs.iter("a") if link.get("href", "").startswith("#")}
     assert len(targets) > 50
-    assert targets - ids(page) == set()
+    assert targets - ids(docs) == set()
 
 
-def test_nothing_comes_from_elsewhere_and_nothing_is_written_into_the_page(page: Element) -> None:
-    for element in page.iter():
+def test_nothing_comes_from_elsewhere_and_nothing_is_written_into_the_page(docs: Element) -> None:
+    for element in docs.iter():
         assert not {"style", "onclick", "onload"} & set(element.attrib), element.tag
         source = element.get("src") or (element.get("href") if element.tag == "link" else None)
         assert source is None or source.startswith("/"), source
-    assert [script.text for script in page.iter("script") if script.text] == []
-    assert list(page.iter("style")) == []
+    assert [script.text for script in docs.iter("script") if script.text] == []
+    assert list(docs.iter("style")) == []
 
 
 def test_it_needs_no_account_and_is_read_in_the_readers_language(client: FlaskClient) -> None:
@@ -147,7 +147,7 @@ def test_every_code_has_a_meaning_or_is_none_of_the_apis(app: Flask) -> None:
     assert refusals.MEANINGS.keys() - {refusal.code for refusal in refusals.every()} == set(), "no longer answered"
 
 
-def test_the_type_of_a_problem_leads_to_its_code(world: World, client: FlaskClient, page: Element) -> None:
+def test_the_type_of_a_problem_leads_to_its_code(world: World, client: FlaskClient, docs: Element) -> None:
     app = world.bare("no token")
     refused = [
         app.get("/api/customers/me"),
@@ -163,7 +163,7 @@ def test_the_type_of_a_problem_leads_to_its_code(world: World, client: FlaskClie
     for answer in refused:
         assert answer.json is not None
         assert re.fullmatch(r"http://[^/]+/api/docs#error-(\w+)", answer.json["type"]), answer.json
-        assert answer.json["type"].partition("#")[2] in ids(page), answer.json["code"]
+        assert answer.json["type"].partition("#")[2] in ids(docs), answer.json["code"]
         assert answer.json["type"].endswith(f"#error-{answer.json['code']}")
 
 
