@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 WORKERS ?= 2
+SECONDS ?= 600
 
 BIN := .venv/bin
 UV := .boot/bin/uv
@@ -9,7 +10,7 @@ CODE := portal migrations tests deploy wsgi.py
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help run test contract lint format texts lock install install-dev clean
+.PHONY: help run test contract fuzz lint format texts lock install install-dev clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +23,9 @@ test: lint ## Check the code, then run every test on SQLite, PostgreSQL and in C
 
 contract: install-dev ## Run the contract with Stripe against Stripe itself: KEY=sk_test_… (and PUBLISHABLE_KEY=pk_test_…)
 	@CONTRACT_KEY=$(KEY) CONTRACT_PUBLISHABLE_KEY=$(PUBLISHABLE_KEY) $(BIN)/python -m pytest tests/contract
+
+fuzz: install-dev ## Let schemathesis try the API's operations with new data, SECONDS=600 for each kind of caller
+	@FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest --numprocesses $(WORKERS) tests/api/test_fuzz.py
 
 lint: install-dev ## Check style and types
 	@$(BIN)/ruff check $(CODE)

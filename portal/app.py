@@ -17,6 +17,7 @@ from portal.accounts import views as accounts
 from portal.api import auth_views as api_auth
 from portal.api import customer_views as api_customers
 from portal.api import docs_views as api_docs
+from portal.api import endpoint_views as api_endpoints
 from portal.api import invoice_views as api_invoices
 from portal.api import method_views as api_methods
 from portal.api import payment_views as api_payments
@@ -26,6 +27,7 @@ from portal.api.operations import PaymentId
 from portal.cards import jobs as _cards_jobs
 from portal.cards import views as cards
 from portal.config import Settings
+from portal.deliveries import jobs as _deliveries_jobs
 from portal.disputes import jobs as _disputes_jobs
 from portal.disputes import views as disputes
 from portal.invoices import views as invoices
@@ -52,6 +54,7 @@ HANDLERS = (
     anchors,
     idempotency,
     _accounts_jobs,
+    _deliveries_jobs,
     _cards_jobs,
     _payments_jobs,
     _mandates_jobs,
@@ -87,6 +90,7 @@ FEATURES = (
     api_methods,
     api_refunds,
     api_receipts,
+    api_endpoints,
     api_docs,
 )
 

@@ -5,6 +5,7 @@ Nothing else in the portal reads the environment. `.env.example` explains each s
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
@@ -116,6 +117,10 @@ class Settings(BaseSettings):
     # Banks that want the security code of a saved card are always heard; this asks for it before, with every saved card.
     ask_cvc_of_saved_cards: bool = False
 
+    # Endpoints of customers' systems: authorities that are trusted besides the system's; and, while developing, http and loopback.
+    endpoint_ca_file: Path | None = None
+    private_endpoints: bool = False
+
     # Where the head of the audit trail is written down once a day, besides the mail to the company.
     audit_anchor_file: Path | None = None
 
@@ -226,6 +231,16 @@ class Settings(BaseSettings):
             raise ValueError(f"{value} is no time zone") from error
         return value
 
+    @field_validator("endpoint_ca_file", mode="after")
+    @classmethod
+    def _real_authorities(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            try:
+                ssl.create_default_context(cafile=str(value))
+            except (OSError, ssl.SSLError) as error:
+                raise ValueError("it is no file of certificates in PEM") from error
+        return value
+
     @field_validator("base_url", "stripe_api_base", mode="after")
     @classmethod
     def _without_slash(cls, value: str) -> str:
@@ -284,6 +299,10 @@ class Settings(BaseSettings):
         if len(secret) < SECRET_KEY_LENGTH or any(word in secret.lower() for word in PLACEHOLDERS):
             raise ValueError(
                 f"PORTAL_SECRET_KEY must be {SECRET_KEY_LENGTH} or more random characters in {self.environment}"
+            )
+        if self.private_endpoints:
+            raise ValueError(
+                f"PORTAL_PRIVATE_ENDPOINTS must be false in {self.environment}: it opens this machine to customers"
             )
         if not self.base_url.startswith("https://"):
             raise ValueError(f"PORTAL_BASE_URL must start with https:// in {self.environment}")

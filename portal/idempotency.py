@@ -39,7 +39,8 @@ def is_safe(first_used: datetime, now: datetime) -> bool:
 
 def check_client_key(client_key: str) -> None:
     """Raises Invalid for what no form of ours sends as its key: it is made anew with each page, so a double click sends it twice."""
-    if not SHORTEST_CLIENT_KEY <= len(client_key) <= LONGEST_CLIENT_KEY or not client_key.isascii():
+    has_length = SHORTEST_CLIENT_KEY <= len(client_key) <= LONGEST_CLIENT_KEY
+    if not (has_length and client_key.isascii() and client_key.isprintable()):
         raise Invalid(N_("This form is incomplete. Please reload the page."), code="bad_client_key")
 
 

@@ -213,9 +213,14 @@ def _fail(job: Claimed, owner: str, error: Exception) -> None:
         log.error("job_dead", tries=job.tries, exc_info=error)
         _close(job, owner, dead=True, error=reason)
         return
-    wait = BACKOFF_SECONDS[job.tries - 1] * random.uniform(0.8, 1.2)  # noqa: S311  # jitter, no secret
+    wait = wait_after(job.tries)
     log.warning("job_failed", tries=job.tries, again_in=round(wait, 1), exc_info=error)
     _close(job, owner, again_in=wait, error=reason)
+
+
+def wait_after(tries: int) -> float:
+    """Seconds until the next try after so many that failed, fewer than MOST_TRIES; scattered, so that not all come at once."""
+    return BACKOFF_SECONDS[tries - 1] * random.uniform(0.8, 1.2)  # noqa: S311  # no secret
 
 
 def _close(

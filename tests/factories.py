@@ -16,6 +16,8 @@ from portal import clock
 from portal.accounts import passwords
 from portal.accounts.models import OWNER, Customer, User
 from portal.db import new_id
+from portal.deliveries import models as events
+from portal.deliveries.models import Delivery, OutgoingEvent, WebhookEndpoint
 from portal.disputes.models import NO_DEADLINE, OPENED, Dispute, DisputeStep, FraudWarning
 from portal.invoices import totals
 from portal.invoices.models import Invoice, InvoiceLine
@@ -258,6 +260,62 @@ def stripe_event(session: Session, **values: Any) -> StripeEvent:
             "created_at": now,
             "received_at": now,
             "body": b'{"object": "event"}',
+            **values,
+        }
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def endpoint(session: Session, customer: Customer, **values: Any) -> WebhookEndpoint:
+    """A system of the customer's that wants to hear of everything; made by an app."""
+    row = WebhookEndpoint(
+        **{
+            "id": new_id("wep"),
+            "customer_id": customer.id,
+            "url": "https://hooks.spree-bikes.test/events",
+            "description": "The books",
+            "events": list(events.TYPES),
+            "created_at": clock.now(),
+            "created_by": "app",
+            **values,
+        }
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def delivery(session: Session, customer: Customer, to: WebhookEndpoint | None = None, **values: Any) -> Delivery:
+    """An event that has arrived at the customer's system."""
+    now = clock.now()
+    to = to or endpoint(session, customer)
+    event_type = values.get("type", events.INVOICE_PAID)
+    facts = {"invoice_id": "inv_1", "invoice_number": "INV-2026-000041", "amount": 119_00, "currency": "eur"}
+    event = OutgoingEvent(
+        id=new_id("evt"),
+        customer_id=customer.id,
+        type=event_type,
+        created_at=now,
+        payload={"type": event_type, "timestamp": now.isoformat(), "data": facts},
+    )
+    session.add(event)
+    session.flush()
+    row = Delivery(
+        **{
+            "id": new_id("dlv"),
+            "event_id": event.id,
+            "endpoint_id": to.id,
+            "customer_id": customer.id,
+            "type": event_type,
+            "state": events.DELIVERED,
+            "tries": 1,
+            "status_code": 200,
+            "answer": "thanks",
+            "created_at": now,
+            "last_try_at": now,
+            "delivered_at": now,
             **values,
         }
     )

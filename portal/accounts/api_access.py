@@ -19,7 +19,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from portal import audit, clock, db, keyset
-from portal.accounts import policy, sessions
+from portal.accounts import codes, policy, sessions
 from portal.accounts.models import (
     APP_IDLE,
     APP_LONGEST,
@@ -30,7 +30,7 @@ from portal.accounts.models import (
     User,
 )
 from portal.db import new_id
-from portal.errors import N_, Invalid, NotFound, SignInRequired
+from portal.errors import N_, Forbidden, Invalid, NotFound, SignInRequired
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +50,11 @@ ENDED_ELSEWHERE: Final = "ended_elsewhere"
 
 class NotProved(SignInRequired):
     """The password or the code is wrong; `code` says which, as far as anyone may know."""
+
+
+class FactorMissing(Forbidden):
+    code = "second_factor_required"
+    message = N_("Staff sign in with a second factor here. Please set it up on your account page first.")
 
 
 class GrantOver(SignInRequired):
@@ -82,7 +87,7 @@ def sign_in(
 ) -> Grant:
     """Prove who one is, and begin a grant with the scopes that were `wanted`, or all that the user may have.
 
-    Raises NotProved, sessions.CodeNeeded, RateLimited, and Invalid for a scope that there is not or that the user
+    Raises NotProved, sessions.CodeNeeded, FactorMissing, RateLimited, and Invalid for a scope that there is not or that the user
     may not have.
     """
     wanted = _known(wanted)
@@ -91,6 +96,7 @@ def sign_in(
     except (sessions.WrongCredentials, sessions.WrongCode) as error:
         raise NotProved(error.message, code=error.code) from error
     scopes = _granted(wanted, policy.scopes_of(user.role, user.customer_role))
+    _refuse_without_factor(user)
     now = clock.now()
     with db.transaction() as session, sessions.acting_as(user):
         row = AppGrant(
@@ -107,6 +113,13 @@ def sign_in(
         session.flush()
         audit.record(session, "app.signed_in", user.id, {"grant": row.id}, customer_id=user.customer_id)
         return Grant(row.id, user, scopes, _issue(session, row))
+
+
+def _refuse_without_factor(user: User) -> None:
+    """Staff who must have a second factor set it up in a browser first."""
+    with db.reading() as session:
+        if sessions.owes_second_factor(user.role, is_on=codes.is_on(session, user.id)):
+            raise FactorMissing
 
 
 def refresh(token: str) -> Grant:

@@ -81,7 +81,7 @@ class SignedInUser:
     @property
     def owes_second_factor(self) -> bool:
         """Staff who have to set one up before they may do anything else."""
-        return self.is_staff and not self.has_second_factor and config.current().staff_second_factor == "required"
+        return owes_second_factor(self.role, is_on=self.has_second_factor)
 
     @property
     def may_pay(self) -> bool:
@@ -101,6 +101,10 @@ class Device:
     signed_in_at: datetime
     last_seen_at: datetime
     is_this_one: bool
+
+
+def owes_second_factor(role: str, *, is_on: bool) -> bool:
+    return role != CUSTOMER and not is_on and config.current().staff_second_factor == "required"
 
 
 def prove(email: str, password: str, *, ip: str, code: str | None = None) -> User:

@@ -27,6 +27,11 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         "due_on": "2026-12-15",
         "external_reference": "ERP-4711",
     },
+    "add_endpoint": {
+        "url": "https://erp.example.org/payments",
+        "events": ["payment.succeeded", "invoice.paid"],
+        "description": "Our bookkeeping",
+    },
 }
 
 _IDS: Final = {
@@ -34,6 +39,7 @@ _IDS: Final = {
     "CardSetup": "set_01k8w1n3",
     "Customer": "cus_01k8vzt2",
     "Document": "rct_01k8w3z5",
+    "Endpoint": "wep_01k8w0d6",
     "Invoice": "inv_01k8w2m4",
     "InvoiceSummary": "inv_01k8w2m4",
     "Payment": "pay_01k8w3x9",
@@ -86,6 +92,7 @@ _VALUES: Final[dict[str, Any]] = {
     "request_id": "5f0c2b9a7d31e846",
     "scope": "invoices:read payments:read payments:write",
     "scopes": ["account:read", "invoices:read", "payments:read", "payments:write"],
+    "signing_secret": "whsec_bXkt…",
     "status": "succeeded",
     "stripe_payment_intent_id": "pi_3Pq2Rs3Tu4",
     "succeeded_at": "2026-11-20T09:30:04Z",
@@ -97,6 +104,7 @@ _VALUES: Final[dict[str, Any]] = {
     "unit_amount": 119_00,
     "unit_price": 100_00,
     "updated_at": "2026-11-20T09:30:04Z",
+    "url": "https://erp.example.org/payments",
     "verification_code": "7KQ2-M9XF-3TDA-P4HV-8CZR",
     "wallet": "",
 }
@@ -107,6 +115,8 @@ _UNSET: Final = frozenset(
         "bank_reference",
         "client_secret",
         "decline_code",
+        "disabled_at",
+        "disabled_reason",
         "failed_at",
         "failure_reason",
         "next_action",

@@ -28,7 +28,7 @@ from portal.errors import PortalError, RateLimited
 _ALWAYS: Final = (422, 429, 503)
 _SIGNED_IN: Final = (401, 403)
 _WITH_BODY: Final = (400, 413, 415)
-_ONCE: Final = (409,)
+_ONCE: Final = (400, 409)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from flask import request
+
 from portal import db
 from portal.api import representations, schemas
 from portal.api.callers import Caller
@@ -65,6 +67,7 @@ def _order(caller: Caller, body: schemas.ProcessPayment) -> Order:
         method=body.payment_method_id,
         save_card=body.save_payment_method,
         client_key=key_of(caller),
+        ip=request.remote_addr or "",
     )
 
 

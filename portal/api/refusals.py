@@ -44,6 +44,8 @@ STATUSES: Final = {
     "amount_too_small": 422,
     "amount_too_large": 422,
     "charge_disputed": 409,
+    "endpoint_disabled": 409,
+    "too_many_endpoints": 409,
     "charge_already_refunded": 409,
 }
 
@@ -58,6 +60,7 @@ MEANINGS: Final = {
     "code_needed": "The password is right, and a second factor is set: send its code as `code`, with the password.",
     "wrong_code": "The code of the second factor is wrong or was used already. Ask for the next one.",
     "second_factor_unreadable": "The second factor must be set up anew, after the portal's secret key has changed: staff can help.",
+    "second_factor_required": "Staff must set up a second factor first, at the portal's pages.",
     "insufficient_scope": "The access token lacks the scope that WWW-Authenticate names. Sign in with it, if the person may have it.",
     "staff_only": "Only staff, and machines where it says so, may do this.",
     "customers_only": "Only a customer may do this: the token is of staff or of a machine, who stand for no customer.",
@@ -85,6 +88,8 @@ MEANINGS: Final = {
     "charge_disputed": "The customer's bank has asked for this money back: a refund would pay it twice.",
     "unexpected_state": "At Stripe it is in a state that does not allow this. Read it again.",
     "idempotency_misuse": "An error of ours: it was set aside for staff. Do not repeat it under a new key; write to us.",
+    "endpoint_disabled": "This endpoint is switched off, because nothing arrived there. Switch it on again first.",
+    "too_many_endpoints": "The customer has as many endpoints as there may be. Remove one first.",
     "request_entity_too_large": "The body is larger than 256,000 bytes.",
     "unsupported_media_type": "The body is not sent as Content-Type: application/json.",
     "invalid": "A value cannot be used: `errors` names its field and says why.",

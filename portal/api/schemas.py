@@ -26,9 +26,11 @@ Text = Annotated[str, StringConstraints(pattern=_PRINTABLE)]
 
 
 def _iso_day(value: object) -> object:
-    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
+    if not isinstance(value, str):
+        return value
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
         raise ValueError("a day is written like 2026-01-31")
-    return value
+    return date.fromisoformat(value)
 
 
 Amount = Annotated[
@@ -504,6 +506,32 @@ class DocumentList(Sent):
     )
     cursor: Cursor | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_ON_A_PAGE)] = 20
+
+
+# Events
+
+EventType = Literal["payment.succeeded", "payment.failed", "invoice.paid", "refund.updated"]
+
+
+class NewEndpoint(Sent):
+    url: Text = Field(min_length=1, max_length=2_000, examples=["https://erp.example.org/payments"])
+    events: list[EventType] = Field(min_length=1, max_length=10)
+    description: Text = Field(default="", max_length=200)
+
+
+class Endpoint(Answer):
+    id: str
+    url: str
+    description: str
+    events: list[EventType]
+    created_at: datetime
+    disabled_at: datetime | None
+    disabled_reason: Literal["failing", "gone"] | None
+    signing_secret: str | None = Field(description="Shown once: when the endpoint is made, and when it is changed.")
+
+
+class Endpoints(Answer):
+    data: list[Endpoint]
 
 
 class DeleteMethod(Sent):

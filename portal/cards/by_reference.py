@@ -67,9 +67,8 @@ def save_method(customer_id: str, payment_method_id: str, *, client_key: str, ip
 def usable(customer_id: str, payment_method_id: str) -> PaymentMethod:
     """A card at Stripe that this customer may use: nobody's yet, or theirs already, which is then kept here, too.
 
-    Raises UnknownCard and the gateway's errors.
+    The reference has passed `check_reference`. Raises UnknownCard and the gateway's errors.
     """
-    check_reference(payment_method_id)
     holder = holders.holder(customer_id)
     method = keeping.remember(payment_method_id)
     if method is None or method.card is None or method.customer_id not in {None, holder}:

@@ -6,7 +6,15 @@
 - `by_reference`: the same for apps, which know only the card's reference at Stripe.
 """
 
-from portal.cards.by_reference import UnknownCard, save_method, setup_by_secret, setup_now, usable
+from portal.cards.by_reference import (
+    UnknownCard,
+    check_reference,
+    save_method,
+    setup_by_secret,
+    setup_now,
+    usable,
+)
+from portal.cards.card_testing import count_payment
 from portal.cards.holders import holder, lose_holder
 from portal.cards.keeping import Expired, make_default, remember, remove, remove_once
 from portal.cards.setups import SetupStarted, hear_of_setup, start_setup
@@ -15,6 +23,8 @@ __all__ = [
     "Expired",
     "SetupStarted",
     "UnknownCard",
+    "check_reference",
+    "count_payment",
     "hear_of_setup",
     "holder",
     "lose_holder",

@@ -16,6 +16,8 @@ from sqlalchemy.orm import Session
 
 from portal import audit, clock, db, ledger, numbering
 from portal.accounts.models import Customer
+from portal.deliveries import service as deliveries
+from portal.deliveries.models import INVOICE_PAID
 from portal.errors import N_, Conflict, Invalid, NotFound
 from portal.idempotency import check_client_key
 from portal.invoices import drafts, queries, spreadsheet
@@ -191,6 +193,7 @@ def mark_paid(session: Session, invoice_id: str, at: datetime) -> None:
     invoice.status = PAID
     invoice.paid_at = at
     _record_change(session, "invoice.paid", invoice, {"paid_at": at.isoformat()})
+    _announce_paid(session, invoice, at)
 
 
 def mark_paid_outside(invoice_id: str, *, paid_on: date, how: str, reference: str) -> Invoice:
@@ -234,7 +237,21 @@ def mark_paid_outside(invoice_id: str, *, paid_on: date, how: str, reference: st
         )
         facts = {"how": how, "paid_on": paid_on.isoformat(), "reference": reference}
         _record_change(session, "invoice.paid_outside", invoice, facts)
+        _announce_paid(session, invoice, invoice.paid_at)
         return invoice
+
+
+def _announce_paid(session: Session, invoice: Invoice, at: datetime) -> None:
+    """Tell the customer's systems, however the money came."""
+    facts = {
+        "invoice_id": invoice.id,
+        "invoice_number": invoice.number,
+        "status": invoice.status,
+        "amount": invoice.total_minor,
+        "currency": invoice.currency,
+        "paid_at": at.isoformat().replace("+00:00", "Z"),
+    }
+    deliveries.announce(session, invoice.customer_id, INVOICE_PAID, facts)
 
 
 def _check_outside(paid_on: date, how: str, reference: str) -> None:

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from portal import money
-from portal.errors import N_, Invalid
+from portal.errors import N_, Invalid, NotFound
 from portal.invoices.drafts import MOST_THOUSANDTHS
 from portal.money import Money
 
@@ -29,6 +29,7 @@ LONGEST_DESCRIPTION: Final = 200
 # Source: Stripe, "Metadata".
 MOST_ENTRIES: Final = 20
 LONGEST_VALUE: Final = 500
+_ID: Final = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,40}", re.ASCII)
 # What the portal itself writes on objects at Stripe, and finds them by.
 OWN_NAMES: Final = frozenset({"payment_id", "customer_id", "invoice_id", "setup_id", "refund_id"})
@@ -60,7 +61,8 @@ class Order:
     """What an app wants paid: an open invoice, or an amount with its description and, if it likes, the items that make it up.
 
     `method` is what is charged: one of the customer's saved cards ("crd_…") or a payment method of Stripe's ("pm_…"); without
-    one the answer holds what the customer confirms with. `client_key` makes the same order, sent twice, one payment.
+    one the answer holds what the customer confirms with. `client_key` makes the same order, sent twice, one payment. `ip` is where a
+    customer's app sent it from: cards that are not kept here are counted by it, against card testing.
     """
 
     customer_id: str
@@ -72,6 +74,7 @@ class Order:
     metadata: Mapping[str, str] = field(default_factory=dict)
     method: str | None = None
     save_card: bool = False
+    ip: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -89,14 +92,21 @@ class Order:
 
 
 def check(order: Order) -> None:
-    """Raises Invalid for an order that cannot be placed, whoever places it and whatever the limits are."""
+    """Raises Invalid for an order that cannot be placed, whoever places it and whatever the limits are; NotFound for what is no id."""
     if order.invoice_id is not None:
+        check_id(order.invoice_id)
         for name, given in (("description", order.description), ("items", order.items)):
             if given:
                 raise Invalid(N_("An invoice says itself what is paid for."), field=name)
     else:
         _check_other(order)
     _check_metadata(order.metadata)
+
+
+def check_id(text: str) -> None:
+    """Raises NotFound for what no row is called: databases do not even take every character."""
+    if not _ID.fullmatch(text):
+        raise NotFound
 
 
 def _check_other(order: Order) -> None:

@@ -60,7 +60,8 @@ def process(order: Order) -> Processed:
 
     The same order with the same key repeats nothing: what it began is finished, and the payment returned as it is now. An invoice
     that is being paid already goes on with its live payment, whose metadata stand. When the answer to a charge is lost, the
-    payment comes back with a confirmation that is unanswered (see queries.unanswered), and the worker finds out what happened.
+    payment comes back with a confirmation that is unanswered (see queries.unanswered), and the worker finds out what happened. What has
+    not reached Stripe within confirming.PRESENT_FOR is not charged any more.
 
     Raises, before anything is written: Invalid for a bad key or order, KeyReused, NotFound for another customer's invoice or card
     (Stripe is not asked) and while payments without an invoice are off, Conflict for an invoice that is not open, AlreadyPaid,
@@ -125,8 +126,9 @@ def _checked(order: Order) -> Means | None:
     if order.method is None:
         return None
     if order.method.startswith(SAVED_CARD):
+        drafts.check_id(order.method)
         return confirming.of_card(order.customer_id, order.method)
-    return confirming.of_reference(order.customer_id, order.method)
+    return confirming.of_reference(order.customer_id, order.method, ip=order.ip)
 
 
 def _begin(session: Session, order: Order, invoice: Invoice | None, means: Means | None) -> str:

@@ -14,9 +14,12 @@ from sqlalchemy.orm import Session
 from portal import audit, clock, config, db, gateway, ledger, outbox
 from portal.cards import queries as saved_cards
 from portal.db import new_id
+from portal.deliveries import models as events
+from portal.deliveries import service as deliveries
 from portal.errors import Conflict, NotFound, Unavailable
 from portal.gateway import Intent
 from portal.invoices import service as invoices
+from portal.invoices.models import Invoice
 from portal.payments import states
 from portal.payments.models import Payment, PaymentStep
 
@@ -123,6 +126,27 @@ def _change(session: Session, payment: Payment, intent: Intent) -> None:
         {"before": before, "after": payment.status, "failure": payment.decline_code or payment.failure_code},
         customer_id=payment.customer_id,
     )
+    _announce(session, payment)
+
+
+def _announce(session: Session, payment: Payment) -> None:
+    """Tell the customer's systems that it has succeeded, or that a try has failed."""
+    failed = payment.status == states.REQUIRES_PAYMENT_METHOD and (payment.failure_code or payment.decline_code)
+    if payment.status != states.SUCCEEDED and not failed:
+        return
+    invoice = session.get(Invoice, payment.invoice_id) if payment.invoice_id else None
+    code, decline_code = gateway.shown_codes(payment.failure_code, payment.decline_code)
+    facts = {
+        "payment_id": payment.id,
+        "status": payment.status,
+        "amount": payment.amount_minor,
+        "currency": payment.currency,
+        "failure_code": (decline_code or code) if failed else None,
+        "invoice_id": payment.invoice_id,
+        "invoice_number": invoice.number if invoice else None,
+    }
+    event_type = events.PAYMENT_FAILED if failed else events.PAYMENT_SUCCEEDED
+    deliveries.announce(session, payment.customer_id, event_type, facts)
 
 
 def _succeed(session: Session, payment: Payment, intent: Intent) -> None:

@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 
 from portal import audit, clock, db, gateway, ledger, outbox
 from portal.db import new_id
+from portal.deliveries import service as deliveries
+from portal.deliveries.models import REFUND_UPDATED
 from portal.errors import Conflict, NotFound, Unavailable
 from portal.payments.models import Payment
 from portal.refunds import policy, states
@@ -169,6 +171,20 @@ def move(session: Session, row: Refund, state: str, facts: dict[str, object] | N
     outbox.enqueue(
         session, "refunds.mail", key=f"refund_mail:{row.id}:{row.version}", refund_id=row.id, state=state, before=before
     )
+    if states.told(state) != states.told(before) or state == before:  # a new refund comes from its first state
+        _announce(session, row)
+
+
+def _announce(session: Session, row: Refund) -> None:
+    """Tell the customer's systems what has become of a refund."""
+    facts = {
+        "refund_id": row.id,
+        "payment_id": row.payment_id,
+        "status": states.told(row.state),
+        "amount": row.amount_minor,
+        "currency": row.currency,
+    }
+    deliveries.announce(session, row.customer_id, REFUND_UPDATED, facts)
 
 
 def mark(session: Session, row: Refund, finding: str) -> None:

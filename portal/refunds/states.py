@@ -53,6 +53,15 @@ FREED: Final = frozenset({REJECTED, WITHDRAWN, FAILED, CANCELED})
 OF_STRIPE: Final = frozenset({PENDING, REQUIRES_ACTION, SUCCEEDED, FAILED, CANCELED})
 
 
+# Outside of the house nobody is told of halves of decisions, nor what Stripe has been asked.
+_TOLD: Final = {APPROVED_ONCE: REQUESTED, UNKNOWN: EXECUTING}
+
+
+def told(state: str) -> str:
+    """The state as the customer's systems know it."""
+    return _TOLD.get(state, state)
+
+
 def may_follow(before: str, after: str) -> bool:
     """Whether `after` may replace `before`. A state that nobody knows yet may come from Stripe at any time after the sending."""
     if after not in FOLLOWS:

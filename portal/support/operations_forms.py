@@ -12,6 +12,8 @@ from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  #
 from wtforms.validators import Length, Optional
 
 from portal import money
+from portal.deliveries import models as deliveries
+from portal.deliveries.queries import DeliveryFilter
 from portal.support.operations_queries import AuditFilter, BooksFilter, EventFilter
 from portal.webhooks import models as webhooks
 
@@ -50,6 +52,28 @@ class EventFilterForm(_FilterForm):
     def filter(self) -> EventFilter:
         """The filter, after a successful validate()."""
         return EventFilter(state=self.state.data or "", type=self.type.data or "", text=self.q.data or "")
+
+
+class DeliveryFilterForm(_FilterForm):
+    customer = _text(lazy_gettext("Customer"))
+    state = SelectField(
+        lazy_gettext("State"),
+        [Optional()],
+        choices=[SelectChoice(name) for name in ("", *deliveries.STATES)],
+        default="",
+    )
+    type = SelectField(
+        lazy_gettext("Type"),
+        [Optional()],
+        choices=[SelectChoice(name) for name in ("", *deliveries.TYPES, deliveries.PING)],
+        default="",
+    )
+
+    def filter(self) -> DeliveryFilter:
+        """The filter, after a successful validate()."""
+        return DeliveryFilter(
+            customer_id=self.customer.data or "", state=self.state.data or "", type=self.type.data or ""
+        )
 
 
 class AuditFilterForm(_PeriodForm):

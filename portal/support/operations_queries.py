@@ -274,6 +274,12 @@ def names(session: Session, events: Iterable[AuditEvent]) -> dict[str, str]:
     return {row.id: row.name for row in (*people, *owners)}
 
 
+def customer_names(session: Session, customer_ids: set[str]) -> dict[str, str]:
+    """Their names, by their ids."""
+    rows = session.execute(select(Customer.id, Customer.name).where(Customer.id.in_(customer_ids)))
+    return {row.id: row.name for row in rows}
+
+
 # The books
 
 

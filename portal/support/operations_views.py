@@ -11,13 +11,16 @@ from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import audit, db
+from portal import audit, db, language
+from portal.deliveries import models as event_deliveries
+from portal.deliveries import queries as delivery_queries
+from portal.deliveries import service as delivery_service
 from portal.errors import Conflict, Invalid
 from portal.keyset import Page
-from portal.pages import limiter, page, see_other, staff_only
+from portal.pages import limiter, page, reader_language, see_other, staff_only
 from portal.support import operations
 from portal.support import operations_queries as queries
-from portal.support.operations_forms import AuditFilterForm, BooksFilterForm, EventFilterForm
+from portal.support.operations_forms import AuditFilterForm, BooksFilterForm, DeliveryFilterForm, EventFilterForm
 from portal.webhooks import service as webhooks
 
 bp = Blueprint("operations", __name__, url_prefix="/support/operations")
@@ -33,6 +36,7 @@ _PAGES: Final = {
     "rfd": ("support_refunds.show", "refund_id"),
     "dsp": ("support_disputes.show", "dispute_id"),
     "evt": ("operations.event", "event_id"),
+    "dlv": ("operations.delivery", "delivery_id"),
 }
 
 
@@ -98,6 +102,51 @@ def replay(event_id: str) -> AnyResponse:
     else:
         flash(gettext("This event is about to be applied anyway."), "info")
     return see_other("operations.event", event_id=event_id)
+
+
+# Events to customers' systems
+
+
+@bp.get("/deliveries")
+@staff_only(*LOOKERS)
+def deliveries() -> Response:
+    form = DeliveryFilterForm(request.args)
+    wrong = not form.validate()
+    wanted = delivery_queries.DeliveryFilter() if wrong else form.filter()
+    with db.reading() as session:
+        found = delivery_queries.deliveries(session, wanted, request.args.get("page"))
+        names = queries.customer_names(session, {one.customer_id for one in found.rows})
+    types = (*event_deliveries.TYPES, event_deliveries.PING)
+    return _list("deliveries", found, form, names=names, types=types, wrong=wrong)
+
+
+@bp.get("/deliveries/<delivery_id>")
+@staff_only(*LOOKERS)
+def delivery(delivery_id: str) -> Response:
+    with db.reading() as session:
+        found = delivery_queries.delivery(session, delivery_id)
+        names = queries.customer_names(session, {found.customer_id})
+    audit.look(delivery_id, found.customer_id, "event delivery")
+    return page(
+        "support/operations/delivery.html",
+        delivery=found,
+        name=names[found.customer_id],
+        headers=found.event.headers(found.last_try_at or found.created_at),
+        body=_printed(found.event.body),
+    )
+
+
+@bp.post("/deliveries/<delivery_id>/replays")
+@limiter.limit("30/minute")
+@staff_only(*ACTORS)
+def send_again(delivery_id: str) -> AnyResponse:
+    try:
+        delivery_service.send_again(delivery_id)
+    except Conflict as error:
+        flash(language.error_text(error, reader_language()), "error")
+    else:
+        flash(gettext("The event is being sent again."), "success")
+    return see_other("operations.delivery", delivery_id=delivery_id)
 
 
 # Jobs and findings

@@ -17,6 +17,8 @@ from portal.accounts.models import CUSTOMER, IDLE, LONGEST, Customer, SignInSess
 from portal.audit import AuditEvent
 from portal.cards import queries as cards
 from portal.cards.models import SavedCard
+from portal.deliveries import queries as deliveries
+from portal.deliveries.models import WebhookEndpoint
 from portal.disputes import queries as disputes
 from portal.disputes.models import Dispute, FraudWarning
 from portal.errors import NotFound
@@ -159,6 +161,10 @@ def people_of(session: Session, customer_id: str, _cursor: str | None) -> list[P
     return [Person(user, counted[user.id]) for user in users]
 
 
+def endpoints_of(session: Session, customer_id: str, _cursor: str | None) -> list[WebhookEndpoint]:
+    return deliveries.endpoints(session, customer_id)
+
+
 @dataclass(frozen=True, slots=True)
 class Mail:
     """A mail that was sent; `document_id` is given where it brought a receipt or a credit note, which can be sent again."""
@@ -254,6 +260,7 @@ SECTIONS: Final[dict[str, Callable[[Session, str, str | None], Any]]] = {
     "cards": cards_of,
     "automatic-payment": automatic_payment,
     "people": people_of,
+    "endpoints": endpoints_of,
     "mails": mails_of,
     "timeline": timeline_of,
 }

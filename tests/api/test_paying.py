@@ -208,6 +208,15 @@ def test_a_wrong_order_names_its_field_and_moves_nothing(
     assert world.intents == []
 
 
+def test_who_tries_out_one_card_after_the_other_is_stopped(owner: App, world: World) -> None:
+    answers = [
+        owner.post(PROCESS, {"invoice_id": world.invoice_id, "payment_method_id": world.method("chargeDeclined")})
+        for _try in range(11)
+    ]
+    assert [answer.status_code for answer in answers] == [402] * 10 + [429]
+    assert int(answers[-1].headers["Retry-After"]) > 600
+
+
 def test_an_invoices_amount_comes_from_the_invoice(owner: App, world: World) -> None:
     answer = owner.post(PROCESS, {"invoice_id": world.invoice_id, "amount": 1_00, "currency": "eur"})
     assert answer.status_code == 422

@@ -42,6 +42,8 @@ GET  /theme.css                                    200     200    200    200    
 GET  /language/<code>                              303     303    303    303     303    303      303       303
 GET  /healthz                                      200     200    200    200     200    200      200       200
 GET  /readyz                                       200     200    200    200     200    200      200       200
+GET  /api/openapi.json                             200     200    200    200     200    200      200       200
+GET  /.well-known/jwks.json                        200     200    200    200     200    200      200       200
 GET  /sign-in                                      200     303    303    303     303    303      303       303
 POST /sign-in                                      422     422    422    422     422    422      422       422
 GET  /sign-in/code                                 303     303    303    303     303    303      303       303
@@ -154,6 +156,9 @@ GET  /support/operations                           303     404    404    404    
 GET  /support/operations/events                    303     404    404    404     404    200      200       200
 GET  /support/operations/events/<event_id>         303     404    404    404     404    200      200       200
 POST /support/operations/events/<event_id>/replays 303     404    404    404     404    404      303       303
+GET  /support/operations/deliveries                303     404    404    404     404    200      200       200
+GET  /support/operations/deliveries/<delivery_id>  303     404    404    404     404    200      200       200
+POST /support/operations/deliveries/<delivery_id>/replays 303 404 404    404     404    404      303       303
 GET  /support/operations/jobs                      303     404    404    404     404    200      200       200
 POST /support/operations/jobs/<job_id>/tries       303     404    404    404     404    404      303       303
 GET  /support/operations/findings                  303     404    404    404     404    200      200       200
@@ -234,6 +239,7 @@ def house(app: Flask) -> House:
             "file_id": "fil_1",
             "event_id": event.id,
             "job_id": job.id,
+            "delivery_id": factories.delivery(session, customer).id,
             "token": "x" * 43,
             "user_id": factories.user(session, customer, "viewer", password=None).id,
             "code": "en",
@@ -255,7 +261,10 @@ def house(app: Flask) -> House:
 
 
 def routes(app: Flask) -> Iterator[tuple[str, str]]:
+    """All but the API's operations, which ask for a token: their table is in tests/api/test_access.py."""
     for rule in app.url_map.iter_rules():
+        if hasattr(app.view_functions[rule.endpoint], "operation"):
+            continue
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
             yield method, rule.rule
 

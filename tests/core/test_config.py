@@ -94,6 +94,9 @@ def test_all_that_is_missing_is_named_at_once(load: Load) -> None:
         ("PORTAL_TIMEZONE", "Europe/Nowhere"),
         ("PORTAL_TIMEZONE", "../../etc/passwd"),
         ("PORTAL_COMPANY_COLOUR", "red"),
+        ("PORTAL_PRIVATE_ENDPOINTS", "true"),
+        ("PORTAL_ENDPOINT_CA_FILE", "/nowhere/authority.pem"),
+        ("PORTAL_ENDPOINT_CA_FILE", __file__),
         ("PORTAL_COMPANY_COLOUR", "#12345g"),
         ("STRIPE_WEBHOOK_SECRETS", "whsec_short"),
         ("STRIPE_WEBHOOK_SECRETS", "whsec_change-me-change-me"),
@@ -132,7 +135,11 @@ def test_a_live_key_is_for_production_only(load: Load, environment: str) -> None
 def test_a_staging_takes_test_keys_and_is_otherwise_held_to_the_same(load: Load) -> None:
     staging = {"PORTAL_ENVIRONMENT": "staging", "STRIPE_SECRET_KEY": "sk_test_51Nf00barbaz"}
     assert not load(**staging).livemode
-    for name, value in (("PORTAL_SECRET_KEY", "short"), ("PORTAL_BASE_URL", "http://staging.portal.test")):
+    for name, value in (
+        ("PORTAL_SECRET_KEY", "short"),
+        ("PORTAL_BASE_URL", "http://staging.portal.test"),
+        ("PORTAL_PRIVATE_ENDPOINTS", "true"),
+    ):
         with pytest.raises(WrongSettings, match=name):
             load(**staging, **{name: value})
 

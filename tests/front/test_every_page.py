@@ -21,6 +21,7 @@ from portal.invoices.models import Invoice
 from portal.ledger import FEES, RECEIVABLES, STRIPE, post
 from portal.mandates import policy
 from portal.mandates.models import Collection, Mandate
+from portal.payments.drafts import Item
 from portal.payments.models import Payment
 from portal.receipts import service as receipts
 from portal.receipts.models import Document
@@ -68,8 +69,14 @@ class History:
             unpaid = {"amount_minor": 12_00, "succeeded_at": None}
             wants_code = {"status": "requires_payment_method", "failure_code": "incorrect_cvc", "succeeded_at": None}
             factories.payment(session, customer, session.get_one(Invoice, self.due), **wants_code)
+            items = [Item("Meter reading", 1_500, 6_00).to_json(), Item("Journey", 1_000, 3_00).to_json()]
             self.declined = factories.payment(
-                session, customer, status="requires_payment_method", decline_code="insufficient_funds", **unpaid
+                session,
+                customer,
+                status="requires_payment_method",
+                decline_code="insufficient_funds",
+                items=items,
+                **unpaid,
             ).id
             self.processing = factories.payment(session, customer, status="processing", **unpaid).id
             self.canceled = factories.payment(session, customer, status="canceled", **unpaid).id
@@ -93,6 +100,13 @@ class History:
             )
             self.setups = [setup.id for setup in setups]
             self.staff = factories.staff(session)
+            for values in (
+                {"url": "https://hooks.spree-bikes.test/" + "a-long-path-without-a-break" * 8},
+                {"failing_since": now},
+                {"failing_since": now, "disabled_at": now, "disabled_reason": "failing"},
+                {"disabled_at": now, "disabled_reason": "gone", "description": ""},
+            ):
+                factories.endpoint(session, customer, **values)
             self.customer = customer.id
             in_days = [now + timedelta(days=days) for days in (2, 9)]
             self.disputes = [
@@ -233,6 +247,14 @@ class Troubles:
                     subject=payment.id,
                     reference=f"{kind}:{payment.stripe_intent_id}",
                 )
+            broken = factories.endpoint(session, customer, url="https://hooks.spree-bikes.test/" + "events/" * 30)
+            failed = {"state": "failed", "tries": 12, "status_code": 500, "delivered_at": None}
+            waiting = {"state": "pending", "tries": 3, "status_code": None, "delivered_at": None, "next_try_at": now}
+            self.deliveries = [
+                factories.delivery(session, customer).id,
+                factories.delivery(session, customer, broken, answer="<h1>Error</h1>" * 30, **failed).id,
+                factories.delivery(session, customer, broken, answer="no answer: Connection refused", **waiting).id,
+            ]
             facts = {"status": ["created", "succeeded"], "card": {"brand": "visa"}, "finding": None}
             audit.record(session, "payment.status", payment.id, facts, customer_id=customer.id)
             anchors.take(session)
@@ -241,6 +263,9 @@ class Troubles:
         yield from ("/support/operations", f"/support/refunds/{self.refund}")
         for path in ("", f"/{self.event}", "?q=nothing", "?state=x"):
             yield f"/support/operations/events{path}"
+        for path in ("", "?state=failed", "?customer=nothing", "?state=x"):
+            yield f"/support/operations/deliveries{path}"
+        yield from (f"/support/operations/deliveries/{one}" for one in self.deliveries)
         yield from ("/support/operations/jobs", "/support/operations/jobs?state=dead", "/support/operations/findings")
         yield from ("/support/operations/books", "/support/operations/books?since=2026-02-01&until=2026-01-01")
         yield from ("/support/operations/audit", "/support/operations/audit?subject=nothing")

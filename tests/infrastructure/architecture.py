@@ -29,6 +29,7 @@ FLOORS = (
     ),
     ("ledger", "gateway"),
     ("accounts",),
+    ("deliveries",),
     ("cards",),
     ("invoices",),
     ("payments",),

@@ -17,6 +17,7 @@ from portal import audit, clock, config, db, outbox
 from portal.audit import Actor, AuditEvent
 from portal.cards.models import CardSetup
 from portal.db import new_id
+from portal.deliveries.models import WebhookEndpoint
 from portal.ledger import FEES, RECEIVABLES, STRIPE, post
 from portal.money import Money
 from portal.outbox import Job
@@ -37,6 +38,9 @@ MAY: dict[tuple[str, str], tuple[int, int, int]] = {
     ("GET", "/events"): (200, 200, 200),
     ("GET", "/events/evt_1"): (200, 200, 200),
     ("POST", "/events/evt_1/replays"): (404, 303, 303),
+    ("GET", "/deliveries"): (200, 200, 200),
+    ("GET", "/deliveries/dlv_1"): (200, 200, 200),
+    ("POST", "/deliveries/dlv_1/replays"): (404, 303, 303),
     ("GET", "/jobs"): (200, 200, 200),
     ("POST", "/jobs/job_1/tries"): (404, 303, 303),
     ("GET", "/findings"): (200, 200, 200),
@@ -54,6 +58,7 @@ def troubles(app: Flask) -> None:
     with db.transaction() as session:
         customer = factories.customer(session)
         factories.stripe_event(session, id="evt_1", body=b'{"data": {"name": "<b>Zo\xc3\xab</b>"}}')
+        factories.delivery(session, customer, id="dlv_1", state="failed", status_code=500, answer="<b>no</b>")
         factories.failed_job(session, id="job_1", args={"event_id": "evt_1"}, last_error="OSError: <full>")
         payment = factories.payment(session, customer, finding="the amount differs: 1 instead of 2")
         factories.refund(session, payment, id="rfd_1", state="unknown")
@@ -165,6 +170,59 @@ def test_events_are_filtered_by_what_is_in_the_address(troubles: None, browser_o
     assert support.get(f"{DESK}/events?state=lost").status_code == 422
 
 
+# Events to customers' systems
+
+
+def test_a_delivery_is_shown_without_its_signature_and_sent_again(troubles: None, browser_of: Browsers) -> None:
+    admin = browser_of("admin")
+    text = text_of(admin, "/deliveries/dlv_1")
+    for words in (
+        "webhook-id: evt_",
+        "webhook-timestamp: ",
+        "(not shown)",
+        '"invoice_id": "inv_1"',
+        "<b>no</b>",
+        "500",
+    ):
+        assert words in text
+    assert "v1," not in text
+    assert (latest_event().action, latest_event().facts) == ("staff.looked", {"what": "event delivery"})
+    assert post_to(admin, "/deliveries/dlv_1/replays") == 303
+    assert "The event is being sent again" in text_of(admin, "/deliveries/dlv_1")
+    assert (latest_event().action, latest_event().actor_kind) == ("delivery.sent_again", "staff")
+    with db.reading() as session:
+        (job,) = session.scalars(select(Job).where(Job.name == "deliveries.deliver"))
+    assert job.args == {"delivery_id": "dlv_1", "replay": 1}
+    assert post_to(admin, "/deliveries/dlv_none/replays") == 404
+
+
+def test_nothing_is_sent_again_to_an_endpoint_that_is_switched_off(troubles: None, browser_of: Browsers) -> None:
+    admin = browser_of("admin")
+    with db.transaction() as session:
+        session.scalars(select(WebhookEndpoint)).one().disabled_at = clock.now()
+    assert 'action="/support/operations/deliveries/dlv_1/replays"' not in admin.get(
+        f"{DESK}/deliveries/dlv_1"
+    ).get_data(as_text=True)
+    assert post_to(admin, "/deliveries/dlv_1/replays") == 303
+    assert "This endpoint is switched off" in text_of(admin, "/deliveries/dlv_1")
+
+
+def test_deliveries_are_found_by_customer_state_and_type(troubles: None, browser_of: Browsers) -> None:
+    with db.transaction() as session:
+        other = factories.customer(session, name="Elbe Boats AG")
+        factories.delivery(session, other, type="ping")
+        wanted = other.id
+    admin = browser_of("admin")
+    both = text_of(admin, "/deliveries")
+    assert both.index("Elbe Boats AG") < both.index("Spree Bikes GmbH")
+    for query in (f"customer={wanted}", "state=delivered", "type=ping"):
+        text = text_of(admin, f"/deliveries?{query}")
+        assert "Elbe Boats AG" in text
+        assert "Spree Bikes GmbH" not in text
+    assert "No delivery fits" in text_of(admin, "/deliveries?customer=cus_none")
+    assert admin.get(f"{DESK}/deliveries?state=lost").status_code == 422
+
+
 # Jobs and findings
 
 
@@ -220,6 +278,7 @@ def test_empty_lists_say_so(app: Flask, browser_of: Browsers) -> None:
     approver = browser_of("approver")
     for address, words in (
         ("/events", "No webhooks yet"),
+        ("/deliveries", "No event was sent yet"),
         ("/jobs", "No job has failed"),
         ("/jobs?state=dead", "No job was given up"),
         ("/findings", "Nothing is frozen"),
@@ -271,7 +330,7 @@ def test_the_books_lead_to_what_was_paid(troubles: None, browser_of: Browsers) -
 
 def test_a_longer_list_asks_no_more_questions(troubles: None, browser_of: Browsers) -> None:
     admin = browser_of("admin")
-    addresses = ("/events", "/jobs", "/findings", "/books", "/audit")
+    addresses = ("/events", "/deliveries", "/jobs", "/findings", "/books", "/audit")
 
     def asked() -> dict[str, int]:
         numbers = {}
@@ -288,6 +347,7 @@ def test_a_longer_list_asks_no_more_questions(troubles: None, browser_of: Browse
         for customer in customers:
             factories.stripe_event(session)
             factories.failed_job(session)
+            factories.delivery(session, customer)
             factories.payment(session, customer, finding="the amount differs")
             audit.record(session, "x.y", "pay_1", customer_id=customer.id)
     assert asked() == before

@@ -1,0 +1,33 @@
+"""The mail that an endpoint was switched off."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from portal import config, db, mail
+from portal.accounts import queries as accounts
+from portal.deliveries.models import WebhookEndpoint
+from portal.errors import N_
+from portal.language import translate
+
+_SUBJECT: Final = N_("%(company)s no longer sends events to your system")
+
+
+def send_disabled(endpoint_id: str, owner_id: str, reason: str, occasion: str) -> None:
+    """Tell one owner, unless they have left. A second call sends the same Message-ID again."""
+    with db.reading() as session:
+        endpoint = session.get(WebhookEndpoint, endpoint_id)
+        owner = accounts.user(session, owner_id)
+    if endpoint is None or endpoint.removed_at is not None or not owner.active:
+        return
+    mail.send(
+        key=f"endpoint_off:{occasion}",
+        to=owner.email,
+        subject=translate(_SUBJECT, owner.language, company=config.current().company.name),
+        template="deliveries/mails/endpoint_disabled",
+        tongue=owner.language,
+        customer_id=endpoint.customer_id,
+        name=owner.name,
+        url=endpoint.url,
+        reason=reason,
+    )

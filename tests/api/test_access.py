@@ -1,0 +1,220 @@
+"""Who may call what: every operation, for everyone who may knock. A new operation has to be added to the table, or these tests fail."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from portal import clock, db
+from portal.accounts import policy
+from portal.accounts.models import PAYER, VIEWER, Customer
+from portal.api.operations import Operation
+from portal.cards.models import SavedCard
+from portal.db import new_id
+from portal.deliveries import queries as endpoint_queries
+from portal.deliveries import service as deliveries
+from portal.receipts import service as receipts
+from portal.receipts.models import Receipt
+from tests import factories
+from tests.api.conftest import App, World
+
+pytestmark = pytest.mark.database("sqlite")
+
+# Stripe fails in these tests: 503 means that someone came past every guard as far as the call to Stripe. 422 likewise: what was sent
+# was looked at, and is not complete. The machine has every scope that machines can have.
+TABLE = """
+                                          nobody owner payer viewer other support approver admin machine
+POST   /api/auth/token                    422    422   422   422    422   422     422      422   422
+POST   /api/auth/revoke                   200    200   200   200    200   200     200      200   200
+GET    /api/customers/me                  401    200   200   200    200   403     403      403   403
+GET    /api/invoices                      401    200   200   200    200   200     200      200   200
+GET    /api/invoices/<id>                 401    200   200   200    404   200     200      200   200
+POST   /api/invoices                      401    403   403   403    403   201     201      201   201
+POST   /api/payments/process              401    503   503   403    404   403     403      403   403
+GET    /api/payments/history              401    200   200   200    404   200     200      200   200
+GET    /api/payments/<id>                 401    200   200   200    404   200     200      200   200
+GET    /api/payments/methods/list         401    200   200   200    200   403     403      403   403
+POST   /api/payments/methods/save         401    503   503   403    503   403     403      403   403
+DELETE /api/payments/methods/delete       401    503   503   403    404   403     403      403   403
+POST   /api/payments/refund               401    201   201   403    404   201     201      201   403
+GET    /api/refunds                       401    200   200   200    404   200     200      200   200
+GET    /api/refunds/<id>                  401    200   200   200    404   200     200      200   200
+POST   /api/refunds/<id>/approval         401    403   403   403    403   200     200      200   403
+POST   /api/refunds/<id>/rejection        401    403   403   403    403   200     200      200   403
+POST   /api/refunds/<id>/withdrawal       401    200   200   403    404   403     403      403   403
+GET    /api/receipts                      401    200   200   200    404   200     200      200   200
+GET    /api/receipts/<id>                 401    200   200   200    404   200     200      200   200
+GET    /api/receipts/download/<id>        401    200   200   200    404   200     200      200   200
+GET    /api/endpoints                     401    200   403   403    200   403     403      403   403
+POST   /api/endpoints                     401    201   403   403    201   403     403      403   403
+DELETE /api/endpoints/<id>                401    200   403   403    404   403     403      403   403
+POST   /api/endpoints/<id>/secret         401    200   403   403    404   403     403      403   403
+POST   /api/endpoints/<id>/activation     401    200   403   403    404   403     403      403   403
+POST   /api/endpoints/<id>/test           401    202   403   403    404   403     403      403   403
+"""
+EVERYONE = TABLE.strip().splitlines()[0].split()
+EXPECTED = {
+    (method, route): dict(zip(EVERYONE, map(int, statuses), strict=True))
+    for method, route, *statuses in (line.split() for line in TABLE.strip().splitlines()[1:])
+}
+CARD = "crd_of_the_customer"
+
+
+@dataclass
+class House:
+    """A customer with one of everything, and an app of each of EVERYONE."""
+
+    apps: dict[str, App]
+    customer_id: str
+
+    def ask(self, who: str, method: str, route: str) -> TestResponse:
+        """With things of the customer's that nobody has touched yet."""
+        fresh = self._fresh()
+        address = re.sub("<id>", fresh[self._named(route)] if "<id>" in route else "", route)
+        app = self.apps[who]
+        if method == "GET":
+            narrowed = {"customer_id": self.customer_id} if route in LISTS else {}
+            return app.get(address, **narrowed)
+        if method == "DELETE":
+            return app.delete(address, **({"payment_method_id": CARD} if "methods" in route else {}))
+        return app.post(address, self._body(route, fresh))
+
+    def _named(self, route: str) -> str:
+        return next(name for name in ("invoices", "payments", "refunds", "receipts", "endpoints") if name in route)
+
+    def _fresh(self) -> dict[str, str]:
+        with db.transaction() as session:
+            customer = session.get_one(Customer, self.customer_id)
+            payment = factories.payment(session, customer)
+            refund = factories.refund(session, payment, state="requested", amount_minor=5_00)
+            made = {
+                "invoices": factories.invoice(session, customer).id,
+                "payments": payment.id,
+                "refunds": refund.id,
+            }
+        made["receipts"] = receipts.issue(made["payments"])
+        for row in self._endpoints():
+            deliveries.remove_endpoint(self.customer_id, row)
+        made["endpoints"] = deliveries.add_endpoint(self.customer_id, HOOK, ["invoice.paid"], "", "")[0].id
+        with db.transaction() as session:
+            row = session.get_one(Receipt, made["receipts"])
+            row.pdf, row.pdf_sha256 = b"%PDF-1.7", PDF_DIGEST
+        return made
+
+    def _endpoints(self) -> list[str]:
+        with db.reading() as session:
+            return [row.id for row in endpoint_queries.endpoints(session, self.customer_id)]
+
+    def _body(self, route: str, fresh: dict[str, str]) -> dict[str, Any]:
+        line = {"description": "Green electricity", "unit_price": 100_00}
+        bodies: dict[str, dict[str, Any]] = {
+            "/api/endpoints": {"url": HOOK, "events": ["invoice.paid"]},
+            "/api/auth/revoke": {"refresh_token": "prt_none"},
+            "/api/invoices": {"customer_id": self.customer_id, "currency": "eur", "lines": [line]},
+            "/api/payments/process": {"invoice_id": fresh["invoices"]},
+            "/api/payments/refund": {"payment_id": fresh["payments"], "amount": 1_00, "reason": "not_received"},
+            "/api/refunds/<id>/rejection": {"rejection": "The parts were used."},
+        }
+        return bodies.get(route, {})
+
+
+HOOK = "https://erp.spree-bikes.test/payments"
+LISTS = {"/api/payments/history", "/api/refunds", "/api/receipts"}
+PDF_DIGEST = sha256(b"%PDF-1.7").hexdigest()
+
+
+@pytest.fixture
+def house(world: World) -> House:
+    with db.transaction() as session:
+        session.add(
+            SavedCard(
+                id=CARD, customer_id=world.customer_id, stripe_payment_method_id="pm_1", brand="visa", last4="4242",
+                exp_month=12, exp_year=2099, created_at=clock.now(),
+            )
+        )  # fmt: skip
+    apps = {
+        "nobody": world.bare(),
+        "owner": world.of(world.owner),
+        "payer": world.of(world.person(PAYER)),
+        "viewer": world.of(world.person(VIEWER)),
+        "other": world.stranger(),
+        "support": world.of(world.staff("support")),
+        "approver": world.of(world.staff("approver")),
+        "admin": world.of(world.staff("admin")),
+        "machine": world.machine(*policy.MACHINE_SCOPES),
+    }
+    world.fail("error_before", "/v1/*", times=10_000)
+    return House(apps, world.customer_id)
+
+
+def operations(app: Flask) -> Iterator[tuple[str, str, Operation]]:
+    for rule in app.url_map.iter_rules():
+        facts = getattr(app.view_functions[rule.endpoint], "operation", None)
+        if facts is not None:
+            for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+                yield method, re.sub(r"<[^>]+>", "<id>", rule.rule), facts
+
+
+def test_every_operation_is_in_the_table_and_the_table_names_no_other(app: Flask) -> None:
+    assert {(method, route) for method, route, _facts in operations(app)} == set(EXPECTED)
+
+
+def test_everyone_gets_what_the_table_says_and_nothing_else(house: House) -> None:
+    found = {
+        (method, route): {who: house.ask(who, method, route).status_code for who in EVERYONE}
+        for method, route in EXPECTED
+    }
+    assert {route: found[route] for route in EXPECTED if found[route] != EXPECTED[route]} == {}
+
+
+def test_without_its_scope_an_operation_is_refused_whoever_calls(world: World, app: Flask) -> None:
+    for method, route, facts in operations(app):
+        if not facts.scopes:
+            continue
+        for user in (world.owner, world.staff("admin")):
+            scopes = policy.scopes_of(user.role, user.customer_role) - set(facts.scopes)
+            answer = world.of(user, *scopes).send(method, route.replace("<id>", "pay_1"))
+            assert (answer.status_code, answer.json["code"]) == (403, "insufficient_scope"), route  # type: ignore[index]
+            assert f'scope="{facts.scopes[0]}"' in answer.headers["WWW-Authenticate"]
+
+
+def test_what_changes_something_needs_a_key_or_may_be_repeated(app: Flask) -> None:
+    without = {route for method, route, facts in operations(app) if method == "POST" and facts.again is None}
+    assert without == {
+        "/api/auth/token",
+        "/api/auth/revoke",
+        "/api/refunds/<id>/withdrawal",
+        "/api/endpoints/<id>/activation",
+        "/api/endpoints/<id>/test",
+    }
+
+
+def test_what_is_someone_elses_looks_like_what_does_not_exist(house: House) -> None:
+    for method, route in EXPECTED:
+        if "<id>" not in route or EXPECTED[method, route]["other"] != 404:
+            continue
+        fresh = house._fresh()[house._named(route)]
+        answers = [
+            house.apps["other"].send(method, route.replace("<id>", one), headers={"Idempotency-Key": new_id("key")})
+            for one in (fresh, fresh[:-8] + "00000000")
+        ]
+        assert [answer.status_code for answer in answers] == [404, 404], route
+        told = [{**(answer.json or {}), "request_id": ""} for answer in answers]
+        assert told[0] == told[1], route
+
+
+def test_a_sessions_cookie_opens_nothing(world: World, app: Flask) -> None:
+    browser = app.test_client()
+    factories.sign_in(browser, world.owner)
+    assert browser.get("/account").status_code == 200
+    for method, route, facts in operations(app):
+        if facts.scopes:
+            address = route.replace("<id>", new_id("pay"))
+            assert browser.open(address, method=method, json={}).status_code == 401, route

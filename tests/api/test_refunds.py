@@ -1,0 +1,161 @@
+"""Refunds over the API: asked for by customers, decided by staff, with the rules of the pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from portal import db, outbox
+from portal.payments.models import Payment
+from portal.refunds.models import Refund
+from tests import factories
+from tests.api.conftest import App, World
+
+ASK = "/api/payments/refund"
+
+
+@pytest.fixture
+def payment(world: World, owner: App) -> str:
+    """The id of a payment of 119 euros that has arrived."""
+    paid = owner.post(
+        "/api/payments/process", {"invoice_id": world.invoice_id, "payment_method_id": world.method()}
+    ).json
+    assert paid is not None and paid["status"] == "succeeded"
+    return str(paid["id"])
+
+
+def wish(payment: str, minor: int | None = 20_00, **more: Any) -> dict[str, Any]:
+    return {"payment_id": payment, "amount": minor, "reason": "not_received"} | more
+
+
+def test_a_customer_asks_and_staff_approve(world: World, owner: App, payment: str) -> None:
+    asked = owner.post(ASK, wish(payment))
+    assert asked.status_code == 201
+    assert asked.json is not None
+    assert (asked.json["state"], asked.json["amount"], asked.json["currency"]) == ("requested", 20_00, "eur")
+    support = world.of(world.staff("support"))
+    approved = support.post(f"/api/refunds/{asked.json['id']}/approval", {"amount": 15_00})
+    assert approved.json is not None
+    assert (approved.status_code, approved.json["state"], approved.json["amount"]) == (200, "approved", 15_00)
+    outbox.run_due()
+    now = owner.get(f"/api/refunds/{asked.json['id']}").json
+    assert now is not None
+    assert (now["state"], now["amount"], now["amount_asked"]) == ("succeeded", 15_00, 20_00)
+    shown = owner.get(f"/api/payments/{payment}").json
+    assert shown is not None and shown["amount_refunded"] == 15_00
+
+
+def test_staff_with_the_scope_execute_at_once(world: World, payment: str) -> None:
+    support = world.of(world.staff("support"))
+    done = support.post(ASK, wish(payment, 5_00, reason="goodwill")).json
+    assert done is not None and done["state"] == "approved"
+    proposing = world.of(world.staff("approver"), "refunds:request", "refunds:read")
+    proposed = proposing.post(ASK, wish(payment, 6_00, reason="goodwill")).json
+    assert proposed is not None and proposed["state"] == "requested"
+
+
+@pytest.mark.settings(PORTAL_REFUND_FOUR_EYES="eur:50")
+def test_four_eyes_hold_here_too(world: World, payment: str) -> None:
+    first = world.of(world.staff("approver"))
+    begun = first.post(ASK, wish(payment, 100_00, reason="goodwill")).json
+    assert begun is not None
+    assert (begun["state"], begun["needs_second_approval"]) == ("approved_once", True)
+    approval = f"/api/refunds/{begun['id']}/approval"
+    again = first.post(approval, {})
+    assert (again.status_code, again.json["code"]) == (403, "four_eyes")  # type: ignore[index]
+    low = world.of(world.staff("support")).post(approval, {})
+    assert (low.status_code, low.json["code"]) == (403, "role_too_low")  # type: ignore[index]
+    second = world.of(world.staff("admin")).post(approval, {})
+    assert (second.status_code, second.json["state"]) == (200, "approved")  # type: ignore[index]
+
+
+def test_a_second_call_with_the_key_repeats_nothing(world: World, owner: App, payment: str) -> None:
+    support = world.of(world.staff("support"))
+    first = support.post(ASK, wish(payment, 5_00, reason="goodwill"), key="return-17")
+    outbox.run_due()
+    second = support.post(ASK, wish(payment, 5_00, reason="goodwill"), key="return-17")
+    assert first.json is not None and second.json is not None
+    assert (second.json["id"], second.json["state"]) == (first.json["id"], "succeeded")
+    assert len(world.sandbox.client.v1.refunds.list().data) == 1
+
+
+def test_one_that_was_cut_off_between_proposing_and_approving_is_finished(world: World, payment: str) -> None:
+    person = world.staff("support")
+    proposing = world.of(person, "refunds:request", "refunds:read")
+    order = wish(payment, 5_00, reason="goodwill")
+    proposed = proposing.post(ASK, order, key="return-18").json
+    assert proposed is not None and proposed["state"] == "requested"
+    with db.transaction() as session:  # what the request left behind when it died
+        session.execute(Refund.metadata.tables["app_requests"].delete())
+    finished = world.of(person).post(ASK, order, key="return-18").json
+    assert finished is not None
+    assert (finished["id"], finished["state"]) == (proposed["id"], "approved")
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "code"),
+    [
+        ({"amount": 119_01}, 422, "too_much"),
+        ({"amount": 0}, 422, "invalid_request"),
+        ({"amount": -1}, 422, "invalid_request"),
+        ({"currency": "usd"}, 422, "invalid"),
+        ({"reason": "goodwill"}, 422, "invalid"),
+        ({"reason": "other"}, 422, "invalid"),
+        ({"reason": "because"}, 422, "invalid_request"),
+        ({"payment_id": "pay_none"}, 404, "not_found"),
+    ],
+)
+def test_what_cannot_be_refunded_is_told_and_changes_nothing(
+    owner: App, payment: str, changed: dict[str, Any], status: int, code: str
+) -> None:
+    answer = owner.post(ASK, wish(payment) | changed)
+    assert answer.json is not None
+    assert (answer.status_code, answer.json["code"]) == (status, code)
+    with db.reading() as session:
+        assert session.query(Refund).count() == 0
+
+
+def test_a_payment_that_has_not_arrived_is_not_refunded(world: World, owner: App) -> None:
+    with db.transaction() as session:
+        waiting = factories.payment(session, world.customer, status="processing", succeeded_at=None).id
+    answer = owner.post(ASK, wish(waiting, 1_00))
+    assert (answer.status_code, answer.json["code"]) == (409, "payment_not_refundable")  # type: ignore[index]
+
+
+def test_without_an_amount_all_that_is_left_is_asked_for(owner: App, payment: str) -> None:
+    owner.post(ASK, wish(payment, 20_00))
+    rest = owner.post(ASK, wish(payment, None)).json
+    assert rest is not None and rest["amount"] == 99_00
+    none = owner.post(ASK, wish(payment, None))
+    assert none.status_code == 422
+
+
+def test_a_request_is_declined_or_withdrawn_once(world: World, owner: App, payment: str) -> None:
+    support = world.of(world.staff("support"))
+    first = owner.post(ASK, wish(payment, 1_00)).json
+    second = owner.post(ASK, wish(payment, 2_00)).json
+    assert first is not None and second is not None
+    said = {"rejection": "The parts were used."}
+    declined = support.post(f"/api/refunds/{first['id']}/rejection", said).json
+    assert declined is not None
+    assert (declined["state"], declined["rejection"]) == ("rejected", "The parts were used.")
+    assert support.post(f"/api/refunds/{first['id']}/approval", {}).status_code == 409
+    withdrawal = f"/api/refunds/{second['id']}/withdrawal"
+    states = [owner.send("POST", withdrawal).json["state"] for _time in range(2)]  # type: ignore[index]
+    assert states == ["withdrawn", "withdrawn"]
+    assert owner.send("POST", f"/api/refunds/{first['id']}/withdrawal").status_code == 409
+    listed = owner.get("/api/refunds", limit=1).json
+    assert listed is not None
+    assert ([row["id"] for row in listed["data"]], listed["next"] is not None) == ([second["id"]], True)
+
+
+def test_staff_who_look_leave_a_trace(world: World, payment: str) -> None:
+    from portal.audit import AuditEvent
+
+    person = world.staff("support")
+    world.of(person).get(f"/api/payments/{payment}")
+    with db.reading() as session:
+        customer_id = session.get_one(Payment, payment).customer_id
+        seen = session.query(AuditEvent).filter_by(action="staff.looked", actor_id=person.id, subject=payment).one()
+    assert (seen.customer_id, seen.facts) == (customer_id, {"what": "payment"})

@@ -1,0 +1,238 @@
+"""What holds for every request: getting tokens, bodies, problems, limits, other origins."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pyotp
+import pytest
+from jsonschema import Draft202012Validator
+
+from portal import clock
+from portal.accounts import second_factor
+from portal.api import schemas
+from portal.payments import states as payment_states
+from portal.refunds import policy as refund_policy
+from portal.refunds import states as refund_states
+from tests import factories
+from tests.api.conftest import App, World
+
+# What is behind is tested on both databases where it stands.
+pytestmark = pytest.mark.database("sqlite")
+
+PROCESS = "/api/payments/process"
+
+
+def test_the_document_is_openapi_and_its_words_are_the_portals(world: World) -> None:
+    facts = world.document.facts
+    assert facts["openapi"] == "3.1.0"
+    for schema in facts["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+    assert set(schemas.PaymentStatus.__args__) == payment_states.KNOWN
+    assert set(schemas.RefundState.__args__) == set(refund_states.STATES)
+    assert set(schemas.RefundReason.__args__) == {*refund_policy.OF_CUSTOMERS, *refund_policy.OF_STAFF}
+    for path, methods in facts["paths"].items():
+        for method, operation in methods.items():
+            assert operation["summary"] and operation["tags"], (path, method)
+
+
+# Tokens
+
+
+def test_a_person_signs_in_refreshes_and_signs_out(world: World) -> None:
+    app = world.bare()
+    password = {"grant_type": "password", "email": world.owner.email, "password": factories.PASSWORD}
+    first = app.post("/api/auth/token", password | {"scope": "payments:read account:read"}).json
+    assert first is not None
+    assert (first["token_type"], first["expires_in"], first["scope"]) == ("Bearer", 600, "account:read payments:read")
+    app.token = first["access_token"]
+    assert app.get("/api/payments/history").status_code == 200
+    assert app.get("/api/invoices").status_code == 403
+    renewed = app.post("/api/auth/token", {"grant_type": "refresh_token", "refresh_token": first["refresh_token"]}).json
+    assert renewed is not None and renewed["refresh_token"] != first["refresh_token"]
+    assert app.post("/api/auth/revoke", {"refresh_token": renewed["refresh_token"]}).status_code == 200
+    assert app.get("/api/payments/history").status_code == 401, "the access token ends with the sign-in"
+
+
+def test_a_refresh_token_that_comes_twice_ends_the_sign_in(world: World) -> None:
+    app = world.bare()
+    password = {"grant_type": "password", "email": world.owner.email, "password": factories.PASSWORD}
+    first = app.post("/api/auth/token", password).json
+    assert first is not None
+    refresh = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
+    second = app.post("/api/auth/token", refresh).json
+    assert second is not None
+    app.token = second["access_token"]
+    stolen = world.bare().post("/api/auth/token", refresh)
+    assert (stolen.status_code, stolen.json["code"]) == (401, "grant_over")  # type: ignore[index]
+    assert app.get("/api/customers/me").status_code == 401
+    assert world.bare().post("/api/auth/token", refresh | {"refresh_token": second["refresh_token"]}).status_code == 401
+
+
+def test_a_wrong_password_is_401_and_slowed(world: World) -> None:
+    app = world.bare()
+    wrong = {"grant_type": "password", "email": world.owner.email, "password": "wrong"}
+    assert app.post("/api/auth/token", wrong).status_code == 401
+    answers = [app.post("/api/auth/token", wrong).status_code for _try in range(10)]
+    assert answers[-1] == 429
+
+
+@pytest.mark.settings(PORTAL_STAFF_SECOND_FACTOR="required")
+def test_staff_who_owe_a_second_factor_get_no_token(world: World) -> None:
+    asked = {"grant_type": "password", "password": factories.PASSWORD}
+    refused = world.bare().post("/api/auth/token", asked | {"email": world.staff("admin").email})
+    assert (refused.status_code, refused.json["code"]) == (403, "second_factor_required")  # type: ignore[index]
+    assert world.bare().post("/api/auth/token", asked | {"email": world.owner.email}).status_code == 200
+
+
+def test_a_second_factor_is_asked_for(world: World) -> None:
+    second_factor.begin(world.owner.id)
+    setting_up = second_factor.setting_up(world.owner.id)
+    assert setting_up is not None
+    secret = setting_up.typed.replace(" ", "")
+    second_factor.confirm(world.owner.id, factories.PASSWORD, pyotp.TOTP(secret).now(), ip="")
+    asked = {"grant_type": "password", "email": world.owner.email, "password": factories.PASSWORD}
+    missing = world.bare().post("/api/auth/token", asked)
+    assert (missing.status_code, missing.json["code"]) == (401, "code_needed")  # type: ignore[index]
+    wrong = world.bare().post("/api/auth/token", asked | {"code": "000000"})
+    assert (wrong.status_code, wrong.json["code"]) == (401, "wrong_code")  # type: ignore[index]
+    later = pyotp.TOTP(secret).at(clock.now() + timedelta(seconds=30))
+    assert world.bare().post("/api/auth/token", asked | {"code": later}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {},
+        {"grant_type": "password"},
+        {"grant_type": "implicit"},
+        {"grant_type": "refresh_token", "refresh_token": "x", "scope": "payments:read"},
+        {"grant_type": "client_credentials", "client_id": "mac_1"},
+        {"grant_type": "password", "email": "a@b.test", "password": "x", "client_id": "mac_1"},
+        {"grant_type": "password", "email": "a@b.test", "password": "x", "scope": "everything"},
+    ],
+)
+def test_a_token_request_that_makes_no_sense_is_422(world: World, sent: dict[str, Any]) -> None:
+    assert world.bare().post("/api/auth/token", sent).status_code == 422
+
+
+# Bodies
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"", 400, "malformed_json"),
+        (b"{", 400, "malformed_json"),
+        (b"[]", 400, "malformed_json"),
+        (b'"text"', 400, "malformed_json"),
+        (b'{"amount": 1, "amount": 2}', 400, "malformed_json"),
+        (b'{"amount": NaN}', 400, "malformed_json"),
+        (b'{"amount": Infinity}', 400, "malformed_json"),
+        (b"\xff\xfe", 400, "malformed_json"),
+        (b'{"a":' * 20 + b"1" + b"}" * 20, 400, "malformed_json"),
+        (b"[" * 100_000, 400, "malformed_json"),
+        (b'{"description": "\\ud800"}', 422, "invalid_request"),
+        (b'{"description": "' + b"x" * 300_000 + b'"}', 413, "request_entity_too_large"),
+    ],
+)
+def test_what_is_no_plain_object_is_refused(owner: App, body: bytes, status: int, code: str) -> None:
+    answer = owner.send(
+        "POST", PROCESS, data=body, content_type="application/json", headers={"Idempotency-Key": "some-key"}
+    )
+    assert answer.json is not None
+    assert (answer.status_code, answer.json["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
+def test_anything_but_json_is_415(owner: App, kind: str) -> None:
+    answer = owner.send("POST", PROCESS, data=b"{}", content_type=kind, headers={"Idempotency-Key": "some-key"})
+    assert answer.status_code == 415
+
+
+def test_a_parameter_that_comes_twice_is_refused(owner: App) -> None:
+    answer = owner.send("GET", "/api/payments/history?limit=1&limit=2")
+    assert answer.json is not None
+    assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, "limit")
+
+
+# Problems
+
+
+def test_a_refusal_is_a_problem_that_tells_its_request(owner: App) -> None:
+    answer = owner.get("/api/invoices/inv_none")
+    assert answer.json is not None
+    assert answer.mimetype == "application/problem+json"
+    assert answer.json["status"] == answer.status_code == 404
+    assert answer.json["request_id"] == answer.headers["X-Request-Id"]
+
+
+def test_a_problem_is_in_the_language_that_was_asked_for(owner: App) -> None:
+    answer = owner.send("GET", "/api/invoices/inv_none", headers={"Accept-Language": "de"})
+    assert answer.json is not None and answer.json["title"] == "Nicht gefunden"
+
+
+def test_no_answer_says_how_we_are_made(owner: App, world: World) -> None:
+    world.fail("error_before", "/v1/*", times=50)
+    for answer in (
+        owner.post(PROCESS, {"invoice_id": world.invoice_id}),
+        owner.post(PROCESS, {"invoice_id": "' OR 1=1 --"}),
+        owner.get("/api/payments/history", cursor="AAAA"),
+    ):
+        for inside in ("Traceback", "SELECT", "sqlite", "psycopg", "/portal", "stripe.", "sk_test"):
+            assert inside not in answer.text
+        assert "Set-Cookie" not in answer.headers
+
+
+# Limits and other origins
+
+
+@pytest.mark.settings(PORTAL_API_LIMITS="all:3/minute")
+def test_who_calls_too_often_is_told_when_to_come_back(owner: App, world: World) -> None:
+    answers = [owner.get("/api/customers/me") for _time in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert answers[0].headers["RateLimit-Policy"] == '"all";q=3;w=60'
+    assert answers[0].headers["RateLimit"].startswith('"all";r=2;t=')
+    assert int(answers[3].headers["Retry-After"]) in range(1, 61)
+    assert world.stranger().get("/api/customers/me").status_code == 200, "others are counted by themselves"
+
+
+@pytest.mark.settings(PORTAL_API_LIMITS="refused:5/minute")
+def test_who_guesses_tokens_is_stopped_by_address(world: World) -> None:
+    answers = [world.bare("no.such.token").get("/api/customers/me").status_code for _time in range(6)]
+    assert answers == [401] * 5 + [429]
+
+
+@pytest.mark.settings(PORTAL_API_CORS_ORIGINS="https://app.spree-bikes.test")
+def test_only_listed_origins_may_call_from_a_browser(owner: App) -> None:
+    ours = owner.send("GET", "/api/customers/me", headers={"Origin": "https://app.spree-bikes.test"})
+    assert ours.headers["Access-Control-Allow-Origin"] == "https://app.spree-bikes.test"
+    assert "Access-Control-Allow-Credentials" not in ours.headers
+    for origin in ("https://evil.test", "null", "https://app.spree-bikes.test.evil.test"):
+        theirs = owner.send("GET", "/api/customers/me", headers={"Origin": origin})
+        assert "Access-Control-Allow-Origin" not in theirs.headers
+    asked = {
+        "Origin": "https://app.spree-bikes.test",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization, idempotency-key",
+    }
+    preflight = owner.http.options(PROCESS, headers=asked)
+    allowed = preflight.headers["Access-Control-Allow-Headers"].lower()
+    assert "authorization" in allowed and "idempotency-key" in allowed
+
+
+def test_without_the_setting_no_origin_may(owner: App) -> None:
+    answer = owner.send("GET", "/api/customers/me", headers={"Origin": "https://app.spree-bikes.test"})
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_pages_are_for_no_other_origin(world: World) -> None:
+    answer = world.bare().http.get("/sign-in", headers={"Origin": "https://app.spree-bikes.test"})
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_stripes_webhooks_are_still_taken(world: World) -> None:
+    answer = world.bare().http.post("/api/webhooks/stripe", data=json.dumps({}))
+    assert answer.status_code == 400

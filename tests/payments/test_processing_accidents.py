@@ -1,0 +1,207 @@
+"""What is left when a process dies, or an answer is lost, at each point of an app's order; and that it is finished, not repeated."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+
+from portal import clock, db, gateway, outbox
+from portal.cards import service as cards
+from portal.errors import PortalError, Unavailable
+from portal.payments import confirming, intents, jobs, processing, queries, service, states
+from portal.payments.models import Confirmation, Payment, PlacedOrder
+from portal.payments.service import process
+from tests.payments.conftest import Till, everything
+from tests.payments.conftest import jobs as left
+from tests.payments.test_crash_points import CREATE, assert_paid_once, dies
+from tests.payments.test_processing import DECLINED, charges, deposit, new_card, order, rows, told
+
+CONFIRM = "/v1/payment_intents/*/confirm"
+
+# Each place is just before a commit or a call, or just after one: (what dies, in which module).
+BEFORE_THE_ORDER_IS_WRITTEN = [("_write_down", processing), ("PlacedOrder", processing), ("claim", confirming)]
+AFTER_IT_IS_WRITTEN = [
+    ("_now", processing),
+    ("try_to_finish", confirming),
+    ("ensure_intent", confirming),
+    ("_create", intents),
+    ("adopt", intents),
+    ("settle", intents),
+    ("_send", confirming),
+    ("_settle", confirming),
+    ("settle", confirming),
+    ("_mark_answered", confirming),
+]
+LOST = ["reset_before", "reset_after", "truncate", "error_before", "conflict", "rate_limit"]
+
+
+def let_the_worker_finish() -> None:
+    """Every job that an order has left, as a worker runs them, until they say that nothing is left to do now."""
+    for args in left("payments.finish_confirmation"):
+        jobs.finish_confirmation(**args)
+    for args in left("payments.follow_up"):
+        with suppress(outbox.Later):
+            jobs.follow_up(**args)
+
+
+def change(row: Any, **values: Any) -> None:
+    with db.transaction() as session:
+        for name, value in values.items():
+            setattr(session.get_one(type(row), row.id), name, value)
+
+
+@pytest.mark.parametrize(("place", "module"), BEFORE_THE_ORDER_IS_WRITTEN)
+def test_dead_before_the_order_is_written_nothing_is_left_of_it(till: Till, place: str, module: object) -> None:
+    wanted = order(till, new_card(till))
+    cards.holder(till.customer_id)
+    before = everything()
+    dies(place, lambda: process(wanted), module)
+    assert everything() == before
+    assert told(process(wanted)) == (states.SUCCEEDED, None, False)
+    assert_paid_once(till)
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+@pytest.mark.parametrize(("place", "module"), AFTER_IT_IS_WRITTEN)
+def test_dead_after_the_order_is_written_it_is_finished(
+    till: Till, place: str, module: object, comes_back: bool
+) -> None:
+    wanted = order(till, new_card(till), save_card=True)
+    dies(place, lambda: process(wanted), module)
+    process(wanted) if comes_back else let_the_worker_finish()
+    assert_paid_once(till)
+    assert len(till.intents) == len(rows(PlacedOrder)) == len(rows(Confirmation)) == len(charges(till)) == 1
+    assert told(process(wanted)) == (states.SUCCEEDED, None, False)
+
+
+@pytest.mark.parametrize(("place", "module"), [("proceed", processing), *BEFORE_THE_ORDER_IS_WRITTEN])
+def test_dead_before_it_joins_a_payment_the_same_call_joins_it(till: Till, place: str, module: object) -> None:
+    started = till.start()
+    wanted = order(till, new_card(till))
+    dies(place, lambda: process(wanted), module)
+    assert rows(PlacedOrder) == rows(Confirmation) == []
+    assert process(wanted).payment.id == started.payment_id
+    assert_paid_once(till)
+
+
+def test_declined_and_dead_before_it_is_recorded_the_bank_is_not_asked_again(till: Till) -> None:
+    card = till.keep_card()  # a new one could not be tried twice: Stripe takes it once
+    till.bank(card, DECLINED)
+    wanted = order(till, card.id)
+    dies("refresh", lambda: process(wanted), confirming)
+    let_the_worker_finish()
+    assert told(process(wanted)) == (states.REQUIRES_PAYMENT_METHOD, None, False)
+    assert len(charges(till)) == 1
+
+
+@pytest.mark.parametrize("fault", LOST)
+@pytest.mark.parametrize("path", [CREATE, CONFIRM])
+def test_a_lost_answer_leaves_a_payment_without_one_and_the_worker_finds_out(till: Till, fault: str, path: str) -> None:
+    wanted = order(till, new_card(till))
+    till.fail(fault, path, times=1 if fault in {"truncate", "rate_limit"} else 2, method="POST")
+    found = process(wanted)
+    assert (found.next_action, found.client_secret) == (None, None)
+    assert found.payment.status != states.SUCCEEDED
+    with db.reading() as session:
+        assert queries.unanswered(session, found.payment.id) is not None
+    let_the_worker_finish()
+    assert_paid_once(till)
+    assert told(process(wanted)) == (states.SUCCEEDED, None, False)
+
+
+@pytest.mark.parametrize("fault", LOST)
+def test_a_lost_answer_without_a_card_is_told_and_the_same_call_goes_on(till: Till, fault: str) -> None:
+    wanted = order(till)
+    till.fail(fault, CREATE, times=1 if fault in {"truncate", "rate_limit"} else 2, method="POST")
+    with pytest.raises(PortalError):
+        process(wanted)
+    assert told(process(wanted)) == (states.REQUIRES_PAYMENT_METHOD, "confirm", True)
+    assert len(till.intents) == 1
+
+
+def test_the_creation_is_lost_and_its_key_has_expired_so_the_list_is_searched(till: Till) -> None:
+    wanted = order(till, new_card(till))
+    till.fail("reset_after", CREATE, times=2)
+    process(wanted)
+    (payment,) = rows(Payment)
+    change(payment, key_used_at=clock.now() - timedelta(hours=24))
+    till.sandbox.control("clock", seconds=25 * 3600)  # Stripe has forgotten the key
+    assert told(process(wanted)) == (states.SUCCEEDED, None, False)
+    assert len(till.intents) == 1
+    assert_paid_once(till)
+
+
+@pytest.mark.parametrize("fault", ["reset_before", "reset_after"])
+def test_after_the_life_of_its_key_a_confirmation_is_looked_up_and_never_sent_again(till: Till, fault: str) -> None:
+    wanted = order(till, new_card(till))
+    till.fail(fault, CONFIRM, times=2)
+    process(wanted)
+    (confirmation,) = rows(Confirmation)
+    change(confirmation, key_used_at=confirmation.key_used_at - timedelta(hours=24))
+    till.sandbox.control("clock", seconds=25 * 3600)
+    found = process(wanted)
+    if fault == "reset_after":
+        assert_paid_once(till)
+    else:  # nothing was charged, and nothing is: the client may still confirm by itself
+        assert told(found) == (states.REQUIRES_PAYMENT_METHOD, "confirm", True)
+        assert charges(till) == []
+
+
+def test_an_order_that_never_reached_stripe_is_not_charged_when_its_customer_has_long_left(till: Till) -> None:
+    wanted = order(till, new_card(till))
+    till.fail("reset_before", CREATE, times=2)
+    process(wanted)
+    with time_machine.travel(clock.now() + timedelta(hours=1)):
+        let_the_worker_finish()
+    assert charges(till) == []
+    assert len(till.intents) == 1  # the payment is there to go on with
+    assert process(wanted).next_action == "confirm"
+
+
+def test_a_card_that_stripe_does_not_take_is_told_and_the_payment_can_go_on(till: Till) -> None:
+    """That it was used up by another payment is known to Stripe alone, when it is asked to charge it."""
+    method = new_card(till)
+    process(deposit(till, method, "spends-the-card"))
+    with pytest.raises(cards.UnknownCard):
+        process(order(till, method))
+    let_the_worker_finish()
+    assert len(charges(till)) == 1
+    assert process(order(till, method)).next_action == "confirm"
+    assert process(order(till, new_card(till), "another-key")).payment.status == states.SUCCEEDED
+
+
+def test_a_saved_card_that_is_gone_at_stripe_is_said_to_be_gone(till: Till) -> None:
+    card = till.keep_card()
+    till.sandbox.client.v1.payment_methods.detach(card.stripe_payment_method_id)
+    with pytest.raises(service.CardGone):
+        process(order(till, card.id))
+    assert charges(till) == []
+
+
+def test_a_setting_that_is_wrong_is_told_and_a_second_call_goes_on(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = order(till, new_card(till))
+    cards.holder(till.customer_id)
+
+    def refuses(*_: object, **__: object) -> None:
+        raise gateway.Misconfigured
+
+    with monkeypatch.context() as wrong:
+        wrong.setattr(gateway.StripeGateway, "create_intent", refuses)
+        with pytest.raises(gateway.Misconfigured):
+            process(wanted)
+    assert told(process(wanted)) == (states.SUCCEEDED, None, False)
+    assert_paid_once(till)
+
+
+def test_what_is_sent_under_the_key_comes_from_the_row(till: Till) -> None:
+    till.fail("reset_after", CREATE, times=2)
+    with pytest.raises(Unavailable):
+        process(deposit(till, metadata={"shop": "one"}))
+    (payment,) = rows(Payment)
+    change(payment, extra={"shop": "two"})
+    with pytest.raises(gateway.IdempotencyMisuse):
+        process(deposit(till, metadata={"shop": "one"}))
