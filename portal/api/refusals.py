@@ -29,9 +29,10 @@ NOT_OF_THE_API: Final = frozenset(
     }
 )
 
-# Given where they are raised, or by the web server's own refusals.
+# Given where they are raised, or by the web server's own refusals; and where an app is told another status than a form.
 STATUSES: Final = {
     "bad_request": 400,
+    "wrong_credentials": 401,
     "method_not_allowed": 405,
     "request_entity_too_large": 413,
     "unknown_customer": 422,
@@ -130,7 +131,7 @@ class Refusal:
 def every() -> list[Refusal]:
     """All of the API's codes, by status and then by code."""
     statuses = {code: status for code, status in codes().items() if code not in NOT_OF_THE_API}
-    found = [Refusal(code, status, MEANINGS.get(code, "")) for code, status in (STATUSES | statuses).items()]
+    found = [Refusal(code, status, MEANINGS.get(code, "")) for code, status in (statuses | STATUSES).items()]
     cards = [Refusal(code, 402, words) for code, words in gateway.ADVICE.items()]
     kept = [refusal for refusal in found if refusal.status != 402]
     return sorted([*kept, *cards], key=lambda refusal: (refusal.status, refusal.code))

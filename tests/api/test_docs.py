@@ -147,14 +147,17 @@ def test_every_code_has_a_meaning_or_is_none_of_the_apis(app: Flask) -> None:
     assert refusals.MEANINGS.keys() - {refusal.code for refusal in refusals.every()} == set(), "no longer answered"
 
 
-def test_the_type_of_a_problem_leads_to_its_code(world: World, client: FlaskClient, docs: Element) -> None:
+def test_the_type_of_a_problem_leads_to_its_code(world: World, docs: Element) -> None:
     app = world.bare("no token")
+    statuses = {refusal.code: refusal.status for refusal in refusals.every()}
+    wrong = {"grant_type": "password", "email": world.owner.email, "password": "not the password"}
     refused = [
         app.get("/api/customers/me"),
         world.bare().get("/api/customers/me"),
         app.get("/api/no/such/path"),
         app.send("PUT", "/api/invoices"),
         app.post("/api/auth/token", {"grant_type": "refresh_token", "refresh_token": "prt_none"}),
+        app.post("/api/auth/token", wrong),
         app.send("POST", "/api/auth/token", data="{", content_type="application/json"),
         app.send("POST", "/api/auth/token", data="{}", content_type="text/plain"),
         app.send("POST", "/api/auth/token", data=b" " * 300_000, content_type="application/json"),
@@ -165,6 +168,7 @@ def test_the_type_of_a_problem_leads_to_its_code(world: World, client: FlaskClie
         assert re.fullmatch(r"http://[^/]+/api/docs#error-(\w+)", answer.json["type"]), answer.json
         assert answer.json["type"].partition("#")[2] in ids(docs), answer.json["code"]
         assert answer.json["type"].endswith(f"#error-{answer.json['code']}")
+        assert answer.status_code == statuses[answer.json["code"]]
 
 
 def test_the_pages_own_scripts_are_told_no_more_than_the_code(client: FlaskClient) -> None:
