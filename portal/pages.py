@@ -266,9 +266,18 @@ _DATABASE_DOWN: Final = N_("We cannot reach our records at the moment. Nothing w
 _FORM_EXPIRED: Final = N_("This form was open for too long. Please go back, reload the page and send it again.")
 
 
+# The API's documentation is a page for people.
+API_DOCS: Final = "/api/docs"
+
+
 def is_api() -> bool:
     """Whether an app asks: it has no session, and reads JSON."""
-    return request.path.startswith("/api/")
+    return request.path.startswith("/api/") and request.path != API_DOCS
+
+
+def _problem_type(code: str) -> str:
+    """Where an app's developer reads what the code means and what to do; a page's own scripts need no more than the code."""
+    return f"{config.current().base_url}{API_DOCS}#error-{code}" if is_api() else "about:blank"
 
 
 def failure(
@@ -286,7 +295,7 @@ def failure(
     """
     title = gettext(_TITLES.get(status, N_("Something went wrong")))
     if is_api() or request.accept_mimetypes.best == "application/json":
-        problem = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": message}
+        problem = {"type": _problem_type(code), "title": title, "status": status, "code": code, "detail": message}
         response: AnyResponse = jsonify(
             problem | {"request_id": g.get("request_id", ""), "errors": list(errors)} | members
         )

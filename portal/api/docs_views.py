@@ -6,12 +6,45 @@ from typing import Final
 
 from flask import Blueprint, Response, jsonify
 
-from portal import pages
-from portal.api import document, tokens
+from portal import config, pages
+from portal.accounts import policy
+from portal.accounts.models import CUSTOMER, OWNER, PAYER, VIEWER
+from portal.api import bodies, document, reference, refusals, schemas, tokens
 
 bp = Blueprint("api_docs", __name__)
 
 MAY_BE_KEPT_SECONDS: Final = 3_600
+
+
+@bp.get(pages.API_DOCS)
+@pages.limiter.exempt
+def page() -> Response:
+    """The same document for people, with how to sign in, what may go wrong, and commands to copy."""
+    return pages.page(
+        "api/docs.html",
+        reference=reference.read(document.openapi()),
+        refusals=refusals.every(),
+        who_may=_who_may(),
+        anchor=reference.anchor,
+        largest_body=bodies.LARGEST_BODY_BYTES,
+        deepest_json=bodies.DEEPEST_JSON,
+        deepest_offset=schemas.DEEPEST_OFFSET,
+        most_on_a_page=schemas.MOST_ON_A_PAGE,
+        minutes=int(tokens.LIFETIME.total_seconds() // 60),
+        base_url=config.current().base_url,
+    )
+
+
+def _who_may() -> dict[str, frozenset[str]]:
+    """Scope → the roles whose apps may have it."""
+    roles = {
+        "owner": policy.scopes_of(CUSTOMER, OWNER),
+        "payer": policy.scopes_of(CUSTOMER, PAYER),
+        "viewer": policy.scopes_of(CUSTOMER, VIEWER),
+        "staff": policy.scopes_of("support", None),
+        "machine": policy.MACHINE_SCOPES,
+    }
+    return {scope: frozenset(role for role, scopes in roles.items() if scope in scopes) for scope in policy.SCOPES}
 
 
 @bp.get("/api/openapi.json")

@@ -9,6 +9,7 @@ from flask import current_app
 from spectree import SpecTree
 
 from portal import config
+from portal.api import examples
 from portal.api.bodies import JSON
 from portal.api.schemas import Problem
 
@@ -84,6 +85,8 @@ def _complete(paths: dict[str, Any], facts: Any) -> None:
         entry["security"] = []
     if facts.again is not None:
         entry["parameters"].append(IDEMPOTENCY_KEY)
+    if facts.name in examples.BODIES:
+        entry["requestBody"]["content"][JSON]["example"] = examples.BODIES[facts.name]
     entry["responses"]["default"] = {"description": "Any other refusal"}
     for status, response in entry["responses"].items():
         if status == "default" or int(status) >= 400:

@@ -171,6 +171,7 @@ GET  /support/operations/audit                     303     404    404    404    
 GET  /support/operations/audit.csv                 303     404    404    404     404    404      404       200
 GET  /support/operations/books                     303     404    404    404     404    404      200       200
 GET  /support/operations/books.csv                 303     404    404    404     404    404      200       200
+GET  /api/docs                                     200     200    200    200     200    200      200       200
 POST /api/webhooks/stripe                          400     400    400    400     400    400      400       400
 POST /sign-out                                     303     303    303    303     303    303      303       303
 """

@@ -1,0 +1,148 @@
+"""Every code that a problem document of the API may carry, with what it means to whoever writes an app.
+
+Codes and statuses come from the tree of PortalError as it is loaded; what stands here is what they mean. Where a code is given at the
+place that raises it, its status stands here, too. tests/api/test_docs.py fails for a code that has no meaning here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from portal import gateway
+from portal.errors import PortalError
+
+# What only pages, mails' links and Stripe's webhooks are answered with.
+NOT_OF_THE_API: Final = frozenset(
+    {
+        "sign_in_required",
+        "link_expired",
+        "email_taken",
+        "last_owner",
+        "too_many_people",
+        "no_default_card",
+        "wording_changed",
+        "bad_webhook",
+        "wrong_mode",
+        "bad_client_key",
+    }
+)
+
+# Given where they are raised, or by the web server's own refusals; and where an app is told another status than a form.
+STATUSES: Final = {
+    "bad_request": 400,
+    "wrong_credentials": 401,
+    "method_not_allowed": 405,
+    "request_entity_too_large": 413,
+    "unknown_customer": 422,
+    "unknown_scope": 422,
+    "scope_not_allowed": 422,
+    "nothing_left": 422,
+    "too_much": 422,
+    "bad_name": 422,
+    "name_taken": 422,
+    "amount_too_small": 422,
+    "amount_too_large": 422,
+    "charge_disputed": 409,
+    "endpoint_disabled": 409,
+    "too_many_endpoints": 409,
+    "charge_already_refunded": 409,
+}
+
+MEANINGS: Final = {
+    "bad_request": "The request cannot be read at all. Look at its encoding, and at characters that no text has, such as NUL.",
+    "malformed_json": "The body is not one JSON object, is nested deeper than 8 levels, or has a key twice.",
+    "idempotency_key_missing": "This operation needs one Idempotency-Key, of 8 to 255 visible ASCII characters. Nothing was done.",
+    "missing_token": "There is no access token in the Authorization header. Cookies and parameters are not looked at.",
+    "invalid_token": "The access token is too old, was altered, or its sign-in has ended. Use the refresh token once, then sign in again.",
+    "grant_over": "The refresh token is unknown, too old, or was used before, which ends the whole sign-in. Let the person sign in again.",
+    "wrong_client": "The machine's id and secret do not match, or they were revoked. Trying again will not help.",
+    "code_needed": "The password is right, and a second factor is set: send its code as `code`, with the password.",
+    "wrong_code": "The code of the second factor is wrong or was used already. Ask for the next one.",
+    "second_factor_unreadable": "The second factor must be set up anew, after the portal's secret key has changed: staff can help.",
+    "second_factor_required": "Staff must set up a second factor first, at the portal's pages.",
+    "insufficient_scope": "The access token lacks the scope that WWW-Authenticate names. Sign in with it, if the person may have it.",
+    "staff_only": "Only staff, and machines where it says so, may do this.",
+    "customers_only": "Only a customer may do this: the token is of staff or of a machine, who stand for no customer.",
+    "forbidden": "The person may not do this. Hide what leads here.",
+    "four_eyes": "The amount needs two people, and this one is one of them already. Leave it to a colleague.",
+    "role_too_low": "This person's role may not approve that amount. Leave it to an approver.",
+    "not_found": "There is no such thing, or it is another customer's: the two are never told apart.",
+    "missing_at_stripe": "Stripe does not know what this is about. Read it again; if it stays, write to us with the request_id.",
+    "method_not_allowed": "The path exists, but not with this method: Allow names those that do.",
+    "conflict": "What it is about has changed in the meantime. Read it again, then decide.",
+    "request_in_flight": "The first request with this Idempotency-Key is still being worked on. Send the same again after Retry-After.",
+    "already_paid": "It is paid. Nothing was charged again: show the payment.",
+    "payment_in_progress": "The bank is still working on this payment. Wait for it; do not begin another one.",
+    "payment_under_review": "Something about this payment does not fit, and staff are looking at it. Do not pay again.",
+    "card_already_added": "This setup is finished: list the cards.",
+    "card_under_review": "Something about this card does not fit, and staff are looking at it.",
+    "payment_not_refundable": "This payment cannot be refunded now: it has not succeeded, or its bank is disputing it.",
+    "refund_window_over": "The days in which a refund for this reason may be asked for are over.",
+    "refund_already_decided": "Someone has decided already. Read the refund again.",
+    "refund_claimed": "A colleague is looking at this refund. Leave it to them, or try again in some minutes.",
+    "refund_has_finding": "The refund was set aside and must be released at the desk first.",
+    "refund_found": "Stripe shows this refund after all. It was not sent again.",
+    "charge_not_refundable": "Stripe gives this money back no more.",
+    "charge_already_refunded": "It was given back already.",
+    "charge_disputed": "The customer's bank has asked for this money back: a refund would pay it twice.",
+    "unexpected_state": "At Stripe it is in a state that does not allow this. Read it again.",
+    "idempotency_misuse": "An error of ours: it was set aside for staff. Do not repeat it under a new key; write to us.",
+    "endpoint_disabled": "This endpoint is switched off, because nothing arrived there. Switch it on again first.",
+    "too_many_endpoints": "The customer has as many endpoints as there may be. Remove one first.",
+    "request_entity_too_large": "The body is larger than 256,000 bytes.",
+    "unsupported_media_type": "The body is not sent as Content-Type: application/json.",
+    "invalid": "A value cannot be used: `errors` names its field and says why.",
+    "invalid_request": "The body or the parameters do not fit their schema: `errors` has each field and why.",
+    "wrong_credentials": "E-mail and password do not match, or this person may not sign in: never told which.",
+    "unknown_scope": "There is no such scope.",
+    "scope_not_allowed": "This person or machine may not have that scope.",
+    "idempotency_key_reused": "The Idempotency-Key was used for another request. Take a new key for a new request.",
+    "key_reused": "The Idempotency-Key was used for something else, more than two days ago. Take a new key for a new request.",
+    "unusable_payment_method": "Stripe does not take this payment method: unknown, used up, or of another customer.",
+    "unknown_payment_method": "We do not know this payment method. Let the customer choose or enter a card again.",
+    "card_expired": "The saved card has expired.",
+    "card_gone": "The card is no longer saved here. Nothing was charged: list the cards again.",
+    "unknown_customer": "There is no customer with this id.",
+    "nothing_left": "Everything of this payment was given back, or is being given back.",
+    "too_much": "More than what is left of this payment.",
+    "bad_name": "A key of metadata has other than 1 to 40 letters, digits, dots, hyphens or underscores.",
+    "name_taken": "The portal uses this key of metadata itself. Choose another one.",
+    "amount_too_small": "Less than Stripe charges in this currency.",
+    "amount_too_large": "More than Stripe charges in this currency.",
+    "rate_limited": "Too many requests or tries. Wait for the seconds of Retry-After.",
+    "error": "Something went wrong on our side. Send the same request with the same Idempotency-Key again.",
+    "receipt_damaged": "The document's PDF is not what it was made as: it is held back, and staff were told.",
+    "unavailable": "Stripe, the identity provider or the database does not answer. After Retry-After, send the same request with the "
+    "same Idempotency-Key again: nothing happens twice.",
+    "payment_provider_misconfigured": "A setting on our side is wrong; we were told. Try again later.",
+    "pdf_being_made": "The PDF is not made yet. Ask again after Retry-After.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    code: str
+    status: int
+    meaning: str
+
+
+def every() -> list[Refusal]:
+    """All of the API's codes, by status and then by code."""
+    statuses = {code: status for code, status in codes().items() if code not in NOT_OF_THE_API}
+    found = [Refusal(code, status, MEANINGS.get(code, "")) for code, status in (statuses | STATUSES).items()]
+    cards = [Refusal(code, 402, words) for code, words in gateway.ADVICE.items()]
+    kept = [refusal for refusal in found if refusal.status != 402]
+    return sorted([*kept, *cards], key=lambda refusal: (refusal.status, refusal.code))
+
+
+def codes() -> dict[str, int]:
+    """Code → status of every class in the tree of PortalError that is loaded, with the root's own."""
+    return {kind.code: kind.status for kind in _with_kin(PortalError) if kind.__module__.startswith("portal.")}
+
+
+def _with_kin(kind: type[PortalError]) -> Iterator[type[PortalError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _with_kin(child)
