@@ -199,7 +199,9 @@ def reader_language() -> str:
 def theme() -> Response:
     """The company's colour as custom properties, so that no page needs a style of its own."""
     colour = config.current().company.colour
-    response = make_response(f":root {{ --brand: {colour}; --brand-contrast: {_readable_on(colour)}; }}\n")
+    contrast = _readable_on(colour)
+    away = "#000000" if contrast == "#ffffff" else "#ffffff"  # towards it what is written on the colour stays readable
+    response = make_response(f":root {{ --brand: {colour}; --brand-contrast: {contrast}; --brand-away: {away}; }}\n")
     response.mimetype = "text/css"
     response.cache_control.max_age = 300
     response.cache_control.public = True

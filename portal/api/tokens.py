@@ -28,6 +28,7 @@ from portal.errors import N_, SignInRequired, Unavailable
 log = structlog.get_logger(__name__)
 
 LIFETIME: Final = timedelta(minutes=10)
+LONGEST_LIFETIME: Final = timedelta(minutes=15)
 # Clocks of two machines may differ by so much, in seconds.
 LEEWAY_SECONDS: Final = 10
 # A new signing key each such period, counted from 1970.
@@ -181,6 +182,9 @@ def _of_ours(token: str, header: dict[str, Any]) -> Claims:
         leeway=LEEWAY_SECONDS,
         options={"require": list(REQUIRED)},
     )
+    # Whoever shares the secret of the settings may sign tokens, too, and these live no longer than ours.
+    if said["exp"] > clock.now().timestamp() + LONGEST_LIFETIME.total_seconds() + LEEWAY_SECONDS:
+        raise jwt.InvalidTokenError("lives too long")
     return Claims(said["sub"], said.get("sid"), frozenset(str(said.get("scope", "")).split()))
 
 

@@ -210,6 +210,12 @@ def test_a_token_lives_ten_minutes_give_or_take_ten_seconds(door: Door) -> None:
     door.refuses(door.token(claims={"exp": now - 11}))
     door.refuses(door.token(claims={"exp": now - 10_000_000}))
     assert door.knock(door.token(claims={"exp": now - 5})).status_code == 200
+
+
+def test_one_that_would_live_longer_than_a_quarter_of_an_hour_is_refused(door: Door) -> None:
+    now = int(clock.now().timestamp())
+    assert door.knock(door.token(claims={"exp": now + 890})).status_code == 200
+    door.refuses(door.token(claims={"exp": now + 920}))
     door.refuses(door.token(claims={"nbf": now + 60}))
     door.refuses(door.token(claims={"iat": now + 60}))
     assert door.knock(door.token(claims={"nbf": now + 5, "iat": now + 5})).status_code == 200
