@@ -264,7 +264,10 @@ def test_writing_on_the_companys_colour_can_be_read(colour: str) -> None:
 def test_the_companys_colour_comes_as_a_stylesheet(client: FlaskClient) -> None:
     answer = client.get("/theme.css")
     assert answer.mimetype == "text/css"
-    assert answer.get_data(as_text=True) == ":root { --brand: #ffcc00; --brand-contrast: #000000; --brand-away: #ffffff; }\n"
+    assert (
+        answer.get_data(as_text=True)
+        == ":root { --brand: #ffcc00; --brand-contrast: #000000; --brand-away: #ffffff; }\n"
+    )
 
 
 def test_static_files_are_kept_for_ever_under_an_address_that_changes_with_them(client: FlaskClient) -> None:
