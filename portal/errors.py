@@ -109,6 +109,15 @@ class Declined(PortalError):
         super().__init__(message, code=code, **facts)
 
 
+class NotYet(PortalError):
+    """It is being made and will be there in a moment: nothing is wrong. `retry_after` is in seconds."""
+
+    code = "not_yet"
+    status = 503
+    message = N_("This is being made. Please ask again in a moment.")
+    retry_after = 2
+
+
 class Unavailable(PortalError):
     """A service that we need (Stripe, the mail server, the database) does not answer now."""
 

@@ -34,7 +34,17 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal import audit, config, db, language
-from portal.errors import N_, Forbidden, Invalid, NotFound, PortalError, RateLimited, SignInRequired, Unavailable
+from portal.errors import (
+    N_,
+    Forbidden,
+    Invalid,
+    NotFound,
+    NotYet,
+    PortalError,
+    RateLimited,
+    SignInRequired,
+    Unavailable,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -317,7 +327,7 @@ def refusal(error: PortalError) -> AnyResponse:
     """What a caller is told of an error of ours; a browser whose session has ended is led to the sign-in."""
     if isinstance(error, SignInRequired) and not is_api():
         return _to_sign_in()
-    if error.status >= 500:
+    if error.status >= 500 and not isinstance(error, NotYet):
         log.error("request_failed", code=error.code, exc_info=error)
     message = language.error_text(error, reader_language())
     field = error.field if isinstance(error, Invalid) else None

@@ -17,7 +17,7 @@ MAY_BE_KEPT_SECONDS: Final = 3_600
 
 
 @bp.get(pages.API_DOCS)
-@pages.limiter.exempt
+@pages.limiter.limit("60/minute")
 def page() -> Response:
     """The same document for people, with how to sign in, what may go wrong, and commands to copy."""
     return pages.page(
@@ -48,7 +48,7 @@ def _who_may() -> dict[str, frozenset[str]]:
 
 
 @bp.get("/api/openapi.json")
-@pages.limiter.exempt
+@pages.limiter.limit("60/minute")
 def openapi() -> Response:
     """The document of all operations (OpenAPI 3.1)."""
     return jsonify(document.openapi())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import lru_cache
 from typing import Any, Final
 
 from flask import current_app
@@ -51,11 +52,17 @@ IDEMPOTENCY_KEY: Final = {
 
 
 def openapi() -> dict[str, Any]:
-    """The document as it is served. Made once a process, for the address in the settings."""
+    """The document as it is served: to be read, and not to be changed. Made once a process."""
+    settings = config.current()
+    return _made(settings.company.name, settings.base_url)
+
+
+@lru_cache(maxsize=2)
+def _made(company: str, base_url: str) -> dict[str, Any]:
     document: dict[str, Any] = deepcopy(spec.spec)
-    document["info"]["title"] = f"{config.current().company.name}: billing API"
+    document["info"]["title"] = f"{company}: billing API"
     document["components"]["securitySchemes"] = {BEARER: {"type": "http", "scheme": BEARER, "bearerFormat": "JWT"}}
-    document["servers"] = [{"url": config.current().base_url}]
+    document["servers"] = [{"url": base_url}]
     operations = {rule.endpoint: rule for rule in current_app.url_map.iter_rules()}
     for endpoint in operations:
         facts = getattr(current_app.view_functions[endpoint], "operation", None)

@@ -10,19 +10,18 @@ from portal import db
 from portal.api import representations, schemas
 from portal.api.callers import Caller
 from portal.api.operations import blueprint, operation
-from portal.errors import N_, Unavailable
+from portal.errors import N_, NotYet
 from portal.receipts import queries
 from portal.receipts.models import Document
 
 bp = blueprint("receipts")
 
 
-class NotRendered(Unavailable):
+class NotRendered(NotYet):
     """The worker has not made the PDF yet."""
 
     code = "pdf_being_made"
     message = N_("This document is being made. Please ask again in a moment.")
-    retry_after = 2
 
 
 @bp.get("/receipts")

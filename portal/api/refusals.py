@@ -27,7 +27,6 @@ NOT_OF_THE_API: Final = frozenset(
         "bad_webhook",
         "wrong_mode",
         "bad_client_key",
-        "made_already",
     }
 )
 

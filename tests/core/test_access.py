@@ -18,8 +18,9 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from portal import clock, db
-from portal.accounts import api_access, second_factor
+from portal.accounts import api_access, policy, second_factor
 from portal.accounts.models import Customer
+from portal.api import tokens
 from portal.cards.models import CardSetup, SavedCard
 from portal.db import Base, new_id
 from portal.invoices.models import Invoice
@@ -255,6 +256,7 @@ def house(app: Flask) -> House:
     for person in people.values():
         second_factor.begin(person.id)
     ids["document_id"] = receipts.issue(ids["payment_id"])
+    ids["admin_id"] = people["admin"].id
     ids["machine_id"] = api_access.create_machine("Books", ["invoices:read"], people["admin"].id)[0].id
     ids["grant_id"] = api_access.sign_in(
         people["owner"].email, factories.PASSWORD, code=None, wanted=None, ip="", user_agent=""
@@ -313,6 +315,16 @@ def test_everyone_gets_what_the_table_says_and_nothing_else(house: House) -> Non
         if answers[0].status_code == 303 and answers[1].status_code != 303:
             assert answers[0].location.startswith("/sign-in"), rule
     assert {route: found[route] for route in EXPECTED if found[route] != EXPECTED[route]} == {}
+
+
+def test_a_token_of_the_api_opens_no_page(house: House) -> None:
+    """A machine, or an app that someone has signed in with, is nobody here."""
+    machine, secret = api_access.create_machine("Books", policy.MACHINE_SCOPES, house.ids["admin_id"])
+    for claimed in (tokens.sign(machine.id, policy.MACHINE_SCOPES), secret):
+        bearer = FlaskClient(house.app, house.app.response_class)
+        bearer.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {claimed}"
+        for method, rule in EXPECTED:
+            assert ask(bearer, method, house.address(rule)).status_code == EXPECTED[method, rule][0], (method, rule)
 
 
 def test_nobody_is_offered_what_they_are_refused(house: House, app: Flask) -> None:
