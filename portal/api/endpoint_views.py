@@ -53,8 +53,8 @@ def list_endpoints(caller: Caller) -> schemas.Endpoints:
 def add_endpoint(caller: Caller, body: schemas.NewEndpoint) -> schemas.Endpoint:
     """Register an endpoint.
 
-    Each event is sent there as a POST, signed as Standard Webhooks has it, and again for about eight hours until it is answered with 2xx. The
-    signing secret is shown this once. The address must be https and public.
+    Each event is sent there as a POST, signed as Standard Webhooks has it, and again for about eight hours until it is answered with 2xx.
+    The signing secret is shown this once. The address must be https and public.
     """
     row, secret = service.add_endpoint(caller.customer(), body.url, body.events, body.description, caller.key)
     return _told(row, secret)
