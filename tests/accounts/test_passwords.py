@@ -7,8 +7,17 @@ import time
 import argon2
 import pytest
 
+from portal import config
 from portal.accounts import passwords
 from portal.errors import Invalid
+
+
+@pytest.fixture(autouse=True)
+def _as_for_customers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashed as it is everywhere but in tests."""
+    monkeypatch.setenv("PORTAL_ENVIRONMENT", "development")
+    monkeypatch.setattr(config, "_current", None)
+
 
 PERSONAL = ("mara@lindqvist.test", "Mara Lindqvist", "Nordlicht Energie GmbH")
 
@@ -73,6 +82,15 @@ def test_hashes_are_argon2id_of_64_mib() -> None:
     assert parameters.type is argon2.Type.ID
     assert (parameters.memory_cost, parameters.time_cost, parameters.parallelism) == (64 * 1024, 3, 4)
     assert (parameters.salt_len, parameters.hash_len) == (16, 32)
+
+
+def test_only_tests_hash_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORTAL_ENVIRONMENT", "test")
+    monkeypatch.setattr(config, "_current", None)
+    quick = passwords.hashed("seven pale trams")
+    monkeypatch.setenv("PORTAL_ENVIRONMENT", "development")
+    monkeypatch.setattr(config, "_current", None)
+    assert passwords.is_outdated(quick), "it is renewed wherever else it should turn up"
 
 
 def test_a_hash_of_weaker_parameters_is_outdated() -> None:
