@@ -23,8 +23,12 @@ def normal_email(email: str) -> str:
 
 
 def customer(session: Session, customer_id: str, *, lock: bool = False) -> Customer:
-    """Raises NotFound. With `lock` no one else changes the row before the caller's transaction ends."""
-    return _one(session, select(Customer).where(Customer.id == customer_id), lock=lock)
+    """Raises NotFound. With `lock` no one else changes the row before the caller's transaction ends.
+
+    Rows that refer to the customer can be written meanwhile: who holds a user and writes such a row would else wait for us, and we for
+    the user.
+    """
+    return _one(session, select(Customer).where(Customer.id == customer_id), lock=lock, key_share=True)
 
 
 def customer_by_email(session: Session, email: str) -> Customer | None:
@@ -45,10 +49,10 @@ def colleague(session: Session, user_id: str, customer_id: str, *, lock: bool = 
     return _one(session, select(User).where(User.id == user_id, User.customer_id == customer_id), lock=lock)
 
 
-def _one(session: Session, query: Select[T], *, lock: bool) -> T:
+def _one(session: Session, query: Select[T], *, lock: bool, key_share: bool = False) -> T:
     """What the session remembers does not count under a lock: another one may have changed the row since."""
     if lock:
-        query = query.with_for_update().execution_options(populate_existing=True)
+        query = query.with_for_update(key_share=key_share).execution_options(populate_existing=True)
     found = session.execute(query).scalar_one_or_none()
     if found is None:
         raise NotFound

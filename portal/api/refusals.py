@@ -18,6 +18,7 @@ NOT_OF_THE_API: Final = frozenset(
     {
         "sign_in_required",
         "link_expired",
+        "not_yet",
         "made_already",
         "email_taken",
         "last_owner",

@@ -54,7 +54,7 @@ def lose_holder(stripe_customer_id: str) -> str | None:
         if former is not None:
             return former.customer_id
         customer = session.execute(
-            select(Customer).where(Customer.stripe_customer_id == stripe_customer_id).with_for_update()
+            select(Customer).where(Customer.stripe_customer_id == stripe_customer_id).with_for_update(key_share=True)
         ).scalar_one_or_none()
         if customer is None:
             return None

@@ -48,7 +48,7 @@ def remember(payment_method_id: str) -> PaymentMethod | None:
         return method
     with db.transaction() as session:
         customer_id = session.execute(
-            select(Customer.id).where(Customer.stripe_customer_id == method.customer_id).with_for_update()
+            select(Customer.id).where(Customer.stripe_customer_id == method.customer_id).with_for_update(key_share=True)
         ).scalar_one_or_none()
         if customer_id is None:
             return method
@@ -251,4 +251,4 @@ def _see_to_a_default(session: Session, customer_id: str) -> SavedCard | None:
 
 
 def lock_customer(session: Session, customer_id: str) -> None:
-    session.execute(select(Customer.id).where(Customer.id == customer_id).with_for_update())
+    session.execute(select(Customer.id).where(Customer.id == customer_id).with_for_update(key_share=True))

@@ -177,7 +177,7 @@ def _record_stray(payment: Payment, intent_id: str) -> str:
     """
     key = f"second:{intent_id}"
     with db.transaction() as session:
-        session.execute(select(Customer.id).where(Customer.id == payment.customer_id).with_for_update())
+        session.execute(select(Customer.id).where(Customer.id == payment.customer_id).with_for_update(key_share=True))
         known = by_client_key(session, payment.customer_id, key)
         if known is not None:
             return known.id

@@ -82,7 +82,7 @@ def record_other(customer_id: str, amount: Money, description: str, *, client_ke
     idempotency.check_client_key(client_key)
     check_limits(amount)
     with db.transaction() as session:
-        session.execute(select(Customer.id).where(Customer.id == customer_id).with_for_update())
+        session.execute(select(Customer.id).where(Customer.id == customer_id).with_for_update(key_share=True))
         known = by_client_key(session, customer_id, client_key)
         if known is not None:
             if known.amount != amount or known.invoice_id is not None:

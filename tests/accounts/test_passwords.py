@@ -15,6 +15,7 @@ from portal.errors import Invalid
 @pytest.fixture(autouse=True)
 def _as_for_customers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hashed as it is everywhere but in tests."""
+    monkeypatch.setenv("PORTAL_DATABASE_URL", "sqlite://")
     monkeypatch.setenv("PORTAL_ENVIRONMENT", "development")
     monkeypatch.setattr(config, "_current", None)
 

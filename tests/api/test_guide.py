@@ -25,6 +25,8 @@ from deploy.dev.processes import ROOT
 from portal import clock, db
 from portal.accounts import api_access, second_factor
 from portal.config import Settings
+from portal.deliveries import signing
+from portal.deliveries.models import WebhookEndpoint
 from tests import factories
 from tests.live import LivePortal, SandboxServer
 
@@ -172,3 +174,22 @@ def test_the_guide_does_what_it_says(
 def test_both_languages_show_the_same_tasks() -> None:
     order = [language for language, _code in BLOCK.findall(GUIDE.read_text()) if language in COMMANDS]
     assert order == ["sh", "python"] * (len(order) // 2)
+
+
+def test_what_the_guide_verifies_with_takes_our_signatures_and_no_others(settings: Settings) -> None:
+    code = next(code for language, code in BLOCK.findall(GUIDE.read_text()) if "def verified" in code)
+    known: dict[str, Any] = {"json": json}
+    exec(code.partition("\nwanted =")[0], known)  # noqa: S102  # our own guide
+    endpoint = WebhookEndpoint(id="wep_1", secret_number=1, old_secret_until=None)
+    now, body = clock.now(), b'{"type":"invoice.paid"}'
+    at = int(now.timestamp())
+    headers = {
+        "webhook-id": "evt_1",
+        "webhook-timestamp": str(at),
+        "webhook-signature": signing.signature(endpoint, "evt_1", at, body, now),
+    }
+    verified, secret = known["verified"], signing.secret(endpoint)
+    assert verified(secret, headers, body, at) == {"type": "invoice.paid"}
+    for altered in ((secret, headers, body + b" ", at), (secret, headers, body, at + 301)):
+        with pytest.raises(ValueError, match=r"not from the portal|too old"):
+            verified(*altered)
