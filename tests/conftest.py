@@ -33,7 +33,9 @@ DATABASES = ("sqlite", "postgresql")
 for name in [name for name in os.environ if name.startswith(("PORTAL_", "STRIPE_"))]:
     del os.environ[name]  # a developer's own settings change no test
 os.environ.update(SETTINGS)
-os.environ["PORTAL_DATABASE_URL"] = "sqlite://"  # for what needs settings and no database; `database` connects to a real one
+os.environ["PORTAL_DATABASE_URL"] = (
+    "sqlite://"  # for what needs settings and no database; `database` connects to a real one
+)
 
 
 # The same examples in every run, so that a red run is red again; and no deadline, since two cores may be busy.
