@@ -56,7 +56,8 @@ HSTS_SECONDS: Final = 63_072_000
 bp = Blueprint("pages", __name__)
 babel = Babel()
 csrf = CSRFProtect()
-limiter = Limiter(key_func=get_remote_address, headers_enabled=True)
+# Counts in each process by itself while the storage in the settings does not answer: limits must not take the pages down with them.
+limiter = Limiter(key_func=get_remote_address, headers_enabled=True, in_memory_fallback_enabled=True)
 
 P = ParamSpec("P")
 R = TypeVar("R")

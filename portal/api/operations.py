@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Final, Literal
 
+import structlog
 from flask import Blueprint, g, request
 from flask_limiter.util import get_remote_address
-from limits import parse
+from limits import RateLimitItem, WindowStats, parse
+from limits.errors import StorageError
+from limits.strategies import RateLimiter
 from pydantic import BaseModel
 from spectree import Response as Answers
 from werkzeug.routing import BaseConverter
@@ -23,6 +26,8 @@ from portal.api.document import PAYMENT_ID, spec
 from portal.api.once import Again, answered_once, refusal, response_of
 from portal.api.schemas import Problem
 from portal.errors import PortalError, RateLimited
+
+log = structlog.get_logger(__name__)
 
 # What any operation may answer besides; whatever is not listed falls under "default".
 _ALWAYS: Final = (422, 429, 503)
@@ -113,14 +118,12 @@ def operation(  # noqa: PLR0913  # what an operation is described by
 
 
 def _admit(scopes: tuple[str, ...], limit: str) -> Caller:
-    address, refused = get_remote_address(), parse(config.current().api_limits["refused"])
-    if not pages.limiter.limiter.test(refused, "api refused", address):
-        raise RateLimited
+    _refuse_guessing()
     try:
         caller = callers.authenticate()
     except PortalError as error:
         if error.status == 401:
-            pages.limiter.limiter.hit(refused, "api refused", address)
+            _note_refused()
         raise
     _count(limit, caller.key)
     if caller.scopes.isdisjoint(scopes):
@@ -128,15 +131,44 @@ def _admit(scopes: tuple[str, ...], limit: str) -> Caller:
     return caller
 
 
+def _refuse_guessing() -> None:
+    if not _counted(lambda limiter: limiter.test(_limit("refused"), "api", "refused", get_remote_address())):
+        raise RateLimited
+
+
+def _note_refused() -> None:
+    _counted(lambda limiter: limiter.hit(_limit("refused"), "api", "refused", get_remote_address()))
+
+
+def _counted(count: Callable[[RateLimiter], bool]) -> bool:
+    """Whether the call is allowed. It is while the storage of the limits does not answer: a payment is worth more than a limit."""
+    try:
+        return count(pages.limiter.limiter)
+    except StorageError as error:
+        log.error("limits_storage_unreachable", exc_info=error)
+        return True
+
+
+def _limit(name: str) -> RateLimitItem:
+    return parse(config.current().api_limits[name])
+
+
 def _count(name: str, whose: str) -> None:
     """Count a call under a limit of the settings, and remember how much of it is left."""
-    limit = parse(config.current().api_limits[name])
-    allowed = pages.limiter.limiter.hit(limit, "api", name, whose)
-    stats = pages.limiter.limiter.get_window_stats(limit, "api", name, whose)
+    limit = _limit(name)
+
+    def count(limiter: RateLimiter) -> bool:
+        allowed = limiter.hit(limit, "api", name, whose)
+        _remember(name, limit, limiter.get_window_stats(limit, "api", name, whose))
+        return allowed
+
+    if not _counted(count):
+        raise RateLimited(retry_after=g.rate_limit[-1])
+
+
+def _remember(name: str, limit: RateLimitItem, stats: WindowStats) -> None:
     wait = max(1, math.ceil(stats.reset_time - clock.now().timestamp()))
     g.rate_limit = (name, limit.amount, limit.get_expiry(), max(0, stats.remaining), wait)
-    if not allowed:
-        raise RateLimited(retry_after=wait)
 
 
 def _headers(response: AnyResponse) -> AnyResponse:

@@ -199,6 +199,14 @@ def test_who_calls_too_often_is_told_when_to_come_back(owner: App, world: World)
     assert world.stranger().get("/api/customers/me").status_code == 200, "others are counted by themselves"
 
 
+@pytest.mark.settings(PORTAL_LIMITS_STORAGE="redis://127.0.0.1:9/0")
+def test_when_the_limits_storage_is_down_everything_else_goes_on(owner: App, world: World) -> None:
+    paid = owner.post(PROCESS, {"invoice_id": world.invoice_id, "payment_method_id": world.method()})
+    assert paid.status_code == 201
+    assert world.bare("no.such.token").get("/api/customers/me").status_code == 401
+    assert world.bare().http.post("/sign-in", data={}).status_code == 400
+
+
 @pytest.mark.settings(PORTAL_API_LIMITS="refused:5/minute")
 def test_who_guesses_tokens_is_stopped_by_address(world: World) -> None:
     answers = [world.bare("no.such.token").get("/api/customers/me").status_code for _time in range(6)]
