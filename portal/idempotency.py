@@ -30,6 +30,8 @@ LONGEST_APP_KEY: Final = 255
 KEEP: Final = timedelta(hours=48)
 # Whoever holds a request longer than this has died with it: longer than the web server lets a request last.
 HELD_FOR: Final = timedelta(seconds=90)
+# Most requests are answered within this.
+ASK_AGAIN_SECONDS: Final = 2
 
 
 def is_safe(first_used: datetime, now: datetime) -> bool:
@@ -109,7 +111,7 @@ def begin(caller: str, key: str, fingerprint: str) -> Answered | None:
         if row.status is not None:
             return Answered(row.status, row.subject, row.answer)
         if row.held_until is not None and row.held_until > now:
-            raise InFlight(max(1, round((row.held_until - now).total_seconds())))
+            raise InFlight(ASK_AGAIN_SECONDS)
         row.held_until = now + HELD_FOR
     return None
 
