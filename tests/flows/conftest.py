@@ -9,14 +9,16 @@ from io import BytesIO
 import pytest
 from playwright.sync_api import FrameLocator, Locator, Page, expect
 from pypdf import PdfReader
+from sqlalchemy import select
 
 from portal import db
 from portal.accounts.models import Customer
 from portal.invoices.models import Invoice
+from portal.outbox import Job
 from portal.payments import queries
 from portal.payments.models import Payment
 from tests import factories
-from tests.live import LivePortal
+from tests.live import Clock, LivePortal
 from tests.smtp import attachment
 from tests.waiting import eventually
 
@@ -133,6 +135,17 @@ class Shopper:
         body = self.mail(words, times).get_body(("plain",))
         assert body is not None
         return str(body.get_content())
+
+
+def move(clock: Clock, **by: float) -> None:
+    """Let the jobs that are being run end, then move the clock: one that a day passes for would be taken for dead, and run again."""
+    eventually(_no_job_is_run, within=MAIL_SECONDS, what="the jobs that are being run to end")
+    clock.move(**by)
+
+
+def _no_job_is_run() -> bool:
+    with db.reading() as session:
+        return session.scalar(select(Job.id).where(Job.lease_until.is_not(None)).limit(1)) is None
 
 
 def pdf_text(mail: EmailMessage) -> str:

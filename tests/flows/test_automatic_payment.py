@@ -14,7 +14,7 @@ from portal.accounts.models import Customer
 from portal.cards import queries as cards
 from portal.mandates.models import Collection
 from tests import factories
-from tests.flows.conftest import ASKS_FOR_3DS, PATIENCE_MS, VISA, Shopper
+from tests.flows.conftest import ASKS_FOR_3DS, PATIENCE_MS, VISA, Shopper, move
 from tests.live import Clock
 from tests.waiting import eventually
 
@@ -89,15 +89,15 @@ def test_two_declines_and_a_success_on_a_moved_clock(shopper: Shopper, clock: Cl
     owe_in_days(shopper, 5)
     switch_on(shopper)
     expect(open_invoice(shopper).get_by_text("Paid automatically on")).to_be_visible(timeout=PATIENCE_MS)
-    clock.move(days=2)
+    move(clock, days=2)
     assert "Visa ending in 4242" in shopper.mailed(f"invoice {shopper.invoice.number}")
     bank_answers_like(shopper, POOR)
-    clock.move(days=3)
+    move(clock, days=3)
     assert "not enough money" in shopper.mailed("could not charge", 1)
-    clock.move(days=1)
+    move(clock, days=1)
     shopper.mailed("could not charge", 2)
     bank_answers_like(shopper, VISA)
-    clock.move(days=2)
+    move(clock, days=2)
     eventually(lambda: shopper.invoice.status == "paid", within=SECONDS, what="the third try")
     shopper.mailed("Your receipt")
     eventually(lambda: collection(shopper).state == "paid", within=SECONDS, what="the collection to end")
@@ -110,10 +110,10 @@ def test_a_bank_that_asks_off_session_is_answered_by_the_mailed_link(shopper: Sh
     add_card(shopper, VISA)
     owe_in_days(shopper, 4)
     switch_on(shopper)
-    clock.move(days=1)
+    move(clock, days=1)
     shopper.mailed(f"invoice {shopper.invoice.number}")
     bank_answers_like(shopper, ASKS_FOR_3DS)
-    clock.move(days=3)
+    move(clock, days=3)
     link = re.search(r"https?://\S+/payments/\S+/pay", shopper.mailed("Please confirm the payment"))
     assert link is not None
     page.goto(link[0])

@@ -12,7 +12,7 @@ from deploy.dev.processes import answers
 from portal import db, outbox
 from portal.clock import now
 from portal.outbox import Job
-from tests.flows.conftest import PATIENCE_MS, VISA, Shopper
+from tests.flows.conftest import PATIENCE_MS, VISA, Shopper, move
 from tests.live import Clock
 from tests.waiting import eventually
 
@@ -26,7 +26,7 @@ def test_after_eight_days_sessions_have_ended_jobs_have_run_and_payments_succeed
     with db.transaction() as session:
         outbox.enqueue(session, "outbox.sweep", key="in a week", delay_seconds=WEEK.total_seconds())
 
-    clock.move(days=8)
+    move(clock, days=8)
     assert answers(f"{shopper.portal.url}/readyz")
     eventually(lambda: _state_of_job("in a week") == "done", within=20)
     page.goto(f"{shopper.portal.url}/invoices/{shopper.invoice_id}")
@@ -35,7 +35,7 @@ def test_after_eight_days_sessions_have_ended_jobs_have_run_and_payments_succeed
     _pay_and_leave(shopper)
     assert shopper.payments[0].updated_at > now() + WEEK
 
-    clock.move(days=-8, hours=-1)
+    move(clock, days=-8, hours=-1)
     shopper.invoice_id = shopper.owe()
     shopper.sign_in()  # the cookie is of a moment that has not come
     _pay_and_leave(shopper)

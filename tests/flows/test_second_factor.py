@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from portal.clock import now
 from tests import factories
-from tests.flows.conftest import PATIENCE_MS, Shopper
+from tests.flows.conftest import PATIENCE_MS, Shopper, move
 from tests.live import Clock
 
 
@@ -52,7 +52,7 @@ def test_whoever_sets_it_up_signs_in_with_a_code_or_a_recovery_code(shopper: Sho
     page.get_by_role("link", name="I have kept them").click()
     assert "switched on" in shopper.mailed("Your second factor for Nordlicht Energie GmbH is on")
 
-    clock.move(minutes=1)
+    move(clock, minutes=1)
     page = first_step(shopper)
     second_step(page, "000000000")
     expect(page.locator("#code-error")).to_be_visible(timeout=PATIENCE_MS)
