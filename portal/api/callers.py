@@ -104,19 +104,12 @@ class Caller:
         return Clerk(self.id, self.role)
 
 
-def current() -> Caller:
-    """Who calls; known in the views of operations that need a scope."""
-    caller: Caller = g.caller
-    return caller
-
-
 def authenticate() -> Caller:
     """Find out who calls, for this request and its audit events. Raises MissingToken, tokens.BadToken, NoIdentityProvider."""
     claims = tokens.verify(_token())
     caller = _outside(claims) if claims.outside else _ours(claims)
     if caller is None:
         raise tokens.BadToken
-    g.caller = caller
     audit.set_actor(audit.Actor(caller.kind, caller.id[:80], request.remote_addr or "", g.get("request_id", "")))
     return caller
 

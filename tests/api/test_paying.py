@@ -68,6 +68,13 @@ def test_an_amount_with_items_and_metadata(world: World, owner: App) -> None:
     assert world.intents[0].metadata["order"] == "A-17"
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_card_is_kept_if_its_customer_wants_it(world: World, owner: App, keep: bool) -> None:
+    owner.post(PROCESS, DEPOSIT | {"payment_method_id": world.method(), "save_payment_method": keep})
+    (intent,) = world.intents
+    assert intent.setup_future_usage == ("off_session" if keep else None)
+
+
 def test_a_bank_that_asks_is_answered_by_its_customer(owner: App, world: World) -> None:
     order = {"invoice_id": world.invoice_id, "payment_method_id": world.method("authenticationRequired")}
     answer = owner.post(PROCESS, order)
