@@ -18,7 +18,7 @@ from flask.testing import FlaskClient
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from werkzeug.test import TestResponse
 
-from portal import clock, db
+from portal import clock, db, outbox
 from portal.accounts.models import Customer
 from portal.api import tokens
 from tests import factories
@@ -149,6 +149,26 @@ def test_what_it_does_not_grant_is_not_allowed(gate: Gate) -> None:
     for scope in (None, "", "payments:read", [], "INVOICES:READ"):
         answer = gate.knock(gate.token(scope=scope))
         assert (answer.status_code, answer.json["code"]) == (403, "insufficient_scope")  # type: ignore[index]
+
+
+def test_a_refund_that_it_asks_for_waits_for_staff_like_any_other(gate: Gate) -> None:
+    with db.transaction() as session:
+        payment = factories.payment(session, session.merge(gate.customer))
+        clerk = factories.staff(session, "support")
+    answer = gate.http.post(
+        "/api/payments/refund",
+        json={"payment_id": payment.id, "amount": 10_00, "reason": "not_received"},
+        headers={
+            "Authorization": f"Bearer {gate.token(scope='refunds:request refunds:read')}",
+            "Idempotency-Key": "theirs-0001",
+        },
+    )
+    assert (answer.status_code, answer.json["state"]) == (201, "requested")  # type: ignore[index]
+    desk = gate.app.test_client()
+    factories.sign_in(desk, clerk)
+    for page in ("/support/refunds", f"/support/refunds/{answer.json['id']}"):  # type: ignore[index]
+        assert desk.get(page).status_code == 200
+    outbox.run_due()
 
 
 def test_what_only_staff_may_do_is_left_out(gate: Gate) -> None:
