@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import exists, func, literal, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import String, exists, func, literal, select
+from sqlalchemy.orm import Session
 
 from portal import audit, clock, db
+from portal.db import UTCDateTime
 from portal.ledger import Posting
 from portal.payments import states
 from portal.payments.models import Confirmation, Payment
@@ -149,30 +150,41 @@ def charged_twice(look: Look) -> None:
 
     Payments of two invoices are two debts; what came back already, or is on its way, is settled.
     """
-    first = aliased(Payment, name="first")
-    back = select(Refund.id).where(Refund.payment_id == Payment.id, Refund.state.not_in(refund_states.FREED))
-    query = (
-        select(Payment, first.id)
-        .join(
-            first,
-            (first.customer_id == Payment.customer_id)
-            & (first.status == states.SUCCEEDED)
-            & (first.currency == Payment.currency)
-            & (first.amount_minor == Payment.amount_minor)
-            & (first.description == Payment.description)
-            & (first.id < Payment.id),
+    alike = (Payment.customer_id, Payment.currency, Payment.amount_minor, Payment.description)
+    in_order = (Payment.created_at, Payment.id)
+    paid = select(
+        Payment.id,
+        Payment.created_at,
+        func.lag(Payment.id, type_=String()).over(partition_by=alike, order_by=in_order).label("first_id"),
+        func.lag(Payment.created_at, type_=UTCDateTime()).over(partition_by=alike, order_by=in_order).label("first_at"),
+    ).where(Payment.status == states.SUCCEEDED, Payment.updated_at >= look.since - CHARGED_TWICE_WITHIN)
+    pairs = paid.subquery()
+    with db.reading() as session:
+        found = session.execute(
+            select(pairs).where(pairs.c.first_id.is_not(None)).order_by(pairs.c.id).limit(MOST * 10)
         )
-        .where(_paid(look), Payment.succeeded_at >= look.since, ~back.exists())
-        .where(Payment.invoice_id.is_(None) | first.invoice_id.is_(None) | (Payment.invoice_id == first.invoice_id))
-    )
-    for payment, first_id in _rows(look, query.order_by(Payment.id, first.id), "charged_twice"):
-        with db.reading() as session:
-            earlier = session.get_one(Payment, first_id)
-        if payment.succeeded_at - earlier.succeeded_at > CHARGED_TWICE_WITHIN:
-            continue
-        facts = {"payment": payment.id, "first": first_id, "amount_minor": payment.amount_minor}
+        near = [row for row in found if row.created_at - row.first_at <= CHARGED_TWICE_WITHIN]
+        twice = [(session.get_one(Payment, row.id), session.get_one(Payment, row.first_id)) for row in near[:MOST]]
+        kept = [
+            (payment, first)
+            for payment, first in twice
+            if not (_is_back(session, payment) or _two_debts(payment, first))
+        ]
+    if len(near) >= MOST:
+        look.incomplete.add("charged_twice")
+    for payment, first in kept:
+        facts = {"payment": payment.id, "first": first.id, "amount_minor": payment.amount_minor}
         facts["currency"] = payment.currency
         look.note(Draft("charged_twice", payment.id, facts, payment.id, payment.succeeded_at))
+
+
+def _is_back(session: Session, payment: Payment) -> bool:
+    refunds = select(Refund.id).where(Refund.payment_id == payment.id, Refund.state.not_in(refund_states.FREED))
+    return session.scalar(refunds.limit(1)) is not None
+
+
+def _two_debts(payment: Payment, first: Payment) -> bool:
+    return None not in {payment.invoice_id, first.invoice_id} and payment.invoice_id != first.invoice_id
 
 
 def totals(look: Look) -> None:
