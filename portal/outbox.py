@@ -1,19 +1,16 @@
 """Jobs in our own table, written in the transaction of the change that calls for them.
 
-A worker claims a job with a lease, runs it outside any transaction, and marks it done. When the worker dies, the lease
-runs out and another takes the job: so a job may run twice, and every handler must bear that. Why our own table and not a
-queue library: docs/decisions/0001-jobs-in-our-own-table.md.
+A worker (portal.workers) claims a job with a lease, renews it while the job runs outside any transaction, and marks it done. When the
+worker dies, the lease runs out and another takes the job: so a job may run twice, and every handler must bear that. A job whose service
+does not answer waits for the service. Why our own table and not a queue library: docs/decisions/0001-jobs-in-our-own-table.md.
 """
 
 from __future__ import annotations
 
 import random
-import threading
 import time
 import traceback
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -35,7 +32,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal import audit, clock, db
@@ -43,16 +39,11 @@ from portal.db import Base, UTCDateTime, database_now, new_id, one_of
 
 log = structlog.get_logger(__name__)
 
-# Longer than the slowest job (a PDF, a mail server that hangs): after this the worker is taken for dead.
-LEASE_SECONDS: Final = 120
+# After this the worker is taken for dead: it missed two heartbeats.
+LEASE_SECONDS: Final = 30
 # Waits between tries, in seconds: quick while a service hiccups, hours while it is down. Twelve tries span about a day.
 BACKOFF_SECONDS: Final = (1, 2, 4, 8, 30, 120, 600, 1800, 3600, 7200, 14400, 28800)
 MOST_TRIES: Final = len(BACKOFF_SECONDS)
-# How often an idle worker looks, in seconds: one read of a small partial index. NOTIFY would make every commit that
-# enqueues queue up behind a lock of PostgreSQL's own.
-POLL_SECONDS: Final = 0.25
-# How often the worker asks whether a periodic job's time has come, in seconds.
-PERIODIC_LOOK_SECONDS: Final = 10
 # Done jobs are kept this long for whoever asks what happened, in days.
 KEEP_DONE_DAYS: Final = 14
 
@@ -188,6 +179,15 @@ def _due(now: datetime, most: int) -> Select[Job]:
     return select(Job).where(queued, Job.run_at <= now, free).order_by(Job.run_at).limit(most)
 
 
+def renew(owner: str, job_ids: Iterable[str]) -> None:
+    """Keep the leases of these jobs, as far as they are still the owner's, for as long as a new one lasts."""
+    with db.transaction() as session:
+        until = database_now(session) + timedelta(seconds=LEASE_SECONDS)
+        session.execute(
+            update(Job).where(Job.id.in_(list(job_ids)), Job.lease_owner == owner).values(lease_until=until)
+        )
+
+
 def run(job: Claimed, owner: str) -> None:
     """Run one claimed job and record its outcome. A failure backs off; after the last try it is dead and alerts."""
     started = time.monotonic()
@@ -301,47 +301,3 @@ def sweep() -> None:
     with db.transaction() as session:
         oldest = database_now(session) - timedelta(days=KEEP_DONE_DAYS)
         session.execute(delete(Job).where(Job.state == "done", Job.finished_at < oldest))
-
-
-def work(
-    owner: str,
-    stop: threading.Event,
-    threads: int = 4,
-    context: Callable[[], AbstractContextManager[object]] = nullcontext,
-) -> None:
-    """Run jobs until `stop` is set, then finish those begun. Any number of workers may run beside each other.
-
-    Each job runs within `context()`: the application context that sending mail needs.
-    """
-    next_periodic = 0.0
-    free = threading.Semaphore(threads)
-
-    def run_and_free(job: Claimed) -> None:
-        try:
-            with context():
-                run(job, owner)
-        except Exception:
-            log.exception("job_outcome_unrecorded", job_id=job.id)  # its lease runs out and it is taken again
-        finally:
-            free.release()
-
-    with ThreadPoolExecutor(threads, thread_name_prefix="job") as pool:
-        while not stop.is_set():
-            if not free.acquire(timeout=POLL_SECONDS):
-                continue
-            if stop.is_set():  # while all threads were busy: what has not begun is left to others
-                break
-            jobs: list[Claimed] = []
-            try:
-                if time.monotonic() >= next_periodic:
-                    next_periodic = time.monotonic() + PERIODIC_LOOK_SECONDS
-                    with db.transaction() as session:
-                        enqueue_periodic(session)
-                jobs = claim(owner, 1)
-            except OperationalError as error:
-                log.error("database_unreachable", exc_info=error)
-            if jobs:
-                pool.submit(run_and_free, jobs[0])
-            else:
-                free.release()
-                stop.wait(POLL_SECONDS)
