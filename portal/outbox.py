@@ -34,16 +34,24 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from portal import audit, clock, db
+from portal import audit, clock, db, outages
 from portal.db import Base, UTCDateTime, database_now, new_id, one_of
 
 log = structlog.get_logger(__name__)
 
 # After this the worker is taken for dead: it missed two heartbeats.
 LEASE_SECONDS: Final = 30
-# Waits between tries, in seconds: quick while a service hiccups, hours while it is down. Twelve tries span about a day.
+# Waits between tries, in seconds: quick after a hiccup, hours once somebody has to look. Twelve tries span about eight hours.
 BACKOFF_SECONDS: Final = (1, 2, 4, 8, 30, 120, 600, 1800, 3600, 7200, 14400, 28800)
 MOST_TRIES: Final = len(BACKOFF_SECONDS)
+
+# A job whose service does not answer is tried so often by the schedule, for most times that is a hiccup. Then it is set down for a time
+# that never comes, unless nobody looks: workers have one of those that wait for a service try it now and then, and when one succeeds,
+# all are due.
+IMPATIENT_TRIES: Final = 4
+SET_DOWN: Final = timedelta(days=1)
+# Nobody knows what such an old job was about, and a service that was away for so long is not coming back by itself.
+GIVE_UP_AFTER: Final = timedelta(days=7)
 # Done jobs are kept this long for whoever asks what happened, in days.
 KEEP_DONE_DAYS: Final = 14
 
@@ -60,8 +68,9 @@ DEAD: Final = text("state = 'dead'")
 
 
 # No index begins with the state: SQLite would take it for the due jobs, and sort all that are queued.
-_QUEUED: Final = text("state = 'queued'")
-_FINISHED: Final = text("finished_at IS NOT NULL")
+QUEUED: Final = text("state = 'queued'")
+FINISHED: Final = text("finished_at IS NOT NULL")
+WAITING: Final = text("waits_for IS NOT NULL")
 
 
 class Job(Base):
@@ -77,14 +86,18 @@ class Job(Base):
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     lease_owner: Mapped[str | None] = mapped_column(String(80))
     last_error: Mapped[str | None] = mapped_column(Text)
+    # The service that did not answer in the last try (see portal.outages), and since when the job has got no further for that reason.
+    waits_for: Mapped[str | None] = mapped_column(String(20))
+    waits_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (
         one_of("state", STATES),
-        Index("ix_jobs_due", "run_at", sqlite_where=_QUEUED, postgresql_where=_QUEUED),
-        Index("ix_jobs_finished", "finished_at", "id", sqlite_where=_FINISHED, postgresql_where=_FINISHED),
+        Index("ix_jobs_due", "run_at", sqlite_where=QUEUED, postgresql_where=QUEUED),
+        Index("ix_jobs_finished", "finished_at", "id", sqlite_where=FINISHED, postgresql_where=FINISHED),
         Index("ix_jobs_dead", "finished_at", "id", sqlite_where=DEAD, postgresql_where=DEAD),
+        Index("ix_jobs_waiting", "waits_for", "run_at", sqlite_where=WAITING, postgresql_where=WAITING),
         Index("ix_jobs_failed", "created_at", "id", sqlite_where=FAILED, postgresql_where=FAILED),
     )
 
@@ -103,6 +116,8 @@ class Claimed:
     name: str
     args: dict[str, Any]
     tries: int
+    waits_for: str | None = None
+    waits_since: datetime | None = None
 
 
 Handler = Callable[..., None]
@@ -170,7 +185,7 @@ def claim(owner: str, most: int, lease_seconds: int = LEASE_SECONDS) -> list[Cla
             job.lease_until = now + timedelta(seconds=lease_seconds)
             job.lease_owner = owner
             job.tries += 1
-        return [Claimed(job.id, job.name, dict(job.args), job.tries) for job in taken]
+        return [Claimed(job.id, job.name, dict(job.args), job.tries, job.waits_for, job.waits_since) for job in taken]
 
 
 def _due(now: datetime, most: int) -> Select[Job]:
@@ -189,7 +204,10 @@ def renew(owner: str, job_ids: Iterable[str]) -> None:
 
 
 def run(job: Claimed, owner: str) -> None:
-    """Run one claimed job and record its outcome. A failure backs off; after the last try it is dead and alerts."""
+    """Run one claimed job and record its outcome. A failure backs off; after the last try it is dead and alerts.
+
+    When it was a service that did not answer, the job waits for it, and is dead after GIVE_UP_AFTER only.
+    """
     started = time.monotonic()
     with structlog.contextvars.bound_contextvars(job=job.name, job_id=job.id):
         try:
@@ -209,7 +227,12 @@ def run(job: Claimed, owner: str) -> None:
 
 def _fail(job: Claimed, owner: str, error: Exception) -> None:
     reason = "".join(traceback.format_exception_only(error)).strip()
-    if job.tries >= MOST_TRIES:
+    service = outages.service_of(error)
+    if service is not None and (job.waits_since is None or clock.now() - job.waits_since < GIVE_UP_AFTER):
+        log.warning("job_waits", service=service, tries=job.tries, exc_info=error)
+        _wait(job, owner, service, reason)
+        return
+    if service is not None or job.tries >= MOST_TRIES:
         log.error("job_dead", tries=job.tries, exc_info=error)
         _close(job, owner, dead=True, error=reason)
         return
@@ -232,19 +255,45 @@ def _close(
     dead: bool = False,
     error: str | None = None,
 ) -> None:
-    """Write the outcome, unless the lease has passed to someone else in the meantime: then theirs counts."""
+    """Write the outcome. A job that got further than a service that it waited for wakes all others that wait for it."""
     with db.transaction() as session:
         now = database_now(session)
-        values: dict[str, Any] = {"lease_until": None, "lease_owner": None, "last_error": error}
+        values: dict[str, Any] = {"last_error": error, "waits_for": None, "waits_since": None}
         if again_in is not None:
             values["run_at"] = now + timedelta(seconds=again_in)
             if not counted:
                 values["tries"] = 0  # it went well so far: earlier failures are over
         else:
             values |= {"state": "dead" if dead else "done", "finished_at": now}
-        closed = session.execute(update(Job).where(Job.id == job.id, Job.lease_owner == owner).values(values))
-        if dead and closed.rowcount:  # type: ignore[attr-defined]
+        written = _write(session, job, owner, values)
+        if dead and written:
             _alert(session, job.name, now)
+        if error is None and job.waits_for is not None:
+            log.info("service_is_back", service=job.waits_for)
+            awaited = update(Job).where(WAITING, Job.waits_for == job.waits_for)
+            session.execute(awaited.values(run_at=now, waits_for=None))
+
+
+def _wait(job: Claimed, owner: str, service: str, reason: str) -> None:
+    """Set a job down until its service answers: such tries are not counted, for however many there are, none is the job's fault."""
+    with db.transaction() as session:
+        now = database_now(session)
+        patient = job.tries >= IMPATIENT_TRIES
+        values = {
+            "run_at": now + (SET_DOWN if patient else timedelta(seconds=wait_after(job.tries))),
+            "tries": min(job.tries, IMPATIENT_TRIES),
+            "last_error": reason,
+            "waits_for": service,
+            "waits_since": job.waits_since or now,
+        }
+        _write(session, job, owner, values)
+
+
+def _write(session: Session, job: Claimed, owner: str, values: dict[str, Any]) -> bool:
+    """Unless the lease has passed to someone else in the meantime: then theirs counts."""
+    mine = update(Job).where(Job.id == job.id, Job.lease_owner == owner)
+    written = session.execute(mine.values(lease_until=None, lease_owner=None, **values))
+    return bool(written.rowcount)  # type: ignore[attr-defined]
 
 
 def _alert(session: Session, name: str, now: datetime) -> None:
@@ -290,7 +339,7 @@ def revive(session: Session, job_id: str) -> bool:
     revived = session.execute(
         update(Job)
         .where(Job.id == job_id, or_(DEAD, FAILED), Job.state != "done", free)
-        .values(state="queued", tries=0, run_at=now, finished_at=None)
+        .values(state="queued", tries=0, run_at=now, finished_at=None, waits_for=None, waits_since=None)
     )
     return bool(revived.rowcount)  # type: ignore[attr-defined]
 

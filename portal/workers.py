@@ -7,24 +7,33 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from portal import db, outbox
-from portal.outbox import Claimed
+from portal.db import database_now
+from portal.outbox import BACKOFF_SECONDS, IMPATIENT_TRIES, WAITING, Claimed, Job
 
 log = structlog.get_logger(__name__)
 
 # How often an idle worker looks, in seconds: one read of a small partial index. NOTIFY would make every commit that
 # enqueues queue up behind a lock of PostgreSQL's own.
 POLL_SECONDS: Final = 0.25
-# How often a worker asks whether a periodic job's time has come, in seconds.
+# How often a worker asks whether a periodic job's time has come, and has one job try a service that was away. Seconds.
 LOOK_SECONDS: Final = 10
 # A lease bears two heartbeats that did not arrive. Seconds.
 HEARTBEAT_SECONDS: Final = 10
 # No job takes so long: one that does hangs, and its lease is left to run out. Seconds.
 LONGEST_RUN_SECONDS: Final = 3600
+
+# From when on staff are told that a service is away.
+TOLD_AFTER: Final = timedelta(minutes=15)
+MAIL_OUTAGE: Final = "outbox.mail_outage"
 
 
 def work(
@@ -77,6 +86,53 @@ def _look_around() -> None:
     """What a worker sees to now and then, whichever others do, too."""
     with db.transaction() as session:
         outbox.enqueue_periodic(session)
+        for outage in outages_now(session):
+            try_one(session, outage.service)
+            _tell(session, outage)
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A service of portal.outages that jobs wait for: since when, and how many."""
+
+    service: str
+    since: datetime
+    jobs: int
+
+
+def outages_now(session: Session) -> list[Outage]:
+    """The services that jobs wait for, in the order of their names."""
+    rows = session.execute(
+        select(Job.waits_for, func.min(Job.waits_since), func.count())
+        .where(WAITING)
+        .group_by(Job.waits_for)
+        .order_by(Job.waits_for)
+    )
+    return [Outage(str(service), since, number) for service, since, number in rows if since is not None]
+
+
+def try_one(session: Session, service: str) -> bool:
+    """Have one of the jobs that wait for this service tried now: the one that was not tried for longest.
+
+    So one that fails for a reason of its own does not keep the others waiting. False when another is about to be tried anyway.
+    """
+    now = database_now(session)
+    waiting = select(Job).where(WAITING, Job.waits_for == service).order_by(Job.run_at).limit(1)
+    first = session.scalars(waiting.with_for_update(skip_locked=True)).one_or_none()
+    if first is None or first.run_at <= now + timedelta(seconds=BACKOFF_SECONDS[IMPATIENT_TRIES - 1] * 1.5):
+        return False
+    first.run_at = now
+    return True
+
+
+def _tell(session: Session, outage: Outage) -> None:
+    """Say once of a service that it has been away for long: in the log, and in a mail to staff, which may have to wait itself."""
+    if database_now(session) - outage.since < TOLD_AFTER:
+        return
+    since = int(outage.since.timestamp())
+    key = f"{MAIL_OUTAGE}:{outage.service}:{since}"
+    if outbox.enqueue(session, MAIL_OUTAGE, key=key, service=outage.service, since=since):
+        log.error("service_is_away", service=outage.service, since=outage.since.isoformat(), jobs=outage.jobs)
 
 
 @contextmanager
