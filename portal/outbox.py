@@ -329,6 +329,11 @@ def enqueue_periodic(session: Session) -> None:
         enqueue(session, name, key=f"{name}:{int(now.timestamp()) // seconds}")
 
 
+def periodic_names() -> list[str]:
+    """The names of the jobs that workers enqueue by themselves."""
+    return list(_periodic)
+
+
 def revive(session: Session, job_id: str) -> bool:
     """Let a job that is dead, or waits after a failure, try again now and from the start, in the caller's transaction.
 

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from portal import db, outbox
 from portal.db import database_now
-from portal.outbox import BACKOFF_SECONDS, IMPATIENT_TRIES, WAITING, Claimed, Job
+from portal.outbox import BACKOFF_SECONDS, FINISHED, IMPATIENT_TRIES, LEASE_SECONDS, QUEUED, WAITING, Claimed, Job
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +33,10 @@ LONGEST_RUN_SECONDS: Final = 3600
 
 # From when on staff are told that a service is away.
 TOLD_AFTER: Final = timedelta(minutes=15)
+# A clock that is corrected by less than this was not set back.
+CLOCK_TOLERANCE: Final = timedelta(seconds=5)
+# What was due so long after the last job was done counts as due by the clock as it was: then periodic jobs have been done since.
+CLOCK_MARGIN: Final = timedelta(minutes=5)
 MAIL_OUTAGE: Final = "outbox.mail_outage"
 
 
@@ -85,10 +89,34 @@ def work(
 def _look_around() -> None:
     """What a worker sees to now and then, whichever others do, too."""
     with db.transaction() as session:
+        mend_times(session)
         outbox.enqueue_periodic(session)
         for outage in outages_now(session):
             try_one(session, outage.service)
             _tell(session, outage)
+
+
+def mend_times(session: Session) -> None:
+    """After the database's clock was set back: nobody sleeps until it is again as late as it was.
+
+    What has been done may not lie in the future. Where it does, what was due by then is due now, no lease lasts longer than a new one, and
+    what was done is done now; so a second call, or another worker's, finds nothing to mend. A step forward needs no mending: leases run
+    out early, and jobs bear being run twice.
+    """
+    now = database_now(session)
+    last_done = select(Job.finished_at).where(FINISHED).order_by(Job.finished_at.desc()).limit(1)
+    newest = session.scalar(last_done)
+    if newest is None or newest <= now + CLOCK_TOLERANCE:
+        return
+    log.warning("clock_was_set_back", seconds=round((newest - now).total_seconds()))
+    was_due = update(Job).where(QUEUED, Job.run_at <= newest + CLOCK_MARGIN)
+    lease = now + timedelta(seconds=LEASE_SECONDS)
+    session.execute(was_due.where(Job.lease_until > lease).values(lease_until=lease))
+    session.execute(was_due.where(Job.run_at > now).values(run_at=now))
+    # The keys of periodic jobs name their periods, which come again.
+    ahead = update(Job).where(FINISHED, Job.finished_at > now)
+    session.execute(ahead.where(Job.name.in_(outbox.periodic_names())).values(unique_key=None))
+    session.execute(ahead.values(finished_at=now))
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,97 @@ def test_a_job_that_hangs_is_not_kept_for_ever(database: str, work: Work, monkey
             may_end.set()
 
 
+# Clocks that are set back
+
+
+def mend() -> None:
+    with db.transaction() as session:
+        workers.mend_times(session)
+
+
+def an_hour_early(**ahead: timedelta) -> None:
+    """The jobs as they are when their clock was an hour ahead until now; `ahead` adds to single times."""
+    hour = timedelta(hours=1)
+    now = clock.now()
+    change(**{name: now + hour + more for name, more in ahead.items()})
+
+
+def done_now() -> None:
+    """Something was done just before."""
+    add("tests.done")
+    with db.transaction() as session:
+        done = Job.__table__.update().where(Job.name == "tests.done")
+        session.execute(done.values(state="done", finished_at=clock.now() + timedelta(hours=1)))
+
+
+def test_what_was_due_before_the_clock_was_set_back_is_due_still(database: str, work: Work) -> None:
+    work(lambda: None)
+    add()
+    an_hour_early(run_at=timedelta(minutes=1))
+    done_now()
+    assert outbox.run_due() == 0
+    mend()
+    assert outbox.run_due() == 1
+
+
+def test_what_was_not_due_for_long_waits_on(database: str, work: Work) -> None:
+    work(lambda: None)
+    add()
+    an_hour_early(run_at=timedelta(minutes=30))
+    done_now()
+    mend()
+    assert outbox.run_due() == 0
+
+
+def test_no_lease_lasts_for_the_hour_by_which_the_clock_was_set_back(database: str) -> None:
+    add()
+    outbox.claim("dead", 1)
+    an_hour_early(lease_until=timedelta(seconds=30))
+    done_now()
+    mend()
+    assert not leased_for_any(LEASE_SECONDS + 1)
+
+
+def leased_for_any(seconds: float) -> bool:
+    return any(row.lease_until and row.lease_until - clock.now() > timedelta(seconds=seconds) for row in jobs())
+
+
+def test_a_clock_is_mended_once_whoever_comes_next(database: str, work: Work) -> None:
+    work(lambda: None)
+    done_now()
+    mend()
+    add(delay_seconds=60)
+    mend()
+    assert outbox.run_due() == 0
+
+
+def test_a_clock_that_is_right_is_let_be(database: str, work: Work) -> None:
+    work(lambda: None)
+    add()
+    assert outbox.run_due() == 1
+    add(delay_seconds=60)
+    mend()
+    assert outbox.run_due() == 0
+
+
+def test_a_period_that_comes_again_has_its_job_again(
+    database: str, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox.handles(NAME, every_seconds=60)(lambda: None)
+    ahead = clock.now() + timedelta(hours=1)
+    monkeypatch.setattr(outbox, "database_now", lambda _session: ahead)
+    with db.transaction() as session:
+        outbox.enqueue_periodic(session)
+    assert outbox.run_due() == 1
+    monkeypatch.undo()
+    outbox.handles(NAME, every_seconds=60)(lambda: None)
+    mend()
+    monkeypatch.setattr(outbox, "database_now", lambda _session: ahead)
+    with db.transaction() as session:
+        outbox.enqueue_periodic(session)
+    assert [row.state for row in jobs()] == ["done", "queued"]
+
+
 WORKER = """
 import os
 from portal import app, outbox
