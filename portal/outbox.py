@@ -18,17 +18,21 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import (
     JSON,
+    ColumnElement,
     Index,
     Integer,
     Select,
     String,
     Text,
+    and_,
     delete,
+    exists,
     insert,
     literal_column,
     or_,
     select,
     text,
+    true,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -61,6 +65,13 @@ ALERT_SPAN_SECONDS: Final = 300
 ALERT_GRACE_SECONDS: Final = 30
 MAIL_DEAD: Final = "outbox.mail_dead"
 
+# What should have a job has lost it, or it died. Then there is one again, after a job that ended not before this time.
+START_OVER_AFTER: Final = timedelta(days=1)
+# So many at a time; those that have a job then are not found any more.
+MOST_STARTED_OVER: Final = 200
+# Periodic jobs leave a row a minute, about which nobody asks later.
+KEEP_PERIODIC: Final = timedelta(days=1)
+
 STATES: Final = ("queued", "done", "dead")
 # Jobs that failed in their last try: the dead ones, and those that are tried again.
 FAILED: Final = text("last_error IS NOT NULL")
@@ -70,6 +81,7 @@ DEAD: Final = text("state = 'dead'")
 # No index begins with the state: SQLite would take it for the due jobs, and sort all that are queued.
 QUEUED: Final = text("state = 'queued'")
 FINISHED: Final = text("finished_at IS NOT NULL")
+_ENDED: Final = text("state <> 'queued'")
 WAITING: Final = text("waits_for IS NOT NULL")
 
 
@@ -164,6 +176,27 @@ def enqueue(
     upsert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     unless_known = upsert(Job).values(row).on_conflict_do_nothing(index_elements=["unique_key"]).returning(Job.id)
     return session.execute(unless_known).first() is not None
+
+
+def without_job(session: Session, *keys: ColumnElement[str], ever: bool = False) -> ColumnElement[bool]:
+    """That no job of any of these keys is queued, or has ended within START_OVER_AFTER (with `ever`: is known at all).
+
+    For the queries by which a feature finds what has lost its job.
+    """
+    recent = database_now(session) - START_OVER_AFTER
+    alive = true() if ever else or_(Job.state == literal_column("'queued'"), Job.finished_at > recent)
+    return and_(*(~exists().where(Job.unique_key == key, alive) for key in keys))
+
+
+def start_over(session: Session, name: str, /, *, key: str, **args: str | int | None) -> None:
+    """Leave a job for what has none: a new one, or that of this key from the start, when it has ended; in the caller's transaction.
+
+    A job that is queued stays as it is.
+    """
+    if enqueue(session, name, key=key, **args):  # type: ignore[arg-type]  # no argument of a job is called delay_seconds
+        return
+    again = {"state": "queued", "tries": 0, "run_at": database_now(session), "finished_at": None}
+    session.execute(update(Job).where(Job.unique_key == key, _ENDED).values(again))
 
 
 def claim(owner: str, most: int, lease_seconds: int = LEASE_SECONDS) -> list[Claimed]:
@@ -353,5 +386,7 @@ def revive(session: Session, job_id: str) -> bool:
 def sweep() -> None:
     """Forget done jobs after their time."""
     with db.transaction() as session:
-        oldest = database_now(session) - timedelta(days=KEEP_DONE_DAYS)
-        session.execute(delete(Job).where(Job.state == "done", Job.finished_at < oldest))
+        now = database_now(session)
+        done = delete(Job).where(Job.state == "done")
+        session.execute(done.where(Job.finished_at < now - timedelta(days=KEEP_DONE_DAYS)))
+        session.execute(done.where(Job.finished_at < now - KEEP_PERIODIC, Job.name.in_(_periodic)))
