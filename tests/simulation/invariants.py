@@ -36,6 +36,8 @@ RESTING_PAYMENTS = frozenset(
     {"requires_payment_method", "requires_confirmation", "requires_action", SUCCEEDED, "canceled"}
 )
 RESTING_REFUNDS = frozenset({"requested", "approved_once", "rejected", "withdrawn", SUCCEEDED, "failed", "canceled"})
+# Their amount is free for another refund.
+FREED = frozenset({"rejected", "withdrawn", "failed", "canceled"})
 # What staff are told of by mail when it dies counts as told.
 MAIL_JOBS = frozenset({receipts.MAIL, receipts.MAIL_REVOCATION, "refunds.mail"})
 
@@ -128,10 +130,10 @@ def paid_and_charged(ours: PortalSide, theirs: StripeSide) -> Iterator[str]:
             yield f"B: {payment.id} names {payment.stripe_intent_id}, which Stripe does not have"
         if intent is not None and intent.status == "canceled" and payment.status != "canceled":
             yield f"B: {payment.id} is {payment.status}, {intent.id} is canceled"
-    paid_invoices = {payment.invoice_id for payment in ours.payments if payment.status == SUCCEEDED}
+    paid_for = {payment.invoice_id for payment in ours.payments if payment.status == SUCCEEDED}
     for invoice in ours.invoices:
-        if (invoice.status == "paid") != (invoice.id in paid_invoices):
-            yield f"B: invoice {invoice.number} is {invoice.status}, and its payment {'has' if invoice.id in paid_invoices else 'has not'} succeeded"
+        if (invoice.status == "paid") != (invoice.id in paid_for):
+            yield f"B: invoice {invoice.number} is {invoice.status}, paid for or not: {invoice.id in paid_for}"
 
 
 def charged_once(ours: PortalSide, theirs: StripeSide) -> Iterator[str]:
@@ -177,29 +179,34 @@ def ledger_equals_balance(ours: PortalSide, theirs: StripeSide) -> Iterator[str]
 
 def refunds_fit(ours: PortalSide, theirs: StripeSide) -> Iterator[str]:
     """D and P5: never more back than came in, no refund made twice, and each of Stripe's stands in one row as it is there."""
-    rows = Counter(refund.stripe_refund_id for refund in ours.refunds if refund.stripe_refund_id)
-    by_stripe_id = {refund.stripe_refund_id: refund for refund in ours.refunds}
-    for intent in theirs.intents.values():
-        if theirs.given_back(intent.id) > intent.received:
-            yield f"D: {theirs.given_back(intent.id)} of {intent.received} {intent.currency} of {intent.id} went back"
     sent = Counter(refund.metadata["refund_id"] for refund in theirs.refunds.values() if "refund_id" in refund.metadata)
     for refund_id, times in sent.items():
         if times > 1:
             yield f"D: {refund_id} was made {times} times at Stripe"
-    for refund in theirs.refunds.values():
-        row = by_stripe_id.get(refund.id)
-        if row is None or rows[refund.id] != 1:
-            yield f"D: Stripe's {refund.id} stands in {rows[refund.id]} rows"
-        elif (row.state, row.amount_minor, row.currency) != (refund.status, refund.amount, refund.currency):
-            yield f"D: {row.id} is {row.state} over {row.amount}, Stripe's {refund.id} {refund.status} over {refund.amount}"
+    rows: dict[str, list[Refund]] = defaultdict(list)
     for row in ours.refunds:
+        rows[row.stripe_refund_id or ""].append(row)
         if row.state == SUCCEEDED and row.stripe_refund_id not in theirs.refunds:
             yield f"D: {row.id} says succeeded, and Stripe has no {row.stripe_refund_id}"
-        if row.state == "failed" and row.stripe_refund_id is None and row.key_used_at and sent[row.id]:
-            yield f"D: {row.id} says that it was not sent, and Stripe has it"
+        if row.stripe_refund_id is None and sent[row.id]:
+            yield f"D: {row.id} is {row.state} and knows of no refund at Stripe, which has it"
+    for refund in theirs.refunds.values():
+        if len(rows[refund.id]) != 1:
+            yield f"D: Stripe's {refund.id} stands in {len(rows[refund.id])} rows"
+        for row in rows[refund.id]:
+            if (row.state, row.amount_minor, row.currency) != (refund.status, refund.amount, refund.currency):
+                there = f"{refund.status} over {refund.amount} {refund.currency}"
+                yield f"D: {row.id} is {row.state} over {row.amount}, Stripe's {refund.id} {there}"
+    yield from _no_more_than_received(ours, theirs)
+
+
+def _no_more_than_received(ours: PortalSide, theirs: StripeSide) -> Iterator[str]:
+    for intent in theirs.intents.values():
+        if theirs.given_back(intent.id) > intent.received:
+            yield f"D: {theirs.given_back(intent.id)} of {intent.received} {intent.currency} of {intent.id} went back"
     reserved = Counter[str]()
     for row in ours.refunds:
-        if row.state not in {"rejected", "withdrawn", "failed", "canceled"}:
+        if row.state not in FREED:
             reserved[row.payment_id] += row.amount_minor
     for payment_id, amount in reserved.items():
         if amount > ours.by_id[payment_id].amount_minor:

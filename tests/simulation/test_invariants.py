@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, update
+from sqlalchemy import update
 
 from portal import db, gateway, ledger, outbox
 from portal.invoices.models import Invoice
@@ -94,16 +95,9 @@ def test_an_invoice_that_was_charged_twice_is_seen(paid: Till) -> None:
 
 
 def test_a_cent_too_many_in_the_ledger_is_seen(paid: Till) -> None:
+    fee = {"debit": ledger.FEES, "credit": ledger.STRIPE, "subject": paid.payment.id, "reference": "fee:txn_nobodys"}
     with db.transaction() as session:
-        ledger.post(
-            session,
-            "fee",
-            debit=ledger.FEES,
-            credit=ledger.STRIPE,
-            amount=Money(1, "eur"),
-            subject=paid.payment.id,
-            reference="fee:txn_nobodys",
-        )
+        ledger.post(session, "fee", amount=Money(1, "eur"), **fee)
     assert letters(paid) == {"C"}
 
 
@@ -119,17 +113,11 @@ def test_a_refund_that_went_out_twice_is_seen(paid: Till) -> None:
 
 
 def test_a_lost_mail_is_seen(paid: Till, smtp: Mailbox) -> None:
-    assert any("no mail server took it" in one for one in violations(paid.sandbox.client, (), smtp.messages[:0]))
-    twice = smtp.messages[-1]
-    del twice["Message-ID"]
-    twice["Message-ID"] = "<another@portal.test>"
-    found = violations(paid.sandbox.client, (), [*smtp.messages, *smtp.messages[:1], twice])
-    assert found == []  # it is a mail without a twin
+    assert violations(paid.sandbox.client, (), [*smtp.messages, *smtp.messages]) == []
+    assert any("no mail server took it" in one for one in violations(paid.sandbox.client, (), []))
 
 
 def test_a_repeat_under_another_message_id_is_seen(paid: Till, smtp: Mailbox) -> None:
-    from copy import deepcopy
-
     receipt = next(mail for mail in smtp.messages if "receipt" in mail["Subject"])
     repeat = deepcopy(receipt)
     del repeat["Message-ID"]
@@ -145,12 +133,11 @@ def test_a_repeat_under_another_message_id_is_seen(paid: Till, smtp: Mailbox) ->
         (update(Refund).values(state="executing"), "F"),
         (update(Refund).values(finding="look"), "F"),
         (update(Job).values(state="dead", last_error="it broke"), "F"),
-        (delete(Refund), "D"),
+        (update(Refund).values(stripe_refund_id="re_nobodys"), "D"),
     ],
 )
 def test_what_is_left_undone_is_seen(paid: Till, statement: object, letter: str) -> None:
     with db.engine().connect() as connection:
-        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
         for trigger in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type='trigger'").all():
             connection.exec_driver_sql(f"DROP TRIGGER {trigger[0]}")
         connection.execute(statement)  # type: ignore[call-overload]
