@@ -27,7 +27,7 @@ MOST_LOOKS: Final = 4
 REST: Final = (0.05, 0.6)
 AGAIN_AFTER: Final = (0.1, 0.9)
 
-# What customers pay with, as Stripe's test cards are called, and how often.
+# New cards that customers pay with, as Stripe's test cards are called, and how often.
 CARDS: Final = {
     "tok_visa": 12,
     "tok_mastercard": 4,
@@ -74,11 +74,11 @@ class Answer:
 class Client:
     """Acts until the scene is over. Everything it draws comes from the seed and its name."""
 
-    def __init__(self, scene: Scene, name: str, token: str) -> None:
+    def __init__(self, scene: Scene, name: str, token: str, ip: str = "10.99.0.1") -> None:
         self.scene = scene
         self.name = name
         self.chance = random.Random(f"{scene.seed}:{name}")
-        self._token = token
+        self._headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": ip}
         self._keys = 0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -107,7 +107,7 @@ class Client:
 
     def call(self, method: str, path: str, body: Any = None, key: str = "") -> Answer | None:
         """One request; None when no answer came."""
-        headers = {"Authorization": f"Bearer {self._token}"} | ({"Idempotency-Key": key} if key else {})
+        headers = self._headers | ({"Idempotency-Key": key} if key else {})
         try:
             response = requests.request(
                 method, self.scene.url + path, json=body, headers=headers, timeout=ANSWER_WITHIN_SECONDS
@@ -138,13 +138,13 @@ class PayingApp(Client):
     """A customer's app: pays orders and invoices, answers its bank, presses twice, and asks for money back."""
 
     def __init__(self, scene: Scene, name: str, payer: Payer) -> None:
-        super().__init__(scene, name, payer.token)
+        super().__init__(scene, name, payer.token, payer.ip)
         self._payer = payer
 
     def act(self) -> None:
         drawn = self.chance.random()
         if drawn < 0.45:
-            self._pay({**self._order(), "payment_method_id": self._method()})
+            self._pay({**self._order(), "payment_method_id": self._card()})
         elif drawn < 0.75:
             self._pay_invoice()
         elif drawn < 0.82:
@@ -158,6 +158,12 @@ class PayingApp(Client):
         metadata = {"order": self.new_key()}
         return {"amount": amount, "currency": currency, "description": "An order", "metadata": metadata}
 
+    def _card(self) -> str:
+        """A saved card, or one that was just typed."""
+        if self._payer.cards and self.chance.random() < 0.85:
+            return self.chance.choices(list(self._payer.cards), weights=list(self._payer.cards.values()))[0]
+        return self._method()
+
     def _method(self) -> str:
         token = self.chance.choices(list(CARDS), weights=list(CARDS.values()))[0]
         return self.scene.stripe.v1.payment_methods.create({"type": "card", "card": {"token": token}}).id
@@ -168,7 +174,7 @@ class PayingApp(Client):
             return
         tries = self.chance.choice((1, 1, 2, 3))  # with another card after a decline, or on another device
         for _ in range(tries):
-            if not self._pay({"invoice_id": invoice, "payment_method_id": self._method()}):
+            if not self._pay({"invoice_id": invoice, "payment_method_id": self._card()}):
                 return
 
     def _pay(self, order: dict[str, Any]) -> bool:

@@ -12,9 +12,22 @@ from portal.accounts import api_access
 from portal.accounts.models import OWNER
 from portal.api import tokens
 from tests import factories
+from tests.live import SandboxServer
+from tests.payments.conftest import keep_card
 
-CUSTOMERS: Final = 4
-INVOICES_EACH: Final = 40
+# The first ones keep a card of each behaviour; the others are not known to Stripe yet, and pay with new cards, of which each may
+# try only so many an hour.
+CUSTOMERS: Final = 8
+WITH_CARDS: Final = 5
+INVOICES_EACH: Final = 30
+# How customers' saved cards behave, by Stripe's names of test cards, and how often they are chosen.
+SAVED: Final = {
+    "visa": 12,
+    "chargeCustomerFail": 2,
+    "authenticationRequired": 3,
+    "pendingRefund": 2,
+    "refundFail": 1,
+}
 STAFF: Final = 2
 # From 500 euros on two people must approve a refund.
 PRICES_MINOR: Final = (12_00, 49_90, 119_00, 250_00, 480_00)
@@ -22,12 +35,14 @@ PRICES_MINOR: Final = (12_00, 49_90, 119_00, 250_00, 480_00)
 
 @dataclass
 class Payer:
-    """One customer and its owner. `invoices` are ids of open ones; whoever pays takes one, or two take the same."""
+    """One customer and its owner. `invoices` are ids of open ones, `cards` those of saved cards with how often each is chosen."""
 
     id: str
     email: str
     token: str
+    ip: str
     invoices: list[str]
+    cards: dict[str, int]
 
 
 @dataclass
@@ -64,8 +79,8 @@ class World:
             return payer.invoices.pop() if payer.invoices else None
 
 
-def make(seed: object) -> World:
-    """Write the world into the database that `portal.db` is connected to."""
+def make(seed: object, sandbox: SandboxServer) -> World:
+    """Write the world into the database that `portal.db` is connected to, and into Stripe what its customers keep there."""
     chance = random.Random(f"{seed}:world")
     with db.transaction() as session:
         payers = []
@@ -86,7 +101,19 @@ def make(seed: object) -> World:
             factories.staff(session, "approver", email=f"staff{number}@portal.test").email for number in range(STAFF)
         ]
     return World(
-        [Payer(customer_id, email, token_of(email), invoices) for customer_id, email, invoices in payers],
+        [
+            Payer(
+                customer_id,
+                email,
+                token_of(email),
+                f"10.{number}.0.1",
+                invoices,
+                {keep_card(sandbox, customer_id, f"pm_card_{name}").id: weight for name, weight in SAVED.items()}
+                if number < WITH_CARDS
+                else {},
+            )
+            for number, (customer_id, email, invoices) in enumerate(payers)
+        ],
         [token_of(email) for email in staff],
         staff,
     )

@@ -1,0 +1,193 @@
+"""One seed: a storm over the whole portal on a fresh database, then calm, and the invariants.
+
+`python -m tests.simulation.chaos SEED --database sqlite --directory DIR` is one run in a process of its own; the campaign starts
+these. The last line that it prints is its report as JSON; exit status 1 when a promise was broken or too little happened.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.live import SandboxServer
+from tests.run import SETTINGS, Run
+from tests.simulation.clients import Bank, Client, PayingApp, Scene, StaffApp
+from tests.simulation.processes import Killer, Portal, Repeating, port_and_url
+from tests.simulation.proxy import FaultProxy
+from tests.simulation.stormy_mailbox import StormyMailbox
+from tests.simulation.told import Notebook
+
+STORM_SECONDS: Final = 24.0
+SETTLES_WITHIN_SECONDS: Final = 60.0
+LOOK_EVERY_SECONDS: Final = 0.5
+FAULTY_SHARE: Final = 0.3
+KILL_EVERY: Final = (0.1, 0.6)
+
+# A run that did less than this a second of storm proves nothing.
+LEAST_A_SECOND: Final = {"payments": 0.5, "kills": 1.2, "faults": 2.5}
+
+
+@dataclass
+class Report:
+    """What one run did and found; `settled` is seconds from the calm to the first moment without a violation."""
+
+    seed: str
+    database: str
+    storm: float = 0.0
+    payments: int = 0
+    refunds: int = 0
+    kills: int = 0
+    server_kills: int = 0
+    faults: int = 0
+    calls: int = 0
+    mail_faults: int = 0
+    mails: int = 0
+    repeated_mails: int = 0
+    told_paid: int = 0
+    settled: float | None = None
+    violations: list[str] = field(default_factory=list)
+    details: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def is_green(self) -> bool:
+        return not self.violations
+
+    def check_for_vacuity(self) -> None:
+        for name, least in LEAST_A_SECOND.items():
+            done, wanted = getattr(self, name), least * self.storm
+            if done < wanted:
+                self.violations.append(f"vacuous: only {done} {name}, at least {wanted:.0f} are wanted")
+
+
+def run(seed: str, database: str, url: str, directory: Path, storm_seconds: float) -> Report:
+    """One seed on a fresh, migrated database. This process's settings and database become the run's."""
+    report = Report(seed, database, storm_seconds)
+    sandbox = SandboxServer(directory)
+    proxy = FaultProxy(sandbox, seed, FAULTY_SHARE).start()
+    mailbox = StormyMailbox(seed)
+    port, portal_url = port_and_url()
+    settings = _settings(url, portal_url, sandbox, mailbox, directory)
+    os.environ.update(SETTINGS | settings | {"STRIPE_API_BASE": sandbox.url})
+
+    from portal import config, db
+    from tests.simulation import world
+
+    config.use(config.load())
+    db.connect(url)
+    portal = Portal(directory / "log", settings | {"STRIPE_API_BASE": proxy.url}, port)
+    try:
+        scene = Scene(portal_url, sandbox, world.make(seed, sandbox), Notebook(), seed)
+        portal.start()
+        killer = Killer(portal)
+        _storm(scene, proxy, mailbox, Repeating("killer", seed, KILL_EVERY, killer), storm_seconds)
+        _count(report, scene, proxy, mailbox, killer)
+        _settle(report, scene, mailbox)
+        report.check_for_vacuity()
+    finally:
+        portal.stop()
+        db.disconnect()
+        mailbox.stop()
+        proxy.stop()
+        sandbox.stop()
+    return report
+
+
+def _settings(
+    url: str, portal_url: str, sandbox: SandboxServer, mailbox: StormyMailbox, _directory: Path
+) -> dict[str, str]:
+    endpoint = sandbox.client.v1.webhook_endpoints.create(
+        {"url": f"{portal_url}/api/webhooks/stripe", "enabled_events": ["*"], "api_version": "2026-10-28.endive"}
+    )
+    assert endpoint.secret is not None
+    often = "1000000/minute"
+    return {
+        "PORTAL_DATABASE_URL": url,
+        "PORTAL_BASE_URL": portal_url,
+        "PORTAL_PROXIES": "1",  # each customer comes from an address of their own
+        "PORTAL_API_LIMITS": f"all:{often},changes:{often},sign_in:{often},refused:{often}",
+        "PORTAL_MAIL_PORT": str(mailbox.port),
+        "STRIPE_JS_URL": sandbox.js_url,
+        "STRIPE_WEBHOOK_SECRETS": endpoint.secret,
+    }
+
+
+def _storm(scene: Scene, proxy: FaultProxy, mailbox: StormyMailbox, killing: Repeating, seconds: float) -> None:
+    """Everything goes wrong for so long; when this returns all is calm, and nobody asks for anything any more."""
+    chance = random.Random(f"{scene.seed}:webhooks")
+    for action, share, late in (("drop", 0.25, 0), ("double", 0.25, 0), ("shuffle", 0.5, 2)):
+        scene.sandbox.control("webhooks", action=action, share=share, seconds=late, seed=chance.randrange(10**9))
+    clients: list[Client] = [PayingApp(scene, f"app{n}", payer) for n, payer in enumerate(scene.world.payers)]
+    clients += [StaffApp(scene, f"staff{n}", token) for n, token in enumerate(scene.world.staff_tokens)]
+    clients.append(Bank(scene, "bank", ""))
+    proxy.storm()
+    mailbox.storm()
+    for actor in (*clients, killing):
+        actor.start()
+    threading.Event().wait(seconds)
+    scene.over.set()
+    killing.stop()
+    mailbox.calm()
+    proxy.calm()
+    scene.sandbox.control("webhooks/clear")
+    for client in clients:
+        client.join()
+
+
+def _count(report: Report, scene: Scene, proxy: FaultProxy, mailbox: StormyMailbox, killer: Killer) -> None:
+    from tests.simulation import stripe_side
+
+    report.kills, report.faults, report.calls = killer.kills.total(), proxy.faults, proxy.calls
+    report.mail_faults = mailbox.done.total()
+    theirs = stripe_side.read(scene.sandbox.client)
+    report.payments, report.refunds = len(theirs.succeeded), len(theirs.refunds)
+    report.told_paid = scene.notebook.count("paid")
+    report.details = {
+        "answers": dict(scene.statuses.most_common()),
+        "faults": dict(proxy.done),
+        "kills": dict(killer.kills),
+        "mail": dict(mailbox.done),
+        "intents": dict(Counter(intent.status for intent in theirs.intents.values())),
+    }
+
+
+def _settle(report: Report, scene: Scene, mailbox: StormyMailbox) -> None:
+    from tests.simulation.invariants import violations
+
+    began = time.monotonic()
+    pause = threading.Event()
+    while True:
+        found = violations(scene.sandbox.client, scene.notebook.told, list(mailbox.messages))
+        report.settled = round(time.monotonic() - began, 1)
+        if not found or report.settled > SETTLES_WITHIN_SECONDS:
+            break
+        pause.wait(LOOK_EVERY_SECONDS)
+    report.violations += found
+    report.violations += [f"odd: {what} ({times} times)" for what, times in scene.odd.items()]
+    report.mails, report.repeated_mails = len(mailbox.messages), mailbox.repeats
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.chaos", description=__doc__)
+    parser.add_argument("seed")
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--directory", type=Path, required=True, help="for the run's files; its logs stay there")
+    parser.add_argument("--storm", type=float, default=STORM_SECONDS, help="seconds")
+    given = parser.parse_args()
+    given.directory.mkdir(parents=True, exist_ok=True)
+    fresh = Run(given.directory)
+    report = run(given.seed, given.database, fresh.fresh_sqlite(), given.directory, given.storm)
+    print(json.dumps(asdict(report)))  # noqa: T201
+    return 0 if report.is_green else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
