@@ -194,17 +194,18 @@ def _book_fee(session: Session, payment: Payment, intent: Intent) -> None:
     if movement is None or payment.fee_minor is not None:
         return
     payment.fee_minor = movement.fee.minor
-    if movement.fee.minor > 0:
-        ledger.post(
-            session,
-            "fee",
-            debit=ledger.FEES,
-            credit=ledger.STRIPE,
-            amount=movement.fee,
-            subject=payment.id,
-            reference=f"fee:{movement.id}",
-            at=movement.created,
-        )
+    # As of the charge: a period holds all postings of one movement, or none.
+    at = payment.succeeded_at or movement.created
+    ledger.post_exchange(
+        session,
+        "charge",
+        paid=payment.amount,
+        settled=movement.amount,
+        subject=payment.id,
+        transaction_id=movement.id,
+        at=at,
+    )
+    ledger.post_fee(session, "fee", movement.fee, payment.id, movement.id, at)
 
 
 # Rows
