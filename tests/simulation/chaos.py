@@ -29,8 +29,8 @@ from tests.simulation.told import Notebook
 STORM_SECONDS: Final = 24.0
 SETTLES_WITHIN_SECONDS: Final = 60.0
 LOOK_EVERY_SECONDS: Final = 0.5
-FAULTY_SHARE: Final = 0.3
-KILL_EVERY: Final = (0.1, 0.6)
+FAULTY_SHARE: Final = 0.35
+KILL_EVERY: Final = (0.15, 0.65)
 
 # A run that did less than this a second of storm proves nothing.
 LEAST_A_SECOND: Final = {"payments": 0.5, "kills": 1.2, "faults": 2.5}

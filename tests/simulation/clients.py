@@ -24,7 +24,7 @@ ANSWER_WITHIN_SECONDS: Final = 25.0
 MOST_TRIES: Final = 6
 MOST_LOOKS: Final = 4
 # A client between two things it does, and between two tries of one. Seconds.
-REST: Final = (0.05, 0.6)
+REST: Final = (0.02, 0.3)
 AGAIN_AFTER: Final = (0.1, 0.9)
 
 # New cards that customers pay with, as Stripe's test cards are called, and how often.
