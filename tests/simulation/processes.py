@@ -7,6 +7,7 @@ import random
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -19,6 +20,9 @@ from tests.run import process_environment
 START_SECONDS: Final = 60.0
 WEB_PROCESSES: Final = 2
 WORKERS: Final = 2
+# Between two kills.
+MOST_CALLS_BETWEEN: Final = 8
+LONGEST_BETWEEN_SECONDS: Final = 2.0
 
 
 class Portal:
@@ -102,13 +106,20 @@ class Repeating:
 
 
 class Killer:
-    """Ends one of the portal's processes with SIGKILL."""
+    """Ends one of the portal's processes with SIGKILL, once some calls to Stripe were made since the last time, or none for long.
 
-    def __init__(self, portal: Portal) -> None:
+    So a slow machine, too, gets something done between two kills, and each comes in the midst of work.
+    """
+
+    def __init__(self, portal: Portal, calls: Callable[[], int]) -> None:
         self.kills = Counter[str]()
         self._portal = portal
+        self._calls = calls
+        self._next_at, self._longest_wait = 0, 0.0
 
     def __call__(self, chance: random.Random) -> None:
+        if self._calls() < self._next_at and time.monotonic() < self._longest_wait:
+            return
         victims = self._portal.victims()
         if not victims:
             return
@@ -116,6 +127,8 @@ class Killer:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
             self.kills[name] += 1
+        self._next_at = self._calls() + chance.randint(1, MOST_CALLS_BETWEEN)
+        self._longest_wait = time.monotonic() + LONGEST_BETWEEN_SECONDS
 
 
 def port_and_url() -> tuple[int, str]:
