@@ -79,16 +79,27 @@ class Report:
 
 
 class ServerKiller:
-    """Ends PostgreSQL with SIGKILL, the whole server or one of its processes, which makes it begin anew; and lets it come back."""
+    """Ends PostgreSQL with SIGKILL: the whole server, or one of its processes, which makes it begin anew.
 
-    def __init__(self, server: PostgresServer) -> None:
+    What is down comes back by `revive`, in the main thread: the kernel ends the server with the thread that started it.
+    """
+
+    def __init__(self, server: PostgresServer | None) -> None:
         self.kills = 0
         self._server = server
+        self._is_down = threading.Event()
+
+    def revive(self) -> None:
+        if self._server is not None and self._is_down.is_set():
+            self._server.start()
+            self._is_down.clear()
 
     def __call__(self, chance: random.Random) -> None:
+        if self._server is None or self._is_down.is_set():
+            return
         if chance.random() < WHOLE_SERVER_SHARE:
             self._server.kill()
-            self._server.start()
+            self._is_down.set()
         elif children := children_of(self._server.pid):
             with suppress(ProcessLookupError):
                 os.kill(chance.choice(children), signal.SIGKILL)
@@ -118,14 +129,10 @@ def run(seed: str, url: str, directory: Path, server: PostgresServer | None, siz
         scene = Scene(portal_url, sandbox, world.make(seed, sandbox), Notebook(), seed)
         portal.start()
         killer = Killer(portal, lambda: proxy.calls)
-        killing = [Repeating("killer", seed, KILL_EVERY, killer)]
-        if server is not None:
-            server_killer = ServerKiller(server)
-            killing.append(Repeating("server-killer", seed, KILL_SERVER_EVERY, server_killer))
-        _storm(report, scene, proxy, mailbox, killer, killing)
+        server_killer = ServerKiller(server)
+        _storm(report, scene, proxy, mailbox, killer, server_killer)
         _count(report, scene, proxy, mailbox, killer)
-        if server is not None:
-            report.server_kills = server_killer.kills
+        report.server_kills = server_killer.kills
         _settle(report, scene, mailbox)
         report.check_for_vacuity()
     finally:
@@ -160,7 +167,7 @@ def _storm(
     proxy: FaultProxy,
     mailbox: StormyMailbox,
     killer: Killer,
-    killing: list[Repeating],
+    server_killer: ServerKiller,
 ) -> None:
     """Everything goes wrong until enough has; when this returns all is calm, and nobody asks for anything any more.
 
@@ -172,6 +179,10 @@ def _storm(
     clients: list[Client] = [PayingApp(scene, f"app{n}", payer) for n, payer in enumerate(scene.world.payers)]
     clients += [StaffApp(scene, f"staff{n}", token) for n, token in enumerate(scene.world.staff_tokens)]
     clients.append(Bank(scene, "bank", ""))
+    killing = [
+        Repeating("killer", scene.seed, KILL_EVERY, killer),
+        Repeating("server-killer", scene.seed, KILL_SERVER_EVERY, server_killer),
+    ]
     proxy.storm()
     mailbox.storm()
     began = time.monotonic()
@@ -180,13 +191,15 @@ def _storm(
     pause = threading.Event()
     while time.monotonic() - began < LONGEST_STORM_SECONDS:
         pause.wait(LOOK_EVERY_SECONDS)
+        server_killer.revive()
         done = {"payments": scene.notebook.count(told.PAID), "kills": killer.kills.total(), "faults": proxy.faults}
         if all(done[name] >= enough * report.size for name, enough in ENOUGH.items()):
             break
     report.storm = round(time.monotonic() - began, 1)
     scene.over.set()
-    for actor in killing:
-        actor.stop()
+    for repeating in killing:
+        repeating.stop()
+    server_killer.revive()
     mailbox.calm()
     proxy.calm()
     scene.sandbox.control("webhooks/clear")
