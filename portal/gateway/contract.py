@@ -74,13 +74,19 @@ class Payout:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """`balance_transaction` may be missing for a while after success; charge.updated tells when it is there."""
+    """`balance_transaction` may be missing for a while after success; charge.updated tells when it is there.
+
+    `paid` is false of a try that the bank declined; `intent_id` is missing where a charge was made without an intent.
+    """
 
     id: str
     card: Card | None
     balance_transaction: BalanceTransaction | None
     created: datetime
+    amount: Money
     refunded: Money
+    paid: bool
+    intent_id: str | None
     disputed: bool = False
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from portal import db
 from portal.gateway.contract import (
     BalanceTransaction,
+    Charge,
     Dispute,
     Intent,
     PaymentMethod,
@@ -23,6 +24,7 @@ from portal.gateway.contract import (
 )
 from portal.gateway.failures import translated
 from portal.gateway.translating import (
+    to_charge,
     to_dispute,
     to_intent,
     to_movement,
@@ -67,6 +69,15 @@ class Listing:
         with speaking():
             for found in self._client.v1.payment_intents.list(params).auto_paging_iter():  # type: ignore[arg-type]
                 yield to_intent(found)
+
+    def list_charges(
+        self, *, created_from: datetime, created_to: datetime, after: str | None = None
+    ) -> Iterator[Charge]:
+        """Each try to take money, also the declined ones."""
+        params = _of_span(created_from, created_to, after)
+        with speaking():
+            for found in self._client.v1.charges.list(params).auto_paging_iter():  # type: ignore[arg-type]
+                yield to_charge(found)
 
     def list_refunds(self, intent_id: str) -> Iterator[Refund]:
         """All refunds of a payment intent, whoever made them."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from portal import config
 from portal.gateway.contract import (
+    Charge,
     Dispute,
     FraudWarning,
     Intent,
@@ -25,7 +26,7 @@ from portal.gateway.contract import (
 )
 from portal.gateway.listing import EXPAND_INTENT, EXPAND_REFUND, Listing, speaking
 from portal.gateway.translating import (
-    id_of,
+    to_charge,
     to_dispute,
     to_fraud_warning,
     to_intent,
@@ -207,10 +208,9 @@ class StripeGateway(Listing):
         with speaking():
             return to_dispute(self._client.v1.disputes.retrieve(dispute_id))
 
-    def intent_of_charge(self, charge_id: str) -> str | None:
-        """The payment intent that a charge was made for; none for one that was made without. Raises MissingAtStripe."""
+    def retrieve_charge(self, charge_id: str) -> Charge:
         with speaking():
-            return id_of(self._client.v1.charges.retrieve(charge_id).payment_intent)
+            return to_charge(self._client.v1.charges.retrieve(charge_id))
 
     def retrieve_payout(self, payout_id: str) -> Payout:
         with speaking():

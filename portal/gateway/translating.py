@@ -83,7 +83,10 @@ def to_charge(found: StripeCharge) -> Charge:
         card=_card(getattr(found.payment_method_details, "card", None)),
         balance_transaction=to_movement(found.balance_transaction),
         created=clock.from_epoch(found.created),
+        amount=Money(found.amount, found.currency),
         refunded=Money(found.amount_refunded, found.currency),
+        paid=found.paid,
+        intent_id=id_of(found.payment_intent),
         disputed=found.disputed,
     )
 
