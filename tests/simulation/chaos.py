@@ -11,6 +11,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -20,10 +21,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
+from deploy.dev.processes import ROOT
 from tests.live import SandboxServer
 from tests.postgres import PostgresServer
-from tests.run import SETTINGS, Run, migrate
-from tests.simulation import told
+from tests.run import SETTINGS, Run, migrate, process_environment
+from tests.simulation.browsers import DeskBrowser, PayingBrowser
 from tests.simulation.clients import Bank, Client, PayingApp, Scene, StaffApp
 from tests.simulation.processes import Killer, Portal, Repeating, children_of, port_and_url
 from tests.simulation.proxy import FaultProxy
@@ -35,6 +37,9 @@ ENOUGH: Final = {"payments": 20, "kills": 52, "faults": 105}
 LONGEST_STORM_SECONDS: Final = 150.0
 SETTLES_WITHIN_SECONDS: Final = 60.0
 LOOK_EVERY_SECONDS: Final = 0.5
+# What the worker does every few minutes to find what no event told of is brought forward to so long after the calm.
+RECONCILES_AFTER_SECONDS: Final = 10.0
+BROWSERS: Final = 3
 FAULTY_SHARE: Final = 0.35
 # Kills come at any moment, but so that some work is done between them; see Killer.
 KILL_EVERY: Final = (0.02, 0.3)
@@ -134,6 +139,8 @@ def run(seed: str, url: str, directory: Path, server: PostgresServer | None, siz
         _count(report, scene, proxy, mailbox, killer)
         report.server_kills = server_killer.kills
         _settle(report, scene, mailbox)
+        portal.stop()
+        _look_once_more(report, scene, mailbox, settings | {"STRIPE_API_BASE": sandbox.url})
         report.check_for_vacuity()
     finally:
         portal.stop()
@@ -178,6 +185,8 @@ def _storm(
         scene.sandbox.control("webhooks", action=action, share=share, seconds=late, seed=chance.randrange(10**9))
     clients: list[Client] = [PayingApp(scene, f"app{n}", payer) for n, payer in enumerate(scene.world.payers)]
     clients += [StaffApp(scene, f"staff{n}", token) for n, token in enumerate(scene.world.staff_tokens)]
+    clients += [PayingBrowser(scene, f"browser{n}", payer) for n, payer in enumerate(scene.world.payers[:BROWSERS])]
+    clients.append(DeskBrowser(scene, "desk0", scene.world.staff_emails[0], "10.98.0.1"))
     clients.append(Bank(scene, "bank", ""))
     killing = [
         Repeating("killer", scene.seed, KILL_EVERY, killer),
@@ -192,7 +201,7 @@ def _storm(
     while time.monotonic() - began < LONGEST_STORM_SECONDS:
         pause.wait(LOOK_EVERY_SECONDS)
         server_killer.revive()
-        done = {"payments": scene.notebook.count(told.PAID), "kills": killer.kills.total(), "faults": proxy.faults}
+        done = {"payments": _charged(scene), "kills": killer.kills.total(), "faults": proxy.faults}
         if all(done[name] >= enough * report.size for name, enough in ENOUGH.items()):
             break
     report.storm = round(time.monotonic() - began, 1)
@@ -205,6 +214,11 @@ def _storm(
     scene.sandbox.control("webhooks/clear")
     for client in clients:
         client.join()
+
+
+def _charged(scene: Scene) -> int:
+    """How many payments have succeeded at Stripe so far, up to the hundred that one page holds."""
+    return sum(intent.status == "succeeded" for intent in scene.stripe.v1.payment_intents.list({"limit": 100}).data)
 
 
 def _count(report: Report, scene: Scene, proxy: FaultProxy, mailbox: StormyMailbox, killer: Killer) -> None:
@@ -229,7 +243,11 @@ def _settle(report: Report, scene: Scene, mailbox: StormyMailbox) -> None:
 
     began = time.monotonic()
     pause = threading.Event()
+    reconciled = False
     while True:
+        if not reconciled and time.monotonic() - began > RECONCILES_AFTER_SECONDS:
+            reconciled = True
+            reconcile()
         found = violations(scene.sandbox.client, scene.notebook.told, list(mailbox.messages))
         report.settled = round(time.monotonic() - began, 1)
         if not found or report.settled > SETTLES_WITHIN_SECONDS:
@@ -238,6 +256,37 @@ def _settle(report: Report, scene: Scene, mailbox: StormyMailbox) -> None:
     report.violations += found
     report.violations += [f"odd: {what} ({times} times)" for what, times in scene.odd.items()]
     report.mails, report.repeated_mails = len(mailbox.messages), mailbox.repeats
+
+
+def reconcile() -> int:
+    """A thorough look, as the worker's of every night but up to this moment; returns how much is unexplained."""
+    from portal.reconciliation import service
+    from portal.reconciliation.models import NIGHTLY
+
+    return service.run(service.begin(NIGHTLY, to_now=True)).unexplained
+
+
+def _look_once_more(report: Report, scene: Scene, mailbox: StormyMailbox, settings: dict[str, str]) -> None:
+    """G: the command finds nothing unexplained, a second look changes no row, and every invariant still holds. Nothing else runs."""
+    from tests.payments.conftest import everything
+    from tests.simulation.invariants import violations
+
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "reconcile", "--nightly", "--to-now"]
+    said = subprocess.run(
+        command, cwd=ROOT, env=process_environment(**settings), capture_output=True, text=True, check=False
+    )
+    if said.returncode != 0:
+        report.violations.append(f"G: flask reconcile ends with {said.returncode}: {said.stdout} {said.stderr[-1000:]}")
+    before = everything()
+    unexplained = reconcile()
+    if unexplained:
+        report.violations.append(f"G: a second look leaves {unexplained} unexplained")
+    for table, rows in everything().items():
+        if table != "reconciliations" and rows != before[table]:
+            report.violations.append(f"G: a second look changed {table}")
+    if report.violations:
+        return
+    report.violations += violations(scene.sandbox.client, scene.notebook.told, list(mailbox.messages))
 
 
 def main() -> int:

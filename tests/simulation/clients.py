@@ -117,6 +117,8 @@ class Client:
             self.scene.statuses["none"] += 1
             return None
         self.scene.statuses[f"{answer.status} {answer.code}".strip()] += 1
+        if answer.status == 500:
+            self.expect(answer)
         return answer
 
     def insist(self, path: str, body: Any, key: str) -> Answer | None:
@@ -143,11 +145,11 @@ class PayingApp(Client):
 
     def act(self) -> None:
         drawn = self.chance.random()
-        if drawn < 0.45:
+        if drawn < 0.40:
             self._pay({**self._order(), "payment_method_id": self._card()})
-        elif drawn < 0.75:
+        elif drawn < 0.65:
             self._pay_invoice()
-        elif drawn < 0.82:
+        elif drawn < 0.70:
             self._pay(self._order())
         else:
             self._ask_back()
@@ -294,7 +296,7 @@ class Bank(Client):
     """Now and then the bank takes a payment back, or sends a refund back."""
 
     def act(self) -> None:
-        if self.scene.over.wait(self.chance.uniform(1.0, 4.0)):
+        if self.scene.over.wait(self.chance.uniform(2.0, 7.0)):
             return
         if self.chance.random() < 0.5:
             refunds = [
