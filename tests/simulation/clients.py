@@ -157,8 +157,11 @@ class PayingApp(Client):
     def _order(self) -> dict[str, Any]:
         amount = self.chance.choice((9_90, 25_00, 75_50, 320_00))
         currency = self.chance.choice(("eur", "eur", "usd"))
-        metadata = {"order": self.new_key()}
-        return {"amount": amount, "currency": currency, "description": "An order", "metadata": metadata}
+        name = (
+            self.new_key()
+        )  # in the description, too: two orders of one amount and text would look like one paid twice
+        order = {"amount": amount, "currency": currency, "description": f"Order {name}"}
+        return {**order, "metadata": {"order": name}}
 
     def _card(self) -> str:
         """A saved card, or one that was just typed."""
