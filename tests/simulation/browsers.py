@@ -46,6 +46,8 @@ class Browser(Client):
 
     def _sign_in(self) -> bool:
         fields = self.fields_of("/sign-in")
+        if "csrf_token" not in fields:
+            return False
         answer = self.send("POST", "/sign-in", {**fields, "email": self._email, "password": factories.PASSWORD})
         return answer is not None and answer.status_code == 303
 
