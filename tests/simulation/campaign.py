@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -135,6 +136,7 @@ def main() -> int:
     parser.add_argument("--database", choices=DATABASES, default="both")
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends a run as Ctrl-C does: with its clean-up
     numbers = range(given.first, given.first + given.seeds)
     wanted = [(str(number), database) for number in numbers for database in DATABASES[given.database]]
     with ThreadPoolExecutor(given.jobs) as pool:

@@ -297,6 +297,7 @@ def main() -> int:
     parser.add_argument("--directory", type=Path, required=True, help="for the run's files; its logs stay there")
     parser.add_argument("--size", type=float, default=1.0, help="how much is to happen; 1 is the campaign's")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends a run as Ctrl-C does: with its clean-up
     given.directory.mkdir(parents=True, exist_ok=True)
     server = PostgresServer(given.directory, survives_kill=True) if given.database == "postgresql" else None
     try:
