@@ -3,6 +3,10 @@ PYTHON ?= python3
 PORT ?= 8000
 WORKERS ?= 2
 SECONDS ?= 600
+SEEDS ?= 20
+FIRST ?= 1
+DATABASE ?= both
+JOBS ?= 2
 
 BIN := .venv/bin
 UV := .boot/bin/uv
@@ -10,7 +14,7 @@ CODE := portal migrations tests deploy wsgi.py
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help run test contract fuzz lint format texts lock install install-dev clean
+.PHONY: help run test contract fuzz chaos lint format texts lock install install-dev clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +30,9 @@ contract: install-dev ## Run the contract with Stripe against Stripe itself: KEY
 
 fuzz: install-dev ## Let schemathesis try the API's operations with new data, SECONDS=600 for each kind of caller
 	@FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest --numprocesses $(WORKERS) tests/api/test_fuzz.py
+
+chaos: install-dev ## Storm over the whole portal, SEEDS=200 of them on DATABASE=sqlite, postgresql or both; FIRST=n replays
+	@$(BIN)/python -m tests.simulation.campaign --seeds $(SEEDS) --first $(FIRST) --database $(DATABASE) --jobs $(JOBS)
 
 lint: install-dev ## Check style and types
 	@$(BIN)/ruff check $(CODE)

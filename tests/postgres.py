@@ -15,7 +15,7 @@ import psycopg
 from deploy.dev.processes import until_the_starter_dies
 from tests.waiting import eventually
 
-# Nothing here must survive a crash, so nothing waits for the disk.
+# Nothing here must survive a crash of the machine, so nothing waits for the disk.
 _FAST = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -26,12 +26,24 @@ _FAST = {
     "max_connections": "300",
     "autovacuum": "off",
 }
+# A commit that was answered is in the kernel's hands, and survives a SIGKILL of the server.
+_SURVIVES_A_KILL = {"synchronous_commit": "on"}
+
+
+_MOST_STARTS = 50
+
+
+class Ended(RuntimeError):
+    """The server ended by itself; the text is its log."""
 
 
 class PostgresServer:
-    """Listens on a socket file in `directory` only. Should the starter be killed, the kernel ends the server."""
+    """Listens on a socket file in `directory` only. Should the starter be killed, the kernel ends the server.
 
-    def __init__(self, directory: Path) -> None:
+    With `survives_kill` it may be killed and started again, and has all that it had acknowledged.
+    """
+
+    def __init__(self, directory: Path, *, survives_kill: bool = False) -> None:
         self.directory = directory / "postgresql"
         self._owner = self._unprivileged_user()
         self.directory.mkdir()
@@ -48,11 +60,36 @@ class PostgresServer:
         if made.returncode != 0:
             raise RuntimeError(f"initdb failed: {made.stderr}")
         self._log = (directory / "postgresql.log").open("wb")
-        settings = [part for name, value in _FAST.items() for part in ("-c", f"{name}={value}")]
+        self._binaries = binaries
+        self._settings = _FAST | (_SURVIVES_A_KILL if survives_kill else {})
+        self.start()
+
+    def start(self) -> None:
+        """Return when it answers. After a kill its old processes may still hold its memory for a moment, so it is tried again."""
+        for _ in range(_MOST_STARTS):
+            self._spawn()
+            try:
+                eventually(self._answers, within=30, what=f"PostgreSQL, see {self._log.name}")
+            except Ended:
+                continue
+            return
+        raise Ended(Path(self._log.name).read_text())
+
+    def kill(self) -> None:
+        """End the server with SIGKILL; its other processes notice and end."""
+        self._process.kill()
+        self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def _spawn(self) -> None:
+        settings = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         self._process = subprocess.Popen(
             [
                 *until_the_starter_dies("QUIT"),
-                binaries / "postgres",
+                self._binaries / "postgres",
                 "-D",
                 self.directory / "data",
                 "-k",
@@ -68,7 +105,6 @@ class PostgresServer:
             start_new_session=True,  # Ctrl-C ends the tests first, and they end the server
             **self._identity(),
         )
-        eventually(self._answers, within=30, what=f"PostgreSQL, see {self._log.name}")
 
     def url(self, database: str = "postgres") -> str:
         return url(self.directory, database)
@@ -84,7 +120,7 @@ class PostgresServer:
 
     def _answers(self) -> bool:
         if self._process.poll() is not None:
-            raise RuntimeError(f"PostgreSQL ended: {Path(self._log.name).read_text()}")
+            raise Ended(f"PostgreSQL ended: {Path(self._log.name).read_text()}")
         try:
             psycopg.connect(self.url()).close()
         except psycopg.OperationalError:

@@ -51,7 +51,7 @@ def refund_payment(caller: Caller, body: schemas.NewRefund) -> schemas.Refund:
     with db.reading() as session:
         whose, wanted = caller.customer_id, body.payment_id
         payment = payments.for_customer(session, wanted, whose) if whose else payments.by_id(session, wanted)
-        amount = _amount(body, payment, queries.sums(session, payment).remaining)
+    amount = _amount(body, payment)
     key = key_of(caller)
     if not caller.for_company:
         refund_id = service.ask(
@@ -65,10 +65,10 @@ def refund_payment(caller: Caller, body: schemas.NewRefund) -> schemas.Refund:
     return _shown(caller, refund_id)
 
 
-def _amount(body: schemas.NewRefund, payment: Payment, remaining: Money) -> Money:
+def _amount(body: schemas.NewRefund, payment: Payment) -> Money | None:
     if body.currency is not None and body.currency != payment.currency:
         raise Invalid(N_("The refund is in another currency than the payment."), field="currency")
-    return Money(body.amount, payment.currency) if body.amount is not None else remaining
+    return Money(body.amount, payment.currency) if body.amount is not None else None
 
 
 @bp.get("/refunds")

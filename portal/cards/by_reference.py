@@ -136,7 +136,7 @@ def _confirm(setup_id: str, intent_id: str, payment_method_id: str) -> SetupInte
         gateway.current().confirm_setup(intent_id, f"confirm_setup:{setup_id}:{attempt}", payment_method_id)
     except gateway.UnusableMethod as error:
         raise UnknownCard from error
-    except gateway.UnexpectedState:
+    except (gateway.UnexpectedState, gateway.KeptFailure):
         return setups.refresh_setup(setup_id)
     except Declined:
         setups.refresh_setup(setup_id)

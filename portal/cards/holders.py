@@ -8,6 +8,7 @@ from portal import audit, clock, db, gateway, outbox
 from portal.accounts.models import Customer
 from portal.cards import keeping, queries
 from portal.cards.models import FormerHolder
+from portal.db import new_id
 from portal.errors import NotFound
 
 
@@ -24,12 +25,11 @@ def holder(customer_id: str) -> str:
         raise NotFound
     if customer.stripe_customer_id:
         return customer.stripe_customer_id
-    made = gateway.current().create_customer(
-        f"customer:{customer_id}:{lost}" if lost else f"customer:{customer_id}",
-        name=customer.name,
-        email=customer.email,
-        metadata={"customer_id": customer_id},
-    )
+    key = f"customer:{customer_id}:{lost}" if lost else f"customer:{customer_id}"
+    try:
+        made = _create(customer, key)
+    except gateway.KeptFailure:
+        made = _create(customer, new_id(key))  # one that the failed call has made is nobody's, and holds nothing
     with db.transaction() as session:
         session.execute(
             update(Customer)
@@ -39,6 +39,12 @@ def holder(customer_id: str) -> str:
         audit.record(session, "customer.linked", customer_id, {"stripe_customer_id": made}, customer_id=customer_id)
         stored = session.execute(select(Customer.stripe_customer_id).where(Customer.id == customer_id)).scalar_one()
     return str(stored)
+
+
+def _create(customer: Customer, key: str) -> str:
+    return gateway.current().create_customer(
+        key, name=customer.name, email=customer.email, metadata={"customer_id": customer.id}
+    )
 
 
 def lose_holder(stripe_customer_id: str) -> str | None:

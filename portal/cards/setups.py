@@ -119,7 +119,8 @@ def record_setup(
 def ensure_setup(setup_id: str) -> SetupIntent:
     """The setup intent of a row, made at Stripe if need be. Every call sends the same key, so there is only ever one.
 
-    When the key may be forgotten, Stripe's list is searched before a new attempt is made.
+    When the key may be forgotten, or brings nothing but a failure that Stripe has kept under it, Stripe's list is searched before a
+    new attempt is made.
     """
     with db.reading() as session:
         known = session.get(CardSetup, setup_id)
@@ -129,14 +130,19 @@ def ensure_setup(setup_id: str) -> SetupIntent:
     setup, key_is_safe = _claim_attempt(setup_id)
     if setup.stripe_setup_intent_id is not None:
         return refresh_setup(setup_id)
-    intent = None
     if not key_is_safe:
-        intent = _find_at_stripe(setup, customer_at_stripe)
-        if intent is None:
-            setup = _next_attempt(setup)
-    if intent is None:
+        return adopt_setup(setup_id, _find_or_create(setup, customer_at_stripe))
+    try:
         intent = _create(setup, customer_at_stripe)
+    except gateway.KeptFailure:
+        intent = _find_or_create(setup, customer_at_stripe)
     return adopt_setup(setup_id, intent)
+
+
+def _find_or_create(setup: CardSetup, customer_at_stripe: str) -> SetupIntent:
+    """The key of this attempt is of no use any more."""
+    found = _find_at_stripe(setup, customer_at_stripe)
+    return found or _create(_next_attempt(setup), customer_at_stripe)
 
 
 def _claim_attempt(setup_id: str) -> tuple[CardSetup, bool]:

@@ -216,6 +216,14 @@ class IdempotencyMisuse(Conflict):
     code = "idempotency_misuse"
 
 
+class KeptFailure(Unavailable):
+    """Stripe answers this key with the failure that it has kept under it, and will as long as it remembers the key.
+
+    The first call is over, and its effect may be there all the same: look it up, and send nothing again under this key.
+    Source: Stripe, "Idempotent requests" (the first answer is kept, a 500 too) and "Advanced error handling" (server errors).
+    """
+
+
 class Misconfigured(Unavailable):
     """Stripe refuses our key or our parameters: retrying will not help, the operator must act."""
 

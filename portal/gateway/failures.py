@@ -10,7 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from portal.errors import N_, Declined, Invalid, PortalError, RateLimited, Unavailable
-from portal.gateway.contract import IdempotencyMisuse, Misconfigured, MissingAtStripe, NotRefundable, UnexpectedState
+from portal.gateway.contract import (
+    IdempotencyMisuse,
+    KeptFailure,
+    Misconfigured,
+    MissingAtStripe,
+    NotRefundable,
+    UnexpectedState,
+)
 
 if TYPE_CHECKING:
     from stripe import StripeError
@@ -129,6 +136,8 @@ def translated(error: StripeError) -> PortalError:
         return Misconfigured()
     if isinstance(error, stripe.InvalidRequestError):
         return _refused(code, error)
+    if (error.http_status or 0) >= 500 and (error.headers or {}).get("idempotent-replayed") == "true":
+        return KeptFailure()
     return Unavailable()
 
 

@@ -176,7 +176,8 @@ def _send(confirmation: Confirmation, payment: Payment) -> None:
             payment_method_id=confirmation.stripe_payment_method_id,
             off_session=confirmation.off_session,
         )
-    except (Declined, gateway.UnexpectedState) as answer:  # the bank said no, or it was paid elsewhere meanwhile
+    # The bank said no; or it was paid elsewhere meanwhile; or Stripe failed, will not say more, and the intent shows how far it came.
+    except (Declined, gateway.UnexpectedState, gateway.KeptFailure) as answer:
         log.info("confirmation_refused", payment_id=payment.id, code=answer.code)
         refresh(payment.id)
     except gateway.IdempotencyMisuse:

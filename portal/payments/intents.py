@@ -26,20 +26,26 @@ class UnderReview(Conflict):
 def ensure_intent(payment_id: str) -> Intent:
     """The intent of a payment, made at Stripe if need be. Every call sends the same key, so there is only ever one.
 
-    After idempotency.KEY_SAFE_SECONDS the key may be forgotten: then Stripe's list is searched before a new attempt is made.
+    After idempotency.KEY_SAFE_SECONDS the key may be forgotten, and when Stripe has kept a failure under it, it brings nothing any
+    more: then Stripe's list is searched before a new attempt is made.
     """
     customer_at_stripe = cards.holder(_customer_of(payment_id))
     payment, key_is_safe = _claim_attempt(payment_id)
     if payment.stripe_intent_id is not None:
         return refresh(payment_id)
-    intent = None
     if not key_is_safe:
-        intent = _find_at_stripe(payment, customer_at_stripe)
-        if intent is None:
-            payment = _next_attempt(payment)
-    if intent is None:
+        return adopt(payment_id, _find_or_create(payment, customer_at_stripe))
+    try:
         intent = _create(payment, customer_at_stripe)
+    except gateway.KeptFailure:
+        intent = _find_or_create(payment, customer_at_stripe)
     return adopt(payment_id, intent)
+
+
+def _find_or_create(payment: Payment, customer_at_stripe: str) -> Intent:
+    """The key of this attempt is of no use any more."""
+    found = _find_at_stripe(payment, customer_at_stripe)
+    return found or _create(_next_attempt(payment), customer_at_stripe)
 
 
 def _create(payment: Payment, customer_at_stripe: str) -> Intent:

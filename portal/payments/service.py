@@ -143,8 +143,8 @@ def cancel(payment_id: str) -> None:
         raise Conflict
     try:
         gateway.current().cancel_intent(payment.stripe_intent_id, f"cancel:{payment.id}:{payment.attempt}")
-    except gateway.UnexpectedState:
-        log.info("cancel_too_late", payment_id=payment_id)
+    except (gateway.UnexpectedState, gateway.KeptFailure):
+        log.info("cancel_refused", payment_id=payment_id)
     refresh(payment_id)
 
 

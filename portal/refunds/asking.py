@@ -48,13 +48,15 @@ def ask(
     customer_id: str,
     user_id: str | None,
     payment_id: str,
-    amount: Money,
+    amount: Money | None,
     reason: str,
     explanation: str,
     *,
     client_key: str,
 ) -> str:
     """A customer asks for money back; returns the refund's id. A second call with the same key returns the same one.
+
+    Without an amount all that is left is asked for; what that was, the first call with the key has settled.
 
     `user_id` is missing where an app of the company's own asked, with an outside sign-in.
 
@@ -75,7 +77,7 @@ def ask(
     )
 
 
-def propose(user_id: str, payment_id: str, amount: Money, reason: str, note: str, *, client_key: str) -> str:
+def propose(user_id: str, payment_id: str, amount: Money | None, reason: str, note: str, *, client_key: str) -> str:
     """Staff propose a refund that nobody asked for; it is decided like all others. Raises as `ask` does, but for the window."""
     if reason not in policy.OF_STAFF:
         raise Invalid(N_("Please choose a reason."), field="reason")
@@ -86,7 +88,7 @@ def propose(user_id: str, payment_id: str, amount: Money, reason: str, note: str
 
 def _record(
     payment_id: str,
-    amount: Money,
+    amount: Money | None,
     reason: str,
     text: str,
     *,
@@ -103,7 +105,7 @@ def _record(
         payment = lock_payment(session, payment_id, customer_id)
         known = queries.by_client_key(session, payment.customer_id, client_key)
         if known is not None:
-            if (known.payment_id, known.asked) != (payment_id, amount):
+            if known.payment_id != payment_id or amount not in {None, known.asked}:
                 raise Invalid(
                     N_("This form was already used for another refund. Please reload the page."), code="key_reused"
                 )
@@ -111,8 +113,10 @@ def _record(
         refuse_where_impossible(session, payment)
         if origin == CUSTOMER:
             _refuse_after_window(payment, reason)
-        check_amount(amount, queries.sums(session, payment).remaining)
-        row = add(session, payment, amount, reason, text, origin=origin, user_id=user_id, client_key=client_key)
+        remaining = queries.sums(session, payment).remaining
+        wanted = remaining if amount is None else amount
+        check_amount(wanted, remaining)
+        row = add(session, payment, wanted, reason, text, origin=origin, user_id=user_id, client_key=client_key)
         move(session, row, states.REQUESTED, {"origin": origin, "reason": reason})
         return row.id
 

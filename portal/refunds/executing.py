@@ -4,8 +4,8 @@
     (Stripe)   the refund is created under `refund:<id>`
     adopt      transaction B: Stripe's id, the state, postings, steps, mails, in portal.refunds.settling
 
-When the answer is lost the same key is sent again. Once the key may be forgotten, Stripe's list of this payment's refunds is searched
-for our id; what is not there is `unknown`, and a person decides whether it is sent once more.
+When the answer is lost the same key is sent again. Once the key may be forgotten, or Stripe has kept a failure under it, its list of
+this payment's refunds is searched for our id; what is not there is `unknown`, and a person decides whether it is sent once more.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ def execute(refund_id: str) -> None:
         )
     except gateway.NotRefundable as refusal:
         _fail(order.refund_id, refusal.code)
+    except gateway.KeptFailure:
+        _look_up(order)
     except gateway.IdempotencyMisuse:
         with db.transaction() as session:
             finding = "Stripe refused our idempotency key: it was used with other parameters"

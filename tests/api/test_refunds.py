@@ -93,6 +93,15 @@ def test_one_that_was_cut_off_between_proposing_and_approving_is_finished(world:
     assert (finished["id"], finished["state"]) == (proposed["id"], "approved")
 
 
+def test_all_that_is_left_is_asked_for_once_when_the_answer_was_lost(owner: App, payment: str) -> None:
+    first = owner.post(ASK, wish(payment, None), key="return-19").json
+    with db.transaction() as session:  # what the request left behind when it died
+        session.execute(Refund.metadata.tables["app_requests"].delete())
+    again = owner.post(ASK, wish(payment, None), key="return-19")
+    assert first is not None and again.json is not None
+    assert (again.status_code, again.json["id"], again.json["amount"]) == (201, first["id"], 119_00)
+
+
 @pytest.mark.parametrize(
     ("changed", "status", "code"),
     [

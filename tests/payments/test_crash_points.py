@@ -13,6 +13,7 @@ from datetime import timedelta
 import pytest
 
 from portal import clock, db, gateway, outbox
+from portal.cards import service as cards
 from portal.errors import PortalError, Unavailable
 from portal.payments import intents, service, settling, states
 from tests.payments.conftest import Till, books, everything, jobs
@@ -86,16 +87,31 @@ def test_the_answer_to_the_creation_is_lost_and_the_same_key_finds_the_intent(ti
     assert_paid_once(till)
 
 
-def test_stripe_replays_its_500_and_the_webhook_or_the_list_brings_the_intent(till: Till) -> None:
+def test_stripe_keeps_its_500_under_the_key_so_the_list_brings_the_intent(till: Till) -> None:
     till.fail("error_after", CREATE)
-    with pytest.raises(Unavailable):
-        till.start()
-    with pytest.raises(Unavailable):  # Stripe keeps the 500 under the key
-        till.start("second-click")
-    till.change(key_used_at=clock.now() - timedelta(hours=24))
-    started = till.start("third-click")
+    started = till.start()
     assert [intent.id for intent in till.intents] == [started.intent_id]
+    assert till.payment.attempt == 1
     pay_now(till)
+    assert_paid_once(till)
+
+
+def test_a_500_that_came_before_any_effect_and_is_kept_leads_to_another_attempt(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till.fail("error_after", CREATE)
+    monkeypatch.setattr(intents, "_find_at_stripe", lambda *_: None)  # as if Stripe had failed before it made one
+    started = till.start()
+    assert till.payment.attempt == 2
+    assert till.payment.stripe_intent_id == started.intent_id
+
+
+def test_stripe_keeps_its_500_to_the_making_of_the_customer_so_another_one_is_made(till: Till) -> None:
+    till.fail("error_after", "/v1/customers")
+    started = till.start()
+    assert till.intents[0].customer == cards.holder(till.customer_id)
+    till.confirm(started.intent_id)
+    let_the_worker_finish(till)
     assert_paid_once(till)
 
 

@@ -113,6 +113,14 @@ def test_a_lost_answer_leaves_a_payment_without_one_and_the_worker_finds_out(til
     assert told(process(wanted)) == (states.SUCCEEDED, None, False)
 
 
+@pytest.mark.parametrize("path", [CREATE, CONFIRM])
+def test_stripe_keeps_its_500_under_the_key_and_what_came_of_the_call_is_looked_up(till: Till, path: str) -> None:
+    till.fail("error_after", path, method="POST")
+    assert told(process(order(till, new_card(till)))) == (states.SUCCEEDED, None, False)
+    assert len(till.intents) == 1
+    assert_paid_once(till)
+
+
 @pytest.mark.parametrize("fault", LOST)
 def test_a_lost_answer_without_a_card_is_told_and_the_same_call_goes_on(till: Till, fault: str) -> None:
     wanted = order(till)

@@ -94,6 +94,13 @@ def test_dead_while_recording_leaves_nothing_half_done(counter: Counter, place: 
     assert_refunded_once(counter, refund_id)
 
 
+def test_stripe_keeps_its_500_under_the_key_so_the_list_brings_the_refund(counter: Counter) -> None:
+    counter.fail("error_after", CREATE, method="POST")
+    refund_id = counter.refunded()
+    assert counter.refund(refund_id).state == states.SUCCEEDED
+    assert [refund.id for refund in counter.at_stripe] == [counter.refund(refund_id).stripe_refund_id]
+
+
 def test_the_answer_is_lost_and_the_key_has_expired_so_the_list_is_searched(counter: Counter) -> None:
     refund_id = counter.approved()
     counter.fail("reset_after", CREATE, times=2, method="POST")

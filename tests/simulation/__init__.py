@@ -1,0 +1,1 @@
+"""The portal under every fault at once, seeded: see docs/reliability.md."""

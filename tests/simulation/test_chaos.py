@@ -1,0 +1,15 @@
+"""Short storms, in every run of the tests; `make chaos` is the long one. Seeds that were red once stay here."""
+
+import pytest
+
+from tests.simulation import campaign
+
+# A quarter of a campaign's storm: it fits among the other tests.
+SIZE = 0.25
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(("seed", "database"), [("1", "sqlite"), ("2", "sqlite"), ("1", "postgresql")])
+def test_every_promise_holds_after_a_storm(seed: str, database: str) -> None:
+    report = campaign.one(seed, database, SIZE)
+    assert report.violations == [], report
