@@ -184,7 +184,11 @@ class _Handler(BaseHTTPRequestHandler):
     proxy: FaultProxy
 
     def _answer(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:  # its sender was killed before it had sent all: nobody takes that for a request
+            self._reset()
+            return
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
         try:
             (status, answered, content), half = self.proxy.answer(self.command, self.path, headers, body)
