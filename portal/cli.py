@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import smtplib
 import socket
@@ -18,7 +19,7 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from portal import anchors, audit, clock, config, db, outbox
+from portal import anchors, audit, clock, config, db, workers
 from portal.accounts import second_factor
 from portal.accounts import service as accounts
 from portal.accounts.models import STAFF_ROLES
@@ -68,9 +69,10 @@ def worker(threads: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001  # threads need the app itself
-    owner = f"{socket.gethostname()}:{os.getpid()}"
+    # Containers may share a name and a number, and a number comes again: the letters make it one worker's alone.
+    owner = f"{socket.gethostname()[:50]}:{os.getpid()}:{secrets.token_hex(4)}"
     click.echo(f"worker ready ({owner})")
-    outbox.work(owner, stop, threads=threads, context=app.app_context)
+    workers.work(owner, stop, threads=threads, context=app.app_context)
 
 
 @click.command()

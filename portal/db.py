@@ -28,6 +28,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 from sqlalchemy.types import TypeDecorator
 
@@ -35,6 +37,10 @@ from portal import clock
 
 # A writer waits this long for another one before SQLite gives up, in milliseconds.
 BUSY_TIMEOUT_MS: Final = 30_000
+
+# What is raised while the database is away, full, or read-only, or has no connection left: its fault, and not the question's.
+# PostgreSQL is read-only with an InternalError.
+UNREACHABLE: Final = (OperationalError, InterfaceError, InternalError, NoConnectionLeft)
 
 _CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 # Sorts after everything else that a text may hold.

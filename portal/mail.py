@@ -24,12 +24,12 @@ from sqlalchemy import Index, Integer, String
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal import clock, config, db, documents
+from portal import clock, config, db, documents, outages
 from portal.db import Base, UTCDateTime
 
 mail = Mail()
 
-# A mail server that says nothing for this long is taken for down; shorter than a job's lease. Seconds.
+# A mail server that says nothing for this long is taken for down. Seconds.
 SMTP_TIMEOUT_SECONDS: Final = 30
 LONGEST_SUBJECT: Final = 400
 # Mail servers refuse longer lines, and people type paragraphs without a break. Bytes. Source: RFC 5322, 2.1.1.
@@ -115,8 +115,8 @@ def send(
     `key` names the occasion ("receipt:rct_…"); a second call with it sends the same Message-ID again. `customer_id` is whom the
     mail concerns, on whose page staff see it listed. What the server took is recorded at once, in a transaction of its own: a
     process that dies in between loses the record, not the mail.
-    Needs an application context. Raises smtplib.SMTPException or OSError when the server did not take it, and ValueError
-    for an address or a subject with a line break.
+    Needs an application context. Raises smtplib.SMTPException or OSError when the server did not take it, marked as an outage unless
+    it refused this mail for good, and ValueError for an address or a subject with a line break.
     """
     db.refuse_inside_transaction("sending mail")
     settings = config.current()
@@ -130,9 +130,21 @@ def send(
     message.html = documents.render(f"{template}.html", tongue, subject=subject, **facts)
     for attachment in attachments:
         message.attach(attachment.filename, attachment.content_type, attachment.content)
-    with _VerifiedConnection(mail) as connection:
-        connection.send(message)
+    try:
+        with _VerifiedConnection(mail) as connection:
+            connection.send(message)
+    except (OSError, smtplib.SMTPException) as error:
+        if not _is_refusal(error):
+            outages.mark(error, outages.MAIL)
+        raise
     _record(key, to, subject, template, customer_id)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the server answered that it will never take this mail: another one it may take. Source: RFC 5321, 4.2.1 (5yz)."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return all(code >= 500 for code, _text in error.recipients.values())
+    return isinstance(error, smtplib.SMTPDataError) and error.smtp_code >= 500
 
 
 def _record(key: str, to: str, subject: str, template: str, customer_id: str | None) -> None:

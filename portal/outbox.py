@@ -1,19 +1,16 @@
 """Jobs in our own table, written in the transaction of the change that calls for them.
 
-A worker claims a job with a lease, runs it outside any transaction, and marks it done. When the worker dies, the lease
-runs out and another takes the job: so a job may run twice, and every handler must bear that. Why our own table and not a
-queue library: docs/decisions/0001-jobs-in-our-own-table.md.
+A worker (portal.workers) claims a job with a lease, renews it while the job runs outside any transaction, and marks it done. When the
+worker dies, the lease runs out and another takes the job: so a job may run twice, and every handler must bear that. A job whose service
+does not answer waits for the service. Why our own table and not a queue library: docs/decisions/0001-jobs-in-our-own-table.md.
 """
 
 from __future__ import annotations
 
 import random
-import threading
 import time
 import traceback
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -21,38 +18,44 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import (
     JSON,
+    ColumnElement,
     Index,
     Integer,
     Select,
     String,
     Text,
+    and_,
     delete,
+    exists,
     insert,
     literal_column,
     or_,
     select,
     text,
+    true,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from portal import audit, clock, db
+from portal import audit, clock, db, outages
 from portal.db import Base, UTCDateTime, database_now, new_id, one_of
 
 log = structlog.get_logger(__name__)
 
-# Longer than the slowest job (a PDF, a mail server that hangs): after this the worker is taken for dead.
-LEASE_SECONDS: Final = 120
-# Waits between tries, in seconds: quick while a service hiccups, hours while it is down. Twelve tries span about a day.
+# After this the worker is taken for dead: it missed two heartbeats.
+LEASE_SECONDS: Final = 30
+# Waits between tries, in seconds: quick after a hiccup, hours once somebody has to look. Twelve tries span about eight hours.
 BACKOFF_SECONDS: Final = (1, 2, 4, 8, 30, 120, 600, 1800, 3600, 7200, 14400, 28800)
 MOST_TRIES: Final = len(BACKOFF_SECONDS)
-# How often an idle worker looks, in seconds: one read of a small partial index. NOTIFY would make every commit that
-# enqueues queue up behind a lock of PostgreSQL's own.
-POLL_SECONDS: Final = 0.25
-# How often the worker asks whether a periodic job's time has come, in seconds.
-PERIODIC_LOOK_SECONDS: Final = 10
+
+# A job whose service does not answer is tried so often by the schedule, for most times that is a hiccup. Then it is set down for a time
+# that never comes, unless nobody looks: workers have one of those that wait for a service try it now and then, and when one succeeds,
+# all are due.
+IMPATIENT_TRIES: Final = 4
+SET_DOWN: Final = timedelta(days=1)
+# Nobody knows what such an old job was about, and a service that was away for so long is not coming back by itself.
+GIVE_UP_AFTER: Final = timedelta(days=7)
 # Done jobs are kept this long for whoever asks what happened, in days.
 KEEP_DONE_DAYS: Final = 14
 
@@ -62,6 +65,13 @@ ALERT_SPAN_SECONDS: Final = 300
 ALERT_GRACE_SECONDS: Final = 30
 MAIL_DEAD: Final = "outbox.mail_dead"
 
+# What should have a job has lost it, or it died. Then there is one again, after a job that ended not before this time.
+START_OVER_AFTER: Final = timedelta(days=1)
+# So many at a time; those that have a job then are not found any more.
+MOST_STARTED_OVER: Final = 200
+# Periodic jobs leave a row a minute, about which nobody asks later.
+KEEP_PERIODIC: Final = timedelta(days=1)
+
 STATES: Final = ("queued", "done", "dead")
 # Jobs that failed in their last try: the dead ones, and those that are tried again.
 FAILED: Final = text("last_error IS NOT NULL")
@@ -69,8 +79,10 @@ DEAD: Final = text("state = 'dead'")
 
 
 # No index begins with the state: SQLite would take it for the due jobs, and sort all that are queued.
-_QUEUED: Final = text("state = 'queued'")
-_FINISHED: Final = text("finished_at IS NOT NULL")
+QUEUED: Final = text("state = 'queued'")
+FINISHED: Final = text("finished_at IS NOT NULL")
+_ENDED: Final = text("state <> 'queued'")
+WAITING: Final = text("waits_for IS NOT NULL")
 
 
 class Job(Base):
@@ -86,14 +98,18 @@ class Job(Base):
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     lease_owner: Mapped[str | None] = mapped_column(String(80))
     last_error: Mapped[str | None] = mapped_column(Text)
+    # The service that did not answer in the last try (see portal.outages), and since when the job has got no further for that reason.
+    waits_for: Mapped[str | None] = mapped_column(String(20))
+    waits_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (
         one_of("state", STATES),
-        Index("ix_jobs_due", "run_at", sqlite_where=_QUEUED, postgresql_where=_QUEUED),
-        Index("ix_jobs_finished", "finished_at", "id", sqlite_where=_FINISHED, postgresql_where=_FINISHED),
+        Index("ix_jobs_due", "run_at", sqlite_where=QUEUED, postgresql_where=QUEUED),
+        Index("ix_jobs_finished", "finished_at", "id", sqlite_where=FINISHED, postgresql_where=FINISHED),
         Index("ix_jobs_dead", "finished_at", "id", sqlite_where=DEAD, postgresql_where=DEAD),
+        Index("ix_jobs_waiting", "waits_for", "run_at", sqlite_where=WAITING, postgresql_where=WAITING),
         Index("ix_jobs_failed", "created_at", "id", sqlite_where=FAILED, postgresql_where=FAILED),
     )
 
@@ -112,6 +128,8 @@ class Claimed:
     name: str
     args: dict[str, Any]
     tries: int
+    waits_for: str | None = None
+    waits_since: datetime | None = None
 
 
 Handler = Callable[..., None]
@@ -160,6 +178,27 @@ def enqueue(
     return session.execute(unless_known).first() is not None
 
 
+def without_job(session: Session, *keys: ColumnElement[str], ever: bool = False) -> ColumnElement[bool]:
+    """That no job of any of these keys is queued, or has ended within START_OVER_AFTER (with `ever`: is known at all).
+
+    For the queries by which a feature finds what has lost its job.
+    """
+    recent = database_now(session) - START_OVER_AFTER
+    alive = true() if ever else or_(Job.state == literal_column("'queued'"), Job.finished_at > recent)
+    return and_(*(~exists().where(Job.unique_key == key, alive) for key in keys))
+
+
+def start_over(session: Session, name: str, /, *, key: str, **args: str | int | None) -> None:
+    """Leave a job for what has none: a new one, or that of this key from the start, when it has ended; in the caller's transaction.
+
+    A job that is queued stays as it is.
+    """
+    if enqueue(session, name, key=key, **args):  # type: ignore[arg-type]  # no argument of a job is called delay_seconds
+        return
+    again = {"state": "queued", "tries": 0, "run_at": database_now(session), "finished_at": None}
+    session.execute(update(Job).where(Job.unique_key == key, _ENDED).values(again))
+
+
 def claim(owner: str, most: int, lease_seconds: int = LEASE_SECONDS) -> list[Claimed]:
     """Take up to `most` due jobs for `owner`, oldest first; no one else gets them until the lease runs out."""
     with db.reading() as session:  # an idle worker must not ask SQLite for its one write lock
@@ -179,7 +218,7 @@ def claim(owner: str, most: int, lease_seconds: int = LEASE_SECONDS) -> list[Cla
             job.lease_until = now + timedelta(seconds=lease_seconds)
             job.lease_owner = owner
             job.tries += 1
-        return [Claimed(job.id, job.name, dict(job.args), job.tries) for job in taken]
+        return [Claimed(job.id, job.name, dict(job.args), job.tries, job.waits_for, job.waits_since) for job in taken]
 
 
 def _due(now: datetime, most: int) -> Select[Job]:
@@ -188,8 +227,20 @@ def _due(now: datetime, most: int) -> Select[Job]:
     return select(Job).where(queued, Job.run_at <= now, free).order_by(Job.run_at).limit(most)
 
 
+def renew(owner: str, job_ids: Iterable[str]) -> None:
+    """Keep the leases of these jobs, as far as they are still the owner's, for as long as a new one lasts."""
+    with db.transaction() as session:
+        until = database_now(session) + timedelta(seconds=LEASE_SECONDS)
+        session.execute(
+            update(Job).where(Job.id.in_(list(job_ids)), Job.lease_owner == owner).values(lease_until=until)
+        )
+
+
 def run(job: Claimed, owner: str) -> None:
-    """Run one claimed job and record its outcome. A failure backs off; after the last try it is dead and alerts."""
+    """Run one claimed job and record its outcome. A failure backs off; after the last try it is dead and alerts.
+
+    When it was a service that did not answer, the job waits for it, and is dead after GIVE_UP_AFTER only.
+    """
     started = time.monotonic()
     with structlog.contextvars.bound_contextvars(job=job.name, job_id=job.id):
         try:
@@ -209,7 +260,12 @@ def run(job: Claimed, owner: str) -> None:
 
 def _fail(job: Claimed, owner: str, error: Exception) -> None:
     reason = "".join(traceback.format_exception_only(error)).strip()
-    if job.tries >= MOST_TRIES:
+    service = outages.service_of(error)
+    if service is not None and (job.waits_since is None or clock.now() - job.waits_since < GIVE_UP_AFTER):
+        log.warning("job_waits", service=service, tries=job.tries, exc_info=error)
+        _wait(job, owner, service, reason)
+        return
+    if service is not None or job.tries >= MOST_TRIES:
         log.error("job_dead", tries=job.tries, exc_info=error)
         _close(job, owner, dead=True, error=reason)
         return
@@ -232,19 +288,45 @@ def _close(
     dead: bool = False,
     error: str | None = None,
 ) -> None:
-    """Write the outcome, unless the lease has passed to someone else in the meantime: then theirs counts."""
+    """Write the outcome. A job that got further than a service that it waited for wakes all others that wait for it."""
     with db.transaction() as session:
         now = database_now(session)
-        values: dict[str, Any] = {"lease_until": None, "lease_owner": None, "last_error": error}
+        values: dict[str, Any] = {"last_error": error, "waits_for": None, "waits_since": None}
         if again_in is not None:
             values["run_at"] = now + timedelta(seconds=again_in)
             if not counted:
                 values["tries"] = 0  # it went well so far: earlier failures are over
         else:
             values |= {"state": "dead" if dead else "done", "finished_at": now}
-        closed = session.execute(update(Job).where(Job.id == job.id, Job.lease_owner == owner).values(values))
-        if dead and closed.rowcount:  # type: ignore[attr-defined]
+        written = _write(session, job, owner, values)
+        if dead and written:
             _alert(session, job.name, now)
+        if error is None and job.waits_for is not None:
+            log.info("service_is_back", service=job.waits_for)
+            awaited = update(Job).where(WAITING, Job.waits_for == job.waits_for)
+            session.execute(awaited.values(run_at=now, waits_for=None))
+
+
+def _wait(job: Claimed, owner: str, service: str, reason: str) -> None:
+    """Set a job down until its service answers: such tries are not counted, for however many there are, none is the job's fault."""
+    with db.transaction() as session:
+        now = database_now(session)
+        patient = job.tries >= IMPATIENT_TRIES
+        values = {
+            "run_at": now + (SET_DOWN if patient else timedelta(seconds=wait_after(job.tries))),
+            "tries": min(job.tries, IMPATIENT_TRIES),
+            "last_error": reason,
+            "waits_for": service,
+            "waits_since": job.waits_since or now,
+        }
+        _write(session, job, owner, values)
+
+
+def _write(session: Session, job: Claimed, owner: str, values: dict[str, Any]) -> bool:
+    """Unless the lease has passed to someone else in the meantime: then theirs counts."""
+    mine = update(Job).where(Job.id == job.id, Job.lease_owner == owner)
+    written = session.execute(mine.values(lease_until=None, lease_owner=None, **values))
+    return bool(written.rowcount)  # type: ignore[attr-defined]
 
 
 def _alert(session: Session, name: str, now: datetime) -> None:
@@ -280,6 +362,11 @@ def enqueue_periodic(session: Session) -> None:
         enqueue(session, name, key=f"{name}:{int(now.timestamp()) // seconds}")
 
 
+def periodic_names() -> list[str]:
+    """The names of the jobs that workers enqueue by themselves."""
+    return list(_periodic)
+
+
 def revive(session: Session, job_id: str) -> bool:
     """Let a job that is dead, or waits after a failure, try again now and from the start, in the caller's transaction.
 
@@ -290,7 +377,7 @@ def revive(session: Session, job_id: str) -> bool:
     revived = session.execute(
         update(Job)
         .where(Job.id == job_id, or_(DEAD, FAILED), Job.state != "done", free)
-        .values(state="queued", tries=0, run_at=now, finished_at=None)
+        .values(state="queued", tries=0, run_at=now, finished_at=None, waits_for=None, waits_since=None)
     )
     return bool(revived.rowcount)  # type: ignore[attr-defined]
 
@@ -299,49 +386,7 @@ def revive(session: Session, job_id: str) -> bool:
 def sweep() -> None:
     """Forget done jobs after their time."""
     with db.transaction() as session:
-        oldest = database_now(session) - timedelta(days=KEEP_DONE_DAYS)
-        session.execute(delete(Job).where(Job.state == "done", Job.finished_at < oldest))
-
-
-def work(
-    owner: str,
-    stop: threading.Event,
-    threads: int = 4,
-    context: Callable[[], AbstractContextManager[object]] = nullcontext,
-) -> None:
-    """Run jobs until `stop` is set, then finish those begun. Any number of workers may run beside each other.
-
-    Each job runs within `context()`: the application context that sending mail needs.
-    """
-    next_periodic = 0.0
-    free = threading.Semaphore(threads)
-
-    def run_and_free(job: Claimed) -> None:
-        try:
-            with context():
-                run(job, owner)
-        except Exception:
-            log.exception("job_outcome_unrecorded", job_id=job.id)  # its lease runs out and it is taken again
-        finally:
-            free.release()
-
-    with ThreadPoolExecutor(threads, thread_name_prefix="job") as pool:
-        while not stop.is_set():
-            if not free.acquire(timeout=POLL_SECONDS):
-                continue
-            if stop.is_set():  # while all threads were busy: what has not begun is left to others
-                break
-            jobs: list[Claimed] = []
-            try:
-                if time.monotonic() >= next_periodic:
-                    next_periodic = time.monotonic() + PERIODIC_LOOK_SECONDS
-                    with db.transaction() as session:
-                        enqueue_periodic(session)
-                jobs = claim(owner, 1)
-            except OperationalError as error:
-                log.error("database_unreachable", exc_info=error)
-            if jobs:
-                pool.submit(run_and_free, jobs[0])
-            else:
-                free.release()
-                stop.wait(POLL_SECONDS)
+        now = database_now(session)
+        done = delete(Job).where(Job.state == "done")
+        session.execute(done.where(Job.finished_at < now - timedelta(days=KEEP_DONE_DAYS)))
+        session.execute(done.where(Job.finished_at < now - KEEP_PERIODIC, Job.name.in_(_periodic)))

@@ -21,6 +21,11 @@ def follow_up(setup_id: str) -> None:
     setups.follow_up(setup_id)
 
 
+@outbox.handles("cards.complete", every_seconds=60)
+def complete() -> None:
+    setups.complete()
+
+
 @outbox.handles("cards.compare", every_seconds=24 * 3600)
 def compare(day: str = "", after: str = "") -> None:
     """The worker begins a round each day; a chunk of it leaves the job for the next one."""

@@ -120,6 +120,7 @@ class CardSetup(Base):
     __table_args__ = (
         UniqueConstraint("customer_id", "client_key"),
         one_of("outcome", OUTCOMES),
+        Index("ix_card_setups_open", "status", "updated_at"),
         Index("ix_card_setups_finding", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
     )
 

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from portal import clock
+from portal import clock, outbox
 from portal.accounts.models import Customer
 from portal.cards.models import (
     REMINDER_DAYS,
@@ -20,6 +20,7 @@ from portal.cards.models import (
     last_day_of_month,
     reminder_at,
 )
+from portal.cards.states import CREATED, PROCESSING, WAITING_FOR_CUSTOMER
 from portal.errors import NotFound
 from portal.money import Money
 
@@ -225,3 +226,11 @@ def number_of_former_holders(session: Session, customer_id: str) -> int:
     return session.execute(
         select(func.count()).select_from(FormerHolder).where(FormerHolder.customer_id == customer_id)
     ).scalar_one()
+
+
+def left_behind(session: Session, most: int) -> list[str]:
+    """The ids of setups on their way that no job follows."""
+    lost = outbox.without_job(session, "setup:" + CardSetup.id)
+    on_their_way = sorted(WAITING_FOR_CUSTOMER | {CREATED, PROCESSING})
+    query = select(CardSetup.id).where(CardSetup.status.in_(on_their_way), CardSetup.finding == "", lost)
+    return list(session.scalars(query.limit(most)))

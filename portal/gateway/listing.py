@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from portal import db
+from portal import db, outages
+from portal.errors import RateLimited, Unavailable
 from portal.gateway.contract import (
     BalanceTransaction,
     Charge,
@@ -52,7 +53,10 @@ def speaking() -> Iterator[None]:
     try:
         yield
     except stripe.StripeError as error:
-        raise translated(error) from error
+        failure = translated(error)
+        if isinstance(failure, Unavailable | RateLimited):
+            outages.mark(failure, outages.STRIPE)
+        raise failure from error
 
 
 class Listing:

@@ -23,3 +23,8 @@ def finish_confirmation(confirmation_id: str) -> None:
 def call_off_waiting(customer_id: str) -> None:
     """Left by the transaction that noted the loss of a customer at Stripe."""
     service.call_off_waiting(customer_id)
+
+
+@outbox.handles("payments.complete", every_seconds=60)
+def complete() -> None:
+    service.complete()

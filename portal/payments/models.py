@@ -31,6 +31,9 @@ _LIVE: Final = text(
 )
 
 
+# The finding of a payment that goes back by itself.
+PAID_TWICE: Final = "the invoice was not open any more when the money arrived: refund it as a duplicate"
+
 _FOUND: Final = text("finding <> ''")
 
 

@@ -10,13 +10,13 @@ from typing import Final
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
-from portal import keyset, ledger
+from portal import keyset, ledger, outbox
 from portal.cards import queries as cards
 from portal.db import database_now, written_out
 from portal.errors import NotFound
 from portal.invoices.models import Invoice
 from portal.payments.models import Confirmation, Payment, PlacedOrder
-from portal.payments.states import LIVE, PROCESSING, REQUIRES_ACTION, WAITING_FOR_CUSTOMER
+from portal.payments.states import CREATED, LIVE, OPEN_AT_STRIPE, PROCESSING, REQUIRES_ACTION, WAITING_FOR_CUSTOMER
 
 # A CSV of more than this is no longer read by a person.
 EXPORT_LIMIT: Final = 10_000
@@ -111,6 +111,20 @@ def confirmation_with_payment(session: Session, confirmation_id: str) -> tuple[C
         select(Confirmation, Payment).join(Confirmation.payment).where(Confirmation.id == confirmation_id)
     ).one()
     return found[0], found[1], database_now(session)
+
+
+def left_behind(session: Session, most: int) -> list[str]:
+    """The ids of payments on their way that no job follows."""
+    on_their_way = sorted(OPEN_AT_STRIPE | {CREATED})
+    lost = outbox.without_job(session, "follow_up:" + Payment.id)
+    query = select(Payment.id).where(Payment.status.in_(on_their_way), Payment.finding == "", lost)
+    return list(session.scalars(query.limit(most)))
+
+
+def unanswered_left_behind(session: Session, most: int) -> list[str]:
+    """The ids of confirmations without an answer that no job finishes."""
+    lost = outbox.without_job(session, "confirmation:" + Confirmation.id)
+    return list(session.scalars(select(Confirmation.id).where(Confirmation.answered_at.is_(None), lost).limit(most)))
 
 
 def by_press(session: Session, customer_id: str, client_key: str) -> Confirmation | None:

@@ -56,6 +56,7 @@ __all__ = [
     "call_off_waiting",
     "cancel",
     "check_limits",
+    "complete",
     "current",
     "follow_up",
     "hear_of_intent",
@@ -119,6 +120,19 @@ def follow_up(payment_id: str) -> None:
         return
     if intent.status != states.CANCELED:
         raise outbox.Later(min(max(age.total_seconds() / 2, FIRST_LOOK_SECONDS), LONGEST_LOOK_SECONDS))
+
+
+def complete() -> int:
+    """Leave a job for each payment and each confirmation on its way that has none; returns how many. A second run finds nothing more."""
+    with db.transaction() as session:
+        payments = queries.left_behind(session, outbox.MOST_STARTED_OVER)
+        for payment_id in payments:
+            outbox.start_over(session, "payments.follow_up", key=f"follow_up:{payment_id}", payment_id=payment_id)
+        begun = queries.unanswered_left_behind(session, outbox.MOST_STARTED_OVER)
+        for confirmation_id in begun:
+            key = f"confirmation:{confirmation_id}"
+            outbox.start_over(session, "payments.finish_confirmation", key=key, confirmation_id=confirmation_id)
+        return len(payments) + len(begun)
 
 
 def cancel(payment_id: str) -> None:

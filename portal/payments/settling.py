@@ -21,7 +21,7 @@ from portal.gateway import Intent
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
 from portal.payments import states
-from portal.payments.models import Payment, PaymentStep
+from portal.payments.models import PAID_TWICE, Payment, PaymentStep
 
 log = structlog.get_logger(__name__)
 
@@ -182,9 +182,7 @@ def _pay_invoice(session: Session, payment: Payment, invoice_id: str) -> None:
     try:
         invoice = invoices.lock_open(session, invoice_id, payment.customer_id)
     except Conflict:
-        freeze_row(
-            session, payment, "the invoice was not open any more when the money arrived: refund it as a duplicate"
-        )
+        freeze_row(session, payment, PAID_TWICE)
         outbox.enqueue(session, "refunds.return_duplicate", key=f"return:{payment.id}", payment_id=payment.id)
     else:
         invoices.mark_paid(session, invoice.id, payment.succeeded_at or clock.now())

@@ -41,3 +41,8 @@ def send(document_id: str) -> None:
 @handles(service.MAIL_REVOCATION)
 def send_revocation(credit_note_id: str) -> None:
     email.send_revocation(credit_note_id)
+
+
+@handles("receipts.complete", every_seconds=60)
+def complete() -> None:
+    service.complete()

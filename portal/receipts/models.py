@@ -21,6 +21,8 @@ CREDIT_NOTE: Final = "credit_note"
 KINDS: Final = (RECEIPT, CREDIT_NOTE)
 
 _RECEIPTS: Final = text(f"kind = '{RECEIPT}'")
+UNMAILED: Final = text("mailed_at IS NULL")
+REVOKED: Final = text("revoked_at IS NOT NULL")
 
 
 class Document(Base):
@@ -51,6 +53,8 @@ class Document(Base):
         CheckConstraint(f"(kind = '{CREDIT_NOTE}') = (refund_id IS NOT NULL)", name="refund_of_credit_note"),
         CheckConstraint(f"kind = '{CREDIT_NOTE}' OR revoked_at IS NULL", name="receipts_stand"),
         Index("uq_documents_receipt", "payment_id", unique=True, sqlite_where=_RECEIPTS, postgresql_where=_RECEIPTS),
+        Index("ix_documents_unmailed", "issued_at", sqlite_where=UNMAILED, postgresql_where=UNMAILED),
+        Index("ix_documents_revoked", "revoked_at", sqlite_where=REVOKED, postgresql_where=REVOKED),
         Index("ix_documents_payment", "payment_id", "issued_at", "id"),
         Index("ix_documents_customer", "customer_id", "issued_at", "id"),
     )

@@ -7,16 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session, undefer
 
-from portal import keyset
+from portal import keyset, outbox
+from portal.db import written_out
 from portal.errors import NotFound, PortalError
 from portal.money import Money
 from portal.payments.models import Payment
+from portal.payments.states import SUCCEEDED as PAYMENT_SUCCEEDED
 from portal.receipts import codes, facts
-from portal.receipts.models import CreditNote, Document, Receipt
+from portal.receipts.models import RECEIPT, REVOKED, UNMAILED, CreditNote, Document, Receipt
 from portal.refunds.models import Refund
+from portal.refunds.states import SUCCEEDED as REFUND_SUCCEEDED
 
 
 class Damaged(PortalError):
@@ -133,6 +136,45 @@ def of_customer(
     """A page of a customer's documents, newest first. Raises as keyset.page does."""
     query = select(Document).where(Document.customer_id == customer_id)
     return keyset.page(session, query, Document.issued_at, Document.id, cursor, size=size)
+
+
+# What lacks a job. Each query is bounded; what has a job then is not found any more.
+
+
+def payments_without_receipt(session: Session, since: datetime, most: int) -> list[str]:
+    """The ids of payments that have succeeded, and were changed since then, without a receipt and without a job that issues it."""
+    found = select(Payment.id).where(
+        Payment.status == PAYMENT_SUCCEEDED,
+        Payment.updated_at >= since,
+        ~exists().where(Document.kind == RECEIPT, Document.payment_id == Payment.id),
+        outbox.without_job(session, "receipt:" + Payment.id),
+    )
+    return list(session.scalars(found.limit(most)))
+
+
+def refunds_without_credit_note(session: Session, since: datetime, most: int) -> list[str]:
+    """The ids of refunds that have succeeded since then, without a credit note and without a job that issues it."""
+    found = select(Refund.id).where(
+        written_out(Refund.state, [REFUND_SUCCEEDED]),
+        Refund.succeeded_at >= since,
+        ~exists().where(Document.refund_id == Refund.id),
+        outbox.without_job(session, "credit_note:" + Refund.id),
+    )
+    return list(session.scalars(found.limit(most)))
+
+
+def left_behind(session: Session, most: int) -> list[Document]:
+    """Documents that are not rendered or not mailed, and that no job renders or mails."""
+    lost = outbox.without_job(session, Document.kind + ".render:" + Document.id, Document.kind + ".mail:" + Document.id)
+    found = select(Document).where(UNMAILED, Document.revoked_at.is_(None) | Document.pdf_sha256.is_(None), lost)
+    return list(session.scalars(found.order_by(Document.issued_at).limit(most)))
+
+
+def revocations_left_behind(session: Session, most: int) -> list[str]:
+    """The ids of revoked credit notes whose customer was not told, and that no job tells."""
+    lost = outbox.without_job(session, "credit_note.mail_revocation:" + Document.id)
+    found = select(Document.id).where(REVOKED, Document.revocation_mailed_at.is_(None), lost)
+    return list(session.scalars(found.order_by(Document.revoked_at).limit(most)))
 
 
 def _intact(document: Document) -> Document:

@@ -7,6 +7,7 @@ its refund fails after all.
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -19,7 +20,7 @@ from portal.accounts.models import Customer
 from portal.errors import N_, Conflict, NotFound
 from portal.invoices.models import Invoice
 from portal.payments.models import Payment
-from portal.receipts import codes, facts, freezing, pdf
+from portal.receipts import codes, facts, freezing, pdf, queries
 from portal.receipts.models import CreditNote, Document, Receipt
 from portal.refunds.models import Refund
 
@@ -32,6 +33,9 @@ RENDER: Final = "receipts.render"
 MAIL: Final = "receipts.mail"
 MAIL_REVOCATION: Final = "receipts.mail_revocation"
 MAIL_AGAIN: Final = "receipts.mail_again"
+
+# Older payments and refunds are reconciliation's.
+MISSED_SINCE: Final = timedelta(days=3)
 
 
 class NoReceiptYet(RuntimeError):
@@ -188,6 +192,30 @@ def render(document_id: str) -> None:
             session, f"{stored.kind}.rendered", document_id, {"sha256": digest}, customer_id=stored.customer_id
         )
         outbox.enqueue(session, MAIL, key=f"{stored.kind}.mail:{document_id}", document_id=document_id)
+
+
+def complete() -> int:
+    """Leave the job that comes next for all that has none: a receipt, a credit note, a PDF, or a mail is missing; returns how many.
+
+    Payments and refunds are looked at while they are new: reconciliation sees all of them. A second run finds nothing more.
+    """
+    with db.transaction() as session:
+        since, most = db.database_now(session) - MISSED_SINCE, outbox.MOST_STARTED_OVER
+        paid = queries.payments_without_receipt(session, since, most)
+        for payment_id in paid:
+            outbox.start_over(session, ISSUE, key=f"receipt:{payment_id}", payment_id=payment_id)
+        refunded = queries.refunds_without_credit_note(session, since, most)
+        for refund_id in refunded:
+            outbox.start_over(session, ISSUE_CREDIT_NOTE, key=f"credit_note:{refund_id}", refund_id=refund_id)
+        documents = queries.left_behind(session, most)
+        for one in documents:
+            job, step = (RENDER, "render") if one.pdf_sha256 is None else (MAIL, "mail")
+            outbox.start_over(session, job, key=f"{one.kind}.{step}:{one.id}", document_id=one.id)
+        revoked = queries.revocations_left_behind(session, most)
+        for note_id in revoked:
+            key = f"credit_note.mail_revocation:{note_id}"
+            outbox.start_over(session, MAIL_REVOCATION, key=key, credit_note_id=note_id)
+        return len(paid) + len(refunded) + len(documents) + len(revoked)
 
 
 def send_again(document_id: str) -> Document:

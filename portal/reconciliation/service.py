@@ -65,7 +65,14 @@ class Step:
     thorough: bool = False  # only then `codes` are looked at
 
 
-_OF_TRANSACTIONS: Final = ("unposted", "posting_differs", "payment_fee", "unknown_transaction", "orphan_charge")
+_OF_TRANSACTIONS: Final = (
+    "unposted",
+    "posting_differs",
+    "posting_misplaced",
+    "payment_fee",
+    "unknown_transaction",
+    "orphan_charge",
+)
 STEPS: Final = (
     Step("intents", objects.intents, ("payment_amount", "payment_differs")),
     Step("charges", objects.charges),

@@ -27,6 +27,7 @@ from portal.reconciliation.movements import (
     REFUND_FAILURES,
     REFUNDS,
     Account,
+    Expected,
     accounts_of,
     explain_as_other,
 )
@@ -214,18 +215,7 @@ def _judge(look: Look, account: Account) -> None:
         }
         look.note(Draft("unposted", one.reference, missing, payment_id, movement.created))
     for one, posting in account.wrong:
-        wrong = facts | {
-            "posting": posting.id,
-            "reference": one.reference,
-            "ours": f"{posting.debit} / {posting.credit}",
-            "stripe": f"{one.debit} / {one.credit}",
-            "currency": one.amount.currency,
-            "ours_currency": posting.currency,
-            "ours_minor": posting.amount_minor,
-            "stripe_minor": one.amount.minor,
-            "difference_minor": posting.amount_minor - one.amount.minor,
-        }
-        look.note(Draft("posting_differs", posting.id, wrong, payment_id, movement.created))
+        _note_wrong(look, account, one, posting)
     payment = account.payment
     is_fee_of = payment is not None and movement.type in CHARGES and payment.fee_minor is not None
     if payment is not None and is_fee_of and payment.fee_minor != movement.fee.minor:
@@ -238,6 +228,26 @@ def _judge(look: Look, account: Account) -> None:
             "currency": movement.fee.currency,
         }
         look.note(Draft("payment_fee", payment.id, fee, payment.id, movement.created))
+
+
+def _note_wrong(look: Look, account: Account, one: Expected, posting: Posting) -> None:
+    facts: dict[str, Any] = {"posting": posting.id, "transaction": account.movement.id, "reference": one.reference}
+    if posting.amount != one.amount and posting.currency == one.amount.currency:
+        code = "posting_differs"
+        facts |= {
+            "currency": one.amount.currency,
+            "ours_minor": posting.amount_minor,
+            "stripe_minor": one.amount.minor,
+            "difference_minor": posting.amount_minor - one.amount.minor,
+        }
+    else:
+        code = "posting_misplaced"
+        facts |= {
+            "ours": f"{posting.amount}, {posting.debit} / {posting.credit}",
+            "stripe": f"{one.amount}, {one.debit} / {one.credit}",
+        }
+    payment_id = account.payment.id if account.payment else None
+    look.note(Draft(code, posting.id, facts, payment_id, account.movement.created))
 
 
 def _note_unknown(look: Look, movement: BalanceTransaction) -> None:

@@ -74,6 +74,10 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         N_("Posting %(posting)s says %(ours)s, Stripe %(stripe)s (%(transaction)s), a difference of %(difference)s"),
         _NOT_BY_HAND,
     ),
+    "posting_misplaced": (
+        N_("Posting %(posting)s says %(ours)s, and should say %(stripe)s (%(transaction)s)"),
+        _NOT_BY_HAND,
+    ),
     "posting_alone": (
         N_("Posting %(posting)s over %(amount)s (%(reference)s) has no movement at Stripe"),
         _NOT_BY_HAND,

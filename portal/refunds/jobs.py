@@ -41,6 +41,6 @@ def mail(refund_id: str, state: str, before: str) -> None:
     email.send(refund_id, state, before)
 
 
-@outbox.handles("refunds.sweep", every_seconds=3600)
-def sweep() -> None:
-    service.sweep()
+@outbox.handles("refunds.complete", every_seconds=60)
+def complete() -> None:
+    service.complete()

@@ -39,6 +39,7 @@ def _listed(*states: str) -> str:
 
 _WAITING: Final = text(_listed(*UNDECIDED))
 _FOLLOWED: Final = text(_listed(*FOLLOWED))
+_SUCCEEDED: Final = text(_listed(SUCCEEDED))
 _FOUND: Final = text(f"finding <> '' OR state = '{UNKNOWN}'")
 
 
@@ -105,6 +106,7 @@ class Refund(Base):
         Index("ix_refunds_customer", "customer_id", "asked_at", "id"),
         Index("ix_refunds_queue", "asked_at", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
         Index("ix_refunds_followed", "updated_at", "id", sqlite_where=_FOLLOWED, postgresql_where=_FOLLOWED),
+        Index("ix_refunds_succeeded", "succeeded_at", sqlite_where=_SUCCEEDED, postgresql_where=_SUCCEEDED),
         Index("ix_refunds_finding", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
     )
 

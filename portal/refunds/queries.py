@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy import ColumnElement, Select, String, case, cast, exists, func, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from portal import keyset
+from portal import keyset, outbox
 from portal.db import written_out
 from portal.errors import NotFound
 from portal.money import Money
-from portal.payments.models import Payment
+from portal.payments.models import PAID_TWICE, Payment
+from portal.payments.states import SUCCEEDED as PAYMENT_SUCCEEDED
 from portal.refunds.models import Refund
 from portal.refunds.states import FOLLOWED, FREED, SUCCEEDED, UNDECIDED, UNKNOWN
 
@@ -140,13 +141,21 @@ def unknown(session: Session, most: int) -> list[Refund]:
     return list(session.execute(query.order_by(Refund.updated_at, Refund.id).limit(most)).scalars())
 
 
-def left_behind(session: Session, before: datetime, most: int) -> list[Refund]:
-    """Refunds under way that nothing has happened to since `before`: their job may have died."""
-    return list(
-        session.execute(
-            select(Refund)
-            .where(written_out(Refund.state, FOLLOWED), Refund.state != UNKNOWN, Refund.updated_at < before)
-            .order_by(Refund.updated_at, Refund.id)
-            .limit(most)
-        ).scalars()
+def left_behind(session: Session, most: int) -> list[str]:
+    """The ids of refunds under way that no job sends or follows."""
+    sent = "execute:" + Refund.id + ":" + cast(Refund.attempt, String)
+    lost = outbox.without_job(session, sent, "follow_refund:" + Refund.id)
+    under_way = (written_out(Refund.state, FOLLOWED), Refund.state != UNKNOWN, Refund.finding == "")
+    return list(session.scalars(select(Refund.id).where(*under_way, lost).order_by(Refund.updated_at).limit(most)))
+
+
+def duplicates_left_behind(session: Session, since: datetime, most: int) -> list[str]:
+    """The ids of payments, changed since then, that were found to be paid twice, and that no job has ever given back."""
+    found = select(Payment.id).where(
+        Payment.finding == PAID_TWICE,
+        Payment.updated_at >= since,
+        Payment.status == PAYMENT_SUCCEEDED,
+        outbox.without_job(session, "return:" + Payment.id, ever=True),
+        ~exists().where(Refund.customer_id == Payment.customer_id, Refund.client_key == "duplicate:" + Payment.id),
     )
+    return list(session.scalars(found.limit(most)))

@@ -72,6 +72,7 @@ __all__ = [
     "approve_own",
     "ask",
     "claim",
+    "complete",
     "give_up",
     "hear_of_payment",
     "hear_of_refund",
@@ -85,14 +86,12 @@ __all__ = [
     "return_duplicate",
     "send_again",
     "shown_threshold",
-    "sweep",
     "windows",
     "withdraw",
 ]
 
-# What is under way and was not touched for this long has lost its job.
-LEFT_BEHIND_AFTER: Final = timedelta(days=2)
-MOST_LEFT_BEHIND: Final = 200
+# Of an older duplicate staff have decided; the job that gave it back may be forgotten.
+DUPLICATES_SINCE: Final = timedelta(days=3)
 
 
 # What the portal does by itself
@@ -200,9 +199,17 @@ def _mark_others(session: Session, payment: Payment, foreign: Refund) -> None:
             )
 
 
-def sweep() -> None:
-    """Find refunds under way whose job has died, and leave a new one. A second run finds nothing more."""
-    today = f"{clock.today():%Y%m%d}"
+def complete() -> int:
+    """Leave a job for each refund under way, and each payment that was paid twice, that has none; returns how many.
+
+    A second run finds nothing more.
+    """
     with db.transaction() as session:
-        for row in queries.left_behind(session, clock.now() - LEFT_BEHIND_AFTER, MOST_LEFT_BEHIND):
-            outbox.enqueue(session, "refunds.follow_up", key=f"follow_refund:{row.id}:{today}", refund_id=row.id)
+        lost = queries.left_behind(session, outbox.MOST_STARTED_OVER)
+        for refund_id in lost:
+            outbox.start_over(session, "refunds.follow_up", key=f"follow_refund:{refund_id}", refund_id=refund_id)
+        since = clock.now() - DUPLICATES_SINCE
+        twice = queries.duplicates_left_behind(session, since, outbox.MOST_STARTED_OVER)
+        for payment_id in twice:
+            outbox.enqueue(session, "refunds.return_duplicate", key=f"return:{payment_id}", payment_id=payment_id)
+        return len(lost) + len(twice)

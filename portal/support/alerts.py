@@ -1,10 +1,10 @@
-"""The mail to staff about jobs that have died: one for all that died within a few minutes of each other."""
+"""Mails to staff about the machine: of jobs that have died, one for all within a few minutes; of a service that is away."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from portal import config, db, language, mail, outbox
+from portal import clock, config, db, language, mail, outages, outbox, workers
 from portal.errors import N_
 
 # The others are on the page that the mail leads to.
@@ -29,4 +29,37 @@ def mail_dead(span: int) -> None:
         jobs=died[:MOST_NAMED],
         more=len(died) - MOST_NAMED,
         link=f"{settings.base_url}/support/operations/jobs?state=dead",
+    )
+
+
+SERVICES: Final = {
+    outages.STRIPE: N_("Stripe"),
+    outages.MAIL: N_("the mail server"),
+    outages.DATABASE: N_("the database"),
+}
+
+
+@outbox.handles(workers.MAIL_OUTAGE)
+def mail_outage(service: str, since: int) -> None:
+    """Tell staff that jobs have been waiting for a service for long; nothing when it is back already. Raises as mail.send does.
+
+    `since` is in seconds since 1970.
+    """
+    with db.reading() as session:
+        away = [one for one in workers.outages_now(session) if one.service == service]
+    if not away:
+        return
+    settings = config.current()
+    tongue = settings.languages[0]
+    name = language.translate(SERVICES[service], tongue)
+    mail.send(
+        key=f"outage:{service}:{since}",
+        to=settings.company.support_email,
+        subject=language.translate(N_("No answer from %(service)s"), tongue, service=name),
+        template="support/operations/mails/outage",
+        tongue=tongue,
+        service=name,
+        since=clock.from_epoch(since),
+        jobs=away[0].jobs,
+        link=f"{settings.base_url}/support/operations",
     )

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select, text, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from portal import anchors, clock, keyset
+from portal import anchors, clock, keyset, workers
 from portal.accounts import queries as accounts
 from portal.accounts.models import Customer
 from portal.audit import AuditEvent
@@ -26,6 +26,7 @@ from portal.payments.models import Payment
 from portal.refunds.models import Refund
 from portal.refunds.states import UNKNOWN
 from portal.webhooks.models import RECEIVED, StripeEvent
+from portal.workers import Outage
 
 # A number beyond this is shown as "1,000+": counting further tells nobody more.
 MOST_COUNTED: Final = 1_000
@@ -58,6 +59,7 @@ class State:
     jobs_failing: int
     jobs_dead: int
     oldest_due_at: datetime | None
+    outages: list[Outage]
     events_waiting: int
     oldest_waiting_at: datetime | None
     last_event_at: datetime | None
@@ -96,6 +98,7 @@ def state(session: Session) -> State:
         jobs_failing=_count(session, select(Job.id).where(FAILED, _QUEUED)),
         jobs_dead=_count(session, select(Job.id).where(DEAD)),
         oldest_due_at=session.scalar(due),
+        outages=workers.outages_now(session),
         events_waiting=_count(session, select(StripeEvent.id).where(StripeEvent.state == RECEIVED)),
         oldest_waiting_at=session.scalar(waiting),
         last_event_at=session.scalar(select(received).order_by(received.desc(), StripeEvent.id.desc()).limit(1)),

@@ -7,3 +7,8 @@ from portal.webhooks import service
 @outbox.handles("webhooks.apply")
 def apply(event_id: str) -> None:
     service.apply(event_id)
+
+
+@outbox.handles("webhooks.complete", every_seconds=60)
+def complete() -> None:
+    service.complete()

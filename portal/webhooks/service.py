@@ -6,8 +6,9 @@ import json
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import String, case, cast, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import defer
 
 from portal import audit, clock, config, db, gateway, outbox
 from portal.errors import N_, Invalid, NotFound
@@ -108,6 +109,21 @@ def apply(event_id: str) -> None:
             .values(state=IGNORED if note else APPLIED, note=note, applied_at=clock.now())
         )
     log.info("webhook_applied", event_id=event_id, type=event.type, note=note)
+
+
+def complete() -> int:
+    """Leave a job for each received event that has none; returns how many. A second run finds nothing more."""
+    with db.transaction() as session:
+        key = case(
+            (StripeEvent.replays == 0, "webhook:" + StripeEvent.id),
+            else_="webhook:" + StripeEvent.id + ":" + cast(StripeEvent.replays, String),
+        )
+        lost = select(StripeEvent).where(StripeEvent.state == RECEIVED, outbox.without_job(session, key))
+        lost = lost.order_by(StripeEvent.received_at, StripeEvent.id).limit(outbox.MOST_STARTED_OVER)
+        events = session.scalars(lost.options(defer(StripeEvent.body))).all()
+        for event in events:
+            outbox.start_over(session, "webhooks.apply", key=event.job_key, event_id=event.id)
+        return len(events)
 
 
 def replay(event_id: str) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from sqlalchemy.orm import Session
 
-from portal import db
+from portal import db, outbox
+from tests.core.jobs import NAME, Work
 
 
 class GaveUpError(Exception):
@@ -18,3 +20,11 @@ def given_up(work: Callable[[Session], object]) -> None:
     with db.transaction() as session:
         work(session)
         raise GaveUpError
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Work:
+    """Have the jobs of these tests done by this function; what was registered before stays as it was."""
+    monkeypatch.setattr(outbox, "_handlers", dict(outbox._handlers))
+    monkeypatch.setattr(outbox, "_periodic", {})
+    return lambda handler: outbox.handles(NAME)(handler) and None

@@ -9,7 +9,7 @@ from email.message import EmailMessage
 import pytest
 from flask import Flask
 
-from portal import config, db, mail
+from portal import config, db, mail, outages
 from portal.db import NestedTransaction
 from tests.smtp import Mailbox
 
@@ -120,3 +120,21 @@ def test_a_server_that_refuses_is_an_error_of_the_job(smtp: Mailbox, app: Flask,
             send()
         send()
     only(smtp)
+
+
+@pytest.mark.parametrize(
+    ("answer", "service"), [("451 4.3.0 come again", "mail"), ("554 5.7.1 no such mail here", None)]
+)
+def test_a_server_that_takes_nothing_now_is_away_and_one_that_refuses_a_mail_is_not(
+    smtp: Mailbox, app: Flask, letters: None, answer: str, service: str | None
+) -> None:
+    smtp.refuse_next(answer)
+    with app.app_context(), pytest.raises(OSError, match=r"come again|no such mail") as refusal:
+        send()
+    assert outages.service_of(refusal.value) == service
+
+
+def test_a_server_that_is_not_there_is_away(app: Flask, letters: None) -> None:
+    with app.app_context(), pytest.raises(ConnectionRefusedError) as refusal:
+        send()
+    assert outages.service_of(refusal.value) == "mail"

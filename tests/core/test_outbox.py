@@ -3,68 +3,17 @@
 from __future__ import annotations
 
 import logging
-import signal
-import subprocess
-import sys
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
-from deploy.dev.processes import ROOT
 from portal import clock, db, logs, outbox
-from portal.outbox import BACKOFF_SECONDS, LEASE_SECONDS, MOST_TRIES, Job, Later
+from portal.outbox import BACKOFF_SECONDS, MOST_TRIES, Job, Later
 from tests.core.conftest import GaveUpError, given_up
-from tests.run import process_environment
-from tests.waiting import eventually
-
-NAME = "tests.work"
-
-
-def jobs() -> list[Job]:
-    with db.reading() as session:
-        return list(session.execute(select(Job).where(Job.name.startswith("tests.")).order_by(Job.id)).scalars())
-
-
-def job() -> Job:
-    (only,) = jobs()
-    return only
-
-
-def add(name: str = NAME, **how: Any) -> None:
-    with db.transaction() as session:
-        outbox.enqueue(session, name, **how)
-
-
-def change(**values: Any) -> None:
-    """As time, or an accident, would have left the jobs."""
-    with db.transaction() as session:
-        session.execute(Job.__table__.update().values(values))
-
-
-def due_now() -> None:
-    change(run_at=clock.now() - timedelta(seconds=1))
-
-
-@pytest.fixture
-def work(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., None]], None]:
-    """Have the jobs of these tests done by this function; what was registered before stays as it was."""
-    monkeypatch.setattr(outbox, "_handlers", dict(outbox._handlers))
-    monkeypatch.setattr(outbox, "_periodic", {})
-    return lambda handler: outbox.handles(NAME)(handler) and None
-
-
-Work = Callable[[Callable[..., None]], None]
-
-
-def fails(**_: object) -> None:
-    raise ValueError("no luck today")
-
+from tests.core.jobs import NAME, Work, add, change, due_now, fails, job, jobs
 
 # Leaving
 
@@ -333,99 +282,3 @@ def test_done_jobs_are_forgotten_after_their_time_and_dead_ones_are_kept(databas
             )
     outbox.sweep()
     assert sorted(row.name for row in jobs()) == ["tests.dead", "tests.done", "tests.queued"]
-
-
-# Workers
-
-
-def test_four_workers_run_each_job_once_when_nobody_dies(database: str, work: Work) -> None:
-    ran: list[int] = []
-    work(lambda **args: ran.append(args["number"]))
-    with db.transaction() as session:
-        for number in range(100):
-            outbox.enqueue(session, NAME, number=number)
-    stop = threading.Event()
-    workers = [threading.Thread(target=outbox.work, args=(f"worker {n}", stop, 2)) for n in range(4)]
-    try:
-        for worker in workers:
-            worker.start()
-        eventually(lambda: all(row.state == "done" for row in jobs()), within=60, what="100 jobs")
-    finally:
-        stop.set()
-        for worker in workers:
-            worker.join(30)
-    assert sorted(ran) == list(range(100))
-    assert {row.tries for row in jobs()} == {1}
-
-
-def test_a_worker_that_is_told_to_stop_finishes_what_it_began(database: str, work: Work) -> None:
-    began, may_end = threading.Event(), threading.Event()
-
-    def slow() -> None:
-        began.set()
-        assert may_end.wait(30)
-
-    work(slow)
-    add()
-    stop = threading.Event()
-    worker = threading.Thread(target=outbox.work, args=("worker", stop, 1))
-    try:
-        worker.start()
-        assert began.wait(30)
-        add()  # begun is only the first
-        stop.set()
-        assert worker.is_alive()
-    finally:
-        stop.set()
-        may_end.set()
-        worker.join(30)
-    assert not worker.is_alive()
-    assert [row.state for row in jobs()] == ["done", "queued"]
-
-
-WORKER = """
-import os
-from portal import app, outbox
-
-@outbox.handles("tests.hang")
-def hang() -> None:
-    os.read(0, 1)  # nobody writes there
-
-portal = app.create_app()
-with portal.app_context():
-    portal.test_cli_runner().invoke(args=["worker", "--threads", "1"], catch_exceptions=False)
-"""
-
-
-@pytest.fixture
-def worker(database: str) -> Iterator[subprocess.Popen[str]]:
-    """`flask worker` in a process of its own, with one more kind of job: one that does not end by itself."""
-    add("tests.hang")
-    process = subprocess.Popen(
-        [sys.executable, "-c", WORKER], cwd=ROOT, env=process_environment(PORTAL_DATABASE_URL=database),
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-@pytest.mark.database("sqlite")
-def test_the_job_of_a_killed_worker_runs_again_after_the_lease(worker: subprocess.Popen[str], work: Work) -> None:
-    eventually(lambda: job().lease_owner, within=60, what="the worker has the job")
-    worker.send_signal(signal.SIGKILL)
-    worker.wait(20)
-    row = job()
-    assert (row.state, row.tries) == ("queued", 1)
-    assert row.lease_until is not None
-    assert timedelta(0) < row.lease_until - clock.now() <= timedelta(seconds=LEASE_SECONDS)
-    with db.transaction() as session:  # what the portal's own worker found to do is not looked at here
-        session.execute(delete(Job).where(~Job.name.startswith("tests.")))
-    ran: list[int] = []
-    outbox.handles("tests.hang")(lambda: ran.append(1))
-    assert outbox.run_due("next") == 0
-    change(lease_until=clock.now() - timedelta(milliseconds=1))
-    assert outbox.run_due("next") == 1
-    assert (ran, job().state, job().tries) == ([1], "done", 2)

@@ -10,12 +10,16 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from portal import clock, db, outbox
+from portal import clock, db, outbox, workers
+from portal.cards import queries as cards
 from portal.deliveries import queries as deliveries
 from portal.deliveries.queries import DeliveryFilter
 from portal.mandates import queries as mandates
 from portal.payments import queries as payments
+from portal.receipts import queries as receipts
 from portal.refunds import queries as refunds
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
 
 QUESTIONS: dict[str, tuple[str, Callable[[Session], object]]] = {
     "the live payment of an invoice": (
@@ -45,8 +49,28 @@ QUESTIONS: dict[str, tuple[str, Callable[[Session], object]]] = {
     "the queue of refunds": ("ix_refunds_queue", lambda session: refunds.queue(session, 5)),
     "how many refunds wait": ("ix_refunds_queue", lambda session: refunds.number_waiting(session, 100)),
     "refunds whose job has died": (
-        "ix_refunds_followed", lambda session: refunds.left_behind(session, datetime(2026, 1, 1, tzinfo=UTC), 5),
+        "ix_refunds_followed", lambda session: refunds.left_behind(session, 5),
     ),
+    "payments that lost their job": ("ix_payments_open", lambda session: payments.left_behind(session, 5)),
+    "confirmations that lost their job": (
+        "uq_payment_confirmations_unanswered", lambda session: payments.unanswered_left_behind(session, 5),
+    ),
+    "duplicates that lost their job": (
+        "ix_payments_open", lambda session: refunds.duplicates_left_behind(session, START, 5),
+    ),
+    "setups that lost their job": ("ix_card_setups_open", lambda session: cards.left_behind(session, 5)),
+    "payments without a receipt": (
+        "ix_payments_open", lambda session: receipts.payments_without_receipt(session, START, 5),
+    ),
+    "refunds without a credit note": (
+        "ix_refunds_succeeded", lambda session: receipts.refunds_without_credit_note(session, START, 5),
+    ),
+    "documents that lost their job": ("ix_documents_unmailed", lambda session: receipts.left_behind(session, 5)),
+    "revocations that lost their job": (
+        "ix_documents_revoked", lambda session: receipts.revocations_left_behind(session, 5),
+    ),
+    "a service that jobs wait for": ("ix_jobs_waiting", lambda session: workers.try_one(session, "stripe")),
+    "which services jobs wait for": ("ix_jobs_waiting", workers.outages_now),
     "what an app ordered under its key": (
         "sqlite_autoindex_payment_orders",
         lambda session: payments.order_by_key(session, "cus_1", "a-key"),

@@ -16,7 +16,9 @@ FLOORS = (
     ("db",),
     (
         "audit",
+        "outages",
         "outbox",
+        "workers",
         "idempotency",
         "numbering",
         "keyset",

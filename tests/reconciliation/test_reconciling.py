@@ -147,6 +147,14 @@ def test_a_cent_in_a_posting_is_named_with_row_and_difference(account: Account, 
     assert account.reconcile().unexplained == 0
 
 
+def test_a_posting_on_another_account_is_named(account: Account) -> None:
+    payment = account.paid(20_00)
+    charge = posting(f"charge:{payment.stripe_intent_id}")
+    tamper("postings", charge.id, "credit = 'fees'")
+    account.reconcile()
+    assert "stripe_balance / fees" in wording.of(finding("posting_misplaced")).title
+
+
 def test_a_cent_in_a_payment_is_named_with_row_and_difference(account: Account) -> None:
     payment = account.paid(20_00)
     tamper("payments", payment.id, "amount_minor = amount_minor + 1")
