@@ -78,6 +78,10 @@ class PostgresServer:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def stop(self) -> None:
         self._process.send_signal(signal.SIGINT)  # PostgreSQL's "fast shutdown": it does not wait for clients
         try:
