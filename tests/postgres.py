@@ -15,7 +15,7 @@ import psycopg
 from deploy.dev.processes import until_the_starter_dies
 from tests.waiting import eventually
 
-# Nothing here must survive a crash of the machine, so nothing waits for the disk.
+# Nothing here must survive a crash, so nothing waits for the disk.
 _FAST = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -26,24 +26,13 @@ _FAST = {
     "max_connections": "300",
     "autovacuum": "off",
 }
-# A commit that was answered is in the kernel's hands, and survives a SIGKILL of the server.
-_SURVIVES_A_KILL = {"synchronous_commit": "on"}
-
-
-_MOST_STARTS = 50
-
-
-class Ended(RuntimeError):
-    """The server ended by itself; the text is its log."""
 
 
 class PostgresServer:
-    """Listens on a socket file in `directory` only. Should the starter be killed, the kernel ends the server.
+    """Listens on a socket file in `directory` only. Should the starter be killed, the kernel ends the server."""
 
-    With `survives_kill` it may be killed and started again, and has all that it had acknowledged.
-    """
-
-    def __init__(self, directory: Path, *, survives_kill: bool = False) -> None:
+    def __init__(self, directory: Path, *, durable: bool = False) -> None:
+        """With `durable`, what was committed survives `kill`."""
         self.directory = directory / "postgresql"
         self._owner = self._unprivileged_user()
         self.directory.mkdir()
@@ -60,44 +49,18 @@ class PostgresServer:
         if made.returncode != 0:
             raise RuntimeError(f"initdb failed: {made.stderr}")
         self._log = (directory / "postgresql.log").open("wb")
-        self._binaries = binaries
-        self._settings = _FAST | (_SURVIVES_A_KILL if survives_kill else {})
+        changed = {"synchronous_commit": "on"} if durable else {}
+        settings = [part for name, value in (_FAST | changed).items() for part in ("-c", f"{name}={value}")]
+        self._command = [
+            *until_the_starter_dies("QUIT"),
+            *(binaries / "postgres", "-D", self.directory / "data", "-k", self.directory, "-h", "", *settings),
+        ]
         self.start()
 
     def start(self) -> None:
-        """Return when it answers. After a kill its old processes may still hold its memory for a moment, so it is tried again."""
-        for _ in range(_MOST_STARTS):
-            self._spawn()
-            try:
-                eventually(self._answers, within=30, what=f"PostgreSQL, see {self._log.name}")
-            except Ended:
-                continue
-            return
-        raise Ended(Path(self._log.name).read_text())
-
-    def kill(self) -> None:
-        """End the server with SIGKILL; its other processes notice and end."""
-        self._process.kill()
-        self._process.wait()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def _spawn(self) -> None:
-        settings = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
+        """Return when it answers; it starts by itself when it is made, and again only after `kill`."""
         self._process = subprocess.Popen(
-            [
-                *until_the_starter_dies("QUIT"),
-                self._binaries / "postgres",
-                "-D",
-                self.directory / "data",
-                "-k",
-                self.directory,
-                "-h",
-                "",
-                *settings,
-            ],
+            self._command,
             stdout=self._log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -105,9 +68,19 @@ class PostgresServer:
             start_new_session=True,  # Ctrl-C ends the tests first, and they end the server
             **self._identity(),
         )
+        eventually(self._answers, within=30, what=f"PostgreSQL, see {self._log.name}")
 
     def url(self, database: str = "postgres") -> str:
         return url(self.directory, database)
+
+    def kill(self) -> None:
+        """End all its processes at once, as the kernel does when memory runs out."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGINT)  # PostgreSQL's "fast shutdown": it does not wait for clients
@@ -120,7 +93,7 @@ class PostgresServer:
 
     def _answers(self) -> bool:
         if self._process.poll() is not None:
-            raise Ended(f"PostgreSQL ended: {Path(self._log.name).read_text()}")
+            raise RuntimeError(f"PostgreSQL ended: {Path(self._log.name).read_text()}")
         try:
             psycopg.connect(self.url()).close()
         except psycopg.OperationalError:

@@ -29,8 +29,9 @@ from portal.payments.settling import freeze, locked, refresh, settle
 
 log = structlog.get_logger(__name__)
 
-# When the one who sent a confirmation died, the worker sends it again this much later. Seconds.
-FINISH_AFTER_SECONDS: Final = 60
+# When the one who sent a confirmation died, the worker sends it again this much later: after a web request has waited for Stripe twice, and
+# so that all is known within a minute. Seconds.
+FINISH_AFTER_SECONDS: Final = 30
 # A customer who pressed the button wants to pay now: what did not reach Stripe by then is not sent any more.
 PRESENT_FOR: Final = timedelta(minutes=30)
 

@@ -33,7 +33,6 @@ from portal.payments.models import Payment
 from portal.payments.processing import KeyReused, Processed, current, pay_with_card, process
 from portal.payments.settling import is_behind, mismatch, refresh
 from portal.payments.starting import (
-    FIRST_LOOK_SECONDS,
     AlreadyPaid,
     InProgress,
     Started,
@@ -74,6 +73,7 @@ __all__ = [
 log = structlog.get_logger(__name__)
 
 # Between two looks of the worker. Seconds.
+NEXT_LOOK_SECONDS: Final = 60
 LONGEST_LOOK_SECONDS: Final = 6 * 3600
 # A payment that its customer has not finished by then is canceled.
 ABANDONED_AFTER_DAYS: Final = 7
@@ -119,7 +119,7 @@ def follow_up(payment_id: str) -> None:
         cancel(payment_id)
         return
     if intent.status != states.CANCELED:
-        raise outbox.Later(min(max(age.total_seconds() / 2, FIRST_LOOK_SECONDS), LONGEST_LOOK_SECONDS))
+        raise outbox.Later(min(max(age.total_seconds() / 2, NEXT_LOOK_SECONDS), LONGEST_LOOK_SECONDS))
 
 
 def complete() -> int:

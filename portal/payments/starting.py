@@ -22,8 +22,8 @@ from portal.payments.intents import UnderReview, change_saving, ensure_intent
 from portal.payments.models import Payment
 from portal.payments.settling import add_step, refresh
 
-# The worker looks after every payment by itself, first after this long: webhooks may be lost. Seconds.
-FIRST_LOOK_SECONDS: Final = 60
+# The worker looks after every payment by itself, first after this long: webhooks may be lost, and all is known within a minute. Seconds.
+FIRST_LOOK_SECONDS: Final = 30
 
 
 class AlreadyPaid(Conflict):

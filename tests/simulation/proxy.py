@@ -20,7 +20,7 @@ import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 from urllib.parse import urlsplit
@@ -63,12 +63,15 @@ class Broken(Exception):
 class FaultProxy:
     """Listens on a port of 127.0.0.1 from `start` to `stop`; calls fail while it is stormy."""
 
-    def __init__(self, sandbox: SandboxServer, seed: object, share: float) -> None:
+    def __init__(
+        self, sandbox: SandboxServer, seed: object, share: float, weights: Mapping[str, int] = WEIGHTS
+    ) -> None:
         self.done = Counter[str]()
         self.calls = 0
         self._sandbox = sandbox
         self._upstream = urlsplit(sandbox.url).netloc
         self._share = share
+        self._weights = weights
         self._chance = random.Random(f"{seed}:proxy")
         self._lock = threading.Lock()
         self._stormy = False
@@ -138,7 +141,7 @@ class FaultProxy:
             self.calls += 1
             if not self._stormy or self._chance.random() >= self._share:
                 return "", 0.0
-            fault = self._chance.choices(list(WEIGHTS), weights=list(WEIGHTS.values()))[0]
+            fault = self._chance.choices(list(self._weights), weights=list(self._weights.values()))[0]
             seconds = self._chance.uniform(SHORTEST_HANG, LONGEST_HANG)
             if method == "GET" and fault in {"late", "twice", "error_after"}:
                 fault = "reset_after"  # nothing is changed by it, so nothing can be late or double
