@@ -71,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer  # noqa: N815 - the names http.server looks for
 
     def _body(self) -> bytes | None:
-        """The body of the request; None when it was refused."""
+        """The body of the request; None when it was refused, or did not arrive whole."""
         try:
             length = int(self.headers.get("Content-Length") or 0)
         except ValueError:
@@ -82,7 +82,11 @@ class _Handler(BaseHTTPRequestHandler):
         if length > MOST_BODY_BYTES:
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return None
-        return self.rfile.read(length) if length else b""
+        body = self.rfile.read(length) if length else b""
+        if len(body) < length:  # the caller died before it had sent all: that is no request
+            self.close_connection = True
+            return None
+        return body
 
     def _refuse(self, status: HTTPStatus) -> None:
         self.close_connection = True

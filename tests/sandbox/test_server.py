@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,20 @@ def test_a_taken_port_is_a_plain_error(sandbox: RunningSandbox, tmp_path: Path) 
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
+
+
+def test_a_request_whose_sender_died_in_the_midst_of_it_is_none(sandbox: RunningSandbox) -> None:
+    port = int(sandbox.url.rsplit(":", 1)[1])
+    head = (
+        "POST /v1/customers HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer sk_test_x\r\nIdempotency-Key: half\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as caller:
+        caller.sendall(head.encode() + b"name=Ha")
+        caller.shutdown(socket.SHUT_WR)
+        assert caller.recv(1) == b""
+    made = requests.get(f"{sandbox.url}/v1/customers", auth=("sk_test_x", ""), timeout=10).json()
+    assert made["data"] == []
 
 
 def test_card_numbers_are_forgotten_at_once(sandbox: RunningSandbox, db_path: Path) -> None:
