@@ -1,4 +1,4 @@
-"""`make mutants`: each defect of `defects` is put into a copy of the portal, where the tests that it names must fail.
+"""`make mutants`: each known defect is put into a copy of the portal, where the tests that it names must fail.
 
 A defect that no test notices shows that one is missing; one whose place is not found any more must be written anew. Either makes the
 command fail. The working tree is never touched.
@@ -17,9 +17,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Final
 
 from deploy.dev.processes import ROOT
-from tests.simulation.defects import ALL, Defect
+from tests.simulation import defects_after_paying, defects_in_paying
+from tests.simulation.defects import Defect
+
+ALL: Final = defects_in_paying.ALL + defects_after_paying.ALL
 
 # What is no part of the code, or holds it twice.
 LEFT_OUT = (".git", ".boot", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "var")

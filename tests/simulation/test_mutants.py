@@ -5,8 +5,7 @@ from __future__ import annotations
 import ast
 
 from deploy.dev.processes import ROOT
-from tests.simulation.defects import ALL
-from tests.simulation.mutants import misplaced
+from tests.simulation.mutants import ALL, misplaced
 
 
 def test_the_place_of_each_defect_is_found_once() -> None:
