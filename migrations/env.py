@@ -13,6 +13,7 @@ from portal.invoices import models as invoices
 from portal.mandates import models as mandates
 from portal.payments import models as payments
 from portal.receipts import models as receipts
+from portal.reconciliation import models as reconciliation
 from portal.refunds import models as refunds
 from portal.support import models as support
 from portal.webhooks import models as webhooks
@@ -20,7 +21,7 @@ from portal.webhooks import models as webhooks
 # Importing a module of models puts its tables into the metadata.
 MODELS = (
     *(accounts, audit, cards, invoices, ledger, mail, mandates),
-    *(numbering, outbox, payments, receipts, refunds, support, webhooks),
+    *(numbering, outbox, payments, receipts, reconciliation, refunds, support, webhooks),
 )
 
 

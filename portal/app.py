@@ -38,6 +38,7 @@ from portal.payments import jobs as _payments_jobs
 from portal.payments import views as payments
 from portal.receipts import jobs as _receipts_jobs
 from portal.receipts import views as receipts
+from portal.reconciliation import jobs as _reconciliation_jobs
 from portal.refunds import desk_views as support_refunds
 from portal.refunds import jobs as _refunds_jobs
 from portal.refunds import views as refunds
@@ -64,6 +65,7 @@ HANDLERS = (
     _refunds_jobs,
     _receipts_jobs,
     _webhooks_jobs,
+    _reconciliation_jobs,
     _support_alerts,
     _support_jobs,
 )

@@ -28,12 +28,13 @@ from portal.invoices import service as invoices
 from portal.invoices import spreadsheet
 from portal.invoices.drafts import USUAL_DAYS_TO_PAY, InvoiceDraft
 from portal.invoices.spreadsheet import DecimalMark
+from portal.reconcile_cli import reconcile
 
 ROOT = Path(__file__).parent.parent
 
 
 def install(app: Flask) -> None:
-    for command in (migrate, seed, worker, sandbox, staff, user, customer, invoice, audit_trail):
+    for command in (migrate, seed, worker, sandbox, staff, user, customer, invoice, audit_trail, reconcile):
         app.cli.add_command(command)
 
 

@@ -70,9 +70,10 @@ class SandboxServer:
 
     def __init__(self, directory: Path, clock: Clock | None = None) -> None:
         name = f"sandbox-{os.getpid()}"
+        self.database = directory / f"{name}.db"
         self._process = Process(
             "sandbox",
-            [sys.executable, "-m", "portal.sandbox", "--port", "0", "--db", directory / f"{name}.db"],
+            [sys.executable, "-m", "portal.sandbox", "--port", "0", "--db", self.database],
             log=directory / "log" / f"{name}.log",
             environment=process_environment(**clock.environment if clock else {}),
         )

@@ -36,23 +36,57 @@ class PaymentMethod:
 
 @dataclass(frozen=True, slots=True)
 class BalanceTransaction:
-    """A movement of our balance at Stripe, in the currency of settlement, which may differ from the charge's."""
+    """A movement of our balance at Stripe, in the currency of settlement, which may differ from the charge's.
+
+    `amount` is signed and before the fee; what the balance changes by is `net`. `source_id` is what moved it: a charge, a refund,
+    a dispute, a payout, or nothing. `type` and `category` are Stripe's words. Source: Stripe, "Balance transaction types".
+    """
 
     id: str
     amount: Money
     fee: Money
     created: datetime
+    type: str
+    category: str
+    source_id: str | None
+    available_on: datetime
+    description: str = ""
+
+    @property
+    def net(self) -> Money:
+        return self.amount - self.fee
+
+
+@dataclass(frozen=True, slots=True)
+class Payout:
+    """What goes to our bank. Negative where the bank is debited. `is_complete` once Stripe lists all that an automatic one is made of."""
+
+    id: str
+    amount: Money
+    status: str
+    automatic: bool
+    is_complete: bool
+    created: datetime
+    arrives: datetime
+    bank_reference: str = ""
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """`balance_transaction` may be missing for a while after success; charge.updated tells when it is there."""
+    """`balance_transaction` may be missing for a while after success; charge.updated tells when it is there.
+
+    `paid` is false of a try that the bank declined; `intent_id` is missing where a charge was made without an intent.
+    """
 
     id: str
     card: Card | None
     balance_transaction: BalanceTransaction | None
     created: datetime
+    amount: Money
     refunded: Money
+    paid: bool
+    intent_id: str | None
     disputed: bool = False
 
 

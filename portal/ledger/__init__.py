@@ -4,6 +4,36 @@ A posting names both of its accounts in one row, so debits equal credits by cons
 Source: TigerBeetle, "Data modeling: transfers" (two accounts and one amount a row).
 """
 
-from portal.ledger.postings import BANK, DISPUTES, FEES, RECEIVABLES, REFUNDS, STRIPE, Posting, balance, post, sums_of
+from portal.ledger.postings import (
+    BANK,
+    DISPUTES,
+    EXCHANGE,
+    FEES,
+    OTHER,
+    RECEIVABLES,
+    REFUNDS,
+    STRIPE,
+    Posting,
+    balance,
+    post,
+    post_exchange,
+    post_fee,
+    sums_of,
+)
 
-__all__ = ["BANK", "DISPUTES", "FEES", "RECEIVABLES", "REFUNDS", "STRIPE", "Posting", "balance", "post", "sums_of"]
+__all__ = [
+    "BANK",
+    "DISPUTES",
+    "EXCHANGE",
+    "FEES",
+    "OTHER",
+    "RECEIVABLES",
+    "REFUNDS",
+    "STRIPE",
+    "Posting",
+    "balance",
+    "post",
+    "post_exchange",
+    "post_fee",
+    "sums_of",
+]

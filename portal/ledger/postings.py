@@ -20,7 +20,9 @@ FEES: Final = "fees"  # what Stripe keeps
 REFUNDS: Final = "refunds"
 DISPUTES: Final = "disputes"
 BANK: Final = "bank"  # what was paid out
-ACCOUNTS: Final = (STRIPE, RECEIVABLES, FEES, REFUNDS, DISPUTES, BANK)
+EXCHANGE: Final = "exchange"  # between what was paid and what Stripe settled it in
+OTHER: Final = "other"  # what is not of the portal's business, and was explained by a person
+ACCOUNTS: Final = (STRIPE, RECEIVABLES, FEES, REFUNDS, DISPUTES, BANK, EXCHANGE, OTHER)
 
 
 class Posting(Base):
@@ -83,6 +85,46 @@ def post(
             reference=reference,
         )
         .on_conflict_do_nothing(index_elements=["reference"])
+    )
+
+
+def post_exchange(
+    session: Session, kind: str, *, paid: Money, settled: Money, subject: str, transaction_id: str, at: datetime
+) -> None:
+    """Write, once, that Stripe settled an amount in another currency: `paid` of the one becomes `settled` of the other.
+
+    Both come in (of a charge), or both are negative (of a refund). Nothing is written within one currency.
+    """
+    if paid.currency == settled.currency:
+        return
+    incoming = paid.minor > 0
+    for amount, which, is_in in ((paid, "from", not incoming), (settled, "to", incoming)):
+        post(
+            session,
+            f"{kind}_exchange",
+            debit=STRIPE if is_in else EXCHANGE,
+            credit=EXCHANGE if is_in else STRIPE,
+            amount=amount if amount.minor > 0 else -amount,
+            subject=subject,
+            reference=f"exchange_{which}:{transaction_id}",
+            at=at,
+        )
+
+
+def post_fee(session: Session, kind: str, fee: Money, subject: str, transaction_id: str, at: datetime) -> None:
+    """Write, once, what Stripe took for a movement, or gave back with it when it is negative; nothing for none."""
+    if fee.minor == 0:
+        return
+    taken = fee.minor > 0
+    post(
+        session,
+        kind,
+        debit=FEES if taken else STRIPE,
+        credit=STRIPE if taken else FEES,
+        amount=fee if taken else -fee,
+        subject=subject,
+        reference=f"{kind}:{transaction_id}",
+        at=at,
     )
 
 

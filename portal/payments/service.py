@@ -31,7 +31,7 @@ from portal.payments.confirming import CardGone
 from portal.payments.intents import UnderReview, adopt, ensure_intent
 from portal.payments.models import Payment
 from portal.payments.processing import KeyReused, Processed, current, pay_with_card, process
-from portal.payments.settling import refresh
+from portal.payments.settling import is_behind, mismatch, refresh
 from portal.payments.starting import (
     FIRST_LOOK_SECONDS,
     AlreadyPaid,
@@ -59,7 +59,9 @@ __all__ = [
     "current",
     "follow_up",
     "hear_of_intent",
+    "is_behind",
     "look_again",
+    "mismatch",
     "pay_with_card",
     "proceed",
     "process",

@@ -60,23 +60,18 @@ def settle(payment_id: str, intent: Intent, *, seen_version: int) -> bool:
         payment = locked(session, payment_id)
         if payment.version != seen_version:
             return False
-        mismatch = _mismatch(session, payment, intent)
-        if mismatch:
-            freeze_row(session, payment, mismatch)
-            return True
-        if payment.status in states.FINAL:
-            if payment.status != intent.status:
-                freeze_row(session, payment, f"Stripe says {intent.status} of a payment that is {payment.status}")
-            elif payment.status == states.SUCCEEDED:
-                _book_fee(session, payment, intent)
-            return True
-        if _is_news(payment, intent):
+        differs = mismatch(session, payment, intent)
+        if differs:
+            freeze_row(session, payment, differs)
+        elif payment.status == states.SUCCEEDED:
+            _book_fee(session, payment, intent)
+        elif is_behind(payment, intent):
             _change(session, payment, intent)
         return True
 
 
-def _mismatch(session: Session, payment: Payment, intent: Intent) -> str:
-    """Why this intent cannot be this payment's, or an empty text."""
+def mismatch(session: Session, payment: Payment, intent: Intent) -> str:
+    """Why this intent cannot be this payment's, or cannot have come to where it is; an empty text where all fits."""
     if intent.id != payment.stripe_intent_id:
         return f"the intent {intent.id} is not this payment's"
     if intent.amount != payment.amount:
@@ -87,10 +82,17 @@ def _mismatch(session: Session, payment: Payment, intent: Intent) -> str:
         return "Stripe's intent is of the other mode (live or test)"
     if intent.status == states.SUCCEEDED and intent.amount_received != payment.amount:
         return f"Stripe received {intent.amount_received} instead of {payment.amount}"
+    if payment.status in states.FINAL and payment.status != intent.status:
+        return f"Stripe says {intent.status} of a payment that is {payment.status}"
     return ""
 
 
-def _is_news(payment: Payment, intent: Intent) -> bool:
+def is_behind(payment: Payment, intent: Intent) -> bool:
+    """Whether Stripe tells of an intent what the row does not know yet, for an intent that fits the row."""
+    if payment.status in states.FINAL:
+        charge = intent.charge
+        lacks_fee = payment.status == states.SUCCEEDED and payment.fee_minor is None
+        return lacks_fee and charge is not None and charge.balance_transaction is not None
     failure = intent.failure
     told = (
         intent.status,
@@ -194,17 +196,18 @@ def _book_fee(session: Session, payment: Payment, intent: Intent) -> None:
     if movement is None or payment.fee_minor is not None:
         return
     payment.fee_minor = movement.fee.minor
-    if movement.fee.minor > 0:
-        ledger.post(
-            session,
-            "fee",
-            debit=ledger.FEES,
-            credit=ledger.STRIPE,
-            amount=movement.fee,
-            subject=payment.id,
-            reference=f"fee:{movement.id}",
-            at=movement.created,
-        )
+    # As of the charge: a period holds all postings of one movement, or none.
+    at = payment.succeeded_at or movement.created
+    ledger.post_exchange(
+        session,
+        "charge",
+        paid=payment.amount,
+        settled=movement.amount,
+        subject=payment.id,
+        transaction_id=movement.id,
+        at=at,
+    )
+    ledger.post_fee(session, "fee", movement.fee, payment.id, movement.id, at)
 
 
 # Rows

@@ -79,6 +79,7 @@ __all__ = [
     "lift_finding",
     "needs_two",
     "propose",
+    "refresh",
     "reject",
     "release",
     "return_duplicate",

@@ -16,6 +16,7 @@ from portal.db import new_id
 from portal.deliveries import service as deliveries
 from portal.deliveries.models import REFUND_UPDATED
 from portal.errors import Conflict, NotFound, Unavailable
+from portal.money import Money
 from portal.payments.models import Payment
 from portal.refunds import policy, states
 from portal.refunds.models import Refund, RefundStep
@@ -114,6 +115,7 @@ def _book(session: Session, row: Refund, found: gateway.Refund) -> None:
             reference=f"refund:{found.id}",
             at=found.movement.created,
         )
+        _book_exchange_and_fee(session, row, -row.amount, found.movement)
     if found.return_movement is not None:
         ledger.post(
             session,
@@ -125,6 +127,21 @@ def _book(session: Session, row: Refund, found: gateway.Refund) -> None:
             reference=f"refund_failed:{found.id}",
             at=found.return_movement.created,
         )
+        _book_exchange_and_fee(session, row, row.amount, found.return_movement)
+
+
+def _book_exchange_and_fee(session: Session, row: Refund, moved: Money, movement: gateway.BalanceTransaction) -> None:
+    """What Stripe settled it in, and what it took for it or gave back with it, where it did."""
+    ledger.post_exchange(
+        session,
+        "refund",
+        paid=moved,
+        settled=movement.amount,
+        subject=row.payment_id,
+        transaction_id=movement.id,
+        at=movement.created,
+    )
+    ledger.post_fee(session, "refund_fee", movement.fee, row.payment_id, movement.id, movement.created)
 
 
 def _note_reference(session: Session, row: Refund, found: gateway.Refund) -> None:

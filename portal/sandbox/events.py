@@ -89,3 +89,9 @@ def undelivered(session: Session, event_id: str) -> int:
         "SELECT count(*) FROM deliveries WHERE event = ? AND state IN ('waiting', 'sending')", (event_id,)
     ).fetchone()
     return int(found[0])
+
+
+def failed(session: Session) -> list[str]:
+    """The events that did not reach every endpoint that was to be told: not yet, or not at all."""
+    found = session.run("SELECT DISTINCT event FROM deliveries WHERE state <> 'delivered'").fetchall()
+    return [event for (event,) in found]

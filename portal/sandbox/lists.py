@@ -41,13 +41,14 @@ def list_of(
     equal: Sequence[str] = (),
     fixed: Mapping[str, object] | None = None,
     among: Mapping[str, Sequence[object]] | None = None,
+    without: Mapping[str, Sequence[object]] | None = None,
     ranges: Sequence[str] = ("created",),
     url: str | None = None,
 ) -> Row:
     """The page the call's parameters ask for.
 
     `equal` names parameters that filter the column of the same name, `ranges` those that may be a number or bounds, and `fixed` holds
-    for every page.
+    for every page; `among` and `without` say which values of a column are in, or left out.
     """
     params = call.params
     wanted = {name: params[name] for name in equal if name in params}
@@ -65,6 +66,7 @@ def list_of(
         limit=params.get("limit", DEFAULT_LIMIT),
         equal={**wanted, **(fixed or {})},
         among=among,
+        without=without,
         bounds=[bound for name in ranges for bound in _bounds(name, params.get(name))],
         after=positions.get("starting_after"),
         before=positions.get("ending_before"),

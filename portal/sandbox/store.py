@@ -109,6 +109,7 @@ class Session:
         limit: int,
         equal: Mapping[str, object] | None = None,
         among: Mapping[str, Sequence[object]] | None = None,
+        without: Mapping[str, Sequence[object]] | None = None,
         bounds: Iterable[Bound] = (),
         after: tuple[int, int] | None = None,
         before: tuple[int, int] | None = None,
@@ -121,6 +122,9 @@ class Session:
         for column, wanted in (among or {}).items():
             conditions.append(f'"{column}" IN ({", ".join("?" * len(wanted))})')
             values.extend(wanted)
+        for column, unwanted in (without or {}).items():
+            conditions.append(f'"{column}" NOT IN ({", ".join("?" * len(unwanted))})')
+            values.extend(unwanted)
         for bound in bounds:
             conditions.append(f'"{bound.column}" {bound.operator} ?')
             values.append(bound.value)

@@ -112,6 +112,10 @@ WORDS: Final[dict[str, str]] = {
     "audit.anchored": N_("Audit trail anchored at event %(number)s"),
     "audit.exported": N_("Audit trail exported"),
     "books.exported": N_("Books exported"),
+    "books.finding": N_("Reconciliation found a difference (%(code)s)"),
+    "books.finding_gone": N_("A difference was not found any more (%(code)s)"),
+    "books.explained": N_("A difference was explained: %(note)s"),
+    "payment.stray_canceled": N_("Stray payment intent of %(payment)s canceled at Stripe"),
 }
 
 # Events whose outcome stands in their facts as `after`.

@@ -46,6 +46,17 @@ def receive(body: bytes, signature: str) -> bool:
     return _store(event, body)
 
 
+def take_in(body: bytes) -> bool:
+    """Store an event that was fetched from Stripe, because its delivery failed, as if it had been delivered.
+
+    Returns False, having done nothing, for one that is here already, of a type that we do not use, or of the other mode.
+    """
+    event = _parsed(body)
+    if event["type"] not in handlers.HANDLERS or event["livemode"] != config.current().livemode:
+        return False
+    return _store(event, body)
+
+
 def _parsed(body: bytes) -> dict[str, Any]:
     """The few fields of the envelope that we store, as columns; the body is kept whole beside them."""
     try:

@@ -12,7 +12,7 @@ from portal import db, gateway, outbox
 from portal.cards import comparison, holders, keeping
 from portal.cards.models import SavedCard
 from portal.errors import Unavailable
-from portal.gateway import stripe_gateway
+from portal.gateway import listing
 from tests import factories
 from tests.cards.conftest import MASTERCARD, VISA, Wallet
 from tests.payments.conftest import audited, everything, jobs
@@ -93,7 +93,7 @@ def test_a_number_that_is_there_twice_is_judged_as_ever(wallet: Wallet) -> None:
 
 
 def test_a_list_of_several_pages_is_read_to_its_end(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stripe_gateway, "PAGE", 2)
+    monkeypatch.setattr(listing, "PAGE", 2)
     for number in (VISA, MASTERCARD, AMEX, "6011111111111117", "3056930009020004"):
         attach(wallet, number)
     assert len(compared(wallet)) == 5

@@ -39,20 +39,22 @@ FLOORS = (
     ("webhooks", "reconciliation", "verification"),
     ("support", "api"),
     ("seed",),
+    ("reconcile_cli",),
     ("cli", "app"),
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
-ROOF = frozenset({"seed", "cli", "app"})
-FEATURES = frozenset(name for names in FLOORS[5:-2] for name in names)
-# States are part of the models, a draft is what a service is given by whoever fills it in, and a policy holds rules that all may ask.
-PUBLIC = frozenset({"service", "queries", "models", "states", "drafts", "api_access", "policy"})
+ROOF = frozenset({"seed", "reconcile_cli", "cli", "app"})
+FEATURES = frozenset(name for names in FLOORS[5:-3] for name in names)
+# States are part of the models, a draft is what a service is given by whoever fills it in, a policy holds rules that all
+# may ask, and wording says to a person what a thing means.
+PUBLIC = frozenset({"service", "queries", "models", "states", "drafts", "api_access", "policy", "wording"})
 
 # Inside a package, likewise; modules with other names (facts, pdf, handlers …) stand where they need to, without circles.
 # models and states are one: a column's CHECK lists the states.
 LAYERS = (("models", "states", "policy"), ("queries",), ("service",), ("jobs",), ("forms",), ("views",))
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 
-WEB_MODULES = frozenset({"views", "forms", "pages", "api", "app", "cli"})
+WEB_MODULES = frozenset({"views", "forms", "pages", "api", "app", "cli", "reconcile_cli"})
 WITHOUT_QUERIES = frozenset({"views", "forms"})
 WITHOUT_TRANSACTIONS = frozenset({"models", "states", "policy", "queries", "forms", "views"})
 

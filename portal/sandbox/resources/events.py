@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portal.sandbox.errors import invalid
-from portal.sandbox.events import EVENT, undelivered
+from portal.sandbox.events import EVENT, failed
 from portal.sandbox.kinds import Row
 from portal.sandbox.lists import list_of, list_parameters
 from portal.sandbox.params import Boolean, ListOf, Text
@@ -33,11 +33,11 @@ def retrieve(call: Call, event_id: str) -> Row:
 
 
 def list_events(call: Call) -> Row:
-    """Filters: one type (which may end in `.*`), some types, or whether every delivery succeeded."""
+    """Filters: one type (which may end in `.*`), some types, or whether every delivery succeeded (pending and failed ones did not)."""
     params = call.params
     if "type" in params and "types" in params:
         raise invalid("You cannot provide both type and types.", "types")
-    among = None
+    among: dict[str, list[str]] | None = None
     if "types" in params:
         among = {"type": params["types"]}
     elif params.get("type", "").endswith("*"):
@@ -45,12 +45,12 @@ def list_events(call: Call) -> Row:
         among = {"type": [name for (name,) in found]}
     elif "type" in params:
         among = {"type": [params["type"]]}
-    page = list_of(call, EVENT, among=among)
-    if "delivery_success" in params:
-        page["data"] = [
-            row for row in page["data"] if (undelivered(call.session, row["id"]) == 0) is params["delivery_success"]
-        ]
-    return page
+    without = None
+    if params.get("delivery_success") is True:
+        without = {"id": failed(call.session)}
+    elif params.get("delivery_success") is False:
+        among = {**(among or {}), "id": failed(call.session)}
+    return list_of(call, EVENT, among=among, without=without)
 
 
 ROUTES = (

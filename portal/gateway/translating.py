@@ -1,0 +1,199 @@
+"""Stripe's objects as the frozen values of `contract`, with only the fields that we use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from portal import clock
+from portal.gateway.contract import (
+    BalanceTransaction,
+    Card,
+    Charge,
+    Dispute,
+    Failure,
+    FraudWarning,
+    Intent,
+    PaymentMethod,
+    Payout,
+    Refund,
+    SetupIntent,
+)
+from portal.money import Money
+
+if TYPE_CHECKING:
+    from stripe import Charge as StripeCharge
+    from stripe import Dispute as StripeDispute
+    from stripe import PaymentIntent
+    from stripe import PaymentMethod as StripePaymentMethod
+    from stripe import Payout as StripePayout
+    from stripe import Refund as StripeRefund
+    from stripe import SetupIntent as StripeSetupIntent
+    from stripe.radar import EarlyFraudWarning
+
+
+def id_of(reference: Any) -> str | None:
+    """The id of what may be expanded, an id, or nothing."""
+    if reference is None or isinstance(reference, str):
+        return reference
+    return str(reference.id)
+
+
+def to_intent(found: PaymentIntent) -> Intent:
+    charge = found.latest_charge
+    return Intent(
+        id=found.id,
+        status=found.status,
+        amount=Money(found.amount, found.currency),
+        amount_received=Money(found.amount_received or 0, found.currency),
+        customer_id=id_of(found.customer),
+        livemode=found.livemode,
+        created=clock.from_epoch(found.created),
+        client_secret=found.client_secret or "",
+        payment_method_id=id_of(found.payment_method),
+        charge=to_charge(charge) if charge is not None and not isinstance(charge, str) else None,
+        failure=_failure(found.last_payment_error),
+        setup_future_usage=found.setup_future_usage,
+        metadata=plain(found.metadata),
+    )
+
+
+def to_setup(found: StripeSetupIntent) -> SetupIntent:
+    return SetupIntent(
+        id=found.id,
+        status=found.status,
+        customer_id=id_of(found.customer),
+        livemode=found.livemode,
+        created=clock.from_epoch(found.created),
+        client_secret=found.client_secret or "",
+        payment_method_id=id_of(found.payment_method),
+        attempt_id=id_of(found.latest_attempt),
+        failure=_failure(found.last_setup_error),
+        metadata=plain(found.metadata),
+    )
+
+
+def to_payment_method(found: StripePaymentMethod) -> PaymentMethod:
+    return PaymentMethod(found.id, id_of(found.customer), _card(getattr(found, "card", None)))
+
+
+def to_charge(found: StripeCharge) -> Charge:
+    return Charge(
+        id=found.id,
+        card=_card(getattr(found.payment_method_details, "card", None)),
+        balance_transaction=to_movement(found.balance_transaction),
+        created=clock.from_epoch(found.created),
+        amount=Money(found.amount, found.currency),
+        refunded=Money(found.amount_refunded, found.currency),
+        paid=found.paid,
+        intent_id=id_of(found.payment_intent),
+        disputed=found.disputed,
+    )
+
+
+def to_movement(found: Any) -> BalanceTransaction | None:
+    """None while there is none; one that was not expanded is not looked at."""
+    if found is None or isinstance(found, str):
+        return None
+    return BalanceTransaction(
+        id=found.id,
+        amount=Money(found.amount, found.currency),
+        fee=Money(found.fee, found.currency),
+        created=clock.from_epoch(found.created),
+        type=found.type,
+        category=found.reporting_category,
+        source_id=id_of(found.source),
+        available_on=clock.from_epoch(found.available_on),
+        description=found.description or "",
+    )
+
+
+def to_payout(found: StripePayout) -> Payout:
+    return Payout(
+        id=found.id,
+        amount=Money(found.amount, found.currency),
+        status=found.status,
+        automatic=found.automatic,
+        is_complete=found.reconciliation_status == "completed",
+        created=clock.from_epoch(found.created),
+        arrives=clock.from_epoch(found.arrival_date),
+        bank_reference=_trace(found),
+        failure=found.failure_code or "",
+    )
+
+
+def _trace(found: StripePayout) -> str:
+    trace = getattr(found, "trace_id", None)
+    return (getattr(trace, "value", None) or "") if trace is not None else ""
+
+
+def to_refund(found: StripeRefund) -> Refund:
+    details = getattr(found.destination_details, "card", None)
+    return Refund(
+        id=found.id,
+        status=found.status or "",
+        amount=Money(found.amount, found.currency),
+        intent_id=id_of(found.payment_intent),
+        created=clock.from_epoch(found.created),
+        movement=to_movement(found.balance_transaction),
+        return_movement=to_movement(getattr(found, "failure_balance_transaction", None)),
+        failure_reason=getattr(found, "failure_reason", None) or "",
+        bank_reference=getattr(details, "reference", None) or "",
+        metadata=plain(found.metadata),
+    )
+
+
+def to_dispute(found: StripeDispute) -> Dispute:
+    evidence = found.evidence_details
+    return Dispute(
+        id=found.id,
+        status=found.status,
+        reason=found.reason,
+        amount=Money(found.amount, found.currency),
+        charge_id=id_of(found.charge) or "",
+        intent_id=id_of(found.payment_intent),
+        livemode=found.livemode,
+        created=clock.from_epoch(found.created),
+        evidence_due_by=clock.from_epoch(evidence.due_by) if evidence.due_by else None,
+        has_evidence=evidence.has_evidence,
+        is_charge_refundable=found.is_charge_refundable,
+        balance_transactions=tuple(filter(None, map(to_movement, found.balance_transactions))),
+    )
+
+
+def _card(found: Any) -> Card | None:
+    if found is None:
+        return None
+    wallet = getattr(found, "wallet", None)
+    return Card(
+        brand=found.brand or "",
+        last4=found.last4 or "",
+        exp_month=found.exp_month,
+        exp_year=found.exp_year,
+        country=found.country or "",
+        funding=found.funding or "",
+        fingerprint=getattr(found, "fingerprint", None) or "",
+        wallet=getattr(wallet, "type", "") or "",
+    )
+
+
+def _failure(found: Any) -> Failure | None:
+    if found is None:
+        return None
+    return Failure(getattr(found, "code", None) or "", getattr(found, "decline_code", None) or "")
+
+
+def plain(metadata: Any) -> Mapping[str, str]:
+    return {} if metadata is None else dict(metadata.to_dict())
+
+
+def to_fraud_warning(found: EarlyFraudWarning) -> FraudWarning:
+    return FraudWarning(
+        id=found.id,
+        charge_id=id_of(found.charge) or "",
+        intent_id=id_of(found.payment_intent),
+        fraud_type=found.fraud_type,
+        actionable=found.actionable,
+        livemode=found.livemode,
+        created=clock.from_epoch(found.created),
+    )

@@ -1,0 +1,211 @@
+"""What must be true of the books by themselves, and is asked at the end of each look: no money given back beyond what came in, a document
+for each movement, nothing that stands still, nothing that was tampered with. And what looks as if it was charged twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, Final
+
+from sqlalchemy import String, exists, func, literal, select
+from sqlalchemy.orm import Session
+
+from portal import audit, clock, db
+from portal.db import UTCDateTime
+from portal.ledger import Posting
+from portal.payments import states
+from portal.payments.models import Confirmation, Payment
+from portal.receipts.models import CreditNote, Document, Receipt
+from portal.reconciliation.look import Draft, Look, Mark
+from portal.reconciliation.transactions import COMES_WITHIN, totals_at
+from portal.refunds import states as refund_states
+from portal.refunds.models import Refund
+
+# Nothing but a wait for a person lasts longer.
+STUCK_AFTER: Final = timedelta(minutes=15)
+# The same customer, amount and text within this time is hardly meant.
+CHARGED_TWICE_WITHIN: Final = timedelta(hours=24)
+# Of one kind: who has more than these has one fault many times.
+MOST: Final = 100
+
+_IN_BETWEEN: Final = (states.CREATED, states.PROCESSING, states.REQUIRES_CAPTURE)
+
+
+def all_of_them(look: Look, _after: str | None) -> Iterator[Mark]:
+    for check in (
+        unposted_payments,
+        over_refunded,
+        receipts,
+        credit_notes,
+        unsent_documents,
+        stuck_payments,
+        stuck_refunds,
+        charged_twice,
+    ):
+        check(look)
+        yield Mark(check.__name__)
+    if look.is_thorough:
+        totals(look)
+        yield Mark("totals")
+        audit_trail(look)
+        yield Mark("audit_trail")
+
+
+def _rows(look: Look, query: Any, code: str) -> list[Any]:
+    """At most MOST of them; where there may be more, the look does not know which ones have gone."""
+    with db.reading() as session:
+        found = list(session.execute(query.limit(MOST)))
+    if len(found) == MOST:
+        look.incomplete.add(code)
+    return found
+
+
+def _paid(look: Look) -> Any:
+    """Payments of the span that have succeeded; when a row succeeds it is changed, so the index of changes leads to them."""
+    return (Payment.status == states.SUCCEEDED) & (Payment.updated_at >= look.since)
+
+
+def unposted_payments(look: Look) -> None:
+    """Paid here, and nothing of it in the books."""
+    posted = exists().where(Posting.reference == literal("charge:") + Payment.stripe_intent_id)
+    for (row,) in _rows(look, select(Payment).where(_paid(look), ~posted), "paid_unposted"):
+        facts = {"payment": row.id, "amount_minor": row.amount_minor, "currency": row.currency}
+        look.note(Draft("paid_unposted", row.id, facts, row.id, row.succeeded_at))
+
+
+def over_refunded(look: Look) -> None:
+    """D: more was given back than came in."""
+    given = func.sum(Refund.amount_minor)
+    changed = select(Refund.payment_id).where(Refund.updated_at >= look.since, Refund.state == refund_states.SUCCEEDED)
+    query = (
+        select(Payment, given)
+        .join(Refund, Refund.payment_id == Payment.id)
+        .where(Payment.id.in_(changed), Refund.state == refund_states.SUCCEEDED)
+        .group_by(Payment.id)
+        .having(given > Payment.amount_minor)
+    )
+    for payment, total in _rows(look, query, "over_refunded"):
+        facts = {"payment": payment.id, "amount_minor": payment.amount_minor, "currency": payment.currency}
+        look.note(
+            Draft("over_refunded", payment.id, facts | {"given_minor": int(total)}, payment.id, payment.succeeded_at)
+        )
+
+
+def receipts(look: Look) -> None:
+    """E: a payment without its receipt, a while after it was paid."""
+    issued = exists().where(Receipt.payment_id == Payment.id)
+    late = Payment.succeeded_at < clock.now() - STUCK_AFTER
+    for (payment,) in _rows(look, select(Payment).where(_paid(look), late, ~issued), "receipt_missing"):
+        look.note(Draft("receipt_missing", payment.id, {"payment": payment.id}, payment.id, payment.succeeded_at))
+
+
+def credit_notes(look: Look) -> None:
+    """E: a refund without its credit note."""
+    issued = exists().where(CreditNote.refund_id == Refund.id)
+    late = (Refund.succeeded_at < clock.now() - STUCK_AFTER) & (Refund.updated_at >= look.since)
+    query = select(Refund).where(Refund.state == refund_states.SUCCEEDED, late, ~issued)
+    for (refund,) in _rows(look, query, "credit_note_missing"):
+        facts = {"refund": refund.id, "payment": refund.payment_id}
+        look.note(Draft("credit_note_missing", refund.id, facts, refund.payment_id, refund.succeeded_at))
+
+
+def unsent_documents(look: Look) -> None:
+    """E: a document that no mail server has taken, and whose job is not trying any more."""
+    span = (Document.issued_at >= look.since) & (Document.issued_at < clock.now() - STUCK_AFTER)
+    query = select(Document).where(span, Document.mailed_at.is_(None), Document.revoked_at.is_(None))
+    for (document,) in _rows(look, query, "document_unsent"):
+        facts = {"document": document.number, "payment": document.payment_id}
+        look.note(Draft("document_unsent", document.id, facts, document.payment_id, document.issued_at))
+
+
+def stuck_payments(look: Look) -> None:
+    """F: a payment that is neither at its end nor waits for its customer."""
+    before = clock.now() - STUCK_AFTER
+    stuck = Payment.status.in_(_IN_BETWEEN) & (Payment.updated_at < before) & (Payment.finding == "")
+    for (payment,) in _rows(look, select(Payment).where(stuck), "stuck"):
+        look.note(_stuck(payment.id, payment.status, payment))
+    unanswered = Confirmation.answered_at.is_(None) & (Confirmation.created_at < before)
+    query = select(Confirmation, Payment).join(Confirmation.payment).where(unanswered, Payment.finding == "")
+    for _confirmation, payment in _rows(look, query, "stuck"):
+        look.note(_stuck(payment.id, "unanswered", payment))
+
+
+def _stuck(subject: str, state: str, payment: Payment) -> Draft:
+    return Draft("stuck", subject, {"payment": payment.id, "state": state}, payment.id)
+
+
+def stuck_refunds(look: Look) -> None:
+    """F: a refund that was approved and that Stripe has not heard of; a pending one waits for a bank, which may take days."""
+    sending = (refund_states.APPROVED, refund_states.EXECUTING)
+    before = clock.now() - STUCK_AFTER
+    query = select(Refund).where(Refund.state.in_(sending), Refund.updated_at < before, Refund.finding == "")
+    for (refund,) in _rows(look, query, "stuck_refund"):
+        facts = {"payment": refund.payment_id, "refund": refund.id, "state": refund.state}
+        look.note(Draft("stuck_refund", refund.id, facts, refund.payment_id))
+
+
+def charged_twice(look: Look) -> None:
+    """The same customer, amount and text within a day. Nothing is given back by itself: a person decides.
+
+    Payments of two invoices are two debts; what came back already, or is on its way, is settled.
+    """
+    alike = (Payment.customer_id, Payment.currency, Payment.amount_minor, Payment.description)
+    in_order = (Payment.created_at, Payment.id)
+    paid = select(
+        Payment.id,
+        Payment.created_at,
+        func.lag(Payment.id, type_=String()).over(partition_by=alike, order_by=in_order).label("first_id"),
+        func.lag(Payment.created_at, type_=UTCDateTime()).over(partition_by=alike, order_by=in_order).label("first_at"),
+    ).where(Payment.status == states.SUCCEEDED, Payment.updated_at >= look.since - CHARGED_TWICE_WITHIN)
+    pairs = paid.subquery()
+    with db.reading() as session:
+        found = session.execute(
+            select(pairs).where(pairs.c.first_id.is_not(None)).order_by(pairs.c.id).limit(MOST * 10)
+        )
+        near = [row for row in found if row.created_at - row.first_at <= CHARGED_TWICE_WITHIN]
+        twice = [(session.get_one(Payment, row.id), session.get_one(Payment, row.first_id)) for row in near[:MOST]]
+        kept = [
+            (payment, first)
+            for payment, first in twice
+            if not (_is_back(session, payment) or _two_debts(payment, first))
+        ]
+    if len(near) >= MOST:
+        look.incomplete.add("charged_twice")
+    for payment, first in kept:
+        facts = {"payment": payment.id, "first": first.id, "amount_minor": payment.amount_minor}
+        facts["currency"] = payment.currency
+        look.note(Draft("charged_twice", payment.id, facts, payment.id, payment.succeeded_at))
+
+
+def _is_back(session: Session, payment: Payment) -> bool:
+    refunds = select(Refund.id).where(Refund.payment_id == payment.id, Refund.state.not_in(refund_states.FREED))
+    return session.scalar(refunds.limit(1)) is not None
+
+
+def _two_debts(payment: Payment, first: Payment) -> bool:
+    return None not in {payment.invoice_id, first.invoice_id} and payment.invoice_id != first.invoice_id
+
+
+def totals(look: Look) -> None:
+    """C: what Stripe holds for us by the books is what its movements come to. Debits equal credits (H) because each posting is both."""
+    with db.reading() as session:
+        ours, theirs = totals_at(session, look.until - COMES_WITHIN)
+    for currency in sorted(ours.keys() | theirs.keys()):
+        difference = ours.get(currency, 0) - theirs.get(currency, 0)
+        if difference:
+            facts = {
+                "ours_minor": ours.get(currency, 0),
+                "stripe_minor": theirs.get(currency, 0),
+                "difference_minor": difference,
+                "currency": currency,
+            }
+            look.note(Draft("totals_differ", currency, facts))
+
+
+def audit_trail(look: Look) -> None:
+    """I: nobody has tampered with the audit trail."""
+    with db.reading() as session:
+        broken = audit.verify(session)
+    if broken:
+        look.note(Draft("audit_broken", "audit", {"what": broken}))

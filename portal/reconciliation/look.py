@@ -1,0 +1,152 @@
+"""One look at a span of time: what it covers, what it counts and what it finds.
+
+A dry look writes nothing at all: neither to the books nor about itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from portal import audit, clock, db
+from portal.db import new_id
+from portal.reconciliation.models import GONE, NIGHTLY, OPEN, BookFinding
+
+log = structlog.get_logger(__name__)
+
+# So many of Stripe's objects are compared at a time; as many as a page of its lists.
+BATCH: Final = 100
+
+Thing = TypeVar("Thing")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a step is: what it has dealt with last, to go on behind after a kill, and from when that is, for the progress bar."""
+
+    cursor: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A finding as it is noted; see models.BookFinding."""
+
+    code: str
+    subject: str
+    facts: Mapping[str, Any]
+    payment_id: str | None = None
+    about_at: datetime | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(json.dumps(self.facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class Look:
+    """`since` and `until` are both included. `is_thorough` looks also look at what lies outside of the span and may still change."""
+
+    kind: str
+    since: datetime
+    until: datetime
+    started_at: datetime
+    dry: bool = False
+    counts: Counter[str] = field(default_factory=Counter)
+    drafts: list[Draft] = field(default_factory=list)
+    incomplete: set[str] = field(default_factory=set)  # codes of which there may be more findings than were noted
+
+    @property
+    def is_thorough(self) -> bool:
+        return self.kind == NIGHTLY
+
+    def count(self, name: str, number: int = 1) -> None:
+        self.counts[name] += number
+
+    def note(self, draft: Draft) -> None:
+        """Keep a finding. One that is known already, open or explained, is only seen again; one that had gone is open anew."""
+        self.drafts.append(draft)
+        if self.dry:
+            return
+        now = clock.now()
+        with db.transaction() as session:
+            known = session.execute(_same(draft).with_for_update()).scalar_one_or_none()
+            if known is None:
+                _insert(session, draft, now)
+                log.error("books_differ", code=draft.code, subject=draft.subject, **_plain(draft.facts))
+                audit.record(session, "books.finding", draft.subject, {"code": draft.code, **_plain(draft.facts)})
+                return
+            known.seen_at = now
+            if known.state == GONE:
+                known.state, known.closed_at = OPEN, None
+
+    def close_what_is_gone(self, codes: Iterable[str], *, whole: bool) -> None:
+        """Close the open findings of these codes that this look covers and has not seen again.
+
+        A `whole` step looks at everything whatever the span; any other covers what came to be within it.
+        """
+        if self.dry:
+            return
+        query = select(BookFinding).where(
+            BookFinding.state == OPEN,
+            BookFinding.code.in_(set(codes) - self.incomplete),
+            BookFinding.seen_at < self.started_at,
+        )
+        if not whole:
+            query = query.where(BookFinding.about_at.between(self.since, self.until))
+        with db.transaction() as session:
+            for gone in session.execute(query.with_for_update()).scalars():
+                gone.state, gone.closed_at = GONE, clock.now()
+                audit.record(session, "books.finding_gone", gone.subject, {"code": gone.code})
+
+
+def _same(draft: Draft) -> Any:
+    return select(BookFinding).where(
+        BookFinding.code == draft.code,
+        BookFinding.subject == draft.subject,
+        BookFinding.fingerprint == draft.fingerprint,
+    )
+
+
+def _insert(session: Session, draft: Draft, now: datetime) -> None:
+    """Two looks at once may find the same."""
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    session.execute(
+        insert(BookFinding)
+        .values(
+            id=new_id("bkf"),
+            code=draft.code,
+            subject=draft.subject,
+            fingerprint=draft.fingerprint,
+            facts=_plain(draft.facts),
+            payment_id=draft.payment_id,
+            about_at=draft.about_at,
+            found_at=now,
+            seen_at=now,
+            state=OPEN,
+            explanation="",
+        )
+        .on_conflict_do_nothing(index_elements=["code", "subject", "fingerprint"])
+    )
+
+
+def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in facts.items()}
+
+
+def batches(things: Iterable[Thing], size: int = BATCH) -> Iterator[list[Thing]]:
+    """They in lists of `size`, the last one shorter; no more than one list is held."""
+    iterator = iter(things)
+    while batch := list(islice(iterator, size)):
+        yield batch

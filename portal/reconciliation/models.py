@@ -1,0 +1,170 @@
+"""What Stripe says of the account's money, what each look at it found, and how far the looks have come."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.db import Base, UTCDateTime, one_of
+from portal.money import Money
+
+# How a reconciliation came about.
+FREQUENT: Final = "frequent"  # the worker's, every few minutes, from where the last one ended
+NIGHTLY: Final = "nightly"  # the worker's, once a day, over all that may still change
+COMMAND: Final = "command"  # a person's
+KINDS: Final = (FREQUENT, NIGHTLY, COMMAND)
+
+OPEN: Final = "open"
+GONE: Final = "gone"  # a later look did not find it any more
+EXPLAINED: Final = "explained"  # a person has said why it is right as it is
+STATES: Final = (OPEN, GONE, EXPLAINED)
+
+_OPEN: Final = text("state = 'open'")
+_UNBOOKED: Final = text("booked_at IS NULL")
+
+
+class Reconciliation(Base):
+    """One look at everything in a span of time. `step` and `cursor` say how far it is, so that it goes on there after a kill.
+
+    `counts` are numbers by name ("intents", "settled", "transactions" …). `finished_at` is missing while it runs, and stays missing when
+    it was given up; only finished ones move the watermark, which is the latest `until` among them.
+    """
+
+    __tablename__ = "reconciliations"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(10))
+    since: Mapped[datetime] = mapped_column(UTCDateTime)
+    until: Mapped[datetime] = mapped_column(UTCDateTime)
+    started_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    step: Mapped[int] = mapped_column(Integer, default=1)
+    cursor: Mapped[str | None] = mapped_column(String(80))
+    counts: Mapped[dict[str, int]] = mapped_column(JSON, default=dict)
+    unexplained: Mapped[int] = mapped_column(
+        Integer, default=0
+    )  # open findings when it ended, its own and earlier ones
+
+    __table_args__ = (
+        one_of("kind", KINDS),
+        Index("ix_reconciliations_started", "started_at", "id"),
+        Index("ix_reconciliations_finished", "finished_at", "until"),
+    )
+
+
+class BookFinding(Base):
+    """Something in which the books and Stripe differ, or that a bookkeeper must look at. `code` names the sentence that tells of it
+    (portal.reconciliation.wording), `facts` fill it; `subject` is what it is about, an id here or at Stripe.
+
+    Found again with the same facts it is the same finding. `about_at` is when its subject came to be: a look at that time which
+    does not find it any more closes it. `payment_id` leads to the desk where there is a payment.
+    """
+
+    __tablename__ = "book_findings"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    code: Mapped[str] = mapped_column(String(40))
+    subject: Mapped[str] = mapped_column(String(80))
+    fingerprint: Mapped[str] = mapped_column(String(64))  # of the facts
+    facts: Mapped[dict[str, Any]] = mapped_column(JSON)
+    payment_id: Mapped[str | None] = mapped_column(ForeignKey("payments.id"))
+    about_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    found_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    state: Mapped[str] = mapped_column(String(10), default=OPEN)
+    closed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    closed_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
+    explanation: Mapped[str] = mapped_column(Text, default="")
+
+    __table_args__ = (
+        one_of("state", STATES),
+        UniqueConstraint("code", "subject", "fingerprint"),
+        Index("ix_book_findings_open", "found_at", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index("ix_book_findings_found", "found_at", "id"),
+    )
+
+
+class StripeTransaction(Base):
+    """A balance transaction as Stripe has it. Stripe never changes one but for its payout and its status, which is not kept.
+
+    `amount_minor` is signed and before the fee; `booked_at` is the time of our postings for it, none while there are not all of them. A
+    period holds a movement by that time on both sides, so that a payment at midnight is in one period here and there.
+    """
+
+    __tablename__ = "stripe_transactions"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    type: Mapped[str] = mapped_column(String(60))
+    category: Mapped[str] = mapped_column(String(60))
+    source_id: Mapped[str | None] = mapped_column(String(64))
+    description: Mapped[str] = mapped_column(Text, default="")
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    fee_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    available_on: Mapped[datetime] = mapped_column(UTCDateTime)
+    booked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    subject: Mapped[str] = mapped_column(
+        String(40), default=""
+    )  # that of our postings: a payment, a payout, or nothing
+    payout_id: Mapped[str | None] = mapped_column(String(64))
+
+    __table_args__ = (
+        Index("ix_stripe_transactions_source", "source_id"),
+        Index("ix_stripe_transactions_subject", "subject"),
+        Index("ix_stripe_transactions_created", "created_at", "id"),
+        Index("ix_stripe_transactions_booked", "currency", "booked_at", "id"),
+        Index("ix_stripe_transactions_payout", "payout_id"),
+        Index(
+            "ix_stripe_transactions_unbooked", "created_at", "id", sqlite_where=_UNBOOKED, postgresql_where=_UNBOOKED
+        ),
+    )
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+    @property
+    def fee(self) -> Money:
+        return Money(self.fee_minor, self.currency)
+
+    @property
+    def net(self) -> Money:
+        return Money(self.amount_minor - self.fee_minor, self.currency)
+
+
+class StripePayout(Base):
+    """A payout as Stripe has it. `sum_minor` is what its balance transactions come to, once Stripe lists them all."""
+
+    __tablename__ = "stripe_payouts"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    status: Mapped[str] = mapped_column(String(20))
+    automatic: Mapped[bool] = mapped_column(Boolean)
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    arrives_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    bank_reference: Mapped[str] = mapped_column(String(120), default="")
+    failure: Mapped[str] = mapped_column(String(60), default="")
+    sum_minor: Mapped[int | None] = mapped_column(BigInteger)
+
+    __table_args__ = (Index("ix_stripe_payouts_created", "created_at", "id"),)
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)

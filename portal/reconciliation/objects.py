@@ -1,0 +1,305 @@
+"""Steps one to six and nine: Stripe's payments, refunds, disputes and events of the span, held against ours.
+
+What ours do not know yet is learned in the usual way, by the services that webhooks call, too: reconciliation moves no money and makes
+no payment of its own. Each step yields marks, and goes on behind the one it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import select
+
+from portal import audit, clock, db, gateway
+from portal.disputes import queries as dispute_queries
+from portal.disputes import service as disputes
+from portal.disputes import states as dispute_states
+from portal.disputes.models import Dispute
+from portal.errors import Conflict
+from portal.gateway import Charge, Intent
+from portal.payments import service as payments
+from portal.payments import states
+from portal.payments.models import Payment
+from portal.reconciliation.look import Draft, Look, Mark, batches
+from portal.refunds import service as refunds
+from portal.refunds import states as refund_states
+from portal.refunds.models import Refund
+from portal.webhooks import service as webhooks
+
+log = structlog.get_logger(__name__)
+
+# An intent of ours that no payment of ours is about, and that nobody has confirmed by then, is called off.
+STRAY_AFTER: Final = timedelta(hours=24)
+ROWS: Final = 100
+
+
+# Payments
+
+
+def intents(look: Look, after: str | None) -> Iterator[Mark]:
+    """One and two: each intent of the span is a payment of ours, which says the same of it; strays are called off (nine)."""
+    listed = gateway.current().list_intents(created_from=look.since, created_to=look.until, after=after)
+    for batch in batches(listed):
+        for intent, payment, fits in _held_against_rows(batch):
+            look.count("intents")
+            if payment is None:
+                _unknown_intent(look, intent)
+            elif not fits:
+                _settle(look, payment)
+        yield Mark(batch[-1].id, batch[-1].created)
+
+
+def _held_against_rows(batch: list[Intent]) -> list[tuple[Intent, Payment | None, bool]]:
+    """Each intent with its payment, and whether the payment says all that the intent does."""
+    with db.reading() as session:
+        found = session.execute(select(Payment).where(Payment.stripe_intent_id.in_([intent.id for intent in batch])))
+        rows = {row.stripe_intent_id: row for row in found.scalars()}
+        held: list[tuple[Intent, Payment | None, bool]] = []
+        for intent in batch:
+            row = rows.get(intent.id)
+            fits = row is not None and not (payments.mismatch(session, row, intent) or payments.is_behind(row, intent))
+            held.append((intent, row, fits))
+    return held
+
+
+def _settle(look: Look, payment: Payment) -> None:
+    """What was read of the row may be younger than the list, and the other way round: what counts is fetched once more."""
+    look.count("settled")
+    if not look.dry and not payment.finding:
+        payments.refresh(payment.id)
+    intent = gateway.current().retrieve_intent(str(payment.stripe_intent_id))
+    with db.reading() as session:
+        row = session.get_one(Payment, payment.id)
+        differs = payments.mismatch(session, row, intent)
+    if differs:
+        _note_difference(look, intent, row, differs)
+
+
+def _note_difference(look: Look, intent: Intent, payment: Payment, differs: str) -> None:
+    facts: dict[str, Any] = {"payment": payment.id, "intent": intent.id}
+    received = intent.amount_received if intent.status == states.SUCCEEDED else intent.amount
+    if received.currency == payment.currency and received != payment.amount:
+        code = "payment_amount"
+        facts |= _amounts(payment.amount_minor, received.minor, payment.currency)
+    else:
+        code = "payment_differs"
+        facts |= {"difference": differs}
+    look.note(Draft(code, payment.id, facts, payment.id, intent.created))
+
+
+def _amounts(ours: int, theirs: int, currency: str) -> dict[str, Any]:
+    """As facts of a finding: names that end in _minor are shown as money of `currency`."""
+    return {"ours_minor": ours, "stripe_minor": theirs, "difference_minor": ours - theirs, "currency": currency}
+
+
+def _unknown_intent(look: Look, intent: Intent) -> None:
+    """By its metadata it may be ours all the same: its creation was answered to a process that died."""
+    if intent.metadata.get("payment_id"):
+        look.count("found by metadata")
+        if not look.dry and payments.hear_of_intent(intent.id):
+            _call_off_stray(look, intent)
+            return
+        _call_off_stray(look, intent)
+    if intent.status == states.SUCCEEDED and intent.charge is not None:
+        _note_orphan(look, intent.charge)
+
+
+def _call_off_stray(look: Look, intent: Intent) -> None:
+    """Cancel an intent that carries a payment of ours in its metadata and is none's, once it has waited for a day."""
+    if intent.status not in states.WAITING_FOR_CUSTOMER or clock.now() - intent.created < STRAY_AFTER:
+        return
+    with db.reading() as session:
+        if session.scalar(select(Payment.id).where(Payment.stripe_intent_id == intent.id)) is not None:
+            return
+    look.count("strays canceled")
+    if look.dry:
+        return
+    with suppress(gateway.UnexpectedState):
+        gateway.current().cancel_intent(intent.id, f"cancel_stray:{intent.id}")
+        with db.transaction() as session:
+            audit.record(session, "payment.stray_canceled", intent.id, {"payment": intent.metadata.get("payment_id")})
+
+
+def _note_orphan(look: Look, charge: Charge) -> None:
+    facts = {"charge": charge.id, "intent": charge.intent_id, "amount_minor": charge.amount.minor}
+    look.note(Draft("orphan_charge", charge.id, facts | {"currency": charge.amount.currency}, None, charge.created))
+
+
+def charges(look: Look, after: str | None) -> Iterator[Mark]:
+    """Three, for what is paid late: a charge of the span may belong to an intent that is older than it."""
+    listed = gateway.current().list_charges(created_from=look.since, created_to=look.until, after=after)
+    for batch in batches(listed):
+        paid = [charge for charge in batch if charge.paid]
+        with db.reading() as session:
+            ids = [charge.intent_id for charge in paid if charge.intent_id]
+            found = session.execute(select(Payment).where(Payment.stripe_intent_id.in_(ids)))
+            rows = {row.stripe_intent_id: row for row in found.scalars()}
+        for charge in paid:
+            look.count("charges")
+            row = rows.get(charge.intent_id)
+            if row is None:
+                heard = charge.intent_id and not look.dry and payments.hear_of_intent(charge.intent_id)
+                if not heard:
+                    _note_orphan(look, charge)
+            elif row.status != states.SUCCEEDED and not row.finding:
+                look.count("settled")
+                if not look.dry:
+                    payments.refresh(row.id)
+        yield Mark(batch[-1].id, batch[-1].created)
+
+
+def open_payments(look: Look, after: str | None) -> Iterator[Mark]:
+    """Three: what Stripe's list of the span did not show and is not at its end. All of it at night; else what cannot wait for a person."""
+    waiting = states.OPEN_AT_STRIPE if look.is_thorough else states.OPEN_AT_STRIPE - states.WAITING_FOR_CUSTOMER
+    last = after or ""
+    while True:
+        with db.reading() as session:
+            rows = list(
+                session.execute(
+                    select(Payment.id, Payment.stripe_intent_id, Payment.created_at)
+                    .where(
+                        Payment.status.in_(sorted(waiting)),
+                        Payment.stripe_intent_id.is_not(None),
+                        Payment.finding == "",
+                        Payment.id > last,
+                    )
+                    .order_by(Payment.id)
+                    .limit(ROWS)
+                )
+            )
+        for row in rows:
+            if look.since <= row.created_at <= look.until and not look.is_thorough:
+                continue  # seen in the list
+            look.count("open payments")
+            if not look.dry:
+                _look_again(look, row.id, row.stripe_intent_id)
+        if not rows:
+            return
+        last = rows[-1].id
+        yield Mark(last)
+
+
+def _look_again(look: Look, payment_id: str, intent_id: str) -> None:
+    try:
+        payments.look_again(payment_id)
+    except gateway.MissingAtStripe:
+        look.note(Draft("payment_missing", payment_id, {"payment": payment_id, "intent": intent_id}, payment_id))
+    except Conflict as error:  # a card that is gone, a person who looks at it: its row says so
+        log.info("open_payment_left", payment_id=payment_id, code=error.code)
+
+
+# Refunds and disputes
+
+
+def refunds_made(look: Look, after: str | None) -> Iterator[Mark]:
+    """Four: each refund of the span is a row of ours in the same state, whoever made it."""
+    listed = gateway.current().list_refunds_made(created_from=look.since, created_to=look.until, after=after)
+    for batch in batches(listed):
+        with db.reading() as session:
+            found = session.execute(select(Refund).where(Refund.stripe_refund_id.in_([refund.id for refund in batch])))
+            rows = {row.stripe_refund_id: row for row in found.scalars()}
+        for refund in batch:
+            look.count("refunds")
+            row = rows.get(refund.id)
+            if row is not None and row.amount != refund.amount:
+                facts = {"refund": row.id, "stripe_refund": refund.id}
+                facts |= _amounts(row.amount_minor, refund.amount.minor, row.currency)
+                look.note(Draft("refund_amount", row.id, facts, row.payment_id, refund.created))
+            elif row is None or (row.state != refund.status and not row.finding):
+                look.count("settled")
+                if not look.dry:
+                    refunds.hear_of_refund(refund.id)
+            elif row.state != refund.status:
+                facts = {"refund": row.id, "ours": row.state, "stripe": refund.status}
+                look.note(Draft("refund_state", row.id, facts, row.payment_id, refund.created))
+        yield Mark(batch[-1].id, batch[-1].created)
+
+
+def open_refunds(look: Look, after: str | None) -> Iterator[Mark]:
+    """Four: refunds that Stripe knows and that are not at their end, from before the span, too."""
+    last = after or ""
+    under_way = sorted({refund_states.PENDING, refund_states.REQUIRES_ACTION, refund_states.EXECUTING})
+    while True:
+        with db.reading() as session:
+            rows = list(
+                session.execute(
+                    select(Refund.id, Refund.stripe_refund_id, Refund.payment_id)
+                    .where(
+                        Refund.state.in_(under_way),
+                        Refund.stripe_refund_id.is_not(None),
+                        Refund.finding == "",
+                        Refund.id > last,
+                    )
+                    .order_by(Refund.id)
+                    .limit(ROWS)
+                )
+            )
+        for row in rows:
+            look.count("open refunds")
+            if look.dry:
+                continue
+            try:
+                refunds.refresh(row.id)
+            except gateway.MissingAtStripe:
+                facts = {"refund": row.id, "stripe_refund": row.stripe_refund_id}
+                look.note(Draft("refund_missing", row.id, facts, row.payment_id))
+        if not rows:
+            return
+        last = rows[-1].id
+        yield Mark(last)
+
+
+def disputes_opened(look: Look, after: str | None) -> Iterator[Mark]:
+    """Five: each dispute of the span is known here as it is at Stripe."""
+    listed = gateway.current().list_disputes(created_from=look.since, created_to=look.until, after=after)
+    for batch in batches(listed):
+        for dispute in batch:
+            look.count("disputes")
+            with db.reading() as session:
+                row = dispute_queries.by_stripe_id(session, dispute.id)
+            if row is None or row.status != dispute.status:
+                look.count("settled")
+                if not look.dry:
+                    disputes.hear_of(dispute.id)
+        yield Mark(batch[-1].id, batch[-1].created)
+
+
+def open_disputes(look: Look, after: str | None) -> Iterator[Mark]:
+    """Five: disputes that are not over, from before the span, too; at night."""
+    last = after or ""
+    while look.is_thorough:
+        with db.reading() as session:
+            rows = list(
+                session.execute(
+                    select(Dispute.id, Dispute.stripe_dispute_id)
+                    .where(Dispute.status.not_in(sorted(dispute_states.FINAL)), Dispute.id > last)
+                    .order_by(Dispute.id)
+                    .limit(ROWS)
+                )
+            )
+        for row in rows:
+            look.count("open disputes")
+            if not look.dry:
+                disputes.hear_of(row.stripe_dispute_id)
+        if not rows:
+            return
+        last = rows[-1].id
+        yield Mark(last)
+
+
+# Events
+
+
+def undelivered(look: Look, after: str | None) -> Iterator[Mark]:
+    """Six: events that did not reach us are taken in as if they had; what they point to was mostly found by now."""
+    listed = gateway.current().list_undelivered(created_from=look.since, created_to=look.until, after=after)
+    for batch in batches(listed):
+        for _, body in batch:
+            look.count("undelivered events")
+            if not look.dry and webhooks.take_in(body):
+                look.count("events taken in")
+        yield Mark(batch[-1][0])

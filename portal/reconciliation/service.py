@@ -1,0 +1,277 @@
+"""Reconciliation: Stripe's account and the books, held against each other in ten steps, any time and as often as one likes.
+
+    intents, charges, open_payments    1 to 3, 9: what Stripe has of payments is what we have; strays are called off
+    refunds_made, open_refunds         4
+    disputes_opened, open_disputes     5
+    undelivered                        6: events that did not reach us
+    transactions, postings, mirrored   7: each movement has its postings, and each posting its movement
+    payouts, open_payouts              8
+    checks                             what must be true of the books by themselves
+    (the end)                          10: the watermark is the `until` of the latest that has ended
+
+It never charges and never refunds. What it learns it learns through the services that webhooks call, too; a second look changes
+nothing. How far a look has come is written down after every batch, so it goes on there when its process was killed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from portal import audit, clock, db
+from portal.db import database_now, new_id
+from portal.errors import Conflict, NotFound
+from portal.payments.models import Payment
+from portal.reconciliation import checks, objects, payouts, queries, transactions
+from portal.reconciliation.look import Draft, Look, Mark
+from portal.reconciliation.models import (
+    COMMAND,
+    EXPLAINED,
+    NIGHTLY,
+    OPEN,
+    BookFinding,
+    Reconciliation,
+)
+
+log = structlog.get_logger(__name__)
+
+# What is being written at this moment is left to the next look.
+LEAVE_OUT: Final = timedelta(minutes=2)
+# Spans overlap, for the clocks of two machines differ.
+OVERLAP: Final = timedelta(hours=1)
+# A refund can fail, and a dispute change, for about a month.
+NIGHTLY_SPAN: Final = timedelta(days=35)
+# A command that was cut off goes on with what it began within this time.
+RESUMED_FOR: Final = timedelta(hours=24)
+
+Walk = Callable[[Look, str | None], Iterator[Mark]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`codes` are those of the findings that this step notes last; a `whole` step looks at everything, whatever the span."""
+
+    name: str
+    walk: Walk
+    codes: tuple[str, ...] = ()
+    whole: bool = False
+    thorough: bool = False  # only then `codes` are looked at
+
+
+_OF_TRANSACTIONS: Final = (
+    "unposted",
+    "posting_differs",
+    "posting_misplaced",
+    "payment_fee",
+    "unknown_transaction",
+    "orphan_charge",
+)
+STEPS: Final = (
+    Step("intents", objects.intents, ("payment_amount", "payment_differs")),
+    Step("charges", objects.charges),
+    Step("open payments", objects.open_payments, ("payment_missing",), whole=True, thorough=True),
+    Step("refunds", objects.refunds_made, ("refund_amount", "refund_state")),
+    Step("open refunds", objects.open_refunds, ("refund_missing",), whole=True),
+    Step("disputes", objects.disputes_opened),
+    Step("open disputes", objects.open_disputes),
+    Step("undelivered events", objects.undelivered),
+    Step("transactions", transactions.transactions, _OF_TRANSACTIONS),
+    Step("postings", transactions.postings, ("posting_alone",)),
+    Step("all transactions", transactions.mirrored, _OF_TRANSACTIONS, whole=True, thorough=True),
+    Step("payouts", payouts.payouts, ("payout_differs",)),
+    Step("open payouts", payouts.open_payouts),
+    Step(
+        "checks",
+        checks.all_of_them,
+        (
+            *("paid_unposted", "over_refunded", "receipt_missing", "credit_note_missing", "document_unsent"),
+            "charged_twice",
+        ),
+    ),
+    Step("stuck", lambda _look, _after: iter(()), ("stuck", "stuck_refund"), whole=True),
+    Step("totals", lambda _look, _after: iter(()), ("totals_differ", "audit_broken"), whole=True, thorough=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`done` of `steps` are over, and `part` (0 to 1) of the one that is called `name`."""
+
+    name: str
+    done: int
+    part: float
+    steps: int = len(STEPS)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a look covered, counted and left: `findings` are those that are open now, or were found by a dry look."""
+
+    kind: str
+    since: datetime
+    until: datetime
+    seconds: float
+    counts: dict[str, int]
+    findings: list[BookFinding]
+    dry: bool
+
+    @property
+    def unexplained(self) -> int:
+        return len(self.findings)
+
+
+def nothing(_progress: Progress) -> None:
+    """Nobody watches."""
+
+
+def begin(kind: str, since: datetime | None = None, *, to_now: bool = False) -> str:
+    """Write down that a look begins; returns its id, for `run`. A command's that was cut off is taken up again."""
+    with db.transaction() as session:
+        if kind == COMMAND:
+            unfinished = queries.cut_off(session, since, clock.now() - RESUMED_FOR)
+            if unfinished is not None:
+                return unfinished
+        row = Reconciliation(id=new_id("rec"), kind=kind, started_at=clock.now(), step=1, counts={})
+        row.since, row.until = span(session, kind, since, to_now=to_now)
+        session.add(row)
+        session.flush()
+        return row.id
+
+
+def span(
+    session: Session, kind: str, since: datetime | None = None, *, to_now: bool = False
+) -> tuple[datetime, datetime]:
+    """From when to when a look of this kind goes: see the constants above. The first of all goes back to the first payment."""
+    now = database_now(session)
+    until = now if to_now else now - LEAVE_OUT
+    if since is not None:
+        return since, until
+    if kind == NIGHTLY:
+        return until - NIGHTLY_SPAN, until
+    last = queries.watermark(session)
+    first = session.scalar(select(func.min(Payment.created_at))) if last is None else None
+    return (last or first or until) - OVERLAP, until
+
+
+def run(reconciliation_id: str, passed: Callable[[Progress], None] = nothing) -> Report:
+    """Go through the steps, from where the row says; `passed` is told how far it is.
+
+    Raises the gateway's errors: a second call goes on behind the last batch that was dealt with. Another call while one runs does
+    its work twice and changes nothing by that; of one that has ended, nothing is done.
+    """
+    started = time.monotonic()
+    with db.reading() as session:
+        row = session.get(Reconciliation, reconciliation_id)
+    if row is None:
+        raise NotFound
+    look = Look(row.kind, row.since, row.until, row.started_at)
+    look.counts.update(row.counts)
+    if row.finished_at is None:
+        _walk(look, row, passed)
+    with db.reading() as session:
+        return _report(look, queries.open_findings(session), time.monotonic() - started)
+
+
+def _walk(look: Look, row: Reconciliation, passed: Callable[[Progress], None]) -> None:
+    for number, step in enumerate(STEPS, 1):
+        if number < row.step:
+            continue
+        passed(Progress(step.name, number - 1, 0))
+        for mark in step.walk(look, row.cursor if number == row.step else None):
+            _advance(row.id, look, number, mark.cursor)
+            passed(Progress(step.name, number - 1, _part(look, mark)))
+        if look.is_thorough or not step.thorough:
+            look.close_what_is_gone(step.codes, whole=step.whole)
+        _advance(row.id, look, number + 1, None)
+    _finish(row.id, look)
+
+
+def _part(look: Look, mark: Mark) -> float:
+    """Lists begin with the newest, so the span that is left says how much there is to do."""
+    whole = (look.until - look.since).total_seconds()
+    if mark.at is None or whole <= 0:
+        return 0
+    return min(max((look.until - mark.at).total_seconds() / whole, 0), 1)
+
+
+def _advance(reconciliation_id: str, look: Look, step: int, cursor: str | None) -> None:
+    with db.transaction() as session:
+        row = session.get_one(Reconciliation, reconciliation_id, with_for_update=True)
+        row.step, row.cursor, row.counts = step, cursor, dict(look.counts)
+
+
+def _finish(reconciliation_id: str, look: Look) -> None:
+    with db.transaction() as session:
+        row = session.get_one(Reconciliation, reconciliation_id, with_for_update=True)
+        row.finished_at = clock.now()
+        row.unexplained = len(queries.open_findings(session))
+        log.info("reconciled", kind=row.kind, unexplained=row.unexplained, **look.counts)
+
+
+def rehearse(
+    kind: str,
+    since: datetime | None = None,
+    *,
+    to_now: bool = False,
+    passed: Callable[[Progress], None] = nothing,
+) -> Report:
+    """A dry look: what would be found. Nothing is written, neither to the books nor about the look."""
+    started = time.monotonic()
+    with db.reading() as session:
+        look = Look(kind, *span(session, kind, since, to_now=to_now), clock.now(), dry=True)
+    for number, step in enumerate(STEPS, 1):
+        passed(Progress(step.name, number - 1, 0))
+        for mark in step.walk(look, None):
+            passed(Progress(step.name, number - 1, _part(look, mark)))
+    with db.reading() as session:
+        found = [_as_row(draft) for draft in _distinct(look.drafts) if not queries.is_explained(session, draft)]
+    return _report(look, found, time.monotonic() - started)
+
+
+def _distinct(drafts: list[Draft]) -> list[Draft]:
+    return list({(draft.code, draft.subject, draft.fingerprint): draft for draft in drafts}.values())
+
+
+def _as_row(draft: Draft) -> BookFinding:
+    return BookFinding(
+        code=draft.code,
+        subject=draft.subject,
+        facts=dict(draft.facts),
+        payment_id=draft.payment_id,
+        about_at=draft.about_at,
+        state=OPEN,
+    )
+
+
+def _report(look: Look, findings: list[BookFinding], seconds: float) -> Report:
+    return Report(look.kind, look.since, look.until, seconds, dict(look.counts), findings, look.dry)
+
+
+# Findings
+
+
+def explain(finding_id: str, user_id: str, note: str) -> None:
+    """A person says why a finding is right as it is; found again with the same facts it stays explained.
+
+    Money that is not of the portal's business is posted as such, so that the books equal Stripe's. Raises NotFound, and Conflict for a
+    finding that is not open any more.
+    """
+    with db.transaction() as session:
+        finding = session.get(BookFinding, finding_id, with_for_update=True)
+        if finding is None:
+            raise NotFound
+        if finding.state != OPEN:
+            raise Conflict
+        finding.state, finding.closed_at, finding.closed_by = EXPLAINED, clock.now(), user_id
+        finding.explanation = note
+        facts: dict[str, Any] = {"code": finding.code, "subject": finding.subject, "note": note}
+        audit.record(session, "books.explained", finding.id, facts)
+        if finding.code in {"orphan_charge", "unknown_transaction"}:
+            transactions.book_as_other(session, finding.subject)

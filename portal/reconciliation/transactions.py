@@ -1,0 +1,367 @@
+"""Step seven: every balance transaction has its postings, and every posting its balance transaction.
+
+What Stripe says is kept as a mirror, so that the books can be held against it at any time without asking Stripe again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import case, func, or_, select, tuple_
+from sqlalchemy.orm import Session
+
+from portal import db, gateway, ledger
+from portal.disputes import service as disputes
+from portal.gateway import BalanceTransaction, Charge
+from portal.ledger import Posting
+from portal.payments import queries as payments_by
+from portal.payments import service as payments
+from portal.payments.models import Payment
+from portal.reconciliation.look import Draft, Look, Mark, batches
+from portal.reconciliation.models import EXPLAINED, BookFinding, StripeTransaction
+from portal.reconciliation.movements import (
+    CHARGES,
+    REFUND_FAILURES,
+    REFUNDS,
+    Account,
+    Expected,
+    accounts_of,
+    explain_as_other,
+)
+from portal.refunds import service as refunds
+
+log = structlog.get_logger(__name__)
+
+# Stripe makes the balance transaction of a charge some time after its success. Source: Stripe, "Asynchronous capture": up to an hour.
+COMES_WITHIN: Final = timedelta(hours=2)
+ROWS: Final = 200
+
+
+def transactions(look: Look, after: str | None) -> Iterator[Mark]:
+    """Seven: each movement of the span is mirrored, and explained by exactly its postings."""
+    listed = gateway.current().list_transactions(created_from=look.since, created_to=look.until, after=after)
+    for batch in batches(listed):
+        look.count("transactions", len(batch))
+        _account_for(look, batch)
+        yield Mark(batch[-1].id, batch[-1].created)
+
+
+def mirrored(look: Look, after: str | None) -> Iterator[Mark]:
+    """All movements that were ever mirrored, held against the books anew: at night, when the totals differ, to name the line."""
+    last = after or ""
+    while look.is_thorough and (last or _totals_differ(look)):
+        with db.reading() as session:
+            query = select(StripeTransaction).where(StripeTransaction.id > last).order_by(StripeTransaction.id)
+            rows = session.execute(query.limit(ROWS)).scalars().all()
+        _account_for(look, [_movement(row) for row in rows])
+        if not rows:
+            return
+        last = rows[-1].id
+        yield Mark(last)
+
+
+def _movement(row: StripeTransaction) -> BalanceTransaction:
+    return BalanceTransaction(
+        id=row.id,
+        amount=row.amount,
+        fee=row.fee,
+        created=row.created_at,
+        type=row.type,
+        category=row.category,
+        source_id=row.source_id,
+        available_on=row.available_on,
+        description=row.description,
+    )
+
+
+def totals_at(session: Session, moment: datetime) -> tuple[dict[str, int], dict[str, int]]:
+    """What Stripe holds for us, in minor units by currency: by our books, and by the movements that Stripe has told of."""
+    signed = case((Posting.debit == ledger.STRIPE, Posting.amount_minor), else_=-Posting.amount_minor)
+    moves_balance = or_(Posting.debit == ledger.STRIPE, Posting.credit == ledger.STRIPE)
+    ours = select(Posting.currency, func.sum(signed)).where(moves_balance, Posting.at <= moment)
+    mirrored = StripeTransaction
+    when = func.coalesce(mirrored.booked_at, mirrored.created_at)
+    net = func.sum(mirrored.amount_minor - mirrored.fee_minor)
+    theirs = select(mirrored.currency, net).where(when <= moment)
+    return (
+        {currency: int(total) for currency, total in session.execute(ours.group_by(Posting.currency))},
+        {currency: int(total) for currency, total in session.execute(theirs.group_by(mirrored.currency))},
+    )
+
+
+def _totals_differ(look: Look) -> bool:
+    with db.reading() as session:
+        ours, theirs = totals_at(session, look.until - COMES_WITHIN)
+    return any(ours.get(currency, 0) != theirs.get(currency, 0) for currency in ours.keys() | theirs.keys())
+
+
+def _account_for(look: Look, movements: Sequence[BalanceTransaction]) -> None:
+    with db.reading() as session:
+        found = accounts_of(session, movements)
+        explained = _explained(session, found)
+    for account in found:
+        if account.movement.id in explained:
+            explain_as_other(account)
+    if not look.dry:
+        healed = [account.movement for account in found if not account.is_ours_to_post and _heal(look, account)]
+        with db.reading() as session:
+            again = {account.movement.id: account for account in accounts_of(session, healed)}
+        found = [again.get(account.movement.id, account) for account in found]
+        with db.transaction() as session:
+            for account in found:
+                if account.is_ours_to_post:
+                    _post(look, session, account)
+        with db.transaction() as session:
+            _mirror(session, found)
+    for account in found:
+        _judge(look, account)
+
+
+def _explained(session: Session, found: list[Account]) -> set[str]:
+    """The movements that nothing here is about, and that a person has explained."""
+    unknown = [account.movement for account in found if not account.is_known]
+    if not unknown:
+        return set()
+    subjects = {_finding_subject(movement): movement.id for movement in unknown}
+    query = select(BookFinding.subject).where(BookFinding.subject.in_(list(subjects)), BookFinding.state == EXPLAINED)
+    return {subjects[subject] for subject in session.execute(query).scalars()}
+
+
+def _finding_subject(movement: BalanceTransaction) -> str:
+    """Of a charge that is not ours, its intent may have told already."""
+    return movement.source_id if movement.type in CHARGES and movement.source_id else movement.id
+
+
+def _heal(look: Look, account: Account) -> bool:
+    """Learn about what a movement is of, in the usual way, where our postings for it are missing."""
+    if account.is_known and not account.missing:
+        return False
+    movement = account.movement
+    if movement.source_id is None or (account.payment is not None and account.payment.finding):
+        return False
+    if movement.type in CHARGES:
+        intent_id = gateway.current().retrieve_charge(movement.source_id).intent_id
+        heard = intent_id is not None and payments.hear_of_intent(intent_id)
+    elif movement.type in REFUNDS | REFUND_FAILURES:
+        heard = refunds.hear_of_refund(movement.source_id)
+    elif movement.source_id.startswith(("du_", "dp_")):
+        heard = disputes.hear_of(movement.source_id)
+    else:
+        return False
+    look.count("learned by their money", int(heard))
+    return heard
+
+
+def _post(look: Look, session: Session, account: Account) -> None:
+    for one in account.missing:
+        ledger.post(
+            session,
+            one.kind,
+            debit=one.debit,
+            credit=one.credit,
+            amount=one.amount,
+            subject=account.subject,
+            reference=one.reference,
+            at=account.movement.created,
+        )
+        look.count("posted")
+    if account.missing:
+        references = [one.reference for one in account.expected]
+        posted = session.execute(select(Posting).where(Posting.reference.in_(references))).scalars()
+        account.posted = {posting.reference: posting for posting in posted}
+
+
+def _mirror(session: Session, found: list[Account]) -> None:
+    """What is the same already is not written again."""
+    ids = [account.movement.id for account in found]
+    rows = {
+        row.id: row for row in session.execute(select(StripeTransaction).where(StripeTransaction.id.in_(ids))).scalars()
+    }
+    for account in found:
+        movement = account.movement
+        row = rows.get(movement.id)
+        if row is None:
+            row = StripeTransaction(id=movement.id)
+            session.add(row)
+        row.type, row.category = movement.type, movement.category
+        row.source_id, row.description = movement.source_id, movement.description
+        row.amount_minor, row.fee_minor = movement.amount.minor, movement.fee.minor
+        row.currency = movement.amount.currency
+        row.created_at, row.available_on = movement.created, movement.available_on
+        row.booked_at, row.subject = account.booked_at, account.subject
+
+
+def _judge(look: Look, account: Account) -> None:
+    movement = account.movement
+    facts: dict[str, Any] = {"transaction": movement.id, "type": movement.type}
+    payment_id = account.payment.id if account.payment else None
+    if not account.is_known:
+        _note_unknown(look, movement)
+        return
+    for one in account.missing:
+        if account.is_ours_to_post:
+            look.count("to be posted")  # a dry look leaves it
+            continue
+        if look.dry and not (account.payment and account.payment.finding):
+            look.count("to be learned")
+            continue
+        missing = facts | {
+            "reference": one.reference,
+            "amount_minor": one.amount.minor,
+            "currency": one.amount.currency,
+        }
+        look.note(Draft("unposted", one.reference, missing, payment_id, movement.created))
+    for one, posting in account.wrong:
+        _note_wrong(look, account, one, posting)
+    payment = account.payment
+    is_fee_of = payment is not None and movement.type in CHARGES and payment.fee_minor is not None
+    if payment is not None and is_fee_of and payment.fee_minor != movement.fee.minor:
+        fee = {
+            "payment": payment.id,
+            "transaction": movement.id,
+            "ours_minor": payment.fee_minor,
+            "stripe_minor": movement.fee.minor,
+            "difference_minor": (payment.fee_minor or 0) - movement.fee.minor,
+            "currency": movement.fee.currency,
+        }
+        look.note(Draft("payment_fee", payment.id, fee, payment.id, movement.created))
+
+
+def _note_wrong(look: Look, account: Account, one: Expected, posting: Posting) -> None:
+    facts: dict[str, Any] = {"posting": posting.id, "transaction": account.movement.id, "reference": one.reference}
+    if posting.amount != one.amount and posting.currency == one.amount.currency:
+        code = "posting_differs"
+        facts |= {
+            "currency": one.amount.currency,
+            "ours_minor": posting.amount_minor,
+            "stripe_minor": one.amount.minor,
+            "difference_minor": posting.amount_minor - one.amount.minor,
+        }
+    else:
+        code = "posting_misplaced"
+        facts |= {
+            "ours": f"{posting.amount}, {posting.debit} / {posting.credit}",
+            "stripe": f"{one.amount}, {one.debit} / {one.credit}",
+        }
+    payment_id = account.payment.id if account.payment else None
+    look.note(Draft(code, posting.id, facts, payment_id, account.movement.created))
+
+
+def _note_unknown(look: Look, movement: BalanceTransaction) -> None:
+    if movement.type in CHARGES and movement.source_id:
+        _note_unknown_charge(look, movement, gateway.current().retrieve_charge(movement.source_id))
+        return
+    facts = {
+        "transaction": movement.id,
+        "type": movement.type,
+        "source": movement.source_id,
+        "description": movement.description,
+        "amount_minor": movement.net.minor,
+        "currency": movement.net.currency,
+    }
+    look.note(Draft("unknown_transaction", movement.id, facts, None, movement.created))
+
+
+def _note_unknown_charge(look: Look, movement: BalanceTransaction, charge: Charge) -> None:
+    with db.reading() as session:
+        payment = payments_by.by_intent(session, charge.intent_id or "")
+    facts: dict[str, Any] = {"amount_minor": charge.amount.minor, "currency": charge.amount.currency}
+    if payment is None:
+        facts |= {"charge": charge.id, "intent": charge.intent_id}
+        look.note(Draft("orphan_charge", charge.id, facts, None, charge.created))
+    elif look.dry and not payment.finding:
+        look.count("to be learned")
+    else:  # it is set aside for staff, and so not booked
+        reference = f"charge:{charge.intent_id}"
+        facts |= {"transaction": movement.id, "type": movement.type, "reference": reference}
+        look.note(Draft("unposted", reference, facts, payment.id, movement.created))
+
+
+def book_as_other(session: Session, subject: str) -> None:
+    """Post what a person has explained, in their transaction: the movement of this id, or those of this charge."""
+    rows = session.execute(
+        select(StripeTransaction).where(
+            or_(StripeTransaction.id == subject, StripeTransaction.source_id == subject),
+            StripeTransaction.booked_at.is_(None),
+        )
+    ).scalars()
+    found = accounts_of(session, [_movement(row) for row in rows])
+    for account in found:
+        if not account.is_known:
+            explain_as_other(account)
+            for one in account.expected:
+                ledger.post(
+                    session,
+                    one.kind,
+                    debit=one.debit,
+                    credit=one.credit,
+                    amount=one.amount,
+                    subject=account.subject,
+                    reference=one.reference,
+                    at=account.movement.created,
+                )
+    session.flush()
+    _mirror(session, accounts_of(session, [account.movement for account in found]))
+
+
+# From the books to Stripe
+
+
+def postings(look: Look, after: str | None) -> Iterator[Mark]:
+    """Seven, the other way round: each posting about our balance at Stripe is of a movement there."""
+    last = _place(after)
+    until = look.until - COMES_WITHIN
+    moves_balance = or_(Posting.debit == ledger.STRIPE, Posting.credit == ledger.STRIPE)
+    while True:
+        query = select(Posting).where(moves_balance, Posting.at >= look.since, Posting.at <= until)
+        if last is not None:
+            query = query.where(tuple_(Posting.at, Posting.id) > last)
+        with db.reading() as session:
+            rows = session.execute(query.order_by(Posting.at, Posting.id).limit(ROWS)).scalars().all()
+            alone = _without_transaction(session, rows)
+        look.count("postings", len(rows))
+        for posting in alone:
+            facts = {"posting": posting.id, "reference": posting.reference, "amount_minor": posting.amount_minor}
+            facts["currency"] = posting.currency
+            payment_id = posting.subject if posting.subject.startswith("pay_") else None
+            look.note(Draft("posting_alone", posting.id, facts, payment_id, posting.at))
+        if not rows:
+            return
+        last = rows[-1].at, rows[-1].id
+        yield Mark(f"{rows[-1].at.isoformat()} {rows[-1].id}")
+
+
+def _place(after: str | None) -> tuple[datetime, str] | None:
+    if after is None:
+        return None
+    moment, _, posting_id = after.partition(" ")
+    return datetime.fromisoformat(moment).astimezone(UTC), posting_id
+
+
+def _without_transaction(session: Session, rows: Sequence[Posting]) -> list[Posting]:
+    named = {posting.id: posting.reference.partition(":")[2] for posting in rows}
+    intents = [named[posting.id] for posting in rows if posting.kind == "charge"]
+    charge_of = dict(
+        session.execute(
+            select(Payment.stripe_intent_id, Payment.stripe_charge_id).where(Payment.stripe_intent_id.in_(intents))
+        ).all()
+    )
+    wanted = {posting.id: charge_of.get(named[posting.id], named[posting.id]) or "" for posting in rows}
+    about = list(set(wanted.values()))
+    found = session.execute(
+        select(StripeTransaction.id, StripeTransaction.source_id, StripeTransaction.type).where(
+            or_(StripeTransaction.id.in_(about), StripeTransaction.source_id.in_(about))
+        )
+    ).all()
+    there = {(row.source_id, row.type) for row in found} | {(row.id, None) for row in found}
+    types: dict[str, frozenset[str]] = {"charge": CHARGES, "refund": REFUNDS, "refund_failed": REFUND_FAILURES}
+
+    def is_there(posting: Posting) -> bool:
+        if posting.kind in types:
+            return any((wanted[posting.id], kind) in there for kind in types[posting.kind])
+        return (wanted[posting.id], None) in there
+
+    return [posting for posting in rows if not is_there(posting)]

@@ -1,0 +1,165 @@
+"""How a look begins, goes on after a kill, and is told: at the terminal, in the worker, and to a script."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from portal import clock, db, gateway, ledger, outbox
+from portal.gateway import listing
+from portal.money import Money
+from portal.payments import settling, states
+from portal.reconciliation import jobs, look, movements, queries, service
+from portal.reconciliation.models import COMMAND, FREQUENT, NIGHTLY, Reconciliation
+from portal.reconciliation.service import Progress
+from portal.webhooks.models import StripeEvent
+from tests.reconciliation.conftest import Account, found, tamper
+
+DAY = timedelta(days=1)
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def looks() -> list[Reconciliation]:
+    with db.reading() as session:
+        return list(session.execute(select(Reconciliation).order_by(Reconciliation.id)).scalars())
+
+
+def test_a_look_goes_on_where_it_was_killed(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "PAGE", 1)
+    monkeypatch.setattr(look, "BATCH", 1)
+    monkeypatch.setattr(look.batches, "__defaults__", (1,))
+    payments = [account.charged(20_00 + number) for number in range(4)]
+    account.settle()
+
+    def kill(progress: Progress) -> None:
+        if progress.name == "intents" and looks()[0].counts.get("intents") == 2:
+            raise Killed
+
+    begun = service.begin(COMMAND, to_now=True)
+    with pytest.raises(Killed):
+        service.run(begun, kill)
+    assert (looks()[0].step, looks()[0].finished_at) == (1, None)
+
+    assert service.begin(COMMAND) == begun  # the next command takes it up
+    report = service.run(begun)
+
+    assert report.counts["intents"] == 4
+    assert report.unexplained == 0
+    assert [account.payment(payment.id).status for payment in payments] == [states.SUCCEEDED] * 4
+    assert looks()[0].finished_at is not None
+    assert service.begin(COMMAND) != begun
+
+
+def test_the_worker_looks_from_where_its_last_look_ended(account: Account) -> None:
+    account.charged()
+    account.settle()
+    jobs.frequent()
+    jobs.frequent()  # the first has not been walked yet: one is enough
+    assert len(looks()) == 1
+    with db.reading() as session:
+        assert queries.watermark(session) is None
+    outbox.run_due()
+    (first,) = looks()
+    assert first.kind == FREQUENT
+    assert first.finished_at is not None
+    with db.reading() as session:
+        assert service.span(session, FREQUENT)[0] == first.until - service.OVERLAP
+        since, until = service.span(session, NIGHTLY)
+    assert until - since == service.NIGHTLY_SPAN
+    assert clock.now() - until >= timedelta(minutes=1, seconds=59)
+
+
+def test_a_command_does_not_move_the_worker_s_watermark(account: Account) -> None:
+    account.reconcile()
+    with db.reading() as session:
+        assert queries.watermark(session) is None
+
+
+def test_a_look_whose_job_has_died_is_begun_anew(account: Account) -> None:
+    jobs.frequent()
+    with db.transaction() as session:
+        job = session.execute(select(outbox.Job).where(outbox.Job.name == "reconciliation.walk")).scalar_one()
+        job.state = "dead"
+    jobs.frequent()
+    assert len(looks()) == 2
+
+
+def test_events_that_did_not_arrive_are_taken_in(account: Account, app: Flask) -> None:
+    """The endpoint answers to nobody: Stripe counts its events as undelivered."""
+    account.sandbox.control("endpoints", url="http://127.0.0.1:9/nobody", secret="whsec_nobody")
+    account.charged()
+    report = account.reconcile()
+    assert report.counts["events taken in"] >= 1
+    with db.reading() as session:
+        types = set(session.execute(select(StripeEvent.type)).scalars())
+    assert "payment_intent.succeeded" in types
+    outbox.run_due()
+    assert found() == []
+
+
+def test_what_was_settled_in_another_currency_is_exchanged_in_the_books(account: Account) -> None:
+    """Twenty euros, which Stripe settles as 21.70 dollars, less a fee of 0.92."""
+    payment = account.charged(20_00)
+    account.settle()
+    intent = gateway.current().retrieve_intent(str(payment.stripe_intent_id))
+    assert intent.charge is not None and intent.charge.balance_transaction is not None
+    movement = replace(intent.charge.balance_transaction, amount=Money(21_70, "usd"), fee=Money(92, "usd"))
+    intent = replace(intent, charge=replace(intent.charge, balance_transaction=movement))
+    assert settling.settle(payment.id, intent, seen_version=payment.version)
+    with db.reading() as session:
+        held = ledger.balance(session, ledger.STRIPE)
+        (told,) = movements.accounts_of(session, [movement])
+    assert held == {"eur": 0, "usd": 20_78}
+    assert told.booked_at == account.payment(payment.id).succeeded_at
+    assert {one.kind for one in told.expected} == {"charge", "charge_exchange", "fee"}
+
+
+# At the terminal
+
+
+def test_the_command_says_that_all_is_well(account: Account, app: Flask) -> None:
+    account.charged()
+    account.settle()
+    told = app.test_cli_runner().invoke(args=["reconcile", "--to-now"])
+    assert told.exit_code == 0, told.output
+    assert "Unexplained: 0. The books equal Stripe's." in told.output
+    assert "intents: 1" in told.output
+
+
+def test_the_command_names_what_differs_and_what_to_do(account: Account, app: Flask) -> None:
+    payment = account.paid(20_00)
+    tamper("payments", payment.id, "amount_minor = amount_minor + 1")
+    told = app.test_cli_runner().invoke(args=["reconcile", "--to-now"])
+    assert told.exit_code == 1
+    assert f"Payment {payment.id}: 20.01 EUR here, 20.00 EUR at Stripe, a difference of 0.01 EUR" in told.output
+    assert "restore the row from a backup" in told.output
+
+
+def test_the_command_tells_a_script(account: Account, app: Flask) -> None:
+    account.foreign_charge(7_00)
+    since = (clock.now() - DAY).strftime("%Y-%m-%d")
+    told = app.test_cli_runner().invoke(args=["reconcile", "--to-now", "--dry-run", "--json", "--since", since])
+    assert told.exit_code == 1
+    report = json.loads(told.stdout)
+    assert (report["dry_run"], report["unexplained"], report["findings"][0]["code"]) == (True, 1, "orphan_charge")
+    assert report["since"].startswith(since)
+    assert looks() == []
+
+
+def test_the_command_is_plain_when_stripe_does_not_answer(account: Account, app: Flask) -> None:
+    account.sandbox.control("faults", fault="error_before", path="/v1/*", times=50)
+    told = app.test_cli_runner().invoke(args=["reconcile", "--to-now"])
+    assert told.exit_code == 1
+    assert "run it again, and it goes on where it was" in told.output
+    assert "Traceback" not in told.output
+    account.sandbox.control("faults/clear")
+    assert app.test_cli_runner().invoke(args=["reconcile"]).exit_code == 0
+    assert len(looks()) == 1

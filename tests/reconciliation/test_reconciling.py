@@ -1,0 +1,325 @@
+"""What the portal has not heard of is learned, what does not fit is named, and a second look changes nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from sqlalchemy import select, text
+
+from portal import clock, db, ledger
+from portal.audit import AuditEvent
+from portal.errors import Conflict
+from portal.ledger import Posting
+from portal.payments import states
+from portal.payments.models import Payment
+from portal.reconciliation import queries, service, wording
+from portal.reconciliation.models import COMMAND, NIGHTLY, StripePayout, StripeTransaction
+from tests import factories
+from tests.reconciliation.conftest import Account, books, finding, found, tamper
+
+
+def stripe_holds(account: Account) -> dict[str, int]:
+    """What Stripe holds for us, by its own balance transactions."""
+    totals: dict[str, int] = {}
+    for movement in account.sandbox.client.v1.balance_transactions.list({"limit": 100}).auto_paging_iter():
+        totals[movement.currency] = totals.get(movement.currency, 0) + movement.net
+    return {currency: total for currency, total in totals.items() if total}
+
+
+def we_hold() -> dict[str, int]:
+    with db.reading() as session:
+        return {currency: total for currency, total in ledger.balance(session, ledger.STRIPE).items() if total}
+
+
+def posting(reference: str) -> Posting:
+    with db.reading() as session:
+        return session.execute(select(Posting).where(Posting.reference == reference)).scalar_one()
+
+
+def test_all_that_stripe_did_without_us_is_learned(account: Account) -> None:
+    client = account.sandbox.client.v1
+    bought = [account.charged(20_00, "Poster"), account.charged(35_00, "Frame")]
+    given_back = client.refunds.create({"payment_intent": str(bought[1].stripe_intent_id), "amount": 10_00})
+    disputed = account.charged(50_00, "Lamp", "pm_card_createDispute")
+    account.begun(15_00, "Vase")
+    account.settle()
+    account.sandbox.control("payouts")
+
+    report = account.reconcile()
+
+    assert report.unexplained == 0
+    assert [account.payment(payment.id).status for payment in (*bought, disputed)] == [states.SUCCEEDED] * 3
+    assert we_hold() == stripe_holds(account)
+    with db.reading() as session:
+        mirrored = session.execute(select(StripeTransaction)).scalars().all()
+        kinds = set(session.execute(select(Posting.kind)).scalars())
+    assert {row.type for row in mirrored} >= {"charge", "refund", "adjustment"}
+    assert all(row.booked_at for row in mirrored)
+    assert {"charge", "fee", "refund", "dispute", "dispute_fee"} <= kinds
+    assert given_back.amount == posting(f"refund:{given_back.id}").amount_minor
+
+
+def test_a_second_look_changes_nothing(account: Account) -> None:
+    account.charged(20_00)
+    account.foreign_charge()
+    account.reconcile()
+    before = books()
+    report = account.reconcile()
+    assert books() == before
+    assert report.unexplained == 1
+    account.reconcile(NIGHTLY)
+    assert books() == before
+
+
+def test_an_old_payment_that_is_paid_late_is_found_by_its_charge(account: Account) -> None:
+    """The intent is older than the span, its charge is not."""
+    payment = account.charged()
+    account.alter("payment_intents", str(payment.stripe_intent_id), lambda intent: intent.update(created=1_700_000_000))
+    with db.transaction() as session:
+        row = session.get_one(Payment, payment.id)
+        row.created_at = row.created_at.replace(year=2023)
+    account.settle()
+    with db.reading() as session:
+        since, _ = service.span(session, NIGHTLY)
+    account.reconcile(since=since)
+    assert account.payment(payment.id).status == states.SUCCEEDED
+
+
+def test_an_intent_whose_id_was_lost_is_found_by_its_metadata(account: Account) -> None:
+    payment = account.charged()
+    with db.transaction() as session:
+        session.get_one(Payment, payment.id).stripe_intent_id = None
+    report = account.reconcile()
+    assert report.unexplained == 0
+    assert account.payment(payment.id).status == states.SUCCEEDED
+
+
+def test_money_that_is_not_ours_is_named_until_a_person_has_explained_it(account: Account) -> None:
+    account.paid()
+    account.foreign_charge(7_00)
+    with db.transaction() as session:
+        clerk = factories.staff(session, "admin")
+    assert account.reconcile().unexplained == 1
+    named = finding("orphan_charge")
+    assert "7.00" in wording.of(named).title
+    assert we_hold() != stripe_holds(account)
+
+    service.explain(named.id, clerk.id, "The shop's till uses the same account.")
+
+    assert we_hold() == stripe_holds(account)
+    assert account.reconcile().unexplained == 0
+    assert account.reconcile(NIGHTLY).unexplained == 0
+    with pytest.raises(Conflict):
+        service.explain(named.id, clerk.id, "Once more.")
+    with db.reading() as session:
+        told = session.execute(select(AuditEvent).where(AuditEvent.action == "books.explained")).scalar_one()
+    assert told.facts["note"] == "The shop's till uses the same account."
+
+
+def test_money_explained_before_it_reached_the_balance_is_booked_when_it_does(account: Account) -> None:
+    account.paid()
+    account.foreign_charge(7_00)
+    with db.transaction() as session:
+        clerk = factories.staff(session, "admin")
+    service.run(service.begin(COMMAND, to_now=True))
+    service.explain(finding("orphan_charge").id, clerk.id, "The shop's till.")
+    assert account.reconcile().unexplained == 0
+    assert we_hold() == stripe_holds(account)
+
+
+@pytest.mark.parametrize("minor", [1, -1])
+def test_a_cent_in_a_posting_is_named_with_row_and_difference(account: Account, minor: int) -> None:
+    payment = account.paid(20_00)
+    account.reconcile()
+    charge = posting(f"charge:{payment.stripe_intent_id}")
+    tamper("postings", charge.id, f"amount_minor = amount_minor + {minor}")
+
+    assert account.reconcile().unexplained == 1
+
+    named = finding("posting_differs")
+    assert named.subject == charge.id
+    assert named.facts["difference_minor"] == minor
+    assert charge.id in wording.of(named).title
+    assert f"{minor / 100:.2f}" in wording.of(named).title
+    tamper("postings", charge.id, f"amount_minor = amount_minor - {minor}")
+    assert account.reconcile().unexplained == 0
+
+
+def test_a_posting_on_another_account_is_named(account: Account) -> None:
+    payment = account.paid(20_00)
+    charge = posting(f"charge:{payment.stripe_intent_id}")
+    tamper("postings", charge.id, "credit = 'fees'")
+    account.reconcile()
+    assert "stripe_balance / fees" in wording.of(finding("posting_misplaced")).title
+
+
+def test_a_cent_in_a_payment_is_named_with_row_and_difference(account: Account) -> None:
+    payment = account.paid(20_00)
+    tamper("payments", payment.id, "amount_minor = amount_minor + 1")
+    account.reconcile()
+    named = finding("payment_amount")
+    assert named.subject == payment.id
+    assert (named.facts["ours_minor"], named.facts["stripe_minor"]) == (20_01, 20_00)
+    assert "0.01" in wording.of(named).title
+
+
+def test_a_cent_in_a_fee_is_named(account: Account) -> None:
+    payment = account.paid(20_00)
+    tamper("payments", payment.id, "fee_minor = fee_minor - 1")
+    account.reconcile()
+    assert finding("payment_fee").facts["difference_minor"] == -1
+
+
+def test_a_cent_at_stripe_is_named_with_row_and_difference(account: Account) -> None:
+    payment = account.paid(20_00)
+    account.reconcile()
+    with db.reading() as session:
+        mirrored = session.execute(select(StripeTransaction)).scalar_one()
+    account.alter(
+        "balance_transactions", mirrored.id, lambda row: row.update(amount=row["amount"] + 1, net=row["net"] + 1)
+    )
+    account.reconcile()
+    named = finding("posting_differs")
+    assert named.subject == posting(f"charge:{payment.stripe_intent_id}").id
+    assert named.facts["transaction"] == mirrored.id
+    assert named.facts["difference_minor"] == -1
+
+
+def test_a_refund_that_differs_by_a_cent_is_named(account: Account) -> None:
+    payment = account.paid(20_00)
+    account.sandbox.client.v1.refunds.create({"payment_intent": str(payment.stripe_intent_id), "amount": 5_00})
+    account.reconcile()
+    with db.reading() as session:
+        refund = session.execute(select(Posting).where(Posting.kind == "refund")).scalar_one()
+    tamper("postings", refund.id, "amount_minor = 499")
+    account.reconcile()
+    assert finding("posting_differs").facts["difference_minor"] == -1
+
+
+def test_a_deleted_posting_is_named(account: Account) -> None:
+    payment = account.paid(20_00)
+    charge = posting(f"charge:{payment.stripe_intent_id}")
+    with db.engine().begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("ALTER TABLE postings DISABLE TRIGGER USER"))
+        else:
+            connection.execute(text("DROP TRIGGER postings_no_delete"))
+        connection.execute(text("DELETE FROM postings WHERE id = :id"), {"id": charge.id})
+    account.reconcile()
+    assert finding("unposted").facts["reference"] == charge.reference
+
+
+def test_a_payment_that_was_marked_paid_by_hand_is_named(account: Account) -> None:
+    payment = account.begun(20_00)
+    tamper("payments", payment.id, "status = 'succeeded', succeeded_at = created_at")
+    account.reconcile()
+    assert {("payment_differs", payment.id), ("paid_unposted", payment.id)} <= set(found())
+
+
+def test_a_posting_of_nothing_is_named_and_so_are_the_totals(account: Account) -> None:
+    payment = account.paid(20_00)
+    account.reconcile(NIGHTLY)
+    earlier = payment.created_at.replace(microsecond=0) - service.OVERLAP * 3
+    with db.transaction() as session:
+        ledger.post(
+            session,
+            "charge",
+            debit=ledger.STRIPE,
+            credit=ledger.RECEIVABLES,
+            amount=payment.amount,
+            subject=payment.id,
+            reference="charge:pi_invented",
+            at=earlier,
+        )
+    account.reconcile(NIGHTLY)
+    assert finding("posting_alone").subject == posting("charge:pi_invented").id
+    assert finding("totals_differ").facts["difference_minor"] == 20_00
+
+
+def test_a_line_of_long_ago_is_found_at_night_because_the_totals_differ(account: Account) -> None:
+    """Nobody looks at it any more, but for the sums."""
+    payment = account.paid(20_00)
+    account.reconcile()
+    long_ago = "'2023-05-01 10:00:00.000000'"
+    charge = posting(f"charge:{payment.stripe_intent_id}")
+    fee = next(row for row in books()["postings"] if row[2] == "fee")
+    tamper("postings", charge.id, f"at = {long_ago}, amount_minor = amount_minor + 1")
+    tamper("postings", fee[0], f"at = {long_ago}")
+    tamper("stripe_transactions", _transaction(), f"created_at = {long_ago}, booked_at = {long_ago}")
+    for table in ("balance_transactions", "charges", "payment_intents"):
+        for row in (payment.stripe_charge_id, payment.stripe_intent_id, _transaction()):
+            _age(account, table, str(row))
+    account.reconcile(NIGHTLY)
+    assert finding("posting_differs").subject == charge.id
+
+
+def _transaction() -> str:
+    with db.reading() as session:
+        return session.execute(select(StripeTransaction.id)).scalar_one()
+
+
+def _age(account: Account, table: str, object_id: str) -> None:
+    try:
+        account.alter(table, object_id, lambda row: row.update(created=1_682_935_200))
+    except TypeError:  # it is of another table
+        return
+
+
+@pytest.mark.database("sqlite")  # PostgreSQL's clock cannot be moved
+def test_payouts_are_booked_and_equal_what_they_are_made_of(account: Account) -> None:
+    payment = account.paid(20_00)
+    day = 24 * 3600
+    with db.reading() as session:
+        since = service.span(session, NIGHTLY)[0]
+    account.sandbox.control("clock", seconds=3 * day)
+    account.sandbox.control("payouts")
+    account.sandbox.control("clock", seconds=3 * day)  # the money is in the bank
+    (payout,) = account.sandbox.client.v1.payouts.list().data
+    assert payout.reconciliation_status == "completed"
+    with time_machine.travel(clock.now() + timedelta(days=7)):
+        account.reconcile(since=since)
+        assert found() == [("receipt_missing", payment.id)]  # no worker has run for a week
+        with db.reading() as session:
+            kept = session.get_one(StripePayout, payout.id)
+            parts = session.execute(select(StripeTransaction).where(StripeTransaction.payout_id == payout.id)).scalars()
+            assert {row.subject for row in parts} == {payment.id, payout.id}
+        assert (kept.status, kept.sum_minor) == ("paid", payout.amount)
+        assert we_hold() == stripe_holds(account) == {}
+        assert posting(f"payout:{payout.balance_transaction}").debit == ledger.BANK
+
+        account.alter("payouts", payout.id, lambda row: row.update(amount=row["amount"] + 1))
+        account.reconcile(since=since)
+        assert finding("payout_differs").facts["difference_minor"] == -1
+
+
+def test_what_is_charged_twice_is_proposed_for_a_refund_and_never_given_back(account: Account) -> None:
+    first, second = account.paid(20_00, "Poster"), account.paid(20_00, "Poster")
+    account.paid(20_00, "Frame")
+    account.reconcile()
+    named = finding("charged_twice")
+    assert (named.subject, named.facts["first"], named.payment_id) == (second.id, first.id, second.id)
+    assert not account.sandbox.client.v1.refunds.list().data
+    account.sandbox.client.v1.refunds.create({"payment_intent": str(second.stripe_intent_id)})
+    assert account.reconcile().unexplained == 0
+
+
+def test_a_dry_look_writes_nothing_and_finds_the_same(account: Account) -> None:
+    account.charged(20_00)
+    account.foreign_charge()
+    account.settle()
+    before = books()
+    dry = service.rehearse(COMMAND, to_now=True)
+    assert books() == before
+    assert [one.code for one in dry.findings] == ["orphan_charge"]
+    assert dry.counts["settled"] >= 1
+    assert dry.dry
+    with db.reading() as session:
+        assert queries.latest_finished(session) is None
+
+
+def test_every_finding_has_words() -> None:
+    noted = {code for step in service.STEPS for code in step.codes}
+    assert noted == set(wording.WORDS)
+    assert {row.__tablename__ for row in (StripePayout, StripeTransaction)} == {"stripe_payouts", "stripe_transactions"}
