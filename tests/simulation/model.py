@@ -59,8 +59,10 @@ DISPUTE_MOVES: Final = {
 }
 
 
-def movement(amount: Money, fee: Money) -> BalanceTransaction:
-    return BalanceTransaction(f"txn_model_{next(numbers)}", amount, fee, clock.now())
+def movement(amount: Money, fee: Money, kind: str) -> BalanceTransaction:
+    """`kind` is Stripe's type of it, and its category where they are the same."""
+    now = clock.now()
+    return BalanceTransaction(f"txn_model_{next(numbers)}", amount, fee, now, kind, kind, None, now)
 
 
 @dataclass
@@ -75,7 +77,16 @@ class Truth:
         failed = status == "requires_payment_method"
         charge = None
         if status == "succeeded":
-            charge = Charge(f"ch_model_{next(numbers)}", None, None, clock.now(), Money(0, "eur"))
+            charge = Charge(
+                id=f"ch_model_{next(numbers)}",
+                card=None,
+                balance_transaction=None,
+                created=clock.now(),
+                amount=PRICE,
+                refunded=Money(0, "eur"),
+                paid=True,
+                intent_id=self.intent.id,
+            )
         self.intent = replace(
             self.intent,
             status=status,
@@ -86,7 +97,7 @@ class Truth:
 
     def know_fee(self) -> None:
         assert self.intent.charge is not None
-        charge = replace(self.intent.charge, balance_transaction=movement(PRICE, FEE))
+        charge = replace(self.intent.charge, balance_transaction=movement(PRICE, FEE, "charge"))
         self.intent = replace(self.intent, charge=charge)
 
     def make_refund(self, refund_id: str, stripe_refund_id: str) -> None:
@@ -96,12 +107,12 @@ class Truth:
             amount=PART,
             intent_id=self.intent.id,
             created=clock.now(),
-            movement=movement(-PART, Money(0, "eur")),
+            movement=movement(-PART, Money(0, "eur"), "refund"),
             metadata={"refund_id": refund_id},
         )
 
     def move_refund(self, refund_id: str, status: str) -> None:
-        came_back = movement(PART, Money(0, "eur")) if status in {"failed", "canceled"} else None
+        came_back = movement(PART, Money(0, "eur"), "refund_failure") if status in {"failed", "canceled"} else None
         self.refunds[refund_id] = replace(self.refunds[refund_id], status=status, return_movement=came_back)
 
     def open_dispute(self, status: str) -> None:
@@ -131,9 +142,9 @@ class Truth:
         assert self.dispute is not None
         taken = self.dispute.balance_transactions
         if not status.startswith("warning") and not taken:
-            taken = (movement(-PRICE, DISPUTE_FEE),)
+            taken = (movement(-PRICE, DISPUTE_FEE, "adjustment"),)
         if status == "won":
-            taken = (*taken, movement(PRICE, -DISPUTE_FEE))
+            taken = (*taken, movement(PRICE, -DISPUTE_FEE, "adjustment"))
         self.dispute = replace(self.dispute, balance_transactions=taken)
 
     @property
