@@ -14,7 +14,7 @@ CODE := portal migrations tests deploy wsgi.py
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help run test contract fuzz chaos lint format texts lock install install-dev clean
+.PHONY: help run test contract fuzz chaos kills mutants lint format texts lock install install-dev clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,12 @@ fuzz: install-dev ## Let schemathesis try the API's operations with new data, SE
 
 chaos: install-dev ## Storm over the whole portal, SEEDS=200 of them on DATABASE=sqlite, postgresql or both; FIRST=n replays
 	@$(BIN)/python -m tests.simulation.campaign --seeds $(SEEDS) --first $(FIRST) --database $(DATABASE) --jobs $(JOBS)
+
+kills: install-dev ## Kill a process at every line of the ways of a payment, a document and a refund; takes many minutes
+	@KILL_AT_EVERY=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) tests/simulation/test_every_line.py
+
+mutants: install-dev ## Put known defects into copies of the portal, where the tests must notice each (ONLY=refund for some)
+	@$(BIN)/python -m tests.simulation.mutants --jobs $(WORKERS) $(ONLY)
 
 lint: install-dev ## Check style and types
 	@$(BIN)/ruff check $(CODE)

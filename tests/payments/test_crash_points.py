@@ -13,9 +13,11 @@ from datetime import timedelta
 import pytest
 
 from portal import clock, db, gateway, outbox
+from portal.accounts.models import Customer
 from portal.cards import service as cards
 from portal.errors import PortalError, Unavailable
 from portal.payments import intents, service, settling, states
+from tests import factories
 from tests.payments.conftest import Till, books, everything, jobs
 
 CREATE = "/v1/payment_intents"
@@ -127,6 +129,21 @@ def test_the_answer_is_lost_and_the_key_has_expired_so_the_list_is_searched(till
     assert till.payment.attempt == 1
     pay_now(till)
     assert_paid_once(till)
+
+
+def test_a_lost_intent_is_not_taken_for_that_of_the_customers_other_payment(till: Till) -> None:
+    """Both were made at the same time for the same customer: only what is written on an intent tells whose it is."""
+    till.fail("reset_before", CREATE, times=2)
+    with pytest.raises(Unavailable):
+        till.start()
+    with db.transaction() as session:
+        invoice = factories.invoice(session, session.get_one(Customer, till.customer_id))
+    other = Till(till.sandbox, till.customer_id, invoice.id)
+    other.start("the-other-invoice")
+    till.change(key_used_at=clock.now() - timedelta(hours=24))
+    let_the_worker_finish(till)
+    assert till.payment.stripe_intent_id not in {None, other.payment.stripe_intent_id}
+    assert len(till.intents) == 2
 
 
 def test_nothing_arrived_and_the_key_has_expired_so_a_new_attempt_is_made(till: Till) -> None:

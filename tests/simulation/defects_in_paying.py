@@ -1,0 +1,290 @@
+"""Defects in the way of a payment, and the smallest tests that must notice each."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.simulation.defects import Change, Defect, defect
+
+CRASHES: Final = "tests/payments/test_crash_points.py::"
+PAYING: Final = "tests/payments/test_paying.py::"
+PRESSES: Final = "tests/payments/test_saved_cards.py::"
+ORDERS: Final = "tests/payments/test_processing.py::"
+ACCIDENTS: Final = "tests/payments/test_processing_accidents.py::"
+REFUSALS: Final = "tests/payments/test_processing_refusals.py::"
+DECIDING: Final = "tests/refunds/test_asking_and_deciding.py::"
+EXECUTING: Final = "tests/refunds/test_executing.py::"
+LEDGER: Final = "tests/core/test_ledger.py::"
+EXPIRY: Final = "tests/simulation/test_key_expiry.py::"
+MODEL: Final = "tests/simulation/test_state_machine.py::"
+
+INTENTS_PY: Final = "portal/payments/intents.py"
+SETTLING_PY: Final = "portal/payments/settling.py"
+CONFIRMING_PY: Final = "portal/payments/confirming.py"
+PROCESSING_PY: Final = "portal/payments/processing.py"
+EXECUTING_PY: Final = "portal/refunds/executing.py"
+
+KEYS: Final = (
+    defect(
+        "a payment's key is new each time",
+        INTENTS_PY,
+        'f"payment:{payment.id}:{payment.attempt}"',
+        'f"payment:{clock.now()}"',
+        f"{CRASHES}test_the_answer_to_the_creation_is_lost_and_the_same_key_finds_the_intent",
+    ),
+    defect(
+        "a confirmation's key is new each time",
+        CONFIRMING_PY,
+        'f"confirmation:{confirmation.id}"',
+        'f"confirmation:{clock.now()}"',
+        f"{ACCIDENTS}test_declined_and_dead_before_it_is_recorded_the_bank_is_not_asked_again",
+    ),
+    defect(
+        "a refund's key is new each time",
+        EXECUTING_PY,
+        'key = f"refund:{row.id}" if',
+        'key = f"refund:{clock.now()}" if',
+        f"{EXECUTING}test_a_lost_answer_is_found_under_the_same_key",
+    ),
+    defect(
+        "a key is taken for remembered for ever",
+        "portal/idempotency.py",
+        "return now - first_used < timedelta(seconds=KEY_SAFE_SECONDS)",
+        "return True",
+        f"{EXECUTING}test_the_answer_is_lost_and_the_key_has_expired_so_the_list_is_searched",
+    ),
+    defect(
+        "a key is trusted for longer than Stripe keeps it",
+        "portal/idempotency.py",
+        "KEY_SAFE_SECONDS: Final = 23 * 3600",
+        "KEY_SAFE_SECONDS: Final = 26 * 3600",
+        f"{EXPIRY}test_a_refund_that_was_not_answered",
+    ),
+    defect(
+        "a refund is sent again without a look at Stripe's list",
+        EXECUTING_PY,
+        "    if not order.key_is_safe:\n        _look_up(order)\n        return\n",
+        "",
+        f"{EXECUTING}test_the_answer_is_lost_and_the_key_has_expired_so_the_list_is_searched",
+    ),
+    defect(
+        "a payment is made anew without a look at Stripe's list",
+        INTENTS_PY,
+        "    found = _find_at_stripe(payment, customer_at_stripe)\n",
+        "    found = None\n",
+        f"{CRASHES}test_the_answer_is_lost_and_the_key_has_expired_so_the_list_is_searched",
+    ),
+    defect(
+        "a lost intent of another payment of this customer is adopted",
+        INTENTS_PY,
+        'if intent.metadata.get("payment_id") == payment.id), None)',
+        "), None)",
+        f"{CRASHES}test_a_lost_intent_is_not_taken_for_that_of_the_customers_other_payment",
+    ),
+    defect(
+        "a confirmation is sent again after its key's life",
+        CONFIRMING_PY,
+        "if in_time and idempotency.is_safe(confirmation.key_used_at, now) and",
+        "if in_time and",
+        f"{PRESSES}test_after_the_keys_life_it_is_looked_up_and_never_sent_again",
+    ),
+    defect(
+        "a press is sent when its customer has long left",
+        CONFIRMING_PY,
+        "confirmation.off_session or clock.now() - confirmation.created_at < PRESENT_FOR",
+        "True",
+        f"{PRESSES}test_a_press_that_did_not_arrive_is_not_sent_when_its_customer_has_long_left",
+    ),
+    defect(
+        "a second press begins while the first has no answer",
+        CONFIRMING_PY,
+        " or queries.unanswered(session, payment_id)",
+        "",
+        f"{PRESSES}test_while_one_has_no_answer_the_next_press_finishes_that_one",
+    ),
+)
+
+SETTLING: Final = (
+    defect(
+        "old news are settled",
+        SETTLING_PY,
+        "if payment.version != seen_version:",
+        "if payment.version < seen_version:",
+        f"{PAYING}test_an_old_answer_never_overwrites_a_newer_one",
+    ),
+    defect(
+        "a status only rises",
+        SETTLING_PY,
+        "        elif is_behind(payment, intent):\n            _change",
+        "        elif payment.status in states.WAITING_FOR_CUSTOMER | {states.CREATED} or intent.status in states.FINAL:\n"
+        "            _change",
+        f"{MODEL}test_a_fall_back_is_no_old_news",
+    ),
+    defect(
+        "what does not fit is settled",
+        SETTLING_PY,
+        "        if differs:\n",
+        "        if differs and not intent.id:\n",
+        f"{PAYING}test_an_intent_that_does_not_fit_freezes_the_payment_for_staff",
+    ),
+    defect(
+        "another customer's intent is settled",
+        SETTLING_PY,
+        "if intent.customer_id not in saved_cards.holders(session, payment.customer_id):",
+        "if intent.customer_id is None:",
+        f"{PAYING}test_an_intent_that_does_not_fit_freezes_the_payment_for_staff",
+    ),
+    defect(
+        "what was received is not looked at",
+        SETTLING_PY,
+        "if intent.status == states.SUCCEEDED and intent.amount_received != payment.amount:",
+        "if intent.amount_received.currency != payment.currency:",
+        f"{MODEL}test_what_does_not_fit_is_left_to_staff",
+    ),
+    defect(
+        "an intent of the other mode is settled",
+        SETTLING_PY,
+        "if intent.livemode != config.current().livemode:",
+        "if intent.livemode is None:",
+        f"{MODEL}test_what_does_not_fit_is_left_to_staff",
+    ),
+    defect(
+        "what contradicts a final state is not noticed",
+        SETTLING_PY,
+        "if payment.status in states.FINAL and payment.status != intent.status:",
+        "if payment.status == states.SUCCEEDED and payment.status != intent.status:",
+        f"{MODEL}test_every_pair_of_statuses",
+    ),
+    defect(
+        "an unknown status is taken for paid",
+        SETTLING_PY,
+        "    if intent.status == states.SUCCEEDED:\n        _succeed(session, payment, intent)\n",
+        "    if intent.status not in states.OPEN_AT_STRIPE | {states.CANCELED}:\n        _succeed(session, payment, intent)\n",
+        f"{MODEL}test_an_unknown_status_is_never_taken_for_paid",
+    ),
+    Defect(
+        "the receipt's job is left after the transaction",
+        (
+            Change(
+                SETTLING_PY,
+                '    outbox.enqueue(session, "receipts.issue", key=f"receipt:{payment.id}", payment_id=payment.id)\n',
+                "",
+            ),
+            Change(
+                SETTLING_PY,
+                "        if settle(payment_id, intent, seen_version=row.version):\n",
+                "        if settle(payment_id, intent, seen_version=row.version):\n"
+                "            if intent.status == states.SUCCEEDED:\n"
+                "                with db.transaction() as session:\n"
+                '                    outbox.enqueue(session, "receipts.issue", key=f"receipt:{payment_id}", payment_id=payment_id)\n',
+            ),
+        ),
+        (f"{MODEL}test_a_payment_succeeds_with_all_that_belongs_to_it_or_not_at_all",),
+    ),
+    Defect(
+        "the invoice is paid after the transaction",
+        (
+            Change(SETTLING_PY, "        _pay_invoice(session, payment, payment.invoice_id)\n", "        pass\n"),
+            Change(
+                SETTLING_PY,
+                "        if settle(payment_id, intent, seen_version=row.version):\n",
+                "        if settle(payment_id, intent, seen_version=row.version):\n"
+                "            with db.transaction() as session:\n"
+                "                payment = locked(session, payment_id)\n"
+                "                if payment.has_succeeded and payment.invoice_id:\n"
+                "                    _pay_invoice(session, payment, payment.invoice_id)\n",
+            ),
+        ),
+        (f"{MODEL}test_a_payment_succeeds_with_all_that_belongs_to_it_or_not_at_all",),
+    ),
+    defect(
+        "the fee that comes later is not booked",
+        SETTLING_PY,
+        "        elif payment.status == states.SUCCEEDED:\n            _book_fee(session, payment, intent)\n",
+        "        elif payment.status == states.SUCCEEDED:\n            pass\n",
+        f"{PAYING}test_the_fee_is_booked_once_when_stripe_tells_it_later",
+    ),
+    defect(
+        "what was paid twice is kept",
+        SETTLING_PY,
+        '        outbox.enqueue(session, "refunds.return_duplicate", key=f"return:{payment.id}", payment_id=payment.id)\n',
+        "",
+        f"{EXECUTING}test_an_invoice_that_was_paid_otherwise_when_the_money_arrived_is_given_back",
+    ),
+    defect(
+        "a second intent of a payment is not noticed",
+        INTENTS_PY,
+        "    if stored != intent.id:\n        raise UnderReview\n",
+        "",
+        f"{EXECUTING}test_money_that_a_second_intent_has_taken_goes_back_by_itself",
+    ),
+    defect(
+        "a movement is booked as often as it is told",
+        "portal/ledger/postings.py",
+        "            reference=reference,\n",
+        '            reference=f"{reference}:{new_id(kind)}",\n',
+        f"{LEDGER}test_a_movement_is_booked_once_however_often_it_is_told",
+    ),
+)
+
+REQUESTS: Final = (
+    defect(
+        "an app says what an invoice comes to",
+        PROCESSING_PY,
+        "if order.amount is not None and order.amount != invoice.total:",
+        "if order.amount is not None and order.amount > invoice.total:",
+        f"{REFUSALS}test_an_invoice_says_itself_what_is_paid",
+    ),
+    defect(
+        "a key of another order repeats that one",
+        PROCESSING_PY,
+        "        if placed.fingerprint != order.fingerprint:\n            raise KeyReused\n",
+        "",
+        f"{ORDERS}test_a_key_is_for_one_order",
+    ),
+    defect(
+        "an order is written down after what it begins",
+        PROCESSING_PY,
+        "    payment.extra = dict(order.metadata)\n",
+        "    payment.extra = dict(order.metadata)\n    session.commit()\n",
+        f"{ACCIDENTS}test_dead_before_the_order_is_written_nothing_is_left_of_it",
+    ),
+    defect(
+        "another customer's payment is shown",
+        "portal/payments/queries.py",
+        ".where(Payment.id == payment_id, Payment.customer_id == customer_id)\n        .options(selectinload(Payment.steps)",
+        ".where(Payment.id == payment_id)\n        .options(selectinload(Payment.steps)",
+        "tests/api/test_access.py",
+    ),
+    defect(
+        "another customer's card is charged",
+        "portal/cards/queries.py",
+        "SavedCard.id == card_id, SavedCard.customer_id == customer_id, SavedCard.removed_at.is_(None)",
+        "SavedCard.id == card_id, SavedCard.removed_at.is_(None)",
+        f"{PRESSES}test_someone_elses_card_and_invoice_are_not_found_and_stripe_hears_nothing",
+    ),
+    defect(
+        "another customer's invoice is paid",
+        "portal/invoices/service.py",
+        "invoice = _lock(session, invoice_id, customer_id)\n    if invoice.status == PAID:",
+        "invoice = _lock(session, invoice_id)\n    if invoice.status == PAID:",
+        f"{PAYING}test_an_invoice_of_someone_else_is_not_found_and_stripe_is_not_called",
+    ),
+    defect(
+        "another customer's receipt is shown",
+        "portal/receipts/queries.py",
+        "    query = select(Document).where(Document.id == document_id, Document.customer_id == customer_id)\n"
+        "    document = session.execute(query).",
+        "    query = select(Document).where(Document.id == document_id)\n    document = session.execute(query).",
+        "tests/receipts/test_pages.py",
+    ),
+    defect(
+        "another customer's payment is refunded",
+        "portal/refunds/settling.py",
+        "        query = query.where(Payment.customer_id == customer_id)\n",
+        "        query = query.where(Payment.customer_id.is_not(None))\n",
+        f"{DECIDING}test_someone_elses_payment_and_refund_are_not_found",
+    ),
+)
+
+ALL: Final = KEYS + SETTLING + REQUESTS

@@ -1,0 +1,156 @@
+"""`make mutants`: each known defect is put into a copy of the portal, where the tests that it names must fail.
+
+A defect that no test notices shows that one is missing; one whose place is not found any more must be written anew. Either makes the
+command fail. The working tree is never touched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Final
+
+from deploy.dev.processes import ROOT
+from tests.simulation import defects_after_paying, defects_in_paying
+from tests.simulation.defects import Defect
+
+ALL: Final = defects_in_paying.ALL + defects_after_paying.ALL
+
+# What is no part of the code, or holds it twice.
+LEFT_OUT = (".git", ".boot", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "var")
+# One database shows the defect as well as two, in half the time.
+PYTEST = ("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", "--tb=no", "-k", "not postgresql")
+# pytest's exit codes, and one of ours.
+PASSED, FAILED, TOO_LONG = 0, 1, 99
+# A test that waits for what never comes is ended before, by its own limit. Seconds.
+LONGEST = 1_200
+
+KILLED, SURVIVED, NOT_FOUND, BROKEN = "killed", "SURVIVED", "NOT FOUND", "BROKEN"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    defect: Defect
+    verdict: str
+    seconds: float
+    said: str = ""
+
+
+def misplaced(defect: Defect, root: Path = ROOT) -> list[str]:
+    """The changes of a defect whose old text does not stand exactly once in its file, a sentence each."""
+    return [
+        f"{defect.name}: {change.file} has {found} times: {change.old!r}"
+        for change in defect.changes
+        if (found := (root / change.file).read_text().count(change.old)) != 1
+    ]
+
+
+def put_in(defect: Defect, root: Path) -> dict[Path, str]:
+    """Change the files below `root`; returns what they held. Raises SyntaxError for a change that is no program."""
+    before: dict[Path, str] = {}
+    for change in defect.changes:
+        file = root / change.file
+        text = file.read_text()
+        before.setdefault(file, text)
+        changed = text.replace(change.old, change.new)
+        compile(changed, str(file), "exec")
+        file.write_text(changed)
+    return before
+
+
+def run(tests: Sequence[str], root: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *PYTEST, *tests]
+    try:
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=LONGEST, check=False)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, TOO_LONG, "", "it took too long")
+
+
+def judge(defect: Defect, root: Path) -> Outcome:
+    """Put the defect into this copy, run its tests there, and take it out again."""
+    started = time.monotonic()
+
+    def outcome(verdict: str, said: str = "") -> Outcome:
+        return Outcome(defect, verdict, time.monotonic() - started, said)
+
+    lost = misplaced(defect, root)
+    if lost:
+        return outcome(NOT_FOUND, "\n".join(lost))
+    before = put_in(defect, root)
+    try:
+        done = run(defect.tests, root)
+    finally:
+        for file, text in before.items():
+            file.write_text(text)
+    if done.returncode == FAILED:
+        return outcome(KILLED)
+    return outcome(SURVIVED if done.returncode == PASSED else BROKEN, done.stdout + done.stderr)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutants", description=__doc__)
+    parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
+    parser.add_argument("names", nargs="*", help="only those whose name has one of these words in it")
+    given = parser.parse_args()
+    chosen = [one for one in ALL if not given.names or any(word in one.name for word in given.names)]
+    with tempfile.TemporaryDirectory(prefix="portal-mutants-") as directory:
+        copies: SimpleQueue[Path] = SimpleQueue()
+        for number in range(given.jobs):
+            copies.put(
+                Path(shutil.copytree(ROOT, Path(directory, str(number)), ignore=shutil.ignore_patterns(*LEFT_OUT)))
+            )
+        if not is_healthy(chosen, Path(directory, "0")):
+            return 1
+
+        def in_a_copy(defect: Defect) -> Outcome:
+            copy = copies.get()
+            try:
+                found = judge(defect, copy)
+            finally:
+                copies.put(copy)
+            say(f"{found.verdict:<10}{found.seconds:6.1f} s  {defect.name}\n")
+            return found
+
+        with ThreadPoolExecutor(given.jobs) as pool:
+            outcomes = list(pool.map(in_a_copy, chosen))
+    return report(outcomes)
+
+
+def is_healthy(chosen: Sequence[Defect], root: Path) -> bool:
+    """Whether all named tests pass without any defect: only then does a failure say something."""
+    tests = sorted({test for defect in chosen for test in defect.tests})
+    done = run(tests, root)
+    if done.returncode != PASSED:
+        say(f"the tests fail without any defect:\n{done.stdout[-4_000:]}{done.stderr[-4_000:]}\n")
+    return done.returncode == PASSED
+
+
+def report(outcomes: Sequence[Outcome]) -> int:
+    """Print the table; 1 when any defect was not noticed."""
+    say(f"\n{'defect':<72}{'':<10}{'seconds':>8}  tests\n")
+    for one in outcomes:
+        tests = ", ".join(test.partition("::")[2] or test for test in one.defect.tests)
+        say(f"{one.defect.name:<72}{one.verdict:<10}{one.seconds:>8.1f}  {tests}\n")
+    missed = [one for one in outcomes if one.verdict != KILLED]
+    for one in missed:
+        say(f"\n{one.verdict}: {one.defect.name}\n{one.said[-2_000:]}\n")
+    say(f"\n{len(outcomes) - len(missed)} of {len(outcomes)} defects were noticed\n")
+    return 1 if missed else 0
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

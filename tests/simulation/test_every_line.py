@@ -1,0 +1,287 @@
+"""A SIGKILL at every line of the portal's own code that moves money or tells of it; afterwards the books equal Stripe's.
+
+Each line has a case of its own: an invoice, or a part of a payment that is given back. A child works on it and is killed at that line.
+Then half of the clients come again with the key that they had; for the others the worker alone goes on. All cases live in one
+database, so what one of them leaves behind must not be in the way of another.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from flask import Flask
+from sqlalchemy import update
+
+from portal import db, gateway, outbox
+from portal.accounts.models import Customer
+from portal.db import database_now, new_id
+from portal.errors import Conflict
+from portal.money import Money
+from portal.outbox import Job
+from portal.payments import service as payments
+from portal.payments.drafts import Order
+from portal.payments.models import Payment
+from portal.receipts import jobs as receipt_jobs
+from portal.receipts import service as receipts
+from portal.refunds import executing as refund_executing
+from portal.refunds import jobs as refund_jobs
+from portal.refunds import policy
+from portal.refunds import service as refunds
+from portal.refunds.service import Clerk
+from portal.webhooks import jobs as webhook_jobs
+from portal.webhooks import service as webhooks
+from tests import factories
+from tests.cards.conftest import Wallet
+from tests.live import SandboxServer
+from tests.payments.conftest import keep_card
+from tests.simulation import killing
+from tests.simulation.invariants import violations
+from tests.simulation.killing import Line
+from tests.smtp import Mailbox
+from tests.webhooks.test_webhooks import event, signed
+
+pytestmark = pytest.mark.timeout(1_800)  # with every line
+
+# Importing the jobs registers what the worker runs.
+REGISTERED = (receipt_jobs, refund_jobs, webhook_jobs)
+# What time brings by itself; longer than any wait of a job.
+LONG_AFTERWARDS = timedelta(days=1)
+# `make kills` takes every line; an ordinary run takes one of so many, with another SEED others.
+EVERY, SEED = {"sqlite": 5, "postgresql": 15}, 2
+# A payment of 119 euros is given back in so many parts of so many cents.
+PARTS, PART_MINOR = 10, 10_00
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one child works on. `come_again` is what the client does who got no answer."""
+
+    play: Callable[[], object]
+    come_again: Callable[[], object] | None = None
+    # The keys of the jobs that are due for the child; all others wait meanwhile.
+    due: tuple[str, ...] = ()
+
+
+# Prepares a case in the test's process.
+Prepare = Callable[[], Case]
+Check = Callable[..., None]
+
+
+@dataclass
+class Scene:
+    """The people, and the works that a child is killed at."""
+
+    sandbox: SandboxServer
+    regular: str  # a customer with a saved card
+    card: str
+    clerk: Clerk
+    parted: str = ""  # the payment that is given back in parts
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def order(self) -> Case:
+        """An app's order with a card that it has just made, of a customer whom Stripe does not know yet."""
+        customer_id, invoice_id = self.new_invoice()
+        method = Wallet(self.sandbox, customer_id).method()
+        order = Order(customer_id, new_id("order"), invoice_id=invoice_id, method=method)
+        return Case(lambda: payments.process(order), lambda: payments.process(order))
+
+    def press(self) -> Case:
+        """One press of a button that charges a saved card."""
+        _, invoice_id = self.new_invoice(self.regular)
+        key = new_id("press")
+
+        def pay() -> Payment:
+            return payments.pay_with_card(self.regular, invoice_id, self.card, client_key=key)
+
+        return Case(pay, pay)
+
+    def page(self) -> Case:
+        """A page that is opened; its customer may never confirm."""
+        customer_id, invoice_id = self.new_invoice()
+        key = new_id("page")
+
+        def start() -> object:
+            return payments.start_for_invoice(customer_id, invoice_id, client_key=key, save_card=False)
+
+        return Case(start, start)
+
+    def follow_up(self) -> Case:
+        """Confirmed in a browser that was closed at once: the worker finds out."""
+        started = self.confirmed()
+        return Case(lambda: outbox.run_due("killed", most=1), due=(f"follow_up:{started.payment_id}",))
+
+    def webhook(self) -> Case:
+        """Confirmed likewise; Stripe tells of it, and tells again when it gets no answer."""
+        started = self.confirmed()
+        body = event(number=next(self.numbers), id=started.intent_id)
+
+        def receive() -> None:
+            webhooks.receive(body, signed(body))
+
+        def receive_and_work() -> None:
+            receive()
+            outbox.run_due("killed", most=1)
+
+        return Case(receive_and_work, receive)
+
+    def document(self) -> Case:
+        """A payment that was settled: its receipt is issued, rendered and mailed."""
+        started = self.confirmed()
+        payments.refresh(started.payment_id)
+        return Case(lambda: outbox.run_due("killed"), due=(f"receipt:{started.payment_id}",))
+
+    def refund(self) -> Case:
+        """A part of a payment is asked for, approved, sent, settled, and ends in a credit note."""
+        payment_id, key = self.paid(), new_id("refund")
+
+        def give_back_and_work() -> None:
+            self.give_back(payment_id, key)
+            outbox.run_due("killed")
+
+        return Case(give_back_and_work, partial(self.give_back, payment_id, key))
+
+    def new_invoice(self, customer_id: str | None = None) -> tuple[str, str]:
+        """An open invoice of 119 euros, of a new customer or of this one; returns both ids."""
+        with db.transaction() as session:
+            customer = session.get_one(Customer, customer_id) if customer_id else factories.customer(session)
+            return customer.id, factories.invoice(session, customer).id
+
+    def confirmed(self) -> payments.Started:
+        customer_id, invoice_id = self.new_invoice(self.regular)
+        started = payments.start_for_invoice(customer_id, invoice_id, client_key=new_id("tab"), save_card=False)
+        self.sandbox.client.v1.payment_intents.confirm(started.intent_id, {"payment_method": "pm_card_visa"})
+        self.sandbox.control("finish")  # Stripe knows its fee, for this one as for the others
+        return started
+
+    def paid(self) -> str:
+        """A payment with its receipt and a credit note already, of which there is enough left for one more part."""
+        if next(self.numbers) % PARTS == 0 or not self.parted:
+            self.parted = self.confirmed().payment_id
+            payments.refresh(self.parted)
+            receipts.issue(self.parted)
+            first = self.give_back(self.parted, new_id("first"))
+            refund_executing.execute(first)
+            receipts.issue_credit_note(first)
+        return self.parted
+
+    def give_back(self, payment_id: str, key: str) -> str:
+        """Staff propose a part and approve it; with the key of before, what was done before stays."""
+        part = Money(PART_MINOR, "eur")
+        proposed = refunds.propose(self.clerk.id, payment_id, part, policy.GOODWILL, "", client_key=key)
+        with suppress(Conflict):
+            refunds.approve(proposed, self.clerk)
+        return proposed
+
+
+# Time, and what it brings
+
+
+def hold_back(*but: str) -> None:
+    """No job is due but those with these keys."""
+    with db.transaction() as session:
+        now = database_now(session)
+        session.execute(update(Job).where(Job.state == "queued").values(run_at=now + LONG_AFTERWARDS))
+        session.execute(update(Job).where(Job.unique_key.in_(but)).values(run_at=now))
+
+
+def let_time_pass() -> None:
+    """Leases run out, and every wait is over. The databases' own clocks stay, so the rows are moved instead."""
+    with db.transaction() as session:
+        before = database_now(session) - timedelta(seconds=1)
+        session.execute(update(Job).where(Job.state == "queued").values(run_at=before))
+        session.execute(update(Job).where(Job.lease_until.is_not(None)).values(lease_until=before))
+
+
+def settle_down(sandbox: SandboxServer) -> None:
+    """Everything that waits is done, by a worker that lives; twice, for what was left for later."""
+    for _ in range(2):
+        sandbox.control("finish")
+        let_time_pass()
+        outbox.run_due("survivor", most=100_000)
+
+
+# The runs
+
+
+@pytest.fixture
+def scene(app: Flask, database: str, sandbox: SandboxServer, smtp: Mailbox) -> Iterator[Scene]:
+    gateway.forget()
+    with db.transaction() as session:
+        regular = factories.customer(session)
+        staff = factories.staff(session, "approver")
+    card = keep_card(sandbox, regular.id)
+    with app.app_context():
+        yield Scene(sandbox, regular.id, card.id, Clerk(staff.id, "approver"))
+    gateway.forget()
+
+
+def lines_of(prepare: Prepare) -> list[Line]:
+    """All lines of this work, once everything that is imported or compiled at the first need is there."""
+    warm, whole = prepare(), prepare()
+    hold_back(*warm.due)
+    warm.play()
+    return killing.lines_of(whole.play, ready=partial(hold_back, *whole.due))
+
+
+def kill_at_each(scene: Scene, prepare: Prepare, lines: list[Line]) -> None:
+    """Kill at each of these lines, and let everything come to rest."""
+    cases = [prepare() for _ in lines]
+    for line, case in zip(lines, cases, strict=True):
+        assert killing.dies_at(line, case.play, ready=partial(hold_back, *case.due)), f"nobody died at {line}"
+    for case in cases[::2]:
+        if case.come_again is not None:
+            case.come_again()
+    settle_down(scene.sandbox)
+
+
+def kill_everywhere(scene: Scene, works: tuple[Prepare, ...], spared: set[Line], every: int) -> int:
+    """Kill at every so many of the lines of these works, each line in the first that reaches it; returns at how many."""
+    known, number = set(spared), 0
+    for prepare in works:
+        lines = [line for line in lines_of(prepare) if line not in known]
+        known.update(lines)
+        taken = lines[SEED % every :: every]
+        kill_at_each(scene, prepare, taken)
+        number += len(taken)
+    return number
+
+
+@pytest.fixture
+def every(database: str) -> int:
+    """`make kills` sets it to 1: every line."""
+    return int(os.environ.get("KILL_AT_EVERY", EVERY[database.partition(":")[0]]))
+
+
+@pytest.fixture
+def check(scene: Scene, smtp: Mailbox, every: int, capsys: pytest.CaptureFixture[str]) -> Check:
+    """Kill at the lines of these works but for those of the others, and hold everything against the promises."""
+
+    def check(*works: Prepare, but: tuple[Prepare, ...] = (), at_least: int) -> None:
+        spared = {line for prepare in but for line in lines_of(prepare)}
+        number = kill_everywhere(scene, works, spared, every)
+        assert violations(scene.sandbox.client, mails=smtp.messages) == []
+        assert number >= at_least // every, "a run that kills at fewer lines than there were has lost its sight"
+        with capsys.disabled():
+            print(f" killed {number} times;", end="", flush=True)  # noqa: T201
+
+    return check
+
+
+def test_the_way_of_a_payment(scene: Scene, check: Check) -> None:
+    check(scene.order, scene.press, scene.page, scene.follow_up, scene.webhook, at_least=650)
+
+
+def test_the_way_of_a_document(scene: Scene, check: Check) -> None:
+    check(scene.document, at_least=300)
+
+
+def test_the_way_of_a_refund(scene: Scene, check: Check) -> None:
+    """Its credit note goes the way of a receipt, at whose lines the test before has killed."""
+    check(scene.refund, but=(scene.document,), at_least=250)
