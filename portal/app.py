@@ -25,6 +25,7 @@ from portal.api import payment_views as api_payments
 from portal.api import receipt_views as api_receipts
 from portal.api import refund_views as api_refunds
 from portal.api.operations import PaymentId
+from portal.books import views as books
 from portal.cards import jobs as _cards_jobs
 from portal.cards import views as cards
 from portal.config import Settings
@@ -88,6 +89,7 @@ FEATURES = (
     support_refunds,
     support_machines,
     operations,
+    books,
     api_auth,
     api_customers,
     api_invoices,

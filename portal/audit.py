@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -163,6 +163,15 @@ def look(subject: str, customer_id: str | None, what: str) -> None:
         locked_head(session)  # where those who come at the same time wait for each other
         if not _has_looked(session, staff_id, subject):
             record(session, LOOKED, subject, {"what": what}, customer_id=customer_id)
+
+
+def record_export(action: str, wanted: Mapping[str, Any]) -> None:
+    """Record, in a transaction of its own, that this was taken home as a file: `action` is "books.exported" or the like, `wanted`
+    the filters, of which those that are set are kept.
+    """
+    facts = {name: value.isoformat() if isinstance(value, date) else value for name, value in wanted.items() if value}
+    with db.transaction() as session:
+        record(session, action, action.partition(".")[0], facts)
 
 
 def _has_looked(session: Session, staff_id: str, subject: str) -> bool:

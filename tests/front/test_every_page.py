@@ -31,6 +31,7 @@ from portal.refunds.models import Refund
 from portal.support import service as desk
 from portal.support.queries import SECTIONS
 from tests import factories
+from tests.books.conftest import moved
 from tests.browsing import context_options
 from tests.front.axe import FOR_AXE, violations
 from tests.front.signing_in import sign_in
@@ -254,6 +255,9 @@ class Troubles:
                     subject=payment.id,
                     reference=f"{kind}:{payment.stripe_intent_id}",
                 )
+            source = {"source_id": payment.stripe_charge_id or "ch_1", "subject": payment.id}
+            moved(session, "charge", payment.amount_minor, 3_00, at=now, **source)
+            moved(session, "payout", -80_00, at=now, booked_at=None, source_id="po_1NordlichtEnergieNovember")
             broken = factories.endpoint(session, customer, url="https://hooks.spree-bikes.test/" + "events/" * 30)
             failed = {"state": "failed", "tries": 12, "status_code": 500, "delivered_at": None}
             waiting = {"state": "pending", "tries": 3, "status_code": None, "delivered_at": None, "next_try_at": now}
@@ -278,7 +282,11 @@ class Troubles:
             yield f"/support/operations/deliveries{path}"
         yield from (f"/support/operations/deliveries/{one}" for one in self.deliveries)
         yield from ("/support/operations/jobs", "/support/operations/jobs?state=dead", "/support/operations/findings")
-        yield from ("/support/operations/books", "/support/operations/books?since=2026-02-01&until=2026-01-01")
+        for path in ("", "?since=2026-02-01&until=2026-01-01", "?since=2026-01-01&until=2026-12-31", "?currency=jpy"):
+            yield f"/support/books{path}"
+        for lines in ("postings", "transactions"):
+            for path in ("", "?group=fees&currency=eur", "?subject=nothing", "?since=2026-02-01&until=2026-01-01"):
+                yield f"/support/books/{lines}{path}"
         yield from ("/support/operations/audit", "/support/operations/audit?subject=nothing")
 
 
