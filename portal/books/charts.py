@@ -14,6 +14,8 @@ from portal.reconciliation.figures import Day
 MOST_BARS: Final = 62
 # The room above the highest and below the lowest line, in per cent: the words of a line stand above it.
 MARGIN: Final = 7
+# What is left free for the words of the lines before the first bar, in per cent of the width.
+GUTTER: Final = 8
 # Of the width that a bar has, this much is left free beside it.
 GAP: Final = 0.28
 SERIES: Final = ("charged", "refunded", "fees")
@@ -72,10 +74,10 @@ def of_days(days: Sequence[Day]) -> Chart:
     top, bottom = -(-above // step), -(-below // step)  # in steps, rounded up
     height = (100 - 2 * MARGIN) / (max(top + bottom, 1) * step)
     zero = MARGIN + top * step * height
-    width = 100 / len(shown)
+    width = (100 - GUTTER) / len(shown)
     columns = tuple(
-        Column(day, _percent(index * width), _percent(width), tuple(_bars(day, index * width, width, zero, height)))
-        for index, day in enumerate(shown)
+        Column(day, _percent(left), _percent(width), tuple(_bars(day, left, width, zero, height)))
+        for left, day in ((GUTTER + index * width, day) for index, day in enumerate(shown))
     )
     rules = tuple(
         Rule(Money(number * step, currency), _percent(zero - number * step * height))
