@@ -165,13 +165,9 @@ def look(subject: str, customer_id: str | None, what: str) -> None:
             record(session, LOOKED, subject, {"what": what}, customer_id=customer_id)
 
 
-def record_export(action: str, wanted: Mapping[str, Any]) -> None:
-    """Record, in a transaction of its own, that this was taken home as a file: `action` is "books.exported" or the like, `wanted`
-    the filters, of which those that are set are kept.
-    """
-    facts = {name: value.isoformat() if isinstance(value, date) else value for name, value in wanted.items() if value}
-    with db.transaction() as session:
-        record(session, action, action.partition(".")[0], facts)
+def facts_of_filters(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The filters of a file that is taken home, as facts: those that are set, days as ISO 8601."""
+    return {name: value.isoformat() if isinstance(value, date) else value for name, value in wanted.items() if value}
 
 
 def _has_looked(session: Session, staff_id: str, subject: str) -> bool:

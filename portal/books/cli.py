@@ -5,26 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from datetime import date, datetime
-from typing import Any
+from pathlib import Path
 
 import click
 from flask.cli import with_appcontext
 
-from portal import clock, db, money
+from portal import clock, db, money, signing_keys
+from portal.books import tables, verifying
 from portal.books.forms import month_of
 from portal.reconciliation import figures
-from portal.reconciliation.figures import Figures, Period
-
-_NAMES = {
-    figures.OPENING: "Balance before",
-    figures.CHARGED: "Payments",
-    figures.REFUNDED: "Refunds",
-    figures.DISPUTED: "Disputes",
-    figures.FEES: "Stripe's fees",
-    figures.PAID_OUT: "Payouts to the bank",
-    figures.OTHER: "Other",
-    figures.CLOSING: "Balance after",
-}
+from portal.reconciliation.figures import Period
 
 
 @click.group(invoke_without_command=True)
@@ -55,7 +45,7 @@ def books(
     with db.reading() as session:
         wanted = [currency.lower()] if currency else figures.currencies(session)
         found = [figures.of(session, code, period) for code in wanted]
-    click.echo(json.dumps([_facts(one) for one in found], indent=2) if as_json else _tables(found, period))
+    click.echo(json.dumps([tables.facts(one) for one in found], indent=2) if as_json else tables.text(found, period))
     if not all(one.equal for one in found):
         sys.exit(1)
 
@@ -80,38 +70,26 @@ def _period(since: datetime | None, until: datetime | None, month: str | None) -
     return Period(first, last)
 
 
-def _tables(found: list[Figures], period: Period) -> str:
-    title = f"{period.since} to {period.until}"
-    if not found:
-        return f"{title}: nothing has moved yet"
-    return "\n\n".join(_table(one, title) for one in found)
-
-
-def _table(found: Figures, title: str) -> str:
-    """Four columns, the amounts at the right, as wide as the widest."""
-    rows = [("", "Our books", "Stripe", "Difference")]
-    for line in found.lines:
-        difference = line.difference.plain() if line.difference else "-"
-        rows.append((_NAMES[line.name], line.ours.plain(), line.stripes.plain(), difference))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = [
-        "  ".join([name.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))])
-        for name, *cells in rows
-    ]
-    verdict = "The books are equal." if found.equal else "The books differ."
-    return "\n".join([f"{title}, {found.currency.upper()}", *lines, verdict])
-
-
-def _facts(found: Figures) -> dict[str, Any]:
-    return {
-        "currency": found.currency,
-        "from": found.period.since.isoformat(),
-        "to": found.period.until.isoformat(),
-        "equal": found.equal,
-        "figures": {
-            line.name: {
-                "ours": line.ours.minor, "stripe": line.stripes.minor, "difference": line.difference.minor,
-            }
-            for line in found.lines
-        },
-    }  # fmt: skip
+@books.command("verify-pack")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--key",
+    "key_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Hold it against this public key (PEM) instead of the one that the portal has now.",
+)
+@with_appcontext
+def verify_pack(file: Path, key_file: Path | None) -> None:
+    """Check a month-end pack: its signature and every file; exit status 1 names the first that does not fit."""
+    try:
+        key = verifying.key_from(key_file.read_bytes()) if key_file else verifying.our_key()
+    except ValueError as error:
+        raise click.BadParameter(f"{key_file} holds no Ed25519 public key", param_hint="--key") from error
+    try:
+        manifest = verifying.verify(file, key)
+    except (verifying.BadPack, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    for one in manifest["missing"]:
+        click.echo(f"not in it: {one['number']}: {one['why']}")
+    click.echo(f"{manifest['company']}, {manifest['month']}: {len(manifest['files'])} files, all as they were made.")
+    click.echo(f"Signed with {signing_keys.fingerprint(key)}")

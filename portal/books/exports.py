@@ -28,14 +28,20 @@ TRANSACTION_COLUMNS: Final = (
 
 def export_postings(wanted: LinesFilter) -> Iterator[str]:
     """Lines of CSV, the newest posting first, at most EXPORT_LIMIT; that they were taken is recorded before the first."""
-    audit.record_export("books.exported", {"lines": "postings", **asdict(wanted)})
+    _record("postings", wanted)
     return posting_lines(wanted, most=EXPORT_LIMIT)
 
 
 def export_transactions(wanted: LinesFilter) -> Iterator[str]:
     """The same of Stripe's balance transactions."""
-    audit.record_export("books.exported", {"lines": "transactions", **asdict(wanted)})
+    _record("transactions", wanted)
     return transaction_lines(wanted, most=EXPORT_LIMIT)
+
+
+def _record(lines: str, wanted: LinesFilter) -> None:
+    facts = audit.facts_of_filters({"lines": lines, **asdict(wanted)})
+    with db.transaction() as session:
+        audit.record(session, "books.exported", "books", facts)
 
 
 def posting_lines(wanted: LinesFilter, *, most: int | None = None) -> Iterator[str]:

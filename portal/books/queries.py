@@ -11,6 +11,8 @@ from sqlalchemy import Select, func, literal_column, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal import keyset
+from portal.books.models import Pack
+from portal.errors import NotFound
 from portal.ledger import Posting
 from portal.ledger.postings import ACCOUNTS
 from portal.money import Money
@@ -22,6 +24,8 @@ BALANCE: Final = "balance"
 GROUPS: Final = (BALANCE, *figures.GROUPS)
 # A number beyond this is shown as "more than".
 MOST_COUNTED: Final = 1_000
+# They live for a month: who has more of them has pressed very often.
+MOST_PACKS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,3 +176,19 @@ def open_findings(session: Session) -> int:
     """How many there are, up to MOST_COUNTED and one more."""
     limited = select(BookFinding.id).where(BookFinding.state == literal_column(f"'{OPEN}'")).limit(MOST_COUNTED + 1)
     return session.scalar(select(func.count()).select_from(limited.subquery())) or 0
+
+
+# Packs
+
+
+def packs(session: Session) -> Sequence[Pack]:
+    """The newest MOST_PACKS, the newest first."""
+    return session.scalars(select(Pack).order_by(Pack.requested_at.desc(), Pack.id.desc()).limit(MOST_PACKS)).all()
+
+
+def pack(session: Session, pack_id: str) -> Pack:
+    """Raises NotFound."""
+    found = session.get(Pack, pack_id)
+    if found is None:
+        raise NotFound
+    return found

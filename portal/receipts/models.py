@@ -53,6 +53,7 @@ class Document(Base):
         Index("uq_documents_receipt", "payment_id", unique=True, sqlite_where=_RECEIPTS, postgresql_where=_RECEIPTS),
         Index("ix_documents_payment", "payment_id", "issued_at", "id"),
         Index("ix_documents_customer", "customer_id", "issued_at", "id"),
+        Index("ix_documents_issued", "issued_at", "id"),
     )
 
     @property

@@ -42,7 +42,8 @@ def try_again(job_id: str) -> None:
 
 def export_audit(wanted: AuditFilter) -> Iterator[str]:
     """Lines of CSV, the newest event first, at most EXPORT_LIMIT; that they were taken is recorded before the first."""
-    audit.record_export("audit.exported", asdict(wanted))
+    with db.transaction() as session:
+        audit.record(session, "audit.exported", "audit", audit.facts_of_filters(asdict(wanted)))
     return _audit_lines(wanted)
 
 

@@ -6,7 +6,7 @@ Desktop in light and English, phone in dark and German: between them each theme,
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pyotp
@@ -17,6 +17,7 @@ from sqlalchemy import select
 from portal import anchors, audit, clock, db
 from portal.accounts import api_access
 from portal.accounts.policy import MACHINE_SCOPES
+from portal.books.models import Pack
 from portal.cards.models import CardSetup, SavedCard
 from portal.config import Settings
 from portal.invoices.models import Invoice
@@ -266,6 +267,16 @@ class Troubles:
                 factories.delivery(session, customer, broken, answer="<h1>Error</h1>" * 30, **failed).id,
                 factories.delivery(session, customer, broken, answer="no answer: Connection refused", **waiting).id,
             ]
+            asked = {"requested_by": self.user.id, "requested_at": now}
+            self.packs = [
+                Pack(id="pck_1", month=date(2026, 3, 1), state="making", **asked),
+                Pack(id="pck_2", month=date(2026, 2, 1), state="making", files_done=7, files_all=1204, **asked),
+                Pack(
+                    id="pck_3", month=date(2026, 1, 1), state="ready", made_at=now, size=123_456_789, missing=2, **asked
+                ),
+                Pack(id="pck_4", month=date(2025, 12, 1), state="given_up", **asked),
+            ]
+            session.add_all(self.packs)
             facts = {"status": ["created", "succeeded"], "card": {"brand": "visa"}, "finding": None}
             audit.record(session, "payment.status", payment.id, facts, customer_id=customer.id)
             anchors.take(session)
@@ -284,6 +295,7 @@ class Troubles:
         yield from ("/support/operations/jobs", "/support/operations/jobs?state=dead", "/support/operations/findings")
         for path in ("", "?since=2026-02-01&until=2026-01-01", "?since=2026-01-01&until=2026-12-31", "?currency=jpy"):
             yield f"/support/books{path}"
+        yield from ("/support/books/packs", *(f"/support/books/packs/{pack.id}" for pack in self.packs))
         for lines in ("postings", "transactions"):
             for path in ("", "?group=fees&currency=eur", "?subject=nothing", "?since=2026-02-01&until=2026-01-01"):
                 yield f"/support/books/{lines}{path}"

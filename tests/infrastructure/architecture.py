@@ -26,6 +26,7 @@ FLOORS = (
         "anchors",
         "csv_lines",
         "pages",
+        "signing_keys",
     ),
     ("ledger", "gateway"),
     ("accounts",),
