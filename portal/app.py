@@ -27,6 +27,7 @@ from portal.api import refund_views as api_refunds
 from portal.api.operations import PaymentId
 from portal.books import jobs as _books_jobs
 from portal.books import key_views as books_key
+from portal.books import look_views as book_looks
 from portal.books import pack_views as book_packs
 from portal.books import views as books
 from portal.cards import jobs as _cards_jobs
@@ -94,6 +95,7 @@ FEATURES = (
     support_machines,
     operations,
     books,
+    book_looks,
     book_packs,
     books_key,
     api_auth,

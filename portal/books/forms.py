@@ -8,15 +8,16 @@ from typing import Any, Final
 
 from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
-from wtforms import DateField, SelectField, StringField, ValidationError
+from wtforms import DateField, SelectField, StringField, TextAreaField, ValidationError
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
-from wtforms.validators import Length, Optional
+from wtforms.validators import DataRequired, Length, Optional
 
 from portal import clock, money
 from portal.books.queries import GROUPS, LinesFilter
 from portal.reconciliation.figures import Period
 
 LONGEST_ID: Final = 80
+LONGEST_NOTE: Final = 2_000
 # More than a year at once tells nobody more, and would be a chart of hairs.
 MOST_DAYS: Final = 366
 FIRST_YEAR: Final = 2000
@@ -91,6 +92,14 @@ class LinesForm(_BooksForm):
             subject=self.subject.data or "",
             group=self.group.data or "",
         )
+
+
+class ExplanationForm(FlaskForm):  # type: ignore[misc]  # flask-wtf has no types
+    note = TextAreaField(
+        lazy_gettext("Why it is right as it is"),
+        [DataRequired(lazy_gettext("Please say why it is right.")), Length(max=LONGEST_NOTE)],
+        filters=[lambda typed: (typed or "").strip()],
+    )
 
 
 def month_of(text: str) -> date | None:

@@ -17,7 +17,7 @@ from portal.ledger import Posting
 from portal.ledger.postings import ACCOUNTS
 from portal.money import Money
 from portal.reconciliation import figures
-from portal.reconciliation.models import OPEN, BookFinding, Reconciliation, StripeTransaction
+from portal.reconciliation.models import OPEN, BookFinding, StripeTransaction
 
 # Beside the groups of the figures: all that touches the balance at Stripe.
 BALANCE: Final = "balance"
@@ -161,19 +161,8 @@ def currency_of_newest(session: Session) -> str | None:
     return session.scalar(select(Posting.currency).order_by(Posting.at.desc(), Posting.id.desc()).limit(1))
 
 
-def last_reconciliation(session: Session) -> Reconciliation | None:
-    """The one that has finished last."""
-    found = Reconciliation
-    return session.scalars(
-        select(found)
-        .where(found.finished_at.is_not(None))
-        .order_by(found.finished_at.desc(), found.until.desc())
-        .limit(1)
-    ).one_or_none()
-
-
-def open_findings(session: Session) -> int:
-    """How many there are, up to MOST_COUNTED and one more."""
+def number_of_findings(session: Session) -> int:
+    """How many are open, up to MOST_COUNTED and one more."""
     limited = select(BookFinding.id).where(BookFinding.state == literal_column(f"'{OPEN}'")).limit(MOST_COUNTED + 1)
     return session.scalar(select(func.count()).select_from(limited.subquery())) or 0
 

@@ -16,6 +16,7 @@ from portal.errors import Invalid
 from portal.keyset import Page
 from portal.pages import page, staff_only
 from portal.reconciliation import figures
+from portal.reconciliation import queries as looks
 from portal.reconciliation.figures import Period
 
 bp = Blueprint("books", __name__, url_prefix="/support/books")
@@ -72,7 +73,7 @@ def index() -> Response:
         currency = chosen or queries.currency_of_newest(session) or next(iter(currencies), "eur")
         found = figures.of(session, currency, period)
         days = figures.by_day(session, currency, period)
-        last, findings = queries.last_reconciliation(session), queries.open_findings(session)
+        last, findings = looks.latest_finished(session), queries.number_of_findings(session)
     return page(
         "books/index.html",
         partial="books/_figures.html",

@@ -40,12 +40,13 @@ _KINDS: Final = {
     FEES: ("dispute_fee", "dispute_fee_returned", "fee", "refund_fee", "stripe_fee", "stripe_fee_returned"),
     PAID_OUT: ("payout", "payout_returned"),
 }
-# Stripe's types likewise; its disputes are adjustments, and payouts have several types. The fee that Stripe takes from any
-# transaction is among FEES, whatever the transaction is. Source: Stripe, "Balance transaction types".
+# Stripe's types likewise; its disputes are adjustments. The fee that Stripe takes from any transaction is among FEES, whatever the
+# transaction is. Source: Stripe, "Balance transaction types".
 _TYPES: Final = {
     CHARGED: ("charge", "payment"),
     REFUNDED: ("payment_failure_refund", "payment_refund", "refund", "refund_failure"),
     FEES: ("network_cost", "stripe_fee", "stripe_fx_fee", "tax_fee"),
+    PAID_OUT: ("payout", "payout_cancel", "payout_failure"),
 }
 
 
@@ -168,15 +169,24 @@ def group_of_posting() -> ColumnElement[str]:
 def group_of_transaction() -> ColumnElement[str]:
     """The group of a balance transaction's amount; its fee is among FEES in any case."""
     found = StripeTransaction
-    of_dispute = or_(
-        found.category.startswith("dispute"),
-        found.source_id.startswith("du_", autoescape=True),
-        found.source_id.startswith("dp_", autoescape=True),
+    of_dispute = and_(
+        found.type == "adjustment",
+        or_(
+            found.category.startswith("dispute"),
+            found.source_id.startswith("du_", autoescape=True),
+            found.source_id.startswith("dp_", autoescape=True),
+        ),
+    )
+    # A charge that is no payment of ours, and the like, is booked without a subject once a person has explained it: as something else.
+    of_someone_else = and_(
+        found.booked_at.is_not(None),
+        found.subject == "",
+        or_(found.type.in_((*_TYPES[CHARGED], *_TYPES[REFUNDED])), of_dispute),
     )
     return case(
+        (of_someone_else, OTHER),
         *((found.type.in_(types), group) for group, types in _TYPES.items()),
-        (and_(found.type == "adjustment", of_dispute), DISPUTED),
-        (found.type.startswith("payout"), PAID_OUT),
+        (of_dispute, DISPUTED),
         else_=OTHER,
     )
 

@@ -66,6 +66,11 @@ class Reconciliation(Base):
         Index("ix_reconciliations_finished", "finished_at", "until"),
     )
 
+    @property
+    def seconds(self) -> int | None:
+        """From its beginning to its end, also across a kill; None before the end."""
+        return None if self.finished_at is None else round((self.finished_at - self.started_at).total_seconds())
+
 
 class BookFinding(Base):
     """Something in which the books and Stripe differ, or that a bookkeeper must look at. `code` names the sentence that tells of it

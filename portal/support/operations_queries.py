@@ -20,6 +20,7 @@ from portal.disputes.models import Dispute, FraudWarning
 from portal.errors import NotFound
 from portal.outbox import DEAD, FAILED, Job
 from portal.payments.models import Payment
+from portal.reconciliation.models import OPEN, BookFinding
 from portal.refunds.models import Refund
 from portal.refunds.states import UNKNOWN
 from portal.webhooks.models import RECEIVED, StripeEvent
@@ -63,6 +64,7 @@ class State:
     refund_findings: int
     dispute_findings: int
     fraud_warnings: int
+    book_findings: int
     anchored_at: datetime | None
 
     @property
@@ -101,6 +103,7 @@ def state(session: Session) -> State:
         refund_findings=_count(session, select(Refund.id).where(_waits_for_staff(Refund))),
         dispute_findings=_count(session, select(Dispute.id).where(_waits_for_staff(Dispute))),
         fraud_warnings=_count(session, select(FraudWarning.id).where(_waits_for_staff(FraudWarning))),
+        book_findings=_count(session, select(BookFinding.id).where(BookFinding.state == literal_column(f"'{OPEN}'"))),
         anchored_at=anchors.latest(session),
     )
 

@@ -59,6 +59,12 @@ MOVEMENTS = {
     "a payout that was called off": (("payout_cancel", 500_00, 0, {}), [("payout_returned", 500_00)]),
     "a top-up": (("topup", 40_00, 0, {}), [("topup", 40_00)]),
     "an adjustment of no dispute": (("adjustment", -5_00, 0, {"source_id": "duck"}), [("other", 5_00)]),
+    "a charge of something else, explained": (
+        ("charge", 5_00, 30, {"subject": ""}),
+        [("other_returned", 5_00), ("stripe_fee", 30)],
+    ),
+    "a refund of something else, explained": (("refund", -5_00, 0, {"subject": ""}), [("other", 5_00)]),
+    "a hold of payouts": (("payout_minimum_balance_hold", -5_00, 0, {}), [("other", 5_00)]),
     "something unheard of": (("moon_landing", -5_00, 0, {}), [("other", 5_00)]),
 }
 
@@ -85,8 +91,8 @@ def test_groups_and_their_signs(database: str) -> None:
         book(session, "outside", 999_00)  # which never was at Stripe
     found = read()
     assert ours(found) == stripes(found) == {
-        "charged": 242_00, "refunded": -40_00, "disputed": -30_00, "fees": -8_00, "paid_out": 500_00, "other": 30_00,
-        "closing": 694_00,
+        "charged": 242_00, "refunded": -40_00, "disputed": -30_00, "fees": -8_30, "paid_out": 500_00, "other": 25_00,
+        "closing": 688_70,
     }  # fmt: skip
 
 

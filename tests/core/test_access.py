@@ -30,6 +30,7 @@ from portal.money import Money
 from portal.payments.models import Payment
 from portal.receipts import service as receipts
 from portal.receipts.models import Receipt
+from portal.reconciliation.models import BookFinding
 from tests import factories
 
 # What the pages do with the database is tested elsewhere, on both; here it is about who gets there.
@@ -177,6 +178,9 @@ GET  /support/books/postings                       303     404    404    404    
 GET  /support/books/postings.csv                   303     404    404    404     404    404      200       200
 GET  /support/books/transactions                   303     404    404    404     404    404      200       200
 GET  /support/books/transactions.csv               303     404    404    404     404    404      200       200
+GET  /support/books/reconciliations                303     404    404    404     404    404      200       200
+GET  /support/books/findings/<finding_id>          303     404    404    404     404    404      200       200
+POST /support/books/findings/<finding_id>/explanation 303  404    404    404     404    404      422       422
 GET  /support/books/packs                          303     404    404    404     404    404      200       200
 POST /support/books/packs                          303     404    404    404     404    404      422       422
 GET  /support/books/packs/<pack_id>                303     404    404    404     404    404      200       200
@@ -268,6 +272,12 @@ def house(app: Flask) -> House:
             made_at=now, size=3, attempt=1,
         )  # fmt: skip
         ids["pack_id"] = pack.id
+        finding = BookFinding(
+            id=new_id("fnd"), code="charged_twice", subject=payment.id, fingerprint="", payment_id=payment.id, found_at=now,
+            seen_at=now, facts={"payment": payment.id, "first": "pay_1", "amount_minor": 119_00, "currency": "eur"},
+        )  # fmt: skip
+        ids["finding_id"] = finding.id
+        session.add(finding)
         session.add(pack)
         session.flush()
         session.add(PackPart(pack_id=pack.id, attempt=1, number=0, content=b"ZIP"))

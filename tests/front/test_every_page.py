@@ -28,6 +28,7 @@ from portal.payments.drafts import Item
 from portal.payments.models import Payment
 from portal.receipts import service as receipts
 from portal.receipts.models import Document
+from portal.reconciliation.models import BookFinding, Reconciliation
 from portal.refunds.models import Refund
 from portal.support import service as desk
 from portal.support.queries import SECTIONS
@@ -277,6 +278,26 @@ class Troubles:
                 Pack(id="pck_4", month=date(2025, 12, 1), state="given_up", **asked),
             ]
             session.add_all(self.packs)
+            self.findings = [
+                BookFinding(
+                    id=f"fnd_{number}", code=code, subject=f"x{number}", fingerprint="", payment_id=payment.id, found_at=now,
+                    seen_at=now, state=state, explanation="It belongs to the shop." if state == "explained" else "",
+                    closed_at=None if state == "open" else now, facts=facts,
+                )
+                for number, (code, state, facts) in enumerate((
+                    ("charged_twice", "open", {"payment": payment.id, "first": "pay_1", "amount_minor": 1, "currency": "eur"}),
+                    ("receipt_missing", "gone", {"payment": payment.id}),
+                    ("orphan_charge", "explained", {"charge": "ch_1", "amount_minor": 1_00, "currency": "eur"}),
+                ))
+            ]  # fmt: skip
+            session.add_all(self.findings)
+            for number, finished in enumerate((now, None)):
+                session.add(
+                    Reconciliation(
+                        id=f"rec_{number}", kind="nightly", since=now - timedelta(days=35), until=now, started_at=now,
+                        finished_at=finished, counts={"intents": 1204, "transactions": 2408, "settled": 2}, unexplained=1,
+                    )
+                )  # fmt: skip
             facts = {"status": ["created", "succeeded"], "card": {"brand": "visa"}, "finding": None}
             audit.record(session, "payment.status", payment.id, facts, customer_id=customer.id)
             anchors.take(session)
@@ -295,6 +316,7 @@ class Troubles:
         yield from ("/support/operations/jobs", "/support/operations/jobs?state=dead", "/support/operations/findings")
         for path in ("", "?since=2026-02-01&until=2026-01-01", "?since=2026-01-01&until=2026-12-31", "?currency=jpy"):
             yield f"/support/books{path}"
+        yield from ("/support/books/reconciliations", *(f"/support/books/findings/{one.id}" for one in self.findings))
         yield from ("/support/books/packs", *(f"/support/books/packs/{pack.id}" for pack in self.packs))
         for lines in ("postings", "transactions"):
             for path in ("", "?group=fees&currency=eur", "?subject=nothing", "?since=2026-02-01&until=2026-01-01"):
