@@ -152,6 +152,24 @@ def test_two_workers_at_one_pack_make_one(user: str, november: None, monkeypatch
     assert len(made_events) == 1
 
 
+def test_who_was_overtaken_adds_nothing_to_the_attempt_of_another(
+    user: str, november: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issue()
+    pack_id = service.request(OCTOBER, user)
+    keep = service._Parts.keep
+
+    def overtake(self: service._Parts, content: bytes, files_done: int) -> None:
+        service._begin(pack_id, 1)  # the second worker has begun, and is not at its end
+        keep(self, content, files_done)
+
+    monkeypatch.setattr(service._Parts, "keep", overtake)
+    service.make(pack_id)
+    assert (pack_of(pack_id).state, pack_of(pack_id).attempt) == ("making", 2)
+    with db.reading() as session:
+        assert session.scalar(select(func.count()).select_from(PackPart)) == 0
+
+
 # Documents that are not there
 
 
