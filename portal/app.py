@@ -25,6 +25,11 @@ from portal.api import payment_views as api_payments
 from portal.api import receipt_views as api_receipts
 from portal.api import refund_views as api_refunds
 from portal.api.operations import PaymentId
+from portal.books import jobs as _books_jobs
+from portal.books import key_views as books_key
+from portal.books import look_views as book_looks
+from portal.books import pack_views as book_packs
+from portal.books import views as books
 from portal.cards import jobs as _cards_jobs
 from portal.cards import views as cards
 from portal.config import Settings
@@ -66,6 +71,7 @@ HANDLERS = (
     _receipts_jobs,
     _webhooks_jobs,
     _reconciliation_jobs,
+    _books_jobs,
     _support_alerts,
     _support_jobs,
 )
@@ -88,6 +94,10 @@ FEATURES = (
     support_refunds,
     support_machines,
     operations,
+    books,
+    book_looks,
+    book_packs,
+    books_key,
     api_auth,
     api_customers,
     api_invoices,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -163,6 +163,11 @@ def look(subject: str, customer_id: str | None, what: str) -> None:
         locked_head(session)  # where those who come at the same time wait for each other
         if not _has_looked(session, staff_id, subject):
             record(session, LOOKED, subject, {"what": what}, customer_id=customer_id)
+
+
+def facts_of_filters(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The filters of a file that is taken home, as facts: those that are set, days as ISO 8601."""
+    return {name: value.isoformat() if isinstance(value, date) else value for name, value in wanted.items() if value}
 
 
 def _has_looked(session: Session, staff_id: str, subject: str) -> bool:

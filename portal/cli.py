@@ -23,6 +23,7 @@ from portal import anchors, audit, clock, config, db, workers
 from portal.accounts import second_factor
 from portal.accounts import service as accounts
 from portal.accounts.models import STAFF_ROLES
+from portal.books.cli import books
 from portal.errors import PortalError
 from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoices
@@ -35,7 +36,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def install(app: Flask) -> None:
-    for command in (migrate, seed, worker, sandbox, staff, user, customer, invoice, audit_trail, reconcile):
+    for command in (migrate, seed, worker, sandbox, staff, user, customer, invoice, audit_trail, reconcile, books):
         app.cli.add_command(command)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Final
 
 # A cell that starts so is run as a formula by spreadsheets. Source: OWASP, "CSV injection".
@@ -21,7 +22,8 @@ def header(cells: Iterable[str]) -> str:
     return "\ufeff" + line(cells)
 
 
-def line(cells: Iterable[str]) -> str:
+def line(cells: Iterable[str | Decimal]) -> str:
+    """Texts are defused; a Decimal is a number whatever its sign, and is written as it is."""
     written = io.StringIO()
-    csv.writer(written).writerow([defused(cell) for cell in cells])
+    csv.writer(written).writerow([defused(cell) if isinstance(cell, str) else f"{cell:f}" for cell in cells])
     return written.getvalue()

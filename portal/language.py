@@ -12,12 +12,12 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_time
-from babel.numbers import get_decimal_symbol
+from babel.numbers import format_decimal, get_decimal_symbol
 from babel.support import NullTranslations, Translations
 
 from portal import config
 from portal.errors import PortalError
-from portal.money import Money
+from portal.money import Money, exponent
 
 CATALOGUES: Final = Path(__file__).parent / "translations"
 SOURCE: Final = "en"
@@ -51,6 +51,13 @@ def money_text(money: Money, language: str) -> str:
     return money.format(language)
 
 
+def amount_text(money: Money, language: str, *, rounded: bool = False) -> str:
+    """An amount where the currency stands elsewhere: "1,234.50", "−1.234,50"; `rounded` leaves the decimals out."""
+    digits = 0 if rounded else exponent(money.currency)
+    pattern = "#,##0" + ("." + "0" * digits if digits else "")
+    return format_decimal(money.decimal, format=pattern, locale=language).replace("-", "\N{MINUS SIGN}")
+
+
 def typed_amount(money: Money, language: str) -> str:
     """An amount as people type it into a field: "119.00", "119,00"; money.parse reads it again."""
     return money.plain().replace(".", get_decimal_symbol(language))
@@ -61,6 +68,11 @@ def date_text(day: date | datetime, language: str) -> str:
     if isinstance(day, datetime):
         day = day.astimezone(ZoneInfo(config.current().timezone)).date()
     return format_date(day, format="medium", locale=language)
+
+
+def month_text(day: date, language: str) -> str:
+    """The month of a day: "November 2026"."""
+    return format_date(day, format="LLLL y", locale=language)
 
 
 def datetime_text(moment: datetime, language: str) -> str:

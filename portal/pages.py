@@ -485,7 +485,11 @@ def install(app: Flask) -> None:
     app.context_processor(_context)
     app.add_template_global(lambda endpoint: endpoint in app.view_functions, "has_page")
     app.add_template_filter(lambda amount: language.money_text(amount, reader_language()), "money")
+    app.add_template_filter(
+        lambda amount, rounded=False: language.amount_text(amount, reader_language(), rounded=rounded), "amount"
+    )
     app.add_template_filter(lambda day: language.date_text(day, reader_language()), "date")
+    app.add_template_filter(lambda day: language.month_text(day, reader_language()), "month")
     app.add_template_filter(lambda moment: language.datetime_text(moment, reader_language()), "datetime")
     app.register_error_handler(PortalError, refusal)
     app.register_error_handler(HTTPException, _http_error)

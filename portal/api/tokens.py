@@ -18,11 +18,9 @@ from typing import Any, Final
 import jwt
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from portal import clock, config
+from portal import clock, config, signing_keys
 from portal.errors import N_, SignInRequired, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -130,13 +128,7 @@ def _periods() -> tuple[int, int, int]:
 
 
 def _key(period: int) -> Ed25519PrivateKey:
-    return _derived(config.current().secret_key.get_secret_value(), period)
-
-
-@lru_cache(maxsize=8)
-def _derived(secret: str, period: int) -> Ed25519PrivateKey:
-    seed = HKDF(SHA256(), 32, salt=None, info=f"portal api signing key {period}".encode()).derive(secret.encode())
-    return Ed25519PrivateKey.from_private_bytes(seed)
+    return signing_keys.derived(f"portal api signing key {period}")
 
 
 def _key_id(period: int) -> str:

@@ -57,6 +57,7 @@ class Document(Base):
         Index("ix_documents_revoked", "revoked_at", sqlite_where=REVOKED, postgresql_where=REVOKED),
         Index("ix_documents_payment", "payment_id", "issued_at", "id"),
         Index("ix_documents_customer", "customer_id", "issued_at", "id"),
+        Index("ix_documents_issued", "issued_at", "id"),
     )
 
     @property

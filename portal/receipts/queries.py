@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, func, select, tuple_
 from sqlalchemy.orm import Session, undefer
 
 from portal import keyset, outbox
@@ -175,6 +175,20 @@ def revocations_left_behind(session: Session, most: int) -> list[str]:
     lost = outbox.without_job(session, "credit_note.mail_revocation:" + Document.id)
     found = select(Document.id).where(REVOKED, Document.revocation_mailed_at.is_(None), lost)
     return list(session.scalars(found.order_by(Document.revoked_at).limit(most)))
+
+
+def number_issued(session: Session, begins: datetime, ends: datetime, *, unrendered_only: bool = False) -> int:
+    """How many documents of all customers were issued from `begins` on and before `ends`; or only those that have no PDF yet."""
+    query = select(func.count(Document.id)).where(Document.issued_at >= begins, Document.issued_at < ends)
+    return session.scalar(query.where(Document.pdf_sha256.is_(None)) if unrendered_only else query) or 0
+
+
+def issued(session: Session, begins: datetime, ends: datetime, after: Document | None, most: int) -> Sequence[Document]:
+    """Documents of all customers of this span, without their PDFs, in the order in which they were issued, from after this one on."""
+    query = select(Document).where(Document.issued_at >= begins, Document.issued_at < ends)
+    if after is not None:
+        query = query.where(tuple_(Document.issued_at, Document.id) > (after.issued_at, after.id))
+    return session.scalars(query.order_by(Document.issued_at, Document.id).limit(most)).all()
 
 
 def _intact(document: Document) -> Document:

@@ -15,9 +15,10 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    func,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from portal.db import Base, UTCDateTime, one_of
 from portal.money import Money
@@ -64,6 +65,11 @@ class Reconciliation(Base):
         Index("ix_reconciliations_started", "started_at", "id"),
         Index("ix_reconciliations_finished", "finished_at", "until"),
     )
+
+    @property
+    def seconds(self) -> int | None:
+        """From its beginning to its end, also across a kill; None before the end."""
+        return None if self.finished_at is None else round((self.finished_at - self.started_at).total_seconds())
 
 
 class BookFinding(Base):
@@ -122,12 +128,16 @@ class StripeTransaction(Base):
         String(40), default=""
     )  # that of our postings: a payment, a payout, or nothing
     payout_id: Mapped[str | None] = mapped_column(String(64))
+    # The moment by which a period holds it.
+    at: Mapped[datetime] = column_property(func.coalesce(booked_at, created_at))
 
     __table_args__ = (
         Index("ix_stripe_transactions_source", "source_id"),
         Index("ix_stripe_transactions_subject", "subject"),
         Index("ix_stripe_transactions_created", "created_at", "id"),
         Index("ix_stripe_transactions_booked", "currency", "booked_at", "id"),
+        Index("ix_stripe_transactions_period", "currency", text("coalesce(booked_at, created_at)"), "id"),
+        Index("ix_stripe_transactions_at", text("coalesce(booked_at, created_at)"), "id"),
         Index("ix_stripe_transactions_payout", "payout_id"),
         Index(
             "ix_stripe_transactions_unbooked", "created_at", "id", sqlite_where=_UNBOOKED, postgresql_where=_UNBOOKED

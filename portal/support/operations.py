@@ -1,21 +1,19 @@
-"""What staff do to the machine: have a job tried again, and take the audit trail or the books home as a file."""
+"""What staff do to the machine: have a job tried again, and take the audit trail home as a file."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import date
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import select
 
 from portal import audit, csv_lines, db, outbox
 from portal.errors import Conflict, NotFound
-from portal.ledger import Posting
 from portal.outbox import Job
 from portal.support import operations_queries as queries
-from portal.support.operations_queries import AuditFilter, BooksFilter
+from portal.support.operations_queries import AuditFilter
 
 # Longer files are made a period at a time.
 EXPORT_LIMIT: Final = 50_000
@@ -25,7 +23,6 @@ EXPORT_BATCH: Final = 500
 AUDIT_COLUMNS: Final = (
     "number", "at", "action", "subject", "customer", "actor_kind", "actor", "ip", "request", "facts", "hash",
 )  # fmt: skip
-BOOKS_COLUMNS: Final = ("at", "posting", "kind", "debit", "credit", "amount", "currency", "subject", "reference")
 
 
 def try_again(job_id: str) -> None:
@@ -45,7 +42,8 @@ def try_again(job_id: str) -> None:
 
 def export_audit(wanted: AuditFilter) -> Iterator[str]:
     """Lines of CSV, the newest event first, at most EXPORT_LIMIT; that they were taken is recorded before the first."""
-    _record_export("audit.exported", wanted)
+    with db.transaction() as session:
+        audit.record(session, "audit.exported", "audit", audit.facts_of_filters(asdict(wanted)))
     return _audit_lines(wanted)
 
 
@@ -74,42 +72,3 @@ def _audit_lines(wanted: AuditFilter) -> Iterator[str]:
             last = event.number
         if len(events) < EXPORT_BATCH:
             return
-
-
-def export_postings(wanted: BooksFilter) -> Iterator[str]:
-    """Lines of CSV, the newest posting first, at most EXPORT_LIMIT; that they were taken is recorded before the first."""
-    _record_export("books.exported", wanted)
-    return _posting_lines(wanted)
-
-
-def _posting_lines(wanted: BooksFilter) -> Iterator[str]:
-    yield csv_lines.header(BOOKS_COLUMNS)
-    last: Posting | None = None
-    for _ in range(0, EXPORT_LIMIT, EXPORT_BATCH):
-        with db.reading() as session:
-            postings = queries.posting_batch(session, wanted, last, EXPORT_BATCH)
-        for posting in postings:
-            yield csv_lines.line(
-                (
-                    posting.at.isoformat(),
-                    posting.id,
-                    posting.kind,
-                    posting.debit,
-                    posting.credit,
-                    posting.amount.plain(),
-                    posting.currency.upper(),
-                    posting.subject,
-                    posting.reference,
-                )
-            )
-            last = posting
-        if len(postings) < EXPORT_BATCH:
-            return
-
-
-def _record_export(action: str, wanted: AuditFilter | BooksFilter) -> None:
-    facts: dict[str, Any] = {
-        name: value.isoformat() if isinstance(value, date) else value for name, value in asdict(wanted).items() if value
-    }
-    with db.transaction() as session:
-        audit.record(session, action, action.partition(".")[0], facts)

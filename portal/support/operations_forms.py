@@ -11,10 +11,9 @@ from wtforms import DateField, SelectField, StringField, ValidationError
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import Length, Optional
 
-from portal import money
 from portal.deliveries import models as deliveries
 from portal.deliveries.queries import DeliveryFilter
-from portal.support.operations_queries import AuditFilter, BooksFilter, EventFilter
+from portal.support.operations_queries import AuditFilter, EventFilter
 from portal.webhooks import models as webhooks
 
 LONGEST_ID: Final = 80
@@ -91,22 +90,4 @@ class AuditFilterForm(_PeriodForm):
             customer_id=self.customer.data or "",
             since=self.since.data,
             until=self.until.data,
-        )
-
-
-class BooksFilterForm(_PeriodForm):
-    currency = _text(lazy_gettext("Currency"))
-    subject = _text(lazy_gettext("About"))
-
-    def validate_currency(self, field: StringField) -> None:
-        if field.data and not money.is_currency(field.data.lower()):
-            raise ValidationError(gettext("Please use the three letters of a currency, such as EUR."))
-
-    def filter(self) -> BooksFilter:
-        """The filter, after a successful validate()."""
-        return BooksFilter(
-            since=self.since.data,
-            until=self.until.data,
-            currency=(self.currency.data or "").lower(),
-            subject=self.subject.data or "",
         )

@@ -1,4 +1,4 @@
-"""Reading the state of the machine: events, jobs, the audit trail, the books, and what waits for staff. Nothing here commits."""
+"""Reading the state of the machine: events, jobs, the audit trail, and what waits for staff. Nothing here commits."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select, text, tuple_
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select, text
+from sqlalchemy.orm import Session
 
 from portal import anchors, clock, keyset, workers
 from portal.accounts import queries as accounts
@@ -18,11 +18,9 @@ from portal.cards.models import CardSetup
 from portal.db import database_now
 from portal.disputes.models import Dispute, FraudWarning
 from portal.errors import NotFound
-from portal.ledger import Posting
-from portal.ledger.postings import ACCOUNTS
-from portal.money import Money
 from portal.outbox import DEAD, FAILED, Job
 from portal.payments.models import Payment
+from portal.reconciliation.models import OPEN, BookFinding
 from portal.refunds.models import Refund
 from portal.refunds.states import UNKNOWN
 from portal.webhooks.models import RECEIVED, StripeEvent
@@ -68,6 +66,7 @@ class State:
     refund_findings: int
     dispute_findings: int
     fraud_warnings: int
+    book_findings: int
     anchored_at: datetime | None
 
     @property
@@ -107,6 +106,7 @@ def state(session: Session) -> State:
         refund_findings=_count(session, select(Refund.id).where(_waits_for_staff(Refund))),
         dispute_findings=_count(session, select(Dispute.id).where(_waits_for_staff(Dispute))),
         fraud_warnings=_count(session, select(FraudWarning.id).where(_waits_for_staff(FraudWarning))),
+        book_findings=_count(session, select(BookFinding.id).where(BookFinding.state == literal_column(f"'{OPEN}'"))),
         anchored_at=anchors.latest(session),
     )
 
@@ -158,7 +158,7 @@ def event(session: Session, event_id: str) -> tuple[StripeEvent, Job | None]:
 
 
 def event_types(session: Session) -> list[str]:
-    return _distinct(session, StripeEvent.type)
+    return keyset.distinct(session, StripeEvent.type)
 
 
 # Jobs
@@ -264,7 +264,7 @@ def _audited(wanted: AuditFilter) -> Select[AuditEvent]:
 
 
 def audit_actions(session: Session) -> list[str]:
-    return _distinct(session, AuditEvent.action)
+    return keyset.distinct(session, AuditEvent.action)
 
 
 def names(session: Session, events: Iterable[AuditEvent]) -> dict[str, str]:
@@ -282,82 +282,6 @@ def customer_names(session: Session, customer_ids: set[str]) -> dict[str, str]:
     return {row.id: row.name for row in rows}
 
 
-# The books
-
-
-@dataclass(frozen=True, slots=True)
-class BooksFilter:
-    """Days are UTC days, both included; `subject` is the id of what was posted about, such as a payment."""
-
-    since: date | None = None
-    until: date | None = None
-    currency: str = ""
-    subject: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """What an account was debited and credited in one currency."""
-
-    account: str
-    debits: Money
-    credits: Money
-
-    @property
-    def difference(self) -> Money:
-        """Debits minus credits."""
-        return self.debits - self.credits
-
-
-def balances(session: Session, wanted: BooksFilter) -> list[Balance]:
-    """The accounts that anything was posted to, by currency and in the order of the ledger."""
-    query = _posted(wanted)
-    if not wanted.currency and not wanted.subject:  # so that the index of periods is of use
-        query = query.where(Posting.currency.in_(currencies(session)))
-    summed = query.with_only_columns(
-        Posting.currency, Posting.debit, Posting.credit, func.sum(Posting.amount_minor)
-    ).group_by(Posting.currency, Posting.debit, Posting.credit)
-    totals: dict[tuple[str, str], list[int]] = {}
-    for currency, debit, credit, total in session.execute(summed):
-        totals.setdefault((currency, debit), [0, 0])[0] += int(total)
-        totals.setdefault((currency, credit), [0, 0])[1] += int(total)
-    in_order = sorted(totals, key=lambda key: (key[0], ACCOUNTS.index(key[1])))
-    return [
-        Balance(account, *(Money(minor, currency) for minor in totals[currency, account]))
-        for currency, account in in_order
-    ]
-
-
-def postings(session: Session, wanted: BooksFilter, cursor: str | None = None) -> keyset.Page[Posting]:
-    """A page of postings, the newest first. Raises NotFound for a cursor that nobody gave out."""
-    return keyset.page(session, _posted(wanted), Posting.at, Posting.id, cursor)
-
-
-def posting_batch(session: Session, wanted: BooksFilter, before: Posting | None, most: int) -> Sequence[Posting]:
-    """The newest postings that fit, from before this one on."""
-    query = _posted(wanted).order_by(Posting.at.desc(), Posting.id.desc()).limit(most)
-    if before is not None:
-        query = query.where(tuple_(Posting.at, Posting.id) < (before.at, before.id))
-    return session.scalars(query).all()
-
-
-def currencies(session: Session) -> list[str]:
-    return _distinct(session, Posting.currency)
-
-
-def _posted(wanted: BooksFilter) -> Select[Posting]:
-    query = select(Posting)
-    if wanted.currency:
-        query = query.where(Posting.currency == wanted.currency)
-    if wanted.subject:
-        query = query.where(Posting.subject == wanted.subject)
-    if since := _start_of(wanted.since):
-        query = query.where(Posting.at >= since)
-    if until := _end_of(wanted.until):
-        query = query.where(Posting.at < until)
-    return query
-
-
 def _start_of(day: date | None) -> datetime | None:
     """The first moment of a day; none of the first day there is, before which nothing was."""
     return datetime.combine(day, time.min, UTC) if day and day > date.min else None
@@ -366,14 +290,3 @@ def _start_of(day: date | None) -> datetime | None:
 def _end_of(day: date | None) -> datetime | None:
     """The first moment after a day; none after the last day there is."""
     return _start_of(day + timedelta(days=1)) if day and day < date.max else None
-
-
-def _distinct(session: Session, column: InstrumentedAttribute[str]) -> list[str]:
-    """The values of a column that an index begins with, in order: a leap in the index for each, however many rows there are.
-
-    Source: PostgreSQL wiki, "Loose indexscan".
-    """
-    leaps = select(func.min(column).label("value")).cte("leaps", recursive=True)
-    following = select(func.min(column)).where(column > leaps.c.value).scalar_subquery()
-    leaps = leaps.union_all(select(following).where(leaps.c.value.is_not(None)))
-    return [value for value in session.scalars(select(leaps.c.value)) if value is not None]

@@ -1,4 +1,4 @@
-"""The operations desk: the state of the machine, Stripe's events, failed jobs, findings, the books and the audit trail."""
+"""The operations desk: the state of the machine, Stripe's events, failed jobs, findings and the audit trail."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from portal.keyset import Page
 from portal.pages import limiter, page, reader_language, see_other, staff_only
 from portal.support import operations
 from portal.support import operations_queries as queries
-from portal.support.operations_forms import AuditFilterForm, BooksFilterForm, DeliveryFilterForm, EventFilterForm
+from portal.support.operations_forms import AuditFilterForm, DeliveryFilterForm, EventFilterForm
 from portal.webhooks import service as webhooks
 
 bp = Blueprint("operations", __name__, url_prefix="/support/operations")
@@ -206,30 +206,6 @@ def export_audit() -> Response:
     if not form.validate():
         raise Invalid
     return _file(operations.export_audit(form.filter()), "audit.csv")
-
-
-# The books
-
-
-@bp.get("/books")
-@staff_only(*ACTORS)
-def books() -> Response:
-    form = BooksFilterForm(request.args)
-    wrong = not form.validate()
-    wanted = queries.BooksFilter() if wrong else form.filter()
-    with db.reading() as session:
-        found = queries.postings(session, wanted, request.args.get("page"))
-        balances, currencies = queries.balances(session, wanted), queries.currencies(session)
-    return _list("books", found, form, balances=balances, currencies=currencies, wanted=wanted, wrong=wrong)
-
-
-@bp.get("/books.csv")
-@staff_only(*ACTORS)
-def export_books() -> Response:
-    form = BooksFilterForm(request.args)
-    if not form.validate():
-        raise Invalid
-    return _file(operations.export_postings(form.filter()), "postings.csv")
 
 
 def _list(name: str, found: Page[Any], form: Any = None, *, wrong: bool = False, **facts: Any) -> Response:

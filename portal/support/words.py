@@ -116,6 +116,9 @@ WORDS: Final[dict[str, str]] = {
     "books.finding_gone": N_("A difference was not found any more (%(code)s)"),
     "books.explained": N_("A difference was explained: %(note)s"),
     "payment.stray_canceled": N_("Stray payment intent of %(payment)s canceled at Stripe"),
+    "pack.requested": N_("Month-end pack of %(month)s asked for"),
+    "pack.made": N_("Month-end pack of %(month)s made"),
+    "pack.downloaded": N_("Month-end pack of %(month)s downloaded"),
 }
 
 # Events whose outcome stands in their facts as `after`.

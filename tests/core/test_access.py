@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from portal import clock, db
 from portal.accounts import api_access, policy, second_factor
 from portal.accounts.models import Customer
 from portal.api import tokens
+from portal.books.models import Pack, PackPart
 from portal.cards.models import CardSetup, SavedCard
 from portal.db import Base, new_id
 from portal.invoices.models import Invoice
@@ -28,6 +30,7 @@ from portal.money import Money
 from portal.payments.models import Payment
 from portal.receipts import service as receipts
 from portal.receipts.models import Receipt
+from portal.reconciliation.models import BookFinding
 from tests import factories
 
 # What the pages do with the database is tested elsewhere, on both; here it is about who gets there.
@@ -170,8 +173,19 @@ POST /support/operations/jobs/<job_id>/tries       303     404    404    404    
 GET  /support/operations/findings                  303     404    404    404     404    200      200       200
 GET  /support/operations/audit                     303     404    404    404     404    404      404       200
 GET  /support/operations/audit.csv                 303     404    404    404     404    404      404       200
-GET  /support/operations/books                     303     404    404    404     404    404      200       200
-GET  /support/operations/books.csv                 303     404    404    404     404    404      200       200
+GET  /support/books                                303     404    404    404     404    404      200       200
+GET  /support/books/postings                       303     404    404    404     404    404      200       200
+GET  /support/books/postings.csv                   303     404    404    404     404    404      200       200
+GET  /support/books/transactions                   303     404    404    404     404    404      200       200
+GET  /support/books/transactions.csv               303     404    404    404     404    404      200       200
+GET  /support/books/reconciliations                303     404    404    404     404    404      200       200
+GET  /support/books/findings/<finding_id>          303     404    404    404     404    404      200       200
+POST /support/books/findings/<finding_id>/explanation 303  404    404    404     404    404      422       422
+GET  /support/books/packs                          303     404    404    404     404    404      200       200
+POST /support/books/packs                          303     404    404    404     404    404      422       422
+GET  /support/books/packs/<pack_id>                303     404    404    404     404    404      200       200
+GET  /support/books/packs/<pack_id>/file           303     404    404    404     404    404      200       200
+GET  /.well-known/books-signing-key.pem            200     200    200    200     200    200      200       200
 GET  /api/docs                                     200     200    200    200     200    200      200       200
 POST /api/webhooks/stripe                          400     400    400    400     400    400      400       400
 POST /sign-out                                     303     303    303    303     303    303      303       303
@@ -253,6 +267,20 @@ def house(app: Flask) -> House:
         people = {role: factories.user(session, customer, role) for role in ("owner", "payer", "viewer")}
         people["other"] = factories.user(session, stranger)
         people |= {role: factories.staff(session, role) for role in ("support", "approver", "admin")}
+        pack = Pack(
+            id=new_id("pck"), month=date(2026, 1, 1), state="ready", requested_by=people["admin"].id, requested_at=now,
+            made_at=now, size=3, attempt=1,
+        )  # fmt: skip
+        ids["pack_id"] = pack.id
+        finding = BookFinding(
+            id=new_id("fnd"), code="charged_twice", subject=payment.id, fingerprint="", payment_id=payment.id, found_at=now,
+            seen_at=now, facts={"payment": payment.id, "first": "pay_1", "amount_minor": 119_00, "currency": "eur"},
+        )  # fmt: skip
+        ids["finding_id"] = finding.id
+        session.add(finding)
+        session.add(pack)
+        session.flush()
+        session.add(PackPart(pack_id=pack.id, attempt=1, number=0, content=b"ZIP"))
     for person in people.values():
         second_factor.begin(person.id)
     ids["document_id"] = receipts.issue(ids["payment_id"])
@@ -441,7 +469,9 @@ def test_staff_who_look_leave_nothing_but_that_they_have_looked(house: House) ->
     del before["audit_head"], after["audit_head"]
     assert after == before
     action = list(Base.metadata.tables["audit_events"].columns.keys()).index("action")
-    assert {event[action] for event in trail} == {"staff.looked", "audit.exported", "books.exported"}
+    assert {event[action] for event in trail} == {
+        "staff.looked", "audit.exported", "books.exported", "pack.downloaded",
+    }  # fmt: skip
 
 
 def look_everywhere(browser: FlaskClient, house: House) -> None:

@@ -76,6 +76,10 @@ QUESTIONS: dict[str, tuple[str, Callable[[Session], object]]] = {
         lambda session: payments.order_by_key(session, "cus_1", "a-key"),
     ),
     "the last order of a payment": ("ix_payment_orders_payment", lambda session: payments.last_order(session, "pay_1")),
+    "the documents of a month": (
+        "ix_documents_issued",
+        lambda session: receipts.issued(session, datetime(2026, 1, 1, tzinfo=UTC), clock.now(), None, 5),
+    ),
     "the newest payments first": (
         "ix_payments_history", lambda session: payments.history(session, "cus_1", payments.Filter()),
     ),
@@ -91,7 +95,12 @@ QUESTIONS: dict[str, tuple[str, Callable[[Session], object]]] = {
     ),
 }  # fmt: skip
 # A page costs the same wherever it lies: nothing is sorted for it.
-IN_THE_INDEX_S_ORDER = {"the newest payments first", "the oldest payments first", "the oldest that succeeded first"}
+IN_THE_INDEX_S_ORDER = {
+    "the documents of a month",
+    "the newest payments first",
+    "the oldest payments first",
+    "the oldest that succeeded first",
+}
 
 
 @pytest.mark.parametrize("question", QUESTIONS)

@@ -6,7 +6,7 @@ Desktop in light and English, phone in dark and German: between them each theme,
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pyotp
@@ -17,6 +17,7 @@ from sqlalchemy import select
 from portal import anchors, audit, clock, db
 from portal.accounts import api_access
 from portal.accounts.policy import MACHINE_SCOPES
+from portal.books.models import Pack
 from portal.cards.models import CardSetup, SavedCard
 from portal.config import Settings
 from portal.invoices.models import Invoice
@@ -27,10 +28,12 @@ from portal.payments.drafts import Item
 from portal.payments.models import Payment
 from portal.receipts import service as receipts
 from portal.receipts.models import Document
+from portal.reconciliation.models import BookFinding, Reconciliation
 from portal.refunds.models import Refund
 from portal.support import service as desk
 from portal.support.queries import SECTIONS
 from tests import factories
+from tests.books.conftest import moved
 from tests.browsing import context_options
 from tests.front.axe import FOR_AXE, violations
 from tests.front.signing_in import sign_in
@@ -254,6 +257,9 @@ class Troubles:
                     subject=payment.id,
                     reference=f"{kind}:{payment.stripe_intent_id}",
                 )
+            source = {"source_id": payment.stripe_charge_id or "ch_1", "subject": payment.id}
+            moved(session, "charge", payment.amount_minor, 3_00, at=now, **source)
+            moved(session, "payout", -80_00, at=now, booked_at=None, source_id="po_1NordlichtEnergieNovember")
             broken = factories.endpoint(session, customer, url="https://hooks.spree-bikes.test/" + "events/" * 30)
             failed = {"state": "failed", "tries": 12, "status_code": 500, "delivered_at": None}
             waiting = {"state": "pending", "tries": 3, "status_code": None, "delivered_at": None, "next_try_at": now}
@@ -262,6 +268,36 @@ class Troubles:
                 factories.delivery(session, customer, broken, answer="<h1>Error</h1>" * 30, **failed).id,
                 factories.delivery(session, customer, broken, answer="no answer: Connection refused", **waiting).id,
             ]
+            asked = {"requested_by": self.user.id, "requested_at": now}
+            self.packs = [
+                Pack(id="pck_1", month=date(2026, 3, 1), state="making", **asked),
+                Pack(id="pck_2", month=date(2026, 2, 1), state="making", files_done=7, files_all=1204, **asked),
+                Pack(
+                    id="pck_3", month=date(2026, 1, 1), state="ready", made_at=now, size=123_456_789, missing=2, **asked
+                ),
+                Pack(id="pck_4", month=date(2025, 12, 1), state="given_up", **asked),
+            ]
+            session.add_all(self.packs)
+            self.findings = [
+                BookFinding(
+                    id=f"fnd_{number}", code=code, subject=f"x{number}", fingerprint="", payment_id=payment.id, found_at=now,
+                    seen_at=now, state=state, explanation="It belongs to the shop." if state == "explained" else "",
+                    closed_at=None if state == "open" else now, facts=facts,
+                )
+                for number, (code, state, facts) in enumerate((
+                    ("charged_twice", "open", {"payment": payment.id, "first": "pay_1", "amount_minor": 1, "currency": "eur"}),
+                    ("receipt_missing", "gone", {"payment": payment.id}),
+                    ("orphan_charge", "explained", {"charge": "ch_1", "amount_minor": 1_00, "currency": "eur"}),
+                ))
+            ]  # fmt: skip
+            session.add_all(self.findings)
+            for number, finished in enumerate((now, None)):
+                session.add(
+                    Reconciliation(
+                        id=f"rec_{number}", kind="nightly", since=now - timedelta(days=35), until=now, started_at=now,
+                        finished_at=finished, counts={"intents": 1204, "transactions": 2408, "settled": 2}, unexplained=1,
+                    )
+                )  # fmt: skip
             facts = {"status": ["created", "succeeded"], "card": {"brand": "visa"}, "finding": None}
             audit.record(session, "payment.status", payment.id, facts, customer_id=customer.id)
             anchors.take(session)
@@ -278,7 +314,13 @@ class Troubles:
             yield f"/support/operations/deliveries{path}"
         yield from (f"/support/operations/deliveries/{one}" for one in self.deliveries)
         yield from ("/support/operations/jobs", "/support/operations/jobs?state=dead", "/support/operations/findings")
-        yield from ("/support/operations/books", "/support/operations/books?since=2026-02-01&until=2026-01-01")
+        for path in ("", "?since=2026-02-01&until=2026-01-01", "?since=2026-01-01&until=2026-12-31", "?currency=jpy"):
+            yield f"/support/books{path}"
+        yield from ("/support/books/reconciliations", *(f"/support/books/findings/{one.id}" for one in self.findings))
+        yield from ("/support/books/packs", *(f"/support/books/packs/{pack.id}" for pack in self.packs))
+        for lines in ("postings", "transactions"):
+            for path in ("", "?group=fees&currency=eur", "?subject=nothing", "?since=2026-02-01&until=2026-01-01"):
+                yield f"/support/books/{lines}{path}"
         yield from ("/support/operations/audit", "/support/operations/audit?subject=nothing")
 
 

@@ -28,6 +28,7 @@ FLOORS = (
         "anchors",
         "csv_lines",
         "pages",
+        "signing_keys",
     ),
     ("ledger", "gateway"),
     ("accounts",),
@@ -39,6 +40,7 @@ FLOORS = (
     ("refunds",),
     ("receipts",),
     ("webhooks", "reconciliation", "verification"),
+    ("books",),
     ("support", "api"),
     ("seed",),
     ("reconcile_cli",),
@@ -48,8 +50,8 @@ FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 ROOF = frozenset({"seed", "reconcile_cli", "cli", "app"})
 FEATURES = frozenset(name for names in FLOORS[5:-3] for name in names)
 # States are part of the models, a draft is what a service is given by whoever fills it in, a policy holds rules that all
-# may ask, and wording says to a person what a thing means.
-PUBLIC = frozenset({"service", "queries", "models", "states", "drafts", "api_access", "policy", "wording"})
+# may ask, figures are read by whoever shows them, and wording says to a person what a thing means.
+PUBLIC = frozenset({"service", "queries", "models", "states", "drafts", "api_access", "policy", "figures", "wording"})
 
 # Inside a package, likewise; modules with other names (facts, pdf, handlers …) stand where they need to, without circles.
 # models and states are one: a column's CHECK lists the states.

@@ -3,56 +3,27 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 import time_machine
-from sqlalchemy import event, insert, select, text, update
+from sqlalchemy import select, update
 
-from portal import audit, clock, db, keyset, ledger, outbox
+from portal import audit, clock, db, keyset, outbox
 from portal.audit import Actor, AuditEvent
 from portal.cards.models import CardSetup
 from portal.db import new_id
 from portal.errors import Conflict, NotFound
-from portal.ledger import Posting
-from portal.money import Money
 from portal.outbox import Job
 from portal.support import operations
 from portal.support import operations_queries as queries
-from portal.support.operations_queries import AuditFilter, BooksFilter, EventFilter
+from portal.support.operations_queries import AuditFilter, EventFilter
 from tests import factories
+from tests.plans import plans
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
-
-
-def plans(question: Callable[[Any], object]) -> str:
-    """How the database carries out what this asks. PostgreSQL is told that reading a whole table is dear, as it is in a big one."""
-    asked: list[tuple[str, Any]] = []
-
-    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_rest: object) -> None:
-        if statement.lstrip().upper().startswith(("SELECT", "WITH")):
-            asked.append((statement, parameters))
-
-    with db.reading() as session:
-        postgresql = session.get_bind().dialect.name == "postgresql"
-        if postgresql:
-            session.execute(text("SET LOCAL enable_seqscan = off"))
-            session.execute(text("SET LOCAL enable_bitmapscan = off"))
-            session.execute(text("SET LOCAL enable_sort = off"))
-        event.listen(db.engine(), "before_cursor_execute", note)
-        try:
-            question(session)
-        finally:
-            event.remove(db.engine(), "before_cursor_execute", note)
-        explain = "EXPLAIN " if postgresql else "EXPLAIN QUERY PLAN "
-        found = [
-            str(row)
-            for statement, parameters in asked
-            for row in session.connection().exec_driver_sql(explain + statement, parameters)
-        ]
-    return "\n".join(found)
 
 
 # The state
@@ -114,6 +85,7 @@ def test_what_is_plenty_is_not_counted_to_its_end(database: str, monkeypatch: py
 
 
 def test_findings_are_found_by_their_index(database: str) -> None:
+    assert "ix_book_findings_open" in plans(queries.state)
     for question in (queries.findings, queries.state):
         plan = plans(question)
         for name in ("payments_finding", "card_setups_finding", "refunds_finding", "disputes_finding"):
@@ -303,111 +275,3 @@ def test_the_export_has_an_end(trail: None, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(operations, "EXPORT_BATCH", 10)
     monkeypatch.setattr(operations, "EXPORT_LIMIT", 30)
     assert len(list(operations.export_audit(AuditFilter()))) == 1 + 30
-
-
-# The books
-
-
-def book(reference: str, **values: Any) -> None:
-    with db.transaction() as session:
-        ledger.post(
-            session,
-            **{
-                "kind": "charge", "debit": ledger.STRIPE, "credit": ledger.RECEIVABLES, "amount": Money(100_00, "eur"),
-                "subject": "pay_1", "reference": reference, "at": START, **values,
-            },
-        )  # fmt: skip
-
-
-def balances(**wanted: Any) -> dict[tuple[str, str], tuple[int, int]]:
-    with db.reading() as session:
-        return {
-            (one.debits.currency, one.account): (one.debits.minor, one.credits.minor)
-            for one in queries.balances(session, BooksFilter(**wanted))
-        }
-
-
-def test_balances_have_both_sides_of_each_account_in_its_currency(database: str) -> None:
-    book("charge:1")
-    book("fee:1", kind="fee", debit=ledger.FEES, credit=ledger.STRIPE, amount=Money(2_00, "eur"))
-    book("charge:2", amount=Money(500, "jpy"), subject="pay_2", at=START + timedelta(days=1))
-    assert balances() == {
-        ("eur", "stripe_balance"): (100_00, 2_00),
-        ("eur", "receivables"): (0, 100_00),
-        ("eur", "fees"): (2_00, 0),
-        ("jpy", "stripe_balance"): (500, 0),
-        ("jpy", "receivables"): (0, 500),
-    }
-    assert balances(until=date(2026, 3, 1), currency="jpy") == {}
-    assert set(balances(since=date(2026, 3, 2))) == {("jpy", "stripe_balance"), ("jpy", "receivables")}
-    assert set(balances(subject="pay_2")) == {("jpy", "stripe_balance"), ("jpy", "receivables")}
-    with db.reading() as session:
-        assert [one.difference.minor for one in queries.balances(session, BooksFilter(currency="eur"))] == [
-            98_00, -100_00, 2_00,
-        ]  # fmt: skip
-
-
-def many(count: int) -> Iterator[dict[str, Any]]:
-    sides = ((ledger.STRIPE, ledger.RECEIVABLES), (ledger.FEES, ledger.STRIPE), (ledger.REFUNDS, ledger.STRIPE))
-    for number in range(count):
-        debit, credit = sides[number % 3]
-        yield {
-            "id": f"pst_{number:026d}", "at": START + timedelta(minutes=number), "kind": "charge", "debit": debit,
-            "credit": credit, "amount_minor": number + 1, "currency": ("eur", "usd")[number % 2],
-            "subject": f"pay_{number}", "reference": f"charge:{number}",
-        }  # fmt: skip
-
-
-def test_sums_of_a_hundred_thousand_postings_are_right_to_the_cent(database: str) -> None:
-    rows = list(many(100_000))
-    with db.transaction() as session:
-        for begin in range(0, len(rows), 5_000):
-            session.execute(insert(Posting), rows[begin : begin + 5_000])
-    first, last = date(2026, 3, 10), date(2026, 4, 9)
-    wanted = {"since": first, "until": last}
-    expected: dict[tuple[str, str], list[int]] = {}
-    for row in rows:
-        if first <= row["at"].date() <= last:
-            expected.setdefault((row["currency"], row["debit"]), [0, 0])[0] += row["amount_minor"]
-            expected.setdefault((row["currency"], row["credit"]), [0, 0])[1] += row["amount_minor"]
-    found = balances(**wanted)
-    assert found == {key: tuple(sums) for key, sums in expected.items()}
-    for currency in ("eur", "usd"):
-        sides = [sums for (code, _), sums in found.items() if code == currency]
-        assert sum(debits for debits, _ in sides) == sum(credits_ for _, credits_ in sides) > 0
-    assert "ix_postings_period" in plans(lambda session: queries.balances(session, BooksFilter(**wanted)))
-    by_currency = BooksFilter(**wanted, currency="usd")
-    assert "ix_postings_period" in plans(lambda session: queries.postings(session, by_currency))
-    everything = plans(lambda session: queries.postings(session, BooksFilter()))
-    assert "ix_postings_at" in everything
-    assert "sort" not in everything.lower().replace("use temp b-tree", "sort")
-
-
-def test_all_postings_are_on_some_page_and_in_the_file(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with db.transaction() as session:
-        session.execute(insert(Posting), [row | {"at": START} for row in many(50)])
-    listed: list[str] = []
-    cursor: str | None = None
-    while True:
-        with db.reading() as session:
-            page = queries.postings(session, BooksFilter(), cursor)
-        listed += [posting.id for posting in page.rows]
-        cursor = page.older
-        if cursor is None:
-            break
-    monkeypatch.setattr(operations, "EXPORT_BATCH", 7)
-    lines = operations.export_postings(BooksFilter())
-    rows = list(csv.DictReader(line.removeprefix("\ufeff") for line in lines))
-    assert [row["posting"] for row in rows] == listed == [f"pst_{number:026d}" for number in reversed(range(50))]
-    assert (rows[0]["amount"], rows[0]["currency"]) == ("0.50", "USD")
-
-
-def test_currencies_are_those_that_were_posted_in(database: str) -> None:
-    with db.reading() as session:
-        assert queries.currencies(session) == []
-    book("charge:1")
-    book("charge:2")
-    book("charge:3", amount=Money(500, "jpy"))
-    with db.reading() as session:
-        assert queries.currencies(session) == ["eur", "jpy"]
-        assert queries.balances(session, BooksFilter()) != []

@@ -44,8 +44,6 @@ MAY: dict[tuple[str, str], tuple[int, int, int]] = {
     ("GET", "/jobs"): (200, 200, 200),
     ("POST", "/jobs/job_1/tries"): (404, 303, 303),
     ("GET", "/findings"): (200, 200, 200),
-    ("GET", "/books"): (404, 200, 200),
-    ("GET", "/books.csv"): (404, 200, 200),
     ("GET", "/audit"): (404, 404, 200),
     ("GET", "/audit.csv"): (404, 404, 200),
 }
@@ -109,7 +107,7 @@ def test_nobody_is_offered_what_they_would_be_refused(troubles: None, browser_of
     support = browser_of("support")
     for address in ("", "/events/evt_1", "/jobs"):
         page = support.get(DESK + address).get_data(as_text=True)
-        assert not re.search(r'href="[^"]*/operations/(books|audit)', page)
+        assert not re.search(r'href="[^"]*(/operations/audit|/support/books)', page)
         assert "<dialog" not in page
     assert f'href="{DESK}/audit"' in browser_of("admin").get(DESK).get_data(as_text=True)
 
@@ -282,13 +280,11 @@ def test_empty_lists_say_so(app: Flask, browser_of: Browsers) -> None:
         ("/jobs", "No job has failed"),
         ("/jobs?state=dead", "No job was given up"),
         ("/findings", "Nothing is frozen"),
-        ("/books", "Nothing was posted yet"),
-        ("/books?subject=pay_1", "Nothing was posted"),
     ):
         assert words in text_of(approver, address)
 
 
-# The audit trail and the books
+# The audit trail
 
 
 def test_the_audit_trail_is_read_by_people(troubles: None, browser_of: Browsers) -> None:
@@ -316,21 +312,9 @@ def test_the_trail_as_a_file_is_safe_in_a_spreadsheet(app: Flask, browser_of: Br
     assert admin.get(f"{DESK}/audit.csv?since=never").status_code == 422
 
 
-def test_the_books_lead_to_what_was_paid(troubles: None, browser_of: Browsers) -> None:
-    approver = browser_of("approver")
-    text = text_of(approver, "/books")
-    assert "Balance at Stripe EUR €119.00 €2.03 €116.97" in text
-    page = approver.get(f"{DESK}/books").get_data(as_text=True)
-    assert re.search(r'href="[^"]*(subject=pay_1|/pay_1)"', page)
-    rows = list(csv.DictReader(io.StringIO(approver.get(f"{DESK}/books.csv").get_data().decode("utf-8-sig"))))
-    assert [(row["kind"], row["amount"]) for row in rows] == [("fee", "2.03"), ("charge", "119.00")]
-    assert latest_event().action == "books.exported"
-    assert approver.get(f"{DESK}/books?since=2026-03-02&until=2026-03-01").status_code == 422
-
-
 def test_a_longer_list_asks_no_more_questions(troubles: None, browser_of: Browsers) -> None:
     admin = browser_of("admin")
-    addresses = ("/events", "/deliveries", "/jobs", "/findings", "/books", "/audit")
+    addresses = ("/events", "/deliveries", "/jobs", "/findings", "/audit")
 
     def asked() -> dict[str, int]:
         numbers = {}

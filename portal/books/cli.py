@@ -1,0 +1,95 @@
+"""`flask books`: the figures of a period on the terminal, for a person, a script or a nightly check."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import date, datetime
+from pathlib import Path
+
+import click
+from flask.cli import with_appcontext
+
+from portal import clock, db, money, signing_keys
+from portal.books import tables, verifying
+from portal.books.forms import month_of
+from portal.reconciliation import figures
+from portal.reconciliation.figures import Period
+
+
+@click.group(invoke_without_command=True)
+@click.option(
+    "--from", "since", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="The first day, such as 2026-11-01."
+)
+@click.option("--to", "until", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="The last day.  [default: today]")
+@click.option("--month", metavar="MONTH", help="Such as 2026-11.  [default: this month]")
+@click.option("--currency", metavar="CODE", help="One alone, such as eur.  [default: all that moved]")
+@click.option("--json", "as_json", is_flag=True, help="For programs: amounts in minor units.")
+@click.pass_context
+@with_appcontext
+def books(
+    context: click.Context,
+    since: datetime | None,
+    until: datetime | None,
+    month: str | None,
+    currency: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """What our books and Stripe say of a period; exit status 1 when they differ. Days are UTC days, both included."""
+    if context.invoked_subcommand is not None:
+        return
+    period = _period(since, until, month)
+    if currency is not None and not money.is_currency(currency.lower()):
+        raise click.BadParameter("three letters, such as eur", param_hint="--currency")
+    with db.reading() as session:
+        wanted = [currency.lower()] if currency else figures.currencies(session)
+        found = [figures.of(session, code, period) for code in wanted]
+    click.echo(json.dumps([tables.facts(one) for one in found], indent=2) if as_json else tables.text(found, period))
+    if not all(one.equal for one in found):
+        sys.exit(1)
+
+
+def _period(since: datetime | None, until: datetime | None, month: str | None) -> Period:
+    today = clock.today()
+    if month is not None:
+        if since or until:
+            raise click.UsageError("--month, or --from and --to")
+        first = month_of(month)
+        if first is None:
+            raise click.BadParameter("such as 2026-11", param_hint="--month")
+        return Period.of_month(first)
+    if since is None and until is None:
+        return Period.of_month(today)
+    last: date = until.date() if until else today
+    first = since.date() if since else last.replace(day=1)
+    if last < first:
+        raise click.UsageError("the last day is before the first one")
+    if last == date.max:
+        raise click.BadParameter("there is no day after it", param_hint="--to")
+    return Period(first, last)
+
+
+@books.command("verify-pack")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--key",
+    "key_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Hold it against this public key (PEM) instead of the one that the portal has now.",
+)
+@with_appcontext
+def verify_pack(file: Path, key_file: Path | None) -> None:
+    """Check a month-end pack: its signature and every file; exit status 1 names the first that does not fit."""
+    try:
+        key = verifying.key_from(key_file.read_bytes()) if key_file else verifying.our_key()
+    except ValueError as error:
+        raise click.BadParameter(f"{key_file} holds no Ed25519 public key", param_hint="--key") from error
+    try:
+        manifest = verifying.verify(file, key)
+    except (verifying.BadPack, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    for one in manifest["missing"]:
+        click.echo(f"not in it: {one['number']}: {one['why']}")
+    click.echo(f"{manifest['company']}, {manifest['month']}: {len(manifest['files'])} files, all as they were made.")
+    click.echo(f"Signed with {signing_keys.fingerprint(key)}")

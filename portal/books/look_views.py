@@ -1,0 +1,88 @@
+"""What reconciliation has looked at, what it found, and what a person says to a finding."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask import Blueprint, Response, flash, request, url_for
+from flask_babel import gettext
+from flask_login import current_user
+from werkzeug.wrappers import Response as AnyResponse
+
+from portal import db, language
+from portal.books.forms import ExplanationForm
+from portal.errors import Conflict
+from portal.pages import limiter, page, reader_language, see_other, staff_only
+from portal.reconciliation import queries, service, wording
+from portal.reconciliation.models import OPEN, BookFinding
+from portal.reconciliation.wording import Words
+
+bp = Blueprint("book_looks", __name__, url_prefix="/support/books")
+
+READERS: Final = ("approver", "admin")
+# Who has more has one fault many times; the number says how many there are.
+MOST_SHOWN: Final = 100
+# A payment that looks like a second one is given back, unless it was meant.
+CHARGED_TWICE: Final = "charged_twice"
+
+
+@bp.get("/reconciliations")
+@staff_only(*READERS)
+def index() -> Response:
+    with db.reading() as session:
+        looks = queries.looks(session, request.args.get("page"))
+        findings = queries.open_findings(session)
+    return page(
+        "books/looks.html",
+        looks=looks,
+        findings=[(finding, _words(finding)) for finding in findings[:MOST_SHOWN]],
+        number=len(findings),
+        older_url=url_for("book_looks.index", page=looks.older) if looks.older else None,
+        newer_url=url_for("book_looks.index", page=looks.newer) if looks.newer else None,
+    )
+
+
+@bp.get("/findings/<finding_id>")
+@staff_only(*READERS)
+def finding(finding_id: str) -> Response:
+    return _page(finding_id, ExplanationForm())
+
+
+@bp.post("/findings/<finding_id>/explanation")
+@limiter.limit("30/minute")
+@staff_only(*READERS)
+def explain(finding_id: str) -> AnyResponse:
+    form = ExplanationForm()
+    if not form.validate():
+        return _page(finding_id, form, status=422)
+    try:
+        service.explain(finding_id, current_user.id, form.note.data or "")
+    except Conflict:
+        flash(gettext("This finding is not open any more."), "info")
+        return see_other("book_looks.finding", finding_id=finding_id)
+    flash(gettext("The finding is explained."), "success")
+    return see_other("book_looks.index")
+
+
+def _page(finding_id: str, form: ExplanationForm, status: int = 200) -> Response:
+    with db.reading() as session:
+        found = queries.finding(session, finding_id)
+    facts: dict[str, Any] = wording.shown(found.facts, _money)
+    return page(
+        "books/finding.html",
+        status=status,
+        finding=found,
+        words=_words(found),
+        facts={name: value for name, value in sorted(facts.items()) if value not in ("", None)},
+        is_open=found.state == OPEN,
+        may_be_second=found.code == CHARGED_TWICE,
+        form=form,
+    )
+
+
+def _words(found: BookFinding) -> Words:
+    return wording.of(found, gettext, _money)
+
+
+def _money(amount: Any) -> str:
+    return language.money_text(amount, reader_language())

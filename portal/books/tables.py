@@ -1,0 +1,60 @@
+"""Figures as a text with columns, for the terminal and for a pack, and as facts for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from portal.reconciliation import figures
+from portal.reconciliation.figures import Figures, Period
+
+_NAMES: Final = {
+    figures.OPENING: "Balance before",
+    figures.CHARGED: "Payments",
+    figures.REFUNDED: "Refunds",
+    figures.DISPUTED: "Disputes",
+    figures.FEES: "Stripe's fees",
+    figures.PAID_OUT: "Payouts to the bank",
+    figures.OTHER: "Other",
+    figures.CLOSING: "Balance after",
+}
+COLUMNS: Final = ("currency", "figure", "our_books", "stripe", "difference")
+
+
+def text(found: Sequence[Figures], period: Period) -> str:
+    """A table a currency, without a line break at the end."""
+    title = f"{period.since} to {period.until}"
+    if not found:
+        return f"{title}: nothing has moved yet"
+    return "\n\n".join(_table(one, title) for one in found)
+
+
+def _table(found: Figures, title: str) -> str:
+    """Four columns, the amounts at the right, as wide as the widest."""
+    rows = [("", "Our books", "Stripe", "Difference")]
+    for line in found.lines:
+        difference = line.difference.plain() if line.difference else "-"
+        rows.append((_NAMES[line.name], line.ours.plain(), line.stripes.plain(), difference))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [
+        "  ".join([name.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))])
+        for name, *cells in rows
+    ]
+    verdict = "The books are equal." if found.equal else "The books differ."
+    return "\n".join([f"{title}, {found.currency.upper()}", *lines, verdict])
+
+
+def facts(found: Figures) -> dict[str, Any]:
+    """Amounts in minor units; days are UTC days, both included."""
+    return {
+        "currency": found.currency,
+        "from": found.period.since.isoformat(),
+        "to": found.period.until.isoformat(),
+        "equal": found.equal,
+        "figures": {
+            line.name: {
+                "ours": line.ours.minor, "stripe": line.stripes.minor, "difference": line.difference.minor,
+            }
+            for line in found.lines
+        },
+    }  # fmt: skip
