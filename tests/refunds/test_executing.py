@@ -162,6 +162,7 @@ def test_a_disputed_payment_is_not_refunded_even_when_it_was_approved(counter: C
     with db.reading() as session:
         charge = session.get_one(Payment, counter.payment_id).stripe_charge_id
     counter.sandbox.control("disputes", charge=charge, reason="fraudulent")
+    counter.fail("error_before", CREATE, times=2, method="POST")  # Stripe would refuse, and is not even asked
     counter.execute(refund_id)
     row = counter.refund(refund_id)
     assert (row.state, row.failure_reason) == (states.FAILED, executing.DISPUTED)

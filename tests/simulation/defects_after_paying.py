@@ -48,12 +48,20 @@ REFUNDS: Final = (
         "                send_again(session, row)\n                _ = (\n",
         f"{EXECUTING}test_what_nobody_knows_is_left_to_a_person",
     ),
-    defect(
+    Defect(
         "a refund of the dashboard is sent by us as well",
-        EXECUTING_PY,
-        "        if not is_first and row.key_used_at is None:\n            return None",
-        "        if not is_first and row.key_used_at is None and row.finding:\n            return None",
-        f"{EXECUTING}test_a_foreign_refund_whose_recorder_dies_is_never_sent_by_us",
+        (
+            Change(
+                EXECUTING_PY,
+                "        if not is_first and row.key_used_at is None:\n            return None",
+                "        if not is_first and row.key_used_at is None and row.finding:\n            return None",
+            ),
+            # Two things keep it from being sent: either alone is enough.
+            Change(
+                "portal/refunds/service.py", "        row.stripe_refund_id = found.id  # so that", "        # so that"
+            ),
+        ),
+        (f"{EXECUTING}test_a_foreign_refund_whose_recorder_dies_is_never_sent_by_us",),
     ),
     defect(
         "one person decides above the threshold",
@@ -86,9 +94,8 @@ REFUNDS: Final = (
     defect(
         "disputed money is booked by the dispute's status",
         "portal/disputes/settling.py",
-        "        what = FUNDS_WITHDRAWN if moved.minor < 0 else FUNDS_REINSTATED\n",
-        "        if dispute.status in states.FINAL and moved.minor > 0:\n            continue\n"
-        "        what = FUNDS_WITHDRAWN if moved.minor < 0 else FUNDS_REINSTATED\n",
+        "        _book(session, dispute, found)\n        return True\n",
+        "        if dispute.status == found.status:\n            _book(session, dispute, found)\n        return True\n",
         f"{DISPUTES}test_what_is_over_stays_so_and_its_money_is_booked_all_the_same",
     ),
 )
