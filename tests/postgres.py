@@ -31,7 +31,8 @@ _FAST = {
 class PostgresServer:
     """Listens on a socket file in `directory` only. Should the starter be killed, the kernel ends the server."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, durable: bool = False) -> None:
+        """With `durable`, what was committed survives `kill`."""
         self.directory = directory / "postgresql"
         self._owner = self._unprivileged_user()
         self.directory.mkdir()
@@ -48,19 +49,18 @@ class PostgresServer:
         if made.returncode != 0:
             raise RuntimeError(f"initdb failed: {made.stderr}")
         self._log = (directory / "postgresql.log").open("wb")
-        settings = [part for name, value in _FAST.items() for part in ("-c", f"{name}={value}")]
+        changed = {"synchronous_commit": "on"} if durable else {}
+        settings = [part for name, value in (_FAST | changed).items() for part in ("-c", f"{name}={value}")]
+        self._command = [
+            *until_the_starter_dies("QUIT"),
+            *(binaries / "postgres", "-D", self.directory / "data", "-k", self.directory, "-h", "", *settings),
+        ]
+        self.start()
+
+    def start(self) -> None:
+        """Return when it answers; it starts by itself when it is made, and again only after `kill`."""
         self._process = subprocess.Popen(
-            [
-                *until_the_starter_dies("QUIT"),
-                binaries / "postgres",
-                "-D",
-                self.directory / "data",
-                "-k",
-                self.directory,
-                "-h",
-                "",
-                *settings,
-            ],
+            self._command,
             stdout=self._log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -72,6 +72,11 @@ class PostgresServer:
 
     def url(self, database: str = "postgres") -> str:
         return url(self.directory, database)
+
+    def kill(self) -> None:
+        """End all its processes at once, as the kernel does when memory runs out."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGINT)  # PostgreSQL's "fast shutdown": it does not wait for clients
