@@ -14,6 +14,7 @@ FLOORS = (
     ("clock", "errors"),
     ("config", "money", "logs", "networks"),
     ("db",),
+    ("metrics",),
     (
         "audit",
         "outages",
@@ -45,7 +46,7 @@ FLOORS = (
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 ROOF = frozenset({"seed", "cli", "app"})
-FEATURES = frozenset(name for names in FLOORS[5:-2] for name in names)
+FEATURES = frozenset(name for names in FLOORS[6:-2] for name in names)
 # States are part of the models, a draft is what a service is given by whoever fills it in, and a policy holds rules that all may ask.
 PUBLIC = frozenset({"service", "queries", "models", "states", "drafts", "api_access", "policy"})
 
