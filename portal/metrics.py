@@ -31,10 +31,7 @@ RECONCILIATION_SECONDS: Final = Histogram(
 LAST_RECONCILIATION: Final = Gauge(
     "portal_last_reconciliation_timestamp_seconds", "When its last run that succeeded ended, in seconds since 1970."
 )
-OPEN_FINDINGS: Final = Gauge("portal_open_findings", "Findings that wait for a person.")
-UNEXPLAINED_MINOR: Final = Gauge(
-    "portal_unexplained_minor_units", "What the books and Stripe's differ by, in minor units.", ["currency"]
-)
+OPEN_FINDINGS: Final = Gauge("portal_open_findings", "Findings of reconciliation that wait for a person.")
 
 
 def serve() -> None:
