@@ -19,7 +19,7 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from portal import anchors, audit, clock, config, db, workers
+from portal import anchors, audit, clock, config, db, metrics, workers
 from portal.accounts import second_factor
 from portal.accounts import service as accounts
 from portal.accounts.models import STAFF_ROLES
@@ -72,6 +72,7 @@ def worker(threads: int) -> None:
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001  # threads need the app itself
     # Containers may share a name and a number, and a number comes again: the letters make it one worker's alone.
     owner = f"{socket.gethostname()[:50]}:{os.getpid()}:{secrets.token_hex(4)}"
+    metrics.serve()
     click.echo(f"worker ready ({owner})")
     workers.work(owner, stop, threads=threads, context=app.app_context)
 

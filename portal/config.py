@@ -141,6 +141,10 @@ class Settings(BaseSettings):
     api_outside_audience: str = ""
     api_outside_customer_claim: str = "customer_id"
 
+    # Where the worker serves what it counts, for Prometheus; nowhere without a port.
+    metrics_port: int | None = Field(default=None, ge=1, le=65_535)
+    metrics_host: str = "127.0.0.1"
+
     limits_storage: str = Field(default="memory://", repr=False)  # likewise
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     company: Company = Field(default_factory=Company)

@@ -40,7 +40,7 @@ BUSY_TIMEOUT_MS: Final = 30_000
 
 # What is raised while the database is away, full, or read-only, or has no connection left: its fault, and not the question's.
 # PostgreSQL is read-only with an InternalError.
-UNREACHABLE: Final = (OperationalError, InterfaceError, InternalError, NoConnectionLeft)
+UNREACHABLE: Final[tuple[type[Exception], ...]] = (OperationalError, InterfaceError, InternalError, NoConnectionLeft)
 
 _CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 # Sorts after everything else that a text may hold.

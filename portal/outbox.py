@@ -38,7 +38,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from portal import audit, clock, db, outages
+from portal import audit, clock, db, metrics, outages
 from portal.db import Base, UTCDateTime, database_now, new_id, one_of
 
 log = structlog.get_logger(__name__)
@@ -251,10 +251,13 @@ def run(job: Claimed, owner: str) -> None:
                 handler(**job.args)
         except Later as later:
             _close(job, owner, again_in=later.seconds, counted=False)
+            metrics.JOBS.labels(job.name, "later").inc()
         except Exception as error:  # noqa: BLE001  # whatever it was is logged, kept with the job, and tried again
             _fail(job, owner, error)
         else:
             _close(job, owner)
+            metrics.JOBS.labels(job.name, "done").inc()
+            metrics.JOB_SECONDS.labels(job.name).observe(time.monotonic() - started)
             log.info("job_done", milliseconds=round((time.monotonic() - started) * 1000))
 
 
@@ -264,14 +267,17 @@ def _fail(job: Claimed, owner: str, error: Exception) -> None:
     if service is not None and (job.waits_since is None or clock.now() - job.waits_since < GIVE_UP_AFTER):
         log.warning("job_waits", service=service, tries=job.tries, exc_info=error)
         _wait(job, owner, service, reason)
+        metrics.JOBS.labels(job.name, "waits").inc()
         return
     if service is not None or job.tries >= MOST_TRIES:
         log.error("job_dead", tries=job.tries, exc_info=error)
         _close(job, owner, dead=True, error=reason)
+        metrics.JOBS.labels(job.name, "dead").inc()
         return
     wait = wait_after(job.tries)
     log.warning("job_failed", tries=job.tries, again_in=round(wait, 1), exc_info=error)
     _close(job, owner, again_in=wait, error=reason)
+    metrics.JOBS.labels(job.name, "failed").inc()
 
 
 def wait_after(tries: int) -> float:

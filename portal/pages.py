@@ -29,7 +29,7 @@ from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import AnonymousUserMixin, current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -365,7 +365,8 @@ def _http_error(error: HTTPException) -> AnyResponse:
     return response
 
 
-def _database_error(error: OperationalError) -> AnyResponse:
+def _database_error(error: Exception) -> AnyResponse:
+    """The database is away, full, read-only, or has no connection left. Stripe sends its webhook again after a 503."""
     log.error("database_unreachable", exc_info=error)
     # The page must not ask again who is there: this is where Flask-Login keeps the answer.
     g._login_user = AnonymousUserMixin()  # noqa: SLF001
@@ -493,7 +494,8 @@ def install(app: Flask) -> None:
     app.add_template_filter(lambda moment: language.datetime_text(moment, reader_language()), "datetime")
     app.register_error_handler(PortalError, refusal)
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(OperationalError, _database_error)
+    for kind in db.UNREACHABLE:
+        app.register_error_handler(kind, _database_error)
     app.register_error_handler(DataError, _unstorable)
     app.register_error_handler(Exception, _unforeseen)
     app.register_blueprint(bp)

@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from portal import db, outbox
+from portal import db, metrics, outages, outbox
 from portal.db import database_now
 from portal.outbox import BACKOFF_SECONDS, FINISHED, IMPATIENT_TRIES, LEASE_SECONDS, QUEUED, WAITING, Claimed, Job
 
@@ -91,7 +91,11 @@ def _look_around() -> None:
     with db.transaction() as session:
         mend_times(session)
         outbox.enqueue_periodic(session)
-        for outage in outages_now(session):
+        away = {outage.service: outage for outage in outages_now(session)}
+        for service in outages.SERVICES:
+            lasted = database_now(session) - away[service].since if service in away else timedelta()
+            metrics.OUTAGE_SECONDS.labels(service).set(max(lasted.total_seconds(), 0))
+        for outage in away.values():
             try_one(session, outage.service)
             _tell(session, outage)
 
@@ -108,6 +112,7 @@ def mend_times(session: Session) -> None:
     newest = session.scalar(last_done)
     if newest is None or newest <= now + CLOCK_TOLERANCE:
         return
+    metrics.CLOCK_SET_BACK.inc()
     log.warning("clock_was_set_back", seconds=round((newest - now).total_seconds()))
     was_due = update(Job).where(QUEUED, Job.run_at <= newest + CLOCK_MARGIN)
     lease = now + timedelta(seconds=LEASE_SECONDS)

@@ -44,6 +44,10 @@ class Mailbox:
         self._refusals.extend(answers)
         self._refused = to
 
+    def take_again(self) -> None:
+        """Forget the refusals that were to come."""
+        self._refusals.clear()
+
     @property
     def refusals_left(self) -> int:
         return len(self._refusals)

@@ -67,13 +67,12 @@ def explain(finding_id: str) -> AnyResponse:
 def _page(finding_id: str, form: ExplanationForm, status: int = 200) -> Response:
     with db.reading() as session:
         found = queries.finding(session, finding_id)
-    facts: dict[str, Any] = wording.shown(found.facts, _money)
     return page(
         "books/finding.html",
         status=status,
         finding=found,
         words=_words(found),
-        facts={name: value for name, value in sorted(facts.items()) if value not in ("", None)},
+        facts=wording.facts_of(found, gettext, _money),
         is_open=found.state == OPEN,
         may_be_second=found.code == CHARGED_TWICE,
         form=form,

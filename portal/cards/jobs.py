@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from portal import clock, db, outbox
+from portal import clock, db, metrics, outbox
 from portal.cards import card_testing, comparison, keeping, reminders, setups
 
 
@@ -23,7 +23,7 @@ def follow_up(setup_id: str) -> None:
 
 @outbox.handles("cards.complete", every_seconds=60)
 def complete() -> None:
-    setups.complete()
+    metrics.STARTED_OVER.labels("cards").inc(setups.complete())
 
 
 @outbox.handles("cards.compare", every_seconds=24 * 3600)

@@ -1,6 +1,6 @@
 """Jobs about payments."""
 
-from portal import outbox
+from portal import metrics, outbox
 from portal.cards import service as cards
 from portal.payments import confirming, service
 
@@ -27,4 +27,4 @@ def call_off_waiting(customer_id: str) -> None:
 
 @outbox.handles("payments.complete", every_seconds=60)
 def complete() -> None:
-    service.complete()
+    metrics.STARTED_OVER.labels("payments").inc(service.complete())

@@ -1,5 +1,6 @@
 """The jobs of documents: each does one phase, and each may run twice."""
 
+from portal import metrics
 from portal.outbox import handles
 from portal.receipts import email, service
 
@@ -45,4 +46,4 @@ def send_revocation(credit_note_id: str) -> None:
 
 @handles("receipts.complete", every_seconds=60)
 def complete() -> None:
-    service.complete()
+    metrics.STARTED_OVER.labels("documents").inc(service.complete())

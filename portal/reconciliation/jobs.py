@@ -1,6 +1,8 @@
 """The worker's looks: every few minutes from where the last one ended, and once a day over all that may still change."""
 
-from portal import db, outbox
+from math import nan
+
+from portal import db, metrics, outbox
 from portal.reconciliation import queries, service
 from portal.reconciliation.models import FREQUENT, NIGHTLY
 
@@ -29,4 +31,33 @@ def _leave(kind: str) -> None:
 @outbox.handles("reconciliation.walk")
 def walk(reconciliation_id: str) -> None:
     """When its process is killed the job comes again, and goes on behind the last batch."""
-    service.run(reconciliation_id)
+    try:
+        with metrics.RECONCILIATION_SECONDS.time():
+            service.run(reconciliation_id)
+    except Exception:
+        metrics.RECONCILIATIONS.labels("failed").inc()
+        raise
+    metrics.RECONCILIATIONS.labels("done").inc()
+
+
+def _open_findings() -> float:
+    """As the database has it, whichever worker looked last."""
+    try:
+        with db.reading() as session:
+            return len(queries.open_findings(session))
+    except db.UNREACHABLE:
+        return nan
+
+
+def _last_reconciliation() -> float:
+    """When the last look ended, in seconds since 1970; not a number before the first."""
+    try:
+        with db.reading() as session:
+            latest = queries.latest_finished(session)
+    except db.UNREACHABLE:
+        return nan
+    return latest.finished_at.timestamp() if latest is not None and latest.finished_at is not None else nan
+
+
+metrics.OPEN_FINDINGS.set_function(_open_findings)
+metrics.LAST_RECONCILIATION.set_function(_last_reconciliation)

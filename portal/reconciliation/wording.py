@@ -138,6 +138,30 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "audit_broken": (N_("The audit trail was tampered with: %(what)s"), _NOT_BY_HAND),
 }
 
+# What the facts are called; those that the sentence tells in full are left out.
+FACTS: Final = {
+    "payment": N_("Payment"),
+    "first": N_("First payment"),
+    "refund": N_("Refund"),
+    "document": N_("Document"),
+    "posting": N_("Posting"),
+    "reference": N_("Reference"),
+    "ours": N_("Our books"),
+    "stripe": N_("Stripe"),
+    "difference": N_("Difference"),
+    "amount": N_("Amount"),
+    "given": N_("Given back"),
+    "state": N_("State"),
+    "intent": N_("Payment intent"),
+    "charge": N_("Charge"),
+    "stripe_refund": N_("Stripe's refund"),
+    "transaction": N_("Balance transaction"),
+    "type": N_("Type"),
+    "source": N_("Source"),
+    "description": N_("Description"),
+    "payout": N_("Payout"),
+}
+
 
 def of(
     finding: BookFinding,
@@ -147,6 +171,16 @@ def of(
     """In the language of `translate`, with amounts as `money` writes them; English without."""
     title, what_to_do = WORDS[finding.code]
     return Words(translate(title) % shown(finding.facts, money), translate(what_to_do))
+
+
+def facts_of(
+    finding: BookFinding,
+    translate: Callable[[str], str] = str,
+    money: Callable[[Money], str] = str,
+) -> list[tuple[str, str]]:
+    """The finding's facts as names and texts, in the order in which one looks for them."""
+    facts = shown(finding.facts, money)
+    return [(translate(name), str(facts[key])) for key, name in FACTS.items() if facts.get(key)]
 
 
 def shown(facts: Mapping[str, Any], money: Callable[[Money], str] = str) -> dict[str, Any]:

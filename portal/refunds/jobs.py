@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from portal import outbox
+from portal import metrics, outbox
 from portal.errors import Conflict
 from portal.refunds import email, executing, service
 
@@ -43,4 +43,4 @@ def mail(refund_id: str, state: str, before: str) -> None:
 
 @outbox.handles("refunds.complete", every_seconds=60)
 def complete() -> None:
-    service.complete()
+    metrics.STARTED_OVER.labels("refunds").inc(service.complete())

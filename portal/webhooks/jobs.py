@@ -1,6 +1,6 @@
 """Jobs about events."""
 
-from portal import outbox
+from portal import metrics, outbox
 from portal.webhooks import service
 
 
@@ -11,4 +11,4 @@ def apply(event_id: str) -> None:
 
 @outbox.handles("webhooks.complete", every_seconds=60)
 def complete() -> None:
-    service.complete()
+    metrics.STARTED_OVER.labels("events").inc(service.complete())

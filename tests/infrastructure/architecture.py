@@ -14,6 +14,7 @@ FLOORS = (
     ("clock", "errors"),
     ("config", "money", "logs", "networks"),
     ("db",),
+    ("metrics",),
     (
         "audit",
         "outages",
@@ -48,7 +49,7 @@ FLOORS = (
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 ROOF = frozenset({"seed", "reconcile_cli", "cli", "app"})
-FEATURES = frozenset(name for names in FLOORS[5:-3] for name in names)
+FEATURES = frozenset(name for names in FLOORS[6:-3] for name in names)
 # States are part of the models, a draft is what a service is given by whoever fills it in, a policy holds rules that all
 # may ask, figures are read by whoever shows them, and wording says to a person what a thing means.
 PUBLIC = frozenset({"service", "queries", "models", "states", "drafts", "api_access", "policy", "figures", "wording"})

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
+from prometheus_client import REGISTRY
 from sqlalchemy import select
 
 from portal import clock, db, gateway, ledger, outbox
@@ -163,3 +164,20 @@ def test_the_command_is_plain_when_stripe_does_not_answer(account: Account, app:
     account.sandbox.control("faults/clear")
     assert app.test_cli_runner().invoke(args=["reconcile"]).exit_code == 0
     assert len(looks()) == 1
+
+
+def test_what_is_open_and_when_was_looked_last_is_measured(account: Account, app: Flask) -> None:
+    account.foreign_charge(7_00)
+    account.settle()
+    before = measured("portal_reconciliations_total", outcome="done")
+    report = account.reconcile()
+    jobs.walk(looks()[0].id)
+    assert measured("portal_reconciliations_total", outcome="done") == before + 1
+    assert measured("portal_open_findings") == report.unexplained == 1
+    ended = looks()[0].finished_at
+    assert ended is not None
+    assert measured("portal_last_reconciliation_timestamp_seconds") == ended.timestamp()
+
+
+def measured(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0

@@ -269,7 +269,7 @@ class StaffApp(Client):
 
     def act(self) -> None:
         world = self.scene.world
-        if self.chance.random() < 0.8:
+        if self.chance.random() < 0.5:
             wish = world.any_of(self.chance, world.wishes[-6:])
             if wish is not None:
                 self._approve(wish)

@@ -1,0 +1,364 @@
+"""Disasters under load: pages say plainly what they cannot do, nothing acknowledged is lost, and all is settled within a minute."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import requests
+from sqlalchemy import func, select
+
+from portal import db
+from portal.accounts.models import User
+from portal.cards.models import SavedCard
+from portal.db import new_id
+from portal.outbox import Job
+from portal.payments.models import Payment
+from portal.receipts.models import Receipt
+from portal.webhooks.models import RECEIVED, StripeEvent
+from tests import factories
+from tests.live import LivePortal
+from tests.postgres import PostgresServer
+from tests.run import migrate
+from tests.smtp import Mailbox
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.settings(
+    PORTAL_API_LIMITS="all:9000/minute,changes:9000/minute,sign_in:900/minute,refused:9000/minute"
+)
+
+SETTLES_WITHIN = 60
+# Two cores carry the portal, the sandbox and the test.
+PAUSE_SECONDS = 0.1
+DEPOSIT: dict[str, Any] = {"amount": 5_00, "currency": "eur", "description": "Deposit"}
+
+
+@dataclass
+class Till:
+    """An app that pays again and again, and a reader who looks at pages meanwhile; what they were told is written down."""
+
+    portal: LivePortal
+    user: User
+    token: str = ""
+    card: str = "pm_card_visa"
+    acknowledged: set[str] = field(default_factory=set)
+    answers: Counter[int] = field(default_factory=Counter)
+
+    def keep_a_card(self) -> None:
+        """The first payment's: another card each time would look like someone who tries stolen ones."""
+        assert self.pay(save_payment_method=True) == 201
+        self.card = str(eventually(self._kept_card, within=60, what="the card"))
+
+    def _kept_card(self) -> str | None:
+        with db.reading() as session:
+            return session.scalar(select(SavedCard.stripe_payment_method_id))
+
+    def pay(self, **more: Any) -> int:
+        """One order, with a key of its own; returns the status that was answered."""
+        if not self.token:
+            self._sign_in()
+        answer = self._ask(
+            "POST",
+            "/api/payments/process",
+            json=DEPOSIT | {"payment_method_id": self.card} | more,
+            headers={"Authorization": f"Bearer {self.token}", "Idempotency-Key": new_id("key")},
+        )
+        if answer.status_code == 401:
+            self.token = ""
+        if answer.ok:
+            self.acknowledged.add(answer.json()["id"])
+        return answer.status_code
+
+    def look(self, path: str = "/sign-in") -> requests.Response:
+        return self._ask("GET", path)
+
+    def _sign_in(self) -> None:
+        words = {"grant_type": "password", "email": self.user.email, "password": factories.PASSWORD}
+        answer = self._ask("POST", "/api/auth/token", json=words)
+        self.token = answer.json()["access_token"] if answer.ok else ""
+
+    def _ask(self, method: str, path: str, **how: Any) -> requests.Response:
+        answer = requests.request(method, f"{self.portal.url}{path}", timeout=60, **how)
+        self.answers[answer.status_code] += 1
+        assert answer.status_code in {200, 201, 202, 401, 503}, (path, answer.status_code, answer.text[:500])
+        assert "Traceback" not in answer.text
+        if answer.status_code == 503:
+            assert int(answer.headers["Retry-After"]) > 0
+            assert "Please try again in a minute" in answer.text, answer.text[:500]
+        return answer
+
+    @contextmanager
+    def under_load(self) -> Iterator[None]:
+        """Pays and looks in threads of their own until the block ends."""
+        ended, went_wrong = threading.Event(), []
+
+        def go_on(act: Callable[[], object]) -> None:
+            try:
+                while not ended.wait(PAUSE_SECONDS):
+                    act()
+            except Exception as error:  # noqa: BLE001  # told where the block ends
+                went_wrong.append(error)
+
+        threads = [threading.Thread(target=go_on, args=(act,)) for act in (self.pay, self.pay, self.look)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            for thread in threads:
+                thread.join(90)
+        assert went_wrong == []
+
+    def some_are_taken(self, more: int = 3) -> None:
+        """Return when so many more orders were taken."""
+        before = len(self.acknowledged)
+        eventually(lambda: len(self.acknowledged) >= before + more, within=60, what=f"{more} payments")
+
+    def is_refused(self) -> None:
+        """Return when somebody was told that it does not work now."""
+        before = self.answers[503]
+        eventually(lambda: self.answers[503] > before, within=60, what="a refusal")
+
+    def settle(self) -> None:
+        """What Stripe has charged is paid here, with one receipt each, mailed; nobody waits, and nothing that was told is lost."""
+
+        def is_settled() -> int:
+            try:
+                with db.reading() as session:
+                    paid = session.execute(
+                        select(Payment.id, Payment.stripe_intent_id, Receipt.mailed_at)
+                        .outerjoin(Receipt, Receipt.payment_id == Payment.id)
+                        .where(Payment.status == "succeeded")
+                    ).all()
+                    known = set(session.scalars(select(Payment.id)))
+                    waiting = session.scalars(select(Job.name).where(Job.waits_for.is_not(None))).all()
+                    dead = session.scalars(select(Job.last_error).where(Job.state == "dead")).all()
+                    open_events = session.scalar(select(func.count()).where(StripeEvent.state == RECEIVED))
+            except db.UNREACHABLE as error:
+                raise AssertionError(str(error)) from error
+            assert dead == []
+            assert self.acknowledged <= known
+            assert [row.id for row in paid if row.mailed_at is None] == []
+            assert (list(waiting), open_events) == ([], 0)
+            charged = sorted(
+                intent.id
+                for intent in self.portal.sandbox.client.v1.payment_intents.list({"limit": 100}).auto_paging_iter()
+                if intent.status == "succeeded"
+            )
+            assert sorted(str(row.stripe_intent_id) for row in paid) == charged
+            return len(charged)
+
+        began = time.monotonic()
+        charged = eventually(is_settled, within=SETTLES_WITHIN, what="the books")
+        print(f"settled after {time.monotonic() - began:.1f} s: {charged} payments, {dict(self.answers)}")  # noqa: T201
+        mailed = {message["Message-ID"] for message in self.portal.smtp.messages if message.is_multipart()}
+        assert len(mailed) >= charged
+
+
+def till_of(portal: LivePortal) -> Till:
+    with db.transaction() as session:
+        user = factories.user(session, factories.customer(session))
+    till = Till(portal, user)
+    till.keep_a_card()
+    return till
+
+
+@pytest.fixture
+def till(live_portal: LivePortal) -> Till:
+    return till_of(live_portal)
+
+
+def shift(**by: float) -> None:
+    """Set the clock by so much, for jobs: back where it is positive, for then all they have lies in the future.
+
+    Moving their times does what moving the clock does, and leaves the timers of real processes alone.
+    """
+    moved = timedelta(**by)
+    columns = (Job.run_at, Job.lease_until, Job.finished_at, Job.waits_since)
+    with db.transaction() as session:
+        for job in session.scalars(select(Job)):
+            for column in columns:
+                if (moment := getattr(job, column.key)) is not None:
+                    setattr(job, column.key, moment + moved)
+
+
+# Services that are away
+
+
+@pytest.mark.database("sqlite", "postgresql")
+def test_stripe_is_away_for_an_hour(till: Till) -> None:
+    with till.under_load():
+        till.some_are_taken()
+        till.portal.sandbox.control("faults", fault="reset_before", path="/v1/*", times=1000)
+        till.some_are_taken()  # the orders are taken, and the answer says that the money is still to come
+        eventually(lambda: waits_for("stripe"), within=60, what="jobs that wait")
+        shift(hours=-1)
+        assert till.look().ok
+        till.portal.sandbox.control("faults/clear")
+        till.some_are_taken()
+    till.settle()
+
+
+def test_the_mail_server_is_away_for_a_day(till: Till, smtp: Mailbox) -> None:
+    smtp.refuse_next(*["451 4.3.0 come again"] * 10_000)
+    with till.under_load():
+        till.some_are_taken()
+    eventually(lambda: waits_for("mail"), within=60, what="mails that wait")
+    shift(hours=-23)
+    smtp.take_again()
+    till.settle()
+    assert till.answers[503] == 0
+
+
+def waits_for(service: str) -> bool:
+    with db.reading() as session:
+        return session.scalars(select(Job.id).where(Job.waits_for == service)).first() is not None
+
+
+# Clocks
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_the_clock_is_set_by_an_hour(till: Till, hours: int) -> None:
+    with till.under_load():
+        till.some_are_taken()
+        shift(hours=hours)
+        till.some_are_taken()
+    till.settle()
+
+
+# SQLite
+
+
+def family(portal: LivePortal) -> Iterator[int]:
+    """The processes of the web server and the worker."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue  # it ended
+    ours = {process.pid for process in portal._processes.values()}
+    for _ in range(3):
+        ours |= {child for child, parent in parents.items() if parent in ours}
+    yield from ours
+
+
+def test_the_disk_is_full(till: Till) -> None:
+    """The kernel lets no file grow, which SQLite is told as it is told of a full disk."""
+    with till.under_load():
+        till.some_are_taken()
+        limit_files(till.portal, 0)
+        till.is_refused()
+        assert till.look().status_code in {200, 503}
+        limit_files(till.portal, resource.RLIM_INFINITY)
+        till.some_are_taken()
+    till.settle()
+
+
+def limit_files(portal: LivePortal, size: int) -> None:
+    for process in family(portal):
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def test_another_process_holds_the_database(till: Till, database: str) -> None:
+    """A back-up that takes its time: writers wait, and what they were asked is done."""
+    with till.under_load():
+        till.some_are_taken()
+        with sqlite3.connect(database.removeprefix("sqlite:///"), isolation_level=None) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            assert till.look().ok
+            time.sleep(2)  # the disaster itself, which has a length
+            holder.execute("ROLLBACK")
+        holder.close()
+        till.some_are_taken()
+    till.settle()
+    assert till.answers[503] == 0
+
+
+# PostgreSQL
+
+
+@contextmanager
+def as_admin(url: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(url.replace(name_of(url), "postgres"), autocommit=True) as connection:
+        yield connection
+
+
+def name_of(url: str) -> str:
+    return url.rpartition("@/")[2].partition("?")[0]
+
+
+def end_connections(url: str) -> None:
+    with as_admin(url) as admin:
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+        assert admin.execute(ended, [name_of(url)]).rowcount > 0
+
+
+@pytest.mark.database("postgresql")
+def test_all_connections_are_ended_again_and_again(till: Till, database: str) -> None:
+    with till.under_load():
+        for _ in range(3):
+            till.some_are_taken(2)
+            end_connections(database)
+        till.some_are_taken()
+    till.settle()
+
+
+@pytest.mark.database("postgresql")
+def test_the_database_can_only_be_read(till: Till, database: str) -> None:
+    """As after a failover to a standby, or when its disk is full."""
+    with till.under_load():
+        till.some_are_taken()
+        with as_admin(database) as admin:
+            admin.execute(f"ALTER DATABASE {name_of(database)} SET default_transaction_read_only = on")
+            end_connections(database)
+            till.is_refused()
+            admin.execute(f"ALTER DATABASE {name_of(database)} RESET default_transaction_read_only")
+        end_connections(database)
+        till.some_are_taken()
+    till.settle()
+
+
+def test_postgresql_is_killed_in_the_midst_of_commits(
+    tmp_path_factory: pytest.TempPathFactory, sandbox: Any, smtp: Mailbox, request: pytest.FixtureRequest
+) -> None:
+    directory = Path("/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp") / f"disaster-{os.getpid()}"  # noqa: S108
+    directory.mkdir(mode=0o711)
+    server = PostgresServer(directory, durable=True)
+    settings = request.node.get_closest_marker("settings").kwargs
+    portal = None
+    try:
+        migrate(server.url())
+        db.connect(server.url())
+        portal = LivePortal(tmp_path_factory.mktemp("disaster"), server.url(), sandbox, smtp, None, settings).start()
+        till = till_of(portal)
+        with till.under_load():
+            for _ in range(2):
+                till.some_are_taken()
+                server.kill()
+                till.is_refused()
+                server.start()
+            till.some_are_taken()
+        till.settle()
+    finally:
+        if portal is not None:
+            portal.stop()
+        db.disconnect()
+        server.stop()
+        shutil.rmtree(directory, ignore_errors=True)
