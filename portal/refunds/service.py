@@ -19,7 +19,7 @@ from portal.db import new_id
 from portal.errors import Conflict
 from portal.invoices.models import PAID, Invoice
 from portal.payments import queries as payments
-from portal.payments.models import Payment
+from portal.payments.models import PAID_TWICE, Payment
 from portal.refunds import executing, policy, queries, states
 from portal.refunds.asking import (
     LONGEST_TEXT,
@@ -123,7 +123,7 @@ def return_duplicate(payment_id: str) -> str | None:
 def _is_duplicate(session: Session, payment: Payment) -> bool:
     if payment.invoice_id is None:
         return payment.client_key.startswith("second:")
-    return payment.finding != "" and session.get_one(Invoice, payment.invoice_id).status == PAID
+    return payment.finding == PAID_TWICE and session.get_one(Invoice, payment.invoice_id).status == PAID
 
 
 # What Stripe tells
