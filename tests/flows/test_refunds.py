@@ -283,6 +283,7 @@ def test_the_keyboard_alone_decides_and_no_key_alone_moves_money(shopper: Shoppe
     expect(desk.get_by_role("dialog")).to_have_count(0)
     keys.press("Escape")
     expect(desk).to_have_url(queue, timeout=PATIENCE_MS)
+    expect(desk.get_by_text("Keys: J and K to move, Enter to open")).to_be_visible(timeout=PATIENCE_MS)
     assert {refund.state for refund in refunds(shopper)} == {"requested"}
 
     keys.press("j")

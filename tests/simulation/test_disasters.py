@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -273,7 +273,8 @@ def test_the_disk_is_full(till: Till) -> None:
 
 def limit_files(portal: LivePortal, size: int) -> None:
     for process in family(portal):
-        resource.prlimit(process, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        with suppress(ProcessLookupError):  # it has ended meanwhile, perhaps of this very disaster
+            resource.prlimit(process, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
 def test_another_process_holds_the_database(till: Till, database: str) -> None:
