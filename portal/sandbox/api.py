@@ -130,6 +130,8 @@ class Api:
             headers: dict[str, str] = {}
             keep = True
             try:
+                if fault is not None and fault.fails_once_begun:
+                    raise internal_error()
                 status, body = 200, encode(self._shown(call, route, route.handler(call, **address)))
             except StripeError as error:
                 status, body, headers, keep = (

@@ -6,6 +6,7 @@ What each fault does:
 - `hang_before`, `hang_after`: no answer for `seconds`, then the connection breaks.
 - `delay`: the call is carried out and answered `seconds` late; its idempotency key is held meanwhile.
 - `error_before`, `error_after`: a 500; the second comes after the effect and is kept under the idempotency key, as Stripe keeps it.
+- `error_kept`: a 500 that has no effect and is kept all the same.
 - `conflict`, `rate_limit`: 409 and 429.
 - `truncate`: the call is carried out and its answer breaks off half way.
 """
@@ -35,6 +36,7 @@ FAULTS = (
     "delay",
     "error_before",
     "error_after",
+    "error_kept",
     "conflict",
     "rate_limit",
     "truncate",
@@ -63,6 +65,10 @@ class Fault:
     @property
     def answers_500_after(self) -> bool:
         return self.fault == "error_after"
+
+    @property
+    def fails_once_begun(self) -> bool:
+        return self.fault == "error_kept"
 
     def matches(self, method: str, path: str) -> bool:
         return self.method in ("*", method) and fnmatch.fnmatchcase(path, self.path)

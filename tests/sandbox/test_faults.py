@@ -42,6 +42,14 @@ def test_a_server_error_leaves_what_it_says(sandbox: RunningSandbox, fault: str,
     assert customers(sandbox) == effects
 
 
+def test_an_error_may_be_kept_without_any_effect(sandbox: RunningSandbox) -> None:
+    sandbox.control("faults", fault="error_kept", path=CREATE)
+    assert post(sandbox, "key").status_code == 500
+    again = post(sandbox, "key")
+    assert (again.status_code, again.headers["Idempotent-Replayed"]) == (500, "true")
+    assert customers(sandbox) == 0
+
+
 def test_an_error_after_the_effect_is_repeated_under_its_key(sandbox: RunningSandbox) -> None:
     sandbox.control("faults", fault="error_after", path=CREATE)
     assert post(sandbox, "key").status_code == 500
