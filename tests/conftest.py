@@ -86,6 +86,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         run.end()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, so that no process is left with one of them at the end."""
+    items.sort(key=lambda item: "/simulation/" not in item.nodeid)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that needs the database runs once on each; a whole portal is started on SQLite unless the test is marked."""
     if "database" in metafunc.fixturenames:

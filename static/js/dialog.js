@@ -1,11 +1,12 @@
 /**
  * Dialogs: a button with data-open-dialog="id" opens it, one with data-close-dialog closes the dialog it
  * stands in, and so does a press on the backdrop or Escape. The focus goes back to the opener by itself.
+ * Browsers that know the attribute "command" open it by themselves, also before this file is there.
  */
 document.addEventListener("click", (event) => {
   const opener = event.target.closest?.("[data-open-dialog]");
   if (opener) {
-    document.getElementById(opener.dataset.openDialog)?.showModal();
+    if (!("commandForElement" in opener)) document.getElementById(opener.dataset.openDialog)?.showModal();
     return;
   }
   const closer = event.target.closest?.("[data-close-dialog]");

@@ -54,7 +54,7 @@ REGISTERED = (receipt_jobs, refund_jobs, webhook_jobs)
 # What time brings by itself; longer than any wait of a job.
 LONG_AFTERWARDS = timedelta(days=1)
 # `make kills` takes every line; an ordinary run takes one of so many, with another SEED others.
-EVERY, SEED = {"sqlite": 10, "postgresql": 40}, 2
+EVERY, SEED = {"sqlite": 14, "postgresql": 40}, 2
 # A payment of 119 euros is given back in so many parts of so many cents.
 PARTS, PART_MINOR = 10, 10_00
 
