@@ -7,6 +7,8 @@ Source: IETF, draft-ietf-httpapi-idempotency-key-header; Brandur Leach, "Impleme
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -32,11 +34,25 @@ KEEP: Final = timedelta(hours=48)
 HELD_FOR: Final = timedelta(seconds=90)
 # Most requests are answered within this.
 ASK_AGAIN_SECONDS: Final = 2
+# A double click meets its first request at Stripe, which answers soon; until then the row is looked at so often.
+OTHERS_TAKE_SECONDS: Final = 5
+LOOK_EVERY_SECONDS: Final = 0.1
 
 
 def is_safe(first_used: datetime, now: datetime) -> bool:
     """Whether Stripe surely still remembers a key, so that sending it again makes nothing twice. Both by the database's clock."""
     return now - first_used < timedelta(seconds=KEY_SAFE_SECONDS)
+
+
+def stored_by_another(read: Callable[[], str | None]) -> str | None:
+    """What another request, which is at work under the same key at Stripe, has stored meanwhile: waits a moment for it.
+
+    `read` looks into the row; None when it is not there within OTHERS_TAKE_SECONDS.
+    """
+    deadline = time.monotonic() + OTHERS_TAKE_SECONDS
+    while (found := read()) is None and time.monotonic() < deadline:
+        time.sleep(LOOK_EVERY_SECONDS)
+    return found
 
 
 def check_client_key(client_key: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select, update
 
-from portal import audit, clock, db, gateway, outbox
+from portal import audit, clock, db, gateway, idempotency, outbox
 from portal.accounts.models import Customer
 from portal.cards import keeping, queries
 from portal.cards.models import FormerHolder
@@ -28,6 +28,11 @@ def holder(customer_id: str) -> str:
     key = f"customer:{customer_id}:{lost}" if lost else f"customer:{customer_id}"
     try:
         made = _create(customer, key)
+    except gateway.KeyInUse:
+        stored = idempotency.stored_by_another(lambda: _holder_of(customer_id))
+        if stored is None:
+            raise
+        return stored
     except gateway.KeptFailure:
         made = _create(customer, new_id(key))  # one that the failed call has made is nobody's, and holds nothing
     with db.transaction() as session:
@@ -39,6 +44,11 @@ def holder(customer_id: str) -> str:
         audit.record(session, "customer.linked", customer_id, {"stripe_customer_id": made}, customer_id=customer_id)
         stored = session.execute(select(Customer.stripe_customer_id).where(Customer.id == customer_id)).scalar_one()
     return str(stored)
+
+
+def _holder_of(customer_id: str) -> str | None:
+    with db.reading() as session:
+        return session.scalar(select(Customer.stripe_customer_id).where(Customer.id == customer_id))
 
 
 def _create(customer: Customer, key: str) -> str:

@@ -224,6 +224,10 @@ class KeptFailure(Unavailable):
     """
 
 
+class KeyInUse(Unavailable):
+    """Another request of ours is at work under the same key at this moment: what comes of it is stored by that one."""
+
+
 class Misconfigured(Unavailable):
     """Stripe refuses our key or our parameters: retrying will not help, the operator must act."""
 

@@ -13,6 +13,7 @@ from portal.errors import N_, Declined, Invalid, PortalError, RateLimited, Unava
 from portal.gateway.contract import (
     IdempotencyMisuse,
     KeptFailure,
+    KeyInUse,
     Misconfigured,
     MissingAtStripe,
     NotRefundable,
@@ -120,11 +121,11 @@ def shown_codes(code: str, decline_code: str = "") -> tuple[str, str]:
 def translated(error: StripeError) -> PortalError:
     """Stripe's exception as one of ours; the caller raises it `from` the original, which goes to the log.
 
-    HTTP 409 comes as an APIError, not an IdempotencyError: Stripe is still busy with the same key, so it is Unavailable.
+    HTTP 409 comes as an APIError, not an IdempotencyError: Stripe is still busy, with the same key (KeyInUse) or with the object.
     """
     import stripe
 
-    code = error.code or ""
+    code = error.code or getattr(error.error, "code", None) or ""  # an APIError has it in its body alone
     if isinstance(error, stripe.CardError):
         decline = str(getattr(error.error, "decline_code", "") or "")
         return Declined(advice(code, decline), code=code or "card_declined", decline_code=decline or None)
@@ -136,6 +137,8 @@ def translated(error: StripeError) -> PortalError:
         return Misconfigured()
     if isinstance(error, stripe.InvalidRequestError):
         return _refused(code, error)
+    if code == "idempotency_key_in_use":
+        return KeyInUse()
     if (error.http_status or 0) >= 500 and (error.headers or {}).get("idempotent-replayed") == "true":
         return KeptFailure()
     return Unavailable()

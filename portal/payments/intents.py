@@ -37,9 +37,18 @@ def ensure_intent(payment_id: str) -> Intent:
         return adopt(payment_id, _find_or_create(payment, customer_at_stripe))
     try:
         intent = _create(payment, customer_at_stripe)
+    except gateway.KeyInUse:
+        if idempotency.stored_by_another(lambda: _intent_of(payment_id)) is None:
+            raise
+        return refresh(payment_id)
     except gateway.KeptFailure:
         intent = _find_or_create(payment, customer_at_stripe)
     return adopt(payment_id, intent)
+
+
+def _intent_of(payment_id: str) -> str | None:
+    with db.reading() as session:
+        return session.scalar(select(Payment.stripe_intent_id).where(Payment.id == payment_id))
 
 
 def _find_or_create(payment: Payment, customer_at_stripe: str) -> Intent:
