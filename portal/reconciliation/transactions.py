@@ -156,6 +156,15 @@ def _heal(look: Look, account: Account) -> bool:
 
 
 def _post(look: Look, session: Session, account: Account) -> None:
+    if account.missing:
+        look.count("posted", len(account.missing))
+        _post_missing(session, account)
+        references = [one.reference for one in account.expected]
+        posted = session.execute(select(Posting).where(Posting.reference.in_(references))).scalars()
+        account.posted = {posting.reference: posting for posting in posted}
+
+
+def _post_missing(session: Session, account: Account) -> None:
     for one in account.missing:
         ledger.post(
             session,
@@ -167,11 +176,6 @@ def _post(look: Look, session: Session, account: Account) -> None:
             reference=one.reference,
             at=account.movement.created,
         )
-        look.count("posted")
-    if account.missing:
-        references = [one.reference for one in account.expected]
-        posted = session.execute(select(Posting).where(Posting.reference.in_(references))).scalars()
-        account.posted = {posting.reference: posting for posting in posted}
 
 
 def _mirror(session: Session, found: list[Account]) -> None:
@@ -292,17 +296,7 @@ def book_as_other(session: Session, subject: str) -> None:
     for account in found:
         if not account.is_known:
             explain_as_other(account)
-            for one in account.expected:
-                ledger.post(
-                    session,
-                    one.kind,
-                    debit=one.debit,
-                    credit=one.credit,
-                    amount=one.amount,
-                    subject=account.subject,
-                    reference=one.reference,
-                    at=account.movement.created,
-                )
+            _post_missing(session, account)
     session.flush()
     _mirror(session, accounts_of(session, [account.movement for account in found]))
 
