@@ -10,7 +10,7 @@ from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
 
-from portal import anchors, cli, config, db, gateway, idempotency, logs, mail, pages
+from portal import anchors, cli, config, db, failures, gateway, idempotency, logs, mail, pages
 from portal.accounts import jobs as _accounts_jobs
 from portal.accounts import people_views as people
 from portal.accounts import second_factor_views as second_factor
@@ -147,6 +147,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.jinja_env.lstrip_blocks = True
     app.url_map.converters["payment"] = PaymentId
     pages.install(app)
+    failures.install(app)
     mail.mail.state = mail.mail.init_app(app)  # Flask-Mail keeps it by itself only when it is made with the app
     accounts.login_manager.init_app(app)
     for feature in FEATURES:

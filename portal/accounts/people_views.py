@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import language, pages
+from portal import guards, language, pages
 from portal.accounts import colleagues, service
 from portal.accounts.forms import ColleagueForm, RoleForm, tell, typed
 from portal.accounts.models import VIEWER
@@ -19,21 +19,21 @@ bp = Blueprint("people", __name__, url_prefix="/account/people")
 
 
 @bp.get("")
-@pages.customers_only
+@guards.customers_only
 def index() -> Response:
     return _people_page()
 
 
 @bp.post("")
 @pages.limiter.limit("30/minute")
-@pages.owners_only
+@guards.owners_only
 def invite() -> AnyResponse:
     form = ColleagueForm(prefix="new-")
     if not form.validate_on_submit():
         return _people_page(form)
     facts = {name: typed(form[name]) for name in ("name", "email", "role", "language")}
     try:
-        colleagues.invite(pages.customer_id(), by=current_user.id, **facts)
+        colleagues.invite(guards.customer_id(), by=current_user.id, **facts)
     except (Invalid, RateLimited, Conflict) as error:
         tell(form, error)
         return _people_page(form, refusal=error)
@@ -42,21 +42,21 @@ def invite() -> AnyResponse:
 
 @bp.post("/<user_id>/invitation")
 @pages.limiter.limit("30/minute")
-@pages.owners_only
+@guards.owners_only
 def invite_again(user_id: str) -> AnyResponse:
     return _do(colleagues.invite_again, user_id, done=_("The invitation is on its way once more."))
 
 
 @bp.post("/<user_id>/withdrawal")
 @pages.limiter.limit("30/minute")
-@pages.owners_only
+@guards.owners_only
 def withdraw(user_id: str) -> AnyResponse:
     return _do(colleagues.withdraw, user_id, done=_("The invitation is withdrawn."))
 
 
 @bp.post("/<user_id>/role")
 @pages.limiter.limit("30/minute")
-@pages.owners_only
+@guards.owners_only
 def change_role(user_id: str) -> AnyResponse:
     role = typed(RoleForm(prefix=f"{user_id}-").role)
     return _do(colleagues.change_role, user_id, role, done=_("The role is changed."))
@@ -64,14 +64,14 @@ def change_role(user_id: str) -> AnyResponse:
 
 @bp.post("/<user_id>/access/end")
 @pages.limiter.limit("30/minute")
-@pages.owners_only
+@guards.owners_only
 def end_access(user_id: str) -> AnyResponse:
     return _do(colleagues.end_access, user_id, done=_("This person cannot sign in any more."))
 
 
 @bp.post("/<user_id>/access/restoration")
 @pages.limiter.limit("30/minute")
-@pages.owners_only
+@guards.owners_only
 def restore_access(user_id: str) -> AnyResponse:
     return _do(colleagues.restore_access, user_id, done=_("This person can sign in again."))
 
@@ -79,7 +79,7 @@ def restore_access(user_id: str) -> AnyResponse:
 def _do(act: Callable[..., object], user_id: str, *facts: str, done: str) -> AnyResponse:
     """One act of colleagues on one person; a refusal stands above the list as it is now."""
     try:
-        act(pages.customer_id(), user_id, *facts, by=current_user.id)
+        act(guards.customer_id(), user_id, *facts, by=current_user.id)
     except (Invalid, RateLimited, Conflict) as error:
         return _people_page(refusal=error)
     return _done(done)
@@ -92,7 +92,7 @@ def _done(words: str) -> AnyResponse:
 
 def _people_page(form: ColleagueForm | None = None, *, refusal: PortalError | None = None) -> Response:
     """The whole page; `form` is the invitation that was refused, `refusal` why something was not done."""
-    me = pages.customer_id()
+    me = guards.customer_id()
     people = colleagues.of_customer(me)
     response = pages.page(
         "accounts/people.html",

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import pages
+from portal import guards, pages
 from portal.accounts import second_factor
 from portal.accounts.forms import tell, typed
 from portal.accounts.second_factor_forms import PasswordAndCodeForm, PasswordForm
@@ -36,28 +36,28 @@ def lead_to_it() -> AnyResponse | None:
 
 
 @bp.get("")
-@pages.signed_in_only
+@guards.signed_in_only
 def index() -> Response:
     return _page()
 
 
 @bp.post("/setup")
 @pages.limiter.limit("30 per minute")
-@pages.signed_in_only
+@guards.signed_in_only
 def begin() -> AnyResponse:
     second_factor.begin(current_user.id)
     return pages.see_other("second_factor.setup")
 
 
 @bp.get("/setup")
-@pages.signed_in_only
+@guards.signed_in_only
 def setup() -> AnyResponse:
     return _setup_page(PasswordAndCodeForm(formdata=None))
 
 
 @bp.post("/confirmation")
 @pages.limiter.limit("30 per minute")
-@pages.signed_in_only
+@guards.signed_in_only
 def confirm() -> AnyResponse:
     form = PasswordAndCodeForm()
     if form.validate_on_submit():
@@ -76,7 +76,7 @@ def confirm() -> AnyResponse:
 
 @bp.post("/recovery-codes")
 @pages.limiter.limit("30 per minute")
-@pages.signed_in_only
+@guards.signed_in_only
 def renew_recovery_codes() -> AnyResponse:
     form = PasswordForm(prefix="renew-")
     if form.validate_on_submit():
@@ -93,7 +93,7 @@ def renew_recovery_codes() -> AnyResponse:
 
 @bp.post("/off")
 @pages.limiter.limit("30 per minute")
-@pages.signed_in_only
+@guards.signed_in_only
 def switch_off() -> AnyResponse:
     form = PasswordAndCodeForm(prefix="off-")
     if form.validate_on_submit():

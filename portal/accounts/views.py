@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import config, pages
+from portal import config, guards, pages
 from portal.accounts import api_access, service, sessions
 from portal.accounts.forms import (
     BillingForm,
@@ -221,13 +221,13 @@ def sign_up_sent() -> AnyResponse:
 
 
 @bp.get("/account")
-@pages.signed_in_only
+@guards.signed_in_only
 def profile() -> AnyResponse:
     return _account_page()
 
 
 @bp.post("/account/profile")
-@pages.signed_in_only
+@guards.signed_in_only
 def change_profile() -> AnyResponse:
     form = ProfileForm(prefix="profile-")
     if form.validate_on_submit():
@@ -242,13 +242,13 @@ def change_profile() -> AnyResponse:
 
 
 @bp.post("/account/billing-details")
-@pages.owners_only
+@guards.owners_only
 def change_billing_details() -> AnyResponse:
     form = BillingForm(prefix="billing-")
     if form.validate_on_submit():
         try:
             service.change_billing_details(
-                pages.customer_id(),
+                guards.customer_id(),
                 name=typed(form.name),
                 address=typed(form.address),
                 country=typed(form.country),
@@ -263,7 +263,7 @@ def change_billing_details() -> AnyResponse:
 
 @bp.post("/account/password")
 @pages.limiter.limit("30 per minute")
-@pages.signed_in_only
+@guards.signed_in_only
 def change_password() -> AnyResponse:
     form = ChangePasswordForm(prefix="password-")
     if form.validate_on_submit():
@@ -279,7 +279,7 @@ def change_password() -> AnyResponse:
 
 
 @bp.post("/account/sessions/end-others")
-@pages.signed_in_only
+@guards.signed_in_only
 def end_other_sessions() -> AnyResponse:
     sessions.sign_out_elsewhere(current_user.id, current_user.token)
     flash(_("You are signed out everywhere else."), "success")
@@ -287,7 +287,7 @@ def end_other_sessions() -> AnyResponse:
 
 
 @bp.post("/account/apps/<grant_id>/end")
-@pages.signed_in_only
+@guards.signed_in_only
 def end_app(grant_id: str) -> AnyResponse:
     api_access.end(grant_id, current_user.id)
     flash(_("The app is signed out."), "success")

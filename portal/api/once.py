@@ -16,7 +16,7 @@ from flask import Response, make_response, request
 from pydantic import BaseModel
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import idempotency, language, pages
+from portal import failures, idempotency, language, pages
 from portal.api.bodies import WrongFields
 from portal.api.callers import Caller, MissingScope
 from portal.errors import N_, PortalError
@@ -48,11 +48,11 @@ def refusal(error: PortalError) -> AnyResponse:
     """An error as a problem document, with the members and headers of its kind."""
     message = language.error_text(error, pages.reader_language())
     if isinstance(error, WrongFields):
-        return pages.failure(error.status, error.code, message, errors=error.errors)
+        return failures.failure(error.status, error.code, message, errors=error.errors)
     if isinstance(error, RefusedWith):
         members = {**error.members, error.shown_as: error.subject.model_dump(mode="json")}
-        return pages.failure(error.status, error.code, message, **members)
-    response = pages.refusal(error)
+        return failures.failure(error.status, error.code, message, **members)
+    response = failures.refusal(error)
     if isinstance(error, MissingScope):
         response.headers["WWW-Authenticate"] = f'Bearer error="insufficient_scope", scope="{error.scope}"'
     return response
@@ -115,7 +115,7 @@ def _replayed(known: idempotency.Answered, caller: Caller, again: Again) -> AnyR
         members = {name: value for name, value in problem.items() if name not in _RENEWED}
         if shown_as is not None:
             members[shown_as] = again(caller, known.subject).model_dump(mode="json")
-        response = pages.failure(known.status, problem["code"], problem["detail"], **members)
+        response = failures.failure(known.status, problem["code"], problem["detail"], **members)
     response.headers[REPLAYED] = "true"
     return response
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from flask import Blueprint, Response, flash, request, url_for
+from flask import Blueprint, Response, flash, request
 from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import db, language
+from portal import db, language, lists
 from portal.books.forms import ExplanationForm
 from portal.errors import Conflict
-from portal.pages import limiter, page, reader_language, see_other, staff_only
+from portal.guards import staff_only
+from portal.pages import limiter, page, reader_language, see_other
 from portal.reconciliation import queries, service, wording
 from portal.reconciliation.models import OPEN, BookFinding
 from portal.reconciliation.wording import Words
@@ -37,8 +38,7 @@ def index() -> Response:
         looks=looks,
         findings=[(finding, _words(finding)) for finding in findings[:MOST_SHOWN]],
         number=len(findings),
-        older_url=url_for("book_looks.index", page=looks.older) if looks.older else None,
-        newer_url=url_for("book_looks.index", page=looks.newer) if looks.newer else None,
+        **lists.neighbours("book_looks.index", looks),
     )
 
 

@@ -15,7 +15,8 @@ from portal.books import queries, service
 from portal.books.forms import month_of
 from portal.books.models import Pack
 from portal.errors import Invalid
-from portal.pages import limiter, page, reader_language, see_other, staff_only
+from portal.guards import staff_only
+from portal.pages import limiter, page, reader_language, see_other
 
 bp = Blueprint("book_packs", __name__, url_prefix="/support/books/packs")
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any, Final
 
-from flask import Blueprint, Response, current_app, request, url_for
+from flask import Blueprint, Response, request
 
-from portal import clock, db, gateway
+from portal import clock, db, gateway, lists
 from portal.books import charts, exports, queries
 from portal.books.forms import FiguresForm, LinesForm
 from portal.books.queries import LinesFilter
 from portal.errors import Invalid
-from portal.keyset import Page
-from portal.pages import page, staff_only
+from portal.guards import staff_only
+from portal.pages import page
 from portal.reconciliation import figures
 from portal.reconciliation import queries as looks
 from portal.reconciliation.figures import Period
+from portal.subjects import address_of
 
 bp = Blueprint("books", __name__, url_prefix="/support/books")
 
@@ -25,13 +25,6 @@ READERS: Final = ("approver", "admin")
 # So many are offered; other periods are typed as days.
 MONTHS_OFFERED: Final = 24
 
-# Where staff see the thing that an id names: its beginning, the page, and the page's argument.
-_PAGES: Final = {
-    "pay": ("support.payment", "payment_id"),
-    "inv": ("support.invoice", "invoice_id"),
-    "rfd": ("support_refunds.show", "refund_id"),
-    "dsp": ("support_disputes.show", "dispute_id"),
-}
 # Where Stripe's dashboard shows it, by the beginning of its id.
 _DASHBOARD: Final = {
     "ch": "payments",
@@ -41,13 +34,6 @@ _DASHBOARD: Final = {
     "du": "disputes",
     "dp": "disputes",
 }
-
-
-def address_of(subject: str) -> str | None:
-    """The staff's page about this id; None when there is none."""
-    endpoint, argument = _PAGES.get(subject.partition("_")[0], ("", ""))
-    values: dict[str, Any] = {argument: subject}
-    return url_for(endpoint, **values) if endpoint in current_app.view_functions else None
 
 
 def dashboard_of(source_id: str | None) -> str | None:
@@ -118,13 +104,22 @@ def postings() -> Response:
     with db.reading() as session:
         found = queries.postings(session, wanted, request.args.get("page"))
         balances, currencies = queries.balances(session, wanted), figures.currencies(session)
-    return _list("postings", found, form, balances=balances, currencies=currencies, wanted=wanted, wrong=wrong)
+    return lists.filtered(
+        "books.postings",
+        "books/postings.html",
+        found,
+        wrong=wrong,
+        form=form,
+        balances=balances,
+        currencies=currencies,
+        wanted=wanted,
+    )
 
 
 @bp.get("/postings.csv")
 @staff_only(*READERS)
 def export_postings() -> Response:
-    return _file(exports.export_postings(_wanted()), "postings.csv")
+    return lists.csv_file(exports.export_postings(_wanted()), "postings.csv")
 
 
 @bp.get("/transactions")
@@ -136,13 +131,21 @@ def transactions() -> Response:
     with db.reading() as session:
         found = queries.transactions(session, wanted, request.args.get("page"))
         currencies = figures.currencies(session)
-    return _list("transactions", found, form, currencies=currencies, wanted=wanted, wrong=wrong)
+    return lists.filtered(
+        "books.transactions",
+        "books/transactions.html",
+        found,
+        wrong=wrong,
+        form=form,
+        currencies=currencies,
+        wanted=wanted,
+    )
 
 
 @bp.get("/transactions.csv")
 @staff_only(*READERS)
 def export_transactions() -> Response:
-    return _file(exports.export_transactions(_wanted()), "balance-transactions.csv")
+    return lists.csv_file(exports.export_transactions(_wanted()), "balance-transactions.csv")
 
 
 def _wanted() -> LinesFilter:
@@ -151,26 +154,3 @@ def _wanted() -> LinesFilter:
     if not form.validate():
         raise Invalid
     return form.filter()
-
-
-def _list(name: str, found: Page[Any], form: LinesForm, *, wrong: bool, **facts: Any) -> Response:
-    """A page of lines, or the part of it that its filters swap; all filters stand in the address."""
-    filters: dict[str, Any] = {key: value for key, value in request.args.items() if value and key != "page"}
-    endpoint = f"books.{name}"
-    return page(
-        f"books/{name}.html",
-        partial=f"books/_{name}.html",
-        status=422 if wrong else 200,
-        found=found,
-        form=form,
-        filters=filters,
-        older_url=url_for(endpoint, **filters, page=found.older) if found.older else None,
-        newer_url=url_for(endpoint, **filters, page=found.newer) if found.newer else None,
-        **facts,
-    )
-
-
-def _file(lines: Iterator[str], name: str) -> Response:
-    response = Response(lines, content_type="text/csv; charset=utf-8")
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response

@@ -13,7 +13,8 @@ from portal.accounts import queries as accounts
 from portal.cards import keeping, queries, setups, states
 from portal.cards.models import CardSetup
 from portal.errors import PortalError
-from portal.pages import customer_id, customers_only, limiter, page, payers_only, see_other
+from portal.guards import customer_id, customers_only, payers_only
+from portal.pages import limiter, page, see_other
 
 bp = Blueprint("cards", __name__, url_prefix="/cards")
 

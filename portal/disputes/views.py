@@ -6,7 +6,8 @@ from flask import Blueprint, Response
 
 from portal import db
 from portal.disputes import queries
-from portal.pages import customer_id, customers_only, page
+from portal.guards import customer_id, customers_only
+from portal.pages import page
 
 bp = Blueprint("disputes", __name__)
 

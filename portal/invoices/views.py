@@ -6,17 +6,17 @@ from typing import Final
 
 from flask import Blueprint, Response, request
 
-from portal import db, pages
+from portal import db, guards, pages
 from portal.invoices import queries
 
 bp: Final = Blueprint("invoices", __name__, url_prefix="/invoices")
 
 
 @bp.get("")
-@pages.customers_only
+@guards.customers_only
 def index() -> Response:
     """The newest first; `status` filters, `page` is a cursor that a link of this page gave out."""
-    customer_id, status = pages.customer_id(), request.args.get("status") or None
+    customer_id, status = guards.customer_id(), request.args.get("status") or None
     with db.reading() as session:
         found = queries.page_for_customer(session, customer_id, status=status, cursor=request.args.get("page"))
     return pages.page(
@@ -25,9 +25,9 @@ def index() -> Response:
 
 
 @bp.get("/<invoice_id>")
-@pages.customers_only
+@guards.customers_only
 def show(invoice_id: str) -> Response:
-    customer_id = pages.customer_id()
+    customer_id = guards.customer_id()
     with db.reading() as session:
         invoice = queries.for_customer(session, invoice_id, customer_id)
     return pages.page("invoices/show.html", invoice=invoice)

@@ -10,8 +10,9 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal import config, db, language
 from portal.cards import queries as cards
 from portal.errors import Conflict
+from portal.guards import customer_id, customers_only, payers_only
 from portal.mandates import policy, queries, service
-from portal.pages import customer_id, customers_only, limiter, page, payers_only, reader_language, see_other
+from portal.pages import limiter, page, reader_language, see_other
 
 bp = Blueprint("mandates", __name__, url_prefix="/automatic-payment")
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from flask import Blueprint, Response, flash, jsonify, make_response, request, url_for
+from flask import Blueprint, Response, flash, jsonify, request, url_for
 from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import config, db, gateway, language, money
+from portal import config, db, gateway, language, lists, money
 from portal.accounts import queries as accounts
 from portal.cards import queries as cards
 from portal.cards.models import SavedCard
 from portal.errors import Invalid, NotFound, PortalError
+from portal.guards import customer_id, customers_only, payers_only
 from portal.invoices import queries as invoices
-from portal.pages import customer_id, customers_only, limiter, page, payers_only, reader_language, see_other
+from portal.pages import limiter, page, reader_language, see_other
 from portal.payments import export, queries, service, states
 from portal.payments.forms import HistoryFilterForm, OtherAmountForm
 from portal.payments.models import Payment
@@ -292,17 +293,13 @@ def history() -> Response:
     with db.reading() as session:
         found = queries.history(session, customer_id(), wanted, request.args.get("page"))
         shown = queries.shown_statuses(session, found.rows)
-    filters: dict[str, Any] = {name: value for name, value in request.args.items() if value and name != "page"}
-    return page(
+    return lists.filtered(
+        "payments.history",
         "payments/history.html",
-        partial="payments/_history.html",
-        status=422 if wrong else 200,
+        found,
+        wrong=wrong,
         form=form,
-        found=found,
         shown=shown,
-        filters=filters,
-        older_url=url_for("payments.history", **filters, page=found.older) if found.older else None,
-        newer_url=url_for("payments.history", **filters, page=found.newer) if found.newer else None,
         other_amounts=config.current().pay_any_amount,
     )
 
@@ -316,10 +313,7 @@ def export_csv() -> Response:
         raise Invalid
     with db.reading() as session:
         text = "".join(export.rows(queries.export(session, customer_id(), form.filter())))
-    response = make_response(text)
-    response.headers["Content-Type"] = "text/csv; charset=utf-8"
-    response.headers["Content-Disposition"] = 'attachment; filename="payments.csv"'
-    return response
+    return lists.csv_file([text], "payments.csv")
 
 
 @bp.get("/payments/<payment_id>")

@@ -7,7 +7,7 @@ from typing import Final
 
 from flask import Blueprint, Response, request, send_file, url_for
 
-from portal import db, pages
+from portal import db, guards, pages
 from portal.receipts import facts, queries
 from portal.receipts.models import CREDIT_NOTE, RECEIPT
 
@@ -23,11 +23,11 @@ TEMPLATES: Final = {RECEIPT: "receipts/receipt.html", CREDIT_NOTE: "receipts/cre
 
 
 @bp.get("/")
-@pages.customers_only
+@guards.customers_only
 def index() -> Response:
     """All receipts and credit notes, newest first."""
     with db.reading() as session:
-        found = queries.of_customer(session, pages.customer_id(), request.args.get("page"))
+        found = queries.of_customer(session, guards.customer_id(), request.args.get("page"))
     return pages.page(
         "receipts/index.html",
         partial="receipts/_list.html",
@@ -38,19 +38,19 @@ def index() -> Response:
 
 
 @bp.get("/<document_id>")
-@pages.customers_only
+@guards.customers_only
 def show(document_id: str) -> Response:
     with db.reading() as session:
-        document = queries.for_customer(session, document_id, pages.customer_id())
+        document = queries.for_customer(session, document_id, guards.customer_id())
     return pages.page(TEMPLATES[document.kind], document=document, facts=facts.from_json(document.facts))
 
 
 @bp.get("/<document_id>/pdf")
-@pages.customers_only
+@guards.customers_only
 def pdf(document_id: str) -> Response:
     """The bytes that were mailed, as a file to keep; while they are not there yet, a page that says so."""
     with db.reading() as session:
-        document = queries.pdf_for_customer(session, document_id, pages.customer_id())
+        document = queries.pdf_for_customer(session, document_id, guards.customer_id())
     if document.pdf is None:
         waiting = pages.page("receipts/being_made.html", status=503, document=document)
         waiting.headers["Retry-After"] = str(LOOK_EVERY_SECONDS)
@@ -68,12 +68,12 @@ def pdf(document_id: str) -> Response:
 
 
 @bp.get("/of-payment/<payment_id>")
-@pages.customers_only
+@guards.customers_only
 def of_payment(payment_id: str) -> Response:
     """Where a payment's documents are to be had, or that one is being made: then this part of the page asks again by itself."""
     looks = request.args.get("looks", 0, type=int)
     with db.reading() as session:
-        found = queries.of_payment(session, payment_id, pages.customer_id())
+        found = queries.of_payment(session, payment_id, guards.customer_id())
     return pages.page(
         "receipts/of_payment.html",
         partial="receipts/_of_payment.html",

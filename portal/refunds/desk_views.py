@@ -16,8 +16,9 @@ from portal.accounts import queries as accounts
 from portal.accounts.models import STAFF_ROLES
 from portal.disputes import queries as disputes
 from portal.errors import Conflict, Forbidden, Invalid
+from portal.guards import staff_only
 from portal.money import Money
-from portal.pages import limiter, page, reader_language, see_other, staff_only
+from portal.pages import limiter, page, reader_language, see_other
 from portal.payments import queries as payments
 from portal.refunds import policy, queries, service, states
 from portal.refunds.forms import RefundForm, amount_of

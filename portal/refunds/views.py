@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import secrets
 
-from flask import Blueprint, Response, flash, request, url_for
+from flask import Blueprint, Response, flash, request
 from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import clock, db, language
+from portal import clock, db, language, lists
 from portal.disputes import queries as disputes
 from portal.errors import Conflict, Invalid
-from portal.pages import customer_id, customers_only, limiter, page, payers_only, reader_language, see_other
+from portal.guards import customer_id, customers_only, payers_only
+from portal.pages import limiter, page, reader_language, see_other
 from portal.payments import queries as payments
 from portal.refunds import policy, queries, service, states
 from portal.refunds.forms import RefundForm
@@ -29,8 +30,7 @@ def index() -> Response:
     return page(
         "refunds/index.html",
         found=found,
-        older_url=url_for("refunds.index", page=found.older) if found.older else None,
-        newer_url=url_for("refunds.index", page=found.newer) if found.newer else None,
+        **lists.neighbours("refunds.index", found),
     )
 
 

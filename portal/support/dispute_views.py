@@ -10,7 +10,8 @@ from portal import audit, db
 from portal.accounts import queries as accounts
 from portal.disputes import queries
 from portal.disputes.models import NO_DEADLINE
-from portal.pages import page, staff_only
+from portal.guards import staff_only
+from portal.pages import page
 
 bp = Blueprint("support_disputes", __name__, url_prefix="/support/disputes")
 

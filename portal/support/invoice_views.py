@@ -5,18 +5,19 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from flask import Response, flash, request, url_for
+from flask import Response, flash, request
 from flask_babel import gettext, ngettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import audit, db, language
+from portal import audit, db, language, lists
 from portal.accounts import queries as accounts
 from portal.accounts.models import STAFF_ROLES
 from portal.errors import Conflict, Invalid, NotFound
+from portal.guards import staff_only
 from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoice_service
-from portal.pages import page, reader_language, see_other, staff_only
+from portal.pages import page, reader_language, see_other
 from portal.support import queries, service
 from portal.support.forms import ImportForm, InvoiceForm, PaidOutsideForm, VoidForm
 from portal.support.views import bp
@@ -38,8 +39,7 @@ def invoices() -> Response:
         found=found,
         chosen=chosen,
         statuses=invoice_queries.FILTERS,
-        older_url=url_for("support.invoices", page=found.older, **chosen) if found.older else None,
-        newer_url=url_for("support.invoices", page=found.newer, **chosen) if found.newer else None,
+        **lists.neighbours("support.invoices", found, **chosen),
     )
 
 

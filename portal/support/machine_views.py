@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import secrets
 
-from flask import Blueprint, Response, flash, request, url_for
+from flask import Blueprint, Response, flash, request
 from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import db, language
+from portal import db, language, lists
 from portal.accounts import api_access, service
 from portal.accounts import queries as accounts
 from portal.errors import Invalid, RateLimited
-from portal.pages import limiter, page, reader_language, see_other, staff_only
+from portal.guards import staff_only
+from portal.pages import limiter, page, reader_language, see_other
 from portal.support import words
 from portal.support.machine_forms import MachineForm
 
@@ -32,8 +33,7 @@ def index() -> Response:
         found=found,
         names=names,
         scope_words=words.SCOPES,
-        older_url=url_for("support_machines.index", page=found.older) if found.older else None,
-        newer_url=url_for("support_machines.index", page=found.newer) if found.newer else None,
+        **lists.neighbours("support_machines.index", found),
     )
 
 

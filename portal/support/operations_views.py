@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any, Final
 
-from flask import Blueprint, Response, current_app, flash, request, url_for
+from flask import Blueprint, Response, flash, request
 from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import audit, db, language
+from portal import audit, db, language, lists
 from portal.deliveries import models as event_deliveries
 from portal.deliveries import queries as delivery_queries
 from portal.deliveries import service as delivery_service
 from portal.errors import Conflict, Invalid
+from portal.guards import staff_only
 from portal.keyset import Page
-from portal.pages import limiter, page, reader_language, see_other, staff_only
+from portal.pages import limiter, page, reader_language, see_other
+from portal.subjects import address_of
 from portal.support import operations
 from portal.support import operations_queries as queries
 from portal.support.operations_forms import AuditFilterForm, DeliveryFilterForm, EventFilterForm
@@ -27,24 +28,6 @@ bp = Blueprint("operations", __name__, url_prefix="/support/operations")
 
 LOOKERS: Final = ("support", "approver", "admin")
 ACTORS: Final = ("approver", "admin")
-
-# Where staff see the thing that an id names: its beginning, the page, and the page's argument.
-_PAGES: Final = {
-    "pay": ("support.payment", "payment_id"),
-    "cus": ("support.customer", "customer_id"),
-    "inv": ("support.invoice", "invoice_id"),
-    "rfd": ("support_refunds.show", "refund_id"),
-    "dsp": ("support_disputes.show", "dispute_id"),
-    "evt": ("operations.event", "event_id"),
-    "dlv": ("operations.delivery", "delivery_id"),
-}
-
-
-def address_of(subject: str) -> str | None:
-    """The staff's page about this id; None when there is none."""
-    endpoint, argument = _PAGES.get(subject.partition("_")[0], ("", ""))
-    values: dict[str, Any] = {argument: subject}
-    return url_for(endpoint, **values) if endpoint in current_app.view_functions else None
 
 
 @bp.context_processor
@@ -205,27 +188,8 @@ def export_audit() -> Response:
     form = AuditFilterForm(request.args)
     if not form.validate():
         raise Invalid
-    return _file(operations.export_audit(form.filter()), "audit.csv")
+    return lists.csv_file(operations.export_audit(form.filter()), "audit.csv")
 
 
-def _list(name: str, found: Page[Any], form: Any = None, *, wrong: bool = False, **facts: Any) -> Response:
-    """A page of a list, or the part of it that its filters swap; all filters stand in the address."""
-    filters: dict[str, Any] = {key: value for key, value in request.args.items() if value and key != "page"}
-    endpoint = f"operations.{name}"
-    return page(
-        f"support/operations/{name}.html",
-        partial=f"support/operations/_{name}.html",
-        status=422 if wrong else 200,
-        found=found,
-        form=form,
-        filters=filters,
-        older_url=url_for(endpoint, **filters, page=found.older) if found.older else None,
-        newer_url=url_for(endpoint, **filters, page=found.newer) if found.newer else None,
-        **facts,
-    )
-
-
-def _file(lines: Iterator[str], name: str) -> Response:
-    response = Response(lines, content_type="text/csv; charset=utf-8")
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+def _list(name: str, found: Page[Any], form: Any = None, **facts: Any) -> Response:
+    return lists.filtered(f"operations.{name}", f"support/operations/{name}.html", found, form=form, **facts)

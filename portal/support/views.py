@@ -12,7 +12,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal import audit, db, gateway, language
 from portal.accounts.models import STAFF_ROLES
 from portal.errors import Conflict, Invalid
-from portal.pages import page, reader_language, see_other, staff_only
+from portal.guards import staff_only
+from portal.pages import page, reader_language, see_other
 from portal.receipts import service as receipts
 from portal.support import queries, search, service
 from portal.support.forms import NoteForm

@@ -29,6 +29,10 @@ FLOORS = (
         "anchors",
         "csv_lines",
         "pages",
+        "guards",
+        "failures",
+        "lists",
+        "subjects",
         "signing_keys",
     ),
     ("ledger", "gateway"),
@@ -59,7 +63,9 @@ PUBLIC = frozenset({"service", "queries", "models", "states", "drafts", "api_acc
 LAYERS = (("models", "states", "policy"), ("queries",), ("service",), ("jobs",), ("forms",), ("views",))
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 
-WEB_MODULES = frozenset({"views", "forms", "pages", "api", "app", "cli", "reconcile_cli"})
+WEB_MODULES = frozenset(
+    {"views", "forms", "pages", "guards", "failures", "lists", "subjects", "api", "app", "cli", "reconcile_cli"}
+)
 WITHOUT_QUERIES = frozenset({"views", "forms"})
 WITHOUT_TRANSACTIONS = frozenset({"models", "states", "policy", "queries", "forms", "views"})
 

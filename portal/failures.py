@@ -1,0 +1,148 @@
+"""What a caller is told when something went wrong: a page for people, problem+json for programs, and the cause in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import structlog
+from flask import Flask, g, jsonify, make_response, redirect, render_template, request, url_for
+from flask_babel import gettext
+from flask_login import AnonymousUserMixin
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DataError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.wrappers import Response as AnyResponse
+
+from portal import config, db, language
+from portal.errors import N_, Invalid, NotFound, NotYet, PortalError, RateLimited, SignInRequired, Unavailable
+from portal.pages import API_DOCS, is_api, reader_language, wants_part
+
+log = structlog.get_logger(__name__)
+
+_TITLES: Final = {
+    400: N_("That did not work"),
+    401: N_("Please sign in"),
+    403: N_("Not allowed"),
+    404: N_("Not found"),
+    405: N_("That is not possible here"),
+    409: N_("Something has changed"),
+    413: N_("That was too large"),
+    422: N_("Please check what you entered"),
+    429: N_("A moment, please"),
+    503: N_("Not available right now"),
+}
+_MESSAGES: Final = {
+    400: N_("We could not read what your browser sent. Please go back, reload the page and try again."),
+    405: N_("This address does not take that kind of request."),
+    413: N_("What you sent is larger than we accept."),
+    429: RateLimited.message,
+}
+_DATABASE_DOWN: Final = N_("We cannot reach our records at the moment. Nothing was lost. Please try again in a minute.")
+_FORM_EXPIRED: Final = N_("This form was open for too long. Please go back, reload the page and send it again.")
+
+
+def _problem_type(code: str) -> str:
+    """Where an app's developer reads what the code means and what to do; a page's own scripts need no more than the code."""
+    return f"{config.current().base_url}{API_DOCS}#error-{code}" if is_api() else "about:blank"
+
+
+def failure(
+    status: int,
+    code: str,
+    message: str,
+    *,
+    errors: Sequence[Mapping[str, str]] = (),
+    retry_after: int | None = None,
+    **members: object,
+) -> AnyResponse:
+    """An error as the caller reads it: a page for people, problem+json (RFC 9457) for programs.
+
+    `errors` tell which "field" each is about and its "message"; `members` are more of the problem's own.
+    """
+    title = gettext(_TITLES.get(status, N_("Something went wrong")))
+    if is_api() or request.accept_mimetypes.best == "application/json":
+        problem = {"type": _problem_type(code), "title": title, "status": status, "code": code, "detail": message}
+        response: AnyResponse = jsonify(
+            problem | {"request_id": g.get("request_id", ""), "errors": list(errors)} | members
+        )
+        response.mimetype = "application/problem+json"
+        response.status_code = status
+    else:
+        g.with_stripe = False
+        response = make_response(
+            render_template("errors/error.html", status=status, title=title, message=message, next_step=None), status
+        )
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    return response
+
+
+def refusal(error: PortalError) -> AnyResponse:
+    """What a caller is told of an error of ours; a browser whose session has ended is led to the sign-in."""
+    if isinstance(error, SignInRequired) and not is_api():
+        return _to_sign_in()
+    if error.status >= 500 and not isinstance(error, NotYet):
+        log.error("request_failed", code=error.code, exc_info=error)
+    message = language.error_text(error, reader_language())
+    field = error.field if isinstance(error, Invalid) else None
+    return failure(
+        error.status,
+        error.code,
+        message,
+        errors=[{"field": field, "message": message}] if field else [],
+        retry_after=getattr(error, "retry_after", None),
+    )
+
+
+def _to_sign_in() -> AnyResponse:
+    there = request.full_path.rstrip("?") if request.method == "GET" and not wants_part() else None
+    target = url_for("accounts.sign_in", next=there)
+    if "HX-Request" in request.headers:
+        response = make_response("", 401)
+        response.headers["HX-Redirect"] = target
+        return response
+    return redirect(target, 303)
+
+
+def _http_error(error: HTTPException) -> AnyResponse:
+    status = error.code or 500
+    if error.response is not None or 300 <= status < 400:
+        return error.get_response()
+    message = gettext(_MESSAGES.get(status, NotFound.message if status == 404 else PortalError.message))
+    if isinstance(error, CSRFError):
+        message = gettext(_FORM_EXPIRED)
+    wait = getattr(error, "retry_after", None) or (60 if status == 429 else None)
+    response = failure(status, error.name.lower().replace(" ", "_"), message, retry_after=wait)
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
+
+
+def _database_error(error: Exception) -> AnyResponse:
+    """The database is away, full, read-only, or has no connection left. Stripe sends its webhook again after a 503."""
+    log.error("database_unreachable", exc_info=error)
+    # The page must not ask again who is there: this is where Flask-Login keeps the answer.
+    g._login_user = AnonymousUserMixin()  # noqa: SLF001
+    return failure(503, Unavailable.code, gettext(_DATABASE_DOWN), retry_after=Unavailable.retry_after)
+
+
+def _unstorable(error: DataError) -> AnyResponse:
+    """PostgreSQL takes no NUL in a text, for one: nothing that a browser sends by itself."""
+    log.warning("value_refused_by_database", exc_info=error)
+    return failure(400, "bad_request", gettext(_MESSAGES[400]))
+
+
+def _unforeseen(error: Exception) -> AnyResponse:
+    log.error("request_crashed", exc_info=error)
+    return failure(500, PortalError.code, gettext(PortalError.message))
+
+
+def install(app: Flask) -> None:
+    """Answer all that a view of this application may raise."""
+    app.register_error_handler(PortalError, refusal)
+    app.register_error_handler(HTTPException, _http_error)
+    for kind in db.UNREACHABLE:
+        app.register_error_handler(kind, _database_error)
+    app.register_error_handler(DataError, _unstorable)
+    app.register_error_handler(Exception, _unforeseen)
