@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 
 import psycopg
+from jinja2 import FileSystemBytecodeCache
 
 from deploy.dev.processes import ROOT
 from tests import postgres
@@ -30,6 +31,8 @@ class Run:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._name = f"test_{os.getpid()}"
+        (directory / "templates").mkdir(exist_ok=True)
+        self.compiled_templates = FileSystemBytecodeCache(str(directory / "templates"))
 
     def fresh_sqlite(self) -> str:
         """The URL of an empty, migrated SQLite database of its own."""
