@@ -30,7 +30,7 @@ from portal.payments.models import Payment
 from portal.receipts.models import Receipt
 from portal.webhooks.models import RECEIVED, StripeEvent
 from tests import factories
-from tests.live import LivePortal
+from tests.live import Clock, LivePortal, SandboxServer
 from tests.postgres import PostgresServer
 from tests.run import migrate
 from tests.smtp import Mailbox
@@ -183,10 +183,7 @@ def till(live_portal: LivePortal) -> Till:
 
 
 def shift(**by: float) -> None:
-    """Set the clock by so much, for jobs: back where it is positive, for then all they have lies in the future.
-
-    Moving their times does what moving the clock does, and leaves the timers of real processes alone.
-    """
+    """Let so much time pass for jobs, where it is negative: their times move instead of the clock's, and webhooks stay fresh."""
     moved = timedelta(**by)
     columns = (Job.run_at, Job.lease_until, Job.finished_at, Job.waits_since)
     with db.transaction() as session:
@@ -232,13 +229,36 @@ def waits_for(service: str) -> bool:
 # Clocks
 
 
+@pytest.mark.timeout(300)
+@pytest.mark.database("sqlite")
 @pytest.mark.parametrize("hours", [1, -1])
-def test_the_clock_is_set_by_an_hour(till: Till, hours: int) -> None:
-    with till.under_load():
-        till.some_are_taken()
-        shift(hours=hours)
-        till.some_are_taken()
-    till.settle()
+def test_the_machines_clock_is_wrong_and_is_set_right(
+    database: str, sandbox: SandboxServer, smtp: Mailbox, tmp_path: Path, request: pytest.FixtureRequest, hours: int
+) -> None:
+    """Stripe's clock is right, so its webhooks look too old or come from the future: all of them are refused meanwhile."""
+    clock = Clock(tmp_path)
+    settings = request.node.get_closest_marker("settings").kwargs
+    portal = LivePortal(tmp_path, database, sandbox, smtp, clock, settings)
+    try:
+        till = till_of(portal.start())
+        with till.under_load():
+            clock.move(hours=hours)
+            till.some_are_taken()
+            before = events()
+            till.some_are_taken()
+            assert events() == before
+            clock.move(hours=-hours)
+            till.some_are_taken()
+            eventually(lambda: events() > before, within=SETTLES_WITHIN, what="webhooks that are taken again")
+        till.settle()
+    finally:
+        portal.stop()
+        clock.clean_up()
+
+
+def events() -> int:
+    with db.reading() as session:
+        return session.scalars(select(func.count(StripeEvent.id))).one()
 
 
 # SQLite
