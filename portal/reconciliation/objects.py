@@ -275,7 +275,7 @@ def open_disputes(look: Look, after: str | None) -> Iterator[Mark]:
         with db.reading() as session:
             rows = list(
                 session.execute(
-                    select(Dispute.id, Dispute.stripe_dispute_id)
+                    select(Dispute.id, Dispute.stripe_dispute_id, Dispute.payment_id)
                     .where(Dispute.status.not_in(sorted(dispute_states.FINAL)), Dispute.id > last)
                     .order_by(Dispute.id)
                     .limit(ROWS)
@@ -283,8 +283,13 @@ def open_disputes(look: Look, after: str | None) -> Iterator[Mark]:
             )
         for row in rows:
             look.count("open disputes")
-            if not look.dry:
+            if look.dry:
+                continue
+            try:
                 disputes.hear_of(row.stripe_dispute_id)
+            except gateway.MissingAtStripe:
+                facts = {"dispute": row.id, "stripe_dispute": row.stripe_dispute_id}
+                look.note(Draft("dispute_missing", row.id, facts, row.payment_id))
         if not rows:
             return
         last = rows[-1].id

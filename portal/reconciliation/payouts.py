@@ -35,7 +35,10 @@ def open_payouts(look: Look, _after: str | None) -> Iterator[Mark]:
         query = select(StripePayout.id).where(or_(on_their_way, incomplete), StripePayout.created_at < look.since)
         ids = session.execute(query.order_by(StripePayout.created_at.desc()).limit(ROWS)).scalars().all()
     for payout_id in ids:
-        _hold_payout(look, gateway.current().retrieve_payout(payout_id))
+        try:
+            _hold_payout(look, gateway.current().retrieve_payout(payout_id))
+        except gateway.MissingAtStripe:
+            look.note(Draft("payout_missing", payout_id, {"payout": payout_id}))
         yield Mark(payout_id)
 
 

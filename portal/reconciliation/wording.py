@@ -66,6 +66,13 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
             "Check that the portal uses the key of the same Stripe account and mode as before, then decide at the refund desk."
         ),
     ),
+    "dispute_missing": (
+        N_("Dispute %(dispute)s: Stripe does not know %(stripe_dispute)s"),
+        N_(
+            "Check that the portal uses the key of the same Stripe account and mode as before. What became of the dispute is only "
+            "known to the account that it was opened in."
+        ),
+    ),
     "unposted": (
         N_("Stripe moved %(amount)s (%(transaction)s, %(type)s), and the posting %(reference)s for it is missing"),
         _NOT_BY_HAND,
@@ -94,6 +101,13 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         N_("Payout %(payout)s is %(stripe)s, what it is made of comes to %(ours)s, a difference of %(difference)s"),
         N_(
             "Download the payout's report in Stripe's dashboard and hold the lines against it; ask Stripe's support if they do not add up."
+        ),
+    ),
+    "payout_missing": (
+        N_("Stripe does not know the payout %(payout)s any more"),
+        N_(
+            "Check that the portal uses the key of the same Stripe account and mode as before, and look on the bank's statement whether "
+            "the money has arrived."
         ),
     ),
     "paid_unposted": (
@@ -155,6 +169,8 @@ FACTS: Final = {
     "intent": N_("Payment intent"),
     "charge": N_("Charge"),
     "stripe_refund": N_("Stripe's refund"),
+    "dispute": N_("Dispute"),
+    "stripe_dispute": N_("Stripe's dispute"),
     "transaction": N_("Balance transaction"),
     "type": N_("Type"),
     "source": N_("Source"),

@@ -9,6 +9,7 @@ import time_machine
 from sqlalchemy import select, text
 
 from portal import clock, db, ledger
+from portal.accounts.models import Customer
 from portal.audit import AuditEvent
 from portal.errors import Conflict
 from portal.ledger import Posting
@@ -303,6 +304,36 @@ def test_what_is_charged_twice_is_proposed_for_a_refund_and_never_given_back(acc
     assert not account.sandbox.client.v1.refunds.list().data
     account.sandbox.client.v1.refunds.create({"payment_intent": str(second.stripe_intent_id)})
     assert account.reconcile().unexplained == 0
+
+
+def test_what_stripe_does_not_know_is_named_and_stops_nothing(account: Account) -> None:
+    """As after a change to another account of Stripe's."""
+    paid = account.paid()
+    with db.transaction() as session:
+        customer, row = session.get_one(Customer, account.customer_id), session.get_one(Payment, paid.id)
+        waiting = {"status": states.REQUIRES_ACTION, "succeeded_at": None, "stripe_charge_id": None}
+        payment = factories.payment(session, customer, stripe_intent_id="pi_gone", **waiting)
+        refund = factories.refund(session, row, amount_minor=1_00, state="pending", stripe_refund_id="re_gone")
+        dispute = factories.dispute(session, row, status="under_review")
+        session.add(
+            StripePayout(
+                id="po_gone",
+                amount_minor=1_00,
+                currency="eur",
+                status="in_transit",
+                automatic=True,
+                created_at=clock.now() - timedelta(days=60),
+                arrives_at=clock.now(),
+            )
+        )
+    late = account.charged(30_00, "Frame")
+    account.reconcile(NIGHTLY)
+    named = {("payment_missing", payment.id), ("refund_missing", refund.id), ("dispute_missing", dispute.id)}
+    assert {*named, ("payout_missing", "po_gone")} <= {*found()}
+    assert account.payment(late.id).status == states.SUCCEEDED
+    assert {*named, ("payout_missing", "po_gone")} <= {
+        (one.code, one.subject) for one in account.reconcile(NIGHTLY).findings
+    }
 
 
 def test_a_dry_look_writes_nothing_and_finds_the_same(account: Account) -> None:
