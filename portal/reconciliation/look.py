@@ -8,16 +8,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final, TypeVar
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import Row, Select, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal import audit, clock, db
 from portal.db import new_id
@@ -143,6 +143,20 @@ def _insert(session: Session, draft: Draft, now: datetime) -> None:
 
 def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in facts.items()}
+
+
+def rows_after(
+    query: Select[*tuple[Any, ...]], key: InstrumentedAttribute[str], after: str | None
+) -> Iterator[Sequence[Row[*tuple[Any, ...]]]]:
+    """The rows of `query` behind `after`, some at a time in the order of `key`, each time in a view of its own."""
+    last = after or ""
+    while True:
+        with db.reading() as session:
+            rows = session.execute(query.where(key > last).order_by(key).limit(BATCH)).all()
+        if not rows:
+            return
+        yield rows
+        last = rows[-1].id
 
 
 def batches(things: Iterable[Thing], size: int = BATCH) -> Iterator[list[Thing]]:

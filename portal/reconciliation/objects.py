@@ -24,7 +24,7 @@ from portal.gateway import Charge, Intent
 from portal.payments import service as payments
 from portal.payments import states
 from portal.payments.models import Payment
-from portal.reconciliation.look import Draft, Look, Mark, batches
+from portal.reconciliation.look import Draft, Look, Mark, batches, rows_after
 from portal.refunds import service as refunds
 from portal.refunds import states as refund_states
 from portal.refunds.models import Refund
@@ -34,7 +34,6 @@ log = structlog.get_logger(__name__)
 
 # An intent of ours that no payment of ours is about, and that nobody has confirmed by then, is called off.
 STRAY_AFTER: Final = timedelta(hours=24)
-ROWS: Final = 100
 
 
 # Payments
@@ -155,32 +154,17 @@ def charges(look: Look, after: str | None) -> Iterator[Mark]:
 def open_payments(look: Look, after: str | None) -> Iterator[Mark]:
     """Three: what Stripe's list of the span did not show and is not at its end. All of it at night; else what cannot wait for a person."""
     waiting = states.OPEN_AT_STRIPE if look.is_thorough else states.OPEN_AT_STRIPE - states.WAITING_FOR_CUSTOMER
-    last = after or ""
-    while True:
-        with db.reading() as session:
-            rows = list(
-                session.execute(
-                    select(Payment.id, Payment.stripe_intent_id, Payment.created_at)
-                    .where(
-                        Payment.status.in_(sorted(waiting)),
-                        Payment.stripe_intent_id.is_not(None),
-                        Payment.finding == "",
-                        Payment.id > last,
-                    )
-                    .order_by(Payment.id)
-                    .limit(ROWS)
-                )
-            )
+    query = select(Payment.id, Payment.stripe_intent_id, Payment.created_at).where(
+        Payment.status.in_(sorted(waiting)), Payment.stripe_intent_id.is_not(None), Payment.finding == ""
+    )
+    for rows in rows_after(query, Payment.id, after):
         for row in rows:
             if look.since <= row.created_at <= look.until and not look.is_thorough:
                 continue  # seen in the list
             look.count("open payments")
             if not look.dry:
                 _look_again(look, row.id, row.stripe_intent_id)
-        if not rows:
-            return
-        last = rows[-1].id
-        yield Mark(last)
+        yield Mark(rows[-1].id)
 
 
 def _look_again(look: Look, payment_id: str, intent_id: str) -> None:
@@ -221,23 +205,11 @@ def refunds_made(look: Look, after: str | None) -> Iterator[Mark]:
 
 def open_refunds(look: Look, after: str | None) -> Iterator[Mark]:
     """Four: refunds that Stripe knows and that are not at their end, from before the span, too."""
-    last = after or ""
     under_way = sorted({refund_states.PENDING, refund_states.REQUIRES_ACTION, refund_states.EXECUTING})
-    while True:
-        with db.reading() as session:
-            rows = list(
-                session.execute(
-                    select(Refund.id, Refund.stripe_refund_id, Refund.payment_id)
-                    .where(
-                        Refund.state.in_(under_way),
-                        Refund.stripe_refund_id.is_not(None),
-                        Refund.finding == "",
-                        Refund.id > last,
-                    )
-                    .order_by(Refund.id)
-                    .limit(ROWS)
-                )
-            )
+    query = select(Refund.id, Refund.stripe_refund_id, Refund.payment_id).where(
+        Refund.state.in_(under_way), Refund.stripe_refund_id.is_not(None), Refund.finding == ""
+    )
+    for rows in rows_after(query, Refund.id, after):
         for row in rows:
             look.count("open refunds")
             if look.dry:
@@ -247,10 +219,7 @@ def open_refunds(look: Look, after: str | None) -> Iterator[Mark]:
             except gateway.MissingAtStripe:
                 facts = {"refund": row.id, "stripe_refund": row.stripe_refund_id}
                 look.note(Draft("refund_missing", row.id, facts, row.payment_id))
-        if not rows:
-            return
-        last = rows[-1].id
-        yield Mark(last)
+        yield Mark(rows[-1].id)
 
 
 def disputes_opened(look: Look, after: str | None) -> Iterator[Mark]:
@@ -270,17 +239,12 @@ def disputes_opened(look: Look, after: str | None) -> Iterator[Mark]:
 
 def open_disputes(look: Look, after: str | None) -> Iterator[Mark]:
     """Five: disputes that are not over, from before the span, too; at night."""
-    last = after or ""
-    while look.is_thorough:
-        with db.reading() as session:
-            rows = list(
-                session.execute(
-                    select(Dispute.id, Dispute.stripe_dispute_id, Dispute.payment_id)
-                    .where(Dispute.status.not_in(sorted(dispute_states.FINAL)), Dispute.id > last)
-                    .order_by(Dispute.id)
-                    .limit(ROWS)
-                )
-            )
+    if not look.is_thorough:
+        return
+    query = select(Dispute.id, Dispute.stripe_dispute_id, Dispute.payment_id).where(
+        Dispute.status.not_in(sorted(dispute_states.FINAL))
+    )
+    for rows in rows_after(query, Dispute.id, after):
         for row in rows:
             look.count("open disputes")
             if look.dry:
@@ -290,10 +254,7 @@ def open_disputes(look: Look, after: str | None) -> Iterator[Mark]:
             except gateway.MissingAtStripe:
                 facts = {"dispute": row.id, "stripe_dispute": row.stripe_dispute_id}
                 look.note(Draft("dispute_missing", row.id, facts, row.payment_id))
-        if not rows:
-            return
-        last = rows[-1].id
-        yield Mark(last)
+        yield Mark(rows[-1].id)
 
 
 # Events
