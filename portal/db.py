@@ -134,6 +134,7 @@ def connect(url: str) -> Engine:
         _prepare_sqlite(engine)
     else:
         engine = create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=16, pool_timeout=10)
+        _prepare_postgresql(engine)
     _engine = engine
     return engine
 
@@ -157,6 +158,17 @@ def _prepare_sqlite(engine: Engine) -> None:
         # A reader that turns into a writer fails at once with "database is locked"; a writer from the start waits.
         writing = connection.get_execution_options().get("writing", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _prepare_postgresql(engine: Engine) -> None:
+    """A server may be told to acknowledge before its log is on the disk; what we acknowledge survives a power cut."""
+
+    @event.listens_for(engine, "connect")
+    def _wait_for_the_log(connection: Any, _record: Any) -> None:
+        connection.execute(
+            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+        )
+        connection.commit()
 
 
 def disconnect() -> None:

@@ -29,6 +29,7 @@ from tests.smtp import Mailbox
 
 RUN = pytest.StashKey[Run]()
 DATABASES = ("sqlite", "postgresql")
+LONG = ("/simulation/", "/flows/", "/test_every_page.py")
 
 for name in [name for name in os.environ if name.startswith(("PORTAL_", "STRIPE_"))]:
     del os.environ[name]  # a developer's own settings change no test
@@ -86,9 +87,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         run.end()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first, so that no process is left with one of them at the end."""
-    items.sort(key=lambda item: "/simulation/" not in item.nodeid)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The long ones first, so that no process is left with one of them at the end: each is given its share of them, as xdist cuts
+    the list into as many pieces as there are processes, and whoever is done takes from the end of another's.
+    """
+    items.sort(key=lambda item: not any(part in item.nodeid for part in LONG))
+    processes = getattr(config, "workerinput", {}).get("workercount", 1)
+    items[:] = [item for share in range(processes) for item in items[share::processes]]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -8,6 +8,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import psycopg
@@ -77,6 +78,14 @@ class PostgresServer:
         """End all its processes at once, as the kernel does when memory runs out."""
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+    def let_no_file_grow(self, processes: Iterable[int]) -> None:
+        """What a full disk is to these of its processes, until they end."""
+        for process in processes:
+            command = ["prlimit", "--pid", str(process), "--fsize=0"]
+            subprocess.run(
+                command, capture_output=True, check=False, **self._identity()
+            )  # one may have ended meanwhile
 
     @property
     def pid(self) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 
+import psycopg
 import pytest
 import time_machine
 from sqlalchemy import func, select, text
@@ -141,6 +142,15 @@ def test_sqlite_keeps_what_it_acknowledged_and_lets_readers_read(sqlite_database
                 for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
             }
         assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": db.BUSY_TIMEOUT_MS}
+
+
+def test_postgresql_keeps_what_it_acknowledged_whatever_its_server_is_told(postgresql_database: str) -> None:
+    """The server of the tests is told to wait for nothing."""
+    with psycopg.connect(postgresql_database) as unprepared:
+        assert unprepared.execute("SHOW synchronous_commit").fetchone() == ("off",)
+    for view in (db.transaction, db.reading, db.transaction):
+        with view() as session:
+            assert session.execute(text("SHOW synchronous_commit")).scalar_one() == "on"
 
 
 def test_rows_that_name_what_does_not_exist_are_refused(database: str) -> None:

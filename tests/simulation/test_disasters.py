@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -33,6 +33,7 @@ from tests import factories
 from tests.live import Clock, LivePortal, SandboxServer
 from tests.postgres import PostgresServer
 from tests.run import migrate
+from tests.simulation.processes import children_of
 from tests.smtp import Mailbox
 from tests.waiting import eventually
 
@@ -261,40 +262,35 @@ def events() -> int:
         return session.scalars(select(func.count(StripeEvent.id))).one()
 
 
-# SQLite
+# Full disks: the kernel lets no file grow, which a database is told as it is told of a full disk
 
 
-def family(portal: LivePortal) -> Iterator[int]:
-    """The processes of the web server and the worker."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue  # it ended
-    ours = {process.pid for process in portal._processes.values()}
-    for _ in range(3):
-        ours |= {child for child, parent in parents.items() if parent in ours}
-    yield from ours
+def limit_files(processes: Iterable[int], size: int) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError):  # it has ended meanwhile, perhaps of this very disaster
+            resource.prlimit(process, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def family(*processes: int) -> Iterator[int]:
+    """These and all that they have started."""
+    for process in processes:
+        yield process
+        yield from family(*children_of(process))
 
 
 def test_the_disk_is_full(till: Till) -> None:
-    """The kernel lets no file grow, which SQLite is told as it is told of a full disk."""
+    ours = [process.pid for process in till.portal._processes.values()]
     with till.under_load():
         till.some_are_taken()
-        limit_files(till.portal, 0)
+        limit_files(family(*ours), 0)
         till.is_refused()
         assert till.look().status_code in {200, 503}
-        limit_files(till.portal, resource.RLIM_INFINITY)
+        limit_files(family(*ours), resource.RLIM_INFINITY)
         till.some_are_taken()
     till.settle()
 
 
-def limit_files(portal: LivePortal, size: int) -> None:
-    for process in family(portal):
-        with suppress(ProcessLookupError):  # it has ended meanwhile, perhaps of this very disaster
-            resource.prlimit(process, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+# A database that others use
 
 
 def test_another_process_holds_the_database(till: Till, database: str) -> None:
@@ -356,30 +352,57 @@ def test_the_database_can_only_be_read(till: Till, database: str) -> None:
     till.settle()
 
 
-def test_postgresql_is_killed_in_the_midst_of_commits(
-    tmp_path_factory: pytest.TempPathFactory, sandbox: Any, smtp: Mailbox, request: pytest.FixtureRequest
-) -> None:
+@pytest.fixture
+def own_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL for this test alone, which keeps what was committed."""
     directory = Path("/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp") / f"disaster-{os.getpid()}"  # noqa: S108
     directory.mkdir(mode=0o711)
     server = PostgresServer(directory, durable=True)
-    settings = request.node.get_closest_marker("settings").kwargs
-    portal = None
     try:
         migrate(server.url())
         db.connect(server.url())
-        portal = LivePortal(tmp_path_factory.mktemp("disaster"), server.url(), sandbox, smtp, None, settings).start()
-        till = till_of(portal)
-        with till.under_load():
-            for _ in range(2):
-                till.some_are_taken()
-                server.kill()
-                till.is_refused()
-                server.start()
-            till.some_are_taken()
-        till.settle()
+        yield server
     finally:
-        if portal is not None:
-            portal.stop()
         db.disconnect()
         server.stop()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def till_on_it(
+    own_server: PostgresServer,
+    tmp_path_factory: pytest.TempPathFactory,
+    sandbox: SandboxServer,
+    smtp: Mailbox,
+    request: pytest.FixtureRequest,
+) -> Iterator[Till]:
+    settings = request.node.get_closest_marker("settings").kwargs
+    portal = LivePortal(tmp_path_factory.mktemp("disaster"), own_server.url(), sandbox, smtp, None, settings)
+    try:
+        yield till_of(portal.start())
+    finally:
+        portal.stop()
+
+
+def test_postgresql_is_killed_in_the_midst_of_commits(own_server: PostgresServer, till_on_it: Till) -> None:
+    with till_on_it.under_load():
+        for _ in range(2):
+            till_on_it.some_are_taken()
+            own_server.kill()
+            till_on_it.is_refused()
+            own_server.start()
+        till_on_it.some_are_taken()
+    till_on_it.settle()
+
+
+def test_the_disk_of_postgresql_is_full(own_server: PostgresServer, till_on_it: Till) -> None:
+    """It gives up when it cannot write its log; somebody makes room and starts it again."""
+    with till_on_it.under_load():
+        till_on_it.some_are_taken()
+        own_server.let_no_file_grow(family(own_server.pid))
+        till_on_it.is_refused()
+        assert till_on_it.look().status_code in {200, 503}
+        own_server.kill()
+        own_server.start()
+        till_on_it.some_are_taken()
+    till_on_it.settle()
