@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from email import message_from_bytes, policy
@@ -12,6 +13,9 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tests.waiting import eventually
+
+# A test that forks while the mailbox's thread writes a line would leave that line's lock closed in the child, for ever.
+logging.getLogger("mail.log").setLevel(logging.WARNING)
 
 
 class Mailbox:

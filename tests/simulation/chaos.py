@@ -258,6 +258,7 @@ def _settle(report: Report, scene: Scene, mailbox: StormyMailbox) -> None:
         found = violations(scene.sandbox.client, scene.notebook.told, list(mailbox.messages))
         if not found or report.settled > SETTLES_WITHIN_SECONDS:
             break
+        report.details["settled last"] = found[:5]
         pause.wait(LOOK_EVERY_SECONDS)
     report.violations += found
     if report.settled > SETTLES_WITHIN_SECONDS and not found:
