@@ -38,13 +38,16 @@ def remember(payment_method_id: str) -> PaymentMethod | None:
     Returns the payment method as Stripe has it, None when Stripe has none. A second call changes nothing; a card that was removed
     here stays so, for Stripe attaches a detached card to nobody again. Raises the gateway's errors.
     """
+    with db.reading() as session:
+        was_known = queries.by_method(session, payment_method_id) is not None
     try:
         method = gateway.current().retrieve_payment_method(payment_method_id)
     except gateway.MissingAtStripe:
-        forget(payment_method_id)
-        return None
-    if method.customer_id is None or method.card is None:
-        forget(payment_method_id)
+        method = None
+    if method is None or method.customer_id is None or method.card is None:
+        # One that we did not know before Stripe was asked may have been attached since, and be kept by somebody else.
+        if was_known:
+            forget(payment_method_id)
         return method
     with db.transaction() as session:
         customer_id = session.execute(

@@ -297,6 +297,26 @@ def test_two_calls_at_once_bring_the_card_to_the_bank_once(wallet: Wallet) -> No
     assert asked_bank(wallet) == len(wallet.attached) == len(wallet.cards) == 1
 
 
+def test_news_from_before_a_card_was_attached_do_not_remove_it(wallet: Wallet) -> None:
+    """Stripe's answer, that nobody has the card, arrives when another call has already kept it."""
+    method = wallet.method()
+    ask = StripeGateway.retrieve_payment_method
+
+    with pytest.MonkeyPatch.context() as slow:
+
+        def answer_late(stripe: StripeGateway, payment_method_id: str) -> gateway.PaymentMethod:
+            answer = ask(stripe, payment_method_id)
+            slow.undo()
+            assert save(wallet, method).outcome == states.ADDED
+            return answer
+
+        slow.setattr(StripeGateway, "retrieve_payment_method", answer_late)
+        old_news = keeping.remember(method)
+    assert old_news is not None
+    assert old_news.customer_id is None
+    assert_saved_once(wallet)
+
+
 # Card testing
 
 
