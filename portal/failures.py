@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import structlog
-from flask import Flask, g, jsonify, make_response, redirect, render_template, request, url_for
+from flask import Flask, flash, g, jsonify, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext
-from flask_login import AnonymousUserMixin
+from flask_login import AnonymousUserMixin, current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import config, db, language
+from portal import config, db, language, resuming
 from portal.errors import N_, Invalid, NotFound, NotYet, PortalError, RateLimited, SignInRequired, Unavailable
 from portal.pages import API_DOCS, is_api, reader_language, wants_part
 
@@ -40,6 +40,12 @@ _MESSAGES: Final = {
 }
 _DATABASE_DOWN: Final = N_("We cannot reach our records at the moment. Nothing was lost. Please try again in a minute.")
 _FORM_EXPIRED: Final = N_("This form was open for too long. Please go back, reload the page and send it again.")
+# Led back to a form that was sent in vain. What concerns money says first that none was taken.
+_SIGNED_OUT: Final = N_("You have been signed out. Nothing was sent. Please sign in to continue where you were.")
+_SIGNED_OUT_PAYING: Final = N_("You have been signed out. You were not charged. Please sign in to continue.")
+_OUTDATED: Final = N_("This page was out of date. Nothing was sent. Please check it and send it again.")
+_OUTDATED_PAYING: Final = N_("This page was out of date. You were not charged. Please check the payment and pay again.")
+_SIGN_IN_OUTDATED: Final = N_("This page was out of date. Please sign in now.")
 
 
 def _problem_type(code: str) -> str:
@@ -96,12 +102,40 @@ def refusal(error: PortalError) -> AnyResponse:
 
 
 def _to_sign_in() -> AnyResponse:
-    there = request.full_path.rstrip("?") if request.method == "GET" and not wants_part() else None
-    target = url_for("accounts.sign_in", next=there)
+    if request.method == "GET":
+        there = None if wants_part() else request.full_path.rstrip("?")
+        return _go_to(url_for("accounts.sign_in", next=there))
+    return _resume(resuming.owner_of_form() or "", must_sign_in=True)
+
+
+def _resume(owner: str, *, must_sign_in: bool) -> AnyResponse:
+    """For a form whose session is gone: say that nothing was done, and lead to where it is sent again, over signing in where needed.
+
+    `owner` is whose form it was, "" for nobody's.
+    """
+    if request.endpoint in {"accounts.sign_in", "accounts.sign_in_code"}:
+        target = url_for("accounts.sign_in", next=request.args.get("next"))
+        if current_user.is_authenticated:
+            return _go_to(target)  # which leads on to where the sign-in would have led
+        resuming.keep(target, owner)
+        return _go_to(target, _SIGN_IN_OUTDATED)
+    there, is_paying = resuming.page_of_form(), request.blueprint == "payments"
+    resuming.keep(there, owner)
+    if must_sign_in:
+        return _go_to(url_for("accounts.sign_in", next=there), _SIGNED_OUT_PAYING if is_paying else _SIGNED_OUT)
+    return _go_to(there or "/", _OUTDATED_PAYING if is_paying else _OUTDATED)
+
+
+def _go_to(target: str, message: str | None = None) -> AnyResponse:
+    """Another page, which shows the message; scripts of ours are told where."""
+    if message:
+        flash(gettext(message), "warning")
     if "HX-Request" in request.headers:
         response = make_response("", 401)
         response.headers["HX-Redirect"] = target
         return response
+    if request.accept_mimetypes.best == "application/json":
+        return failure(401, SignInRequired.code, gettext(message or SignInRequired.message), go_on=target)
     return redirect(target, 303)
 
 
@@ -111,6 +145,9 @@ def _http_error(error: HTTPException) -> AnyResponse:
         return error.get_response()
     message = gettext(_MESSAGES.get(status, NotFound.message if status == 404 else PortalError.message))
     if isinstance(error, CSRFError):
+        owner = resuming.owner_of_form()
+        if owner is not None:
+            return _resume(owner, must_sign_in=bool(owner) and not current_user.is_authenticated)
         message = gettext(_FORM_EXPIRED)
     wait = getattr(error, "retry_after", None) or (60 if status == 429 else None)
     response = failure(status, error.name.lower().replace(" ", "_"), message, retry_after=wait)

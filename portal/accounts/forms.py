@@ -7,7 +7,6 @@ from typing import Any
 
 from babel import Locale
 from flask_babel import lazy_gettext as _
-from flask_wtf import FlaskForm
 from wtforms import EmailField, Field, PasswordField, RadioField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import EqualTo, InputRequired
@@ -15,6 +14,7 @@ from wtforms.validators import EqualTo, InputRequired
 from portal import config, language, pages
 from portal.accounts.models import OWNER, PAYER, VIEWER
 from portal.errors import PortalError
+from portal.resuming import ResumableForm
 
 # Babel's list has regions beside countries.
 _NO_COUNTRIES = frozenset({"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"})
@@ -49,23 +49,23 @@ def tell(form: Any, error: PortalError) -> None:
         form.form_errors.append(text)
 
 
-class SignInForm(FlaskForm):  # type: ignore[misc]
+class SignInForm(ResumableForm):
     email = EmailField(_("E-mail address"), [InputRequired(_("Please enter your e-mail address."))])
     password = PasswordField(_("Password"), [InputRequired(_("Please enter your password."))])
 
 
-class ForgottenForm(FlaskForm):  # type: ignore[misc]
+class ForgottenForm(ResumableForm):
     email = EmailField(_("E-mail address"), [InputRequired(_("Please enter your e-mail address."))])
 
 
-class SignUpForm(FlaskForm):  # type: ignore[misc]
+class SignUpForm(ResumableForm):
     name = StringField(
         _("Name"), [InputRequired(_("Please enter your name."))], description=_("Yours or your company's.")
     )
     email = EmailField(_("E-mail address"), [InputRequired(_("Please enter your e-mail address."))])
 
 
-class NewPasswordForm(FlaskForm):  # type: ignore[misc]
+class NewPasswordForm(ResumableForm):
     password = PasswordField(
         _("New password"),
         [InputRequired(_("Please choose a password."))],
@@ -80,12 +80,12 @@ class ChangePasswordForm(NewPasswordForm):
     current = PasswordField(_("Present password"), [InputRequired(_("Please enter your present password."))])
 
 
-class ProfileForm(FlaskForm):  # type: ignore[misc]
+class ProfileForm(ResumableForm):
     name = StringField(_("Your name"), [InputRequired(_("Please enter your name."))])
     language = SelectField(_("Language"), choices=_languages, description=_("Of these pages and of our mails."))
 
 
-class BillingForm(FlaskForm):  # type: ignore[misc]
+class BillingForm(ResumableForm):
     name = StringField(
         _("Name or company"), [InputRequired(_("Please enter the name that should stand on your receipts."))]
     )
@@ -102,7 +102,7 @@ _ROLES = (
 )
 
 
-class RoleForm(FlaskForm):  # type: ignore[misc]
+class RoleForm(ResumableForm):
     role = RadioField(_("Role"), choices=_ROLES)
 
 

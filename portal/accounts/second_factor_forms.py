@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from flask_babel import lazy_gettext as _
-from flask_wtf import FlaskForm
 from wtforms import PasswordField, StringField
 from wtforms.validators import InputRequired
 
+from portal.resuming import ResumableForm
 
-class CodeForm(FlaskForm):  # type: ignore[misc]
+
+class CodeForm(ResumableForm):
     code = StringField(_("Code"), [InputRequired(_("Please enter the code."))])
 
 
-class PasswordForm(FlaskForm):  # type: ignore[misc]
+class PasswordForm(ResumableForm):
     password = PasswordField(_("Your password"), [InputRequired(_("Please enter your password."))])
 
 

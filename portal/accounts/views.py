@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import config, guards, pages
+from portal import config, guards, pages, resuming
 from portal.accounts import api_access, service, sessions
 from portal.accounts.forms import (
     BillingForm,
@@ -124,6 +124,7 @@ def sign_in_code() -> AnyResponse:
 @bp.post("/sign-out")
 def sign_out() -> AnyResponse:
     _end()
+    resuming.drop()
     flash(_("You are signed out."), "success")
     return pages.see_other("accounts.sign_in")
 
@@ -298,19 +299,26 @@ def end_app(grant_id: str) -> AnyResponse:
 
 
 def _begin(token: str) -> None:
-    """This browser now holds this session and nothing of what it held before, but for the language it reads."""
+    """This browser now holds this session and nothing of what it held before, but for the language it reads and what this very
+    user had typed into a form.
+    """
+    user = _who(token)
+    unsent = resuming.kept_for(user.id) if user else None
     _end()
-    login_user(_who(token))
+    login_user(user)
+    if user:
+        resuming.mark_forms_of(user.id)
+        resuming.restore(unsent)
 
 
 def _end() -> None:
+    """Nobody is signed in to this browser any more; what was typed last waits for its owner."""
     if current_user.is_authenticated:
         sessions.sign_out(current_user.token)
         logout_user()
-    chosen = session.get("language")
+    kept = {name: session[name] for name in ("language", resuming.KEPT) if name in session}
     session.clear()
-    if chosen:
-        session["language"] = chosen
+    session.update(kept)
 
 
 def _home() -> str:

@@ -15,6 +15,7 @@ from wtforms.validators import DataRequired, Length, Optional
 from portal import clock, money
 from portal.books.queries import GROUPS, LinesFilter
 from portal.reconciliation.figures import Period
+from portal.resuming import ResumableForm
 
 LONGEST_ID: Final = 80
 LONGEST_NOTE: Final = 2_000
@@ -94,7 +95,7 @@ class LinesForm(_BooksForm):
         )
 
 
-class ExplanationForm(FlaskForm):  # type: ignore[misc]  # flask-wtf has no types
+class ExplanationForm(ResumableForm):
     note = TextAreaField(
         lazy_gettext("Why it is right as it is"),
         [DataRequired(lazy_gettext("Please say why it is right.")), Length(max=LONGEST_NOTE)],

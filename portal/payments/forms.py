@@ -16,6 +16,7 @@ from portal.money import Money
 from portal.pages import reader_language
 from portal.payments import queries
 from portal.payments.drafts import LONGEST_DESCRIPTION
+from portal.resuming import ResumableForm
 
 LONGEST_SEARCH: Final = 100
 
@@ -33,7 +34,7 @@ def _amount(text: str, currency: str) -> Money:
         ) from error
 
 
-class OtherAmountForm(FlaskForm):  # type: ignore[misc]  # flask-wtf has no types
+class OtherAmountForm(ResumableForm):
     """A payment without an invoice. `key` makes the same form, sent twice, one payment."""
 
     amount_text = StringField(

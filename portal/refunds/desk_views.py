@@ -5,13 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
-from flask import Blueprint, Response, flash, request
+from flask import Blueprint, Response, flash, request, url_for
 from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 from wtforms import ValidationError
 
-from portal import audit, db, language
+from portal import audit, db, language, resuming
 from portal.accounts import queries as accounts
 from portal.accounts.models import STAFF_ROLES
 from portal.disputes import queries as disputes
@@ -91,6 +91,8 @@ def show(refund_id: str) -> Response:
         two_needed=two_needed,
         threshold=service.shown_threshold(refund.currency),
         amount_text=language.typed_amount(refund.amount, reader_language()),
+        approving=resuming.typed_into(url_for("support_refunds.approve", refund_id=refund_id)),
+        rejecting=resuming.typed_into(url_for("support_refunds.reject", refund_id=refund_id)),
     )
 
 
@@ -196,7 +198,7 @@ def propose(payment_id: str) -> Response | AnyResponse:
             return see_other("support_refunds.show", refund_id=refund_id)
     if not form.key.data:
         form.key.data = secrets.token_urlsafe(24)
-    if request.method == "GET":
+    if request.method == "GET" and not form.amount_text.data:
         form.amount_text.data = language.typed_amount(sums.remaining, reader_language())
     status = 422 if form.errors else 200
     return page("support/refunds/propose.html", form=form, payment=payment, sums=sums, status=status)

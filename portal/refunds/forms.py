@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 from flask_babel import gettext, lazy_gettext
-from flask_wtf import FlaskForm
 from wtforms import HiddenField, RadioField, StringField, TextAreaField, ValidationError
 from wtforms.validators import DataRequired, InputRequired, Length
 
@@ -15,6 +14,7 @@ from portal.errors import Conflict, Invalid
 from portal.money import Money
 from portal.pages import reader_language
 from portal.refunds import policy, service
+from portal.resuming import ResumableForm
 
 REASONS: Final = {
     policy.DUPLICATE: lazy_gettext("Paid twice"),
@@ -37,7 +37,7 @@ def amount_of(text: str, currency: str) -> Money:
         raise ValidationError(gettext("Please write an amount such as %(example)s.", example=example)) from error
 
 
-class RefundForm(FlaskForm):  # type: ignore[misc]  # flask-wtf has no types
+class RefundForm(ResumableForm):
     """How much, and why. `key` makes the same form, sent twice, one refund."""
 
     amount_text = StringField(

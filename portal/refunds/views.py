@@ -111,7 +111,7 @@ def ask(payment_id: str) -> Response | AnyResponse:
             return see_other("refunds.show", refund_id=refund_id)
     if not form.key.data:
         form.key.data = secrets.token_urlsafe(24)
-    if request.method == "GET":
+    if request.method == "GET" and not form.amount_text.data:
         form.amount_text.data = language.typed_amount(sums.remaining, reader_language())
     return page(
         "refunds/ask.html",

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 from flask_babel import gettext, lazy_gettext
-from flask_wtf import FlaskForm
 from flask_wtf.file import FileField, FileRequired
 from wtforms import (
     DateField,
@@ -27,6 +26,7 @@ from portal.invoices import drafts
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.models import BANK_TRANSFER, CASH, OTHER_WAY
 from portal.pages import reader_language
+from portal.resuming import ResumableForm
 from portal.support import service
 
 # Longer invoices come as a file.
@@ -75,7 +75,7 @@ class LineForm(Form):
         self.tax_rate_basis_points = _scaled(field.data or "", HUNDREDTHS)
 
 
-class InvoiceForm(FlaskForm):  # type: ignore[misc]  # flask-wtf has no types
+class InvoiceForm(ResumableForm):
     """A new invoice. `key` makes the same form, sent twice, one invoice."""
 
     customer = StringField(
@@ -165,11 +165,11 @@ class InvoiceForm(FlaskForm):  # type: ignore[misc]  # flask-wtf has no types
         return [(field.id, text) for line in self.lines for field in line.form for text in field.errors]
 
 
-class VoidForm(FlaskForm):  # type: ignore[misc]
+class VoidForm(ResumableForm):
     reason = StringField(lazy_gettext("Reason"), [InputRequired(lazy_gettext("Please say why.")), Length(max=300)])
 
 
-class PaidOutsideForm(FlaskForm):  # type: ignore[misc]
+class PaidOutsideForm(ResumableForm):
     paid_on = DateField(lazy_gettext("Paid on"), [InputRequired(lazy_gettext("When did the money come in?"))])
     how = SelectField(lazy_gettext("How"))
     reference = StringField(lazy_gettext("Reference"), [Length(max=drafts.LONGEST_REFERENCE)])
@@ -183,7 +183,7 @@ class PaidOutsideForm(FlaskForm):  # type: ignore[misc]
         ]
 
 
-class ImportForm(FlaskForm):  # type: ignore[misc]
+class ImportForm(ResumableForm):
     file = FileField(lazy_gettext("CSV file"), [FileRequired(lazy_gettext("Please choose a file."))])
     decimal_mark = SelectField(lazy_gettext("Decimal mark"))
 
@@ -196,7 +196,7 @@ class ImportForm(FlaskForm):  # type: ignore[misc]
         ]
 
 
-class NoteForm(FlaskForm):  # type: ignore[misc]
+class NoteForm(ResumableForm):
     words = TextAreaField(
         lazy_gettext("New note"),
         [InputRequired(lazy_gettext("Write something first.")), Length(max=service.LONGEST_NOTE)],

@@ -111,8 +111,8 @@ def new_invoice() -> AnyResponse:
     """The form's buttons: "add_line" and "remove_line" (with a line's place) change it, the other one issues."""
     form = InvoiceForm()
     if request.method == "GET":
-        form.customer.data = _named(request.args.get("customer", ""))
-        form.key.data = secrets.token_urlsafe(24)
+        form.customer.data = form.customer.data or _named(request.args.get("customer", ""))
+        form.key.data = form.key.data or secrets.token_urlsafe(24)
     elif "add_line" in request.form:
         form.add_line()
     elif "remove_line" in request.form:

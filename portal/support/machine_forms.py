@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from flask_babel import gettext, lazy_gettext
-from flask_wtf import FlaskForm
 from wtforms import HiddenField, PasswordField, SelectMultipleField, StringField, ValidationError
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired, Length
@@ -15,6 +14,7 @@ from portal import language
 from portal.accounts import api_access
 from portal.errors import PortalError
 from portal.pages import reader_language
+from portal.resuming import ResumableForm
 from portal.support import words
 
 LONGEST_PASSWORD: Final = 1_000
@@ -27,7 +27,7 @@ class ChecksField(SelectMultipleField):
     option_widget = CheckboxInput()
 
 
-class MachineForm(FlaskForm):  # type: ignore[misc]  # flask-wtf has no types
+class MachineForm(ResumableForm):
     """`key` makes the same form, sent twice, one key."""
 
     name = StringField(

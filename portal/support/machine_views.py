@@ -41,7 +41,7 @@ def index() -> Response:
 @staff_only("admin")
 def new() -> Response:
     form = MachineForm(formdata=None)
-    form.key.data = secrets.token_urlsafe(24)
+    form.key.data = form.key.data or secrets.token_urlsafe(24)
     return page("support/machines/new.html", form=form)
 
 

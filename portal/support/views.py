@@ -57,10 +57,10 @@ def customer(customer_id: str) -> Response:
 @staff_only(*STAFF_ROLES)
 def section(customer_id: str, name: str) -> Response:
     """One of queries.SECTIONS: as a part of the customer's page, or as a page of its own."""
-    return _section(customer_id, name, NoteForm())
+    return _section(customer_id, name, NoteForm() if name == "notes" else None)
 
 
-def _section(customer_id: str, name: str, note_form: NoteForm, status: int = 200) -> Response:
+def _section(customer_id: str, name: str, note_form: NoteForm | None, status: int = 200) -> Response:
     with db.reading() as session:
         customer, found = queries.section(session, customer_id, name, request.args.get("page"))
     audit.look(customer_id, customer_id, "customer")

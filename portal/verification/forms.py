@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from flask_babel import lazy_gettext as _
-from flask_wtf import FlaskForm
 from wtforms import StringField
 from wtforms.validators import DataRequired
 
+from portal.resuming import ResumableForm
 
-class CodeForm(FlaskForm):  # type: ignore[misc]
+
+class CodeForm(ResumableForm):
     code = StringField(
         _("Code"),
         [DataRequired(_("Please enter the code."))],

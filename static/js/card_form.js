@@ -85,11 +85,11 @@ export class CardForm {
       return null;
     }
     if (response.ok && !response.redirected) return response.json();
-    if (response.redirected || response.status === 401) {
-      window.location.reload(); // the session has ended: sign in, and come back here
+    const problem = await response.json().catch(() => ({}));
+    if (problem.go_on) {
+      window.location.assign(problem.go_on); // the session has ended: sign in, and come back here
       return null;
     }
-    const problem = await response.json().catch(() => ({}));
     this.say(problem.detail ?? unreachable);
     return null;
   }

@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import BrowserContext, Route, expect
 
+from tests import factories
 from tests.browsing import Console
 from tests.flows.conftest import ASKS_FOR_3DS, DECLINED, PATIENCE_MS, VISA, Shopper
 from tests.waiting import eventually
@@ -125,6 +126,29 @@ def test_two_tabs_charge_once(shopper: Shopper, context: BrowserContext) -> None
         expect(tab.get_by_text(re.compile("Paid. Thank you!|paid already"))).to_be_visible(timeout=PATIENCE_MS)
     assert any(tab.get_by_text("Paid. Thank you!").is_visible() for tab in tabs)
     eventually(lambda: shopper.invoice.status == "paid", within=30)
+    assert shopper.charged == [119_00]
+
+
+def test_who_was_signed_out_in_another_tab_signs_in_at_the_press_of_pay_and_pays(
+    shopper: Shopper, context: BrowserContext, console: Console
+) -> None:
+    console.expect("status of 401")
+    shopper.sign_in().open_pay_page().type_card(VISA)
+    other = context.new_page()
+    other.goto(f"{shopper.portal.url}/invoices")
+    other.locator(".account-menu summary").click()
+    other.get_by_role("button", name="Sign out").click()
+    expect(other.get_by_text("You are signed out.")).to_be_visible()
+    shopper.pay_button.click()
+    page = shopper.page
+    expect(page.get_by_text("You were not charged.")).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_label("E-mail").fill(shopper.user.email)
+    page.get_by_label("Password").first.fill(factories.PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"**/payments/invoices/{shopper.invoice_id}")
+    assert shopper.payments == []
+    shopper.pay_with(VISA)
+    shopper.sees_success()
     assert shopper.charged == [119_00]
 
 

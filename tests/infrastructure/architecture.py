@@ -30,6 +30,7 @@ FLOORS = (
         "csv_lines",
         "pages",
         "guards",
+        "resuming",
         "failures",
         "lists",
         "subjects",
@@ -64,7 +65,20 @@ LAYERS = (("models", "states", "policy"), ("queries",), ("service",), ("jobs",),
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 
 WEB_MODULES = frozenset(
-    {"views", "forms", "pages", "guards", "failures", "lists", "subjects", "api", "app", "cli", "reconcile_cli"}
+    {
+        "views",
+        "forms",
+        "pages",
+        "guards",
+        "resuming",
+        "failures",
+        "lists",
+        "subjects",
+        "api",
+        "app",
+        "cli",
+        "reconcile_cli",
+    }
 )
 WITHOUT_QUERIES = frozenset({"views", "forms"})
 WITHOUT_TRANSACTIONS = frozenset({"models", "states", "policy", "queries", "forms", "views"})
