@@ -24,6 +24,7 @@ from portal.api import method_views as api_methods
 from portal.api import payment_views as api_payments
 from portal.api import receipt_views as api_receipts
 from portal.api import refund_views as api_refunds
+from portal.api import staff_views as api_staff
 from portal.api.operations import PaymentId
 from portal.books import jobs as _books_jobs
 from portal.books import key_views as books_key
@@ -53,6 +54,7 @@ from portal.support import invoice_views as support
 from portal.support import jobs as _support_jobs
 from portal.support import machine_views as support_machines
 from portal.support import operations_views as operations
+from portal.support import staff_views as support_staff
 from portal.verification import views as verification
 from portal.webhooks import jobs as _webhooks_jobs
 from portal.webhooks import views as webhooks
@@ -93,6 +95,7 @@ FEATURES = (
     support_disputes,
     support_refunds,
     support_machines,
+    support_staff,
     operations,
     books,
     book_looks,
@@ -106,6 +109,7 @@ FEATURES = (
     api_refunds,
     api_receipts,
     api_endpoints,
+    api_staff,
     api_docs,
 )
 

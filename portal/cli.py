@@ -20,7 +20,8 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from portal import anchors, audit, clock, config, db, metrics, workers
-from portal.accounts import second_factor
+from portal.accounts import access, second_factor
+from portal.accounts import queries as account_queries
 from portal.accounts import service as accounts
 from portal.accounts.models import STAFF_ROLES
 from portal.books.cli import books
@@ -118,8 +119,28 @@ def staff() -> None:
 def create_staff(email: str, name: str, role: str, language: str) -> None:
     """Let someone in who works here; they choose their password by a link, which is also sent to them."""
     with _told_plainly():
-        made = accounts.create_staff(email, name, role, language=language)
+        made = access.invite(email=email, name=name, role=role, language=language)
     click.echo(f"{made.user_id} may sign in as {role} after choosing a password, within seven days: {made.link}")
+
+
+@staff.command("list")
+@with_appcontext
+def list_staff() -> None:
+    """Who works here: address, role, whether they can sign in, and whether with a second factor. Parted by tabs."""
+    for one in access.of_staff():
+        factor = "second factor" if one.has_second_factor else "password only"
+        click.echo(f"{one.email}\t{one.role}\t{one.state}\t{factor}\t{one.name}")
+
+
+@staff.command("role")
+@click.argument("email")
+@click.argument("role", type=click.Choice(STAFF_ROLES))
+@with_appcontext
+def change_role(email: str, role: str) -> None:
+    """Give someone who works here another role; it holds at once. The last admin keeps theirs."""
+    with _told_plainly():
+        access.change_role(_user_id(email), role)
+    click.echo(f"{email} is {role} from now on.")
 
 
 @click.group()
@@ -135,6 +156,35 @@ def reset_second_factor(email: str) -> None:
     with _told_plainly():
         was_on = second_factor.reset(email)
     click.echo("The second factor is off; the password is enough now." if was_on else "There was no second factor.")
+
+
+@user.command("end-access")
+@click.argument("email")
+@with_appcontext
+def end_access(email: str) -> None:
+    """Sign someone out everywhere, at once, and for good: browsers, apps, and the API keys that they made. Not the last admin."""
+    with _told_plainly():
+        access.end(_user_id(email))
+    click.echo(f"{email} cannot sign in any more.")
+
+
+@user.command("restore-access")
+@click.argument("email")
+@with_appcontext
+def restore_access(email: str) -> None:
+    """Let someone sign in again, in the role they had. API keys that were revoked stay revoked."""
+    with _told_plainly():
+        invited = access.restore(_user_id(email))
+    how = f", after choosing a password, within seven days: {invited.link}" if invited else "."
+    click.echo(f"{email} can sign in again{how}")
+
+
+def _user_id(email: str) -> str:
+    with db.reading() as session:
+        found = account_queries.user_by_email(session, email)
+    if found is None:
+        raise click.ClickException(f"nobody signs in with {email}")
+    return found.id
 
 
 @click.group()

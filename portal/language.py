@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from babel.dates import format_date, format_time
 from babel.numbers import format_decimal, get_decimal_symbol
 from babel.support import NullTranslations, Translations
@@ -29,6 +30,12 @@ def catalogue(language: str) -> NullTranslations:
     if language == SOURCE:
         return NullTranslations()
     return Translations.load(CATALOGUES, [language])
+
+
+def choices() -> list[tuple[str, str]]:
+    """The languages of the settings for a form, each under its own name, for those who cannot read the present one."""
+    codes = config.current().languages
+    return [(code, (Locale.parse(code).get_display_name(code) or code).capitalize()) for code in codes]
 
 
 def translate(message: str, language: str, **facts: object) -> str:

@@ -319,9 +319,24 @@ def revoke_machine(machine_id: str) -> MachineCredential:
         if row is None:
             raise NotFound
         if row.revoked_at is None:
-            row.revoked_at = clock.now()
-            audit.record(session, "machine.revoked", row.id, {"name": row.name})
+            _revoke(session, row)
         return row
+
+
+def revoke_keys_of(session: Session, user_id: str) -> int:
+    """Revoke all keys that this user made: they have seen the secrets. In the caller's transaction; returns how many there were."""
+    mine = select(MachineCredential).where(
+        MachineCredential.created_by == user_id, MachineCredential.revoked_at.is_(None)
+    )
+    rows = session.scalars(mine.order_by(MachineCredential.id).with_for_update()).all()
+    for row in rows:
+        _revoke(session, row)
+    return len(rows)
+
+
+def _revoke(session: Session, row: MachineCredential) -> None:
+    row.revoked_at = clock.now()
+    audit.record(session, "machine.revoked", row.id, {"name": row.name})
 
 
 def prove_machine(

@@ -17,7 +17,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from portal import audit, clock, db, outbox
-from portal.accounts import policy, queries, service, sessions, tokens
+from portal.accounts import access, policy, queries, service
 from portal.accounts.models import CUSTOMER_ROLES, OWNER, AccountToken, Customer, InvitationTry, User
 from portal.accounts.service import EmailTaken, Invitation
 from portal.db import new_id
@@ -83,22 +83,14 @@ def of_customer(customer_id: str) -> list[Colleague]:
             name=user.name,
             email=user.email,
             role=user.customer_role or "",
-            state=_state(user, invitations),
+            state=access.state_of(user, invitations.get(user.id)),
             invited_until=invitations.get(user.id),
             last_sign_in_at=user.last_sign_in_at,
             is_only_owner=[owner.id for owner in owners] == [user.id],
         )
         for user in people
     ]
-    return sorted(shown, key=lambda one: (one.state == "ended", one.name.casefold(), one.email))
-
-
-def _state(user: User, invitations: dict[str, datetime]) -> str:
-    if not user.active:
-        return "ended"
-    if user.password_hash is not None:
-        return "active"
-    return "invited" if user.id in invitations else "lapsed"
+    return sorted(shown, key=lambda one: (one.state == access.ENDED, one.name.casefold(), one.email))
 
 
 # Inviting
@@ -212,10 +204,7 @@ def end_access(customer_id: str, user_id: str, *, by: str) -> None:
             raise Conflict(N_("This invitation has not been taken up. Please withdraw it instead."))
         if user.customer_role == OWNER:
             _keep_an_owner(session, user)
-        user.active = False
-        tokens.use_up(session, user)
-        ended = sessions.end_all(session, user)
-        audit.record(session, "user.access_ended", user_id, {"sessions_ended": ended}, customer_id=customer_id)
+        access.shut(session, user)
         if user.customer_role == OWNER:
             _tell_owners(session, user, OWNER_REMOVED, by)
 
@@ -231,9 +220,7 @@ def restore_access(customer_id: str, user_id: str, *, by: str) -> None:
         if user.active:
             return
         _check_room(session, customer_id)
-        user.active = True
-        facts = {"customer_role": user.customer_role}
-        audit.record(session, "user.access_restored", user_id, facts, customer_id=customer_id)
+        access.reopen(session, user)
         if user.customer_role == OWNER:
             _tell_owners(session, user, OWNER_MADE, by)
 

@@ -11,7 +11,7 @@ from wtforms import EmailField, Field, PasswordField, RadioField, SelectField, S
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import EqualTo, InputRequired
 
-from portal import config, language, pages
+from portal import language, pages
 from portal.accounts.models import OWNER, PAYER, VIEWER
 from portal.errors import PortalError
 from portal.resuming import ResumableForm
@@ -26,12 +26,6 @@ def _countries(tongue: str) -> list[tuple[str, str]]:
     countries = [(code, name) for code, name in names.items() if len(code) == 2 and code.isalpha()]
     known = [(code, name) for code, name in countries if code not in _NO_COUNTRIES]
     return [("", "–"), *sorted(known, key=lambda country: country[1].casefold())]
-
-
-def _languages() -> list[tuple[str, str]]:
-    """Each under its own name, for those who cannot read the present one."""
-    codes = config.current().languages
-    return [(code, (Locale.parse(code).get_display_name(code) or code).capitalize()) for code in codes]
 
 
 def typed(field: Field) -> str:
@@ -82,7 +76,7 @@ class ChangePasswordForm(NewPasswordForm):
 
 class ProfileForm(ResumableForm):
     name = StringField(_("Your name"), [InputRequired(_("Please enter your name."))])
-    language = SelectField(_("Language"), choices=_languages, description=_("Of these pages and of our mails."))
+    language = SelectField(_("Language"), choices=language.choices, description=_("Of these pages and of our mails."))
 
 
 class BillingForm(ResumableForm):
@@ -109,4 +103,6 @@ class RoleForm(ResumableForm):
 class ColleagueForm(RoleForm):
     name = StringField(_("Name"), [InputRequired(_("Please enter the name."))])
     email = EmailField(_("E-mail address"), [InputRequired(_("Please enter the e-mail address."))])
-    language = SelectField(_("Language"), choices=_languages, description=_("Of the pages and mails for this person."))
+    language = SelectField(
+        _("Language"), choices=language.choices, description=_("Of the pages and mails for this person.")
+    )

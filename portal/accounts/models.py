@@ -28,7 +28,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from portal.db import Base, UTCDateTime, one_of, sorted_text
 
 CUSTOMER: Final = "customer"
-STAFF_ROLES: Final = ("support", "approver", "admin")
+ADMIN: Final = "admin"
+STAFF_ROLES: Final = ("support", "approver", ADMIN)
 ROLES: Final = (CUSTOMER, *STAFF_ROLES)
 # What someone is within their customer; policy.py says what each may do.
 OWNER: Final = "owner"

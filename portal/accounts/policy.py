@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from portal.accounts.models import CUSTOMER, OWNER, PAYER
+from portal.accounts.models import ADMIN, CUSTOMER, OWNER, PAYER
 
 
 def may_pay(customer_role: str | None) -> bool:
@@ -26,13 +26,17 @@ _OF_CUSTOMERS: Final = _READING | {"account:read", "methods:read"}
 _OF_PAYERS: Final = frozenset({"payments:write", "methods:write", "refunds:request"})
 _OF_OWNERS: Final = frozenset({"endpoints:read", "endpoints:write"})
 _OF_STAFF: Final = _READING | {"invoices:write", "refunds:request", "refunds:approve"}
+# Who else works here, and as what.
+_OF_ADMINS: Final = frozenset({"staff:read", "staff:write"})
 # A machine acts for the company, with nobody before it: it decides on no refund.
 MACHINE_SCOPES: Final = _READING | {"invoices:write"}
-SCOPES: Final = _OF_CUSTOMERS | _OF_PAYERS | _OF_OWNERS | _OF_STAFF
+SCOPES: Final = _OF_CUSTOMERS | _OF_PAYERS | _OF_OWNERS | _OF_STAFF | _OF_ADMINS
 
 
 def scopes_of(role: str, customer_role: str | None) -> frozenset[str]:
     """All that an app may be allowed on behalf of a user with these roles."""
+    if role == ADMIN:
+        return _OF_STAFF | _OF_ADMINS
     if role != CUSTOMER:
         return _OF_STAFF
     scopes = _OF_CUSTOMERS

@@ -6,11 +6,20 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.accounts.models import OWNER, AccountToken, Customer, MachineCredential, SignInSession, User
+from portal.accounts.models import (
+    CUSTOMER,
+    OWNER,
+    AccountToken,
+    Customer,
+    MachineCredential,
+    SecondFactor,
+    SignInSession,
+    User,
+)
 from portal.accounts.tokens import CONFIRM_EMAIL, INVITATION
 from portal.errors import NotFound
 
@@ -86,12 +95,32 @@ def people_count(session: Session, customer_id: str) -> int:
     return session.execute(query).scalar_one()
 
 
+def staff(session: Session) -> Sequence[User]:
+    """Everyone who works here, or did, by e-mail."""
+    return session.execute(select(User).where(User.role != CUSTOMER).order_by(User.email)).scalars().all()
+
+
+def with_second_factor(session: Session, user_ids: Iterable[str]) -> set[str]:
+    """Those of these users who sign in with one."""
+    on = select(SecondFactor.user_id).where(SecondFactor.enabled_at.is_not(None))
+    return set(session.scalars(on.where(SecondFactor.user_id.in_(set(user_ids)))))
+
+
 def invited_until(session: Session, customer_id: str) -> dict[str, datetime]:
     """User id → when the last of their open invitations ends, for those of the customer who have one."""
+    return _invited_until(session, User.customer_id == customer_id)
+
+
+def invitations_of_staff(session: Session) -> dict[str, datetime]:
+    """Likewise, for those who work here."""
+    return _invited_until(session, User.role != CUSTOMER)
+
+
+def _invited_until(session: Session, whose: ColumnElement[bool]) -> dict[str, datetime]:
     query = (
         select(AccountToken.user_id, func.max(AccountToken.expires_at).label("until"))
         .join(AccountToken.user)
-        .where(User.customer_id == customer_id, AccountToken.used_at.is_(None), AccountToken.expires_at > clock.now())
+        .where(whose, AccountToken.used_at.is_(None), AccountToken.expires_at > clock.now())
         .where(AccountToken.purpose.in_((INVITATION, CONFIRM_EMAIL)))
         .group_by(AccountToken.user_id)
     )

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from portal import audit, clock, config, db, outbox
 from portal.accounts import passwords, queries, sessions, throttle, tokens
-from portal.accounts.models import CUSTOMER, OWNER, STAFF_ROLES, AccountToken, Customer, User
+from portal.accounts.models import CUSTOMER, OWNER, AccountToken, Customer, User
 from portal.accounts.tokens import CONFIRM_EMAIL, INVITATION, PASSWORD_RESET
 from portal.db import new_id
 from portal.errors import N_, Conflict, Invalid, NotFound
@@ -140,23 +140,6 @@ def invite_customer(
             session, name=name, email=email, language=language, address=address, country=country, tax_id=tax_id
         )
         return send_invitation(session, add_user(session, email=email, name=contact or name, customer=customer))
-
-
-def create_staff(email: str, name: str, role: str, *, language: str = "") -> Invitation:
-    """A new member of staff, who gets an invitation by mail. Raises EmailTaken, and Invalid, naming the field that is wrong."""
-    if role not in STAFF_ROLES:
-        raise Invalid(N_("The role is one of %(roles)s."), field="role", roles=", ".join(STAFF_ROLES))
-    with db.transaction() as session:
-        return send_invitation(session, add_user(session, email=email, name=name, role=role, language=language))
-
-
-def invite_again(user_id: str) -> Invitation:
-    """A new link for someone who has not taken up theirs. Raises NotFound, and Conflict once they have a password."""
-    with db.transaction() as session:
-        user = queries.user(session, user_id, lock=True)
-        if user.password_hash is not None or not user.active:
-            raise Conflict
-        return send_invitation(session, user)
 
 
 def send_invitation(session: Session, user: User, *, invited_by: str = "") -> Invitation:
@@ -410,18 +393,7 @@ def set_password(user_id: str, password: str) -> None:
         audit.record(session, "password.set", user_id, customer_id=user.customer_id)
 
 
-def set_active(user_id: str, *, active: bool) -> None:
-    """Let someone sign in, or no longer: their sessions end at once. A second call changes nothing. Raises NotFound."""
-    with db.transaction() as session:
-        user = queries.user(session, user_id, lock=True)
-        if not active:
-            sessions.end_all(session, user)
-        _change(session, user, {"active": active}, "user.changed", user.customer_id)
-
-
-def _change(
-    session: Session, row: User | Customer, new: dict[str, str] | dict[str, bool], action: str, customer_id: str | None
-) -> None:
+def _change(session: Session, row: User | Customer, new: dict[str, str], action: str, customer_id: str | None) -> None:
     """Write what differs, and an audit row with before and after."""
     changes = {name: [getattr(row, name), value] for name, value in new.items() if getattr(row, name) != value}
     for name, (_before, after) in changes.items():

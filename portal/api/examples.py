@@ -18,6 +18,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         "reason": "not_as_agreed",
         "explanation": "One of the two panels arrived broken.",
     },
+    "change_staff_role": {"role": "approver"},
     "approve_refund": {"amount": 20_00, "note": "Photos seen."},
     "reject_refund": {"rejection": "The panel was taken back and replaced on Monday."},
     "issue_invoice": {
@@ -46,6 +47,7 @@ _IDS: Final = {
     "Person": "usr_01k8vzs1",
     "ProcessedPayment": "pay_01k8w3x9",
     "Refund": "rfd_01k8w4c6",
+    "StaffMember": "usr_01k8vzt5",
 }
 
 # By name, wherever it stands; what is not here is made from its type alone.

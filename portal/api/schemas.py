@@ -180,6 +180,33 @@ class Customer(Answer):
     scopes: list[str]
 
 
+# Staff
+
+StaffRole = Literal["support", "approver", "admin"]
+
+
+class StaffMember(Answer):
+    """One of those who work for the company."""
+
+    id: str
+    name: str
+    email: str
+    role: StaffRole
+    state: Literal["active", "invited", "lapsed", "ended"] = Field(
+        description="Whether they can sign in; “lapsed” is an invitation that nobody accepted in time."
+    )
+    has_second_factor: bool
+    last_sign_in_at: datetime | None
+
+
+class Staff(Answer):
+    data: list[StaffMember]
+
+
+class NewStaffRole(Sent):
+    role: StaffRole
+
+
 # Cards
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
 from portal import clock, config, db
-from portal.accounts import api_access, policy, service, sessions
+from portal.accounts import access, api_access, policy, service, sessions
 from portal.accounts.api_access import Grant, GrantOver
 from portal.accounts.jobs import sweep
 from portal.accounts.models import OWNER, PAYER, VIEWER, AppGrant, RefreshToken, User
@@ -234,9 +234,9 @@ def test_calling_counts_as_use(user: User) -> None:
 
 def test_a_disabled_user_has_no_apps(user: User) -> None:
     grant = sign_in(user)
-    service.set_active(user.id, active=False)
+    access.end(user.id)
     assert is_over(grant)
-    service.set_active(user.id, active=True)
+    access.restore(user.id)
     assert is_over(grant), "what was ended stays so"
 
 
@@ -290,7 +290,7 @@ def test_no_grant_begins_for_whom_something_changed_since_the_proof(user: User, 
     """It would outlive the change, which has ended all grants that there were."""
     works: dict[str, Callable[[], object]] = {
         "password": lambda: service.set_password(user.id, "nine green boats at noon"),
-        "access": lambda: service.set_active(user.id, active=False),
+        "access": lambda: access.end(user.id),
     }
     with once_proved(works[change]), pytest.raises(api_access.NotProved):
         sign_in(user)

@@ -1,4 +1,4 @@
-"""`flask staff create` and `flask customer invite`."""
+"""The commands about who signs in: `flask staff`, `flask user` and `flask customer`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from portal.accounts import sessions
 from portal.accounts.models import Customer, User
 from portal.audit import AuditEvent
 from portal.outbox import Job
+from tests import factories
 
 pytestmark = pytest.mark.database("sqlite")
 
@@ -54,3 +55,29 @@ def test_a_mistake_is_a_sentence_and_changes_nothing(app: Flask) -> None:
         assert session.execute(select(User)).first() is None
     with pytest.raises(sessions.WrongCredentials):
         sessions.sign_in("tom@portal.test", "", ip="", user_agent="")
+
+
+def test_an_operator_lists_staff_changes_a_role_and_ends_and_restores_access(app: Flask) -> None:
+    with db.transaction() as session:
+        factories.staff(session, "admin", email="ida@portal.test", name="Ida")
+        tom = factories.staff(session, "support", email="tom@portal.test", name="Tom")
+    assert (
+        run(app, "staff", "role", "tom@portal.test", "approver").output == "tom@portal.test is approver from now on.\n"
+    )
+    assert run(app, "user", "end-access", "tom@portal.test").output == "tom@portal.test cannot sign in any more.\n"
+    assert run(app, "staff", "list").output.splitlines() == [
+        "ida@portal.test\tadmin\tactive\tpassword only\tIda",
+        "tom@portal.test\tapprover\tended\tpassword only\tTom",
+    ]
+    assert run(app, "user", "restore-access", "tom@portal.test").output == "tom@portal.test can sign in again.\n"
+    refused = run(app, "user", "end-access", "ida@portal.test")
+    assert (refused.exit_code, refused.output[:30]) == (1, "Error: This is the only admin "[:30])
+    assert (
+        run(app, "staff", "role", "nobody@portal.test", "admin").output
+        == "Error: nobody signs in with nobody@portal.test\n"
+    )
+    with db.reading() as session:
+        done = session.execute(select(AuditEvent.action, AuditEvent.actor_kind).where(AuditEvent.subject == tom.id))
+        assert {tuple(row) for row in done} == {
+            (action, "cli") for action in ("user.role_changed", "user.access_ended", "user.access_restored")
+        }

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy import func, select
 
 from portal import clock, config, db
-from portal.accounts import codes, second_factor, service, sessions, tokens
+from portal.accounts import access, codes, second_factor, service, sessions, tokens
 from portal.accounts.models import AccountToken, RecoveryCode, SecondFactor, SignInAttempt, User
 from portal.accounts.sessions import CodeNeeded, WrongCode, WrongCredentials
 from portal.audit import AuditEvent
@@ -260,7 +260,7 @@ def test_it_ends_when_what_it_rests_on_does(phone: Phone, what: str) -> None:
         case "password":
             service.set_password(phone.user.id, NEW)
         case "disabled":
-            service.set_active(phone.user.id, active=False)
+            access.end(phone.user.id)
         case _:
             second_factor.reset(phone.user.email)
     assert sessions.of_ticket(kept) is None

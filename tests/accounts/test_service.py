@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from portal import audit, clock, config, db, outbox
-from portal.accounts import jobs, service, sessions, throttle
+from portal.accounts import access, jobs, service, sessions, throttle
 from portal.accounts.models import AccountToken, Customer, SignInAttempt, SignInSession, User
 from portal.accounts.sessions import WrongCredentials
 from portal.accounts.tokens import LinkExpired
@@ -95,11 +95,11 @@ def test_a_weak_password_leaves_the_invitation_open(settings: config.Settings) -
 
 def test_inviting_again_is_for_those_without_a_password(mails: Mails) -> None:
     made = service.invite_customer(name="Spree Bikes", email=EMAIL)
-    again = service.invite_again(made.user_id)
+    again = access.invite_again(made.user_id)
     assert [link for _to, _subject, link in mails()] == [made.link, again.link]
     service.take_up(token_of(again.link), NEW, **WHERE)
     with pytest.raises(Conflict):
-        service.invite_again(made.user_id)
+        access.invite_again(made.user_id)
     with pytest.raises(LinkExpired):
         service.take_up(token_of(made.link), NEW, **WHERE)
 
@@ -112,12 +112,12 @@ def test_an_address_signs_in_for_one_customer_only(user: User) -> None:
 
 
 def test_staff_belong_to_no_customer(settings: config.Settings) -> None:
-    made = service.create_staff("tom@portal.test", "Tom", "admin")
+    made = access.invite(email="tom@portal.test", name="Tom", role="admin")
     found = sessions.find(service.take_up(token_of(made.link), NEW, **WHERE))
     assert found is not None
     assert (found.role, found.is_staff, found.customer_id) == ("admin", True, None)
     with pytest.raises(Invalid):
-        service.create_staff("eve@portal.test", "Eve", "customer")
+        access.invite(email="eve@portal.test", name="Eve", role="customer")
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_an_unknown_address_leaves_the_same_traces_but_no_mail(user: User, mails
 
 def test_someone_disabled_gets_no_link(user: User, mails: Mails) -> None:
     token = reset_token(mails)
-    service.set_active(user.id, active=False)
+    access.end(user.id)
     service.ask_reset(EMAIL)
     assert mails() == []
     with pytest.raises(LinkExpired):
@@ -380,6 +380,6 @@ def test_old_tries_links_and_sessions_are_forgotten(user: User, mails: Mails) ->
 def test_every_change_keeps_the_audit_chain_whole(user: User, mails: Mails) -> None:
     service.reset_password(reset_token(mails), NEW)
     sessions.sign_in(EMAIL, NEW, **WHERE)
-    service.set_active(user.id, active=False)
+    access.end(user.id)
     with db.reading() as session:
         assert audit.verify(session) is None

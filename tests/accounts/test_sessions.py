@@ -11,7 +11,7 @@ import time_machine
 from sqlalchemy import event, func, select
 
 from portal import audit, clock, config, db
-from portal.accounts import passwords, service, sessions, throttle
+from portal.accounts import access, passwords, sessions, throttle
 from portal.accounts.models import SignInAttempt, SignInSession, User
 from portal.accounts.sessions import WrongCredentials
 from portal.audit import AuditEvent
@@ -105,9 +105,9 @@ def test_a_signed_out_session_stays_dead(user: User) -> None:
 
 def test_a_disabled_user_is_signed_out_at_once(user: User) -> None:
     token = sign_in()
-    service.set_active(user.id, active=False)
+    access.end(user.id)
     assert sessions.find(token) is None
-    service.set_active(user.id, active=True)
+    access.restore(user.id)
     assert sessions.find(token) is None
 
 

@@ -58,6 +58,10 @@ DELETE /api/endpoints/<id>                401    200   403   403    404   403   
 POST   /api/endpoints/<id>/secret         401    200   403   403    404   403     403      403   403
 POST   /api/endpoints/<id>/activation     401    200   403   403    404   403     403      403   403
 POST   /api/endpoints/<id>/test           401    202   403   403    404   403     403      403   403
+GET    /api/staff                         401    403   403   403    403   403     403      200   403
+POST   /api/staff/<id>/role               401    403   403   403    403   403     403      200   403
+DELETE /api/staff/<id>/access             401    403   403   403    403   403     403      200   403
+POST   /api/staff/<id>/access             401    403   403   403    403   403     403      200   403
 """
 EVERYONE = TABLE.strip().splitlines()[0].split()
 EXPECTED = {
@@ -87,7 +91,9 @@ class House:
         return app.post(address, self._body(route, fresh))
 
     def _named(self, route: str) -> str:
-        return next(name for name in ("invoices", "payments", "refunds", "receipts", "endpoints") if name in route)
+        return next(
+            name for name in ("invoices", "payments", "refunds", "receipts", "endpoints", "staff") if name in route
+        )
 
     def _fresh(self) -> dict[str, str]:
         with db.transaction() as session:
@@ -98,6 +104,7 @@ class House:
                 "invoices": factories.invoice(session, customer).id,
                 "payments": payment.id,
                 "refunds": refund.id,
+                "staff": factories.staff(session).id,
             }
         made["receipts"] = receipts.issue(made["payments"])
         for row in self._endpoints():
@@ -120,6 +127,7 @@ class House:
             "/api/invoices": {"customer_id": self.customer_id, "currency": "eur", "lines": [line]},
             "/api/payments/process": {"invoice_id": fresh["invoices"]},
             "/api/payments/refund": {"payment_id": fresh["payments"], "amount": 1_00, "reason": "not_received"},
+            "/api/staff/<id>/role": {"role": "approver"},
             "/api/refunds/<id>/rejection": {"rejection": "The parts were used."},
         }
         return bodies.get(route, {})
@@ -193,6 +201,8 @@ def test_what_changes_something_needs_a_key_or_may_be_repeated(app: Flask) -> No
         "/api/refunds/<id>/withdrawal",
         "/api/endpoints/<id>/activation",
         "/api/endpoints/<id>/test",
+        "/api/staff/<id>/role",
+        "/api/staff/<id>/access",
     }
 
 

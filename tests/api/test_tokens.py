@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from portal import clock, db
-from portal.accounts import api_access, service
+from portal.accounts import access, api_access
 from portal.accounts.models import VIEWER, Customer, User
 from portal.api import tokens
 from tests import factories
@@ -349,7 +349,7 @@ def test_the_token_of_a_revoked_machine_opens_nothing(door: Door) -> None:
 
 def test_the_token_of_a_deactivated_user_opens_nothing(door: Door) -> None:
     token = door.token()
-    service.set_active(door.user.id, active=False)
+    access.end(door.user.id)
     door.refuses(token)
 
 

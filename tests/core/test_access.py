@@ -158,6 +158,12 @@ GET  /support/machines                             303     404    404    404    
 GET  /support/machines/new                         303     404    404    404     404    404      404       200
 POST /support/machines/new                         303     404    404    404     404    404      404       422
 POST /support/machines/<machine_id>/revocation     303     404    404    404     404    404      404       303
+GET  /support/staff                                303     404    404    404     404    404      404       200
+POST /support/staff                                303     404    404    404     404    404      404       422
+POST /support/staff/<staff_id>/role                303     404    404    404     404    404      404       422
+POST /support/staff/<staff_id>/invitation          303     404    404    404     404    404      404       409
+POST /support/staff/<staff_id>/access/end          303     404    404    404     404    404      404       303
+POST /support/staff/<staff_id>/access/restoration  303     404    404    404     404    404      404       303
 GET  /verify                                       200     200    200    200     200    200      200       200
 POST /verify                                       422     422    422    422     422    422      422       422
 GET  /verify/<path:document_code>                  200     200    200    200     200    200      200       200
@@ -262,6 +268,7 @@ def house(app: Flask) -> House:
             "delivery_id": factories.delivery(session, customer).id,
             "token": "x" * 43,
             "user_id": factories.user(session, customer, "viewer", password=None).id,
+            "staff_id": factories.staff(session, name="Uwe Former").id,
             "code": "en",
         }
         people = {role: factories.user(session, customer, role) for role in ("owner", "payer", "viewer")}

@@ -57,7 +57,9 @@ ROOF = frozenset({"seed", "reconcile_cli", "cli", "app"})
 FEATURES = frozenset(name for names in FLOORS[6:-3] for name in names)
 # States are part of the models, a draft is what a service is given by whoever fills it in, a policy holds rules that all
 # may ask, figures are read by whoever shows them, and wording says to a person what a thing means.
-PUBLIC = frozenset({"service", "queries", "models", "states", "drafts", "api_access", "policy", "figures", "wording"})
+PUBLIC = frozenset(
+    {"service", "queries", "models", "states", "drafts", "access", "api_access", "policy", "figures", "wording"}
+)
 
 # Inside a package, likewise; modules with other names (facts, pdf, handlers …) stand where they need to, without circles.
 # models and states are one: a column's CHECK lists the states.

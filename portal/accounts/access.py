@@ -1,0 +1,212 @@
+"""Who may sign in: ending someone's access and giving it back, and the roles of the people who work here.
+
+What an owner does about their own colleagues stands in `colleagues`; here act admins, and operators at the terminal. Each change locks
+the admins first and looks at the acting one again under that lock, so that of two admins who remove each other at the same moment
+one stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal import audit, db
+from portal.accounts import api_access, queries, service, sessions, tokens
+from portal.accounts.models import ADMIN, CUSTOMER, STAFF_ROLES, User
+from portal.accounts.service import Invitation
+from portal.errors import N_, Conflict, Forbidden, Invalid, NotFound
+
+ACTIVE: Final = "active"
+INVITED: Final = "invited"
+LAPSED: Final = "lapsed"
+ENDED: Final = "ended"
+
+
+class LastAdmin(Conflict):
+    code = "last_admin"
+    message = N_("This is the only admin who can sign in. Please make someone else an admin first.")
+
+
+@dataclass(frozen=True, slots=True)
+class StaffMember:
+    """One of those who work here.
+
+    `state` is active, invited (until `invited_until`), lapsed (an invitation that nobody accepted in time) or ended.
+    """
+
+    id: str
+    name: str
+    email: str
+    role: str
+    state: str
+    invited_until: datetime | None
+    last_sign_in_at: datetime | None
+    has_second_factor: bool
+    is_only_admin: bool
+
+
+def of_staff() -> list[StaffMember]:
+    """Everyone who works here, or did, by name; those without access at the end."""
+    with db.reading() as session:
+        people = queries.staff(session)
+        invitations = queries.invitations_of_staff(session)
+        protected = queries.with_second_factor(session, (user.id for user in people))
+    able = [user.id for user in people if _is_able_admin(user)]
+    shown = [
+        StaffMember(
+            id=user.id,
+            name=user.name,
+            email=user.email,
+            role=user.role,
+            state=state_of(user, invitations.get(user.id)),
+            invited_until=invitations.get(user.id),
+            last_sign_in_at=user.last_sign_in_at,
+            has_second_factor=user.id in protected,
+            is_only_admin=able == [user.id],
+        )
+        for user in people
+    ]
+    return sorted(shown, key=lambda one: (one.state == ENDED, one.name.casefold(), one.email))
+
+
+def member(user_id: str) -> StaffMember:
+    """Raises NotFound, also for a customer's people."""
+    found = next((one for one in of_staff() if one.id == user_id), None)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def state_of(user: User, invited_until: datetime | None) -> str:
+    if not user.active:
+        return ENDED
+    if user.password_hash is not None:
+        return ACTIVE
+    return INVITED if invited_until else LAPSED
+
+
+def invite(*, email: str, name: str, role: str, language: str = "", by: str | None = None) -> Invitation:
+    """One more who works here, with a role; they choose their password by the link in a mail.
+
+    `by` is the id of the admin who acts; None is an operator. Raises Forbidden, EmailTaken, and Invalid, naming the field.
+    """
+    with db.transaction() as session:
+        _locked_admins(session, by)
+        _check_role(role)
+        user = service.add_user(session, email=email, name=name, role=role, language=language)
+        return service.send_invitation(session, user)
+
+
+def change_role(user_id: str, role: str, *, by: str | None = None) -> None:
+    """It holds from their next request on, in browsers and apps. A second call changes nothing.
+
+    `by` is the id of the admin who acts; None is an operator. Raises NotFound (also for a customer's people), Forbidden, LastAdmin,
+    Invalid for the field "role", and Conflict when their access has ended.
+    """
+    with db.transaction() as session:
+        admins = _locked_admins(session, by)
+        user = _target(session, user_id, by, staff_only=True)
+        _check_role(role)
+        if not user.active:
+            raise Conflict
+        before = user.role
+        if before == role:
+            return
+        _keep_an_admin(admins, user)
+        user.role = role
+        audit.record(session, "user.role_changed", user.id, {"role": [before, role]})
+
+
+def end(user_id: str, *, by: str | None = None) -> None:
+    """They are signed out at once and cannot sign in any more. A second call changes nothing.
+
+    Their sessions, apps and links end with it, and the API keys that they made are revoked. An admin (`by`) does this for those who work
+    here, an operator for anyone. Raises NotFound, Forbidden and LastAdmin.
+    """
+    with db.transaction() as session:
+        admins = _locked_admins(session, by)
+        user = _target(session, user_id, by)
+        if user.active:
+            _keep_an_admin(admins, user)
+            shut(session, user)
+
+
+def restore(user_id: str, *, by: str | None = None) -> Invitation | None:
+    """They can sign in again, in the role they had; API keys that were revoked stay so. A second call changes nothing.
+
+    Whoever never chose a password gets a new invitation, which is given back. Raises NotFound, Forbidden, and Conflict when they were
+    sent enough of them within the hour.
+    """
+    with db.transaction() as session:
+        _locked_admins(session, by)
+        user = _target(session, user_id, by)
+        if user.active:
+            return None
+        reopen(session, user)
+        return service.send_invitation(session, user) if user.password_hash is None else None
+
+
+def invite_again(user_id: str, *, by: str | None = None) -> Invitation:
+    """A new link for someone who has not accepted theirs. Raises NotFound, Forbidden, and Conflict once they have a password."""
+    with db.transaction() as session:
+        _locked_admins(session, by)
+        user = _target(session, user_id, by)
+        if user.password_hash is not None or not user.active:
+            raise Conflict
+        return service.send_invitation(session, user)
+
+
+# What colleagues share
+
+
+def shut(session: Session, user: User) -> None:
+    """End this user's access, in the caller's transaction, which holds the lock of their row."""
+    user.active = False
+    tokens.use_up(session, user)
+    facts = {"sessions_ended": sessions.end_all(session, user)}
+    if revoked := api_access.revoke_keys_of(session, user.id):
+        facts["keys_revoked"] = revoked
+    audit.record(session, "user.access_ended", user.id, facts, customer_id=user.customer_id)
+
+
+def reopen(session: Session, user: User) -> None:
+    """Give it back, likewise."""
+    user.active = True
+    facts = {"customer_role": user.customer_role} if user.customer_role else {"role": user.role}
+    audit.record(session, "user.access_restored", user.id, facts, customer_id=user.customer_id)
+
+
+def _locked_admins(session: Session, by: str | None) -> Sequence[User]:
+    """All admins, locked in one order. Raises Forbidden unless `by` is one of them at this moment."""
+    query = select(User).where(User.role == ADMIN).order_by(User.id).with_for_update(key_share=True)
+    admins = session.scalars(query.execution_options(populate_existing=True)).all()
+    if by is not None and not any(one.id == by and one.active for one in admins):
+        raise Forbidden
+    return admins
+
+
+def _target(session: Session, user_id: str, by: str | None, *, staff_only: bool = False) -> User:
+    user = queries.user(session, user_id, lock=True)
+    if user.role == CUSTOMER and (staff_only or by is not None):
+        raise NotFound
+    return user
+
+
+def _check_role(role: str) -> None:
+    if role not in STAFF_ROLES:
+        raise Invalid(N_("The role is one of %(roles)s."), field="role", roles=", ".join(STAFF_ROLES))
+
+
+def _is_able_admin(user: User) -> bool:
+    return user.role == ADMIN and user.active and user.password_hash is not None
+
+
+def _keep_an_admin(admins: Sequence[User], leaving: User) -> None:
+    """Raises LastAdmin when nobody would be left who can decide about the others."""
+    if leaving.role == ADMIN and not any(_is_able_admin(one) and one.id != leaving.id for one in admins):
+        raise LastAdmin
