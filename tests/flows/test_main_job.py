@@ -51,6 +51,25 @@ def test_after_a_decline_the_form_is_kept_and_the_next_try_works(shopper: Shoppe
     assert len(shopper.payments) == 1
 
 
+def test_on_a_phone_the_button_stays_in_sight_and_covers_no_message(shopper: Shopper) -> None:
+    page = shopper.page
+    page.set_viewport_size({"width": 390, "height": 640})
+    shopper.sign_in()
+    expect(page.locator(".site-nav")).to_be_visible()
+    shopper.open_pay_page()
+    expect(page.locator(".site-nav")).to_be_hidden()
+    shopper.type_card(DECLINED)
+    for place in ("0", "document.body.scrollHeight"):
+        page.evaluate(f"window.scrollTo(0, {place})")
+        expect(shopper.pay_button).to_be_in_viewport(ratio=1)
+    page.evaluate("window.scrollTo(0, 0)")
+    shopper.pay_button.click()
+    expect(shopper.message).to_contain_text("Your bank declined this card", timeout=PATIENCE_MS)
+    expect(shopper.message).to_be_in_viewport(ratio=1)
+    said, below = shopper.message.bounding_box(), page.locator(".checkout-action").bounding_box()
+    assert said and below and said["y"] + said["height"] <= below["y"]
+
+
 def test_on_a_slow_line_nothing_can_be_pressed_before_the_page_can_answer(shopper: Shopper) -> None:
     page = shopper.sign_in().page
     held: list[Route] = []
