@@ -20,7 +20,7 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from portal import anchors, audit, clock, config, db, metrics, workers
-from portal.accounts import access, second_factor
+from portal.accounts import access
 from portal.accounts import queries as account_queries
 from portal.accounts import service as accounts
 from portal.accounts.models import STAFF_ROLES
@@ -152,10 +152,13 @@ def user() -> None:
 @click.argument("email")
 @with_appcontext
 def reset_second_factor(email: str) -> None:
-    """Switch the second factor off for someone who lost their phone and codes; they are signed out, and get a mail."""
+    """For someone who lost their phone and codes: they are signed out, and get in once with the code that this prints."""
     with _told_plainly():
-        was_on = second_factor.reset(email)
-    click.echo("The second factor is off; the password is enough now." if was_on else "There was no second factor.")
+        code = access.reset_second_factor(_user_id(email))
+    if code is None:
+        click.echo("There was no second factor.")
+    else:
+        click.echo(f"Tell them in person: after the password, this code lets them in once: {code}")
 
 
 @user.command("end-access")

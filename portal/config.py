@@ -94,8 +94,8 @@ class Settings(BaseSettings):
     languages: Annotated[tuple[str, ...], NoDecode] = ("en", "de")
     timezone: str = "UTC"
     open_sign_up: bool = False
-    # Everyone may set up a second factor; "required" lets staff do nothing before they have.
-    staff_second_factor: Literal["optional", "required"] = "optional"
+    # Everyone may set up a second factor; "required" lets staff do nothing before they have. Unsaid, it is required where customers are.
+    staff_second_factor: Literal["optional", "required"] | None = None
 
     # Payments without an invoice: per currency the smallest and the largest amount in major units, "eur:5-5000,jpy:500-500000".
     pay_any_amount: bool = True
@@ -262,7 +262,7 @@ class Settings(BaseSettings):
         for currency, (smallest, largest) in self.pay_any_amount_limits.items():
             self._check_limits_of(currency, smallest, largest)
         self._check_api()
-        if self.environment in {"staging", "production"}:
+        if self.for_customers:
             self._fit_for_customers()
         if self.environment == "production" and not key.startswith(LIVE_KEYS):
             raise ValueError(
@@ -314,6 +314,17 @@ class Settings(BaseSettings):
             too_short = len(webhook_secret) < WEBHOOK_SECRET_LENGTH
             if too_short or any(word in webhook_secret.lower() for word in PLACEHOLDERS):
                 raise ValueError("STRIPE_WEBHOOK_SECRETS holds no real webhook secret")
+
+    @cached_property
+    def for_customers(self) -> bool:
+        """Whether this is a place that customers come to."""
+        return self.environment in {"staging", "production"}
+
+    @cached_property
+    def staff_need_second_factor(self) -> bool:
+        if self.staff_second_factor is None:
+            return self.for_customers
+        return self.staff_second_factor == "required"
 
     @cached_property
     def secure_cookies(self) -> bool:

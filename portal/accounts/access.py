@@ -16,8 +16,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal import audit, db
-from portal.accounts import api_access, queries, service, sessions, tokens
-from portal.accounts.models import ADMIN, CUSTOMER, STAFF_ROLES, User
+from portal.accounts import api_access, queries, second_factor, service, sessions, tokens
+from portal.accounts.models import ADMIN, CUSTOMER, STAFF_ROLES, SecondFactor, User
 from portal.accounts.service import Invitation
 from portal.errors import N_, Conflict, Forbidden, Invalid, NotFound
 
@@ -25,6 +25,9 @@ ACTIVE: Final = "active"
 INVITED: Final = "invited"
 LAPSED: Final = "lapsed"
 ENDED: Final = "ended"
+FACTOR_ON: Final = "on"
+FACTOR_OFF: Final = "off"
+FACTOR_LOST: Final = "lost"
 
 
 class LastAdmin(Conflict):
@@ -36,7 +39,8 @@ class LastAdmin(Conflict):
 class StaffMember:
     """One of those who work here.
 
-    `state` is active, invited (until `invited_until`), lapsed (an invitation that nobody accepted in time) or ended.
+    `state` is active, invited (until `invited_until`), lapsed (an invitation that nobody accepted in time) or ended. `second_factor` is on,
+    off, or lost, when it has to be set up anew.
     """
 
     id: str
@@ -46,8 +50,12 @@ class StaffMember:
     state: str
     invited_until: datetime | None
     last_sign_in_at: datetime | None
-    has_second_factor: bool
+    second_factor: str
     is_only_admin: bool
+
+    @property
+    def has_second_factor(self) -> bool:
+        return self.second_factor == FACTOR_ON
 
 
 def of_staff() -> list[StaffMember]:
@@ -55,7 +63,7 @@ def of_staff() -> list[StaffMember]:
     with db.reading() as session:
         people = queries.staff(session)
         invitations = queries.invitations_of_staff(session)
-        protected = queries.with_second_factor(session, (user.id for user in people))
+        factors = queries.second_factors(session, (user.id for user in people))
     able = [user.id for user in people if _is_able_admin(user)]
     shown = [
         StaffMember(
@@ -66,12 +74,18 @@ def of_staff() -> list[StaffMember]:
             state=state_of(user, invitations.get(user.id)),
             invited_until=invitations.get(user.id),
             last_sign_in_at=user.last_sign_in_at,
-            has_second_factor=user.id in protected,
+            second_factor=_factor_state(factors.get(user.id)),
             is_only_admin=able == [user.id],
         )
         for user in people
     ]
     return sorted(shown, key=lambda one: (one.state == ENDED, one.name.casefold(), one.email))
+
+
+def _factor_state(factor: SecondFactor | None) -> str:
+    if factor is None or (factor.enabled_at is None and factor.lost_at is None):
+        return FACTOR_OFF
+    return FACTOR_ON if factor.enabled_at else FACTOR_LOST
 
 
 def member(user_id: str) -> StaffMember:
@@ -159,6 +173,20 @@ def invite_again(user_id: str, *, by: str | None = None) -> Invitation:
         if user.password_hash is not None or not user.active:
             raise Conflict
         return service.send_invitation(session, user)
+
+
+def reset_second_factor(user_id: str, *, by: str | None = None) -> str | None:
+    """For someone who lost phone and recovery codes: the one code that lets them in after the password, to be given to them in person.
+
+    They are signed out, and set up another one. None when they had none. Raises NotFound, Forbidden, and Conflict for an admin's own:
+    that takes another admin.
+    """
+    with db.transaction() as session:
+        _locked_admins(session, by)
+        user = _target(session, user_id, by)
+        if user.id == by:
+            raise Conflict(N_("Please ask another admin to reset your second factor, or use a recovery code."))
+        return second_factor.reset(session, user)
 
 
 # What colleagues share

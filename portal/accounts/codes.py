@@ -20,7 +20,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from portal import audit, clock, config, outbox
-from portal.accounts.models import RecoveryCode, SecondFactor, User
+from portal.accounts.models import CUSTOMER, RecoveryCode, SecondFactor, User
 from portal.db import new_id
 from portal.errors import N_, Conflict
 
@@ -37,6 +37,7 @@ _WITHOUT_GAPS: Final = str.maketrans("", "", " -")
 ENABLED: Final = "enabled"
 DISABLED: Final = "disabled"
 RECOVERY_USED: Final = "recovery_used"
+RESET: Final = "reset"
 
 
 class Unreadable(Conflict):
@@ -85,15 +86,42 @@ def is_on(session: Session, user_id: str) -> bool:
     return session.execute(query).first() is not None
 
 
+def is_asked_for(session: Session, user_id: str) -> bool:
+    """Whether the password alone does not let in: the second factor is on, or was lost and has to be set up anew."""
+    query = select(SecondFactor.user_id).where(SecondFactor.user_id == user_id)
+    counts = SecondFactor.enabled_at.is_not(None) | SecondFactor.lost_at.is_not(None)
+    return session.execute(query.where(counts)).first() is not None
+
+
+def is_required_of(user: User) -> bool:
+    """Whether they may do nothing without one."""
+    return user.role != CUSTOMER and config.current().staff_need_second_factor
+
+
+def lose(session: Session, user: User) -> None:
+    """The app shows no good codes any more, and its owner gets in by a recovery code until they have set up another one."""
+    factor = session.get_one(SecondFactor, user.id)
+    factor.secret, factor.enabled_at, factor.last_step, factor.lost_at = "", None, None, clock.now()
+    tell(session, user, RESET)
+
+
 def accept(session: Session, user: User, typed: str) -> bool:
     """Whether this is a good code of the user's app, or one of their recovery codes; it is used up by this.
+
+    Where the app was lost, recovery codes alone are good; who need not have a second factor has none after that.
 
     In the caller's transaction, which holds the lock of the user's row: so of two that bring the same code, one comes through.
     Raises Unreadable.
     """
     factor = session.get(SecondFactor, user.id, populate_existing=True)
-    if factor is None or factor.enabled_at is None:
+    if factor is None or (factor.enabled_at is None and factor.lost_at is None):
         return False
+    if factor.enabled_at is None:
+        accepted = _accept_recovery_code(session, user, typed)
+        if accepted and not is_required_of(user):
+            session.delete(factor)
+            forget_recovery_codes(session, user.id)
+        return accepted
     step = step_of(opened(factor.secret), typed)
     if step is None:
         return _accept_recovery_code(session, user, typed)
@@ -123,10 +151,10 @@ def recovery_codes_left(session: Session, user_id: str) -> int:
     return session.execute(query).scalar_one()
 
 
-def new_recovery_codes(session: Session, user_id: str) -> list[str]:
-    """Ten codes in place of those before, as their owner writes them down; they cannot be shown a second time."""
+def new_recovery_codes(session: Session, user_id: str, count: int = RECOVERY_CODES) -> list[str]:
+    """As many codes in place of those before, as their owner writes them down; they cannot be shown a second time."""
     forget_recovery_codes(session, user_id)
-    codes = [f"{secrets.randbelow(10**RECOVERY_LENGTH):0{RECOVERY_LENGTH}}" for _ in range(RECOVERY_CODES)]
+    codes = [f"{secrets.randbelow(10**RECOVERY_LENGTH):0{RECOVERY_LENGTH}}" for _ in range(count)]
     session.add_all([RecoveryCode(user_id=user_id, code_hash=_digest(user_id, code)) for code in codes])
     session.flush()
     return [f"{code[:4]}-{code[4:8]}-{code[8:]}" for code in codes]
@@ -137,7 +165,7 @@ def forget_recovery_codes(session: Session, user_id: str) -> None:
 
 
 def tell(session: Session, user: User, what: str, *, left: int = 0) -> None:
-    """Leave the mail by which its owner learns of it when it was not they: `what` is ENABLED, DISABLED or RECOVERY_USED."""
+    """Leave the mail by which its owner learns of it when it was not they: `what` is ENABLED, DISABLED, RECOVERY_USED or RESET."""
     outbox.enqueue(
         session,
         "accounts.mail_second_factor",

@@ -24,10 +24,11 @@ _SUBJECTS: Final = {
     tokens.PASSWORD_RESET: N_("Choose a new password for %(company)s"),
 }
 _COLLEAGUE_SUBJECT: Final = N_("%(by)s invites you to the account of %(customer)s")
-# What happened → subject; the three have one template.
+# What happened → subject; they have one template.
 _SECOND_FACTOR_SUBJECTS: Final = {
     codes.ENABLED: N_("Your second factor for %(company)s is on"),
     codes.DISABLED: N_("Your second factor for %(company)s is off"),
+    codes.RESET: N_("Your second factor for %(company)s was reset"),
     codes.RECOVERY_USED: N_("A recovery code was used at %(company)s"),
 }
 # Likewise.

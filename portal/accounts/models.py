@@ -262,7 +262,10 @@ class InvitationTry(Base):
 
 
 class SecondFactor(Base):
-    """The app that shows a user's codes. Its secret is encrypted, see codes.py; it counts once the first code was typed."""
+    """The app that shows a user's codes. Its secret is encrypted, see codes.py; it counts once the first code was typed.
+
+    An empty secret is none: the app was lost, and no other one is being set up yet.
+    """
 
     __tablename__ = "second_factors"
 
@@ -270,6 +273,8 @@ class SecondFactor(Base):
     secret: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     enabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Since when it has to be set up anew: until then a recovery code is asked for in its place.
+    lost_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Of the last code that was used, in 30 seconds since 1970: none before it is good any more.
     last_step: Mapped[int | None] = mapped_column(BigInteger)
 

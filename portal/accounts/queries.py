@@ -100,10 +100,10 @@ def staff(session: Session) -> Sequence[User]:
     return session.execute(select(User).where(User.role != CUSTOMER).order_by(User.email)).scalars().all()
 
 
-def with_second_factor(session: Session, user_ids: Iterable[str]) -> set[str]:
-    """Those of these users who sign in with one."""
-    on = select(SecondFactor.user_id).where(SecondFactor.enabled_at.is_not(None))
-    return set(session.scalars(on.where(SecondFactor.user_id.in_(set(user_ids)))))
+def second_factors(session: Session, user_ids: Iterable[str]) -> dict[str, SecondFactor]:
+    """Those of these users, by user id."""
+    found = session.scalars(select(SecondFactor).where(SecondFactor.user_id.in_(set(user_ids))))
+    return {factor.user_id: factor for factor in found}
 
 
 def invited_until(session: Session, customer_id: str) -> dict[str, datetime]:

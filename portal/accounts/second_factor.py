@@ -17,10 +17,11 @@ from portal.errors import N_, Conflict, Invalid
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`since` is None while it is off."""
+    """`since` is None while it is off; `may_be_off` is false where its owner must have one, and can only set it up anew."""
 
     since: datetime | None
     recovery_codes_left: int
+    may_be_off: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ def state(user_id: str) -> State:
     with db.reading() as session:
         factor = session.get(SecondFactor, user_id)
         left = codes.recovery_codes_left(session, user_id)
-    return State(factor.enabled_at if factor else None, left)
+        may_be_off = not codes.is_required_of(queries.user(session, user_id))
+    return State(factor.enabled_at if factor else None, left, may_be_off)
 
 
 def begin(user_id: str) -> None:
@@ -56,7 +58,7 @@ def setting_up(user_id: str) -> SettingUp | None:
     with db.reading() as session:
         user = queries.user(session, user_id)
         factor = session.get(SecondFactor, user_id)
-    if factor is None or factor.enabled_at is not None:
+    if factor is None or factor.enabled_at is not None or not factor.secret:
         return None
     secret = codes.opened(factor.secret)
     drawn = segno.make_qr(codes.address(secret, user.email), error="m")
@@ -75,12 +77,12 @@ def confirm(user_id: str, password: str, code: str, *, ip: str) -> list[str]:
     with db.transaction() as session:
         user = _same(session, proved)
         factor = session.get(SecondFactor, user_id)
-        if factor is None or factor.enabled_at is not None:
+        if factor is None or factor.enabled_at is not None or not factor.secret:
             raise Conflict
         step = codes.step_of(codes.opened(factor.secret), code)
         if step is None:
             raise WrongCode(field="code")
-        factor.enabled_at, factor.last_step = clock.now(), step
+        factor.enabled_at, factor.last_step, factor.lost_at = clock.now(), step, None
         audit.record(session, "second_factor.enabled", user_id, customer_id=user.customer_id)
         codes.tell(session, user, codes.ENABLED)
         return codes.new_recovery_codes(session, user_id)
@@ -98,7 +100,10 @@ def renew_recovery_codes(user_id: str, password: str, *, ip: str) -> list[str]:
 
 
 def switch_off(user_id: str, password: str, code: str, *, ip: str) -> None:
-    """From now on the password is enough; `code` may be a recovery code. A second call changes nothing. Raises as `confirm`."""
+    """From now on the password is enough; `code` may be a recovery code. A second call changes nothing. Raises as `confirm`.
+
+    Whoever must have one sets it up anew: until they have, signing in takes one of the recovery codes that are left.
+    """
     proved = _with_password(user_id, password, ip)
     attempt = throttle.begin(proved.email, ip, throttle.CODE)
     with db.transaction() as session:
@@ -106,7 +111,10 @@ def switch_off(user_id: str, password: str, code: str, *, ip: str) -> None:
         on = codes.is_on(session, user_id)
         if not on or codes.accept(session, user, code):
             throttle.forgive(session, attempt)
-            if on:
+            if on and codes.is_required_of(user):
+                codes.lose(session, user)
+                audit.record(session, "second_factor.given_up", user_id, customer_id=user.customer_id)
+            elif on:
                 _forget(session, user)
                 audit.record(session, "second_factor.disabled", user_id, customer_id=user.customer_id)
             return
@@ -114,19 +122,19 @@ def switch_off(user_id: str, password: str, code: str, *, ip: str) -> None:
     raise WrongCode(field="code")
 
 
-def reset(email: str) -> bool:
-    """For an operator, when its owner lost phone and codes: it is off, and their sessions end. False when it was off before.
+def reset(session: Session, user: User) -> str | None:
+    """When its owner lost phone and codes: returns the one code that lets them in after the password, to be given to them in person.
 
-    Raises NotFound.
+    Their sessions end. A second call makes another code. None when there was no second factor. In the caller's transaction, which holds
+    the lock of the user's row.
     """
-    with db.transaction() as session:
-        user = queries.user_with_email(session, email, lock=True)
-        if not codes.is_on(session, user.id):
-            return False
-        _forget(session, user)
-        ended = sessions.end_all(session, user)
-        audit.record(session, "second_factor.reset", user.id, {"sessions_ended": ended}, customer_id=user.customer_id)
-    return True
+    if not codes.is_asked_for(session, user.id):
+        return None
+    codes.lose(session, user)
+    (code,) = codes.new_recovery_codes(session, user.id, 1)
+    ended = sessions.end_all(session, user)
+    audit.record(session, "second_factor.reset", user.id, {"sessions_ended": ended}, customer_id=user.customer_id)
+    return code
 
 
 def _forget(session: Session, user: User) -> None:

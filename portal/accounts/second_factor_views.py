@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import guards, pages
+from portal import config, guards, pages
 from portal.accounts import second_factor
 from portal.accounts.forms import tell, typed
 from portal.accounts.second_factor_forms import PasswordAndCodeForm, PasswordForm
@@ -104,7 +104,8 @@ def switch_off() -> AnyResponse:
         except (Invalid, RateLimited, Conflict) as error:
             tell(form, error)
         else:
-            flash(_("Your second factor is off."), "success")
+            if not current_user.is_staff or not config.current().staff_need_second_factor:
+                flash(_("Your second factor is off."), "success")
             return pages.see_other("second_factor.index")
     return _page(off_form=form)
 

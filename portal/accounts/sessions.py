@@ -104,7 +104,7 @@ class Device:
 
 
 def owes_second_factor(role: str, *, is_on: bool) -> bool:
-    return role != CUSTOMER and not is_on and config.current().staff_second_factor == "required"
+    return role != CUSTOMER and not is_on and config.current().staff_need_second_factor
 
 
 def prove(email: str, password: str, *, ip: str, code: str | None = None) -> User:
@@ -116,7 +116,7 @@ def prove(email: str, password: str, *, ip: str, code: str | None = None) -> Use
     """
     user = _prove_password(email, password, ip)
     with db.reading() as session:
-        if not codes.is_on(session, user.id):
+        if not codes.is_asked_for(session, user.id):
             return user
     if not code:
         raise CodeNeeded(_ticket(user))
@@ -138,7 +138,7 @@ def of_ticket(ticket: object) -> User | None:
     age = clock.now() - clock.from_epoch(at)
     with db.reading() as session:
         user = session.get(User, user_id)
-        if user is None or not user.active or not codes.is_on(session, user_id):
+        if user is None or not user.active or not codes.is_asked_for(session, user_id):
             return None
     is_fresh = -TICKET_LIFETIME < age < TICKET_LIFETIME
     return user if is_fresh and hmac.compare_digest(_mark(user), mark) else None

@@ -70,6 +70,20 @@ def invite_again(staff_id: str) -> AnyResponse:
     return _do(lambda: access.invite_again(staff_id, by=current_user.id), _("The invitation was sent again."))
 
 
+@bp.post("/<staff_id>/second-factor/reset")
+@limiter.limit("30/minute")
+@staff_only("admin")
+def reset_second_factor(staff_id: str) -> AnyResponse:
+    """The code stands in this one answer and is kept nowhere."""
+    try:
+        code = access.reset_second_factor(staff_id, by=current_user.id)
+    except Conflict as error:
+        return _staff_page(refusal=error)
+    if code is None:  # it was switched off meanwhile
+        return pages.see_other("support_staff.index")
+    return pages.page("support/staff/code.html", member=access.member(staff_id), code=code)
+
+
 def _do(act: Callable[[], object], done: str) -> AnyResponse:
     """One act on one person; a refusal stands above the list as it is now."""
     try:

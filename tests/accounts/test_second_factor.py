@@ -68,6 +68,11 @@ def phone(user: User) -> Phone:
         return Phone(user, secret, second_factor.confirm(user.id, PASSWORD, code, ip=HOME))
 
 
+def reset(phone: Phone) -> str | None:
+    """As an operator does; the code that lets Ada in."""
+    return access.reset_second_factor(phone.user.id)
+
+
 def prove(code: str | None = None, password: str = PASSWORD, ip: str = HOME) -> User:
     return sessions.prove("ada@spree-bikes.test", password, ip=ip, code=code)
 
@@ -262,8 +267,8 @@ def test_it_ends_when_what_it_rests_on_does(phone: Phone, what: str) -> None:
         case "disabled":
             access.end(phone.user.id)
         case _:
-            second_factor.reset(phone.user.email)
-    assert sessions.of_ticket(kept) is None
+            reset(phone)
+    assert what == "reset" or sessions.of_ticket(kept) is None
     with pytest.raises((WrongCredentials, WrongCode)):
         sessions.finish_sign_in(proved, phone.shows(), ip=HOME, user_agent="")
 
@@ -326,11 +331,68 @@ def test_new_recovery_codes_take_the_place_of_the_old(phone: Phone) -> None:
 
 def test_an_operator_takes_it_away_and_ends_the_sessions(phone: Phone) -> None:
     token = sessions.sign_in(phone.user.email, PASSWORD, ip=HOME, user_agent="", code=phone.shows())
-    assert second_factor.reset(" Ada@Spree-Bikes.test")
-    assert not second_factor.reset(phone.user.email)
+    first, second = reset(phone), reset(phone)
     assert sessions.find(token) is None
-    prove()
-    assert actions().count("second_factor.reset") == 1
+    with pytest.raises(CodeNeeded):
+        prove()
+    for bad in (phone.shows(STEP), phone.recovery_codes[0], first):
+        with pytest.raises(WrongCode):
+            prove(bad)
+    prove(second)
+    assert actions().count("second_factor.reset") == 2
+    prove()  # a customer need not have one, and has none from now on
+    assert reset(phone) is None
+
+
+@pytest.fixture
+def clerk(settings: config.Settings) -> Phone:
+    """Of staff, who must have one."""
+    config.use(config.current().model_copy(update={"staff_second_factor": "required"}))
+    with db.transaction() as session:
+        tom = factories.staff(session, email="ada@spree-bikes.test")
+    secret = secret_of(tom)
+    with time_machine.travel(clock.now() - timedelta(minutes=1)):
+        return Phone(tom, secret, second_factor.confirm(tom.id, PASSWORD, pyotp.TOTP(secret).at(clock.now()), ip=HOME))
+
+
+def test_who_must_have_one_never_gets_in_by_the_password_alone_after_its_loss(clerk: Phone) -> None:
+    code = reset(clerk)
+    with pytest.raises(CodeNeeded):
+        prove()
+    token = sessions.sign_in(clerk.user.email, PASSWORD, ip=HOME, user_agent="", code=code)
+    found = sessions.find(token)
+    assert found is not None and found.owes_second_factor
+    with pytest.raises(CodeNeeded):
+        prove()
+    with pytest.raises(WrongCode):
+        prove(code)
+    secret = secret_of(clerk.user)
+    second_factor.confirm(clerk.user.id, PASSWORD, pyotp.TOTP(secret).at(clock.now()), ip=HOME)
+    assert prove(pyotp.TOTP(secret).at(clock.now() + STEP))
+
+
+def test_who_must_have_one_gives_it_up_only_to_set_it_up_anew(clerk: Phone) -> None:
+    second_factor.switch_off(clerk.user.id, PASSWORD, clerk.recovery_codes[0], ip=HOME)
+    assert second_factor.setting_up(clerk.user.id) is None
+    with pytest.raises(CodeNeeded):
+        prove()
+    for bad in (clerk.shows(STEP), clerk.recovery_codes[0]):
+        with pytest.raises(WrongCode):
+            prove(bad)
+    assert prove(clerk.recovery_codes[1])
+    assert second_factor.state(clerk.user.id) == second_factor.State(None, 8, may_be_off=False)
+    secret = secret_of(clerk.user)
+    second_factor.confirm(clerk.user.id, PASSWORD, pyotp.TOTP(secret).at(clock.now()), ip=HOME)
+    assert second_factor.state(clerk.user.id).recovery_codes_left == 10
+
+
+def test_an_admin_does_not_reset_their_own(clerk: Phone) -> None:
+    with db.transaction() as session:
+        ida = factories.staff(session, "admin")
+    with pytest.raises(Conflict):
+        access.reset_second_factor(ida.id, by=ida.id)
+    assert access.reset_second_factor(ida.id, by=None) is None
+    assert access.reset_second_factor(clerk.user.id, by=ida.id) is not None
 
 
 # What is kept
@@ -352,7 +414,7 @@ def test_with_another_secret_key_it_has_to_be_set_up_anew(phone: Phone) -> None:
     for code in (phone.shows(), phone.recovery_codes[0]):
         with pytest.raises(codes.Unreadable):
             prove(code)
-    second_factor.reset(phone.user.email)
+    prove(reset(phone))
     prove()
 
 

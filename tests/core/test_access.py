@@ -164,6 +164,7 @@ POST /support/staff/<staff_id>/role                303     404    404    404    
 POST /support/staff/<staff_id>/invitation          303     404    404    404     404    404      404       409
 POST /support/staff/<staff_id>/access/end          303     404    404    404     404    404      404       303
 POST /support/staff/<staff_id>/access/restoration  303     404    404    404     404    404      404       303
+POST /support/staff/<staff_id>/second-factor/reset 303     404    404    404     404    404      404       303
 GET  /verify                                       200     200    200    200     200    200      200       200
 POST /verify                                       422     422    422    422     422    422      422       422
 GET  /verify/<path:document_code>                  200     200    200    200     200    200      200       200

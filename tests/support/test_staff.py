@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import html
+import re
 
+import pyotp
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from portal import db
-from portal.accounts import access
+from portal.accounts import access, second_factor, sessions
 from portal.accounts.models import User
 from tests import factories
 
@@ -73,3 +75,19 @@ def test_who_is_signed_in_loses_every_page_at_once(app: Flask, browser: FlaskCli
     assert leaving.get("/support").status_code == 200
     assert post(browser, f"/{tom.id}/access/end").status_code == 303
     assert leaving.get("/support").location == "/sign-in?next=/support"
+
+
+def test_a_lost_second_factor_is_reset_and_the_code_is_shown_once(browser: FlaskClient) -> None:
+    with db.transaction() as session:
+        tom = factories.staff(session, name="Tom Lost")
+    second_factor.begin(tom.id)
+    begun = second_factor.setting_up(tom.id)
+    assert begun is not None
+    code = pyotp.TOTP(begun.typed.replace(" ", "")).now()
+    second_factor.confirm(tom.id, factories.PASSWORD, code, ip="")
+    assert "Reset second factor" in text(browser.get(DESK))
+    answer = post(browser, f"/{tom.id}/second-factor/reset")
+    shown = re.search(r"<code id=\"code\"[^>]*>(\d{4}-\d{4}-\d{4})</code>", text(answer))
+    assert shown is not None
+    assert "Being set up again" in text(browser.get(DESK))
+    assert sessions.prove(tom.email, factories.PASSWORD, ip="", code=shown[1]).id == tom.id
