@@ -19,7 +19,7 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from portal import anchors, audit, clock, config, db, metrics, workers
+from portal import anchors, audit, company_days, config, db, metrics, workers
 from portal.accounts import access
 from portal.accounts import queries as account_queries
 from portal.accounts import service as accounts
@@ -249,7 +249,7 @@ def create_invoice(customer: str, currency: str, lines: tuple[str, ...], days: i
             invoices.customer_billed_at(customer),
             currency.lower(),
             tuple(spreadsheet.line(line, currency) for line in lines),
-            due_on=clock.today() + timedelta(days=days),
+            due_on=company_days.today() + timedelta(days=days),
             reference=reference,
         )
         issued = invoices.issue(draft)

@@ -1,16 +1,11 @@
-"""The only place that asks what time it is."""
+"""The only place that asks what time it is. Which day that is for the company, `company_days` tells."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 
 def now() -> datetime:
     """The present moment, aware and in UTC."""
     return datetime.now(UTC)
-
-
-def today() -> date:
-    """The present day in UTC: due dates, windows and series are counted in UTC days."""
-    return now().date()
 
 
 def from_epoch(seconds: int) -> datetime:

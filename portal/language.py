@@ -9,14 +9,13 @@ from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_date, format_time
 from babel.numbers import format_decimal, get_decimal_symbol
 from babel.support import NullTranslations, Translations
 
-from portal import config
+from portal import company_days, config
 from portal.errors import PortalError
 from portal.money import Money, exponent
 
@@ -73,7 +72,7 @@ def typed_amount(money: Money, language: str) -> str:
 def date_text(day: date | datetime, language: str) -> str:
     """A day: "Nov 23, 2026", "23.11.2026". A moment is taken in the company's time zone."""
     if isinstance(day, datetime):
-        day = day.astimezone(ZoneInfo(config.current().timezone)).date()
+        day = company_days.day_of(day)
     return format_date(day, format="medium", locale=language)
 
 
@@ -84,6 +83,6 @@ def month_text(day: date, language: str) -> str:
 
 def datetime_text(moment: datetime, language: str) -> str:
     """A moment in the company's time zone: "Nov 23, 2026, 2:05 PM"."""
-    local = moment.astimezone(ZoneInfo(config.current().timezone))
+    local = moment.astimezone(company_days.zone())
     day = format_date(local, format="medium", locale=language)
     return f"{day}, {format_time(local, format='short', locale=language)}"

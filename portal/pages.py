@@ -29,7 +29,7 @@ from flask_login import current_user
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import audit, config, db, language
+from portal import audit, company_days, config, db, language
 from portal.errors import NotFound
 
 STATIC: Final = Path(__file__).parent.parent / "static"
@@ -239,6 +239,7 @@ def _context() -> dict[str, Any]:
             "support_email": company.support_email,
             "website": company.website,
             "logo_url": static_url(company.logo) if company.logo else None,
+            "zone": company_days.zone().key,
         },
         "locale": reader_language(),
         "request_id": g.get("request_id", ""),

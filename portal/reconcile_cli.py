@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 from flask.cli import with_appcontext
 
-from portal import audit
+from portal import audit, company_days
 from portal.errors import PortalError
 from portal.reconciliation import service, wording
 from portal.reconciliation.models import COMMAND, NIGHTLY, BookFinding
@@ -24,7 +24,9 @@ PARTS_OF_A_STEP: Final = 100
 
 @click.command()
 @click.option(
-    "--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]), help="Look at everything from then on (UTC)."
+    "--since",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]),
+    help="Look at everything from then on, by the company's clocks.",
 )
 @click.option("--nightly", is_flag=True, help="Look back 35 days, at all that is open, and at the audit trail.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be found; nothing is written.")
@@ -39,7 +41,7 @@ def reconcile(*, since: datetime | None, nightly: bool, dry_run: bool, to_now: b
     """
     if since is not None and nightly:
         raise click.UsageError("--since and --nightly are two different spans")
-    begin = since.replace(tzinfo=UTC) if since else None
+    begin = since.replace(tzinfo=company_days.zone()).astimezone(UTC) if since else None
     kind = NIGHTLY if nightly else COMMAND
     try:
         with audit.acting(audit.Actor("cli")), _bar() as passed:
@@ -74,7 +76,8 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
 
 
 def _as_text(report: Report) -> str:
-    span = f"{report.since:%Y-%m-%d %H:%M} to {report.until:%Y-%m-%d %H:%M} UTC"
+    since, until = (moment.astimezone(company_days.zone()) for moment in (report.since, report.until))
+    span = f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M %Z}"
     looked = ", ".join(f"{name}: {number}" for name, number in report.counts.items())
     lines = [f"Looked at {span} in {report.seconds:.1f} s.", looked or "There was nothing to look at."]
     for finding in report.findings:

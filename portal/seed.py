@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, db
+from portal import audit, company_days, config, db
 from portal.accounts import passwords
 from portal.accounts import queries as accounts
 from portal.accounts import service as accounts_service
@@ -198,7 +198,7 @@ def _missing(customer_id: str, demo: DemoCustomer) -> Iterator[tuple[InvoiceDraf
         there = set(session.scalars(of_customer))
     for one in INVOICES[demo]:
         if one.reference not in there:
-            issued_on = clock.today() - timedelta(days=one.issued_days_ago)
+            issued_on = company_days.today() - timedelta(days=one.issued_days_ago)
             draft = InvoiceDraft(
                 customer_id,
                 one.currency,

@@ -12,7 +12,7 @@ from typing import Any
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from portal import clock
+from portal import clock, company_days
 from portal.accounts import passwords
 from portal.accounts.models import OWNER, Customer, User
 from portal.db import new_id
@@ -74,8 +74,8 @@ def invoice(
             "net_minor": reckoned.net_minor,
             "tax_minor": reckoned.tax_minor,
             "total_minor": reckoned.total_minor,
-            "issued_on": clock.today(),
-            "due_on": clock.today() + timedelta(days=14),
+            "issued_on": company_days.today(),
+            "due_on": company_days.today() + timedelta(days=14),
             "created_at": clock.now(),
             **values,
         }

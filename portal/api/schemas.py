@@ -435,8 +435,8 @@ class PaymentList(Sent):
     offset: Annotated[int, Field(ge=0, le=DEEPEST_OFFSET)] = 0
     cursor: Cursor | None = None
     status: Literal["succeeded", "processing", "unfinished", "canceled"] | None = None
-    since: Day | None = Field(default=None, alias="from", description="The first day (UTC).")
-    until: Day | None = Field(default=None, alias="to", description="The last day (UTC), included.")
+    since: Day | None = Field(default=None, alias="from", description="The first day, in the company's time zone.")
+    until: Day | None = Field(default=None, alias="to", description="The last day, likewise, included.")
     currency: Currency | None = None
     q: Text | None = Field(
         max_length=100,

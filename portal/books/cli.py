@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from portal import clock, db, money, signing_keys
+from portal import company_days, db, money, signing_keys
 from portal.books import tables, verifying
 from portal.books.forms import month_of
 from portal.reconciliation import figures
@@ -36,7 +36,7 @@ def books(
     *,
     as_json: bool,
 ) -> None:
-    """What our books and Stripe say of a period; exit status 1 when they differ. Days are UTC days, both included."""
+    """What our books and Stripe say of a period; exit status 1 when they differ. Days are the company's, both included."""
     if context.invoked_subcommand is not None:
         return
     period = _period(since, until, month)
@@ -51,7 +51,7 @@ def books(
 
 
 def _period(since: datetime | None, until: datetime | None, month: str | None) -> Period:
-    today = clock.today()
+    today = company_days.today()
     if month is not None:
         if since or until:
             raise click.UsageError("--month, or --from and --to")

@@ -12,7 +12,7 @@ from wtforms import DateField, SelectField, StringField, TextAreaField, Validati
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import DataRequired, Length, Optional
 
-from portal import clock, money
+from portal import company_days, money
 from portal.books.queries import GROUPS, LinesFilter
 from portal.reconciliation.figures import Period
 from portal.resuming import ResumableForm
@@ -68,7 +68,7 @@ class FiguresForm(_BooksForm):
 
     def period(self) -> Period:
         """What was asked for, after a successful validate(); this month when nothing was."""
-        today = clock.today()
+        today = company_days.today()
         since: date | None = self.since.data
         until: date | None = self.until.data
         if since:

@@ -10,7 +10,7 @@ from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import clock, db, language
+from portal import company_days, db, language
 from portal.books import queries, service
 from portal.books.forms import month_of
 from portal.books.models import Pack
@@ -79,7 +79,7 @@ def _page(problem: str = "") -> Response:
 def _months_that_are_over() -> list[date]:
     """The first days of the last ones, the newest first."""
     months: list[date] = []
-    first = clock.today().replace(day=1)
+    first = company_days.today().replace(day=1)
     while len(months) < MONTHS_OFFERED:
         first = (first - timedelta(days=1)).replace(day=1)
         months.append(first)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import structlog
 
-from portal import config, csv_lines, db, signing_keys
+from portal import company_days, config, csv_lines, db, signing_keys
 from portal.books import exports, tables
 from portal.books.queries import LinesFilter
 from portal.receipts import queries as receipts
@@ -49,8 +49,8 @@ DAMAGED: Final = "its stored PDF is not the one that was made"
 _README: Final = """\
 {company}: the books of {month}
 
-{documents} receipts and credit notes that were issued from {since} to {until} (UTC), as they were sent, and the movements
-of money of these days.
+{documents} receipts and credit notes that were issued from {since} to {until}, as they were sent, and the movements of money
+of these days. They begin and end at midnight in the time zone {zone}.
 
 receipts/, credit-notes/    the documents, named by their numbers
 postings.csv                every movement in our books, with its two sides; the newest first
@@ -243,6 +243,7 @@ def _sign(archive: _Archive, period: Period, missing: tuple[Missing, ...]) -> tu
         "format": FORMAT,
         "company": config.current().company.name,
         "month": f"{period.since:%Y-%m}",
+        "timezone": company_days.zone().key,
         "key": fingerprint,
         "figures": [tables.facts(one) for one in found],
         "missing": [asdict(one) for one in missing],
@@ -262,6 +263,7 @@ def _readme(period: Period, documents: int, missing: tuple[Missing, ...], finger
         documents=documents,
         since=period.since,
         until=period.until,
+        zone=company_days.zone().key,
         fingerprint=fingerprint,
         address=key_address(),
     )

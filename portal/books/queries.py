@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from typing import Any, Final
 
 from sqlalchemy import Select, func, literal_column, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from portal import keyset
+from portal import company_days, keyset
 from portal.books.models import Pack
 from portal.errors import NotFound
 from portal.ledger import Posting
@@ -30,7 +30,7 @@ MOST_PACKS: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class LinesFilter:
-    """Days are UTC days, both included; `subject` is the id of what a line is about, here or at Stripe; `group` is one of GROUPS."""
+    """Days are the company's, both included; `subject` is the id of what a line is about, here or at Stripe; `group` is one of GROUPS."""
 
     since: date | None = None
     until: date | None = None
@@ -136,21 +136,11 @@ def _within(
 ) -> Select[Any]:
     if wanted.currency:
         query = query.where(currency == wanted.currency)
-    if since := _start_of(wanted.since):
-        query = query.where(at >= since)
-    if until := _end_of(wanted.until):
-        query = query.where(at < until)
+    if wanted.since:
+        query = query.where(at >= company_days.begins(wanted.since))
+    if wanted.until:
+        query = query.where(at < company_days.ends(wanted.until))
     return query
-
-
-def _start_of(day: date | None) -> datetime | None:
-    """The first moment of a day; none of the first day there is, before which nothing was."""
-    return datetime.combine(day, time.min, UTC) if day and day > date.min else None
-
-
-def _end_of(day: date | None) -> datetime | None:
-    """The first moment after a day; none after the last day there is."""
-    return _start_of(day + timedelta(days=1)) if day and day < date.max else None
 
 
 # What is chosen from

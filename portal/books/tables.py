@@ -45,7 +45,7 @@ def _table(found: Figures, title: str) -> str:
 
 
 def facts(found: Figures) -> dict[str, Any]:
-    """Amounts in minor units; days are UTC days, both included."""
+    """Amounts in minor units; days are the company's, both included."""
     return {
         "currency": found.currency,
         "from": found.period.since.isoformat(),

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, request
 
-from portal import clock, db, gateway, lists
+from portal import company_days, db, gateway, lists
 from portal.books import charts, exports, queries
 from portal.books.forms import FiguresForm, LinesForm
 from portal.books.queries import LinesFilter
@@ -52,7 +52,7 @@ def _context() -> dict[str, Any]:
 def index() -> Response:
     form = FiguresForm(request.args)
     wrong = not form.validate()
-    period = Period.of_month(clock.today()) if wrong else form.period()
+    period = Period.of_month(company_days.today()) if wrong else form.period()
     with db.reading() as session:
         currencies = figures.currencies(session)
         chosen = "" if wrong else (form.currency.data or "").lower()
@@ -79,7 +79,7 @@ def index() -> Response:
 
 def _months_offered() -> list[date]:
     """The first days of this month and of those before it."""
-    months = [clock.today().replace(day=1)]
+    months = [company_days.today().replace(day=1)]
     while len(months) < MONTHS_OFFERED:
         months.append((months[-1] - timedelta(days=1)).replace(day=1))
     return months

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from portal import clock, db, metrics, outbox
+from portal import company_days, db, metrics, outbox
 from portal.cards import card_testing, comparison, keeping, reminders, setups
 
 
@@ -29,7 +29,7 @@ def complete() -> None:
 @outbox.handles("cards.compare", every_seconds=24 * 3600)
 def compare(day: str = "", after: str = "") -> None:
     """The worker begins a round each day; a chunk of it leaves the job for the next one."""
-    comparison.compare_chunk(day or clock.today().isoformat(), after)
+    comparison.compare_chunk(day or company_days.today().isoformat(), after)
 
 
 @outbox.handles("cards.remind", every_seconds=3600)

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal import clock
+from portal import company_days
 from portal.cards.states import CREATED, OUTCOMES
 from portal.db import Base, UTCDateTime, one_of
 
@@ -28,7 +28,7 @@ def last_day_of_month(year: int, month: int) -> date:
 
 def reminder_at(last_day: date) -> int | None:
     """Which of REMINDER_DAYS it is time for today; None while the last day is further off, and after it."""
-    left = (last_day - clock.today()).days
+    left = (last_day - company_days.today()).days
     return next((days for days in REMINDER_DAYS if 0 <= left <= days), None)
 
 
@@ -73,11 +73,11 @@ class SavedCard(Base):
 
     @property
     def is_expired(self) -> bool:
-        return self.last_day < clock.today()
+        return self.last_day < company_days.today()
 
     @property
     def expires_soon(self) -> bool:
-        return not self.is_expired and self.last_day - clock.today() <= EXPIRES_SOON
+        return not self.is_expired and self.last_day - company_days.today() <= EXPIRES_SOON
 
     @property
     def reminder_due(self) -> int | None:

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from portal import clock, outbox
+from portal import company_days, outbox
 from portal.accounts.models import Customer
 from portal.cards.models import (
     REMINDER_DAYS,
@@ -160,7 +160,7 @@ def due_reminders(session: Session, most: int) -> list[str]:
     Only this month's end and the next one's can be near enough. Each step reads its own part of ix_saved_cards_expiry, in which
     nothing else lies, so the cards that are not due, or were reminded, cost nothing.
     """
-    today = clock.today()
+    today = company_days.today()
     this = last_day_of_month(today.year, today.month)
     following = this + timedelta(days=1)
     found: list[str] = []

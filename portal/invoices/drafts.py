@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from portal import clock, money
+from portal import company_days, money
 from portal.errors import N_, Invalid
 from portal.invoices import totals
 from portal.invoices.totals import Totals
@@ -62,7 +62,7 @@ class InvoiceDraft:
 
     @property
     def first_day(self) -> date:
-        return self.issued_on or clock.today()
+        return self.issued_on or company_days.today()
 
     @property
     def last_day(self) -> date:
@@ -130,7 +130,7 @@ def check_chargeable(total: Money) -> None:
 
 
 def _check_dates(draft: InvoiceDraft) -> None:
-    today = clock.today()
+    today = company_days.today()
     earliest = today - timedelta(days=YEARS_BACK * DAYS_A_YEAR)
     latest = today + timedelta(days=YEARS_AHEAD * DAYS_A_YEAR)
     if draft.first_day > today:

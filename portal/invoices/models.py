@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import BigInteger, CheckConstraint, Date, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal import clock
+from portal import company_days
 from portal.accounts.models import Customer
 from portal.db import Base, UTCDateTime, one_of, sorted_text
 from portal.invoices import totals
@@ -102,7 +102,7 @@ class Invoice(Base):
 
     @property
     def is_overdue(self) -> bool:
-        return self.status == OPEN and self.due_on < clock.today()
+        return self.status == OPEN and self.due_on < company_days.today()
 
     @property
     def shown_status(self) -> str:

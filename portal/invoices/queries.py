@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from portal import clock, keyset
+from portal import company_days, keyset
 from portal.db import begins_with
 from portal.errors import N_, NotFound
 from portal.invoices.models import OPEN, OVERDUE, PAID, VOID, Invoice, InvoiceLine, OutsidePayment
@@ -72,7 +72,7 @@ class Owed:
 def owed(session: Session, customer_id: str) -> Owed:
     """What the customer has to pay, in two queries."""
     of_customer = (Invoice.customer_id == customer_id, Invoice.status == OPEN)
-    overdue_minor = case((Invoice.due_on < clock.today(), Invoice.total_minor), else_=0)
+    overdue_minor = case((Invoice.due_on < company_days.today(), Invoice.total_minor), else_=0)
     rows = session.execute(
         select(Invoice.currency, func.count(), func.sum(Invoice.total_minor), func.sum(overdue_minor))
         .where(*of_customer)
@@ -106,7 +106,7 @@ def page_for_customer(
     if status is not None:
         if status not in FILTERS:
             raise NotFound
-        wanted = wanted.where(*_is(status, clock.today()))
+        wanted = wanted.where(*_is(status, company_days.today()))
     return keyset.page(session, wanted, Invoice.created_at, Invoice.id, cursor, size=size)
 
 
@@ -144,7 +144,7 @@ def page_for_staff(
     if status is not None:
         if status not in FILTERS:
             raise NotFound
-        wanted = wanted.where(*_is(status, clock.today()))
+        wanted = wanted.where(*_is(status, company_days.today()))
     if number:
         found = wanted.where(begins_with(Invoice.number, number.upper())).order_by(Invoice.number.desc())
         return keyset.Page(list(session.scalars(found.limit(keyset.PAGE_SIZE))), older=None, newer=None)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import BinaryIO, Final
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, db, ledger, numbering
+from portal import audit, clock, company_days, db, ledger, numbering
 from portal.accounts.models import Customer
 from portal.deliveries import service as deliveries
 from portal.deliveries.models import INVOICE_PAID
@@ -219,8 +219,8 @@ def mark_paid_outside(invoice_id: str, *, paid_on: date, how: str, reference: st
             guard(session, invoice)
         now = clock.now()
         invoice.status = PAID
-        # Noon, so that it is this day wherever the company is; not in the future all the same.
-        invoice.paid_at = min(datetime.combine(paid_on, time(12), UTC), now)
+        # Only the day is known: its noon, but not in the future.
+        invoice.paid_at = min(company_days.noon(paid_on), now)
         paid = OutsidePayment(
             id=db.new_id("out"), invoice_id=invoice.id, how=how, paid_on=paid_on, reference=reference, recorded_at=now
         )
@@ -257,9 +257,9 @@ def _announce_paid(session: Session, invoice: Invoice, at: datetime) -> None:
 def _check_outside(paid_on: date, how: str, reference: str) -> None:
     if how not in WAYS:
         raise Invalid(N_("Please say how the invoice was paid."), field="how")
-    if paid_on > clock.today():
+    if paid_on > company_days.today():
         raise Invalid(N_("The day of the payment cannot lie in the future."), field="paid_on")
-    if paid_on < clock.today() - timedelta(days=drafts.YEARS_BACK * drafts.DAYS_A_YEAR):
+    if paid_on < company_days.today() - timedelta(days=drafts.YEARS_BACK * drafts.DAYS_A_YEAR):
         raise Invalid(N_("The day of the payment lies too far in the past."), field="paid_on")
     if len(reference) > drafts.LONGEST_REFERENCE:
         raise Invalid(

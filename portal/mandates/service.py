@@ -16,14 +16,14 @@ Locks are taken in this order: mandate, collection, invoice, audit head.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import timedelta
 from typing import Final
 
 import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, db, gateway, outbox
+from portal import audit, clock, company_days, config, db, gateway, outbox
 from portal.accounts import queries as accounts
 from portal.cards import queries as cards
 from portal.db import new_id
@@ -165,7 +165,7 @@ def announce(invoice_id: str, customer_id: str) -> None:
         if known is not None:
             return
         now = clock.now()
-        day = policy.charge_day(invoice.due_on, clock.today())
+        day = policy.charge_day(invoice.due_on, company_days.today())
         row = Collection(
             id=new_id("col"),
             mandate_id=mandate.id,
@@ -173,7 +173,7 @@ def announce(invoice_id: str, customer_id: str) -> None:
             invoice_id=invoice_id,
             state=states.ANNOUNCED,
             charge_on=day,
-            next_try_at=_start_of(day),
+            next_try_at=company_days.begins(day),
             tries=0,
             is_trying=False,
             created_at=now,
@@ -192,8 +192,8 @@ def fix_day(collection_id: str) -> Collection | None:
         if row.state != states.ANNOUNCED or row.noticed_at is not None:
             return None
         invoice = session.get_one(Invoice, row.invoice_id)
-        row.charge_on = policy.charge_day(invoice.due_on, clock.today())
-        row.next_try_at = _start_of(row.charge_on)
+        row.charge_on = policy.charge_day(invoice.due_on, company_days.today())
+        row.next_try_at = company_days.begins(row.charge_on)
     with db.reading() as session:
         return queries.collection(session, collection_id)
 
@@ -204,10 +204,6 @@ def mark_noticed(collection_id: str) -> None:
         row = _locked(session, collection_id)
         if row.noticed_at is None:
             row.noticed_at = clock.now()
-
-
-def _start_of(day: date) -> datetime:
-    return datetime.combine(day, time.min, UTC)
 
 
 # The worker's part: charging

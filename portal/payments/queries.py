@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from typing import Final
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
-from portal import keyset, ledger, outbox
+from portal import company_days, keyset, ledger, outbox
 from portal.cards import queries as cards
 from portal.db import database_now, written_out
 from portal.errors import NotFound
@@ -28,7 +28,7 @@ MOST_OF_AN_INVOICE: Final = 20
 class Filter:
     """What the history is narrowed to; all of it stands in the page's address.
 
-    Days are UTC days, both included. Amounts are minor units, both included, of `currency` if one is given.
+    Days are the company's, both included. Amounts are minor units, both included, of `currency` if one is given.
     """
 
     status: str = ""
@@ -261,9 +261,9 @@ def _filtered(customer_id: str, wanted: Filter) -> Select[Payment]:
     if wanted.status:
         query = query.where(Payment.status.in_(STATUS_GROUPS.get(wanted.status, {wanted.status})))
     if wanted.since:
-        query = query.where(Payment.created_at >= _start_of(wanted.since))
-    if wanted.until and wanted.until < date.max:
-        query = query.where(Payment.created_at < _start_of(wanted.until + timedelta(days=1)))
+        query = query.where(Payment.created_at >= company_days.begins(wanted.since))
+    if wanted.until:
+        query = query.where(Payment.created_at < company_days.ends(wanted.until))
     if wanted.currency:
         query = query.where(Payment.currency == wanted.currency)
     if wanted.least_minor is not None:
@@ -289,7 +289,3 @@ def _matches(text: str) -> ColumnElement[bool]:
         and_(Payment.card_last4 == part, Payment.card_last4 != ""),
         found_in_invoice.exists(),
     )
-
-
-def _start_of(day: date) -> datetime:
-    return datetime.combine(day, time.min, UTC)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from portal import company_days
 from portal.accounts.models import Customer
 from portal.config import Company
 from portal.invoices.models import Invoice
@@ -41,7 +41,6 @@ class Issue:
 
     number: int
     at: datetime
-    zone: ZoneInfo
     language: str
     company: Company
     code: str
@@ -49,7 +48,7 @@ class Issue:
 
     @property
     def day(self) -> date:
-        return self.at.astimezone(self.zone).date()
+        return company_days.day_of(self.at)
 
     def common(self, customer: Customer, payment: Payment) -> dict[str, Any]:
         """The facts that documents of every kind take from here, by name."""
@@ -82,7 +81,7 @@ def receipt(payment: Payment, invoice: Invoice | None, customer: Customer, issue
     return ReceiptFacts(
         **issue.common(customer, payment),
         number=number_text(issue.number, issue.day, RECEIPT),
-        paid_on=(payment.succeeded_at or issue.at).astimezone(issue.zone).date(),
+        paid_on=company_days.day_of(payment.succeeded_at or issue.at),
         lines=lines,
         taxes=taxes_of(lines),
         net_minor=net,
@@ -127,7 +126,7 @@ def credit_note(
         number=number_text(issue.number, issue.day, CREDIT_NOTE),
         receipt_number=of_receipt.number,
         receipt_issued_on=of_receipt.issued_on,
-        refunded_on=(refund.succeeded_at or issue.at).astimezone(issue.zone).date(),
+        refunded_on=company_days.day_of(refund.succeeded_at or issue.at),
         expected_by=refund.expected_by,
         taxes=taxes,
         net_minor=refund.amount_minor - tax_minor,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from datetime import timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy import select
@@ -137,7 +136,6 @@ def _begin_issue(session: Session, series: str, customer: Customer) -> freezing.
         number=number,
         # Read after the number was taken, whose lock others wait for: a higher number never has an earlier moment.
         at=db.database_now(session),
-        zone=ZoneInfo(settings.timezone),
         language=language.supported(customer.language),
         company=settings.company,
         code=codes.new(),

@@ -10,13 +10,13 @@ from __future__ import annotations
 import calendar
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Date, and_, case, func, literal, or_, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from portal import keyset
+from portal import company_days, keyset
 from portal.ledger import STRIPE, Posting
 from portal.money import Money
 from portal.reconciliation.models import StripeTransaction
@@ -52,7 +52,7 @@ _TYPES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """UTC days, both included."""
+    """Days of the company, both included."""
 
     since: date
     until: date
@@ -65,12 +65,12 @@ class Period:
 
     @property
     def begins(self) -> datetime:
-        return datetime.combine(self.since, time.min, UTC)
+        return company_days.begins(self.since)
 
     @property
     def ends(self) -> datetime:
         """The first moment after it."""
-        return datetime.combine(self.until, time.min, UTC) + timedelta(days=1)
+        return company_days.ends(self.until)
 
     @property
     def days(self) -> int:
@@ -135,14 +135,14 @@ def of(session: Session, currency: str, period: Period) -> Figures:
 def by_day(session: Session, currency: str, period: Period) -> list[Day]:
     """What our books have of each day of the period, also of days without anything."""
     moved = _moved(currency).where(Posting.at >= period.begins, Posting.at < period.ends)
-    moved = moved.add_columns(_day_of(session, Posting.at).label("day"), group_of_posting().label("part"))
+    moved = moved.add_columns(_day_of(session, Posting.at, period).label("day"), group_of_posting().label("part"))
     of_days = moved.subquery()
     rows = session.execute(
         select(of_days.c.day, of_days.c.part, func.sum(of_days.c.moved)).group_by(of_days.c.day, of_days.c.part)
     )
     sums: dict[tuple[date, str], int] = {}
     for day, part, total in rows:
-        sums[date.fromisoformat(day) if isinstance(day, str) else day, part] = int(total)
+        sums[day, part] = int(total)
 
     def money(day: date, part: str) -> Money:
         return Money(sums.get((day, part), 0), currency)
@@ -231,8 +231,31 @@ def _stripes_before(session: Session, currency: str, moment: datetime) -> int:
     return int(session.scalar(select(net).where(found.currency == currency, found.at < moment)) or 0)
 
 
-def _day_of(session: Session, moment: InstrumentedAttribute[datetime]) -> ColumnElement[Any]:
-    """The UTC day of a moment: a text on SQLite, a date on PostgreSQL."""
-    if session.get_bind().dialect.name == "sqlite":
-        return func.date(moment)
-    return func.date(func.timezone("UTC", moment))
+def _day_of(session: Session, moment: InstrumentedAttribute[datetime], period: Period) -> ColumnElement[date]:
+    """The company's day of a moment in this period.
+
+    SQLite knows no time zones, and PostgreSQL's may be of another year than ours: so both are told when the days begin.
+    """
+    if period.since > period.until:
+        return literal(period.since, Date())
+    *earlier, last = company_days.stretches(period.since, period.until)
+    day = _day_within(session, moment, last)
+    if earlier:
+        within = [(moment < stretch.ends, _day_within(session, moment, stretch)) for stretch in earlier]
+        day = case(*within, else_=day)
+    return type_coerce(day, Date())
+
+
+def _day_within(
+    session: Session, moment: InstrumentedAttribute[datetime], stretch: company_days.Stretch
+) -> ColumnElement[Any]:
+    """Days of 24 hours are UTC days once the moment is moved by what lies between the two midnights; one alone may be longer."""
+    if stretch.first == stretch.last:
+        return literal(stretch.first, Date())
+    if (
+        session.get_bind().dialect.name == "sqlite"
+    ):  # which rounds to milliseconds, so to the next day, unless the fraction is cut off
+        return func.date(
+            func.substr(moment, 1, len("2026-11-30 23:59:59")), f"{int(stretch.ahead.total_seconds())} seconds"
+        )
+    return func.date(func.timezone("UTC", moment) + stretch.ahead)

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from portal import clock, db, idempotency
+from portal import clock, company_days, db, idempotency
 from portal.db import new_id
 from portal.errors import N_, Conflict, Invalid
 from portal.money import Money
@@ -177,7 +177,7 @@ def refuse_where_impossible(session: Session, payment: Payment) -> None:
 def _refuse_after_window(payment: Payment, reason: str) -> None:
     end = policy.ends_on(reason, payment.succeeded_at or payment.created_at)
     if clock.now() > end:
-        raise WindowOver(day=end.date().isoformat())
+        raise WindowOver(day=company_days.day_of(end).isoformat())
 
 
 def check_amount(amount: Money, remaining: Money) -> None:

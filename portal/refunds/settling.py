@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, db, gateway, ledger, outbox
+from portal import audit, clock, company_days, db, gateway, ledger, outbox
 from portal.db import new_id
 from portal.deliveries import service as deliveries
 from portal.deliveries.models import REFUND_UPDATED
@@ -157,7 +157,7 @@ def _move(session: Session, row: Refund, found: gateway.Refund) -> None:
     if found.status not in states.STATES:
         log.error("unknown_refund_status", refund_id=row.id, status=found.status)
     row.sent_at = row.sent_at or found.created
-    row.expected_by = row.expected_by or (row.sent_at + policy.BANK_TAKES).date()
+    row.expected_by = row.expected_by or company_days.day_of(row.sent_at + policy.BANK_TAKES)
     if found.status == states.SUCCEEDED:
         row.succeeded_at = clock.now()
         outbox.enqueue(session, "receipts.issue_credit_note", key=f"credit_note:{row.id}", refund_id=row.id)

@@ -9,7 +9,7 @@ from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import clock, db, language, lists
+from portal import company_days, db, language, lists
 from portal.disputes import queries as disputes
 from portal.errors import Conflict, Invalid
 from portal.guards import customer_id, customers_only, payers_only
@@ -39,7 +39,7 @@ def index() -> Response:
 def show(refund_id: str) -> Response:
     with db.reading() as session:
         refund = queries.for_customer(session, refund_id, customer_id())
-    overdue = refund.expected_by is not None and refund.expected_by < clock.today()
+    overdue = refund.expected_by is not None and refund.expected_by < company_days.today()
     may_withdraw = refund.state in states.UNDECIDED
     return page("refunds/show.html", refund=refund, overdue=overdue, may_withdraw=may_withdraw)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select, text
 from sqlalchemy.orm import Session
 
-from portal import anchors, clock, keyset, workers
+from portal import anchors, clock, company_days, keyset, workers
 from portal.accounts import queries as accounts
 from portal.accounts.models import Customer
 from portal.audit import AuditEvent
@@ -213,7 +213,7 @@ def findings(session: Session) -> list[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """`actor` is a user's id or e-mail, or the name of a job; days are UTC days, both included."""
+    """`actor` is a user's id or e-mail, or the name of a job; days are the company's, both included."""
 
     actor: str = ""
     action: str = ""
@@ -251,11 +251,13 @@ def _audited(wanted: AuditFilter) -> Select[AuditEvent]:
             query = query.where(column == value)
     # Events lie in the order of their numbers, which is that of time but for the difference of clocks: so what was certainly before
     # a day, and what was certainly after it, bound its numbers. Both are found by the index of times.
-    if since := _start_of(wanted.since):
+    if wanted.since:
+        since = company_days.begins(wanted.since)
         before = select(AuditEvent.number).where(AuditEvent.at < since - CLOCK_SKEW)
         before = before.order_by(AuditEvent.at.desc(), AuditEvent.number.desc()).limit(1)
         query = query.where(AuditEvent.number > func.coalesce(before.scalar_subquery(), 0), AuditEvent.at >= since)
-    if until := _end_of(wanted.until):
+    if wanted.until:
+        until = company_days.ends(wanted.until)
         after = select(AuditEvent.number).where(AuditEvent.at >= until + CLOCK_SKEW)
         after = after.order_by(AuditEvent.at, AuditEvent.number).limit(1)
         beyond = func.coalesce(after.scalar_subquery(), LARGEST_NUMBER)
@@ -280,13 +282,3 @@ def customer_names(session: Session, customer_ids: set[str]) -> dict[str, str]:
     """Their names, by their ids."""
     rows = session.execute(select(Customer.id, Customer.name).where(Customer.id.in_(customer_ids)))
     return {row.id: row.name for row in rows}
-
-
-def _start_of(day: date | None) -> datetime | None:
-    """The first moment of a day; none of the first day there is, before which nothing was."""
-    return datetime.combine(day, time.min, UTC) if day and day > date.min else None
-
-
-def _end_of(day: date | None) -> datetime | None:
-    """The first moment after a day; none after the last day there is."""
-    return _start_of(day + timedelta(days=1)) if day and day < date.max else None

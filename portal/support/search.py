@@ -16,7 +16,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from portal import clock, money
+from portal import company_days, money
 from portal.accounts.models import Customer, CustomerWord, words_of
 from portal.cards.models import FormerHolder, SavedCard
 from portal.db import begins_with
@@ -166,7 +166,7 @@ def _by_number(typed: str) -> Iterator[Select[Any]]:
         yield _by_beginning(Invoice, Invoice.number, typed.upper())
         yield _by_beginning(Document, Document.number, typed.upper())
     elif _COUNTER.fullmatch(typed):
-        years = [clock.today().year - back for back in range(YEARS_BACK)]
+        years = [company_days.today().year - back for back in range(YEARS_BACK)]
         ends = [f"{year}-{int(typed):06d}" for year in years]
         yield select(Invoice.id).where(Invoice.number.in_([f"INV-{end}" for end in ends])).limit(MOST_SHOWN)
         numbers = [f"{series}-{end}" for end in ends for series in ("R", "CN")]

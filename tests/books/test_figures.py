@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import insert
@@ -153,6 +154,37 @@ def test_each_day_has_its_sums(database: str) -> None:
     assert [(day.charged.minor, day.refunded.minor, day.fees.minor) for day in (days[0], days[1], days[-1])] == [
         (15_00, 0, -1_00), (0, 0, 0), (0, -3_00, 0),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("zone", "period"),
+    [
+        pytest.param(zone, period, marks=pytest.mark.settings(PORTAL_TIMEZONE=zone), id=f"{zone} {period.since}")
+        for zone, period in (
+            ("Europe/Berlin", Period(date(2026, 3, 1), date(2026, 10, 31))),
+            ("America/Los_Angeles", Period(date(2026, 10, 25), date(2026, 11, 2))),
+            ("Australia/Lord_Howe", Period(date(2026, 3, 30), date(2026, 4, 6))),
+            ("Pacific/Kiritimati", Period(date(2028, 2, 28), date(2028, 3, 1))),
+            ("Etc/GMT+12", Period(date(2028, 2, 29), date(2028, 2, 29))),
+        )
+    ],
+)
+def test_each_movement_is_on_the_companys_day(settings: object, zone: str, period: Period) -> None:
+    """One at the first and one at the last moment of each day, also of those on which the clocks change."""
+    expected = [period.since + timedelta(days=number) for number in range(period.days)]
+    with db.transaction() as session:
+        for day in expected:
+            midnight = datetime.combine(day, time.min, ZoneInfo(zone)).astimezone(UTC)
+            book(session, "charge", 1_00, at=midnight)
+            book(session, "charge", 10, at=midnight - timedelta(microseconds=1))
+        book(session, "charge", 10, at=period.ends - timedelta(microseconds=1))
+        book(session, "charge", 5_00, at=period.ends)
+    with db.reading() as session:
+        found = figures.by_day(session, "eur", period)
+    assert [(day.day, day.charged.minor) for day in found] == [(day, 1_10) for day in expected]
+    assert ours(read(period=period)) == {
+        "opening": 10, "charged": 1_10 * period.days, "closing": 10 + 1_10 * period.days,
+    }  # fmt: skip
 
 
 def test_a_month_has_all_its_days() -> None:

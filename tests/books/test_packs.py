@@ -87,6 +87,19 @@ def test_a_month_that_is_not_over_is_not_packed(user: str) -> None:
         service.request(OCTOBER, user)
 
 
+@pytest.mark.settings(PORTAL_TIMEZONE="America/Los_Angeles")
+def test_a_month_is_over_and_begins_at_the_companys_midnight(user: str) -> None:
+    over = datetime(2026, 11, 1, 7, tzinfo=UTC)
+    inside, before = issue(over - timedelta(minutes=1)), issue(datetime(2026, 10, 1, 6, 59, tzinfo=UTC))
+    with time_machine.travel(over - timedelta(minutes=1)), pytest.raises(Invalid):
+        service.request(OCTOBER, user)
+    with time_machine.travel(over), zipfile.ZipFile(io.BytesIO(made(user))) as pack:
+        assert f"receipts/{inside}.pdf" in pack.namelist()
+        assert f"receipts/{before}.pdf" not in pack.namelist()
+        assert json.loads(pack.read("manifest.json"))["timezone"] == "America/Los_Angeles"
+        assert "America/Los_Angeles" in pack.read("README.txt").decode()
+
+
 # Killed, and run twice
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import time_machine
 from flask.testing import FlaskClient
 
-from portal import clock, db
+from portal import clock, company_days, db
 from portal.cards import card_testing
 from portal.cards.models import CardSetup
 from tests import factories
@@ -42,7 +42,7 @@ def test_who_has_no_cards_is_asked_to_add_one(owner: FlaskClient) -> None:
 
 
 def test_the_list_tells_the_default_and_the_expiry(owner: FlaskClient, wallet: Wallet) -> None:
-    today = clock.today()
+    today = company_days.today()
     card(wallet, is_default=True)
     card(wallet, last4="0001", exp_year=2020)
     card(wallet, last4="0002", exp_month=today.month, exp_year=today.year)
@@ -52,6 +52,20 @@ def test_the_list_tells_the_default_and_the_expiry(owner: FlaskClient, wallet: W
     assert text.count("Expires soon") == 1
     assert text.count("Make default") == 1, "neither the default nor an expired card can be made the default"
     assert "Your Visa ending in 0002 takes its place." in text
+
+
+@pytest.mark.settings(PORTAL_TIMEZONE="America/Los_Angeles")
+def test_a_card_is_good_until_its_last_day_is_over_where_the_company_is(wallet: Wallet) -> None:
+    card(wallet, exp_month=2, exp_year=2028)
+    over = datetime(2028, 3, 1, 8, tzinfo=UTC)
+    for moment, expired in ((over - timedelta(seconds=1), False), (over, True)):
+        with time_machine.travel(moment, tick=False):
+            (kept,) = wallet.cards
+            assert (kept.is_expired, kept.expires_soon, kept.reminder_due) == (
+                expired,
+                not expired,
+                None if expired else 7,
+            )
 
 
 def test_the_default_is_changed_and_an_expired_card_refused(owner: FlaskClient, wallet: Wallet) -> None:

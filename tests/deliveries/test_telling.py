@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 import portal.app  # noqa: F401  # brings every table into the metadata
-from portal import clock, db
+from portal import company_days, db
 from portal.deliveries import service
 from portal.deliveries.models import TYPES, OutgoingEvent
 from portal.invoices import service as invoices
@@ -99,7 +99,7 @@ def test_an_invoice_that_is_paid_elsewhere_is_told_once(settings: object) -> Non
     listen(customer.id)
     for _ in range(2):
         invoices.mark_paid_outside(
-            invoice.id, paid_on=clock.today(), how="bank_transfer", reference="statement 12, p. 3"
+            invoice.id, paid_on=company_days.today(), how="bank_transfer", reference="statement 12, p. 3"
         )
     (paid,) = told("invoice.paid")
     assert (paid["invoice_number"], paid["amount"]) == (invoice.number, 119_00)

@@ -8,8 +8,7 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from portal import clock as portal_clock
-from portal import db
+from portal import company_days, db
 from portal.accounts.models import Customer
 from portal.cards import queries as cards
 from portal.mandates.models import Collection
@@ -56,7 +55,7 @@ def switch_on(shopper: Shopper) -> None:
 def owe_in_days(shopper: Shopper, days: int) -> None:
     with db.transaction() as session:
         customer = session.get_one(Customer, shopper.customer_id)
-        due = portal_clock.today() + timedelta(days=days)
+        due = company_days.today() + timedelta(days=days)
         shopper.invoice_id = factories.invoice(session, customer, due_on=due).id
 
 

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 from sqlalchemy import select
 
-from portal import anchors, audit, clock, db
+from portal import anchors, audit, clock, company_days, db
 from portal.accounts import api_access
 from portal.accounts.policy import MACHINE_SCOPES
 from portal.books.models import Pack
@@ -55,7 +55,7 @@ class History:
     """A customer with something on every page."""
 
     def __init__(self) -> None:
-        now, today = clock.now(), clock.today()
+        now, today = clock.now(), company_days.today()
         with db.transaction() as session:
             customer = factories.customer(session)
             self.customer = customer.id
@@ -352,7 +352,7 @@ def _automatic_payment(customer_id: str, user_id: str, states: dict[str, str]) -
             customer_id=customer_id,
             invoice_id=invoice_id,
             state=state,
-            charge_on=clock.today(),
+            charge_on=company_days.today(),
             next_try_at=now + timedelta(days=1),
             created_at=now,
             updated_at=now,

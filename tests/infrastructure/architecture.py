@@ -12,7 +12,7 @@ from deploy.dev.processes import ROOT
 # From the ground up. A module imports from earlier lines, from its own line and from its own package.
 FLOORS = (
     ("clock", "errors"),
-    ("config", "money", "logs", "networks"),
+    ("config", "money", "logs", "networks", "company_days"),
     ("db",),
     ("metrics",),
     (
@@ -207,6 +207,9 @@ def _wrong_acts(module: Module) -> Iterator[str]:
         elif name in {"datetime.now", "datetime.utcnow", "datetime.datetime.now", "date.today", "time.time"}:
             if module.name != "portal.clock":
                 yield f"{sentence}: only clock asks for the time"
+        elif (name == "datetime.combine" or last == "date") and name != "func.date":
+            if module.name not in {"portal.company_days", "portal.books.cli"}:  # there a day is typed
+                yield f"{sentence}: only company_days tells which day a moment lies in, and when a day begins"
         elif last == "commit" and module.name != "portal.db":
             yield f"{sentence}: only db ends a transaction"
         elif name == "db.transaction" and module.layer in WITHOUT_TRANSACTIONS:

@@ -52,6 +52,8 @@ def _modules(**sources: str) -> dict[str, Module]:
         ("payments__models", "from portal.payments import refund_views", "views stands above models"),
         ("payments__service", "import os\nos.environ['A']", "only config reads the environment"),
         ("payments__service", "from datetime import datetime\ndatetime.now()", "only clock asks for the time"),
+        ("payments__service", "day = clock.now().date()", "only company_days tells which day"),
+        ("payments__queries", "datetime.combine(day, time.min, UTC)", "only company_days tells which day"),
         ("payments__service", "session.commit()", "only db ends a transaction"),
         ("payments__queries", "with db.transaction() as session: pass", "services open transactions"),
         ("colours", "from portal import db", "colours has no floor"),

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from portal import clock, db
+from portal import company_days, db
 from portal.accounts import service as accounts
 from portal.accounts.models import Customer
 from portal.invoices import service
@@ -50,7 +50,7 @@ def issue(customer: Customer) -> Issue:
 
 
 def days_ago(days: int) -> date:
-    return clock.today() - timedelta(days=days)
+    return company_days.today() - timedelta(days=days)
 
 
 def overdue() -> dict[str, date]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
+import time_machine
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, db, ledger
+from portal import audit, company_days, db, ledger
 from portal.accounts.models import Customer
 from portal.errors import Conflict, Invalid, NotFound
 from portal.invoices import drafts, queries, service
@@ -52,7 +54,7 @@ def test_an_invoice_is_numbered_open_and_frozen(issue: Issue, customer: Customer
         line("Bread", quantity=2_500, price=3_20, rate=700), line("Oven", price=99_99), reference="PO 7", note="Thanks"
     )
     again = stored(made)
-    assert again.number == f"INV-{clock.today().year}-000001"
+    assert again.number == f"INV-{company_days.today().year}-000001"
     assert (again.status, again.customer_id) == ("open", customer.id)
     assert (again.net_minor, again.tax_minor, again.total_minor) == (107_99, 19_56, 127_55)
     assert [(one.position, one.description, one.net.minor, one.tax_minor) for one in again.lines] == [
@@ -80,8 +82,27 @@ def test_numbers_follow_each_other_and_a_refused_invoice_takes_none(issue: Issue
 
 
 def test_the_year_of_the_number_is_that_of_the_invoice(issue: Issue) -> None:
-    last_year = date(clock.today().year - 1, 12, 31)
-    assert issue(issued_on=last_year, due_on=clock.today()).number.startswith(f"INV-{last_year.year}-")
+    last_year = date(company_days.today().year - 1, 12, 31)
+    assert issue(issued_on=last_year, due_on=company_days.today()).number.startswith(f"INV-{last_year.year}-")
+
+
+NEW_YEARS_EVE_IN_LOS_ANGELES = datetime(2027, 1, 1, 7, 59, tzinfo=UTC)
+
+
+@pytest.mark.settings(PORTAL_TIMEZONE="America/Los_Angeles")
+def test_an_invoice_has_the_companys_day_and_year_and_is_due_until_that_day_is_over(issue: Issue) -> None:
+    with time_machine.travel(NEW_YEARS_EVE_IN_LOS_ANGELES, tick=False) as time:
+        made = issue(due_on=date(2026, 12, 31))
+        assert (made.issued_on, made.number[:9]) == (date(2026, 12, 31), "INV-2026-")
+        with pytest.raises(Invalid):
+            issue(issued_on=date(2027, 1, 1))
+        for seconds, status in ((0, "open"), (59, "open"), (60, "overdue")):
+            time.move_to(NEW_YEARS_EVE_IN_LOS_ANGELES + timedelta(seconds=seconds))
+            assert stored(made).shown_status == status
+            with db.reading() as session:
+                owed = queries.owed(session, made.customer_id)
+            assert [one.overdue.minor for one in owed.sums] == [made.total_minor if status == "overdue" else 0]
+        assert issue().number.startswith("INV-2027-")
 
 
 def test_the_same_reference_is_another_invoice_for_another_customer(issue: Issue, stranger: Customer) -> None:
@@ -312,7 +333,7 @@ def test_the_database_itself_refuses_a_total_that_does_not_add_up(issue: Issue) 
 
 
 def outside(invoice: Invoice, **values: object) -> Invoice:
-    facts: dict[str, object] = {"paid_on": clock.today(), "how": "bank_transfer", "reference": "Statement 11"}
+    facts: dict[str, object] = {"paid_on": company_days.today(), "how": "bank_transfer", "reference": "Statement 11"}
     return service.mark_paid_outside(invoice.id, **(facts | values))  # type: ignore[arg-type]
 
 
@@ -340,6 +361,30 @@ def test_money_that_came_another_way_pays_the_invoice_and_is_booked_once(issue: 
     assert events_of(made) == ["invoice.issued", "invoice.paid_outside"]
 
 
+@pytest.mark.parametrize(
+    ("zone", "now"),
+    [
+        pytest.param(zone, now, marks=pytest.mark.settings(PORTAL_TIMEZONE=zone), id=zone)
+        for zone, now in (
+            ("Australia/Sydney", datetime(2028, 2, 28, 14, tzinfo=UTC)),
+            ("Pacific/Kiritimati", datetime(2028, 2, 28, 20, tzinfo=UTC)),
+            ("Etc/GMT+12", datetime(2028, 3, 1, 11, tzinfo=UTC)),
+        )
+    ],
+)
+def test_money_that_came_today_came_on_the_companys_day(issue: Issue, zone: str, now: datetime) -> None:
+    """All three have 29 February, which in UTC begins later or is over."""
+    with time_machine.travel(now, tick=False):
+        made = issue(issued_on=date(2028, 2, 28), due_on=date(2028, 3, 14))
+        with pytest.raises(Invalid):
+            outside(made, paid_on=date(2028, 3, 1))
+        paid = outside(made, paid_on=date(2028, 2, 29))
+        assert paid.paid_at is not None and paid.paid_at <= now
+        assert company_days.day_of(paid.paid_at) == date(2028, 2, 29)
+        earlier = outside(issue(), paid_on=date(2028, 2, 28))
+    assert earlier.paid_at is not None and earlier.paid_at.astimezone(ZoneInfo(zone)).date() == date(2028, 2, 28)
+
+
 def test_what_is_paid_void_or_being_paid_is_not_recorded_as_paid_outside(issue: Issue, customer: Customer) -> None:
     paid, withdrawn, busy = issue(), issue(), issue()
     pay(paid)
@@ -352,7 +397,7 @@ def test_what_is_paid_void_or_being_paid_is_not_recorded_as_paid_outside(issue: 
         assert postings_of(invoice) == []
     assert stored(busy).status == "open"
     with pytest.raises(NotFound):
-        service.mark_paid_outside("inv_nothing", paid_on=clock.today(), how="cash", reference="")
+        service.mark_paid_outside("inv_nothing", paid_on=company_days.today(), how="cash", reference="")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 import time_machine
 from flask import Flask
 
-from portal import clock, config, db, gateway, outbox
+from portal import clock, company_days, config, db, gateway, outbox
 from portal.accounts.models import Customer
 from portal.cards import queries as cards
 from portal.cards.models import SavedCard
@@ -55,7 +55,7 @@ class Subscriber:
         """An open invoice that is due in so many days; returns its id."""
         with db.transaction() as session:
             customer = session.get_one(Customer, self.customer_id)
-            return factories.invoice(session, customer, due_on=clock.today() + timedelta(days=days)).id
+            return factories.invoice(session, customer, due_on=company_days.today() + timedelta(days=days)).id
 
     def bank(self, like: str) -> None:
         """The default card's bank answers from now on as it does for this test card."""
@@ -114,7 +114,7 @@ def subscriber(app: Flask, sandbox: SandboxServer, smtp: Mailbox) -> Iterator[Su
         user = factories.user(session, customer)
     one = Subscriber(app, sandbox, smtp, customer.id, user.id)
     one.keep_card()
-    with time_machine.travel(datetime.combine(clock.today() + timedelta(days=1), time(9), UTC)):
+    with time_machine.travel(datetime.combine(company_days.today() + timedelta(days=1), time(9), UTC)):
         yield one
     gateway.forget()
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 
-from portal import clock, config, db, outbox
+from portal import clock, company_days, config, db, outbox
 from portal.cards import service as cards
 from portal.cards.models import SavedCard
 from portal.errors import Unavailable
@@ -151,7 +151,7 @@ def test_without_a_notice_nothing_is_charged_and_the_days_count_from_the_mail(su
         assert subscriber.charged == []
         with subscriber.app.app_context():
             email.send_notice(subscriber.collection(invoice_id).id)
-        assert subscriber.collection(invoice_id).charge_on == clock.today() + policy.NOTICE
+        assert subscriber.collection(invoice_id).charge_on == company_days.today() + policy.NOTICE
         with subscriber.later(3):
             assert subscriber.status(invoice_id) == "paid"
 

@@ -122,6 +122,19 @@ def test_payments_of_the_same_moment_are_all_there(reader: FlaskClient, customer
     assert sorted(found) == list(range(1, 46))
 
 
+@pytest.mark.settings(PORTAL_TIMEZONE="America/Los_Angeles")
+def test_a_day_of_the_filter_is_the_day_that_the_page_shows(reader: FlaskClient, customer: Customer) -> None:
+    """In Los Angeles it is still the last evening of February."""
+    pay(customer, description="Late", created_at=datetime(2028, 3, 1, 7, 59, 59, 999_999, tzinfo=UTC))
+    pay(customer, description="Early", created_at=datetime(2028, 2, 29, 8, tzinfo=UTC))
+    pay(customer, description="Next", created_at=datetime(2028, 3, 1, 8, tzinfo=UTC))
+    page = shown(reader, since="2028-02-29", until="2028-02-29")
+    assert titles(page) == ["Late", "Early"]
+    assert page.count("Feb 29, 2028") == 2
+    assert titles(shown(reader, until="2028-02-28")) == []
+    assert titles(shown(reader, since="2028-03-01")) == ["Next"]
+
+
 @pytest.mark.database("sqlite")
 @pytest.mark.parametrize("cursor", ["x", "bm90IGEgY3Vyc29y", "%00", "é", "YWZ0ZXIgeCB5", "A" * 4000])
 def test_a_page_that_nobody_gave_out_is_not_found(reader: FlaskClient, cursor: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from portal import clock, config, db
+from portal import company_days, config, db
 from portal.receipts import email, service
 from portal.receipts.models import Receipt
 from tests.receipts.conftest import GiveBack, Pay, fail
@@ -78,7 +78,7 @@ def test_a_credit_note_says_what_went_back_where_to_and_when_it_arrives(
     with app.app_context():
         email.send(note_id)
     [message] = smtp.messages
-    number = f"CN-{clock.today().year}-000001"
+    number = f"CN-{company_days.today().year}-000001"
     assert message["Subject"] == f"Your credit note {number} from Nordlicht Energie GmbH"
     for kind in ("plain", "html"):
         said = body(message, kind)
@@ -105,7 +105,7 @@ def test_a_revocation_says_that_the_credit_note_is_void_and_brings_none(
     with app.app_context():
         email.send_revocation(note_id)
     [message] = smtp.messages
-    number = f"CN-{clock.today().year}-000001"
+    number = f"CN-{company_days.today().year}-000001"
     assert message["Subject"] == f"Credit note {number} from Nordlicht Energie GmbH is cancelled"
     for kind in ("plain", "html"):
         said = body(message, kind)

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from portal import audit, clock, config, db, keyset, mail, outbox
+from portal import audit, clock, company_days, config, db, keyset, mail, outbox
 from portal.accounts.models import SignInSession
 from portal.errors import Conflict, Invalid, NotFound
 from portal.invoices.models import Invoice
@@ -115,7 +115,7 @@ def test_automatic_payment_is_on_off_or_was_never_given(desk: Desk) -> None:
         session.add(
             Collection(
                 id=db.new_id("col"), mandate_id=mandate.id, customer_id=desk.customer.id, invoice_id=desk.open_id,
-                charge_on=clock.today(), next_try_at=now, created_at=now, updated_at=now,
+                charge_on=company_days.today(), next_try_at=now, created_at=now, updated_at=now,
             )
         )  # fmt: skip
     found = section(desk, "automatic-payment")

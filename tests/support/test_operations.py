@@ -224,6 +224,12 @@ def test_each_filter_finds_what_fits_by_an_index(trail: None, index: str) -> Non
     assert index in plans(lambda session: queries.audit_trail(session, AuditFilter(**wanted)))
 
 
+@pytest.mark.settings(PORTAL_TIMEZONE="Pacific/Kiritimati")
+def test_days_of_the_audit_trail_are_the_companys(settings: object, trail: None) -> None:
+    """There 2 March begins fourteen hours before it does in London."""
+    assert numbers(since=date(2026, 3, 2), until=date(2026, 3, 2)) == [hour + 1 for hour in reversed(range(10, 34))]
+
+
 def test_filters_narrow_each_other_and_a_day_without_events_is_empty(trail: None) -> None:
     assert numbers(actor="usr_1", customer_id="cus_3", since=date(2026, 3, 2)) == [54, 44, 34]
     assert numbers(since=date(2026, 4, 1)) == []
