@@ -175,9 +175,9 @@ def refuse_where_impossible(session: Session, payment: Payment) -> None:
 
 
 def _refuse_after_window(payment: Payment, reason: str) -> None:
-    end = policy.ends_on(reason, payment.succeeded_at or payment.created_at)
-    if clock.now() > end:
-        raise WindowOver(day=company_days.day_of(end).isoformat())
+    last_day = policy.last_day(reason, payment.succeeded_at or payment.created_at)
+    if company_days.today() > last_day:
+        raise WindowOver(day=last_day.isoformat())
 
 
 def check_amount(amount: Money, remaining: Money) -> None:
@@ -212,4 +212,4 @@ def withdraw(refund_id: str, customer_id: str) -> None:
 def windows(payment: Payment) -> dict[str, bool]:
     """Which reasons a customer may still give for this payment, in the order in which they are offered."""
     paid_at = payment.succeeded_at or payment.created_at
-    return {reason: clock.now() <= policy.ends_on(reason, paid_at) for reason in policy.OF_CUSTOMERS}
+    return {reason: company_days.today() <= policy.last_day(reason, paid_at) for reason in policy.OF_CUSTOMERS}

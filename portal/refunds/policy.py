@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
-from portal import config
+from portal import company_days, config
 from portal.money import Money
 
 # What a customer chooses from.
@@ -33,10 +33,10 @@ BANK_TAKES: Final = timedelta(days=14)
 REFERENCE_COMES_WITHIN: Final = timedelta(days=14)
 
 
-def ends_on(reason: str, paid_at: datetime) -> datetime:
-    """The moment after which a customer may not ask for this reason any more."""
+def last_day(reason: str, paid_at: datetime) -> date:
+    """The company's day until whose end a customer may ask for this reason."""
     windows = config.current().refund_windows
-    return paid_at + timedelta(days=windows.get(reason, windows["other"]))
+    return company_days.day_of(paid_at) + timedelta(days=windows.get(reason, windows["other"]))
 
 
 def needs_four_eyes(amount: Money) -> bool:

@@ -76,7 +76,7 @@ def of_payment(payment_id: str) -> Response:
         sums=sums,
         may_ask=payment.has_succeeded and bool(open_to) and sums.remaining.minor > 0 and not disputed,
         disputed=disputed,
-        last_day=max(policy.ends_on(reason, payment.succeeded_at) for reason in policy.OF_CUSTOMERS)
+        last_day=max(policy.last_day(reason, payment.succeeded_at) for reason in policy.OF_CUSTOMERS)
         if payment.succeeded_at
         else None,
     )
@@ -120,7 +120,8 @@ def ask(payment_id: str) -> Response | AnyResponse:
         sums=sums,
         disputed=disputed,
         ends={
-            reason: policy.ends_on(reason, payment.succeeded_at or payment.created_at) for reason in policy.OF_CUSTOMERS
+            reason: policy.last_day(reason, payment.succeeded_at or payment.created_at)
+            for reason in policy.OF_CUSTOMERS
         },
         is_open=service.windows(payment),
         status=422 if form.errors else 200,

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 
-from portal import clock, db
+from portal import clock, company_days, db
 from portal.accounts.models import Customer
 from portal.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
 from portal.money import Money
@@ -113,6 +113,16 @@ def test_each_reason_has_its_window(counter: Counter) -> None:
         windows = service.windows(counter.payment)
         assert (windows[policy.NO_LONGER_WANTED], windows[policy.DUPLICATE]) == (False, True)
         counter.ask(reason=policy.DUPLICATE)
+
+
+@pytest.mark.settings(PORTAL_TIMEZONE="America/Los_Angeles")
+def test_a_window_is_open_until_its_last_day_is_over_where_the_company_is(counter: Counter) -> None:
+    paid_at = counter.payment.succeeded_at
+    assert paid_at is not None
+    over = company_days.ends(company_days.day_of(paid_at) + timedelta(days=14))
+    for moment, is_open in ((over - timedelta(seconds=1), True), (over, False)):
+        with time_machine.travel(moment, tick=False):
+            assert service.windows(counter.payment)[policy.NO_LONGER_WANTED] is is_open
 
 
 def test_staff_may_propose_after_the_window_and_the_customer_hears_of_it_when_it_is_certain(counter: Counter) -> None:
