@@ -6,11 +6,14 @@ import hashlib
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from portal import company_days
 from portal.errors import N_
 from portal.language import translate
 
-# Every charge is announced this long before.
-NOTICE: Final = timedelta(days=3)
+# Every charge is announced this long before: three times 24 hours lie between the mail and the charge, whatever the calendar says.
+NOTICE: Final = timedelta(hours=72)
+# A notice that is being sent now has left within this time, so that the day that it names holds also around midnight.
+MAIL_TAKES: Final = timedelta(minutes=10)
 # After a first decline the card is tried again so many days after that first try, and then no more. The words below say so.
 RETRY_AFTER_DAYS: Final = (1, 3, 7)
 
@@ -43,13 +46,23 @@ def digest(sentences: tuple[str, ...]) -> str:
     return hashlib.sha256("\n".join(sentences).encode()).hexdigest()[:32]
 
 
-def charge_day(due_on: date, announced_on: date) -> date:
-    """The day on which an invoice is charged that is announced on this day."""
-    return max(due_on, announced_on + NOTICE)
+def soonest_day(now: datetime) -> date:
+    """The first day of the company on which a card can be charged whose notice is sent now."""
+    return company_days.day_of(now + NOTICE + MAIL_TAKES)
+
+
+def charge_day(due_on: date, now: datetime) -> date:
+    """The company's day on which an invoice is charged whose notice is sent now."""
+    return max(due_on, soonest_day(now))
+
+
+def charged_from(day: date, noticed_at: datetime) -> datetime:
+    """From when on the card may be charged: the day has begun where the company is, and NOTICE has passed since the mail."""
+    return max(company_days.begins(day), noticed_at + NOTICE)
 
 
 def next_try(first_try_at: datetime, tries: int) -> datetime | None:
-    """When to try again after `tries` tries have failed; None when the schedule is over."""
+    """When to try again after `tries` tries have failed: at the hour of the first one; None when the schedule is over."""
     if tries > len(RETRY_AFTER_DAYS):
         return None
-    return first_try_at + timedelta(days=RETRY_AFTER_DAYS[tries - 1])
+    return company_days.days_later(first_try_at, RETRY_AFTER_DAYS[tries - 1])

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, joinedload
 
-from portal import company_days
+from portal import clock, company_days
 from portal.cards import queries as cards
 from portal.cards.models import SavedCard
 from portal.db import written_out
@@ -74,7 +74,7 @@ def planned_for(session: Session, invoice_id: str, customer_id: str) -> Planned 
 
 def _planned(invoice: Invoice, collection: Collection | None) -> Planned:
     if collection is None:
-        return Planned(invoice, policy.charge_day(invoice.due_on, company_days.today()), None)
+        return Planned(invoice, policy.charge_day(invoice.due_on, clock.now()), None)
     return Planned(invoice, max(company_days.day_of(collection.next_try_at), collection.charge_on), collection)
 
 
@@ -97,7 +97,7 @@ def to_be_announced(session: Session, most: int) -> list[tuple[str, str]]:
     rows = session.execute(
         select(Invoice.id, Invoice.customer_id)
         .join(Mandate, (Mandate.customer_id == Invoice.customer_id) & Mandate.ended_at.is_(None))
-        .where(Invoice.status == OPEN, Invoice.due_on <= company_days.today() + policy.NOTICE, ~known.exists())
+        .where(Invoice.status == OPEN, Invoice.due_on <= policy.soonest_day(clock.now()), ~known.exists())
         .order_by(Mandate.id, Invoice.id)
         .limit(most)
     )

@@ -3,7 +3,7 @@
 What happens to an invoice of a customer with a mandate, each step in a transaction of its own:
 
     sweep         finds what is due, every few minutes: notices, tries, and what was paid elsewhere
-    announce      writes the Collection; the mail of the notice fixes the day and is sent at least policy.NOTICE before it
+    announce      writes the Collection; the mail of the notice fixes the day, and nothing is charged before policy.NOTICE after it
     collect       begins a try (the row says so before Stripe is asked), has payments.service.pay_with_card charge the default card
                   off session under a key made from the collection and the try, and writes down what came of it
 
@@ -16,7 +16,7 @@ Locks are taken in this order: mandate, collection, invoice, audit head.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -165,7 +165,7 @@ def announce(invoice_id: str, customer_id: str) -> None:
         if known is not None:
             return
         now = clock.now()
-        day = policy.charge_day(invoice.due_on, company_days.today())
+        day = policy.charge_day(invoice.due_on, now)
         row = Collection(
             id=new_id("col"),
             mandate_id=mandate.id,
@@ -192,18 +192,19 @@ def fix_day(collection_id: str) -> Collection | None:
         if row.state != states.ANNOUNCED or row.noticed_at is not None:
             return None
         invoice = session.get_one(Invoice, row.invoice_id)
-        row.charge_on = policy.charge_day(invoice.due_on, company_days.today())
+        row.charge_on = policy.charge_day(invoice.due_on, clock.now())
         row.next_try_at = company_days.begins(row.charge_on)
     with db.reading() as session:
         return queries.collection(session, collection_id)
 
 
 def mark_noticed(collection_id: str) -> None:
-    """The notice is out: from its day on the card may be charged. A second call keeps the first moment."""
+    """The notice is out: from its day on, and not before NOTICE, the card may be charged. A second call keeps the first moment."""
     with db.transaction() as session:
         row = _locked(session, collection_id)
         if row.noticed_at is None:
             row.noticed_at = clock.now()
+            row.next_try_at = policy.charged_from(row.charge_on, row.noticed_at)
 
 
 # The worker's part: charging
@@ -253,7 +254,7 @@ def _begin(collection_id: str) -> Try | None:
         if row.state not in states.ACTIVE or row.noticed_at is None:
             return None
         if not row.is_trying:
-            if _is_settled(session, row) or row.next_try_at > clock.now():
+            if _is_settled(session, row) or _comes_later(row, row.noticed_at):
                 return None
             if mandate.ended_at is not None:
                 _end(session, row, states.CALLED_OFF)
@@ -261,6 +262,12 @@ def _begin(collection_id: str) -> Try | None:
             if not _start_try(session, row):
                 return None
         return Try(row.id, row.customer_id, row.invoice_id, row.card_id or "", f"{row.id}:{row.tries}")
+
+
+def _comes_later(row: Collection, noticed_at: datetime) -> bool:
+    """Whether it is too early to charge, also when the row's next try says otherwise: the company may have moved to another zone."""
+    row.next_try_at = max(row.next_try_at, policy.charged_from(row.charge_on, noticed_at))
+    return row.next_try_at > clock.now()
 
 
 def _start_try(session: Session, row: Collection) -> bool:
