@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, WebError
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Playwright,
+    WebError,
+    sync_playwright,
+)
 
-CHROMIUM = {
+CHROMIUM: dict[str, Any] = {
     "executable_path": "/usr/bin/chromium",
     "args": [
         *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
@@ -18,6 +27,44 @@ CHROMIUM = {
 }
 # The browser's own line for an answer that tells a person what to mend: a wrong form, a declined card.
 _REFUSED = re.compile(r"the server responded with a status of 4\d\d")
+
+
+class Chromium:
+    """The browser of a process of the tests, opened again when it or its connection was closed: one test's end is not the next one's."""
+
+    def __init__(self) -> None:
+        self._playwright: Playwright | None = None
+        self._browser: Browser | None = None
+
+    @property
+    def playwright(self) -> Playwright:
+        if self._playwright is None:
+            self._playwright = sync_playwright().start()
+        return self._playwright
+
+    def browser(self) -> Browser:
+        """One that answers."""
+        if self._browser is not None and not self._answers(self._browser):
+            self.close()
+        if self._browser is None:
+            self._browser = self.playwright.chromium.launch(**CHROMIUM)
+        return self._browser
+
+    def close(self) -> None:
+        """A second call does nothing."""
+        playwright, self._playwright, self._browser = self._playwright, None, None
+        if playwright is not None:
+            with suppress(Error):
+                playwright.stop()
+
+    @staticmethod
+    def _answers(browser: Browser) -> bool:
+        # Whether the connection still stands is only learnt by using it.
+        try:
+            browser.new_context().close()
+        except Error:
+            return False
+        return True
 
 
 class Console:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -17,11 +16,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import settings as hypothesis_settings
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
-from deploy.dev.processes import ROOT
+from deploy.dev.processes import ROOT, end_with_clean_up_on_sigterm
 from portal import audit, config, db
-from tests.browsing import CHROMIUM, Console, context_options
+from tests.browsing import Chromium, Console, context_options
 from tests.live import Clock, LivePortal, SandboxServer
 from tests.pages import CheckingClient
 from tests.run import SETTINGS, FirstProcess, Run
@@ -67,13 +66,14 @@ if not os.environ.get("CONTRACT_KEY"):  # `make contract KEY=…` is the one run
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "database(*names): run on these of sqlite and postgresql instead of on both")
     config.addinivalue_line("markers", "settings(**variables): environment variables for this test's settings")
+    if not config.option.collectonly:
+        end_with_clean_up_on_sigterm()
     given = getattr(config, "workerinput", None)
     if given is not None:
         config.stash[RUN] = Run(Path(given["run_directory"]))
     elif not config.option.collectonly:
         shutil.rmtree(ROOT / "var" / "test-artifacts", ignore_errors=True)
         config.stash[RUN] = FirstProcess()
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends a run as Ctrl-C does: with its clean-up
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -248,8 +248,23 @@ def live_portal(
 
 
 @pytest.fixture(scope="session")
-def browser_type_launch_args() -> dict[str, Any]:
-    return dict(CHROMIUM)
+def chromium() -> Iterator[Chromium]:
+    """The browser that all tests of this process share; it is opened with the first one that asks for a `browser`."""
+    chromium = Chromium()
+    yield chromium
+    chromium.close()
+
+
+@pytest.fixture
+def playwright(chromium: Chromium, browser: Browser) -> Playwright:
+    """The plugin keeps one for the whole session, and so a closed connection for all later tests."""
+    return chromium.playwright
+
+
+@pytest.fixture
+def browser(chromium: Chromium) -> Browser:
+    """Likewise: one that answers now."""
+    return chromium.browser()
 
 
 @pytest.fixture(scope="session")

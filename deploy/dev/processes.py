@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 
 ROOT = Path(__file__).resolve().parents[2]
 # How long a process may take to end by itself before it is killed, in seconds.
@@ -107,6 +108,19 @@ def until_the_starter_dies(signal_name: str = "TERM") -> list[str]:
     """
     setpriv = shutil.which("setpriv")
     return [setpriv, f"--pdeathsig={signal_name}", "--"] if setpriv else []
+
+
+def end_with_clean_up_on_sigterm() -> None:
+    """From now on SIGTERM ends this process as Ctrl-C does, with its clean-up, which a second SIGTERM does not cut short.
+
+    Call it before the first child is started. `make` and a shell may both hand on the one signal that somebody sent.
+    """
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: None)  # SIG_IGN would be inherited by the commands of the clean-up
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
 
 
 def end_all(processes: Sequence[Process]) -> None:

@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from deploy.dev import demo as program
-from deploy.dev.processes import ROOT, free_port
+from deploy.dev.processes import ROOT, free_port, until_the_starter_dies
 from portal import seed
+from tests.processes import marked
 from tests.waiting import eventually
 
 START_SECONDS = 100.0
@@ -38,7 +39,7 @@ class Demo:
     def start(self) -> None:
         command = [sys.executable, "-m", "deploy.dev.demo", "--port", str(self.port)]
         self.process = subprocess.Popen(
-            [*command, "--data", str(self.directory), "--settings", str(self.settings)],
+            [*until_the_starter_dies(), *command, "--data", str(self.directory), "--settings", str(self.settings)],
             cwd=ROOT,
             env=os.environ | {"DEMO_MARK": self.mark},
             stdout=subprocess.PIPE,
@@ -70,15 +71,7 @@ class Demo:
 
     def left(self) -> dict[int, str]:
         """The processes that are still there, by their id."""
-        found = {}
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    if f"DEMO_MARK={self.mark}".encode() in (entry / "environ").read_bytes():
-                        found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
-                except OSError:
-                    continue  # it ended in between, or is not ours
-        return found
+        return marked(f"DEMO_MARK={self.mark}")
 
     def rows(self, table: str) -> int:
         with sqlite3.connect(self.directory / "demo" / "portal.db") as connection:

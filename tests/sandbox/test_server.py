@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from deploy.dev.processes import ROOT, until_the_starter_dies
 from portal.sandbox.app import create_sandbox
 from portal.sandbox.resources import disputes, payouts, refunds, setup_intents
 from portal.sandbox.resources.intents import move
@@ -21,8 +22,6 @@ from portal.sandbox.server import RefusedToStart, SandboxServer, serve
 from portal.sandbox.testcards import BEHAVIOURS, BY_NAME, BY_NUMBER, luhn_valid
 from tests.sandbox.conftest import RunningSandbox
 from tests.waiting import eventually
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "example.com"])  # noqa: S104 - they are refused
@@ -44,7 +43,9 @@ def test_it_does_not_start_beside_a_live_key(db_path: Path) -> None:
 
 def test_as_a_command_it_says_where_it_is_and_stops_when_asked(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "portal.sandbox", "--db", str(tmp_path / "s.db"), "--smtp-port", "0"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*until_the_starter_dies(), *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout is not None
         line = process.stdout.readline()

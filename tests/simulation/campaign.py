@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from deploy.dev.processes import ROOT, until_the_starter_dies
+from deploy.dev.processes import ROOT, end_with_clean_up_on_sigterm, until_the_starter_dies
 from tests.simulation.chaos import Report
 
 DATABASES: Final = {"sqlite": ("sqlite",), "postgresql": ("postgresql",), "both": ("sqlite", "postgresql")}
@@ -136,7 +135,7 @@ def main() -> int:
     parser.add_argument("--database", choices=DATABASES, default="both")
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends a run as Ctrl-C does: with its clean-up
+    end_with_clean_up_on_sigterm()
     numbers = range(given.first, given.first + given.seeds)
     wanted = [(str(number), database) for number in numbers for database in DATABASES[given.database]]
     with ThreadPoolExecutor(given.jobs) as pool:

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from deploy.dev.processes import ROOT
+from deploy.dev.processes import ROOT, end_with_clean_up_on_sigterm
 from tests.live import SandboxServer
 from tests.postgres import PostgresServer
 from tests.run import SETTINGS, Run, migrate, process_environment
@@ -306,7 +306,7 @@ def main() -> int:
     parser.add_argument("--directory", type=Path, required=True, help="for the run's files; its logs stay there")
     parser.add_argument("--size", type=float, default=1.0, help="how much is to happen; 1 is the campaign's")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends a run as Ctrl-C does: with its clean-up
+    end_with_clean_up_on_sigterm()
     given.directory.mkdir(parents=True, exist_ok=True)
     server = PostgresServer(given.directory, durable=True) if given.database == "postgresql" else None
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -10,16 +9,13 @@ from types import FrameType
 
 from flask.cli import ScriptInfo
 
+from tests.processes import end_with_parent
 from tests.simulation.preloaded import app
-
-_PR_SET_PDEATHSIG = 1
 
 
 def become_worker(parent: int) -> None:
     """In the child: end with the parent, and be `flask worker`."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        return
+    end_with_parent(parent)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     app.cli.commands["worker"].main(
         args=[], prog_name="worker", obj=ScriptInfo(create_app=lambda: app), standalone_mode=False

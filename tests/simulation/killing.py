@@ -21,6 +21,7 @@ from typing import Any
 
 from deploy.dev.processes import ROOT
 from portal import db, gateway
+from tests.processes import end_with_parent
 
 # The sandbox is Stripe, and runs elsewhere.
 _OURS = f"{ROOT / 'portal'}{os.sep}"
@@ -101,8 +102,10 @@ def _in_a_child(work: Act) -> int:
     """
     db.engine().dispose()
     gateway.forget()
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
+        end_with_parent(parent)
         _live(work)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status)
