@@ -78,8 +78,15 @@ class Caller:
         return self.customer_id
 
     def customer_named(self, given: str | None) -> str | None:
-        """Whose things a list shows: its own customer's; for the company's own those of the `given` one, or everyone's."""
+        """Whose things a list shows: its own customer's; for the company's own those of the `given` one, or everyone's.
+
+        That a member of staff has seen the list of one customer is recorded, as it is on the desk's page. Raises NotFound.
+        """
         if self.for_company:
+            if given is not None:
+                with db.reading() as session:
+                    accounts.customer(session, given)
+                self.has_looked(given, given, "customer")
             return given
         if given is not None and given != self.customer_id:
             raise NotFound

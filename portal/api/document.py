@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from flask import current_app
+from pydantic import BaseModel
 from spectree import SpecTree
 
 from portal import config
@@ -26,6 +27,15 @@ Amounts are whole numbers in a currency's minor units (1099 is 10.99 EUR); times
 own: send it again with the same key when an answer was lost, and nothing happens twice. Refusals are problem documents (RFC 9457).
 """
 
+
+def _component(model: type[BaseModel]) -> str:
+    """The name of a schema, of letters alone as OpenAPI demands: a page of refunds, Page[Refund] in Python, is RefundPage."""
+    generic = model.__pydantic_generic_metadata__
+    if generic["origin"] is None:
+        return model.__name__
+    return "".join(part.__name__ for part in (*generic["args"], generic["origin"]))
+
+
 spec = SpecTree(
     "flask",
     mode="strict",
@@ -34,7 +44,7 @@ spec = SpecTree(
     openapi_version=OPENAPI,
     description=DESCRIPTION,
     annotations=False,
-    naming_strategy=lambda model: model.__name__,
+    naming_strategy=_component,
     nested_naming_strategy=lambda _parent, child: child,
     validation_error_model=Problem,
     page_templates={},

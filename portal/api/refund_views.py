@@ -76,10 +76,10 @@ def _amount(body: schemas.NewRefund, payment: Payment) -> Money | None:
     "refunds:read", tag="Refunds", answer=schemas.Page[schemas.Refund], query=schemas.RefundList, refusals=(404,)
 )
 def list_refunds(caller: Caller, query: schemas.RefundList) -> schemas.Page[schemas.Refund]:
-    """List a customer's refunds, newest first."""
-    whose = caller.one_customer(query.customer_id)
+    """List refunds, newest first: a customer's own; for staff and machines those of all customers, or of one."""
+    whose = caller.customer_named(query.customer_id)
     with db.reading() as session:
-        found = queries.of_customer(session, whose, query.cursor, size=query.limit)
+        found = queries.history(session, query.cursor, customer_id=whose, state=query.state, size=query.limit)
         rows = [representations.refund(session, row) for row in found.rows]
     return schemas.Page[schemas.Refund](data=rows, next=found.older, previous=found.newer)
 

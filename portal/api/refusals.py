@@ -50,6 +50,8 @@ STATUSES: Final = {
     "endpoint_disabled": 409,
     "too_many_endpoints": 409,
     "charge_already_refunded": 409,
+    "invoice_void": 409,
+    "duplicate_reference": 409,
 }
 
 MEANINGS: Final = {
@@ -77,6 +79,9 @@ MEANINGS: Final = {
     "conflict": "What it is about has changed in the meantime. Read it again, then decide.",
     "request_in_flight": "The first request with this Idempotency-Key is still being worked on. Send the same again after Retry-After.",
     "already_paid": "It is paid. Nothing was charged again: show the payment.",
+    "invoice_void": "The invoice was voided: nobody has to pay it. Show that, and offer no payment.",
+    "duplicate_reference": "The customer already has an invoice with this external_reference: this is it, issued before. Find it in the "
+    "list of the customer's invoices instead of issuing another one.",
     "payment_in_progress": "The bank is still working on this payment. Wait for it; do not begin another one.",
     "payment_under_review": "Something about this payment does not fit, and staff are looking at it. Do not pay again.",
     "card_already_added": "This setup is finished: list the cards.",

@@ -494,7 +494,11 @@ class RefundList(Sent):
     cursor: Cursor | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_ON_A_PAGE)] = 20
     customer_id: Text | None = Field(
-        max_length=40, default=None, description="For staff and machines, who must name one."
+        max_length=40, default=None, description="For staff and machines, who see all customers'."
+    )
+    state: RefundState | None = Field(
+        default=None,
+        description="Those in this state alone. What waits for a decision is “requested” or “approved_once”.",
     )
 
 

@@ -27,6 +27,10 @@ from portal.invoices.spreadsheet import DecimalMark, Entry, Problem, Sheet
 from portal.invoices.totals import Totals
 
 LONGEST_REASON: Final = 300
+# Why not, for programs.
+ALREADY_PAID: Final = "already_paid"
+INVOICE_VOID: Final = "invoice_void"
+DUPLICATE_REFERENCE: Final = "duplicate_reference"
 # SQLite takes a limited number of values in one statement.
 MOST_IN_ONE_QUESTION: Final = 500
 
@@ -74,6 +78,7 @@ def _issue(session: Session, draft: InvoiceDraft, sums: Totals, client_key: str 
     if draft.external_reference is not None and _known(session, draft.customer_id, draft.external_reference):
         raise Conflict(
             N_("This customer already has an invoice with the reference %(reference)s."),
+            code=DUPLICATE_REFERENCE,
             reference=draft.external_reference,
         )
     invoice = Invoice(
@@ -154,7 +159,9 @@ def void(invoice_id: str, reason: str) -> Invoice:
         if invoice.status == VOID:
             return invoice
         if invoice.status == PAID:
-            raise Conflict(N_("Invoice %(number)s is paid and can no longer be voided."), number=invoice.number)
+            raise Conflict(
+                N_("Invoice %(number)s is paid and can no longer be voided."), code=ALREADY_PAID, number=invoice.number
+            )
         for guard in _void_guards:
             guard(session, invoice)
         invoice.status = VOID
@@ -174,9 +181,15 @@ def lock_open(session: Session, invoice_id: str, customer_id: str) -> Invoice:
     """
     invoice = _lock(session, invoice_id, customer_id)
     if invoice.status == PAID:
-        raise Conflict(N_("Invoice %(number)s is already paid. There is nothing left to do."), number=invoice.number)
+        raise Conflict(
+            N_("Invoice %(number)s is already paid. There is nothing left to do."),
+            code=ALREADY_PAID,
+            number=invoice.number,
+        )
     if invoice.status == VOID:
-        raise Conflict(N_("Invoice %(number)s was withdrawn. You do not have to pay it."), number=invoice.number)
+        raise Conflict(
+            N_("Invoice %(number)s was withdrawn. You do not have to pay it."), code=INVOICE_VOID, number=invoice.number
+        )
     return invoice
 
 
@@ -189,7 +202,9 @@ def mark_paid(session: Session, invoice_id: str, at: datetime) -> None:
     if invoice.status == PAID:
         return
     if invoice.status == VOID:
-        raise Conflict(N_("Invoice %(number)s was withdrawn and cannot be paid."), number=invoice.number)
+        raise Conflict(
+            N_("Invoice %(number)s was withdrawn and cannot be paid."), code=INVOICE_VOID, number=invoice.number
+        )
     invoice.status = PAID
     invoice.paid_at = at
     _record_change(session, "invoice.paid", invoice, {"paid_at": at.isoformat()})
@@ -211,10 +226,14 @@ def mark_paid_outside(invoice_id: str, *, paid_on: date, how: str, reference: st
             return invoice
         if invoice.status == PAID:
             raise Conflict(
-                N_("Invoice %(number)s is already paid. There is nothing left to do."), number=invoice.number
+                N_("Invoice %(number)s is already paid. There is nothing left to do."),
+                code=ALREADY_PAID,
+                number=invoice.number,
             )
         if invoice.status == VOID:
-            raise Conflict(N_("Invoice %(number)s was withdrawn and cannot be paid."), number=invoice.number)
+            raise Conflict(
+                N_("Invoice %(number)s was withdrawn and cannot be paid."), code=INVOICE_VOID, number=invoice.number
+            )
         for guard in _void_guards:
             guard(session, invoice)
         now = clock.now()

@@ -183,10 +183,10 @@ def _refuse_after_window(payment: Payment, reason: str) -> None:
 def check_amount(amount: Money, remaining: Money) -> None:
     if amount.currency != remaining.currency:
         raise Invalid(N_("The refund is in another currency than the payment."), field="amount")
+    if remaining.minor <= 0:  # first: whoever names no amount asks for all that is left, which is zero then
+        raise Invalid(N_("Nothing is left to refund of this payment."), field="amount", code="nothing_left")
     if amount.minor <= 0:
         raise Invalid(N_("Please enter an amount above zero."), field="amount")
-    if remaining.minor <= 0:
-        raise Invalid(N_("Nothing is left to refund of this payment."), field="amount", code="nothing_left")
     if amount > remaining:
         raise Invalid(
             N_("At most %(remaining)s is left to refund of this payment."),

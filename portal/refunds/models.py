@@ -24,7 +24,7 @@ from portal.db import Base, UTCDateTime, one_of
 from portal.money import Money
 from portal.payments.models import Payment
 from portal.refunds.policy import REASONS
-from portal.refunds.states import FAILED, FOLLOWED, REQUESTED, SUCCEEDED, UNDECIDED, UNKNOWN
+from portal.refunds.states import FAILED, FOLLOWED, FREED, REQUESTED, SUCCEEDED, UNDECIDED, UNKNOWN
 
 CUSTOMER: Final = "customer"
 STAFF: Final = "staff"
@@ -40,6 +40,7 @@ def _listed(*states: str) -> str:
 _WAITING: Final = text(_listed(*UNDECIDED))
 _FOLLOWED: Final = text(_listed(*FOLLOWED))
 _SUCCEEDED: Final = text(_listed(SUCCEEDED))
+_FREED: Final = text(_listed(*FREED))
 _FOUND: Final = text(f"finding <> '' OR state = '{UNKNOWN}'")
 
 
@@ -104,6 +105,9 @@ class Refund(Base):
         UniqueConstraint("customer_id", "client_key"),
         Index("ix_refunds_payment", "payment_id", "asked_at", "id"),
         Index("ix_refunds_customer", "customer_id", "asked_at", "id"),
+        # For staff, who look across customers.
+        Index("ix_refunds_asked", "asked_at", "id"),
+        Index("ix_refunds_freed", "state", "asked_at", "id", sqlite_where=_FREED, postgresql_where=_FREED),
         Index("ix_refunds_queue", "asked_at", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
         Index("ix_refunds_followed", "updated_at", "id", sqlite_where=_FOLLOWED, postgresql_where=_FOLLOWED),
         Index("ix_refunds_succeeded", "succeeded_at", sqlite_where=_SUCCEEDED, postgresql_where=_SUCCEEDED),

@@ -98,7 +98,28 @@ def of_customer(
     session: Session, customer_id: str, cursor: str | None = None, *, size: int = keyset.PAGE_SIZE
 ) -> keyset.Page[Refund]:
     """A page of a customer's refunds, newest first. Raises as keyset.page does."""
-    query = select(Refund).where(Refund.customer_id == customer_id).options(joinedload(Refund.payment))
+    return history(session, cursor, customer_id=customer_id, size=size)
+
+
+def history(
+    session: Session,
+    cursor: str | None = None,
+    *,
+    customer_id: str | None = None,
+    state: str | None = None,
+    size: int = keyset.PAGE_SIZE,
+) -> keyset.Page[Refund]:
+    """A page of refunds, newest first: without a `customer_id` those of all, for staff; with a `state` those in it alone.
+
+    Raises as keyset.page does.
+    """
+    query = select(Refund).options(joinedload(Refund.payment))
+    if customer_id is not None:
+        query = query.where(Refund.customer_id == customer_id)
+    if state is not None:
+        # States that are rare have small indexes of their own, which are found by the group as they name it.
+        group = next((group for group in (UNDECIDED, FOLLOWED, FREED) if state in group), {state})
+        query = query.where(written_out(Refund.state, group), Refund.state == state)
     return keyset.page(session, query, Refund.asked_at, Refund.id, cursor, size=size)
 
 

@@ -14,6 +14,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
 
 from deploy.dev.processes import ROOT
 from portal import pages
@@ -41,6 +42,13 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
 
 def ids(docs: Element) -> set[str]:
     return {element.get("id", "") for element in docs.iter() if isinstance(element.tag, str)}
+
+
+# The document
+
+
+def test_the_document_is_openapi(document: dict[str, Any]) -> None:
+    validate(document)
 
 
 # The page

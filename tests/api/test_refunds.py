@@ -136,8 +136,9 @@ def test_without_an_amount_all_that_is_left_is_asked_for(owner: App, payment: st
     owner.post(ASK, wish(payment, 20_00))
     rest = owner.post(ASK, wish(payment, None)).json
     assert rest is not None and rest["amount"] == 99_00
-    none = owner.post(ASK, wish(payment, None))
-    assert none.status_code == 422
+    for amount in (None, 1_00):
+        none = owner.post(ASK, wish(payment, amount))
+        assert (none.status_code, none.json["code"]) == (422, "nothing_left")  # type: ignore[index]
 
 
 def test_a_request_is_declined_or_withdrawn_once(world: World, owner: App, payment: str) -> None:
@@ -168,3 +169,28 @@ def test_staff_who_look_leave_a_trace(world: World, payment: str) -> None:
         customer_id = session.get_one(Payment, payment).customer_id
         seen = session.query(AuditEvent).filter_by(action="staff.looked", actor_id=person.id, subject=payment).one()
     assert (seen.customer_id, seen.facts) == (customer_id, {"what": "payment"})
+
+
+def test_staff_list_what_waits_of_all_customers(world: World, owner: App, payment: str) -> None:
+    first, second = (owner.post(ASK, wish(payment, amount)).json for amount in (1_00, 2_00))
+    assert first is not None and second is not None
+    support = world.of(world.staff("support"))
+    support.post(f"/api/refunds/{first['id']}/rejection", {"rejection": "The parts were used."})
+    listed = support.get("/api/refunds", state="requested").json
+    assert listed is not None and [row["id"] for row in listed["data"]] == [second["id"]]
+    every = support.get("/api/refunds").json
+    assert every is not None and [row["id"] for row in every["data"]] == [second["id"], first["id"]]
+    own = owner.get("/api/refunds", state="rejected").json
+    assert own is not None and [row["id"] for row in own["data"]] == [first["id"]]
+
+
+@pytest.mark.parametrize("path", ["/api/refunds", "/api/invoices", "/api/payments/history", "/api/receipts"])
+def test_staff_who_list_what_is_a_customers_leave_a_trace(world: World, path: str) -> None:
+    from portal.audit import AuditEvent
+
+    person = world.staff("support")
+    assert world.of(person).get(path, customer_id=world.customer.id).status_code == 200
+    assert world.of(person).get(path, customer_id="cus_none").status_code == 404
+    with db.reading() as session:
+        seen = session.query(AuditEvent).filter_by(action="staff.looked", actor_id=person.id).one()
+    assert (seen.subject, seen.customer_id) == (world.customer.id, world.customer.id)

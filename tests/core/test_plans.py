@@ -46,6 +46,8 @@ QUESTIONS: dict[str, tuple[str, Callable[[Session], object]]] = {
     "the deliveries of a type": (
         "ix_deliveries_type", lambda session: deliveries.deliveries(session, DeliveryFilter(type="ping")),
     ),
+    "the refunds of all customers": ("ix_refunds_asked", refunds.history),
+    "the refunds in a state": ("ix_refunds_freed", lambda session: refunds.history(session, state="failed")),
     "the queue of refunds": ("ix_refunds_queue", lambda session: refunds.queue(session, 5)),
     "how many refunds wait": ("ix_refunds_queue", lambda session: refunds.number_waiting(session, 100)),
     "refunds whose job has died": (
