@@ -114,6 +114,9 @@ class Settings(BaseSettings):
     }
     # From this amount on (in major units, by currency) two people must approve a refund; always where a currency is not named.
     refund_four_eyes: Annotated[dict[str, Decimal], NoDecode] = {"eur": Decimal(500), "usd": Decimal(500)}
+    # Stripe may keep a failure of a refund's call, and make the refund all the same: for how long its list is searched for it before it
+    # is sent anew.
+    refund_search_seconds: int = Field(default=3600, ge=1, le=82_800)
     # Banks that want the security code of a saved card are always heard; this asks for it before, with every saved card.
     ask_cvc_of_saved_cards: bool = False
 

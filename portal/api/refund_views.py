@@ -134,3 +134,23 @@ def withdraw_refund(caller: Caller, refund_id: str) -> schemas.Refund:
     """Withdraw a request that is not decided yet. For customers. A second call changes nothing."""
     service.withdraw(refund_id, caller.customer())
     return _shown(caller, refund_id)
+
+
+@bp.post("/refunds/<refund_id>/new-attempt")
+@operation("refunds:approve", tag="Refunds", answer=schemas.Refund, refusals=(404, 409), again=_shown, limit="changes")
+def retry_refund(caller: Caller, refund_id: str) -> schemas.Refund:
+    """Send a refund whose state is “unknown” once more. For approvers.
+
+    Look for it in Stripe's dashboard before. Where Stripe's list shows it after all it is taken over instead, and the answer is
+    `refund_found`.
+    """
+    service.send_again(_one(caller, refund_id).id, caller.clerk())
+    return _shown(caller, refund_id)
+
+
+@bp.post("/refunds/<refund_id>/abandonment")
+@operation("refunds:approve", tag="Refunds", answer=schemas.Refund, refusals=(404, 409), again=_shown, limit="changes")
+def abandon_refund(caller: Caller, refund_id: str) -> schemas.Refund:
+    """Declare that a refund whose state is “unknown” was never made: its amount is free again. For approvers; as with a new attempt."""
+    service.give_up(_one(caller, refund_id).id, caller.clerk())
+    return _shown(caller, refund_id)

@@ -19,6 +19,7 @@ from portal.receipts import queries as receipts
 from portal.receipts.models import CREDIT_NOTE, Document
 from portal.refunds import service as refunds
 from portal.refunds import states as refund_states
+from portal.refunds import wording as refund_wording
 from portal.refunds.models import Refund
 
 
@@ -181,6 +182,7 @@ def refund(session: Session, row: Refund) -> schemas.Refund:
             "explanation": row.explanation,
             "rejection": row.rejection or None,
             "failure_reason": row.failure_reason or None,
+            "message": refund_wording.for_customer(row, pages.reader_language()) or None,
             "needs_second_approval": row.state in refund_states.UNDECIDED and refunds.needs_two(session, row),
             "asked_at": row.asked_at,
             "decided_at": row.decided_at,

@@ -479,6 +479,9 @@ class Refund(Answer):
     explanation: str
     rejection: str | None
     failure_reason: str | None
+    message: str | None = Field(
+        description="In words for the customer: why it has failed, or, while its state is “unknown”, that it is being checked."
+    )
     needs_second_approval: bool
     asked_at: datetime
     decided_at: datetime | None

@@ -9,7 +9,7 @@ from portal import config, db, mail
 from portal.accounts.models import Customer
 from portal.errors import N_
 from portal.language import money_text, supported, translate
-from portal.refunds import queries, states
+from portal.refunds import queries, states, wording
 from portal.refunds.models import CUSTOMER, PORTAL, Refund
 
 # State → subject. What is not here is not worth a mail: halves of a decision, and what the credit note tells.
@@ -18,11 +18,16 @@ _SUBJECTS: Final = {
     states.APPROVED: N_("Your refund of %(amount)s is approved"),
     states.REJECTED: N_("Your refund request for %(amount)s"),
     states.PENDING: N_("Your refund of %(amount)s is on its way"),
+    states.UNKNOWN: N_("Your refund of %(amount)s is taking longer"),
     states.FAILED: N_("Your refund of %(amount)s did not arrive"),
     states.CANCELED: N_("Your refund of %(amount)s did not arrive"),
 }
-_STAFF_SUBJECT: Final = N_("A refund of %(amount)s has failed")
-_GONE_WRONG: Final = frozenset({states.FAILED, states.CANCELED})
+# What staff have to do something about.
+_STAFF_SUBJECTS: Final = {
+    states.UNKNOWN: N_("A refund of %(amount)s needs a decision: its status is unknown"),
+    states.FAILED: N_("A refund of %(amount)s has failed"),
+    states.CANCELED: N_("A refund of %(amount)s has failed"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class _Reader:
 
 
 def send(refund_id: str, state: str, before: str) -> None:
-    """Tell the customer that a refund came from state `before` to `state`; staff, too, when it went wrong.
+    """Tell the customer that a refund came from state `before` to `state`; staff, too, when it is theirs to decide or went wrong.
 
     A second call sends the same Message-IDs again.
     """
@@ -45,10 +50,10 @@ def send(refund_id: str, state: str, before: str) -> None:
         customer = row.customer
         reader = _Reader(customer.email, supported(customer.language), customer.id)
         _send(row, state, _SUBJECTS[state], "step", reader)
-    if state in _GONE_WRONG:
+    if state in _STAFF_SUBJECTS and (state != states.UNKNOWN or row.state == state):
         settings = config.current()
         reader = _Reader(settings.company.support_email, settings.languages[0])
-        _send(row, f"{state}:staff", _STAFF_SUBJECT, "staff", reader)
+        _send(row, f"{state}:staff", _STAFF_SUBJECTS[state], "staff", reader)
 
 
 def _concerns_customer(row: Refund, state: str, before: str) -> bool:
@@ -57,6 +62,8 @@ def _concerns_customer(row: Refund, state: str, before: str) -> bool:
         return row.origin == CUSTOMER and before == states.REQUESTED
     if state == states.REJECTED:
         return row.origin == CUSTOMER
+    if state == states.UNKNOWN:
+        return row.state == states.UNKNOWN  # what was cleared up before the mail was sent need not worry anyone
     if state == states.APPROVED:
         return row.origin in {CUSTOMER, PORTAL}
     return True
@@ -73,6 +80,8 @@ def _send(row: Refund, occasion: str, subject: str, template: str, reader: _Read
         refund=row,
         state=occasion.partition(":")[0],
         customer=_plain(row.customer),
+        explanation=wording.for_customer(row, reader.tongue),
+        for_staff=wording.for_staff(row, reader.tongue),
     )
 
 

@@ -1,19 +1,16 @@
 """Jobs about refunds; each may run twice."""
 
-from typing import Final
-
 from portal import metrics, outbox
 from portal.errors import Conflict
 from portal.refunds import email, executing, service
-
-# After the sending Stripe's webhooks tell what happens; this is for those that are lost. Seconds.
-LOOK_AGAIN_SECONDS: Final = 6 * 3600
 
 
 @outbox.handles("refunds.execute")
 def execute(refund_id: str) -> None:
     """Left by the approval; then it follows the refund to its end."""
-    executing.execute(refund_id)
+    wait = executing.execute(refund_id)
+    if wait is not None:
+        raise outbox.Later(wait)
     _follow(refund_id)
 
 
@@ -23,8 +20,9 @@ def follow_up(refund_id: str) -> None:
 
 
 def _follow(refund_id: str) -> None:
-    if executing.follow_up(refund_id):
-        raise outbox.Later(LOOK_AGAIN_SECONDS)
+    wait = executing.follow_up(refund_id)
+    if wait is not None:
+        raise outbox.Later(wait)
 
 
 @outbox.handles("refunds.return_duplicate")
@@ -33,7 +31,7 @@ def return_duplicate(payment_id: str) -> None:
     try:
         service.return_duplicate(payment_id)
     except Conflict:
-        raise outbox.Later(LOOK_AGAIN_SECONDS) from None
+        raise outbox.Later(executing.LOOK_AGAIN_SECONDS) from None
 
 
 @outbox.handles("refunds.mail")

@@ -47,8 +47,8 @@ _FOUND: Final = text(f"finding <> '' OR state = '{UNKNOWN}'")
 class Refund(Base):
     """`amount_minor` is what is given back; a decision may lower it from what was asked (`asked_minor`).
 
-    `state` is ours until Stripe knows the refund, then Stripe's own; see portal.refunds.states. `attempt` counts the tries that a
-    person has decided on; with `id` it makes the idempotency key sent to Stripe. `version` rises with every change, for
+    `state` is ours until Stripe knows the refund, then Stripe's own; see portal.refunds.states. `attempt` counts the keys under which it
+    was sent, by the portal or by a person's decision; with `id` it makes the idempotency key. `version` rises with every change, for
     compare-and-swap around a fetch from Stripe. People are ids of users; none for what the portal does by itself.
     """
 
@@ -82,6 +82,8 @@ class Refund(Base):
     attempt: Mapped[int] = mapped_column(Integer, default=1)
     # When the key of this attempt was first used, by the database's clock: Stripe forgets keys after a day.
     key_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Since when Stripe's list is searched for it, because Stripe has kept a failure under the key; by the database's clock.
+    search_began_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     stripe_refund_id: Mapped[str | None] = mapped_column(String(64), unique=True)
     bank_reference: Mapped[str] = mapped_column(String(80), default="")  # the acquirer's reference number (ARN)
     failure_reason: Mapped[str] = mapped_column(String(60), default="")

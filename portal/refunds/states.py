@@ -5,8 +5,9 @@ Ours until Stripe knows of it, then Stripe's own. Source: Stripe, "Refund and ca
     requested → approved_once → approved → executing → pending → succeeded
                                                     ↘ unknown     ↘ failed, also from succeeded
 
-`approved_once` is half of a decision that needs four eyes. `unknown` means that Stripe's answer was lost and its list does not tell:
-nothing is sent again before a person has decided. A succeeded refund can still fail, weeks later, when the bank sends the money back.
+`approved_once` is half of a decision that needs four eyes. `unknown` means that Stripe's answer was lost and that neither its list nor a
+second look at it has told: nothing is sent again before a person has decided. A succeeded refund can still fail, weeks later, when the
+bank sends the money back.
 """
 
 from typing import Final
@@ -49,12 +50,14 @@ UNDER_WAY: Final = frozenset({APPROVED, EXECUTING, PENDING, REQUIRES_ACTION})
 FOLLOWED: Final = UNDER_WAY | {UNKNOWN}
 # Over, and the amount is free again for another refund.
 FREED: Final = frozenset({REJECTED, WITHDRAWN, FAILED, CANCELED})
+# The money did not reach the customer.
+GONE_WRONG: Final = frozenset({FAILED, CANCELED})
 # Stripe's own words for a refund.
 OF_STRIPE: Final = frozenset({PENDING, REQUIRES_ACTION, SUCCEEDED, FAILED, CANCELED})
 
 
-# Outside of the house nobody is told of halves of decisions, nor what Stripe has been asked.
-_TOLD: Final = {APPROVED_ONCE: REQUESTED, UNKNOWN: EXECUTING}
+# Outside of the house nobody is told of halves of decisions.
+_TOLD: Final = {APPROVED_ONCE: REQUESTED}
 
 
 def told(state: str) -> str:

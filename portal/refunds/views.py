@@ -15,7 +15,7 @@ from portal.errors import Conflict, Invalid
 from portal.guards import customer_id, customers_only, payers_only
 from portal.pages import limiter, page, reader_language, see_other
 from portal.payments import queries as payments
-from portal.refunds import policy, queries, service, states
+from portal.refunds import policy, queries, service, states, wording
 from portal.refunds.forms import RefundForm
 
 bp = Blueprint("refunds", __name__)
@@ -41,7 +41,13 @@ def show(refund_id: str) -> Response:
         refund = queries.for_customer(session, refund_id, customer_id())
     overdue = refund.expected_by is not None and refund.expected_by < company_days.today()
     may_withdraw = refund.state in states.UNDECIDED
-    return page("refunds/show.html", refund=refund, overdue=overdue, may_withdraw=may_withdraw)
+    return page(
+        "refunds/show.html",
+        refund=refund,
+        overdue=overdue,
+        may_withdraw=may_withdraw,
+        explanation=wording.for_customer(refund, reader_language()),
+    )
 
 
 @bp.post("/refunds/<refund_id>/withdrawal")

@@ -115,6 +115,12 @@ CONTROLS: dict[str, Control] = {
         _on_objects(object_controls.fail_refund),
         (Field("refund", "Refund (re_…)"),),
     ),
+    "refunds/lag": Control(
+        "Leave a refund out of the list",
+        "The list of its payment's refunds does not show it for a while, though its charge counts it already.",
+        _on_objects(object_controls.lag_refund),
+        (Field("refund", "Refund (re_…)"), Field("seconds", "Seconds", "3600")),
+    ),
     "payouts": Control(
         "Pay out",
         "What the payout schedule does each day: all available money goes to the bank.",

@@ -22,7 +22,7 @@ Given = Mapping[str, Any]
 MOST_TIMES = 10_000
 
 
-def _number(given: Given, name: str, default: float | None = None) -> float:
+def number(given: Given, name: str, default: float | None = None) -> float:
     value = given.get(name, default)
     try:
         return float(value)
@@ -31,7 +31,7 @@ def _number(given: Given, name: str, default: float | None = None) -> float:
 
 
 def _times(given: Given) -> int:
-    times = int(_number(given, "times", 1))
+    times = int(number(given, "times", 1))
     if not 1 <= times <= MOST_TIMES:
         raise invalid(f"times must be between 1 and {MOST_TIMES}.", "times")
     return times
@@ -46,7 +46,7 @@ def _text(given: Given, name: str) -> str:
 
 def move_clock(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any]:
     del faults
-    sandbox.clock.move(_number(given, "seconds"))
+    sandbox.clock.move(number(given, "seconds"))
     done = sandbox.run_due_effects()
     return {"clock": sandbox.clock.now(), "offset_seconds": sandbox.clock.offset_seconds, "effects": done}
 
@@ -64,7 +64,7 @@ def fail_calls(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any]
         fault=str(given.get("fault", "")),
         method=str(given.get("method", "*")).upper(),
         path=str(given.get("path", "*")),
-        seconds=_number(given, "seconds", 1.0),
+        seconds=number(given, "seconds", 1.0),
     )
     faults.add(fault, _times(given))
     return {"fault": fault.fault, "path": fault.path, "times": _times(given)}
@@ -80,10 +80,10 @@ def disturb(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any]:
     del faults
     disturbance = Disturbance(
         action=str(given.get("action", "")),
-        share=_number(given, "share", 1.0),
+        share=number(given, "share", 1.0),
         remaining=_times(given) if "times" in given else None,
-        seconds=_number(given, "seconds", 5.0),
-        seed=int(_number(given, "seed")) if "seed" in given else None,
+        seconds=number(given, "seconds", 5.0),
+        seed=int(number(given, "seed")) if "seed" in given else None,
     )
     sandbox.disturbances.add(disturbance)
     return {"disturbances": sandbox.disturbances.active()}
@@ -98,7 +98,7 @@ def calm(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any]:
 def slow_down(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any]:
     del faults
     with sandbox.store.transaction() as session:
-        slowness.slow_down(session, _times(given), _number(given, "seconds", 5.0))
+        slowness.slow_down(session, _times(given), number(given, "seconds", 5.0))
     return {}
 
 
@@ -139,7 +139,7 @@ def endpoint(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any]:
 def roll_secret(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any]:
     """A new secret; the old one goes on signing beside it for as long as asked. Source: Stripe, "Roll endpoint secrets"."""
     del faults
-    hours = _number(given, "hours", 24)
+    hours = number(given, "hours", 24)
     secret = str(given.get("secret") or new_webhook_secret())
     with sandbox.store.transaction() as session:
         endpoint = session.find(ENDPOINT, _text(given, "endpoint"))

@@ -9,6 +9,7 @@ from portal.sandbox.calls import Call
 from portal.sandbox.errors import StripeError, invalid
 from portal.sandbox.events import emit
 from portal.sandbox.kinds import Row, copied
+from portal.sandbox.machine_controls import number
 from portal.sandbox.resources import disputes, early_fraud_warnings, payouts, refunds
 from portal.sandbox.resources.payment_methods import PAYMENT_METHOD
 from portal.sandbox.testcards import BY_NUMBER, WITHOUT_A_NUMBER
@@ -72,6 +73,15 @@ def fail_refund(sandbox: Sandbox, given: Given) -> dict[str, Any]:
         if "failed" not in refunds.STATES[refund["status"]]:
             raise StripeError(f"A refund that is {refund['status']} cannot fail.", param="refund")
         refunds.fail(call, {"refund": refund["id"]})
+        return {"refund": refund["id"]}
+
+    return _at_work(sandbox, act)
+
+
+def lag_refund(sandbox: Sandbox, given: Given) -> dict[str, Any]:
+    def act(call: Call) -> dict[str, Any]:
+        refund = _found(call, given, "refund", "refund")
+        refunds.lag(call, refund, number(given, "seconds", 3600))
         return {"refund": refund["id"]}
 
     return _at_work(sandbox, act)

@@ -70,6 +70,8 @@ WORDS: Final[dict[str, str]] = {
     "refund.known_at_stripe": N_("Refund made known to Stripe"),
     "refund.made_at_stripe": N_("Refund of %(amount)s made in Stripe’s dashboard"),
     "refund.bank_reference": N_("Bank reference of the refund: %(reference)s"),
+    "refund.searched": N_("Stripe failed at the refund; its list is searched for it"),
+    "refund.new_attempt": N_("Refund sent to Stripe anew"),
     "refund.finding": N_("Refund set aside for staff: %(finding)s"),
     "refund.finding_lifted": N_("Refund released again. It had been set aside: %(finding)s"),
     "dispute.opened": N_("Payment disputed: %(amount)s"),

@@ -49,6 +49,8 @@ GET    /api/refunds/<id>                  401    200   200   200    404   200   
 POST   /api/refunds/<id>/approval         401    403   403   403    403   200     200      200   403
 POST   /api/refunds/<id>/rejection        401    403   403   403    403   200     200      200   403
 POST   /api/refunds/<id>/withdrawal       401    200   200   403    404   403     403      403   403
+POST   /api/refunds/<id>/new-attempt      401    403   403   403    403   403     503      503   403
+POST   /api/refunds/<id>/abandonment      401    403   403   403    403   403     503      503   403
 GET    /api/receipts                      401    200   200   200    404   200     200      200   200
 GET    /api/receipts/<id>                 401    200   200   200    404   200     200      200   200
 GET    /api/receipts/download/<id>        401    200   200   200    404   200     200      200   200

@@ -194,3 +194,26 @@ def test_staff_who_list_what_is_a_customers_leave_a_trace(world: World, path: st
     with db.reading() as session:
         seen = session.query(AuditEvent).filter_by(action="staff.looked", actor_id=person.id).one()
     assert (seen.subject, seen.customer_id) == (world.customer.id, world.customer.id)
+
+
+def test_an_unknown_refund_is_told_in_words_and_decided_by_an_approver(world: World, owner: App, payment: str) -> None:
+    approver = world.of(world.staff("approver"))
+    asked = owner.post(ASK, wish(payment)).json
+    assert asked is not None and asked["message"] is None
+    approver.post(f"/api/refunds/{asked['id']}/approval", {})
+    with db.transaction() as session:
+        row = session.get_one(Refund, asked["id"])
+        row.state, row.finding = "unknown", "Stripe's answer was lost"
+    told = owner.get(f"/api/refunds/{asked['id']}").json
+    assert told is not None and (told["state"], "checking" in told["message"]) == ("unknown", True)
+    address = f"/api/refunds/{asked['id']}/new-attempt"
+    refused = world.of(world.staff("support")).post(address, {})
+    assert (refused.status_code, refused.json["code"]) == (403, "role_too_low")  # type: ignore[index]
+    for _ in range(2):
+        sent = approver.post(address, {}, key="try-once-more")
+        assert (sent.status_code, sent.json["state"]) == (200, "executing")  # type: ignore[index]
+    outbox.run_due()
+    assert owner.get(f"/api/refunds/{asked['id']}").json["state"] == "succeeded"  # type: ignore[index]
+    over = approver.post(f"/api/refunds/{asked['id']}/abandonment", {})
+    assert over.status_code == 409
+    assert len(world.sandbox.client.v1.refunds.list().data) == 1

@@ -101,6 +101,89 @@ def test_stripe_keeps_its_500_under_the_key_so_the_list_brings_the_refund(counte
     assert [refund.id for refund in counter.at_stripe] == [counter.refund(refund_id).stripe_refund_id]
 
 
+SEARCHED = timedelta(hours=2)
+
+
+def searched(counter: Counter, refund_id: str, since: timedelta = SEARCHED) -> None:
+    """As if Stripe's list had been searched for so long already; then the worker comes."""
+    counter.touch(refund_id, search_began_at=clock.now() - since)
+    finish(counter, refund_id)
+
+
+def wait_of(counter: Counter, refund_id: str) -> float:
+    with pytest.raises(outbox.Later) as later:
+        jobs.follow_up(refund_id)
+    return later.value.seconds
+
+
+def test_a_500_kept_without_effect_is_searched_for_and_then_sent_under_the_next_key(counter: Counter) -> None:
+    counter.fail("error_kept", CREATE, method="POST")
+    refund_id = counter.refunded()
+    row = counter.refund(refund_id)
+    assert (row.state, row.finding, row.attempt) == (states.EXECUTING, "", 1)
+    assert 9 <= wait_of(counter, refund_id) <= 10
+    counter.touch(refund_id, search_began_at=clock.now() - timedelta(minutes=4))
+    assert 235 <= wait_of(counter, refund_id) <= 245  # the waits double
+    counter.touch(refund_id, search_began_at=clock.now() - timedelta(minutes=59))
+    assert wait_of(counter, refund_id) <= 61  # and end with the search
+    assert counter.at_stripe == []
+    searched(counter, refund_id)
+    row = counter.refund(refund_id)
+    assert (row.state, row.attempt, counter.at_stripe) == (states.EXECUTING, 2, [])
+    assert jobs_named("refunds.execute") == [{"refund_id": refund_id}] * 2
+    counter.execute(refund_id)
+    counter.execute(refund_id)
+    assert_refunded_once(counter, refund_id)
+    assert audited("refund.new_attempt") == 1
+
+
+def test_a_refund_that_appears_while_it_is_searched_for_is_taken_over(counter: Counter) -> None:
+    counter.fail("error_kept", CREATE, method="POST")
+    refund_id = counter.refunded()
+    intent = str(counter.payment.stripe_intent_id)  # Stripe makes good what had failed
+    counter.sandbox.client.v1.refunds.create({"payment_intent": intent, "metadata": {"refund_id": refund_id}})
+    searched(counter, refund_id)
+    assert_refunded_once(counter, refund_id)
+
+
+def test_while_list_and_charge_contradict_each_other_nothing_is_sent_anew(counter: Counter) -> None:
+    counter.fail("error_kept", CREATE, method="POST")
+    refund_id = counter.refunded(19_00)
+    of_payment = {"payment_intent": str(counter.payment.stripe_intent_id)}
+    made = counter.sandbox.client.v1.refunds.create({**of_payment, "amount": 5_00})
+    counter.sandbox.control("refunds/lag", refund=made.id, seconds=60)
+    searched(counter, refund_id)
+    assert counter.refund(refund_id).attempt == 1
+    searched(counter, refund_id, executing.UNCLEAR_AFTER)
+    row = counter.refund(refund_id)
+    assert (row.state, row.attempt) == (states.UNKNOWN, 1) and "send it again" in row.finding
+    assert [one.id for one in counter.at_stripe] == [made.id]
+
+
+def test_a_third_failure_that_stripe_keeps_is_left_to_a_person(counter: Counter) -> None:
+    counter.fail("error_kept", CREATE, times=2 * executing.MOST_ATTEMPTS, method="POST")  # the SDK calls twice
+    refund_id = counter.refunded()
+    for _ in range(executing.MOST_ATTEMPTS):
+        searched(counter, refund_id)
+        finish(counter, refund_id)
+    row = counter.refund(refund_id)
+    assert (row.state, row.attempt) == (states.UNKNOWN, executing.MOST_ATTEMPTS)
+    service.send_again(refund_id, counter.approver)
+    counter.execute(refund_id)
+    assert_refunded_once(counter, refund_id)
+
+
+def test_a_payment_disputed_while_the_refund_is_searched_for_is_not_refunded(counter: Counter) -> None:
+    counter.fail("error_kept", CREATE, method="POST")
+    refund_id = counter.refunded()
+    with db.reading() as session:
+        charge = session.get_one(Payment, counter.payment_id).stripe_charge_id
+    counter.sandbox.control("disputes", charge=charge, reason="fraudulent")
+    searched(counter, refund_id)
+    row = counter.refund(refund_id)
+    assert (row.state, row.failure_reason) == (states.FAILED, executing.DISPUTED)
+
+
 def test_the_answer_is_lost_and_the_key_has_expired_so_the_list_is_searched(counter: Counter) -> None:
     refund_id = counter.approved()
     counter.fail("reset_after", CREATE, times=2, method="POST")

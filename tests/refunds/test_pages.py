@@ -194,6 +194,8 @@ def test_what_was_set_aside_is_released_by_an_approver(app: Flask, tom: FlaskCli
 def test_an_unknown_refund_asks_for_a_decision(app: Flask, tom: FlaskClient, counter: Counter) -> None:
     refund_id = counter.approved()
     counter.touch(refund_id, state=states.UNKNOWN, finding="Stripe's answer was lost")
+    shown = see(browser_of(app, counter.user_id), f"/refunds/{refund_id}")
+    assert "We are checking your refund" in shown and "about to be sent" not in shown
     assert "Nobody knows whether these were made" in see(tom, "/support/refunds")
     assert "Send it once more" not in see(tom, f"/support/refunds/{refund_id}")
     second = browser_of(app, counter.approver.id)

@@ -6,6 +6,7 @@ What happens to a call that is hit:
 - `hang_before`, `hang_after`: likewise, after a silence.
 - `late`: the connection breaks, and the call is carried out a while later.
 - `error_before`: a 500 without effect, which Stripe does not keep. `error_after`: a 500 after the effect, kept under the call's key.
+- `error_kept`: a 500 that has no effect, and is kept all the same.
 - `conflict`, `rate_limit`: 409 and 429, as Stripe words them.
 - `truncate`: the call is carried out and its answer breaks off half way.
 - `twice`: the call arrives two times at once, as a network may deliver it.
@@ -36,6 +37,7 @@ WEIGHTS: Final = {
     "late": 2,
     "error_before": 2,
     "error_after": 2,
+    "error_kept": 2,
     "conflict": 2,
     "rate_limit": 1,
     "truncate": 3,
@@ -124,8 +126,8 @@ class FaultProxy:
         if fault == "late":
             self._later(forward, seconds)
             raise Broken
-        if fault == "error_after":
-            self._sandbox.control("faults", fault="error_after", method=method, path=path.partition("?")[0])
+        if fault in {"error_after", "error_kept"}:
+            self._sandbox.control("faults", fault=fault, method=method, path=path.partition("?")[0])
         if fault == "twice":
             other = threading.Thread(target=forward, daemon=True)
             other.start()
@@ -143,7 +145,7 @@ class FaultProxy:
                 return "", 0.0
             fault = self._chance.choices(list(self._weights), weights=list(self._weights.values()))[0]
             seconds = self._chance.uniform(SHORTEST_HANG, LONGEST_HANG)
-            if method == "GET" and fault in {"late", "twice", "error_after"}:
+            if method == "GET" and fault in {"late", "twice", "error_after", "error_kept"}:
                 fault = "reset_after"  # nothing is changed by it, so nothing can be late or double
             self.done[fault] += 1
             return fault, seconds

@@ -63,10 +63,13 @@ def test_after_the_effect_it_is_made_and_the_answer_is_lost(sandbox: SandboxServ
     assert made(sandbox) == 1
 
 
-def test_a_500_after_the_effect_is_kept_under_the_key(sandbox: SandboxServer, storm: Storm) -> None:
+@pytest.mark.parametrize(("fault", "effects"), [("error_after", 1), ("error_kept", 0)])
+def test_a_500_is_kept_under_the_key_after_the_effect_or_without_it(
+    sandbox: SandboxServer, storm: Storm, fault: str, effects: int
+) -> None:
     with pytest.raises(stripe.APIError):
-        make(storm("error_after"))
-    assert made(sandbox) == 1
+        make(storm(fault))
+    assert made(sandbox) == effects
     with pytest.raises(stripe.APIError) as kept:
         make(sandbox.client)
     assert kept.value.headers["idempotent-replayed"] == "true"
@@ -87,8 +90,8 @@ def test_a_call_that_arrives_twice_is_answered_once(sandbox: SandboxServer, stor
 
 
 def test_all_kinds_of_faults_are_tried_here() -> None:
-    tried = "reset_before hang_before error_before conflict rate_limit reset_after hang_after truncate error_after late twice"
-    assert set(tried.split()) == set(WEIGHTS)
+    tried = "reset_before hang_before error_before conflict rate_limit reset_after hang_after truncate late twice"
+    assert {*tried.split(), "error_after", "error_kept"} == set(WEIGHTS)
 
 
 @pytest.mark.parametrize("missing", ENOUGH)

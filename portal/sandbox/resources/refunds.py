@@ -263,8 +263,19 @@ def cancel(call: Call, refund_id: str) -> Row:
     return refund
 
 
+def lag(call: Call, refund: Row, seconds: float) -> None:
+    """The list of a payment's refunds does not show this one for a while; its charge counts it already."""
+    refund["_listed_from"] = call.now + seconds
+    call.session.save(REFUND, refund)
+
+
 def list_refunds(call: Call) -> Row:
-    return list_of(call, REFUND, equal=("charge", "payment_intent"))
+    page = list_of(call, REFUND, equal=("charge", "payment_intent"))
+    if "payment_intent" in call.params:
+        of_intent = call.session.all(REFUND, payment_intent=call.params["payment_intent"])
+        lagging = {row["id"] for row in of_intent if row.get("_listed_from", 0) > call.now}
+        page["data"] = [row for row in page["data"] if row["id"] not in lagging]
+    return page
 
 
 def list_of_charge(call: Call, charge_id: str) -> Row:

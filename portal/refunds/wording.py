@@ -1,0 +1,82 @@
+"""Why a refund did not go through, in words: for its customer, and for staff with what they can do.
+
+Stripe's reasons and our own, by the code that stands in the row. Source: Stripe's API reference, "The Refund object", failure_reason.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from portal.errors import N_
+from portal.language import translate
+from portal.refunds import states
+from portal.refunds.models import Refund
+
+_CARD_IS_GONE: Final = N_("Your bank sent the money back, because the card is no longer valid.")
+_DISPUTED: Final = N_(
+    "You disputed the payment with your bank, so the money comes back to you that way, if your bank decides so."
+)
+_SENT_BACK: Final = N_("The money could not be sent to your card, or your bank sent it back.")
+
+FOR_CUSTOMERS: Final[dict[str, str]] = {
+    "lost_or_stolen_card": _CARD_IS_GONE,
+    "expired_or_canceled_card": _CARD_IS_GONE,
+    "charge_disputed": _DISPUTED,
+    "charge_for_pending_refund_disputed": _DISPUTED,
+    "charge_already_refunded": N_("The payment had been refunded already."),
+}
+
+# What is not here, a reason that Stripe has added since, is told as one that nobody gave.
+FOR_STAFF: Final[dict[str, str]] = {
+    "lost_or_stolen_card": N_(
+        "The card was reported lost or stolen, so the bank returned the money. Pay the customer another way."
+    ),
+    "expired_or_canceled_card": N_(
+        "The card has expired or was cancelled, so the bank returned the money. Pay the customer another way."
+    ),
+    "insufficient_funds": N_(
+        "The balance at Stripe was too low. Send the refund again once there is enough money in it."
+    ),
+    "declined": N_(
+        "The customer’s bank declined the refund. Send it again, or pay the customer another way if it fails again."
+    ),
+    "merchant_request": N_(
+        "The refund was stopped at our own request. Send it again if the customer is to get the money."
+    ),
+    "charge_disputed": N_(
+        "The payment is disputed, so it was not refunded: the customer would get the money twice. Wait for the dispute to be decided."
+    ),
+    "charge_for_pending_refund_disputed": N_(
+        "The payment was disputed while the refund was pending. Wait for the dispute to be decided."
+    ),
+    "charge_already_refunded": N_(
+        "The payment had been refunded in Stripe’s dashboard. Check whether anything is still owed."
+    ),
+    "charge_not_refundable": N_("Stripe does not refund this payment any more. Pay the customer another way."),
+    "payment_not_succeeded": N_("The payment has not succeeded at Stripe, so there was nothing to refund."),
+    "not_sent": N_("Staff found that the refund was never made. Send it again if the customer is to get the money."),
+    "canceled": N_("The refund was cancelled at Stripe. Send it again if the customer is to get the money."),
+}
+_WITHOUT_REASON: Final = N_(
+    "The bank returned the money and gave no reason. Send it again, or pay the customer another way if it fails again."
+)
+_BEING_CHECKED: Final = N_(
+    "Our payment provider has not confirmed this refund, so our staff are checking whether it was made. You don’t need to do anything: "
+    "we will tell you by e-mail."
+)
+
+
+def for_customer(refund: Refund, tongue: str) -> str:
+    """Why it did not go through, or why it takes long, in this language; empty where all is well."""
+    if refund.state == states.UNKNOWN:
+        return translate(_BEING_CHECKED, tongue)
+    if refund.state in states.GONE_WRONG:
+        return translate(FOR_CUSTOMERS.get(refund.failure_reason, _SENT_BACK), tongue)
+    return ""
+
+
+def for_staff(refund: Refund, tongue: str) -> str:
+    """Why it failed and what to do, likewise; empty for one that has not failed."""
+    if refund.state not in states.GONE_WRONG:
+        return ""
+    return translate(FOR_STAFF.get(refund.failure_reason, _WITHOUT_REASON), tongue)
