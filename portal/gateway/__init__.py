@@ -2,6 +2,7 @@
 
 from portal.gateway.contract import (
     BalanceTransaction,
+    Busy,
     Card,
     Charge,
     Dispute,
@@ -31,6 +32,7 @@ __all__ = [
     "CODE_REFUSALS",
     "BadSignature",
     "BalanceTransaction",
+    "Busy",
     "Card",
     "Charge",
     "Dispute",

@@ -228,6 +228,15 @@ class KeyInUse(Unavailable):
     """Another request of ours is at work under the same key at this moment: what comes of it is stored by that one."""
 
 
+class Busy(Unavailable):
+    """Stripe is at work on this object for another request, ours or its own: the same call, under the same key, works in a moment."""
+
+    message = N_(
+        "Our payment provider is busy with this at the moment. Please try again in a few seconds: nothing happens twice."
+    )
+    retry_after = 5
+
+
 class Misconfigured(Unavailable):
     """Stripe refuses our key or our parameters: retrying will not help, the operator must act."""
 

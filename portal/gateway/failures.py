@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from portal.errors import N_, Declined, Invalid, PortalError, RateLimited, Unavailable
 from portal.gateway.contract import (
+    Busy,
     IdempotencyMisuse,
     KeptFailure,
     KeyInUse,
@@ -121,7 +122,8 @@ def shown_codes(code: str, decline_code: str = "") -> tuple[str, str]:
 def translated(error: StripeError) -> PortalError:
     """Stripe's exception as one of ours; the caller raises it `from` the original, which goes to the log.
 
-    HTTP 409 comes as an APIError, not an IdempotencyError: Stripe is still busy, with the same key (KeyInUse) or with the object.
+    HTTP 409 comes as an APIError, not an IdempotencyError: Stripe is still busy with the same key (KeyInUse). That it is busy with the
+    object comes as a RateLimitError, though nobody has asked too often.
     """
     import stripe
 
@@ -129,6 +131,8 @@ def translated(error: StripeError) -> PortalError:
     if isinstance(error, stripe.CardError):
         decline = str(getattr(error.error, "decline_code", "") or "")
         return Declined(advice(code, decline), code=code or "card_declined", decline_code=decline or None)
+    if _is_busy(code, error):
+        return Busy()
     if isinstance(error, stripe.RateLimitError):
         return RateLimited(ADVICE["rate_limit"], retry_after=5)
     if isinstance(error, stripe.IdempotencyError):
@@ -142,6 +146,12 @@ def translated(error: StripeError) -> PortalError:
     if (error.http_status or 0) >= 500 and (error.headers or {}).get("idempotent-replayed") == "true":
         return KeptFailure()
     return Unavailable()
+
+
+def _is_busy(code: str, error: StripeError) -> bool:
+    """Whether another request holds the object at this moment. Source: Stripe, "Rate limits" (object lock timeouts)."""
+    asks_to_retry = error.http_status == 429 and (error.headers or {}).get("stripe-should-retry") == "true"
+    return code == "lock_timeout" or asks_to_retry
 
 
 def _refused(code: str, error: StripeError) -> PortalError:

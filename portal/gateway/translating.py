@@ -128,7 +128,7 @@ def _trace(found: StripePayout) -> str:
 
 
 def to_refund(found: StripeRefund) -> Refund:
-    details = getattr(found.destination_details, "card", None)
+    details = getattr(getattr(found, "destination_details", None), "card", None)
     return Refund(
         id=found.id,
         status=found.status or "",

@@ -162,5 +162,19 @@ def too_many_requests(message: str, retry_after_seconds: int = 1) -> StripeError
     )
 
 
+def lock_timeout() -> StripeError:
+    """Source: Stripe, "Rate limits" (object lock timeouts); recorded answers are all 429, none 409."""
+    return StripeError(
+        "This object cannot be accessed right now because another API request or Stripe process is currently accessing it. If you see this "
+        "error intermittently, retry the request. If you see this error frequently and are making multiple concurrent requests to a single "
+        "object, make your requests serially or at a lower rate. For more details, see "
+        "https://stripe.com/docs/rate-limits#object-lock-timeouts.",
+        status=429,
+        code="lock_timeout",
+        began=False,
+        headers={"Stripe-Should-Retry": "true"},
+    )
+
+
 def internal_error(message: str = "An unknown error occurred") -> StripeError:
     return StripeError(message, status=500, type="api_error")

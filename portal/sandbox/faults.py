@@ -7,7 +7,8 @@ What each fault does:
 - `delay`: the call is carried out and answered `seconds` late; its idempotency key is held meanwhile.
 - `error_before`, `error_after`: a 500; the second comes after the effect and is kept under the idempotency key, as Stripe keeps it.
 - `error_kept`: a 500 that has no effect and is kept all the same.
-- `conflict`, `rate_limit`: 409 and 429.
+- `conflict`: another request is at work on the object, which Stripe answers with 429 `lock_timeout` and `Stripe-Should-Retry`.
+- `rate_limit`: 429.
 - `truncate`: the call is carried out and its answer breaks off half way.
 """
 
@@ -24,7 +25,7 @@ from dataclasses import asdict, dataclass
 
 from werkzeug.wrappers import Request, Response
 
-from portal.sandbox.errors import StripeError, internal_error, invalid, too_many_requests
+from portal.sandbox.errors import internal_error, invalid, lock_timeout, too_many_requests
 from portal.sandbox.http_server import SOCKET
 from portal.sandbox.store import Session, Store
 
@@ -126,13 +127,7 @@ class Faults:
             error.began = False
             raise error
         if fault.fault == "conflict":
-            raise StripeError(
-                "This object cannot be accessed right now because another API request or Stripe process is currently accessing it. If you "
-                "see this error intermittently, retry the request.",
-                status=409,
-                code="lock_timeout",
-                began=False,
-            )
+            raise lock_timeout()
         if fault.fault == "rate_limit":
             raise too_many_requests(
                 "Request rate limit exceeded. Learn more about rate limits here https://stripe.com/docs/rate-limits."

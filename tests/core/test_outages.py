@@ -254,7 +254,7 @@ def test_stripe_is_away_when_it_does_not_answer_or_cannot(app: Flask, sandbox: S
     for fault, kind in (
         ("reset_before", Unavailable),
         ("error_before", Unavailable),
-        ("conflict", Unavailable),
+        ("conflict", gateway.Busy),
         ("rate_limit", RateLimited),
     ):
         sandbox.control("faults", fault=fault, times=2)

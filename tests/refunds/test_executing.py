@@ -6,10 +6,12 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+import stripe
 
 from portal import clock, db, gateway, ledger, outbox
 from portal.accounts.models import Customer
 from portal.errors import Conflict, PortalError
+from portal.gateway.translating import to_refund
 from portal.invoices.models import Invoice
 from portal.money import Money
 from portal.payments import queries as payment_queries
@@ -389,6 +391,13 @@ def test_an_invoice_that_was_paid_otherwise_when_the_money_arrived_is_given_back
 
 def test_an_ordinary_payment_is_no_duplicate(counter: Counter) -> None:
     assert service.return_duplicate(counter.payment_id) is None
+
+
+def test_a_refund_as_older_versions_of_the_api_tell_it_has_no_bank_reference() -> None:
+    plain = {"id": "re_1", "object": "refund", "amount": 5_00, "currency": "eur", "status": "succeeded", "created": 1}
+    references = {"payment_intent": "pi_1", "balance_transaction": None, "metadata": {}}
+    found = to_refund(stripe.Refund.construct_from(plain | references, "sk_test_1"))
+    assert (found.id, found.amount, found.bank_reference) == ("re_1", Money(5_00, "eur"), "")
 
 
 def test_no_transaction_is_open_while_money_goes_back(counter: Counter) -> None:

@@ -81,9 +81,12 @@ def test_too_many_requests_say_when_to_come_back(sandbox: RunningSandbox) -> Non
     )
 
 
-def test_a_conflict_is_a_409(sandbox: RunningSandbox) -> None:
+def test_an_object_that_another_request_holds_is_a_429_that_asks_to_be_tried_again(sandbox: RunningSandbox) -> None:
     sandbox.control("faults", fault="conflict", path=CREATE)
-    assert post(sandbox).status_code == 409
+    answer = post(sandbox, "key")
+    assert (answer.status_code, answer.headers["Stripe-Should-Retry"]) == (429, "true")
+    assert answer.json()["error"]["code"] == "lock_timeout"
+    assert post(sandbox, "key").status_code == 200  # nothing began, so nothing was kept
 
 
 def test_two_requests_at_once_under_one_key_collide(sandbox: RunningSandbox) -> None:

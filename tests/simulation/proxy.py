@@ -7,7 +7,7 @@ What happens to a call that is hit:
 - `late`: the connection breaks, and the call is carried out a while later.
 - `error_before`: a 500 without effect, which Stripe does not keep. `error_after`: a 500 after the effect, kept under the call's key.
 - `error_kept`: a 500 that has no effect, and is kept all the same.
-- `conflict`, `rate_limit`: 409 and 429, as Stripe words them.
+- `conflict`, `rate_limit`: two kinds of 429, as Stripe words them; it asks to be called again after the first.
 - `truncate`: the call is carried out and its answer breaks off half way.
 - `twice`: the call arrives two times at once, as a network may deliver it.
 """
@@ -51,7 +51,7 @@ SANDBOX_ANSWERS_WITHIN: Final = 20.0
 _HOP: Final = frozenset({"connection", "keep-alive", "proxy-connection", "transfer-encoding", "host", "content-length"})
 _ERRORS: Final = {
     "error_before": (500, {"type": "api_error", "message": "An unknown error occurred."}),
-    "conflict": (409, {"type": "invalid_request_error", "code": "lock_timeout", "message": "Please retry."}),
+    "conflict": (429, {"type": "invalid_request_error", "code": "lock_timeout", "message": "Please retry."}),
     "rate_limit": (429, {"type": "invalid_request_error", "code": "rate_limit", "message": "Too many requests."}),
 }
 
@@ -119,7 +119,9 @@ class FaultProxy:
 
         if fault in _ERRORS:
             status, error = _ERRORS[fault]
-            return (status, [("Content-Type", "application/json")], json.dumps({"error": error}).encode()), False
+            retry = "true" if fault == "conflict" else "false"
+            headed = [("Content-Type", "application/json"), ("Stripe-Should-Retry", retry)]
+            return (status, headed, json.dumps({"error": error}).encode()), False
         if fault in {"reset_before", "hang_before"}:
             self._wait(seconds if fault == "hang_before" else 0)
             raise Broken

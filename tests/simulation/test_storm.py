@@ -43,7 +43,7 @@ def made(sandbox: SandboxServer) -> int:
 
 @pytest.mark.parametrize(
     ("fault", "status"),
-    [("reset_before", None), ("hang_before", None), ("error_before", 500), ("conflict", 409), ("rate_limit", 429)],
+    [("reset_before", None), ("hang_before", None), ("error_before", 500), ("conflict", 429), ("rate_limit", 429)],
 )
 def test_before_the_effect_nothing_is_made(
     sandbox: SandboxServer, storm: Storm, fault: str, status: int | None
