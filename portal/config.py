@@ -199,6 +199,8 @@ class Settings(BaseSettings):
             raise ValueError("it is not like eur:500,usd:500") from error
         if unknown := given.keys() - money.CHARGEABLE:
             raise ValueError(f"{', '.join(sorted(unknown))} is not a currency that Stripe charges")
+        for code, amount in given.items():
+            money.from_decimal(amount, code)
         return given
 
     @field_validator("api_limits", mode="before")

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from portal import clock, company_days, db, idempotency
+from portal import clock, company_days, db, idempotency, money
 from portal.db import new_id
 from portal.errors import N_, Conflict, Invalid
 from portal.money import Money
@@ -187,6 +187,7 @@ def check_amount(amount: Money, remaining: Money) -> None:
         raise Invalid(N_("Nothing is left to refund of this payment."), field="amount", code="nothing_left")
     if amount.minor <= 0:
         raise Invalid(N_("Please enter an amount above zero."), field="amount")
+    _refuse_between_steps(amount)
     if amount > remaining:
         raise Invalid(
             N_("At most %(remaining)s is left to refund of this payment."),
@@ -194,6 +195,15 @@ def check_amount(amount: Money, remaining: Money) -> None:
             code="too_much",
             remaining=str(remaining),
         )
+
+
+def _refuse_between_steps(amount: Money) -> None:
+    """Stripe gives back in the steps in which it charges."""
+    try:
+        money.check_granularity(amount)
+    except ValueError as error:
+        step = str(money.charge_step(amount.currency))
+        raise Invalid(N_("This currency is refunded in steps of %(step)s."), field="amount", step=step) from error
 
 
 def withdraw(refund_id: str, customer_id: str) -> None:

@@ -93,6 +93,11 @@ def check_charge_amount(amount: int, currency: str) -> None:
             param="amount",
             began=False,
         )
+    check_step(amount, currency)
+
+
+def check_step(amount: int, currency: str) -> None:
+    """Raises StripeError for an amount between the steps in which a currency is charged and given back."""
     step = 10 if currency in THREE_DECIMAL else 100 if currency in WHOLE_UNITS_ONLY else 1
     if amount % step:
         raise invalid(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from portal import db, outbox
+from portal.accounts.models import Customer
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
 from tests import factories
@@ -217,3 +218,11 @@ def test_an_unknown_refund_is_told_in_words_and_decided_by_an_approver(world: Wo
     over = approver.post(f"/api/refunds/{asked['id']}/abandonment", {})
     assert over.status_code == 409
     assert len(world.sandbox.client.v1.refunds.list().data) == 1
+
+
+def test_an_amount_between_the_steps_of_its_currency_is_refused(world: World, owner: App) -> None:
+    with db.transaction() as session:
+        customer = session.get_one(Customer, world.customer_id)
+        paid = factories.payment(session, customer, currency="kwd", amount_minor=5_120).id
+    refused = owner.post(ASK, wish(paid, 1_005))
+    assert (refused.status_code, refused.json["errors"][0]["field"]) == (422, "amount")  # type: ignore[index]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import stripe
 
 from tests.contract.support import RETURN_URL, Stripe, event_types, intend, pay, refused
@@ -146,3 +147,16 @@ def test_a_refund_is_told_by_events(client: stripe.StripeClient, contract: Strip
     refund = client.v1.refunds.create({"payment_intent": intent.id})
     contract.later(lambda: event_types(client, refund.id)[:1] == ["refund.created"])
     contract.later(lambda: "charge.refunded" in event_types(client, str(intent.latest_charge)))
+
+
+@pytest.mark.parametrize(
+    ("currency", "paid", "between"), [("kwd", 5_120, 1_005), ("isk", 500_00, 1_50), ("ugx", 5000_00, 1_50)]
+)
+def test_a_refund_is_made_in_the_steps_of_its_currency(
+    client: stripe.StripeClient, currency: str, paid: int, between: int
+) -> None:
+    """Source: "Supported currencies", special cases and three-decimal currencies; a charge between the steps is refused likewise."""
+    intent = pay(client, amount=paid, currency=currency)
+    with refused(param="amount"):
+        client.v1.refunds.create({"payment_intent": intent.id, "amount": between})
+    assert client.v1.refunds.create({"payment_intent": intent.id, "amount": paid}).amount == paid

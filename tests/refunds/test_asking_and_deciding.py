@@ -62,6 +62,48 @@ def test_an_amount_that_cannot_be_is_refused_and_changes_nothing(counter: Counte
     assert (everything(), counter.at_stripe) == (before, [])
 
 
+@pytest.mark.parametrize(
+    ("currency", "paid", "between", "step"),
+    [
+        ("kwd", 5_120, 1_005, "0.010 KWD"),
+        ("bhd", 5_120, 1_001, "0.010 BHD"),
+        ("isk", 500_00, 1_50, "1.00 ISK"),
+        ("ugx", 5000_00, 1_50, "1.00 UGX"),
+    ],
+)
+def test_an_amount_between_the_steps_of_its_currency_is_asked_for_and_proposed_and_approved_by_nobody(
+    counter: Counter, currency: str, paid: int, between: int, step: str
+) -> None:
+    with db.transaction() as session:
+        customer = session.get_one(Customer, counter.customer_id)
+        counter.payment_id = factories.payment(session, customer, currency=currency, amount_minor=paid).id
+    before, fine = everything(), Money(between, currency)
+    for entrance in (
+        lambda: service.ask(
+            counter.customer_id,
+            counter.user_id,
+            counter.payment_id,
+            fine,
+            policy.NOT_RECEIVED,
+            "",
+            client_key="an-app-of-ada",
+        ),
+        lambda: service.propose(
+            counter.support.id, counter.payment_id, fine, policy.GOODWILL, "", client_key="a-proposal"
+        ),
+    ):
+        with pytest.raises(Invalid) as refusal:
+            entrance()
+        assert refusal.value.field == "amount" and step in refusal.value.text()
+    assert everything() == before
+    refund_id = service.ask(
+        counter.customer_id, counter.user_id, counter.payment_id, None, policy.NOT_RECEIVED, "", client_key="all-of-it"
+    )
+    with pytest.raises(Invalid):
+        service.approve(refund_id, counter.support, amount=fine)
+    assert counter.refund(refund_id).state == states.REQUESTED
+
+
 def test_what_is_reserved_is_not_there_a_second_time(counter: Counter) -> None:
     counter.ask(100_00)
     with pytest.raises(Invalid):

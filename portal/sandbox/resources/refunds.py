@@ -74,6 +74,7 @@ def create(call: Call) -> Row:
     if left == 0:
         raise StripeError(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
     amount = params.get("amount", left)
+    money.check_step(amount, charge["currency"])
     if amount > left:
         raise invalid(
             f"Refund amount ({money.shown(amount, charge['currency'])}) is greater than unrefunded amount on charge "
