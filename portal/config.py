@@ -120,6 +120,16 @@ class Settings(BaseSettings):
     # Banks that want the security code of a saved card are always heard; this asks for it before, with every saved card.
     ask_cvc_of_saved_cards: bool = False
 
+    # Against card testing: how many tries a bank declined and how many different cards, of a customer and from an address.
+    card_limits: Annotated[dict[str, str], NoDecode] = {
+        "failures_of_customer": "10/hour;30/day",
+        "failures_from_address": "20/hour;60/day",
+        "cards_of_customer": "5/hour;10/day",
+        "cards_from_address": "15/hour;40/day",
+    }
+    # A client secret lets its browser try cards at Stripe without coming by here: a card setup that failed this often ends.
+    card_failures_of_setup: int = Field(default=5, ge=1)
+
     # Endpoints of customers' systems: authorities that are trusted besides the system's; and, while developing, http and loopback.
     endpoint_ca_file: Path | None = None
     private_endpoints: bool = False
@@ -129,7 +139,7 @@ class Settings(BaseSettings):
 
     # The JSON API. With a secret, access tokens are signed with it (HS256) instead of with rotating keys of our own (EdDSA).
     api_jwt_secret: SecretStr | None = None
-    # How often an app may call: all of its calls, those that change something, and, by address, signing in and being refused.
+    # How often an app may call: all of its calls, those that change something, and, by address, failing to sign in and being refused.
     api_limits: Annotated[dict[str, str], NoDecode] = {
         "all": "300/minute",
         "changes": "60/minute",
@@ -217,6 +227,22 @@ class Settings(BaseSettings):
             raise ValueError("it is not like all:300/minute,changes:60/minute") from error
         if unknown := given.keys() - usual.keys():
             raise ValueError(f"{', '.join(sorted(unknown))} is no limit of the API")
+        return usual | given
+
+    @field_validator("card_limits", mode="before")
+    @classmethod
+    def _card_limits(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        usual: dict[str, str] = cls.model_fields["card_limits"].default
+        try:
+            given = dict(_pairs(value))
+            for windows in given.values():
+                limits.parse_many(windows)
+        except ValueError as error:
+            raise ValueError("it is not like failures_of_customer:10/hour;30/day,cards_of_customer:5/hour") from error
+        if unknown := given.keys() - usual.keys():
+            raise ValueError(f"{', '.join(sorted(unknown))} is no limit of declined cards")
         return usual | given
 
     @field_validator("languages", mode="after")

@@ -166,13 +166,14 @@ def refresh(token: str) -> Grant:
     raise GrantOver
 
 
-def sign_out(token: str) -> None:
-    """End the grant of this refresh token, used or not. A second call, and one with an unknown token, changes nothing."""
+def sign_out(token: str) -> bool:
+    """End the grant of this refresh token, used or not; returns whether there is such a token. A second call changes nothing."""
     with db.transaction() as session:
         row = session.get(RefreshToken, _digest(token))
         grant = _grant(session, row.grant_id, lock=True) if row else None
         if grant is not None and grant.ended_at is None:
             _end(session, grant, SIGNED_OUT)
+        return row is not None
 
 
 def user_of(grant_id: str) -> User | None:
@@ -271,9 +272,16 @@ def _note_use(grant_id: str) -> None:
 
 
 def create_machine(
-    name: str, scopes: Iterable[str], created_by: str, *, client_key: str | None = None
+    name: str,
+    scopes: Iterable[str],
+    created_by: str,
+    *,
+    names_end_users: bool = False,
+    client_key: str | None = None,
 ) -> tuple[MachineCredential, str]:
     """A key for another system of the company's, and its secret, which is never shown again.
+
+    With `names_end_users` the addresses are believed that it names for those whom it calls for; such a key needs no scope.
 
     A second call with the same `client_key` makes nothing and raises MadeAlready. Raises Invalid, naming the field that is wrong.
     """
@@ -285,7 +293,7 @@ def create_machine(
             N_("Please name the system in at most %(longest)s characters."), field="name", longest=LONGEST_NAME
         )
     granted = _granted(_known(scopes), policy.MACHINE_SCOPES)
-    if not granted:
+    if not granted and not names_end_users:
         raise Invalid(N_("Please choose what this system may do."), field="scopes")
     secret = SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
     with db.transaction() as session:
@@ -298,12 +306,14 @@ def create_machine(
             name=name,
             secret_hash=_digest(secret),
             scopes=" ".join(sorted(granted)),
+            names_end_users=names_end_users,
             created_at=clock.now(),
             created_by=created_by,
         )
         session.add(row)
         session.flush()
-        audit.record(session, "machine.created", row.id, {"name": name, "scopes": row.scopes})
+        facts = {"name": name, "scopes": row.scopes, "names_end_users": names_end_users}
+        audit.record(session, "machine.created", row.id, facts)
     return row, secret
 
 

@@ -215,7 +215,10 @@ class RefreshToken(Base):
 
 
 class MachineCredential(Base):
-    """The key of another system of the company's. The secret is shown once; the row holds its SHA-256."""
+    """The key of another system of the company's. The secret is shown once; the row holds its SHA-256.
+
+    `names_end_users`: what it says of the address from which an end user calls through it is believed.
+    """
 
     __tablename__ = "machine_credentials"
 
@@ -223,6 +226,7 @@ class MachineCredential(Base):
     name: Mapped[str] = mapped_column(String(100))
     secret_hash: Mapped[str] = mapped_column(String(64))
     scopes: Mapped[str] = mapped_column(Text)
+    names_end_users: Mapped[bool] = mapped_column(Boolean, default=False)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     created_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
     last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import request
 
 from portal.accounts import api_access
-from portal.api import schemas, tokens
-from portal.api.operations import blueprint, operation
+from portal.api import end_users, schemas, tokens
+from portal.api.operations import blueprint, count_failure, operation
 
 bp = blueprint("auth")
 
@@ -38,7 +38,7 @@ def get_token(body: schemas.TokenRequest) -> schemas.Token:
             body.password or "",
             code=body.code,
             wanted=wanted,
-            ip=request.remote_addr or "",
+            ip=end_users.address(),
             user_agent=request.user_agent.string,
         )
     return _token(tokens.sign(grant.user.id, grant.scopes, grant=grant.id), grant.scopes, grant.refresh_token)
@@ -61,5 +61,6 @@ def revoke_token(body: schemas.RevokeRequest) -> schemas.Done:
 
     Ends the sign-in of this refresh token: no token of it opens anything from now on. An unknown token gets the same answer.
     """
-    api_access.sign_out(body.refresh_token)
+    if not api_access.sign_out(body.refresh_token):
+        count_failure("sign_in")
     return schemas.Done()

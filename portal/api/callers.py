@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from flask import g, request
 
@@ -11,13 +11,11 @@ from portal import audit, db
 from portal.accounts import api_access, policy
 from portal.accounts import queries as accounts
 from portal.accounts.models import CUSTOMER, OWNER
-from portal.api import tokens
+from portal.api import end_users, tokens
 from portal.errors import N_, Forbidden, Invalid, NotFound, SignInRequired
 from portal.refunds.service import Clerk
 
 Kind = Literal["customer", "staff", "machine", "outside"]
-
-BEARER: Final = "bearer"
 
 
 class MissingToken(SignInRequired):
@@ -122,11 +120,10 @@ def authenticate() -> Caller:
 
 
 def _token() -> str:
-    given = request.headers.getlist("Authorization")
-    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
-    if scheme.lower() != BEARER or not token.strip():
+    token = end_users.bearer("Authorization")
+    if not token:
         raise MissingToken
-    return token.strip()
+    return token
 
 
 def _ours(claims: tokens.Claims) -> Caller | None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from flask import request
-
 from portal import db
-from portal.api import representations, schemas
+from portal.api import end_users, representations, schemas
 from portal.api.callers import Caller
 from portal.api.once import key_of
 from portal.api.operations import blueprint, operation
@@ -39,6 +37,7 @@ def _shown(caller: Caller, setup_id: str) -> schemas.CardSetup:
     body=schemas.SaveMethod,
     again=_shown,
     limit="changes",
+    takes_cards=True,
 )
 def save_method(caller: Caller, body: schemas.SaveMethod) -> schemas.CardSetup:
     """Save a card.
@@ -50,7 +49,7 @@ def save_method(caller: Caller, body: schemas.SaveMethod) -> schemas.CardSetup:
     me = caller.customer()
     if body.setup_intent_client_secret is not None:
         return _told(caller, service.setup_by_secret(me, body.setup_intent_client_secret))
-    ip = request.remote_addr or ""
+    ip = end_users.address()
     if body.payment_method_id is not None:
         return _told(caller, service.save_method(me, body.payment_method_id, client_key=key_of(caller), ip=ip))
     return _told(caller, service.start_setup(me, client_key=key_of(caller), ip=ip))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Final, Literal
@@ -20,11 +21,12 @@ from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal import clock, config, pages
-from portal.api import bodies, callers
+from portal.api import bodies, callers, end_users
 from portal.api.callers import Caller
 from portal.api.document import PAYMENT_ID, spec
 from portal.api.once import Again, answered_once, refusal, response_of
 from portal.api.schemas import Problem
+from portal.cards import service as cards
 from portal.errors import PortalError, RateLimited
 
 log = structlog.get_logger(__name__)
@@ -34,6 +36,8 @@ _ALWAYS: Final = (422, 429, 503)
 _SIGNED_IN: Final = (401, 403)
 _WITH_BODY: Final = (400, 413, 415)
 _ONCE: Final = (400, 409)
+# The right password was given: that a code is needed besides is no failure.
+_NO_FAILURES: Final = frozenset({"code_needed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +80,13 @@ def operation(  # noqa: PLR0913  # what an operation is described by
     body: type[BaseModel] | None = None,
     again: Again | None = None,
     limit: Literal["all", "changes", "sign_in"] = "all",
+    takes_cards: bool = False,
     media_type: str = bodies.JSON,
 ) -> Callable[[Callable[..., Any]], Callable[..., AnyResponse]]:
     """A view as an operation. It is called with the parts of its path and, as far as they are declared, `caller`, `query` and `body`.
 
-    It returns an `answer`, or a whole response. Its docstring is the document's text.
+    It returns an `answer`, or a whole response. Its docstring is the document's text. Under the limit "sign_in" only failures are
+    counted. One that `takes_cards` tells besides how much is left of the limits of declined cards.
     """
     own = dict(refusals) if isinstance(refusals, Mapping) else dict.fromkeys(refusals, Problem)
     usual = (*_ALWAYS, *(_SIGNED_IN if scopes else ()), *(_WITH_BODY if body else ()), *(_ONCE if again else ()))
@@ -101,15 +107,18 @@ def operation(  # noqa: PLR0913  # what an operation is described by
             given: dict[str, Any] = dict(path)
             if scopes:
                 given["caller"] = _admit(scopes, limit)
+            elif limit == "sign_in":
+                _refuse_failing(limit)
             else:
-                _count(limit, get_remote_address())
+                _count(limit, _whence())
             if query is not None:
                 given["query"] = bodies.query(query)
             if body is not None:
                 given["body"] = bodies.body(body)
-            if again is not None:
-                return answered_once(lambda: view(**given), given["caller"], again, status)
-            return response_of(view(**given), status)
+            with _counting(given.get("caller"), limit, takes_cards=takes_cards):
+                if again is not None:
+                    return answered_once(lambda: view(**given), given["caller"], again, status)
+                return response_of(view(**given), status)
 
         run.operation = Operation(view.__name__, scopes, media_type, again)  # type: ignore[attr-defined]
         return run
@@ -118,12 +127,13 @@ def operation(  # noqa: PLR0913  # what an operation is described by
 
 
 def _admit(scopes: tuple[str, ...], limit: str) -> Caller:
-    _refuse_guessing()
+    whence = _whence()
+    _refuse_guessing(whence)
     try:
         caller = callers.authenticate()
     except PortalError as error:
         if error.status == 401:
-            _note_refused()
+            _note_refused(whence)
         raise
     _count(limit, caller.key)
     if caller.scopes.isdisjoint(scopes):
@@ -131,13 +141,61 @@ def _admit(scopes: tuple[str, ...], limit: str) -> Caller:
     return caller
 
 
-def _refuse_guessing() -> None:
-    if not _counted(lambda limiter: limiter.test(_limit("refused"), "api", "refused", get_remote_address())):
+def _whence() -> str:
+    """The address by which a request is counted. Who guesses the token that lets a system name it is counted by their own."""
+    sender = get_remote_address()
+    if not end_users.is_named():
+        return sender
+    _refuse_guessing(sender)
+    try:
+        return end_users.address()
+    except PortalError as error:
+        if error.status == 401:
+            _note_refused(sender)
+        raise
+
+
+def _refuse_guessing(whence: str) -> None:
+    if not _counted(lambda limiter: limiter.test(_limit("refused"), "api", "refused", whence)):
         raise RateLimited
 
 
-def _note_refused() -> None:
-    _counted(lambda limiter: limiter.hit(_limit("refused"), "api", "refused", get_remote_address()))
+def _note_refused(whence: str) -> None:
+    _counted(lambda limiter: limiter.hit(_limit("refused"), "api", "refused", whence))
+
+
+@contextmanager
+def _counting(caller: Caller | None, limit: str, *, takes_cards: bool) -> Iterator[None]:
+    """Count what came of an operation, and tell of limits that its work has used up."""
+    try:
+        yield
+    except PortalError as error:
+        if limit == "sign_in" and error.status == 401 and error.code not in _NO_FAILURES:
+            count_failure(limit)
+        raise
+    finally:
+        if takes_cards and caller is not None and caller.customer_id is not None:
+            for standing in cards.standings(caller.customer_id, end_users.address()):
+                told = (standing.most, standing.window_seconds, standing.left, standing.wait_seconds)
+                _tell_limit(standing.name, *told)
+
+
+def _refuse_failing(name: str) -> None:
+    """Raises RateLimited after too many failures from here."""
+    limit, whence = _limit(name), _whence()
+
+    def test(limiter: RateLimiter) -> bool:
+        allowed = limiter.test(limit, "api", name, whence)
+        _remember(name, limit, limiter.get_window_stats(limit, "api", name, whence))
+        return allowed
+
+    if not _counted(test):
+        raise RateLimited(retry_after=g.rate_limits[name][-1])
+
+
+def count_failure(name: str) -> None:
+    """Count a failure from here: a wrong password, a token that nobody gave out."""
+    _counted(lambda limiter: _hit(limiter, name, _whence()))
 
 
 def _counted(count: Callable[[RateLimiter], bool]) -> bool:
@@ -155,28 +213,37 @@ def _limit(name: str) -> RateLimitItem:
 
 def _count(name: str, whose: str) -> None:
     """Count a call under a limit of the settings, and remember how much of it is left."""
+    if not _counted(lambda limiter: _hit(limiter, name, whose)):
+        raise RateLimited(retry_after=g.rate_limits[name][-1])
+
+
+def _hit(limiter: RateLimiter, name: str, whose: str) -> bool:
     limit = _limit(name)
-
-    def count(limiter: RateLimiter) -> bool:
-        allowed = limiter.hit(limit, "api", name, whose)
-        _remember(name, limit, limiter.get_window_stats(limit, "api", name, whose))
-        return allowed
-
-    if not _counted(count):
-        raise RateLimited(retry_after=g.rate_limit[-1])
+    allowed = limiter.hit(limit, "api", name, whose)
+    _remember(name, limit, limiter.get_window_stats(limit, "api", name, whose))
+    return allowed
 
 
 def _remember(name: str, limit: RateLimitItem, stats: WindowStats) -> None:
     wait = max(1, math.ceil(stats.reset_time - clock.now().timestamp()))
-    g.rate_limit = (name, limit.amount, limit.get_expiry(), max(0, stats.remaining), wait)
+    _tell_limit(name, limit.amount, limit.get_expiry(), max(0, stats.remaining), wait)
+
+
+def _tell_limit(name: str, most: int, window_seconds: int, left: int, wait_seconds: int) -> None:
+    if "rate_limits" not in g:
+        g.rate_limits = {}
+    g.rate_limits[name] = (most, window_seconds, left, wait_seconds)
 
 
 def _headers(response: AnyResponse) -> AnyResponse:
     """How much of the limit is left (IETF, draft-ietf-httpapi-ratelimit-headers), and how to prove who one is."""
-    if "rate_limit" in g:
-        name, amount, seconds, left, wait = g.rate_limit
-        response.headers["RateLimit-Policy"] = f'"{name}";q={amount};w={seconds}'
-        response.headers["RateLimit"] = f'"{name}";r={left};t={wait}'
+    limits = g.get("rate_limits", {}).items()
+    if limits:
+        policies = (f'"{name}";q={most};w={window}' for name, (most, window, _left, _wait) in limits)
+        response.headers["RateLimit-Policy"] = ", ".join(policies)
+        response.headers["RateLimit"] = ", ".join(
+            f'"{name}";r={left};t={wait}' for name, (_most, _window, left, wait) in limits
+        )
     if response.status_code == 401:
         given = "Authorization" in request.headers
         response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if given else "Bearer"

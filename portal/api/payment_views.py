@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from flask import request
-
 from portal import db
-from portal.api import representations, schemas
+from portal.api import end_users, representations, schemas
 from portal.api.callers import Caller
 from portal.api.once import RefusedWith, key_of
 from portal.api.operations import blueprint, operation
@@ -37,6 +35,7 @@ def _shown(caller: Caller, payment_id: str) -> schemas.ProcessedPayment:
     body=schemas.ProcessPayment,
     again=_shown,
     limit="changes",
+    takes_cards=True,
 )
 def process_payment(caller: Caller, body: schemas.ProcessPayment) -> schemas.ProcessedPayment:
     """Pay an invoice, or an amount without one.
@@ -67,7 +66,7 @@ def _order(caller: Caller, body: schemas.ProcessPayment) -> Order:
         method=body.payment_method_id,
         save_card=body.save_payment_method,
         client_key=key_of(caller),
-        ip=request.remote_addr or "",
+        ip=end_users.address(),
     )
 
 

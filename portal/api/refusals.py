@@ -119,6 +119,7 @@ MEANINGS: Final = {
     "name_taken": "The portal uses this key of metadata itself. Choose another one.",
     "amount_too_small": "Less than Stripe charges in this currency.",
     "amount_too_large": "More than Stripe charges in this currency.",
+    "end_user_address_not_allowed": "The header End-User-Address came without a token of a system whose key may name addresses.",
     "rate_limited": "Too many requests or tries. Wait for the seconds of Retry-After.",
     "error": "Something went wrong on our side. Send the same request with the same Idempotency-Key again.",
     "receipt_damaged": "The document's PDF is not what it was made as: it is held back, and staff were told.",

@@ -47,20 +47,20 @@ def save_method(customer_id: str, payment_method_id: str, *, client_key: str, ip
     Returns status "succeeded" with what became of the card, "processing", or "requires_action" with the secret with which the app lets
     the customer confirm it to the bank. A second call with the key asks the bank nothing again and tells how things stand now.
 
-    A new key counts as a try. Raises card_testing.TooManyCards and Blocked, UnknownCard, AlreadyAdded for a card that this customer
-    has at Stripe, Declined with advice, Invalid for a bad key, KeyReused, Conflict when the setup has ended, UnderReview, and the
-    gateway's errors; after Unavailable a second call finds the row and goes on.
+    Raises card_testing's refusals after too many declined cards, UnknownCard, AlreadyAdded for a card that this customer has at
+    Stripe, Declined with advice, Invalid for a bad key, KeyReused, Conflict when the setup has ended, UnderReview, and the gateway's
+    errors; after Unavailable a second call finds the row and goes on.
     """
     idempotency.check_client_key(client_key)
     check_reference(payment_method_id)
-    setup = _begun(customer_id, client_key, ip) or _begin(customer_id, payment_method_id, client_key)
+    setup = _begun(customer_id, payment_method_id, client_key, ip) or _begin(customer_id, payment_method_id, client_key)
     if setup.stripe_payment_method_id != payment_method_id:
         raise KeyReused
     if setup.finding:
         raise UnderReview
     intent = setups.ensure_setup(setup.id) if setup.stripe_setup_intent_id is None else setups.refresh_setup(setup.id)
     if intent.status in {states.REQUIRES_PAYMENT_METHOD, states.REQUIRES_CONFIRMATION} and intent.failure is None:
-        intent = _confirm(setup.id, intent.id, payment_method_id)
+        intent = _confirm(customer_id, setup.id, intent.id, payment_method_id)
     return _told(setup.id, intent)
 
 
@@ -74,6 +74,16 @@ def usable(customer_id: str, payment_method_id: str) -> PaymentMethod:
     if method is None or method.card is None or method.customer_id not in {None, holder}:
         raise UnknownCard
     return method
+
+
+def usable_new(customer_id: str, payment_method_id: str) -> PaymentMethod:
+    """`usable`, for a card whose try was noted: who guesses references is counted like one who tries out numbers."""
+    try:
+        return usable(customer_id, payment_method_id)
+    except UnknownCard:
+        with db.transaction() as session:
+            card_testing.fail(session, customer_id, f"{customer_id}:{payment_method_id}", "", payment_method_id)
+        raise
 
 
 def check_reference(payment_method_id: str) -> None:
@@ -106,35 +116,38 @@ def setup_now(customer_id: str, setup_id: str) -> SetupStarted:
     return _as_it_is(setup_id, intent)
 
 
-def _begun(customer_id: str, client_key: str, ip: str) -> CardSetup | None:
-    """The row of this key; where there is none, a try is counted before Stripe is asked about the card."""
+def _begun(customer_id: str, payment_method_id: str, client_key: str, ip: str) -> CardSetup | None:
+    """The row of this key; where there is none, a try is noted before Stripe is asked about the card."""
     with db.transaction() as session:
         keeping.lock_customer(session, customer_id)
         setup = queries.setup_by_client_key(session, customer_id, client_key)
         if setup is None:
-            card_testing.count(session, customer_id, ip)
+            card_testing.begin(session, customer_id, ip, payment_method_id)
         return setup
 
 
 def _begin(customer_id: str, payment_method_id: str, client_key: str) -> CardSetup:
-    method = usable(customer_id, payment_method_id)
+    method = usable_new(customer_id, payment_method_id)
     with db.transaction() as session:
         keeping.lock_customer(session, customer_id)
         known = queries.setup_by_client_key(session, customer_id, client_key)
         if known is not None:  # a second call with the key was faster, and may have added the card by now
             return known
-        if method.customer_id is not None:
-            raise AlreadyAdded
-        return setups.record_setup(session, customer_id, client_key, payment_method_id)
+        if method.customer_id is None:
+            return setups.record_setup(session, customer_id, client_key, payment_method_id)
+        card_testing.close(session, customer_id, payment_method_id)
+    raise AlreadyAdded
 
 
-def _confirm(setup_id: str, intent_id: str, payment_method_id: str) -> SetupIntent:
+def _confirm(customer_id: str, setup_id: str, intent_id: str, payment_method_id: str) -> SetupIntent:
     """Bring the card to the bank; what came of it is fetched, whatever the answer was."""
     with db.reading() as session:
         attempt = session.get_one(CardSetup, setup_id).attempt
     try:
         gateway.current().confirm_setup(intent_id, f"confirm_setup:{setup_id}:{attempt}", payment_method_id)
     except gateway.UnusableMethod as error:
+        with db.transaction() as session:
+            card_testing.close(session, customer_id, payment_method_id)
         raise UnknownCard from error
     except (gateway.UnexpectedState, gateway.KeptFailure):
         return setups.refresh_setup(setup_id)

@@ -126,7 +126,11 @@ class CardSetup(Base):
 
 
 class CardTry(Base):
-    """A press of "Save card", counted for a day by customer and by network."""
+    """A card that a bank refused (`attempt` is Stripe's id of that try), or one of which nobody knows yet what its bank says.
+
+    `subject` is what it was for: a card setup, a payment or its invoice, or the payment method itself. `fingerprint` tells cards
+    apart; empty where nobody knows the card.
+    """
 
     __tablename__ = "card_tries"
 
@@ -134,6 +138,9 @@ class CardTry(Base):
     at: Mapped[datetime] = mapped_column(UTCDateTime)
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
     network: Mapped[str] = mapped_column(String(45))
+    subject: Mapped[str] = mapped_column(String(80))
+    attempt: Mapped[str | None] = mapped_column(String(140), unique=True)
+    fingerprint: Mapped[str] = mapped_column(String(40), default="")
 
     __table_args__ = (
         Index("ix_card_tries_customer", "customer_id", "at"),

@@ -13,8 +13,9 @@ from portal.cards.by_reference import (
     setup_by_secret,
     setup_now,
     usable,
+    usable_new,
 )
-from portal.cards.card_testing import count_payment
+from portal.cards.card_testing import begin_payment, follow_payment, is_beyond, knows, standings
 from portal.cards.holders import holder, lose_holder
 from portal.cards.keeping import Expired, make_default, remember, remove, remove_once
 from portal.cards.setups import SetupStarted, hear_of_setup, start_setup
@@ -23,10 +24,13 @@ __all__ = [
     "Expired",
     "SetupStarted",
     "UnknownCard",
+    "begin_payment",
     "check_reference",
-    "count_payment",
+    "follow_payment",
     "hear_of_setup",
     "holder",
+    "is_beyond",
+    "knows",
     "lose_holder",
     "make_default",
     "remember",
@@ -35,6 +39,8 @@ __all__ = [
     "save_method",
     "setup_by_secret",
     "setup_now",
+    "standings",
     "start_setup",
     "usable",
+    "usable_new",
 ]

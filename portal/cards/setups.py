@@ -10,6 +10,7 @@ A crash at any line leaves what finds the rest:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -23,7 +24,7 @@ from portal.cards import card_testing, holders, keeping, queries, states
 from portal.cards.models import CardSetup
 from portal.db import database_now, new_id
 from portal.errors import N_, Conflict, NotFound, Unavailable
-from portal.gateway import PaymentMethod, SetupIntent
+from portal.gateway import PaymentMethod, SetupAttempt, SetupIntent
 
 log = structlog.get_logger(__name__)
 
@@ -64,16 +65,17 @@ class SetupStarted:
 def start_setup(customer_id: str, *, client_key: str, ip: str) -> SetupStarted:
     """Begin to add a card, or go on with what this page began: a double click and a retry after a decline reach the same setup.
 
-    Every call counts as a try. Raises card_testing.TooManyCards and Blocked, Invalid for a bad key, AlreadyAdded, Conflict
+    Raises card_testing's refusals after too many declined cards, Invalid for a bad key, AlreadyAdded, Conflict
     when the setup has ended, UnderReview, and the gateway's errors; after Unavailable a second call finds the row.
     """
     idempotency.check_client_key(client_key)
     with db.transaction() as session:
         keeping.lock_customer(session, customer_id)
-        card_testing.count(session, customer_id, ip)
         setup = queries.setup_by_client_key(session, customer_id, client_key)
         if setup is None:
             setup = record_setup(session, customer_id, client_key)
+        if setup.status not in states.FINAL:
+            card_testing.begin(session, customer_id, ip, setup.id)
     if setup.finding:
         raise UnderReview
     intent = ensure_setup(setup.id) if setup.stripe_setup_intent_id is None else refresh_setup(setup.id)
@@ -211,7 +213,7 @@ def adopt_setup(setup_id: str, intent: SetupIntent) -> SetupIntent:
     if stored != intent.id:
         raise UnderReview
     # Who was not the first to store it may hold old news: much may have happened to the intent since this answer was written.
-    if is_new and settle_setup(setup_id, intent, _arrived(intent), seen_version=version):
+    if is_new and settle_setup(setup_id, intent, _arrived(intent), _attempts(intent), seen_version=version):
         return intent
     return refresh_setup(setup_id)
 
@@ -234,9 +236,15 @@ def _learn(setup_id: str) -> SetupIntent:
         if row.stripe_setup_intent_id is None:
             raise Conflict
         intent = gateway.current().retrieve_setup(row.stripe_setup_intent_id)
-        if settle_setup(setup_id, intent, _arrived(intent), seen_version=row.version):
+        attempts = _attempts(intent) if _is_news(row, intent) else ()
+        if settle_setup(setup_id, intent, _arrived(intent), attempts, seen_version=row.version):
             return intent
     raise Unavailable
+
+
+def _attempts(intent: SetupIntent) -> Sequence[SetupAttempt]:
+    """All tries of a setup: the intent shows the last one alone, and several may have failed since it was looked at."""
+    return () if intent.attempt_id is None else list(gateway.current().list_setup_attempts(intent.id))
 
 
 def _arrived(intent: SetupIntent) -> PaymentMethod | None:
@@ -246,8 +254,16 @@ def _arrived(intent: SetupIntent) -> PaymentMethod | None:
     return keeping.remember(intent.payment_method_id)
 
 
-def settle_setup(setup_id: str, intent: SetupIntent, method: PaymentMethod | None, *, seen_version: int) -> bool:
-    """Bring the row in line with the intent as Stripe had it while the row was at `seen_version`; `method` is its card.
+def settle_setup(
+    setup_id: str,
+    intent: SetupIntent,
+    method: PaymentMethod | None,
+    attempts: Sequence[SetupAttempt],
+    *,
+    seen_version: int,
+) -> bool:
+    """Bring the row in line with the intent as Stripe had it while the row was at `seen_version`; `method` is its card, and
+    `attempts` are all of its tries.
 
     Returns False, having done nothing, when the row has moved on since. The same intent twice changes nothing. An intent that does
     not fit the row (customer, mode) freezes it for staff and changes nothing else.
@@ -260,8 +276,18 @@ def settle_setup(setup_id: str, intent: SetupIntent, method: PaymentMethod | Non
         if mismatch:
             _freeze(session, setup, mismatch)
         elif setup.status not in states.FINAL and _is_news(setup, intent):
+            _count_failures(session, setup, attempts)
             _change(session, setup, intent, method)
         return True
+
+
+def _count_failures(session: Session, setup: CardSetup, attempts: Sequence[SetupAttempt]) -> None:
+    """Each try counts by its outcome: one that waits for its card's holder goes on under the same id."""
+    failed = [attempt for attempt in attempts if attempt.has_failed]
+    for attempt in failed:
+        subjects = (setup.id, setup.stripe_payment_method_id)
+        card_testing.fail(session, setup.customer_id, attempt.id, attempt.fingerprint, *subjects)
+    setup.failed_tries = max(setup.failed_tries, len(failed))
 
 
 def _mismatch(session: Session, setup: CardSetup, intent: SetupIntent) -> str:
@@ -283,14 +309,14 @@ def _is_news(setup: CardSetup, intent: SetupIntent) -> bool:
 
 def _change(session: Session, setup: CardSetup, intent: SetupIntent, method: PaymentMethod | None) -> None:
     before = setup.status
-    if intent.failure is not None and intent.attempt_id != setup.stripe_attempt_id:
-        setup.failed_tries += 1
     setup.status = intent.status
     setup.stripe_attempt_id = intent.attempt_id
     setup.failure_code = intent.failure.code if intent.failure else ""
     setup.decline_code = intent.failure.decline_code if intent.failure else ""
     if intent.status == states.SUCCEEDED:
         setup.outcome, setup.card_id = _outcome(session, setup, method)
+    if intent.status in states.FINAL:
+        card_testing.close(session, setup.customer_id, setup.id, setup.stripe_payment_method_id)
     _touch(setup)
     audit.record(
         session,
@@ -317,13 +343,17 @@ def _outcome(session: Session, setup: CardSetup, method: PaymentMethod | None) -
 
 
 def _stop_testing(setup_id: str, intent: SetupIntent) -> SetupIntent:
-    """End a setup that has seen too many refused cards; its page says that it must be opened anew, which is counted."""
+    """End a setup that has seen too many refused cards, and every one of a customer with too many of them: with its secret a browser
+    may go on trying at Stripe.
+    """
     if intent.status not in states.WAITING_FOR_CUSTOMER:
         return intent
     with db.reading() as session:
-        tries = session.execute(select(CardSetup.failed_tries).where(CardSetup.id == setup_id)).scalar_one()
-    if tries < card_testing.MOST_FAILURES_OF_SETUP:
-        return intent
+        setup = session.get_one(CardSetup, setup_id)
+        tries = setup.failed_tries
+        too_many = tries >= config.current().card_failures_of_setup
+        if not too_many and (tries == 0 or not card_testing.is_beyond(session, setup.customer_id)):
+            return intent
     log.warning("card_setup_stopped", setup_id=setup_id, failed_tries=tries)
     return cancel_setup(setup_id)
 

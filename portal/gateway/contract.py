@@ -92,10 +92,16 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why the last try failed, in Stripe's codes."""
+    """Why the last try failed, in Stripe's codes, and with what it was made.
+
+    `charge_id` is missing where nothing was charged, such as when the card's holder did not prove who they are.
+    """
 
     code: str
     decline_code: str = ""
+    method_id: str = ""
+    fingerprint: str = ""
+    charge_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class SetupIntent:
-    """`attempt_id` names the last try with a card, whatever came of it: another id is another try."""
+    """`attempt_id` names the last try with a card, from its confirmation on: another id is another try."""
 
     id: str
     status: str
@@ -129,6 +135,19 @@ class SetupIntent:
     attempt_id: str | None = None
     failure: Failure | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SetupAttempt:
+    """One try to keep a card. It exists from its confirmation on; `status` is Stripe's, which becomes its outcome under the same id."""
+
+    id: str
+    status: str
+    fingerprint: str
+
+    @property
+    def has_failed(self) -> bool:
+        return self.status == "failed"
 
 
 @dataclass(frozen=True, slots=True)

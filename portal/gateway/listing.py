@@ -21,6 +21,7 @@ from portal.gateway.contract import (
     PaymentMethod,
     Payout,
     Refund,
+    SetupAttempt,
     SetupIntent,
 )
 from portal.gateway.failures import translated
@@ -33,6 +34,7 @@ from portal.gateway.translating import (
     to_payout,
     to_refund,
     to_setup,
+    to_setup_attempt,
 )
 
 if TYPE_CHECKING:
@@ -103,6 +105,13 @@ class Listing:
         with speaking():
             for found in self._client.v1.setup_intents.list(params).auto_paging_iter():  # type: ignore[arg-type]
                 yield to_setup(found)
+
+    def list_setup_attempts(self, setup_intent_id: str) -> Iterator[SetupAttempt]:
+        """Every try to keep a card that a setup intent has seen, the newest first."""
+        with speaking():
+            listed = self._client.v1.setup_attempts.list({"setup_intent": setup_intent_id, "limit": PAGE})
+            for found in listed.auto_paging_iter():
+                yield to_setup_attempt(found)
 
     def list_cards(self, customer_id: str) -> Iterator[PaymentMethod]:
         """The cards that a customer keeps at Stripe. Raises MissingAtStripe for a deleted customer."""

@@ -17,6 +17,7 @@ from portal.gateway.contract import (
     PaymentMethod,
     Payout,
     Refund,
+    SetupAttempt,
     SetupIntent,
 )
 from portal.money import Money
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from stripe import PaymentMethod as StripePaymentMethod
     from stripe import Payout as StripePayout
     from stripe import Refund as StripeRefund
+    from stripe import SetupAttempt as StripeSetupAttempt
     from stripe import SetupIntent as StripeSetupIntent
     from stripe.radar import EarlyFraudWarning
 
@@ -71,6 +73,11 @@ def to_setup(found: StripeSetupIntent) -> SetupIntent:
         failure=_failure(found.last_setup_error),
         metadata=plain(found.metadata),
     )
+
+
+def to_setup_attempt(found: StripeSetupAttempt) -> SetupAttempt:
+    card = getattr(found.payment_method_details, "card", None)
+    return SetupAttempt(found.id, found.status, getattr(card, "fingerprint", None) or "")
 
 
 def to_payment_method(found: StripePaymentMethod) -> PaymentMethod:
@@ -180,7 +187,14 @@ def _card(found: Any) -> Card | None:
 def _failure(found: Any) -> Failure | None:
     if found is None:
         return None
-    return Failure(getattr(found, "code", None) or "", getattr(found, "decline_code", None) or "")
+    method = getattr(found, "payment_method", None)
+    return Failure(
+        getattr(found, "code", None) or "",
+        getattr(found, "decline_code", None) or "",
+        method_id=id_of(method) or "",
+        fingerprint=getattr(getattr(method, "card", None), "fingerprint", None) or "",
+        charge_id=getattr(found, "charge", None) or "",
+    )
 
 
 def plain(metadata: Any) -> Mapping[str, str]:

@@ -61,15 +61,15 @@ def of_reference(customer_id: str, payment_method_id: str, *, ip: str = "") -> M
     """A payment method by its id at Stripe: one that an app has just made, or the reference of a saved card of this customer.
 
     Raises cards.UnknownCard, also for another customer's, which Stripe is not asked about when its owner is known here;
-    cards.Expired, and the gateway's errors. With an `ip` a card that is not kept here counts as a try: RateLimited, when there are many.
+    cards.Expired, RateLimited after too many declined cards where an `ip` says where the customer is, and the gateway's errors.
     """
     cards.check_reference(payment_method_id)
     card = _kept(customer_id, payment_method_id)
     if card is not None:
         return _charged(card)
     if ip:
-        cards.count_payment(customer_id, ip)
-    method = cards.usable(customer_id, payment_method_id)
+        cards.begin_payment(customer_id, ip, payment_method_id)
+    method = (cards.usable_new if ip else cards.usable)(customer_id, payment_method_id)
     card = _kept(customer_id, payment_method_id)  # its webhook was lost, and the look at Stripe has made up for it
     if card is not None:
         return _charged(card)

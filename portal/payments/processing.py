@@ -22,7 +22,7 @@ from portal.errors import N_, Conflict, Invalid
 from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
-from portal.payments import confirming, drafts, queries, states
+from portal.payments import card_testing, confirming, drafts, queries, states
 from portal.payments.confirming import Means
 from portal.payments.drafts import Order
 from portal.payments.intents import ensure_intent
@@ -124,6 +124,8 @@ def _checked(order: Order) -> Means | None:
     elif order.amount is not None:
         check_limits(order.amount)
     if order.method is None:
+        if order.ip:
+            card_testing.begin(order.customer_id, order.ip, order.invoice_id or order.client_key)
         return None
     if order.method.startswith(SAVED_CARD):
         drafts.check_id(order.method)

@@ -26,7 +26,9 @@ from portal.accounts.models import Customer
 from portal.errors import N_, Conflict
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
-from portal.payments import confirming, queries, states
+from portal.payments import card_testing, confirming, queries, states
+from portal.payments.card_testing import begin as begin_with_new_card
+from portal.payments.card_testing import count_declined_charge
 from portal.payments.confirming import CardGone
 from portal.payments.intents import UnderReview, adopt, ensure_intent
 from portal.payments.models import Payment
@@ -52,11 +54,14 @@ __all__ = [
     "Processed",
     "Started",
     "UnderReview",
+    "begin_with_new_card",
     "call_off_waiting",
     "cancel",
     "check_limits",
     "complete",
+    "count_declined_charge",
     "current",
+    "end_card_testing",
     "follow_up",
     "hear_of_intent",
     "is_behind",
@@ -146,6 +151,15 @@ def cancel(payment_id: str) -> None:
     except (gateway.UnexpectedState, gateway.KeptFailure):
         log.info("cancel_refused", payment_id=payment_id)
     refresh(payment_id)
+
+
+def end_card_testing(intent_id: str) -> None:
+    """Cancel a payment whose customer has had too many cards declined and may go on trying with its secret. Raises as `cancel` does."""
+    with db.reading() as session:
+        payment = queries.by_intent(session, intent_id)
+    if payment is not None and card_testing.is_tested(payment):
+        log.warning("payment_stopped", payment_id=payment.id)
+        cancel(payment.id)
 
 
 def call_off_waiting(customer_id: str) -> None:

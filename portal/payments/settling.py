@@ -20,7 +20,7 @@ from portal.errors import Conflict, NotFound, Unavailable
 from portal.gateway import Intent
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
-from portal.payments import states
+from portal.payments import card_testing, states
 from portal.payments.models import PAID_TWICE, Payment, PaymentStep
 
 log = structlog.get_logger(__name__)
@@ -119,6 +119,7 @@ def _change(session: Session, payment: Payment, intent: Intent) -> None:
             payment.card_wallet = intent.charge.card.wallet
     if intent.status == states.SUCCEEDED:
         _succeed(session, payment, intent)
+    card_testing.follow(session, payment, intent)
     touch(payment)
     add_step(session, payment)
     audit.record(

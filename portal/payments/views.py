@@ -135,8 +135,12 @@ def _asking_for_code(kept: list[SavedCard], live: Payment | None) -> set[str]:
 @limiter.limit("30/minute")
 @payers_only
 def start_invoice(invoice_id: str) -> Response:
+    me = customer_id()
+    with db.reading() as session:
+        invoices.for_customer(session, invoice_id, me)
+    service.begin_with_new_card(me, request.remote_addr or "", invoice_id)
     started = service.start_for_invoice(
-        customer_id(), invoice_id, client_key=request.form.get("client_key", ""), save_card=_save_card()
+        me, invoice_id, client_key=request.form.get("client_key", ""), save_card=_save_card()
     )
     return _answer(started)
 
@@ -145,7 +149,11 @@ def start_invoice(invoice_id: str) -> Response:
 @limiter.limit("30/minute")
 @payers_only
 def start_other(payment_id: str) -> Response:
-    return _answer(service.proceed(payment_id, customer_id(), save_card=_save_card()))
+    me = customer_id()
+    with db.reading() as session:
+        queries.for_customer(session, payment_id, me)
+    service.begin_with_new_card(me, request.remote_addr or "", payment_id)
+    return _answer(service.proceed(payment_id, me, save_card=_save_card()))
 
 
 @bp.post("/payments/invoices/<invoice_id>/card")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from flask_babel import gettext, lazy_gettext
-from wtforms import HiddenField, PasswordField, SelectMultipleField, StringField, ValidationError
+from wtforms import BooleanField, HiddenField, PasswordField, SelectMultipleField, StringField, ValidationError
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired, Length
 from wtforms.widgets import CheckboxInput, ListWidget
@@ -36,6 +36,13 @@ class MachineForm(ResumableForm):
         description=lazy_gettext("You find it again by this name, here and in the audit trail."),
     )
     scopes = ChecksField(lazy_gettext("What it may do"))
+    names_end_users = BooleanField(
+        lazy_gettext("It calls for customers and names their addresses"),
+        description=lazy_gettext(
+            "For a server through which your customers pay: declined cards and wrong passwords are then counted for the person "
+            "behind each request instead of for this server. Only for a system that you trust to tell the truth."
+        ),
+    )
     password = PasswordField(
         lazy_gettext("Your password"),
         [InputRequired(lazy_gettext("Please enter your password.")), Length(max=LONGEST_PASSWORD)],
@@ -49,7 +56,7 @@ class MachineForm(ResumableForm):
 
     def validate_scopes(self, field: ChecksField) -> None:
         # Not InputRequired: a browser would want every single box ticked.
-        if not field.data:
+        if not field.data and not self.names_end_users.data:
             raise ValidationError(gettext("Please choose what this system may do."))
 
     def tell(self, error: PortalError) -> None:

@@ -56,7 +56,11 @@ def create() -> AnyResponse:
     try:
         service.confirm_password(current_user.id, form.password.data or "", ip=request.remote_addr or "")
         machine, secret = api_access.create_machine(
-            form.name.data or "", form.scopes.data or (), current_user.id, client_key=form.key.data or ""
+            form.name.data or "",
+            form.scopes.data or (),
+            current_user.id,
+            names_end_users=bool(form.names_end_users.data),
+            client_key=form.key.data or "",
         )
     except api_access.MadeAlready as error:
         flash(language.error_text(error, reader_language()), "info")

@@ -28,6 +28,17 @@ def _about_intent(event: StripeEvent) -> str:
         return "Stripe knows no such payment intent"
 
 
+def _about_failed_try(event: StripeEvent) -> str:
+    """What the intent says now is of its last try; each is counted against card testing."""
+    note = _about_intent(event)
+    if event.intent_id is None or note:
+        return note
+    if event.type == "charge.failed":
+        payments.count_declined_charge(event.object_id)
+    payments.end_card_testing(event.intent_id)
+    return ""
+
+
 def _about_payment_method(event: StripeEvent) -> str:
     cards.remember(event.object_id)
     return ""
@@ -80,12 +91,12 @@ HANDLERS: Final[dict[str, Handler]] = {
     "payment_intent.processing": _about_intent,
     "payment_intent.requires_action": _about_intent,
     "payment_intent.succeeded": _about_intent,
-    "payment_intent.payment_failed": _about_intent,
+    "payment_intent.payment_failed": _about_failed_try,
     "payment_intent.canceled": _about_intent,
     # The fee is known once the balance transaction exists.
     "charge.updated": _about_intent,
     "charge.succeeded": _about_intent,
-    "charge.failed": _about_intent,
+    "charge.failed": _about_failed_try,
     "charge.refunded": _about_refunded_charge,
     "refund.created": _about_refund,
     "refund.updated": _about_refund,

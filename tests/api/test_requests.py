@@ -11,8 +11,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from portal import clock
-from portal.accounts import second_factor
-from portal.api import schemas
+from portal.accounts import api_access, second_factor
+from portal.api import schemas, tokens
+from portal.db import new_id
 from portal.payments import states as payment_states
 from portal.refunds import policy as refund_policy
 from portal.refunds import states as refund_states
@@ -23,6 +24,7 @@ from tests.api.conftest import App, World
 pytestmark = pytest.mark.database("sqlite")
 
 PROCESS = "/api/payments/process"
+SAVE = "/api/payments/methods/save"
 
 
 def test_the_document_is_openapi_and_its_words_are_the_portals(world: World) -> None:
@@ -211,6 +213,69 @@ def test_when_the_limits_storage_is_down_everything_else_goes_on(owner: App, wor
 def test_who_guesses_tokens_is_stopped_by_address(world: World) -> None:
     answers = [world.bare("no.such.token").get("/api/customers/me").status_code for _time in range(6)]
     assert answers == [401] * 5 + [429]
+
+
+@pytest.mark.settings(PORTAL_API_LIMITS="sign_in:3/minute")
+def test_getting_tokens_counts_failures_alone(world: World) -> None:
+    """A company's own server gets the tokens of all its customers from one address."""
+    admin = world.staff("admin")
+    machine, secret = api_access.create_machine("Books", ["invoices:read"], admin.id)
+    proof = {"grant_type": "client_credentials", "client_id": machine.id, "client_secret": secret}
+    app = world.bare()
+    assert [app.post("/api/auth/token", proof).status_code for _time in range(4)] == [200] * 4
+    password = {"grant_type": "password", "email": world.owner.email, "password": factories.PASSWORD}
+    token = app.post("/api/auth/token", password).json["refresh_token"]  # type: ignore[index]
+    for _time in range(4):
+        answer = app.post("/api/auth/token", {"grant_type": "refresh_token", "refresh_token": token})
+        assert (answer.status_code, answer.headers["RateLimit"][:13]) == (200, '"sign_in";r=3')
+        token = answer.json["refresh_token"]  # type: ignore[index]
+    for _time in range(4):
+        assert app.post("/api/auth/revoke", {"refresh_token": token}).status_code == 200
+    wrong = [proof | {"client_secret": "guessed"}, password | {"password": "guessed"}]
+    assert [app.post("/api/auth/token", guess).status_code for guess in wrong] == [401, 401]
+    assert app.post("/api/auth/revoke", {"refresh_token": "prt_guessed"}).status_code == 200
+    refused = app.post("/api/auth/token", proof)
+    assert (refused.status_code, refused.headers["RateLimit"][:13]) == (429, '"sign_in";r=0')
+
+
+@pytest.mark.settings(
+    PORTAL_API_LIMITS="sign_in:2/minute,refused:2/minute", PORTAL_CARD_LIMITS="failures_from_address:2/hour"
+)
+def test_a_trusted_system_says_where_its_end_users_are_and_they_are_counted_apart(owner: App, world: World) -> None:
+    key, _secret = api_access.create_machine("Shop", [], world.staff("admin").id, names_end_users=True)
+    shop = {"Client-Authorization": f"Bearer {tokens.sign(key.id, frozenset())}"}
+    wrong = {"grant_type": "password", "email": world.owner.email, "password": "guessed"}
+
+    def of(address: str, path: str, body: Any, app: App = owner, **headers: str) -> Any:
+        named = {"End-User-Address": address, "Idempotency-Key": new_id("key")} | shop | headers
+        return app.send("POST", path, json=body, headers=named)
+
+    stranger = world.bare()
+    guesses = [of("203.0.113.7", "/api/auth/token", wrong, stranger).status_code for _time in range(3)]
+    assert guesses == [401, 401, 429]
+    assert of("203.0.113.8", "/api/auth/token", wrong, stranger).status_code == 401
+    other = world.stranger()
+    for _time in range(2):
+        declined = {"payment_method_id": world.method("chargeDeclined")}
+        assert of("203.0.113.7", SAVE, declined, other).status_code == 402
+    refused = of("203.0.113.7", SAVE, {"payment_method_id": world.method()})
+    assert (refused.status_code, refused.json["code"]) == (429, "rate_limited")
+    assert '"failures_from_address";q=2;w=3600' in refused.headers["RateLimit-Policy"]
+    assert '"failures_from_address";r=0' in refused.headers["RateLimit"]
+    saved = of("203.0.113.8", SAVE, {"payment_method_id": world.method()})
+    assert saved.status_code == 201
+    assert '"cards_of_customer";r=5' in saved.headers["RateLimit"]
+    assert of("nowhere", SAVE, {}).status_code == 422
+    assert of("203.0.113.7", SAVE, {}, **{"Client-Authorization": "Bearer forged"}).status_code == 401
+
+
+def test_nobody_else_names_an_end_users_address(owner: App, world: World) -> None:
+    key, _secret = api_access.create_machine("Books", ["invoices:read"], world.staff("admin").id)
+    named = {"End-User-Address": "203.0.113.7"}
+    untrusted = named | {"Client-Authorization": f"Bearer {tokens.sign(key.id, frozenset())}"}
+    for headers in (named, untrusted):
+        refused = owner.send("GET", "/api/customers/me", headers=headers)
+        assert (refused.status_code, refused.json["code"]) == (403, "end_user_address_not_allowed")  # type: ignore[index]
 
 
 @pytest.mark.settings(PORTAL_API_CORS_ORIGINS="https://app.spree-bikes.test")

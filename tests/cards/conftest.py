@@ -13,7 +13,7 @@ import pytest
 import stripe
 
 from portal import clock, config, db, gateway
-from portal.cards import holders, queries, setups
+from portal.cards import card_testing, holders, queries, setups
 from portal.cards.models import CardSetup, SavedCard
 from portal.db import new_id
 from tests import factories
@@ -100,6 +100,15 @@ def card(wallet: Wallet, **values: Any) -> str:
     with db.transaction() as session:
         session.add(row)
     return row.id
+
+
+def declined(customer_id: str, number: int, *, ip: str = "203.0.113.7", same_card: bool = False) -> None:
+    """Tries that banks have declined, with a card each or all with one."""
+    for _ in range(number):
+        attempt = new_id("setatt")
+        with db.transaction() as session:
+            card_testing.begin(session, customer_id, ip, attempt)
+            card_testing.fail(session, customer_id, attempt, "one-card" if same_card else attempt, attempt)
 
 
 @contextmanager

@@ -7,12 +7,11 @@ from datetime import timedelta
 
 import pytest
 import stripe
-import time_machine
 
 from portal import clock, db, gateway, outbox
-from portal.cards import card_testing, keeping, queries, setups, states
-from portal.cards.models import CardSetup, CardTry
-from portal.errors import Conflict, Invalid, NotFound, PortalError, RateLimited, Unavailable
+from portal.cards import keeping, queries, setups, states
+from portal.cards.models import CardSetup
+from portal.errors import Conflict, Invalid, NotFound, PortalError, Unavailable
 from tests import factories
 from tests.cards.conftest import Wallet
 from tests.payments.conftest import audited, everything, jobs
@@ -210,96 +209,3 @@ def test_a_setup_intent_of_nobody_is_none_of_ours(wallet: Wallet) -> None:
     assert everything() == before
     with pytest.raises(gateway.MissingAtStripe):
         setups.hear_of_setup("seti_none")
-
-
-# Card testing
-
-
-def test_too_many_tries_in_an_hour_are_slowed_and_in_a_day_blocked(wallet: Wallet) -> None:
-    with time_machine.travel(clock.now(), tick=False) as time:
-        for _ in range(3):
-            for _ in range(card_testing.MOST_AN_HOUR_OF_CUSTOMER):
-                wallet.start()
-            if len(tries(wallet)) < card_testing.MOST_A_DAY_OF_CUSTOMER:
-                with pytest.raises(card_testing.TooManyCards) as slowed:
-                    wallet.start()
-                assert slowed.value.retry_after == 3600
-            time.shift(3601)
-        with pytest.raises(card_testing.Blocked) as blocked:
-            wallet.start()
-        assert 20 * 3600 < blocked.value.retry_after <= 24 * 3600
-        time.shift(blocked.value.retry_after)
-        wallet.start()
-
-
-@pytest.mark.parametrize("by", ["account", "address"])
-def test_of_a_hundred_rapid_tries_a_few_come_through_and_from_the_third_hour_on_none(wallet: Wallet, by: str) -> None:
-    """By one account from changing addresses, and from one address with changing accounts."""
-    with db.transaction() as session:
-        accounts = [factories.customer(session).id for _ in range(100)]
-
-    def a_hundred() -> list[type[Exception]]:
-        refused: list[type[Exception]] = []
-        for number in range(100):
-            account = wallet.customer_id if by == "account" else accounts[number]
-            address = f"198.51.100.{number}" if by == "account" else "203.0.113.7"
-            try:
-                with db.transaction() as session:
-                    card_testing.count(session, account, address)
-            except RateLimited as error:
-                refused.append(type(error))
-        return refused
-
-    hourly = card_testing.MOST_AN_HOUR_OF_CUSTOMER if by == "account" else card_testing.MOST_AN_HOUR_FROM_NETWORK
-    with time_machine.travel(clock.now(), tick=False) as time:
-        for _ in range(2):
-            assert a_hundred() == [card_testing.TooManyCards] * (100 - hourly)
-            time.shift(3601)
-        assert a_hundred() == [card_testing.Blocked] * (100 - hourly)
-        time.shift(3601)
-        assert a_hundred() == [card_testing.Blocked] * 100
-
-
-def tries(wallet: Wallet) -> list[CardTry]:
-    with db.reading() as session:
-        return session.query(CardTry).all()
-
-
-def test_customers_of_one_network_are_counted_together(wallet: Wallet) -> None:
-    with db.transaction() as session:
-        others = [factories.customer(session).id for _ in range(2)]
-        for number in range(card_testing.MOST_AN_HOUR_FROM_NETWORK):
-            card_testing.count(session, others[number % 2], "203.0.113.7")
-    with pytest.raises(card_testing.TooManyCards):
-        wallet.start(ip="203.0.113.7")
-    wallet.start(ip="198.51.100.1")
-
-
-def test_a_refused_try_is_not_counted_and_asks_stripe_nothing(wallet: Wallet) -> None:
-    with db.transaction() as session:
-        for _ in range(card_testing.MOST_AN_HOUR_OF_CUSTOMER):
-            card_testing.count(session, wallet.customer_id, "203.0.113.7")
-    before = everything()
-    with pytest.raises(card_testing.TooManyCards):
-        wallet.start()
-    assert everything() == before
-    assert wallet.intents == []
-
-
-def test_a_setup_that_sees_many_refused_cards_ends(wallet: Wallet) -> None:
-    started = wallet.start()
-    for _ in range(card_testing.MOST_FAILURES_OF_SETUP):
-        with pytest.raises(stripe.CardError):
-            wallet.confirm(started.intent_id, wallet.method("4000000000000002"))
-        setups.hear_of_setup(started.intent_id)
-    assert wallet.only_setup.status == wallet.intents[0].status == states.CANCELED
-
-
-def test_old_tries_are_forgotten(wallet: Wallet) -> None:
-    wallet.start()
-    with db.transaction() as session:
-        card_testing.forget_old(session)
-    assert len(tries(wallet)) == 1
-    with time_machine.travel(clock.now() + timedelta(days=1, seconds=1)), db.transaction() as session:
-        card_testing.forget_old(session)
-    assert tries(wallet) == []

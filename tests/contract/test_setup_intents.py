@@ -81,6 +81,17 @@ def test_each_try_is_an_attempt(client: stripe.StripeClient) -> None:
     ]
 
 
+def test_an_attempt_is_there_while_its_holder_is_asked(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/api/setup_attempts/object#setup_attempt_object-status"""
+    intent = save(client, "pm_card_authenticationRequiredOnSetup")
+    asked = intent.latest_attempt
+    statuses = {one.id: one.status for one in client.v1.setup_attempts.list({"setup_intent": intent.id}).data}
+    assert statuses == {asked: "requires_action"}
+    client.v1.setup_intents.cancel(intent.id)
+    canceled = client.v1.setup_intents.retrieve(intent.id, {"expand": ["latest_attempt"]}).latest_attempt
+    assert (canceled.id, canceled.status) == (asked, "abandoned")  # type: ignore[union-attr]
+
+
 def test_the_latest_attempt_can_be_expanded(client: stripe.StripeClient) -> None:
     """docs.stripe.com/api/expanding_objects"""
     intent = client.v1.setup_intents.retrieve(save(client).id, {"expand": ["latest_attempt"]})

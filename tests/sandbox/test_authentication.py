@@ -115,5 +115,20 @@ def test_a_setup_is_authenticated_and_then_pays_off_session(sandbox: RunningSand
     assert sandbox.pay(str(saved.payment_method), customer=customer.id, off_session=True).status == "succeeded"
 
 
+@pytest.mark.parametrize(("outcome", "status"), [("complete", "succeeded"), ("fail", "failed")])
+def test_a_setup_attempt_goes_on_under_its_id(sandbox: RunningSandbox, outcome: str, status: str) -> None:
+    setup = sandbox.client.v1.setup_intents.create(
+        {
+            "payment_method": "pm_card_authenticationRequiredOnSetup",
+            "confirm": True,
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+        }
+    )
+    assert setup.next_action is not None
+    press(str(setup.next_action.use_stripe_sdk["stripe_js"]), outcome)  # type: ignore[index]
+    (attempt,) = sandbox.client.v1.setup_attempts.list({"setup_intent": setup.id}).data
+    assert (attempt.id, attempt.status) == (setup.latest_attempt, status)
+
+
 def test_an_unknown_challenge_is_not_found(sandbox: RunningSandbox) -> None:
     assert sandbox.get("/v1/3d_secure/authenticate/src_nobody").status_code == 404

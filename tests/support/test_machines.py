@@ -149,9 +149,17 @@ def test_guessing_the_password_of_an_open_page_is_stopped(browser: FlaskClient) 
 def test_no_box_is_ticked_at_first_and_each_has_a_sentence(browser: FlaskClient) -> None:
     page = browser.get(f"{DESK}/new")
     boxes = re.findall(r'<input[^>]*type="checkbox"[^>]*>', page.get_data(as_text=True))
-    assert len(boxes) == len(policy.MACHINE_SCOPES)
+    assert len(boxes) == len(policy.MACHINE_SCOPES) + 1  # and whether it names its end users' addresses
     assert not any("checked" in box or "required" in box for box in boxes)
     assert all(sentence in text_of(page) for sentence in words.SCOPES.values())
+
+
+def test_a_key_that_only_names_its_end_users_needs_no_scope(browser: FlaskClient) -> None:
+    machine_id, _secret = shown(make(browser, scopes=[], names_end_users="y"))
+    row = api_access.machine(machine_id)
+    assert row is not None
+    assert (row.names_end_users, row.scopes) == (True, "")
+    assert "names its end users’ addresses" in text_of(browser.get(DESK))
 
 
 def test_every_scope_of_a_machine_has_words() -> None:

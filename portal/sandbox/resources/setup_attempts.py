@@ -1,4 +1,4 @@
-"""Setup attempts: one try to save a card, kept with its outcome.
+"""Setup attempts: one try to save a card. It exists from the confirmation on, and its outcome is written down under the same id.
 
 Source: Stripe's API reference, "SetupAttempts".
 """
@@ -29,13 +29,51 @@ SETUP_ATTEMPT = Kind(
 LIST = list_parameters({"setup_intent": Reference()}, required=("setup_intent",))
 
 
-def record(
+OPEN = "requires_action"
+"""The status of an attempt whose card's holder is being asked."""
+
+
+def begin(call: Call, intent: Row, method: Row) -> Row:
+    """The attempt of a confirmation that waits for the card's holder; one that waited before is given up."""
+    abandon(call, intent)
+    return _record(call, intent, method, OPEN, None, None)
+
+
+def finish(
     call: Call, intent: Row, method: Row, status: str, authenticated: str | None, error: Row | None = None
 ) -> Row:
+    """Write the outcome down: of the attempt that waits for its holder, or of one that the bank has answered at once."""
+    attempt = _open(call, intent)
+    if attempt is None or attempt["payment_method"] != method["id"]:
+        return _record(call, intent, method, status, authenticated, error)
+    attempt |= {"status": status, "setup_error": error}
+    attempt["payment_method_details"]["card"]["three_d_secure"] = _three_d_secure(authenticated)
+    call.session.save(SETUP_ATTEMPT, attempt)
+    return attempt
+
+
+def abandon(call: Call, intent: Row) -> None:
+    """Nobody waits for the holder's answer any more. Without such an attempt nothing changes."""
+    attempt = _open(call, intent)
+    if attempt is not None:
+        attempt["status"] = "abandoned"
+        call.session.save(SETUP_ATTEMPT, attempt)
+
+
+def _open(call: Call, intent: Row) -> Row | None:
+    if intent["latest_attempt"] is None:
+        return None
+    attempt = call.need(SETUP_ATTEMPT, intent["latest_attempt"], "setup_attempt")
+    return attempt if attempt["status"] == OPEN else None
+
+
+def _three_d_secure(authenticated: str | None) -> Row | None:
+    result = three_d_secure_result(authenticated)
+    return result and {name: value for name, value in result.items() if not name.startswith("exemption")}
+
+
+def _record(call: Call, intent: Row, method: Row, status: str, authenticated: str | None, error: Row | None) -> Row:
     card = method["card"]
-    three_d_secure = three_d_secure_result(authenticated)
-    if three_d_secure is not None:
-        three_d_secure = {name: value for name, value in three_d_secure.items() if not name.startswith("exemption")}
     attempt: Row = {
         "id": new_id("setatt"),
         "object": "setup_attempt",
@@ -58,7 +96,7 @@ def record(
                 "funding": card["funding"],
                 "last4": card["last4"],
                 "network": card["brand"],
-                "three_d_secure": three_d_secure,
+                "three_d_secure": _three_d_secure(authenticated),
                 "wallet": None,
             },
             "type": "card",

@@ -188,6 +188,7 @@ def _confirm(call: Call, intent: Row) -> Row:
     if behaviour.authentication_error:
         return _finish(call, intent, method, None, BEHAVIOURS["declined"].decline)
     intent["next_action"] = three_d_secure.open_challenge(call, intent, method)
+    intent["latest_attempt"] = setup_attempts.begin(call, intent, method)["id"]
     move(intent, "requires_action", STATES)
     call.session.save(SETUP_INTENT, intent)
     emit(call, "setup_intent.requires_action", intent)
@@ -207,7 +208,7 @@ def _attempted(call: Call, intent: Row, method: Row, authenticated_how: str | No
     if decline is not None and behaviour_of(method).declines_set_up:
         _failed(call, intent, method, last_error(decline, method, None))
         return
-    intent["latest_attempt"] = setup_attempts.record(call, intent, method, "succeeded", authenticated_how)["id"]
+    intent["latest_attempt"] = setup_attempts.finish(call, intent, method, "succeeded", authenticated_how)["id"]
     intent["last_setup_error"] = None
     if intent["customer"]:
         keep_for(call, method, intent["customer"], set_up=intent["usage"] == "off_session")
@@ -220,7 +221,7 @@ def _attempted(call: Call, intent: Row, method: Row, authenticated_how: str | No
 
 
 def _failed(call: Call, intent: Row, method: Row, error: Row) -> None:
-    intent["latest_attempt"] = setup_attempts.record(call, intent, method, "failed", None, error)["id"]
+    intent["latest_attempt"] = setup_attempts.finish(call, intent, method, "failed", None, error)["id"]
     move(intent, "requires_payment_method", STATES)
     intent |= {"last_setup_error": error, "payment_method": None, "next_action": None}
     call.session.save(SETUP_INTENT, intent)
@@ -238,6 +239,7 @@ def authenticated(call: Call, intent: Row, method: Row, *, succeeded: bool) -> N
 def cancel(call: Call, intent_id: str) -> Row:
     intent = find(call, SETUP_INTENT, intent_id)
     check_status(intent, "cancel", CANCELABLE)
+    setup_attempts.abandon(call, intent)
     move(intent, "canceled", STATES)
     intent |= {"cancellation_reason": call.params.get("cancellation_reason"), "next_action": None}
     call.session.save(SETUP_INTENT, intent)
