@@ -18,7 +18,7 @@ from portal.payments.models import Payment
 _FINAL: Final = ", ".join(f"'{status}'" for status in sorted(FINAL))
 _OPEN: Final = text(f"status NOT IN ({_FINAL})")
 _CLOSED: Final = text(f"status IN ({_FINAL})")
-_FOUND: Final = text("finding <> ''")
+_FOUND: Final = text("finding <> '' OR discrepancy <> ''")
 
 # The deadline of a dispute that asks nothing of us: after all others, and a date that every database holds.
 NO_DEADLINE: Final = datetime(9999, 1, 1, tzinfo=UTC)
@@ -53,6 +53,8 @@ class Dispute(Base):
     has_evidence: Mapped[bool] = mapped_column(Boolean)
     is_refundable: Mapped[bool] = mapped_column(Boolean)
     finding: Mapped[str] = mapped_column(String(300), default="")  # why staff must look, if they must
+    # In what it differs from its payment, if it does; status and money are taken over all the same.
+    discrepancy: Mapped[str] = mapped_column(String(300), default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)  # at Stripe
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime)
     closed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -79,8 +79,9 @@ def settle(payment_id: str, found: gateway.Dispute, *, seen_version: int | None)
     """Bring our dispute in line with Stripe's as it was while ours was at `seen_version`, or was not there (None).
 
     Returns False, having done nothing, when the row has moved on since. The same dispute twice changes nothing. Postings, steps,
-    audit events and the jobs that tell staff are written in this one transaction. What does not fit the payment (amount,
-    currency, charge, mode) is set aside for staff and books nothing.
+    audit events and the jobs that tell staff are written in this one transaction. A dispute of another charge or mode is set aside for
+    staff and books nothing. One over more than the payment, or in another currency, is followed and booked as it is, and the
+    discrepancy stands beside it.
     """
     with db.transaction() as session:
         payment = locked_payment(session, payment_id)
@@ -93,6 +94,7 @@ def settle(payment_id: str, found: gateway.Dispute, *, seen_version: int | None)
         if mismatch:
             freeze(session, dispute, mismatch)
             return True
+        _note_discrepancy(session, dispute, _discrepancy(payment, found))
         if states.may_follow(dispute.status, found.status):
             _change(session, dispute, found)
         else:
@@ -110,13 +112,29 @@ def _mismatch(payment: Payment, found: gateway.Dispute) -> str:
     """Why this dispute cannot be about this payment, or an empty text."""
     if found.charge_id != payment.stripe_charge_id:
         return f"the disputed charge {found.charge_id} is not this payment's"
+    if found.livemode != config.current().livemode:
+        return "Stripe's dispute is of the other mode (live or test)"
+    return ""
+
+
+def _discrepancy(payment: Payment, found: gateway.Dispute) -> str:
+    """In what this dispute differs from its payment, as banks do when they convert it or add to it, or an empty text."""
     if found.amount.currency != payment.currency:
         return f"Stripe's dispute is in {found.amount.currency}, the payment in {payment.currency}"
     if found.amount > payment.amount:
         return f"Stripe's dispute is over {found.amount}, the payment over {payment.amount}"
-    if found.livemode != config.current().livemode:
-        return "Stripe's dispute is of the other mode (live or test)"
     return ""
+
+
+def _note_discrepancy(session: Session, dispute: Dispute, discrepancy: str) -> None:
+    if dispute.discrepancy == discrepancy:
+        return
+    facts = {"before": dispute.discrepancy, "discrepancy": discrepancy}
+    dispute.discrepancy = discrepancy
+    _touch(dispute)
+    log.warning("dispute_differs", dispute_id=dispute.id, discrepancy=discrepancy)
+    action = "dispute.discrepancy" if discrepancy else "dispute.discrepancy_gone"
+    audit.record(session, action, dispute.id, facts, customer_id=dispute.customer_id)
 
 
 # Changes
@@ -130,6 +148,7 @@ def _open(session: Session, payment: Payment, found: gateway.Dispute) -> Dispute
         stripe_dispute_id=found.id,
         stripe_charge_id=found.charge_id,
         finding="",
+        discrepancy="",
         created_at=found.created,
         updated_at=clock.now(),
         version=1,

@@ -92,6 +92,8 @@ CONTROLS: dict[str, Control] = {
             Field("charge", "Charge (ch_…)"),
             Field("reason", "Reason", options=("fraudulent", "product_not_received", "duplicate", "general")),
             Field("inquiry", "Only an inquiry", options=("no", "yes")),
+            Field("amount", "Amount in minor units (empty: the charge's)"),
+            Field("currency", "Currency (empty: the charge's)"),
         ),
     ),
     "disputes/decide": Control(

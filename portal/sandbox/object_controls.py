@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from portal.sandbox import money
 from portal.sandbox.calls import Call
 from portal.sandbox.errors import StripeError, invalid
 from portal.sandbox.events import emit
@@ -40,6 +41,10 @@ def open_dispute(sandbox: Sandbox, given: Given) -> dict[str, Any]:
             "reason": str(given.get("reason", "fraudulent")),
             "inquiry": given.get("inquiry") in (True, "yes"),
         }
+        if given.get("amount"):
+            body["amount"] = int(number(given, "amount"))
+        if given.get("currency"):
+            body["currency"] = money.known_currency(str(given["currency"]))
         disputes.open_dispute(call, body)
         return {"charge": charge["id"]}
 

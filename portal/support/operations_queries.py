@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select, text
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal_column, or_, select, text
 from sqlalchemy.orm import Session
 
 from portal import anchors, clock, company_days, keyset, workers
@@ -121,6 +121,8 @@ def _waits_for_staff(kind: Any) -> ColumnElement[bool]:
     if kind is FraudWarning:
         return and_(FraudWarning.actionable, FraudWarning.created_at > clock.now() - WARNING_COUNTS_FOR)
     found: ColumnElement[bool] = kind.finding != literal_column("''")
+    if kind is Dispute:
+        return or_(found, Dispute.discrepancy != literal_column("''"))
     return or_(found, Refund.state == literal_column(f"'{UNKNOWN}'")) if kind is Refund else found
 
 
@@ -192,8 +194,10 @@ class Finding:
 def findings(session: Session) -> list[Finding]:
     """At most MOST_FINDINGS of each kind, the newest first."""
     found: list[Finding] = []
-    frozen: dict[str, Any] = {"payment": Payment, "card_setup": CardSetup, "refund": Refund, "dispute": Dispute}
-    sources = [(kind, one, one.id, one.finding, one.updated_at) for kind, one in frozen.items()]
+    frozen: dict[str, Any] = {"payment": Payment, "card_setup": CardSetup, "refund": Refund}
+    sources: list[Any] = [(kind, one, one.id, one.finding, one.updated_at) for kind, one in frozen.items()]
+    differs = case((Dispute.finding != "", Dispute.finding), else_=Dispute.discrepancy)
+    sources.append(("dispute", Dispute, Dispute.id, differs, Dispute.updated_at))
     warned = FraudWarning
     sources.append(("fraud_warning", warned, warned.payment_id, warned.fraud_type, warned.created_at))
     for kind, model, about, words, since in sources:

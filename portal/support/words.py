@@ -77,6 +77,8 @@ WORDS: Final[dict[str, str]] = {
     "dispute.opened": N_("Payment disputed: %(amount)s"),
     "dispute.changed": N_("Details of the dispute changed"),
     "dispute.money": N_("Money of the dispute moved: %(amount)s, fee %(fee)s"),
+    "dispute.discrepancy": N_("Dispute differs from its payment: %(discrepancy)s"),
+    "dispute.discrepancy_gone": N_("Dispute fits its payment again"),
     "dispute.finding": N_("Dispute set aside for staff: %(finding)s"),
     "fraud_warning.received": N_("The card’s issuer warned of fraud"),
     "fraud_warning.changed": N_("Fraud warning changed"),

@@ -38,9 +38,10 @@ class Case:
             refresh(started.payment_id)
         return self
 
-    def dispute(self, *, inquiry: bool = False, reason: str = "fraudulent") -> Case:
-        charge = str(self.till.intents[0].latest_charge)
-        self.till.sandbox.control("disputes", charge=charge, reason=reason, inquiry="yes" if inquiry else "no")
+    def dispute(self, *, inquiry: bool = False, reason: str = "fraudulent", **asked: object) -> Case:
+        """`asked` may be an amount and a currency of the dispute's own."""
+        charge, inquires = str(self.till.intents[0].latest_charge), "yes" if inquiry else "no"
+        self.till.sandbox.control("disputes", charge=charge, reason=reason, inquiry=inquires, **asked)
         return self
 
     def decide(self, *verdicts: str) -> Case:

@@ -15,6 +15,7 @@ from portal import clock, db, gateway, outbox
 from portal.disputes import queries, service, settling, states
 from portal.disputes.models import NO_DEADLINE
 from portal.money import Money
+from portal.support import operations_queries
 from portal.webhooks import jobs as registered
 from tests.disputes.conftest import Case
 from tests.payments.conftest import audited, everything, jobs
@@ -135,26 +136,59 @@ def test_a_dispute_of_a_charge_that_is_not_ours_is_ignored_with_a_note(case: Cas
     assert jobs("disputes.follow_up") == []
 
 
-@pytest.mark.parametrize(
-    ("accident", "finding"),
-    [
-        ({"amount_minor": 100_00}, "Stripe's dispute is over 119.00 EUR, the payment over 100.00 EUR"),
-        ({"currency": "usd"}, "Stripe's dispute is in eur, the payment in usd"),
-        ({"stripe_charge_id": "ch_another"}, "is not this payment's"),
-    ],
-)
-def test_what_does_not_fit_the_payment_is_for_staff_and_books_nothing(
-    case: Case, accident: dict[str, object], finding: str
-) -> None:
-    case.pay().till.change(**accident)
+def test_a_dispute_of_another_charge_is_for_staff_and_books_nothing(case: Case) -> None:
+    case.pay().till.change(stripe_charge_id="ch_another")
     case.dispute().heard()
-    assert finding in case.ours.finding
+    assert "is not this payment's" in case.ours.finding
     assert case.money == {}
     assert audited("dispute.finding") == 1
     before = everything()
     case.heard()
     service.follow_up(case.ours.id)
     assert everything() == before
+
+
+@pytest.mark.parametrize(
+    ("asked", "discrepancy"),
+    [
+        ({"amount": 150_00}, "Stripe's dispute is over 150.00 EUR, the payment over 119.00 EUR"),
+        ({"amount": 130_00, "currency": "usd"}, "Stripe's dispute is in usd, the payment in eur"),
+    ],
+)
+def test_a_dispute_that_differs_from_its_payment_is_followed_and_booked_as_it_is(
+    case: Case, asked: dict[str, object], discrepancy: str
+) -> None:
+    case.pay().dispute(**asked).heard()
+    assert (case.ours.discrepancy, case.ours.finding, case.ours.status) == (discrepancy, "", "needs_response")
+    minor, currency = asked["amount"], asked.get("currency", "eur")
+    assert [(one.kind, one.amount) for one in moved(case)] == [
+        ("dispute", Money(-int(str(minor)), str(currency))),
+        ("dispute_fee", Money(-15_00, str(currency))),
+    ]
+    with pytest.raises(outbox.Later):
+        service.follow_up(case.ours.id)
+    before = everything()
+    case.heard()
+    assert everything() == before
+    case.decide("lost").heard()
+    assert (case.ours.status, case.ours.closed_at is None) == ("lost", False)
+    assert audited("dispute.discrepancy") == 1
+    with db.reading() as session:
+        assert [(one.kind, one.words) for one in operations_queries.findings(session)] == [("dispute", discrepancy)]
+        assert operations_queries.state(session).dispute_findings == 1
+
+
+def test_a_discrepancy_that_stripe_corrects_is_gone(case: Case) -> None:
+    case.pay().dispute(amount=150_00).heard()
+    assert settled(case, replace(fetched(case), amount=Money(119_00, "eur")))
+    assert case.ours.discrepancy == ""
+    assert audited("dispute.discrepancy_gone") == 1
+
+
+def moved(case: Case) -> list[queries.Movement]:
+    ours = case.ours
+    with db.reading() as session:
+        return sorted(queries.money_of(session, ours), key=lambda one: one.kind)
 
 
 def fetched(case: Case) -> gateway.Dispute:

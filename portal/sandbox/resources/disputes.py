@@ -88,7 +88,10 @@ UPDATE = Parameters(
 
 
 def open_dispute(call: Call, body: dict[str, Any]) -> None:
-    """The bank tells of a dispute; an inquiry asks first and takes no money."""
+    """The bank tells of a dispute; an inquiry asks first and takes no money.
+
+    Without an `amount` and a `currency` of its own it is over what is left of the charge.
+    """
     charge = call.session.find(CHARGE, body["charge"])
     if charge is None or charge["disputed"] or not charge["captured"]:
         return
@@ -98,11 +101,11 @@ def open_dispute(call: Call, body: dict[str, Any]) -> None:
     dispute: Row = {
         "id": new_id("du"),
         "object": "dispute",
-        "amount": charge["amount_captured"] - charge["amount_refunded"],
+        "amount": body.get("amount") or charge["amount_captured"] - charge["amount_refunded"],
         "balance_transactions": [],
         "charge": charge["id"],
         "created": call.now,
-        "currency": charge["currency"],
+        "currency": body.get("currency") or charge["currency"],
         "enhanced_eligibility_types": [],
         "evidence": {**dict.fromkeys((*_FILES, *_TEXTS)), "enhanced_evidence": {}},
         "evidence_details": {
