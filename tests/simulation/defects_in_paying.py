@@ -63,7 +63,7 @@ KEYS: Final = (
     defect(
         "a refund is sent again without a look at Stripe's list",
         EXECUTING_PY,
-        "    if not order.key_is_safe:\n        _look_up(order)\n        return\n",
+        "    if not order.key_is_safe:\n        _look_up(order)\n        return None\n",
         "",
         f"{EXECUTING}test_the_answer_is_lost_and_the_key_has_expired_so_the_list_is_searched",
     ),
