@@ -154,6 +154,9 @@ class Settings(BaseSettings):
     api_outside_audience: str = ""
     api_outside_customer_claim: str = "customer_id"
 
+    # How long no webhook may arrive before Stripe is asked whether there should have been one, in minutes.
+    webhook_silence_minutes: int = Field(default=30, ge=1, le=10_080)
+
     # Where the worker serves what it counts, for Prometheus; nowhere without a port.
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
     metrics_host: str = "127.0.0.1"

@@ -33,6 +33,15 @@ LAST_RECONCILIATION: Final = Gauge(
 )
 OPEN_FINDINGS: Final = Gauge("portal_open_findings", "Findings of reconciliation that wait for a person.")
 
+# Events of Stripe's.
+LAST_WEBHOOK: Final = Gauge(
+    "portal_last_webhook_timestamp_seconds", "When the last webhook of Stripe's arrived, in seconds since 1970."
+)
+WEBHOOKS_MISSING: Final = Gauge(
+    "portal_webhooks_missing_seconds",
+    "For how long Stripe has had events that no webhook brought here; 0 while all arrive.",
+)
+
 
 def serve() -> None:
     """Serve all of this at /metrics in a thread of its own, where the settings name a port. Raises OSError when it is taken."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from portal import db, outages
+from portal import clock, db, outages
 from portal.errors import RateLimited, Unavailable
 from portal.gateway.contract import (
     BalanceTransaction,
@@ -164,6 +164,19 @@ class Listing:
         with speaking():
             for found in self._client.v1.events.list(params).auto_paging_iter():  # type: ignore[arg-type]
                 yield found.id, str(found).encode()
+
+    def list_events(
+        self, *, created_from: datetime, created_to: datetime, most: int
+    ) -> list[tuple[str, str, datetime]]:
+        """What happened at Stripe in a span, newest first and at most so much: ids, types and moments."""
+        params = _of_span(created_from, created_to) | {"limit": min(most, PAGE)}
+        found: list[tuple[str, str, datetime]] = []
+        with speaking():
+            for event in self._client.v1.events.list(params).auto_paging_iter():  # type: ignore[arg-type]
+                found.append((event.id, event.type, clock.from_epoch(event.created)))
+                if len(found) == most:
+                    break
+        return found
 
 
 def _of_span(created_from: datetime, created_to: datetime, after: str | None = None) -> dict[str, Any]:

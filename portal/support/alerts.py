@@ -1,4 +1,6 @@
-"""Mails to staff about the machine: of jobs that have died, one for all within a few minutes; of a service that is away."""
+"""Mails to staff about the machine: jobs that failed for good, one mail for all within a few minutes; a service that does not answer;
+webhooks that do not arrive.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,8 @@ from typing import Final
 
 from portal import clock, config, db, language, mail, outages, outbox, workers
 from portal.errors import N_
+from portal.webhooks import queries as webhooks
+from portal.webhooks import service as webhook_service
 
 # The others are on the page that the mail leads to.
 MOST_NAMED: Final = 20
@@ -61,5 +65,30 @@ def mail_outage(service: str, since: int) -> None:
         service=name,
         since=clock.from_epoch(since),
         jobs=away[0].jobs,
+        link=f"{settings.base_url}/support/operations",
+    )
+
+
+@outbox.handles(webhook_service.MAIL_MISSING)
+def mail_webhooks_missing(since: int) -> None:
+    """Tell staff that Stripe has events that no webhook brought; nothing when they arrive again meanwhile. Raises as mail.send does.
+
+    `since` is in seconds since 1970.
+    """
+    with db.reading() as session:
+        missing, last = webhooks.missing_since(session), webhooks.last_delivered(session)
+    if missing is None:
+        return
+    settings = config.current()
+    tongue = settings.languages[0]
+    mail.send(
+        key=f"webhooks_missing:{since}",
+        to=settings.company.support_email,
+        subject=language.translate(N_("Stripe’s webhooks do not arrive"), tongue),
+        template="support/operations/mails/webhooks_missing",
+        tongue=tongue,
+        since=clock.from_epoch(since),
+        last=last.received_at if last else None,
+        endpoint=f"{settings.base_url}/api/webhooks/stripe",
         link=f"{settings.base_url}/support/operations",
     )

@@ -23,6 +23,7 @@ from portal.payments.models import Payment
 from portal.reconciliation.models import OPEN, BookFinding
 from portal.refunds.models import Refund
 from portal.refunds.states import UNKNOWN
+from portal.webhooks import queries as webhooks
 from portal.webhooks.models import RECEIVED, StripeEvent
 from portal.workers import Outage
 
@@ -61,6 +62,7 @@ class State:
     events_waiting: int
     oldest_waiting_at: datetime | None
     last_event_at: datetime | None
+    webhooks_missing_since: datetime | None
     payment_findings: int
     setup_findings: int
     refund_findings: int
@@ -90,6 +92,7 @@ def state(session: Session) -> State:
     free = Job.lease_until.is_(None) | (Job.lease_until < now)
     due = select(Job.run_at).where(_QUEUED, Job.run_at <= now, free).order_by(Job.run_at).limit(1)
     received = StripeEvent.received_at
+    last = webhooks.last_delivered(session)
     waiting = select(received).where(StripeEvent.state == RECEIVED).order_by(received, StripeEvent.id).limit(1)
     return State(
         now=now,
@@ -100,7 +103,8 @@ def state(session: Session) -> State:
         outages=workers.outages_now(session),
         events_waiting=_count(session, select(StripeEvent.id).where(StripeEvent.state == RECEIVED)),
         oldest_waiting_at=session.scalar(waiting),
-        last_event_at=session.scalar(select(received).order_by(received.desc(), StripeEvent.id.desc()).limit(1)),
+        last_event_at=last.received_at if last else None,
+        webhooks_missing_since=webhooks.missing_since(session),
         payment_findings=_count(session, select(Payment.id).where(_waits_for_staff(Payment))),
         setup_findings=_count(session, select(CardSetup.id).where(_waits_for_staff(CardSetup))),
         refund_findings=_count(session, select(Refund.id).where(_waits_for_staff(Refund))),

@@ -1,7 +1,7 @@
 """Jobs about events."""
 
 from portal import metrics, outbox
-from portal.webhooks import service
+from portal.webhooks import service, silence
 
 
 @outbox.handles("webhooks.apply")
@@ -12,3 +12,8 @@ def apply(event_id: str) -> None:
 @outbox.handles("webhooks.complete", every_seconds=60)
 def complete() -> None:
     metrics.STARTED_OVER.labels("events").inc(service.complete())
+
+
+@outbox.handles("webhooks.check_silence", every_seconds=300)
+def check_silence() -> None:
+    silence.check()

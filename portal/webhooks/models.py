@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Index, Integer, LargeBinary, String, Text
+from sqlalchemy import CheckConstraint, Index, Integer, LargeBinary, String, Text, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.db import Base, UTCDateTime, one_of
@@ -14,6 +14,9 @@ RECEIVED: Final = "received"
 APPLIED: Final = "applied"
 IGNORED: Final = "ignored"  # a type, or an object, that is none of ours
 STATES: Final = (RECEIVED, APPLIED, IGNORED)
+
+
+_DELIVERED: Final = text("delivered")
 
 
 class StripeEvent(Base):
@@ -31,10 +34,13 @@ class StripeEvent(Base):
     note: Mapped[str] = mapped_column(Text, default="")
     applied_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     replays: Mapped[int] = mapped_column(Integer, default=0)  # how often staff have had it applied anew
+    # False: it never came by a webhook and was fetched from Stripe.
+    delivered: Mapped[bool] = mapped_column(default=True, server_default=true())
 
     __table_args__ = (
         one_of("state", STATES),
         Index("ix_stripe_events_received", "received_at", "id"),
+        Index("ix_stripe_events_delivered", "received_at", "id", sqlite_where=_DELIVERED, postgresql_where=_DELIVERED),
         Index("ix_stripe_events_state", "state", "received_at", "id"),
         Index("ix_stripe_events_type", "type", "received_at", "id"),
         Index("ix_stripe_events_object", "object_id", "created_at"),
@@ -44,3 +50,15 @@ class StripeEvent(Base):
     def job_key(self) -> str:
         """The key of the job that applies it, or applied it last."""
         return f"webhook:{self.id}:{self.replays}" if self.replays else f"webhook:{self.id}"
+
+
+class WebhookSilence(Base):
+    """One row: when it was last checked whether webhooks arrive, and since when they are missing, if they are."""
+
+    __tablename__ = "webhook_silence"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    checked_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    missing_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import String, case, cast, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import defer
+from sqlalchemy.orm import Session, defer
 
 from portal import audit, clock, config, db, gateway, outbox
 from portal.errors import N_, Invalid, NotFound
@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 # A Stripe event is a few kilobytes; anything of this size is none.
 LARGEST_BODY_BYTES: Final = 256_000
+# The job that tells staff that webhooks are missing; its words are the desk's.
+MAIL_MISSING: Final = "webhooks.mail_missing"
 
 
 class BadWebhook(Invalid):
@@ -44,7 +46,7 @@ def receive(body: bytes, signature: str) -> bool:
     event = _parsed(body)
     if event["livemode"] != settings.livemode:
         raise BadWebhook(N_("This webhook is of the other mode (live or test)."), code="wrong_mode")
-    return _store(event, body)
+    return _store(event, body, delivered=True)
 
 
 def take_in(body: bytes) -> bool:
@@ -55,7 +57,7 @@ def take_in(body: bytes) -> bool:
     event = _parsed(body)
     if event["type"] not in handlers.HANDLERS or event["livemode"] != config.current().livemode:
         return False
-    return _store(event, body)
+    return _store(event, body, delivered=False)
 
 
 def _parsed(body: bytes) -> dict[str, Any]:
@@ -77,19 +79,31 @@ def _parsed(body: bytes) -> dict[str, Any]:
         raise BadWebhook from error
 
 
-def _store(event: dict[str, Any], body: bytes) -> bool:
+def _store(event: dict[str, Any], body: bytes, *, delivered: bool) -> bool:
     values = {name: value for name, value in event.items() if name != "livemode"}
     with db.transaction() as session:
         upsert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
         stored = session.execute(
             upsert(StripeEvent)
-            .values(**values, body=body, state=RECEIVED, note="", received_at=clock.now())
+            .values(**values, body=body, state=RECEIVED, note="", received_at=clock.now(), delivered=delivered)
             .on_conflict_do_nothing(index_elements=["id"])
-        )
-        if stored.rowcount == 0:  # type: ignore[attr-defined]
+            .returning(StripeEvent.id)  # PostgreSQL's driver counts no rows here
+        ).first()
+        if stored is None:
+            if delivered:
+                _note_delivery(session, event["id"])
             return False
         outbox.enqueue(session, "webhooks.apply", key=f"webhook:{event['id']}", event_id=event["id"])
         return True
+
+
+def _note_delivery(session: Session, event_id: str) -> None:
+    """An event that had been fetched comes by its webhook after all: the way is open."""
+    session.execute(
+        update(StripeEvent)
+        .where(StripeEvent.id == event_id, ~StripeEvent.delivered)
+        .values(delivered=True, received_at=clock.now())
+    )
 
 
 def apply(event_id: str) -> None:

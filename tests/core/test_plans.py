@@ -18,6 +18,7 @@ from portal.mandates import queries as mandates
 from portal.payments import queries as payments
 from portal.receipts import queries as receipts
 from portal.refunds import queries as refunds
+from portal.webhooks import queries as webhooks
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -48,6 +49,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[Session], object]]] = {
     ),
     "the refunds of all customers": ("ix_refunds_asked", refunds.history),
     "the refunds in a state": ("ix_refunds_freed", lambda session: refunds.history(session, state="failed")),
+    "the last webhook": ("ix_stripe_events_delivered", webhooks.last_delivered),
     "the queue of refunds": ("ix_refunds_queue", lambda session: refunds.queue(session, 5)),
     "how many refunds wait": ("ix_refunds_queue", lambda session: refunds.number_waiting(session, 100)),
     "refunds whose job has died": (

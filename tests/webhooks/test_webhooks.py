@@ -68,6 +68,7 @@ def test_the_same_event_twice_is_stored_once(client: FlaskClient) -> None:
         assert client.post(ADDRESS, data=body, headers={"Stripe-Signature": signed(body)}).status_code == 200
     assert len(stored()) == 1
     assert len(jobs("webhooks.apply")) == 1
+    assert not service.receive(body, signed(body))
 
 
 FORGERIES = {
