@@ -25,11 +25,11 @@ _READING: Final = frozenset({"invoices:read", "payments:read", "receipts:read", 
 _OF_CUSTOMERS: Final = _READING | {"account:read", "methods:read"}
 _OF_PAYERS: Final = frozenset({"payments:write", "methods:write", "refunds:request"})
 _OF_OWNERS: Final = frozenset({"endpoints:read", "endpoints:write"})
-_OF_STAFF: Final = _READING | {"invoices:write", "refunds:request", "refunds:approve"}
+_OF_STAFF: Final = _READING | {"invoices:write", "payments:cancel", "refunds:request", "refunds:approve"}
 # Who else works here, and as what.
 _OF_ADMINS: Final = frozenset({"staff:read", "staff:write"})
 # A machine acts for the company, with nobody before it: it decides on no refund.
-MACHINE_SCOPES: Final = _READING | {"invoices:write"}
+MACHINE_SCOPES: Final = _READING | {"invoices:write", "payments:cancel"}
 SCOPES: Final = _OF_CUSTOMERS | _OF_PAYERS | _OF_OWNERS | _OF_STAFF | _OF_ADMINS
 
 

@@ -13,6 +13,7 @@ from portal.errors import Declined
 from portal.money import Money
 from portal.payments import queries, service, states
 from portal.payments.drafts import Item, Order
+from portal.payments.models import Payment
 from portal.payments.service import Processed
 
 bp = blueprint("payments")
@@ -31,7 +32,7 @@ def _shown(caller: Caller, payment_id: str) -> schemas.ProcessedPayment:
     tag="Payments",
     answer=schemas.ProcessedPayment,
     status=201,
-    refusals={402: schemas.Declined, 404: schemas.Problem},
+    refusals={402: schemas.Declined, 404: schemas.Problem, 409: schemas.NotNow},
     body=schemas.ProcessPayment,
     again=_shown,
     limit="changes",
@@ -41,15 +42,26 @@ def process_payment(caller: Caller, body: schemas.ProcessPayment) -> schemas.Pro
     """Pay an invoice, or an amount without one.
 
     With a payment_method_id the card is charged at once. While a step is left to the customer, next_action says which, and client_secret is
-    for taking it with Stripe's SDK. An invoice that is being paid already goes on with its one payment. Ask for the payment
-    again, or have payment.succeeded delivered, to learn how it ends.
+    for taking it with Stripe's SDK. An invoice that is being paid already goes on with its one payment. As long as the status is
+    processing the card may be charged: ask for the payment again, or have payment.succeeded and payment.failed delivered, to learn how it
+    ends, and begin no other one. An order of the same amount and description is refused meanwhile, with payment_unresolved.
     """
-    done = service.process(_order(caller, body))
+    try:
+        done = service.process(_order(caller, body))
+    except service.Unresolved as error:
+        raise RefusedWith(error, _as_it_stands(caller, error.payment_id), "payment") from error
     answer = _processed(done)
-    if body.payment_method_id is not None and answer.error is not None and done.payment.status in _REFUSED:
+    if body.payment_method_id is not None and answer.error is not None and done.payment.told_status in _REFUSED:
         refused = Declined(answer.error.message, code=answer.error.code)
         raise RefusedWith(refused, answer, "payment", decline_code=answer.error.decline_code)
     return answer
+
+
+def _as_it_stands(caller: Caller, payment_id: str) -> schemas.ProcessedPayment:
+    """Without asking Stripe: what stands in the way of another request is not finished by it."""
+    with db.reading() as session:
+        payment = queries.for_customer(session, payment_id, caller.customer())
+    return _processed(Processed(payment, None, None))
 
 
 def _order(caller: Caller, body: schemas.ProcessPayment) -> Order:
@@ -65,6 +77,7 @@ def _order(caller: Caller, body: schemas.ProcessPayment) -> Order:
         metadata=body.metadata,
         method=body.payment_method_id,
         save_card=body.save_payment_method,
+        allow_duplicate=body.allow_duplicate,
         client_key=key_of(caller),
         ip=end_users.address(),
     )
@@ -114,9 +127,36 @@ def list_payments(caller: Caller, query: schemas.PaymentList) -> schemas.Page[sc
 @operation("payments:read", tag="Payments", answer=schemas.Payment, refusals=(404,))
 def get_payment(caller: Caller, payment_id: str) -> schemas.Payment:
     """Get one payment, as the portal knows it now."""
+    row = _one(caller, payment_id)
     with db.reading() as session:
-        whose = caller.customer_id
-        row = queries.for_customer(session, payment_id, whose) if whose else queries.by_id(session, payment_id)
         shown = representations.payment(session, row)
     caller.has_looked(row.id, row.customer_id, "payment")
     return shown
+
+
+@bp.post("/payments/<payment:payment_id>/cancellation")
+@operation(
+    "payments:write",
+    "payments:cancel",
+    tag="Payments",
+    answer=schemas.Payment,
+    refusals=(404, 409),
+    limit="changes",
+)
+def cancel_payment(caller: Caller, payment_id: str) -> schemas.Payment:
+    """Cancel a payment that its customer has not finished: nothing is charged, and its invoice can be paid anew.
+
+    A second call changes nothing. A success that comes at the same moment wins, and is told with already_paid; while the bank has the word
+    it is payment_in_progress, and may be tried again later.
+    """
+    _one(caller, payment_id)
+    service.cancel_waiting(payment_id)
+    with db.reading() as session:
+        return representations.payment(session, queries.by_id(session, payment_id))
+
+
+def _one(caller: Caller, payment_id: str) -> Payment:
+    """Raises NotFound, also for another customer's."""
+    with db.reading() as session:
+        whose = caller.customer_id
+        return queries.for_customer(session, payment_id, whose) if whose else queries.by_id(session, payment_id)

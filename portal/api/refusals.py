@@ -83,6 +83,8 @@ MEANINGS: Final = {
     "duplicate_reference": "The customer already has an invoice with this external_reference: this is it, issued before. Find it in the "
     "list of the customer's invoices instead of issuing another one.",
     "payment_in_progress": "The bank is still working on this payment. Wait for it; do not begin another one.",
+    "payment_unresolved": "A payment of the same amount and description may still be charged; `payment` shows it. Wait until its status is "
+    "no longer processing, then decide; with `allow_duplicate` and a new key both are paid.",
     "payment_under_review": "Something about this payment does not fit, and staff are looking at it. Do not pay again.",
     "card_already_added": "This setup is finished: list the cards.",
     "card_under_review": "Something about this card does not fit, and staff are looking at it.",

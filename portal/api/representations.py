@@ -134,7 +134,7 @@ def _payment_facts(row: Payment, booked: dict[str, int], receipt_id: str | None)
         "stripe_payment_intent_id": row.stripe_intent_id,
         "customer_id": row.customer_id,
         "invoice_id": row.invoice_id,
-        "status": row.status,
+        "status": row.told_status,
         "amount": row.amount_minor,
         "amount_refunded": booked.get("refund", 0) - booked.get("refund_failed", 0),
         "disputed": booked.get("dispute", 0) > booked.get("dispute_reinstated", 0),
@@ -157,8 +157,8 @@ def _payment_facts(row: Payment, booked: dict[str, int], receipt_id: str | None)
 
 
 def failure(row: Payment) -> schemas.Failure | None:
-    """Why the last try failed; None for a payment that has succeeded, or was not refused."""
-    if not row.failure_code or row.has_succeeded:
+    """Why the last try failed; None for a payment that has succeeded, was not refused, or is being charged once more."""
+    if not row.failure_code or row.has_succeeded or row.may_move:
         return None
     code, decline_code = gateway.shown_codes(row.failure_code, row.decline_code)
     message = language.translate(gateway.advice(row.failure_code, row.decline_code), pages.reader_language())

@@ -367,6 +367,10 @@ class ProcessPayment(Sent):
         Field(max_length=20, description="Yours alone; shown at Stripe, too."),
     ] = {}
     save_payment_method: bool = False
+    allow_duplicate: bool = Field(
+        default=False,
+        description="Pay although a payment of this amount and description is not decided yet: both may be charged.",
+    )
 
     @model_validator(mode="after")
     def _either(self) -> ProcessPayment:
@@ -400,7 +404,10 @@ class Payment(Answer):
     stripe_payment_intent_id: str | None
     customer_id: str
     invoice_id: str | None
-    status: PaymentStatus
+    status: PaymentStatus = Field(
+        description="“processing” and “requires_capture”: the card may be charged at any moment. “succeeded” and “canceled” are final. "
+        "All others: nothing is charged before its customer confirms."
+    )
     amount: int
     amount_refunded: int
     disputed: bool
@@ -428,6 +435,12 @@ class Declined(Problem):
 
     decline_code: str | None
     payment: ProcessedPayment
+
+
+class NotNow(Problem):
+    """Something stands in the way. With `payment_unresolved` it is the payment that is told here, which may still be charged."""
+
+    payment: ProcessedPayment | None = None
 
 
 class PaymentList(Sent):

@@ -143,17 +143,41 @@ def guards_void(guard: VoidGuard) -> VoidGuard:
     return guard
 
 
+ClearWay = Callable[[str], None]
+_clearers: list[ClearWay] = []
+
+
+def clears_way(clearer: ClearWay) -> ClearWay:
+    """Have this function, too, end what stands in the way before an invoice is voided or recorded as paid elsewhere.
+
+    It gets the id of an invoice that is open, outside any transaction, and may take its time at Stripe; it raises Conflict when
+    what stands there cannot be ended, or has paid the invoice. The guards have the last word, under the invoice's lock.
+    """
+    _clearers.append(clearer)
+    return clearer
+
+
+def _clear_way(invoice_id: str) -> None:
+    with db.reading() as session:
+        status = session.scalar(select(Invoice.status).where(Invoice.id == invoice_id))
+    if status == OPEN:
+        for clearer in _clearers:
+            clearer(invoice_id)
+
+
 def void(invoice_id: str, reason: str) -> Invoice:
-    """Withdraw an open invoice: nobody owes it any longer, and its number stays used.
+    """Withdraw an open invoice: nobody owes it any longer, and its number stays used. A card payment that waits for its customer is
+    called off at Stripe first.
 
     A second call changes nothing and keeps the first reason. Raises Invalid without a reason, NotFound, and Conflict for
-    a paid invoice or when a guard (see guards_void) refuses.
+    a paid invoice, also one that is paid at this moment, or when a guard (see guards_void) refuses; and the gateway's errors.
     """
     reason = reason.strip()
     if not reason or len(reason) > LONGEST_REASON:
         raise Invalid(
             N_("Say in at most %(longest)s characters why the invoice is void."), field="reason", longest=LONGEST_REASON
         )
+    _clear_way(invoice_id)
     with db.transaction() as session:
         invoice = _lock(session, invoice_id)
         if invoice.status == VOID:
@@ -212,14 +236,17 @@ def mark_paid(session: Session, invoice_id: str, at: datetime) -> None:
 
 
 def mark_paid_outside(invoice_id: str, *, paid_on: date, how: str, reference: str) -> Invoice:
-    """Record that an open invoice was paid in full in another way than through Stripe (`how`: one of models.WAYS).
+    """Record that an open invoice was paid in full in another way than through Stripe (`how`: one of models.WAYS). A card payment that
+    waits for its customer is called off at Stripe first.
 
     The money is booked from receivables to the bank, on the day it came in. No receipt is issued: its numbers and its document are
     those of payments through Stripe. A second call changes nothing and keeps the first record. Raises Invalid for a wrong day, way or
-    reference, NotFound, and Conflict for an invoice that is void, was paid through Stripe, or is being paid (see guards_void).
+    reference, NotFound, and Conflict for an invoice that is void, was paid through Stripe, also at this moment, or is being paid (see
+    guards_void); and the gateway's errors.
     """
     reference = reference.strip()
     _check_outside(paid_on, how, reference)
+    _clear_way(invoice_id)
     with db.transaction() as session:
         invoice = _lock(session, invoice_id)
         if invoice.status == PAID and queries.outside_payment(session, invoice_id) is not None:

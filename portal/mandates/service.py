@@ -34,6 +34,7 @@ from portal.mandates import policy, queries, states
 from portal.mandates.models import Collection, Mandate
 from portal.payments import queries as payment_queries
 from portal.payments import service as payments
+from portal.payments import states as payment_states
 from portal.payments.models import Payment
 
 log = structlog.get_logger(__name__)
@@ -302,6 +303,9 @@ def _conclude(collection_id: str, payment: Payment) -> None:
         unanswered = payment_queries.unanswered(session, payment.id) is not None
     if payment.has_succeeded:
         _close_if_settled(collection_id)
+    elif payment.status == payment_states.CANCELED:  # by a person, who may have voided the invoice: no bank has said no
+        if not _close_if_settled(collection_id):
+            _try_anew(collection_id)
     elif unanswered or payment.is_with_the_bank:
         _wait(collection_id, sent=True)
     elif payment.asks_its_customer or payment.finding:
@@ -321,6 +325,16 @@ def _wait(collection_id: str, *, sent: bool) -> None:
         if not sent and row.is_trying:
             row.is_trying = False
             row.tries -= 1
+
+
+def _try_anew(collection_id: str) -> None:
+    """The next try comes soon, and under a key of its own: this one's belongs to a payment that is over."""
+    with db.transaction() as session:
+        row = _locked(session, collection_id)
+        if row.state in states.ACTIVE and row.is_trying:
+            row.is_trying = False
+            row.next_try_at = clock.now() + LOOK_AGAIN_AFTER
+            row.updated_at = clock.now()
 
 
 def _fail(collection_id: str, code: str, decline_code: str, *, payment_id: str | None) -> None:

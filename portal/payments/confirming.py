@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from portal import audit, clock, db, gateway, idempotency, outbox
@@ -22,10 +21,10 @@ from portal.cards.models import SavedCard
 from portal.db import database_now, new_id
 from portal.errors import N_, Declined, Invalid, RateLimited, Unavailable
 from portal.gateway import Intent
-from portal.payments import queries
+from portal.payments import queries, states
 from portal.payments.intents import ensure_intent
 from portal.payments.models import Confirmation, Payment
-from portal.payments.settling import freeze, locked, refresh, settle
+from portal.payments.settling import announce_failure, freeze, locked, refresh, settle
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +33,8 @@ log = structlog.get_logger(__name__)
 FINISH_AFTER_SECONDS: Final = 30
 # A customer who pressed the button wants to pay now: what did not reach Stripe by then is not sent any more.
 PRESENT_FOR: Final = timedelta(minutes=30)
+# What a payment may be after a try that has charged nothing, and asks nobody anything.
+_NOT_CHARGED: Final = frozenset({states.CREATED, states.REQUIRES_PAYMENT_METHOD, states.REQUIRES_CONFIRMATION})
 
 
 class CardGone(Invalid):
@@ -207,9 +208,12 @@ def _explain(confirmation: Confirmation) -> None:
 
 
 def _mark_answered(confirmation: Confirmation) -> None:
+    """It is known what came of it. Until now everybody was told that the payment is on its way; when it is not, systems hear so now."""
     with db.transaction() as session:
-        session.execute(
-            update(Confirmation)
-            .where(Confirmation.id == confirmation.id, Confirmation.answered_at.is_(None))
-            .values(answered_at=clock.now())
-        )
+        payment = locked(session, confirmation.payment_id)
+        row = session.get_one(Confirmation, confirmation.id)
+        if row.answered_at is not None:
+            return
+        row.answered_at = clock.now()
+        if payment.status in _NOT_CHARGED:
+            announce_failure(session, payment)

@@ -62,7 +62,8 @@ class Order:
 
     `method` is what is charged: one of the customer's saved cards ("crd_…") or a payment method of Stripe's ("pm_…"); without
     one the answer holds what the customer confirms with. `client_key` makes the same order, sent twice, one payment. `ip` is where a
-    customer's app sent it from: cards that are not kept here are counted by it, against card testing.
+    customer's app sent it from: cards that are not kept here are counted by it, against card testing. `allow_duplicate` insists on an
+    amount whose last payment, of the same text, is not decided yet.
     """
 
     customer_id: str
@@ -75,6 +76,7 @@ class Order:
     method: str | None = None
     save_card: bool = False
     ip: str = ""
+    allow_duplicate: bool = False
 
     @property
     def fingerprint(self) -> str:

@@ -21,7 +21,7 @@ def rows(payments: Iterable[Payment]) -> Iterator[str]:
             (
                 payment.created_at.isoformat(timespec="seconds"),
                 payment.id,
-                payment.status,
+                payment.told_status,
                 payment.amount.plain(),
                 payment.currency.upper(),
                 payment.description,

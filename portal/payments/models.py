@@ -15,16 +15,27 @@ from sqlalchemy import (
     Integer,
     String,
     UniqueConstraint,
+    select,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from portal.accounts.models import Customer
 from portal.db import Base, UTCDateTime
 from portal.invoices.models import Invoice
 from portal.money import Money
 from portal.payments.drafts import Item
-from portal.payments.states import LIVE, PROCESSING, REQUIRES_ACTION, REQUIRES_CAPTURE, SUCCEEDED
+from portal.payments.states import (
+    CREATED,
+    LIVE,
+    MOVING,
+    PROCESSING,
+    REQUIRES_ACTION,
+    REQUIRES_CAPTURE,
+    SUCCEEDED,
+    WAITING_FOR_CUSTOMER,
+    told,
+)
 
 _LIVE: Final = text(
     "status IN (" + ", ".join(f"'{status}'" for status in sorted(LIVE)) + ") AND invoice_id IS NOT NULL"
@@ -35,6 +46,47 @@ _LIVE: Final = text(
 PAID_TWICE: Final = "the invoice was not open any more when the money arrived: refund it as a duplicate"
 
 _FOUND: Final = text("finding <> ''")
+
+
+_UNANSWERED: Final = text("answered_at IS NULL")
+
+
+class Confirmation(Base):
+    """One try of ours to charge a card: a press of the button on an invoice, an app's order, or an automatic payment.
+
+    `card_id` is missing where an app brought a payment method that is none of the customer's saved cards.
+
+    The idempotency key sent to Stripe is made from `id`. `answered_at` is set once it is known what came of it; a payment has at most
+    one confirmation without an answer, so whoever comes meanwhile finishes that one instead of beginning another.
+    """
+
+    __tablename__ = "payment_confirmations"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"))
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+    client_key: Mapped[str] = mapped_column(String(80))
+    card_id: Mapped[str | None] = mapped_column(ForeignKey("saved_cards.id"))
+    stripe_payment_method_id: Mapped[str] = mapped_column(String(64))
+    off_session: Mapped[bool] = mapped_column(Boolean)
+    # By the database's clock: Stripe forgets keys after a day.
+    key_used_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    answered_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    payment: Mapped[Payment] = relationship(lazy="raise")
+
+    __table_args__ = (
+        UniqueConstraint("customer_id", "client_key"),
+        Index("ix_payment_confirmations_payment", "payment_id", "created_at"),
+        Index(
+            "uq_payment_confirmations_unanswered",
+            "payment_id",
+            unique=True,
+            sqlite_where=_UNANSWERED,
+            postgresql_where=_UNANSWERED,
+        ),
+    )
 
 
 class Payment(Base):
@@ -76,6 +128,13 @@ class Payment(Base):
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime)
     succeeded_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     version: Mapped[int] = mapped_column(Integer, default=1)
+    # Whether a try to charge a card has no answer yet; read in the same question as the row, so that the two fit together.
+    is_unanswered: Mapped[bool] = column_property(
+        select(Confirmation.id)
+        .where(Confirmation.payment_id == id, Confirmation.answered_at.is_(None))  # noqa: A003  # the column, not the function
+        .correlate_except(Confirmation)
+        .exists()
+    )
 
     customer: Mapped[Customer] = relationship(lazy="raise")
     invoice: Mapped[Invoice | None] = relationship(lazy="raise")
@@ -108,6 +167,21 @@ class Payment(Base):
     def lines(self) -> tuple[Item, ...]:
         """What is paid for, as far as an app told it."""
         return tuple(Item(**item) for item in self.items)
+
+    @property
+    def told_status(self) -> str:
+        """What everybody is told of its state; see portal.payments.states.told."""
+        return told(self.status, is_unanswered=self.is_unanswered)
+
+    @property
+    def may_move(self) -> bool:
+        """Whether money may move without anybody doing anything: nothing else is to be begun meanwhile."""
+        return self.told_status in MOVING
+
+    @property
+    def can_be_canceled(self) -> bool:
+        """Whether it waits for its customer, so that it can be called off; what is on its way can be tried, too, and mostly is too late."""
+        return self.status in WAITING_FOR_CUSTOMER | {CREATED} and not self.finding
 
     @property
     def has_succeeded(self) -> bool:
@@ -158,45 +232,4 @@ class PlacedOrder(Base):
     __table_args__ = (
         UniqueConstraint("customer_id", "client_key"),
         Index("ix_payment_orders_payment", "payment_id", "created_at", "id"),
-    )
-
-
-_UNANSWERED: Final = text("answered_at IS NULL")
-
-
-class Confirmation(Base):
-    """One try of ours to charge a card: a press of the button on an invoice, an app's order, or an automatic payment.
-
-    `card_id` is missing where an app brought a payment method that is none of the customer's saved cards.
-
-    The idempotency key sent to Stripe is made from `id`. `answered_at` is set once it is known what came of it; a payment has at most
-    one confirmation without an answer, so whoever comes meanwhile finishes that one instead of beginning another.
-    """
-
-    __tablename__ = "payment_confirmations"
-
-    id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"))
-    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
-    client_key: Mapped[str] = mapped_column(String(80))
-    card_id: Mapped[str | None] = mapped_column(ForeignKey("saved_cards.id"))
-    stripe_payment_method_id: Mapped[str] = mapped_column(String(64))
-    off_session: Mapped[bool] = mapped_column(Boolean)
-    # By the database's clock: Stripe forgets keys after a day.
-    key_used_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    answered_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-
-    payment: Mapped[Payment] = relationship(lazy="raise")
-
-    __table_args__ = (
-        UniqueConstraint("customer_id", "client_key"),
-        Index("ix_payment_confirmations_payment", "payment_id", "created_at"),
-        Index(
-            "uq_payment_confirmations_unanswered",
-            "payment_id",
-            unique=True,
-            sqlite_where=_UNANSWERED,
-            postgresql_where=_UNANSWERED,
-        ),
     )

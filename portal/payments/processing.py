@@ -28,7 +28,14 @@ from portal.payments.drafts import Order
 from portal.payments.intents import ensure_intent
 from portal.payments.models import Confirmation, Payment, PlacedOrder
 from portal.payments.settling import refresh
-from portal.payments.starting import by_client_key, check_limits, proceed, record, start_for_invoice
+from portal.payments.starting import (
+    by_client_key,
+    check_limits,
+    proceed,
+    record,
+    refuse_unresolved,
+    start_for_invoice,
+)
 
 # How the ids of our saved cards begin; any other method is Stripe's own.
 SAVED_CARD: Final = "crd_"
@@ -60,12 +67,13 @@ def process(order: Order) -> Processed:
 
     The same order with the same key repeats nothing: what it began is finished, and the payment returned as it is now. An invoice
     that is being paid already goes on with its live payment, whose metadata stand. When the answer to a charge is lost, the
-    payment comes back with a confirmation that is unanswered (see queries.unanswered), and the worker finds out what happened. What has
-    not reached Stripe within confirming.PRESENT_FOR is not charged any more.
+    payment comes back as `processing` (see states.told), and the worker finds out what happened. What has not reached Stripe within
+    confirming.PRESENT_FOR is not charged any more.
 
     Raises, before anything is written: Invalid for a bad key or order, KeyReused, NotFound for another customer's invoice or card
-    (Stripe is not asked) and while payments without an invoice are off, Conflict for an invoice that is not open, AlreadyPaid,
-    InProgress, UnderReview, cards.Expired and cards.UnknownCard. Later: CardGone and UnknownCard when Stripe does not take the
+    (Stripe is not asked) and while payments without an invoice are off, Conflict for an invoice that is not open, Unresolved while a
+    payment of the same customer, amount and text may still be charged (unless the order allows it), AlreadyPaid, InProgress,
+    UnderReview, cards.Expired and cards.UnknownCard. Later: CardGone and UnknownCard when Stripe does not take the
     card, and the gateway's errors, after which the same call goes on.
     """
     idempotency.check_client_key(order.client_key)
@@ -100,6 +108,8 @@ def _place(order: Order) -> str:
         if known is not None:
             return known
         if order.invoice_id is None:
+            if order.amount is not None and not order.allow_duplicate:
+                refuse_unresolved(session, order.customer_id, order.amount, order.description.strip())
             return _begin(session, order, None, means)
         invoice = invoices.lock_open(session, order.invoice_id, order.customer_id)
         live = queries.live_of_invoice(session, invoice.id)

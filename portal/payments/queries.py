@@ -15,8 +15,21 @@ from portal.cards import queries as cards
 from portal.db import database_now, written_out
 from portal.errors import NotFound
 from portal.invoices.models import Invoice
+from portal.money import Money
 from portal.payments.models import Confirmation, Payment, PlacedOrder
-from portal.payments.states import CREATED, LIVE, OPEN_AT_STRIPE, PROCESSING, REQUIRES_ACTION, WAITING_FOR_CUSTOMER
+from portal.payments.states import (
+    CANCELED,
+    CREATED,
+    FINAL,
+    KNOWN,
+    LIVE,
+    MOVING,
+    OPEN_AT_STRIPE,
+    PROCESSING,
+    REQUIRES_ACTION,
+    SUCCEEDED,
+    WAITING_FOR_CUSTOMER,
+)
 
 # A CSV of more than this is no longer read by a person.
 EXPORT_LIMIT: Final = 10_000
@@ -40,12 +53,12 @@ class Filter:
     text: str = ""
 
 
-# What a customer understands by a status: several of Stripe's are one to them.
+# What a customer understands by a status: several of those that are told are one to them.
 STATUS_GROUPS: Final[dict[str, frozenset[str]]] = {
-    "succeeded": frozenset({"succeeded"}),
-    "processing": frozenset({"processing", "requires_capture"}),
-    "unfinished": WAITING_FOR_CUSTOMER | {"created"},
-    "canceled": frozenset({"canceled"}),
+    "succeeded": frozenset({SUCCEEDED}),
+    "processing": MOVING,
+    "unfinished": WAITING_FOR_CUSTOMER | {CREATED},
+    "canceled": frozenset({CANCELED}),
 }
 
 
@@ -96,6 +109,22 @@ def waiting_for(session: Session, customer_id: str) -> list[str]:
             )
         ).scalars()
     )
+
+
+def unresolved_like(session: Session, customer_id: str, amount: Money, description: str) -> Payment | None:
+    """The newest payment of a customer, an amount and a text in which money may move without anybody doing anything."""
+    return session.execute(
+        select(Payment)
+        .where(
+            Payment.customer_id == customer_id,
+            _is_told("processing"),
+            Payment.currency == amount.currency,
+            Payment.amount_minor == amount.minor,
+            Payment.description == description,
+        )
+        .order_by(Payment.created_at.desc(), Payment.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
 
 
 def unanswered(session: Session, payment_id: str) -> Confirmation | None:
@@ -163,14 +192,21 @@ def last_card_tried(session: Session, payment_id: str) -> str | None:
 
 @cards.tells_uses
 def _unfinished_with(session: Session, method_ids: Sequence[str]) -> Iterator[cards.Use]:
-    """The payments that were sent to the bank with one of these cards and are not at their end."""
-    found = session.execute(
-        select(Payment).where(
-            Payment.stripe_payment_method_id.in_(method_ids), Payment.status.in_((REQUIRES_ACTION, PROCESSING))
+    """The payments that were sent to the bank with one of these cards, or may have been, and are not at their end."""
+    at_the_bank = session.execute(
+        select(Payment.stripe_payment_method_id, Payment).where(
+            Payment.stripe_payment_method_id.in_(method_ids), Payment.status.in_((REQUIRES_ACTION, *MOVING))
         )
-    ).scalars()
-    for payment in found:
-        yield cards.Use(str(payment.stripe_payment_method_id), payment.description, payment.amount)
+    )
+    on_the_way = session.execute(
+        select(Confirmation.stripe_payment_method_id, Payment)
+        .join(Confirmation.payment)
+        .where(Confirmation.stripe_payment_method_id.in_(method_ids), Confirmation.answered_at.is_(None))
+        .where(Payment.status.not_in(FINAL))
+    )
+    uses = {(method, payment.id): payment for found in (at_the_bank, on_the_way) for method, payment in found}
+    for (method_id, _payment_id), payment in uses.items():
+        yield cards.Use(str(method_id), payment.description, payment.amount)
 
 
 def of_invoice(session: Session, invoice_id: str, customer_id: str) -> list[Payment]:
@@ -188,7 +224,7 @@ def of_invoice(session: Session, invoice_id: str, customer_id: str) -> list[Paym
 def shown_statuses(session: Session, payments: Iterable[Payment]) -> dict[str, str]:
     """What a person understands of each payment's state, by id: for one that has succeeded, what the postings say has become of it.
 
-    "disputed" while the bank holds money back, "refunded" and "partially_refunded", else the status itself. One query.
+    "disputed" while the bank holds money back, "refunded" and "partially_refunded", else what everybody is told. One query.
     """
     payments = list(payments)
     booked = ledger.sums_of(session, [payment.id for payment in payments if payment.has_succeeded])
@@ -201,7 +237,7 @@ def _shown_status(payment: Payment, sums: dict[str, int]) -> str:
         return "disputed"
     if refunded >= payment.amount_minor:
         return "refunded"
-    return "partially_refunded" if refunded > 0 else payment.status
+    return "partially_refunded" if refunded > 0 else payment.told_status
 
 
 def latest(session: Session, customer_id: str, most: int) -> list[Payment]:
@@ -210,7 +246,8 @@ def latest(session: Session, customer_id: str, most: int) -> list[Payment]:
         session.execute(
             select(Payment)
             .where(
-                Payment.customer_id == customer_id, Payment.status.in_(("succeeded", "processing", "requires_action"))
+                Payment.customer_id == customer_id,
+                or_(Payment.status.in_((SUCCEEDED, REQUIRES_ACTION)), _is_told("processing")),
             )
             .order_by(Payment.created_at.desc(), Payment.id.desc())
             .limit(most)
@@ -259,7 +296,7 @@ def export(session: Session, customer_id: str, wanted: Filter) -> Iterator[Payme
 def _filtered(customer_id: str, wanted: Filter) -> Select[Payment]:
     query = select(Payment).where(Payment.customer_id == customer_id)
     if wanted.status:
-        query = query.where(Payment.status.in_(STATUS_GROUPS.get(wanted.status, {wanted.status})))
+        query = query.where(_is_told(wanted.status))
     if wanted.since:
         query = query.where(Payment.created_at >= company_days.begins(wanted.since))
     if wanted.until:
@@ -273,6 +310,19 @@ def _filtered(customer_id: str, wanted: Filter) -> Select[Payment]:
     if wanted.text:
         query = query.where(_matches(wanted.text))
     return query
+
+
+def _is_told(name: str) -> ColumnElement[bool]:
+    """That a payment is told in one of these statuses (see states.told); `name` is one of STATUS_GROUPS, or a status."""
+    group = STATUS_GROUPS.get(name, frozenset({name}))
+    if group <= FINAL:
+        return Payment.status.in_(group)
+    if PROCESSING not in group:
+        return and_(Payment.status.in_(group), ~Payment.is_unanswered)
+    return and_(
+        Payment.status.not_in(FINAL),
+        or_(Payment.status.in_(group), Payment.status.not_in(KNOWN), Payment.is_unanswered),
+    )
 
 
 def _matches(text: str) -> ColumnElement[bool]:

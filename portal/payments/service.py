@@ -19,14 +19,11 @@ from typing import Final
 
 import structlog
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from portal import clock, db, gateway, outbox
 from portal.accounts.models import Customer
-from portal.errors import N_, Conflict
-from portal.invoices import service as invoices
-from portal.invoices.models import Invoice
 from portal.payments import card_testing, confirming, queries, states
+from portal.payments.canceling import cancel, cancel_waiting
 from portal.payments.card_testing import begin as begin_with_new_card
 from portal.payments.card_testing import count_declined_charge
 from portal.payments.confirming import CardGone
@@ -38,6 +35,7 @@ from portal.payments.starting import (
     AlreadyPaid,
     InProgress,
     Started,
+    Unresolved,
     by_client_key,
     check_limits,
     proceed,
@@ -54,9 +52,11 @@ __all__ = [
     "Processed",
     "Started",
     "UnderReview",
+    "Unresolved",
     "begin_with_new_card",
     "call_off_waiting",
     "cancel",
+    "cancel_waiting",
     "check_limits",
     "complete",
     "count_declined_charge",
@@ -97,13 +97,6 @@ def look_again(payment_id: str) -> None:
         refresh(payment_id)
 
 
-@invoices.guards_void
-def _no_payment_under_way(session: Session, invoice: Invoice) -> None:
-    """An invoice that someone is paying must not be withdrawn under their hands."""
-    if queries.live_of_invoice(session, invoice.id) is not None:
-        raise Conflict(N_("Invoice %(number)s is being paid. Cancel the payment first."), number=invoice.number)
-
-
 # The worker's part
 
 
@@ -120,8 +113,8 @@ def follow_up(payment_id: str) -> None:
     if intent.status == states.SUCCEEDED and intent.charge and intent.charge.balance_transaction:
         return
     age = clock.now() - payment.created_at
-    if intent.status in states.WAITING_FOR_CUSTOMER and age > timedelta(days=ABANDONED_AFTER_DAYS):
-        cancel(payment_id)
+    is_abandoned = intent.status in states.WAITING_FOR_CUSTOMER and age > timedelta(days=ABANDONED_AFTER_DAYS)
+    if is_abandoned and cancel(payment_id) in states.FINAL:
         return
     if intent.status != states.CANCELED:
         raise outbox.Later(min(max(age.total_seconds() / 2, NEXT_LOOK_SECONDS), LONGEST_LOOK_SECONDS))
@@ -138,19 +131,6 @@ def complete() -> int:
             key = f"confirmation:{confirmation_id}"
             outbox.start_over(session, "payments.finish_confirmation", key=key, confirmation_id=confirmation_id)
         return len(payments) + len(begun)
-
-
-def cancel(payment_id: str) -> None:
-    """Call off a payment that waits for its customer. One that has succeeded in the meantime is settled instead."""
-    with db.reading() as session:
-        payment = session.get(Payment, payment_id)
-    if payment is None or payment.stripe_intent_id is None:
-        raise Conflict
-    try:
-        gateway.current().cancel_intent(payment.stripe_intent_id, f"cancel:{payment.id}:{payment.attempt}")
-    except (gateway.UnexpectedState, gateway.KeptFailure):
-        log.info("cancel_refused", payment_id=payment_id)
-    refresh(payment_id)
 
 
 def end_card_testing(intent_id: str) -> None:

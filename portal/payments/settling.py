@@ -20,7 +20,7 @@ from portal.errors import Conflict, NotFound, Unavailable
 from portal.gateway import Intent
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
-from portal.payments import card_testing, states
+from portal.payments import card_testing, queries, states
 from portal.payments.models import PAID_TWICE, Payment, PaymentStep
 
 log = structlog.get_logger(__name__)
@@ -129,26 +129,47 @@ def _change(session: Session, payment: Payment, intent: Intent) -> None:
         {"before": before, "after": payment.status, "failure": payment.decline_code or payment.failure_code},
         customer_id=payment.customer_id,
     )
-    _announce(session, payment)
+    if payment.status == states.SUCCEEDED:
+        _announce(session, payment, events.PAYMENT_SUCCEEDED)
+    elif _has_failed(session, payment):
+        announce_failure(session, payment)
 
 
-def _announce(session: Session, payment: Payment) -> None:
-    """Tell the customer's systems that it has succeeded, or that a try has failed."""
-    failed = payment.status == states.REQUIRES_PAYMENT_METHOD and (payment.failure_code or payment.decline_code)
-    if payment.status != states.SUCCEEDED and not failed:
-        return
-    invoice = session.get(Invoice, payment.invoice_id) if payment.invoice_id else None
+def _has_failed(session: Session, payment: Payment) -> bool:
+    """Whether systems are told now that a try has failed, or that a payment is over of which a card was tried."""
+    if payment.status == states.CANCELED:
+        return queries.last_card_tried(session, payment.id) is not None
+    return is_refused(payment) and queries.unanswered(session, payment.id) is None
+
+
+def is_refused(payment: Payment) -> bool:
+    """Whether the last try has failed, and nobody has tried again."""
+    return payment.status == states.REQUIRES_PAYMENT_METHOD and bool(payment.failure_code or payment.decline_code)
+
+
+def announce_failure(session: Session, payment: Payment) -> None:
+    """Tell the customer's systems that a try has failed, or that what was tried is over.
+
+    While another try has no answer the payment is on its way for everybody: then it is told when that one is answered (see confirming),
+    and else with the change.
+    """
     code, decline_code = gateway.shown_codes(payment.failure_code, payment.decline_code)
+    _announce(
+        session, payment, events.PAYMENT_FAILED, failure_code=(decline_code or code) if is_refused(payment) else None
+    )
+
+
+def _announce(session: Session, payment: Payment, event_type: str, failure_code: str | None = None) -> None:
+    invoice = session.get(Invoice, payment.invoice_id) if payment.invoice_id else None
     facts = {
         "payment_id": payment.id,
         "status": payment.status,
         "amount": payment.amount_minor,
         "currency": payment.currency,
-        "failure_code": (decline_code or code) if failed else None,
+        "failure_code": failure_code,
         "invoice_id": payment.invoice_id,
         "invoice_number": invoice.number if invoice else None,
     }
-    event_type = events.PAYMENT_FAILED if failed else events.PAYMENT_SUCCEEDED
     deliveries.announce(session, payment.customer_id, event_type, facts)
 
 

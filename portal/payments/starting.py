@@ -36,6 +36,20 @@ class InProgress(Conflict):
     message = N_("Your bank is still working on this payment. You need not do anything; we will send you the receipt.")
 
 
+class Unresolved(Conflict):
+    """`payment_id` is the payment that looks like this one and may still take its money."""
+
+    code = "payment_unresolved"
+    message = N_(
+        "A payment of %(amount)s for “%(description)s” is still being processed. Please wait until it is known what came of it, so that "
+        "nothing is paid twice."
+    )
+
+    def __init__(self, payment: Payment) -> None:
+        self.payment_id = payment.id
+        super().__init__(amount=payment.amount, description=payment.description)
+
+
 @dataclass(frozen=True, slots=True)
 class Started:
     """What a browser or an app needs to let the customer confirm. The secret belongs to this customer alone."""
@@ -121,6 +135,16 @@ def check_limits(amount: Money) -> None:
         money.check_granularity(amount)
     except ValueError as error:
         raise Invalid(N_("Please enter an amount that can be paid by card."), field="amount") from error
+
+
+def refuse_unresolved(session: Session, customer_id: str, amount: Money, description: str) -> None:
+    """Raises Unresolved while a payment of this customer, amount and text may still take its money by itself.
+
+    The caller holds the customer's lock: of two that are ordered at once one is written first, and the other one finds it.
+    """
+    alike = queries.unresolved_like(session, customer_id, amount, description)
+    if alike is not None:
+        raise Unresolved(alike)
 
 
 def by_client_key(session: Session, customer_id: str, client_key: str) -> Payment | None:

@@ -26,6 +26,8 @@ KNOWN: Final = LIVE | {CANCELED}
 
 # Waiting for the customer is normal and may take days; anything else that is open must move by itself.
 WAITING_FOR_CUSTOMER: Final = frozenset({REQUIRES_PAYMENT_METHOD, REQUIRES_CONFIRMATION, REQUIRES_ACTION})
+# The bank has the word: money may move without anybody doing anything.
+MOVING: Final = frozenset({PROCESSING, REQUIRES_CAPTURE})
 # While one of these lasts, nothing new is begun: the bank has been asked, or has answered.
 BUSY: Final = frozenset({REQUIRES_ACTION, PROCESSING, REQUIRES_CAPTURE, SUCCEEDED})
 
@@ -35,3 +37,15 @@ def may_follow(before: str, after: str) -> bool:
     if before in FINAL:
         return before == after
     return after != CREATED
+
+
+def told(status: str, *, is_unanswered: bool) -> str:
+    """What everybody is told of a payment in this state: the pages, apps, customers' systems and files alike.
+
+    As long as it is not known what came of a try to charge a card (`is_unanswered`), the card may be charged at any moment, whatever the
+    state was before: that is `processing`, and so is a state that we do not know. All others are told as they are. In MOVING money
+    may move without anybody doing anything; in WAITING_FOR_CUSTOMER and CREATED it moves when the customer acts; in FINAL no more.
+    """
+    if status in FINAL:
+        return status
+    return PROCESSING if is_unanswered or status not in KNOWN else status

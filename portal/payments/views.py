@@ -59,7 +59,7 @@ def pay(invoice_id: str) -> Response | AnyResponse:
         country = accounts.customer(session, me).country
     if invoice.status != "open":
         return see_other("invoices.show", invoice_id=invoice_id)
-    if live and live.status in {states.SUCCEEDED, states.PROCESSING}:
+    if live and (live.has_succeeded or live.may_move):
         return see_other("payments.show", payment_id=live.id)
     return _pay_page(
         amount=invoice.total,
@@ -85,7 +85,7 @@ def pay_other(payment_id: str) -> Response | AnyResponse:
         country = accounts.customer(session, me).country
     if payment.invoice_id is not None:
         return see_other("payments.pay", invoice_id=payment.invoice_id)
-    if payment.status in states.FINAL or payment.status == states.PROCESSING:
+    if payment.status in states.FINAL or payment.may_move:
         return see_other("payments.show", payment_id=payment_id)
     return _pay_page(
         amount=payment.amount,
@@ -181,7 +181,7 @@ def ways_to_pay(invoice_id: str) -> Response:
         invoice = invoices.for_customer(session, invoice_id, me)
         live = queries.live_of_invoice(session, invoice_id)
         card = cards.default_card(session, me)
-    busy = live is not None and live.status in states.BUSY
+    busy = live is not None and live.told_status in states.BUSY
     if card is not None and (busy or card.stripe_payment_method_id in _asking_for_code([card], live)):
         card = None  # its code is typed on the page for it
     return page(
@@ -218,17 +218,13 @@ def outcome(payment_id: str) -> Response:
         payment = queries.for_customer(session, payment_id, me)
     if payment.status not in states.FINAL and payment.stripe_intent_id and look % ASK_STRIPE_EVERY == 0:
         payment = _refreshed(payment, me)
-    with db.reading() as session:
-        unanswered = payment.status not in states.FINAL and queries.unanswered(session, payment_id) is not None
     return page(
         "payments/outcome.html",
         partial="payments/_outcome.html",
         payment=payment,
         advice=_advice(payment),
         look=look + 1,
-        unanswered=unanswered,
-        waiting=(unanswered or payment.status in {states.PROCESSING, states.CREATED, states.REQUIRES_CAPTURE})
-        and look < MOST_LOOKS,
+        waiting=(payment.may_move or payment.status == states.CREATED) and look < MOST_LOOKS,
     )
 
 
@@ -241,7 +237,7 @@ def came_back(payment_id: str) -> AnyResponse:
         payment = queries.for_customer(session, payment_id, me)
     if payment.stripe_intent_id:
         payment = _refreshed(payment, me)
-    if payment.status in states.WAITING_FOR_CUSTOMER and current_user.may_pay:
+    if payment.told_status in states.WAITING_FOR_CUSTOMER and current_user.may_pay:
         return see_other("payments.pay_other", payment_id=payment_id)
     return see_other("payments.show", payment_id=payment_id)
 
@@ -346,7 +342,7 @@ def of_invoice(invoice_id: str) -> Response:
         invoice = invoices.for_customer(session, invoice_id, me)
         payments = queries.of_invoice(session, invoice_id, me)
         shown = queries.shown_statuses(session, payments)
-    unfinished = next((p for p in payments if p.status == states.REQUIRES_ACTION), None)
+    unfinished = next((p for p in payments if p.told_status == states.REQUIRES_ACTION), None)
     return page(
         "payments/of_invoice.html",
         partial="payments/_of_invoice.html",

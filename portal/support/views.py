@@ -14,6 +14,7 @@ from portal.accounts.models import STAFF_ROLES
 from portal.errors import Conflict, Invalid
 from portal.guards import staff_only
 from portal.pages import page, reader_language, see_other
+from portal.payments import service as payments
 from portal.receipts import service as receipts
 from portal.support import queries, search, service
 from portal.support.forms import NoteForm
@@ -104,6 +105,19 @@ def payment(payment_id: str) -> Response:
         file = queries.payment_file(session, payment_id)
     audit.look(payment_id, file.payment.customer_id, "payment")
     return page("support/payments/show.html", file=file, payment=file.payment, explain=_explain)
+
+
+@bp.post("/payments/<payment_id>/cancellation")
+@staff_only(*STAFF_ROLES)
+def cancel_payment(payment_id: str) -> AnyResponse:
+    """Call off what the customer has begun and not finished; what is paid meanwhile stays paid, and is told."""
+    try:
+        payments.cancel_waiting(payment_id)
+    except Conflict as error:
+        flash(language.error_text(error, reader_language()), "error")
+    else:
+        flash(gettext("The payment was cancelled. The customer was not charged."), "success")
+    return see_other("support.payment", payment_id=payment_id)
 
 
 def _explain(failure_code: str, decline_code: str) -> str:

@@ -52,6 +52,7 @@ WORDS: Final[dict[str, str]] = {
     "invoice.voided": N_("Invoice %(number)s voided: %(reason)s"),
     "payment.started": N_("Payment of %(amount)s started"),
     "payment.intent_stored": N_("Payment made known to Stripe"),
+    "payment.cancel_asked": N_("Cancelling the payment was requested"),
     "payment.new_attempt": N_("Payment begun anew at Stripe"),
     "payment.confirmation_begun": N_("Card ending in %(last4)s is being charged"),
     "payment.finding": N_("Payment set aside for staff: %(finding)s"),
@@ -187,6 +188,7 @@ SCOPES: Final[dict[str, str]] = {
     "invoices:read": N_("See every customer’s invoices"),
     "invoices:write": N_("Issue invoices to every customer"),
     "payments:read": N_("See every customer’s payments"),
+    "payments:cancel": N_("Cancel payments that their customers have not finished"),
     "refunds:read": N_("See every customer’s refunds"),
     "receipts:read": N_("See and download every customer’s receipts and credit notes"),
 }

@@ -40,6 +40,7 @@ POST   /api/invoices                      401    403   403   403    403   201   
 POST   /api/payments/process              401    503   503   403    404   403     403      403   403
 GET    /api/payments/history              401    200   200   200    404   200     200      200   200
 GET    /api/payments/<id>                 401    200   200   200    404   200     200      200   200
+POST   /api/payments/<id>/cancellation    401    409   409   403    404   409     409      409   409
 GET    /api/payments/methods/list         401    200   200   200    200   403     403      403   403
 POST   /api/payments/methods/save         401    503   503   403    503   403     403      403   403
 DELETE /api/payments/methods/delete       401    503   503   403    404   403     403      403   403
@@ -200,6 +201,7 @@ def test_what_changes_something_needs_a_key_or_may_be_repeated(app: Flask) -> No
     assert without == {
         "/api/auth/token",
         "/api/auth/revoke",
+        "/api/payments/<id>/cancellation",
         "/api/refunds/<id>/withdrawal",
         "/api/endpoints/<id>/activation",
         "/api/endpoints/<id>/test",

@@ -192,6 +192,58 @@ def test_when_stripe_is_down_the_same_request_goes_on_later(owner: App, world: W
     assert [intent.amount_received for intent in world.intents] == [119_00]
 
 
+def test_a_charge_without_an_answer_is_processing_and_the_same_again_is_refused(owner: App, world: World) -> None:
+    order = DEPOSIT | {"payment_method_id": world.method()}
+    world.fail("reset_before", "/v1/payment_intents/*/confirm", times=2)
+    lost = owner.post(PROCESS, order, key="my-order-23")
+    begun = lost.json
+    assert begun is not None
+    assert (lost.status_code, begun["status"], begun["error"], begun["next_action"]) == (201, "processing", None, None)
+    assert owner.get(f"/api/payments/{begun['id']}").json["status"] == "processing"  # type: ignore[index]
+    assert _ids(owner, status="processing") == [begun["id"]]
+    assert _ids(owner, status="unfinished") == []
+    again = DEPOSIT | {"payment_method_id": world.method("mastercard")}
+    for _time in range(2):  # a refusal is kept, with the payment as it is when it is told again
+        refused = owner.post(PROCESS, again, key="my-order-24")
+        assert refused.json is not None
+        assert (refused.status_code, refused.json["code"]) == (409, "payment_unresolved")
+        assert refused.json["payment"]["id"] == begun["id"]
+    outbox.run_due()
+    assert owner.get(f"/api/payments/{begun['id']}").json["status"] == "succeeded"  # type: ignore[index]
+    assert sum(intent.amount_received for intent in world.intents) == 25_00
+    assert owner.post(PROCESS, again).status_code == 201, "it is known how the first one ended"
+
+
+def test_an_app_may_insist_on_the_same_again(owner: App, world: World) -> None:
+    world.fail("reset_before", "/v1/payment_intents/*/confirm", times=2)
+    owner.post(PROCESS, DEPOSIT | {"payment_method_id": world.method()})
+    insisting = DEPOSIT | {"payment_method_id": world.method(), "allow_duplicate": True}
+    assert owner.post(PROCESS, insisting).status_code == 201
+    assert len(_ids(owner)) == 2
+
+
+def test_a_payment_that_waits_is_canceled_by_its_customer_and_by_the_company(owner: App, world: World) -> None:
+    callers = [owner, world.of(world.staff("support")), world.machine("payments:cancel")]
+    for caller in callers:
+        begun = owner.post(PROCESS, {"invoice_id": world.invoice_id}).json
+        assert begun is not None
+        for _time in range(2):
+            answer = caller.post(f"/api/payments/{begun['id']}/cancellation", key="")
+            assert (answer.status_code, answer.json["status"]) == (200, "canceled"), answer.text  # type: ignore[index]
+    assert [intent.status for intent in world.intents] == ["canceled"] * len(callers)
+    assert world.invoice.status == "open"
+
+
+def test_what_is_paid_at_this_moment_is_not_canceled_and_that_is_told(owner: App, world: World) -> None:
+    begun = owner.post(PROCESS, {"invoice_id": world.invoice_id}).json
+    assert begun is not None
+    world.confirm(world.intents[0].id)
+    answer = owner.post(f"/api/payments/{begun['id']}/cancellation", key="")
+    assert (answer.status_code, answer.json["code"]) == (409, "already_paid")  # type: ignore[index]
+    assert world.invoice.status == "paid"
+    assert world.stranger().post(f"/api/payments/{begun['id']}/cancellation", key="").status_code == 404
+
+
 @pytest.mark.parametrize(
     ("order", "field"),
     [

@@ -129,6 +129,7 @@ GET  /support/customers/<customer_id>              303     404    404    404    
 GET  /support/customers/<customer_id>/<name>       303     404    404    404     404    200      200       200
 POST /support/customers/<customer_id>/notes        303     404    404    404     404    422      422       422
 GET  /support/payments/<payment_id>                303     404    404    404     404    200      200       200
+POST /support/payments/<payment_id>/cancellation   303     404    404    404     404    303      303       303
 POST /support/documents/<document_id>/mail         303     404    404    404     404    303      303       303
 GET  /support/invoices                             303     404    404    404     404    200      200       200
 GET  /support/invoices/new                         303     404    404    404     404    200      200       200

@@ -390,7 +390,9 @@ def test_what_is_paid_void_or_being_paid_is_not_recorded_as_paid_outside(issue: 
     pay(paid)
     void(withdrawn)
     with db.transaction() as session:
-        factories.payment(session, customer, busy, status="requires_payment_method", succeeded_at=None)
+        factories.payment(
+            session, customer, busy, status="requires_action", finding="another amount", succeeded_at=None
+        )
     for invoice in (paid, withdrawn, busy):
         with pytest.raises(Conflict):
             outside(invoice)

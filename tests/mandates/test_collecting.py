@@ -12,9 +12,11 @@ from portal import clock, company_days, config, db, outbox
 from portal.cards import service as cards
 from portal.cards.models import SavedCard
 from portal.errors import Unavailable
+from portal.invoices import service as invoices
 from portal.mandates import email, policy, queries, service, states
 from portal.mandates.models import Collection
 from portal.payments import service as payments
+from portal.payments.models import Payment
 from tests.mandates.conftest import ASKS, GOOD, POOR, STOLEN, Subscriber, text_of
 from tests.payments.conftest import audited, everything
 from tests.payments.test_crash_points import dies
@@ -256,6 +258,45 @@ def test_a_lost_answer_is_found_out_and_not_charged_twice(subscriber: Subscriber
         with subscriber.later(0.1):
             assert subscriber.collection(invoice_id).state == states.PAID
     assert subscriber.charged == [119_00]
+
+
+def _tried_and_not_answered(subscriber: Subscriber, invoice_id: str) -> None:
+    subscriber.sandbox.control(
+        "faults", fault="reset_before", path="/v1/payment_intents/*/confirm", times=2, method="*"
+    )
+    service.collect(subscriber.collection(invoice_id).id)
+    assert subscriber.collection(invoice_id).is_trying
+
+
+def test_voided_during_a_try_nothing_is_charged_and_no_failure_is_told(subscriber: Subscriber) -> None:
+    subscriber.switch_on()
+    invoice_id = subscriber.owe(days=3)
+    subscriber.work()
+    with time_machine.travel(clock.now() + timedelta(days=3)):
+        _tried_and_not_answered(subscriber, invoice_id)
+        invoices.void(invoice_id, "billed twice")
+        service.collect(subscriber.collection(invoice_id).id)
+        assert subscriber.collection(invoice_id).state == states.CALLED_OFF
+        with subscriber.later(1):
+            assert (subscriber.charged, subscriber.mails("could not charge")) == ([], [])
+
+
+def test_a_payment_that_is_canceled_during_a_try_is_no_decline_and_the_next_try_is_a_new_one(
+    subscriber: Subscriber,
+) -> None:
+    subscriber.switch_on()
+    invoice_id = subscriber.owe(days=3)
+    subscriber.work()
+    with time_machine.travel(clock.now() + timedelta(days=3)):
+        _tried_and_not_answered(subscriber, invoice_id)
+        with db.reading() as session:
+            (waiting,) = session.query(Payment).all()
+        payments.cancel_waiting(waiting.id)
+        service.collect(subscriber.collection(invoice_id).id)
+        assert (subscriber.collection(invoice_id).state, subscriber.charged) == (states.ANNOUNCED, [])
+        with subscriber.later(0.1):
+            assert (subscriber.status(invoice_id), subscriber.charged) == ("paid", [119_00])
+    assert subscriber.mails("could not charge") == []
 
 
 def test_stripe_is_down_and_the_same_try_goes_on(subscriber: Subscriber) -> None:

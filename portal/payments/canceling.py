@@ -1,0 +1,121 @@
+"""Calling off a payment that waits for its customer: at Stripe first, and outside any transaction, so that it can take no money any more.
+
+A success that arrives meanwhile wins: Stripe refuses to cancel what has succeeded, and it is settled as what it is. Who dies in between
+leaves a payment that waits as before, or one that is canceled at Stripe, of which a webhook or the follow-up job tells. Either way
+the same call goes on.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+from sqlalchemy.orm import Session
+
+from portal import audit, db, gateway
+from portal.db import new_id
+from portal.errors import N_, Conflict, NotFound, Unavailable
+from portal.invoices import service as invoices
+from portal.invoices.models import Invoice
+from portal.payments import queries, states
+from portal.payments.intents import UnderReview, ensure_intent
+from portal.payments.models import Payment
+from portal.payments.settling import locked, refresh
+from portal.payments.starting import AlreadyPaid, InProgress
+
+log = structlog.get_logger(__name__)
+
+# A failure that Stripe keeps under one key stands in nobody's way: an intent is canceled once, under whatever key.
+MOST_TRIES: Final = 2
+
+
+def cancel(payment_id: str) -> str:
+    """Call off a payment that has an intent; returns its status as it is then. One that has succeeded meanwhile is settled instead.
+
+    A second call changes nothing. Raises Conflict for a payment without an intent, and the gateway's errors.
+    """
+    with db.reading() as session:
+        payment = session.get(Payment, payment_id)
+    if payment is None or payment.stripe_intent_id is None:
+        raise Conflict
+    status = payment.status
+    for _ in range(MOST_TRIES):
+        try:
+            gateway.current().cancel_intent(payment.stripe_intent_id, f"cancel:{new_id('cnl')}")
+        except (gateway.UnexpectedState, gateway.KeptFailure):
+            log.info("cancel_refused", payment_id=payment_id)
+        status = refresh(payment_id).status
+        if status not in states.WAITING_FOR_CUSTOMER:
+            break
+    return status
+
+
+def cancel_waiting(payment_id: str) -> None:
+    """Call off a payment that its customer has not finished, whoever asks for it: nothing is charged, and its invoice can be paid anew.
+
+    So it goes also while a try to charge a card has no answer: what did not reach Stripe before the cancel charges nothing after it.
+    A second call changes nothing. Raises NotFound, AlreadyPaid when it has succeeded, also at this moment, InProgress while the bank has
+    the word, UnderReview, and the gateway's errors, after which the same call goes on.
+    """
+    with db.transaction() as session:
+        payment = locked(session, payment_id)
+        if payment.finding:
+            raise UnderReview(N_("This payment is under review and cannot be cancelled before that is decided."))
+        if payment.status not in states.FINAL:
+            facts = {"status": payment.status}
+            audit.record(session, "payment.cancel_asked", payment.id, facts, customer_id=payment.customer_id)
+        status, intent_id = payment.status, payment.stripe_intent_id
+    if status in states.MOVING:
+        status = refresh(payment_id).status
+    if status not in states.FINAL | states.MOVING:
+        if intent_id is None:
+            ensure_intent(payment_id)
+        status = cancel(payment_id)
+    if status == states.CANCELED:
+        return
+    if status == states.SUCCEEDED:
+        raise AlreadyPaid(N_("This payment has succeeded and can no longer be cancelled. You can refund it instead."))
+    if status in states.WAITING_FOR_CUSTOMER:
+        raise Unavailable
+    raise InProgress(
+        N_("The bank is working on this payment, so it cannot be cancelled now. Please wait for the outcome.")
+    )
+
+
+# What stands in an invoice's way
+
+
+@invoices.clears_way
+def _call_off_payment_of(invoice_id: str) -> None:
+    """Whoever withdraws an invoice, or records that it was paid in another way, calls off what its customer has begun and not finished."""
+    with db.reading() as session:
+        live = queries.live_of_invoice(session, invoice_id)
+        number = session.get_one(Invoice, invoice_id).number
+    if live is None:
+        return
+    try:
+        cancel_waiting(live.id)
+    except NotFound:
+        return
+    except AlreadyPaid as error:
+        raise AlreadyPaid(
+            N_("Invoice %(number)s was paid by card in the meantime, so nothing was changed."), number=number
+        ) from error
+    except InProgress as error:
+        raise InProgress(
+            N_("The bank is working on a card payment of invoice %(number)s. Please wait for its outcome."),
+            number=number,
+        ) from error
+    except UnderReview as error:
+        raise UnderReview(
+            N_("A card payment of invoice %(number)s is under review. Please decide about it first."), number=number
+        ) from error
+
+
+@invoices.guards_void
+def _no_payment_under_way(session: Session, invoice: Invoice) -> None:
+    """An invoice that someone began to pay a moment ago must not be withdrawn under their hands."""
+    if queries.live_of_invoice(session, invoice.id) is not None:
+        raise Conflict(
+            N_("A payment of invoice %(number)s was started at this moment. Please try again."), number=invoice.number
+        )

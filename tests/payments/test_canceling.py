@@ -1,0 +1,254 @@
+"""A payment that its customer has not finished is called off at Stripe first; what is paid meanwhile stays paid, and is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+
+from portal import clock, company_days, db, outbox
+from portal.deliveries import service as deliveries
+from portal.errors import Conflict, NotFound, PortalError, Unavailable
+from portal.invoices import service as invoices
+from portal.payments import canceling, intents, service, states
+from portal.payments.service import AlreadyPaid, InProgress, UnderReview, process
+from tests import factories
+from tests.deliveries.test_telling import URL, told
+from tests.payments.conftest import Till, audited, books
+from tests.payments.test_crash_points import CREATE, assert_paid_once, dies
+from tests.payments.test_processing import ASKS_FOR_3DS, DECLINED, charges, new_card, order
+from tests.payments.test_processing_accidents import CONFIRM, let_the_worker_finish
+
+CANCEL = "/v1/payment_intents/*/cancel"
+
+
+def void(till: Till) -> None:
+    invoices.void(till.invoice_id, "billed twice")
+
+
+def record_as_paid(till: Till) -> None:
+    invoices.mark_paid_outside(
+        till.invoice_id, paid_on=company_days.today(), how="bank_transfer", reference="statement 12"
+    )
+
+
+CLOSING = {"void": void, "paid": record_as_paid}
+
+
+# What its customer may have left
+
+
+def not_begun(till: Till) -> None:
+    till.start()
+
+
+def declined(till: Till) -> None:
+    process(order(till, new_card(till, DECLINED)))
+
+
+def asked_by_the_bank(till: Till) -> None:
+    process(order(till, new_card(till, ASKS_FOR_3DS)))
+
+
+def never_made(till: Till) -> None:
+    till.fail("reset_before", CREATE, times=2)
+    with suppress(Unavailable):
+        till.start()
+
+
+def made_and_not_known(till: Till) -> None:
+    till.fail("reset_after", CREATE, times=2)
+    with suppress(Unavailable):
+        till.start()
+
+
+def ordered_and_never_arrived(till: Till) -> None:
+    till.fail("reset_before", CONFIRM, times=2)
+    process(order(till, new_card(till)))
+
+
+LEFT = [not_begun, declined, asked_by_the_bank, never_made, made_and_not_known, ordered_and_never_arrived]
+
+
+@pytest.mark.parametrize("leave", LEFT)
+@pytest.mark.parametrize("closing", CLOSING)
+@pytest.mark.database("sqlite")
+def test_what_waits_is_called_off_before_the_invoice_is_closed(
+    till: Till, closing: str, leave: Callable[[Till], None]
+) -> None:
+    leave(till)
+    CLOSING[closing](till)
+    assert (till.invoice.status, till.payment.status) == (closing, states.CANCELED)
+    assert [intent.status for intent in till.intents] == ["canceled"]
+    let_the_worker_finish()
+    assert [charge for charge in charges(till) if charge.paid] == []
+    assert audited("payment.cancel_asked") == 1
+
+
+@pytest.mark.parametrize("closing", CLOSING)
+def test_a_success_that_arrives_meanwhile_wins_and_is_told(till: Till, closing: str) -> None:
+    started = till.start()
+    till.confirm(started.intent_id)  # and no webhook has told of it
+    with pytest.raises(AlreadyPaid, match=f"{till.invoice.number} was paid by card in the meantime"):
+        CLOSING[closing](till)
+    assert_paid_once(till)
+    assert [kind for kind, _, _ in books()].count("outside") == 0
+
+
+def test_a_charge_whose_answer_is_lost_wins_too(till: Till) -> None:
+    till.fail("reset_after", CONFIRM, times=2)
+    process(order(till, new_card(till)))
+    with pytest.raises(AlreadyPaid):
+        void(till)
+    let_the_worker_finish()
+    assert_paid_once(till)
+
+
+def test_while_the_bank_has_the_word_the_invoice_stays_as_it_is(till: Till) -> None:
+    till.sandbox.control("payments/slow", times=1, seconds=3600)
+    process(order(till, new_card(till)))
+    for close in CLOSING.values():
+        with pytest.raises(InProgress, match=till.invoice.number):
+            close(till)
+    assert (till.invoice.status, till.payment.status) == ("open", states.PROCESSING)
+
+
+def test_what_is_under_review_is_not_called_off(till: Till) -> None:
+    till.start()
+    till.change(finding="a second intent")
+    with pytest.raises(UnderReview, match=till.invoice.number):
+        void(till)
+    assert (till.invoice.status, till.intents[0].status) == ("open", "requires_payment_method")
+
+
+# Accidents
+
+
+@pytest.mark.parametrize("fault", ["reset_before", "reset_after", "error_before"])
+def test_when_stripe_does_not_answer_nothing_is_closed_and_the_same_call_goes_on(till: Till, fault: str) -> None:
+    till.start()
+    till.fail(fault, CANCEL, times=2)
+    with pytest.raises(PortalError):
+        void(till)
+    assert till.invoice.status == "open"
+    void(till)
+    assert (till.invoice.status, till.payment.status) == ("void", states.CANCELED)
+
+
+@pytest.mark.parametrize("fault", ["error_kept", "error_after"])
+def test_a_500_that_stripe_keeps_stands_in_nobodys_way(till: Till, fault: str) -> None:
+    started = till.start()
+    till.fail(fault, CANCEL)
+    service.cancel_waiting(started.payment_id)
+    assert till.payment.status == states.CANCELED
+
+
+@pytest.mark.parametrize(
+    ("place", "module"),
+    [("cancel_waiting", canceling), ("ensure_intent", canceling), ("cancel", canceling), ("refresh", canceling),
+     ("adopt", intents), ("_lock", invoices)],
+)  # fmt: skip
+def test_whoever_dies_the_same_call_goes_on(till: Till, place: str, module: object) -> None:
+    made_and_not_known(till)
+    dies(place, lambda: void(till), module)
+    assert till.invoice.status == "open"
+    void(till)
+    assert (till.invoice.status, till.payment.status) == ("void", states.CANCELED)
+    assert [intent.status for intent in till.intents] == ["canceled"]
+
+
+def test_canceled_at_stripe_and_dead_before_it_is_known_the_worker_learns_of_it(till: Till) -> None:
+    till.start()
+    dies("refresh", lambda: void(till), canceling)
+    with suppress(outbox.Later):
+        service.follow_up(till.payment.id)
+    assert (till.invoice.status, till.payment.status) == ("open", states.CANCELED)
+    till.start("its-customer-may-pay-again")
+
+
+def test_who_begins_to_pay_between_the_cancel_and_the_void_is_not_disturbed(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till.start()
+
+    def cancel_and_start(payment_id: str) -> None:
+        service.cancel_waiting(payment_id)
+        till.start("a-click-at-once")
+
+    monkeypatch.setattr(canceling, "cancel_waiting", cancel_and_start)
+    with pytest.raises(Conflict, match="at this moment"):
+        void(till)
+    assert till.invoice.status == "open"
+
+
+# A payment alone
+
+
+def test_a_second_cancel_changes_nothing(till: Till) -> None:
+    started = till.start()
+    for _ in range(2):
+        service.cancel_waiting(started.payment_id)
+    assert till.payment.status == states.CANCELED
+    assert audited("payment.cancel_asked") == 1
+    till.start("pays-all-the-same")
+
+
+def test_whose_card_was_tried_hears_that_it_is_over_and_once(till: Till) -> None:
+    deliveries.add_endpoint(till.customer_id, URL, ["payment.failed"], "", "usr_1")
+    service.cancel_waiting(till.start().payment_id)
+    assert told("payment.failed") == [], "nobody has tried to pay, and nobody waits for an end"
+    ordered_and_never_arrived(till)
+    void(till)
+    let_the_worker_finish()
+    (over,) = told("payment.failed")
+    assert (over["status"], over["failure_code"], over["invoice_id"]) == ("canceled", None, till.invoice_id)
+
+
+def test_what_is_paid_or_not_there_is_not_canceled(till: Till) -> None:
+    started = till.start()
+    till.confirm(started.intent_id)
+    for _ in range(2):
+        with pytest.raises(AlreadyPaid):
+            service.cancel_waiting(started.payment_id)
+    with pytest.raises(NotFound):
+        service.cancel_waiting("pay_none")
+    assert_paid_once(till)
+
+
+def test_an_abandoned_payment_whose_cancel_is_refused_is_looked_at_again(till: Till) -> None:
+    till.start()
+    till.change(created_at=clock.now() - timedelta(days=service.ABANDONED_AFTER_DAYS + 1))
+    till.fail("error_kept", CANCEL, times=9)
+    with pytest.raises(outbox.Later):
+        service.follow_up(till.payment.id)
+    till.sandbox.control("faults/clear")
+    service.follow_up(till.payment.id)
+    assert till.payment.status == states.CANCELED
+
+
+# At the desk
+
+
+@pytest.mark.database("sqlite")
+def test_staff_cancel_on_the_payments_page_and_read_what_came_of_it(till: Till, app: Flask) -> None:
+    with db.transaction() as session:
+        clerk = factories.staff(session, "support")
+    browser = app.test_client()
+    factories.sign_in(browser, clerk)
+    said = []
+    for pays_meanwhile in (False, True):
+        started = till.start(f"click-{pays_meanwhile}")
+        page = f"/support/payments/{started.payment_id}"
+        assert f'action="{page}/cancellation"' in browser.get(page).text
+        if pays_meanwhile:
+            till.confirm(started.intent_id)
+        form = {"csrf_token": factories.csrf_token(browser)}
+        assert browser.post(f"{page}/cancellation", data=form).status_code == 303
+        after = browser.get(page).text
+        assert "/cancellation" not in after
+        said.append(("customer was not charged" in after, "has succeeded and can no longer be cancelled" in after))
+    assert said == [(True, False), (False, True)]
+    assert till.invoice.status == "paid"

@@ -1,0 +1,189 @@
+"""What everybody is told of a payment: as long as a card may be charged without anybody doing anything, that it is on its way.
+
+Who was told anything else would choose another card, and pay twice.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from portal import db
+from portal.accounts.models import Customer
+from portal.cards import queries as saved_cards
+from portal.cards.models import SavedCard
+from portal.db import new_id
+from portal.deliveries import service as deliveries
+from portal.errors import PortalError
+from portal.money import Money
+from portal.payments import confirming, export, queries, service, settling, states
+from portal.payments.models import Confirmation, Payment
+from portal.payments.queries import Filter
+from portal.payments.service import Unresolved, process
+from tests import factories
+from tests.deliveries.test_telling import URL, told
+from tests.payments.conftest import Till
+from tests.payments.test_crash_points import dies
+from tests.payments.test_processing import DECLINED, deposit, new_card, order, rows
+from tests.payments.test_processing_accidents import CONFIRM, let_the_worker_finish
+
+UNKNOWN = "requires_something_new"
+# State: what is told of it, and what while a try to charge a card has no answer.
+TOLD = {
+    states.CREATED: (states.CREATED, states.PROCESSING),
+    states.REQUIRES_PAYMENT_METHOD: (states.REQUIRES_PAYMENT_METHOD, states.PROCESSING),
+    states.REQUIRES_CONFIRMATION: (states.REQUIRES_CONFIRMATION, states.PROCESSING),
+    states.REQUIRES_ACTION: (states.REQUIRES_ACTION, states.PROCESSING),
+    states.PROCESSING: (states.PROCESSING, states.PROCESSING),
+    states.REQUIRES_CAPTURE: (states.REQUIRES_CAPTURE, states.PROCESSING),
+    UNKNOWN: (states.PROCESSING, states.PROCESSING),
+    states.SUCCEEDED: (states.SUCCEEDED, states.SUCCEEDED),
+    states.CANCELED: (states.CANCELED, states.CANCELED),
+}
+MOVING, WAITING, OVER = "money may move by itself", "money moves when the customer acts", "money moves no more"
+MEANING = {
+    states.PROCESSING: MOVING,
+    states.REQUIRES_CAPTURE: MOVING,
+    states.CREATED: WAITING,
+    states.REQUIRES_PAYMENT_METHOD: WAITING,
+    states.REQUIRES_CONFIRMATION: WAITING,
+    states.REQUIRES_ACTION: WAITING,
+    states.SUCCEEDED: OVER,
+    states.CANCELED: OVER,
+}
+ON_THE_OVERVIEW = {states.SUCCEEDED, states.PROCESSING, states.REQUIRES_CAPTURE, states.REQUIRES_ACTION}
+GROUPS = {MOVING: {"processing"}, WAITING: {"unfinished"}, OVER: {"succeeded", "canceled"}}
+
+
+def test_every_state_is_told_here_and_means_one_thing() -> None:
+    assert set(TOLD) == states.KNOWN | {UNKNOWN}
+    assert set(MEANING) == states.KNOWN
+    assert {status for status, meaning in MEANING.items() if meaning == MOVING} == states.MOVING
+    assert {status for status, meaning in MEANING.items() if meaning == OVER} == states.FINAL
+
+
+def _begun(till: Till, card: SavedCard, status: str, *, is_unanswered: bool) -> Payment:
+    """A payment in this state, with it as its text, and a try to charge the card that has an answer or none."""
+    with db.transaction() as session:
+        customer = session.get_one(Customer, till.customer_id)
+        payment = factories.payment(
+            session, customer, status=status, failure_code="card_declined", succeeded_at=None, description=status
+        )
+        means = confirming.Means(card.stripe_payment_method_id, card.id, card.last4)
+        row = confirming.claim(session, payment.id, means, client_key=new_id("key"), off_session=False)
+        if not is_unanswered:
+            row.answered_at = row.created_at
+    with db.reading() as session:
+        return queries.for_customer(session, payment.id, till.customer_id)
+
+
+@pytest.mark.parametrize("is_unanswered", [False, True])
+def test_each_state_is_told_alike_everywhere(till: Till, is_unanswered: bool) -> None:
+    card = till.keep_card()
+    begun = {status: _begun(till, card, status, is_unanswered=is_unanswered) for status in TOLD}
+    me = till.customer_id
+    with db.reading() as session:
+        groups = {
+            name: {row.id for row in queries.history(session, me, Filter(status=name)).rows}
+            for name in queries.STATUS_GROUPS
+        }
+        shown = queries.shown_statuses(session, begun.values())
+        lines = csv.DictReader(io.StringIO("".join(export.rows(queries.export(session, me, Filter()))), newline=""))
+        written = {line["payment"]: line["status"] for line in lines}
+        latest = {row.id for row in queries.latest(session, me, len(TOLD))}
+        uses = saved_cards.uses(session, saved_cards.of_customer(session, me)).values()
+    for status, payment in begun.items():
+        expected = TOLD[status][is_unanswered]
+        assert {payment.told_status, shown[payment.id], written[payment.id]} == {expected}, status
+        assert payment.may_move == (MEANING[expected] == MOVING), status
+        (group,) = [name for name, ids in groups.items() if payment.id in ids]
+        assert group in GROUPS[MEANING[expected]], status
+        assert (payment.id in latest) == (expected in ON_THE_OVERVIEW), status
+        if is_unanswered and status not in states.FINAL:
+            assert status in {use.description for found in uses for use in found}, "its card is in use"
+
+
+@pytest.mark.parametrize("is_unanswered", [False, True])
+def test_the_same_again_is_refused_exactly_while_money_may_move(till: Till, is_unanswered: bool) -> None:
+    card = till.keep_card()
+    for status, (answered, unanswered) in TOLD.items():
+        amount = _begun(till, card, status, is_unanswered=is_unanswered).amount
+        again = deposit(till, key=new_id("key"), amount=amount, description=status)
+        if MEANING[unanswered if is_unanswered else answered] == MOVING:
+            before = len(rows(Payment))
+            with pytest.raises(Unresolved):
+                process(again)
+            assert len(rows(Payment)) == before
+        else:
+            process(again)
+
+
+def test_what_differs_is_not_the_same_and_an_app_may_insist(till: Till) -> None:
+    amount = _begun(till, till.keep_card(), states.PROCESSING, is_unanswered=False).amount
+    alike: dict[str, Any] = {"amount": amount, "description": states.PROCESSING}
+    process(deposit(till, key="another-amount", **alike | {"amount": Money(amount.minor + 1, amount.currency)}))
+    process(deposit(till, key="another-text", **alike | {"description": "Another deposit"}))
+    process(deposit(till, key="an-app-insists", **alike, allow_duplicate=True))
+
+
+def test_a_try_after_a_decline_is_not_told_as_the_decline_before_it(till: Till) -> None:
+    card = till.keep_card()
+    till.bank(card, DECLINED)
+    assert process(order(till, card.id)).payment.told_status == states.REQUIRES_PAYMENT_METHOD
+    till.fail("reset_before", CONFIRM, times=2)
+    found = process(order(till, new_card(till), "a-second-card"))
+    assert (found.payment.told_status, found.payment.failure_code) == (states.PROCESSING, "card_declined")
+    let_the_worker_finish()
+    assert till.payment.told_status == states.SUCCEEDED
+
+
+# Systems
+
+
+def _declined_and_lost(till: Till) -> None:
+    """The bank has said no, a webhook tells so, and our own try has no answer yet."""
+    deliveries.add_endpoint(till.customer_id, URL, ["payment.failed", "payment.succeeded"], "", "usr_1")
+    card = till.keep_card()
+    till.bank(card, DECLINED)
+    till.fail("reset_after", CONFIRM, times=2)
+    process(order(till, card.id))
+    settling.refresh(till.payment.id)
+
+
+def test_a_decline_is_told_to_systems_when_the_try_is_answered_and_once(till: Till) -> None:
+    _declined_and_lost(till)
+    assert (till.payment.status, till.payment.told_status) == (states.REQUIRES_PAYMENT_METHOD, states.PROCESSING)
+    assert told("payment.failed") == [], "for everybody it is on its way"
+    for _ in range(2):
+        let_the_worker_finish()
+    (failed,) = told("payment.failed")
+    assert (failed["status"], failed["failure_code"]) == ("requires_payment_method", "insufficient_funds")
+
+
+def test_who_dies_before_the_try_is_marked_as_answered_tells_the_decline_later(till: Till) -> None:
+    _declined_and_lost(till)
+    (confirmation,) = rows(Confirmation)
+    dies("announce_failure", lambda: confirming.finish(confirmation.id), confirming)
+    assert told("payment.failed") == []
+    let_the_worker_finish()
+    assert len(told("payment.failed")) == 1
+
+
+def test_a_try_that_never_arrived_is_told_to_have_failed_without_a_code(till: Till) -> None:
+    """Its app was told that the payment is on its way, and waits for how it ends."""
+    deliveries.add_endpoint(till.customer_id, URL, ["payment.failed"], "", "usr_1")
+    till.fail("reset_before", CONFIRM, times=2)
+    process(order(till, new_card(till)))
+    (confirmation,) = rows(Confirmation)
+    with db.transaction() as session:
+        session.get_one(Confirmation, confirmation.id).key_used_at -= timedelta(days=2)
+    with suppress(PortalError):
+        let_the_worker_finish()
+    (failed,) = told("payment.failed")
+    assert (failed["status"], failed["failure_code"]) == ("requires_payment_method", None)
+    assert service.current(till.payment.id, till.customer_id).next_action == "confirm"
