@@ -115,6 +115,7 @@ _VALUES: Final[dict[str, Any]] = {
 _UNSET: Final = frozenset(
     {
         "bank_reference",
+        "charge_on",
         "client_secret",
         "decline_code",
         "disabled_at",
@@ -122,6 +123,7 @@ _UNSET: Final = frozenset(
         "failed_at",
         "failure_reason",
         "next_action",
+        "payment",
         "paid_at",
         "previous",
         "refund_id",

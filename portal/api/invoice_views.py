@@ -34,7 +34,7 @@ def list_invoices(caller: Caller, query: schemas.InvoiceList) -> schemas.Page[sc
             found = queries.page_for_customer(
                 session, whose, status=query.status, cursor=query.cursor, size=query.limit
             )
-    rows = [representations.invoice_summary(row) for row in found.rows]
+        rows = representations.invoice_summaries(session, found.rows)
     return schemas.Page[schemas.InvoiceSummary](data=rows, next=found.older, previous=found.newer)
 
 
@@ -49,8 +49,9 @@ def _shown(caller: Caller, invoice_id: str) -> schemas.Invoice:
     with db.reading() as session:
         whose = caller.customer_id
         row = queries.for_customer(session, invoice_id, whose) if whose else queries.for_staff(session, invoice_id)
+        shown = representations.invoice(session, row)
     caller.has_looked(row.id, row.customer_id, "invoice")
-    return representations.invoice(row)
+    return shown
 
 
 @bp.post("/invoices")

@@ -13,7 +13,9 @@ from portal.accounts.models import Customer, User
 from portal.api import schemas
 from portal.api.callers import Caller
 from portal.cards.models import SavedCard
+from portal.invoices import queries as invoices
 from portal.invoices.models import OPEN, Invoice, InvoiceLine
+from portal.invoices.states import Standing
 from portal.payments.models import Payment
 from portal.receipts import queries as receipts
 from portal.receipts.models import CREDIT_NOTE, Document
@@ -67,8 +69,10 @@ def _plain(value: Decimal) -> str:
     return f"{value.normalize():f}"
 
 
-def _invoice_facts(row: Invoice) -> dict[str, object]:
+def _invoice_facts(row: Invoice, standing: Standing) -> dict[str, object]:
     return {
+        "standing": standing.state,
+        "charge_on": standing.on,
         "id": row.id,
         "number": row.number,
         "customer_id": row.customer_id,
@@ -88,14 +92,20 @@ def _invoice_facts(row: Invoice) -> dict[str, object]:
     }
 
 
-def invoice_summary(row: Invoice) -> schemas.InvoiceSummary:
-    return schemas.InvoiceSummary.model_validate(_invoice_facts(row))
+def invoice_summaries(session: Session, rows: Sequence[Invoice]) -> list[schemas.InvoiceSummary]:
+    standings = invoices.standings(session, rows)
+    return [schemas.InvoiceSummary.model_validate(_invoice_facts(row, standings[row.id])) for row in rows]
 
 
-def invoice(row: Invoice) -> schemas.Invoice:
+def invoice(session: Session, row: Invoice) -> schemas.Invoice:
     """`row` with its lines."""
+    standing = invoices.standings(session, [row])[row.id]
     pay = config.current().base_url + url_for("payments.pay", invoice_id=row.id) if row.status == OPEN else None
-    facts = _invoice_facts(row) | {"note": row.note, "lines": [_line(line) for line in row.lines], "pay_url": pay}
+    facts = _invoice_facts(row, standing) | {
+        "note": row.note,
+        "lines": [_line(line) for line in row.lines],
+        "pay_url": pay,
+    }
     return schemas.Invoice.model_validate(facts)
 
 

@@ -47,6 +47,9 @@ PaymentStatus = Literal[
     "created", "requires_payment_method", "requires_confirmation", "requires_action", "processing", "requires_capture",
     "succeeded", "canceled",
 ]  # fmt: skip
+InvoiceStanding = Literal[
+    "under_review", "processing", "requires_action", "scheduled", "retrying", "overdue", "open", "paid", "void"
+]
 RefundState = Literal[
     "requested", "approved_once", "approved", "rejected", "withdrawn", "executing", "unknown", "pending", "requires_action",
     "succeeded", "failed", "canceled",
@@ -292,6 +295,12 @@ class InvoiceSummary(Answer):
     number: str
     customer_id: str
     status: Literal["open", "paid", "void"]
+    standing: InvoiceStanding = Field(
+        description="“open”, “overdue” and “retrying” (a charge by itself was declined and comes again): due. “processing”, "
+        "“requires_action” (3-D Secure), “under_review” and “scheduled” (charged by itself): open, and on its way to be paid. "
+        "“paid” and “void”: nothing is owed."
+    )
+    charge_on: date | None = Field(description="The day on which it is charged by itself next.")
     is_overdue: bool
     currency: str
     net: int

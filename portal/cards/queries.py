@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from portal import company_days, outbox
@@ -86,6 +86,13 @@ def default_card(session: Session, customer_id: str) -> SavedCard | None:
         )
     ).scalar_one_or_none()
     return None if card is None or card.is_expired else card
+
+
+def is_good_default() -> ColumnElement[bool]:
+    """In a question: that a SavedCard is what default_card gives for its customer."""
+    today = company_days.today()
+    this_year = and_(SavedCard.exp_year == today.year, SavedCard.exp_month >= today.month)
+    return and_(SavedCard.is_default, SavedCard.removed_at.is_(None), or_(SavedCard.exp_year > today.year, this_year))
 
 
 def all_by_method(session: Session, customer_id: str) -> dict[str, SavedCard]:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from portal import company_days, keyset
 from portal.db import begins_with
 from portal.errors import N_, NotFound
+from portal.invoices import standing
 from portal.invoices.models import OPEN, OVERDUE, PAID, VOID, Invoice, InvoiceLine, OutsidePayment
+from portal.invoices.standing import case_of
+from portal.invoices.states import UNDER_WAY, Standing
 from portal.money import Money
 
 # The overview shows what comes next, not everything that is open.
 NEXT_DUE: Final = 5
+# For those to the right, who know what is being done about an invoice.
+tells_standing, tells_days = standing.tells, standing.tells_days
 FILTERS: Final = (OPEN, OVERDUE, PAID, VOID)
 
 # For whoever loads invoices elsewhere: the lines in their order, each knowing its invoice. One more query, however many.
@@ -46,19 +53,31 @@ def by_number(session: Session, number: str) -> Invoice:
 
 @dataclass(frozen=True, slots=True)
 class OwedSum:
-    """The open invoices of one currency: how many, what they come to, and how much of it is overdue."""
+    """The open invoices of one currency: how many are due, what they come to, and how much of it is overdue.
+
+    `under_way` is what is not due because it is on its way (see portal.invoices.states): state → amount, in the order of UNDER_WAY.
+    """
 
     count: int
     total: Money
     overdue: Money
+    under_way: Mapping[str, Money] = field(default_factory=dict)
+
+    @property
+    def on_its_way(self) -> Money:
+        """All that is under way."""
+        return Money(sum(amount.minor for amount in self.under_way.values()), self.total.currency)
 
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """`sums` by currency, the one with most invoices first; `next_due` at most NEXT_DUE invoices, earliest due date first."""
+    """`sums` by currency, the one with most invoices first; `next_due` at most NEXT_DUE open invoices, earliest due date first, with
+    how each of them stands.
+    """
 
     sums: list[OwedSum]
     next_due: list[Invoice]
+    standings: Mapping[str, Standing] = field(default_factory=dict)
 
     @property
     def nothing(self) -> bool:
@@ -66,25 +85,71 @@ class Owed:
 
     @property
     def count(self) -> int:
+        """How many are due."""
         return sum(one.count for one in self.sums)
 
 
 def owed(session: Session, customer_id: str) -> Owed:
-    """What the customer has to pay, in two queries."""
+    """What the customer has to pay, and what is on its way to be paid; in four questions at most."""
     of_customer = (Invoice.customer_id == customer_id, Invoice.status == OPEN)
-    overdue_minor = case((Invoice.due_on < company_days.today(), Invoice.total_minor), else_=0)
+    each = select(
+        Invoice.currency, Invoice.total_minor, case_of(company_days.today()).label("state"), _is_late().label("late")
+    ).where(*of_customer)
+    one = each.subquery().c
     rows = session.execute(
-        select(Invoice.currency, func.count(), func.sum(Invoice.total_minor), func.sum(overdue_minor))
-        .where(*of_customer)
-        .group_by(Invoice.currency)
-        .order_by(func.count().desc(), Invoice.currency)
+        select(one.currency, one.state, one.late, func.count(), func.sum(one.total_minor)).group_by(
+            one.currency, one.state, one.late
+        )
+    ).all()
+    next_due = list(
+        session.scalars(select(Invoice).where(*of_customer).order_by(Invoice.due_on, Invoice.id).limit(NEXT_DUE))
     )
-    sums = [
-        OwedSum(count, Money(int(total), currency), Money(int(overdue), currency))  # PostgreSQL sums bigints as numeric
-        for currency, count, total, overdue in rows
-    ]
-    next_due = session.scalars(select(Invoice).where(*of_customer).order_by(Invoice.due_on, Invoice.id).limit(NEXT_DUE))
-    return Owed(sums, list(next_due))
+    # PostgreSQL sums bigints as numeric.
+    parts = [_Part(currency, state, bool(late), count, int(minor)) for currency, state, late, count, minor in rows]
+    return Owed(_sums(parts), next_due, standing.of(session, next_due))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The open invoices of one currency that stand alike."""
+
+    currency: str
+    state: str
+    is_late: bool
+    count: int
+    minor: int
+
+
+def _is_late() -> ColumnElement[bool]:
+    return Invoice.due_on < company_days.today()
+
+
+def _sums(parts: Sequence[_Part]) -> list[OwedSum]:
+    counts: Counter[str] = Counter()
+    for part in parts:
+        counts[part.currency] += part.count
+    return [_sum_of(code, parts) for code in sorted(counts, key=lambda code: (-counts[code], code))]
+
+
+def _sum_of(currency: str, parts: Sequence[_Part]) -> OwedSum:
+    ours = [part for part in parts if part.currency == currency]
+    due = [part for part in ours if Standing(part.state).is_due]
+
+    def amount(some: Iterable[_Part]) -> Money:
+        return Money(sum(part.minor for part in some), currency)
+
+    ways = {state: [part for part in ours if part.state == state] for state in UNDER_WAY}
+    return OwedSum(
+        sum(part.count for part in due),
+        amount(due),
+        amount(part for part in due if part.is_late),
+        {state: amount(some) for state, some in ways.items() if some},
+    )
+
+
+def standings(session: Session, found: Sequence[Invoice]) -> dict[str, Standing]:
+    """How each of these invoices stands for whoever has to pay it, by its id; see portal.invoices.standing."""
+    return standing.of(session, found)
 
 
 # The list, page by page

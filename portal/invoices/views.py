@@ -19,8 +19,14 @@ def index() -> Response:
     customer_id, status = guards.customer_id(), request.args.get("status") or None
     with db.reading() as session:
         found = queries.page_for_customer(session, customer_id, status=status, cursor=request.args.get("page"))
+        standings = queries.standings(session, found.rows)
     return pages.page(
-        "invoices/index.html", partial="invoices/_list.html", found=found, wanted=status, filters=queries.FILTERS
+        "invoices/index.html",
+        partial="invoices/_list.html",
+        found=found,
+        standings=standings,
+        wanted=status,
+        filters=queries.FILTERS,
     )
 
 
@@ -30,4 +36,5 @@ def show(invoice_id: str) -> Response:
     customer_id = guards.customer_id()
     with db.reading() as session:
         invoice = queries.for_customer(session, invoice_id, customer_id)
-    return pages.page("invoices/show.html", invoice=invoice)
+        standing = queries.standings(session, [invoice])[invoice.id]
+    return pages.page("invoices/show.html", invoice=invoice, standing=standing)

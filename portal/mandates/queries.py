@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from portal import clock, company_days
@@ -16,10 +16,11 @@ from portal.cards.models import SavedCard
 from portal.db import written_out
 from portal.errors import NotFound
 from portal.invoices import queries as invoices
+from portal.invoices import states as invoice_states
 from portal.invoices.models import OPEN, Invoice
 from portal.mandates import policy
 from portal.mandates.models import Collection, Mandate
-from portal.mandates.states import ACTIVE
+from portal.mandates.states import ACTIVE, ANNOUNCED, RETRYING
 
 # What the page shows of what comes; the rest stands with the invoices.
 MOST_SHOWN: Final = 10
@@ -55,6 +56,49 @@ def planned(session: Session, customer_id: str, mandate: Mandate | None) -> list
         .limit(MOST_SHOWN)
     )
     return [_planned(invoice, collection) for invoice, collection in rows]
+
+
+# How an invoice stands that is charged by itself
+
+
+def _mandate_covers(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """That there is a mandate in force with a card to charge, for which these conditions hold."""
+    return (
+        select(Mandate.id)
+        .join(SavedCard, SavedCard.customer_id == Mandate.customer_id)
+        .where(Mandate.customer_id == Invoice.customer_id, Mandate.ended_at.is_(None), cards.is_good_default())
+        .where(*conditions)
+        .correlate(Invoice)
+        .exists()
+    )
+
+
+def _collection(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    of_mandate = (Collection.mandate_id == Mandate.id, Collection.invoice_id == Invoice.id)
+    return select(Collection.id).where(*of_mandate, *conditions).correlate(Mandate, Invoice).exists()
+
+
+@invoices.tells_standing(invoice_states.SCHEDULED)
+def _is_charged_by_itself() -> ColumnElement[bool]:
+    """Announced, or to be announced."""
+    return _mandate_covers(~_collection(Collection.state != ANNOUNCED))
+
+
+@invoices.tells_standing(invoice_states.RETRYING)
+def _is_charged_again() -> ColumnElement[bool]:
+    return _mandate_covers(_collection(Collection.state == RETRYING))
+
+
+@invoices.tells_days
+def _days(session: Session, invoice_ids: Sequence[str]) -> dict[str, date]:
+    """The day on which each of these invoices is charged by itself, or tried next."""
+    rows = session.execute(
+        select(Invoice, Collection)
+        .join(Mandate, (Mandate.customer_id == Invoice.customer_id) & Mandate.ended_at.is_(None))
+        .outerjoin(Collection, (Collection.invoice_id == Invoice.id) & (Collection.mandate_id == Mandate.id))
+        .where(Invoice.id.in_(invoice_ids))
+    )
+    return {invoice.id: _planned(invoice, collection).on for invoice, collection in rows}
 
 
 def planned_for(session: Session, invoice_id: str, customer_id: str) -> Planned | None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
-from wtforms import DateField, HiddenField, SelectField, StringField, ValidationError
+from wtforms import BooleanField, DateField, HiddenField, SelectField, StringField, ValidationError
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
@@ -48,6 +48,8 @@ class OtherAmountForm(ResumableForm):
             Length(max=LONGEST_DESCRIPTION),
         ],
     )
+    # Offered to who pays what may still be charged: see starting.Unresolved.
+    again = BooleanField(lazy_gettext("I want to pay this a second time"))
     key = HiddenField()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

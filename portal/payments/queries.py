@@ -14,6 +14,8 @@ from portal import company_days, keyset, ledger, outbox
 from portal.cards import queries as cards
 from portal.db import database_now, written_out
 from portal.errors import NotFound
+from portal.invoices import queries as invoices
+from portal.invoices import states as invoice_states
 from portal.invoices.models import Invoice
 from portal.money import Money
 from portal.payments.models import Confirmation, Payment, PlacedOrder
@@ -95,6 +97,29 @@ def live_of_invoice(session: Session, invoice_id: str) -> Payment | None:
     return session.execute(
         select(Payment).where(Payment.invoice_id == invoice_id, written_out(Payment.status, LIVE))
     ).scalar_one_or_none()
+
+
+# How an invoice stands while it is being paid
+
+
+def _has_live(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    live = (Payment.invoice_id == Invoice.id, written_out(Payment.status, LIVE))
+    return select(Payment.id).where(*live, *conditions).correlate(Invoice).exists()
+
+
+@invoices.tells_standing(invoice_states.UNDER_REVIEW)
+def _is_under_review() -> ColumnElement[bool]:
+    return _has_live(Payment.finding != "")
+
+
+@invoices.tells_standing(invoice_states.PROCESSING)
+def _is_being_charged() -> ColumnElement[bool]:
+    return _has_live(_is_told("processing"))
+
+
+@invoices.tells_standing(invoice_states.WAITS_FOR_CUSTOMER)
+def _waits_for_3d_secure() -> ColumnElement[bool]:
+    return _has_live(Payment.status == REQUIRES_ACTION)
 
 
 def waiting_for(session: Session, customer_id: str) -> list[str]:

@@ -87,11 +87,14 @@ def start_for_invoice(customer_id: str, invoice_id: str, *, client_key: str, sav
     return proceed(payment.id, customer_id, save_card=save_card)
 
 
-def record_other(customer_id: str, amount: Money, description: str, *, client_key: str) -> str:
+def record_other(
+    customer_id: str, amount: Money, description: str, *, client_key: str, allow_duplicate: bool = False
+) -> str:
     """Record that a customer wants to pay an amount without an invoice; returns the payment's id.
 
     A second call with the same key returns the same payment. Raises Invalid for an amount outside the limits or a key that
-    was used for another amount, NotFound while such payments are switched off.
+    was used for another amount, NotFound while such payments are switched off, and Unresolved while the same may still be charged,
+    unless `allow_duplicate`.
     """
     idempotency.check_client_key(client_key)
     check_limits(amount)
@@ -104,6 +107,8 @@ def record_other(customer_id: str, amount: Money, description: str, *, client_ke
                     N_("This form was already used for another payment. Please reload the page."), code="key_reused"
                 )
             return known.id
+        if not allow_duplicate:
+            refuse_unresolved(session, customer_id, amount, description)
         return record(
             session,
             customer_id=customer_id,

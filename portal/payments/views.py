@@ -10,13 +10,14 @@ from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import config, db, gateway, language, lists, money
+from portal import config, db, failures, gateway, language, lists, money
 from portal.accounts import queries as accounts
 from portal.cards import queries as cards
 from portal.cards.models import SavedCard
-from portal.errors import Invalid, NotFound, PortalError
+from portal.errors import Conflict, Invalid, NotFound, PortalError
 from portal.guards import customer_id, customers_only, payers_only
 from portal.invoices import queries as invoices
+from portal.invoices import states as invoice_states
 from portal.pages import limiter, page, reader_language, see_other
 from portal.payments import export, queries, service, states
 from portal.payments.forms import HistoryFilterForm, OtherAmountForm
@@ -28,6 +29,8 @@ LATEST_ON_OVERVIEW = 5
 # How often a waiting page asks Stripe itself instead of only looking at the row, which the webhook changes.
 ASK_STRIPE_EVERY = 5
 MOST_LOOKS = 60
+# A browser may have asked Stripe to charge a card just before its page was reloaded; until then Stripe may not say so yet.
+CHECK_UNTIL_LOOK = 10
 
 
 @bp.get("/")
@@ -49,18 +52,32 @@ def overview() -> Response:
 @bp.get("/payments/invoices/<invoice_id>")
 @payers_only
 def pay(invoice_id: str) -> Response | AnyResponse:
-    """The page where an open invoice is paid; one that is not open any more shows itself instead."""
+    """The page where an open invoice is paid; one that is not open any more shows itself instead.
+
+    What was begun to be paid is looked up at Stripe first: it may have been paid meanwhile, and nobody is to press twice. An invoice that
+    is charged by itself on a day is paid before it only by who asks for that.
+    """
     me = customer_id()
     with db.reading() as session:
         invoice = invoices.for_customer(session, invoice_id, me)
+        begun = queries.live_of_invoice(session, invoice_id)
+    if invoice.status == "open" and begun is not None:
+        begun, is_known = _asked_about(begun, me)
+        if begun.has_succeeded:
+            return see_other("payments.outcome", payment_id=begun.id)
+        if begun.finding or begun.may_move or not is_known:
+            return _outcome_page(begun, is_checking=not begun.finding, look=1)
+    with db.reading() as session:
+        invoice = invoices.for_customer(session, invoice_id, me)
+        standing = invoices.standings(session, [invoice])[invoice_id]
         live = queries.live_of_invoice(session, invoice_id)
         kept = cards.of_customer(session, me)
         preferred = queries.last_card_tried(session, live.id) if live else None
         country = accounts.customer(session, me).country
     if invoice.status != "open":
         return see_other("invoices.show", invoice_id=invoice_id)
-    if live and (live.has_succeeded or live.may_move):
-        return see_other("payments.show", payment_id=live.id)
+    if standing.state == invoice_states.SCHEDULED and not request.args.get("now"):
+        return page("payments/ways_to_pay.html", invoice=invoice, standing=standing, card=None, client_key="")
     return _pay_page(
         amount=invoice.total,
         invoice=invoice,
@@ -85,8 +102,11 @@ def pay_other(payment_id: str) -> Response | AnyResponse:
         country = accounts.customer(session, me).country
     if payment.invoice_id is not None:
         return see_other("payments.pay", invoice_id=payment.invoice_id)
-    if payment.status in states.FINAL or payment.may_move:
+    payment, is_known = _asked_about(payment, me)
+    if payment.status in states.FINAL:
         return see_other("payments.show", payment_id=payment_id)
+    if payment.finding or payment.may_move or not is_known:
+        return _outcome_page(payment, is_checking=not payment.finding, look=1)
     return _pay_page(
         amount=payment.amount,
         invoice=None,
@@ -134,26 +154,72 @@ def _asking_for_code(kept: list[SavedCard], live: Payment | None) -> set[str]:
 @bp.post("/payments/invoices/<invoice_id>/start")
 @limiter.limit("30/minute")
 @payers_only
-def start_invoice(invoice_id: str) -> Response:
+def start_invoice(invoice_id: str) -> AnyResponse:
     me = customer_id()
     with db.reading() as session:
         invoices.for_customer(session, invoice_id, me)
+        begun = queries.live_of_invoice(session, invoice_id)
     service.begin_with_new_card(me, request.remote_addr or "", invoice_id)
-    started = service.start_for_invoice(
-        me, invoice_id, client_key=request.form.get("client_key", ""), save_card=_save_card()
-    )
-    return _answer(started)
+    try:
+        _refuse_while_charging(begun)
+        return _answer(
+            service.start_for_invoice(
+                me, invoice_id, client_key=request.form.get("client_key", ""), save_card=_save_card()
+            )
+        )
+    except Conflict as error:
+        with db.reading() as session:
+            live = queries.live_of_invoice(session, invoice_id)
+        if live is None:
+            raise
+        return _in_the_way(error, live.id)
 
 
 @bp.post("/payments/<payment_id>/start")
 @limiter.limit("30/minute")
 @payers_only
-def start_other(payment_id: str) -> Response:
+def start_other(payment_id: str) -> AnyResponse:
     me = customer_id()
     with db.reading() as session:
-        queries.for_customer(session, payment_id, me)
+        begun = queries.for_customer(session, payment_id, me)
     service.begin_with_new_card(me, request.remote_addr or "", payment_id)
-    return _answer(service.proceed(payment_id, me, save_card=_save_card()))
+    try:
+        _refuse_while_charging(begun)
+        return _answer(service.proceed(payment_id, me, save_card=_save_card()))
+    except Conflict as error:
+        return _in_the_way(error, payment_id)
+
+
+def _refuse_while_charging(payment: Payment | None) -> None:
+    """While a card may be charged from here, no browser is given the means to charge another one."""
+    if payment is not None and payment.is_unanswered and payment.status not in states.FINAL:
+        raise service.InProgress
+
+
+def _in_the_way(error: Conflict, payment_id: str) -> AnyResponse:
+    """The refusal, with where the page finds what has become of the payment, to show that in place of its form."""
+    message = language.error_text(error, reader_language())
+    shown_at = url_for("payments.outcome", payment_id=payment_id)
+    return failures.failure(error.status, error.code, message, outcome_url=shown_at)
+
+
+@bp.post("/payments/<payment_id>/cancellation")
+@limiter.limit("30/minute")
+@payers_only
+def cancel(payment_id: str) -> AnyResponse:
+    """Call off what waits for 3-D Secure, to pay with another card; what is paid meanwhile stays paid, and is shown."""
+    me = customer_id()
+    with db.reading() as session:
+        payment = queries.for_customer(session, payment_id, me)
+    try:
+        service.cancel_waiting(payment_id)
+    except Conflict as error:
+        flash(language.error_text(error, reader_language()), "info")
+        return see_other("payments.outcome", payment_id=payment_id)
+    flash(gettext("The payment was cancelled. You were not charged."), "info")
+    if payment.invoice_id is None:
+        return see_other("payments.show", payment_id=payment_id)
+    return see_other("payments.pay", invoice_id=payment.invoice_id, now="yes")
 
 
 @bp.post("/payments/invoices/<invoice_id>/card")
@@ -179,15 +245,16 @@ def ways_to_pay(invoice_id: str) -> Response:
     me = customer_id()
     with db.reading() as session:
         invoice = invoices.for_customer(session, invoice_id, me)
+        standing = invoices.standings(session, [invoice])[invoice_id]
         live = queries.live_of_invoice(session, invoice_id)
         card = cards.default_card(session, me)
-    busy = live is not None and live.told_status in states.BUSY
-    if card is not None and (busy or card.stripe_payment_method_id in _asking_for_code([card], live)):
+    if card is not None and card.stripe_payment_method_id in _asking_for_code([card], live):
         card = None  # its code is typed on the page for it
     return page(
         "payments/ways_to_pay.html",
         partial="payments/_ways_to_pay.html",
         invoice=invoice,
+        standing=standing,
         card=card,
         client_key=secrets.token_urlsafe(24),
     )
@@ -214,18 +281,45 @@ def outcome(payment_id: str) -> Response:
     """What became of a payment, as the part of the page that asks again until it is known."""
     me = customer_id()
     look = min(request.args.get("look", 0, type=int), MOST_LOOKS)
+    is_checking = request.args.get("checking") == "yes"
     with db.reading() as session:
         payment = queries.for_customer(session, payment_id, me)
-    if payment.status not in states.FINAL and payment.stripe_intent_id and look % ASK_STRIPE_EVERY == 0:
-        payment = _refreshed(payment, me)
+    if look % ASK_STRIPE_EVERY == 0:
+        payment, is_known = _asked_about(payment, me)
+        is_checking = not is_known or (is_checking and (payment.may_move or look < CHECK_UNTIL_LOOK))
+    return _outcome_page(payment, is_checking=is_checking, look=look + 1)
+
+
+def _outcome_page(payment: Payment, *, is_checking: bool, look: int) -> Response:
+    """What became of a payment. It asks again by itself while that is not known: the bank has the word, or Stripe could not be asked
+    (`is_checking`). `look` counts.
+    """
+    is_open = payment.status not in states.FINAL and not payment.finding
+    unknown = is_open and (is_checking or payment.may_move or payment.status == states.CREATED)
     return page(
         "payments/outcome.html",
         partial="payments/_outcome.html",
         payment=payment,
         advice=_advice(payment),
-        look=look + 1,
-        waiting=(payment.may_move or payment.status == states.CREATED) and look < MOST_LOOKS,
+        look=look,
+        checking="yes" if is_checking else None,
+        unknown=unknown,
+        waiting=unknown and look <= MOST_LOOKS,
     )
+
+
+def _asked_about(payment: Payment, me: str) -> tuple[Payment, bool]:
+    """The payment after a look at Stripe, and whether it is known now how it stands there: not when Stripe did not answer."""
+    reached_stripe = payment.stripe_intent_id is not None or payment.is_unanswered
+    if payment.status in states.FINAL or not reached_stripe:
+        return payment, True
+    is_known = True
+    try:
+        service.look_again(payment.id)
+    except PortalError:
+        is_known = False
+    with db.reading() as session:
+        return queries.for_customer(session, payment.id, me), is_known
 
 
 @bp.get("/payments/<payment_id>/return")
@@ -235,21 +329,10 @@ def came_back(payment_id: str) -> AnyResponse:
     me = customer_id()
     with db.reading() as session:
         payment = queries.for_customer(session, payment_id, me)
-    if payment.stripe_intent_id:
-        payment = _refreshed(payment, me)
+    payment, _is_known = _asked_about(payment, me)
     if payment.told_status in states.WAITING_FOR_CUSTOMER and current_user.may_pay:
         return see_other("payments.pay_other", payment_id=payment_id)
     return see_other("payments.show", payment_id=payment_id)
-
-
-def _refreshed(payment: Payment, me: str) -> Payment:
-    """The payment after a look at Stripe; as it was when Stripe does not answer, for the webhook will tell."""
-    try:
-        service.look_again(payment.id)
-    except PortalError:
-        return payment
-    with db.reading() as session:
-        return queries.for_customer(session, payment.id, me)
 
 
 def _advice(payment: Payment) -> str:
@@ -270,10 +353,16 @@ def other() -> Response | AnyResponse:
     if form.validate_on_submit() and form.amount is not None:
         try:
             payment_id = service.record_other(
-                customer_id(), form.amount, (form.description.data or "").strip(), client_key=form.key.data or ""
+                customer_id(),
+                form.amount,
+                (form.description.data or "").strip(),
+                client_key=form.key.data or "",
+                allow_duplicate=form.again.data,
             )
         except Invalid as error:
             form.amount_text.errors = [language.error_text(error, reader_language())]
+        except service.Unresolved as error:
+            form.again.errors = [language.error_text(error, reader_language())]
         else:
             return see_other("payments.pay_other", payment_id=payment_id)
     if not form.key.data:

@@ -32,11 +32,13 @@ def invoices() -> Response:
     status, number = request.args.get("status") or None, request.args.get("q", "").strip()
     with db.reading() as session:
         found = invoice_queries.page_for_staff(session, status=status, number=number, cursor=request.args.get("page"))
+        standings = invoice_queries.standings(session, found.rows)
     chosen: dict[str, Any] = {name: value for name, value in (("status", status), ("q", number)) if value}
     return page(
         "support/invoices/index.html",
         partial="support/invoices/_list.html",
         found=found,
+        standings=standings,
         chosen=chosen,
         statuses=invoice_queries.FILTERS,
         **lists.neighbours("support.invoices", found, **chosen),

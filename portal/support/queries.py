@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -24,6 +24,7 @@ from portal.disputes.models import Dispute, FraudWarning
 from portal.errors import NotFound
 from portal.invoices import queries as invoices
 from portal.invoices.models import OPEN, Invoice
+from portal.invoices.states import Standing
 from portal.mail import SentMail
 from portal.mandates import queries as mandates
 from portal.mandates.models import Collection, Mandate
@@ -101,8 +102,16 @@ def _sums(session: Session, rows: Select[str, int]) -> Sums:
     return Sums([Money(int(total), code) for code, total, _count in found], sum(row[2] for row in found) < MOST_SUMMED)
 
 
-def open_invoices(session: Session, customer_id: str, cursor: str | None) -> keyset.Page[Invoice]:
-    return invoices.page_for_customer(session, customer_id, status=OPEN, cursor=cursor)
+@dataclass(frozen=True, slots=True)
+class OpenInvoices(keyset.Page[Invoice]):
+    """A page of open invoices, with how each of them stands, by its id."""
+
+    standings: Mapping[str, Standing]
+
+
+def open_invoices(session: Session, customer_id: str, cursor: str | None) -> OpenInvoices:
+    found = invoices.page_for_customer(session, customer_id, status=OPEN, cursor=cursor)
+    return OpenInvoices(found.rows, found.older, found.newer, invoices.standings(session, found.rows))
 
 
 def payments_of(session: Session, customer_id: str, cursor: str | None) -> keyset.Page[Payment]:
@@ -311,9 +320,10 @@ def payment_file(session: Session, payment_id: str) -> PaymentFile:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceDesk:
-    """An invoice with its lines and customer, how it was paid if not through Stripe, and its payments, newest first."""
+    """An invoice with its lines and customer, how it stands, how it was paid if not through Stripe, and its payments, newest first."""
 
     invoice: Invoice
+    standing: Standing
     outside: Any
     payments: list[Payment]
 
@@ -323,6 +333,7 @@ def invoice_desk(session: Session, invoice_id: str) -> InvoiceDesk:
     invoice = invoices.for_staff(session, invoice_id)
     return InvoiceDesk(
         invoice,
+        invoices.standings(session, [invoice])[invoice_id],
         invoices.outside_payment(session, invoice_id),
         payments.of_invoice(session, invoice_id, invoice.customer_id),
     )

@@ -8,7 +8,7 @@ Why there is no full-text search: docs/decisions/0010-searching-by-beginnings.md
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
@@ -20,7 +20,9 @@ from portal import company_days, money
 from portal.accounts.models import Customer, CustomerWord, words_of
 from portal.cards.models import FormerHolder, SavedCard
 from portal.db import begins_with
+from portal.invoices import queries as invoices
 from portal.invoices.models import Invoice
+from portal.invoices.states import Standing
 from portal.payments.models import Payment
 from portal.receipts.models import Document
 from portal.refunds.models import Refund
@@ -49,7 +51,9 @@ _SYMBOLS: Final = {"€": "eur", "$": "usd", "£": "gbp", "¥": "jpy"}
 
 @dataclass(slots=True)
 class Found:
-    """At most MOST_SHOWN of each kind, the newest first (customers: the closest first); `names` are those of customers, by id."""
+    """At most MOST_SHOWN of each kind, the newest first (customers: the closest first); `names` are those of customers, by id, and
+    `standings` say how the invoices stand.
+    """
 
     customers: list[Customer] = field(default_factory=list)
     payments: list[Payment] = field(default_factory=list)
@@ -57,6 +61,7 @@ class Found:
     documents: list[Document] = field(default_factory=list)
     refunds: list[Refund] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
+    standings: Mapping[str, Standing] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -90,6 +95,7 @@ def search(session: Session, text: str) -> Found:
         documents=_rows(session, Document, hits[Document]),
         refunds=_rows(session, Refund, hits[Refund]),
     )
+    found.standings = invoices.standings(session, found.invoices)
     owned: list[Any] = [*found.payments, *found.invoices, *found.documents, *found.refunds]
     if owned:
         owners = select(Customer).where(Customer.id.in_({row.customer_id for row in owned}))

@@ -90,6 +90,10 @@ export class CardForm {
       window.location.assign(problem.go_on); // the session has ended: sign in, and come back here
       return null;
     }
+    if (problem.outcome_url) {
+      await swap("#pay-panel", problem.outcome_url); // another tab or device was faster: no button stays to be pressed
+      return null;
+    }
     this.say(problem.detail ?? unreachable);
     return null;
   }

@@ -34,6 +34,36 @@ function chosen() {
   return chosenRadio()?.value ?? "new";
 }
 
+/**
+ * Whoever reloads while Stripe is at work would find the form again, and Stripe itself does not tell yet that a card is being charged. So
+ * the page remembers that it has asked for that, until it is answered.
+ */
+const ASKED = `asked:${window.location.pathname}`;
+const REMEMBERED_FOR_MS = 60_000;
+
+async function remembering(started, confirm) {
+  store((kept) => kept.setItem(ASKED, JSON.stringify({ url: started.outcome_url, at: Date.now() })));
+  const result = await confirm();
+  store((kept) => kept.removeItem(ASKED));
+  return result;
+}
+
+/** Where the outcome of a confirmation stands that was cut off a moment ago; null when there is none. */
+function cutOff() {
+  const kept = store((items) => items.getItem(ASKED));
+  store((items) => items.removeItem(ASKED));
+  const asked = kept ? JSON.parse(kept) : null;
+  return asked && Date.now() - asked.at < REMEMBERED_FOR_MS ? asked.url : null;
+}
+
+function store(use) {
+  try {
+    return use(window.sessionStorage);
+  } catch {
+    return null; // switched off: the server asks Stripe all the same
+  }
+}
+
 function showOutcome(started) {
   return swap("#pay-panel", started.outcome_url);
 }
@@ -58,12 +88,14 @@ async function pay() {
   if (error) return;
   const started = await start(save);
   if (!started) return;
-  const result = await card.stripe.confirmPayment({
-    elements: card.elements,
-    clientSecret: started.client_secret,
-    confirmParams: { return_url: started.return_url },
-    redirect: "if_required",
-  });
+  const result = await remembering(started, () =>
+    card.stripe.confirmPayment({
+      elements: card.elements,
+      clientSecret: started.client_secret,
+      confirmParams: { return_url: started.return_url },
+      redirect: "if_required",
+    }),
+  );
   await card.conclude(result, () => showOutcome(started));
 }
 
@@ -78,7 +110,7 @@ async function payWithSaved(method) {
   }
   const started = await start(false);
   if (!started) return;
-  const result = await confirmSaved(started, method, cvc);
+  const result = await remembering(started, () => confirmSaved(started, method, cvc));
   if (!isAboutCode(result.error)) {
     await card.conclude(result, () => showOutcome(started));
     return;
@@ -117,7 +149,14 @@ async function finishPayment() {
     return;
   }
   const result = await card.stripe.handleNextAction({ clientSecret: started.client_secret });
+  if (result.error) offerCards();
   await card.conclude(result, () => showOutcome(started));
+}
+
+/** The bank has said no: nothing is left to finish, and a card can be chosen again. */
+function offerCards() {
+  document.querySelectorAll("[data-to-finish]").forEach((part) => part.remove());
+  document.querySelectorAll("[data-to-pay]").forEach((part) => (part.hidden = false));
 }
 
 /** A choice that is made while a press is under way shows after it: Stripe may still need the field that was typed into. */
@@ -137,3 +176,6 @@ finish?.addEventListener("click", () => card.once(finish, finishPayment));
 if (card.stripe) [button, finish].filter(Boolean).forEach(listening);
 // Who comes from a press of "Pay" has asked for this already.
 if (finish?.dataset.now !== undefined) finish.click();
+
+const outcome = finish ? null : cutOff();
+if (outcome) swap("#pay-panel", `${outcome}?checking=yes&look=1`);

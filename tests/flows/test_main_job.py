@@ -132,6 +132,20 @@ def test_closing_the_tab_right_after_confirming_changes_nothing(shopper: Shopper
     assert "119.00" in shopper.receipt_text()
 
 
+def test_who_reloads_in_mid_payment_reads_that_it_is_checked_and_then_that_it_is_paid(shopper: Shopper) -> None:
+    page = shopper.sign_in().open_pay_page().page
+    shopper.portal.sandbox.control(
+        "faults", fault="delay", path="/v1/payment_intents/*/confirm", times=1, method="POST", seconds=3
+    )
+    with page.expect_request(re.compile(r"/v1/payment_intents/[^/]+/confirm")):
+        shopper.pay_with(VISA)
+    page.reload()
+    expect(page.get_by_text("We are checking your payment")).to_be_visible(timeout=PATIENCE_MS)
+    expect(shopper.pay_button).to_have_count(0)
+    shopper.sees_success()
+    assert shopper.charged == [119_00]
+
+
 def test_two_tabs_charge_once(shopper: Shopper, context: BrowserContext) -> None:
     shopper.sign_in().open_pay_page()
     second = context.new_page()

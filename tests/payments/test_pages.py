@@ -83,21 +83,70 @@ def test_an_invoice_that_is_not_open_shows_itself_instead(payer: FlaskClient, ti
     assert (answer.status_code, answer.location) == (303, f"/invoices/{till.invoice_id}")
 
 
-@pytest.mark.parametrize("status", [states.PROCESSING, states.SUCCEEDED])
-def test_an_invoice_whose_money_is_on_its_way_shows_the_payment(payer: FlaskClient, till: Till, status: str) -> None:
+def test_after_a_reload_in_mid_payment_the_page_asks_stripe_before_it_offers_to_pay(
+    payer: FlaskClient, till: Till
+) -> None:
     started = till.start()
-    set_status(started.payment_id, status)
+    till.confirm(started.intent_id)  # and no webhook has told of it
     answer = payer.get(f"/payments/invoices/{till.invoice_id}")
-    assert (answer.status_code, answer.location) == (303, f"/payments/{started.payment_id}")
+    assert (answer.status_code, answer.location) == (303, f"/payments/{started.payment_id}/outcome")
+    assert "Paid. Thank you!" in text(payer, answer.location)
+
+
+def test_while_the_bank_has_the_word_the_page_is_checking_and_offers_no_pay(payer: FlaskClient, till: Till) -> None:
+    till.sandbox.control("payments/slow", times=1, seconds=3600)
+    till.confirm(till.start().intent_id)
+    page = text(payer, f"/payments/invoices/{till.invoice_id}")
+    assert "We are checking your payment" in page and "checking=yes" in page
+    assert 'id="pay-form"' not in page and "Try again" not in page
+
+
+def test_while_stripe_does_not_answer_a_begun_payment_is_checked_and_not_offered_again(
+    payer: FlaskClient, till: Till
+) -> None:
+    started = till.start()
+    till.fail("error_before", f"/v1/payment_intents/{started.intent_id}", times=4)
+    pay = f"/payments/invoices/{till.invoice_id}"
+    outcome = f"/payments/{started.payment_id}/outcome"
+    for address in (pay, f"{outcome}?look=1&checking=yes", f"{outcome}?look=5&checking=yes"):
+        page = text(payer, address)
+        assert "We are checking your payment" in page and 'id="pay-form"' not in page, address
+    assert "did not go through" in text(payer, f"{outcome}?look=10&checking=yes")
+    assert 'id="pay-form"' in text(payer, pay)
+
+
+@pytest.mark.parametrize("of_invoice", [True, False])
+def test_a_press_that_comes_too_late_says_where_the_outcome_stands(
+    payer: FlaskClient, till: Till, of_invoice: bool
+) -> None:
+    started = till.start()
+    till.confirm(started.intent_id)
+    if of_invoice:
+        answer = start(payer, till.invoice_id)
+    else:
+        form = {"csrf_token": factories.csrf_token(payer)}
+        answer = payer.post(f"/payments/{started.payment_id}/start", data=form, headers={"Accept": "application/json"})
+    assert problem(answer, 409)["outcome_url"] == f"/payments/{started.payment_id}/outcome"
 
 
 def test_a_payment_that_the_bank_waits_for_can_be_finished(payer: FlaskClient, till: Till) -> None:
-    started = till.start()
-    set_status(started.payment_id, states.REQUIRES_ACTION)
+    till.confirm(till.start().intent_id, "pm_card_authenticationRequired")
     page = text(payer, f"/payments/invoices/{till.invoice_id}")
     assert 'id="finish"' in page
     assert "This payment is not finished" in page
+    assert re.search(r'<div class="checkout-action"[^>]* hidden>', page), "Pay is not offered beside it"
     assert "Finish this payment" in text(payer, f"/payments/of-invoice/{till.invoice_id}")
+
+
+def test_who_does_not_want_to_finish_calls_it_off_and_pays_with_another_card(payer: FlaskClient, till: Till) -> None:
+    till.confirm(till.start().intent_id, "pm_card_authenticationRequired")
+    settling.refresh(till.payment.id)
+    form = {"csrf_token": factories.csrf_token(payer)}
+    answer = payer.post(f"/payments/{till.payment.id}/cancellation", data=form)
+    assert (answer.status_code, answer.location) == (303, f"/payments/invoices/{till.invoice_id}?now=yes")
+    page = text(payer, answer.location)
+    assert "You were not charged" in page and 'id="finish"' not in page and 'id="pay-form"' in page
+    assert [intent.status for intent in till.intents] == ["canceled"]
 
 
 def test_an_invoice_of_someone_else_is_not_there(payer: FlaskClient, till: Till) -> None:
@@ -229,6 +278,7 @@ def test_a_press_whose_answer_was_lost_waits_and_then_tells(payer: FlaskClient, 
     card = till.keep_card()
     till.fail("reset_after", "/v1/payment_intents/*/confirm", times=2)
     answer = press(payer, till.invoice_id, card.id)
+    assert problem(start(payer, till.invoice_id, client_key="a-click-meanwhile"), 409)["code"] == "payment_in_progress"
     page = text(payer, f"{answer.location}?look=1")
     assert "Your bank is confirming the payment" in page
     assert "outcome?look=2" in page
@@ -280,7 +330,7 @@ OUTCOMES = {
     states.REQUIRES_CAPTURE: ("Your bank is confirming the payment", True),
     states.REQUIRES_PAYMENT_METHOD: ("The payment did not go through", False),
     states.REQUIRES_CONFIRMATION: ("The payment did not go through", False),
-    states.REQUIRES_ACTION: ("The payment did not go through", False),
+    states.REQUIRES_ACTION: ("This payment is not finished", False),
     states.CANCELED: ("This payment was cancelled", False),
 }
 
@@ -369,6 +419,17 @@ def test_another_amount_is_written_down_and_paid_on_the_next_page(payer: FlaskCl
         payment = queries.for_customer(session, payment_id, till.customer_id)
     assert (payment.amount, payment.description, payment.status) == (Money(50_00, "eur"), "Deposit für Zoë", "created")
     assert till.intents == []
+
+
+def test_the_same_amount_again_while_the_first_is_open_has_to_be_meant(payer: FlaskClient, till: Till) -> None:
+    first = other(payer).location.split("/")[2]
+    set_status(first, states.PROCESSING)
+    again = other(payer, key="another-form-of-the-page")
+    page = html.unescape(again.get_data(as_text=True))
+    assert again.status_code == 422
+    assert "is still being processed" in page and 'name="again"' in page
+    meant = other(payer, key="another-form-of-the-page", again="y")
+    assert meant.status_code == 303 and first not in meant.location
 
 
 @pytest.mark.parametrize(

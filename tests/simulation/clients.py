@@ -39,6 +39,8 @@ CARDS: Final = {
     "tok_pendingRefund": 2,
     "tok_refundFail": 1,
 }
+# Of a card that was to be charged at once: nothing was, and nothing is. Who is told so chooses another one, and pays again.
+NOT_CHARGED: Final = frozenset({"created", "requires_payment_method", "requires_confirmation"})
 # Another one of these is no answer yet.
 TRY_AGAIN: Final = frozenset({429, 500, 502, 503, 504})
 
@@ -197,6 +199,8 @@ class PayingApp(Client):
             return False
         if answer.status == 402:
             return True
+        if self._is_not_charged(order, answer):
+            return True
         if answer.body["next_action"] and self.chance.random() < 0.8:
             self._take_step(answer.body)
         if self.chance.random() < 0.7:
@@ -206,11 +210,14 @@ class PayingApp(Client):
     def _hear(self, order: dict[str, Any], answer: Answer | None) -> None:
         if answer is None:
             return
-        if answer.status == 402 and "metadata" in order:
+        if (answer.status == 402 or self._is_not_charged(order, answer)) and "metadata" in order:
             self.note(told.REFUSED, order["metadata"]["order"])
         if answer.status == 201:
             self.note(told.BEGUN, answer.body["id"])
             self._hear_of(answer.body)
+
+    def _is_not_charged(self, order: dict[str, Any], answer: Answer) -> bool:
+        return answer.status == 201 and "payment_method_id" in order and answer.body["status"] in NOT_CHARGED
 
     def _hear_of(self, payment: dict[str, Any]) -> None:
         if payment["status"] == "succeeded":

@@ -1,0 +1,58 @@
+"""How an invoice stands for whoever has to pay it: due, or on its way to be paid, so that nobody is asked for the money twice.
+
+An open invoice is on its way while a payment of it is under review, is being processed or waits for 3-D Secure, and when it is going to be
+charged by itself. Those who know of that stand to the right of invoices and cannot be asked from here: they say so themselves, each for
+a state of UNDER_WAY, as a condition on Invoice. All pages, sums and answers take it from `case_of`, so they never differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+
+from sqlalchemy import ColumnElement, case, select
+from sqlalchemy.orm import Session
+
+from portal import company_days
+from portal.invoices.models import OPEN, OVERDUE, Invoice
+from portal.invoices.states import RETRYING, SCHEDULED, UNDER_WAY, Standing
+
+Condition = Callable[[], ColumnElement[bool]]
+Days = Callable[[Session, Sequence[str]], Mapping[str, date]]
+_conditions: dict[str, Condition] = {}
+_days: list[Days] = []
+
+
+def tells(state: str) -> Callable[[Condition], Condition]:
+    """This function says which open invoices are in a state of UNDER_WAY, or RETRYING: as a condition on Invoice."""
+
+    def register(condition: Condition) -> Condition:
+        _conditions[state] = condition
+        return condition
+
+    return register
+
+
+def tells_days(days: Days) -> Days:
+    """This function says, for ids of open invoices, on which day those are charged next that are charged by themselves."""
+    _days.append(days)
+    return days
+
+
+def case_of(today: date) -> ColumnElement[str]:
+    """The standing of an Invoice in a question: one of STANDINGS."""
+    told = [(_conditions[state](), state) for state in (*UNDER_WAY, RETRYING) if state in _conditions]
+    return case((Invoice.status != OPEN, Invoice.status), *told, (Invoice.due_on < today, OVERDUE), else_=OPEN)
+
+
+def of(session: Session, invoices: Sequence[Invoice]) -> dict[str, Standing]:
+    """How each of these invoices stands now, by its id; at most two questions, and none without open ones."""
+    open_ids = [invoice.id for invoice in invoices if invoice.status == OPEN]
+    found = {invoice.id: Standing(invoice.status) for invoice in invoices}
+    if not open_ids:
+        return found
+    rows = session.execute(select(Invoice.id, case_of(company_days.today())).where(Invoice.id.in_(open_ids)))
+    states = {row[0]: row[1] for row in rows}
+    planned = [invoice_id for invoice_id, state in states.items() if state in {SCHEDULED, RETRYING}]
+    days = {invoice_id: day for tell in _days for invoice_id, day in tell(session, planned).items()} if planned else {}
+    return found | {invoice_id: Standing(state, days.get(invoice_id)) for invoice_id, state in states.items()}

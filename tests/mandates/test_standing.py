@@ -1,0 +1,221 @@
+"""How an invoice stands, state by state, and that every page and answer says it alike: nobody is asked for what is on its way."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from portal import clock, db
+from portal.accounts.models import Customer, User
+from portal.api import representations
+from portal.cards.models import SavedCard
+from portal.invoices import queries
+from portal.invoices.models import Invoice
+from portal.invoices.states import DUE, STANDINGS, UNDER_WAY, Standing
+from portal.mandates.models import Collection, Mandate
+from portal.payments import confirming, states
+from portal.payments.models import Payment
+from tests import factories
+
+TODAY = clock.now().date()
+SOON = TODAY + timedelta(days=9)
+
+
+@dataclass
+class Debtor:
+    """A customer with one invoice of 119 euros, due in nine days."""
+
+    customer: Customer
+    user: User
+    invoice_id: str
+
+    def change(self, **values: Any) -> None:
+        with db.transaction() as session:
+            invoice = session.get_one(Invoice, self.invoice_id)
+            for name, value in values.items():
+                setattr(invoice, name, value)
+
+    def pays(self, status: str, **values: Any) -> Payment:
+        with db.transaction() as session:
+            customer = session.get_one(Customer, self.customer.id)
+            invoice = session.get_one(Invoice, self.invoice_id)
+            return factories.payment(session, customer, invoice, status=status, succeeded_at=None, **values)
+
+    def agrees(self, *, ended: bool = False, exp_year: int = TODAY.year + 3) -> str:
+        """A default card and a mandate for it."""
+        with db.transaction() as session:
+            session.merge(_card(self.customer.id, exp_year))
+            mandate = Mandate(
+                id=db.new_id("mnd"), customer_id=self.customer.id, given_by=self.user.id, given_at=clock.now(),
+                ip="", language="en", wording="", ended_at=clock.now() if ended else None,
+            )  # fmt: skip
+            session.add(mandate)
+            return mandate.id
+
+    def is_collected(self, state: str, on: date = SOON, **agreement: Any) -> None:
+        mandate_id = self.agrees(**agreement)
+        with db.transaction() as session:
+            noon = clock.now().replace(year=on.year, month=on.month, day=on.day, hour=12)
+            session.add(
+                Collection(
+                    id=db.new_id("col"), mandate_id=mandate_id, customer_id=self.customer.id, invoice_id=self.invoice_id,
+                    state=state, charge_on=on, next_try_at=noon, noticed_at=clock.now(), tries=0, is_trying=False,
+                    created_at=clock.now(), updated_at=clock.now(),
+                )
+            )  # fmt: skip
+
+    def standing(self) -> Standing:
+        with db.reading() as session:
+            return queries.standings(session, [session.get_one(Invoice, self.invoice_id)])[self.invoice_id]
+
+
+def _card(customer_id: str, exp_year: int) -> SavedCard:
+    return SavedCard(
+        id="crd_default", customer_id=customer_id, stripe_payment_method_id="pm_default", fingerprint="f", brand="visa",
+        last4="4242", exp_month=12, exp_year=exp_year, funding="credit", country="DE", is_default=True, created_at=clock.now(),
+    )  # fmt: skip
+
+
+def _unanswered(debtor: Debtor, status: str) -> None:
+    debtor.agrees(ended=True)
+    payment = debtor.pays(status)
+    with db.transaction() as session:
+        means = confirming.Means("pm_default", "crd_default", "4242")
+        confirming.claim(session, payment.id, means, client_key=db.new_id("key"), off_session=False)
+
+
+Begin = Callable[[Debtor], object]
+CASES: dict[str, tuple[Begin, str, date | None]] = {
+    "nothing was begun": (lambda _debtor: None, "open", None),
+    "late": (lambda debtor: debtor.change(due_on=TODAY - timedelta(days=2)), "overdue", None),
+    "paid": (lambda debtor: debtor.change(status="paid"), "paid", None),
+    "void": (lambda debtor: debtor.change(status="void"), "void", None),
+    "the page was opened": (lambda debtor: debtor.pays(states.CREATED, stripe_intent_id=None), "open", None),
+    "declined": (
+        lambda debtor: debtor.pays(states.REQUIRES_PAYMENT_METHOD, failure_code="card_declined"),
+        "open",
+        None,
+    ),
+    "a card was chosen": (lambda debtor: debtor.pays(states.REQUIRES_CONFIRMATION), "open", None),
+    "canceled": (lambda debtor: debtor.pays(states.CANCELED), "open", None),
+    "the bank asks": (lambda debtor: debtor.pays(states.REQUIRES_ACTION), "requires_action", None),
+    "the bank works": (lambda debtor: debtor.pays(states.PROCESSING), "processing", None),
+    "the bank has reserved it": (lambda debtor: debtor.pays(states.REQUIRES_CAPTURE), "processing", None),
+    "no answer yet": (lambda debtor: _unanswered(debtor, states.CREATED), "processing", None),
+    "no answer after a decline": (
+        lambda debtor: _unanswered(debtor, states.REQUIRES_PAYMENT_METHOD),
+        "processing",
+        None,
+    ),
+    "no answer, and the bank asks": (lambda debtor: _unanswered(debtor, states.REQUIRES_ACTION), "processing", None),
+    "set aside": (lambda debtor: debtor.pays(states.REQUIRES_ACTION, finding="another amount"), "under_review", None),
+    "a mandate": (Debtor.agrees, "scheduled", SOON),
+    "announced": (lambda debtor: debtor.is_collected("announced"), "scheduled", SOON),
+    "announced, and the bank asks": (
+        lambda debtor: (debtor.is_collected("announced"), debtor.pays(states.REQUIRES_ACTION)),
+        "requires_action",
+        None,
+    ),
+    "tried again": (lambda debtor: debtor.is_collected("retrying"), "retrying", SOON),
+    "given up": (lambda debtor: debtor.is_collected("given_up"), "open", None),
+    "called off": (lambda debtor: debtor.is_collected("called_off"), "open", None),
+    "the mandate has ended": (lambda debtor: debtor.is_collected("announced", ended=True), "open", None),
+    "the card has expired": (lambda debtor: debtor.is_collected("announced", exp_year=TODAY.year - 1), "open", None),
+}
+
+
+@pytest.fixture
+def debtor(settings: object) -> Debtor:
+    with db.transaction() as session:
+        return _debtor(session)
+
+
+def _debtor(session: Session) -> Debtor:
+    customer = factories.customer(session)
+    user = factories.user(session, customer)
+    return Debtor(customer, user, factories.invoice(session, customer, due_on=SOON).id)
+
+
+def test_every_standing_has_its_case() -> None:
+    assert {state for _begin, state, _on in CASES.values()} == set(STANDINGS) == {*UNDER_WAY, *DUE, "paid", "void"}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_state_stands_so_and_is_counted_and_told_so(debtor: Debtor, case: str) -> None:
+    begin, state, on = CASES[case]
+    begin(debtor)
+    found = debtor.standing()
+    assert (found.state, found.on) == (state, on)
+    with db.reading() as session:
+        invoice = queries.for_customer(session, debtor.invoice_id, debtor.customer.id)
+        owed = queries.owed(session, debtor.customer.id)
+    if state in {"paid", "void"}:
+        assert owed.nothing
+    else:
+        (only,) = owed.sums
+        assert (only.count, only.total.minor) == ((1, 119_00) if found.is_due else (0, 0))
+        assert {name: amount.minor for name, amount in only.under_way.items()} == (
+            {state: 119_00} if found.is_under_way else {}
+        )
+        assert only.overdue.minor == (119_00 if state == "overdue" else 0)
+        assert owed.standings == {invoice.id: found}
+
+
+# What each page says, and whether it offers Pay
+SAID = {
+    "the bank works": ("Processing", "is being processed", False),
+    "no answer after a decline": ("Processing", "is being processed", False),
+    "set aside": ("Under review", "is under review", False),
+    "the bank asks": ("Waiting for confirmation", "waits for your confirmation", False),
+    "announced": ("Will be charged on", "We charge your default card on", False),
+    "tried again": ("Declined, next try on", "Amount due", True),
+    "declined": ("Open", "Amount due", True),
+}
+
+
+@pytest.mark.database("sqlite")
+@pytest.mark.parametrize("case", SAID)
+def test_every_page_says_it_and_none_offers_pay_for_what_is_on_its_way(debtor: Debtor, app: Flask, case: str) -> None:
+    CASES[case][0](debtor)
+    pill, sentence, offers = SAID[case]
+    browser = app.test_client()
+    factories.sign_in(browser, debtor.user)
+    pay = f'href="/payments/invoices/{debtor.invoice_id}"'
+    overview = _text(browser, "/")
+    listed = _text(browser, "/invoices")
+    shown = _text(browser, f"/invoices/{debtor.invoice_id}")
+    ways = _text(browser, f"/payments/invoices/{debtor.invoice_id}/ways")
+    for page in (overview, listed, shown):
+        assert pill in page
+    assert sentence in shown and sentence in ways
+    assert ['aria-label="Pay invoice' in overview, pay in shown, pay in ways] == [offers] * 3
+    assert ("Not included, because it is on its way" in overview) == (not offers)
+    app_answer = representations.invoice_summaries
+    with app.test_request_context(), db.reading() as session:
+        (told,) = app_answer(session, [session.get_one(Invoice, debtor.invoice_id)])
+    assert told.standing == CASES[case][1]
+
+
+@pytest.mark.database("sqlite")
+def test_what_is_charged_by_itself_may_be_paid_before_by_who_asks_for_it(debtor: Debtor, app: Flask) -> None:
+    debtor.is_collected("announced")
+    browser = app.test_client()
+    factories.sign_in(browser, debtor.user)
+    page = f"/payments/invoices/{debtor.invoice_id}"
+    assert 'id="pay-form"' not in _text(browser, page)
+    assert f'href="{page}?now=yes"' in _text(browser, page)
+    assert 'id="pay-form"' in _text(browser, f"{page}?now=yes")
+
+
+def _text(browser: FlaskClient, address: str) -> str:
+    answer = browser.get(address)
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    return html.unescape(answer.get_data(as_text=True))
