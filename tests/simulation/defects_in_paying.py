@@ -18,9 +18,13 @@ LEDGER: Final = "tests/core/test_ledger.py::"
 EXPIRY: Final = "tests/simulation/test_key_expiry.py::"
 MODEL: Final = "tests/simulation/test_state_machine.py::"
 
+TOLD: Final = "tests/payments/test_told.py::"
+CANCELING: Final = "tests/payments/test_canceling.py::"
+
 INTENTS_PY: Final = "portal/payments/intents.py"
 SETTLING_PY: Final = "portal/payments/settling.py"
 CONFIRMING_PY: Final = "portal/payments/confirming.py"
+CANCELING_PY: Final = "portal/payments/canceling.py"
 PROCESSING_PY: Final = "portal/payments/processing.py"
 EXECUTING_PY: Final = "portal/refunds/executing.py"
 
@@ -287,4 +291,49 @@ REQUESTS: Final = (
     ),
 )
 
-ALL: Final = KEYS + SETTLING + REQUESTS
+TELLING: Final = (
+    defect(
+        "a charge without an answer is told as it was before",
+        "portal/payments/states.py",
+        "    return PROCESSING if is_unanswered or status not in KNOWN else status\n",
+        "    return status if status in KNOWN else PROCESSING\n",
+        f"{TOLD}test_each_state_is_told_alike_everywhere",
+    ),
+    defect(
+        "the same is ordered again while it may still be charged",
+        PROCESSING_PY,
+        "if order.amount is not None and not order.allow_duplicate:",
+        "if order.amount is None:",
+        f"{TOLD}test_the_same_again_is_refused_exactly_while_money_may_move",
+    ),
+    defect(
+        "a decline is told to systems while a try has no answer",
+        SETTLING_PY,
+        "    return is_refused(payment) and queries.unanswered(session, payment.id) is None\n",
+        "    return is_refused(payment)\n",
+        f"{TOLD}test_a_decline_is_told_to_systems_when_the_try_is_answered_and_once",
+    ),
+    defect(
+        "what waits is canceled under one key for ever",
+        CANCELING_PY,
+        """f"cancel:{new_id('cnl')}\"""",
+        'f"cancel:{payment_id}"',
+        f"{CANCELING}test_a_500_that_stripe_keeps_stands_in_nobodys_way",
+    ),
+    defect(
+        "a payment that succeeds while it is canceled is not settled",
+        CANCELING_PY,
+        "        status = refresh(payment_id).status\n        if status not in states.WAITING",
+        "        status = states.CANCELED\n        if status not in states.WAITING",
+        f"{CANCELING}test_a_success_that_arrives_meanwhile_wins_and_is_told",
+    ),
+    defect(
+        "what is being processed counts as due",
+        "portal/payments/queries.py",
+        '    return _has_live(_is_told("processing"))\n',
+        "    return _has_live(Payment.status == CREATED, Payment.status != CREATED)\n",
+        "tests/mandates/test_standing.py::test_each_state_stands_so_and_is_counted_and_told_so",
+    ),
+)
+
+ALL: Final = KEYS + SETTLING + REQUESTS + TELLING
