@@ -32,7 +32,12 @@ def today() -> date:
 
 def day_of(moment: datetime) -> date:
     """The company's day in which an aware moment lies."""
-    return moment.astimezone(zone()).date()
+    return here(moment).date()
+
+
+def here(moment: datetime) -> datetime:
+    """The moment by the company's clocks."""
+    return moment.astimezone(zone())
 
 
 def begins(day: date) -> datetime:
@@ -52,7 +57,7 @@ def ends(day: date) -> datetime:
 
 def days_later(moment: datetime, days: int) -> datetime:
     """The same time by the company's clocks so many days later, in UTC: also when a day between them is longer or shorter."""
-    return (moment.astimezone(zone()) + timedelta(days=days)).astimezone(UTC)
+    return (here(moment) + timedelta(days=days)).astimezone(UTC)
 
 
 def noon(day: date) -> datetime:

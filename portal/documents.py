@@ -5,11 +5,14 @@ The same templates folder, filters and catalogues as the pages, without a web re
 
 from __future__ import annotations
 
-from functools import cache
+from datetime import datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, select_autoescape
+from jinja2.runtime import Context
 
 from portal import config, language
 
@@ -29,15 +32,23 @@ def _environment(tongue: str) -> Environment:
     environment.install_gettext_translations(language.catalogue(tongue), newstyle=True)  # type: ignore[attr-defined]
     environment.filters["money"] = lambda money: language.money_text(money, tongue)
     environment.filters["date"] = lambda day: language.date_text(day, tongue)
-    environment.filters["datetime"] = lambda moment: language.datetime_text(moment, tongue)
+    environment.filters["datetime"] = partial(_datetime, tongue=tongue)
     return environment
 
 
-def render(template: str, tongue: str, **facts: Any) -> str:
-    """Fill a template in this language; `company`, `base_url` and `locale` are always there. A missing fact raises."""
+@pass_context
+def _datetime(context: Context, moment: datetime, tongue: str) -> str:
+    zone: ZoneInfo | None = context.get("reader_zone")
+    return language.datetime_text(moment, tongue, zone)
+
+
+def render(template: str, tongue: str, *, zone: ZoneInfo | None = None, **facts: Any) -> str:
+    """Fill a template in this language, with times by the clocks of `zone`, or the company's; `company`, `base_url` and `locale` are
+    always there. A missing fact raises.
+    """
     settings = config.current()
     return (
         _environment(tongue)
         .get_template(template)
-        .render(company=settings.company, base_url=settings.base_url, locale=tongue, **facts)
+        .render(company=settings.company, base_url=settings.base_url, locale=tongue, reader_zone=zone, **facts)
     )

@@ -9,9 +9,10 @@ from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_time
+from babel.dates import format_date, format_time, get_timezone_name
 from babel.numbers import format_decimal, get_decimal_symbol
 from babel.support import NullTranslations, Translations
 
@@ -81,8 +82,18 @@ def month_text(day: date, language: str) -> str:
     return format_date(day, format="LLLL y", locale=language)
 
 
-def datetime_text(moment: datetime, language: str) -> str:
-    """A moment in the company's time zone: "Nov 23, 2026, 2:05 PM"."""
-    local = moment.astimezone(company_days.zone())
+def datetime_text(moment: datetime, language: str, zone: ZoneInfo | None = None) -> str:
+    """A moment by the reader's clocks, or the company's, with their name: "Nov 23, 2026, 2:05 PM PST", "23.11.2026, 14:05 MEZ"."""
+    local = moment.astimezone(zone or company_days.zone())
     day = format_date(local, format="medium", locale=language)
-    return f"{day}, {format_time(local, format='short', locale=language)}"
+    return f"{day}, {format_time(local, format='short', locale=language)} {_zone_text(local, language)}"
+
+
+def _zone_text(local: datetime, language: str) -> str:
+    """What the language calls the zone at this time, else how far it is ahead: "PST", "MEZ", "UTC+5:30"."""
+    name = get_timezone_name(local, width="short", locale=language)
+    if not name.startswith(("+", "-")):
+        return name
+    hours, minutes = name[1:3].lstrip("0") or "0", name[3:]
+    sign = "+" if name.startswith("+") else "\N{MINUS SIGN}"
+    return f"UTC{sign}{hours}" + (f":{minutes}" if minutes != "00" else "")

@@ -18,6 +18,7 @@ from email.mime.text import MIMEText
 from email.policy import SMTP
 from typing import Final
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from flask_mail import Connection, Mail, Message
 from sqlalchemy import Index, Integer, String
@@ -106,11 +107,13 @@ def send(
     subject: str,
     template: str,
     tongue: str,
+    zone: ZoneInfo | None = None,
     customer_id: str | None = None,
     attachments: Sequence[Attachment] = (),
     **facts: object,
 ) -> None:
     """Send templates/<template>.txt and .html to one person, in their language, with what the templates need as `facts`.
+    Times are told by the clocks of `zone`, or the company's.
 
     `key` names the occasion ("receipt:rct_…"); a second call with it sends the same Message-ID again. `customer_id` is whom the
     mail concerns, on whose page staff see it listed. What the server took is recorded at once, in a transaction of its own: a
@@ -126,8 +129,8 @@ def send(
     message = _AsWritten(subject=subject, recipients=[to], sender=sender, reply_to=settings.company.support_email)
     message.msgId = message_id(key)
     message.extra_headers = {"Auto-Submitted": "auto-generated"}
-    message.body = documents.render(f"{template}.txt", tongue, **facts)
-    message.html = documents.render(f"{template}.html", tongue, subject=subject, **facts)
+    message.body = documents.render(f"{template}.txt", tongue, zone=zone, **facts)
+    message.html = documents.render(f"{template}.html", tongue, zone=zone, subject=subject, **facts)
     for attachment in attachments:
         message.attach(attachment.filename, attachment.content_type, attachment.content)
     try:

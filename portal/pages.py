@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import structlog
 from flask import (
@@ -29,7 +30,7 @@ from flask_login import current_user
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import audit, company_days, config, db, language
+from portal import audit, company_days, config, db, language, time_zones
 from portal.errors import NotFound
 
 STATIC: Final = Path(__file__).parent.parent / "static"
@@ -94,6 +95,16 @@ def reader_language() -> str:
     if chosen is None:
         chosen = request.accept_languages.best_match(config.current().languages)
     return language.supported(chosen)
+
+
+def reader_zone() -> ZoneInfo:
+    """Whose clocks the reader's times are shown by: chosen on their account page, else what this browser or the one before said,
+    else the company's.
+    """
+    chosen = guessed = ""
+    if current_user and current_user.is_authenticated:
+        chosen, guessed = current_user.time_zone, current_user.guessed_time_zone
+    return time_zones.first_known(chosen, request.cookies.get(time_zones.COOKIE, ""), guessed)
 
 
 # Routes that belong to no feature
@@ -242,6 +253,7 @@ def _context() -> dict[str, Any]:
             "zone": company_days.zone().key,
         },
         "locale": reader_language(),
+        "reader_zone": reader_zone(),
         "request_id": g.get("request_id", ""),
         "static_url": static_url,
     }
@@ -265,5 +277,5 @@ def install(app: Flask) -> None:
     )
     app.add_template_filter(lambda day: language.date_text(day, reader_language()), "date")
     app.add_template_filter(lambda day: language.month_text(day, reader_language()), "month")
-    app.add_template_filter(lambda moment: language.datetime_text(moment, reader_language()), "datetime")
+    app.add_template_filter(lambda moment: language.datetime_text(moment, reader_language(), reader_zone()), "datetime")
     app.register_blueprint(bp)

@@ -76,7 +76,7 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
 
 
 def _as_text(report: Report) -> str:
-    since, until = (moment.astimezone(company_days.zone()) for moment in (report.since, report.until))
+    since, until = (company_days.here(moment) for moment in (report.since, report.until))
     span = f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M %Z}"
     looked = ", ".join(f"{name}: {number}" for name, number in report.counts.items())
     lines = [f"Looked at {span} in {report.seconds:.1f} s.", looked or "There was nothing to look at."]

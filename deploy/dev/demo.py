@@ -37,6 +37,8 @@ TEST_CARDS = """\
 any date ahead, any three digits"""
 
 # As portal/seed.py makes them, whose import would take longer than the rest of this program; a test holds them together.
+COMPANY = "Nordlicht Energie GmbH"
+TIME_ZONE = "Europe/Berlin"
 PASSWORD = "correct-horse-demo"  # noqa: S105  # of a database that holds nobody's data
 SIGN_INS = (
     ("alex@bakery.example", "reads German, pays in euros"),
@@ -129,10 +131,11 @@ class Demo:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PORTAL_", "STRIPE_"))}
         kept = kept_secrets(self.directory / "env")
         usual = {
-            "PORTAL_COMPANY_NAME": "Nordlicht Energie GmbH",
+            "PORTAL_COMPANY_NAME": COMPANY,
             "PORTAL_COMPANY_ADDRESS": "Hafenstraße 12|20457 Hamburg|Germany",
             "PORTAL_COMPANY_TAX_ID": "DE123456789",
             "PORTAL_COMPANY_SUPPORT_EMAIL": "help@nordlicht.example",
+            "PORTAL_TIMEZONE": TIME_ZONE,
             "PORTAL_MAIL_SERVER": "127.0.0.1",
             "PORTAL_MAIL_PORT": str(smtp_port),
             "PORTAL_MAIL_SENDER": "billing@nordlicht.example",
@@ -203,6 +206,8 @@ class Demo:
             ("Sign in as" if number == 0 else "", f"{email:<28}{who}") for number, (email, who) in enumerate(SIGN_INS)
         )
         facts.append(("Password", PASSWORD))
+        if not {"PORTAL_COMPANY_NAME", "PORTAL_TIMEZONE"} & self._own_settings.keys():
+            facts.append(("Company", f"{COMPANY} in Hamburg; its days and times are those of {TIME_ZONE}"))
         if "PORTAL_MAIL_SERVER" not in self._own_settings:
             facts.append(("Mail it sends", f"{sandbox_url}/_sandbox/mail"))
         if self.uses_stripe:

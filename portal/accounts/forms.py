@@ -6,12 +6,14 @@ from functools import cache
 from typing import Any
 
 from babel import Locale
+from flask_babel import gettext
 from flask_babel import lazy_gettext as _
+from flask_login import current_user
 from wtforms import EmailField, Field, PasswordField, RadioField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import EqualTo, InputRequired
 
-from portal import language, pages
+from portal import language, pages, time_zones
 from portal.accounts.models import OWNER, PAYER, VIEWER
 from portal.errors import PortalError
 from portal.resuming import ResumableForm
@@ -74,9 +76,20 @@ class ChangePasswordForm(NewPasswordForm):
     current = PasswordField(_("Present password"), [InputRequired(_("Please enter your present password."))])
 
 
+def _zones() -> list[tuple[str, str]]:
+    """Those that are offered, and the one that was chosen when it was."""
+    chosen = getattr(current_user, "time_zone", "")
+    names = time_zones.offered()
+    return [
+        ("", gettext("As in this browser")),
+        *((name, name.replace("_", " ")) for name in (names if chosen in {"", *names} else (chosen, *names))),
+    ]
+
+
 class ProfileForm(ResumableForm):
     name = StringField(_("Your name"), [InputRequired(_("Please enter your name."))])
     language = SelectField(_("Language"), choices=language.choices, description=_("Of these pages and of our mails."))
+    time_zone = SelectField(_("Time zone"), choices=_zones, default="")
 
 
 class BillingForm(ResumableForm):

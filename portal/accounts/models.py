@@ -6,6 +6,7 @@ import re
 import unicodedata
 from datetime import datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
     BigInteger,
@@ -25,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from portal import time_zones
 from portal.db import Base, UTCDateTime, one_of, sorted_text
 
 CUSTOMER: Final = "customer"
@@ -82,6 +84,9 @@ class User(Base):
     customer_role: Mapped[str | None] = mapped_column(String(10))
     password_hash: Mapped[str | None] = mapped_column(String(200))  # none until an invitation is taken up
     language: Mapped[str] = mapped_column(String(8), default="en")
+    # What they chose, and what their browser said when they signed in last: a name such as "Europe/Berlin", or "".
+    time_zone: Mapped[str] = mapped_column(String(time_zones.LONGEST_NAME), default="")
+    guessed_time_zone: Mapped[str] = mapped_column(String(time_zones.LONGEST_NAME), default="")
     active: Mapped[bool] = mapped_column(Boolean, default=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     last_sign_in_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -95,6 +100,11 @@ class User(Base):
         CheckConstraint("(role = 'customer') = (customer_role IS NOT NULL)", name="customer_role_of_customers_only"),
         Index("ix_users_customer", "customer_id"),
     )
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Whose clocks this user reads times by: chosen, else guessed, else the company's."""
+        return time_zones.first_known(self.time_zone, self.guessed_time_zone)
 
 
 class CustomerWord(Base):

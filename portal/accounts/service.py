@@ -9,7 +9,7 @@ import structlog
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, db, outbox
+from portal import audit, clock, config, db, outbox, time_zones
 from portal.accounts import passwords, queries, sessions, throttle, tokens
 from portal.accounts.models import CUSTOMER, OWNER, AccountToken, Customer, User
 from portal.accounts.tokens import CONFIRM_EMAIL, INVITATION, PASSWORD_RESET
@@ -349,12 +349,27 @@ def confirm_password(user_id: str, password: str, *, ip: str) -> None:
     raise Invalid(N_("This is not your present password."), field="password")
 
 
-def change_profile(user_id: str, *, name: str, language: str) -> None:
-    """Raises Invalid, naming the field that is wrong. A second call with the same changes nothing."""
+def change_profile(user_id: str, *, name: str, language: str, time_zone: str = "") -> None:
+    """`time_zone` is a name such as "Europe/Berlin", or "" for that of the browser.
+
+    Raises Invalid, naming the field that is wrong. A second call with the same changes nothing.
+    """
+    if time_zone and not time_zones.is_known(time_zone):
+        raise Invalid(N_("Please choose a time zone of the list."), field="time_zone")
     with db.transaction() as session:
         user = queries.user(session, user_id, lock=True)
-        new = {"name": _one_line(name, "name", LONGEST_NAME), "language": supported(language)}
+        new = {
+            "name": _one_line(name, "name", LONGEST_NAME), "language": supported(language), "time_zone": time_zone,
+        }  # fmt: skip
         _change(session, user, new, "user.changed", user.customer_id)
+
+
+def note_time_zone(user_id: str, said: str) -> None:
+    """What the browser says of its clock, for those who have chosen no zone: mails tell them times in it. Nonsense changes nothing."""
+    if not time_zones.is_known(said):
+        return
+    with db.transaction() as session:
+        queries.user(session, user_id, lock=True).guessed_time_zone = said
 
 
 def billing_details(customer_id: str) -> Customer:

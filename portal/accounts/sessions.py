@@ -72,6 +72,8 @@ class SignedInUser:
     customer_id: str | None
     customer_role: str | None
     language: str
+    time_zone: str
+    guessed_time_zone: str
     has_second_factor: bool
 
     @property
@@ -255,6 +257,8 @@ def find(token: str) -> SignedInUser | None:
         user.customer_id,
         user.customer_role,
         user.language,
+        user.time_zone,
+        user.guessed_time_zone,
         bool(has_second_factor),
     )
 

@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import config, guards, pages, resuming
+from portal import config, guards, pages, resuming, time_zones
 from portal.accounts import api_access, service, sessions
 from portal.accounts.forms import (
     BillingForm,
@@ -45,6 +45,8 @@ class SignedIn(UserMixin):  # type: ignore[misc]
     customer_id: str | None
     customer_role: str | None
     language: str
+    time_zone: str
+    guessed_time_zone: str
     is_staff: bool
     may_pay: bool
     may_manage: bool
@@ -70,6 +72,8 @@ def _who(token: str) -> SignedIn | None:
         customer_id=user.customer_id,
         customer_role=user.customer_role,
         language=user.language,
+        time_zone=user.time_zone,
+        guessed_time_zone=user.guessed_time_zone,
         is_staff=user.is_staff,
         may_pay=user.may_pay,
         may_manage=user.may_manage,
@@ -233,7 +237,12 @@ def change_profile() -> AnyResponse:
     form = ProfileForm(prefix="profile-")
     if form.validate_on_submit():
         try:
-            service.change_profile(current_user.id, name=typed(form.name), language=typed(form.language))
+            service.change_profile(
+                current_user.id,
+                name=typed(form.name),
+                language=typed(form.language),
+                time_zone=typed(form.time_zone),
+            )
         except Invalid as error:
             tell(form, error)
         else:
@@ -307,6 +316,9 @@ def _begin(token: str) -> None:
     _end()
     login_user(user)
     if user:
+        said = request.cookies.get(time_zones.COOKIE, "")
+        if said != user.guessed_time_zone:
+            service.note_time_zone(user.id, said)
         resuming.mark_forms_of(user.id)
         resuming.restore(unsent)
 

@@ -22,9 +22,10 @@ PROBLEM: Final = "application/problem+json"
 
 DESCRIPTION: Final = """Everything that the portal's pages do with invoices, payments, cards, receipts and refunds, for your own apps.
 
-Amounts are whole numbers in a currency's minor units (1099 is 10.99 EUR); times are UTC, in ISO 8601. Get an access token from
-`POST /api/auth/token` and send it as `Authorization: Bearer …`. Every request that changes something needs an `Idempotency-Key` of your
-own: send it again with the same key when an answer was lost, and nothing happens twice. Refusals are problem documents (RFC 9457).
+Amounts are whole numbers in a currency's minor units (1099 is 10.99 EUR); times are UTC, in ISO 8601; days, such as
+`due_on`, are those of the company where it keeps its books. Get an access token from `POST /api/auth/token` and send it as
+`Authorization: Bearer …`. Every request that changes something needs an `Idempotency-Key` of your own: send it again with the same key
+when an answer was lost, and nothing happens twice. Refusals are problem documents (RFC 9457).
 """
 
 

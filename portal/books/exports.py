@@ -1,4 +1,7 @@
-"""The lines of the books as CSV, a batch at a time: no transaction is open between two of them, however slowly the file is fetched."""
+"""The lines of the books as CSV, a batch at a time: no transaction is open between two of them, however slowly the file is fetched.
+
+Times are by the company's clocks, and say how far these are ahead of UTC.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Final
 
-from portal import audit, csv_lines, db
+from portal import audit, company_days, csv_lines, db
 from portal.books import queries
 from portal.books.queries import LinesFilter
 from portal.ledger import Posting
@@ -78,7 +81,7 @@ def transaction_lines(wanted: LinesFilter, *, most: int | None = None) -> Iterat
 
 def _posting_cells(posting: Posting) -> tuple[str, ...]:
     return (
-        posting.at.isoformat(),
+        company_days.here(posting.at).isoformat(),
         posting.id,
         posting.kind,
         posting.debit,
@@ -92,7 +95,7 @@ def _posting_cells(posting: Posting) -> tuple[str, ...]:
 
 def _transaction_cells(found: StripeTransaction) -> tuple[str | Decimal, ...]:
     return (
-        found.at.isoformat(),
+        company_days.here(found.at).isoformat(),
         found.id,
         found.type,
         found.category,
@@ -103,7 +106,7 @@ def _transaction_cells(found: StripeTransaction) -> tuple[str | Decimal, ...]:
         found.source_id or "",
         found.subject,
         found.payout_id or "",
-        found.created_at.isoformat(),
-        found.available_on.isoformat(),
+        company_days.here(found.created_at).isoformat(),
+        company_days.here(found.available_on).isoformat(),
         found.description,
     )

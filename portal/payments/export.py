@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from portal import csv_lines
 from portal.payments.models import Payment
@@ -13,13 +14,15 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-def rows(payments: Iterable[Payment]) -> Iterator[str]:
-    """Lines of CSV (RFC 4180) with a header and a byte-order mark, so that spreadsheets read the umlauts; amounts with a point."""
+def rows(payments: Iterable[Payment], zone: ZoneInfo) -> Iterator[str]:
+    """Lines of CSV (RFC 4180) with a header and a byte-order mark, so that spreadsheets read the umlauts; amounts with a point,
+    times by the clocks of `zone` and with their distance from UTC.
+    """
     yield csv_lines.header(COLUMNS)
     for payment in payments:
         yield csv_lines.line(
             (
-                payment.created_at.isoformat(timespec="seconds"),
+                payment.created_at.astimezone(zone).isoformat(timespec="seconds"),
                 payment.id,
                 payment.told_status,
                 payment.amount.plain(),

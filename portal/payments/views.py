@@ -18,7 +18,7 @@ from portal.errors import Conflict, Invalid, NotFound, PortalError
 from portal.guards import customer_id, customers_only, payers_only
 from portal.invoices import queries as invoices
 from portal.invoices import states as invoice_states
-from portal.pages import limiter, page, reader_language, see_other
+from portal.pages import limiter, page, reader_language, reader_zone, see_other
 from portal.payments import export, queries, service, states
 from portal.payments.forms import HistoryFilterForm, OtherAmountForm
 from portal.payments.models import Payment
@@ -405,7 +405,7 @@ def export_csv() -> Response:
     if not form.validate():
         raise Invalid
     with db.reading() as session:
-        text = "".join(export.rows(queries.export(session, customer_id(), form.filter())))
+        text = "".join(export.rows(queries.export(session, customer_id(), form.filter()), reader_zone()))
     return lists.csv_file([text], "payments.csv")
 
 

@@ -12,7 +12,7 @@ from deploy.dev.processes import ROOT
 # From the ground up. A module imports from earlier lines, from its own line and from its own package.
 FLOORS = (
     ("clock", "errors"),
-    ("config", "money", "logs", "networks", "company_days"),
+    ("config", "money", "logs", "networks", "company_days", "time_zones"),
     ("db",),
     ("metrics",),
     (
