@@ -84,6 +84,21 @@ def list_refunds(caller: Caller, query: schemas.RefundList) -> schemas.Page[sche
     return schemas.Page[schemas.Refund](data=rows, next=found.older, previous=found.newer)
 
 
+@bp.get("/refunds/failed")
+@operation(
+    "refunds:read", tag="Refunds", answer=schemas.Page[schemas.Refund], query=schemas.FailedRefundList, refusals=(404,)
+)
+def list_failed_refunds(caller: Caller, query: schemas.FailedRefundList) -> schemas.Page[schemas.Refund]:
+    """List the refunds that have failed and that nobody has dealt with, the longest waiting first. For staff."""
+    caller.clerk()
+    with db.reading() as session:
+        found = queries.failed(session, query.cursor, size=query.limit)
+        rows = [representations.refund(session, row) for row in found.rows]
+    for row in found.rows:
+        caller.has_looked(row.id, row.customer_id, "refund")
+    return schemas.Page[schemas.Refund](data=rows, next=found.older, previous=found.newer)
+
+
 @bp.get("/refunds/<refund_id>")
 @operation("refunds:read", tag="Refunds", answer=schemas.Refund, refusals=(404,))
 def get_refund(caller: Caller, refund_id: str) -> schemas.Refund:
@@ -153,4 +168,54 @@ def retry_refund(caller: Caller, refund_id: str) -> schemas.Refund:
 def abandon_refund(caller: Caller, refund_id: str) -> schemas.Refund:
     """Declare that a refund whose state is “unknown” was never made: its amount is free again. For approvers; as with a new attempt."""
     service.give_up(_one(caller, refund_id).id, caller.clerk())
+    return _shown(caller, refund_id)
+
+
+@bp.post("/refunds/<refund_id>/replacement")
+@operation(
+    "refunds:request",
+    tag="Refunds",
+    answer=schemas.Refund,
+    status=201,
+    refusals=(404, 409),
+    again=_shown,
+    limit="changes",
+)
+def replace_refund(caller: Caller, refund_id: str) -> schemas.Refund:
+    """Send a refund that has failed again: a new refund of the same amount, which is approved like all others. For staff."""
+    return _shown(caller, service.replace(_one(caller, refund_id).id, caller.clerk()))
+
+
+@bp.post("/refunds/<refund_id>/outside-payment")
+@operation(
+    "refunds:approve",
+    tag="Refunds",
+    answer=schemas.Refund,
+    refusals=(404, 409),
+    body=schemas.RefundPaidOutside,
+    again=_shown,
+    limit="changes",
+)
+def pay_refund_outside(caller: Caller, refund_id: str, body: schemas.RefundPaidOutside) -> schemas.Refund:
+    """Record that the customer of a failed refund was paid another way than through Stripe. For approvers.
+
+    The amount counts as refunded then. The customer gets a mail.
+    """
+    service.pay_outside(_one(caller, refund_id).id, caller.clerk(), paid_on=body.paid_on, note=body.note)
+    return _shown(caller, refund_id)
+
+
+@bp.post("/refunds/<refund_id>/closure")
+@operation(
+    "refunds:approve",
+    tag="Refunds",
+    answer=schemas.Refund,
+    refusals=(404, 409),
+    body=schemas.RefundClosure,
+    again=_shown,
+    limit="changes",
+)
+def close_refund(caller: Caller, refund_id: str, body: schemas.RefundClosure) -> schemas.Refund:
+    """Record that nothing is owed for a refund that has failed. For approvers."""
+    service.close(_one(caller, refund_id).id, caller.clerk(), note=body.note)
     return _shown(caller, refund_id)

@@ -505,6 +505,10 @@ class Refund(Answer):
         description="In words for the customer: why it has failed, or, while its state is “unknown”, that it is being checked."
     )
     needs_second_approval: bool
+    resolution: Literal["sent_again", "paid_outside", "nothing_owed"] | None = Field(
+        description="What staff did about a refund that has failed; null while it waits for them."
+    )
+    replaced_by: str | None = Field(description="The new refund that was sent in the place of one that has failed.")
     asked_at: datetime
     decided_at: datetime | None
     sent_at: datetime | None
@@ -525,6 +529,22 @@ class RefundList(Sent):
         default=None,
         description="Those in this state alone. What waits for a decision is “requested” or “approved_once”.",
     )
+
+
+class FailedRefundList(Sent):
+    cursor: Cursor | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST_ON_A_PAGE)] = 20
+
+
+class RefundPaidOutside(Sent):
+    paid_on: Day = Field(description="The day on which the customer was paid.")
+    note: Text = Field(
+        max_length=2_000, min_length=1, description="How, and with which reference. The customer does not see it."
+    )
+
+
+class RefundClosure(Sent):
+    note: Text = Field(max_length=2_000, min_length=1, description="Why nothing is owed. The customer does not see it.")
 
 
 class RefundApproval(Sent):

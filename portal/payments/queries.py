@@ -257,7 +257,7 @@ def shown_statuses(session: Session, payments: Iterable[Payment]) -> dict[str, s
 
 
 def _shown_status(payment: Payment, sums: dict[str, int]) -> str:
-    refunded = sums.get("refund", 0) - sums.get("refund_failed", 0)
+    refunded = sums.get("refund", 0) - sums.get("refund_failed", 0) + sums.get("refund_outside", 0)
     if sums.get("dispute", 0) > sums.get("dispute_reinstated", 0):
         return "disputed"
     if refunded >= payment.amount_minor:

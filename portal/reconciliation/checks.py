@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import String, exists, func, literal, select
+from sqlalchemy import String, exists, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from portal import audit, clock, db
@@ -20,7 +20,7 @@ from portal.receipts.models import CreditNote, Document, Receipt
 from portal.reconciliation.look import Draft, Look, Mark
 from portal.reconciliation.transactions import COMES_WITHIN, totals_at
 from portal.refunds import states as refund_states
-from portal.refunds.models import Refund
+from portal.refunds.models import PAID_OUTSIDE, Refund
 
 # Nothing but a wait for a person lasts longer.
 STUCK_AFTER: Final = timedelta(minutes=15)
@@ -77,11 +77,12 @@ def unposted_payments(look: Look) -> None:
 def over_refunded(look: Look) -> None:
     """D: more was given back than came in."""
     given = func.sum(Refund.amount_minor)
-    changed = select(Refund.payment_id).where(Refund.updated_at >= look.since, Refund.state == refund_states.SUCCEEDED)
+    is_given_back = or_(Refund.state == refund_states.SUCCEEDED, Refund.resolution == PAID_OUTSIDE)
+    changed = select(Refund.payment_id).where(Refund.updated_at >= look.since, is_given_back)
     query = (
         select(Payment, given)
         .join(Refund, Refund.payment_id == Payment.id)
-        .where(Payment.id.in_(changed), Refund.state == refund_states.SUCCEEDED)
+        .where(Payment.id.in_(changed), is_given_back)
         .group_by(Payment.id)
         .having(given > Payment.amount_minor)
     )

@@ -152,6 +152,8 @@ def add(
         attempt=1,
         bank_reference="",
         failure_reason="",
+        resolution="",
+        resolution_note="",
         finding="",
         updated_at=now,
         version=0,

@@ -68,7 +68,7 @@ def claim(refund_id: str, clerk: Clerk) -> None:
 
     Raises AlreadyDecided, ClaimedByOther, NotFound, Forbidden.
     """
-    _only_staff(clerk)
+    only_staff(clerk)
     with db.transaction() as session:
         row = _undecided(session, refund_id, clerk)
         if row.claimed_by != clerk.id:
@@ -78,7 +78,7 @@ def claim(refund_id: str, clerk: Clerk) -> None:
 
 def release(refund_id: str, clerk: Clerk) -> None:
     """Give a claim back. One that is someone else's, or none, stays as it is."""
-    _only_staff(clerk)
+    only_staff(clerk)
     with db.transaction() as session:
         row = locked(session, refund_id)
         if row.claimed_by == clerk.id:
@@ -92,7 +92,7 @@ def approve(refund_id: str, clerk: Clerk, *, amount: Money | None = None, note: 
     and NotYours (the threshold of its currency), LookFirst while it has a finding, for it would not be sent, NotRefundable, Invalid
     for an amount that was not asked for, NotFound.
     """
-    _only_staff(clerk)
+    only_staff(clerk)
     note = plain_text(note, "note")
     with db.transaction() as session:
         row = _undecided(session, refund_id, clerk)
@@ -160,7 +160,7 @@ def decide(session: Session, row: Refund, clerk: Clerk | None) -> None:
 
 def reject(refund_id: str, clerk: Clerk, *, rejection: str, note: str = "") -> None:
     """Refuse a refund with a reason that the customer reads. Raises AlreadyDecided, ClaimedByOther, Invalid, NotFound."""
-    _only_staff(clerk)
+    only_staff(clerk)
     rejection, note = plain_text(rejection, "rejection"), plain_text(note, "note")
     if not rejection:
         raise Invalid(N_("Please tell the customer why."), field="rejection")
@@ -190,7 +190,8 @@ def lift_finding(refund_id: str, clerk: Clerk) -> None:
         audit.record(session, "refund.finding_lifted", row.id, facts, customer_id=row.customer_id)
 
 
-def _only_staff(clerk: Clerk) -> None:
+def only_staff(clerk: Clerk) -> None:
+    """Raises Forbidden for all others."""
     if clerk.role not in STAFF_ROLES:
         raise Forbidden
 

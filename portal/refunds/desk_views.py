@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from datetime import date
 
 from flask import Blueprint, Response, flash, request, url_for
 from flask_babel import gettext
@@ -11,16 +12,16 @@ from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 from wtforms import ValidationError
 
-from portal import audit, db, language, resuming
+from portal import audit, company_days, db, language, resuming
 from portal.accounts import queries as accounts
 from portal.accounts.models import STAFF_ROLES
 from portal.disputes import queries as disputes
-from portal.errors import Conflict, Forbidden, Invalid
+from portal.errors import N_, Conflict, Forbidden, Invalid
 from portal.guards import staff_only
 from portal.money import Money
 from portal.pages import limiter, page, reader_language, see_other
 from portal.payments import queries as payments
-from portal.refunds import policy, queries, service, states
+from portal.refunds import policy, queries, service, states, wording
 from portal.refunds.forms import RefundForm, amount_of
 from portal.refunds.models import Refund
 from portal.refunds.service import Clerk
@@ -36,9 +37,9 @@ MOST_COUNTED = 99
 
 @bp.app_template_global("refunds_waiting")
 def number_waiting() -> str:
-    """How many refunds wait for a decision, for the navigation of staff; empty for none. One look into the queue's index."""
+    """How many refunds ask something of staff, for their navigation; empty for none. One look into an index for each kind."""
     with db.reading() as session:
-        number = queries.number_waiting(session, MOST_COUNTED + 1)
+        number = queries.number_to_do(session, MOST_COUNTED + 1)
     return f"{MOST_COUNTED}+" if number > MOST_COUNTED else str(number or "")
 
 
@@ -49,17 +50,20 @@ def _clerk() -> Clerk:
 @bp.get("/refunds")
 @staff_only(*STAFF_ROLES)
 def queue() -> Response:
-    """What waits for a decision, oldest first; and what nobody knows about."""
+    """What waits for a decision, oldest first; what nobody knows about; and what has failed."""
     with db.reading() as session:
         after = queries.by_id(session, request.args["after"]) if "after" in request.args else None
         waiting = queries.queue(session, MOST_IN_QUEUE + 1, after)
         unknown = queries.unknown(session, MOST_IN_QUEUE)
+        failed = queries.failed(session, request.args.get("failed"))
         names = accounts.names(session, [row.claimed_by for row in waiting if service.is_claimed(row)])
     return page(
         "support/refunds/queue.html",
         waiting=waiting[:MOST_IN_QUEUE],
         more=waiting[MOST_IN_QUEUE - 1].id if len(waiting) > MOST_IN_QUEUE else None,
         unknown=unknown,
+        failed=failed,
+        explain=lambda refund: wording.for_staff(refund, reader_language()),
         names=names,
         is_claimed=service.is_claimed,
     )
@@ -75,7 +79,7 @@ def show(refund_id: str) -> Response:
         others = [row for row in queries.of_customer(session, refund.customer_id).rows if row.id != refund_id]
         disputed = disputes.blocking(session, refund.payment_id) is not None
         warnings = disputes.warnings_of(session, [refund.payment_id])
-        people = [refund.asked_by, refund.claimed_by, refund.first_approved_by, refund.decided_by]
+        people = [refund.asked_by, refund.claimed_by, refund.first_approved_by, refund.decided_by, refund.resolved_by]
         names = accounts.names(session, people)
         two_needed = service.needs_two(session, refund)
     audit.look(refund_id, refund.customer_id, "refund")
@@ -85,6 +89,9 @@ def show(refund_id: str) -> Response:
         sums=sums,
         others=others[:MOST_OTHERS],
         disputed=disputed,
+        failed=refund.state in states.GONE_WRONG,
+        explanation=wording.for_staff(refund, reader_language()),
+        today=company_days.today().isoformat(),
         warnings=warnings,
         names=names,
         claimed=service.is_claimed(refund),
@@ -162,6 +169,44 @@ def send_again(refund_id: str) -> AnyResponse:
 def give_up(refund_id: str) -> AnyResponse:
     said = gettext("Noted: it was never made. The amount can be refunded again.")
     return _done(lambda: service.give_up(refund_id, _clerk()), refund_id, said)
+
+
+@bp.post("/refunds/<refund_id>/replacement")
+@limiter.limit("30/minute")
+@staff_only(*STAFF_ROLES)
+def replace(refund_id: str) -> AnyResponse:
+    """A failed refund is sent again, as a new one."""
+    try:
+        new_id = service.replace(refund_id, _clerk())
+    except (Invalid, Conflict, Forbidden) as error:
+        flash(language.error_text(error, reader_language()), "error")
+        return see_other("support_refunds.show", refund_id=refund_id)
+    flash(gettext("This is the new refund. It waits for its approval."), "success")
+    return see_other("support_refunds.show", refund_id=new_id)
+
+
+@bp.post("/refunds/<refund_id>/outside-payment")
+@limiter.limit("30/minute")
+@staff_only("approver", "admin")
+def pay_outside(refund_id: str) -> AnyResponse:
+    note, typed = request.form.get("note", ""), request.form.get("paid_on", "")
+
+    def record() -> None:
+        try:
+            paid_on = date.fromisoformat(typed)
+        except ValueError as error:
+            raise Invalid(N_("Please enter a day."), field="paid_on") from error
+        service.pay_outside(refund_id, _clerk(), paid_on=paid_on, note=note)
+
+    return _done(record, refund_id, gettext("Noted. The customer is told by e-mail."))
+
+
+@bp.post("/refunds/<refund_id>/closure")
+@limiter.limit("30/minute")
+@staff_only("approver", "admin")
+def close(refund_id: str) -> AnyResponse:
+    note = request.form.get("note", "")
+    return _done(lambda: service.close(refund_id, _clerk(), note=note), refund_id, gettext("Noted: nothing is owed."))
 
 
 @bp.post("/refunds/<refund_id>/finding/lift")

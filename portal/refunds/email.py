@@ -10,7 +10,7 @@ from portal.accounts.models import Customer
 from portal.errors import N_
 from portal.language import money_text, supported, translate
 from portal.refunds import queries, states, wording
-from portal.refunds.models import CUSTOMER, PORTAL, Refund
+from portal.refunds.models import CUSTOMER, PAID_OUTSIDE, PORTAL, Refund
 
 # State → subject. What is not here is not worth a mail: halves of a decision, and what the credit note tells.
 _SUBJECTS: Final = {
@@ -21,6 +21,7 @@ _SUBJECTS: Final = {
     states.UNKNOWN: N_("Your refund of %(amount)s is taking longer"),
     states.FAILED: N_("Your refund of %(amount)s did not arrive"),
     states.CANCELED: N_("Your refund of %(amount)s did not arrive"),
+    PAID_OUTSIDE: N_("We paid your refund of %(amount)s another way"),
 }
 # What staff have to do something about.
 _STAFF_SUBJECTS: Final = {

@@ -24,13 +24,20 @@ from portal.db import Base, UTCDateTime, one_of
 from portal.money import Money
 from portal.payments.models import Payment
 from portal.refunds.policy import REASONS
-from portal.refunds.states import FAILED, FOLLOWED, FREED, REQUESTED, SUCCEEDED, UNDECIDED, UNKNOWN
+from portal.refunds.states import FAILED, FOLLOWED, FREED, GONE_WRONG, REQUESTED, SUCCEEDED, UNDECIDED, UNKNOWN
 
 CUSTOMER: Final = "customer"
 STAFF: Final = "staff"
 PORTAL: Final = "portal"  # a second payment of an invoice that was paid already
 STRIPE: Final = "stripe"  # given back at Stripe's dashboard, without us
 ORIGINS: Final = (CUSTOMER, STAFF, PORTAL, STRIPE)
+
+
+# What staff did about one that has failed; empty while it waits for them.
+SENT_AGAIN: Final = "sent_again"
+PAID_OUTSIDE: Final = "paid_outside"
+NOTHING_OWED: Final = "nothing_owed"
+RESOLUTIONS: Final = ("", SENT_AGAIN, PAID_OUTSIDE, NOTHING_OWED)
 
 
 def _listed(*states: str) -> str:
@@ -41,6 +48,7 @@ _WAITING: Final = text(_listed(*UNDECIDED))
 _FOLLOWED: Final = text(_listed(*FOLLOWED))
 _SUCCEEDED: Final = text(_listed(SUCCEEDED))
 _FREED: Final = text(_listed(*FREED))
+_FAILED: Final = text(f"{_listed(*GONE_WRONG)} AND resolution = ''")
 _FOUND: Final = text(f"finding <> '' OR state = '{UNKNOWN}'")
 
 
@@ -91,6 +99,12 @@ class Refund(Base):
     expected_by: Mapped[date | None] = mapped_column(Date)
     succeeded_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     failed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    resolution: Mapped[str] = mapped_column(String(20), default="")
+    resolution_note: Mapped[str] = mapped_column(Text, default="")  # the customer does not see it
+    resolved_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
+    resolved_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    replaced_by: Mapped[str | None] = mapped_column(ForeignKey("refunds.id"))  # the new one in its place
+    paid_outside_on: Mapped[date | None] = mapped_column(Date)
     finding: Mapped[str] = mapped_column(String(300), default="")  # why staff must look, if they must
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime)
     version: Mapped[int] = mapped_column(Integer, default=1)
@@ -104,6 +118,7 @@ class Refund(Base):
         CheckConstraint("asked_minor >= amount_minor", name="never_more_than_asked"),
         one_of("origin", ORIGINS),
         one_of("reason", REASONS),
+        one_of("resolution", RESOLUTIONS),
         UniqueConstraint("customer_id", "client_key"),
         Index("ix_refunds_payment", "payment_id", "asked_at", "id"),
         Index("ix_refunds_customer", "customer_id", "asked_at", "id"),
@@ -113,6 +128,7 @@ class Refund(Base):
         Index("ix_refunds_queue", "asked_at", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
         Index("ix_refunds_followed", "updated_at", "id", sqlite_where=_FOLLOWED, postgresql_where=_FOLLOWED),
         Index("ix_refunds_succeeded", "succeeded_at", sqlite_where=_SUCCEEDED, postgresql_where=_SUCCEEDED),
+        Index("ix_refunds_failed", "failed_at", "id", sqlite_where=_FAILED, postgresql_where=_FAILED),
         Index("ix_refunds_finding", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
     )
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, String, case, cast, exists, func, select
+from sqlalchemy import ColumnElement, Select, String, case, cast, exists, func, literal_column, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from portal import keyset, outbox
@@ -15,8 +15,8 @@ from portal.errors import NotFound
 from portal.money import Money
 from portal.payments.models import PAID_TWICE, Payment
 from portal.payments.states import SUCCEEDED as PAYMENT_SUCCEEDED
-from portal.refunds.models import Refund
-from portal.refunds.states import FOLLOWED, FREED, SUCCEEDED, UNDECIDED, UNKNOWN
+from portal.refunds.models import PAID_OUTSIDE, Refund
+from portal.refunds.states import FOLLOWED, FREED, GONE_WRONG, SUCCEEDED, UNDECIDED, UNKNOWN
 
 # Of one payment: partial refunds are possible, in such a number nobody makes them.
 MOST_OF_A_PAYMENT: Final = 100
@@ -37,12 +37,16 @@ class Sums:
 
 def sums(session: Session, payment: Payment) -> Sums:
     """Read under the payment's lock, these cannot change before the caller's transaction ends."""
-    refunded = func.coalesce(func.sum(case((Refund.state == SUCCEEDED, Refund.amount_minor), else_=0)), 0)
-    reserved = func.coalesce(func.sum(case((Refund.state != SUCCEEDED, Refund.amount_minor), else_=0)), 0)
-    row = session.execute(
-        select(refunded, reserved).where(Refund.payment_id == payment.id, Refund.state.not_in(FREED))
-    ).one()
+    is_given_back = or_(Refund.state == SUCCEEDED, Refund.resolution == PAID_OUTSIDE)
+    refunded = func.coalesce(func.sum(case((is_given_back, Refund.amount_minor), else_=0)), 0)
+    reserved = func.coalesce(func.sum(case((is_given_back, 0), else_=Refund.amount_minor)), 0)
+    row = session.execute(select(refunded, reserved).where(Refund.payment_id == payment.id, _counts(FREED))).one()
     return Sums(payment.amount, Money(int(row[0]), payment.currency), Money(int(row[1]), payment.currency))
+
+
+def _counts(freed: frozenset[str]) -> ColumnElement[bool]:
+    """All but those whose amount is free again; one that has failed is not when its customer was paid another way."""
+    return or_(Refund.state.not_in(freed), Refund.resolution == PAID_OUTSIDE)
 
 
 def given_back_with(session: Session, refund: Refund) -> Money:
@@ -51,7 +55,7 @@ def given_back_with(session: Session, refund: Refund) -> Money:
         select(func.coalesce(func.sum(Refund.amount_minor), 0)).where(
             Refund.payment_id == refund.payment_id,
             Refund.id != refund.id,
-            Refund.state.not_in(FREED | UNDECIDED),
+            _counts(FREED | UNDECIDED),
         )
     ).scalar_one()
     return refund.amount + Money(int(others), refund.currency)
@@ -147,8 +151,27 @@ def queue(session: Session, most: int, after: Refund | None = None) -> list[Refu
 
 def number_waiting(session: Session, most: int) -> int:
     """How many wait for a decision, counted up to `most`."""
-    bounded = _undecided().with_only_columns(Refund.id).limit(most).subquery()
-    return session.execute(select(func.count()).select_from(bounded)).scalar_one()
+    return _counted(session, _undecided(), most)
+
+
+def number_to_do(session: Session, most: int) -> int:
+    """How many ask something of staff, counted up to `most` of each kind (undecided, unknown, failed), in one query."""
+    counts = [_count(query, most).scalar_subquery() for query in (_undecided(), _unknown(), _failed())]
+    found: int = session.execute(select(counts[0] + counts[1] + counts[2])).scalar_one()
+    return found
+
+
+def number_failed(session: Session, most: int) -> int:
+    """How many have failed and wait for staff, counted up to `most`."""
+    return _counted(session, _failed(), most)
+
+
+def _counted(session: Session, query: Select[Refund], most: int) -> int:
+    return session.execute(_count(query, most)).scalar_one()
+
+
+def _count(query: Select[Refund], most: int) -> Select[int]:
+    return select(func.count()).select_from(query.with_only_columns(Refund.id).limit(most).subquery())
 
 
 def _undecided() -> Select[Refund]:
@@ -157,9 +180,23 @@ def _undecided() -> Select[Refund]:
 
 def unknown(session: Session, most: int) -> list[Refund]:
     """Refunds of which nobody knows whether they were made: staff decide."""
-    followed = written_out(Refund.state, FOLLOWED)
-    query = select(Refund).where(followed, Refund.state == UNKNOWN).options(joinedload(Refund.customer))
+    query = _unknown().options(joinedload(Refund.customer))
     return list(session.execute(query.order_by(Refund.updated_at, Refund.id).limit(most)).scalars())
+
+
+def _unknown() -> Select[Refund]:
+    return select(Refund).where(written_out(Refund.state, FOLLOWED), Refund.state == UNKNOWN)
+
+
+def failed(session: Session, cursor: str | None = None, *, size: int = keyset.PAGE_SIZE) -> keyset.Page[Refund]:
+    """A page of the refunds that have failed and that staff have done nothing about, the longest waiting first. Raises as keyset.page."""
+    query = _failed().options(joinedload(Refund.customer), joinedload(Refund.payment))
+    moment: Any = Refund.failed_at  # what has failed has one
+    return keyset.page(session, query, moment, Refund.id, cursor, size=size, ascending=True)
+
+
+def _failed() -> Select[Refund]:
+    return select(Refund).where(written_out(Refund.state, GONE_WRONG), Refund.resolution == literal_column("''"))
 
 
 def left_behind(session: Session, most: int) -> list[str]:

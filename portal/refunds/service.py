@@ -2,6 +2,7 @@
 
 - `asking`: a customer asks, staff propose, a request is withdrawn; the amount is reserved.
 - `deciding`: claims, approvals with four eyes, refusals, and what a person decides about an unknown refund.
+- `resolving`: what staff do about a refund that has failed.
 - `executing` and `settling`: the worker's part, and Stripe's word.
 
 Here stands what nobody asks for: what was paid twice goes back, and what Stripe tells is taken in.
@@ -54,6 +55,7 @@ from portal.refunds.deciding import (
     shown_threshold,
 )
 from portal.refunds.models import PORTAL, STRIPE, Refund, RefundStep
+from portal.refunds.resolving import NotFailed, close, pay_outside, replace
 from portal.refunds.settling import adopt, lock_payment, mark, refresh, touch
 
 __all__ = [
@@ -64,6 +66,7 @@ __all__ = [
     "Clerk",
     "FourEyes",
     "LookFirst",
+    "NotFailed",
     "NotRefundable",
     "NotYours",
     "ShownByStripe",
@@ -72,6 +75,7 @@ __all__ = [
     "approve_own",
     "ask",
     "claim",
+    "close",
     "complete",
     "give_up",
     "hear_of_payment",
@@ -79,10 +83,12 @@ __all__ = [
     "is_claimed",
     "lift_finding",
     "needs_two",
+    "pay_outside",
     "propose",
     "refresh",
     "reject",
     "release",
+    "replace",
     "return_duplicate",
     "send_again",
     "shown_threshold",

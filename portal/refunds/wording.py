@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 from portal.errors import N_
-from portal.language import translate
+from portal.language import date_text, translate
 from portal.refunds import states
-from portal.refunds.models import Refund
+from portal.refunds.models import PAID_OUTSIDE, SENT_AGAIN, Refund
 
 _CARD_IS_GONE: Final = N_("Your bank sent the money back, because the card is no longer valid.")
 _DISPUTED: Final = N_(
@@ -66,10 +66,20 @@ _BEING_CHECKED: Final = N_(
 )
 
 
+_PAID_OUTSIDE: Final = N_(
+    "The money could not be refunded to your card, so we paid it to you another way on %(day)s. The money may take some days to arrive."
+)
+_SENT_AGAIN: Final = N_("The money did not reach your card. We are sending it again, as a new refund.")
+
+
 def for_customer(refund: Refund, tongue: str) -> str:
     """Why it did not go through, or why it takes long, in this language; empty where all is well."""
     if refund.state == states.UNKNOWN:
         return translate(_BEING_CHECKED, tongue)
+    if refund.resolution == PAID_OUTSIDE and refund.paid_outside_on is not None:
+        return translate(_PAID_OUTSIDE, tongue, day=date_text(refund.paid_outside_on, tongue))
+    if refund.resolution == SENT_AGAIN:
+        return translate(_SENT_AGAIN, tongue)
     if refund.state in states.GONE_WRONG:
         return translate(FOR_CUSTOMERS.get(refund.failure_reason, _SENT_BACK), tongue)
     return ""

@@ -21,6 +21,7 @@ from portal.errors import NotFound
 from portal.outbox import DEAD, FAILED, Job
 from portal.payments.models import Payment
 from portal.reconciliation.models import OPEN, BookFinding
+from portal.refunds import queries as refunds
 from portal.refunds.models import Refund
 from portal.refunds.states import UNKNOWN
 from portal.webhooks import queries as webhooks
@@ -66,6 +67,7 @@ class State:
     payment_findings: int
     setup_findings: int
     refund_findings: int
+    failed_refunds: int
     dispute_findings: int
     fraud_warnings: int
     book_findings: int
@@ -108,6 +110,7 @@ def state(session: Session) -> State:
         payment_findings=_count(session, select(Payment.id).where(_waits_for_staff(Payment))),
         setup_findings=_count(session, select(CardSetup.id).where(_waits_for_staff(CardSetup))),
         refund_findings=_count(session, select(Refund.id).where(_waits_for_staff(Refund))),
+        failed_refunds=refunds.number_failed(session, MOST_COUNTED + 1),
         dispute_findings=_count(session, select(Dispute.id).where(_waits_for_staff(Dispute))),
         fraud_warnings=_count(session, select(FraudWarning.id).where(_waits_for_staff(FraudWarning))),
         book_findings=_count(session, select(BookFinding.id).where(BookFinding.state == literal_column(f"'{OPEN}'"))),

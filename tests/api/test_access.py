@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from portal import clock, db
+from portal import clock, company_days, db
 from portal.accounts import policy
 from portal.accounts.models import PAYER, VIEWER, Customer
 from portal.api.operations import Operation
@@ -47,6 +47,10 @@ DELETE /api/payments/methods/delete       401    503   503   403    404   403   
 POST   /api/payments/refund               401    201   201   403    404   201     201      201   403
 GET    /api/refunds                       401    200   200   200    404   200     200      200   200
 GET    /api/refunds/<id>                  401    200   200   200    404   200     200      200   200
+GET    /api/refunds/failed                401    403   403   403    403   200     200      200   403
+POST   /api/refunds/<id>/replacement      401    403   403   403    404   409     409      409   403
+POST   /api/refunds/<id>/outside-payment  401    403   403   403    403   403     409      409   403
+POST   /api/refunds/<id>/closure          401    403   403   403    403   403     409      409   403
 POST   /api/refunds/<id>/approval         401    403   403   403    403   200     200      200   403
 POST   /api/refunds/<id>/rejection        401    403   403   403    403   200     200      200   403
 POST   /api/refunds/<id>/withdrawal       401    200   200   403    404   403     403      403   403
@@ -131,6 +135,11 @@ class House:
             "/api/payments/process": {"invoice_id": fresh["invoices"]},
             "/api/payments/refund": {"payment_id": fresh["payments"], "amount": 1_00, "reason": "not_received"},
             "/api/staff/<id>/role": {"role": "approver"},
+            "/api/refunds/<id>/outside-payment": {
+                "paid_on": company_days.today().isoformat(),
+                "note": "By transfer 4711.",
+            },
+            "/api/refunds/<id>/closure": {"note": "The customer kept the goods."},
             "/api/refunds/<id>/rejection": {"rejection": "The parts were used."},
         }
         return bodies.get(route, {})

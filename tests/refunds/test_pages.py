@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from portal import db
+from portal import clock, company_days, db
 from portal.accounts.models import User
 from portal.payments.models import Payment
 from portal.refunds import service, states
@@ -189,6 +189,26 @@ def test_what_was_set_aside_is_released_by_an_approver(app: Flask, tom: FlaskCli
     page = send(second, f"{address}/finding/lift")
     assert "Released" in page and "too little is left" not in page
     assert f"{address}/approval" in page
+
+
+def test_a_failed_refund_is_work_on_the_desk_and_its_customer_reads_what_was_done(
+    app: Flask, tom: FlaskClient, ada: FlaskClient, counter: Counter
+) -> None:
+    refund_id = counter.approved()
+    counter.touch(refund_id, state=states.FAILED, failed_at=clock.now(), failure_reason="lost_or_stolen_card")
+    queue = see(tom, "/support/refunds")
+    assert "Failed refunds" in queue and "reported lost or stolen" in queue
+    address = f"/support/refunds/{refund_id}"
+    page = see(tom, address)
+    assert "Send it again" in page and "outside-payment" not in page
+    approver = browser_of(app, counter.approver.id)
+    assert "outside-payment" in see(approver, address)
+    assert "Please enter a day" in send(approver, f"{address}/outside-payment", paid_on="soon", note="By transfer")
+    today = company_days.today().isoformat()
+    assert "paid another way" in send(approver, f"{address}/outside-payment", paid_on=today, note="By transfer")
+    assert "We paid your refund another way" in see(ada, f"/refunds/{refund_id}")
+    assert "Failed refunds" not in see(tom, "/support/refunds")
+    assert "Nothing was changed" in send(tom, f"{address}/replacement")
 
 
 def test_an_unknown_refund_asks_for_a_decision(app: Flask, tom: FlaskClient, counter: Counter) -> None:

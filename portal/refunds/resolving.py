@@ -1,0 +1,132 @@
+"""What staff do about a refund that has failed: send it again as a new refund, pay the customer another way, or find that nothing is owed.
+
+Until one of these was done a failed refund is work, and stands in staff's list. Its amount is free for another refund meanwhile; what
+was paid another way counts as given back, so that it cannot be refunded a second time.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from portal import audit, clock, company_days, db, ledger, outbox
+from portal.errors import N_, Conflict, Invalid
+from portal.payments.models import Payment
+from portal.refunds import queries, states
+from portal.refunds.asking import add, check_amount, plain_text, refuse_where_impossible
+from portal.refunds.deciding import Clerk, NotYours, only_staff
+from portal.refunds.models import NOTHING_OWED, PAID_OUTSIDE, SENT_AGAIN, STAFF, Refund
+from portal.refunds.settling import locked, move, touch
+
+# A transfer that is older than this was not made because of a refund here.
+LONGEST_AGO: Final = timedelta(days=365)
+
+
+class NotFailed(Conflict):
+    code = "refund_not_failed"
+    message = N_("This refund has not failed, or it has been dealt with already. Nothing was changed.")
+
+
+def replace(refund_id: str, clerk: Clerk) -> str:
+    """Send a failed refund again: a new one of the same amount and reason, which is decided like all others. Returns its id.
+
+    A second call returns the same one. Raises NotFailed, NotRefundable, Invalid when too little of the payment is left, Forbidden,
+    NotFound. Who sends it again has proposed the new one.
+    """
+    only_staff(clerk)
+    with db.transaction() as session:
+        row = locked(session, refund_id)
+        if row.replaced_by is not None:
+            return row.replaced_by
+        _refuse_unless_open(row)
+        payment = session.get_one(Payment, row.payment_id)
+        refuse_where_impossible(session, payment)
+        check_amount(row.amount, queries.sums(session, payment).remaining)
+        new = add(
+            session,
+            payment,
+            row.amount,
+            row.reason,
+            row.explanation,
+            origin=STAFF,
+            user_id=clerk.id,
+            client_key=f"again:{row.id}",
+        )
+        move(session, new, states.REQUESTED, {"origin": STAFF, "reason": row.reason, "replaces": row.id})
+        row.replaced_by = new.id
+        _resolve(session, row, clerk, SENT_AGAIN, {"replaced_by": new.id})
+        return new.id
+
+
+def pay_outside(refund_id: str, clerk: Clerk, *, paid_on: date, note: str) -> None:
+    """Record that the customer got the money of a failed refund in another way than through Stripe; `note` says how.
+
+    It is booked from the bank, counts as given back, and the customer is told. No credit note is issued: its numbers and its document are
+    those of refunds through Stripe. A second call changes nothing. Raises NotYours, NotFailed, Invalid, NotFound.
+    """
+    _only_approvers(clerk)
+    note = _needed(note)
+    today = company_days.today()
+    if not today - LONGEST_AGO <= paid_on <= today:
+        raise Invalid(N_("Please enter the day on which you paid: today, or within the last year."), field="paid_on")
+    with db.transaction() as session:
+        row = locked(session, refund_id)
+        if row.resolution == PAID_OUTSIDE:
+            return
+        _refuse_unless_open(row)
+        check_amount(row.amount, queries.sums(session, session.get_one(Payment, row.payment_id)).remaining)
+        row.paid_outside_on = paid_on
+        _resolve(session, row, clerk, PAID_OUTSIDE, {"paid_on": paid_on.isoformat(), "note": note}, note)
+        ledger.post(
+            session,
+            "refund_outside",
+            debit=ledger.REFUNDS,
+            credit=ledger.BANK,
+            amount=row.amount,
+            subject=row.payment_id,
+            reference=f"refund_outside:{row.id}",
+            at=min(company_days.noon(paid_on), clock.now()),  # not in the future, all the same
+        )
+        key = f"refund_mail:{row.id}:{row.version}"
+        outbox.enqueue(session, "refunds.mail", key=key, refund_id=row.id, state=PAID_OUTSIDE, before=row.state)
+
+
+def close(refund_id: str, clerk: Clerk, *, note: str) -> None:
+    """Record that nothing is owed for a failed refund, and why. A second call changes nothing. Raises as pay_outside does."""
+    _only_approvers(clerk)
+    note = _needed(note)
+    with db.transaction() as session:
+        row = locked(session, refund_id)
+        if row.resolution == NOTHING_OWED:
+            return
+        _refuse_unless_open(row)
+        _resolve(session, row, clerk, NOTHING_OWED, {"note": note}, note)
+
+
+def _only_approvers(clerk: Clerk) -> None:
+    only_staff(clerk)
+    if not clerk.is_approver:
+        raise NotYours
+
+
+def _needed(note: str) -> str:
+    note = plain_text(note, "note")
+    if not note:
+        raise Invalid(N_("Please note how, so that others can follow it."), field="note")
+    return note
+
+
+def _refuse_unless_open(row: Refund) -> None:
+    if row.state not in states.GONE_WRONG or row.resolution:
+        raise NotFailed
+
+
+def _resolve(
+    session: Session, row: Refund, clerk: Clerk, resolution: str, facts: dict[str, object], note: str = ""
+) -> None:
+    row.resolution, row.resolution_note = resolution, note
+    row.resolved_by, row.resolved_at = clerk.id, clock.now()
+    touch(row)
+    audit.record(session, f"refund.{resolution}", row.id, facts, customer_id=row.customer_id)

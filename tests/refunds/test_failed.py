@@ -1,0 +1,117 @@
+"""Refunds that have failed are work: listed, counted, explained, and dealt with in one of three ways, on both databases."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from portal import company_days, db
+from portal.errors import Forbidden, Invalid
+from portal.payments import queries as payment_queries
+from portal.refunds import policy, queries, service, states, wording
+from portal.refunds.models import PAID_OUTSIDE
+from portal.refunds.service import Clerk
+from portal.support import operations_queries
+from tests.payments.conftest import audited, books, everything, jobs
+from tests.refunds.conftest import Counter
+
+
+@pytest.fixture
+def failed(counter: Counter) -> str:
+    """A refund of the whole payment that the bank has sent back."""
+    refund_id = counter.refunded()
+    stripe_id = str(counter.refund(refund_id).stripe_refund_id)
+    counter.sandbox.control("refunds/fail", refund=stripe_id)
+    service.hear_of_refund(stripe_id)
+    return refund_id
+
+
+def listed() -> list[str]:
+    with db.reading() as session:
+        rows = [row.id for row in queries.failed(session).rows]
+        assert queries.number_failed(session, 100) == operations_queries.state(session).failed_refunds == len(rows)
+        assert queries.number_to_do(session, 100) == len(rows) + queries.number_waiting(session, 100)
+    return rows
+
+
+def test_a_failed_refund_is_listed_counted_and_explained_until_someone_deals_with_it(
+    counter: Counter, failed: str
+) -> None:
+    assert listed() == [failed]
+    row = counter.refund(failed)
+    assert "expired or was cancelled" in wording.for_staff(row, "en") and "Karte" in wording.for_staff(row, "de")
+    service.close(failed, counter.approver, note="The customer keeps the credit.")
+    assert listed() == []
+    before = everything()
+    service.close(failed, counter.approver, note="The customer keeps the credit.")
+    assert everything() == before
+    assert counter.sums == (0, 0, 119_00)
+    for again in (
+        lambda: service.replace(failed, counter.support),
+        lambda: service.pay_outside(failed, counter.admin, paid_on=company_days.today(), note="By transfer"),
+    ):
+        with pytest.raises(service.NotFailed):
+            again()
+
+
+def test_sent_again_it_is_a_new_refund_that_is_decided_like_all_others(counter: Counter, failed: str) -> None:
+    new_id = service.replace(failed, counter.support)
+    assert service.replace(failed, counter.approver) == new_id
+    new, old = counter.refund(new_id), counter.refund(failed)
+    assert (new.state, new.amount, new.reason, new.asked_by) == (
+        states.REQUESTED, old.amount, policy.NOT_RECEIVED, counter.support.id
+    )  # fmt: skip
+    assert (old.state, old.resolution, old.replaced_by) == (states.FAILED, "sent_again", new_id)
+    assert listed() == []
+    assert "sending it again" in wording.for_customer(old, "en")
+    service.approve(new_id, counter.approver)
+    counter.execute(new_id)
+    assert counter.refund(new_id).state == states.SUCCEEDED
+    assert counter.sums == (119_00, 0, 0)
+
+
+def test_paid_another_way_it_counts_as_given_back_and_is_booked_from_the_bank(counter: Counter, failed: str) -> None:
+    yesterday = company_days.today() - timedelta(days=1)
+    for _ in range(2):
+        service.pay_outside(failed, counter.approver, paid_on=yesterday, note="Transfer 4711")
+    assert counter.sums == (119_00, 0, 0)
+    assert listed() == []
+    assert books()[-1] == ("refund_outside", f"refund_outside:{failed}", 119_00)
+    assert audited("refund.paid_outside") == 1
+    assert [job["state"] for job in jobs("refunds.mail")].count(PAID_OUTSIDE) == 1
+    payment = counter.payment
+    with db.reading() as session:
+        assert payment_queries.shown_statuses(session, [payment])[payment.id] == "refunded"
+    with pytest.raises(Invalid):
+        counter.ask(1_00)
+
+
+def test_what_is_not_left_any_more_is_neither_sent_again_nor_paid_another_way(counter: Counter, failed: str) -> None:
+    counter.refunded(100_00)
+    before = everything()
+    with pytest.raises(Invalid):
+        service.replace(failed, counter.support)
+    with pytest.raises(Invalid):
+        service.pay_outside(failed, counter.admin, paid_on=company_days.today(), note="Transfer 4711")
+    assert everything() == before
+
+
+def test_who_may_not_and_what_is_no_answer_changes_nothing(counter: Counter, failed: str) -> None:
+    customer, today = Clerk(counter.user_id, "customer"), company_days.today()
+    before = everything()
+    for refused in (
+        lambda: service.replace(failed, customer),
+        lambda: service.pay_outside(failed, counter.support, paid_on=today, note="Transfer 4711"),
+        lambda: service.close(failed, counter.support, note="Kept"),
+    ):
+        with pytest.raises(Forbidden):
+            refused()
+    for day, note in ((today, " "), (today + timedelta(days=1), "Soon"), (today - timedelta(days=400), "Long ago")):
+        with pytest.raises(Invalid):
+            service.pay_outside(failed, counter.approver, paid_on=day, note=note)
+    with pytest.raises(service.NotFailed):
+        service.close(counter.ask(), counter.approver, note="Not failed")
+    assert [row for row in listed() if row == failed] == [failed]
+    assert audited("refund.paid_outside") == audited("refund.nothing_owed") == 0
+    assert before
