@@ -114,6 +114,12 @@ class Settings(BaseSettings):
     }
     # From this amount on (in major units, by currency) two people must approve a refund; always where a currency is not named.
     refund_four_eyes: Annotated[dict[str, Decimal], NoDecode] = {"eur": Decimal(500), "usd": Decimal(500)}
+    # Sums from which on a second person must approve: what one member of staff has approved alone or proposed within a day, and what one
+    # customer has got back; where a currency is not named, that of refund_four_eyes.
+    refund_day_of_staff: Annotated[dict[str, Decimal], NoDecode] = {"eur": Decimal(2000), "usd": Decimal(2000)}
+    refund_day_of_customer: Annotated[dict[str, Decimal], NoDecode] = {"eur": Decimal(1000), "usd": Decimal(1000)}
+    # Up to this sum within a day one may approve what one has proposed oneself; never where a currency is not named.
+    refund_own_approval: Annotated[dict[str, Decimal], NoDecode] = {}
     # Stripe may keep a failure of a refund's call, and make the refund all the same: for how long its list is searched for it before it
     # is sent anew.
     refund_search_seconds: int = Field(default=3600, ge=1, le=82_800)
@@ -201,7 +207,9 @@ class Settings(BaseSettings):
             raise ValueError("days are 0 or more")
         return usual | given
 
-    @field_validator("refund_four_eyes", mode="before")
+    @field_validator(
+        "refund_four_eyes", "refund_day_of_staff", "refund_day_of_customer", "refund_own_approval", mode="before"
+    )
     @classmethod
     def _thresholds(cls, value: object) -> object:
         if not isinstance(value, str):

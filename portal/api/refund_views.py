@@ -45,8 +45,8 @@ def _shown(caller: Caller, refund_id: str) -> schemas.Refund:
 def refund_payment(caller: Caller, body: schemas.NewRefund) -> schemas.Refund:
     """Ask for money back.
 
-    A customer's request is decided by staff. What a member of staff asks for is approved by them at once, as far as their token includes
-    refunds:approve and one person may approve the amount; above the threshold of its currency a second one must agree.
+    A customer's request is decided by staff. What a member of staff asks for is a proposal that a colleague approves; it is approved at
+    once only up to the sum of the company's settings, if any, and if the token includes refunds:approve.
     """
     with db.reading() as session:
         whose, wanted = caller.customer_id, body.payment_id
@@ -119,7 +119,8 @@ def get_refund(caller: Caller, refund_id: str) -> schemas.Refund:
 def approve_refund(caller: Caller, refund_id: str, body: schemas.RefundApproval) -> schemas.Refund:
     """Approve a refund, in full or for less. For staff.
 
-    Above the threshold of its currency a second person must approve it, too: neither who asked nor who approved first.
+    Who proposed it does not approve it. Above the threshold of its currency, and where the refunds of a member of staff or of a customer
+    within a day come to a sum of the settings, a second person must approve it, too: neither who asked nor who approved first.
     """
     clerk, row = caller.clerk(), _one(caller, refund_id)
     amount = Money(body.amount, row.currency) if body.amount is not None else None

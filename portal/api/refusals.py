@@ -71,7 +71,7 @@ MEANINGS: Final = {
     "staff_only": "Only staff, and machines where it says so, may do this.",
     "customers_only": "Only a customer may do this: the token is of staff or of a machine, who stand for no customer.",
     "forbidden": "The person may not do this. Hide what leads here.",
-    "four_eyes": "The amount needs two people, and this one is one of them already. Leave it to a colleague.",
+    "four_eyes": "The refund needs a colleague: this person proposed it, or has approved it already.",
     "role_too_low": "This person's role may not approve that amount. Leave it to an approver.",
     "not_found": "There is no such thing, or it is another customer's: the two are never told apart.",
     "missing_at_stripe": "Stripe does not know what this is about. Read it again; if it stays, write to us with the request_id.",

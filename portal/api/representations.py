@@ -193,7 +193,8 @@ def refund(session: Session, row: Refund) -> schemas.Refund:
             "rejection": row.rejection or None,
             "failure_reason": row.failure_reason or None,
             "message": refund_wording.for_customer(row, pages.reader_language()) or None,
-            "needs_second_approval": row.state in refund_states.UNDECIDED and refunds.needs_two(session, row),
+            "needs_second_approval": row.state == refund_states.APPROVED_ONCE
+            or (row.state == refund_states.REQUESTED and refunds.needs_two(session, row)),
             "resolution": row.resolution or None,
             "replaced_by": row.replaced_by,
             "asked_at": row.asked_at,

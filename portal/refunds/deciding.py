@@ -17,7 +17,7 @@ from portal.accounts.models import STAFF_ROLES
 from portal.errors import N_, Conflict, Forbidden, Invalid
 from portal.money import Money
 from portal.payments.models import Payment
-from portal.refunds import executing, policy, queries, states
+from portal.refunds import executing, policy, queries, states, sums
 from portal.refunds.asking import AlreadyDecided, check_amount, plain_text, refuse_where_impossible
 from portal.refunds.models import STAFF, Refund
 from portal.refunds.settling import adopt, locked, move, touch
@@ -39,6 +39,11 @@ class LookFirst(Conflict):
 class FourEyes(Forbidden):
     code = "four_eyes"
     message = N_("Two people must approve this amount, and you are one of them already. Please ask a colleague.")
+
+
+class OwnProposal(Forbidden):
+    code = "four_eyes"
+    message = N_("You proposed this refund, so it cannot be approved by you. Please ask a colleague.")
 
 
 class NotYours(Forbidden):
@@ -88,9 +93,9 @@ def release(refund_id: str, clerk: Clerk) -> None:
 def approve(refund_id: str, clerk: Clerk, *, amount: Money | None = None, note: str = "") -> str:
     """Approve a refund, in full or for less; returns its state: `approved`, or `approved_once` while a second person must agree.
 
-    What is approved is frozen. A changed amount voids the approval that was there. Raises AlreadyDecided, ClaimedByOther, FourEyes
-    and NotYours (the threshold of its currency), LookFirst while it has a finding, for it would not be sent, NotRefundable, Invalid
-    for an amount that was not asked for, NotFound.
+    What is approved is frozen. A changed amount voids the approval that was there. Raises AlreadyDecided, ClaimedByOther, OwnProposal,
+    FourEyes and NotYours (the threshold of its currency, and sums of a day), LookFirst while it has a finding, for it would not be sent,
+    NotRefundable, Invalid for an amount that was not asked for, NotFound.
     """
     only_staff(clerk)
     note = plain_text(note, "note")
@@ -105,29 +110,67 @@ def approve(refund_id: str, clerk: Clerk, *, amount: Money | None = None, note: 
         _change_amount(session, row, payment, amount)
         if note:
             row.staff_note = note
-        if not needs_two(session, row):
-            decide(session, row, clerk)
-        elif row.state == states.REQUESTED:
-            row.first_approved_by, row.first_approved_at = clerk.id, clock.now()
-            row.claimed_by = row.claimed_at = None
-            move(session, row, states.APPROVED_ONCE, {"by": clerk.id})
-        else:
+        sums.lock(session, row, *filter(None, (clerk.id, row.asked_by)))
+        if not may_approve(session, row, clerk):
+            raise OwnProposal
+        if row.state == states.APPROVED_ONCE:
             _agree(session, row, clerk)
+            return row.state
+        reason = why_two(session, row, clerk)
+        if reason:
+            _approve_first(session, row, clerk, reason)
+        else:
+            decide(session, row, clerk)
         return row.state
 
 
 def approve_own(refund_id: str, clerk: Clerk) -> str:
-    """Approve a refund that one has just proposed oneself, as far as one person may; returns its state. A second call changes nothing."""
+    """Approve a refund that one has just proposed oneself, where the settings let one; returns its state.
+
+    Where they do not it stays as it is, and waits for a colleague. A second call changes nothing.
+    """
     with db.reading() as session:
         row = queries.by_id(session, refund_id)
-    if row.state != states.REQUESTED or row.asked_by != clerk.id:
-        return row.state
+        if row.state != states.REQUESTED or row.asked_by != clerk.id or not may_approve(session, row, clerk):
+            return row.state
     return approve(refund_id, clerk)
 
 
+def may_approve(session: Session, row: Refund, clerk: Clerk) -> bool:
+    """Whether this person may approve it at all: who proposed it may not, but for small sums where the settings say so."""
+    if row.origin != STAFF or row.asked_by != clerk.id:
+        return True
+    return policy.may_approve_own(sums.day_of_own(session, row, clerk.id))
+
+
 def needs_two(session: Session, row: Refund) -> bool:
-    """Whether two people must approve this refund. What was given back of the payment before counts: nobody splits an amount in two."""
-    return policy.needs_four_eyes(queries.given_back_with(session, row))
+    """Whether two people must approve this refund, whoever of them comes first."""
+    return bool(why_two(session, row, None))
+
+
+def why_two(session: Session, row: Refund, clerk: Clerk | None) -> str:
+    """Why two people must approve this refund, if this one is the first: sums.AMOUNT, OF_STAFF or OF_CUSTOMER, or an empty text.
+
+    What was given back of the payment before counts, and what the approver, who proposed it and its customer have come to within a day:
+    nobody splits an amount.
+    """
+    if policy.needs_four_eyes(queries.given_back_with(session, row)):
+        return sums.AMOUNT
+    people = {clerk.id if clerk else None, row.asked_by if row.origin == STAFF else None} - {None}
+    if any(policy.is_much_for_staff(sums.day_of_staff(session, row, str(person))) for person in people):
+        return sums.OF_STAFF
+    if policy.is_much_for_customer(sums.day_of_customer(session, row)):
+        return sums.OF_CUSTOMER
+    return ""
+
+
+def _approve_first(session: Session, row: Refund, clerk: Clerk, reason: str) -> None:
+    row.first_approved_by, row.first_approved_at = clerk.id, clock.now()
+    row.claimed_by = row.claimed_at = None
+    move(session, row, states.APPROVED_ONCE, {"by": clerk.id, "because_of": reason})
+    if reason != sums.AMOUNT:
+        key = f"refund_sums:{row.id}:{row.version}"
+        outbox.enqueue(session, "refunds.mail_sums", key=key, refund_id=row.id, reason=reason)
 
 
 def _change_amount(session: Session, row: Refund, payment: Payment, amount: Money | None) -> None:

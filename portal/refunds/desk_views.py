@@ -81,7 +81,8 @@ def show(refund_id: str) -> Response:
         warnings = disputes.warnings_of(session, [refund.payment_id])
         people = [refund.asked_by, refund.claimed_by, refund.first_approved_by, refund.decided_by, refund.resolved_by]
         names = accounts.names(session, people)
-        two_needed = service.needs_two(session, refund)
+        why_two = service.why_two(session, refund, _clerk())
+        may_approve = service.may_approve(session, refund, _clerk())
     audit.look(refund_id, refund.customer_id, "refund")
     return page(
         "support/refunds/show.html",
@@ -95,7 +96,8 @@ def show(refund_id: str) -> Response:
         warnings=warnings,
         names=names,
         claimed=service.is_claimed(refund),
-        two_needed=two_needed,
+        why_two=why_two,
+        may_approve=may_approve,
         threshold=service.shown_threshold(refund.currency),
         amount_text=language.typed_amount(refund.amount, reader_language()),
         approving=resuming.typed_into(url_for("support_refunds.approve", refund_id=refund_id)),

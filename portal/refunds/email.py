@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from sqlalchemy.orm import Session
+
 from portal import config, db, mail
+from portal.accounts import queries as accounts
 from portal.accounts.models import Customer
 from portal.errors import N_
 from portal.language import money_text, supported, translate
-from portal.refunds import queries, states, wording
-from portal.refunds.models import CUSTOMER, PAID_OUTSIDE, PORTAL, Refund
+from portal.money import Money
+from portal.refunds import queries, states, sums, wording
+from portal.refunds.models import CUSTOMER, PAID_OUTSIDE, PORTAL, STAFF, Refund
 
 # State → subject. What is not here is not worth a mail: halves of a decision, and what the credit note tells.
 _SUBJECTS: Final = {
@@ -29,6 +33,8 @@ _STAFF_SUBJECTS: Final = {
     states.FAILED: N_("A refund of %(amount)s has failed"),
     states.CANCELED: N_("A refund of %(amount)s has failed"),
 }
+
+_SUMS_SUBJECT: Final = N_("Refunds of %(amount)s within a day: a second approval is needed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,42 @@ def send(refund_id: str, state: str, before: str) -> None:
         settings = config.current()
         reader = _Reader(settings.company.support_email, settings.languages[0])
         _send(row, f"{state}:staff", _STAFF_SUBJECTS[state], "staff", reader)
+
+
+def send_sums(refund_id: str, reason: str) -> None:
+    """Tell staff that a refund waits for a second approval because of what came together within a day; `reason` as in `sums`.
+
+    A second call sends the same Message-ID again.
+    """
+    with db.reading() as session:
+        row = queries.by_id(session, refund_id)
+        whose, day = row.customer.name, sums.day_of_customer(session, row)
+        if reason == sums.OF_STAFF:
+            whose, day = _largest_of_staff(session, row)
+    if row.state != states.APPROVED_ONCE:
+        return  # someone was faster than this mail
+    settings = config.current()
+    tongue = settings.languages[0]
+    mail.send(
+        key=f"refund_sums:{row.id}:{row.first_approved_at}",
+        to=settings.company.support_email,
+        subject=translate(_SUMS_SUBJECT, tongue, amount=money_text(day, tongue)),
+        template="refunds/mails/sums",
+        tongue=tongue,
+        refund=row,
+        day=day,
+        whose=whose,
+        of_staff=reason == sums.OF_STAFF,
+        customer=_plain(row.customer),
+    )
+
+
+def _largest_of_staff(session: Session, row: Refund) -> tuple[str, Money]:
+    """Who of its approver and its proposer has come to more within a day, and to how much."""
+    people = [row.first_approved_by, row.asked_by if row.origin == STAFF else None]
+    found = {person: sums.day_of_staff(session, row, person) for person in people if person}
+    largest = max(found, key=lambda person: found[person].minor)
+    return accounts.names(session, [largest])[largest], found[largest]
 
 
 def _concerns_customer(row: Refund, state: str, before: str) -> bool:

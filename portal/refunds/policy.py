@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from portal import company_days, config
@@ -39,10 +41,35 @@ def last_day(reason: str, paid_at: datetime) -> date:
     return company_days.day_of(paid_at) + timedelta(days=windows.get(reason, windows["other"]))
 
 
+# Sums of one member of staff and of one customer are of so long: a day by the calendar could be split at midnight.
+DAY: Final = timedelta(hours=24)
+
+
 def needs_four_eyes(amount: Money) -> bool:
     """Whether one more person must approve. A currency without a threshold always needs two."""
     threshold = config.current().refund_four_eyes.get(amount.currency)
     return threshold is None or amount.decimal >= threshold
+
+
+def is_much_for_staff(day: Money) -> bool:
+    """Whether one member of staff has given back so much within DAY that one more person must approve."""
+    return _reaches(day, config.current().refund_day_of_staff)
+
+
+def is_much_for_customer(day: Money) -> bool:
+    """Likewise, of what one customer has got back."""
+    return _reaches(day, config.current().refund_day_of_customer)
+
+
+def _reaches(day: Money, limits: Mapping[str, Decimal]) -> bool:
+    limit = limits.get(day.currency)
+    return needs_four_eyes(day) if limit is None else day.decimal >= limit
+
+
+def may_approve_own(day: Money) -> bool:
+    """Whether one may approve what one has proposed oneself, `day` being all of that within DAY."""
+    limit = config.current().refund_own_approval.get(day.currency)
+    return limit is not None and day.decimal <= limit
 
 
 def reason_at_stripe(reason: str) -> str:

@@ -40,6 +40,7 @@ from portal.refunds.deciding import (
     FourEyes,
     LookFirst,
     NotYours,
+    OwnProposal,
     ShownByStripe,
     approve,
     approve_own,
@@ -48,11 +49,13 @@ from portal.refunds.deciding import (
     give_up,
     is_claimed,
     lift_finding,
+    may_approve,
     needs_two,
     reject,
     release,
     send_again,
     shown_threshold,
+    why_two,
 )
 from portal.refunds.models import PORTAL, STRIPE, Refund, RefundStep
 from portal.refunds.resolving import NotFailed, close, pay_outside, replace
@@ -69,6 +72,7 @@ __all__ = [
     "NotFailed",
     "NotRefundable",
     "NotYours",
+    "OwnProposal",
     "ShownByStripe",
     "WindowOver",
     "approve",
@@ -82,6 +86,7 @@ __all__ = [
     "hear_of_refund",
     "is_claimed",
     "lift_finding",
+    "may_approve",
     "needs_two",
     "pay_outside",
     "propose",
@@ -92,6 +97,7 @@ __all__ = [
     "return_duplicate",
     "send_again",
     "shown_threshold",
+    "why_two",
     "windows",
     "withdraw",
 ]

@@ -47,10 +47,13 @@ def test_a_customer_asks_and_staff_approve(world: World, owner: App, payment: st
     assert shown is not None and shown["amount_refunded"] == 15_00
 
 
-def test_staff_with_the_scope_execute_at_once(world: World, payment: str) -> None:
+@pytest.mark.settings(PORTAL_REFUND_OWN_APPROVAL="eur:10")
+def test_staff_with_the_scope_execute_at_once_up_to_the_sum_of_the_settings(world: World, payment: str) -> None:
     support = world.of(world.staff("support"))
     done = support.post(ASK, wish(payment, 5_00, reason="goodwill")).json
     assert done is not None and done["state"] == "approved"
+    more = support.post(ASK, wish(payment, 6_00, reason="goodwill")).json
+    assert more is not None and more["state"] == "requested"
     proposing = world.of(world.staff("approver"), "refunds:request", "refunds:read")
     proposed = proposing.post(ASK, wish(payment, 6_00, reason="goodwill")).json
     assert proposed is not None and proposed["state"] == "requested"
@@ -58,13 +61,15 @@ def test_staff_with_the_scope_execute_at_once(world: World, payment: str) -> Non
 
 @pytest.mark.settings(PORTAL_REFUND_FOUR_EYES="eur:50")
 def test_four_eyes_hold_here_too(world: World, payment: str) -> None:
-    first = world.of(world.staff("approver"))
-    begun = first.post(ASK, wish(payment, 100_00, reason="goodwill")).json
+    proposer, first = world.of(world.staff("approver")), world.of(world.staff("support"))
+    begun = proposer.post(ASK, wish(payment, 100_00, reason="goodwill")).json
     assert begun is not None
-    assert (begun["state"], begun["needs_second_approval"]) == ("approved_once", True)
+    assert (begun["state"], begun["needs_second_approval"]) == ("requested", True)
     approval = f"/api/refunds/{begun['id']}/approval"
-    again = first.post(approval, {})
-    assert (again.status_code, again.json["code"]) == (403, "four_eyes")  # type: ignore[index]
+    for once in (proposer, first):
+        assert once.post(approval, {}).status_code == (403 if once is proposer else 200)
+        again = once.post(approval, {})
+        assert (again.status_code, again.json["code"]) == (403, "four_eyes")  # type: ignore[index]
     low = world.of(world.staff("support")).post(approval, {})
     assert (low.status_code, low.json["code"]) == (403, "role_too_low")  # type: ignore[index]
     second = world.of(world.staff("admin")).post(approval, {})
@@ -74,6 +79,7 @@ def test_four_eyes_hold_here_too(world: World, payment: str) -> None:
 def test_a_second_call_with_the_key_repeats_nothing(world: World, owner: App, payment: str) -> None:
     support = world.of(world.staff("support"))
     first = support.post(ASK, wish(payment, 5_00, reason="goodwill"), key="return-17")
+    world.of(world.staff("approver")).post(f"/api/refunds/{first.json['id']}/approval", {})  # type: ignore[index]
     outbox.run_due()
     second = support.post(ASK, wish(payment, 5_00, reason="goodwill"), key="return-17")
     assert first.json is not None and second.json is not None
@@ -81,6 +87,7 @@ def test_a_second_call_with_the_key_repeats_nothing(world: World, owner: App, pa
     assert len(world.sandbox.client.v1.refunds.list().data) == 1
 
 
+@pytest.mark.settings(PORTAL_REFUND_OWN_APPROVAL="eur:10")
 def test_one_that_was_cut_off_between_proposing_and_approving_is_finished(world: World, payment: str) -> None:
     person = world.staff("support")
     proposing = world.of(person, "refunds:request", "refunds:read")

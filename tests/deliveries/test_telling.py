@@ -136,7 +136,4 @@ def test_half_of_a_decision_is_not_told(counter: Counter) -> None:
 
 
 def test_what_is_told_as_another_state_is_one_that_customers_know() -> None:
-    assert {states.told(state) for state in states.STATES} == set(states.STATES) - {
-        states.APPROVED_ONCE,
-        states.UNKNOWN,
-    }
+    assert {states.told(state) for state in states.STATES} == set(states.STATES) - {states.APPROVED_ONCE}

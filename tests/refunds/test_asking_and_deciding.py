@@ -8,16 +8,19 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from flask import Flask
 
 from portal import clock, company_days, db
 from portal.accounts.models import Customer
 from portal.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
 from portal.money import Money
-from portal.refunds import policy, queries, service, states
+from portal.payments.models import Payment
+from portal.refunds import email, policy, queries, service, states
 from portal.refunds.service import Clerk
 from tests import factories
 from tests.payments.conftest import audited, everything, jobs
 from tests.refunds.conftest import Counter
+from tests.smtp import Mailbox
 
 FOUR_EYES = pytest.mark.settings(PORTAL_REFUND_FOUR_EYES="eur:100")
 
@@ -305,8 +308,10 @@ def test_above_the_threshold_two_people_must_approve(counter: Counter) -> None:
 @FOUR_EYES
 def test_the_second_is_neither_the_one_who_asked_nor_support(counter: Counter) -> None:
     refund_id = counter.propose(counter.approver)
+    with pytest.raises(service.OwnProposal):
+        service.approve(refund_id, counter.approver)
     service.approve(refund_id, counter.admin)
-    with pytest.raises(service.FourEyes):
+    with pytest.raises(service.OwnProposal):
         service.approve(refund_id, counter.approver)
     with pytest.raises(service.FourEyes):
         service.approve(refund_id, counter.admin)
@@ -346,6 +351,108 @@ def test_a_currency_without_a_threshold_needs_two(counter: Counter) -> None:
     assert service.approve(counter.ask(1_00), counter.support) == states.APPROVED_ONCE
     assert service.shown_threshold("eur") is None
     assert service.shown_threshold("usd") == Money(100_00, "usd")
+
+
+def test_who_proposed_it_does_not_approve_it_whatever_the_amount(counter: Counter) -> None:
+    refund_id = counter.propose(counter.admin, 1)
+    before = everything()
+    with pytest.raises(service.OwnProposal):
+        service.approve(refund_id, counter.admin)
+    assert service.approve_own(refund_id, counter.admin) == states.REQUESTED
+    assert everything() == before
+    assert service.approve(refund_id, counter.support) == states.APPROVED
+
+
+@pytest.mark.settings(PORTAL_REFUND_OWN_APPROVAL="eur:20")
+def test_a_setting_lets_one_approve_ones_own_up_to_a_sum_of_a_day(counter: Counter) -> None:
+    assert service.approve_own(counter.propose(counter.support, 15_00), counter.support) == states.APPROVED
+    second = counter.propose(counter.support, 5_01)
+    with pytest.raises(service.OwnProposal):
+        service.approve(second, counter.support)
+    assert service.approve(counter.propose(counter.support, 5_00), counter.support) == states.APPROVED
+    with time_machine.travel(clock.now() + policy.DAY + timedelta(minutes=1)):
+        assert service.approve(second, counter.support) == states.APPROVED
+
+
+def other_payments(counter: Counter, number: int, customer_id: str = "") -> list[str]:
+    """Payments of 119 euros of other customers, or of this one."""
+    with db.transaction() as session:
+        owners = [
+            session.get_one(Customer, customer_id) if customer_id else factories.customer(session)
+            for _ in range(number)
+        ]
+        return [factories.payment(session, owner, amount_minor=119_00).id for owner in owners]
+
+
+def wish(counter: Counter, payment_id: str, minor: int = 100_00) -> str:
+    """Of the payment's customer."""
+    with db.reading() as session:
+        owner = session.get_one(Payment, payment_id).customer_id
+    key, money = f"wish:{payment_id}", Money(minor, "eur")
+    return service.ask(owner, None, payment_id, money, policy.NOT_RECEIVED, "", client_key=key)
+
+
+@pytest.mark.settings(PORTAL_REFUND_DAY_OF_STAFF="eur:300")
+def test_what_one_person_approves_within_a_day_needs_a_second_from_a_sum_on(counter: Counter) -> None:
+    wishes = [wish(counter, payment_id) for payment_id in other_payments(counter, 4)]
+    assert [service.approve(one, counter.support) for one in wishes[:2]] == [states.APPROVED] * 2
+    assert service.approve(wishes[2], counter.support) == states.APPROVED_ONCE
+    assert jobs("refunds.mail_sums") == [{"refund_id": wishes[2], "reason": "staff"}]
+    with pytest.raises(service.FourEyes):
+        service.approve(wishes[2], counter.support)
+    assert service.approve(wishes[3], counter.admin) == states.APPROVED  # a colleague has given back nothing yet
+    assert service.approve(wishes[2], counter.approver) == states.APPROVED
+    with time_machine.travel(clock.now() + policy.DAY + timedelta(minutes=1)):
+        assert service.approve(counter.ask(100_00), counter.support) == states.APPROVED
+
+
+@pytest.mark.settings(PORTAL_REFUND_DAY_OF_STAFF="eur:300")
+def test_what_one_person_proposes_within_a_day_counts_whoever_approves_it(counter: Counter) -> None:
+    proposed = [
+        service.propose(
+            counter.support.id, one, Money(100_00, "eur"), policy.GOODWILL, "", client_key=f"goodwill:{one}"
+        )
+        for one in other_payments(counter, 3)
+    ]
+    first, second, third = proposed
+    assert service.approve(first, counter.approver) == states.APPROVED
+    assert service.approve(second, counter.admin) == states.APPROVED
+    assert service.approve(third, counter.admin) == states.APPROVED_ONCE
+
+
+@pytest.mark.settings(PORTAL_REFUND_DAY_OF_CUSTOMER="eur:300")
+def test_what_one_customer_gets_back_within_a_day_needs_a_second_from_a_sum_on(counter: Counter) -> None:
+    wishes = [wish(counter, one) for one in other_payments(counter, 3, counter.customer_id)]
+    assert service.approve(wishes[0], counter.support) == states.APPROVED
+    assert service.approve(wishes[1], counter.admin) == states.APPROVED
+    assert service.approve(wishes[2], counter.approver) == states.APPROVED_ONCE
+    assert jobs("refunds.mail_sums") == [{"refund_id": wishes[2], "reason": "customer"}]
+    (stranger,) = other_payments(counter, 1)
+    assert service.approve(wish(counter, stranger), counter.support) == states.APPROVED
+
+
+@pytest.mark.settings(PORTAL_REFUND_DAY_OF_STAFF="eur:300")
+def test_approvals_at_the_same_moment_do_not_pass_the_sum_of_a_day(counter: Counter) -> None:
+    wishes = [wish(counter, payment_id) for payment_id in other_payments(counter, 6)]
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda one: service.approve(one, counter.support), wishes))
+    assert sorted(found) == [states.APPROVED] * 2 + [states.APPROVED_ONCE] * 4
+
+
+@pytest.mark.settings(PORTAL_REFUND_DAY_OF_CUSTOMER="eur:100")
+def test_staff_are_told_of_a_sum_that_needs_a_second_person(counter: Counter, app: Flask, smtp: Mailbox) -> None:
+    refund_id = counter.ask(119_00)
+    service.approve(refund_id, counter.support)
+    with app.app_context():
+        for _ in range(2):
+            email.send_sums(refund_id, "customer")
+    first, second = smtp.messages
+    assert first["Subject"] == "Refunds of €119.00 within a day: a second approval is needed"
+    assert first["Message-ID"] == second["Message-ID"]
+    service.approve(refund_id, counter.admin)
+    with app.app_context():
+        email.send_sums(refund_id, "customer")
+    assert len(smtp.messages) == 2
 
 
 # The queue

@@ -169,6 +169,10 @@ def _settings(url: str, portal_url: str, sandbox: SandboxServer, mailbox: Stormy
         "PORTAL_PROXIES": "1",  # each customer comes from an address of their own
         "PORTAL_API_LIMITS": f"all:{often},changes:{often},sign_in:{often},refused:{often}",
         "PORTAL_MAIL_PORT": str(mailbox.port),
+        # What a storm's few people give back within minutes would else wait for a second one.
+        "PORTAL_REFUND_DAY_OF_STAFF": "eur:1000000",
+        "PORTAL_REFUND_DAY_OF_CUSTOMER": "eur:1000000",
+        "PORTAL_REFUND_OWN_APPROVAL": "eur:1000000",
         "PORTAL_REFUND_SEARCH_SECONDS": "4",  # no Stripe makes a refund good later than this proxy's latest call
         "STRIPE_JS_URL": sandbox.js_url,
         "STRIPE_WEBHOOK_SECRETS": endpoint.secret,

@@ -85,6 +85,20 @@ REFUNDS: Final = (
         f"{DECIDING}test_above_the_threshold_two_people_must_approve",
     ),
     defect(
+        "who proposed a refund approves it",
+        "portal/refunds/deciding.py",
+        "    if row.origin != STAFF or row.asked_by != clerk.id:\n",
+        "    if row.origin == STAFF or row.asked_by != clerk.id:\n",
+        f"{DECIDING}test_who_proposed_it_does_not_approve_it_whatever_the_amount",
+    ),
+    defect(
+        "one person gives back any sum in pieces",
+        "portal/refunds/sums.py",
+        "            Refund.decided_at > clock.now() - policy.DAY,\n",
+        "            Refund.decided_at < clock.now() - policy.DAY,\n",
+        f"{DECIDING}test_what_one_person_approves_within_a_day_needs_a_second_from_a_sum_on",
+    ),
+    defect(
         "old news of a refund are settled",
         "portal/refunds/settling.py",
         "        if row.version != seen_version:\n",

@@ -81,6 +81,7 @@ class Scene:
     sandbox: SandboxServer
     regular: str  # a customer with a saved card
     card: str
+    proposer: str
     clerk: Clerk
     parted: str = ""  # the payment that is given back in parts
     numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -174,7 +175,7 @@ class Scene:
     def give_back(self, payment_id: str, key: str) -> str:
         """Staff propose a part and approve it; with the key of before, what was done before stays."""
         part = Money(PART_MINOR, "eur")
-        proposed = refunds.propose(self.clerk.id, payment_id, part, policy.GOODWILL, "", client_key=key)
+        proposed = refunds.propose(self.proposer, payment_id, part, policy.GOODWILL, "", client_key=key)
         with suppress(Conflict):
             refunds.approve(proposed, self.clerk)
         return proposed
@@ -215,10 +216,10 @@ def scene(app: Flask, database: str, sandbox: SandboxServer, smtp: Mailbox) -> I
     gateway.forget()
     with db.transaction() as session:
         regular = factories.customer(session)
-        staff = factories.staff(session, "approver")
+        proposer, staff = factories.staff(session), factories.staff(session, "approver")
     card = keep_card(sandbox, regular.id)
     with app.app_context():
-        yield Scene(sandbox, regular.id, card.id, Clerk(staff.id, "approver"))
+        yield Scene(sandbox, regular.id, card.id, proposer.id, Clerk(staff.id, "approver"))
     gateway.forget()
 
 

@@ -5,8 +5,8 @@ from alembic import op
 
 from portal.db import UTCDateTime
 
-revision = "0025"
-down_revision = "0024"
+revision = "0027"
+down_revision = "0026"
 
 FAILED = sa.text("state IN ('canceled', 'failed') AND resolution = ''")
 RESOLUTIONS = "resolution IN ('', 'sent_again', 'paid_outside', 'nothing_owed')"
