@@ -123,8 +123,5 @@ class Unavailable(PortalError):
 
     code = "unavailable"
     status = 503
-    message = N_(
-        "Our payment provider does not answer at the moment. You have not been charged twice, and nothing is lost. "
-        "Please try again in a minute."
-    )
+    message = N_("Our payment provider does not answer at the moment. Please try again in a minute.")
     retry_after = 30

@@ -48,6 +48,8 @@ LEASE_SECONDS: Final = 30
 # Waits between tries, in seconds: quick after a hiccup, hours once somebody has to look. Twelve tries span about eight hours.
 BACKOFF_SECONDS: Final = (1, 2, 4, 8, 30, 120, 600, 1800, 3600, 7200, 14400, 28800)
 MOST_TRIES: Final = len(BACKOFF_SECONDS)
+# From the first try to the last, which no wait follows.
+HOURS_OF_TRIES: Final = round(sum(BACKOFF_SECONDS[:-1]) / 3600)
 
 # A job whose service does not answer is tried so often by the schedule, for most times that is a hiccup. Then it is set down for a time
 # that never comes, unless nobody looks: workers have one of those that wait for a service try it now and then, and when one succeeds,
@@ -150,6 +152,11 @@ def handles(name: str, *, every_seconds: int | None = None) -> Callable[[Handler
         return handler
 
     return register
+
+
+def periodic() -> dict[str, int]:
+    """The jobs that the worker enqueues by itself, of the modules that are loaded: names and periods in seconds."""
+    return dict(_periodic)
 
 
 def enqueue(

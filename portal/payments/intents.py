@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 import structlog
 from sqlalchemy import select
@@ -10,7 +11,7 @@ from sqlalchemy import select
 from portal import audit, clock, db, gateway, idempotency
 from portal.cards import service as cards
 from portal.db import database_now
-from portal.errors import N_, Conflict, NotFound
+from portal.errors import N_, Conflict, NotFound, Unavailable
 from portal.gateway import Intent
 from portal.payments.models import Payment
 from portal.payments.settling import freeze, freeze_row, locked, refresh, settle, touch
@@ -23,12 +24,26 @@ class UnderReview(Conflict):
     message = N_("Our staff are looking at this payment. Please do not pay again; we will write to you.")
 
 
+NOT_CHARGED: Final = N_(
+    "Our payment provider does not answer at the moment. You were not charged. Please try again in a minute."
+)
+
+
 def ensure_intent(payment_id: str) -> Intent:
     """The intent of a payment, made at Stripe if need be. Every call sends the same key, so there is only ever one.
 
     After idempotency.KEY_SAFE_SECONDS the key may be forgotten, and when Stripe has kept a failure under it, it brings nothing any
-    more: then Stripe's list is searched before a new attempt is made.
+    more: then Stripe's list is searched before a new attempt is made. Raises Unavailable, which says that nothing was charged.
     """
+    try:
+        return _ensured(payment_id)
+    except Unavailable as error:
+        if error.message == Unavailable.message:  # where it has no better words
+            error.message = NOT_CHARGED
+        raise
+
+
+def _ensured(payment_id: str) -> Intent:
     customer_at_stripe = cards.holder(_customer_of(payment_id))
     payment, key_is_safe = _claim_attempt(payment_id)
     if payment.stripe_intent_id is not None:

@@ -81,7 +81,7 @@ class InvoiceForm(ResumableForm):
     customer = StringField(
         lazy_gettext("Customer"),
         [InputRequired(lazy_gettext("Whom do you bill?")), Length(max=254)],
-        description=lazy_gettext("The e-mail address that is billed, or the customer number."),
+        description=lazy_gettext("The customer’s e-mail address, or the customer number."),
     )
     currency = SelectField(lazy_gettext("Currency"))
     lines = FieldList(FormField(LineForm), min_entries=LINES_AT_FIRST, max_entries=MOST_LINES)

@@ -10,7 +10,7 @@ from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import audit, db, language, lists
+from portal import audit, db, language, lists, outbox
 from portal.deliveries import models as event_deliveries
 from portal.deliveries import queries as delivery_queries
 from portal.deliveries import service as delivery_service
@@ -141,7 +141,7 @@ def jobs() -> Response:
     dead_only = request.args.get("state") == "dead"
     with db.reading() as session:
         found = queries.failed_jobs(session, dead_only=dead_only, cursor=request.args.get("page"))
-    return _list("jobs", found, dead_only=dead_only)
+    return _list("jobs", found, dead_only=dead_only, hours_of_tries=outbox.HOURS_OF_TRIES)
 
 
 @bp.post("/jobs/<job_id>/tries")

@@ -271,3 +271,11 @@ def test_two_workers_follow_up_at_the_same_moment(till: Till) -> None:
 def test_no_transaction_is_open_while_stripe_is_asked(till: Till) -> None:
     with db.transaction(), pytest.raises(db.NestedTransaction):
         gateway.current().retrieve_intent("pi_any")
+
+
+def test_whoever_pays_while_stripe_does_not_answer_reads_that_nothing_was_charged(till: Till) -> None:
+    till.fail("reset_before", CREATE, times=2)
+    with pytest.raises(Unavailable) as refusal:
+        till.start()
+    assert "You were not charged" in refusal.value.text()
+    assert "charged" not in Unavailable.message  # which is also read by those who do not pay

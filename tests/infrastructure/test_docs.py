@@ -1,0 +1,155 @@
+"""What the documents say can be done, can be: their commands, addresses, files, settings, figures and labels exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+
+import click
+import pytest
+from babel.messages.pofile import read_po
+from flask import Flask
+from prometheus_client import REGISTRY
+
+from deploy.dev.processes import ROOT
+from portal import config, outbox
+
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
+# What the sandbox serves stands in its own page.
+PORTALS_OWN = [name for name in NAMES if name != "docs/sandbox.md"]
+# An address of somebody else's, or one that stands for any.
+ELSEWHERE = (
+    "/v1",
+    "/v2",
+    "/_sandbox",
+    "/var",
+    "/dev",
+    "/etc",
+    "/backup",
+    "/metrics",
+    "/path",
+    "/usr",
+    "/run",
+    "/proc",
+    "/srv",
+    "/js",
+    "/decide",
+)
+
+pytestmark = pytest.mark.database("sqlite")
+
+
+def _text(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def _code(name: str) -> Iterator[str]:
+    """The lines of code blocks, put together where a backslash breaks them, and what stands between backticks."""
+    text = _text(name)
+    for block in re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        yield from block.replace("\\\n", " ").splitlines()
+    yield from re.findall(r"(?<!`)`([^`\n]+)`(?!`)", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE))
+
+
+def _flask_commands(name: str) -> Iterator[tuple[str, bool]]:
+    """What follows `flask`, and whether it stands in a block, to be typed as it is."""
+    text = _text(name)
+    blocks = "\n".join(re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)).replace("\\\n", " ")
+    for code in _code(name):
+        match = re.search(r"(?:^|[\s/])flask (?:--app \S+ )?([a-z].*?)(?:\s*(?:#|\||>|&&|;).*)?$", code)
+        if match is not None:
+            yield match[1].replace("…", "x"), code in blocks
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_of_flask_is_one_and_takes_what_it_is_given(app: Flask, name: str) -> None:
+    for line, is_typed in _flask_commands(name):
+        words = shlex.split(line)
+        command: click.Command | None = app.cli
+        while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+            command = command.commands.get(words.pop(0))
+        assert command is not None, f"{name}: there is no `flask {line}`"
+        options = {option: part for part in command.params for option in (*part.opts, *part.secondary_opts)}
+        for word in words:
+            assert not word.startswith("--") or word.partition("=")[0] in options, f"{name}: `flask {line}`: no {word}"
+        needed = [part for part in command.params if isinstance(part, click.Argument) and part.required]
+        given = [word for index, word in enumerate(words) if not _is_of_an_option(words, index, options)]
+        assert not is_typed or len(given) >= len(needed), f"{name}: `flask {line}` needs {[one.name for one in needed]}"
+
+
+def _is_of_an_option(words: list[str], index: int, options: dict[str, click.Parameter]) -> bool:
+    if words[index].startswith("--"):
+        return True
+    option = options.get(words[index - 1]) if index else None
+    return isinstance(option, click.Option) and not option.is_flag
+
+
+@pytest.mark.parametrize("name", PORTALS_OWN)
+def test_every_address_leads_somewhere(app: Flask, name: str) -> None:
+    adapter = app.url_map.bind("127.0.0.1")
+    for code in _code(name):
+        for address in re.findall(
+            r"(?:^|(?<=[ `(\"]))(?:GET |POST |DELETE |PATCH |PUT )?(/[a-z](?:\{[^}]*\}|[A-Za-z0-9_<>…./-])*)", code
+        ):
+            if address.startswith(ELSEWHERE) or ("." in address.rpartition("/")[2] and address.startswith("/static")):
+                continue
+            if address.endswith("/") and any(rule.rule.startswith(address) for rule in app.url_map.iter_rules()):
+                continue
+            plain = re.sub(r"<[^>]+>|\{[^}]+\}|…|\.\.\.", "pay_1", address).rstrip(".").rstrip("/") or "/"
+            assert adapter.allowed_methods(plain), f"{name}: nothing is at {address}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_file_is_there(name: str) -> None:
+    for code in _code(name):
+        for path in re.findall(
+            r"(?<![\w/.])((?:portal|tests|deploy|docs|bench|static|templates|migrations|requirements)/[\w./-]+)", code
+        ):
+            assert (ROOT / path.rstrip(".")).exists(), f"{name}: there is no {path}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_setting_is_one(name: str) -> None:
+    known = {f"PORTAL_{field.upper()}" for field in config.Settings.model_fields}
+    known |= {f"PORTAL_COMPANY_{field.upper()}" for field in config.Company.model_fields}
+    for setting in set(re.findall(r"\bPORTAL_[A-Z_]+[A-Z]\b", _text(name))):
+        assert setting in known, f"{name}: there is no setting {setting}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_word_of_make_is_one(name: str) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", _text("Makefile"), re.MULTILINE))
+    for code in _code(name):
+        for target in re.findall(r"(?:^|[; ])make ([a-z-]+)", code):
+            assert target in targets, f"{name}: there is no `make {target}`"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_figure_is_counted(app: Flask, name: str) -> None:
+    counted = {metric.name for metric in REGISTRY.collect()}
+    for figure in set(re.findall(r"\b(portal_[a-z_]+)(?:\{|`)", _text(name))):
+        plain = re.sub(r"_(total|bucket|count|sum)$", "", figure)
+        assert plain in counted or figure in counted, f"{name}: nothing counts {figure}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_label_is_on_a_page(name: str) -> None:
+    """What stands in italics and begins with a capital letter is what a page calls it: *Operations, Jobs, Failed*."""
+    with (ROOT / "portal/translations/de/LC_MESSAGES/messages.po").open("rb") as file:
+        catalogue = {message.id for message in read_po(file) if isinstance(message.id, str)}
+    for label in re.findall(r"(?<![*\w])\*([A-Z][^*\n]+)\*(?![*\w])", re.sub(r"`[^`]*`", "", _text(name))):
+        if label not in catalogue:
+            for part in label.split(", "):
+                assert part in catalogue, f"{name}: no page says “{part}”"
+
+
+def test_operators_read_all_that_the_worker_does_by_itself(app: Flask) -> None:
+    named = set(re.findall(r"`([a-z_]+\.[a-z_]+)`", _text("docs/operations.md")))
+    assert outbox.periodic().keys() - named == set()
+
+
+def test_operators_read_how_long_a_job_is_tried() -> None:
+    assert outbox.MOST_TRIES == 12 and outbox.HOURS_OF_TRIES == 8
+    assert "tried twelve times within about eight hours" in _text("docs/operations.md")
