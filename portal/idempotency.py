@@ -18,7 +18,7 @@ from sqlalchemy import JSON, Index, Integer, String, delete, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal import db, outbox
+from portal import db, outbox, texts
 from portal.db import Base, UTCDateTime, database_now
 from portal.errors import N_, Conflict, Invalid
 
@@ -60,6 +60,7 @@ def check_client_key(client_key: str) -> None:
     has_length = SHORTEST_CLIENT_KEY <= len(client_key) <= LONGEST_CLIENT_KEY
     if not (has_length and client_key.isascii() and client_key.isprintable()):
         raise Invalid(N_("This form is incomplete. Please reload the page."), code="bad_client_key")
+    texts.refuse_card_number(client_key, field="key")
 
 
 # Requests of apps

@@ -5,6 +5,8 @@ import sys
 
 import structlog
 
+from portal import card_numbers
+
 
 def configure(level: str) -> None:
     """Send every log of this process to standard error as JSON lines; a second call changes only the level."""
@@ -26,6 +28,7 @@ def configure(level: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _without_card_numbers,
                 structlog.processors.JSONRenderer(),
             ],
         )
@@ -38,3 +41,10 @@ def configure(level: str) -> None:
     root.setLevel(level)
     # Stripe's SDK logs request parameters at INFO; they may hold personal data.
     logging.getLogger("stripe").setLevel(logging.WARNING)
+
+
+def _without_card_numbers(
+    _logger: structlog.types.WrappedLogger, _method: str, event: structlog.types.EventDict
+) -> structlog.types.EventDict:
+    """What strangers send may be logged before it is refused: an address that they asked for, the text of an error."""
+    return {name: card_numbers.masked(value) if isinstance(value, str) else value for name, value in event.items()}

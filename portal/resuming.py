@@ -23,6 +23,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
 from portal import clock
+from portal.forms import PortalForm
 from portal.pages import local_path, wants_part
 
 _CSRF: Final = "csrf_token"
@@ -150,10 +151,10 @@ def typed_into(action: str) -> dict[str, str]:
     return dict(unsent["typed"])
 
 
-class ResumableForm(FlaskForm):  # type: ignore[misc]  # flask-wtf has no types
+class ResumableForm(PortalForm):
     """Every form of our pages: where it was sent in vain, it shows what was typed when its page is there again."""
 
-    class Meta(FlaskForm.Meta):  # type: ignore[misc]
+    class Meta(FlaskForm.Meta):  # type: ignore[misc]  # flask-wtf has no types
         def wrap_formdata(self, form: Any, formdata: Any) -> Any:
             given = super().wrap_formdata(form, formdata)
             if given is not None:

@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
 from deploy.dev.processes import ROOT, end_with_clean_up_on_sigterm
 from portal import audit, config, db
+from tests import card_data
 from tests.browsing import Chromium, Console, context_options
 from tests.live import Clock, LivePortal, SandboxServer
 from tests.pages import CheckingClient
@@ -131,6 +132,7 @@ def _database(run: Run, kind: str) -> Iterator[str]:
     try:
         db.connect(url)
         yield url
+        card_data.check_database(url)
     finally:
         db.disconnect()
         run.drop(url)
@@ -188,6 +190,7 @@ def smtp() -> Iterator[Mailbox]:
     mailbox = Mailbox()
     try:
         yield mailbox
+        card_data.check_mails(mailbox.messages)
     finally:
         mailbox.stop()
 
@@ -242,6 +245,8 @@ def live_portal(
         yield portal.start()
     finally:
         portal.stop()
+    for log in portal.logs:
+        card_data.check_log(log)
 
 
 # The browser: pytest-playwright's fixtures, on Debian's Chromium

@@ -168,6 +168,11 @@ class LivePortal:
         """What this process ("web" or "worker") wrote since it was started last."""
         return self._processes[name].said()
 
+    @property
+    def logs(self) -> list[Path]:
+        """The files with all that its processes wrote since they were started first."""
+        return sorted(self._log.glob("*.log"))
+
     def stop(self) -> None:
         """End everything; what the processes wrote is printed, and pytest shows it when the test has failed."""
         web = self._processes.get("web")

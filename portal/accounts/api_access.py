@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session, joinedload
 
-from portal import audit, clock, db, idempotency, keyset
+from portal import audit, card_numbers, clock, db, idempotency, keyset, texts
 from portal.accounts import codes, policy, queries, sessions
 from portal.accounts.models import (
     APP_IDLE,
@@ -132,7 +132,7 @@ def sign_in(
             last_used_at=now,
             ended_why="",
             ip=ip[:45],
-            user_agent=user_agent[:200],
+            user_agent=card_numbers.masked(user_agent)[:200],
         )
         session.add(row)
         session.flush()
@@ -287,11 +287,9 @@ def create_machine(
     """
     client_key = client_key if client_key is not None else new_id("key")
     idempotency.check_client_key(client_key)
-    name = " ".join(name.split())
-    if not 0 < len(name) <= LONGEST_NAME:
-        raise Invalid(
-            N_("Please name the system in at most %(longest)s characters."), field="name", longest=LONGEST_NAME
-        )
+    name = texts.one_line(" ".join(name.split()), field="name", longest=LONGEST_NAME)
+    if not name:
+        raise Invalid(N_("Please name the system."), field="name")
     granted = _granted(_known(scopes), policy.MACHINE_SCOPES)
     if not granted and not names_end_users:
         raise Invalid(N_("Please choose what this system may do."), field="scopes")

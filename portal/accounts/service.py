@@ -9,7 +9,7 @@ import structlog
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, db, outbox, time_zones
+from portal import audit, clock, config, db, outbox, texts, time_zones
 from portal.accounts import passwords, queries, sessions, throttle, tokens
 from portal.accounts.models import CUSTOMER, OWNER, AccountToken, Customer, User
 from portal.accounts.tokens import CONFIRM_EMAIL, INVITATION, PASSWORD_RESET
@@ -69,11 +69,11 @@ def add_customer(
     """A new billing account, in the caller's transaction. Raises Invalid, naming the field that is wrong."""
     customer = Customer(
         id=new_id("cus"),
-        name=_one_line(name, "name", LONGEST_NAME),
+        name=texts.one_line(name, field="name", longest=LONGEST_NAME, required=True),
         email=_email(email),
         address=_address(address),
         country=_country(country),
-        tax_id=_one_line(tax_id, "tax_id", LONGEST_TAX_ID, required=False),
+        tax_id=texts.one_line(tax_id, field="tax_id", longest=LONGEST_TAX_ID),
         language=supported(language),
         created_at=clock.now(),
     )
@@ -105,7 +105,7 @@ def add_user(
     user = User(
         id=new_id("usr"),
         email=email,
-        name=_one_line(name, "name", LONGEST_NAME),
+        name=texts.one_line(name, field="name", longest=LONGEST_NAME, required=True),
         role=role,
         customer_id=customer.id if customer else None,
         customer_role=customer_role if customer else None,
@@ -168,7 +168,7 @@ def sign_up(email: str, name: str, language: str) -> None:
     """
     if not config.current().open_sign_up:
         raise NotFound
-    name = _one_line(name, "name", LONGEST_NAME)
+    name = texts.one_line(name, field="name", longest=LONGEST_NAME, required=True)
     email = _email(email)
     with db.transaction() as session:
         known = queries.user_by_email(session, email)
@@ -359,8 +359,10 @@ def change_profile(user_id: str, *, name: str, language: str, time_zone: str = "
     with db.transaction() as session:
         user = queries.user(session, user_id, lock=True)
         new = {
-            "name": _one_line(name, "name", LONGEST_NAME), "language": supported(language), "time_zone": time_zone,
-        }  # fmt: skip
+            "name": texts.one_line(name, field="name", longest=LONGEST_NAME, required=True),
+            "language": supported(language),
+            "time_zone": time_zone,
+        }
         _change(session, user, new, "user.changed", user.customer_id)
 
 
@@ -386,10 +388,10 @@ def change_billing_details(customer_id: str, *, name: str, address: str, country
     with db.transaction() as session:
         customer = queries.customer(session, customer_id, lock=True)
         new = {
-            "name": _one_line(name, "name", LONGEST_NAME),
+            "name": texts.one_line(name, field="name", longest=LONGEST_NAME, required=True),
             "address": _address(address),
             "country": _country(country),
-            "tax_id": _one_line(tax_id, "tax_id", LONGEST_TAX_ID, required=False),
+            "tax_id": texts.one_line(tax_id, field="tax_id", longest=LONGEST_TAX_ID),
         }
         _change(session, customer, new, "customer.changed", customer.id)
 
@@ -424,19 +426,8 @@ def _check_password(owner: User | Invited, password: str) -> None:
 # What people type
 
 
-def _one_line(text: str, field: str, longest: int, *, required: bool = True) -> str:
-    text = text.strip()
-    if required and not text:
-        raise Invalid(N_("Please fill this in."), field=field)
-    if len(text) > longest:
-        raise Invalid(N_("Use at most %(count)s characters."), field=field, count=longest)
-    if not text.isprintable():
-        raise Invalid(N_("Line breaks and control characters cannot stand here."), field=field)
-    return text
-
-
 def _email(text: str) -> str:
-    text = _one_line(text, "email", LONGEST_EMAIL)
+    text = texts.one_line(text, field="email", longest=LONGEST_EMAIL, required=True)
     try:
         address = validate_email(
             text,
@@ -449,15 +440,10 @@ def _email(text: str) -> str:
 
 
 def _address(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line for line in map(texts.tidied, texts.tidied_lines(text).split("\n")) if line]
     if len(lines) > MOST_ADDRESS_LINES:
         raise Invalid(N_("Use at most %(count)s lines."), field="address", count=MOST_ADDRESS_LINES)
-    for line in lines:
-        _one_line(line, "address", LONGEST_ADDRESS)
-    address = "\n".join(lines)
-    if len(address) > LONGEST_ADDRESS:
-        raise Invalid(N_("Use at most %(count)s characters."), field="address", count=LONGEST_ADDRESS)
-    return address
+    return texts.several_lines("\n".join(lines), field="address", longest=LONGEST_ADDRESS)
 
 
 def _country(text: str) -> str:

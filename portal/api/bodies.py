@@ -9,11 +9,13 @@ from typing import Any, Final, TypeVar
 from flask import request
 from pydantic import BaseModel, ValidationError
 
+from portal import texts
 from portal.errors import N_, Invalid, PortalError
 
 LARGEST_BODY_BYTES: Final = 256_000
 DEEPEST_JSON: Final = 8
 JSON: Final = "application/json"
+_SECRETS: Final = frozenset({"password", "client_secret", "refresh_token"})
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -50,7 +52,7 @@ def query(model: type[Model]) -> Model:
 
 
 def body(model: type[Model]) -> Model:
-    """The body of the request. Raises NotJson, MalformedJson, WrongFields, and 413 for a large one."""
+    """The body of the request. Raises NotJson, MalformedJson, WrongFields, texts.CardNumber, and 413 for a large one."""
     raw = _object()
     return _validated(lambda: model.model_validate_json(raw))
 
@@ -67,7 +69,20 @@ def _object() -> bytes:
         raise MalformedJson from error
     if not isinstance(sent, dict) or _is_deeper(sent, DEEPEST_JSON):
         raise MalformedJson
+    _refuse_card_numbers(sent, "")
     return raw
+
+
+def _refuse_card_numbers(value: Any, at: str) -> None:
+    """Raises CardNumber before anything is done, for a text or a key anywhere in the body. Secrets are compared, and never kept."""
+    if isinstance(value, str):
+        texts.refuse_card_number(value, field=at)
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, one in inner:
+        if isinstance(name, str):
+            texts.refuse_card_number(name, field=at)
+        if name not in _SECRETS:
+            _refuse_card_numbers(one, f"{at}.{name}" if at else str(name))
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from flask import Response, make_response, request
 from pydantic import BaseModel
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import failures, idempotency, language, pages
+from portal import failures, idempotency, language, pages, texts
 from portal.api.bodies import WrongFields
 from portal.api.callers import Caller, MissingScope
 from portal.errors import N_, PortalError
@@ -127,6 +127,7 @@ def _key() -> str:
     given = request.headers.getlist(HEADER)
     if len(given) != 1 or not KEY.fullmatch(given[0]):
         raise MissingKey
+    texts.refuse_card_number(given[0], field=HEADER)
     return given[0]
 
 

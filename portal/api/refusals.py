@@ -106,6 +106,7 @@ MEANINGS: Final = {
     "unsupported_media_type": "The body is not sent as Content-Type: application/json.",
     "invalid": "A value cannot be used: `errors` names its field and says why.",
     "invalid_request": "The body or the parameters do not fit their schema: `errors` has each field and why.",
+    "card_number": "A text holds what looks like a card number; `errors` names its field. Nothing was done: leave the number out.",
     "wrong_credentials": "E-mail and password do not match, or this person may not sign in: never told which.",
     "unknown_scope": "There is no such scope.",
     "scope_not_allowed": "This person or machine may not have that scope.",

@@ -7,13 +7,13 @@ from datetime import date
 from typing import Any, Final
 
 from flask_babel import gettext, lazy_gettext
-from flask_wtf import FlaskForm
 from wtforms import DateField, SelectField, StringField, TextAreaField, ValidationError
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import DataRequired, Length, Optional
 
 from portal import company_days, money
 from portal.books.queries import GROUPS, LinesFilter
+from portal.forms import PortalForm
 from portal.reconciliation.figures import Period
 from portal.resuming import ResumableForm
 
@@ -30,7 +30,7 @@ def _text(label: str) -> StringField:
     return StringField(label, [Optional(), Length(max=LONGEST_ID)], filters=[lambda typed: (typed or "").strip()])
 
 
-class _BooksForm(FlaskForm):  # type: ignore[misc]  # flask-wtf has no types
+class _BooksForm(PortalForm):
     class Meta:
         csrf = False  # it changes nothing
 

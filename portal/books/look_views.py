@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from portal import db, language, lists
 from portal.books.forms import ExplanationForm
-from portal.errors import Conflict
+from portal.errors import Conflict, Invalid
 from portal.guards import staff_only
 from portal.pages import limiter, page, reader_language, see_other
 from portal.reconciliation import queries, service, wording
@@ -57,6 +57,9 @@ def explain(finding_id: str) -> AnyResponse:
         return _page(finding_id, form, status=422)
     try:
         service.explain(finding_id, current_user.id, form.note.data or "")
+    except Invalid as error:
+        form.note.errors = [language.error_text(error, reader_language())]
+        return _page(finding_id, form, status=422)
     except Conflict:
         flash(gettext("This finding is not open any more."), "info")
         return see_other("book_looks.finding", finding_id=finding_id)

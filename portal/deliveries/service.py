@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, db, outbox
+from portal import audit, clock, db, outbox, texts
 from portal.accounts import queries as accounts
 from portal.db import new_id
 from portal.deliveries import addresses, queries, signing
@@ -93,15 +93,11 @@ def add_endpoint(
     `created_by` is the id of a user, or the name of an app. A second call registers a second endpoint. Raises Invalid (fields "url",
     "events", "description"), NotFound for an unknown customer, and Conflict when there are MOST_ENDPOINTS already.
     """
-    url, description = url.strip(), description.strip()
+    url = url.strip()
+    texts.refuse_card_number(url, field="url")
     addresses.parse(url)
     wanted = _checked(events)
-    if len(description) > LONGEST_DESCRIPTION:
-        raise Invalid(
-            N_("This text is too long: at most %(longest)s characters."),
-            field="description",
-            longest=LONGEST_DESCRIPTION,
-        )
+    description = texts.one_line(description, field="description", longest=LONGEST_DESCRIPTION)
     with db.transaction() as session:
         accounts.customer(session, customer_id, lock=True)  # so that two at once are counted one after the other
         if len(queries.endpoints(session, customer_id)) >= MOST_ENDPOINTS:

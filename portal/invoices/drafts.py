@@ -7,12 +7,12 @@ for one line, counted from 0.
 
 from __future__ import annotations
 
-import unicodedata
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from portal import company_days, money
+from portal import company_days, money, texts
 from portal.errors import N_, Invalid
 from portal.invoices import totals
 from portal.invoices.totals import Totals
@@ -36,19 +36,22 @@ DAYS_A_YEAR: Final = 365
 
 @dataclass(frozen=True, slots=True)
 class LineDraft:
-    """One line: quantity in thousandths, unit price net in minor units, tax rate in basis points."""
+    """One line: quantity in thousandths, unit price net in minor units, tax rate in basis points. Its text is tidied."""
 
     description: str
     quantity_thousandths: int
     unit_price_minor: int
     tax_rate_basis_points: int
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "description", texts.tidied(self.description))
+
 
 @dataclass(frozen=True, slots=True)
 class InvoiceDraft:
     """`issued_on` is today and `due_on` is USUAL_DAYS_TO_PAY after it when left out.
 
-    `external_reference` is its name in another system: a customer has at most one invoice of each.
+    The texts are tidied. `external_reference` is its name in another system: a customer has at most one invoice of each.
     """
 
     customer_id: str
@@ -60,6 +63,12 @@ class InvoiceDraft:
     external_reference: str | None = None
     note: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reference", texts.tidied(self.reference))
+        object.__setattr__(self, "note", texts.tidied_lines(self.note))
+        if self.external_reference is not None:
+            object.__setattr__(self, "external_reference", texts.tidied(self.external_reference))
+
     @property
     def first_day(self) -> date:
         return self.issued_on or company_days.today()
@@ -70,26 +79,54 @@ class InvoiceDraft:
 
 
 def check(draft: InvoiceDraft) -> Totals:
-    """What the invoice comes to. Raises Invalid at the first rule that is broken, also where Stripe would refuse the total."""
-    if draft.currency not in money.CHARGEABLE:
-        raise Invalid(
-            N_("%(currency)s is not a currency that Stripe charges."), field="currency", currency=draft.currency
-        )
-    _check_dates(draft)
-    _check_text(draft.reference, LONGEST_REFERENCE, field="reference")
-    _check_text(draft.external_reference or "", LONGEST_REFERENCE, field="external_reference")
-    _check_text(draft.note, LONGEST_NOTE, field="note", several_lines=True)
-    if not draft.lines:
-        raise Invalid(N_("An invoice needs at least one line."), field="lines")
-    if len(draft.lines) > MOST_LINES:
-        raise Invalid(N_("An invoice has at most %(most)s lines."), field="lines", most=MOST_LINES)
-    for index, line in enumerate(draft.lines):
-        _check_line(line, f"lines-{index}-", draft.currency)
-    sums = totals.reckon(
+    """What the invoice comes to. Raises Invalid, the first of `problems`."""
+    for problem in problems(draft):
+        raise problem
+    return _totals(draft)
+
+
+def problems(draft: InvoiceDraft) -> list[Invalid]:
+    """Every rule that is broken, also where Stripe would refuse the total, which is looked at when all else is right."""
+    found = [problem for rule in _rules(draft) if (problem := _broken(rule)) is not None]
+    if not found:
+        total = Money(_totals(draft).total_minor, draft.currency)
+        unchargeable = _broken(lambda: check_chargeable(total))
+        found = [unchargeable] if unchargeable else []
+    return found
+
+
+def _broken(rule: Callable[[], None]) -> Invalid | None:
+    try:
+        rule()
+    except Invalid as problem:
+        return problem
+    return None
+
+
+def _rules(draft: InvoiceDraft) -> Iterator[Callable[[], None]]:
+    yield lambda: _check_currency(draft.currency)
+    yield lambda: _check_first_day(draft)
+    yield lambda: _check_last_day(draft)
+    yield lambda: texts.check(draft.reference, field="reference", longest=LONGEST_REFERENCE)
+    yield lambda: texts.check(draft.external_reference or "", field="external_reference", longest=LONGEST_REFERENCE)
+    yield lambda: texts.check(draft.note, field="note", longest=LONGEST_NOTE, allowed="\n")
+    yield lambda: _check_number_of_lines(len(draft.lines))
+    for index, line in enumerate(draft.lines[:MOST_LINES]):
+        yield from _rules_of_line(line, f"lines-{index}-", draft.currency)
+
+
+def _rules_of_line(line: LineDraft, at: str, currency: str) -> Iterator[Callable[[], None]]:
+    yield lambda: _check_description(line.description, f"{at}description")
+    yield lambda: _check_quantity(line.quantity_thousandths, f"{at}quantity")
+    if currency in money.CHARGEABLE:
+        yield lambda: _check_price(line.unit_price_minor, currency, f"{at}unit_price")
+    yield lambda: _check_rate(line.tax_rate_basis_points, f"{at}tax_rate")
+
+
+def _totals(draft: InvoiceDraft) -> Totals:
+    return totals.reckon(
         [(line.unit_price_minor, line.quantity_thousandths, line.tax_rate_basis_points) for line in draft.lines]
     )
-    check_chargeable(Money(sums.total_minor, draft.currency))
-    return sums
 
 
 def check_chargeable(total: Money) -> None:
@@ -129,44 +166,56 @@ def check_chargeable(total: Money) -> None:
         )
 
 
-def _check_dates(draft: InvoiceDraft) -> None:
+def _check_currency(currency: str) -> None:
+    if currency not in money.CHARGEABLE:
+        raise Invalid(N_("%(currency)s is not a currency that Stripe charges."), field="currency", currency=currency)
+
+
+def _check_first_day(draft: InvoiceDraft) -> None:
     today = company_days.today()
-    earliest = today - timedelta(days=YEARS_BACK * DAYS_A_YEAR)
-    latest = today + timedelta(days=YEARS_AHEAD * DAYS_A_YEAR)
     if draft.first_day > today:
         raise Invalid(N_("The date of an invoice cannot lie in the future."), field="issued_on")
-    if draft.first_day < earliest:
+    if draft.first_day < today - timedelta(days=YEARS_BACK * DAYS_A_YEAR):
         raise Invalid(N_("The date of this invoice lies too far in the past."), field="issued_on")
+
+
+def _check_last_day(draft: InvoiceDraft) -> None:
     if draft.last_day < draft.first_day:
         raise Invalid(N_("The due date cannot lie before the date of the invoice."), field="due_on")
-    if draft.last_day > latest:
+    if draft.last_day > company_days.today() + timedelta(days=YEARS_AHEAD * DAYS_A_YEAR):
         raise Invalid(N_("The due date lies too far in the future."), field="due_on")
 
 
-def _check_line(line: LineDraft, at: str, currency: str) -> None:
-    if not line.description.strip():
-        raise Invalid(N_("Every line needs a description."), field=f"{at}description")
-    _check_text(line.description, LONGEST_DESCRIPTION, field=f"{at}description")
-    if not 0 < line.quantity_thousandths <= MOST_THOUSANDTHS:
+def _check_number_of_lines(number: int) -> None:
+    if not number:
+        raise Invalid(N_("An invoice needs at least one line."), field="lines")
+    if number > MOST_LINES:
+        raise Invalid(N_("An invoice has at most %(most)s lines."), field="lines", most=MOST_LINES)
+
+
+def _check_description(description: str, field: str) -> None:
+    if not description:
+        raise Invalid(N_("Every line needs a description."), field=field)
+    texts.check(description, field=field, longest=LONGEST_DESCRIPTION)
+
+
+def _check_quantity(thousandths: int, field: str) -> None:
+    if not 0 < thousandths <= MOST_THOUSANDTHS:
         raise Invalid(
             N_("The quantity must be more than 0 and at most %(most)s."),
-            field=f"{at}quantity",
+            field=field,
             most=totals.quantity(MOST_THOUSANDTHS),
         )
+
+
+def _check_price(minor: int, currency: str, field: str) -> None:
     largest = money.largest_charge(currency)
-    if not 0 <= line.unit_price_minor <= largest.minor:
+    if not 0 <= minor <= largest.minor:
         raise Invalid(
-            N_("The unit price must be 0 or more, and at most %(largest)s."),
-            field=f"{at}unit_price",
-            largest=str(largest),
+            N_("The unit price must be 0 or more, and at most %(largest)s."), field=field, largest=str(largest)
         )
-    if not 0 <= line.tax_rate_basis_points <= MOST_BASIS_POINTS:
-        raise Invalid(N_("The tax rate must lie between 0 and 100 percent."), field=f"{at}tax_rate")
 
 
-def _check_text(text: str, longest: int, *, field: str, several_lines: bool = False) -> None:
-    if len(text) > longest:
-        raise Invalid(N_("This text is too long: at most %(longest)s characters."), field=field, longest=longest)
-    allowed = "\n" if several_lines else ""
-    if any(unicodedata.category(character) in {"Cc", "Cs"} and character not in allowed for character in text):
-        raise Invalid(N_("This text has a line break or another control character in it."), field=field)
+def _check_rate(basis_points: int, field: str) -> None:
+    if not 0 <= basis_points <= MOST_BASIS_POINTS:
+        raise Invalid(N_("The tax rate must lie between 0 and 100 percent."), field=field)

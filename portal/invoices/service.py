@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import BinaryIO, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, company_days, db, ledger, numbering
+from portal import audit, clock, company_days, db, ledger, numbering, texts
+from portal.accounts import queries as accounts
 from portal.accounts.models import Customer
 from portal.deliveries import service as deliveries
 from portal.deliveries.models import INVOICE_PAID
@@ -25,12 +26,17 @@ from portal.invoices.drafts import InvoiceDraft
 from portal.invoices.models import OPEN, PAID, VOID, WAYS, Invoice, InvoiceLine, OutsidePayment
 from portal.invoices.spreadsheet import DecimalMark, Entry, Problem, Sheet
 from portal.invoices.totals import Totals
+from portal.texts import CardNumber
 
 LONGEST_REASON: Final = 300
 # Why not, for programs.
 ALREADY_PAID: Final = "already_paid"
 INVOICE_VOID: Final = "invoice_void"
 DUPLICATE_REFERENCE: Final = "duplicate_reference"
+# Of a file of invoices.
+MOST_BYTES: Final = spreadsheet.MOST_BYTES
+MOST_ROWS: Final = spreadsheet.MOST_ROWS
+MOST_LINES_TOLD: Final = 20
 # SQLite takes a limited number of values in one statement.
 MOST_IN_ONE_QUESTION: Final = 500
 
@@ -40,7 +46,7 @@ MOST_IN_ONE_QUESTION: Final = 500
 
 def customer_billed_at(email: str) -> str:
     """The id of the customer with this e-mail address. Raises Invalid (field "customer") when it is none, or more than one."""
-    email = email.strip().lower()
+    email = accounts.normal_email(email)
     with db.reading() as session:
         return _only(_customers_by_email(session, {email}).get(email, []))
 
@@ -172,11 +178,9 @@ def void(invoice_id: str, reason: str) -> Invoice:
     A second call changes nothing and keeps the first reason. Raises Invalid without a reason, NotFound, and Conflict for
     a paid invoice, also one that is paid at this moment, or when a guard (see guards_void) refuses; and the gateway's errors.
     """
-    reason = reason.strip()
-    if not reason or len(reason) > LONGEST_REASON:
-        raise Invalid(
-            N_("Say in at most %(longest)s characters why the invoice is void."), field="reason", longest=LONGEST_REASON
-        )
+    reason = texts.one_line(reason, field="reason", longest=LONGEST_REASON)
+    if not reason:
+        raise Invalid(N_("Please say why."), field="reason")
     _clear_way(invoice_id)
     with db.transaction() as session:
         invoice = _lock(session, invoice_id)
@@ -244,8 +248,8 @@ def mark_paid_outside(invoice_id: str, *, paid_on: date, how: str, reference: st
     reference, NotFound, and Conflict for an invoice that is void, was paid through Stripe, also at this moment, or is being paid (see
     guards_void); and the gateway's errors.
     """
-    reference = reference.strip()
-    _check_outside(paid_on, how, reference)
+    reference = texts.one_line(reference, field="reference", longest=drafts.LONGEST_REFERENCE)
+    _check_outside(paid_on, how)
     _clear_way(invoice_id)
     with db.transaction() as session:
         invoice = _lock(session, invoice_id)
@@ -300,19 +304,13 @@ def _announce_paid(session: Session, invoice: Invoice, at: datetime) -> None:
     deliveries.announce(session, invoice.customer_id, INVOICE_PAID, facts)
 
 
-def _check_outside(paid_on: date, how: str, reference: str) -> None:
+def _check_outside(paid_on: date, how: str) -> None:
     if how not in WAYS:
         raise Invalid(N_("Please say how the invoice was paid."), field="how")
     if paid_on > company_days.today():
         raise Invalid(N_("The day of the payment cannot lie in the future."), field="paid_on")
     if paid_on < company_days.today() - timedelta(days=drafts.YEARS_BACK * drafts.DAYS_A_YEAR):
         raise Invalid(N_("The day of the payment lies too far in the past."), field="paid_on")
-    if len(reference) > drafts.LONGEST_REFERENCE:
-        raise Invalid(
-            N_("This text is too long: at most %(longest)s characters."),
-            field="reference",
-            longest=drafts.LONGEST_REFERENCE,
-        )
 
 
 def _lock(session: Session, invoice_id: str, customer_id: str | None = None) -> Invoice:
@@ -354,6 +352,20 @@ class ImportReport:
         return len(self.new)
 
 
+def refuse_card_numbers(content: bytes) -> None:
+    """Raises CardNumber (field "file"), which names the lines, before a file is kept in which card numbers seem to stand."""
+    lines = spreadsheet.card_numbers_in(content)
+    if lines:
+        raise CardNumber(
+            N_(
+                "The file was not kept: a card number seems to stand in line %(lines)s. "
+                "Please remove it, and upload the file again."
+            ),
+            field="file",
+            lines=", ".join(map(str, lines[:MOST_LINES_TOLD])),
+        )
+
+
 def import_csv(file: BinaryIO, *, decimal_mark: DecimalMark | None = None, dry_run: bool = False) -> ImportReport:
     """Issue the invoices in a CSV file (see portal.invoices.spreadsheet), in one transaction.
 
@@ -372,14 +384,17 @@ def import_csv(file: BinaryIO, *, decimal_mark: DecimalMark | None = None, dry_r
 
 def _match(session: Session, sheet: Sheet) -> tuple[list[Entry], list[Invoice]]:
     """The file's new invoices with their customers, and those that are here already; adds to the sheet's problems."""
-    customers = _customers_by_email(session, {entry.email for entry in sheet.entries})
+    customers = _customers_by_email(session, {email for _line, email in sheet.customers})
     fresh, already = [], []
-    for entry in sheet.entries:
+    for line, email in sheet.customers:
         try:
-            draft = replace(entry.draft, customer_id=_only(customers.get(entry.email, [])))
+            _only(customers.get(email, []))
         except Invalid as error:
-            sheet.problems.append(Problem(entry.line, "customer", error))
+            sheet.problems.append(Problem(line, "customer", error))
+    for entry in sheet.entries:
+        if len(customers.get(entry.email, [])) != 1:
             continue
+        draft = replace(entry.draft, customer_id=_only(customers[entry.email]))
         known = _known(session, draft.customer_id, draft.external_reference or "")
         if known is None:
             fresh.append(replace(entry, draft=draft))
@@ -402,12 +417,13 @@ def _only(customer_ids: list[str]) -> str:
 
 
 def _customers_by_email(session: Session, emails: set[str]) -> dict[str, list[str]]:
-    """The ids of the customers with each of these addresses, which are in lower case."""
+    """The ids of the customers with each of these addresses, written as accounts.queries.normal_email does."""
     found: dict[str, list[str]] = {}
     wanted = sorted(emails)
     for start in range(0, len(wanted), MOST_IN_ONE_QUESTION):
-        email = func.lower(Customer.email)
         chunk = wanted[start : start + MOST_IN_ONE_QUESTION]
-        for customer_id, address in session.execute(select(Customer.id, email).where(email.in_(chunk))):
+        for customer_id, address in session.execute(
+            select(Customer.id, Customer.email).where(Customer.email.in_(chunk))
+        ):
             found.setdefault(address, []).append(customer_id)
     return found

@@ -1,9 +1,9 @@
 """Invoices in a CSV file, as people export it from a spreadsheet or another system. Reading it touches no database.
 
-UTF-8 with or without BOM, parted by semicolons or commas (the header tells which), one row a line of an invoice. Rows with
-the same `customer` and `invoice` are one invoice; what concerns the invoice as a whole (currency, dates, reference, note)
-stands in its first row, and is empty or the same in the others. docs/invoices.md describes the columns, and
-docs/examples/invoices.csv is a sample.
+UTF-8 with or without BOM, or UTF-16 with one; with semicolons, commas or tabs between the cells (the header tells which, or a first
+line "sep=;" as Excel writes it). Empty columns at the end do not count. One row is a line of an invoice; rows with the same `customer`
+and `invoice` are one invoice. What concerns the invoice as a whole (currency, dates, reference, note) stands in its first row, and is
+empty or the same in the others. docs/invoices.md describes the columns, and docs/examples/invoices.csv is a sample.
 
 Amounts may be written with a decimal point or a decimal comma, never with marks between thousands. One to three digits, a
 mark and three digits more ("1.250") may mean both, so such a cell is refused unless the caller names the decimal mark.
@@ -11,6 +11,7 @@ mark and three digits more ("1.250") may mean both, so such a cell is refused un
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -20,12 +21,14 @@ from datetime import date
 from decimal import Decimal
 from typing import BinaryIO, Final, Literal, TypeVar
 
-from portal import money
+from portal import card_numbers, money
+from portal.accounts.queries import normal_email
 from portal.errors import N_, Invalid, PortalError
 from portal.invoices import drafts
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.totals import Totals
 from portal.money import Money
+from portal.texts import tidied_lines, typed
 
 DecimalMark = Literal[".", ","]
 T = TypeVar("T")
@@ -41,6 +44,10 @@ HEADING: Final = ("currency", "issued", "due", "reference", "note")
 COLUMNS: Final = ("customer", "invoice", *HEADING, *LINE_COLUMNS)
 
 _NUMBER: Final = re.compile(r"(?P<whole>[0-9]{1,12})(?:(?P<mark>[.,])(?P<decimals>[0-9]{1,6}))?")
+_BETWEEN_CELLS: Final = re.compile(r"[;,\t\"]")
+_BROKEN: Final = N_("A quotation mark is missing or out of place in this row.")
+_UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_SEPARATOR: Final = re.compile(r"sep=(?P<mark>[;,\t])\r?\n", re.IGNORECASE)
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # A draft's fields as columns of the file; the others have the same name, or concern no column.
 _COLUMN_OF: Final = {"issued_on": "issued", "due_on": "due", "external_reference": "invoice"}
@@ -75,9 +82,15 @@ class Entry:
 
 @dataclass(slots=True)
 class Sheet:
-    """A file that was read: `rows` of data, the invoices without a mistake, and the mistakes of the others."""
+    """A file that was read: `rows` of data, the invoices without a mistake, and every mistake of the others.
+
+    Of a file with `gaps` no invoice is known to be whole. `customers` are line and e-mail address of each invoice, also of those with
+    mistakes.
+    """
 
     rows: int = 0
+    gaps: bool = False
+    customers: list[tuple[int, str]] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -94,25 +107,37 @@ def read(file: BinaryIO, decimal_mark: DecimalMark | None = None) -> Sheet:
     try:
         rows = list(_rows(_text(file), sheet))
     except _Unreadable as error:
-        sheet.problems.append(error.problem)
+        sheet.problems.extend(error.problems)
         return sheet
     for invoice in _by_invoice(rows, sheet.problems):
+        first = invoice[0]
+        sheet.customers.append((first.line, normal_email(first.cells["customer"])))
         entry = _entry(invoice, decimal_mark, sheet.problems)
-        if entry is not None:
+        if entry is not None and not sheet.gaps:
             sheet.entries.append(entry)
     sheet.problems.sort(key=lambda problem: problem.line)
     return sheet
+
+
+def card_numbers_in(content: bytes) -> list[int]:
+    """The lines of a file in which a cell looks like a card number, as a text editor counts them; also of one that cannot be read."""
+    plain = content.replace(b"\0", b"").decode("utf-8", errors="replace")  # every other byte of UTF-16 is a zero
+    return [
+        number
+        for number, line in enumerate(plain.split("\n"), start=1)
+        if any(card_numbers.holds_one(cell) for cell in _BETWEEN_CELLS.split(line))
+    ]
 
 
 # From bytes to rows of cells
 
 
 class _Unreadable(Exception):
-    """Nothing more can be read from here on."""
+    """Nothing can be read of the rows."""
 
-    def __init__(self, line: int, error: Invalid) -> None:
-        self.problem = Problem(line, "", error)
-        super().__init__(error.text())
+    def __init__(self, line: int, *errors: Invalid) -> None:
+        self.problems = [Problem(line, "", error) for error in errors]
+        super().__init__("; ".join(error.text() for error in errors))
 
 
 def _text(file: BinaryIO) -> str:
@@ -120,7 +145,7 @@ def _text(file: BinaryIO) -> str:
     if len(content) > MOST_BYTES:
         raise _Unreadable(0, Invalid(N_("The file is larger than %(most)s bytes. Please split it."), most=MOST_BYTES))
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise _Unreadable(line, Invalid(N_("The file is not UTF-8. Please save it as “CSV UTF-8”."))) from error
@@ -131,41 +156,69 @@ def _text(file: BinaryIO) -> str:
 
 def _rows(text: str, sheet: Sheet) -> Iterator[_Row]:
     """The rows of data that have the header's number of cells; the others become problems."""
-    first_line = text.split("\n", 1)[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in first_line else ",", strict=True)
-    line = 1
+    said = _SEPARATOR.match(text)
+    before = 1 if said else 0  # lines
+    text = text[said.end() :] if said else text
+    mark = said["mark"] if said else _separator(text.split("\n", 1)[0])
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
     try:
-        header = _header(next(reader))
-        line = reader.line_num + 1
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                sheet.rows += 1
-                if sheet.rows > MOST_ROWS:
-                    raise _Unreadable(
-                        line, Invalid(N_("The file has more than %(most)s rows. Please split it."), most=MOST_ROWS)
-                    )
-                if len(cells) == len(header):
-                    yield _Row(line, {name: cell.strip() for name, cell in zip(header, cells, strict=True)})
-                else:
-                    wrong = N_("This row has %(found)s cells, but the header has %(expected)s.")
-                    sheet.problems.append(Problem(line, "", Invalid(wrong, found=len(cells), expected=len(header))))
-            line = reader.line_num + 1
+        header = _header(next(reader, []), 1 + before)
     except csv.Error as error:
-        raise _Unreadable(line, Invalid(N_("A quotation mark is missing or out of place from this row on."))) from error
+        raise _Unreadable(1 + before, Invalid(_BROKEN)) from error
+    while True:
+        line = reader.line_num + 1 + before
+        try:
+            cells = next(reader)
+        except StopIteration:
+            break
+        except csv.Error:  # the reader begins anew with the next line
+            sheet.rows += 1
+            sheet.gaps = True
+            sheet.problems.append(Problem(line, "", Invalid(_BROKEN)))
+            continue
+        if not any(cell.strip() for cell in cells):
+            continue
+        sheet.rows += 1
+        if sheet.rows > MOST_ROWS:
+            wrong = Invalid(N_("The file has more than %(most)s rows. Please split it."), most=MOST_ROWS)
+            sheet.gaps = True
+            sheet.problems.append(Problem(line, "", wrong))
+            break
+        cells = cells if any(cell.strip() for cell in cells[len(header) :]) else cells[: len(header)]
+        if len(cells) == len(header):
+            yield _Row(line, {name: tidied_lines(cell) for name, cell in zip(header, cells, strict=True)})
+        else:
+            wrong = Invalid(
+                N_("This row has %(found)s cells, but the header has %(expected)s."),
+                found=len(cells),
+                expected=len(header),
+            )
+            sheet.problems.append(Problem(line, "", wrong))
     if not sheet.rows:
         raise _Unreadable(0, Invalid(N_("The file has a header, but no rows.")))
 
 
-def _header(cells: list[str]) -> list[str]:
-    names = [cell.strip().lower() for cell in cells]
+def _separator(header: str) -> str:
+    """A semicolon where there is one, for a comma may stand in a cell; then a tab."""
+    return next((mark for mark in (";", "\t") if mark in header), ",")
+
+
+def _header(cells: list[str], line: int) -> list[str]:
+    names = [typed(cell).lower() for cell in cells]
+    while names and not names[-1]:
+        names.pop()
+    wrong = []
     missing = [name for name in NEEDED if name not in names]
     if missing:
-        raise _Unreadable(1, Invalid(N_("Columns are missing: %(names)s."), names=", ".join(missing)))
+        wrong.append(Invalid(N_("Columns are missing: %(names)s."), names=", ".join(missing)))
     unknown = [name for name in names if name not in COLUMNS]
     if unknown:
-        raise _Unreadable(1, Invalid(N_("There are no such columns: %(names)s."), names=", ".join(unknown)))
+        named = ", ".join(_short(name) or "–" for name in unknown)
+        wrong.append(Invalid(N_("There are no such columns: %(names)s."), names=named))
     if len(set(names)) < len(names):
-        raise _Unreadable(1, Invalid(N_("A column is there twice.")))
+        wrong.append(Invalid(N_("A column is there twice.")))
+    if wrong:
+        raise _Unreadable(line, *wrong)
     return names
 
 
@@ -179,19 +232,19 @@ def _by_invoice(rows: list[_Row], problems: list[Problem]) -> list[list[_Row]]:
         nameless = [column for column in ("customer", "invoice") if not row.cells[column]]
         problems.extend(Problem(row.line, column, Invalid(N_("This cell must not be empty."))) for column in nameless)
         if not nameless:
-            invoices.setdefault((row.cells["customer"].lower(), row.cells["invoice"]), []).append(row)
+            invoices.setdefault((normal_email(row.cells["customer"]), row.cells["invoice"]), []).append(row)
     return list(invoices.values())
 
 
 def _entry(rows: list[_Row], decimal_mark: DecimalMark | None, problems: list[Problem]) -> Entry | None:
     """The invoice in these rows, or None when something in them is wrong, which stands in `problems` then."""
-    before = len(problems)
+    wrong: list[Problem] = []
 
     def cell(row: _Row, column: str, parse: Callable[[str], T]) -> T | None:
         try:
             return parse(row.cells.get(column, ""))
         except Invalid as error:
-            problems.append(Problem(row.line, column, error))
+            wrong.append(Problem(row.line, column, error))
             return None
 
     first = rows[0]
@@ -201,13 +254,11 @@ def _entry(rows: list[_Row], decimal_mark: DecimalMark | None, problems: list[Pr
     decimals = money.exponent(currency) if currency else 3
     lines = []
     for row in rows:
-        _check_heading(row, first, problems)
+        _check_heading(row, first, wrong)
         quantity = cell(row, "quantity", lambda text: scaled(text, 3, decimal_mark))
         price = cell(row, "unit_price", lambda text: scaled(text, decimals, decimal_mark))
         rate = cell(row, "tax_rate", lambda text: _rate(text, decimal_mark))
         lines.append(LineDraft(row.cells["description"], quantity or 0, price or 0, rate or 0))
-    if len(problems) > before:
-        return None
     draft = InvoiceDraft(
         customer_id="",
         currency=currency or "",
@@ -218,16 +269,32 @@ def _entry(rows: list[_Row], decimal_mark: DecimalMark | None, problems: list[Pr
         external_reference=first.cells["invoice"],
         note=first.cells.get("note", ""),
     )
-    try:
-        return Entry(first.line, first.cells["customer"].lower(), draft, drafts.check(draft))
-    except Invalid as error:
-        problems.append(_place(error, rows))
-        return None
+    wrong += _broken_rules(draft, rows, wrong)
+    problems += wrong
+    return None if wrong else Entry(first.line, normal_email(first.cells["customer"]), draft, drafts.check(draft))
+
+
+def _broken_rules(draft: InvoiceDraft, rows: list[_Row], unread: list[Problem]) -> list[Problem]:
+    """What else is wrong with an invoice, besides its cells that could not be read: for these something stands in the draft that nobody
+    wrote.
+    """
+    places = {(problem.line, problem.column) for problem in unread}
+    if (rows[0].line, "issued") in places:
+        places.add((rows[0].line, "due"))  # what it is compared with is not known
+    found = [_place(error, rows) for error in drafts.problems(draft)]
+    of_total = [problem for problem in found if problem.column == ""]
+    return [
+        problem
+        for problem in found
+        if (problem.line, problem.column) not in places and not (unread and problem in of_total)
+    ]
 
 
 def _check_heading(row: _Row, first: _Row, problems: list[Problem]) -> None:
     for column in HEADING:
         here, there = row.cells.get(column, ""), first.cells.get(column, "")
+        if column == "currency":
+            here, there = here.lower(), there.lower()
         if here and here != there:
             wrong = N_("This differs from line %(line)s, which belongs to the same invoice.")
             problems.append(Problem(row.line, column, Invalid(wrong, line=first.line)))
@@ -265,7 +332,7 @@ def _rate(text: str, decimal_mark: DecimalMark | None) -> int:
 
 
 def _currency(text: str) -> str:
-    currency = text.lower()
+    currency = typed(text).lower()
     if currency not in money.CHARGEABLE:
         raise Invalid(N_("%(currency)s is not a currency that Stripe charges."), currency=text or "–")
     return currency
@@ -273,6 +340,7 @@ def _currency(text: str) -> str:
 
 def _day(text: str) -> date | None:
     """A day as 2026-11-23; None for an empty cell."""
+    text = typed(text)
     if not text:
         return None
     try:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from portal import money
+from portal import money, texts
 from portal.errors import N_, Invalid, NotFound
 from portal.invoices.drafts import MOST_THOUSANDTHS
 from portal.money import Money
@@ -53,7 +52,8 @@ class Item:
         return Decimal(self.quantity_thousandths) / 1_000
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """As it is kept."""
+        return asdict(self) | {"description": texts.tidied(self.description)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +114,9 @@ def check_id(text: str) -> None:
 def _check_other(order: Order) -> None:
     if order.amount is None:
         raise Invalid(N_("Please enter an amount."), field="amount")
-    if not order.description.strip():
+    if texts.is_blank(order.description):
         raise Invalid(N_("Please say what you are paying for; it stands on your receipt."), field="description")
-    _check_text(order.description, LONGEST_DESCRIPTION, field="description")
+    texts.one_line(order.description, field="description", longest=LONGEST_DESCRIPTION)
     if len(order.items) > MOST_ITEMS:
         raise Invalid(N_("There may be at most %(most)s items."), field="items", most=MOST_ITEMS)
     for index, item in enumerate(order.items):
@@ -126,9 +126,9 @@ def _check_other(order: Order) -> None:
 
 
 def _check_item(item: Item, at: str, currency: str) -> None:
-    if not item.description.strip():
+    if texts.is_blank(item.description):
         raise Invalid(N_("Every line needs a description."), field=f"{at}description")
-    _check_text(item.description, LONGEST_ITEM, field=f"{at}description")
+    texts.one_line(item.description, field=f"{at}description", longest=LONGEST_ITEM)
     if not 0 < item.quantity_thousandths <= MOST_THOUSANDTHS:
         raise Invalid(
             N_("The quantity must be more than 0 and at most %(most)s."),
@@ -161,11 +161,5 @@ def _check_metadata(metadata: Mapping[str, str]) -> None:
                 code="name_taken",
                 name=name,
             )
-        _check_text(value, LONGEST_VALUE, field="metadata", breaks="\t\r\n")
-
-
-def _check_text(text: str, longest: int, *, field: str, breaks: str = "") -> None:
-    if len(text) > longest:
-        raise Invalid(N_("This text is too long: at most %(longest)s characters."), field=field, longest=longest)
-    if any(unicodedata.category(character) in {"Cc", "Cs"} and character not in breaks for character in text):
-        raise Invalid(N_("This text has a line break or another control character in it."), field=field)
+        texts.refuse_card_number(name, field="metadata")
+        texts.check(value, field="metadata", longest=LONGEST_VALUE, allowed="\t\r\n")

@@ -6,12 +6,12 @@ from decimal import Decimal
 from typing import Any, Final
 
 from flask_babel import gettext, lazy_gettext
-from flask_wtf import FlaskForm
 from wtforms import BooleanField, DateField, HiddenField, SelectField, StringField, ValidationError
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
 from portal import config, language, money
+from portal.forms import PortalForm
 from portal.money import Money
 from portal.pages import reader_language
 from portal.payments import queries
@@ -63,7 +63,7 @@ class OtherAmountForm(ResumableForm):
             self.amount = _amount(field.data or "", self.currency.data)
 
 
-class HistoryFilterForm(FlaskForm):  # type: ignore[misc]
+class HistoryFilterForm(PortalForm):
     """The filters of the history, read from the address."""
 
     class Meta:

@@ -15,7 +15,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import clock, db, idempotency
+from portal import clock, db, idempotency, texts
 from portal.accounts.models import Customer
 from portal.db import new_id
 from portal.errors import N_, Conflict, Invalid
@@ -154,7 +154,7 @@ def _begin(session: Session, order: Order, invoice: Invoice | None, means: Means
         invoice_id=order.invoice_id,
         client_key=order.client_key,
         amount=amount,
-        description=invoice.number if invoice else order.description.strip(),
+        description=invoice.number if invoice else texts.tidied(order.description),
         save_card=order.save_card,
     )
     payment.items = [item.to_json() for item in order.items]

@@ -11,13 +11,14 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, db, idempotency, money, outbox
+from portal import audit, clock, config, db, idempotency, money, outbox, texts
 from portal.accounts.models import Customer
 from portal.db import new_id
 from portal.errors import N_, Conflict, Invalid, NotFound
 from portal.invoices import service as invoices
 from portal.money import Money
 from portal.payments import queries, states
+from portal.payments.drafts import LONGEST_DESCRIPTION
 from portal.payments.intents import UnderReview, change_saving, ensure_intent
 from portal.payments.models import Payment
 from portal.payments.settling import add_step, refresh
@@ -97,6 +98,7 @@ def record_other(
     unless `allow_duplicate`.
     """
     idempotency.check_client_key(client_key)
+    description = texts.one_line(description, field="description", longest=LONGEST_DESCRIPTION, required=True)
     check_limits(amount)
     with db.transaction() as session:
         session.execute(select(Customer.id).where(Customer.id == customer_id).with_for_update(key_share=True))

@@ -25,7 +25,7 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, db
+from portal import audit, clock, db, texts
 from portal.db import database_now, new_id
 from portal.errors import Conflict, NotFound
 from portal.payments.models import Payment
@@ -42,6 +42,7 @@ from portal.reconciliation.models import (
 
 log = structlog.get_logger(__name__)
 
+LONGEST_NOTE: Final = 2_000
 # What is being written at this moment is left to the next look.
 LEAVE_OUT: Final = timedelta(minutes=2)
 # Spans overlap, for the clocks of two machines differ.
@@ -261,8 +262,9 @@ def explain(finding_id: str, user_id: str, note: str) -> None:
     """A person says why a finding is right as it is; found again with the same facts it stays explained.
 
     Money that is not of the portal's business is posted as such, so that the books equal Stripe's. Raises NotFound, and Conflict for a
-    finding that is not open any more.
+    finding that is not open any more. Raises Invalid (field "note") for no note, or one that cannot be kept.
     """
+    note = texts.several_lines(note, field="note", longest=LONGEST_NOTE, required=True)
     with db.transaction() as session:
         finding = session.get(BookFinding, finding_id, with_for_update=True)
         if finding is None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from portal import clock, company_days, db, idempotency, money
+from portal import clock, company_days, db, idempotency, money, texts
 from portal.db import new_id
 from portal.errors import N_, Conflict, Invalid
 from portal.money import Money
@@ -164,10 +164,7 @@ def add(
 
 
 def plain_text(text: str, field: str) -> str:
-    text = text.strip()
-    if len(text) > LONGEST_TEXT:
-        raise Invalid(N_("Use at most %(count)s characters."), field=field, count=LONGEST_TEXT)
-    return text
+    return texts.several_lines(text, field=field, longest=LONGEST_TEXT)
 
 
 def refuse_where_impossible(session: Session, payment: Payment) -> None:

@@ -6,20 +6,20 @@ from datetime import date
 from typing import Final
 
 from flask_babel import gettext, lazy_gettext
-from flask_wtf import FlaskForm
 from wtforms import DateField, SelectField, StringField, ValidationError
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import Length, Optional
 
 from portal.deliveries import models as deliveries
 from portal.deliveries.queries import DeliveryFilter
+from portal.forms import PortalForm
 from portal.support.operations_queries import AuditFilter, EventFilter
 from portal.webhooks import models as webhooks
 
 LONGEST_ID: Final = 80
 
 
-class _FilterForm(FlaskForm):  # type: ignore[misc]  # flask-wtf has no types
+class _FilterForm(PortalForm):
     class Meta:
         csrf = False  # it changes nothing
 

@@ -8,7 +8,7 @@ from typing import Final, Literal, cast
 
 from sqlalchemy import delete
 
-from portal import audit, clock, db
+from portal import audit, clock, db, texts
 from portal.accounts import queries as accounts
 from portal.errors import N_, Invalid
 from portal.invoices import service as invoices
@@ -19,15 +19,13 @@ LONGEST_NOTE: Final = 2_000
 LONGEST_FILENAME: Final = 200
 # Nobody comes back to a file that they uploaded longer ago.
 KEEP_FILES: Final = timedelta(days=2)
-# As large as portal.invoices.spreadsheet reads.
-MOST_BYTES: Final = 1_000_000
 
 
 def add_note(customer_id: str, author_id: str, words: str) -> None:
     """Write down something about a customer, who never sees it. Raises NotFound, and Invalid (field "words")."""
-    words = words.strip().replace("\r\n", "\n")
-    if not words or len(words) > LONGEST_NOTE:
-        raise Invalid(N_("Write a note of at most %(longest)s characters."), field="words", longest=LONGEST_NOTE)
+    words = texts.several_lines(words, field="words", longest=LONGEST_NOTE)
+    if not words:
+        raise Invalid(N_("Write something first."), field="words")
     with db.transaction() as session:
         customer = accounts.customer(session, customer_id)
         note = CustomerNote(
@@ -41,18 +39,22 @@ def add_note(customer_id: str, author_id: str, words: str) -> None:
 def keep_file(user_id: str, filename: str, content: bytes, decimal_mark: str) -> str:
     """Keep a CSV file of invoices until its uploader has looked at what it would issue; returns its id.
 
-    Raises Invalid (field "file") for one that is empty or too large.
+    Raises Invalid (field "file") for one that is empty or too large, and CardNumber, which names the lines.
     """
+    filename = texts.one_line(filename[-LONGEST_FILENAME:], field="file", longest=LONGEST_FILENAME)
     if not content:
         raise Invalid(N_("The file is empty."), field="file")
-    if len(content) > MOST_BYTES:
-        raise Invalid(N_("The file is larger than %(most)s bytes. Please split it."), field="file", most=MOST_BYTES)
+    if len(content) > invoices.MOST_BYTES:
+        raise Invalid(
+            N_("The file is larger than %(most)s bytes. Please split it."), field="file", most=invoices.MOST_BYTES
+        )
+    invoices.refuse_card_numbers(content)
     with db.transaction() as session:
         file = InvoiceFile(
             id=db.new_id("fil"),
             uploaded_by=user_id,
             uploaded_at=clock.now(),
-            filename=filename[-LONGEST_FILENAME:],
+            filename=filename,
             content=content,
             decimal_mark=decimal_mark,
         )

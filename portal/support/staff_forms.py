@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flask_babel import lazy_gettext as _
-from flask_wtf import FlaskForm
 from wtforms import EmailField, RadioField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired
@@ -11,6 +10,7 @@ from wtforms.validators import InputRequired
 from portal import language, pages
 from portal.accounts.models import ADMIN
 from portal.errors import PortalError
+from portal.forms import PortalForm
 
 # The least first: who invites in a hurry gives away no more than a look.
 _ROLES = (
@@ -20,7 +20,7 @@ _ROLES = (
 )
 
 
-class StaffRoleForm(FlaskForm):  # type: ignore[misc]  # flask-wtf has no types
+class StaffRoleForm(PortalForm):
     role = RadioField(_("Role"), choices=_ROLES)
 
 

@@ -148,6 +148,28 @@ def test_what_is_no_plain_object_is_refused(owner: App, body: bytes, status: int
     assert (answer.status_code, answer.json["code"]) == (status, code)
 
 
+@pytest.mark.parametrize(
+    ("sent", "field"),
+    [
+        ({"description": "for 4242 4242 4242 4242"}, "description"),
+        ({"metadata": {"pan": "4242424242424242"}}, "metadata.pan"),
+        ({"metadata": {"4242424242424242": "x"}}, "metadata"),
+        ({"items": [{"description": "4242-4242-4242-4242"}]}, "items.0.description"),
+        ({"payment_method_id": "4242424242424242"}, "payment_method_id"),
+    ],
+)
+def test_a_card_number_anywhere_in_a_body_is_refused_before_its_key_is_kept(
+    owner: App, world: World, sent: dict[str, Any], field: str
+) -> None:
+    for _time in range(2):
+        refused = owner.post(PROCESS, sent, key="same-key")
+        assert refused.status_code == 422 and refused.json is not None
+        assert refused.json["code"] == "card_number" and refused.json["errors"][0]["field"] == field
+        assert "Idempotency-Replayed" not in refused.headers
+    refused = owner.post(PROCESS, {"invoice_id": world.invoice_id}, key="4242424242424242")
+    assert refused.json is not None and refused.json["code"] == "card_number"
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
 def test_anything_but_json_is_415(owner: App, kind: str) -> None:
     answer = owner.send("POST", PROCESS, data=b"{}", content_type=kind, headers={"Idempotency-Key": "some-key"})

@@ -12,7 +12,9 @@ from deploy.dev.processes import ROOT
 # From the ground up. A module imports from earlier lines, from its own line and from its own package.
 FLOORS = (
     ("clock", "errors"),
-    ("config", "money", "logs", "networks", "company_days", "time_zones"),
+    ("card_numbers",),
+    ("config", "money", "texts", "networks", "company_days", "time_zones"),
+    ("logs",),
     ("db",),
     ("metrics",),
     (
@@ -28,6 +30,7 @@ FLOORS = (
         "mail",
         "anchors",
         "csv_lines",
+        "forms",
         "pages",
         "guards",
         "resuming",
@@ -45,7 +48,7 @@ FLOORS = (
     ("mandates", "disputes"),
     ("refunds",),
     ("receipts",),
-    ("webhooks", "reconciliation", "verification"),
+    ("webhooks", "reconciliation", "verification", "statements"),
     ("books",),
     ("support", "api"),
     ("seed",),
@@ -54,11 +57,24 @@ FLOORS = (
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 ROOF = frozenset({"seed", "reconcile_cli", "cli", "app"})
-FEATURES = frozenset(name for names in FLOORS[6:-3] for name in names)
+FEATURES = frozenset(name for names in FLOORS[8:-3] for name in names)
 # States are part of the models, a draft is what a service is given by whoever fills it in, a policy holds rules that all
-# may ask, figures are read by whoever shows them, and wording says to a person what a thing means.
+# may ask, figures are read by whoever shows them, and wording says to a person what a thing means. A form reads the filters of
+# a list, also for the file that another part makes of it.
 PUBLIC = frozenset(
-    {"service", "queries", "models", "states", "drafts", "access", "api_access", "policy", "figures", "wording"}
+    {
+        "service",
+        "queries",
+        "models",
+        "states",
+        "drafts",
+        "access",
+        "api_access",
+        "policy",
+        "figures",
+        "wording",
+        "forms",
+    }
 )
 
 # Inside a package, likewise; modules with other names (facts, pdf, handlers …) stand where they need to, without circles.

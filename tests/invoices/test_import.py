@@ -145,10 +145,57 @@ def test_every_mistake_of_a_file_is_listed_at_once() -> None:
         (7, ""),
         (8, "unit_price"),
         (10, "currency"),
+        (10, "tax_rate"),
         (11, "tax_rate"),
     ]
     assert not sheet.entries
     assert all(problem.text for problem in sheet.problems)
+
+
+def test_every_mistake_is_told_in_one_round_also_of_the_customer_and_behind_what_cannot_be_read(
+    customer: Customer,
+) -> None:
+    report = imported(
+        "nobody@b.example,A-1,eur,Bread,x,1,0",
+        'a@b.example,"A-2"x,eur,Bread,1,1,0',
+        "nobody@b.example,A-3,eur,Bread,0,1,200,,,",
+        "billing@bakery.example,A-4,eur,,1,1,0,much",
+    )
+    assert places(report) == [
+        (2, "quantity"),
+        (2, "customer"),
+        (3, ""),
+        (4, "quantity"),
+        (4, "tax_rate"),
+        (4, "customer"),
+        (5, ""),
+    ]
+    header = spreadsheet.read(io.BytesIO(b"customer,invoice,colour,colour\na,b,c,d\n"))
+    assert [problem.line for problem in header.problems] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "sep=;\r\n" + HEADER.replace(",", ";") + ";;;\r\na@b.example;A-1;EUR;Bread, white;1;5;0;;;\r\n"
+        "a@b.example;A-1;eur;Rolls;1;5;0;;;\r\n",
+        HEADER.replace(",", "\t") + "\t\n a@b.example\tA-1\teur\tBread, white\t1\t5\t0\t\n"
+        "a@b.example\u00a0\tA-1\tEUR\tRolls\t1\t5\u00a0\t0\n",
+        f'sep=,\n{HEADER.upper()},\nA@b.example,A-1,Eur,"Bread, white",1,5,0\na@b.example,A-1,EUR,Rolls,1,5,0,\n',
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_files_as_spreadsheets_save_them(content: str, encoding: str) -> None:
+    sheet = spreadsheet.read(io.BytesIO(content.encode(encoding)))
+    assert sheet.problems == []
+    (entry,) = sheet.entries
+    assert (entry.email, entry.draft.currency, entry.totals.total_minor) == ("a@b.example", "eur", 10_00)
+    assert [line.description for line in entry.draft.lines] == ["Bread, white", "Rolls"]
+
+
+def test_lines_are_counted_behind_a_line_that_names_the_separator() -> None:
+    sheet = spreadsheet.read(io.BytesIO(f"sep=,\n{HEADER}\n{ROW}\n{ROW.replace('3.20', 'x')}\n".encode()))
+    assert places(sheet) == [(4, "unit_price")]
 
 
 def test_a_mistake_after_a_cell_of_several_lines_is_at_its_own_line() -> None:
