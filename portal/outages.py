@@ -25,6 +25,11 @@ def mark(error: Failure, service: str) -> Failure:
     return error
 
 
+def is_final(error: Exception) -> bool:
+    """Whether another try cannot end otherwise, until a person has changed something."""
+    return bool(getattr(error, "is_final", False))
+
+
 def service_of(error: Exception) -> str | None:
     """The service that did not answer; None for a failure that is the job's own."""
     if isinstance(error, db.UNREACHABLE):

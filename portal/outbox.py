@@ -244,7 +244,8 @@ def renew(owner: str, job_ids: Iterable[str]) -> None:
 
 
 def run(job: Claimed, owner: str) -> None:
-    """Run one claimed job and record its outcome. A failure backs off; after the last try it is dead and alerts.
+    """Run one claimed job and record its outcome. A failure backs off; after the last try, or when no other try can help, it is dead
+    and alerts.
 
     When it was a service that did not answer, the job waits for it, and is dead after GIVE_UP_AFTER only.
     """
@@ -276,7 +277,7 @@ def _fail(job: Claimed, owner: str, error: Exception) -> None:
         _wait(job, owner, service, reason)
         metrics.JOBS.labels(job.name, "waits").inc()
         return
-    if service is not None or job.tries >= MOST_TRIES:
+    if service is not None or job.tries >= MOST_TRIES or outages.is_final(error):
         log.error("job_dead", tries=job.tries, exc_info=error)
         _close(job, owner, dead=True, error=reason)
         metrics.JOBS.labels(job.name, "dead").inc()

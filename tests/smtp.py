@@ -21,7 +21,9 @@ logging.getLogger("mail.log").setLevel(logging.WARNING)
 class Mailbox:
     """Takes every mail on a port of 127.0.0.1 and keeps it in order; can be told to refuse."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, takes_unicode: bool = True) -> None:
+        """`takes_unicode` is what the server says of addresses with any letters (SMTPUTF8)."""
+        self._takes_unicode = takes_unicode
         self.messages: list[EmailMessage] = []
         self._refusals: deque[str] = deque()
         self._refused: str | None = None
@@ -74,7 +76,10 @@ class Mailbox:
         return "250 taken"
 
     async def _listen(self) -> asyncio.Server:
-        return await self._loop.create_server(lambda: SMTP(self, hostname="mailbox.test"), "127.0.0.1", 0)
+        def serve() -> SMTP:
+            return SMTP(self, hostname="mailbox.test", enable_SMTPUTF8=self._takes_unicode)
+
+        return await self._loop.create_server(serve, "127.0.0.1", 0)
 
     async def _close(self) -> None:
         self._server.close()

@@ -109,6 +109,7 @@ def invite(*, email: str, name: str, role: str, language: str = "", by: str | No
 
     `by` is the id of the admin who acts; None is an operator. Raises Forbidden, EmailTaken, and Invalid, naming the field.
     """
+    service.refuse_unreachable(email)
     with db.transaction() as session:
         _locked_admins(session, by)
         _check_role(role)

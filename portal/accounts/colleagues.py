@@ -102,6 +102,7 @@ def invite(customer_id: str, *, by: str, name: str, email: str, role: str, langu
     `by` is the id of the owner who invites. An address that is taken counts as an invitation, too, and changes nothing else.
     Raises Forbidden when `by` is no owner, EmailTaken, Invalid (naming the field), TooManyPeople and TooManyInvitations.
     """
+    service.refuse_unreachable(email)
     with db.transaction() as session:
         customer = _for_owner(session, customer_id, by)
         _check_role(role)

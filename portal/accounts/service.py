@@ -9,7 +9,7 @@ import structlog
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, db, outbox, texts, time_zones
+from portal import audit, clock, config, db, mail, outbox, texts, time_zones
 from portal.accounts import passwords, queries, sessions, throttle, tokens
 from portal.accounts.models import CUSTOMER, OWNER, AccountToken, Customer, User
 from portal.accounts.tokens import CONFIRM_EMAIL, INVITATION, PASSWORD_RESET
@@ -135,6 +135,7 @@ def invite_customer(
 
     Raises EmailTaken, and Invalid, naming the field that is wrong.
     """
+    refuse_unreachable(email)
     with db.transaction() as session:
         customer = add_customer(
             session, name=name, email=email, language=language, address=address, country=country, tax_id=tax_id
@@ -170,6 +171,7 @@ def sign_up(email: str, name: str, language: str) -> None:
         raise NotFound
     name = texts.one_line(name, field="name", longest=LONGEST_NAME, required=True)
     email = _email(email)
+    refuse_unreachable(email)
     with db.transaction() as session:
         known = queries.user_by_email(session, email)
         audit.record(session, "sign_up.asked", known.id if known else "unknown")
@@ -437,6 +439,17 @@ def _email(text: str) -> str:
     except EmailNotValidError as error:
         raise Invalid(N_("Please enter an e-mail address, such as name@example.com."), field="email") from error
     return queries.normal_email(address.normalized)
+
+
+def refuse_unreachable(email: str) -> None:
+    """Raises Invalid (field "email") for an address that our mail server cannot send to. Asks it, so outside any transaction."""
+    if not mail.reaches(email.strip()):
+        raise Invalid(
+            N_(
+                "We cannot send mail to addresses with letters such as ä or 語 before the @. Please use another address."
+            ),
+            field="email",
+        )
 
 
 def _address(text: str) -> str:

@@ -27,6 +27,7 @@ NOT_OF_THE_API: Final = frozenset(
         "wording_changed",
         "bad_webhook",
         "wrong_mode",
+        "address_not_reachable",
         "bad_client_key",
     }
 )

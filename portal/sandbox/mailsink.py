@@ -123,4 +123,5 @@ def controller(sandbox: Sandbox, port: int) -> Controller:
         port=port,
         data_size_limit=MOST_MAIL_BYTES,
         server_hostname="sandbox.localhost",
+        enable_SMTPUTF8=True,
     )

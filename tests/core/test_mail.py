@@ -10,7 +10,10 @@ import pytest
 from flask import Flask
 
 from portal import config, db, mail, outages
+from portal.accounts import access
+from portal.accounts import service as accounts
 from portal.db import NestedTransaction
+from portal.errors import Invalid
 from tests.smtp import Mailbox
 
 pytestmark = pytest.mark.database("sqlite")
@@ -63,6 +66,44 @@ def test_a_line_may_be_longer_than_mail_servers_take(smtp: Mailbox, app: Flask, 
     text, html = (only(smtp).get_body((kind,)) for kind in ("plain", "html"))
     assert text is not None and html is not None
     assert words in text.get_content() and words in html.get_content()
+
+
+def test_an_address_may_have_any_letters(smtp: Mailbox, app: Flask, letters: None) -> None:
+    with app.app_context():
+        assert mail.reaches("jörg@bücher.test")
+        send(to="jörg@bücher.test", subject="Grüße")
+        send(to="ada@bücher.test")
+    first, second = smtp.wait_for(2)
+    assert first["To"] == "jörg@xn--bcher-kva.test" and first["Subject"] == "Grüße"
+    assert second["To"] == "ada@xn--bcher-kva.test"
+
+
+@pytest.mark.settings(PORTAL_OPEN_SIGN_UP="true")
+def test_an_address_that_the_server_cannot_reach_is_told_at_once(
+    app: Flask, letters: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailbox = Mailbox(takes_unicode=False)
+    monkeypatch.setenv("PORTAL_MAIL_PORT", str(mailbox.port))
+    config.use(config.load())
+    mail.mail.state.port = mailbox.port
+    try:
+        with app.app_context():
+            assert mail.reaches("ada@bücher.test") and not mail.reaches("jörg@bücher.test")
+            with pytest.raises(mail.NotReachable) as refused:
+                send(to="jörg@bücher.test")
+            assert outages.is_final(refused.value) and outages.service_of(refused.value) is None
+            for write in (
+                lambda: accounts.sign_up("jörg@bücher.test", "Jörg", "de"),
+                lambda: accounts.invite_customer(name="Jörg", email="jörg@bücher.test"),
+                lambda: access.invite(email="jörg@bücher.test", name="Jörg", role="support"),
+            ):
+                with pytest.raises(Invalid) as told:
+                    write()
+                assert told.value.field == "email" and "before the @" in told.value.text()
+            send(to="ada@bücher.test")
+        assert only(mailbox)["To"] == "ada@xn--bcher-kva.test"
+    finally:
+        mailbox.stop()
 
 
 @pytest.mark.settings(PORTAL_COMPANY_NAME='Łódź "Energia", Sp. z o.o.')

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from portal import clock, db, logs, outbox
+from portal.mail import NotReachable
 from portal.outbox import BACKOFF_SECONDS, MOST_TRIES, Job, Later
 from tests.core.conftest import GaveUpError, given_up
 from tests.core.jobs import NAME, Work, add, change, due_now, fails, job, jobs
@@ -102,6 +103,16 @@ def test_a_failure_backs_off_by_the_schedule_and_after_the_last_try_the_job_is_d
     (alert,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert isinstance(alert.msg, dict)
     assert (alert.msg["event"], alert.msg["job"], alert.msg["tries"]) == ("job_dead", NAME, MOST_TRIES)
+
+
+def test_a_failure_that_no_other_try_can_help_kills_the_job_at_once(database: str, work: Work) -> None:
+    def cannot_be_sent() -> None:
+        raise NotReachable(address="jörg@shop.test")
+
+    work(cannot_be_sent)
+    add()
+    assert outbox.run_due() == 1
+    assert (job().state, job().tries) == ("dead", 1) and "SMTPUTF8" in (job().last_error or "")
 
 
 def test_a_job_that_kills_its_workers_is_dead_after_the_last_try_too(
