@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -26,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal import time_zones
+from portal import texts, time_zones
 from portal.db import Base, UTCDateTime, one_of, sorted_text
 
 CUSTOMER: Final = "customer"
@@ -121,15 +120,13 @@ class CustomerWord(Base):
     __table_args__ = (Index("ix_customer_words_customer", "customer_id", "word"),)
 
 
-def words_of(*texts: str) -> set[str]:
-    """The words of these texts without case, accents and marks ("Église" is "eglise"); an e-mail address also as a whole, and the
-    part after its @.
+def words_of(*sentences: str) -> set[str]:
+    """The words of these texts as texts.fold writes them ("Église" is "eglise"); an e-mail address also as a whole, and the part after
+    its @.
     """
     words: set[str] = set()
-    for one in texts:
-        plain = "".join(
-            mark for mark in unicodedata.normalize("NFKD", one.casefold()) if unicodedata.category(mark) != "Mn"
-        )
+    for one in sentences:
+        plain = texts.fold(one)
         words.update(re.findall(r"\w+", plain))
         for address in re.findall(r"\S+@\S+", plain):
             words.update((address, address.rpartition("@")[2]))

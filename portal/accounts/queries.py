@@ -9,7 +9,7 @@ from typing import TypeVar
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
-from portal import clock
+from portal import clock, texts
 from portal.accounts.models import (
     CUSTOMER,
     OWNER,
@@ -27,8 +27,8 @@ T = TypeVar("T")
 
 
 def normal_email(email: str) -> str:
-    """The one way an e-mail address is written here: without spaces around it, in lower case."""
-    return email.strip().lower()
+    """The one way an e-mail address is written here: without spaces around it, in lower case, and composed (NFC)."""
+    return texts.tidied(email).lower()
 
 
 def customer(session: Session, customer_id: str, *, lock: bool = False) -> Customer:

@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import BigInteger, CheckConstraint, Date, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal import company_days
+from portal import company_days, texts
 from portal.accounts.models import Customer
 from portal.db import Base, UTCDateTime, one_of, sorted_text
 from portal.invoices import totals
@@ -49,6 +49,11 @@ class Invoice(Base):
     reference: Mapped[str] = mapped_column(sorted_text(120), default="")  # the customer's order number or the like
     # Its name in the system that it was imported from, by which a second import knows it again.
     external_reference: Mapped[str | None] = mapped_column(sorted_text(120))
+    # Both as they are searched.
+    reference_folded: Mapped[str] = mapped_column(sorted_text(120), default=texts.folded("reference", 120))
+    external_reference_folded: Mapped[str] = mapped_column(
+        sorted_text(120), default=texts.folded("external_reference", 120)
+    )
     # Of the form that it was typed into, so that two clicks issue one invoice.
     client_key: Mapped[str | None] = mapped_column(String(80))
     note: Mapped[str] = mapped_column(Text, default="")
@@ -74,8 +79,8 @@ class Invoice(Base):
         # For staff, who look across customers.
         Index("ix_invoices_created", "created_at", "id"),
         Index("ix_invoices_status", "status", "created_at", "id", "due_on"),
-        Index("ix_invoices_reference", "reference"),
-        Index("ix_invoices_external_reference", "external_reference"),
+        Index("ix_invoices_reference", "reference_folded"),
+        Index("ix_invoices_external_reference", "external_reference_folded"),
         Index("ix_invoices_amount", "currency", "total_minor", "created_at", "id"),
     )
 

@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from portal import company_days, keyset
+from portal import company_days, keyset, texts
 from portal.db import begins_with
 from portal.errors import N_, NotFound
 from portal.invoices import standing
@@ -211,7 +211,7 @@ def page_for_staff(
             raise NotFound
         wanted = wanted.where(*_is(status, company_days.today()))
     if number:
-        found = wanted.where(begins_with(Invoice.number, number.upper())).order_by(Invoice.number.desc())
+        found = wanted.where(begins_with(Invoice.number, texts.typed(number).upper())).order_by(Invoice.number.desc())
         return keyset.Page(list(session.scalars(found.limit(keyset.PAGE_SIZE))), older=None, newer=None)
     return keyset.page(session, wanted, Invoice.created_at, Invoice.id, cursor, size=size)
 

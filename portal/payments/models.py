@@ -14,12 +14,14 @@ from sqlalchemy import (
     Index,
     Integer,
     String,
+    Text,
     UniqueConstraint,
     select,
     text,
 )
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
+from portal import texts
 from portal.accounts.models import Customer
 from portal.db import Base, UTCDateTime
 from portal.invoices.models import Invoice
@@ -105,6 +107,7 @@ class Payment(Base):
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
     description: Mapped[str] = mapped_column(String(300))
+    description_folded: Mapped[str] = mapped_column(Text, default=texts.folded("description"))  # for searching
     # What an app said is paid for, as drafts.Item writes itself; empty where the description says it all, and for invoices.
     items: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
     # An app's own entries, which Stripe holds beside ours. They never change, being sent under the intent's key.

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
-from portal import company_days, keyset, ledger, outbox
+from portal import company_days, keyset, ledger, outbox, texts
 from portal.cards import queries as cards
 from portal.db import database_now, written_out
 from portal.errors import NotFound
@@ -352,13 +352,17 @@ def _is_told(name: str) -> ColumnElement[bool]:
 
 def _matches(text: str) -> ColumnElement[bool]:
     """Words in the description, the invoice's number or reference, or the start of an id or the card's last four."""
-    part = text.strip()
+    part = texts.typed(text)
+    number, words = part.upper(), texts.fold(part)
     found_in_invoice = select(Invoice.id).where(
         Invoice.id == Payment.invoice_id,
-        or_(Invoice.number.icontains(part, autoescape=True), Invoice.reference.icontains(part, autoescape=True)),
+        or_(
+            Invoice.number.contains(number, autoescape=True),
+            Invoice.reference_folded.contains(words, autoescape=True),
+        ),
     )
     return or_(
-        Payment.description.icontains(part, autoescape=True),
+        Payment.description_folded.contains(words, autoescape=True),
         Payment.id == part,
         Payment.stripe_intent_id == part,
         and_(Payment.card_last4 == part, Payment.card_last4 != ""),

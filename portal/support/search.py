@@ -16,7 +16,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from portal import company_days, money
+from portal import company_days, money, texts
 from portal.accounts.models import Customer, CustomerWord, words_of
 from portal.cards.models import FormerHolder, SavedCard
 from portal.db import begins_with
@@ -82,7 +82,7 @@ class Found:
 
 def search(session: Session, text: str) -> Found:
     """What fits this text. Nothing fits an empty one."""
-    typed = " ".join(text.split())[:LONGEST]
+    typed = texts.typed(text)[:LONGEST]
     hits: dict[Any, dict[str, None]] = {kind: {} for kind in (Customer, Payment, Invoice, Document, Refund)}
     for look in _looks(session, typed) if typed else ():
         # The select names a kind's id in its first column, in the order in which they are shown.
@@ -178,9 +178,8 @@ def _by_number(typed: str) -> Iterator[Select[Any]]:
         numbers = [f"{series}-{end}" for end in ends for series in ("R", "CN")]
         yield select(Document.id).where(Document.number.in_(numbers)).limit(MOST_SHOWN)
     if len(typed) >= SHORTEST_REFERENCE:
-        for spelling in dict.fromkeys((typed, typed.upper())):
-            yield _by_beginning(Invoice, Invoice.reference, spelling)
-            yield _by_beginning(Invoice, Invoice.external_reference, spelling)
+        yield _by_beginning(Invoice, Invoice.reference_folded, texts.fold(typed))
+        yield _by_beginning(Invoice, Invoice.external_reference_folded, texts.fold(typed))
 
 
 def _by_beginning(kind: Any, column: InstrumentedAttribute[Any], beginning: str) -> Select[Any]:

@@ -67,6 +67,30 @@ def test_whoever_signed_in_before_roles_is_an_owner_after(settings: config.Setti
     assert roles == [("customer", "owner"), ("customer", "owner"), ("support", None)]
 
 
+def test_what_was_there_before_it_was_folded_is_found(settings: config.Settings) -> None:
+    alembic = Config()
+    alembic.set_main_option("script_location", str(ROOT / "migrations"))
+    with db.transaction() as session:
+        customer = factories.customer(session, name="Möbel Jürgens")
+        factories.invoice(session, customer, reference="Süd 12")
+        factories.payment(session, customer, description="Anzahlung Möbel")
+    command.downgrade(alembic, "0027")
+    with db.transaction() as session:
+        session.execute(sqlalchemy.text("UPDATE customer_words SET word = 'jurgens-of-old' WHERE word = 'jurgens'"))
+    command.upgrade(alembic, "head")
+    with db.reading() as session:
+        words = set(session.scalars(sqlalchemy.text("SELECT word FROM customer_words")))
+        folded = session.execute(
+            sqlalchemy.text("SELECT reference_folded, external_reference_folded FROM invoices")
+        ).one()
+        assert (
+            session.execute(sqlalchemy.text("SELECT description_folded FROM payments")).scalar_one()
+            == "anzahlung mobel"
+        )
+    assert {"mobel", "jurgens"} <= words and "jurgens-of-old" not in words
+    assert tuple(folded) == ("sud 12", "")
+
+
 @pytest.mark.parametrize(
     ("role", "customer", "customer_role"),
     [("customer", True, None), ("customer", True, "boss"), ("customer", False, "owner"), ("support", False, "viewer")],

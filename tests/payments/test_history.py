@@ -174,6 +174,7 @@ def test_each_filter_finds_what_it_says(reader: FlaskClient, customer: Customer)
     assert found(q="OF_IT") == {"100x of_it"}
     assert found(q="%") == {"100% of it"}
     assert found(q="_") == {"100x of_it"}
+    assert found(q="１００％") == {"100% of it"}  # full-width
     assert found(q="po 4711") == found(q="000077") == {"Invoice"}
     assert found(q="1881") == {"100x of_it"}
     assert found(q="'; DROP TABLE payments; --") == set()
@@ -301,3 +302,23 @@ def test_deep_pages_go_by_the_index_and_sort_nothing(database: str) -> None:
             assert "SCAN payments" not in how and "Seq Scan" not in how, how
             assert "TEMP B-TREE" not in how and "Sort" not in how.replace("Incremental Sort", ""), how
     assert clock.now() > START
+
+
+def test_words_are_found_whatever_their_case_accents_and_form(database: str) -> None:
+    with db.transaction() as session:
+        customer = factories.customer(session)
+        for description in ("Anzahlung Möbel", "Gebu\u0308hr ÉTÉ"):
+            factories.payment(session, customer, description=description)
+        invoice = factories.invoice(session, customer, reference="Bestellung Süd 12")
+        factories.payment(session, customer, invoice_id=invoice.id, description="By invoice")
+    with db.reading() as session:
+        for typed, name in {
+            "MÖBEL": "Anzahlung Möbel",
+            "moebel": "Anzahlung Möbel",
+            "Mo\u0308bel": "Anzahlung Möbel",
+            "gebühr": "Gebu\u0308hr ÉTÉ",
+            "été": "Gebu\u0308hr ÉTÉ",
+            "SUED 12": "By invoice",
+        }.items():
+            rows = queries.history(session, customer.id, queries.Filter(text=typed)).rows
+            assert [row.description for row in rows] == [name], typed

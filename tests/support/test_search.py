@@ -72,6 +72,33 @@ def test_names_are_found_without_their_accents_and_in_their_new_form(desk: Desk)
     assert [row.name for row in find("havel").customers] == ["Havel Ltd"]
 
 
+@pytest.mark.parametrize(
+    ("stored", "typed"),
+    [
+        ("Möbel Jürgens", "moebel"),
+        ("Möbel Jürgens", "MÖBEL JUERG"),
+        ("Mo\u0308bel Ju\u0308rgens", "möbel"),  # kept as some systems write it, two signs for an ö
+        ("Möbel Jürgens", "mo\u0308bel ju\u0308rgens"),
+        ("Moebel Juergens", "Möbel"),
+        ("Łódź Østergård", "lodz oster"),
+        ("ΔΕΛΤΑ", "δελτα"),
+        ("ДЕЛЬТА", "дельта"),
+        ("ＡＢＣ株式会社", "abc株式"),  # full-width
+    ],
+)
+def test_case_accents_and_forms_make_no_difference(desk: Desk, stored: str, typed: str) -> None:
+    with db.transaction() as session:
+        customer = factories.customer(session, name=stored, email="post@other.test")
+        factories.invoice(session, customer, reference=f"{stored} 7", external_reference=f"x {stored}")
+    assert [row.name for row in find(typed).customers] == [stored]
+    assert find(typed).invoices and find(f"x {typed}").invoices
+
+
+def test_what_was_copied_from_a_document_is_found(desk: Desk) -> None:
+    assert [row.number for row in find(" INV–2026‑000042\u00a0").invoices] == ["INV-2026-000042"]
+    assert kinds(find("119,00\u00a0€")) == kinds(find("119,00 €"))
+
+
 def test_signing_in_writes_no_words_anew(desk: Desk) -> None:
     with db.transaction() as session:
         session.execute(text("DELETE FROM customer_words"))
