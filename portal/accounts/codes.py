@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, outbox
+from portal import audit, clock, config, outbox, texts
 from portal.accounts.models import CUSTOMER, RecoveryCode, SecondFactor, User
 from portal.db import new_id
 from portal.errors import N_, Conflict
@@ -31,7 +31,6 @@ DIGITS: Final = 6
 RECOVERY_CODES: Final = 10
 # Digits, since a phone shows its number pad for them; 12 are 40 random bits, which can only be guessed here and slowly.
 RECOVERY_LENGTH: Final = 12
-_WITHOUT_GAPS: Final = str.maketrans("", "", " -")
 
 # What its owner is mailed about; the templates know these words.
 ENABLED: Final = "enabled"
@@ -72,7 +71,7 @@ def opened(kept: str) -> str:
 
 def step_of(secret: str, typed: str) -> int | None:
     """Which step's code this is, counted in 30 seconds since 1970; None when it is none of now, give or take the drift."""
-    code = typed.translate(_WITHOUT_GAPS)
+    code = texts.code(typed)
     if len(code) != DIGITS or not (code.isascii() and code.isdigit()):
         return None
     now = int(clock.now().timestamp()) // STEP_SECONDS
@@ -178,7 +177,7 @@ def tell(session: Session, user: User, what: str, *, left: int = 0) -> None:
 
 
 def _digest(user_id: str, code: str) -> str:
-    plain = f"{user_id}:{code.translate(_WITHOUT_GAPS)}"
+    plain = f"{user_id}:{texts.code(code)}"
     return hmac.digest(_key(b"recovery codes"), plain.encode("utf-8", "surrogatepass"), "sha256").hex()
 
 

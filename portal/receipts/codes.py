@@ -1,22 +1,22 @@
 """The code on a document, by which whoever holds it can ask whether it was issued (portal.verification).
 
 Twenty characters of Crockford's base 32 are 100 random bits: nobody guesses one. They are printed in groups of four, and read
-with or without the hyphens, in either case, and with the letters that people mistake for a digit: O is 0, I and L are 1.
+with or without hyphens of any kind, in either case and width, and with the letters that people mistake for a digit: O is 0, I and L are 1.
 
 Source: Douglas Crockford, "Base 32".
 """
 
 from __future__ import annotations
 
-import re
 import secrets
 from typing import Final
+
+from portal import texts
 
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LENGTH: Final = 20
 GROUP: Final = 4
 
-_BETWEEN: Final = re.compile(r"[\s\N{HYPHEN-MINUS}\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{EN DASH}]+")
 _MISTAKEN: Final = str.maketrans("OIL", "011")
 
 
@@ -32,7 +32,7 @@ def grouped(code: str) -> str:
 
 def read(typed: str) -> str | None:
     """The code as it is stored, from what a person typed or a scanner read; None when that cannot be one."""
-    marks = _BETWEEN.sub("", typed)
+    marks = texts.code(typed)
     if len(marks) != LENGTH or not marks.isascii():
         return None
     code = marks.upper().translate(_MISTAKEN)

@@ -170,6 +170,14 @@ def test_a_code_may_be_typed_with_a_space(phone: Phone) -> None:
     prove(f"{code[:3]} {code[3:]} ")
 
 
+@pytest.mark.parametrize("gap", ["\u00a0", "\u202f", "\u3000", "\u200b", "–", "‑", "−", "\t"])
+def test_a_code_may_be_pasted_from_anywhere(phone: Phone, gap: str) -> None:
+    full_width = {ord("0") + digit: 0xFF10 + digit for digit in range(10)}
+    code = phone.shows()
+    prove(f"{gap}{code[:3]}{gap}{code[3:]}".translate(full_width))
+    prove(phone.recovery_codes[0].replace("-", gap).translate(full_width))
+
+
 def test_a_wrong_password_tells_nothing_of_the_second_factor_and_uses_up_no_code(phone: Phone) -> None:
     code = phone.shows()
     for typed in (None, code):
