@@ -14,6 +14,8 @@ FROM python:3.11-slim-bookworm
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends \
       libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core \
+      fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji fontconfig \
+ && fc-cache --system-only \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --no-create-home --home-dir /nonexistent portal
 WORKDIR /portal

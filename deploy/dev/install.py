@@ -26,8 +26,9 @@ STAMP = VENV / "installed"  # which set was installed, and the digest of its lis
 REQUIREMENTS = ROOT / "requirements"
 
 OLDEST_PYTHON = (3, 11)
-# WeasyPrint's text layout, and the font of the documents.
-PACKAGES = {"app": ("libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0", "fonts-dejavu-core")}
+# WeasyPrint's text layout, and fonts for the names of all the world in documents; their own font stands in static/fonts.
+FONTS = ("fonts-dejavu-core", "fonts-noto-core", "fonts-noto-cjk", "fonts-noto-color-emoji")
+PACKAGES = {"app": ("libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0", *FONTS)}
 PACKAGES["dev"] = (*PACKAGES["app"], "chromium", "poppler-utils", "libfaketime")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 

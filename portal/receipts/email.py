@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from portal import db, language, mail
+from portal import config, db, language, mail
 from portal.accounts.models import Customer
 from portal.errors import N_
 from portal.receipts import facts, queries, service
@@ -14,6 +14,7 @@ SUBJECTS: Final = {
     RECEIPT: N_("Your receipt %(number)s from %(company)s"),
     CREDIT_NOTE: N_("Your credit note %(number)s from %(company)s"),
 }
+HELD: Final = N_("%(number)s was not sent: it lacks characters")
 REVOKED: Final = N_("Credit note %(number)s from %(company)s is cancelled")
 
 
@@ -55,6 +56,26 @@ def _send_document(document: Document, customer: Customer, occasion: str) -> Non
         raise NotRendered(document.id)
     attachment = mail.Attachment(f"{document.number}.pdf", "application/pdf", document.pdf)
     _send(document, customer, occasion, SUBJECTS[document.kind], f"{document.kind}_mail", attachments=[attachment])
+
+
+def tell_of_held(document_id: str) -> None:
+    """Tell staff that a document waits for them, and why; nothing when somebody has looked meanwhile. Raises as mail.send does."""
+    with db.reading() as session:
+        document = session.get_one(Document, document_id)
+    if not document.is_held:
+        return
+    settings = config.current()
+    tongue = settings.languages[0]
+    mail.send(
+        key=f"held:{document.id}:{document.missing_glyphs}",
+        to=settings.company.support_email,
+        subject=language.translate(HELD, tongue, number=document.number),
+        template="receipts/held_mail",
+        tongue=tongue,
+        number=document.number,
+        glyphs=document.glyphs_that_lack,
+        link=f"{settings.base_url}/support/payments/{document.payment_id}",
+    )
 
 
 def send_revocation(credit_note_id: str) -> None:

@@ -39,6 +39,12 @@ def send(document_id: str) -> None:
     email.send(document_id)
 
 
+@handles(service.MAIL_HELD)
+def tell_of_held(document_id: str) -> None:
+    """Left by a rendering that lacked characters."""
+    email.tell_of_held(document_id)
+
+
 @handles(service.MAIL_REVOCATION)
 def send_revocation(credit_note_id: str) -> None:
     email.send_revocation(credit_note_id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, String, text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, deferred, mapped_column
 
 from portal.db import Base, UTCDateTime, one_of, sorted_text
@@ -21,6 +21,8 @@ CREDIT_NOTE: Final = "credit_note"
 KINDS: Final = (RECEIPT, CREDIT_NOTE)
 
 _RECEIPTS: Final = text(f"kind = '{RECEIPT}'")
+HELD: Final = text("missing_glyphs <> '' AND glyphs_accepted_at IS NULL")
+NOT_HELD: Final = text("(missing_glyphs = '' OR glyphs_accepted_at IS NOT NULL)")
 UNMAILED: Final = text("mailed_at IS NULL")
 REVOKED: Final = text("revoked_at IS NOT NULL")
 
@@ -43,6 +45,9 @@ class Document(Base):
     issued_at: Mapped[datetime] = mapped_column(UTCDateTime)
     pdf: Mapped[bytes | None] = deferred(mapped_column(LargeBinary))
     pdf_sha256: Mapped[str | None] = mapped_column(String(64))
+    # Characters that no font here has, for which boxes would stand in the document: it waits until a person has looked at it.
+    missing_glyphs: Mapped[str] = mapped_column(Text, default="")
+    glyphs_accepted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     mailed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     revocation_mailed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -63,6 +68,16 @@ class Document(Base):
     @property
     def total(self) -> Money:
         return Money(self.total_minor, self.currency)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits for a person, because it would lack characters."""
+        return self.missing_glyphs != "" and self.glyphs_accepted_at is None
+
+    @property
+    def glyphs_that_lack(self) -> list[tuple[str, str]]:
+        """Each character with its name in Unicode: ("語", "U+8A9E")."""
+        return [(glyph, f"U+{ord(glyph):04X}") for glyph in self.missing_glyphs]
 
     @property
     def code_text(self) -> str:

@@ -10,6 +10,8 @@ import io
 import logging
 import mimetypes
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -51,19 +53,45 @@ class Workshop:
     styles: CSS
 
 
-def render(facts: Facts) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """`missing` are the characters that no font on this machine has, each once: a box stands in the document for each of them."""
+
+    pdf: bytes
+    missing: tuple[str, ...]
+
+
+def render(facts: Facts) -> Rendered:
     """The document as PDF/A-3b. Takes tens of milliseconds, the first time in a process about two seconds."""
     db.refuse_inside_transaction("rendering a PDF")
     html = documents.render(f"receipts/documents/{facts.kind}.html", facts.language, document=facts)
     from weasyprint import HTML
 
-    with _lock:
+    with _lock, _missing_glyphs() as missing:
         tools = workshop()
         document = HTML(string=html, base_url=BASE, url_fetcher=fetcher(facts.logo, qr_code(facts)))
         pdf: bytes = document.write_pdf(
             stylesheets=[tools.styles], font_config=tools.fonts, pdf_variant=VARIANT, pdf_tags=True
         )
-    return pdf
+    return Rendered(pdf, tuple(dict.fromkeys(missing)))
+
+
+@contextmanager
+def _missing_glyphs() -> Iterator[list[str]]:
+    """The characters that WeasyPrint draws a box for while this lasts: it tells them to its logger, and nobody else."""
+    found: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if isinstance(record.msg, str) and record.msg.startswith(".notdef glyph") and record.args:
+                found.append(str(next(iter(record.args))))
+
+    logger, listener = logging.getLogger("weasyprint"), Listener(logging.WARNING)
+    logger.addHandler(listener)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(listener)
 
 
 @cache

@@ -17,7 +17,7 @@ from portal.money import Money
 from portal.payments.models import Payment
 from portal.payments.states import SUCCEEDED as PAYMENT_SUCCEEDED
 from portal.receipts import codes, facts
-from portal.receipts.models import RECEIPT, REVOKED, UNMAILED, CreditNote, Document, Receipt
+from portal.receipts.models import HELD, NOT_HELD, RECEIPT, REVOKED, UNMAILED, CreditNote, Document, Receipt
 from portal.refunds.models import Refund
 from portal.refunds.states import SUCCEEDED as REFUND_SUCCEEDED
 
@@ -166,8 +166,27 @@ def refunds_without_credit_note(session: Session, since: datetime, most: int) ->
 def left_behind(session: Session, most: int) -> list[Document]:
     """Documents that are not rendered or not mailed, and that no job renders or mails."""
     lost = outbox.without_job(session, Document.kind + ".render:" + Document.id, Document.kind + ".mail:" + Document.id)
-    found = select(Document).where(UNMAILED, Document.revoked_at.is_(None) | Document.pdf_sha256.is_(None), lost)
+    found = select(Document).where(
+        UNMAILED, NOT_HELD, Document.revoked_at.is_(None) | Document.pdf_sha256.is_(None), lost
+    )
     return list(session.scalars(found.order_by(Document.issued_at).limit(most)))
+
+
+def of_payments(session: Session, payment_ids: Sequence[str]) -> list[Document]:
+    """The documents of these payments, without their PDFs; also those that were revoked, which a later one of the refund follows."""
+    found = select(Document).where(Document.payment_id.in_(payment_ids)).order_by(Document.issued_at, Document.id)
+    return list(session.scalars(found))
+
+
+def facts_of(document: Document) -> facts.Facts:
+    """What stands on a document."""
+    return facts.from_json(document.facts)
+
+
+def held(session: Session, payment_id: str) -> list[Document]:
+    """The documents of a payment that wait for a person, because they lack characters."""
+    found = select(Document).where(Document.payment_id == payment_id, HELD).order_by(Document.issued_at, Document.id)
+    return list(session.scalars(found))
 
 
 def revocations_left_behind(session: Session, most: int) -> list[str]:

@@ -32,6 +32,7 @@ RENDER: Final = "receipts.render"
 MAIL: Final = "receipts.mail"
 MAIL_REVOCATION: Final = "receipts.mail_revocation"
 MAIL_AGAIN: Final = "receipts.mail_again"
+MAIL_HELD: Final = "receipts.mail_held"
 
 # Older payments and refunds are reconciliation's.
 MISSED_SINCE: Final = timedelta(days=3)
@@ -169,7 +170,8 @@ def _add(session: Session, document: Document, frozen: facts.Facts, customer: Cu
 def render(document_id: str) -> None:
     """Make the PDF from the frozen facts and keep it with its SHA-256; the next job mails it.
 
-    A PDF that is stored already stays, whatever a second rendering gives. Raises NotFound for an unknown document.
+    A PDF that is stored already stays, whatever a second rendering gives. One that lacks characters is neither kept nor sent before a
+    person has accepted that: staff are told. Raises NotFound for an unknown document.
     """
     with db.reading() as session:
         document = session.get(Document, document_id)
@@ -177,7 +179,11 @@ def render(document_id: str) -> None:
             raise NotFound
     if document.pdf_sha256 is not None:
         return
-    content = pdf.render(facts.from_json(document.facts))
+    rendered = pdf.render(facts.from_json(document.facts))
+    content, missing = rendered.pdf, "".join(rendered.missing)
+    if missing and document.glyphs_accepted_at is None:
+        _hold(document_id, missing)
+        return
     digest = hashlib.sha256(content).hexdigest()
     with db.transaction() as session:
         stored = session.get_one(Document, document_id, with_for_update=True)
@@ -185,11 +191,47 @@ def render(document_id: str) -> None:
             if stored.pdf_sha256 != digest:
                 log.error("document_pdf_differs", document=document_id, stored=stored.pdf_sha256, rendered=digest)
             return
-        stored.pdf, stored.pdf_sha256 = content, digest
+        stored.pdf, stored.pdf_sha256, stored.missing_glyphs = content, digest, missing
         audit.record(
             session, f"{stored.kind}.rendered", document_id, {"sha256": digest}, customer_id=stored.customer_id
         )
         outbox.enqueue(session, MAIL, key=f"{stored.kind}.mail:{document_id}", document_id=document_id)
+
+
+def _hold(document_id: str, missing: str) -> None:
+    """Set the document aside, and tell staff once."""
+    with db.transaction() as session:
+        document = session.get_one(Document, document_id, with_for_update=True)
+        if document.pdf_sha256 is not None or document.missing_glyphs == missing:
+            return
+        document.missing_glyphs = missing
+        log.warning("document_lacks_glyphs", document=document_id, number=document.number, missing=missing)
+        told = {"number": document.number, "missing": missing}
+        audit.record(session, f"{document.kind}.held", document_id, told, customer_id=document.customer_id)
+        outbox.enqueue(session, MAIL_HELD, document_id=document_id)
+
+
+def render_held(document_id: str, *, as_it_is: bool) -> Document:
+    """A person has looked at a document that lacks characters: it is made again, or made and sent with boxes in their place.
+
+    Without `as_it_is` it waits again when fonts still lack them. A second call changes nothing. Raises NotFound, and Conflict for a
+    document that is not held.
+    """
+    with db.transaction() as session:
+        document = session.get(Document, document_id, with_for_update=True)
+        if document is None:
+            raise NotFound
+        if not document.is_held or document.pdf_sha256 is not None:
+            raise Conflict
+        told = {"number": document.number, "missing": document.missing_glyphs}
+        if as_it_is:
+            document.glyphs_accepted_at = db.database_now(session)
+        else:
+            document.missing_glyphs = ""
+        action = "accepted" if as_it_is else "retried"
+        audit.record(session, f"{document.kind}.{action}", document_id, told, customer_id=document.customer_id)
+        outbox.start_over(session, RENDER, key=f"{document.kind}.render:{document.id}", document_id=document.id)
+        return document
 
 
 def complete() -> int:

@@ -32,7 +32,8 @@ from portal.money import Money
 from portal.payments import queries as payments
 from portal.payments.models import Payment
 from portal.payments.states import SUCCEEDED
-from portal.receipts.models import Receipt
+from portal.receipts import queries as receipts
+from portal.receipts.models import Document, Receipt
 from portal.refunds.models import Refund
 from portal.refunds.states import FREED
 from portal.refunds.states import SUCCEEDED as REFUNDED
@@ -290,6 +291,7 @@ class PaymentFile:
     payment: Payment
     postings: list[ledger.Posting]
     receipt: Receipt | None
+    held: list[Document]  # documents that wait for a person
     refunds: list[Refund]
     disputes: list[Dispute]
     warnings: list[FraudWarning]
@@ -312,6 +314,7 @@ def payment_file(session: Session, payment_id: str) -> PaymentFile:
         payment,
         postings=of_payment(ledger.Posting, ledger.Posting.subject, ledger.Posting.at, ledger.Posting.id),
         receipt=session.scalar(select(Receipt).where(Receipt.payment_id == payment_id)),
+        held=receipts.held(session, payment_id),
         refunds=of_payment(Refund, Refund.payment_id, Refund.asked_at, Refund.id),
         disputes=disputes.of_payment(session, payment_id),
         warnings=disputes.warnings_of(session, [payment_id]),

@@ -124,6 +124,19 @@ def _explain(failure_code: str, decline_code: str) -> str:
     return str(gettext(gateway.advice(failure_code, decline_code)))
 
 
+@bp.post("/documents/<document_id>/rendering")
+@staff_only(*STAFF_ROLES)
+def render_held_document(document_id: str) -> AnyResponse:
+    """Of a document that lacks characters: a person has looked."""
+    try:
+        document = receipts.render_held(document_id, as_it_is=request.form.get("as_it_is") == "yes")
+    except Conflict as error:
+        flash(language.error_text(error, reader_language()), "error")
+        return see_other("support.index")
+    flash(gettext("%(number)s is being made.", number=document.number), "success")
+    return see_other("support.payment", payment_id=document.payment_id)
+
+
 @bp.post("/documents/<document_id>/mail")
 @staff_only(*STAFF_ROLES)
 def send_document_again(document_id: str) -> AnyResponse:

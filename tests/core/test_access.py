@@ -132,6 +132,7 @@ POST /payments/<payment_id>/cancellation           303     303    303    403    
 GET  /support/payments/<payment_id>                303     404    404    404     404    200      200       200
 POST /support/payments/<payment_id>/cancellation   303     404    404    404     404    303      303       303
 POST /support/documents/<document_id>/mail         303     404    404    404     404    303      303       303
+POST /support/documents/<document_id>/rendering    303     404    404    404     404    303      303       303
 GET  /support/invoices                             303     404    404    404     404    200      200       200
 GET  /support/invoices/new                         303     404    404    404     404    200      200       200
 POST /support/invoices/new                         303     404    404    404     404    422      422       422

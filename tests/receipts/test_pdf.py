@@ -45,7 +45,7 @@ def text_of(content: bytes) -> str:
 
 
 def test_number_parties_lines_and_total_are_in_the_text() -> None:
-    said = text_of(pdf.render(example(("Green electricity", 1_500, 100_00, 1900), ("Grid fee", 1_000, 10_00, 700))))
+    said = text_of(pdf.render(example(("Green electricity", 1_500, 100_00, 1900), ("Grid fee", 1_000, 10_00, 700))).pdf)
     for words in (
         "Receipt",
         "R-2026-000123",
@@ -69,7 +69,7 @@ def test_number_parties_lines_and_total_are_in_the_text() -> None:
 
 
 def test_a_credit_note_says_what_it_takes_back_of_which_receipt() -> None:
-    said = text_of(pdf.render(example_note((1900, 100_00, 19_00), (700, 10_00, 70), untaxed=5_00)))
+    said = text_of(pdf.render(example_note((1900, 100_00, 19_00), (700, 10_00, 70), untaxed=5_00)).pdf)
     for words in (
         "Credit note",
         "CN-2026-000012",
@@ -89,14 +89,14 @@ def test_a_credit_note_says_what_it_takes_back_of_which_receipt() -> None:
         "INV-2026-0042",
     ):
         assert words in said
-    assert "Tax" not in text_of(pdf.render(replace(example_note(untaxed=5_00), seller=EGLISE, buyer=EGLISE))).replace(
-        "Tax number", ""
-    )
+    assert "Tax" not in text_of(
+        pdf.render(replace(example_note(untaxed=5_00), seller=EGLISE, buyer=EGLISE)).pdf
+    ).replace("Tax number", "")
 
 
 @pytest.mark.parametrize("document", [example(), example_note((1900, 100_00, 19_00))], ids=["receipt", "credit note"])
 def test_the_address_that_verifies_it_stands_on_it_and_can_be_followed(document: Facts) -> None:
-    content = pdf.render(document)
+    content = pdf.render(document).pdf
     address = f"http://127.0.0.1:8000/verify/{CODE}"
     assert address in text_of(content)
     [page] = read(content).pages
@@ -105,13 +105,13 @@ def test_the_address_that_verifies_it_stands_on_it_and_can_be_followed(document:
     drawn = pdf.qr_code(document)
     assert drawn.startswith(b"<svg")
     with watching() as opened:
-        assert pdf.render(document) == content
+        assert pdf.render(document).pdf == content
     assert not [what for what in opened if what.startswith("socket")]
 
 
 def test_a_receipt_from_before_there_were_codes_looks_as_it_did() -> None:
     old = replace(example(), version=1, verification=None)
-    said = text_of(pdf.render(old))
+    said = text_of(pdf.render(old).pdf)
     assert "verify" not in said
     assert "Stripe charge: ch_3SQ0aBcDeFgHiJkL" in said
     assert pdf.qr_code(old) == b""
@@ -130,11 +130,11 @@ def test_a_receipt_from_before_there_were_codes_looks_as_it_did() -> None:
 )
 def test_money_is_written_as_its_reader_writes_it(currency: str, language: str, unit_price: int, total: str) -> None:
     facts = example(("Deposit", 1_000, unit_price, None), currency=currency, language=language)
-    assert total in text_of(pdf.render(facts))
+    assert total in text_of(pdf.render(facts).pdf)
 
 
 def test_the_document_speaks_german() -> None:
-    said = text_of(pdf.render(example(language="de")))
+    said = text_of(pdf.render(example(language="de")).pdf)
     for words in (
         "Quittung",
         "Menge",
@@ -152,14 +152,14 @@ def test_tax_columns_and_tax_numbers_are_left_out_where_there_are_none() -> None
     facts = example(
         ("Deposit", 1_000, 50_00, None), seller=replace(NORDLICHT, tax_id=""), buyer=replace(EGLISE, tax_id="")
     )
-    said = text_of(pdf.render(facts))
+    said = text_of(pdf.render(facts).pdf)
     assert "Tax" not in said
     assert "Total paid €50.00" in said
 
 
 def test_sixty_lines_fill_pages_that_each_have_the_tables_head() -> None:
     lines = [(f"Delivery {n}" if n % 7 else LONG[:300], 1_000, 12_34, 1900) for n in range(1, 61)]
-    pages = [" ".join(page.extract_text().split()) for page in read(pdf.render(example(*lines))).pages]
+    pages = [" ".join(page.extract_text().split()) for page in read(pdf.render(example(*lines)).pdf).pages]
     assert len(pages) > 2
     for n, said in enumerate(pages, 1):
         assert f"Page {n} of {len(pages)}" in said
@@ -173,7 +173,7 @@ def test_sixty_lines_fill_pages_that_each_have_the_tables_head() -> None:
 @pytest.mark.parametrize("count", [15, 17, 19, 21])
 def test_the_sums_stay_together_wherever_the_page_ends(count: int) -> None:
     pages = [
-        page.extract_text() for page in read(pdf.render(example(*[("Delivery", 1_000, 1_00, 1900)] * count))).pages
+        page.extract_text() for page in read(pdf.render(example(*[("Delivery", 1_000, 1_00, 1900)] * count)).pdf).pages
     ]
     with_net, with_total = (
         [n for n, said in enumerate(pages) if words in said] for words in ("Net total", "Total paid")
@@ -196,12 +196,12 @@ def test_the_sums_stay_together_wherever_the_page_ends(count: int) -> None:
 )
 def test_a_name_in_any_script_makes_a_receipt(name: str) -> None:
     """A letter that no installed font has shows as a box, and nothing else suffers."""
-    assert "Date of issue Nov 23, 2026" in text_of(pdf.render(example(buyer=replace(EGLISE, name=name))))
+    assert "Date of issue Nov 23, 2026" in text_of(pdf.render(example(buyer=replace(EGLISE, name=name))).pdf)
 
 
 @pytest.mark.parametrize("name", ["Ελληνική Ενέργεια", "ООО Свет", "Zażółć Gęślą Jaźń ß ₽ ₴ ₺ ½"])
 def test_latin_greek_and_cyrillic_are_written_in_our_own_font(name: str) -> None:
-    content = pdf.render(example(buyer=replace(EGLISE, name=name)))
+    content = pdf.render(example(buyer=replace(EGLISE, name=name))).pdf
     assert fonts(content) == {"Receipt"}
     assert name in text_of(content)
 
@@ -218,7 +218,7 @@ def fonts(content: bytes) -> set[str]:
 
 
 def test_it_is_pdf_a_with_title_author_language_and_the_day_of_issue() -> None:
-    document = read(pdf.render(example(language="de")))
+    document = read(pdf.render(example(language="de")).pdf)
     info = document.metadata
     assert info is not None
     assert (info.title, info.author) == ("Quittung R-2026-000123", "Nordlicht Energie GmbH")
@@ -237,7 +237,7 @@ def test_it_is_pdf_a_with_title_author_language_and_the_day_of_issue() -> None:
 AGAIN = """
 import hashlib, json, sys
 from portal.receipts import facts, pdf
-print(hashlib.sha256(pdf.render(facts.from_json(json.load(sys.stdin)))).hexdigest())
+print(hashlib.sha256(pdf.render(facts.from_json(json.load(sys.stdin))).pdf).hexdigest())
 """
 
 
@@ -262,23 +262,23 @@ def digest_in_another_process(facts: Facts, **environment: str) -> str:
 def test_other_processes_make_the_same_credit_note() -> None:
     facts = example_note((1900, 100_00, 19_00), (700, 10_00, 70))
     moved = {"PORTAL_BASE_URL": "https://moved.example", "PORTAL_COMPANY_NAME": "Renamed AG"}
-    assert digest_in_another_process(facts, PYTHONHASHSEED="1", **moved) == digest(pdf.render(facts))
+    assert digest_in_another_process(facts, PYTHONHASHSEED="1", **moved) == digest(pdf.render(facts).pdf)
 
 
 def test_other_processes_make_the_same_bytes() -> None:
     lines = [(f"Delivery {n}", 1_500, 12_34, (700, 1900)[n % 2]) for n in range(40)]
     facts = example(*lines, language="de", buyer=replace(EGLISE, name="Église Ωμέγα Свет"))
     pdf.render(example(("Something else", 1_000, 1_00, None)))  # what a process made before leaves no trace
-    here = digest(pdf.render(facts))
+    here = digest(pdf.render(facts).pdf)
     assert digest_in_another_process(facts, PYTHONHASHSEED="1", TZ="Asia/Tokyo") == here
     assert digest_in_another_process(facts, PYTHONHASHSEED="2", LC_ALL="C", PORTAL_COMPANY_NAME="Renamed AG") == here
 
 
 def test_threads_that_render_at_once_make_the_same_bytes() -> None:
     wanted = [example(("Delivery", 1_000, price, 1900)) for price in (1_00, 2_00, 3_00)]
-    alone = [digest(pdf.render(facts)) for facts in wanted]
+    alone = [digest(pdf.render(facts).pdf) for facts in wanted]
     with ThreadPoolExecutor(4) as pool:
-        together = [digest(content) for content in pool.map(pdf.render, wanted * 3)]
+        together = [digest(made.pdf) for made in pool.map(pdf.render, wanted * 3)]
     assert together == alone * 3
 
 
@@ -392,14 +392,14 @@ def test_a_logo_from_elsewhere_is_not_read_and_the_receipt_is_made_all_the_same(
 
     with pytest.raises(URLFetchingError), fetch(pdf.fetcher(logo), "portal:logo"):
         pass
-    assert "Total paid" in text_of(pdf.render(example(logo=logo)))
+    assert "Total paid" in text_of(pdf.render(example(logo=logo)).pdf)
 
 
 def test_the_companys_logo_stands_on_the_receipt() -> None:
     with watching() as opened:
-        content = pdf.render(example(logo="favicon.svg"))
+        content = pdf.render(example(logo="favicon.svg")).pdf
     assert [what for what in opened if what.endswith("favicon.svg")]
-    assert content != pdf.render(example())
+    assert content != pdf.render(example()).pdf
 
 
 def test_the_fetcher_survives_what_weasyprint_asks_of_it() -> None:
@@ -410,3 +410,17 @@ def test_the_fetcher_survives_what_weasyprint_asks_of_it() -> None:
             fetcher(address)
     font = fetcher("portal:fonts/regular")
     assert font.read() == Path(ROOT, "static/fonts/inter-4.1-regular.ttf").read_bytes()
+
+
+def test_what_no_font_has_is_told_and_what_a_font_has_is_not() -> None:
+    names = "東京 ไทย हिन्दी বাংলা 한국 עברית العربية 👩‍🚀 Ωμέγα می\u200cخواهم Donau\u00addampf"
+    assert pdf.render(example(buyer=replace(EGLISE, name=names))).missing == ()
+    lacking = pdf.render(example(buyer=replace(EGLISE, name="a\ue0a7b\ue0a8\ue0a7")))
+    assert lacking.missing == ("\ue0a7", "\ue0a8")
+
+
+def test_documents_stay_small() -> None:
+    plain = len(pdf.render(example()).pdf)
+    assert plain < 30_000
+    for name in ("東京株式会社", "ไทย हिन्दी বাংলা", "👩‍🚀 🎉"):
+        assert len(pdf.render(example(buyer=replace(EGLISE, name=name))).pdf) < 100_000, name

@@ -17,8 +17,9 @@ from flask import Flask
 from sqlalchemy import delete, event, select
 from sqlalchemy.orm import Session, undefer
 
-from portal import audit, db, mail, outbox
-from portal.receipts import jobs, service
+from portal import audit, config, db, mail, outbox
+from portal.errors import Conflict
+from portal.receipts import jobs, queries, service
 from portal.receipts.models import CREDIT_NOTE, RECEIPT, Document
 from tests.receipts.conftest import GiveBack, Pay, alter_pdf, fail
 from tests.smtp import Mailbox, attachment
@@ -237,3 +238,37 @@ def test_a_pdf_that_was_altered_in_the_database_is_not_sent(app: Flask, smtp: Ma
     with app.app_context(), pytest.raises(Exception, match="Something went wrong"):
         jobs.send(receipt.id)
     assert smtp.messages == []
+
+
+UNKNOWN = "\ue0a7"  # a sign of the private use area, which no font has
+
+
+def test_a_document_that_lacks_a_character_waits_until_a_person_has_looked(
+    pay: Pay, app: Flask, smtp: Mailbox, settings: config.Settings
+) -> None:
+    payment_id = pay(("Power", 1_000, 100_00, 1900), customer={"name": f"Spree {UNKNOWN} 東京 ไทย 👩‍🚀"})
+    receipt_id = service.issue(payment_id)
+    with app.app_context():
+        work()
+        service.complete()
+        work()
+        (told,) = smtp.wait_for(1)
+        assert told["To"] == settings.company.support_email and "lacks characters" in told["Subject"]
+        assert "U+E0A7" in str(told.get_body(("plain",)))
+
+        with db.reading() as session:
+            document = session.get_one(Document, receipt_id)
+            assert (document.missing_glyphs, document.pdf_sha256, document.is_held) == (UNKNOWN, None, True)
+            assert [one.id for one in queries.held(session, payment_id)] == [receipt_id]
+
+        service.render_held(receipt_id, as_it_is=False)  # no font was installed
+        work()
+        smtp.wait_for(2)
+        service.render_held(receipt_id, as_it_is=True)
+        with pytest.raises(Conflict):
+            service.render_held(receipt_id, as_it_is=True)
+        work()
+    sent = smtp.wait_for(3)[-1]
+    assert sent["To"] == "ada@spree-bikes.test" and attachment(sent).startswith(b"%PDF")
+    with db.reading() as session:
+        assert queries.held(session, payment_id) == []
