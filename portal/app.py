@@ -113,7 +113,8 @@ FEATURES = (
     api_docs,
 )
 
-BODY_LIMIT_BYTES = 1_000_000
+# A file of invoices may have a million, and its form stands around it.
+BODY_LIMIT_BYTES = 1_100_000
 # How long a browser keeps what other origins may ask of the API.
 CORS_SECONDS = 600
 STATIC_CACHE_SECONDS = 31_536_000

@@ -292,6 +292,17 @@ class Settings(BaseSettings):
     def _without_slash(cls, value: str) -> str:
         return value.rstrip("/")
 
+    @field_validator("base_url", mode="after")
+    @classmethod
+    def _at_the_root(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.path or parts.query or parts.fragment or parts.username or not parts.hostname:
+            raise ValueError(
+                "it must be a scheme and a host, such as https://pay.example.com: the portal needs a host name of its own, "
+                "since its pages, links and cookies belong to the whole of it"
+            )
+        return value
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         key = self.stripe_secret_key.get_secret_value()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Final
+from urllib.parse import quote
 
 import structlog
-from flask import Flask, flash, g, jsonify, make_response, redirect, render_template, request, url_for
+from flask import Flask, current_app, flash, g, jsonify, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext
 from flask_login import AnonymousUserMixin, current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal import config, db, language, resuming
@@ -35,7 +37,6 @@ _TITLES: Final = {
 _MESSAGES: Final = {
     400: N_("We could not read what your browser sent. Please go back, reload the page and try again."),
     405: N_("This address does not take that kind of request."),
-    413: N_("What you sent is larger than we accept."),
     429: RateLimited.message,
 }
 _DATABASE_DOWN: Final = N_("We cannot reach our records at the moment. Nothing was lost. Please try again in a minute.")
@@ -143,7 +144,12 @@ def _http_error(error: HTTPException) -> AnyResponse:
     status = error.code or 500
     if error.response is not None or 300 <= status < 400:
         return error.get_response()
+    if status == 404 and (there := _without_slash()) is not None:
+        return redirect(there, 308)
     message = gettext(_MESSAGES.get(status, NotFound.message if status == 404 else PortalError.message))
+    if status == 413 and request.max_content_length:
+        most = language.number_text(request.max_content_length // 1_000, reader_language())
+        message = gettext("What you sent is larger than we accept: at most %(most)s kB.", most=most)
     if isinstance(error, CSRFError):
         owner = resuming.owner_of_form()
         if owner is not None:
@@ -154,6 +160,21 @@ def _http_error(error: HTTPException) -> AnyResponse:
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return response
+
+
+def _without_slash() -> str | None:
+    """Where an address with a slash too many at its end leads; None when there is nothing either."""
+    path = request.path.rstrip("/")
+    if request.url_rule is not None or not path or path == request.path or path.startswith("//"):
+        return None
+    try:
+        current_app.url_map.bind("").match(path, method=request.method)
+    except MethodNotAllowed:
+        pass
+    except (HTTPException, RequestRedirect):
+        return None
+    query = request.query_string.decode("ascii", "replace")
+    return f"{quote(path)}?{query}" if query else quote(path)
 
 
 def _database_error(error: Exception) -> AnyResponse:

@@ -6,6 +6,7 @@ Pages, mails and PDFs use the same catalogues, which lie in portal/translations 
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -68,6 +69,16 @@ def amount_text(money: Money, language: str, *, rounded: bool = False) -> str:
 def typed_amount(money: Money, language: str) -> str:
     """An amount as people type it into a field: "119.00", "119,00"; money.parse reads it again."""
     return money.plain().replace(".", get_decimal_symbol(language))
+
+
+def number_text(number: int, language: str) -> str:
+    """A number with the marks between thousands of this language."""
+    return format_decimal(number, locale=language)
+
+
+def decimal_text(number: Decimal, language: str) -> str:
+    """As few digits as it needs: "19", "7,5"."""
+    return format_decimal(number, locale=language)
 
 
 def date_text(day: date | datetime, language: str) -> str:

@@ -163,7 +163,14 @@ def import_invoices() -> AnyResponse:
             form.file.errors = [language.error_text(error, reader_language())]
         else:
             return see_other("support.invoice_file", file_id=file_id)
-    return page("support/invoices/import.html", form=form, status=422 if form.errors else 200)
+    tongue = reader_language()
+    return page(
+        "support/invoices/import.html",
+        form=form,
+        most_bytes=language.number_text(invoice_service.MOST_BYTES, tongue),
+        most_rows=language.number_text(invoice_service.MOST_ROWS, tongue),
+        status=422 if form.errors else 200,
+    )
 
 
 @bp.get("/invoices/import/<file_id>")

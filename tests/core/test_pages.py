@@ -313,3 +313,14 @@ def test_the_company_is_shown_by_its_logo_and_name(client: FlaskClient, settings
 def test_a_logo_that_is_not_there_stops_the_start(settings: config.Settings) -> None:
     with pytest.raises(config.WrongSettings, match=r"PORTAL_COMPANY_LOGO.*no-such-logo\.svg"):
         portal_app.create_app(settings)
+
+
+@pytest.mark.database("sqlite")
+def test_a_slash_too_many_leads_to_the_page(client: FlaskClient) -> None:
+    moved = client.get("/sign-in/?next=%2Finvoices")
+    assert (moved.status_code, moved.location) == (308, "/sign-in?next=%2Finvoices")
+    assert client.get("/invoices///").location == "/invoices"
+    assert client.get("/api/openapi.json/").location == "/api/openapi.json"
+    assert client.post("/api/auth/token/", json={}).location == "/api/auth/token"
+    for nowhere in ("/nothing/", "/static/nothing/", "/%2Fevil.test/"):
+        assert client.get(nowhere).status_code == 404
