@@ -48,6 +48,7 @@ from portal.reconciliation import jobs as _reconciliation_jobs
 from portal.refunds import desk_views as support_refunds
 from portal.refunds import jobs as _refunds_jobs
 from portal.refunds import views as refunds
+from portal.statements import views as statements
 from portal.support import alerts as _support_alerts
 from portal.support import dispute_views as support_disputes
 from portal.support import invoice_views as support
@@ -85,6 +86,7 @@ FEATURES = (
     invoices,
     payments,
     receipts,
+    statements,
     verification,
     refunds,
     cards,

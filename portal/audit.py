@@ -21,7 +21,7 @@ from sqlalchemy import JSON, BigInteger, Index, Integer, RowMapping, String, ins
 from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from portal import clock, db
+from portal import clock, db, texts
 from portal.db import Base, UTCDateTime
 
 GENESIS: Final = "0" * 64
@@ -166,7 +166,10 @@ def look(subject: str, customer_id: str | None, what: str) -> None:
 
 
 def facts_of_filters(wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The filters of a file that is taken home, as facts: those that are set, days as ISO 8601."""
+    """The filters of a file that is taken home, as facts: those that are set, days as ISO 8601. Raises texts.CardNumber."""
+    for name, value in wanted.items():
+        if isinstance(value, str):
+            texts.refuse_card_number(value, field=name)
     return {name: value.isoformat() if isinstance(value, date) else value for name, value in wanted.items() if value}
 
 

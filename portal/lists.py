@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from flask import Response, request, url_for
 
+from portal import csv_lines
+from portal.errors import Invalid
 from portal.keyset import Page
-from portal.pages import page
+from portal.pages import page, reader_language, reader_zone
+
+PROGRAMS: Final = "programs"
+SPREADSHEETS: Final = "spreadsheets"
 
 
 def neighbours(endpoint: str, found: Page[Any], **values: Any) -> dict[str, Any]:
@@ -35,6 +40,14 @@ def filtered(endpoint: str, template: str, found: Page[Any], *, wrong: bool = Fa
         **neighbours(endpoint, found, **filters),
         **facts,
     )
+
+
+def csv_shape() -> csv_lines.Shape:
+    """How the reader wants a file: `for=spreadsheets`, else for programs. Raises Invalid for anything else."""
+    wanted = request.args.get("for", PROGRAMS)
+    if wanted not in {PROGRAMS, SPREADSHEETS}:
+        raise Invalid(field="for")
+    return csv_lines.Shape(reader_language() if wanted == SPREADSHEETS else "", reader_zone())
 
 
 def csv_file(lines: Iterable[str], name: str) -> Response:

@@ -30,7 +30,7 @@ from flask_login import current_user
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import audit, company_days, config, db, language, time_zones
+from portal import audit, card_numbers, company_days, config, db, language, time_zones
 from portal.errors import NotFound
 
 STATIC: Final = Path(__file__).parent.parent / "static"
@@ -179,7 +179,8 @@ def _path_to_log() -> str:
 
 def _begin_request() -> None:
     given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if 8 <= len(given) <= 64 and given.isascii() and given.isalnum() else secrets.token_hex(8)
+    is_good = 8 <= len(given) <= 64 and given.isascii() and given.isalnum() and not card_numbers.holds_one(given)
+    g.request_id = given if is_good else secrets.token_hex(8)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id, method=request.method, path=_path_to_log())
     audit.set_actor(audit.Actor("anonymous", "", request.remote_addr or "", g.request_id))

@@ -14,7 +14,7 @@ from typing import Final, TypedDict
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, joinedload
 
-from portal import audit, clock, config, db
+from portal import audit, card_numbers, clock, config, db
 from portal.accounts import codes, passwords, policy, queries, throttle
 from portal.accounts.models import CUSTOMER, IDLE, LONGEST, SecondFactor, SignInSession, User
 from portal.errors import N_, Invalid, PortalError
@@ -218,7 +218,7 @@ def start(session: Session, user: User, *, ip: str, user_agent: str) -> str:
         created_at=now,
         last_seen_at=now,
         ip=ip[:45],
-        user_agent=user_agent[:200],
+        user_agent=card_numbers.masked(user_agent)[:200],
     )
     session.add(row)
     user.last_sign_in_at = now

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from decimal import Decimal
 from typing import Final
 
-from portal import audit, company_days, csv_lines, db
+from portal import audit, company_days, db
 from portal.books import queries
 from portal.books.queries import LinesFilter
+from portal.csv_lines import FOR_PROGRAMS, Cell, Shape
+from portal.errors import N_
 from portal.ledger import Posting
 from portal.reconciliation.models import StripeTransaction
 
@@ -20,25 +21,46 @@ from portal.reconciliation.models import StripeTransaction
 EXPORT_LIMIT: Final = 50_000
 EXPORT_BATCH: Final = 500
 
-POSTING_COLUMNS: Final = (
-    "at", "posting", "kind", "debit", "credit", "amount", "currency", "subject", "reference",
-)  # fmt: skip
-TRANSACTION_COLUMNS: Final = (
-    "at", "transaction", "type", "category", "amount", "fee", "net", "currency", "source", "subject", "payout",
-    "created", "available", "description",
-)  # fmt: skip
+# What a program calls a column, and what stands above it for people.
+POSTING_COLUMNS: Final = {
+    "at": N_("Date (%(zone)s)"),
+    "posting": N_("Posting"),
+    "kind": N_("Kind"),
+    "debit": N_("Debit"),
+    "credit": N_("Credit"),
+    "amount": N_("Amount"),
+    "currency": N_("Currency"),
+    "subject": N_("About"),
+    "reference": N_("Reference"),
+}
+TRANSACTION_COLUMNS: Final = {
+    "at": N_("Date (%(zone)s)"),
+    "transaction": N_("Balance transaction"),
+    "type": N_("Type"),
+    "category": N_("Category"),
+    "amount": N_("Amount"),
+    "fee": N_("Fee"),
+    "net": N_("Net"),
+    "currency": N_("Currency"),
+    "source": N_("Source"),
+    "subject": N_("About"),
+    "payout": N_("Payout"),
+    "created": N_("Created (%(zone)s)"),
+    "available": N_("Available (%(zone)s)"),
+    "description": N_("Description"),
+}
 
 
-def export_postings(wanted: LinesFilter) -> Iterator[str]:
+def export_postings(wanted: LinesFilter, shape: Shape = FOR_PROGRAMS) -> Iterator[str]:
     """Lines of CSV, the newest posting first, at most EXPORT_LIMIT; that they were taken is recorded before the first."""
     _record("postings", wanted)
-    return posting_lines(wanted, most=EXPORT_LIMIT)
+    return posting_lines(wanted, most=EXPORT_LIMIT, shape=shape)
 
 
-def export_transactions(wanted: LinesFilter) -> Iterator[str]:
+def export_transactions(wanted: LinesFilter, shape: Shape = FOR_PROGRAMS) -> Iterator[str]:
     """The same of Stripe's balance transactions."""
     _record("transactions", wanted)
-    return transaction_lines(wanted, most=EXPORT_LIMIT)
+    return transaction_lines(wanted, most=EXPORT_LIMIT, shape=shape)
 
 
 def _record(lines: str, wanted: LinesFilter) -> None:
@@ -47,55 +69,55 @@ def _record(lines: str, wanted: LinesFilter) -> None:
         audit.record(session, "books.exported", "books", facts)
 
 
-def posting_lines(wanted: LinesFilter, *, most: int | None = None) -> Iterator[str]:
+def posting_lines(wanted: LinesFilter, *, most: int | None = None, shape: Shape = FOR_PROGRAMS) -> Iterator[str]:
     """Lines of CSV, the newest posting first; all of them, or `most`."""
-    yield csv_lines.header(POSTING_COLUMNS)
+    yield shape.header(POSTING_COLUMNS)
     last: Posting | None = None
     written = 0
     while most is None or written < most:
         with db.reading() as session:
             postings = queries.posting_batch(session, wanted, last, EXPORT_BATCH)
         for posting in postings:
-            yield csv_lines.line(_posting_cells(posting))
+            yield shape.line(_posting_cells(posting))
             last = posting
         written += len(postings)
         if len(postings) < EXPORT_BATCH:
             return
 
 
-def transaction_lines(wanted: LinesFilter, *, most: int | None = None) -> Iterator[str]:
+def transaction_lines(wanted: LinesFilter, *, most: int | None = None, shape: Shape = FOR_PROGRAMS) -> Iterator[str]:
     """Lines of CSV, the newest balance transaction first; all of them, or `most`."""
-    yield csv_lines.header(TRANSACTION_COLUMNS)
+    yield shape.header(TRANSACTION_COLUMNS)
     last: StripeTransaction | None = None
     written = 0
     while most is None or written < most:
         with db.reading() as session:
             transactions = queries.transaction_batch(session, wanted, last, EXPORT_BATCH)
         for transaction in transactions:
-            yield csv_lines.line(_transaction_cells(transaction))
+            yield shape.line(_transaction_cells(transaction))
             last = transaction
         written += len(transactions)
         if len(transactions) < EXPORT_BATCH:
             return
 
 
-def _posting_cells(posting: Posting) -> tuple[str, ...]:
+def _posting_cells(posting: Posting) -> tuple[Cell, ...]:
     return (
-        company_days.here(posting.at).isoformat(),
+        company_days.here(posting.at),
         posting.id,
         posting.kind,
         posting.debit,
         posting.credit,
-        posting.amount.plain(),
+        posting.amount.decimal,
         posting.currency.upper(),
         posting.subject,
         posting.reference,
     )
 
 
-def _transaction_cells(found: StripeTransaction) -> tuple[str | Decimal, ...]:
+def _transaction_cells(found: StripeTransaction) -> tuple[Cell, ...]:
     return (
-        company_days.here(found.at).isoformat(),
+        company_days.here(found.at),
         found.id,
         found.type,
         found.category,
@@ -106,7 +128,7 @@ def _transaction_cells(found: StripeTransaction) -> tuple[str | Decimal, ...]:
         found.source_id or "",
         found.subject,
         found.payout_id or "",
-        company_days.here(found.created_at).isoformat(),
-        company_days.here(found.available_on).isoformat(),
+        company_days.here(found.created_at),
+        company_days.here(found.available_on),
         found.description,
     )

@@ -17,9 +17,10 @@ from typing import Any, Final
 
 import structlog
 
-from portal import company_days, config, csv_lines, db, signing_keys
+from portal import company_days, config, db, signing_keys
 from portal.books import exports, tables
 from portal.books.queries import LinesFilter
+from portal.csv_lines import FOR_PROGRAMS
 from portal.receipts import queries as receipts
 from portal.receipts.models import RECEIPT, Document
 from portal.receipts.queries import Damaged
@@ -274,11 +275,11 @@ def _readme(period: Period, documents: int, missing: tuple[Missing, ...], finger
 
 
 def _totals(found: list[Figures]) -> Iterator[str]:
-    yield csv_lines.header(tables.COLUMNS)
+    yield FOR_PROGRAMS.header({name: name for name in tables.COLUMNS})
     for one in found:
         for line in one.lines:
             amounts = (line.ours.decimal, line.stripes.decimal, line.difference.decimal)
-            yield csv_lines.line((one.currency.upper(), line.name, *amounts))
+            yield FOR_PROGRAMS.line((one.currency.upper(), line.name, *amounts))
 
 
 def _encoded(lines: Iterable[str]) -> Iterator[bytes]:

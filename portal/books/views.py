@@ -119,7 +119,7 @@ def postings() -> Response:
 @bp.get("/postings.csv")
 @staff_only(*READERS)
 def export_postings() -> Response:
-    return lists.csv_file(exports.export_postings(_wanted()), "postings.csv")
+    return lists.csv_file(exports.export_postings(_wanted(), lists.csv_shape()), "postings.csv")
 
 
 @bp.get("/transactions")
@@ -145,7 +145,7 @@ def transactions() -> Response:
 @bp.get("/transactions.csv")
 @staff_only(*READERS)
 def export_transactions() -> Response:
-    return lists.csv_file(exports.export_transactions(_wanted()), "balance-transactions.csv")
+    return lists.csv_file(exports.export_transactions(_wanted(), lists.csv_shape()), "balance-transactions.csv")
 
 
 def _wanted() -> LinesFilter:

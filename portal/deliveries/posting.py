@@ -19,7 +19,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
-from portal import config, db
+from portal import card_numbers, config, db
 from portal.deliveries.addresses import Target, Unreachable, resolve
 from portal.deliveries.models import LONGEST_ANSWER
 
@@ -140,7 +140,7 @@ def _beginning(response: BaseHTTPResponse) -> str:
             if not more:
                 break
             read += more
-    text = bytes(read).decode("utf-8", errors="replace")
+    text = card_numbers.masked(bytes(read).decode("utf-8", errors="replace"))
     return "".join(mark if mark.isprintable() or mark == "\n" else " " for mark in text)[:LONGEST_ANSWER].strip()
 
 

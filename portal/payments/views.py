@@ -18,8 +18,8 @@ from portal.errors import Conflict, Invalid, NotFound, PortalError
 from portal.guards import customer_id, customers_only, payers_only
 from portal.invoices import queries as invoices
 from portal.invoices import states as invoice_states
-from portal.pages import limiter, page, reader_language, reader_zone, see_other
-from portal.payments import export, queries, service, states
+from portal.pages import limiter, page, reader_language, see_other
+from portal.payments import queries, service, states
 from portal.payments.forms import HistoryFilterForm, OtherAmountForm
 from portal.payments.models import Payment
 
@@ -395,18 +395,6 @@ def history() -> Response:
         shown=shown,
         other_amounts=config.current().pay_any_amount,
     )
-
-
-@bp.get("/payments.csv")
-@customers_only
-def export_csv() -> Response:
-    """The history, filtered as on the page, as a file."""
-    form = HistoryFilterForm(request.args)
-    if not form.validate():
-        raise Invalid
-    with db.reading() as session:
-        text = "".join(export.rows(queries.export(session, customer_id(), form.filter()), reader_zone()))
-    return lists.csv_file([text], "payments.csv")
 
 
 @bp.get("/payments/<payment_id>")

@@ -9,8 +9,9 @@ from typing import Final
 
 from sqlalchemy import select
 
-from portal import audit, csv_lines, db, outbox
-from portal.errors import Conflict, NotFound
+from portal import audit, db, outbox
+from portal.csv_lines import FOR_PROGRAMS, Shape
+from portal.errors import N_, Conflict, NotFound
 from portal.outbox import Job
 from portal.support import operations_queries as queries
 from portal.support.operations_queries import AuditFilter
@@ -20,9 +21,20 @@ EXPORT_LIMIT: Final = 50_000
 # Between two of these no transaction is open, however slowly the file is fetched.
 EXPORT_BATCH: Final = 500
 
-AUDIT_COLUMNS: Final = (
-    "number", "at", "action", "subject", "customer", "actor_kind", "actor", "ip", "request", "facts", "hash",
-)  # fmt: skip
+# What a program calls a column, and what stands above it for people.
+AUDIT_COLUMNS: Final = {
+    "number": N_("Number"),
+    "at": N_("Date (%(zone)s)"),
+    "action": N_("Action"),
+    "subject": N_("About"),
+    "customer": N_("Customer"),
+    "actor_kind": N_("Kind of actor"),
+    "actor": N_("Who"),
+    "ip": N_("IP address"),
+    "request": N_("Request"),
+    "facts": N_("Facts"),
+    "hash": N_("Hash"),
+}
 
 
 def try_again(job_id: str) -> None:
@@ -40,24 +52,24 @@ def try_again(job_id: str) -> None:
         audit.record(session, "job.revived", job_id, facts)
 
 
-def export_audit(wanted: AuditFilter) -> Iterator[str]:
+def export_audit(wanted: AuditFilter, shape: Shape = FOR_PROGRAMS) -> Iterator[str]:
     """Lines of CSV, the newest event first, at most EXPORT_LIMIT; that they were taken is recorded before the first."""
     with db.transaction() as session:
         audit.record(session, "audit.exported", "audit", audit.facts_of_filters(asdict(wanted)))
-    return _audit_lines(wanted)
+    return _audit_lines(wanted, shape)
 
 
-def _audit_lines(wanted: AuditFilter) -> Iterator[str]:
-    yield csv_lines.header(AUDIT_COLUMNS)
+def _audit_lines(wanted: AuditFilter, shape: Shape) -> Iterator[str]:
+    yield shape.header(AUDIT_COLUMNS)
     last: int | None = None
     for _ in range(0, EXPORT_LIMIT, EXPORT_BATCH):
         with db.reading() as session:
             events = queries.audit_batch(session, wanted, last, EXPORT_BATCH)
         for event in events:
-            yield csv_lines.line(
+            yield shape.line(
                 (
                     str(event.number),
-                    event.at.isoformat(),
+                    event.at,
                     event.action,
                     event.subject,
                     event.customer_id or "",

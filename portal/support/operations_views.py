@@ -188,7 +188,7 @@ def export_audit() -> Response:
     form = AuditFilterForm(request.args)
     if not form.validate():
         raise Invalid
-    return lists.csv_file(operations.export_audit(form.filter()), "audit.csv")
+    return lists.csv_file(operations.export_audit(form.filter(), lists.csv_shape()), "audit.csv")
 
 
 def _list(name: str, found: Page[Any], form: Any = None, **facts: Any) -> Response:

@@ -38,7 +38,7 @@ def _modules(**sources: str) -> dict[str, Module]:
         (
             "receipts__facts",
             "from portal.payments.views import page",
-            "only access, api_access, drafts, figures, models, policy, queries, service, states, wording are public",
+            "only access, api_access, drafts, figures, forms, models, policy, queries, service, states, wording are public",
         ),
         ("payments__service", "from portal import sandbox", "only cli starts the sandbox"),
         ("sandbox__app", "from portal import money", "knows nothing of the portal"),

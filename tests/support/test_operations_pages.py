@@ -303,11 +303,11 @@ def test_whose_trail_was_looked_at_is_in_the_trail(troubles: None, browser_of: B
 def test_the_trail_as_a_file_is_safe_in_a_spreadsheet(app: Flask, browser_of: Browsers) -> None:
     admin = browser_of("admin")
     with audit.acting(Actor("staff", "=cmd|'/c calc'!A1")), db.transaction() as session:
-        audit.record(session, "note.written", "+1", {"words": "Zoë"})
+        audit.record(session, "note.written", "+A1", {"words": "Zoë"})
     answer = admin.get(f"{DESK}/audit.csv?action=note.written")
     assert answer.headers["Content-Disposition"] == 'attachment; filename="audit.csv"'
     (row,) = csv.DictReader(io.StringIO(answer.get_data().decode("utf-8-sig"), newline=""))
-    assert (row["actor"], row["subject"], row["facts"]) == ("'=cmd|'/c calc'!A1", "'+1", '{"words": "Zoë"}')
+    assert (row["actor"], row["subject"], row["facts"]) == ("'=cmd|'/c calc'!A1", "'+A1", '{"words": "Zoë"}')
     assert (latest_event().action, latest_event().facts) == ("audit.exported", {"action": "note.written"})
     assert admin.get(f"{DESK}/audit.csv?since=never").status_code == 422
 

@@ -1,0 +1,110 @@
+"""The lines of a statement as CSV: net and tax of each rate in columns of their own, which there are as many of as there are rates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Final
+
+from portal import language
+from portal.csv_lines import Cell, Shape
+from portal.errors import N_
+from portal.money import Money
+from portal.statements.queries import KINDS, Line, Tax
+
+# What a program calls a column, and what stands above it for people.
+FIRST: Final = {
+    "date": N_("Date (%(zone)s)"),
+    "kind": N_("Kind"),
+    "payment": N_("Payment"),
+    "id": N_("ID"),
+    "document": N_("Document"),
+    "status": N_("Status"),
+    "amount": N_("Amount"),
+    "booked": N_("Amount booked"),
+    "currency": N_("Currency"),
+    "net": N_("Net"),
+    "tax": N_("Tax"),
+}
+LAST: Final = {
+    "description": N_("Description"),
+    "invoice": N_("Invoice"),
+    "card": N_("Card"),
+    "stripe_payment_intent": N_("Stripe PaymentIntent"),
+}
+STATUSES: Final = {
+    "created": N_("Started"),
+    "requires_payment_method": N_("Not completed"),
+    "requires_confirmation": N_("Not completed"),
+    "requires_action": N_("Waiting for confirmation"),
+    "processing": N_("Processing"),
+    "canceled": N_("Cancelled"),
+    "refunded": N_("Refunded"),
+    "partially_refunded": N_("Partly refunded"),
+    "disputed": N_("Disputed"),
+    "requested": N_("Requested"),
+    "approved_once": N_("Requested"),
+    "approved": N_("Approved"),
+    "rejected": N_("Declined"),
+    "withdrawn": N_("Withdrawn"),
+    "executing": N_("Being refunded"),
+    "pending": N_("On its way"),
+    "failed": N_("Failed"),
+    "unknown": N_("Being checked"),
+    "won": N_("Won"),
+    "lost": N_("Lost"),
+}
+# Where one word means two things.
+_STATUSES_OF: Final = {("payment", "succeeded"): N_("Paid"), ("refund", "succeeded"): N_("Refunded")}
+
+
+def rows(lines: Sequence[Line], shape: Shape) -> Iterator[str]:
+    """Lines of CSV with a header and a byte-order mark."""
+    rates = sorted({tax.rate for line in lines for tax in line.taxes if tax.rate is not None}, reverse=True)
+    yield shape.header(FIRST | _of_rates(rates, shape) | LAST)
+    for line in lines:
+        yield shape.line(_cells(line, rates, shape))
+
+
+def _of_rates(rates: Sequence[int], shape: Shape) -> dict[str, str]:
+    columns = {}
+    for rate in rates:
+        number = Decimal(rate) / 100
+        shown = f"{language.decimal_text(number, shape.tongue)} %" if shape.tongue else ""
+        columns[f"net_{number.normalize():f}"] = f"{shape.translated(N_('Net'))} {shown}".replace("%", "%%")
+        columns[f"tax_{number.normalize():f}"] = f"{shape.translated(N_('Tax'))} {shown}".replace("%", "%%")
+    return columns
+
+
+def _cells(line: Line, rates: Sequence[int], shape: Shape) -> list[Cell]:
+    payment = line.payment
+    return [
+        line.at.replace(microsecond=0),
+        shape.translated(KINDS[line.kind]) if shape.tongue else line.kind,
+        payment.id,
+        line.id,
+        line.document,
+        _status(line, shape),
+        line.amount.decimal,
+        line.booked.decimal,
+        line.booked.currency.upper(),
+        *_sums(line.taxes, line.booked),
+        *(cell for rate in rates for cell in _sums([tax for tax in line.taxes if tax.rate == rate], line.booked)),
+        payment.description,
+        payment.invoice.number if payment.invoice else "",
+        f"{payment.card_brand} {payment.card_last4}".strip(),
+        payment.stripe_intent_id or "",
+    ]
+
+
+def _sums(taxes: Sequence[Tax], like: Money) -> tuple[Cell, Cell]:
+    """Net and tax; empty where there is none."""
+    if not taxes:
+        return "", ""
+    net, tax = sum(one.net_minor for one in taxes), sum(one.tax_minor for one in taxes)
+    return Money(net, like.currency).decimal, Money(tax, like.currency).decimal
+
+
+def _status(line: Line, shape: Shape) -> str:
+    words = _STATUSES_OF.get((line.kind, line.status)) or STATUSES.get(line.status)
+    return shape.translated(words) if shape.tongue and words else line.status

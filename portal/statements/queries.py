@@ -1,0 +1,129 @@
+"""Payments with their refunds and disputes, as lines that each say what they moved, with the documents of both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from portal.disputes import queries as disputes
+from portal.disputes.models import Dispute
+from portal.errors import N_
+from portal.money import Money
+from portal.payments import queries as payments
+from portal.payments.models import Payment
+from portal.receipts import queries as receipts
+from portal.receipts.models import CREDIT_NOTE, Document
+from portal.refunds.models import Refund
+
+PAYMENT: Final = "payment"
+REFUND: Final = "refund"
+DISPUTE: Final = "dispute"
+KINDS: Final = {PAYMENT: N_("Payment"), REFUND: N_("Refund"), DISPUTE: N_("Dispute")}
+
+BATCH: Final = 500
+# Of the postings of a dispute, those that concern its customer's money; a fee is the company's.
+_OF_THE_CUSTOMER: Final = frozenset({disputes.WITHDRAWN, disputes.REINSTATED})
+
+
+@dataclass(frozen=True, slots=True)
+class Tax:
+    """Part of a line: its rate in basis points, None where no tax is stated; in minor units, negative where it was given back."""
+
+    rate: int | None
+    net_minor: int
+    tax_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that happened. `amount` is what it is about, `booked` what it has moved: nothing while a payment or a refund has not
+    succeeded, or once it has failed. Both are negative where the customer gets money.
+
+    `document` is the number of its receipt or credit note, "" while there is none; `taxes` are what stands on it, as far as the
+    document stands.
+    """
+
+    at: datetime
+    kind: str
+    id: str
+    status: str
+    amount: Money
+    booked: Money
+    payment: Payment
+    document: str = ""
+    taxes: tuple[Tax, ...] = ()
+
+
+def lines(session: Session, found: Iterable[Payment]) -> Iterator[Line]:
+    """The lines of these payments, each followed by those of its refunds and disputes, oldest first."""
+    rest = iter(found)
+    while batch := list(islice(rest, BATCH)):
+        yield from _of_batch(session, batch)
+
+
+def _of_batch(session: Session, batch: Sequence[Payment]) -> Iterator[Line]:
+    ids = [payment.id for payment in batch]
+    shown = payments.shown_statuses(session, batch)
+    documents = {document.refund_id or document.payment_id: document for document in receipts.of_payments(session, ids)}
+    more: dict[str, list[Line]] = {}
+    by_id = {payment.id: payment for payment in batch}
+    refunds = select(Refund).where(Refund.payment_id.in_(ids)).order_by(Refund.asked_at, Refund.id)
+    for refund in session.scalars(refunds):
+        line = _of_refund(refund, by_id[refund.payment_id], documents.get(refund.id))
+        more.setdefault(refund.payment_id, []).append(line)
+    found = (
+        select(Dispute)
+        .where(Dispute.payment_id.in_(ids))
+        .options(selectinload(Dispute.steps))
+        .order_by(Dispute.created_at, Dispute.id)
+    )
+    for dispute in session.scalars(found):
+        line = _of_dispute(session, dispute, by_id[dispute.payment_id])
+        more.setdefault(dispute.payment_id, []).append(line)
+    for payment in batch:
+        yield _of_payment(payment, shown[payment.id], documents.get(payment.id))
+        yield from sorted(more.get(payment.id, []), key=lambda line: line.at)
+
+
+def _of_payment(payment: Payment, status: str, receipt: Document | None) -> Line:
+    booked = payment.amount if payment.has_succeeded else payment.money(0)
+    number, taxes = _document(receipt)
+    return Line(payment.created_at, PAYMENT, payment.id, status, payment.amount, booked, payment, number, taxes)
+
+
+def _of_refund(refund: Refund, payment: Payment, note: Document | None) -> Line:
+    amount = -payment.money(refund.amount_minor)
+    booked = amount if refund.has_succeeded else payment.money(0)
+    number, taxes = _document(note)
+    at = refund.succeeded_at or refund.asked_at
+    return Line(at, REFUND, refund.id, refund.state, amount, booked, payment, number, taxes)
+
+
+def _of_dispute(session: Session, dispute: Dispute, payment: Payment) -> Line:
+    """What the bank took from us is what its customer has back, and the other way round."""
+    moved = sum(
+        movement.amount.minor
+        for movement in disputes.money_of(session, dispute)
+        if movement.kind in _OF_THE_CUSTOMER and movement.amount.currency == payment.currency
+    )
+    amount = -Money(dispute.amount_minor, dispute.currency)
+    return Line(dispute.created_at, DISPUTE, dispute.id, dispute.status, amount, payment.money(moved), payment)
+
+
+def _document(document: Document | None) -> tuple[str, tuple[Tax, ...]]:
+    if document is None:
+        return "", ()
+    if document.revoked_at is not None:
+        return document.number, ()
+    said = receipts.facts_of(document)
+    sign = -1 if document.kind == CREDIT_NOTE else 1
+    taxes = [Tax(tax.tax_rate_basis_points, sign * tax.net_minor, sign * tax.tax_minor) for tax in said.taxes]
+    if said.untaxed_minor:
+        taxes.append(Tax(None, sign * said.untaxed_minor, 0))
+    return document.number, tuple(taxes)
