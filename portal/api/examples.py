@@ -20,6 +20,8 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     },
     "change_staff_role": {"role": "approver"},
     "approve_refund": {"amount": 20_00, "note": "Photos seen."},
+    "pay_refund_outside": {"paid_on": "2026-11-30", "note": "Bank transfer, reference 4711."},
+    "close_refund": {"note": "The customer keeps the amount as a credit."},
     "reject_refund": {"rejection": "The panel was taken back and replaced on Monday."},
     "issue_invoice": {
         "customer_id": "cus_01k8vzt2",
@@ -128,6 +130,8 @@ _UNSET: Final = frozenset(
         "previous",
         "refund_id",
         "rejection",
+        "replaced_by",
+        "resolution",
         "revoked_at",
         "voided_at",
     }
