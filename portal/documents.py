@@ -5,8 +5,9 @@ The same templates folder, filters and catalogues as the pages, without a web re
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -32,14 +33,17 @@ def _environment(tongue: str) -> Environment:
     environment.install_gettext_translations(language.catalogue(tongue), newstyle=True)  # type: ignore[attr-defined]
     environment.filters["money"] = lambda money: language.money_text(money, tongue)
     environment.filters["date"] = lambda day: language.date_text(day, tongue)
-    environment.filters["datetime"] = partial(_datetime, tongue=tongue)
+    environment.filters["datetime"] = _datetimes(tongue)
     return environment
 
 
-@pass_context
-def _datetime(context: Context, moment: datetime, tongue: str) -> str:
-    zone: ZoneInfo | None = context.get("reader_zone")
-    return language.datetime_text(moment, tongue, zone)
+def _datetimes(tongue: str) -> Callable[[Context, datetime], str]:
+    @pass_context
+    def text(context: Context, moment: datetime) -> str:
+        zone: ZoneInfo | None = context.get("reader_zone")
+        return language.datetime_text(moment, tongue, zone)
+
+    return text
 
 
 def render(template: str, tongue: str, *, zone: ZoneInfo | None = None, **facts: Any) -> str:
