@@ -14,6 +14,7 @@ from portal import company_days, db, money, signing_keys
 from portal.books import tables, verifying
 from portal.books.forms import month_of
 from portal.reconciliation import figures
+from portal.reconciliation import queries as looks
 from portal.reconciliation.figures import Period
 
 
@@ -44,7 +45,8 @@ def books(
         raise click.BadParameter("three letters, such as eur", param_hint="--currency")
     with db.reading() as session:
         wanted = [currency.lower()] if currency else figures.currencies(session)
-        found = [figures.of(session, code, period) for code in wanted]
+        compared_to = looks.watermark(session) or figures.NEVER
+        found = [figures.of(session, code, period, compared_to) for code in wanted]
     click.echo(json.dumps([tables.facts(one) for one in found], indent=2) if as_json else tables.text(found, period))
     if not all(one.equal for one in found):
         sys.exit(1)

@@ -41,6 +41,9 @@ def _table(found: Figures, title: str) -> str:
         for name, *cells in rows
     ]
     verdict = "The books are equal." if found.equal else "The books differ."
+    if found.newer:
+        since = f" since {found.compared_to:%Y-%m-%d %H:%M} UTC" if found.compared_to else ""
+        verdict += f" Not compared yet: {found.newer} movements{since}."
     return "\n".join([f"{title}, {found.currency.upper()}", *lines, verdict])
 
 
@@ -51,6 +54,8 @@ def facts(found: Figures) -> dict[str, Any]:
         "from": found.period.since.isoformat(),
         "to": found.period.until.isoformat(),
         "equal": found.equal,
+        "compared_to": found.compared_to.isoformat() if found.compared_to else None,
+        "not_compared": found.newer,
         "figures": {
             line.name: {
                 "ours": line.ours.minor, "stripe": line.stripes.minor, "difference": line.difference.minor,

@@ -57,7 +57,7 @@ def index() -> Response:
         currencies = figures.currencies(session)
         chosen = "" if wrong else (form.currency.data or "").lower()
         currency = chosen or queries.currency_of_newest(session) or next(iter(currencies), "eur")
-        found = figures.of(session, currency, period)
+        found = figures.of(session, currency, period, looks.watermark(session) or figures.NEVER)
         days = figures.by_day(session, currency, period)
         last, findings = looks.latest_finished(session), queries.number_of_findings(session)
     return page(

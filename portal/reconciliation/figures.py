@@ -29,6 +29,9 @@ PAID_OUT: Final = "paid_out"
 OTHER: Final = "other"
 GROUPS: Final = (CHARGED, REFUNDED, DISPUTED, FEES, PAID_OUT, OTHER)
 
+# Before the first comparison nothing is compared.
+NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 OPENING: Final = "opening"
 CLOSING: Final = "closing"
 
@@ -97,11 +100,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The balance as the period begins, what changed it, and the balance as it ends, in this order."""
+    """The balance as the period begins, what changed it, and the balance as it ends, in this order.
+
+    Both sides end at `compared_to`, where it lies in the period: Stripe's movements are fetched by comparisons alone, so what our books
+    have learned since then stands on one side. `newer` is how many movements of the period that is.
+    """
 
     currency: str
     period: Period
     lines: tuple[Line, ...]
+    compared_to: datetime | None = None
+    newer: int = 0
 
     @property
     def equal(self) -> bool:
@@ -118,10 +127,14 @@ class Day:
     fees: Money
 
 
-def of(session: Session, currency: str, period: Period) -> Figures:
-    """Both sides of a currency. The balance before the period is summed anew: a posting may be late, and no sum that is kept knows."""
-    ours, stripes = _ours(session, currency, period), _stripes(session, currency, period)
-    before = (_ours_before(session, currency, period.begins), _stripes_before(session, currency, period.begins))
+def of(session: Session, currency: str, period: Period, compared_to: datetime | None = None) -> Figures:
+    """Both sides of a currency, up to `compared_to` if it is given: queries.watermark, or NEVER. The balance before the period is summed
+    anew: a posting may be late, and no sum that is kept knows.
+    """
+    end = min(period.ends, compared_to or period.ends)
+    begin = min(period.begins, end)
+    ours, stripes = _ours(session, currency, begin, end), _stripes(session, currency, begin, end)
+    before = (_ours_before(session, currency, begin), _stripes_before(session, currency, begin))
 
     def line(name: str, our: int, their: int) -> Line:
         return Line(name, Money(our, currency), Money(their, currency))
@@ -129,7 +142,16 @@ def of(session: Session, currency: str, period: Period) -> Figures:
     lines = [line(OPENING, *before)]
     lines += [line(group, ours.get(group, 0), stripes.get(group, 0)) for group in GROUPS]
     lines.append(line(CLOSING, before[0] + sum(ours.values()), before[1] + sum(stripes.values())))
-    return Figures(currency, period, tuple(lines))
+    newer = _newer(session, currency, end, period) if end < period.ends else 0
+    return Figures(currency, period, tuple(lines), None if compared_to == NEVER else compared_to, newer)
+
+
+def _newer(session: Session, currency: str, compared_to: datetime, period: Period) -> int:
+    """Movements of the period that our books have and no comparison has seen; a fee is a part of what it was taken from."""
+    since = max(compared_to, period.begins)
+    moved = select(func.count(Posting.id)).where(Posting.currency == currency, touches_balance())
+    query = moved.where(Posting.at >= since, Posting.at < period.ends, group_of_posting() != FEES)
+    return int(session.scalar(query) or 0)
 
 
 def by_day(session: Session, currency: str, period: Period) -> list[Day]:
@@ -198,8 +220,8 @@ def _moved(currency: str) -> Any:
     return select(moved.label("moved")).where(Posting.currency == currency, touches_balance())
 
 
-def _ours(session: Session, currency: str, period: Period) -> Mapping[str, int]:
-    moved = _moved(currency).where(Posting.at >= period.begins, Posting.at < period.ends)
+def _ours(session: Session, currency: str, begin: datetime, end: datetime) -> Mapping[str, int]:
+    moved = _moved(currency).where(Posting.at >= begin, Posting.at < end)
     parts = moved.add_columns(group_of_posting().label("part")).subquery()
     rows = session.execute(select(parts.c.part, func.sum(parts.c.moved)).group_by(parts.c.part))
     return {part: int(total) for part, total in rows}
@@ -210,9 +232,9 @@ def _ours_before(session: Session, currency: str, moment: datetime) -> int:
     return int(session.scalar(select(func.sum(moved.c.moved))) or 0)
 
 
-def _stripes(session: Session, currency: str, period: Period) -> Mapping[str, int]:
+def _stripes(session: Session, currency: str, begin: datetime, end: datetime) -> Mapping[str, int]:
     found = StripeTransaction
-    in_it = (found.currency == currency, found.at >= period.begins, found.at < period.ends)
+    in_it = (found.currency == currency, found.at >= begin, found.at < end)
     columns = (group_of_transaction().label("part"), found.amount_minor, found.fee_minor)
     parts = select(*columns).where(*in_it).subquery()
     rows = session.execute(

@@ -9,26 +9,15 @@ from portal.reconciliation.models import FREQUENT, NIGHTLY
 
 @outbox.handles("reconciliation.frequent", every_seconds=300)
 def frequent() -> None:
-    _leave(FREQUENT)
+    service.leave(FREQUENT)
 
 
 @outbox.handles("reconciliation.nightly", every_seconds=24 * 3600)
 def nightly() -> None:
-    _leave(NIGHTLY)
+    service.leave(NIGHTLY)
 
 
-def _leave(kind: str) -> None:
-    """Leave the job that walks, unless the last look of this kind is still on its way: it goes on by itself."""
-    with db.reading() as session:
-        if queries.is_under_way(session, kind):
-            return
-    reconciliation_id = service.begin(kind)
-    with db.transaction() as session:
-        key = queries.job_key(reconciliation_id)
-        outbox.enqueue(session, "reconciliation.walk", key=key, reconciliation_id=reconciliation_id)
-
-
-@outbox.handles("reconciliation.walk")
+@outbox.handles(service.WALK)
 def walk(reconciliation_id: str) -> None:
     """When its process is killed the job comes again, and goes on behind the last batch."""
     try:

@@ -25,7 +25,7 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, db, texts
+from portal import audit, clock, db, outbox, texts
 from portal.db import database_now, new_id
 from portal.errors import Conflict, NotFound
 from portal.payments.models import Payment
@@ -43,6 +43,8 @@ from portal.reconciliation.models import (
 log = structlog.get_logger(__name__)
 
 LONGEST_NOTE: Final = 2_000
+WALK: Final = "reconciliation.walk"
+
 # What is being written at this moment is left to the next look.
 LEAVE_OUT: Final = timedelta(minutes=2)
 # Spans overlap, for the clocks of two machines differ.
@@ -144,6 +146,18 @@ def begin(kind: str, since: datetime | None = None, *, to_now: bool = False) -> 
         session.add(row)
         session.flush()
         return row.id
+
+
+def leave(kind: str, *, to_now: bool = False) -> bool:
+    """Leave the job that walks; False when the last look of this kind is still on its way, which goes on by itself."""
+    with db.reading() as session:
+        if queries.is_under_way(session, kind):
+            return False
+    reconciliation_id = begin(kind, to_now=to_now)
+    with db.transaction() as session:
+        key = queries.job_key(reconciliation_id)
+        outbox.enqueue(session, WALK, key=key, reconciliation_id=reconciliation_id)
+    return True
 
 
 def span(

@@ -19,11 +19,12 @@ from sqlalchemy.orm import Session
 
 from portal import db, ledger
 from portal.books import service
+from portal.db import new_id
 from portal.ledger import BANK, DISPUTES, EXCHANGE, FEES, OTHER, RECEIVABLES, REFUNDS, STRIPE
 from portal.money import Money
 from portal.payments.models import Payment
 from portal.receipts.models import CreditNote, Document, Receipt
-from portal.reconciliation.models import StripeTransaction
+from portal.reconciliation.models import Reconciliation, StripeTransaction
 from tests import factories
 
 As = Callable[[str], FlaskClient]
@@ -66,6 +67,15 @@ def moved(session: Session, type_: str, minor: int, fee: int = 0, **values: Any)
     session.add(row)
     session.flush()
     return row
+
+
+def compared(session: Session, until: datetime = AFTERWARDS) -> None:
+    """A comparison of the worker's that has seen everything until then."""
+    session.add(
+        Reconciliation(
+            id=new_id("rcn"), kind="frequent", since=NOON, until=until, started_at=until, finished_at=until, counts={},
+        )
+    )  # fmt: skip
 
 
 @pytest.fixture

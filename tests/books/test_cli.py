@@ -9,7 +9,7 @@ import time_machine
 from flask import Flask
 
 from portal import db
-from tests.books.conftest import NOON, book, moved
+from tests.books.conftest import NOON, book, compared, moved
 
 pytestmark = pytest.mark.database("sqlite")
 
@@ -17,6 +17,7 @@ pytestmark = pytest.mark.database("sqlite")
 @pytest.fixture
 def october(app: Flask) -> None:
     with db.transaction() as session:
+        compared(session)
         moved(session, "charge", 1_000_00, 2_50)
         book(session, "charge", 1_000_00)
         book(session, "fee", 2_50)

@@ -13,11 +13,13 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select
 
-from portal import clock, db
+from portal import clock, db, outbox
 from portal.audit import AuditEvent
 from portal.db import new_id
+from portal.reconciliation import service
 from portal.reconciliation.models import BookFinding, Reconciliation
-from tests.books.conftest import NOON, As, book, moved, text_of
+from tests import factories
+from tests.books.conftest import AFTERWARDS, NOON, As, book, compared, moved, text_of
 from tests.counting import counted_queries
 
 pytestmark = pytest.mark.database("sqlite")
@@ -30,6 +32,7 @@ OCTOBER = f"{BOOKS}?month=2026-10"
 def october(app: Flask) -> None:
     """A charge of 100.00 with its fee, and a refund of 1,234.56; on both sides."""
     with db.transaction() as session:
+        compared(session)
         moved(session, "charge", 10_000_00, 2_50, source_id="ch_1")
         moved(session, "refund", -1_234_56, source_id="re_1", subject="pay_2")
         book(session, "charge", 10_000_00)
@@ -53,6 +56,38 @@ def test_a_difference_is_plain_to_see(october: None, browse: As) -> None:
     assert "Our books and Stripe differ" in text
     assert "The books are equal" not in text
     assert "Payments 10,000.00 10,003.00 −3.00" in text
+
+
+def test_what_came_after_the_last_comparison_is_no_difference(october: None, browse: As, database: str) -> None:
+    with db.transaction() as session:
+        for minutes in (1, 2, 3):
+            at = AFTERWARDS + timedelta(minutes=minutes)
+            book(session, "charge", 50_00, at=at, subject=f"pay_{minutes}")
+            book(session, "fee", 1_00, at=at, subject=f"pay_{minutes}")
+    browser = browse("approver")
+    november = f"{BOOKS}?month=2026-11"
+    for address in (OCTOBER, november):
+        text = text_of(browser, address)
+        assert "The books are equal" in text
+        assert "Our books and Stripe differ" not in text
+        assert ("Not compared yet: 3 movements since Nov 3, 2026" in text) == (address == november)
+    assert "Balance after Nov 30, 2026 8,762.94 8,762.94" in text
+
+
+def test_before_the_first_comparison_nothing_differs_and_one_can_be_had_at_once(app: Flask, browse: As) -> None:
+    with db.transaction() as session:
+        book(session, "charge", 50_00)
+    browser = browse("approver")
+    text = text_of(browser, OCTOBER)
+    assert "Not compared yet: 1 movement " in text and "differ" not in text
+    for words in ("The comparison has begun", "A comparison is under way already"):
+        answer = browser.post(f"{BOOKS}/reconciliations", data={"csrf_token": factories.csrf_token(browser)})
+        assert words in text_of(browser, answer.location)
+    with db.reading() as session:
+        (look,) = session.scalars(select(Reconciliation))
+        (job,) = session.scalars(select(outbox.Job).where(outbox.Job.name == service.WALK))
+    assert job.args == {"reconciliation_id": look.id}
+    assert look.until >= clock.now() - timedelta(minutes=1)
 
 
 def test_each_figure_leads_to_its_lines(october: None, browse: As) -> None:
