@@ -40,6 +40,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal import audit, clock, db, metrics, outages
 from portal.db import Base, UTCDateTime, database_now, new_id, one_of
+from portal.errors import PortalError
 
 log = structlog.get_logger(__name__)
 
@@ -270,7 +271,7 @@ def run(job: Claimed, owner: str) -> None:
 
 
 def _fail(job: Claimed, owner: str, error: Exception) -> None:
-    reason = "".join(traceback.format_exception_only(error)).strip()
+    reason = _reason(error)
     service = outages.service_of(error)
     if service is not None and (job.waits_since is None or clock.now() - job.waits_since < GIVE_UP_AFTER):
         log.warning("job_waits", service=service, tries=job.tries, exc_info=error)
@@ -286,6 +287,15 @@ def _fail(job: Claimed, owner: str, error: Exception) -> None:
     log.warning("job_failed", tries=job.tries, again_in=round(wait, 1), exc_info=error)
     _close(job, owner, again_in=wait, error=reason)
     metrics.JOBS.labels(job.name, "failed").inc()
+
+
+def _reason(error: BaseException) -> str:
+    """What staff read of a failure: what it was and what it came of. The message of a PortalError is made for customers."""
+    if not isinstance(error, PortalError):
+        return "".join(traceback.format_exception_only(error)).strip()
+    facts = "".join(f", {name}: {value}" for name, value in error.facts.items())
+    cause = f": {_reason(error.__cause__)}" if error.__cause__ else ""
+    return f"{type(error).__name__} ({error.code}{facts}){cause}"
 
 
 def wait_after(tries: int) -> float:

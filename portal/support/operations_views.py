@@ -10,7 +10,7 @@ from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import audit, db, language, lists, outbox
+from portal import audit, db, language, lists, outbox, workers
 from portal.deliveries import models as event_deliveries
 from portal.deliveries import queries as delivery_queries
 from portal.deliveries import service as delivery_service
@@ -33,7 +33,12 @@ ACTORS: Final = ("approver", "admin")
 @bp.context_processor
 def _context() -> dict[str, Any]:
     role = current_user.role if current_user.is_authenticated else ""
-    return {"address_of": address_of, "may_act": role in ACTORS, "may_audit": role == "admin"}
+    return {
+        "address_of": address_of,
+        "may_act": role in ACTORS,
+        "may_audit": role == "admin",
+        "asked_every": workers.LOOK_SECONDS,
+    }
 
 
 @bp.get("")

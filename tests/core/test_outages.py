@@ -75,6 +75,16 @@ def test_a_hiccup_is_tried_again_soon_and_an_outage_is_waited_for(service: Servi
         assert (row.waits_for, row.tries) == ("stripe", min(number, IMPATIENT_TRIES))
 
 
+def test_staff_read_what_it_was_and_not_what_customers_are_told(database: str, work: Work) -> None:
+    def ask() -> None:
+        raise outages.mark(Unavailable(), outages.STRIPE) from ConnectionResetError("reset by Stripe")
+
+    work(ask)
+    add()
+    outbox.run_due()
+    assert job().last_error == "Unavailable (unavailable): ConnectionResetError: reset by Stripe"
+
+
 def test_no_number_of_tries_kills_a_job_that_waits(service: Service) -> None:
     add()
     for _ in range(3 * MOST_TRIES):

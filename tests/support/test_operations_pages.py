@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from html import unescape
 
 import pytest
@@ -13,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from portal import audit, clock, config, db, outbox
+from portal import audit, clock, config, db, language, outbox
 from portal.audit import Actor, AuditEvent
 from portal.cards.models import CardSetup
 from portal.db import new_id
@@ -234,6 +235,18 @@ def test_a_press_has_a_dead_job_tried_again(troubles: None, browser_of: Browsers
     assert (latest_event().action, latest_event().actor_kind) == ("job.revived", "staff")
     assert "No job was given up" in text_of(admin, "/jobs?state=dead")
     assert post_to(admin, "/jobs/job_none/tries") == 404
+
+
+def test_a_job_that_waits_for_a_service_says_so_and_not_a_time_that_does_not_count(browser_of: Browsers) -> None:
+    tomorrow = clock.now() + timedelta(days=1)
+    with db.transaction() as session:
+        factories.failed_job(
+            session, run_at=tomorrow, state="queued", waits_for="stripe", waits_since=clock.now(), finished_at=None
+        )
+    text = text_of(browser_of("admin"), "/jobs")
+    assert "Waiting for Stripe" in text
+    assert "As soon as the service answers: it is asked every 10 seconds" in text
+    assert language.date_text(tomorrow.date(), "en") not in text
 
 
 def test_staff_get_one_mail_about_the_jobs_that_died(app: Flask, smtp: Mailbox) -> None:
