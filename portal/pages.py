@@ -15,6 +15,7 @@ from flask import (
     Blueprint,
     Flask,
     Response,
+    current_app,
     g,
     make_response,
     redirect,
@@ -28,6 +29,7 @@ from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import current_user
 from flask_wtf.csrf import CSRFProtect
+from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal import audit, card_numbers, company_days, config, db, language, time_zones
@@ -62,9 +64,39 @@ def page(
     return response
 
 
+def part(endpoint: str, **values: Any) -> Markup:
+    """A part of the page that another feature draws, as its own address answers htmx and under the same guards.
+
+    So a page is whole as it arrives, without scripts as well; a part that changes later asks for itself again. For templates.
+    """
+    with_stripe = g.get("with_stripe", False)
+    g.inside_page = True
+    try:
+        response = make_response(current_app.view_functions[endpoint](**values))
+    finally:
+        g.inside_page, g.with_stripe = False, with_stripe
+    return Markup(response.get_data(as_text=True))  # noqa: S704 - our own template has escaped it
+
+
 def wants_part() -> bool:
+    if g.get("inside_page", False):
+        return True
     headers = request.headers
     return "HX-Request" in headers and "HX-Boosted" not in headers and "HX-History-Restore-Request" not in headers
+
+
+# Marks an address to which a reader is led right after a cookie was set.
+COOKIE_WAS_SET: Final = "cookie"
+
+
+def brought_cookie() -> bool:
+    """Whether the browser sent our session's cookie: right after it was set, one that did not keeps none of ours."""
+    return current_app.config["SESSION_COOKIE_NAME"] in request.cookies
+
+
+def cookies_are_blocked() -> bool:
+    """Whether this page was led to right after a cookie was set, and none came back. For templates."""
+    return COOKIE_WAS_SET in request.args and not brought_cookie()
 
 
 def see_other(endpoint: str, **values: Any) -> AnyResponse:
@@ -272,6 +304,8 @@ def install(app: Flask) -> None:
     app.after_request(_finish_request)
     app.context_processor(_context)
     app.add_template_global(lambda endpoint: endpoint in app.view_functions, "has_page")
+    app.add_template_global(part, "part")
+    app.add_template_global(cookies_are_blocked, "cookies_are_blocked")
     app.add_template_filter(lambda amount: language.money_text(amount, reader_language()), "money")
     app.add_template_filter(
         lambda amount, rounded=False: language.amount_text(amount, reader_language(), rounded=rounded), "amount"

@@ -148,3 +148,14 @@ def names_of_actors(session: Session, ids: Iterable[str]) -> dict[str, str]:
     users = select(User.id, User.name).where(User.id.in_(wanted))
     machines = select(MachineCredential.id, MachineCredential.name).where(MachineCredential.id.in_(wanted))
     return {row.id: row.name for row in session.execute(users.union_all(machines))}
+
+
+def receipt_addresses(session: Session, customer_id: str, payer_id: str | None) -> list[str]:
+    """Where the receipt of a payment goes: to the address that is billed, and to the user who paid, if that is another one who can
+    still sign in for this customer. One or two.
+    """
+    billed = customer(session, customer_id).email
+    payer = session.get(User, payer_id) if payer_id else None
+    if payer is None or not payer.active or payer.customer_id != customer_id:
+        return [billed]
+    return [billed] if normal_email(payer.email) == normal_email(billed) else [billed, payer.email]

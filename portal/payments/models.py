@@ -26,6 +26,7 @@ from portal.accounts.models import Customer
 from portal.db import Base, UTCDateTime
 from portal.invoices.models import Invoice
 from portal.money import Money
+from portal.payments import states
 from portal.payments.drafts import Item
 from portal.payments.states import (
     CREATED,
@@ -114,6 +115,8 @@ class Payment(Base):
     extra: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     status: Mapped[str] = mapped_column(String(40), default="created")
     attempt: Mapped[int] = mapped_column(Integer, default=1)
+    # The id of the customer's user who pressed last, here or in an app; none for automatic payments and outside identities.
+    paid_by: Mapped[str | None] = mapped_column(String(40))
     save_card: Mapped[bool] = mapped_column(Boolean, default=False)
     # When the key of this attempt was first used, by the database's clock: Stripe forgets keys after a day.
     key_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -185,6 +188,11 @@ class Payment(Base):
     def can_be_canceled(self) -> bool:
         """Whether it waits for its customer, so that it can be called off; what is on its way can be tried, too, and mostly is too late."""
         return self.status in WAITING_FOR_CUSTOMER | {CREATED} and not self.finding
+
+    @property
+    def shown_status(self) -> str:
+        """The status as a person reads it; Stripe calls a payment whose try was declined as it calls one without a try."""
+        return states.shown(self.told_status, self.failure_code)
 
     @property
     def has_succeeded(self) -> bool:

@@ -249,7 +249,8 @@ def of_invoice(session: Session, invoice_id: str, customer_id: str) -> list[Paym
 def shown_statuses(session: Session, payments: Iterable[Payment]) -> dict[str, str]:
     """What a person understands of each payment's state, by id: for one that has succeeded, what the postings say has become of it.
 
-    "disputed" while the bank holds money back, "refunded" and "partially_refunded", else what everybody is told. One query.
+    "disputed" while the bank holds money back, "refunded" and "partially_refunded", "declined" after a try that the bank refused, else
+    what everybody is told. One query.
     """
     payments = list(payments)
     booked = ledger.sums_of(session, [payment.id for payment in payments if payment.has_succeeded])
@@ -262,7 +263,7 @@ def _shown_status(payment: Payment, sums: dict[str, int]) -> str:
         return "disputed"
     if refunded >= payment.amount_minor:
         return "refunded"
-    return "partially_refunded" if refunded > 0 else payment.told_status
+    return "partially_refunded" if refunded > 0 else payment.shown_status
 
 
 def latest(session: Session, customer_id: str, most: int) -> list[Payment]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal import audit, clock, config, db, idempotency, money, outbox, texts
@@ -185,6 +185,7 @@ def record(
         amount_minor=amount.minor,
         currency=amount.currency,
         description=description,
+        paid_by=_person(),
         save_card=save_card,
         status=states.CREATED,
         attempt=1,
@@ -212,6 +213,21 @@ def record(
     return payment
 
 
+def _person() -> str | None:
+    """The customer's user who acts, if it is one."""
+    actor = audit.actor()
+    return actor.id if actor.kind == "customer" and actor.id else None
+
+
+def _note_who_pays(payment: Payment) -> None:
+    """A payment that a colleague began is paid by whoever goes on with it."""
+    person = _person()
+    if payment.paid_by == person or payment.status in states.FINAL:
+        return
+    with db.transaction() as session:
+        session.execute(update(Payment).where(Payment.id == payment.id).values(paid_by=person))
+
+
 # Phase two: the intent
 
 
@@ -221,6 +237,7 @@ def proceed(payment_id: str, customer_id: str, *, save_card: bool) -> Started:
         payment = queries.for_customer(session, payment_id, customer_id)
     if payment.finding:
         raise UnderReview
+    _note_who_pays(payment)
     intent = ensure_intent(payment_id) if payment.stripe_intent_id is None else refresh(payment_id)
     if intent.status == states.SUCCEEDED:
         raise AlreadyPaid

@@ -49,3 +49,13 @@ def told(status: str, *, is_unanswered: bool) -> str:
     if status in FINAL:
         return status
     return PROCESSING if is_unanswered or status not in KNOWN else status
+
+
+# A bank that asked for a confirmation which never came has declined nothing.
+UNCONFIRMED: Final = frozenset({"authentication_required", "payment_intent_authentication_failure"})
+
+
+def shown(status: str, failure_code: str) -> str:
+    """The status as a person reads it: "declined" where the bank said no to the last try, else the status itself."""
+    waits = status in {REQUIRES_PAYMENT_METHOD, REQUIRES_CONFIRMATION}
+    return "declined" if waits and failure_code and failure_code not in UNCONFIRMED else status

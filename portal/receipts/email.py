@@ -32,7 +32,7 @@ def send(document_id: str) -> None:
     document, customer = _with_customer(document_id)
     if document.mailed_at is not None or document.revoked_at is not None:
         return
-    _send_document(document, customer, document.kind)
+    _send_document(document, customer.email, customer.language, document.kind)
     service.mark_mailed(document.id, customer.email)
 
 
@@ -42,7 +42,19 @@ def send_again(document_id: str, occasion: str) -> None:
     It is a mail of its own, so that no program takes it for the first one; for the same occasion it is the same mail.
     """
     document, customer = _with_customer(document_id)
-    _send_document(document, customer, f"{document.kind}:{occasion}")
+    _send_document(document, customer.email, customer.language, f"{document.kind}:{occasion}")
+
+
+def send_to_payer(document_id: str) -> None:
+    """Send a receipt to the user who paid, in their language, where that is another address than the one that is billed.
+
+    It is a mail of its own: the same each time this runs. Raises what `send` raises.
+    """
+    with db.reading() as session:
+        document = queries.with_pdf(session, document_id)
+        payer = queries.payer(session, document)
+    if payer is not None:
+        _send_document(document, payer.email, payer.language, f"{document.kind}:payer")
 
 
 def _with_customer(document_id: str) -> tuple[Document, Customer]:
@@ -51,11 +63,11 @@ def _with_customer(document_id: str) -> tuple[Document, Customer]:
         return document, session.get_one(Customer, document.customer_id)
 
 
-def _send_document(document: Document, customer: Customer, occasion: str) -> None:
+def _send_document(document: Document, to: str, tongue: str, occasion: str) -> None:
     if document.pdf is None:
         raise NotRendered(document.id)
     attachment = mail.Attachment(f"{document.number}.pdf", "application/pdf", document.pdf)
-    _send(document, customer, occasion, SUBJECTS[document.kind], f"{document.kind}_mail", attachments=[attachment])
+    _send(document, to, tongue, occasion, SUBJECTS[document.kind], f"{document.kind}_mail", attachments=[attachment])
 
 
 def tell_of_held(document_id: str) -> None:
@@ -88,20 +100,22 @@ def send_revocation(credit_note_id: str) -> None:
         customer = session.get_one(Customer, note.customer_id)
     if note.revocation_mailed_at is not None:
         return
-    _send(note, customer, "credit_note_revoked", REVOKED, "revocation_mail")
+    _send(note, customer.email, customer.language, "credit_note_revoked", REVOKED, "revocation_mail")
     service.mark_revocation_mailed(note.id, customer.email)
 
 
-def _send(document: Document, customer: Customer, occasion: str, subject: str, template: str, **attached: Any) -> None:
+def _send(
+    document: Document, to: str, tongue: str, occasion: str, subject: str, template: str, **attached: Any
+) -> None:
     frozen = facts.from_json(document.facts)
-    tongue = language.supported(customer.language)
+    tongue = language.supported(tongue)
     mail.send(
         key=f"{occasion}:{document.id}",
-        to=customer.email,
+        to=to,
         subject=language.translate(subject, tongue, number=frozen.number, company=frozen.seller.name),
         template=f"receipts/{template}",
         tongue=tongue,
-        customer_id=customer.id,
+        customer_id=document.customer_id,
         document=frozen,
         document_id=document.id,
         **attached,

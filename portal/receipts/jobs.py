@@ -45,6 +45,12 @@ def tell_of_held(document_id: str) -> None:
     email.tell_of_held(document_id)
 
 
+@handles(service.MAIL_PAYER)
+def send_to_payer(document_id: str) -> None:
+    """Left by the transaction that recorded the mail to the customer."""
+    email.send_to_payer(document_id)
+
+
 @handles(service.MAIL_REVOCATION)
 def send_revocation(credit_note_id: str) -> None:
     email.send_revocation(credit_note_id)

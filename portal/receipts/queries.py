@@ -11,13 +11,17 @@ from sqlalchemy import exists, func, select, tuple_
 from sqlalchemy.orm import Session, undefer
 
 from portal import keyset, outbox
+from portal.accounts import queries as accounts
+from portal.accounts.models import User
 from portal.db import written_out
 from portal.errors import NotFound, PortalError
 from portal.money import Money
+from portal.payments import queries as payments
 from portal.payments.models import Payment
 from portal.payments.states import SUCCEEDED as PAYMENT_SUCCEEDED
 from portal.receipts import codes, facts
 from portal.receipts.models import HELD, NOT_HELD, RECEIPT, REVOKED, UNMAILED, CreditNote, Document, Receipt
+from portal.refunds import queries as refunds
 from portal.refunds.models import Refund
 from portal.refunds.states import SUCCEEDED as REFUND_SUCCEEDED
 
@@ -32,14 +36,26 @@ class Damaged(PortalError):
 class OfPayment:
     """A payment's id, whether money came in, and its documents as soon as there are any.
 
-    `awaited_notes` counts the refunds that have succeeded and whose credit note is not issued yet.
+    `awaited_notes` counts the refunds that have succeeded and whose credit note is not issued yet. `addresses`: where its receipt goes;
+    a credit note goes to the first of them.
     """
 
     payment_id: str
     succeeded: bool
+    addresses: list[str]
     receipt: Receipt | None
     credit_notes: list[CreditNote]
     awaited_notes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PaidWith:
+    """A payment that brought money for an invoice: what people read of its state, what was given back, and its documents."""
+
+    payment: Payment
+    shown: str
+    refunded: Money
+    documents: OfPayment
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +140,36 @@ def of_payment(session: Session, payment_id: str, customer_id: str) -> OfPayment
     return OfPayment(
         payment_id,
         succeeded=payment.succeeded_at is not None,
+        addresses=accounts.receipt_addresses(session, customer_id, payment.paid_by),
         receipt=next((document for document in documents if isinstance(document, Receipt)), None),
         credit_notes=notes,
         awaited_notes=sum(refund.has_succeeded and refund.id not in credited for refund in refunds),
     )
+
+
+def of_invoice(session: Session, invoice_id: str, customer_id: str) -> list[PaidWith]:
+    """The payments that brought money for an invoice, newest first, with what became of it; none where it was paid elsewhere."""
+    paid = [one for one in payments.of_invoice(session, invoice_id, customer_id) if one.succeeded_at is not None]
+    shown = payments.shown_statuses(session, paid)
+    return [
+        PaidWith(one, shown[one.id], refunds.sums(session, one).refunded, of_payment(session, one.id, customer_id))
+        for one in paid
+    ]
+
+
+def addresses(session: Session, document: Document) -> list[str]:
+    """Where a document goes: to the address that is billed, and a receipt to whoever paid as well. One or two."""
+    payment = session.get_one(Payment, document.payment_id)
+    payer_id = payment.paid_by if isinstance(document, Receipt) else None
+    return accounts.receipt_addresses(session, document.customer_id, payer_id)
+
+
+def payer(session: Session, document: Document) -> User | None:
+    """The user who paid what a receipt is for, if they get it besides the address that is billed."""
+    payment = session.get_one(Payment, document.payment_id)
+    if len(addresses(session, document)) < 2 or payment.paid_by is None:
+        return None
+    return accounts.user(session, payment.paid_by)
 
 
 def of_customer(

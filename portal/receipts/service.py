@@ -33,6 +33,7 @@ MAIL: Final = "receipts.mail"
 MAIL_REVOCATION: Final = "receipts.mail_revocation"
 MAIL_AGAIN: Final = "receipts.mail_again"
 MAIL_HELD: Final = "receipts.mail_held"
+MAIL_PAYER: Final = "receipts.mail_payer"
 
 # Older payments and refunds are reconciliation's.
 MISSED_SINCE: Final = timedelta(days=3)
@@ -277,12 +278,18 @@ def send_again(document_id: str) -> Document:
 
 
 def mark_mailed(document_id: str, to: str) -> None:
-    """Record that a mail server took the document for this address; a second call keeps the first time."""
+    """Record that a mail server took the document for this address; a second call keeps the first time.
+
+    Whoever paid gets the receipt, too, where that is someone else: by a job of its own, so that neither mail waits for the other.
+    """
     with db.transaction() as session:
         document = session.get_one(Document, document_id, with_for_update=True)
-        if document.mailed_at is None:
-            document.mailed_at = db.database_now(session)
-            audit.record(session, f"{document.kind}.mailed", document_id, {"to": to}, customer_id=document.customer_id)
+        if document.mailed_at is not None:
+            return
+        document.mailed_at = db.database_now(session)
+        audit.record(session, f"{document.kind}.mailed", document_id, {"to": to}, customer_id=document.customer_id)
+        if isinstance(document, Receipt) and len(queries.addresses(session, document)) > 1:
+            outbox.enqueue(session, MAIL_PAYER, key=f"receipt.mail_payer:{document_id}", document_id=document_id)
 
 
 def mark_revocation_mailed(credit_note_id: str, to: str) -> None:

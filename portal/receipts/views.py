@@ -8,6 +8,7 @@ from typing import Final
 from flask import Blueprint, Response, request, send_file, url_for
 
 from portal import db, guards, pages
+from portal.invoices import queries as invoices
 from portal.receipts import facts, queries
 from portal.receipts.models import CREDIT_NOTE, RECEIPT
 
@@ -51,8 +52,9 @@ def pdf(document_id: str) -> Response:
     """The bytes that were mailed, as a file to keep; while they are not there yet, a page that says so."""
     with db.reading() as session:
         document = queries.pdf_for_customer(session, document_id, guards.customer_id())
+        addresses = queries.addresses(session, document)
     if document.pdf is None:
-        waiting = pages.page("receipts/being_made.html", status=503, document=document)
+        waiting = pages.page("receipts/being_made.html", status=503, document=document, addresses=addresses)
         waiting.headers["Retry-After"] = str(LOOK_EVERY_SECONDS)
         return waiting
     response = send_file(
@@ -79,5 +81,23 @@ def of_payment(payment_id: str) -> Response:
         partial="receipts/_of_payment.html",
         found=found,
         next_look=looks + 1 if 0 <= looks < MOST_LOOKS else None,
+        every_seconds=LOOK_EVERY_SECONDS,
+    )
+
+
+@bp.get("/of-invoice/<invoice_id>")
+@guards.customers_only
+def of_invoice(invoice_id: str) -> Response:
+    """What became of the money for a paid invoice, with its documents; a part of the invoice's page, or a page of its own."""
+    me = guards.customer_id()
+    with db.reading() as session:
+        invoice = invoices.for_customer(session, invoice_id, me)
+        paid = queries.of_invoice(session, invoice_id, me)
+    return pages.page(
+        "receipts/of_invoice.html",
+        partial="receipts/_of_invoice.html",
+        invoice=invoice,
+        paid=paid,
+        next_look=1,
         every_seconds=LOOK_EVERY_SECONDS,
     )

@@ -185,13 +185,14 @@ def test_a_customer_is_told_plainly_on_the_payments_page(app: Flask, payment: Pa
     browser = app.test_client()
     factories.sign_in(browser, owner)
     address = f"/payments/{payment.id}/dispute"
-    assert f'hx-get="{address}"' in shown(browser, f"/payments/{payment.id}")
+    assert words not in shown(browser, f"/payments/{payment.id}")
     assert " hidden" in shown(browser, address, part=True)
     assert "This payment is not disputed." in shown(browser, address)
     opened(payment, status=status)
     part = shown(browser, address, part=True)
     assert part.lstrip().startswith(f'<div id="dispute-of-{payment.id}"')
     assert " hidden" not in part and words in part
+    assert words in shown(browser, f"/payments/{payment.id}")
     assert words in shown(browser, address)
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 from datetime import date
 from email.message import EmailMessage
+from typing import Any
 
 import pypdf
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from portal import company_days, config, db
+from portal import company_days, config, db, outbox
+from portal.accounts.models import Customer, User
+from portal.payments.models import Payment
 from portal.receipts import email, service
 from portal.receipts.models import Receipt
+from tests import factories
 from tests.receipts.conftest import GiveBack, Pay, fail
 from tests.smtp import Mailbox, attachment
 
@@ -147,3 +151,42 @@ def test_without_its_pdf_it_waits(app: Flask, smtp: Mailbox, pay: Pay) -> None:
     with app.app_context(), pytest.raises(email.NotRendered):
         email.send(receipt_id)
     assert smtp.messages == []
+
+
+# Whoever paid
+
+
+def paid_by(payment_id: str, **values: Any) -> User:
+    """A colleague of the one who is billed has pressed Pay."""
+    with db.transaction() as session:
+        payment = session.get_one(Payment, payment_id)
+        customer = session.get_one(Customer, payment.customer_id)
+        person = factories.user(session, customer, **{"language": "de", **values})
+        payment.paid_by = person.id
+    return person
+
+
+def test_whoever_paid_gets_the_receipt_too_in_their_language(app: Flask, smtp: Mailbox, pay: Pay) -> None:
+    payment_id = pay(LINE)
+    person = paid_by(payment_id)
+    number = bring(app, payment_id)
+    with app.app_context():
+        outbox.run_due()
+        outbox.run_due()
+    to = {message["To"]: message for message in smtp.messages}
+    assert set(to) == {"ada@spree-bikes.test", person.email}
+    assert to[person.email]["Subject"].startswith(f"Ihre Quittung {number}")
+    assert to[person.email]["Message-ID"] != to["ada@spree-bikes.test"]["Message-ID"]
+    assert attachment(to[person.email]) == attachment(to["ada@spree-bikes.test"])
+
+
+@pytest.mark.parametrize("values", [{"email": "ada@spree-bikes.test"}, {"active": False}], ids=["same", "left"])
+def test_nobody_gets_a_receipt_twice_and_nobody_who_has_left_gets_one(
+    app: Flask, smtp: Mailbox, pay: Pay, values: dict[str, Any]
+) -> None:
+    payment_id = pay(LINE)
+    paid_by(payment_id, **values)
+    bring(app, payment_id)
+    with app.app_context():
+        outbox.run_due()
+    assert [message["To"] for message in smtp.messages] == ["ada@spree-bikes.test"]

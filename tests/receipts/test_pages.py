@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import event, select
 
-from portal import db, keyset
+from portal import clock, config, db, keyset, ledger
 from portal.accounts.models import Customer, User
 from portal.payments.models import Payment
 from portal.receipts import queries, service
@@ -201,7 +201,7 @@ def test_a_receipt_that_is_being_made_is_asked_for_again_but_not_for_ever(
     assert f'hx-trigger="load delay:{LOOK_EVERY_SECONDS}s"' in first
     last = text_of(client, f"/receipts/of-payment/{payment_id}?looks={MOST_LOOKS}", **HTMX)
     assert "hx-get" not in last
-    assert "We will send it to you by e-mail" in last
+    assert f"We will send it to {receipt.customer.email}" in last
     for nonsense in ("-5", "99999999999999999999"):
         assert "hx-get" not in text_of(client, f"/receipts/of-payment/{payment_id}?looks={nonsense}", **HTMX)
 
@@ -235,7 +235,7 @@ def test_a_credit_note_that_is_being_made_says_so(client: FlaskClient, issue: Is
     note_id = give_back(receipt, rendered=False)
     factories.sign_in(client, receipt.user)
     assert "Your credit note is being made" in text_of(client, f"/receipts/{note_id}/pdf", 503)
-    assert "Your credit note is being made" in text_of(client, f"/receipts/of-payment/{receipt.payment_id}", **HTMX)
+    assert "Your credit note is being created" in text_of(client, f"/receipts/of-payment/{receipt.payment_id}", **HTMX)
 
 
 def test_a_revoked_credit_note_says_so_wherever_it_is_shown(
@@ -336,3 +336,64 @@ def test_the_page_speaks_the_readers_language_and_the_facts_stay_the_same(client
     said = text_of(client, f"/receipts/{receipt.receipt_id}")
     for words in ("Quittung", "189,20", "1,5", "19 %", "Green electricity"):
         assert words in said
+
+
+# A paid invoice leads to what became of its money
+
+WHAT_HAPPENED = {
+    0: "Thank you.",
+    50_00: "€50.00 of it was refunded.",
+    1_190_00: "The full amount was refunded.",
+}
+
+
+@pytest.mark.parametrize("refunded", WHAT_HAPPENED)
+def test_a_paid_invoice_leads_to_its_receipt_and_says_what_became_of_the_money(
+    client: FlaskClient, settings: config.Settings, refunded: int
+) -> None:
+    with db.transaction() as session:
+        customer = factories.customer(session)
+        user = factories.user(session, customer)
+        lines = (("Green electricity", 1_000, 1_000_00, 1900),)
+        invoice = factories.invoice(session, customer, lines, status="paid", paid_at=clock.now())
+        payment = factories.payment(session, customer, invoice)
+        if refunded:
+            refund = factories.refund(session, payment, amount_minor=refunded)
+            ledger.post(
+                session,
+                "refund",
+                debit=ledger.REFUNDS,
+                credit=ledger.STRIPE,
+                amount=refund.amount,
+                subject=payment.id,
+                reference=f"refund:{refund.id}",
+            )
+    receipt_id = service.issue(payment.id)
+    service.render(receipt_id)
+    note_id = service.issue_credit_note(refund.id) if refunded else None
+    if note_id:
+        service.render(note_id)
+    factories.sign_in(client, user)
+    page = text_of(client, f"/invoices/{invoice.id}")
+    outcome = text_of(client, f"/payments/{payment.id}/outcome?look=1")
+    for said, words in WHAT_HAPPENED.items():
+        assert (words in page) == (said == refunded), words
+    assert ("Paid. Thank you!" in outcome) == (refunded == 0)
+    for shown in (page, outcome):
+        assert f'href="/receipts/{receipt_id}"' in shown
+        assert note_id is None or f'href="/receipts/{note_id}"' in shown
+
+
+def test_an_invoice_that_was_paid_elsewhere_has_no_receipt_and_says_thank_you(
+    client: FlaskClient, settings: config.Settings
+) -> None:
+    with db.transaction() as session:
+        customer = factories.customer(session)
+        user = factories.user(session, customer)
+        invoice = factories.invoice(session, customer, status="paid", paid_at=clock.now())
+    factories.sign_in(client, user)
+    page = text_of(client, f"/invoices/{invoice.id}")
+    assert "Thank you." in page
+    assert "receipt" not in page.partition("<main")[2].partition("</main>")[0].lower().replace(
+        "receipts-of-invoice", ""
+    )
