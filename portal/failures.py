@@ -18,7 +18,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from portal import config, db, language, resuming
 from portal.errors import N_, Invalid, NotFound, NotYet, PortalError, RateLimited, SignInRequired, Unavailable
-from portal.pages import API_DOCS, is_api, reader_language, wants_part
+from portal.pages import API_DOCS, COOKIE_WAS_SET, brought_cookie, is_api, reader_language, wants_part
 
 log = structlog.get_logger(__name__)
 
@@ -131,6 +131,8 @@ def _go_to(target: str, message: str | None = None) -> AnyResponse:
     """Another page, which shows the message; scripts of ours are told where."""
     if message:
         flash(gettext(message), "warning")
+        if not brought_cookie():  # gone with the last window, or blocked: the next page can tell
+            target += f"{'&' if '?' in target else '?'}{COOKIE_WAS_SET}=set"
     if "HX-Request" in request.headers:
         response = make_response("", 401)
         response.headers["HX-Redirect"] = target

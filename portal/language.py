@@ -5,6 +5,7 @@ Pages, mails and PDFs use the same catalogues, which lie in portal/translations 
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -47,6 +48,15 @@ def translate(message: str, language: str, **facts: object) -> str:
 def error_text(error: PortalError, language: str) -> str:
     """What went wrong, in the reader's language."""
     return translate(error.message, language, **error.facts)
+
+
+def sort_key(name: str) -> str:
+    """What names are sorted by in a list that people read: "Österreich" among the O, "Ägypten" before "Albanien".
+
+    Source: DIN 5007-1, which English lists follow as well: marks and case count for nothing.
+    """
+    plain = "".join(mark for mark in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(mark))
+    return "".join(mark for mark in plain if mark.isalnum() or mark == " ")
 
 
 def supported(language: str | None) -> str:

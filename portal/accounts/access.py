@@ -15,7 +15,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import audit, db
+from portal import audit, db, language
 from portal.accounts import api_access, queries, second_factor, service, sessions, tokens
 from portal.accounts.models import ADMIN, CUSTOMER, STAFF_ROLES, SecondFactor, User
 from portal.accounts.service import Invitation
@@ -79,7 +79,7 @@ def of_staff() -> list[StaffMember]:
         )
         for user in people
     ]
-    return sorted(shown, key=lambda one: (one.state == ENDED, one.name.casefold(), one.email))
+    return sorted(shown, key=lambda one: (one.state == ENDED, language.sort_key(one.name), one.email))
 
 
 def _factor_state(factor: SecondFactor | None) -> str:

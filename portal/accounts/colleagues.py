@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, db, outbox
+from portal import audit, clock, db, language, outbox
 from portal.accounts import access, policy, queries, service
 from portal.accounts.models import CUSTOMER_ROLES, OWNER, AccountToken, Customer, InvitationTry, User
 from portal.accounts.service import EmailTaken, Invitation
@@ -90,7 +90,7 @@ def of_customer(customer_id: str) -> list[Colleague]:
         )
         for user in people
     ]
-    return sorted(shown, key=lambda one: (one.state == access.ENDED, one.name.casefold(), one.email))
+    return sorted(shown, key=lambda one: (one.state == access.ENDED, language.sort_key(one.name), one.email))
 
 
 # Inviting

@@ -27,7 +27,7 @@ def _countries(tongue: str) -> list[tuple[str, str]]:
     names = Locale.parse(tongue).territories
     countries = [(code, name) for code, name in names.items() if len(code) == 2 and code.isalpha()]
     known = [(code, name) for code, name in countries if code not in _NO_COUNTRIES]
-    return [("", "–"), *sorted(known, key=lambda country: country[1].casefold())]
+    return [("", "–"), *sorted(known, key=lambda country: language.sort_key(country[1]))]
 
 
 def typed(field: Field) -> str:

@@ -139,7 +139,7 @@ def sign_out() -> AnyResponse:
 @bp.get("/password/reset/<token>")
 def open_reset(token: str) -> AnyResponse:
     session["reset_link"] = token
-    return pages.see_other("accounts.reset_password")
+    return pages.see_other("accounts.reset_password")  # whether the cookie is kept shows there
 
 
 @bp.route("/password/reset", methods=["GET", "POST"])
@@ -147,6 +147,8 @@ def open_reset(token: str) -> AnyResponse:
 def reset_password() -> AnyResponse:
     form = NewPasswordForm()
     token = session.get("reset_link", "")
+    if not token:
+        return _link_not_kept()
     try:
         owner = service.reset_for(token)
         if form.validate_on_submit():
@@ -173,6 +175,8 @@ def open_invitation(token: str) -> AnyResponse:
 def invitation() -> AnyResponse:
     form = NewPasswordForm()
     token = session.get("invitation_link", "")
+    if not token:
+        return _link_not_kept()
     try:
         owner = service.invited(token)
         if form.validate_on_submit():
@@ -363,6 +367,11 @@ def _sign_in_page(
     if throttled:
         response.headers["Retry-After"] = str(throttled.retry_after)
     return response
+
+
+def _link_not_kept() -> Response:
+    """The browser does not know which link was opened: it keeps no cookies, or someone has signed in to it since."""
+    return pages.page("accounts/link_not_kept.html", status=404, cookies_blocked=not pages.brought_cookie())
 
 
 def _saved() -> AnyResponse:

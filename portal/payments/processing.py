@@ -29,6 +29,7 @@ from portal.payments.intents import ensure_intent
 from portal.payments.models import Confirmation, Payment, PlacedOrder
 from portal.payments.settling import refresh
 from portal.payments.starting import (
+    Started,
     by_client_key,
     check_limits,
     proceed,
@@ -281,14 +282,34 @@ def pay_with_card(
     return payment
 
 
+def pay_other_with_card(customer_id: str, payment_id: str, card_id: str, *, client_key: str) -> Payment:
+    """Pay a payment that was begun without an invoice with a saved card; otherwise like `pay_with_card`, raising the same."""
+    idempotency.check_client_key(client_key)
+    with db.reading() as session:
+        begun = queries.by_press(session, customer_id, client_key)
+    if begun is None:
+        means = confirming.of_card(customer_id, card_id)
+        started = proceed(payment_id, customer_id, save_card=False)
+        begun = _claim(started, means, client_key, off_session=False)
+    if begun is not None:
+        if begun.payment_id != payment_id:
+            raise Conflict
+        confirming.try_to_finish(begun.id)
+    with db.reading() as session:
+        return queries.for_customer(session, payment_id, customer_id)
+
+
 def _begin_with_card(
     customer_id: str, invoice_id: str, card_id: str, client_key: str, *, off_session: bool
 ) -> tuple[str, Confirmation | None]:
     """The payment's id, and the confirmation to be sent unless the payment waits for its customer's answer to the bank."""
     means = confirming.of_card(customer_id, card_id)
     started = start_for_invoice(customer_id, invoice_id, client_key=client_key, save_card=False)
+    return started.payment_id, _claim(started, means, client_key, off_session=off_session)
+
+
+def _claim(started: Started, means: Means, client_key: str, *, off_session: bool) -> Confirmation | None:
     if started.status == states.REQUIRES_ACTION:
-        return started.payment_id, None
+        return None
     with db.transaction() as session:
-        begun = confirming.claim(session, started.payment_id, means, client_key=client_key, off_session=off_session)
-    return started.payment_id, begun
+        return confirming.claim(session, started.payment_id, means, client_key=client_key, off_session=off_session)

@@ -29,7 +29,7 @@ from portal.payments.card_testing import count_declined_charge
 from portal.payments.confirming import CardGone
 from portal.payments.intents import UnderReview, adopt, ensure_intent
 from portal.payments.models import Payment
-from portal.payments.processing import KeyReused, Processed, current, pay_with_card, process
+from portal.payments.processing import KeyReused, Processed, current, pay_other_with_card, pay_with_card, process
 from portal.payments.settling import is_behind, mismatch, refresh
 from portal.payments.starting import (
     AlreadyPaid,
@@ -67,6 +67,7 @@ __all__ = [
     "is_behind",
     "look_again",
     "mismatch",
+    "pay_other_with_card",
     "pay_with_card",
     "proceed",
     "process",

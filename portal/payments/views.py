@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
-from flask import Blueprint, Response, flash, jsonify, request, url_for
+from flask import Blueprint, Response, flash, jsonify, redirect, request, url_for
 from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
@@ -14,7 +15,7 @@ from portal import config, db, failures, gateway, language, lists, money
 from portal.accounts import queries as accounts
 from portal.cards import queries as cards
 from portal.cards.models import SavedCard
-from portal.errors import Conflict, Invalid, NotFound, PortalError
+from portal.errors import N_, Conflict, Invalid, NotFound, PortalError
 from portal.guards import customer_id, customers_only, payers_only
 from portal.invoices import queries as invoices
 from portal.invoices import states as invoice_states
@@ -31,6 +32,11 @@ ASK_STRIPE_EVERY = 5
 MOST_LOOKS = 60
 # A browser may have asked Stripe to charge a card just before its page was reloaded; until then Stripe may not say so yet.
 CHECK_UNTIL_LOOK = 10
+
+_NEEDS_SCRIPT: Final = N_(
+    "You were not charged. Card details go straight from your browser to Stripe, which needs JavaScript. Please switch it on, "
+    "or choose a saved card."
+)
 
 
 @bp.get("/")
@@ -157,8 +163,13 @@ def _asking_for_code(kept: list[SavedCard], live: Payment | None) -> set[str]:
 def start_invoice(invoice_id: str) -> AnyResponse:
     me = customer_id()
     with db.reading() as session:
-        invoices.for_customer(session, invoice_id, me)
-        begun = queries.live_of_invoice(session, invoice_id)
+        begun = queries.live_of_invoice(session, invoices.for_customer(session, invoice_id, me).id)
+    if not _is_script():
+        return _pay_without_script(
+            begun,
+            lambda card_id, key: service.pay_with_card(me, invoice_id, card_id, client_key=key),
+            url_for("payments.pay", invoice_id=invoice_id),
+        )
     service.begin_with_new_card(me, request.remote_addr or "", invoice_id)
     try:
         _refuse_while_charging(begun)
@@ -182,6 +193,12 @@ def start_other(payment_id: str) -> AnyResponse:
     me = customer_id()
     with db.reading() as session:
         begun = queries.for_customer(session, payment_id, me)
+    if not _is_script():
+        return _pay_without_script(
+            begun,
+            lambda card_id, key: service.pay_other_with_card(me, payment_id, card_id, client_key=key),
+            url_for("payments.pay_other", payment_id=payment_id),
+        )
     service.begin_with_new_card(me, request.remote_addr or "", payment_id)
     try:
         _refuse_while_charging(begun)
@@ -222,20 +239,45 @@ def cancel(payment_id: str) -> AnyResponse:
     return see_other("payments.pay", invoice_id=payment.invoice_id, now="yes")
 
 
+def _is_script() -> bool:
+    """Whether pay.js asks; else the browser has sent the form by itself, for its script is not there, or not yet."""
+    return bool(request.accept_mimetypes.best == "application/json")
+
+
+def _pay_without_script(live: Payment | None, pay: Callable[[str, str], Payment], page_url: str) -> AnyResponse:
+    """Charge the saved card that was chosen. A new card, or a security code, is typed into Stripe's form alone: that says so."""
+    with db.reading() as session:
+        card = cards.all_by_method(session, customer_id()).get(request.form.get("method", ""))
+    if live is not None and live.may_move:
+        return see_other("payments.outcome", payment_id=live.id)
+    if card is None or card.stripe_payment_method_id in _asking_for_code([card], live):
+        flash(gettext(_NEEDS_SCRIPT), "error")
+        return redirect(page_url, 303)
+    return _charge(lambda: pay(card.id, request.form.get("client_key", "")), page_url)
+
+
+def _charge(pay: Callable[[], Payment], page_url: str) -> AnyResponse:
+    """Pay, and show what came of it; the pay page goes on where the bank asks its customer, and says what was refused."""
+    try:
+        payment = pay()
+    except Invalid as error:
+        flash(language.error_text(error, reader_language()), "error")
+        return redirect(page_url, 303)
+    if payment.status == states.REQUIRES_ACTION:
+        return redirect(f"{page_url}?finish=now", 303)
+    return see_other("payments.outcome", payment_id=payment.id)
+
+
 @bp.post("/payments/invoices/<invoice_id>/card")
 @limiter.limit("30/minute")
 @payers_only
 def pay_with_card(invoice_id: str) -> AnyResponse:
     """One press on the invoice pays it with a saved card; where the bank wants to ask, its page goes on by itself."""
-    card_id, client_key = request.form.get("card_id", ""), request.form.get("client_key", "")
-    try:
-        payment = service.pay_with_card(customer_id(), invoice_id, card_id, client_key=client_key)
-    except Invalid as error:
-        flash(language.error_text(error, reader_language()), "error")
-        return see_other("payments.pay", invoice_id=invoice_id)
-    if payment.status == states.REQUIRES_ACTION:
-        return see_other("payments.pay", invoice_id=invoice_id, finish="now")
-    return see_other("payments.outcome", payment_id=payment.id)
+    me, card_id, client_key = customer_id(), request.form.get("card_id", ""), request.form.get("client_key", "")
+    return _charge(
+        lambda: service.pay_with_card(me, invoice_id, card_id, client_key=client_key),
+        url_for("payments.pay", invoice_id=invoice_id),
+    )
 
 
 @bp.get("/payments/invoices/<invoice_id>/ways")
@@ -296,10 +338,15 @@ def _outcome_page(payment: Payment, *, is_checking: bool, look: int) -> Response
     """
     is_open = payment.status not in states.FINAL and not payment.finding
     unknown = is_open and (is_checking or payment.may_move or payment.status == states.CREATED)
+    with db.reading() as session:
+        shown = queries.shown_statuses(session, [payment])[payment.id]
+        addresses = accounts.receipt_addresses(session, payment.customer_id, payment.paid_by)
     return page(
         "payments/outcome.html",
         partial="payments/_outcome.html",
         payment=payment,
+        shown=shown,
+        addresses=addresses,
         advice=_advice(payment),
         look=look,
         checking="yes" if is_checking else None,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import calendar
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Date, and_, case, func, literal, or_, select, type_coerce
@@ -111,6 +111,11 @@ class Figures:
     lines: tuple[Line, ...]
     compared_to: datetime | None = None
     newer: int = 0
+
+    @property
+    def compared_on(self) -> date | None:
+        """The company's day of the comparison at which both sides end."""
+        return company_days.day_of(self.compared_to) if self.compared_to else None
 
     @property
     def equal(self) -> bool:

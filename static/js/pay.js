@@ -169,6 +169,7 @@ function followChoice() {
 followChoice();
 form.addEventListener("change", followChoice);
 form.addEventListener("submit", (event) => {
+  if (!card.stripe) return; // Stripe's script was kept away: sent as it stands, the form charges a saved card all the same
   event.preventDefault();
   card.once(button, pay).then(followChoice);
 });

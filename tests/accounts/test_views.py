@@ -373,6 +373,25 @@ def test_a_refused_form_keeps_what_was_typed_and_the_others_what_is_kept(client:
     assert of_customer(user).name == "Spree Bikes GmbH"
 
 
+@pytest.mark.parametrize(
+    ("reads", "together"),
+    [
+        ("de", ("Oman", "Österreich")),
+        ("de", ("–", "Afghanistan", "Ägypten")),
+        ("en", ("Åland Islands", "Albania")),
+    ],
+)
+def test_countries_stand_where_a_reader_of_the_language_looks_for_them(
+    client: FlaskClient, user: User, reads: str, together: tuple[str, ...]
+) -> None:
+    sign_in(client, user)
+    client.get(f"/language/{reads}")
+    choices = text(client.get("/account")).partition('name="billing-country"')[2].partition("</select>")[0]
+    names = re.findall(r"<option[^>]*>([^<]*)", choices)
+    at = names.index(together[0])
+    assert tuple(names[at : at + len(together)]) == together
+
+
 def test_a_country_that_is_none_is_refused(client: FlaskClient, user: User) -> None:
     sign_in(client, user)
     answer = post(client, "/account/billing-details", **{"billing-name": "Spree AG", "billing-country": "XX"})

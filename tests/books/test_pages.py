@@ -150,7 +150,7 @@ def test_the_last_reconciliation_and_what_it_left_open(october: None, browse: As
         session.add(
             Reconciliation(
                 id=new_id("rcn"), kind="nightly", since=NOON - timedelta(days=35), until=NOON, started_at=NOON,
-                finished_at=NOON, counts={}, unexplained=1,
+                finished_at=AFTERWARDS + timedelta(hours=1), counts={}, unexplained=1,
             )
         )  # fmt: skip
         for state, subject in (("open", "ch_1"), ("gone", "ch_2")):

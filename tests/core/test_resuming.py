@@ -98,7 +98,7 @@ def test_who_presses_pay_without_a_session_signs_in_and_is_back_at_the_payment(
     )
     assert answer.status_code == 401
     told = answer.get_json()
-    assert told["go_on"] == f"/sign-in?next={pay}"
+    assert told["go_on"].removesuffix("&cookie=set") == f"/sign-in?next={pay}"
     assert "You were not charged" in told["detail"]
     assert "You were not charged" in text(browser.get(told["go_on"]))
     assert sign_in_at(browser, told["go_on"], people[0]).location == pay
@@ -251,3 +251,41 @@ def test_what_is_too_long_for_a_cookie_does_not_break_the_way_back(browser: Flas
     answer = send(browser, "/payments/other", token, of="/payments/other", description=long)
     assert answer.location == "/sign-in?next=/payments/other"
     assert all(len(cookie) < 4093 for cookie in answer.headers.getlist("Set-Cookie"))
+
+
+# Browsers that keep no cookies
+
+
+@pytest.fixture
+def blocking(app: Flask) -> FlaskClient:
+    return app.test_client(use_cookies=False)
+
+
+def test_a_browser_that_blocks_cookies_is_told_so_when_it_signs_in(blocking: FlaskClient, people: list[User]) -> None:
+    form = {"email": people[0].email, "password": PASSWORD, "csrf_token": csrf_token(blocking)}
+    answer = blocking.post("/sign-in?next=/account", data=form)
+    assert (answer.status_code, answer.location) == (303, "/sign-in?next=/account&cookie=set")
+    assert "Your browser blocks our cookies" in text(blocking.get(answer.location))
+
+
+def test_a_browser_that_was_closed_meanwhile_is_told_of_no_cookies(client: FlaskClient, people: list[User]) -> None:
+    form = {"email": people[0].email, "password": PASSWORD, "csrf_token": csrf_token(client)}
+    client.delete_cookie("portal")
+    page = text(client.get(client.post("/sign-in", data=form).location))
+    assert "blocks our cookies" not in page
+    assert "Please sign in now." in page
+
+
+@pytest.mark.parametrize("link", ["/password/reset/", "/invitation/", "/sign-up/confirm/"])
+def test_a_good_link_is_not_called_used_where_cookies_are_blocked(
+    blocking: FlaskClient, client: FlaskClient, link: str
+) -> None:
+    page = blocking.get(blocking.get(f"{link}a-good-token").location)
+    assert page.status_code == 404
+    assert "did not keep the cookie" in text(page)
+    assert "used already" not in text(page)
+    # The session of this link has ended since: it may be as good as ever, too.
+    client.get(f"{link}a-good-token")
+    client.post("/sign-out", data={"csrf_token": csrf_token(client)})
+    page = client.get(blocking.get(f"{link}a-good-token").location)
+    assert "this browser was signed in or out" in text(page)

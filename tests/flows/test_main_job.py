@@ -192,7 +192,10 @@ def test_a_double_click_charges_once(shopper: Shopper) -> None:
     assert shopper.charged == [119_00]
 
 
-def test_a_saved_card_pays_the_next_invoice_in_one_click(shopper: Shopper) -> None:
+def test_a_saved_card_pays_the_next_invoice_in_one_click_and_another_without_stripes_script(
+    shopper: Shopper, console: Console
+) -> None:
+    console.expect("net::ERR_FAILED")
     page = shopper.sign_in().open_pay_page().page
     page.get_by_label(re.compile("Save this card")).check()
     shopper.pay_with(VISA)
@@ -206,6 +209,14 @@ def test_a_saved_card_pays_the_next_invoice_in_one_click(shopper: Shopper) -> No
     shopper.pay_button.click()
     shopper.sees_success()
     assert shopper.charged == [119_00, 119_00]
+
+    shopper.invoice_id = shopper.owe()
+    page.route(f"{shopper.portal.sandbox.js_url}*", lambda route: route.abort())
+    shopper.open_pay_page()
+    expect(shopper.message).to_contain_text("could not be loaded")
+    shopper.pay_button.click()
+    shopper.sees_success()
+    assert shopper.charged == [119_00, 119_00, 119_00]
 
 
 def test_another_amount_is_paid_without_an_invoice(shopper: Shopper) -> None:

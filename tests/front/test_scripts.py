@@ -106,10 +106,16 @@ def test_dialog_asks_and_gives_the_focus_back(open_page: Callable[..., Page], st
     expect(dialog).to_be_hidden()
 
 
-def test_without_scripts_the_dialog_stands_in_the_page(open_page: Callable[..., Page], style_site: str) -> None:
+def test_without_scripts_the_dialog_opens_and_closes_all_the_same(
+    open_page: Callable[..., Page], style_site: str
+) -> None:
     page = open_page(style_site, java_script_enabled=False)
-    expect(page.get_by_text("will no longer be offered")).to_be_visible()
-    expect(page.locator("[data-open-dialog]")).to_be_hidden()
+    words = page.get_by_text("will no longer be offered")
+    expect(words).to_be_hidden()
+    page.locator("[data-open-dialog]").click()
+    expect(words).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    expect(words).to_be_hidden()
 
 
 def test_the_menu_closes_on_escape_and_outside(open_page: Callable[..., Page], style_site: str) -> None:

@@ -134,7 +134,7 @@ def test_a_payment_that_the_bank_waits_for_can_be_finished(payer: FlaskClient, t
     page = text(payer, f"/payments/invoices/{till.invoice_id}")
     assert 'id="finish"' in page
     assert "This payment is not finished" in page
-    assert re.search(r'<div class="checkout-action"[^>]* hidden>', page), "Pay is not offered beside it"
+    assert re.search(r'<div class="checkout-action[^>]* hidden>', page), "Pay is not offered beside it"
     assert "Finish this payment" in text(payer, f"/payments/of-invoice/{till.invoice_id}")
 
 
@@ -320,6 +320,49 @@ def test_a_payment_that_the_bank_asked_about_offers_the_card_it_was_asked_for(pa
     assert re.search(rf'value="{asks.stripe_payment_method_id}" checked', page)
 
 
+# Without the page's script
+
+
+@pytest.mark.parametrize("has_invoice", [True, False])
+def test_a_saved_card_pays_without_any_script(payer: FlaskClient, till: Till, has_invoice: bool) -> None:
+    card = till.keep_card()
+    address = f"/payments/invoices/{till.invoice_id}"
+    if not has_invoice:
+        amount = Money(50_00, "eur")
+        payment_id = service.record_other(till.customer_id, amount, "Deposit", client_key="the-first-click-of-all")
+        address = f"/payments/{payment_id}"
+    page = text(payer, address if has_invoice else f"{address}/pay")
+    form = {
+        "client_key": re.findall(r'name="client_key" value="([^"]+)"', page)[0],
+        "method": card.stripe_payment_method_id,
+    }
+    button = re.search(r'<button[^>]*id="pay-button"[^>]*>', page)
+    assert button and "disabled" not in button[0]
+    assert 'id="new-card" class="for-scripts" hidden' in page
+    form["csrf_token"] = factories.csrf_token(payer)
+    answers = [payer.post(f"{address}/start", data=form) for _ in range(2)]  # and a double click
+    assert {answer.location for answer in answers} == {f"/payments/{till.intents[0].metadata['payment_id']}/outcome"}
+    assert "Paid. Thank you!" in text(payer, answers[0].location)
+    assert [intent.amount_received for intent in till.intents] == [119_00 if has_invoice else 50_00]
+
+
+def test_what_needs_a_script_says_so_when_it_is_not_there(payer: FlaskClient, till: Till) -> None:
+    assert re.search(r'<button[^>]*id="pay-button"[^>]* disabled', text(payer, f"/payments/invoices/{till.invoice_id}"))
+    card = till.keep_card()
+    till.bank(card, "4000000000000127")
+    form = {"client_key": KEY, "csrf_token": factories.csrf_token(payer)}
+    for method in ("new", "", "pm_of_someone_else", card.stripe_payment_method_id, card.stripe_payment_method_id):
+        answer = payer.post(
+            f"/payments/invoices/{till.invoice_id}/start",
+            data={**form, "method": method, "client_key": f"{KEY}-{method}"},
+        )
+        page = text(payer, answer.location)
+        if method != card.stripe_payment_method_id:
+            assert "which needs JavaScript" in page, method
+    # The bank has refused it for its code, which is typed into Stripe's form.
+    assert "which needs JavaScript" in page
+
+
 # What became of it
 
 
@@ -380,6 +423,33 @@ def test_a_decline_says_what_to_do_next(payer: FlaskClient, till: Till) -> None:
     assert "The payment did not go through" in page
     assert "insufficient_funds" not in page
     assert re.search(r"enough|funds", page)
+
+
+def test_a_declined_try_reads_declined_wherever_its_payment_stands(payer: FlaskClient, till: Till) -> None:
+    started = till.start()
+    assert "Declined" not in text(payer, "/payments?status=unfinished")
+    till.decline(started.intent_id, "pm_card_visa_chargeDeclinedInsufficientFunds")
+    payer.get(f"/payments/{started.payment_id}/outcome?look=0")
+    for address in ("/payments?status=unfinished", f"/payments/{started.payment_id}", f"/invoices/{till.invoice_id}"):
+        page = text(payer, address).partition("<main")[2]
+        assert "<span>Declined</span>" in page, address
+        assert "<span>Not completed</span>" not in page, address
+
+
+def test_success_names_where_the_receipt_goes_and_whoever_paid_gets_one(
+    payer: FlaskClient, app: Flask, till: Till
+) -> None:
+    with db.transaction() as session:
+        customer = session.get_one(Customer, till.customer_id)
+        colleague = factories.user(session, customer)
+    other = app.test_client()
+    factories.sign_in(other, colleague)
+    start(payer, till.invoice_id)
+    assert start(other, till.invoice_id, client_key="the-click-of-a-colleague").status_code == 200
+    till.confirm(till.intents[0].id)
+    for browser in (payer, other):
+        page = text(browser, f"/payments/{till.payment.id}/outcome?look=0")
+        assert f"We send the receipt to {customer.email} and {colleague.email}." in page
 
 
 def test_coming_back_from_the_bank_leads_on(payer: FlaskClient, till: Till) -> None:
