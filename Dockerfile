@@ -29,7 +29,7 @@ COPY portal portal
 ENV PATH=/portal/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     FLASK_APP=wsgi \
-    WEB_CONCURRENCY=2 \
+    WEB_CONCURRENCY=1 \
     PORTAL_ENVIRONMENT=production \
     XDG_CACHE_HOME=/tmp
 USER portal

@@ -1,5 +1,15 @@
 """The entry point of web servers and of the `flask` command."""
 
-from portal.app import create_app
+import sys
 
-app = create_app()
+from portal.app import create_app
+from portal.config import WrongSettings
+
+# With this status gunicorn gives up at once, where it would begin anew after any other.
+CANNOT_START = 4
+
+try:
+    app = create_app()
+except WrongSettings as error:
+    print(f"The portal cannot start with these settings.\n{error}", file=sys.stderr)  # noqa: T201  # there are no logs yet
+    sys.exit(CANNOT_START)

@@ -3,6 +3,15 @@
 Most of a payment is waiting for Stripe, so threads carry more than processes do: 16 of them wait while one computes.
 """
 
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from portal.config import WrongSettings, load  # gunicorn reads this file before it looks for the application
+
 worker_class = "gthread"
 threads = 16
 
@@ -19,3 +28,21 @@ max_requests = 20_000
 max_requests_jitter = 2_000
 
 control_socket_disable = True
+
+# What a proxy says is believed by the portal alone, and only as far as PORTAL_PROXIES goes. gunicorn would believe whoever calls from
+# 127.0.0.1, and FORWARDED_ALLOW_IPS.
+forwarded_allow_ips = ""
+secure_scheme_headers = {}
+forwarder_headers = ""
+
+
+def on_starting(server: Any) -> None:
+    """Say how many processes there will be, however that was decided; and stop here, with a sentence, if the settings are wrong."""
+    os.environ["WEB_CONCURRENCY"] = str(server.cfg.workers)
+    try:
+        load()
+    except WrongSettings as error:
+        print(
+            f"The portal cannot start with these settings.\n{error}", file=sys.stderr
+        )  # not one line for each in a log
+        sys.exit(1)

@@ -19,15 +19,15 @@ from babel import Locale, UnknownLocaleError
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from portal import money
+from portal import money, unsafe_settings
 
 STRIPE_API = "https://api.stripe.com"
 STRIPE_JS = "https://js.stripe.com/endive/stripe.js"
 
-# Words that people leave in place when they copy an example file.
-PLACEHOLDERS = ("change-me", "changeme", "secret", "example", "default")
-SECRET_KEY_LENGTH = 32
-WEBHOOK_SECRET_LENGTH = 16
+SECRET_KEY_LENGTH = unsafe_settings.SECRET_LENGTH
+NO_PROXIES = "none"
+DATABASES = ("postgresql", "postgresql+psycopg", "sqlite")
+LIMITS_STORAGES = ("memory", "redis", "rediss", "redis+unix", "redis+sentinel", "redis+cluster")
 LIVE_KEYS = ("sk_live_", "rk_live_")
 
 
@@ -75,7 +75,10 @@ class Settings(BaseSettings):
     secret_key: SecretStr
     database_url: str = Field(repr=False)  # it may hold a password
     base_url: str = "http://127.0.0.1:8000"
-    proxies: int = Field(default=0, ge=0, le=5)  # reverse proxies in front whose X-Forwarded-* are believed
+    # Reverse proxies in front, whose X-Forwarded-* are believed; "none" is 0, and None is what nobody has said.
+    proxies: int | None = Field(default=None, ge=0, le=5)
+    # How many processes serve the web beside each other: gunicorn reads this, too, and the web's processes learn what it made of it.
+    web_processes: int = Field(default=1, ge=1, alias="WEB_CONCURRENCY")
 
     stripe_secret_key: SecretStr = Field(alias="STRIPE_SECRET_KEY")
     stripe_publishable_key: str = Field(alias="STRIPE_PUBLISHABLE_KEY")
@@ -175,6 +178,37 @@ class Settings(BaseSettings):
     @classmethod
     def _comma_separated(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("proxies", mode="before")
+    @classmethod
+    def _number_of_proxies(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if value.strip() == "0":
+            raise ValueError("it is none where no reverse proxy stands in front")
+        return 0 if value.strip().lower() == NO_PROXIES else value
+
+    @field_validator("database_url", mode="after")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        """In SQLAlchemy's words: Heroku and others write postgres://."""
+        if value.startswith("postgres://"):
+            value = value.replace("postgres://", "postgresql://", 1)
+        try:
+            scheme = urlsplit(value).scheme
+            _ = urlsplit(value).port
+        except ValueError as error:
+            raise ValueError("it is no address of a database") from error
+        if scheme not in DATABASES:
+            raise ValueError("it must start with postgresql:// or sqlite:///")
+        return value
+
+    @field_validator("limits_storage", mode="after")
+    @classmethod
+    def _known_storage(cls, value: str) -> str:
+        if value.partition("://")[0] not in LIMITS_STORAGES:
+            raise ValueError("it must start with memory:// or redis://")
+        return value
 
     @field_validator("pay_any_amount_limits", mode="before")
     @classmethod
@@ -315,8 +349,9 @@ class Settings(BaseSettings):
         for currency, (smallest, largest) in self.pay_any_amount_limits.items():
             self._check_limits_of(currency, smallest, largest)
         self._check_api()
-        if self.for_customers:
-            self._fit_for_customers()
+        wrong = [*unsafe_settings.anywhere(self), *(unsafe_settings.for_customers(self) if self.for_customers else ())]
+        if wrong:
+            raise ValueError("\n".join(wrong))
         if self.environment == "production" and not key.startswith(LIVE_KEYS):
             raise ValueError(
                 "STRIPE_SECRET_KEY is no live key, so no real card would be charged in production; "
@@ -350,23 +385,6 @@ class Settings(BaseSettings):
         safe = self.environment in {"development", "test"} or self.api_outside_jwks_url.startswith("https://")
         if self.api_outside_jwks_url and not safe:
             raise ValueError("PORTAL_API_OUTSIDE_JWKS_URL must start with https://")
-
-    def _fit_for_customers(self) -> None:
-        secret = self.secret_key.get_secret_value()
-        if len(secret) < SECRET_KEY_LENGTH or any(word in secret.lower() for word in PLACEHOLDERS):
-            raise ValueError(
-                f"PORTAL_SECRET_KEY must be {SECRET_KEY_LENGTH} or more random characters in {self.environment}"
-            )
-        if self.private_endpoints:
-            raise ValueError(
-                f"PORTAL_PRIVATE_ENDPOINTS must be false in {self.environment}: it opens this machine to customers"
-            )
-        if not self.base_url.startswith("https://"):
-            raise ValueError(f"PORTAL_BASE_URL must start with https:// in {self.environment}")
-        for webhook_secret in (given.get_secret_value() for given in self.stripe_webhook_secrets):
-            too_short = len(webhook_secret) < WEBHOOK_SECRET_LENGTH
-            if too_short or any(word in webhook_secret.lower() for word in PLACEHOLDERS):
-                raise ValueError("STRIPE_WEBHOOK_SECRETS holds no real webhook secret")
 
     @cached_property
     def for_customers(self) -> bool:
@@ -413,7 +431,7 @@ def _complaints(error: ValidationError) -> Iterator[str]:
             name = str(problem["loc"][0])
             yield f"{name if name.isupper() else prefix + name.upper()}: {what}"
         else:
-            yield what
+            yield from what.splitlines()
 
 
 def use(settings: Settings) -> Settings:

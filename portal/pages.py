@@ -32,7 +32,7 @@ from flask_wtf.csrf import CSRFProtect
 from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import audit, card_numbers, company_days, config, db, language, time_zones
+from portal import audit, card_numbers, company_days, config, db, forwarded, language, time_zones
 from portal.errors import NotFound
 
 STATIC: Final = Path(__file__).parent.parent / "static"
@@ -216,6 +216,9 @@ def _begin_request() -> None:
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id, method=request.method, path=_path_to_log())
     audit.set_actor(audit.Actor("anonymous", "", request.remote_addr or "", g.request_id))
+    if request.endpoint != "pages.healthz":
+        is_forwarded = any(name in request.headers for name in forwarded.HEADERS)
+        forwarded.watch(request.remote_addr or "", is_forwarded=is_forwarded)
     if request.endpoint != "pages.healthz" and not is_api() and current_user.is_authenticated:
         kind = "customer" if current_user.customer_id else "staff"
         audit.set_actor(audit.Actor(kind, current_user.id, request.remote_addr or "", g.request_id))

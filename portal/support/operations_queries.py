@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, and_, case, func, literal_column, or_, select, text
 from sqlalchemy.orm import Session
 
-from portal import anchors, clock, company_days, keyset, workers
+from portal import anchors, clock, company_days, forwarded, keyset, workers
 from portal.accounts import queries as accounts
 from portal.accounts.models import Customer
 from portal.audit import AuditEvent
@@ -72,6 +72,7 @@ class State:
     fraud_warnings: int
     book_findings: int
     anchored_at: datetime | None
+    forwarded_at: datetime | None
 
     @property
     def worker_is_behind(self) -> bool:
@@ -115,6 +116,7 @@ def state(session: Session) -> State:
         fraud_warnings=_count(session, select(FraudWarning.id).where(_waits_for_staff(FraudWarning))),
         book_findings=_count(session, select(BookFinding.id).where(BookFinding.state == literal_column(f"'{OPEN}'"))),
         anchored_at=anchors.latest(session),
+        forwarded_at=forwarded.seen_at(session),
     )
 
 

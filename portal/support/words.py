@@ -119,6 +119,7 @@ WORDS: Final[dict[str, str]] = {
     "job.revived": N_("Job %(job)s tried again"),
     "webhook.replayed": N_("Event %(type)s applied again"),
     "audit.anchored": N_("Audit trail anchored at event %(number)s"),
+    "proxy.not_configured": N_("Requests come through a proxy that is not configured"),
     "audit.exported": N_("Audit trail exported"),
     "books.exported": N_("Books exported"),
     "books.finding": N_("Reconciliation found a difference (%(code)s)"),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
 
 from deploy.dev.processes import ROOT
-from portal import config
+from portal import config, unsafe_settings
 from portal.config import WrongSettings
 from tests.run import SETTINGS, process_environment
 
@@ -20,8 +22,12 @@ Load = Callable[..., config.Settings]
 PRODUCTION = {
     "PORTAL_ENVIRONMENT": "production",
     "PORTAL_SECRET_KEY": "8Jw2pLx0vQe5rT7yZb3nKd6mHf9sAc1g",
-    "PORTAL_DATABASE_URL": "postgresql://portal:hunter2hunter2@db.test/portal",
+    "PORTAL_DATABASE_URL": "postgresql://portal:hunter2hunter2@db.test/portal?sslmode=verify-full",
     "PORTAL_BASE_URL": "https://billing.portal.test",
+    "PORTAL_PROXIES": "1",
+    "PORTAL_MAIL_SENDER": "billing@portal.test",
+    "PORTAL_COMPANY_NAME": "Nordlicht Energie GmbH",
+    "PORTAL_COMPANY_SUPPORT_EMAIL": "help@portal.test",
     "STRIPE_SECRET_KEY": "sk_live_51Nf00barbaz",
     "STRIPE_PUBLISHABLE_KEY": "pk_live_51Nf00barbaz",
     "STRIPE_WEBHOOK_SECRETS": "whsec_9fK2mQ7xW4tZ8bV1",
@@ -30,7 +36,7 @@ PRODUCTION = {
 
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith(("PORTAL_", "STRIPE_"))]:
+    for name in [name for name in os.environ if name.startswith(("PORTAL_", "STRIPE_", "WEB_CONCURRENCY"))]:
         monkeypatch.delenv(name)
 
 
@@ -92,6 +98,34 @@ def test_all_that_is_missing_is_named_at_once(load: Load) -> None:
         ("PORTAL_BASE_URL", "https://"),
         ("PORTAL_ENVIRONMENT", "prod"),
         ("PORTAL_PROXIES", "-1"),
+        ("PORTAL_PROXIES", "0"),
+        ("PORTAL_PROXIES", None),
+        ("PORTAL_SECRET_KEY", "a" * 64),
+        ("PORTAL_SECRET_KEY", "12345678901234567890123456789012"),
+        ("PORTAL_SECRET_KEY", "abcdefghijklmnopqrstuvwxyz0123456789"),
+        ("PORTAL_SECRET_KEY", "8Jw2pLx08Jw2pLx08Jw2pLx08Jw2pLx0"),
+        ("PORTAL_SECRET_KEY", "the green bicycle stands behind our house"),
+        ("PORTAL_API_JWT_SECRET", "a" * 40),
+        ("PORTAL_DATABASE_URL", "postgresql://portal:hunter2hunter2@db.test/portal"),
+        ("PORTAL_DATABASE_URL", "postgres://portal:hunter2hunter2@10.0.0.5:5432/portal?sslmode=prefer"),
+        ("PORTAL_DATABASE_URL", "postgresql://portal@127.0.0.1,db.test/portal"),
+        ("PORTAL_DATABASE_URL", "postgresql://portal@/portal?host=db.test"),
+        ("PORTAL_DATABASE_URL", "mysql://portal@127.0.0.1/portal"),
+        ("PORTAL_DATABASE_URL", "postgresql://portal@127.0.0.1:port/portal"),
+        ("PORTAL_LIMITS_STORAGE", "memcached://127.0.0.1"),
+        ("PORTAL_MAIL_SENDER", None),
+        ("PORTAL_MAIL_SENDER", "Billing <billing@mail.example.org>"),
+        ("PORTAL_COMPANY_NAME", None),
+        ("PORTAL_COMPANY_SUPPORT_EMAIL", None),
+        ("PORTAL_COMPANY_SUPPORT_EMAIL", "help@example.com"),
+        ("PORTAL_BASE_URL", "https://billing.example.com"),
+        ("PORTAL_API_CORS_ORIGINS", "https://app.portal.test,http://app.portal.test"),
+        ("STRIPE_PUBLISHABLE_KEY", "sk_live_51Nf00barbaz"),
+        ("STRIPE_PUBLISHABLE_KEY", "rk_live_51Nf00barbaz"),
+        ("STRIPE_PUBLISHABLE_KEY", "pk_test_51Nf00barbaz"),
+        ("STRIPE_JS_URL", "https://cdn.portal.test/stripe.js"),
+        ("STRIPE_JS_URL", "http://js.stripe.com/endive/stripe.js"),
+        ("WEB_CONCURRENCY", "0"),
         ("PORTAL_MAIL_PORT", "smtp"),
         ("PORTAL_LANGUAGES", ","),
         ("PORTAL_LANGUAGES", "en,klingon"),
@@ -111,10 +145,98 @@ def test_all_that_is_missing_is_named_at_once(load: Load) -> None:
     ],
 )
 def test_a_setting_that_cannot_serve_customers_stops_a_production_and_is_named(
-    load: Load, name: str, value: str
+    load: Load, name: str, value: str | None
 ) -> None:
-    with pytest.raises(WrongSettings, match=name):
+    with pytest.raises(WrongSettings, match=name) as raised:
         load(**{name: value})
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_all_that_is_unsafe_is_named_at_once(load: Load) -> None:
+    with pytest.raises(WrongSettings) as raised:
+        load(PORTAL_SECRET_KEY="a" * 40, PORTAL_PROXIES=None, PORTAL_MAIL_SENDER=None)
+    names = [line.partition(" ")[0] for line in str(raised.value).splitlines()]
+    assert names == ["PORTAL_SECRET_KEY", "PORTAL_PROXIES", "PORTAL_MAIL_SENDER"]
+
+
+def test_no_proxy_is_said_in_a_word(load: Load) -> None:
+    assert load(PORTAL_PROXIES="none").proxies == 0
+    assert load(PORTAL_PROXIES="2").proxies == 2
+
+
+def test_limits_of_several_processes_are_counted_in_one_place(load: Load) -> None:
+    with pytest.raises(WrongSettings, match=r"PORTAL_LIMITS_STORAGE.*WEB_CONCURRENCY"):
+        load(WEB_CONCURRENCY="2")
+    assert load(WEB_CONCURRENCY="2", PORTAL_LIMITS_STORAGE="redis://127.0.0.1:6379").web_processes == 2
+    assert load(WEB_CONCURRENCY="1").web_processes == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://portal:x@db.test/portal?sslmode=require",
+        "postgresql+psycopg://portal:x@db.test/portal?sslmode=verify-ca",
+        "postgresql://portal:x@127.0.0.1:5432/portal",
+        "postgresql://portal:x@[::1]:5432/portal",
+        "postgresql://portal:x@localhost/portal",
+        "postgresql://portal:x@/portal?host=/var/run/postgresql",
+        "sqlite:////srv/portal/portal.db",
+    ],
+)
+def test_a_database_that_nobody_can_listen_to_is_taken(load: Load, url: str) -> None:
+    assert load(PORTAL_DATABASE_URL=url).database_url == url
+
+
+def test_the_short_scheme_of_postgresql_is_understood(load: Load) -> None:
+    assert load(PORTAL_DATABASE_URL="postgres://portal@127.0.0.1/portal").database_url.startswith(
+        "postgresql://portal@"
+    )
+
+
+def test_a_mail_password_goes_through_tls_or_stays_on_this_machine(load: Load) -> None:
+    account = {
+        "PORTAL_MAIL_USERNAME": "portal",
+        "PORTAL_MAIL_PASSWORD": "mail-pass",
+        "PORTAL_MAIL_SERVER": "smtp.portal.test",
+    }
+    with pytest.raises(WrongSettings, match="PORTAL_MAIL_USE_TLS"):
+        load(**account)
+    load(**account, PORTAL_MAIL_USE_TLS="true")
+    load(**account | {"PORTAL_MAIL_SERVER": "127.0.0.1"})
+
+
+@pytest.mark.parametrize(
+    "make", [secrets.token_urlsafe, secrets.token_hex, lambda count: b64encode(secrets.token_bytes(count)).decode()]
+)
+@pytest.mark.parametrize("count", [24, 32, 48])
+def test_what_a_machine_draws_is_random_enough(make: Callable[[int], str], count: int) -> None:
+    assert all(unsafe_settings.is_random(make(count)) for _ in range(50))
+
+
+def test_wrong_settings_end_in_sentences_without_a_traceback() -> None:
+    environment = process_environment(
+        **PRODUCTION | {"PORTAL_PROXIES": "", "PORTAL_COMPANY_NAME": "", "STRIPE_API_BASE": "", "STRIPE_JS_URL": ""}
+    )
+    gunicorn = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "--config",
+        "deploy/gunicorn.conf.py",
+        "--bind",
+        "127.0.0.1:0",
+        "wsgi:app",
+    ]
+    flask = [sys.executable, "-m", "flask", "--app", "wsgi", "worker"]
+    for command in (gunicorn, flask):
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
+        )
+        told = [line for line in done.stderr.splitlines() if not line.startswith("[")]
+        assert done.returncode != 0
+        assert [line.partition(" ")[0] for line in told] == ["The", "PORTAL_PROXIES", "PORTAL_COMPANY_NAME"], (
+            done.stderr
+        )
 
 
 @pytest.mark.parametrize("key", ["sk_live_abc", "rk_live_abc"])
@@ -137,12 +259,18 @@ def test_a_live_key_is_for_production_only(load: Load, environment: str) -> None
 
 
 def test_a_staging_takes_test_keys_and_is_otherwise_held_to_the_same(load: Load) -> None:
-    staging = {"PORTAL_ENVIRONMENT": "staging", "STRIPE_SECRET_KEY": "sk_test_51Nf00barbaz"}
+    staging = {
+        "PORTAL_ENVIRONMENT": "staging",
+        "STRIPE_SECRET_KEY": "sk_test_51Nf00barbaz",
+        "STRIPE_PUBLISHABLE_KEY": "pk_test_51Nf00barbaz",
+    }
     assert not load(**staging).livemode
     for name, value in (
         ("PORTAL_SECRET_KEY", "short"),
         ("PORTAL_BASE_URL", "http://staging.portal.test"),
         ("PORTAL_PRIVATE_ENDPOINTS", "true"),
+        ("PORTAL_PROXIES", None),
+        ("PORTAL_COMPANY_NAME", None),
     ):
         with pytest.raises(WrongSettings, match=name):
             load(**staging, **{name: value})

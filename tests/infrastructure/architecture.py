@@ -13,7 +13,7 @@ from deploy.dev.processes import ROOT
 FLOORS = (
     ("clock", "errors"),
     ("card_numbers",),
-    ("config", "money", "texts", "networks", "company_days", "time_zones"),
+    ("config", "money", "texts", "networks", "company_days", "time_zones", "unsafe_settings"),
     ("logs",),
     ("db",),
     ("metrics",),
@@ -31,6 +31,7 @@ FLOORS = (
         "anchors",
         "csv_lines",
         "forms",
+        "forwarded",
         "pages",
         "guards",
         "resuming",

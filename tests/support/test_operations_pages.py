@@ -348,3 +348,17 @@ def test_a_longer_list_asks_no_more_questions(troubles: None, browser_of: Browse
             factories.payment(session, customer, finding="the amount differs")
             audit.record(session, "x.y", "pay_1", customer_id=customer.id)
     assert asked() == before
+
+
+def test_a_proxy_that_is_not_configured_shows(app: Flask, browser_of: Browsers, settings: config.Settings) -> None:
+    told = "A proxy is in front, but PORTAL_PROXIES does not say so"
+    browser = browser_of("support")
+    assert told not in unescape(browser.get(DESK).get_data(as_text=True))
+    for address in ("198.51.100.7", "198.51.100.8"):
+        app.test_client().get("/sign-in", headers={"X-Forwarded-For": address})
+    assert told in unescape(browser.get(DESK).get_data(as_text=True))
+    with db.reading() as session:
+        noted = select(AuditEvent).where(AuditEvent.action == "proxy.not_configured")
+        assert len(session.scalars(noted).all()) == 1
+    config.use(settings.model_copy(update={"proxies": 1}))
+    assert told not in unescape(browser.get(DESK).get_data(as_text=True))
