@@ -21,7 +21,7 @@ RUN apt-get update \
 WORKDIR /portal
 COPY --from=packages /portal/.venv .venv
 COPY wsgi.py ./
-COPY deploy/gunicorn.conf.py deploy/
+COPY deploy/gunicorn.conf.py deploy/web_worker.py deploy/
 COPY migrations migrations
 COPY static static
 COPY templates templates

@@ -12,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from portal.config import WrongSettings, load  # gunicorn reads this file before it looks for the application
 
-worker_class = "gthread"
+# gunicorn's threads, which get a request when it is whole: slow clients keep none of them waiting.
+worker_class = "deploy.web_worker.BufferingWorker"
 threads = 16
 
 # A thread waits at most 10 s for Stripe and tries once more; nothing that is well takes longer than this, in seconds.
