@@ -14,8 +14,10 @@ WAITS_FOR_CUSTOMER: Final = "requires_action"
 SCHEDULED: Final = "scheduled"
 RETRYING: Final = "retrying"
 
+# A payment of it was begun and may still take its money.
+BEING_PAID: Final = (UNDER_REVIEW, PROCESSING, WAITS_FOR_CUSTOMER)
 # The customer need not pay these now. When more than one is true, the first one is told.
-UNDER_WAY: Final = (UNDER_REVIEW, PROCESSING, WAITS_FOR_CUSTOMER, SCHEDULED)
+UNDER_WAY: Final = (*BEING_PAID, SCHEDULED)
 # A charge by itself was declined and comes again on a day: due, and to be paid by hand as well.
 DUE: Final = (RETRYING, OVERDUE, OPEN)
 STANDINGS: Final = (*UNDER_WAY, *DUE, PAID, VOID)

@@ -45,7 +45,10 @@ def in_force(session: Session, customer_id: str, *, lock: bool = False) -> Manda
 
 
 def planned(session: Session, customer_id: str, mandate: Mandate | None) -> list[Planned]:
-    """What is charged next under this mandate, or would be under a new one: earliest due date first, at most MOST_SHOWN."""
+    """What is charged next under this mandate, or would be under a new one: earliest due date first, at most MOST_SHOWN.
+
+    What is being paid already is left out.
+    """
     of_mandate = (Collection.invoice_id == Invoice.id) & (Collection.mandate_id == (mandate.id if mandate else ""))
     rows = session.execute(
         select(Invoice, Collection)
@@ -55,7 +58,9 @@ def planned(session: Session, customer_id: str, mandate: Mandate | None) -> list
         .order_by(Invoice.due_on, Invoice.id)
         .limit(MOST_SHOWN)
     )
-    return [_planned(invoice, collection) for invoice, collection in rows]
+    found = [_planned(invoice, collection) for invoice, collection in rows]
+    standings = invoices.standings(session, [one.invoice for one in found])
+    return [one for one in found if standings[one.invoice.id].state not in invoice_states.BEING_PAID]
 
 
 # How an invoice stands that is charged by itself
@@ -102,13 +107,16 @@ def _days(session: Session, invoice_ids: Sequence[str]) -> dict[str, date]:
 
 
 def planned_for(session: Session, invoice_id: str, customer_id: str) -> Planned | None:
-    """What is planned for one invoice, also when its collection was given up; None without a mandate, or when nothing is owed.
+    """What is planned for one invoice, also when its collection was given up; None without a mandate, while it is being paid, or when
+    nothing is owed.
 
     Raises NotFound for someone else's invoice.
     """
     invoice = invoices.for_customer(session, invoice_id, customer_id)
     mandate = in_force(session, customer_id)
     if mandate is None or invoice.status != OPEN:
+        return None
+    if invoices.standings(session, [invoice])[invoice_id].state in invoice_states.BEING_PAID:
         return None
     collection = session.execute(
         select(Collection).where(Collection.invoice_id == invoice_id, Collection.mandate_id == mandate.id)

@@ -205,6 +205,23 @@ def test_every_page_says_it_and_none_offers_pay_for_what_is_on_its_way(debtor: D
 
 
 @pytest.mark.database("sqlite")
+@pytest.mark.parametrize("status", [None, states.PROCESSING, states.REQUIRES_ACTION])
+def test_what_is_being_paid_is_not_said_to_be_charged_by_itself_as_well(
+    debtor: Debtor, app: Flask, status: str | None
+) -> None:
+    debtor.is_collected("announced")
+    if status:
+        debtor.pays(status)
+    browser = app.test_client()
+    factories.sign_in(browser, debtor.user)
+    part = _text(browser, f"/automatic-payment/of-invoice/{debtor.invoice_id}")
+    assert ("Paid automatically on" in part) == (status is None)
+    with db.reading() as session:
+        number = session.get_one(Invoice, debtor.invoice_id).number
+    assert (number in _text(browser, "/automatic-payment")) == (status is None)
+
+
+@pytest.mark.database("sqlite")
 def test_what_is_charged_by_itself_may_be_paid_before_by_who_asks_for_it(debtor: Debtor, app: Flask) -> None:
     debtor.is_collected("announced")
     browser = app.test_client()
