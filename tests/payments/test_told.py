@@ -5,8 +5,6 @@ Who was told anything else would choose another card, and pay twice.
 
 from __future__ import annotations
 
-import csv
-import io
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -21,10 +19,11 @@ from portal.db import new_id
 from portal.deliveries import service as deliveries
 from portal.errors import PortalError
 from portal.money import Money
-from portal.payments import confirming, export, queries, service, settling, states
+from portal.payments import confirming, queries, service, settling, states
 from portal.payments.models import Confirmation, Payment
 from portal.payments.queries import Filter
 from portal.payments.service import Unresolved, process
+from portal.statements import queries as statements
 from tests import factories
 from tests.deliveries.test_telling import URL, told
 from tests.payments.conftest import Till
@@ -93,8 +92,8 @@ def test_each_state_is_told_alike_everywhere(till: Till, is_unanswered: bool) ->
             for name in queries.STATUS_GROUPS
         }
         shown = queries.shown_statuses(session, begun.values())
-        lines = csv.DictReader(io.StringIO("".join(export.rows(queries.export(session, me, Filter()))), newline=""))
-        written = {line["payment"]: line["status"] for line in lines}
+        in_the_file = statements.lines(session, queries.export(session, me, Filter()))
+        written = {line.payment.id: line.status for line in in_the_file}
         latest = {row.id for row in queries.latest(session, me, len(TOLD))}
         uses = saved_cards.uses(session, saved_cards.of_customer(session, me)).values()
     for status, payment in begun.items():
