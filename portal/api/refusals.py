@@ -88,6 +88,7 @@ MEANINGS: Final = {
     "no longer processing, then decide; with `allow_duplicate` and a new key both are paid.",
     "payment_under_review": "Something about this payment does not fit, and staff are looking at it. Do not pay again.",
     "card_already_added": "This setup is finished: list the cards.",
+    "customer_under_review": "Something about this customer does not fit at Stripe, and staff are looking at it. Try again in a moment.",
     "card_under_review": "Something about this card does not fit, and staff are looking at it.",
     "payment_not_refundable": "This payment cannot be refunded now: it has not succeeded, or its bank is disputing it.",
     "refund_window_over": "The days in which a refund for this reason may be asked for are over.",

@@ -3,7 +3,7 @@
     save_method     the try is counted, the reference looked up; transaction A: the row, as `start_setup` writes it
     ensure_setup    Stripe: create the setup intent; transaction B: its id
     _confirm        Stripe: confirm it with the payment method, under a key made from the row
-    refresh_setup   Stripe: fetch what came of it; transaction C: `settle_setup`
+    refresh_setup   Stripe: fetch what came of it; transaction C: the row
 
 A row brings its card to the bank once. When the answer is lost, `refresh_setup` finds what came of it: at the app's next call, by a
 webhook, or in the job `cards.follow_up`.
@@ -149,7 +149,7 @@ def _confirm(customer_id: str, setup_id: str, intent_id: str, payment_method_id:
         with db.transaction() as session:
             card_testing.close(session, customer_id, payment_method_id)
         raise UnknownCard from error
-    except (gateway.UnexpectedState, gateway.KeptFailure):
+    except (gateway.UnexpectedState, gateway.KeptFailure, gateway.KeyInUse):
         return setups.refresh_setup(setup_id)
     except Declined:
         setups.refresh_setup(setup_id)

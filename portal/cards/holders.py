@@ -1,60 +1,147 @@
-"""The customer at Stripe who holds a customer's payments and cards: made at the first need, lost when it is deleted there."""
+"""The customer at Stripe who holds a customer's payments and cards: made at the first need, lost when it is deleted there.
+
+What is sent to make it is frozen in its row: a customer who changes the billing name meanwhile is made with the old one, for what the
+portal itself shows of a customer comes from its own row. What Stripe does not take of it (an e-mail address that it finds wrong, a
+name that it finds too long) is left out, and staff are told: nothing there depends on it, and a payment does on the customer.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
 
-from portal import audit, clock, db, gateway, idempotency, outbox
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from portal import audit, clock, db, gateway, outbox, stripe_sync
 from portal.accounts.models import Customer
 from portal.cards import keeping, queries
-from portal.cards.models import FormerHolder
+from portal.cards.models import FormerHolder, StripeCustomer
 from portal.db import new_id
-from portal.errors import NotFound
+from portal.errors import N_, Conflict, NotFound, PortalError
+
+log = structlog.get_logger(__name__)
+
+# What may be left out of a customer at Stripe. The metadata are ours, by which it is found again.
+OPTIONAL: Final = frozenset({"name", "email"})
+
+
+class UnderReview(Conflict):
+    code = "customer_under_review"
+    message = N_("Something about your account at our payment provider does not fit. Please try again, or write to us.")
 
 
 def holder(customer_id: str) -> str:
     """The id of the customer at Stripe who holds this customer's payments and cards; made at the first need.
 
-    Two callers at once reach the same one: the idempotency key is made from our id, and from how many were deleted at Stripe
-    before. Raises NotFound and the gateway's errors.
+    Two callers at once reach the same one. Raises NotFound, UnderReview, and the gateway's errors.
     """
     with db.reading() as session:
         customer = session.get(Customer, customer_id)
-        lost = queries.number_of_former_holders(session, customer_id)
     if customer is None:
         raise NotFound
-    if customer.stripe_customer_id:
-        return customer.stripe_customer_id
-    key = f"customer:{customer_id}:{lost}" if lost else f"customer:{customer_id}"
-    try:
-        made = _create(customer, key)
-    except gateway.KeyInUse:
-        stored = idempotency.stored_by_another(lambda: _holder_of(customer_id))
-        if stored is None:
-            raise
-        return stored
-    except gateway.KeptFailure:
-        made = _create(customer, new_id(key))  # one that the failed call has made is nobody's, and holds nothing
+    return customer.stripe_customer_id or stripe_sync.ensure(_KIND, _being_made(customer_id)).id
+
+
+def _being_made(customer_id: str) -> str:
+    """The row of the customer that is being made at Stripe; one that is held for review is left to staff, and another is begun."""
     with db.transaction() as session:
-        session.execute(
-            update(Customer)
-            .where(Customer.id == customer_id, Customer.stripe_customer_id.is_(None))
-            .values(stripe_customer_id=made)
-        )
-        audit.record(session, "customer.linked", customer_id, {"stripe_customer_id": made}, customer_id=customer_id)
-        stored = session.execute(select(Customer.stripe_customer_id).where(Customer.id == customer_id)).scalar_one()
-    return str(stored)
+        keeping.lock_customer(session, customer_id)
+        row = queries.customer_being_made(session, customer_id)
+        if row is None:
+            now = clock.now()
+            row = StripeCustomer(
+                id=new_id("stc"),
+                customer_id=customer_id,
+                attempt=1,
+                finding="",
+                version=1,
+                created_at=now,
+                updated_at=now,
+            )
+            session.add(row)
+            session.flush()
+        return row.id
 
 
-def _holder_of(customer_id: str) -> str | None:
+def _prepare(row: StripeCustomer) -> Mapping[str, Any]:
     with db.reading() as session:
-        return session.scalar(select(Customer.stripe_customer_id).where(Customer.id == customer_id))
+        customer = session.get_one(Customer, row.customer_id)
+    return {"name": customer.name, "email": customer.email, "metadata": {"customer_id": customer.id}}
 
 
-def _create(customer: Customer, key: str) -> str:
-    return gateway.current().create_customer(
-        key, name=customer.name, email=customer.email, metadata={"customer_id": customer.id}
+def _without_refused(row: StripeCustomer, refusal: PortalError) -> Mapping[str, Any] | None:
+    if not isinstance(refusal, gateway.RefusedParameter):
+        return None
+    refused, sent = refusal.parameter, row.sent or {}
+    if refused not in OPTIONAL & sent.keys():
+        return None
+    _tell_staff(row, refused)
+    return {name: value for name, value in sent.items() if name != refused}
+
+
+def _tell_staff(row: StripeCustomer, refused: str) -> None:
+    """The audit trail of the customer and a mail. A second call for the same attempt leaves nothing new."""
+    with db.transaction() as session:
+        told = outbox.enqueue(
+            session,
+            "cards.mail_refused_detail",
+            key=f"refused_detail:{row.id}:{refused}",
+            customer_id=row.customer_id,
+            detail=refused,
+        )
+        if told:
+            log.warning("customer_detail_refused", customer_id=row.customer_id, detail=refused)
+            facts = {"detail": refused}
+            audit.record(session, "customer.detail_refused", row.customer_id, facts, customer_id=row.customer_id)
+
+
+def _create(key: str, sent: Mapping[str, Any]) -> gateway.StripeCustomer:
+    return gateway.current().create_customer(key, **sent)
+
+
+def _find(row: StripeCustomer) -> gateway.StripeCustomer | None:
+    listed = gateway.current().list_customers(
+        created_from=row.created_at - timedelta(hours=1), created_to=clock.now() + timedelta(minutes=5)
     )
+    return next((found for found in listed if found.metadata.get("customer_id") == row.customer_id), None)
+
+
+def _store(session: Session, row: StripeCustomer, found: gateway.StripeCustomer) -> None:
+    session.execute(
+        update(Customer)
+        .where(Customer.id == row.customer_id, Customer.stripe_customer_id.is_(None))
+        .values(stripe_customer_id=found.id)
+    )
+    facts = {"stripe_customer_id": found.id}
+    audit.record(session, "customer.linked", row.customer_id, facts, customer_id=row.customer_id)
+
+
+def _nothing(*_: object) -> None:
+    """The portal's own details of a customer stand: nothing is taken over, and nothing canceled."""
+
+
+_KIND: Final[stripe_sync.Kind[StripeCustomer, gateway.StripeCustomer]] = stripe_sync.Kind(
+    noun="stripe_customer",
+    model=StripeCustomer,
+    column="stripe_customer_id",
+    under_review=UnderReview,
+    prepare=_prepare,
+    revise=_without_refused,
+    key=lambda row: f"customer:{row.id}:{row.attempt}",
+    create=_create,
+    find=_find,
+    stored=_store,
+    fetch=lambda stripe_id: gateway.current().retrieve_customer(stripe_id),
+    differs=lambda _session, _row, _found: "",
+    has_changes=lambda _row, _found: False,
+    gather=_nothing,
+    apply=_nothing,
+    cancel=_nothing,
+    can_cancel=lambda _found: False,
+)
 
 
 def lose_holder(stripe_customer_id: str) -> str | None:
@@ -90,5 +177,6 @@ def lose_holder(stripe_customer_id: str) -> str | None:
             "payments.call_off_waiting",
             key=f"call_off:{stripe_customer_id}",
             customer_id=customer.id,
+            lost=stripe_customer_id,
         )
         return customer.id

@@ -3,7 +3,7 @@
 from datetime import date
 
 from portal import company_days, db, metrics, outbox
-from portal.cards import card_testing, comparison, keeping, reminders, setups
+from portal.cards import card_testing, comparison, details, keeping, reminders, setups
 
 
 @outbox.handles("cards.remember")
@@ -41,6 +41,11 @@ def remind() -> None:
 def mail_expiry(card_id: str, last_day: str, days: int) -> None:
     """`last_day` is in ISO 8601."""
     reminders.send(card_id, date.fromisoformat(last_day), days)
+
+
+@outbox.handles("cards.mail_refused_detail")
+def mail_refused_detail(customer_id: str, detail: str) -> None:
+    details.mail_refused(customer_id, detail)
 
 
 @outbox.handles("cards.sweep", every_seconds=3600)

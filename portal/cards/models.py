@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from portal import company_days
 from portal.cards.states import CREATED, OUTCOMES
 from portal.db import Base, UTCDateTime, one_of
+from portal.stripe_sync import Mirror
 
 # A new card takes a bank about two weeks; who is told a month ahead is not caught without one.
 EXPIRES_SOON: Final = timedelta(days=30)
@@ -87,22 +88,17 @@ class SavedCard(Base):
         return days if days is not None and (had is None or had > days) else None
 
 
-class CardSetup(Base):
+class CardSetup(Mirror, Base):
     """A customer's intent to add a card. `status` is ours until Stripe knows the setup intent, then Stripe's own.
 
-    `attempt` counts the setup intents made for this row; with `id` it makes the idempotency key sent to Stripe. `failed_tries`
-    counts the cards that the bank refused. `version` rises with every change, for compare-and-swap around a fetch from Stripe.
+    `failed_tries` counts the cards that the bank refused.
     """
 
     __tablename__ = "card_setups"
 
-    id: Mapped[str] = mapped_column(String(40), primary_key=True)
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
     client_key: Mapped[str] = mapped_column(String(80))
     status: Mapped[str] = mapped_column(String(40), default=CREATED)
-    attempt: Mapped[int] = mapped_column(Integer, default=1)
-    # When the key of this attempt was first used, by the database's clock: Stripe forgets keys after a day.
-    key_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     stripe_setup_intent_id: Mapped[str | None] = mapped_column(String(64), unique=True)
     # The card that an app asked to save by its reference; none where it is typed in a browser.
     stripe_payment_method_id: Mapped[str | None] = mapped_column(String(64))
@@ -112,10 +108,6 @@ class CardSetup(Base):
     decline_code: Mapped[str] = mapped_column(String(60), default="")
     outcome: Mapped[str] = mapped_column(String(20), default="")
     card_id: Mapped[str | None] = mapped_column(ForeignKey("saved_cards.id"))
-    finding: Mapped[str] = mapped_column(String(300), default="")  # why this row is frozen for staff, if it is
-    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    updated_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    version: Mapped[int] = mapped_column(Integer, default=1)
 
     __table_args__ = (
         UniqueConstraint("customer_id", "client_key"),
@@ -146,6 +138,29 @@ class CardTry(Base):
         Index("ix_card_tries_customer", "customer_id", "at"),
         Index("ix_card_tries_network", "network", "at"),
         Index("ix_card_tries_at", "at"),
+    )
+
+
+_BEING_MADE: Final = text("stripe_customer_id IS NULL AND finding = ''")
+
+
+class StripeCustomer(Mirror, Base):
+    """A customer that is being made at Stripe, or was: the one that is in use stands in the customer's own row."""
+
+    __tablename__ = "stripe_customers"
+
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+    stripe_customer_id: Mapped[str | None] = mapped_column(String(64), unique=True)
+
+    __table_args__ = (
+        Index(
+            "uq_stripe_customers_being_made",
+            "customer_id",
+            unique=True,
+            sqlite_where=_BEING_MADE,
+            postgresql_where=_BEING_MADE,
+        ),
+        Index("ix_stripe_customers_finding", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from portal import company_days, outbox
@@ -17,6 +17,7 @@ from portal.cards.models import (
     CardSetup,
     FormerHolder,
     SavedCard,
+    StripeCustomer,
     last_day_of_month,
     reminder_at,
 )
@@ -217,6 +218,17 @@ def holders(session: Session, customer_id: str) -> set[str]:
     return {*former.scalars(), *([now] if now else [])}
 
 
+def customer_being_made(session: Session, customer_id: str) -> StripeCustomer | None:
+    """The customer that is being made at Stripe for this one, unless it is held for review."""
+    return session.execute(
+        select(StripeCustomer).where(
+            StripeCustomer.customer_id == customer_id,
+            StripeCustomer.stripe_customer_id.is_(None),
+            StripeCustomer.finding == "",
+        )
+    ).scalar_one_or_none()
+
+
 def customers_at_stripe(session: Session, after: str, most: int) -> list[str]:
     """The ids of the next `most` customers, beyond `after`, who are known at Stripe."""
     return list(
@@ -227,12 +239,6 @@ def customers_at_stripe(session: Session, after: str, most: int) -> list[str]:
             .limit(most)
         ).scalars()
     )
-
-
-def number_of_former_holders(session: Session, customer_id: str) -> int:
-    return session.execute(
-        select(func.count()).select_from(FormerHolder).where(FormerHolder.customer_id == customer_id)
-    ).scalar_one()
 
 
 def left_behind(session: Session, most: int) -> list[str]:

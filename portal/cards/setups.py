@@ -5,25 +5,26 @@ A crash at any line leaves what finds the rest:
     start_setup     transaction A: the row, its audit event and the follow-up job
     ensure_setup    Stripe: create the setup intent under a key made from the row; transaction B: its id
     (browser)       Stripe: the customer confirms, with 3-D Secure where the bank asks
-    refresh_setup   Stripe: fetch the intent and the card; `keeping.remember` keeps the card; transaction C: `settle_setup`
+    refresh_setup   Stripe: fetch the intent and the card; `keeping.remember` keeps the card; transaction C: the row
+
+How the row and its setup intent are kept together is portal.stripe_sync's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, db, gateway, idempotency, outbox
+from portal import audit, clock, config, db, gateway, idempotency, outbox, stripe_sync
 from portal.cards import card_testing, holders, keeping, queries, states
 from portal.cards.models import CardSetup
-from portal.db import database_now, new_id
-from portal.errors import N_, Conflict, NotFound, Unavailable
+from portal.db import new_id
+from portal.errors import N_, Conflict, PortalError
 from portal.gateway import PaymentMethod, SetupAttempt, SetupIntent
 
 log = structlog.get_logger(__name__)
@@ -33,8 +34,6 @@ FIRST_LOOK_SECONDS: Final = 60
 LONGEST_LOOK_SECONDS: Final = 6 * 3600
 # A setup that its customer has not finished by then is canceled: the page is long closed.
 ABANDONED_AFTER: Final = timedelta(days=1)
-# A fetch that is overtaken by another change is made again; more than this many times means something is wrong.
-MOST_RACES: Final = 5
 
 
 class AlreadyAdded(Conflict):
@@ -119,103 +118,8 @@ def record_setup(
 
 
 def ensure_setup(setup_id: str) -> SetupIntent:
-    """The setup intent of a row, made at Stripe if need be. Every call sends the same key, so there is only ever one.
-
-    When the key may be forgotten, or brings nothing but a failure that Stripe has kept under it, Stripe's list is searched before a
-    new attempt is made.
-    """
-    with db.reading() as session:
-        known = session.get(CardSetup, setup_id)
-    if known is None:
-        raise NotFound
-    customer_at_stripe = holders.holder(known.customer_id)
-    setup, key_is_safe = _claim_attempt(setup_id)
-    if setup.stripe_setup_intent_id is not None:
-        return refresh_setup(setup_id)
-    if not key_is_safe:
-        return adopt_setup(setup_id, _find_or_create(setup, customer_at_stripe))
-    try:
-        intent = _create(setup, customer_at_stripe)
-    except gateway.KeptFailure:
-        intent = _find_or_create(setup, customer_at_stripe)
-    return adopt_setup(setup_id, intent)
-
-
-def _find_or_create(setup: CardSetup, customer_at_stripe: str) -> SetupIntent:
-    """The key of this attempt is of no use any more."""
-    found = _find_at_stripe(setup, customer_at_stripe)
-    return found or _create(_next_attempt(setup), customer_at_stripe)
-
-
-def _claim_attempt(setup_id: str) -> tuple[CardSetup, bool]:
-    """Store when this attempt's key is first used, before it is sent; and tell whether Stripe still remembers it."""
-    with db.transaction() as session:
-        setup = _locked(session, setup_id)
-        now = database_now(session)
-        if setup.key_used_at is None:
-            setup.key_used_at = now
-        return setup, idempotency.is_safe(setup.key_used_at, now)
-
-
-def _find_at_stripe(setup: CardSetup, customer_at_stripe: str) -> SetupIntent | None:
-    found = gateway.current().list_setups(
-        created_from=setup.created_at - timedelta(hours=1), created_to=clock.now(), customer_id=customer_at_stripe
-    )
-    return next((intent for intent in found if intent.metadata.get("setup_id") == setup.id), None)
-
-
-def _next_attempt(setup: CardSetup) -> CardSetup:
-    with db.transaction() as session:
-        row = _locked(session, setup.id)
-        if row.attempt == setup.attempt and row.stripe_setup_intent_id is None:
-            row.attempt += 1
-            row.key_used_at = database_now(session)
-            _touch(row)
-            audit.record(
-                session, "card_setup.new_attempt", row.id, {"attempt": row.attempt}, customer_id=row.customer_id
-            )
-        return row
-
-
-def _create(setup: CardSetup, customer_at_stripe: str) -> SetupIntent:
-    """Everything sent under the key comes from the row as it was when the key was first used."""
-    try:
-        return gateway.current().create_setup(
-            f"setup:{setup.id}:{setup.attempt}",
-            customer_id=customer_at_stripe,
-            metadata={"setup_id": setup.id, "customer_id": setup.customer_id},
-        )
-    except gateway.IdempotencyMisuse:
-        with db.transaction() as session:
-            _freeze(
-                session, _locked(session, setup.id), "Stripe refused our idempotency key: used with other parameters"
-            )
-        raise
-
-
-def adopt_setup(setup_id: str, intent: SetupIntent) -> SetupIntent:
-    """Store which setup intent is this row's, then learn what it says. A second call, or a second caller, changes nothing.
-
-    Raises UnderReview, and freezes the row for staff, when the row has another intent already.
-    """
-    with db.transaction() as session:
-        setup = _locked(session, setup_id)
-        is_new = setup.stripe_setup_intent_id is None
-        if is_new:
-            setup.stripe_setup_intent_id = intent.id
-            _touch(setup)
-            audit.record(
-                session, "card_setup.intent_stored", setup.id, {"intent": intent.id}, customer_id=setup.customer_id
-            )
-        elif setup.stripe_setup_intent_id != intent.id:
-            _freeze(session, setup, f"Stripe has a second setup intent {intent.id} for this row")
-        version, stored = setup.version, setup.stripe_setup_intent_id
-    if stored != intent.id:
-        raise UnderReview
-    # Who was not the first to store it may hold old news: much may have happened to the intent since this answer was written.
-    if is_new and settle_setup(setup_id, intent, _arrived(intent), _attempts(intent), seen_version=version):
-        return intent
-    return refresh_setup(setup_id)
+    """The setup intent of a row, made at Stripe if need be; see stripe_sync.ensure. One with too many refused cards is canceled."""
+    return _stop_testing(setup_id, stripe_sync.ensure(_KIND, setup_id))
 
 
 def refresh_setup(setup_id: str) -> SetupIntent:
@@ -223,28 +127,65 @@ def refresh_setup(setup_id: str) -> SetupIntent:
 
     Raises NotFound, Conflict for a row without an intent, and the gateway's errors.
     """
-    return _stop_testing(setup_id, _learn(setup_id))
+    return _stop_testing(setup_id, stripe_sync.refresh(_KIND, setup_id))
 
 
-def _learn(setup_id: str) -> SetupIntent:
-    """When the row changed during the fetch, fetch again: old news never wins."""
-    for _ in range(MOST_RACES):
-        with db.reading() as session:
-            row = session.get(CardSetup, setup_id)
-        if row is None:
-            raise NotFound
-        if row.stripe_setup_intent_id is None:
-            raise Conflict
-        intent = gateway.current().retrieve_setup(row.stripe_setup_intent_id)
-        attempts = _attempts(intent) if _is_news(row, intent) else ()
-        if settle_setup(setup_id, intent, _arrived(intent), attempts, seen_version=row.version):
-            return intent
-    raise Unavailable
+def cancel_setup(setup_id: str) -> SetupIntent:
+    """Call off a setup that waits for its customer; returns it as it is then. One that has succeeded in the meantime is settled instead."""
+    return stripe_sync.cancel(_KIND, setup_id)
 
 
-def _attempts(intent: SetupIntent) -> Sequence[SetupAttempt]:
-    """All tries of a setup: the intent shows the last one alone, and several may have failed since it was looked at."""
-    return () if intent.attempt_id is None else list(gateway.current().list_setup_attempts(intent.id))
+# What is sent
+
+
+def _prepare(setup: CardSetup) -> Mapping[str, Any]:
+    return {
+        "customer_id": holders.holder(setup.customer_id),
+        "metadata": {"setup_id": setup.id, "customer_id": setup.customer_id},
+    }
+
+
+def _under_new_holder(setup: CardSetup, refusal: PortalError) -> Mapping[str, Any] | None:
+    """Stripe knows no such customer: was it deleted there, and the event lost?"""
+    sent = setup.sent or {}
+    if not isinstance(refusal, gateway.MissingAtStripe) or holders.lose_holder(sent.get("customer_id", "")) is None:
+        return None
+    return _prepare(setup)
+
+
+def _create(key: str, sent: Mapping[str, Any]) -> SetupIntent:
+    return gateway.current().create_setup(key, **sent)
+
+
+def _find_at_stripe(setup: CardSetup) -> SetupIntent | None:
+    listed = gateway.current().list_setups(
+        created_from=setup.created_at - timedelta(hours=1),
+        created_to=clock.now(),
+        customer_id=(setup.sent or {}).get("customer_id", ""),
+    )
+    try:
+        return next((intent for intent in listed if intent.metadata.get("setup_id") == setup.id), None)
+    except gateway.MissingAtStripe:  # the customer it was begun for is gone
+        return None
+
+
+def _store(session: Session, setup: CardSetup, intent: SetupIntent) -> None:
+    audit.record(session, "card_setup.intent_stored", setup.id, {"intent": intent.id}, customer_id=setup.customer_id)
+
+
+# What it says
+
+
+@dataclass(frozen=True, slots=True)
+class _Details:
+    """What is asked of Stripe besides a setup intent: the card that came of it, and all of its tries."""
+
+    method: PaymentMethod | None
+    attempts: Sequence[SetupAttempt]
+
+
+def _gather(intent: SetupIntent) -> _Details:
+    return _Details(_arrived(intent), _attempts(intent))
 
 
 def _arrived(intent: SetupIntent) -> PaymentMethod | None:
@@ -254,40 +195,9 @@ def _arrived(intent: SetupIntent) -> PaymentMethod | None:
     return keeping.remember(intent.payment_method_id)
 
 
-def settle_setup(
-    setup_id: str,
-    intent: SetupIntent,
-    method: PaymentMethod | None,
-    attempts: Sequence[SetupAttempt],
-    *,
-    seen_version: int,
-) -> bool:
-    """Bring the row in line with the intent as Stripe had it while the row was at `seen_version`; `method` is its card, and
-    `attempts` are all of its tries.
-
-    Returns False, having done nothing, when the row has moved on since. The same intent twice changes nothing. An intent that does
-    not fit the row (customer, mode) freezes it for staff and changes nothing else.
-    """
-    with db.transaction() as session:
-        setup = _locked(session, setup_id)
-        if setup.version != seen_version:
-            return False
-        mismatch = _mismatch(session, setup, intent)
-        if mismatch:
-            _freeze(session, setup, mismatch)
-        elif setup.status not in states.FINAL and _is_news(setup, intent):
-            _count_failures(session, setup, attempts)
-            _change(session, setup, intent, method)
-        return True
-
-
-def _count_failures(session: Session, setup: CardSetup, attempts: Sequence[SetupAttempt]) -> None:
-    """Each try counts by its outcome: one that waits for its card's holder goes on under the same id."""
-    failed = [attempt for attempt in attempts if attempt.has_failed]
-    for attempt in failed:
-        subjects = (setup.id, setup.stripe_payment_method_id)
-        card_testing.fail(session, setup.customer_id, attempt.id, attempt.fingerprint, *subjects)
-    setup.failed_tries = max(setup.failed_tries, len(failed))
+def _attempts(intent: SetupIntent) -> Sequence[SetupAttempt]:
+    """All tries of a setup: the intent shows the last one alone, and several may have failed since it was looked at."""
+    return () if intent.attempt_id is None else list(gateway.current().list_setup_attempts(intent.id))
 
 
 def _mismatch(session: Session, setup: CardSetup, intent: SetupIntent) -> str:
@@ -303,21 +213,22 @@ def _mismatch(session: Session, setup: CardSetup, intent: SetupIntent) -> str:
     return ""
 
 
-def _is_news(setup: CardSetup, intent: SetupIntent) -> bool:
-    return (intent.status, intent.attempt_id) != (setup.status, setup.stripe_attempt_id)
+def _has_changes(setup: CardSetup, intent: SetupIntent) -> bool:
+    is_other = (intent.status, intent.attempt_id) != (setup.status, setup.stripe_attempt_id)
+    return setup.status not in states.FINAL and is_other
 
 
-def _change(session: Session, setup: CardSetup, intent: SetupIntent, method: PaymentMethod | None) -> None:
+def _change(session: Session, setup: CardSetup, intent: SetupIntent, details: _Details) -> None:
+    _count_failures(session, setup, details.attempts)
     before = setup.status
     setup.status = intent.status
     setup.stripe_attempt_id = intent.attempt_id
     setup.failure_code = intent.failure.code if intent.failure else ""
     setup.decline_code = intent.failure.decline_code if intent.failure else ""
     if intent.status == states.SUCCEEDED:
-        setup.outcome, setup.card_id = _outcome(session, setup, method)
+        setup.outcome, setup.card_id = _outcome(session, setup, details.method)
     if intent.status in states.FINAL:
         card_testing.close(session, setup.customer_id, setup.id, setup.stripe_payment_method_id)
-    _touch(setup)
     audit.record(
         session,
         "card_setup.status",
@@ -332,6 +243,15 @@ def _change(session: Session, setup: CardSetup, intent: SetupIntent, method: Pay
     )
 
 
+def _count_failures(session: Session, setup: CardSetup, attempts: Sequence[SetupAttempt]) -> None:
+    """Each try counts by its outcome: one that waits for its card's holder goes on under the same id."""
+    failed = [attempt for attempt in attempts if attempt.has_failed]
+    for attempt in failed:
+        subjects = (setup.id, setup.stripe_payment_method_id)
+        card_testing.fail(session, setup.customer_id, attempt.id, attempt.fingerprint, *subjects)
+    setup.failed_tries = max(setup.failed_tries, len(failed))
+
+
 def _outcome(session: Session, setup: CardSetup, method: PaymentMethod | None) -> tuple[str, str | None]:
     """What became of the card, read from what is kept now: a webhook about the card may have come before this."""
     card = queries.by_method(session, method.id) if method else None
@@ -340,6 +260,30 @@ def _outcome(session: Session, setup: CardSetup, method: PaymentMethod | None) -
     fingerprint = method.card.fingerprint if method and method.card else ""
     twin = queries.twin(session, setup.customer_id, fingerprint) if card is None else None
     return (states.DUPLICATE, twin.id) if twin else (states.GONE, None)
+
+
+_KIND: Final[stripe_sync.Kind[CardSetup, SetupIntent]] = stripe_sync.Kind(
+    noun="card_setup",
+    model=CardSetup,
+    column="stripe_setup_intent_id",
+    under_review=UnderReview,
+    prepare=_prepare,
+    revise=_under_new_holder,
+    key=lambda setup: f"setup:{setup.id}:{setup.attempt}",
+    create=_create,
+    find=_find_at_stripe,
+    stored=_store,
+    fetch=lambda intent_id: gateway.current().retrieve_setup(intent_id),
+    differs=_mismatch,
+    has_changes=_has_changes,
+    gather=_gather,
+    apply=_change,
+    cancel=lambda intent_id, key: gateway.current().cancel_setup(intent_id, key),
+    can_cancel=lambda intent: intent.status in states.WAITING_FOR_CUSTOMER,
+)
+
+
+# What follows by itself
 
 
 def _stop_testing(setup_id: str, intent: SetupIntent) -> SetupIntent:
@@ -356,19 +300,6 @@ def _stop_testing(setup_id: str, intent: SetupIntent) -> SetupIntent:
             return intent
     log.warning("card_setup_stopped", setup_id=setup_id, failed_tries=tries)
     return cancel_setup(setup_id)
-
-
-def cancel_setup(setup_id: str) -> SetupIntent:
-    """Call off a setup that waits for its customer. One that has succeeded in the meantime is settled instead."""
-    with db.reading() as session:
-        setup = session.get(CardSetup, setup_id)
-    if setup is None or setup.stripe_setup_intent_id is None:
-        raise Conflict
-    try:
-        gateway.current().cancel_setup(setup.stripe_setup_intent_id, f"cancel_setup:{setup.id}:{setup.attempt}")
-    except gateway.UnexpectedState:
-        log.info("cancel_too_late", setup_id=setup_id)
-    return _learn(setup_id)
 
 
 def follow_up(setup_id: str) -> None:
@@ -413,30 +344,7 @@ def hear_of_setup(setup_intent_id: str) -> bool:
     if setup is None:
         return False
     try:
-        adopt_setup(setup.id, intent)
+        stripe_sync.adopt(_KIND, setup.id, intent)
     except UnderReview:
         log.error("second_setup_intent", setup_id=setup.id, intent_id=setup_intent_id)
     return True
-
-
-def _freeze(session: Session, setup: CardSetup, finding: str) -> None:
-    if setup.finding == finding:
-        return
-    setup.finding = finding
-    _touch(setup)
-    log.error("card_setup_needs_staff", setup_id=setup.id, finding=finding)
-    audit.record(session, "card_setup.finding", setup.id, {"finding": finding}, customer_id=setup.customer_id)
-
-
-def _locked(session: Session, setup_id: str) -> CardSetup:
-    setup = session.execute(
-        select(CardSetup).where(CardSetup.id == setup_id).with_for_update().execution_options(populate_existing=True)
-    ).scalar_one_or_none()
-    if setup is None:
-        raise NotFound
-    return setup
-
-
-def _touch(setup: CardSetup) -> None:
-    setup.version += 1
-    setup.updated_at = clock.now()

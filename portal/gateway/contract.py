@@ -35,6 +35,15 @@ class PaymentMethod:
 
 
 @dataclass(frozen=True, slots=True)
+class StripeCustomer:
+    """A customer at Stripe; of one that was deleted Stripe knows no more than that."""
+
+    id: str
+    is_deleted: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class BalanceTransaction:
     """A movement of our balance at Stripe, in the currency of settlement, which may differ from the charge's.
 
@@ -263,3 +272,14 @@ class Misconfigured(Unavailable):
     message = N_(
         "Payments are not possible at the moment because of a setting on our side. We have been told and are on it."
     )
+
+
+class RefusedParameter(Misconfigured):
+    """Stripe does not take what we sent in one parameter; `parameter` names it, as in "email" or "metadata[order]".
+
+    Nothing was made. Often it is what a customer typed and Stripe is stricter about.
+    """
+
+    def __init__(self, parameter: str) -> None:
+        self.parameter = parameter
+        super().__init__()

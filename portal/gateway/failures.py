@@ -18,6 +18,7 @@ from portal.gateway.contract import (
     Misconfigured,
     MissingAtStripe,
     NotRefundable,
+    RefusedParameter,
     UnexpectedState,
 )
 
@@ -165,4 +166,5 @@ def _refused(code: str, error: StripeError) -> PortalError:
         return Invalid(N_("This amount cannot be paid by card."), field="amount", code=code)
     if error.http_status == 409:
         return Unavailable()
-    return Misconfigured()
+    parameter = getattr(error, "param", None)
+    return RefusedParameter(str(parameter)) if parameter else Misconfigured()

@@ -22,11 +22,13 @@ from portal.gateway.contract import (
     Payout,
     Refund,
     SetupIntent,
+    StripeCustomer,
     UnusableMethod,
 )
 from portal.gateway.listing import EXPAND_INTENT, EXPAND_REFUND, Listing, speaking
 from portal.gateway.translating import (
     to_charge,
+    to_customer,
     to_dispute,
     to_fraud_warning,
     to_intent,
@@ -58,13 +60,19 @@ class StripeGateway(Listing):
             http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
         )
 
-    def create_customer(self, key: str, *, name: str, email: str, metadata: Mapping[str, str]) -> str:
-        """A customer at Stripe; returns its id."""
+    def create_customer(
+        self, key: str, *, metadata: Mapping[str, str], name: str = "", email: str = ""
+    ) -> StripeCustomer:
+        """A customer at Stripe. Raises RefusedParameter for a name or an address that Stripe does not take."""
+        params: dict[str, Any] = {"name": name, "email": email, "metadata": dict(metadata)}
+        given = {field: value for field, value in params.items() if value}
         with speaking():
-            created = self._client.v1.customers.create(
-                {"name": name, "email": email, "metadata": dict(metadata)}, {"idempotency_key": key}
-            )
-        return str(created.id)
+            return to_customer(self._client.v1.customers.create(given, {"idempotency_key": key}))  # type: ignore[arg-type]
+
+    def retrieve_customer(self, customer_id: str) -> StripeCustomer:
+        """Also one that was deleted. Raises MissingAtStripe for one that never was there."""
+        with speaking():
+            return to_customer(self._client.v1.customers.retrieve(customer_id))
 
     def create_intent(
         self,
@@ -189,8 +197,7 @@ class StripeGateway(Listing):
     def customer_is_gone(self, customer_id: str) -> bool:
         """Whether a customer was deleted at Stripe, which still answers with a note of it, or never was there."""
         try:
-            with speaking():
-                return bool(getattr(self._client.v1.customers.retrieve(customer_id), "deleted", False))
+            return self.retrieve_customer(customer_id).is_deleted
         except MissingAtStripe:
             return True
 

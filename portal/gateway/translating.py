@@ -19,11 +19,13 @@ from portal.gateway.contract import (
     Refund,
     SetupAttempt,
     SetupIntent,
+    StripeCustomer,
 )
 from portal.money import Money
 
 if TYPE_CHECKING:
     from stripe import Charge as StripeCharge
+    from stripe import Customer as StripeCustomerObject
     from stripe import Dispute as StripeDispute
     from stripe import PaymentIntent
     from stripe import PaymentMethod as StripePaymentMethod
@@ -72,6 +74,13 @@ def to_setup(found: StripeSetupIntent) -> SetupIntent:
         attempt_id=id_of(found.latest_attempt),
         failure=_failure(found.last_setup_error),
         metadata=plain(found.metadata),
+    )
+
+
+def to_customer(found: StripeCustomerObject) -> StripeCustomer:
+    """Of a deleted one Stripe answers with its id and a note of it."""
+    return StripeCustomer(
+        found.id, is_deleted=bool(getattr(found, "deleted", False)), metadata=plain(getattr(found, "metadata", None))
     )
 
 

@@ -7,26 +7,16 @@ the same call goes on.
 
 from __future__ import annotations
 
-from typing import Final
-
-import structlog
 from sqlalchemy.orm import Session
 
-from portal import audit, db, gateway
-from portal.db import new_id
+from portal import audit, db
 from portal.errors import N_, Conflict, NotFound, Unavailable
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
 from portal.payments import queries, states
-from portal.payments.intents import UnderReview, ensure_intent
-from portal.payments.models import Payment
+from portal.payments.intents import UnderReview, cancel_intent, ensure_intent
 from portal.payments.settling import locked, refresh
 from portal.payments.starting import AlreadyPaid, InProgress
-
-log = structlog.get_logger(__name__)
-
-# A failure that Stripe keeps under one key stands in nobody's way: an intent is canceled once, under whatever key.
-MOST_TRIES: Final = 2
 
 
 def cancel(payment_id: str) -> str:
@@ -34,20 +24,7 @@ def cancel(payment_id: str) -> str:
 
     A second call changes nothing. Raises Conflict for a payment without an intent, and the gateway's errors.
     """
-    with db.reading() as session:
-        payment = session.get(Payment, payment_id)
-    if payment is None or payment.stripe_intent_id is None:
-        raise Conflict
-    status = payment.status
-    for _ in range(MOST_TRIES):
-        try:
-            gateway.current().cancel_intent(payment.stripe_intent_id, f"cancel:{new_id('cnl')}")
-        except (gateway.UnexpectedState, gateway.KeptFailure):
-            log.info("cancel_refused", payment_id=payment_id)
-        status = refresh(payment_id).status
-        if status not in states.WAITING_FOR_CUSTOMER:
-            break
-    return status
+    return cancel_intent(payment_id).status
 
 
 def cancel_waiting(payment_id: str) -> None:

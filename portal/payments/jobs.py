@@ -20,9 +20,9 @@ def finish_confirmation(confirmation_id: str) -> None:
 
 
 @outbox.handles("payments.call_off_waiting")
-def call_off_waiting(customer_id: str) -> None:
+def call_off_waiting(customer_id: str, lost: str) -> None:
     """Left by the transaction that noted the loss of a customer at Stripe."""
-    service.call_off_waiting(customer_id)
+    service.call_off_waiting(customer_id, lost)
 
 
 @outbox.handles("payments.complete", every_seconds=60)

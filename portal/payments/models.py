@@ -12,7 +12,6 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Index,
-    Integer,
     String,
     Text,
     UniqueConstraint,
@@ -39,6 +38,7 @@ from portal.payments.states import (
     WAITING_FOR_CUSTOMER,
     told,
 )
+from portal.stripe_sync import Mirror
 
 _LIVE: Final = text(
     "status IN (" + ", ".join(f"'{status}'" for status in sorted(LIVE)) + ") AND invoice_id IS NOT NULL"
@@ -92,12 +92,8 @@ class Confirmation(Base):
     )
 
 
-class Payment(Base):
-    """`status` is ours until Stripe knows the intent ("created"), then Stripe's own; see portal.payments.states.
-
-    `attempt` counts the intents made for this payment; with `id` it makes the idempotency key sent to Stripe.
-    `version` rises with every change, for compare-and-swap around a fetch from Stripe.
-    """
+class Payment(Mirror, Base):
+    """`status` is ours until Stripe knows the intent ("created"), then Stripe's own; see portal.payments.states."""
 
     __tablename__ = "payments"
 
@@ -114,12 +110,9 @@ class Payment(Base):
     # An app's own entries, which Stripe holds beside ours. They never change, being sent under the intent's key.
     extra: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     status: Mapped[str] = mapped_column(String(40), default="created")
-    attempt: Mapped[int] = mapped_column(Integer, default=1)
     # The id of the customer's user who pressed last, here or in an app; none for automatic payments and outside identities.
     paid_by: Mapped[str | None] = mapped_column(String(40))
     save_card: Mapped[bool] = mapped_column(Boolean, default=False)
-    # When the key of this attempt was first used, by the database's clock: Stripe forgets keys after a day.
-    key_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     stripe_intent_id: Mapped[str | None] = mapped_column(String(64), unique=True)
     stripe_charge_id: Mapped[str | None] = mapped_column(String(64))
     stripe_payment_method_id: Mapped[str | None] = mapped_column(String(64))
@@ -129,11 +122,7 @@ class Payment(Base):
     fee_minor: Mapped[int | None] = mapped_column(BigInteger)
     failure_code: Mapped[str] = mapped_column(String(60), default="")
     decline_code: Mapped[str] = mapped_column(String(60), default="")
-    finding: Mapped[str] = mapped_column(String(300), default="")  # why this row is frozen for staff, if it is
-    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    updated_at: Mapped[datetime] = mapped_column(UTCDateTime)
     succeeded_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    version: Mapped[int] = mapped_column(Integer, default=1)
     # Whether a try to charge a card has no answer yet; read in the same question as the row, so that the two fit together.
     is_unanswered: Mapped[bool] = column_property(
         select(Confirmation.id)

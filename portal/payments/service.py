@@ -143,15 +143,17 @@ def end_card_testing(intent_id: str) -> None:
         cancel(payment.id)
 
 
-def call_off_waiting(customer_id: str) -> None:
-    """Cancel what a customer has begun to pay and not finished: Stripe lost the customer it was begun for.
+def call_off_waiting(customer_id: str, lost: str) -> None:
+    """Cancel what a customer has begun to pay and not finished for the customer at Stripe that was `lost`, deleted there.
 
-    The invoices can be paid with a new payment at once. A second call finds nothing left to cancel.
+    The invoices can be paid with a new payment at once; one that was begun since, for the next customer there, goes on. A second
+    call finds nothing left to cancel.
     """
     with db.reading() as session:
         waiting = queries.waiting_for(session, customer_id)
     for payment_id in waiting:
-        cancel(payment_id)
+        if refresh(payment_id).customer_id in {lost, None}:
+            cancel(payment_id)
 
 
 def hear_of_intent(intent_id: str) -> bool:

@@ -63,11 +63,17 @@ def settle(payment_id: str, intent: Intent, *, seen_version: int) -> bool:
         differs = mismatch(session, payment, intent)
         if differs:
             freeze_row(session, payment, differs)
-        elif payment.status == states.SUCCEEDED:
-            _book_fee(session, payment, intent)
         elif is_behind(payment, intent):
-            _change(session, payment, intent)
+            apply(session, payment, intent)
         return True
+
+
+def apply(session: Session, payment: Payment, intent: Intent) -> None:
+    """Bring a row in line with an intent that fits it and tells what it does not know yet; in the caller's transaction."""
+    if payment.status == states.SUCCEEDED:
+        _book_fee(session, payment, intent)
+    else:
+        _change(session, payment, intent)
 
 
 def mismatch(session: Session, payment: Payment, intent: Intent) -> str:

@@ -14,7 +14,7 @@ from portal import anchors, clock, company_days, forwarded, keyset, workers
 from portal.accounts import queries as accounts
 from portal.accounts.models import Customer
 from portal.audit import AuditEvent
-from portal.cards.models import CardSetup
+from portal.cards.models import CardSetup, StripeCustomer
 from portal.db import database_now
 from portal.disputes.models import Dispute, FraudWarning
 from portal.errors import NotFound
@@ -66,6 +66,7 @@ class State:
     webhooks_missing_since: datetime | None
     payment_findings: int
     setup_findings: int
+    stripe_customer_findings: int
     refund_findings: int
     failed_refunds: int
     dispute_findings: int
@@ -110,6 +111,7 @@ def state(session: Session) -> State:
         webhooks_missing_since=webhooks.missing_since(session),
         payment_findings=_count(session, select(Payment.id).where(_waits_for_staff(Payment))),
         setup_findings=_count(session, select(CardSetup.id).where(_waits_for_staff(CardSetup))),
+        stripe_customer_findings=_count(session, select(StripeCustomer.id).where(_waits_for_staff(StripeCustomer))),
         refund_findings=_count(session, select(Refund.id).where(_waits_for_staff(Refund))),
         failed_refunds=refunds.number_failed(session, MOST_COUNTED + 1),
         dispute_findings=_count(session, select(Dispute.id).where(_waits_for_staff(Dispute))),
@@ -188,8 +190,8 @@ def failed_jobs(session: Session, *, dead_only: bool, cursor: str | None = None)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that waits for a person. `kind` is "payment", "card_setup", "refund", "dispute" or "fraud_warning"; `id` names the
-    thing, or the payment that a warning is about; `words` say what does not fit, or Stripe's word for the suspicion.
+    """Something that waits for a person. `kind` is "payment", "card_setup", "stripe_customer", "refund", "dispute" or "fraud_warning"; `id`
+    names the thing, or the payment that a warning is about; `words` say what does not fit, or Stripe's word for the suspicion.
     """
 
     kind: str
@@ -203,7 +205,12 @@ class Finding:
 def findings(session: Session) -> list[Finding]:
     """At most MOST_FINDINGS of each kind, the newest first."""
     found: list[Finding] = []
-    frozen: dict[str, Any] = {"payment": Payment, "card_setup": CardSetup, "refund": Refund}
+    frozen: dict[str, Any] = {
+        "payment": Payment,
+        "card_setup": CardSetup,
+        "stripe_customer": StripeCustomer,
+        "refund": Refund,
+    }
     sources: list[Any] = [(kind, one, one.id, one.finding, one.updated_at) for kind, one in frozen.items()]
     differs = case((Dispute.finding != "", Dispute.finding), else_=Dispute.discrepancy)
     sources.append(("dispute", Dispute, Dispute.id, differs, Dispute.updated_at))

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 import stripe
 
-from portal import clock, db, gateway, outbox
-from portal.cards import keeping, queries, setups, states
+from portal import clock, db, gateway, outbox, stripe_sync
+from portal.cards import holders, keeping, queries, setups, states
 from portal.cards.models import CardSetup
 from portal.errors import Conflict, Invalid, NotFound, PortalError, Unavailable
 from tests import factories
@@ -148,14 +148,16 @@ def test_nothing_arrived_and_the_key_has_expired_so_a_new_attempt_is_made(wallet
 
 
 def test_intent_made_but_dead_before_its_id_is_stored(wallet: Wallet) -> None:
-    dies("adopt_setup", wallet.start, setups)
+    holders.holder(wallet.customer_id)
+    dies("adopt", wallet.start, stripe_sync)
     assert wallet.only_setup.stripe_setup_intent_id is None
     let_the_worker_finish(wallet)
     finish(wallet)
 
 
 def test_a_lost_setup_intent_is_found_by_its_metadata(wallet: Wallet) -> None:
-    dies("adopt_setup", wallet.start, setups)
+    holders.holder(wallet.customer_id)
+    dies("adopt", wallet.start, stripe_sync)
     (intent,) = wallet.intents
     wallet.confirm(intent.id, wallet.method())
     assert setups.hear_of_setup(intent.id)
@@ -164,7 +166,7 @@ def test_a_lost_setup_intent_is_found_by_its_metadata(wallet: Wallet) -> None:
 
 @pytest.mark.parametrize(
     ("module", "place"),
-    [(keeping, "remember"), (keeping, "_keep"), (setups, "settle_setup"), (setups, "_change"), (setups, "_touch")],
+    [(keeping, "remember"), (keeping, "_keep"), (stripe_sync, "settle"), (setups, "_outcome"), (stripe_sync, "touch")],
 )
 def test_confirmed_and_dead_before_it_is_recorded(wallet: Wallet, module: object, place: str) -> None:
     started = wallet.start()

@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from portal import db, gateway, outbox
+from portal import db, gateway, outbox, stripe_sync
 from portal.cards import by_reference, card_testing, holders, keeping, queries, setups, states
 from portal.cards.by_reference import KeyReused, UnknownCard
 from portal.cards.models import CardSetup, CardTry
@@ -252,7 +252,7 @@ def test_a_refusal_whose_answer_is_lost_is_told_by_the_next_call(wallet: Wallet)
 @pytest.mark.parametrize(
     ("module", "place"),
     [
-        (setups, "adopt_setup"),
+        (stripe_sync, "adopt"),
         (StripeGateway, "confirm_setup"),
         (setups, "refresh_setup"),
         (keeping, "_keep"),

@@ -112,7 +112,7 @@ def test_a_customer_deleted_at_stripe_is_lost_here_too(wallet: Wallet) -> None:
     wallet.sandbox.client.v1.customers.delete(lost)
     assert compared(wallet) == {}
     assert audited("customer.unlinked") == 1
-    assert jobs("payments.call_off_waiting") == [{"customer_id": wallet.customer_id}]
+    assert jobs("payments.call_off_waiting") == [{"customer_id": wallet.customer_id, "lost": lost}]
     assert holders.holder(wallet.customer_id) != lost
 
 

@@ -267,7 +267,7 @@ def test_a_customer_deleted_at_stripe_loses_the_cards_and_gets_a_new_one_at_the_
     for _ in range(2):
         assert heard("customer.deleted", lost) == ""
     for job in jobs("payments.call_off_waiting"):
-        payments.call_off_waiting(job["customer_id"])
+        payments.call_off_waiting(**job)
     assert wallet.cards == []
     assert audited("customer.unlinked") == 1
     with db.reading() as session:

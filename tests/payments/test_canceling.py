@@ -9,11 +9,11 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from portal import clock, company_days, db, outbox
+from portal import clock, company_days, db, outbox, stripe_sync
 from portal.deliveries import service as deliveries
 from portal.errors import Conflict, NotFound, PortalError, Unavailable
 from portal.invoices import service as invoices
-from portal.payments import canceling, intents, service, states
+from portal.payments import canceling, service, states
 from portal.payments.service import AlreadyPaid, InProgress, UnderReview, process
 from tests import factories
 from tests.deliveries.test_telling import URL, told
@@ -148,8 +148,8 @@ def test_a_500_that_stripe_keeps_stands_in_nobodys_way(till: Till, fault: str) -
 
 @pytest.mark.parametrize(
     ("place", "module"),
-    [("cancel_waiting", canceling), ("ensure_intent", canceling), ("cancel", canceling), ("refresh", canceling),
-     ("adopt", intents), ("_lock", invoices)],
+    [("cancel_waiting", canceling), ("ensure_intent", canceling), ("cancel", canceling), ("refresh", stripe_sync),
+     ("adopt", stripe_sync), ("_lock", invoices)],
 )  # fmt: skip
 def test_whoever_dies_the_same_call_goes_on(till: Till, place: str, module: object) -> None:
     made_and_not_known(till)
@@ -162,7 +162,7 @@ def test_whoever_dies_the_same_call_goes_on(till: Till, place: str, module: obje
 
 def test_canceled_at_stripe_and_dead_before_it_is_known_the_worker_learns_of_it(till: Till) -> None:
     till.start()
-    dies("refresh", lambda: void(till), canceling)
+    dies("refresh", lambda: void(till), stripe_sync)
     with suppress(outbox.Later):
         service.follow_up(till.payment.id)
     assert (till.invoice.status, till.payment.status) == ("open", states.CANCELED)

@@ -22,6 +22,7 @@ TOLD: Final = "tests/payments/test_told.py::"
 CANCELING: Final = "tests/payments/test_canceling.py::"
 
 INTENTS_PY: Final = "portal/payments/intents.py"
+STRIPE_SYNC_PY: Final = "portal/stripe_sync.py"
 SETTLING_PY: Final = "portal/payments/settling.py"
 CONFIRMING_PY: Final = "portal/payments/confirming.py"
 CANCELING_PY: Final = "portal/payments/canceling.py"
@@ -73,10 +74,17 @@ KEYS: Final = (
     ),
     defect(
         "a payment is made anew without a look at Stripe's list",
-        INTENTS_PY,
-        "    found = _find_at_stripe(payment, customer_at_stripe)\n",
-        "    found = None\n",
+        STRIPE_SYNC_PY,
+        "        found = kind.find(row) if revised is None else None\n",
+        "        found = None\n",
         f"{CRASHES}test_the_answer_is_lost_and_the_key_has_expired_so_the_list_is_searched",
+    ),
+    defect(
+        "what is sent under a key is made anew each time",
+        STRIPE_SYNC_PY,
+        "kind.create(kind.key(row), row.sent or {})",
+        "kind.create(kind.key(row), kind.prepare(row))",
+        "tests/payments/test_stripe_sync.py::test_what_is_sent_is_frozen_with_its_key",
     ),
     defect(
         "a lost intent of another payment of this customer is adopted",
@@ -119,9 +127,9 @@ SETTLING: Final = (
     defect(
         "a status only rises",
         SETTLING_PY,
-        "        elif is_behind(payment, intent):\n            _change",
+        "        elif is_behind(payment, intent):\n            apply",
         "        elif payment.status in states.WAITING_FOR_CUSTOMER | {states.CREATED} or intent.status in states.FINAL:\n"
-        "            _change",
+        "            apply",
         f"{MODEL}test_a_fall_back_is_no_old_news",
     ),
     defect(
@@ -204,8 +212,8 @@ SETTLING: Final = (
     defect(
         "the fee that comes later is not booked",
         SETTLING_PY,
-        "        elif payment.status == states.SUCCEEDED:\n            _book_fee(session, payment, intent)\n",
-        "        elif payment.status == states.SUCCEEDED:\n            pass\n",
+        "    if payment.status == states.SUCCEEDED:\n        _book_fee(session, payment, intent)\n",
+        "    if payment.status == states.SUCCEEDED:\n        pass\n",
         f"{PAYING}test_the_fee_is_booked_once_when_stripe_tells_it_later",
     ),
     defect(
@@ -217,8 +225,8 @@ SETTLING: Final = (
     ),
     defect(
         "a second intent of a payment is not noticed",
-        INTENTS_PY,
-        "    if stored != intent.id:\n        raise UnderReview\n",
+        STRIPE_SYNC_PY,
+        "    if known not in {None, found.id}:\n        raise kind.under_review\n",
         "",
         f"{EXECUTING}test_money_that_a_second_intent_has_taken_goes_back_by_itself",
     ),
@@ -315,16 +323,16 @@ TELLING: Final = (
     ),
     defect(
         "what waits is canceled under one key for ever",
-        CANCELING_PY,
-        """f"cancel:{new_id('cnl')}\"""",
-        'f"cancel:{payment_id}"',
+        STRIPE_SYNC_PY,
+        "_is_canceled(kind, stripe_id, new_id(key))",
+        "_is_canceled(kind, stripe_id, key)",
         f"{CANCELING}test_a_500_that_stripe_keeps_stands_in_nobodys_way",
     ),
     defect(
         "a payment that succeeds while it is canceled is not settled",
         CANCELING_PY,
-        "        status = refresh(payment_id).status\n        if status not in states.WAITING",
-        "        status = states.CANCELED\n        if status not in states.WAITING",
+        "    return cancel_intent(payment_id).status\n",
+        "    cancel_intent(payment_id)\n    return states.CANCELED\n",
         f"{CANCELING}test_a_success_that_arrives_meanwhile_wins_and_is_told",
     ),
     defect(
