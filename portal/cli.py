@@ -32,12 +32,26 @@ from portal.invoices import spreadsheet
 from portal.invoices.drafts import USUAL_DAYS_TO_PAY, InvoiceDraft
 from portal.invoices.spreadsheet import DecimalMark
 from portal.reconcile_cli import reconcile
+from portal.webhooks.cli import stripe
 
 ROOT = Path(__file__).parent.parent
 
 
 def install(app: Flask) -> None:
-    for command in (migrate, seed, worker, sandbox, staff, user, customer, invoice, audit_trail, reconcile, books):
+    for command in (
+        migrate,
+        seed,
+        worker,
+        sandbox,
+        staff,
+        user,
+        customer,
+        invoice,
+        audit_trail,
+        reconcile,
+        books,
+        stripe,
+    ):
         app.cli.add_command(command)
 
 

@@ -24,6 +24,7 @@ from portal.gateway.contract import (
     StripeCustomer,
     UnexpectedState,
     UnusableMethod,
+    WebhookEndpoint,
 )
 from portal.gateway.dashboard import page_of
 from portal.gateway.failures import ADVICE, CODE_REFUSALS, advice, is_final, shown_codes
@@ -58,6 +59,7 @@ __all__ = [
     "StripeGateway",
     "UnexpectedState",
     "UnusableMethod",
+    "WebhookEndpoint",
     "advice",
     "current",
     "forget",

@@ -214,6 +214,21 @@ class Refund:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class WebhookEndpoint:
+    """An address that Stripe sends events to. `secret` is told when it is made, and never again.
+
+    `api_version` is empty where the account's own is used; "*" among the `types` stands for all.
+    """
+
+    id: str
+    url: str
+    types: frozenset[str]
+    api_version: str
+    is_enabled: bool
+    secret: str = field(default="", repr=False)
+
+
 class NotRefundable(Conflict):
     """Stripe will not give this money back: it has been given back already, or the bank has taken it. `code` tells which."""
 

@@ -27,6 +27,7 @@ from portal.gateway.contract import (
     SetupAttempt,
     SetupIntent,
     StripeCustomer,
+    WebhookEndpoint,
 )
 from portal.gateway.failures import translated
 from portal.gateway.translating import (
@@ -40,6 +41,7 @@ from portal.gateway.translating import (
     to_refund,
     to_setup,
     to_setup_attempt,
+    to_webhook_endpoint,
 )
 
 if TYPE_CHECKING:
@@ -170,6 +172,11 @@ class Listing:
         with speaking():
             for found in self._client.v1.payouts.list(params).auto_paging_iter():  # type: ignore[arg-type]
                 yield to_payout(found)
+
+    def list_webhook_endpoints(self) -> Iterator[WebhookEndpoint]:
+        with speaking():
+            for found in self._client.v1.webhook_endpoints.list({"limit": PAGE}).auto_paging_iter():
+                yield to_webhook_endpoint(found)
 
     def list_undelivered(
         self, *, created_from: datetime, created_to: datetime, after: str | None = None

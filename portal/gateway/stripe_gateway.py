@@ -7,7 +7,7 @@ by the caller from its row's id and attempt. Retries are the SDK's, few and with
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from portal import config
@@ -24,6 +24,7 @@ from portal.gateway.contract import (
     SetupIntent,
     StripeCustomer,
     UnusableMethod,
+    WebhookEndpoint,
 )
 from portal.gateway.listing import EXPAND_INTENT, EXPAND_REFUND, Listing, speaking
 from portal.gateway.translating import (
@@ -36,6 +37,7 @@ from portal.gateway.translating import (
     to_payout,
     to_refund,
     to_setup,
+    to_webhook_endpoint,
 )
 from portal.money import Money
 
@@ -59,6 +61,13 @@ class StripeGateway(Listing):
             max_network_retries=NETWORK_RETRIES,
             http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
         )
+
+    @property
+    def api_version(self) -> str:
+        """The version of Stripe's API that the SDK is made for."""
+        import stripe
+
+        return str(stripe.api_version)
 
     def create_customer(
         self, key: str, *, metadata: Mapping[str, str], name: str = "", email: str = ""
@@ -222,6 +231,22 @@ class StripeGateway(Listing):
     def retrieve_payout(self, payout_id: str) -> Payout:
         with speaking():
             return to_payout(self._client.v1.payouts.retrieve(payout_id))
+
+    def create_webhook_endpoint(self, key: str, url: str, types: Sequence[str]) -> WebhookEndpoint:
+        """An endpoint at the version of the API that this gateway speaks, with its signing secret."""
+        params: dict[str, Any] = {"url": url, "enabled_events": list(types), "api_version": self.api_version}
+        with speaking():
+            return to_webhook_endpoint(self._client.v1.webhook_endpoints.create(params, {"idempotency_key": key}))  # type: ignore[arg-type]
+
+    def update_webhook_endpoint(self, endpoint_id: str, types: Sequence[str]) -> WebhookEndpoint:
+        """Have exactly these types sent, and switch it on."""
+        params: dict[str, Any] = {"enabled_events": list(types), "disabled": False}
+        with speaking():
+            return to_webhook_endpoint(self._client.v1.webhook_endpoints.update(endpoint_id, params))  # type: ignore[arg-type]
+
+    def delete_webhook_endpoint(self, endpoint_id: str) -> None:
+        with speaking():
+            self._client.v1.webhook_endpoints.delete(endpoint_id)
 
     def retrieve_fraud_warning(self, warning_id: str) -> FraudWarning:
         with speaking():

@@ -20,6 +20,7 @@ from portal.gateway.contract import (
     SetupAttempt,
     SetupIntent,
     StripeCustomer,
+    WebhookEndpoint,
 )
 from portal.money import Money
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from stripe import Refund as StripeRefund
     from stripe import SetupAttempt as StripeSetupAttempt
     from stripe import SetupIntent as StripeSetupIntent
+    from stripe import WebhookEndpoint as StripeWebhookEndpoint
     from stripe.radar import EarlyFraudWarning
 
 
@@ -203,6 +205,17 @@ def _failure(found: Any) -> Failure | None:
         method_id=id_of(method) or "",
         fingerprint=getattr(getattr(method, "card", None), "fingerprint", None) or "",
         charge_id=getattr(found, "charge", None) or "",
+    )
+
+
+def to_webhook_endpoint(found: StripeWebhookEndpoint) -> WebhookEndpoint:
+    return WebhookEndpoint(
+        id=found.id,
+        url=found.url,
+        types=frozenset(found.enabled_events),
+        api_version=found.api_version or "",
+        is_enabled=found.status == "enabled",
+        secret=getattr(found, "secret", None) or "",
     )
 
 
