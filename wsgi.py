@@ -1,5 +1,6 @@
 """The entry point of web servers and of the `flask` command."""
 
+import os
 import sys
 
 from portal.app import create_app
@@ -7,6 +8,9 @@ from portal.config import WrongSettings
 
 # With this status gunicorn gives up at once, where it would begin anew after any other.
 CANNOT_START = 4
+
+# What this process writes (the database of SQLite, anchors, backups) is for its own user alone.
+os.umask(0o077)
 
 try:
     app = create_app()

@@ -29,6 +29,8 @@ max_requests = 20_000
 max_requests_jitter = 2_000
 
 control_socket_disable = True
+# As in wsgi.py.
+umask = 0o077
 
 # What a proxy says is believed by the portal alone, and only as far as PORTAL_PROXIES goes. gunicorn would believe whoever calls from
 # 127.0.0.1, and FORWARDED_ALLOW_IPS.

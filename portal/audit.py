@@ -31,6 +31,7 @@ STRIDE: Final = 1_000
 # Who leafs to and fro in one customer's pages has looked once.
 LOOK_AGAIN_AFTER: Final = timedelta(hours=1)
 LOOKED: Final = "staff.looked"
+REFUSED: Final = "access.refused"
 
 _LOOKED: Final = text(f"action = '{LOOKED}'")
 
@@ -163,6 +164,29 @@ def look(subject: str, customer_id: str | None, what: str) -> None:
         locked_head(session)  # where those who come at the same time wait for each other
         if not _has_looked(session, staff_id, subject):
             record(session, LOOKED, subject, {"what": what}, customer_id=customer_id)
+
+
+def refused(what: str, facts: Mapping[str, Any]) -> None:
+    """Record that the acting person wanted something that they may not: `what` names it, `facts` say how they asked.
+
+    At most one event per person, thing and hour, as above.
+    """
+    who = _actor.get().id
+    with db.reading() as session:
+        if _was_refused(session, who, what):
+            return
+    with db.transaction() as session:
+        locked_head(session)
+        if not _was_refused(session, who, what):
+            record(session, REFUSED, what, facts)
+
+
+def _was_refused(session: Session, actor_id: str, what: str) -> bool:
+    mine = AuditEvent.action == REFUSED, AuditEvent.actor_id == actor_id, AuditEvent.subject == what
+    latest = session.execute(
+        select(AuditEvent.at).where(*mine).order_by(AuditEvent.number.desc()).limit(1)
+    ).scalar_one_or_none()
+    return latest is not None and latest > clock.now() - LOOK_AGAIN_AFTER
 
 
 def facts_of_filters(wanted: Mapping[str, Any]) -> dict[str, Any]:

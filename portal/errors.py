@@ -55,6 +55,14 @@ class SignInRequired(PortalError):
     message = N_("Please sign in first.")
 
 
+class ProofOutdated(PortalError):
+    """Something weighty is asked for, and it is a while since the one who is signed in has proved who they are."""
+
+    code = "proof_outdated"
+    status = 401
+    message = N_("Please confirm your password to continue.")
+
+
 class Invalid(PortalError):
     """What was sent cannot be used; `field` names the form field or API key that it is about, if one."""
 

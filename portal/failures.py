@@ -16,8 +16,18 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import config, db, language, resuming
-from portal.errors import N_, Invalid, NotFound, NotYet, PortalError, RateLimited, SignInRequired, Unavailable
+from portal import audit, config, db, language, resuming
+from portal.errors import (
+    N_,
+    Invalid,
+    NotFound,
+    NotYet,
+    PortalError,
+    ProofOutdated,
+    RateLimited,
+    SignInRequired,
+    Unavailable,
+)
 from portal.pages import API_DOCS, COOKIE_WAS_SET, brought_cookie, is_api, reader_language, wants_part
 
 log = structlog.get_logger(__name__)
@@ -89,8 +99,12 @@ def refusal(error: PortalError) -> AnyResponse:
     """What a caller is told of an error of ours; a browser whose session has ended is led to the sign-in."""
     if isinstance(error, SignInRequired) and not is_api():
         return _to_sign_in()
+    if isinstance(error, ProofOutdated) and not is_api():
+        return _to_proof()
     if error.status >= 500 and not isinstance(error, NotYet):
         log.error("request_failed", code=error.code, exc_info=error)
+    if error.status == 403:
+        _record_refusal(error)
     message = language.error_text(error, reader_language())
     field = error.field if isinstance(error, Invalid) else None
     return failure(
@@ -102,11 +116,32 @@ def refusal(error: PortalError) -> AnyResponse:
     )
 
 
+def _record_refusal(error: PortalError) -> None:
+    """What someone is not allowed to do stands in the trail: at most once an hour for each of them and each thing."""
+    if audit.actor().kind == "anonymous":
+        return
+    try:
+        facts = {"method": request.method, "path": request.path[:200], "code": error.code}
+        audit.refused((request.endpoint or "unknown")[:80], facts)
+    except db.UNREACHABLE as unreachable:
+        log.error("database_unreachable", exc_info=unreachable)
+
+
 def _to_sign_in() -> AnyResponse:
     if request.method == "GET":
         there = None if wants_part() else request.full_path.rstrip("?")
         return _go_to(url_for("accounts.sign_in", next=there))
     return _resume(resuming.owner_of_form() or "", must_sign_in=True)
+
+
+def _to_proof() -> AnyResponse:
+    """Whoever has to confirm their password is led back to the form, with what they typed."""
+    if request.method == "GET":
+        there = None if wants_part() else request.full_path.rstrip("?")
+    else:
+        there = resuming.page_of_form()
+        resuming.keep(there, current_user.id)
+    return _go_to(url_for("accounts.confirm_password", next=there), ProofOutdated.message)
 
 
 def _resume(owner: str, *, must_sign_in: bool) -> AnyResponse:

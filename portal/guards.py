@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
 from typing import Final, ParamSpec, TypeVar
 
 from flask_login import current_user
 
-from portal.errors import N_, Forbidden, NotFound, SignInRequired
+from portal import clock
+from portal.errors import N_, Forbidden, NotFound, ProofOutdated, SignInRequired
+
+# Before something weighty one has proved who one is within this time, by signing in or by the password alone.
+PROOF_LASTS: Final = timedelta(minutes=10)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -96,3 +101,20 @@ def staff_only(*roles: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         return guarded
 
     return guard
+
+
+def require_recent_proof() -> None:
+    """Raises ProofOutdated for who signed in a while ago: they confirm their password first, and come back to what they wanted."""
+    if clock.now() - current_user.proved_at > PROOF_LASTS:
+        raise ProofOutdated
+
+
+def recently_proved(view: Callable[P, R]) -> Callable[P, R]:
+    """For what an open page that someone else sits down at must not do. Stands below the guard that says who may."""
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        require_recent_proof()
+        return view(*args, **kwargs)
+
+    return guarded

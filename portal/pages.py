@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+import limits
 import structlog
 from flask import (
     Blueprint,
@@ -26,25 +27,46 @@ from flask import (
 )
 from flask_babel import Babel
 from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
 from flask_login import current_user
-from flask_wtf.csrf import CSRFProtect
+from flask_wtf.csrf import CSRFError, CSRFProtect
+from limits.errors import StorageError
 from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import audit, card_numbers, company_days, config, db, forwarded, language, time_zones
+from portal import audit, card_numbers, company_days, config, db, forwarded, language, networks, time_zones
 from portal.errors import NotFound
 
 STATIC: Final = Path(__file__).parent.parent / "static"
 TEMPLATES: Final = STATIC.parent / "templates"
 # Browsers ask for HTTPS alone from then on, in seconds.
 HSTS_SECONDS: Final = 63_072_000
+# A caller's own name for a request.
+LONGEST_REQUEST_ID: Final = 128
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+def network_of_caller() -> str:
+    """As whom a caller's requests are counted: an IPv4 address, or the /64 of an IPv6 one, which belongs to one subscriber."""
+    return networks.network_of(request.remote_addr or "")
+
 
 bp = Blueprint("pages", __name__)
 babel = Babel()
 csrf = CSRFProtect()
 # Counts in each process by itself while the storage in the settings does not answer: limits must not take the pages down with them.
-limiter = Limiter(key_func=get_remote_address, headers_enabled=True, in_memory_fallback_enabled=True)
+limiter = Limiter(key_func=network_of_caller, headers_enabled=True, in_memory_fallback_enabled=True)
+
+
+def within(limit: str, *whose: str) -> bool:
+    """Count something that is not refused but left out beyond a limit ("12/minute"); whether it is still within.
+
+    It is while the storage of the limits does not answer.
+    """
+    try:
+        return limiter.limiter.hit(limits.parse(limit), *whose)
+    except StorageError:
+        return True
+
 
 # Rendering
 
@@ -209,12 +231,40 @@ def _path_to_log() -> str:
     return request.path.replace(token, "…") if token else request.path
 
 
+def is_from_this_site() -> bool:
+    """Whether the page that sends this request is one of ours, as far as the browser says: Sec-Fetch-Site and Origin.
+
+    What is no browser says neither. A person who types an address sends "none". Source: W3C, "Fetch Metadata Request Headers".
+    """
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+        return False
+    origin = request.headers.get("Origin")
+    return origin is None or origin in {_origin_of(config.current().base_url), _origin_of(request.host_url)}
+
+
+def _origin_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _refuse_other_sites() -> None:
+    """For all that changes something, besides the token in each form. The API takes no cookie: nobody's browser has a right there."""
+    if request.method not in _READING and not is_api() and not is_from_this_site():
+        structlog.get_logger(__name__).warning(
+            "refused_from_another_site", origin=request.headers.get("Origin", "")[:200]
+        )
+        raise CSRFError("The request comes from another site.")
+
+
 def _begin_request() -> None:
     given = request.headers.get("X-Request-Id", "")
-    is_good = 8 <= len(given) <= 64 and given.isascii() and given.isalnum() and not card_numbers.holds_one(given)
-    g.request_id = given if is_good else secrets.token_hex(8)
+    g.request_id = secrets.token_hex(8)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id, method=request.method, path=_path_to_log())
+    is_good = 0 < len(given) <= LONGEST_REQUEST_ID and given.isascii() and given.isprintable()
+    if is_good and not card_numbers.holds_one(given):
+        # Beside ours and not in its place: whoever calls could make theirs the same for all, or the same as someone else's.
+        structlog.contextvars.bind_contextvars(caller_request_id=given)
     audit.set_actor(audit.Actor("anonymous", "", request.remote_addr or "", g.request_id))
     if request.endpoint != "pages.healthz":
         is_forwarded = any(name in request.headers for name in forwarded.HEADERS)
@@ -301,6 +351,7 @@ def install(app: Flask) -> None:
     if logo and not (STATIC / logo).is_file():
         raise config.WrongSettings(f"PORTAL_COMPANY_LOGO: there is no file static/{logo}")
     app.before_request(_begin_request)  # the first: what the others refuse has a request id and an actor, too
+    app.before_request(_refuse_other_sites)
     babel.init_app(app, locale_selector=reader_language, default_translation_directories=str(language.CATALOGUES))
     csrf.init_app(app)
     limiter.init_app(app)

@@ -24,7 +24,7 @@ from werkzeug.routing import RequestRedirect
 
 from portal import clock
 from portal.forms import PortalForm
-from portal.pages import local_path, wants_part
+from portal.pages import is_from_this_site, local_path, wants_part
 
 _CSRF: Final = "csrf_token"
 KEPT: Final = "unsent"
@@ -52,7 +52,7 @@ def mark_forms_of(user_id: str) -> None:
 
 def owner_of_form() -> str | None:
     """Whose form was sent: a user's id, "" when nobody was signed in; None when it is no form that we drew, or comes from another site."""
-    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+    if not is_from_this_site():
         return None
     names = [name for name in request.form if name == _CSRF or name.endswith(f"-{_CSRF}")]
     token = request.form[names[0]] if names else request.headers.get("X-CSRFToken", "")

@@ -251,6 +251,7 @@ def settings_in(file: Path) -> dict[str, str]:
 
 
 def main() -> int:
+    os.umask(0o077)  # databases, secrets and logs are for who runs it alone
     parser = argparse.ArgumentParser(description="Run the demo until Ctrl-C.")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--settings", type=Path, default=ROOT / ".env", help="your own settings, if there are any")

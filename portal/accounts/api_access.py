@@ -178,13 +178,19 @@ def sign_out(token: str) -> bool:
 
 def user_of(grant_id: str) -> User | None:
     """Who stands behind a grant now; None when it has ended or its user may not sign in any more."""
+    found = standing(grant_id)
+    return found[0] if found else None
+
+
+def standing(grant_id: str) -> tuple[User, datetime] | None:
+    """Likewise, with when they proved who they are."""
     with db.reading() as session:
         grant = _grant(session, grant_id)
     if grant is None or not _is_alive(grant):
         return None
     if clock.now() - grant.last_used_at >= SEEN_EVERY:
         _note_use(grant_id)
-    return grant.user
+    return grant.user, grant.created_at
 
 
 def end(grant_id: str, user_id: str) -> None:

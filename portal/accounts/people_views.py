@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal import guards, language, pages
 from portal.accounts import colleagues, service
 from portal.accounts.forms import ColleagueForm, RoleForm, tell, typed
-from portal.accounts.models import VIEWER
+from portal.accounts.models import OWNER, VIEWER
 from portal.errors import Conflict, Invalid, PortalError, RateLimited
 
 bp = Blueprint("people", __name__, url_prefix="/account/people")
@@ -32,6 +32,8 @@ def invite() -> AnyResponse:
     if not form.validate_on_submit():
         return _people_page(form)
     facts = {name: typed(form[name]) for name in ("name", "email", "role", "language")}
+    if facts["role"] == OWNER:
+        guards.require_recent_proof()
     try:
         colleagues.invite(guards.customer_id(), by=current_user.id, **facts)
     except (Invalid, RateLimited, Conflict) as error:
@@ -59,6 +61,8 @@ def withdraw(user_id: str) -> AnyResponse:
 @guards.owners_only
 def change_role(user_id: str) -> AnyResponse:
     role = typed(RoleForm(prefix=f"{user_id}-").role)
+    if role == OWNER:
+        guards.require_recent_proof()
     return _do(colleagues.change_role, user_id, role, done=_("The role is changed."))
 
 
@@ -72,6 +76,7 @@ def end_access(user_id: str) -> AnyResponse:
 @bp.post("/<user_id>/access/restoration")
 @pages.limiter.limit("30/minute")
 @guards.owners_only
+@guards.recently_proved
 def restore_access(user_id: str) -> AnyResponse:
     return _do(colleagues.restore_access, user_id, done=_("This person can sign in again."))
 

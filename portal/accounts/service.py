@@ -19,6 +19,8 @@ from portal.language import supported
 
 log = structlog.get_logger(__name__)
 
+confirm_password = sessions.confirm_password
+
 LONGEST_NAME: Final = 200
 LONGEST_EMAIL: Final = 254
 LONGEST_TAX_ID: Final = 40
@@ -332,23 +334,6 @@ def change_password(user_id: str, current: str, new: str, *, ip: str, user_agent
         audit.record(session, "password.changed", user_id, {"sessions_ended": ended}, customer_id=changed.customer_id)
         _tell_of_new_password(session, changed)
         return sessions.start(session, changed, ip=ip, user_agent=user_agent)
-
-
-def confirm_password(user_id: str, password: str, *, ip: str) -> None:
-    """That it is really this user who is about to do something weighty: an open page that someone else sits down at is not enough.
-
-    Raises Invalid for the field "password", and RateLimited when it was guessed too often.
-    """
-    with db.reading() as session:
-        user = queries.user(session, user_id)
-    attempt = throttle.begin(user.email, ip)
-    right = passwords.matches(user.password_hash, password)
-    with db.transaction() as session:
-        if right:
-            throttle.forgive(session, attempt)
-            return
-        audit.record(session, "password.confirmation_refused", user_id, customer_id=user.customer_id)
-    raise Invalid(N_("This is not your present password."), field="password")
 
 
 def change_profile(user_id: str, *, name: str, language: str, time_zone: str = "") -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, joinedload
 from portal import audit, card_numbers, clock, config, db
 from portal.accounts import codes, passwords, policy, queries, throttle
 from portal.accounts.models import CUSTOMER, IDLE, LONGEST, SecondFactor, SignInSession, User
-from portal.errors import N_, Invalid, PortalError
+from portal.errors import N_, Invalid, PortalError, SignInRequired
 
 # A session's last use is written down at most this often, so that reading a page seldom writes.
 SEEN_EVERY: Final = timedelta(minutes=1)
@@ -75,6 +75,7 @@ class SignedInUser:
     time_zone: str
     guessed_time_zone: str
     has_second_factor: bool
+    proved_at: datetime
 
     @property
     def is_staff(self) -> bool:
@@ -260,7 +261,40 @@ def find(token: str) -> SignedInUser | None:
         user.time_zone,
         user.guessed_time_zone,
         bool(has_second_factor),
+        row.proved_at or row.created_at,
     )
+
+
+def prove_again(token: str, password: str, *, ip: str) -> None:
+    """The one who is signed in proves that it is still they, before something weighty.
+
+    Raises Invalid for the field "password", RateLimited, and SignInRequired when the session has ended.
+    """
+    user = find(token)
+    if user is None:
+        raise SignInRequired
+    confirm_password(user.id, password, ip=ip)
+    with db.transaction() as session:
+        row = session.get_one(SignInSession, _digest(token), with_for_update=True)
+        row.proved_at = clock.now()
+        audit.record(session, "session.proved_again", user.id, customer_id=user.customer_id)
+
+
+def confirm_password(user_id: str, password: str, *, ip: str) -> None:
+    """That it is really this user who is about to do something weighty: an open page that someone else sits down at is not enough.
+
+    Raises Invalid for the field "password", and RateLimited when it was guessed too often.
+    """
+    with db.reading() as session:
+        user = queries.user(session, user_id)
+    attempt = throttle.begin(user.email, ip)
+    right = passwords.matches(user.password_hash, password)
+    with db.transaction() as session:
+        if right:
+            throttle.forgive(session, attempt)
+            return
+        audit.record(session, "password.confirmation_refused", user_id, customer_id=user.customer_id)
+    raise Invalid(N_("This is not your present password."), field="password")
 
 
 def sign_out(token: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, flash, redirect, request, session, url_for
@@ -23,7 +24,7 @@ from portal.accounts.forms import (
     tell,
     typed,
 )
-from portal.accounts.second_factor_forms import CodeForm
+from portal.accounts.second_factor_forms import CodeForm, PasswordForm
 from portal.accounts.sessions import CodeNeeded
 from portal.accounts.tokens import LinkExpired
 from portal.errors import Conflict, Invalid, NotFound, PortalError, RateLimited
@@ -52,6 +53,7 @@ class SignedIn(UserMixin):  # type: ignore[misc]
     may_manage: bool
     has_second_factor: bool
     owes_second_factor: bool
+    proved_at: datetime
 
     def get_id(self) -> str:
         """What Flask-Login puts into the cookie."""
@@ -79,6 +81,7 @@ def _who(token: str) -> SignedIn | None:
         may_manage=user.may_manage,
         has_second_factor=user.has_second_factor,
         owes_second_factor=user.owes_second_factor,
+        proved_at=user.proved_at,
     )
 
 
@@ -290,6 +293,22 @@ def change_password() -> AnyResponse:
             flash(_("Your password is changed, and all other devices are signed out."), "success")
             return pages.see_other("accounts.profile")
     return _account_page(password_form=form)
+
+
+@bp.route("/account/confirmation", methods=["GET", "POST"])
+@pages.limiter.limit("30 per minute", methods=["POST"])
+@guards.signed_in_only
+def confirm_password() -> AnyResponse:
+    """Where one is led who wants something weighty, and has not proved for a while who they are; and from here back to it."""
+    form, target = PasswordForm(), request.args.get("next")
+    if form.validate_on_submit():
+        try:
+            sessions.prove_again(current_user.token, typed(form.password), ip=request.remote_addr or "")
+        except (Invalid, RateLimited) as error:
+            tell(form, error)
+        else:
+            return redirect(pages.local_path(target, _home()), 303)
+    return pages.page("accounts/confirm_password.html", status=_status(form), form=form, target=target)
 
 
 @bp.post("/account/sessions/end-others")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from flask import g, request
 
-from portal import audit, db
+from portal import audit, clock, db
 from portal.accounts import api_access, policy
 from portal.accounts import queries as accounts
 from portal.accounts.models import CUSTOMER, OWNER
 from portal.api import end_users, tokens
 from portal.errors import N_, Forbidden, Invalid, NotFound, SignInRequired
+from portal.guards import PROOF_LASTS
 from portal.refunds.service import Clerk
 
 Kind = Literal["customer", "staff", "machine", "outside"]
@@ -34,6 +36,13 @@ class MissingScope(Forbidden):
         super().__init__(scope=scope)
 
 
+class ProofNeeded(SignInRequired):
+    """Source: RFC 9470, "OAuth 2.0 Step Up Authentication Challenge Protocol"."""
+
+    code = "recent_sign_in_required"
+    message = N_("Please sign in again: for this, the sign-in must be a few minutes old at most.")
+
+
 class NotForCustomers(Forbidden):
     code = "staff_only"
     message = N_("Only staff can do this.")
@@ -53,6 +62,14 @@ class Caller:
     scopes: frozenset[str]
     role: str = ""
     customer_id: str | None = None
+    proved_at: datetime | None = None  # when the person did who is behind it, as far as it is known
+
+    def require_recent_proof(self) -> None:
+        """Raises ProofNeeded for something weighty, when the person behind the app signed in a while ago; a machine has none."""
+        if self.kind == "machine":
+            return
+        if self.proved_at is None or clock.now() - self.proved_at > PROOF_LASTS:
+            raise ProofNeeded
 
     @property
     def key(self) -> str:
@@ -132,12 +149,13 @@ def _ours(claims: tokens.Claims) -> Caller | None:
         if machine is None:
             return None
         return Caller("machine", machine.id, claims.scopes & frozenset(machine.scopes.split()), role="machine")
-    user = api_access.user_of(claims.grant)
-    if user is None or user.id != claims.subject:
+    found = api_access.standing(claims.grant)
+    if found is None or found[0].id != claims.subject:
         return None
+    user, proved_at = found
     scopes = claims.scopes & policy.scopes_of(user.role, user.customer_role)  # a role may have changed since
     kind: Kind = "customer" if user.role == CUSTOMER else "staff"
-    return Caller(kind, user.id, scopes, role=user.role, customer_id=user.customer_id)
+    return Caller(kind, user.id, scopes, role=user.role, customer_id=user.customer_id, proved_at=proved_at)
 
 
 def _outside(claims: tokens.Claims) -> Caller | None:
@@ -149,4 +167,4 @@ def _outside(claims: tokens.Claims) -> Caller | None:
     except NotFound:
         return None
     scopes = claims.scopes & policy.scopes_of(CUSTOMER, OWNER)
-    return Caller("outside", claims.subject, scopes, role=CUSTOMER, customer_id=customer.id)
+    return Caller("outside", claims.subject, scopes, role=CUSTOMER, customer_id=customer.id, proved_at=claims.proved_at)

@@ -54,8 +54,9 @@ def add_endpoint(caller: Caller, body: schemas.NewEndpoint) -> schemas.Endpoint:
     """Register an endpoint.
 
     Each event is sent there as a POST, signed as Standard Webhooks has it, and again for about eight hours until it is answered with 2xx.
-    The signing secret is shown this once. The address must be https and public.
+    The signing secret is shown this once. The address must be https and public. The sign-in must be ten minutes old at most.
     """
+    caller.require_recent_proof()
     row, secret = service.add_endpoint(caller.customer(), body.url, body.events, body.description, caller.key)
     return _told(row, secret)
 
@@ -73,8 +74,10 @@ def remove_endpoint(caller: Caller, endpoint_id: str) -> schemas.Done:
 def rotate_secret(caller: Caller, endpoint_id: str) -> schemas.Endpoint:
     """Change an endpoint's signing secret.
 
-    The new one is shown this once. For a day the old one signs as well, so that nothing is lost meanwhile.
+    The new one is shown this once. For a day the old one signs as well, so that nothing is lost meanwhile. The sign-in must be ten minutes
+    old at most.
     """
+    caller.require_recent_proof()
     secret = service.rotate_secret(caller.customer(), endpoint_id)
     return _shown(caller, endpoint_id).model_copy(update={"signing_secret": secret})
 

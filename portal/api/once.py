@@ -18,8 +18,9 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from portal import failures, idempotency, language, pages, texts
 from portal.api.bodies import WrongFields
-from portal.api.callers import Caller, MissingScope
+from portal.api.callers import Caller, MissingScope, ProofNeeded
 from portal.errors import N_, PortalError
+from portal.guards import PROOF_LASTS
 
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotency-Replayed"
@@ -55,6 +56,9 @@ def refusal(error: PortalError) -> AnyResponse:
     response = failures.refusal(error)
     if isinstance(error, MissingScope):
         response.headers["WWW-Authenticate"] = f'Bearer error="insufficient_scope", scope="{error.scope}"'
+    if isinstance(error, ProofNeeded):
+        age = int(PROOF_LASTS.total_seconds())
+        response.headers["WWW-Authenticate"] = f'Bearer error="insufficient_user_authentication", max_age="{age}"'
     return response
 
 
@@ -84,7 +88,8 @@ def answered_once(act: Callable[[], Any], caller: Caller, again: Again, status: 
     try:
         answer = act()
     except PortalError as error:
-        if error.status >= 500 or error.status == 429:
+        # Nor is what the person can put right by signing in again kept under the key.
+        if error.status >= 500 or error.status == 429 or isinstance(error, ProofNeeded):
             idempotency.release(caller.key, key)
             raise
         _keep_refusal(caller, key, error)

@@ -11,7 +11,6 @@ from typing import Any, Final, Literal
 
 import structlog
 from flask import Blueprint, g, request
-from flask_limiter.util import get_remote_address
 from limits import RateLimitItem, WindowStats, parse
 from limits.errors import StorageError
 from limits.strategies import RateLimiter
@@ -20,7 +19,7 @@ from spectree import Response as Answers
 from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import clock, config, pages
+from portal import clock, config, networks, pages
 from portal.api import bodies, callers, end_users
 from portal.api.callers import Caller
 from portal.api.document import PAYMENT_ID, spec
@@ -143,12 +142,12 @@ def _admit(scopes: tuple[str, ...], limit: str) -> Caller:
 
 def _whence() -> str:
     """The address by which a request is counted. Who guesses the token that lets a system name it is counted by their own."""
-    sender = get_remote_address()
+    sender = pages.network_of_caller()
     if not end_users.is_named():
         return sender
     _refuse_guessing(sender)
     try:
-        return end_users.address()
+        return networks.network_of(end_users.address())
     except PortalError as error:
         if error.status == 401:
             _note_refused(sender)
@@ -246,5 +245,5 @@ def _headers(response: AnyResponse) -> AnyResponse:
         )
     if response.status_code == 401:
         given = "Authorization" in request.headers
-        response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if given else "Bearer"
+        response.headers.setdefault("WWW-Authenticate", 'Bearer error="invalid_token"' if given else "Bearer")
     return response

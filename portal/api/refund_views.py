@@ -120,9 +120,14 @@ def approve_refund(caller: Caller, refund_id: str, body: schemas.RefundApproval)
     """Approve a refund, in full or for less. For staff.
 
     Who proposed it does not approve it. Above the threshold of its currency, and where the refunds of a member of staff or of a customer
-    within a day come to a sum of the settings, a second person must approve it, too: neither who asked nor who approved first.
+    within a day come to a sum of the settings, a second person must approve it, too: neither who asked nor who approved first; and the
+    sign-in must be ten minutes old at most.
     """
     clerk, row = caller.clerk(), _one(caller, refund_id)
+    with db.reading() as session:
+        is_large = service.needs_two(session, row)
+    if is_large:
+        caller.require_recent_proof()
     amount = Money(body.amount, row.currency) if body.amount is not None else None
     service.approve(refund_id, clerk, amount=amount, note=body.note)
     return _shown(caller, refund_id)

@@ -28,6 +28,7 @@ NOT_OF_THE_API: Final = frozenset(
         "bad_webhook",
         "wrong_mode",
         "address_not_reachable",
+        "proof_outdated",
         "bad_client_key",
     }
 )
@@ -68,6 +69,7 @@ MEANINGS: Final = {
     "second_factor_unreadable": "The second factor must be set up anew, after the portal's secret key has changed: staff can help.",
     "second_factor_required": "Staff must set up a second factor first, at the portal's pages.",
     "insufficient_scope": "The access token lacks the scope that WWW-Authenticate names. Sign in with it, if the person may have it.",
+    "recent_sign_in_required": "For this the person must have signed in within ten minutes: let them sign in again, then repeat it.",
     "last_admin": "Nobody would be left who can decide about the others. Make someone else an admin first.",
     "staff_only": "Only staff, and machines where it says so, may do this.",
     "customers_only": "Only a customer may do this: the token is of staff or of a machine, who stand for no customer.",

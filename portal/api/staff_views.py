@@ -45,6 +45,7 @@ def change_staff_role(caller: Caller, user_id: str, body: schemas.NewStaffRole) 
 
     It holds from their next request on, in browsers and apps. The last admin keeps theirs. A second call changes nothing.
     """
+    caller.require_recent_proof()
     access.change_role(user_id, body.role, by=caller.id)
     return _shown(access.member(user_id))
 
@@ -57,6 +58,7 @@ def end_staff_access(caller: Caller, user_id: str) -> schemas.StaffMember:
     They are signed out everywhere at once, in browsers and apps, and the API keys that they made are revoked. The last admin stays.
     A second call changes nothing.
     """
+    caller.require_recent_proof()
     access.end(user_id, by=caller.id)
     return _shown(access.member(user_id))
 
@@ -65,5 +67,6 @@ def end_staff_access(caller: Caller, user_id: str) -> schemas.StaffMember:
 @operation("staff:write", tag="Staff", answer=schemas.StaffMember, refusals=(404, 409), limit="changes")
 def restore_staff_access(caller: Caller, user_id: str) -> schemas.StaffMember:
     """Let someone sign in again, in the role they had. API keys that were revoked stay revoked. A second call changes nothing."""
+    caller.require_recent_proof()
     access.restore(user_id, by=caller.id)
     return _shown(access.member(user_id))

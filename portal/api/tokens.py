@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
@@ -37,6 +37,8 @@ REQUIRED: Final = ("iss", "aud", "sub", "exp", "nbf", "iat", "jti")
 REQUIRED_OF_OTHERS: Final = ("iss", "aud", "sub", "exp")
 
 OUTSIDE_ALGORITHMS: Final = ("EdDSA", "ES256", "ES384", "PS256", "RS256", "RS384", "RS512")
+# Their tokens cannot be taken back here, so they live no longer than this.
+OUTSIDE_LONGEST_LIFETIME: Final = timedelta(hours=24)
 OUTSIDE_TIMEOUT_SECONDS: Final = 3
 # The keys of the identity provider are asked for again after this long, and for a key id that is not among them; for that not more
 # often than once a minute, so that invented key ids bring it no load.
@@ -64,6 +66,7 @@ class Claims:
     scopes: frozenset[str]
     outside: bool = False
     customer_id: str | None = None
+    proved_at: datetime | None = None
 
 
 def issuer() -> str:
@@ -150,7 +153,9 @@ def verify(token: str) -> Claims:
         if outside and claimed.get("iss") == outside:
             return _of_outside(token, header)
         return _of_ours(token, header)
-    except jwt.PyJWTError as error:  # also an InvalidKeyError, for a key that is too short to be believed
+    # Also an InvalidKeyError, for a key that is too short to be believed; and what Python says of JSON that is nested too deep, and of
+    # numbers that are none.
+    except (jwt.PyJWTError, RecursionError, ValueError, OverflowError, OSError) as error:
         log.info("token_refused", why=type(error).__name__)
         raise BadToken from error
 
@@ -175,9 +180,13 @@ def _of_ours(token: str, header: dict[str, Any]) -> Claims:
         options={"require": list(REQUIRED)},
     )
     # Whoever shares the secret of the settings may sign tokens, too, and these live no longer than ours.
-    if said["exp"] > clock.now().timestamp() + LONGEST_LIFETIME.total_seconds() + LEEWAY_SECONDS:
-        raise jwt.InvalidTokenError("lives too long")
+    _check_life(said, LONGEST_LIFETIME)
     return Claims(said["sub"], said.get("sid"), frozenset(str(said.get("scope", "")).split()))
+
+
+def _check_life(said: dict[str, Any], longest: timedelta) -> None:
+    if int(said["exp"]) > clock.now().timestamp() + longest.total_seconds() + LEEWAY_SECONDS:
+        raise jwt.InvalidTokenError("lives too long")
 
 
 def _of_outside(token: str, header: dict[str, Any]) -> Claims:
@@ -191,16 +200,27 @@ def _of_outside(token: str, header: dict[str, Any]) -> Claims:
         leeway=LEEWAY_SECONDS,
         options={"require": list(REQUIRED_OF_OTHERS), "enforce_minimum_key_length": True},
     )
+    _check_life(said, OUTSIDE_LONGEST_LIFETIME)
     scopes = said.get("scope", "")
     words = scopes if isinstance(scopes, list) else str(scopes).split()
     customer_id = said.get(settings.api_outside_customer_claim)
+    if (
+        not f"{said['sub']}{customer_id}".isprintable()
+    ):  # such as a NUL, or a half of a surrogate pair: no database keeps it
+        raise jwt.InvalidTokenError("claims that are no text")
     return Claims(
         said["sub"],
         None,
         frozenset(str(word) for word in words),
         outside=True,
         customer_id=str(customer_id) if customer_id else None,
+        proved_at=_moment(said.get("auth_time")),
     )
+
+
+def _moment(seconds: object) -> datetime | None:
+    """When the person signed in at the provider (OpenID Connect's auth_time), if it says so."""
+    return clock.from_epoch(int(seconds)) if isinstance(seconds, int | float) else None
 
 
 def _outside_key(key_id: str) -> jwt.PyJWK:

@@ -14,13 +14,15 @@ from portal.cards import keeping, queries, setups, states
 from portal.cards.models import CardSetup
 from portal.errors import PortalError
 from portal.guards import customer_id, customers_only, payers_only
-from portal.pages import limiter, page, see_other
+from portal.pages import limiter, page, see_other, within
 
 bp = Blueprint("cards", __name__, url_prefix="/cards")
 
 # How often a waiting page asks Stripe itself instead of only looking at the row, which the webhook changes.
 ASK_STRIPE_EVERY = 5
 MOST_LOOKS = 60
+# What is asked of Stripe for one customer while pages wait: beyond it they show what is known, and the webhook tells the rest.
+ASK_STRIPE_AT_MOST = "20/minute"
 
 
 @bp.get("")
@@ -134,6 +136,8 @@ def came_back(setup_id: str) -> AnyResponse:
 
 def _refreshed(setup: CardSetup, me: str) -> CardSetup:
     """The setup after a look at Stripe; as it was when Stripe does not answer, for the webhook will tell."""
+    if not within(ASK_STRIPE_AT_MOST, "ask stripe", me):
+        return setup
     try:
         setups.refresh_setup(setup.id)
     except PortalError:

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal import config, db, language
 from portal.cards import queries as cards
 from portal.errors import Conflict
-from portal.guards import customer_id, customers_only, payers_only
+from portal.guards import customer_id, customers_only, payers_only, recently_proved
 from portal.mandates import policy, queries, service
 from portal.pages import limiter, page, reader_language, see_other
 
@@ -34,6 +34,7 @@ def index() -> Response:
 @bp.post("/on")
 @limiter.limit("30/minute")
 @payers_only
+@recently_proved
 def switch_on() -> AnyResponse:
     """The tick is the customer's signature: without it nothing happens."""
     if request.form.get("agree") != "yes":

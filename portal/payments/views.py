@@ -19,7 +19,7 @@ from portal.errors import N_, Conflict, Invalid, NotFound, PortalError
 from portal.guards import customer_id, customers_only, payers_only
 from portal.invoices import queries as invoices
 from portal.invoices import states as invoice_states
-from portal.pages import limiter, page, reader_language, see_other
+from portal.pages import limiter, page, reader_language, see_other, within
 from portal.payments import queries, service, states
 from portal.payments.forms import HistoryFilterForm, OtherAmountForm
 from portal.payments.models import Payment
@@ -32,6 +32,8 @@ ASK_STRIPE_EVERY = 5
 MOST_LOOKS = 60
 # A browser may have asked Stripe to charge a card just before its page was reloaded; until then Stripe may not say so yet.
 CHECK_UNTIL_LOOK = 10
+# What is asked of Stripe for one customer while pages wait: beyond it they show what is known, and the webhook tells the rest.
+ASK_STRIPE_AT_MOST = "20/minute"
 
 _NEEDS_SCRIPT: Final = N_(
     "You were not charged. Card details go straight from your browser to Stripe, which needs JavaScript. Please switch it on, "
@@ -360,6 +362,8 @@ def _asked_about(payment: Payment, me: str) -> tuple[Payment, bool]:
     reached_stripe = payment.stripe_intent_id is not None or payment.is_unanswered
     if payment.status in states.FINAL or not reached_stripe:
         return payment, True
+    if not within(ASK_STRIPE_AT_MOST, "ask stripe", me):
+        return payment, False
     is_known = True
     try:
         service.look_again(payment.id)

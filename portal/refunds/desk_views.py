@@ -17,7 +17,7 @@ from portal.accounts import queries as accounts
 from portal.accounts.models import STAFF_ROLES
 from portal.disputes import queries as disputes
 from portal.errors import N_, Conflict, Forbidden, Invalid
-from portal.guards import staff_only
+from portal.guards import require_recent_proof, staff_only
 from portal.money import Money
 from portal.pages import limiter, page, reader_language, see_other
 from portal.payments import queries as payments
@@ -125,6 +125,9 @@ def release(refund_id: str) -> AnyResponse:
 def approve(refund_id: str) -> AnyResponse:
     with db.reading() as session:
         refund = queries.by_id(session, refund_id)
+        is_large = service.needs_two(session, refund)
+    if is_large:
+        require_recent_proof()
 
     def approval() -> str:
         note = request.form.get("note", "")

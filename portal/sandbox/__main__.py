@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from portal.sandbox.server import RefusedToStart, serve
 
 
 def main() -> int:
+    os.umask(0o077)  # its database is for who runs it alone
     parser = argparse.ArgumentParser(
         prog="python -m portal.sandbox", description="Run the Stripe sandbox on this machine."
     )

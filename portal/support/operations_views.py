@@ -76,9 +76,10 @@ def _printed(body: bytes) -> str:
     """A body as a person reads it; as it is when it is not JSON."""
     text = body.decode("utf-8", errors="replace")
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except ValueError:
+        printed = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
         return text
+    return printed.encode(errors="replace").decode()  # a half of a surrogate pair cannot be shown
 
 
 @bp.post("/events/<event_id>/replays")

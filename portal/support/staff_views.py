@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal import language, pages
 from portal.accounts import access
 from portal.errors import Conflict, Invalid, PortalError
-from portal.guards import staff_only
+from portal.guards import recently_proved, staff_only
 from portal.pages import limiter
 from portal.support.staff_forms import NewStaffForm, StaffRoleForm
 
@@ -28,6 +28,7 @@ def index() -> Response:
 @bp.post("")
 @limiter.limit("30/minute")
 @staff_only("admin")
+@recently_proved
 def invite() -> AnyResponse:
     form = NewStaffForm(prefix="new-")
     if not form.validate_on_submit():
@@ -44,6 +45,7 @@ def invite() -> AnyResponse:
 @bp.post("/<staff_id>/role")
 @limiter.limit("30/minute")
 @staff_only("admin")
+@recently_proved
 def change_role(staff_id: str) -> AnyResponse:
     role = str(StaffRoleForm(prefix=f"{staff_id}-").role.data or "")
     return _do(lambda: access.change_role(staff_id, role, by=current_user.id), _("The role is changed."))
@@ -52,6 +54,7 @@ def change_role(staff_id: str) -> AnyResponse:
 @bp.post("/<staff_id>/access/end")
 @limiter.limit("30/minute")
 @staff_only("admin")
+@recently_proved
 def end_access(staff_id: str) -> AnyResponse:
     return _do(lambda: access.end(staff_id, by=current_user.id), _("This person cannot sign in any more."))
 
@@ -59,6 +62,7 @@ def end_access(staff_id: str) -> AnyResponse:
 @bp.post("/<staff_id>/access/restoration")
 @limiter.limit("30/minute")
 @staff_only("admin")
+@recently_proved
 def restore_access(staff_id: str) -> AnyResponse:
     return _do(lambda: access.restore(staff_id, by=current_user.id), _("This person can sign in again."))
 
@@ -66,6 +70,7 @@ def restore_access(staff_id: str) -> AnyResponse:
 @bp.post("/<staff_id>/invitation")
 @limiter.limit("30/minute")
 @staff_only("admin")
+@recently_proved
 def invite_again(staff_id: str) -> AnyResponse:
     return _do(lambda: access.invite_again(staff_id, by=current_user.id), _("The invitation was sent again."))
 
@@ -73,6 +78,7 @@ def invite_again(staff_id: str) -> AnyResponse:
 @bp.post("/<staff_id>/second-factor/reset")
 @limiter.limit("30/minute")
 @staff_only("admin")
+@recently_proved
 def reset_second_factor(staff_id: str) -> AnyResponse:
     """The code stands in this one answer and is kept nowhere."""
     try:

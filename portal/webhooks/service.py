@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any, Final
 
 import structlog
@@ -22,6 +23,9 @@ log = structlog.get_logger(__name__)
 LARGEST_BODY_BYTES: Final = 256_000
 # The job that tells staff that webhooks are missing; its words are the desk's.
 MAIL_MISSING: Final = "webhooks.mail_missing"
+# Stripe began in 2010; nothing here is still in use in 2100. In seconds since 1970.
+EARLIEST: Final = 1_262_304_000
+LATEST: Final = 4_102_444_800
 
 
 class BadWebhook(Invalid):
@@ -63,20 +67,37 @@ def take_in(body: bytes) -> bool:
 def _parsed(body: bytes) -> dict[str, Any]:
     """The few fields of the envelope that we store, as columns; the body is kept whole beside them."""
     try:
-        event = json.loads(body)
+        event = json.loads(body.decode())
+        if b"\\u" in body:  # a half of a surrogate pair can be written in JSON, and nowhere else
+            json.dumps(event, ensure_ascii=False).encode()
         about = event["data"]["object"]
         intent = about["id"] if about.get("object") == "payment_intent" else about.get("payment_intent")
         return {
-            "id": str(event["id"]),
-            "type": str(event["type"]),
+            "id": _word(event["id"], 80),
+            "type": _word(event["type"], 80),
             "livemode": bool(event["livemode"]),
-            "api_version": str(event.get("api_version") or ""),
-            "created_at": clock.from_epoch(int(event["created"])),
-            "object_id": str(about.get("id") or ""),
-            "intent_id": intent if isinstance(intent, str) else None,
+            "api_version": _word(event.get("api_version") or "", 40),
+            "created_at": _moment(event["created"]),
+            "object_id": _word(about.get("id") or "", 80),
+            "intent_id": _word(intent, 80) if isinstance(intent, str) else None,
         }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    # RecursionError: it is nested as deep as no event of Stripe's.
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadWebhook from error
+
+
+def _word(value: object, longest: int) -> str:
+    """One of Stripe's names, as it fits its column. Raises ValueError for anything else."""
+    if not isinstance(value, str) or len(value) > longest or not (value.isascii() and value.isprintable()):
+        raise ValueError("no name of Stripe's")
+    return value
+
+
+def _moment(value: object) -> datetime:
+    """Seconds since 1970. Raises ValueError for a time in which Stripe sent no event."""
+    if not isinstance(value, int) or not EARLIEST <= value < LATEST:
+        raise ValueError("no time of an event")
+    return clock.from_epoch(value)
 
 
 def _store(event: dict[str, Any], body: bytes, *, delivered: bool) -> bool:

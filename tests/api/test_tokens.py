@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -391,3 +392,13 @@ def test_with_a_shared_secret_only_that_counts(door: Door) -> None:
     door.refuses(put_together({**header, "alg": "HS512"}, door.claims, hs256(SHARED.encode())))
     door.refuses(put_together({**header, "typ": "JWT"}, door.claims, hs256(SHARED.encode())))
     assert door.http.get("/.well-known/jwks.json").json == {"keys": []}
+
+
+def test_json_without_end_is_no_token(app: Flask) -> None:
+    def part(text: str) -> str:
+        return urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+    deep, plain, digits = part("[" * 1_400), part("{}"), part('{"exp": ' + "9" * 1_400 + "}")
+    for token in (f"{deep}.{plain}.x", f"{plain}.{deep}.x", f"{plain}.{digits}.x"):
+        answer = app.test_client().get("/api/invoices", headers={"Authorization": f"Bearer {token}"})
+        assert (answer.status_code, answer.json["code"]) == (401, "invalid_token")  # type: ignore[index]

@@ -69,6 +69,8 @@ GET  /account                                      303     200    200    200    
 POST /account/profile                              303     422    422    422     422    422      422       422
 POST /account/billing-details                      303     422    403    403     422    403      403       403
 POST /account/password                             303     422    422    422     422    422      422       422
+GET  /account/confirmation                         303     200    200    200     200    200      200       200
+POST /account/confirmation                         303     422    422    422     422    422      422       422
 POST /account/sessions/end-others                  303     303    303    303     303    303      303       303
 GET  /account/second-factor                        303     200    200    200     200    200      200       200
 POST /account/second-factor/setup                  303     303    303    303     303    303      303       303
@@ -487,7 +489,7 @@ def test_staff_who_look_leave_nothing_but_that_they_have_looked(house: House) ->
     assert after == before
     action = list(Base.metadata.tables["audit_events"].columns.keys()).index("action")
     assert {event[action] for event in trail} == {
-        "staff.looked", "audit.exported", "books.exported", "pack.downloaded",
+        "staff.looked", "audit.exported", "books.exported", "pack.downloaded", "access.refused",
     }  # fmt: skip
 
 

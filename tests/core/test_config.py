@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -333,3 +335,18 @@ def test_an_error_shows_no_secret_not_even_in_the_traceback_of_the_process() -> 
     assert done.returncode != 0
     assert "PORTAL_PROXIES" in done.stderr
     assert [secret for secret in SECRETS if secret in done.stdout + done.stderr] == []
+
+
+def test_what_the_portal_writes_is_for_its_own_user_alone(tmp_path: Path) -> None:
+    file = tmp_path / "portal.db"
+    environment = process_environment(
+        PORTAL_DATABASE_URL=f"sqlite:///{file}", PORTAL_AUDIT_ANCHOR_FILE=str(tmp_path / "anchors")
+    )
+    for words in (["migrate"], ["audit", "anchor"]):
+        subprocess.run(
+            ["sh", "-c", 'umask 022; exec "$@"', "sh", sys.executable, "-m", "flask", "--app", "wsgi", *words],
+            cwd=ROOT, env=environment, capture_output=True, check=False, timeout=120,
+        )  # fmt: skip
+    written = {one.name: stat.S_IMODE(one.stat().st_mode) for one in tmp_path.iterdir()}
+    assert {"portal.db", "anchors"} <= written.keys()
+    assert set(written.values()) == {0o600}

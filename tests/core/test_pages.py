@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from portal import app as portal_app
-from portal import config, db, pages
+from portal import audit, clock, config, db, pages
+from portal.accounts.models import User
+from portal.audit import AuditEvent
 from tests import factories
 
 pytestmark = pytest.mark.database("sqlite")
@@ -166,17 +171,80 @@ def test_programs_get_errors_as_problem_json(reader: FlaskClient) -> None:
         assert answer.json["request_id"] == answer.headers["X-Request-Id"]
 
 
-@pytest.mark.parametrize("given_id", ["a1b2c3d4", "A" * 64])
-def test_a_request_id_from_the_proxy_is_kept(client: FlaskClient, given_id: str) -> None:
-    assert client.get("/healthz", headers={"X-Request-Id": given_id}).headers["X-Request-Id"] == given_id
+@pytest.mark.parametrize("given_id", ["a1b2c3d4", "A" * 64, "00-4bf92f3577b34da6-01", "ümläut-ids", "x" * 200])
+def test_a_callers_request_id_stands_beside_ours(
+    client: FlaskClient, given_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    elsewhere = {"Origin": "https://evil.test", "X-Request-Id": given_id.encode().decode("latin-1")}
+    answer = client.post("/sign-in", headers=elsewhere)
+    assert re.fullmatch(r"[0-9a-f]{16}", answer.headers["X-Request-Id"])
+    (said,) = [record.msg for record in caplog.records if "refused_from_another_site" in str(record.msg)]
+    assert isinstance(said, dict)
+    assert said["request_id"] == answer.headers["X-Request-Id"]
+    usable = given_id.isascii() and len(given_id) <= 128
+    assert said.get("caller_request_id") == (given_id if usable else None)
 
 
 @pytest.mark.parametrize(
-    "given_id", ["short", "x" * 65, "has space in it", "<script>alert</script>", 'a"b\\c{}1234', "ümläut-ids"]
+    ("headers", "status"),
+    [
+        ({}, 303),
+        ({"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}, 303),
+        ({"Origin": "http://127.0.0.1:8000"}, 303),  # the base URL of the settings
+        ({"Sec-Fetch-Site": "none"}, 303),
+        ({"Origin": "https://evil.test"}, 400),
+        ({"Origin": "null"}, 400),
+        ({"Origin": "http://localhost.evil.test"}, 400),
+        ({"Origin": "https://localhost"}, 400),
+        ({"Sec-Fetch-Site": "cross-site"}, 400),
+        ({"Sec-Fetch-Site": "same-site"}, 400),
+        ({"Origin": "http://localhost", "Sec-Fetch-Site": "cross-site"}, 400),
+    ],
 )
-def test_a_request_id_that_could_do_harm_is_replaced(client: FlaskClient, given_id: str) -> None:
-    answer = client.get("/healthz", headers={"X-Request-Id": given_id.encode().decode("latin-1")})
-    assert re.fullmatch(r"[0-9a-f]{16}", answer.headers["X-Request-Id"])
+def test_changes_come_from_our_own_pages_alone(app: Flask, headers: dict[str, str], status: int) -> None:
+    with db.transaction() as session:
+        person = factories.user(session, factories.customer(session))
+    browser = app.test_client()
+    factories.sign_in(browser, person)
+    token = factories.csrf_token(browser)
+    form = {"profile-name": "Eve Lang", "profile-language": "en", "csrf_token": token}
+    assert browser.post("/account/profile", data=form, headers=headers).status_code == status
+    with db.reading() as session:
+        assert (session.get_one(User, person.id).name == "Eve Lang") == (status == 303)
+    assert browser.get("/account", headers=headers).status_code == 200  # reading is for whoever follows a link
+
+
+def test_a_network_of_ipv6_counts_as_one(app: Flask) -> None:
+    def ask(address: str) -> int:
+        client = app.test_client()
+        token = factories.csrf_token(client)
+        return client.post(
+            "/password/forgotten", headers={"X-CSRFToken": token}, environ_base={"REMOTE_ADDR": address}
+        ).status_code
+
+    told = [ask(f"2001:db8:1:2:{number:x}::{number:x}") for number in range(1, 13)]
+    assert (told.count(422), told.count(429)) == (10, 2)
+    assert ask("2001:db8:1:3::1") == 422
+
+
+def test_what_someone_may_not_do_stands_in_the_trail_once_an_hour(app: Flask) -> None:
+    with db.transaction() as session:
+        viewer = factories.user(session, factories.customer(session), "viewer")
+    browser = app.test_client()
+    assert browser.get("/payments/other").status_code == 303  # nobody: led to the sign-in
+    factories.sign_in(browser, viewer)
+    for _ in range(3):
+        assert browser.get("/payments/other").status_code == 403
+    with db.reading() as session:
+        (event,) = session.scalars(select(AuditEvent).where(AuditEvent.action == "access.refused")).all()
+    assert (event.actor_id, event.subject) == (viewer.id, "payments.other")
+    assert event.facts == {"method": "GET", "path": "/payments/other", "code": "forbidden"}
+    with time_machine.travel(clock.now() + timedelta(hours=1, minutes=1)):
+        factories.sign_in(browser, viewer)
+        browser.get("/payments/other")
+    with db.reading() as session:
+        assert len(session.scalars(select(AuditEvent).where(AuditEvent.action == "access.refused")).all()) == 2
+        assert audit.verify(session) is None
 
 
 def test_too_many_requests_say_when_to_come_back(client: FlaskClient) -> None:

@@ -71,10 +71,7 @@ def test_half_requests_stop_nobody_and_are_closed_in_time(server: int) -> None:
         for path in ("/", "/healthz", "/api/webhooks/stripe"):
             assert ask(server, path) == (200, f"{path} 0")
         told = [client.recv(1_000).partition(b"\r\n")[0] for client in slow]
-    assert told == [b"HTTP/1.1 408 Request Timeout"] * 3 * (MANY // 4) or set(told) == {
-        b"HTTP/1.1 408 Request Timeout",
-        b"",
-    }
+    assert set(told) == {b"HTTP/1.1 408 Request Timeout", b""}
     assert told.count(b"") == MANY // 4  # who never said a word
 
 

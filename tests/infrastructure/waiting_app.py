@@ -9,7 +9,6 @@ from typing import Any
 from deploy.web_worker import BufferingWorker
 
 NEVER = threading.Event()
-LARGE = 64 * 1024 * 1024
 
 
 class ShortWorker(BufferingWorker):
@@ -23,5 +22,7 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
     if environ["PATH_INFO"] == "/stuck":
         NEVER.wait()
     body = environ["wsgi.input"].read()
-    start_response("200 OK", [("Content-Type", "text/plain"), ("X-Scheme", environ["wsgi.url_scheme"])])
-    return [environ["PATH_INFO"].encode(), b" ", str(len(body)).encode()]
+    told = f"{environ['PATH_INFO']} {len(body)}".encode()
+    headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(told)))]
+    start_response("200 OK", [*headers, ("X-Scheme", environ["wsgi.url_scheme"])])
+    return [told]

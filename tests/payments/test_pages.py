@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from portal import db
+from portal import db, pages
 from portal.accounts.models import Customer
 from portal.cards.models import SavedCard
 from portal.invoices.models import Invoice
@@ -388,6 +388,17 @@ def test_the_outcome_is_told_in_every_state_and_asks_again_only_while_it_is_open
         page = text(payer, f"/payments/{started.payment_id}/outcome?look=1")  # only each fifth look asks Stripe
         assert words in page, status
         assert ("hx-trigger" in page and f"look={2}" in page) == asks_again, status
+
+
+def test_stripe_is_asked_within_a_limit_however_often_the_outcome_is(payer: FlaskClient, till: Till) -> None:
+    started = till.start()
+    address = f"/payments/{started.payment_id}/outcome?look=0"
+    for _ in range(20):
+        text(payer, address)
+    till.confirm(till.intents[0].id)
+    assert "Paid. Thank you!" not in text(payer, address)
+    pages.limiter.reset()  # as after a minute
+    assert "Paid. Thank you!" in text(payer, address)
 
 
 def test_the_outcome_stops_asking_after_its_last_look(payer: FlaskClient, till: Till) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import itertools
 import json
+import re
 from typing import Any
 
 import pytest
@@ -82,8 +83,30 @@ FORGERIES = {
     "nonsense": lambda body: (body, "t=abc,v1=zzz,,="),
     "not an event": lambda _: (b"[]", signed(b"[]")),
     "not JSON": lambda _: (b"\xff\xfe", signed(b"\xff\xfe")),
+    "of thousands of digits": lambda body: (body, "t=" + "1" * 5_000 + ",v1=00"),
+    "signed, of an absurd year": lambda body: resigned(dated(body, "99999999999999")),
+    "signed, of a year before Stripe": lambda body: resigned(dated(body, "-62135596801")),
+    "signed, of no number": lambda body: resigned(dated(body, "1e400")),
+    "signed, of thousands of digits": lambda body: resigned(dated(body, "1" * 5_000)),
+    "signed, of infinity": lambda body: resigned(dated(body, "Infinity")),
+    "signed, nested without end": lambda body: resigned(
+        body[:-1] + b', "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    ),
+    "signed, with a half of a pair": lambda body: resigned(body.replace(b'"pi_1"', rb'"pi_\ud800"')),
+    "signed, with a half elsewhere": lambda body: resigned(body[:-1] + rb', "x": "\uDFFF"}'),
+    "signed, with bytes of a half": lambda body: resigned(body[:-1] + b', "x": "\xed\xa0\x80"}'),
+    "signed, with a NUL": lambda body: resigned(body.replace(b'"evt_1"', rb'"evt_\u0000"')),
+    "signed, with a name of no end": lambda body: resigned(body.replace(b'"evt_1"', b'"evt_' + b"1" * 100 + b'"')),
     "of the live mode": lambda body: (live(body), signed(live(body))),
 }
+
+
+def resigned(body: bytes) -> tuple[bytes, str]:
+    return body, signed(body)
+
+
+def dated(body: bytes, created: str) -> bytes:
+    return re.sub(rb'"created": \d+', b'"created": ' + created.encode(), body)
 
 
 def live(body: bytes) -> bytes:
