@@ -29,7 +29,7 @@ def test_filters_swap_the_table_and_all_that_hangs_on_them(
     page.get_by_role("button", name="Apply").click()
     expect(page.locator("tbody tr")).to_have_count(1)
     expect(page).to_have_url(re.compile(r"q=bicycle"))
-    expect(page.get_by_role("link", name="Download as CSV")).to_have_attribute("href", re.compile(r"q=bicycle"))
+    expect(page.get_by_role("link", name="CSV for spreadsheets")).to_have_attribute("href", re.compile(r"q=bicycle"))
     expect(page.locator("#live")).to_have_text("1 payment shown")
     assert page.evaluate("window.sameDocument")
 
