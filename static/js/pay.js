@@ -178,5 +178,5 @@ if (card.stripe) [button, finish].filter(Boolean).forEach(listening);
 // Who comes from a press of "Pay" has asked for this already.
 if (finish?.dataset.now !== undefined) finish.click();
 
-const outcome = finish ? null : cutOff();
-if (outcome) swap("#pay-panel", `${outcome}?checking=yes&look=1`);
+const outcome = cutOff();
+if (outcome && !finish) swap("#pay-panel", `${outcome}?checking=yes&look=1`);
