@@ -17,7 +17,8 @@ RUN apt-get update \
       fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji fontconfig \
  && fc-cache --system-only \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --system --uid 10001 --no-create-home --home-dir /nonexistent portal
+ && useradd --system --uid 10001 --no-create-home --home-dir /nonexistent portal \
+ && install --directory --owner=portal --mode=700 /var/lib/portal
 WORKDIR /portal
 COPY --from=packages /portal/.venv .venv
 COPY wsgi.py ./

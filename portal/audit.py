@@ -21,7 +21,7 @@ from sqlalchemy import JSON, BigInteger, Index, Integer, RowMapping, String, ins
 from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from portal import clock, db, texts
+from portal import clock, db, marks, texts
 from portal.db import Base, UTCDateTime
 
 GENESIS: Final = "0" * 64
@@ -33,6 +33,7 @@ LOOK_AGAIN_AFTER: Final = timedelta(hours=1)
 LOOKED: Final = "staff.looked"
 REFUSED: Final = "access.refused"
 
+_MARK_FITS: Final = "mark_fits"
 _LOOKED: Final = text(f"action = '{LOOKED}'")
 
 
@@ -127,8 +128,10 @@ def record(
     """
     who = _actor.get()
     head = locked_head(session)
+    moves_mark = _fits_mark(session)
+    number_of_event = head.number + 1
     content = {
-        "number": head.number + 1,
+        "number": number_of_event,
         "at": clock.now(),
         "action": action,
         "subject": subject,
@@ -144,6 +147,25 @@ def record(
     session.execute(insert(AuditEvent).values(**content, hash=digest))
     session.execute(update(AuditHead).where(AuditHead.id == HEAD_ID).values(number=content["number"], hash=digest))
     session.expire(head)
+    if moves_mark:
+        marks.note_event(session, number_of_event, digest)
+
+
+def _fits_mark(session: Session) -> bool:
+    """Whether this chain goes on from where the mark outside of the database stands.
+
+    A database that was restored from a backup does not, and must leave the mark as it is: portal.recovery tells it by that.
+    """
+    if not marks.is_kept():
+        return False
+    if _MARK_FITS not in session.info:
+        try:
+            mark = marks.read()
+        except marks.Unreadable:
+            return False
+        known = select(AuditEvent.hash).where(AuditEvent.number == mark.number) if mark and mark.number else None
+        session.info[_MARK_FITS] = known is None or (mark and session.scalar(known) == mark.hash)
+    return bool(session.info[_MARK_FITS]) or marks.begins_anew(session)
 
 
 def locked_head(session: Session) -> AuditHead:

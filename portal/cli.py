@@ -32,26 +32,18 @@ from portal.invoices import spreadsheet
 from portal.invoices.drafts import USUAL_DAYS_TO_PAY, InvoiceDraft
 from portal.invoices.spreadsheet import DecimalMark
 from portal.reconcile_cli import reconcile
+from portal.restore_cli import backup, restore
 from portal.webhooks.cli import stripe
 
 ROOT = Path(__file__).parent.parent
 
 
 def install(app: Flask) -> None:
+    people = (staff, user, customer)
     for command in (
-        migrate,
-        seed,
-        worker,
-        sandbox,
-        staff,
-        user,
-        customer,
-        invoice,
-        audit_trail,
-        reconcile,
-        books,
+        migrate, seed, worker, sandbox, *people, invoice, audit_trail, reconcile, books, backup, restore,
         stripe,
-    ):
+    ):  # fmt: skip
         app.cli.add_command(command)
 
 

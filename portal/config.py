@@ -145,6 +145,8 @@ class Settings(BaseSettings):
 
     # Where the head of the audit trail is written down once a day, besides the mail to the company.
     audit_anchor_file: Path | None = None
+    # Where it is written down how far the database has come, after each change: so one restored from a backup is noticed.
+    marks_file: Path | None = None
 
     # The JSON API. With a secret, access tokens are signed with it (HS256) instead of with rotating keys of our own (EdDSA).
     api_jwt_secret: SecretStr | None = None

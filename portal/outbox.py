@@ -38,7 +38,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from portal import audit, clock, db, metrics, outages
+from portal import audit, clock, db, metrics, outages, recovery
 from portal.db import Base, UTCDateTime, database_now, new_id, one_of
 from portal.errors import PortalError
 
@@ -138,18 +138,23 @@ class Claimed:
 Handler = Callable[..., None]
 _handlers: dict[str, Handler] = {}
 _periodic: dict[str, int] = {}
+# What workers do also in recovery mode (portal.recovery): it moves no money and gives out no number.
+_in_recovery: set[str] = set()
 
 
-def handles(name: str, *, every_seconds: int | None = None) -> Callable[[Handler], Handler]:
+def handles(name: str, *, every_seconds: int | None = None, in_recovery: bool = False) -> Callable[[Handler], Handler]:
     """Register the function that runs the jobs of this name; it gets the job's args as keywords.
 
-    With `every_seconds` (and no args) the worker enqueues it by itself, once a period however many workers there are.
+    With `every_seconds` (and no args) the worker enqueues it by itself, once a period however many workers there are. In recovery mode
+    jobs wait, unless they are `in_recovery`.
     """
 
     def register(handler: Handler) -> Handler:
         _handlers[name] = handler
         if every_seconds:
             _periodic[name] = every_seconds
+        if in_recovery:
+            _in_recovery.add(name)
         return handler
 
     return register
@@ -212,9 +217,14 @@ def claim(owner: str, most: int, lease_seconds: int = LEASE_SECONDS) -> list[Cla
     with db.reading() as session:  # an idle worker must not ask SQLite for its one write lock
         if session.execute(_due(database_now(session), 1)).first() is None:
             return []
+        if recovery.is_on(session) and session.execute(_not_held(_due(database_now(session), 1))).first() is None:
+            return []
     with db.transaction() as session:
         now = database_now(session)
-        jobs = session.execute(_due(now, most).with_for_update(skip_locked=True)).scalars().all()
+        due = _due(now, most)
+        if recovery.is_on(session):
+            due = _not_held(due)
+        jobs = session.execute(due.with_for_update(skip_locked=True)).scalars().all()
         killers = [job for job in jobs if job.tries >= MOST_TRIES]
         for job in killers:  # no failure was recorded, so its worker died, as it may have each time
             job.state, job.finished_at, job.lease_until, job.lease_owner = "dead", now, None, None
@@ -233,6 +243,11 @@ def _due(now: datetime, most: int) -> Select[Job]:
     free = Job.lease_until.is_(None) | (Job.lease_until < now)
     queued = Job.state == literal_column("'queued'")  # written out: see db.written_out
     return select(Job).where(queued, Job.run_at <= now, free).order_by(Job.run_at).limit(most)
+
+
+def _not_held(due: Select[Job]) -> Select[Job]:
+    """Only what may be done in recovery mode."""
+    return due.where(Job.name.in_(sorted(_in_recovery)))
 
 
 def renew(owner: str, job_ids: Iterable[str]) -> None:
@@ -258,6 +273,9 @@ def run(job: Claimed, owner: str) -> None:
                 raise LookupError(f"nothing here handles {job.name}")
             with audit.acting(audit.Actor("worker", job.name)):
                 handler(**job.args)
+        except recovery.InRecovery as held:  # it came on while the job ran
+            _close(job, owner, again_in=held.retry_after, counted=False)
+            metrics.JOBS.labels(job.name, "later").inc()
         except Later as later:
             _close(job, owner, again_in=later.seconds, counted=False)
             metrics.JOBS.labels(job.name, "later").inc()
@@ -380,10 +398,26 @@ def run_due(owner: str = "inline", most: int = 100) -> int:
 
 
 def enqueue_periodic(session: Session) -> None:
-    """Leave a job for each periodic name whose period has begun; the key makes it one however many workers ask."""
+    """Leave a job for each periodic name whose period has begun; the key makes it one however many workers ask.
+
+    In recovery mode none is left that would wait, for they would all run at its end.
+    """
     now = database_now(session)
+    held = recovery.is_on(session)
     for name, seconds in _periodic.items():
+        if held and name not in _in_recovery:
+            continue
         enqueue(session, name, key=f"{name}:{int(now.timestamp()) // seconds}")
+
+
+def names_in_recovery() -> frozenset[str]:
+    """The names of the jobs that are done also in recovery mode."""
+    return frozenset(_in_recovery)
+
+
+def names() -> frozenset[str]:
+    """The names of all jobs that are handled here."""
+    return frozenset(_handlers)
 
 
 def periodic_names() -> list[str]:

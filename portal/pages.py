@@ -33,7 +33,7 @@ from limits.errors import StorageError
 from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import audit, card_numbers, company_days, config, db, forwarded, language, networks, time_zones
+from portal import audit, card_numbers, company_days, config, db, forwarded, language, networks, recovery, time_zones
 from portal.errors import NotFound
 
 STATIC: Final = Path(__file__).parent.parent / "static"
@@ -49,6 +49,15 @@ def network_of_caller() -> str:
     """As whom a caller's requests are counted: an IPv4 address, or the /64 of an IPv6 one, which belongs to one subscriber."""
     return networks.network_of(request.remote_addr or "")
 
+
+# In recovery mode (portal.recovery) requests that change something are refused, but for these parts of the portal: signing in and one's own
+# account, Stripe's webhooks, which are only stored, and what staff need to see a recovery to its end.
+FREE: Final = frozenset(
+    {
+        *("accounts", "second_factor", "people", "api_auth", "webhooks", "verification"),
+        *("operations", "support_machines", "book_looks", "book_packs"),
+    }
+)
 
 bp = Blueprint("pages", __name__)
 babel = Babel()
@@ -274,6 +283,12 @@ def _begin_request() -> None:
         audit.set_actor(audit.Actor(kind, current_user.id, request.remote_addr or "", g.request_id))
 
 
+def _hold_changes() -> None:
+    """Raises recovery.InRecovery for what would change something while nothing may: whatever the view, and before it writes anything."""
+    if request.method not in _READING and request.endpoint and request.blueprint not in FREE:
+        recovery.refuse_now()
+
+
 def _finish_request(response: Response) -> Response:
     for name, value in security_headers(with_stripe=g.get("with_stripe", False)).items():
         response.headers[name] = value
@@ -355,8 +370,10 @@ def install(app: Flask) -> None:
     babel.init_app(app, locale_selector=reader_language, default_translation_directories=str(language.CATALOGUES))
     csrf.init_app(app)
     limiter.init_app(app)
+    app.before_request(_hold_changes)
     app.after_request(_finish_request)
     app.context_processor(_context)
+    app.add_template_global(recovery.is_on_now, "in_recovery")
     app.add_template_global(lambda endpoint: endpoint in app.view_functions, "has_page")
     app.add_template_global(part, "part")
     app.add_template_global(cookies_are_blocked, "cookies_are_blocked")

@@ -44,7 +44,7 @@ def reconcile(*, since: datetime | None, nightly: bool, dry_run: bool, to_now: b
     begin = since.replace(tzinfo=company_days.zone()).astimezone(UTC) if since else None
     kind = NIGHTLY if nightly else COMMAND
     try:
-        with audit.acting(audit.Actor("cli")), _bar() as passed:
+        with audit.acting(audit.Actor("cli")), progress_bar() as passed:
             if dry_run:
                 report = service.rehearse(kind, begin, to_now=to_now, passed=passed)
             else:
@@ -54,12 +54,12 @@ def reconcile(*, since: datetime | None, nightly: bool, dry_run: bool, to_now: b
             f"{error.text()} Stripe could not be asked; run it again, and it goes on where it was."
         ) from error
     click.echo(json.dumps(_as_json(report), indent=2) if as_json else _as_text(report))
-    if report.unexplained:
+    if report.unexplained or report.in_recovery:
         sys.exit(1)
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[Progress], None]]:
+def progress_bar() -> Iterator[Callable[[Progress], None]]:
     """A progress bar for a person; a script gets none."""
     hidden = not sys.stderr.isatty()
     length = len(service.STEPS) * PARTS_OF_A_STEP
@@ -83,10 +83,14 @@ def _as_text(report: Report) -> str:
     for finding in report.findings:
         words = wording.of(finding)
         lines += ["", f"✗ {words.title}", f"  {words.what_to_do}"]
-    if report.findings:
+    if report.findings or report.in_recovery:
         lines += ["", f"Unexplained: {report.unexplained}"]
     else:
         lines += ["Unexplained: 0. The books equal Stripe's."]
+    if report.in_recovery:
+        lines.append(
+            "Recovery mode is on: nothing can be said of the books before flask restore status says that all is compared."
+        )
     if report.dry:
         lines.append("Nothing was written.")
     return "\n".join(lines)
@@ -99,6 +103,7 @@ def _as_json(report: Report) -> dict[str, Any]:
         "until": report.until.isoformat(),
         "seconds": round(report.seconds, 3),
         "dry_run": report.dry,
+        "in_recovery": report.in_recovery,
         "counts": report.counts,
         "unexplained": report.unexplained,
         "findings": [_finding_as_json(finding) for finding in report.findings],

@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from portal import db, metrics, outages, outbox
+from portal import db, metrics, outages, outbox, recovery
 from portal.db import database_now
 from portal.outbox import BACKOFF_SECONDS, FINISHED, IMPATIENT_TRIES, LEASE_SECONDS, QUEUED, WAITING, Claimed, Job
 
@@ -74,7 +74,7 @@ def work(
             try:
                 if time.monotonic() >= next_look:
                     next_look = time.monotonic() + LOOK_SECONDS
-                    _look_around()
+                    look_around()
                 jobs = outbox.claim(owner, 1)
             except db.UNREACHABLE as error:
                 log.error("database_unreachable", exc_info=error)
@@ -86,9 +86,11 @@ def work(
                 stop.wait(POLL_SECONDS)
 
 
-def _look_around() -> None:
+def look_around() -> None:
     """What a worker sees to now and then, whichever others do, too."""
     with db.transaction() as session:
+        if recovery.notice(session):
+            outbox.enqueue(session, recovery.TEND)
         mend_times(session)
         outbox.enqueue_periodic(session)
         away = {outage.service: outage for outage in outages_now(session)}

@@ -144,6 +144,7 @@ class Demo:
             "PORTAL_ENVIRONMENT": "development",
             "PORTAL_SECRET_KEY": kept["PORTAL_SECRET_KEY"],
             "PORTAL_DATABASE_URL": f"sqlite:///{self.directory / 'portal.db'}",
+            "PORTAL_MARKS_FILE": str(self.directory / "marks.json"),
             "PORTAL_BASE_URL": self.url,
         }
         if not self.uses_stripe:

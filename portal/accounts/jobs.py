@@ -39,17 +39,17 @@ _OWNER_SUBJECTS: Final = {
 }
 
 
-@outbox.handles("accounts.begin_reset")
+@outbox.handles("accounts.begin_reset", in_recovery=True)
 def begin_reset(email: str, link_id: str) -> None:
     service.begin_reset(email, link_id)
 
 
-@outbox.handles("accounts.begin_sign_up")
+@outbox.handles("accounts.begin_sign_up", in_recovery=True)
 def begin_sign_up(email: str, name: str, language: str, link_id: str) -> None:
     service.begin_sign_up(email, name, language, link_id)
 
 
-@outbox.handles("accounts.mail_link")
+@outbox.handles("accounts.mail_link", in_recovery=True)
 def mail_link(link_id: str, invited_by: str = "") -> None:
     """Send the link of an invitation, a sign-up or a reset, unless it opens nothing any more.
 
@@ -95,7 +95,7 @@ def mail_link(link_id: str, invited_by: str = "") -> None:
     )
 
 
-@outbox.handles("accounts.mail_account_exists")
+@outbox.handles("accounts.mail_account_exists", in_recovery=True)
 def mail_account_exists(user_id: str, occasion: str) -> None:
     """Someone signed up with an address that has an account: tell its owner, and nobody else."""
     with db.reading() as session:
@@ -112,7 +112,7 @@ def mail_account_exists(user_id: str, occasion: str) -> None:
     )
 
 
-@outbox.handles("accounts.mail_password_changed")
+@outbox.handles("accounts.mail_password_changed", in_recovery=True)
 def mail_password_changed(user_id: str, occasion: str, changed_at: str) -> None:
     """`changed_at` is in ISO 8601."""
     with db.reading() as session:
@@ -130,7 +130,7 @@ def mail_password_changed(user_id: str, occasion: str, changed_at: str) -> None:
     )
 
 
-@outbox.handles("accounts.mail_second_factor")
+@outbox.handles("accounts.mail_second_factor", in_recovery=True)
 def mail_second_factor(user_id: str, what: str, left: int, occasion: str, at: str) -> None:
     """`what` is one of codes.ENABLED, DISABLED and RECOVERY_USED; `left` are recovery codes, `at` is in ISO 8601."""
     with db.reading() as session:
@@ -150,7 +150,7 @@ def mail_second_factor(user_id: str, what: str, left: int, occasion: str, at: st
     )
 
 
-@outbox.handles("accounts.mail_owners_changed")
+@outbox.handles("accounts.mail_owners_changed", in_recovery=True)
 def mail_owners_changed(owner_id: str, about_id: str, what: str, by_id: str, occasion: str) -> None:
     """Tell an owner that someone else was made or invited as one, or is one no longer: `what` is one of colleagues.OWNER_…."""
     with db.reading() as session:

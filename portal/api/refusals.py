@@ -133,6 +133,8 @@ MEANINGS: Final = {
     "receipt_damaged": "The document's PDF is not what it was made as: it is held back, and staff were told.",
     "unavailable": "Stripe, the identity provider or the database does not answer. After Retry-After, send the same request with the "
     "same Idempotency-Key again: nothing happens twice.",
+    "recovery_mode": "The portal was restored from a backup and holds everything that moves money until it is compared with Stripe. "
+    "Reading works. After Retry-After, send the same request with the same Idempotency-Key again; do not pay in another way.",
     "payment_provider_misconfigured": "A setting on our side is wrong; we were told. Try again later.",
     "pdf_being_made": "The PDF is not made yet. Ask again after Retry-After.",
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from portal import company_days, db, money, signing_keys
+from portal import company_days, db, money, recovery, signing_keys
 from portal.books import tables, verifying
 from portal.books.forms import month_of
 from portal.reconciliation import figures
@@ -47,8 +47,12 @@ def books(
         wanted = [currency.lower()] if currency else figures.currencies(session)
         compared_to = looks.watermark(session) or figures.NEVER
         found = [figures.of(session, code, period, compared_to) for code in wanted]
-    click.echo(json.dumps([tables.facts(one) for one in found], indent=2) if as_json else tables.text(found, period))
-    if not all(one.equal for one in found):
+    held = recovery.is_on_now()
+    if as_json:
+        click.echo(json.dumps([tables.facts(one) | {"in_recovery": held} for one in found], indent=2))
+    else:
+        click.echo(tables.text(found, period, compared=not held))
+    if held or not all(one.equal for one in found):
         sys.exit(1)
 
 

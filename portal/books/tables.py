@@ -21,15 +21,15 @@ _NAMES: Final = {
 COLUMNS: Final = ("currency", "figure", "our_books", "stripe", "difference")
 
 
-def text(found: Sequence[Figures], period: Period) -> str:
-    """A table a currency, without a line break at the end."""
+def text(found: Sequence[Figures], period: Period, *, compared: bool = True) -> str:
+    """A table a currency, without a line break at the end. In recovery mode nothing is `compared`, and no verdict is given."""
     title = f"{period.since} to {period.until}"
     if not found:
         return f"{title}: nothing has moved yet"
-    return "\n\n".join(_table(one, title) for one in found)
+    return "\n\n".join(_table(one, title, compared=compared) for one in found)
 
 
-def _table(found: Figures, title: str) -> str:
+def _table(found: Figures, title: str, *, compared: bool) -> str:
     """Four columns, the amounts at the right, as wide as the widest."""
     rows = [("", "Our books", "Stripe", "Difference")]
     for line in found.lines:
@@ -44,6 +44,8 @@ def _table(found: Figures, title: str) -> str:
     if found.newer:
         since = f" since {found.compared_to:%Y-%m-%d %H:%M} UTC" if found.compared_to else ""
         verdict += f" Not compared yet: {found.newer} movements{since}."
+    if not compared:
+        verdict = "Recovery mode: not compared yet, see flask restore status."
     return "\n".join([f"{title}, {found.currency.upper()}", *lines, verdict])
 
 

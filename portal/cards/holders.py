@@ -144,6 +144,34 @@ _KIND: Final[stripe_sync.Kind[StripeCustomer, gateway.StripeCustomer]] = stripe_
 )
 
 
+def link_holder(customer_id: str, stripe_customer_id: str) -> bool:
+    """Stripe shows that this customer of theirs is ours, which the database has forgotten: payments and cards under them count as ours.
+
+    Where ours has another one by now, this one is noted as a former one. False, having changed nothing, when they are known as another
+    customer's. A second call changes nothing.
+    """
+    with db.transaction() as session:
+        customer = session.execute(
+            select(Customer).where(Customer.id == customer_id).with_for_update(key_share=True)
+        ).scalar_one_or_none()
+        if customer is None:
+            raise NotFound
+        owner = session.scalar(select(Customer.id).where(Customer.stripe_customer_id == stripe_customer_id))
+        former = session.get(FormerHolder, stripe_customer_id)
+        if owner is not None or former is not None:
+            return customer_id in {owner, former.customer_id if former else None}
+        if customer.stripe_customer_id is None:
+            customer.stripe_customer_id = stripe_customer_id
+        else:
+            session.add(
+                FormerHolder(stripe_customer_id=stripe_customer_id, customer_id=customer_id, lost_at=clock.now())
+            )
+        audit.record(
+            session, "customer.linked", customer_id, {"stripe_customer_id": stripe_customer_id}, customer_id=customer_id
+        )
+        return True
+
+
 def lose_holder(stripe_customer_id: str) -> str | None:
     """Stripe says that a customer was deleted, and their cards with them: the cards are removed here, and the next need makes
     a new customer there. What waits to be paid under the lost one is called off by a job of payments.

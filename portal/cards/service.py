@@ -16,7 +16,7 @@ from portal.cards.by_reference import (
     usable_new,
 )
 from portal.cards.card_testing import begin_payment, follow_payment, is_beyond, knows, standings
-from portal.cards.holders import holder, lose_holder
+from portal.cards.holders import holder, link_holder, lose_holder
 from portal.cards.keeping import Expired, make_default, remember, remove, remove_once
 from portal.cards.setups import SetupStarted, hear_of_setup, start_setup
 
@@ -31,6 +31,7 @@ __all__ = [
     "holder",
     "is_beyond",
     "knows",
+    "link_holder",
     "lose_holder",
     "make_default",
     "remember",

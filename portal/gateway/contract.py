@@ -127,6 +127,7 @@ class Intent:
     charge: Charge | None = None
     failure: Failure | None = None
     setup_future_usage: str | None = None
+    description: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -7,10 +7,11 @@ by the caller from its row's id and attempt. Retries are the SDK's, few and with
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from portal import config
+from portal import config, db, recovery
 from portal.gateway.contract import (
     Charge,
     Dispute,
@@ -49,6 +50,15 @@ TIMEOUT_SECONDS: Final = 10
 NETWORK_RETRIES: Final = 1
 
 
+@contextmanager
+def making() -> Iterator[None]:
+    """Like `speaking`, for what is made or confirmed at Stripe. Raises recovery.InRecovery while nothing may be."""
+    db.refuse_inside_transaction("a call to Stripe")
+    recovery.refuse_now()
+    with speaking():
+        yield
+
+
 class StripeGateway(Listing):
     """One client a process; safe in threads (the SDK keeps a connection pool for each)."""
 
@@ -75,7 +85,7 @@ class StripeGateway(Listing):
         """A customer at Stripe. Raises RefusedParameter for a name or an address that Stripe does not take."""
         params: dict[str, Any] = {"name": name, "email": email, "metadata": dict(metadata)}
         given = {field: value for field, value in params.items() if value}
-        with speaking():
+        with making():
             return to_customer(self._client.v1.customers.create(given, {"idempotency_key": key}))  # type: ignore[arg-type]
 
     def retrieve_customer(self, customer_id: str) -> StripeCustomer:
@@ -109,7 +119,7 @@ class StripeGateway(Listing):
         }
         if save_card:
             params["setup_future_usage"] = "off_session"
-        with speaking():
+        with making():
             return to_intent(self._client.v1.payment_intents.create(params, {"idempotency_key": key}))  # type: ignore[arg-type]
 
     def retrieve_intent(self, intent_id: str) -> Intent:
@@ -118,13 +128,23 @@ class StripeGateway(Listing):
 
     def set_saving(self, intent_id: str, *, save_card: bool) -> Intent:
         """Change whether the card will be kept; only before the intent is confirmed, else UnexpectedState."""
-        with speaking():
+        with making():
             return to_intent(
                 self._client.v1.payment_intents.update(
                     intent_id,
                     {"setup_future_usage": "off_session" if save_card else "", "expand": EXPAND_INTENT},
                 )
             )
+
+    def label_intent(self, intent_id: str, labels: Mapping[str, str]) -> None:
+        """Write these entries into an intent's metadata, beside those that it has; possible in every state."""
+        with speaking():
+            self._client.v1.payment_intents.update(intent_id, {"metadata": dict(labels)})
+
+    def label_refund(self, refund_id: str, labels: Mapping[str, str]) -> None:
+        """Likewise for a refund."""
+        with speaking():
+            self._client.v1.refunds.update(refund_id, {"metadata": dict(labels)})
 
     def confirm_intent(self, intent_id: str, key: str, *, payment_method_id: str, off_session: bool) -> Intent:
         """Charge a saved card; with `off_session` its holder is not there to answer the bank.
@@ -135,7 +155,7 @@ class StripeGateway(Listing):
         """
         params: dict[str, Any] = {"payment_method": payment_method_id, "expand": EXPAND_INTENT}
         params["off_session" if off_session else "use_stripe_sdk"] = True
-        with speaking():
+        with making():
             return to_intent(self._client.v1.payment_intents.confirm(intent_id, params, {"idempotency_key": key}))  # type: ignore[arg-type]
 
     def cancel_intent(self, intent_id: str, key: str) -> Intent:
@@ -156,7 +176,7 @@ class StripeGateway(Listing):
             "metadata": dict(metadata),
             "expand": EXPAND_REFUND,
         }
-        with speaking():
+        with making():
             return to_refund(self._client.v1.refunds.create(params, {"idempotency_key": key}))  # type: ignore[arg-type]
 
     def retrieve_refund(self, refund_id: str) -> Refund:
@@ -171,7 +191,7 @@ class StripeGateway(Listing):
             "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
             "usage": "off_session",
         }
-        with speaking():
+        with making():
             return to_setup(self._client.v1.setup_intents.create(params, {"idempotency_key": key}))  # type: ignore[arg-type]
 
     def retrieve_setup(self, setup_intent_id: str) -> SetupIntent:
@@ -187,7 +207,7 @@ class StripeGateway(Listing):
         import stripe
 
         try:
-            with speaking():
+            with making():
                 return to_setup(
                     self._client.v1.setup_intents.confirm(
                         setup_intent_id, {"payment_method": payment_method_id}, {"idempotency_key": key}

@@ -60,6 +60,7 @@ def to_intent(found: PaymentIntent) -> Intent:
         charge=to_charge(charge) if charge is not None and not isinstance(charge, str) else None,
         failure=_failure(found.last_payment_error),
         setup_future_usage=found.setup_future_usage,
+        description=found.description or "",
         metadata=plain(found.metadata),
     )
 

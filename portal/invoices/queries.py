@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -221,3 +222,12 @@ def _is(status: str, today: date) -> tuple[ColumnElement[bool], ...]:
     if status == OVERDUE:
         return (Invoice.status == OPEN, Invoice.due_on < today)
     return (Invoice.status == status,)
+
+
+_NUMBER: Final = re.compile(r"INV-\d{4}-(\d{6,})")
+
+
+def place_in_series(number: str) -> int | None:
+    """The place in the series of an invoice number as service.issue makes it: 123 of "INV-2026-000123"; None of any other text."""
+    found = _NUMBER.fullmatch(number)
+    return int(found[1]) if found else None

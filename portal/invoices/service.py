@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, company_days, db, ledger, numbering, texts
+from portal import audit, clock, company_days, db, ledger, numbering, recovery, texts
 from portal.accounts import queries as accounts
 from portal.accounts.models import Customer
 from portal.deliveries import service as deliveries
@@ -183,6 +183,7 @@ def void(invoice_id: str, reason: str) -> Invoice:
         raise Invalid(N_("Please say why."), field="reason")
     _clear_way(invoice_id)
     with db.transaction() as session:
+        recovery.refuse(session)  # it may have been paid after the backup
         invoice = _lock(session, invoice_id)
         if invoice.status == VOID:
             return invoice
@@ -252,6 +253,7 @@ def mark_paid_outside(invoice_id: str, *, paid_on: date, how: str, reference: st
     _check_outside(paid_on, how)
     _clear_way(invoice_id)
     with db.transaction() as session:
+        recovery.refuse(session)
         invoice = _lock(session, invoice_id)
         if invoice.status == PAID and queries.outside_payment(session, invoice_id) is not None:
             return invoice

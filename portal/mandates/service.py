@@ -23,7 +23,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, company_days, config, db, gateway, outbox
+from portal import audit, clock, company_days, config, db, gateway, outbox, recovery
 from portal.accounts import queries as accounts
 from portal.cards import queries as cards
 from portal.db import new_id
@@ -227,6 +227,7 @@ def collect(collection_id: str) -> None:
 
     Raises the gateway's errors while it is not known what came of it: the job comes again, under the same key.
     """
+    recovery.refuse_now()
     begun = _begin(collection_id)
     if begun is None:
         return

@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, db, gateway, idempotency, outbox
+from portal import audit, clock, db, gateway, idempotency, outbox, recovery
 from portal.cards import queries as saved_cards
 from portal.cards import service as cards
 from portal.cards.models import SavedCard
@@ -156,8 +156,11 @@ def finish(confirmation_id: str) -> None:
     """
     with db.reading() as session:
         confirmation, payment, now = queries.confirmation_with_payment(session, confirmation_id)
+        held = recovery.is_on(session)
     if confirmation.answered_at is not None:
         return
+    if held:
+        raise recovery.InRecovery
     in_time = confirmation.off_session or clock.now() - confirmation.created_at < PRESENT_FOR
     if in_time and idempotency.is_safe(confirmation.key_used_at, now) and not payment.finding:
         if payment.stripe_intent_id is None:

@@ -31,7 +31,16 @@ LONGEST_VALUE: Final = 500
 _ID: Final = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,40}", re.ASCII)
 # What the portal itself writes on objects at Stripe, and finds them by.
-OWN_NAMES: Final = frozenset({"payment_id", "customer_id", "invoice_id", "setup_id", "refund_id"})
+# What is paid for is written into as many entries as it takes, up to so many.
+LABELS: Final = 12
+OWN_NAMES: Final = frozenset(
+    {
+        *("payment_id", "customer_id", "invoice_id", "setup_id", "refund_id"),
+        *("receipt_id", "receipt_number", "receipt_code", "receipt_issued_at"),
+        *("client_key", "order_fingerprint", "order_method"),
+        *(f"items_{number}" for number in range(1, LABELS + 1)),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

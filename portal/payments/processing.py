@@ -15,7 +15,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import clock, db, idempotency, texts
+from portal import clock, db, idempotency, recovery, texts
 from portal.accounts.models import Customer
 from portal.db import new_id
 from portal.errors import N_, Conflict, Invalid
@@ -27,6 +27,7 @@ from portal.payments.confirming import Means
 from portal.payments.drafts import Order
 from portal.payments.intents import ensure_intent
 from portal.payments.models import Confirmation, Payment, PlacedOrder
+from portal.payments.restoring import refuse_lost
 from portal.payments.settling import refresh
 from portal.payments.starting import (
     Started,
@@ -79,6 +80,7 @@ def process(order: Order) -> Processed:
     """
     idempotency.check_client_key(order.client_key)
     with db.reading() as session:
+        recovery.refuse(session)
         known = _known(session, order)
     payment_id = known or _place(order)
     return _now(payment_id, order.customer_id, was_told_how=order.method is not None)
@@ -221,6 +223,8 @@ def _lock_customer(session: Session, customer_id: str) -> None:
 def _now(payment_id: str, customer_id: str, *, was_told_how: bool) -> Processed:
     """The payment after Stripe was asked as far as need be. Whoever told what to charge is not asked to confirm what was declined."""
     payment, begun = _read(payment_id, customer_id)
+    if recovery.is_on_now():  # it is read as it stands: nothing is sent, and nobody is given the means to pay
+        return Processed(payment, None, None)
     if begun is not None:
         confirming.try_to_finish(begun.id)
         payment, begun_still = _read(payment_id, customer_id)
@@ -268,6 +272,7 @@ def pay_with_card(
     """
     idempotency.check_client_key(client_key)
     with db.reading() as session:
+        recovery.refuse(session)
         begun = queries.by_press(session, customer_id, client_key)
     if begun is None:
         payment_id, begun = _begin_with_card(customer_id, invoice_id, card_id, client_key, off_session=off_session)
@@ -304,6 +309,8 @@ def _begin_with_card(
 ) -> tuple[str, Confirmation | None]:
     """The payment's id, and the confirmation to be sent unless the payment waits for its customer's answer to the bank."""
     means = confirming.of_card(customer_id, card_id)
+    if off_session:
+        refuse_lost(customer_id, invoice_id)
     started = start_for_invoice(customer_id, invoice_id, client_key=client_key, save_card=False)
     return started.payment_id, _claim(started, means, client_key, off_session=off_session)
 

@@ -30,6 +30,7 @@ from portal.payments.confirming import CardGone
 from portal.payments.intents import UnderReview, adopt, ensure_intent
 from portal.payments.models import Payment
 from portal.payments.processing import KeyReused, Processed, current, pay_other_with_card, pay_with_card, process
+from portal.payments.restoring import LOST, bring_back, call_off_lost, labels, notice_loss
 from portal.payments.settling import is_behind, mismatch, refresh
 from portal.payments.starting import (
     AlreadyPaid,
@@ -45,6 +46,7 @@ from portal.payments.starting import (
 )
 
 __all__ = [
+    "LOST",
     "AlreadyPaid",
     "CardGone",
     "InProgress",
@@ -54,6 +56,8 @@ __all__ = [
     "UnderReview",
     "Unresolved",
     "begin_with_new_card",
+    "bring_back",
+    "call_off_lost",
     "call_off_waiting",
     "cancel",
     "cancel_waiting",
@@ -65,6 +69,7 @@ __all__ = [
     "follow_up",
     "hear_of_intent",
     "is_behind",
+    "labels",
     "look_again",
     "mismatch",
     "pay_other_with_card",
@@ -173,6 +178,7 @@ def hear_of_intent(intent_id: str) -> bool:
     with db.reading() as session:
         payment = session.get(Payment, payment_id)
     if payment is None:
+        notice_loss(intent)
         return False
     try:
         adopt(payment_id, intent)

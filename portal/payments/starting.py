@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, db, idempotency, money, outbox, texts
+from portal import audit, clock, config, db, idempotency, money, outbox, recovery, texts
 from portal.accounts.models import Customer
 from portal.db import new_id
 from portal.errors import N_, Conflict, Invalid, NotFound
@@ -72,6 +72,7 @@ def start_for_invoice(customer_id: str, invoice_id: str, *, client_key: str, sav
     """
     idempotency.check_client_key(client_key)
     with db.transaction() as session:
+        recovery.refuse(session)
         invoice = invoices.lock_open(session, invoice_id, customer_id)
         payment = queries.live_of_invoice(session, invoice_id)
         if payment is None:
@@ -101,6 +102,7 @@ def record_other(
     description = texts.one_line(description, field="description", longest=LONGEST_DESCRIPTION, required=True)
     check_limits(amount)
     with db.transaction() as session:
+        recovery.refuse(session)
         session.execute(select(Customer.id).where(Customer.id == customer_id).with_for_update(key_share=True))
         known = by_client_key(session, customer_id, client_key)
         if known is not None:
@@ -234,6 +236,7 @@ def _note_who_pays(payment: Payment) -> None:
 def proceed(payment_id: str, customer_id: str, *, save_card: bool) -> Started:
     """Make sure that Stripe has this payment's intent and that it can be confirmed now. Raises as start_for_invoice does."""
     with db.reading() as session:
+        recovery.refuse(session)
         payment = queries.for_customer(session, payment_id, customer_id)
     if payment.finding:
         raise UnderReview

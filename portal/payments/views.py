@@ -11,7 +11,7 @@ from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import config, db, failures, gateway, language, lists, money
+from portal import config, db, failures, gateway, language, lists, money, recovery
 from portal.accounts import queries as accounts
 from portal.cards import queries as cards
 from portal.cards.models import SavedCard
@@ -130,6 +130,7 @@ def pay_other(payment_id: str) -> Response | AnyResponse:
 
 def _pay_page(*, kept: list[SavedCard], live: Payment | None, **facts: Any) -> Response:
     settings = config.current()
+    recovery.refuse_now()
     return page(
         "payments/pay.html",
         with_stripe=True,

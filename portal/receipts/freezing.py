@@ -45,6 +45,7 @@ class Issue:
     company: Company
     code: str
     base_url: str
+    text: str = ""  # the number as it was printed, of a document that is issued again
 
     @property
     def day(self) -> date:
@@ -80,7 +81,7 @@ def receipt(payment: Payment, invoice: Invoice | None, customer: Customer, issue
         raise NotAddingUp(f"the lines of {payment.id} come to {net + tax}, and {payment.amount_minor} was paid")
     return ReceiptFacts(
         **issue.common(customer, payment),
-        number=number_text(issue.number, issue.day, RECEIPT),
+        number=issue.text or number_text(issue.number, issue.day, RECEIPT),
         paid_on=company_days.day_of(payment.succeeded_at or issue.at),
         lines=lines,
         taxes=taxes_of(lines),
@@ -123,7 +124,7 @@ def credit_note(
     tax_minor = sum(tax.tax_minor for tax in taxes)
     return CreditNoteFacts(
         **issue.common(customer, payment),
-        number=number_text(issue.number, issue.day, CREDIT_NOTE),
+        number=issue.text or number_text(issue.number, issue.day, CREDIT_NOTE),
         receipt_number=of_receipt.number,
         receipt_issued_on=of_receipt.issued_on,
         refunded_on=company_days.day_of(refund.succeeded_at or issue.at),

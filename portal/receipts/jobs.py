@@ -23,6 +23,12 @@ def revoke_credit_note(refund_id: str) -> None:
     service.revoke_credit_note(refund_id)
 
 
+@handles(service.KEEP)
+def keep(document_id: str) -> None:
+    """Left by the transaction that issued the document."""
+    service.keep(document_id)
+
+
 @handles(service.RENDER)
 def render(document_id: str) -> None:
     service.render(document_id)

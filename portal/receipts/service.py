@@ -20,14 +20,34 @@ from portal.errors import N_, Conflict, NotFound
 from portal.invoices.models import Invoice
 from portal.payments.models import Payment
 from portal.receipts import codes, facts, freezing, pdf, queries
+from portal.receipts.freezing import NotAddingUp
+from portal.receipts.keeping import Kept, is_free, keep, kept_credit_note, kept_receipt
 from portal.receipts.models import CreditNote, Document, Receipt
 from portal.refunds.models import Refund
+
+__all__ = [
+    "Kept",
+    "NotAddingUp",
+    "complete",
+    "is_free",
+    "issue",
+    "issue_credit_note",
+    "keep",
+    "kept_credit_note",
+    "kept_receipt",
+    "mark_mailed",
+    "mark_revocation_mailed",
+    "render",
+    "revoke_credit_note",
+    "send_again",
+]
 
 log = structlog.get_logger(__name__)
 
 ISSUE: Final = "receipts.issue"
 ISSUE_CREDIT_NOTE: Final = "receipts.issue_credit_note"
 REVOKE_CREDIT_NOTE: Final = "receipts.revoke_credit_note"
+KEEP: Final = "receipts.keep"
 RENDER: Final = "receipts.render"
 MAIL: Final = "receipts.mail"
 MAIL_REVOCATION: Final = "receipts.mail_revocation"
@@ -35,6 +55,8 @@ MAIL_AGAIN: Final = "receipts.mail_again"
 MAIL_HELD: Final = "receipts.mail_held"
 MAIL_PAYER: Final = "receipts.mail_payer"
 
+# The customer's PDF and mail go first. Until then the number stands in the mark (portal.marks) alone. Seconds.
+KEEP_AFTER_SECONDS: Final = 5
 # Older payments and refunds are reconciliation's.
 MISSED_SINCE: Final = timedelta(days=3)
 
@@ -43,10 +65,11 @@ class NoReceiptYet(RuntimeError):
     """The receipt that the credit note must name is not issued yet: the job comes again."""
 
 
-def issue(payment_id: str) -> str:
+def issue(payment_id: str, kept: Kept | None = None) -> str:
     """Give a succeeded payment its one receipt, with the next number and the facts as they are now; returns its id.
 
-    A second call finds the receipt and changes nothing. Raises NotFound for an unknown payment, Conflict for one that has
+    One that was `kept` at Stripe is issued again with the number, the code and the moment that it had. A second call finds the receipt
+    and changes nothing. Raises NotFound for an unknown payment, Conflict for one that has
     not succeeded, and freezing.NotAddingUp; none of them uses up a number.
     """
     with db.transaction() as session:
@@ -57,20 +80,21 @@ def issue(payment_id: str) -> str:
         if payment.succeeded_at is None:
             raise Conflict
         found = session.execute(select(Receipt.id).where(Receipt.payment_id == payment_id)).scalar_one_or_none()
-        return found or _issue_receipt(session, payment)
+        return found or _issue_receipt(session, payment, kept)
 
 
-def _issue_receipt(session: Session, payment: Payment) -> str:
+def _issue_receipt(session: Session, payment: Payment, kept: Kept | None) -> str:
     customer = session.get_one(Customer, payment.customer_id)
     invoice = None
     if payment.invoice_id is not None:
         invoice = session.get_one(Invoice, payment.invoice_id, options=[selectinload(Invoice.lines)])
-    issue = _begin_issue(session, numbering.RECEIPTS, customer)
+    issue = _begin_issue(session, numbering.RECEIPTS, customer, kept)
     frozen = freezing.receipt(payment, invoice, customer, issue)
-    return _add(session, Receipt(id=db.new_id("rct"), payment_id=payment.id, code=issue.code), frozen, customer)
+    document_id = kept.document_id if kept else db.new_id("rct")
+    return _add(session, Receipt(id=document_id, payment_id=payment.id, code=issue.code), frozen, customer, kept)
 
 
-def issue_credit_note(refund_id: str) -> str | None:
+def issue_credit_note(refund_id: str, kept: Kept | None = None) -> str | None:
     """Give a succeeded refund its one credit note, with the next number of their own series; returns its id.
 
     A second call finds it and changes nothing. A refund that has failed meanwhile gets none, since nothing was given back.
@@ -89,17 +113,18 @@ def issue_credit_note(refund_id: str) -> str | None:
         receipt = session.execute(select(Receipt).where(Receipt.payment_id == payment.id)).scalar_one_or_none()
         if receipt is None:
             raise NoReceiptYet(payment.id)
-        return _issue_credit_note(session, refund, payment, receipt)
+        return _issue_credit_note(session, refund, payment, receipt, kept)
 
 
-def _issue_credit_note(session: Session, refund: Refund, payment: Payment, receipt: Receipt) -> str:
+def _issue_credit_note(session: Session, refund: Refund, payment: Payment, receipt: Receipt, kept: Kept | None) -> str:
     customer = session.get_one(Customer, payment.customer_id)
     standing = select(CreditNote.facts).where(CreditNote.payment_id == payment.id, CreditNote.revoked_at.is_(None))
     earlier = [facts.from_json(written) for written in session.execute(standing).scalars()]
-    issue = _begin_issue(session, numbering.CREDIT_NOTES, customer)
+    issue = _begin_issue(session, numbering.CREDIT_NOTES, customer, kept)
     frozen = freezing.credit_note(refund, payment, facts.receipt_from_json(receipt.facts), earlier, customer, issue)
-    note = CreditNote(id=db.new_id("crn"), payment_id=payment.id, refund_id=refund.id, code=issue.code)
-    return _add(session, note, frozen, customer)
+    document_id = kept.document_id if kept else db.new_id("crn")
+    note = CreditNote(id=document_id, payment_id=payment.id, refund_id=refund.id, code=issue.code)
+    return _add(session, note, frozen, customer, kept)
 
 
 def revoke_credit_note(refund_id: str) -> None:
@@ -131,22 +156,27 @@ def _lock(session: Session, refund_id: str) -> tuple[Refund, Payment]:
     return refund, payment
 
 
-def _begin_issue(session: Session, series: str, customer: Customer) -> freezing.Issue:
+def _begin_issue(session: Session, series: str, customer: Customer, kept: Kept | None) -> freezing.Issue:
     settings = config.current()
-    number = numbering.take(session, series)
+    if kept is not None:
+        number = kept.number
+        numbering.keep(session, series, number)
+    else:
+        number = numbering.take(session, series)
     return freezing.Issue(
         number=number,
         # Read after the number was taken, whose lock others wait for: a higher number never has an earlier moment.
-        at=db.database_now(session),
+        at=kept.issued_at if kept else db.database_now(session),
         language=language.supported(customer.language),
         company=settings.company,
-        code=codes.new(),
+        code=kept.code if kept else codes.new(),
         base_url=settings.base_url,
+        text=kept.text if kept else "",
     )
 
 
-def _add(session: Session, document: Document, frozen: facts.Facts, customer: Customer) -> str:
-    """Write the document with its audit event, and the job that renders it."""
+def _add(session: Session, document: Document, frozen: facts.Facts, customer: Customer, kept: Kept | None) -> str:
+    """Write the document with its audit event, and the jobs that render it, and write at Stripe which number it has."""
     document.number = frozen.number
     document.customer_id = customer.id
     document.total_minor = frozen.total_minor
@@ -163,8 +193,14 @@ def _add(session: Session, document: Document, frozen: facts.Facts, customer: Cu
     }
     if document.refund_id is not None:
         told["refund"] = document.refund_id
-    audit.record(session, f"{document.kind}.issued", document.id, told, customer_id=customer.id)
+    if kept is None:
+        audit.record(session, f"{document.kind}.issued", document.id, told, customer_id=customer.id)
+    else:
+        audit.record(session, f"{document.kind}.brought_back", document.id, told, customer_id=customer.id)
     outbox.enqueue(session, RENDER, key=f"{document.kind}.render:{document.id}", document_id=document.id)
+    if kept is None:
+        key = f"{document.kind}.keep:{document.id}"
+        outbox.enqueue(session, KEEP, key=key, delay_seconds=KEEP_AFTER_SECONDS, document_id=document.id)
     return document.id
 
 

@@ -2,8 +2,8 @@
 
 from math import nan
 
-from portal import db, metrics, outbox
-from portal.reconciliation import queries, service
+from portal import db, metrics, outbox, recovery
+from portal.reconciliation import queries, recovering, service
 from portal.reconciliation.models import FREQUENT, NIGHTLY
 
 
@@ -17,16 +17,22 @@ def nightly() -> None:
     service.leave(NIGHTLY)
 
 
-@outbox.handles(service.WALK)
+@outbox.handles(service.WALK, in_recovery=True)
 def walk(reconciliation_id: str) -> None:
     """When its process is killed the job comes again, and goes on behind the last batch."""
     try:
         with metrics.RECONCILIATION_SECONDS.time():
             service.run(reconciliation_id)
+            recovering.tend()
     except Exception:
         metrics.RECONCILIATIONS.labels("failed").inc()
         raise
     metrics.RECONCILIATIONS.labels("done").inc()
+
+
+@outbox.handles(recovery.TEND, every_seconds=60, in_recovery=True)
+def tend() -> None:
+    recovering.tend()
 
 
 def _open_findings() -> float:

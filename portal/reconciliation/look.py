@@ -63,6 +63,7 @@ class Look:
     until: datetime
     started_at: datetime
     dry: bool = False
+    recovering: bool = False  # what the database lost is brought back: see lost.py
     counts: Counter[str] = field(default_factory=Counter)
     drafts: list[Draft] = field(default_factory=list)
     incomplete: set[str] = field(default_factory=set)  # codes of which there may be more findings than were noted

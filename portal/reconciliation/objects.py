@@ -24,6 +24,7 @@ from portal.gateway import Charge, Intent
 from portal.payments import service as payments
 from portal.payments import states
 from portal.payments.models import Payment
+from portal.reconciliation import lost
 from portal.reconciliation.look import Draft, Look, Mark, batches, rows_after
 from portal.refunds import service as refunds
 from portal.refunds import states as refund_states
@@ -43,6 +44,8 @@ def intents(look: Look, after: str | None) -> Iterator[Mark]:
     """One and two: each intent of the span is a payment of ours, which says the same of it; strays are called off (nine)."""
     listed = gateway.current().list_intents(created_from=look.since, created_to=look.until, after=after)
     for batch in batches(listed):
+        if look.recovering:
+            lost.keep_numbers(batch)
         for intent, payment, fits in _held_against_rows(batch):
             look.count("intents")
             if payment is None:
@@ -97,6 +100,9 @@ def _amounts(ours: int, theirs: int, currency: str) -> dict[str, Any]:
 
 def _unknown_intent(look: Look, intent: Intent) -> None:
     """By its metadata it may be ours all the same: its creation was answered to a process that died."""
+    if look.recovering and intent.metadata.get("payment_id"):
+        lost.take_back(look, intent)
+        return
     if intent.metadata.get("payment_id"):
         look.count("found by metadata")
         if not look.dry and payments.hear_of_intent(intent.id):
@@ -140,7 +146,9 @@ def charges(look: Look, after: str | None) -> Iterator[Mark]:
         for charge in paid:
             look.count("charges")
             row = rows.get(charge.intent_id)
-            if row is None:
+            if row is None and look.recovering and charge.intent_id:
+                _unknown_intent(look, gateway.current().retrieve_intent(charge.intent_id))
+            elif row is None:
                 heard = charge.intent_id and not look.dry and payments.hear_of_intent(charge.intent_id)
                 if not heard:
                     _note_orphan(look, charge)
@@ -186,6 +194,8 @@ def refunds_made(look: Look, after: str | None) -> Iterator[Mark]:
         with db.reading() as session:
             found = session.execute(select(Refund).where(Refund.stripe_refund_id.in_([refund.id for refund in batch])))
             rows = {row.stripe_refund_id: row for row in found.scalars()}
+        if look.recovering:
+            lost.keep_credit_note_numbers(batch)
         for refund in batch:
             look.count("refunds")
             row = rows.get(refund.id)

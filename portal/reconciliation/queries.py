@@ -27,6 +27,15 @@ def watermark(session: Session) -> datetime | None:
     )
 
 
+def watermark_before(session: Session, moment: datetime) -> datetime | None:
+    """Likewise, as far as it was known at that moment."""
+    return session.scalar(
+        select(func.max(Reconciliation.until)).where(
+            Reconciliation.finished_at < moment, Reconciliation.kind.in_((FREQUENT, NIGHTLY))
+        )
+    )
+
+
 def latest_finished(session: Session) -> Reconciliation | None:
     """The look that ended last, of any kind."""
     query = select(Reconciliation).where(Reconciliation.finished_at.is_not(None))

@@ -6,6 +6,7 @@
     undelivered                        6: events that did not reach us
     transactions, postings, mirrored   7: each movement has its postings, and each posting its movement
     payouts, open_payouts              8
+    documents                          in recovery mode: receipts and credit notes get the numbers that they had
     checks                             what must be true of the books by themselves
     (the end)                          10: the watermark is the `until` of the latest that has ended
 
@@ -25,11 +26,11 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, db, outbox, texts
+from portal import audit, clock, db, outbox, recovery, texts
 from portal.db import database_now, new_id
 from portal.errors import Conflict, NotFound
 from portal.payments.models import Payment
-from portal.reconciliation import checks, objects, payouts, queries, transactions
+from portal.reconciliation import checks, lost, objects, payouts, queries, transactions
 from portal.reconciliation.look import Draft, Look, Mark
 from portal.reconciliation.models import (
     COMMAND,
@@ -90,6 +91,7 @@ STEPS: Final = (
     Step("all transactions", transactions.mirrored, _OF_TRANSACTIONS, whole=True, thorough=True),
     Step("payouts", payouts.payouts, ("payout_differs",)),
     Step("open payouts", payouts.open_payouts, ("payout_missing",), whole=True),
+    Step("documents", lost.documents),
     Step(
         "checks",
         checks.all_of_them,
@@ -124,6 +126,7 @@ class Report:
     counts: dict[str, int]
     findings: list[BookFinding]
     dry: bool
+    in_recovery: bool  # then nothing can be said of the books yet, whatever was found
 
     @property
     def unexplained(self) -> int:
@@ -137,15 +140,20 @@ def nothing(_progress: Progress) -> None:
 def begin(kind: str, since: datetime | None = None, *, to_now: bool = False) -> str:
     """Write down that a look begins; returns its id, for `run`. A command's that was cut off is taken up again."""
     with db.transaction() as session:
-        if kind == COMMAND:
-            unfinished = queries.cut_off(session, since, clock.now() - RESUMED_FOR)
-            if unfinished is not None:
-                return unfinished
-        row = Reconciliation(id=new_id("rec"), kind=kind, started_at=clock.now(), step=1, counts={})
-        row.since, row.until = span(session, kind, since, to_now=to_now)
-        session.add(row)
-        session.flush()
-        return row.id
+        return begin_in(session, kind, since, to_now=to_now)
+
+
+def begin_in(session: Session, kind: str, since: datetime | None = None, *, to_now: bool = False) -> str:
+    """Likewise, in the caller's transaction."""
+    if kind == COMMAND:
+        unfinished = queries.cut_off(session, since, clock.now() - RESUMED_FOR)
+        if unfinished is not None:
+            return unfinished
+    row = Reconciliation(id=new_id("rec"), kind=kind, started_at=clock.now(), step=1, counts={})
+    row.since, row.until = span(session, kind, since, to_now=to_now)
+    session.add(row)
+    session.flush()
+    return row.id
 
 
 def leave(kind: str, *, to_now: bool = False) -> bool:
@@ -163,9 +171,12 @@ def leave(kind: str, *, to_now: bool = False) -> bool:
 def span(
     session: Session, kind: str, since: datetime | None = None, *, to_now: bool = False
 ) -> tuple[datetime, datetime]:
-    """From when to when a look of this kind goes: see the constants above. The first of all goes back to the first payment."""
+    """From when to when a look of this kind goes: see the constants above. The first of all goes back to the first payment.
+
+    In recovery mode nothing is left out: nobody writes, and what was done in the last minutes may be what was lost.
+    """
     now = database_now(session)
-    until = now if to_now else now - LEAVE_OUT
+    until = now if to_now or recovery.is_on(session) else now - LEAVE_OUT
     if since is not None:
         return since, until
     if kind == NIGHTLY:
@@ -184,14 +195,15 @@ def run(reconciliation_id: str, passed: Callable[[Progress], None] = nothing) ->
     started = time.monotonic()
     with db.reading() as session:
         row = session.get(Reconciliation, reconciliation_id)
+        recovering = recovery.current(session) is not None
     if row is None:
         raise NotFound
-    look = Look(row.kind, row.since, row.until, row.started_at)
+    look = Look(row.kind, row.since, row.until, row.started_at, recovering=recovering)
     look.counts.update(row.counts)
     if row.finished_at is None:
         _walk(look, row, passed)
     with db.reading() as session:
-        return _report(look, queries.open_findings(session), time.monotonic() - started)
+        return _report(session, look, queries.open_findings(session), started)
 
 
 def _walk(look: Look, row: Reconciliation, passed: Callable[[Progress], None]) -> None:
@@ -204,6 +216,8 @@ def _walk(look: Look, row: Reconciliation, passed: Callable[[Progress], None]) -
             passed(Progress(step.name, number - 1, _part(look, mark)))
         if look.is_thorough or not step.thorough:
             look.close_what_is_gone(step.codes, whole=step.whole)
+        if look.recovering and step.name == "intents":
+            look.close_what_is_gone(lost.LOST, whole=False)
         _advance(row.id, look, number + 1, None)
     _finish(row.id, look)
 
@@ -247,7 +261,7 @@ def rehearse(
             passed(Progress(step.name, number - 1, _part(look, mark)))
     with db.reading() as session:
         found = [_as_row(draft) for draft in _distinct(look.drafts) if not queries.is_explained(session, draft)]
-    return _report(look, found, time.monotonic() - started)
+        return _report(session, look, found, started)
 
 
 def _distinct(drafts: list[Draft]) -> list[Draft]:
@@ -265,8 +279,10 @@ def _as_row(draft: Draft) -> BookFinding:
     )
 
 
-def _report(look: Look, findings: list[BookFinding], seconds: float) -> Report:
-    return Report(look.kind, look.since, look.until, seconds, dict(look.counts), findings, look.dry)
+def _report(session: Session, look: Look, findings: list[BookFinding], started: float) -> Report:
+    """`started` is by the monotonic clock."""
+    seconds, held = time.monotonic() - started, recovery.is_on(session)
+    return Report(look.kind, look.since, look.until, seconds, dict(look.counts), findings, look.dry, held)
 
 
 # Findings
@@ -289,5 +305,5 @@ def explain(finding_id: str, user_id: str, note: str) -> None:
         finding.explanation = note
         facts: dict[str, Any] = {"code": finding.code, "subject": finding.subject, "note": note}
         audit.record(session, "books.explained", finding.id, facts)
-        if finding.code in {"orphan_charge", "unknown_transaction"}:
+        if finding.code in {"orphan_charge", "unknown_transaction", *lost.LOST}:
             transactions.book_as_other(session, finding.subject)

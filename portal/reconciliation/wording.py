@@ -31,6 +31,11 @@ _WORKER: Final = N_(
     "See at the operations desk whether the worker runs and the job has failed; try it again there. It needs no correction of the books."
 )
 
+_LOST: Final = N_(
+    "It was paid after the backup that the database was restored from. If it can be put right (docs/backups.md says how), have it compared "
+    "again with flask restore compare; else explain it here: the money is then in the books as something else."
+)
+
 # Facts that end in _minor are shown as money in the finding's currency, by their name without it.
 WORDS: Final[dict[str, tuple[str, str]]] = {
     "orphan_charge": (N_("Stripe has taken %(amount)s (%(charge)s) that no payment here knows of"), _DASHBOARD),
@@ -148,6 +153,25 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         N_(
             "The lines that differ are found with it, or by flask reconcile --nightly. The month is not to be closed before."
         ),
+    ),
+    "lost_customer": (N_("%(amount)s (%(charge)s) was paid by a customer whom the backup does not have yet"), _LOST),
+    "lost_invoice": (
+        N_("%(amount)s (%(charge)s) was paid for “%(description)s”, an invoice that the backup does not have yet"),
+        _LOST,
+    ),
+    "lost_amount": (
+        N_(
+            "%(amount)s (%(charge)s) was paid for “%(description)s”, whose invoice is over another amount in the backup"
+        ),
+        _LOST,
+    ),
+    "lost_second": (
+        N_("%(amount)s (%(charge)s) was paid for “%(description)s”, for which another payment is still on its way"),
+        _LOST,
+    ),
+    "lost_holder": (
+        N_("%(amount)s (%(charge)s) belongs at Stripe to a customer whom the backup has as another one"),
+        _LOST,
     ),
     "audit_broken": (N_("The audit trail was tampered with: %(what)s"), _NOT_BY_HAND),
 }

@@ -132,8 +132,26 @@ def add(
     user_id: str | None,
     client_key: str,
 ) -> Refund:
+    """Write a refund in its first state; the amount is reserved by it. In the caller's transaction, which holds the payment's lock."""
+    row = drafted(payment, amount, reason, text, origin=origin, user_id=user_id, client_key=client_key)
+    session.add(row)
+    session.flush()
+    return row
+
+
+def drafted(
+    payment: Payment,
+    amount: Money,
+    reason: str,
+    text: str,
+    *,
+    origin: str,
+    user_id: str | None,
+    client_key: str,
+) -> Refund:
+    """A refund in its first state that is not written yet."""
     now = clock.now()
-    row = Refund(
+    return Refund(
         id=new_id("rfd"),
         payment_id=payment.id,
         customer_id=payment.customer_id,
@@ -158,9 +176,6 @@ def add(
         updated_at=now,
         version=0,
     )
-    session.add(row)
-    session.flush()
-    return row
 
 
 def plain_text(text: str, field: str) -> str:

@@ -21,7 +21,7 @@ from typing import Final
 import structlog
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, db, gateway, idempotency, outbox
+from portal import audit, clock, config, db, gateway, idempotency, outbox, recovery
 from portal.db import database_now
 from portal.disputes import queries as disputes
 from portal.money import Money
@@ -68,6 +68,7 @@ def execute(refund_id: str) -> float | None:
     Returns after how many seconds to look again, while Stripe's list is being searched. Raises the gateway's errors while nothing is
     known: the job comes again, under the same key.
     """
+    recovery.refuse_now()
     order = _begin(refund_id)
     if order is None:
         return None
@@ -144,7 +145,10 @@ def why_not(session: Session, payment: Payment) -> str:
 
 def _is_possible(order: Order) -> bool:
     """Ask Stripe itself before the first sending: the bank may have taken the money, or someone given it back at the dashboard."""
-    refusal = _refusal(gateway.current().retrieve_intent(order.intent_id), order.amount)
+    intent = gateway.current().retrieve_intent(order.intent_id)
+    if intent.charge is not None and intent.charge.refunded and _adopt_sent(order):
+        return False
+    refusal = _refusal(intent, order.amount)
     if refusal == NOTHING_LEFT:  # or it was we who gave it back, and died before that was written down
         _look_up(order, otherwise=NOTHING_LEFT)
     elif refusal:
@@ -169,10 +173,9 @@ def _ours(order: Order, listed: Sequence[gateway.Refund]) -> gateway.Refund | No
 
 def _look_up(order: Order, otherwise: str = "") -> None:
     """Search Stripe's list for a refund that is ours. Without one, and without a reason why not, nobody knows: staff decide."""
-    found = _ours(order, list(gateway.current().list_refunds(order.intent_id)))
-    if found is not None:
-        adopt(order.refund_id, found)
-    elif otherwise:
+    if _adopt_sent(order):
+        return
+    if otherwise:
         _fail(order.refund_id, otherwise)
     else:
         with db.transaction() as session:
@@ -244,6 +247,15 @@ def _begin_next_attempt(session: Session, row: Refund) -> None:
     touch(row)
     audit.record(session, "refund.new_attempt", row.id, {"attempt": row.attempt}, customer_id=row.customer_id)
     outbox.enqueue(session, "refunds.execute", key=f"execute:{row.id}:{row.attempt}", refund_id=row.id)
+
+
+def _adopt_sent(order: Order) -> bool:
+    """Take over the refund at Stripe that carries our id, if there is one: it was sent, whatever our row knows of that."""
+    sent = gateway.current().list_refunds(order.intent_id)
+    found = next((one for one in sent if one.metadata.get("refund_id") == order.refund_id), None)
+    if found is not None:
+        adopt(order.refund_id, found)
+    return found is not None
 
 
 def _fail(refund_id: str, reason: str) -> None:

@@ -10,6 +10,8 @@ Here stands what nobody asks for: what was paid twice goes back, and what Stripe
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -29,6 +31,7 @@ from portal.refunds.asking import (
     WindowOver,
     add,
     ask,
+    drafted,
     propose,
     windows,
     withdraw,
@@ -57,7 +60,7 @@ from portal.refunds.deciding import (
     shown_threshold,
     why_two,
 )
-from portal.refunds.models import PORTAL, STRIPE, Refund, RefundStep
+from portal.refunds.models import ORIGINS, PORTAL, STRIPE, Refund, RefundStep
 from portal.refunds.resolving import NotFailed, close, pay_outside, replace
 from portal.refunds.settling import adopt, lock_payment, mark, refresh, touch
 
@@ -85,6 +88,7 @@ __all__ = [
     "hear_of_payment",
     "hear_of_refund",
     "is_claimed",
+    "labels",
     "lift_finding",
     "may_approve",
     "needs_two",
@@ -102,6 +106,7 @@ __all__ = [
     "withdraw",
 ]
 
+_ID: Final = re.compile(r"rfd_[0-9a-z]{26}")
 # Of an older duplicate staff have decided; the job that gave it back may be forgotten.
 DUPLICATES_SINCE: Final = timedelta(days=3)
 
@@ -186,18 +191,51 @@ def _record_foreign(payment_id: str, found: gateway.Refund) -> str:
         if known is not None:
             return known.id
         beyond = found.amount > queries.sums(session, payment).remaining
-        row = add(session, payment, found.amount, policy.OTHER, "", origin=STRIPE, user_id=None, client_key=key)
+        lost = _lost(found)
+        row = drafted(payment, found.amount, lost.reason, "", origin=lost.origin, user_id=None, client_key=key)
+        row.id = lost.refund_id or row.id
+        session.add(row)
         row.asked_at = row.sent_at = found.created
         row.state = states.EXECUTING
         row.stripe_refund_id = found.id  # so that nothing is ever sent for this row
         touch(row)
         session.add(RefundStep(id=new_id("rfs"), refund_id=row.id, at=found.created, state=states.EXECUTING))
         facts = {"stripe_refund": found.id, "amount": str(found.amount)}
-        audit.record(session, "refund.made_at_stripe", row.id, facts, customer_id=row.customer_id)
+        if lost.refund_id:
+            audit.record(session, "refund.brought_back", row.id, facts, customer_id=row.customer_id)
+        else:
+            audit.record(session, "refund.made_at_stripe", row.id, facts, customer_id=row.customer_id)
         outbox.enqueue(session, "refunds.follow_up", key=f"follow_refund:{row.id}", refund_id=row.id)
         if beyond:
             _mark_others(session, payment, row)
         return row.id
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """What Stripe tells of a refund beyond its money: `refund_id` is missing of one that was made without us."""
+
+    refund_id: str | None
+    reason: str
+    origin: str
+
+
+def _lost(found: gateway.Refund) -> _Lost:
+    """One that we sent, and that the database has lost, is called as it was, and as far as `labels` were written, tells why it was."""
+    named = found.metadata
+    if not _ID.fullmatch(named.get("refund_id", "")):
+        return _Lost(None, policy.OTHER, STRIPE)
+    reason, origin = named.get("refund_reason", ""), named.get("refund_origin", "")
+    return _Lost(
+        named["refund_id"],
+        reason if reason in policy.REASONS else policy.OTHER,
+        origin if origin in ORIGINS else STRIPE,
+    )
+
+
+def labels(row: Refund) -> dict[str, str]:
+    """What only our database knows of a refund, as entries of its metadata at Stripe."""
+    return {"refund_reason": row.reason, "refund_origin": row.origin}
 
 
 def _mark_others(session: Session, payment: Payment, foreign: Refund) -> None:

@@ -54,6 +54,10 @@ def adopt(refund_id: str, found: gateway.Refund) -> None:
         row = locked(session, refund_id)
         is_new = row.stripe_refund_id is None
         if is_new:
+            if (
+                row.state in states.UNSENT
+            ):  # it was sent all the same: the database was restored from a backup meanwhile
+                move(session, row, states.EXECUTING)
             row.stripe_refund_id = found.id
             row.sent_at = row.sent_at or found.created
             touch(row)

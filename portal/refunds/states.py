@@ -44,6 +44,8 @@ STATES: Final = tuple(FOLLOWS)
 
 # Nobody has decided yet: the customer may withdraw, staff may decide.
 UNDECIDED: Final = frozenset({REQUESTED, APPROVED_ONCE})
+# By our rows Stripe was never asked.
+UNSENT: Final = UNDECIDED | {APPROVED}
 # Stripe has been asked, or is about to be: the worker follows these to their end.
 UNDER_WAY: Final = frozenset({APPROVED, EXECUTING, PENDING, REQUIRES_ACTION})
 # Not at an end after the decision: followed by the worker, or by a person.

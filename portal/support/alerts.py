@@ -1,13 +1,15 @@
 """Mails to staff about the machine: jobs that failed for good, one mail for all within a few minutes; a service that does not answer;
-webhooks that do not arrive.
+webhooks that do not arrive; a database that was restored from a backup.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from portal import clock, config, db, language, mail, outages, outbox, workers
+from portal import clock, config, db, language, mail, outages, outbox, recovery, workers
 from portal.errors import N_
+from portal.reconciliation.models import Reconciliation
+from portal.recovery import Recovery
 from portal.webhooks import queries as webhooks
 from portal.webhooks import service as webhook_service
 
@@ -15,7 +17,7 @@ from portal.webhooks import service as webhook_service
 MOST_NAMED: Final = 20
 
 
-@outbox.handles(outbox.MAIL_DEAD)
+@outbox.handles(outbox.MAIL_DEAD, in_recovery=True)
 def mail_dead(span: int) -> None:
     """Tell staff which jobs died in this span; nothing when all of them have been revived meanwhile. Raises as mail.send does."""
     with db.reading() as session:
@@ -44,7 +46,7 @@ SERVICES: Final = {
 }
 
 
-@outbox.handles(workers.MAIL_OUTAGE)
+@outbox.handles(workers.MAIL_OUTAGE, in_recovery=True)
 def mail_outage(service: str, since: int) -> None:
     """Tell staff that jobs have been waiting for a service for long; nothing when it is back already. Raises as mail.send does.
 
@@ -92,4 +94,44 @@ def mail_webhooks_missing(since: int) -> None:
         last=last.received_at if last else None,
         endpoint=f"{settings.base_url}/api/webhooks/stripe",
         link=f"{settings.base_url}/support/operations",
+    )
+
+
+@outbox.handles(recovery.MAIL_BEGUN, in_recovery=True)
+def mail_recovery_begun(recovery_id: str) -> None:
+    """Tell staff that nothing moves any more, and why. Raises as mail.send does."""
+    with db.reading() as session:
+        found = session.get_one(Recovery, recovery_id)
+    _mail_recovery(found, "recovery_begun", N_("The portal is in recovery mode"), since=found.begun_at)
+
+
+@outbox.handles(recovery.MAIL_FINISHED)
+def mail_recovery_finished(recovery_id: str) -> None:
+    """Tell staff that it goes on, and what was brought back. Raises as mail.send does."""
+    with db.reading() as session:
+        found = session.get_one(Recovery, recovery_id)
+        run = session.get(Reconciliation, found.reconciliation_id) if found.reconciliation_id else None
+    counts = run.counts if run else {}
+    _mail_recovery(
+        found,
+        "recovery_finished",
+        N_("The portal has left recovery mode"),
+        finished=found.finished_at,
+        overruled=found.overruled,
+        payments=counts.get("brought back", 0),
+        documents=counts.get("documents brought back", 0),
+    )
+
+
+def _mail_recovery(found: Recovery, template: str, subject: str, **facts: Any) -> None:
+    settings = config.current()
+    tongue = settings.languages[0]
+    mail.send(
+        key=f"{template}:{found.id}",
+        to=settings.company.support_email,
+        subject=language.translate(subject, tongue),
+        template=f"support/operations/mails/{template}",
+        tongue=tongue,
+        link=f"{settings.base_url}/support/operations",
+        **facts,
     )

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, and_, case, func, literal_column, or_, select, text
 from sqlalchemy.orm import Session
 
-from portal import anchors, clock, company_days, forwarded, keyset, workers
+from portal import anchors, clock, company_days, forwarded, keyset, marks, recovery, workers
 from portal.accounts import queries as accounts
 from portal.accounts.models import Customer
 from portal.audit import AuditEvent
@@ -74,6 +74,8 @@ class State:
     book_findings: int
     anchored_at: datetime | None
     forwarded_at: datetime | None
+    in_recovery: bool
+    keeps_marks: bool
 
     @property
     def worker_is_behind(self) -> bool:
@@ -119,6 +121,8 @@ def state(session: Session) -> State:
         book_findings=_count(session, select(BookFinding.id).where(BookFinding.state == literal_column(f"'{OPEN}'"))),
         anchored_at=anchors.latest(session),
         forwarded_at=forwarded.seen_at(session),
+        in_recovery=recovery.is_on(session),
+        keeps_marks=marks.is_kept(),
     )
 
 

@@ -9,6 +9,10 @@ from portal.errors import N_
 
 # What happened, by the event's name. What is in brackets comes from the event's facts.
 WORDS: Final[dict[str, str]] = {
+    "recovery.begun": N_("Recovery mode begun: the database was restored from a backup"),
+    "recovery.finished": N_("Recovery mode ended"),
+    "numbering.gap": N_("Numbers without a document after a restore (%(series)s): %(numbers)s"),
+    "numbering.given_twice": N_("Number %(number)s was given out twice"),
     "customer.created": N_("Customer created"),
     "customer.changed": N_("Billing details changed"),
     "customer.linked": N_("Made known to Stripe"),
@@ -55,11 +59,14 @@ WORDS: Final[dict[str, str]] = {
     "invoice.paid_outside": N_("Invoice %(number)s recorded as paid outside Stripe"),
     "invoice.voided": N_("Invoice %(number)s voided: %(reason)s"),
     "payment.started": N_("Payment of %(amount)s started"),
+    "payment.brought_back": N_("Payment of %(amount)s brought back from Stripe after a restore"),
     "payment.intent_stored": N_("Payment made known to Stripe"),
     "payment.cancel_asked": N_("Cancelling the payment was requested"),
     "payment.new_attempt": N_("Payment begun anew at Stripe"),
     "payment.confirmation_begun": N_("Card ending in %(last4)s is being charged"),
     "payment.finding": N_("Payment set aside for staff: %(finding)s"),
+    "receipt.brought_back": N_("Receipt %(number)s issued again after a restore, with its number"),
+    "credit_note.brought_back": N_("Credit note %(number)s issued again after a restore, with its number"),
     "receipt.issued": N_("Receipt %(number)s issued"),
     "receipt.rendered": N_("PDF of the receipt made"),
     "receipt.mailed": N_("Receipt sent to %(to)s"),
@@ -73,6 +80,7 @@ WORDS: Final[dict[str, str]] = {
     "refund.claimed": N_("Refund taken up by staff"),
     "refund.amount_changed": N_("Amount of the refund changed from %(before)s to %(after)s"),
     "refund.known_at_stripe": N_("Refund made known to Stripe"),
+    "refund.brought_back": N_("Refund of %(amount)s brought back from Stripe after a restore"),
     "refund.made_at_stripe": N_("Refund of %(amount)s made in Stripe’s dashboard"),
     "refund.bank_reference": N_("Bank reference of the refund: %(reference)s"),
     "refund.searched": N_("Stripe failed at the refund; its list is searched for it"),

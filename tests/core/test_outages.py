@@ -210,7 +210,7 @@ def test_workers_find_out_by_themselves_that_a_service_is_back(
 
 
 def look_around() -> None:
-    workers._look_around()
+    workers.look_around()
 
 
 def told() -> list[dict[str, object]]:

@@ -29,6 +29,9 @@ FLOORS = (
         "documents",
         "mail",
         "anchors",
+        "marks",
+        "recovery",
+        "backups",
         "csv_lines",
         "forms",
         "forwarded",
@@ -55,11 +58,12 @@ FLOORS = (
     ("support", "api"),
     ("seed",),
     ("reconcile_cli",),
+    ("restore_cli",),
     ("cli", "app"),
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
-ROOF = frozenset({"seed", "reconcile_cli", "cli", "app"})
-FEATURES = frozenset(name for names in FLOORS[9:-3] for name in names)
+ROOF = frozenset({"seed", "reconcile_cli", "restore_cli", "cli", "app"})
+FEATURES = frozenset(name for names in FLOORS[9:-4] for name in names)
 # States are part of the models, a draft is what a service is given by whoever fills it in, a policy holds rules that all
 # may ask, figures are read by whoever shows them, and wording says to a person what a thing means. A form reads the filters of
 # a list, also for the file that another part makes of it.
@@ -86,18 +90,8 @@ LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 
 WEB_MODULES = frozenset(
     {
-        "views",
-        "forms",
-        "pages",
-        "guards",
-        "resuming",
-        "failures",
-        "lists",
-        "subjects",
-        "api",
-        "app",
-        "cli",
-        "reconcile_cli",
+        *("views", "forms", "pages", "guards", "resuming", "failures", "lists", "subjects", "api", "app"),
+        *("cli", "reconcile_cli", "restore_cli"),
     }
 )
 WITHOUT_QUERIES = frozenset({"views", "forms"})

@@ -1,0 +1,158 @@
+"""What a database that was restored from a backup has lost, brought back from what Stripe has: steps of a run in recovery mode.
+
+Payments of ours that no row knows become rows again, numbers that stand at Stripe stay used, and documents are issued as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import exists, select
+
+from portal import audit, db, gateway, numbering
+from portal.cards import service as cards
+from portal.gateway import Intent
+from portal.invoices import queries as invoices
+from portal.payments import service as payments
+from portal.payments import states
+from portal.payments.models import Payment
+from portal.receipts import service as receipts
+from portal.receipts.models import CreditNote, Receipt
+from portal.receipts.service import Kept
+from portal.reconciliation.look import BATCH, Draft, Look, Mark
+from portal.refunds import states as refund_states
+from portal.refunds.models import Refund
+
+log = structlog.get_logger(__name__)
+
+# Discrepancies that keep the recovery mode on: money of ours that could not be brought back.
+LOST: Final = payments.LOST
+
+
+def take_back(look: Look, intent: Intent) -> None:
+    """An intent of the run that carries a payment of ours in its metadata, and that is no row's."""
+    look.count("found by metadata")
+    if look.dry:
+        return
+    with db.reading() as session:
+        row = session.get(Payment, intent.metadata["payment_id"])
+    other = row is not None and row.stripe_intent_id not in {None, intent.id}
+    if row is not None and intent.customer_id:
+        cards.link_holder(row.customer_id, intent.customer_id)
+    if other and intent.status in states.WAITING_FOR_CUSTOMER:
+        intent = payments.call_off_lost(intent)
+    if row is not None and other and intent.status == states.CANCELED:
+        return
+    if row is not None:
+        payments.hear_of_intent(intent.id)
+        return
+    why_not = payments.bring_back(intent)
+    if not why_not:
+        look.count("brought back")
+    elif intent.charge is not None and intent.charge.paid:
+        charge = intent.charge
+        facts: dict[str, Any] = {
+            "charge": charge.id,
+            "intent": intent.id,
+            "amount_minor": charge.amount.minor,
+            "currency": charge.amount.currency,
+            "description": intent.description,
+        }
+        look.note(Draft(why_not, charge.id, facts, None, intent.created))
+
+
+def keep_numbers(batch: Iterable[Intent]) -> None:
+    """The receipts' and invoices' numbers that these intents tell of are used, whatever comes of their documents."""
+    found: dict[str, int] = {}
+    for intent in batch:
+        kept = receipts.kept_receipt(intent.metadata)
+        invoice = invoices.place_in_series(intent.description) if intent.metadata.get("invoice_id") else None
+        for series, number in ((numbering.RECEIPTS, kept and kept.number), (numbering.INVOICES, invoice)):
+            found[series] = max(found.get(series, 0), number or 0)
+    _keep(found)
+
+
+def keep_credit_note_numbers(batch: Iterable[gateway.Refund]) -> None:
+    """Likewise for refunds."""
+    kept = (receipts.kept_credit_note(refund.metadata) for refund in batch)
+    _keep({numbering.CREDIT_NOTES: max((one.number for one in kept if one), default=0)})
+
+
+def _keep(found: dict[str, int]) -> None:
+    with db.transaction() as session:
+        known = numbering.lasts(session)
+        for series in sorted(found):
+            if found[series] > known.get(series, 0):
+                numbering.keep(session, series, found[series])
+
+
+def documents(look: Look, after: str | None) -> Iterator[Mark]:
+    """In recovery: whatever has succeeded and has no document gets the one that was given out for it, as Stripe's metadata tell.
+
+    What was never given out gets a new number after the recovery, by its usual job.
+    """
+    if look.dry or not look.recovering:
+        return
+    issued = exists().where(Receipt.payment_id == Payment.id)
+    while True:
+        query = select(Payment).where(Payment.status == states.SUCCEEDED, ~issued, Payment.id > (after or ""))
+        with db.reading() as session:
+            rows = session.execute(query.order_by(Payment.id).limit(BATCH)).scalars().all()
+        for row in rows:
+            _receipt_again(look, row)
+        if not rows:
+            break
+        after = rows[-1].id
+        yield Mark(after)
+    _credit_notes_again(look)
+
+
+def _receipt_again(look: Look, payment: Payment) -> None:
+    intent = gateway.current().retrieve_intent(str(payment.stripe_intent_id))
+    kept = receipts.kept_receipt(intent.metadata)
+    if kept is not None and _may_be_given_back(kept, payment.id):
+        _issue(look, partial(receipts.issue, payment.id, kept))
+
+
+def _issue(look: Look, issue: Callable[[], object]) -> None:
+    try:
+        issue()
+    except receipts.NotAddingUp:
+        log.exception("document_not_brought_back")  # its usual job fails in the same way, and staff are told
+    else:
+        look.count("documents brought back")
+
+
+def _credit_notes_again(look: Look) -> None:
+    """In the order in which they were issued: together they share out what the receipt states."""
+    failed = select(CreditNote.refund_id).join(Refund, Refund.id == CreditNote.refund_id)
+    with db.reading() as session:
+        void = session.execute(failed.where(Refund.state == refund_states.FAILED, CreditNote.revoked_at.is_(None)))
+        void_of = list(void.scalars())
+    for refund_id in void_of:  # else what they gave back would count twice
+        receipts.revoke_credit_note(str(refund_id))
+    issued = exists().where(CreditNote.refund_id == Refund.id)
+    numbered = exists().where(Receipt.payment_id == Refund.payment_id)
+    query = select(Refund).where(Refund.state == refund_states.SUCCEEDED, ~issued, numbered)
+    with db.reading() as session:
+        rows = session.execute(query.order_by(Refund.id)).scalars().all()
+    found = []
+    for row in rows:
+        kept = receipts.kept_credit_note(gateway.current().retrieve_refund(str(row.stripe_refund_id)).metadata)
+        if kept is not None and _may_be_given_back(kept, row.id):
+            found.append((kept.issued_at, row.id, kept))
+    for _moment, refund_id, kept in sorted(found, key=lambda one: one[:2]):
+        _issue(look, partial(receipts.issue_credit_note, refund_id, kept))
+
+
+def _may_be_given_back(kept: Kept, subject: str) -> bool:
+    """False when the number was given to something else after the restore, before the portal noticed it: that stays, and is told."""
+    with db.transaction() as session:
+        if receipts.is_free(session, kept):
+            return True
+        log.error("number_given_twice", number=kept.text, subject=subject)
+        audit.record(session, "numbering.given_twice", subject, {"number": kept.text})
+        return False

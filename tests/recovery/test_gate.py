@@ -1,0 +1,125 @@
+"""In recovery mode pages read and nothing moves money: one gate, and every way to it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from portal import db, gateway, numbering, outbox, pages, recovery
+from portal.accounts.models import User
+from portal.gateway import StripeGateway
+from portal.invoices import service as invoices
+from portal.money import Money
+from portal.recovery import InRecovery
+from tests import factories
+from tests.recovery.conftest import Company
+
+# What the gateway does without moving money: it calls off, lets go, or writes down.
+HARMLESS = {
+    *("cancel_intent", "cancel_setup", "detach_card", "label_intent", "label_refund"),
+    *("create_webhook_endpoint", "update_webhook_endpoint", "delete_webhook_endpoint"),
+}
+# What workers do all the same: mails about signing in and about the machine, and the comparison with Stripe.
+IN_RECOVERY = {
+    *("accounts.begin_reset", "accounts.begin_sign_up", "accounts.mail_link", "accounts.mail_account_exists"),
+    *("accounts.mail_password_changed", "accounts.mail_second_factor", "accounts.mail_owners_changed"),
+    *("outbox.mail_dead", "outbox.mail_outage"),
+    *("reconciliation.walk", recovery.TEND, recovery.MAIL_BEGUN),
+}
+
+
+@pytest.fixture
+def held(app: Flask) -> Flask:
+    with db.transaction() as session:
+        assert recovery.begin(session, recovery.OPERATOR, {})
+    return app
+
+
+def _changing() -> list[str]:
+    def reads(name: str) -> bool:
+        return name.startswith(("_", "retrieve_", "list_")) or name == "customer_is_gone"
+
+    return [name for name, _ in inspect.getmembers(StripeGateway, inspect.isfunction) if not reads(name)]
+
+
+def _arguments(method: Callable[..., Any]) -> dict[str, Any]:
+    """Something for each parameter, by what it is annotated with."""
+    kinds: dict[str, Any] = {"str": "x", "bool": True, "Money": Money(1_00, "eur"), "Mapping[str, str]": {}}
+    given = list(inspect.signature(method).parameters.values())[1:]
+    return {parameter.name: kinds[str(parameter.annotation)] for parameter in given}
+
+
+@pytest.mark.database("sqlite")
+@pytest.mark.parametrize("name", _changing())
+def test_nothing_is_made_or_confirmed_at_stripe(held: Flask, name: str) -> None:
+    method = getattr(StripeGateway, name)
+    gateway.forget()
+    if name in HARMLESS:
+        return
+    with pytest.raises(InRecovery):
+        method(gateway.current(), **_arguments(method))
+
+
+@pytest.mark.database("sqlite")
+def test_every_request_that_changes_something_is_answered_with_why_but_for_what_is_free(
+    held: Flask, client: FlaskClient
+) -> None:
+    kept, addresses = set(), held.url_map.bind("localhost")
+    for rule in held.url_map.iter_rules():
+        for method in sorted((rule.methods or set()) - {"GET", "HEAD", "OPTIONS"}):
+            path = addresses.build(rule.endpoint, dict.fromkeys(rule.arguments, f"pay_{'0' * 26}"), method)
+            blueprint = rule.endpoint.rpartition(".")[0]
+            if blueprint in pages.FREE:
+                continue
+            answer = client.open(path, method=method, headers={"Accept": "application/json"})
+            assert (answer.status_code, answer.get_json()["code"]) == (503, "recovery_mode"), f"{method} {path}"
+            assert int(answer.headers["Retry-After"]) > 0
+            kept.add(blueprint)
+    assert kept >= {"payments", "cards", "mandates", "refunds", "support", "support_refunds"}
+    assert kept >= {"api_payments", "api_refunds", "api_methods", "api_invoices", "api_endpoints"}
+
+
+def test_jobs_wait_but_for_those_that_move_no_money(held: Flask) -> None:
+    assert outbox.names_in_recovery() == IN_RECOVERY
+    assert len(outbox.names()) > 40
+    with db.transaction() as session:
+        outbox.enqueue(session, "mandates.sweep")
+    assert outbox.claim("someone", 10) == []
+    with db.transaction() as session:
+        outbox.enqueue_periodic(session)
+        names = {job.name for job in session.query(outbox.Job)}
+    assert names == {"mandates.sweep", recovery.TEND}
+
+
+def test_no_number_is_given_out_and_no_invoice_is_decided_on(held: Flask) -> None:
+    with db.transaction() as session:
+        invoice_id = factories.invoice(session, factories.customer(session)).id
+    with pytest.raises(InRecovery), db.transaction() as session:
+        numbering.take(session, numbering.RECEIPTS)
+    with pytest.raises(InRecovery):
+        invoices.void(invoice_id, "Paid after the backup, for all we know.")
+
+
+def test_people_read_why_and_go_on_reading(company: Company) -> None:
+    invoice_id = company.bill()
+    with db.transaction() as session:
+        recovery.begin(session, recovery.OPERATOR, {})
+        admin = factories.staff(session, "admin")
+        reader = session.get_one(User, company.user_id)
+    browser = company.app.test_client()
+    factories.sign_in(browser, reader)
+    page = browser.get(f"/invoices/{invoice_id}")
+    assert page.status_code == 200
+    assert "Payments are paused for a moment" in page.text
+    answer = browser.get(f"/payments/invoices/{invoice_id}")
+    assert answer.status_code == 503
+    assert "Nothing was charged now" in answer.text
+    desk = company.app.test_client()
+    factories.sign_in(desk, admin)
+    assert "Recovery mode: nothing is charged" in desk.get("/support/operations").text
+    assert "Recovery mode: not compared yet" in desk.get("/support/books").text
