@@ -19,7 +19,7 @@ from portal.accounts.models import User
 from portal.errors import Invalid
 from portal.language import datetime_text
 from tests import factories
-from tests.factories import csrf_token, sign_in
+from tests.factories import PASSWORD, csrf_token, sign_in
 from tests.smtp import Mailbox
 
 pytestmark = pytest.mark.settings(PORTAL_TIMEZONE="Europe/Berlin")
@@ -83,10 +83,14 @@ def test_mails_to_someone_tell_times_in_the_zone_that_is_known_of_them(app: Flas
     browser = app.test_client()
     browser.set_cookie(time_zones.COOKIE, "Asia/Kolkata")
     sign_in(browser, user)
-    expected = ["5:30 PM UTC+5:30", "4:00 AM PST"]
-    for zone, words in zip(("", "America/Los_Angeles"), expected, strict=True):
-        assert save(browser, zone) == 303
-        service.set_password(user.id, f"nine slow ferries in {words}")
+    current = PASSWORD
+    for zone, words, new in (
+        ("", "5:30 PM UTC+5:30", "nine slow ferries at dusk"),
+        ("America/Los_Angeles", "4:00 AM PST", "ten pale herons at noon"),
+    ):
+        service.change_profile(user.id, name="Ada", language="en", time_zone=zone)
+        service.change_password(user.id, current, new, ip="203.0.113.7", user_agent="")
+        current = new
         with app.app_context():
             outbox.run_due()
         (mail,) = smtp.messages
