@@ -1,4 +1,4 @@
-"""Recovery mode: what holds money and numbers still after the database was restored from a backup. See docs/decisions/0015.
+"""Recovery mode: what holds money and numbers still after the database was restored from a backup. See docs/decisions/0019.
 
 One question, `is_on`, is asked at four places, and so by all that moves money or gives out a number, whoever wrote it:
 

@@ -153,3 +153,10 @@ def test_operators_read_all_that_the_worker_does_by_itself(app: Flask) -> None:
 def test_operators_read_how_long_a_job_is_tried() -> None:
     assert outbox.MOST_TRIES == 12 and outbox.HOURS_OF_TRIES == 8
     assert "tried twelve times within about eight hours" in _text("docs/operations.md")
+
+
+def test_decisions_are_numbered_once_and_without_gaps() -> None:
+    files = sorted((ROOT / "docs/decisions").glob("*.md"))
+    assert [file.name[:4] for file in files] == [f"{number:04d}" for number in range(1, len(files) + 1)]
+    for number, file in enumerate(files, 1):
+        assert file.read_text().startswith(f"# {number}. "), file.name
