@@ -69,7 +69,11 @@ class PostgresServer:
             start_new_session=True,  # Ctrl-C ends the tests first, and they end the server
             **self._identity(),
         )
-        eventually(self._answers, within=30, what=f"PostgreSQL, see {self._log.name}")
+        try:
+            eventually(self._answers, within=30, what=f"PostgreSQL, see {self._log.name}")
+        except BaseException:
+            self.stop()  # or it would go on writing into the folder that its starter removes
+            raise
 
     def url(self, database: str = "postgres") -> str:
         return url(self.directory, database)

@@ -133,8 +133,10 @@ def _note_discrepancy(session: Session, dispute: Dispute, discrepancy: str) -> N
     dispute.discrepancy = discrepancy
     _touch(dispute)
     log.warning("dispute_differs", dispute_id=dispute.id, discrepancy=discrepancy)
-    action = "dispute.discrepancy" if discrepancy else "dispute.discrepancy_gone"
-    audit.record(session, action, dispute.id, facts, customer_id=dispute.customer_id)
+    if discrepancy:
+        audit.record(session, "dispute.discrepancy", dispute.id, facts, customer_id=dispute.customer_id)
+    else:
+        audit.record(session, "dispute.discrepancy_gone", dispute.id, facts, customer_id=dispute.customer_id)
 
 
 # Changes

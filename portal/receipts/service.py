@@ -263,10 +263,10 @@ def render_held(document_id: str, *, as_it_is: bool) -> Document:
         told = {"number": document.number, "missing": document.missing_glyphs}
         if as_it_is:
             document.glyphs_accepted_at = db.database_now(session)
+            audit.record(session, f"{document.kind}.accepted", document_id, told, customer_id=document.customer_id)
         else:
             document.missing_glyphs = ""
-        action = "accepted" if as_it_is else "retried"
-        audit.record(session, f"{document.kind}.{action}", document_id, told, customer_id=document.customer_id)
+            audit.record(session, f"{document.kind}.retried", document_id, told, customer_id=document.customer_id)
         outbox.start_over(session, RENDER, key=f"{document.kind}.render:{document.id}", document_id=document.id)
         return document
 

@@ -9,6 +9,8 @@ from portal.errors import N_
 
 # What happened, by the event's name. What is in brackets comes from the event's facts.
 WORDS: Final[dict[str, str]] = {
+    "webhooks.missing": N_("Stripe’s webhooks stopped arriving"),
+    "webhooks.arrive": N_("Stripe’s webhooks arrive again"),
     "recovery.begun": N_("Recovery mode begun: the database was restored from a backup"),
     "recovery.finished": N_("Recovery mode ended"),
     "numbering.gap": N_("Numbers without a document after a restore (%(series)s): %(numbers)s"),
@@ -65,6 +67,12 @@ WORDS: Final[dict[str, str]] = {
     "payment.new_attempt": N_("Payment begun anew at Stripe"),
     "payment.confirmation_begun": N_("Card ending in %(last4)s is being charged"),
     "payment.finding": N_("Payment set aside for staff: %(finding)s"),
+    "receipt.held": N_("Receipt held back: no font has these characters: %(missing)s"),
+    "receipt.accepted": N_("Receipt %(number)s sent although it lacks characters"),
+    "receipt.retried": N_("Receipt %(number)s made again, to find the characters it lacked"),
+    "credit_note.held": N_("Credit note held back: no font has these characters: %(missing)s"),
+    "credit_note.accepted": N_("Credit note %(number)s sent although it lacks characters"),
+    "credit_note.retried": N_("Credit note %(number)s made again, to find the characters it lacked"),
     "receipt.brought_back": N_("Receipt %(number)s issued again after a restore, with its number"),
     "credit_note.brought_back": N_("Credit note %(number)s issued again after a restore, with its number"),
     "receipt.issued": N_("Receipt %(number)s issued"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -11,13 +12,17 @@ import portal
 from portal.disputes import states as disputes
 from portal.mandates import states as collections
 from portal.receipts import models as documents
+from portal.refunds import models as refund_models
 from portal.refunds import states as refunds
 from portal.support import words
 
+OURS = [path for path in Path(portal.__file__).parent.rglob("*.py") if "sandbox" not in path.parts]
 # What may stand in the brackets of an f-string.
 FILLINGS = {
     "document.kind": documents.KINDS,
     "stored.kind": documents.KINDS,
+    "kind.noun": tuple(re.findall(r'^    noun="(\w+)",$', "\n".join(path.read_text() for path in OURS), re.MULTILINE)),
+    "resolution": tuple(filter(None, refund_models.RESOLUTIONS)),
     "state": tuple(state for state in collections.STATES if state not in collections.ACTIVE),
 }
 
@@ -71,8 +76,7 @@ class Code:
 
 
 def test_every_event_has_words_and_every_word_an_event() -> None:
-    ours = [path for path in Path(portal.__file__).parent.rglob("*.py") if "sandbox" not in path.parts]
-    recorded = {action for path in ours for action in Code(path).recorded()}
+    recorded = {action for path in OURS for action in Code(path).recorded()}
     told = words.WORDS.keys() | words.OUTCOMES.keys()
     assert recorded - told == set(), "these need words in portal.support.words"
     assert told - recorded == set(), "these are recorded nowhere"
