@@ -25,7 +25,8 @@ from portal.receipts.models import Receipt
 from tests import factories
 from tests.api.conftest import App, World
 
-pytestmark = pytest.mark.database("sqlite")
+# Every route for every role, in one test: that takes its time on a busy machine.
+pytestmark = [pytest.mark.database("sqlite"), pytest.mark.timeout(600)]
 
 # Stripe fails in these tests: 503 means that someone came past every guard as far as the call to Stripe. 422 likewise: what was sent
 # was looked at, and is not complete. The machine has every scope that machines can have.

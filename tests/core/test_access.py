@@ -34,7 +34,8 @@ from portal.reconciliation.models import BookFinding
 from tests import factories
 
 # What the pages do with the database is tested elsewhere, on both; here it is about who gets there.
-pytestmark = pytest.mark.database("sqlite")
+# Every route for every role, in one test: that takes its time on a busy machine.
+pytestmark = [pytest.mark.database("sqlite"), pytest.mark.timeout(600)]
 
 # Stripe is not there in these tests: 503 means that someone came past every guard as far as the call to Stripe.
 # 422 likewise: the form was looked at, and found empty.
