@@ -72,6 +72,7 @@ def create_style_app(brand: str = "#2a4fd0", brand_contrast: str = "#ffffff", lo
             "current_user": SimpleNamespace(
                 is_authenticated=True, name="Mara Lindqvist", email="mara@example.com", role="customer"
             ),
+            "in_recovery": lambda: False,
             "locale": request.args.get("lang", locale),
             "request_id": "req_01j9x2m4",
             "static_url": lambda name: url_for("static", filename=name),
