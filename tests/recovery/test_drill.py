@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from portal import db, gateway, recovery
+from portal import gateway, recovery
 from portal.disputes import service as disputes
 from portal.mandates import service as mandates
 from portal.money import Money
@@ -15,9 +15,6 @@ from portal.payments.drafts import Order
 from portal.receipts import service as receipts
 from portal.reconciliation import recovering
 from portal.recovery import InRecovery
-from portal.refunds import service as refunds
-from portal.refunds.service import Clerk
-from tests import factories
 from tests.reconciliation.test_reconciling import stripe_holds, we_hold
 from tests.recovery.conftest import Company, mark
 
@@ -178,11 +175,7 @@ def test_a_refund_that_was_sent_after_the_backup_is_not_sent_again(marks_file: P
     """Approved in the backup, sent after it: its key at Stripe may be forgotten by the time of the restore."""
     paid = company.order(20_00)
     company.run_jobs()
-    with db.transaction() as session:
-        member = factories.staff(session, "admin")
-    clerk = Clerk(member.id, "admin")
-    refund_id = refunds.propose(clerk.id, paid, Money(5_00, "eur"), "goodwill", "", client_key=db.new_id("ask"))
-    refunds.approve_own(refund_id, clerk)
+    company.approved(paid, 5_00)
     copy = company.back_up()
     company.run_jobs()
     company.restore(copy)
