@@ -471,7 +471,7 @@ def of_invoice(invoice_id: str) -> Response:
         invoice = invoices.for_customer(session, invoice_id, me)
         payments = queries.of_invoice(session, invoice_id, me)
         shown = queries.shown_statuses(session, payments)
-    unfinished = next((p for p in payments if p.told_status == states.REQUIRES_ACTION), None)
+    unfinished = next((p for p in payments if p.told_status == states.REQUIRES_ACTION and not p.finding), None)
     return page(
         "payments/of_invoice.html",
         partial="payments/_of_invoice.html",

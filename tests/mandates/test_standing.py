@@ -188,7 +188,7 @@ def test_every_page_says_it_and_none_offers_pay_for_what_is_on_its_way(debtor: D
     pill, sentence, offers = SAID[case]
     browser = app.test_client()
     factories.sign_in(browser, debtor.user)
-    pay = f'href="/payments/invoices/{debtor.invoice_id}"'
+    pay = "Pay €119.00"
     overview = _text(browser, "/")
     listed = _text(browser, "/invoices")
     shown = _text(browser, f"/invoices/{debtor.invoice_id}")
@@ -197,6 +197,7 @@ def test_every_page_says_it_and_none_offers_pay_for_what_is_on_its_way(debtor: D
         assert pill in page
     assert sentence in shown and sentence in ways
     assert ['aria-label="Pay invoice' in overview, pay in shown, pay in ways] == [offers] * 3
+    assert ("Finish this payment" in shown) == (case == "the bank asks")
     assert ("Not included, because it is on its way" in overview) == (not offers)
     app_answer = representations.invoice_summaries
     with app.test_request_context(), db.reading() as session:
