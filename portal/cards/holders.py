@@ -42,13 +42,22 @@ def holder(customer_id: str) -> str:
         customer = session.get(Customer, customer_id)
     if customer is None:
         raise NotFound
-    return customer.stripe_customer_id or stripe_sync.ensure(_KIND, _being_made(customer_id)).id
+    if customer.stripe_customer_id is not None:
+        return customer.stripe_customer_id
+    linked, row_id = _being_made(customer_id)
+    return linked or stripe_sync.ensure(_KIND, row_id).id
 
 
-def _being_made(customer_id: str) -> str:
-    """The row of the customer that is being made at Stripe; one that is held for review is left to staff, and another is begun."""
+def _being_made(customer_id: str) -> tuple[str, str]:
+    """The customer at Stripe, if another caller has made it meanwhile, else the row of the one that is being made.
+
+    A row that is held for review is left to staff, and another is begun.
+    """
     with db.transaction() as session:
         keeping.lock_customer(session, customer_id)
+        linked = session.scalar(select(Customer.stripe_customer_id).where(Customer.id == customer_id))
+        if linked is not None:
+            return linked, ""
         row = queries.customer_being_made(session, customer_id)
         if row is None:
             now = clock.now()
@@ -63,7 +72,7 @@ def _being_made(customer_id: str) -> str:
             )
             session.add(row)
             session.flush()
-        return row.id
+        return "", row.id
 
 
 def _prepare(row: StripeCustomer) -> Mapping[str, Any]:

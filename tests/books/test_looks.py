@@ -12,7 +12,7 @@ from portal import clock, db
 from portal.audit import AuditEvent
 from portal.reconciliation.models import BookFinding, Reconciliation
 from tests import factories
-from tests.books.conftest import NOON, As, moved, text_of
+from tests.books.conftest import NOON, As, compared, moved, text_of
 
 pytestmark = pytest.mark.database("sqlite")
 
@@ -102,6 +102,7 @@ def test_a_finding_leads_to_its_payment_and_a_second_payment_to_its_refund(app: 
 def test_an_explanation_closes_a_finding_and_is_written_down(app: Flask, browse: As) -> None:
     with db.transaction() as session:
         moved(session, "charge", 7_00, 30, source_id="ch_1", booked_at=None, subject="")
+        compared(session)
     found = note("orphan_charge", ORPHAN, subject="ch_1")
     browser = browse("approver")
     assert "Our books and Stripe differ" in text_of(browser, f"{BOOKS}?month=2026-10")

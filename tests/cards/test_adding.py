@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 
@@ -211,3 +212,10 @@ def test_a_setup_intent_of_nobody_is_none_of_ours(wallet: Wallet) -> None:
     assert everything() == before
     with pytest.raises(gateway.MissingAtStripe):
         setups.hear_of_setup("seti_none")
+
+
+def test_many_callers_at_once_reach_one_customer_at_stripe(wallet: Wallet) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        reached = set(pool.map(lambda _: holders.holder(wallet.customer_id), range(24)))
+    assert reached == {customer.id for customer in wallet.sandbox.client.v1.customers.list().data}
+    assert len(reached) == 1

@@ -155,7 +155,7 @@ def test_a_refund_is_told_by_events(client: stripe.StripeClient, contract: Strip
 def test_a_refund_is_made_in_the_steps_of_its_currency(
     client: stripe.StripeClient, currency: str, paid: int, between: int
 ) -> None:
-    """Source: "Supported currencies", special cases and three-decimal currencies; a charge between the steps is refused likewise."""
+    """Source: docs.stripe.com/currencies, special cases and three-decimal currencies; a charge between the steps is refused likewise."""
     intent = pay(client, amount=paid, currency=currency)
     with refused(param="amount"):
         client.v1.refunds.create({"payment_intent": intent.id, "amount": between})
