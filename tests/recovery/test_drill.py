@@ -53,6 +53,7 @@ def more_business(company: Company, ids: dict[str, str]) -> None:
         payments.refresh(payment_id)  # Stripe's fee is known by now
 
 
+@pytest.mark.timeout(300)  # a whole business day, twice
 @pytest.mark.settings(PORTAL_REFUND_FOUR_EYES="eur:5000,usd:5000")
 def test_after_a_restore_nothing_is_charged_or_numbered_twice_and_all_is_brought_back(
     marks_file: Path, company: Company
@@ -115,6 +116,7 @@ def test_after_a_restore_nothing_is_charged_or_numbered_twice_and_all_is_brought
         assert len(company.charged) == len(charged) + 1, "the automatic payment is not charged again on a later day"
 
 
+@pytest.mark.timeout(300)  # a whole business day, twice
 @pytest.mark.settings(PORTAL_REFUND_FOUR_EYES="eur:5000,usd:5000")
 def test_without_a_mark_stripe_tells_and_its_metadata_hold_the_numbers(company: Company) -> None:
     ids = business(company)
