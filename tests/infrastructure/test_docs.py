@@ -27,6 +27,7 @@ ELSEWHERE = (
     "/var",
     "/dev",
     "/etc",
+    "/archive",
     "/backup",
     "/metrics",
     "/path",

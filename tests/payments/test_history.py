@@ -230,6 +230,7 @@ def test_the_pager_and_the_download_keep_every_filter(reader: FlaskClient, custo
     for address in (older, html.unescape(download[1])):
         kept = {name: value for name, (value,) in parse_qs(urlsplit(address).query).items()}
         kept.pop("page", None)
+        kept.pop("for", None)  # whom a file is for is no filter
         assert kept == filters
     assert len(shown(reader, html.unescape(download[1])).splitlines()) == 1 + 25
     newer = link(shown(reader, older), "prev")
@@ -299,7 +300,7 @@ def test_deep_pages_go_by_the_index_and_sort_nothing(database: str) -> None:
         for status, index in (("", "ix_payments_history"), ("succeeded", "ix_payments_history_status")):
             how = plan(session, crowd[0].id, queries.Filter(status=status), first.older)
             assert index in how or (status and "ix_payments_history" in how), how
-            assert "SCAN payments" not in how and "Seq Scan" not in how, how
+            assert "SCAN payments" not in how and "Seq Scan on payments " not in how, how
             assert "TEMP B-TREE" not in how and "Sort" not in how.replace("Incremental Sort", ""), how
     assert clock.now() > START
 
