@@ -368,9 +368,11 @@ def install(app: Flask) -> None:
     app.before_request(_begin_request)  # the first: what the others refuse has a request id and an actor, too
     app.before_request(_refuse_other_sites)
     babel.init_app(app, locale_selector=reader_language, default_translation_directories=str(language.CATALOGUES))
+    app.before_request(
+        _hold_changes
+    )  # before what a form is checked for: whatever it holds, this is why nothing is done
     csrf.init_app(app)
     limiter.init_app(app)
-    app.before_request(_hold_changes)
     app.after_request(_finish_request)
     app.context_processor(_context)
     app.add_template_global(recovery.is_on_now, "in_recovery")
