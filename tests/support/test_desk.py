@@ -12,6 +12,7 @@ from sqlalchemy import select
 from portal import audit, clock, company_days, config, db, keyset, mail, outbox
 from portal.accounts.models import SignInSession
 from portal.errors import Conflict, Invalid, NotFound
+from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
 from portal.mandates.models import Collection, Mandate
 from portal.money import Money
@@ -272,7 +273,7 @@ def test_a_file_with_a_mistake_issues_nothing_and_stays(desk: Desk) -> None:
     file_id = service.keep_file(me, "november.csv", wrong.encode(), "")
     assert [problem.line for problem in service.import_file(file_id, me).problems] == [3]
     assert [problem.line for problem in service.look_into(file_id, me)[1].problems] == [3]
-    for content in (b"", b"x" * (service.MOST_BYTES + 1)):
+    for content in (b"", b"x" * (invoices.MOST_BYTES + 1)):
         with pytest.raises(Invalid):
             service.keep_file(me, "x.csv", content, "")
 
