@@ -30,7 +30,7 @@ PRODUCTION = {
     "PORTAL_MAIL_SENDER": "billing@portal.test",
     "PORTAL_COMPANY_NAME": "Nordlicht Energie GmbH",
     "PORTAL_COMPANY_SUPPORT_EMAIL": "help@portal.test",
-    "STRIPE_SECRET_KEY": "sk_live_51Nf00barbaz",
+    "STRIPE_SECRET_KEY": "sk_live_" + "x" * 12,
     "STRIPE_PUBLISHABLE_KEY": "pk_live_51Nf00barbaz",
     "STRIPE_WEBHOOK_SECRETS": "whsec_9fK2mQ7xW4tZ8bV1",
 }
@@ -122,7 +122,7 @@ def test_all_that_is_missing_is_named_at_once(load: Load) -> None:
         ("PORTAL_COMPANY_SUPPORT_EMAIL", "help@example.com"),
         ("PORTAL_BASE_URL", "https://billing.example.com"),
         ("PORTAL_API_CORS_ORIGINS", "https://app.portal.test,http://app.portal.test"),
-        ("STRIPE_PUBLISHABLE_KEY", "sk_live_51Nf00barbaz"),
+        ("STRIPE_PUBLISHABLE_KEY", "sk_live_" + "x" * 12),
         ("STRIPE_PUBLISHABLE_KEY", "rk_live_51Nf00barbaz"),
         ("STRIPE_PUBLISHABLE_KEY", "pk_test_51Nf00barbaz"),
         ("STRIPE_JS_URL", "https://cdn.portal.test/stripe.js"),
