@@ -59,7 +59,8 @@ _GROUP: Final = re.compile(r"[0-9]+")
 _DIGIT: Final = re.compile(r"\d")
 
 _UUID: Final = re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE)
-_HEX: Final = re.compile(r"\b(?=[0-9]*[a-fA-F])(?:[0-9a-f]{20,}|[0-9A-F]{20,})\b")
+# An id may have its kind before it ("cus_"), which is no end of a word.
+_HEX: Final = re.compile(r"(?<![0-9a-zA-Z])(?=[0-9]*[a-fA-F])(?:[0-9a-f]{20,}|[0-9A-F]{20,})\b")
 _IBAN: Final = re.compile(r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,30}\b", re.IGNORECASE)
 _PHONE: Final = re.compile(r"(?<![0-9])\+ ?[1-9](?:[ .\-/()]{0,3}[0-9]){6,14}(?![ .\-/()]{0,3}[0-9])")
 # IBANs have 15 to 34 characters.

@@ -48,7 +48,11 @@ def get_invoice(caller: Caller, invoice_id: str) -> schemas.Invoice:
 def _shown(caller: Caller, invoice_id: str) -> schemas.Invoice:
     with db.reading() as session:
         whose = caller.customer_id
-        row = queries.for_customer(session, invoice_id, whose) if whose else queries.for_staff(session, invoice_id)
+        row = (
+            queries.for_customer(session, invoice_id, whose, with_lines=True)
+            if whose
+            else queries.for_staff(session, invoice_id)
+        )
         shown = representations.invoice(session, row)
     caller.has_looked(row.id, row.customer_id, "invoice")
     return shown

@@ -31,11 +31,10 @@ FILTERS: Final = (OPEN, OVERDUE, PAID, VOID)
 WITH_LINES: Final = selectinload(Invoice.lines).joinedload(InvoiceLine.invoice)
 
 
-def for_customer(session: Session, invoice_id: str, customer_id: str) -> Invoice:
-    """An invoice of this customer with its lines. Raises NotFound, also when it is someone else's."""
-    invoice = session.scalar(
-        select(Invoice).where(Invoice.id == invoice_id, Invoice.customer_id == customer_id).options(WITH_LINES)
-    )
+def for_customer(session: Session, invoice_id: str, customer_id: str, *, with_lines: bool = False) -> Invoice:
+    """An invoice of this customer, without its lines unless asked for. Raises NotFound, also when it is someone else's."""
+    wanted = select(Invoice).where(Invoice.id == invoice_id, Invoice.customer_id == customer_id)
+    invoice = session.scalar(wanted.options(WITH_LINES) if with_lines else wanted)
     if invoice is None:
         raise NotFound
     return invoice

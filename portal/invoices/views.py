@@ -35,6 +35,6 @@ def index() -> Response:
 def show(invoice_id: str) -> Response:
     customer_id = guards.customer_id()
     with db.reading() as session:
-        invoice = queries.for_customer(session, invoice_id, customer_id)
+        invoice = queries.for_customer(session, invoice_id, customer_id, with_lines=True)
         standing = queries.standings(session, [invoice])[invoice.id]
     return pages.page("invoices/show.html", invoice=invoice, standing=standing)

@@ -61,6 +61,7 @@ def test_a_card_number_is_found_however_it_is_written(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "cus_493e62ad3953851381402145",
         "",
         "4242424242424241",  # fails the Luhn check
         "4242",

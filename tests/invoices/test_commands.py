@@ -32,7 +32,7 @@ def test_one_invoice(app: Flask, customer: Customer) -> None:
     assert "127.55 EUR" in done.output
     with db.reading() as session:
         owed = queries.owed(session, customer.id)
-        invoice = queries.for_customer(session, owed.next_due[0].id, customer.id)
+        invoice = queries.for_customer(session, owed.next_due[0].id, customer.id, with_lines=True)
         event = session.get_one(audit.AuditEvent, 2)
     assert [one.description for one in invoice.lines] == ["Bread; rye", "Oven"]
     assert invoice.reference == "PO 7"

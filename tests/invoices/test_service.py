@@ -28,7 +28,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 def stored(invoice: Invoice) -> Invoice:
     with db.reading() as session:
-        return queries.for_customer(session, invoice.id, invoice.customer_id)
+        return queries.for_customer(session, invoice.id, invoice.customer_id, with_lines=True)
 
 
 def pay(invoice: Invoice, at: datetime = NOON) -> None:
