@@ -33,6 +33,10 @@ LONG = ("/simulation/", "/flows/", "/test_every_page.py")
 
 for name in [name for name in os.environ if name.startswith(("PORTAL_", "STRIPE_"))]:
     del os.environ[name]  # a developer's own settings change no test
+# Many tests start processes of the portal, and compiling it anew is two thirds of such a start: where Python is told to keep no
+# compiled files, as in many images, it is told otherwise for the tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 os.environ.update(SETTINGS)
 os.environ["PORTAL_DATABASE_URL"] = (
     "sqlite://"  # for what needs settings and no database; `database` connects to a real one

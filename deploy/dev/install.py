@@ -131,7 +131,9 @@ def install_requirements(wanted: str) -> None:
     uv, environment = BOOT / "bin" / "uv", uv_environment()
     if not python_runs:
         run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, VENV], env=environment)
-    run([uv, "pip", "sync", "--quiet", "--python", VENV, "--require-hashes", requirements], env=environment)
+    # Compiled at once: where Python may not write, each process of the portal would spend seconds on compiling them.
+    sync = [uv, "pip", "sync", "--quiet", "--compile-bytecode", "--python", VENV, "--require-hashes"]
+    run([*sync, requirements], env=environment)
     STAMP.write_text(f"{chosen} {digest(requirements)}")
 
 
