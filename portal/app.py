@@ -10,11 +10,12 @@ from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
 
-from portal import anchors, cli, config, db, failures, gateway, idempotency, logs, mail, pages
+from portal import anchors, cli, config, db, failures, gateway, logs, mail, pages
 from portal.accounts import jobs as _accounts_jobs
 from portal.accounts import people_views as people
 from portal.accounts import second_factor_views as second_factor
 from portal.accounts import views as accounts
+from portal.api import app_requests
 from portal.api import auth_views as api_auth
 from portal.api import customer_views as api_customers
 from portal.api import docs_views as api_docs
@@ -63,7 +64,7 @@ from portal.webhooks import views as webhooks
 # Importing a jobs module registers its handlers with the outbox.
 HANDLERS = (
     anchors,
-    idempotency,
+    app_requests,
     _accounts_jobs,
     _deliveries_jobs,
     _cards_jobs,

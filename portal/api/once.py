@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal import failures, idempotency, language, pages, texts
+from portal.api import app_requests
 from portal.api.bodies import WrongFields
 from portal.api.callers import Caller, MissingScope, ProofNeeded
 from portal.errors import N_, PortalError
@@ -79,10 +80,10 @@ def answered_once(act: Callable[[], Any], caller: Caller, again: Again, status: 
     """What `act` answers; or, for a request that was answered before, that status with what it was about as it is now.
 
     A refusal is kept like an answer, but for those that say "not now": then the next request with the key goes on. Raises MissingKey,
-    idempotency.KeyReused and InFlight.
+    app_requests.KeyReused and InFlight.
     """
     key = _key()
-    known = idempotency.begin(caller.key, key, _fingerprint())
+    known = app_requests.begin(caller.key, key, _fingerprint())
     if known is not None:
         return _replayed(known, caller, again)
     try:
@@ -90,14 +91,14 @@ def answered_once(act: Callable[[], Any], caller: Caller, again: Again, status: 
     except PortalError as error:
         # Nor is what the person can put right by signing in again kept under the key.
         if error.status >= 500 or error.status == 429 or isinstance(error, ProofNeeded):
-            idempotency.release(caller.key, key)
+            app_requests.release(caller.key, key)
             raise
         _keep_refusal(caller, key, error)
         raise
     except BaseException:
-        idempotency.release(caller.key, key)
+        app_requests.release(caller.key, key)
         raise
-    idempotency.finish(caller.key, key, status=status, subject=answer.id)
+    app_requests.finish(caller.key, key, status=status, subject=answer.id)
     return response_of(answer, status)
 
 
@@ -108,10 +109,10 @@ def _keep_refusal(caller: Caller, key: str, error: PortalError) -> None:
         subject = error.subject.id
         problem["shown_as"] = error.shown_as
         del problem[error.shown_as]  # a replay shows it as it is then, and what opens it is not kept
-    idempotency.finish(caller.key, key, status=error.status, subject=subject, answer=problem)
+    app_requests.finish(caller.key, key, status=error.status, subject=subject, answer=problem)
 
 
-def _replayed(known: idempotency.Answered, caller: Caller, again: Again) -> AnyResponse:
+def _replayed(known: app_requests.Answered, caller: Caller, again: Again) -> AnyResponse:
     if known.answer is None:
         response: AnyResponse = response_of(again(caller, known.subject), known.status)
     else:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from portal import db, idempotency, outbox
+from portal import db, outbox
 from portal.accounts.models import PAYER, VIEWER
+from portal.api import app_requests
 from tests import factories
 from tests.api.conftest import App, World
 
@@ -164,7 +165,7 @@ def test_while_the_first_request_runs_the_second_is_told_to_wait(owner: App, wor
 
 def _is_held(key: str) -> bool:
     with db.reading() as session:
-        row = session.query(idempotency.AppRequest).filter_by(key=key).one_or_none()
+        row = session.query(app_requests.AppRequest).filter_by(key=key).one_or_none()
     return row is not None and row.status is None
 
 
@@ -173,7 +174,7 @@ def test_what_a_dead_process_began_is_finished_by_the_next_request(owner: App, w
     world.fail("reset_after", "/v1/payment_intents/*/confirm")
     first = owner.post(PROCESS, order, key="my-order-21")
     with db.transaction() as session:  # the process died before the answer was kept
-        row = session.query(idempotency.AppRequest).filter_by(key="my-order-21").one()
+        row = session.query(app_requests.AppRequest).filter_by(key="my-order-21").one()
         row.status = row.answer = row.held_until = None
         row.subject = ""
     second = owner.post(PROCESS, order, key="my-order-21")
