@@ -4,7 +4,7 @@ import os
 import sys
 
 from portal.app import create_app
-from portal.config import WrongSettings
+from portal.core.config import WrongSettings
 
 # With this status gunicorn gives up at once, where it would begin anew after any other.
 CANNOT_START = 4

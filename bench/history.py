@@ -18,8 +18,8 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
-from portal import clock, db, keyset
 from portal.accounts.models import Customer
+from portal.core import clock, db, keyset
 from portal.payments import queries
 from portal.payments.models import Payment
 

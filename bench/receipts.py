@@ -23,7 +23,7 @@ os.environ |= {
     "STRIPE_WEBHOOK_SECRETS": "whsec_bench",
 }
 
-from portal.receipts import facts, pdf
+from portal.documents import facts, pdf
 
 RUNS = 15
 # A kept FontConfiguration makes a receipt in this share of the time at most, and the first one costs at least so many.

@@ -27,10 +27,11 @@ from tests.run import SETTINGS
 os.environ.update(SETTINGS)
 os.environ["PORTAL_DATABASE_URL"] = "sqlite://"
 
-from portal import config, db, gateway  # the settings come first
-from portal.db import new_id
+from portal import gateway  # the settings come first
+from portal.core import config, db  # the settings come first
+from portal.core.db import new_id
+from portal.core.money import Money
 from portal.ledger import Posting
-from portal.money import Money
 from portal.payments import service as payments
 from portal.payments.models import Payment
 from portal.reconciliation import service
@@ -132,7 +133,7 @@ def main() -> int:
             db.Base.metadata.create_all(db.engine())
             gateway.forget()
             with db.transaction() as session:
-                from portal.audit import GENESIS, HEAD_ID, AuditHead
+                from portal.core.audit import GENESIS, HEAD_ID, AuditHead
 
                 session.add(AuditHead(id=HEAD_ID, number=0, hash=GENESIS))
                 customer_id = factories.customer(session).id

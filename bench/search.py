@@ -18,12 +18,12 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
-from portal import clock, db
 from portal.accounts.models import Customer, CustomerWord, words_of
+from portal.core import clock, db
+from portal.documents import codes
+from portal.documents.models import Receipt
 from portal.invoices.models import Invoice
 from portal.payments.models import Payment
-from portal.receipts import codes
-from portal.receipts.models import Receipt
 from portal.support import search
 
 ROUNDS = 100

@@ -10,7 +10,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from portal.config import WrongSettings, load  # gunicorn reads this file before it looks for the application
+from portal.core.config import WrongSettings, load  # gunicorn reads this file before it looks for the application
 
 # gunicorn's threads, which get a request when it is whole: slow clients keep none of them waiting.
 worker_class = "deploy.web_worker.BufferingWorker"

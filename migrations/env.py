@@ -5,18 +5,21 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import create_engine, pool
 
-from portal import audit, config, ledger, mail, numbering, outbox
+from portal import ledger
 from portal.accounts import models as accounts
-from portal.cards import models as cards
-from portal.db import Base
+from portal.content import mail
+from portal.core import audit, config, numbering
+from portal.core.db import Base
+from portal.documents import models as receipts
 from portal.invoices import models as invoices
+from portal.jobs import outbox
 from portal.mandates import models as mandates
+from portal.payment_methods import models as cards
 from portal.payments import models as payments
-from portal.receipts import models as receipts
 from portal.reconciliation import models as reconciliation
 from portal.refunds import models as refunds
+from portal.stripe_events import models as webhooks
 from portal.support import models as support
-from portal.webhooks import models as webhooks
 
 # Importing a module of models puts its tables into the metadata.
 MODELS = (

@@ -10,10 +10,11 @@ from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
 
-from portal import anchors, cli, config, db, failures, gateway, logs, mail, pages
+from portal import cli, gateway
 from portal.accounts import jobs as _accounts_jobs
 from portal.accounts import people_views as people
 from portal.accounts import second_factor_views as second_factor
+from portal.accounts import staff_views as support_staff
 from portal.accounts import views as accounts
 from portal.api import app_requests
 from portal.api import auth_views as api_auth
@@ -32,34 +33,36 @@ from portal.books import key_views as books_key
 from portal.books import look_views as book_looks
 from portal.books import pack_views as book_packs
 from portal.books import views as books
-from portal.cards import jobs as _cards_jobs
-from portal.cards import views as cards
-from portal.config import Settings
-from portal.deliveries import jobs as _deliveries_jobs
+from portal.content import anchors, mail
+from portal.core import config, db, logs
+from portal.core.config import Settings
 from portal.disputes import jobs as _disputes_jobs
+from portal.disputes import staff_views as support_disputes
 from portal.disputes import views as disputes
+from portal.documents import jobs as _receipts_jobs
+from portal.documents import verification_views as verification
+from portal.documents import views as receipts
 from portal.invoices import views as invoices
 from portal.mandates import jobs as _mandates_jobs
 from portal.mandates import views as mandates
+from portal.operations import alerts as _support_alerts
+from portal.operations import views as operations
+from portal.payment_methods import jobs as _cards_jobs
+from portal.payment_methods import views as cards
 from portal.payments import jobs as _payments_jobs
 from portal.payments import views as payments
-from portal.receipts import jobs as _receipts_jobs
-from portal.receipts import views as receipts
 from portal.reconciliation import jobs as _reconciliation_jobs
-from portal.refunds import desk_views as support_refunds
 from portal.refunds import jobs as _refunds_jobs
+from portal.refunds import staff_views as support_refunds
 from portal.refunds import views as refunds
 from portal.statements import views as statements
-from portal.support import alerts as _support_alerts
-from portal.support import dispute_views as support_disputes
+from portal.stripe_events import jobs as _webhooks_jobs
+from portal.stripe_events import views as webhooks
 from portal.support import invoice_views as support
 from portal.support import jobs as _support_jobs
 from portal.support import machine_views as support_machines
-from portal.support import operations_views as operations
-from portal.support import staff_views as support_staff
-from portal.verification import views as verification
-from portal.webhooks import jobs as _webhooks_jobs
-from portal.webhooks import views as webhooks
+from portal.web import failures, pages
+from portal.webhook_endpoints import jobs as _deliveries_jobs
 
 # Importing a jobs module registers its handlers with the outbox.
 HANDLERS = (

@@ -19,21 +19,23 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from portal import anchors, audit, company_days, config, db, metrics, workers
 from portal.accounts import access
 from portal.accounts import queries as account_queries
 from portal.accounts import service as accounts
 from portal.accounts.models import STAFF_ROLES
 from portal.books.cli import books
-from portal.errors import PortalError
+from portal.content import anchors
+from portal.core import audit, company_days, config, db, metrics
+from portal.core.errors import PortalError
 from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoices
 from portal.invoices import spreadsheet
 from portal.invoices.drafts import USUAL_DAYS_TO_PAY, InvoiceDraft
 from portal.invoices.spreadsheet import DecimalMark
-from portal.reconcile_cli import reconcile
-from portal.restore_cli import backup, restore
-from portal.webhooks.cli import stripe
+from portal.jobs import workers
+from portal.reconciliation.cli import reconcile
+from portal.reconciliation.restore_cli import backup, restore
+from portal.stripe_events.cli import stripe
 
 ROOT = Path(__file__).parent.parent
 

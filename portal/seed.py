@@ -13,11 +13,11 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import audit, company_days, config, db
 from portal.accounts import passwords
 from portal.accounts import queries as accounts
 from portal.accounts import service as accounts_service
 from portal.accounts.models import Customer
+from portal.core import audit, company_days, config, db
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.models import Invoice

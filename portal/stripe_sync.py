@@ -24,9 +24,10 @@ import structlog
 from sqlalchemy import JSON, Integer, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from portal import audit, clock, db, gateway, idempotency
-from portal.db import UTCDateTime, database_now, new_id
-from portal.errors import Conflict, NotFound, PortalError, Unavailable
+from portal import gateway
+from portal.core import audit, clock, db, idempotency
+from portal.core.db import UTCDateTime, database_now, new_id
+from portal.core.errors import Conflict, NotFound, PortalError, Unavailable
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from portal import card_numbers
+from portal.core import card_numbers
 
 # What PostgreSQL looks for in a first pass: as many digits as a card has, however they are parted.
 _MANY_DIGITS = r"([0-9][^0-9a-zA-Z]{0,3}){13}"

@@ -19,7 +19,7 @@ from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
 from deploy.dev.processes import ROOT, end_with_clean_up_on_sigterm
-from portal import audit, config, db
+from portal.core import audit, config, db
 from tests import card_data
 from tests.browsing import Chromium, Console, context_options
 from tests.live import Clock, LivePortal, SandboxServer
@@ -249,7 +249,7 @@ def live_portal(
         yield portal.start()
     finally:
         portal.stop()
-    for log in portal.logs:
+    for log in portal.core.logs:
         card_data.check_log(log)
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import event
 
-from portal import db
+from portal.core import db
 
 
 @contextmanager

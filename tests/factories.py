@@ -12,20 +12,20 @@ from typing import Any
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from portal import clock, company_days
 from portal.accounts import passwords
 from portal.accounts.models import OWNER, Customer, User
-from portal.db import new_id
-from portal.deliveries import models as events
-from portal.deliveries.models import Delivery, OutgoingEvent, WebhookEndpoint
+from portal.core import clock, company_days
+from portal.core.db import new_id
 from portal.disputes.models import NO_DEADLINE, OPENED, Dispute, DisputeStep, FraudWarning
 from portal.invoices import totals
 from portal.invoices.models import Invoice, InvoiceLine
-from portal.outbox import Job
+from portal.jobs.outbox import Job
 from portal.payments.models import Payment
 from portal.refunds.models import Refund, RefundStep
 from portal.refunds.policy import BANK_TAKES
-from portal.webhooks.models import StripeEvent
+from portal.stripe_events.models import StripeEvent
+from portal.webhook_endpoints import models as events
+from portal.webhook_endpoints.models import Delivery, OutgoingEvent, WebhookEndpoint
 
 _numbers = count(1)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import event, text
 
-from portal import db
+from portal.core import db
 
 
 def plans(question: Callable[[Any], object]) -> str:

@@ -6,7 +6,7 @@ Receipts keep their number, facts and PDF once they are there. The head of the a
 import sqlalchemy as sa
 from alembic import op
 
-from portal.audit import GENESIS, HEAD_ID
+from portal.core.audit import GENESIS, HEAD_ID
 
 revision = "0002"
 down_revision = "0001"

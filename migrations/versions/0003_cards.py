@@ -6,7 +6,7 @@ A customer has one default card at most: where several are marked, the newest ke
 import sqlalchemy as sa
 from alembic import op
 
-from portal.db import UTCDateTime
+from portal.core.db import UTCDateTime
 
 revision = "0003"
 down_revision = "0002"

@@ -6,7 +6,7 @@ Whoever signs in for a customer already becomes an owner: until now each of them
 import sqlalchemy as sa
 from alembic import op
 
-from portal.db import UTCDateTime
+from portal.core.db import UTCDateTime
 
 revision = "0004"
 down_revision = "0003"

@@ -6,8 +6,8 @@ Receipts keep their ids, numbers, facts and PDFs, byte for byte; each gets a cod
 import sqlalchemy as sa
 from alembic import op
 
-from portal.db import UTCDateTime, sorted_text
-from portal.receipts import codes
+from portal.core.db import UTCDateTime, sorted_text
+from portal.documents import codes
 
 revision = "0008"
 down_revision = "0007"

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from portal.accounts.models import words_of
-from portal.db import UTCDateTime, sorted_text
+from portal.core.db import UTCDateTime, sorted_text
 
 revision = "0011"
 down_revision = "0010"

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from portal.db import UTCDateTime
+from portal.core.db import UTCDateTime
 
 revision = "0013"
 down_revision = "0012"

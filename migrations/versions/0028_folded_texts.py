@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 
 from portal.accounts.models import words_of
-from portal.db import sorted_text
-from portal.texts import fold
+from portal.core.db import sorted_text
+from portal.core.texts import fold
 
 revision = "0028"
 down_revision = "0027"

@@ -15,11 +15,12 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import audit, db, language
 from portal.accounts import api_access, queries, second_factor, service, sessions, tokens
 from portal.accounts.models import ADMIN, CUSTOMER, STAFF_ROLES, SecondFactor, User
 from portal.accounts.service import Invitation
-from portal.errors import N_, Conflict, Forbidden, Invalid, NotFound
+from portal.content import language
+from portal.core import audit, db
+from portal.core.errors import N_, Conflict, Forbidden, Invalid, NotFound
 
 ACTIVE: Final = "active"
 INVITED: Final = "invited"

@@ -18,7 +18,6 @@ import structlog
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session, joinedload
 
-from portal import audit, card_numbers, clock, db, idempotency, keyset, texts
 from portal.accounts import codes, policy, queries, sessions
 from portal.accounts.models import (
     APP_IDLE,
@@ -29,8 +28,9 @@ from portal.accounts.models import (
     RefreshToken,
     User,
 )
-from portal.db import new_id
-from portal.errors import N_, Conflict, Forbidden, Invalid, NotFound, SignInRequired
+from portal.core import audit, card_numbers, clock, db, idempotency, keyset, texts
+from portal.core.db import new_id
+from portal.core.errors import N_, Conflict, Forbidden, Invalid, NotFound, SignInRequired
 
 log = structlog.get_logger(__name__)
 

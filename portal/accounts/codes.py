@@ -19,10 +19,11 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, outbox, texts
 from portal.accounts.models import CUSTOMER, RecoveryCode, SecondFactor, User
-from portal.db import new_id
-from portal.errors import N_, Conflict
+from portal.core import audit, clock, config, texts
+from portal.core.db import new_id
+from portal.core.errors import N_, Conflict
+from portal.jobs import outbox
 
 STEP_SECONDS: Final = 30
 # A phone's clock may be off by so many steps, to each side.

@@ -16,12 +16,14 @@ import structlog
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, db, language, outbox
 from portal.accounts import access, policy, queries, service
 from portal.accounts.models import CUSTOMER_ROLES, OWNER, AccountToken, Customer, InvitationTry, User
 from portal.accounts.service import EmailTaken, Invitation
-from portal.db import new_id
-from portal.errors import N_, Conflict, Forbidden, Invalid, RateLimited
+from portal.content import language
+from portal.core import audit, clock, db
+from portal.core.db import new_id
+from portal.core.errors import N_, Conflict, Forbidden, Invalid, RateLimited
+from portal.jobs import outbox
 
 log = structlog.get_logger(__name__)
 

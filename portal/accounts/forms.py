@@ -13,10 +13,12 @@ from wtforms import EmailField, Field, PasswordField, RadioField, SelectField, S
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import EqualTo, InputRequired
 
-from portal import language, pages, time_zones
 from portal.accounts.models import OWNER, PAYER, VIEWER
-from portal.errors import PortalError
-from portal.resuming import ResumableForm
+from portal.content import language
+from portal.core import time_zones
+from portal.core.errors import PortalError
+from portal.web import pages
+from portal.web.resuming import ResumableForm
 
 # Babel's list has regions beside countries.
 _NO_COUNTRIES = frozenset({"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"})

@@ -7,11 +7,13 @@ from typing import Final
 
 from sqlalchemy import delete
 
-from portal import clock, config, db, mail, outbox
 from portal.accounts import api_access, codes, colleagues, queries, service, throttle, tokens
 from portal.accounts.models import LONGEST, AccountToken, SignInAttempt, SignInSession, User
-from portal.errors import N_
-from portal.language import translate
+from portal.content import mail
+from portal.content.language import translate
+from portal.core import clock, config, db
+from portal.core.errors import N_
+from portal.jobs import outbox
 
 # Kept this long after they ended, for whoever asks what happened; the audit trail keeps the fact itself.
 KEEP_LINKS: Final = timedelta(days=30)

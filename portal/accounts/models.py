@@ -25,8 +25,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal import texts, time_zones
-from portal.db import Base, UTCDateTime, one_of, sorted_text
+from portal.core import texts, time_zones
+from portal.core.db import Base, UTCDateTime, one_of, sorted_text
 
 CUSTOMER: Final = "customer"
 ADMIN: Final = "admin"

@@ -18,8 +18,8 @@ from typing import Final
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from portal import config
-from portal.errors import N_, Invalid
+from portal.core import config
+from portal.core.errors import N_, Invalid
 
 # RFC 9106's second recommended option, for where 2 GiB a hash are too much: about 0.1 s on one of today's cores.
 # Raising one of these renews every hash at its owner's next sign-in.

@@ -9,11 +9,12 @@ from flask_babel import gettext as _
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import guards, language, pages
 from portal.accounts import colleagues, service
 from portal.accounts.forms import ColleagueForm, RoleForm, tell, typed
 from portal.accounts.models import OWNER, VIEWER
-from portal.errors import Conflict, Invalid, PortalError, RateLimited
+from portal.content import language
+from portal.core.errors import Conflict, Invalid, PortalError, RateLimited
+from portal.web import guards, pages
 
 bp = Blueprint("people", __name__, url_prefix="/account/people")
 

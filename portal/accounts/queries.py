@@ -9,7 +9,6 @@ from typing import TypeVar
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
-from portal import clock, texts
 from portal.accounts.models import (
     CUSTOMER,
     OWNER,
@@ -21,7 +20,8 @@ from portal.accounts.models import (
     User,
 )
 from portal.accounts.tokens import CONFIRM_EMAIL, INVITATION
-from portal.errors import NotFound
+from portal.core import clock, texts
+from portal.core.errors import NotFound
 
 T = TypeVar("T")
 

@@ -8,11 +8,11 @@ from datetime import datetime
 import segno
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, db
 from portal.accounts import codes, passwords, queries, sessions, throttle
 from portal.accounts.models import SecondFactor, User
 from portal.accounts.sessions import WrongCode
-from portal.errors import N_, Conflict, Invalid
+from portal.core import audit, clock, db
+from portal.core.errors import N_, Conflict, Invalid
 
 
 @dataclass(frozen=True, slots=True)

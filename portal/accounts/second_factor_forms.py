@@ -6,7 +6,7 @@ from flask_babel import lazy_gettext as _
 from wtforms import PasswordField, StringField
 from wtforms.validators import InputRequired
 
-from portal.resuming import ResumableForm
+from portal.web.resuming import ResumableForm
 
 
 class CodeForm(ResumableForm):

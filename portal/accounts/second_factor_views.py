@@ -9,11 +9,12 @@ from flask_babel import gettext as _
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import config, guards, pages
 from portal.accounts import second_factor
 from portal.accounts.forms import tell, typed
 from portal.accounts.second_factor_forms import PasswordAndCodeForm, PasswordForm
-from portal.errors import Conflict, Invalid, RateLimited
+from portal.core import config
+from portal.core.errors import Conflict, Invalid, RateLimited
+from portal.web import guards, pages
 
 bp = Blueprint("second_factor", __name__, url_prefix="/account/second-factor")
 

@@ -9,13 +9,15 @@ import structlog
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, db, mail, outbox, texts, time_zones
 from portal.accounts import passwords, queries, sessions, throttle, tokens
 from portal.accounts.models import CUSTOMER, OWNER, AccountToken, Customer, User
 from portal.accounts.tokens import CONFIRM_EMAIL, INVITATION, PASSWORD_RESET
-from portal.db import new_id
-from portal.errors import N_, Conflict, Invalid, NotFound
-from portal.language import supported
+from portal.content import mail
+from portal.content.language import supported
+from portal.core import audit, clock, config, db, texts, time_zones
+from portal.core.db import new_id
+from portal.core.errors import N_, Conflict, Invalid, NotFound
+from portal.jobs import outbox
 
 log = structlog.get_logger(__name__)
 

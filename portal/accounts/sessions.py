@@ -14,10 +14,10 @@ from typing import Final, TypedDict
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, joinedload
 
-from portal import audit, card_numbers, clock, config, db
 from portal.accounts import codes, passwords, policy, queries, throttle
 from portal.accounts.models import CUSTOMER, IDLE, LONGEST, SecondFactor, SignInSession, User
-from portal.errors import N_, Invalid, PortalError, SignInRequired
+from portal.core import audit, card_numbers, clock, config, db
+from portal.core.errors import N_, Invalid, PortalError, SignInRequired
 
 # A session's last use is written down at most this often, so that reading a page seldom writes.
 SEEN_EVERY: Final = timedelta(minutes=1)

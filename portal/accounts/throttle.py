@@ -22,11 +22,11 @@ import structlog
 from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
-from portal import clock, db
 from portal.accounts.models import SignInAttempt, SignInSession, User
-from portal.db import new_id
-from portal.errors import RateLimited
-from portal.networks import network_of
+from portal.core import clock, db
+from portal.core.db import new_id
+from portal.core.errors import RateLimited
+from portal.core.networks import network_of
 
 log = structlog.get_logger(__name__)
 

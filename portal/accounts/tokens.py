@@ -15,10 +15,10 @@ from typing import Final
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, joinedload
 
-from portal import clock, config
 from portal.accounts.models import AccountToken, User
-from portal.db import new_id
-from portal.errors import N_, NotFound
+from portal.core import clock, config
+from portal.core.db import new_id
+from portal.core.errors import N_, NotFound
 
 INVITATION: Final = "invitation"
 PASSWORD_RESET: Final = "password_reset"  # noqa: S105  # what a link is for

@@ -11,7 +11,6 @@ from flask_babel import gettext as _
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import config, guards, pages, resuming, time_zones
 from portal.accounts import api_access, service, sessions
 from portal.accounts.forms import (
     BillingForm,
@@ -27,7 +26,9 @@ from portal.accounts.forms import (
 from portal.accounts.second_factor_forms import CodeForm, PasswordForm
 from portal.accounts.sessions import CodeNeeded
 from portal.accounts.tokens import LinkExpired
-from portal.errors import Conflict, Invalid, NotFound, PortalError, RateLimited
+from portal.core import config, time_zones
+from portal.core.errors import Conflict, Invalid, NotFound, PortalError, RateLimited
+from portal.web import guards, pages, resuming
 
 bp = Blueprint("accounts", __name__)
 login_manager = LoginManager()

@@ -13,9 +13,10 @@ from sqlalchemy import JSON, Index, Integer, String, delete, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal import db, outbox
-from portal.db import Base, UTCDateTime, database_now
-from portal.errors import N_, Conflict, Invalid
+from portal.core import db
+from portal.core.db import Base, UTCDateTime, database_now
+from portal.core.errors import N_, Conflict, Invalid
+from portal.jobs import outbox
 
 # An app's key may be longer than a form's, and is kept at least a day: an app that tries again tomorrow has had its answer.
 LONGEST_KEY: Final = 255

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeVar
 from flask import request
 from pydantic import BaseModel, ValidationError
 
-from portal import texts
-from portal.errors import N_, Invalid, PortalError
+from portal.core import texts
+from portal.core.errors import N_, Invalid, PortalError
 
 LARGEST_BODY_BYTES: Final = 256_000
 DEEPEST_JSON: Final = 8

@@ -8,14 +8,14 @@ from typing import Literal
 
 from flask import g, request
 
-from portal import audit, clock, db
 from portal.accounts import api_access, policy
 from portal.accounts import queries as accounts
 from portal.accounts.models import CUSTOMER, OWNER
 from portal.api import end_users, tokens
-from portal.errors import N_, Forbidden, Invalid, NotFound, SignInRequired
-from portal.guards import PROOF_LASTS
+from portal.core import audit, clock, db
+from portal.core.errors import N_, Forbidden, Invalid, NotFound, SignInRequired
 from portal.refunds.service import Clerk
+from portal.web.guards import PROOF_LASTS
 
 Kind = Literal["customer", "staff", "machine", "outside"]
 

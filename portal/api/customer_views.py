@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from portal import db
 from portal.accounts import queries as accounts
 from portal.api import representations, schemas
 from portal.api.callers import Caller
 from portal.api.operations import blueprint, operation
+from portal.core import db
 
 bp = blueprint("customers")
 

@@ -6,10 +6,11 @@ from typing import Final
 
 from flask import Blueprint, Response, jsonify
 
-from portal import config, pages
 from portal.accounts import policy
 from portal.accounts.models import CUSTOMER, OWNER, PAYER, VIEWER
 from portal.api import bodies, document, reference, refusals, schemas, tokens
+from portal.core import config
+from portal.web import pages
 
 bp = Blueprint("api_docs", __name__)
 

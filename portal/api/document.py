@@ -10,10 +10,10 @@ from flask import current_app
 from pydantic import BaseModel
 from spectree import SpecTree
 
-from portal import config
 from portal.api import examples
 from portal.api.bodies import JSON
 from portal.api.schemas import Problem
+from portal.core import config
 
 OPENAPI: Final = "3.1.0"
 VERSION: Final = "1.0.0"

@@ -14,7 +14,7 @@ from flask import g, request
 
 from portal.accounts import api_access
 from portal.api import tokens
-from portal.errors import N_, Forbidden, Invalid
+from portal.core.errors import N_, Forbidden, Invalid
 
 ADDRESS: Final = "End-User-Address"
 CLIENT: Final = "Client-Authorization"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from portal import db
 from portal.api import schemas
 from portal.api.callers import Caller
 from portal.api.operations import blueprint, operation
-from portal.deliveries import queries, service
-from portal.deliveries.models import WebhookEndpoint
+from portal.core import db
+from portal.webhook_endpoints import queries, service
+from portal.webhook_endpoints.models import WebhookEndpoint
 
 bp = blueprint("endpoints")
 

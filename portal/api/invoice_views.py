@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from portal import db
 from portal.api import representations, schemas
 from portal.api.callers import Caller, NotForCustomers
 from portal.api.once import key_of
 from portal.api.operations import blueprint, operation
-from portal.errors import Invalid, NotFound
+from portal.core import db
+from portal.core.errors import Invalid, NotFound
 from portal.invoices import queries, service
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from portal import db
 from portal.api import end_users, representations, schemas
 from portal.api.callers import Caller
 from portal.api.once import key_of
 from portal.api.operations import blueprint, operation
-from portal.cards import queries, service
-from portal.cards import states as card_states
-from portal.errors import NotFound
+from portal.core import db
+from portal.core.errors import NotFound
+from portal.payment_methods import queries, service
+from portal.payment_methods import states as card_states
 
 bp = blueprint("methods")
 

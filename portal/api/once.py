@@ -16,12 +16,14 @@ from flask import Response, make_response, request
 from pydantic import BaseModel
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import failures, idempotency, language, pages, texts
 from portal.api import app_requests
 from portal.api.bodies import WrongFields
 from portal.api.callers import Caller, MissingScope, ProofNeeded
-from portal.errors import N_, PortalError
-from portal.guards import PROOF_LASTS
+from portal.content import language
+from portal.core import idempotency, texts
+from portal.core.errors import N_, PortalError
+from portal.web import failures, pages
+from portal.web.guards import PROOF_LASTS
 
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotency-Replayed"

@@ -19,14 +19,15 @@ from spectree import Response as Answers
 from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import clock, config, networks, pages
 from portal.api import bodies, callers, end_users
 from portal.api.callers import Caller
 from portal.api.document import PAYMENT_ID, spec
 from portal.api.once import Again, answered_once, refusal, response_of
 from portal.api.schemas import Problem
-from portal.cards import service as cards
-from portal.errors import PortalError, RateLimited
+from portal.core import clock, config, networks
+from portal.core.errors import PortalError, RateLimited
+from portal.payment_methods import service as cards
+from portal.web import pages
 
 log = structlog.get_logger(__name__)
 

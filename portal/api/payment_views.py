@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from portal import db
 from portal.api import end_users, representations, schemas
 from portal.api.callers import Caller
 from portal.api.once import RefusedWith, key_of
 from portal.api.operations import blueprint, operation
-from portal.errors import Declined
-from portal.money import Money
+from portal.core import db
+from portal.core.errors import Declined
+from portal.core.money import Money
 from portal.payments import queries, service, states
 from portal.payments.drafts import Item, Order
 from portal.payments.models import Payment

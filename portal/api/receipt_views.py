@@ -6,13 +6,13 @@ import io
 
 from flask import Response, send_file
 
-from portal import db
 from portal.api import representations, schemas
 from portal.api.callers import Caller
 from portal.api.operations import blueprint, operation
-from portal.errors import N_, NotYet
-from portal.receipts import queries
-from portal.receipts.models import Document
+from portal.core import db
+from portal.core.errors import N_, NotYet
+from portal.documents import queries
+from portal.documents.models import Document
 
 bp = blueprint("receipts")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from portal import db
 from portal.api import representations, schemas
 from portal.api.callers import Caller
 from portal.api.once import key_of
 from portal.api.operations import blueprint, operation
-from portal.errors import N_, Invalid
-from portal.money import Money
+from portal.core import db
+from portal.core.errors import N_, Invalid
+from portal.core.money import Money
 from portal.payments import queries as payments
 from portal.payments.models import Payment
 from portal.refunds import queries, service

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from portal import gateway
-from portal.errors import PortalError
+from portal.core.errors import PortalError
 
 # What only pages, mails' links and Stripe's webhooks are answered with.
 NOT_OF_THE_API: Final = frozenset(

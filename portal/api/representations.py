@@ -8,21 +8,24 @@ from decimal import Decimal
 from flask import url_for
 from sqlalchemy.orm import Session
 
-from portal import config, gateway, language, ledger, pages
+from portal import gateway, ledger
 from portal.accounts.models import Customer, User
 from portal.api import schemas
 from portal.api.callers import Caller
-from portal.cards.models import SavedCard
+from portal.content import language
+from portal.core import config
+from portal.documents import queries as receipts
+from portal.documents.models import CREDIT_NOTE, Document
 from portal.invoices import queries as invoices
 from portal.invoices.models import OPEN, Invoice, InvoiceLine
 from portal.invoices.states import Standing
+from portal.payment_methods.models import SavedCard
 from portal.payments.models import Payment
-from portal.receipts import queries as receipts
-from portal.receipts.models import CREDIT_NOTE, Document
 from portal.refunds import service as refunds
 from portal.refunds import states as refund_states
 from portal.refunds import wording as refund_wording
 from portal.refunds.models import Refund
+from portal.web import pages
 
 
 def customer(row: Customer, caller: Caller, person: User | None) -> schemas.Customer:

@@ -20,8 +20,8 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from portal import clock, config, signing_keys
-from portal.errors import N_, SignInRequired, Unavailable
+from portal.core import clock, config, signing_keys
+from portal.core.errors import N_, SignInRequired, Unavailable
 
 log = structlog.get_logger(__name__)
 

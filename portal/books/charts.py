@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from portal.money import Money, exponent
+from portal.core.money import Money, exponent
 from portal.reconciliation.figures import Day
 
 # More bars than this are hairs: longer periods have one bar a month.

@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from portal import company_days, db, money, recovery, signing_keys
 from portal.books import tables, verifying
 from portal.books.forms import month_of
+from portal.core import company_days, db, money, recovery, signing_keys
 from portal.reconciliation import figures
 from portal.reconciliation import queries as looks
 from portal.reconciliation.figures import Period

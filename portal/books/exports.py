@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Final
 
-from portal import audit, company_days, db
 from portal.books import queries
 from portal.books.queries import LinesFilter
-from portal.csv_lines import FOR_PROGRAMS, Cell, Shape
-from portal.errors import N_
+from portal.content.csv_lines import FOR_PROGRAMS, Cell, Shape
+from portal.core import audit, company_days, db
+from portal.core.errors import N_
 from portal.ledger import Posting
 from portal.reconciliation.models import StripeTransaction
 

@@ -11,11 +11,11 @@ from wtforms import DateField, SelectField, StringField, TextAreaField, Validati
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import DataRequired, Length, Optional
 
-from portal import company_days, money
 from portal.books.queries import GROUPS, LinesFilter
-from portal.forms import PortalForm
+from portal.core import company_days, money
 from portal.reconciliation.figures import Period
-from portal.resuming import ResumableForm
+from portal.web.forms import PortalForm
+from portal.web.resuming import ResumableForm
 
 LONGEST_ID: Final = 80
 LONGEST_NOTE: Final = 2_000

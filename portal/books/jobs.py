@@ -1,7 +1,7 @@
 """The jobs of packs; each may run twice."""
 
-from portal import outbox
 from portal.books import service
+from portal.jobs import outbox
 
 
 @outbox.handles(service.MAKE)

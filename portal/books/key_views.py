@@ -2,8 +2,8 @@
 
 from flask import Blueprint, Response
 
-from portal import signing_keys
 from portal.books import verifying
+from portal.core import signing_keys
 
 bp = Blueprint("books_key", __name__)
 

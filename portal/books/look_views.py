@@ -9,14 +9,16 @@ from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import db, language, lists
 from portal.books.forms import ExplanationForm
-from portal.errors import Conflict, Invalid
-from portal.guards import staff_only
-from portal.pages import limiter, page, reader_language, see_other
+from portal.content import language
+from portal.core import db
+from portal.core.errors import Conflict, Invalid
 from portal.reconciliation import queries, service, wording
 from portal.reconciliation.models import FREQUENT, OPEN, BookFinding
 from portal.reconciliation.wording import Words
+from portal.web import lists
+from portal.web.guards import staff_only
+from portal.web.pages import limiter, page, reader_language, see_other
 
 bp = Blueprint("book_looks", __name__, url_prefix="/support/books")
 

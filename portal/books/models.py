@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import BigInteger, Date, ForeignKey, Index, Integer, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import Base, UTCDateTime, one_of
+from portal.core.db import Base, UTCDateTime, one_of
 
 MAKING: Final = "making"
 READY: Final = "ready"

@@ -10,13 +10,14 @@ from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import company_days, db, language
 from portal.books import queries, service
 from portal.books.forms import month_of
 from portal.books.models import Pack
-from portal.errors import Invalid
-from portal.guards import staff_only
-from portal.pages import limiter, page, reader_language, see_other
+from portal.content import language
+from portal.core import company_days, db
+from portal.core.errors import Invalid
+from portal.web.guards import staff_only
+from portal.web.pages import limiter, page, reader_language, see_other
 
 bp = Blueprint("book_packs", __name__, url_prefix="/support/books/packs")
 

@@ -17,13 +17,13 @@ from typing import Any, Final
 
 import structlog
 
-from portal import company_days, config, db, signing_keys
 from portal.books import exports, tables
 from portal.books.queries import LinesFilter
-from portal.csv_lines import FOR_PROGRAMS
-from portal.receipts import queries as receipts
-from portal.receipts.models import RECEIPT, Document
-from portal.receipts.queries import Damaged
+from portal.content.csv_lines import FOR_PROGRAMS
+from portal.core import company_days, config, db, signing_keys
+from portal.documents import queries as receipts
+from portal.documents.models import RECEIPT, Document
+from portal.documents.queries import Damaged
 from portal.reconciliation import figures
 from portal.reconciliation.figures import Figures, Period
 

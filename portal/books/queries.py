@@ -10,12 +10,12 @@ from typing import Any, Final
 from sqlalchemy import Select, func, literal_column, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from portal import company_days, keyset
 from portal.books.models import Pack
-from portal.errors import NotFound
+from portal.core import company_days, keyset
+from portal.core.errors import NotFound
+from portal.core.money import Money
 from portal.ledger import Posting
 from portal.ledger.postings import ACCOUNTS
-from portal.money import Money
 from portal.reconciliation import figures
 from portal.reconciliation.models import OPEN, BookFinding, StripeTransaction
 

@@ -11,12 +11,13 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, db, outbox
 from portal.books import packing
 from portal.books.models import GIVEN_UP, MAKING, READY, Pack, PackPart
-from portal.db import new_id
-from portal.errors import N_, Invalid, NotFound
-from portal.receipts import queries as receipts
+from portal.core import audit, clock, db
+from portal.core.db import new_id
+from portal.core.errors import N_, Invalid, NotFound
+from portal.documents import queries as receipts
+from portal.jobs import outbox
 from portal.reconciliation.figures import Period
 
 log = structlog.get_logger(__name__)

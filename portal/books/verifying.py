@@ -13,8 +13,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from portal import signing_keys
 from portal.books.packing import FORMAT, MANIFEST, PUBLIC_KEY, PURPOSE, SIGNATURE
+from portal.core import signing_keys
 
 # Nobody's manifest is larger: what claims to be is not read.
 LARGEST_MANIFEST_BYTES: Final = 200_000_000

@@ -7,17 +7,19 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, request
 
-from portal import company_days, db, gateway, lists
+from portal import gateway
 from portal.books import charts, exports, queries
 from portal.books.forms import FiguresForm, LinesForm
 from portal.books.queries import LinesFilter
-from portal.errors import Invalid
-from portal.guards import staff_only
-from portal.pages import page
+from portal.core import company_days, db
+from portal.core.errors import Invalid
 from portal.reconciliation import figures
 from portal.reconciliation import queries as looks
 from portal.reconciliation.figures import Period
-from portal.subjects import address_of
+from portal.web import lists
+from portal.web.guards import staff_only
+from portal.web.pages import page
+from portal.web.subjects import address_of
 
 bp = Blueprint("books", __name__, url_prefix="/support/books")
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from portal import config, db, gateway, mail
+from portal import gateway
+from portal.content import mail
+from portal.content.language import date_text, translate
+from portal.core import config, db
+from portal.core.errors import N_
 from portal.disputes import queries
 from portal.disputes.models import Dispute
 from portal.disputes.settling import ESCALATED
-from portal.errors import N_
-from portal.language import date_text, translate
 
 INQUIRY: Final = N_("A bank asks about a payment of %(amount)s by %(customer)s")
 OPENED: Final = N_("A payment of %(amount)s by %(customer)s is disputed")

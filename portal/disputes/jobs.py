@@ -1,7 +1,7 @@
 """Jobs about disputes; each may run twice."""
 
-from portal import outbox
 from portal.disputes import email, service
+from portal.jobs import outbox
 
 
 @outbox.handles("disputes.follow_up")

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal import gateway
 from portal.accounts.models import Customer
-from portal.db import Base, UTCDateTime
+from portal.core.db import Base, UTCDateTime
+from portal.core.money import Money
 from portal.disputes.states import ANSWERABLE, FINAL, INQUIRY
-from portal.money import Money
 from portal.payments.models import Payment
 
 _FINAL: Final = ", ".join(f"'{status}'" for status in sorted(FINAL))

@@ -10,12 +10,13 @@ from typing import Any, Final
 from sqlalchemy import BindParameter, bindparam, func, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from portal import keyset, ledger
+from portal import ledger
+from portal.core import keyset
+from portal.core.errors import NotFound
+from portal.core.money import Money
 from portal.disputes.models import NO_DEADLINE, Dispute, FraudWarning
 from portal.disputes.states import FINAL, LOST
-from portal.errors import NotFound
 from portal.ledger import Posting
-from portal.money import Money
 from portal.payments.models import Payment
 
 # Of one payment or one customer: more than these are not read by a person.

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from portal import clock, db, gateway, outbox
+from portal import gateway
+from portal.core import clock, db
 from portal.disputes import queries, states, warnings
 from portal.disputes.settling import LOOK_EVERY_SECONDS, freeze, locked_payment, refresh
+from portal.jobs import outbox
 
 # Stripe returns the money of a won dispute within days; after this long somebody must ask for it.
 MONEY_RETURNS_WITHIN: Final = timedelta(days=30)

@@ -13,8 +13,10 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, db, gateway, ledger, outbox
-from portal.db import new_id
+from portal import gateway, ledger
+from portal.core import audit, clock, config, db
+from portal.core.db import new_id
+from portal.core.errors import Unavailable
 from portal.disputes import queries, states
 from portal.disputes.models import (
     FUNDS_REINSTATED,
@@ -24,8 +26,8 @@ from portal.disputes.models import (
     Dispute,
     DisputeStep,
 )
-from portal.errors import Unavailable
 from portal.gateway import BalanceTransaction
+from portal.jobs import outbox
 from portal.payments import queries as payments_by
 from portal.payments import service as payments
 from portal.payments.models import Payment

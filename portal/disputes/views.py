@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from portal import db
+from portal.core import db
 from portal.disputes import queries
-from portal.guards import customer_id, customers_only
-from portal.pages import page
+from portal.web.guards import customer_id, customers_only
+from portal.web.pages import page
 
 bp = Blueprint("disputes", __name__)
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import structlog
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, db, gateway, outbox
-from portal.db import new_id
+from portal import gateway
+from portal.core import audit, clock, config, db
+from portal.core.db import new_id
+from portal.core.errors import Unavailable
 from portal.disputes import queries
 from portal.disputes.models import FraudWarning
 from portal.disputes.settling import MOST_RACES, locked_payment, payment_of
-from portal.errors import Unavailable
+from portal.jobs import outbox
 from portal.payments.models import Payment
 
 log = structlog.get_logger(__name__)

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from portal.errors import N_, Conflict, Invalid, NotFound, Unavailable
-from portal.money import Money
+from portal.core.errors import N_, Conflict, Invalid, NotFound, Unavailable
+from portal.core.money import Money
 
 
 @dataclass(frozen=True, slots=True)

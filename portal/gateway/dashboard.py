@@ -1,6 +1,6 @@
 """Where an object stands in Stripe's dashboard, for the staff's links."""
 
-from portal import config
+from portal.core import config
 
 ADDRESS = "https://dashboard.stripe.com"
 

@@ -1,6 +1,6 @@
-"""Stripe's failures in our own words, once: exceptions into the tree of portal.errors, codes into advice for a customer.
+"""Stripe's failures in our own words, once: exceptions into the tree of portal.core.errors, codes into advice for a customer.
 
-The error-handler of the seed documents, together with portal.errors.
+The error-handler of the seed documents, together with portal.core.errors.
 Source: Stripe, "Error codes", "Decline codes" and "Error handling". Codes that hint at fraud (lost_card, stolen_card, fraudulent,
 pickup_card …) are told to the customer as a plain decline, as Stripe asks.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from portal.errors import N_, Declined, Invalid, PortalError, RateLimited, Unavailable
+from portal.core.errors import N_, Declined, Invalid, PortalError, RateLimited, Unavailable
 from portal.gateway.contract import (
     Busy,
     IdempotencyMisuse,

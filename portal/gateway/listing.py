@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from portal import clock, db, outages
-from portal.errors import RateLimited, Unavailable
+from portal.core import clock, db
+from portal.core.errors import RateLimited, Unavailable
 from portal.gateway.contract import (
     BalanceTransaction,
     Charge,
@@ -43,6 +43,7 @@ from portal.gateway.translating import (
     to_setup_attempt,
     to_webhook_endpoint,
 )
+from portal.jobs import outages
 
 if TYPE_CHECKING:
     from stripe import StripeClient

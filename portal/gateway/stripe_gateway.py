@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from portal import config, db, recovery
+from portal.core import config, db, recovery
+from portal.core.money import Money
 from portal.gateway.contract import (
     Charge,
     Dispute,
@@ -40,7 +41,6 @@ from portal.gateway.translating import (
     to_setup,
     to_webhook_endpoint,
 )
-from portal.money import Money
 
 if TYPE_CHECKING:
     from stripe import StripeClient

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from portal import clock
+from portal.core import clock
+from portal.core.money import Money
 from portal.gateway.contract import (
     BalanceTransaction,
     Card,
@@ -22,7 +23,6 @@ from portal.gateway.contract import (
     StripeCustomer,
     WebhookEndpoint,
 )
-from portal.money import Money
 
 if TYPE_CHECKING:
     from stripe import Charge as StripeCharge

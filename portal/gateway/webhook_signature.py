@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Sequence
 from typing import Final
 
-from portal import clock
+from portal.core import clock
 
 # Older signatures are replays. Stripe's libraries use the same, in seconds.
 TOLERANCE_SECONDS: Final = 300

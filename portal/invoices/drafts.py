@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from portal import company_days, money, texts
-from portal.errors import N_, Invalid
+from portal.core import company_days, money, texts
+from portal.core.errors import N_, Invalid
+from portal.core.money import Money
 from portal.invoices import totals
 from portal.invoices.totals import Totals
-from portal.money import Money
 
 # Days that a customer has to pay when nobody says otherwise.
 USUAL_DAYS_TO_PAY: Final = 14

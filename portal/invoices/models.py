@@ -12,12 +12,12 @@ from typing import Final
 from sqlalchemy import BigInteger, CheckConstraint, Date, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal import company_days, texts
 from portal.accounts.models import Customer
-from portal.db import Base, UTCDateTime, one_of, sorted_text
+from portal.core import company_days, texts
+from portal.core.db import Base, UTCDateTime, one_of, sorted_text
+from portal.core.money import Money
 from portal.invoices import totals
 from portal.invoices.totals import TaxAtRate
-from portal.money import Money
 
 OPEN: Final = "open"
 PAID: Final = "paid"

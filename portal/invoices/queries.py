@@ -12,14 +12,14 @@ from typing import Final
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from portal import company_days, keyset, texts
-from portal.db import begins_with
-from portal.errors import N_, NotFound
+from portal.core import company_days, keyset, texts
+from portal.core.db import begins_with
+from portal.core.errors import N_, NotFound
+from portal.core.money import Money
 from portal.invoices import standing
 from portal.invoices.models import OPEN, OVERDUE, PAID, VOID, Invoice, InvoiceLine, OutsidePayment
 from portal.invoices.standing import case_of
 from portal.invoices.states import UNDER_WAY, Standing
-from portal.money import Money
 
 # The overview shows what comes next, not everything that is open.
 NEXT_DUE: Final = 5

@@ -14,19 +14,20 @@ from typing import BinaryIO, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, company_days, db, ledger, numbering, recovery, texts
+from portal import ledger
 from portal.accounts import queries as accounts
 from portal.accounts.models import Customer
-from portal.deliveries import service as deliveries
-from portal.deliveries.models import INVOICE_PAID
-from portal.errors import N_, Conflict, Invalid, NotFound
-from portal.idempotency import check_client_key
+from portal.core import audit, clock, company_days, db, numbering, recovery, texts
+from portal.core.errors import N_, Conflict, Invalid, NotFound
+from portal.core.idempotency import check_client_key
+from portal.core.texts import CardNumber
 from portal.invoices import drafts, queries, spreadsheet
 from portal.invoices.drafts import InvoiceDraft
 from portal.invoices.models import OPEN, PAID, VOID, WAYS, Invoice, InvoiceLine, OutsidePayment
 from portal.invoices.spreadsheet import DecimalMark, Entry, Problem, Sheet
 from portal.invoices.totals import Totals
-from portal.texts import CardNumber
+from portal.webhook_endpoints import service as deliveries
+from portal.webhook_endpoints.models import INVOICE_PAID
 
 LONGEST_REASON: Final = 300
 # Why not, for programs.

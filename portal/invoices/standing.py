@@ -13,7 +13,7 @@ from datetime import date
 from sqlalchemy import ColumnElement, case, select
 from sqlalchemy.orm import Session
 
-from portal import company_days
+from portal.core import company_days
 from portal.invoices.models import OPEN, OVERDUE, Invoice
 from portal.invoices.states import RETRYING, SCHEDULED, UNDER_WAY, Standing
 

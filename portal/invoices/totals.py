@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from portal import money
+from portal.core import money
 
 # One whole piece, in the thousandths that quantities are counted in.
 THOUSANDTHS: Final = 1_000

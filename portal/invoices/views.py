@@ -6,8 +6,9 @@ from typing import Final
 
 from flask import Blueprint, Response, request
 
-from portal import db, guards, pages
+from portal.core import db
 from portal.invoices import queries
+from portal.web import guards, pages
 
 bp: Final = Blueprint("invoices", __name__, url_prefix="/invoices")
 

@@ -10,9 +10,9 @@ from sqlalchemy import BigInteger, CheckConstraint, Index, String, case, func, o
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from portal import clock
-from portal.db import Base, UTCDateTime, new_id, one_of
-from portal.money import Money
+from portal.core import clock
+from portal.core.db import Base, UTCDateTime, new_id, one_of
+from portal.core.money import Money
 
 STRIPE: Final = "stripe_balance"  # what Stripe holds for us
 RECEIVABLES: Final = "receivables"  # what customers have been asked for

@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from portal import config, db, gateway, mail
+from portal import gateway
 from portal.accounts.models import Customer
-from portal.cards import queries as cards
-from portal.errors import N_
-from portal.language import date_text, supported, translate
+from portal.content import mail
+from portal.content.language import date_text, supported, translate
+from portal.core import config, db
+from portal.core.errors import N_
 from portal.mandates import queries, service, states
 from portal.mandates.models import Mandate
+from portal.payment_methods import queries as cards
 
 ASKS_HOLDER: Final = "authentication_required"
 

@@ -1,6 +1,6 @@
 """Jobs of automatic payment; each may run twice."""
 
-from portal import outbox
+from portal.jobs import outbox
 from portal.mandates import email, service
 
 

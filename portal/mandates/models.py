@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Boolean, CheckConstraint, Date, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal.db import Base, UTCDateTime, one_of
+from portal.core.db import Base, UTCDateTime, one_of
 from portal.invoices.models import Invoice
 from portal.mandates.states import ACTIVE, ANNOUNCED, STATES
 

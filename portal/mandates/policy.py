@@ -6,9 +6,9 @@ import hashlib
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from portal import company_days
-from portal.errors import N_
-from portal.language import translate
+from portal.content.language import translate
+from portal.core import company_days
+from portal.core.errors import N_
 
 # Every charge is announced this long before: three times 24 hours lie between the mail and the charge, whatever the calendar says.
 NOTICE: Final = timedelta(hours=72)

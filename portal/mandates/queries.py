@@ -10,17 +10,17 @@ from typing import Final
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, joinedload
 
-from portal import clock, company_days
-from portal.cards import queries as cards
-from portal.cards.models import SavedCard
-from portal.db import written_out
-from portal.errors import NotFound
+from portal.core import clock, company_days
+from portal.core.db import written_out
+from portal.core.errors import NotFound
 from portal.invoices import queries as invoices
 from portal.invoices import states as invoice_states
 from portal.invoices.models import OPEN, Invoice
 from portal.mandates import policy
 from portal.mandates.models import Collection, Mandate
 from portal.mandates.states import ACTIVE, ANNOUNCED, RETRYING
+from portal.payment_methods import queries as cards
+from portal.payment_methods.models import SavedCard
 
 # What the page shows of what comes; the rest stands with the invoices.
 MOST_SHOWN: Final = 10

@@ -23,15 +23,17 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, company_days, config, db, gateway, outbox, recovery
+from portal import gateway
 from portal.accounts import queries as accounts
-from portal.cards import queries as cards
-from portal.db import new_id
-from portal.errors import N_, Conflict, Invalid, NotFound
+from portal.core import audit, clock, company_days, config, db, recovery
+from portal.core.db import new_id
+from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.invoices import service as invoices
 from portal.invoices.models import OPEN, PAID, Invoice
+from portal.jobs import outbox
 from portal.mandates import policy, queries, states
 from portal.mandates.models import Collection, Mandate
+from portal.payment_methods import queries as cards
 from portal.payments import queries as payment_queries
 from portal.payments import service as payments
 from portal.payments import states as payment_states

@@ -7,12 +7,13 @@ from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import config, db, language
-from portal.cards import queries as cards
-from portal.errors import Conflict
-from portal.guards import customer_id, customers_only, payers_only, recently_proved
+from portal.content import language
+from portal.core import config, db
+from portal.core.errors import Conflict
 from portal.mandates import policy, queries, service
-from portal.pages import limiter, page, reader_language, see_other
+from portal.payment_methods import queries as cards
+from portal.web.guards import customer_id, customers_only, payers_only, recently_proved
+from portal.web.pages import limiter, page, reader_language, see_other
 
 bp = Blueprint("mandates", __name__, url_prefix="/automatic-payment")
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from portal import audit, db
-from portal.errors import N_, Conflict, NotFound, Unavailable
+from portal.core import audit, db
+from portal.core.errors import N_, Conflict, NotFound, Unavailable
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
 from portal.payments import queries, states

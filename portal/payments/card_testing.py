@@ -1,13 +1,17 @@
-"""Payments against card testing: whoever tries out stolen numbers may pay a small amount with each (portal.cards.card_testing)."""
+"""Payments against card testing: whoever tries out stolen numbers may pay a small amount with each.
+
+Adding cards has the like in portal.payment_methods.card_testing.
+"""
 
 from __future__ import annotations
 
 import structlog
 from sqlalchemy.orm import Session
 
-from portal import db, gateway
-from portal.cards import service as cards
+from portal import gateway
+from portal.core import db
 from portal.gateway import Failure, Intent
+from portal.payment_methods import service as cards
 from portal.payments import queries, states
 from portal.payments.models import Payment
 

@@ -14,13 +14,15 @@ from typing import Final
 import structlog
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, db, gateway, idempotency, outbox, recovery
-from portal.cards import queries as saved_cards
-from portal.cards import service as cards
-from portal.cards.models import SavedCard
-from portal.db import database_now, new_id
-from portal.errors import N_, Declined, Invalid, RateLimited, Unavailable
+from portal import gateway
+from portal.core import audit, clock, db, idempotency, recovery
+from portal.core.db import database_now, new_id
+from portal.core.errors import N_, Declined, Invalid, RateLimited, Unavailable
 from portal.gateway import Intent
+from portal.jobs import outbox
+from portal.payment_methods import queries as saved_cards
+from portal.payment_methods import service as cards
+from portal.payment_methods.models import SavedCard
 from portal.payments import queries, states
 from portal.payments.intents import ensure_intent
 from portal.payments.models import Confirmation, Payment

@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from portal import money, texts
-from portal.errors import N_, Invalid, NotFound
+from portal.core import money, texts
+from portal.core.errors import N_, Invalid, NotFound
+from portal.core.money import Money
 from portal.invoices.drafts import MOST_THOUSANDTHS
-from portal.money import Money
 
 # More than that is no list that a person reads on a receipt.
 MOST_ITEMS: Final = 50

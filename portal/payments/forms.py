@@ -10,13 +10,14 @@ from wtforms import BooleanField, DateField, HiddenField, SelectField, StringFie
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
-from portal import config, language, money
-from portal.forms import PortalForm
-from portal.money import Money
-from portal.pages import reader_language
+from portal.content import language
+from portal.core import config, money
+from portal.core.money import Money
 from portal.payments import queries
 from portal.payments.drafts import LONGEST_DESCRIPTION
-from portal.resuming import ResumableForm
+from portal.web.forms import PortalForm
+from portal.web.pages import reader_language
+from portal.web.resuming import ResumableForm
 
 LONGEST_SEARCH: Final = 100
 

@@ -12,11 +12,12 @@ from typing import Any, Final
 import structlog
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, db, gateway, stripe_sync
-from portal.cards import service as cards
-from portal.errors import N_, Conflict, PortalError, Unavailable
+from portal import gateway, stripe_sync
+from portal.core import audit, clock, db
+from portal.core.errors import N_, Conflict, PortalError, Unavailable
+from portal.core.money import Money
 from portal.gateway import Intent
-from portal.money import Money
+from portal.payment_methods import service as cards
 from portal.payments import states
 from portal.payments.models import Payment
 from portal.payments.settling import apply, is_behind, locked, mismatch

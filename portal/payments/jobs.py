@@ -1,7 +1,8 @@
 """Jobs about payments."""
 
-from portal import metrics, outbox
-from portal.cards import service as cards
+from portal.core import metrics
+from portal.jobs import outbox
+from portal.payment_methods import service as cards
 from portal.payments import confirming, service
 
 

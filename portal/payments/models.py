@@ -20,11 +20,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
-from portal import texts
 from portal.accounts.models import Customer
-from portal.db import Base, UTCDateTime
+from portal.core import texts
+from portal.core.db import Base, UTCDateTime
+from portal.core.money import Money
 from portal.invoices.models import Invoice
-from portal.money import Money
 from portal.payments import states
 from portal.payments.drafts import Item
 from portal.payments.states import (

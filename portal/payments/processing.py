@@ -15,10 +15,10 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import clock, db, idempotency, recovery, texts
 from portal.accounts.models import Customer
-from portal.db import new_id
-from portal.errors import N_, Conflict, Invalid
+from portal.core import clock, db, idempotency, recovery, texts
+from portal.core.db import new_id
+from portal.core.errors import N_, Conflict, Invalid
 from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice

@@ -10,14 +10,16 @@ from typing import Final
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
-from portal import company_days, keyset, ledger, outbox, texts
-from portal.cards import queries as cards
-from portal.db import database_now, written_out
-from portal.errors import NotFound
+from portal import ledger
+from portal.core import company_days, keyset, texts
+from portal.core.db import database_now, written_out
+from portal.core.errors import NotFound
+from portal.core.money import Money
 from portal.invoices import queries as invoices
 from portal.invoices import states as invoice_states
 from portal.invoices.models import Invoice
-from portal.money import Money
+from portal.jobs import outbox
+from portal.payment_methods import queries as cards
 from portal.payments.models import Confirmation, Payment, PlacedOrder
 from portal.payments.states import (
     CANCELED,

@@ -1,7 +1,7 @@
 """Payments that the database has lost, because it was restored from a backup, brought back from what Stripe knows of them.
 
 Everything is taken from the intent: our ids stand in its metadata since it was made, and what a receipt's issue has left there since
-(portal.receipts.labels) tells under which key an app ordered it. Nothing here makes or confirms anything at Stripe; what nobody can pay
+(portal.documents.labels) tells under which key an app ordered it. Nothing here makes or confirms anything at Stripe; what nobody can pay
 any more, because its page belongs to the time that was lost, is canceled there.
 """
 
@@ -16,13 +16,15 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, db, gateway, outbox, recovery
+from portal import gateway
 from portal.accounts.models import Customer
-from portal.cards import service as cards
-from portal.db import new_id
-from portal.errors import Conflict
+from portal.core import audit, clock, config, db, recovery
+from portal.core.db import new_id
+from portal.core.errors import Conflict
 from portal.gateway import Intent
 from portal.invoices.models import Invoice
+from portal.jobs import outbox
+from portal.payment_methods import service as cards
 from portal.payments import drafts, queries, states
 from portal.payments.drafts import LABELS, OWN_NAMES, Item
 from portal.payments.intents import UnderReview, adopt

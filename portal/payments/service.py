@@ -20,8 +20,10 @@ from typing import Final
 import structlog
 from sqlalchemy import select
 
-from portal import clock, db, gateway, outbox
+from portal import gateway
 from portal.accounts.models import Customer
+from portal.core import clock, db
+from portal.jobs import outbox
 from portal.payments import card_testing, confirming, queries, states
 from portal.payments.canceling import cancel, cancel_waiting
 from portal.payments.card_testing import begin as begin_with_new_card

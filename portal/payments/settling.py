@@ -11,17 +11,19 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, db, gateway, ledger, outbox
-from portal.cards import queries as saved_cards
-from portal.db import new_id
-from portal.deliveries import models as events
-from portal.deliveries import service as deliveries
-from portal.errors import Conflict, NotFound, Unavailable
+from portal import gateway, ledger
+from portal.core import audit, clock, config, db
+from portal.core.db import new_id
+from portal.core.errors import Conflict, NotFound, Unavailable
 from portal.gateway import Intent
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
+from portal.jobs import outbox
+from portal.payment_methods import queries as saved_cards
 from portal.payments import card_testing, queries, states
 from portal.payments.models import PAID_TWICE, Payment, PaymentStep
+from portal.webhook_endpoints import models as events
+from portal.webhook_endpoints import service as deliveries
 
 log = structlog.get_logger(__name__)
 

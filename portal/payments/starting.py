@@ -11,12 +11,13 @@ from typing import Final
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, db, idempotency, money, outbox, recovery, texts
 from portal.accounts.models import Customer
-from portal.db import new_id
-from portal.errors import N_, Conflict, Invalid, NotFound
+from portal.core import audit, clock, config, db, idempotency, money, recovery, texts
+from portal.core.db import new_id
+from portal.core.errors import N_, Conflict, Invalid, NotFound
+from portal.core.money import Money
 from portal.invoices import service as invoices
-from portal.money import Money
+from portal.jobs import outbox
 from portal.payments import queries, states
 from portal.payments.drafts import LONGEST_DESCRIPTION
 from portal.payments.intents import UnderReview, change_saving, ensure_intent

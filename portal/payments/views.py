@@ -11,18 +11,21 @@ from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import config, db, failures, gateway, language, lists, money, recovery
+from portal import gateway
 from portal.accounts import queries as accounts
-from portal.cards import queries as cards
-from portal.cards.models import SavedCard
-from portal.errors import N_, Conflict, Invalid, NotFound, PortalError
-from portal.guards import customer_id, customers_only, payers_only
+from portal.content import language
+from portal.core import config, db, money, recovery
+from portal.core.errors import N_, Conflict, Invalid, NotFound, PortalError
 from portal.invoices import queries as invoices
 from portal.invoices import states as invoice_states
-from portal.pages import limiter, page, reader_language, see_other, within
+from portal.payment_methods import queries as cards
+from portal.payment_methods.models import SavedCard
 from portal.payments import queries, service, states
 from portal.payments.forms import HistoryFilterForm, OtherAmountForm
 from portal.payments.models import Payment
+from portal.web import failures, lists
+from portal.web.guards import customer_id, customers_only, payers_only
+from portal.web.pages import limiter, page, reader_language, see_other, within
 
 bp = Blueprint("payments", __name__)
 

@@ -11,12 +11,12 @@ from typing import Any, Final
 from sqlalchemy import String, exists, func, literal, or_, select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, db
-from portal.db import UTCDateTime
+from portal.core import audit, clock, db
+from portal.core.db import UTCDateTime
+from portal.documents.models import CreditNote, Document, Receipt
 from portal.ledger import Posting
 from portal.payments import states
 from portal.payments.models import Confirmation, Payment
-from portal.receipts.models import CreditNote, Document, Receipt
 from portal.reconciliation.look import Draft, Look, Mark
 from portal.reconciliation.transactions import COMES_WITHIN, totals_at
 from portal.refunds import states as refund_states

@@ -16,9 +16,9 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Date, and_, case, func, literal, or_, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from portal import company_days, keyset
+from portal.core import company_days, keyset
+from portal.core.money import Money
 from portal.ledger import STRIPE, Posting
-from portal.money import Money
 from portal.reconciliation.models import StripeTransaction
 
 CHARGED: Final = "charged"

@@ -2,7 +2,8 @@
 
 from math import nan
 
-from portal import db, metrics, outbox, recovery
+from portal.core import db, metrics, recovery
+from portal.jobs import outbox
 from portal.reconciliation import queries, recovering, service
 from portal.reconciliation.models import FREQUENT, NIGHTLY
 

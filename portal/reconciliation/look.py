@@ -19,8 +19,8 @@ from sqlalchemy import Row, Select, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from portal import audit, clock, db
-from portal.db import new_id
+from portal.core import audit, clock, db
+from portal.core.db import new_id
 from portal.reconciliation.models import GONE, NIGHTLY, OPEN, BookFinding
 
 log = structlog.get_logger(__name__)

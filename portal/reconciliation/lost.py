@@ -12,16 +12,17 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import exists, select
 
-from portal import audit, db, gateway, numbering
-from portal.cards import service as cards
+from portal import gateway
+from portal.core import audit, db, numbering
+from portal.documents import service as receipts
+from portal.documents.models import CreditNote, Receipt
+from portal.documents.service import Kept
 from portal.gateway import Intent
 from portal.invoices import queries as invoices
+from portal.payment_methods import service as cards
 from portal.payments import service as payments
 from portal.payments import states
 from portal.payments.models import Payment
-from portal.receipts import service as receipts
-from portal.receipts.models import CreditNote, Receipt
-from portal.receipts.service import Kept
 from portal.reconciliation.look import BATCH, Draft, Look, Mark
 from portal.refunds import states as refund_states
 from portal.refunds.models import Refund

@@ -20,8 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, column_property, mapped_column
 
-from portal.db import Base, UTCDateTime, one_of
-from portal.money import Money
+from portal.core.db import Base, UTCDateTime, one_of
+from portal.core.money import Money
 
 # How a reconciliation came about.
 FREQUENT: Final = "frequent"  # the worker's, every few minutes, from where the last one ended

@@ -16,11 +16,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal import ledger
+from portal.core.money import Money
 from portal.disputes import queries as disputes
 from portal.disputes.models import Dispute
 from portal.gateway import BalanceTransaction
 from portal.ledger import Posting
-from portal.money import Money
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
 

@@ -14,12 +14,13 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import select
 
-from portal import audit, clock, db, gateway
+from portal import gateway
+from portal.core import audit, clock, db
+from portal.core.errors import Conflict
 from portal.disputes import queries as dispute_queries
 from portal.disputes import service as disputes
 from portal.disputes import states as dispute_states
 from portal.disputes.models import Dispute
-from portal.errors import Conflict
 from portal.gateway import Charge, Intent
 from portal.payments import service as payments
 from portal.payments import states
@@ -29,7 +30,7 @@ from portal.reconciliation.look import Draft, Look, Mark, batches, rows_after
 from portal.refunds import service as refunds
 from portal.refunds import states as refund_states
 from portal.refunds.models import Refund
-from portal.webhooks import service as webhooks
+from portal.stripe_events import service as webhooks
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,8 @@ from typing import Final
 
 from sqlalchemy import or_, select, update
 
-from portal import db, gateway
+from portal import gateway
+from portal.core import db
 from portal.reconciliation.look import Draft, Look, Mark, batches
 from portal.reconciliation.models import StripePayout, StripeTransaction
 

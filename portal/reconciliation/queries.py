@@ -8,9 +8,9 @@ from typing import Final
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from portal import keyset
-from portal.errors import NotFound
-from portal.outbox import Job
+from portal.core import keyset
+from portal.core.errors import NotFound
+from portal.jobs.outbox import Job
 from portal.reconciliation.look import Draft
 from portal.reconciliation.models import COMMAND, EXPLAINED, FREQUENT, NIGHTLY, OPEN, BookFinding, Reconciliation
 

@@ -18,15 +18,16 @@ from typing import Final
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, db, marks, numbering, outbox, recovery
 from portal.accounts.models import Customer
-from portal.errors import N_, Conflict, Invalid
+from portal.core import audit, clock, db, marks, numbering, recovery
+from portal.core.errors import N_, Conflict, Invalid
+from portal.core.recovery import Recovery
+from portal.documents.models import CREDIT_NOTE, RECEIPT, Document
 from portal.invoices.models import Invoice
-from portal.receipts.models import CREDIT_NOTE, RECEIPT, Document
+from portal.jobs import outbox
 from portal.reconciliation import queries, service
 from portal.reconciliation.lost import LOST
 from portal.reconciliation.models import NIGHTLY, OPEN, BookFinding, Reconciliation
-from portal.recovery import Recovery
 
 # So far back a comparison goes at least: refunds and disputes of so old payments still change.
 AT_LEAST: Final = timedelta(days=35)

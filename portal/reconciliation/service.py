@@ -26,9 +26,10 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, db, outbox, recovery, texts
-from portal.db import database_now, new_id
-from portal.errors import Conflict, NotFound
+from portal.core import audit, clock, db, recovery, texts
+from portal.core.db import database_now, new_id
+from portal.core.errors import Conflict, NotFound
+from portal.jobs import outbox
 from portal.payments.models import Payment
 from portal.reconciliation import checks, lost, objects, payouts, queries, transactions
 from portal.reconciliation.look import Draft, Look, Mark

@@ -13,7 +13,8 @@ import structlog
 from sqlalchemy import case, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from portal import db, gateway, ledger
+from portal import gateway, ledger
+from portal.core import db
 from portal.disputes import service as disputes
 from portal.gateway import BalanceTransaction, Charge
 from portal.ledger import Posting

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from portal.errors import N_
-from portal.money import Money
+from portal.core.errors import N_
+from portal.core.money import Money
 from portal.reconciliation.models import BookFinding
 
 

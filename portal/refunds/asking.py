@@ -9,10 +9,10 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from portal import clock, company_days, db, idempotency, money, texts
-from portal.db import new_id
-from portal.errors import N_, Conflict, Invalid
-from portal.money import Money
+from portal.core import clock, company_days, db, idempotency, money, texts
+from portal.core.db import new_id
+from portal.core.errors import N_, Conflict, Invalid
+from portal.core.money import Money
 from portal.payments.models import Payment
 from portal.refunds import executing, policy, queries, states
 from portal.refunds.models import CUSTOMER, STAFF, Refund

@@ -11,11 +11,13 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, db, gateway, money, outbox
+from portal import gateway
 from portal.accounts import queries as accounts
 from portal.accounts.models import STAFF_ROLES
-from portal.errors import N_, Conflict, Forbidden, Invalid
-from portal.money import Money
+from portal.core import audit, clock, config, db, money
+from portal.core.errors import N_, Conflict, Forbidden, Invalid
+from portal.core.money import Money
+from portal.jobs import outbox
 from portal.payments.models import Payment
 from portal.refunds import executing, policy, queries, states, sums
 from portal.refunds.asking import AlreadyDecided, check_amount, plain_text, refuse_where_impossible

@@ -21,10 +21,12 @@ from typing import Final
 import structlog
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, config, db, gateway, idempotency, outbox, recovery
-from portal.db import database_now
+from portal import gateway
+from portal.core import audit, clock, config, db, idempotency, recovery
+from portal.core.db import database_now
+from portal.core.money import Money
 from portal.disputes import queries as disputes
-from portal.money import Money
+from portal.jobs import outbox
 from portal.payments.models import Payment
 from portal.refunds import policy, queries, states
 from portal.refunds.models import Refund

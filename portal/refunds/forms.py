@@ -9,12 +9,13 @@ from flask_babel import gettext, lazy_gettext
 from wtforms import HiddenField, RadioField, StringField, TextAreaField, ValidationError
 from wtforms.validators import DataRequired, InputRequired, Length
 
-from portal import language, money
-from portal.errors import Conflict, Invalid
-from portal.money import Money
-from portal.pages import reader_language
+from portal.content import language
+from portal.core import money
+from portal.core.errors import Conflict, Invalid
+from portal.core.money import Money
 from portal.refunds import policy, service
-from portal.resuming import ResumableForm
+from portal.web.pages import reader_language
+from portal.web.resuming import ResumableForm
 
 REASONS: Final = {
     policy.DUPLICATE: lazy_gettext("Paid twice"),

@@ -1,7 +1,8 @@
 """Jobs about refunds; each may run twice."""
 
-from portal import metrics, outbox
-from portal.errors import Conflict
+from portal.core import metrics
+from portal.core.errors import Conflict
+from portal.jobs import outbox
 from portal.refunds import email, executing, service
 
 

@@ -20,8 +20,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.accounts.models import Customer
-from portal.db import Base, UTCDateTime, one_of
-from portal.money import Money
+from portal.core.db import Base, UTCDateTime, one_of
+from portal.core.money import Money
 from portal.payments.models import Payment
 from portal.refunds.policy import REASONS
 from portal.refunds.states import FAILED, FOLLOWED, FREED, GONE_WRONG, REQUESTED, SUCCEEDED, UNDECIDED, UNKNOWN

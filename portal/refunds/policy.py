@@ -7,8 +7,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from portal import company_days, config
-from portal.money import Money
+from portal.core import company_days, config
+from portal.core.money import Money
 
 # What a customer chooses from.
 DUPLICATE: Final = "duplicate"

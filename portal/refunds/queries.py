@@ -9,10 +9,11 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, String, case, cast, exists, func, literal_column, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from portal import keyset, outbox
-from portal.db import written_out
-from portal.errors import NotFound
-from portal.money import Money
+from portal.core import keyset
+from portal.core.db import written_out
+from portal.core.errors import NotFound
+from portal.core.money import Money
+from portal.jobs import outbox
 from portal.payments.models import PAID_TWICE, Payment
 from portal.payments.states import SUCCEEDED as PAYMENT_SUCCEEDED
 from portal.refunds.models import PAID_OUTSIDE, Refund

@@ -11,8 +11,10 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, company_days, db, ledger, outbox
-from portal.errors import N_, Conflict, Invalid
+from portal import ledger
+from portal.core import audit, clock, company_days, db
+from portal.core.errors import N_, Conflict, Invalid
+from portal.jobs import outbox
 from portal.payments.models import Payment
 from portal.refunds import queries, states
 from portal.refunds.asking import add, check_amount, plain_text, refuse_where_impossible

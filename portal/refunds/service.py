@@ -17,10 +17,12 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, db, gateway, outbox
-from portal.db import new_id
-from portal.errors import Conflict
+from portal import gateway
+from portal.core import audit, clock, db
+from portal.core.db import new_id
+from portal.core.errors import Conflict
 from portal.invoices.models import PAID, Invoice
+from portal.jobs import outbox
 from portal.payments import queries as payments
 from portal.payments.models import PAID_TWICE, Payment
 from portal.refunds import executing, policy, queries, states

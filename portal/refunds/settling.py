@@ -11,15 +11,17 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, company_days, db, gateway, ledger, outbox
-from portal.db import new_id
-from portal.deliveries import service as deliveries
-from portal.deliveries.models import REFUND_UPDATED
-from portal.errors import Conflict, NotFound, Unavailable
-from portal.money import Money
+from portal import gateway, ledger
+from portal.core import audit, clock, company_days, db
+from portal.core.db import new_id
+from portal.core.errors import Conflict, NotFound, Unavailable
+from portal.core.money import Money
+from portal.jobs import outbox
 from portal.payments.models import Payment
 from portal.refunds import policy, states
 from portal.refunds.models import Refund, RefundStep
+from portal.webhook_endpoints import service as deliveries
+from portal.webhook_endpoints.models import REFUND_UPDATED
 
 log = structlog.get_logger(__name__)
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
-from portal import clock
 from portal.accounts.models import Customer, User
-from portal.money import Money
+from portal.core import clock
+from portal.core.money import Money
 from portal.refunds import policy
 from portal.refunds.models import CUSTOMER, PAID_OUTSIDE, STAFF, Refund
 from portal.refunds.states import FREED, UNDECIDED

@@ -9,14 +9,16 @@ from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import company_days, db, language, lists
+from portal.content import language
+from portal.core import company_days, db
+from portal.core.errors import Conflict, Invalid
 from portal.disputes import queries as disputes
-from portal.errors import Conflict, Invalid
-from portal.guards import customer_id, customers_only, payers_only
-from portal.pages import limiter, page, reader_language, see_other
 from portal.payments import queries as payments
 from portal.refunds import policy, queries, service, states, wording
 from portal.refunds.forms import RefundForm
+from portal.web import lists
+from portal.web.guards import customer_id, customers_only, payers_only
+from portal.web.pages import limiter, page, reader_language, see_other
 
 bp = Blueprint("refunds", __name__)
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from portal.errors import N_
-from portal.language import date_text, translate
+from portal.content.language import date_text, translate
+from portal.core.errors import N_
 from portal.refunds import states
 from portal.refunds.models import PAID_OUTSIDE, SENT_AGAIN, Refund
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
-from portal import language
-from portal.csv_lines import Cell, Shape
-from portal.errors import N_
-from portal.money import Money
+from portal.content import language
+from portal.content.csv_lines import Cell, Shape
+from portal.core.errors import N_
+from portal.core.money import Money
 from portal.statements.queries import KINDS, Line, Tax
 
 # What a program calls a column, and what stands above it for people.

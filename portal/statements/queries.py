@@ -11,14 +11,14 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
+from portal.core.errors import N_
+from portal.core.money import Money
 from portal.disputes import queries as disputes
 from portal.disputes.models import Dispute
-from portal.errors import N_
-from portal.money import Money
+from portal.documents import queries as receipts
+from portal.documents.models import CREDIT_NOTE, Document
 from portal.payments import queries as payments
 from portal.payments.models import Payment
-from portal.receipts import queries as receipts
-from portal.receipts.models import CREDIT_NOTE, Document
 from portal.refunds.models import Refund
 
 PAYMENT: Final = "payment"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from portal import db, lists
-from portal.errors import Invalid
-from portal.guards import customer_id, customers_only
+from portal.core import db
+from portal.core.errors import Invalid
 from portal.payments import queries as payments
 from portal.payments.forms import HistoryFilterForm
 from portal.statements import export, queries
+from portal.web import lists
+from portal.web.guards import customer_id, customers_only
 
 bp = Blueprint("statements", __name__)
 

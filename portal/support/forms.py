@@ -21,13 +21,13 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired, Length, Optional
 
-from portal import money
+from portal.core import money
 from portal.invoices import drafts
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.models import BANK_TRANSFER, CASH, OTHER_WAY
-from portal.pages import reader_language
-from portal.resuming import ResumableForm
 from portal.support import service
+from portal.web.pages import reader_language
+from portal.web.resuming import ResumableForm
 
 # Longer invoices come as a file.
 MOST_LINES: Final = 50

@@ -10,17 +10,19 @@ from flask_babel import gettext, ngettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import audit, db, language, lists
 from portal.accounts import queries as accounts
 from portal.accounts.models import STAFF_ROLES
-from portal.errors import Conflict, Invalid, NotFound
-from portal.guards import staff_only
+from portal.content import language
+from portal.core import audit, db
+from portal.core.errors import Conflict, Invalid, NotFound
 from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoice_service
-from portal.pages import page, reader_language, see_other
 from portal.support import queries, service
 from portal.support.forms import ImportForm, InvoiceForm, PaidOutsideForm, VoidForm
 from portal.support.views import bp
+from portal.web import lists
+from portal.web.guards import staff_only
+from portal.web.pages import page, reader_language, see_other
 
 # Who may withdraw an invoice, say that it is paid, and bring in files of them.
 _DECIDERS = ("approver", "admin")

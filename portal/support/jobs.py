@@ -1,6 +1,6 @@
 """Jobs of the staff's desk."""
 
-from portal import outbox
+from portal.jobs import outbox
 from portal.support import service
 
 

@@ -10,12 +10,12 @@ from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  #
 from wtforms.validators import InputRequired, Length
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from portal import language
 from portal.accounts import api_access
-from portal.errors import PortalError
-from portal.pages import reader_language
-from portal.resuming import ResumableForm
+from portal.content import language
+from portal.core.errors import PortalError
 from portal.support import words
+from portal.web.pages import reader_language
+from portal.web.resuming import ResumableForm
 
 LONGEST_PASSWORD: Final = 1_000
 

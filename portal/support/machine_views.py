@@ -9,14 +9,16 @@ from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import db, language, lists
 from portal.accounts import api_access, service
 from portal.accounts import queries as accounts
-from portal.errors import Invalid, RateLimited
-from portal.guards import staff_only
-from portal.pages import limiter, page, reader_language, see_other
+from portal.content import language
+from portal.core import db
+from portal.core.errors import Invalid, RateLimited
 from portal.support import words
 from portal.support.machine_forms import MachineForm
+from portal.web import lists
+from portal.web.guards import staff_only
+from portal.web.pages import limiter, page, reader_language, see_other
 
 bp = Blueprint("support_machines", __name__, url_prefix="/support/machines")
 

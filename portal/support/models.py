@@ -8,7 +8,7 @@ from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.accounts.models import User
-from portal.db import Base, UTCDateTime
+from portal.core.db import Base, UTCDateTime
 
 
 class CustomerNote(Base):

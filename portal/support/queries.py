@@ -11,34 +11,35 @@ from typing import Any, Final
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
 
-from portal import clock, keyset, ledger
+from portal import ledger
 from portal.accounts import queries as accounts
 from portal.accounts.models import CUSTOMER, IDLE, LONGEST, Customer, SignInSession, User
-from portal.audit import AuditEvent
-from portal.cards import queries as cards
-from portal.cards.models import SavedCard
-from portal.deliveries import queries as deliveries
-from portal.deliveries.models import WebhookEndpoint
+from portal.content.mail import SentMail
+from portal.core import clock, keyset
+from portal.core.audit import AuditEvent
+from portal.core.errors import NotFound
+from portal.core.money import Money
 from portal.disputes import queries as disputes
 from portal.disputes.models import Dispute, FraudWarning
-from portal.errors import NotFound
+from portal.documents import queries as receipts
+from portal.documents.models import Document, Receipt
 from portal.invoices import queries as invoices
 from portal.invoices.models import OPEN, Invoice
 from portal.invoices.states import Standing
-from portal.mail import SentMail
 from portal.mandates import queries as mandates
 from portal.mandates.models import Collection, Mandate
-from portal.money import Money
+from portal.payment_methods import queries as cards
+from portal.payment_methods.models import SavedCard
 from portal.payments import queries as payments
 from portal.payments.models import Payment
 from portal.payments.states import SUCCEEDED
-from portal.receipts import queries as receipts
-from portal.receipts.models import Document, Receipt
 from portal.refunds.models import Refund
 from portal.refunds.states import FREED
 from portal.refunds.states import SUCCEEDED as REFUNDED
 from portal.support import words
 from portal.support.models import CustomerNote, InvoiceFile
+from portal.webhook_endpoints import queries as deliveries
+from portal.webhook_endpoints.models import WebhookEndpoint
 
 # A sum over more rows than this is made of the newest of them, and says so.
 MOST_SUMMED: Final = 10_000

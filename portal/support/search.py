@@ -16,15 +16,15 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from portal import company_days, money, texts
 from portal.accounts.models import Customer, CustomerWord, words_of
-from portal.cards.models import FormerHolder, SavedCard
-from portal.db import begins_with
+from portal.core import company_days, money, texts
+from portal.core.db import begins_with
+from portal.documents.models import Document
 from portal.invoices import queries as invoices
 from portal.invoices.models import Invoice
 from portal.invoices.states import Standing
+from portal.payment_methods.models import FormerHolder, SavedCard
 from portal.payments.models import Payment
-from portal.receipts.models import Document
 from portal.refunds.models import Refund
 
 # Of each kind; who needs more types more.

@@ -8,9 +8,9 @@ from typing import Final, Literal, cast
 
 from sqlalchemy import delete
 
-from portal import audit, clock, db, texts
 from portal.accounts import queries as accounts
-from portal.errors import N_, Invalid
+from portal.core import audit, clock, db, texts
+from portal.core.errors import N_, Invalid
 from portal.invoices import service as invoices
 from portal.support import queries
 from portal.support.models import CustomerNote, InvoiceFile

@@ -9,15 +9,17 @@ from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import audit, db, gateway, language
+from portal import gateway
 from portal.accounts.models import STAFF_ROLES
-from portal.errors import Conflict, Invalid
-from portal.guards import staff_only
-from portal.pages import page, reader_language, see_other
+from portal.content import language
+from portal.core import audit, db
+from portal.core.errors import Conflict, Invalid
+from portal.documents import service as receipts
 from portal.payments import service as payments
-from portal.receipts import service as receipts
 from portal.support import queries, search, service
 from portal.support.forms import NoteForm
+from portal.web.guards import staff_only
+from portal.web.pages import page, reader_language, see_other
 
 bp: Final = Blueprint("support", __name__, url_prefix="/support")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from portal.errors import N_
+from portal.core.errors import N_
 
 # What happened, by the event's name. What is in brackets comes from the event's facts.
 WORDS: Final[dict[str, str]] = {

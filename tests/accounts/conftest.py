@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
-from portal import outbox
+from portal.jobs import outbox
 from tests.smtp import Mailbox
 
 Mails = Callable[[], list[tuple[str, str, str]]]

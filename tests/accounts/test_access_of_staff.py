@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from portal import audit, config, db
 from portal.accounts import access, api_access, sessions, tokens
 from portal.accounts.models import MachineCredential, User
-from portal.audit import AuditEvent
-from portal.errors import Conflict, Forbidden, Invalid, NotFound
-from portal.outbox import Job
+from portal.core import audit, config, db
+from portal.core.audit import AuditEvent
+from portal.core.errors import Conflict, Forbidden, Invalid, NotFound
+from portal.jobs.outbox import Job
 from tests import factories
 from tests.together import together
 

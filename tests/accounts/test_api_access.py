@@ -11,13 +11,13 @@ import time_machine
 from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
-from portal import clock, config, db
 from portal.accounts import access, api_access, policy, service, sessions
 from portal.accounts.api_access import Grant, GrantOver
 from portal.accounts.jobs import sweep
 from portal.accounts.models import OWNER, PAYER, VIEWER, AppGrant, RefreshToken, User
-from portal.audit import AuditEvent
-from portal.errors import Invalid, NotFound, RateLimited
+from portal.core import clock, config, db
+from portal.core.audit import AuditEvent
+from portal.core.errors import Invalid, NotFound, RateLimited
 from tests import factories
 from tests.factories import PASSWORD
 from tests.together import together

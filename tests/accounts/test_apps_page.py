@@ -9,9 +9,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from portal import config, db
 from portal.accounts import api_access
 from portal.accounts.models import User
+from portal.core import config, db
 from tests import factories
 from tests.factories import PASSWORD, csrf_token, sign_in
 

@@ -11,14 +11,15 @@ import pytest
 import time_machine
 from sqlalchemy import func, select
 
-from portal import audit, clock, config, db, outbox
 from portal.accounts import colleagues, jobs, service, sessions
 from portal.accounts.colleagues import Colleague, LastOwner, TooManyInvitations, TooManyPeople
 from portal.accounts.models import CUSTOMER_ROLES, Customer, InvitationTry, User
 from portal.accounts.sessions import WrongCredentials
 from portal.accounts.tokens import LinkExpired
-from portal.audit import AuditEvent
-from portal.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
+from portal.core import audit, clock, config, db
+from portal.core.audit import AuditEvent
+from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
+from portal.jobs import outbox
 from tests import factories
 from tests.accounts.conftest import Mails, token_of
 from tests.factories import PASSWORD

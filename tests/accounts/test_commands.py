@@ -7,11 +7,11 @@ from click.testing import Result
 from flask import Flask
 from sqlalchemy import select
 
-from portal import db
 from portal.accounts import sessions
 from portal.accounts.models import Customer, User
-from portal.audit import AuditEvent
-from portal.outbox import Job
+from portal.core import db
+from portal.core.audit import AuditEvent
+from portal.jobs.outbox import Job
 from tests import factories
 
 pytestmark = pytest.mark.database("sqlite")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import func, select
 
-from portal import audit, config, db
 from portal.accounts import api_access, policy
 from portal.accounts.api_access import MadeAlready, WrongMachine
 from portal.accounts.models import MachineCredential, User
-from portal.audit import AuditEvent
-from portal.errors import Invalid, NotFound
+from portal.core import audit, config, db
+from portal.core.audit import AuditEvent
+from portal.core.errors import Invalid, NotFound
 from tests import factories
 from tests.together import together
 

@@ -7,9 +7,9 @@ import time
 import argon2
 import pytest
 
-from portal import config
 from portal.accounts import passwords
-from portal.errors import Invalid
+from portal.core import config
+from portal.core.errors import Invalid
 
 
 @pytest.fixture(autouse=True)

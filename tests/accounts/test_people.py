@@ -10,9 +10,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from portal import config, db
 from portal.accounts import colleagues
 from portal.accounts.models import Customer, User
+from portal.core import config, db
 from tests import factories
 from tests.factories import csrf_token, sign_in
 

@@ -13,12 +13,12 @@ import time_machine
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
-from portal import clock, config, db
 from portal.accounts import access, codes, second_factor, service, sessions, tokens
 from portal.accounts.models import AccountToken, RecoveryCode, SecondFactor, SignInAttempt, User
 from portal.accounts.sessions import CodeNeeded, WrongCode, WrongCredentials
-from portal.audit import AuditEvent
-from portal.errors import Conflict, Invalid, PortalError, RateLimited
+from portal.core import clock, config, db
+from portal.core.audit import AuditEvent
+from portal.core.errors import Conflict, Invalid, PortalError, RateLimited
 from tests import factories
 from tests.factories import PASSWORD
 

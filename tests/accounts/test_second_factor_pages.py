@@ -12,9 +12,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from portal import clock, config, db
 from portal.accounts import codes, second_factor, service
 from portal.accounts.models import User
+from portal.core import clock, config, db
 from tests import factories
 from tests.accounts.conftest import Mails
 from tests.factories import PASSWORD, csrf_token, sign_in

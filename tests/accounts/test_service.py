@@ -10,13 +10,14 @@ import time_machine
 from flask import Flask
 from sqlalchemy import func, select
 
-from portal import audit, clock, config, db, outbox
 from portal.accounts import access, jobs, service, sessions, throttle
 from portal.accounts.models import AccountToken, Customer, SignInAttempt, SignInSession, User
 from portal.accounts.sessions import WrongCredentials
 from portal.accounts.tokens import LinkExpired
-from portal.audit import AuditEvent
-from portal.errors import Conflict, Invalid, NotFound, RateLimited
+from portal.core import audit, clock, config, db
+from portal.core.audit import AuditEvent
+from portal.core.errors import Conflict, Invalid, NotFound, RateLimited
+from portal.jobs import outbox
 from tests import factories
 from tests.accounts.conftest import Mails, token_of
 from tests.factories import PASSWORD

@@ -10,13 +10,13 @@ import pytest
 import time_machine
 from sqlalchemy import event, func, select
 
-from portal import audit, clock, config, db
 from portal.accounts import access, passwords, sessions, throttle
 from portal.accounts.models import SignInAttempt, SignInSession, User
 from portal.accounts.sessions import WrongCredentials
-from portal.audit import AuditEvent
-from portal.errors import PortalError, RateLimited
-from portal.networks import network_of
+from portal.core import audit, clock, config, db
+from portal.core.audit import AuditEvent
+from portal.core.errors import PortalError, RateLimited
+from portal.core.networks import network_of
 from tests import factories
 from tests.factories import PASSWORD
 

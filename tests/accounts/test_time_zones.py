@@ -13,11 +13,12 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal import config, db, outbox, time_zones
 from portal.accounts import service
 from portal.accounts.models import User
-from portal.errors import Invalid
-from portal.language import datetime_text
+from portal.content.language import datetime_text
+from portal.core import config, db, time_zones
+from portal.core.errors import Invalid
+from portal.jobs import outbox
 from tests import factories
 from tests.factories import PASSWORD, csrf_token, sign_in
 from tests.smtp import Mailbox

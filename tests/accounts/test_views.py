@@ -12,9 +12,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from portal import clock, config, db, outbox
 from portal.accounts import service, throttle
 from portal.accounts.models import Customer, SignInSession, User
+from portal.core import clock, config, db
+from portal.jobs import outbox
 from tests import factories
 from tests.factories import PASSWORD, csrf_token, sign_in
 from tests.smtp import Mailbox

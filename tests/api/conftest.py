@@ -12,11 +12,12 @@ from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 from werkzeug.test import TestResponse
 
-from portal import db, gateway
+from portal import gateway
 from portal.accounts import api_access
 from portal.accounts.models import OWNER, Customer, User
 from portal.api import tokens
-from portal.db import new_id
+from portal.core import db
+from portal.core.db import new_id
 from tests import factories
 from tests.live import SandboxServer
 from tests.payments.conftest import Till

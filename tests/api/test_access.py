@@ -12,16 +12,16 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from portal import clock, company_days, db
 from portal.accounts import policy
 from portal.accounts.models import PAYER, VIEWER, Customer
 from portal.api.operations import Operation
-from portal.cards.models import SavedCard
-from portal.db import new_id
-from portal.deliveries import queries as endpoint_queries
-from portal.deliveries import service as deliveries
-from portal.receipts import service as receipts
-from portal.receipts.models import Receipt
+from portal.core import clock, company_days, db
+from portal.core.db import new_id
+from portal.documents import service as receipts
+from portal.documents.models import Receipt
+from portal.payment_methods.models import SavedCard
+from portal.webhook_endpoints import queries as endpoint_queries
+from portal.webhook_endpoints import service as deliveries
 from tests import factories
 from tests.api.conftest import App, World
 

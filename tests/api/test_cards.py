@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from portal import db
-from portal.cards.models import SavedCard
+from portal.core import db
+from portal.payment_methods.models import SavedCard
 from tests.api.conftest import App, World
 
 # What is behind is tested on both databases where it stands.

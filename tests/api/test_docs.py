@@ -17,8 +17,8 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from deploy.dev.processes import ROOT
-from portal import pages
 from portal.api import examples, reference, refusals
+from portal.web import pages
 from tests.api.conftest import World
 
 pytestmark = pytest.mark.database("sqlite")

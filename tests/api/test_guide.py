@@ -23,12 +23,12 @@ import time_machine
 from sqlalchemy import select
 
 from deploy.dev.processes import ROOT
-from portal import clock, db
 from portal.accounts import api_access, second_factor
-from portal.config import Settings
-from portal.deliveries import signing
-from portal.deliveries.models import WebhookEndpoint
+from portal.core import clock, db
+from portal.core.config import Settings
 from portal.payments.models import Payment
+from portal.webhook_endpoints import signing
+from portal.webhook_endpoints.models import WebhookEndpoint
 from tests import factories
 from tests.live import LivePortal, SandboxServer
 

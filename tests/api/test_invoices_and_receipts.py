@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from portal import db, outbox
+from portal.core import db
+from portal.jobs import outbox
 from tests import factories
 from tests.api.conftest import App, World
 
@@ -106,7 +107,7 @@ def test_a_receipt_is_found_by_its_payment_and_downloaded(world: World, owner: A
 
 
 def test_a_pdf_that_is_being_made_is_asked_for_again(world: World, owner: App) -> None:
-    from portal.receipts import service as receipts
+    from portal.documents import service as receipts
 
     with db.transaction() as session:
         payment = factories.payment(session, world.customer).id

@@ -18,9 +18,10 @@ from flask.testing import FlaskClient
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from werkzeug.test import TestResponse
 
-from portal import clock, db, outbox
 from portal.accounts.models import Customer
 from portal.api import tokens
+from portal.core import clock, db
+from portal.jobs import outbox
 from tests import factories
 from tests.api.forging import hs256, put_together, refused
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from portal import db, outbox
 from portal.accounts.models import Customer
+from portal.core import db
+from portal.jobs import outbox
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
 from tests import factories
@@ -169,7 +170,7 @@ def test_a_request_is_declined_or_withdrawn_once(world: World, owner: App, payme
 
 
 def test_staff_who_look_leave_a_trace(world: World, payment: str) -> None:
-    from portal.audit import AuditEvent
+    from portal.core.audit import AuditEvent
 
     person = world.staff("support")
     world.of(person).get(f"/api/payments/{payment}")
@@ -194,7 +195,7 @@ def test_staff_list_what_waits_of_all_customers(world: World, owner: App, paymen
 
 @pytest.mark.parametrize("path", ["/api/refunds", "/api/invoices", "/api/payments/history", "/api/receipts"])
 def test_staff_who_list_what_is_a_customers_leave_a_trace(world: World, path: str) -> None:
-    from portal.audit import AuditEvent
+    from portal.core.audit import AuditEvent
 
     person = world.staff("support")
     assert world.of(person).get(path, customer_id=world.customer.id).status_code == 200

@@ -17,13 +17,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from portal import db, ledger
+from portal import ledger
 from portal.books import service
-from portal.db import new_id
+from portal.core import db
+from portal.core.db import new_id
+from portal.core.money import Money
+from portal.documents.models import CreditNote, Document, Receipt
 from portal.ledger import BANK, DISPUTES, EXCHANGE, FEES, OTHER, RECEIVABLES, REFUNDS, STRIPE
-from portal.money import Money
 from portal.payments.models import Payment
-from portal.receipts.models import CreditNote, Document, Receipt
 from portal.reconciliation.models import Reconciliation, StripeTransaction
 from tests import factories
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from portal.books import charts
 from portal.books.charts import Bar, Chart
-from portal.money import Money
+from portal.core.money import Money
 from portal.reconciliation.figures import Day
 
 START = date(2026, 1, 1)

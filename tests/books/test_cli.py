@@ -8,7 +8,7 @@ import pytest
 import time_machine
 from flask import Flask
 
-from portal import db
+from portal.core import db
 from tests.books.conftest import NOON, book, compared, moved
 
 pytestmark = pytest.mark.database("sqlite")

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import insert
 
-from portal import db
+from portal.core import db
+from portal.core.money import Money
 from portal.ledger import FEES as FEES_ACCOUNT
 from portal.ledger import REFUNDS, STRIPE, Posting
-from portal.money import Money
 from portal.reconciliation import figures
 from portal.reconciliation.figures import Figures, Period
 from portal.reconciliation.models import StripeTransaction

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from portal import db, ledger
-from portal.audit import AuditEvent
+from portal import ledger
 from portal.books import exports, queries
 from portal.books.queries import LinesFilter
-from portal.errors import NotFound
+from portal.core import db
+from portal.core.audit import AuditEvent
+from portal.core.errors import NotFound
 from portal.ledger import Posting
 from portal.reconciliation import figures
 from portal.reconciliation.figures import Period

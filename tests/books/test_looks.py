@@ -8,8 +8,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from portal import clock, db
-from portal.audit import AuditEvent
+from portal.core import clock, db
+from portal.core.audit import AuditEvent
 from portal.reconciliation.models import BookFinding, Reconciliation
 from tests import factories
 from tests.books.conftest import NOON, As, compared, moved, text_of

@@ -16,12 +16,13 @@ import pytest
 import time_machine
 from sqlalchemy import func, select
 
-from portal import db, outbox
-from portal.audit import AuditEvent
 from portal.books import packing, service, verifying
 from portal.books.models import Pack, PackPart
-from portal.errors import Invalid, NotFound
-from portal.outbox import Job
+from portal.core import db
+from portal.core.audit import AuditEvent
+from portal.core.errors import Invalid, NotFound
+from portal.jobs import outbox
+from portal.jobs.outbox import Job
 from tests import factories
 from tests.books.conftest import AFTERWARDS, NOON, OCTOBER, As, issue, issue_credit_note, made, save, text_of
 

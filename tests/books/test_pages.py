@@ -13,9 +13,10 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select
 
-from portal import clock, db, outbox
-from portal.audit import AuditEvent
-from portal.db import new_id
+from portal.core import clock, db
+from portal.core.audit import AuditEvent
+from portal.core.db import new_id
+from portal.jobs import outbox
 from portal.reconciliation import service
 from portal.reconciliation.models import BookFinding, Reconciliation
 from tests import factories

@@ -13,9 +13,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from portal import db, signing_keys
-from portal.audit import AuditEvent
 from portal.books import verifying
+from portal.core import db, signing_keys
+from portal.core.audit import AuditEvent
 from tests.books.conftest import issue, made, save
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.orm import Session
 
-from portal import db, outbox
+from portal.core import db
+from portal.jobs import outbox
 from tests.core.jobs import NAME, Work
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from portal import clock, db, outbox
-from portal.outbox import Job
+from portal.core import clock, db
+from portal.jobs import outbox
+from portal.jobs.outbox import Job
 
 NAME = "tests.work"
 

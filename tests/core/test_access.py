@@ -18,18 +18,18 @@ from sqlalchemy import select
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from portal import clock, db
 from portal.accounts import api_access, policy, second_factor
 from portal.accounts.models import Customer
 from portal.api import tokens
 from portal.books.models import Pack, PackPart
-from portal.cards.models import CardSetup, SavedCard
-from portal.db import Base, new_id
+from portal.core import clock, db
+from portal.core.db import Base, new_id
+from portal.core.money import Money
+from portal.documents import service as receipts
+from portal.documents.models import Receipt
 from portal.invoices.models import Invoice
-from portal.money import Money
+from portal.payment_methods.models import CardSetup, SavedCard
 from portal.payments.models import Payment
-from portal.receipts import service as receipts
-from portal.receipts.models import Receipt
 from portal.reconciliation.models import BookFinding
 from tests import factories
 

@@ -12,9 +12,11 @@ from flask import Flask
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from portal import anchors, audit, clock, config, db, outbox
-from portal.anchors import Anchor, BadAnchor
-from portal.audit import AuditEvent, AuditHead
+from portal.content import anchors
+from portal.content.anchors import Anchor, BadAnchor
+from portal.core import audit, clock, config, db
+from portal.core.audit import AuditEvent, AuditHead
+from portal.jobs import outbox
 from tests.smtp import Mailbox
 
 EVENTS = 4

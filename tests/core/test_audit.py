@@ -13,10 +13,10 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
-from portal import audit, db
-from portal.audit import Actor, AuditEvent
+from portal.core import audit, db
+from portal.core.audit import Actor, AuditEvent
+from portal.core.money import Money
 from portal.ledger import RECEIVABLES, STRIPE, Posting, post
-from portal.money import Money
 from tests.core.conftest import GaveUpError, given_up
 from tests.counting import counted_queries
 

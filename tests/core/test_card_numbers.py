@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from portal import card_numbers
+from portal.core import card_numbers
 
 
 @pytest.mark.parametrize(

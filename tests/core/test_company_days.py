@@ -12,7 +12,7 @@ import time_machine
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from portal import company_days, config
+from portal.core import company_days, config
 
 ZONES = sorted(available_timezones() - {"localtime", "posixrules", "Factory"})
 EXTREMES = (

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from deploy.dev.processes import ROOT
-from portal import config, unsafe_settings
-from portal.config import WrongSettings
+from portal.core import config, unsafe_settings
+from portal.core.config import WrongSettings
 from tests.run import SETTINGS, process_environment
 
 Load = Callable[..., config.Settings]
@@ -329,7 +329,7 @@ def test_an_error_shows_no_secret_not_even_in_the_traceback_of_the_process() -> 
     )
     environment["PORTAL_MAIL_PASSWORD"] = "mail-pass"
     done = subprocess.run(
-        [sys.executable, "-c", "from portal import config; config.load()"],
+        [sys.executable, "-c", "from portal.core import config; config.load()"],
         cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode != 0

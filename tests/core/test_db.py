@@ -17,9 +17,9 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
 from deploy.dev.processes import ROOT
-from portal import clock, db
 from portal.accounts.models import Customer
-from portal.db import NestedTransaction
+from portal.core import clock, db
+from portal.core.db import NestedTransaction
 from tests import factories
 from tests.core.conftest import GaveUpError, given_up
 from tests.run import process_environment

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from portal import db
+from portal.core import db
+from portal.core.money import Money
 from portal.ledger import BANK, FEES, RECEIVABLES, STRIPE, Posting, balance, post
-from portal.money import Money
 from tests.core.conftest import GaveUpError, given_up
 
 PAID: dict[str, Any] = {

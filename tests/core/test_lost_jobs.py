@@ -10,17 +10,18 @@ import pytest
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from portal import clock, db, outbox
-from portal.cards import setups
-from portal.cards.models import CardSetup
-from portal.db import new_id
-from portal.outbox import START_OVER_AFTER, Job
+from portal.core import clock, db
+from portal.core.db import new_id
+from portal.documents import service as receipts
+from portal.documents.models import CreditNote, Receipt
+from portal.jobs import outbox
+from portal.jobs.outbox import START_OVER_AFTER, Job
+from portal.payment_methods import setups
+from portal.payment_methods.models import CardSetup
 from portal.payments import service as payments
 from portal.payments.models import PAID_TWICE, Confirmation
-from portal.receipts import service as receipts
-from portal.receipts.models import CreditNote, Receipt
 from portal.refunds import service as refunds
-from portal.webhooks import service as webhooks
+from portal.stripe_events import service as webhooks
 from tests import factories
 
 # A row that should have a job, and the job.

@@ -9,11 +9,13 @@ from email.message import EmailMessage
 import pytest
 from flask import Flask
 
-from portal import config, db, mail, outages
 from portal.accounts import access
 from portal.accounts import service as accounts
-from portal.db import NestedTransaction
-from portal.errors import Invalid
+from portal.content import mail
+from portal.core import config, db
+from portal.core.db import NestedTransaction
+from portal.core.errors import Invalid
+from portal.jobs import outages
 from tests.smtp import Mailbox
 
 pytestmark = pytest.mark.database("sqlite")

@@ -9,7 +9,8 @@ import requests
 from flask.testing import FlaskClient
 
 from deploy.dev.processes import free_port
-from portal import config, metrics, outbox
+from portal.core import config, metrics
+from portal.jobs import outbox
 from tests.core.jobs import NAME, Work, add, fails
 
 pytestmark = pytest.mark.database("sqlite")

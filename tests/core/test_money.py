@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal import money
-from portal.money import CurrencyMismatch, Money
+from portal.core import money
+from portal.core.money import CurrencyMismatch, Money
 
 LOCALES = ("en", "de")
 # Two, none and three decimals, and the two that Stripe counts in hundredths that must be 00.

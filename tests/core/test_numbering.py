@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from portal import db, numbering
+from portal.core import db, numbering
 from tests.core.conftest import GaveUpError, given_up
 
 

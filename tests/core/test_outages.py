@@ -13,10 +13,12 @@ import pytest
 from flask import Flask
 from sqlalchemy.exc import OperationalError
 
-from portal import clock, db, gateway, logs, outages, outbox, workers
-from portal.errors import RateLimited, Unavailable
-from portal.outbox import GIVE_UP_AFTER, IMPATIENT_TRIES, MOST_TRIES, Job, Later
-from portal.workers import TOLD_AFTER, Outage
+from portal import gateway
+from portal.core import clock, db, logs
+from portal.core.errors import RateLimited, Unavailable
+from portal.jobs import outages, outbox, workers
+from portal.jobs.outbox import GIVE_UP_AFTER, IMPATIENT_TRIES, MOST_TRIES, Job, Later
+from portal.jobs.workers import TOLD_AFTER, Outage
 from tests.core.jobs import NAME, Work, add, change, due_now, job, jobs
 from tests.live import SandboxServer
 from tests.smtp import Mailbox

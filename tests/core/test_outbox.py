@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from portal import clock, db, logs, outbox
-from portal.mail import NotReachable
-from portal.outbox import BACKOFF_SECONDS, MOST_TRIES, Job, Later
+from portal.content.mail import NotReachable
+from portal.core import clock, db, logs
+from portal.jobs import outbox
+from portal.jobs.outbox import BACKOFF_SECONDS, MOST_TRIES, Job, Later
 from tests.core.conftest import GaveUpError, given_up
 from tests.core.jobs import NAME, Work, add, change, due_now, fails, job, jobs
 

@@ -16,9 +16,10 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from portal import app as portal_app
-from portal import audit, clock, config, db, pages
 from portal.accounts.models import User
-from portal.audit import AuditEvent
+from portal.core import audit, clock, config, db
+from portal.core.audit import AuditEvent
+from portal.web import pages
 from tests import factories
 
 pytestmark = pytest.mark.database("sqlite")

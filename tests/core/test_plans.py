@@ -10,15 +10,16 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from portal import clock, db, outbox, workers
-from portal.cards import queries as cards
-from portal.deliveries import queries as deliveries
-from portal.deliveries.queries import DeliveryFilter
+from portal.core import clock, db
+from portal.documents import queries as receipts
+from portal.jobs import outbox, workers
 from portal.mandates import queries as mandates
+from portal.payment_methods import queries as cards
 from portal.payments import queries as payments
-from portal.receipts import queries as receipts
 from portal.refunds import queries as refunds
-from portal.webhooks import queries as webhooks
+from portal.stripe_events import queries as webhooks
+from portal.webhook_endpoints import queries as deliveries
+from portal.webhook_endpoints.queries import DeliveryFilter
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

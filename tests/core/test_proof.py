@@ -13,14 +13,14 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from portal import clock, db
 from portal.accounts import api_access
 from portal.accounts.models import Customer, User
 from portal.api import tokens
-from portal.audit import AuditEvent
-from portal.db import new_id
-from portal.deliveries import queries as endpoints
+from portal.core import clock, db
+from portal.core.audit import AuditEvent
+from portal.core.db import new_id
 from portal.mandates import queries as mandates
+from portal.webhook_endpoints import queries as endpoints
 from tests import factories
 
 pytestmark = pytest.mark.database("sqlite")

@@ -15,9 +15,10 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 from wtforms import PasswordField
 
-from portal import clock, db, resuming
 from portal.accounts.models import Customer, SignInSession, User
+from portal.core import clock, db
 from portal.payments.models import Payment
+from portal.web import resuming
 from tests import factories
 from tests.factories import PASSWORD, csrf_token
 
@@ -165,9 +166,9 @@ def test_passwords_and_codes_are_kept_nowhere(browser: FlaskClient) -> None:
 
 
 def test_every_password_of_every_form_is_a_secret() -> None:
-    for file in Path(resuming.__file__).parent.rglob("*forms.py"):
+    for file in Path(resuming.__file__).parents[1].rglob("*forms.py"):
         importlib.import_module(
-            ".".join(["portal", *file.relative_to(Path(resuming.__file__).parent).with_suffix("").parts])
+            ".".join(["portal", *file.relative_to(Path(resuming.__file__).parents[1]).with_suffix("").parts])
         )
     found, waiting = set(), [resuming.ResumableForm]
     while waiting:

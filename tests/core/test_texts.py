@@ -12,21 +12,21 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_wtf import FlaskForm
 
-from portal import company_days, db, idempotency, logs, texts
 from portal.accounts import service as accounts
 from portal.accounts.models import Customer
-from portal.deliveries import service as deliveries
-from portal.errors import Invalid
-from portal.forms import PortalForm
+from portal.core import company_days, db, idempotency, logs, texts
+from portal.core.errors import Invalid
+from portal.core.money import Money
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft, LineDraft
-from portal.money import Money
 from portal.payments import starting
 from portal.payments.drafts import Item, Order
 from portal.payments.drafts import check as check_order
 from portal.reconciliation import service as reconciliation
 from portal.refunds.asking import plain_text
 from portal.support import service as support
+from portal.web.forms import PortalForm
+from portal.webhook_endpoints import service as deliveries
 from tests import factories
 
 CARD = "4242 4242 4242 4242"

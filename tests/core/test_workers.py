@@ -14,8 +14,9 @@ import pytest
 from sqlalchemy import delete, event
 
 from deploy.dev.processes import ROOT
-from portal import clock, db, outbox, workers
-from portal.outbox import LEASE_SECONDS, Job
+from portal.core import clock, db
+from portal.jobs import outbox, workers
+from portal.jobs.outbox import LEASE_SECONDS, Job
 from tests.core.jobs import NAME, Work, add, change, job, jobs
 from tests.run import process_environment
 from tests.waiting import eventually

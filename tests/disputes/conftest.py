@@ -9,12 +9,12 @@ import pytest
 import stripe
 from sqlalchemy import select
 
-from portal import db
+from portal.core import db
 from portal.disputes import queries, service
 from portal.disputes.models import Dispute
 from portal.payments.models import Payment
 from portal.payments.service import refresh
-from portal.webhooks import handlers
+from portal.stripe_events import handlers
 from tests.payments.conftest import Till, books, till
 
 __all__ = ["till"]

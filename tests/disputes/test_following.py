@@ -11,16 +11,18 @@ import pytest
 import stripe
 import time_machine
 
-from portal import clock, db, gateway, outbox
+from portal import gateway
+from portal.core import clock, db
+from portal.core.money import Money
 from portal.disputes import queries, service, settling, states
 from portal.disputes.models import NO_DEADLINE
-from portal.money import Money
-from portal.support import operations_queries
-from portal.webhooks import jobs as registered
+from portal.jobs import outbox
+from portal.operations import queries as operations_queries
+from portal.stripe_events import jobs as registered
 from tests.disputes.conftest import Case
 from tests.payments.conftest import audited, everything, jobs
 from tests.payments.test_crash_points import dies
-from tests.webhooks.test_webhooks import receive_all, stored
+from tests.stripe_events.test_webhooks import receive_all, stored
 
 # Importing the jobs registers what applies an event.
 __all__ = ["registered"]

@@ -12,11 +12,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import insert, text
 
-from portal import clock, db
 from portal.accounts.models import Customer
+from portal.core import clock, db
+from portal.core.errors import NotFound
 from portal.disputes import queries, service
 from portal.disputes.models import NO_DEADLINE, Dispute
-from portal.errors import NotFound
 from portal.payments.models import Payment
 from tests import factories
 from tests.counting import counted_queries

@@ -13,15 +13,17 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select
 
-from portal import clock, db, gateway, outbox
+from portal import gateway
+from portal.core import clock, db
 from portal.disputes import email, queries, service, settling
 from portal.disputes.models import FraudWarning
+from portal.jobs import outbox
 from tests.disputes.conftest import Case
 from tests.mandates.conftest import text_of
 from tests.payments.conftest import audited, everything, jobs
 from tests.payments.test_crash_points import dies
 from tests.smtp import Mailbox
-from tests.webhooks.test_webhooks import receive_all, stored
+from tests.stripe_events.test_webhooks import receive_all, stored
 
 STAFF = "help@portal.test"
 

@@ -11,10 +11,10 @@ from playwright.sync_api import FrameLocator, Locator, Page, expect
 from pypdf import PdfReader
 from sqlalchemy import select
 
-from portal import db
 from portal.accounts.models import Customer
+from portal.core import db
 from portal.invoices.models import Invoice
-from portal.outbox import Job
+from portal.jobs.outbox import Job
 from portal.payments import queries
 from portal.payments.models import Payment
 from tests import factories

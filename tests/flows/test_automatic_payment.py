@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from portal import company_days, db
 from portal.accounts.models import Customer
-from portal.cards import queries as cards
+from portal.core import company_days, db
 from portal.mandates.models import Collection
+from portal.payment_methods import queries as cards
 from tests import factories
 from tests.flows.conftest import ASKS_FOR_3DS, PATIENCE_MS, VISA, Shopper, move
 from tests.live import Clock

@@ -7,8 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from portal import config, db
-from portal.cards import queries
+from portal.core import config, db
+from portal.payment_methods import queries
 from tests.flows.conftest import PATIENCE_MS, VISA, Shopper
 from tests.waiting import eventually
 

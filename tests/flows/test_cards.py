@@ -7,9 +7,9 @@ import re
 import pytest
 from playwright.sync_api import Locator, expect
 
-from portal import db
-from portal.cards import queries
-from portal.cards.models import SavedCard
+from portal.core import db
+from portal.payment_methods import queries
+from portal.payment_methods.models import SavedCard
 from tests.flows.conftest import ASKS_FOR_3DS, DECLINED, PATIENCE_MS, VISA, Shopper
 from tests.waiting import eventually
 

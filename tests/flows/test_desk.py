@@ -6,8 +6,8 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from portal import db
-from portal.config import Settings
+from portal.core import db
+from portal.core.config import Settings
 from tests import factories
 from tests.flows.conftest import PATIENCE_MS
 from tests.front.signing_in import sign_in

@@ -9,9 +9,10 @@ from playwright.sync_api import expect
 from sqlalchemy import select
 
 from deploy.dev.processes import answers
-from portal import db, outbox
-from portal.clock import now
-from portal.outbox import Job
+from portal.core import db
+from portal.core.clock import now
+from portal.jobs import outbox
+from portal.jobs.outbox import Job
 from tests.flows.conftest import PATIENCE_MS, VISA, Shopper, move
 from tests.live import Clock
 from tests.waiting import eventually

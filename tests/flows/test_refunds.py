@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from portal import db
+from portal.core import db
 from portal.refunds import queries
 from portal.refunds.models import Refund
 from tests import factories

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyotp
 from playwright.sync_api import Page, expect
 
-from portal.clock import now
+from portal.core.clock import now
 from tests import factories
 from tests.flows.conftest import PATIENCE_MS, Shopper, move
 from tests.live import Clock

@@ -14,20 +14,21 @@ import pytest
 from playwright.sync_api import Browser, Page
 from sqlalchemy import select
 
-from portal import anchors, audit, clock, company_days, db
 from portal.accounts import api_access
 from portal.accounts.policy import MACHINE_SCOPES
 from portal.books.models import Pack
-from portal.cards.models import CardSetup, SavedCard
-from portal.config import Settings
+from portal.content import anchors
+from portal.core import audit, clock, company_days, db
+from portal.core.config import Settings
+from portal.documents import service as receipts
+from portal.documents.models import Document
 from portal.invoices.models import Invoice
 from portal.ledger import FEES, RECEIVABLES, STRIPE, post
 from portal.mandates import policy
 from portal.mandates.models import Collection, Mandate
+from portal.payment_methods.models import CardSetup, SavedCard
 from portal.payments.drafts import Item
 from portal.payments.models import Payment
-from portal.receipts import service as receipts
-from portal.receipts.models import Document
 from portal.reconciliation.models import BookFinding, Reconciliation
 from portal.refunds.models import Refund
 from portal.support import service as desk

@@ -11,59 +11,23 @@ from deploy.dev.processes import ROOT
 
 # From the ground up. A module imports from earlier lines, from its own line and from its own package.
 FLOORS = (
-    ("clock", "errors"),
-    ("card_numbers",),
-    ("config", "money", "texts", "networks", "company_days", "time_zones", "unsafe_settings"),
-    ("logs",),
-    ("db",),
-    ("metrics",),
-    (
-        "audit",
-        "outages",
-        "outbox",
-        "workers",
-        "idempotency",
-        "numbering",
-        "keyset",
-        "language",
-        "documents",
-        "mail",
-        "anchors",
-        "marks",
-        "recovery",
-        "backups",
-        "csv_lines",
-        "forms",
-        "forwarded",
-        "pages",
-        "guards",
-        "resuming",
-        "failures",
-        "lists",
-        "subjects",
-        "signing_keys",
-    ),
-    ("ledger", "gateway"),
-    ("stripe_sync",),
+    ("core",),
+    ("jobs", "content"),
+    ("web",),
+    ("ledger", "gateway", "stripe_sync"),
     ("accounts",),
-    ("deliveries",),
-    ("cards",),
-    ("invoices",),
+    ("webhook_endpoints", "payment_methods", "invoices"),
     ("payments",),
-    ("mandates", "disputes"),
-    ("refunds",),
-    ("receipts",),
-    ("webhooks", "reconciliation", "verification", "statements"),
-    ("books",),
-    ("support", "api"),
+    ("mandates", "disputes", "refunds"),
+    ("documents",),
+    ("stripe_events", "reconciliation", "statements"),
+    ("books", "support", "operations", "api"),
     ("seed",),
-    ("reconcile_cli",),
-    ("restore_cli",),
     ("cli", "app"),
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
-ROOF = frozenset({"seed", "reconcile_cli", "restore_cli", "cli", "app"})
-FEATURES = frozenset(name for names in FLOORS[9:-4] for name in names)
+ROOF = frozenset({"seed", "cli", "app"})
+FEATURES = frozenset(name for names in FLOORS[4:-2] for name in names)
 # States are part of the models, a draft is what a service is given by whoever fills it in, a policy holds rules that all
 # may ask, figures are read by whoever shows them, and wording says to a person what a thing means. A form reads the filters of
 # a list, also for the file that another part makes of it.
@@ -90,8 +54,7 @@ LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 
 WEB_MODULES = frozenset(
     {
-        *("views", "forms", "pages", "guards", "resuming", "failures", "lists", "subjects", "api", "app"),
-        *("cli", "reconcile_cli", "restore_cli"),
+        *("views", "forms", "web", "api", "app", "cli", "restore_cli"),
     }
 )
 WITHOUT_QUERIES = frozenset({"views", "forms"})
@@ -198,15 +161,15 @@ def _wrong_direction(module: Module, modules: Mapping[str, Module]) -> Iterator[
 def _wrong_libraries(module: Module) -> Iterator[str]:
     for library in sorted({target.partition(".")[0] for target in module.imports()}):
         sentence = f"{module.name} imports {library}"
-        if library == "flask_mail" and module.name != "portal.mail":
+        if library == "flask_mail" and module.name != "portal.content.mail":
             yield f"{sentence}: only mail sends mail"
         elif library == "flask" or (library.startswith("flask_") and library != "flask_mail"):
             if not WEB_MODULES & {module.part, module.layer}:
                 yield f"{sentence}: the web is known to {', '.join(sorted(WEB_MODULES))} only"
         elif library == "stripe" and module.part != "gateway":
             yield f"{sentence}: only gateway speaks to Stripe"
-        elif library == "weasyprint" and module.name != "portal.receipts.pdf":
-            yield f"{sentence}: only receipts.pdf makes a PDF"
+        elif library == "weasyprint" and module.name != "portal.documents.pdf":
+            yield f"{sentence}: only documents.pdf makes a PDF"
         elif library == "sqlalchemy" and module.layer in WITHOUT_QUERIES:
             yield f"{sentence}: {module.layer} ask queries and service"
 
@@ -214,22 +177,22 @@ def _wrong_libraries(module: Module) -> Iterator[str]:
 def _wrong_acts(module: Module) -> Iterator[str]:
     for name in sorted(set(module.mentions())):
         sentence, last = f"{module.name} says {name}", name.rpartition(".")[2]
-        if name in {"os.environ", "os.getenv"} and module.name != "portal.config":
+        if name in {"os.environ", "os.getenv"} and module.name != "portal.core.config":
             yield f"{sentence}: only config reads the environment"
         elif name in {"datetime.now", "datetime.utcnow", "datetime.datetime.now", "date.today", "time.time"}:
-            if module.name != "portal.clock":
+            if module.name != "portal.core.clock":
                 yield f"{sentence}: only clock asks for the time"
         elif (name == "datetime.combine" or last == "date") and name != "func.date":
-            if module.name not in {"portal.company_days", "portal.books.cli"}:  # there a day is typed
+            if module.name not in {"portal.core.company_days", "portal.books.cli"}:  # there a day is typed
                 yield f"{sentence}: only company_days tells which day a moment lies in, and when a day begins"
-        elif last == "commit" and module.name != "portal.db":
+        elif last == "commit" and module.name != "portal.core.db":
             yield f"{sentence}: only db ends a transaction"
         elif name == "db.transaction" and module.layer in WITHOUT_TRANSACTIONS:
             yield f"{sentence}: services open transactions"
 
 
 def targets(module: Module, modules: Mapping[str, Module], *, for_types: bool = True) -> set[str]:
-    """The modules of portal that it imports: "portal.db.Base" is portal.db."""
+    """The modules of portal that it imports: "portal.core.db.Base" is portal.db."""
     found = set()
     for target in module.imports(for_types=for_types):
         if not target.startswith("portal."):

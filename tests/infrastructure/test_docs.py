@@ -13,7 +13,8 @@ from flask import Flask
 from prometheus_client import REGISTRY
 
 from deploy.dev.processes import ROOT
-from portal import config, outbox
+from portal.core import config
+from portal.jobs import outbox
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]

@@ -30,23 +30,23 @@ def _modules(**sources: str) -> dict[str, Module]:
 @pytest.mark.parametrize(
     ("name", "source", "complaint"),
     [
-        ("money", "from portal import db", "db stands above money"),
+        ("core__money", "from portal.jobs import outbox", "jobs stands above core"),
         ("accounts__service", "from portal.payments import service", "payments stands above accounts"),
         ("accounts__service", "def late():\n    from portal.payments import service", "payments stands above accounts"),
         ("payments__models", "from portal.payments import views", "views stands above models"),
         ("payments__models", "from . import views", "views stands above models"),
         (
-            "receipts__facts",
+            "documents__facts",
             "from portal.payments.views import page",
             "only access, api_access, drafts, figures, forms, models, policy, queries, service, states, wording are public",
         ),
         ("payments__service", "from portal import sandbox", "only cli starts the sandbox"),
-        ("sandbox__app", "from portal import money", "knows nothing of the portal"),
+        ("sandbox__app", "from portal.core import money", "knows nothing of the portal"),
         ("payments__service", "import flask", "the web is known to"),
         ("payments__service", "from flask_login import current_user", "the web is known to"),
         ("payments__jobs", "import flask_mail", "only mail sends mail"),
         ("payments__service", "import stripe", "only gateway speaks to Stripe"),
-        ("receipts__jobs", "import weasyprint", "only receipts.pdf makes a PDF"),
+        ("receipts__jobs", "import weasyprint", "only documents.pdf makes a PDF"),
         ("payments__views", "from sqlalchemy import select", "views ask queries and service"),
         ("payments__refund_views", "from sqlalchemy import select", "views ask queries and service"),
         ("payments__models", "from portal.payments import refund_views", "views stands above models"),
@@ -56,7 +56,7 @@ def _modules(**sources: str) -> dict[str, Module]:
         ("payments__queries", "datetime.combine(day, time.min, UTC)", "only company_days tells which day"),
         ("payments__service", "session.commit()", "only db ends a transaction"),
         ("payments__queries", "with db.transaction() as session: pass", "services open transactions"),
-        ("colours", "from portal import db", "colours has no floor"),
+        ("colours", "from portal.core import db", "colours has no floor"),
     ],
 )
 def test_breach_is_found(name: str, source: str, complaint: str) -> None:

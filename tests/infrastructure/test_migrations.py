@@ -17,13 +17,13 @@ from sqlalchemy.orm import undefer
 
 import portal.app  # noqa: F401  # brings every table into the metadata
 from deploy.dev.processes import ROOT
-from portal import clock, config, db
 from portal.accounts.models import User
-from portal.outbox import Job
-from portal.receipts import facts, queries
-from portal.receipts.models import Receipt
+from portal.core import clock, config, db
+from portal.documents import facts, queries
+from portal.documents.models import Receipt
+from portal.jobs.outbox import Job
 from tests import factories
-from tests.receipts.conftest import example
+from tests.documents.conftest import example
 
 _USER = "INSERT INTO users (id, email, name, role, customer_id, language, active, created_at) VALUES "
 _CUSTOMER = "INSERT INTO customers (id, name, email, address, country, tax_id, language, created_at) VALUES "

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from deploy.dev.processes import ROOT
-from portal import config
+from portal.core import config
 
 # What is made here and never committed: see .gitignore.
 MADE = {
@@ -69,7 +69,7 @@ def _below(path: Path) -> Iterator[Path]:
 
 
 def lines(file: Path) -> Iterator[tuple[str, str]]:
-    """Each line with the place it stands at ("portal/db.py:12")."""
+    """Each line with the place it stands at ("portal/core/db.py:12")."""
     for number, line in enumerate(file.read_text().splitlines(), 1):
         yield f"{file.relative_to(ROOT)}:{number}", line
 

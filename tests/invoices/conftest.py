@@ -7,9 +7,9 @@ from datetime import date, timedelta
 
 import pytest
 
-from portal import company_days, db
 from portal.accounts import service as accounts
 from portal.accounts.models import Customer
+from portal.core import company_days, db
 from portal.invoices import service
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.models import Invoice

@@ -8,8 +8,8 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
-from portal import audit, db
 from portal.accounts.models import Customer
+from portal.core import audit, db
 from portal.invoices import queries
 from tests.invoices.conftest import Issue
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from portal import db
 from portal.accounts.models import Customer
-from portal.errors import Invalid
+from portal.core import db
+from portal.core.errors import Invalid
 from portal.invoices import queries, service, spreadsheet
 from portal.invoices.models import Invoice
 from portal.invoices.service import ImportReport

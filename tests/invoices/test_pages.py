@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from portal import clock, db, keyset
 from portal.accounts.models import Customer
+from portal.core import clock, db, keyset
 from portal.invoices import queries, service
 from tests import factories
 from tests.counting import counted_queries

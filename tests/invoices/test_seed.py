@@ -6,8 +6,9 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
-from portal import audit, config, db, seed
+from portal import seed
 from portal.accounts.models import Customer, User
+from portal.core import audit, config, db
 from portal.invoices.models import Invoice
 from tests import factories
 

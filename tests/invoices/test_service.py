@@ -13,9 +13,10 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from portal import audit, company_days, db, ledger
+from portal import ledger
 from portal.accounts.models import Customer
-from portal.errors import Conflict, Invalid, NotFound
+from portal.core import audit, company_days, db
+from portal.core.errors import Conflict, Invalid, NotFound
 from portal.invoices import drafts, queries, service
 from portal.invoices.drafts import InvoiceDraft
 from portal.invoices.models import Invoice, InvoiceLine

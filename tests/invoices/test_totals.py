@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from portal import money
-from portal.errors import Invalid
+from portal.core import money
+from portal.core.errors import Invalid
+from portal.core.money import Money
 from portal.invoices import drafts, totals
 from portal.invoices.drafts import InvoiceDraft
-from portal.money import Money
 from tests.invoices.conftest import line
 
 prices = st.integers(0, 9_999_999)

@@ -12,13 +12,15 @@ import pytest
 import time_machine
 from flask import Flask
 
-from portal import clock, company_days, config, db, gateway, outbox
+from portal import gateway
 from portal.accounts.models import Customer
-from portal.cards import queries as cards
-from portal.cards.models import SavedCard
+from portal.core import clock, company_days, config, db
 from portal.invoices.models import Invoice
+from portal.jobs import outbox
 from portal.mandates import policy, service
 from portal.mandates.models import Collection, Mandate
+from portal.payment_methods import queries as cards
+from portal.payment_methods.models import SavedCard
 from tests import factories
 from tests.live import SandboxServer
 from tests.payments.conftest import keep_card

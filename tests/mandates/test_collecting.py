@@ -8,13 +8,14 @@ from datetime import timedelta
 import pytest
 import time_machine
 
-from portal import clock, company_days, config, db, outbox
-from portal.cards import service as cards
-from portal.cards.models import SavedCard
-from portal.errors import Unavailable
+from portal.core import clock, company_days, config, db
+from portal.core.errors import Unavailable
 from portal.invoices import service as invoices
+from portal.jobs import outbox
 from portal.mandates import email, policy, queries, service, states
 from portal.mandates.models import Collection
+from portal.payment_methods import service as cards
+from portal.payment_methods.models import SavedCard
 from portal.payments import service as payments
 from portal.payments.models import Payment
 from tests.mandates.conftest import ASKS, GOOD, POOR, STOLEN, Subscriber, text_of

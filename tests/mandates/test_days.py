@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from portal import company_days, config, db
-from portal.cards.models import SavedCard
-from portal.language import date_text
+from portal.content.language import date_text
+from portal.core import company_days, config, db
 from portal.mandates import policy, service
+from portal.payment_methods.models import SavedCard
 from tests.mandates.conftest import Subscriber
 
 # Where the company is, and when the notice goes out there: around midnight, and before the clocks change.

@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from flask.testing import FlaskClient
 
-from portal import db
 from portal.accounts.models import User
-from portal.cards import queries as cards
-from portal.cards import service as card_service
-from portal.errors import NotFound
-from portal.language import catalogue
+from portal.content.language import catalogue
+from portal.core import db
+from portal.core.errors import NotFound
 from portal.mandates import policy, queries, service
 from portal.mandates.models import Mandate
+from portal.payment_methods import queries as cards
+from portal.payment_methods import service as card_service
 from tests import factories
 from tests.mandates.conftest import POOR, Subscriber, text_of
 from tests.payments.conftest import audited, everything

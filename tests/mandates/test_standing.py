@@ -13,14 +13,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from portal import clock, db
 from portal.accounts.models import Customer, User
 from portal.api import representations
-from portal.cards.models import SavedCard
+from portal.core import clock, db
 from portal.invoices import queries
 from portal.invoices.models import Invoice
 from portal.invoices.states import DUE, STANDINGS, UNDER_WAY, Standing
 from portal.mandates.models import Collection, Mandate
+from portal.payment_methods.models import SavedCard
 from portal.payments import confirming, states
 from portal.payments.models import Payment
 from tests import factories

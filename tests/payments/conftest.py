@@ -10,15 +10,16 @@ import pytest
 import stripe
 from sqlalchemy import func, select
 
-from portal import config, db, gateway
-from portal.audit import AuditEvent
-from portal.cards import queries as saved_cards
-from portal.cards import service as cards
-from portal.cards.models import SavedCard
-from portal.db import Base
+from portal import gateway
+from portal.core import config, db
+from portal.core.audit import AuditEvent
+from portal.core.db import Base
 from portal.invoices.models import Invoice
+from portal.jobs.outbox import Job
 from portal.ledger import Posting
-from portal.outbox import Job
+from portal.payment_methods import queries as saved_cards
+from portal.payment_methods import service as cards
+from portal.payment_methods.models import SavedCard
 from portal.payments import queries, service
 from portal.payments.models import Payment
 from tests import factories

@@ -9,18 +9,20 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from portal import clock, company_days, db, outbox, stripe_sync
-from portal.deliveries import service as deliveries
-from portal.errors import Conflict, NotFound, PortalError, Unavailable
+from portal import stripe_sync
+from portal.core import clock, company_days, db
+from portal.core.errors import Conflict, NotFound, PortalError, Unavailable
 from portal.invoices import service as invoices
+from portal.jobs import outbox
 from portal.payments import canceling, service, states
 from portal.payments.service import AlreadyPaid, InProgress, UnderReview, process
+from portal.webhook_endpoints import service as deliveries
 from tests import factories
-from tests.deliveries.test_telling import URL, told
 from tests.payments.conftest import Till, audited, books
 from tests.payments.test_crash_points import CREATE, assert_paid_once, dies
 from tests.payments.test_processing import ASKS_FOR_3DS, DECLINED, charges, new_card, order
 from tests.payments.test_processing_accidents import CONFIRM, let_the_worker_finish
+from tests.webhook_endpoints.test_telling import URL, told
 
 CANCEL = "/v1/payment_intents/*/cancel"
 

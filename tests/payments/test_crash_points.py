@@ -12,10 +12,12 @@ from datetime import timedelta
 
 import pytest
 
-from portal import clock, db, gateway, outbox, stripe_sync
+from portal import gateway, stripe_sync
 from portal.accounts.models import Customer
-from portal.cards import service as cards
-from portal.errors import PortalError, Unavailable
+from portal.core import clock, db
+from portal.core.errors import PortalError, Unavailable
+from portal.jobs import outbox
+from portal.payment_methods import service as cards
 from portal.payments import intents, service, settling, states
 from tests import factories
 from tests.payments.conftest import Till, books, everything, jobs

@@ -16,8 +16,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, insert, text
 from sqlalchemy.orm import Session
 
-from portal import clock, db
 from portal.accounts.models import Customer
+from portal.core import clock, db
 from portal.payments import queries
 from portal.payments.models import Payment
 from tests import factories

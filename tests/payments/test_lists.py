@@ -8,15 +8,15 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.orm import Session
 
-from portal import clock, db, keyset
 from portal.accounts.models import Customer
-from portal.errors import Invalid, NotFound
+from portal.core import clock, db, keyset
+from portal.core.errors import Invalid, NotFound
+from portal.core.keyset import Page
+from portal.documents import queries as receipts
+from portal.documents import service
 from portal.invoices import queries as invoices
-from portal.keyset import Page
 from portal.payments import queries
 from portal.payments.models import Payment
-from portal.receipts import queries as receipts
-from portal.receipts import service
 from portal.refunds import queries as refunds
 from tests import factories
 from tests.payments.test_history import bulk, customer

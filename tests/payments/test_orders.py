@@ -10,19 +10,19 @@ import pypdf
 import pytest
 from flask import Flask
 
-from portal import config, db
 from portal.accounts.models import Customer
-from portal.errors import Invalid
-from portal.money import Money
+from portal.core import config, db
+from portal.core.errors import Invalid
+from portal.core.money import Money
+from portal.documents import email, facts, freezing
+from portal.documents import service as receipts
+from portal.documents.models import Receipt
 from portal.payments import drafts, service
 from portal.payments.drafts import Item, Order
 from portal.payments.models import Payment
-from portal.receipts import email, facts, freezing
-from portal.receipts import service as receipts
-from portal.receipts.models import Receipt
 from tests import factories
+from tests.documents.conftest import Pay, pay
 from tests.payments.conftest import Till
-from tests.receipts.conftest import Pay, pay
 from tests.smtp import Mailbox, attachment
 
 __all__ = ["pay"]

@@ -12,13 +12,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from portal import db, pages
 from portal.accounts.models import Customer
-from portal.cards.models import SavedCard
+from portal.core import db
+from portal.core.money import Money
 from portal.invoices.models import Invoice
-from portal.money import Money
+from portal.payment_methods.models import SavedCard
 from portal.payments import queries, service, settling, states, views
 from portal.payments.models import Payment
+from portal.web import pages
 from tests import factories
 from tests.payments.conftest import Till, everything, till
 

@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from portal import clock, db, gateway
+from portal import gateway
 from portal.accounts.models import Customer
-from portal.cards import queries as kept
-from portal.cards import service as cards
-from portal.errors import Conflict, Invalid, NotFound
+from portal.core import clock, db
+from portal.core.errors import Conflict, Invalid, NotFound
+from portal.core.money import Money
 from portal.invoices import service as invoices
-from portal.money import Money
+from portal.payment_methods import queries as kept
+from portal.payment_methods import service as cards
 from portal.payments import queries, service, settling, states
 from portal.payments.models import Payment
 from tests import factories

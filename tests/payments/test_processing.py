@@ -10,19 +10,19 @@ import pytest
 import stripe
 from sqlalchemy import text
 
-from portal import db
-from portal.cards import queries as saved_cards
-from portal.cards import service as cards
-from portal.errors import Conflict, Invalid, PortalError
+from portal.core import db
+from portal.core.errors import Conflict, Invalid, PortalError
+from portal.core.money import Money
 from portal.invoices import service as invoices
-from portal.money import Money
+from portal.payment_methods import queries as saved_cards
+from portal.payment_methods import service as cards
 from portal.payments import confirming, queries, service, settling, starting, states
 from portal.payments.drafts import Order
 from portal.payments.models import Confirmation, PlacedOrder
 from portal.payments.service import Processed, process
 from tests import waiting
-from tests.cards.conftest import Wallet
-from tests.cards.test_by_reference import pass_3d_secure
+from tests.payment_methods.conftest import Wallet
+from tests.payment_methods.test_by_reference import pass_3d_secure
 from tests.payments.conftest import Till, everything, jobs
 from tests.payments.test_crash_points import assert_paid_once
 

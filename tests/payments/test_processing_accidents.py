@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 import time_machine
 
-from portal import clock, db, gateway, outbox, stripe_sync
-from portal.cards import service as cards
-from portal.errors import PortalError, Unavailable
+from portal import gateway, stripe_sync
+from portal.core import clock, db
+from portal.core.errors import PortalError, Unavailable
+from portal.jobs import outbox
+from portal.payment_methods import service as cards
 from portal.payments import confirming, jobs, processing, service, states
 from portal.payments.models import Confirmation, Payment, PlacedOrder
 from portal.payments.service import process

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from portal import config, db
-from portal.cards import service as cards
-from portal.cards.models import SavedCard
-from portal.errors import Invalid, NotFound
-from portal.money import Money
+from portal.core import config, db
+from portal.core.errors import Invalid, NotFound
+from portal.core.money import Money
+from portal.payment_methods import service as cards
+from portal.payment_methods.models import SavedCard
 from portal.payments import service, states
 from portal.payments.drafts import Order
 from portal.payments.models import Confirmation, Payment, PlacedOrder

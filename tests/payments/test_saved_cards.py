@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import time_machine
 
-from portal import clock, db, gateway
+from portal import gateway
 from portal.accounts.models import Customer
-from portal.cards import queries as saved_cards
-from portal.cards import service as cards
-from portal.cards.models import SavedCard
-from portal.db import new_id
-from portal.errors import Conflict, NotFound, PortalError
+from portal.core import clock, db
+from portal.core.db import new_id
+from portal.core.errors import Conflict, NotFound, PortalError
+from portal.payment_methods import queries as saved_cards
+from portal.payment_methods import service as cards
+from portal.payment_methods.models import SavedCard
 from portal.payments import confirming, queries, service, settling, states
 from portal.payments.models import Confirmation, Payment
 from tests import factories

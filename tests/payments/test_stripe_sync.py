@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from portal import clock, db, gateway, outages, outbox
+from portal import gateway
 from portal.accounts.models import Customer
-from portal.cards import holders, setups
-from portal.cards import jobs as card_jobs
-from portal.cards.models import CardSetup, FormerHolder, StripeCustomer
-from portal.errors import Conflict, Unavailable
+from portal.core import clock, db
+from portal.core.errors import Conflict, Unavailable
+from portal.jobs import outages, outbox
+from portal.payment_methods import holders, setups
+from portal.payment_methods import jobs as card_jobs
+from portal.payment_methods.models import CardSetup, FormerHolder, StripeCustomer
 from portal.payments import service
 from portal.payments import states as payment_states
 from portal.payments.models import Payment

@@ -11,25 +11,25 @@ from typing import Any
 
 import pytest
 
-from portal import db
 from portal.accounts.models import Customer
-from portal.cards import queries as saved_cards
-from portal.cards.models import SavedCard
-from portal.db import new_id
-from portal.deliveries import service as deliveries
-from portal.errors import PortalError
-from portal.money import Money
+from portal.core import db
+from portal.core.db import new_id
+from portal.core.errors import PortalError
+from portal.core.money import Money
+from portal.payment_methods import queries as saved_cards
+from portal.payment_methods.models import SavedCard
 from portal.payments import confirming, queries, service, settling, states
 from portal.payments.models import Confirmation, Payment
 from portal.payments.queries import Filter
 from portal.payments.service import Unresolved, process
 from portal.statements import queries as statements
+from portal.webhook_endpoints import service as deliveries
 from tests import factories
-from tests.deliveries.test_telling import URL, told
 from tests.payments.conftest import Till
 from tests.payments.test_crash_points import dies
 from tests.payments.test_processing import DECLINED, deposit, new_card, order, rows
 from tests.payments.test_processing_accidents import CONFIRM, let_the_worker_finish
+from tests.webhook_endpoints.test_telling import URL, told
 
 UNKNOWN = "requires_something_new"
 # State: what is told of it, and what while a try to charge a card has no answer.

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from portal import config, db, gateway
-from portal.db import new_id
-from portal.money import Money
+from portal import gateway
+from portal.core import config, db
+from portal.core.db import new_id
+from portal.core.money import Money
 from portal.payments import service as payments
 from portal.payments.models import Payment
 from portal.reconciliation import queries, service

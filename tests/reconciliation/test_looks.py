@@ -11,14 +11,16 @@ from flask import Flask
 from prometheus_client import REGISTRY
 from sqlalchemy import select
 
-from portal import clock, db, gateway, ledger, outbox
+from portal import gateway, ledger
+from portal.core import clock, db
+from portal.core.money import Money
 from portal.gateway import listing
-from portal.money import Money
+from portal.jobs import outbox
 from portal.payments import settling, states
 from portal.reconciliation import jobs, look, movements, queries, service
 from portal.reconciliation.models import COMMAND, FREQUENT, NIGHTLY, Reconciliation
 from portal.reconciliation.service import Progress
-from portal.webhooks.models import StripeEvent
+from portal.stripe_events.models import StripeEvent
 from tests.reconciliation.conftest import Account, found, tamper
 
 DAY = timedelta(days=1)

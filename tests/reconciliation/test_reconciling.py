@@ -8,10 +8,11 @@ import pytest
 import time_machine
 from sqlalchemy import select, text
 
-from portal import clock, db, ledger
+from portal import ledger
 from portal.accounts.models import Customer
-from portal.audit import AuditEvent
-from portal.errors import Conflict
+from portal.core import clock, db
+from portal.core.audit import AuditEvent
+from portal.core.errors import Conflict
 from portal.ledger import Posting
 from portal.payments import states
 from portal.payments.models import Payment

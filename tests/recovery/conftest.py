@@ -17,17 +17,19 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select
 
-from portal import audit, backups, clock, company_days, db, gateway, outbox, workers
-from portal.audit import AuditEvent
+from portal import gateway
+from portal.core import audit, backups, clock, company_days, db
+from portal.core.audit import AuditEvent
+from portal.core.money import Money
 from portal.disputes.models import Dispute
+from portal.documents import service as receipts
+from portal.documents.models import Document
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.models import Invoice
-from portal.money import Money
+from portal.jobs import outbox, workers
 from portal.payments import service as payments
 from portal.payments.models import Payment
-from portal.receipts import service as receipts
-from portal.receipts.models import Document
 from portal.reconciliation import queries, recovering
 from portal.refunds import service as refunds
 from portal.refunds.models import Refund

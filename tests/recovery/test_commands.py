@@ -11,7 +11,7 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
-from portal import audit, db
+from portal.core import audit, db
 from tests.recovery.conftest import Company
 
 

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from portal import gateway, recovery
+from portal import gateway
+from portal.core import recovery
+from portal.core.money import Money
+from portal.core.recovery import InRecovery
 from portal.disputes import service as disputes
+from portal.documents import service as receipts
 from portal.mandates import service as mandates
-from portal.money import Money
 from portal.payments import service as payments
 from portal.payments.drafts import Order
-from portal.receipts import service as receipts
 from portal.reconciliation import recovering
-from portal.recovery import InRecovery
 from tests.reconciliation.test_reconciling import stripe_holds, we_hold
 from tests.recovery.conftest import Company, mark
 

@@ -10,12 +10,15 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from portal import db, gateway, numbering, outbox, pages, recovery
+from portal import gateway
 from portal.accounts.models import User
+from portal.core import db, numbering, recovery
+from portal.core.money import Money
+from portal.core.recovery import InRecovery
 from portal.gateway import StripeGateway
 from portal.invoices import service as invoices
-from portal.money import Money
-from portal.recovery import InRecovery
+from portal.jobs import outbox
+from portal.web import pages
 from tests import factories
 from tests.recovery.conftest import Company
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from portal import audit, db, marks, numbering, recovery
-from portal.recovery import InRecovery
+from portal.core import audit, db, marks, numbering, recovery
+from portal.core.recovery import InRecovery
 from tests.core.conftest import GaveUpError, given_up
 from tests.recovery.conftest import mark
 

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import stripe
 
-from portal import config, db, gateway, outbox
-from portal.db import new_id
-from portal.money import Money
+from portal import gateway
+from portal.core import config, db
+from portal.core.db import new_id
+from portal.core.money import Money
+from portal.jobs import outbox
 from portal.payments import settling
 from portal.refunds import jobs, policy, queries, service
 from portal.refunds.models import Refund

@@ -10,10 +10,10 @@ import pytest
 import time_machine
 from flask import Flask
 
-from portal import clock, company_days, db
 from portal.accounts.models import Customer
-from portal.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
-from portal.money import Money
+from portal.core import clock, company_days, db
+from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
+from portal.core.money import Money
 from portal.payments.models import Payment
 from portal.refunds import email, policy, queries, service, states
 from portal.refunds.service import Clerk

@@ -8,12 +8,14 @@ from datetime import timedelta
 import pytest
 import stripe
 
-from portal import clock, db, gateway, ledger, outbox
+from portal import gateway, ledger
 from portal.accounts.models import Customer
-from portal.errors import Conflict, PortalError
+from portal.core import clock, db
+from portal.core.errors import Conflict, PortalError
+from portal.core.money import Money
 from portal.gateway.translating import to_refund
 from portal.invoices.models import Invoice
-from portal.money import Money
+from portal.jobs import outbox
 from portal.payments import queries as payment_queries
 from portal.payments import service as payments
 from portal.payments import settling as settling_payments

@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from portal import company_days, db
-from portal.errors import Forbidden, Invalid
+from portal.core import company_days, db
+from portal.core.errors import Forbidden, Invalid
+from portal.operations import queries as operations_queries
 from portal.payments import queries as payment_queries
 from portal.refunds import policy, queries, service, states, wording
 from portal.refunds.models import PAID_OUTSIDE
 from portal.refunds.service import Clerk
-from portal.support import operations_queries
 from tests.payments.conftest import audited, books, everything, jobs
 from tests.refunds.conftest import Counter
 

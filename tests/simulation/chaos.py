@@ -130,7 +130,7 @@ def run(seed: str, url: str, directory: Path, server: PostgresServer | None, siz
     settings = _settings(url, portal_url, sandbox, mailbox)
     os.environ.update(SETTINGS | settings | {"STRIPE_API_BASE": sandbox.url})
 
-    from portal import config, db
+    from portal.core import config, db
     from tests.simulation import world
 
     config.use(config.load())

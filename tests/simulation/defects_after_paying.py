@@ -9,15 +9,15 @@ from tests.simulation.defects import Change, Defect, defect
 DECIDING: Final = "tests/refunds/test_asking_and_deciding.py::"
 EXECUTING: Final = "tests/refunds/test_executing.py::"
 DISPUTES: Final = "tests/disputes/test_following.py::"
-PHASES: Final = "tests/receipts/test_phases.py::"
-ISSUING: Final = "tests/receipts/test_issuing.py::"
-CREDIT_NOTES: Final = "tests/receipts/test_credit_notes.py::"
-WEBHOOKS: Final = "tests/webhooks/test_webhooks.py::"
+PHASES: Final = "tests/documents/test_phases.py::"
+ISSUING: Final = "tests/documents/test_issuing.py::"
+CREDIT_NOTES: Final = "tests/documents/test_credit_notes.py::"
+WEBHOOKS: Final = "tests/stripe_events/test_webhooks.py::"
 OUTBOX: Final = "tests/core/test_outbox.py::"
 
 EXECUTING_PY: Final = "portal/refunds/executing.py"
-WEBHOOKS_PY: Final = "portal/webhooks/service.py"
-RECEIPTS_PY: Final = "portal/receipts/service.py"
+WEBHOOKS_PY: Final = "portal/stripe_events/service.py"
+RECEIPTS_PY: Final = "portal/documents/service.py"
 
 REFUNDS: Final = (
     defect(
@@ -145,7 +145,7 @@ DOCUMENTS: Final = (
     ),
     defect(
         "a mail is marked before it is sent",
-        "portal/receipts/email.py",
+        "portal/documents/email.py",
         "    _send_document(document, customer.email, customer.language, document.kind)\n"
         "    service.mark_mailed(document.id, customer.email)\n",
         "    service.mark_mailed(document.id, customer.email)\n"
@@ -154,14 +154,14 @@ DOCUMENTS: Final = (
     ),
     defect(
         "a repeated mail is another mail",
-        "portal/mail.py",
+        "portal/content/mail.py",
         "digest = hashlib.sha256(key.encode())",
         'digest = hashlib.sha256(f"{key}{clock.now()}".encode())',
         f"{PHASES}test_a_death_at_any_commit_costs_no_number_no_pdf_and_no_mail",
     ),
     defect(
         "a number is used up by what is not issued",
-        "portal/numbering.py",
+        "portal/core/numbering.py",
         "    session.flush()\n    marks.note_number(session, series, row.last)\n    return row.last\n",
         "    session.commit()\n    marks.note_number(session, series, row.last)\n    return row.last\n",
         "tests/core/test_numbering.py::test_many_at_once_with_every_third_given_up_leave_no_gap",
@@ -211,28 +211,28 @@ EVENTS_AND_JOBS: Final = (
     ),
     defect(
         "a job that someone has is taken by another",
-        "portal/outbox.py",
+        "portal/jobs/outbox.py",
         "free = Job.lease_until.is_(None) | (Job.lease_until < now)\n    queued",
         "free = Job.lease_until.is_(None) | (Job.lease_until > clock.from_epoch(0))\n    queued",
         f"{OUTBOX}test_a_job_that_someone_has_is_nobody_elses_until_the_lease_is_over",
     ),
     defect(
         "a job is done before it has run",
-        "portal/outbox.py",
+        "portal/jobs/outbox.py",
         "                handler(**job.args)\n",
         "                _close(job, owner)\n                handler(**job.args)\n",
         f"{OUTBOX}test_a_failure_backs_off_by_the_schedule_and_after_the_last_try_the_job_is_dead",
     ),
     defect(
         "a job leaves without its transaction",
-        "portal/outbox.py",
+        "portal/jobs/outbox.py",
         "    if key is None:\n        session.execute(insert(Job).values(row))\n        return True\n",
         "    if key is None:\n        session.execute(insert(Job).values(row))\n        session.commit()\n        return True\n",
         f"{OUTBOX}test_a_job_leaves_with_its_transaction_or_not_at_all",
     ),
     defect(
         "the audit trail does not hold what happened",
-        "portal/audit.py",
+        "portal/core/audit.py",
         'digest_of({key: row[key] for key in row if key != "hash"}) != row["hash"]',
         'not row["hash"]',
         "tests/core/test_audit.py::test_whatever_is_edited_in_an_event_shows",

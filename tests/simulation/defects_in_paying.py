@@ -53,14 +53,14 @@ KEYS: Final = (
     ),
     defect(
         "a key is taken for remembered for ever",
-        "portal/idempotency.py",
+        "portal/core/idempotency.py",
         "return now - first_used < timedelta(seconds=KEY_SAFE_SECONDS)",
         "return True",
         f"{EXECUTING}test_the_answer_is_lost_and_the_key_has_expired_so_the_list_is_searched",
     ),
     defect(
         "a key is trusted for longer than Stripe keeps it",
-        "portal/idempotency.py",
+        "portal/core/idempotency.py",
         "KEY_SAFE_SECONDS: Final = 23 * 3600",
         "KEY_SAFE_SECONDS: Final = 26 * 3600",
         f"{EXPIRY}test_a_refund_that_was_not_answered",
@@ -270,7 +270,7 @@ REQUESTS: Final = (
     ),
     defect(
         "another customer's card is charged",
-        "portal/cards/queries.py",
+        "portal/payment_methods/queries.py",
         "SavedCard.id == card_id, SavedCard.customer_id == customer_id, SavedCard.removed_at.is_(None)",
         "SavedCard.id == card_id, SavedCard.removed_at.is_(None)",
         f"{PRESSES}test_someone_elses_card_and_invoice_are_not_found_and_stripe_hears_nothing",
@@ -284,11 +284,11 @@ REQUESTS: Final = (
     ),
     defect(
         "another customer's receipt is shown",
-        "portal/receipts/queries.py",
+        "portal/documents/queries.py",
         "    query = select(Document).where(Document.id == document_id, Document.customer_id == customer_id)\n"
         "    document = session.execute(query).",
         "    query = select(Document).where(Document.id == document_id)\n    document = session.execute(query).",
-        "tests/receipts/test_pages.py",
+        "tests/documents/test_pages.py",
     ),
     defect(
         "another customer's payment is refunded",

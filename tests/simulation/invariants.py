@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from portal import audit, clock, db, ledger
+from portal import ledger
 from portal.accounts.models import Customer
+from portal.core import audit, clock, db
+from portal.documents import service as receipts
+from portal.documents.models import CREDIT_NOTE, RECEIPT, Document
 from portal.invoices.models import Invoice
+from portal.jobs.outbox import Job
 from portal.ledger import Posting
-from portal.outbox import Job
 from portal.payments.models import Confirmation, Payment
-from portal.receipts import service as receipts
-from portal.receipts.models import CREDIT_NOTE, RECEIPT, Document
 from portal.refunds.models import PORTAL, Refund
-from portal.webhooks.models import StripeEvent
+from portal.stripe_events.models import StripeEvent
 from tests.simulation import stripe_side, told
 from tests.simulation.stripe_side import StripeSide
 from tests.simulation.told import Told

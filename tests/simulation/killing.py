@@ -20,7 +20,8 @@ from types import FrameType
 from typing import Any
 
 from deploy.dev.processes import ROOT
-from portal import db, gateway
+from portal import gateway
+from portal.core import db
 from tests.processes import end_with_parent
 
 # The sandbox is Stripe, and runs elsewhere.

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final
 
-from portal import clock
+from portal.core import clock
+from portal.core.money import Money
 from portal.disputes import queries as disputes
 from portal.gateway import BalanceTransaction, Charge, Dispute, Failure, Intent, Refund
-from portal.money import Money
 
 NOBODY_KNOWS = "requires_a_new_thing"
 PRICE = Money(119_00, "eur")

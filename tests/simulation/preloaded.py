@@ -8,7 +8,7 @@ import stripe
 import weasyprint
 from sqlalchemy.pool import QueuePool
 
-from portal import db
+from portal.core import db
 from wsgi import app
 
 __all__ = ["app"]

@@ -21,14 +21,14 @@ import pytest
 import requests
 from sqlalchemy import func, select
 
-from portal import db
 from portal.accounts.models import User
-from portal.cards.models import SavedCard
-from portal.db import new_id
-from portal.outbox import Job
+from portal.core import db
+from portal.core.db import new_id
+from portal.documents.models import Receipt
+from portal.jobs.outbox import Job
+from portal.payment_methods.models import SavedCard
 from portal.payments.models import Payment
-from portal.receipts.models import Receipt
-from portal.webhooks.models import RECEIVED, StripeEvent
+from portal.stripe_events.models import RECEIVED, StripeEvent
 from tests import factories
 from tests.live import Clock, LivePortal, SandboxServer
 from tests.postgres import PostgresServer

@@ -19,33 +19,35 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from portal import db, gateway, outbox
+from portal import gateway
 from portal.accounts.models import Customer
-from portal.db import database_now, new_id
-from portal.errors import Conflict
-from portal.money import Money
-from portal.outbox import Job
+from portal.core import db
+from portal.core.db import database_now, new_id
+from portal.core.errors import Conflict
+from portal.core.money import Money
+from portal.documents import jobs as receipt_jobs
+from portal.documents import service as receipts
+from portal.jobs import outbox
+from portal.jobs.outbox import Job
 from portal.payments import service as payments
 from portal.payments.drafts import Order
 from portal.payments.models import Payment
-from portal.receipts import jobs as receipt_jobs
-from portal.receipts import service as receipts
 from portal.refunds import executing as refund_executing
 from portal.refunds import jobs as refund_jobs
 from portal.refunds import policy
 from portal.refunds import service as refunds
 from portal.refunds.service import Clerk
-from portal.webhooks import jobs as webhook_jobs
-from portal.webhooks import service as webhooks
+from portal.stripe_events import jobs as webhook_jobs
+from portal.stripe_events import service as webhooks
 from tests import factories
-from tests.cards.conftest import Wallet
 from tests.live import SandboxServer
+from tests.payment_methods.conftest import Wallet
 from tests.payments.conftest import keep_card
 from tests.simulation import killing
 from tests.simulation.invariants import violations
 from tests.simulation.killing import Line
 from tests.smtp import Mailbox
-from tests.webhooks.test_webhooks import event, signed
+from tests.stripe_events.test_webhooks import event, signed
 
 pytestmark = pytest.mark.timeout(1_800)  # with every line
 

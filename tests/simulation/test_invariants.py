@@ -9,13 +9,15 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from portal import db, gateway, ledger, outbox
+from portal import gateway, ledger
+from portal.core import db
+from portal.core.money import Money
+from portal.documents.models import Document
 from portal.invoices.models import Invoice
-from portal.money import Money
-from portal.outbox import Job
+from portal.jobs import outbox
+from portal.jobs.outbox import Job
 from portal.payments import service
 from portal.payments.models import Payment
-from portal.receipts.models import Document
 from portal.refunds import service as refunds
 from portal.refunds.deciding import Clerk
 from portal.refunds.models import Refund

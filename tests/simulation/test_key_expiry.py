@@ -18,15 +18,16 @@ import stripe
 import time_machine
 from flask import Flask
 
-from portal import clock, db, outbox
 from portal.accounts.models import Customer
-from portal.errors import Conflict, PortalError
-from portal.money import Money
+from portal.core import clock, db
+from portal.core.errors import Conflict, PortalError
+from portal.core.money import Money
+from portal.documents import jobs as receipt_jobs
+from portal.jobs import outbox
 from portal.payments import jobs as payment_jobs
 from portal.payments import service as payments
 from portal.payments.drafts import Order
 from portal.payments.models import Payment
-from portal.receipts import jobs as receipt_jobs
 from portal.refunds import jobs as refund_jobs
 from portal.refunds import policy, states
 from portal.refunds import service as refunds

@@ -9,12 +9,12 @@ import pytest
 import requests
 from sqlalchemy import func, select
 
-from portal import db
-from portal.clock import now
-from portal.db import new_id
-from portal.outbox import Job
+from portal.core import db
+from portal.core.clock import now
+from portal.core.db import new_id
+from portal.jobs.outbox import Job
 from portal.payments.models import Payment
-from portal.webhooks.models import StripeEvent
+from portal.stripe_events.models import StripeEvent
 from tests import factories
 from tests.flows.conftest import move
 from tests.live import Clock, LivePortal

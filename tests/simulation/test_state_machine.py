@@ -25,14 +25,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from portal import clock, config, db
+from portal.core import clock, config, db
+from portal.core.money import Money
 from portal.disputes import queries as disputes
 from portal.disputes import settling as settling_disputes
 from portal.gateway import Intent
 from portal.invoices.models import Invoice
+from portal.jobs.outbox import Job
 from portal.ledger import Posting
-from portal.money import Money
-from portal.outbox import Job
 from portal.payments import settling, states
 from portal.payments.models import Payment
 from portal.refunds import settling as settling_refunds

@@ -11,12 +11,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from portal import clock, company_days, csv_lines, db, ledger
+from portal import ledger
 from portal.accounts.models import Customer
+from portal.content import csv_lines
+from portal.core import clock, company_days, db
 from portal.disputes.models import FUNDS_WITHDRAWN, DisputeStep
+from portal.documents import service as receipts
 from portal.payments import queries
 from portal.payments.models import Payment
-from portal.receipts import service as receipts
 from portal.refunds.models import Refund
 from portal.statements import export
 from portal.statements import queries as statements

@@ -11,11 +11,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from portal import audit, clock, db
 from portal.accounts.models import Customer, User
-from portal.cards.models import SavedCard
+from portal.core import audit, clock, db
+from portal.documents import service as receipts
+from portal.payment_methods.models import SavedCard
 from portal.payments.models import Payment
-from portal.receipts import service as receipts
 from portal.refunds.models import Refund
 from tests import factories
 

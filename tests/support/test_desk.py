@@ -9,16 +9,18 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from portal import audit, clock, company_days, config, db, keyset, mail, outbox
 from portal.accounts.models import SignInSession
-from portal.errors import Conflict, Invalid, NotFound
+from portal.content import mail
+from portal.core import audit, clock, company_days, config, db, keyset
+from portal.core.errors import Conflict, Invalid, NotFound
+from portal.core.money import Money
+from portal.documents import email
+from portal.documents import service as receipts
+from portal.documents.models import Receipt
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
+from portal.jobs import outbox
 from portal.mandates.models import Collection, Mandate
-from portal.money import Money
-from portal.receipts import email
-from portal.receipts import service as receipts
-from portal.receipts.models import Receipt
 from portal.refunds import email as refund_email
 from portal.support import queries, service, words
 from portal.support.models import CustomerNote, InvoiceFile

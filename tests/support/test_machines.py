@@ -11,11 +11,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from portal import audit, db
 from portal.accounts import api_access, policy
 from portal.accounts.models import MachineCredential, User
 from portal.api import tokens
-from portal.audit import AuditEvent
+from portal.core import audit, db
+from portal.core.audit import AuditEvent
 from portal.support import words
 from tests import factories
 

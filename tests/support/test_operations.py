@@ -11,15 +11,16 @@ import pytest
 import time_machine
 from sqlalchemy import select, update
 
-from portal import audit, clock, db, keyset, outbox
-from portal.audit import Actor, AuditEvent
-from portal.cards.models import CardSetup
-from portal.db import new_id
-from portal.errors import Conflict, NotFound
-from portal.outbox import Job
-from portal.support import operations
-from portal.support import operations_queries as queries
-from portal.support.operations_queries import AuditFilter, EventFilter
+from portal.core import audit, clock, db, keyset
+from portal.core.audit import Actor, AuditEvent
+from portal.core.db import new_id
+from portal.core.errors import Conflict, NotFound
+from portal.jobs import outbox
+from portal.jobs.outbox import Job
+from portal.operations import queries
+from portal.operations import service as operations
+from portal.operations.queries import AuditFilter, EventFilter
+from portal.payment_methods.models import CardSetup
 from tests import factories
 from tests.plans import plans
 

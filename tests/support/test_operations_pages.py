@@ -14,15 +14,17 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from portal import audit, clock, config, db, language, outbox
-from portal.audit import Actor, AuditEvent
-from portal.cards.models import CardSetup
-from portal.db import new_id
-from portal.deliveries.models import WebhookEndpoint
+from portal.content import language
+from portal.core import audit, clock, config, db
+from portal.core.audit import Actor, AuditEvent
+from portal.core.db import new_id
+from portal.core.money import Money
+from portal.jobs import outbox
+from portal.jobs.outbox import Job
 from portal.ledger import FEES, RECEIVABLES, STRIPE, post
-from portal.money import Money
-from portal.outbox import Job
-from portal.webhooks.models import StripeEvent
+from portal.payment_methods.models import CardSetup
+from portal.stripe_events.models import StripeEvent
+from portal.webhook_endpoints.models import WebhookEndpoint
 from tests import factories
 from tests.counting import counted_queries
 from tests.smtp import Mailbox

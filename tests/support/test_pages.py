@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from portal import audit, company_days, db
+from portal.core import audit, company_days, db
 from portal.invoices.models import Invoice, OutsidePayment
 from portal.support import queries
 from portal.support.models import CustomerNote

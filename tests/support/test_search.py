@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select, text
 
-from portal import clock, db
 from portal.accounts import service as accounts
 from portal.accounts.models import Customer, CustomerWord
-from portal.receipts.models import Receipt
+from portal.core import clock, db
+from portal.documents.models import Receipt
 from portal.support import search
 from portal.support.search import Found
 from tests import factories

@@ -11,9 +11,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from portal import db
 from portal.accounts import access, second_factor, sessions
 from portal.accounts.models import User
+from portal.core import db
 from tests import factories
 
 pytestmark = pytest.mark.database("sqlite")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import portal
 from portal.disputes import states as disputes
+from portal.documents import models as documents
 from portal.mandates import states as collections
-from portal.receipts import models as documents
 from portal.refunds import models as refund_models
 from portal.refunds import states as refunds
 from portal.support import words

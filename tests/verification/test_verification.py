@@ -10,9 +10,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from portal import company_days, db
-from portal.receipts import codes, service
-from portal.receipts.models import CREDIT_NOTE, RECEIPT, Document
+from portal.core import company_days, db
+from portal.documents import codes, service
+from portal.documents.models import CREDIT_NOTE, RECEIPT, Document
 from portal.refunds.models import Refund
 from tests import factories
 

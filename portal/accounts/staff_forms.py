@@ -1,0 +1,42 @@
+"""What an admin types about the people who work here."""
+
+from __future__ import annotations
+
+from flask_babel import lazy_gettext as _
+from wtforms import EmailField, RadioField, SelectField, StringField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
+from wtforms.validators import InputRequired
+
+from portal.accounts.models import ADMIN
+from portal.content import language
+from portal.core.errors import PortalError
+from portal.web import pages
+from portal.web.forms import PortalForm
+
+# The least first: who invites in a hurry gives away no more than a look.
+_ROLES = (
+    SelectChoice("support", _("Support: sees all customers, writes invoices, proposes refunds")),
+    SelectChoice("approver", _("Approver: also decides on refunds, voids invoices, sees the books")),
+    SelectChoice(ADMIN, _("Admin: also sees the audit trail, API keys, and decides who works here")),
+)
+
+
+class StaffRoleForm(PortalForm):
+    role = RadioField(_("Role"), choices=_ROLES)
+
+
+class NewStaffForm(StaffRoleForm):
+    name = StringField(_("Name"), [InputRequired(_("Please enter the name."))])
+    email = EmailField(_("E-mail address"), [InputRequired(_("Please enter the e-mail address."))])
+    language = SelectField(
+        _("Language"), choices=language.choices, description=_("Of the pages and mails for this person.")
+    )
+
+    def tell(self, error: PortalError) -> None:
+        """Put a refusal at the field it is about, or above the form."""
+        text = language.error_text(error, pages.reader_language())
+        field = getattr(error, "field", None)
+        if field in self:
+            self[field].errors = [*self[field].errors, text]
+        else:
+            self.form_errors.append(text)

@@ -1,0 +1,120 @@
+"""The languages: catalogues, and how money, dates and times are written in each.
+
+Pages, mails and PDFs use the same catalogues, which lie in portal/translations and are read once a process.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.dates import format_date, format_time, get_timezone_name
+from babel.numbers import format_decimal, get_decimal_symbol
+from babel.support import NullTranslations, Translations
+
+from portal.core import company_days, config
+from portal.core.errors import PortalError
+from portal.core.money import Money, exponent
+
+CATALOGUES: Final = Path(__file__).parents[1] / "translations"
+SOURCE: Final = "en"
+
+
+@cache
+def catalogue(language: str) -> NullTranslations:
+    """The texts of a language; English, and a language that has no catalogue, give back the text itself."""
+    if language == SOURCE:
+        return NullTranslations()
+    return Translations.load(CATALOGUES, [language])
+
+
+def choices() -> list[tuple[str, str]]:
+    """The languages of the settings for a form, each under its own name, for those who cannot read the present one."""
+    codes = config.current().languages
+    return [(code, (Locale.parse(code).get_display_name(code) or code).capitalize()) for code in codes]
+
+
+def translate(message: str, language: str, **facts: object) -> str:
+    text = catalogue(language).ugettext(message)
+    return text % facts if facts else text
+
+
+def error_text(error: PortalError, language: str) -> str:
+    """What went wrong, in the reader's language."""
+    return translate(error.message, language, **error.facts)
+
+
+def sort_key(name: str) -> str:
+    """What names are sorted by in a list that people read: "Österreich" among the O, "Ägypten" before "Albanien".
+
+    Source: DIN 5007-1, which English lists follow as well: marks and case count for nothing.
+    """
+    plain = "".join(mark for mark in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(mark))
+    return "".join(mark for mark in plain if mark.isalnum() or mark == " ")
+
+
+def supported(language: str | None) -> str:
+    """This language if we have it, else the first of the settings' languages."""
+    languages = config.current().languages
+    return language if language in languages else languages[0]
+
+
+def money_text(money: Money, language: str) -> str:
+    return money.format(language)
+
+
+def amount_text(money: Money, language: str, *, rounded: bool = False) -> str:
+    """An amount where the currency stands elsewhere: "1,234.50", "−1.234,50"; `rounded` leaves the decimals out."""
+    digits = 0 if rounded else exponent(money.currency)
+    pattern = "#,##0" + ("." + "0" * digits if digits else "")
+    return format_decimal(money.decimal, format=pattern, locale=language).replace("-", "\N{MINUS SIGN}")
+
+
+def typed_amount(money: Money, language: str) -> str:
+    """An amount as people type it into a field: "119.00", "119,00"; money.parse reads it again."""
+    return money.plain().replace(".", get_decimal_symbol(language))
+
+
+def number_text(number: int, language: str) -> str:
+    """A number with the marks between thousands of this language."""
+    return format_decimal(number, locale=language)
+
+
+def decimal_text(number: Decimal, language: str) -> str:
+    """As few digits as it needs: "19", "7,5"."""
+    return format_decimal(number, locale=language)
+
+
+def date_text(day: date | datetime, language: str) -> str:
+    """A day: "Nov 23, 2026", "23.11.2026". A moment is taken in the company's time zone."""
+    if isinstance(day, datetime):
+        day = company_days.day_of(day)
+    return format_date(day, format="medium", locale=language)
+
+
+def month_text(day: date, language: str) -> str:
+    """The month of a day: "November 2026"."""
+    return format_date(day, format="LLLL y", locale=language)
+
+
+def datetime_text(moment: datetime, language: str, zone: ZoneInfo | None = None) -> str:
+    """A moment by the reader's clocks, or the company's, with their name: "Nov 23, 2026, 2:05 PM PST", "23.11.2026, 14:05 MEZ"."""
+    local = moment.astimezone(zone or company_days.zone())
+    day = format_date(local, format="medium", locale=language)
+    return f"{day}, {format_time(local, format='short', locale=language)} {_zone_text(local, language)}"
+
+
+def _zone_text(local: datetime, language: str) -> str:
+    """What the language calls the zone at this time, else how far it is ahead: "PST", "MEZ", "UTC+5:30"."""
+    name = get_timezone_name(local, width="short", locale=language)
+    if not name.startswith(("+", "-")):
+        return name
+    hours, minutes = name[1:3].lstrip("0") or "0", name[3:]
+    sign = "+" if name.startswith("+") else "\N{MINUS SIGN}"
+    return f"UTC{sign}{hours}" + (f":{minutes}" if minutes != "00" else "")

@@ -1,0 +1,253 @@
+"""Sending mail, and the list of what was sent: the only user of Flask-Mail.
+
+Called by jobs, never inside a transaction or a web request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import smtplib
+import ssl
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.charset import QP, Charset
+from email.headerregistry import Address
+from email.mime.base import MIMEBase
+from email.mime.text import MIMEText
+from email.policy import SMTP, SMTPUTF8
+from typing import Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from email_validator import validate_email
+from flask_mail import Connection, Mail, Message, sanitize_address
+from sqlalchemy import Index, Integer, String
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.content import templates
+from portal.core import clock, config, db
+from portal.core.db import Base, UTCDateTime
+from portal.core.errors import N_, PortalError
+from portal.jobs import outages
+
+mail = Mail()
+
+# A mail server that says nothing for this long is taken for down. Seconds.
+SMTP_TIMEOUT_SECONDS: Final = 30
+# Whoever types an address waits this long at most. Seconds.
+ASK_TIMEOUT_SECONDS: Final = 3
+ASK_AGAIN_SECONDS: Final = 600
+LONGEST_SUBJECT: Final = 400
+# Mail servers refuse longer lines, and people type paragraphs without a break. Bytes. Source: RFC 5322, 2.1.1.
+LONGEST_LINE: Final = 998
+
+
+class SentMail(Base):
+    """A mail that a server took: its occasion, to whom, and how often. Never what it says, for that may hold a link that opens
+    something.
+    """
+
+    __tablename__ = "sent_mails"
+
+    key: Mapped[str] = mapped_column(String(160), primary_key=True)
+    recipient: Mapped[str] = mapped_column(String(254))
+    subject: Mapped[str] = mapped_column(String(LONGEST_SUBJECT))
+    template: Mapped[str] = mapped_column(String(80))
+    customer_id: Mapped[str | None] = mapped_column(String(40))  # whom it concerns; none for mails of staff
+    sent_at: Mapped[datetime] = mapped_column(UTCDateTime)  # the last time
+    times: Mapped[int] = mapped_column(Integer, default=1)
+
+    __table_args__ = (Index("ix_sent_mails_customer", "customer_id", "sent_at", "key"),)
+
+
+class NotReachable(PortalError):
+    """Mail to this address cannot be sent from here, however often it is tried."""
+
+    is_final = True  # see outages.is_final
+    code = "address_not_reachable"
+    status = 422
+    message = N_(
+        "Mail to %(address)s cannot be sent: our mail server takes no letters beyond ASCII before the @ (SMTPUTF8). "
+        "Change the address, or use a mail server that takes them, and then start this job again."
+    )
+
+
+class _VerifiedConnection(Connection):
+    """Flask-Mail's connection with a time limit and, under TLS, a check of the server's certificate."""
+
+    def configure_host(self) -> smtplib.SMTP:
+        host = smtplib.SMTP(self.mail.server, self.mail.port, timeout=SMTP_TIMEOUT_SECONDS)
+        if self.mail.use_tls:
+            host.starttls(context=ssl.create_default_context())
+        if self.mail.username and self.mail.password:
+            host.login(self.mail.username, self.mail.password)
+        host.ehlo_or_helo_if_needed()
+        return host
+
+    def send(self, message: Message, envelope_from: str | tuple[str, str] | None = None) -> None:
+        """Flask-Mail's, which knows addresses in ASCII only; others go as SMTPUTF8 has it (RFC 6531). Raises NotReachable."""
+        to = str(message.recipients[0])
+        if to.isascii():
+            super().send(message, envelope_from)
+        elif self.host is not None:
+            if not self.host.has_extn("smtputf8"):
+                raise NotReachable(address=to)
+            sender = sanitize_address(envelope_from or message.sender)
+            self.host.sendmail(sender, [to], message.as_bytes(), ["SMTPUTF8", "BODY=8BITMIME"])
+
+
+# Flask-Mail writes no header with an address beyond ASCII.
+_STAND_IN: Final = "recipient@localhost"
+
+
+class _AsWritten(Message):
+    """Flask-Mail's message, whose headers go out as Flask-Mail encoded them, and whose text may have lines of any length.
+
+    Python 3.11 folds long headers anew, and loses the quotes: "Łódź, Sp. z o.o." <billing@…> became two addresses.
+    """
+
+    def _mimetext(self, text: str | None, subtype: str = "plain") -> MIMEText:
+        if all(len(line.encode()) <= LONGEST_LINE for line in (text or "").split("\n")):
+            part: MIMEText = super()._mimetext(text, subtype)
+            return part
+        folded = Charset("utf-8")
+        folded.body_encoding = QP
+        return MIMEText(text or "", subtype, folded)  # type: ignore[arg-type]  # a Charset is taken, too
+
+    def _message(self) -> MIMEBase:
+        to = str(self.recipients[0])
+        if to.isascii():
+            message: MIMEBase = super()._message()
+            message.policy = SMTP.clone(refold_source="none")
+            return message
+        self.recipients = [_STAND_IN]  # the header is written below
+        try:
+            message = super()._message()
+        finally:
+            self.recipients = [to]
+        message.replace_header("To", to)
+        message.policy = SMTPUTF8.clone(refold_source="none")
+        return message
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    filename: str
+    content_type: str
+    content: bytes
+
+
+# Whether the mail server takes such addresses, and when it was asked (monotonic seconds). It is asked for an address that needs it.
+_takes_unicode: tuple[str, bool, float] | None = None
+
+
+def reaches(address: str) -> bool:
+    """Whether mail to this address can be sent: one with letters beyond ASCII before the @ only by a server with SMTPUTF8.
+
+    True as well while the server does not answer: then nobody knows. Asks it for such addresses alone, and once in ASK_AGAIN_SECONDS.
+    """
+    global _takes_unicode
+    if address.rpartition("@")[0].isascii():
+        return True
+    db.refuse_inside_transaction("asking the mail server")
+    settings = config.current()
+    server = f"{settings.mail_server}:{settings.mail_port}"
+    known = _takes_unicode
+    if known is None or known[0] != server or time.monotonic() - known[2] > ASK_AGAIN_SECONDS:
+        try:
+            with smtplib.SMTP(settings.mail_server, settings.mail_port, timeout=ASK_TIMEOUT_SECONDS) as host:
+                if settings.mail_use_tls:
+                    host.starttls(context=ssl.create_default_context())
+                host.ehlo_or_helo_if_needed()
+                known = (server, host.has_extn("smtputf8"), time.monotonic())
+        except (OSError, smtplib.SMTPException):
+            return True
+        _takes_unicode = known
+    return known[1]
+
+
+def _on_the_wire(address: str) -> str:
+    """The address with its domain as the name servers know it ("müller.de" is "xn--mller-kva.de")."""
+    if address.isascii():
+        return address
+    written = validate_email(address, check_deliverability=False, test_environment=True)  # which .test is for
+    return f"{written.local_part}@{written.ascii_domain}"
+
+
+def message_id(key: str) -> str:
+    """The same key gives the same Message-ID, so that a mail sent twice is shown once by the receiver's programs."""
+    digest = hashlib.sha256(key.encode()).hexdigest()[:32]
+    return f"<{digest}@{urlsplit(config.current().base_url).hostname}>"
+
+
+def send(
+    *,
+    key: str,
+    to: str,
+    subject: str,
+    template: str,
+    tongue: str,
+    zone: ZoneInfo | None = None,
+    customer_id: str | None = None,
+    attachments: Sequence[Attachment] = (),
+    **facts: object,
+) -> None:
+    """Send templates/<template>.txt and .html to one person, in their language, with what the templates need as `facts`.
+    Times are told by the clocks of `zone`, or the company's.
+
+    `key` names the occasion ("receipt:rct_…"); a second call with it sends the same Message-ID again. `customer_id` is whom the
+    mail concerns, on whose page staff see it listed. What the server took is recorded at once, in a transaction of its own: a
+    process that dies in between loses the record, not the mail.
+    Needs an application context. Raises NotReachable for an address that this server cannot take,
+    smtplib.SMTPException or OSError when the server did not take it, marked as an outage unless
+    it refused this mail for good, and ValueError for an address or a subject with a line break.
+    """
+    db.refuse_inside_transaction("sending mail")
+    settings = config.current()
+    if any(mark in subject + to for mark in "\r\n"):
+        raise ValueError("a line break in a mail header")
+    sender = str(Address(display_name=settings.company.name, addr_spec=settings.mail_sender))
+    message = _AsWritten(
+        subject=subject, recipients=[_on_the_wire(to)], sender=sender, reply_to=settings.company.support_email
+    )
+    message.msgId = message_id(key)
+    message.extra_headers = {"Auto-Submitted": "auto-generated"}
+    message.body = templates.render(f"{template}.txt", tongue, zone=zone, **facts)
+    message.html = templates.render(f"{template}.html", tongue, zone=zone, subject=subject, **facts)
+    for attachment in attachments:
+        message.attach(attachment.filename, attachment.content_type, attachment.content)
+    try:
+        with _VerifiedConnection(mail) as connection:
+            connection.send(message)
+    except (OSError, smtplib.SMTPException) as error:
+        if not _is_refusal(error):
+            outages.mark(error, outages.MAIL)
+        raise
+    _record(key, to, subject, template, customer_id)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the server answered that it will never take this mail: another one it may take. Source: RFC 5321, 4.2.1 (5yz)."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return all(code >= 500 for code, _text in error.recipients.values())
+    return isinstance(error, smtplib.SMTPDataError) and error.smtp_code >= 500
+
+
+def _record(key: str, to: str, subject: str, template: str, customer_id: str | None) -> None:
+    values = {
+        "recipient": to,
+        "subject": subject[:LONGEST_SUBJECT],
+        "template": template,
+        "customer_id": customer_id,
+        "sent_at": clock.now(),
+    }
+    with db.transaction() as session:
+        upsert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        session.execute(
+            upsert(SentMail)
+            .values(key=key, times=1, **values)
+            .on_conflict_do_update(index_elements=["key"], set_=values | {"times": SentMail.times + 1})
+        )

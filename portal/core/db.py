@@ -1,0 +1,258 @@
+"""The database: engine, base class, column types and the only places where a transaction begins and ends.
+
+SQLite is the embedded default, PostgreSQL serves production; both behave alike behind `transaction()`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    DateTime,
+    Engine,
+    MetaData,
+    String,
+    and_,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    select,
+)
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
+from sqlalchemy.types import TypeDecorator
+
+from portal.core import clock
+
+# A writer waits this long for another one before SQLite gives up, in milliseconds.
+BUSY_TIMEOUT_MS: Final = 30_000
+
+# What is raised while the database is away, full, or read-only, or has no connection left: its fault, and not the question's.
+# PostgreSQL is read-only with an InternalError.
+UNREACHABLE: Final[tuple[type[Exception], ...]] = (OperationalError, InterfaceError, InternalError, NoConnectionLeft)
+
+_CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+# Sorts after everything else that a text may hold.
+_LAST_CHARACTER: Final = "\U0010ffff"
+
+
+class NestedTransaction(RuntimeError):
+    """A transaction was opened inside another, or something slow was called inside one: an error of the program."""
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """Aware UTC datetimes with microseconds; naive ones are refused. SQLite keeps them as sortable text."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(sqlite.DATETIME())  # type: ignore[no-untyped-call]
+        return dialect.type_descriptor(DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone cannot be stored")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+def new_id(prefix: str) -> str:
+    """A row's name, such as "pay_" and 26 characters: 48 bits of time, so that rows lie in order, and 80 random bits.
+
+    Source: the ULID specification (layout and alphabet).
+    """
+    number = (int(clock.now().timestamp() * 1000) << 80) | secrets.randbits(80)
+    letters = []
+    for _ in range(26):
+        number, digit = divmod(number, 32)
+        letters.append(_CROCKFORD[digit])
+    return f"{prefix}_{''.join(reversed(letters))}"
+
+
+def one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
+    """A CHECK that a text column holds one of these words, named after the column."""
+    words = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({words})", name=f"{column}_known")
+
+
+def sorted_text(length: int) -> String:
+    """The type of a text column that both databases order byte by byte, so that texts with one beginning lie side by side in an
+    index of it: see begins_with. Left to itself, PostgreSQL orders as a language does, in which they do not.
+    """
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
+def begins_with(column: Any, beginning: str) -> ColumnElement[bool]:
+    """That a column of sorted_text begins so: a range of its index, with any plan and on either database."""
+    return and_(column >= beginning, column < beginning + _LAST_CHARACTER)
+
+
+_engine: Engine | None = None
+_open: ContextVar[Session | None] = ContextVar("open_transaction", default=None)
+
+
+def connect(url: str) -> Engine:
+    """Use this database in this process from now on. A second call lets go of the first one's connections."""
+    global _engine
+    disconnect()
+    if url.startswith("postgresql://"):
+        url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    if url.startswith("sqlite"):
+        engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
+        _prepare_sqlite(engine)
+    else:
+        engine = create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=16, pool_timeout=10)
+        _prepare_postgresql(engine)
+    _engine = engine
+    return engine
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """WAL for readers beside one writer, FULL so that an acknowledged commit survives a power cut."""
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # BEGIN is ours: the driver would start every transaction as a reader
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        # A reader that turns into a writer fails at once with "database is locked"; a writer from the start waits.
+        writing = connection.get_execution_options().get("writing", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _prepare_postgresql(engine: Engine) -> None:
+    """A server may be told to acknowledge before its log is on the disk; what we acknowledge survives a power cut."""
+
+    @event.listens_for(engine, "connect")
+    def _wait_for_the_log(connection: Any, _record: Any) -> None:
+        connection.execute(
+            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+        )
+        connection.commit()
+
+
+def disconnect() -> None:
+    """Close the pool's connections, if there are any."""
+    global _engine
+    if _engine is not None:
+        _engine.dispose()
+        _engine = None
+
+
+def engine() -> Engine:
+    if _engine is None:
+        raise RuntimeError("no database: call db.connect(url) first")
+    return _engine
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """A write transaction: all of it is durable when the block ends, or none of it.
+
+    Raises NestedTransaction when one is open already. Nothing slow (Stripe, SMTP, a PDF) may happen inside.
+    """
+    refuse_inside_transaction("another transaction")
+    with engine().connect().execution_options(writing=True) as connection:
+        yield from _run(connection, writing=True)
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """A consistent view for reading; what is changed in it is thrown away. It may stand inside nothing, like a write."""
+    refuse_inside_transaction("another transaction")
+    options: dict[str, Any] = {"writing": False}
+    if engine().dialect.name == "postgresql":
+        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with engine().connect().execution_options(**options) as connection:
+        yield from _run(connection, writing=False)
+
+
+def _run(connection: Any, *, writing: bool) -> Iterator[Session]:
+    session = Session(bind=connection, expire_on_commit=False, autoflush=True)
+    token = _open.set(session)
+    try:
+        yield session
+        if writing:
+            session.commit()
+        else:
+            session.expunge_all()  # a roll-back empties what it still holds, and the reader goes on with what was read
+            session.rollback()
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        session.close()
+        _open.reset(token)
+
+
+def refuse_inside_transaction(what: str) -> None:
+    """Raise NestedTransaction when a transaction is open in this thread: called by everything slow."""
+    if _open.get() is not None:
+        raise NestedTransaction(f"{what} inside an open transaction")
+
+
+def database_now(session: Session) -> datetime:
+    """The database's clock (UTC): leases and the life of keys are measured with it, so that machines need not agree.
+
+    SQLite lives on this machine and in this process, so its clock is ours.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        return clock.now()
+    moment: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
+    return moment.astimezone(UTC)
+
+
+def written_out(column: InstrumentedAttribute[str], values: Iterable[str]) -> ColumnElement[bool]:
+    """`column IN (values)` with the values in the statement itself instead of beside it.
+
+    SQLite uses a partial index only for a condition that it can compare with the index's own when it plans, before it knows any
+    value. So the condition must be the index's to the letter: the values in alphabetical order.
+    Source: SQLite, "Partial Indexes", queries using partial indexes.
+    """
+    return column.in_(bindparam(None, sorted(values), expanding=True, literal_execute=True))
+
+
+def is_reachable() -> bool:
+    """Whether a query is answered now. Raises SQLAlchemyError when it is not."""
+    with reading() as session:
+        return bool(session.execute(select(1)).scalar_one())

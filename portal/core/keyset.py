@@ -1,0 +1,179 @@
+"""Lists by keyset: pages of twenty unless a caller wants another size, newest first, each as cheap as the first however deep it lies.
+
+A page begins after, or ends before, a row that it names; rows that come or go on other pages do not move it.
+Source: Markus Winand, "We need tool support for keyset pagination".
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Generic, Literal, TypeVar
+
+from sqlalchemy import Select, func, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from portal.core.errors import N_, Invalid, NotFound
+
+PAGE_SIZE: Final = 20
+LARGEST_PAGE: Final = 100
+# Rows that are left out are read all the same: whoever wants to go further takes the cursor.
+LARGEST_OFFSET: Final = 1_000
+
+Row = TypeVar("Row")
+Side = Literal["after", "before"]
+
+# So many digits as a column of 64 bits holds with certainty.
+_NUMBERED: Final = re.compile(r"(?P<side>after|before)-(?P<number>[0-9]{1,18})")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """A page's rows, newest first; `older` and `newer` are cursors for a link, where there is something.
+
+    In a rising order `older` leads on and `newer` back likewise.
+    """
+
+    rows: list[Row]
+    older: str | None
+    newer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in a list: after the row with this moment and id, or before it."""
+
+    side: Side
+    moment: datetime
+    id: str
+
+    def encode(self) -> str:
+        text = f"{self.side} {self.moment.isoformat()} {self.id}"
+        return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+    @classmethod
+    def decode(cls, text: str) -> Cursor:
+        """Raises NotFound for anything that encode did not write: there is no such page."""
+        try:
+            padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+            side, moment, row_id = base64.b64decode(padded, altchars=b"-_", validate=True).decode().split(" ")
+            at = datetime.fromisoformat(moment)
+        except (ValueError, binascii.Error) as error:
+            raise NotFound from error
+        if side not in {"after", "before"} or at.tzinfo is None:
+            raise NotFound
+        return cls("after" if side == "after" else "before", at, row_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """How much of a list a page shows: `offset` rows from its place on are left out."""
+
+    size: int = PAGE_SIZE
+    offset: int = 0
+    ascending: bool = False
+
+
+def page(
+    session: Session,
+    query: Select[Row],
+    moment: InstrumentedAttribute[datetime],
+    row_id: InstrumentedAttribute[str],
+    cursor: str | None,
+    *,
+    ascending: bool = False,
+    size: int = PAGE_SIZE,
+    offset: int = 0,
+) -> Page[Row]:
+    """The page at `cursor`, or the first one, of the rows that `query` finds, in the falling (or rising) order of (moment, id).
+
+    An index on the query's filter and these two columns makes it cheap. A page that has become empty, or would hold less than a
+    page of the newest rows, is the first one; with an offset, which leaves out so many rows from the cursor on, it stays empty.
+    Raises NotFound for a cursor that nobody gave out, Invalid for a size (field "limit") or an offset beyond the bounds.
+    """
+    if not 1 <= size <= LARGEST_PAGE:
+        raise Invalid(N_("A page has 1 to %(most)s rows."), field="limit", most=LARGEST_PAGE)
+    if not 0 <= offset <= LARGEST_OFFSET:
+        raise Invalid(N_("An offset is at most %(most)s; a cursor leads further."), field="offset", most=LARGEST_OFFSET)
+
+    def cursor_of(side: Side, row: Any) -> str:
+        return Cursor(side, getattr(row, moment.key), getattr(row, row_id.key)).encode()
+
+    place = Cursor.decode(cursor) if cursor else None
+    key = (place.moment, place.id) if place else ()
+    side = place.side if place else None
+    part = Part(size, offset, ascending=ascending)
+    return _turned(session, query, (moment, row_id), side, key, cursor_of, part)
+
+
+def numbered(session: Session, query: Select[Row], number: InstrumentedAttribute[int], cursor: str | None) -> Page[Row]:
+    """Like `page`, for rows that are in the order of a number of theirs; its cursors are such as "after-17"."""
+
+    def cursor_of(side: Side, row: Any) -> str:
+        return f"{side}-{getattr(row, number.key)}"
+
+    found = _NUMBERED.fullmatch(cursor) if cursor else None
+    if cursor and found is None:
+        raise NotFound
+    side: Side | None = None if found is None else "after" if found["side"] == "after" else "before"
+    return _turned(session, query, (number,), side, (int(found["number"]),) if found else (), cursor_of, Part())
+
+
+def _turned(
+    session: Session,
+    query: Select[Row],
+    columns: tuple[InstrumentedAttribute[Any], ...],
+    side: Side | None,
+    place: tuple[Any, ...],
+    cursor_of: Callable[[Side, Any], str],
+    part: Part,
+) -> Page[Row]:
+    """The page on this side of a place in the order of the columns; the first one without a side."""
+    backwards = side == "before"
+    rows = _rows(session, query, columns, side, place, part)
+    if side is not None and not part.offset and (not rows or (backwards and len(rows) <= part.size)):
+        return _turned(session, query, columns, None, (), cursor_of, part)
+    more = len(rows) > part.size
+    rows = rows[: part.size]
+    if not rows:
+        return Page(rows, older=None, newer=None)
+    if backwards:
+        rows.reverse()
+    return Page(
+        rows,
+        older=cursor_of("after", rows[-1]) if more or backwards else None,
+        newer=cursor_of("before", rows[0]) if side is not None or part.offset else None,
+    )
+
+
+def _rows(
+    session: Session,
+    query: Select[Row],
+    columns: tuple[InstrumentedAttribute[Any], ...],
+    side: Side | None,
+    place: tuple[Any, ...],
+    part: Part,
+) -> list[Row]:
+    """One more than a page, so that its end is known; backwards when the side is before the place."""
+    key = tuple_(*columns)
+    rising = part.ascending != (side == "before")
+    if side is not None:
+        query = query.where(key > place if rising else key < place)
+    query = query.order_by(*(columns if rising else (column.desc() for column in columns)))
+    query = query.limit(part.size + 1)
+    return list(session.scalars(query.offset(part.offset) if part.offset else query))
+
+
+def distinct(session: Session, column: InstrumentedAttribute[str]) -> list[str]:
+    """The values of a column that an index begins with, in order: a leap in the index for each, however many rows there are.
+
+    Source: PostgreSQL wiki, "Loose indexscan".
+    """
+    leaps = select(func.min(column).label("value")).cte("leaps", recursive=True)
+    following = select(func.min(column)).where(column > leaps.c.value).scalar_subquery()
+    leaps = leaps.union_all(select(following).where(leaps.c.value.is_not(None)))
+    return [value for value in session.scalars(select(leaps.c.value)) if value is not None]

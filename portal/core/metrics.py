@@ -1,0 +1,51 @@
+"""What is counted about the machine, for Prometheus; the worker serves it on a port of its own, never the web server.
+
+Each process counts for itself from its start. Of money nothing is told but whether the books fit.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+from portal.core import config
+
+# Jobs: "outcome" is "done", "later", "waits", "failed" or "dead".
+JOBS: Final = Counter("portal_jobs", "Jobs that were run, by name and what came of them.", ["job", "outcome"])
+JOB_SECONDS: Final = Histogram(
+    "portal_job_seconds", "How long jobs took.", ["job"], buckets=(0.01, 0.05, 0.2, 1, 5, 20, 60, 300)
+)
+OUTAGE_SECONDS: Final = Gauge(
+    "portal_outage_seconds", "For how long jobs have waited for this service; 0 when none does.", ["service"]
+)
+CLOCK_SET_BACK: Final = Counter("portal_clock_set_back", "How often the database's clock was found to be set back.")
+# What the completer and the enqueuer found without a job; "what" is the feature.
+STARTED_OVER: Final = Counter("portal_started_over", "Rows that had lost their job and got one.", ["what"])
+
+# The reconciler; "outcome" is "done" or "failed".
+RECONCILIATIONS: Final = Counter("portal_reconciliations", "Runs of the reconciler.", ["outcome"])
+RECONCILIATION_SECONDS: Final = Histogram(
+    "portal_reconciliation_seconds", "How long its runs took.", buckets=(0.1, 0.5, 2, 10, 30, 120, 600)
+)
+LAST_RECONCILIATION: Final = Gauge(
+    "portal_last_reconciliation_timestamp_seconds", "When its last run that succeeded ended, in seconds since 1970."
+)
+IN_RECOVERY: Final = Gauge("portal_in_recovery", "1 while the portal holds money and numbers still after a restore.")
+OPEN_FINDINGS: Final = Gauge("portal_open_findings", "Findings of reconciliation that wait for a person.")
+
+# Events of Stripe's.
+LAST_WEBHOOK: Final = Gauge(
+    "portal_last_webhook_timestamp_seconds", "When the last webhook of Stripe's arrived, in seconds since 1970."
+)
+WEBHOOKS_MISSING: Final = Gauge(
+    "portal_webhooks_missing_seconds",
+    "For how long Stripe has had events that no webhook brought here; 0 while all arrive.",
+)
+
+
+def serve() -> None:
+    """Serve all of this at /metrics in a thread of its own, where the settings name a port. Raises OSError when it is taken."""
+    settings = config.current()
+    if settings.metrics_port:
+        start_http_server(settings.metrics_port, settings.metrics_host)

@@ -1,0 +1,76 @@
+"""Disputes as staff see them: those that wait for us, one with its history, those of a customer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, current_app, request, url_for
+
+from portal.accounts import queries as accounts
+from portal.core import audit, db
+from portal.disputes import queries
+from portal.disputes.models import NO_DEADLINE
+from portal.web.guards import staff_only
+from portal.web.pages import page
+
+bp = Blueprint("support_disputes", __name__, url_prefix="/support/disputes")
+
+
+@bp.get("")
+@staff_only("support", "approver", "admin")
+def index() -> Response:
+    """The open disputes, the nearest deadline first; with ?show=closed those that are over."""
+    show = "closed" if request.args.get("show") == "closed" else None
+    cursor = request.args.get("page")
+    with db.reading() as session:
+        found = queries.closed_ones(session, cursor) if show else queries.open_ones(session, cursor)
+    return page(
+        "support/disputes/index.html",
+        partial="support/disputes/_list.html",
+        found=found,
+        show=show,
+        no_deadline=NO_DEADLINE,
+        next_url=url_for("support_disputes.index", show=show, page=found.older) if found.older else None,
+        previous_url=url_for("support_disputes.index", show=show, page=found.newer) if found.newer else None,
+    )
+
+
+@bp.get("/<dispute_id>")
+@staff_only("support", "approver", "admin")
+def show(dispute_id: str) -> Response:
+    with db.reading() as session:
+        dispute = queries.dispute(session, dispute_id)
+        money = queries.money_of(session, dispute)
+        warnings = queries.warnings_of(session, [dispute.payment_id])
+        blocking = queries.blocking(session, dispute.payment_id)
+    audit.look(dispute_id, dispute.customer_id, "dispute")
+    return page(
+        "support/disputes/show.html",
+        dispute=dispute,
+        money=money,
+        warnings=warnings,
+        blocks_refunds=blocking is not None and blocking.id == dispute_id,
+        customer_url=_url_if_there("support.customer", customer_id=dispute.customer_id),
+        payment_url=_url_if_there("support.payment", payment_id=dispute.payment_id),
+    )
+
+
+@bp.get("/of-customer/<customer_id>")
+@staff_only("support", "approver", "admin")
+def of_customer(customer_id: str) -> Response:
+    """A customer's disputes, as a part of a page of the desk."""
+    with db.reading() as session:
+        customer = accounts.customer(session, customer_id)
+        found = queries.of_customer(session, customer_id)
+    audit.look(customer_id, customer_id, "customer")
+    return page(
+        "support/disputes/of_customer.html",
+        partial="support/disputes/_of_customer.html",
+        customer=customer,
+        disputes=found,
+    )
+
+
+def _url_if_there(endpoint: str, **values: Any) -> str | None:
+    """A link into a part of the desk that may not be installed."""
+    return url_for(endpoint, **values) if endpoint in current_app.view_functions else None

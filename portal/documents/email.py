@@ -1,0 +1,123 @@
+"""The mails that bring a document with its PDF, and the one that takes a credit note back (the receipt e-mail)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from portal.accounts.models import Customer
+from portal.content import language, mail
+from portal.core import config, db
+from portal.core.errors import N_
+from portal.documents import facts, queries, service
+from portal.documents.models import CREDIT_NOTE, RECEIPT, CreditNote, Document
+
+SUBJECTS: Final = {
+    RECEIPT: N_("Your receipt %(number)s from %(company)s"),
+    CREDIT_NOTE: N_("Your credit note %(number)s from %(company)s"),
+}
+HELD: Final = N_("%(number)s was not sent: it lacks characters")
+REVOKED: Final = N_("Credit note %(number)s from %(company)s is cancelled")
+
+
+class NotRendered(RuntimeError):
+    """The PDF is not there yet, so there is nothing to send: the job comes again."""
+
+
+def send(document_id: str) -> None:
+    """Send the document to its customer, in their language, and then record that it was taken.
+
+    At least once, never twice after it was recorded; a mail that is sent again, because the process died in between, has
+    the same Message-ID. A credit note that was revoked before is not sent any more: the mail of its revocation says all.
+    Raises NotFound, NotRendered, queries.Damaged, and what mail.send raises when the server refuses.
+    """
+    document, customer = _with_customer(document_id)
+    if document.mailed_at is not None or document.revoked_at is not None:
+        return
+    _send_document(document, customer.email, customer.language, document.kind)
+    service.mark_mailed(document.id, customer.email)
+
+
+def send_again(document_id: str, occasion: str) -> None:
+    """Send a document once more, to the address that its customer has now, for this occasion. Raises what `send` raises.
+
+    It is a mail of its own, so that no program takes it for the first one; for the same occasion it is the same mail.
+    """
+    document, customer = _with_customer(document_id)
+    _send_document(document, customer.email, customer.language, f"{document.kind}:{occasion}")
+
+
+def send_to_payer(document_id: str) -> None:
+    """Send a receipt to the user who paid, in their language, where that is another address than the one that is billed.
+
+    It is a mail of its own: the same each time this runs. Raises what `send` raises.
+    """
+    with db.reading() as session:
+        document = queries.with_pdf(session, document_id)
+        payer = queries.payer(session, document)
+    if payer is not None:
+        _send_document(document, payer.email, payer.language, f"{document.kind}:payer")
+
+
+def _with_customer(document_id: str) -> tuple[Document, Customer]:
+    with db.reading() as session:
+        document = queries.with_pdf(session, document_id)
+        return document, session.get_one(Customer, document.customer_id)
+
+
+def _send_document(document: Document, to: str, tongue: str, occasion: str) -> None:
+    if document.pdf is None:
+        raise NotRendered(document.id)
+    attachment = mail.Attachment(f"{document.number}.pdf", "application/pdf", document.pdf)
+    _send(document, to, tongue, occasion, SUBJECTS[document.kind], f"{document.kind}_mail", attachments=[attachment])
+
+
+def tell_of_held(document_id: str) -> None:
+    """Tell staff that a document waits for them, and why; nothing when somebody has looked meanwhile. Raises as mail.send does."""
+    with db.reading() as session:
+        document = session.get_one(Document, document_id)
+    if not document.is_held:
+        return
+    settings = config.current()
+    tongue = settings.languages[0]
+    mail.send(
+        key=f"held:{document.id}:{document.missing_glyphs}",
+        to=settings.company.support_email,
+        subject=language.translate(HELD, tongue, number=document.number),
+        template="receipts/held_mail",
+        tongue=tongue,
+        number=document.number,
+        glyphs=document.glyphs_that_lack,
+        link=f"{settings.base_url}/support/payments/{document.payment_id}",
+    )
+
+
+def send_revocation(credit_note_id: str) -> None:
+    """Tell the customer that the refund failed after all, so that its credit note is void; then record that it was taken.
+
+    At least once, likewise. Raises what mail.send raises when the server refuses.
+    """
+    with db.reading() as session:
+        note = session.get_one(CreditNote, credit_note_id)
+        customer = session.get_one(Customer, note.customer_id)
+    if note.revocation_mailed_at is not None:
+        return
+    _send(note, customer.email, customer.language, "credit_note_revoked", REVOKED, "revocation_mail")
+    service.mark_revocation_mailed(note.id, customer.email)
+
+
+def _send(
+    document: Document, to: str, tongue: str, occasion: str, subject: str, template: str, **attached: Any
+) -> None:
+    frozen = facts.from_json(document.facts)
+    tongue = language.supported(tongue)
+    mail.send(
+        key=f"{occasion}:{document.id}",
+        to=to,
+        subject=language.translate(subject, tongue, number=frozen.number, company=frozen.seller.name),
+        template=f"receipts/{template}",
+        tongue=tongue,
+        customer_id=document.customer_id,
+        document=frozen,
+        document_id=document.id,
+        **attached,
+    )

@@ -1,0 +1,242 @@
+"""The facts of a document as they were when it was issued: plain, frozen and versioned (the receipt generator).
+
+The row keeps them as JSON; the PDF, the page and the mail are made from them alone, so that an address or a tax number
+that changes later changes no document that was given out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from babel import Locale
+from babel.numbers import format_decimal, format_percent
+from pydantic import ConfigDict, Field, TypeAdapter
+
+from portal.core.money import Money
+from portal.documents.models import CREDIT_NOTE, RECEIPT
+
+# The shape below. A new shape gets a new number and a reader for the old one: documents outlive programs.
+VERSION: Final = 2
+# Receipts only, and these without a code.
+WITHOUT_CODES: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Seller or buyer as they stand on the document; `country` is a two-letter code, empty when unknown."""
+
+    name: str
+    address: tuple[str, ...]
+    country: str
+    tax_id: str
+
+    def country_name(self, tongue: str | Locale, other: Party) -> str:
+        """The country to write under the address: none between people of one country, or when the address ends with it."""
+        if not self.country or self.country == other.country:
+            return ""
+        locale = Locale.parse(tongue)
+        name = locale.territories.get(self.country, self.country)
+        last = self.address[-1].casefold() if self.address else ""
+        known = {name.casefold(), Locale("en").territories.get(self.country, name).casefold()}
+        return "" if last in known else str(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Quantity in thousandths, rate in hundredths of a percent (none: no tax is stated), amounts in minor units."""
+
+    description: str
+    quantity_thousandths: int
+    unit_price_minor: int
+    tax_rate_basis_points: int | None
+    net_minor: int
+    tax_minor: int
+
+    @property
+    def gross_minor(self) -> int:
+        return self.net_minor + self.tax_minor
+
+    def quantity_text(self, tongue: str | Locale) -> str:
+        """1500 as "1.5" or "1,5"."""
+        return format_decimal(Decimal(self.quantity_thousandths) / 1000, locale=tongue)
+
+    def rate_text(self, tongue: str | Locale) -> str:
+        return rate_text(self.tax_rate_basis_points, tongue)
+
+
+@dataclass(frozen=True, slots=True)
+class TaxTotal:
+    """What the lines of one tax rate come to."""
+
+    tax_rate_basis_points: int
+    net_minor: int
+    tax_minor: int
+
+    def rate_text(self, tongue: str | Locale) -> str:
+        return rate_text(self.tax_rate_basis_points, tongue)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """The card as Stripe names it ("visa"), its last four digits, and the wallet it came from ("apple_pay") if any."""
+
+    brand: str
+    last4: str
+    wallet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What the document is about, in the words of the three who may ask: the buyer, this portal and Stripe."""
+
+    invoice_number: str
+    order: str
+    payment_id: str
+    charge_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The document's code in groups, and the address that says whether such a document was issued."""
+
+    code: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What every document says. Days are the company's own, in its time zone on the day of issue; amounts in minor units.
+
+    `verification` is missing from the documents of version 1, whose codes are in their rows alone.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    kind: str
+    version: int
+    number: str
+    issued_at: datetime
+    issued_on: date
+    language: str
+    currency: str
+    seller: Party
+    seller_contact: str
+    buyer: Party
+    taxes: tuple[TaxTotal, ...]
+    net_minor: int
+    tax_minor: int
+    total_minor: int
+    method: Method
+    reference: Reference
+    verification: Verification | None
+    logo: str  # a file name under static/, or empty
+    colour: str  # "#rrggbb"
+
+    def money(self, minor: int) -> Money:
+        return Money(minor, self.currency)
+
+    @property
+    def total(self) -> Money:
+        return self.money(self.total_minor)
+
+    @property
+    def untaxed_minor(self) -> int:
+        """The net of what no tax is stated for."""
+        return self.net_minor - sum(tax.net_minor for tax in self.taxes)
+
+    @property
+    def created(self) -> str:
+        """The moment of issue as documents carry it: ISO 8601 in UTC, to the second."""
+        return self.issued_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def to_json(self) -> dict[str, Any]:
+        written: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")  # type: ignore[arg-type]
+        return written
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptFacts(Facts):
+    """Everything a receipt says."""
+
+    kind: Literal["receipt"] = RECEIPT
+    paid_on: date
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditNoteFacts(Facts):
+    """Everything a credit note says: which receipt it takes back how much of, and where the money went.
+
+    `reason` is one of portal.refunds.policy; `bank_reference` is empty, and `expected_by` missing, while nobody knows them.
+    """
+
+    kind: Literal["credit_note"] = CREDIT_NOTE
+    receipt_number: str
+    receipt_issued_on: date
+    refunded_on: date
+    expected_by: date | None
+    reason: str
+    refund_id: str
+    stripe_refund_id: str
+    bank_reference: str
+
+
+_ADAPTER: Final[TypeAdapter[ReceiptFacts | CreditNoteFacts]] = TypeAdapter(
+    Annotated[ReceiptFacts | CreditNoteFacts, Field(discriminator="kind")]
+)
+
+
+def from_json(written: dict[str, Any]) -> ReceiptFacts | CreditNoteFacts:
+    """The facts of a row. Raises ValueError when they are of a version that this program does not know."""
+    if written.get("version") == WITHOUT_CODES:
+        written = written | {"kind": RECEIPT, "verification": None}
+    elif written.get("version") != VERSION:
+        raise ValueError(f"facts of version {written.get('version')!r}")
+    return _ADAPTER.validate_python(written)
+
+
+def receipt_from_json(written: dict[str, Any]) -> ReceiptFacts:
+    """Likewise, of a row that is a receipt."""
+    found = from_json(written)
+    if not isinstance(found, ReceiptFacts):
+        raise ValueError(f"facts of a {found.kind} in a receipt")
+    return found
+
+
+def rate_text(basis_points: int | None, tongue: str | Locale) -> str:
+    """1900 as "19%" or "19 %", 750 as "7.5%"; a dash when no tax is stated."""
+    if basis_points is None:
+        return "–"
+    pattern = "0.##".join(Locale.parse(tongue).percent_formats[None].pattern.rsplit("0", 1))
+    return format_percent(Decimal(basis_points) / 10_000, format=pattern, locale=tongue)
+
+
+# How the numbers of each kind begin.
+_LETTERS: Final = {RECEIPT: "R", CREDIT_NOTE: "CN"}
+
+
+def number_text(n: int, day: date, kind: str = RECEIPT) -> str:
+    """The n-th document of its kind, issued on `day`: "R-2026-000123", "CN-2026-000012".
+
+    A kind has one series that never starts again; the year in front only helps whoever files it. So the last six digits alone
+    name a receipt, the receipts of all time are 1 … n without a gap, and a change of the year (or of the company's time
+    zone) has nothing to reset, to skip or to give twice. What tax law asks for, such as § 14 (4) UStG or article 226 of
+    directive 2006/112/EC, is a number in sequence from one or more series that names the document once: this is one.
+    """
+    return f"{_LETTERS[kind]}-{day:%Y}-{n:06d}"
+
+
+def taxes_of(lines: tuple[Line, ...]) -> tuple[TaxTotal, ...]:
+    """One total a rate, the highest first, as on the invoice; lines without a stated tax are in none."""
+    rates = sorted({rate for line in lines if (rate := line.tax_rate_basis_points) is not None}, reverse=True)
+    return tuple(
+        TaxTotal(
+            rate,
+            sum(line.net_minor for line in lines if line.tax_rate_basis_points == rate),
+            sum(line.tax_minor for line in lines if line.tax_rate_basis_points == rate),
+        )
+        for rate in rates
+    )

@@ -1,0 +1,99 @@
+"""Which number a document was given, written where a restore of our database does not reach: into the metadata of what it is about.
+
+A receipt's stands at its payment intent, a credit note's at its refund, with the document's id and code and the moment of issue. From these
+a document that the database has lost is issued again as it was (service.issue with `kept`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal import gateway
+from portal.core import db
+from portal.core.errors import NotFound
+from portal.documents import codes
+from portal.documents.models import CREDIT_NOTE, RECEIPT, Document
+from portal.payments import service as payments
+from portal.payments.models import Payment
+from portal.refunds import service as refunds
+from portal.refunds.models import Refund
+
+log = structlog.get_logger(__name__)
+
+_ID: Final = {RECEIPT: re.compile(r"rct_[0-9a-z]{26}"), CREDIT_NOTE: re.compile(r"crn_[0-9a-z]{26}")}
+_NUMBER: Final = re.compile(r"[A-Z]{1,3}-\d{4}-(\d{6,12})")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A document that was issued before: its id, its number as printed and its place in the series, its code, and when."""
+
+    document_id: str
+    text: str
+    number: int
+    code: str
+    issued_at: datetime
+
+
+def keep(document_id: str) -> None:
+    """Write at Stripe what a document was issued with. A second call writes the same. Raises NotFound, and the gateway's errors."""
+    with db.reading() as session:
+        document = session.get(Document, document_id)
+        if document is None:
+            raise NotFound
+        payment = session.get_one(Payment, document.payment_id)
+        refund = session.get(Refund, document.refund_id) if document.refund_id else None
+        labels = _of(document) | (refunds.labels(refund) if refund else payments.labels(session, payment))
+    try:
+        if refund is not None:
+            if refund.stripe_refund_id is not None:
+                gateway.current().label_refund(refund.stripe_refund_id, labels)
+        elif payment.stripe_intent_id is not None:
+            gateway.current().label_intent(payment.stripe_intent_id, labels)
+    except gateway.MissingAtStripe:
+        log.error("number_not_kept", document=document_id)  # reconciliation names what Stripe does not know
+
+
+def _of(document: Document) -> dict[str, str]:
+    return {
+        f"{document.kind}_id": document.id,
+        f"{document.kind}_number": document.number,
+        f"{document.kind}_code": document.code,
+        f"{document.kind}_issued_at": document.issued_at.isoformat(),
+    }
+
+
+def kept_receipt(metadata: Mapping[str, str]) -> Kept | None:
+    """The receipt that the metadata of an intent tells of, if it does."""
+    return _read(metadata, RECEIPT)
+
+
+def kept_credit_note(metadata: Mapping[str, str]) -> Kept | None:
+    """Likewise the credit note of a refund."""
+    return _read(metadata, CREDIT_NOTE)
+
+
+def _read(metadata: Mapping[str, str], kind: str) -> Kept | None:
+    text, document_id = metadata.get(f"{kind}_number", ""), metadata.get(f"{kind}_id", "")
+    number, code = _NUMBER.fullmatch(text), codes.read(metadata.get(f"{kind}_code", ""))
+    try:
+        issued_at = datetime.fromisoformat(metadata.get(f"{kind}_issued_at", "")).astimezone(UTC)
+    except ValueError:
+        return None
+    if number is None or code is None or not _ID[kind].fullmatch(document_id):
+        return None
+    return Kept(document_id, text, int(number[1]), code, issued_at)
+
+
+def is_free(session: Session, kept: Kept) -> bool:
+    """Whether no document here has its id, its number or its code: else it was given to another one, and cannot be given back."""
+    same = (Document.id == kept.document_id) | (Document.number == kept.text) | (Document.code == kept.code)
+    return session.scalar(select(Document.id).where(same)) is None

@@ -1,0 +1,259 @@
+"""Reading documents, always as their owner, or by the code on them (the receipt repository)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import exists, func, select, tuple_
+from sqlalchemy.orm import Session, undefer
+
+from portal.accounts import queries as accounts
+from portal.accounts.models import User
+from portal.core import keyset
+from portal.core.db import written_out
+from portal.core.errors import NotFound, PortalError
+from portal.core.money import Money
+from portal.documents import codes, facts
+from portal.documents.models import HELD, NOT_HELD, RECEIPT, REVOKED, UNMAILED, CreditNote, Document, Receipt
+from portal.jobs import outbox
+from portal.payments import queries as payments
+from portal.payments.models import Payment
+from portal.payments.states import SUCCEEDED as PAYMENT_SUCCEEDED
+from portal.refunds import queries as refunds
+from portal.refunds.models import Refund
+from portal.refunds.states import SUCCEEDED as REFUND_SUCCEEDED
+
+
+class Damaged(PortalError):
+    """The stored PDF is not the one that was made: it is given to no one, and staff are alerted by the log."""
+
+    code = "receipt_damaged"
+
+
+@dataclass(frozen=True, slots=True)
+class OfPayment:
+    """A payment's id, whether money came in, and its documents as soon as there are any.
+
+    `awaited_notes` counts the refunds that have succeeded and whose credit note is not issued yet. `addresses`: where its receipt goes;
+    a credit note goes to the first of them.
+    """
+
+    payment_id: str
+    succeeded: bool
+    addresses: list[str]
+    receipt: Receipt | None
+    credit_notes: list[CreditNote]
+    awaited_notes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PaidWith:
+    """A payment that brought money for an invoice: what people read of its state, what was given back, and its documents."""
+
+    payment: Payment
+    shown: str
+    refunded: Money
+    documents: OfPayment
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What a document's code tells whoever holds it: nothing of the one it was issued to."""
+
+    code_text: str
+    kind: str
+    number: str
+    issued_on: date
+    total: Money
+    revoked_at: datetime | None
+
+
+def for_customer(session: Session, document_id: str, customer_id: str) -> Document:
+    """The document without its PDF. Raises NotFound, also when it is another customer's."""
+    query = select(Document).where(Document.id == document_id, Document.customer_id == customer_id)
+    document = session.execute(query).scalar_one_or_none()
+    if document is None:
+        raise NotFound
+    return document
+
+
+def for_company(session: Session, document_id: str) -> Document:
+    """For staff: the document without its PDF, whoever owns it. Raises NotFound."""
+    document = session.get(Document, document_id)
+    if document is None:
+        raise NotFound
+    return document
+
+
+def pdf_for_customer(session: Session, document_id: str, customer_id: str) -> Document:
+    """The document with its PDF, which is None until it is rendered. Raises NotFound, and Damaged for altered bytes."""
+    query = select(Document).where(Document.id == document_id, Document.customer_id == customer_id)
+    document = session.execute(query.options(undefer(Document.pdf))).scalar_one_or_none()
+    if document is None:
+        raise NotFound
+    return _intact(document)
+
+
+def with_pdf(session: Session, document_id: str) -> Document:
+    """For jobs: the document with its PDF, whoever owns it. Raises NotFound, and Damaged for altered bytes."""
+    document = session.get(Document, document_id, options=[undefer(Document.pdf)])
+    if document is None:
+        raise NotFound
+    return _intact(document)
+
+
+def by_code(session: Session, typed: str) -> Issued | None:
+    """What anyone may know of the document with this code, as a person typed it or a scanner read it; None: there is none."""
+    code = codes.read(typed)
+    if code is None:
+        return None
+    document = session.execute(select(Document).where(Document.code == code)).scalar_one_or_none()
+    if document is None:
+        return None
+    issued_on = facts.from_json(document.facts).issued_on
+    return Issued(document.code_text, document.kind, document.number, issued_on, document.total, document.revoked_at)
+
+
+def receipt_ids(session: Session, payment_ids: Sequence[str]) -> dict[str, str]:
+    """The receipt of each of these payments that has one, by the payment's id."""
+    found = session.execute(select(Receipt.payment_id, Receipt.id).where(Receipt.payment_id.in_(payment_ids)))
+    return {row.payment_id: row.id for row in found}
+
+
+def credit_note_id(session: Session, refund_id: str) -> str | None:
+    return session.scalar(select(CreditNote.id).where(CreditNote.refund_id == refund_id))
+
+
+def of_payment(session: Session, payment_id: str, customer_id: str) -> OfPayment:
+    """The documents of a payment, or why there are none yet. Raises NotFound for a payment that is not this customer's."""
+    query = select(Payment).where(Payment.id == payment_id, Payment.customer_id == customer_id)
+    payment = session.execute(query).scalar_one_or_none()
+    if payment is None:
+        raise NotFound
+    refunds = session.execute(select(Refund).where(Refund.payment_id == payment_id)).scalars().all()
+    of_it = select(Document).where(Document.payment_id == payment_id).order_by(Document.issued_at, Document.id)
+    documents = list(session.execute(of_it).scalars())
+    notes = [document for document in documents if isinstance(document, CreditNote)]
+    credited = {note.refund_id for note in notes}
+    return OfPayment(
+        payment_id,
+        succeeded=payment.succeeded_at is not None,
+        addresses=accounts.receipt_addresses(session, customer_id, payment.paid_by),
+        receipt=next((document for document in documents if isinstance(document, Receipt)), None),
+        credit_notes=notes,
+        awaited_notes=sum(refund.has_succeeded and refund.id not in credited for refund in refunds),
+    )
+
+
+def of_invoice(session: Session, invoice_id: str, customer_id: str) -> list[PaidWith]:
+    """The payments that brought money for an invoice, newest first, with what became of it; none where it was paid elsewhere."""
+    paid = [one for one in payments.of_invoice(session, invoice_id, customer_id) if one.succeeded_at is not None]
+    shown = payments.shown_statuses(session, paid)
+    return [
+        PaidWith(one, shown[one.id], refunds.sums(session, one).refunded, of_payment(session, one.id, customer_id))
+        for one in paid
+    ]
+
+
+def addresses(session: Session, document: Document) -> list[str]:
+    """Where a document goes: to the address that is billed, and a receipt to whoever paid as well. One or two."""
+    payment = session.get_one(Payment, document.payment_id)
+    payer_id = payment.paid_by if isinstance(document, Receipt) else None
+    return accounts.receipt_addresses(session, document.customer_id, payer_id)
+
+
+def payer(session: Session, document: Document) -> User | None:
+    """The user who paid what a receipt is for, if they get it besides the address that is billed."""
+    payment = session.get_one(Payment, document.payment_id)
+    if len(addresses(session, document)) < 2 or payment.paid_by is None:
+        return None
+    return accounts.user(session, payment.paid_by)
+
+
+def of_customer(
+    session: Session, customer_id: str, cursor: str | None = None, *, size: int = keyset.PAGE_SIZE
+) -> keyset.Page[Document]:
+    """A page of a customer's documents, newest first. Raises as keyset.page does."""
+    query = select(Document).where(Document.customer_id == customer_id)
+    return keyset.page(session, query, Document.issued_at, Document.id, cursor, size=size)
+
+
+# What lacks a job. Each query is bounded; what has a job then is not found any more.
+
+
+def payments_without_receipt(session: Session, since: datetime, most: int) -> list[str]:
+    """The ids of payments that have succeeded, and were changed since then, without a receipt and without a job that issues it."""
+    found = select(Payment.id).where(
+        Payment.status == PAYMENT_SUCCEEDED,
+        Payment.updated_at >= since,
+        ~exists().where(Document.kind == RECEIPT, Document.payment_id == Payment.id),
+        outbox.without_job(session, "receipt:" + Payment.id),
+    )
+    return list(session.scalars(found.limit(most)))
+
+
+def refunds_without_credit_note(session: Session, since: datetime, most: int) -> list[str]:
+    """The ids of refunds that have succeeded since then, without a credit note and without a job that issues it."""
+    found = select(Refund.id).where(
+        written_out(Refund.state, [REFUND_SUCCEEDED]),
+        Refund.succeeded_at >= since,
+        ~exists().where(Document.refund_id == Refund.id),
+        outbox.without_job(session, "credit_note:" + Refund.id),
+    )
+    return list(session.scalars(found.limit(most)))
+
+
+def left_behind(session: Session, most: int) -> list[Document]:
+    """Documents that are not rendered or not mailed, and that no job renders or mails."""
+    lost = outbox.without_job(session, Document.kind + ".render:" + Document.id, Document.kind + ".mail:" + Document.id)
+    found = select(Document).where(
+        UNMAILED, NOT_HELD, Document.revoked_at.is_(None) | Document.pdf_sha256.is_(None), lost
+    )
+    return list(session.scalars(found.order_by(Document.issued_at).limit(most)))
+
+
+def of_payments(session: Session, payment_ids: Sequence[str]) -> list[Document]:
+    """The documents of these payments, without their PDFs; also those that were revoked, which a later one of the refund follows."""
+    found = select(Document).where(Document.payment_id.in_(payment_ids)).order_by(Document.issued_at, Document.id)
+    return list(session.scalars(found))
+
+
+def facts_of(document: Document) -> facts.Facts:
+    """What stands on a document."""
+    return facts.from_json(document.facts)
+
+
+def held(session: Session, payment_id: str) -> list[Document]:
+    """The documents of a payment that wait for a person, because they lack characters."""
+    found = select(Document).where(Document.payment_id == payment_id, HELD).order_by(Document.issued_at, Document.id)
+    return list(session.scalars(found))
+
+
+def revocations_left_behind(session: Session, most: int) -> list[str]:
+    """The ids of revoked credit notes whose customer was not told, and that no job tells."""
+    lost = outbox.without_job(session, "credit_note.mail_revocation:" + Document.id)
+    found = select(Document.id).where(REVOKED, Document.revocation_mailed_at.is_(None), lost)
+    return list(session.scalars(found.order_by(Document.revoked_at).limit(most)))
+
+
+def number_issued(session: Session, begins: datetime, ends: datetime, *, unrendered_only: bool = False) -> int:
+    """How many documents of all customers were issued from `begins` on and before `ends`; or only those that have no PDF yet."""
+    query = select(func.count(Document.id)).where(Document.issued_at >= begins, Document.issued_at < ends)
+    return session.scalar(query.where(Document.pdf_sha256.is_(None)) if unrendered_only else query) or 0
+
+
+def issued(session: Session, begins: datetime, ends: datetime, after: Document | None, most: int) -> Sequence[Document]:
+    """Documents of all customers of this span, without their PDFs, in the order in which they were issued, from after this one on."""
+    query = select(Document).where(Document.issued_at >= begins, Document.issued_at < ends)
+    if after is not None:
+        query = query.where(tuple_(Document.issued_at, Document.id) > (after.issued_at, after.id))
+    return session.scalars(query.order_by(Document.issued_at, Document.id).limit(most)).all()
+
+
+def _intact(document: Document) -> Document:
+    if document.pdf is not None and hashlib.sha256(document.pdf).hexdigest() != document.pdf_sha256:
+        raise Damaged
+    return document

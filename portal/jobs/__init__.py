@@ -1,0 +1,1 @@
+"""The queue of jobs, and the worker that does them."""

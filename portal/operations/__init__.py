@@ -1,0 +1,1 @@
+"""What whoever runs the portal looks at: jobs, events, deliveries, outages, the audit trail."""

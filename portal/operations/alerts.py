@@ -1,0 +1,139 @@
+"""Mails to staff about the machine: jobs that failed for good, one mail for all within a few minutes; a service that does not answer;
+webhooks that do not arrive; a database that was restored from a backup.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from portal.content import language, mail
+from portal.core import clock, config, db, recovery
+from portal.core.errors import N_
+from portal.core.recovery import Recovery
+from portal.jobs import outages, outbox, workers
+from portal.reconciliation.models import Reconciliation
+from portal.stripe_events import queries as webhooks
+from portal.stripe_events import service as webhook_service
+
+# The others are on the page that the mail leads to.
+MOST_NAMED: Final = 20
+
+
+@outbox.handles(outbox.MAIL_DEAD, in_recovery=True)
+def mail_dead(span: int) -> None:
+    """Tell staff which jobs died in this span; nothing when all of them have been revived meanwhile. Raises as mail.send does."""
+    with db.reading() as session:
+        died = outbox.died_in(session, span)
+    if not died:
+        return
+    settings = config.current()
+    tongue = settings.languages[0]
+    mail.send(
+        key=f"dead_jobs:{span}",
+        to=settings.company.support_email,
+        subject=language.translate(N_("Jobs that have failed for good: %(count)s"), tongue, count=len(died)),
+        template="support/operations/mails/dead_jobs",
+        tongue=tongue,
+        jobs=died[:MOST_NAMED],
+        more=len(died) - MOST_NAMED,
+        hours_of_tries=outbox.HOURS_OF_TRIES,
+        link=f"{settings.base_url}/support/operations/jobs?state=dead",
+    )
+
+
+SERVICES: Final = {
+    outages.STRIPE: N_("Stripe"),
+    outages.MAIL: N_("the mail server"),
+    outages.DATABASE: N_("the database"),
+}
+
+
+@outbox.handles(workers.MAIL_OUTAGE, in_recovery=True)
+def mail_outage(service: str, since: int) -> None:
+    """Tell staff that jobs have been waiting for a service for long; nothing when it is back already. Raises as mail.send does.
+
+    `since` is in seconds since 1970.
+    """
+    with db.reading() as session:
+        away = [one for one in workers.outages_now(session) if one.service == service]
+    if not away:
+        return
+    settings = config.current()
+    tongue = settings.languages[0]
+    name = language.translate(SERVICES[service], tongue)
+    mail.send(
+        key=f"outage:{service}:{since}",
+        to=settings.company.support_email,
+        subject=language.translate(N_("No answer from %(service)s"), tongue, service=name),
+        template="support/operations/mails/outage",
+        tongue=tongue,
+        service=name,
+        since=clock.from_epoch(since),
+        jobs=away[0].jobs,
+        link=f"{settings.base_url}/support/operations",
+    )
+
+
+@outbox.handles(webhook_service.MAIL_MISSING)
+def mail_webhooks_missing(since: int) -> None:
+    """Tell staff that Stripe has events that no webhook brought; nothing when they arrive again meanwhile. Raises as mail.send does.
+
+    `since` is in seconds since 1970.
+    """
+    with db.reading() as session:
+        missing, last = webhooks.missing_since(session), webhooks.last_delivered(session)
+    if missing is None:
+        return
+    settings = config.current()
+    tongue = settings.languages[0]
+    mail.send(
+        key=f"webhooks_missing:{since}",
+        to=settings.company.support_email,
+        subject=language.translate(N_("Stripe’s webhooks do not arrive"), tongue),
+        template="support/operations/mails/webhooks_missing",
+        tongue=tongue,
+        since=clock.from_epoch(since),
+        last=last.received_at if last else None,
+        endpoint=f"{settings.base_url}/api/webhooks/stripe",
+        link=f"{settings.base_url}/support/operations",
+    )
+
+
+@outbox.handles(recovery.MAIL_BEGUN, in_recovery=True)
+def mail_recovery_begun(recovery_id: str) -> None:
+    """Tell staff that nothing moves any more, and why. Raises as mail.send does."""
+    with db.reading() as session:
+        found = session.get_one(Recovery, recovery_id)
+    _mail_recovery(found, "recovery_begun", N_("The portal is in recovery mode"), since=found.begun_at)
+
+
+@outbox.handles(recovery.MAIL_FINISHED)
+def mail_recovery_finished(recovery_id: str) -> None:
+    """Tell staff that it goes on, and what was brought back. Raises as mail.send does."""
+    with db.reading() as session:
+        found = session.get_one(Recovery, recovery_id)
+        run = session.get(Reconciliation, found.reconciliation_id) if found.reconciliation_id else None
+    counts = run.counts if run else {}
+    _mail_recovery(
+        found,
+        "recovery_finished",
+        N_("The portal has left recovery mode"),
+        finished=found.finished_at,
+        overruled=found.overruled,
+        payments=counts.get("brought back", 0),
+        documents=counts.get("documents brought back", 0),
+    )
+
+
+def _mail_recovery(found: Recovery, template: str, subject: str, **facts: Any) -> None:
+    settings = config.current()
+    tongue = settings.languages[0]
+    mail.send(
+        key=f"{template}:{found.id}",
+        to=settings.company.support_email,
+        subject=language.translate(subject, tongue),
+        template=f"support/operations/mails/{template}",
+        tongue=tongue,
+        link=f"{settings.base_url}/support/operations",
+        **facts,
+    )

@@ -1,0 +1,204 @@
+"""The operations desk: the state of the machine, Stripe's events, failed jobs, findings and the audit trail."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from flask import Blueprint, Response, flash, request
+from flask_babel import gettext
+from flask_login import current_user
+from werkzeug.wrappers import Response as AnyResponse
+
+from portal.content import language
+from portal.core import audit, db
+from portal.core.errors import Conflict, Invalid
+from portal.core.keyset import Page
+from portal.jobs import outbox, workers
+from portal.operations import queries
+from portal.operations import service as operations
+from portal.operations.forms import AuditFilterForm, DeliveryFilterForm, EventFilterForm
+from portal.stripe_events import service as webhooks
+from portal.web import lists
+from portal.web.guards import staff_only
+from portal.web.pages import limiter, page, reader_language, see_other
+from portal.web.subjects import address_of
+from portal.webhook_endpoints import models as event_deliveries
+from portal.webhook_endpoints import queries as delivery_queries
+from portal.webhook_endpoints import service as delivery_service
+
+bp = Blueprint("operations", __name__, url_prefix="/support/operations")
+
+LOOKERS: Final = ("support", "approver", "admin")
+ACTORS: Final = ("approver", "admin")
+
+
+@bp.context_processor
+def _context() -> dict[str, Any]:
+    role = current_user.role if current_user.is_authenticated else ""
+    return {
+        "address_of": address_of,
+        "may_act": role in ACTORS,
+        "may_audit": role == "admin",
+        "asked_every": workers.LOOK_SECONDS,
+    }
+
+
+@bp.get("")
+@staff_only(*LOOKERS)
+def index() -> Response:
+    with db.reading() as session:
+        state = queries.state(session)
+    return page("support/operations/index.html", state=state, most_counted=queries.MOST_COUNTED)
+
+
+# Stripe's events
+
+
+@bp.get("/events")
+@staff_only(*LOOKERS)
+def events() -> Response:
+    form = EventFilterForm(request.args)
+    wrong = not form.validate()
+    with db.reading() as session:
+        found = queries.events(session, queries.EventFilter() if wrong else form.filter(), request.args.get("page"))
+        types = queries.event_types(session)
+    return _list("events", found, form, types=types, wrong=wrong)
+
+
+@bp.get("/events/<event_id>")
+@staff_only(*LOOKERS)
+def event(event_id: str) -> Response:
+    with db.reading() as session:
+        found, job = queries.event(session, event_id)
+    audit.look(event_id, None, "webhook event")
+    return page("support/operations/event.html", event=found, job=job, body=_printed(found.body))
+
+
+def _printed(body: bytes) -> str:
+    """A body as a person reads it; as it is when it is not JSON."""
+    text = body.decode("utf-8", errors="replace")
+    try:
+        printed = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
+    return printed.encode(errors="replace").decode()  # a half of a surrogate pair cannot be shown
+
+
+@bp.post("/events/<event_id>/replays")
+@limiter.limit("30/minute")
+@staff_only(*ACTORS)
+def replay(event_id: str) -> AnyResponse:
+    if webhooks.replay(event_id):
+        flash(gettext("The event is being applied again."), "success")
+    else:
+        flash(gettext("This event is about to be applied anyway."), "info")
+    return see_other("operations.event", event_id=event_id)
+
+
+# Events to customers' systems
+
+
+@bp.get("/deliveries")
+@staff_only(*LOOKERS)
+def deliveries() -> Response:
+    form = DeliveryFilterForm(request.args)
+    wrong = not form.validate()
+    wanted = delivery_queries.DeliveryFilter() if wrong else form.filter()
+    with db.reading() as session:
+        found = delivery_queries.deliveries(session, wanted, request.args.get("page"))
+        names = queries.customer_names(session, {one.customer_id for one in found.rows})
+    types = (*event_deliveries.TYPES, event_deliveries.PING)
+    return _list("deliveries", found, form, names=names, types=types, wrong=wrong)
+
+
+@bp.get("/deliveries/<delivery_id>")
+@staff_only(*LOOKERS)
+def delivery(delivery_id: str) -> Response:
+    with db.reading() as session:
+        found = delivery_queries.delivery(session, delivery_id)
+        names = queries.customer_names(session, {found.customer_id})
+    audit.look(delivery_id, found.customer_id, "event delivery")
+    return page(
+        "support/operations/delivery.html",
+        delivery=found,
+        name=names[found.customer_id],
+        headers=found.event.headers(found.last_try_at or found.created_at),
+        body=_printed(found.event.body),
+    )
+
+
+@bp.post("/deliveries/<delivery_id>/replays")
+@limiter.limit("30/minute")
+@staff_only(*ACTORS)
+def send_again(delivery_id: str) -> AnyResponse:
+    try:
+        delivery_service.send_again(delivery_id)
+    except Conflict as error:
+        flash(language.error_text(error, reader_language()), "error")
+    else:
+        flash(gettext("The event is being sent again."), "success")
+    return see_other("operations.delivery", delivery_id=delivery_id)
+
+
+# Jobs and findings
+
+
+@bp.get("/jobs")
+@staff_only(*LOOKERS)
+def jobs() -> Response:
+    dead_only = request.args.get("state") == "dead"
+    with db.reading() as session:
+        found = queries.failed_jobs(session, dead_only=dead_only, cursor=request.args.get("page"))
+    return _list("jobs", found, dead_only=dead_only, hours_of_tries=outbox.HOURS_OF_TRIES)
+
+
+@bp.post("/jobs/<job_id>/tries")
+@limiter.limit("30/minute")
+@staff_only(*ACTORS)
+def try_again(job_id: str) -> AnyResponse:
+    try:
+        operations.try_again(job_id)
+    except Conflict:
+        flash(gettext("This job is done, or being run at this moment."), "info")
+    else:
+        flash(gettext("The job is being tried again."), "success")
+    return see_other("operations.jobs")
+
+
+@bp.get("/findings")
+@staff_only(*LOOKERS)
+def findings() -> Response:
+    with db.reading() as session:
+        found = queries.findings(session)
+    return page("support/operations/findings.html", findings=found)
+
+
+# The audit trail
+
+
+@bp.get("/audit")
+@staff_only("admin")
+def audit_trail() -> Response:
+    form = AuditFilterForm(request.args)
+    wrong = not form.validate()
+    wanted = queries.AuditFilter() if wrong else form.filter()
+    with db.reading() as session:
+        found = queries.audit_trail(session, wanted, request.args.get("page"))
+        names, actions = queries.names(session, found.rows), queries.audit_actions(session)
+    if wanted.customer_id and found.rows:
+        audit.look(wanted.customer_id, wanted.customer_id, "audit trail")
+    return _list("audit_trail", found, form, names=names, actions=actions, wrong=wrong)
+
+
+@bp.get("/audit.csv")
+@staff_only("admin")
+def export_audit() -> Response:
+    form = AuditFilterForm(request.args)
+    if not form.validate():
+        raise Invalid
+    return lists.csv_file(operations.export_audit(form.filter(), lists.csv_shape()), "audit.csv")
+
+
+def _list(name: str, found: Page[Any], form: Any = None, **facts: Any) -> Response:
+    return lists.filtered(f"operations.{name}", f"support/operations/{name}.html", found, form=form, **facts)

@@ -1,0 +1,173 @@
+"""Saving a card by its reference at Stripe, for apps: the phases of a browser's setup, confirmed by the server.
+
+    save_method     the try is counted, the reference looked up; transaction A: the row, as `start_setup` writes it
+    ensure_setup    Stripe: create the setup intent; transaction B: its id
+    _confirm        Stripe: confirm it with the payment method, under a key made from the row
+    refresh_setup   Stripe: fetch what came of it; transaction C: the row
+
+A row brings its card to the bank once. When the answer is lost, `refresh_setup` finds what came of it: at the app's next call, by a
+webhook, or in the job `cards.follow_up`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from typing import Final
+
+from portal import gateway
+from portal.core import db, idempotency
+from portal.core.errors import N_, Conflict, Declined, Invalid, NotFound
+from portal.gateway import PaymentMethod, SetupIntent
+from portal.payment_methods import card_testing, holders, keeping, queries, setups, states
+from portal.payment_methods.models import CardSetup
+from portal.payment_methods.setups import AlreadyAdded, SetupStarted, UnderReview
+
+# Stripe's ids are put into addresses: anything else is none of them.
+REFERENCE: Final = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
+
+
+class UnknownCard(Invalid):
+    """There is no such payment method, or it is another customer's, or it was let go: the three are never told apart."""
+
+    code = "unknown_payment_method"
+    message = N_("We do not know this card. Please enter it again, or use another one.")
+
+    def __init__(self) -> None:
+        super().__init__(field="payment_method_id")
+
+
+class KeyReused(Invalid):
+    code = "key_reused"
+    message = N_("This key was already used to add another card. Please use a new one.")
+
+
+def save_method(customer_id: str, payment_method_id: str, *, client_key: str, ip: str) -> SetupStarted:
+    """Keep a card that an app's page has typed into Stripe's fields, by the id of its payment method.
+
+    Returns status "succeeded" with what became of the card, "processing", or "requires_action" with the secret with which the app lets
+    the customer confirm it to the bank. A second call with the key asks the bank nothing again and tells how things stand now.
+
+    Raises card_testing's refusals after too many declined cards, UnknownCard, AlreadyAdded for a card that this customer has at
+    Stripe, Declined with advice, Invalid for a bad key, KeyReused, Conflict when the setup has ended, UnderReview, and the gateway's
+    errors; after Unavailable a second call finds the row and goes on.
+    """
+    idempotency.check_client_key(client_key)
+    check_reference(payment_method_id)
+    setup = _begun(customer_id, payment_method_id, client_key, ip) or _begin(customer_id, payment_method_id, client_key)
+    if setup.stripe_payment_method_id != payment_method_id:
+        raise KeyReused
+    if setup.finding:
+        raise UnderReview
+    intent = setups.ensure_setup(setup.id) if setup.stripe_setup_intent_id is None else setups.refresh_setup(setup.id)
+    if intent.status in {states.REQUIRES_PAYMENT_METHOD, states.REQUIRES_CONFIRMATION} and intent.failure is None:
+        intent = _confirm(customer_id, setup.id, intent.id, payment_method_id)
+    return _told(setup.id, intent)
+
+
+def usable(customer_id: str, payment_method_id: str) -> PaymentMethod:
+    """A card at Stripe that this customer may use: nobody's yet, or theirs already, which is then kept here, too.
+
+    The reference has passed `check_reference`. Raises UnknownCard and the gateway's errors.
+    """
+    holder = holders.holder(customer_id)
+    method = keeping.remember(payment_method_id)
+    if method is None or method.card is None or method.customer_id not in {None, holder}:
+        raise UnknownCard
+    return method
+
+
+def usable_new(customer_id: str, payment_method_id: str) -> PaymentMethod:
+    """`usable`, for a card whose try was noted: who guesses references is counted like one who tries out numbers."""
+    try:
+        return usable(customer_id, payment_method_id)
+    except UnknownCard:
+        with db.transaction() as session:
+            card_testing.fail(session, customer_id, f"{customer_id}:{payment_method_id}", "", payment_method_id)
+        raise
+
+
+def check_reference(payment_method_id: str) -> None:
+    """Raises UnknownCard for what Stripe never gave out, before anything is asked or written."""
+    if not REFERENCE.fullmatch(payment_method_id):
+        raise UnknownCard
+
+
+def setup_by_secret(customer_id: str, client_secret: str) -> SetupStarted:
+    """What became of a setup whose customer has confirmed it in the app, by its secret.
+
+    Raises NotFound for a secret that nobody gave to this customer, and what save_method raises of its outcome.
+    """
+    intent_id, _, _ = client_secret.partition("_secret_")
+    with db.reading() as session:
+        setup = queries.setup_by_intent(session, intent_id)
+    if setup is None or setup.customer_id != customer_id:
+        raise NotFound
+    intent = setups.refresh_setup(setup.id)
+    if not hmac.compare_digest(intent.client_secret.encode(), client_secret.encode()):
+        raise NotFound
+    return _told(setup.id, intent)
+
+
+def setup_now(customer_id: str, setup_id: str) -> SetupStarted:
+    """A setup as it is now, refused ones too. Raises NotFound for another customer's, and the gateway's errors."""
+    with db.reading() as session:
+        setup = queries.setup_for_customer(session, setup_id, customer_id)
+    intent = setups.ensure_setup(setup.id) if setup.stripe_setup_intent_id is None else setups.refresh_setup(setup.id)
+    return _as_it_is(setup_id, intent)
+
+
+def _begun(customer_id: str, payment_method_id: str, client_key: str, ip: str) -> CardSetup | None:
+    """The row of this key; where there is none, a try is noted before Stripe is asked about the card."""
+    with db.transaction() as session:
+        keeping.lock_customer(session, customer_id)
+        setup = queries.setup_by_client_key(session, customer_id, client_key)
+        if setup is None:
+            card_testing.begin(session, customer_id, ip, payment_method_id)
+        return setup
+
+
+def _begin(customer_id: str, payment_method_id: str, client_key: str) -> CardSetup:
+    method = usable_new(customer_id, payment_method_id)
+    with db.transaction() as session:
+        keeping.lock_customer(session, customer_id)
+        known = queries.setup_by_client_key(session, customer_id, client_key)
+        if known is not None:  # a second call with the key was faster, and may have added the card by now
+            return known
+        if method.customer_id is None:
+            return setups.record_setup(session, customer_id, client_key, payment_method_id)
+        card_testing.close(session, customer_id, payment_method_id)
+    raise AlreadyAdded
+
+
+def _confirm(customer_id: str, setup_id: str, intent_id: str, payment_method_id: str) -> SetupIntent:
+    """Bring the card to the bank; what came of it is fetched, whatever the answer was."""
+    with db.reading() as session:
+        attempt = session.get_one(CardSetup, setup_id).attempt
+    try:
+        gateway.current().confirm_setup(intent_id, f"confirm_setup:{setup_id}:{attempt}", payment_method_id)
+    except gateway.UnusableMethod as error:
+        with db.transaction() as session:
+            card_testing.close(session, customer_id, payment_method_id)
+        raise UnknownCard from error
+    except (gateway.UnexpectedState, gateway.KeptFailure, gateway.KeyInUse):
+        return setups.refresh_setup(setup_id)
+    except Declined:
+        setups.refresh_setup(setup_id)
+        raise
+    return setups.refresh_setup(setup_id)
+
+
+def _told(setup_id: str, intent: SetupIntent) -> SetupStarted:
+    if intent.failure is not None:
+        code, decline_code = intent.failure.code, intent.failure.decline_code
+        raise Declined(gateway.advice(code, decline_code), code=code, decline_code=decline_code or None)
+    if intent.status == states.CANCELED:
+        raise Conflict
+    return _as_it_is(setup_id, intent)
+
+
+def _as_it_is(setup_id: str, intent: SetupIntent) -> SetupStarted:
+    with db.reading() as session:
+        setup = session.get_one(CardSetup, setup_id)
+    return SetupStarted(setup_id, intent.id, intent.status, intent.client_secret, setup.outcome, setup.card_id)

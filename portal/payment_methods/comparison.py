@@ -1,0 +1,64 @@
+"""Holding the kept cards against Stripe's, once a day: a webhook about a card may have been lost."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from portal import gateway
+from portal.accounts.models import Customer
+from portal.core import clock, db
+from portal.jobs import outbox
+from portal.payment_methods import holders, keeping, queries
+
+log = structlog.get_logger(__name__)
+
+CUSTOMERS_A_CHUNK: Final = 100
+# A chunk ends early after this long, before its job's lease does, however slowly Stripe answers.
+LONGEST_CHUNK: Final = timedelta(seconds=60)
+
+
+def compare(customer_id: str) -> None:
+    """Bring one customer's cards in line with Stripe's list of them: added, changed and removed ones.
+
+    The list shows what differs; only that is fetched and judged, by `keeping.remember`, as if its webhook had come. So old news
+    never wins, and a second call changes nothing. A customer that was deleted at Stripe is lost here, too. Raises the
+    gateway's errors.
+    """
+    with db.reading() as session:
+        holder = session.get_one(Customer, customer_id).stripe_customer_id
+        kept = queries.all_by_method(session, customer_id)
+    if holder is None:
+        return
+    try:
+        listed = {method.id: method.card for method in gateway.current().list_cards(holder)}
+    except gateway.MissingAtStripe:
+        holders.lose_holder(holder)
+        return
+    for method_id in sorted(kept.keys() | listed.keys()):
+        row, card = kept.get(method_id), listed.get(method_id)
+        if row is None or card is None or keeping.news(row, card):
+            keeping.remember(method_id)
+
+
+def compare_chunk(day: str, after: str) -> None:
+    """Compare the next customers beyond `after`, then leave the job for those behind them: a round, named by its day, reaches all.
+
+    What goes wrong with one customer is logged and does not keep the others waiting; the next round tries again.
+    """
+    began = clock.now()
+    with db.reading() as session:
+        chunk = queries.customers_at_stripe(session, after, CUSTOMERS_A_CHUNK)
+    for customer_id in chunk:
+        try:
+            compare(customer_id)
+        except Exception as error:  # whatever it was, it concerns this customer alone
+            log.warning("cards_not_compared", customer_id=customer_id, exc_info=error)
+        after = customer_id
+        if clock.now() - began > LONGEST_CHUNK:
+            break
+    if chunk:
+        with db.transaction() as session:
+            outbox.enqueue(session, "cards.compare", key=f"cards.compare:{day}:{after}", day=day, after=after)

@@ -1,0 +1,176 @@
+"""A saved card, as far as we may know it; how it was added; and what is counted against card testing."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.core import company_days
+from portal.core.db import Base, UTCDateTime, one_of
+from portal.payment_methods.states import CREATED, OUTCOMES
+from portal.stripe_sync import Mirror
+
+# A new card takes a bank about two weeks; who is told a month ahead is not caught without one.
+EXPIRES_SOON: Final = timedelta(days=30)
+# A mail reminds of a card this many days before its last one: when it expires soon, and once more while there is still a week.
+REMINDER_DAYS: Final = (7, EXPIRES_SOON.days)
+
+_KEPT = text("removed_at IS NULL")
+_DEFAULT = text("is_default AND removed_at IS NULL")
+_FOUND = text("finding <> ''")
+
+
+def last_day_of_month(year: int, month: int) -> date:
+    return date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
+
+
+def reminder_at(last_day: date) -> int | None:
+    """Which of REMINDER_DAYS it is time for today; None while the last day is further off, and after it."""
+    left = (last_day - company_days.today()).days
+    return next((days for days in REMINDER_DAYS if 0 <= left <= days), None)
+
+
+class SavedCard(Base):
+    __tablename__ = "saved_cards"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+    stripe_payment_method_id: Mapped[str] = mapped_column(String(64), unique=True)
+    brand: Mapped[str] = mapped_column(String(20))
+    last4: Mapped[str] = mapped_column(String(4))
+    exp_month: Mapped[int] = mapped_column(Integer)
+    exp_year: Mapped[int] = mapped_column(Integer)
+    country: Mapped[str] = mapped_column(String(2), default="")
+    funding: Mapped[str] = mapped_column(String(20), default="")
+    fingerprint: Mapped[str] = mapped_column(String(40), default="")
+    is_default: Mapped[bool] = mapped_column(Boolean, default=False)
+    # The last reminder of this expiry that was sent, as one of REMINDER_DAYS; another expiry has had none.
+    reminded_days: Mapped[int | None] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    removed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (
+        Index("ix_saved_cards_customer", "customer_id", "created_at", sqlite_where=_KEPT, postgresql_where=_KEPT),
+        Index(
+            "ix_saved_cards_expiry",
+            "exp_year",
+            "exp_month",
+            "reminded_days",
+            "id",
+            sqlite_where=_KEPT,
+            postgresql_where=_KEPT,
+        ),
+        Index("ix_saved_cards_last4", "last4", "created_at"),
+        Index("uq_saved_cards_default", "customer_id", unique=True, sqlite_where=_DEFAULT, postgresql_where=_DEFAULT),
+    )
+
+    @property
+    def last_day(self) -> date:
+        """A card is good until the last day of its month."""
+        return last_day_of_month(self.exp_year, self.exp_month)
+
+    @property
+    def is_expired(self) -> bool:
+        return self.last_day < company_days.today()
+
+    @property
+    def expires_soon(self) -> bool:
+        return not self.is_expired and self.last_day - company_days.today() <= EXPIRES_SOON
+
+    @property
+    def reminder_due(self) -> int | None:
+        """The reminder that its customer should have had by now and has not, as one of REMINDER_DAYS."""
+        days = reminder_at(self.last_day) if self.removed_at is None else None
+        had = self.reminded_days
+        return days if days is not None and (had is None or had > days) else None
+
+
+class CardSetup(Mirror, Base):
+    """A customer's intent to add a card. `status` is ours until Stripe knows the setup intent, then Stripe's own.
+
+    `failed_tries` counts the cards that the bank refused.
+    """
+
+    __tablename__ = "card_setups"
+
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+    client_key: Mapped[str] = mapped_column(String(80))
+    status: Mapped[str] = mapped_column(String(40), default=CREATED)
+    stripe_setup_intent_id: Mapped[str | None] = mapped_column(String(64), unique=True)
+    # The card that an app asked to save by its reference; none where it is typed in a browser.
+    stripe_payment_method_id: Mapped[str | None] = mapped_column(String(64))
+    stripe_attempt_id: Mapped[str | None] = mapped_column(String(64))
+    failed_tries: Mapped[int] = mapped_column(Integer, default=0)
+    failure_code: Mapped[str] = mapped_column(String(60), default="")
+    decline_code: Mapped[str] = mapped_column(String(60), default="")
+    outcome: Mapped[str] = mapped_column(String(20), default="")
+    card_id: Mapped[str | None] = mapped_column(ForeignKey("saved_cards.id"))
+
+    __table_args__ = (
+        UniqueConstraint("customer_id", "client_key"),
+        one_of("outcome", OUTCOMES),
+        Index("ix_card_setups_open", "status", "updated_at"),
+        Index("ix_card_setups_finding", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
+    )
+
+
+class CardTry(Base):
+    """A card that a bank refused (`attempt` is Stripe's id of that try), or one of which nobody knows yet what its bank says.
+
+    `subject` is what it was for: a card setup, a payment or its invoice, or the payment method itself. `fingerprint` tells cards
+    apart; empty where nobody knows the card.
+    """
+
+    __tablename__ = "card_tries"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+    network: Mapped[str] = mapped_column(String(45))
+    subject: Mapped[str] = mapped_column(String(80))
+    attempt: Mapped[str | None] = mapped_column(String(140), unique=True)
+    fingerprint: Mapped[str] = mapped_column(String(40), default="")
+
+    __table_args__ = (
+        Index("ix_card_tries_customer", "customer_id", "at"),
+        Index("ix_card_tries_network", "network", "at"),
+        Index("ix_card_tries_at", "at"),
+    )
+
+
+_BEING_MADE: Final = text("stripe_customer_id IS NULL AND finding = ''")
+
+
+class StripeCustomer(Mirror, Base):
+    """A customer that is being made at Stripe, or was: the one that is in use stands in the customer's own row."""
+
+    __tablename__ = "stripe_customers"
+
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+    stripe_customer_id: Mapped[str | None] = mapped_column(String(64), unique=True)
+
+    __table_args__ = (
+        Index(
+            "uq_stripe_customers_being_made",
+            "customer_id",
+            unique=True,
+            sqlite_where=_BEING_MADE,
+            postgresql_where=_BEING_MADE,
+        ),
+        Index("ix_stripe_customers_finding", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
+    )
+
+
+class FormerHolder(Base):
+    """A customer that was deleted at Stripe: what was paid under it stays right, and the next one needs another key."""
+
+    __tablename__ = "former_holders"
+
+    stripe_customer_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+    lost_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+    __table_args__ = (Index("ix_former_holders_customer", "customer_id"),)

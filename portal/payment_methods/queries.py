@@ -1,0 +1,250 @@
+"""Reading saved cards; nothing here commits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.orm import Session
+
+from portal.accounts.models import Customer
+from portal.core import company_days
+from portal.core.errors import NotFound
+from portal.core.money import Money
+from portal.jobs import outbox
+from portal.payment_methods.models import (
+    REMINDER_DAYS,
+    CardSetup,
+    FormerHolder,
+    SavedCard,
+    StripeCustomer,
+    last_day_of_month,
+    reminder_at,
+)
+from portal.payment_methods.states import CREATED, PROCESSING, WAITING_FOR_CUSTOMER
+
+# More than anyone keeps; the page shows no pager.
+MOST_CARDS: Final = 50
+
+
+# What a use is: a payment that is not finished, or what is charged by itself.
+PAYMENT: Final = "payment"
+MANDATE: Final = "mandate"
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Something that depends on a payment method: named as its customer knows it ("INV-2026-000017"), with what it comes to.
+
+    A mandate under which nothing has been announced yet has neither.
+    """
+
+    method_id: str
+    description: str
+    amount: Money | None
+    kind: str = PAYMENT
+
+
+UseFinder = Callable[[Session, Sequence[str]], Iterable[Use]]
+_use_finders: list[UseFinder] = []
+
+
+def tells_uses(finder: UseFinder) -> UseFinder:
+    """Ask this function, too, what depends on some payment methods: features to the right cannot be asked from here."""
+    _use_finders.append(finder)
+    return finder
+
+
+def uses(session: Session, cards: Sequence[SavedCard]) -> dict[str, list[Use]]:
+    """What depends on each of these cards, by the card's id; cards without any are left out."""
+    card_of = {card.stripe_payment_method_id: card.id for card in cards}
+    found: dict[str, list[Use]] = {}
+    for finder in _use_finders:
+        for use in finder(session, list(card_of)):
+            found.setdefault(card_of[use.method_id], []).append(use)
+    return found
+
+
+def of_customer(session: Session, customer_id: str) -> list[SavedCard]:
+    """The cards a customer keeps, the default first, then the newest."""
+    return list(
+        session.execute(
+            select(SavedCard)
+            .where(SavedCard.customer_id == customer_id, SavedCard.removed_at.is_(None))
+            .order_by(SavedCard.is_default.desc(), SavedCard.created_at.desc(), SavedCard.id.desc())
+            .limit(MOST_CARDS)
+        ).scalars()
+    )
+
+
+def default_card(session: Session, customer_id: str) -> SavedCard | None:
+    """The card that is charged when nobody chooses another; None when there is none, or it has expired."""
+    card = session.execute(
+        select(SavedCard).where(
+            SavedCard.customer_id == customer_id, SavedCard.is_default, SavedCard.removed_at.is_(None)
+        )
+    ).scalar_one_or_none()
+    return None if card is None or card.is_expired else card
+
+
+def is_good_default() -> ColumnElement[bool]:
+    """In a question: that a SavedCard is what default_card gives for its customer."""
+    today = company_days.today()
+    this_year = and_(SavedCard.exp_year == today.year, SavedCard.exp_month >= today.month)
+    return and_(SavedCard.is_default, SavedCard.removed_at.is_(None), or_(SavedCard.exp_year > today.year, this_year))
+
+
+def all_by_method(session: Session, customer_id: str) -> dict[str, SavedCard]:
+    """Every card a customer keeps, by its reference at Stripe."""
+    kept = session.execute(
+        select(SavedCard).where(SavedCard.customer_id == customer_id, SavedCard.removed_at.is_(None))
+    ).scalars()
+    return {card.stripe_payment_method_id: card for card in kept}
+
+
+def for_customer(session: Session, card_id: str, customer_id: str) -> SavedCard:
+    """One kept card of this customer. Raises NotFound, also for someone else's."""
+    card = session.execute(
+        select(SavedCard).where(
+            SavedCard.id == card_id, SavedCard.customer_id == customer_id, SavedCard.removed_at.is_(None)
+        )
+    ).scalar_one_or_none()
+    if card is None:
+        raise NotFound
+    return card
+
+
+def ever_of_customer(session: Session, reference: str, customer_id: str) -> SavedCard:
+    """A card of this customer, also when it was removed, by its id or its reference at Stripe. Raises NotFound."""
+    card = session.execute(
+        select(SavedCard).where(
+            or_(SavedCard.id == reference, SavedCard.stripe_payment_method_id == reference),
+            SavedCard.customer_id == customer_id,
+        )
+    ).scalar_one_or_none()
+    if card is None:
+        raise NotFound
+    return card
+
+
+def by_method(session: Session, payment_method_id: str) -> SavedCard | None:
+    """The card with this reference, also when it was removed."""
+    return session.execute(
+        select(SavedCard).where(SavedCard.stripe_payment_method_id == payment_method_id)
+    ).scalar_one_or_none()
+
+
+def twin(session: Session, customer_id: str, fingerprint: str) -> SavedCard | None:
+    """The kept card of a customer with this number; the newest, if several were kept before numbers were compared."""
+    if not fingerprint:
+        return None
+    return (
+        session.execute(
+            select(SavedCard)
+            .where(
+                SavedCard.customer_id == customer_id,
+                SavedCard.fingerprint == fingerprint,
+                SavedCard.removed_at.is_(None),
+            )
+            .order_by(SavedCard.created_at.desc())
+            .limit(1)
+        )
+        .scalars()
+        .first()
+    )
+
+
+def next_default(cards: Sequence[SavedCard]) -> SavedCard | None:
+    """Which of these becomes the default when none is: the newest that has not expired."""
+    good = [card for card in cards if not card.is_expired]
+    return max(good, key=lambda card: (card.created_at, card.id), default=None)
+
+
+def due_reminders(session: Session, most: int) -> list[str]:
+    """The ids of kept cards whose customers are to be reminded of the expiry now, up to `most` of them.
+
+    Only this month's end and the next one's can be near enough. Each step reads its own part of ix_saved_cards_expiry, in which
+    nothing else lies, so the cards that are not due, or were reminded, cost nothing.
+    """
+    today = company_days.today()
+    this = last_day_of_month(today.year, today.month)
+    following = this + timedelta(days=1)
+    found: list[str] = []
+    for last_day in (this, last_day_of_month(following.year, following.month)):
+        days = reminder_at(last_day)
+        earlier = [None, *(other for other in REMINDER_DAYS if other > days)] if days is not None else []
+        for had in earlier:
+            found += session.execute(
+                select(SavedCard.id)
+                .where(
+                    SavedCard.exp_year == last_day.year,
+                    SavedCard.exp_month == last_day.month,
+                    SavedCard.reminded_days.is_(None) if had is None else SavedCard.reminded_days == had,
+                    SavedCard.removed_at.is_(None),
+                )
+                # In the index's own order: by the id alone PostgreSQL would walk the primary key through all cards.
+                .order_by(SavedCard.reminded_days, SavedCard.id)
+                .limit(most - len(found))
+            ).scalars()
+    return found
+
+
+def setup_for_customer(session: Session, setup_id: str, customer_id: str) -> CardSetup:
+    """One try of this customer to add a card. Raises NotFound, also for someone else's."""
+    setup = session.get(CardSetup, setup_id)
+    if setup is None or setup.customer_id != customer_id:
+        raise NotFound
+    return setup
+
+
+def setup_by_intent(session: Session, setup_intent_id: str) -> CardSetup | None:
+    return session.execute(
+        select(CardSetup).where(CardSetup.stripe_setup_intent_id == setup_intent_id)
+    ).scalar_one_or_none()
+
+
+def setup_by_client_key(session: Session, customer_id: str, client_key: str) -> CardSetup | None:
+    return session.execute(
+        select(CardSetup).where(CardSetup.customer_id == customer_id, CardSetup.client_key == client_key)
+    ).scalar_one_or_none()
+
+
+def holders(session: Session, customer_id: str) -> set[str]:
+    """The customers at Stripe who are or were this customer's: what was begun under a former one is still theirs."""
+    now = session.execute(select(Customer.stripe_customer_id).where(Customer.id == customer_id)).scalar_one()
+    former = session.execute(select(FormerHolder.stripe_customer_id).where(FormerHolder.customer_id == customer_id))
+    return {*former.scalars(), *([now] if now else [])}
+
+
+def customer_being_made(session: Session, customer_id: str) -> StripeCustomer | None:
+    """The customer that is being made at Stripe for this one, unless it is held for review."""
+    return session.execute(
+        select(StripeCustomer).where(
+            StripeCustomer.customer_id == customer_id,
+            StripeCustomer.stripe_customer_id.is_(None),
+            StripeCustomer.finding == "",
+        )
+    ).scalar_one_or_none()
+
+
+def customers_at_stripe(session: Session, after: str, most: int) -> list[str]:
+    """The ids of the next `most` customers, beyond `after`, who are known at Stripe."""
+    return list(
+        session.execute(
+            select(Customer.id)
+            .where(Customer.stripe_customer_id.is_not(None), Customer.id > after)
+            .order_by(Customer.id)
+            .limit(most)
+        ).scalars()
+    )
+
+
+def left_behind(session: Session, most: int) -> list[str]:
+    """The ids of setups on their way that no job follows."""
+    lost = outbox.without_job(session, "setup:" + CardSetup.id)
+    on_their_way = sorted(WAITING_FOR_CUSTOMER | {CREATED, PROCESSING})
+    query = select(CardSetup.id).where(CardSetup.status.in_(on_their_way), CardSetup.finding == "", lost)
+    return list(session.scalars(query.limit(most)))

@@ -1,0 +1,94 @@
+"""Reminding customers by mail of cards that expire, REMINDER_DAYS before the last day.
+
+What was sent stands on the card's row: done jobs are forgotten after a while, and their keys with them.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final
+
+from portal.accounts.models import Customer
+from portal.content import language, mail
+from portal.core import audit, db
+from portal.core.errors import N_
+from portal.jobs import outbox
+from portal.payment_methods import keeping, queries
+from portal.payment_methods.models import SavedCard, reminder_at
+
+SUBJECT: Final = N_("Your card ending in %(last4)s expires on %(day)s")
+
+# As many cards as a run of the job marks before it makes room for others: a few seconds, far from the end of its lease.
+MOST_A_RUN: Final = 500
+
+
+def remind() -> None:
+    """Mark each card whose reminder is due and leave the job that mails it; a second run finds nothing more.
+
+    Who was not reminded in time (the worker was down) gets the reminder that is due now, and never the one before it.
+    Raises outbox.Later when there are more than one run takes.
+    """
+    with db.reading() as session:
+        due = queries.due_reminders(session, MOST_A_RUN)
+    for card_id in due:
+        _remind(card_id)
+    if len(due) == MOST_A_RUN:
+        raise outbox.Later(0)
+
+
+def _remind(card_id: str) -> None:
+    with db.transaction() as session:
+        card = session.get_one(SavedCard, card_id)
+        keeping.lock_customer(session, card.customer_id)
+        session.refresh(card)
+        days = card.reminder_due
+        if days is None:
+            return
+        card.reminded_days = days
+        last_day = card.last_day.isoformat()
+        audit.record(
+            session,
+            "card.expiry_reminder",
+            card.id,
+            {"last_day": last_day, "days_before": days},
+            customer_id=card.customer_id,
+        )
+        outbox.enqueue(
+            session,
+            "cards.mail_expiry",
+            key=_key(card, days),
+            card_id=card.id,
+            last_day=last_day,
+            days=days,
+        )
+
+
+def _key(card: SavedCard, days: int) -> str:
+    return f"card_expiry:{card.id}:{card.last_day}:{days}"
+
+
+def send(card_id: str, last_day: date, days: int) -> None:
+    """Send one reminder to the card's customer, in their language.
+
+    Nothing is sent when its time has passed before it could be (the card is removed, renewed or expired, or the next reminder
+    is due). A second call sends the same Message-ID again. Raises what mail.send raises when the server refuses.
+    """
+    with db.reading() as session:
+        card = session.get_one(SavedCard, card_id)
+        customer = session.get_one(Customer, card.customer_id)
+        uses = queries.uses(session, [card]).get(card.id, [])
+    if card.removed_at is not None or card.last_day != last_day or reminder_at(last_day) != days:
+        return
+    tongue = language.supported(customer.language)
+    day = language.date_text(last_day, tongue)
+    mail.send(
+        key=_key(card, days),
+        to=customer.email,
+        subject=language.translate(SUBJECT, tongue, last4=card.last4, day=day),
+        template="cards/mails/expiry",
+        tongue=tongue,
+        customer_id=customer.id,
+        name=customer.name,
+        card=card,
+        uses=uses,
+    )

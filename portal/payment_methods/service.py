@@ -1,0 +1,47 @@
+"""Saved cards, as other features use them: the payment-method-service of the seed documents.
+
+- `holders`: the customer at Stripe who holds a customer's payments and cards.
+- `keeping`: the cards that are kept, in step with Stripe.
+- `setups`: adding a card without paying, in a browser.
+- `by_reference`: the same for apps, which know only the card's reference at Stripe.
+"""
+
+from portal.payment_methods.by_reference import (
+    UnknownCard,
+    check_reference,
+    save_method,
+    setup_by_secret,
+    setup_now,
+    usable,
+    usable_new,
+)
+from portal.payment_methods.card_testing import begin_payment, follow_payment, is_beyond, knows, standings
+from portal.payment_methods.holders import holder, link_holder, lose_holder
+from portal.payment_methods.keeping import Expired, make_default, remember, remove, remove_once
+from portal.payment_methods.setups import SetupStarted, hear_of_setup, start_setup
+
+__all__ = [
+    "Expired",
+    "SetupStarted",
+    "UnknownCard",
+    "begin_payment",
+    "check_reference",
+    "follow_payment",
+    "hear_of_setup",
+    "holder",
+    "is_beyond",
+    "knows",
+    "link_holder",
+    "lose_holder",
+    "make_default",
+    "remember",
+    "remove",
+    "remove_once",
+    "save_method",
+    "setup_by_secret",
+    "setup_now",
+    "standings",
+    "start_setup",
+    "usable",
+    "usable_new",
+]

@@ -1,0 +1,147 @@
+"""The saved cards of a customer, and the page where one is added."""
+
+from __future__ import annotations
+
+import secrets
+
+from flask import Blueprint, Response, flash, jsonify, request, url_for
+from flask_babel import gettext
+from werkzeug.wrappers import Response as AnyResponse
+
+from portal import gateway
+from portal.accounts import queries as accounts
+from portal.core import config, db
+from portal.core.errors import PortalError
+from portal.payment_methods import keeping, queries, setups, states
+from portal.payment_methods.models import CardSetup
+from portal.web.guards import customer_id, customers_only, payers_only
+from portal.web.pages import limiter, page, see_other, within
+
+bp = Blueprint("cards", __name__, url_prefix="/cards")
+
+# How often a waiting page asks Stripe itself instead of only looking at the row, which the webhook changes.
+ASK_STRIPE_EVERY = 5
+MOST_LOOKS = 60
+# What is asked of Stripe for one customer while pages wait: beyond it they show what is known, and the webhook tells the rest.
+ASK_STRIPE_AT_MOST = "20/minute"
+
+
+@bp.get("")
+@customers_only
+def index() -> Response:
+    with db.reading() as session:
+        kept = queries.of_customer(session, customer_id())
+        uses = queries.uses(session, kept)
+    heirs = {card.id: queries.next_default([other for other in kept if other is not card]) for card in kept}
+    return page("cards/index.html", cards=kept, uses=uses, heirs=heirs)
+
+
+@bp.post("/<card_id>/default")
+@limiter.limit("30/minute")
+@payers_only
+def make_default(card_id: str) -> AnyResponse:
+    try:
+        keeping.make_default(card_id, customer_id())
+    except keeping.Expired as error:
+        flash(gettext(error.message), "error")
+    else:
+        flash(gettext("This card is offered first from now on."), "success")
+    return see_other("cards.index")
+
+
+@bp.post("/<card_id>/removal")
+@limiter.limit("30/minute")
+@payers_only
+def remove(card_id: str) -> AnyResponse:
+    heir = keeping.remove(card_id, customer_id())
+    if heir is None:
+        flash(gettext("The card was removed."), "success")
+    else:
+        flash(
+            gettext("The card was removed. The one ending in %(last4)s is your default card now.", last4=heir.last4),
+            "success",
+        )
+    return see_other("cards.index")
+
+
+# Adding a card
+
+
+@bp.get("/new")
+@payers_only
+def new() -> Response:
+    """The page where a card is added without paying."""
+    settings = config.current()
+    with db.reading() as session:
+        country = accounts.customer(session, customer_id()).country
+    return page(
+        "cards/new.html",
+        with_stripe=True,
+        stripe_js_url=settings.stripe_js_url,
+        publishable_key=settings.stripe_publishable_key,
+        client_key=secrets.token_urlsafe(24),
+        advice={code: gettext(text) for code, text in gateway.ADVICE.items()},
+        fallback_advice=gettext(gateway.advice("")),
+        colour=settings.company.colour,
+        country=country,
+    )
+
+
+@bp.post("/setups")
+@limiter.limit("30/minute")
+@payers_only
+def start() -> Response:
+    """What add_card.js needs to let the customer confirm the card."""
+    started = setups.start_setup(
+        customer_id(), client_key=request.form.get("client_key", ""), ip=request.remote_addr or ""
+    )
+    return jsonify(
+        status=started.status,
+        client_secret=started.client_secret,
+        outcome_url=url_for("cards.outcome", setup_id=started.setup_id),
+        return_url=url_for("cards.came_back", setup_id=started.setup_id, _external=True),
+    )
+
+
+@bp.get("/setups/<setup_id>/outcome")
+@customers_only
+def outcome(setup_id: str) -> Response:
+    """What became of adding a card, as the part of the page that asks again until it is known."""
+    me = customer_id()
+    look = min(request.args.get("look", 0, type=int), MOST_LOOKS)
+    with db.reading() as session:
+        setup = queries.setup_for_customer(session, setup_id, me)
+    if setup.status not in states.FINAL and setup.stripe_setup_intent_id and look % ASK_STRIPE_EVERY == 0:
+        setup = _refreshed(setup, me)
+    return page(
+        "cards/outcome.html",
+        partial="cards/_outcome.html",
+        setup=setup,
+        advice=gettext(gateway.advice(setup.failure_code, setup.decline_code)) if setup.failure_code else "",
+        look=look + 1,
+        waiting=setup.status in {states.PROCESSING, states.CREATED} and look < MOST_LOOKS,
+    )
+
+
+@bp.get("/setups/<setup_id>/return")
+@customers_only
+def came_back(setup_id: str) -> AnyResponse:
+    """Where a bank's own page sends the customer after 3-D Secure."""
+    me = customer_id()
+    with db.reading() as session:
+        setup = queries.setup_for_customer(session, setup_id, me)
+    if setup.stripe_setup_intent_id:
+        _refreshed(setup, me)
+    return see_other("cards.outcome", setup_id=setup_id)
+
+
+def _refreshed(setup: CardSetup, me: str) -> CardSetup:
+    """The setup after a look at Stripe; as it was when Stripe does not answer, for the webhook will tell."""
+    if not within(ASK_STRIPE_AT_MOST, "ask stripe", me):
+        return setup
+    try:
+        setups.refresh_setup(setup.id)
+    except PortalError:
+        return setup
+    with db.reading() as session:
+        return queries.setup_for_customer(session, setup.id, me)

@@ -1,0 +1,126 @@
+"""Which event is about what. Each handler fetches the object from Stripe; the body of an event is never taken for true.
+
+Source: Stripe, "Types of events".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from portal import gateway
+from portal.disputes import service as disputes
+from portal.payment_methods import service as cards
+from portal.payments import service as payments
+from portal.refunds import service as refunds
+from portal.stripe_events.models import StripeEvent
+
+# Handlers return why an event was none of ours, or an empty text.
+Handler = Callable[[StripeEvent], str]
+
+
+def _about_intent(event: StripeEvent) -> str:
+    if event.intent_id is None:
+        return "it names no payment intent"
+    try:
+        return "" if payments.hear_of_intent(event.intent_id) else "the payment intent is not the portal's"
+    except gateway.MissingAtStripe:
+        return "Stripe knows no such payment intent"
+
+
+def _about_failed_try(event: StripeEvent) -> str:
+    """What the intent says now is of its last try; each is counted against card testing."""
+    note = _about_intent(event)
+    if event.intent_id is None or note:
+        return note
+    if event.type == "charge.failed":
+        payments.count_declined_charge(event.object_id)
+    payments.end_card_testing(event.intent_id)
+    return ""
+
+
+def _about_payment_method(event: StripeEvent) -> str:
+    cards.remember(event.object_id)
+    return ""
+
+
+def _about_setup(event: StripeEvent) -> str:
+    try:
+        return "" if cards.hear_of_setup(event.object_id) else "the setup intent is not the portal's"
+    except gateway.MissingAtStripe:
+        return "Stripe knows no such setup intent"
+
+
+def _about_refund(event: StripeEvent) -> str:
+    try:
+        return "" if refunds.hear_of_refund(event.object_id) else "the refund is of none of the portal's payments"
+    except gateway.MissingAtStripe:
+        return "Stripe knows no such refund"
+
+
+def _about_refunded_charge(event: StripeEvent) -> str:
+    ours = event.intent_id is not None and refunds.hear_of_payment(event.intent_id)
+    return "" if ours else "the charge is not the portal's"
+
+
+def _about_changed_customer(_event: StripeEvent) -> str:
+    return "the portal's own details of a customer stand"
+
+
+def _about_deleted_customer(event: StripeEvent) -> str:
+    return "" if cards.lose_holder(event.object_id) else "the customer is not the portal's, or is not deleted"
+
+
+def _about_dispute(event: StripeEvent) -> str:
+    try:
+        return "" if disputes.hear_of(event.object_id) else "the disputed charge is not the portal's"
+    except gateway.MissingAtStripe:
+        return "Stripe knows no such dispute"
+
+
+def _about_fraud_warning(event: StripeEvent) -> str:
+    try:
+        return (
+            "" if disputes.hear_of_warning(event.object_id) else "the charge of the fraud warning is not the portal's"
+        )
+    except gateway.MissingAtStripe:
+        return "Stripe knows no such fraud warning"
+
+
+HANDLERS: Final[dict[str, Handler]] = {
+    "payment_intent.processing": _about_intent,
+    "payment_intent.requires_action": _about_intent,
+    "payment_intent.succeeded": _about_intent,
+    "payment_intent.payment_failed": _about_failed_try,
+    "payment_intent.canceled": _about_intent,
+    # The fee is known once the balance transaction exists.
+    "charge.updated": _about_intent,
+    "charge.succeeded": _about_intent,
+    "charge.failed": _about_failed_try,
+    "charge.refunded": _about_refunded_charge,
+    "refund.created": _about_refund,
+    "refund.updated": _about_refund,
+    "refund.failed": _about_refund,
+    "payment_method.attached": _about_payment_method,
+    "payment_method.detached": _about_payment_method,
+    "payment_method.updated": _about_payment_method,
+    "payment_method.automatically_updated": _about_payment_method,
+    "setup_intent.succeeded": _about_setup,
+    "setup_intent.setup_failed": _about_setup,
+    "setup_intent.canceled": _about_setup,
+    "charge.dispute.created": _about_dispute,
+    "charge.dispute.updated": _about_dispute,
+    "charge.dispute.closed": _about_dispute,
+    "charge.dispute.funds_withdrawn": _about_dispute,
+    "charge.dispute.funds_reinstated": _about_dispute,
+    "radar.early_fraud_warning.created": _about_fraud_warning,
+    "radar.early_fraud_warning.updated": _about_fraud_warning,
+    "customer.updated": _about_changed_customer,
+    "customer.deleted": _about_deleted_customer,
+}
+
+
+def handle(event: StripeEvent) -> str:
+    """Act on an event by its type; an unknown type is no error. Raises what the services raise."""
+    handler = HANDLERS.get(event.type)
+    return handler(event) if handler else "the portal does not use this type of event"

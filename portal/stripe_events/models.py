@@ -1,0 +1,64 @@
+"""An event as Stripe sent it: the raw body is the evidence, the state says whether it has been applied."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import CheckConstraint, Index, Integer, LargeBinary, String, Text, text, true
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.core.db import Base, UTCDateTime, one_of
+
+RECEIVED: Final = "received"
+APPLIED: Final = "applied"
+IGNORED: Final = "ignored"  # a type, or an object, that is none of ours
+STATES: Final = (RECEIVED, APPLIED, IGNORED)
+
+
+_DELIVERED: Final = text("delivered")
+
+
+class StripeEvent(Base):
+    __tablename__ = "stripe_events"
+
+    id: Mapped[str] = mapped_column(String(80), primary_key=True)  # Stripe's own: a second delivery finds it
+    type: Mapped[str] = mapped_column(String(80))
+    object_id: Mapped[str] = mapped_column(String(80))
+    intent_id: Mapped[str | None] = mapped_column(String(80))  # the payment intent it is about, if it is about one
+    api_version: Mapped[str] = mapped_column(String(40))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    received_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    state: Mapped[str] = mapped_column(String(10), default=RECEIVED)
+    note: Mapped[str] = mapped_column(Text, default="")
+    applied_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    replays: Mapped[int] = mapped_column(Integer, default=0)  # how often staff have had it applied anew
+    # False: it never came by a webhook and was fetched from Stripe.
+    delivered: Mapped[bool] = mapped_column(default=True, server_default=true())
+
+    __table_args__ = (
+        one_of("state", STATES),
+        Index("ix_stripe_events_received", "received_at", "id"),
+        Index("ix_stripe_events_delivered", "received_at", "id", sqlite_where=_DELIVERED, postgresql_where=_DELIVERED),
+        Index("ix_stripe_events_state", "state", "received_at", "id"),
+        Index("ix_stripe_events_type", "type", "received_at", "id"),
+        Index("ix_stripe_events_object", "object_id", "created_at"),
+    )
+
+    @property
+    def job_key(self) -> str:
+        """The key of the job that applies it, or applied it last."""
+        return f"webhook:{self.id}:{self.replays}" if self.replays else f"webhook:{self.id}"
+
+
+class WebhookSilence(Base):
+    """One row: when it was last checked whether webhooks arrive, and since when they are missing, if they are."""
+
+    __tablename__ = "webhook_silence"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    checked_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    missing_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)

@@ -1,0 +1,187 @@
+"""Taking events in and applying them: the webhook-handler of the seed documents, together with `handlers`."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import String, case, cast, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session, defer
+
+from portal import gateway
+from portal.core import audit, clock, config, db
+from portal.core.errors import N_, Invalid, NotFound
+from portal.jobs import outbox
+from portal.jobs.outbox import Job
+from portal.stripe_events import handlers
+from portal.stripe_events.models import APPLIED, IGNORED, RECEIVED, StripeEvent
+
+log = structlog.get_logger(__name__)
+
+# A Stripe event is a few kilobytes; anything of this size is none.
+LARGEST_BODY_BYTES: Final = 256_000
+# The job that tells staff that webhooks are missing; its words are the desk's.
+MAIL_MISSING: Final = "webhooks.mail_missing"
+# Stripe began in 2010; nothing here is still in use in 2100. In seconds since 1970.
+EARLIEST: Final = 1_262_304_000
+LATEST: Final = 4_102_444_800
+
+
+class BadWebhook(Invalid):
+    """Not an event that Stripe sent to us. Stripe shows the answer to the operator, so it says which check failed."""
+
+    code = "bad_webhook"
+    status = 400
+    message = N_("This is not a webhook that we accept.")
+
+
+def receive(body: bytes, signature: str) -> bool:
+    """Verify an event and store it with the job that applies it; True when it is new, False when it was here before.
+
+    When this returns, the event is durable. Raises BadWebhook, having written nothing, for a body that is forged, stale, of the
+    other mode, or not an event.
+    """
+    settings = config.current()
+    try:
+        gateway.verify(body, signature, [secret.get_secret_value() for secret in settings.stripe_webhook_secrets])
+    except gateway.BadSignature as error:
+        raise BadWebhook from error
+    event = _parsed(body)
+    if event["livemode"] != settings.livemode:
+        raise BadWebhook(N_("This webhook is of the other mode (live or test)."), code="wrong_mode")
+    return _store(event, body, delivered=True)
+
+
+def take_in(body: bytes) -> bool:
+    """Store an event that was fetched from Stripe, because its delivery failed, as if it had been delivered.
+
+    Returns False, having done nothing, for one that is here already, of a type that we do not use, or of the other mode.
+    """
+    event = _parsed(body)
+    if event["type"] not in handlers.HANDLERS or event["livemode"] != config.current().livemode:
+        return False
+    return _store(event, body, delivered=False)
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    """The few fields of the envelope that we store, as columns; the body is kept whole beside them."""
+    try:
+        event = json.loads(body.decode())
+        if b"\\u" in body:  # a half of a surrogate pair can be written in JSON, and nowhere else
+            json.dumps(event, ensure_ascii=False).encode()
+        about = event["data"]["object"]
+        intent = about["id"] if about.get("object") == "payment_intent" else about.get("payment_intent")
+        return {
+            "id": _word(event["id"], 80),
+            "type": _word(event["type"], 80),
+            "livemode": bool(event["livemode"]),
+            "api_version": _word(event.get("api_version") or "", 40),
+            "created_at": _moment(event["created"]),
+            "object_id": _word(about.get("id") or "", 80),
+            "intent_id": _word(intent, 80) if isinstance(intent, str) else None,
+        }
+    # RecursionError: it is nested as deep as no event of Stripe's.
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BadWebhook from error
+
+
+def _word(value: object, longest: int) -> str:
+    """One of Stripe's names, as it fits its column. Raises ValueError for anything else."""
+    if not isinstance(value, str) or len(value) > longest or not (value.isascii() and value.isprintable()):
+        raise ValueError("no name of Stripe's")
+    return value
+
+
+def _moment(value: object) -> datetime:
+    """Seconds since 1970. Raises ValueError for a time in which Stripe sent no event."""
+    if not isinstance(value, int) or not EARLIEST <= value < LATEST:
+        raise ValueError("no time of an event")
+    return clock.from_epoch(value)
+
+
+def _store(event: dict[str, Any], body: bytes, *, delivered: bool) -> bool:
+    values = {name: value for name, value in event.items() if name != "livemode"}
+    with db.transaction() as session:
+        upsert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+        stored = session.execute(
+            upsert(StripeEvent)
+            .values(**values, body=body, state=RECEIVED, note="", received_at=clock.now(), delivered=delivered)
+            .on_conflict_do_nothing(index_elements=["id"])
+            .returning(StripeEvent.id)  # PostgreSQL's driver counts no rows here
+        ).first()
+        if stored is None:
+            if delivered:
+                _note_delivery(session, event["id"])
+            return False
+        outbox.enqueue(session, "webhooks.apply", key=f"webhook:{event['id']}", event_id=event["id"])
+        return True
+
+
+def _note_delivery(session: Session, event_id: str) -> None:
+    """An event that had been fetched comes by its webhook after all: the way is open."""
+    session.execute(
+        update(StripeEvent)
+        .where(StripeEvent.id == event_id, ~StripeEvent.delivered)
+        .values(delivered=True, received_at=clock.now())
+    )
+
+
+def apply(event_id: str) -> None:
+    """Act on a stored event. It is a hint only: what is true is fetched from Stripe. A second call changes nothing.
+
+    Raises the gateway's errors, after which it is tried again.
+    """
+    with db.reading() as session:
+        event = session.get(StripeEvent, event_id)
+    if event is None or event.state != RECEIVED:
+        return
+    note = handlers.handle(event)
+    with db.transaction() as session:
+        session.execute(
+            update(StripeEvent)
+            .where(StripeEvent.id == event_id)
+            .values(state=IGNORED if note else APPLIED, note=note, applied_at=clock.now())
+        )
+    log.info("webhook_applied", event_id=event_id, type=event.type, note=note)
+
+
+def complete() -> int:
+    """Leave a job for each received event that has none; returns how many. A second run finds nothing more."""
+    with db.transaction() as session:
+        key = case(
+            (StripeEvent.replays == 0, "webhook:" + StripeEvent.id),
+            else_="webhook:" + StripeEvent.id + ":" + cast(StripeEvent.replays, String),
+        )
+        lost = select(StripeEvent).where(StripeEvent.state == RECEIVED, outbox.without_job(session, key))
+        lost = lost.order_by(StripeEvent.received_at, StripeEvent.id).limit(outbox.MOST_STARTED_OVER)
+        events = session.scalars(lost.options(defer(StripeEvent.body))).all()
+        for event in events:
+            outbox.start_over(session, "webhooks.apply", key=event.job_key, event_id=event.id)
+        return len(events)
+
+
+def replay(event_id: str) -> bool:
+    """Have an event applied anew, for staff. That is safe: it is a hint, and what is true is fetched from Stripe again.
+
+    False when it is about to be applied anyway, so a second call changes nothing. A job that died over it is revived, for there
+    is no other way out for it; else there is a new job. Raises NotFound.
+    """
+    with db.transaction() as session:
+        event = session.execute(
+            select(StripeEvent).where(StripeEvent.id == event_id).with_for_update()
+        ).scalar_one_or_none()
+        if event is None:
+            raise NotFound
+        before = event.state
+        job = session.execute(select(Job).where(Job.unique_key == event.job_key)).scalar_one_or_none()
+        if before == RECEIVED and job is not None and not outbox.revive(session, job.id):
+            return False
+        if before != RECEIVED or job is None:
+            event.state, event.note, event.applied_at = RECEIVED, "", None
+            event.replays += 1
+            outbox.enqueue(session, "webhooks.apply", key=event.job_key, event_id=event.id)
+        audit.record(session, "webhook.replayed", event.id, {"state": [before, RECEIVED], "type": event.type})
+        return True

@@ -1,0 +1,84 @@
+"""Whether Stripe's webhooks still arrive: silence alone proves nothing, an event at Stripe that never came does.
+
+A quiet night is no fault. So when no webhook has arrived for longer than the settings allow, Stripe is asked for what has happened
+since; an event of a type that we use, which is minutes old and was not delivered here, says that the way is broken.
+Source: Stripe, "Undelivered webhook events": events are listed for 30 days, whether an endpoint was registered or not.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import select
+
+from portal import gateway
+from portal.core import audit, clock, config, db, metrics
+from portal.jobs import outbox
+from portal.stripe_events import queries, service
+from portal.stripe_events.handlers import HANDLERS
+from portal.stripe_events.models import StripeEvent, WebhookSilence
+
+log = structlog.get_logger(__name__)
+
+# A delivery takes seconds, and Stripe's first retries minutes.
+GRACE: Final = timedelta(minutes=5)
+# How far back Stripe is asked at most; it keeps events for 30 days, and a day of them tells enough.
+LONGEST_SPAN: Final = timedelta(days=1)
+# How many events of one question are read, newest first.
+MOST_READ: Final = 100
+
+
+def check() -> datetime | None:
+    """Since when webhooks are known to be missing, or None; a second call asks again and changes nothing else.
+
+    Asks Stripe only when none has arrived for longer than the settings allow. Raises the gateway's errors when Stripe does not answer.
+    """
+    now = clock.now()
+    with db.reading() as session:
+        last = queries.last_delivered(session)
+    missing = None
+    quiet = timedelta(minutes=config.current().webhook_silence_minutes)
+    if last is None or now - last.received_at > quiet:
+        missing = _first_missing(last, now)
+    _remember(missing, now)
+    metrics.WEBHOOKS_MISSING.set((now - missing).total_seconds() if missing else 0)
+    metrics.LAST_WEBHOOK.set(last.received_at.timestamp() if last else 0)
+    return missing
+
+
+def _first_missing(last: StripeEvent | None, now: datetime) -> datetime | None:
+    """When the oldest event happened that should have come since, of those that are read; None when there is none."""
+    since = max(now - LONGEST_SPAN, last.created_at if last else now - LONGEST_SPAN)
+    listed = gateway.current().list_events(created_from=since, created_to=now - GRACE, most=MOST_READ)
+    ours = {event_id: at for event_id, kind, at in listed if kind in HANDLERS}
+    if not ours:
+        return None
+    with db.reading() as session:
+        came = set(
+            session.scalars(select(StripeEvent.id).where(StripeEvent.id.in_(ours.keys()), StripeEvent.delivered))
+        )
+    return min((at for event_id, at in ours.items() if event_id not in came), default=None)
+
+
+def _remember(missing: datetime | None, now: datetime) -> None:
+    """Write down what was found; the change, its audit event and the mail about it in one transaction."""
+    with db.transaction() as session:
+        row = session.get(WebhookSilence, 1, with_for_update=True)
+        before = row.missing_since if row else None
+        if row is None:
+            row = WebhookSilence(id=1)
+            session.add(row)
+        row.checked_at = now
+        if (missing is None) == (before is None):
+            return  # an outage keeps its first moment
+        row.missing_since = missing
+        if missing is not None:
+            audit.record(session, "webhooks.missing", "webhooks", {"since": missing.isoformat()})
+            since = int(missing.timestamp())
+            outbox.enqueue(session, service.MAIL_MISSING, key=f"webhooks_missing:{since}", since=since)
+            log.error("webhooks_missing", since=missing.isoformat())
+        elif before is not None:
+            audit.record(session, "webhooks.arrive", "webhooks", {"since": before.isoformat()})
+            log.info("webhooks_arrive", since=before.isoformat())

@@ -1,0 +1,391 @@
+"""What every page shares: rendering whole or in part, its language, its headers, and what is around every request."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import limits
+import structlog
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    current_app,
+    g,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
+from flask_babel import Babel
+from flask_limiter import Limiter
+from flask_login import current_user
+from flask_wtf.csrf import CSRFError, CSRFProtect
+from limits.errors import StorageError
+from markupsafe import Markup
+from werkzeug.wrappers import Response as AnyResponse
+
+from portal.content import language
+from portal.core import audit, card_numbers, company_days, config, db, networks, recovery, time_zones
+from portal.core.errors import NotFound
+from portal.web import forwarded
+
+STATIC: Final = Path(__file__).parents[2] / "static"
+TEMPLATES: Final = STATIC.parent / "templates"
+# Browsers ask for HTTPS alone from then on, in seconds.
+HSTS_SECONDS: Final = 63_072_000
+# A caller's own name for a request.
+LONGEST_REQUEST_ID: Final = 128
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+def network_of_caller() -> str:
+    """As whom a caller's requests are counted: an IPv4 address, or the /64 of an IPv6 one, which belongs to one subscriber."""
+    return networks.network_of(request.remote_addr or "")
+
+
+# In recovery mode (portal.core.recovery) requests that change something are refused, but for these parts of the portal: signing in
+# and one's own account, Stripe's webhooks, which are only stored, and what staff need to see a recovery to its end.
+FREE: Final = frozenset(
+    {
+        *("accounts", "second_factor", "people", "api_auth", "webhooks", "verification"),
+        *("operations", "support_machines", "book_looks", "book_packs"),
+    }
+)
+
+bp = Blueprint("pages", __name__)
+babel = Babel()
+csrf = CSRFProtect()
+# Counts in each process by itself while the storage in the settings does not answer: limits must not take the pages down with them.
+limiter = Limiter(key_func=network_of_caller, headers_enabled=True, in_memory_fallback_enabled=True)
+
+
+def within(limit: str, *whose: str) -> bool:
+    """Count something that is not refused but left out beyond a limit ("12/minute"); whether it is still within.
+
+    It is while the storage of the limits does not answer.
+    """
+    try:
+        return limiter.limiter.hit(limits.parse(limit), *whose)
+    except StorageError:
+        return True
+
+
+# Rendering
+
+
+def page(
+    template: str, *, partial: str | None = None, status: int = 200, with_stripe: bool = False, **context: Any
+) -> Response:
+    """The whole page, or only `partial` (a `_name.html` that the whole page includes) when htmx asked for it.
+
+    `with_stripe` opens the Content-Security-Policy to Stripe.js, for the pages that take a card and for no other.
+    """
+    g.with_stripe = with_stripe
+    wanted = partial if partial and wants_part() else template
+    response = make_response(render_template(wanted, **context), status)
+    if partial:
+        response.vary.add("HX-Request")
+    return response
+
+
+def part(endpoint: str, **values: Any) -> Markup:
+    """A part of the page that another feature draws, as its own address answers htmx and under the same guards.
+
+    So a page is whole as it arrives, without scripts as well; a part that changes later asks for itself again. For templates.
+    """
+    with_stripe = g.get("with_stripe", False)
+    g.inside_page = True
+    try:
+        response = make_response(current_app.view_functions[endpoint](**values))
+    finally:
+        g.inside_page, g.with_stripe = False, with_stripe
+    return Markup(response.get_data(as_text=True))  # noqa: S704 - our own template has escaped it
+
+
+def wants_part() -> bool:
+    if g.get("inside_page", False):
+        return True
+    headers = request.headers
+    return "HX-Request" in headers and "HX-Boosted" not in headers and "HX-History-Restore-Request" not in headers
+
+
+# Marks an address to which a reader is led right after a cookie was set.
+COOKIE_WAS_SET: Final = "cookie"
+
+
+def brought_cookie() -> bool:
+    """Whether the browser sent our session's cookie: right after it was set, one that did not keeps none of ours."""
+    return current_app.config["SESSION_COOKIE_NAME"] in request.cookies
+
+
+def cookies_are_blocked() -> bool:
+    """Whether this page was led to right after a cookie was set, and none came back. For templates."""
+    return COOKIE_WAS_SET in request.args and not brought_cookie()
+
+
+def see_other(endpoint: str, **values: Any) -> AnyResponse:
+    """After a form has done its work: go and see, with a GET."""
+    return redirect(url_for(endpoint, **values), 303)
+
+
+def local_path(target: str | None, otherwise: str) -> str:
+    """`target` when it is a path of this site, else `otherwise`: no one is sent elsewhere by a link of ours."""
+    if not target or not target.startswith("/") or target.startswith("//") or "\\" in target:
+        return otherwise
+    if any(ord(mark) < 32 for mark in target):
+        return otherwise
+    parts = urlsplit(target)
+    return otherwise if parts.scheme or parts.netloc else target
+
+
+def reader_language() -> str:
+    """The reader's language: chosen in this browser, else their account's, else the browser's wish, else our first.
+
+    An app has no browser: its wish counts alone.
+    """
+    if is_api():
+        return language.supported(request.accept_languages.best_match(config.current().languages))
+    chosen = session.get("language")
+    if chosen is None and current_user and current_user.is_authenticated:
+        chosen = current_user.language
+    if chosen is None:
+        chosen = request.accept_languages.best_match(config.current().languages)
+    return language.supported(chosen)
+
+
+def reader_zone() -> ZoneInfo:
+    """Whose clocks the reader's times are shown by: chosen on their account page, else what this browser or the one before said,
+    else the company's.
+    """
+    chosen = guessed = ""
+    if current_user and current_user.is_authenticated:
+        chosen, guessed = current_user.time_zone, current_user.guessed_time_zone
+    return time_zones.first_known(chosen, request.cookies.get(time_zones.COOKIE, ""), guessed)
+
+
+# Routes that belong to no feature
+
+
+@bp.get("/theme.css")
+def theme() -> Response:
+    """The company's colour as custom properties, so that no page needs a style of its own."""
+    colour = config.current().company.colour
+    contrast = _readable_on(colour)
+    away = "#000000" if contrast == "#ffffff" else "#ffffff"  # towards it what is written on the colour stays readable
+    response = make_response(f":root {{ --brand: {colour}; --brand-contrast: {contrast}; --brand-away: {away}; }}\n")
+    response.mimetype = "text/css"
+    response.cache_control.max_age = 300
+    response.cache_control.public = True
+    return response
+
+
+def _readable_on(colour: str) -> str:
+    """Black or white, whichever contrasts more. Source: WCAG 2.2, "relative luminance"."""
+
+    def linear(channel: int) -> float:
+        part = channel / 255
+        return part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+
+    red, green, blue = (linear(int(colour[at : at + 2], 16)) for at in (1, 3, 5))
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return "#ffffff" if 1.05 / (luminance + 0.05) >= (luminance + 0.05) / 0.05 else "#000000"
+
+
+@bp.get("/language/<code>", endpoint="language")
+def choose_language(code: str) -> AnyResponse:
+    """Read on in another language; the choice stays with this browser and changes nothing of the account."""
+    if code not in config.current().languages:
+        raise NotFound
+    session["language"] = code
+    return redirect(local_path(request.args.get("next"), "/"), 303)
+
+
+@bp.get("/healthz")
+@limiter.exempt
+def healthz() -> Response:
+    """The process answers."""
+    return make_response("ok\n", {"Content-Type": "text/plain"})
+
+
+@bp.get("/readyz")
+@limiter.exempt
+def readyz() -> Response:
+    """The process can do its work: the database answers."""
+    db.is_reachable()
+    return make_response("ok\n", {"Content-Type": "text/plain"})
+
+
+# The API's documentation is a page for people.
+API_DOCS: Final = "/api/docs"
+
+
+def is_api() -> bool:
+    """Whether an app asks: it has no session, and reads JSON."""
+    return request.path.startswith("/api/") and request.path != API_DOCS
+
+
+# Around every request
+
+
+def _path_to_log() -> str:
+    """The address without the secret of a link from a mail."""
+    token = (request.view_args or {}).get("token")
+    return request.path.replace(token, "…") if token else request.path
+
+
+def is_from_this_site() -> bool:
+    """Whether the page that sends this request is one of ours, as far as the browser says: Sec-Fetch-Site and Origin.
+
+    What is no browser says neither. A person who types an address sends "none". Source: W3C, "Fetch Metadata Request Headers".
+    """
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+        return False
+    origin = request.headers.get("Origin")
+    return origin is None or origin in {_origin_of(config.current().base_url), _origin_of(request.host_url)}
+
+
+def _origin_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _refuse_other_sites() -> None:
+    """For all that changes something, besides the token in each form. The API takes no cookie: nobody's browser has a right there."""
+    if request.method not in _READING and not is_api() and not is_from_this_site():
+        structlog.get_logger(__name__).warning(
+            "refused_from_another_site", origin=request.headers.get("Origin", "")[:200]
+        )
+        raise CSRFError("The request comes from another site.")
+
+
+def _begin_request() -> None:
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = secrets.token_hex(8)
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id, method=request.method, path=_path_to_log())
+    is_good = 0 < len(given) <= LONGEST_REQUEST_ID and given.isascii() and given.isprintable()
+    if is_good and not card_numbers.holds_one(given):
+        # Beside ours and not in its place: whoever calls could make theirs the same for all, or the same as someone else's.
+        structlog.contextvars.bind_contextvars(caller_request_id=given)
+    audit.set_actor(audit.Actor("anonymous", "", request.remote_addr or "", g.request_id))
+    if request.endpoint != "pages.healthz":
+        is_forwarded = any(name in request.headers for name in forwarded.HEADERS)
+        forwarded.watch(request.remote_addr or "", is_forwarded=is_forwarded)
+    if request.endpoint != "pages.healthz" and not is_api() and current_user.is_authenticated:
+        kind = "customer" if current_user.customer_id else "staff"
+        audit.set_actor(audit.Actor(kind, current_user.id, request.remote_addr or "", g.request_id))
+
+
+def _hold_changes() -> None:
+    """Raises recovery.InRecovery for what would change something while nothing may: whatever the view, and before it writes anything."""
+    if request.method not in _READING and request.endpoint and request.blueprint not in FREE:
+        recovery.refuse_now()
+
+
+def _finish_request(response: Response) -> Response:
+    for name, value in security_headers(with_stripe=g.get("with_stripe", False)).items():
+        response.headers[name] = value
+    response.headers["X-Request-Id"] = g.get("request_id", "")
+    if "Cache-Control" not in response.headers:
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def security_headers(*, with_stripe: bool) -> dict[str, str]:
+    """The headers of every answer. Source: OWASP ASVS 5.0 V3.4, and Stripe, "Security guide: Content Security Policy"."""
+    settings = config.current()
+    script = frame = connect = ""
+    if with_stripe:
+        origin = settings.stripe_js_origin
+        if origin == "https://js.stripe.com":
+            script = frame = " https://js.stripe.com https://*.js.stripe.com"
+            frame += " https://hooks.stripe.com"
+            connect = " https://api.stripe.com"
+        else:
+            script = frame = f" {origin}"
+            connect = f" {origin}"
+    frame = frame or " 'none'"
+    policy = (
+        f"default-src 'none'; script-src 'self'{script}; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        f"connect-src 'self'{connect}; frame-src{frame}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+    headers = {
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        "Permissions-Policy": f'camera=(), microphone=(), geolocation=(), payment=(self "{settings.stripe_js_origin}")',
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
+    if settings.secure_cookies:
+        headers["Strict-Transport-Security"] = f"max-age={HSTS_SECONDS}; includeSubDomains"
+    return headers
+
+
+@cache
+def _static_version(name: str) -> str:
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+
+
+def static_url(name: str) -> str:
+    """The address of a file under static/, which browsers may keep: vendored files carry their version in the name, our own
+    get a mark that changes when the file does.
+    """
+    if name.startswith("vendor/"):
+        return f"/static/{name}"
+    return f"/static/{name}?v={_static_version(name)}"
+
+
+def _context() -> dict[str, Any]:
+    company = config.current().company
+    return {
+        "company": {
+            "name": company.name,
+            "address_lines": company.address_lines,
+            "support_email": company.support_email,
+            "website": company.website,
+            "logo_url": static_url(company.logo) if company.logo else None,
+            "zone": company_days.zone().key,
+        },
+        "locale": reader_language(),
+        "reader_zone": reader_zone(),
+        "request_id": g.get("request_id", ""),
+        "static_url": static_url,
+    }
+
+
+def install(app: Flask) -> None:
+    """Put all of this around an application's requests. Raises config.WrongSettings when the company's logo is not there."""
+    logo = config.current().company.logo
+    if logo and not (STATIC / logo).is_file():
+        raise config.WrongSettings(f"PORTAL_COMPANY_LOGO: there is no file static/{logo}")
+    app.before_request(_begin_request)  # the first: what the others refuse has a request id and an actor, too
+    app.before_request(_refuse_other_sites)
+    babel.init_app(app, locale_selector=reader_language, default_translation_directories=str(language.CATALOGUES))
+    app.before_request(
+        _hold_changes
+    )  # before what a form is checked for: whatever it holds, this is why nothing is done
+    csrf.init_app(app)
+    limiter.init_app(app)
+    app.after_request(_finish_request)
+    app.context_processor(_context)
+    app.add_template_global(recovery.is_on_now, "in_recovery")
+    app.add_template_global(lambda endpoint: endpoint in app.view_functions, "has_page")
+    app.add_template_global(part, "part")
+    app.add_template_global(cookies_are_blocked, "cookies_are_blocked")
+    app.add_template_filter(lambda amount: language.money_text(amount, reader_language()), "money")
+    app.add_template_filter(
+        lambda amount, rounded=False: language.amount_text(amount, reader_language(), rounded=rounded), "amount"
+    )
+    app.add_template_filter(lambda day: language.date_text(day, reader_language()), "date")
+    app.add_template_filter(lambda day: language.month_text(day, reader_language()), "month")
+    app.add_template_filter(lambda moment: language.datetime_text(moment, reader_language(), reader_zone()), "datetime")
+    app.register_blueprint(bp)

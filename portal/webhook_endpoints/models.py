@@ -1,0 +1,155 @@
+"""Endpoints of customers' systems, the events that they are told of, and each event's way to each endpoint."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from sqlalchemy import JSON, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.core.db import Base, UTCDateTime, one_of
+
+# What an endpoint may ask for.
+PAYMENT_SUCCEEDED: Final = "payment.succeeded"
+PAYMENT_FAILED: Final = "payment.failed"
+INVOICE_PAID: Final = "invoice.paid"
+REFUND_UPDATED: Final = "refund.updated"
+TYPES: Final = (PAYMENT_SUCCEEDED, PAYMENT_FAILED, INVOICE_PAID, REFUND_UPDATED)
+# Sent when its owner asks for it, to any endpoint.
+PING: Final = "ping"
+
+PENDING: Final = "pending"
+DELIVERED: Final = "delivered"
+FAILED: Final = "failed"
+STATES: Final = (PENDING, DELIVERED, FAILED)
+
+# Why an endpoint is disabled: nothing has arrived for days, or it answered 410 Gone.
+FAILING: Final = "failing"
+GONE: Final = "gone"
+REASONS: Final = (FAILING, GONE)
+
+LONGEST_URL: Final = 2_000
+LONGEST_DESCRIPTION: Final = 200
+# What is kept of an answer, or of why there was none.
+LONGEST_ANSWER: Final = 500
+
+_KEPT: Final = text("removed_at IS NULL")
+
+
+class WebhookEndpoint(Base):
+    """An address that a customer's system listens at.
+
+    The signing secret is derived from `id` and `secret_number`, which rises when the secret is changed; the one before it signs as
+    well until `old_secret_until`. `failing_since` is the first failed try since anything was delivered. Events go to endpoints that
+    are neither disabled nor removed. A removed one stays until its last delivery is forgotten.
+    """
+
+    __tablename__ = "webhook_endpoints"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+    url: Mapped[str] = mapped_column(String(LONGEST_URL))
+    description: Mapped[str] = mapped_column(String(LONGEST_DESCRIPTION), default="")
+    events: Mapped[list[str]] = mapped_column(JSON)  # some of TYPES
+    secret_number: Mapped[int] = mapped_column(Integer, default=1)
+    old_secret_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    created_by: Mapped[str] = mapped_column(String(80))  # the id of a user, or the name of an app
+    failing_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    disabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    disabled_reason: Mapped[str | None] = mapped_column(String(10))
+    removed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (
+        one_of("disabled_reason", REASONS),
+        Index("ix_webhook_endpoints_customer", "customer_id", "id", sqlite_where=_KEPT, postgresql_where=_KEPT),
+        Index("ix_webhook_endpoints_removed", "removed_at"),
+    )
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is told of anything."""
+        return self.disabled_at is None and self.removed_at is None
+
+    @property
+    def host(self) -> str:
+        """Where it is, without the path: as it stands in lists."""
+        return urlsplit(self.url).netloc
+
+
+class OutgoingEvent(Base):
+    """What happened, as it is told: `payload` is frozen when it happens, so all endpoints and all tries get the same bytes.
+
+    `customer_id` is no foreign key: an event is written where the audit trail is locked already, and checking the key would wait for
+    whoever has locked the customer and waits for the trail.
+    """
+
+    __tablename__ = "outgoing_events"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    customer_id: Mapped[str] = mapped_column(String(40))
+    type: Mapped[str] = mapped_column(String(40))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    payload: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+    __table_args__ = (one_of("type", (*TYPES, PING)), Index("ix_outgoing_events_created", "created_at"))
+
+    @property
+    def body(self) -> bytes:
+        """The bytes that are sent and signed."""
+        return json.dumps(self.payload, separators=(",", ":"), ensure_ascii=False).encode()
+
+    def headers(self, at: datetime) -> dict[str, str]:
+        """What is sent with it at this moment, but for the signature."""
+        return {
+            "Content-Type": "application/json",
+            "User-Agent": "billing-portal-events/1",
+            "webhook-id": self.id,
+            "webhook-timestamp": str(int(at.timestamp())),
+        }
+
+
+class Delivery(Base):
+    """One event on its way to one endpoint. `customer_id` and `type` are the event's, for the lists of staff.
+
+    `replays` counts how often it was begun anew; a job of an earlier beginning does nothing. `answer` is the beginning of what the
+    endpoint said, or why it could not be asked. `tries` counts since the last beginning.
+    """
+
+    __tablename__ = "deliveries"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    event_id: Mapped[str] = mapped_column(ForeignKey("outgoing_events.id"))
+    endpoint_id: Mapped[str] = mapped_column(ForeignKey("webhook_endpoints.id"))
+    customer_id: Mapped[str] = mapped_column(String(40))
+    type: Mapped[str] = mapped_column(String(40))
+    state: Mapped[str] = mapped_column(String(10), default=PENDING)
+    replays: Mapped[int] = mapped_column(Integer, default=0)
+    tries: Mapped[int] = mapped_column(Integer, default=0)
+    status_code: Mapped[int | None] = mapped_column(Integer)
+    answer: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    last_try_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    next_try_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    delivered_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    event: Mapped[OutgoingEvent] = relationship(lazy="raise")
+    endpoint: Mapped[WebhookEndpoint] = relationship(lazy="raise")
+
+    __table_args__ = (
+        one_of("state", STATES),
+        UniqueConstraint("event_id", "endpoint_id"),
+        Index("ix_deliveries_created", "created_at", "id"),
+        Index("ix_deliveries_customer", "customer_id", "created_at", "id"),
+        Index("ix_deliveries_state", "state", "created_at", "id"),
+        Index("ix_deliveries_type", "type", "created_at", "id"),
+        Index("ix_deliveries_endpoint", "endpoint_id", "created_at", "id"),
+    )
+
+    @property
+    def job_key(self) -> str:
+        """The key of the job of the last beginning."""
+        return f"delivery:{self.id}:{self.replays}"

@@ -1,0 +1,44 @@
+"""Signatures as the specification of Standard Webhooks has them, and the secrets that they are made with.
+
+A secret is derived from the endpoint's id, a number that rises with every change of it, and the secret key, as one-time links are
+(portal.accounts.tokens). Kept encrypted it would be as safe against a copy of the database and no safer against a copy of the secret
+key, for more parts: so nothing is kept at all. The price is the same, too: whoever changes the secret key changes all of them.
+Source: Standard Webhooks, "Signature scheme".
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from datetime import datetime, timedelta
+from typing import Final
+
+from portal.core import config
+from portal.webhook_endpoints.models import WebhookEndpoint
+
+PREFIX: Final = "whsec_"
+# So long an old secret signs beside the new one, and a customer's system may take its time to learn it.
+OLD_SECRET_LASTS: Final = timedelta(hours=24)
+
+
+def secret(endpoint: WebhookEndpoint) -> str:
+    """What the customer's system verifies with: "whsec_" and 256 bits in base64."""
+    return PREFIX + base64.b64encode(_key(endpoint.id, endpoint.secret_number)).decode()
+
+
+def signature(endpoint: WebhookEndpoint, event_id: str, timestamp: int, body: bytes, now: datetime) -> str:
+    """The header's value: one signature for each secret that is good at `now`, the new one's first, parted by a space.
+
+    `timestamp` is in whole seconds since 1970, of this try.
+    """
+    numbers = [endpoint.secret_number]
+    if endpoint.old_secret_until is not None and now < endpoint.old_secret_until:
+        numbers.append(endpoint.secret_number - 1)
+    signed = f"{event_id}.{timestamp}.".encode() + body
+    digests = (hmac.digest(_key(endpoint.id, number), signed, "sha256") for number in numbers)
+    return " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)
+
+
+def _key(endpoint_id: str, number: int) -> bytes:
+    secret_key = config.current().secret_key.get_secret_value().encode()
+    return hmac.digest(secret_key, f"webhook-endpoint:{endpoint_id}:{number}".encode(), "sha256")

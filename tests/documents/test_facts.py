@@ -1,0 +1,102 @@
+"""What a receipt says, without a database: numbers, rates, quantities, countries, and its JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from portal.documents import facts
+from portal.documents.facts import Line, Party
+from tests.documents.conftest import EGLISE, NORDLICHT, example, example_note
+
+
+@pytest.mark.parametrize(
+    ("n", "day", "number"),
+    [
+        (1, date(2026, 1, 1), "R-2026-000001"),
+        (123, date(2026, 12, 31), "R-2026-000123"),
+        (124, date(2027, 1, 1), "R-2027-000124"),
+        (1_234_567, date(2031, 5, 5), "R-2031-1234567"),
+    ],
+)
+def test_the_number_runs_on_through_the_years(n: int, day: date, number: str) -> None:
+    assert facts.number_text(n, day) == number
+
+
+def test_facts_come_back_from_json_as_they_were() -> None:
+    written = example(("Strom – 1½ Tage", 1_500, 12_345, 750), ("Free", 1_000, 10, None))
+    assert facts.from_json(json.loads(json.dumps(written.to_json()))) == written
+
+
+def test_facts_of_a_credit_note_come_back_as_they_were() -> None:
+    written = example_note((1900, 100_00, 19_00), untaxed=5_00)
+    assert facts.from_json(json.loads(json.dumps(written.to_json()))) == written
+    assert written.untaxed_minor == 5_00
+
+
+def test_facts_from_before_documents_had_codes_are_read_as_a_receipt_without_one() -> None:
+    now = example()
+    first = {name: value for name, value in now.to_json().items() if name not in {"kind", "verification"}}
+    assert facts.from_json(first | {"version": 1}) == replace(now, version=1, verification=None)
+
+
+def test_facts_of_another_version_are_not_guessed_at() -> None:
+    with pytest.raises(ValueError, match="version 3"):
+        facts.from_json(example().to_json() | {"version": 3})
+
+
+def test_facts_with_something_unknown_are_refused() -> None:
+    with pytest.raises(ValueError, match="discount"):
+        facts.from_json(example().to_json() | {"discount": 5})
+
+
+@pytest.mark.parametrize(
+    ("basis_points", "language", "text"),
+    [
+        (1900, "en", "19%"),
+        (1900, "de", "19\N{NO-BREAK SPACE}%"),
+        (750, "en", "7.5%"),
+        (825, "de", "8,25\N{NO-BREAK SPACE}%"),
+        (0, "en", "0%"),
+        (10_000, "en", "100%"),
+        (None, "en", "–"),
+    ],
+)
+def test_a_rate_is_written_as_its_reader_writes_it(basis_points: int | None, language: str, text: str) -> None:
+    assert facts.rate_text(basis_points, language) == text
+
+
+@pytest.mark.parametrize(
+    ("thousandths", "language", "text"),
+    [(1_000, "en", "1"), (1_500, "de", "1,5"), (1, "en", "0.001"), (1_234_567_000, "en", "1,234,567")],
+)
+def test_a_quantity_is_written_without_idle_zeros(thousandths: int, language: str, text: str) -> None:
+    assert Line("Hours", thousandths, 1, None, 1, 0).quantity_text(language) == text
+
+
+def test_the_country_is_written_only_when_the_mail_crosses_a_border() -> None:
+    assert EGLISE.country_name("de", NORDLICHT) == "Frankreich"
+    assert replace(EGLISE, country="DE").country_name("de", NORDLICHT) == ""
+    assert replace(EGLISE, country="").country_name("de", NORDLICHT) == ""
+
+
+@pytest.mark.parametrize("last_line", ["France", "FRANKREICH"])
+def test_the_country_is_not_written_twice(last_line: str) -> None:
+    party = replace(EGLISE, address=(*EGLISE.address, last_line))
+    assert party.country_name("de", NORDLICHT) == ""
+
+
+def test_a_country_that_nobody_knows_is_written_as_it_is() -> None:
+    assert Party("X", (), "XQ", "").country_name("en", NORDLICHT) == "XQ"
+
+
+def test_taxes_are_summed_by_rate_and_lines_without_a_stated_tax_are_in_none() -> None:
+    lines = (Line("a", 1, 1, 700, 100, 7), Line("b", 1, 1, 1900, 50, 10), Line("c", 1, 1, 700, 1, 0))
+    found = facts.taxes_of((*lines, Line("d", 1, 1, None, 5, 0)))
+    assert [(tax.tax_rate_basis_points, tax.net_minor, tax.tax_minor) for tax in found] == [
+        (1900, 50, 10),
+        (700, 101, 7),
+    ]
