@@ -12,12 +12,13 @@ from werkzeug.routing import Map, Rule
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
-from portal.sandbox import authentication, catalogue, html, stripejs
+from portal.sandbox import authentication, catalogue, html, redirect_page, stripejs
 from portal.sandbox.api import Api
 from portal.sandbox.background import Background
 from portal.sandbox.control import Control
 from portal.sandbox.deliveries import is_loopback
 from portal.sandbox.faults import ConnectionBroken, Faults, break_connection
+from portal.sandbox.resources.redirects import PAGE as REDIRECTS
 from portal.sandbox.resources.three_d_secure import PAGE as CHALLENGES
 from portal.sandbox.settings import SandboxSettings
 from portal.sandbox.world import Sandbox
@@ -65,12 +66,14 @@ class SandboxApp:
         return shown
 
     def _open_rules(self) -> list[Rule]:
-        """What anybody may load: Stripe.js, the bank's page, and the files of the sandbox's pages."""
+        """What anybody may load: Stripe.js, the pages of banks, and the files of the sandbox's pages."""
         challenge = f"{CHALLENGES}/<challenge_id>"
         return [
             Rule("/", methods=["GET"], endpoint=lambda request: redirect("/_sandbox/")),  # noqa: ARG005
             Rule(challenge, methods=["GET"], endpoint=self._show_challenge),
             Rule(challenge, methods=["POST"], endpoint=self._answer_challenge),
+            Rule(f"{REDIRECTS}/<redirect_id>", methods=["GET"], endpoint=self._show_redirect),
+            Rule(f"{REDIRECTS}/<redirect_id>", methods=["POST"], endpoint=self._answer_redirect),
             *(Rule(rule, methods=methods, endpoint=handler) for rule, methods, handler in stripejs.routes()),
         ]
 
@@ -81,6 +84,13 @@ class SandboxApp:
     def _answer_challenge(self, request: Request, challenge_id: str) -> Response:
         return authentication.answer(self.sandbox, request, challenge_id)
 
+    def _show_redirect(self, request: Request, redirect_id: str) -> Response:
+        del request
+        return redirect_page.show(self.sandbox, redirect_id)
+
+    def _answer_redirect(self, request: Request, redirect_id: str) -> Response:
+        return redirect_page.answer(self.sandbox, request, redirect_id)
+
     def close(self) -> None:
         """Stop what runs and close the store."""
         self.background.stop()
@@ -89,7 +99,7 @@ class SandboxApp:
 
 def create_sandbox(db_path: str | Path, settings: SandboxSettings | None = None) -> SandboxApp:
     """A sandbox over the SQLite file at `db_path`, made when it is not there. The same file again is the same sandbox."""
-    sandbox = Sandbox(db_path, settings or SandboxSettings(), catalogue.KINDS, catalogue.EFFECTS)
+    sandbox = Sandbox(db_path, settings or SandboxSettings(), catalogue.KINDS, catalogue.EFFECTS, catalogue.BEGINNINGS)
     return SandboxApp(sandbox)
 
 

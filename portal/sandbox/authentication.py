@@ -31,11 +31,11 @@ POLICY = f"{html.POLICY}; frame-ancestors *"
 def show(sandbox: Sandbox, challenge_id: str) -> Response:
     with sandbox.store.reading() as session:
         challenge = _find(session, challenge_id)
-        _, intent = _intent(session, challenge)
+        _, intent = intent_of(session, challenge)
     amount = money.shown(intent["amount"], intent["currency"]) if "amount" in intent else None
     return html.page(
         "authenticate.html",
-        policy=_policy(challenge["return_url"]),
+        policy=policy_towards(challenge["return_url"]),
         challenge=challenge,
         amount=amount,
         business_name=sandbox.settings.business_name,
@@ -43,7 +43,7 @@ def show(sandbox: Sandbox, challenge_id: str) -> Response:
     )
 
 
-def _policy(return_url: str | None) -> str:
+def policy_towards(return_url: str | None) -> str:
     """Browsers hold the redirect that follows a form to form-action as well, so the way back has to be allowed."""
     if return_url is None:
         return POLICY
@@ -55,7 +55,7 @@ def answer(sandbox: Sandbox, request: Request, challenge_id: str) -> Response:
     succeeds = request.form.get("outcome") == "complete"
     with sandbox.store.transaction() as session:
         challenge = _find(session, challenge_id)
-        kind, intent = _intent(session, challenge)
+        kind, intent = intent_of(session, challenge)
         call = Call(
             sandbox=sandbox, session=session, now=int(sandbox.clock.now()), base_url=request.host_url.rstrip("/")
         )
@@ -90,7 +90,8 @@ def _find(session: Session, challenge_id: str) -> Row:
     return challenge
 
 
-def _intent(session: Session, challenge: Row) -> tuple[Kind, Row]:
+def intent_of(session: Session, challenge: Row) -> tuple[Kind, Row]:
+    """The intent that a challenge (or a redirect) is about."""
     kind = SETUP_INTENT if challenge["intent"].startswith("seti_") else PAYMENT_INTENT
     intent = session.find(kind, challenge["intent"])
     if intent is None:

@@ -16,10 +16,13 @@ from portal.sandbox.resources import (
     early_fraud_warnings,
     elements_sessions,
     events,
+    mandates,
     payment_confirmation,
     payment_intents,
+    payment_method_configurations,
     payment_methods,
     payouts,
+    redirects,
     refunds,
     setup_attempts,
     setup_intents,
@@ -28,7 +31,7 @@ from portal.sandbox.resources import (
     webhook_endpoints,
 )
 from portal.sandbox.routes import Route
-from portal.sandbox.world import Effect
+from portal.sandbox.world import Beginning, Effect
 
 KINDS: tuple[Kind, ...] = (
     balance_transactions.BALANCE_TRANSACTION,
@@ -40,9 +43,12 @@ KINDS: tuple[Kind, ...] = (
     early_fraud_warnings.WARNING,
     ENDPOINT,
     EVENT,
+    mandates.MANDATE,
     payment_intents.PAYMENT_INTENT,
+    payment_method_configurations.CONFIGURATION,
     payment_methods.PAYMENT_METHOD,
     payouts.PAYOUT,
+    redirects.REDIRECT,
     refunds.REFUND,
     setup_attempts.SETUP_ATTEMPT,
     setup_intents.SETUP_INTENT,
@@ -62,7 +68,9 @@ ROUTES: tuple[Route, ...] = (
     *early_fraud_warnings.ROUTES,
     *elements_sessions.ROUTES,
     *events.ROUTES,
+    *mandates.ROUTES,
     *payment_intents.ROUTES,
+    *payment_method_configurations.ROUTES,
     *payment_methods.ROUTES,
     *payouts.ROUTES,
     *refunds.ROUTES,
@@ -76,7 +84,10 @@ EFFECTS: dict[str, Effect] = {
     **charges.EFFECTS,
     **disputes.EFFECTS,
     **early_fraud_warnings.EFFECTS,
+    **mandates.EFFECTS,
     **payment_confirmation.EFFECTS,
     **payouts.EFFECTS,
     **refunds.EFFECTS,
 }
+
+BEGINNINGS: tuple[Beginning, ...] = (payment_method_configurations.begin,)

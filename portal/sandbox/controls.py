@@ -84,6 +84,12 @@ CONTROLS: dict[str, Control] = {
         machine_controls.slow_down,
         (Field("times", "How many", "1"), Field("seconds", "Seconds", "5")),
     ),
+    "payment_methods": Control(
+        "Turn payment methods on",
+        "What the account offers beside or instead of the card, where a request does not say.",
+        _on_objects(object_controls.turn_on_methods),
+        (Field("on", "Methods", "card,sepa_debit,ideal,paypal"),),
+    ),
     "disputes": Control(
         "Dispute a charge",
         "The holder asks the bank for the money back.",

@@ -26,6 +26,7 @@ class Kind:
     table: str
     prefix: str
     url: str
+    other_prefixes: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     expandable: Mapping[str, str] = field(default_factory=dict)
     included: Mapping[str, Callable[[Call, Row], Row]] = field(default_factory=dict)

@@ -113,13 +113,13 @@ def minimum(currency: str) -> int:
 def charge_fee(amount: int, currency: str) -> int:
     """The fee on a charge, in minor units."""
     percent = (amount * PERCENT_FEE_BASIS_POINTS + 5_000) // 10_000
-    return min(amount, percent + _scaled(FIXED_FEE, currency))
+    return min(amount, percent + scaled(FIXED_FEE, currency))
 
 
 def dispute_fee(currency: str) -> int:
-    return _scaled(DISPUTE_FEE, currency)
+    return scaled(DISPUTE_FEE, currency)
 
 
-def _scaled(amount: int, currency: str) -> int:
+def scaled(amount: int, currency: str) -> int:
     """An amount stated in hundredths, in the minor units of a currency; currencies without decimals take it as it stands."""
     return amount * 10 if currency in THREE_DECIMAL else amount

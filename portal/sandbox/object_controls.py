@@ -11,7 +11,14 @@ from portal.sandbox.errors import StripeError, invalid
 from portal.sandbox.events import emit
 from portal.sandbox.kinds import Row, copied
 from portal.sandbox.machine_controls import number
-from portal.sandbox.resources import disputes, early_fraud_warnings, payouts, refunds
+from portal.sandbox.resources import (
+    disputes,
+    early_fraud_warnings,
+    payment_method_configurations,
+    payouts,
+    refunds,
+    testaccounts,
+)
 from portal.sandbox.resources.payment_methods import PAYMENT_METHOD
 from portal.sandbox.testcards import BY_NUMBER, WITHOUT_A_NUMBER
 from portal.sandbox.world import Sandbox
@@ -114,7 +121,7 @@ def renew_card(sandbox: Sandbox, given: Given) -> dict[str, Any]:
 
     def act(call: Call) -> dict[str, Any]:
         method = _found(call, given, "payment_method", "payment_method")
-        if method["customer"] is None:
+        if method["customer"] is None or method["type"] != "card":
             raise StripeError(
                 "Only a card that is attached to a customer is renewed by its bank.", param="payment_method"
             )
@@ -133,6 +140,8 @@ def change_behaviour(sandbox: Sandbox, given: Given) -> dict[str, Any]:
     def act(call: Call) -> dict[str, Any]:
         method = _found(call, given, "payment_method", "payment_method")
         like = "".join(str(given.get("like", "")).split())
+        if method["type"] != "card":
+            return _like_account(call, method, like)
         if like in WITHOUT_A_NUMBER:
             behaviour = like
         elif like in BY_NUMBER:
@@ -144,3 +153,21 @@ def change_behaviour(sandbox: Sandbox, given: Given) -> dict[str, Any]:
         return {"payment_method": method["id"], "behaviour": behaviour}
 
     return _at_work(sandbox, act)
+
+
+def _like_account(call: Call, method: Row, like: str) -> dict[str, Any]:
+    account = testaccounts.BY_NUMBER.get((method["type"], like))
+    if account is None:
+        raise invalid(f"This is none of Stripe's test accounts for {method['type']}.", "like")
+    method["_behaviour"] = account.behaviour
+    call.session.save(PAYMENT_METHOD, method)
+    return {"payment_method": method["id"], "behaviour": account.behaviour}
+
+
+def turn_on_methods(sandbox: Sandbox, given: Given) -> dict[str, Any]:
+    """Turn exactly these payment methods on for the account, and all others off."""
+    names = {name.strip() for name in str(given.get("on", "")).split(",") if name.strip()}
+    unknown = names - set(payment_method_configurations.NAMES)
+    if unknown or not names:
+        raise invalid(f"on must name some of {', '.join(payment_method_configurations.NAMES)}.", "on")
+    return _at_work(sandbox, lambda call: {"on": payment_method_configurations.turn_on(call, names)})

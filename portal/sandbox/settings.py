@@ -41,6 +41,9 @@ class SandboxSettings:
     verdict_delay_seconds: float = 0.3
     """From submitted evidence to the bank's decision."""
 
+    bank_day_seconds: float = DAY_SECONDS
+    """A day of what banks take days for: debits, their refunds, the acceptance of a mandate."""
+
     payout_delay_seconds: float = 2 * DAY_SECONDS
     """From a payout to the day its money is in the bank."""
 

@@ -21,6 +21,8 @@ from portal.sandbox.store import Store
 log = logging.getLogger(__name__)
 
 Effect = Callable[[Call, dict[str, Any]], None]
+Beginning = Callable[[Call], None]
+"""Makes what an account has from the start; where it is there already nothing changes."""
 
 EFFECTS_AT_ONCE = 100
 
@@ -29,17 +31,32 @@ class Sandbox:
     """One sandbox: its store, clock and settings, the kinds of objects it knows, and what may happen later."""
 
     def __init__(
-        self, db_path: str | Path, settings: SandboxSettings, kinds: Iterable[Kind], effects: Mapping[str, Effect]
+        self,
+        db_path: str | Path,
+        settings: SandboxSettings,
+        kinds: Iterable[Kind],
+        effects: Mapping[str, Effect],
+        beginnings: Iterable[Beginning] = (),
     ) -> None:
         self.settings = settings
         self.kinds: dict[str, Kind] = {kind.object: kind for kind in kinds}
-        self.kinds_by_prefix = {kind.prefix: kind for kind in self.kinds.values()}
+        self.kinds_by_prefix = {
+            prefix: kind for kind in self.kinds.values() for prefix in (kind.prefix, *kind.other_prefixes)
+        }
         self.store = Store(db_path, self.kinds.values())
         self.clock = SandboxClock(self.store, settings.clock_offset_seconds)
         self.disturbances = Disturbances(self.store)
         self.work_waiting = threading.Condition()
         self._effects = dict(effects)
+        self._beginnings = tuple(beginnings)
+        self._begin()
+
+    def _begin(self) -> None:
         self.card_salt = self._kept_secret("card_salt")
+        with self.store.transaction() as session:
+            call = Call(sandbox=self, session=session, now=int(self.clock.now()))
+            for begin in self._beginnings:
+                begin(call)
 
     def _kept_secret(self, name: str) -> str:
         """A random value that stays the same for the life of the file."""
@@ -103,4 +120,4 @@ class Sandbox:
                 session.insert(ENDPOINT, endpoint)
         self.clock.set_offset(0.0)
         self.disturbances.reload()
-        self.card_salt = self._kept_secret("card_salt")
+        self._begin()

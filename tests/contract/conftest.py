@@ -16,9 +16,7 @@ import stripe
 from portal.sandbox.app import create_sandbox
 from portal.sandbox.server import SandboxServer
 from portal.sandbox.settings import SandboxSettings
-from tests.contract.support import Browser, Stripe
-
-STRIPE_API = "https://api.stripe.com"
+from tests.contract.support import STRIPE_API, Browser, Stripe
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +34,7 @@ def contract(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stripe]:
         refund_delay_seconds=0.02,
         dispute_delay_seconds=0.02,
         verdict_delay_seconds=0.02,
+        bank_day_seconds=0.02,
     )
     server = SandboxServer(create_sandbox(tmp_path_factory.mktemp("contract") / "sandbox.db", settings))
     server.start()

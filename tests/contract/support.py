@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 import requests
@@ -13,6 +13,7 @@ import stripe
 
 from tests.waiting import eventually
 
+STRIPE_API = "https://api.stripe.com"
 RETURN_URL = "https://shop.example/return"
 
 Result = TypeVar("Result")
@@ -42,6 +43,23 @@ class Stripe:
         }
         where = {"params": data} if method in ("GET", "DELETE") else {"data": data}
         return requests.request(method, self.base + path, headers=given, timeout=60, **where)
+
+    def answer_page(self, url: str, outcome: str) -> str:
+        """Press a button (`authorize` or `fail`) on the page a customer is redirected to; returns where it leads."""
+        if self.base == STRIPE_API:
+            pytest.skip("Stripe's own page needs a person in a browser")
+        answer = requests.post(url, data={"outcome": outcome}, timeout=60, allow_redirects=False)
+        assert answer.status_code == 303, answer.text
+        return answer.headers["Location"]
+
+
+ACCEPTED: dict[str, Any] = {
+    "customer_acceptance": {
+        "type": "online",
+        "online": {"ip_address": "127.0.0.1", "user_agent": "Mozilla/5.0"},
+    }
+}
+"""`mandate_data` of a customer who has agreed to be debited."""
 
 
 class Browser:
@@ -119,3 +137,29 @@ def event_types(client: stripe.StripeClient, object_id: str) -> list[str]:
     """The types of the events about an object, oldest first."""
     events = client.v1.events.list({"limit": 100}).data
     return [event.type for event in reversed(events) if event.data.object["id"] == object_id]
+
+
+def pay_by(client: stripe.StripeClient, kind: str, method: str | None = None, **more: Any) -> stripe.PaymentIntent:
+    """A confirmed payment intent over 20.00 EUR that may be paid by this type of payment method alone."""
+    given: dict[str, Any] = {
+        "amount": 2000,
+        "currency": "eur",
+        "allowed_payment_method_types": [kind],
+        "confirm": True,
+        "return_url": RETURN_URL,
+        **more,
+    }
+    if method is not None:
+        given["payment_method"] = method
+    return client.v1.payment_intents.create(cast("Any", given))
+
+
+def debited(contract: Stripe, intent: stripe.PaymentIntent) -> stripe.PaymentIntent:
+    """The intent once its bank has answered, with its charge."""
+    client = contract.client()
+
+    def answered() -> stripe.PaymentIntent | None:
+        found = client.v1.payment_intents.retrieve(intent.id, {"expand": ["latest_charge"]})
+        return None if found.status == "processing" else found
+
+    return cast("stripe.PaymentIntent", contract.later(answered, "the bank's answer"))

@@ -24,6 +24,7 @@ FAST = replace(
     refund_delay_seconds=0.01,
     dispute_delay_seconds=0.01,
     verdict_delay_seconds=0.01,
+    bank_day_seconds=0.01,
     webhook_waits_seconds=(0.02, 0.04, 0.08),
     webhook_timeout_seconds=5.0,
 )

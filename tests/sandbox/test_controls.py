@@ -54,12 +54,14 @@ def test_controls_answer_this_machine_and_its_own_pages_alone(sandbox: RunningSa
 
 
 def test_a_reset_forgets_everything(sandbox: RunningSandbox) -> None:
+    at_first = sandbox.state()["objects"]
     sandbox.pay()
     sandbox.control("clock", seconds=1000)
     sandbox.control("faults", fault="conflict", path="/v1/customers", times=3)
     sandbox.control("reset")
     state = sandbox.state()
-    assert set(state["objects"].values()) == {0}
+    assert state["objects"] == at_first
+    assert sum(at_first.values()) == at_first["payment_method_configuration"] == 1
     assert (state["clock_offset_seconds"], state["faults"]) == (0.0, [])
 
 
@@ -206,3 +208,22 @@ def test_the_balance_is_the_sum_of_its_transactions(sandbox: RunningSandbox) -> 
     transactions = list(sandbox.client.v1.balance_transactions.list({"limit": 100}).auto_paging_iter())
     assert shown == sum(one.net for one in transactions)
     assert all(one.net == one.amount - one.fee for one in transactions)
+
+
+def test_payment_methods_are_turned_on_for_the_account(sandbox: RunningSandbox) -> None:
+    v1 = sandbox.client.v1
+    assert v1.payment_intents.create({"amount": 2000, "currency": "eur"}).payment_method_types == ["card"]
+    sandbox.control("payment_methods", on="card, sepa_debit,ideal")
+    offered = v1.payment_intents.create({"amount": 2000, "currency": "eur"}).payment_method_types
+    assert offered == ["card", "sepa_debit", "ideal"]
+
+
+def test_an_unknown_payment_method_is_not_turned_on(sandbox: RunningSandbox) -> None:
+    answer = requests.post(f"{sandbox.url}/_sandbox/payment_methods", json={"on": "cash"}, timeout=10)
+    assert answer.status_code == 400
+
+
+def test_a_saved_account_begins_to_behave_like_another(sandbox: RunningSandbox) -> None:
+    method = sandbox.client.v1.payment_methods.retrieve("pm_sepaDebit_success_de")
+    done = sandbox.control("cards/behave", payment_method=method.id, like="DE62370400440532013001")
+    assert done["behaviour"] == "account_fails"

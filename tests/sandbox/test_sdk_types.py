@@ -246,8 +246,8 @@ CALLS = {
     ("POST", "/v1/webhook_endpoints/<endpoint_id>"): "WebhookEndpointUpdateParams",
     ("GET", "/v1/radar/early_fraud_warnings"): "EarlyFraudWarningListParams",
 }
-NOT_IN_THE_SDK = {"client_secret", "card"}
-"""What only browsers send: the proof that they may see an intent, and card details inside `payment_method_data`."""
+NOT_IN_THE_SDK = {"client_secret", "card", "infer_from_client"}
+"""What only browsers send: the proof that they may see an intent, card details inside `payment_method_data`, and a wordless acceptance."""
 
 
 def route_of(call: tuple[str, str]) -> Route:

@@ -37,6 +37,9 @@ LIST = list_parameters({"currency": Text(3), "payout": Reference(), "source": Re
 REPORTING_CATEGORIES = {
     "adjustment": "dispute",
     "charge": "charge",
+    "payment": "charge",
+    "payment_failure_refund": "charge_failure",
+    "payment_refund": "refund",
     "payout": "payout",
     "payout_failure": "payout_reversal",
     "refund": "refund",

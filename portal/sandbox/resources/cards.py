@@ -7,7 +7,7 @@ import hmac
 import time
 from typing import TYPE_CHECKING, Any
 
-from portal.sandbox.errors import StripeError, card_error, invalid, missing_parameter
+from portal.sandbox.errors import StripeError, card_error, missing_parameter
 from portal.sandbox.kinds import Row
 from portal.sandbox.params import Hash, Integer, Text, unsupported
 from portal.sandbox.testcards import (
@@ -157,8 +157,3 @@ def checked(method: Row, address: Row, *, cvc_given: bool = False) -> Row:
         "address_postal_code_check": behaviour.postal_code_check if address.get("postal_code") else None,
         "cvc_check": cvc_check if cvc_given or method["card"]["checks"]["cvc_check"] is not None else None,
     }
-
-
-def refuse_other_types(kind: str, place: str) -> None:
-    if kind != "card":
-        raise invalid(f"The sandbox knows no payment method but card, and {place} is {kind}.", place)

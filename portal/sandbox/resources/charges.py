@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from portal.sandbox import money, search
+from portal.sandbox import search
 from portal.sandbox.errors import StripeError
 from portal.sandbox.events import emit
 from portal.sandbox.ids import new_id
@@ -26,7 +26,7 @@ from portal.sandbox.params import (
     merge_metadata,
     whole_shipping,
 )
-from portal.sandbox.resources import balance_transactions
+from portal.sandbox.resources import balance_transactions, fees
 from portal.sandbox.resources.bank_answers import card_details, descriptor, outcome
 from portal.sandbox.resources.cards import behaviour_of
 from portal.sandbox.routes import get, post
@@ -45,10 +45,14 @@ def _refunds(call: Call, charge: Row) -> Row:
     )
 
 
+OTHER_PREFIX = "py"
+"""Begins the id of a charge by any other method than a card."""
+
 CHARGE = Kind(
     object="charge",
     table="charges",
     prefix="ch",
+    other_prefixes=(OTHER_PREFIX,),
     url="/v1/charges",
     columns=("customer", "payment_intent", "transfer_group"),
     expandable={
@@ -82,19 +86,13 @@ class Attempt:
     decline: Decline | None
 
 
-def attempt(call: Call, intent: Row, method: Row, *, decline: Decline | None, authenticated: str | None) -> Attempt:
-    """Charge a card for a payment intent, or fail to: in both cases a charge remains, and its event.
-
-    `authenticated` is how 3-D Secure went (`challenge`, `frictionless`) or None when it was not asked for.
-    """
-    held = intent["capture_method"] == "manual" and decline is None
-    succeeded = decline is None
-    amount = intent["amount"]
-    charge: Row = {
-        "id": new_id("ch"),
+def blank(call: Call, intent: Row, method: Row) -> Row:
+    """A charge for a payment intent before anything is known of its outcome. Other methods than cards have ids of their own shape."""
+    return {
+        "id": new_id("ch" if method["type"] == "card" else OTHER_PREFIX),
         "object": "charge",
-        "amount": amount,
-        "amount_captured": amount if succeeded and not held else 0,
+        "amount": intent["amount"],
+        "amount_captured": 0,
         "amount_refunded": 0,
         "application": None,
         "application_fee": None,
@@ -102,27 +100,24 @@ def attempt(call: Call, intent: Row, method: Row, *, decline: Decline | None, au
         "balance_transaction": None,
         "billing_details": copied(method["billing_details"]),
         "calculated_statement_descriptor": descriptor(call, intent),
-        "captured": succeeded and not held,
+        "captured": False,
         "created": call.now,
         "currency": intent["currency"],
         "customer": intent["customer"],
         "description": intent["description"],
         "disputed": False,
         "failure_balance_transaction": None,
-        "failure_code": decline.code if decline else None,
-        "failure_message": decline.message if decline else None,
+        "failure_code": None,
+        "failure_message": None,
         "fraud_details": {},
         "livemode": False,
         "metadata": dict(intent["metadata"]),
         "on_behalf_of": None,
-        "outcome": outcome(method, decline),
-        "paid": succeeded,
+        "outcome": None,
+        "paid": False,
         "payment_intent": intent["id"],
         "payment_method": method["id"],
-        "payment_method_details": {
-            "card": card_details(call, intent, method, held=held, authenticated=authenticated),
-            "type": "card",
-        },
+        "payment_method_details": None,
         "radar_options": {},
         "receipt_email": intent["receipt_email"],
         "receipt_number": None,
@@ -134,16 +129,41 @@ def attempt(call: Call, intent: Row, method: Row, *, decline: Decline | None, au
         "source_transfer": None,
         "statement_descriptor": intent["statement_descriptor"],
         "statement_descriptor_suffix": intent["statement_descriptor_suffix"],
-        "status": "succeeded" if succeeded else "failed",
+        "status": "pending",
         "transfer_data": None,
         "transfer_group": intent["transfer_group"],
+        "_refund": "succeeds",
+        "_available_at_once": False,
+    }
+
+
+def attempt(call: Call, intent: Row, method: Row, *, decline: Decline | None, authenticated: str | None) -> Attempt:
+    """Charge a card for a payment intent, or fail to: in both cases a charge remains, and its event.
+
+    `authenticated` is how 3-D Secure went (`challenge`, `frictionless`) or None when it was not asked for.
+    """
+    held = intent["capture_method"] == "manual" and decline is None
+    succeeded = decline is None
+    amount = intent["amount"]
+    charge = blank(call, intent, method) | {
+        "amount_captured": amount if succeeded and not held else 0,
+        "captured": succeeded and not held,
+        "failure_code": decline.code if decline else None,
+        "failure_message": decline.message if decline else None,
+        "outcome": outcome(method, decline),
+        "paid": succeeded,
+        "payment_method_details": {
+            "card": card_details(call, intent, method, held=held, authenticated=authenticated),
+            "type": "card",
+        },
+        "status": "succeeded" if succeeded else "failed",
     }
     if succeeded:
-        charge["receipt_url"] = f"{call.base_url or 'http://127.0.0.1'}/_sandbox/objects/{charge['id']}"
+        charge["receipt_url"] = receipt_url(call, charge)
     behaviour = behaviour_of(method)
     charge |= {"_refund": behaviour.refund, "_available_at_once": behaviour.available_at_once}
     if succeeded and intent["capture_method"] == "automatic":
-        charge["balance_transaction"] = _settle(call, charge)["id"]
+        charge["balance_transaction"] = settlement(call, charge)["id"]
     call.session.insert(CHARGE, charge)
     emit(call, "charge.succeeded" if succeeded else "charge.failed", charge)
     if succeeded:
@@ -167,16 +187,21 @@ def _have_consequences(call: Call, charge: Row, behaviour: Behaviour) -> None:
         call.later("early_fraud_warning.arrive", call.settings.dispute_delay_seconds, charge=charge["id"])
 
 
-def _settle(call: Call, charge: Row) -> Row:
+def receipt_url(call: Call, charge: Row) -> str:
+    return f"{call.base_url or 'http://127.0.0.1'}/_sandbox/objects/{charge['id']}"
+
+
+def settlement(call: Call, charge: Row) -> Row:
     """The balance transaction of a captured charge."""
     amount = charge["amount_captured"]
+    method = charge["payment_method_details"]["type"]
     return balance_transactions.record(
         call,
-        kind="charge",
+        kind="charge" if method == "card" else "payment",
         amount=amount,
         currency=charge["currency"],
         source=charge["id"],
-        fee=money.charge_fee(amount, charge["currency"]),
+        fee=fees.of_charge(method, amount, charge["currency"]),
         description=charge["description"],
         available_at_once=charge["_available_at_once"],
     )
@@ -188,7 +213,7 @@ def settle(call: Call, body: dict[str, Any]) -> None:
     if charge is None or charge["balance_transaction"] is not None or not charge["captured"]:
         return
     before = copied(charge)
-    charge["balance_transaction"] = _settle(call, charge)["id"]
+    charge["balance_transaction"] = settlement(call, charge)["id"]
     call.session.save(CHARGE, charge)
     emit(call, "charge.updated", charge, before)
 
@@ -197,7 +222,7 @@ def settle_now(call: Call, charge: Row) -> None:
     """Give a captured charge its balance transaction before a refund or a dispute takes money back."""
     if charge["balance_transaction"] is None and charge["captured"]:
         before = copied(charge)
-        charge["balance_transaction"] = _settle(call, charge)["id"]
+        charge["balance_transaction"] = settlement(call, charge)["id"]
         call.session.save(CHARGE, charge)
         emit(call, "charge.updated", charge, before)
 
@@ -206,9 +231,9 @@ def capture(call: Call, charge: Row, amount: int, *, asynchronously: bool) -> Ro
     """Take the money of a held charge; what is not taken is given back to the card."""
     before = copied(charge)
     charge |= {"captured": True, "amount_captured": amount, "amount_refunded": charge["amount"] - amount}
-    charge["payment_method_details"]["card"].pop("capture_before", None)
+    charge["payment_method_details"].get("card", {}).pop("capture_before", None)
     if not asynchronously:
-        charge["balance_transaction"] = _settle(call, charge)["id"]
+        charge["balance_transaction"] = settlement(call, charge)["id"]
     call.session.save(CHARGE, charge)
     emit(call, "charge.captured", charge, before)
     if asynchronously:

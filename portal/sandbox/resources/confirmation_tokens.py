@@ -22,9 +22,8 @@ from portal.sandbox.params import (
     unsupported,
     whole_shipping,
 )
-from portal.sandbox.resources.cards import read_card, refuse_other_types
 from portal.sandbox.resources.payment_method_parameters import PAYMENT_METHOD_DATA
-from portal.sandbox.resources.payment_methods import PAYMENT_METHOD, find_or_make, for_browser, new_method
+from portal.sandbox.resources.payment_methods import PAYMENT_METHOD, find_or_make, for_browser, made_of
 from portal.sandbox.routes import get, only, post
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def create(call: Call) -> Row:
         "payment_intent": None,
         "payment_method_options": None,
         "payment_method_preview": only(
-            copied(method), frozenset(("allow_redisplay", "billing_details", "card", "customer", "type"))
+            copied(method), frozenset(("allow_redisplay", "billing_details", "customer", "type", method["type"]))
         ),
         "return_url": params.get("return_url"),
         "setup_future_usage": params.get("setup_future_usage"),
@@ -84,10 +83,7 @@ def _method(call: Call, params: dict[str, Any]) -> Row:
     data = params.get("payment_method_data")
     if data is None:
         raise missing_parameter("payment_method_data")
-    refuse_other_types(data["type"], "payment_method_data[type]")
-    if not data.get("card"):
-        raise missing_parameter("payment_method_data[card]")
-    return new_method(call, *read_card(call, data["card"], "payment_method_data[card]"), data)
+    return made_of(call, data, "payment_method_data")
 
 
 def use(call: Call, token_id: str, intent: Row) -> Row:

@@ -124,10 +124,10 @@ def opened(call: Call, client_secret: str) -> Row:
     return session
 
 
-def for_element(call: Call, client_secret: str) -> Row:
-    """What the Payment Element learns of the customer: the features, and the cards that may be shown again.
+def for_element(call: Call, client_secret: str, types: list[str]) -> Row:
+    """What the Payment Element learns of the customer: the features, and the methods of these types that may be shown again.
 
-    The customer's default card comes first and then the newest, so that a limit leaves out the oldest.
+    The customer's default comes first and then the newest, so that a limit leaves out the oldest.
     """
     session = opened(call, client_secret)
     customer = call.need(call.kinds["customer"], session["customer"], "customer")
@@ -138,7 +138,7 @@ def for_element(call: Call, client_secret: str) -> Row:
     if features["payment_method_redisplay"] == "enabled":
         wanted = features["payment_method_allow_redisplay_filters"]
         newest = reversed(call.session.all(PAYMENT_METHOD, customer=customer["id"]))
-        shown = [method for method in newest if method["allow_redisplay"] in wanted]
+        shown = [method for method in newest if method["allow_redisplay"] in wanted and method["type"] in types]
         shown.sort(key=lambda method: method["id"] != default)
         methods = shown[: features["payment_method_redisplay_limit"]]
     return {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from portal.sandbox import money
 from portal.sandbox.errors import StripeError
 from portal.sandbox.events import emit
 from portal.sandbox.ids import new_id
@@ -25,8 +24,9 @@ from portal.sandbox.params import (
     merge_metadata,
     unsupported,
 )
-from portal.sandbox.resources import balance_transactions
+from portal.sandbox.resources import balance_transactions, fees, mandates, method_details
 from portal.sandbox.resources.charges import CHARGE, settle_now
+from portal.sandbox.resources.payment_method_types import TYPES
 from portal.sandbox.routes import get, post
 from portal.sandbox.settings import DAY_SECONDS
 
@@ -93,11 +93,15 @@ def open_dispute(call: Call, body: dict[str, Any]) -> None:
     Without an `amount` and a `currency` of its own it is over what is left of the charge.
     """
     charge = call.session.find(CHARGE, body["charge"])
-    if charge is None or charge["disputed"] or not charge["captured"]:
+    if charge is None or charge["disputed"] or not charge["captured"] or not charge["paid"]:
         return
+    method = charge["payment_method_details"]["type"]
+    rules = TYPES[method].dispute if method != "card" else None
+    if method != "card" and (rules is None or call.now > charge["created"] + rules.days * DAY_SECONDS):
+        return
+    final = rules is not None and not rules.contestable
     settle_now(call, charge)
-    inquiry = bool(body.get("inquiry"))
-    card = charge["payment_method_details"]["card"]
+    inquiry = bool(body.get("inquiry")) and not final
     dispute: Row = {
         "id": new_id("du"),
         "object": "dispute",
@@ -109,7 +113,7 @@ def open_dispute(call: Call, body: dict[str, Any]) -> None:
         "enhanced_eligibility_types": [],
         "evidence": {**dict.fromkeys((*_FILES, *_TEXTS)), "enhanced_evidence": {}},
         "evidence_details": {
-            "due_by": call.now + ANSWER_SECONDS,
+            "due_by": None if final else call.now + ANSWER_SECONDS,
             "enhanced_eligibility": {},
             "has_evidence": False,
             "past_due": False,
@@ -120,17 +124,10 @@ def open_dispute(call: Call, body: dict[str, Any]) -> None:
         "livemode": False,
         "metadata": {},
         "payment_intent": charge["payment_intent"],
-        "payment_method_details": {
-            "card": {
-                "brand": card["brand"],
-                "case_type": "inquiry" if inquiry else "chargeback",
-                "network": card["network"],
-                "network_reason_code": "10.4" if body["reason"] == "fraudulent" else "13.1",
-            },
-            "type": "card",
-        },
+        "payment_method_details": _details(charge, body["reason"], inquiry=inquiry),
         "reason": body["reason"],
         "status": "warning_needs_response" if inquiry else "needs_response",
+        "_method": method,
     }
     call.session.insert(DISPUTE, dispute)
     before = copied(charge)
@@ -140,13 +137,33 @@ def open_dispute(call: Call, body: dict[str, Any]) -> None:
     if not inquiry:
         _withdraw(call, dispute)
     emit(call, "charge.updated", charge, before)
+    if final:
+        # A bank gives a debit back without asking for evidence, and the permission to debit is gone with it.
+        _move(call, dispute, "lost")
+        mandates.end_of_charge(call, charge, "debit_not_authorized")
+        return
     call.later("dispute.expire", ANSWER_SECONDS, dispute=dispute["id"])
+
+
+def _details(charge: Row, reason: str, *, inquiry: bool) -> Row | None:
+    card = charge["payment_method_details"].get("card")
+    if card is None:
+        return method_details.of_dispute(charge["payment_method_details"]["type"])
+    return {
+        "card": {
+            "brand": card["brand"],
+            "case_type": "inquiry" if inquiry else "chargeback",
+            "network": card["network"],
+            "network_reason_code": "10.4" if reason == "fraudulent" else "13.1",
+        },
+        "type": "card",
+    }
 
 
 def _withdraw(call: Call, dispute: Row) -> None:
     """The disputed amount and a fee leave the balance."""
     before = copied(dispute)
-    _post(call, dispute, -dispute["amount"], money.dispute_fee(dispute["currency"]), "dispute")
+    _post(call, dispute, -dispute["amount"], fees.of_dispute(dispute["_method"], dispute["currency"]), "dispute")
     call.session.save(DISPUTE, dispute)
     emit(call, "charge.dispute.funds_withdrawn", dispute, before)
 
@@ -154,7 +171,9 @@ def _withdraw(call: Call, dispute: Row) -> None:
 def _reinstate(call: Call, dispute: Row) -> None:
     """Both come back when the dispute is won."""
     before = copied(dispute)
-    _post(call, dispute, dispute["amount"], -money.dispute_fee(dispute["currency"]), "dispute_reversal")
+    _post(
+        call, dispute, dispute["amount"], -fees.of_dispute(dispute["_method"], dispute["currency"]), "dispute_reversal"
+    )
     call.session.save(DISPUTE, dispute)
     emit(call, "charge.dispute.funds_reinstated", dispute, before)
 
@@ -192,7 +211,7 @@ def decide(call: Call, body: dict[str, Any]) -> None:
     if dispute is None or verdict not in STATES[dispute["status"]]:
         return
     if verdict == "needs_response":
-        dispute["payment_method_details"]["card"]["case_type"] = "chargeback"
+        dispute["payment_method_details"].get("card", {})["case_type"] = "chargeback"
         dispute["is_charge_refundable"] = False
     _move(call, dispute, verdict)
     if verdict == "needs_response":

@@ -6,16 +6,18 @@ Source: the calls of Stripe's browser and mobile SDKs to `/v1/elements/sessions`
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from portal.sandbox import money
 from portal.sandbox.errors import invalid, missing_parameter, no_such
 from portal.sandbox.ids import new_id
 from portal.sandbox.kinds import Row
-from portal.sandbox.params import Choice, Hash, Integer, ListOf, Parameters, Reference, Text
-from portal.sandbox.resources import customer_sessions
-from portal.sandbox.resources.intents import for_browser
+from portal.sandbox.params import Choice, Hash, Integer, Parameters, Reference, Text
+from portal.sandbox.resources import customer_sessions, offered_types, payment_method_configurations
+from portal.sandbox.resources.intents import TYPES_ALLOWED, TYPES_EXCLUDED, for_browser
 from portal.sandbox.resources.payment_intents import PAYMENT_INTENT
+from portal.sandbox.resources.payment_method_types import TYPES
 from portal.sandbox.resources.setup_intents import SETUP_INTENT
 from portal.sandbox.routes import get
 
@@ -35,7 +37,9 @@ RETRIEVE = Parameters(
                 "currency": Text(3),
                 "setup_future_usage": Choice(("off_session", "on_session", "none")),
                 "capture_method": Choice(("automatic", "automatic_async", "manual")),
-                "payment_method_types": ListOf(Text()),
+                "allowed_payment_method_types": TYPES_ALLOWED,
+                "excluded_payment_method_types": TYPES_EXCLUDED,
+                "payment_method_configuration": Reference(),
             },
             required=("mode",),
         ),
@@ -46,29 +50,68 @@ RETRIEVE = Parameters(
 def retrieve(call: Call) -> Row:
     """An intent is known by its client secret; an intent to come by its mode, amount and currency."""
     params: dict[str, Any] = call.params
-    preference: Row = {
-        "object": "payment_method_preference",
-        "country_code": call.settings.country,
-        "ordered_payment_method_types": ["card"],
-    }
+    preference: Row = {"object": "payment_method_preference", "country_code": call.settings.country}
     if params.get("client_secret") is not None:
         intent = _intent(call, params["client_secret"])
         preference |= {"type": intent["object"], intent["object"]: call.shown(intent)}
+        types, customer = intent["payment_method_types"], intent["customer"]
     elif "deferred_intent" in params:
-        preference |= {"type": "deferred_intent", "deferred_intent": _deferred(params["deferred_intent"])}
+        deferred = _deferred(params["deferred_intent"])
+        preference |= {"type": "deferred_intent", "deferred_intent": deferred}
+        types, customer = _types_of_deferred(call, deferred), None
     else:
         raise missing_parameter("client_secret")
     secret = params.get("customer_session_client_secret")
+    if secret is not None:
+        customer = customer_sessions.opened(call, secret)["customer"]
+    preference["country_code"] = country = _country(call, customer)
+    ordered = [name for name in types if _is_shown(name, country)]
+    preference["ordered_payment_method_types"] = ordered
     return {
         "object": "elements_session",
         "business_name": call.settings.business_name,
-        "customer": None if secret is None else customer_sessions.for_element(call, secret),
+        "customer": None if secret is None else customer_sessions.for_element(call, secret, ordered),
         "merchant_country": call.settings.country,
         "merchant_currency": "eur",
-        "ordered_payment_method_types_and_wallets": ["card"],
+        "ordered_payment_method_types_and_wallets": ordered,
         "payment_method_preference": preference,
         "session_id": new_id("elements_session"),
     }
+
+
+_LOCATION = re.compile(r"\+location_([A-Z]{2})@")
+
+
+def _country(call: Call, customer_id: str | None) -> str:
+    """Where the customer is taken to be: as a test email says (`jenny+location_NL@…`), else by their address, else with the merchant.
+
+    Source: Stripe, "Test dynamic payment methods by location". Stripe goes by the browser's address where there is no such email.
+    """
+    customer = call.session.find(call.kinds["customer"], customer_id or "") or {}
+    located = _LOCATION.search(customer.get("email") or "")
+    return located[1] if located else (customer.get("address") or {}).get("country") or call.settings.country
+
+
+def _is_shown(name: str, country: str) -> bool:
+    countries = TYPES[name].countries if name in TYPES else None
+    return countries is None or country in countries
+
+
+def _types_of_deferred(call: Call, deferred: Row) -> list[str]:
+    """What an intent that is still to come will be payable with."""
+    configuration = payment_method_configurations.chosen(call, deferred.get("payment_method_configuration"))
+    use = deferred.get("setup_future_usage")
+    to_come: Row = {
+        "object": "setup_intent" if deferred["mode"] == "setup" else "payment_intent",
+        "automatic_payment_methods": {"enabled": True, "allow_redirects": "always"},
+        "excluded_payment_method_types": deferred.get("excluded_payment_method_types"),
+        "amount": deferred.get("amount"),
+        "currency": (deferred.get("currency") or "").lower(),
+        "capture_method": deferred.get("capture_method", "automatic"),
+        "setup_future_usage": None if use == "none" else use,
+    }
+    candidates = deferred.get("allowed_payment_method_types") or payment_method_configurations.turned_on(configuration)
+    return [name for name in candidates if (name == "card" or name in TYPES) and offered_types.fits(to_come, name)]
 
 
 def _intent(call: Call, client_secret: str) -> Row:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from portal.sandbox.errors import StripeError, invalid, missing_parameter, wrong_state
 from portal.sandbox.kinds import Kind, Row
 from portal.sandbox.params import Boolean, Choice, Hash, Integer, ListOf, Reader, Text, unsupported
-from portal.sandbox.resources import confirmation_tokens
+from portal.sandbox.resources import confirmation_tokens, payment_method_type_parameters
 from portal.sandbox.resources.cards import behaviour_of
 from portal.sandbox.resources.payment_method_parameters import OTHER_TYPES
+from portal.sandbox.resources.payment_method_types import TYPES
 from portal.sandbox.resources.payment_methods import find_or_make, from_data
 from portal.sandbox.routes import only
 from portal.sandbox.testcards import Decline
@@ -18,10 +19,11 @@ from portal.sandbox.testcards import Decline
 if TYPE_CHECKING:
     from portal.sandbox.calls import Call
 
-EXCLUDABLE = Choice(("card", *(name for name in OTHER_TYPES.split() if name != "link")))
+EXCLUDABLE = Choice(("card", *TYPES, *(name for name in OTHER_TYPES.split() if name != "link")))
 ALLOWABLE = Choice(
     (
         "card",
+        *TYPES,
         *OTHER_TYPES.split(),
         *(
             "boku_promptpay capchase_pay card_present check_scan click_to_pay demo_pay duitnow dummy_auth_push "
@@ -40,7 +42,7 @@ MANDATE_DATA = Hash(
             {
                 "type": Choice(("offline", "online")),
                 "accepted_at": Integer(),
-                "online": Hash({"ip_address": Text(), "user_agent": Text()}),
+                "online": Hash({"infer_from_client": Boolean(), "ip_address": Text(), "user_agent": Text()}),
                 "offline": Hash({}),
             },
             required=("type",),
@@ -48,6 +50,7 @@ MANDATE_DATA = Hash(
     },
     clearable=True,
 )
+_OTHER_SET_UPS = "acss_debit amazon_pay bizum blik card_present link payto pix upi"
 _CARD_OPTIONS: dict[str, Reader] = {
     "moto": Boolean(),
     "network": Text(),
@@ -69,15 +72,17 @@ PAYMENT_OPTIONS = Hash(
                 "installments mandate_options request_extended_authorization request_incremental_authorization "
                 "request_multicapture request_overcapture setup_credential_usage stored_credential_usage three_d_secure"
             ),
-        )
+        ),
+        **payment_method_type_parameters.PAYMENT_OPTIONS,
     },
     unsupported=unsupported(f"{OTHER_TYPES} card_present interac_present"),
 )
 SETUP_OPTIONS = Hash(
-    {"card": Hash(_CARD_OPTIONS, unsupported=unsupported("mandate_options setup_credential_usage three_d_secure"))},
-    unsupported=unsupported(
-        "acss_debit amazon_pay bacs_debit bizum blik card_present klarna link paypal payto pix sepa_debit upi us_bank_account"
-    ),
+    {
+        "card": Hash(_CARD_OPTIONS, unsupported=unsupported("mandate_options setup_credential_usage three_d_secure")),
+        **payment_method_type_parameters.SETUP_OPTIONS,
+    },
+    unsupported=unsupported(_OTHER_SET_UPS),
 )
 TYPES_ALLOWED = ListOf(ALLOWABLE, clearable=True)
 TYPES_EXCLUDED = ListOf(EXCLUDABLE, clearable=True)
@@ -174,6 +179,10 @@ def check_return_url(call: Call, intent: Row) -> None:
     """On a server, methods that may redirect ask for somewhere to return to; Stripe.js brings its own way back."""
     automatic = intent["automatic_payment_methods"]
     if automatic is None or automatic["allow_redirects"] == "never" or intent.get("_return_url"):
+        return
+    if intent["allowed_payment_method_types"] and not any(
+        TYPES[name].redirects for name in intent["payment_method_types"] if name in TYPES
+    ):
         return
     if call.publishable or call.params.get("use_stripe_sdk"):
         return

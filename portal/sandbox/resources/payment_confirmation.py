@@ -9,7 +9,7 @@ from portal.sandbox import slowness
 from portal.sandbox.errors import StripeError, wrong_state
 from portal.sandbox.events import emit
 from portal.sandbox.kinds import Kind, Row
-from portal.sandbox.resources import charges, three_d_secure, tokens
+from portal.sandbox.resources import charges, offered_types, other_method_payments, three_d_secure, tokens
 from portal.sandbox.resources.bank_answers import CAPTURE_WINDOW_SECONDS
 from portal.sandbox.resources.cards import answer_of_bank, behaviour_of
 from portal.sandbox.resources.intents import (
@@ -22,7 +22,7 @@ from portal.sandbox.resources.intents import (
     last_error,
     move,
 )
-from portal.sandbox.resources.payment_methods import PAYMENT_METHOD, check_usable, keep_for
+from portal.sandbox.resources.payment_methods import PAYMENT_METHOD, check_usable, keep_for, spend
 from portal.sandbox.resources.payment_states import STATES
 from portal.sandbox.testcards import AUTHENTICATION_REQUIRED, BEHAVIOURS, Decline
 
@@ -45,6 +45,7 @@ def confirm(call: Call, kind: Kind, intent: Row) -> Row:
     if "setup_future_usage" in params:
         intent["setup_future_usage"] = params["setup_future_usage"]
     check_usable(method, intent["customer"])
+    offered_types.check_allowed(intent, method)
     check_return_url(call, intent)
     off_session = bool(params.get("off_session"))
     if off_session and intent["customer"] is None:
@@ -52,6 +53,8 @@ def confirm(call: Call, kind: Kind, intent: Row) -> Row:
             "You cannot confirm with `off_session=true` when `customer` is not set.", param="off_session", began=False
         )
     intent |= {"payment_method": method["id"], "last_payment_error": None, "next_action": None}
+    if method["type"] != "card":
+        return other_method_payments.confirm(call, kind, intent, method)
     intent["_cvc_given"] = tokens.spend(call)
     if not asks_authentication(intent, method, off_session=off_session):
         decline = answer_of_bank(method, cvc_given=intent["_cvc_given"])
@@ -133,7 +136,7 @@ def attempted(
     if attempt.decline is not None:
         move(intent, "requires_payment_method", STATES)
         intent |= {"last_payment_error": last_error(attempt.decline, method, attempt.charge), "payment_method": None}
-        _spend(call, method)
+        spend(call, method)
         call.session.save(kind, intent)
         emit(call, "payment_intent.payment_failed", intent)
         return
@@ -141,7 +144,7 @@ def attempted(
     if intent["customer"] and intent["setup_future_usage"]:
         keep_for(call, method, intent["customer"], set_up=intent["setup_future_usage"] == "off_session")
     else:
-        _spend(call, method)
+        spend(call, method)
     if intent["capture_method"] == "manual":
         move(intent, "requires_capture", STATES)
         intent["amount_capturable"] = intent["amount"]
@@ -153,13 +156,6 @@ def attempted(
     intent["amount_received"] = intent["amount"]
     call.session.save(kind, intent)
     emit(call, "payment_intent.succeeded", intent)
-
-
-def _spend(call: Call, method: Row) -> None:
-    """A method that belongs to no customer serves one attempt, whether the bank takes it or not."""
-    if method["customer"] is None:
-        method["_spent"] = True
-        call.session.save(PAYMENT_METHOD, method)
 
 
 def authenticated(call: Call, kind: Kind, intent: Row, method: Row, *, succeeded: bool) -> None:
@@ -174,4 +170,4 @@ def authenticated(call: Call, kind: Kind, intent: Row, method: Row, *, succeeded
     emit(call, "payment_intent.payment_failed", intent)
 
 
-EFFECTS = {"payment_intent.expire_hold": expire_hold, "payment_intent.finish": finish}
+EFFECTS = {**other_method_payments.EFFECTS, "payment_intent.expire_hold": expire_hold, "payment_intent.finish": finish}

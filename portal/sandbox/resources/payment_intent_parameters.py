@@ -41,6 +41,7 @@ _FIELDS: dict[str, Reader] = {
     "metadata": Metadata(),
     "payment_details": _PAYMENT_DETAILS,
     "payment_method": Reference(),
+    "payment_method_configuration": Reference(),
     "payment_method_data": PAYMENT_METHOD_DATA,
     "payment_method_options": PAYMENT_OPTIONS,
     "receipt_email": Email(),
@@ -53,12 +54,13 @@ _FIELDS: dict[str, Reader] = {
 _CONFIRMING: dict[str, Reader] = {
     "confirmation_token": Reference(),
     "error_on_requires_action": Boolean(),
+    "mandate": Reference(),
     "mandate_data": MANDATE_DATA,
     "off_session": Either(Boolean(), Choice(("one_off", "recurring"))),
     "return_url": Url(),
     "use_stripe_sdk": Boolean(),
 }
-_ELSEWHERE = "amount_details application_fee_amount customer_account hooks payment_method_configuration transfer_data"
+_ELSEWHERE = "amount_details application_fee_amount customer_account hooks transfer_data"
 CREATE = Parameters(
     {
         **_FIELDS,
@@ -69,7 +71,7 @@ CREATE = Parameters(
         "confirmation_method": Choice(("automatic", "manual")),
     },
     required=("amount", "currency"),
-    unsupported=unsupported(f"{_ELSEWHERE} mandate on_behalf_of radar_options"),
+    unsupported=unsupported(f"{_ELSEWHERE} on_behalf_of radar_options"),
 )
 UPDATE = Parameters({**_FIELDS, **CLIENT_FIELDS, "amount": Integer(1)}, unsupported=unsupported(_ELSEWHERE))
 CONFIRM = Parameters(
@@ -86,7 +88,7 @@ CONFIRM = Parameters(
         **CLIENT_FIELDS,
         "amount_to_confirm": Integer(1),
     },
-    unsupported=unsupported("amount_details hooks radar_options mandate"),
+    unsupported=unsupported("amount_details hooks radar_options"),
 )
 CANCEL = Parameters(
     {"cancellation_reason": Choice(("abandoned", "duplicate", "fraudulent", "requested_by_customer")), **CLIENT_FIELDS}

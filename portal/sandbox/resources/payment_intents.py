@@ -14,7 +14,14 @@ from portal.sandbox.ids import new_id, new_secret
 from portal.sandbox.kinds import Kind, Row, copied
 from portal.sandbox.lists import list_of
 from portal.sandbox.params import merge_metadata, whole_shipping
-from portal.sandbox.resources import charges, payment_confirmation, tokens
+from portal.sandbox.resources import (
+    charges,
+    microdeposits,
+    offered_types,
+    other_method_payments,
+    payment_confirmation,
+    tokens,
+)
 from portal.sandbox.resources.customers import CUSTOMER
 from portal.sandbox.resources.intents import (
     automatic_methods,
@@ -34,6 +41,7 @@ from portal.sandbox.resources.payment_intent_parameters import (
     RETRIEVE,
     UPDATE,
 )
+from portal.sandbox.resources.payment_method_types import TYPES
 from portal.sandbox.resources.payment_methods import check_usable
 from portal.sandbox.resources.payment_states import CANCELABLE, CAPTURABLE, CHANGEABLE, CONFIRMABLE, STATES
 from portal.sandbox.routes import get, post
@@ -74,6 +82,7 @@ def create(call: Call) -> Row:
     intent: Row = {
         "id": intent_id,
         "object": "payment_intent",
+        "allowed_payment_method_types": None,
         "amount": params["amount"],
         "amount_capturable": 0,
         "amount_details": {"tip": {}},
@@ -122,8 +131,16 @@ def create(call: Call) -> Row:
         "transfer_group": None,
     }
     apply(call, intent)
+    offered_types.settle(call, intent)
     if not params.get("confirm"):
-        for name in ("off_session", "return_url", "mandate_data", "confirmation_token", "error_on_requires_action"):
+        for name in (
+            "mandate",
+            "off_session",
+            "return_url",
+            "mandate_data",
+            "confirmation_token",
+            "error_on_requires_action",
+        ):
             if name in params:
                 raise invalid(f"`{name}` can only be used when `confirm` is set to true.", name)
         use_method(call, intent)
@@ -144,11 +161,10 @@ def apply(call: Call, intent: Row) -> None:
         intent["shipping"] = whole_shipping(params["shipping"])
     if "payment_details" in params:
         intent["payment_details"] = params["payment_details"]
-    options = (params.get("payment_method_options") or {}).get("card")
-    if options:
-        intent["payment_method_options"]["card"] |= {
-            name: value for name, value in options.items() if name not in {"moto", "cvc_token"}
-        }
+    for kind, options in (params.get("payment_method_options") or {}).items():
+        kept = intent["payment_method_options"].get(kind, {})
+        given = {name: value for name, value in options.items() if name not in {"moto", "cvc_token"}}
+        intent["payment_method_options"][kind] = kept | given
 
 
 def use_method(call: Call, intent: Row) -> None:
@@ -158,6 +174,7 @@ def use_method(call: Call, intent: Row) -> None:
     if method is None:
         return
     check_usable(method, intent["customer"])
+    offered_types.check_allowed(intent, method)
     intent["payment_method"] = method["id"]
     if intent["status"] == "requires_payment_method":
         move(intent, "requires_confirmation", STATES)
@@ -194,6 +211,8 @@ def update(call: Call, intent_id: str) -> Row:
     if "excluded_payment_method_types" in params:
         intent["excluded_payment_method_types"] = params["excluded_payment_method_types"]
     apply(call, intent)
+    if intent["status"] in CHANGEABLE:
+        offered_types.settle(call, intent)
     use_method(call, intent)
     if intent["status"] == "requires_action" and {"amount", "currency", "payment_method"} & set(params):
         # What the holder was asked to approve has changed, so it has to be confirmed and asked again.
@@ -227,6 +246,10 @@ def cancel(call: Call, intent_id: str) -> Row:
     intent = find(call, PAYMENT_INTENT, intent_id)
     check_status(intent, "cancel", CANCELABLE)
     held = intent["status"] == "requires_capture"
+    latest = call.session.find(charges.CHARGE, intent["latest_charge"] or "")
+    asked = latest if intent["status"] == "processing" and latest and latest["status"] == "pending" else None
+    if asked and not TYPES[asked["payment_method_details"]["type"]].cancelable_while_processing:
+        check_status(intent, "cancel", CANCELABLE - {"processing"})
     move(intent, "canceled", STATES)
     intent |= {
         "canceled_at": call.now,
@@ -236,6 +259,8 @@ def cancel(call: Call, intent_id: str) -> Row:
     }
     if held:
         charges.release(call, call.need(charges.CHARGE, intent["latest_charge"]))
+    if asked:
+        other_method_payments.give_up(call, asked)
     call.session.save(PAYMENT_INTENT, intent)
     emit(call, "payment_intent.canceled", intent)
     return intent
@@ -267,6 +292,9 @@ def increment(call: Call, intent_id: str) -> Row:
     """Raise the amount of a hold. Source: Stripe, "Increment an authorization"; every test card here allows it."""
     intent = find(call, PAYMENT_INTENT, intent_id)
     check_status(intent, "increment", CAPTURABLE)
+    held = call.need(charges.CHARGE, intent["latest_charge"])
+    if "card" not in held["payment_method_details"]:
+        raise wrong_state("This PaymentIntent's payment method does not support incremental authorizations.", intent)
     amount = call.params["amount"]
     if amount <= intent["amount"]:
         raise invalid(
@@ -276,9 +304,16 @@ def increment(call: Call, intent_id: str) -> Row:
     before = copied(intent)
     intent |= {"amount": amount, "amount_capturable": amount}
     apply(call, intent)
-    charges.raise_amount(call, call.need(charges.CHARGE, intent["latest_charge"]), amount)
+    charges.raise_amount(call, held, amount)
     call.session.save(PAYMENT_INTENT, intent)
     emit(call, "payment_intent.amount_capturable_updated", intent, before)
+    return intent
+
+
+def verify_microdeposits(call: Call, intent_id: str) -> Row:
+    intent = find(call, PAYMENT_INTENT, intent_id)
+    problem = microdeposits.check(call, PAYMENT_INTENT, intent)
+    other_method_payments.verified(call, PAYMENT_INTENT, intent, problem)
     return intent
 
 
@@ -307,6 +342,12 @@ ROUTES = (
     get("/v1/payment_intents/<intent_id>", retrieve, RETRIEVE, publishable=for_browser),
     post("/v1/payment_intents/<intent_id>", update, UPDATE),
     post("/v1/payment_intents/<intent_id>/confirm", confirm, CONFIRM, publishable=for_browser),
+    post(
+        "/v1/payment_intents/<intent_id>/verify_microdeposits",
+        verify_microdeposits,
+        microdeposits.PARAMETERS,
+        publishable=for_browser,
+    ),
     post("/v1/payment_intents/<intent_id>/cancel", cancel, CANCEL),
     post("/v1/payment_intents/<intent_id>/capture", capture, CAPTURE),
     post("/v1/payment_intents/<intent_id>/increment_authorization", increment, INCREMENT),

@@ -17,19 +17,19 @@ from portal.sandbox.params import (
     unsupported,
 )
 from portal.sandbox.resources.cards import CARD
+from portal.sandbox.resources.payment_method_type_parameters import CHANGEABLE_DETAILS, DETAILS
+from portal.sandbox.resources.payment_method_types import TYPES
 
 OTHER_TYPES = (
-    "acss_debit affirm afterpay_clearpay alipay alma amazon_pay au_becs_debit bacs_debit bancontact billie bizum blik "
-    "boleto cashapp crypto "
-    "customer_balance eps fpx giropay grabpay ideal kakao_pay klarna konbini kr_card link mb_way mobilepay multibanco "
-    "naver_pay nz_bank_account oxxo p24 pay_by_bank payco paynow paypal paypay payto pix promptpay revolut_pay "
-    "samsung_pay satispay scalapay "
-    "sepa_debit sequra sofort sunbit swish twint upi us_bank_account wechat_pay zip"
+    "acss_debit affirm afterpay_clearpay alipay alma amazon_pay au_becs_debit billie bizum blik boleto cashapp crypto "
+    "customer_balance fpx giropay grabpay kakao_pay konbini kr_card link mb_way mobilepay multibanco naver_pay "
+    "nz_bank_account oxxo pay_by_bank payco paynow paypay payto pix promptpay revolut_pay samsung_pay satispay scalapay "
+    "sequra sofort sunbit swish upi wechat_pay zip"
 )
 """Types of payment method that Stripe knows and the sandbox does not."""
 
-TYPE = Choice(("card", "custom", *OTHER_TYPES.split()))
-DATA_TYPE = Choice(("card", *OTHER_TYPES.split()))
+TYPE = Choice(("card", "custom", *TYPES, *OTHER_TYPES.split()))
+DATA_TYPE = Choice(("card", *TYPES, *OTHER_TYPES.split()))
 """`payment_method_data[type]`; cards only come from a browser."""
 REDISPLAY = Choice(("always", "limited", "unspecified"))
 BILLING_DETAILS = Hash({"address": ADDRESS, "email": Email(), "name": Text(), "phone": Text(), "tax_id": Text()})
@@ -39,6 +39,7 @@ DATA_FIELDS: dict[str, Reader] = {
     "allow_redisplay": REDISPLAY,
     "billing_details": BILLING_DETAILS,
     "card": CARD,
+    **DETAILS,
     "metadata": Metadata(),
 }
 PAYMENT_METHOD_DATA = Hash(
@@ -58,9 +59,9 @@ UPDATE = Parameters(
         "card": Hash(
             {"exp_month": Integer(1, 12), "exp_year": Integer(2000, 2100)}, unsupported=unsupported("networks")
         ),
+        **CHANGEABLE_DETAILS,
         "metadata": Metadata(),
-    },
-    unsupported=unsupported("us_bank_account"),
+    }
 )
 LIST = list_parameters(
     {"customer": Reference(), "type": TYPE, "allow_redisplay": REDISPLAY},

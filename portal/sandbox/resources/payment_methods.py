@@ -13,8 +13,10 @@ from portal.sandbox.ids import new_id
 from portal.sandbox.kinds import Kind, Row, copied
 from portal.sandbox.lists import list_of
 from portal.sandbox.params import EMPTY_ADDRESS, merge_metadata
-from portal.sandbox.resources.cards import behaviour_of, card_from_name, checked, read_card, refuse_other_types
+from portal.sandbox.resources import bank_accounts, mandates
+from portal.sandbox.resources.cards import behaviour_of, card_from_name, checked, read_card
 from portal.sandbox.resources.payment_method_parameters import ATTACH, CREATE, LIST, LIST_OF_CUSTOMER, UPDATE
+from portal.sandbox.resources.payment_method_types import TYPES
 from portal.sandbox.routes import get, post
 
 if TYPE_CHECKING:
@@ -29,6 +31,13 @@ PAYMENT_METHOD = Kind(
     expandable={"customer": "customer"},
 )
 
+_TEST_HOLDER: Row = {
+    "address": {"line1": "123 Main Street", "city": "Berlin", "postal_code": "10115", "country": "DE"},
+    "email": "jenny.rosen@example.com",
+    "name": "Jenny Rosen",
+}
+"""Whose the accounts are that are known by their names."""
+
 SPENT = (
     "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, shared with a "
     "connected account without "
@@ -38,9 +47,10 @@ SPENT = (
 )
 
 
-def new_method(call: Call, card: Row, behaviour: str, data: dict[str, Any]) -> Row:
-    """A payment method as it stands before it is kept."""
+def new_method(call: Call, details: Row, behaviour: str, data: dict[str, Any]) -> Row:
+    """A payment method as it stands before it is kept; without a `type` in its data it is a card."""
     billing = data.get("billing_details") or {}
+    kind = data.get("type", "card")
     return {
         "id": new_id("pm"),
         "object": "payment_method",
@@ -52,12 +62,12 @@ def new_method(call: Call, card: Row, behaviour: str, data: dict[str, Any]) -> R
             "phone": billing.get("phone"),
             "tax_id": billing.get("tax_id"),
         },
-        "card": card,
+        kind: details,
         "created": call.now,
         "customer": None,
         "livemode": False,
         "metadata": merge_metadata({}, data.get("metadata")),
-        "type": "card",
+        "type": kind,
         "_behaviour": behaviour,
         "_set_up": False,
         "_spent": False,
@@ -65,21 +75,36 @@ def new_method(call: Call, card: Row, behaviour: str, data: dict[str, Any]) -> R
 
 
 def from_data(call: Call, data: dict[str, Any], place: str = "payment_method_data") -> Row:
-    """A new payment method from card details; `place` is empty when they are the call's own parameters."""
-    inside = f"{place}[card]" if place else "card"
-    if "type" not in data:
-        raise missing_parameter(f"{place}[type]" if place else "type")
-    refuse_other_types(data["type"], f"{place}[type]" if place else "type")
-    if not data.get("card"):
-        raise missing_parameter(inside)
-    card, behaviour = read_card(call, data["card"], inside)
-    method = new_method(call, card, behaviour, data)
+    """A new payment method from its details; `place` is empty when they are the call's own parameters."""
+    method = made_of(call, data, place)
     call.session.insert(PAYMENT_METHOD, method)
     return method
 
 
+def made_of(call: Call, data: dict[str, Any], place: str) -> Row:
+    """The same, and not kept yet."""
+    if "type" not in data:
+        raise missing_parameter(f"{place}[type]" if place else "type")
+    kind = data["type"]
+    inside = f"{place}[{kind}]" if place else kind
+    if kind != "card" and kind not in TYPES:
+        where = f"{place}[type]" if place else "type"
+        raise invalid(f"The sandbox knows no payment method {kind}.", where)
+    if kind == "card":
+        if not data.get("card"):
+            raise missing_parameter(inside)
+        return new_method(call, *read_card(call, data["card"], inside), data)
+    return new_method(call, *bank_accounts.read_details(call, kind, data.get(kind) or {}, inside), data)
+
+
 def find_or_make(call: Call, method_id: str, param: str, *, in_path: bool = False) -> Row:
     """The payment method with this id; the names of Stripe's test cards (`pm_card_visa`) make a new one each time."""
+    account = bank_accounts.account_for_name(method_id.removeprefix("pm_"))
+    if account is not None:
+        details = bank_accounts.details_of(call, account)
+        method = new_method(call, details, account.behaviour, {"type": account.type, "billing_details": _TEST_HOLDER})
+        call.session.insert(PAYMENT_METHOD, method)
+        return method
     if method_id.startswith("pm_card_"):
         found = card_from_name(call, method_id.removeprefix("pm_card_"))
         if found is None:
@@ -115,7 +140,8 @@ def keep_for(call: Call, method: Row, customer: str, *, set_up: bool) -> None:
     method["_set_up"] = method["_set_up"] or set_up
     if method["customer"] is None:
         method["customer"] = customer
-        method["card"]["checks"] = checked(method, method["billing_details"]["address"])
+        if method["type"] == "card":
+            method["card"]["checks"] = checked(method, method["billing_details"]["address"])
         call.session.save(PAYMENT_METHOD, method)
         emit(call, "payment_method.attached", method)
     else:
@@ -140,8 +166,11 @@ def update(call: Call, method_id: str) -> Row:
         given = params["billing_details"]
         address = {**method["billing_details"]["address"], **(given.get("address") or {})}
         method["billing_details"] = {**method["billing_details"], **given, "address": address}
-    if "card" in params:
-        method["card"] |= params["card"]
+    for kind in ("card", "us_bank_account"):
+        if kind in params:
+            if kind != method["type"]:
+                raise invalid(f"You passed {kind}, but this PaymentMethod is of type {method['type']}.", kind)
+            method[kind] |= params[kind]
     if "allow_redisplay" in params:
         method["allow_redisplay"] = params["allow_redisplay"]
     if "metadata" in params:
@@ -165,15 +194,23 @@ def attach(call: Call, method_id: str) -> Row:
             "This PaymentMethod was previously used without being attached to a Customer or was detached from a Customer, and may not be "
             "used again."
         )
+    if method["type"] == "card":
+        _check_with_bank(method)
+    elif TYPES[method["type"]].saved_as != method["type"]:
+        raise invalid(f"Payment methods of type {method['type']} cannot be saved to customers.", "payment_method")
+    method["customer"] = customer["id"]
+    call.session.save(PAYMENT_METHOD, method)
+    emit(call, "payment_method.attached", method)
+    return method
+
+
+def _check_with_bank(method: Row) -> None:
+    """A card is asked about before it is saved: raises the 402 of one that its bank declines."""
     behaviour = behaviour_of(method)
     if behaviour.decline is not None and behaviour.declines_set_up:
         decline = behaviour.decline
         raise card_error(decline.message, decline.code, decline_code=decline.decline_code, payment_method=method)
-    method["customer"] = customer["id"]
     method["card"]["checks"] = checked(method, method["billing_details"]["address"])
-    call.session.save(PAYMENT_METHOD, method)
-    emit(call, "payment_method.attached", method)
-    return method
 
 
 def detach(call: Call, method_id: str) -> Row:
@@ -191,6 +228,9 @@ def detach_from_customer(call: Call, method: Row) -> None:
     """Take a method away from its customer, for good: it is spent, and no longer the customer's default."""
     before = copied(method)
     _forget_default(call, method)
+    permission = mandates.standing(call, method)
+    if permission is not None:
+        mandates.end(call, permission)
     method |= {"customer": None, "_spent": True}
     call.session.save(PAYMENT_METHOD, method)
     emit(call, "payment_method.detached", method, before)
@@ -243,8 +283,16 @@ def _of_customer(call: Call, customer_id: str, url: str) -> Row:
 def for_browser(call: Call, shown: Row) -> Row:
     """What a publishable key sees of a payment method: no fingerprint, no metadata."""
     del call
-    card = {name: value for name, value in shown["card"].items() if name != "fingerprint"}
-    return {name: value for name, value in shown.items() if name != "metadata"} | {"card": card}
+    kind = shown["type"]
+    details = {name: value for name, value in shown[kind].items() if name != "fingerprint"}
+    return {name: value for name, value in shown.items() if name != "metadata"} | {kind: details}
+
+
+def spend(call: Call, method: Row) -> None:
+    """A method that belongs to no customer serves one attempt, whether the bank takes it or not."""
+    if method["customer"] is None:
+        method["_spent"] = True
+        call.session.save(PAYMENT_METHOD, method)
 
 
 ROUTES = (

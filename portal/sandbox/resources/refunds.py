@@ -14,12 +14,14 @@ from portal.sandbox.ids import new_id
 from portal.sandbox.kinds import Kind, Row, copied
 from portal.sandbox.lists import list_of, list_parameters
 from portal.sandbox.params import Choice, Email, Integer, Metadata, Parameters, Reference, merge_metadata, unsupported
-from portal.sandbox.resources import balance_transactions
+from portal.sandbox.resources import balance_transactions, method_details
 from portal.sandbox.resources.charges import CHARGE, release, settle_now
 from portal.sandbox.resources.disputes import DISPUTE
 from portal.sandbox.resources.payment_intents import PAYMENT_INTENT
+from portal.sandbox.resources.payment_method_types import TYPES, PaymentMethodType
 from portal.sandbox.resources.payment_states import STATES as INTENT_STATES
 from portal.sandbox.routes import get, post
+from portal.sandbox.settings import DAY_SECONDS
 
 if TYPE_CHECKING:
     from portal.sandbox.calls import Call
@@ -28,6 +30,7 @@ REFUND = Kind(
     object="refund",
     table="refunds",
     prefix="re",
+    other_prefixes=("pyr",),
     url="/v1/refunds",
     columns=("charge", "payment_intent"),
     expandable={
@@ -39,6 +42,14 @@ REFUND = Kind(
         "payment_method": "payment_method",
     },
 )
+
+OTHER_PREFIX = "pyr"
+"""Begins the id of a refund to any other method than a card."""
+
+_CARD_DESTINATION: Row = {
+    "card": {"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"},
+    "type": "card",
+}
 
 STATES: dict[str, frozenset[str]] = {
     "pending": frozenset({"succeeded", "failed", "canceled"}),
@@ -84,11 +95,13 @@ def create(call: Call) -> Row:
     if not charge["captured"]:
         return _release_hold(call, charge, amount, params)
     settle_now(call, charge)
+    facts = TYPES.get(charge["payment_method_details"]["type"])
+    _check_in_time(call, charge, facts)
     pends = charge["_refund"] == "pends"
     refund = _new(call, charge, amount, params, "pending" if pends else "succeeded")
     refund["balance_transaction"] = balance_transactions.record(
         call,
-        kind="refund",
+        kind="payment_refund" if facts else "refund",
         amount=-amount,
         currency=charge["currency"],
         source=refund["id"],
@@ -97,12 +110,21 @@ def create(call: Call) -> Row:
     call.session.insert(REFUND, refund)
     emit(call, "refund.created", refund)
     _count(call, charge, amount)
-    delay = call.settings.refund_delay_seconds
+    delay = facts.refund_days * call.settings.bank_day_seconds if facts else call.settings.refund_delay_seconds
     if pends:
         call.later("refund.succeed", delay, refund=refund["id"])
     elif charge["_refund"] == "fails":
         call.later("refund.fail", delay, refund=refund["id"])
     return refund
+
+
+def _check_in_time(call: Call, charge: Row, facts: PaymentMethodType | None) -> None:
+    """Source: Stripe, "Refund and cancel payments": most methods send money back for half a year."""
+    if facts is not None and call.now > charge["created"] + facts.refundable_days * DAY_SECONDS:
+        raise StripeError(
+            f"Charge {charge['id']} is too old to be refunded: payments by {facts.label} can be refunded for {facts.refundable_days} days.",
+            code="charge_not_refundable",
+        )
 
 
 def _charge(call: Call, params: dict[str, Any]) -> Row:
@@ -132,8 +154,9 @@ def _charge(call: Call, params: dict[str, Any]) -> Row:
 
 def _new(call: Call, charge: Row, amount: int, params: dict[str, Any], status: str) -> Row:
     pending = status == "pending"
+    method = charge["payment_method_details"]["type"]
     refund: Row = {
-        "id": new_id("re"),
+        "id": new_id("re" if method == "card" else OTHER_PREFIX),
         "object": "refund",
         "amount": amount,
         "balance_transaction": None,
@@ -142,10 +165,7 @@ def _new(call: Call, charge: Row, amount: int, params: dict[str, Any], status: s
         "currency": charge["currency"],
         "customer": charge["customer"],
         "customer_account": None,
-        "destination_details": {
-            "card": {"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"},
-            "type": "card",
-        },
+        "destination_details": _CARD_DESTINATION if method == "card" else method_details.of_refund(method),
         "metadata": merge_metadata({}, params.get("metadata")),
         "payment_intent": charge["payment_intent"],
         "payment_method": charge["payment_method"],
@@ -170,7 +190,8 @@ def _release_hold(call: Call, charge: Row, amount: int, params: dict[str, Any]) 
             "amount",
         )
     refund = _new(call, charge, amount, params, "succeeded")
-    refund["destination_details"]["card"]["type"] = "reversal"
+    if "card" in refund["destination_details"]:
+        refund["destination_details"] = {"card": {**_CARD_DESTINATION["card"], "type": "reversal"}, "type": "card"}
     call.session.insert(REFUND, refund)
     emit(call, "refund.created", refund)
     release(call, charge)
@@ -213,14 +234,19 @@ def succeed(call: Call, body: dict[str, Any]) -> None:
     """A pending refund goes through."""
     refund = call.session.find(REFUND, body["refund"])
     if refund is not None and refund["status"] == "pending":
-        _move(call, refund, "succeeded")
+        before = copied(refund["destination_details"])
+        method_details.refund_arrived(refund)
+        arrived, refund["destination_details"] = refund["destination_details"], before
+        _move(call, refund, "succeeded", destination_details=arrived)
 
 
 def fail(call: Call, body: dict[str, Any]) -> None:
     """The bank sends a refund back: the money returns to the balance, and the charge counts it as not refunded."""
     refund = call.session.find(REFUND, body["refund"])
     if refund is not None and refund["status"] in ("pending", "succeeded"):
-        _undo(call, refund, "failed", "refund_failure", failure_reason="expired_or_canceled_card")
+        by_card = refund["destination_details"]["type"] == "card"
+        reason = "expired_or_canceled_card" if by_card else "unknown"
+        _undo(call, refund, "failed", "refund_failure", failure_reason=reason)
 
 
 def _undo(call: Call, refund: Row, status: str, kind: str, **changes: Any) -> None:

@@ -11,6 +11,7 @@ from portal.sandbox.ids import new_id
 from portal.sandbox.kinds import Kind, Row
 from portal.sandbox.lists import list_of, list_parameters
 from portal.sandbox.params import Reference
+from portal.sandbox.resources import method_details
 from portal.sandbox.resources.bank_answers import three_d_secure_result
 from portal.sandbox.resources.cards import checked
 from portal.sandbox.routes import get
@@ -47,7 +48,8 @@ def finish(
     if attempt is None or attempt["payment_method"] != method["id"]:
         return _record(call, intent, method, status, authenticated, error)
     attempt |= {"status": status, "setup_error": error}
-    attempt["payment_method_details"]["card"]["three_d_secure"] = _three_d_secure(authenticated)
+    if method["type"] == "card":
+        attempt["payment_method_details"]["card"]["three_d_secure"] = _three_d_secure(authenticated)
     call.session.save(SETUP_ATTEMPT, attempt)
     return attempt
 
@@ -73,7 +75,6 @@ def _three_d_secure(authenticated: str | None) -> Row | None:
 
 
 def _record(call: Call, intent: Row, method: Row, status: str, authenticated: str | None, error: Row | None) -> Row:
-    card = method["card"]
     attempt: Row = {
         "id": new_id("setatt"),
         "object": "setup_attempt",
@@ -85,22 +86,7 @@ def _record(call: Call, intent: Row, method: Row, status: str, authenticated: st
         "livemode": False,
         "on_behalf_of": None,
         "payment_method": method["id"],
-        "payment_method_details": {
-            "card": {
-                "brand": card["brand"],
-                "checks": checked(method, method["billing_details"]["address"]),
-                "country": card["country"],
-                "exp_month": card["exp_month"],
-                "exp_year": card["exp_year"],
-                "fingerprint": card["fingerprint"],
-                "funding": card["funding"],
-                "last4": card["last4"],
-                "network": card["brand"],
-                "three_d_secure": _three_d_secure(authenticated),
-                "wallet": None,
-            },
-            "type": "card",
-        },
+        "payment_method_details": _details(method, authenticated),
         "setup_error": error,
         "setup_intent": intent["id"],
         "status": status,
@@ -108,6 +94,28 @@ def _record(call: Call, intent: Row, method: Row, status: str, authenticated: st
     }
     call.session.insert(SETUP_ATTEMPT, attempt)
     return attempt
+
+
+def _details(method: Row, authenticated: str | None) -> Row:
+    if method["type"] != "card":
+        return method_details.of_attempt(method)
+    card = method["card"]
+    return {
+        "card": {
+            "brand": card["brand"],
+            "checks": checked(method, method["billing_details"]["address"]),
+            "country": card["country"],
+            "exp_month": card["exp_month"],
+            "exp_year": card["exp_year"],
+            "fingerprint": card["fingerprint"],
+            "funding": card["funding"],
+            "last4": card["last4"],
+            "network": card["brand"],
+            "three_d_secure": _three_d_secure(authenticated),
+            "wallet": None,
+        },
+        "type": "card",
+    }
 
 
 def list_attempts(call: Call) -> Row:

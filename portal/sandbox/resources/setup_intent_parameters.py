@@ -33,6 +33,7 @@ _FIELDS: dict[str, Reader] = {
     "flow_directions": ListOf(Choice(("inbound", "outbound"))),
     "metadata": Metadata(),
     "payment_method": Reference(),
+    "payment_method_configuration": Reference(),
     "payment_method_data": PAYMENT_METHOD_DATA,
     "payment_method_options": SETUP_OPTIONS,
 }
@@ -42,7 +43,7 @@ _CONFIRMING: dict[str, Reader] = {
     "return_url": Url(),
     "use_stripe_sdk": Boolean(),
 }
-_ELSEWHERE = "attach_to_self customer_account on_behalf_of payment_method_configuration single_use"
+_ELSEWHERE = "attach_to_self customer_account on_behalf_of single_use"
 CREATE = Parameters(
     {
         **_FIELDS,
@@ -53,7 +54,7 @@ CREATE = Parameters(
     },
     unsupported=unsupported(_ELSEWHERE),
 )
-UPDATE = Parameters(_FIELDS, unsupported=unsupported("attach_to_self customer_account payment_method_configuration"))
+UPDATE = Parameters(_FIELDS, unsupported=unsupported("attach_to_self customer_account"))
 CONFIRM = Parameters(
     {
         **_CONFIRMING,

@@ -13,7 +13,13 @@ from portal.sandbox.ids import new_id, new_secret
 from portal.sandbox.kinds import Kind, Row, copied
 from portal.sandbox.lists import list_of
 from portal.sandbox.params import Parameters, merge_metadata
-from portal.sandbox.resources import setup_attempts, three_d_secure
+from portal.sandbox.resources import (
+    microdeposits,
+    offered_types,
+    other_method_setups,
+    setup_attempts,
+    three_d_secure,
+)
 from portal.sandbox.resources.cards import behaviour_of
 from portal.sandbox.resources.customers import CUSTOMER
 from portal.sandbox.resources.intents import (
@@ -33,6 +39,7 @@ from portal.sandbox.resources.intents import (
 )
 from portal.sandbox.resources.payment_methods import PAYMENT_METHOD, check_usable, keep_for
 from portal.sandbox.resources.setup_intent_parameters import CANCEL, CONFIRM, CREATE, LIST, UPDATE
+from portal.sandbox.resources.setup_states import STATES
 from portal.sandbox.routes import get, post
 from portal.sandbox.testcards import BEHAVIOURS, Decline
 
@@ -45,23 +52,14 @@ SETUP_INTENT = Kind(
     prefix="seti",
     url="/v1/setup_intents",
     columns=("customer", "payment_method"),
-    expandable={"customer": "customer", "latest_attempt": "setup_attempt", "payment_method": "payment_method"},
+    expandable={
+        "customer": "customer",
+        "latest_attempt": "setup_attempt",
+        "mandate": "mandate",
+        "payment_method": "payment_method",
+    },
 )
 
-STATES: dict[str, frozenset[str]] = {
-    "requires_payment_method": frozenset(
-        {"requires_confirmation", "requires_action", "processing", "succeeded", "canceled"}
-    ),
-    "requires_confirmation": frozenset(
-        {"requires_payment_method", "requires_action", "processing", "succeeded", "canceled"}
-    ),
-    "requires_action": frozenset(
-        {"requires_payment_method", "requires_confirmation", "processing", "succeeded", "canceled"}
-    ),
-    "processing": frozenset({"requires_payment_method", "succeeded", "canceled"}),
-    "succeeded": frozenset(),
-    "canceled": frozenset(),
-}
 CONFIRMABLE = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
 CANCELABLE = CONFIRMABLE
 
@@ -74,6 +72,7 @@ def create(call: Call) -> Row:
     intent: Row = {
         "id": intent_id,
         "object": "setup_intent",
+        "allowed_payment_method_types": None,
         "application": None,
         "automatic_payment_methods": automatic_methods(call),
         "cancellation_reason": None,
@@ -102,6 +101,7 @@ def create(call: Call) -> Row:
         "usage": params.get("usage", "off_session"),
     }
     _apply(call, intent)
+    offered_types.settle(call, intent)
     if not params.get("confirm"):
         for name in ("return_url", "mandate_data", "confirmation_token"):
             if name in params:
@@ -123,11 +123,10 @@ def _apply(call: Call, intent: Row) -> None:
     }
     if "metadata" in params:
         intent["metadata"] = merge_metadata(intent["metadata"], params["metadata"])
-    options = (params.get("payment_method_options") or {}).get("card")
-    if options:
-        intent["payment_method_options"]["card"] |= {
-            name: value for name, value in options.items() if name in ("network", "request_three_d_secure")
-        }
+    for kind, options in (params.get("payment_method_options") or {}).items():
+        kept = intent["payment_method_options"].get(kind, {})
+        given = {name: value for name, value in options.items() if name not in ("currency", "moto")}
+        intent["payment_method_options"][kind] = kept | given
 
 
 def _use_method(call: Call, intent: Row) -> None:
@@ -135,6 +134,7 @@ def _use_method(call: Call, intent: Row) -> None:
     if method is None:
         return
     check_usable(method, intent["customer"])
+    offered_types.check_allowed(intent, method)
     intent["payment_method"] = method["id"]
     if intent["status"] == "requires_payment_method":
         move(intent, "requires_confirmation", STATES)
@@ -155,6 +155,8 @@ def update(call: Call, intent_id: str) -> Row:
         call.need(CUSTOMER, call.params["customer"], "customer")
         intent["customer"] = call.params["customer"]
     _apply(call, intent)
+    if intent["status"] in CONFIRMABLE:
+        offered_types.settle(call, intent)
     _use_method(call, intent)
     if intent != before:
         call.session.save(SETUP_INTENT, intent)
@@ -180,8 +182,11 @@ def _confirm(call: Call, intent: Row) -> Row:
     if call.params.get("return_url") is not None:
         intent["_return_url"] = call.params["return_url"]
     check_usable(method, intent["customer"])
+    offered_types.check_allowed(intent, method)
     check_return_url(call, intent)
     intent |= {"payment_method": method["id"], "last_setup_error": None, "next_action": None}
+    if method["type"] != "card":
+        return other_method_setups.confirm(call, SETUP_INTENT, intent, method)
     behaviour = behaviour_of(method)
     if not asks_authentication(intent, method, off_session=False):
         return _finish(call, intent, method, how_authenticated(method), behaviour.decline)
@@ -247,6 +252,13 @@ def cancel(call: Call, intent_id: str) -> Row:
     return intent
 
 
+def verify_microdeposits(call: Call, intent_id: str) -> Row:
+    intent = find(call, SETUP_INTENT, intent_id)
+    problem = microdeposits.check(call, SETUP_INTENT, intent)
+    other_method_setups.verified(call, SETUP_INTENT, intent, problem)
+    return intent
+
+
 def list_intents(call: Call) -> Row:
     return list_of(call, SETUP_INTENT, equal=("customer", "payment_method"))
 
@@ -257,5 +269,11 @@ ROUTES = (
     get("/v1/setup_intents/<intent_id>", retrieve, Parameters(CLIENT_FIELDS), publishable=for_browser),
     post("/v1/setup_intents/<intent_id>", update, UPDATE),
     post("/v1/setup_intents/<intent_id>/confirm", confirm, CONFIRM, publishable=for_browser),
+    post(
+        "/v1/setup_intents/<intent_id>/verify_microdeposits",
+        verify_microdeposits,
+        microdeposits.PARAMETERS,
+        publishable=for_browser,
+    ),
     post("/v1/setup_intents/<intent_id>/cancel", cancel, CANCEL),
 )
