@@ -24,7 +24,7 @@ run: install ## Start the demo at http://127.0.0.1:8000 (PORT=8001 for another p
 	@exec $(BIN)/python -m deploy.dev.demo --port $(PORT)
 
 test: lint ## Check the code, then run every test on SQLite, PostgreSQL and in Chromium (WORKERS=3 at a time)
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 20 --by-directory
 
 contract: install-dev ## Run the contract with Stripe against Stripe itself: KEY=sk_test_… (and PUBLISHABLE_KEY=pk_test_…)
 	@CONTRACT_KEY=$(KEY) CONTRACT_PUBLISHABLE_KEY=$(PUBLISHABLE_KEY) $(BIN)/python -m pytest tests/contract

@@ -5,6 +5,7 @@ Tests talk to real things: SQLite and PostgreSQL, the Stripe SDK against the san
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -20,8 +21,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
 from deploy.dev.processes import ROOT, end_with_clean_up_on_sigterm
 from portal.core import audit, config, db
-from tests import card_data
+from tests import by_directory, card_data
 from tests.browsing import Chromium, Console, context_options
+from tests.kept import KeptRule, keep_statements
 from tests.live import Clock, LivePortal, SandboxServer
 from tests.pages import CheckingClient
 from tests.run import SETTINGS, FirstProcess, Run
@@ -29,7 +31,21 @@ from tests.smtp import Mailbox
 
 RUN = pytest.StashKey[Run]()
 DATABASES = ("sqlite", "postgresql")
-LONG = ("/simulation/", "/flows/", "/test_every_page.py")
+# The longest first, as `make test` tells them.
+LONG = (
+    "/simulation/test_every_line.py",
+    "/simulation/test_chaos.py",
+    "/simulation/test_state_machine.py",
+    "/simulation/",
+    "/test_fuzz.py",
+    "/test_every_page.py",
+    "/test_clean_up.py",
+    "/recovery/",
+    "/flows/",
+    "/test_guide.py",
+    "/test_sdk_types.py",
+    "/test_random_calls.py",
+)
 
 for name in [name for name in os.environ if name.startswith(("PORTAL_", "STRIPE_"))]:
     del os.environ[name]  # a developer's own settings change no test
@@ -46,6 +62,10 @@ os.environ["PORTAL_DATABASE_URL"] = (
 # The same examples in every run, so that a red run is red again; and no deadline, since two cores may be busy.
 hypothesis_settings.register_profile("portal", derandomize=True, deadline=None)
 hypothesis_settings.load_profile("portal")
+
+
+Flask.url_rule_class = KeptRule
+keep_statements()
 
 
 def _only_this_machine(event: str, arguments: tuple[Any, ...]) -> None:
@@ -68,6 +88,19 @@ if not os.environ.get("CONTRACT_KEY"):  # `make contract KEY=…` is the one run
 # One run: the first process starts PostgreSQL, and xdist's workers are told where it is.
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--by-directory", action="store_true", help="print how many seconds the tests of each directory took"
+    )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.option.by_directory:
+        reports = (report for kind in terminalreporter.stats.values() for report in kind)
+        lines = by_directory.table(report for report in reports if isinstance(report, pytest.TestReport))
+        terminalreporter.write("\n".join(["", *lines, ""]))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "database(*names): run on these of sqlite and postgresql instead of on both")
     config.addinivalue_line("markers", "settings(**variables): environment variables for this test's settings")
@@ -88,15 +121,21 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     run = config.stash.get(RUN, None)
-    if isinstance(run, FirstProcess):
+    if run is not None:
         run.end()
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: the garbage collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The long ones first, so that no process is left with one of them at the end: each is given its share of them, as xdist cuts
     the list into as many pieces as there are processes, and whoever is done takes from the end of another's.
     """
-    items.sort(key=lambda item: not any(part in item.nodeid for part in LONG))
+    items.sort(key=lambda item: next((place for place, part in enumerate(LONG) if part in item.nodeid), len(LONG)))
     processes = getattr(config, "workerinput", {}).get("workercount", 1)
     items[:] = [item for share in range(processes) for item in items[share::processes]]
 
@@ -136,7 +175,10 @@ def _database(run: Run, kind: str) -> Iterator[str]:
     try:
         db.connect(url)
         yield url
-        card_data.check_database(url)
+        if kind == "sqlite":
+            card_data.check_sqlite(Path(url.removeprefix("sqlite:///")))
+        else:
+            card_data.check_postgresql(run.connection(url))
     finally:
         db.disconnect()
         run.drop(url)

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -19,8 +20,11 @@ from jinja2 import FileSystemBytecodeCache
 
 from deploy.dev.processes import ROOT
 from tests import postgres
+from tests.emptying import AsNew, Connection
 
 TEMPLATE = "migrated"
+# How many tests one PostgreSQL database serves.
+USES = 40
 ROOM_BYTES = 4_000_000_000
 _numbers = count(1)
 
@@ -33,6 +37,10 @@ class Run:
         self._name = f"test_{os.getpid()}"
         (directory / "templates").mkdir(exist_ok=True)
         self.compiled_templates = FileSystemBytecodeCache(str(directory / "templates"))
+        self._as_new: dict[str, AsNew] = {}
+        self._times_used: Counter[str] = Counter()
+        self._spare: list[str] = []
+        self._connections: dict[str, Connection] = {}
 
     def fresh_sqlite(self) -> str:
         """The URL of an empty, migrated SQLite database of its own."""
@@ -50,7 +58,12 @@ class Run:
         return f"sqlite:///{copy}"
 
     def fresh_postgresql(self) -> str:
-        """The URL of an empty, migrated PostgreSQL database of its own."""
+        """The URL of an empty, migrated PostgreSQL database of its own, which may have served a test before."""
+        name = self._spare.pop() if self._spare else self._new_postgresql()
+        self._times_used[name] += 1
+        return postgres.url(self._sockets, name)
+
+    def _new_postgresql(self) -> str:
         name = f"{self._name}_{next(_numbers)}"
         with self._server() as server, self._once("postgresql"):
             if not server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone():
@@ -59,7 +72,8 @@ class Run:
                 server.execute(f"ALTER DATABASE unfinished RENAME TO {TEMPLATE}")
             # Copying files costs a quarter of what copying through the log does.
             server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
-        return postgres.url(self._sockets, name)
+        self._as_new[name] = AsNew.of(self.connection(postgres.url(self._sockets, name)))
+        return name
 
     def drop(self, url: str) -> None:
         """Let go of a database made here, whoever is still connected to it."""
@@ -67,10 +81,36 @@ class Run:
             file = Path(url.removeprefix("sqlite:///"))
             for suffix in ("", "-wal", "-shm"):
                 file.with_name(file.name + suffix).unlink(missing_ok=True)
-        else:
-            name = url.rpartition("@/")[2].partition("?")[0]
-            with self._server() as server:
-                server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            return
+        name = _name(url)
+        if self._is_as_new(name):
+            self._spare.append(name)
+            return
+        self._connections.pop(name).close()
+        with self._server() as server:
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def end(self) -> None:
+        for connection in self._connections.values():
+            connection.close()
+
+    def connection(self, url: str) -> Connection:
+        """To a PostgreSQL database made here: one that stays open from test to test, and is made again when a test has ended it."""
+        name = _name(url)
+        kept = self._connections.get(name)
+        if kept is None or not _answers(kept):
+            kept = psycopg.connect(postgres.url(self._sockets, name), autocommit=True)
+            self._connections[name] = kept
+        return kept
+
+    def _is_as_new(self, name: str) -> bool:
+        """Make it so, unless it was used often: removed rows keep their room in the files, and in indexes that are looked through."""
+        if self._times_used[name] >= USES:
+            return False
+        try:
+            return self._as_new[name].restore(self.connection(postgres.url(self._sockets, name)))
+        except psycopg.Error:
+            return False  # a test may have left it in any state, even without the table that is asked for
 
     @property
     def _sockets(self) -> Path:
@@ -85,6 +125,18 @@ class Run:
         with (self.directory / f"{what}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _name(url: str) -> str:
+    return url.rpartition("@/")[2].partition("?")[0]
+
+
+def _answers(connection: Connection) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.Error:
+        return False
+    return True
 
 
 def _quick_folder() -> Path | None:
@@ -106,6 +158,7 @@ class FirstProcess(Run):
             raise
 
     def end(self) -> None:
+        super().end()
         self._postgres.stop()
         shutil.rmtree(self.directory)
 
