@@ -6,6 +6,8 @@ WORKERS ?= 3
 SECONDS ?= 600
 SEEDS ?= 20
 FIRST ?= 1
+RANDOM ?= 0
+SEED ?= 1
 DATABASE ?= both
 JOBS ?= 2
 
@@ -38,8 +40,8 @@ chaos: install-dev ## Storm over the whole portal, SEEDS=200 of them on DATABASE
 kills: install-dev ## Kill a process at every line of the ways of a payment, a document and a refund; takes many minutes
 	@KILL_AT_EVERY=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) tests/simulation/test_every_line.py
 
-mutants: install-dev ## Put known defects into copies of the portal, where the tests must notice each (ONLY=refund for some)
-	@$(BIN)/python -m tests.simulation.mutants --jobs $(WORKERS) $(ONLY)
+mutants: install-dev ## Put known defects into copies of the portal, where the tests must notice each (ONLY=refund for some; RANDOM=20 SEED=1 for random ones)
+	@$(BIN)/python -m tests.simulation.mutants --jobs $(WORKERS) --random $(RANDOM) --seed $(SEED) $(ONLY)
 
 lint: install-dev ## Check style and types
 	@$(BIN)/ruff check $(CODE)

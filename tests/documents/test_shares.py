@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from itertools import product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,6 +67,25 @@ def test_a_hundred_and_nineteen_euros_in_cents_take_back_the_tax_evenly() -> Non
     for _ in range(5_950):
         taken = [before + more for before, more in zip(taken, share(1, [100_00, 19_00], taken), strict=True)]
     assert taken == [50_00, 9_50]
+
+
+def counted_out(amount: int, paid: list[int], taken: list[int]) -> list[int]:
+    """As the method is told: unit by unit, each from the part with the best claim, the first among equals."""
+    given_back = [0] * len(paid)
+    for _ in range(amount):
+        claims = [
+            Fraction(part, 2 * (gone + more) + 1) for part, gone, more in zip(paid, taken, given_back, strict=True)
+        ]
+        given_back[claims.index(max(claims))] += 1
+    return given_back
+
+
+def test_it_is_what_counting_out_unit_by_unit_gives() -> None:
+    """Also where a credit note was revoked, which leaves taken what no way of sharing would have taken."""
+    for paid in (list(parts) for parts in product(range(5), repeat=3) if any(parts)):
+        for taken in map(list, product(*(range(part + 1) for part in paid))):
+            for amount in range(sum(paid) - sum(taken) + 1):
+                assert share(amount, paid, taken) == counted_out(amount, paid, taken), (amount, paid, taken)
 
 
 def test_more_than_is_left_is_refused() -> None:

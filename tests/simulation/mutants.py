@@ -20,7 +20,7 @@ from queue import SimpleQueue
 from typing import Final
 
 from deploy.dev.processes import ROOT
-from tests.simulation import defects_after_paying, defects_in_paying
+from tests.simulation import defects_after_paying, defects_in_paying, random_defects
 from tests.simulation.defects import Defect
 
 ALL: Final = defects_in_paying.ALL + defects_after_paying.ALL
@@ -99,9 +99,12 @@ def judge(defect: Defect, root: Path) -> Outcome:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutants", description=__doc__)
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
+    parser.add_argument("--random", type=int, default=0, help="so many at random places instead of the known ones")
+    parser.add_argument("--seed", type=int, default=1, help="chooses the places")
     parser.add_argument("names", nargs="*", help="only those whose name has one of these words in it")
     given = parser.parse_args()
-    chosen = [one for one in ALL if not given.names or any(word in one.name for word in given.names)]
+    every = random_defects.chosen(given.random, given.seed) if given.random else ALL
+    chosen = [one for one in every if not given.names or any(word in one.name for word in given.names)]
     with tempfile.TemporaryDirectory(prefix="portal-mutants-") as directory:
         copies: SimpleQueue[Path] = SimpleQueue()
         for number in range(given.jobs):
