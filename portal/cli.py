@@ -52,6 +52,11 @@ def install(app: Flask) -> None:
 @click.command()
 def migrate() -> None:
     """Bring the database to the newest schema; a second run changes nothing."""
+    newest_schema()
+
+
+def newest_schema() -> None:
+    """Bring the database to the newest schema; a second call changes nothing."""
     from alembic import command
     from alembic.config import Config
 
@@ -299,7 +304,7 @@ def void_invoice(number: str, reason: str) -> None:
 
 @click.group("audit")
 def audit_trail() -> None:
-    """The audit trail: whether anybody has tampered with it. docs/operations.md says what to do then."""
+    """The audit trail: whether anybody has tampered with it. docs/how-to/verify-the-audit-trail.md says what to do then."""
 
 
 @audit_trail.command("verify")

@@ -1,13 +1,13 @@
 """A demo company's data: three customers with someone who can sign in, staff in each role, and invoices in four currencies.
 
-What is paid is left to the demo's visitor: nothing here pretends that money has moved.
+Nothing is paid here, for it needs no Stripe: `make run` adds a year of payments, at its sandbox (deploy/dev/demo_year.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
+from functools import cache
 from typing import Final
 
 from sqlalchemy import select
@@ -142,27 +142,32 @@ def run() -> None:
 
     Raises NotADemo unless PORTAL_ENVIRONMENT is development.
     """
-    if config.current().environment != "development":
-        raise NotADemo("the demo's sign-ins are for development: PORTAL_ENVIRONMENT is not development")
+    refuse_elsewhere()
     with audit.acting(audit.Actor("cli", "seed")):
         for email, name, role in STAFF:
-            _staff(email, name, role)
+            staff(email, name, role)
         for demo in CUSTOMERS:
-            customer_id = _customer(demo)
-            for draft, withdrawn in _missing(customer_id, demo):
-                invoice = invoices.issue(draft)
-                if withdrawn:
-                    invoices.void(invoice.id, WITHDRAWN_BECAUSE)
+            customer_id = customer(demo)
+            for one in INVOICES[demo]:
+                issue(customer_id, one)
 
 
-def _staff(email: str, name: str, role: str) -> None:
+def refuse_elsewhere() -> None:
+    """Raise NotADemo unless PORTAL_ENVIRONMENT is development."""
+    if config.current().environment != "development":
+        raise NotADemo("the demo's sign-ins are for development: PORTAL_ENVIRONMENT is not development")
+
+
+def staff(email: str, name: str, role: str) -> str:
+    """The id of this member of staff, who is let in unless they are known."""
     with db.transaction() as session:
-        if accounts.user_by_email(session, email) is None:
-            kept = passwords.hashed(DEMO_PASSWORD)
-            accounts_service.add_user(session, email=email, name=name, role=role, password_hash=kept)
+        known = accounts.user_by_email(session, email)
+        if known is not None:
+            return known.id
+        return accounts_service.add_user(session, email=email, name=name, role=role, password_hash=_password()).id
 
 
-def _customer(demo: DemoCustomer) -> str:
+def customer(demo: DemoCustomer) -> str:
     """The customer's id; with the person's sign-in they are made together or not at all."""
     with db.transaction() as session:
         known = accounts.user_by_email(session, demo.email)
@@ -181,32 +186,35 @@ def _add(session: Session, demo: DemoCustomer) -> Customer:
         country=demo.country,
         tax_id=demo.tax_id,
     )
-    accounts_service.add_user(
-        session,
-        email=demo.email,
-        name=demo.person,
-        customer=customer,
-        password_hash=passwords.hashed(DEMO_PASSWORD),
-    )
+    accounts_service.add_user(session, email=demo.email, name=demo.person, customer=customer, password_hash=_password())
     return customer
 
 
-def _missing(customer_id: str, demo: DemoCustomer) -> Iterator[tuple[InvoiceDraft, bool]]:
-    """The invoices that are not there yet, and whether each is to be withdrawn again."""
+@cache
+def _password() -> str:
+    """Hashed once: it is slow on purpose, and everyone knows this password."""
+    return passwords.hashed(DEMO_PASSWORD)
+
+
+def issue(customer_id: str, one: DemoInvoice, *, issued_on: date | None = None) -> str:
+    """The id of this invoice, which is issued, and withdrawn again where it is to be, unless it is there."""
     with db.reading() as session:
-        of_customer = select(Invoice.external_reference).where(Invoice.customer_id == customer_id)
-        there = set(session.scalars(of_customer))
-    for one in INVOICES[demo]:
-        if one.reference not in there:
-            issued_on = company_days.today() - timedelta(days=one.issued_days_ago)
-            draft = InvoiceDraft(
-                customer_id,
-                one.currency,
-                one.lines,
-                issued_on=issued_on,
-                due_on=issued_on + timedelta(days=one.days_to_pay),
-                reference=one.purchase_order,
-                external_reference=one.reference,
-                note=one.note,
-            )
-            yield draft, one.withdrawn
+        of_customer = select(Invoice.id).where(Invoice.customer_id == customer_id)
+        known = session.scalar(of_customer.where(Invoice.external_reference == one.reference))
+    if known is not None:
+        return known
+    issued_on = issued_on or company_days.today() - timedelta(days=one.issued_days_ago)
+    draft = InvoiceDraft(
+        customer_id,
+        one.currency,
+        one.lines,
+        issued_on=issued_on,
+        due_on=issued_on + timedelta(days=one.days_to_pay),
+        reference=one.purchase_order,
+        external_reference=one.reference,
+        note=one.note,
+    )
+    invoice = invoices.issue(draft)
+    if one.withdrawn:
+        invoices.void(invoice.id, WITHDRAWN_BECAUSE)
+    return invoice.id

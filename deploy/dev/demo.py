@@ -2,7 +2,8 @@
 
     .venv/bin/python -m deploy.dev.demo --port 8000
 
-Everything it makes is kept in var/demo, so a second run goes on with the same data. With a Stripe test key in .env it uses
+At the first start a year of invoices and payments is lived through (deploy/dev/demo_year.py). Everything is kept in var/demo, so a second
+run goes on with the same data. With a Stripe test key in .env it uses
 Stripe itself, and keeps its data in var/demo-stripe. Standard library only.
 """
 
@@ -26,6 +27,8 @@ PYTHON = sys.executable
 FLASK = (PYTHON, "-m", "flask", "--app", "wsgi")
 # How long a process may take until it answers, in seconds: an overloaded machine starts slowly.
 START_SECONDS = 90.0
+# Likewise until a command has ended; living through a year takes some ten seconds.
+FILL_SECONDS = 300.0
 TEST_KEYS = ("sk_test_", "rk_test_")
 STRIPE_SETTINGS = ("STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRETS")
 
@@ -61,8 +64,9 @@ class Stopped(Exception):
 class Demo:
     """One demo on one port. `run` returns when it was asked to stop; `stop` may be called from a signal handler."""
 
-    def __init__(self, port: int, own_settings: Mapping[str, str], data: Path) -> None:
+    def __init__(self, port: int, own_settings: Mapping[str, str], data: Path, *, with_year: bool = True) -> None:
         self.port = port
+        self._with_year = with_year
         self.url = f"http://127.0.0.1:{port}"
         self._own_settings = own_settings
         self.uses_stripe = bool(own_settings.get("STRIPE_SECRET_KEY"))
@@ -104,12 +108,11 @@ class Demo:
         sandbox_port, smtp_port = self._port_near(self.port + 1), self._port_near(self.port + 2)
         sandbox_url = f"http://127.0.0.1:{sandbox_port}"
         environment = self._environment(sandbox_url, smtp_port)
+        self._fill(environment)
         needed: list[tuple[Process, Callable[[], bool]]] = []
         if not self.uses_stripe or "PORTAL_MAIL_SERVER" not in self._own_settings:
             sandbox = self._spawn("sandbox", self._sandbox_command(sandbox_port, smtp_port), environment)
             needed.append((sandbox, lambda: "sandbox ready" in sandbox.said()))
-        self._do("migrate", [*FLASK, "migrate"], environment)
-        self._do("seed", [*FLASK, "seed"], environment)
         gunicorn = [PYTHON, "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py", "--workers", "1"]
         web = self._spawn("web", [*gunicorn, "--bind", f"127.0.0.1:{self.port}", "wsgi:app"], environment)
         worker = self._spawn("worker", [*FLASK, "worker"], environment)
@@ -118,6 +121,26 @@ class Demo:
         for process, ready in needed:
             process.wait_until(self._unless_stopped(ready), within=START_SECONDS)
         self._welcome(sandbox_url)
+
+    def _fill(self, environment: Mapping[str, str]) -> None:
+        """Put the demo company in place, at the sandbox with the year behind it.
+
+        A second start only brings the database to the newest schema. A year that was cut off is begun anew.
+        """
+        database, sandbox, begun = (self.directory / name for name in ("portal.db", "sandbox.db", "filling"))
+        if begun.exists():
+            for file in self.directory.glob("*.db*"):
+                file.unlink()
+            (self.directory / "marks.json").unlink(missing_ok=True)
+            begun.unlink()
+        if self.uses_stripe or not self._with_year or database.exists() or sandbox.exists():
+            self._do("migrate", [*FLASK, "migrate"], environment)
+            self._do("seed", [*FLASK, "seed"], environment)
+            return
+        begun.touch()
+        print("Filling the demo with a year of invoices and payments …", flush=True)
+        self._do("fill", [PYTHON, "-m", "deploy.dev.demo_year", "--sandbox", sandbox], environment)
+        begun.unlink()
 
     def _sandbox_command(self, port: int, smtp_port: int) -> list[str | Path]:
         files = ["--db", self.directory / "sandbox.db"]
@@ -157,7 +180,7 @@ class Demo:
     def _do(self, name: str, command: list[str | Path], environment: Mapping[str, str]) -> None:
         """Run a command to its end. Raises Died when it fails."""
         process = self._spawn(name, command, environment)
-        process.wait_until(self._unless_stopped(lambda: not process.running), within=START_SECONDS)
+        process.wait_until(self._unless_stopped(lambda: not process.running), within=FILL_SECONDS)
         self._processes.remove(process)
         if process.status != 0:
             raise Died(f"{name} failed:\n{process.last_words()}")
@@ -257,8 +280,10 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--settings", type=Path, default=ROOT / ".env", help="your own settings, if there are any")
     parser.add_argument("--data", type=Path, default=ROOT / "var", help="where the demo's folder is")
+    parser.add_argument("--no-year", action="store_true", help="begin with open invoices alone, which is quicker")
     wanted = parser.parse_args()
-    demo = Demo(wanted.port, settings_in(wanted.settings), wanted.data.absolute())
+    data = wanted.data.absolute()
+    demo = Demo(wanted.port, settings_in(wanted.settings), data, with_year=not wanted.no_year)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, demo.stop)
     try:

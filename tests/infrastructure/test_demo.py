@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -12,6 +13,8 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -36,8 +39,9 @@ class Demo:
         self.mark = secrets.token_hex(8)
         self.process: subprocess.Popen[str] | None = None
 
-    def start(self) -> None:
+    def start(self, *, with_year: bool = False) -> None:
         command = [sys.executable, "-m", "deploy.dev.demo", "--port", str(self.port)]
+        command += [] if with_year else ["--no-year"]
         self.process = subprocess.Popen(
             [*until_the_starter_dies(), *command, "--data", str(self.directory), "--settings", str(self.settings)],
             cwd=ROOT,
@@ -73,11 +77,28 @@ class Demo:
         """The processes that are still there, by their id."""
         return marked(f"DEMO_MARK={self.mark}")
 
+    @property
+    def worker(self) -> int:
+        """The id of the worker's process."""
+        return next(pid for pid, command in self.left().items() if command.rstrip().endswith("worker"))
+
+    def flask(self, *words: str) -> str:
+        """What one of the portal's commands prints, with the settings of the demo that runs."""
+        pairs = Path(f"/proc/{self.worker}/environ").read_text().split("\0")
+        environment = dict(pair.split("=", 1) for pair in pairs if pair)
+        command = [sys.executable, "-m", "flask", "--app", "wsgi", *words]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout
+
     def rows(self, table: str) -> int:
-        with sqlite3.connect(self.directory / "demo" / "portal.db") as connection:
-            count: int = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
-        connection.close()
-        return count
+        return len(self._column(table, "1"))
+
+    def states(self, table: str, column: str) -> set[object]:
+        return set(self._column(table, column))
+
+    def _column(self, table: str, column: str) -> list[object]:
+        with closing(sqlite3.connect(self.directory / "demo" / "portal.db")) as connection:
+            return [row[0] for row in connection.execute(f"SELECT {column} FROM {table}")]  # noqa: S608
 
 
 @pytest.fixture
@@ -93,28 +114,59 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
 
 
 def test_demo_runs_stops_and_goes_on_where_it_was(demo: Demo) -> None:
-    demo.start()
+    demo.start(with_year=True)
     welcome = demo.wait_until_welcome()
     assert f"http://127.0.0.1:{demo.port}" in welcome
     with urllib.request.urlopen(f"http://127.0.0.1:{demo.port}/", timeout=10) as response:
         assert b"Nordlicht Energie" in response.read()
     kept = demo.directory / "demo" / "env"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    secrets_before, users_before = kept.read_text(), demo.rows("users")
-    assert users_before > 0
+    assert demo.states("refunds", "state") >= {
+        "requested",
+        "approved_once",
+        "succeeded",
+        "rejected",
+        "withdrawn",
+        "failed",
+    }
+    assert demo.states("disputes", "status") == {"needs_response", "under_review", "won", "lost", "warning_closed"}
+    assert demo.rows("saved_cards") > 0 and demo.rows("documents") > 20
+    told = json.loads(
+        demo.flask("reconcile", "--since", str(datetime.now(UTC).date() - timedelta(days=400)), "--to-now", "--json")
+    )
+    assert told["unexplained"] == 0 and told["counts"]["charges"] > 20
+    secrets_before, rows_before = kept.read_text(), (demo.rows("users"), demo.rows("invoices"), demo.rows("payments"))
     demo.send(signal.SIGINT)
     assert demo.end() == (0, "")
     assert demo.left() == {}
 
-    demo.start()
+    demo.start(with_year=True)
     demo.wait_until_welcome()
-    assert (kept.read_text(), demo.rows("users")) == (secrets_before, users_before)
-    worker = next(pid for pid, command in demo.left().items() if command.rstrip().endswith("worker"))
-    os.kill(worker, signal.SIGKILL)
+    assert kept.read_text() == secrets_before
+    assert (demo.rows("users"), demo.rows("invoices"), demo.rows("payments")) == rows_before
+    os.kill(demo.worker, signal.SIGKILL)
     status, errors = demo.end()
     assert status == 1
     assert "worker ended with status -9" in errors
     assert demo.left() == {}
+
+
+def test_year_that_was_cut_off_is_begun_anew(demo: Demo) -> None:
+    begun = demo.directory / "demo" / "filling"
+    database = demo.directory / "demo" / "portal.db"
+    demo.start(with_year=True)
+    eventually(lambda: begun.exists() and database.exists(), within=START_SECONDS, what="the beginning of the year")
+    demo.send(signal.SIGKILL)
+    demo.end()
+    eventually(lambda: not demo.left(), within=30, what="the end of all processes")
+    cut_off = database.stat().st_ino
+    assert begun.exists()
+
+    demo.start()
+    demo.wait_until_welcome()
+    assert not begun.exists()
+    assert database.stat().st_ino != cut_off
+    assert demo.rows("users") == len(seed.CUSTOMERS) + len(seed.STAFF)
 
 
 def test_printed_sign_ins_are_those_that_are_made() -> None:
