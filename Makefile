@@ -17,13 +17,16 @@ CODE := portal migrations tests deploy wsgi.py
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help run test contract fuzz chaos kills mutants lint format texts lock install install-dev clean
+.PHONY: help run check test contract fuzz chaos kills mutants lint format texts migration reference lock install install-dev clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: install ## Start the demo at http://127.0.0.1:8000 (PORT=8001 for another port); Ctrl-C stops it
 	@exec $(BIN)/python -m deploy.dev.demo --port $(PORT)
+
+check: lint ## Check the code, then run the tests of what was changed since main; about two minutes
+	@$(BIN)/python -m deploy.dev.check --workers $(WORKERS)
 
 test: lint ## Check the code, then run every test on SQLite, PostgreSQL and in Chromium (WORKERS=3 at a time)
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 20 --by-directory
@@ -52,10 +55,16 @@ format: install-dev ## Put the code into shape
 	@$(BIN)/ruff check --fix --quiet $(CODE)
 	@$(BIN)/ruff format $(CODE)
 
-texts: install-dev ## Collect the texts for people anew and compile the catalogues
+texts: reference ## Collect the texts for people anew, compile the catalogues, and write the reference
 	@$(BIN)/pybabel -q extract -F portal/translations/babel.cfg -k N_ -k lazy_gettext --no-location --sort-output -o var/messages.pot .
 	@$(BIN)/pybabel -q update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date -w 120 -i var/messages.pot -d portal/translations
 	@$(BIN)/pybabel -q compile -d portal/translations
+
+migration: install-dev ## Write the migration that changed models need: NAME=purchase_orders
+	@$(BIN)/python -W ignore -m deploy.dev.migration $(NAME)
+
+reference: install-dev ## Write docs/reference anew from the code
+	@$(BIN)/python -m deploy.dev.reference
 
 lock: install-dev ## Write requirements/*.txt anew from requirements/*.in (UPGRADE=--upgrade for newer versions)
 	$(LOCK) $(UPGRADE) --output-file requirements/boot.txt requirements/boot.in

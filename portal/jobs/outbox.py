@@ -421,6 +421,11 @@ def names() -> frozenset[str]:
     return frozenset(_handlers)
 
 
+def handler(name: str) -> Handler:
+    """The function that runs the jobs of this name. Raises KeyError."""
+    return _handlers[name]
+
+
 def periodic_names() -> list[str]:
     """The names of the jobs that workers enqueue by themselves."""
     return list(_periodic)

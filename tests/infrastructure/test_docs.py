@@ -12,11 +12,15 @@ from babel.messages.pofile import read_po
 from flask import Flask
 from prometheus_client import REGISTRY
 
+from deploy.dev import reference
 from deploy.dev.processes import ROOT
 from portal.core import config
 from portal.jobs import outbox
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Decisions tell of what was; all others of what is.
+DECISIONS = ROOT / "docs/decisions"
+TOP = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
+DOCUMENTS = [*TOP, *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page.parent != DECISIONS)]
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 # What the sandbox serves stands in its own page.
 PORTALS_OWN = [name for name in NAMES if name != "docs/sandbox.md"]
@@ -38,6 +42,7 @@ ELSEWHERE = (
     "/srv",
     "/js",
     "/decide",
+    "/portal",
 )
 
 pytestmark = pytest.mark.database("sqlite")
@@ -115,6 +120,7 @@ def test_every_file_is_there(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_setting_is_one(name: str) -> None:
     known = {f"PORTAL_{field.upper()}" for field in config.Settings.model_fields}
+    known |= {"PORTAL_SANDBOX_WEBHOOK_SECRET"}  # of the sandbox alone
     known |= {f"PORTAL_COMPANY_{field.upper()}" for field in config.Company.model_fields}
     for setting in set(re.findall(r"\bPORTAL_[A-Z_]+[A-Z]\b", _text(name))):
         assert setting in known, f"{name}: there is no setting {setting}"
@@ -148,17 +154,49 @@ def test_every_label_is_on_a_page(name: str) -> None:
 
 
 def test_operators_read_all_that_the_worker_does_by_itself(app: Flask) -> None:
-    named = set(re.findall(r"`([a-z_]+\.[a-z_]+)`", _text("docs/operations.md")))
+    named = set(re.findall(r"`([a-z_]+\.[a-z_]+)`", _text("docs/how-to/monitor.md")))
     assert outbox.periodic().keys() - named == set()
 
 
 def test_operators_read_how_long_a_job_is_tried() -> None:
     assert outbox.MOST_TRIES == 12 and outbox.HOURS_OF_TRIES == 8
-    assert "tried twelve times within about eight hours" in _text("docs/operations.md")
+    assert "tried twelve times within about eight hours" in _text("docs/how-to/monitor.md")
+
+
+@pytest.mark.parametrize("name", [*NAMES, *(str(page.relative_to(ROOT)) for page in sorted(DECISIONS.glob("*.md")))])
+def test_every_link_leads_to_a_file_and_a_heading(name: str) -> None:
+    for target in re.findall(r"\]\((?!https?://|mailto:)([^)\s]+)\)", _text(name)):
+        path, _, anchor = target.partition("#")
+        page = (ROOT / name).parent / path if path else ROOT / name
+        assert page.exists(), f"{name}: there is no {target}"
+        if anchor:
+            assert anchor in _anchors(page.read_text()), f"{name}: no heading of {path or name} is #{anchor}"
+
+
+def _anchors(text: str) -> set[str]:
+    """The headings of a page as a link names them: lower case, words joined by hyphens, marks left out."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_reference_is_what_the_code_says(app: Flask) -> None:
+    for name, text in reference.pages(app).items():
+        assert (reference.FOLDER / name).read_text() == text, f"docs/reference/{name} is old: run `make reference`"
+
+
+def test_index_leads_to_every_page() -> None:
+    linked = set(re.findall(r"\]\(([\w/-]+\.md)", _text("docs/README.md")))
+    pages = {str(page.relative_to(ROOT / "docs")) for page in DOCUMENTS if page.is_relative_to(ROOT / "docs")}
+    assert pages - linked == {"README.md"}
 
 
 def test_decisions_are_numbered_once_and_without_gaps() -> None:
-    files = sorted((ROOT / "docs/decisions").glob("*.md"))
+    files = sorted(DECISIONS.glob("0*.md"))
     assert [file.name[:4] for file in files] == [f"{number:04d}" for number in range(1, len(files) + 1)]
     for number, file in enumerate(files, 1):
-        assert file.read_text().startswith(f"# {number}. "), file.name
+        title, _, rest = file.read_text().partition("\n\n")
+        assert title.startswith(f"# {number}. "), file.name
+        assert re.match(r"Date: \d{4}-\d\d-\d\d · Status: (in force|replaced by \d+)\n", rest), file.name
+        assert f"]({file.name})" in _text("docs/decisions/README.md"), (
+            f"docs/decisions/README.md does not list {file.name}"
+        )

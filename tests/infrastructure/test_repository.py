@@ -32,6 +32,9 @@ TOP_LEVEL = {
     *("portal", "templates", "static", "migrations", "tests", "wsgi.py", "pyproject.toml"),
     *(
         "README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "CHANGELOG.md",
         "LICENSE",
         "Makefile",
         "requirements",
@@ -41,6 +44,7 @@ TOP_LEVEL = {
         "compose.yaml",
     ),
     *("deploy", "docs", "bench", ".ci", ".github", ".gitignore", ".gitattributes"),
+    *(".editorconfig", ".pre-commit-config.yaml"),
 }
 # Ours, and a module that exists for type checkers only.
 OWN = {"portal", "_typeshed"}
