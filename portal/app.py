@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
 
 from portal import cli, gateway
+from portal.accounts import api_client_views as support_machines
 from portal.accounts import jobs as _accounts_jobs
 from portal.accounts import people_views as people
 from portal.accounts import second_factor_views as second_factor
@@ -42,6 +43,8 @@ from portal.disputes import views as disputes
 from portal.documents import jobs as _receipts_jobs
 from portal.documents import verification_views as verification
 from portal.documents import views as receipts
+from portal.invoices import jobs as _invoices_jobs
+from portal.invoices import staff_views as support_invoices
 from portal.invoices import views as invoices
 from portal.mandates import jobs as _mandates_jobs
 from portal.mandates import views as mandates
@@ -50,6 +53,7 @@ from portal.operations import views as operations
 from portal.payment_methods import jobs as _cards_jobs
 from portal.payment_methods import views as cards
 from portal.payments import jobs as _payments_jobs
+from portal.payments import staff_views as support_payments
 from portal.payments import views as payments
 from portal.reconciliation import jobs as _reconciliation_jobs
 from portal.refunds import jobs as _refunds_jobs
@@ -58,9 +62,7 @@ from portal.refunds import views as refunds
 from portal.statements import views as statements
 from portal.stripe_events import jobs as _webhooks_jobs
 from portal.stripe_events import views as webhooks
-from portal.support import invoice_views as support
-from portal.support import jobs as _support_jobs
-from portal.support import machine_views as support_machines
+from portal.support import views as support
 from portal.web import failures, pages
 from portal.webhook_endpoints import jobs as _deliveries_jobs
 
@@ -71,6 +73,7 @@ HANDLERS = (
     _accounts_jobs,
     _deliveries_jobs,
     _cards_jobs,
+    _invoices_jobs,
     _payments_jobs,
     _mandates_jobs,
     _disputes_jobs,
@@ -80,7 +83,6 @@ HANDLERS = (
     _reconciliation_jobs,
     _books_jobs,
     _support_alerts,
-    _support_jobs,
 )
 
 FEATURES = (
@@ -98,6 +100,8 @@ FEATURES = (
     disputes,
     webhooks,
     support,
+    support_invoices,
+    support_payments,
     support_disputes,
     support_refunds,
     support_machines,

@@ -9,7 +9,18 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
-from sqlalchemy import BigInteger, CheckConstraint, Date, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.accounts.models import Customer
@@ -174,3 +185,21 @@ class InvoiceLine(Base):
         CheckConstraint("tax_rate_basis_points BETWEEN 0 AND 10000", name="tax_rate_range"),
         Index("ix_invoice_lines_invoice", "invoice_id", "position", unique=True),
     )
+
+
+class InvoiceFile(Base):
+    """A CSV file of invoices that was uploaded, and is imported once its uploader has seen what it would issue.
+
+    The content goes when it has been imported, or when nobody came back to it.
+    """
+
+    __tablename__ = "invoice_files"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    uploaded_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    uploaded_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    filename: Mapped[str] = mapped_column(String(200))
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    decimal_mark: Mapped[str] = mapped_column(String(1), default="")
+
+    __table_args__ = (Index("ix_invoice_files_uploaded", "uploaded_at"),)

@@ -1,10 +1,10 @@
-"""What staff write down about a customer, and files of invoices that wait for a second look."""
+"""What staff write down about a customer."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.accounts.models import User
@@ -25,21 +25,3 @@ class CustomerNote(Base):
     author: Mapped[User] = relationship(lazy="raise")
 
     __table_args__ = (Index("ix_customer_notes_customer", "customer_id", "at", "id"),)
-
-
-class InvoiceFile(Base):
-    """A CSV file of invoices that was uploaded, and is imported once its uploader has seen what it would issue.
-
-    The content goes when it has been imported, or when nobody came back to it.
-    """
-
-    __tablename__ = "invoice_files"
-
-    id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    uploaded_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
-    uploaded_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    filename: Mapped[str] = mapped_column(String(200))
-    content: Mapped[bytes] = mapped_column(LargeBinary)
-    decimal_mark: Mapped[str] = mapped_column(String(1), default="")
-
-    __table_args__ = (Index("ix_invoice_files_uploaded", "uploaded_at"),)

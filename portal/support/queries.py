@@ -37,7 +37,7 @@ from portal.refunds.models import Refund
 from portal.refunds.states import FREED
 from portal.refunds.states import SUCCEEDED as REFUNDED
 from portal.support import words
-from portal.support.models import CustomerNote, InvoiceFile
+from portal.support.models import CustomerNote
 from portal.webhook_endpoints import queries as deliveries
 from portal.webhook_endpoints.models import WebhookEndpoint
 
@@ -320,32 +320,3 @@ def payment_file(session: Session, payment_id: str) -> PaymentFile:
         disputes=disputes.of_payment(session, payment_id),
         warnings=disputes.warnings_of(session, [payment_id]),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class InvoiceDesk:
-    """An invoice with its lines and customer, how it stands, how it was paid if not through Stripe, and its payments, newest first."""
-
-    invoice: Invoice
-    standing: Standing
-    outside: Any
-    payments: list[Payment]
-
-
-def invoice_desk(session: Session, invoice_id: str) -> InvoiceDesk:
-    """Raises NotFound."""
-    invoice = invoices.for_staff(session, invoice_id)
-    return InvoiceDesk(
-        invoice,
-        invoices.standings(session, [invoice])[invoice_id],
-        invoices.outside_payment(session, invoice_id),
-        payments.of_invoice(session, invoice_id, invoice.customer_id),
-    )
-
-
-def file_of(session: Session, file_id: str, user_id: str) -> InvoiceFile:
-    """A file that this member of staff has uploaded and not imported yet. Raises NotFound."""
-    found = session.scalar(select(InvoiceFile).where(InvoiceFile.id == file_id, InvoiceFile.uploaded_by == user_id))
-    if found is None:
-        raise NotFound
-    return found

@@ -1,24 +1,15 @@
-"""What staff do at their desk, besides what other parts do for them: notes, and files of invoices."""
+"""What staff write down about a customer."""
 
 from __future__ import annotations
 
-import io
-from datetime import timedelta
-from typing import Final, Literal, cast
-
-from sqlalchemy import delete
+from typing import Final
 
 from portal.accounts import queries as accounts
 from portal.core import audit, clock, db, texts
 from portal.core.errors import N_, Invalid
-from portal.invoices import service as invoices
-from portal.support import queries
-from portal.support.models import CustomerNote, InvoiceFile
+from portal.support.models import CustomerNote
 
 LONGEST_NOTE: Final = 2_000
-LONGEST_FILENAME: Final = 200
-# Nobody comes back to a file that they uploaded longer ago.
-KEEP_FILES: Final = timedelta(days=2)
 
 
 def add_note(customer_id: str, author_id: str, words: str) -> None:
@@ -34,65 +25,3 @@ def add_note(customer_id: str, author_id: str, words: str) -> None:
         session.add(note)
         session.flush()
         audit.record(session, "customer.noted", note.id, customer_id=customer.id)
-
-
-def keep_file(user_id: str, filename: str, content: bytes, decimal_mark: str) -> str:
-    """Keep a CSV file of invoices until its uploader has looked at what it would issue; returns its id.
-
-    Raises Invalid (field "file") for one that is empty or too large, and CardNumber, which names the lines.
-    """
-    filename = texts.one_line(filename[-LONGEST_FILENAME:], field="file", longest=LONGEST_FILENAME)
-    if not content:
-        raise Invalid(N_("The file is empty."), field="file")
-    if len(content) > invoices.MOST_BYTES:
-        raise Invalid(
-            N_("The file is larger than %(most)s bytes. Please split it."), field="file", most=invoices.MOST_BYTES
-        )
-    invoices.refuse_card_numbers(content)
-    with db.transaction() as session:
-        file = InvoiceFile(
-            id=db.new_id("fil"),
-            uploaded_by=user_id,
-            uploaded_at=clock.now(),
-            filename=filename,
-            content=content,
-            decimal_mark=decimal_mark,
-        )
-        session.add(file)
-        session.flush()
-        audit.record(session, "invoice_file.uploaded", file.id, {"filename": file.filename, "bytes": len(content)})
-    return file.id
-
-
-def look_into(file_id: str, user_id: str) -> tuple[InvoiceFile, invoices.ImportReport]:
-    """A file that this member of staff has uploaded, and what it would issue, or all that is wrong with it. Raises NotFound."""
-    with db.reading() as session:
-        file = queries.file_of(session, file_id, user_id)
-    return file, _import(file, dry_run=True)
-
-
-def import_file(file_id: str, user_id: str) -> invoices.ImportReport:
-    """Issue what the file holds, all or nothing, and forget it once that is done. Raises NotFound; a second call does.
-
-    Whoever dies in between comes back to the file, which then brings nothing new.
-    """
-    with db.reading() as session:
-        file = queries.file_of(session, file_id, user_id)
-    report = _import(file, dry_run=False)
-    if not report.problems:
-        with db.transaction() as session:
-            session.execute(delete(InvoiceFile).where(InvoiceFile.id == file_id))
-            facts = {"issued": len(report.issued), "already": len(report.already)}
-            audit.record(session, "invoice_file.imported", file_id, facts)
-    return report
-
-
-def _import(file: InvoiceFile, *, dry_run: bool) -> invoices.ImportReport:
-    mark = cast('Literal[".", ","] | None', file.decimal_mark or None)
-    return invoices.import_csv(io.BytesIO(file.content), decimal_mark=mark, dry_run=dry_run)
-
-
-def forget_files() -> None:
-    """Remove the files that nobody came back to."""
-    with db.transaction() as session:
-        session.execute(delete(InvoiceFile).where(InvoiceFile.uploaded_at < clock.now() - KEEP_FILES))

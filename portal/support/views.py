@@ -27,7 +27,7 @@ bp: Final = Blueprint("support", __name__, url_prefix="/support")
 _PAGES: Final = {
     "customer": ("support.customer", "customer_id"),
     "payment": ("support.payment", "payment_id"),
-    "invoice": ("support.invoice", "invoice_id"),
+    "invoice": ("support_invoices.show", "invoice_id"),
     "refund": ("support_refunds.show", "refund_id"),
 }
 

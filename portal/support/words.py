@@ -208,16 +208,6 @@ ACTORS: Final[dict[str, str]] = {
     "anonymous": N_("Someone who was not signed in"),
 }
 
-# What a key of another system opens, by scope.
-SCOPES: Final[dict[str, str]] = {
-    "invoices:read": N_("See every customer’s invoices"),
-    "invoices:write": N_("Issue invoices to every customer"),
-    "payments:read": N_("See every customer’s payments"),
-    "payments:cancel": N_("Cancel payments that their customers have not finished"),
-    "refunds:read": N_("See every customer’s refunds"),
-    "receipts:read": N_("See and download every customer’s receipts and credit notes"),
-}
-
 
 def sentence(action: str, facts: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
     """The text of an event and what fills its places, both for gettext.

@@ -10,7 +10,7 @@ from flask import current_app, url_for
 _PAGES: Final = {
     "pay": ("support.payment", "payment_id"),
     "cus": ("support.customer", "customer_id"),
-    "inv": ("support.invoice", "invoice_id"),
+    "inv": ("support_invoices.show", "invoice_id"),
     "rfd": ("support_refunds.show", "refund_id"),
     "dsp": ("support_disputes.show", "dispute_id"),
     "evt": ("operations.event", "event_id"),

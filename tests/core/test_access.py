@@ -133,6 +133,7 @@ GET  /support/customers/<customer_id>              303     404    404    404    
 GET  /support/customers/<customer_id>/<name>       303     404    404    404     404    200      200       200
 POST /support/customers/<customer_id>/notes        303     404    404    404     404    422      422       422
 POST /payments/<payment_id>/cancellation           303     303    303    403     404    403      403       403
+GET  /support/payments/of-invoice/<invoice_id>      303     404    404    404     404    200      200       200
 GET  /support/payments/<payment_id>                303     404    404    404     404    200      200       200
 POST /support/payments/<payment_id>/cancellation   303     404    404    404     404    303      303       303
 POST /support/documents/<document_id>/mail         303     404    404    404     404    303      303       303

@@ -17,6 +17,7 @@ from portal.accounts.models import Customer
 from portal.core import company_days, db, idempotency, logs, texts
 from portal.core.errors import Invalid
 from portal.core.money import Money
+from portal.invoices import files
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.payments import starting
@@ -123,9 +124,9 @@ WRITERS: dict[str, Write] = {
     "a transfer's reference": lambda _one, text: invoices.mark_paid_outside(
         "inv_none", paid_on=company_days.today(), how="bank_transfer", reference=text
     ),
-    "a file of invoices": lambda _one, text: support.keep_file("usr_1", "a.csv", f"customer;{text}".encode(), ""),
-    "a file that is no UTF-8": lambda _one, text: support.keep_file("usr_1", "a.csv", text.encode("utf-16"), ""),
-    "a file's name": lambda _one, text: support.keep_file("usr_1", f"{text}.csv", b"customer", ""),
+    "a file of invoices": lambda _one, text: files.keep_file("usr_1", "a.csv", f"customer;{text}".encode(), ""),
+    "a file that is no UTF-8": lambda _one, text: files.keep_file("usr_1", "a.csv", text.encode("utf-16"), ""),
+    "a file's name": lambda _one, text: files.keep_file("usr_1", f"{text}.csv", b"customer", ""),
     "a note about a customer": lambda one, text: support.add_note(one.id, "usr_1", f"says: {text}"),
     "what a customer pays for": lambda one, text: starting.record_other(
         one.id, Money(500, "eur"), text, client_key="key-12345678"

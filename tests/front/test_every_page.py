@@ -22,6 +22,7 @@ from portal.core import audit, clock, company_days, db
 from portal.core.config import Settings
 from portal.documents import service as receipts
 from portal.documents.models import Document
+from portal.invoices import files
 from portal.invoices.models import Invoice
 from portal.ledger import FEES, RECEIVABLES, STRIPE, post
 from portal.mandates import policy
@@ -136,7 +137,7 @@ class History:
             "Called about the meter, calls again on Friday.\nWants a copy of the contract.",
         )
         self.files = [
-            desk.keep_file(self.staff.id, "november.csv", f"{CSV}{row}\n".encode(), "")
+            files.keep_file(self.staff.id, "november.csv", f"{CSV}{row}\n".encode(), "")
             for row in (
                 "ada@spree-bikes.test;A-1;eur;Green electricity;1;100,00;19",
                 "nobody@nowhere.test;A-2;eur;;none;1;19",

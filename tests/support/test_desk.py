@@ -17,13 +17,14 @@ from portal.core.money import Money
 from portal.documents import email
 from portal.documents import service as receipts
 from portal.documents.models import Receipt
+from portal.invoices import files
 from portal.invoices import service as invoices
-from portal.invoices.models import Invoice
+from portal.invoices.models import Invoice, InvoiceFile
 from portal.jobs import outbox
 from portal.mandates.models import Collection, Mandate
 from portal.refunds import email as refund_email
 from portal.support import queries, service, words
-from portal.support.models import CustomerNote, InvoiceFile
+from portal.support.models import CustomerNote
 from tests import factories
 from tests.smtp import Mailbox
 from tests.support.conftest import Desk, refund
@@ -249,22 +250,22 @@ def test_the_same_mail_again_is_one_line_and_a_refused_one_is_none(desk: Desk, a
 
 def test_a_file_shows_what_it_would_issue_and_is_forgotten_once_it_has(desk: Desk) -> None:
     me = staff()
-    file_id = service.keep_file(me, "november.csv", CSV.encode(), "")
-    file, report = service.look_into(file_id, me)
+    file_id = files.keep_file(me, "november.csv", CSV.encode(), "")
+    file, report = files.look_into(file_id, me)
     assert (file.filename, [str(one.total) for one in report.new]) == ("november.csv", ["119.00 EUR"])
     with db.reading() as session:
         assert session.scalar(select(Invoice).where(Invoice.external_reference == "A-1")) is None
-    assert [one.external_reference for one in service.import_file(file_id, me).issued] == ["A-1"]
+    assert [one.external_reference for one in files.import_file(file_id, me).issued] == ["A-1"]
     with pytest.raises(NotFound):
-        service.import_file(file_id, me)
-    again = service.keep_file(me, "november.csv", CSV.encode(), "")
-    assert service.import_file(again, me).issued == ()
+        files.import_file(file_id, me)
+    again = files.keep_file(me, "november.csv", CSV.encode(), "")
+    assert files.import_file(again, me).issued == ()
 
 
 def test_a_file_is_its_uploaders_alone(desk: Desk) -> None:
-    file_id = service.keep_file(staff(), "november.csv", CSV.encode(), "")
+    file_id = files.keep_file(staff(), "november.csv", CSV.encode(), "")
     someone_else = staff()
-    for look in (service.look_into, service.import_file):
+    for look in (files.look_into, files.import_file):
         with pytest.raises(NotFound):
             look(file_id, someone_else)
 
@@ -272,19 +273,19 @@ def test_a_file_is_its_uploaders_alone(desk: Desk) -> None:
 def test_a_file_with_a_mistake_issues_nothing_and_stays(desk: Desk) -> None:
     me = staff()
     wrong = CSV + "ada@spree-bikes.test;A-2;eur;Bread;none;100,00;19\n"
-    file_id = service.keep_file(me, "november.csv", wrong.encode(), "")
-    assert [problem.line for problem in service.import_file(file_id, me).problems] == [3]
-    assert [problem.line for problem in service.look_into(file_id, me)[1].problems] == [3]
+    file_id = files.keep_file(me, "november.csv", wrong.encode(), "")
+    assert [problem.line for problem in files.import_file(file_id, me).problems] == [3]
+    assert [problem.line for problem in files.look_into(file_id, me)[1].problems] == [3]
     for content in (b"", b"x" * (invoices.MOST_BYTES + 1)):
         with pytest.raises(Invalid):
-            service.keep_file(me, "x.csv", content, "")
+            files.keep_file(me, "x.csv", content, "")
 
 
 def test_files_that_nobody_comes_back_to_are_forgotten(desk: Desk) -> None:
     me = staff()
-    old, fresh = (service.keep_file(me, "november.csv", CSV.encode(), "") for _ in range(2))
+    old, fresh = (files.keep_file(me, "november.csv", CSV.encode(), "") for _ in range(2))
     with db.transaction() as session:
-        session.get_one(InvoiceFile, old).uploaded_at = clock.now() - service.KEEP_FILES - timedelta(hours=1)
-    service.forget_files()
+        session.get_one(InvoiceFile, old).uploaded_at = clock.now() - files.KEEP_FILES - timedelta(hours=1)
+    files.forget_files()
     with db.reading() as session:
         assert session.scalars(select(InvoiceFile.id)).all() == [fresh]

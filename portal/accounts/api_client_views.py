@@ -11,11 +11,11 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from portal.accounts import api_access, service
 from portal.accounts import queries as accounts
+from portal.accounts.api_client_forms import MachineForm
+from portal.accounts.wording import SCOPES
 from portal.content import language
 from portal.core import db
 from portal.core.errors import Invalid, RateLimited
-from portal.support import words
-from portal.support.machine_forms import MachineForm
 from portal.web import lists
 from portal.web.guards import staff_only
 from portal.web.pages import limiter, page, reader_language, see_other
@@ -34,7 +34,7 @@ def index() -> Response:
         partial="support/machines/_list.html",
         found=found,
         names=names,
-        scope_words=words.SCOPES,
+        scope_words=SCOPES,
         **lists.neighbours("support_machines.index", found),
     )
 

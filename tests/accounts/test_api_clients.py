@@ -13,10 +13,10 @@ from werkzeug.test import TestResponse
 
 from portal.accounts import api_access, policy
 from portal.accounts.models import MachineCredential, User
+from portal.accounts.wording import SCOPES
 from portal.api import tokens
 from portal.core import audit, db
 from portal.core.audit import AuditEvent
-from portal.support import words
 from tests import factories
 
 pytestmark = pytest.mark.database("sqlite")
@@ -151,7 +151,7 @@ def test_no_box_is_ticked_at_first_and_each_has_a_sentence(browser: FlaskClient)
     boxes = re.findall(r'<input[^>]*type="checkbox"[^>]*>', page.get_data(as_text=True))
     assert len(boxes) == len(policy.MACHINE_SCOPES) + 1  # and whether it names its end users' addresses
     assert not any("checked" in box or "required" in box for box in boxes)
-    assert all(sentence in text_of(page) for sentence in words.SCOPES.values())
+    assert all(sentence in text_of(page) for sentence in SCOPES.values())
 
 
 def test_a_key_that_only_names_its_end_users_needs_no_scope(browser: FlaskClient) -> None:
@@ -163,7 +163,7 @@ def test_a_key_that_only_names_its_end_users_needs_no_scope(browser: FlaskClient
 
 
 def test_every_scope_of_a_machine_has_words() -> None:
-    assert words.SCOPES.keys() == policy.MACHINE_SCOPES
+    assert SCOPES.keys() == policy.MACHINE_SCOPES
 
 
 def test_the_list_tells_who_made_what_and_when_it_was_used(browser: FlaskClient, admin: User) -> None:

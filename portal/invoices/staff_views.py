@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from flask import Response, flash, request
+from flask import Blueprint, Response, flash, request
 from flask_babel import gettext, ngettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
@@ -15,26 +15,25 @@ from portal.accounts.models import STAFF_ROLES
 from portal.content import language
 from portal.core import audit, db
 from portal.core.errors import Conflict, Invalid, NotFound
-from portal.invoices import queries as invoice_queries
-from portal.invoices import service as invoice_service
-from portal.support import queries, service
-from portal.support.forms import ImportForm, InvoiceForm, PaidOutsideForm, VoidForm
-from portal.support.views import bp
+from portal.invoices import files, queries, service
+from portal.invoices.staff_forms import ImportForm, InvoiceForm, PaidOutsideForm, VoidForm
 from portal.web import lists
 from portal.web.guards import staff_only
 from portal.web.pages import page, reader_language, see_other
+
+bp = Blueprint("support_invoices", __name__, url_prefix="/support/invoices")
 
 # Who may withdraw an invoice, say that it is paid, and bring in files of them.
 _DECIDERS = ("approver", "admin")
 
 
-@bp.get("/invoices")
+@bp.get("")
 @staff_only(*STAFF_ROLES)
-def invoices() -> Response:
+def index() -> Response:
     status, number = request.args.get("status") or None, request.args.get("q", "").strip()
     with db.reading() as session:
-        found = invoice_queries.page_for_staff(session, status=status, number=number, cursor=request.args.get("page"))
-        standings = invoice_queries.standings(session, found.rows)
+        found = queries.page_for_staff(session, status=status, number=number, cursor=request.args.get("page"))
+        standings = queries.standings(session, found.rows)
     chosen: dict[str, Any] = {name: value for name, value in (("status", status), ("q", number)) if value}
     return page(
         "support/invoices/index.html",
@@ -42,14 +41,14 @@ def invoices() -> Response:
         found=found,
         standings=standings,
         chosen=chosen,
-        statuses=invoice_queries.FILTERS,
-        **lists.neighbours("support.invoices", found, **chosen),
+        statuses=queries.FILTERS,
+        **lists.neighbours("support_invoices.index", found, **chosen),
     )
 
 
-@bp.get("/invoices/<invoice_id>")
+@bp.get("/<invoice_id>")
 @staff_only(*STAFF_ROLES)
-def invoice(invoice_id: str) -> Response:
+def show(invoice_id: str) -> Response:
     return _invoice_page(invoice_id)
 
 
@@ -58,60 +57,63 @@ def _invoice_page(
 ) -> Response:
     """The page with the forms of those who may decide; one that was refused is given."""
     with db.reading() as session:
-        desk = queries.invoice_desk(session, invoice_id)
-    audit.look(invoice_id, desk.invoice.customer_id, "invoice")
+        invoice = queries.for_staff(session, invoice_id)
+        standing = queries.standings(session, [invoice])[invoice_id]
+        outside = queries.outside_payment(session, invoice_id)
+    audit.look(invoice_id, invoice.customer_id, "invoice")
     return page(
         "support/invoices/show.html",
         status=422 if void_form or paid_form else 200,
-        desk=desk,
-        invoice=desk.invoice,
+        invoice=invoice,
+        standing_now=standing,
+        outside=outside,
         may_decide=current_user.role in _DECIDERS,
         void_form=void_form or VoidForm(formdata=None, prefix="void-"),
         paid_form=paid_form or PaidOutsideForm(formdata=None, prefix="paid-"),
     )
 
 
-@bp.post("/invoices/<invoice_id>/void")
+@bp.post("/<invoice_id>/void")
 @staff_only(*_DECIDERS)
-def void_invoice(invoice_id: str) -> AnyResponse:
+def void(invoice_id: str) -> AnyResponse:
     form = VoidForm(prefix="void-")
     if form.validate_on_submit():
         try:
-            withdrawn = invoice_service.void(invoice_id, form.reason.data or "")
+            withdrawn = service.void(invoice_id, form.reason.data or "")
         except (Invalid, Conflict) as error:
             return _refused(invoice_id, error)
         flash(gettext("Invoice %(number)s is void.", number=withdrawn.number), "success")
-        return see_other("support.invoice", invoice_id=invoice_id)
+        return see_other("support_invoices.show", invoice_id=invoice_id)
     return _invoice_page(invoice_id, void_form=form)
 
 
-@bp.post("/invoices/<invoice_id>/outside-payment")
+@bp.post("/<invoice_id>/outside-payment")
 @staff_only(*_DECIDERS)
 def record_outside_payment(invoice_id: str) -> AnyResponse:
     form = PaidOutsideForm(prefix="paid-")
     if form.validate_on_submit() and form.paid_on.data is not None:
         try:
-            paid = invoice_service.mark_paid_outside(
+            paid = service.mark_paid_outside(
                 invoice_id, paid_on=form.paid_on.data, how=form.how.data, reference=form.reference.data or ""
             )
         except (Invalid, Conflict) as error:
             return _refused(invoice_id, error)
         flash(gettext("Invoice %(number)s is recorded as paid.", number=paid.number), "success")
-        return see_other("support.invoice", invoice_id=invoice_id)
+        return see_other("support_invoices.show", invoice_id=invoice_id)
     return _invoice_page(invoice_id, paid_form=form)
 
 
 def _refused(invoice_id: str, error: Invalid | Conflict) -> AnyResponse:
     flash(language.error_text(error, reader_language()), "error")
-    return see_other("support.invoice", invoice_id=invoice_id)
+    return see_other("support_invoices.show", invoice_id=invoice_id)
 
 
 # Issuing
 
 
-@bp.route("/invoices/new", methods=["GET", "POST"])
+@bp.route("/new", methods=["GET", "POST"])
 @staff_only(*STAFF_ROLES)
-def new_invoice() -> AnyResponse:
+def new() -> AnyResponse:
     """The form's buttons: "add_line" and "remove_line" (with a line's place) change it, the other one issues."""
     form = InvoiceForm()
     if request.method == "GET":
@@ -123,7 +125,7 @@ def new_invoice() -> AnyResponse:
         form.remove_line(request.form.get("remove_line", -1, type=int))
     elif form.validate_on_submit() and (issued := _issue(form)):
         flash(gettext("Invoice %(number)s is issued.", number=issued.number), "success")
-        return see_other("support.invoice", invoice_id=issued.id)
+        return see_other("support_invoices.show", invoice_id=issued.id)
     return page("support/invoices/new.html", form=form, status=422 if form.is_wrong else 200)
 
 
@@ -139,8 +141,8 @@ def _issue(form: InvoiceForm) -> Any:
     """The invoice, or None when something was refused, which stands in the form then."""
     typed = (form.customer.data or "").strip()
     try:
-        customer_id = invoice_service.customer_billed_at(typed) if "@" in typed else _named(typed)
-        return invoice_service.issue(form.draft(customer_id), client_key=form.key.data or "")
+        customer_id = service.customer_billed_at(typed) if "@" in typed else _named(typed)
+        return service.issue(form.draft(customer_id), client_key=form.key.data or "")
     except Invalid as error:
         form.tell(error.field, language.error_text(error, reader_language()))
     except NotFound:
@@ -151,46 +153,46 @@ def _issue(form: InvoiceForm) -> Any:
 # Importing
 
 
-@bp.route("/invoices/import", methods=["GET", "POST"])
+@bp.route("/import", methods=["GET", "POST"])
 @staff_only(*_DECIDERS)
-def import_invoices() -> AnyResponse:
+def upload() -> AnyResponse:
     """Nothing is issued here: the next page shows what would be."""
     form = ImportForm()
     if form.validate_on_submit():
         try:
-            file_id = service.keep_file(
+            file_id = files.keep_file(
                 current_user.id, form.file.data.filename or "", form.file.data.read(), form.decimal_mark.data or ""
             )
         except Invalid as error:
             form.file.errors = [language.error_text(error, reader_language())]
         else:
-            return see_other("support.invoice_file", file_id=file_id)
+            return see_other("support_invoices.file", file_id=file_id)
     tongue = reader_language()
     return page(
         "support/invoices/import.html",
         form=form,
-        most_bytes=language.number_text(invoice_service.MOST_BYTES, tongue),
-        most_rows=language.number_text(invoice_service.MOST_ROWS, tongue),
+        most_bytes=language.number_text(service.MOST_BYTES, tongue),
+        most_rows=language.number_text(service.MOST_ROWS, tongue),
         status=422 if form.errors else 200,
     )
 
 
-@bp.get("/invoices/import/<file_id>")
+@bp.get("/import/<file_id>")
 @staff_only(*_DECIDERS)
-def invoice_file(file_id: str) -> Response:
+def file(file_id: str) -> Response:
     """What the file would issue, or every mistake in it by its line."""
-    file, report = service.look_into(file_id, current_user.id)
+    file, report = files.look_into(file_id, current_user.id)
     problems = [(one, language.error_text(one.error, reader_language())) for one in report.problems]
     return page("support/invoices/file.html", file=file, report=report, problems=problems)
 
 
-@bp.post("/invoices/import/<file_id>")
+@bp.post("/import/<file_id>")
 @staff_only(*_DECIDERS)
 def import_file(file_id: str) -> AnyResponse:
-    report = service.import_file(file_id, current_user.id)
+    report = files.import_file(file_id, current_user.id)
     if report.problems:
         flash(gettext("Nothing was issued, because something has changed in the meantime."), "error")
-        return see_other("support.invoice_file", file_id=file_id)
+        return see_other("support_invoices.file", file_id=file_id)
     count = len(report.issued)
     flash(ngettext("%(num)d invoice is issued.", "%(num)d invoices are issued.", count), "success")
-    return see_other("support.invoices")
+    return see_other("support_invoices.index")

@@ -11,9 +11,9 @@ from wtforms.validators import InputRequired, Length
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from portal.accounts import api_access
+from portal.accounts.wording import SCOPES
 from portal.content import language
 from portal.core.errors import PortalError
-from portal.support import words
 from portal.web.pages import reader_language
 from portal.web.resuming import ResumableForm
 
@@ -52,7 +52,7 @@ class MachineForm(ResumableForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.scopes.choices = [SelectChoice(scope, gettext(text)) for scope, text in words.SCOPES.items()]
+        self.scopes.choices = [SelectChoice(scope, gettext(text)) for scope, text in SCOPES.items()]
 
     def validate_scopes(self, field: ChecksField) -> None:
         # Not InputRequired: a browser would want every single box ticked.
