@@ -17,7 +17,7 @@ CODE := portal migrations tests deploy wsgi.py
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test contract fuzz chaos kills mutants lint format texts migration reference lock install install-dev clean
+.PHONY: help run check test contract fuzz chaos kills mutants lint structure format texts migration reference lock install install-dev clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ lint: install-dev ## Check style and types
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/mypy
+
+structure: install-dev ## Print how large the code is to a reader: packages, floors, imports, long files
+	@$(BIN)/python -m tests.infrastructure.structure
 
 format: install-dev ## Put the code into shape
 	@$(BIN)/ruff check --fix --quiet $(CODE)

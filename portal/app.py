@@ -11,116 +11,46 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
 
 from portal import cli, gateway
-from portal.accounts import api_client_views as support_machines
-from portal.accounts import jobs as _accounts_jobs
-from portal.accounts import people_views as people
-from portal.accounts import second_factor_views as second_factor
-from portal.accounts import staff_views as support_staff
 from portal.accounts import views as accounts
-from portal.api import app_requests
-from portal.api import auth_views as api_auth
-from portal.api import customer_views as api_customers
-from portal.api import docs_views as api_docs
-from portal.api import endpoint_views as api_endpoints
-from portal.api import invoice_views as api_invoices
-from portal.api import method_views as api_methods
-from portal.api import payment_views as api_payments
-from portal.api import receipt_views as api_receipts
-from portal.api import refund_views as api_refunds
-from portal.api import staff_views as api_staff
+from portal.accounts.feature import FEATURE as ACCOUNTS
+from portal.api.feature import FEATURE as API
 from portal.api.operations import PaymentId
-from portal.books import jobs as _books_jobs
-from portal.books import key_views as books_key
-from portal.books import look_views as book_looks
-from portal.books import pack_views as book_packs
-from portal.books import views as books
-from portal.content import anchors, mail
+from portal.books.feature import FEATURE as BOOKS
+from portal.content import mail
 from portal.core import config, db, logs
 from portal.core.config import Settings
-from portal.disputes import jobs as _disputes_jobs
-from portal.disputes import staff_views as support_disputes
-from portal.disputes import views as disputes
-from portal.documents import jobs as _receipts_jobs
-from portal.documents import verification_views as verification
-from portal.documents import views as receipts
-from portal.invoices import jobs as _invoices_jobs
-from portal.invoices import staff_views as support_invoices
-from portal.invoices import views as invoices
-from portal.mandates import jobs as _mandates_jobs
-from portal.mandates import views as mandates
-from portal.operations import alerts as _support_alerts
-from portal.operations import views as operations
-from portal.payment_methods import jobs as _cards_jobs
-from portal.payment_methods import views as cards
-from portal.payments import jobs as _payments_jobs
-from portal.payments import staff_views as support_payments
-from portal.payments import views as payments
-from portal.reconciliation import jobs as _reconciliation_jobs
-from portal.refunds import jobs as _refunds_jobs
-from portal.refunds import staff_views as support_refunds
-from portal.refunds import views as refunds
-from portal.statements import views as statements
-from portal.stripe_events import jobs as _webhooks_jobs
-from portal.stripe_events import views as webhooks
-from portal.support import views as support
-from portal.web import failures, pages
-from portal.webhook_endpoints import jobs as _deliveries_jobs
-
-# Importing a jobs module registers its handlers with the outbox.
-HANDLERS = (
-    anchors,
-    app_requests,
-    _accounts_jobs,
-    _deliveries_jobs,
-    _cards_jobs,
-    _invoices_jobs,
-    _payments_jobs,
-    _mandates_jobs,
-    _disputes_jobs,
-    _refunds_jobs,
-    _receipts_jobs,
-    _webhooks_jobs,
-    _reconciliation_jobs,
-    _books_jobs,
-    _support_alerts,
-)
+from portal.disputes.feature import FEATURE as DISPUTES
+from portal.documents.feature import FEATURE as DOCUMENTS
+from portal.invoices.feature import FEATURE as INVOICES
+from portal.mandates.feature import FEATURE as MANDATES
+from portal.operations.feature import FEATURE as OPERATIONS
+from portal.payment_methods.feature import FEATURE as PAYMENT_METHODS
+from portal.payments.feature import FEATURE as PAYMENTS
+from portal.reconciliation.feature import FEATURE as RECONCILIATION
+from portal.refunds.feature import FEATURE as REFUNDS
+from portal.statements.feature import FEATURE as STATEMENTS
+from portal.stripe_events.feature import FEATURE as STRIPE_EVENTS
+from portal.support.feature import FEATURE as SUPPORT
+from portal.web import failures, features, pages
+from portal.webhook_endpoints.feature import FEATURE as WEBHOOK_ENDPOINTS
 
 FEATURES = (
-    accounts,
-    people,
-    second_factor,
-    invoices,
-    payments,
-    receipts,
-    statements,
-    verification,
-    refunds,
-    cards,
-    mandates,
-    disputes,
-    webhooks,
-    support,
-    support_invoices,
-    support_payments,
-    support_disputes,
-    support_refunds,
-    support_machines,
-    support_staff,
-    operations,
-    books,
-    book_looks,
-    book_packs,
-    books_key,
-    api_auth,
-    api_customers,
-    api_invoices,
-    api_payments,
-    api_methods,
-    api_refunds,
-    api_receipts,
-    api_endpoints,
-    api_staff,
-    api_docs,
+    ACCOUNTS,
+    INVOICES,
+    PAYMENTS,
+    PAYMENT_METHODS,
+    MANDATES,
+    REFUNDS,
+    DISPUTES,
+    DOCUMENTS,
+    STATEMENTS,
+    STRIPE_EVENTS,
+    WEBHOOK_ENDPOINTS,
+    RECONCILIATION,
+    BOOKS,
+    SUPPORT,
+    OPERATIONS,
+    API,
 )
 
 # A file of invoices may have a million, and its form stands around it.
@@ -165,8 +95,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     failures.install(app)
     mail.mail.state = mail.mail.init_app(app)  # Flask-Mail keeps it by itself only when it is made with the app
     accounts.login_manager.init_app(app)
-    for feature in FEATURES:
-        app.register_blueprint(feature.bp)
+    features.install(app, FEATURES)
     CORS(
         app,
         resources=r"/api/.*",

@@ -23,7 +23,6 @@ from portal.accounts import access
 from portal.accounts import queries as account_queries
 from portal.accounts import service as accounts
 from portal.accounts.models import STAFF_ROLES
-from portal.books.cli import books
 from portal.content import anchors
 from portal.core import audit, company_days, config, db, metrics
 from portal.core.errors import PortalError
@@ -33,19 +32,12 @@ from portal.invoices import spreadsheet
 from portal.invoices.drafts import USUAL_DAYS_TO_PAY, InvoiceDraft
 from portal.invoices.spreadsheet import DecimalMark
 from portal.jobs import workers
-from portal.reconciliation.cli import reconcile
-from portal.reconciliation.restore_cli import backup, restore
-from portal.stripe_events.cli import stripe
 
 ROOT = Path(__file__).parent.parent
 
 
 def install(app: Flask) -> None:
-    people = (staff, user, customer)
-    for command in (
-        migrate, seed, worker, sandbox, *people, invoice, audit_trail, reconcile, books, backup, restore,
-        stripe,
-    ):  # fmt: skip
+    for command in (migrate, seed, worker, sandbox, staff, user, customer, invoice, audit_trail):
         app.cli.add_command(command)
 
 

@@ -37,7 +37,6 @@ MOST_OTHERS = 10
 MOST_COUNTED = 99
 
 
-@bp.app_template_global("refunds_waiting")
 def number_waiting() -> str:
     """How many refunds ask something of staff, for their navigation; empty for none. One look into an index for each kind."""
     with db.reading() as session:

@@ -49,7 +49,7 @@ PUBLIC = frozenset(
 
 # Inside a package, likewise; modules with other names (facts, pdf, handlers …) stand where they need to, without circles.
 # models and states are one: a column's CHECK lists the states.
-LAYERS = (("models", "states", "policy"), ("queries",), ("service",), ("jobs",), ("forms",), ("views",))
+LAYERS = (("models", "states", "policy"), ("queries",), ("service",), ("jobs",), ("forms",), ("views",), ("feature",))
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 
 WEB_MODULES = frozenset(
@@ -205,7 +205,25 @@ def targets(module: Module, modules: Mapping[str, Module], *, for_types: bool = 
 
 def circles(modules: Mapping[str, Module]) -> list[str]:
     """Each way that leads from a module back to itself, once, as "a → b → a". A name needed only for types closes none."""
-    graph = {name: sorted(targets(module, modules, for_types=False)) for name, module in modules.items()}
+    return _circles({name: sorted(targets(module, modules, for_types=False)) for name, module in modules.items()})
+
+
+def rooms(modules: Mapping[str, Module]) -> dict[str, list[str]]:
+    """What stands right below portal, packages and modules, and which others of them each imports."""
+    found: dict[str, set[str]] = {}
+    for module in modules.values():
+        if module.part:
+            there = {target.split(".")[1] for target in targets(module, modules)}
+            found.setdefault(module.part, set()).update(there - {module.part})
+    return {room: sorted(others) for room, others in sorted(found.items())}
+
+
+def circles_of_rooms(modules: Mapping[str, Module]) -> list[str]:
+    """As `circles`, between packages: two that need each other are one."""
+    return _circles(rooms(modules))
+
+
+def _circles(graph: Mapping[str, list[str]]) -> list[str]:
     found: list[str] = []
     done: set[str] = set()
 

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from tests.infrastructure import architecture
+from tests.infrastructure import architecture, structure
 from tests.infrastructure.architecture import Module
 
 MODULES = architecture.read()
@@ -19,6 +19,16 @@ def test_module_keeps_the_rules(name: str) -> None:
 
 def test_no_circles() -> None:
     assert architecture.circles(MODULES) == []
+    assert architecture.circles_of_rooms(MODULES) == []
+
+
+def test_the_house_stays_small() -> None:
+    """What a newcomer must know before the first change; `make structure` prints it."""
+    rooms = architecture.rooms(MODULES)
+    assert len(rooms) <= structure.MOST_ROOMS
+    assert len(architecture.FLOORS) <= structure.MOST_FLOORS
+    assert len(rooms["support"]) <= structure.MOST_OF_SUPPORT
+    assert structure.loose_modules(MODULES) <= structure.LOOSE
 
 
 def _modules(**sources: str) -> dict[str, Module]:
@@ -72,3 +82,14 @@ def test_circle_is_found() -> None:
         payments__words="def late():\n    import portal.payments.facts",
     )
     assert architecture.circles(modules) == ["portal.payments.facts → portal.payments.words → portal.payments.facts"]
+
+
+def test_circle_of_rooms_is_found() -> None:
+    modules = _modules(
+        mandates__queries="from portal.refunds import models",
+        refunds__models="",
+        refunds__queries="from portal.mandates import states",
+        mandates__states="",
+    )
+    assert architecture.circles(modules) == []
+    assert architecture.circles_of_rooms(modules) == ["mandates → refunds → mandates"]

@@ -1,0 +1,8 @@
+"""Receipts and credit notes, and the page that tells whether one is genuine."""
+
+from __future__ import annotations
+
+from portal.documents import jobs, verification_views, views
+from portal.web.features import Feature
+
+FEATURE = Feature(blueprints=(views.bp, verification_views.bp), jobs=(jobs,))

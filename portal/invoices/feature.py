@@ -1,0 +1,18 @@
+"""Invoices: a customer's own, and everyone's at the desk."""
+
+from __future__ import annotations
+
+from portal.core.errors import N_
+from portal.invoices import jobs, staff_views, views
+from portal.web.features import Feature, NavigationEntry
+
+FEATURE = Feature(
+    blueprints=(views.bp, staff_views.bp),
+    jobs=(jobs,),
+    navigation=(
+        NavigationEntry("invoices.index", "file", N_("Invoices"), 20, frozenset({"invoices", "payments.pay"})),
+        NavigationEntry(
+            "support_invoices.index", "file", N_("Invoices"), 40, frozenset({"support_invoices"}), for_staff=True
+        ),
+    ),
+)

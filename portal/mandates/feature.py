@@ -1,0 +1,8 @@
+"""Automatic payment."""
+
+from __future__ import annotations
+
+from portal.mandates import jobs, views
+from portal.web.features import Feature
+
+FEATURE = Feature(blueprints=(views.bp,), jobs=(jobs,))

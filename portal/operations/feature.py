@@ -1,0 +1,21 @@
+"""What whoever runs the portal looks at, and the mails that tell of trouble."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from portal.content import anchors
+from portal.core.errors import N_
+from portal.operations import alerts, views
+from portal.web.features import Feature, NavigationEntry
+
+# Their pages are found from here.
+_COVERED: Final = ("operations", "support_machines", "support_staff", "books", "book_packs", "book_looks")
+
+FEATURE = Feature(
+    blueprints=(views.bp,),
+    jobs=(anchors, alerts),
+    navigation=(
+        NavigationEntry("operations.index", "list", N_("Operations"), 50, frozenset(_COVERED), for_staff=True),
+    ),
+)

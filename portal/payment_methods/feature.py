@@ -1,0 +1,13 @@
+"""Saved cards."""
+
+from __future__ import annotations
+
+from portal.core.errors import N_
+from portal.payment_methods import jobs, views
+from portal.web.features import Feature, NavigationEntry
+
+FEATURE = Feature(
+    blueprints=(views.bp,),
+    jobs=(jobs,),
+    navigation=(NavigationEntry("cards.index", "card", N_("Cards"), 40, frozenset({"cards", "mandates"})),),
+)

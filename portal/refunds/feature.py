@@ -1,0 +1,23 @@
+"""Refunds: asking for one, and deciding at the desk."""
+
+from __future__ import annotations
+
+from portal.core.errors import N_
+from portal.refunds import jobs, staff_views, views
+from portal.web.features import Feature, NavigationEntry
+
+FEATURE = Feature(
+    blueprints=(views.bp, staff_views.bp),
+    jobs=(jobs,),
+    navigation=(
+        NavigationEntry(
+            staff_views.QUEUE,
+            "refund",
+            N_("Refunds"),
+            20,
+            frozenset({"support_refunds"}),
+            for_staff=True,
+            waiting=staff_views.number_waiting,
+        ),
+    ),
+)

@@ -1,0 +1,57 @@
+"""What a feature adds to the application: each package declares it once, in its `feature` module, and `app.py` takes it from there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+
+import click
+from flask import Flask, request
+from flask.blueprints import Blueprint
+
+
+@dataclass(frozen=True, slots=True)
+class NavigationEntry:
+    """A link in the navigation, to `endpoint`. `label` is a text of the catalogue, and `icon` a name of components/icons.html.
+
+    Entries stand in the order of `position`. An entry is marked as the reader's place on the pages of the blueprints and at the endpoints
+    in `covers`; an endpoint counts for more than its blueprint. `waiting` tells how many things wait there, "" for none.
+    """
+
+    endpoint: str
+    icon: str
+    label: str
+    position: int
+    covers: frozenset[str]
+    for_staff: bool = False
+    waiting: Callable[[], str] = str
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """Blueprints with pages or operations; modules whose import registers jobs; commands; entries of the navigation."""
+
+    blueprints: tuple[Blueprint, ...] = ()
+    jobs: tuple[ModuleType, ...] = ()
+    commands: tuple[click.Command, ...] = ()
+    navigation: tuple[NavigationEntry, ...] = ()
+
+
+def install(app: Flask, features: Sequence[Feature]) -> None:
+    """Add all features to the application, and `navigation` to its templates."""
+    for feature in features:
+        for blueprint in feature.blueprints:
+            app.register_blueprint(blueprint)
+        for command in feature.commands:
+            app.cli.add_command(command)
+    entries = sorted((entry for feature in features for entry in feature.navigation), key=lambda entry: entry.position)
+    app.add_template_global(lambda for_staff: _navigation(entries, for_staff), "navigation")
+
+
+def _navigation(entries: Sequence[NavigationEntry], for_staff: bool) -> list[tuple[NavigationEntry, bool]]:
+    """The entries of staff or of customers, each with whether the reader is there."""
+    shown = [entry for entry in entries if entry.for_staff == for_staff]
+    endpoint = request.endpoint or ""
+    here = endpoint if any(endpoint in entry.covers for entry in shown) else endpoint.rpartition(".")[0]
+    return [(entry, here in entry.covers) for entry in shown]
