@@ -37,7 +37,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def install(app: Flask) -> None:
-    for command in (migrate, seed, worker, sandbox, staff, user, customer, invoice, audit_trail):
+    for command in (migrate, worker, sandbox, staff, user, customer, invoice, audit_trail):
         app.cli.add_command(command)
 
 
@@ -55,16 +55,6 @@ def newest_schema() -> None:
     alembic = Config()
     alembic.set_main_option("script_location", str(ROOT / "migrations"))
     command.upgrade(alembic, "head")
-
-
-@click.command()
-@with_appcontext
-def seed() -> None:
-    """Fill a development database with a demo company; a second run adds nothing. Refused in production."""
-    from portal import seed as demo
-
-    demo.run()
-    click.echo("The demo company is in place.")
 
 
 @click.command()

@@ -39,7 +39,7 @@ TEST_CARDS = """\
 4000 0000 0000 9995  has not enough money
 any date ahead, any three digits"""
 
-# As portal/seed.py makes them, whose import would take longer than the rest of this program; a test holds them together.
+# As deploy/dev/seed.py makes them, whose import would take longer than the rest of this program; a test holds them together.
 COMPANY = "Nordlicht Energie GmbH"
 TIME_ZONE = "Europe/Berlin"
 PASSWORD = "correct-horse-demo"  # noqa: S105  # of a database that holds nobody's data
@@ -135,7 +135,7 @@ class Demo:
             begun.unlink()
         if self.uses_stripe or not self._with_year or database.exists() or sandbox.exists():
             self._do("migrate", [*FLASK, "migrate"], environment)
-            self._do("seed", [*FLASK, "seed"], environment)
+            self._do("seed", [PYTHON, "-m", "deploy.dev.seed"], environment)
             return
         begun.touch()
         print("Filling the demo with a year of invoices and payments …", flush=True)

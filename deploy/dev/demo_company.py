@@ -10,8 +10,9 @@ from datetime import timedelta
 import stripe
 from sqlalchemy import select
 
+from deploy.dev import seed
 from deploy.dev.demo_past import Past
-from portal import seed
+from deploy.dev.seed import DemoCustomer
 from portal.accounts.models import User
 from portal.core import audit, company_days, config, db
 from portal.core.db import new_id
@@ -28,7 +29,6 @@ from portal.payments.models import Payment
 from portal.refunds import policy
 from portal.refunds import service as refunds
 from portal.refunds.service import Clerk
-from portal.seed import DemoCustomer
 from portal.support import service as desk
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from babel.dates import format_date
 
+from deploy.dev import seed
 from deploy.dev.demo_company import BOATS, CAFE, HOTEL, WORKSHOP, Company
 from deploy.dev.demo_past import past
-from portal import seed
+from deploy.dev.seed import BAKERY, INVOICES, STUDIO, TRADING, DemoCustomer, DemoInvoice
 from portal.app import create_app
 from portal.cli import newest_schema
 from portal.core import audit, company_days
@@ -24,7 +25,6 @@ from portal.core.money import Money
 from portal.invoices.drafts import LineDraft
 from portal.mandates import service as mandates
 from portal.refunds import policy
-from portal.seed import BAKERY, INVOICES, STUDIO, TRADING, DemoCustomer, DemoInvoice
 
 BEGAN_DAYS_AGO = 366
 # From when on the studio pays automatically.
@@ -162,7 +162,7 @@ class Year:
         self._on(days_ago, 9, act)
 
     def _as_seeded(self, demo: DemoCustomer) -> None:
-        """The invoices that `flask seed` issues as well, each on its day."""
+        """The invoices that `deploy.dev.seed` issues as well, each on its day."""
 
         def plan(one: DemoInvoice) -> None:
             self._on(

@@ -10,9 +10,9 @@ from tests.infrastructure import architecture
 from tests.infrastructure.architecture import Module
 
 MOST_ROOMS: Final = 35
-MOST_FLOORS: Final = 13
+MOST_FLOORS: Final = 12
 MOST_OF_SUPPORT: Final = 15
-LOOSE: Final = frozenset({"app", "cli", "stripe_sync", "seed"})
+LOOSE: Final = frozenset({"app", "cli", "stripe_sync"})
 LONG_FILE: Final = 400
 
 

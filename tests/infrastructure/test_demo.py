@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 
 from deploy.dev import demo as program
+from deploy.dev import seed
 from deploy.dev.processes import ROOT, free_port, until_the_starter_dies
-from portal import seed
 from tests.processes import marked
 from tests.waiting import eventually
 

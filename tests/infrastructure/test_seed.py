@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
-from portal import seed
+from deploy.dev import seed
 from portal.accounts.models import Customer, User
 from portal.core import audit, config, db
 from portal.invoices.models import Invoice

@@ -1,5 +1,7 @@
 """A demo company's data: three customers with someone who can sign in, staff in each role, and invoices in four currencies.
 
+    python -m deploy.dev.seed
+
 Nothing is paid here, for it needs no Stripe: `make run` adds a year of payments, at its sandbox (deploy/dev/demo_year.py).
 """
 
@@ -17,6 +19,7 @@ from portal.accounts import passwords
 from portal.accounts import queries as accounts
 from portal.accounts import service as accounts_service
 from portal.accounts.models import Customer
+from portal.app import create_app
 from portal.core import audit, company_days, config, db
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft, LineDraft
@@ -218,3 +221,9 @@ def issue(customer_id: str, one: DemoInvoice, *, issued_on: date | None = None) 
     if one.withdrawn:
         invoices.void(invoice.id, WITHDRAWN_BECAUSE)
     return invoice.id
+
+
+if __name__ == "__main__":
+    with create_app().app_context():
+        run()
+    print("The demo company is in place.")
