@@ -84,7 +84,10 @@ def sandbox(
     host: str, port: int, database: str, smtp_port: int | None, webhook_url: str | None, webhook_secret: str | None
 ) -> None:
     """Run a stand-in for Stripe on this machine, for trying things out and for the tests."""
-    from portal.sandbox.server import RefusedToStart, serve
+    try:
+        from portal.sandbox.server import RefusedToStart, serve
+    except ModuleNotFoundError as missing:
+        raise click.ClickException("The sandbox is for development, and no part of the production image.") from missing
 
     try:
         serve(
