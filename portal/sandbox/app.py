@@ -52,7 +52,7 @@ class SandboxApp:
         return response(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
-        if request.path.startswith("/v1/") and not request.path.startswith(f"{CHALLENGES}/"):
+        if request.path.startswith(("/v1/", "/v2/")) and not request.path.startswith(f"{CHALLENGES}/"):
             return self._api.answer(request)
         if request.path.startswith("/_sandbox") and not _from_this_machine(request):
             return Response("The sandbox's controls answer this machine alone.\n", 403, mimetype="text/plain")

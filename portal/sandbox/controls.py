@@ -9,6 +9,7 @@ from typing import Any
 from portal.sandbox import machine_controls, object_controls
 from portal.sandbox.disturbances import ACTIONS
 from portal.sandbox.faults import FAULTS, Faults
+from portal.sandbox.resources.refunds import FAILURE_REASONS
 from portal.sandbox.settings import DAY_SECONDS
 from portal.sandbox.world import Sandbox
 
@@ -64,6 +65,16 @@ CONTROLS: dict[str, Control] = {
         ),
     ),
     "faults/clear": Control("Stop failing", "Calls succeed again.", machine_controls.clear_faults),
+    "account": Control(
+        "Change the account",
+        "Rules that stop payments, and the terms of disputes. What is left empty stays.",
+        machine_controls.set_account,
+        (
+            Field("blocks_failed_cvc", "Block a payment whose card's code is wrong", options=("", "yes", "no")),
+            Field("blocks_failed_postal_code", "Block one whose postal code is wrong", options=("", "yes", "no")),
+            Field("returns_dispute_fee", "Give the fee of a won dispute back", options=("", "yes", "no")),
+        ),
+    ),
     "webhooks": Control(
         "Disturb webhooks",
         "Lose, delay, double or shuffle the next deliveries, or a share of all that follow.",
@@ -121,7 +132,7 @@ CONTROLS: dict[str, Control] = {
         "Let a refund fail",
         "The bank sends the money back, also after the refund succeeded.",
         _on_objects(object_controls.fail_refund),
-        (Field("refund", "Refund (re_…)"),),
+        (Field("refund", "Refund (re_…)"), Field("reason", "Reason", options=FAILURE_REASONS)),
     ),
     "refunds/lag": Control(
         "Leave a refund out of the list",

@@ -120,6 +120,16 @@ def forbidden(message: str, code: str | None = None) -> StripeError:
     return StripeError(message, status=403, code=code, began=False)
 
 
+def no_access_to(account: str, shown_key: str | None = None) -> StripeError:
+    """Source: Stripe's error code account_invalid; its status as Stripe answers."""
+    key = f" '{shown_key}'" if shown_key else ""
+    return forbidden(
+        f"The provided key{key} does not have access to account '{account}' (or that account does not exist). Application access may have "
+        "been revoked.",
+        "account_invalid",
+    )
+
+
 def key_reused(key: str) -> StripeError:
     return StripeError(
         "Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other than "
@@ -140,9 +150,7 @@ def key_in_use(key: str) -> StripeError:
     )
 
 
-def card_error(
-    message: str, code: str, *, param: str | None = None, decline_code: str | None = None, **more: Any
-) -> StripeError:
+def card_error(message: str, code: str, *, param: str | None = None, **more: Any) -> StripeError:
     """402: the card, not the request, is at fault."""
     return StripeError(
         message,
@@ -150,7 +158,6 @@ def card_error(
         type="card_error",
         code=code,
         param=param,
-        decline_code=decline_code,
         effects_stay=True,
         **more,
     )

@@ -178,5 +178,5 @@ class HttpServer(socketserver.ThreadingTCPServer):
 
 
 def _unquoted(path: str) -> str:
-    """PATH_INFO as WSGI wants it: percent signs decoded, bytes as latin-1."""
-    return unquote_to_bytes(path).decode("latin-1")
+    """PATH_INFO as WSGI wants it, in latin-1: percent signs decoded, and a plus sign as the space that Stripe reads in it."""
+    return unquote_to_bytes(path.replace("+", " ")).decode("latin-1")

@@ -19,7 +19,8 @@ class Kind:
 
     `columns` are the top-level fields that lists filter by, so they are kept in indexed columns beside the JSON.
     `expandable` maps a field (dots reach into nested objects) to the object name it refers to.
-    `included` are lists that a response holds only when they are expanded, such as a charge's refunds.
+    `included` is what a response holds only when it is expanded, such as a charge's refunds.
+    `noun` is the name that messages use, where it is not the object's: "No such setupintent".
     """
 
     object: str
@@ -29,14 +30,14 @@ class Kind:
     other_prefixes: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     expandable: Mapping[str, str] = field(default_factory=dict)
-    included: Mapping[str, Callable[[Call, Row], Row]] = field(default_factory=dict)
+    included: Mapping[str, Callable[[Call, Row], Row | None]] = field(default_factory=dict)
     view: Callable[[Call, Row], Row] | None = None
     """Fills in what is derived when an object is shown, such as the status of a balance transaction."""
+    noun: str = ""
 
-    @property
-    def noun(self) -> str:
-        """The name Stripe's messages use: "No such payment_intent", "No such customer"."""
-        return self.object.rsplit(".", maxsplit=1)[-1]
+    def __post_init__(self) -> None:
+        if not self.noun:
+            object.__setattr__(self, "noun", self.object.rsplit(".", maxsplit=1)[-1])
 
 
 def copied(row: Row) -> Row:

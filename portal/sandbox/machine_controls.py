@@ -14,7 +14,7 @@ from portal.sandbox.faults import Fault, Faults
 from portal.sandbox.ids import new_webhook_secret
 from portal.sandbox.resources import customers
 from portal.sandbox.resources.webhook_endpoints import ensure
-from portal.sandbox.settings import HOUR_SECONDS
+from portal.sandbox.settings import ACCOUNT_SETTINGS, HOUR_SECONDS
 from portal.sandbox.world import Sandbox
 
 Given = Mapping[str, Any]
@@ -42,6 +42,21 @@ def _text(given: Given, name: str) -> str:
     if not isinstance(value, str) or not value:
         raise invalid(f"{name} is missing.", name)
     return value
+
+
+def set_account(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any]:
+    """Change settings of the account, each to yes or no; those that are not named stay as they are."""
+    del faults
+    yes_or_no = {True: True, "yes": True, False: False, "no": False}
+    changes: dict[str, bool] = {}
+    for name, value in given.items():
+        if name not in ACCOUNT_SETTINGS:
+            raise invalid(f"Unknown setting: {name}. Known are {', '.join(ACCOUNT_SETTINGS)}.", name)
+        if not isinstance(value, str | bool) or value not in yes_or_no:
+            raise invalid(f"{name} must be yes or no.", name)
+        changes[name] = yes_or_no[value]
+    sandbox.change_account(changes)
+    return {name: getattr(sandbox.settings, name) for name in ACCOUNT_SETTINGS}
 
 
 def move_clock(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any]:

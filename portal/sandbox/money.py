@@ -3,8 +3,8 @@
 Source: Stripe, "Supported currencies" (zero-decimal, special cases, three-decimal, minimum and maximum charge amounts).
 
 The tariff, one for all cards: 2.9 % of the charge, rounded half up, plus a fixed 0.30 of the currency (30 in currencies without decimals).
-A refund gives no fee back. A dispute costs 15.00 of the currency, which is given back when it is won. Money settles in the currency it
-was charged in.
+A refund gives no fee back. A dispute costs 15.00 of the currency, also when it is won, unless the account's terms give that back. Money
+settles in the currency it was charged in.
 """
 
 from __future__ import annotations

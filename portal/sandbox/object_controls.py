@@ -20,7 +20,7 @@ from portal.sandbox.resources import (
     testaccounts,
 )
 from portal.sandbox.resources.payment_methods import PAYMENT_METHOD
-from portal.sandbox.testcards import BY_NUMBER, WITHOUT_A_NUMBER
+from portal.sandbox.resources.testcards import BY_NUMBER, WITHOUT_A_NUMBER
 from portal.sandbox.world import Sandbox
 
 Given = Mapping[str, Any]
@@ -84,7 +84,10 @@ def fail_refund(sandbox: Sandbox, given: Given) -> dict[str, Any]:
         refund = _found(call, given, "refund", "refund")
         if "failed" not in refunds.STATES[refund["status"]]:
             raise StripeError(f"A refund that is {refund['status']} cannot fail.", param="refund")
-        refunds.fail(call, {"refund": refund["id"]})
+        reason = str(given.get("reason") or refunds.FAILURE_REASONS[0])
+        if reason not in refunds.FAILURE_REASONS:
+            raise invalid(f"Unknown reason: {reason}. Known are {', '.join(refunds.FAILURE_REASONS)}.", "reason")
+        refunds.fail(call, {"refund": refund["id"], "reason": reason})
         return {"refund": refund["id"]}
 
     return _at_work(sandbox, act)

@@ -83,6 +83,8 @@ class Integer:
     least: int | None = None
     most: int | None = None
     clearable: bool = False
+    too_small: str | None = None
+    """What is said of less than the least, where Stripe has words of its own for it."""
 
     def read(self, raw: object, name: str) -> int | None:
         if raw == "":
@@ -93,12 +95,23 @@ class Integer:
             raise invalid(f"Invalid integer: {_shown(raw)}", name, "parameter_invalid_integer")
         value = int(raw)
         if self.least is not None and value < self.least:
-            raise invalid(
-                f"This value must be greater than or equal to {self.least}.", name, "parameter_invalid_integer"
-            )
+            message = self.too_small or f"This value must be greater than or equal to {self.least}."
+            raise invalid(message, name, "parameter_invalid_integer")
         if self.most is not None and value > self.most:
             raise invalid(f"This value must be less than or equal to {self.most}.", name, "parameter_invalid_integer")
         return value
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A parameter of earlier versions of the API, refused with a code of its own."""
+
+    code: str
+    message: str
+
+    def read(self, raw: object, name: str) -> None:
+        del raw
+        raise invalid(self.message, name, self.code)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,10 @@ HOUR_SECONDS = 3600
 DAY_SECONDS = 24 * HOUR_SECONDS
 
 
+ACCOUNT_SETTINGS = ("blocks_failed_cvc", "blocks_failed_postal_code", "returns_dispute_fee")
+"""What the owner of an account switches on and off while it is in use, or agrees on with Stripe."""
+
+
 @dataclass(frozen=True)
 class SandboxSettings:
     """Settings of one sandbox; every one has a value that suits the demo and the tests.
@@ -20,6 +24,14 @@ class SandboxSettings:
     account: str = "acct_1SandboxAccount"
     country: str = "DE"
     business_name: str = "Sandbox"
+    blocks_failed_cvc: bool = True
+    """Radar's rule that stops a payment whose card's code was wrong; most accounts have it on. Source: Stripe, "Radar rules"."""
+    blocks_failed_postal_code: bool = True
+    """Likewise of the postal code."""
+
+    returns_dispute_fee: bool = False
+    """Whether a won dispute gives its fee back. Recordings of 2024 and before do, the newest keep it."""
+
     clock_offset_seconds: float = 0.0
     """Where the clock stands at the first start, relative to real time; kept in the store afterwards."""
 
@@ -34,6 +46,9 @@ class SandboxSettings:
 
     refund_delay_seconds: float = 0.5
     """From a refund that pends (or will fail) to its outcome. Stripe's test cards take some seconds."""
+
+    refund_reference_delay_seconds: float = 3 * DAY_SECONDS
+    """From a refund that succeeded to the number by which the card's bank finds it."""
 
     dispute_delay_seconds: float = 0.3
     """From a charge with a disputing test card to its dispute."""

@@ -7,6 +7,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class Sandbox:
         effects: Mapping[str, Effect],
         beginnings: Iterable[Beginning] = (),
     ) -> None:
-        self.settings = settings
+        self._started_with = settings
         self.kinds: dict[str, Kind] = {kind.object: kind for kind in kinds}
         self.kinds_by_prefix = {
             prefix: kind for kind in self.kinds.values() for prefix in (kind.prefix, *kind.other_prefixes)
@@ -52,11 +53,25 @@ class Sandbox:
         self._begin()
 
     def _begin(self) -> None:
+        self.settings = self._kept_settings()
         self.card_salt = self._kept_secret("card_salt")
         with self.store.transaction() as session:
             call = Call(sandbox=self, session=session, now=int(self.clock.now()))
             for begin in self._beginnings:
                 begin(call)
+
+    def _kept_settings(self) -> SandboxSettings:
+        """What the sandbox was started with, and what was changed of the account since."""
+        with self.store.reading() as session:
+            kept = session.fact("account_settings")
+        return replace(self._started_with, **json.loads(kept)) if kept else self._started_with
+
+    def change_account(self, changes: Mapping[str, bool]) -> None:
+        """Change settings of the account (`ACCOUNT_SETTINGS`) from now on; a reset takes them back."""
+        with self.store.transaction() as session:
+            kept = json.loads(session.fact("account_settings") or "{}")
+            session.keep_fact("account_settings", json.dumps({**kept, **changes}))
+        self.settings = self._kept_settings()
 
     def _kept_secret(self, name: str) -> str:
         """A random value that stays the same for the life of the file."""

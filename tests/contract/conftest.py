@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import stripe
@@ -16,7 +17,7 @@ import stripe
 from portal.sandbox.app import create_sandbox
 from portal.sandbox.server import SandboxServer
 from portal.sandbox.settings import SandboxSettings
-from tests.contract.support import STRIPE_API, Browser, Stripe
+from tests.contract.support import STRIPE_API, Account, Browser, Stripe
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +29,10 @@ def contract(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stripe]:
             pytest.exit("CONTRACT_KEY must be a test key of Stripe, sk_test_…", returncode=2)
         yield Stripe(STRIPE_API, key, os.environ.get("CONTRACT_PUBLISHABLE_KEY"), patience_seconds=120.0)
         return
+    yield from _sandbox(tmp_path_factory.mktemp("contract"))
+
+
+def _sandbox(directory: Path) -> Iterator[Stripe]:
     settings = replace(
         SandboxSettings(),
         settle_delay_seconds=0.02,
@@ -36,7 +41,7 @@ def contract(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stripe]:
         verdict_delay_seconds=0.02,
         bank_day_seconds=0.02,
     )
-    server = SandboxServer(create_sandbox(tmp_path_factory.mktemp("contract") / "sandbox.db", settings))
+    server = SandboxServer(create_sandbox(directory / "sandbox.db", settings))
     server.start()
     try:
         yield Stripe(server.url, "sk_test_contract", "pk_test_contract", patience_seconds=10.0)
@@ -44,9 +49,24 @@ def contract(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stripe]:
         server.stop()
 
 
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Stripe]:
+    """A sandbox of the test's own, whose clock it may move."""
+    if os.environ.get("CONTRACT_KEY"):
+        pytest.skip("time passes by itself at Stripe")
+    yield from _sandbox(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def client(contract: Stripe) -> stripe.StripeClient:
     return contract.client()
+
+
+@pytest.fixture
+def account(contract: Stripe) -> Account:
+    if contract.base == STRIPE_API:
+        pytest.skip("Stripe changes no settings of an account by its API, and its time passes by itself")
+    return Account(contract)
 
 
 @pytest.fixture

@@ -62,6 +62,31 @@ ACCEPTED: dict[str, Any] = {
 """`mandate_data` of a customer who has agreed to be debited."""
 
 
+class Account:
+    """What only the sandbox lets a test do to an account: change its settings, and move its time."""
+
+    def __init__(self, contract: Stripe) -> None:
+        self._contract = contract
+
+    @contextmanager
+    def set(self, **settings: str) -> Iterator[None]:
+        """Settings of the account, "yes" or "no", for the length of the block."""
+        before = self._control("account", {})
+        self._control("account", settings)
+        try:
+            yield
+        finally:
+            self._control("account", {name: before[name] for name in settings})
+
+    def control(self, name: str, **given: object) -> None:
+        self._control(name, given)
+
+    def _control(self, name: str, given: dict[str, object] | dict[str, str]) -> dict[str, Any]:
+        answer = requests.post(f"{self._contract.base}/_sandbox/{name}", json=given, timeout=60)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+
 class Browser:
     """What Stripe.js does: form posts with a publishable key."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import stripe
 
-from tests.contract.support import Stripe, event_types, pay, refused
+from tests.contract.support import Account, Stripe, event_types, pay, refused
 
 
 def disputed(client: stripe.StripeClient, contract: Stripe, method: str = "pm_card_createDispute") -> stripe.Dispute:
@@ -114,3 +115,58 @@ def test_a_refund_settles_a_fraud_warning(client: stripe.StripeClient, contract:
     warning = contract.later(lambda: client.v1.radar.early_fraud_warnings.list({"payment_intent": intent.id}).data)[0]
     client.v1.refunds.create({"payment_intent": intent.id})
     contract.later(lambda: client.v1.radar.early_fraud_warnings.retrieve(warning.id).actionable is False)
+
+
+def won(client: stripe.StripeClient, contract: Stripe) -> stripe.Dispute:
+    dispute = disputed(client, contract)
+    client.v1.disputes.update(dispute.id, {"evidence": {"uncategorized_text": "winning_evidence"}})
+    contract.later(lambda: client.v1.disputes.retrieve(dispute.id).status == "won")
+    contract.later(lambda: client.v1.disputes.retrieve(dispute.id).balance_transactions[1:])
+    return client.v1.disputes.retrieve(dispute.id)
+
+
+def test_a_won_dispute_makes_its_charge_refundable_again(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/api/disputes/object#dispute_object-is_charge_refundable; as Stripe answers at 2023-10-16"""
+    dispute = won(client, contract)
+    assert dispute.is_charge_refundable is True
+    refund = client.v1.refunds.create({"charge": str(dispute.charge)})
+    assert (refund.status, refund.amount) == ("succeeded", 2000)
+
+
+def test_a_lost_dispute_keeps_its_charge(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/error-codes#charge-disputed"""
+    dispute = disputed(client, contract)
+    client.v1.disputes.update(dispute.id, {"evidence": {"uncategorized_text": "losing_evidence"}})
+    contract.later(lambda: client.v1.disputes.retrieve(dispute.id).status == "lost")
+    lost = client.v1.disputes.retrieve(dispute.id)
+    assert (lost.is_charge_refundable, len(lost.balance_transactions)) == (False, 1)
+    with refused(code="charge_disputed"):
+        client.v1.refunds.create({"charge": str(dispute.charge)})
+
+
+def test_the_fee_of_a_won_dispute_is_kept_or_given_back(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/disputes/how-disputes-work: which of both, the account's terms say"""
+    taken, returned = won(client, contract).balance_transactions
+    assert returned.fee in (0, -taken.fee)
+    assert returned.net == returned.amount - returned.fee
+
+
+@pytest.mark.parametrize(("setting", "share"), [("no", 0), ("yes", -1)])
+def test_the_accounts_terms_decide_on_the_fee(
+    client: stripe.StripeClient, contract: Stripe, account: Account, setting: str, share: int
+) -> None:
+    """docs.stripe.com/disputes/how-disputes-work; recordings of 2024 have both"""
+    with account.set(returns_dispute_fee=setting):
+        taken, returned = won(client, contract).balance_transactions
+    assert returned.fee == share * taken.fee
+
+
+@pytest.mark.parametrize(("amount", "currency"), [(2500, "eur"), (2200, "usd")])
+def test_a_dispute_may_be_over_more_than_the_charge_or_in_another_currency(
+    client: stripe.StripeClient, account: Account, amount: int, currency: str
+) -> None:
+    """docs.stripe.com/api/disputes/object#dispute_object-amount: "usually the amount of the charge, but it can differ" """
+    charge = str(pay(client).latest_charge)
+    account.control("disputes", charge=charge, reason="general", amount=amount, currency=currency)
+    (dispute,) = client.v1.disputes.list({"charge": charge}).data
+    assert (dispute.amount, dispute.currency) == (amount, currency)

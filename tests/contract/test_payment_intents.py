@@ -36,7 +36,7 @@ def test_payment_methods_are_automatic_unless_asked_otherwise(client: stripe.Str
 
 
 def test_naming_payment_method_types_is_refused_at_this_version(contract: Stripe) -> None:
-    """docs.stripe.com/changelog (payment_method_types is gone from PaymentIntents)"""
+    """docs.stripe.com/changelog/endive/2026-09-30/removes-the-payment-method-types-parameter-from-payment-intents-and-setup-intents"""
     answer = contract.raw(
         "POST",
         "/v1/payment_intents",
@@ -44,7 +44,7 @@ def test_naming_payment_method_types_is_refused_at_this_version(contract: Stripe
         Stripe_Version="2026-10-28.endive",
     )
     assert answer.status_code == 400
-    assert answer.json()["error"]["code"] == "parameter_unknown"
+    assert answer.json()["error"]["code"] == "payment_method_types_no_longer_supported"
 
 
 def test_an_intent_with_a_method_waits_for_confirmation(client: stripe.StripeClient) -> None:
@@ -112,8 +112,8 @@ def test_an_amount_above_eight_digits_is_too_large(client: stripe.StripeClient) 
 
 @pytest.mark.parametrize("amount", [0, -5])
 def test_an_amount_is_at_least_one(client: stripe.StripeClient, amount: int) -> None:
-    """docs.stripe.com/error-codes#parameter-invalid-integer"""
-    with refused(code="parameter_invalid_integer", param="amount", says="greater than or equal to 1"):
+    """docs.stripe.com/error-codes#parameter-invalid-integer; the words as Stripe answers at 2026-03-25.dahlia"""
+    with refused(param="amount", says="minimum charge amount allowed for your account"):
         intend(client, amount=amount)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import stripe
 
-from tests.contract.support import RETURN_URL, Stripe, event_types, intend, pay, refused
+from tests.contract.support import RETURN_URL, Account, Stripe, event_types, intend, pay, refused
 
 
 def test_a_refund_gives_everything_back_unless_told_otherwise(client: stripe.StripeClient) -> None:
@@ -160,3 +160,62 @@ def test_a_refund_is_made_in_the_steps_of_its_currency(
     with refused(param="amount"):
         client.v1.refunds.create({"payment_intent": intent.id, "amount": between})
     assert client.v1.refunds.create({"payment_intent": intent.id, "amount": paid}).amount == paid
+
+
+def test_a_refund_for_fraud_marks_its_charge(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/api/refunds/create#create_refund-reason"""
+    intent = pay(client)
+    client.v1.refunds.create({"payment_intent": intent.id, "reason": "fraudulent"})
+    marked = client.v1.charges.retrieve(str(intent.latest_charge)).fraud_details
+    assert marked is not None
+    assert marked.user_report == "fraudulent"
+
+
+def test_another_reason_marks_nothing(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/api/charges/object#charge_object-fraud_details"""
+    intent = pay(client)
+    client.v1.refunds.create({"payment_intent": intent.id, "reason": "duplicate"})
+    assert client.v1.charges.retrieve(str(intent.latest_charge)).to_dict()["fraud_details"] == {}
+
+
+def test_the_banks_number_of_a_refund_is_still_to_come(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/refunds#tracing-refunds"""
+    refund = client.v1.refunds.create({"payment_intent": pay(client).id})
+    assert refund.destination_details is not None
+    assert refund.destination_details.card is not None
+    assert refund.destination_details.card.reference_status == "pending"
+
+
+def test_the_banks_number_of_a_refund_comes_some_days_later(own: Stripe) -> None:
+    """docs.stripe.com/refunds#tracing-refunds and docs.stripe.com/api/refunds/object#refund_object-destination_details-card-reference"""
+    client, account = own.client(), Account(own)
+    refund = client.v1.refunds.create({"payment_intent": pay(client).id})
+    account.control("clock", seconds=8 * 86400)
+    details = client.v1.refunds.retrieve(refund.id).destination_details
+    assert details is not None
+    assert details.card is not None
+    assert details.card.reference_status == "available"
+    assert len(str(details.card.reference)) == 23
+    told = event_types(client, refund.id)
+    assert told[-2:] == ["refund.updated", "charge.refund.updated"]
+
+
+def test_a_refund_that_failed_has_no_number(own: Stripe) -> None:
+    """docs.stripe.com/refunds#failed-refunds"""
+    client, account = own.client(), Account(own)
+    refund = client.v1.refunds.create({"payment_intent": pay(client, "pm_card_refundFail").id})
+    account.control("clock", seconds=8 * 86400)
+    now = client.v1.refunds.retrieve(refund.id)
+    assert now.status == "failed"
+    assert now.destination_details is not None
+    assert now.destination_details.card is not None
+    assert now.destination_details.card.reference_status == "pending"
+
+
+@pytest.mark.parametrize("reason", ["lost_or_stolen_card", "merchant_request", "insufficient_funds", "unknown"])
+def test_a_refund_fails_for_a_reason(client: stripe.StripeClient, account: Account, reason: str) -> None:
+    """docs.stripe.com/api/refunds/object#refund_object-failure_reason"""
+    refund = client.v1.refunds.create({"payment_intent": pay(client).id})
+    account.control("refunds/fail", refund=refund.id, reason=reason)
+    failed = client.v1.refunds.retrieve(refund.id)
+    assert (failed.status, failed.failure_reason) == ("failed", reason)

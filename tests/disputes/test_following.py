@@ -28,7 +28,8 @@ from tests.stripe_events.test_webhooks import receive_all, stored
 __all__ = ["registered"]
 
 TAKEN = {"dispute": 119_00, "dispute_fee": 15_00}
-RETURNED = {**TAKEN, "dispute_reinstated": 119_00, "dispute_fee_returned": 15_00}
+RETURNED = {**TAKEN, "dispute_reinstated": 119_00}
+WITH_ITS_FEE = {**RETURNED, "dispute_fee_returned": 15_00}
 
 
 def test_a_dispute_is_written_down_with_its_deadline_and_its_money(case: Case) -> None:
@@ -69,6 +70,12 @@ def test_events_in_any_order_and_number_end_in_the_same_books(case: Case, order:
     receive_all(chosen)
     assert (case.ours.status, case.money) == ("won", RETURNED)
     assert {event.state for event in stored()} == {"applied"}
+
+
+def test_the_fee_of_a_won_dispute_comes_back_where_the_account_gives_it_back(case: Case) -> None:
+    case.till.sandbox.control("account", returns_dispute_fee="yes")
+    case.pay().dispute().heard().decide("won").heard()
+    assert (case.ours.status, case.money) == ("won", WITH_ITS_FEE)
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ from portal.sandbox.params import (
     Text,
     Url,
 )
+from portal.sandbox.resources.testcards import BY_NAME, BY_NUMBER
 from portal.sandbox.routes import Route
-from portal.sandbox.testcards import BY_NAME, BY_NUMBER
 from tests.sandbox.conftest import FAST
 
 IDS = st.one_of(

@@ -18,8 +18,8 @@ from portal.sandbox.app import create_sandbox
 from portal.sandbox.resources import disputes, payouts, refunds, setup_intents
 from portal.sandbox.resources.intents import move
 from portal.sandbox.resources.payment_states import CANCELABLE, CAPTURABLE, CONFIRMABLE, STATES
+from portal.sandbox.resources.testcards import BEHAVIOURS, BY_NAME, BY_NUMBER, luhn_valid
 from portal.sandbox.server import RefusedToStart, SandboxServer, serve
-from portal.sandbox.testcards import BEHAVIOURS, BY_NAME, BY_NUMBER, luhn_valid
 from tests.sandbox.conftest import RunningSandbox
 from tests.waiting import eventually
 
@@ -160,5 +160,5 @@ def test_an_intent_moves_as_its_table_says_and_in_no_other_way(table: dict[str, 
 
 
 def test_what_can_be_done_follows_from_the_states() -> None:
-    assert {state for state, following in STATES.items() if "canceled" in following} == CANCELABLE
-    assert all("succeeded" in STATES[state] for state in CONFIRMABLE | CAPTURABLE)
+    assert {state for state, following in STATES.items() if "canceled" in following} == set(CANCELABLE)
+    assert all("succeeded" in STATES[state] for state in (*CONFIRMABLE, *CAPTURABLE))

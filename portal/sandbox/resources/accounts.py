@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from portal.sandbox.errors import forbidden
+from portal.sandbox.errors import no_access_to
 from portal.sandbox.kinds import Row
 from portal.sandbox.routes import get
 
@@ -62,12 +62,7 @@ def current(call: Call) -> Row:
 
 def retrieve(call: Call, account_id: str) -> Row:
     if account_id != call.settings.account:
-        raise forbidden(
-            f"The provided key does not have access to account '{account_id}' (or that account does not exist). "
-            "Application access may have "
-            "been revoked.",
-            "account_invalid",
-        )
+        raise no_access_to(account_id)
     return current(call)
 
 

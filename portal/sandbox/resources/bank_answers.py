@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 
 from portal.sandbox.kinds import Row
 from portal.sandbox.resources.cards import behaviour_of, checked
-from portal.sandbox.testcards import Decline
+from portal.sandbox.resources.declines import Decline
 
 if TYPE_CHECKING:
     from portal.sandbox.calls import Call
@@ -43,33 +44,43 @@ def outcome(method: Row, decline: Decline | None) -> Row:
                 "seller_message": "Stripe evaluated this payment as having elevated risk, and placed it in your manual review queue.",
             }
         return answer
-    if not decline.network:
+    if decline.stopped_by == "stripe":
         return answer | {
             "network_status": "not_sent_to_network",
             "reason": "highest_risk_level",
             "seller_message": "Stripe blocked this payment as too risky.",
             "type": "blocked",
         }
+    if decline.stopped_by == "rule":
+        return answer | {
+            "network_status": "reversed_after_approval",
+            "reason": "rule",
+            "seller_message": "A rule of your account blocked this payment.",
+            "type": "blocked",
+        }
+    reason = decline.decline_code or decline.code
+    told = reason != "generic_decline"
     return answer | {
-        "advice_code": "try_again_later"
-        if decline.decline_code in ("insufficient_funds", None)
-        else "do_not_try_again",
-        "network_decline_code": "51" if decline.decline_code == "insufficient_funds" else "05",
+        "advice_code": decline.advice_code,
+        "network_advice_code": decline.network_advice_code,
+        "network_decline_code": decline.network_decline_code,
         "network_status": "declined_by_network",
-        "reason": decline.decline_code or decline.code,
-        "seller_message": "The bank did not return any further details with this decline.",
+        "reason": reason,
+        "seller_message": f"The bank returned the decline code `{reason}`."
+        if told
+        else "The bank did not return any further details with this decline.",
         "type": "issuer_declined",
     }
 
 
-def card_details(call: Call, intent: Row, method: Row, *, held: bool, authenticated: str | None) -> Row:
+def card_details(call: Call, intent: Row, method: Row, *, held: bool, declined: bool, authenticated: str | None) -> Row:
     card = method["card"]
     details: Row = {
         "amount_authorized": intent["amount"],
         "authorization_code": "123456",
         "brand": card["brand"],
         "capture_before": call.now + CAPTURE_WINDOW_SECONDS if held else None,
-        "checks": checked(method, method["billing_details"]["address"], cvc_given=intent.get("_cvc_given", False)),
+        "checks": checked(method, cvc_given=intent.get("_cvc_given", False)),
         "country": card["country"],
         "exp_month": card["exp_month"],
         "exp_year": card["exp_year"],
@@ -83,7 +94,8 @@ def card_details(call: Call, intent: Row, method: Row, *, held: bool, authentica
         "multicapture": {"status": "unavailable"},
         "network": card["brand"],
         "network_token": {"used": False},
-        "network_transaction_id": None,
+        # What the network knows the payment by; a declined one has none.
+        "network_transaction_id": None if declined else f"{secrets.randbelow(10**15):015}",
         "overcapture": {"maximum_amount_capturable": intent["amount"], "status": "unavailable"},
         "regulated_status": card["regulated_status"],
         "three_d_secure": three_d_secure_result(authenticated),

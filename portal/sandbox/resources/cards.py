@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from portal.sandbox.errors import StripeError, card_error, missing_parameter
 from portal.sandbox.kinds import Row
 from portal.sandbox.params import Hash, Integer, Text, unsupported
-from portal.sandbox.testcards import (
+from portal.sandbox.resources import declines
+from portal.sandbox.resources.declines import Decline
+from portal.sandbox.resources.testcards import (
     BEHAVIOURS,
-    INCORRECT_CVC,
     Behaviour,
-    Decline,
     TestCard,
     card_for_name,
     card_for_number,
@@ -43,10 +43,24 @@ def behaviour_of(method: Row) -> Behaviour:
     return BEHAVIOURS[method["_behaviour"]]
 
 
-def answer_of_bank(method: Row, *, cvc_given: bool) -> Decline | None:
-    """How the bank declines a charge, if it does; `cvc_given` says whether the code of a saved card was typed anew."""
+def answer_of_bank(call: Call, method: Row, *, cvc_given: bool, off_session: bool = False) -> Decline | None:
+    """How a charge is declined, if it is: by the bank, or by a rule of the account once the bank has looked.
+
+    `cvc_given` says whether the code of a saved card was typed anew.
+    """
     behaviour = behaviour_of(method)
-    return INCORRECT_CVC if behaviour.asks_for_cvc and not cvc_given else behaviour.decline
+    if behaviour.asks_for_cvc and not cvc_given:
+        return declines.INCORRECT_CVC
+    if behaviour.decline is not None:
+        return behaviour.decline
+    if off_session and behaviour.decline_off_session is not None:
+        return behaviour.decline_off_session
+    checks = checked(method, cvc_given=cvc_given)
+    if call.settings.blocks_failed_cvc and checks["cvc_check"] == "fail":
+        return declines.FAILED_CVC_CHECK
+    if call.settings.blocks_failed_postal_code and checks["address_postal_code_check"] == "fail":
+        return declines.FAILED_POSTAL_CODE_CHECK
+    return None
 
 
 def read_card(call: Call, given: dict[str, Any], place: str) -> tuple[Row, str]:
@@ -105,12 +119,12 @@ def _check_expiry(call: Call, given: dict[str, Any], place: str) -> tuple[int, i
 
 
 def card_from_name(call: Call, name: str) -> tuple[Row, str] | None:
-    """The card behind `pm_card_<name>`; None when Stripe has none of this name."""
+    """The card behind `pm_card_<name>`; None when Stripe has none of this name. It counts as given with its code, as recorded."""
     card = card_for_name(name)
     if card is None:
         return None
     today = time.gmtime(call.now)
-    return _card_object(call, card, today.tm_mon, today.tm_year + 1, has_cvc=False), card.behaviour
+    return _card_object(call, card, today.tm_mon, today.tm_year + 1, has_cvc=True), card.behaviour
 
 
 def card_from_token(call: Call, token: str, place: str) -> tuple[Row, str]:
@@ -148,9 +162,29 @@ def fingerprint(salt: str, number: str) -> str:
     return hmac.new(salt.encode(), number.encode(), hashlib.sha256).hexdigest()[:16]
 
 
-def checked(method: Row, address: Row, *, cvc_given: bool = False) -> Row:
+def unchecked(card: Row, address: Row) -> Row:
+    """What can be checked of a new card, before it is used for the first time."""
+    checks: Row = card["checks"]
+    return checks | {
+        "address_line1_check": "unchecked" if address.get("line1") else None,
+        "address_postal_code_check": "unchecked" if address.get("postal_code") else None,
+    }
+
+
+def note_checks(method: Row, *, cvc_given: bool = False) -> bool:
+    """Write down on a method that was just used what the bank has checked; returns whether that was new."""
+    checks = checked(method, cvc_given=cvc_given)
+    if behaviour_of(method).cvc_check_of_method is not None and checks["cvc_check"] is not None:
+        checks["cvc_check"] = behaviour_of(method).cvc_check_of_method
+    is_new: bool = checks != method["card"]["checks"]
+    method["card"]["checks"] = checks
+    return is_new
+
+
+def checked(method: Row, *, cvc_given: bool = False) -> Row:
     """The outcome of the bank's checks, for a card that has just been used; `cvc_given` as in `answer_of_bank`."""
     behaviour = behaviour_of(method)
+    address = method["billing_details"]["address"]
     cvc_check = "fail" if behaviour.asks_for_cvc and not cvc_given else behaviour.cvc_check
     return {
         "address_line1_check": behaviour.line1_check if address.get("line1") else None,

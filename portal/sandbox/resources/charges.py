@@ -29,8 +29,9 @@ from portal.sandbox.params import (
 from portal.sandbox.resources import balance_transactions, fees
 from portal.sandbox.resources.bank_answers import card_details, descriptor, outcome
 from portal.sandbox.resources.cards import behaviour_of
+from portal.sandbox.resources.declines import Decline
+from portal.sandbox.resources.testcards import Behaviour
 from portal.sandbox.routes import get, post
-from portal.sandbox.testcards import Behaviour, Decline
 from portal.sandbox.wire import as_list
 
 if TYPE_CHECKING:
@@ -56,10 +57,18 @@ CHARGE = Kind(
     url="/v1/charges",
     columns=("customer", "payment_intent", "transfer_group"),
     expandable={
+        "application": "application",
+        "application_fee": "application_fee",
         "balance_transaction": "balance_transaction",
         "customer": "customer",
         "failure_balance_transaction": "balance_transaction",
+        "on_behalf_of": "account",
         "payment_intent": "payment_intent",
+        "payment_method_details.card.mandate": "mandate",
+        "review": "review",
+        "source_transfer": "transfer",
+        "transfer": "transfer",
+        "transfer_data.destination": "account",
     },
     included={"refunds": _refunds},
 )
@@ -153,7 +162,7 @@ def attempt(call: Call, intent: Row, method: Row, *, decline: Decline | None, au
         "outcome": outcome(method, decline),
         "paid": succeeded,
         "payment_method_details": {
-            "card": card_details(call, intent, method, held=held, authenticated=authenticated),
+            "card": card_details(call, intent, method, held=held, declined=not succeeded, authenticated=authenticated),
             "type": "card",
         },
         "status": "succeeded" if succeeded else "failed",

@@ -5,6 +5,7 @@ Source: Stripe's API reference, "Customers". A deleted customer stays retrievabl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from portal.sandbox import search
@@ -33,9 +34,29 @@ from portal.sandbox.params import (
 )
 from portal.sandbox.resources.payment_methods import PAYMENT_METHOD, attach, detach_from_customer, find_or_make
 from portal.sandbox.routes import delete, get, post
+from portal.sandbox.wire import as_list
 
 if TYPE_CHECKING:
     from portal.sandbox.calls import Call
+
+
+def _none_of(name: str) -> Callable[[Call, Row], Row]:
+    """An empty list: the sandbox has no sources, subscriptions and tax ids."""
+    return lambda call, customer: as_list(f"/v1/customers/{customer['id']}/{name}", [], has_more=False)  # noqa: ARG005
+
+
+def _tax(call: Call, customer: Row) -> Row:
+    """Stripe Tax is not switched on. Source: Stripe's API reference, "The Customer object", tax."""
+    del call
+    country = (customer["address"] or {}).get("country")
+    location = country and {"country": country, "source": "billing_address", "state": customer["address"]["state"]}
+    return {
+        "automatic_tax": "not_collecting" if country else "unrecognized_location",
+        "ip_address": None,
+        "location": location,
+        "provider": "stripe",
+    }
+
 
 CUSTOMER = Kind(
     object="customer",
@@ -43,7 +64,19 @@ CUSTOMER = Kind(
     prefix="cus",
     url="/v1/customers",
     columns=("email",),
-    expandable={"invoice_settings.default_payment_method": "payment_method"},
+    expandable={
+        "default_source": "source",
+        "invoice_settings.default_payment_method": "payment_method",
+        "test_clock": "test_helpers.test_clock",
+    },
+    included={
+        "cash_balance": lambda call, customer: None,  # noqa: ARG005
+        "invoice_credit_balance": lambda call, customer: {},  # noqa: ARG005
+        "sources": _none_of("sources"),
+        "subscriptions": _none_of("subscriptions"),
+        "tax": _tax,
+        "tax_ids": _none_of("tax_ids"),
+    },
 )
 
 _FIELDS: dict[str, Reader] = {

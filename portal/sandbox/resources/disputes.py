@@ -169,11 +169,10 @@ def _withdraw(call: Call, dispute: Row) -> None:
 
 
 def _reinstate(call: Call, dispute: Row) -> None:
-    """Both come back when the dispute is won."""
+    """The amount comes back when the dispute is won, and its fee where the account's terms say so."""
     before = copied(dispute)
-    _post(
-        call, dispute, dispute["amount"], -fees.of_dispute(dispute["_method"], dispute["currency"]), "dispute_reversal"
-    )
+    returned = fees.of_dispute(dispute["_method"], dispute["currency"]) if call.settings.returns_dispute_fee else 0
+    _post(call, dispute, dispute["amount"], -returned, "dispute_reversal")
     call.session.save(DISPUTE, dispute)
     emit(call, "charge.dispute.funds_reinstated", dispute, before)
 
@@ -199,7 +198,8 @@ def _move(call: Call, dispute: Row, status: str) -> None:
     before = copied(dispute)
     dispute["status"] = status
     if status in ("won", "lost", "warning_closed"):
-        dispute["is_charge_refundable"] = status == "warning_closed"
+        # Recorded at 2023-10-16: a won dispute gives its charge free again, although the reference speaks of inquiries alone.
+        dispute["is_charge_refundable"] = status != "lost"
     call.session.save(DISPUTE, dispute)
     emit(call, "charge.dispute.closed" if status not in OPEN else "charge.dispute.updated", dispute, before)
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from portal.sandbox.errors import StripeError, invalid, missing_parameter, wrong_state
 from portal.sandbox.kinds import Kind, Row
-from portal.sandbox.params import Boolean, Choice, Hash, Integer, ListOf, Reader, Text, unsupported
+from portal.sandbox.params import Boolean, Choice, Gone, Hash, Integer, ListOf, Reader, Text, unsupported
 from portal.sandbox.resources import confirmation_tokens, payment_method_type_parameters
 from portal.sandbox.resources.cards import behaviour_of
+from portal.sandbox.resources.declines import Decline
 from portal.sandbox.resources.payment_method_parameters import OTHER_TYPES
 from portal.sandbox.resources.payment_method_types import TYPES
 from portal.sandbox.resources.payment_methods import find_or_make, from_data
 from portal.sandbox.routes import only
-from portal.sandbox.testcards import Decline
 
 if TYPE_CHECKING:
     from portal.sandbox.calls import Call
@@ -87,6 +87,12 @@ SETUP_OPTIONS = Hash(
 TYPES_ALLOWED = ListOf(ALLOWABLE, clearable=True)
 TYPES_EXCLUDED = ListOf(EXCLUDABLE, clearable=True)
 
+TYPES_GONE = Gone(
+    "payment_method_types_no_longer_supported",
+    "The parameter `payment_method_types` is no longer supported. Use `allowed_payment_method_types` instead.",
+)
+"""Source: Stripe's changelog, 2026-08-26.preview and 2026-09-30.endive, "Removes support for specifying payment method types"."""
+
 CLIENT_FIELDS: dict[str, Reader] = {"client_secret": Text(clearable=False)}
 """What a browser adds to prove that it may see the intent."""
 
@@ -120,23 +126,31 @@ def find(call: Call, kind: Kind, intent_id: str) -> Row:
     return intent
 
 
-def check_status(intent: Row, verb: str, allowed: frozenset[str]) -> None:
-    """Raises when an intent may not be confirmed (captured, canceled …) in the status it has."""
+def check_status(intent: Row, verb: str, allowed: Sequence[str]) -> None:
+    """Raises when an intent may not be confirmed (captured, canceled …) in the status it has. Messages as recorded at 2023-10-16."""
     status = intent["status"]
     if status in allowed:
         return
-    name = "PaymentIntent" if intent["object"] == "payment_intent" else "SetupIntent"
+    is_payment = intent["object"] == "payment_intent"
+    name = "PaymentIntent" if is_payment else "SetupIntent"
     if verb == "confirm" and status == "succeeded":
         raise wrong_state(
             f"You cannot confirm this {name} because it has already succeeded after being previously confirmed.", intent
         )
+    if verb == "cancel" and status == "canceled" and not is_payment:
+        raise wrong_state("You cannot cancel this SetupIntent because it it already canceled.", intent)
     done = {"confirm": "confirmed", "cancel": "canceled", "capture": "captured", "increment": "incremented"}[verb]
+    refused = f"This {name} could not be captured" if verb == "capture" else f"You cannot {verb} this {name}"
     raise wrong_state(
-        f"You cannot {verb} this {name} because it has a status of {status}. Only a {name} with one of the following "
-        f"statuses may be {done}: "
-        f"{', '.join(sorted(allowed))}.",
+        f"{refused} because it has a status of {status}. Only a {name} with one of the following statuses may be {done}: "
+        f"{', '.join(allowed) if is_payment else _one_of(allowed)}.",
         intent,
     )
+
+
+def _one_of(statuses: Sequence[str]) -> str:
+    quoted = [f"`{status}`" for status in statuses]
+    return f"{', '.join(quoted[:-1])}, or {quoted[-1]}"
 
 
 def move(intent: Row, status: str, states: Mapping[str, frozenset[str]]) -> None:
@@ -232,15 +246,11 @@ def last_error(decline: Decline, method: Row, charge: Row | None, request_log_ur
     }
     if charge is not None:
         error["charge"] = charge["id"]
-        advice = charge["outcome"]["advice_code"]
-        if advice:
-            error |= {"advice_code": advice, "network_decline_code": charge["outcome"]["network_decline_code"]}
-    if decline.decline_code is not None:
-        error["decline_code"] = decline.decline_code
+    error |= decline.codes
     if request_log_url is not None:
         error["request_log_url"] = request_log_url
-    if decline.code in ("incorrect_cvc", "expired_card"):
-        error["param"] = {"incorrect_cvc": "cvc", "expired_card": "exp_month"}[decline.code]
+    if decline.param is not None:
+        error["param"] = decline.param
     return error
 
 

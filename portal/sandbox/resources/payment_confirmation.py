@@ -9,9 +9,10 @@ from portal.sandbox import slowness
 from portal.sandbox.errors import StripeError, wrong_state
 from portal.sandbox.events import emit
 from portal.sandbox.kinds import Kind, Row
-from portal.sandbox.resources import charges, offered_types, other_method_payments, three_d_secure, tokens
+from portal.sandbox.resources import charges, declines, offered_types, other_method_payments, three_d_secure, tokens
 from portal.sandbox.resources.bank_answers import CAPTURE_WINDOW_SECONDS
-from portal.sandbox.resources.cards import answer_of_bank, behaviour_of
+from portal.sandbox.resources.cards import answer_of_bank, behaviour_of, note_checks
+from portal.sandbox.resources.declines import Decline
 from portal.sandbox.resources.intents import (
     as_error,
     asks_authentication,
@@ -24,7 +25,6 @@ from portal.sandbox.resources.intents import (
 )
 from portal.sandbox.resources.payment_methods import PAYMENT_METHOD, check_usable, keep_for, spend
 from portal.sandbox.resources.payment_states import STATES
-from portal.sandbox.testcards import AUTHENTICATION_REQUIRED, BEHAVIOURS, Decline
 
 if TYPE_CHECKING:
     from portal.sandbox.calls import Call
@@ -48,23 +48,26 @@ def confirm(call: Call, kind: Kind, intent: Row) -> Row:
     offered_types.check_allowed(intent, method)
     check_return_url(call, intent)
     off_session = bool(params.get("off_session"))
-    if off_session and intent["customer"] is None:
+    if off_session and intent["setup_future_usage"]:
         raise StripeError(
-            "You cannot confirm with `off_session=true` when `customer` is not set.", param="off_session", began=False
+            "You cannot confirm with `off_session=true` when `setup_future_usage` is also set on the PaymentIntent. The customer needs to "
+            "be on-session to perform the steps which may be required to set up the PaymentMethod for future usage.",
+            param="off_session",
+            began=False,
         )
     intent |= {"payment_method": method["id"], "last_payment_error": None, "next_action": None}
     if method["type"] != "card":
         return other_method_payments.confirm(call, kind, intent, method)
     intent["_cvc_given"] = tokens.spend(call)
     if not asks_authentication(intent, method, off_session=off_session):
-        decline = answer_of_bank(method, cvc_given=intent["_cvc_given"])
+        decline = answer_of_bank(call, method, cvc_given=intent["_cvc_given"], off_session=off_session)
         return _charge(call, kind, intent, method, decline, how_authenticated(method))
     if off_session:
-        return _charge(call, kind, intent, method, AUTHENTICATION_REQUIRED, None)
+        return _charge(call, kind, intent, method, declines.AUTHENTICATION_REQUIRED, None)
     if behaviour_of(method).authentication_error:
-        return _charge(call, kind, intent, method, BEHAVIOURS["declined"].decline, None)
+        return _charge(call, kind, intent, method, declines.GENERIC, None)
     if params.get("error_on_requires_action"):
-        return _charge(call, kind, intent, method, AUTHENTICATION_REQUIRED, None)
+        return _charge(call, kind, intent, method, declines.AUTHENTICATION_REQUIRED, None)
     intent["next_action"] = three_d_secure.open_challenge(call, intent, method)
     move(intent, "requires_action", STATES)
     call.session.save(kind, intent)
@@ -110,7 +113,7 @@ def finish(call: Call, body: dict[str, Any]) -> None:
     if intent["status"] != "processing":
         return
     intent["processing"] = None
-    decline = Decline(**body["decline"]) if body["decline"] else None
+    decline = declines.read(body["decline"])
     attempted(call, kind, intent, call.need(PAYMENT_METHOD, body["method"]), decline, body["authenticated"])
 
 
@@ -133,10 +136,11 @@ def attempted(
     """Charge the card and put the intent where the bank's answer leads; a decline is recorded and not raised."""
     attempt = charges.attempt(call, intent, method, decline=decline, authenticated=authenticated)
     intent |= {"latest_charge": attempt.charge["id"], "next_action": None}
+    newly_checked = note_checks(method, cvc_given=intent.get("_cvc_given", False))
     if attempt.decline is not None:
         move(intent, "requires_payment_method", STATES)
         intent |= {"last_payment_error": last_error(attempt.decline, method, attempt.charge), "payment_method": None}
-        spend(call, method)
+        _keep(call, method, newly_checked=newly_checked)
         call.session.save(kind, intent)
         emit(call, "payment_intent.payment_failed", intent)
         return
@@ -144,7 +148,7 @@ def attempted(
     if intent["customer"] and intent["setup_future_usage"]:
         keep_for(call, method, intent["customer"], set_up=intent["setup_future_usage"] == "off_session")
     else:
-        spend(call, method)
+        _keep(call, method, newly_checked=newly_checked)
     if intent["capture_method"] == "manual":
         move(intent, "requires_capture", STATES)
         intent["amount_capturable"] = intent["amount"]
@@ -158,10 +162,18 @@ def attempted(
     emit(call, "payment_intent.succeeded", intent)
 
 
+def _keep(call: Call, method: Row, *, newly_checked: bool) -> None:
+    """Save a method after an attempt. One that belongs to no customer serves one, whether the bank takes it or not."""
+    if method["customer"] is None:
+        spend(call, method)
+    elif newly_checked:
+        call.session.save(PAYMENT_METHOD, method)
+
+
 def authenticated(call: Call, kind: Kind, intent: Row, method: Row, *, succeeded: bool) -> None:
     """The holder has answered the challenge: charge the card, or ask for another one."""
     if succeeded:
-        decline = answer_of_bank(method, cvc_given=intent.get("_cvc_given", False))
+        decline = answer_of_bank(call, method, cvc_given=intent.get("_cvc_given", False))
         attempted(call, kind, intent, method, decline, "challenge")
         return
     move(intent, "requires_payment_method", STATES)

@@ -26,10 +26,18 @@ from portal.sandbox.resources.intents import (
     PAYMENT_OPTIONS,
     TYPES_ALLOWED,
     TYPES_EXCLUDED,
+    TYPES_GONE,
 )
 from portal.sandbox.resources.payment_method_parameters import PAYMENT_METHOD_DATA
 
 _PAYMENT_DETAILS = Hash({"customer_reference": Text(25), "order_reference": Text(25)}, clearable=True)
+_AMOUNT = Integer(
+    1,
+    too_small="The amount must be greater than or equal to the minimum charge amount allowed for your account and the currency set "
+    "(https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts).  If you want to save a Payment Method for future use without "
+    "an immediate payment, use a Setup Intent instead: https://docs.stripe.com/payments/setup-intents",
+)
+"""As recorded at 2026-03-25.dahlia; versions until 2024 said that the value must be at least 1."""
 _SFU = Choice(("off_session", "on_session"), clearable=True)
 _FIELDS: dict[str, Reader] = {
     "allowed_payment_method_types": TYPES_ALLOWED,
@@ -44,6 +52,7 @@ _FIELDS: dict[str, Reader] = {
     "payment_method_configuration": Reference(),
     "payment_method_data": PAYMENT_METHOD_DATA,
     "payment_method_options": PAYMENT_OPTIONS,
+    "payment_method_types": TYPES_GONE,
     "receipt_email": Email(),
     "setup_future_usage": _SFU,
     "shipping": SHIPPING,
@@ -65,7 +74,7 @@ CREATE = Parameters(
     {
         **_FIELDS,
         **_CONFIRMING,
-        "amount": Integer(1),
+        "amount": _AMOUNT,
         "automatic_payment_methods": AUTOMATIC_PAYMENT_METHODS,
         "confirm": Boolean(),
         "confirmation_method": Choice(("automatic", "manual")),
@@ -73,7 +82,7 @@ CREATE = Parameters(
     required=("amount", "currency"),
     unsupported=unsupported(f"{_ELSEWHERE} on_behalf_of radar_options"),
 )
-UPDATE = Parameters({**_FIELDS, **CLIENT_FIELDS, "amount": Integer(1)}, unsupported=unsupported(_ELSEWHERE))
+UPDATE = Parameters({**_FIELDS, **CLIENT_FIELDS, "amount": _AMOUNT}, unsupported=unsupported(_ELSEWHERE))
 CONFIRM = Parameters(
     {
         **{
@@ -81,7 +90,7 @@ CONFIRM = Parameters(
             for name in (
                 "allowed_payment_method_types capture_method excluded_payment_method_types payment_details "
                 "payment_method payment_method_data "
-                "payment_method_options receipt_email setup_future_usage shipping"
+                "payment_method_options payment_method_types receipt_email setup_future_usage shipping"
             ).split()
         },
         **_CONFIRMING,

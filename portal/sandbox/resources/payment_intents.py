@@ -56,14 +56,22 @@ PAYMENT_INTENT = Kind(
     url="/v1/payment_intents",
     columns=("customer", "status"),
     expandable={
+        "application": "application",
         "customer": "customer",
         "latest_charge": "charge",
+        "on_behalf_of": "account",
         "payment_method": "payment_method",
+        "payment_record": "payment_record",
+        "review": "review",
+        "source": "source",
+        "transfer_data.destination": "account",
     },
 )
 
 _PLAIN = (
+    "allowed_payment_method_types",
     "description",
+    "excluded_payment_method_types",
     "receipt_email",
     "setup_future_usage",
     "statement_descriptor",
@@ -100,10 +108,11 @@ def create(call: Call) -> Row:
         "customer": params.get("customer"),
         "customer_account": None,
         "description": None,
-        "excluded_payment_method_types": params.get("excluded_payment_method_types"),
+        "excluded_payment_method_types": None,
         "last_payment_error": None,
         "latest_charge": None,
         "livemode": False,
+        "managed_payments": {"enabled": False},
         "metadata": {},
         "next_action": None,
         "on_behalf_of": None,
@@ -193,7 +202,7 @@ def update(call: Call, intent_id: str) -> Row:
         raise wrong_state(
             f"This PaymentIntent's {name} could not be updated because it has a status of {intent['status']}. You may "
             f"only update the {name} "
-            f"of a PaymentIntent with one of the following statuses: {', '.join(sorted(CHANGEABLE))}.",
+            f"of a PaymentIntent with one of the following statuses: {', '.join(CHANGEABLE)}.",
             intent,
         )
     if "customer" in params:
@@ -208,8 +217,6 @@ def update(call: Call, intent_id: str) -> Row:
         "currency": currency,
         "capture_method": params.get("capture_method", intent["capture_method"]),
     }
-    if "excluded_payment_method_types" in params:
-        intent["excluded_payment_method_types"] = params["excluded_payment_method_types"]
     apply(call, intent)
     if intent["status"] in CHANGEABLE:
         offered_types.settle(call, intent)
@@ -249,7 +256,7 @@ def cancel(call: Call, intent_id: str) -> Row:
     latest = call.session.find(charges.CHARGE, intent["latest_charge"] or "")
     asked = latest if intent["status"] == "processing" and latest and latest["status"] == "pending" else None
     if asked and not TYPES[asked["payment_method_details"]["type"]].cancelable_while_processing:
-        check_status(intent, "cancel", CANCELABLE - {"processing"})
+        check_status(intent, "cancel", [status for status in CANCELABLE if status != "processing"])
     move(intent, "canceled", STATES)
     intent |= {
         "canceled_at": call.now,

@@ -1,6 +1,7 @@
 """The states of a payment intent and what may be done in each.
 
-Source: Stripe, "How PaymentIntents work", and the messages of its error code payment_intent_unexpected_state.
+Source: Stripe, "How PaymentIntents work", and the messages of its error code payment_intent_unexpected_state, which name the
+states in the order in which they stand here.
 """
 
 from __future__ import annotations
@@ -21,9 +22,7 @@ STATES: dict[str, frozenset[str]] = {
     "canceled": frozenset(),
 }
 
-CHANGEABLE = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
+CHANGEABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
 CONFIRMABLE = CHANGEABLE
-CAPTURABLE = frozenset({"requires_capture"})
-CANCELABLE = frozenset(
-    {"requires_payment_method", "requires_capture", "requires_confirmation", "requires_action", "processing"}
-)
+CAPTURABLE = ("requires_capture",)
+CANCELABLE = ("requires_payment_method", "requires_capture", "requires_confirmation", "requires_action", "processing")

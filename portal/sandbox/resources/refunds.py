@@ -5,6 +5,8 @@ Source: Stripe's API reference, "Refunds", and "Refund and cancel payments" for 
 
 from __future__ import annotations
 
+import secrets
+import string
 from typing import TYPE_CHECKING, Any
 
 from portal.sandbox import money
@@ -40,6 +42,8 @@ REFUND = Kind(
         "failure_balance_transaction": "balance_transaction",
         "payment_intent": "payment_intent",
         "payment_method": "payment_method",
+        "source_transfer_reversal": "transfer_reversal",
+        "transfer_reversal": "transfer_reversal",
     },
 )
 
@@ -71,6 +75,17 @@ CREATE = Parameters(
     unsupported=unsupported("currency customer origin refund_application_fee reverse_transfer"),
 )
 UPDATE = Parameters({"metadata": Metadata()})
+FAILURE_REASONS = (
+    "expired_or_canceled_card",
+    "lost_or_stolen_card",
+    "charge_for_pending_refund_disputed",
+    "declined",
+    "insufficient_funds",
+    "merchant_request",
+    "unknown",
+)
+"""Source: Stripe's API reference, "The Refund object", failure_reason."""
+REFERENCE_DIGITS = 23
 LIST = list_parameters({"charge": Reference(), "payment_intent": Reference()})
 
 
@@ -109,12 +124,15 @@ def create(call: Call) -> Row:
     )["id"]
     call.session.insert(REFUND, refund)
     emit(call, "refund.created", refund)
-    _count(call, charge, amount)
+    fraudulent = params.get("reason") == "fraudulent"
+    _count(call, charge, amount, **({"fraud_details": {"user_report": "fraudulent"}} if fraudulent else {}))
     delay = facts.refund_days * call.settings.bank_day_seconds if facts else call.settings.refund_delay_seconds
     if pends:
         call.later("refund.succeed", delay, refund=refund["id"])
     elif charge["_refund"] == "fails":
         call.later("refund.fail", delay, refund=refund["id"])
+    if not pends:
+        _expect_reference(call, refund)
     return refund
 
 
@@ -208,9 +226,10 @@ def _release_hold(call: Call, charge: Row, amount: int, params: dict[str, Any]) 
     return refund
 
 
-def _count(call: Call, charge: Row, amount: int) -> None:
+def _count(call: Call, charge: Row, amount: int, **changes: Any) -> None:
     """Add to what a charge has given back, or take from it when a refund failed."""
     before = copied(charge)
+    charge |= changes
     charge["amount_refunded"] += amount
     charge["refunded"] = charge["amount_refunded"] == charge["amount"]
     call.session.save(CHARGE, charge)
@@ -238,6 +257,25 @@ def succeed(call: Call, body: dict[str, Any]) -> None:
         method_details.refund_arrived(refund)
         arrived, refund["destination_details"] = refund["destination_details"], before
         _move(call, refund, "succeeded", destination_details=arrived)
+        _expect_reference(call, refund)
+
+
+def _expect_reference(call: Call, refund: Row) -> None:
+    if refund["destination_details"]["type"] == "card":
+        call.later("refund.trace", call.settings.refund_reference_delay_seconds, refund=refund["id"])
+
+
+def trace(call: Call, body: dict[str, Any]) -> None:
+    """The number by which the card's bank finds the money (ARN) is known. Source: Stripe, "Trace a refund": within some days."""
+    refund = call.session.find(REFUND, body["refund"])
+    if refund is None or refund["status"] != "succeeded":
+        return
+    before = copied(refund)
+    number = "".join(secrets.choice(string.digits) for _ in range(REFERENCE_DIGITS))
+    refund["destination_details"]["card"] |= {"reference": number, "reference_status": "available"}
+    call.session.save(REFUND, refund)
+    emit(call, "refund.updated", refund, before)
+    emit(call, "charge.refund.updated", refund, before)
 
 
 def fail(call: Call, body: dict[str, Any]) -> None:
@@ -245,7 +283,7 @@ def fail(call: Call, body: dict[str, Any]) -> None:
     refund = call.session.find(REFUND, body["refund"])
     if refund is not None and refund["status"] in ("pending", "succeeded"):
         by_card = refund["destination_details"]["type"] == "card"
-        reason = "expired_or_canceled_card" if by_card else "unknown"
+        reason = body.get("reason") or (FAILURE_REASONS[0] if by_card else "unknown")
         _undo(call, refund, "failed", "refund_failure", failure_reason=reason)
 
 
@@ -310,7 +348,7 @@ def list_of_charge(call: Call, charge_id: str) -> Row:
     return list_of(call, REFUND, fixed={"charge": charge_id}, url=f"/v1/charges/{charge_id}/refunds")
 
 
-EFFECTS = {"refund.succeed": succeed, "refund.fail": fail}
+EFFECTS = {"refund.succeed": succeed, "refund.fail": fail, "refund.trace": trace}
 
 ROUTES = (
     post("/v1/refunds", create, CREATE),

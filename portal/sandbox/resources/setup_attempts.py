@@ -25,7 +25,13 @@ SETUP_ATTEMPT = Kind(
     prefix="setatt",
     url="/v1/setup_attempts",
     columns=("setup_intent",),
-    expandable={"customer": "customer", "payment_method": "payment_method", "setup_intent": "setup_intent"},
+    expandable={
+        "application": "application",
+        "customer": "customer",
+        "on_behalf_of": "account",
+        "payment_method": "payment_method",
+        "setup_intent": "setup_intent",
+    },
 )
 LIST = list_parameters({"setup_intent": Reference()}, required=("setup_intent",))
 
@@ -103,7 +109,7 @@ def _details(method: Row, authenticated: str | None) -> Row:
     return {
         "card": {
             "brand": card["brand"],
-            "checks": checked(method, method["billing_details"]["address"]),
+            "checks": checked(method),
             "country": card["country"],
             "exp_month": card["exp_month"],
             "exp_year": card["exp_year"],

@@ -22,6 +22,7 @@ from portal.sandbox.resources.intents import (
     SETUP_OPTIONS,
     TYPES_ALLOWED,
     TYPES_EXCLUDED,
+    TYPES_GONE,
 )
 from portal.sandbox.resources.payment_method_parameters import PAYMENT_METHOD_DATA
 
@@ -36,6 +37,7 @@ _FIELDS: dict[str, Reader] = {
     "payment_method_configuration": Reference(),
     "payment_method_data": PAYMENT_METHOD_DATA,
     "payment_method_options": SETUP_OPTIONS,
+    "payment_method_types": TYPES_GONE,
 }
 _CONFIRMING: dict[str, Reader] = {
     "confirmation_token": Reference(),

@@ -14,14 +14,16 @@ from portal.sandbox.kinds import Kind, Row, copied
 from portal.sandbox.lists import list_of
 from portal.sandbox.params import Parameters, merge_metadata
 from portal.sandbox.resources import (
+    declines,
     microdeposits,
     offered_types,
     other_method_setups,
     setup_attempts,
     three_d_secure,
 )
-from portal.sandbox.resources.cards import behaviour_of
+from portal.sandbox.resources.cards import behaviour_of, note_checks
 from portal.sandbox.resources.customers import CUSTOMER
+from portal.sandbox.resources.declines import Decline
 from portal.sandbox.resources.intents import (
     CLIENT_FIELDS,
     as_error,
@@ -41,7 +43,6 @@ from portal.sandbox.resources.payment_methods import PAYMENT_METHOD, check_usabl
 from portal.sandbox.resources.setup_intent_parameters import CANCEL, CONFIRM, CREATE, LIST, UPDATE
 from portal.sandbox.resources.setup_states import STATES
 from portal.sandbox.routes import get, post
-from portal.sandbox.testcards import BEHAVIOURS, Decline
 
 if TYPE_CHECKING:
     from portal.sandbox.calls import Call
@@ -53,14 +54,18 @@ SETUP_INTENT = Kind(
     url="/v1/setup_intents",
     columns=("customer", "payment_method"),
     expandable={
+        "application": "application",
         "customer": "customer",
         "latest_attempt": "setup_attempt",
         "mandate": "mandate",
+        "on_behalf_of": "account",
         "payment_method": "payment_method",
+        "single_use_mandate": "mandate",
     },
+    noun="setupintent",
 )
 
-CONFIRMABLE = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
+CONFIRMABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
 CANCELABLE = CONFIRMABLE
 
 
@@ -86,6 +91,7 @@ def create(call: Call) -> Row:
         "last_setup_error": None,
         "latest_attempt": None,
         "livemode": False,
+        "managed_payments": {"enabled": False},
         "mandate": None,
         "metadata": {},
         "next_action": None,
@@ -118,7 +124,7 @@ def _apply(call: Call, intent: Row) -> None:
     params = call.params
     intent |= {
         name: params[name]
-        for name in ("description", "excluded_payment_method_types", "flow_directions")
+        for name in ("allowed_payment_method_types", "description", "excluded_payment_method_types", "flow_directions")
         if name in params
     }
     if "metadata" in params:
@@ -191,7 +197,7 @@ def _confirm(call: Call, intent: Row) -> Row:
     if not asks_authentication(intent, method, off_session=False):
         return _finish(call, intent, method, how_authenticated(method), behaviour.decline)
     if behaviour.authentication_error:
-        return _finish(call, intent, method, None, BEHAVIOURS["declined"].decline)
+        return _finish(call, intent, method, None, declines.GENERIC)
     intent["next_action"] = three_d_secure.open_challenge(call, intent, method)
     intent["latest_attempt"] = setup_attempts.begin(call, intent, method)["id"]
     move(intent, "requires_action", STATES)
@@ -219,6 +225,7 @@ def _attempted(call: Call, intent: Row, method: Row, authenticated_how: str | No
         keep_for(call, method, intent["customer"], set_up=intent["usage"] == "off_session")
     else:
         method |= {"_set_up": True}
+        note_checks(method)
         call.session.save(PAYMENT_METHOD, method)
     move(intent, "succeeded", STATES)
     call.session.save(SETUP_INTENT, intent)

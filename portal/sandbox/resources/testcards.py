@@ -10,6 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from portal.sandbox.resources import declines
+from portal.sandbox.resources.declines import Decline
+
 Authentication = Literal["none", "optional", "required", "unless_set_up", "always", "set_up_already", "frictionless"]
 """When a card asks for 3-D Secure.
 
@@ -19,19 +22,12 @@ Authentication = Literal["none", "optional", "required", "unless_set_up", "alway
 
 
 @dataclass(frozen=True)
-class Decline:
-    code: str
-    message: str
-    decline_code: str | None = None
-    network: bool = True
-    """False when the payment is stopped before it reaches the bank."""
-
-
-@dataclass(frozen=True)
 class Behaviour:
     """What a test card does, apart from what it looks like."""
 
     decline: Decline | None = None
+    decline_off_session: Decline | None = None
+    """How the bank declines what is paid while the holder is away, where it takes all else."""
     declines_set_up: bool = True
     """Whether a declining card is declined when it is saved, too."""
     authentication: Authentication = "none"
@@ -46,6 +42,8 @@ class Behaviour:
     asks_for_cvc: bool = False
     """The bank declines the card as a saved one unless its code was typed anew."""
     cvc_check: str = "pass"
+    cvc_check_of_method: str | None = None
+    """What the payment method itself shows, where that differs from its charge."""
     line1_check: str = "pass"
     postal_code_check: str = "pass"
 
@@ -64,49 +62,20 @@ class TestCard:
     names: tuple[str, ...] = ()
 
 
-_DECLINED = "Your card was declined."
-
-
-def _declined(decline_code: str, message: str = _DECLINED) -> Behaviour:
-    return Behaviour(Decline("card_declined", message, decline_code))
-
-
-_FUNDS = Decline("card_declined", "Your card has insufficient funds.", "insufficient_funds")
-_GENERIC = Decline("card_declined", _DECLINED, "generic_decline")
-_FRAUD = Decline("card_declined", _DECLINED, "fraudulent", network=False)
-LIVE_CARD_IN_TEST_MODE = Decline(
-    "card_declined",
-    "Your card was declined. Your request was in test mode, but used a non test (live) card. For a list of valid test cards, visit: "
-    "https://stripe.com/docs/testing.",
-    "test_mode_live_card",
-    network=False,
-)
-AUTHENTICATION_REQUIRED = Decline(
-    "authentication_required",
-    "Your card was declined. This transaction requires authentication.",
-    "authentication_required",
-)
-
-INCORRECT_CVC = Decline("incorrect_cvc", "Your card's security code is incorrect.")
-
 BEHAVIOURS: dict[str, Behaviour] = {
     "succeeds": Behaviour(),
-    "declined": Behaviour(_GENERIC),
-    "declined_insufficient_funds": Behaviour(_FUNDS),
-    "declined_lost_card": _declined("lost_card"),
-    "declined_stolen_card": _declined("stolen_card"),
-    "declined_expired_card": Behaviour(Decline("expired_card", "Your card has expired.")),
-    "declined_incorrect_cvc": Behaviour(INCORRECT_CVC, cvc_check="fail"),
-    "declined_processing_error": Behaviour(
-        Decline("processing_error", "An error occurred while processing your card. Try again in a little bit.")
-    ),
-    "declined_velocity_exceeded": _declined(
-        "card_velocity_exceeded",
-        "Your card was declined for making repeated attempts too frequently or exceeding its amount limit.",
-    ),
-    "declined_after_attaching": Behaviour(_GENERIC, declines_set_up=False),
-    "blocked_as_fraud": Behaviour(_FRAUD, declines_set_up=False, risk="highest"),
-    "highest_risk": Behaviour(_FRAUD, declines_set_up=False, risk="highest"),
+    "declined": Behaviour(declines.GENERIC),
+    "declined_insufficient_funds": Behaviour(declines.INSUFFICIENT_FUNDS),
+    "declined_lost_card": Behaviour(declines.LOST_CARD),
+    "declined_stolen_card": Behaviour(declines.STOLEN_CARD),
+    "declined_expired_card": Behaviour(declines.EXPIRED_CARD),
+    # As recorded at 2026-06-24.dahlia: the method in the error shows a code that passed, although the bank refused it.
+    "declined_incorrect_cvc": Behaviour(declines.INCORRECT_CVC, cvc_check="fail", cvc_check_of_method="pass"),
+    "declined_processing_error": Behaviour(declines.PROCESSING_ERROR),
+    "declined_velocity_exceeded": Behaviour(declines.VELOCITY_EXCEEDED),
+    "declined_after_attaching": Behaviour(declines.GENERIC, declines_set_up=False),
+    "blocked_as_fraud": Behaviour(declines.FRAUDULENT, declines_set_up=False, risk="highest"),
+    "highest_risk": Behaviour(declines.FRAUDULENT, declines_set_up=False, risk="highest"),
     "elevated_risk": Behaviour(risk="elevated"),
     "cvc_check_fails": Behaviour(cvc_check="fail"),
     "address_check_fails": Behaviour(line1_check="fail", postal_code_check="fail"),
@@ -123,14 +92,18 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "authentication_unless_set_up": Behaviour(authentication="unless_set_up"),
     "authentication_always": Behaviour(authentication="always"),
     "authentication_set_up_already": Behaviour(authentication="set_up_already"),
-    "authentication_then_insufficient_funds": Behaviour(_FUNDS, declines_set_up=False, authentication="always"),
+    "authentication_then_insufficient_funds": Behaviour(
+        declines.INSUFFICIENT_FUNDS, declines_set_up=False, authentication="always"
+    ),
     "three_d_secure_required": Behaviour(authentication="required"),
-    "three_d_secure_required_then_declined": Behaviour(_GENERIC, authentication="required"),
+    "three_d_secure_required_then_declined": Behaviour(declines.GENERIC, authentication="required"),
     "three_d_secure_required_with_error": Behaviour(authentication="required", authentication_error=True),
     "three_d_secure_optional": Behaviour(authentication="optional"),
     "three_d_secure_optional_with_error": Behaviour(authentication="optional", authentication_error=True),
     "three_d_secure_frictionless": Behaviour(authentication="frictionless"),
-    "live_card_in_test_mode": Behaviour(LIVE_CARD_IN_TEST_MODE),
+    "mandate_in_force": Behaviour(authentication="unless_set_up"),
+    "mandate_canceled": Behaviour(authentication="unless_set_up", decline_off_session=declines.MANDATE_CANCELED),
+    "live_card_in_test_mode": Behaviour(declines.LIVE_CARD_IN_TEST_MODE),
     "asks_for_cvc": Behaviour(asks_for_cvc=True),
 }
 WITHOUT_A_NUMBER = frozenset({"asks_for_cvc"})
@@ -266,6 +239,19 @@ _CARDS = [
         "4000000000003097", behaviour="three_d_secure_optional_with_error", names="threeDSecureOptionalProcessingError"
     ),
     _card("4000000032200000", behaviour="three_d_secure_frictionless"),
+    # India, where a bank asks for a mandate. Source: Stripe, "India recurring payments".
+    _card(
+        "4000003560000123",
+        behaviour="mandate_in_force",
+        names="indiaRecurringMandateSetupAndRenewalsSuccess",
+        country="IN",
+    ),
+    _card(
+        "4000003560000263",
+        behaviour="mandate_canceled",
+        names="indiaRecurringPaymentFailureCanceledMandate",
+        country="IN",
+    ),
 ]
 
 BY_NUMBER = {card.number: card for card in _CARDS}

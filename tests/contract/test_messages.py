@@ -1,0 +1,146 @@
+"""The words of Stripe's refusals, because people search for them.
+
+The words were recorded in test mode at the version named in each test; the documentation names only the error's code.
+"""
+
+from __future__ import annotations
+
+import pytest
+import stripe
+
+from tests.contract.support import Account, Stripe, intend, pay, refused
+
+
+def says(contract: Stripe, path: str, status: int = 404, **headers: str) -> str:
+    answer = contract.raw("GET", path, **headers)
+    assert answer.status_code == status, answer.text
+    return str(answer.json()["error"]["message"])
+
+
+def begin_setup(client: stripe.StripeClient, **more: str | bool) -> stripe.SetupIntent:
+    return client.v1.setup_intents.create(
+        {"automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}, **more}  # type: ignore[typeddict-item]
+    )
+
+
+def test_a_paid_intent_cannot_be_canceled(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/error-codes#payment-intent-unexpected-state; words of 2023-10-16"""
+    with refused(
+        code="payment_intent_unexpected_state",
+        says="You cannot cancel this PaymentIntent because it has a status of succeeded. Only a PaymentIntent with one of the following "
+        "statuses may be canceled: requires_payment_method, requires_capture, requires_confirmation, requires_action, processing.",
+    ):
+        client.v1.payment_intents.cancel(pay(client).id)
+
+
+def test_an_intent_that_holds_nothing_cannot_be_captured(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/error-codes#payment-intent-unexpected-state; words of 2023-10-16"""
+    with refused(
+        code="payment_intent_unexpected_state",
+        says="This PaymentIntent could not be captured because it has a status of requires_payment_method. Only a PaymentIntent with one "
+        "of the following statuses may be captured: requires_capture.",
+    ):
+        client.v1.payment_intents.capture(intend(client).id)
+
+
+def test_a_finished_setup_cannot_be_canceled(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/error-codes#setup-intent-unexpected-state; words of 2023-10-16"""
+    done = begin_setup(client, payment_method="pm_card_visa", confirm=True)
+    with refused(
+        code="setup_intent_unexpected_state",
+        says="You cannot cancel this SetupIntent because it has a status of succeeded. Only a SetupIntent with one of the following "
+        "statuses may be canceled: `requires_payment_method`, `requires_confirmation`, or `requires_action`.",
+    ):
+        client.v1.setup_intents.cancel(done.id)
+
+
+def test_a_canceled_setup_is_not_canceled_again(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/error-codes#setup-intent-unexpected-state; words of 2023-10-16, with Stripe's slip of the pen"""
+    canceled = client.v1.setup_intents.cancel(begin_setup(client).id)
+    with refused(says="You cannot cancel this SetupIntent because it it already canceled."):
+        client.v1.setup_intents.cancel(canceled.id)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/v1/customers/cus_none", "No such customer: 'cus_none'"),
+        ("/v1/charges/ch_none", "No such charge: 'ch_none'"),
+        ("/v1/payment_intents/pi_none", "No such payment_intent: 'pi_none'"),
+        ("/v1/setup_intents/seti_none", "No such setupintent: 'seti_none'"),
+        ("/v1/payment_methods/pm_none", "No such PaymentMethod: 'pm_none'"),
+        ("/v1/refunds/re_none", "No such refund: 're_none'"),
+        ("/v1/disputes/du_none", "No such dispute: 'du_none'"),
+        ("/v1/events/evt_none", "No such event: 'evt_none'"),
+    ],
+)
+def test_what_is_not_there_is_named_as_stripe_names_it(contract: Stripe, path: str, message: str) -> None:
+    """docs.stripe.com/error-codes#resource-missing; words of 2023-10-16 and 2026-06-24.dahlia"""
+    # Stripe may add where else the object exists.
+    assert says(contract, path).startswith(message)
+
+
+@pytest.mark.parametrize("written", ["does+not+exist", "does%20not%20exist"])
+def test_an_id_in_an_address_is_decoded(contract: Stripe, written: str) -> None:
+    """docs.stripe.com/error-codes#resource-missing; as Stripe answers at 2023-10-16"""
+    assert says(contract, f"/v1/payment_intents/{written}") == "No such payment_intent: 'does not exist'"
+
+
+def test_an_amount_that_saves_a_card_alone_is_told_of_setup_intents(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/currencies#minimum-and-maximum-charge-amounts; words of 2026-03-25.dahlia"""
+    with refused(param="amount", says="use a Setup Intent instead: https://docs.stripe.com/payments/setup-intents"):
+        intend(client, amount=0)
+
+
+def test_nobody_pays_and_saves_while_the_holder_is_away(client: stripe.StripeClient, customer: stripe.Customer) -> None:
+    """docs.stripe.com/api/payment_intents/confirm#confirm_payment_intent-off_session"""
+    with refused(says="You cannot confirm with `off_session=true` when `setup_future_usage` is also set"):
+        pay(client, customer=customer.id, off_session=True, setup_future_usage="off_session")
+
+
+def test_a_holder_may_be_away_without_a_customer(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/api/payment_intents/confirm#confirm_payment_intent-off_session: it asks for no customer"""
+    assert pay(client, off_session=True).status == "succeeded"
+
+
+def test_a_card_that_asks_declines_while_its_holder_is_away(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/error-codes#authentication-required, without a customer as well"""
+    with refused(402, code="authentication_required"):
+        pay(client, "pm_card_authenticationRequired", off_session=True)
+
+
+# Accounts and versions
+
+
+def test_an_account_that_the_key_does_not_reach_is_refused(contract: Stripe) -> None:
+    """docs.stripe.com/error-codes#account-invalid and docs.stripe.com/connect/authentication"""
+    answer = contract.raw("GET", "/v1/customers", Stripe_Account="acct_1SomebodyElse")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["type"], error["code"]) == (403, "invalid_request_error", "account_invalid")
+    assert "does not have access to account 'acct_1SomebodyElse' (or that account does not exist)" in error["message"]
+    assert contract.key not in error["message"]
+
+
+def test_naming_the_keys_own_account_changes_nothing(contract: Stripe, client: stripe.StripeClient) -> None:
+    """docs.stripe.com/connect/authentication"""
+    own = contract.raw("GET", "/v1/account").json()["id"]
+    made = client.v1.customers.create({"email": "own@example.com"})
+    assert contract.raw("GET", f"/v1/customers/{made.id}", Stripe_Account=own).json()["id"] == made.id
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_version_two_answers_in_json(contract: Stripe, method: str) -> None:
+    """docs.stripe.com/api-v2-overview"""
+    answer = contract.raw(method, "/v2/unicorns", None if method != "POST" else "{}", Content_Type="application/json")
+    assert answer.status_code in (400, 404)
+    assert answer.headers["Content-Type"].startswith("application/json")
+    assert "message" in answer.json()["error"]
+
+
+def test_an_object_that_another_request_holds_asks_to_try_again(contract: Stripe, account: Account) -> None:
+    """docs.stripe.com/rate-limits#object-lock-timeouts; recorded answers are all 429, none 409"""
+    account.control("faults", fault="conflict", path="/v1/customers/*", method="*", times="1")
+    answer = contract.raw("GET", "/v1/customers/cus_held")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["type"], error["code"]) == (429, "invalid_request_error", "lock_timeout")
+    assert answer.headers["Stripe-Should-Retry"] == "true"
