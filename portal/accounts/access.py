@@ -187,7 +187,7 @@ def reset_second_factor(user_id: str, *, by: str | None = None) -> str | None:
         _locked_admins(session, by)
         user = _target(session, user_id, by)
         if user.id == by:
-            raise Conflict(N_("Please ask another admin to reset your second factor, or use a recovery code."))
+            raise Conflict(N_("Please ask another admin to reset your two-step verification, or use a recovery code."))
         return second_factor.reset(session, user)
 
 

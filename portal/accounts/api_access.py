@@ -55,7 +55,7 @@ class NotProved(SignInRequired):
 
 class FactorMissing(Forbidden):
     code = "second_factor_required"
-    message = N_("Staff sign in with a second factor here. Please set it up on your account page first.")
+    message = N_("Staff must use two-step verification. Please set it up on your account page first.")
 
 
 class GrantOver(SignInRequired):

@@ -33,7 +33,7 @@ class MachineForm(ResumableForm):
     name = StringField(
         lazy_gettext("Name of the system"),
         [InputRequired(lazy_gettext("Please name the system.")), Length(max=api_access.LONGEST_NAME)],
-        description=lazy_gettext("You find it again by this name, here and in the audit trail."),
+        description=lazy_gettext("You find it again by this name, here and in the audit log."),
     )
     scopes = ChecksField(lazy_gettext("What it may do"))
     names_end_users = BooleanField(

@@ -44,7 +44,7 @@ class Unreadable(Conflict):
     """The secret was encrypted under another secret key."""
 
     code = "second_factor_unreadable"
-    message = N_("Your second factor has to be set up anew. Please write to us, and we take the old one away.")
+    message = N_("Two-step verification must be set up again. Please contact us, and we will reset it.")
 
 
 def new_secret() -> str:

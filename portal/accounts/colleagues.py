@@ -46,14 +46,14 @@ class LastOwner(Conflict):
 
 class TooManyPeople(Conflict):
     code = "too_many_people"
-    message = N_("At most %(count)s people can sign in for one account. Please take away the access of someone first.")
+    message = N_("At most %(count)s people can sign in for one account. Please remove someone’s access first.")
 
     def __init__(self) -> None:
         super().__init__(count=MOST_PEOPLE)
 
 
 class TooManyInvitations(RateLimited):
-    message = N_("You can send %(count)s invitations a day, and they are used up. Please send the next one tomorrow.")
+    message = N_("You can send %(count)s invitations a day and have used them all. Please send the next one tomorrow.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def _refuse_taken(session: Session, email: str, customer_id: str, error: EmailTa
     if taken_by is not None and taken_by.customer_id == customer_id:
         return Invalid(N_("This person is in your list already."), field="email", code=error.code)
     return EmailTaken(
-        N_("This address cannot be invited, because someone signs in with it already. Please use another one."),
+        N_("This address cannot be invited, because someone already signs in with it. Please use another one."),
         field="email",
     )
 
@@ -204,7 +204,7 @@ def end_access(customer_id: str, user_id: str, *, by: str) -> None:
         if not user.active:
             return
         if user.password_hash is None:
-            raise Conflict(N_("This invitation has not been taken up. Please withdraw it instead."))
+            raise Conflict(N_("This invitation has not been accepted yet. Please withdraw it instead."))
         if user.customer_role == OWNER:
             _keep_an_owner(session, user)
         access.shut(session, user)
@@ -243,7 +243,7 @@ def _for_owner(session: Session, customer_id: str, by: str) -> Customer:
 def _who_was_invited(session: Session, customer_id: str, user_id: str) -> User:
     user = queries.colleague(session, user_id, customer_id, lock=True)
     if user.password_hash is not None or not user.active:
-        raise Conflict(N_("This invitation is not open any more: it was taken up in the meantime."))
+        raise Conflict(N_("This invitation was accepted in the meantime."))
     return user
 
 

@@ -58,7 +58,7 @@ class ForgottenForm(ResumableForm):
 
 class SignUpForm(ResumableForm):
     name = StringField(
-        _("Name"), [InputRequired(_("Please enter your name."))], description=_("Yours or your company's.")
+        _("Name"), [InputRequired(_("Please enter your name."))], description=_("Your name or your company’s.")
     )
     email = EmailField(_("E-mail address"), [InputRequired(_("Please enter your e-mail address."))])
 
@@ -70,12 +70,12 @@ class NewPasswordForm(ResumableForm):
         description=_("12 characters or more. A few words in a row are easy to remember."),
     )
     repeated = PasswordField(
-        _("The same again"), [EqualTo("password", _("The two passwords are not the same. Please type them again."))]
+        _("Repeat password"), [EqualTo("password", _("The two passwords are not the same. Please type them again."))]
     )
 
 
 class ChangePasswordForm(NewPasswordForm):
-    current = PasswordField(_("Present password"), [InputRequired(_("Please enter your present password."))])
+    current = PasswordField(_("Current password"), [InputRequired(_("Please enter your current password."))])
 
 
 def _zones() -> list[tuple[str, str]]:
@@ -83,31 +83,31 @@ def _zones() -> list[tuple[str, str]]:
     chosen = getattr(current_user, "time_zone", "")
     names = time_zones.offered()
     return [
-        ("", gettext("As in this browser")),
+        ("", gettext("Same as this browser")),
         *((name, name.replace("_", " ")) for name in (names if chosen in {"", *names} else (chosen, *names))),
     ]
 
 
 class ProfileForm(ResumableForm):
     name = StringField(_("Your name"), [InputRequired(_("Please enter your name."))])
-    language = SelectField(_("Language"), choices=language.choices, description=_("Of these pages and of our mails."))
+    language = SelectField(
+        _("Language"), choices=language.choices, description=_("Used for these pages and our e-mails.")
+    )
     time_zone = SelectField(_("Time zone"), choices=_zones, default="")
 
 
 class BillingForm(ResumableForm):
-    name = StringField(
-        _("Name or company"), [InputRequired(_("Please enter the name that should stand on your receipts."))]
-    )
+    name = StringField(_("Name or company"), [InputRequired(_("Please enter the name for your receipts."))])
     address = TextAreaField(_("Address"), description=_("Street, postal code and town, as on an envelope."))
     country = SelectField(_("Country"), choices=lambda: _countries(pages.reader_language()))
-    tax_id = StringField(_("Tax ID"), description=_("Your VAT number, if you have one."))
+    tax_id = StringField(_("VAT ID"), description=_("Your VAT ID, if you have one."))
 
 
 # The least first: who invites in a hurry gives away no more than a look.
 _ROLES = (
     SelectChoice(VIEWER, _("Viewer: sees invoices, payments, cards and receipts")),
     SelectChoice(PAYER, _("Payer: also pays, and adds and removes cards")),
-    SelectChoice(OWNER, _("Owner: also changes the billing details and decides who may sign in")),
+    SelectChoice(OWNER, _("Owner: also changes the billing details and decides who can sign in")),
 )
 
 
@@ -119,5 +119,5 @@ class ColleagueForm(RoleForm):
     name = StringField(_("Name"), [InputRequired(_("Please enter the name."))])
     email = EmailField(_("E-mail address"), [InputRequired(_("Please enter the e-mail address."))])
     language = SelectField(
-        _("Language"), choices=language.choices, description=_("Of the pages and mails for this person.")
+        _("Language"), choices=language.choices, description=_("Used for pages and e-mails for this person.")
     )

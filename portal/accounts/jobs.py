@@ -28,16 +28,16 @@ _SUBJECTS: Final = {
 _COLLEAGUE_SUBJECT: Final = N_("%(by)s invites you to the account of %(customer)s")
 # What happened → subject; they have one template.
 _SECOND_FACTOR_SUBJECTS: Final = {
-    codes.ENABLED: N_("Your second factor for %(company)s is on"),
-    codes.DISABLED: N_("Your second factor for %(company)s is off"),
-    codes.RESET: N_("Your second factor for %(company)s was reset"),
+    codes.ENABLED: N_("Two-step verification for %(company)s is on"),
+    codes.DISABLED: N_("Two-step verification for %(company)s is off"),
+    codes.RESET: N_("Two-step verification for %(company)s was reset"),
     codes.RECOVERY_USED: N_("A recovery code was used at %(company)s"),
 }
 # Likewise.
 _OWNER_SUBJECTS: Final = {
     colleagues.OWNER_MADE: N_("Your account at %(company)s has a new owner"),
     colleagues.OWNER_INVITED: N_("A new owner was invited to your account at %(company)s"),
-    colleagues.OWNER_REMOVED: N_("Your account at %(company)s has one owner fewer"),
+    colleagues.OWNER_REMOVED: N_("An owner was removed from your account at %(company)s"),
 }
 
 

@@ -36,10 +36,12 @@ LONGEST: Final = 128
 
 TOO_SHORT: Final = N_("Use at least %(count)s characters. A few words in a row are easy to remember.")
 TOO_LONG: Final = N_("Use at most %(count)s characters.")
-COMMON: Final = N_("This is one of the passwords that are tried first. Please choose another one.")
-PATTERN: Final = N_("This repeats itself or follows the keyboard, so it is easily guessed. Please choose another one.")
+COMMON: Final = N_("This password is too common. Please choose another one.")
+PATTERN: Final = N_(
+    "This password repeats itself or follows the keyboard, so it is easy to guess. Please choose another one."
+)
 PERSONAL: Final = N_(
-    "This is mostly your e-mail address or a name, so it is easily guessed. Please choose another one."
+    "This password is mostly your e-mail address or a name, so it is easy to guess. Please choose another one."
 )
 
 COMMON_LIST: Final = Path(__file__).with_name("common_passwords.txt")

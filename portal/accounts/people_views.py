@@ -40,14 +40,14 @@ def invite() -> AnyResponse:
     except (Invalid, RateLimited, Conflict) as error:
         tell(form, error)
         return _people_page(form, refusal=error)
-    return _done(_("The invitation to %(email)s is on its way.", email=facts["email"]))
+    return _done(_("The invitation was sent to %(email)s.", email=facts["email"]))
 
 
 @bp.post("/<user_id>/invitation")
 @pages.limiter.limit("30/minute")
 @guards.owners_only
 def invite_again(user_id: str) -> AnyResponse:
-    return _do(colleagues.invite_again, user_id, done=_("The invitation is on its way once more."))
+    return _do(colleagues.invite_again, user_id, done=_("The invitation was sent again."))
 
 
 @bp.post("/<user_id>/withdrawal")

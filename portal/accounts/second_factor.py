@@ -154,7 +154,7 @@ def _with_password(user_id: str, password: str, ip: str) -> User:
             throttle.forgive(session, attempt)
             return user
         audit.record(session, "second_factor.change_refused", user_id, customer_id=user.customer_id)
-    raise Invalid(N_("This is not your present password."), field="password")
+    raise Invalid(N_("This is not your current password."), field="password")
 
 
 def _same(session: Session, proved: User) -> User:

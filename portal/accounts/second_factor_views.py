@@ -106,7 +106,7 @@ def switch_off() -> AnyResponse:
             tell(form, error)
         else:
             if not current_user.is_staff or not config.current().staff_need_second_factor:
-                flash(_("Your second factor is off."), "success")
+                flash(_("Two-step verification is off."), "success")
             return pages.see_other("second_factor.index")
     return _page(off_form=form)
 

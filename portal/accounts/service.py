@@ -322,7 +322,7 @@ def change_password(user_id: str, current: str, new: str, *, ip: str, user_agent
     if not passwords.matches(user.password_hash, current):
         with db.transaction() as session:
             audit.record(session, "password.change_refused", user_id, customer_id=user.customer_id)
-        raise Invalid(N_("This is not your present password."), field="current")
+        raise Invalid(N_("This is not your current password."), field="current")
     _check_password(user, new)
     kept = passwords.hashed(new)
     with db.transaction() as session:
@@ -344,7 +344,7 @@ def change_profile(user_id: str, *, name: str, language: str, time_zone: str = "
     Raises Invalid, naming the field that is wrong. A second call with the same changes nothing.
     """
     if time_zone and not time_zones.is_known(time_zone):
-        raise Invalid(N_("Please choose a time zone of the list."), field="time_zone")
+        raise Invalid(N_("Please choose a time zone from the list."), field="time_zone")
     with db.transaction() as session:
         user = queries.user(session, user_id, lock=True)
         new = {
@@ -433,7 +433,8 @@ def refuse_unreachable(email: str) -> None:
     if not mail.reaches(email.strip()):
         raise Invalid(
             N_(
-                "We cannot send mail to addresses with letters such as ä or 語 before the @. Please use another address."
+                "We cannot send e-mail to addresses with letters such as ä or 語 before the @. Please use another "
+                "address."
             ),
             field="email",
         )

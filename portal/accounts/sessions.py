@@ -58,7 +58,7 @@ class WrongCode(Invalid):
 
     code = "wrong_code"
     status = 401
-    message = N_("This code is not right, or was used already. Please enter the one that your app shows now.")
+    message = N_("This code is incorrect or has been used already. Please enter the one that your app shows now.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +294,7 @@ def confirm_password(user_id: str, password: str, *, ip: str) -> None:
             throttle.forgive(session, attempt)
             return
         audit.record(session, "password.confirmation_refused", user_id, customer_id=user.customer_id)
-    raise Invalid(N_("This is not your present password."), field="password")
+    raise Invalid(N_("This is not your current password."), field="password")
 
 
 def sign_out(token: str) -> None:

@@ -17,7 +17,7 @@ from portal.web.forms import PortalForm
 _ROLES = (
     SelectChoice("support", _("Support: sees all customers, writes invoices, proposes refunds")),
     SelectChoice("approver", _("Approver: also decides on refunds, voids invoices, sees the books")),
-    SelectChoice(ADMIN, _("Admin: also sees the audit trail, API keys, and decides who works here")),
+    SelectChoice(ADMIN, _("Admin: also sees the audit log, API keys, and decides who works here")),
 )
 
 
@@ -29,7 +29,7 @@ class NewStaffForm(StaffRoleForm):
     name = StringField(_("Name"), [InputRequired(_("Please enter the name."))])
     email = EmailField(_("E-mail address"), [InputRequired(_("Please enter the e-mail address."))])
     language = SelectField(
-        _("Language"), choices=language.choices, description=_("Of the pages and mails for this person.")
+        _("Language"), choices=language.choices, description=_("Used for pages and e-mails for this person.")
     )
 
     def tell(self, error: PortalError) -> None:

@@ -40,7 +40,7 @@ def invite() -> AnyResponse:
     except (Invalid, Conflict) as error:
         form.tell(error)
         return _staff_page(form)
-    return _done(_("The invitation to %(email)s is on its way.", email=facts["email"]))
+    return _done(_("The invitation was sent to %(email)s.", email=facts["email"]))
 
 
 @bp.post("/<staff_id>/role")

@@ -38,7 +38,7 @@ class LinkExpired(NotFound):
     """The link was used already, is too old, or never was one: the three are not told apart."""
 
     code = "link_expired"
-    message = N_("This link has been used already or is too old. Please ask for a new one.")
+    message = N_("This link has been used or has expired. Please request a new one.")
 
 
 def derive(token_id: str) -> str:

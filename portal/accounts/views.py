@@ -381,7 +381,7 @@ def _sign_in_page(
         status=429 if throttled else _status(form),
         form=form,
         target=target,
-        error_title=_("A moment, please") if throttled else None,
+        error_title=_("Please wait a moment") if throttled else None,
         may_sign_up=config.current().open_sign_up,
     )
     if throttled:

@@ -70,8 +70,9 @@ class NotReachable(PortalError):
     code = "address_not_reachable"
     status = 422
     message = N_(
-        "Mail to %(address)s cannot be sent: our mail server takes no letters beyond ASCII before the @ (SMTPUTF8). "
-        "Change the address, or use a mail server that takes them, and then start this job again."
+        "E-mail to %(address)s cannot be sent: our mail server takes no letters beyond ASCII before the "
+        "@ (SMTPUTF8). Change the address, or use a mail server that takes them, and then start this job "
+        "again."
     )
 
 

@@ -20,7 +20,7 @@ class PortalError(Exception):
 
     code = "error"
     status = 500
-    message = N_("Something went wrong on our side. Nothing was lost. Please try again in a moment.")
+    message = N_("Something went wrong on our side. Please try again in a moment.")
 
     def __init__(self, message: str | None = None, /, *, code: str | None = None, **facts: object) -> None:
         if message is not None:
@@ -82,7 +82,7 @@ class Conflict(PortalError):
 
     code = "conflict"
     status = 409
-    message = N_("This is no longer possible, because something changed in the meantime. Please reload the page.")
+    message = N_("This is no longer possible, because something has changed in the meantime. Please reload the page.")
 
 
 class RateLimited(PortalError):
@@ -90,7 +90,7 @@ class RateLimited(PortalError):
 
     code = "rate_limited"
     status = 429
-    message = N_("That were too many attempts. Please wait a moment and try again.")
+    message = N_("Too many attempts. Please wait a moment and try again.")
 
     def __init__(self, message: str | None = None, /, *, retry_after: int = 60, **facts: object) -> None:
         self.retry_after = retry_after
@@ -122,7 +122,7 @@ class NotYet(PortalError):
 
     code = "not_yet"
     status = 503
-    message = N_("This is being made. Please ask again in a moment.")
+    message = N_("This is being created. Please try again in a moment.")
     retry_after = 2
 
 
@@ -131,5 +131,5 @@ class Unavailable(PortalError):
 
     code = "unavailable"
     status = 503
-    message = N_("Our payment provider does not answer at the moment. Please try again in a minute.")
+    message = N_("Our payment provider is not responding. Please try again in a minute.")
     retry_after = 30

@@ -48,8 +48,8 @@ class InRecovery(PortalError):
     code = "recovery_mode"
     status = 503
     message = N_(
-        "Payments are paused: our records were restored from a backup and are being compared with our payment provider’s. "
-        "Nothing was charged now. Please do not pay in another way; try again later."
+        "You were not charged. Payments are paused: our records were restored from a backup and are "
+        "being compared with our payment provider’s. Please do not pay another way; try again later."
     )
     retry_after = 300
 

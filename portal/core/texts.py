@@ -37,8 +37,7 @@ class CardNumber(Invalid):
 
     code = "card_number"
     message = N_(
-        "This looks like a card number. Card numbers must not be stored here, so nothing was saved. "
-        "Please remove it, or write only its last four digits."
+        "This looks like a card number, so nothing was saved. Please remove it, or write only its last four digits."
     )
 
 
@@ -157,7 +156,7 @@ def folded(column: str, longest: int | None = None) -> Callable[[DefaultExecutio
 def _refusal(character: str, field: str) -> Invalid:
     code_point = f"U+{ord(character):04X}"
     if character in _LINE_BREAKS:
-        return Invalid(N_("A line break cannot stand here. Please write it in one line."), field=field)
+        return Invalid(N_("Line breaks are not allowed here. Please write the text in one line."), field=field)
     if character in _OVERRIDES:
         return Invalid(
             N_("This text has a sign in it that turns the direction of writing (%(sign)s). Please remove it."),

@@ -15,7 +15,7 @@ from portal.disputes.settling import ESCALATED
 
 INQUIRY: Final = N_("A bank asks about a payment of %(amount)s by %(customer)s")
 OPENED: Final = N_("A payment of %(amount)s by %(customer)s is disputed")
-BECAME: Final = N_("The bank's question about %(amount)s by %(customer)s has become a dispute")
+BECAME: Final = N_("The bank’s question about %(amount)s by %(customer)s has become a dispute")
 DUE: Final = N_("Evidence for the dispute of %(amount)s by %(customer)s is due on %(day)s")
 SUSPECTED: Final = N_("A payment of %(amount)s by %(customer)s may be fraud")
 

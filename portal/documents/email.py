@@ -16,7 +16,7 @@ SUBJECTS: Final = {
     CREDIT_NOTE: N_("Your credit note %(number)s from %(company)s"),
 }
 HELD: Final = N_("%(number)s was not sent: it lacks characters")
-REVOKED: Final = N_("Credit note %(number)s from %(company)s is cancelled")
+REVOKED: Final = N_("Credit note %(number)s from %(company)s is canceled")
 
 
 class NotRendered(RuntimeError):

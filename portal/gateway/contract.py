@@ -276,7 +276,7 @@ class Busy(Unavailable):
     """Stripe is at work on this object for another request, ours or its own: the same call, under the same key, works in a moment."""
 
     message = N_(
-        "Our payment provider is busy with this at the moment. Please try again in a few seconds: nothing happens twice."
+        "Our payment provider is still busy with this. Please try again in a few seconds: nothing happens twice."
     )
     retry_after = 5
 
@@ -285,9 +285,7 @@ class Misconfigured(Unavailable):
     """Stripe refuses our key or our parameters: retrying will not help, the operator must act."""
 
     code = "payment_provider_misconfigured"
-    message = N_(
-        "Payments are not possible at the moment because of a setting on our side. We have been told and are on it."
-    )
+    message = N_("Payments are unavailable. You were not charged. We are working on it.")
 
 
 class RefusedParameter(Misconfigured):

@@ -32,44 +32,41 @@ GENERIC: Final = N_(
 # What happened, and what to do next. A decline code is looked up before the error code, being the finer one.
 ADVICE: Final[dict[str, str]] = {
     "card_declined": GENERIC,
-    "insufficient_funds": N_(
-        "There is not enough money on this card. Please use another card or try again when it is covered."
-    ),
+    "insufficient_funds": N_("There is not enough money on this card. Please use another card, or try again later."),
     "expired_card": N_("This card has expired. Please use another card."),
     "incorrect_cvc": N_(
-        "The security code is not right. Please check the three or four digits on your card and try again."
+        "The security code (CVC) is incorrect. Please check the three or four digits on your card and try again."
     ),
     "invalid_cvc": N_(
-        "The security code is not right. Please check the three or four digits on your card and try again."
+        "The security code (CVC) is incorrect. Please check the three or four digits on your card and try again."
     ),
-    "incorrect_number": N_("The card number is not right. Please check it and try again."),
-    "invalid_number": N_("The card number is not right. Please check it and try again."),
-    "invalid_expiry_month": N_("The expiry date is not right. Please check it and try again."),
-    "invalid_expiry_year": N_("The expiry date is not right. Please check it and try again."),
+    "incorrect_number": N_("The card number is incorrect. Please check it and try again."),
+    "invalid_number": N_("The card number is incorrect. Please check it and try again."),
+    "invalid_expiry_month": N_("The expiry date is incorrect. Please check it and try again."),
+    "invalid_expiry_year": N_("The expiry date is incorrect. Please check it and try again."),
     "incorrect_zip": N_("The postal code does not belong to this card. Please check it and try again."),
     "processing_error": N_(
-        "Something went wrong between us and your bank, and you were not charged. Please try again in a moment; "
-        "if it happens again, use another card."
+        "You were not charged. Your bank could not process the payment. Please try again in a few "
+        "minutes, or use another card."
     ),
     "payment_intent_authentication_failure": N_(
-        "Your bank could not confirm that it is you, and you were not charged. Please try again and follow your bank's "
-        "steps, or use another card."
+        "You were not charged. Your bank could not confirm that it is you. Please try again and follow "
+        "your bank’s steps, or use another card."
     ),
     "setup_intent_authentication_failure": N_(
-        "Your bank could not confirm that it is you. Please try again and follow your bank's steps, or use another card."
+        "Your bank could not confirm that it is you. Please try again and follow your bank’s steps, or "
+        "use another card."
     ),
     "authentication_required": N_(
-        "Your bank asks you to confirm this payment. Please try again and follow your bank's steps."
+        "Your bank asks you to confirm this payment. Please try again and follow your bank’s steps."
     ),
     "card_velocity_exceeded": N_(
-        "This card has reached its limit of payments for now. Please use another card, or wait and try again later."
+        "This card has reached its payment limit. Please use another card, or try again later."
     ),
     "withdrawal_count_limit_exceeded": N_(
-        "This card has reached its limit of payments for now. Please use another card, or wait and try again later."
+        "This card has reached its payment limit. Please use another card, or try again later."
     ),
-    "rate_limit": N_(
-        "That were too many attempts in a short time. Please wait a minute and try again; you were not charged."
-    ),
+    "rate_limit": N_("You were not charged. Too many attempts in a short time: please wait a minute and try again."),
     "card_not_supported": N_("This card cannot be used for this kind of payment. Please use another card."),
     "currency_not_supported": N_("This card cannot pay in this currency. Please use another card."),
     "try_again_later": N_(

@@ -181,7 +181,7 @@ def void(invoice_id: str, reason: str) -> Invoice:
     """
     reason = texts.one_line(reason, field="reason", longest=LONGEST_REASON)
     if not reason:
-        raise Invalid(N_("Please say why."), field="reason")
+        raise Invalid(N_("Please give a reason."), field="reason")
     _clear_way(invoice_id)
     with db.transaction() as session:
         recovery.refuse(session)  # it may have been paid after the backup
@@ -212,13 +212,13 @@ def lock_open(session: Session, invoice_id: str, customer_id: str) -> Invoice:
     invoice = _lock(session, invoice_id, customer_id)
     if invoice.status == PAID:
         raise Conflict(
-            N_("Invoice %(number)s is already paid. There is nothing left to do."),
+            N_("Invoice %(number)s is already paid. You were not charged again."),
             code=ALREADY_PAID,
             number=invoice.number,
         )
     if invoice.status == VOID:
         raise Conflict(
-            N_("Invoice %(number)s was withdrawn. You do not have to pay it."), code=INVOICE_VOID, number=invoice.number
+            N_("Invoice %(number)s was voided. You do not have to pay it."), code=INVOICE_VOID, number=invoice.number
         )
     return invoice
 
@@ -233,7 +233,7 @@ def mark_paid(session: Session, invoice_id: str, at: datetime) -> None:
         return
     if invoice.status == VOID:
         raise Conflict(
-            N_("Invoice %(number)s was withdrawn and cannot be paid."), code=INVOICE_VOID, number=invoice.number
+            N_("Invoice %(number)s was voided and cannot be paid."), code=INVOICE_VOID, number=invoice.number
         )
     invoice.status = PAID
     invoice.paid_at = at
@@ -260,13 +260,13 @@ def mark_paid_outside(invoice_id: str, *, paid_on: date, how: str, reference: st
             return invoice
         if invoice.status == PAID:
             raise Conflict(
-                N_("Invoice %(number)s is already paid. There is nothing left to do."),
+                N_("Invoice %(number)s is already paid. You were not charged again."),
                 code=ALREADY_PAID,
                 number=invoice.number,
             )
         if invoice.status == VOID:
             raise Conflict(
-                N_("Invoice %(number)s was withdrawn and cannot be paid."), code=INVOICE_VOID, number=invoice.number
+                N_("Invoice %(number)s was voided and cannot be paid."), code=INVOICE_VOID, number=invoice.number
             )
         for guard in _void_guards:
             guard(session, invoice)

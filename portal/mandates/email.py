@@ -74,7 +74,6 @@ def send_failure(
         else N_("We could not charge your card for invoice %(number)s")
     )
     path = f"/payments/{payment_id}/pay" if payment_id else f"/payments/invoices/{collection.invoice_id}"
-    own = {states.NO_CARD: _NO_CARD, states.EXPIRED: _EXPIRED}.get(code)
     _send(
         customer,
         f"failure:{collection_id}:{number}",
@@ -83,7 +82,7 @@ def send_failure(
         invoice=collection.invoice,
         number=collection.invoice.number,
         asks_holder=asks_holder,
-        advice=translate(own or gateway.advice(code, decline_code), supported(customer.language)),
+        advice=translate(_advice(code, decline_code), supported(customer.language)),
         again_at=datetime.fromisoformat(again_at) if again_at else None,
         link=config.current().base_url + path,
     )
@@ -110,7 +109,14 @@ def send_to_staff(collection_id: str) -> None:
         customer=customer,
         invoice=collection.invoice,
         collection=collection,
+        why=translate(_advice(collection.failure_code, collection.decline_code), tongue),
     )
+
+
+def _advice(code: str, decline_code: str) -> str:
+    """What a customer is told of a charge that failed, in English as it stands in the catalogues."""
+    own = {states.NO_CARD: _NO_CARD, states.EXPIRED: _EXPIRED}.get(code)
+    return own or gateway.advice(code, decline_code)
 
 
 def _send(customer: Customer, key: str, subject: str, template: str, **facts: Any) -> None:

@@ -19,19 +19,21 @@ RETRY_AFTER_DAYS: Final = (1, 3, 7)
 
 WORDING: Final = (
     N_(
-        "I allow %(company)s to charge my default card for each of my invoices, in its full amount and on its due date, "
-        "until I switch this off."
+        "I allow %(company)s to charge my default card for each of my invoices, in its full amount and "
+        "on its due date, until I turn this off."
     ),
     N_(
-        "%(company)s tells me of each charge by e-mail at least 3 days before. An invoice that is due sooner, or already, is charged "
-        "3 days after that e-mail."
+        "%(company)s notifies me of each charge by e-mail at least 3 days before. An invoice that is due "
+        "sooner, or already, is charged 3 days after that e-mail."
     ),
     N_(
-        "When a charge does not succeed, it is tried again 1, 3 and 7 days after the first try, unless my bank has refused the card for "
-        "good. After that I am told, and nothing more is charged by itself for that invoice."
+        "If a charge fails, it is retried 1, 3 and 7 days after the first attempt, unless my bank has "
+        "refused the card permanently. After that I am notified, and nothing more is charged "
+        "automatically for that invoice."
     ),
     N_(
-        "I can switch this off at any time under Automatic payment; charges that have not been sent to my bank by then are not made."
+        "I can turn this off at any time under Automatic payment; charges that have not been sent to my "
+        "bank by then are not made."
     ),
 )
 

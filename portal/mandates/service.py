@@ -50,12 +50,12 @@ MOST_BATCHES: Final = 20
 
 class NoCard(Conflict):
     code = "no_default_card"
-    message = N_("Please add a card first: automatic payment charges your default card.")
+    message = N_("Please add a card first: automatic payments use your default card.")
 
 
 class WordingChanged(Conflict):
     code = "wording_changed"
-    message = N_("The words of the agreement have changed. Please read them again before you agree.")
+    message = N_("The wording of the agreement has changed. Please read it again before you agree.")
 
 
 # The customer's part

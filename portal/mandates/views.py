@@ -39,7 +39,7 @@ def index() -> Response:
 def switch_on() -> AnyResponse:
     """The tick is the customer's signature: without it nothing happens."""
     if request.form.get("agree") != "yes":
-        flash(gettext("Please tick that you agree, so that we may charge your card."), "error")
+        flash(gettext("Please tick “I agree to this” so that we may charge your card."), "error")
         return see_other("mandates.index")
     try:
         service.switch_on(
@@ -52,7 +52,7 @@ def switch_on() -> AnyResponse:
     except Conflict as error:
         flash(language.error_text(error, reader_language()), "error")
     else:
-        flash(gettext("Automatic payment is on. We tell you before each charge."), "success")
+        flash(gettext("Automatic payment is on. We notify you before each charge."), "success")
     return see_other("mandates.index")
 
 
@@ -61,7 +61,7 @@ def switch_on() -> AnyResponse:
 @payers_only
 def switch_off() -> AnyResponse:
     service.switch_off(customer_id(), current_user.id)
-    flash(gettext("Automatic payment is off. You pay your invoices yourself from now on."), "success")
+    flash(gettext("Automatic payment is off. You now pay your invoices yourself."), "success")
     return see_other("mandates.index")
 
 

@@ -46,20 +46,20 @@ CARDS_FROM_ADDRESS: Final = "cards_from_address"
 
 
 class TooManyCards(RateLimited):
-    message = N_("Many cards were declined here in a short time. Please wait a while before you try the next one.")
+    message = N_("Many cards were declined in a short time. Please wait before you try another one.")
 
 
 class Blocked(RateLimited):
     message = N_(
-        "Too many cards were declined here today, so new cards are blocked until tomorrow. You can still pay an invoice with "
-        "a saved card, with one press on its page. Please write to us if this is a mistake."
+        "For security, adding cards is paused until tomorrow. You can still pay an invoice with a saved "
+        "card. Please contact us if this is a mistake."
     )
 
 
 class TooManyFromAddress(RateLimited):
     message = N_(
-        "Many cards were declined from your network or through this app, perhaps not yours. Please wait a while before you try "
-        "a new card. You can still pay an invoice with a saved card, with one press on its page."
+        "Many cards were declined from your network or through this app. Please wait before you try a "
+        "new card. You can still pay an invoice with a saved card."
     )
 
 

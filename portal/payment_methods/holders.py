@@ -32,7 +32,7 @@ OPTIONAL: Final = frozenset({"name", "email"})
 
 class UnderReview(Conflict):
     code = "customer_under_review"
-    message = N_("Something about your account at our payment provider does not fit. Please try again, or write to us.")
+    message = N_("We could not verify your account with our payment provider. Please try again or contact us.")
 
 
 def holder(customer_id: str) -> str:

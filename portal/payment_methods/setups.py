@@ -40,12 +40,12 @@ ABANDONED_AFTER: Final = timedelta(days=1)
 
 class AlreadyAdded(Conflict):
     code = "card_already_added"
-    message = N_("This is done already. You find the card in your list.")
+    message = N_("This card is already in your list.")
 
 
 class UnderReview(Conflict):
     code = "card_under_review"
-    message = N_("Something about this card does not fit. Our staff are looking at it; please write to us.")
+    message = N_("This card is under review. Please contact us.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def make_default(card_id: str) -> AnyResponse:
     except keeping.Expired as error:
         flash(gettext(error.message), "error")
     else:
-        flash(gettext("This card is offered first from now on."), "success")
+        flash(gettext("This is now your default card."), "success")
     return see_other("cards.index")
 
 
@@ -58,7 +58,7 @@ def remove(card_id: str) -> AnyResponse:
         flash(gettext("The card was removed."), "success")
     else:
         flash(
-            gettext("The card was removed. The one ending in %(last4)s is your default card now.", last4=heir.last4),
+            gettext("The card was removed. The card ending in %(last4)s is now your default card.", last4=heir.last4),
             "success",
         )
     return see_other("cards.index")

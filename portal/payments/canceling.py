@@ -37,7 +37,7 @@ def cancel_waiting(payment_id: str) -> None:
     with db.transaction() as session:
         payment = locked(session, payment_id)
         if payment.finding:
-            raise UnderReview(N_("This payment is under review and cannot be cancelled before that is decided."))
+            raise UnderReview(N_("This payment is under review and cannot be canceled before that is decided."))
         if payment.status not in states.FINAL:
             facts = {"status": payment.status}
             audit.record(session, "payment.cancel_asked", payment.id, facts, customer_id=payment.customer_id)
@@ -51,11 +51,11 @@ def cancel_waiting(payment_id: str) -> None:
     if status == states.CANCELED:
         return
     if status == states.SUCCEEDED:
-        raise AlreadyPaid(N_("This payment has succeeded and can no longer be cancelled. You can refund it instead."))
+        raise AlreadyPaid(N_("This payment has succeeded and can no longer be canceled. You can refund it instead."))
     if status in states.WAITING_FOR_CUSTOMER:
         raise Unavailable
     raise InProgress(
-        N_("The bank is working on this payment, so it cannot be cancelled now. Please wait for the outcome.")
+        N_("The bank is working on this payment, so it cannot be canceled now. Please wait for the outcome.")
     )
 
 
@@ -93,6 +93,4 @@ def _call_off_payment_of(invoice_id: str) -> None:
 def _no_payment_under_way(session: Session, invoice: Invoice) -> None:
     """An invoice that someone began to pay a moment ago must not be withdrawn under their hands."""
     if queries.live_of_invoice(session, invoice.id) is not None:
-        raise Conflict(
-            N_("A payment of invoice %(number)s was started at this moment. Please try again."), number=invoice.number
-        )
+        raise Conflict(N_("A payment of invoice %(number)s was just started. Please try again."), number=invoice.number)

@@ -41,7 +41,7 @@ _NOT_CHARGED: Final = frozenset({states.CREATED, states.REQUIRES_PAYMENT_METHOD,
 
 class CardGone(Invalid):
     code = "card_gone"
-    message = N_("This card is no longer saved here. Please choose another one. You were not charged.")
+    message = N_("You were not charged. This card is no longer saved here. Please choose another one.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ def check(order: Order) -> None:
         check_id(order.invoice_id)
         for name, given in (("description", order.description), ("items", order.items)):
             if given:
-                raise Invalid(N_("An invoice says itself what is paid for."), field=name)
+                raise Invalid(N_("Leave the description out: the invoice already has one."), field=name)
     else:
         _check_other(order)
     _check_metadata(order.metadata)
@@ -124,14 +124,14 @@ def _check_other(order: Order) -> None:
     if order.amount is None:
         raise Invalid(N_("Please enter an amount."), field="amount")
     if texts.is_blank(order.description):
-        raise Invalid(N_("Please say what you are paying for; it stands on your receipt."), field="description")
+        raise Invalid(N_("Please enter what you are paying for. It appears on your receipt."), field="description")
     texts.one_line(order.description, field="description", longest=LONGEST_DESCRIPTION)
     if len(order.items) > MOST_ITEMS:
         raise Invalid(N_("There may be at most %(most)s items."), field="items", most=MOST_ITEMS)
     for index, item in enumerate(order.items):
         _check_item(item, f"items-{index}-", order.amount.currency)
     if order.items and sum(item.amount_minor for item in order.items) != order.amount.minor:
-        raise Invalid(N_("The items do not come to the amount."), field="items")
+        raise Invalid(N_("The items do not add up to the amount."), field="items")
 
 
 def _check_item(item: Item, at: str, currency: str) -> None:

@@ -30,7 +30,7 @@ def _amount(text: str, currency: str) -> Money:
         example = Money(money.from_decimal(Decimal(1234), currency).minor, currency)
         raise ValidationError(
             gettext(
-                "Please write an amount such as %(example)s.", example=language.money_text(example, reader_language())
+                "Please enter an amount such as %(example)s.", example=language.money_text(example, reader_language())
             )
         ) from error
 
@@ -45,7 +45,7 @@ class OtherAmountForm(ResumableForm):
     description = StringField(
         lazy_gettext("What is it for?"),
         [
-            DataRequired(lazy_gettext("Please say what you are paying for; it stands on your receipt.")),
+            DataRequired(lazy_gettext("Please enter what you are paying for. It appears on your receipt.")),
             Length(max=LONGEST_DESCRIPTION),
         ],
     )
@@ -95,7 +95,7 @@ class HistoryFilterForm(PortalForm):
         if not field.data:
             return
         if not self._currency():
-            raise ValidationError(gettext("Please choose the currency of this amount, too."))
+            raise ValidationError(gettext("Please also choose the currency of this amount."))
         _amount(field.data, self._currency())
 
     validate_least = validate_most = _validate_bound

@@ -27,12 +27,10 @@ log = structlog.get_logger(__name__)
 
 class UnderReview(Conflict):
     code = "payment_under_review"
-    message = N_("Our staff are looking at this payment. Please do not pay again; we will write to you.")
+    message = N_("This payment is under review. Please do not pay again. We will e-mail you.")
 
 
-NOT_CHARGED: Final = N_(
-    "Our payment provider does not answer at the moment. You were not charged. Please try again in a minute."
-)
+NOT_CHARGED: Final = N_("You were not charged. Our payment provider is not responding. Please try again in a minute.")
 
 
 def ensure_intent(payment_id: str) -> Intent:

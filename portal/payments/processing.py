@@ -129,7 +129,7 @@ def _checked(order: Order) -> Means | None:
             invoice = invoice_queries.for_customer(session, order.invoice_id, order.customer_id)
         if order.amount is not None and order.amount != invoice.total:
             raise Invalid(
-                N_("Invoice %(number)s comes to %(total)s."),
+                N_("The total of invoice %(number)s is %(total)s."),
                 field="amount" if order.amount.currency == invoice.currency else "currency",
                 number=invoice.number,
                 total=str(invoice.total),

@@ -30,12 +30,14 @@ FIRST_LOOK_SECONDS: Final = 30
 
 class AlreadyPaid(Conflict):
     code = "already_paid"
-    message = N_("This is paid already. You were not charged again.")
+    message = N_("You were not charged again: this is already paid.")
 
 
 class InProgress(Conflict):
     code = "payment_in_progress"
-    message = N_("Your bank is still working on this payment. You need not do anything; we will send you the receipt.")
+    message = N_(
+        "Your bank is still processing this payment. You don’t need to do anything; we will send you the receipt."
+    )
 
 
 class Unresolved(Conflict):
@@ -43,8 +45,8 @@ class Unresolved(Conflict):
 
     code = "payment_unresolved"
     message = N_(
-        "A payment of %(amount)s for “%(description)s” is still being processed. Please wait until it is known what came of it, so that "
-        "nothing is paid twice."
+        "You were not charged again: a payment of %(amount)s for “%(description)s” is still being "
+        "processed. Please wait for its result."
     )
 
     def __init__(self, payment: Payment) -> None:
@@ -132,7 +134,7 @@ def check_limits(amount: Money) -> None:
         raise NotFound
     limits = settings.pay_any_amount_limits.get(amount.currency)
     if limits is None:
-        raise Invalid(N_("We do not take payments in this currency."), field="currency")
+        raise Invalid(N_("We do not accept payments in this currency."), field="currency")
     least, most = (money.from_decimal(limit, amount.currency) for limit in limits)
     if not least <= amount <= most:
         raise Invalid(

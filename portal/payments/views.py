@@ -39,8 +39,8 @@ CHECK_UNTIL_LOOK = 10
 ASK_STRIPE_AT_MOST = "20/minute"
 
 _NEEDS_SCRIPT: Final = N_(
-    "You were not charged. Card details go straight from your browser to Stripe, which needs JavaScript. Please switch it on, "
-    "or choose a saved card."
+    "You were not charged. Card details go straight from your browser to Stripe, which needs "
+    "JavaScript. Please turn it on, or choose a saved card."
 )
 
 
@@ -239,7 +239,7 @@ def cancel(payment_id: str) -> AnyResponse:
     except Conflict as error:
         flash(language.error_text(error, reader_language()), "info")
         return see_other("payments.outcome", payment_id=payment_id)
-    flash(gettext("The payment was cancelled. You were not charged."), "info")
+    flash(gettext("The payment was canceled. You were not charged."), "info")
     if payment.invoice_id is None:
         return see_other("payments.show", payment_id=payment_id)
     return see_other("payments.pay", invoice_id=payment.invoice_id, now="yes")

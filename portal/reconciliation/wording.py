@@ -20,12 +20,14 @@ class Words:
 
 
 _DASHBOARD: Final = N_(
-    "Open it in Stripe's dashboard. If it belongs to something else that uses this account, explain it here: it is then in the books as "
-    "something else. If it should be a payment of a customer, ask your developers before anything is given back."
+    "Open it in Stripe’s dashboard. If it belongs to something else that uses this account, explain "
+    "it here: it is then in the books as something else. If it should be a payment of a customer, "
+    "ask your developers before anything is given back."
 )
 _NOT_BY_HAND: Final = N_(
-    "Somebody or something has changed a row that is never changed. Find out who could write to the database, hold the audit trail against "
-    "its anchors (flask audit verify), and restore the row from a backup; do not write another posting over it."
+    "Somebody or something has changed a row that is never changed. Find out who could write to the "
+    "database, hold the audit log against its anchors (flask audit verify), and restore the row from "
+    "a backup; do not write another posting over it."
 )
 _WORKER: Final = N_(
     "See at the operations desk whether the worker runs and the job has failed; try it again there. It needs no correction of the books."
@@ -46,8 +48,9 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "payment_differs": (
         N_("Payment %(payment)s does not fit what Stripe says: %(difference)s"),
         N_(
-            "The payment is set aside and changes no more by itself. Compare it with Stripe's dashboard; what Stripe says "
-            "about money counts. Correct the customer's side (refund, or a new invoice), then explain this here."
+            "The payment is set aside and changes no more automatically. Compare it with Stripe’s dashboard; "
+            "what Stripe says about money counts. Correct the customer’s side (refund, or a new invoice), "
+            "then explain this here."
         ),
     ),
     "payment_missing": (
@@ -99,20 +102,21 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         _NOT_BY_HAND,
     ),
     "unknown_transaction": (
-        N_("Stripe moved %(amount)s (%(transaction)s, %(type)s) for something that is not the portal's"),
+        N_("Stripe moved %(amount)s (%(transaction)s, %(type)s) for something that is not the portal’s"),
         _DASHBOARD,
     ),
     "payout_differs": (
         N_("Payout %(payout)s is %(stripe)s, what it is made of comes to %(ours)s, a difference of %(difference)s"),
         N_(
-            "Download the payout's report in Stripe's dashboard and hold the lines against it; ask Stripe's support if they do not add up."
+            "Download the payout’s report in Stripe’s dashboard and hold the lines against it; ask Stripe’s "
+            "support if they do not add up."
         ),
     ),
     "payout_missing": (
         N_("Stripe does not know the payout %(payout)s any more"),
         N_(
-            "Check that the portal uses the key of the same Stripe account and mode as before, and look on the bank's statement whether "
-            "the money has arrived."
+            "Check that the portal uses the key of the same Stripe account and mode as before, and look on "
+            "the bank’s statement whether the money has arrived."
         ),
     ),
     "paid_unposted": (
@@ -122,17 +126,17 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "over_refunded": (
         N_("Payment %(payment)s: %(given)s was given back of %(amount)s"),
         N_(
-            "Look at its refunds at the desk and in Stripe's dashboard; one of them may have failed, or was made twice. "
-            "Ask for what is too much."
+            "Look at its refunds at the desk and in Stripe’s dashboard; one of them may have failed, or was "
+            "made twice. Ask for what is too much."
         ),
     ),
     "receipt_missing": (N_("Payment %(payment)s has no receipt yet"), _WORKER),
     "credit_note_missing": (N_("Refund %(refund)s has no credit note yet"), _WORKER),
     "document_unsent": (
-        N_("%(document)s was not mailed yet"),
+        N_("%(document)s was not e-mailed yet"),
         N_(
-            "See at the operations desk whether mail goes out at all, and whether the address is right; then send it again "
-            "from the payment's page."
+            "See at the operations desk whether e-mail goes out at all, and whether the address is right; "
+            "then send it again from the payment’s page."
         ),
     ),
     "stuck": (N_("Payment %(payment)s stands still (%(state)s)"), _WORKER),
@@ -173,7 +177,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         N_("%(amount)s (%(charge)s) belongs at Stripe to a customer whom the backup has as another one"),
         _LOST,
     ),
-    "audit_broken": (N_("The audit trail was tampered with: %(what)s"), _NOT_BY_HAND),
+    "audit_broken": (N_("The audit log was tampered with: %(what)s"), _NOT_BY_HAND),
 }
 
 # What the facts are called; those that the sentence tells in full are left out.
@@ -192,9 +196,9 @@ FACTS: Final = {
     "state": N_("State"),
     "intent": N_("Payment intent"),
     "charge": N_("Charge"),
-    "stripe_refund": N_("Stripe's refund"),
+    "stripe_refund": N_("Stripe’s refund"),
     "dispute": N_("Dispute"),
-    "stripe_dispute": N_("Stripe's dispute"),
+    "stripe_dispute": N_("Stripe’s dispute"),
     "transaction": N_("Balance transaction"),
     "type": N_("Type"),
     "source": N_("Source"),

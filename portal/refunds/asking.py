@@ -24,7 +24,8 @@ LONGEST_TEXT: Final = 2_000
 class WindowOver(Conflict):
     code = "refund_window_over"
     message = N_(
-        "A refund for this reason could be asked for until %(day)s. Please write to us if you think that it should be made."
+        "A refund for this reason could be requested until %(day)s. Please contact us if you think it "
+        "should still be made."
     )
 
 
@@ -39,8 +40,8 @@ class AlreadyDecided(Conflict):
 
 
 _WHY_NOT: Final = {
-    executing.NOT_PAID: N_("Only a payment that has arrived can be refunded."),
-    executing.DISPUTED: N_("This payment is disputed with the bank, so it cannot be refunded here as well."),
+    executing.NOT_PAID: N_("Only a successful payment can be refunded."),
+    executing.DISPUTED: N_("This payment is disputed at the bank, so it cannot be refunded here as well."),
 }
 
 
@@ -100,7 +101,7 @@ def _record(
     idempotency.check_client_key(client_key)
     text = plain_text(text, "explanation")
     if reason == policy.OTHER and not text:
-        raise Invalid(N_("Please say in a few words why."), field="explanation")
+        raise Invalid(N_("Please give a reason in a few words."), field="explanation")
     with db.transaction() as session:
         payment = lock_payment(session, payment_id, customer_id)
         known = queries.by_client_key(session, payment.customer_id, client_key)
@@ -198,13 +199,13 @@ def check_amount(amount: Money, remaining: Money) -> None:
     if amount.currency != remaining.currency:
         raise Invalid(N_("The refund is in another currency than the payment."), field="amount")
     if remaining.minor <= 0:  # first: whoever names no amount asks for all that is left, which is zero then
-        raise Invalid(N_("Nothing is left to refund of this payment."), field="amount", code="nothing_left")
+        raise Invalid(N_("Nothing of this payment is left to refund."), field="amount", code="nothing_left")
     if amount.minor <= 0:
         raise Invalid(N_("Please enter an amount above zero."), field="amount")
     _refuse_between_steps(amount)
     if amount > remaining:
         raise Invalid(
-            N_("At most %(remaining)s is left to refund of this payment."),
+            N_("At most %(remaining)s of this payment can still be refunded."),
             field="amount",
             code="too_much",
             remaining=str(remaining),

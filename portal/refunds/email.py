@@ -31,8 +31,8 @@ _SUBJECTS: Final = {
 # What staff have to do something about.
 _STAFF_SUBJECTS: Final = {
     states.UNKNOWN: N_("A refund of %(amount)s needs a decision: its status is unknown"),
-    states.FAILED: N_("A refund of %(amount)s has failed"),
-    states.CANCELED: N_("A refund of %(amount)s has failed"),
+    states.FAILED: N_("A refund of %(amount)s failed"),
+    states.CANCELED: N_("A refund of %(amount)s failed"),
 }
 
 _SUMS_SUBJECT: Final = N_("Refunds of %(amount)s within a day: a second approval is needed")

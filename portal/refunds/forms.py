@@ -24,7 +24,7 @@ REASONS: Final = {
     policy.NO_LONGER_WANTED: lazy_gettext("No longer wanted"),
     policy.OTHER: lazy_gettext("Another reason"),
     policy.GOODWILL: lazy_gettext("Goodwill"),
-    policy.BILLING_ERROR: lazy_gettext("Error on the bill"),
+    policy.BILLING_ERROR: lazy_gettext("Error on the invoice"),
     policy.FRAUD: lazy_gettext("Suspected fraud"),
 }
 
@@ -35,7 +35,7 @@ def amount_of(text: str, currency: str) -> Money:
         return money.parse(text, currency, reader_language())
     except ValueError as error:
         example = language.typed_amount(money.from_decimal(Decimal(12), currency), reader_language())
-        raise ValidationError(gettext("Please write an amount such as %(example)s.", example=example)) from error
+        raise ValidationError(gettext("Please enter an amount such as %(example)s.", example=example)) from error
 
 
 class RefundForm(ResumableForm):

@@ -115,7 +115,7 @@ def ask(payment_id: str) -> Response | AnyResponse:
         except (Invalid, Conflict) as error:
             form.tell(error)
         else:
-            flash(gettext("Your request has arrived. We will tell you by e-mail as soon as it is decided."), "success")
+            flash(gettext("Your request has arrived. We will e-mail you as soon as it is decided."), "success")
             return see_other("refunds.show", refund_id=refund_id)
     if not form.key.data:
         form.key.data = secrets.token_urlsafe(24)

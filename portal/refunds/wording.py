@@ -14,7 +14,7 @@ from portal.refunds.models import PAID_OUTSIDE, SENT_AGAIN, Refund
 
 _CARD_IS_GONE: Final = N_("Your bank sent the money back, because the card is no longer valid.")
 _DISPUTED: Final = N_(
-    "You disputed the payment with your bank, so the money comes back to you that way, if your bank decides so."
+    "This payment was disputed at the bank, so the money comes back to you that way if the bank decides so."
 )
 _SENT_BACK: Final = N_("The money could not be sent to your card, or your bank sent it back.")
 
@@ -32,7 +32,7 @@ FOR_STAFF: Final[dict[str, str]] = {
         "The card was reported lost or stolen, so the bank returned the money. Pay the customer another way."
     ),
     "expired_or_canceled_card": N_(
-        "The card has expired or was cancelled, so the bank returned the money. Pay the customer another way."
+        "The card has expired or was canceled, so the bank returned the money. Pay the customer another way."
     ),
     "insufficient_funds": N_(
         "The balance at Stripe was too low. Send the refund again once there is enough money in it."
@@ -55,19 +55,20 @@ FOR_STAFF: Final[dict[str, str]] = {
     "charge_not_refundable": N_("Stripe does not refund this payment any more. Pay the customer another way."),
     "payment_not_succeeded": N_("The payment has not succeeded at Stripe, so there was nothing to refund."),
     "not_sent": N_("Staff found that the refund was never made. Send it again if the customer is to get the money."),
-    "canceled": N_("The refund was cancelled at Stripe. Send it again if the customer is to get the money."),
+    "canceled": N_("The refund was canceled at Stripe. Send it again if the customer is to get the money."),
 }
 _WITHOUT_REASON: Final = N_(
     "The bank returned the money and gave no reason. Send it again, or pay the customer another way if it fails again."
 )
 _BEING_CHECKED: Final = N_(
-    "Our payment provider has not confirmed this refund, so our staff are checking whether it was made. You don’t need to do anything: "
-    "we will tell you by e-mail."
+    "Our payment provider has not confirmed this refund. We are checking whether it was made and "
+    "will e-mail you. You don’t need to do anything."
 )
 
 
 _PAID_OUTSIDE: Final = N_(
-    "The money could not be refunded to your card, so we paid it to you another way on %(day)s. The money may take some days to arrive."
+    "The money could not be refunded to your card, so we paid you another way on %(day)s. It may "
+    "take some days to arrive."
 )
 _SENT_AGAIN: Final = N_("The money did not reach your card. We are sending it again, as a new refund.")
 

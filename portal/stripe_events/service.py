@@ -51,7 +51,7 @@ def receive(body: bytes, signature: str) -> bool:
         raise BadWebhook from error
     event = _parsed(body)
     if event["livemode"] != settings.livemode:
-        raise BadWebhook(N_("This webhook is of the other mode (live or test)."), code="wrong_mode")
+        raise BadWebhook(N_("This webhook is for the other mode (live or test)."), code="wrong_mode")
     return _store(event, body, delivered=True)
 
 

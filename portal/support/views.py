@@ -118,7 +118,7 @@ def cancel_payment(payment_id: str) -> AnyResponse:
     except Conflict as error:
         flash(language.error_text(error, reader_language()), "error")
     else:
-        flash(gettext("The payment was cancelled. The customer was not charged."), "success")
+        flash(gettext("The payment was canceled. The customer was not charged."), "success")
     return see_other("support.payment", payment_id=payment_id)
 
 

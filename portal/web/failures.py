@@ -41,9 +41,9 @@ _TITLES: Final = {
     404: N_("Not found"),
     405: N_("That is not possible here"),
     409: N_("Something has changed"),
-    413: N_("That was too large"),
+    413: N_("Too large"),
     422: N_("Please check what you entered"),
-    429: N_("A moment, please"),
+    429: N_("Please wait a moment"),
     503: N_("Not available right now"),
 }
 _MESSAGES: Final = {
@@ -51,13 +51,13 @@ _MESSAGES: Final = {
     405: N_("This address does not take that kind of request."),
     429: RateLimited.message,
 }
-_DATABASE_DOWN: Final = N_("We cannot reach our records at the moment. Nothing was lost. Please try again in a minute.")
+_DATABASE_DOWN: Final = N_("We cannot reach our records at the moment. Please try again in a minute.")
 _FORM_EXPIRED: Final = N_("This form was open for too long. Please go back, reload the page and send it again.")
 # Led back to a form that was sent in vain. What concerns money says first that none was taken.
 _SIGNED_OUT: Final = N_("You have been signed out. Nothing was sent. Please sign in to continue where you were.")
 _SIGNED_OUT_PAYING: Final = N_("You have been signed out. You were not charged. Please sign in to continue.")
 _OUTDATED: Final = N_("This page was out of date. Nothing was sent. Please check it and send it again.")
-_OUTDATED_PAYING: Final = N_("This page was out of date. You were not charged. Please check the payment and pay again.")
+_OUTDATED_PAYING: Final = N_("You were not charged. This page was out of date. Please check the payment and pay again.")
 _SIGN_IN_OUTDATED: Final = N_("This page was out of date. Please sign in now.")
 
 

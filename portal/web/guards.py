@@ -28,13 +28,8 @@ def customer_id() -> str:
     return str(current_user.customer_id)
 
 
-_ASK_A_PAYER: Final = N_(
-    "Your role does not include paying and managing cards. Please ask one of your colleagues who may do this: "
-    "your account page leads to the list of people."
-)
-_ASK_AN_OWNER: Final = N_(
-    "Only an owner of your account can do this. Please ask one of them: your account page leads to the list of people."
-)
+_ASK_A_PAYER: Final = N_("Your role does not include paying and managing cards. Your account page shows whom to ask.")
+_ASK_AN_OWNER: Final = N_("Only an owner of your account can do this. Your account page shows whom to ask.")
 
 
 def customers_only(view: Callable[P, R]) -> Callable[P, R]:

@@ -11,7 +11,7 @@ from portal.core import config, db
 from portal.core.errors import N_
 from portal.webhook_endpoints.models import WebhookEndpoint
 
-_SUBJECT: Final = N_("%(company)s no longer sends events to your system")
+_SUBJECT: Final = N_("%(company)s has stopped sending webhooks to your system")
 
 
 def send_disabled(endpoint_id: str, owner_id: str, reason: str, occasion: str) -> None:

@@ -187,7 +187,7 @@ def send_test(customer_id: str, endpoint_id: str) -> str:
 
 def _refuse_disabled(endpoint: WebhookEndpoint) -> None:
     if not endpoint.is_live:
-        raise Conflict(N_("This endpoint is switched off."), code="endpoint_disabled")
+        raise Conflict(N_("This endpoint is turned off."), code="endpoint_disabled")
 
 
 def _record(session: Session, action: str, endpoint: WebhookEndpoint, facts: Mapping[str, Any] | None = None) -> None:

@@ -114,7 +114,7 @@ def test_two_forms_make_two_keys(browser: FlaskClient) -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"password": "not the password"}, "This is not your present password."),
+        ({"password": "not the password"}, "This is not your current password."),
         ({"password": ""}, "Please enter your password."),
         ({"name": ""}, "Please name the system."),
         ({"name": "   "}, "Please name the system"),

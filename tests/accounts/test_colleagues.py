@@ -425,11 +425,11 @@ def test_owners_are_told_of_a_new_owner_and_of_one_who_is_none_any_more(firm: Fi
     firm.change_role(eve, "owner")
     assert told() == (both, {"Your account at Nordlicht Energie GmbH has a new owner"})
     firm.end_access(eve)
-    assert told() == (both, {"Your account at Nordlicht Energie GmbH has one owner fewer"})
+    assert told() == (both, {"An owner was removed from your account at Nordlicht Energie GmbH"})
     firm.restore_access(eve)
     assert told() == (both, {"Your account at Nordlicht Energie GmbH has a new owner"})
     firm.change_role(eve, "viewer", by=eve)
-    assert told() == (both, {"Your account at Nordlicht Energie GmbH has one owner fewer"})
+    assert told() == (both, {"An owner was removed from your account at Nordlicht Energie GmbH"})
 
 
 def test_owners_are_told_of_an_invited_owner_unless_it_was_withdrawn_before(firm: Firm, mails: Mails) -> None:

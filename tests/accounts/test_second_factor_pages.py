@@ -135,7 +135,7 @@ def test_what_cannot_be_read_any_more_is_told(client: FlaskClient, secret: str, 
     second = first_step(client)
     with db.transaction() as session:
         session.get_one(codes.SecondFactor, user.id).secret = "of another key"
-    assert "has to be set up anew" in text(post(client, second, code=code_of(secret)))
+    assert "must be set up again" in text(post(client, second, code=code_of(secret)))
     assert not is_signed_in(client)
 
 
@@ -158,10 +158,10 @@ def test_it_is_set_up_shown_once_renewed_and_switched_off(client: FlaskClient, u
     off = {"off-password": PASSWORD, "off-code": "12345"}
     assert post(client, f"{PAGE}/off", **off).status_code == 422
     assert post(client, f"{PAGE}/off", **off | {"off-code": code_of(secret)}).location == PAGE
-    assert "Set up the second factor" in text(client.get(PAGE))
+    assert "Set up two-step verification" in text(client.get(PAGE))
     assert [(to, subject) for to, subject, _link in mails()] == [
-        (EMAIL, "Your second factor for Nordlicht Energie GmbH is on"),
-        (EMAIL, "Your second factor for Nordlicht Energie GmbH is off"),
+        (EMAIL, "Two-step verification for Nordlicht Energie GmbH is on"),
+        (EMAIL, "Two-step verification for Nordlicht Energie GmbH is off"),
     ]
 
 
@@ -216,7 +216,7 @@ def test_staff_without_one_reach_nothing_else_until_it_is_set_up(client: FlaskCl
     assert (part.status_code, part.headers["HX-Redirect"]) == (401, PAGE)
     assert client.get("/healthz").status_code == 200
     page = text(client.get(PAGE))
-    assert "Please set it up before you go on" in page
+    assert "Set up two-step verification first" in page
     assert 'href="/support/invoices"' not in page
     set_up(client)
     assert client.get("/support").status_code == 200

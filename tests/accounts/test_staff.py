@@ -47,7 +47,7 @@ def test_an_admin_invites_changes_ends_and_restores(browser: FlaskClient, admin:
     assert post(browser, "", **eve).status_code == 303
     (made,) = [one for one in access.of_staff() if one.name == "Eve Lang"]
     page = text(browser.get(DESK))
-    assert "The invitation to eve@portal.test is on its way." in page
+    assert "The invitation was sent to eve@portal.test." in page
     assert "Invited until" in page and "The only admin" in page
     assert post(browser, f"/{made.id}/invitation").status_code == 303
     assert post(browser, f"/{made.id}/role", **{f"{made.id}-role": "approver"}).status_code == 303

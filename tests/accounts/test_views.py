@@ -310,7 +310,7 @@ def test_looking_at_a_link_does_not_use_it_up(client: FlaskClient, app: Flask) -
 def test_a_made_up_link_opens_nothing(client: FlaskClient, path: str) -> None:
     answer = client.get(path, follow_redirects=True)
     assert answer.status_code == 404
-    assert "does not work any more" in text(answer)
+    assert "no longer works" in text(answer)
 
 
 def test_the_same_page_answers_for_every_forgotten_address(client: FlaskClient, user: User) -> None:

@@ -46,7 +46,7 @@ def test_open_findings_stand_with_what_to_do_and_closed_ones_do_not(app: Flask, 
     text = text_of(browse("approver"), LOOKS)
     assert "1 open finding " in text
     assert "Stripe has taken €7.00 (ch_1) that no payment here knows of" in text
-    assert "Open it in Stripe's dashboard." in text
+    assert "Open it in Stripe’s dashboard." in text
     assert "pay_9" not in text
 
 

@@ -62,7 +62,7 @@ def test_the_password_is_asked_for_and_what_was_typed_is_back(app: Flask, owner:
         assert is_asked(asked)
         assert parse_qs(urlsplit(asked.location).query)["next"] == ["/account/people"]
         wrong = post(browser, asked.location, password="not the password")
-        assert wrong.status_code == 422 and "This is not your present password." in text(wrong)
+        assert wrong.status_code == 422 and "This is not your current password." in text(wrong)
         assert is_asked(post(browser, "/account/people", **bo))
         assert post(browser, asked.location, password=factories.PASSWORD).location == "/account/people"
         assert 'value="bo@spree-bikes.test"' in text(browser.get("/account/people"))

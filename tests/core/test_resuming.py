@@ -284,7 +284,7 @@ def test_a_good_link_is_not_called_used_where_cookies_are_blocked(
     page = blocking.get(blocking.get(f"{link}a-good-token").location)
     assert page.status_code == 404
     assert "did not keep the cookie" in text(page)
-    assert "used already" not in text(page)
+    assert "has been used" not in text(page)
     # The session of this link has ended since: it may be as good as ever, too.
     client.get(f"{link}a-good-token")
     client.post("/sign-out", data={"csrf_token": csrf_token(client)})

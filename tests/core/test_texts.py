@@ -58,10 +58,10 @@ def test_spaces_become_plain_and_marks_stay(typed: str, kept: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ("Ada\nLovelace", "line break"),
-        ("Ada\u2028Lovelace", "line break"),
-        ("Ada\u2029Lovelace", "line break"),
-        ("Ada\x85Lovelace", "line break"),
+        ("Ada\nLovelace", "ine breaks"),
+        ("Ada\u2028Lovelace", "ine breaks"),
+        ("Ada\u2029Lovelace", "ine breaks"),
+        ("Ada\x85Lovelace", "ine breaks"),
         ("Ada\x07", "control character in it (U+0007)"),
         ("Ada\x00", "control character in it (U+0000)"),
         ("Ada\ud800", "control character in it (U+D800)"),

@@ -138,7 +138,7 @@ def test_one_dispute_tells_its_history_its_money_and_where_to_answer(staff: Flas
         "Dispute of €119.00",
         "The bank waits for our evidence until",
         f'href="https://dashboard.stripe.com/test/disputes/{case.at_stripe.id}"',
-        "The card's issuer warned of fraud on",
+        "The card’s issuer warned of fraud on",
         "Not possible because of this dispute",
         "-€119.00",
         "-€15.00",
@@ -169,14 +169,14 @@ def test_a_customers_disputes_are_a_part_of_the_desk(staff: FlaskClient, payment
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        ("needs_response", "You have disputed this payment with your bank"),
-        ("under_review", "You have disputed this payment with your bank"),
-        ("in_arbitration", "You have disputed this payment with your bank"),
+        ("needs_response", "This payment was disputed at the bank"),
+        ("under_review", "This payment was disputed at the bank"),
+        ("in_arbitration", "This payment was disputed at the bank"),
         ("warning_needs_response", "Your bank has asked us about this payment"),
         ("warning_closed", "The question is answered, and the payment stands."),
         ("won", "Your bank has decided that the payment stands."),
-        ("lost", "Your bank has decided in your favour"),
-        ("prevented", "That was settled before it became a dispute."),
+        ("lost", "Your bank has decided in your favor"),
+        ("prevented", "This was settled before it became a dispute."),
     ],
 )
 def test_a_customer_is_told_plainly_on_the_payments_page(app: Flask, payment: Payment, status: str, words: str) -> None:

@@ -70,7 +70,7 @@ def test_staff_are_told_once_of_a_dispute_and_where_to_answer_it(case: Case, wor
     for fact in (
         "ada@spree-bikes.test",
         case.payment.description,
-        "The card's holder says that it was not them (fraud)",
+        "The card’s holder says that it was not them (fraud)",
         f"https://dashboard.stripe.com/test/disputes/{case.at_stripe.id}",
         f"/support/disputes/{case.ours.id}",
         "Evidence due: ",
@@ -143,7 +143,7 @@ def test_a_fraud_warning_is_kept_and_told_once(case: Case, worker: Worker) -> No
     (warning,) = kept()
     assert (warning.payment_id, warning.actionable) == (case.payment.id, True)
     (mail,) = worker.mails("may be fraud")
-    assert "the card was used without its holder's consent" in text_of(mail)
+    assert "card used without the cardholder’s consent" in text_of(mail)
     assert f"https://dashboard.stripe.com/test/payments/{case.payment.stripe_intent_id}" in text_of(mail)
     payment_id = case.payment.id
     with db.reading() as session:

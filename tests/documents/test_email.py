@@ -65,10 +65,10 @@ def test_it_brings_the_receipt_as_text_html_and_pdf(app: Flask, smtp: Mailbox, p
 def test_it_speaks_the_customers_language(app: Flask, smtp: Mailbox, pay: Pay) -> None:
     number = bring(app, pay(LINE, customer={"language": "de", "name": "Bäckerei Süß"}))
     [message] = smtp.messages
-    assert message["Subject"] == f"Ihre Quittung {number} von Nordlicht Energie GmbH"
+    assert message["Subject"] == f"Ihre Zahlungsbestätigung {number} von Nordlicht Energie GmbH"
     assert "1.190,00 €" in body(message, "plain")
     assert '<html lang="de">' in body(message, "html")
-    assert "Quittung" in pypdf.PdfReader(io.BytesIO(attachment(message))).pages[0].extract_text()
+    assert "Zahlungsbestätigung" in pypdf.PdfReader(io.BytesIO(attachment(message))).pages[0].extract_text()
 
 
 def test_a_credit_note_says_what_went_back_where_to_and_when_it_arrives(
@@ -93,7 +93,7 @@ def test_a_credit_note_says_what_went_back_where_to_and_when_it_arrives(
     [part] = message.iter_attachments()
     assert part.get_filename() == f"{number}.pdf"
     text = " ".join(pypdf.PdfReader(io.BytesIO(attachment(message))).pages[0].extract_text().split())
-    for words in ("Credit note", number, "19% tax on €100.00 €19.00", "Total refunded €119.00", "Not as agreed"):
+    for words in ("Credit note", number, "Tax 19% on €100.00 €19.00", "Total refunded €119.00", "Not as agreed"):
         assert words in text
 
 
@@ -111,10 +111,10 @@ def test_a_revocation_says_that_the_credit_note_is_void_and_brings_none(
         email.send_revocation(note_id)
     [message] = smtp.messages
     number = f"CN-{company_days.today().year}-000001"
-    assert message["Subject"] == f"Credit note {number} from Nordlicht Energie GmbH is cancelled"
+    assert message["Subject"] == f"Credit note {number} from Nordlicht Energie GmbH is canceled"
     for kind in ("plain", "html"):
         said = body(message, kind)
-        for words in (f"Credit note {number} is therefore cancelled", "€1,190.00 to Visa •••• 4242", note_id):
+        for words in (f"Credit note {number} is therefore canceled", "€1,190.00 to Visa •••• 4242", note_id):
             assert words in said
     assert list(message.iter_attachments()) == []
 
@@ -176,7 +176,7 @@ def test_whoever_paid_gets_the_receipt_too_in_their_language(app: Flask, smtp: M
         outbox.run_due()
     to = {message["To"]: message for message in smtp.messages}
     assert set(to) == {"ada@spree-bikes.test", person.email}
-    assert to[person.email]["Subject"].startswith(f"Ihre Quittung {number}")
+    assert to[person.email]["Subject"].startswith(f"Ihre Zahlungsbestätigung {number}")
     assert to[person.email]["Message-ID"] != to["ada@spree-bikes.test"]["Message-ID"]
     assert attachment(to[person.email]) == attachment(to["ada@spree-bikes.test"])
 

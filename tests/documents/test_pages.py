@@ -99,7 +99,7 @@ def test_the_page_shows_what_the_document_says(client: FlaskClient, issue: Issue
         "DE987654321",
     ):
         assert words in said
-    assert "The PDF is ready in a moment" not in said
+    assert "The PDF is almost ready" not in said
 
 
 def test_the_download_is_the_stored_file(client: FlaskClient, issue: Issue) -> None:
@@ -123,8 +123,8 @@ def test_a_receipt_that_is_being_made_says_so_and_is_not_made_here(client: Flask
     factories.sign_in(client, receipt.user)
     answer = client.get(f"/receipts/{receipt.receipt_id}/pdf")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, str(LOOK_EVERY_SECONDS))
-    assert "Your receipt is being made" in answer.get_data(as_text=True)
-    assert "The PDF is ready in a moment" in text_of(client, f"/receipts/{receipt.receipt_id}")
+    assert "Your receipt is being created" in answer.get_data(as_text=True)
+    assert "The PDF is almost ready" in text_of(client, f"/receipts/{receipt.receipt_id}")
     with db.reading() as session:
         assert session.get_one(Receipt, receipt.receipt_id).pdf_sha256 is None
 
@@ -222,9 +222,9 @@ def test_a_credit_note_has_its_page_and_its_file(client: FlaskClient, issue: Iss
     note_id = give_back(receipt)
     factories.sign_in(client, receipt.user)
     said = text_of(client, f"/receipts/{note_id}")
-    for words in ("Credit note CN-", receipt.number, "Visa •••• 4242", "19%", "€50.00", "Not received", "Arrives by"):
+    for words in ("Credit note CN-", receipt.number, "Visa •••• 4242", "19%", "€50.00", "Not received", "Expected by"):
         assert words in said
-    assert "was cancelled" not in said
+    assert "was canceled" not in said
     answer = client.get(f"/receipts/{note_id}/pdf")
     assert answer.data.startswith(b"%PDF-1.7")
     assert answer.headers["Content-Disposition"].startswith("attachment; filename=CN-")
@@ -235,7 +235,7 @@ def test_a_credit_note_that_is_being_made_says_so(client: FlaskClient, issue: Is
     receipt = issue()
     note_id = give_back(receipt, rendered=False)
     factories.sign_in(client, receipt.user)
-    assert "Your credit note is being made" in text_of(client, f"/receipts/{note_id}/pdf", 503)
+    assert "Your credit note is being created" in text_of(client, f"/receipts/{note_id}/pdf", 503)
     assert "Your credit note is being created" in text_of(client, f"/receipts/of-payment/{receipt.payment_id}", **HTMX)
 
 
@@ -246,8 +246,8 @@ def test_a_revoked_credit_note_says_so_wherever_it_is_shown(
     note_id = give_back(receipt, revoked=True)
     factories.sign_in(client, receipt.user)
     said = text_of(client, f"/receipts/{note_id}")
-    assert "This credit note was cancelled on" in said
-    assert "Arrives by" not in said
+    assert "This credit note was canceled on" in said
+    assert "Expected by" not in said
     for path in ("/receipts/", f"/receipts/of-payment/{receipt.payment_id}"):
         assert "Void" in text_of(client, path)
 
@@ -335,7 +335,7 @@ def test_the_page_speaks_the_readers_language_and_the_facts_stay_the_same(client
     factories.sign_in(client, receipt.user)
     client.get("/language/de")
     said = text_of(client, f"/receipts/{receipt.receipt_id}")
-    for words in ("Quittung", "189,20", "1,5", "19 %", "Green electricity"):
+    for words in ("Zahlungsbestätigung", "189,20", "1,5", "19 %", "Green electricity"):
         assert words in said
 
 

@@ -199,7 +199,7 @@ def test_a_credit_note_that_was_revoked_before_it_was_mailed_is_not_mailed_any_m
         jobs.send(note.id)
         jobs.send_revocation(note.id)
     assert [message["Subject"] for message in smtp.messages] == [
-        f"Credit note {note.number} from Nordlicht Energie GmbH is cancelled"
+        f"Credit note {note.number} from Nordlicht Energie GmbH is canceled"
     ]
 
 

@@ -47,7 +47,7 @@ def switch_on(shopper: Shopper) -> None:
     page = shopper.page
     page.goto(f"{shopper.portal.url}/automatic-payment")
     page.get_by_label("I agree to this").check()
-    page.get_by_role("button", name="Switch on automatic payment").click()
+    page.get_by_role("button", name="Turn on automatic payment").click()
     expect(page.get_by_text("Automatic payment is on.")).to_be_visible(timeout=PATIENCE_MS)
     shopper.mailed("is on")
 
@@ -119,7 +119,7 @@ def test_a_bank_that_asks_off_session_is_answered_by_the_mailed_link(shopper: Sh
     page.get_by_label("E-mail").fill(shopper.user.email)
     page.get_by_label("Password").first.fill(factories.PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_text("Your bank wants to hear from you")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("Confirm this payment with your bank")).to_be_visible(timeout=PATIENCE_MS)
     shopper.pay_button.click()
     shopper.bank.locator("#test-source-authorize-3ds").click(timeout=PATIENCE_MS)
     shopper.sees_success()

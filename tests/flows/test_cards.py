@@ -68,7 +68,7 @@ def test_cards_are_added_chosen_removed_and_paid_with(shopper: Shopper) -> None:
 
     row(shopper, "4444").get_by_role("button", name="Remove", exact=True).click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("It is your default card. Your Visa ending in 4242 takes its place.")
+    expect(dialog).to_contain_text("This is your default card. Your Visa ending in 4242 becomes the default.")
     dialog.get_by_role("button", name="Remove card").click()
     expect(page.get_by_text("The one ending in 4242 is your default card now.")).to_be_visible(timeout=PATIENCE_MS)
     assert [card.last4 for card in kept(shopper)] == ["4242"]
@@ -109,7 +109,7 @@ def test_the_same_card_again_is_refused_kindly_and_a_later_expiry_taken_over(sho
     add(shopper, VISA)
     sees(shopper, "The card is saved")
     add(shopper, VISA)
-    sees(shopper, "You have this card already")
+    sees(shopper, "You already have this card")
     open_form(shopper)
     shopper.type_card(VISA)
     shopper.form().locator("[name=expiry]").fill("11 / 36")

@@ -89,9 +89,9 @@ def test_each_decline_says_what_to_do_next(shopper: Shopper) -> None:
     for number, words in (
         ("4000000000009995", "not enough money"),
         ("4000000000000069", "has expired"),
-        ("4000000000000127", "security code is not right"),
-        ("4000000000000119", "went wrong between us and your bank"),
-        ("4000000000006975", "limit of payments"),
+        ("4000000000000127", "security code (CVC) is incorrect"),
+        ("4000000000000119", "Your bank could not process the payment"),
+        ("4000000000006975", "payment limit"),
     ):
         shopper.pay_with(number)
         expect(shopper.message).to_contain_text(words, timeout=PATIENCE_MS)
@@ -221,14 +221,14 @@ def test_a_saved_card_pays_the_next_invoice_in_one_click_and_another_without_str
 
 def test_another_amount_is_paid_without_an_invoice(shopper: Shopper) -> None:
     page = shopper.sign_in().page
-    page.get_by_role("link", name="Pay another amount").click()
+    page.get_by_role("link", name="Make a payment without an invoice").click()
     page.get_by_label("Amount").fill("2.00")
     page.get_by_label("What is it for?").fill("A deposit")
-    page.get_by_role("button", name="Go on to the card").click()
+    page.get_by_role("button", name="Continue to payment").click()
     expect(page.get_by_text(re.compile("from 5.00 to 5000.00")).first).to_be_visible()
     expect(page.get_by_label("What is it for?")).to_have_value("A deposit")
     page.get_by_label("Amount").fill("50.00")
-    page.get_by_role("button", name="Go on to the card").click()
+    page.get_by_role("button", name="Continue to payment").click()
     shopper.pay_with(VISA)
     shopper.sees_success()
     assert "A deposit" in shopper.receipt_text()
@@ -240,7 +240,7 @@ def test_while_stripe_is_down_the_page_says_so_and_nothing_is_lost(shopper: Shop
     shopper.sign_in().open_pay_page().type_card(VISA)
     shopper.portal.sandbox.control("faults", fault="error_before", path="/v1/payment_intents", method="POST", times=2)
     shopper.pay_button.click()
-    expect(shopper.message).to_contain_text("does not answer at the moment", timeout=PATIENCE_MS)
+    expect(shopper.message).to_contain_text("is not responding", timeout=PATIENCE_MS)
     assert len(shopper.payments) == 1
     shopper.pay_button.click()
     shopper.sees_success()

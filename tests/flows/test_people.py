@@ -25,7 +25,7 @@ def take_up(shopper: Shopper, page: Page) -> None:
     page.goto(link[0])
     expect(page.get_by_text("This account belongs to Spree Bikes GmbH")).to_be_visible()
     page.get_by_label("New password").fill(PASSWORD)
-    page.get_by_label("The same again").fill(PASSWORD)
+    page.get_by_label("Repeat password").fill(PASSWORD)
     page.get_by_role("button", name="Open my account").click()
     expect(page.get_by_role("heading", name="Hello, Eve Lang")).to_be_visible(timeout=PATIENCE_MS)
 
@@ -50,7 +50,7 @@ def test_a_colleague_looks_until_the_owner_lets_her_pay(shopper: Shopper, browse
         expect(hers.get_by_role("link", name=re.compile("^Pay"))).to_have_count(1)  # Payments, in the navigation
         hers.get_by_role("link", name=shopper.invoice.number, exact=True).click()
         expect(hers.get_by_text("Green electricity")).to_be_visible()
-        expect(hers.get_by_text("is not part of your role")).to_be_visible()
+        expect(hers.get_by_text("Your role does not include")).to_be_visible()
         assert hers.evaluate(START, f"/payments/invoices/{shopper.invoice_id}/start") == 403
         assert shopper.payments == []
 

@@ -65,7 +65,7 @@ def open_payment(shopper: Shopper) -> Page:
 
 def ask(page: Page, amount: str | None = None, reason: str = "Not received") -> None:
     """From the payment's page, for all of it or for a part."""
-    page.get_by_role("link", name="Ask for a refund").click()
+    page.get_by_role("link", name="Request a refund").click()
     if amount is not None:
         page.get_by_label("Amount").fill(amount)
     page.get_by_text(reason, exact=True).click()
@@ -147,13 +147,13 @@ def test_a_whole_refund_reaches_its_customer_until_the_bank_sends_it_back(shoppe
     assert given_back(shopper) == [119_00]
     open_payment(shopper)
     expect(page.locator("#payment-refunds").get_by_role("row", name="€119.00")).to_contain_text("Refunded")
-    expect(page.get_by_role("link", name="Ask for a refund")).to_have_count(0)
+    expect(page.get_by_role("link", name="Request a refund")).to_have_count(0)
 
     shopper.portal.sandbox.control("refunds/fail", refund=refunds(shopper)[0].stripe_refund_id)
     for_customer = shopper.mail("Your refund of €119.00 did not arrive")
-    for_staff = shopper.mail("A refund of €119.00 has failed")
+    for_staff = shopper.mail("A refund of €119.00 failed")
     assert (for_customer["To"], for_staff["To"]) == ("ada@spree-bikes.test", "help@portal.test")
-    assert number[0] in shopper.mailed("is cancelled")
+    assert number[0] in shopper.mailed("is canceled")
     open_payment(shopper)
     expect(page.get_by_text("Void", exact=True)).to_be_visible(timeout=PATIENCE_MS)
     page.locator("#payment-refunds").get_by_role("link", name=re.compile(r"\d{4}")).click()
@@ -180,10 +180,10 @@ def test_two_parts_go_back_one_lowered_and_a_third_is_declined(shopper: Shopper,
     assert sorted(given_back(shopper)) == [19_00, 50_00]
     sees(page, "Sent to your bank")
     expect(page.get_by_role("heading", name="Refund of €50.00")).to_be_visible()
-    expect(page.get_by_text("You asked for", exact=True)).to_be_visible()
+    expect(page.get_by_text("Amount requested", exact=True)).to_be_visible()
 
     open_payment(shopper)
-    page.get_by_role("link", name="Ask for a refund").click()
+    page.get_by_role("link", name="Request a refund").click()
     expect(page.get_by_label("Amount")).to_have_value("50.00")
     page.go_back()
     ask_and_be_heard(page, "50.00")
@@ -194,7 +194,7 @@ def test_two_parts_go_back_one_lowered_and_a_third_is_declined(shopper: Shopper,
     expect(desk.get_by_text("Declined.")).to_be_visible(timeout=PATIENCE_MS)
     said = shopper.mailed("Your refund request for €50.00", 2)
     assert "The meter was installed on Monday." in said and LONG in " ".join(said.split())
-    sees(page, "We will not refund this")
+    sees(page, "Refund rejected")
     expect(page.get_by_text("The meter was installed on Monday.")).to_be_visible()
     assert sorted(given_back(shopper)) == [19_00, 50_00]
 
@@ -230,10 +230,10 @@ def test_a_disputed_payment_is_not_given_back_as_well(shopper: Shopper, seat: Se
     page, desk = pay(shopper), seat()
     ask_and_be_heard(page, "19.00")
     open_payment(shopper)
-    page.get_by_role("link", name="Ask for a refund").click()
+    page.get_by_role("link", name="Request a refund").click()
     take_request(desk, "€19.00")
     shopper.portal.sandbox.control("disputes", charge=shopper.payments[0].stripe_charge_id, reason="general")
-    sees(desk, "This payment is disputed with the bank")
+    sees(desk, "This payment is disputed at the bank")
     approve(desk)
     expect(desk.get_by_text("it cannot be refunded here as well.")).to_be_visible(timeout=PATIENCE_MS)
 
@@ -241,8 +241,8 @@ def test_a_disputed_payment_is_not_given_back_as_well(shopper: Shopper, seat: Se
     page.get_by_role("button", name="Send the request").click()
     expect(page.get_by_text("it cannot be refunded here as well.")).to_be_visible(timeout=PATIENCE_MS)
     open_payment(shopper)
-    expect(page.get_by_text("You have disputed this payment with your bank")).to_be_visible(timeout=PATIENCE_MS)
-    expect(page.get_by_role("link", name="Ask for a refund")).to_have_count(0)
+    expect(page.get_by_text("This payment was disputed at the bank")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("link", name="Request a refund")).to_have_count(0)
     assert [refund.state for refund in refunds(shopper)] == ["requested"]
 
 

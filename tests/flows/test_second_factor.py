@@ -32,8 +32,8 @@ def second_step(page: Page, code: str) -> None:
 def test_whoever_sets_it_up_signs_in_with_a_code_or_a_recovery_code(shopper: Shopper, clock: Clock) -> None:
     page = shopper.sign_in().page
     page.goto(f"{shopper.portal.url}/account")
-    page.get_by_role("link", name="Set up the second factor").click()
-    page.get_by_role("button", name="Set up the second factor").click()
+    page.get_by_role("link", name="Set up two-step verification").click()
+    page.get_by_role("button", name="Set up two-step verification").click()
     expect(page.get_by_alt_text("QR code for your authenticator app")).to_be_visible(timeout=PATIENCE_MS)
     app = pyotp.TOTP(page.locator(".spelled").inner_text().replace(" ", ""))
 
@@ -42,15 +42,15 @@ def test_whoever_sets_it_up_signs_in_with_a_code_or_a_recovery_code(shopper: Sho
 
     page.get_by_label("Code").fill(shown())
     page.get_by_label("Your password").fill(factories.PASSWORD)
-    page.get_by_role("button", name="Switch it on").click()
-    expect(page.get_by_text("Your second factor is on")).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Turn on").click()
+    expect(page.get_by_text("Two-step verification is on")).to_be_visible(timeout=PATIENCE_MS)
     recovery_codes = page.locator("#recovery-codes code").all_inner_texts()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()").split() == recovery_codes
-    page.get_by_role("link", name="I have kept them").click()
-    assert "switched on" in shopper.mailed("Your second factor for Nordlicht Energie GmbH is on")
+    page.get_by_role("link", name="I’ve saved them").click()
+    assert "turned on" in shopper.mailed("Two-step verification for Nordlicht Energie GmbH is on")
 
     move(clock, minutes=1)
     page = first_step(shopper)

@@ -56,7 +56,7 @@ def test_two_declines_and_a_success(subscriber: Subscriber) -> None:
         assert subscriber.collection(invoice_id).state == states.RETRYING
         (mail,) = subscriber.mails("could not charge")
         assert "not enough money on this card" in text_of(mail)
-        assert "We try again on" in text_of(mail)
+        assert "We will try again on" in text_of(mail)
         with subscriber.later(0.9):
             assert subscriber.asked == 1
         with subscriber.later(1):
@@ -78,7 +78,7 @@ def test_after_the_last_try_customer_and_staff_are_told_and_nothing_more_is_char
     with subscriber.later(3), subscriber.later(1), subscriber.later(2), subscriber.later(4):
         assert subscriber.asked == 4
         assert subscriber.collection(invoice_id).state == states.GIVEN_UP
-        assert "the last time" in text_of(subscriber.mails("could not charge")[-1])
+        assert "our last attempt" in text_of(subscriber.mails("could not charge")[-1])
         (note,) = subscriber.mails("was not paid automatically")
         assert note["To"] == config.current().company.support_email
         subscriber.bank(GOOD)

@@ -74,7 +74,7 @@ def test_the_words_tell_the_schedule_that_is_kept() -> None:
     english = " ".join(policy.wording("Nordlicht", "en"))
     assert f"at least {policy.NOTICE.days} days before" in english
     first, second, third = policy.RETRY_AFTER_DAYS
-    assert f"{first}, {second} and {third} days after the first try" in english
+    assert f"{first}, {second} and {third} days after the first attempt" in english
     for sentence in policy.WORDING:
         assert catalogue("de").ugettext(sentence) != sentence
 
@@ -112,8 +112,8 @@ def test_the_pages_tell_what_comes(subscriber: Subscriber, ada: FlaskClient) -> 
     page = ada.get("/automatic-payment").get_data(as_text=True)
     assert "What would be charged first" in page
     agreed = subscriber.agreed()
-    assert "Please tick that you agree" in post(ada, "/automatic-payment/on", agreed=agreed)
-    assert "words of the agreement have changed" in post(ada, "/automatic-payment/on", agree="yes", agreed="other")
+    assert "Please tick “I agree to this”" in post(ada, "/automatic-payment/on", agreed=agreed)
+    assert "wording of the agreement has changed" in post(ada, "/automatic-payment/on", agree="yes", agreed="other")
     assert in_force(subscriber) is None
     assert "Automatic payment is on" in post(ada, "/automatic-payment/on", agree="yes", agreed=agreed)
     assert "Planned" in ada.get("/automatic-payment").get_data(as_text=True)
@@ -121,9 +121,9 @@ def test_the_pages_tell_what_comes(subscriber: Subscriber, ada: FlaskClient) -> 
     assert "Announced" in ada.get("/automatic-payment").get_data(as_text=True)
     part = {"HX-Request": "true"}
     assert "Paid automatically on" in ada.get(f"/automatic-payment/of-invoice/{invoice_id}", headers=part).text
-    assert "We tell you 3 days before" in ada.get("/automatic-payment/summary", headers=part).text
+    assert "notify you 3 days before" in ada.get("/automatic-payment/summary", headers=part).text
     cards_page = ada.get("/cards").text
-    assert "Automatic payment charges it" in cards_page  # in the dialog in which it is removed
+    assert "Automatic payments use this card" in cards_page  # in the dialog in which it is removed
     assert "For INV-TEST-" in cards_page  # in the list
     assert "Automatic payment is off" in post(ada, "/automatic-payment/off")
     assert "Paid automatically on" not in ada.get(f"/automatic-payment/of-invoice/{invoice_id}", headers=part).text
@@ -139,8 +139,8 @@ def test_after_a_decline_the_invoice_says_when_it_is_tried_again(subscriber: Sub
         user = session.get_one(User, subscriber.user_id)
     with subscriber.later(3):
         factories.sign_in(ada, user)
-        assert "We try again on" in ada.get(f"/automatic-payment/of-invoice/{invoice_id}").text
-        assert "Declined, tried again" in ada.get("/automatic-payment").text
+        assert "We will try again on" in ada.get(f"/automatic-payment/of-invoice/{invoice_id}").text
+        assert "Declined, retrying" in ada.get("/automatic-payment").text
         with subscriber.later(1), subscriber.later(2), subscriber.later(4):
             factories.sign_in(ada, user)
             assert "not paid automatically any more" in ada.get(f"/automatic-payment/of-invoice/{invoice_id}").text

@@ -174,9 +174,9 @@ SAID = {
     "the bank works": ("Processing", "is being processed", False),
     "no answer after a decline": ("Processing", "is being processed", False),
     "set aside": ("Under review", "is under review", False),
-    "the bank asks": ("Waiting for confirmation", "waits for your confirmation", False),
+    "the bank asks": ("Waiting for confirmation", "is waiting for you to confirm it", False),
     "announced": ("Will be charged on", "We charge your default card on", False),
-    "tried again": ("Declined, next try on", "Amount due", True),
+    "tried again": ("Declined, next attempt on", "Amount due", True),
     "declined": ("Open", "Amount due", True),
 }
 
@@ -198,7 +198,7 @@ def test_every_page_says_it_and_none_offers_pay_for_what_is_on_its_way(debtor: D
     assert sentence in shown and sentence in ways
     assert ['aria-label="Pay invoice' in overview, pay in shown, pay in ways] == [offers] * 3
     assert ("Finish this payment" in shown) == (case == "the bank asks")
-    assert ("Not included, because it is on its way" in overview) == (not offers)
+    assert ("Not included, because the payment is in progress" in overview) == (not offers)
     app_answer = representations.invoice_summaries
     with app.test_request_context(), db.reading() as session:
         (told,) = app_answer(session, [session.get_one(Invoice, debtor.invoice_id)])

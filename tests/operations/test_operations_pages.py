@@ -121,7 +121,7 @@ def test_nobody_is_offered_what_they_would_be_refused(troubles: None, browser_of
 def test_the_state_of_a_new_portal_is_fine_but_for_the_anchor(app: Flask, browser_of: Browsers) -> None:
     text = text_of(browser_of("support"), "")
     assert "Given up 0 Fine" in text
-    assert "The last anchor of the audit trail never Look at it" in text
+    assert "The last anchor of the audit log never Look at it" in text
 
 
 def test_the_state_names_what_waits_for_a_person(troubles: None, browser_of: Browsers) -> None:
@@ -205,7 +205,7 @@ def test_nothing_is_sent_again_to_an_endpoint_that_is_switched_off(troubles: Non
         f"{DESK}/deliveries/dlv_1"
     ).get_data(as_text=True)
     assert post_to(admin, "/deliveries/dlv_1/replays") == 303
-    assert "This endpoint is switched off" in text_of(admin, "/deliveries/dlv_1")
+    assert "This endpoint is turned off" in text_of(admin, "/deliveries/dlv_1")
 
 
 def test_deliveries_are_found_by_customer_state_and_type(troubles: None, browser_of: Browsers) -> None:
@@ -280,7 +280,7 @@ def test_what_is_frozen_stands_with_its_sentence(troubles: None, browser_of: Bro
     assert "it is another customer's" in text
     assert "it is another charge's" in text
     assert "Nobody knows whether this was made" in text
-    assert "the card was used without its holder's consent" in text
+    assert "card used without the cardholder’s consent" in text
     assert text.count("Spree Bikes GmbH") == 5
     page = browser_of("support").get(f"{DESK}/findings").get_data(as_text=True)
     for address in ("/support/refunds/rfd_1", "/support/disputes/dsp_1", "/support/payments/pay_"):

@@ -71,7 +71,7 @@ def test_the_default_is_changed_and_an_expired_card_refused(owner: FlaskClient, 
     card(wallet, is_default=True)
     second, expired = card(wallet, last4="0001"), card(wallet, last4="0002", exp_year=2020)
     assert post(owner, f"/cards/{second}/default").status_code == 303
-    assert "offered first" in owner.get("/cards").text
+    assert "now your default card" in owner.get("/cards").text
     assert wallet.cards[0].id == second
     post(owner, f"/cards/{expired}/default")
     assert "This card has expired" in owner.get("/cards").text
@@ -121,9 +121,9 @@ def test_the_browser_gets_what_it_needs_to_confirm(owner: FlaskClient, wallet: W
 
 OUTCOMES = {
     "added": "The card is saved",
-    "renewed": "taken over its new expiry date",
-    "duplicate": "You have this card already",
-    "gone": "The card was not kept",
+    "renewed": "updated its expiry date",
+    "duplicate": "You already have this card",
+    "gone": "The card was not saved",
 }
 
 
@@ -165,5 +165,5 @@ def test_who_is_blocked_is_told_for_how_long_and_whom_to_ask(owner: FlaskClient,
         answer = post(owner, "/cards/setups", client_key="first-page")
     assert answer.status_code == 429
     assert 18 * 3600 < int(answer.headers["Retry-After"]) <= 19 * 3600
-    for words in ("blocked until tomorrow", "Please write to us"):
+    for words in ("paused until tomorrow", "Please contact us"):
         assert words in answer.json["detail"]

@@ -174,7 +174,7 @@ def test_the_mail_speaks_the_customers_language_and_tells_of_nothing_that_is_not
     assert '<html lang="de">' in body(message, "html")
     assert "<b>" not in body(message, "html")
     assert "Default card" not in body(message, "plain")
-    assert "not finished" not in body(message, "plain")
+    assert "incomplete" not in body(message, "plain")
 
 
 def test_a_mail_that_is_sent_twice_keeps_its_id_and_the_next_one_has_its_own(

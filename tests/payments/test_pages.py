@@ -112,7 +112,7 @@ def test_while_stripe_does_not_answer_a_begun_payment_is_checked_and_not_offered
     for address in (pay, f"{outcome}?look=1&checking=yes", f"{outcome}?look=5&checking=yes"):
         page = text(payer, address)
         assert "We are checking your payment" in page and 'id="pay-form"' not in page, address
-    assert "did not go through" in text(payer, f"{outcome}?look=10&checking=yes")
+    assert "The payment failed" in text(payer, f"{outcome}?look=10&checking=yes")
     assert 'id="pay-form"' in text(payer, pay)
 
 
@@ -134,7 +134,7 @@ def test_a_payment_that_the_bank_waits_for_can_be_finished(payer: FlaskClient, t
     till.confirm(till.start().intent_id, "pm_card_authenticationRequired")
     page = text(payer, f"/payments/invoices/{till.invoice_id}")
     assert 'id="finish"' in page
-    assert "This payment is not finished" in page
+    assert "This payment is incomplete" in page
     assert re.search(r'<div class="checkout-action[^>]* hidden>', page), "Pay is not offered beside it"
     assert "Finish this payment" in text(payer, f"/payments/of-invoice/{till.invoice_id}")
 
@@ -317,7 +317,7 @@ def test_a_payment_that_the_bank_asked_about_offers_the_card_it_was_asked_for(pa
     service.pay_with_card(till.customer_id, till.invoice_id, asks.id, client_key="by-itself", off_session=True)
     link = payer.get(f"/payments/{till.payment.id}/pay")
     page = text(payer, link.location)
-    assert "Your bank wants to hear from you" in page
+    assert "Confirm this payment with your bank" in page
     assert re.search(rf'value="{asks.stripe_payment_method_id}" checked', page)
 
 
@@ -359,9 +359,9 @@ def test_what_needs_a_script_says_so_when_it_is_not_there(payer: FlaskClient, ti
         )
         page = text(payer, answer.location)
         if method != card.stripe_payment_method_id:
-            assert "which needs JavaScript" in page, method
+            assert "requires JavaScript" in page, method
     # The bank has refused it for its code, which is typed into Stripe's form.
-    assert "which needs JavaScript" in page
+    assert "requires JavaScript" in page
 
 
 # What became of it
@@ -372,10 +372,10 @@ OUTCOMES = {
     states.PROCESSING: ("Your bank is confirming the payment", True),
     states.CREATED: ("Your bank is confirming the payment", True),
     states.REQUIRES_CAPTURE: ("Your bank is confirming the payment", True),
-    states.REQUIRES_PAYMENT_METHOD: ("The payment did not go through", False),
-    states.REQUIRES_CONFIRMATION: ("The payment did not go through", False),
-    states.REQUIRES_ACTION: ("This payment is not finished", False),
-    states.CANCELED: ("This payment was cancelled", False),
+    states.REQUIRES_PAYMENT_METHOD: ("The payment failed", False),
+    states.REQUIRES_CONFIRMATION: ("The payment failed", False),
+    states.REQUIRES_ACTION: ("This payment is incomplete", False),
+    states.CANCELED: ("This payment was canceled", False),
 }
 
 
@@ -410,7 +410,7 @@ def test_the_outcome_stops_asking_after_its_last_look(payer: FlaskClient, till: 
     for look in (str(views.MOST_LOOKS), "999999", "1e9"):
         page = text(payer, f"/payments/{started.payment_id}/outcome?look={look}")
         assert ("outcome?look=" in page) == (look == "1e9"), look  # what is no number is the first look
-    assert "should not pay again" in text(payer, f"/payments/{started.payment_id}/outcome?look={views.MOST_LOOKS}")
+    assert "Please do not pay again" in text(payer, f"/payments/{started.payment_id}/outcome?look={views.MOST_LOOKS}")
 
 
 def test_an_outcome_that_staff_look_at_says_so_and_asks_for_no_second_payment(payer: FlaskClient, till: Till) -> None:
@@ -432,7 +432,7 @@ def test_a_decline_says_what_to_do_next(payer: FlaskClient, till: Till) -> None:
     started = till.start()
     till.decline(started.intent_id, "pm_card_visa_chargeDeclinedInsufficientFunds")
     page = text(payer, f"/payments/{started.payment_id}/outcome?look=0")
-    assert "The payment did not go through" in page
+    assert "The payment failed" in page
     assert "insufficient_funds" not in page
     assert re.search(r"enough|funds", page)
 
@@ -461,7 +461,7 @@ def test_success_names_where_the_receipt_goes_and_whoever_paid_gets_one(
     till.confirm(till.intents[0].id)
     for browser in (payer, other):
         page = text(browser, f"/payments/{till.payment.id}/outcome?look=0")
-        assert f"We send the receipt to {customer.email} and {colleague.email}." in page
+        assert f"We will e-mail the receipt to {customer.email} and {colleague.email}." in page
 
 
 def test_coming_back_from_the_bank_leads_on(payer: FlaskClient, till: Till) -> None:
@@ -517,15 +517,15 @@ def test_the_same_amount_again_while_the_first_is_open_has_to_be_meant(payer: Fl
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"amount_text": "a lot"}, "Please write an amount such as €1,234.00"),
-        ({"amount_text": "1e3"}, "Please write an amount"),
-        ({"amount_text": "5.001"}, "Please write an amount"),
+        ({"amount_text": "a lot"}, "Please enter an amount such as €1,234.00"),
+        ({"amount_text": "1e3"}, "Please enter an amount"),
+        ({"amount_text": "5.001"}, "Please enter an amount"),
         ({"amount_text": "4.99"}, "€5.00"),
         ({"amount_text": "5000.01"}, "€5,000.00"),
         ({"amount_text": "-50"}, "€5.00"),
         ({"amount_text": ""}, "Please enter an amount."),
         ({"currency": "chf"}, ""),
-        ({"description": "  "}, "Please say what you are paying for"),
+        ({"description": "  "}, "Please enter what you are paying for"),
         ({"description": "x" * 201}, ""),
     ],
 )

@@ -121,7 +121,7 @@ def test_people_read_why_and_go_on_reading(company: Company) -> None:
     assert "Payments are paused for a moment" in page.text
     answer = browser.get(f"/payments/invoices/{invoice_id}")
     assert answer.status_code == 503
-    assert "Nothing was charged now" in answer.text
+    assert "You were not charged" in answer.text
     desk = company.app.test_client()
     factories.sign_in(desk, admin)
     assert "Recovery mode: nothing is charged" in desk.get("/support/operations").text

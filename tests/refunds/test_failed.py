@@ -40,7 +40,7 @@ def test_a_failed_refund_is_listed_counted_and_explained_until_someone_deals_wit
 ) -> None:
     assert listed() == [failed]
     row = counter.refund(failed)
-    assert "expired or was cancelled" in wording.for_staff(row, "en") and "Karte" in wording.for_staff(row, "de")
+    assert "expired or was canceled" in wording.for_staff(row, "en") and "Karte" in wording.for_staff(row, "de")
     service.close(failed, counter.approver, note="The customer keeps the credit.")
     assert listed() == []
     before = everything()
@@ -64,7 +64,7 @@ def test_sent_again_it_is_a_new_refund_that_is_decided_like_all_others(counter: 
     )  # fmt: skip
     assert (old.state, old.resolution, old.replaced_by) == (states.FAILED, "sent_again", new_id)
     assert listed() == []
-    assert "sending it again" in wording.for_customer(old, "en")
+    assert "sending the refund again" in wording.for_customer(old, "en")
     service.approve(new_id, counter.approver)
     counter.execute(new_id)
     assert counter.refund(new_id).state == states.SUCCEEDED

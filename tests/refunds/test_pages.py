@@ -51,7 +51,7 @@ def send(browser: FlaskClient, address: str, **form: str) -> str:
 
 
 def test_a_customer_asks_for_a_part_and_withdraws_it(ada: FlaskClient, counter: Counter) -> None:
-    assert "Ask for a refund" in see(ada, f"/payments/{counter.payment_id}/refunds")
+    assert "Request a refund" in see(ada, f"/payments/{counter.payment_id}/refunds")
     address = f"/payments/{counter.payment_id}/refund-requests"
     assert 'value="119.00"' in see(ada, address)
     key = "a-form-of-ada"
@@ -135,10 +135,10 @@ def test_the_desk_says_what_a_changed_amount_has_led_to(app: Flask, tom: FlaskCl
 
 
 def test_only_a_dispute_that_forbids_a_refund_is_told(ada: FlaskClient, tom: FlaskClient, counter: Counter) -> None:
-    address, words = f"/support/refunds/{counter.ask(19_00)}", "disputed with the bank"
+    address, words = f"/support/refunds/{counter.ask(19_00)}", "disputed at the bank"
     dispute(counter, status="prevented", is_refundable=True)
     assert words not in see(tom, address)
-    assert "Ask for a refund" in see(ada, f"/payments/{counter.payment_id}/refunds")
+    assert "Request a refund" in see(ada, f"/payments/{counter.payment_id}/refunds")
     dispute(counter)
     assert words in see(tom, address)
     assert words in see(ada, f"/payments/{counter.payment_id}/refunds")
@@ -213,9 +213,9 @@ def test_a_failed_refund_is_work_on_the_desk_and_its_customer_reads_what_was_don
 
 def test_an_unknown_refund_asks_for_a_decision(app: Flask, tom: FlaskClient, counter: Counter) -> None:
     refund_id = counter.approved()
-    counter.touch(refund_id, state=states.UNKNOWN, finding="Stripe's answer was lost")
+    counter.touch(refund_id, state=states.UNKNOWN, finding="Stripe’s answer was lost")
     shown = see(browser_of(app, counter.user_id), f"/refunds/{refund_id}")
-    assert "We are checking your refund" in shown and "about to be sent" not in shown
+    assert "We are checking your refund" in shown and "will shortly be sent" not in shown
     assert "Nobody knows whether these were made" in see(tom, "/support/refunds")
     assert "Send it once more" not in see(tom, f"/support/refunds/{refund_id}")
     second = browser_of(app, counter.approver.id)

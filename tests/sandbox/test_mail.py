@@ -15,7 +15,9 @@ def send(sandbox: RunningSandbox, subject: str = "Your receipt") -> None:
     message["Message-ID"] = "<receipt-1@example.com>"
     message.set_content("Thank you – 20,00 €")
     message.add_alternative("<p>Thank you</p><script>alert(1)</script>", subtype="html")
-    message.add_attachment(b"%PDF-1.7 receipt", maintype="application", subtype="pdf", filename="Quittung Ü1.pdf")
+    message.add_attachment(
+        b"%PDF-1.7 receipt", maintype="application", subtype="pdf", filename="Zahlungsbestätigung Ü1.pdf"
+    )
     with smtplib.SMTP("127.0.0.1", sandbox.server.smtp_port or 0, timeout=10) as smtp:
         smtp.send_message(message)
 
@@ -26,7 +28,7 @@ def test_a_mail_is_kept_with_its_parts(sandbox: RunningSandbox) -> None:
     assert (mail["from"], mail["to"], mail["subject"]) == ("shop@example.com", ["jenny@example.com"], "Your receipt")
     assert mail["message_id"] == "<receipt-1@example.com>"
     assert mail["text"].strip() == "Thank you – 20,00 €"
-    assert mail["attachments"][0]["name"] == "Quittung Ü1.pdf"
+    assert mail["attachments"][0]["name"] == "Zahlungsbestätigung Ü1.pdf"
 
 
 def test_attachments_are_downloaded_as_they_came(sandbox: RunningSandbox) -> None:

@@ -229,7 +229,7 @@ def test_a_spreadsheet_in_german_has_semicolons_decimal_commas_and_the_readers_t
 def test_a_spreadsheet_in_english_has_commas_and_points(reader: FlaskClient, paid: str) -> None:
     answer = reader.get("/payments.csv?for=spreadsheets")
     table = list(csv.DictReader(io.StringIO(answer.get_data().decode("utf-8-sig"), newline="")))
-    assert (table[0]["Amount"], table[0]["Net 19 %"], table[0]["Status"]) == ("182.50", "100.00", "Partly refunded")
+    assert (table[0]["Amount"], table[0]["Net 19 %"], table[0]["Status"]) == ("182.50", "100.00", "Partially refunded")
 
 
 def test_both_files_are_offered(reader: FlaskClient, paid: str) -> None:

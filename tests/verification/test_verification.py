@@ -69,7 +69,7 @@ def test_a_revoked_credit_note_is_told_to_be_cancelled(client: FlaskClient, issu
     assert note.refund_id is not None
     service.revoke_credit_note(note.refund_id)
     said = told(client, note.code_text)
-    assert "This credit note was cancelled" in said
+    assert "This credit note was canceled" in said
     assert "genuine" not in said
 
 
