@@ -74,9 +74,7 @@ class MadeAlready(Conflict):
     """The form was sent before: its key exists, and the secret was shown then."""
 
     code = "made_already"
-    message = N_(
-        "This key was made already, and its secret was shown then. Is it lost? Revoke the key and make a new one."
-    )
+    message = N_("This secret was already shown. Create a new key if you have lost it.")
 
 
 @dataclass(frozen=True, slots=True)

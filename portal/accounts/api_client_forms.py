@@ -37,7 +37,7 @@ class MachineForm(ResumableForm):
     )
     scopes = ChecksField(lazy_gettext("What it may do"))
     names_end_users = BooleanField(
-        lazy_gettext("It calls for customers and names their addresses"),
+        lazy_gettext("This system acts for customers and sends their IP addresses"),
         description=lazy_gettext(
             "For a server through which your customers pay: declined cards and wrong passwords are then counted for the person "
             "behind each request instead of for this server. Only for a system that you trust to tell the truth."
@@ -46,7 +46,7 @@ class MachineForm(ResumableForm):
     password = PasswordField(
         lazy_gettext("Your password"),
         [InputRequired(lazy_gettext("Please enter your password.")), Length(max=LONGEST_PASSWORD)],
-        description=lazy_gettext("Once more, so that nobody makes a key at a computer that you have left."),
+        description=lazy_gettext("Please confirm your password to continue."),
     )
     key = HiddenField()
 

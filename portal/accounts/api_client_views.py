@@ -83,5 +83,5 @@ def create() -> AnyResponse:
 @staff_only("admin")
 def revoke(machine_id: str) -> AnyResponse:
     machine = api_access.revoke_machine(machine_id)
-    flash(gettext("The key of %(name)s is revoked.", name=machine.name), "success")
+    flash(gettext("The API key of %(name)s is revoked.", name=machine.name), "success")
     return see_other("support_machines.index")

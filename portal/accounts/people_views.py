@@ -71,7 +71,7 @@ def change_role(user_id: str) -> AnyResponse:
 @pages.limiter.limit("30/minute")
 @guards.owners_only
 def end_access(user_id: str) -> AnyResponse:
-    return _do(colleagues.end_access, user_id, done=_("This person cannot sign in any more."))
+    return _do(colleagues.end_access, user_id, done=_("This person can no longer sign in."))
 
 
 @bp.post("/<user_id>/access/restoration")

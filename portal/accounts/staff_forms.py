@@ -15,9 +15,9 @@ from portal.web.forms import PortalForm
 
 # The least first: who invites in a hurry gives away no more than a look.
 _ROLES = (
-    SelectChoice("support", _("Support: sees all customers, writes invoices, proposes refunds")),
+    SelectChoice("support", _("Support: sees all customers, issues invoices, proposes refunds")),
     SelectChoice("approver", _("Approver: also decides on refunds, voids invoices, sees the books")),
-    SelectChoice(ADMIN, _("Admin: also sees the audit log, API keys, and decides who works here")),
+    SelectChoice(ADMIN, _("Admin: also sees the audit log and API keys, and decides who works here")),
 )
 
 

@@ -57,7 +57,7 @@ def change_role(staff_id: str) -> AnyResponse:
 @staff_only("admin")
 @recently_proved
 def end_access(staff_id: str) -> AnyResponse:
-    return _do(lambda: access.end(staff_id, by=current_user.id), _("This person cannot sign in any more."))
+    return _do(lambda: access.end(staff_id, by=current_user.id), _("This person can no longer sign in."))
 
 
 @bp.post("/<staff_id>/access/restoration")

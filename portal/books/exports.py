@@ -24,7 +24,7 @@ EXPORT_BATCH: Final = 500
 # What a program calls a column, and what stands above it for people.
 POSTING_COLUMNS: Final = {
     "at": N_("Date (%(zone)s)"),
-    "posting": N_("Posting"),
+    "posting": N_("Journal entry"),
     "kind": N_("Kind"),
     "debit": N_("Debit"),
     "credit": N_("Credit"),

@@ -55,14 +55,14 @@ class FiguresForm(_BooksForm):
 
     def validate_month(self, field: StringField) -> None:
         if field.data and month_of(field.data) is None:
-            raise ValidationError(gettext("Please write the month as in 2026-11."))
+            raise ValidationError(gettext("Please enter the month as in 2026-11."))
 
     def validate(self, extra_validators: Any = None) -> bool:
         if not super().validate(extra_validators):
             return False
         days = [day for day in (self.since.data, self.until.data) if day]
         if any(not FIRST_YEAR <= day.year <= LAST_YEAR for day in days) or self.period().days > MOST_DAYS:
-            self.until.errors = [gettext("Please choose a year at most.")]
+            self.until.errors = [gettext("Please choose at most one year.")]
             return False
         return True
 
@@ -98,7 +98,7 @@ class LinesForm(_BooksForm):
 class ExplanationForm(ResumableForm):
     note = TextAreaField(
         lazy_gettext("Why it is right as it is"),
-        [DataRequired(lazy_gettext("Please say why it is right.")), Length(max=LONGEST_NOTE)],
+        [DataRequired(lazy_gettext("Please explain why it is right.")), Length(max=LONGEST_NOTE)],
         filters=[lambda typed: (typed or "").strip()],
     )
 

@@ -50,9 +50,9 @@ def index() -> Response:
 def compare() -> AnyResponse:
     """Compare now, up to this moment, instead of within a few minutes."""
     if service.leave(FREQUENT, to_now=True):
-        flash(gettext("The comparison has begun. Its result is here within a minute."), "success")
+        flash(gettext("The reconciliation has started. Its result is here within a minute."), "success")
     else:
-        flash(gettext("A comparison is under way already."), "info")
+        flash(gettext("A reconciliation is already running."), "info")
     return see_other("books.index")
 
 
@@ -75,9 +75,9 @@ def explain(finding_id: str) -> AnyResponse:
         form.note.errors = [language.error_text(error, reader_language())]
         return _page(finding_id, form, status=422)
     except Conflict:
-        flash(gettext("This finding is not open any more."), "info")
+        flash(gettext("This discrepancy is no longer open."), "info")
         return see_other("book_looks.finding", finding_id=finding_id)
-    flash(gettext("The finding is explained."), "success")
+    flash(gettext("The discrepancy is resolved."), "success")
     return see_other("book_looks.index")
 
 

@@ -42,7 +42,7 @@ def request_pack() -> AnyResponse:
         service.request(month, current_user.id)
     except Invalid as error:
         return _page(language.error_text(error, reader_language()))
-    flash(gettext("The pack is being made. This page shows how far it is."), "success")
+    flash(gettext("The package is being created. This page shows its progress."), "success")
     return see_other("book_packs.index")
 
 

@@ -93,7 +93,7 @@ def send(anchor: Anchor) -> None:
         key=f"anchor:{anchor.number}:{anchor.hash}",
         to=settings.company.support_email,
         subject=language.translate(
-            N_("Audit log of %(company)s: event %(number)s"),
+            N_("No action needed: audit log checkpoint of %(company)s, event %(number)s"),
             tongue,
             company=settings.company.name,
             number=anchor.number,

@@ -70,9 +70,9 @@ class NotReachable(PortalError):
     code = "address_not_reachable"
     status = 422
     message = N_(
-        "E-mail to %(address)s cannot be sent: our mail server takes no letters beyond ASCII before the "
-        "@ (SMTPUTF8). Change the address, or use a mail server that takes them, and then start this job "
-        "again."
+        "The e-mail to %(address)s cannot be sent: our mail server accepts only ASCII letters before the "
+        "@ (no SMTPUTF8). Change the address, or use a mail server that accepts them, and then retry "
+        "this job."
     )
 
 

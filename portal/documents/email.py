@@ -15,7 +15,7 @@ SUBJECTS: Final = {
     RECEIPT: N_("Your receipt %(number)s from %(company)s"),
     CREDIT_NOTE: N_("Your credit note %(number)s from %(company)s"),
 }
-HELD: Final = N_("%(number)s was not sent: it lacks characters")
+HELD: Final = N_("%(number)s was not sent: missing characters")
 REVOKED: Final = N_("Credit note %(number)s from %(company)s is canceled")
 
 

@@ -145,7 +145,10 @@ def check_chargeable(total: Money) -> None:
         )
     if total > largest:
         raise Invalid(
-            N_("The total of %(total)s cannot be paid by card: the most that Stripe charges at once is %(largest)s."),
+            N_(
+                "The total of %(total)s cannot be paid by card: the most that Stripe charges at once is "
+                "%(largest)s."
+            ),
             field="total",
             total=str(total),
             largest=str(largest),

@@ -309,7 +309,7 @@ def _announce_paid(session: Session, invoice: Invoice, at: datetime) -> None:
 
 def _check_outside(paid_on: date, how: str) -> None:
     if how not in WAYS:
-        raise Invalid(N_("Please say how the invoice was paid."), field="how")
+        raise Invalid(N_("Please choose how the invoice was paid."), field="how")
     if paid_on > company_days.today():
         raise Invalid(N_("The day of the payment cannot lie in the future."), field="paid_on")
     if paid_on < company_days.today() - timedelta(days=drafts.YEARS_BACK * drafts.DAYS_A_YEAR):
@@ -361,8 +361,8 @@ def refuse_card_numbers(content: bytes) -> None:
     if lines:
         raise CardNumber(
             N_(
-                "The file was not kept: a card number seems to stand in line %(lines)s. "
-                "Please remove it, and upload the file again."
+                "The file was not saved: line %(lines)s seems to hold a card number. Please remove it and upload "
+                "the file again."
             ),
             field="file",
             lines=", ".join(map(str, lines[:MOST_LINES_TOLD])),

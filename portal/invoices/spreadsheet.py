@@ -216,7 +216,7 @@ def _header(cells: list[str], line: int) -> list[str]:
         named = ", ".join(_short(name) or "–" for name in unknown)
         wrong.append(Invalid(N_("There are no such columns: %(names)s."), names=named))
     if len(set(names)) < len(names):
-        wrong.append(Invalid(N_("A column is there twice.")))
+        wrong.append(Invalid(N_("A column appears twice.")))
     if wrong:
         raise _Unreadable(line, *wrong)
     return names
@@ -296,7 +296,7 @@ def _check_heading(row: _Row, first: _Row, problems: list[Problem]) -> None:
         if column == "currency":
             here, there = here.lower(), there.lower()
         if here and here != there:
-            wrong = N_("This differs from line %(line)s, which belongs to the same invoice.")
+            wrong = N_("This differs from row %(line)s, which belongs to the same invoice.")
             problems.append(Problem(row.line, column, Invalid(wrong, line=first.line)))
 
 
@@ -350,7 +350,7 @@ def _day(text: str) -> date | None:
 
 
 def _no_day(text: str) -> date:
-    raise Invalid(N_("%(text)s is not a day. Write it as 2026-11-23."), text=_short(text))
+    raise Invalid(N_("%(text)s is not a date. Write it like 2026-11-23."), text=_short(text))
 
 
 def scaled(text: str, decimals: int, decimal_mark: DecimalMark | None = None) -> int:

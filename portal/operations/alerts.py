@@ -31,7 +31,7 @@ def mail_dead(span: int) -> None:
     mail.send(
         key=f"dead_jobs:{span}",
         to=settings.company.support_email,
-        subject=language.translate(N_("Jobs that have failed for good: %(count)s"), tongue, count=len(died)),
+        subject=language.translate(N_("Jobs that failed permanently: %(count)s"), tongue, count=len(died)),
         template="support/operations/mails/dead_jobs",
         tongue=tongue,
         jobs=died[:MOST_NAMED],

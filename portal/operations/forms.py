@@ -41,7 +41,7 @@ class _PeriodForm(_FilterForm):
 class EventFilterForm(_FilterForm):
     q = _text(lazy_gettext("Event or object"))
     state = SelectField(
-        lazy_gettext("State"),
+        lazy_gettext("Status"),
         [Optional()],
         choices=[SelectChoice(name) for name in ("", *webhooks.STATES)],
         default="",
@@ -56,7 +56,7 @@ class EventFilterForm(_FilterForm):
 class DeliveryFilterForm(_FilterForm):
     customer = _text(lazy_gettext("Customer"))
     state = SelectField(
-        lazy_gettext("State"),
+        lazy_gettext("Status"),
         [Optional()],
         choices=[SelectChoice(name) for name in ("", *deliveries.STATES)],
         default="",

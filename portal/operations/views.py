@@ -92,7 +92,7 @@ def replay(event_id: str) -> AnyResponse:
     if webhooks.replay(event_id):
         flash(gettext("The event is being applied again."), "success")
     else:
-        flash(gettext("This event is about to be applied anyway."), "info")
+        flash(gettext("This event is already queued."), "info")
     return see_other("operations.event", event_id=event_id)
 
 
@@ -160,9 +160,9 @@ def try_again(job_id: str) -> AnyResponse:
     try:
         operations.try_again(job_id)
     except Conflict:
-        flash(gettext("This job is done, or being run at this moment."), "info")
+        flash(gettext("This job is done or running."), "info")
     else:
-        flash(gettext("The job is being tried again."), "success")
+        flash(gettext("The job is being retried."), "success")
     return see_other("operations.jobs")
 
 

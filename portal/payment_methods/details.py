@@ -9,7 +9,7 @@ from portal.content import language, mail
 from portal.core import config, db
 from portal.core.errors import N_
 
-SUBJECT: Final = N_("Stripe does not take a detail of %(customer)s")
+SUBJECT: Final = N_("Stripe does not accept a detail of %(customer)s")
 DETAILS: Final = {"email": N_("e-mail address"), "name": N_("name")}
 
 

@@ -55,7 +55,7 @@ def cancel_waiting(payment_id: str) -> None:
     if status in states.WAITING_FOR_CUSTOMER:
         raise Unavailable
     raise InProgress(
-        N_("The bank is working on this payment, so it cannot be canceled now. Please wait for the outcome.")
+        N_("The bank is processing this payment, so it cannot be canceled now. Please wait for the result.")
     )
 
 
@@ -80,7 +80,7 @@ def _call_off_payment_of(invoice_id: str) -> None:
         ) from error
     except InProgress as error:
         raise InProgress(
-            N_("The bank is working on a card payment of invoice %(number)s. Please wait for its outcome."),
+            N_("The bank is processing a card payment of invoice %(number)s. Please wait for its result."),
             number=number,
         ) from error
     except UnderReview as error:

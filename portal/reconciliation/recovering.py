@@ -44,14 +44,15 @@ class NotInRecovery(Conflict):
 
 class NotCompared(Conflict):
     message = N_(
-        "The comparison with Stripe has not ended yet. “flask restore status” tells how far it is; --overrule ends it all the same."
+        "The comparison with Stripe is not finished yet. “flask restore status” shows its progress; "
+        "--overrule ends recovery mode anyway."
     )
 
 
 class StillOpen(Conflict):
     message = N_(
-        "Discrepancies that are left of the restore: %(number)s. Explain them under Books, Reconciliations; "
-        "--overrule ends it all the same."
+        "Discrepancies left by the restore: %(number)s. Resolve them under Books, Reconciliations; "
+        "--overrule ends recovery mode anyway."
     )
 
 

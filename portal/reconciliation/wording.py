@@ -20,53 +20,55 @@ class Words:
 
 
 _DASHBOARD: Final = N_(
-    "Open it in Stripe’s dashboard. If it belongs to something else that uses this account, explain "
-    "it here: it is then in the books as something else. If it should be a payment of a customer, "
-    "ask your developers before anything is given back."
+    "Open it in Stripe’s dashboard. If it belongs to something else that uses this account, resolve "
+    "the discrepancy here: the money is then booked as other. If it should be a customer’s payment, "
+    "ask your developers before anything is refunded."
 )
 _NOT_BY_HAND: Final = N_(
-    "Somebody or something has changed a row that is never changed. Find out who could write to the "
-    "database, hold the audit log against its anchors (flask audit verify), and restore the row from "
-    "a backup; do not write another posting over it."
+    "Somebody or something has changed a row that must never change. Find out who could write to the "
+    "database, compare the audit log with its checkpoints (flask audit verify), and restore the row "
+    "from a backup; do not write another journal entry over it."
 )
 _WORKER: Final = N_(
-    "See at the operations desk whether the worker runs and the job has failed; try it again there. It needs no correction of the books."
+    "Check under Operations whether the worker runs and the job has failed; retry it there. The "
+    "books need no correction."
 )
 
 _LOST: Final = N_(
-    "It was paid after the backup that the database was restored from. If it can be put right (docs/backups.md says how), have it compared "
-    "again with flask restore compare; else explain it here: the money is then in the books as something else."
+    "This was paid after the backup that the database was restored from. If it can be put right "
+    "(docs/backups.md says how), compare again with flask restore compare; otherwise resolve the "
+    "discrepancy here: the money is then booked as other."
 )
 
 # Facts that end in _minor are shown as money in the finding's currency, by their name without it.
 WORDS: Final[dict[str, tuple[str, str]]] = {
-    "orphan_charge": (N_("Stripe has taken %(amount)s (%(charge)s) that no payment here knows of"), _DASHBOARD),
+    "orphan_charge": (N_("Stripe charged %(amount)s (%(charge)s) that no payment here knows of"), _DASHBOARD),
     "payment_amount": (
-        N_("Payment %(payment)s: %(ours)s here, %(stripe)s at Stripe, a difference of %(difference)s"),
+        N_("Payment %(payment)s: %(ours)s here, %(stripe)s at Stripe, difference %(difference)s"),
         _NOT_BY_HAND,
     ),
     "payment_differs": (
-        N_("Payment %(payment)s does not fit what Stripe says: %(difference)s"),
+        N_("Payment %(payment)s does not match Stripe: %(difference)s"),
         N_(
-            "The payment is set aside and changes no more automatically. Compare it with Stripe’s dashboard; "
-            "what Stripe says about money counts. Correct the customer’s side (refund, or a new invoice), "
-            "then explain this here."
+            "The payment is held for review and no longer changes automatically. Compare it with Stripe’s "
+            "dashboard; what Stripe says about money counts. Correct the customer’s side (refund, or a new "
+            "invoice), then resolve the discrepancy here."
         ),
     ),
     "payment_missing": (
         N_("Payment %(payment)s: Stripe does not know its payment intent %(intent)s"),
         N_(
-            "Check that the portal uses the key of the same Stripe account and mode as before. Nothing can be charged with it any more; "
-            "the customer may pay anew once the payment is canceled."
+            "Check that the portal uses the key of the same Stripe account and mode as before. Nothing can "
+            "be charged with this payment any more; the customer can pay again once it is canceled."
         ),
     ),
     "refund_amount": (
-        N_("Refund %(refund)s: %(ours)s here, %(stripe)s at Stripe, a difference of %(difference)s"),
+        N_("Refund %(refund)s: %(ours)s here, %(stripe)s at Stripe, difference %(difference)s"),
         _NOT_BY_HAND,
     ),
     "refund_state": (
         N_("Refund %(refund)s is “%(ours)s” here and “%(stripe)s” at Stripe"),
-        N_("The refund waits for a person at the refund desk: decide there what becomes of it."),
+        N_("The refund needs a decision at the refund desk."),
     ),
     "refund_missing": (
         N_("Refund %(refund)s: Stripe does not know %(stripe_refund)s"),
@@ -82,23 +84,25 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         ),
     ),
     "unposted": (
-        N_("Stripe moved %(amount)s (%(transaction)s, %(type)s), and the posting %(reference)s for it is missing"),
+        N_(
+            "Stripe moved %(amount)s (%(transaction)s, %(type)s), and the journal entry %(reference)s for it is missing"
+        ),
         _NOT_BY_HAND,
     ),
     "posting_differs": (
-        N_("Posting %(posting)s says %(ours)s, Stripe %(stripe)s (%(transaction)s), a difference of %(difference)s"),
+        N_("Ledger: %(ours)s (%(posting)s). Stripe: %(stripe)s (%(transaction)s). Difference: %(difference)s"),
         _NOT_BY_HAND,
     ),
     "posting_misplaced": (
-        N_("Posting %(posting)s says %(ours)s, and should say %(stripe)s (%(transaction)s)"),
+        N_("Journal entry %(posting)s is %(ours)s and should be %(stripe)s (%(transaction)s)"),
         _NOT_BY_HAND,
     ),
     "posting_alone": (
-        N_("Posting %(posting)s over %(amount)s (%(reference)s) has no movement at Stripe"),
+        N_("Journal entry %(posting)s of %(amount)s (%(reference)s) has no balance transaction at Stripe"),
         _NOT_BY_HAND,
     ),
     "payment_fee": (
-        N_("Payment %(payment)s: a fee of %(ours)s here, %(stripe)s at Stripe, a difference of %(difference)s"),
+        N_("Payment %(payment)s: a fee of %(ours)s here, %(stripe)s at Stripe, difference %(difference)s"),
         _NOT_BY_HAND,
     ),
     "unknown_transaction": (
@@ -106,28 +110,28 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         _DASHBOARD,
     ),
     "payout_differs": (
-        N_("Payout %(payout)s is %(stripe)s, what it is made of comes to %(ours)s, a difference of %(difference)s"),
+        N_("Payout %(payout)s is %(stripe)s, its parts add up to %(ours)s, difference %(difference)s"),
         N_(
-            "Download the payout’s report in Stripe’s dashboard and hold the lines against it; ask Stripe’s "
-            "support if they do not add up."
+            "Download the payout’s report in Stripe’s dashboard and compare the lines; ask Stripe’s support "
+            "if they do not add up."
         ),
     ),
     "payout_missing": (
-        N_("Stripe does not know the payout %(payout)s any more"),
+        N_("Stripe no longer knows the payout %(payout)s"),
         N_(
-            "Check that the portal uses the key of the same Stripe account and mode as before, and look on "
-            "the bank’s statement whether the money has arrived."
+            "Check that the portal uses the key of the same Stripe account and mode as before, and check on "
+            "the bank statement whether the money has arrived."
         ),
     ),
     "paid_unposted": (
-        N_("Payment %(payment)s over %(amount)s counts as paid, and no posting tells of it"),
+        N_("Payment %(payment)s of %(amount)s counts as paid, but has no journal entry"),
         _NOT_BY_HAND,
     ),
     "over_refunded": (
-        N_("Payment %(payment)s: %(given)s was given back of %(amount)s"),
+        N_("Payment %(payment)s: %(given)s of %(amount)s was refunded"),
         N_(
-            "Look at its refunds at the desk and in Stripe’s dashboard; one of them may have failed, or was "
-            "made twice. Ask for what is too much."
+            "Check the payment’s refunds at the desk and in Stripe’s dashboard; one of them may have failed, "
+            "or was made twice. Recover the excess amount."
         ),
     ),
     "receipt_missing": (N_("Payment %(payment)s has no receipt yet"), _WORKER),
@@ -135,25 +139,24 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "document_unsent": (
         N_("%(document)s was not e-mailed yet"),
         N_(
-            "See at the operations desk whether e-mail goes out at all, and whether the address is right; "
-            "then send it again from the payment’s page."
+            "Check under Operations whether e-mail goes out at all, and whether the address is right; then "
+            "send the document again from the payment’s page."
         ),
     ),
-    "stuck": (N_("Payment %(payment)s stands still (%(state)s)"), _WORKER),
+    "stuck": (N_("Payment %(payment)s is stuck (%(state)s)"), _WORKER),
     "stuck_refund": (N_("Refund %(refund)s was approved and has not reached Stripe (%(state)s)"), _WORKER),
     "charged_twice": (
         N_(
-            "Payment %(payment)s over %(amount)s looks like a second one of %(first)s: same customer, amount and text within a day"
+            "Payment %(payment)s of %(amount)s looks like a duplicate of %(first)s: same customer, amount "
+            "and text within a day"
         ),
         N_(
-            "Ask the customer, or look at what they ordered. If it was not meant, propose a refund as a duplicate; if it "
-            "was, explain it here."
+            "Ask the customer or check what they ordered. If it was a mistake, propose a refund as a "
+            "duplicate; if it was intended, resolve the discrepancy here."
         ),
     ),
     "totals_differ": (
-        N_(
-            "%(currency)s: Stripe holds %(ours)s for us by the books and %(stripe)s by its movements, a difference of %(difference)s"
-        ),
+        N_("%(currency)s: ledger %(ours)s, Stripe %(stripe)s, difference %(difference)s"),
         N_(
             "The lines that differ are found with it, or by flask reconcile --nightly. The month is not to be closed before."
         ),
@@ -164,17 +167,17 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         _LOST,
     ),
     "lost_amount": (
-        N_(
-            "%(amount)s (%(charge)s) was paid for “%(description)s”, whose invoice is over another amount in the backup"
-        ),
+        N_("%(amount)s (%(charge)s) was paid for “%(description)s”, whose invoice has another amount in the backup"),
         _LOST,
     ),
     "lost_second": (
-        N_("%(amount)s (%(charge)s) was paid for “%(description)s”, for which another payment is still on its way"),
+        N_(
+            "%(amount)s (%(charge)s) was paid for “%(description)s”, for which another payment is still being processed"
+        ),
         _LOST,
     ),
     "lost_holder": (
-        N_("%(amount)s (%(charge)s) belongs at Stripe to a customer whom the backup has as another one"),
+        N_("%(amount)s (%(charge)s) belongs to another customer at Stripe than in the backup"),
         _LOST,
     ),
     "audit_broken": (N_("The audit log was tampered with: %(what)s"), _NOT_BY_HAND),
@@ -186,16 +189,16 @@ FACTS: Final = {
     "first": N_("First payment"),
     "refund": N_("Refund"),
     "document": N_("Document"),
-    "posting": N_("Posting"),
+    "posting": N_("Journal entry"),
     "reference": N_("Reference"),
     "ours": N_("Our books"),
     "stripe": N_("Stripe"),
     "difference": N_("Difference"),
     "amount": N_("Amount"),
-    "given": N_("Given back"),
-    "state": N_("State"),
+    "given": N_("Refunded"),
+    "state": N_("Status"),
     "intent": N_("Payment intent"),
-    "charge": N_("Charge"),
+    "charge": N_("Stripe charge"),
     "stripe_refund": N_("Stripe’s refund"),
     "dispute": N_("Dispute"),
     "stripe_dispute": N_("Stripe’s dispute"),

@@ -30,12 +30,12 @@ CLAIM_HOLDS: Final = timedelta(minutes=15)
 
 class ClaimedByOther(Conflict):
     code = "refund_claimed"
-    message = N_("%(name)s is looking at this refund. Please leave it to them, or wait a few minutes.")
+    message = N_("%(name)s is reviewing this refund. Please leave it to them or wait a few minutes.")
 
 
 class LookFirst(Conflict):
     code = "refund_has_finding"
-    message = N_("This refund was set aside. An approver has to release it before it can be approved.")
+    message = N_("This refund is on hold. An approver must remove the hold before it can be approved.")
 
 
 class FourEyes(Forbidden):
@@ -108,7 +108,7 @@ def approve(refund_id: str, clerk: Clerk, *, amount: Money | None = None, note: 
         payment = session.get_one(Payment, row.payment_id)
         refuse_where_impossible(session, payment)
         if row.reason == policy.OTHER and not (note or row.staff_note or row.origin == STAFF):
-            raise Invalid(N_("For another reason, please note why it is approved."), field="note")
+            raise Invalid(N_("Please add a note if the reason is “Another reason”."), field="note")
         _change_amount(session, row, payment, amount)
         if note:
             row.staff_note = note

@@ -28,7 +28,7 @@ LONGEST_AGO: Final = timedelta(days=365)
 
 class NotFailed(Conflict):
     code = "refund_not_failed"
-    message = N_("This refund has not failed, or it has been dealt with already. Nothing was changed.")
+    message = N_("This refund has not failed, or it has been resolved already. Nothing was changed.")
 
 
 def replace(refund_id: str, clerk: Clerk) -> str:
@@ -116,7 +116,7 @@ def _only_approvers(clerk: Clerk) -> None:
 def _needed(note: str) -> str:
     note = plain_text(note, "note")
     if not note:
-        raise Invalid(N_("Please note how, so that others can follow it."), field="note")
+        raise Invalid(N_("Please add a note that others can follow."), field="note")
     return note
 
 

@@ -133,8 +133,8 @@ def approve(refund_id: str) -> AnyResponse:
     def approval() -> str:
         note = request.form.get("note", "")
         if service.approve(refund_id, _clerk(), amount=_amount(refund), note=note) == states.APPROVED:
-            return str(gettext("Approved. The money is on its way back."))
-        return str(gettext("Approved by you. A second person must approve it, too."))
+            return str(gettext("Approved. The money is being refunded."))
+        return str(gettext("You approved the refund. A second person must approve it too."))
 
     return _done(approval, refund_id, then=QUEUE)
 
@@ -156,7 +156,7 @@ def reject(refund_id: str) -> AnyResponse:
     return _done(
         lambda: service.reject(refund_id, _clerk(), rejection=rejection, note=note),
         refund_id,
-        gettext("Declined. The customer gets your reason by e-mail."),
+        gettext("Rejected. The customer gets your reason by e-mail."),
         QUEUE,
     )
 
@@ -165,7 +165,7 @@ def reject(refund_id: str) -> AnyResponse:
 @limiter.limit("30/minute")
 @staff_only("approver", "admin")
 def send_again(refund_id: str) -> AnyResponse:
-    said = gettext("It is sent once more.")
+    said = gettext("The refund is being sent again.")
     return _done(lambda: service.send_again(refund_id, _clerk()), refund_id, said)
 
 
@@ -173,7 +173,7 @@ def send_again(refund_id: str) -> AnyResponse:
 @limiter.limit("30/minute")
 @staff_only("approver", "admin")
 def give_up(refund_id: str) -> AnyResponse:
-    said = gettext("Noted: it was never made. The amount can be refunded again.")
+    said = gettext("Recorded: the refund was never sent. The amount can be refunded again.")
     return _done(lambda: service.give_up(refund_id, _clerk()), refund_id, said)
 
 
@@ -187,7 +187,7 @@ def replace(refund_id: str) -> AnyResponse:
     except (Invalid, Conflict, Forbidden) as error:
         flash(language.error_text(error, reader_language()), "error")
         return see_other("support_refunds.show", refund_id=refund_id)
-    flash(gettext("This is the new refund. It waits for its approval."), "success")
+    flash(gettext("This is the new refund. It is waiting for approval."), "success")
     return see_other("support_refunds.show", refund_id=new_id)
 
 
@@ -204,7 +204,7 @@ def pay_outside(refund_id: str) -> AnyResponse:
             raise Invalid(N_("Please enter a day."), field="paid_on") from error
         service.pay_outside(refund_id, _clerk(), paid_on=paid_on, note=note)
 
-    return _done(record, refund_id, gettext("Noted. The customer is told by e-mail."))
+    return _done(record, refund_id, gettext("Recorded. The customer is notified by e-mail."))
 
 
 @bp.post("/refunds/<refund_id>/closure")
@@ -212,14 +212,16 @@ def pay_outside(refund_id: str) -> AnyResponse:
 @staff_only("approver", "admin")
 def close(refund_id: str) -> AnyResponse:
     note = request.form.get("note", "")
-    return _done(lambda: service.close(refund_id, _clerk(), note=note), refund_id, gettext("Noted: nothing is owed."))
+    return _done(
+        lambda: service.close(refund_id, _clerk(), note=note), refund_id, gettext("Recorded: nothing is owed.")
+    )
 
 
 @bp.post("/refunds/<refund_id>/finding/lift")
 @limiter.limit("30/minute")
 @staff_only("approver", "admin")
 def lift_finding(refund_id: str) -> AnyResponse:
-    said = gettext("Released. The refund can be decided again.")
+    said = gettext("Hold removed. The refund can be decided again.")
     return _done(lambda: service.lift_finding(refund_id, _clerk()), refund_id, said)
 
 

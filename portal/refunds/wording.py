@@ -52,9 +52,9 @@ FOR_STAFF: Final[dict[str, str]] = {
     "charge_already_refunded": N_(
         "The payment had been refunded in Stripe’s dashboard. Check whether anything is still owed."
     ),
-    "charge_not_refundable": N_("Stripe does not refund this payment any more. Pay the customer another way."),
+    "charge_not_refundable": N_("Stripe no longer refunds this payment. Pay the customer another way."),
     "payment_not_succeeded": N_("The payment has not succeeded at Stripe, so there was nothing to refund."),
-    "not_sent": N_("Staff found that the refund was never made. Send it again if the customer is to get the money."),
+    "not_sent": N_("Staff found that the refund was never sent. Send it again if the customer is to get the money."),
     "canceled": N_("The refund was canceled at Stripe. Send it again if the customer is to get the money."),
 }
 _WITHOUT_REASON: Final = N_(

@@ -16,7 +16,7 @@ def add_note(customer_id: str, author_id: str, words: str) -> None:
     """Write down something about a customer, who never sees it. Raises NotFound, and Invalid (field "words")."""
     words = texts.several_lines(words, field="words", longest=LONGEST_NOTE)
     if not words:
-        raise Invalid(N_("Write something first."), field="words")
+        raise Invalid(N_("Please enter some text first."), field="words")
     with db.transaction() as session:
         customer = accounts.customer(session, customer_id)
         note = CustomerNote(

@@ -135,7 +135,7 @@ def render_held_document(document_id: str) -> AnyResponse:
     except Conflict as error:
         flash(language.error_text(error, reader_language()), "error")
         return see_other("support.index")
-    flash(gettext("%(number)s is being made.", number=document.number), "success")
+    flash(gettext("%(number)s is being created.", number=document.number), "success")
     return see_other("support.payment", payment_id=document.payment_id)
 
 
@@ -147,5 +147,5 @@ def send_document_again(document_id: str) -> AnyResponse:
     except Conflict as error:
         flash(language.error_text(error, reader_language()), "error")
         return see_other("support.index")
-    flash(gettext("%(number)s is on its way once more.", number=document.number), "success")
+    flash(gettext("%(number)s was sent again.", number=document.number), "success")
     return see_other("support.customer", customer_id=document.customer_id)

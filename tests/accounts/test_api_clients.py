@@ -100,7 +100,7 @@ def test_a_reload_shows_and_makes_nothing(browser: FlaskClient) -> None:
     _id, secret = shown(browser.post(f"{DESK}/new", data=form))
     again = browser.post(f"{DESK}/new", data=form, follow_redirects=True)
     assert again.request.path == DESK
-    assert "This key was made already" in text_of(again)
+    assert "This secret was already shown" in text_of(again)
     assert secret not in again.get_data(as_text=True)
     assert "pms_" not in again.get_data(as_text=True)
     assert len(keys()) == 1
@@ -159,7 +159,7 @@ def test_a_key_that_only_names_its_end_users_needs_no_scope(browser: FlaskClient
     row = api_access.machine(machine_id)
     assert row is not None
     assert (row.names_end_users, row.scopes) == (True, "")
-    assert "names its end users’ addresses" in text_of(browser.get(DESK))
+    assert "sends its end users’ IP addresses" in text_of(browser.get(DESK))
 
 
 def test_every_scope_of_a_machine_has_words() -> None:
@@ -196,13 +196,13 @@ def test_a_revoked_key_opens_nothing_and_stays_in_the_list(browser: FlaskClient,
     apps = app.test_client(use_cookies=False)
     assert apps.get("/api/invoices", headers=with_token).status_code == 200
     question = text_of(browser.get(DESK))
-    assert "Revoke the key of Order desk?" in question
+    assert "Revoke the API key of Order desk?" in question
     assert "This stops: See every customer’s invoices Issue invoices to every customer" in question
     token = {"X-CSRFToken": factories.csrf_token(browser)}
     for _ in range(2):
         answer = browser.post(f"{DESK}/{machine_id}/revocation", headers=token, follow_redirects=True)
-        assert "The key of Order desk is revoked." in text_of(answer)
-    assert "Revoke the key" not in text_of(answer)
+        assert "The API key of Order desk is revoked." in text_of(answer)
+    assert "Revoke the API key" not in text_of(answer)
     assert apps.get("/api/invoices", headers=with_token).status_code == 401
     with pytest.raises(api_access.WrongMachine):
         api_access.prove_machine(machine_id, secret, None)

@@ -64,7 +64,7 @@ def test_an_owner_invites_changes_removes_and_lets_back_in(hire: Hire) -> None:
     with db.reading() as session:
         eve = session.query(User).filter_by(email=EVE["new-email"]).one()
     assert eve.customer_role == "viewer"
-    assert "once more" in after(post(browser, f"{PEOPLE}/{eve.id}/invitation"), browser)
+    assert "sent again" in after(post(browser, f"{PEOPLE}/{eve.id}/invitation"), browser)
     page = after(post(browser, f"{PEOPLE}/{eve.id}/withdrawal"), browser)
     assert "The invitation is withdrawn." in page and EVE["new-email"] not in page
 

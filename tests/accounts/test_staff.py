@@ -85,7 +85,7 @@ def test_a_lost_second_factor_is_reset_and_the_code_is_shown_once(browser: Flask
     assert begun is not None
     code = pyotp.TOTP(begun.typed.replace(" ", "")).now()
     second_factor.confirm(tom.id, factories.PASSWORD, code, ip="")
-    assert "Reset second factor" in text(browser.get(DESK))
+    assert "Reset two-step verification" in text(browser.get(DESK))
     answer = post(browser, f"/{tom.id}/second-factor/reset")
     shown = re.search(r"<code id=\"code\"[^>]*>(\d{4}-\d{4}-\d{4})</code>", text(answer))
     assert shown is not None

@@ -44,15 +44,15 @@ def test_open_findings_stand_with_what_to_do_and_closed_ones_do_not(app: Flask, 
     note("orphan_charge", ORPHAN)
     note("receipt_missing", {"payment": "pay_9"}, state="gone")
     text = text_of(browse("approver"), LOOKS)
-    assert "1 open finding " in text
-    assert "Stripe has taken €7.00 (ch_1) that no payment here knows of" in text
+    assert "1 open discrepancy " in text
+    assert "Stripe charged €7.00 (ch_1) that no payment here knows of" in text
     assert "Open it in Stripe’s dashboard." in text
     assert "pay_9" not in text
 
 
 def test_without_findings_it_says_so(app: Flask, browse: As) -> None:
     text = text_of(browse("approver"), LOOKS)
-    assert "Everything that Stripe has is explained by our books." in text
+    assert "Everything at Stripe is explained by our books." in text
     assert "No reconciliation yet" in text
 
 
@@ -61,7 +61,7 @@ def test_more_findings_than_are_shown_are_counted(app: Flask, browse: As, monkey
     for _ in range(3):
         note("orphan_charge", ORPHAN)
     text = text_of(browse("approver"), LOOKS)
-    assert "3 open findings" in text
+    assert "3 open discrepancies" in text
     assert "The oldest 2 of them are shown." in text
 
 
@@ -80,7 +80,7 @@ def test_looks_tell_their_span_counts_and_seconds(app: Flask, browse: As) -> Non
     assert "posted" not in page
     assert ">42<" in page
     older = page.split('rel="next"')[0].rsplit('href="', 1)[1].split('"')[0]
-    assert "Not at its end" in text_of(browser, older)
+    assert "Not finished" in text_of(browser, older)
 
 
 def test_a_finding_leads_to_its_payment_and_a_second_payment_to_its_refund(app: Flask, browse: As) -> None:
@@ -109,7 +109,7 @@ def test_an_explanation_closes_a_finding_and_is_written_down(app: Flask, browse:
     assert post(browser, found, " It is of the <b>shop</b>. ").status_code == 303
     text = text_of(browser, f"{BOOKS}/findings/{found}")
     assert "It is of the <b>shop</b>." in text
-    assert "Explained" in text
+    assert "Resolved manually" in text
     with db.reading() as session:
         event = session.scalars(select(AuditEvent).where(AuditEvent.action == "books.explained")).one()
     assert (event.actor_kind, event.facts["note"]) == ("staff", "It is of the <b>shop</b>.")
@@ -118,7 +118,7 @@ def test_an_explanation_closes_a_finding_and_is_written_down(app: Flask, browse:
     assert "Other 7.00 7.00" in figures
     again = post(browser, found, "Once more.")
     assert again.status_code == 303
-    assert "This finding is not open any more." in text_of(browser, again.location)
+    assert "This discrepancy is no longer open." in text_of(browser, again.location)
 
 
 @pytest.mark.parametrize("words", ["", "   ", "x" * 2_001])
@@ -132,6 +132,6 @@ def test_an_explanation_has_words(app: Flask, browse: As, words: str) -> None:
 def test_the_state_of_the_machine_counts_open_findings(app: Flask, browse: As) -> None:
     note("orphan_charge", ORPHAN)
     text = text_of(browse("approver"), "/support/operations")
-    assert "Differences between the books and Stripe 1 Look at it" in text
+    assert "Discrepancies between our books and Stripe 1 View" in text
     assert LOOKS in browse("approver").get("/support/operations").get_data(as_text=True)
     assert LOOKS not in browse("support").get("/support/operations").get_data(as_text=True)

@@ -216,7 +216,7 @@ def test_a_pack_is_asked_for_watched_and_taken_home(user: str, november: None, b
     issue()
     browser = browse("approver")
     token = {"X-CSRFToken": factories.csrf_token(browser)}
-    assert "No packs yet" in text_of(browser, PACKS)
+    assert "No packages yet" in text_of(browser, PACKS)
     assert browser.post(PACKS, data={"month": "2026-10"}, headers=token).status_code == 303
     with db.reading() as session:
         pack = session.scalars(select(Pack)).one()

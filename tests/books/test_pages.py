@@ -81,7 +81,7 @@ def test_before_the_first_comparison_nothing_differs_and_one_can_be_had_at_once(
     browser = browse("approver")
     text = text_of(browser, OCTOBER)
     assert "Not compared yet: 1 movement " in text and "differ" not in text
-    for words in ("The comparison has begun", "A comparison is under way already"):
+    for words in ("The reconciliation has started", "A reconciliation is already running"):
         answer = browser.post(f"{BOOKS}/reconciliations", data={"csrf_token": factories.csrf_token(browser)})
         assert words in text_of(browser, answer.location)
     with db.reading() as session:
@@ -98,7 +98,7 @@ def test_each_figure_leads_to_its_lines(october: None, browse: As) -> None:
     assert len(links) == 16
     (refunds,) = (link for link in links if "postings" in link and "group=refunded" in link)
     text = text_of(browser, refunds)
-    assert "1 posting shown" in text
+    assert "1 journal entry shown" in text
     assert "€1,234.56" in text
     (refunds,) = (link for link in links if "transactions" in link and "group=refunded" in link)
     assert "1 balance transaction shown" in text_of(browser, refunds)
@@ -119,10 +119,10 @@ def test_without_a_choice_it_is_this_month_in_the_currency_that_moved_last(octob
     ("asked", "answer"),
     [
         ("since=2026-10-02&until=2026-10-01", "The last day is before the first one."),
-        ("since=2025-01-01&until=2026-10-01", "Please choose a year at most."),
-        ("since=0001-01-01", "Please choose a year at most."),
-        ("until=9999-12-31&since=9999-12-31", "Please choose a year at most."),
-        ("month=2026-13", "Please write the month as in 2026-11."),
+        ("since=2025-01-01&until=2026-10-01", "Please choose at most one year."),
+        ("since=0001-01-01", "Please choose at most one year."),
+        ("until=9999-12-31&since=9999-12-31", "Please choose at most one year."),
+        ("month=2026-13", "Please enter the month as in 2026-11."),
         ("currency=euro", "Please use the three letters of a currency"),
     ],
 )
@@ -163,7 +163,7 @@ def test_the_last_reconciliation_and_what_it_left_open(october: None, browse: As
             )  # fmt: skip
     text = text_of(browse("approver"), OCTOBER)
     assert "of all between Sep 10, 2026" in text
-    assert "1 open finding " in text
+    assert "1 open discrepancy " in text
 
 
 def test_a_balance_transaction_leads_to_stripe_and_to_the_payment(october: None, browse: As) -> None:
@@ -204,10 +204,10 @@ def test_wrong_filters_make_no_file_and_a_page_that_says_so(app: Flask, browse: 
 def test_what_is_empty_says_so(app: Flask, browse: As) -> None:
     browser = browse("approver")
     for address, words in (
-        ("/postings", "Nothing was posted yet"),
-        ("/postings?subject=pay_1", "Nothing was posted"),
+        ("/postings", "No journal entries yet"),
+        ("/postings?subject=pay_1", "No journal entries"),
         ("/transactions", "No balance transactions yet"),
-        ("/transactions?subject=txn_1", "Stripe has no movement of the balance within these filters."),
+        ("/transactions?subject=txn_1", "Stripe has no balance transaction within these filters."),
     ):
         assert words in text_of(browser, BOOKS + address)
 

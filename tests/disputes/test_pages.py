@@ -138,17 +138,17 @@ def test_one_dispute_tells_its_history_its_money_and_where_to_answer(staff: Flas
         "Dispute of €119.00",
         "The bank waits for our evidence until",
         f'href="https://dashboard.stripe.com/test/disputes/{case.at_stripe.id}"',
-        "The card’s issuer warned of fraud on",
+        "The card issuer warned of fraud on",
         "Not possible because of this dispute",
         "-€119.00",
         "-€15.00",
-        "The bank opened the case",
-        "Money was withdrawn from us",
+        "The bank opened the dispute",
+        "Amount debited",
     ):
         assert words in page, words
     case.decide("won").heard()
     page = shown(staff, address)
-    assert "Won: the payment stands" in page and "Money was returned to us" in page
+    assert "Won: the payment stands" in page and "Amount returned" in page
     assert len(re.findall(r'class="money">€(119|15)\.00', page)) >= 2
     assert "Answer at Stripe" not in page
 

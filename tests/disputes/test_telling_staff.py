@@ -70,7 +70,7 @@ def test_staff_are_told_once_of_a_dispute_and_where_to_answer_it(case: Case, wor
     for fact in (
         "ada@spree-bikes.test",
         case.payment.description,
-        "The card’s holder says that it was not them (fraud)",
+        "The cardholder says that they did not make this payment (fraud)",
         f"https://dashboard.stripe.com/test/disputes/{case.at_stripe.id}",
         f"/support/disputes/{case.ours.id}",
         "Evidence due: ",
@@ -83,7 +83,7 @@ def test_an_inquiry_is_told_as_one_and_told_again_when_it_becomes_a_dispute(case
     case.pay("pm_card_createDisputeInquiry")
     worker.hears(case.events("charge.dispute."))
     (mail,) = worker.mails("A bank asks about a payment")
-    assert "has taken no money" in text_of(mail)
+    assert "no money has moved" in text_of(mail)
     case.decide("needs_response").heard().heard()
     worker.work()
     (mail,) = worker.mails("has become a dispute")

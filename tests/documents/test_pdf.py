@@ -74,7 +74,7 @@ def test_a_credit_note_says_what_it_takes_back_of_which_receipt() -> None:
         "Credit note",
         "CN-2026-000012",
         "Refunded to Église & Fils SARL",
-        "For receipt R-2026-000123 Nov 23, 2026",
+        "Receipt number R-2026-000123 Nov 23, 2026",
         "Refund for receipt R-2026-000123 19% €100.00",
         "Refund for receipt R-2026-000123 7% €10.00",
         "Refund for receipt R-2026-000123 – €5.00",
@@ -166,7 +166,7 @@ def test_sixty_lines_fill_pages_that_each_have_the_tables_head() -> None:
         assert "R-2026-000123" in said
     assert all("Description Quantity Unit price Tax Net amount" in said for said in pages[:-1])
     on_last = pages[-1]
-    assert on_last.index("Net amount") < on_last.index("Tax 19% on") < on_last.index("Total paid")
+    assert on_last.index("Net total") < on_last.index("Tax 19% on") < on_last.index("Total paid")
     assert "Delivery 60" in on_last, "the sums stand with the last line"
 
 
@@ -176,7 +176,7 @@ def test_the_sums_stay_together_wherever_the_page_ends(count: int) -> None:
         page.extract_text() for page in read(pdf.render(example(*[("Delivery", 1_000, 1_00, 1900)] * count)).pdf).pages
     ]
     with_net, with_total = (
-        [n for n, said in enumerate(pages) if words in said] for words in ("Net amount", "Total paid")
+        [n for n, said in enumerate(pages) if words in said] for words in ("Net total", "Total paid")
     )
     assert with_net == with_total
     assert "Delivery" in pages[with_net[0]]

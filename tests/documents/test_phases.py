@@ -255,7 +255,7 @@ def test_a_document_that_lacks_a_character_waits_until_a_person_has_looked(
         service.complete()
         work()
         (told,) = smtp.wait_for(1)
-        assert told["To"] == settings.company.support_email and "lacks characters" in told["Subject"]
+        assert told["To"] == settings.company.support_email and "missing characters" in told["Subject"]
         assert "U+E0A7" in str(told.get_body(("plain",)))
 
         with db.reading() as session:

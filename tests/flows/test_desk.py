@@ -48,7 +48,7 @@ def test_staff_find_a_customer_as_they_type_and_write_a_note(
     page.reload()
     timeline = page.locator("#section-timeline")
     page.evaluate("document.querySelector('#section-timeline').scrollIntoView()")  # it may be replaced in this moment
-    expect(timeline.get_by_text("Note written")).to_be_visible(timeout=PATIENCE_MS)
+    expect(timeline.get_by_text("Note added")).to_be_visible(timeout=PATIENCE_MS)
 
     page.go_back()
     expect(page.get_by_role("link", name="Spree Bikes GmbH")).to_be_visible(timeout=PATIENCE_MS)

@@ -111,7 +111,7 @@ def open_request(desk: Page, amount: str) -> None:
 
 def take_request(desk: Page, amount: str) -> None:
     open_request(desk, amount)
-    expect(desk.get_by_text("You are looking at this")).to_be_visible(timeout=PATIENCE_MS)
+    expect(desk.get_by_text("You are reviewing this refund")).to_be_visible(timeout=PATIENCE_MS)
 
 
 def dialog(desk: Page, opener: str) -> Locator:
@@ -134,8 +134,8 @@ def test_a_whole_refund_reaches_its_customer_until_the_bank_sends_it_back(shoppe
     shopper.mail("Your refund request for €119.00 has arrived")
     take_request(desk, "€119.00")
     approve(desk)
-    expect(desk.get_by_text("Approved. The money is on its way back.")).to_be_visible(timeout=PATIENCE_MS)
-    expect(desk.get_by_text("Nothing waits for a decision")).to_be_visible()
+    expect(desk.get_by_text("Approved. The money is being refunded.")).to_be_visible(timeout=PATIENCE_MS)
+    expect(desk.get_by_text("No refund is waiting for a decision")).to_be_visible()
 
     mail = shopper.mail("Your credit note")
     number = re.search(r"CN-\d{4}-000001", mail["Subject"])
@@ -172,7 +172,7 @@ def test_two_parts_go_back_one_lowered_and_a_third_is_declined(shopper: Shopper,
     approve(desk)
     take_request(desk, "€100.00")
     approve(desk, "50.00")
-    expect(desk.get_by_text("Approved. The money is on its way back.")).to_be_visible(timeout=PATIENCE_MS)
+    expect(desk.get_by_text("Approved. The money is being refunded.")).to_be_visible(timeout=PATIENCE_MS)
     newest = shopper.mail("Your credit note", 2)
     printed = {pdf_text(mail) for mail in shopper.portal.smtp.messages if "Your credit note" in mail["Subject"]}
     assert [sum(amount in text for text in printed) for amount in ("€19.00", "€50.00")] == [1, 1]
@@ -188,9 +188,9 @@ def test_two_parts_go_back_one_lowered_and_a_third_is_declined(shopper: Shopper,
     page.go_back()
     ask_and_be_heard(page, "50.00")
     take_request(desk, "€50.00")
-    box = dialog(desk, "Decline")
+    box = dialog(desk, "Reject")
     box.get_by_label("Reason for the customer").fill(f"The meter was installed on Monday.\n{LONG}")
-    box.get_by_role("button", name="Decline").click()
+    box.get_by_role("button", name="Reject").click()
     expect(desk.get_by_text("Declined.")).to_be_visible(timeout=PATIENCE_MS)
     said = shopper.mailed("Your refund request for €50.00", 2)
     assert "The meter was installed on Monday." in said and LONG in " ".join(said.split())
@@ -208,19 +208,19 @@ def test_two_people_agree_and_one_of_them_cannot_agree_twice(shopper: Shopper, s
     take_request(tom, "€119.00")
     expect(tom.get_by_text("This amount needs two people.")).to_be_visible()
     approve(tom)
-    expect(tom.get_by_text("A second person must approve it, too.")).to_be_visible(timeout=PATIENCE_MS)
+    expect(tom.get_by_text("A second person must approve it too.")).to_be_visible(timeout=PATIENCE_MS)
     expect(tom.get_by_text("Second approval")).to_be_visible()
 
     open_request(tom, "€119.00")
-    expect(tom.get_by_text("You have approved it. A second person must agree.")).to_be_visible()
+    expect(tom.get_by_text("You have approved this refund. A second person must approve it too.")).to_be_visible()
     approve(tom)
     expect(tom.get_by_text("you are one of them already")).to_be_visible(timeout=PATIENCE_MS)
     assert given_back(shopper) == []
 
     take_request(mia, "€119.00")
-    expect(mia.get_by_text("Tom Staff has approved it. A second person must agree.")).to_be_visible()
+    expect(mia.get_by_text("Tom Staff has approved this refund. A second person must approve it too.")).to_be_visible()
     approve(mia)
-    expect(mia.get_by_text("Approved. The money is on its way back.")).to_be_visible(timeout=PATIENCE_MS)
+    expect(mia.get_by_text("Approved. The money is being refunded.")).to_be_visible(timeout=PATIENCE_MS)
     sees(page, "Sent to your bank")
     assert given_back(shopper) == [119_00]
 
@@ -248,8 +248,8 @@ def test_a_disputed_payment_is_not_given_back_as_well(shopper: Shopper, seat: Se
 
 def sees_keys(desk: Page) -> None:
     """The request is taken, and its page listens."""
-    expect(desk.get_by_text("You are looking at this")).to_be_visible(timeout=PATIENCE_MS)
-    expect(desk.get_by_text("Keys: A to approve, R to decline, Esc to go back")).to_be_visible(timeout=PATIENCE_MS)
+    expect(desk.get_by_text("You are reviewing this refund")).to_be_visible(timeout=PATIENCE_MS)
+    expect(desk.get_by_text("Shortcuts: A to approve, R to reject, Esc to go back")).to_be_visible(timeout=PATIENCE_MS)
 
 
 @pytest.mark.timeout(300)
@@ -260,7 +260,7 @@ def test_the_keyboard_alone_decides_and_no_key_alone_moves_money(shopper: Shoppe
         open_payment(shopper)
     keys = desk.keyboard
     desk.get_by_role("link", name=re.compile("^Refunds")).click()
-    expect(desk.get_by_text("Keys: J and K to move, Enter to open")).to_be_visible(timeout=PATIENCE_MS)
+    expect(desk.get_by_text("Shortcuts: J and K to move, Enter to open")).to_be_visible(timeout=PATIENCE_MS)
     queue = desk.url
 
     for key in "jjjkj":
@@ -269,21 +269,21 @@ def test_the_keyboard_alone_decides_and_no_key_alone_moves_money(shopper: Shoppe
     expect(desk.get_by_role("heading", name="Refund of €30.00")).to_be_visible(timeout=PATIENCE_MS)
     sees_keys(desk)
     keys.press("r")
-    expect(desk.get_by_role("dialog", name="Decline this refund?")).to_be_visible()
+    expect(desk.get_by_role("dialog", name="Reject this refund?")).to_be_visible()
     expect(desk.get_by_label("Reason for the customer")).to_be_focused()
     keys.type("a j")
     expect(desk.get_by_label("Reason for the customer")).to_have_value("a j")
     keys.press("Escape")
     expect(desk.get_by_role("dialog")).to_have_count(0)
     expect(desk.get_by_role("heading", name="Refund of €30.00")).to_be_visible()
-    expect(desk.get_by_role("button", name="Decline")).to_be_focused()
+    expect(desk.get_by_role("button", name="Reject")).to_be_focused()
     keys.press("a")
     expect(desk.get_by_role("dialog", name="Approve this refund?")).to_be_visible()
     keys.press("Escape")
     expect(desk.get_by_role("dialog")).to_have_count(0)
     keys.press("Escape")
     expect(desk).to_have_url(queue, timeout=PATIENCE_MS)
-    expect(desk.get_by_text("Keys: J and K to move, Enter to open")).to_be_visible(timeout=PATIENCE_MS)
+    expect(desk.get_by_text("Shortcuts: J and K to move, Enter to open")).to_be_visible(timeout=PATIENCE_MS)
     assert {refund.state for refund in refunds(shopper)} == {"requested"}
 
     keys.press("j")
@@ -296,21 +296,21 @@ def test_the_keyboard_alone_decides_and_no_key_alone_moves_money(shopper: Shoppe
     keys.press("Tab")
     expect(box.get_by_role("button", name="Approve")).to_be_focused()
     keys.press("Enter")
-    expect(desk.get_by_text("Approved. The money is on its way back.")).to_be_visible(timeout=PATIENCE_MS)
+    expect(desk.get_by_text("Approved. The money is being refunded.")).to_be_visible(timeout=PATIENCE_MS)
     eventually(lambda: given_back(shopper) == [10_00], within=SECONDS, what="the refund at Stripe")
 
-    desk.get_by_role("button", name="Keys off").press("Enter")
-    expect(desk.get_by_role("button", name="Keys on")).to_be_visible()
+    desk.get_by_role("button", name="Turn shortcuts off").press("Enter")
+    expect(desk.get_by_role("button", name="Turn shortcuts on")).to_be_visible()
     desk.reload()
-    expect(desk.get_by_role("button", name="Keys on")).to_be_visible()
+    expect(desk.get_by_role("button", name="Turn shortcuts on")).to_be_visible()
     keys.press("j")
     expect(desk.locator("a.row-link:focus")).to_have_count(0)
     desk.locator("a.row-link").first.click()
-    expect(desk.get_by_text("You are looking at this")).to_be_visible(timeout=PATIENCE_MS)
+    expect(desk.get_by_text("You are reviewing this refund")).to_be_visible(timeout=PATIENCE_MS)
     desk.go_back()
     expect(desk).to_have_url(queue, timeout=PATIENCE_MS)
     desk.go_forward()
-    expect(desk.get_by_text("You are looking at this")).to_be_visible(timeout=PATIENCE_MS)
+    expect(desk.get_by_text("You are reviewing this refund")).to_be_visible(timeout=PATIENCE_MS)
     for key in ("a", "r", "Escape"):
         keys.press(key)
     expect(desk.get_by_role("dialog")).to_have_count(0)

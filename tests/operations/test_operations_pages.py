@@ -121,14 +121,14 @@ def test_nobody_is_offered_what_they_would_be_refused(troubles: None, browser_of
 def test_the_state_of_a_new_portal_is_fine_but_for_the_anchor(app: Flask, browser_of: Browsers) -> None:
     text = text_of(browser_of("support"), "")
     assert "Given up 0 Fine" in text
-    assert "The last anchor of the audit log never Look at it" in text
+    assert "Last checkpoint of the audit log never View" in text
 
 
 def test_the_state_names_what_waits_for_a_person(troubles: None, browser_of: Browsers) -> None:
     text = text_of(browser_of("support"), "")
-    assert "Given up 1 Look at it" in text
-    assert "Payments with a finding 1 Look at it" in text
-    assert "Received and not applied yet 1" in text
+    assert "Failed permanently 1 View" in text
+    assert "Payments that need review 1 View" in text
+    assert "Received, not applied yet 1" in text
 
 
 # Events
@@ -156,7 +156,7 @@ def test_a_press_has_the_event_applied_again(troubles: None, browser_of: Browser
     assert post_to(approver, "/events/evt_1/replays") == 303
     assert "The event is being applied again" in text_of(approver, "/events/evt_1")
     assert post_to(approver, "/events/evt_1/replays") == 303
-    assert "about to be applied anyway" in text_of(approver, "/events/evt_1")
+    assert "already queued" in text_of(approver, "/events/evt_1")
     with db.reading() as session:
         assert session.get_one(StripeEvent, "evt_1").state == "received"
         jobs = session.scalars(select(Job).where(Job.name == "webhooks.apply")).all()
@@ -166,8 +166,8 @@ def test_a_press_has_the_event_applied_again(troubles: None, browser_of: Browser
 def test_events_are_filtered_by_what_is_in_the_address(troubles: None, browser_of: Browsers) -> None:
     support = browser_of("support")
     assert "payment_intent.succeeded" in text_of(support, "/events?q=pi_1&state=received")
-    assert "No event fits" in text_of(support, "/events?q=pi_2")
-    assert "No event fits" in text_of(support, "/events?state=ignored")
+    assert "No matching events" in text_of(support, "/events?q=pi_2")
+    assert "No matching events" in text_of(support, "/events?state=ignored")
     assert support.get(f"{DESK}/events?state=lost").status_code == 422
 
 
@@ -220,7 +220,7 @@ def test_deliveries_are_found_by_customer_state_and_type(troubles: None, browser
         text = text_of(admin, f"/deliveries?{query}")
         assert "Elbe Boats AG" in text
         assert "Spree Bikes GmbH" not in text
-    assert "No delivery fits" in text_of(admin, "/deliveries?customer=cus_none")
+    assert "No matching deliveries" in text_of(admin, "/deliveries?customer=cus_none")
     assert admin.get(f"{DESK}/deliveries?state=lost").status_code == 422
 
 
@@ -233,9 +233,9 @@ def test_a_press_has_a_dead_job_tried_again(troubles: None, browser_of: Browsers
     assert "receipts.render" in text
     assert "OSError: <full>" in text
     assert post_to(admin, "/jobs/job_1/tries") == 303
-    assert "The job is being tried again" in text_of(admin, "/jobs")
+    assert "The job is being retried" in text_of(admin, "/jobs")
     assert (latest_event().action, latest_event().actor_kind) == ("job.revived", "staff")
-    assert "No job was given up" in text_of(admin, "/jobs?state=dead")
+    assert "No job has failed permanently" in text_of(admin, "/jobs?state=dead")
     assert post_to(admin, "/jobs/job_none/tries") == 404
 
 
@@ -247,7 +247,7 @@ def test_a_job_that_waits_for_a_service_says_so_and_not_a_time_that_does_not_cou
         )
     text = text_of(browser_of("admin"), "/jobs")
     assert "Waiting for Stripe" in text
-    assert "As soon as the service answers: it is asked every 10 seconds" in text
+    assert "As soon as the service answers; it is checked every 10 seconds" in text
     assert language.date_text(tomorrow.date(), "en") not in text
 
 
@@ -264,7 +264,7 @@ def test_staff_get_one_mail_about_the_jobs_that_died(app: Flask, smtp: Mailbox) 
     (mail,) = smtp.messages
     assert (mail["To"], mail["Subject"]) == (
         config.current().company.support_email,
-        "Jobs that have failed for good: 22",
+        "Jobs that failed permanently: 22",
     )
     body = mail.get_body(("plain",))
     assert body is not None
@@ -279,7 +279,7 @@ def test_what_is_frozen_stands_with_its_sentence(troubles: None, browser_of: Bro
     assert "the amount differs: 1 instead of 2" in text
     assert "it is another customer's" in text
     assert "it is another charge's" in text
-    assert "Nobody knows whether this was made" in text
+    assert "Refund status unknown" in text
     assert "card used without the cardholder’s consent" in text
     assert text.count("Spree Bikes GmbH") == 5
     page = browser_of("support").get(f"{DESK}/findings").get_data(as_text=True)
@@ -291,10 +291,10 @@ def test_empty_lists_say_so(app: Flask, browser_of: Browsers) -> None:
     approver = browser_of("approver")
     for address, words in (
         ("/events", "No webhooks yet"),
-        ("/deliveries", "No event was sent yet"),
+        ("/deliveries", "No webhooks sent yet"),
         ("/jobs", "No job has failed"),
-        ("/jobs?state=dead", "No job was given up"),
-        ("/findings", "Nothing is frozen"),
+        ("/jobs?state=dead", "No job has failed permanently"),
+        ("/findings", "Nothing on hold"),
     ):
         assert words in text_of(approver, address)
 

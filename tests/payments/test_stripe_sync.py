@@ -225,4 +225,4 @@ def test_an_address_that_stripe_refuses_is_left_out_and_staff_are_told(
         for job in jobs("cards.mail_refused_detail"):
             card_jobs.mail_refused_detail(**job)
     (mail,) = smtp.wait_for(1)
-    assert "does not take a detail" in str(mail["Subject"])
+    assert "does not accept a detail" in str(mail["Subject"])

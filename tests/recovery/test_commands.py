@@ -53,7 +53,7 @@ def test_an_operator_begins_follows_and_ends_it(company: Company) -> None:
     assert "on already" in flask(app, "restore", "begin").output
     assert "has not begun" in flask(app, "restore", "status").output
     refused = flask(app, "restore", "finish")
-    assert (refused.exit_code, "has not ended yet" in refused.output) == (1, True)
+    assert (refused.exit_code, "is not finished yet" in refused.output) == (1, True)
     told = flask(app, "reconcile")
     assert (told.exit_code, "equal Stripe" in told.output) == (1, False)
     assert "not compared yet" in flask(app, "books").output or not company.known()["payments"]

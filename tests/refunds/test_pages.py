@@ -82,7 +82,7 @@ def test_the_reason_that_staff_give_is_read_by_the_customer(
     for words in ("€119.00", "€19.00", "€100.00", "Not received"):
         assert words in page
     send(tom, f"/support/refunds/{refund_id}/claim")
-    assert "You are looking at this" in see(tom, f"/support/refunds/{refund_id}")
+    assert "You are reviewing this refund" in see(tom, f"/support/refunds/{refund_id}")
     assert "Please tell the customer why" in send(tom, f"/support/refunds/{refund_id}/rejection", rejection="")
     assert "Declined." in send(tom, f"/support/refunds/{refund_id}/rejection", rejection="It came on Monday.")
     assert "It came on Monday." in see(ada, f"/refunds/{refund_id}")
@@ -93,9 +93,9 @@ def test_a_colleagues_claim_is_shown_and_holds(app: Flask, tom: FlaskClient, cou
     refund_id = counter.ask()
     service.claim(refund_id, counter.approver)
     page = see(tom, f"/support/refunds/{refund_id}")
-    assert "is looking at this" in page and 'id="approve"' not in page
+    assert "is reviewing this refund" in page and 'id="approve"' not in page
     before = everything()
-    assert "is looking at this refund" in send(tom, f"/support/refunds/{refund_id}/approval")
+    assert "is reviewing this refund" in send(tom, f"/support/refunds/{refund_id}/approval")
     assert without_sessions(everything()) == without_sessions(before)
 
 
@@ -127,11 +127,11 @@ def test_the_desk_says_what_a_changed_amount_has_led_to(app: Flask, tom: FlaskCl
     address = f"/support/refunds/{counter.ask()}"
     assert "Reason given to the customer" not in see(tom, address)
     assert "A second person must approve" in send(tom, f"{address}/approval")
-    assert "You have approved it." in see(tom, address) and "data-claim" not in see(tom, address)
+    assert "You have approved this refund." in see(tom, address) and "data-claim" not in see(tom, address)
     second = browser_of(app, counter.approver.id)
     assert "data-claim" in see(second, address)
     assert "A second person must approve" in send(second, f"{address}/approval", amount="110.00")
-    assert "The money is on its way back." in send(tom, f"{address}/approval", amount="20.00")
+    assert "The money is being refunded." in send(tom, f"{address}/approval", amount="20.00")
 
 
 def test_only_a_dispute_that_forbids_a_refund_is_told(ada: FlaskClient, tom: FlaskClient, counter: Counter) -> None:
@@ -182,10 +182,10 @@ def test_what_was_set_aside_is_released_by_an_approver(app: Flask, tom: FlaskCli
     counter.touch(refund_id, finding="too little is left")
     address = f"/support/refunds/{refund_id}"
     page = see(tom, address)
-    assert "too little is left" in page and "release it" not in page.replace("has to release it", "")
+    assert "too little is left" in page and "remove the hold" not in page.replace("must remove the hold", "")
     assert f"{address}/approval" not in page and f"{address}/rejection" in page
     second = browser_of(app, counter.approver.id)
-    assert "release it" in see(second, address)
+    assert "remove the hold" in see(second, address)
     page = send(second, f"{address}/finding/lift")
     assert "Released" in page and "too little is left" not in page
     assert f"{address}/approval" in page
@@ -200,7 +200,7 @@ def test_a_failed_refund_is_work_on_the_desk_and_its_customer_reads_what_was_don
     assert "Failed refunds" in queue and "reported lost or stolen" in queue
     address = f"/support/refunds/{refund_id}"
     page = see(tom, address)
-    assert "Send it again" in page and "outside-payment" not in page
+    assert "Send again" in page and "outside-payment" not in page
     approver = browser_of(app, counter.approver.id)
     assert "outside-payment" in see(approver, address)
     assert "Please enter a day" in send(approver, f"{address}/outside-payment", paid_on="soon", note="By transfer")
@@ -216,9 +216,9 @@ def test_an_unknown_refund_asks_for_a_decision(app: Flask, tom: FlaskClient, cou
     counter.touch(refund_id, state=states.UNKNOWN, finding="Stripe’s answer was lost")
     shown = see(browser_of(app, counter.user_id), f"/refunds/{refund_id}")
     assert "We are checking your refund" in shown and "will shortly be sent" not in shown
-    assert "Nobody knows whether these were made" in see(tom, "/support/refunds")
-    assert "Send it once more" not in see(tom, f"/support/refunds/{refund_id}")
+    assert "Refund status unknown" in see(tom, "/support/refunds")
+    assert "Retry refund" not in see(tom, f"/support/refunds/{refund_id}")
     second = browser_of(app, counter.approver.id)
-    assert "Send it once more" in see(second, f"/support/refunds/{refund_id}")
-    assert "it was never made" in send(second, f"/support/refunds/{refund_id}/abandonment")
+    assert "Retry refund" in see(second, f"/support/refunds/{refund_id}")
+    assert "the refund was never sent" in send(second, f"/support/refunds/{refund_id}/abandonment")
     assert counter.refund(refund_id).state == states.FAILED

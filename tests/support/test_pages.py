@@ -97,7 +97,7 @@ def test_results_come_as_a_part_and_enter_opens_the_only_one(desk: Desk, browse:
     assert client.get("/support?q=re_3Spree&open=1").location == f"/support/refunds/{desk.refund_id}"
     assert f'href="/support/refunds/{desk.refund_id}"' in text(client, "/support?q=re_3Spree")
     assert "2 results" in text(client, "/support?q=INV-2026-00004&open=1")
-    assert "Nothing fits" in text(client, "/support?q=<script>")
+    assert "No results" in text(client, "/support?q=<script>")
 
 
 # A customer
@@ -310,7 +310,7 @@ def test_a_file_is_looked_at_and_then_imported(desk: Desk, browse: As) -> None:
     html = text(client, looked)
     assert "1 invoice would be issued" in html and "€119.00" in html and "november.csv" in html
     assert post(client, looked).location == "/support/invoices"
-    assert "1 invoice is issued." in text(client, "/support/invoices")
+    assert "1 invoice was issued." in text(client, "/support/invoices")
     assert post(client, looked).status_code == 404
     wrong = post(
         client,
