@@ -46,8 +46,20 @@ def translate(message: str, language: str, **facts: object) -> str:
 
 
 def error_text(error: PortalError, language: str) -> str:
-    """What went wrong, in the reader's language."""
-    return translate(error.message, language, **error.facts)
+    """What went wrong, in the reader's language, with amounts and days as this language writes them."""
+    return translate(error.message, language, **{name: shown(fact, language) for name, fact in error.facts.items()})
+
+
+def shown(fact: object, language: str) -> object:
+    """What a text holds, as this language writes it: Money, days and moments; all else as it is."""
+    match fact:
+        case Money():
+            return money_text(fact, language)
+        case datetime():
+            return datetime_text(fact, language)
+        case date():
+            return date_text(fact, language)
+    return fact
 
 
 def sort_key(name: str) -> str:

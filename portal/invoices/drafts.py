@@ -140,18 +140,15 @@ def check_chargeable(total: Money) -> None:
         raise Invalid(
             N_("The total of %(total)s cannot be paid by card: the least that Stripe charges is %(smallest)s."),
             field="total",
-            total=str(total),
-            smallest=str(smallest),
+            total=total,
+            smallest=smallest,
         )
     if total > largest:
         raise Invalid(
-            N_(
-                "The total of %(total)s cannot be paid by card: the most that Stripe charges at once is "
-                "%(largest)s."
-            ),
+            N_("The total of %(total)s cannot be paid by card: the most that Stripe charges at once is %(largest)s."),
             field="total",
-            total=str(total),
-            largest=str(largest),
+            total=total,
+            largest=largest,
         )
     excess = total.minor % step.minor
     if excess:
@@ -162,10 +159,10 @@ def check_chargeable(total: Money) -> None:
                 "Change a line so that the total is %(below)s or %(above)s."
             ),
             field="total",
-            total=str(total),
-            step=str(step),
-            below=str(below),
-            above=str(below + step),
+            total=total,
+            step=step,
+            below=below,
+            above=below + step,
         )
 
 
@@ -214,9 +211,7 @@ def _check_quantity(thousandths: int, field: str) -> None:
 def _check_price(minor: int, currency: str, field: str) -> None:
     largest = money.largest_charge(currency)
     if not 0 <= minor <= largest.minor:
-        raise Invalid(
-            N_("The unit price must be 0 or more, and at most %(largest)s."), field=field, largest=str(largest)
-        )
+        raise Invalid(N_("The unit price must be 0 or more, and at most %(largest)s."), field=field, largest=largest)
 
 
 def _check_rate(basis_points: int, field: str) -> None:

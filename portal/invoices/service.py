@@ -405,7 +405,7 @@ def _match(session: Session, sheet: Sheet) -> tuple[list[Entry], list[Invoice]]:
             already.append(known)
         else:
             message = N_("This invoice was imported before as %(number)s, with a total of %(total)s.")
-            changed = Invalid(message, number=known.number, total=str(known.total))
+            changed = Invalid(message, number=known.number, total=known.total)
             sheet.problems.append(Problem(entry.line, "invoice", changed))
     return fresh, already
 

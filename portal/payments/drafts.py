@@ -149,7 +149,7 @@ def _check_item(item: Item, at: str, currency: str) -> None:
         raise Invalid(
             N_("The unit price must be 0 or more, and at most %(largest)s."),
             field=f"{at}unit_amount",
-            largest=str(largest),
+            largest=largest,
         )
 
 

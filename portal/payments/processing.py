@@ -132,7 +132,7 @@ def _checked(order: Order) -> Means | None:
                 N_("The total of invoice %(number)s is %(total)s."),
                 field="amount" if order.amount.currency == invoice.currency else "currency",
                 number=invoice.number,
-                total=str(invoice.total),
+                total=invoice.total,
             )
     elif order.amount is not None:
         check_limits(order.amount)

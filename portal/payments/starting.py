@@ -140,8 +140,8 @@ def check_limits(amount: Money) -> None:
         raise Invalid(
             N_("Please enter an amount from %(least)s to %(most)s."),
             field="amount",
-            least=least.plain(),
-            most=most.plain(),
+            least=least,
+            most=most,
         )
     try:
         money.check_granularity(amount)

@@ -192,7 +192,7 @@ def refuse_where_impossible(session: Session, payment: Payment) -> None:
 def _refuse_after_window(payment: Payment, reason: str) -> None:
     last_day = policy.last_day(reason, payment.succeeded_at or payment.created_at)
     if company_days.today() > last_day:
-        raise WindowOver(day=last_day.isoformat())
+        raise WindowOver(day=last_day)
 
 
 def check_amount(amount: Money, remaining: Money) -> None:
@@ -208,7 +208,7 @@ def check_amount(amount: Money, remaining: Money) -> None:
             N_("At most %(remaining)s of this payment can still be refunded."),
             field="amount",
             code="too_much",
-            remaining=str(remaining),
+            remaining=remaining,
         )
 
 
@@ -217,7 +217,7 @@ def _refuse_between_steps(amount: Money) -> None:
     try:
         money.check_granularity(amount)
     except ValueError as error:
-        step = str(money.charge_step(amount.currency))
+        step = money.charge_step(amount.currency)
         raise Invalid(N_("This currency is refunded in steps of %(step)s."), field="amount", step=step) from error
 
 

@@ -215,7 +215,7 @@ class Happening:
     number: int
     at: datetime
     words: str
-    facts: dict[str, str]
+    facts: dict[str, object]
     who: str
     is_named: bool
     is_person: bool

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
 from typing import Any, Final
 
+from portal.core import money
 from portal.core.errors import N_
 
 # What happened, by the event's name. What is in brackets comes from the event's facts.
@@ -209,16 +213,32 @@ ACTORS: Final[dict[str, str]] = {
 }
 
 
-def sentence(action: str, facts: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
-    """The text of an event and what fills its places, both for gettext.
+# How facts hold an amount (`str(Money)`) and a day.
+_AMOUNT: Final = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?) ([A-Z]{3})")
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def sentence(action: str, facts: Mapping[str, Any]) -> tuple[str, dict[str, object]]:
+    """The text of an event and what fills its places, both for gettext; amounts are Money there and days dates (language.shown).
 
     An event that has no words here, or lacks a fact that they need, is told by its name.
     """
     words = OUTCOMES.get(action, {}).get(str(facts.get("after"))) or WORDS.get(action)
-    told = {name: str(value) for name, value in facts.items()}
+    told = {name: _fact(str(value)) for name, value in facts.items()}
     try:
         if words is not None and words % told:
             return words, told
     except KeyError:
         pass
     return "%(action)s", {"action": action.replace("_", " ").replace(".", ": ")}
+
+
+def _fact(text: str) -> object:
+    try:
+        if amount := _AMOUNT.fullmatch(text):
+            return money.from_decimal(Decimal(amount[1]), amount[2].lower())
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    return text

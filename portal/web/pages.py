@@ -386,6 +386,9 @@ def install(app: Flask) -> None:
         lambda amount, rounded=False: language.amount_text(amount, reader_language(), rounded=rounded), "amount"
     )
     app.add_template_filter(lambda day: language.date_text(day, reader_language()), "date")
+    app.add_template_filter(
+        lambda facts: {name: language.shown(fact, reader_language()) for name, fact in facts.items()}, "shown"
+    )
     app.add_template_filter(lambda day: language.month_text(day, reader_language()), "month")
     app.add_template_filter(lambda moment: language.datetime_text(moment, reader_language(), reader_zone()), "datetime")
     app.register_blueprint(bp)

@@ -57,7 +57,7 @@ def test_a_customer_asks_for_a_part_and_withdraws_it(ada: FlaskClient, counter: 
     key = "a-form-of-ada"
     assert "Please choose a reason" in send(ada, address, amount_text="19.00", key=key)
     assert "such as" in send(ada, address, amount_text="nineteen", reason="not_received", key=key)
-    assert "At most 119.00 EUR" in send(ada, address, amount_text="500", reason="not_received", key=key)
+    assert "At most €119.00" in send(ada, address, amount_text="500", reason="not_received", key=key)
     page = send(ada, address, amount_text="19.00", reason="not_received", explanation="Never came", key=key)
     assert "Your request has arrived" in page and "Never came" in page
     assert "€19.00" in see(ada, "/refunds")
