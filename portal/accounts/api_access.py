@@ -62,12 +62,12 @@ class GrantOver(SignInRequired):
     """The refresh token is unknown, was used, is too old, or its user may not sign in any more: never told which."""
 
     code = "grant_over"
-    message = N_("This app is not signed in any more. Please sign in again.")
+    message = N_("This app is no longer signed in. Please sign in again.")
 
 
 class WrongMachine(SignInRequired):
     code = "wrong_client"
-    message = N_("This client id and secret do not match, or they were revoked.")
+    message = N_("This client ID and secret do not match, or they were revoked.")
 
 
 class MadeAlready(Conflict):

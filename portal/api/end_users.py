@@ -23,7 +23,7 @@ BEARER: Final = "bearer"
 
 class NotAllowed(Forbidden):
     code = "end_user_address_not_allowed"
-    message = N_("The key of this system may not name the addresses of its end users.")
+    message = N_("This system’s API key may not name the addresses of its end users.")
 
 
 def is_named() -> bool:

@@ -21,7 +21,7 @@ class NotRendered(NotYet):
     """The worker has not made the PDF yet."""
 
     code = "pdf_being_made"
-    message = N_("This document is being made. Please ask again in a moment.")
+    message = N_("This document is being created. Please ask again in a moment.")
 
 
 @bp.get("/receipts")

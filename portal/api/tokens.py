@@ -50,7 +50,7 @@ class BadToken(SignInRequired):
     """The token is none of ours, is too old, or was altered: never told which."""
 
     code = "invalid_token"
-    message = N_("This access token is not valid, or not any more. Please get a new one.")
+    message = N_("This access token is not valid, or no longer valid. Please get a new one.")
 
 
 class NoIdentityProvider(Unavailable):

@@ -307,7 +307,7 @@ def send_again(document_id: str) -> Document:
         if document is None:
             raise NotFound
         if document.pdf_sha256 is None:
-            raise Conflict(N_("This document is still being made. It is sent as soon as it is there."))
+            raise Conflict(N_("This document is still being created. It is sent as soon as it is ready."))
         customer = session.get_one(Customer, document.customer_id)
         told = {"number": document.number, "to": customer.email}
         audit.record(session, f"{document.kind}.sent_again", document_id, told, customer_id=customer.id)

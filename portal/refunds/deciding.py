@@ -40,7 +40,7 @@ class LookFirst(Conflict):
 
 class FourEyes(Forbidden):
     code = "four_eyes"
-    message = N_("Two people must approve this amount, and you are one of them already. Please ask a colleague.")
+    message = N_("Two people must approve this amount, and you already have. Please ask a colleague.")
 
 
 class OwnProposal(Forbidden):

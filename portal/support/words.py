@@ -177,7 +177,7 @@ OUTCOMES: Final[dict[str, dict[str, str]]] = {
         "unknown": N_("Refund of %(amount)s: Stripe’s answer was lost"),
         "pending": N_("Refund of %(amount)s pending"),
         "requires_action": N_("Refund of %(amount)s is waiting for the customer"),
-        "succeeded": N_("Refund of %(amount)s made"),
+        "succeeded": N_("Refund of %(amount)s completed"),
         "failed": N_("Refund of %(amount)s failed"),
         "canceled": N_("Refund of %(amount)s canceled"),
     },

@@ -143,7 +143,7 @@ def test_after_a_decline_the_invoice_says_when_it_is_tried_again(subscriber: Sub
         assert "Declined, retrying" in ada.get("/automatic-payment").text
         with subscriber.later(1), subscriber.later(2), subscriber.later(4):
             factories.sign_in(ada, user)
-            assert "not paid automatically any more" in ada.get(f"/automatic-payment/of-invoice/{invoice_id}").text
+            assert "no longer paid automatically" in ada.get(f"/automatic-payment/of-invoice/{invoice_id}").text
 
 
 @pytest.mark.database("sqlite")

@@ -1,0 +1,71 @@
+"""Rules of wording that a machine can check in the texts for people, without false alarms. The words themselves: docs/glossary.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.front.test_catalogues import Text, german
+
+PLACE = re.compile(r"%\(\w+\)[sd]")
+
+ENGLISH = {
+    "the apostrophe is ’": r"'",
+    "American spelling, as the dates are": r"(?i)\b(cancell(ed|ing)|authoris|colour|favour|recognis|cheque)",
+    "e-mail": r"(?i)(?<!e-)\bmail(s|ed)?\b(?! server)",
+    "don’t need to": r"(?i)\bneed not\b",
+    "again": r"\banew\b|\bonce more\b",
+    "automatically": r"\bby (itself|themselves)\b",
+    "turn on and off": r"(?i)\bswitch(ed|ing)?\b",
+    "two-step verification": r"(?i)second factor",
+    "audit log": r"(?i)audit trail",
+    "held for review": r"\bset aside\b",
+    "request": r"\bask(ed)? for (a refund|it)\b",
+}
+GERMAN = {
+    "E-Mail": r"(?<!E-)\bMails?\b",
+    "verwenden Sie": r"(?i)\bnehmen Sie\b",
+    "optional": r"(?i)freiwillig",
+    "Rechnungskorrektur, Zahlungsbestätigung": r"Gutschrift|Quittung",
+    "Zwei-Faktor-Anmeldung": r"(?i)zweite[nrs]? Faktor",
+    "Schaltfläche": r"\bKnopf",
+    "Abweichung": r"Auffälligkeit|Differenz",
+    "fehlgeschlagen": r"gescheitert",
+    "freigegeben": r"(?i)genehmigt",
+    "Access-Token, Refresh-Token": r"Zugriffstoken|Erneuerungstoken",
+    "Prüfnummer": r"Sicherheitscode",
+    "no straight quotation mark": r"[\"']",
+    "a space that does not break before %": r" %%",
+}
+
+
+def violations(texts: list[Text], rule: str) -> Iterator[str]:
+    for text in texts:
+        for version in [text] if isinstance(text, str) else text:
+            if re.search(rule, PLACE.sub("…", version)):
+                yield version
+
+
+@pytest.mark.parametrize("rule", ENGLISH)
+def test_english(rule: str) -> None:
+    assert list(violations([english for english, _german in german().values()], ENGLISH[rule])) == []
+
+
+@pytest.mark.parametrize("rule", GERMAN)
+def test_german(rule: str) -> None:
+    assert list(violations([translated for _english, translated in german().values()], GERMAN[rule])) == []
+
+
+def test_german_asks_with_sie() -> None:
+    """„Bitte wählen Sie …“, never „Bitte wählen“."""
+    sentences = [
+        sentence
+        for _english, translated in german().values()
+        for version in ([translated] if isinstance(translated, str) else translated)
+        for sentence in re.split(r"(?<=[.!?:;])\s", version)
+        if sentence.startswith("Bitte ")
+    ]
+    assert [sentence for sentence in sentences if not re.search(r"\bSie\b", sentence)] == []
+    assert len(sentences) > 50
