@@ -88,7 +88,7 @@ def append(anchor: Anchor, file: Path) -> None:
 def send(anchor: Anchor) -> None:
     """Mail the anchor to the company's support address; a second call sends the same Message-ID. Raises as mail.send does."""
     settings = config.current()
-    tongue = settings.languages[0]
+    tongue = settings.staff_language
     mail.send(
         key=f"anchor:{anchor.number}:{anchor.hash}",
         to=settings.company.support_email,

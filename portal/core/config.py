@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import limits
 from babel import Locale, UnknownLocaleError
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from portal.core import money, unsafe_settings
@@ -95,6 +95,8 @@ class Settings(BaseSettings):
     mail_sender: str = "billing@example.com"
 
     languages: Annotated[tuple[str, ...], NoDecode] = ("en", "de")
+    # One of them, for mails to staff, which go to one address; unsaid, the first.
+    staff_language: str = ""
     timezone: str = "UTC"
     open_sign_up: bool = False
     # Everyone may set up a second factor; "required" lets staff do nothing before they have. Unsaid, it is required where customers are.
@@ -303,6 +305,14 @@ class Settings(BaseSettings):
             except UnknownLocaleError as error:
                 raise ValueError(f"{language} is no language") from error
         return value
+
+    @field_validator("staff_language", mode="after")
+    @classmethod
+    def _one_of_the_languages(cls, value: str, info: ValidationInfo) -> str:
+        languages = info.data.get("languages", ())
+        if value and value not in languages:
+            raise ValueError("it is not one of PORTAL_LANGUAGES")
+        return value or (languages[0] if languages else "")
 
     @field_validator("timezone", mode="after")
     @classmethod

@@ -74,7 +74,7 @@ def _send_about(dispute: Dispute, key: str, subject: str, template: str, **facts
 
 def _send(key: str, subject: str, template: str, **facts: Any) -> None:
     settings = config.current()
-    tongue = settings.languages[0]
+    tongue = settings.staff_language
     words = {"amount": facts["amount"].format(tongue), "customer": " ".join(facts["customer"].name.split())}
     if "day" in facts:
         words["day"] = date_text(facts["day"], tongue)

@@ -78,7 +78,7 @@ def tell_of_held(document_id: str) -> None:
     if not document.is_held:
         return
     settings = config.current()
-    tongue = settings.languages[0]
+    tongue = settings.staff_language
     mail.send(
         key=f"held:{document.id}:{document.missing_glyphs}",
         to=settings.company.support_email,

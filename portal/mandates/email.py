@@ -94,7 +94,7 @@ def send_to_staff(collection_id: str) -> None:
         collection = queries.collection(session, collection_id)
         customer = session.get_one(Customer, collection.customer_id)
     settings = config.current()
-    tongue = settings.languages[0]
+    tongue = settings.staff_language
     mail.send(
         key=f"given_up:{collection_id}",
         to=settings.company.support_email,

@@ -27,7 +27,7 @@ def mail_dead(span: int) -> None:
     if not died:
         return
     settings = config.current()
-    tongue = settings.languages[0]
+    tongue = settings.staff_language
     mail.send(
         key=f"dead_jobs:{span}",
         to=settings.company.support_email,
@@ -59,7 +59,7 @@ def mail_outage(service: str, since: int) -> None:
     if not away:
         return
     settings = config.current()
-    tongue = settings.languages[0]
+    tongue = settings.staff_language
     name = language.translate(SERVICES[service], tongue)
     mail.send(
         key=f"outage:{service}:{since}",
@@ -85,7 +85,7 @@ def mail_webhooks_missing(since: int) -> None:
     if missing is None:
         return
     settings = config.current()
-    tongue = settings.languages[0]
+    tongue = settings.staff_language
     mail.send(
         key=f"webhooks_missing:{since}",
         to=settings.company.support_email,
@@ -127,7 +127,7 @@ def mail_recovery_finished(recovery_id: str) -> None:
 
 def _mail_recovery(found: Recovery, template: str, subject: str, **facts: Any) -> None:
     settings = config.current()
-    tongue = settings.languages[0]
+    tongue = settings.staff_language
     mail.send(
         key=f"{template}:{found.id}",
         to=settings.company.support_email,

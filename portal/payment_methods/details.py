@@ -18,7 +18,7 @@ def mail_refused(customer_id: str, detail: str) -> None:
     with db.reading() as session:
         customer = session.get_one(Customer, customer_id)
     settings = config.current()
-    tongue = settings.languages[0]
+    tongue = settings.staff_language
     mail.send(
         key=f"refused_detail:{customer_id}:{detail}",
         to=settings.company.support_email,

@@ -60,7 +60,7 @@ def send(refund_id: str, state: str, before: str) -> None:
         _send(row, state, _SUBJECTS[state], "step", reader)
     if state in _STAFF_SUBJECTS and (state != states.UNKNOWN or row.state == state):
         settings = config.current()
-        reader = _Reader(settings.company.support_email, settings.languages[0])
+        reader = _Reader(settings.company.support_email, settings.staff_language)
         _send(row, f"{state}:staff", _STAFF_SUBJECTS[state], "staff", reader)
 
 
@@ -77,7 +77,7 @@ def send_sums(refund_id: str, reason: str) -> None:
     if row.state != states.APPROVED_ONCE:
         return  # someone was faster than this mail
     settings = config.current()
-    tongue = settings.languages[0]
+    tongue = settings.staff_language
     mail.send(
         key=f"refund_sums:{row.id}:{row.first_approved_at}",
         to=settings.company.support_email,

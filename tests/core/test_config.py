@@ -131,6 +131,7 @@ def test_all_that_is_missing_is_named_at_once(load: Load) -> None:
         ("PORTAL_MAIL_PORT", "smtp"),
         ("PORTAL_LANGUAGES", ","),
         ("PORTAL_LANGUAGES", "en,klingon"),
+        ("PORTAL_STAFF_LANGUAGE", "fr"),
         ("PORTAL_TIMEZONE", "Europe/Nowhere"),
         ("PORTAL_TIMEZONE", "../../etc/passwd"),
         ("PORTAL_COMPANY_COLOUR", "red"),
@@ -304,7 +305,8 @@ def test_limits_that_stripe_cannot_charge_stop_the_start(load: Load, limits: str
 
 def test_lists_are_parted_by_commas(load: Load) -> None:
     settings = load(PORTAL_LANGUAGES=" de, en ,", STRIPE_WEBHOOK_SECRETS="whsec_9fK2mQ7xW4tZ8bV1, whsec_1234567890ab")
-    assert settings.languages == ("de", "en")
+    assert (settings.languages, settings.staff_language) == (("de", "en"), "de")
+    assert load(PORTAL_STAFF_LANGUAGE="de").staff_language == "de"
     given = [secret.get_secret_value() for secret in settings.stripe_webhook_secrets]
     assert given == ["whsec_9fK2mQ7xW4tZ8bV1", "whsec_1234567890ab"]
 
