@@ -155,7 +155,8 @@ class Demo:
         kept = kept_secrets(self.directory / "env")
         usual = {
             "PORTAL_COMPANY_NAME": COMPANY,
-            "PORTAL_COMPANY_ADDRESS": "Hafenstraße 12|20457 Hamburg|Germany",
+            "PORTAL_COMPANY_ADDRESS": "Hafenstraße 12|20457 Hamburg",
+            "PORTAL_COMPANY_COUNTRY": "DE",
             "PORTAL_COMPANY_TAX_ID": "DE123456789",
             "PORTAL_COMPANY_SUPPORT_EMAIL": "help@nordlicht.example",
             "PORTAL_TIMEZONE": TIME_ZONE,

@@ -29,7 +29,9 @@ def keep_file(user_id: str, filename: str, content: bytes, decimal_mark: str) ->
         raise Invalid(N_("The file is empty."), field="file")
     if len(content) > invoices.MOST_BYTES:
         raise Invalid(
-            N_("The file is larger than %(most)s bytes. Please split it."), field="file", most=invoices.MOST_BYTES
+            N_("The file is larger than %(most)s MB. Please split it."),
+            field="file",
+            most=invoices.MOST_BYTES // 1_000_000,
         )
     invoices.refuse_card_numbers(content)
     with db.transaction() as session:

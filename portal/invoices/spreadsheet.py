@@ -143,7 +143,9 @@ class _Unreadable(Exception):
 def _text(file: BinaryIO) -> str:
     content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
-        raise _Unreadable(0, Invalid(N_("The file is larger than %(most)s bytes. Please split it."), most=MOST_BYTES))
+        raise _Unreadable(
+            0, Invalid(N_("The file is larger than %(most)s MB. Please split it."), most=MOST_BYTES // 1_000_000)
+        )
     try:
         text = content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
     except UnicodeDecodeError as error:

@@ -42,9 +42,9 @@ def _scaled(text: str, decimals: int) -> int:
     try:
         number = money.parse_number(text.removesuffix("%"), reader_language()).scaleb(decimals)
     except ValueError as error:
-        raise ValidationError(gettext("Please write a number.")) from error
+        raise ValidationError(gettext("Please enter a number.")) from error
     if number != number.to_integral_value() or abs(number) > Decimal(10) ** 15:
-        raise ValidationError(gettext("Please write a number with at most %(decimals)s decimals.", decimals=decimals))
+        raise ValidationError(gettext("Please enter a number with at most %(decimals)s decimals.", decimals=decimals))
     return int(number)
 
 
@@ -56,13 +56,13 @@ class LineForm(Form):
         [InputRequired(lazy_gettext("Every line needs a description.")), Length(max=drafts.LONGEST_DESCRIPTION)],
     )
     quantity = StringField(
-        lazy_gettext("Quantity"), [InputRequired(lazy_gettext("How many?")), Length(max=20)], default="1"
+        lazy_gettext("Quantity"), [InputRequired(lazy_gettext("Enter a quantity.")), Length(max=20)], default="1"
     )
     unit_price = StringField(
-        lazy_gettext("Unit price, net"), [InputRequired(lazy_gettext("What does one cost?")), Length(max=20)]
+        lazy_gettext("Unit price, net"), [InputRequired(lazy_gettext("Enter a unit price.")), Length(max=20)]
     )
     tax_rate = StringField(
-        lazy_gettext("Tax rate"), [InputRequired(lazy_gettext("Which tax? 0 for none.")), Length(max=10)]
+        lazy_gettext("Tax rate"), [InputRequired(lazy_gettext("Enter a tax rate; 0 for none.")), Length(max=10)]
     )
 
     quantity_thousandths = unit_price_minor = tax_rate_basis_points = 0
@@ -79,7 +79,7 @@ class InvoiceForm(ResumableForm):
 
     customer = StringField(
         lazy_gettext("Customer"),
-        [InputRequired(lazy_gettext("Whom do you bill?")), Length(max=254)],
+        [InputRequired(lazy_gettext("Enter a customer.")), Length(max=254)],
         description=lazy_gettext("The customer’s e-mail address, or the customer number."),
     )
     currency = SelectField(lazy_gettext("Currency"))
@@ -165,12 +165,16 @@ class InvoiceForm(ResumableForm):
 
 
 class VoidForm(ResumableForm):
-    reason = StringField(lazy_gettext("Reason"), [InputRequired(lazy_gettext("Please say why.")), Length(max=300)])
+    reason = StringField(
+        lazy_gettext("Reason"), [InputRequired(lazy_gettext("Please give a reason.")), Length(max=300)]
+    )
 
 
 class PaidOutsideForm(ResumableForm):
-    paid_on = DateField(lazy_gettext("Paid on"), [InputRequired(lazy_gettext("When did the money come in?"))])
-    how = SelectField(lazy_gettext("How"))
+    paid_on = DateField(
+        lazy_gettext("Paid on"), [InputRequired(lazy_gettext("Enter the day on which the money arrived."))]
+    )
+    how = SelectField(lazy_gettext("Payment method"))
     reference = StringField(lazy_gettext("Reference"), [Length(max=drafts.LONGEST_REFERENCE)])
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -178,7 +182,7 @@ class PaidOutsideForm(ResumableForm):
         self.how.choices = [
             SelectChoice(BANK_TRANSFER, gettext("Bank transfer")),
             SelectChoice(CASH, gettext("Cash")),
-            SelectChoice(OTHER_WAY, gettext("Another way")),
+            SelectChoice(OTHER_WAY, gettext("Other")),
         ]
 
 
@@ -189,7 +193,7 @@ class ImportForm(ResumableForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.decimal_mark.choices = [
-            SelectChoice("", gettext("As the file shows")),
+            SelectChoice("", gettext("Detect from the file")),
             SelectChoice(".", gettext("Point: 1234.50")),
             SelectChoice(",", gettext("Comma: 1234,50")),
         ]

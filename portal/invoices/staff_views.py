@@ -171,7 +171,7 @@ def upload() -> AnyResponse:
     return page(
         "support/invoices/import.html",
         form=form,
-        most_bytes=language.number_text(service.MOST_BYTES, tongue),
+        most_megabytes=service.MOST_BYTES // 1_000_000,
         most_rows=language.number_text(service.MOST_ROWS, tongue),
         status=422 if form.errors else 200,
     )
@@ -194,5 +194,5 @@ def import_file(file_id: str) -> AnyResponse:
         flash(gettext("Nothing was issued, because something has changed in the meantime."), "error")
         return see_other("support_invoices.file", file_id=file_id)
     count = len(report.issued)
-    flash(ngettext("%(num)d invoice is issued.", "%(num)d invoices are issued.", count), "success")
+    flash(ngettext("%(num)d invoice was issued.", "%(num)d invoices were issued.", count), "success")
     return see_other("support_invoices.index")

@@ -39,7 +39,7 @@ CHECK_UNTIL_LOOK = 10
 ASK_STRIPE_AT_MOST = "20/minute"
 
 _NEEDS_SCRIPT: Final = N_(
-    "You were not charged. Card details go straight from your browser to Stripe, which needs "
+    "You were not charged. Card details go straight from your browser to Stripe, which requires "
     "JavaScript. Please turn it on, or choose a saved card."
 )
 

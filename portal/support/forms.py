@@ -13,5 +13,5 @@ from portal.web.resuming import ResumableForm
 class NoteForm(ResumableForm):
     words = TextAreaField(
         lazy_gettext("New note"),
-        [InputRequired(lazy_gettext("Write something first.")), Length(max=service.LONGEST_NOTE)],
+        [InputRequired(lazy_gettext("Please enter some text first.")), Length(max=service.LONGEST_NOTE)],
     )

@@ -159,7 +159,7 @@ WORDS: Final[dict[str, str]] = {
 # Events whose outcome stands in their facts as `after`.
 OUTCOMES: Final[dict[str, dict[str, str]]] = {
     "payment.status": {
-        "requires_payment_method": N_("Payment incomplete"),
+        "requires_payment_method": N_("Payment needs a card"),
         "requires_confirmation": N_("Payment is waiting for its confirmation"),
         "requires_action": N_("The bank asks the customer to confirm the payment"),
         "processing": N_("The bank is processing the payment"),

@@ -171,9 +171,9 @@ def test_the_list_tells_who_made_what_and_when_it_was_used(browser: FlaskClient,
     page = browser.get(DESK)
     assert "<b>Books" not in page.get_data(as_text=True)
     told = text_of(page)
-    assert all(one in told for one in ("<b>Books</b>", machine_id, "Ida Admin", "Last used", "never"))
+    assert all(one in told for one in ("<b>Books</b>", machine_id, "Ida Admin", "Last used", "Never"))
     api_access.prove_machine(machine_id, secret, None)
-    assert "never" not in text_of(browser.get(DESK))
+    assert "Never" not in text_of(browser.get(DESK))
 
 
 def test_the_list_comes_in_pages_the_newest_first(browser: FlaskClient, admin: User) -> None:

@@ -220,7 +220,7 @@ def test_a_pack_is_asked_for_watched_and_taken_home(user: str, november: None, b
     assert browser.post(PACKS, data={"month": "2026-10"}, headers=token).status_code == 303
     with db.reading() as session:
         pack = session.scalars(select(Pack)).one()
-    assert "October 2026 Being made" in text_of(browser, PACKS)
+    assert "October 2026 Being created" in text_of(browser, PACKS)
     waiting = browser.get(f"{PACKS}/{pack.id}", headers={"HX-Request": "true"}).get_data(as_text=True)
     assert 'hx-trigger="load delay:2s"' in waiting
     assert browser.get(f"{PACKS}/{pack.id}/file").status_code == 404

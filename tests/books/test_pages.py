@@ -45,7 +45,7 @@ def test_both_sides_stand_beside_each_other_and_that_they_are_equal(october: Non
     text = text_of(browse("approver"), OCTOBER)
     assert "The books are equal" in text
     assert "Payments 10,000.00 10,000.00 Refunds −1,234.56 −1,234.56 " in text
-    assert "Stripe's fees −2.50 −2.50" in text
+    assert "Stripe fees −2.50 −2.50" in text
     assert "Balance after Oct 31, 2026 8,762.94 8,762.94" in text
     assert "Our books and Stripe differ" not in text
 

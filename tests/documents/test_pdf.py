@@ -236,7 +236,7 @@ def test_it_is_pdf_a_with_title_author_language_and_the_day_of_issue() -> None:
 
 AGAIN = """
 import hashlib, json, sys
-from portal.receipts import facts, pdf
+from portal.documents import facts, pdf
 print(hashlib.sha256(pdf.render(facts.from_json(json.load(sys.stdin))).pdf).hexdigest())
 """
 

@@ -191,7 +191,7 @@ def test_two_parts_go_back_one_lowered_and_a_third_is_declined(shopper: Shopper,
     box = dialog(desk, "Reject")
     box.get_by_label("Reason for the customer").fill(f"The meter was installed on Monday.\n{LONG}")
     box.get_by_role("button", name="Reject").click()
-    expect(desk.get_by_text("Declined.")).to_be_visible(timeout=PATIENCE_MS)
+    expect(desk.get_by_text("Rejected.")).to_be_visible(timeout=PATIENCE_MS)
     said = shopper.mailed("Your refund request for €50.00", 2)
     assert "The meter was installed on Monday." in said and LONG in " ".join(said.split())
     sees(page, "Refund rejected")

@@ -217,7 +217,7 @@ def test_a_mistake_after_a_cell_of_several_lines_is_at_its_own_line() -> None:
         (f"{HEADER},currency\n{ROW},eur\n".encode(), 1, "twice"),
         (f'{HEADER}\n{ROW}\na@b.example,"A-2,eur\n'.encode(), 3, "quotation mark"),
         (f"{HEADER}\n".encode() + f"{ROW}\n".encode() * 501, 502, "more than 500 rows"),
-        (b"x" * 1_000_001, 0, "larger than 1000000 bytes"),
+        (b"x" * 1_000_001, 0, "larger than 1 MB"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_why(content: bytes, line: int, told: str) -> None:

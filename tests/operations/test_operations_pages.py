@@ -120,8 +120,8 @@ def test_nobody_is_offered_what_they_would_be_refused(troubles: None, browser_of
 
 def test_the_state_of_a_new_portal_is_fine_but_for_the_anchor(app: Flask, browser_of: Browsers) -> None:
     text = text_of(browser_of("support"), "")
-    assert "Given up 0 Fine" in text
-    assert "Last checkpoint of the audit log never View" in text
+    assert "Failed permanently 0 Fine" in text
+    assert "Last checkpoint of the audit log Never View" in text
 
 
 def test_the_state_names_what_waits_for_a_person(troubles: None, browser_of: Browsers) -> None:

@@ -445,7 +445,7 @@ def test_a_declined_try_reads_declined_wherever_its_payment_stands(payer: FlaskC
     for address in ("/payments?status=unfinished", f"/payments/{started.payment_id}", f"/invoices/{till.invoice_id}"):
         page = text(payer, address).partition("<main")[2]
         assert "<span>Declined</span>" in page, address
-        assert "<span>Not completed</span>" not in page, address
+        assert "<span>Incomplete</span>" not in page, address
 
 
 def test_success_names_where_the_receipt_goes_and_whoever_paid_gets_one(

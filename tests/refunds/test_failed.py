@@ -64,7 +64,7 @@ def test_sent_again_it_is_a_new_refund_that_is_decided_like_all_others(counter: 
     )  # fmt: skip
     assert (old.state, old.resolution, old.replaced_by) == (states.FAILED, "sent_again", new_id)
     assert listed() == []
-    assert "sending the refund again" in wording.for_customer(old, "en")
+    assert "sending it again" in wording.for_customer(old, "en")
     service.approve(new_id, counter.approver)
     counter.execute(new_id)
     assert counter.refund(new_id).state == states.SUCCEEDED
