@@ -64,7 +64,8 @@ def worker(threads: int) -> None:
     """Run the jobs until SIGTERM or SIGINT. Any number of workers may run beside each other."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        # By a thread: a second signal in the midst of `set` would wait for ever for the lock that the first one holds.
+        signal.signal(number, lambda *_: threading.Thread(target=stop.set).start())
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001  # threads need the app itself
     # Containers may share a name and a number, and a number comes again: the letters make it one worker's alone.
     owner = f"{socket.gethostname()[:50]}:{os.getpid()}:{secrets.token_hex(4)}"

@@ -75,7 +75,8 @@ class Demo:
         self._processes: list[Process] = []
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
-        self._stopping.set()
+        # By a thread: a second signal in the midst of `set` would wait for ever for the lock that the first one holds.
+        threading.Thread(target=self._stopping.set).start()
 
     def run(self) -> None:
         """Start everything, say where it is, and wait. Raises CannotStart or Died; no process is left in any case."""

@@ -84,7 +84,8 @@ def serve(
 
     def stop(number: int, frame: FrameType | None) -> None:
         del number, frame
-        stopping.set()
+        # By a thread: a second signal in the midst of `set` would wait for ever for the lock that the first one holds.
+        threading.Thread(target=stopping.set).start()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         with suppress(ValueError):  # only the main thread may ask for signals

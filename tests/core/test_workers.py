@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, event
+from sqlalchemy import delete, event, select
 
 from deploy.dev.processes import ROOT
 from portal.core import clock, db
@@ -247,7 +247,8 @@ def test_a_period_that_comes_again_has_its_job_again(
 
 WORKER = """
 import os
-from portal import app, outbox
+from portal import app
+from portal.jobs import outbox
 
 @outbox.handles("tests.hang")
 def hang() -> None:
@@ -291,3 +292,46 @@ def test_the_job_of_a_killed_worker_runs_again_after_the_lease(worker: subproces
     change(lease_until=clock.now() - timedelta(milliseconds=1))
     assert outbox.run_due("next") == 1
     assert (ran, job().state, job().tries) == ([1], "done", 2)
+
+
+TOLD_TWICE = """
+import os, signal, sys, threading
+from portal import app
+
+told = []
+
+def tell_again(frame, event, _argument):
+    code = frame.f_code
+    if event == "call" and code.co_name == "<lambda>" and code.co_filename.endswith("portal/cli.py"):
+        told.append("once")
+    if told == ["once"] and event == "call" and code.co_name == "notify_all":
+        told.append("twice")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+portal = app.create_app()
+threading.setprofile(tell_again)
+sys.setprofile(tell_again)
+with portal.app_context():
+    portal.test_cli_runner().invoke(args=["worker", "--threads", "1"], catch_exceptions=False)
+sys.exit(0 if "twice" in told else 3)
+"""
+
+
+@pytest.mark.database("sqlite")
+def test_a_second_signal_in_the_midst_of_the_first_stops_it_as_well(database: str) -> None:
+    """`make` and a shell, or a container and its init, both hand on the one signal that somebody sent."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", TOLD_TWICE], cwd=ROOT, env=process_environment(PORTAL_DATABASE_URL=database),
+    )  # fmt: skip
+    try:
+        eventually(_any_job, within=60, what="the worker has looked around")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _any_job() -> bool:
+    with db.reading() as session:
+        return session.execute(select(Job.id).limit(1)).first() is not None
