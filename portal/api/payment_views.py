@@ -51,7 +51,7 @@ def process_payment(caller: Caller, body: schemas.ProcessPayment) -> schemas.Pro
     except service.Unresolved as error:
         raise RefusedWith(error, _as_it_stands(caller, error.payment_id), "payment") from error
     answer = _processed(done)
-    if body.payment_method_id is not None and answer.error is not None and done.payment.told_status in _REFUSED:
+    if body.payment_method_id is not None and answer.error is not None and done.payment.public_status in _REFUSED:
         refused = Declined(answer.error.message, code=answer.error.code)
         raise RefusedWith(refused, answer, "payment", decline_code=answer.error.decline_code)
     return answer

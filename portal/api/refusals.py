@@ -96,7 +96,7 @@ MEANINGS: Final = {
     "refund_window_over": "The days in which a refund for this reason may be asked for are over.",
     "refund_already_decided": "Someone has decided already. Read the refund again.",
     "refund_claimed": "A colleague is looking at this refund. Leave it to them, or try again in some minutes.",
-    "refund_has_finding": "The refund was set aside and must be released at the desk first.",
+    "refund_needs_review": "The refund was set aside and must be released at the desk first.",
     "refund_not_failed": "Only a refund that has failed, and that nobody has dealt with, can be sent again, paid another way or closed.",
     "refund_found": "Stripe shows this refund after all. It was not sent again.",
     "charge_not_refundable": "Stripe gives this money back no more.",

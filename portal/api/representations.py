@@ -147,7 +147,7 @@ def _payment_facts(row: Payment, booked: dict[str, int], receipt_id: str | None)
         "stripe_payment_intent_id": row.stripe_intent_id,
         "customer_id": row.customer_id,
         "invoice_id": row.invoice_id,
-        "status": row.told_status,
+        "status": row.public_status,
         "amount": row.amount_minor,
         "amount_refunded": booked.get("refund", 0) - booked.get("refund_failed", 0) + booked.get("refund_outside", 0),
         "disputed": booked.get("dispute", 0) > booked.get("dispute_reinstated", 0),

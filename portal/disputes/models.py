@@ -12,13 +12,14 @@ from portal import gateway
 from portal.accounts.models import Customer
 from portal.core.db import Base, UTCDateTime
 from portal.core.money import Money
+from portal.core.synced_rows import Reviewed, Synced
 from portal.disputes.states import ANSWERABLE, FINAL, INQUIRY
 from portal.payments.models import Payment
 
 _FINAL: Final = ", ".join(f"'{status}'" for status in sorted(FINAL))
 _OPEN: Final = text(f"status NOT IN ({_FINAL})")
 _CLOSED: Final = text(f"status IN ({_FINAL})")
-_FOUND: Final = text("finding <> '' OR discrepancy <> ''")
+_FOUND: Final = text("review_reason <> '' OR discrepancy <> ''")
 
 # The deadline of a dispute that asks nothing of us: after all others, and a date that every database holds.
 NO_DEADLINE: Final = datetime(9999, 1, 1, tzinfo=UTC)
@@ -29,17 +30,17 @@ FUNDS_WITHDRAWN: Final = "funds_withdrawn"
 FUNDS_REINSTATED: Final = "funds_reinstated"
 
 
-class Dispute(Base):
+class Dispute(Reviewed, Base):
     """`status` and `reason` are Stripe's own words; see portal.disputes.states.
 
     `evidence_due_by` is Stripe's, also when evidence has been sent already; `deadline` is the moment by which we have to act, or
     NO_DEADLINE. `has_evidence` is true of evidence that lies at Stripe and was not sent, too. `is_refundable` says whether Stripe
-    would still refund the charge. `version` rises with every change, for compare-and-swap around a fetch from Stripe.
+    would still refund the charge.
     """
 
     __tablename__ = "disputes"
+    noun = "dispute"
 
-    id: Mapped[str] = mapped_column(String(40), primary_key=True)
     payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"))
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
     stripe_dispute_id: Mapped[str] = mapped_column(String(64), unique=True)
@@ -52,13 +53,10 @@ class Dispute(Base):
     deadline: Mapped[datetime] = mapped_column(UTCDateTime)
     has_evidence: Mapped[bool] = mapped_column(Boolean)
     is_refundable: Mapped[bool] = mapped_column(Boolean)
-    finding: Mapped[str] = mapped_column(String(300), default="")  # why staff must look, if they must
     # In what it differs from its payment, if it does; status and money are taken over all the same.
     discrepancy: Mapped[str] = mapped_column(String(300), default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)  # at Stripe
-    updated_at: Mapped[datetime] = mapped_column(UTCDateTime)
     closed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    version: Mapped[int] = mapped_column(Integer, default=1)
 
     payment: Mapped[Payment] = relationship(lazy="raise")
     customer: Mapped[Customer] = relationship(lazy="raise")
@@ -70,7 +68,7 @@ class Dispute(Base):
         Index("ix_disputes_customer", "customer_id", "created_at", "id"),
         Index("ix_disputes_open", "deadline", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
         Index("ix_disputes_closed", "created_at", "id", sqlite_where=_CLOSED, postgresql_where=_CLOSED),
-        Index("ix_disputes_finding", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
+        Index("ix_disputes_review", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
     )
 
     @property
@@ -115,23 +113,21 @@ class DisputeStep(Base):
     __table_args__ = (Index("ix_dispute_steps_dispute", "dispute_id", "at"),)
 
 
-class FraudWarning(Base):
+class FraudWarning(Synced, Base):
     """A card's issuer suspects fraud (Stripe's early fraud warning); `fraud_type` is Stripe's word.
 
-    `actionable` as long as the charge is neither disputed nor wholly refunded. `version` as in Dispute.
+    `actionable` as long as the charge is neither disputed nor wholly refunded.
     """
 
     __tablename__ = "fraud_warnings"
+    noun = "fraud_warning"
 
-    id: Mapped[str] = mapped_column(String(40), primary_key=True)
     payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"))
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
     stripe_warning_id: Mapped[str] = mapped_column(String(64), unique=True)
     fraud_type: Mapped[str] = mapped_column(String(60))
     actionable: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)  # at Stripe
-    updated_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    version: Mapped[int] = mapped_column(Integer, default=1)
 
     payment: Mapped[Payment] = relationship(lazy="raise")
     customer: Mapped[Customer] = relationship(lazy="raise")

@@ -1,31 +1,22 @@
-"""Hearing of disputes and fraud warnings, and looking after those that are not over."""
+"""Disputes and fraud warnings, as jobs and other features use them, and looking after those that are not over."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import Final
 
-from portal import gateway
+from portal import gateway, stripe_sync
 from portal.core import clock, db
-from portal.disputes import queries, states, warnings
-from portal.disputes.settling import LOOK_EVERY_SECONDS, freeze, locked_payment, refresh
+from portal.core.synced_rows import hold_for_review
+from portal.disputes import queries, states
+from portal.disputes.settling import KIND, LOOK_EVERY_SECONDS, sync_dispute
+from portal.disputes.warnings import sync_warning
 from portal.jobs import outbox
+
+__all__ = ["follow_up", "sync_dispute", "sync_warning"]
 
 # Stripe returns the money of a won dispute within days; after this long somebody must ask for it.
 MONEY_RETURNS_WITHIN: Final = timedelta(days=30)
-
-
-def hear_of(stripe_dispute_id: str) -> bool:
-    """Something happened to a dispute: learn what. Returns False when the charge is none of ours.
-
-    A second call changes nothing. Raises MissingAtStripe when there is no such dispute, and the gateway's other errors.
-    """
-    return refresh(stripe_dispute_id) is not None
-
-
-def hear_of_warning(stripe_warning_id: str) -> bool:
-    """Likewise for an early fraud warning."""
-    return warnings.hear_of(stripe_warning_id)
 
 
 def follow_up(dispute_id: str) -> None:
@@ -36,10 +27,10 @@ def follow_up(dispute_id: str) -> None:
     """
     with db.reading() as session:
         stripe_dispute_id = queries.dispute(session, dispute_id).stripe_dispute_id
-    found = refresh(stripe_dispute_id)
+    found = sync_dispute(stripe_dispute_id)
     with db.reading() as session:
         dispute = queries.dispute(session, dispute_id)
-    if found is None or dispute.finding:
+    if found is None or dispute.review_reason:
         return
     if dispute.closed_at is None:
         raise outbox.Later(LOOK_EVERY_SECONDS)
@@ -48,10 +39,8 @@ def follow_up(dispute_id: str) -> None:
     if clock.now() - dispute.closed_at < MONEY_RETURNS_WITHIN:
         raise outbox.Later(LOOK_EVERY_SECONDS)
     with db.transaction() as session:
-        locked_payment(session, dispute.payment_id)
-        freeze(
-            session, queries.dispute(session, dispute_id), f"it is {dispute.status}, but the money has not come back"
-        )
+        locked = stripe_sync.locked(KIND, session, dispute_id)
+        hold_for_review(session, locked, f"it is {locked.status}, but the money has not come back")
 
 
 def _is_kept_back(found: gateway.Dispute) -> bool:

@@ -1,4 +1,4 @@
-"""What Stripe says of a dispute becomes what the portal knows of it: `settle` is the one place where a dispute changes.
+"""What Stripe says of a dispute becomes what the portal knows of it: `_apply` is the one place where a dispute changes.
 
 Status and money are two things: a status says what the bank thinks, and only a balance transaction says that money has moved. Each of
 these is booked once, together with its step.
@@ -13,10 +13,11 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from portal import gateway, ledger
+from portal import gateway, ledger, stripe_sync
 from portal.core import audit, clock, config, db
 from portal.core.db import new_id
-from portal.core.errors import Unavailable
+from portal.core.errors import NotFound
+from portal.core.synced_rows import hold_for_review, touch
 from portal.disputes import queries, states
 from portal.disputes.models import (
     FUNDS_REINSTATED,
@@ -34,8 +35,6 @@ from portal.payments.models import Payment
 
 log = structlog.get_logger(__name__)
 
-# A fetch that is overtaken by another change is made again; more than this many times means something is wrong.
-MOST_RACES: Final = 5
 # The worker looks after every open dispute by itself: webhooks may be lost, and banks take weeks. Seconds.
 LOOK_EVERY_SECONDS: Final = 6 * 3600
 # Staff are reminded this long before the evidence is due.
@@ -45,22 +44,12 @@ FIRST_HEARD: Final = "opened"
 ESCALATED: Final = "escalated"
 
 
-def refresh(stripe_dispute_id: str) -> gateway.Dispute | None:
-    """Fetch a dispute and settle it. When the row changed during the fetch, fetch again: old news never wins.
+def sync_dispute(stripe_dispute_id: str) -> gateway.Dispute | None:
+    """Fetch a dispute and take over what it says. Returns it, or None when the charge is none of ours; a second call changes nothing.
 
-    Returns what Stripe said, or None when the charge is none of ours. Raises MissingAtStripe when there is no such dispute, and the
-    gateway's other errors.
+    Raises as stripe_sync.sync does.
     """
-    for _ in range(MOST_RACES):
-        with db.reading() as session:
-            known = queries.by_stripe_id(session, stripe_dispute_id)
-        found = gateway.current().retrieve_dispute(stripe_dispute_id)
-        payment_id = known.payment_id if known else payment_of(found.intent_id, found.charge_id)
-        if payment_id is None:
-            return None
-        if settle(payment_id, found, seen_version=known.version if known else None):
-            return found
-    raise Unavailable
+    return stripe_sync.sync(KIND, stripe_dispute_id)
 
 
 def payment_of(intent_id: str | None, charge_id: str) -> str | None:
@@ -70,39 +59,11 @@ def payment_of(intent_id: str | None, charge_id: str) -> str | None:
     with db.reading() as session:
         payment = payments_by.by_intent(session, intent_id)
     if payment is None or payment.stripe_charge_id != charge_id:
-        if not payments.hear_of_intent(intent_id):
+        if not payments.sync_intent(intent_id):
             return None
         with db.reading() as session:
             payment = payments_by.by_intent(session, intent_id)
     return payment.id if payment else None
-
-
-def settle(payment_id: str, found: gateway.Dispute, *, seen_version: int | None) -> bool:
-    """Bring our dispute in line with Stripe's as it was while ours was at `seen_version`, or was not there (None).
-
-    Returns False, having done nothing, when the row has moved on since. The same dispute twice changes nothing. Postings, steps,
-    audit events and the jobs that tell staff are written in this one transaction. A dispute of another charge or mode is set aside for
-    staff and books nothing. One over more than the payment, or in another currency, is followed and booked as it is, and the
-    discrepancy stands beside it.
-    """
-    with db.transaction() as session:
-        payment = locked_payment(session, payment_id)
-        dispute = queries.by_stripe_id(session, found.id)
-        if (dispute.version if dispute else None) != seen_version:
-            return False
-        mismatch = _mismatch(payment, found)
-        if dispute is None:
-            dispute = _open(session, payment, found)
-        if mismatch:
-            freeze(session, dispute, mismatch)
-            return True
-        _note_discrepancy(session, dispute, _discrepancy(payment, found))
-        if states.may_follow(dispute.status, found.status):
-            _change(session, dispute, found)
-        else:
-            freeze(session, dispute, f"Stripe says {found.status} of a dispute that is {dispute.status}")
-        _book(session, dispute, found)
-        return True
 
 
 def locked_payment(session: Session, payment_id: str) -> Payment:
@@ -110,9 +71,16 @@ def locked_payment(session: Session, payment_id: str) -> Payment:
     return session.execute(select(Payment).where(Payment.id == payment_id).with_for_update()).scalar_one()
 
 
-def _mismatch(payment: Payment, found: gateway.Dispute) -> str:
-    """Why this dispute cannot be about this payment, or an empty text."""
-    if found.charge_id != payment.stripe_charge_id:
+def _lock_payment_of(session: Session, dispute_id: str) -> None:
+    payment_id = session.scalar(select(Dispute.payment_id).where(Dispute.id == dispute_id))
+    if payment_id is None:
+        raise NotFound
+    locked_payment(session, payment_id)
+
+
+def _mismatch(session: Session, dispute: Dispute, found: gateway.Dispute) -> str:
+    """Why this dispute cannot be about its payment, or an empty text."""
+    if found.charge_id != session.get_one(Payment, dispute.payment_id).stripe_charge_id:
         return f"the disputed charge {found.charge_id} is not this payment's"
     if found.livemode != config.current().livemode:
         return "Stripe's dispute is of the other mode (live or test)"
@@ -133,7 +101,7 @@ def _note_discrepancy(session: Session, dispute: Dispute, discrepancy: str) -> N
         return
     facts = {"before": dispute.discrepancy, "discrepancy": discrepancy}
     dispute.discrepancy = discrepancy
-    _touch(dispute)
+    touch(dispute)
     log.warning("dispute_differs", dispute_id=dispute.id, discrepancy=discrepancy)
     if discrepancy:
         audit.record(session, "dispute.discrepancy", dispute.id, facts, customer_id=dispute.customer_id)
@@ -144,14 +112,15 @@ def _note_discrepancy(session: Session, dispute: Dispute, discrepancy: str) -> N
 # Changes
 
 
-def _open(session: Session, payment: Payment, found: gateway.Dispute) -> Dispute:
+def _open(session: Session, payment_id: str, found: gateway.Dispute) -> Dispute:
+    payment = session.get_one(Payment, payment_id)
     dispute = Dispute(
         id=new_id("dsp"),
         payment_id=payment.id,
         customer_id=payment.customer_id,
         stripe_dispute_id=found.id,
         stripe_charge_id=found.charge_id,
-        finding="",
+        review_reason="",
         discrepancy="",
         created_at=found.created,
         updated_at=clock.now(),
@@ -201,6 +170,20 @@ def _facts(dispute: Dispute) -> dict[str, object]:
     }
 
 
+def _apply(session: Session, dispute: Dispute, found: gateway.Dispute, _nothing: object = None) -> None:
+    """Postings, steps, audit events and the jobs that tell staff, in the caller's transaction.
+
+    A dispute over more than the payment, or in another currency, is followed and booked as it is, and the discrepancy stands beside it.
+    Money that moves at Stripe is a fact, whatever a status says.
+    """
+    _note_discrepancy(session, dispute, _discrepancy(session.get_one(Payment, dispute.payment_id), found))
+    if states.may_follow(dispute.status, found.status):
+        _change(session, dispute, found)
+    else:
+        hold_for_review(session, dispute, f"Stripe says {found.status} of a dispute that is {dispute.status}")
+    _book(session, dispute, found)
+
+
 def _change(session: Session, dispute: Dispute, found: gateway.Dispute) -> None:
     before = _facts(dispute)
     _take_over(dispute, found)
@@ -211,7 +194,7 @@ def _change(session: Session, dispute: Dispute, found: gateway.Dispute) -> None:
     }
     if not news:
         return
-    _touch(dispute)
+    touch(dispute)
     if "status" in news:
         _add_step(session, dispute, dispute.status)
         audit.record(session, "dispute.status", dispute.id, news.pop("status"), customer_id=dispute.customer_id)
@@ -223,21 +206,6 @@ def _change(session: Session, dispute: Dispute, found: gateway.Dispute) -> None:
         audit.record(session, "dispute.changed", dispute.id, news, customer_id=dispute.customer_id)
     if "evidence_due_by" in news:
         _remind_in_time(session, dispute)
-
-
-def _touch(dispute: Dispute) -> None:
-    dispute.version += 1
-    dispute.updated_at = clock.now()
-
-
-def freeze(session: Session, dispute: Dispute, finding: str) -> None:
-    """Set a dispute aside for staff, with the reason; nobody looks after it by themselves from then on."""
-    if dispute.finding == finding:
-        return
-    dispute.finding = finding
-    _touch(dispute)
-    log.error("dispute_needs_staff", dispute_id=dispute.id, finding=finding)
-    audit.record(session, "dispute.finding", dispute.id, {"finding": finding}, customer_id=dispute.customer_id)
 
 
 def _add_step(
@@ -274,7 +242,7 @@ def _book(session: Session, dispute: Dispute, found: gateway.Dispute) -> None:
         what = FUNDS_WITHDRAWN if moved.minor < 0 else FUNDS_REINSTATED
         _add_step(session, dispute, what, at=movement.created, transaction_id=movement.id)
         _post(session, dispute, movement)
-        _touch(dispute)
+        touch(dispute)
         audit.record(
             session,
             "dispute.money",
@@ -345,3 +313,19 @@ def _remind_in_time(session: Session, dispute: Dispute) -> None:
             dispute_id=dispute.id,
             due_by=due.isoformat(),
         )
+
+
+KIND: Final[stripe_sync.Opened[Dispute, gateway.Dispute]] = stripe_sync.Opened(
+    model=Dispute,
+    column="stripe_dispute_id",
+    fetch=lambda stripe_id: gateway.current().retrieve_dispute(stripe_id),
+    gather=lambda _found: None,
+    differs=_mismatch,
+    hold=hold_for_review,
+    has_changes=lambda _dispute, _found: True,  # what is booked already is known by its step
+    apply=_apply,
+    lock_first=_lock_payment_of,
+    owner=lambda found: payment_of(found.intent_id, found.charge_id),
+    lock_owner=locked_payment,
+    open=_open,
+)

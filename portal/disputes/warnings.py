@@ -5,67 +5,57 @@ Source: Stripe's API reference, "Early fraud warnings".
 
 from __future__ import annotations
 
+from typing import Final
+
 import structlog
 from sqlalchemy.orm import Session
 
-from portal import gateway
+from portal import gateway, stripe_sync
 from portal.core import audit, clock, config, db
 from portal.core.db import new_id
-from portal.core.errors import Unavailable
-from portal.disputes import queries
+from portal.core.synced_rows import touch
 from portal.disputes.models import FraudWarning
-from portal.disputes.settling import MOST_RACES, locked_payment, payment_of
+from portal.disputes.settling import locked_payment, payment_of
 from portal.jobs import outbox
 from portal.payments.models import Payment
 
 log = structlog.get_logger(__name__)
 
 
-def hear_of(stripe_warning_id: str) -> bool:
-    """A card's issuer suspects fraud: keep what it says. Returns False when the charge is none of ours. Raises as settling.refresh does."""
-    for _ in range(MOST_RACES):
-        with db.reading() as session:
-            known = queries.warning_by_stripe_id(session, stripe_warning_id)
-        found = gateway.current().retrieve_fraud_warning(stripe_warning_id)
-        payment_id = known.payment_id if known else payment_of(found.intent_id, found.charge_id)
-        if payment_id is None:
-            return False
-        settled = settle(payment_id, found, seen_version=known.version if known else None)
-        if settled is not None:
-            return settled
-    raise Unavailable
+def sync_warning(stripe_warning_id: str) -> bool:
+    """A card's issuer suspects fraud: keep what it says. Returns False when the charge is none of ours; a second call changes nothing.
 
-
-def settle(payment_id: str, found: gateway.FraudWarning, *, seen_version: int | None) -> bool | None:
-    """Keep a warning as Stripe had it while ours was at `seen_version`; None, having done nothing, when ours has moved on since.
-
-    Returns False for a charge, or a mode, that is not the payment's. Staff are told of a new one.
+    Raises as stripe_sync.sync does.
     """
-    with db.transaction() as session:
-        payment = locked_payment(session, payment_id)
-        warning = queries.warning_by_stripe_id(session, found.id)
-        if (warning.version if warning else None) != seen_version:
-            return None
-        if found.charge_id != payment.stripe_charge_id or found.livemode != config.current().livemode:
-            log.error("fraud_warning_does_not_fit", payment_id=payment_id, stripe_warning_id=found.id)
-            return False
-        if warning is None:
-            _keep(session, payment, found)
-        elif (warning.fraud_type, warning.actionable) != (found.fraud_type, found.actionable):
-            audit.record(
-                session,
-                "fraud_warning.changed",
-                warning.id,
-                {"actionable": {"before": warning.actionable, "after": found.actionable}, "type": found.fraud_type},
-                customer_id=payment.customer_id,
-            )
-            warning.fraud_type, warning.actionable = found.fraud_type, found.actionable
-            warning.version += 1
-            warning.updated_at = clock.now()
-        return True
+    return stripe_sync.sync(KIND, stripe_warning_id) is not None
 
 
-def _keep(session: Session, payment: Payment, found: gateway.FraudWarning) -> None:
+def _owner(found: gateway.FraudWarning) -> str | None:
+    payment_id = payment_of(found.intent_id, found.charge_id)
+    if payment_id is None:
+        return None
+    with db.reading() as session:
+        differs = _mismatch(session.get_one(Payment, payment_id), found)
+    if differs:
+        log.error("fraud_warning_does_not_fit", payment_id=payment_id, stripe_warning_id=found.id, reason=differs)
+    return None if differs else payment_id
+
+
+def _mismatch(payment: Payment, found: gateway.FraudWarning) -> str:
+    if found.charge_id != payment.stripe_charge_id:
+        return "it is about another charge"
+    if found.livemode != config.current().livemode:
+        return "it is of the other mode (live or test)"
+    return ""
+
+
+def _leave_out(_session: Session, warning: FraudWarning, reason: str) -> None:
+    log.error("fraud_warning_does_not_fit", warning_id=warning.id, reason=reason)
+
+
+def _open(session: Session, payment_id: str, found: gateway.FraudWarning) -> FraudWarning:
+    """Keep a new warning, and tell staff of it."""
+    payment = session.get_one(Payment, payment_id)
     warning = FraudWarning(
         id=new_id("efw"),
         payment_id=payment.id,
@@ -87,3 +77,31 @@ def _keep(session: Session, payment: Payment, found: gateway.FraudWarning) -> No
         customer_id=payment.customer_id,
     )
     outbox.enqueue(session, "disputes.mail_warning", key=f"fraud_warning:{warning.id}", warning_id=warning.id)
+    return warning
+
+
+def _apply(session: Session, warning: FraudWarning, found: gateway.FraudWarning, _nothing: object) -> None:
+    audit.record(
+        session,
+        "fraud_warning.changed",
+        warning.id,
+        {"actionable": {"before": warning.actionable, "after": found.actionable}, "type": found.fraud_type},
+        customer_id=warning.customer_id,
+    )
+    warning.fraud_type, warning.actionable = found.fraud_type, found.actionable
+    touch(warning)
+
+
+KIND: Final[stripe_sync.Opened[FraudWarning, gateway.FraudWarning]] = stripe_sync.Opened(
+    model=FraudWarning,
+    column="stripe_warning_id",
+    fetch=lambda stripe_id: gateway.current().retrieve_fraud_warning(stripe_id),
+    gather=lambda _found: None,
+    differs=lambda session, warning, found: _mismatch(session.get_one(Payment, warning.payment_id), found),
+    hold=_leave_out,
+    has_changes=lambda one, found: (one.fraud_type, one.actionable) != (found.fraud_type, found.actionable),
+    apply=_apply,
+    owner=_owner,
+    lock_owner=locked_payment,
+    open=_open,
+)

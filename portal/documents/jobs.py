@@ -62,6 +62,6 @@ def send_revocation(credit_note_id: str) -> None:
     email.send_revocation(credit_note_id)
 
 
-@handles("receipts.complete", every_seconds=60)
-def complete() -> None:
-    metrics.STARTED_OVER.labels("documents").inc(service.complete())
+@handles("receipts.requeue_lost_jobs", every_seconds=60)
+def requeue_lost_jobs() -> None:
+    metrics.STARTED_OVER.labels("documents").inc(service.requeue_lost_jobs())

@@ -30,7 +30,6 @@ from portal.refunds.models import Refund
 __all__ = [
     "Kept",
     "NotAddingUp",
-    "complete",
     "is_free",
     "issue",
     "issue_credit_note",
@@ -40,6 +39,7 @@ __all__ = [
     "mark_mailed",
     "mark_revocation_mailed",
     "render",
+    "requeue_lost_jobs",
     "revoke_credit_note",
     "send_again",
 ]
@@ -273,7 +273,7 @@ def render_held(document_id: str, *, as_it_is: bool) -> Document:
         return document
 
 
-def complete() -> int:
+def requeue_lost_jobs() -> int:
     """Leave the job that comes next for all that has none: a receipt, a credit note, a PDF, or a mail is missing; returns how many.
 
     Payments and refunds are looked at while they are new: reconciliation sees all of them. A second run finds nothing more.

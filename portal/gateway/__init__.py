@@ -28,6 +28,7 @@ from portal.gateway.contract import (
 )
 from portal.gateway.dashboard import page_of
 from portal.gateway.failures import ADVICE, CODE_REFUSALS, advice, is_final, shown_codes
+from portal.gateway.keyed_calls import KeyedCall, call_once
 from portal.gateway.stripe_gateway import StripeGateway, current, forget
 from portal.gateway.webhook_signature import BadSignature, verify
 
@@ -46,6 +47,7 @@ __all__ = [
     "Intent",
     "KeptFailure",
     "KeyInUse",
+    "KeyedCall",
     "Misconfigured",
     "MissingAtStripe",
     "NotRefundable",
@@ -61,6 +63,7 @@ __all__ = [
     "UnusableMethod",
     "WebhookEndpoint",
     "advice",
+    "call_once",
     "current",
     "forget",
     "is_final",

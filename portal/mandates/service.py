@@ -311,7 +311,7 @@ def _conclude(collection_id: str, payment: Payment) -> None:
             _try_anew(collection_id)
     elif unanswered or payment.is_with_the_bank:
         _wait(collection_id, sent=True)
-    elif payment.asks_its_customer or payment.finding:
+    elif payment.asks_its_customer or payment.review_reason:
         _wait(collection_id, sent=False)
     else:
         _fail(collection_id, payment.failure_code, payment.decline_code, payment_id=payment.id)

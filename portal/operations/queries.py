@@ -138,7 +138,7 @@ def _waits_for_staff(kind: Any) -> ColumnElement[bool]:
     """The condition of a kind's partial index, to the letter: planned before its value is known, a parameter would not lead to it."""
     if kind is FraudWarning:
         return and_(FraudWarning.actionable, FraudWarning.created_at > clock.now() - WARNING_COUNTS_FOR)
-    found: ColumnElement[bool] = kind.finding != literal_column("''")
+    found: ColumnElement[bool] = kind.review_reason != literal_column("''")
     if kind is Dispute:
         return or_(found, Dispute.discrepancy != literal_column("''"))
     return or_(found, Refund.state == literal_column(f"'{UNKNOWN}'")) if kind is Refund else found
@@ -218,8 +218,8 @@ def findings(session: Session) -> list[Finding]:
         "stripe_customer": StripeCustomer,
         "refund": Refund,
     }
-    sources: list[Any] = [(kind, one, one.id, one.finding, one.updated_at) for kind, one in frozen.items()]
-    differs = case((Dispute.finding != "", Dispute.finding), else_=Dispute.discrepancy)
+    sources: list[Any] = [(kind, one, one.id, one.review_reason, one.updated_at) for kind, one in frozen.items()]
+    differs = case((Dispute.review_reason != "", Dispute.review_reason), else_=Dispute.discrepancy)
     sources.append(("dispute", Dispute, Dispute.id, differs, Dispute.updated_at))
     warned = FraudWarning
     sources.append(("fraud_warning", warned, warned.payment_id, warned.fraud_type, warned.created_at))

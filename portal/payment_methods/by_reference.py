@@ -15,11 +15,11 @@ import hmac
 import re
 from typing import Final
 
-from portal import gateway
+from portal import gateway, stripe_sync
 from portal.core import db, idempotency
 from portal.core.errors import N_, Conflict, Declined, Invalid, NotFound
 from portal.gateway import PaymentMethod, SetupIntent
-from portal.payment_methods import card_testing, holders, keeping, queries, setups, states
+from portal.payment_methods import card_testing, keeping, queries, setups, states, stripe_customers
 from portal.payment_methods.models import CardSetup
 from portal.payment_methods.setups import AlreadyAdded, SetupStarted, UnderReview
 
@@ -57,7 +57,7 @@ def save_method(customer_id: str, payment_method_id: str, *, client_key: str, ip
     setup = _begun(customer_id, payment_method_id, client_key, ip) or _begin(customer_id, payment_method_id, client_key)
     if setup.stripe_payment_method_id != payment_method_id:
         raise KeyReused
-    if setup.finding:
+    if setup.review_reason:
         raise UnderReview
     intent = setups.ensure_setup(setup.id) if setup.stripe_setup_intent_id is None else setups.refresh_setup(setup.id)
     if intent.status in {states.REQUIRES_PAYMENT_METHOD, states.REQUIRES_CONFIRMATION} and intent.failure is None:
@@ -70,9 +70,9 @@ def usable(customer_id: str, payment_method_id: str) -> PaymentMethod:
 
     The reference has passed `check_reference`. Raises UnknownCard and the gateway's errors.
     """
-    holder = holders.holder(customer_id)
+    stripe_customer = stripe_customers.ensure_stripe_customer(customer_id)
     method = keeping.remember(payment_method_id)
-    if method is None or method.card is None or method.customer_id not in {None, holder}:
+    if method is None or method.card is None or method.customer_id not in {None, stripe_customer}:
         raise UnknownCard
     return method
 
@@ -144,13 +144,22 @@ def _confirm(customer_id: str, setup_id: str, intent_id: str, payment_method_id:
     """Bring the card to the bank; what came of it is fetched, whatever the answer was."""
     with db.reading() as session:
         attempt = session.get_one(CardSetup, setup_id).attempt
+    key = f"confirm_setup:{setup_id}:{attempt}"
     try:
-        gateway.current().confirm_setup(intent_id, f"confirm_setup:{setup_id}:{attempt}", payment_method_id)
+        gateway.call_once(
+            gateway.KeyedCall(
+                is_fresh=True,
+                send=lambda: gateway.current().confirm_setup(intent_id, key, payment_method_id),
+                wait=lambda: True,
+                look_up=lambda: None,
+                hold=lambda reason: stripe_sync.hold_by_id(setups.KIND, setup_id, reason),
+            )
+        )
     except gateway.UnusableMethod as error:
         with db.transaction() as session:
             card_testing.close(session, customer_id, payment_method_id)
         raise UnknownCard from error
-    except (gateway.UnexpectedState, gateway.KeptFailure, gateway.KeyInUse):
+    except gateway.UnexpectedState:
         return setups.refresh_setup(setup_id)
     except Declined:
         setups.refresh_setup(setup_id)

@@ -11,7 +11,7 @@ from portal import gateway
 from portal.accounts.models import Customer
 from portal.core import clock, db
 from portal.jobs import outbox
-from portal.payment_methods import holders, keeping, queries
+from portal.payment_methods import keeping, queries, stripe_customers
 
 log = structlog.get_logger(__name__)
 
@@ -23,19 +23,19 @@ LONGEST_CHUNK: Final = timedelta(seconds=60)
 def compare(customer_id: str) -> None:
     """Bring one customer's cards in line with Stripe's list of them: added, changed and removed ones.
 
-    The list shows what differs; only that is fetched and judged, by `keeping.remember`, as if its webhook had come. So old news
+    The list shows what differs; only that is fetched and judged, by `keeping.remember`, as if its webhook had come. So a stale update
     never wins, and a second call changes nothing. A customer that was deleted at Stripe is lost here, too. Raises the
     gateway's errors.
     """
     with db.reading() as session:
-        holder = session.get_one(Customer, customer_id).stripe_customer_id
+        stripe_customer = session.get_one(Customer, customer_id).stripe_customer_id
         kept = queries.all_by_method(session, customer_id)
-    if holder is None:
+    if stripe_customer is None:
         return
     try:
-        listed = {method.id: method.card for method in gateway.current().list_cards(holder)}
+        listed = {method.id: method.card for method in gateway.current().list_cards(stripe_customer)}
     except gateway.MissingAtStripe:
-        holders.lose_holder(holder)
+        stripe_customers.detach_customer(stripe_customer)
         return
     for method_id in sorted(kept.keys() | listed.keys()):
         row, card = kept.get(method_id), listed.get(method_id)

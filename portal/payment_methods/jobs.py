@@ -22,9 +22,9 @@ def follow_up(setup_id: str) -> None:
     setups.follow_up(setup_id)
 
 
-@outbox.handles("cards.complete", every_seconds=60)
-def complete() -> None:
-    metrics.STARTED_OVER.labels("cards").inc(setups.complete())
+@outbox.handles("cards.requeue_lost_jobs", every_seconds=60)
+def requeue_lost_jobs() -> None:
+    metrics.STARTED_OVER.labels("cards").inc(setups.requeue_lost_jobs())
 
 
 @outbox.handles("cards.compare", every_seconds=24 * 3600)

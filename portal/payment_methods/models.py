@@ -10,8 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core import company_days
 from portal.core.db import Base, UTCDateTime, one_of
+from portal.core.synced_rows import Mirror
 from portal.payment_methods.states import CREATED, OUTCOMES
-from portal.stripe_sync import Mirror
 
 # A new card takes a bank about two weeks; who is told a month ahead is not caught without one.
 EXPIRES_SOON: Final = timedelta(days=30)
@@ -20,7 +20,7 @@ REMINDER_DAYS: Final = (7, EXPIRES_SOON.days)
 
 _KEPT = text("removed_at IS NULL")
 _DEFAULT = text("is_default AND removed_at IS NULL")
-_FOUND = text("finding <> ''")
+_FOUND = text("review_reason <> ''")
 
 
 def last_day_of_month(year: int, month: int) -> date:
@@ -95,6 +95,7 @@ class CardSetup(Mirror, Base):
     """
 
     __tablename__ = "card_setups"
+    noun = "card_setup"
 
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
     client_key: Mapped[str] = mapped_column(String(80))
@@ -108,12 +109,13 @@ class CardSetup(Mirror, Base):
     decline_code: Mapped[str] = mapped_column(String(60), default="")
     outcome: Mapped[str] = mapped_column(String(20), default="")
     card_id: Mapped[str | None] = mapped_column(ForeignKey("saved_cards.id"))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
     __table_args__ = (
         UniqueConstraint("customer_id", "client_key"),
         one_of("outcome", OUTCOMES),
         Index("ix_card_setups_open", "status", "updated_at"),
-        Index("ix_card_setups_finding", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
+        Index("ix_card_setups_review", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
     )
 
 
@@ -141,16 +143,18 @@ class CardTry(Base):
     )
 
 
-_BEING_MADE: Final = text("stripe_customer_id IS NULL AND finding = ''")
+_BEING_MADE: Final = text("stripe_customer_id IS NULL AND review_reason = ''")
 
 
 class StripeCustomer(Mirror, Base):
     """A customer that is being made at Stripe, or was: the one that is in use stands in the customer's own row."""
 
     __tablename__ = "stripe_customers"
+    noun = "stripe_customer"
 
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
     stripe_customer_id: Mapped[str | None] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
     __table_args__ = (
         Index(
@@ -160,17 +164,17 @@ class StripeCustomer(Mirror, Base):
             sqlite_where=_BEING_MADE,
             postgresql_where=_BEING_MADE,
         ),
-        Index("ix_stripe_customers_finding", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
+        Index("ix_stripe_customers_review", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
     )
 
 
-class FormerHolder(Base):
+class FormerStripeCustomer(Base):
     """A customer that was deleted at Stripe: what was paid under it stays right, and the next one needs another key."""
 
-    __tablename__ = "former_holders"
+    __tablename__ = "former_stripe_customers"
 
     stripe_customer_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
-    lost_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    detached_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
-    __table_args__ = (Index("ix_former_holders_customer", "customer_id"),)
+    __table_args__ = (Index("ix_former_stripe_customers_customer", "customer_id"),)

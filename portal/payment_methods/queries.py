@@ -18,7 +18,7 @@ from portal.jobs import outbox
 from portal.payment_methods.models import (
     REMINDER_DAYS,
     CardSetup,
-    FormerHolder,
+    FormerStripeCustomer,
     SavedCard,
     StripeCustomer,
     last_day_of_month,
@@ -212,10 +212,12 @@ def setup_by_client_key(session: Session, customer_id: str, client_key: str) -> 
     ).scalar_one_or_none()
 
 
-def holders(session: Session, customer_id: str) -> set[str]:
+def stripe_customers_of(session: Session, customer_id: str) -> set[str]:
     """The customers at Stripe who are or were this customer's: what was begun under a former one is still theirs."""
     now = session.execute(select(Customer.stripe_customer_id).where(Customer.id == customer_id)).scalar_one()
-    former = session.execute(select(FormerHolder.stripe_customer_id).where(FormerHolder.customer_id == customer_id))
+    former = session.execute(
+        select(FormerStripeCustomer.stripe_customer_id).where(FormerStripeCustomer.customer_id == customer_id)
+    )
     return {*former.scalars(), *([now] if now else [])}
 
 
@@ -225,7 +227,7 @@ def customer_being_made(session: Session, customer_id: str) -> StripeCustomer | 
         select(StripeCustomer).where(
             StripeCustomer.customer_id == customer_id,
             StripeCustomer.stripe_customer_id.is_(None),
-            StripeCustomer.finding == "",
+            StripeCustomer.review_reason == "",
         )
     ).scalar_one_or_none()
 
@@ -246,5 +248,5 @@ def left_behind(session: Session, most: int) -> list[str]:
     """The ids of setups on their way that no job follows."""
     lost = outbox.without_job(session, "setup:" + CardSetup.id)
     on_their_way = sorted(WAITING_FOR_CUSTOMER | {CREATED, PROCESSING})
-    query = select(CardSetup.id).where(CardSetup.status.in_(on_their_way), CardSetup.finding == "", lost)
+    query = select(CardSetup.id).where(CardSetup.status.in_(on_their_way), CardSetup.review_reason == "", lost)
     return list(session.scalars(query.limit(most)))

@@ -1,6 +1,6 @@
 """Saved cards, as other features use them: the payment-method-service of the seed documents.
 
-- `holders`: the customer at Stripe who holds a customer's payments and cards.
+- `stripe_customers`: the customer at Stripe who holds a customer's payments and cards.
 - `keeping`: the cards that are kept, in step with Stripe.
 - `setups`: adding a card without paying, in a browser.
 - `by_reference`: the same for apps, which know only the card's reference at Stripe.
@@ -16,9 +16,9 @@ from portal.payment_methods.by_reference import (
     usable_new,
 )
 from portal.payment_methods.card_testing import begin_payment, follow_payment, is_beyond, knows, standings
-from portal.payment_methods.holders import holder, link_holder, lose_holder
 from portal.payment_methods.keeping import Expired, make_default, remember, remove, remove_once
-from portal.payment_methods.setups import SetupStarted, hear_of_setup, start_setup
+from portal.payment_methods.setups import SetupStarted, start_setup, sync_setup
+from portal.payment_methods.stripe_customers import detach_customer, ensure_stripe_customer, link_customer
 
 __all__ = [
     "Expired",
@@ -26,13 +26,12 @@ __all__ = [
     "UnknownCard",
     "begin_payment",
     "check_reference",
+    "detach_customer",
+    "ensure_stripe_customer",
     "follow_payment",
-    "hear_of_setup",
-    "holder",
     "is_beyond",
     "knows",
-    "link_holder",
-    "lose_holder",
+    "link_customer",
     "make_default",
     "remember",
     "remove",
@@ -42,6 +41,7 @@ __all__ = [
     "setup_now",
     "standings",
     "start_setup",
+    "sync_setup",
     "usable",
     "usable_new",
 ]

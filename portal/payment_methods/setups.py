@@ -24,9 +24,10 @@ from portal import gateway, stripe_sync
 from portal.core import audit, clock, config, db, idempotency
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, PortalError
+from portal.core.synced_rows import hold_for_review, touch
 from portal.gateway import PaymentMethod, SetupAttempt, SetupIntent
 from portal.jobs import outbox
-from portal.payment_methods import card_testing, holders, keeping, queries, states
+from portal.payment_methods import card_testing, keeping, queries, states, stripe_customers
 from portal.payment_methods.models import CardSetup
 
 log = structlog.get_logger(__name__)
@@ -77,7 +78,7 @@ def start_setup(customer_id: str, *, client_key: str, ip: str) -> SetupStarted:
             setup = record_setup(session, customer_id, client_key)
         if setup.status not in states.FINAL:
             card_testing.begin(session, customer_id, ip, setup.id)
-    if setup.finding:
+    if setup.review_reason:
         raise UnderReview
     intent = ensure_setup(setup.id) if setup.stripe_setup_intent_id is None else refresh_setup(setup.id)
     if intent.status == states.SUCCEEDED:
@@ -100,7 +101,7 @@ def record_setup(
         status=states.CREATED,
         attempt=1,
         failed_tries=0,
-        finding="",
+        review_reason="",
         version=1,
         created_at=now,
         updated_at=now,
@@ -121,7 +122,7 @@ def record_setup(
 
 def ensure_setup(setup_id: str) -> SetupIntent:
     """The setup intent of a row, made at Stripe if need be; see stripe_sync.ensure. One with too many refused cards is canceled."""
-    return _stop_testing(setup_id, stripe_sync.ensure(_KIND, setup_id))
+    return _stop_testing(setup_id, stripe_sync.ensure(KIND, setup_id))
 
 
 def refresh_setup(setup_id: str) -> SetupIntent:
@@ -129,12 +130,12 @@ def refresh_setup(setup_id: str) -> SetupIntent:
 
     Raises NotFound, Conflict for a row without an intent, and the gateway's errors.
     """
-    return _stop_testing(setup_id, stripe_sync.refresh(_KIND, setup_id))
+    return _stop_testing(setup_id, stripe_sync.refresh(KIND, setup_id))
 
 
 def cancel_setup(setup_id: str) -> SetupIntent:
     """Call off a setup that waits for its customer; returns it as it is then. One that has succeeded in the meantime is settled instead."""
-    return stripe_sync.cancel(_KIND, setup_id)
+    return stripe_sync.cancel(KIND, setup_id)
 
 
 # What is sent
@@ -142,15 +143,18 @@ def cancel_setup(setup_id: str) -> SetupIntent:
 
 def _prepare(setup: CardSetup) -> Mapping[str, Any]:
     return {
-        "customer_id": holders.holder(setup.customer_id),
+        "customer_id": stripe_customers.ensure_stripe_customer(setup.customer_id),
         "metadata": {"setup_id": setup.id, "customer_id": setup.customer_id},
     }
 
 
-def _under_new_holder(setup: CardSetup, refusal: PortalError) -> Mapping[str, Any] | None:
+def _under_new_customer(setup: CardSetup, refusal: PortalError) -> Mapping[str, Any] | None:
     """Stripe knows no such customer: was it deleted there, and the event lost?"""
     sent = setup.sent or {}
-    if not isinstance(refusal, gateway.MissingAtStripe) or holders.lose_holder(sent.get("customer_id", "")) is None:
+    if (
+        not isinstance(refusal, gateway.MissingAtStripe)
+        or stripe_customers.detach_customer(sent.get("customer_id", "")) is None
+    ):
         return None
     return _prepare(setup)
 
@@ -206,7 +210,7 @@ def _mismatch(session: Session, setup: CardSetup, intent: SetupIntent) -> str:
     """Why this intent cannot be this row's, or an empty text."""
     if intent.id != setup.stripe_setup_intent_id:
         return f"the setup intent {intent.id} is not this row's"
-    if intent.customer_id not in queries.holders(session, setup.customer_id):
+    if intent.customer_id not in queries.stripe_customers_of(session, setup.customer_id):
         return "Stripe's setup intent belongs to another customer"
     if intent.livemode != config.current().livemode:
         return "Stripe's setup intent is of the other mode (live or test)"
@@ -243,6 +247,7 @@ def _change(session: Session, setup: CardSetup, intent: SetupIntent, details: _D
         },
         customer_id=setup.customer_id,
     )
+    touch(setup)
 
 
 def _count_failures(session: Session, setup: CardSetup, attempts: Sequence[SetupAttempt]) -> None:
@@ -264,19 +269,19 @@ def _outcome(session: Session, setup: CardSetup, method: PaymentMethod | None) -
     return (states.DUPLICATE, twin.id) if twin else (states.GONE, None)
 
 
-_KIND: Final[stripe_sync.Kind[CardSetup, SetupIntent]] = stripe_sync.Kind(
-    noun="card_setup",
+KIND: Final[stripe_sync.Kind[CardSetup, SetupIntent]] = stripe_sync.Kind(
     model=CardSetup,
     column="stripe_setup_intent_id",
     under_review=UnderReview,
     prepare=_prepare,
-    revise=_under_new_holder,
+    revise=_under_new_customer,
     key=lambda setup: f"setup:{setup.id}:{setup.attempt}",
     create=_create,
     find=_find_at_stripe,
     stored=_store,
     fetch=lambda intent_id: gateway.current().retrieve_setup(intent_id),
     differs=_mismatch,
+    hold=hold_for_review,
     has_changes=_has_changes,
     gather=_gather,
     apply=_change,
@@ -311,7 +316,7 @@ def follow_up(setup_id: str) -> None:
     """
     with db.reading() as session:
         setup = session.get(CardSetup, setup_id)
-    if setup is None or setup.finding or setup.status in states.FINAL:
+    if setup is None or setup.review_reason or setup.status in states.FINAL:
         return
     intent = ensure_setup(setup_id) if setup.stripe_setup_intent_id is None else refresh_setup(setup_id)
     age = clock.now() - setup.created_at
@@ -321,7 +326,7 @@ def follow_up(setup_id: str) -> None:
         raise outbox.Later(min(max(age.total_seconds() / 2, FIRST_LOOK_SECONDS), LONGEST_LOOK_SECONDS))
 
 
-def complete() -> int:
+def requeue_lost_jobs() -> int:
     """Leave a job for each setup on its way that has none; returns how many. A second run finds nothing more."""
     with db.transaction() as session:
         lost = queries.left_behind(session, outbox.MOST_STARTED_OVER)
@@ -330,7 +335,7 @@ def complete() -> int:
         return len(lost)
 
 
-def hear_of_setup(setup_intent_id: str) -> bool:
+def sync_setup(setup_intent_id: str) -> bool:
     """Stripe says that something happened to a setup intent: learn what. Returns False when it is none of ours.
 
     One whose id we lost (its creation was answered to a process that died) is found by its metadata and adopted.
@@ -346,7 +351,7 @@ def hear_of_setup(setup_intent_id: str) -> bool:
     if setup is None:
         return False
     try:
-        stripe_sync.adopt(_KIND, setup.id, intent)
+        stripe_sync.adopt(KIND, setup.id, intent)
     except UnderReview:
         log.error("second_setup_intent", setup_id=setup.id, intent_id=setup_intent_id)
     return True

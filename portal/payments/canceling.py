@@ -14,8 +14,7 @@ from portal.core.errors import N_, Conflict, NotFound, Unavailable
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
 from portal.payments import queries, states
-from portal.payments.intents import UnderReview, cancel_intent, ensure_intent
-from portal.payments.settling import locked, refresh
+from portal.payments.intents import UnderReview, cancel_intent, ensure_intent, locked, refresh
 from portal.payments.starting import AlreadyPaid, InProgress
 
 
@@ -36,7 +35,7 @@ def cancel_waiting(payment_id: str) -> None:
     """
     with db.transaction() as session:
         payment = locked(session, payment_id)
-        if payment.finding:
+        if payment.review_reason:
             raise UnderReview(N_("This payment is under review and cannot be canceled before that is decided."))
         if payment.status not in states.FINAL:
             facts = {"status": payment.status}

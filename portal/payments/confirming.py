@@ -1,8 +1,8 @@
 """Charging a card from here, with its holder present (a press of the button on an invoice, an app's order) or not (automatic payment).
 
 The phases of every move of money: the confirmation is written down with the key it will be sent under, Stripe is asked outside any
-transaction, and the answer is settled like all other news. The intent's id is committed before the confirmation is sent, and an
-intent succeeds at most once, so whatever is lost in between, the card is charged once.
+transaction, and the answer is settled like everything that Stripe says. The rules about keys are portal.stripe_sync's. The intent's id is
+committed before the confirmation is sent, and an intent succeeds at most once: whatever is lost in between, the card is charged once.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from portal.payment_methods import queries as saved_cards
 from portal.payment_methods import service as cards
 from portal.payment_methods.models import SavedCard
 from portal.payments import queries, states
-from portal.payments.intents import ensure_intent
+from portal.payments.intents import KIND, ensure_intent, locked, refresh
 from portal.payments.models import Confirmation, Payment
-from portal.payments.settling import announce_failure, freeze, locked, refresh, settle
+from portal.payments.settling import announce_failure
+from portal.stripe_sync import hold_by_id, settle
 
 log = structlog.get_logger(__name__)
 
@@ -164,18 +165,33 @@ def finish(confirmation_id: str) -> None:
     if held:
         raise recovery.InRecovery
     in_time = confirmation.off_session or clock.now() - confirmation.created_at < PRESENT_FOR
-    if in_time and idempotency.is_safe(confirmation.key_used_at, now) and not payment.finding:
-        if payment.stripe_intent_id is None:
-            ensure_intent(payment.id)
-            with db.reading() as session:
-                confirmation, payment, now = queries.confirmation_with_payment(session, confirmation_id)
-        _send(confirmation, payment)
-    elif payment.stripe_intent_id is not None:
-        refresh(payment.id)  # never sent again; what came of it, if it arrived, Stripe tells
+    is_fresh = in_time and idempotency.is_safe(confirmation.key_used_at, now) and not payment.review_reason
+    if is_fresh and payment.stripe_intent_id is None:
+        ensure_intent(payment.id)
+        with db.reading() as session:
+            confirmation, payment, now = queries.confirmation_with_payment(session, confirmation_id)
+    gateway.call_once(_charge(confirmation, payment, is_fresh=is_fresh))
     _mark_answered(confirmation)
 
 
-def _send(confirmation: Confirmation, payment: Payment) -> None:
+def _charge(confirmation: Confirmation, payment: Payment, *, is_fresh: bool) -> gateway.KeyedCall[Intent]:
+    """What is not sent any more (its key or its customer's press is too old, or staff look at the payment) is looked up instead."""
+    return gateway.KeyedCall(
+        is_fresh=is_fresh,
+        send=lambda: _send(confirmation, payment),
+        wait=lambda: idempotency.stored_by_another(lambda: _answered(confirmation.id)) is not None,
+        look_up=lambda: None if payment.stripe_intent_id is None else refresh(payment.id),
+        hold=lambda reason: hold_by_id(KIND, payment.id, reason),
+    )
+
+
+def _answered(confirmation_id: str) -> str | None:
+    with db.reading() as session:
+        row = session.get_one(Confirmation, confirmation_id)
+    return None if row.answered_at is None else row.id
+
+
+def _send(confirmation: Confirmation, payment: Payment) -> Intent:
     try:
         intent = gateway.current().confirm_intent(
             str(payment.stripe_intent_id),
@@ -183,31 +199,23 @@ def _send(confirmation: Confirmation, payment: Payment) -> None:
             payment_method_id=confirmation.stripe_payment_method_id,
             off_session=confirmation.off_session,
         )
-    # The bank said no; or it was paid elsewhere meanwhile; or Stripe failed, will not say more, and the intent shows how far it came.
-    except (Declined, gateway.UnexpectedState, gateway.KeptFailure) as answer:
+    except (Declined, gateway.UnexpectedState) as answer:  # the bank said no; or it was paid elsewhere meanwhile
         log.info("confirmation_refused", payment_id=payment.id, code=answer.code)
-        refresh(payment.id)
-    except gateway.IdempotencyMisuse:
-        freeze(payment.id, "Stripe refused our idempotency key: it was used with other parameters")
-        raise
+        return refresh(payment.id)
     except (gateway.MissingAtStripe, gateway.Misconfigured):
         _explain(confirmation)
         raise
-    else:
-        _settle(payment, intent)
-
-
-def _settle(payment: Payment, intent: Intent) -> None:
-    if not settle(payment.id, intent, seen_version=payment.version):
-        refresh(payment.id)
+    if settle(KIND, payment.id, intent, None, seen_version=payment.version):
+        return intent
+    return refresh(payment.id)
 
 
 def _explain(confirmation: Confirmation) -> None:
     """Stripe refused the request itself: when that is because of the card, say so. A saved one that was taken away there goes here, too."""
     method = cards.remember(confirmation.stripe_payment_method_id)
     with db.reading() as session:
-        holders = saved_cards.holders(session, confirmation.customer_id)
-    if method is None or method.customer_id not in holders:
+        ours = saved_cards.stripe_customers_of(session, confirmation.customer_id)
+    if method is None or method.customer_id not in ours:
         _mark_answered(confirmation)
         raise CardGone if confirmation.card_id else cards.UnknownCard
 

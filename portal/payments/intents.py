@@ -16,11 +16,12 @@ from portal import gateway, stripe_sync
 from portal.core import audit, clock, db
 from portal.core.errors import N_, Conflict, PortalError, Unavailable
 from portal.core.money import Money
+from portal.core.synced_rows import hold_for_review
 from portal.gateway import Intent
 from portal.payment_methods import service as cards
 from portal.payments import states
 from portal.payments.models import Payment
-from portal.payments.settling import apply, is_behind, locked, mismatch
+from portal.payments.settling import apply, has_changes, mismatch
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +40,7 @@ def ensure_intent(payment_id: str) -> Intent:
     Raises Unavailable, which says that nothing was charged, and else as stripe_sync.ensure does.
     """
     try:
-        return stripe_sync.ensure(_KIND, payment_id)
+        return stripe_sync.ensure(KIND, payment_id)
     except Unavailable as error:
         if error.message == Unavailable.message:  # where it has no better words
             error.message = NOT_CHARGED
@@ -51,12 +52,12 @@ def adopt(payment_id: str, intent: Intent) -> Intent:
 
     Raises UnderReview, and holds the row for review, when the payment has another intent already.
     """
-    return stripe_sync.adopt(_KIND, payment_id, intent)
+    return stripe_sync.adopt(KIND, payment_id, intent)
 
 
 def _prepare(payment: Payment) -> Mapping[str, Any]:
     return {
-        "customer_id": cards.holder(payment.customer_id),
+        "customer_id": cards.ensure_stripe_customer(payment.customer_id),
         "description": payment.description,
         "metadata": {
             **payment.extra,
@@ -70,10 +71,10 @@ def _prepare(payment: Payment) -> Mapping[str, Any]:
     }
 
 
-def _under_new_holder(payment: Payment, refusal: PortalError) -> Mapping[str, Any] | None:
+def _under_new_customer(payment: Payment, refusal: PortalError) -> Mapping[str, Any] | None:
     """Stripe knows no such customer: was it deleted there, and the event lost?"""
     sent = payment.sent or {}
-    if not isinstance(refusal, gateway.MissingAtStripe) or cards.lose_holder(sent.get("customer_id", "")) is None:
+    if not isinstance(refusal, gateway.MissingAtStripe) or cards.detach_customer(sent.get("customer_id", "")) is None:
         return None
     return _prepare(payment)
 
@@ -102,20 +103,20 @@ def _store(session: Session, payment: Payment, intent: Intent) -> None:
     audit.record(session, "payment.intent_stored", payment.id, facts, customer_id=payment.customer_id)
 
 
-_KIND: Final[stripe_sync.Kind[Payment, Intent]] = stripe_sync.Kind(
-    noun="payment",
+KIND: Final[stripe_sync.Kind[Payment, Intent]] = stripe_sync.Kind(
     model=Payment,
     column="stripe_intent_id",
     under_review=UnderReview,
     prepare=_prepare,
-    revise=_under_new_holder,
+    revise=_under_new_customer,
     key=lambda payment: f"payment:{payment.id}:{payment.attempt}",
     create=_create,
     find=_find_at_stripe,
     stored=_store,
     fetch=lambda intent_id: gateway.current().retrieve_intent(intent_id),
     differs=mismatch,
-    has_changes=is_behind,
+    hold=hold_for_review,
+    has_changes=has_changes,
     gather=lambda _intent: None,
     apply=lambda session, payment, intent, _nothing: apply(session, payment, intent),
     cancel=lambda intent_id, key: gateway.current().cancel_intent(intent_id, key),
@@ -123,9 +124,19 @@ _KIND: Final[stripe_sync.Kind[Payment, Intent]] = stripe_sync.Kind(
 )
 
 
+def locked(session: Session, payment_id: str) -> Payment:
+    """Raises NotFound."""
+    return stripe_sync.locked(KIND, session, payment_id)
+
+
+def refresh(payment_id: str) -> Intent:
+    """Fetch a payment's intent and take over what it says. Raises as stripe_sync.refresh does."""
+    return stripe_sync.refresh(KIND, payment_id)
+
+
 def cancel_intent(payment_id: str) -> Intent:
     """Call off a payment that waits for its customer; returns the intent as it is then. Raises as stripe_sync.cancel does."""
-    return stripe_sync.cancel(_KIND, payment_id)
+    return stripe_sync.cancel(KIND, payment_id)
 
 
 def change_saving(payment_id: str, intent: Intent, *, save_card: bool) -> Intent:

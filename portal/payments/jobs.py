@@ -26,6 +26,6 @@ def call_off_waiting(customer_id: str, lost: str) -> None:
     service.call_off_waiting(customer_id, lost)
 
 
-@outbox.handles("payments.complete", every_seconds=60)
-def complete() -> None:
-    metrics.STARTED_OVER.labels("payments").inc(service.complete())
+@outbox.handles("payments.requeue_lost_jobs", every_seconds=60)
+def requeue_lost_jobs() -> None:
+    metrics.STARTED_OVER.labels("payments").inc(service.requeue_lost_jobs())

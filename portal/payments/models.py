@@ -24,6 +24,7 @@ from portal.accounts.models import Customer
 from portal.core import texts
 from portal.core.db import Base, UTCDateTime
 from portal.core.money import Money
+from portal.core.synced_rows import Mirror
 from portal.invoices.models import Invoice
 from portal.payments import states
 from portal.payments.drafts import Item
@@ -36,19 +37,17 @@ from portal.payments.states import (
     REQUIRES_CAPTURE,
     SUCCEEDED,
     WAITING_FOR_CUSTOMER,
-    told,
 )
-from portal.stripe_sync import Mirror
 
 _LIVE: Final = text(
     "status IN (" + ", ".join(f"'{status}'" for status in sorted(LIVE)) + ") AND invoice_id IS NOT NULL"
 )
 
 
-# The finding of a payment that goes back by itself.
+# Why a payment is held for review that goes back by itself.
 PAID_TWICE: Final = "the invoice was not open any more when the money arrived: refund it as a duplicate"
 
-_FOUND: Final = text("finding <> ''")
+_FOUND: Final = text("review_reason <> ''")
 
 
 _UNANSWERED: Final = text("answered_at IS NULL")
@@ -96,6 +95,7 @@ class Payment(Mirror, Base):
     """`status` is ours until Stripe knows the intent ("created"), then Stripe's own; see portal.payments.states."""
 
     __tablename__ = "payments"
+    noun = "payment"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
@@ -122,6 +122,7 @@ class Payment(Mirror, Base):
     fee_minor: Mapped[int | None] = mapped_column(BigInteger)
     failure_code: Mapped[str] = mapped_column(String(60), default="")
     decline_code: Mapped[str] = mapped_column(String(60), default="")
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     succeeded_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Whether a try to charge a card has no answer yet; read in the same question as the row, so that the two fit together.
     is_unanswered: Mapped[bool] = column_property(
@@ -148,7 +149,7 @@ class Payment(Mirror, Base):
         Index("ix_payments_method", "stripe_payment_method_id", "created_at", "id"),
         Index("ix_payments_last4", "card_last4", "created_at", "id"),
         Index("ix_payments_amount", "currency", "amount_minor", "created_at", "id"),
-        Index("ix_payments_finding", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
+        Index("ix_payments_review", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
     )
 
     @property
@@ -164,24 +165,24 @@ class Payment(Mirror, Base):
         return tuple(Item(**item) for item in self.items)
 
     @property
-    def told_status(self) -> str:
-        """What everybody is told of its state; see portal.payments.states.told."""
-        return told(self.status, is_unanswered=self.is_unanswered)
+    def public_status(self) -> str:
+        """What everybody is told of its state; see portal.payments.states.public_status."""
+        return states.public_status(self.status, is_unanswered=self.is_unanswered)
 
     @property
     def may_move(self) -> bool:
         """Whether money may move without anybody doing anything: nothing else is to be begun meanwhile."""
-        return self.told_status in MOVING
+        return self.public_status in MOVING
 
     @property
     def can_be_canceled(self) -> bool:
         """Whether it waits for its customer, so that it can be called off; what is on its way can be tried, too, and mostly is too late."""
-        return self.status in WAITING_FOR_CUSTOMER | {CREATED} and not self.finding
+        return self.status in WAITING_FOR_CUSTOMER | {CREATED} and not self.review_reason
 
     @property
     def shown_status(self) -> str:
         """The status as a person reads it; Stripe calls a payment whose try was declined as it calls one without a try."""
-        return states.shown(self.told_status, self.failure_code)
+        return states.shown(self.public_status, self.failure_code)
 
     @property
     def has_succeeded(self) -> bool:

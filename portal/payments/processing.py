@@ -25,10 +25,9 @@ from portal.invoices.models import Invoice
 from portal.payments import card_testing, confirming, drafts, queries, states
 from portal.payments.confirming import Means
 from portal.payments.drafts import Order
-from portal.payments.intents import ensure_intent
+from portal.payments.intents import ensure_intent, refresh
 from portal.payments.models import Confirmation, Payment, PlacedOrder
 from portal.payments.restoring import refuse_lost
-from portal.payments.settling import refresh
 from portal.payments.starting import (
     Started,
     by_client_key,
@@ -69,8 +68,8 @@ def process(order: Order) -> Processed:
 
     The same order with the same key repeats nothing: what it began is finished, and the payment returned as it is now. An invoice
     that is being paid already goes on with its live payment, whose metadata stand. When the answer to a charge is lost, the
-    payment comes back as `processing` (see states.told), and the worker finds out what happened. What has not reached Stripe within
-    confirming.PRESENT_FOR is not charged any more.
+    payment comes back as `processing` (see states.public_status), and the worker finds out what happened. What has not reached Stripe
+    within confirming.PRESENT_FOR is not charged any more.
 
     Raises, before anything is written: Invalid for a bad key or order, KeyReused, NotFound for another customer's invoice or card
     (Stripe is not asked) and while payments without an invoice are off, Conflict for an invoice that is not open, Unresolved while a
@@ -230,7 +229,7 @@ def _now(payment_id: str, customer_id: str, *, was_told_how: bool) -> Processed:
         payment, begun_still = _read(payment_id, customer_id)
         if begun_still is not None or _next_action(payment, was_told_how=was_told_how) is None:
             return Processed(payment, None, None)
-    if payment.status in states.FINAL or payment.finding:
+    if payment.status in states.FINAL or payment.review_reason:
         return Processed(payment, None, None)
     intent = ensure_intent(payment_id) if payment.stripe_intent_id is None else refresh(payment_id)
     payment, _unanswered = _read(payment_id, customer_id)
@@ -244,7 +243,7 @@ def _read(payment_id: str, customer_id: str) -> tuple[Payment, Confirmation | No
 
 
 def _next_action(payment: Payment, *, was_told_how: bool) -> str | None:
-    if payment.finding:
+    if payment.review_reason:
         return None
     if payment.status == states.REQUIRES_ACTION:
         return AUTHENTICATE

@@ -111,12 +111,12 @@ def _has_live(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
 
 @invoices.tells_standing(invoice_states.UNDER_REVIEW)
 def _is_under_review() -> ColumnElement[bool]:
-    return _has_live(Payment.finding != "")
+    return _has_live(Payment.review_reason != "")
 
 
 @invoices.tells_standing(invoice_states.PROCESSING)
 def _is_being_charged() -> ColumnElement[bool]:
-    return _has_live(_is_told("processing"))
+    return _has_live(_has_public_status("processing"))
 
 
 @invoices.tells_standing(invoice_states.WAITS_FOR_CUSTOMER)
@@ -132,7 +132,7 @@ def waiting_for(session: Session, customer_id: str) -> list[str]:
                 Payment.customer_id == customer_id,
                 Payment.status.in_(WAITING_FOR_CUSTOMER),
                 Payment.stripe_intent_id.is_not(None),
-                Payment.finding == "",
+                Payment.review_reason == "",
             )
         ).scalars()
     )
@@ -144,7 +144,7 @@ def unresolved_like(session: Session, customer_id: str, amount: Money, descripti
         select(Payment)
         .where(
             Payment.customer_id == customer_id,
-            _is_told("processing"),
+            _has_public_status("processing"),
             Payment.currency == amount.currency,
             Payment.amount_minor == amount.minor,
             Payment.description == description,
@@ -173,7 +173,7 @@ def left_behind(session: Session, most: int) -> list[str]:
     """The ids of payments on their way that no job follows."""
     on_their_way = sorted(OPEN_AT_STRIPE | {CREATED})
     lost = outbox.without_job(session, "follow_up:" + Payment.id)
-    query = select(Payment.id).where(Payment.status.in_(on_their_way), Payment.finding == "", lost)
+    query = select(Payment.id).where(Payment.status.in_(on_their_way), Payment.review_reason == "", lost)
     return list(session.scalars(query.limit(most)))
 
 
@@ -275,7 +275,7 @@ def latest(session: Session, customer_id: str, most: int) -> list[Payment]:
             select(Payment)
             .where(
                 Payment.customer_id == customer_id,
-                or_(Payment.status.in_((SUCCEEDED, REQUIRES_ACTION)), _is_told("processing")),
+                or_(Payment.status.in_((SUCCEEDED, REQUIRES_ACTION)), _has_public_status("processing")),
             )
             .order_by(Payment.created_at.desc(), Payment.id.desc())
             .limit(most)
@@ -324,7 +324,7 @@ def export(session: Session, customer_id: str, wanted: Filter) -> Iterator[Payme
 def _filtered(customer_id: str, wanted: Filter) -> Select[Payment]:
     query = select(Payment).where(Payment.customer_id == customer_id)
     if wanted.status:
-        query = query.where(_is_told(wanted.status))
+        query = query.where(_has_public_status(wanted.status))
     if wanted.since:
         query = query.where(Payment.created_at >= company_days.begins(wanted.since))
     if wanted.until:
@@ -340,8 +340,8 @@ def _filtered(customer_id: str, wanted: Filter) -> Select[Payment]:
     return query
 
 
-def _is_told(name: str) -> ColumnElement[bool]:
-    """That a payment is told in one of these statuses (see states.told); `name` is one of STATUS_GROUPS, or a status."""
+def _has_public_status(name: str) -> ColumnElement[bool]:
+    """That a payment is told in one of these statuses (see states.public_status); `name` is one of STATUS_GROUPS, or a status."""
     group = STATUS_GROUPS.get(name, frozenset({name}))
     if group <= FINAL:
         return Payment.status.in_(group)

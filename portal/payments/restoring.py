@@ -21,15 +21,16 @@ from portal.accounts.models import Customer
 from portal.core import audit, clock, config, db, recovery
 from portal.core.db import new_id
 from portal.core.errors import Conflict
+from portal.core.synced_rows import touch
 from portal.gateway import Intent
 from portal.invoices.models import Invoice
 from portal.jobs import outbox
 from portal.payment_methods import service as cards
 from portal.payments import drafts, queries, states
 from portal.payments.drafts import LABELS, OWN_NAMES, Item
-from portal.payments.intents import UnderReview, adopt
+from portal.payments.intents import UnderReview, adopt, locked, refresh
 from portal.payments.models import Confirmation, Payment, PlacedOrder
-from portal.payments.settling import add_step, locked, refresh, touch
+from portal.payments.settling import add_step
 from portal.payments.starting import by_client_key
 
 log = structlog.get_logger(__name__)
@@ -39,8 +40,8 @@ CUSTOMER_UNKNOWN: Final = "lost_customer"
 INVOICE_UNKNOWN: Final = "lost_invoice"
 AMOUNT_DIFFERS: Final = "lost_amount"
 OTHER_PAYMENT: Final = "lost_second"
-HOLDER_DIFFERS: Final = "lost_holder"
-LOST: Final = (CUSTOMER_UNKNOWN, INVOICE_UNKNOWN, AMOUNT_DIFFERS, OTHER_PAYMENT, HOLDER_DIFFERS)
+CUSTOMER_DIFFERS: Final = "lost_stripe_customer"
+LOST: Final = (CUSTOMER_UNKNOWN, INVOICE_UNKNOWN, AMOUNT_DIFFERS, OTHER_PAYMENT, CUSTOMER_DIFFERS)
 
 # Where an intent is looked for that was made for a row without one, before the row's time by our clock. Clocks differ.
 LISTED_BEFORE: Final = timedelta(hours=1)
@@ -113,8 +114,8 @@ def bring_back(intent: Intent) -> str:
         live = queries.live_of_invoice(session, intent.metadata.get("invoice_id", ""))
     if why_not:
         return why_not
-    if intent.customer_id and not cards.link_holder(intent.metadata["customer_id"], intent.customer_id):
-        return HOLDER_DIFFERS
+    if intent.customer_id and not cards.link_customer(intent.metadata["customer_id"], intent.customer_id):
+        return CUSTOMER_DIFFERS
     if live is not None:
         live = _closed(live, intent)
     if live is not None and live.status != states.SUCCEEDED:

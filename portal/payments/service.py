@@ -29,11 +29,11 @@ from portal.payments.canceling import cancel, cancel_waiting
 from portal.payments.card_testing import begin as begin_with_new_card
 from portal.payments.card_testing import count_declined_charge
 from portal.payments.confirming import CardGone
-from portal.payments.intents import UnderReview, adopt, ensure_intent
+from portal.payments.intents import UnderReview, adopt, ensure_intent, refresh
 from portal.payments.models import Payment
 from portal.payments.processing import KeyReused, Processed, current, pay_other_with_card, pay_with_card, process
 from portal.payments.restoring import LOST, bring_back, call_off_lost, labels, notice_loss
-from portal.payments.settling import is_behind, mismatch, refresh
+from portal.payments.settling import has_changes, mismatch
 from portal.payments.starting import (
     AlreadyPaid,
     InProgress,
@@ -64,13 +64,11 @@ __all__ = [
     "cancel",
     "cancel_waiting",
     "check_limits",
-    "complete",
     "count_declined_charge",
     "current",
     "end_card_testing",
     "follow_up",
-    "hear_of_intent",
-    "is_behind",
+    "has_changes",
     "labels",
     "look_again",
     "mismatch",
@@ -80,7 +78,9 @@ __all__ = [
     "process",
     "record_other",
     "refresh",
+    "requeue_lost_jobs",
     "start_for_invoice",
+    "sync_intent",
 ]
 
 log = structlog.get_logger(__name__)
@@ -115,7 +115,7 @@ def follow_up(payment_id: str) -> None:
     """
     with db.reading() as session:
         payment = session.get(Payment, payment_id)
-    if payment is None or payment.finding or payment.status == states.CANCELED:
+    if payment is None or payment.review_reason or payment.status == states.CANCELED:
         return
     intent = ensure_intent(payment_id) if payment.stripe_intent_id is None else refresh(payment_id)
     if intent.status == states.SUCCEEDED and intent.charge and intent.charge.balance_transaction:
@@ -128,7 +128,7 @@ def follow_up(payment_id: str) -> None:
         raise outbox.Later(min(max(age.total_seconds() / 2, NEXT_LOOK_SECONDS), LONGEST_LOOK_SECONDS))
 
 
-def complete() -> int:
+def requeue_lost_jobs() -> int:
     """Leave a job for each payment and each confirmation on its way that has none; returns how many. A second run finds nothing more."""
     with db.transaction() as session:
         payments = queries.left_behind(session, outbox.MOST_STARTED_OVER)
@@ -163,7 +163,7 @@ def call_off_waiting(customer_id: str, lost: str) -> None:
             cancel(payment_id)
 
 
-def hear_of_intent(intent_id: str) -> bool:
+def sync_intent(intent_id: str) -> bool:
     """Stripe says that something happened to an intent: learn what. Returns False when the intent is none of ours.
 
     An intent whose id we lost (its creation was answered to a process that died) is found by its metadata and adopted.

@@ -1,20 +1,18 @@
-"""What Stripe says of an intent becomes what the portal says of the payment: `settle` is the one place where a status changes.
+"""What Stripe says of an intent becomes what the portal says of the payment: `apply` is the one place where a status changes.
 
-Webhooks, the page after paying, the answer to a confirmation, and the follow-up job all end here.
+Webhooks, the page after paying, the answer to a confirmation, and the follow-up job all end here, by way of portal.stripe_sync.
 """
 
 from __future__ import annotations
 
-from typing import Final
-
 import structlog
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal import gateway, ledger
-from portal.core import audit, clock, config, db
+from portal.core import audit, clock, config
 from portal.core.db import new_id
-from portal.core.errors import Conflict, NotFound, Unavailable
+from portal.core.errors import Conflict
+from portal.core.synced_rows import hold_for_review, touch
 from portal.gateway import Intent
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
@@ -27,51 +25,12 @@ from portal.webhook_endpoints import service as deliveries
 
 log = structlog.get_logger(__name__)
 
-# A fetch that is overtaken by another change is made again; more than this many times means something is wrong.
-MOST_RACES: Final = 5
-
-
-def refresh(payment_id: str) -> Intent:
-    """Fetch the payment's intent and settle it. When the row changed during the fetch, fetch again: old news never wins.
-
-    Raises Conflict for a payment without an intent, and the gateway's errors.
-    """
-    for _ in range(MOST_RACES):
-        with db.reading() as session:
-            row = session.execute(
-                select(Payment.stripe_intent_id, Payment.version).where(Payment.id == payment_id)
-            ).one_or_none()
-        if row is None:
-            raise NotFound
-        if row.stripe_intent_id is None:
-            raise Conflict
-        intent = gateway.current().retrieve_intent(row.stripe_intent_id)
-        if settle(payment_id, intent, seen_version=row.version):
-            return intent
-    raise Unavailable
-
-
-def settle(payment_id: str, intent: Intent, *, seen_version: int) -> bool:
-    """Bring the row in line with the intent as Stripe had it while the row was at `seen_version`.
-
-    Returns False, having done nothing, when the row has moved on since. The same intent twice changes nothing. Success writes the
-    posting, marks the invoice paid and leaves the job for the receipt, all in this one transaction. An intent that does not
-    fit the row (amount, currency, customer, mode) freezes it for staff and changes nothing else.
-    """
-    with db.transaction() as session:
-        payment = locked(session, payment_id)
-        if payment.version != seen_version:
-            return False
-        differs = mismatch(session, payment, intent)
-        if differs:
-            freeze_row(session, payment, differs)
-        elif is_behind(payment, intent):
-            apply(session, payment, intent)
-        return True
-
 
 def apply(session: Session, payment: Payment, intent: Intent) -> None:
-    """Bring a row in line with an intent that fits it and tells what it does not know yet; in the caller's transaction."""
+    """Bring a row in line with an intent that fits it and tells what it does not know yet; in the caller's transaction.
+
+    Success writes the posting, marks the invoice paid and leaves the job for the receipt, all in this one transaction.
+    """
     if payment.status == states.SUCCEEDED:
         _book_fee(session, payment, intent)
     else:
@@ -84,7 +43,7 @@ def mismatch(session: Session, payment: Payment, intent: Intent) -> str:
         return f"the intent {intent.id} is not this payment's"
     if intent.amount != payment.amount:
         return f"Stripe's intent is over {intent.amount}, the payment over {payment.amount}"
-    if intent.customer_id not in saved_cards.holders(session, payment.customer_id):
+    if intent.customer_id not in saved_cards.stripe_customers_of(session, payment.customer_id):
         return "Stripe's intent belongs to another customer"
     if intent.livemode != config.current().livemode:
         return "Stripe's intent is of the other mode (live or test)"
@@ -95,20 +54,20 @@ def mismatch(session: Session, payment: Payment, intent: Intent) -> str:
     return ""
 
 
-def is_behind(payment: Payment, intent: Intent) -> bool:
+def has_changes(payment: Payment, intent: Intent) -> bool:
     """Whether Stripe tells of an intent what the row does not know yet, for an intent that fits the row."""
     if payment.status in states.FINAL:
         charge = intent.charge
         lacks_fee = payment.status == states.SUCCEEDED and payment.fee_minor is None
         return lacks_fee and charge is not None and charge.balance_transaction is not None
     failure = intent.failure
-    told = (
+    now = (
         intent.status,
         intent.charge.id if intent.charge else payment.stripe_charge_id,
         failure.code if failure else "",
         failure.decline_code if failure else "",
     )
-    return told != (payment.status, payment.stripe_charge_id, payment.failure_code, payment.decline_code)
+    return now != (payment.status, payment.stripe_charge_id, payment.failure_code, payment.decline_code)
 
 
 def _change(session: Session, payment: Payment, intent: Intent) -> None:
@@ -212,7 +171,7 @@ def _pay_invoice(session: Session, payment: Payment, invoice_id: str) -> None:
     try:
         invoice = invoices.lock_open(session, invoice_id, payment.customer_id)
     except Conflict:
-        freeze_row(session, payment, PAID_TWICE)
+        hold_for_review(session, payment, PAID_TWICE)
         outbox.enqueue(session, "refunds.return_duplicate", key=f"return:{payment.id}", payment_id=payment.id)
     else:
         invoices.mark_paid(session, invoice.id, payment.succeeded_at or clock.now())
@@ -224,6 +183,7 @@ def _book_fee(session: Session, payment: Payment, intent: Intent) -> None:
     if movement is None or payment.fee_minor is not None:
         return
     payment.fee_minor = movement.fee.minor
+    touch(payment)
     # As of the charge: a period holds all postings of one movement, or none.
     at = payment.succeeded_at or movement.created
     ledger.post_exchange(
@@ -236,38 +196,6 @@ def _book_fee(session: Session, payment: Payment, intent: Intent) -> None:
         at=at,
     )
     ledger.post_fee(session, "fee", movement.fee, payment.id, movement.id, at)
-
-
-# Rows
-
-
-def freeze(payment_id: str, finding: str) -> None:
-    """Set a payment aside for staff, with the reason; it changes no more by itself."""
-    with db.transaction() as session:
-        freeze_row(session, locked(session, payment_id), finding)
-
-
-def freeze_row(session: Session, payment: Payment, finding: str) -> None:
-    if payment.finding == finding:
-        return
-    payment.finding = finding
-    touch(payment)
-    log.error("payment_needs_staff", payment_id=payment.id, finding=finding)
-    audit.record(session, "payment.finding", payment.id, {"finding": finding}, customer_id=payment.customer_id)
-
-
-def locked(session: Session, payment_id: str) -> Payment:
-    payment = session.execute(
-        select(Payment).where(Payment.id == payment_id).with_for_update().execution_options(populate_existing=True)
-    ).scalar_one_or_none()
-    if payment is None:
-        raise NotFound
-    return payment
-
-
-def touch(payment: Payment) -> None:
-    payment.version += 1
-    payment.updated_at = clock.now()
 
 
 def add_step(session: Session, payment: Payment) -> None:

@@ -20,9 +20,9 @@ from portal.invoices import service as invoices
 from portal.jobs import outbox
 from portal.payments import queries, states
 from portal.payments.drafts import LONGEST_DESCRIPTION
-from portal.payments.intents import UnderReview, change_saving, ensure_intent
+from portal.payments.intents import UnderReview, change_saving, ensure_intent, refresh
 from portal.payments.models import Payment
-from portal.payments.settling import add_step, refresh
+from portal.payments.settling import add_step
 
 # The worker looks after every payment by itself, first after this long: webhooks may be lost, and all is known within a minute. Seconds.
 FIRST_LOOK_SECONDS: Final = 30
@@ -241,7 +241,7 @@ def proceed(payment_id: str, customer_id: str, *, save_card: bool) -> Started:
     with db.reading() as session:
         recovery.refuse(session)
         payment = queries.for_customer(session, payment_id, customer_id)
-    if payment.finding:
+    if payment.review_reason:
         raise UnderReview
     _note_who_pays(payment)
     intent = ensure_intent(payment_id) if payment.stripe_intent_id is None else refresh(payment_id)

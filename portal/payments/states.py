@@ -39,7 +39,7 @@ def may_follow(before: str, after: str) -> bool:
     return after != CREATED
 
 
-def told(status: str, *, is_unanswered: bool) -> str:
+def public_status(status: str, *, is_unanswered: bool) -> str:
     """What everybody is told of a payment in this state: the pages, apps, customers' systems and files alike.
 
     As long as it is not known what came of a try to charge a card (`is_unanswered`), the card may be charged at any moment, whatever the

@@ -76,8 +76,8 @@ def pay(invoice_id: str) -> Response | AnyResponse:
         begun, is_known = _asked_about(begun, me)
         if begun.has_succeeded:
             return see_other("payments.outcome", payment_id=begun.id)
-        if begun.finding or begun.may_move or not is_known:
-            return _outcome_page(begun, is_checking=not begun.finding, look=1)
+        if begun.review_reason or begun.may_move or not is_known:
+            return _outcome_page(begun, is_checking=not begun.review_reason, look=1)
     with db.reading() as session:
         invoice = invoices.for_customer(session, invoice_id, me)
         standing = invoices.standings(session, [invoice])[invoice_id]
@@ -116,8 +116,8 @@ def pay_other(payment_id: str) -> Response | AnyResponse:
     payment, is_known = _asked_about(payment, me)
     if payment.status in states.FINAL:
         return see_other("payments.show", payment_id=payment_id)
-    if payment.finding or payment.may_move or not is_known:
-        return _outcome_page(payment, is_checking=not payment.finding, look=1)
+    if payment.review_reason or payment.may_move or not is_known:
+        return _outcome_page(payment, is_checking=not payment.review_reason, look=1)
     return _pay_page(
         amount=payment.amount,
         invoice=None,
@@ -342,7 +342,7 @@ def _outcome_page(payment: Payment, *, is_checking: bool, look: int) -> Response
     """What became of a payment. It asks again by itself while that is not known: the bank has the word, or Stripe could not be asked
     (`is_checking`). `look` counts.
     """
-    is_open = payment.status not in states.FINAL and not payment.finding
+    is_open = payment.status not in states.FINAL and not payment.review_reason
     unknown = is_open and (is_checking or payment.may_move or payment.status == states.CREATED)
     with db.reading() as session:
         shown = queries.shown_statuses(session, [payment])[payment.id]
@@ -385,7 +385,7 @@ def came_back(payment_id: str) -> AnyResponse:
     with db.reading() as session:
         payment = queries.for_customer(session, payment_id, me)
     payment, _is_known = _asked_about(payment, me)
-    if payment.told_status in states.WAITING_FOR_CUSTOMER and current_user.may_pay:
+    if payment.public_status in states.WAITING_FOR_CUSTOMER and current_user.may_pay:
         return see_other("payments.pay_other", payment_id=payment_id)
     return see_other("payments.show", payment_id=payment_id)
 
@@ -474,7 +474,7 @@ def of_invoice(invoice_id: str) -> Response:
         invoice = invoices.for_customer(session, invoice_id, me)
         payments = queries.of_invoice(session, invoice_id, me)
         shown = queries.shown_statuses(session, payments)
-    unfinished = next((p for p in payments if p.told_status == states.REQUIRES_ACTION and not p.finding), None)
+    unfinished = next((p for p in payments if p.public_status == states.REQUIRES_ACTION and not p.review_reason), None)
     return page(
         "payments/of_invoice.html",
         partial="payments/_of_invoice.html",

@@ -126,11 +126,11 @@ def unsent_documents(look: Look) -> None:
 def stuck_payments(look: Look) -> None:
     """F: a payment that is neither at its end nor waits for its customer."""
     before = clock.now() - STUCK_AFTER
-    stuck = Payment.status.in_(_IN_BETWEEN) & (Payment.updated_at < before) & (Payment.finding == "")
+    stuck = Payment.status.in_(_IN_BETWEEN) & (Payment.updated_at < before) & (Payment.review_reason == "")
     for (payment,) in _rows(look, select(Payment).where(stuck), "stuck"):
         look.note(_stuck(payment.id, payment.status, payment))
     unanswered = Confirmation.answered_at.is_(None) & (Confirmation.created_at < before)
-    query = select(Confirmation, Payment).join(Confirmation.payment).where(unanswered, Payment.finding == "")
+    query = select(Confirmation, Payment).join(Confirmation.payment).where(unanswered, Payment.review_reason == "")
     for _confirmation, payment in _rows(look, query, "stuck"):
         look.note(_stuck(payment.id, "unanswered", payment))
 
@@ -143,7 +143,7 @@ def stuck_refunds(look: Look) -> None:
     """F: a refund that was approved and that Stripe has not heard of; a pending one waits for a bank, which may take days."""
     sending = (refund_states.APPROVED, refund_states.EXECUTING)
     before = clock.now() - STUCK_AFTER
-    query = select(Refund).where(Refund.state.in_(sending), Refund.updated_at < before, Refund.finding == "")
+    query = select(Refund).where(Refund.state.in_(sending), Refund.updated_at < before, Refund.review_reason == "")
     for (refund,) in _rows(look, query, "stuck_refund"):
         facts = {"payment": refund.payment_id, "refund": refund.id, "state": refund.state}
         look.note(Draft("stuck_refund", refund.id, facts, refund.payment_id))

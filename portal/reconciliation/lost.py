@@ -42,13 +42,13 @@ def take_back(look: Look, intent: Intent) -> None:
         row = session.get(Payment, intent.metadata["payment_id"])
     other = row is not None and row.stripe_intent_id not in {None, intent.id}
     if row is not None and intent.customer_id:
-        cards.link_holder(row.customer_id, intent.customer_id)
+        cards.link_customer(row.customer_id, intent.customer_id)
     if other and intent.status in states.WAITING_FOR_CUSTOMER:
         intent = payments.call_off_lost(intent)
     if row is not None and other and intent.status == states.CANCELED:
         return
     if row is not None:
-        payments.hear_of_intent(intent.id)
+        payments.sync_intent(intent.id)
         return
     why_not = payments.bring_back(intent)
     if not why_not:

@@ -64,7 +64,9 @@ def _held_against_rows(batch: list[Intent]) -> list[tuple[Intent, Payment | None
         held: list[tuple[Intent, Payment | None, bool]] = []
         for intent in batch:
             row = rows.get(intent.id)
-            fits = row is not None and not (payments.mismatch(session, row, intent) or payments.is_behind(row, intent))
+            fits = row is not None and not (
+                payments.mismatch(session, row, intent) or payments.has_changes(row, intent)
+            )
             held.append((intent, row, fits))
     return held
 
@@ -72,7 +74,7 @@ def _held_against_rows(batch: list[Intent]) -> list[tuple[Intent, Payment | None
 def _settle(look: Look, payment: Payment) -> None:
     """What was read of the row may be younger than the list, and the other way round: what counts is fetched once more."""
     look.count("settled")
-    if not look.dry and not payment.finding:
+    if not look.dry and not payment.review_reason:
         payments.refresh(payment.id)
     intent = gateway.current().retrieve_intent(str(payment.stripe_intent_id))
     with db.reading() as session:
@@ -106,7 +108,7 @@ def _unknown_intent(look: Look, intent: Intent) -> None:
         return
     if intent.metadata.get("payment_id"):
         look.count("found by metadata")
-        if not look.dry and payments.hear_of_intent(intent.id):
+        if not look.dry and payments.sync_intent(intent.id):
             _call_off_stray(look, intent)
             return
         _call_off_stray(look, intent)
@@ -150,10 +152,10 @@ def charges(look: Look, after: str | None) -> Iterator[Mark]:
             if row is None and look.recovering and charge.intent_id:
                 _unknown_intent(look, gateway.current().retrieve_intent(charge.intent_id))
             elif row is None:
-                heard = charge.intent_id and not look.dry and payments.hear_of_intent(charge.intent_id)
+                heard = charge.intent_id and not look.dry and payments.sync_intent(charge.intent_id)
                 if not heard:
                     _note_orphan(look, charge)
-            elif row.status != states.SUCCEEDED and not row.finding:
+            elif row.status != states.SUCCEEDED and not row.review_reason:
                 look.count("settled")
                 if not look.dry:
                     payments.refresh(row.id)
@@ -164,7 +166,7 @@ def open_payments(look: Look, after: str | None) -> Iterator[Mark]:
     """Three: what Stripe's list of the span did not show and is not at its end. All of it at night; else what cannot wait for a person."""
     waiting = states.OPEN_AT_STRIPE if look.is_thorough else states.OPEN_AT_STRIPE - states.WAITING_FOR_CUSTOMER
     query = select(Payment.id, Payment.stripe_intent_id, Payment.created_at).where(
-        Payment.status.in_(sorted(waiting)), Payment.stripe_intent_id.is_not(None), Payment.finding == ""
+        Payment.status.in_(sorted(waiting)), Payment.stripe_intent_id.is_not(None), Payment.review_reason == ""
     )
     for rows in rows_after(query, Payment.id, after):
         for row in rows:
@@ -204,10 +206,10 @@ def refunds_made(look: Look, after: str | None) -> Iterator[Mark]:
                 facts = {"refund": row.id, "stripe_refund": refund.id}
                 facts |= _amounts(row.amount_minor, refund.amount.minor, row.currency)
                 look.note(Draft("refund_amount", row.id, facts, row.payment_id, refund.created))
-            elif row is None or (row.state != refund.status and not row.finding):
+            elif row is None or (row.state != refund.status and not row.review_reason):
                 look.count("settled")
                 if not look.dry:
-                    refunds.hear_of_refund(refund.id)
+                    refunds.sync_refund(refund.id)
             elif row.state != refund.status:
                 facts = {"refund": row.id, "ours": row.state, "stripe": refund.status}
                 look.note(Draft("refund_state", row.id, facts, row.payment_id, refund.created))
@@ -218,7 +220,7 @@ def open_refunds(look: Look, after: str | None) -> Iterator[Mark]:
     """Four: refunds that Stripe knows and that are not at their end, from before the span, too."""
     under_way = sorted({refund_states.PENDING, refund_states.REQUIRES_ACTION, refund_states.EXECUTING})
     query = select(Refund.id, Refund.stripe_refund_id, Refund.payment_id).where(
-        Refund.state.in_(under_way), Refund.stripe_refund_id.is_not(None), Refund.finding == ""
+        Refund.state.in_(under_way), Refund.stripe_refund_id.is_not(None), Refund.review_reason == ""
     )
     for rows in rows_after(query, Refund.id, after):
         for row in rows:
@@ -244,7 +246,7 @@ def disputes_opened(look: Look, after: str | None) -> Iterator[Mark]:
             if row is None or row.status != dispute.status:
                 look.count("settled")
                 if not look.dry:
-                    disputes.hear_of(dispute.id)
+                    disputes.sync_dispute(dispute.id)
         yield Mark(batch[-1].id, batch[-1].created)
 
 
@@ -261,7 +263,7 @@ def open_disputes(look: Look, after: str | None) -> Iterator[Mark]:
             if look.dry:
                 continue
             try:
-                disputes.hear_of(row.stripe_dispute_id)
+                disputes.sync_dispute(row.stripe_dispute_id)
             except gateway.MissingAtStripe:
                 facts = {"dispute": row.id, "stripe_dispute": row.stripe_dispute_id}
                 look.note(Draft("dispute_missing", row.id, facts, row.payment_id))

@@ -141,15 +141,15 @@ def _heal(look: Look, account: Account) -> bool:
     if account.is_known and not account.missing:
         return False
     movement = account.movement
-    if movement.source_id is None or (account.payment is not None and account.payment.finding):
+    if movement.source_id is None or (account.payment is not None and account.payment.review_reason):
         return False
     if movement.type in CHARGES:
         intent_id = gateway.current().retrieve_charge(movement.source_id).intent_id
-        heard = intent_id is not None and payments.hear_of_intent(intent_id)
+        heard = intent_id is not None and payments.sync_intent(intent_id)
     elif movement.type in REFUNDS | REFUND_FAILURES:
-        heard = refunds.hear_of_refund(movement.source_id)
+        heard = refunds.sync_refund(movement.source_id)
     elif movement.source_id.startswith(("du_", "dp_")):
-        heard = disputes.hear_of(movement.source_id)
+        heard = disputes.sync_dispute(movement.source_id) is not None
     else:
         return False
     look.count("learned by their money", int(heard))
@@ -210,7 +210,7 @@ def _judge(look: Look, account: Account) -> None:
         if account.is_ours_to_post:
             look.count("to be posted")  # a dry look leaves it
             continue
-        if look.dry and not (account.payment and account.payment.finding):
+        if look.dry and not (account.payment and account.payment.review_reason):
             look.count("to be learned")
             continue
         missing = facts | {
@@ -277,7 +277,7 @@ def _note_unknown_charge(look: Look, movement: BalanceTransaction, charge: Charg
     if payment is None:
         facts |= {"charge": charge.id, "intent": charge.intent_id}
         look.note(Draft("orphan_charge", charge.id, facts, None, charge.created))
-    elif look.dry and not payment.finding:
+    elif look.dry and not payment.review_reason:
         look.count("to be learned")
     else:  # it is set aside for staff, and so not booked
         reference = f"charge:{charge.intent_id}"

@@ -176,7 +176,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         ),
         _LOST,
     ),
-    "lost_holder": (
+    "lost_stripe_customer": (
         N_("%(amount)s (%(charge)s) belongs to another customer at Stripe than in the backup"),
         _LOST,
     ),

@@ -15,8 +15,9 @@ from portal.core.errors import N_, Conflict, Invalid
 from portal.core.money import Money
 from portal.payments.models import Payment
 from portal.refunds import executing, policy, queries, states
+from portal.refunds.executing import locked
 from portal.refunds.models import CUSTOMER, STAFF, Refund
-from portal.refunds.settling import lock_payment, locked, move
+from portal.refunds.settling import lock_payment, move
 
 LONGEST_TEXT: Final = 2_000
 
@@ -173,7 +174,7 @@ def drafted(
         failure_reason="",
         resolution="",
         resolution_note="",
-        finding="",
+        review_reason="",
         updated_at=now,
         version=0,
     )

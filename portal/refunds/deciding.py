@@ -17,12 +17,14 @@ from portal.accounts.models import STAFF_ROLES
 from portal.core import audit, clock, config, db, money
 from portal.core.errors import N_, Conflict, Forbidden, Invalid
 from portal.core.money import Money
+from portal.core.synced_rows import touch
 from portal.jobs import outbox
 from portal.payments.models import Payment
 from portal.refunds import executing, policy, queries, states, sums
 from portal.refunds.asking import AlreadyDecided, check_amount, plain_text, refuse_where_impossible
+from portal.refunds.executing import adopt, locked
 from portal.refunds.models import STAFF, Refund
-from portal.refunds.settling import adopt, locked, move, touch
+from portal.refunds.settling import move
 
 # While someone looks at a request, nobody else decides it; whoever forgets it loses it after this long.
 CLAIM_HOLDS: Final = timedelta(minutes=15)
@@ -34,7 +36,7 @@ class ClaimedByOther(Conflict):
 
 
 class LookFirst(Conflict):
-    code = "refund_has_finding"
+    code = "refund_needs_review"
     message = N_("This refund is on hold. An approver must remove the hold before it can be approved.")
 
 
@@ -96,14 +98,14 @@ def approve(refund_id: str, clerk: Clerk, *, amount: Money | None = None, note: 
     """Approve a refund, in full or for less; returns its state: `approved`, or `approved_once` while a second person must agree.
 
     What is approved is frozen. A changed amount voids the approval that was there. Raises AlreadyDecided, ClaimedByOther, OwnProposal,
-    FourEyes and NotYours (the threshold of its currency, and sums of a day), LookFirst while it has a finding, for it would not be sent,
-    NotRefundable, Invalid for an amount that was not asked for, NotFound.
+    FourEyes and NotYours (the threshold of its currency, and sums of a day), LookFirst while it is held for review (it would not be
+    sent), NotRefundable, Invalid for an amount that was not asked for, NotFound.
     """
     only_staff(clerk)
     note = plain_text(note, "note")
     with db.transaction() as session:
         row = _undecided(session, refund_id, clerk)
-        if row.finding:
+        if row.review_reason:
             raise LookFirst
         payment = session.get_one(Payment, row.payment_id)
         refuse_where_impossible(session, payment)
@@ -200,7 +202,7 @@ def decide(session: Session, row: Refund, clerk: Clerk | None) -> None:
     row.decided_by, row.decided_at = clerk.id if clerk else None, clock.now()
     row.claimed_by = row.claimed_at = None
     move(session, row, states.APPROVED, {"by": clerk.id if clerk else "portal"})
-    outbox.enqueue(session, "refunds.execute", key=f"execute:{row.id}:{row.attempt}", refund_id=row.id)
+    outbox.enqueue(session, "refunds.execute", key=f"execute:{row.id}", refund_id=row.id)
 
 
 def reject(refund_id: str, clerk: Clerk, *, rejection: str, note: str = "") -> None:
@@ -218,7 +220,7 @@ def reject(refund_id: str, clerk: Clerk, *, rejection: str, note: str = "") -> N
         move(session, row, states.REJECTED, {"by": clerk.id})
 
 
-def lift_finding(refund_id: str, clerk: Clerk) -> None:
+def lift_review(refund_id: str, clerk: Clerk) -> None:
     """What was found has been looked at: the refund can be decided like all others. A second call changes nothing.
 
     Raises NotYours, AlreadyDecided (what is under way is decided by send_again and give_up), ClaimedByOther, NotFound.
@@ -227,12 +229,12 @@ def lift_finding(refund_id: str, clerk: Clerk) -> None:
         raise NotYours
     with db.transaction() as session:
         row = _undecided(session, refund_id, clerk)
-        if not row.finding:
+        if not row.review_reason:
             return
-        facts = {"finding": row.finding}
-        row.finding = ""
+        facts = {"finding": row.review_reason}
+        row.review_reason = ""
         touch(row)
-        audit.record(session, "refund.finding_lifted", row.id, facts, customer_id=row.customer_id)
+        audit.record(session, "refund.review_lifted", row.id, facts, customer_id=row.customer_id)
 
 
 def only_staff(clerk: Clerk) -> None:
@@ -273,7 +275,7 @@ def send_again(refund_id: str, clerk: Clerk) -> None:
         if row.state != states.UNKNOWN:
             raise Conflict
         executing.send_again(session, row)
-        outbox.enqueue(session, "refunds.execute", key=f"execute:{row.id}:{row.attempt}", refund_id=row.id)
+        outbox.start_over(session, "refunds.execute", key=f"execute:{row.id}", refund_id=row.id)
 
 
 def give_up(refund_id: str, clerk: Clerk) -> None:
@@ -286,7 +288,7 @@ def give_up(refund_id: str, clerk: Clerk) -> None:
         row = locked(session, refund_id)
         if row.state != states.UNKNOWN:
             raise Conflict
-        row.finding = ""
+        row.review_reason = ""
         row.failed_at = clock.now()
         row.failure_reason = "not_sent"
         move(session, row, states.FAILED, {"by": clerk.id})
@@ -297,8 +299,6 @@ def _is_shown_by_stripe(refund_id: str) -> bool:
         intent_id = queries.by_id(session, refund_id).payment.stripe_intent_id
     for found in gateway.current().list_refunds(intent_id or ""):
         if found.metadata.get("refund_id") == refund_id:
-            with db.transaction() as session:
-                locked(session, refund_id).finding = ""
             adopt(refund_id, found)
             return True
     return False

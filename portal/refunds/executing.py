@@ -1,36 +1,33 @@
 """Giving the money back, once: what was approved is sent to Stripe under a key from the row, and never guessed about.
 
-    begin      transaction A: checked again, the state says that it is being sent, and when its key was first used
-    (Stripe)   the refund is created under `refund:<id>`
-    adopt      transaction B: Stripe's id, the state, postings, steps, mails, in portal.refunds.settling
-
-When the answer is lost the same key is sent again. When Stripe has kept a failure under it, the key brings nothing any more, and the
-refund may exist all the same, now or soon: Stripe's list of this payment's refunds is searched for our id, again and again over the
-time of PORTAL_REFUND_SEARCH_SECONDS. Then, if the list and a fresh read of the charge agree that it was never made, it is sent under
-the next attempt's key. What stays unclear, and what the list does not show once the key may be forgotten, is `unknown`: a person
-decides whether it is sent once more.
+How the row and its refund at Stripe are kept together is portal.stripe_sync's. This is stricter than for what takes no money: a refund
+that Stripe's list does not show may exist all the same, now or soon. When Stripe has kept a failure under the key, the list is searched
+again and again over the time of PORTAL_REFUND_SEARCH_SECONDS. Then, if the list and a fresh read of the charge agree that it was never
+made, it is sent under the next attempt's key. What stays unclear, and what the list does not show once the key may be forgotten, is
+`unknown`: a person decides whether it is sent once more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
 
 import structlog
 from sqlalchemy.orm import Session
 
-from portal import gateway
-from portal.core import audit, clock, config, db, idempotency, recovery
+from portal import gateway, stripe_sync
+from portal.core import audit, clock, config, db, recovery
 from portal.core.db import database_now
+from portal.core.errors import Conflict
 from portal.core.money import Money
+from portal.core.synced_rows import Phase, hold_for_review, touch
 from portal.disputes import queries as disputes
-from portal.jobs import outbox
 from portal.payments.models import Payment
 from portal.refunds import policy, queries, states
 from portal.refunds.models import Refund
-from portal.refunds.settling import adopt, locked, mark, move, refresh, touch
+from portal.refunds.settling import apply, lock_payment_of, mismatch, move
+from portal.stripe_sync import MOST_ATTEMPTS, Undetermined
 
 log = structlog.get_logger(__name__)
 
@@ -45,23 +42,10 @@ LOOK_AGAIN_SECONDS: Final = 6 * 3600
 FIRST_WAIT: Final = timedelta(seconds=10)
 # A list and a charge that contradict each other for so long are a person's to look at.
 UNCLEAR_AFTER: Final = timedelta(hours=23)
-# So many keys are used without a person: a third failure that Stripe keeps is no accident any more.
-MOST_ATTEMPTS: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is sent to Stripe; everything in it comes from the row as it was when the key was first used."""
-
-    refund_id: str
-    key: str
-    intent_id: str
-    amount: Money
-    reason: str
-    attempt: int
-    is_first: bool
-    is_searched: bool
-    key_is_safe: bool
+class UnderReview(Conflict):
+    """Staff look at this refund: nothing is sent for it."""
 
 
 def execute(refund_id: str) -> float | None:
@@ -71,69 +55,33 @@ def execute(refund_id: str) -> float | None:
     known: the job comes again, under the same key.
     """
     recovery.refuse_now()
-    order = _begin(refund_id)
-    if order is None:
-        return None
-    if order.is_searched:
-        return _search(order)
-    if not order.key_is_safe:
-        _look_up(order)
-        return None
-    if order.is_first and not _is_possible(order):
+    row = _begin(refund_id)
+    if row is None or (row.phase == Phase.RECORDED and not _is_possible(row)):
         return None
     try:
-        found = gateway.current().create_refund(
-            order.key,
-            intent_id=order.intent_id,
-            amount=order.amount,
-            reason=policy.reason_at_stripe(order.reason),
-            metadata={"refund_id": order.refund_id},
-        )
+        stripe_sync.ensure(KIND, refund_id)
     except gateway.NotRefundable as refusal:
-        _fail(order.refund_id, refusal.code)
-    except gateway.KeptFailure:
-        return _search(order)
-    except gateway.IdempotencyMisuse:
-        with db.transaction() as session:
-            finding = "Stripe refused our idempotency key: it was used with other parameters"
-            mark(session, locked(session, refund_id), finding)
-        raise
-    else:
-        adopt(order.refund_id, found)
+        _fail(refund_id, refusal.code)
+    except Undetermined as unclear:
+        return unclear.seconds
+    except UnderReview:
+        log.info("refund_under_review", refund_id=refund_id)
     return None
 
 
-def _begin(refund_id: str) -> Order | None:
-    """The order to be sent; None when nothing is to be done, or when it cannot be done any more."""
+def _begin(refund_id: str) -> Refund | None:
+    """The row of a refund to be sent, or to be found out about; None when nothing is to be done, or when it cannot be done any more."""
     with db.transaction() as session:
         row = locked(session, refund_id)
-        if row.finding or row.stripe_refund_id is not None or row.state not in {states.APPROVED, states.EXECUTING}:
+        if row.review_reason or row.phase == Phase.KNOWN or row.state not in {states.APPROVED, states.EXECUTING}:
             return None
-        payment = session.get_one(Payment, row.payment_id)
-        now = database_now(session)
-        is_first = row.state == states.APPROVED
-        if not is_first and row.key_used_at is None:
-            return None  # it was not we who sent it
-        if is_first:
-            refusal = why_not(session, payment)
+        if row.state == states.APPROVED:
+            refusal = why_not(session, session.get_one(Payment, row.payment_id))
             if refusal:
                 _note_failure(session, row, refusal)
                 return None
-            row.key_used_at = now
             move(session, row, states.EXECUTING)
-        key = f"refund:{row.id}" if row.attempt == 1 else f"refund:{row.id}:{row.attempt}"
-        safe = idempotency.is_safe(row.key_used_at or now, now)
-        return Order(
-            refund_id=row.id,
-            key=key,
-            intent_id=payment.stripe_intent_id or "",
-            amount=row.amount,
-            reason=row.reason,
-            attempt=row.attempt,
-            is_first=is_first,
-            is_searched=row.search_began_at is not None,
-            key_is_safe=safe,
-        )
+        return row
 
 
 def why_not(session: Session, payment: Payment) -> str:
@@ -145,16 +93,21 @@ def why_not(session: Session, payment: Payment) -> str:
     return ""
 
 
-def _is_possible(order: Order) -> bool:
-    """Ask Stripe itself before the first sending: the bank may have taken the money, or someone given it back at the dashboard."""
-    intent = gateway.current().retrieve_intent(order.intent_id)
-    if intent.charge is not None and intent.charge.refunded and _adopt_sent(order):
-        return False
-    refusal = _refusal(intent, order.amount)
-    if refusal == NOTHING_LEFT:  # or it was we who gave it back, and died before that was written down
-        _look_up(order, otherwise=NOTHING_LEFT)
-    elif refusal:
-        _fail(order.refund_id, refusal)
+def _is_possible(row: Refund) -> bool:
+    """Ask Stripe itself before anything is sent: the bank may have taken the money, or someone given it back at the dashboard.
+
+    Or it was we who gave it back, and the database was restored from a backup since.
+    """
+    intent_id = _prepare(row)["intent_id"]
+    intent = gateway.current().retrieve_intent(intent_id)
+    if intent.charge is not None and intent.charge.refunded:
+        found = _ours(row.id, gateway.current().list_refunds(intent_id))
+        if found is not None:
+            adopt(row.id, found)
+            return False
+    refusal = _refusal(intent, row.amount)
+    if refusal:
+        _fail(row.id, refusal)
     return not refusal
 
 
@@ -169,60 +122,85 @@ def _refusal(intent: gateway.Intent, amount: Money) -> str:
     return ""
 
 
-def _ours(order: Order, listed: Sequence[gateway.Refund]) -> gateway.Refund | None:
-    return next((one for one in listed if one.metadata.get("refund_id") == order.refund_id), None)
+# What is sent
 
 
-def _look_up(order: Order, otherwise: str = "") -> None:
-    """Search Stripe's list for a refund that is ours. Without one, and without a reason why not, nobody knows: staff decide."""
-    if _adopt_sent(order):
-        return
-    if otherwise:
-        _fail(order.refund_id, otherwise)
-    else:
-        with db.transaction() as session:
-            row = locked(session, order.refund_id)
-            if _is_open(row, order):
-                _leave_to_staff(session, row)
+def _prepare(row: Refund) -> Mapping[str, Any]:
+    with db.reading() as session:
+        payment = session.get_one(Payment, row.payment_id)
+    return {
+        "intent_id": payment.stripe_intent_id or "",
+        "amount": row.amount_minor,
+        "currency": row.currency,
+        "reason": policy.reason_at_stripe(row.reason),
+        "metadata": {"refund_id": row.id},
+    }
 
 
-def _search(order: Order) -> float | None:
-    """Stripe has kept a failure under this attempt's key, which says nothing of what the call has done: look whether it is there.
+def _create(key: str, sent: Mapping[str, Any]) -> gateway.Refund:
+    given = dict(sent)
+    amount = Money(given.pop("amount"), given.pop("currency"))
+    return gateway.current().create_refund(key, amount=amount, **given)
 
-    Returns after how many seconds to look again; None when there is nothing to look for any more.
+
+# What Stripe's list shows
+
+
+def _ours(refund_id: str, listed: Iterable[gateway.Refund]) -> gateway.Refund | None:
+    return next((one for one in listed if one.metadata.get("refund_id") == refund_id), None)
+
+
+def _find(row: Refund) -> gateway.Refund | None:
+    """The refund at Stripe that carries our id. None when it was surely never made, and may be sent under another key.
+
+    Raises Undetermined while that is unclear, and where it is not to be sent: it has an outcome meanwhile, failed, or is left to staff.
     """
-    listed = list(gateway.current().list_refunds(order.intent_id))
-    found = _ours(order, listed)
+    intent_id = (row.sent or {})["intent_id"]
+    listed = list(gateway.current().list_refunds(intent_id))
+    found = _ours(row.id, listed)
     if found is not None:
-        adopt(order.refund_id, found)
-        return None
-    intent = gateway.current().retrieve_intent(order.intent_id)
+        return found
+    intent = gateway.current().retrieve_intent(intent_id)
     with db.transaction() as session:
-        row = locked(session, order.refund_id)
-        if not _is_open(row, order):
-            return None
-        now = database_now(session)
-        if row.search_began_at is None:
-            row.search_began_at = now
-            touch(row)
-            audit.record(session, "refund.searched", row.id, {"attempt": row.attempt}, customer_id=row.customer_id)
-        return _after_look(session, row, _agree(intent, listed), _refusal(intent, order.amount), now)
+        unclear = _judge(session, locked(session, row.id), row.attempt, intent, listed)
+    if unclear is not None:
+        raise unclear
+    return None
 
 
-def _after_look(session: Session, row: Refund, agreed: bool, refusal: str, now: datetime) -> float | None:
-    searched = now - (row.search_began_at or now)
+def _judge(
+    session: Session, row: Refund, attempt: int, intent: gateway.Intent, listed: Sequence[gateway.Refund]
+) -> Undetermined | None:
+    """What follows from a list that does not show this refund; None when it was surely never made."""
+    if row.state != states.EXECUTING or row.phase == Phase.KNOWN or row.attempt != attempt:
+        return Undetermined(None)  # somebody else has found it, decided on it or begun another attempt meanwhile
+    if row.phase != Phase.SEARCHED:  # the key may be forgotten
+        return _leave_to_staff(session, row)
+    now = database_now(session)
+    if row.search_began_at is None:
+        row.search_began_at = now
+        touch(row)
+        audit.record(session, "refund.searched", row.id, {"attempt": row.attempt}, customer_id=row.customer_id)
+    searched, agreed = now - row.search_began_at, _agree(intent, listed)
+    wait = _wait(searched, agreed=agreed)
+    if wait is not None:
+        return Undetermined(wait)
+    if not agreed or row.attempt >= MOST_ATTEMPTS:
+        return _leave_to_staff(session, row)
+    refusal = _refusal(intent, row.amount)
+    if refusal:
+        _note_failure(session, row, refusal)
+        return Undetermined(None)
+    return None
+
+
+def _wait(searched: timedelta, *, agreed: bool) -> float | None:
+    """After how many seconds to search again; None when it has been searched for long enough."""
     whole = timedelta(seconds=config.current().refund_search_seconds)
     if searched < whole:
         return min(max(searched, FIRST_WAIT), whole - searched).total_seconds()
     if not agreed and searched < UNCLEAR_AFTER:
         return max(searched, FIRST_WAIT).total_seconds()
-    if not agreed or row.attempt >= MOST_ATTEMPTS:
-        _leave_to_staff(session, row)
-    elif refusal:
-        _note_failure(session, row, refusal)
-    else:
-        _begin_next_attempt(session, row)
-        return LOOK_AGAIN_SECONDS  # the next attempt has a job of its own
     return None
 
 
@@ -232,38 +210,25 @@ def _agree(intent: gateway.Intent, listed: Sequence[gateway.Refund]) -> bool:
     return intent.charge is not None and intent.charge.refunded.minor == made
 
 
-def _is_open(row: Refund, order: Order) -> bool:
-    """Whether this attempt is still without an outcome: nobody else has found it, decided on it or begun another one meanwhile."""
-    return row.state == states.EXECUTING and row.stripe_refund_id is None and row.attempt == order.attempt
-
-
-def _leave_to_staff(session: Session, row: Refund) -> None:
+def _leave_to_staff(session: Session, row: Refund) -> Undetermined:
     move(session, row, states.UNKNOWN)
-    mark(session, row, "Stripe's answer was lost, and its list does not show this refund: send it again, or not?")
+    hold_for_review(
+        session, row, "Stripe's answer was lost, and its list does not show this refund: send it again, or not?"
+    )
+    return Undetermined(None)
 
 
-def _begin_next_attempt(session: Session, row: Refund) -> None:
-    """Nothing was made under the key of before: the same refund is sent under another one."""
-    row.attempt += 1
-    row.key_used_at, row.search_began_at = database_now(session), None
-    touch(row)
-    audit.record(session, "refund.new_attempt", row.id, {"attempt": row.attempt}, customer_id=row.customer_id)
-    outbox.enqueue(session, "refunds.execute", key=f"execute:{row.id}:{row.attempt}", refund_id=row.id)
-
-
-def _adopt_sent(order: Order) -> bool:
-    """Take over the refund at Stripe that carries our id, if there is one: it was sent, whatever our row knows of that."""
-    sent = gateway.current().list_refunds(order.intent_id)
-    found = next((one for one in sent if one.metadata.get("refund_id") == order.refund_id), None)
-    if found is not None:
-        adopt(order.refund_id, found)
-    return found is not None
+def send_again(session: Session, row: Refund) -> None:
+    """A person has decided that an unknown refund is sent once more, under a new key; in the caller's transaction."""
+    row.review_reason = ""
+    row.begin_anew()
+    move(session, row, states.EXECUTING, {"attempt": row.attempt})
 
 
 def _fail(refund_id: str, reason: str) -> None:
     with db.transaction() as session:
         row = locked(session, refund_id)
-        if row.state in {states.APPROVED, states.EXECUTING} and row.stripe_refund_id is None:
+        if row.state in {states.APPROVED, states.EXECUTING} and row.phase != Phase.KNOWN:
             _note_failure(session, row, reason)
 
 
@@ -274,12 +239,64 @@ def _note_failure(session: Session, row: Refund, reason: str) -> None:
     move(session, row, states.FAILED, {"failure": reason})
 
 
-def send_again(session: Session, row: Refund) -> None:
-    """A person has decided that an unknown refund is sent once more, under a new key; in the caller's transaction."""
-    row.attempt += 1
-    row.key_used_at, row.search_began_at = database_now(session), None
-    row.finding = ""
-    move(session, row, states.EXECUTING, {"attempt": row.attempt})
+# What is known
+
+
+def _store(session: Session, row: Refund, found: gateway.Refund) -> None:
+    if row.state in states.UNSENT:  # it was sent all the same: the database was restored from a backup meanwhile
+        move(session, row, states.EXECUTING)
+    if row.state == states.UNKNOWN:  # what staff were asked has its answer
+        row.review_reason = ""
+    row.sent_at = row.sent_at or found.created
+    facts = {"stripe_refund": found.id}
+    audit.record(session, "refund.known_at_stripe", row.id, facts, customer_id=row.customer_id)
+
+
+def _cannot_cancel(_stripe_id: str, _key: str) -> None:
+    """What is sent back by card cannot be called off."""
+
+
+KIND: Final[stripe_sync.Kind[Refund, gateway.Refund]] = stripe_sync.Kind(
+    model=Refund,
+    column="stripe_refund_id",
+    under_review=UnderReview,
+    lock_first=lock_payment_of,
+    prepare=_prepare,
+    revise=lambda _row, _refusal: None,
+    key=lambda row: f"refund:{row.id}:{row.attempt}",
+    create=_create,
+    find=_find,
+    stored=_store,
+    fetch=lambda stripe_id: gateway.current().retrieve_refund(stripe_id),
+    differs=mismatch,
+    hold=hold_for_review,
+    has_changes=lambda _row, _found: True,  # what is booked already is known by its movement
+    gather=lambda _found: None,
+    apply=lambda session, row, found, _nothing: apply(session, row, found),
+    cancel=_cannot_cancel,
+    can_cancel=lambda _found: False,
+)
+
+
+def locked(session: Session, refund_id: str) -> Refund:
+    """The row, with its payment locked before it. Raises NotFound."""
+    return stripe_sync.locked(KIND, session, refund_id)
+
+
+def refresh(refund_id: str) -> gateway.Refund:
+    """Fetch the refund from Stripe and take over what it says. Raises as stripe_sync.refresh does."""
+    return stripe_sync.refresh(KIND, refund_id)
+
+
+def adopt(refund_id: str, found: gateway.Refund) -> None:
+    """Store which of Stripe's refunds is this row's, then take over what it says. A second call changes nothing.
+
+    A row that has another one already is held for review: money may have gone back twice.
+    """
+    try:
+        stripe_sync.adopt(KIND, refund_id, found)
+    except UnderReview:
+        log.error("second_refund", refund_id=refund_id, stripe_refund=found.id)
 
 
 def follow_up(refund_id: str) -> float | None:
@@ -289,9 +306,9 @@ def follow_up(refund_id: str) -> float | None:
     """
     with db.reading() as session:
         row = queries.by_id(session, refund_id)
-    if row.finding or row.state in states.FREED or row.state in states.UNDECIDED or row.state == states.UNKNOWN:
+    if row.review_reason or row.state in states.FREED or row.state in states.UNDECIDED or row.state == states.UNKNOWN:
         return None
-    if row.stripe_refund_id is None:
+    if row.phase != Phase.KNOWN:
         wait = execute(refund_id)
         return LOOK_AGAIN_SECONDS if wait is None else wait
     return LOOK_AGAIN_SECONDS if _has_more_to_tell(row, refresh(refund_id)) else None

@@ -46,6 +46,6 @@ def mail_sums(refund_id: str, reason: str) -> None:
     email.send_sums(refund_id, reason)
 
 
-@outbox.handles("refunds.complete", every_seconds=60)
-def complete() -> None:
-    metrics.STARTED_OVER.labels("refunds").inc(service.complete())
+@outbox.handles("refunds.requeue_lost_jobs", every_seconds=60)
+def requeue_lost_jobs() -> None:
+    metrics.STARTED_OVER.labels("refunds").inc(service.requeue_lost_jobs())

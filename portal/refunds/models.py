@@ -11,7 +11,6 @@ from sqlalchemy import (
     Date,
     ForeignKey,
     Index,
-    Integer,
     String,
     Text,
     UniqueConstraint,
@@ -22,6 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from portal.accounts.models import Customer
 from portal.core.db import Base, UTCDateTime, one_of
 from portal.core.money import Money
+from portal.core.synced_rows import Mirror
 from portal.payments.models import Payment
 from portal.refunds.policy import REASONS
 from portal.refunds.states import FAILED, FOLLOWED, FREED, GONE_WRONG, REQUESTED, SUCCEEDED, UNDECIDED, UNKNOWN
@@ -49,20 +49,19 @@ _FOLLOWED: Final = text(_listed(*FOLLOWED))
 _SUCCEEDED: Final = text(_listed(SUCCEEDED))
 _FREED: Final = text(_listed(*FREED))
 _FAILED: Final = text(f"{_listed(*GONE_WRONG)} AND resolution = ''")
-_FOUND: Final = text(f"finding <> '' OR state = '{UNKNOWN}'")
+_FOUND: Final = text(f"review_reason <> '' OR state = '{UNKNOWN}'")
 
 
-class Refund(Base):
+class Refund(Mirror, Base):
     """`amount_minor` is what is given back; a decision may lower it from what was asked (`asked_minor`).
 
-    `state` is ours until Stripe knows the refund, then Stripe's own; see portal.refunds.states. `attempt` counts the keys under which it
-    was sent, by the portal or by a person's decision; with `id` it makes the idempotency key. `version` rises with every change, for
-    compare-and-swap around a fetch from Stripe. People are ids of users; none for what the portal does by itself.
+    `state` is ours until Stripe knows the refund, then Stripe's own; see portal.refunds.states. A further `attempt` is begun by the portal
+    or by a person's decision. People are ids of users; none for what the portal does by itself.
     """
 
     __tablename__ = "refunds"
+    noun = "refund"
 
-    id: Mapped[str] = mapped_column(String(40), primary_key=True)
     payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"))
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
     client_key: Mapped[str] = mapped_column(String(80))
@@ -87,10 +86,7 @@ class Refund(Base):
     staff_note: Mapped[str] = mapped_column(Text, default="")  # the customer does not
 
     # Carrying out
-    attempt: Mapped[int] = mapped_column(Integer, default=1)
-    # When the key of this attempt was first used, by the database's clock: Stripe forgets keys after a day.
-    key_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Since when Stripe's list is searched for it, because Stripe has kept a failure under the key; by the database's clock.
+    # Since when Stripe's list is searched for it, in the phase of that; by the database's clock.
     search_began_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     stripe_refund_id: Mapped[str | None] = mapped_column(String(64), unique=True)
     bank_reference: Mapped[str] = mapped_column(String(80), default="")  # the acquirer's reference number (ARN)
@@ -105,9 +101,6 @@ class Refund(Base):
     resolved_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     replaced_by: Mapped[str | None] = mapped_column(ForeignKey("refunds.id"))  # the new one in its place
     paid_outside_on: Mapped[date | None] = mapped_column(Date)
-    finding: Mapped[str] = mapped_column(String(300), default="")  # why staff must look, if they must
-    updated_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    version: Mapped[int] = mapped_column(Integer, default=1)
 
     payment: Mapped[Payment] = relationship(lazy="raise")
     customer: Mapped[Customer] = relationship(lazy="raise")
@@ -129,8 +122,12 @@ class Refund(Base):
         Index("ix_refunds_followed", "updated_at", "id", sqlite_where=_FOLLOWED, postgresql_where=_FOLLOWED),
         Index("ix_refunds_succeeded", "succeeded_at", sqlite_where=_SUCCEEDED, postgresql_where=_SUCCEEDED),
         Index("ix_refunds_failed", "failed_at", "id", sqlite_where=_FAILED, postgresql_where=_FAILED),
-        Index("ix_refunds_finding", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
+        Index("ix_refunds_review", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
     )
+
+    def begin_anew(self) -> None:
+        super().begin_anew()
+        self.search_began_at = None
 
     @property
     def amount(self) -> Money:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, String, case, cast, exists, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Select, case, exists, func, literal_column, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from portal.core import keyset
@@ -202,16 +202,15 @@ def _failed() -> Select[Refund]:
 
 def left_behind(session: Session, most: int) -> list[str]:
     """The ids of refunds under way that no job sends or follows."""
-    sent = "execute:" + Refund.id + ":" + cast(Refund.attempt, String)
-    lost = outbox.without_job(session, sent, "follow_refund:" + Refund.id)
-    under_way = (written_out(Refund.state, FOLLOWED), Refund.state != UNKNOWN, Refund.finding == "")
+    lost = outbox.without_job(session, "execute:" + Refund.id, "follow_refund:" + Refund.id)
+    under_way = (written_out(Refund.state, FOLLOWED), Refund.state != UNKNOWN, Refund.review_reason == "")
     return list(session.scalars(select(Refund.id).where(*under_way, lost).order_by(Refund.updated_at).limit(most)))
 
 
 def duplicates_left_behind(session: Session, since: datetime, most: int) -> list[str]:
     """The ids of payments, changed since then, that were found to be paid twice, and that no job has ever given back."""
     found = select(Payment.id).where(
-        Payment.finding == PAID_TWICE,
+        Payment.review_reason == PAID_TWICE,
         Payment.updated_at >= since,
         Payment.status == PAYMENT_SUCCEEDED,
         outbox.without_job(session, "return:" + Payment.id, ever=True),

@@ -14,13 +14,15 @@ from sqlalchemy.orm import Session
 from portal import ledger
 from portal.core import audit, clock, company_days, db
 from portal.core.errors import N_, Conflict, Invalid
+from portal.core.synced_rows import touch
 from portal.jobs import outbox
 from portal.payments.models import Payment
 from portal.refunds import queries, states
 from portal.refunds.asking import add, check_amount, plain_text, refuse_where_impossible
 from portal.refunds.deciding import Clerk, NotYours, only_staff
+from portal.refunds.executing import locked
 from portal.refunds.models import NOTHING_OWED, PAID_OUTSIDE, SENT_AGAIN, STAFF, Refund
-from portal.refunds.settling import locked, move, touch
+from portal.refunds.settling import move
 
 # A transfer that is older than this was not made because of a refund here.
 LONGEST_AGO: Final = timedelta(days=365)

@@ -21,6 +21,7 @@ from portal import gateway
 from portal.core import audit, clock, db
 from portal.core.db import new_id
 from portal.core.errors import Conflict
+from portal.core.synced_rows import hold_for_review
 from portal.invoices.models import PAID, Invoice
 from portal.jobs import outbox
 from portal.payments import queries as payments
@@ -53,7 +54,7 @@ from portal.refunds.deciding import (
     decide,
     give_up,
     is_claimed,
-    lift_finding,
+    lift_review,
     may_approve,
     needs_two,
     reject,
@@ -62,9 +63,11 @@ from portal.refunds.deciding import (
     shown_threshold,
     why_two,
 )
+from portal.refunds.executing import KIND, adopt, refresh
 from portal.refunds.models import ORIGINS, PORTAL, STRIPE, Refund, RefundStep
 from portal.refunds.resolving import NotFailed, close, pay_outside, replace
-from portal.refunds.settling import adopt, lock_payment, mark, refresh, touch
+from portal.refunds.settling import lock_payment
+from portal.stripe_sync import link
 
 __all__ = [
     "CLAIM_HOLDS",
@@ -85,13 +88,10 @@ __all__ = [
     "ask",
     "claim",
     "close",
-    "complete",
     "give_up",
-    "hear_of_payment",
-    "hear_of_refund",
     "is_claimed",
     "labels",
-    "lift_finding",
+    "lift_review",
     "may_approve",
     "needs_two",
     "pay_outside",
@@ -100,9 +100,12 @@ __all__ = [
     "reject",
     "release",
     "replace",
+    "requeue_lost_jobs",
     "return_duplicate",
     "send_again",
     "shown_threshold",
+    "sync_refund",
+    "sync_refunds_of",
     "why_two",
     "windows",
     "withdraw",
@@ -142,13 +145,13 @@ def return_duplicate(payment_id: str) -> str | None:
 def _is_duplicate(session: Session, payment: Payment) -> bool:
     if payment.invoice_id is None:
         return payment.client_key.startswith("second:")
-    return payment.finding == PAID_TWICE and session.get_one(Invoice, payment.invoice_id).status == PAID
+    return payment.review_reason == PAID_TWICE and session.get_one(Invoice, payment.invoice_id).status == PAID
 
 
 # What Stripe tells
 
 
-def hear_of_refund(stripe_refund_id: str) -> bool:
+def sync_refund(stripe_refund_id: str) -> bool:
     """Stripe says that something happened to a refund: learn what. Returns False when it is of none of our payments.
 
     One whose id we lost is found by its metadata and adopted. One that was made at Stripe's dashboard is recorded as it is there.
@@ -161,7 +164,7 @@ def hear_of_refund(stripe_refund_id: str) -> bool:
     return _take_in(gateway.current().retrieve_refund(stripe_refund_id))
 
 
-def hear_of_payment(intent_id: str) -> bool:
+def sync_refunds_of(intent_id: str) -> bool:
     """Stripe says that a payment was refunded: take in every refund that it shows of it."""
     with db.reading() as session:
         ours = payments.by_intent(session, intent_id) is not None
@@ -199,8 +202,7 @@ def _record_foreign(payment_id: str, found: gateway.Refund) -> str:
         session.add(row)
         row.asked_at = row.sent_at = found.created
         row.state = states.EXECUTING
-        row.stripe_refund_id = found.id  # so that nothing is ever sent for this row
-        touch(row)
+        link(KIND, row, found.id)  # so that nothing is ever sent for this row
         session.add(RefundStep(id=new_id("rfs"), refund_id=row.id, at=found.created, state=states.EXECUTING))
         facts = {"stripe_refund": found.id, "amount": str(found.amount)}
         if lost.refund_id:
@@ -244,14 +246,14 @@ def _mark_others(session: Session, payment: Payment, foreign: Refund) -> None:
     """What was asked for here is not left any more: staff must see it before they decide. The execution would refuse it, too."""
     for other in queries.of_payment(session, payment.id):
         if other.id != foreign.id and other.state in states.UNDECIDED:
-            mark(
+            hold_for_review(
                 session,
                 other,
                 "money of this payment was given back at Stripe's dashboard meanwhile: too little is left",
             )
 
 
-def complete() -> int:
+def requeue_lost_jobs() -> int:
     """Leave a job for each refund under way, and each payment that was paid twice, that has none; returns how many.
 
     A second run finds nothing more.

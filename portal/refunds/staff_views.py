@@ -217,12 +217,12 @@ def close(refund_id: str) -> AnyResponse:
     )
 
 
-@bp.post("/refunds/<refund_id>/finding/lift")
+@bp.post("/refunds/<refund_id>/review/lift")
 @limiter.limit("30/minute")
 @staff_only("approver", "admin")
-def lift_finding(refund_id: str) -> AnyResponse:
+def lift_review(refund_id: str) -> AnyResponse:
     said = gettext("Hold removed. The refund can be decided again.")
-    return _done(lambda: service.lift_finding(refund_id, _clerk()), refund_id, said)
+    return _done(lambda: service.lift_review(refund_id, _clerk()), refund_id, said)
 
 
 @bp.route("/payments/<payment_id>/refund", methods=["GET", "POST"])

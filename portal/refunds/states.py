@@ -59,12 +59,12 @@ OF_STRIPE: Final = frozenset({PENDING, REQUIRES_ACTION, SUCCEEDED, FAILED, CANCE
 
 
 # Outside of the house nobody is told of halves of decisions.
-_TOLD: Final = {APPROVED_ONCE: REQUESTED}
+_PUBLIC: Final = {APPROVED_ONCE: REQUESTED}
 
 
-def told(state: str) -> str:
+def public_status(state: str) -> str:
     """The state as the customer's systems know it."""
-    return _TOLD.get(state, state)
+    return _PUBLIC.get(state, state)
 
 
 def may_follow(before: str, after: str) -> bool:

@@ -23,7 +23,7 @@ def _about_intent(event: StripeEvent) -> str:
     if event.intent_id is None:
         return "it names no payment intent"
     try:
-        return "" if payments.hear_of_intent(event.intent_id) else "the payment intent is not the portal's"
+        return "" if payments.sync_intent(event.intent_id) else "the payment intent is not the portal's"
     except gateway.MissingAtStripe:
         return "Stripe knows no such payment intent"
 
@@ -46,20 +46,20 @@ def _about_payment_method(event: StripeEvent) -> str:
 
 def _about_setup(event: StripeEvent) -> str:
     try:
-        return "" if cards.hear_of_setup(event.object_id) else "the setup intent is not the portal's"
+        return "" if cards.sync_setup(event.object_id) else "the setup intent is not the portal's"
     except gateway.MissingAtStripe:
         return "Stripe knows no such setup intent"
 
 
 def _about_refund(event: StripeEvent) -> str:
     try:
-        return "" if refunds.hear_of_refund(event.object_id) else "the refund is of none of the portal's payments"
+        return "" if refunds.sync_refund(event.object_id) else "the refund is of none of the portal's payments"
     except gateway.MissingAtStripe:
         return "Stripe knows no such refund"
 
 
 def _about_refunded_charge(event: StripeEvent) -> str:
-    ours = event.intent_id is not None and refunds.hear_of_payment(event.intent_id)
+    ours = event.intent_id is not None and refunds.sync_refunds_of(event.intent_id)
     return "" if ours else "the charge is not the portal's"
 
 
@@ -68,21 +68,19 @@ def _about_changed_customer(_event: StripeEvent) -> str:
 
 
 def _about_deleted_customer(event: StripeEvent) -> str:
-    return "" if cards.lose_holder(event.object_id) else "the customer is not the portal's, or is not deleted"
+    return "" if cards.detach_customer(event.object_id) else "the customer is not the portal's, or is not deleted"
 
 
 def _about_dispute(event: StripeEvent) -> str:
     try:
-        return "" if disputes.hear_of(event.object_id) else "the disputed charge is not the portal's"
+        return "" if disputes.sync_dispute(event.object_id) else "the disputed charge is not the portal's"
     except gateway.MissingAtStripe:
         return "Stripe knows no such dispute"
 
 
 def _about_fraud_warning(event: StripeEvent) -> str:
     try:
-        return (
-            "" if disputes.hear_of_warning(event.object_id) else "the charge of the fraud warning is not the portal's"
-        )
+        return "" if disputes.sync_warning(event.object_id) else "the charge of the fraud warning is not the portal's"
     except gateway.MissingAtStripe:
         return "Stripe knows no such fraud warning"
 

@@ -10,9 +10,9 @@ def apply(event_id: str) -> None:
     service.apply(event_id)
 
 
-@outbox.handles("webhooks.complete", every_seconds=60)
-def complete() -> None:
-    metrics.STARTED_OVER.labels("events").inc(service.complete())
+@outbox.handles("webhooks.requeue_lost_jobs", every_seconds=60)
+def requeue_lost_jobs() -> None:
+    metrics.STARTED_OVER.labels("events").inc(service.requeue_lost_jobs())
 
 
 @outbox.handles("webhooks.check_silence", every_seconds=300)

@@ -148,7 +148,7 @@ def apply(event_id: str) -> None:
     log.info("webhook_applied", event_id=event_id, type=event.type, note=note)
 
 
-def complete() -> int:
+def requeue_lost_jobs() -> int:
     """Leave a job for each received event that has none; returns how many. A second run finds nothing more."""
     with db.transaction() as session:
         key = case(

@@ -23,7 +23,7 @@ from portal.documents.models import Document
 from portal.invoices import queries as invoices
 from portal.invoices.models import Invoice
 from portal.invoices.states import Standing
-from portal.payment_methods.models import FormerHolder, SavedCard
+from portal.payment_methods.models import FormerStripeCustomer, SavedCard
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
 
@@ -158,7 +158,7 @@ def _by_id(typed: str) -> Iterator[Select[Any]]:
         case "re" | "pyr":
             yield select(Refund.id).where(Refund.stripe_refund_id == typed)
         case "cus":
-            former = select(FormerHolder.customer_id).where(FormerHolder.stripe_customer_id == typed)
+            former = select(FormerStripeCustomer.customer_id).where(FormerStripeCustomer.stripe_customer_id == typed)
             yield select(Customer.id).where(Customer.stripe_customer_id == typed)
             yield select(Customer.id).where(Customer.id == former.scalar_subquery())
 

@@ -212,7 +212,7 @@ def test_an_unknown_refund_is_told_in_words_and_decided_by_an_approver(world: Wo
     approver.post(f"/api/refunds/{asked['id']}/approval", {})
     with db.transaction() as session:
         row = session.get_one(Refund, asked["id"])
-        row.state, row.finding = "unknown", "Stripe’s answer was lost"
+        row.state, row.review_reason = "unknown", "Stripe’s answer was lost"
     told = owner.get(f"/api/refunds/{asked['id']}").json
     assert told is not None and (told["state"], "checking" in told["message"]) == ("unknown", True)
     address = f"/api/refunds/{asked['id']}/new-attempt"

@@ -69,7 +69,7 @@ def a_refund(session: Session) -> tuple[str, str]:
 
 
 def a_duplicate(session: Session) -> tuple[str, str]:
-    paid = payment(session, finding=PAID_TWICE)
+    paid = payment(session, review_reason=PAID_TWICE)
     session.add(receipt_of(paid))
     return "refunds.return_duplicate", f"return:{paid.id}"
 
@@ -135,8 +135,14 @@ LOST: tuple[Lost, ...] = (
 )  # fmt: skip
 
 
-def complete() -> int:
-    makers = (payments.complete, setups.complete, refunds.complete, receipts.complete, webhooks.complete)
+def requeue_lost_jobs() -> int:
+    makers = (
+        payments.requeue_lost_jobs,
+        setups.requeue_lost_jobs,
+        refunds.requeue_lost_jobs,
+        receipts.requeue_lost_jobs,
+        webhooks.requeue_lost_jobs,
+    )
     return sum(one() for one in makers)
 
 
@@ -161,9 +167,9 @@ def end(**values: Any) -> None:
 @pytest.mark.parametrize("lost", LOST)
 def test_what_has_lost_its_job_gets_one_and_no_second(settings: object, lost: Lost) -> None:
     name, key = lose(lost)
-    assert complete() == 1
+    assert requeue_lost_jobs() == 1
     assert left() == [(name, key, "queued")]
-    assert complete() == 0
+    assert requeue_lost_jobs() == 0
 
 
 @pytest.mark.parametrize("state", ["done", "dead"])
@@ -171,22 +177,22 @@ def test_what_has_lost_its_job_gets_one_and_no_second(settings: object, lost: Lo
 @pytest.mark.database("sqlite")
 def test_a_job_that_ended_too_early_begins_anew_a_day_later(settings: object, lost: Lost, state: str) -> None:
     name, key = lose(lost)
-    complete()
+    requeue_lost_jobs()
     end(state=state, tries=12, finished_at=clock.now() - START_OVER_AFTER + timedelta(minutes=1))
-    assert complete() == 0
+    assert requeue_lost_jobs() == 0
     end(finished_at=clock.now() - START_OVER_AFTER)
-    assert complete() == 1
+    assert requeue_lost_jobs() == 1
     assert left() == [(name, key, "queued")]
 
 
 def test_what_waits_for_a_person_gets_none(settings: object) -> None:
     with db.transaction() as session:
-        paid = payment(session, finding="the amount differs", status="processing")
-        factories.refund(session, paid, state="unknown", finding="send it again?")
+        paid = payment(session, review_reason="the amount differs", status="processing")
+        factories.refund(session, paid, state="unknown", review_reason="send it again?")
         factories.refund(session, paid, state="requested")
         session.flush()
         session.execute(delete(Job))
-    assert complete() == 0
+    assert requeue_lost_jobs() == 0
 
 
 def test_more_than_one_run_takes_are_found_by_the_next(settings: object, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +201,7 @@ def test_more_than_one_run_takes_are_found_by_the_next(settings: object, monkeyp
         for _ in range(5):
             factories.stripe_event(session)
         session.execute(delete(Job))
-    assert [webhooks.complete() for _ in range(4)] == [2, 2, 1, 0]
+    assert [webhooks.requeue_lost_jobs() for _ in range(4)] == [2, 2, 1, 0]
 
 
 @pytest.mark.database("sqlite")

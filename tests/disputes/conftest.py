@@ -51,7 +51,7 @@ class Case:
 
     def heard(self) -> Case:
         """The portal hears that something has happened."""
-        assert service.hear_of(self.at_stripe.id)
+        assert service.sync_dispute(self.at_stripe.id)
         return self
 
     @property

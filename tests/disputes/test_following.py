@@ -11,7 +11,7 @@ import pytest
 import stripe
 import time_machine
 
-from portal import gateway
+from portal import gateway, stripe_sync
 from portal.core import clock, db
 from portal.core.money import Money
 from portal.disputes import queries, service, settling, states
@@ -39,7 +39,7 @@ def test_a_dispute_is_written_down_with_its_deadline_and_its_money(case: Case) -
     assert (ours.status, ours.reason, ours.amount) == ("needs_response", "product_not_received", Money(119_00, "eur"))
     assert ours.evidence_due_by == ours.deadline == clock.from_epoch(theirs.evidence_details.due_by or 0)
     assert ours.created_at == clock.from_epoch(theirs.created)
-    assert (ours.has_evidence, ours.is_refundable, ours.closed_at, ours.finding) == (False, False, None, "")
+    assert (ours.has_evidence, ours.is_refundable, ours.closed_at, ours.review_reason) == (False, False, None, "")
     assert case.money == TAKEN
     assert case.history == ["opened", "funds_withdrawn"]
     assert (audited("dispute.opened"), audited("dispute.money")) == (1, 1)
@@ -124,7 +124,7 @@ def test_evidence_that_was_sent_ends_the_deadline(case: Case) -> None:
 def test_a_payment_that_nobody_heard_of_is_settled_before_its_dispute(case: Case) -> None:
     case.pay(known=False).dispute().heard()
     assert case.payment.status == "succeeded"
-    assert case.ours.finding == ""
+    assert case.ours.review_reason == ""
     assert case.money == TAKEN
 
 
@@ -148,9 +148,9 @@ def test_a_dispute_of_a_charge_that_is_not_ours_is_ignored_with_a_note(case: Cas
 def test_a_dispute_of_another_charge_is_for_staff_and_books_nothing(case: Case) -> None:
     case.pay().till.change(stripe_charge_id="ch_another")
     case.dispute().heard()
-    assert "is not this payment's" in case.ours.finding
+    assert "is not this payment's" in case.ours.review_reason
     assert case.money == {}
-    assert audited("dispute.finding") == 1
+    assert audited("dispute.held_for_review") == 1
     before = everything()
     case.heard()
     service.follow_up(case.ours.id)
@@ -168,7 +168,7 @@ def test_a_dispute_that_differs_from_its_payment_is_followed_and_booked_as_it_is
     case: Case, asked: dict[str, object], discrepancy: str
 ) -> None:
     case.pay().dispute(**asked).heard()
-    assert (case.ours.discrepancy, case.ours.finding, case.ours.status) == (discrepancy, "", "needs_response")
+    assert (case.ours.discrepancy, case.ours.review_reason, case.ours.status) == (discrepancy, "", "needs_response")
     minor, currency = asked["amount"], asked.get("currency", "eur")
     assert [(one.kind, one.amount) for one in moved(case)] == [
         ("dispute", Money(-int(str(minor)), str(currency))),
@@ -205,23 +205,23 @@ def fetched(case: Case) -> gateway.Dispute:
 
 
 def settled(case: Case, found: gateway.Dispute) -> bool:
-    return settling.settle(case.payment.id, found, seen_version=case.ours.version)
+    return stripe_sync.settle(settling.KIND, case.ours.id, found, None, seen_version=case.ours.version)
 
 
 def test_a_dispute_of_the_other_mode_is_for_staff(case: Case) -> None:
     case.pay().dispute()
-    settling.settle(case.payment.id, replace(fetched(case), livemode=True), seen_version=None)
-    assert "other mode" in case.ours.finding
+    assert stripe_sync.open_row(settling.KIND, case.payment.id, replace(fetched(case), livemode=True))
+    assert "other mode" in case.ours.review_reason
     assert case.money == {}
 
 
-def test_old_news_never_wins(case: Case) -> None:
+def test_a_stale_update_never_wins(case: Case) -> None:
     case.pay().dispute().heard()
     old, version = fetched(case), case.ours.version
     case.decide("lost").heard()
     before = everything()
-    assert settling.settle(case.payment.id, old, seen_version=version) is False
-    assert settling.settle(case.payment.id, old, seen_version=None) is False
+    assert stripe_sync.settle(settling.KIND, case.ours.id, old, None, seen_version=version) is False
+    assert stripe_sync.open_row(settling.KIND, case.payment.id, old) is False
     assert everything() == before
 
 
@@ -233,7 +233,7 @@ def test_what_is_over_stays_so_and_its_money_is_booked_all_the_same(case: Case) 
     more = (*last.balance_transactions, again)
     assert settled(case, replace(last, status="needs_response", balance_transactions=more))
     assert case.ours.status == "won"
-    assert case.ours.finding == "Stripe says needs_response of a dispute that is won"
+    assert case.ours.review_reason == "Stripe says needs_response of a dispute that is won"
     assert case.history.count("funds_withdrawn") == 2
 
 
@@ -241,7 +241,7 @@ def test_a_lost_dispute_may_be_appealed_and_is_followed_again(case: Case) -> Non
     case.pay().dispute().heard().decide("lost").heard()
     last = fetched(case)
     assert settled(case, replace(last, status="appeal_needs_response"))
-    assert (case.ours.is_open, case.ours.closed_at, case.ours.finding) == (True, None, "")
+    assert (case.ours.is_open, case.ours.closed_at, case.ours.review_reason) == (True, None, "")
     assert case.ours.waits_for_evidence
     assert len(jobs("disputes.follow_up")) == 2
     assert settled(case, replace(last, status="won"))
@@ -279,7 +279,9 @@ def test_a_fee_alone_and_a_part_of_the_amount_are_booked_by_their_signs(case: Ca
 # Accidents
 
 
-@pytest.mark.parametrize("place", ["_open", "_tell_staff", "_keep_following", "_remind_in_time", "_add_step", "_post"])
+@pytest.mark.parametrize(
+    "place", ["_take_over", "_tell_staff", "_keep_following", "_remind_in_time", "_add_step", "_post"]
+)
 def test_dead_in_the_middle_of_settling_leaves_nothing_of_it(case: Case, place: str) -> None:
     case.pay().dispute()
     before = everything()
@@ -290,7 +292,7 @@ def test_dead_in_the_middle_of_settling_leaves_nothing_of_it(case: Case, place: 
     assert len(jobs("disputes.mail_opened")) == len(jobs("disputes.follow_up")) == len(jobs("disputes.remind")) == 1
 
 
-@pytest.mark.parametrize("place", ["settle", "_change", "_book", "_touch"])
+@pytest.mark.parametrize("place", ["_change", "_book", "touch"])
 def test_dead_between_stripes_answer_and_the_end_of_a_change(case: Case, place: str) -> None:
     case.pay().dispute().heard().decide("won")
     before = everything()
@@ -332,12 +334,12 @@ def test_a_won_dispute_is_followed_until_its_money_is_back(case: Case, monkeypat
     case.pay().dispute().heard()
     won = replace(fetched(case), status="won")
     assert settled(case, won)
-    monkeypatch.setattr(service, "refresh", lambda _: won)
+    monkeypatch.setattr(service, "sync_dispute", lambda _: won)
     with pytest.raises(outbox.Later):
         service.follow_up(case.ours.id)
     with time_machine.travel(clock.now() + service.MONEY_RETURNS_WITHIN + timedelta(hours=1)):
         service.follow_up(case.ours.id)
-    assert case.ours.finding == "it is won, but the money has not come back"
+    assert case.ours.review_reason == "it is won, but the money has not come back"
 
 
 # States

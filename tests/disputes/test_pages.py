@@ -95,7 +95,7 @@ def test_lists_and_counts_go_by_the_index_however_many_there_are(payment: Paymen
     now = clock.now()
     shape = {
         "payment_id": payment.id, "customer_id": payment.customer_id, "stripe_charge_id": "ch_1", "amount_minor": 1_00,
-        "currency": "eur", "reason": "general", "has_evidence": False, "is_refundable": False, "finding": "",
+        "currency": "eur", "reason": "general", "has_evidence": False, "is_refundable": False, "review_reason": "",
         "created_at": now, "updated_at": now, "version": 1,
     }  # fmt: skip
     rows = [
@@ -130,7 +130,7 @@ def test_lists_and_counts_go_by_the_index_however_many_there_are(payment: Paymen
 def test_one_dispute_tells_its_history_its_money_and_where_to_answer(staff: FlaskClient, case: Case) -> None:
     case.pay("pm_card_createIssuerFraudRecord")
     (warning,) = case.till.sandbox.client.v1.radar.early_fraud_warnings.list().data
-    service.hear_of_warning(warning.id)
+    service.sync_warning(warning.id)
     case.dispute().heard()
     address = f"{LIST}/{case.ours.id}"
     page = shown(staff, address)

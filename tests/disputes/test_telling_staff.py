@@ -13,7 +13,7 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select
 
-from portal import gateway
+from portal import gateway, stripe_sync
 from portal.core import clock, db
 from portal.disputes import email, queries, service, settling
 from portal.disputes.models import FraudWarning
@@ -120,7 +120,7 @@ def test_a_day_that_was_moved_reminds_on_the_new_one_alone(case: Case, worker: W
     case.pay().dispute().heard()
     found = gateway.current().retrieve_dispute(case.at_stripe.id)
     moved = replace(found, evidence_due_by=clock.now() + timedelta(days=30))
-    settling.settle(case.payment.id, moved, seen_version=case.ours.version)
+    stripe_sync.settle(settling.KIND, case.ours.id, moved, None, seen_version=case.ours.version)
     old, new = jobs("disputes.remind")
     with worker.app.app_context():
         email.send_reminder(**old)
@@ -155,12 +155,12 @@ def test_a_refund_settles_a_warning(case: Case) -> None:
     case.pay("pm_card_createIssuerFraudRecord")
     client = case.till.sandbox.client
     (theirs,) = client.v1.radar.early_fraud_warnings.list().data
-    assert service.hear_of_warning(theirs.id)
+    assert service.sync_warning(theirs.id)
     before = everything()
-    assert service.hear_of_warning(theirs.id)
+    assert service.sync_warning(theirs.id)
     assert everything() == before
     client.v1.refunds.create({"payment_intent": str(case.payment.stripe_intent_id)})
-    assert service.hear_of_warning(theirs.id)
+    assert service.sync_warning(theirs.id)
     assert [(one.actionable, one.version) for one in kept()] == [(False, 2)]
     assert (audited("fraud_warning.received"), audited("fraud_warning.changed")) == (1, 1)
 
@@ -176,7 +176,7 @@ def test_dead_while_a_warning_is_kept_leaves_nothing_of_it(case: Case) -> None:
     case.pay("pm_card_createIssuerFraudRecord")
     (theirs,) = case.till.sandbox.client.v1.radar.early_fraud_warnings.list().data
     before = everything()
-    dies("enqueue", lambda: service.hear_of_warning(theirs.id), outbox)
+    dies("enqueue", lambda: service.sync_warning(theirs.id), outbox)
     assert everything() == before
-    assert service.hear_of_warning(theirs.id)
+    assert service.sync_warning(theirs.id)
     assert len(jobs("disputes.mail_warning")) == 1

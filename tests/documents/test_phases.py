@@ -252,7 +252,7 @@ def test_a_document_that_lacks_a_character_waits_until_a_person_has_looked(
     receipt_id = service.issue(payment_id)
     with app.app_context():
         work()
-        service.complete()
+        service.requeue_lost_jobs()
         work()
         (told,) = smtp.wait_for(1)
         assert told["To"] == settings.company.support_email and "missing characters" in told["Subject"]

@@ -100,7 +100,7 @@ class History:
                 for outcome in ("added", "renewed", "duplicate", "gone")
             ]
             setups.append(_setup(customer.id, status="requires_payment_method", failure_code="expired_card"))
-            setups.append(_setup(customer.id, finding="the setup intent belongs to another customer"))
+            setups.append(_setup(customer.id, review_reason="the setup intent belongs to another customer"))
             session.add_all(setups)
             session.add_all(
                 _automatic_payment(customer.id, self.user.id, {self.due: "announced", self.overdue: "retrying"})
@@ -122,7 +122,7 @@ class History:
                 for status, more in (
                     ("needs_response", {"evidence_due_by": in_days[0], "deadline": in_days[0], "reason": "fraudulent"}),
                     ("warning_needs_response", {"evidence_due_by": in_days[1], "deadline": in_days[1]}),
-                    ("under_review", {"finding": "Stripe's dispute is in eur, the payment in usd"}),
+                    ("under_review", {"review_reason": "Stripe's dispute is in eur, the payment in usd"}),
                     ("lost", {}),
                 )
             ]
@@ -154,7 +154,10 @@ class History:
                 factories.refund(session, paid, amount_minor=5_00, **values).id
                 for values in (
                     {"state": "requested"},
-                    {"state": "requested", "finding": "money of this payment was given back at Stripe's dashboard"},
+                    {
+                        "state": "requested",
+                        "review_reason": "money of this payment was given back at Stripe's dashboard",
+                    },
                     {"state": "rejected", "rejection": "It was delivered on Monday."},
                     {"state": "pending", "expected_by": today},
                     {"bank_reference": "74987501234567890123456"},
@@ -242,12 +245,12 @@ class Troubles:
                 factories.stripe_event(session, state="ignored", received_at=now - timedelta(minutes=number + 1))
             factories.failed_job(session, args={"event_id": self.event}, last_error="OSError: " + "no space left " * 12)
             factories.failed_job(session, state="queued", finished_at=None, tries=3)
-            payment = factories.payment(session, customer, finding="the amount at Stripe differs")
-            session.add(_setup(customer.id, finding="the setup intent belongs to another customer"))
-            found = {"state": "requested", "finding": "too little of the payment is left"}
+            payment = factories.payment(session, customer, review_reason="the amount at Stripe differs")
+            session.add(_setup(customer.id, review_reason="the setup intent belongs to another customer"))
+            found = {"state": "requested", "review_reason": "too little of the payment is left"}
             self.refund = factories.refund(session, payment, **found).id
             factories.refund(session, payment, state="unknown")
-            factories.dispute(session, payment, finding="the disputed charge is not this payment's")
+            factories.dispute(session, payment, review_reason="the disputed charge is not this payment's")
             factories.fraud_warning(session, payment)
             for kind, debit, credit in (("charge", STRIPE, RECEIVABLES), ("fee", FEES, STRIPE)):
                 post(

@@ -392,7 +392,7 @@ def test_what_is_paid_void_or_being_paid_is_not_recorded_as_paid_outside(issue: 
     void(withdrawn)
     with db.transaction() as session:
         factories.payment(
-            session, customer, busy, status="requires_action", finding="another amount", succeeded_at=None
+            session, customer, busy, status="requires_action", review_reason="another amount", succeeded_at=None
         )
     for invoice in (paid, withdrawn, busy):
         with pytest.raises(Conflict):

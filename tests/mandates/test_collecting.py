@@ -106,7 +106,7 @@ def test_a_bank_that_wants_to_ask_sends_the_customer_a_link_to_this_same_payment
             subscriber.bank(GOOD)
             method = subscriber.collection(invoice_id).tried_method
             subscriber.sandbox.client.v1.payment_intents.confirm(intent.id, {"payment_method": method})
-            assert payments.hear_of_intent(intent.id)
+            assert payments.sync_intent(intent.id)
             subscriber.work()
             assert subscriber.collection(invoice_id).state == states.PAID
         with subscriber.later(8):

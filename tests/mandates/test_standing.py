@@ -116,7 +116,11 @@ CASES: dict[str, tuple[Begin, str, date | None]] = {
         None,
     ),
     "no answer, and the bank asks": (lambda debtor: _unanswered(debtor, states.REQUIRES_ACTION), "processing", None),
-    "set aside": (lambda debtor: debtor.pays(states.REQUIRES_ACTION, finding="another amount"), "under_review", None),
+    "set aside": (
+        lambda debtor: debtor.pays(states.REQUIRES_ACTION, review_reason="another amount"),
+        "under_review",
+        None,
+    ),
     "a mandate": (Debtor.agrees, "scheduled", SOON),
     "announced": (lambda debtor: debtor.is_collected("announced"), "scheduled", SOON),
     "announced, and the bank asks": (

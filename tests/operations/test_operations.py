@@ -43,18 +43,18 @@ def test_the_state_counts_what_waits_and_what_went_wrong(database: str) -> None:
         factories.stripe_event(session, state="applied")
         customer = factories.customer(session)
         paid = factories.payment(session, customer)
-        factories.payment(session, customer, finding="the amount differs")
-        factories.refund(session, paid, state="requested", finding="too little is left")
+        factories.payment(session, customer, review_reason="the amount differs")
+        factories.refund(session, paid, state="requested", review_reason="too little is left")
         factories.refund(session, paid, state="unknown")
         factories.refund(session, paid)
-        factories.dispute(session, paid, finding="the amount differs")
+        factories.dispute(session, paid, review_reason="the amount differs")
         factories.dispute(session, paid)
         factories.fraud_warning(session, paid)
         factories.fraud_warning(session, paid, actionable=False)
         factories.fraud_warning(session, paid, created_at=now - timedelta(days=121))
         session.add(
             CardSetup(
-                id=new_id("set"), customer_id=customer.id, client_key="key", finding="another customer's",
+                id=new_id("set"), customer_id=customer.id, client_key="key", review_reason="another customer's",
                 created_at=now, updated_at=now,
             )
         )  # fmt: skip
@@ -89,7 +89,7 @@ def test_findings_are_found_by_their_index(database: str) -> None:
     assert "ix_book_findings_open" in plans(queries.state)
     for question in (queries.findings, queries.state):
         plan = plans(question)
-        for name in ("payments_finding", "card_setups_finding", "refunds_finding", "disputes_finding"):
+        for name in ("payments_review", "card_setups_review", "refunds_review", "disputes_review"):
             assert f"ix_{name}" in plan, name
         assert "ix_fraud_warnings_actionable" in plan
 

@@ -61,13 +61,13 @@ def troubles(app: Flask) -> None:
         factories.stripe_event(session, id="evt_1", body=b'{"data": {"name": "<b>Zo\xc3\xab</b>"}}')
         factories.delivery(session, customer, id="dlv_1", state="failed", status_code=500, answer="<b>no</b>")
         factories.failed_job(session, id="job_1", args={"event_id": "evt_1"}, last_error="OSError: <full>")
-        payment = factories.payment(session, customer, finding="the amount differs: 1 instead of 2")
+        payment = factories.payment(session, customer, review_reason="the amount differs: 1 instead of 2")
         factories.refund(session, payment, id="rfd_1", state="unknown")
-        factories.dispute(session, payment, id="dsp_1", finding="it is another charge's")
+        factories.dispute(session, payment, id="dsp_1", review_reason="it is another charge's")
         factories.fraud_warning(session, payment)
         session.add(
             CardSetup(
-                id=new_id("set"), customer_id=customer.id, client_key="key", finding="it is another customer's",
+                id=new_id("set"), customer_id=customer.id, client_key="key", review_reason="it is another customer's",
                 created_at=now, updated_at=now,
             )
         )  # fmt: skip
@@ -347,7 +347,7 @@ def test_a_longer_list_asks_no_more_questions(troubles: None, browser_of: Browse
             factories.stripe_event(session)
             factories.failed_job(session)
             factories.delivery(session, customer)
-            factories.payment(session, customer, finding="the amount differs")
+            factories.payment(session, customer, review_reason="the amount differs")
             audit.record(session, "x.y", "pay_1", customer_id=customer.id)
     assert asked() == before
 

@@ -15,7 +15,7 @@ import stripe
 from portal import gateway
 from portal.core import clock, config, db
 from portal.core.db import new_id
-from portal.payment_methods import card_testing, holders, queries, setups
+from portal.payment_methods import card_testing, queries, setups, stripe_customers
 from portal.payment_methods.models import CardSetup, SavedCard
 from tests import factories
 from tests.live import SandboxServer
@@ -84,7 +84,7 @@ class Wallet:
     @property
     def attached(self) -> set[str]:
         """The payment methods that Stripe keeps for this customer."""
-        holder = holders.holder(self.customer_id)
+        holder = stripe_customers.ensure_stripe_customer(self.customer_id)
         return {method.id for method in self.sandbox.client.v1.customers.payment_methods.list(holder).data}
 
 

@@ -13,7 +13,7 @@ from portal import gateway, stripe_sync
 from portal.core import clock, db
 from portal.core.errors import Conflict, Invalid, NotFound, PortalError, Unavailable
 from portal.jobs import outbox
-from portal.payment_methods import holders, keeping, queries, setups, states
+from portal.payment_methods import keeping, queries, setups, states, stripe_customers
 from portal.payment_methods.models import CardSetup
 from tests import factories
 from tests.payment_methods.conftest import Wallet
@@ -59,7 +59,7 @@ def test_the_same_news_twice_changes_nothing(wallet: Wallet) -> None:
     setups.refresh_setup(setup.id)
     setups.follow_up(setup.id)
     keeping.remember(card.stripe_payment_method_id)
-    assert setups.hear_of_setup(str(setup.stripe_setup_intent_id))
+    assert setups.sync_setup(str(setup.stripe_setup_intent_id))
     assert everything() == before
 
 
@@ -70,7 +70,7 @@ def test_the_order_of_webhooks_does_not_matter(wallet: Wallet, card_first: bool)
     wallet.confirm(started.intent_id, method)
     if card_first:
         keeping.remember(method)
-    setups.hear_of_setup(started.intent_id)
+    setups.sync_setup(started.intent_id)
     keeping.remember(method)
     assert_added_once(wallet)
 
@@ -79,7 +79,7 @@ def test_a_refused_card_leaves_the_setup_open_for_the_next_one(wallet: Wallet) -
     started = wallet.start()
     with pytest.raises(stripe.CardError):
         wallet.confirm(started.intent_id, wallet.method("4000000000000002"))
-    setups.hear_of_setup(started.intent_id)
+    setups.sync_setup(started.intent_id)
     setup = wallet.only_setup
     assert (setup.status, setup.failure_code, setup.failed_tries) == ("requires_payment_method", "card_declined", 1)
     assert wallet.start().intent_id == started.intent_id
@@ -151,7 +151,7 @@ def test_nothing_arrived_and_the_key_has_expired_so_a_new_attempt_is_made(wallet
 
 
 def test_intent_made_but_dead_before_its_id_is_stored(wallet: Wallet) -> None:
-    holders.holder(wallet.customer_id)
+    stripe_customers.ensure_stripe_customer(wallet.customer_id)
     dies("adopt", wallet.start, stripe_sync)
     assert wallet.only_setup.stripe_setup_intent_id is None
     let_the_worker_finish(wallet)
@@ -159,11 +159,11 @@ def test_intent_made_but_dead_before_its_id_is_stored(wallet: Wallet) -> None:
 
 
 def test_a_lost_setup_intent_is_found_by_its_metadata(wallet: Wallet) -> None:
-    holders.holder(wallet.customer_id)
+    stripe_customers.ensure_stripe_customer(wallet.customer_id)
     dies("adopt", wallet.start, stripe_sync)
     (intent,) = wallet.intents
     wallet.confirm(intent.id, wallet.method())
-    assert setups.hear_of_setup(intent.id)
+    assert setups.sync_setup(intent.id)
     assert_added_once(wallet)
 
 
@@ -179,13 +179,13 @@ def test_confirmed_and_dead_before_it_is_recorded(wallet: Wallet, module: object
     assert_added_once(wallet)
 
 
-def test_a_setup_intent_of_another_customer_freezes_the_row(wallet: Wallet) -> None:
+def test_a_setup_intent_of_another_customer_holds_the_row_for_review(wallet: Wallet) -> None:
     started = wallet.start()
     other = wallet.sandbox.client.v1.customers.create({"name": "Someone"}).id
     foreign = wallet.sandbox.client.v1.setup_intents.create({"customer": other})
     wallet.change(CardSetup, started.setup_id, stripe_setup_intent_id=foreign.id)
     setups.refresh_setup(started.setup_id)
-    assert "another customer" in wallet.only_setup.finding
+    assert "another customer" in wallet.only_setup.review_reason
     with pytest.raises(setups.UnderReview):
         wallet.start()
 
@@ -210,14 +210,14 @@ def test_every_setup_is_followed_up(wallet: Wallet) -> None:
 def test_a_setup_intent_of_nobody_is_none_of_ours(wallet: Wallet) -> None:
     foreign = wallet.sandbox.client.v1.setup_intents.create()
     before = everything()
-    assert not setups.hear_of_setup(foreign.id)
+    assert not setups.sync_setup(foreign.id)
     assert everything() == before
     with pytest.raises(gateway.MissingAtStripe):
-        setups.hear_of_setup("seti_none")
+        setups.sync_setup("seti_none")
 
 
 def test_many_callers_at_once_reach_one_customer_at_stripe(wallet: Wallet) -> None:
     with ThreadPoolExecutor(8) as pool:
-        reached = set(pool.map(lambda _: holders.holder(wallet.customer_id), range(24)))
+        reached = set(pool.map(lambda _: stripe_customers.ensure_stripe_customer(wallet.customer_id), range(24)))
     assert reached == {customer.id for customer in wallet.sandbox.client.v1.customers.list().data}
     assert len(reached) == 1

@@ -15,7 +15,7 @@ from portal.core import db
 from portal.core.errors import Declined, Invalid, Unavailable
 from portal.gateway import StripeGateway
 from portal.jobs import outbox
-from portal.payment_methods import by_reference, card_testing, holders, keeping, queries, setups, states
+from portal.payment_methods import by_reference, card_testing, keeping, queries, setups, states, stripe_customers
 from portal.payment_methods.by_reference import KeyReused, UnknownCard
 from portal.payment_methods.models import CardSetup, CardTry
 from tests import factories
@@ -151,7 +151,9 @@ def test_what_is_not_there_and_what_is_anothers_is_told_in_the_same_words(wallet
 
 def test_a_card_that_is_there_already_is_told_and_kept_although_its_webhook_was_lost(wallet: Wallet) -> None:
     method = wallet.method()
-    wallet.sandbox.client.v1.payment_methods.attach(method, {"customer": holders.holder(wallet.customer_id)})
+    wallet.sandbox.client.v1.payment_methods.attach(
+        method, {"customer": stripe_customers.ensure_stripe_customer(wallet.customer_id)}
+    )
     for _ in range(2):
         with pytest.raises(setups.AlreadyAdded):
             save(wallet, method)
@@ -205,7 +207,7 @@ def by_the_worker(wallet: Wallet, method: str) -> None:
 
 
 def by_webhook(wallet: Wallet, method: str) -> None:
-    setups.hear_of_setup(wallet.intents[0].id)
+    setups.sync_setup(wallet.intents[0].id)
 
 
 @pytest.mark.parametrize("found", [again, by_the_worker, by_webhook])
@@ -314,9 +316,9 @@ def test_news_from_before_a_card_was_attached_do_not_remove_it(wallet: Wallet) -
             return answer
 
         slow.setattr(StripeGateway, "retrieve_payment_method", answer_late)
-        old_news = keeping.remember(method)
-    assert old_news is not None
-    assert old_news.customer_id is None
+        earlier = keeping.remember(method)
+    assert earlier is not None
+    assert earlier.customer_id is None
     assert_saved_once(wallet)
 
 

@@ -82,8 +82,8 @@ def test_a_challenge_counts_once_it_has_failed_and_each_as_one(wallet: Wallet) -
     assert waiting.stripe_attempt_id is not None
     for _ in range(3):
         fail_challenge(wallet, started)
-        setups.hear_of_setup(started.intent_id)
-        setups.hear_of_setup(started.intent_id)
+        setups.sync_setup(started.intent_id)
+        setups.sync_setup(started.intent_id)
     assert wallet.only_setup.failed_tries == len(failures()) == 3
     assert {row.network for row in failures()} == {HOME}
 
@@ -221,7 +221,7 @@ def test_a_setup_that_sees_many_refused_cards_ends(wallet: Wallet) -> None:
     started = wallet.start()
     for _ in range(5):
         decline(wallet, started)
-    setups.hear_of_setup(started.intent_id)
+    setups.sync_setup(started.intent_id)
     assert wallet.only_setup.status == wallet.intents[0].status == states.CANCELED
 
 
@@ -229,7 +229,7 @@ def test_who_is_beyond_a_limit_tries_no_more_with_a_setup_of_before(wallet: Wall
     started = wallet.start()
     declined(wallet.customer_id, 4)
     decline(wallet, started)
-    setups.hear_of_setup(started.intent_id)
+    setups.sync_setup(started.intent_id)
     assert wallet.only_setup.status == wallet.intents[0].status == states.CANCELED
 
 

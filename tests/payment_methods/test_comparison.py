@@ -13,7 +13,7 @@ from portal.core import db
 from portal.core.errors import Unavailable
 from portal.gateway import listing
 from portal.jobs import outbox
-from portal.payment_methods import comparison, holders, keeping
+from portal.payment_methods import comparison, keeping, stripe_customers
 from portal.payment_methods.models import SavedCard
 from tests import factories
 from tests.payment_methods.conftest import MASTERCARD, VISA, Wallet
@@ -25,7 +25,9 @@ AMEX = "378282246310005"
 def attach(wallet: Wallet, number: str = VISA, year: int = 2040) -> str:
     """As staff do at Stripe's dashboard; returns the reference."""
     method = wallet.method(number, year=year)
-    wallet.sandbox.client.v1.payment_methods.attach(method, {"customer": holders.holder(wallet.customer_id)})
+    wallet.sandbox.client.v1.payment_methods.attach(
+        method, {"customer": stripe_customers.ensure_stripe_customer(wallet.customer_id)}
+    )
     return method
 
 
@@ -110,12 +112,12 @@ def test_who_is_not_known_at_stripe_is_left_alone(wallet: Wallet) -> None:
 
 def test_a_customer_deleted_at_stripe_is_lost_here_too(wallet: Wallet) -> None:
     wallet.add()
-    lost = holders.holder(wallet.customer_id)
+    lost = stripe_customers.ensure_stripe_customer(wallet.customer_id)
     wallet.sandbox.client.v1.customers.delete(lost)
     assert compared(wallet) == {}
     assert audited("customer.unlinked") == 1
     assert jobs("payments.call_off_waiting") == [{"customer_id": wallet.customer_id, "lost": lost}]
-    assert holders.holder(wallet.customer_id) != lost
+    assert stripe_customers.ensure_stripe_customer(wallet.customer_id) != lost
 
 
 def test_while_stripe_does_not_answer_nothing_is_taken_for_removed(wallet: Wallet) -> None:
@@ -138,7 +140,9 @@ def test_a_round_reaches_everybody_and_one_failure_stops_nobody(
     wallets = sorted([wallet, *(another(wallet) for _ in range(4))], key=lambda one: one.customer_id)
     for one in wallets:
         attach(one)
-    wallet.fail("error_before", f"/v1/customers/{holders.holder(wallets[1].customer_id)}/*", times=2)
+    wallet.fail(
+        "error_before", f"/v1/customers/{stripe_customers.ensure_stripe_customer(wallets[1].customer_id)}/*", times=2
+    )
     a_day(app)
     assert [len(one.cards) for one in wallets] == [1, 0, 1, 1, 1]
     assert len(jobs("cards.compare")) == (6 if slow else 4)
@@ -149,7 +153,7 @@ def test_a_round_reaches_everybody_and_one_failure_stops_nobody(
 
 
 def test_a_chunk_that_runs_twice_leaves_one_next_chunk(wallet: Wallet) -> None:
-    holders.holder(wallet.customer_id)
+    stripe_customers.ensure_stripe_customer(wallet.customer_id)
     for _ in range(2):
         comparison.compare_chunk("2026-11-23", "")
     assert jobs("cards.compare") == [{"day": "2026-11-23", "after": wallet.customer_id}]

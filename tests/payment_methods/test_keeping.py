@@ -10,7 +10,7 @@ import pytest
 from portal.accounts.models import Customer
 from portal.core import clock, db
 from portal.core.errors import NotFound, Unavailable
-from portal.payment_methods import holders, keeping, queries, setups, states
+from portal.payment_methods import keeping, queries, setups, states, stripe_customers
 from portal.payment_methods.models import SavedCard
 from portal.payments import service as payments
 from portal.payments.models import Payment
@@ -218,7 +218,9 @@ def test_a_card_detached_at_stripe_disappears_and_one_attached_appears(wallet: W
     assert heard("payment_method.detached", card.stripe_payment_method_id) == ""
     assert wallet.cards == []
     method = wallet.method(MASTERCARD)
-    wallet.sandbox.client.v1.payment_methods.attach(method, {"customer": holders.holder(wallet.customer_id)})
+    wallet.sandbox.client.v1.payment_methods.attach(
+        method, {"customer": stripe_customers.ensure_stripe_customer(wallet.customer_id)}
+    )
     assert heard("payment_method.attached", method) == ""
     assert [card.stripe_payment_method_id for card in wallet.cards] == [method]
 
@@ -250,7 +252,7 @@ def test_setup_events_reach_their_setup(wallet: Wallet) -> None:
     assert heard("setup_intent.succeeded", started.intent_id) == ""
     assert len(wallet.cards) == 1
     assert heard("setup_intent.canceled", "seti_none") != ""
-    assert heard("customer.updated", holders.holder(wallet.customer_id)) != ""
+    assert heard("customer.updated", stripe_customers.ensure_stripe_customer(wallet.customer_id)) != ""
 
 
 def test_a_customer_deleted_at_stripe_loses_the_cards_and_gets_a_new_one_at_the_next_payment(wallet: Wallet) -> None:
@@ -259,7 +261,7 @@ def test_a_customer_deleted_at_stripe_loses_the_cards_and_gets_a_new_one_at_the_
         customer = session.get_one(Customer, wallet.customer_id)
         invoice_id = factories.invoice(session, customer).id
     begun = payments.start_for_invoice(wallet.customer_id, invoice_id, client_key="first-click", save_card=False)
-    lost = holders.holder(wallet.customer_id)
+    lost = stripe_customers.ensure_stripe_customer(wallet.customer_id)
     assert heard("customer.deleted", lost) != "", "it is not deleted yet"
     assert len(wallet.cards) == 1
 
@@ -272,8 +274,8 @@ def test_a_customer_deleted_at_stripe_loses_the_cards_and_gets_a_new_one_at_the_
     assert audited("customer.unlinked") == 1
     with db.reading() as session:
         former = session.get_one(Payment, begun.payment_id)
-    assert (former.status, former.finding) == ("canceled", "")
+    assert (former.status, former.review_reason) == ("canceled", "")
 
     again = payments.start_for_invoice(wallet.customer_id, invoice_id, client_key="second-click", save_card=False)
     assert again.intent_id != begun.intent_id
-    assert holders.holder(wallet.customer_id) != lost
+    assert stripe_customers.ensure_stripe_customer(wallet.customer_id) != lost

@@ -120,7 +120,7 @@ def test_while_the_bank_has_the_word_the_invoice_stays_as_it_is(till: Till) -> N
 
 def test_what_is_under_review_is_not_called_off(till: Till) -> None:
     till.start()
-    till.change(finding="a second intent")
+    till.change(review_reason="a second intent")
     with pytest.raises(UnderReview, match=till.invoice.number):
         void(till)
     assert (till.invoice.status, till.intents[0].status) == ("open", "requires_payment_method")

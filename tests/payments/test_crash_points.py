@@ -112,7 +112,7 @@ def test_a_500_that_came_before_any_effect_and_is_kept_leads_to_another_attempt(
 def test_stripe_keeps_its_500_to_the_making_of_the_customer_so_another_one_is_made(till: Till) -> None:
     till.fail("error_after", "/v1/customers")
     started = till.start()
-    assert till.intents[0].customer == cards.holder(till.customer_id)
+    assert till.intents[0].customer == cards.ensure_stripe_customer(till.customer_id)
     till.confirm(started.intent_id)
     let_the_worker_finish(till)
     assert_paid_once(till)
@@ -159,7 +159,7 @@ def test_nothing_arrived_and_the_key_has_expired_so_a_new_attempt_is_made(till: 
 
 
 def test_intent_made_but_dead_before_its_id_is_stored(till: Till) -> None:
-    cards.holder(till.customer_id)
+    cards.ensure_stripe_customer(till.customer_id)
     dies("adopt", till.start, stripe_sync)
     assert till.payment.stripe_intent_id is None
     let_the_worker_finish(till)
@@ -174,7 +174,7 @@ def test_the_lost_intents_webhook_finds_its_payment_by_metadata(till: Till) -> N
         till.start()
     (intent,) = till.intents
     till.confirm(intent.id)
-    assert service.hear_of_intent(intent.id)
+    assert service.sync_intent(intent.id)
     assert_paid_once(till)
 
 
@@ -198,7 +198,7 @@ def test_an_abandoned_payment_is_canceled_after_its_days(till: Till) -> None:
 def test_charged_and_dead_before_it_is_recorded(till: Till) -> None:
     started = till.start()
     till.confirm(started.intent_id)
-    dies("settle", lambda: settling.refresh(started.payment_id), settling)
+    dies("settle", lambda: intents.refresh(started.payment_id), stripe_sync)
     assert till.payment.status == states.REQUIRES_PAYMENT_METHOD
     let_the_worker_finish(till)
     assert_paid_once(till)
@@ -211,20 +211,20 @@ def test_dead_in_the_middle_of_settling_leaves_nothing_of_it(till: Till) -> None
     till.confirm(started.intent_id)
     before = everything()
     for place in ("_pay_invoice", "add_step", "touch"):
-        dies(place, lambda: settling.refresh(started.payment_id), settling)
+        dies(place, lambda: intents.refresh(started.payment_id), settling)
         assert everything() == before, place
     let_the_worker_finish(till)
     assert_paid_once(till)
 
 
-def test_an_answer_that_comes_when_all_is_over_is_old_news(till: Till) -> None:
+def test_an_answer_that_comes_when_all_is_over_is_stale(till: Till) -> None:
     """Two clicks create the intent under one key; the slower one reads its answer after the payment has succeeded."""
     started = till.start()
     answer = gateway.current().retrieve_intent(started.intent_id)
     till.confirm(started.intent_id)
     let_the_worker_finish(till)
     assert intents.adopt(started.payment_id, answer).status == states.SUCCEEDED
-    assert till.payment.finding == ""
+    assert till.payment.review_reason == ""
     assert_paid_once(till)
 
 
@@ -248,14 +248,14 @@ def test_the_browsers_confirmation_is_lost_on_the_way_and_sent_again(till: Till)
     assert_paid_once(till)
 
 
-def test_a_key_used_with_other_parameters_freezes_the_row(till: Till) -> None:
+def test_a_key_used_with_other_parameters_holds_the_row_for_review(till: Till) -> None:
     till.fail("reset_after", CREATE, times=2)
     with pytest.raises(Unavailable):
         till.start()
     till.change(sent=(till.payment.sent or {}) | {"description": "somebody changed it by hand"})
     with pytest.raises(gateway.IdempotencyMisuse):
         till.start("second-click")
-    assert "idempotency key" in till.payment.finding
+    assert "idempotency key" in till.payment.review_reason
     with pytest.raises(service.UnderReview):
         till.start("third-click")
 

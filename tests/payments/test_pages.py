@@ -17,7 +17,7 @@ from portal.core import db
 from portal.core.money import Money
 from portal.invoices.models import Invoice
 from portal.payment_methods.models import SavedCard
-from portal.payments import queries, service, settling, states, views
+from portal.payments import intents, queries, service, states, views
 from portal.payments.models import Payment
 from portal.web import pages
 from tests import factories
@@ -141,7 +141,7 @@ def test_a_payment_that_the_bank_waits_for_can_be_finished(payer: FlaskClient, t
 
 def test_who_does_not_want_to_finish_calls_it_off_and_pays_with_another_card(payer: FlaskClient, till: Till) -> None:
     till.confirm(till.start().intent_id, "pm_card_authenticationRequired")
-    settling.refresh(till.payment.id)
+    intents.refresh(till.payment.id)
     form = {"csrf_token": factories.csrf_token(payer)}
     answer = payer.post(f"/payments/{till.payment.id}/cancellation", data=form)
     assert (answer.status_code, answer.location) == (303, f"/payments/invoices/{till.invoice_id}?now=yes")
@@ -204,7 +204,7 @@ def problem(answer: TestResponse, status: int) -> dict[str, Any]:
 def test_a_paid_invoice_is_a_conflict(payer: FlaskClient, till: Till) -> None:
     started = till.start()
     till.confirm(started.intent_id)
-    settling.refresh(started.payment_id)
+    intents.refresh(started.payment_id)
     problem(start(payer, till.invoice_id, client_key="a-click-in-the-other-tab"), 409)
     assert len(till.intents) == 1
 
@@ -415,7 +415,7 @@ def test_the_outcome_stops_asking_after_its_last_look(payer: FlaskClient, till: 
 
 def test_an_outcome_that_staff_look_at_says_so_and_asks_for_no_second_payment(payer: FlaskClient, till: Till) -> None:
     started = till.start()
-    set_status(started.payment_id, states.PROCESSING, finding="amount differs")
+    set_status(started.payment_id, states.PROCESSING, review_reason="amount differs")
     page = text(payer, f"/payments/{started.payment_id}/outcome?look=1")
     assert "do not pay again" in page
     assert "amount differs" not in page

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from portal import gateway
+from portal import gateway, stripe_sync
 from portal.accounts.models import Customer
 from portal.core import clock, db
 from portal.core.errors import Conflict, Invalid, NotFound
@@ -14,7 +14,7 @@ from portal.core.money import Money
 from portal.invoices import service as invoices
 from portal.payment_methods import queries as kept
 from portal.payment_methods import service as cards
-from portal.payments import queries, service, settling, states
+from portal.payments import intents, queries, service, states
 from portal.payments.models import Payment
 from tests import factories
 from tests.payments.conftest import Till, books, everything, jobs
@@ -29,7 +29,7 @@ def test_a_payment_goes_from_the_invoice_to_the_receipt(till: Till) -> None:
     assert (intent.amount, intent.currency, intent.metadata["payment_id"]) == (119_00, "eur", started.payment_id)
 
     till.confirm(started.intent_id)
-    settling.refresh(started.payment_id)
+    intents.refresh(started.payment_id)
 
     payment = till.payment
     assert (payment.status, payment.card_brand, payment.card_last4) == (states.SUCCEEDED, "visa", "4242")
@@ -43,10 +43,10 @@ def test_the_same_news_twice_changes_nothing(till: Till) -> None:
     started = till.start()
     till.confirm(started.intent_id)
     till.sandbox.control("finish")
-    settling.refresh(started.payment_id)
+    intents.refresh(started.payment_id)
     before = everything()
-    settling.refresh(started.payment_id)
-    service.hear_of_intent(started.intent_id)
+    intents.refresh(started.payment_id)
+    service.sync_intent(started.intent_id)
     service.follow_up(started.payment_id)
     assert everything() == before
 
@@ -54,10 +54,10 @@ def test_the_same_news_twice_changes_nothing(till: Till) -> None:
 def test_the_fee_is_booked_once_when_stripe_tells_it_later(till: Till) -> None:
     started = till.start()
     till.confirm(started.intent_id)
-    settling.refresh(started.payment_id)
+    intents.refresh(started.payment_id)
     till.sandbox.control("finish")  # the balance transaction lands
-    settling.refresh(started.payment_id)
-    settling.refresh(started.payment_id)
+    intents.refresh(started.payment_id)
+    intents.refresh(started.payment_id)
     charge = till.sandbox.client.v1.charges.list({"expand": ["data.balance_transaction"]}).data[0]
     fee = charge.balance_transaction.fee  # type: ignore[union-attr]
     assert [(kind, minor) for kind, _, minor in books()] == [("charge", 119_00), ("fee", fee)]
@@ -112,7 +112,7 @@ def test_a_paid_invoice_cannot_be_paid_again(till: Till) -> None:
 def test_a_decline_is_told_and_the_next_card_pays(till: Till, method: str, code: str, decline_code: str) -> None:
     started = till.start()
     till.decline(started.intent_id, method)
-    settling.refresh(started.payment_id)
+    intents.refresh(started.payment_id)
     payment = till.payment
     assert payment.status == states.REQUIRES_PAYMENT_METHOD
     assert payment.failure_code == code
@@ -125,7 +125,7 @@ def test_a_decline_is_told_and_the_next_card_pays(till: Till, method: str, code:
     again = till.start("first-click")
     assert again.intent_id == started.intent_id
     till.confirm(again.intent_id)
-    settling.refresh(again.payment_id)
+    intents.refresh(again.payment_id)
     payment = till.payment
     assert (payment.status, payment.failure_code, payment.decline_code) == (states.SUCCEEDED, "", "")
 
@@ -134,7 +134,7 @@ def test_every_decline_is_a_step_of_the_timeline(till: Till) -> None:
     started = till.start()
     for _ in range(2):
         till.decline(started.intent_id, "pm_card_visa_chargeDeclined")
-        settling.refresh(started.payment_id)
+        intents.refresh(started.payment_id)
     with db.reading() as session:
         steps = queries.for_customer(session, started.payment_id, till.customer_id).steps
     assert [step.failure_code for step in steps] == ["", "", "card_declined", "card_declined"]
@@ -143,7 +143,7 @@ def test_every_decline_is_a_step_of_the_timeline(till: Till) -> None:
 def test_a_saved_card_is_remembered_and_pays_the_next_invoice(till: Till) -> None:
     started = till.start(save_card=True)
     till.confirm(started.intent_id)
-    settling.refresh(started.payment_id)
+    intents.refresh(started.payment_id)
     (job,) = jobs("cards.remember")
     cards.remember(job["payment_method_id"])
     cards.remember(job["payment_method_id"])
@@ -156,7 +156,7 @@ def test_a_saved_card_is_remembered_and_pays_the_next_invoice(till: Till) -> Non
         till.invoice_id = factories.invoice(session, customer).id
     second = till.start("second-invoice")
     till.confirm(second.intent_id, card.stripe_payment_method_id)
-    settling.refresh(second.payment_id)
+    intents.refresh(second.payment_id)
     assert till.payment.status == states.SUCCEEDED
 
 
@@ -179,7 +179,7 @@ def test_amounts_reach_stripe_in_the_currencys_own_units(till: Till, currency: s
     intent = till.sandbox.client.v1.payment_intents.retrieve(started.intent_id)
     assert (intent.amount, intent.currency) == (minor, currency)
     till.confirm(started.intent_id)
-    settling.refresh(started.payment_id)
+    intents.refresh(started.payment_id)
     assert till.payment.amount == Money(minor, currency)
     assert till.payment.status == states.SUCCEEDED
 
@@ -214,19 +214,19 @@ def test_after_a_cancel_the_invoice_can_be_paid_anew(till: Till) -> None:
 
 
 @pytest.mark.parametrize("what", ["amount", "customer"])
-def test_an_intent_that_does_not_fit_freezes_the_payment_for_staff(till: Till, what: str) -> None:
+def test_an_intent_that_does_not_fit_holds_the_payment_for_review(till: Till, what: str) -> None:
     started = till.start()
     if what == "amount":
         till.change(amount_minor=1_00)
     else:
         with db.transaction() as session:
             session.get_one(Customer, till.customer_id).stripe_customer_id = "cus_of_someone_else"
-    settling.refresh(started.payment_id)
-    assert till.payment.finding, "found before any money moves"
+    intents.refresh(started.payment_id)
+    assert till.payment.review_reason, "found before any money moves"
     till.confirm(started.intent_id)
-    settling.refresh(started.payment_id)
+    intents.refresh(started.payment_id)
     payment = till.payment
-    assert payment.finding
+    assert payment.review_reason
     assert payment.status == states.REQUIRES_PAYMENT_METHOD
     assert till.invoice.status == "open"
     assert books() == []
@@ -239,10 +239,10 @@ def test_money_that_arrives_for_a_paid_invoice_is_found_and_kept_in_the_books(ti
     with db.transaction() as session:
         invoices.mark_paid(session, till.invoice_id, clock.now())  # by a bank transfer, say
     till.confirm(started.intent_id)
-    settling.refresh(started.payment_id)
+    intents.refresh(started.payment_id)
     payment = till.payment
     assert payment.status == states.SUCCEEDED
-    assert "duplicate" in payment.finding
+    assert "duplicate" in payment.review_reason
     assert len(jobs("receipts.issue")) == 1
 
 
@@ -251,8 +251,8 @@ def test_an_old_answer_never_overwrites_a_newer_one(till: Till) -> None:
     version = till.payment.version
     old = gateway.current().retrieve_intent(started.intent_id)
     till.confirm(started.intent_id)
-    settling.refresh(started.payment_id)
-    assert settling.settle(started.payment_id, old, seen_version=version) is False
+    intents.refresh(started.payment_id)
+    assert stripe_sync.settle(intents.KIND, started.payment_id, old, None, seen_version=version) is False
     assert till.payment.status == states.SUCCEEDED
 
 
@@ -271,7 +271,7 @@ def test_the_same_form_sent_twice_is_one_payment(till: Till) -> None:
     (payment_id,) = ids
     started = service.proceed(payment_id, till.customer_id, save_card=False)
     till.confirm(started.intent_id)
-    settling.refresh(payment_id)
+    intents.refresh(payment_id)
     with db.reading() as session:
         assert session.get_one(Payment, payment_id).status == states.SUCCEEDED
 

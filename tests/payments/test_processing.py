@@ -10,13 +10,14 @@ import pytest
 import stripe
 from sqlalchemy import text
 
+from portal import stripe_sync
 from portal.core import db
 from portal.core.errors import Conflict, Invalid, PortalError
 from portal.core.money import Money
 from portal.invoices import service as invoices
 from portal.payment_methods import queries as saved_cards
 from portal.payment_methods import service as cards
-from portal.payments import confirming, queries, service, settling, starting, states
+from portal.payments import confirming, intents, queries, service, starting, states
 from portal.payments.drafts import Order
 from portal.payments.models import Confirmation, PlacedOrder
 from portal.payments.service import Processed, process
@@ -174,7 +175,7 @@ def test_a_second_call_with_the_key_changes_nothing(till: Till) -> None:
     wanted = order(till, new_card(till), metadata={"a": "1", "b": "2"})
     first = process(wanted)
     till.sandbox.control("finish")  # Stripe tells its fee
-    settling.refresh(first.payment.id)
+    intents.refresh(first.payment.id)
     before = everything()
     assert process(wanted).payment.id == first.payment.id
     assert process(order(till, wanted.method, metadata={"b": "2", "a": "1"})).payment.id == first.payment.id
@@ -277,7 +278,7 @@ def finish_all() -> None:
 
 def test_a_payment_that_staff_look_at_goes_no_further(till: Till) -> None:
     found = process(order(till))
-    settling.freeze(found.payment.id, "a finding")
+    stripe_sync.hold_by_id(intents.KIND, found.payment.id, "a finding")
     assert told(process(order(till))) == (states.REQUIRES_PAYMENT_METHOD, None, False)
     with pytest.raises(service.UnderReview):
         process(order(till, new_card(till), "another-key"))

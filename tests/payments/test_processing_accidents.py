@@ -34,7 +34,6 @@ AFTER_IT_IS_WRITTEN = [
     ("adopt", stripe_sync),
     ("settle", stripe_sync),
     ("_send", confirming),
-    ("_settle", confirming),
     ("settle", confirming),
     ("_mark_answered", confirming),
 ]
@@ -53,7 +52,7 @@ def let_the_worker_finish() -> None:
 def assert_told_as_on_its_way(till: Till) -> None:
     """The card may be charged, or has been: who was told anything else would choose another card, and pay twice."""
     (payment,) = rows(Payment)
-    assert payment.told_status == (states.SUCCEEDED if till.invoice.status == "paid" else states.PROCESSING)
+    assert payment.public_status == (states.SUCCEEDED if till.invoice.status == "paid" else states.PROCESSING)
 
 
 def change(row: Any, **values: Any) -> None:
@@ -65,7 +64,7 @@ def change(row: Any, **values: Any) -> None:
 @pytest.mark.parametrize(("place", "module"), BEFORE_THE_ORDER_IS_WRITTEN)
 def test_dead_before_the_order_is_written_nothing_is_left_of_it(till: Till, place: str, module: object) -> None:
     wanted = order(till, new_card(till))
-    cards.holder(till.customer_id)
+    cards.ensure_stripe_customer(till.customer_id)
     before = everything()
     dies(place, lambda: process(wanted), module)
     assert everything() == before
@@ -79,7 +78,7 @@ def test_dead_after_the_order_is_written_it_is_finished(
     till: Till, place: str, module: object, comes_back: bool
 ) -> None:
     wanted = order(till, new_card(till), save_card=True)
-    cards.holder(till.customer_id)  # made by the same mechanism, which is to die at the payment
+    cards.ensure_stripe_customer(till.customer_id)  # made by the same mechanism, which is to die at the payment
     dies(place, lambda: process(wanted), module)
     assert_told_as_on_its_way(till)
     process(wanted) if comes_back else let_the_worker_finish()
@@ -116,7 +115,7 @@ def test_a_lost_answer_leaves_a_payment_without_one_and_the_worker_finds_out(til
     till.fail(fault, path, times=1 if fault in {"truncate", "rate_limit"} else 2, method="POST")
     found = process(wanted)
     assert (found.next_action, found.client_secret) == (None, None)
-    assert found.payment.told_status == states.PROCESSING
+    assert found.payment.public_status == states.PROCESSING
     assert_told_as_on_its_way(till)
     let_the_worker_finish()
     assert_paid_once(till)
@@ -202,7 +201,7 @@ def test_a_saved_card_that_is_gone_at_stripe_is_said_to_be_gone(till: Till) -> N
 
 def test_a_setting_that_is_wrong_is_told_and_a_second_call_goes_on(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = order(till, new_card(till))
-    cards.holder(till.customer_id)
+    cards.ensure_stripe_customer(till.customer_id)
 
     def refuses(*_: object, **__: object) -> None:
         raise gateway.Misconfigured

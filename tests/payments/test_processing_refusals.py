@@ -62,7 +62,7 @@ def test_a_card_that_is_not_there_or_anothers_is_told_in_the_same_words(till: Ti
 
 def test_a_card_whose_webhook_was_lost_is_a_saved_one(till: Till) -> None:
     method = new_card(till)
-    till.sandbox.client.v1.payment_methods.attach(method, {"customer": cards.holder(till.customer_id)})
+    till.sandbox.client.v1.payment_methods.attach(method, {"customer": cards.ensure_stripe_customer(till.customer_id)})
     process(order(till, method))
     (card,) = rows(SavedCard)
     assert [row.card_id for row in rows(Confirmation)] == [card.id]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import time_machine
 
-from portal import gateway
+from portal import gateway, stripe_sync
 from portal.accounts.models import Customer
 from portal.core import clock, db
 from portal.core.db import new_id
@@ -18,7 +18,7 @@ from portal.core.errors import Conflict, NotFound, PortalError
 from portal.payment_methods import queries as saved_cards
 from portal.payment_methods import service as cards
 from portal.payment_methods.models import SavedCard
-from portal.payments import confirming, queries, service, settling, states
+from portal.payments import confirming, intents, queries, service, states
 from portal.payments.models import Confirmation, Payment
 from tests import factories
 from tests.payments.conftest import Till, audited, everything, jobs
@@ -121,11 +121,11 @@ def test_stripe_replays_its_500_and_the_look_at_the_intent_tells(till: Till) -> 
     card = till.keep_card()
     till.fail("error_after", CONFIRM)
     press(till, card)
-    settling.refresh(till.payment.id)
+    intents.refresh(till.payment.id)
     assert_paid_once(till)
 
 
-@pytest.mark.parametrize("place", ["_send", "_settle", "_mark_answered"])
+@pytest.mark.parametrize("place", ["_send", "settle", "_mark_answered"])
 def test_dead_around_the_charge_and_the_worker_finishes(till: Till, place: str) -> None:
     card = till.keep_card()
     dies(place, lambda: press(till, card), confirming)
@@ -218,7 +218,7 @@ def test_a_payment_that_staff_look_at_is_not_charged(till: Till) -> None:
     card = till.keep_card()
     till.fail("reset_before", CONFIRM, times=2)
     press(till, card)
-    settling.freeze(till.payment.id, "a finding")
+    stripe_sync.hold_by_id(intents.KIND, till.payment.id, "a finding")
     confirming.finish(only_confirmation().id)
     assert till.sandbox.client.v1.charges.list().data == []
     with pytest.raises(service.UnderReview):
@@ -230,7 +230,7 @@ def test_the_bank_takes_its_time(till: Till) -> None:
     till.sandbox.control("payments/slow", times=1, seconds=60)
     assert press(till, card).is_with_the_bank
     till.sandbox.control("finish")
-    settling.refresh(till.payment.id)
+    intents.refresh(till.payment.id)
     assert_paid_once(till)
 
 

@@ -1,9 +1,10 @@
-"""The rules by which a row and its object at Stripe are kept together, for every kind of them: payments, card setups, customers."""
+"""The rules by which a row and its object at Stripe are kept together, each for every kind it holds for, on both databases."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -14,84 +15,155 @@ from portal import gateway
 from portal.accounts.models import Customer
 from portal.core import clock, db
 from portal.core.errors import Conflict, Unavailable
+from portal.core.money import Money
+from portal.core.synced_rows import Phase
 from portal.jobs import outages, outbox
-from portal.payment_methods import holders, setups
 from portal.payment_methods import jobs as card_jobs
-from portal.payment_methods.models import CardSetup, FormerHolder, StripeCustomer
+from portal.payment_methods import setups, stripe_customers
+from portal.payment_methods.models import CardSetup, FormerStripeCustomer, SavedCard, StripeCustomer
 from portal.payments import service
 from portal.payments import states as payment_states
-from portal.payments.models import Payment
-from portal.stripe_sync import Mirror
+from portal.payments.models import Confirmation, Payment
+from portal.refunds import executing, policy
+from portal.refunds import service as refunds
+from portal.refunds.models import Refund
+from tests import factories
 from tests.payments.conftest import Till, audited, jobs
 from tests.smtp import Mailbox
 from tests.together import together
 
+# What is sent under a key
+
 
 @dataclass(frozen=True)
-class Kind:
-    """How one kind is begun, and where it is made at Stripe."""
+class Sent:
+    """How one kind is begun, and where it is made at Stripe.
+
+    `begin` returns Stripe's id of what was made, None where nothing was; then `again` makes it. `ready` is what must be there before.
+    `frozen` are the columns that go out under the key, and `other` is what would go out instead of them.
+    """
 
     name: str
-    model: type[Mirror]
+    model: type[Any]
     path: str
-    column: str
-    begin: Callable[[Till], object]
+    begin: Callable[[Till], str | None]
+    ready: Callable[[Till], object] = lambda till: stripe_customers.ensure_stripe_customer(till.customer_id)
+    again: Callable[[Till], str | None] = lambda _till: None
+    frozen: tuple[str, ...] = ("sent",)
+    other: dict[str, Any] = field(default_factory=dict)
 
 
-KINDS = [
-    Kind("intent", Payment, "/v1/payment_intents", "stripe_intent_id", lambda till: till.start().intent_id),
-    Kind(
+def only(model: type[Any]) -> Any:
+    with db.reading() as session:
+        (found,) = session.query(model).all()
+        return found
+
+
+def change(model: type[Any], **values: Any) -> None:
+    with db.transaction() as session:
+        (found,) = session.query(model).all()
+        for name, value in values.items():
+            setattr(found, name, value)
+
+
+def paid(till: Till, method: str = "pm_card_visa") -> None:
+    started = till.start()
+    till.confirm(started.intent_id, method)
+    till.sandbox.control("finish")
+    service.refresh(started.payment_id)
+
+
+def approved(till: Till) -> None:
+    """A refund of all that was paid."""
+    paid(till)
+    with db.transaction() as session:
+        user = factories.user(session, session.get_one(Customer, till.customer_id))
+        clerk = refunds.Clerk(factories.staff(session, role="support").id, "support")
+    asked = till.customer_id, user.id, till.payment.id, Money(119_00, "eur"), policy.NOT_RECEIVED, ""
+    refunds.approve(refunds.ask(*asked, client_key="first-page"), clerk)
+
+
+def send_refund(till: Till) -> str | None:
+    del till
+    executing.execute(only(Refund).id)
+    found: str | None = only(Refund).stripe_refund_id
+    return found
+
+
+def search_and_send(till: Till) -> str | None:
+    """After Stripe's list was searched for long enough."""
+    change(Refund, search_began_at=clock.now() - timedelta(hours=2))
+    return send_refund(till)
+
+
+def press(till: Till, key: str = "first-press") -> str | None:
+    """The button on an invoice; returns the charge."""
+    return service.pay_with_card(till.customer_id, till.invoice_id, only(SavedCard).id, client_key=key).stripe_charge_id
+
+
+SENT = [
+    Sent("intent", Payment, "/v1/payment_intents", lambda till: till.start().intent_id),
+    Sent(
         "setup",
         CardSetup,
         "/v1/setup_intents",
-        "stripe_setup_intent_id",
         lambda till: setups.start_setup(till.customer_id, client_key="first-page", ip="").intent_id,
     ),
-    Kind(
+    Sent(
         "customer",
         StripeCustomer,
         "/v1/customers",
-        "stripe_customer_id",
-        lambda till: holders.holder(till.customer_id),
+        lambda till: stripe_customers.ensure_stripe_customer(till.customer_id),
+        ready=lambda _till: None,
+    ),
+    Sent("refund", Refund, "/v1/refunds", send_refund, ready=approved, again=search_and_send),
+    Sent(
+        "confirmation",
+        Confirmation,
+        "/v1/payment_intents/*/confirm",
+        press,
+        ready=Till.keep_card,
+        again=lambda till: press(till, "another-press"),
+        frozen=("stripe_payment_method_id", "off_session"),
+        other={"off_session": True},
     ),
 ]
-every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+every_kind = pytest.mark.parametrize("kind", SENT, ids=lambda kind: kind.name)
 
 
-def row(kind: Kind) -> Any:
-    with db.reading() as session:
-        (only,) = session.query(kind.model).all()
-        return only
-
-
-def change(kind: Kind, **values: Any) -> None:
-    with db.transaction() as session:
-        (only,) = session.query(kind.model).all()
-        for name, value in values.items():
-            setattr(only, name, value)
-
-
-def at_stripe(till: Till, kind: Kind) -> list[str]:
+def at_stripe(till: Till, kind: Sent) -> list[str]:
     """What Stripe holds of this kind, newest first."""
     v1 = till.sandbox.client.v1
-    lists: dict[str, Any] = {"intent": v1.payment_intents, "setup": v1.setup_intents, "customer": v1.customers}
+    lists: dict[str, Any] = {
+        "intent": v1.payment_intents, "setup": v1.setup_intents, "customer": v1.customers, "refund": v1.refunds,
+        "confirmation": v1.charges,
+    }  # fmt: skip
     return [found.id for found in lists[kind.name].list({"limit": 100}).data]
 
 
-def ready(till: Till, kind: Kind) -> None:
-    """The customer at Stripe is there before a payment or a setup is begun."""
-    if kind.name != "customer":
-        holders.holder(till.customer_id)
+def attempts(kind: Sent) -> int:
+    """How many keys were used."""
+    with db.reading() as session:
+        rows = session.query(kind.model).all()
+    return len(rows) if kind.model is Confirmation else int(rows[0].attempt)
 
 
-def new_name(till: Till) -> None:
-    with db.transaction() as session:
-        session.get_one(Customer, till.customer_id).name = "Havel Bikes GmbH"
+def reason_for_review(kind: Sent) -> str:
+    found = only(Payment if kind.model is Confirmation else kind.model)
+    return str(found.review_reason)
+
+
+def loses_the_answer(till: Till, kind: Sent) -> None:
+    """Stripe does it, and nobody hears of it; whoever pressed a button is told to wait."""
+    till.fail("reset_after", kind.path, times=2, method="POST")
+    with suppress(Unavailable):
+        kind.begin(till)
+    assert len(at_stripe(till, kind)) == 1
 
 
 @every_kind
-def test_a_double_press_waits_for_what_the_first_one_makes(till: Till, kind: Kind) -> None:
-    ready(till, kind)
+def test_a_double_press_waits_for_what_the_first_one_makes(till: Till, kind: Sent) -> None:
+    kind.ready(till)
     till.sandbox.control("faults", fault="delay", path=kind.path, times=1, method="POST", seconds=1)
     outcomes = together(*[lambda: kind.begin(till)] * 2)
     assert outcomes == at_stripe(till, kind) * 2
@@ -99,95 +171,114 @@ def test_a_double_press_waits_for_what_the_first_one_makes(till: Till, kind: Kin
 
 @every_kind
 @pytest.mark.parametrize("fault", ["error_after", "error_kept"])
-def test_a_failure_that_is_stored_under_the_key_is_looked_up(till: Till, kind: Kind, fault: str) -> None:
-    ready(till, kind)
+def test_a_failure_that_is_stored_under_the_key_is_looked_up(till: Till, kind: Sent, fault: str) -> None:
+    kind.ready(till)
     till.fail(fault, kind.path, method="POST")
-    assert [kind.begin(till)] == at_stripe(till, kind)
-    assert row(kind).attempt == (1 if fault == "error_after" else 2)
+    assert [kind.begin(till) or kind.again(till)] == at_stripe(till, kind)
+    assert attempts(kind) == (1 if fault == "error_after" else 2)
 
 
 @every_kind
-def test_a_key_that_stripe_may_have_forgotten_is_looked_up_first(till: Till, kind: Kind) -> None:
-    ready(till, kind)
-    till.fail("reset_after", kind.path, times=2, method="POST")
-    with pytest.raises(Unavailable):
-        kind.begin(till)
-    change(kind, key_used_at=clock.now() - timedelta(hours=24))
+def test_a_key_that_stripe_may_have_forgotten_is_looked_up_first(till: Till, kind: Sent) -> None:
+    kind.ready(till)
+    loses_the_answer(till, kind)
+    change(kind.model, key_used_at=clock.now() - timedelta(hours=24))
     till.sandbox.control("clock", seconds=25 * 3600)
     assert [kind.begin(till)] == at_stripe(till, kind)
-    assert row(kind).attempt == 1
+    assert attempts(kind) == 1
 
 
-@every_kind
-def test_what_is_sent_is_frozen_with_its_key(till: Till, kind: Kind) -> None:
-    """The answer was lost; meanwhile the customer has another name, and another customer at Stripe."""
-    ready(till, kind)
-    till.fail("reset_after", kind.path, times=2, method="POST")
-    with pytest.raises(Unavailable):
-        kind.begin(till)
-    sent = row(kind).sent
-    new_name(till)
-    if kind.name != "customer":
-        before = holders.holder(till.customer_id)
+def all_is_different(till: Till, kind: Sent) -> None:
+    """Meanwhile the customer has another name and another customer at Stripe, the card another id, the refund another reason."""
+    with db.transaction() as session:
+        session.get_one(Customer, till.customer_id).name = "Havel Bikes GmbH"
+    if kind.name == "refund":
+        change(Refund, reason=policy.OTHER)
+    elif kind.name == "confirmation":
+        change(SavedCard, stripe_payment_method_id="pm_another")
+    elif kind.name != "customer":
+        before = stripe_customers.ensure_stripe_customer(till.customer_id)
         other = till.sandbox.client.v1.customers.create({"name": "Another"}).id
         with db.transaction() as session:
             session.get_one(Customer, till.customer_id).stripe_customer_id = other
         with db.transaction() as session:  # what was begun for the first one is this customer's all the same
-            session.add(FormerHolder(stripe_customer_id=before, customer_id=till.customer_id, lost_at=clock.now()))
-    kind.begin(till)
-    assert row(kind).sent == sent
-    assert (getattr(row(kind), kind.column), row(kind).finding) == (at_stripe(till, kind)[-1], "")
+            session.add(
+                FormerStripeCustomer(stripe_customer_id=before, customer_id=till.customer_id, detached_at=clock.now())
+            )
 
 
 @every_kind
-def test_a_key_that_was_used_with_other_parameters_holds_the_row_for_review(till: Till, kind: Kind) -> None:
-    ready(till, kind)
-    till.fail("reset_after", kind.path, times=2, method="POST")
-    with pytest.raises(Unavailable):
-        kind.begin(till)
-    change(kind, sent=row(kind).sent | {"metadata": {"customer_id": "another"}})
+def test_what_is_sent_is_frozen_with_its_key(till: Till, kind: Sent) -> None:
+    kind.ready(till)
+    loses_the_answer(till, kind)
+    sent = [getattr(only(kind.model), name) for name in kind.frozen]
+    all_is_different(till, kind)
+    assert kind.begin(till) == at_stripe(till, kind)[-1]
+    assert [getattr(only(kind.model), name) for name in kind.frozen] == sent
+    assert (attempts(kind), reason_for_review(kind)) == (1, "")
+
+
+@every_kind
+def test_a_key_that_was_used_with_other_parameters_holds_the_row_for_review(till: Till, kind: Sent) -> None:
+    kind.ready(till)
+    loses_the_answer(till, kind)
+    change(kind.model, **(kind.other or {"sent": only(kind.model).sent | {"metadata": {"customer_id": "another"}}}))
     with pytest.raises(gateway.IdempotencyMisuse):
         kind.begin(till)
-    assert "idempotency key" in row(kind).finding
+    assert "idempotency key" in reason_for_review(kind)
     before = at_stripe(till, kind)
     if kind.name == "customer":
         assert kind.begin(till) not in before, "staff look at the one; another is made, for nothing can be paid without"
+    elif kind.name in {"refund", "confirmation"}:  # what came of the first call may be told, and nothing more is sent
+        kind.begin(till)
+        assert at_stripe(till, kind) == before
     else:
         with pytest.raises(Conflict):
             kind.begin(till)
         assert at_stripe(till, kind) == before
 
 
+@pytest.mark.parametrize("kind", [one for one in SENT if one.name != "confirmation"], ids=lambda kind: kind.name)
+def test_where_a_row_stands_can_be_read(till: Till, kind: Sent) -> None:
+    kind.ready(till)
+    till.fail("reset_before", kind.path, times=2, method="POST")
+    with pytest.raises(Unavailable):
+        kind.begin(till)
+    assert only(kind.model).phase == Phase.SENT
+    kind.begin(till)
+    assert only(kind.model).phase == Phase.KNOWN
+
+
 # Ending what was abandoned
 
 
-@pytest.mark.parametrize("kind", KINDS[:2], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", SENT[:2], ids=lambda kind: kind.name)
 @pytest.mark.parametrize("fault", ["error_after", "error_kept"])
 def test_a_failure_stored_under_a_cancels_key_is_no_outage_and_it_is_canceled(
-    till: Till, kind: Kind, fault: str
+    till: Till, kind: Sent, fault: str
 ) -> None:
     kind.begin(till)
-    change(kind, created_at=clock.now() - timedelta(days=8))
+    change(kind.model, created_at=clock.now() - timedelta(days=8))
     till.fail(fault, f"{kind.path}/*/cancel")
     follow_up(kind)
-    assert row(kind).status == "canceled"
+    assert only(kind.model).status == "canceled"
 
 
-@pytest.mark.parametrize("kind", KINDS[:2], ids=lambda kind: kind.name)
-def test_the_follow_up_comes_again_until_it_is_canceled(till: Till, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", SENT[:2], ids=lambda kind: kind.name)
+def test_the_follow_up_comes_again_until_it_is_canceled(till: Till, kind: Sent) -> None:
     kind.begin(till)
-    change(kind, created_at=clock.now() - timedelta(days=8))
+    change(kind.model, created_at=clock.now() - timedelta(days=8))
     for fault in ("error_kept", "delay", "error_kept"):  # the SDK sends the first one again, and gets what is stored
         till.sandbox.control("faults", fault=fault, path=f"{kind.path}/*/cancel", times=1, method="*", seconds=0)
     with pytest.raises(outbox.Later):
         follow_up(kind)
-    assert row(kind).status in payment_states.WAITING_FOR_CUSTOMER
+    assert only(kind.model).status in payment_states.WAITING_FOR_CUSTOMER
     follow_up(kind)
-    assert row(kind).status == "canceled"
+    assert only(kind.model).status == "canceled"
 
 
-def follow_up(kind: Kind) -> None:
-    (service if kind.model is Payment else setups).follow_up(row(kind).id)
+def follow_up(kind: Sent) -> None:
+    (service if kind.model is Payment else setups).follow_up(only(kind.model).id)
 
 
 @pytest.mark.parametrize("error", [gateway.KeptFailure(), gateway.KeyInUse(), gateway.RefusedParameter("email")])
@@ -198,17 +289,17 @@ def test_an_answer_about_one_call_is_no_outage_of_stripe(error: Exception) -> No
 # A customer that Stripe has lost, or does not take
 
 
-@pytest.mark.parametrize("kind", KINDS[:2], ids=lambda kind: kind.name)
-def test_a_customer_deleted_at_stripe_without_a_word_is_made_anew_at_the_next_press(till: Till, kind: Kind) -> None:
-    lost = holders.holder(till.customer_id)
+@pytest.mark.parametrize("kind", SENT[:2], ids=lambda kind: kind.name)
+def test_a_customer_deleted_at_stripe_without_a_word_is_made_anew_at_the_next_press(till: Till, kind: Sent) -> None:
+    lost = stripe_customers.ensure_stripe_customer(till.customer_id)
     till.sandbox.client.v1.customers.delete(lost)
     kind.begin(till)
-    (only,) = till.intents if kind.model is Payment else till.sandbox.client.v1.setup_intents.list().data
-    assert only.customer == holders.holder(till.customer_id) != lost
-    assert (row(kind).attempt, audited("customer.unlinked")) == (2, 1)
+    (made,) = till.intents if kind.model is Payment else till.sandbox.client.v1.setup_intents.list().data
+    assert made.customer == stripe_customers.ensure_stripe_customer(till.customer_id) != lost
+    assert (attempts(kind), audited("customer.unlinked")) == (2, 1)
     for job in jobs("payments.call_off_waiting"):
         service.call_off_waiting(**job)
-    assert row(kind).status != "canceled", "it was begun for the new customer"
+    assert only(kind.model).status != "canceled", "it was begun for the new customer"
 
 
 @pytest.mark.parametrize("email", ["ada@spree-bikes", "ada..byron@spree bikes.test"])
@@ -218,7 +309,7 @@ def test_an_address_that_stripe_refuses_is_left_out_and_staff_are_told(
     with db.transaction() as session:
         session.get_one(Customer, till.customer_id).email = email
     till.start()
-    made = till.sandbox.client.v1.customers.retrieve(holders.holder(till.customer_id))
+    made = till.sandbox.client.v1.customers.retrieve(stripe_customers.ensure_stripe_customer(till.customer_id))
     assert (made.email, made.name) == (None, "Spree Bikes GmbH")
     assert audited("customer.detail_refused") == 1
     with app.app_context():

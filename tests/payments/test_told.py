@@ -18,7 +18,7 @@ from portal.core.errors import PortalError
 from portal.core.money import Money
 from portal.payment_methods import queries as saved_cards
 from portal.payment_methods.models import SavedCard
-from portal.payments import confirming, queries, service, settling, states
+from portal.payments import confirming, intents, queries, service, states
 from portal.payments.models import Confirmation, Payment
 from portal.payments.queries import Filter
 from portal.payments.service import Unresolved, process
@@ -100,7 +100,7 @@ def test_each_state_is_told_alike_everywhere(till: Till, is_unanswered: bool) ->
         uses = saved_cards.uses(session, saved_cards.of_customer(session, me)).values()
     for status, payment in begun.items():
         expected = TOLD[status][is_unanswered]
-        assert payment.told_status == expected, status
+        assert payment.public_status == expected, status
         assert {shown[payment.id], written[payment.id]} == {READ_AS_DECLINED.get(expected, expected)}, status
         assert payment.may_move == (MEANING[expected] == MOVING), status
         (group,) = [name for name, ids in groups.items() if payment.id in ids]
@@ -136,12 +136,12 @@ def test_what_differs_is_not_the_same_and_an_app_may_insist(till: Till) -> None:
 def test_a_try_after_a_decline_is_not_told_as_the_decline_before_it(till: Till) -> None:
     card = till.keep_card()
     till.bank(card, DECLINED)
-    assert process(order(till, card.id)).payment.told_status == states.REQUIRES_PAYMENT_METHOD
+    assert process(order(till, card.id)).payment.public_status == states.REQUIRES_PAYMENT_METHOD
     till.fail("reset_before", CONFIRM, times=2)
     found = process(order(till, new_card(till), "a-second-card"))
-    assert (found.payment.told_status, found.payment.failure_code) == (states.PROCESSING, "card_declined")
+    assert (found.payment.public_status, found.payment.failure_code) == (states.PROCESSING, "card_declined")
     let_the_worker_finish()
-    assert till.payment.told_status == states.SUCCEEDED
+    assert till.payment.public_status == states.SUCCEEDED
 
 
 # Systems
@@ -154,12 +154,12 @@ def _declined_and_lost(till: Till) -> None:
     till.bank(card, DECLINED)
     till.fail("reset_after", CONFIRM, times=2)
     process(order(till, card.id))
-    settling.refresh(till.payment.id)
+    intents.refresh(till.payment.id)
 
 
 def test_a_decline_is_told_to_systems_when_the_try_is_answered_and_once(till: Till) -> None:
     _declined_and_lost(till)
-    assert (till.payment.status, till.payment.told_status) == (states.REQUIRES_PAYMENT_METHOD, states.PROCESSING)
+    assert (till.payment.status, till.payment.public_status) == (states.REQUIRES_PAYMENT_METHOD, states.PROCESSING)
     assert told("payment.failed") == [], "for everybody it is on its way"
     for _ in range(2):
         let_the_worker_finish()

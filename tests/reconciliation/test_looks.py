@@ -11,12 +11,12 @@ from flask import Flask
 from prometheus_client import REGISTRY
 from sqlalchemy import select
 
-from portal import gateway, ledger
+from portal import gateway, ledger, stripe_sync
 from portal.core import clock, db
 from portal.core.money import Money
 from portal.gateway import listing
 from portal.jobs import outbox
-from portal.payments import settling, states
+from portal.payments import intents, states
 from portal.reconciliation import jobs, look, movements, queries, service
 from portal.reconciliation.models import COMMAND, FREQUENT, NIGHTLY, Reconciliation
 from portal.reconciliation.service import Progress
@@ -116,7 +116,7 @@ def test_what_was_settled_in_another_currency_is_exchanged_in_the_books(account:
     assert intent.charge is not None and intent.charge.balance_transaction is not None
     movement = replace(intent.charge.balance_transaction, amount=Money(21_70, "usd"), fee=Money(92, "usd"))
     intent = replace(intent, charge=replace(intent.charge, balance_transaction=movement))
-    assert settling.settle(payment.id, intent, seen_version=payment.version)
+    assert stripe_sync.settle(intents.KIND, payment.id, intent, None, seen_version=payment.version)
     with db.reading() as session:
         held = ledger.balance(session, ledger.STRIPE)
         (told,) = movements.accounts_of(session, [movement])

@@ -44,7 +44,7 @@ def more_business(company: Company, ids: dict[str, str]) -> None:
     company.run_jobs()
     company.order(45_00, "pm_card_createDispute")
     for dispute in company.sandbox.client.v1.disputes.list().data:
-        disputes.hear_of(dispute.id)
+        disputes.sync_dispute(dispute.id)
     later = company.bill(70_00, days=60)
     company.run_jobs()
     ids["unpaid"] = later

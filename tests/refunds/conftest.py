@@ -15,7 +15,7 @@ from portal.core import config, db
 from portal.core.db import new_id
 from portal.core.money import Money
 from portal.jobs import outbox
-from portal.payments import settling
+from portal.payments import intents
 from portal.refunds import jobs, policy, queries, service
 from portal.refunds.models import Refund
 from portal.refunds.service import Clerk
@@ -109,7 +109,7 @@ def counter(settings: config.Settings, sandbox: SandboxServer) -> Iterator[Count
     started = one.start()
     one.confirm(started.intent_id)
     sandbox.control("finish")
-    settling.refresh(started.payment_id)
+    intents.refresh(started.payment_id)
     one.payment_id = started.payment_id
     yield one
     gateway.forget()

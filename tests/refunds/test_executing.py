@@ -8,17 +8,18 @@ from datetime import timedelta
 import pytest
 import stripe
 
-from portal import gateway, ledger
+from portal import gateway, ledger, stripe_sync
 from portal.accounts.models import Customer
 from portal.core import clock, db
 from portal.core.errors import Conflict, PortalError
 from portal.core.money import Money
+from portal.core.synced_rows import Phase
 from portal.gateway.translating import to_refund
 from portal.invoices.models import Invoice
 from portal.jobs import outbox
+from portal.payments import intents
 from portal.payments import queries as payment_queries
 from portal.payments import service as payments
-from portal.payments import settling as settling_payments
 from portal.payments.models import Payment
 from portal.refunds import executing, jobs, service, settling, states
 from portal.refunds.models import Refund
@@ -40,7 +41,7 @@ def finish(counter: Counter, refund_id: str) -> None:
 
 def assert_refunded_once(counter: Counter, refund_id: str, minor: int = 119_00) -> None:
     row = counter.refund(refund_id)
-    assert (row.state, row.finding) == (states.SUCCEEDED, "")
+    assert (row.state, row.review_reason) == (states.SUCCEEDED, "")
     assert [(one.id, one.amount) for one in counter.at_stripe] == [(row.stripe_refund_id, minor)]
     assert [amount for kind, _, amount in books() if kind == "refund"] == [minor]
     assert jobs_named("receipts.issue_credit_note") == [{"refund_id": refund_id}]
@@ -57,8 +58,8 @@ def test_an_approved_refund_is_sent_and_booked_and_the_same_news_changes_nothing
     assert (sent.metadata["refund_id"], sent.reason) == (refund_id, "requested_by_customer")
     before = everything()
     counter.execute(refund_id)
-    service.hear_of_refund(sent.id)
-    service.hear_of_payment(str(counter.payment.stripe_intent_id))
+    service.sync_refund(sent.id)
+    service.sync_refunds_of(str(counter.payment.stripe_intent_id))
     assert everything() == before
 
 
@@ -82,10 +83,13 @@ def test_a_lost_answer_is_found_under_the_same_key(counter: Counter, fault: str)
     assert_refunded_once(counter, refund_id)
 
 
-@pytest.mark.parametrize("place", ["_is_possible", "adopt"])
-def test_dead_before_and_after_the_sending(counter: Counter, place: str) -> None:
+@pytest.mark.parametrize(
+    ("place", "module"),
+    [("_is_possible", executing), ("_claim", stripe_sync), ("_send", stripe_sync), ("adopt", stripe_sync)],
+)
+def test_dead_before_and_after_the_sending(counter: Counter, place: str, module: object) -> None:
     refund_id = counter.approved()
-    dies(place, lambda: counter.execute(refund_id), executing)
+    dies(place, lambda: counter.execute(refund_id), module)
     counter.execute(refund_id)
     assert_refunded_once(counter, refund_id)
 
@@ -124,21 +128,30 @@ def test_a_500_kept_without_effect_is_searched_for_and_then_sent_under_the_next_
     counter.fail("error_kept", CREATE, method="POST")
     refund_id = counter.refunded()
     row = counter.refund(refund_id)
-    assert (row.state, row.finding, row.attempt) == (states.EXECUTING, "", 1)
+    assert (row.state, row.review_reason, row.attempt) == (states.EXECUTING, "", 1)
     assert 9 <= wait_of(counter, refund_id) <= 10
     counter.touch(refund_id, search_began_at=clock.now() - timedelta(minutes=4))
     assert 235 <= wait_of(counter, refund_id) <= 245  # the waits double
     counter.touch(refund_id, search_began_at=clock.now() - timedelta(minutes=59))
     assert wait_of(counter, refund_id) <= 61  # and end with the search
     assert counter.at_stripe == []
+    assert counter.refund(refund_id).phase == Phase.SEARCHED
     searched(counter, refund_id)
-    row = counter.refund(refund_id)
-    assert (row.state, row.attempt, counter.at_stripe) == (states.EXECUTING, 2, [])
-    assert jobs_named("refunds.execute") == [{"refund_id": refund_id}] * 2
-    counter.execute(refund_id)
     counter.execute(refund_id)
     assert_refunded_once(counter, refund_id)
-    assert audited("refund.new_attempt") == 1
+    assert (counter.refund(refund_id).attempt, audited("refund.new_attempt")) == (2, 1)
+
+
+def test_dead_between_the_search_and_the_next_attempt_it_is_sent_once(counter: Counter) -> None:
+    counter.fail("error_kept", CREATE, method="POST")
+    refund_id = counter.refunded()
+    counter.touch(refund_id, search_began_at=clock.now() - SEARCHED)
+    dies("_next_attempt", lambda: finish(counter, refund_id), stripe_sync)
+    assert (counter.refund(refund_id).attempt, counter.at_stripe) == (1, [])
+    finish(counter, refund_id)
+    assert_refunded_once(counter, refund_id)
+    row = counter.refund(refund_id)
+    assert (row.attempt, row.search_began_at) == (2, None)
 
 
 def test_a_refund_that_appears_while_it_is_searched_for_is_taken_over(counter: Counter) -> None:
@@ -160,18 +173,17 @@ def test_while_list_and_charge_contradict_each_other_nothing_is_sent_anew(counte
     assert counter.refund(refund_id).attempt == 1
     searched(counter, refund_id, executing.UNCLEAR_AFTER)
     row = counter.refund(refund_id)
-    assert (row.state, row.attempt) == (states.UNKNOWN, 1) and "send it again" in row.finding
+    assert (row.state, row.attempt) == (states.UNKNOWN, 1) and "send it again" in row.review_reason
     assert [one.id for one in counter.at_stripe] == [made.id]
 
 
 def test_a_third_failure_that_stripe_keeps_is_left_to_a_person(counter: Counter) -> None:
-    counter.fail("error_kept", CREATE, times=2 * executing.MOST_ATTEMPTS, method="POST")  # the SDK calls twice
+    counter.fail("error_kept", CREATE, times=2 * stripe_sync.MOST_ATTEMPTS, method="POST")  # the SDK calls twice
     refund_id = counter.refunded()
-    for _ in range(executing.MOST_ATTEMPTS):
+    for _ in range(stripe_sync.MOST_ATTEMPTS):
         searched(counter, refund_id)
-        finish(counter, refund_id)
     row = counter.refund(refund_id)
-    assert (row.state, row.attempt) == (states.UNKNOWN, executing.MOST_ATTEMPTS)
+    assert (row.state, row.attempt) == (states.UNKNOWN, stripe_sync.MOST_ATTEMPTS)
     service.send_again(refund_id, counter.approver)
     counter.execute(refund_id)
     assert_refunded_once(counter, refund_id)
@@ -213,7 +225,7 @@ def unknown(counter: Counter) -> str:
 def test_what_nobody_knows_is_left_to_a_person(counter: Counter) -> None:
     refund_id = unknown(counter)
     row = counter.refund(refund_id)
-    assert row.state == states.UNKNOWN and "send it again" in row.finding
+    assert row.state == states.UNKNOWN and "send it again" in row.review_reason
     counter.execute(refund_id)
     finish(counter, refund_id)
     assert counter.at_stripe == []
@@ -262,21 +274,21 @@ def test_what_was_given_back_at_the_dashboard_is_recorded_and_not_given_back_aga
     made = counter.sandbox.client.v1.refunds.create(
         {"payment_intent": str(counter.payment.stripe_intent_id), "amount": 100_00}
     )
-    assert service.hear_of_refund(made.id)
+    assert service.sync_refund(made.id)
     before = everything()
-    assert service.hear_of_refund(made.id)
+    assert service.sync_refund(made.id)
     assert everything() == before
-    assert "dashboard" in counter.refund(asked).finding
+    assert "dashboard" in counter.refund(asked).review_reason
     with pytest.raises(service.LookFirst):
         service.approve(asked, counter.support)
     with pytest.raises(service.NotYours):
-        service.lift_finding(asked, counter.support)
-    service.lift_finding(asked, counter.approver)
-    service.lift_finding(asked, counter.approver)
-    assert audited("refund.finding_lifted") == 1
+        service.lift_review(asked, counter.support)
+    service.lift_review(asked, counter.approver)
+    service.lift_review(asked, counter.approver)
+    assert audited("refund.review_lifted") == 1
     service.approve(asked, counter.support)
     with pytest.raises(service.AlreadyDecided):
-        service.lift_finding(asked, counter.approver)
+        service.lift_review(asked, counter.approver)
     counter.execute(asked)
     assert counter.refund(asked).failure_reason == executing.NOTHING_LEFT
     assert [one.amount for one in counter.at_stripe] == [100_00]
@@ -287,11 +299,11 @@ def test_a_foreign_refund_whose_recorder_dies_is_never_sent_by_us(counter: Count
     made = counter.sandbox.client.v1.refunds.create(
         {"payment_intent": str(counter.payment.stripe_intent_id), "amount": 9_00}
     )
-    dies("adopt", lambda: service.hear_of_refund(made.id), service)
+    dies("adopt", lambda: service.sync_refund(made.id), service)
     with db.reading() as session:
         (row,) = session.query(Refund).all()
     finish(counter, row.id)
-    assert service.hear_of_refund(made.id)
+    assert service.sync_refund(made.id)
     assert [one.id for one in counter.at_stripe] == [made.id]
     assert counter.sums == (9_00, 0, 110_00)
 
@@ -299,14 +311,14 @@ def test_a_foreign_refund_whose_recorder_dies_is_never_sent_by_us(counter: Count
 def test_a_refund_that_fails_after_it_had_succeeded_reopens_the_balance(counter: Counter) -> None:
     refund_id = counter.refunded()
     counter.sandbox.control("refunds/fail", refund=counter.refund(refund_id).stripe_refund_id)
-    service.hear_of_refund(str(counter.refund(refund_id).stripe_refund_id))
+    service.sync_refund(str(counter.refund(refund_id).stripe_refund_id))
     row = counter.refund(refund_id)
     assert row.state == states.FAILED and row.failure_reason
     assert counter.sums == (0, 0, 119_00)
     assert [kind for kind, _, _ in books() if kind.startswith("refund")] == ["refund", "refund_failed"]
     assert jobs_named("receipts.revoke_credit_note") == [{"refund_id": refund_id}]
     before = everything()
-    service.hear_of_refund(str(row.stripe_refund_id))
+    service.sync_refund(str(row.stripe_refund_id))
     assert everything() == before
     again = counter.refunded()
     assert counter.refund(again).state == states.SUCCEEDED
@@ -324,27 +336,27 @@ def test_what_a_payment_shows_follows_from_the_postings(counter: Counter) -> Non
     counter.refunded(100_00)
     assert shown() == "refunded"
     counter.sandbox.control("refunds/fail", refund=counter.refund(part).stripe_refund_id)
-    settling.refresh(part)
+    executing.refresh(part)
     assert shown() == "partially_refunded"
 
 
-def test_old_news_never_wins(counter: Counter) -> None:
+def test_a_stale_update_never_wins(counter: Counter) -> None:
     refund_id = counter.refunded()
     row = counter.refund(refund_id)
     old = gateway.current().retrieve_refund(str(row.stripe_refund_id))
     counter.sandbox.control("refunds/fail", refund=row.stripe_refund_id)
-    settling.refresh(refund_id)
-    assert settling.settle(refund_id, old, seen_version=row.version) is False
-    settling.adopt(refund_id, old)
-    assert (counter.refund(refund_id).state, counter.refund(refund_id).finding) == (states.FAILED, "")
+    executing.refresh(refund_id)
+    assert stripe_sync.settle(executing.KIND, refund_id, old, None, seen_version=row.version) is False
+    executing.adopt(refund_id, old)
+    assert (counter.refund(refund_id).state, counter.refund(refund_id).review_reason) == (states.FAILED, "")
 
 
 def test_what_does_not_fit_the_row_is_left_to_staff(counter: Counter) -> None:
     refund_id = counter.refunded(19_00)
     counter.touch(refund_id, amount_minor=18_00)
-    settling.refresh(refund_id)
-    assert "over 19.00 EUR" in counter.refund(refund_id).finding
-    assert audited("refund.finding") == 1
+    executing.refresh(refund_id)
+    assert "over 19.00 EUR" in counter.refund(refund_id).review_reason
+    assert audited("refund.held_for_review") == 1
 
 
 def test_money_that_a_second_intent_has_taken_goes_back_by_itself(counter: Counter) -> None:
@@ -359,7 +371,7 @@ def test_money_that_a_second_intent_has_taken_goes_back_by_itself(counter: Count
         }
     )
     counter.confirm(second.id)
-    assert payments.hear_of_intent(second.id)
+    assert payments.sync_intent(second.id)
     (job,) = jobs_named("refunds.return_duplicate")
     with suppress(outbox.Later):
         jobs.return_duplicate(**job)
@@ -370,9 +382,9 @@ def test_money_that_a_second_intent_has_taken_goes_back_by_itself(counter: Count
     assert (sent.payment_intent, sent.amount, sent.reason) == (second.id, 119_00, "duplicate")
     assert [kind for kind, _, _ in books() if kind in {"charge", "refund"}] == ["charge", "charge", "refund"]
     counter.sandbox.control("finish")  # Stripe knows the fee now
-    payments.hear_of_intent(second.id)
+    payments.sync_intent(second.id)
     before = everything()
-    assert payments.hear_of_intent(second.id)
+    assert payments.sync_intent(second.id)
     assert everything() == before
 
 
@@ -384,7 +396,7 @@ def test_an_invoice_that_was_paid_otherwise_when_the_money_arrived_is_given_back
     with db.transaction() as session:
         session.get_one(Invoice, counter.invoice_id).status = "paid"  # by bank transfer, say
     counter.confirm(started.intent_id)
-    settling_payments.refresh(started.payment_id)
+    intents.refresh(started.payment_id)
     (job,) = jobs_named("refunds.return_duplicate")
     assert job == {"payment_id": started.payment_id}
     counter.execute(str(service.return_duplicate(started.payment_id)))

@@ -23,7 +23,7 @@ def failed(counter: Counter) -> str:
     refund_id = counter.refunded()
     stripe_id = str(counter.refund(refund_id).stripe_refund_id)
     counter.sandbox.control("refunds/fail", refund=stripe_id)
-    service.hear_of_refund(stripe_id)
+    service.sync_refund(stripe_id)
     return refund_id
 
 

@@ -179,14 +179,14 @@ def test_the_navigation_of_staff_counts_what_waits(tom: FlaskClient, ada: FlaskC
 
 def test_what_was_set_aside_is_released_by_an_approver(app: Flask, tom: FlaskClient, counter: Counter) -> None:
     refund_id = counter.ask(19_00)
-    counter.touch(refund_id, finding="too little is left")
+    counter.touch(refund_id, review_reason="too little is left")
     address = f"/support/refunds/{refund_id}"
     page = see(tom, address)
     assert "too little is left" in page and "must remove the hold" in page and "Remove hold" not in page
     assert f"{address}/approval" not in page and f"{address}/rejection" in page
     second = browser_of(app, counter.approver.id)
     assert "Remove hold" in see(second, address)
-    page = send(second, f"{address}/finding/lift")
+    page = send(second, f"{address}/review/lift")
     assert "Hold removed" in page and "too little is left" not in page
     assert f"{address}/approval" in page
 
@@ -213,7 +213,7 @@ def test_a_failed_refund_is_work_on_the_desk_and_its_customer_reads_what_was_don
 
 def test_an_unknown_refund_asks_for_a_decision(app: Flask, tom: FlaskClient, counter: Counter) -> None:
     refund_id = counter.approved()
-    counter.touch(refund_id, state=states.UNKNOWN, finding="Stripe’s answer was lost")
+    counter.touch(refund_id, state=states.UNKNOWN, review_reason="Stripe’s answer was lost")
     shown = see(browser_of(app, counter.user_id), f"/refunds/{refund_id}")
     assert "We are checking your refund" in shown and "will shortly be sent" not in shown
     assert "Refund status unknown" in see(tom, "/support/refunds")

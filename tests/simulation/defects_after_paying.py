@@ -44,8 +44,8 @@ REFUNDS: Final = (
     defect(
         "an unknown refund is sent again by itself",
         EXECUTING_PY,
-        "                _leave_to_staff(session, row)\n",
-        "                send_again(session, row)\n",
+        "    if row.phase != Phase.SEARCHED:  # the key may be forgotten\n        return _leave_to_staff(session, row)\n",
+        "    if row.phase != Phase.SEARCHED:\n        return None\n",
         f"{EXECUTING}test_what_nobody_knows_is_left_to_a_person",
     ),
     defect(
@@ -62,20 +62,12 @@ REFUNDS: Final = (
         "intent.charge.refunded.minor >= made",
         f"{EXECUTING}test_while_list_and_charge_contradict_each_other_nothing_is_sent_anew",
     ),
-    Defect(
+    defect(
         "a refund of the dashboard is sent by us as well",
-        (
-            Change(
-                EXECUTING_PY,
-                "        if not is_first and row.key_used_at is None:\n            return None",
-                "        if not is_first and row.key_used_at is None and row.finding:\n            return None",
-            ),
-            # Two things keep it from being sent: either alone is enough.
-            Change(
-                "portal/refunds/service.py", "        row.stripe_refund_id = found.id  # so that", "        # so that"
-            ),
-        ),
-        (f"{EXECUTING}test_a_foreign_refund_whose_recorder_dies_is_never_sent_by_us",),
+        "portal/refunds/service.py",
+        "        link(KIND, row, found.id)  # so that",
+        "        # so that",
+        f"{EXECUTING}test_a_foreign_refund_whose_recorder_dies_is_never_sent_by_us",
     ),
     defect(
         "one person decides above the threshold",
@@ -99,13 +91,6 @@ REFUNDS: Final = (
         f"{DECIDING}test_what_one_person_approves_within_a_day_needs_a_second_from_a_sum_on",
     ),
     defect(
-        "old news of a refund are settled",
-        "portal/refunds/settling.py",
-        "        if row.version != seen_version:\n",
-        "        if row.version < seen_version:\n",
-        f"{EXECUTING}test_old_news_never_wins",
-    ),
-    defect(
         "a refund of another amount is settled",
         "portal/refunds/settling.py",
         "    if found.amount != row.amount:\n",
@@ -122,8 +107,8 @@ REFUNDS: Final = (
     defect(
         "disputed money is booked by the dispute's status",
         "portal/disputes/settling.py",
-        "        _book(session, dispute, found)\n        return True\n",
-        "        if dispute.status == found.status:\n            _book(session, dispute, found)\n        return True\n",
+        "    _book(session, dispute, found)\n",
+        "    if dispute.status == found.status:\n        _book(session, dispute, found)\n",
         f"{DISPUTES}test_what_is_over_stays_so_and_its_money_is_booked_all_the_same",
     ),
 )

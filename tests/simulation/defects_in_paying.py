@@ -23,11 +23,14 @@ CANCELING: Final = "tests/payments/test_canceling.py::"
 
 INTENTS_PY: Final = "portal/payments/intents.py"
 STRIPE_SYNC_PY: Final = "portal/stripe_sync.py"
+KEYED_CALLS_PY: Final = "portal/gateway/keyed_calls.py"
 SETTLING_PY: Final = "portal/payments/settling.py"
 CONFIRMING_PY: Final = "portal/payments/confirming.py"
 CANCELING_PY: Final = "portal/payments/canceling.py"
 PROCESSING_PY: Final = "portal/payments/processing.py"
 EXECUTING_PY: Final = "portal/refunds/executing.py"
+
+REFRESH: Final = "    return stripe_sync.refresh(KIND, payment_id)\n"
 
 KEYS: Final = (
     defect(
@@ -47,8 +50,8 @@ KEYS: Final = (
     defect(
         "a refund's key is new each time",
         EXECUTING_PY,
-        'key = f"refund:{row.id}" if',
-        'key = f"refund:{clock.now()}" if',
+        'f"refund:{row.id}:{row.attempt}"',
+        'f"refund:{clock.now()}"',
         f"{EXECUTING}test_a_lost_answer_is_found_under_the_same_key",
     ),
     defect(
@@ -67,16 +70,16 @@ KEYS: Final = (
     ),
     defect(
         "a refund is sent again without a look at Stripe's list",
-        EXECUTING_PY,
-        "    if not order.key_is_safe:\n        _look_up(order)\n        return None\n",
+        KEYED_CALLS_PY,
+        "    if not call.is_fresh:\n        return call.look_up()\n",
         "",
         f"{EXECUTING}test_the_answer_is_lost_and_the_key_has_expired_so_the_list_is_searched",
     ),
     defect(
         "a payment is made anew without a look at Stripe's list",
         STRIPE_SYNC_PY,
-        "        found = kind.find(row) if revised is None else None\n",
-        "        found = None\n",
+        "    found = kind.find(row)\n",
+        "    found = None\n",
         f"{CRASHES}test_the_answer_is_lost_and_the_key_has_expired_so_the_list_is_searched",
     ),
     defect(
@@ -96,8 +99,8 @@ KEYS: Final = (
     defect(
         "a confirmation is sent again after its key's life",
         CONFIRMING_PY,
-        "if in_time and idempotency.is_safe(confirmation.key_used_at, now) and",
-        "if in_time and",
+        "is_fresh = in_time and idempotency.is_safe(confirmation.key_used_at, now) and",
+        "is_fresh = in_time and",
         f"{PRESSES}test_after_the_keys_life_it_is_looked_up_and_never_sent_again",
     ),
     defect(
@@ -118,33 +121,33 @@ KEYS: Final = (
 
 SETTLING: Final = (
     defect(
-        "old news are settled",
-        SETTLING_PY,
-        "if payment.version != seen_version:",
-        "if payment.version < seen_version:",
+        "a stale update is settled",
+        STRIPE_SYNC_PY,
+        "if row.version != seen_version:",
+        "if row.version < seen_version:",
         f"{PAYING}test_an_old_answer_never_overwrites_a_newer_one",
     ),
     defect(
         "a status only rises",
         SETTLING_PY,
-        "        elif is_behind(payment, intent):\n            apply",
-        "        elif payment.status in states.WAITING_FOR_CUSTOMER | {states.CREATED} or intent.status in states.FINAL:\n"
-        "            apply",
-        f"{MODEL}test_a_fall_back_is_no_old_news",
+        "    else:\n        _change(session, payment, intent)\n",
+        "    elif payment.status in states.WAITING_FOR_CUSTOMER | {states.CREATED} or intent.status in states.FINAL:\n"
+        "        _change(session, payment, intent)\n",
+        f"{MODEL}test_a_fall_back_is_no_stale_update",
     ),
     defect(
         "what does not fit is settled",
-        SETTLING_PY,
-        "        if differs:\n",
-        "        if differs and not intent.id:\n",
-        f"{PAYING}test_an_intent_that_does_not_fit_freezes_the_payment_for_staff",
+        STRIPE_SYNC_PY,
+        "    if differs:\n",
+        "    if differs and not found.id:\n",
+        f"{PAYING}test_an_intent_that_does_not_fit_holds_the_payment_for_review",
     ),
     defect(
         "another customer's intent is settled",
         SETTLING_PY,
-        "if intent.customer_id not in saved_cards.holders(session, payment.customer_id):",
+        "if intent.customer_id not in saved_cards.stripe_customers_of(session, payment.customer_id):",
         "if intent.customer_id is None:",
-        f"{PAYING}test_an_intent_that_does_not_fit_freezes_the_payment_for_staff",
+        f"{PAYING}test_an_intent_that_does_not_fit_holds_the_payment_for_review",
     ),
     defect(
         "what was received is not looked at",
@@ -183,12 +186,14 @@ SETTLING: Final = (
                 "",
             ),
             Change(
-                SETTLING_PY,
-                "        if settle(payment_id, intent, seen_version=row.version):\n",
-                "        if settle(payment_id, intent, seen_version=row.version):\n"
-                "            if intent.status == states.SUCCEEDED:\n"
-                "                with db.transaction() as session:\n"
-                '                    outbox.enqueue(session, "receipts.issue", key=f"receipt:{payment_id}", payment_id=payment_id)\n',
+                INTENTS_PY,
+                REFRESH,
+                "    intent = stripe_sync.refresh(KIND, payment_id)\n"
+                "    if intent.status == states.SUCCEEDED:\n"
+                "        from portal.core import db; from portal.jobs import outbox\n"
+                "        with db.transaction() as session:\n"
+                '            outbox.enqueue(session, "receipts.issue", key=f"receipt:{payment_id}", payment_id=payment_id)\n'
+                "    return intent\n",
             ),
         ),
         (f"{MODEL}test_a_payment_succeeds_with_all_that_belongs_to_it_or_not_at_all",),
@@ -198,13 +203,16 @@ SETTLING: Final = (
         (
             Change(SETTLING_PY, "        _pay_invoice(session, payment, payment.invoice_id)\n", "        pass\n"),
             Change(
-                SETTLING_PY,
-                "        if settle(payment_id, intent, seen_version=row.version):\n",
-                "        if settle(payment_id, intent, seen_version=row.version):\n"
-                "            with db.transaction() as session:\n"
-                "                payment = locked(session, payment_id)\n"
-                "                if payment.has_succeeded and payment.invoice_id:\n"
-                "                    _pay_invoice(session, payment, payment.invoice_id)\n",
+                INTENTS_PY,
+                REFRESH,
+                "    from portal.core import db\n"
+                "    from portal.payments.settling import _pay_invoice\n"
+                "    intent = stripe_sync.refresh(KIND, payment_id)\n"
+                "    with db.transaction() as session:\n"
+                "        payment = locked(session, payment_id)\n"
+                "        if payment.has_succeeded and payment.invoice_id:\n"
+                "            _pay_invoice(session, payment, payment.invoice_id)\n"
+                "    return intent\n",
             ),
         ),
         (f"{MODEL}test_a_payment_succeeds_with_all_that_belongs_to_it_or_not_at_all",),
@@ -338,7 +346,7 @@ TELLING: Final = (
     defect(
         "what is being processed counts as due",
         "portal/payments/queries.py",
-        '    return _has_live(_is_told("processing"))\n',
+        '    return _has_live(_has_public_status("processing"))\n',
         "    return _has_live(Payment.status == CREATED, Payment.status != CREATED)\n",
         "tests/mandates/test_standing.py::test_each_state_stands_so_and_is_counted_and_told_so",
     ),

@@ -287,13 +287,13 @@ def nothing_under_way(ours: PortalSide) -> Iterator[str]:
     for payment in ours.payments:
         if payment.status not in RESTING_PAYMENTS:
             yield f"F: {payment.id} is {payment.status}"
-        if payment.finding and payment.id not in returned:
-            yield f"F: {payment.id} was set aside: {payment.finding}"
+        if payment.review_reason and payment.id not in returned:
+            yield f"F: {payment.id} was set aside: {payment.review_reason}"
     for refund in ours.refunds:
         if refund.state not in RESTING_REFUNDS:
             yield f"F: {refund.id} is {refund.state}"
-        if refund.finding:
-            yield f"F: {refund.id} was set aside: {refund.finding}"
+        if refund.review_reason:
+            yield f"F: {refund.id} was set aside: {refund.review_reason}"
     for confirmation in ours.unanswered:
         yield f"F: {confirmation.id} of {confirmation.payment_id} has no answer"
     for event in ours.unapplied:

@@ -133,7 +133,7 @@ def test_a_repeat_under_another_message_id_is_seen(paid: Till, smtp: Mailbox) ->
     [
         (update(Document).values(mailed_at=None), "E"),
         (update(Refund).values(state="executing"), "F"),
-        (update(Refund).values(finding="look"), "F"),
+        (update(Refund).values(review_reason="look"), "F"),
         (update(Job).values(state="dead", last_error="it broke"), "F"),
         (update(Refund).values(stripe_refund_id="re_nobodys"), "D"),
     ],

@@ -25,6 +25,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from portal import stripe_sync
 from portal.core import clock, config, db
 from portal.core.money import Money
 from portal.disputes import queries as disputes
@@ -33,9 +34,9 @@ from portal.gateway import Intent
 from portal.invoices.models import Invoice
 from portal.jobs.outbox import Job
 from portal.ledger import Posting
-from portal.payments import settling, states
+from portal.payments import intents, states
 from portal.payments.models import Payment
-from portal.refunds import settling as settling_refunds
+from portal.refunds import executing
 from portal.refunds.models import Refund as RefundRow
 from tests import factories
 from tests.simulation.model import (
@@ -82,8 +83,12 @@ class Desk:
 
     def hear(self, **changes: Any) -> bool:
         """Settle the truth as it is now, or with a lie in it."""
-        return settling.settle(
-            self.payment_id, replace(self.truth.intent, **changes), seen_version=self.payment.version
+        return stripe_sync.settle(
+            intents.KIND,
+            self.payment_id,
+            replace(self.truth.intent, **changes),
+            None,
+            seen_version=self.payment.version,
         )
 
 
@@ -200,7 +205,7 @@ class News(RuleBasedStateMachine):
 
     @rule(answer=answered, goes_on=st.booleans())
     def an_answer_arrives(self, answer: Answer, goes_on: bool) -> None:
-        """It may arrive more than once. Who is told that it is old news looks again, unless their process dies."""
+        """It may arrive more than once. Who is told that it is a stale update looks again, unless their process dies."""
         if not self.settle(answer) and goes_on:
             self.look_now(answer.look.what)
 
@@ -209,7 +214,7 @@ class News(RuleBasedStateMachine):
     @invariant()
     def what_is_paid_is_paid_at_stripe_and_stays_so(self) -> None:
         payment = self.desk.payment
-        assert payment.finding == ""
+        assert payment.review_reason == ""
         assert not payment.has_succeeded or self.has_succeeded
         assert self.final in {"", payment.status}
         if payment.status in states.FINAL:
@@ -228,13 +233,13 @@ class News(RuleBasedStateMachine):
         assert self.desk.postings == self.truth.books
         for refund_id, refund in self.truth.refunds.items():
             row = self.refund(refund_id)
-            assert (row.state, row.finding) == (refund.status, "")
+            assert (row.state, row.review_reason) == (refund.status, "")
             assert self.desk.jobs(f"credit_note:{refund_id}") >= int(refund.status == "succeeded")
         if self.truth.dispute is not None:
             with db.reading() as session:
                 dispute = disputes.by_stripe_id(session, self.truth.dispute.id)
             assert dispute is not None
-            assert (dispute.status, dispute.finding) == (self.truth.dispute.status, "")
+            assert (dispute.status, dispute.review_reason) == (self.truth.dispute.status, "")
         self.what_is_paid_is_paid_at_stripe_and_stays_so()
 
     # Means
@@ -274,12 +279,17 @@ class News(RuleBasedStateMachine):
     def settle(self, answer: Answer) -> bool:
         look = answer.look
         if look.what == PAYMENT:
-            return settling.settle(self.desk.payment_id, answer.found, seen_version=look.seen_version)
+            return stripe_sync.settle(
+                intents.KIND, self.desk.payment_id, answer.found, None, seen_version=look.seen_version
+            )
         if look.what != DISPUTE:
-            return settling_refunds.settle(look.what, answer.found, seen_version=look.seen_version)
+            return stripe_sync.settle(executing.KIND, look.what, answer.found, None, seen_version=look.seen_version)
         if self.desk.payment.stripe_charge_id is None:  # as settling_disputes.payment_of does
             self.look_now(PAYMENT)
-        return settling_disputes.settle(self.desk.payment_id, answer.found, seen_version=look.seen_version)
+        row_id = stripe_sync.row_of(settling_disputes.KIND, answer.found.id)
+        if row_id is None or look.seen_version is None:
+            return stripe_sync.open_row(settling_disputes.KIND, self.desk.payment_id, answer.found)
+        return stripe_sync.settle(settling_disputes.KIND, row_id, answer.found, None, seen_version=look.seen_version)
 
     def look_now(self, what: str) -> None:
         assert self.settle(self.answer(self.look(what)))
@@ -298,7 +308,7 @@ def test_the_end_is_the_same_whatever_was_heard_and_when(settings: config.Settin
 # One by one: what each of these would break is named by its own test
 
 
-def test_a_fall_back_is_no_old_news(settings: config.Settings) -> None:
+def test_a_fall_back_is_no_stale_update(settings: config.Settings) -> None:
     """The bank took its time and said no: the payment waits for its customer again."""
     one = desk()
     one.truth.move_intent(states.PROCESSING)
@@ -320,7 +330,7 @@ def test_every_pair_of_statuses(settings: config.Settings) -> None:
         assert one.hear()
         payment, contradiction = one.payment, before in states.FINAL and before != after
         assert payment.status == (before if contradiction else after), (before, after)
-        assert (payment.finding != "") == contradiction, (before, after)
+        assert (payment.review_reason != "") == contradiction, (before, after)
         assert one.is_invoice_paid == payment.has_succeeded, (before, after)
 
 
@@ -351,7 +361,7 @@ def test_what_does_not_fit_is_left_to_staff(settings: config.Settings, lie: str)
     assert one.hear(**LIES[lie])
     payment = one.payment
     assert (payment.status, payment.succeeded_at) == (states.REQUIRES_PAYMENT_METHOD, None)
-    assert payment.finding != ""
+    assert payment.review_reason != ""
     assert not one.is_invoice_paid
     assert one.postings == Counter()
 

@@ -11,7 +11,7 @@ import portal.app  # noqa: F401  # brings every table into the metadata
 from portal.core import company_days, db
 from portal.core.money import Money
 from portal.invoices import service as invoices
-from portal.payments import settling
+from portal.payments import intents
 from portal.refunds import service as refunds
 from portal.refunds import states
 from portal.webhook_endpoints import service
@@ -43,7 +43,7 @@ def test_a_payment_that_succeeds_is_told_once_with_its_invoice(till: Till) -> No
     till.confirm(started.intent_id)
     till.sandbox.control("finish")
     for _ in range(2):
-        settling.refresh(started.payment_id)
+        intents.refresh(started.payment_id)
     invoice = till.invoice
     (payment,) = told("payment.succeeded")
     assert payment == {
@@ -83,7 +83,7 @@ def test_each_decline_is_told_without_a_word_of_fraud(till: Till, method: str, c
     for _ in range(2):
         till.decline(started.intent_id, method)
         for _ in range(2):
-            settling.refresh(started.payment_id)
+            intents.refresh(started.payment_id)
     failed = told("payment.failed")
     assert len(failed) == 2
     assert {(one["status"], one["failure_code"], one["payment_id"]) for one in failed} == {
@@ -110,7 +110,7 @@ def test_the_steps_of_a_refund_are_told_without_what_staff_do_among_themselves(c
     listen(counter.customer_id)
     refund_id = counter.refunded(19_00)
     settled = counter.refund(refund_id)
-    refunds.hear_of_refund(str(settled.stripe_refund_id))
+    refunds.sync_refund(str(settled.stripe_refund_id))
     steps = told("refund.updated")
     assert [one["status"] for one in steps] == ["requested", "approved", "executing", "succeeded"]
     assert steps[-1] == {
@@ -136,4 +136,4 @@ def test_half_of_a_decision_is_not_told(counter: Counter) -> None:
 
 
 def test_what_is_told_as_another_state_is_one_that_customers_know() -> None:
-    assert {states.told(state) for state in states.STATES} == set(states.STATES) - {states.APPROVED_ONCE}
+    assert {states.public_status(state) for state in states.STATES} == set(states.STATES) - {states.APPROVED_ONCE}

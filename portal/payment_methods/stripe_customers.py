@@ -20,9 +20,10 @@ from portal.accounts.models import Customer
 from portal.core import audit, clock, db
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, NotFound, PortalError
+from portal.core.synced_rows import hold_for_review
 from portal.jobs import outbox
 from portal.payment_methods import keeping, queries
-from portal.payment_methods.models import FormerHolder, StripeCustomer
+from portal.payment_methods.models import FormerStripeCustomer, StripeCustomer
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +36,7 @@ class UnderReview(Conflict):
     message = N_("We could not verify your account with our payment provider. Please try again or contact us.")
 
 
-def holder(customer_id: str) -> str:
+def ensure_stripe_customer(customer_id: str) -> str:
     """The id of the customer at Stripe who holds this customer's payments and cards; made at the first need.
 
     Two callers at once reach the same one. Raises NotFound, UnderReview, and the gateway's errors.
@@ -47,7 +48,7 @@ def holder(customer_id: str) -> str:
     if customer.stripe_customer_id is not None:
         return customer.stripe_customer_id
     linked, row_id = _being_made(customer_id)
-    return linked or stripe_sync.ensure(_KIND, row_id).id
+    return linked or stripe_sync.ensure(KIND, row_id).id
 
 
 def _being_made(customer_id: str) -> tuple[str, str]:
@@ -67,7 +68,7 @@ def _being_made(customer_id: str) -> tuple[str, str]:
                 id=new_id("stc"),
                 customer_id=customer_id,
                 attempt=1,
-                finding="",
+                review_reason="",
                 version=1,
                 created_at=now,
                 updated_at=now,
@@ -134,8 +135,7 @@ def _nothing(*_: object) -> None:
     """The portal's own details of a customer stand: nothing is taken over, and nothing canceled."""
 
 
-_KIND: Final[stripe_sync.Kind[StripeCustomer, gateway.StripeCustomer]] = stripe_sync.Kind(
-    noun="stripe_customer",
+KIND: Final[stripe_sync.Kind[StripeCustomer, gateway.StripeCustomer]] = stripe_sync.Kind(
     model=StripeCustomer,
     column="stripe_customer_id",
     under_review=UnderReview,
@@ -147,6 +147,7 @@ _KIND: Final[stripe_sync.Kind[StripeCustomer, gateway.StripeCustomer]] = stripe_
     stored=_store,
     fetch=lambda stripe_id: gateway.current().retrieve_customer(stripe_id),
     differs=lambda _session, _row, _found: "",
+    hold=hold_for_review,
     has_changes=lambda _row, _found: False,
     gather=_nothing,
     apply=_nothing,
@@ -155,7 +156,7 @@ _KIND: Final[stripe_sync.Kind[StripeCustomer, gateway.StripeCustomer]] = stripe_
 )
 
 
-def link_holder(customer_id: str, stripe_customer_id: str) -> bool:
+def link_customer(customer_id: str, stripe_customer_id: str) -> bool:
     """Stripe shows that this customer of theirs is ours, which the database has forgotten: payments and cards under them count as ours.
 
     Where ours has another one by now, this one is noted as a former one. False, having changed nothing, when they are known as another
@@ -168,14 +169,16 @@ def link_holder(customer_id: str, stripe_customer_id: str) -> bool:
         if customer is None:
             raise NotFound
         owner = session.scalar(select(Customer.id).where(Customer.stripe_customer_id == stripe_customer_id))
-        former = session.get(FormerHolder, stripe_customer_id)
+        former = session.get(FormerStripeCustomer, stripe_customer_id)
         if owner is not None or former is not None:
             return customer_id in {owner, former.customer_id if former else None}
         if customer.stripe_customer_id is None:
             customer.stripe_customer_id = stripe_customer_id
         else:
             session.add(
-                FormerHolder(stripe_customer_id=stripe_customer_id, customer_id=customer_id, lost_at=clock.now())
+                FormerStripeCustomer(
+                    stripe_customer_id=stripe_customer_id, customer_id=customer_id, detached_at=clock.now()
+                )
             )
         audit.record(
             session, "customer.linked", customer_id, {"stripe_customer_id": stripe_customer_id}, customer_id=customer_id
@@ -183,7 +186,7 @@ def link_holder(customer_id: str, stripe_customer_id: str) -> bool:
         return True
 
 
-def lose_holder(stripe_customer_id: str) -> str | None:
+def detach_customer(stripe_customer_id: str) -> str | None:
     """Stripe says that a customer was deleted, and their cards with them: the cards are removed here, and the next need makes
     a new customer there. What waits to be paid under the lost one is called off by a job of payments.
 
@@ -192,7 +195,7 @@ def lose_holder(stripe_customer_id: str) -> str | None:
     if not gateway.current().customer_is_gone(stripe_customer_id):
         return None
     with db.transaction() as session:
-        former = session.get(FormerHolder, stripe_customer_id)
+        former = session.get(FormerStripeCustomer, stripe_customer_id)
         if former is not None:
             return former.customer_id
         customer = session.execute(
@@ -201,7 +204,11 @@ def lose_holder(stripe_customer_id: str) -> str | None:
         if customer is None:
             return None
         customer.stripe_customer_id = None
-        session.add(FormerHolder(stripe_customer_id=stripe_customer_id, customer_id=customer.id, lost_at=clock.now()))
+        session.add(
+            FormerStripeCustomer(
+                stripe_customer_id=stripe_customer_id, customer_id=customer.id, detached_at=clock.now()
+            )
+        )
         audit.record(
             session,
             "customer.unlinked",
