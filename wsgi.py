@@ -3,7 +3,8 @@
 import os
 import sys
 
-from portal.app import create_app
+from portal.app import commands_alone, create_app
+from portal.cli import asks_for_help
 from portal.core.config import WrongSettings
 
 # With this status gunicorn gives up at once, where it would begin anew after any other.
@@ -15,5 +16,8 @@ os.umask(0o077)
 try:
     app = create_app()
 except WrongSettings as error:
-    print(f"The portal cannot start with these settings.\n{error}", file=sys.stderr)  # noqa: T201  # there are no logs yet
-    sys.exit(CANNOT_START)
+    if asks_for_help(sys.argv):
+        app = commands_alone()
+    else:
+        print(f"The portal cannot start with these settings.\n{error}", file=sys.stderr)  # noqa: T201  # there are no logs yet
+        sys.exit(CANNOT_START)

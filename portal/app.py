@@ -113,6 +113,16 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
+def commands_alone() -> Flask:
+    """An application that has the commands and nothing else: they can be listed and explained before there are settings."""
+    app = Flask("portal")
+    for feature in FEATURES:
+        for command in feature.commands:
+            app.cli.add_command(command)
+    cli.install(app)
+    return app
+
+
 def _limits_options(storage: str) -> dict[str, Any]:
     """A storage elsewhere gets a second to answer; what goes wrong there is one kind of error."""
     elsewhere = {} if storage.startswith("memory:") else {"socket_connect_timeout": 1, "socket_timeout": 1}

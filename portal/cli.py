@@ -9,27 +9,22 @@ import smtplib
 import socket
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from portal.accounts import access
-from portal.accounts import queries as account_queries
-from portal.accounts import service as accounts
-from portal.accounts.models import STAFF_ROLES
 from portal.content import anchors
 from portal.core import audit, company_days, config, db, metrics
-from portal.core.errors import PortalError
+from portal.core.commands import as_json_option, show_one, told_plainly, without_logs
 from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoices
 from portal.invoices import spreadsheet
 from portal.invoices.drafts import USUAL_DAYS_TO_PAY, InvoiceDraft
+from portal.invoices.models import Invoice
 from portal.invoices.spreadsheet import DecimalMark
 from portal.jobs import workers
 
@@ -37,13 +32,29 @@ ROOT = Path(__file__).parent.parent
 
 
 def install(app: Flask) -> None:
-    for command in (migrate, worker, sandbox, staff, user, customer, invoice, audit_trail):
+    """Add the commands that belong to no feature, and have all commands but those that run on and on say no more than they mean to."""
+    for command in (migrate, worker, sandbox, invoice, audit_trail):
         app.cli.add_command(command)
+    for command in app.cli.commands.values():
+        if command not in {worker, sandbox}:
+            without_logs(command)
+
+
+def asks_for_help(words: list[str]) -> bool:
+    """Whether a command line of flask only wants to know what there is."""
+    return Path(words[0]).name in {"flask", "__main__.py"} and (
+        "--help" in words or words[-2:-1] in (["--app"], ["-A"]) or len(words) == 1
+    )
 
 
 @click.command()
 def migrate() -> None:
-    """Bring the database to the newest schema; a second run changes nothing."""
+    """Bring the database to the newest schema; a second run changes nothing.
+
+    \b
+    Example:
+      flask migrate
+    """
     newest_schema()
 
 
@@ -61,7 +72,12 @@ def newest_schema() -> None:
 @click.option("--threads", default=4, show_default=True, help="Jobs run side by side.")
 @with_appcontext
 def worker(threads: int) -> None:
-    """Run the jobs until SIGTERM or SIGINT. Any number of workers may run beside each other."""
+    """Run the jobs until SIGTERM or SIGINT. Any number of workers may run beside each other.
+
+    \b
+    Example:
+      flask worker --threads 8
+    """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         # By a thread: a second signal in the midst of `set` would wait for ever for the lock that the first one holds.
@@ -75,8 +91,8 @@ def worker(threads: int) -> None:
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=12111, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="An address of this machine alone.")
+@click.option("--port", default=12111, show_default=True, help="Where it answers; 0 takes a free one.")
 @click.option("--db", "database", default="var/sandbox.db", show_default=True, help="The sandbox's own SQLite file.")
 @click.option("--smtp-port", type=int, help="Also take mail on this port; its inbox is a page of the sandbox.")
 @click.option("--webhook-url", help="Send events here.")
@@ -84,7 +100,12 @@ def worker(threads: int) -> None:
 def sandbox(
     host: str, port: int, database: str, smtp_port: int | None, webhook_url: str | None, webhook_secret: str | None
 ) -> None:
-    """Run a stand-in for Stripe on this machine, for trying things out and for the tests."""
+    """Run a stand-in for Stripe on this machine, for trying things out and for the tests.
+
+    \b
+    Example:
+      flask sandbox --port 12111 --db var/sandbox.db --smtp-port 1025
+    """
     try:
         from portal.sandbox.server import RefusedToStart, serve
     except ModuleNotFoundError as missing:
@@ -102,122 +123,6 @@ def sandbox(
         )
     except (RefusedToStart, OSError) as problem:
         raise click.ClickException(str(problem)) from problem
-
-
-@click.group()
-def staff() -> None:
-    """The people who work here."""
-
-
-@staff.command("create")
-@click.argument("email")
-@click.option("--name", required=True)
-@click.option("--role", type=click.Choice(STAFF_ROLES), required=True)
-@click.option("--language", default="", help="Of pages and mails: en, de.")
-@with_appcontext
-def create_staff(email: str, name: str, role: str, language: str) -> None:
-    """Let someone in who works here; they choose their password by a link, which is also sent to them."""
-    with _told_plainly():
-        made = access.invite(email=email, name=name, role=role, language=language)
-    click.echo(f"{made.user_id} may sign in as {role} after choosing a password, within seven days: {made.link}")
-
-
-@staff.command("list")
-@with_appcontext
-def list_staff() -> None:
-    """Who works here: address, role, whether they can sign in, and whether with a second factor. Parted by tabs."""
-    for one in access.of_staff():
-        factor = "second factor" if one.has_second_factor else "password only"
-        click.echo(f"{one.email}\t{one.role}\t{one.state}\t{factor}\t{one.name}")
-
-
-@staff.command("role")
-@click.argument("email")
-@click.argument("role", type=click.Choice(STAFF_ROLES))
-@with_appcontext
-def change_role(email: str, role: str) -> None:
-    """Give someone who works here another role; it holds at once. The last admin keeps theirs."""
-    with _told_plainly():
-        access.change_role(_user_id(email), role)
-    click.echo(f"{email} is {role} from now on.")
-
-
-@click.group()
-def user() -> None:
-    """Whoever signs in: staff and customers' people."""
-
-
-@user.command("reset-second-factor")
-@click.argument("email")
-@with_appcontext
-def reset_second_factor(email: str) -> None:
-    """For someone who lost their phone and codes: they are signed out, and get in once with the code that this prints."""
-    with _told_plainly():
-        code = access.reset_second_factor(_user_id(email))
-    if code is None:
-        click.echo("There was no second factor.")
-    else:
-        click.echo(f"Tell them in person: after the password, this code lets them in once: {code}")
-
-
-@user.command("end-access")
-@click.argument("email")
-@with_appcontext
-def end_access(email: str) -> None:
-    """Sign someone out everywhere, at once, and for good: browsers, apps, and the API keys that they made. Not the last admin."""
-    with _told_plainly():
-        access.end(_user_id(email))
-    click.echo(f"{email} cannot sign in any more.")
-
-
-@user.command("restore-access")
-@click.argument("email")
-@with_appcontext
-def restore_access(email: str) -> None:
-    """Let someone sign in again, in the role they had. API keys that were revoked stay revoked."""
-    with _told_plainly():
-        invited = access.restore(_user_id(email))
-    how = f", after choosing a password, within seven days: {invited.link}" if invited else "."
-    click.echo(f"{email} can sign in again{how}")
-
-
-def _user_id(email: str) -> str:
-    with db.reading() as session:
-        found = account_queries.user_by_email(session, email)
-    if found is None:
-        raise click.ClickException(f"nobody signs in with {email}")
-    return found.id
-
-
-@click.group()
-def customer() -> None:
-    """Those who are billed."""
-
-
-@customer.command("invite")
-@click.argument("email")
-@click.option("--name", required=True, help="The person or company that is billed.")
-@click.option("--contact", default="", help="Who signs in, if it is someone else.")
-@click.option("--language", default="", help="Of pages, mails and receipts: en, de.")
-@click.option("--address", default="", help='Lines parted by "|".')
-@click.option("--country", default="", help="Two letters: DE, AT.")
-@click.option("--tax-id", default="")
-@with_appcontext
-def invite_customer(
-    email: str, name: str, contact: str, language: str, address: str, country: str, tax_id: str
-) -> None:
-    """Open an account for a customer; they choose their password by a link, which is also sent to them."""
-    with _told_plainly():
-        made = accounts.invite_customer(
-            name=name,
-            email=email,
-            contact=contact,
-            language=language,
-            address=address.replace("|", "\n"),
-            country=country,
-            tax_id=tax_id,
-        )
-    click.echo(f"{made.customer_id} may sign in after choosing a password, within seven days: {made.link}")
 
 
 @click.group()
@@ -240,10 +145,18 @@ def invoice() -> None:
     "--due", "days", type=click.IntRange(0, 1_000), default=USUAL_DAYS_TO_PAY, show_default=True, help="Days to pay."
 )
 @click.option("--reference", default="", help="The customer's order number or the like.")
+@as_json_option
 @with_appcontext
-def create_invoice(customer: str, currency: str, lines: tuple[str, ...], days: int, reference: str) -> None:
-    """Issue an invoice, open from now on."""
-    with _told_plainly():
+def create_invoice(
+    customer: str, currency: str, lines: tuple[str, ...], days: int, reference: str, *, as_json: bool
+) -> None:
+    """Issue an invoice, open from now on.
+
+    \b
+    Example:
+      flask invoice create --customer ada@example.com --currency eur --line "Consulting;2;90;19"
+    """
+    with told_plainly():
         draft = InvoiceDraft(
             invoices.customer_billed_at(customer),
             currency.lower(),
@@ -252,40 +165,76 @@ def create_invoice(customer: str, currency: str, lines: tuple[str, ...], days: i
             reference=reference,
         )
         issued = invoices.issue(draft)
-    click.echo(f"{issued.number}: {issued.total}, due {issued.due_on}")
+    show_one(_facts(issued), f"{issued.number}: {issued.total}, due {issued.due_on}", as_json=as_json)
 
 
 @invoice.command("import")
 @click.argument("file", type=click.File("rb"))
 @click.option("--decimal-mark", type=click.Choice([".", ","]), help="How the file writes decimals, if it is not clear.")
 @click.option("--dry-run", is_flag=True, help="Check the file and import nothing.")
+@as_json_option
 @with_appcontext
-def import_invoices(file: BinaryIO, decimal_mark: DecimalMark | None, *, dry_run: bool) -> None:
-    """Issue the invoices in a CSV file: all of them, or none when a row is wrong."""
-    with _told_plainly():
+def import_invoices(file: BinaryIO, decimal_mark: DecimalMark | None, *, dry_run: bool, as_json: bool) -> None:
+    """Issue the invoices in a CSV file: all of them, or none when a row is wrong.
+
+    \b
+    Example:
+      flask invoice import docs/examples/invoices.csv --dry-run
+    """
+    with told_plainly():
         report = invoices.import_csv(file, decimal_mark=decimal_mark, dry_run=dry_run)
     for problem in report.problems:
         place = f"line {problem.line}" if problem.line else "the file"
         click.echo(f"{place}{f', {problem.column}' if problem.column else ''}: {problem.text}", err=True)
     if report.problems:
         raise click.ClickException(f"nothing was imported. Rows: {report.rows}, mistakes: {len(report.problems)}")
-    for issued in report.issued:
-        click.echo(f"{issued.number}: {issued.external_reference}, {issued.total}")
+    if not as_json:
+        for issued in report.issued:
+            click.echo(f"{issued.number}: {issued.external_reference}, {issued.total}")
     did = "invoices that would be issued" if dry_run else "invoices issued"
-    click.echo(f"Rows: {report.rows}, {did}: {report.fresh}, here already: {len(report.already)}")
+    show_one(
+        {
+            "rows": report.rows,
+            "dry_run": dry_run,
+            "fresh": report.fresh,
+            "already": len(report.already),
+            "issued": [_facts(issued) for issued in report.issued],
+        },
+        f"Rows: {report.rows}, {did}: {report.fresh}, here already: {len(report.already)}",
+        as_json=as_json,
+    )
+
+
+def _facts(invoice: Invoice) -> dict[str, Any]:
+    """An invoice for programs: its total in minor units."""
+    return {
+        "id": invoice.id,
+        "number": invoice.number,
+        "status": invoice.status,
+        "external_reference": invoice.external_reference,
+        "total": invoice.total_minor,
+        "currency": invoice.currency,
+        "due_on": invoice.due_on.isoformat(),
+    }
 
 
 @invoice.command("void")
 @click.argument("number")
 @click.option("--reason", required=True, help="For the audit trail; the customer does not see it.")
+@as_json_option
 @with_appcontext
-def void_invoice(number: str, reason: str) -> None:
-    """Withdraw an open invoice, so that nobody owes it any longer; a second run changes nothing."""
-    with _told_plainly():
+def void_invoice(number: str, reason: str, *, as_json: bool) -> None:
+    """Withdraw an open invoice, so that nobody owes it any longer; a second run changes nothing.
+
+    \b
+    Example:
+      flask invoice void INV-2026-000042 --reason "Billed twice"
+    """
+    with told_plainly():
         with db.reading() as session:
             found = invoice_queries.by_number(session, number)
         withdrawn = invoices.void(found.id, reason)
-    click.echo(f"{withdrawn.number}: void")
+    show_one(_facts(withdrawn), f"{withdrawn.number}: void", as_json=as_json)
 
 
 @click.group("audit")
@@ -300,9 +249,16 @@ def audit_trail() -> None:
     help="Hold the trail against these anchors.  [default: PORTAL_AUDIT_ANCHOR_FILE]",
 )
 @click.option("--anchor", "mailed", multiple=True, metavar="NUMBER:HASH", help="And against one from a mail.")
+@as_json_option
 @with_appcontext
-def verify_audit(anchor_file: Path | None, mailed: tuple[str, ...]) -> None:
-    """Walk the whole trail; exit status 1 when an event was edited, removed, put elsewhere or cut off, and which is the first."""
+def verify_audit(anchor_file: Path | None, mailed: tuple[str, ...], *, as_json: bool) -> None:
+    """Check the whole trail; exit status 1 when an event was edited, removed, put elsewhere or cut off, and which is the first.
+
+    \b
+    Example:
+      flask audit verify
+      flask audit verify --anchor 1204:9f86d081
+    """
     file = anchor_file or config.current().audit_anchor_file
     try:
         anchored = anchors.together(anchors.in_file(file) if file else {}, anchors.from_mails(mailed))
@@ -316,30 +272,31 @@ def verify_audit(anchor_file: Path | None, mailed: tuple[str, ...]) -> None:
             broken = audit.verify(session, anchored, bar.update)
     if broken:
         raise click.ClickException(broken)
-    click.echo(f"Events: {length}, anchors: {len(anchored)}, head: {head.hash if head else audit.GENESIS}")
+    newest = head.hash if head else audit.GENESIS
+    show_one(
+        {"events": length, "anchors": len(anchored), "head": newest},
+        f"Events: {length}, anchors: {len(anchored)}, head: {newest}",
+        as_json=as_json,
+    )
 
 
 @audit_trail.command("anchor")
+@as_json_option
 @with_appcontext
-def anchor_audit() -> None:
-    """Write the head of the trail down outside of the database now, as the worker does once a day."""
+def anchor_audit(*, as_json: bool) -> None:
+    """Write the head of the trail down outside of the database now, as the worker does once a day.
+
+    \b
+    Example:
+      flask audit anchor
+    """
     file = config.current().audit_anchor_file
     with db.transaction() as session, audit.acting(audit.Actor("cli")):
         anchor = anchors.take(session)
-    click.echo(f"{anchor.number}:{anchor.hash}")
+    show_one({"number": anchor.number, "hash": anchor.hash}, f"{anchor.number}:{anchor.hash}", as_json=as_json)
     try:
         if file:
             anchors.append(anchor, file)
         anchors.send(anchor)
     except (OSError, smtplib.SMTPException) as error:
         raise click.ClickException(f"it was not written down everywhere: {error}") from error
-
-
-@contextmanager
-def _told_plainly() -> Iterator[None]:
-    """What a command does is the operator's doing, and what goes wrong is a sentence, not a traceback."""
-    try:
-        with audit.acting(audit.Actor("cli")):
-            yield
-    except PortalError as error:
-        raise click.ClickException(error.text()) from error

@@ -179,7 +179,7 @@ def _leaves(words: Row, command: click.Command) -> Iterator[tuple[Row, click.Com
     if isinstance(command, click.Group):
         for name, child in sorted(command.commands.items()):
             yield from _leaves((*words, name), child)
-    else:
+    if not isinstance(command, click.Group) or (command.invoke_without_command and len(words) > 1):
         yield words, command
 
 
@@ -193,8 +193,13 @@ def _command(words: Row, command: click.Command) -> str:
         if isinstance(part, click.Option)
     ]
     usage = " ".join([*words, *arguments])
-    told = re.sub(r"\s*\n\s*\n\s*", "\n\n", re.sub(r"[ \t]*\n[ \t]*(?=\S)", " ", command.help or "").replace("\b", ""))
-    return "\n\n".join(filter(None, [f"## `{usage}`", told.strip(), _table(("option", ""), rows) if rows else ""]))
+    told, _, examples = (command.help or "").partition("\b")
+    sentences = "\n\n".join(_sentence(paragraph) for paragraph in told.split("\n\n"))
+    lines = [line.strip() for line in examples.splitlines() if line.strip().startswith("flask ")]
+    shown = "\n".join(["```sh", *lines, "```"]) if lines else ""
+    return "\n\n".join(
+        filter(None, [f"## `{usage}`", sentences.strip(), shown, _table(("option", ""), rows) if rows else ""])
+    )
 
 
 def _value(part: click.Option, command: click.Command) -> str:

@@ -13,6 +13,7 @@ from flask.cli import with_appcontext
 from portal.books import tables, verifying
 from portal.books.forms import month_of
 from portal.core import company_days, db, money, recovery, signing_keys
+from portal.core.commands import as_json_option, show_one
 from portal.reconciliation import figures
 from portal.reconciliation import queries as looks
 from portal.reconciliation.figures import Period
@@ -37,7 +38,13 @@ def books(
     *,
     as_json: bool,
 ) -> None:
-    """What our books and Stripe say of a period; exit status 1 when they differ. Days are the company's, both included."""
+    """What our books and Stripe say of a period; exit status 1 when they differ. Days are the company's, both included.
+
+    \b
+    Example:
+      flask books --month 2026-11
+      flask books --from 2026-11-01 --to 2026-11-15 --currency eur --json
+    """
     if context.invoked_subcommand is not None:
         return
     period = _period(since, until, month)
@@ -84,9 +91,15 @@ def _period(since: datetime | None, until: datetime | None, month: str | None) -
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Hold it against this public key (PEM) instead of the one that the portal has now.",
 )
+@as_json_option
 @with_appcontext
-def verify_pack(file: Path, key_file: Path | None) -> None:
-    """Check a month-end pack: its signature and every file; exit status 1 names the first that does not fit."""
+def verify_pack(file: Path, key_file: Path | None, *, as_json: bool) -> None:
+    """Check a month-end pack: its signature and every file; exit status 1 names the first that does not fit.
+
+    \b
+    Example:
+      flask books verify-pack pack-2026-10.zip
+    """
     try:
         key = verifying.key_from(key_file.read_bytes()) if key_file else verifying.our_key()
     except ValueError as error:
@@ -95,7 +108,13 @@ def verify_pack(file: Path, key_file: Path | None) -> None:
         manifest = verifying.verify(file, key)
     except (verifying.BadPack, OSError) as error:
         raise click.ClickException(str(error)) from error
-    for one in manifest["missing"]:
-        click.echo(f"not in it: {one['number']}: {one['why']}")
-    click.echo(f"{manifest['company']}, {manifest['month']}: {len(manifest['files'])} files, all as they were made.")
-    click.echo(f"Signed with {signing_keys.fingerprint(key)}")
+    lines = [f"not in it: {one['number']}: {one['why']}" for one in manifest["missing"]]
+    lines.append(f"{manifest['company']}, {manifest['month']}: {len(manifest['files'])} files, all as they were made.")
+    lines.append(f"Signed with {signing_keys.fingerprint(key)}")
+    facts = {
+        "month": manifest["month"],
+        "files": len(manifest["files"]),
+        "missing": manifest["missing"],
+        "key": signing_keys.fingerprint(key),
+    }
+    show_one(facts, "\n".join(lines), as_json=as_json)

@@ -441,6 +441,8 @@ def _complaints(error: ValidationError) -> Iterator[str]:
         what = problem["msg"].removeprefix("Value error, ")
         if problem["loc"]:
             name = str(problem["loc"][0])
+            if problem["type"] == "missing":
+                what = "it is not set; docs/reference/settings.md says what it is, and .env.example is a file to copy"
             yield f"{name if name.isupper() else prefix + name.upper()}: {what}"
         else:
             yield from what.splitlines()

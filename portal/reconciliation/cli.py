@@ -38,6 +38,11 @@ def reconcile(*, since: datetime | None, nightly: bool, dry_run: bool, to_now: b
 
     Without --since or --nightly it begins where the worker's last look ended. It never charges and never refunds. One that was
     cut off is taken up where it was.
+
+    \b
+    Example:
+      flask reconcile --nightly
+      flask reconcile --since 2026-11-01 --dry-run
     """
     if since is not None and nightly:
         raise click.UsageError("--since and --nightly are two different spans")

@@ -13,6 +13,7 @@ from flask.cli import with_appcontext
 
 from portal.core import audit, config, db, marks, recovery
 from portal.core.backups import NotSQLite, copy_to
+from portal.core.commands import as_json_option, show_one
 from portal.core.errors import PortalError
 from portal.jobs import outbox
 from portal.reconciliation import recovering, service, wording
@@ -28,16 +29,26 @@ _REASONS = {
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@as_json_option
 @with_appcontext
-def backup(file: Path) -> None:
-    """Copy the SQLite database into FILE while the portal runs; nobody else can read it. PostgreSQL has commands of its own."""
+def backup(file: Path, *, as_json: bool) -> None:
+    """Copy the SQLite database into FILE while the portal runs; nobody else can read it. PostgreSQL has commands of its own.
+
+    \b
+    Example:
+      flask backup /backups/portal-2026-11-29.db
+    """
     try:
         copy = copy_to(file)
     except FileExistsError as error:
         raise click.ClickException(f"{file} is there already, and a backup is never written over") from error
     except (NotSQLite, OSError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"{file}: {copy.size:,} bytes, up to audit event {copy.last_event}. It was read again and is whole.")
+    show_one(
+        {"file": str(file), "bytes": copy.size, "last_event": copy.last_event},
+        f"{file}: {copy.size:,} bytes, up to audit event {copy.last_event}. It was read again and is whole.",
+        as_json=as_json,
+    )
 
 
 @click.group()
@@ -50,30 +61,42 @@ def restore() -> None:
     "--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]), help="When the backup was made, or earlier (UTC)."
 )
 @click.option("--reason", default="", help="For the audit trail.")
+@as_json_option
 @with_appcontext
-def begin(since: datetime | None, reason: str) -> None:
-    """Say that the database was restored: recovery mode is on, and the worker begins the comparison with Stripe."""
+def begin(since: datetime | None, reason: str, *, as_json: bool) -> None:
+    """Say that the database was restored: recovery mode is on, and the worker begins the comparison with Stripe.
+
+    \b
+    Example:
+      flask restore begin --reason "disk of db1 failed, backup of 08:00"
+    """
     with _told_plainly(), db.transaction() as session:
         begun = recovery.begin(
             session, recovery.OPERATOR, {"note": reason}, since=since.replace(tzinfo=UTC) if since else None
         )
         if begun:
             outbox.enqueue(session, recovery.TEND)
-    click.echo("Recovery mode is on." if begun else "Recovery mode is on already.")
+    told = "Recovery mode is on." if begun else "Recovery mode is on already."
+    show_one({"in_recovery": True, "begun_now": begun}, told, as_json=as_json)
 
 
 @restore.command()
+@as_json_option
 @with_appcontext
-def status() -> None:
-    """Tell whether recovery mode is on, why, and what is left to do. Exit status 1 while it is on."""
+def status(*, as_json: bool) -> None:
+    """Say whether recovery mode is on, why, and what is left to do. Exit status 1 while it is on.
+
+    \b
+    Example:
+      flask restore status --json
+    """
     with db.reading() as session:
         found = recovering.status(session)
         findings = recovering.left_open(session)
-    for line in _lines(found):
-        click.echo(line)
-    for finding in findings if found.is_on else []:
-        words = wording.of(finding)
-        click.echo(f"\n✗ {words.title}\n  {words.what_to_do}")
+    told = [wording.of(finding) for finding in findings if found.is_on]
+    text = "\n".join([*_lines(found), *(f"\n✗ {words.title}\n  {words.what_to_do}" for words in told)])
+    left = [{"title": words.title, "what_to_do": words.what_to_do} for words in told]
+    show_one({"in_recovery": found.is_on, "left": left}, text, as_json=as_json)
     if found.is_on:
         sys.exit(1)
 
@@ -104,24 +127,36 @@ def _lines(found: Status) -> Iterator[str]:
 
 
 @restore.command()
+@as_json_option
 @with_appcontext
-def compare() -> None:
-    """Compare with Stripe now, in this terminal: the first time, or once more after something was put right."""
+def compare(*, as_json: bool) -> None:
+    """Compare with Stripe now, in this terminal: the first time, or once more after something was put right.
+
+    \b
+    Example:
+      flask restore compare
+    """
     with _told_plainly(), progress_bar() as passed:
         service.run(recovering.compare_again(), passed)
-    click.echo("The comparison has ended; “flask restore status” tells what is left.")
+    show_one({"compared": True}, "The comparison has ended; “flask restore status” says what is left.", as_json=as_json)
 
 
 @restore.command()
 @click.option(
     "--overrule", default="", metavar="REASON", help="End it against what is left; the reason is in the audit trail."
 )
+@as_json_option
 @with_appcontext
-def finish(overrule: str) -> None:
-    """End recovery mode, after a comparison that left nothing open: money moves again, and numbers go on."""
+def finish(overrule: str, *, as_json: bool) -> None:
+    """End recovery mode, after a comparison that left nothing open: money moves again, and numbers go on.
+
+    \b
+    Example:
+      flask restore finish
+    """
     with _told_plainly():
         recovering.finish(overrule)
-    click.echo("Recovery mode is off.")
+    show_one({"in_recovery": False}, "Recovery mode is off.", as_json=as_json)
 
 
 @contextmanager

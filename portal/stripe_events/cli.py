@@ -22,7 +22,12 @@ def stripe() -> None:
 @click.option("--remove-others", is_flag=True, help="Remove the endpoints of this address at other API versions.")
 @with_appcontext
 def webhook(*, check: bool, remove_others: bool) -> None:
-    """Make or update the webhook endpoint of this portal: the events that it handles, at its API version."""
+    """Make or update the webhook endpoint of this portal: the events that it handles, at its API version.
+
+    \b
+    Example:
+      flask stripe webhook --check
+    """
     try:
         before = endpoint.standing()
         click.echo(f"{before.url}, API version {before.version}")

@@ -66,8 +66,9 @@ def test_an_operator_lists_staff_changes_a_role_and_ends_and_restores_access(app
     )
     assert run(app, "user", "end-access", "tom@portal.test").output == "tom@portal.test cannot sign in any more.\n"
     assert run(app, "staff", "list").output.splitlines() == [
-        "ida@portal.test\tadmin\tactive\tpassword only\tIda",
-        "tom@portal.test\tapprover\tended\tpassword only\tTom",
+        "email            name  role      state   second_factor",
+        "ida@portal.test  Ida   admin     active  no",
+        "tom@portal.test  Tom   approver  ended   no",
     ]
     assert run(app, "user", "restore-access", "tom@portal.test").output == "tom@portal.test can sign in again.\n"
     refused = run(app, "user", "end-access", "ida@portal.test")
