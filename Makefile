@@ -13,11 +13,13 @@ JOBS ?= 2
 
 BIN := .venv/bin
 UV := .boot/bin/uv
-CODE := portal migrations tests deploy wsgi.py
+CODE := portal migrations tests bench deploy wsgi.py
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
+AUDIT := $(UV) tool run --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes --requirement requirements/app.txt
+
 .DEFAULT_GOAL := help
-.PHONY: help run check test contract fuzz chaos kills mutants lint structure format texts migration reference lock install install-dev clean
+.PHONY: help run check test contract fuzz chaos kills mutants lint structure format texts migration reference lock install install-dev install-lint audit clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +52,7 @@ lint: install-dev ## Check style and types
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/mypy
+	@$(BIN)/python -m deploy.dev.lint_front
 
 structure: install-dev ## Print how large the code is to a reader: packages, floors, imports, long files
 	@$(BIN)/python -m tests.infrastructure.structure
@@ -76,6 +79,13 @@ lock: install-dev ## Write requirements/*.txt anew from requirements/*.in (UPGRA
 
 install:
 	@$(PYTHON) deploy/dev/install.py app
+
+audit: install-dev ## Ask for known weaknesses of the locked packages and list these in var/sbom.json; fails when it could not ask
+	@$(AUDIT) --format cyclonedx-json --output var/sbom.json
+	@$(AUDIT)
+
+install-lint: install-dev ## Bring the pinned linters of JavaScript and CSS, for which node and npm are needed
+	@$(BIN)/python -m deploy.dev.lint_front --install
 
 install-dev:
 	@$(PYTHON) deploy/dev/install.py dev

@@ -35,7 +35,7 @@ umask = 0o077
 # What a proxy says is believed by the portal alone, and only as far as PORTAL_PROXIES goes. gunicorn would believe whoever calls from
 # 127.0.0.1, and FORWARDED_ALLOW_IPS.
 forwarded_allow_ips = ""
-secure_scheme_headers = {}
+secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
 
 

@@ -144,8 +144,8 @@ class Demo:
         begun.unlink()
 
     def _sandbox_command(self, port: int, smtp_port: int) -> list[str | Path]:
-        files = ["--db", self.directory / "sandbox.db"]
-        command = [*FLASK, "sandbox", "--port", str(port), "--smtp-port", str(smtp_port), *files]
+        command: list[str | Path] = [*FLASK, "sandbox", "--port", str(port), "--smtp-port", str(smtp_port)]
+        command += ["--db", self.directory / "sandbox.db"]
         if not self.uses_stripe:
             command += ["--webhook-url", f"{self.url}/api/webhooks/stripe"]  # signed with PORTAL_SANDBOX_WEBHOOK_SECRET
         return command

@@ -170,8 +170,10 @@ class Company:
 
     def answer(self, payment_id: str) -> None:
         """Hand in evidence in Stripe's dashboard."""
-        evidence = {"customer_email_address": "help@nordlicht.example", "product_description": "Green electricity"}
-        self.past.stripe.v1.disputes.update(self._dispute_of(payment_id), {"evidence": evidence, "submit": True})
+        self.past.stripe.v1.disputes.update(
+            self._dispute_of(payment_id),
+            {"evidence": {"product_description": "Green electricity, delivered in full"}, "submit": True},
+        )
         self.past.a_moment_later()
 
     def decide(self, payment_id: str, verdict: str) -> None:

@@ -28,7 +28,7 @@ REQUIREMENTS = ROOT / "requirements"
 OLDEST_PYTHON = (3, 11)
 # WeasyPrint's text layout, and fonts for the names of all the world in documents; their own font stands in static/fonts.
 FONTS = ("fonts-dejavu-core", "fonts-noto-core", "fonts-noto-cjk", "fonts-noto-color-emoji")
-PACKAGES = {"app": ("libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0", *FONTS)}
+PACKAGES: dict[str, tuple[str, ...]] = {"app": ("libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0", *FONTS)}
 PACKAGES["dev"] = (*PACKAGES["app"], "chromium", "poppler-utils", "libfaketime")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -115,7 +115,7 @@ def install_uv() -> None:
         return
     say("Installing uv into .boot")
     run([sys.executable, "-m", "venv", "--clear", BOOT])
-    pip = [BOOT / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    pip: list[str | Path] = [BOOT / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
     run([*pip, "install", "--require-hashes", "--requirement", REQUIREMENTS / "boot.txt"])
     stamp.write_text(wanted)
 
@@ -132,7 +132,7 @@ def install_requirements(wanted: str) -> None:
     if not python_runs:
         run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, VENV], env=environment)
     # Compiled at once: where Python may not write, each process of the portal would spend seconds on compiling them.
-    sync = [uv, "pip", "sync", "--quiet", "--compile-bytecode", "--python", VENV, "--require-hashes"]
+    sync: list[str | Path] = [uv, "pip", "sync", "--quiet", "--compile-bytecode", "--python", VENV, "--require-hashes"]
     run([*sync, requirements], env=environment)
     STAMP.write_text(f"{chosen} {digest(requirements)}")
 
@@ -151,7 +151,7 @@ def uv_environment() -> dict[str, str]:
 
 def pip_setting(name: str) -> str:
     """What pip's own files say, or an empty text."""
-    command = [BOOT / "bin" / "python", "-m", "pip", "config", "get", name]
+    command = [str(BOOT / "bin" / "python"), "-m", "pip", "config", "get", name]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 

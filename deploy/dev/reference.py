@@ -9,7 +9,7 @@ import ast
 import dataclasses
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import get_type_hints
 
@@ -66,7 +66,7 @@ def _page(title: str, intro: str, *parts: str) -> str:
     return "\n".join([f"# {title}\n", MADE, f"{intro}\n", *(f"{part}\n" for part in parts)]).rstrip() + "\n"
 
 
-def _table(head: Row, rows: list[Row]) -> str:
+def _table(head: Row, rows: Sequence[Row]) -> str:
     def line(cells: Row) -> str:
         return f"| {' | '.join(cell.replace('|', chr(92) + '|').replace(chr(10), ' ') for cell in cells)} |"
 
@@ -110,7 +110,8 @@ def _setting(name: str, field: FieldInfo) -> str:
 def _effects() -> dict[str, tuple[str, str]]:
     """Section and explanation of each setting in .env.example; settings that follow each other share the comment above them."""
     found: dict[str, tuple[str, str]] = {}
-    section, comment, is_fresh = "", [], True
+    section, is_fresh = "", True
+    comment: list[str] = []
     for line in (ROOT / ".env.example").read_text().splitlines():
         heading = re.fullmatch(r"# --- (.+?) -+", line)
         name = re.match(r"(?:# )?([A-Z][A-Z0-9_]+)=", line)
@@ -172,7 +173,7 @@ def commands(app: Flask) -> str:
 
 
 def _of_flask(words: Row) -> bool:
-    return words[1] in {"run", "shell", "routes"}
+    return words[1] in {"run", "shell", "routes", "limiter"}  # what Flask and its extensions bring
 
 
 def _leaves(words: Row, command: click.Command) -> Iterator[tuple[Row, click.Command]]:
@@ -224,7 +225,7 @@ def metrics_and_logs() -> str:
         if isinstance(metric, MetricWrapperBase) and (name := _metric_name(metric)).startswith("portal_")
     )
     metrics = [
-        (f"`{name}`", metric._type, ", ".join(metric._labelnames), metric._documentation)  # noqa: SLF001
+        (f"`{name}`", str(metric._type), ", ".join(metric._labelnames), metric._documentation)  # noqa: SLF001
         for name, metric in counted
     ]
     logs = [(f"`{name}`", level, f"`{place}`") for name, (level, place) in sorted(_log_events().items())]
@@ -239,7 +240,7 @@ def metrics_and_logs() -> str:
 
 
 def _metric_name(metric: MetricWrapperBase) -> str:
-    return metric._name + ("_total" if metric._type == "counter" else "")  # noqa: SLF001
+    return str(metric._name) + ("_total" if metric._type == "counter" else "")  # noqa: SLF001
 
 
 def _log_events() -> dict[str, tuple[str, str]]:

@@ -65,7 +65,7 @@ def _flask_commands(name: str) -> Iterator[tuple[str, bool]]:
     text = _text(name)
     blocks = "\n".join(re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)).replace("\\\n", " ")
     for code in _code(name):
-        match = re.search(r"(?:^|[\s/])flask (?:--app \S+ )?([a-z].*?)(?:\s*(?:#|\||>|&&|;).*)?$", code)
+        match = re.search(r"(?:^|[\s/])flask (?:--app \S+ )?([a-z].*?)(?:(?:\s+(?:#|\||>|&&)|;\s).*)?$", code)
         if match is not None:
             yield match[1].replace("…", "x"), code in blocks
 

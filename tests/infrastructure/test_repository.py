@@ -20,6 +20,7 @@ MADE = {
     ".git",
     ".boot",
     ".venv",
+    "node_modules",
     "var",
     "__pycache__",
     ".hypothesis",
