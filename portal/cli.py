@@ -97,8 +97,15 @@ def worker(threads: int) -> None:
 @click.option("--smtp-port", type=int, help="Also take mail on this port; its inbox is a page of the sandbox.")
 @click.option("--webhook-url", help="Send events here.")
 @click.option("--webhook-secret", envvar="PORTAL_SANDBOX_WEBHOOK_SECRET", help="Sign them with this.")
+@click.option("--account", type=click.Path(path_type=Path), help="A JSON file that describes the account.")
 def sandbox(
-    host: str, port: int, database: str, smtp_port: int | None, webhook_url: str | None, webhook_secret: str | None
+    host: str,
+    port: int,
+    database: str,
+    smtp_port: int | None,
+    webhook_url: str | None,
+    webhook_secret: str | None,
+    account: Path | None,
 ) -> None:
     """Run a stand-in for Stripe on this machine, for trying things out and for the tests.
 
@@ -107,7 +114,9 @@ def sandbox(
       flask sandbox --port 12111 --db var/sandbox.db --smtp-port 1025
     """
     try:
+        from portal.sandbox.account_settings import SettingsRefused, from_file
         from portal.sandbox.server import RefusedToStart, serve
+        from portal.sandbox.settings import SandboxSettings
     except ModuleNotFoundError as missing:
         raise click.ClickException("The sandbox is for development, and no part of the production image.") from missing
 
@@ -120,8 +129,9 @@ def sandbox(
             webhook_url=webhook_url,
             webhook_secret=webhook_secret,
             stripe_key=config.current().stripe_secret_key.get_secret_value(),
+            settings=from_file(account, SandboxSettings()) if account else None,
         )
-    except (RefusedToStart, OSError) as problem:
+    except (RefusedToStart, SettingsRefused, OSError) as problem:
         raise click.ClickException(str(problem)) from problem
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 
+from portal.sandbox.account_settings import SettingsRefused, from_file
 from portal.sandbox.server import RefusedToStart, serve
+from portal.sandbox.settings import SandboxSettings
 
 
 def main() -> int:
@@ -20,10 +23,20 @@ def main() -> int:
     parser.add_argument("--smtp-port", type=int, help="also take mail here; 0 takes a free port")
     parser.add_argument("--webhook-url", help="tell this address of every event")
     parser.add_argument("--webhook-secret", help="sign with this secret")
+    parser.add_argument("--account", type=Path, help="a JSON file that describes the account")
     given = parser.parse_args()
     try:
-        serve(given.host, given.port, given.db, given.smtp_port, given.webhook_url, given.webhook_secret)
-    except (RefusedToStart, OSError) as problem:
+        settings = from_file(given.account, SandboxSettings()) if given.account else None
+        serve(
+            given.host,
+            given.port,
+            given.db,
+            given.smtp_port,
+            given.webhook_url,
+            given.webhook_secret,
+            settings=settings,
+        )
+    except (RefusedToStart, SettingsRefused, OSError) as problem:
         sys.stderr.write(f"{problem}\n")
         return 1
     return 0

@@ -20,6 +20,7 @@ from portal.sandbox.idempotency import KeptAnswer, RunningKeys
 from portal.sandbox.ids import new_request_id
 from portal.sandbox.keys import ApiKey, read_key
 from portal.sandbox.kinds import Row
+from portal.sandbox.rates import Rates
 from portal.sandbox.routes import Route
 from portal.sandbox.settings import API_VERSION
 from portal.sandbox.wire import decode_form, encode, expanded
@@ -63,6 +64,7 @@ class Api:
         self._sandbox = sandbox
         self._faults = faults
         self._running = RunningKeys()
+        self._rates = Rates()
         rules = [Rule(route.rule, methods=[route.method], endpoint=route) for route in routes]
         self._map = Map(rules, strict_slashes=False, merge_slashes=False)
 
@@ -92,6 +94,7 @@ class Api:
         raw = _parameters(request)
         browser = {name: raw.pop(name) for name in _BROWSER_FIELDS if name in raw}
         work.key = key = read_key(request.headers.get("Authorization"), browser.get("key"))
+        self._rates.take(request.method, self._sandbox.settings)
         _check_version(request.headers.get("Stripe-Version") or browser.get("_stripe_version"))
         account = request.headers.get("Stripe-Account") or browser.get("_stripe_account")
         if account and account != self._sandbox.settings.account:

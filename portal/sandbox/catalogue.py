@@ -90,4 +90,4 @@ EFFECTS: dict[str, Effect] = {
     **refunds.EFFECTS,
 }
 
-BEGINNINGS: tuple[Beginning, ...] = (payment_method_configurations.begin,)
+BEGINNINGS: tuple[Beginning, ...] = (payment_method_configurations.begin, payouts.begin)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from portal.sandbox import machine_controls, object_controls
+from portal.sandbox.account_settings import INTERVALS
 from portal.sandbox.disturbances import ACTIONS
 from portal.sandbox.faults import FAULTS, Faults
 from portal.sandbox.resources.refunds import FAILURE_REASONS
@@ -40,6 +41,8 @@ def _on_objects(act: Callable[[Sandbox, Given], dict[str, Any]]) -> Act:
     return lambda sandbox, faults, given: act(sandbox, given)  # noqa: ARG005 - faults are for controls of calls
 
 
+_YES_OR_NO = ("", "yes", "no")
+
 CONTROLS: dict[str, Control] = {
     "clock": Control(
         "Move the clock",
@@ -65,16 +68,6 @@ CONTROLS: dict[str, Control] = {
         ),
     ),
     "faults/clear": Control("Stop failing", "Calls succeed again.", machine_controls.clear_faults),
-    "account": Control(
-        "Change the account",
-        "Rules that stop payments, and the terms of disputes. What is left empty stays.",
-        machine_controls.set_account,
-        (
-            Field("blocks_failed_cvc", "Block a payment whose card's code is wrong", options=("", "yes", "no")),
-            Field("blocks_failed_postal_code", "Block one whose postal code is wrong", options=("", "yes", "no")),
-            Field("returns_dispute_fee", "Give the fee of a won dispute back", options=("", "yes", "no")),
-        ),
-    ),
     "webhooks": Control(
         "Disturb webhooks",
         "Lose, delay, double or shuffle the next deliveries, or a share of all that follow.",
@@ -94,6 +87,23 @@ CONTROLS: dict[str, Control] = {
         "The next confirmations stay in processing for a while before the bank answers.",
         machine_controls.slow_down,
         (Field("times", "How many", "1"), Field("seconds", "Seconds", "5")),
+    ),
+    "account": Control(
+        "Change the account",
+        "Its rules, its terms with Stripe, and how fast it may ask. What is left empty stays.",
+        machine_controls.set_account,
+        (
+            Field("blocks_failed_cvc", "Block a payment whose card's code is wrong", options=_YES_OR_NO),
+            Field("blocks_failed_postal_code", "Block one whose postal code is wrong", options=_YES_OR_NO),
+            Field("returns_dispute_fee", "Give the fee of a won dispute back", options=_YES_OR_NO),
+            Field("settlement_currency", "Convert every payment into"),
+            Field("tariffs", "Agreed fees, as JSON"),
+            Field("statement_descriptor", "Words on statements"),
+            Field("payout_interval", "Pay out", options=("", *INTERVALS)),
+            Field("debits_negative_balance", "Collect a balance below zero", options=_YES_OR_NO),
+            Field("reads_per_second", "Reads a second"),
+            Field("writes_per_second", "Writes a second"),
+        ),
     ),
     "payment_methods": Control(
         "Turn payment methods on",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from portal.sandbox import slowness
+from portal.sandbox import account_settings, slowness
 from portal.sandbox.calls import Call
 from portal.sandbox.disturbances import Disturbance
 from portal.sandbox.errors import StripeError, invalid
@@ -14,7 +14,7 @@ from portal.sandbox.faults import Fault, Faults
 from portal.sandbox.ids import new_webhook_secret
 from portal.sandbox.resources import customers
 from portal.sandbox.resources.webhook_endpoints import ensure
-from portal.sandbox.settings import ACCOUNT_SETTINGS, HOUR_SECONDS
+from portal.sandbox.settings import HOUR_SECONDS
 from portal.sandbox.world import Sandbox
 
 Given = Mapping[str, Any]
@@ -42,21 +42,6 @@ def _text(given: Given, name: str) -> str:
     if not isinstance(value, str) or not value:
         raise invalid(f"{name} is missing.", name)
     return value
-
-
-def set_account(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any]:
-    """Change settings of the account, each to yes or no; those that are not named stay as they are."""
-    del faults
-    yes_or_no = {True: True, "yes": True, False: False, "no": False}
-    changes: dict[str, bool] = {}
-    for name, value in given.items():
-        if name not in ACCOUNT_SETTINGS:
-            raise invalid(f"Unknown setting: {name}. Known are {', '.join(ACCOUNT_SETTINGS)}.", name)
-        if not isinstance(value, str | bool) or value not in yes_or_no:
-            raise invalid(f"{name} must be yes or no.", name)
-        changes[name] = yes_or_no[value]
-    sandbox.change_account(changes)
-    return {name: getattr(sandbox.settings, name) for name in ACCOUNT_SETTINGS}
 
 
 def move_clock(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any]:
@@ -115,6 +100,14 @@ def slow_down(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any]:
     with sandbox.store.transaction() as session:
         slowness.slow_down(session, _times(given), number(given, "seconds", 5.0))
     return {}
+
+
+def set_account(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any]:
+    """Change settings of the account; those that are not named stay as they are."""
+    del faults
+    changes = account_settings.read(given)
+    sandbox.change_account(changes)
+    return {name: getattr(sandbox.settings, name) for name in account_settings.READERS}
 
 
 def seed(sandbox: Sandbox, faults: Faults, given: Given) -> dict[str, Any]:

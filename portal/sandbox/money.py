@@ -44,6 +44,12 @@ PERCENT_FEE_BASIS_POINTS = 290
 FIXED_FEE = 30
 DISPUTE_FEE = 15_00
 
+EUROS = {
+    "aud": 0.56, "cad": 0.62, "chf": 1.07, "czk": 0.041, "dkk": 0.134, "eur": 1.0, "gbp": 1.15, "hkd": 0.11, "huf": 0.0026,
+    "jpy": 0.0057, "nok": 0.085, "nzd": 0.51, "pln": 0.235, "ron": 0.197, "sek": 0.091, "sgd": 0.67, "usd": 0.86,
+}  # fmt: skip
+"""What one unit of a currency is worth in euros, where money is converted; the rates are the sandbox's own and do not move."""
+
 _SYMBOLS = {"aud": "A$", "cad": "CA$", "eur": "€", "gbp": "£", "inr": "₹", "jpy": "¥", "usd": "$"}
 
 
@@ -105,19 +111,24 @@ def check_step(amount: int, currency: str) -> None:
         )
 
 
+def exchange_rate(currency: str, into: str) -> float:
+    """How much of `into` one unit of `currency` buys; raises StripeError for a currency the sandbox has no rate of."""
+    for name in (currency, into):
+        if name not in EUROS:
+            raise StripeError(f"The sandbox has no exchange rate for {name}.", param="currency")
+    return round(EUROS[currency] / EUROS[into], 6)
+
+
+def converted(amount: int, currency: str, into: str, rate: float) -> int:
+    """An amount in the minor units of `into`, rounded half away from zero."""
+    value = abs(amount) * rate * 10.0 ** (exponent(into) - exponent(currency))
+    whole = int(value + 0.5)
+    return -whole if amount < 0 else whole
+
+
 def minimum(currency: str) -> int:
     """Currencies that Stripe's table leaves out need about half a US dollar; the sandbox asks for a nominal amount there."""
     return MINIMUMS.get(currency, {0: 1, 2: 50, 3: 100}[exponent(currency)])
-
-
-def charge_fee(amount: int, currency: str) -> int:
-    """The fee on a charge, in minor units."""
-    percent = (amount * PERCENT_FEE_BASIS_POINTS + 5_000) // 10_000
-    return min(amount, percent + scaled(FIXED_FEE, currency))
-
-
-def dispute_fee(currency: str) -> int:
-    return scaled(DISPUTE_FEE, currency)
 
 
 def scaled(amount: int, currency: str) -> int:

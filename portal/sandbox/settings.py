@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 API_VERSION = "2026-10-28.endive"
 
 HOUR_SECONDS = 3600
 DAY_SECONDS = 24 * HOUR_SECONDS
-
-
-ACCOUNT_SETTINGS = ("blocks_failed_cvc", "blocks_failed_postal_code", "returns_dispute_fee")
-"""What the owner of an account switches on and off while it is in use, or agrees on with Stripe."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,28 @@ class SandboxSettings:
 
     returns_dispute_fee: bool = False
     """Whether a won dispute gives its fee back. Recordings of 2024 and before do, the newest keep it."""
+
+    statement_descriptor: str = ""
+    """What holders read on their statements; empty is the business's name."""
+
+    settlement_currency: str = ""
+    """The one currency into which every payment is converted; empty lets each settle in its own."""
+
+    tariffs: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Agreed fees by type of payment method, as fields of `Tariff`, such as `{"card": {"basis_points": 150, "fixed": 25}}`."""
+
+    payment_methods: tuple[str, ...] = ("card",)
+    """What is turned on in the account's own configuration from the start."""
+
+    payout_interval: Literal["manual", "daily", "weekly", "monthly"] = "manual"
+    """How often available money is paid out by itself: each day, on Mondays, or on the first."""
+
+    debits_negative_balance: bool = False
+    """Whether a balance below zero is collected from the account's bank when the schedule comes round."""
+
+    reads_per_second: int = 0
+    writes_per_second: int = 0
+    """How many calls are answered in a second before the others get a 429; 0 does not limit them."""
 
     clock_offset_seconds: float = 0.0
     """Where the clock stands at the first start, relative to real time; kept in the store afterwards."""

@@ -66,12 +66,12 @@ class Sandbox:
             kept = session.fact("account_settings")
         return replace(self._started_with, **json.loads(kept)) if kept else self._started_with
 
-    def change_account(self, changes: Mapping[str, bool]) -> None:
-        """Change settings of the account (`ACCOUNT_SETTINGS`) from now on; a reset takes them back."""
+    def change_account(self, changes: Mapping[str, Any]) -> None:
+        """Change settings of the account from now on, as `account_settings.read` gives them; a reset takes them back."""
         with self.store.transaction() as session:
             kept = json.loads(session.fact("account_settings") or "{}")
             session.keep_fact("account_settings", json.dumps({**kept, **changes}))
-        self.settings = self._kept_settings()
+        self._begin()
 
     def _kept_secret(self, name: str) -> str:
         """A random value that stays the same for the life of the file."""

@@ -12,6 +12,8 @@ import stripe
 from portal.sandbox.catalogue import ROUTES
 from portal.sandbox.event_types import EVENT_TYPES
 from portal.sandbox.params import Choice, Either, Gone, Hash, ListOf, Reader
+from portal.sandbox.resources.payment_method_types import TYPES
+from portal.sandbox.resources.testaccounts import BY_NAME
 from portal.sandbox.routes import Route
 from tests.sandbox import sdk_types
 from tests.sandbox.conftest import FAST, RunningSandbox, start
@@ -29,6 +31,7 @@ LISTS = [
     "/v1/events",
     "/v1/webhook_endpoints",
     "/v1/radar/early_fraud_warnings",
+    "/v1/payment_method_configurations",
 ]
 EXPANSIONS = {
     "/v1/payment_intents": ["data.latest_charge.balance_transaction", "data.customer", "data.payment_method"],
@@ -116,11 +119,54 @@ def live_a_little(sandbox: RunningSandbox) -> None:
     won = v1.disputes.list({"payment_intent": intents["pm_card_createDispute"].id}).data[0]
     v1.disputes.update(won.id, {"evidence": {"uncategorized_text": "winning_evidence"}})
     sandbox.control("finish")
+    pay_by_other_methods(sandbox, customer.id)
     v1.payouts.create({"amount": 100, "currency": "eur"})
     sandbox.control("clock", seconds=3 * 24 * 3600)
     paid = sandbox.control("payouts")["payouts"]
     sandbox.control("clock", seconds=3 * 24 * 3600)
     sandbox.control("payouts/fail", payout=paid[0])
+
+
+def pay_by_other_methods(sandbox: RunningSandbox, customer: str) -> None:
+    """Every type once: approved, refused, saved, refunded, and the accounts with outcomes of their own."""
+    v1 = sandbox.client.v1
+    accepted = {"customer_acceptance": {"type": "offline"}}
+    holder = {"name": "Ada", "email": "a@example.com"}
+    for kind, facts in TYPES.items():
+        given: Any = {
+            "amount": 2000,
+            "currency": min(facts.currencies),
+            "allowed_payment_method_types": [kind],
+            "confirm": True,
+            "customer": customer,
+            "return_url": "https://shop.example/return",
+            "mandate_data": accepted,
+        }
+        if not facts.redirects:
+            for name in (name for name, account in BY_NAME.items() if account.type == kind):
+                _attempt(lambda name=name, given=given: v1.payment_intents.create({**given, "payment_method": name}))
+            continue
+        if facts.saved_as:
+            given["setup_future_usage"] = "off_session"
+        for outcome in ("authorize", "fail"):
+            data: Any = {"type": kind, "billing_details": holder}
+            intent: Any = v1.payment_intents.create({**given, "payment_method_data": data})
+            page = intent.next_action.redirect_to_url.url
+            requests.post(page, data={"outcome": outcome}, timeout=30, allow_redirects=False)
+            if outcome == "authorize":
+                v1.refunds.create({"payment_intent": intent.id, "amount": 500})
+        if facts.saved_as:
+            v1.setup_intents.create(
+                {
+                    "allowed_payment_method_types": [kind],
+                    "confirm": True,
+                    "customer": customer,
+                    "mandate_data": accepted,
+                    "payment_method_data": {"type": kind, "billing_details": holder},
+                    "return_url": "https://shop.example/return",
+                }
+            )
+    sandbox.control("finish")
 
 
 @pytest.fixture(scope="module")
@@ -222,6 +268,15 @@ CALLS = {
     ("POST", "/v1/setup_intents/<intent_id>/confirm"): "SetupIntentConfirmParams",
     ("POST", "/v1/setup_intents/<intent_id>/cancel"): "SetupIntentCancelParams",
     ("GET", "/v1/setup_attempts"): "SetupAttemptListParams",
+    ("POST", "/v1/payment_intents/<intent_id>/verify_microdeposits"): "PaymentIntentVerifyMicrodepositsParams",
+    ("POST", "/v1/setup_intents/<intent_id>/verify_microdeposits"): "SetupIntentVerifyMicrodepositsParams",
+    ("GET", "/v1/mandates/<mandate_id>"): "MandateRetrieveParams",
+    ("POST", "/v1/payment_method_configurations"): "PaymentMethodConfigurationCreateParams",
+    ("GET", "/v1/payment_method_configurations"): "PaymentMethodConfigurationListParams",
+    (
+        "POST",
+        "/v1/payment_method_configurations/<configuration_id>",
+    ): "PaymentMethodConfigurationUpdateParams",
     ("POST", "/v1/tokens"): "TokenCreateParams",
     ("GET", "/v1/charges"): "ChargeListParams",
     ("GET", "/v1/charges/search"): "ChargeSearchParams",

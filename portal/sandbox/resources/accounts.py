@@ -9,10 +9,26 @@ from typing import TYPE_CHECKING
 
 from portal.sandbox.errors import no_access_to
 from portal.sandbox.kinds import Row
+from portal.sandbox.resources.bank_answers import statement_descriptor
 from portal.sandbox.routes import get
+from portal.sandbox.settings import DAY_SECONDS
 
 if TYPE_CHECKING:
     from portal.sandbox.calls import Call
+
+
+_ANCHORS: dict[str, Row] = {
+    "manual": {},
+    "daily": {},
+    "weekly": {"weekly_anchor": "monday", "weekly_payout_days": ["monday"]},
+    "monthly": {"monthly_anchor": 1, "monthly_payout_days": [1]},
+}
+
+
+def _schedule(call: Call) -> Row:
+    settings = call.settings
+    days = int(settings.available_delay_seconds // DAY_SECONDS)
+    return {"delay_days": days, "interval": settings.payout_interval, **_ANCHORS[settings.payout_interval]}
 
 
 def current(call: Call) -> Row:
@@ -34,7 +50,7 @@ def current(call: Call) -> Row:
         "capabilities": {"card_payments": "active", "transfers": "active"},
         "charges_enabled": True,
         "country": settings.country,
-        "default_currency": "eur",
+        "default_currency": settings.settlement_currency or "eur",
         "details_submitted": True,
         "email": None,
         "metadata": {},
@@ -50,9 +66,14 @@ def current(call: Call) -> Row:
             },
             "dashboard": {"display_name": settings.business_name, "timezone": "Etc/UTC"},
             "payments": {
-                "statement_descriptor": settings.business_name.upper()[:22],
+                "statement_descriptor": statement_descriptor(call)[:22],
                 "statement_descriptor_kana": None,
                 "statement_descriptor_kanji": None,
+            },
+            "payouts": {
+                "debit_negative_balances": settings.debits_negative_balance,
+                "schedule": _schedule(call),
+                "statement_descriptor": None,
             },
             "sepa_debit_payments": {},
         },

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from portal.sandbox import money
 from portal.sandbox.ids import new_id
 from portal.sandbox.kinds import Kind, Row
 from portal.sandbox.lists import list_of, list_parameters
@@ -60,7 +61,16 @@ def record(  # noqa: PLR0913 - the facts of one movement
     reporting_category: str | None = None,
     available_at_once: bool = False,
 ) -> Row:
-    """Write one movement: `amount` and `fee` in minor units, `net` is their difference."""
+    """Write one movement: `amount` and `fee` in minor units of `currency`, `net` is their difference.
+
+    Where the account settles in one currency, both are converted into it, and `exchange_rate` says how.
+    """
+    into = call.settings.settlement_currency or currency
+    rate = None
+    if into != currency:
+        rate = money.exchange_rate(currency, into)
+        amount, fee = (money.converted(value, currency, into, rate) for value in (amount, fee))
+        currency = into
     delay = 0 if available_at_once else call.settings.available_delay_seconds
     row: Row = {
         "id": new_id("txn"),
@@ -71,7 +81,7 @@ def record(  # noqa: PLR0913 - the facts of one movement
         "created": call.now,
         "currency": currency,
         "description": description,
-        "exchange_rate": None,
+        "exchange_rate": rate,
         "fee": fee,
         "fee_details": [
             {

@@ -16,9 +16,14 @@ CAPTURE_WINDOW_SECONDS = 7 * 24 * 3600
 """How long an authorisation holds. Source: Stripe, "Place a hold on a payment method"."""
 
 
+def statement_descriptor(call: Call) -> str:
+    """The account's own words on statements."""
+    return call.settings.statement_descriptor or call.settings.business_name.upper()
+
+
 def descriptor(call: Call, intent: Row) -> str:
     suffix = intent["statement_descriptor_suffix"]
-    base = call.settings.business_name.upper()
+    base = statement_descriptor(call)
     return f"{base}* {suffix}"[:22] if suffix else (intent["statement_descriptor"] or base)[:22]
 
 

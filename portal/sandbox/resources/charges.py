@@ -210,7 +210,7 @@ def settlement(call: Call, charge: Row) -> Row:
         amount=amount,
         currency=charge["currency"],
         source=charge["id"],
-        fee=fees.of_charge(method, amount, charge["currency"]),
+        fee=fees.of_charge(call, method, amount, charge["currency"]),
         description=charge["description"],
         available_at_once=charge["_available_at_once"],
     )

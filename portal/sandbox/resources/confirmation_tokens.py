@@ -23,6 +23,7 @@ from portal.sandbox.params import (
     whole_shipping,
 )
 from portal.sandbox.resources.payment_method_parameters import PAYMENT_METHOD_DATA
+from portal.sandbox.resources.payment_method_types import TYPES
 from portal.sandbox.resources.payment_methods import PAYMENT_METHOD, find_or_make, for_browser, made_of
 from portal.sandbox.routes import get, only, post
 
@@ -59,7 +60,7 @@ def create(call: Call) -> Row:
         "created": call.now,
         "expires_at": call.now + LIFE_SECONDS,
         "livemode": False,
-        "mandate_data": None,
+        "mandate_data": _acceptance(call, method),
         "payment_intent": None,
         "payment_method_options": None,
         "payment_method_preview": only(
@@ -74,6 +75,14 @@ def create(call: Call) -> Row:
     }
     call.session.insert(CONFIRMATION_TOKEN, token)
     return token
+
+
+def _acceptance(call: Call, method: Row) -> Row | None:
+    """In a browser the customer accepts a mandate by going on, and the token carries that to the server."""
+    if not call.publishable or method["type"] == "card" or TYPES[method["type"]].mandate == "never":
+        return None
+    online = {"ip_address": "127.0.0.1", "user_agent": "Mozilla/5.0"}
+    return {"customer_acceptance": {"online": online, "type": "online"}}
 
 
 def _method(call: Call, params: dict[str, Any]) -> Row:
@@ -112,6 +121,8 @@ def use(call: Call, token_id: str, intent: Row) -> Row:
         params["setup_future_usage"] = token["setup_future_usage"]
     if token["shipping"] and intent["object"] == "payment_intent":
         params.setdefault("shipping", token["shipping"])
+    if token["mandate_data"]:
+        params.setdefault("mandate_data", token["mandate_data"])
     params.setdefault("use_stripe_sdk", token["use_stripe_sdk"])
     method: Row = token["_method"]
     existing = call.session.find(PAYMENT_METHOD, method["id"])

@@ -163,7 +163,7 @@ def _details(charge: Row, reason: str, *, inquiry: bool) -> Row | None:
 def _withdraw(call: Call, dispute: Row) -> None:
     """The disputed amount and a fee leave the balance."""
     before = copied(dispute)
-    _post(call, dispute, -dispute["amount"], fees.of_dispute(dispute["_method"], dispute["currency"]), "dispute")
+    _post(call, dispute, -dispute["amount"], fees.of_dispute(call, dispute["_method"], dispute["currency"]), "dispute")
     call.session.save(DISPUTE, dispute)
     emit(call, "charge.dispute.funds_withdrawn", dispute, before)
 
@@ -171,7 +171,8 @@ def _withdraw(call: Call, dispute: Row) -> None:
 def _reinstate(call: Call, dispute: Row) -> None:
     """The amount comes back when the dispute is won, and its fee where the account's terms say so."""
     before = copied(dispute)
-    returned = fees.of_dispute(dispute["_method"], dispute["currency"]) if call.settings.returns_dispute_fee else 0
+    fee = fees.of_dispute(call, dispute["_method"], dispute["currency"])
+    returned = fee if call.settings.returns_dispute_fee else 0
     _post(call, dispute, dispute["amount"], -returned, "dispute_reversal")
     call.session.save(DISPUTE, dispute)
     emit(call, "charge.dispute.funds_reinstated", dispute, before)

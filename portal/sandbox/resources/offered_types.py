@@ -40,7 +40,8 @@ def settle(call: Call, intent: Row) -> None:
     known = PAYMENT_OPTIONS if intent["object"] == "payment_intent" else SETUP_OPTIONS
     for name in offered:
         if name in known:
-            options[name] = {**TYPES[name].default_options, **options.get(name, {})}
+            usual = {} if TYPES[name].redirects and known is SETUP_OPTIONS else TYPES[name].default_options
+            options[name] = {**usual, **options.get(name, {})}
 
 
 def _refuse_unknown(names: list[str]) -> None:

@@ -195,14 +195,14 @@ def answer(call: Call, body: dict[str, Any]) -> None:
 def fail_debit(call: Call, charge: Row, failure: Failure) -> None:
     """A debit the bank refused, or that was called off: what the balance had been promised is taken back."""
     kind = charge["payment_method_details"]["type"]
-    paid_in = call.need(balance_transactions.BALANCE_TRANSACTION, charge["balance_transaction"])
+    paid = fees.of_charge(call, kind, charge["amount"], charge["currency"])
     taken_back = balance_transactions.record(
         call,
         kind="payment_failure_refund",
         amount=-charge["amount"],
         currency=charge["currency"],
         source=charge["id"],
-        fee=(fees.of_failure(kind, charge["currency"]) if failure is not CANCELED else 0) - paid_in["fee"],
+        fee=(0 if failure is CANCELED else fees.of_failure(call, kind, charge["currency"])) - paid,
         description=f"Payment failure refund for {charge['id']}",
     )
     charge |= {

@@ -1,7 +1,7 @@
 """Payment method configurations: which payment methods an account offers where a request does not name them.
 
 Source: Stripe's API reference, "Payment Method Configurations", and "Multiple configurations on dynamic payment methods". An account has
-one of its own from the start, and in the sandbox the card alone is on in it.
+one of its own from the start, and in the sandbox the card alone is on in it unless its settings say more.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CONFIGURATION = Kind(
     table="payment_method_configurations",
     prefix="pmc",
     url="/v1/payment_method_configurations",
-    columns=("is_default",),
+    columns=("is_default", "active"),
 )
 
 NAMES = ("card", *TYPES)
@@ -40,13 +40,14 @@ _ELSEWHERE = (
 )
 CREATE = Parameters(_NAMED, unsupported=unsupported(f"{_ELSEWHERE} parent"))
 UPDATE = Parameters({**_NAMED, "active": Boolean()}, unsupported=unsupported(_ELSEWHERE))
-LIST = list_parameters(created=False, unsupported=unsupported("application"))
+LIST = list_parameters({"active": Boolean()}, created=False, unsupported=unsupported("application"))
 
 
 def begin(call: Call) -> None:
     """Make the account's own configuration, where there is none yet."""
     if not call.session.all(CONFIGURATION, is_default=True):
-        call.session.insert(CONFIGURATION, _new("Default", is_default=True) | {"card": _shown("on")})
+        on = {name: _shown("on") for name in call.settings.payment_methods}
+        call.session.insert(CONFIGURATION, _new("Default", is_default=True) | on)
 
 
 def _new(name: str, *, is_default: bool) -> Row:
@@ -102,7 +103,7 @@ def update(call: Call, configuration_id: str) -> Row:
 
 
 def list_configurations(call: Call) -> Row:
-    return list_of(call, CONFIGURATION, ranges=())
+    return list_of(call, CONFIGURATION, equal=("active",), ranges=())
 
 
 def chosen(call: Call, configuration_id: str | None) -> Row:

@@ -6,6 +6,7 @@ available since the last one, and `payout.reconciliation_completed` says when th
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from portal.sandbox import money
@@ -29,6 +30,7 @@ from portal.sandbox.resources import balance_transactions
 from portal.sandbox.resources.balance import available
 from portal.sandbox.resources.balance_transactions import BALANCE_TRANSACTION
 from portal.sandbox.routes import get, post
+from portal.sandbox.settings import DAY_SECONDS
 
 if TYPE_CHECKING:
     from portal.sandbox.calls import Call
@@ -168,6 +170,38 @@ def pay_out_everything(call: Call) -> list[Row]:
     return made
 
 
+def begin(call: Call) -> None:
+    """Have the schedule come round each day, where there is one."""
+    runs = call.session.run("SELECT count(*) FROM effects WHERE name = 'payout.schedule'").fetchone()[0]
+    if call.settings.payout_interval != "manual" and not runs:
+        call.later("payout.schedule", DAY_SECONDS, day=call.now + DAY_SECONDS)
+
+
+def keep_schedule(call: Call, body: dict[str, Any]) -> None:
+    """Pay out, on a day of the schedule, and come back tomorrow."""
+    if call.settings.payout_interval == "manual":
+        return
+    day = int(body["day"])
+    if _is_due(call.settings.payout_interval, day):
+        if call.settings.debits_negative_balance:
+            _collect(call)
+        pay_out_everything(call)
+    call.later("payout.schedule", day + DAY_SECONDS - call.now, day=day + DAY_SECONDS)
+
+
+def _is_due(interval: str, day: int) -> bool:
+    date = time.gmtime(day)
+    return {"daily": True, "weekly": date.tm_wday == 0, "monthly": date.tm_mday == 1}[interval]
+
+
+def _collect(call: Call) -> None:
+    """Take what is missing from the bank: a payout of less than nothing."""
+    for (currency,) in call.session.run("SELECT DISTINCT currency FROM balance_transactions ORDER BY 1").fetchall():
+        missing = available(call, currency)
+        if missing < 0:
+            emit(call, "payout.created", _start(call, missing, currency, automatic=True))
+
+
 def _move(call: Call, payout: Row, status: str, event: str, **changes: Any) -> None:
     if status not in STATES[payout["status"]]:
         raise AssertionError(f"a payout cannot go from {payout['status']} to {status}")
@@ -256,7 +290,7 @@ def list_payouts(call: Call) -> Row:
     return list_of(call, PAYOUT, equal=("status", "destination"), ranges=("created", "arrival_date"))
 
 
-EFFECTS = {"payout.arrive": arrive, "payout.fail": fail}
+EFFECTS = {"payout.arrive": arrive, "payout.fail": fail, "payout.schedule": keep_schedule}
 
 ROUTES = (
     post("/v1/payouts", create, CREATE),

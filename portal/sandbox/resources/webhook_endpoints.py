@@ -5,6 +5,7 @@ Source: Stripe's API reference, "Webhook endpoints". The secret is shown when th
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from portal.sandbox.errors import invalid
@@ -15,7 +16,6 @@ from portal.sandbox.kinds import Row, public
 from portal.sandbox.lists import list_of, list_parameters
 from portal.sandbox.params import Boolean, ListOf, Metadata, Parameters, Text, Url, merge_metadata, unsupported
 from portal.sandbox.routes import delete, get, post
-from portal.sandbox.settings import API_VERSION
 
 if TYPE_CHECKING:
     from portal.sandbox.calls import Call
@@ -35,6 +35,9 @@ CREATE = Parameters(
     required=("enabled_events", "url"),
     unsupported=unsupported("connect"),
 )
+_VERSION = re.compile(r"20\d\d-[01]\d-[0-3]\d(\.[a-z]+)?")
+"""An endpoint may ask for events of another version. They carry its name, and have the shape of the version the sandbox speaks."""
+
 UPDATE = Parameters(
     {
         "description": Text(),
@@ -82,8 +85,8 @@ def create(call: Call) -> Row:
     if call.session.count(ENDPOINT) >= MOST_ENDPOINTS:
         raise invalid(f"You have reached the maximum of {MOST_ENDPOINTS} test webhook endpoints.")
     version = params.get("api_version")
-    if version not in (None, API_VERSION):
-        raise invalid(f"Invalid API version: {version}. The sandbox speaks {API_VERSION} alone.", "api_version")
+    if version is not None and not _VERSION.fullmatch(version):
+        raise invalid(f"Invalid API version: {version}.", "api_version")
     endpoint = new_endpoint(params["url"], _check_events(params["enabled_events"]), new_webhook_secret(), call.now)
     endpoint |= {"api_version": version, "description": params.get("description")}
     endpoint["metadata"] = merge_metadata({}, params.get("metadata", {}))

@@ -40,6 +40,7 @@ FRAME_MODULES = (
     "frame/appearance.js",
     "frame/field.js",
     "frame/card_form.js",
+    "frame/method_form.js",
     "frame/saved_methods.js",
     "frame/save_choice.js",
     "frame/layout.js",
@@ -60,7 +61,20 @@ CVC_MODULES = (
     "frame/card_cvc.js",
 )
 CHALLENGE_MODULES = ("shared/locale.js", "frame/host_link.js", "challenge/challenge.js")
-ICONS = ("visa", "mastercard", "amex", "discover", "diners", "jcb", "unionpay", "unknown", "card", "cvc", "cvc-amex")
+ICONS = (
+    "visa",
+    "mastercard",
+    "amex",
+    "discover",
+    "diners",
+    "jcb",
+    "unionpay",
+    "unknown",
+    "card",
+    "cvc",
+    "cvc-amex",
+    "bank",
+)
 
 # Long enough that two versions never meet, short enough to read in a list of requests.
 DIGEST_LENGTH = 20

@@ -5,7 +5,7 @@ let settings = null;
 let lastChange = "";
 let hasFocus = false;
 
-const form = new CardForm({ onChange: announceChange, onEnter: () => host.send("enter") });
+const forms = new Map();
 const saved = new SavedMethods({
   onChoose() {
     layout.setCollapsed(true);
@@ -16,14 +16,16 @@ const saved = new SavedMethods({
 });
 const saveChoice = new SaveChoice({ onChange: render });
 const layout = new Layout({
-  form,
+  formOf,
   saved,
   saveChoice,
   onToggle() {
     saved.choose(null);
-    announceChange();
+    render();
   },
 });
+// How the page's option `terms` calls the methods that have some.
+const TERMS_OF = { card: "card", sepa_debit: "sepaDebit", us_bank_account: "usBankAccount", bacs_debit: "bacsDebit" };
 let submission = null;
 
 const host = connectToHost({
@@ -31,13 +33,15 @@ const host = connectToHost({
   start(given) {
     settings = given;
     submission = new Submission({
-      form,
+      form: currentForm,
       key: given.key,
       locale: () => settings.locale,
       defaults: defaultBillingDetails,
       consent: () => saveChoice.consent({ savesCard: savesCard(), usage: features().payment_method_save_usage }),
     });
-    if (layoutOptions().defaultCollapsed === true) layout.isCollapsed = true;
+    arrange();
+    layout.select(offeredTypes()[0]);
+    if (layoutOptions().defaultCollapsed === true) layout.setCollapsed(true);
     else preselect();
     arrange();
     skeleton.hidden = true;
@@ -49,20 +53,20 @@ const host = connectToHost({
     if (!settings) return;
     settings = { ...settings, ...given };
     const isLost = saved.selected && !savedMethods().some(({ id }) => id === saved.chosen);
-    const isNew = !saved.isShown && savedMethods().length > 0 && form.isEmpty;
+    const isNew = !saved.isShown && savedMethods().length > 0 && currentForm().isEmpty;
     if (isLost || isNew) preselect();
     render();
   },
   focus: focusChoice,
-  focusFirstError: () => form.focusFirstError(),
+  focusFirstError: () => currentForm().focusFirstError(),
   blur: () => document.activeElement?.blur(),
-  clear: () => form.clear(),
+  clear: () => currentForm().clear(),
   collapse() {
     saved.choose(null);
     layout.setCollapsed(true);
     announceChange();
   },
-  refuse: (error) => (saved.selected ? saved.showRemark(error.message) : form.showRefusal(error)),
+  refuse: (error) => (saved.selected ? saved.showRemark(error.message) : currentForm().showRefusal(error)),
   savedRemoved({ id, error }) {
     if (error) {
       saved.showRemovalError(error);
@@ -78,8 +82,8 @@ const host = connectToHost({
     else focusChoice();
   },
   submit() {
-    const error = saved.selected ? null : (incomplete() ?? form.validate());
-    return error ? { error } : { selectedPaymentMethod: "card" };
+    const error = saved.selected ? null : (incomplete() ?? currentForm().validate());
+    return error ? { error } : { selectedPaymentMethod: saved.selected?.type ?? layout.selected };
   },
   createPaymentMethod(params) {
     if (saved.selected) return { object: saved.selected };
@@ -90,6 +94,26 @@ const host = connectToHost({
     return withForm(() => submission.createConfirmationToken(params ?? {}));
   },
 });
+
+/* The form of a payment method, made when it is first needed. */
+function formOf(type) {
+  if (!forms.has(type)) {
+    const handlers = { onChange: announceChange, onEnter: () => host.send("enter") };
+    forms.set(type, type === "card" ? new CardForm(handlers) : new MethodForm({ type, ...handlers }));
+  }
+  return forms.get(type);
+}
+
+function currentForm() {
+  return formOf(layout.selected);
+}
+
+/* What may be paid with, in the account's order or in the page's. */
+function offeredTypes() {
+  const types = (settings.session.types ?? ["card"]).filter(knowsMethod);
+  const first = (settings.options.paymentMethodOrder ?? []).filter((type) => types.includes(type));
+  return [...new Set([...first, ...types])];
+}
 
 function savedMethods() {
   return settings.session.customer?.payment_methods ?? [];
@@ -113,7 +137,8 @@ function preselect() {
 
 function focusChoice() {
   if (saved.selected) saved.focus();
-  else (layout.isCollapsed ? layout.header : form.number.input).focus();
+  else if (layout.isCollapsed) layout.header.focus();
+  else currentForm().focus();
 }
 
 function withForm(action) {
@@ -149,9 +174,13 @@ function defaultBillingDetails() {
 
 function termsText(messages) {
   const choice = settings.options.terms?.card ?? "auto";
+  if (layout.selected !== "card") return "";
   if (choice === "never" || (choice === "auto" && !savesCard() && !saveChoice.isChecked)) return "";
-  const merchant = settings.options.business?.name ?? settings.session.merchantName ?? messages.thisBusiness;
-  return messages.terms.replace("{merchant}", merchant);
+  return messages.terms.replace("{merchant}", merchantName(messages));
+}
+
+function merchantName(messages) {
+  return settings.options.business?.name ?? settings.session.merchantName ?? messages.thisBusiness;
 }
 
 function render() {
@@ -163,19 +192,25 @@ function arrange() {
   const messages = messagesFor(settings.locale);
   document.documentElement.lang = supportedLocale(settings.locale);
   applyAppearance(settings.appearance);
-  form.configure({
-    locale: settings.locale,
-    hidden: hiddenFields(),
-    readOnly: Boolean(settings.options.readOnly),
-    fallbackCountry: defaultBillingDetails().address?.country ?? likelyCountry(settings.session.merchantCountry),
-  });
+  for (const type of offeredTypes()) {
+    formOf(type).configure({
+      locale: settings.locale,
+      hidden: hiddenFields(),
+      readOnly: Boolean(settings.options.readOnly),
+      fallbackCountry: defaultBillingDetails().address?.country ?? likelyCountry(settings.session.merchantCountry),
+      defaults: defaultBillingDetails(),
+      merchant: merchantName(messages),
+      showsNote: settings.options.terms?.[TERMS_OF[type]] !== "never",
+    });
+  }
   const { payment_method_remove: remove, payment_method_save: save, payment_method_save_usage: usage } = features();
   const readOnly = Boolean(settings.options.readOnly);
   saved.configure({ methods: savedMethods(), canRemove: remove === "enabled", readOnly, locale: settings.locale });
   // A payment that would not keep its card needs to be told a usage for it: without one the box would promise what is not done.
   saveChoice.configure({ isOffered: save === "enabled" && Boolean(savesCard() || usage), readOnly, messages });
   layout.configure({
-    type: layoutOptions().type,
+    types: offeredTypes(),
+    layout: layoutOptions().type,
     hasSaved: saved.isShown,
     messages,
     termsText: termsText(messages),
@@ -190,7 +225,7 @@ function selection() {
     return { type, payment_method: { id, type, billing_details: details } };
   }
   if (layout.isCollapsed) return { type: "" };
-  return { type: "card", ...(saveChoice.isOffered && { savePaymentMethod: saveChoice.isChecked }) };
+  return { type: layout.selected, ...(saveChoice.isOffered && { savePaymentMethod: saveChoice.isChecked }) };
 }
 
 function announceChange() {
@@ -198,8 +233,8 @@ function announceChange() {
   const isSaved = saved.selected !== null;
   const isCollapsed = layout.isCollapsed && !isSaved;
   const event = {
-    empty: form.isEmpty && !isSaved,
-    complete: isSaved || (!isCollapsed && form.isComplete),
+    empty: currentForm().isEmpty && !isSaved,
+    complete: isSaved || (!isCollapsed && currentForm().isComplete),
     collapsed: isCollapsed,
     value: selection(),
   };

@@ -147,6 +147,10 @@ class CardForm {
     return { type: "validation_error", code, message: this.messages[code] };
   }
 
+  focus() {
+    this.number.input.focus();
+  }
+
   focusFirstError() {
     this.fields.find((field) => field.code)?.input.focus();
   }

@@ -13,10 +13,12 @@ function build(tag, properties = {}, ...children) {
 
 class Field {
   /* check() answers as validation.js does; format() groups the text; onInput is called after every change of the value. */
-  constructor({ name, tag = "input", attributes, check, format, onInput, decoration }) {
+  constructor({ name, owner, tag = "input", attributes, check, format, onInput, decoration }) {
     this.name = name;
     this.check = check;
-    const id = `Field-${name}Input`;
+    // The card's fields are the only ones without an owner's name: theirs are known to every browser test.
+    const key = owner ? `${owner}-${name}` : name;
+    const id = `Field-${key}Input`;
     this.label = build("label", { className: "p-FieldLabel Label", htmlFor: id });
     this.input = build(tag, {
       id,
@@ -25,12 +27,12 @@ class Field {
       attributes: {
         "aria-invalid": "false",
         "aria-required": "true",
-        "aria-describedby": `Field-${name}Error`,
+        "aria-describedby": `Field-${key}Error`,
         ...attributes,
       },
     });
     this.error = build("p", {
-      id: `Field-${name}Error`,
+      id: `Field-${key}Error`,
       className: "p-FieldError Error",
       attributes: { role: "alert" },
     });

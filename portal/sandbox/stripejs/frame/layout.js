@@ -1,56 +1,87 @@
-/* What stands around the card's fields: saved cards above, the accordion's item with its header, or nothing with tabs; and the terms below. */
+/*
+ * What stands around the forms of the payment methods: saved methods above, one item a method with its header, or nothing where the
+ * card is alone with tabs; and the terms below the form that is open.
+ */
 class Layout {
-  constructor({ form, saved, saveChoice, onToggle }) {
-    this.panel = build("div", { id: "card-panel", className: "p-Panel AccordionContent" });
+  /* formOf(type) makes a method's form; onToggle is called when the customer opens another one. */
+  constructor({ formOf, saved, saveChoice, onToggle }) {
+    this.formOf = formOf;
+    this.saveChoice = saveChoice;
+    this.onToggle = onToggle;
+    this.items = new Map();
+    this.types = [];
+    this.selected = "card";
     this.terms = build("p", { className: "p-Terms TermsText" });
-    this.icon = build("img", { className: "p-PaymentMethodIcon", alt: "", src: ICONS.card });
-    this.title = build("span", { className: "p-PaymentMethodTitle" });
-    this.header = build(
+    this.list = build("div", { className: "p-PaymentMethods" });
+    this.node = build("div", { className: "p-PaymentForm" }, saved.node, this.list);
+    this.isCollapsed = false;
+  }
+
+  #item(type) {
+    const { node: form } = this.formOf(type);
+    const title = build("span", { className: "p-PaymentMethodTitle" });
+    const header = build(
       "button",
       {
         type: "button",
-        id: "card-tab",
+        id: `${type}-tab`,
         className: "p-AccordionButton",
-        value: "card",
-        attributes: { "aria-controls": "card-panel", "aria-expanded": "true" },
+        value: type,
+        attributes: { "aria-controls": `${type}-panel`, "aria-expanded": "false" },
       },
-      this.icon,
-      this.title,
+      build("img", { className: "p-PaymentMethodIcon", alt: "", src: ICONS[type === "card" ? "card" : "bank"] }),
+      title,
     );
-    this.item = build(
-      "div",
-      { className: "p-AccordionItem AccordionItem AccordionItem--selected" },
-      this.header,
-      this.panel,
-    );
-    this.panel.append(form.node, saveChoice.node, this.terms);
-    this.node = build("div", { className: "p-PaymentForm" }, saved.node, this.item);
-    this.header.addEventListener("click", () => {
-      if (!this.isCollapsed) return;
-      this.setCollapsed(false);
-      form.number.input.focus();
-      onToggle();
+    const panel = build("div", { id: `${type}-panel`, className: "p-Panel AccordionContent" }, form);
+    const node = build("div", { className: "p-AccordionItem AccordionItem" }, header, panel);
+    header.addEventListener("click", () => {
+      if (!this.isCollapsed && this.selected === type) return;
+      this.select(type);
+      this.formOf(type).focus();
+      this.onToggle();
     });
-    this.isCollapsed = false;
+    return { header, panel, title, node };
+  }
+
+  get header() {
+    return this.items.get(this.selected).header;
+  }
+
+  select(type) {
+    this.selected = type;
+    this.setCollapsed(false);
   }
 
   setCollapsed(isCollapsed) {
     this.isCollapsed = isCollapsed;
-    this.panel.hidden = isCollapsed;
-    this.header.setAttribute("aria-expanded", String(!isCollapsed));
-    this.item.classList.toggle("AccordionItem--selected", !isCollapsed);
-    // Without its header a collapsed form would leave nothing to open it by.
-    this.header.hidden = this.isBare && !isCollapsed;
+    for (const [type, { header, panel, node }] of this.items) {
+      const isOpen = !isCollapsed && type === this.selected;
+      panel.hidden = !isOpen;
+      header.setAttribute("aria-expanded", String(isOpen));
+      node.classList.toggle("AccordionItem--selected", isOpen);
+      // Without its header a collapsed form would leave nothing to open it by.
+      header.hidden = this.isBare && !isCollapsed;
+      if (isOpen) panel.append(this.saveChoice.node, this.terms);
+    }
   }
 
   /*
-   * type is the layout's; the sandbox offers one payment method, for which Stripe's tabs are no tabs at all. Beside saved cards
-   * the header stays in either layout: it is how the customer comes to a new one.
+   * types are the methods in their order; layout is "tabs" or an accordion. With one method Stripe's tabs are no tabs at all. Beside
+   * saved methods the header stays in either layout: it is how the customer comes to a new one.
    */
-  configure({ type, hasSaved, messages, termsText }) {
-    this.isBare = type === "tabs" && !hasSaved;
+  configure({ types, layout, hasSaved, messages, termsText }) {
+    this.isBare = layout === "tabs" && !hasSaved && types.length === 1;
     this.node.classList.toggle("p-PaymentForm--bare", this.isBare);
-    this.title.textContent = hasSaved ? messages.newCard : messages.card;
+    this.node.classList.toggle("p-PaymentForm--tabs", layout === "tabs" && types.length > 1);
+    if (types.join() !== this.types.join()) {
+      this.types = types;
+      for (const type of types) if (!this.items.has(type)) this.items.set(type, this.#item(type));
+      this.list.replaceChildren(...types.map((type) => this.items.get(type).node));
+      if (!types.includes(this.selected)) this.selected = types[0];
+    }
+    for (const [type, { title }] of this.items) {
+      title.textContent = type === "card" && hasSaved ? messages.newCard : messages[type];
+    }
     this.terms.textContent = termsText;
     this.terms.hidden = termsText === "";
     this.setCollapsed(this.isCollapsed);

@@ -55,9 +55,10 @@ class SavedMethods {
   }
 
   #row(method, { canRemove, readOnly }) {
-    const { brand, last4, exp_month: month, exp_year: year } = method.card;
     const { messages } = this;
-    const title = BRANDS.find(({ name }) => name === brand)?.title ?? messages.card;
+    const { brand, last4, exp_month: month, exp_year: year } = method[method.type];
+    const isCard = method.type === "card";
+    const title = isCard ? (BRANDS.find(({ name }) => name === brand)?.title ?? messages.card) : messages[method.type];
     const spoken = messages.endingIn.replace("{brand}", title);
     const radio = build("input", {
       type: "radio",
@@ -75,21 +76,29 @@ class SavedMethods {
       "label",
       { className: "p-SavedMethod-label", htmlFor: radio.id },
       radio,
-      build("img", { className: "p-CardBrandIcons-item", alt: "", src: ICONS[brand] ?? ICONS.unknown }),
+      build("img", {
+        className: "p-CardBrandIcons-item",
+        alt: "",
+        src: isCard ? (ICONS[brand] ?? ICONS.unknown) : ICONS.bank,
+      }),
       build(
         "span",
         { className: "p-SavedMethod-number" },
         build("span", { className: "p-Unseen", textContent: `${spoken} ` }),
-        build("span", { textContent: "•••• ", attributes: { "aria-hidden": "true" } }),
-        last4,
-      ),
-      build(
-        "span",
-        { className: "p-SavedMethod-expiry" },
-        build("span", { className: "p-Unseen", textContent: `${messages.expires} ` }),
-        `${String(month).padStart(2, "0")}/${String(year % 100).padStart(2, "0")}`,
+        build("span", { textContent: `${last4 ? "••••" : title} `, attributes: { "aria-hidden": "true" } }),
+        last4 ?? "",
       ),
     );
+    if (isCard) {
+      label.append(
+        build(
+          "span",
+          { className: "p-SavedMethod-expiry" },
+          build("span", { className: "p-Unseen", textContent: `${messages.expires} ` }),
+          `${String(month).padStart(2, "0")}/${String(year % 100).padStart(2, "0")}`,
+        ),
+      );
+    }
     const row = build("div", { className: "p-SavedMethod AccordionItem" }, label);
     if (canRemove && !readOnly) row.append(this.#removal(method, `${spoken} ${last4}`));
     return row;

@@ -1,14 +1,18 @@
-/* The way of the card's data: from the fields to the API, with a publishable key. The page gets the answer, which has only the last four. */
+/* The way of what was typed: from the fields to the API, with a publishable key. The page gets the answer, which has only the last four. */
 const CARD_PARAMS = new Set(["number", "exp_month", "exp_year", "cvc"]);
 
 class Submission {
-  /* consent() answers as SaveChoice does. */
+  /* form() is the one that is open; consent() answers as SaveChoice does. */
   constructor({ form, key, locale, defaults, consent }) {
-    this.form = form;
+    this.chosenForm = form;
     this.api = createApi({ origin: location.origin, key });
     this.locale = locale;
     this.defaults = defaults;
     this.consent = consent;
+  }
+
+  get form() {
+    return this.chosenForm();
   }
 
   #data({ billing_details: given = {}, allow_redisplay, metadata } = {}) {
@@ -23,7 +27,7 @@ class Submission {
     const { object, error } = await this.api.post(path, params);
     if (!error) return { object };
     const refusal = localized(error, this.locale());
-    if (CARD_PARAMS.has(error.param)) this.form.showRefusal(refusal);
+    if (CARD_PARAMS.has(error.param) || this.form.type) this.form.showRefusal(refusal);
     return { error: refusal };
   }
 

@@ -39,6 +39,26 @@ function checkCvc(text, brand) {
   return length >= 3 && length <= brand.cvc ? COMPLETE : { error: "incomplete_cvc" };
 }
 
+function checkFilled(text) {
+  return text.trim() ? COMPLETE : { error: "incomplete_field" };
+}
+
+function checkEmail(text) {
+  if (!text.trim()) return { error: "incomplete_email" };
+  return /^[^@\s]+@[^@\s]+\.[^@\s]+$/.test(text.trim()) ? COMPLETE : { error: "invalid_email" };
+}
+
+/* The country, two check digits and the account: the whole is one more than a multiple of 97. Source: ISO 13616. */
+function checkIban(text) {
+  const iban = text.replace(/\s/g, "").toUpperCase();
+  if (iban.length < 15) return { error: "incomplete_iban" };
+  if (!/^[A-Z]{2}\d{2}[A-Z0-9]{11,30}$/.test(iban)) return { error: "invalid_iban" };
+  const digits = [...iban.slice(4), ...iban.slice(0, 4)].map((sign) => parseInt(sign, 36)).join("");
+  let rest = 0;
+  for (const digit of digits) rest = (rest * 10 + Number(digit)) % 97;
+  return rest === 1 ? COMPLETE : { error: "invalid_iban" };
+}
+
 function checkPostalCode(text, country) {
   const rule = POSTAL_CODES[country];
   return !rule || rule.pattern.test(text.trim()) ? COMPLETE : { error: rule.error };

@@ -153,6 +153,18 @@ class Confirmations {
     return this.#result("paymentMethod", await elements.payment.ask("createPaymentMethod", params), elements.locale);
   }
 
+  /* A token of a code that was typed anew. Card Elements, of which tokens of cards were made, are no part of this version. */
+  async createToken(what, element) {
+    const method = "stripe.createToken()";
+    if (what !== "cvc_update") {
+      throw new IntegrationError(
+        `Invalid value for ${method}: the sandbox makes tokens of "cvc_update" alone. Use stripe.createPaymentMethod() or the Payment Element.`,
+      );
+    }
+    demand(element instanceof CardCvcElement && element.isMounted, method, "element", "a mounted cardCvc Element", typeof element);
+    return this.#result("token", await element.ask("createToken"));
+  }
+
   async createConfirmationToken({ elements, params = {} } = {}) {
     const method = "stripe.createConfirmationToken()";
     demandElements(method, elements);

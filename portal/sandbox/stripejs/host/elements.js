@@ -64,12 +64,15 @@ class Elements {
     const before = this.#options;
     this.#options = checkElementsOptions(given, before);
     const isChanged = (name) => (this.#options[name] ?? null) !== (before[name] ?? null);
-    const ofSession = ["mode", "amount", "currency", "setupFutureUsage", "captureMethod"];
-    const isOtherCustomer = isChanged("customerSessionClientSecret");
-    if (isOtherCustomer || ofSession.some(isChanged)) this.#session = null;
+    const ofSession = [
+      ...["mode", "amount", "currency", "setupFutureUsage", "captureMethod", "customerSessionClientSecret"],
+      ...["allowedPaymentMethodTypes", "excludedPaymentMethodTypes", "paymentMethodConfiguration"],
+    ];
+    const isOtherSession = ofSession.some(isChanged);
+    if (isOtherSession) this.#session = null;
     this.#payment?.refresh();
     const session = await this.session();
-    if (isOtherCustomer && !session.error) this.#payment?.refresh(session);
+    if (isOtherSession && !session.error) this.#payment?.refresh(session);
     for (const listener of [...this.#updateListeners]) listener();
   }
 
@@ -117,8 +120,13 @@ class Elements {
       setupFutureUsage = null,
       captureMethod = null,
       paymentMethodCreation,
+      allowedPaymentMethodTypes,
+      excludedPaymentMethodTypes,
+      paymentMethodConfiguration,
     } = this.#options;
-    return mode ? { mode, amount, currency, setupFutureUsage, captureMethod, paymentMethodCreation } : null;
+    const given = { mode, amount, currency, setupFutureUsage, captureMethod, paymentMethodCreation };
+    const types = { allowedPaymentMethodTypes, excludedPaymentMethodTypes, paymentMethodConfiguration };
+    return mode ? { ...given, ...types } : null;
   }
 
   get payment() {
@@ -177,6 +185,7 @@ class Elements {
     return {
       merchantName: session.business_name,
       merchantCountry: session.merchant_country,
+      types: session.payment_method_preference.ordered_payment_method_types,
       customer: session.customer,
       ...(kind && { savesCard: kind === SETUP || Boolean(intent.setup_future_usage) }),
     };
@@ -193,13 +202,16 @@ class Elements {
   }
 
   #deferredParams() {
-    const { mode, amount, currency, setupFutureUsage, captureMethod } = this.deferred;
+    const { mode, amount, currency, setupFutureUsage, captureMethod, ...types } = this.deferred;
     return {
       mode,
       amount,
       currency,
       setup_future_usage: setupFutureUsage ?? undefined,
       capture_method: captureMethod ?? undefined,
+      allowed_payment_method_types: types.allowedPaymentMethodTypes,
+      excluded_payment_method_types: types.excludedPaymentMethodTypes,
+      payment_method_configuration: types.paymentMethodConfiguration,
     };
   }
 

@@ -52,6 +52,9 @@ function Stripe(key, options = {}) {
     retrievePaymentIntent: (secret) => confirmations.retrieve(PAYMENT, "stripe.retrievePaymentIntent()", secret),
     retrieveSetupIntent: (secret) => confirmations.retrieve(SETUP, "stripe.retrieveSetupIntent()", secret),
     createPaymentMethod: (given) => confirmations.createPaymentMethod(given),
+    createToken: (what, data) => confirmations.createToken(what, data),
+    // Of the browser's own signals, which Radar would read, the sandbox keeps none.
+    createRadarSession: async () => ({ radarSession: { id: `rse_${crypto.randomUUID().replaceAll("-", "")}` } }),
     createConfirmationToken: (given) => confirmations.createConfirmationToken(given),
     // Wrappers (@stripe/stripe-js, plugins) name themselves to Stripe's statistics, of which the sandbox keeps none.
     registerAppInfo: () => {},
