@@ -10,6 +10,7 @@ from portal.sandbox import machine_controls, object_controls
 from portal.sandbox.account_settings import INTERVALS
 from portal.sandbox.disturbances import ACTIONS
 from portal.sandbox.faults import FAULTS, Faults
+from portal.sandbox.resources.cards import WALLETS
 from portal.sandbox.resources.refunds import FAILURE_REASONS
 from portal.sandbox.settings import DAY_SECONDS
 from portal.sandbox.world import Sandbox
@@ -166,6 +167,12 @@ CONTROLS: dict[str, Control] = {
         "The bank sends a new card with a later expiry.",
         _on_objects(object_controls.renew_card),
         (Field("payment_method", "Payment method (pm_…)"),),
+    ),
+    "cards/wallet": Control(
+        "Put a card into a wallet",
+        "Its holder pays with it by Apple Pay, Google Pay or Link.",
+        _on_objects(object_controls.put_in_wallet),
+        (Field("payment_method", "Payment method (pm_…)"), Field("wallet", "Wallet", options=("", *WALLETS))),
     ),
     "cards/behave": Control(
         "Change how a card behaves",

@@ -19,6 +19,7 @@ from portal.sandbox.resources import (
     refunds,
     testaccounts,
 )
+from portal.sandbox.resources.cards import WALLETS, in_wallet
 from portal.sandbox.resources.payment_methods import PAYMENT_METHOD
 from portal.sandbox.resources.testcards import BY_NUMBER, WITHOUT_A_NUMBER
 from portal.sandbox.world import Sandbox
@@ -133,6 +134,21 @@ def renew_card(sandbox: Sandbox, given: Given) -> dict[str, Any]:
         call.session.save(PAYMENT_METHOD, method)
         emit(call, "payment_method.automatically_updated", method, before)
         return {"payment_method": method["id"]}
+
+    return _at_work(sandbox, act)
+
+
+def put_in_wallet(sandbox: Sandbox, given: Given) -> dict[str, Any]:
+    """The holder pays with this card out of a wallet from now on; without a wallet they hold the card itself again."""
+
+    def act(call: Call) -> dict[str, Any]:
+        method = _found(call, given, "payment_method", "payment_method")
+        wallet = str(given.get("wallet", ""))
+        if method["type"] != "card" or wallet not in ("", *WALLETS):
+            raise invalid(f"A card can be in one of {', '.join(WALLETS)}.", "wallet")
+        method["card"]["wallet"] = in_wallet(method["card"], wallet) if wallet else None
+        call.session.save(PAYMENT_METHOD, method)
+        return {"payment_method": method["id"], "wallet": wallet}
 
     return _at_work(sandbox, act)
 

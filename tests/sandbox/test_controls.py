@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import html5lib
 import pytest
@@ -10,6 +11,7 @@ import requests
 import stripe
 
 from portal.sandbox.controls import CONTROLS
+from tests.sandbox import sdk_types
 from tests.sandbox.conftest import RunningSandbox, start
 from tests.waiting import eventually
 
@@ -227,3 +229,19 @@ def test_a_saved_account_begins_to_behave_like_another(sandbox: RunningSandbox) 
     method = sandbox.client.v1.payment_methods.retrieve("pm_sepaDebit_success_de")
     done = sandbox.control("cards/behave", payment_method=method.id, like="DE62370400440532013001")
     assert done["behaviour"] == "account_fails"
+
+
+@pytest.mark.parametrize("wallet", ["apple_pay", "google_pay", "link"])
+def test_a_card_is_paid_with_out_of_a_wallet(sandbox: RunningSandbox, wallet: str) -> None:
+    method = sandbox.client.v1.payment_methods.retrieve("pm_card_visa")
+    sandbox.control("cards/wallet", payment_method=method.id, wallet=wallet)
+    charge = sandbox.client.v1.charges.retrieve(str(sandbox.pay(method.id).latest_charge))
+    details: Any = charge.payment_method_details
+    assert details.card.wallet.type == wallet
+    assert sdk_types.problems(charge.to_dict(recursive=True)) == []
+
+
+def test_a_bank_account_is_in_no_wallet(sandbox: RunningSandbox) -> None:
+    method = sandbox.client.v1.payment_methods.retrieve("pm_sepaDebit_success_de")
+    given = {"payment_method": method.id, "wallet": "apple_pay"}
+    assert requests.post(f"{sandbox.url}/_sandbox/cards/wallet", json=given, timeout=10).status_code == 400

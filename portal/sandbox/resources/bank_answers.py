@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from portal.sandbox.kinds import Row
+from portal.sandbox.kinds import Row, copied
 from portal.sandbox.resources.cards import behaviour_of, checked
 from portal.sandbox.resources.declines import Decline
 
@@ -104,7 +104,7 @@ def card_details(call: Call, intent: Row, method: Row, *, held: bool, declined: 
         "overcapture": {"maximum_amount_capturable": intent["amount"], "status": "unavailable"},
         "regulated_status": card["regulated_status"],
         "three_d_secure": three_d_secure_result(authenticated),
-        "wallet": None,
+        "wallet": copied(card["wallet"]) if card["wallet"] else None,
     }
     if not held:
         del details["capture_before"]

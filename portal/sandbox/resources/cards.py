@@ -157,6 +157,14 @@ def _card_object(call: Call, card: TestCard, month: int, year: int, *, has_cvc: 
     }
 
 
+WALLETS = ("apple_pay", "google_pay", "link")
+
+
+def in_wallet(card: Row, wallet: str) -> Row:
+    """`card.wallet` of a card that its holder pays with out of a wallet, one of `WALLETS`."""
+    return {"dynamic_last4": None if wallet == "link" else card["last4"], "type": wallet, wallet: {}}
+
+
 def fingerprint(salt: str, number: str) -> str:
     """The same for the same number within one sandbox, and no way back to it without the salt."""
     return hmac.new(salt.encode(), number.encode(), hashlib.sha256).hexdigest()[:16]

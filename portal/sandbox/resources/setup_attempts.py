@@ -118,7 +118,7 @@ def _details(method: Row, authenticated: str | None) -> Row:
             "last4": card["last4"],
             "network": card["brand"],
             "three_d_secure": _three_d_secure(authenticated),
-            "wallet": None,
+            "wallet": card["wallet"] and {name: card["wallet"][name] for name in ("type", card["wallet"]["type"])},
         },
         "type": "card",
     }
