@@ -272,7 +272,7 @@ def jobs() -> str:
         rows.append((f"`{name}`", _often(seconds), in_recovery, _first(handler)))
     intro = (
         "A job is written in the transaction of the change that needs it, and the worker runs it. Every job can run twice without harm. "
-        "[When one fails](../how-to/monitor.md#when-a-job-is-dead)."
+        "[When one fails](../how-to/monitor.md#when-a-job-has-failed-for-good)."
     )
     return _page("Jobs of the worker", intro, _table(("job", "every", "in recovery mode", "what it does"), rows))
 
