@@ -13,7 +13,7 @@ _NAMES: Final = {
     figures.CHARGED: "Payments",
     figures.REFUNDED: "Refunds",
     figures.DISPUTED: "Disputes",
-    figures.FEES: "Stripe's fees",
+    figures.FEES: "Stripe fees",
     figures.PAID_OUT: "Payouts to the bank",
     figures.OTHER: "Other",
     figures.CLOSING: "Balance after",

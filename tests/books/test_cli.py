@@ -38,7 +38,7 @@ def test_equal_books_are_a_table_and_status_0(app: Flask, october: None) -> None
         "Payments               1000.00  1000.00           -\n"
         "Refunds                   0.00     0.00           -\n"
         "Disputes                  0.00     0.00           -\n"
-        "Stripe's fees            -2.50    -2.50           -\n"
+        "Stripe fees              -2.50    -2.50           -\n"
         "Payouts to the bank       0.00     0.00           -\n"
         "Other                     0.00     0.00           -\n"
         "Balance after           997.50   997.50           -\n"

@@ -132,6 +132,6 @@ def test_an_explanation_has_words(app: Flask, browse: As, words: str) -> None:
 def test_the_state_of_the_machine_counts_open_findings(app: Flask, browse: As) -> None:
     note("orphan_charge", ORPHAN)
     text = text_of(browse("approver"), "/support/operations")
-    assert "Discrepancies between our books and Stripe 1 View" in text
+    assert "Discrepancies between our books and Stripe 1 Needs review" in text
     assert LOOKS in browse("approver").get("/support/operations").get_data(as_text=True)
     assert LOOKS not in browse("support").get("/support/operations").get_data(as_text=True)

@@ -209,7 +209,7 @@ def test_two_people_agree_and_one_of_them_cannot_agree_twice(shopper: Shopper, s
     expect(tom.get_by_text("This amount needs two people.")).to_be_visible()
     approve(tom)
     expect(tom.get_by_text("A second person must approve it too.")).to_be_visible(timeout=PATIENCE_MS)
-    expect(tom.get_by_text("Second approval")).to_be_visible()
+    expect(tom.get_by_text("Partially approved")).to_be_visible()
 
     open_request(tom, "€119.00")
     expect(tom.get_by_text("You have approved this refund. A second person must approve it too.")).to_be_visible()

@@ -121,13 +121,13 @@ def test_nobody_is_offered_what_they_would_be_refused(troubles: None, browser_of
 def test_the_state_of_a_new_portal_is_fine_but_for_the_anchor(app: Flask, browser_of: Browsers) -> None:
     text = text_of(browser_of("support"), "")
     assert "Failed permanently 0 Fine" in text
-    assert "Last checkpoint of the audit log Never View" in text
+    assert "Last checkpoint of the audit log Never Needs review" in text
 
 
 def test_the_state_names_what_waits_for_a_person(troubles: None, browser_of: Browsers) -> None:
     text = text_of(browser_of("support"), "")
-    assert "Failed permanently 1 View" in text
-    assert "Payments that need review 1 View" in text
+    assert "Failed permanently 1 Needs review" in text
+    assert "Payments that need review 1 Needs review" in text
     assert "Received, not applied yet 1" in text
 
 

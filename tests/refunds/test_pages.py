@@ -118,7 +118,7 @@ def test_four_eyes_are_said_and_kept(app: Flask, tom: FlaskClient, counter: Coun
     assert "A second person must approve" in send(tom, f"/support/refunds/{refund_id}/approval")
     assert "you already have" in send(tom, f"/support/refunds/{refund_id}/approval")
     second = browser_of(app, counter.approver.id)
-    assert "Second approval" in see(second, "/support/refunds")
+    assert "Partially approved" in see(second, "/support/refunds")
     assert "Approved." in send(second, f"/support/refunds/{refund_id}/approval")
 
 
