@@ -298,7 +298,7 @@ def test_an_invoice_is_recorded_as_paid(desk: Desk, browse: As) -> None:
 
 def test_a_file_is_looked_at_and_then_imported(desk: Desk, browse: As) -> None:
     client = browse("admin")
-    assert "1,000,000 bytes and 500 rows" in text(client, "/support/invoices/import")
+    assert "1 MB and 500 rows" in text(client, "/support/invoices/import")
     assert post(client, "/support/invoices/import").status_code == 422
     assert (
         post(client, "/support/invoices/import", decimal_mark="", file=(io.BytesIO(b""), "empty.csv")).status_code
