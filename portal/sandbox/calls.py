@@ -4,22 +4,40 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from portal.sandbox.errors import no_such
 from portal.sandbox.kinds import Kind, Row, public
 from portal.sandbox.store import Session
 
 if TYPE_CHECKING:
+    from portal.sandbox.clock import SandboxClock
+    from portal.sandbox.disturbances import Disturbances
     from portal.sandbox.settings import SandboxSettings
-    from portal.sandbox.world import Sandbox
+
+
+class Surroundings(Protocol):
+    """What a call needs of the sandbox around it, which makes the calls and so comes after them."""
+
+    @property
+    def settings(self) -> SandboxSettings: ...
+    @property
+    def kinds(self) -> dict[str, Kind]: ...
+    @property
+    def kinds_by_prefix(self) -> dict[str, Kind]: ...
+    @property
+    def clock(self) -> SandboxClock: ...
+    @property
+    def disturbances(self) -> Disturbances: ...
+    @property
+    def card_salt(self) -> str: ...
 
 
 @dataclass
 class Call:
     """What a handler works with. `now` is the sandbox's time in whole Unix seconds, the same for everything in the call."""
 
-    sandbox: Sandbox
+    sandbox: Surroundings
     session: Session
     now: int
     params: dict[str, Any] = field(default_factory=dict)

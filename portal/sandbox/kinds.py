@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from portal.sandbox.calls import Call
+from typing import Any
 
 Row = dict[str, Any]
 """One stored object, as its JSON. Keys that start with an underscore are the sandbox's own and never leave it."""
@@ -20,6 +17,7 @@ class Kind:
     `columns` are the top-level fields that lists filter by, so they are kept in indexed columns beside the JSON.
     `expandable` maps a field (dots reach into nested objects) to the object name it refers to.
     `included` is what a response holds only when it is expanded, such as a charge's refunds.
+    What fills it in takes the call at work, a `Call`, which knows kinds and is not known here.
     `noun` is the name that messages use, where it is not the object's: "No such setupintent".
     """
 
@@ -30,8 +28,8 @@ class Kind:
     other_prefixes: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     expandable: Mapping[str, str] = field(default_factory=dict)
-    included: Mapping[str, Callable[[Call, Row], Row | None]] = field(default_factory=dict)
-    view: Callable[[Call, Row], Row] | None = None
+    included: Mapping[str, Callable[[Any, Row], Row | None]] = field(default_factory=dict)
+    view: Callable[[Any, Row], Row] | None = None
     """Fills in what is derived when an object is shown, such as the status of a balance transaction."""
     noun: str = ""
 

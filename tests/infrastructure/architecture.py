@@ -202,9 +202,9 @@ def targets(module: Module, modules: Mapping[str, Module], *, for_types: bool = 
     return found
 
 
-def circles(modules: Mapping[str, Module]) -> list[str]:
-    """Each way that leads from a module back to itself, once, as "a → b → a". A name needed only for types closes none."""
-    return _circles({name: sorted(targets(module, modules, for_types=False)) for name, module in modules.items()})
+def circles(modules: Mapping[str, Module], *, for_types: bool = False) -> list[str]:
+    """Each way that leads from a module back to itself, once, as "a → b → a"; a name needed only for types closes one `for_types`."""
+    return _circles({name: sorted(targets(module, modules, for_types=for_types)) for name, module in modules.items()})
 
 
 def rooms(modules: Mapping[str, Module]) -> dict[str, list[str]]:
