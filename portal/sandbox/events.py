@@ -35,6 +35,7 @@ ENDPOINT = Kind(
     table="webhook_endpoints",
     prefix="we",
     url="/v1/webhook_endpoints",
+    noun="webhook endpoint",
 )
 
 

@@ -41,6 +41,9 @@ def test_an_inquiry_takes_no_money(client: stripe.StripeClient, contract: Stripe
     dispute = disputed(client, contract, "pm_card_createDisputeInquiry")
     assert (dispute.status, dispute.balance_transactions) == ("warning_needs_response", [])
     assert dispute.is_charge_refundable is True
+    assert dispute.payment_method_details is not None
+    assert dispute.payment_method_details.card is not None
+    assert dispute.payment_method_details.card.network_reason_code == "10"
 
 
 def test_a_disputed_charge_cannot_be_refunded(client: stripe.StripeClient, contract: Stripe) -> None:

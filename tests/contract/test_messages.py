@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 import stripe
 
-from tests.contract.support import Account, Stripe, intend, pay, refused
+from tests.contract.support import Account, Stripe, intend, pay, refused, save_card
 
 
 def says(contract: Stripe, path: str, status: int = 404, **headers: str) -> str:
@@ -61,6 +61,82 @@ def test_a_canceled_setup_is_not_canceled_again(client: stripe.StripeClient) -> 
         client.v1.setup_intents.cancel(canceled.id)
 
 
+def test_a_finished_setup_is_not_confirmed_again(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/error-codes#setup-intent-unexpected-state; words of 2026-08-26.dahlia"""
+    done = begin_setup(client, payment_method="pm_card_visa", confirm=True)
+    with refused(
+        code="setup_intent_unexpected_state",
+        says="You cannot confirm this SetupIntent because it has already succeeded.",
+    ):
+        client.v1.setup_intents.confirm(done.id, {"payment_method": "pm_card_visa"})
+
+
+def test_a_finished_setup_takes_no_other_method(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/error-codes#setup-intent-unexpected-state; words of 2026-08-26.dahlia"""
+    done = begin_setup(client, payment_method="pm_card_visa", confirm=True)
+    with refused(says="You cannot update this SetupIntent because it has already succeeded."):
+        client.v1.setup_intents.update(done.id, {"payment_method": "pm_card_mastercard"})
+
+
+def test_a_setup_without_a_method_says_how_to_bring_one(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/error-codes#setup-intent-unexpected-state; words of 2026-08-26.dahlia"""
+    with refused(
+        code="setup_intent_unexpected_state",
+        says="it's missing a payment method. You can either update the SetupIntent with a payment method and then confirm it again, or "
+        "confirm it again directly with a payment method or ConfirmationToken.",
+    ):
+        client.v1.setup_intents.confirm(begin_setup(client).id)
+
+
+def test_anothers_card_is_not_used(client: stripe.StripeClient, customer: stripe.Customer) -> None:
+    """docs.stripe.com/api/payment_intents/create#create_payment_intent-payment_method; words of 2026-08-26.dahlia"""
+    card = save_card(client, customer.id)
+    other = client.v1.customers.create()
+    with refused(
+        param="payment_method",
+        says=f"The PaymentMethod {card.id} does not belong to the Customer you supplied {other.id}.",
+    ):
+        intend(client, customer=other.id, payment_method=card.id)
+
+
+@pytest.mark.parametrize("noun", ["PaymentIntent", "SetupIntent"])
+def test_a_customers_card_is_used_with_its_customer(
+    client: stripe.StripeClient, customer: stripe.Customer, noun: str
+) -> None:
+    """docs.stripe.com/api/setup_intents/create#create_setup_intent-payment_method; words of 2026-08-26.dahlia"""
+    card = save_card(client, customer.id).id
+    with refused(
+        param="payment_method",
+        says=f"belongs to the Customer {customer.id}. Please include the Customer in the `customer` parameter on the {noun}.",
+    ):
+        if noun == "PaymentIntent":
+            intend(client, payment_method=card)
+        else:
+            begin_setup(client, payment_method=card)
+
+
+def test_a_refund_that_went_through_is_not_canceled(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/api/refunds/cancel; words of 2026-08-26.dahlia"""
+    refund = client.v1.refunds.create({"payment_intent": pay(client).id})
+    with refused(says="Canceling this refund is unsupported."):
+        client.v1.refunds.cancel(refund.id)
+
+
+def test_a_refund_of_an_unknown_charge_is_not_found(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/error-codes#resource-missing; status and `param` of 2026-08-26.dahlia"""
+    with refused(404, code="resource_missing", param="id", says="No such charge: 'ch_none'"):
+        client.v1.refunds.create({"charge": "ch_none"})
+
+
+def test_a_closed_dispute_is_closed(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/api/disputes/close; words of 2026-08-26.dahlia"""
+    intent = pay(client, "pm_card_createDispute")
+    (dispute,) = contract.later(lambda: client.v1.disputes.list({"payment_intent": intent.id}).data)
+    client.v1.disputes.close(dispute.id)
+    with refused(says="This dispute is already closed"):
+        client.v1.disputes.update(dispute.id, {"evidence": {"uncategorized_text": "late"}})
+
+
 @pytest.mark.parametrize(
     ("path", "message"),
     [
@@ -72,6 +148,8 @@ def test_a_canceled_setup_is_not_canceled_again(client: stripe.StripeClient) -> 
         ("/v1/refunds/re_none", "No such refund: 're_none'"),
         ("/v1/disputes/du_none", "No such dispute: 'du_none'"),
         ("/v1/events/evt_none", "No such event: 'evt_none'"),
+        ("/v1/balance_transactions/txn_none", "No such balance transaction: 'txn_none'"),
+        ("/v1/webhook_endpoints/we_none", "No such webhook endpoint: 'we_none'"),
     ],
 )
 def test_what_is_not_there_is_named_as_stripe_names_it(contract: Stripe, path: str, message: str) -> None:

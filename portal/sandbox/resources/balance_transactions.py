@@ -31,6 +31,7 @@ BALANCE_TRANSACTION = Kind(
     columns=("currency", "type", "source", "available_on", "_payout"),
     expandable={"source": "*"},
     view=_with_status,
+    noun="balance transaction",
 )
 
 LIST = list_parameters({"currency": Text(3), "payout": Reference(), "source": Reference(), "type": Text(100)})

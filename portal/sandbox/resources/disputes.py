@@ -154,7 +154,7 @@ def _details(charge: Row, reason: str, *, inquiry: bool) -> Row | None:
             "brand": card["brand"],
             "case_type": "inquiry" if inquiry else "chargeback",
             "network": card["network"],
-            "network_reason_code": "10.4" if reason == "fraudulent" else "13.1",
+            "network_reason_code": "10" if inquiry else "10.4" if reason == "fraudulent" else "13.1",
         },
         "type": "card",
     }
@@ -244,9 +244,7 @@ def update(call: Call, dispute_id: str) -> Row:
     submits = params.get("submit", "evidence" in params)
     if submits or "evidence" in params:
         if dispute["status"] not in ANSWERABLE:
-            raise StripeError(
-                f"This dispute can no longer be answered: its status is {dispute['status']}.", param="evidence"
-            )
+            raise _not_answerable(dispute)
         dispute["evidence"] |= params.get("evidence") or {}
         if sum(len(text) for text in dispute["evidence"].values() if isinstance(text, str)) > MOST_EVIDENCE:
             raise StripeError(
@@ -261,6 +259,13 @@ def update(call: Call, dispute_id: str) -> Row:
     else:
         emit(call, "charge.dispute.updated", dispute, before)
     return dispute
+
+
+def _not_answerable(dispute: Row) -> StripeError:
+    """The words for one that is closed are as recorded at 2026-08-26.dahlia."""
+    if dispute["status"] not in OPEN:
+        return StripeError("This dispute is already closed")
+    return StripeError(f"This dispute can no longer be answered: its status is {dispute['status']}.")
 
 
 def _submit(call: Call, dispute: Row) -> None:
@@ -282,7 +287,7 @@ def close(call: Call, dispute_id: str) -> Row:
     """Give a dispute up, for good."""
     dispute = call.need(DISPUTE, dispute_id, "dispute", in_path=True)
     if dispute["status"] not in ANSWERABLE:
-        raise StripeError(f"This dispute is already closed or under review: its status is {dispute['status']}.")
+        raise _not_answerable(dispute)
     _move(call, dispute, "warning_closed" if dispute["status"].startswith("warning") else "lost")
     return dispute
 

@@ -127,16 +127,15 @@ def find(call: Call, kind: Kind, intent_id: str) -> Row:
 
 
 def check_status(intent: Row, verb: str, allowed: Sequence[str]) -> None:
-    """Raises when an intent may not be confirmed (captured, canceled …) in the status it has. Messages as recorded at 2023-10-16."""
+    """Raises when an intent may not be confirmed (captured, canceled …) in the status it has. Words as recorded at 2023-10-16."""
     status = intent["status"]
     if status in allowed:
         return
     is_payment = intent["object"] == "payment_intent"
     name = "PaymentIntent" if is_payment else "SetupIntent"
     if verb == "confirm" and status == "succeeded":
-        raise wrong_state(
-            f"You cannot confirm this {name} because it has already succeeded after being previously confirmed.", intent
-        )
+        how = " after being previously confirmed" if is_payment else ""
+        raise wrong_state(f"You cannot confirm this {name} because it has already succeeded{how}.", intent)
     if verb == "cancel" and status == "canceled" and not is_payment:
         raise wrong_state("You cannot cancel this SetupIntent because it it already canceled.", intent)
     done = {"confirm": "confirmed", "cancel": "canceled", "capture": "captured", "increment": "incremented"}[verb]

@@ -44,7 +44,7 @@ def confirm(call: Call, kind: Kind, intent: Row) -> Row:
         intent["_return_url"] = params["return_url"]
     if "setup_future_usage" in params:
         intent["setup_future_usage"] = params["setup_future_usage"]
-    check_usable(method, intent["customer"])
+    check_usable(method, intent)
     offered_types.check_allowed(intent, method)
     check_return_url(call, intent)
     off_session = bool(params.get("off_session"))

@@ -112,7 +112,7 @@ def create(call: Call) -> Row:
         "last_payment_error": None,
         "latest_charge": None,
         "livemode": False,
-        "managed_payments": {"enabled": False},
+        "managed_payments": None,
         "metadata": {},
         "next_action": None,
         "on_behalf_of": None,
@@ -182,7 +182,7 @@ def use_method(call: Call, intent: Row) -> None:
     method = given_method(call, intent)
     if method is None:
         return
-    check_usable(method, intent["customer"])
+    check_usable(method, intent)
     offered_types.check_allowed(intent, method)
     intent["payment_method"] = method["id"]
     if intent["status"] == "requires_payment_method":

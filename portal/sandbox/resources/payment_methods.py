@@ -120,22 +120,22 @@ def find_or_make(call: Call, method_id: str, param: str, *, in_path: bool = Fals
     return call.need(PAYMENT_METHOD, method_id, param, in_path=in_path)
 
 
-def check_usable(method: Row, customer: str | None) -> None:
-    """Raises when an intent of this customer (or of none) may not use the payment method."""
+def check_usable(method: Row, intent: Row) -> None:
+    """Raises when an intent may not use the payment method. Messages as recorded at 2026-08-26.dahlia."""
     if method["_spent"]:
         raise invalid(SPENT, "payment_method")
-    owner = method["customer"]
+    owner, customer = method["customer"], intent["customer"]
+    name = "PaymentIntent" if intent["object"] == "payment_intent" else "SetupIntent"
     if owner is not None and customer is None:
         raise invalid(
-            f"The payment method supplied ({method['id']}) belongs to a Customer. Please include the Customer in the `customer` parameter "
-            "on the PaymentIntent.",
+            f"The payment method supplied ({method['id']}) belongs to the Customer {owner}. Please include the Customer in the `customer` "
+            f"parameter on the {name}.",
             "payment_method",
         )
     if owner is not None and owner != customer:
         raise invalid(
-            f"The payment method supplied ({method['id']}) belongs to the Customer {owner}. Please use this "
-            "PaymentMethod with the Customer "
-            "that it belongs to instead.",
+            f"The PaymentMethod {method['id']} does not belong to the Customer you supplied {customer}. Please use this PaymentMethod with "
+            "the Customer that it belongs to instead.",
             "payment_method",
         )
 

@@ -150,7 +150,7 @@ def _charge(call: Call, params: dict[str, Any]) -> Row:
     if ("charge" in params) == ("payment_intent" in params):
         raise invalid("One of the following params should be provided for this request: payment_intent or charge.")
     if "charge" in params:
-        charge = call.need(CHARGE, params["charge"], "charge")
+        charge = call.need(CHARGE, params["charge"], in_path=True)  # as recorded: 404, and `id`
     else:
         intent = call.need(PAYMENT_INTENT, params["payment_intent"], "payment_intent")
         found = call.session.find(CHARGE, intent["latest_charge"] or "")
@@ -319,11 +319,7 @@ def cancel(call: Call, refund_id: str) -> Row:
     """Only refunds that wait for their customer to act can be canceled, and cards never ask for that."""
     refund = call.need(REFUND, refund_id, "id", in_path=True)
     if refund["status"] != "requires_action":
-        raise StripeError(
-            f"You cannot cancel this refund because it has a status of {refund['status']}. Only a refund with the following status may be "
-            "canceled: requires_action.",
-            param="id",
-        )
+        raise StripeError("Canceling this refund is unsupported.")
     _undo(call, refund, "canceled", "refund_failure")
     return refund
 

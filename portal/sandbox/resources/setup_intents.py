@@ -91,7 +91,7 @@ def create(call: Call) -> Row:
         "last_setup_error": None,
         "latest_attempt": None,
         "livemode": False,
-        "managed_payments": {"enabled": False},
+        "managed_payments": None,
         "mandate": None,
         "metadata": {},
         "next_action": None,
@@ -139,7 +139,7 @@ def _use_method(call: Call, intent: Row) -> None:
     method = given_method(call, intent)
     if method is None:
         return
-    check_usable(method, intent["customer"])
+    check_usable(method, intent)
     offered_types.check_allowed(intent, method)
     intent["payment_method"] = method["id"]
     if intent["status"] == "requires_payment_method":
@@ -153,9 +153,8 @@ def retrieve(call: Call, intent_id: str) -> Row:
 def update(call: Call, intent_id: str) -> Row:
     intent = find(call, SETUP_INTENT, intent_id)
     if intent["status"] not in CONFIRMABLE and set(call.params) - {"description", "metadata", "expand"}:
-        raise wrong_state(
-            f"This SetupIntent could not be updated because it has a status of {intent['status']}.", intent
-        )
+        happened = {"succeeded": "already succeeded", "canceled": "been canceled"}.get(intent["status"], "begun")
+        raise wrong_state(f"You cannot update this SetupIntent because it has {happened}.", intent)
     before = copied(intent)
     if "customer" in call.params:
         call.need(CUSTOMER, call.params["customer"], "customer")
@@ -180,14 +179,13 @@ def _confirm(call: Call, intent: Row) -> Row:
     method = given_method(call, intent, intent["payment_method"])
     if method is None:
         raise wrong_state(
-            "You cannot confirm this SetupIntent because it's missing a payment method. Update the SetupIntent with a "
-            "payment method and then "
-            "confirm it again.",
+            "You cannot confirm this SetupIntent because it's missing a payment method. You can either update the SetupIntent with a "
+            "payment method and then confirm it again, or confirm it again directly with a payment method or ConfirmationToken.",
             intent,
         )
     if call.params.get("return_url") is not None:
         intent["_return_url"] = call.params["return_url"]
-    check_usable(method, intent["customer"])
+    check_usable(method, intent)
     offered_types.check_allowed(intent, method)
     check_return_url(call, intent)
     intent |= {"payment_method": method["id"], "last_setup_error": None, "next_action": None}
