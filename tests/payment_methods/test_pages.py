@@ -50,7 +50,7 @@ def test_the_list_tells_the_default_and_the_expiry(owner: FlaskClient, wallet: W
     assert text.count("Expired") == 1
     assert text.count("Expires soon") == 1
     assert text.count("Make default") == 1, "neither the default nor an expired card can be made the default"
-    assert "Your Visa ending in 0002 takes its place." in text
+    assert "Your Visa ending in 0002 becomes the default." in text
 
 
 @pytest.mark.settings(PORTAL_TIMEZONE="America/Los_Angeles")
@@ -95,7 +95,7 @@ def test_the_removal_says_which_card_is_the_default_now(owner: FlaskClient, wall
     wallet.add()
     wallet.add("5555555555554444")
     post(owner, f"/cards/{wallet.cards[0].id}/removal")
-    assert "The one ending in 4444 is your default card now." in owner.get("/cards").text
+    assert "The card ending in 4444 is now your default card." in owner.get("/cards").text
     post(owner, f"/cards/{wallet.cards[0].id}/removal")
     assert "The card was removed." in owner.get("/cards").text
 
