@@ -23,6 +23,7 @@ from deploy.dev.processes import ROOT, end_with_clean_up_on_sigterm
 from portal.core import audit, config, db
 from tests import by_directory, card_data
 from tests.browsing import Chromium, Console, context_options
+from tests.forked import ForkServer
 from tests.kept import KeptRule, keep_statements
 from tests.live import Clock, LivePortal, SandboxServer
 from tests.pages import CheckingClient
@@ -280,18 +281,30 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxServer]:
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def fork_server(pytestconfig: pytest.Config) -> Iterator[ForkServer]:
+    """One a worker; it starts when the first portal does."""
+    server = ForkServer(pytestconfig.stash[RUN].directory)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
 @pytest.fixture
 def live_portal(
     request: pytest.FixtureRequest, database: str, sandbox: SandboxServer, smtp: Mailbox
 ) -> Iterator[LivePortal]:
     """The whole portal, running. `portal.db` in the test is connected to the same database."""
     directory = request.config.stash[RUN].directory
-    portal = LivePortal(directory, database, sandbox, smtp, _clock_asked_for(request), _settings_asked_for(request))
+    clock = _clock_asked_for(request)
+    fork_server = request.getfixturevalue("fork_server") if clock is None else None
+    portal = LivePortal(directory, database, sandbox, smtp, clock, _settings_asked_for(request), fork_server)
     try:
         yield portal.start()
     finally:
         portal.stop()
-    for log in portal.core.logs:
+    for log in portal.logs:
         card_data.check_log(log)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
 from deploy.dev.processes import Process, answers, end_all, free_port
+from tests.forked import ForkedProcess, ForkServer
 from tests.run import SETTINGS, process_environment
 from tests.smtp import Mailbox
 
@@ -122,7 +123,9 @@ class LivePortal:
         smtp: Mailbox,
         clock: Clock | None = None,
         settings: Mapping[str, str] | None = None,
+        fork_server: ForkServer | None = None,
     ) -> None:
+        """With a fork server its processes begin within milliseconds; one whose clock is moved cannot be forked."""
         assert clock is None or database.startswith("sqlite"), "PostgreSQL asks the machine's clock, which stays"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -144,17 +147,18 @@ class LivePortal:
             **settings or {},
         )
         self._processes: dict[str, Process] = {}
+        self._fork_server = fork_server
 
     def start(self) -> LivePortal:
         """Return when the web server and the worker are ready."""
-        gunicorn = [sys.executable, "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py", "--workers", "1"]
+        gunicorn = ["gunicorn", "--config", "deploy/gunicorn.conf.py", "--workers", "1"]
         web = self._spawn("web", [*gunicorn, "--bind", f"127.0.0.1:{self.port}", "wsgi:app"])
         self.start_worker()
         web.wait_until(lambda: answers(f"{self.url}/readyz"), within=START_SECONDS)
         return self
 
     def start_worker(self) -> None:
-        worker = self._spawn("worker", [sys.executable, "-m", "flask", "--app", "wsgi", "worker"])
+        worker = self._spawn("worker", ["flask", "--app", "wsgi", "worker"])
         worker.wait_until(lambda: "worker ready" in worker.said(), within=START_SECONDS)
 
     def stop_worker(self) -> None:
@@ -183,6 +187,11 @@ class LivePortal:
             print(f"--- {process.name}\n{process.last_words(60)}")  # noqa: T201
 
     def _spawn(self, name: str, command: list[str]) -> Process:
-        process = Process(name, command, log=self._log / f"{name}.log", environment=self._environment)
+        process: Process
+        log = self._log / f"{name}.log"
+        if self._fork_server is None:
+            process = Process(name, [sys.executable, "-m", *command], log=log, environment=self._environment)
+        else:
+            process = ForkedProcess(self._fork_server, name, command, log=log, environment=self._environment)
         self._processes[name] = process
         return process

@@ -10,9 +10,9 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 
 
-def end_with_parent(parent: int) -> None:
-    """In a forked child: the kernel kills it as soon as the thread that forked it is gone, or now when that is so already."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def end_with_parent(parent: int, by: signal.Signals = signal.SIGKILL) -> None:
+    """In a forked child: the kernel ends it as soon as the thread that forked it is gone; it ends now when that is so already."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, by)
     if os.getppid() != parent:
         os._exit(1)
 

@@ -36,9 +36,12 @@ class Process:
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log_start = log.stat().st_size if log.exists() else 0
-        with log.open("ab") as sink:
-            self._process = subprocess.Popen(
-                [*until_the_starter_dies(), *map(str, command)],
+        self._process = self._start([str(part) for part in command], environment)
+
+    def _start(self, command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as sink:
+            return subprocess.Popen(
+                [*until_the_starter_dies(), *command],
                 cwd=ROOT,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
