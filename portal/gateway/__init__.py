@@ -27,7 +27,16 @@ from portal.gateway.contract import (
     WebhookEndpoint,
 )
 from portal.gateway.dashboard import page_of
-from portal.gateway.failures import ADVICE, CODE_REFUSALS, advice, is_final, shown_codes
+from portal.gateway.failures import (
+    ADVICE,
+    CODE_REFUSALS,
+    CONFIRM_CARD_DATA,
+    DO_NOT_TRY_AGAIN,
+    advice,
+    is_final,
+    shown_codes,
+    wants_card_data,
+)
 from portal.gateway.keyed_calls import KeyedCall, call_once
 from portal.gateway.stripe_gateway import StripeGateway, current, forget
 from portal.gateway.webhook_signature import BadSignature, verify
@@ -35,6 +44,8 @@ from portal.gateway.webhook_signature import BadSignature, verify
 __all__ = [
     "ADVICE",
     "CODE_REFUSALS",
+    "CONFIRM_CARD_DATA",
+    "DO_NOT_TRY_AGAIN",
     "BadSignature",
     "BalanceTransaction",
     "Busy",
@@ -70,4 +81,5 @@ __all__ = [
     "page_of",
     "shown_codes",
     "verify",
+    "wants_card_data",
 ]

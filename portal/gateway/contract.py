@@ -101,13 +101,14 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why the last try failed, in Stripe's codes, and with what it was made.
+    """Why the last try failed, in Stripe's codes, and with what it was made. `advice_code` says what its bank would have done next.
 
     `charge_id` is missing where nothing was charged, such as when the card's holder did not prove who they are.
     """
 
     code: str
     decline_code: str = ""
+    advice_code: str = ""
     method_id: str = ""
     fingerprint: str = ""
     charge_id: str = ""

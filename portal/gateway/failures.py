@@ -102,9 +102,19 @@ FINAL_DECLINES: Final = frozenset(
 )
 
 
-def is_final(code: str, decline_code: str = "") -> bool:
+# What a bank, or its network, would have done next. Source: Stripe, "Card declines", advice codes.
+DO_NOT_TRY_AGAIN: Final = "do_not_try_again"
+CONFIRM_CARD_DATA: Final = "confirm_card_data"
+
+
+def is_final(code: str, decline_code: str = "", advice_code: str = "") -> bool:
     """Whether a decline is one after which this card need not be tried again."""
-    return bool(FINAL_DECLINES & {code, decline_code})
+    return advice_code == DO_NOT_TRY_AGAIN or bool(FINAL_DECLINES & {code, decline_code})
+
+
+def wants_card_data(advice_code: str) -> bool:
+    """Whether the bank takes the card for wrongly written: as long as its data stays as it is, no try of it succeeds."""
+    return advice_code == CONFIRM_CARD_DATA
 
 
 def advice(code: str, decline_code: str = "") -> str:

@@ -203,6 +203,7 @@ def _failure(found: Any) -> Failure | None:
     return Failure(
         getattr(found, "code", None) or "",
         getattr(found, "decline_code", None) or "",
+        getattr(found, "advice_code", None) or "",
         method_id=id_of(method) or "",
         fingerprint=getattr(getattr(method, "card", None), "fingerprint", None) or "",
         charge_id=getattr(found, "charge", None) or "",

@@ -20,6 +20,11 @@ ASKS_HOLDER: Final = "authentication_required"
 _NO_CARD: Final = N_("There is no card that we could charge. Please add one.")
 _EXPIRED: Final = N_("Your default card has expired. Please add the new one from your bank, or choose another.")
 
+_CONFIRM_DATA: Final = N_(
+    "Your bank says that the data of this card is wrong. Please check its number, expiry date and security code and add the card again, "
+    "or choose another. Until then it is not charged."
+)
+
 
 def send_switched(mandate_id: str, *, on: bool) -> None:
     """Confirm that automatic payment was switched on, with the words that were agreed to, or off."""
@@ -56,7 +61,13 @@ def send_notice(collection_id: str) -> None:
 
 
 def send_failure(
-    collection_id: str, number: int, code: str, decline_code: str, again_at: str | None, payment_id: str | None
+    collection_id: str,
+    number: int,
+    code: str,
+    decline_code: str,
+    advice_code: str,
+    again_at: str | None,
+    payment_id: str | None,
 ) -> None:
     """What failed and what the customer can do: answer the bank by a link that finishes this same payment, or see to a card.
 
@@ -82,7 +93,7 @@ def send_failure(
         invoice=collection.invoice,
         number=collection.invoice.number,
         asks_holder=asks_holder,
-        advice=translate(_advice(code, decline_code), supported(customer.language)),
+        advice=translate(_advice(code, decline_code, advice_code), supported(customer.language)),
         again_at=datetime.fromisoformat(again_at) if again_at else None,
         link=config.current().base_url + path,
     )
@@ -109,13 +120,15 @@ def send_to_staff(collection_id: str) -> None:
         customer=customer,
         invoice=collection.invoice,
         collection=collection,
-        why=translate(_advice(collection.failure_code, collection.decline_code), tongue),
+        why=translate(_advice(collection.failure_code, collection.decline_code, collection.advice_code), tongue),
     )
 
 
-def _advice(code: str, decline_code: str) -> str:
+def _advice(code: str, decline_code: str, advice_code: str) -> str:
     """What a customer is told of a charge that failed, in English as it stands in the catalogues."""
     own = {states.NO_CARD: _NO_CARD, states.EXPIRED: _EXPIRED}.get(code)
+    if own is None and gateway.wants_card_data(advice_code):
+        return _CONFIRM_DATA
     return own or gateway.advice(code, decline_code)
 
 

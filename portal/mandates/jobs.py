@@ -26,9 +26,15 @@ def mail_notice(collection_id: str) -> None:
 
 @outbox.handles("mandates.mail_failure")
 def mail_failure(
-    collection_id: str, number: int, code: str, decline_code: str, again_at: str | None, payment_id: str | None
+    collection_id: str,
+    number: int,
+    code: str,
+    decline_code: str,
+    again_at: str | None,
+    payment_id: str | None,
+    advice_code: str = "",  # jobs of before it was kept have none
 ) -> None:
-    email.send_failure(collection_id, number, code, decline_code, again_at, payment_id)
+    email.send_failure(collection_id, number, code, decline_code, advice_code, again_at, payment_id)
 
 
 @outbox.handles("mandates.mail_staff")

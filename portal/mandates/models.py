@@ -48,8 +48,9 @@ class Collection(Base):
     """One invoice that is to be charged under a mandate.
 
     `charge_on` is fixed when the notice is sent (`noticed_at`). `tries` counts those that were begun; while `is_trying`, it is not
-    known yet what came of the last one, and whoever goes on with it uses the same key. `failure_code` and `decline_code` tell of the
-    last try that failed: Stripe's codes, or ours from portal.mandates.states. `tried_method` is the payment method it was made with.
+    known yet what came of the last one, and whoever goes on with it uses the same key. `failure_code`, `decline_code` and `advice_code`
+    tell of the last try that failed: Stripe's codes, or ours from portal.mandates.states. `tried_method` is the payment method that
+    it was made with.
     """
 
     __tablename__ = "collections"
@@ -69,6 +70,7 @@ class Collection(Base):
     tried_method: Mapped[str] = mapped_column(String(64), default="")
     failure_code: Mapped[str] = mapped_column(String(60), default="")
     decline_code: Mapped[str] = mapped_column(String(60), default="")
+    advice_code: Mapped[str] = mapped_column(String(40), default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime)
 

@@ -243,7 +243,7 @@ def collect(collection_id: str) -> None:
             _wait(collection_id, sent=False)
     except (NotFound, Invalid) as error:  # the card was removed, or has run out, since the try began
         code = states.EXPIRED if error.code == "card_expired" else states.NO_CARD
-        _fail(collection_id, code, "", payment_id=None)
+        _fail(collection_id, code, "", "", payment_id=None)
     else:
         _conclude(collection_id, payment)
 
@@ -281,7 +281,8 @@ def _start_try(session: Session, row: Collection) -> bool:
     row.first_try_at = row.first_try_at or clock.now()
     if card is None or known_answer:
         code = row.failure_code if known_answer else _why_no_card(session, row.customer_id)
-        _note_failure(session, row, code, row.decline_code if known_answer else "", payment_id=None)
+        told = (row.decline_code, row.advice_code) if known_answer else ("", "")
+        _note_failure(session, row, code, *told, payment_id=None)
         return False
     row.is_trying = True
     row.card_id = card.id
@@ -292,8 +293,11 @@ def _start_try(session: Session, row: Collection) -> bool:
 
 
 def _is_hopeless(row: Collection, method_id: str) -> bool:
-    """The bank has said for good that it will not charge this card."""
-    return method_id == row.tried_method and gateway.is_final(row.failure_code, row.decline_code)
+    """The bank has said for good that it will not charge this card, or that its data is wrong, which another try does not mend."""
+    if method_id != row.tried_method:
+        return False
+    is_final = gateway.is_final(row.failure_code, row.decline_code, row.advice_code)
+    return is_final or gateway.wants_card_data(row.advice_code)
 
 
 def _why_no_card(session: Session, customer_id: str) -> str:
@@ -314,7 +318,7 @@ def _conclude(collection_id: str, payment: Payment) -> None:
     elif payment.asks_its_customer or payment.review_reason:
         _wait(collection_id, sent=False)
     else:
-        _fail(collection_id, payment.failure_code, payment.decline_code, payment_id=payment.id)
+        _fail(collection_id, payment.failure_code, payment.decline_code, payment.advice_code, payment_id=payment.id)
 
 
 def _wait(collection_id: str, *, sent: bool) -> None:
@@ -340,23 +344,26 @@ def _try_anew(collection_id: str) -> None:
             row.updated_at = clock.now()
 
 
-def _fail(collection_id: str, code: str, decline_code: str, *, payment_id: str | None) -> None:
+def _fail(collection_id: str, code: str, decline_code: str, advice_code: str, *, payment_id: str | None) -> None:
     with db.transaction() as session:
         row = _locked(session, collection_id)
         if row.state in states.ACTIVE and row.is_trying:
-            _note_failure(session, row, code, decline_code, payment_id=payment_id)
+            _note_failure(session, row, code, decline_code, advice_code, payment_id=payment_id)
 
 
-def _note_failure(session: Session, row: Collection, code: str, decline_code: str, *, payment_id: str | None) -> None:
+def _note_failure(
+    session: Session, row: Collection, code: str, decline_code: str, advice_code: str, *, payment_id: str | None
+) -> None:
     """A try has failed: plan the next one, or give up; the customer hears of it each time, staff at the end."""
     row.is_trying = False
     row.failure_code = code
     row.decline_code = decline_code
+    row.advice_code = advice_code
     audit.record(
         session,
         "collection.try_failed",
         row.id,
-        {"number": row.tries, "code": code, "decline_code": decline_code},
+        {"number": row.tries, "code": code, "decline_code": decline_code, "advice_code": advice_code},
         customer_id=row.customer_id,
     )
     if session.get_one(Mandate, row.mandate_id).ended_at is not None:
@@ -379,6 +386,7 @@ def _note_failure(session: Session, row: Collection, code: str, decline_code: st
         number=row.tries,
         code=code,
         decline_code=decline_code,
+        advice_code=advice_code,
         again_at=again_at.isoformat() if again_at else None,
         payment_id=payment_id,
     )

@@ -122,6 +122,7 @@ class Payment(Mirror, Base):
     fee_minor: Mapped[int | None] = mapped_column(BigInteger)
     failure_code: Mapped[str] = mapped_column(String(60), default="")
     decline_code: Mapped[str] = mapped_column(String(60), default="")
+    advice_code: Mapped[str] = mapped_column(String(40), default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     succeeded_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Whether a try to charge a card has no answer yet; read in the same question as the row, so that the two fit together.

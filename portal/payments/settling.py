@@ -66,8 +66,10 @@ def has_changes(payment: Payment, intent: Intent) -> bool:
         intent.charge.id if intent.charge else payment.stripe_charge_id,
         failure.code if failure else "",
         failure.decline_code if failure else "",
+        failure.advice_code if failure else "",
     )
-    return now != (payment.status, payment.stripe_charge_id, payment.failure_code, payment.decline_code)
+    known = (payment.failure_code, payment.decline_code, payment.advice_code)
+    return now != (payment.status, payment.stripe_charge_id, *known)
 
 
 def _change(session: Session, payment: Payment, intent: Intent) -> None:
@@ -78,6 +80,7 @@ def _change(session: Session, payment: Payment, intent: Intent) -> None:
     payment.stripe_payment_method_id = intent.payment_method_id or payment.stripe_payment_method_id
     payment.failure_code = intent.failure.code if intent.failure else ""
     payment.decline_code = intent.failure.decline_code if intent.failure else ""
+    payment.advice_code = intent.failure.advice_code if intent.failure else ""
     if intent.charge is not None:
         payment.stripe_charge_id = intent.charge.id
         if intent.charge.card is not None:
@@ -142,7 +145,7 @@ def _announce(session: Session, payment: Payment, event_type: str, failure_code:
 
 def _succeed(session: Session, payment: Payment, intent: Intent) -> None:
     payment.succeeded_at = intent.charge.created if intent.charge else clock.now()
-    payment.failure_code = payment.decline_code = ""
+    payment.failure_code = payment.decline_code = payment.advice_code = ""
     ledger.post(
         session,
         "charge",

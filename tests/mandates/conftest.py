@@ -21,6 +21,7 @@ from portal.mandates import policy, service
 from portal.mandates.models import Collection, Mandate
 from portal.payment_methods import queries as cards
 from portal.payment_methods.models import SavedCard
+from portal.payments.models import Payment
 from tests import factories
 from tests.live import SandboxServer
 from tests.payments.conftest import keep_card
@@ -28,6 +29,7 @@ from tests.smtp import Mailbox
 
 GOOD = "4242424242424242"
 POOR = "4000000000009995"  # insufficient funds
+WRONG_CODE = "4000000000000127"
 STOLEN = "4000000000009979"
 ASKS = "4000002760003184"  # 3-D Secure, always
 
@@ -91,6 +93,11 @@ class Subscriber:
     def status(self, invoice_id: str) -> str:
         with db.reading() as session:
             return session.get_one(Invoice, invoice_id).status
+
+    @property
+    def payment(self) -> Payment:
+        with db.reading() as session:
+            return session.query(Payment).one()
 
     @property
     def charged(self) -> list[int]:

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 
+from portal import gateway
 from portal.core import clock, company_days, config, db
 from portal.core.errors import Unavailable
 from portal.invoices import service as invoices
@@ -18,7 +19,7 @@ from portal.payment_methods import service as cards
 from portal.payment_methods.models import SavedCard
 from portal.payments import service as payments
 from portal.payments.models import Payment
-from tests.mandates.conftest import ASKS, GOOD, POOR, STOLEN, Subscriber, text_of
+from tests.mandates.conftest import ASKS, GOOD, POOR, STOLEN, WRONG_CODE, Subscriber, text_of
 from tests.payments.conftest import audited, everything
 from tests.payments.test_crash_points import dies
 
@@ -230,6 +231,59 @@ def test_a_card_that_is_refused_for_good_is_not_tried_again_but_another_is(subsc
         cards.make_default(mastercard.id, subscriber.customer_id)
         with subscriber.later(2):
             assert subscriber.status(invoice_id) == "paid"
+
+
+def test_a_card_whose_data_is_wrong_is_asked_to_be_confirmed_and_not_tried_again(subscriber: Subscriber) -> None:
+    subscriber.switch_on()
+    invoice_id = subscriber.owe(days=3)
+    subscriber.work()
+    subscriber.bank(WRONG_CODE)
+    with subscriber.later(3):
+        assert subscriber.collection(invoice_id).advice_code == gateway.CONFIRM_CARD_DATA
+        (mail,) = subscriber.mails("could not charge")
+        assert "check its number, expiry date and security code and add the card again" in text_of(mail)
+        with subscriber.later(1):
+            assert (subscriber.asked, subscriber.collection(invoice_id).tries) == (1, 2)
+            mastercard = subscriber.keep_card("pm_card_mastercard")
+            cards.make_default(mastercard.id, subscriber.customer_id)
+            with subscriber.later(2):
+                assert subscriber.status(invoice_id) == "paid"
+                assert subscriber.payment.advice_code == ""
+
+
+def test_what_may_be_tried_later_is_tried_again(subscriber: Subscriber) -> None:
+    subscriber.switch_on()
+    invoice_id = subscriber.owe(days=3)
+    subscriber.work()
+    subscriber.bank(POOR)
+    with subscriber.later(3), subscriber.later(1):
+        assert subscriber.collection(invoice_id).advice_code == "try_again_later"
+        assert subscriber.asked == 2
+
+
+def test_a_bank_that_advises_against_it_is_not_asked_again_whatever_its_reason(subscriber: Subscriber) -> None:
+    """The reason alone would not stop it: of insufficient funds a card is tried again."""
+    subscriber.switch_on()
+    invoice_id = subscriber.owe(days=3)
+    subscriber.work()
+    subscriber.bank(POOR)
+    with subscriber.later(3):
+        with db.transaction() as session:
+            session.query(Collection).one().advice_code = gateway.DO_NOT_TRY_AGAIN
+        with subscriber.later(1):
+            assert (subscriber.asked, subscriber.collection(invoice_id).tries) == (1, 2)
+            # What is known stays known, so that the third time nobody is asked either.
+            with subscriber.later(2):
+                assert (subscriber.asked, subscriber.collection(invoice_id).tries) == (1, 3)
+
+
+def test_the_advice_of_a_bank_stays_on_the_payment(subscriber: Subscriber) -> None:
+    subscriber.switch_on()
+    subscriber.owe(days=3)
+    subscriber.work()
+    subscriber.bank(STOLEN)
+    with subscriber.later(3):
+        assert subscriber.payment.advice_code == gateway.DO_NOT_TRY_AGAIN
 
 
 @pytest.mark.parametrize("place", ["_start_try", "_conclude", "_close_if_settled"])
