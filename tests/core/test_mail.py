@@ -26,7 +26,7 @@ TO = "ada@spree-bikes.test"
 @pytest.fixture
 def letters(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mail of one sentence."""
-    monkeypatch.setattr(mail.documents, "render", lambda template, _tongue, **facts: f"{template}: {facts['words']}")
+    monkeypatch.setattr(mail.templates, "render", lambda template, _tongue, **facts: f"{template}: {facts['words']}")
 
 
 def send(*, key: str = "receipt:rct_1", to: str = TO, subject: str = "Your receipt", words: str = "Thank you") -> None:
