@@ -48,8 +48,8 @@ COPIED = ("payment_intents", "charges", "balance_transactions")
 
 
 def one_payment(sandbox: SandboxServer, customer_id: str) -> Payment:
-    payment_id = payments.record_other(customer_id, Money(20_00, "eur"), "Poster", client_key=new_id("key"))
-    started = payments.proceed(payment_id, customer_id, save_card=False)
+    payment_id = payments.record_custom_payment(customer_id, Money(20_00, "eur"), "Poster", client_key=new_id("key"))
+    started = payments.ensure_confirmable(payment_id, customer_id, save_card=False)
     with db.reading() as session:
         intent_id = session.get_one(Payment, started.payment_id).stripe_intent_id
     sandbox.client.v1.payment_intents.confirm(str(intent_id), {"payment_method": "pm_card_visa"})

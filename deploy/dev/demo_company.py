@@ -28,7 +28,7 @@ from portal.payments import service as payments
 from portal.payments.models import Payment
 from portal.refunds import policy
 from portal.refunds import service as refunds
-from portal.refunds.service import Clerk
+from portal.refunds.service import Reviewer
 from portal.support import service as desk
 
 
@@ -51,12 +51,12 @@ class Company:
     past: Past
     customers: dict[DemoCustomer, str] = field(default_factory=dict)
     users: dict[DemoCustomer, str] = field(default_factory=dict)
-    clerks: dict[str, Clerk] = field(default_factory=dict)
+    reviewers: dict[str, Reviewer] = field(default_factory=dict)
 
     def open(self) -> None:
         """Staff and customers, with their sign-ins."""
         for email, name, role in seed.STAFF:
-            self.clerks[role] = Clerk(seed.staff(email, name, role), role)
+            self.reviewers[role] = Reviewer(seed.staff(email, name, role), role)
         for demo in (*seed.CUSTOMERS, *NEIGHBOURS):
             self.customers[demo] = seed.customer(demo)
             with db.reading() as session:
@@ -70,10 +70,10 @@ class Company:
             yield
 
     @contextmanager
-    def _as_staff(self, role: str) -> Iterator[Clerk]:
+    def _as_staff(self, role: str) -> Iterator[Reviewer]:
         """What is done in the block, this member of staff did."""
-        with audit.acting(audit.Actor("staff", self.clerks[role].id, "198.51.100.4")):
-            yield self.clerks[role]
+        with audit.acting(audit.Actor("staff", self.reviewers[role].id, "198.51.100.4")):
+            yield self.reviewers[role]
 
     # Invoices
 
@@ -91,8 +91,8 @@ class Company:
 
     def note(self, demo: DemoCustomer, words: str) -> None:
         """Staff write something down about the customer."""
-        with self._as_staff("support") as clerk:
-            desk.add_note(self.customers[demo], clerk.id, words)
+        with self._as_staff("support") as reviewer:
+            desk.add_note(self.customers[demo], reviewer.id, words)
 
     # Payments
 
@@ -125,7 +125,7 @@ class Company:
                 self.customers[demo],
                 self.users[demo],
                 ip="203.0.113.7",
-                tongue=demo.language,
+                locale=demo.language,
                 agreed=mandate_policy.digest(sentences),
             )
 
@@ -140,18 +140,18 @@ class Company:
 
     def approve(self, refund_id: str, role: str) -> None:
         """One member of staff approves; the refund is sent unless another one must approve as well."""
-        with self._as_staff(role) as clerk:
-            refunds.approve(refund_id, clerk)
+        with self._as_staff(role) as reviewer:
+            refunds.approve(refund_id, reviewer)
         self.past.a_moment_later()
 
     def propose(self, payment_id: str, amount: Money) -> str:
         """Staff give back something out of goodwill; returns the refund's id."""
-        with self._as_staff("support") as clerk:
-            return refunds.propose(clerk.id, payment_id, amount, policy.GOODWILL, "", client_key=new_id("form"))
+        with self._as_staff("support") as reviewer:
+            return refunds.propose(reviewer.id, payment_id, amount, policy.GOODWILL, "", client_key=new_id("form"))
 
     def reject(self, refund_id: str, why: str) -> None:
-        with self._as_staff("support") as clerk:
-            refunds.reject(refund_id, clerk, rejection=why)
+        with self._as_staff("support") as reviewer:
+            refunds.reject(refund_id, reviewer, rejection=why)
 
     def withdraw(self, demo: DemoCustomer, refund_id: str) -> None:
         with self._as_customer(demo):

@@ -111,7 +111,7 @@ def sign_in(
     """
     wanted = _known(wanted)
     try:
-        proved = sessions.prove(email, password, ip=ip, code=code)
+        proved = sessions.authenticate(email, password, ip=ip, code=code)
     except (sessions.WrongCredentials, sessions.WrongCode) as error:
         raise NotProved(error.message, code=error.code) from error
     _refuse_without_factor(proved)

@@ -35,7 +35,7 @@ def index() -> Response:
         found=found,
         names=names,
         scope_words=SCOPES,
-        **lists.neighbours("support_machines.index", found),
+        **lists.pager_links("support_machines.index", found),
     )
 
 

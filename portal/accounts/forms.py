@@ -25,8 +25,8 @@ _NO_COUNTRIES = frozenset({"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"})
 
 
 @cache
-def _countries(tongue: str) -> list[tuple[str, str]]:
-    names = Locale.parse(tongue).territories
+def _countries(locale: str) -> list[tuple[str, str]]:
+    names = Locale.parse(locale).territories
     countries = [(code, name) for code, name in names.items() if len(code) == 2 and code.isalpha()]
     known = [(code, name) for code, name in countries if code not in _NO_COUNTRIES]
     return [("", "–"), *sorted(known, key=lambda country: language.sort_key(country[1]))]

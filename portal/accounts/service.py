@@ -211,7 +211,7 @@ def invited(token: str) -> Invited:
     return _owner(token, INVITATION, CONFIRM_EMAIL)
 
 
-def take_up(token: str, password: str, *, ip: str, user_agent: str) -> str:
+def accept_invitation(token: str, password: str, *, ip: str, user_agent: str) -> str:
     """Choose the first password by the link of an invitation or a sign-up, and sign in; returns the session's token.
 
     Raises LinkExpired, also for a second call, and Invalid for a password that is too easily guessed.

@@ -110,7 +110,7 @@ def owes_second_factor(role: str, *, is_on: bool) -> bool:
     return role != CUSTOMER and not is_on and config.current().staff_need_second_factor
 
 
-def prove(email: str, password: str, *, ip: str, code: str | None = None) -> User:
+def authenticate(email: str, password: str, *, ip: str, code: str | None = None) -> User:
     """Who this is, once they have proved it; begins no session. A hash with outdated parameters is renewed.
 
     `code` is of the second factor, and looked at only where one is set and the password is right. Raises
@@ -128,10 +128,10 @@ def prove(email: str, password: str, *, ip: str, code: str | None = None) -> Use
 
 def sign_in(email: str, password: str, *, ip: str, user_agent: str, code: str | None = None) -> str:
     """Prove who one is and begin a session; returns its token, which is kept nowhere but in the cookie. Raises as `prove`."""
-    return _begin(prove(email, password, ip=ip, code=code), ip, user_agent)
+    return _begin(authenticate(email, password, ip=ip, code=code), ip, user_agent)
 
 
-def of_ticket(ticket: object) -> User | None:
+def pending_sign_in(ticket: object) -> User | None:
     """Who has proved their password by this ticket, and still owes a code; None when it is outdated or never was one."""
     match ticket:
         case {"user_id": str(user_id), "mark": str(mark), "at": int(at)}:
@@ -148,7 +148,7 @@ def of_ticket(ticket: object) -> User | None:
 
 
 def finish_sign_in(proved: User, code: str, *, ip: str, user_agent: str) -> str:
-    """The second step of whom `of_ticket` gave back; returns the session's token. Raises WrongCode, RateLimited, WrongCredentials."""
+    """The second step of whom `pending_sign_in` gave back; returns the session's token. Raises WrongCode, RateLimited, WrongCredentials."""
     return _begin(_prove_code(proved, code, ip), ip, user_agent)
 
 

@@ -116,7 +116,7 @@ def sign_in() -> AnyResponse:
 def sign_in_code() -> AnyResponse:
     """The second step, for whoever has proved their password in this browser a moment ago."""
     form, target = CodeForm(), request.args.get("next")
-    proved = sessions.of_ticket(session.get("ticket"))
+    proved = sessions.pending_sign_in(session.get("ticket"))
     if proved is None:
         return pages.see_other("accounts.sign_in", next=target)
     if not form.validate_on_submit():
@@ -184,7 +184,7 @@ def invitation() -> AnyResponse:
     try:
         owner = service.invited(token)
         if form.validate_on_submit():
-            _begin(service.take_up(token, typed(form.password), **_browser()))
+            _begin(service.accept_invitation(token, typed(form.password), **_browser()))
             flash(_("Welcome! Your account is ready."), "success")
             return redirect(_home(), 303)
     except LinkExpired:

@@ -14,7 +14,7 @@ from portal.accounts.models import CUSTOMER, OWNER
 from portal.api import end_users, tokens
 from portal.core import audit, clock, db
 from portal.core.errors import N_, Forbidden, Invalid, NotFound, SignInRequired
-from portal.refunds.service import Clerk
+from portal.refunds.service import Reviewer
 from portal.web.guards import PROOF_LASTS
 
 Kind = Literal["customer", "staff", "machine", "outside"]
@@ -115,15 +115,15 @@ class Caller:
         return whose
 
     def has_looked(self, subject: str, whose: str, what: str) -> None:
-        """Have it recorded that a member of staff has seen another person's data; see audit.look."""
+        """Have it recorded that a member of staff has seen another person's data; see audit.record_access."""
         if self.kind == "staff":
-            audit.look(subject, whose, what)
+            audit.record_access(subject, whose, what)
 
-    def clerk(self) -> Clerk:
+    def reviewer(self) -> Reviewer:
         """As someone who decides. Raises NotForCustomers for all but staff."""
         if self.kind != "staff":
             raise NotForCustomers
-        return Clerk(self.id, self.role)
+        return Reviewer(self.id, self.role)
 
 
 def authenticate() -> Caller:

@@ -14,7 +14,7 @@ from portal.core.money import Money
 from portal.payments import queries, service, states
 from portal.payments.drafts import Item, Order
 from portal.payments.models import Payment
-from portal.payments.service import Processed
+from portal.payments.service import OrderResult
 
 bp = blueprint("payments")
 
@@ -61,7 +61,7 @@ def _as_it_stands(caller: Caller, payment_id: str) -> schemas.ProcessedPayment:
     """Without asking Stripe: what stands in the way of another request is not finished by it."""
     with db.reading() as session:
         payment = queries.for_customer(session, payment_id, caller.customer())
-    return _processed(Processed(payment, None, None))
+    return _processed(OrderResult(payment, None, None))
 
 
 def _order(caller: Caller, body: schemas.ProcessPayment) -> Order:
@@ -83,7 +83,7 @@ def _order(caller: Caller, body: schemas.ProcessPayment) -> Order:
     )
 
 
-def _processed(done: Processed) -> schemas.ProcessedPayment:
+def _processed(done: OrderResult) -> schemas.ProcessedPayment:
     with db.reading() as session:
         payment = representations.payment(session, done.payment)
     steps = {"client_secret": done.client_secret, "next_action": done.next_action}

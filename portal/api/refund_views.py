@@ -58,10 +58,10 @@ def refund_payment(caller: Caller, body: schemas.NewRefund) -> schemas.Refund:
             caller.customer(), caller.user_id, payment.id, amount, body.reason, body.explanation, client_key=key
         )
         return _shown(caller, refund_id)
-    clerk = caller.clerk()
-    refund_id = service.propose(clerk.id, payment.id, amount, body.reason, body.explanation, client_key=key)
+    reviewer = caller.reviewer()
+    refund_id = service.propose(reviewer.id, payment.id, amount, body.reason, body.explanation, client_key=key)
     if "refunds:approve" in caller.scopes:
-        service.approve_own(refund_id, clerk)
+        service.approve_own(refund_id, reviewer)
     return _shown(caller, refund_id)
 
 
@@ -90,7 +90,7 @@ def list_refunds(caller: Caller, query: schemas.RefundList) -> schemas.Page[sche
 )
 def list_failed_refunds(caller: Caller, query: schemas.FailedRefundList) -> schemas.Page[schemas.Refund]:
     """List the refunds that have failed and that nobody has dealt with, the longest waiting first. For staff."""
-    caller.clerk()
+    caller.reviewer()
     with db.reading() as session:
         found = queries.failed(session, query.cursor, size=query.limit)
         rows = [representations.refund(session, row) for row in found.rows]
@@ -123,13 +123,13 @@ def approve_refund(caller: Caller, refund_id: str, body: schemas.RefundApproval)
     within a day come to a sum of the settings, a second person must approve it, too: neither who asked nor who approved first; and the
     sign-in must be ten minutes old at most.
     """
-    clerk, row = caller.clerk(), _one(caller, refund_id)
+    reviewer, row = caller.reviewer(), _one(caller, refund_id)
     with db.reading() as session:
         is_large = service.needs_two(session, row)
     if is_large:
         caller.require_recent_proof()
     amount = Money(body.amount, row.currency) if body.amount is not None else None
-    service.approve(refund_id, clerk, amount=amount, note=body.note)
+    service.approve(refund_id, reviewer, amount=amount, note=body.note)
     return _shown(caller, refund_id)
 
 
@@ -145,7 +145,7 @@ def approve_refund(caller: Caller, refund_id: str, body: schemas.RefundApproval)
 )
 def reject_refund(caller: Caller, refund_id: str, body: schemas.RefundRejection) -> schemas.Refund:
     """Decline a refund, with a reason that the customer reads. For staff."""
-    service.reject(refund_id, caller.clerk(), rejection=body.rejection, note=body.note)
+    service.reject(refund_id, caller.reviewer(), rejection=body.rejection, note=body.note)
     return _shown(caller, refund_id)
 
 
@@ -165,7 +165,7 @@ def retry_refund(caller: Caller, refund_id: str) -> schemas.Refund:
     Look for it in Stripe's dashboard before. Where Stripe's list shows it after all it is taken over instead, and the answer is
     `refund_found`.
     """
-    service.send_again(_one(caller, refund_id).id, caller.clerk())
+    service.send_again(_one(caller, refund_id).id, caller.reviewer())
     return _shown(caller, refund_id)
 
 
@@ -173,7 +173,7 @@ def retry_refund(caller: Caller, refund_id: str) -> schemas.Refund:
 @operation("refunds:approve", tag="Refunds", answer=schemas.Refund, refusals=(404, 409), again=_shown, limit="changes")
 def abandon_refund(caller: Caller, refund_id: str) -> schemas.Refund:
     """Declare that a refund whose state is “unknown” was never made: its amount is free again. For approvers; as with a new attempt."""
-    service.give_up(_one(caller, refund_id).id, caller.clerk())
+    service.give_up(_one(caller, refund_id).id, caller.reviewer())
     return _shown(caller, refund_id)
 
 
@@ -189,7 +189,7 @@ def abandon_refund(caller: Caller, refund_id: str) -> schemas.Refund:
 )
 def replace_refund(caller: Caller, refund_id: str) -> schemas.Refund:
     """Send a refund that has failed again: a new refund of the same amount, which is approved like all others. For staff."""
-    return _shown(caller, service.replace(_one(caller, refund_id).id, caller.clerk()))
+    return _shown(caller, service.replace(_one(caller, refund_id).id, caller.reviewer()))
 
 
 @bp.post("/refunds/<refund_id>/outside-payment")
@@ -207,7 +207,7 @@ def pay_refund_outside(caller: Caller, refund_id: str, body: schemas.RefundPaidO
 
     The amount counts as refunded then. The customer gets a mail.
     """
-    service.pay_outside(_one(caller, refund_id).id, caller.clerk(), paid_on=body.paid_on, note=body.note)
+    service.pay_outside(_one(caller, refund_id).id, caller.reviewer(), paid_on=body.paid_on, note=body.note)
     return _shown(caller, refund_id)
 
 
@@ -223,5 +223,5 @@ def pay_refund_outside(caller: Caller, refund_id: str, body: schemas.RefundPaidO
 )
 def close_refund(caller: Caller, refund_id: str, body: schemas.RefundClosure) -> schemas.Refund:
     """Record that nothing is owed for a refund that has failed. For approvers."""
-    service.close(_one(caller, refund_id).id, caller.clerk(), note=body.note)
+    service.close(_one(caller, refund_id).id, caller.reviewer(), note=body.note)
     return _shown(caller, refund_id)

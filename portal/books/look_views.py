@@ -14,7 +14,7 @@ from portal.content import language
 from portal.core import db
 from portal.core.errors import Conflict, Invalid
 from portal.reconciliation import queries, service, wording
-from portal.reconciliation.models import FREQUENT, OPEN, BookFinding
+from portal.reconciliation.models import FREQUENT, OPEN, Discrepancy
 from portal.reconciliation.wording import Words
 from portal.web import lists
 from portal.web.guards import staff_only
@@ -40,7 +40,7 @@ def index() -> Response:
         looks=looks,
         findings=[(finding, _words(finding)) for finding in findings[:MOST_SHOWN]],
         number=len(findings),
-        **lists.neighbours("book_looks.index", looks),
+        **lists.pager_links("book_looks.index", looks),
     )
 
 
@@ -96,7 +96,7 @@ def _page(finding_id: str, form: ExplanationForm, status: int = 200) -> Response
     )
 
 
-def _words(found: BookFinding) -> Words:
+def _words(found: Discrepancy) -> Words:
     return wording.of(found, gettext, _money)
 
 

@@ -65,7 +65,7 @@ def _insert(session: Session, month: date, user_id: str) -> str | None:
 def make(pack_id: str) -> None:
     """Make the pack from its beginning, whatever was made of it before; a pack that is ready or removed stays as it is.
 
-    Raises outbox.Later while documents of the month are still being made.
+    Raises outbox.Reschedule while documents of the month are still being made.
     """
     with db.reading() as session:
         row = session.get(Pack, pack_id)
@@ -74,7 +74,7 @@ def make(pack_id: str) -> None:
         period = Period.of_month(row.month)
         awaited = receipts.number_issued(session, period.begins, period.ends, unrendered_only=True)
     if awaited and clock.now() - row.requested_at < WAIT_FOR_DOCUMENTS:
-        raise outbox.Later(LOOK_AGAIN_SECONDS)
+        raise outbox.Reschedule(LOOK_AGAIN_SECONDS)
     try:
         attempt = _begin(pack_id, packing.count_files(period))
         parts = _Parts(pack_id, attempt)

@@ -88,18 +88,18 @@ def append(anchor: Anchor, file: Path) -> None:
 def send(anchor: Anchor) -> None:
     """Mail the anchor to the company's support address; a second call sends the same Message-ID. Raises as mail.send does."""
     settings = config.current()
-    tongue = settings.staff_language
+    locale = settings.staff_language
     mail.send(
         key=f"anchor:{anchor.number}:{anchor.hash}",
         to=settings.company.support_email,
         subject=language.translate(
             N_("No action needed: audit log checkpoint of %(company)s, event %(number)s"),
-            tongue,
+            locale,
             company=settings.company.name,
             number=anchor.number,
         ),
         template="audit/anchor",
-        tongue=tongue,
+        locale=locale,
         anchor=anchor,
     )
 

@@ -38,18 +38,18 @@ Cell = str | Decimal | datetime | date
 @dataclass(frozen=True, slots=True)
 class Shape:
     """How a file is written. For a program: commas, decimal points, times with their distance from UTC, and names of columns that stay.
-    For a person's spreadsheet (`tongue`, a language): as spreadsheets of that language read it, with headings in words, of which
+    For a person's spreadsheet (`locale`, a language): as spreadsheets of that language read it, with headings in words, of which
     those above times name the zone. Times are by the clocks of `zone`, without one as they come.
 
     Every file begins with a byte-order mark, so that spreadsheets read the umlauts.
     """
 
-    tongue: str = ""
+    locale: str = ""
     zone: tzinfo | None = None
 
     @property
     def decimal_mark(self) -> str:
-        return get_decimal_symbol(self.tongue) if self.tongue else "."
+        return get_decimal_symbol(self.locale) if self.locale else "."
 
     @property
     def separator(self) -> str:
@@ -58,7 +58,7 @@ class Shape:
 
     def header(self, columns: Mapping[str, str]) -> str:
         """The first line, from the columns' names, each with its heading in English, in which "%(zone)s" is the zone of times."""
-        if not self.tongue:
+        if not self.locale:
             return "\ufeff" + self.line(columns)
         return "\ufeff" + self.line([self.translated(heading, zone=self.zone) for heading in columns.values()])
 
@@ -70,14 +70,14 @@ class Shape:
 
     def translated(self, message: str, **facts: object) -> str:
         """In the spreadsheet's language."""
-        return translate(message, self.tongue, **facts)
+        return translate(message, self.locale, **facts)
 
     def _cell(self, cell: Cell) -> str:
         if isinstance(cell, Decimal):
             return f"{cell:f}".replace(".", self.decimal_mark)
         if isinstance(cell, datetime):
             local = cell.astimezone(self.zone) if self.zone else cell
-            return f"{local:%Y-%m-%d %H:%M:%S}" if self.tongue else local.isoformat()
+            return f"{local:%Y-%m-%d %H:%M:%S}" if self.locale else local.isoformat()
         return cell.isoformat() if isinstance(cell, date) else defused(cell)
 
 

@@ -190,7 +190,7 @@ def send(
     to: str,
     subject: str,
     template: str,
-    tongue: str,
+    locale: str,
     zone: ZoneInfo | None = None,
     customer_id: str | None = None,
     attachments: Sequence[Attachment] = (),
@@ -216,8 +216,8 @@ def send(
     )
     message.msgId = message_id(key)
     message.extra_headers = {"Auto-Submitted": "auto-generated"}
-    message.body = templates.render(f"{template}.txt", tongue, zone=zone, **facts)
-    message.html = templates.render(f"{template}.html", tongue, zone=zone, subject=subject, **facts)
+    message.body = templates.render(f"{template}.txt", locale, zone=zone, **facts)
+    message.html = templates.render(f"{template}.html", locale, zone=zone, subject=subject, **facts)
     for attachment in attachments:
         message.attach(attachment.filename, attachment.content_type, attachment.content)
     try:

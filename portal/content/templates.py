@@ -22,7 +22,7 @@ TEMPLATES: Final = Path(__file__).parents[2] / "templates"
 
 
 @cache
-def _environment(tongue: str) -> Environment:
+def _environment(locale: str) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=select_autoescape(["html"]),
@@ -31,29 +31,29 @@ def _environment(tongue: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.install_gettext_translations(language.catalogue(tongue), newstyle=True)  # type: ignore[attr-defined]
-    environment.filters["money"] = lambda money: language.money_text(money, tongue)
-    environment.filters["date"] = lambda day: language.date_text(day, tongue)
-    environment.filters["datetime"] = _datetimes(tongue)
+    environment.install_gettext_translations(language.catalogue(locale), newstyle=True)  # type: ignore[attr-defined]
+    environment.filters["money"] = lambda money: language.money_text(money, locale)
+    environment.filters["date"] = lambda day: language.date_text(day, locale)
+    environment.filters["datetime"] = _datetimes(locale)
     return environment
 
 
-def _datetimes(tongue: str) -> Callable[[Context, datetime], str]:
+def _datetimes(locale: str) -> Callable[[Context, datetime], str]:
     @pass_context
     def text(context: Context, moment: datetime) -> str:
         zone: ZoneInfo | None = context.get("reader_zone")
-        return language.datetime_text(moment, tongue, zone)
+        return language.datetime_text(moment, locale, zone)
 
     return text
 
 
-def render(template: str, tongue: str, *, zone: ZoneInfo | None = None, **facts: Any) -> str:
+def render(template: str, locale: str, *, zone: ZoneInfo | None = None, **facts: Any) -> str:
     """Fill a template in this language, with times by the clocks of `zone`, or the company's; `company`, `base_url` and `locale` are
     always there. A missing fact raises.
     """
     settings = config.current()
     return (
-        _environment(tongue)
+        _environment(locale)
         .get_template(template)
-        .render(company=settings.company, base_url=settings.base_url, locale=tongue, reader_zone=zone, **facts)
+        .render(company=settings.company, base_url=settings.base_url, locale=locale, reader_zone=zone, **facts)
     )

@@ -173,7 +173,7 @@ def locked_head(session: Session) -> AuditHead:
     return session.execute(select(AuditHead).where(AuditHead.id == HEAD_ID).with_for_update()).scalar_one()
 
 
-def look(subject: str, customer_id: str | None, what: str) -> None:
+def record_access(subject: str, customer_id: str | None, what: str) -> None:
     """Record that the acting member of staff has seen another person's data: `what` names the page or the file ("payment").
 
     At most one event per member of staff, subject and hour, also of several requests at once. In a transaction of its own.

@@ -242,7 +242,7 @@ def database_now(session: Session) -> datetime:
     return moment.astimezone(UTC)
 
 
-def written_out(column: InstrumentedAttribute[str], values: Iterable[str]) -> ColumnElement[bool]:
+def inline_literals(column: InstrumentedAttribute[str], values: Iterable[str]) -> ColumnElement[bool]:
     """`column IN (values)` with the values in the statement itself instead of beside it.
 
     SQLite uses a partial index only for a condition that it can compare with the index's own when it plans, before it knows any

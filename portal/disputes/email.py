@@ -74,15 +74,15 @@ def _send_about(dispute: Dispute, key: str, subject: str, template: str, **facts
 
 def _send(key: str, subject: str, template: str, **facts: Any) -> None:
     settings = config.current()
-    tongue = settings.staff_language
-    words = {"amount": facts["amount"].format(tongue), "customer": " ".join(facts["customer"].name.split())}
+    locale = settings.staff_language
+    words = {"amount": facts["amount"].format(locale), "customer": " ".join(facts["customer"].name.split())}
     if "day" in facts:
-        words["day"] = date_text(facts["day"], tongue)
+        words["day"] = date_text(facts["day"], locale)
     mail.send(
         key=key,
         to=settings.company.support_email,
-        subject=translate(subject, tongue, **words),
+        subject=translate(subject, locale, **words),
         template=f"disputes/mails/{template}",
-        tongue=tongue,
+        locale=locale,
         **facts,
     )

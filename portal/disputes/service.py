@@ -22,7 +22,7 @@ MONEY_RETURNS_WITHIN: Final = timedelta(days=30)
 def follow_up(dispute_id: str) -> None:
     """Look at Stripe what has become of a dispute, whatever its webhooks did.
 
-    Raises outbox.Later until it is over and, unless it is lost, its money has come back; and the gateway's errors. Nothing is done
+    Raises outbox.Reschedule until it is over and, unless it is lost, its money has come back; and the gateway's errors. Nothing is done
     for one that staff must look at.
     """
     with db.reading() as session:
@@ -33,11 +33,11 @@ def follow_up(dispute_id: str) -> None:
     if found is None or dispute.review_reason:
         return
     if dispute.closed_at is None:
-        raise outbox.Later(LOOK_EVERY_SECONDS)
+        raise outbox.Reschedule(LOOK_EVERY_SECONDS)
     if dispute.status == states.LOST or not _is_kept_back(found):
         return
     if clock.now() - dispute.closed_at < MONEY_RETURNS_WITHIN:
-        raise outbox.Later(LOOK_EVERY_SECONDS)
+        raise outbox.Reschedule(LOOK_EVERY_SECONDS)
     with db.transaction() as session:
         locked = stripe_sync.locked(KIND, session, dispute_id)
         hold_for_review(session, locked, f"it is {locked.status}, but the money has not come back")

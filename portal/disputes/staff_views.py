@@ -43,7 +43,7 @@ def show(dispute_id: str) -> Response:
         money = queries.money_of(session, dispute)
         warnings = queries.warnings_of(session, [dispute.payment_id])
         blocking = queries.blocking(session, dispute.payment_id)
-    audit.look(dispute_id, dispute.customer_id, "dispute")
+    audit.record_access(dispute_id, dispute.customer_id, "dispute")
     return page(
         "support/disputes/show.html",
         dispute=dispute,
@@ -62,7 +62,7 @@ def of_customer(customer_id: str) -> Response:
     with db.reading() as session:
         customer = accounts.customer(session, customer_id)
         found = queries.of_customer(session, customer_id)
-    audit.look(customer_id, customer_id, "customer")
+    audit.record_access(customer_id, customer_id, "customer")
     return page(
         "support/disputes/of_customer.html",
         partial="support/disputes/_of_customer.html",

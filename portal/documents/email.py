@@ -64,11 +64,11 @@ def _with_customer(document_id: str) -> tuple[Document, Customer]:
         return document, session.get_one(Customer, document.customer_id)
 
 
-def _send_document(document: Document, to: str, tongue: str, occasion: str) -> None:
+def _send_document(document: Document, to: str, locale: str, occasion: str) -> None:
     if document.pdf is None:
         raise NotRendered(document.id)
     attachment = mail.Attachment(f"{document.number}.pdf", "application/pdf", document.pdf)
-    _send(document, to, tongue, occasion, SUBJECTS[document.kind], f"{document.kind}_mail", attachments=[attachment])
+    _send(document, to, locale, occasion, SUBJECTS[document.kind], f"{document.kind}_mail", attachments=[attachment])
 
 
 def tell_of_held(document_id: str) -> None:
@@ -78,13 +78,13 @@ def tell_of_held(document_id: str) -> None:
     if not document.is_held:
         return
     settings = config.current()
-    tongue = settings.staff_language
+    locale = settings.staff_language
     mail.send(
         key=f"held:{document.id}:{document.missing_glyphs}",
         to=settings.company.support_email,
-        subject=language.translate(HELD, tongue, number=document.number),
+        subject=language.translate(HELD, locale, number=document.number),
         template="receipts/held_mail",
-        tongue=tongue,
+        locale=locale,
         number=document.number,
         glyphs=document.glyphs_that_lack,
         link=f"{settings.base_url}/support/payments/{document.payment_id}",
@@ -106,16 +106,16 @@ def send_revocation(credit_note_id: str) -> None:
 
 
 def _send(
-    document: Document, to: str, tongue: str, occasion: str, subject: str, template: str, **attached: Any
+    document: Document, to: str, locale: str, occasion: str, subject: str, template: str, **attached: Any
 ) -> None:
     frozen = facts.from_json(document.facts)
-    tongue = language.supported(tongue)
+    locale = language.supported(locale)
     mail.send(
         key=f"{occasion}:{document.id}",
         to=to,
-        subject=language.translate(subject, tongue, number=frozen.number, company=frozen.seller.name),
+        subject=language.translate(subject, locale, number=frozen.number, company=frozen.seller.name),
         template=f"receipts/{template}",
-        tongue=tongue,
+        locale=locale,
         customer_id=document.customer_id,
         document=frozen,
         document_id=document.id,

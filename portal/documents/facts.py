@@ -33,12 +33,12 @@ class Party:
     country: str
     tax_id: str
 
-    def country_name(self, tongue: str | Locale, other: Party) -> str:
+    def country_name(self, locale: str | Locale, other: Party) -> str:
         """The country to write under the address: none between people of one country, or when the address ends with it."""
         if not self.country or self.country == other.country:
             return ""
-        locale = Locale.parse(tongue)
-        name = locale.territories.get(self.country, self.country)
+        parsed = Locale.parse(locale)
+        name = parsed.territories.get(self.country, self.country)
         last = self.address[-1].casefold() if self.address else ""
         known = {name.casefold(), Locale("en").territories.get(self.country, name).casefold()}
         return "" if last in known else str(name)
@@ -59,12 +59,12 @@ class Line:
     def gross_minor(self) -> int:
         return self.net_minor + self.tax_minor
 
-    def quantity_text(self, tongue: str | Locale) -> str:
+    def quantity_text(self, locale: str | Locale) -> str:
         """1500 as "1.5" or "1,5"."""
-        return format_decimal(Decimal(self.quantity_thousandths) / 1000, locale=tongue)
+        return format_decimal(Decimal(self.quantity_thousandths) / 1000, locale=locale)
 
-    def rate_text(self, tongue: str | Locale) -> str:
-        return rate_text(self.tax_rate_basis_points, tongue)
+    def rate_text(self, locale: str | Locale) -> str:
+        return rate_text(self.tax_rate_basis_points, locale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,8 @@ class TaxTotal:
     net_minor: int
     tax_minor: int
 
-    def rate_text(self, tongue: str | Locale) -> str:
-        return rate_text(self.tax_rate_basis_points, tongue)
+    def rate_text(self, locale: str | Locale) -> str:
+        return rate_text(self.tax_rate_basis_points, locale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,12 +206,12 @@ def receipt_from_json(written: dict[str, Any]) -> ReceiptFacts:
     return found
 
 
-def rate_text(basis_points: int | None, tongue: str | Locale) -> str:
+def rate_text(basis_points: int | None, locale: str | Locale) -> str:
     """1900 as "19%" or "19 %", 750 as "7.5%"; a dash when no tax is stated."""
     if basis_points is None:
         return "–"
-    pattern = "0.##".join(Locale.parse(tongue).percent_formats[None].pattern.rsplit("0", 1))
-    return format_percent(Decimal(basis_points) / 10_000, format=pattern, locale=tongue)
+    pattern = "0.##".join(Locale.parse(locale).percent_formats[None].pattern.rsplit("0", 1))
+    return format_percent(Decimal(basis_points) / 10_000, format=pattern, locale=locale)
 
 
 # How the numbers of each kind begin.

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, undefer
 from portal.accounts import queries as accounts
 from portal.accounts.models import User
 from portal.core import keyset
-from portal.core.db import written_out
+from portal.core.db import inline_literals
 from portal.core.errors import NotFound, PortalError
 from portal.core.money import Money
 from portal.documents import codes, facts
@@ -198,7 +198,7 @@ def payments_without_receipt(session: Session, since: datetime, most: int) -> li
 def refunds_without_credit_note(session: Session, since: datetime, most: int) -> list[str]:
     """The ids of refunds that have succeeded since then, without a credit note and without a job that issues it."""
     found = select(Refund.id).where(
-        written_out(Refund.state, [REFUND_SUCCEEDED]),
+        inline_literals(Refund.state, [REFUND_SUCCEEDED]),
         Refund.succeeded_at >= since,
         ~exists().where(Document.refund_id == Refund.id),
         outbox.without_job(session, "credit_note:" + Refund.id),

@@ -59,7 +59,7 @@ _ANSWERS: Final = (KeptFailure, KeyInUse, RefusedParameter)
 
 
 @contextmanager
-def speaking() -> Iterator[None]:
+def api_errors() -> Iterator[None]:
     """A conversation with Stripe: outside any transaction, with its failures in our words."""
     import stripe
 
@@ -73,7 +73,7 @@ def speaking() -> Iterator[None]:
         raise failure from error
 
 
-class Listing:
+class ListCalls:
     """The part of the gateway that reads lists."""
 
     _client: StripeClient
@@ -84,7 +84,7 @@ class Listing:
         params = _of_span(created_from, created_to, after) | _expanded(EXPAND_INTENT)
         if customer_id:
             params["customer"] = customer_id
-        with speaking():
+        with api_errors():
             for found in self._client.v1.payment_intents.list(params).auto_paging_iter():  # type: ignore[arg-type]
                 yield to_intent(found)
 
@@ -93,14 +93,14 @@ class Listing:
     ) -> Iterator[Charge]:
         """Each try to take money, also the declined ones."""
         params = _of_span(created_from, created_to, after)
-        with speaking():
+        with api_errors():
             for found in self._client.v1.charges.list(params).auto_paging_iter():  # type: ignore[arg-type]
                 yield to_charge(found)
 
     def list_refunds(self, intent_id: str) -> Iterator[Refund]:
         """All refunds of a payment intent, whoever made them."""
         params: dict[str, Any] = {"payment_intent": intent_id, "limit": PAGE} | _expanded(EXPAND_REFUND)
-        with speaking():
+        with api_errors():
             for found in self._client.v1.refunds.list(params).auto_paging_iter():  # type: ignore[arg-type]
                 yield to_refund(found)
 
@@ -108,32 +108,32 @@ class Listing:
         self, *, created_from: datetime, created_to: datetime, after: str | None = None
     ) -> Iterator[Refund]:
         params = _of_span(created_from, created_to, after) | _expanded(EXPAND_REFUND)
-        with speaking():
+        with api_errors():
             for found in self._client.v1.refunds.list(params).auto_paging_iter():  # type: ignore[arg-type]
                 yield to_refund(found)
 
     def list_customers(self, *, created_from: datetime, created_to: datetime) -> Iterator[StripeCustomer]:
         """Without those that were deleted."""
-        with speaking():
+        with api_errors():
             for found in self._client.v1.customers.list(_of_span(created_from, created_to)).auto_paging_iter():  # type: ignore[arg-type]
                 yield to_customer(found)
 
     def list_setups(self, *, created_from: datetime, created_to: datetime, customer_id: str) -> Iterator[SetupIntent]:
         params = _of_span(created_from, created_to) | {"customer": customer_id}
-        with speaking():
+        with api_errors():
             for found in self._client.v1.setup_intents.list(params).auto_paging_iter():  # type: ignore[arg-type]
                 yield to_setup(found)
 
     def list_setup_attempts(self, setup_intent_id: str) -> Iterator[SetupAttempt]:
         """Every try to keep a card that a setup intent has seen, the newest first."""
-        with speaking():
+        with api_errors():
             listed = self._client.v1.setup_attempts.list({"setup_intent": setup_intent_id, "limit": PAGE})
             for found in listed.auto_paging_iter():
                 yield to_setup_attempt(found)
 
     def list_cards(self, customer_id: str) -> Iterator[PaymentMethod]:
         """The cards that a customer keeps at Stripe. Raises MissingAtStripe for a deleted customer."""
-        with speaking():
+        with api_errors():
             listed = self._client.v1.customers.payment_methods.list(customer_id, {"type": "card", "limit": PAGE})
             for found in listed.auto_paging_iter():
                 yield to_payment_method(found)
@@ -142,7 +142,7 @@ class Listing:
         self, *, created_from: datetime, created_to: datetime, after: str | None = None
     ) -> Iterator[Dispute]:
         params = _of_span(created_from, created_to, after)
-        with speaking():
+        with api_errors():
             for found in self._client.v1.disputes.list(params).auto_paging_iter():  # type: ignore[arg-type]
                 yield to_dispute(found)
 
@@ -151,7 +151,7 @@ class Listing:
     ) -> Iterator[BalanceTransaction]:
         """Every movement of our balance, of whatever type."""
         params = _of_span(created_from, created_to, after)
-        with speaking():
+        with api_errors():
             for found in self._client.v1.balance_transactions.list(params).auto_paging_iter():  # type: ignore[arg-type]
                 movement = to_movement(found)
                 if movement is not None:
@@ -160,7 +160,7 @@ class Listing:
     def list_transactions_of(self, payout_id: str) -> Iterator[BalanceTransaction]:
         """What an automatic payout is made of, with the payout's own movement. Source: Stripe, "Payout reconciliation"."""
         params: dict[str, Any] = {"payout": payout_id, "limit": PAGE}
-        with speaking():
+        with api_errors():
             for found in self._client.v1.balance_transactions.list(params).auto_paging_iter():  # type: ignore[arg-type]
                 movement = to_movement(found)
                 if movement is not None:
@@ -170,12 +170,12 @@ class Listing:
         self, *, created_from: datetime, created_to: datetime, after: str | None = None
     ) -> Iterator[Payout]:
         params = _of_span(created_from, created_to, after)
-        with speaking():
+        with api_errors():
             for found in self._client.v1.payouts.list(params).auto_paging_iter():  # type: ignore[arg-type]
                 yield to_payout(found)
 
     def list_webhook_endpoints(self) -> Iterator[WebhookEndpoint]:
-        with speaking():
+        with api_errors():
             for found in self._client.v1.webhook_endpoints.list({"limit": PAGE}).auto_paging_iter():
                 yield to_webhook_endpoint(found)
 
@@ -184,7 +184,7 @@ class Listing:
     ) -> Iterator[tuple[str, bytes]]:
         """Events that did not reach one of our endpoints: their ids, and themselves as Stripe would have sent them."""
         params = _of_span(created_from, created_to, after) | {"delivery_success": False}
-        with speaking():
+        with api_errors():
             for found in self._client.v1.events.list(params).auto_paging_iter():  # type: ignore[arg-type]
                 yield found.id, str(found).encode()
 
@@ -194,7 +194,7 @@ class Listing:
         """What happened at Stripe in a span, newest first and at most so much: ids, types and moments."""
         params = _of_span(created_from, created_to) | {"limit": min(most, PAGE)}
         found: list[tuple[str, str, datetime]] = []
-        with speaking():
+        with api_errors():
             for event in self._client.v1.events.list(params).auto_paging_iter():  # type: ignore[arg-type]
                 found.append((event.id, event.type, clock.from_epoch(event.created)))
                 if len(found) == most:

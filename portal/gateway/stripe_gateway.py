@@ -28,7 +28,7 @@ from portal.gateway.contract import (
     UnusableMethod,
     WebhookEndpoint,
 )
-from portal.gateway.listing import EXPAND_INTENT, EXPAND_REFUND, Listing, speaking
+from portal.gateway.listing import EXPAND_INTENT, EXPAND_REFUND, ListCalls, api_errors
 from portal.gateway.translating import (
     to_charge,
     to_customer,
@@ -52,14 +52,14 @@ NETWORK_RETRIES: Final = 1
 
 @contextmanager
 def making() -> Iterator[None]:
-    """Like `speaking`, for what is made or confirmed at Stripe. Raises recovery.InRecovery while nothing may be."""
+    """Like `api_errors`, for what is made or confirmed at Stripe. Raises recovery.InRecovery while nothing may be."""
     db.refuse_inside_transaction("a call to Stripe")
     recovery.refuse_now()
-    with speaking():
+    with api_errors():
         yield
 
 
-class StripeGateway(Listing):
+class StripeGateway(ListCalls):
     """One client a process; safe in threads (the SDK keeps a connection pool for each)."""
 
     def __init__(self, secret_key: str, api_base: str) -> None:
@@ -90,7 +90,7 @@ class StripeGateway(Listing):
 
     def retrieve_customer(self, customer_id: str) -> StripeCustomer:
         """Also one that was deleted. Raises MissingAtStripe for one that never was there."""
-        with speaking():
+        with api_errors():
             return to_customer(self._client.v1.customers.retrieve(customer_id))
 
     def create_intent(
@@ -123,7 +123,7 @@ class StripeGateway(Listing):
             return to_intent(self._client.v1.payment_intents.create(params, {"idempotency_key": key}))  # type: ignore[arg-type]
 
     def retrieve_intent(self, intent_id: str) -> Intent:
-        with speaking():
+        with api_errors():
             return to_intent(self._client.v1.payment_intents.retrieve(intent_id, {"expand": EXPAND_INTENT}))
 
     def set_saving(self, intent_id: str, *, save_card: bool) -> Intent:
@@ -138,12 +138,12 @@ class StripeGateway(Listing):
 
     def label_intent(self, intent_id: str, labels: Mapping[str, str]) -> None:
         """Write these entries into an intent's metadata, beside those that it has; possible in every state."""
-        with speaking():
+        with api_errors():
             self._client.v1.payment_intents.update(intent_id, {"metadata": dict(labels)})
 
     def label_refund(self, refund_id: str, labels: Mapping[str, str]) -> None:
         """Likewise for a refund."""
-        with speaking():
+        with api_errors():
             self._client.v1.refunds.update(refund_id, {"metadata": dict(labels)})
 
     def confirm_intent(self, intent_id: str, key: str, *, payment_method_id: str, off_session: bool) -> Intent:
@@ -160,7 +160,7 @@ class StripeGateway(Listing):
 
     def cancel_intent(self, intent_id: str, key: str) -> Intent:
         """Raises UnexpectedState when it has succeeded or is canceled already."""
-        with speaking():
+        with api_errors():
             return to_intent(
                 self._client.v1.payment_intents.cancel(intent_id, {"expand": EXPAND_INTENT}, {"idempotency_key": key})
             )
@@ -180,7 +180,7 @@ class StripeGateway(Listing):
             return to_refund(self._client.v1.refunds.create(params, {"idempotency_key": key}))  # type: ignore[arg-type]
 
     def retrieve_refund(self, refund_id: str) -> Refund:
-        with speaking():
+        with api_errors():
             return to_refund(self._client.v1.refunds.retrieve(refund_id, {"expand": EXPAND_REFUND}))
 
     def create_setup(self, key: str, *, customer_id: str, metadata: Mapping[str, str]) -> SetupIntent:
@@ -195,7 +195,7 @@ class StripeGateway(Listing):
             return to_setup(self._client.v1.setup_intents.create(params, {"idempotency_key": key}))  # type: ignore[arg-type]
 
     def retrieve_setup(self, setup_intent_id: str) -> SetupIntent:
-        with speaking():
+        with api_errors():
             return to_setup(self._client.v1.setup_intents.retrieve(setup_intent_id))
 
     def confirm_setup(self, setup_intent_id: str, key: str, payment_method_id: str) -> SetupIntent:
@@ -220,7 +220,7 @@ class StripeGateway(Listing):
 
     def cancel_setup(self, setup_intent_id: str, key: str) -> SetupIntent:
         """Raises UnexpectedState when it has succeeded or is canceled already."""
-        with speaking():
+        with api_errors():
             return to_setup(self._client.v1.setup_intents.cancel(setup_intent_id, None, {"idempotency_key": key}))
 
     def customer_is_gone(self, customer_id: str) -> bool:
@@ -231,45 +231,45 @@ class StripeGateway(Listing):
             return True
 
     def retrieve_payment_method(self, payment_method_id: str) -> PaymentMethod:
-        with speaking():
+        with api_errors():
             return to_payment_method(self._client.v1.payment_methods.retrieve(payment_method_id))
 
     def detach_card(self, payment_method_id: str) -> None:
         """Let go of a saved card. Raises MissingAtStripe or Misconfigured when it is not attached any more."""
-        with speaking():
+        with api_errors():
             self._client.v1.payment_methods.detach(payment_method_id)
 
     def retrieve_dispute(self, dispute_id: str) -> Dispute:
         """With all its balance transactions, which Stripe sends whole without being asked to expand them."""
-        with speaking():
+        with api_errors():
             return to_dispute(self._client.v1.disputes.retrieve(dispute_id))
 
     def retrieve_charge(self, charge_id: str) -> Charge:
-        with speaking():
+        with api_errors():
             return to_charge(self._client.v1.charges.retrieve(charge_id))
 
     def retrieve_payout(self, payout_id: str) -> Payout:
-        with speaking():
+        with api_errors():
             return to_payout(self._client.v1.payouts.retrieve(payout_id))
 
     def create_webhook_endpoint(self, key: str, url: str, types: Sequence[str]) -> WebhookEndpoint:
         """An endpoint at the version of the API that this gateway speaks, with its signing secret."""
         params: dict[str, Any] = {"url": url, "enabled_events": list(types), "api_version": self.api_version}
-        with speaking():
+        with api_errors():
             return to_webhook_endpoint(self._client.v1.webhook_endpoints.create(params, {"idempotency_key": key}))  # type: ignore[arg-type]
 
     def update_webhook_endpoint(self, endpoint_id: str, types: Sequence[str]) -> WebhookEndpoint:
         """Have exactly these types sent, and switch it on."""
         params: dict[str, Any] = {"enabled_events": list(types), "disabled": False}
-        with speaking():
+        with api_errors():
             return to_webhook_endpoint(self._client.v1.webhook_endpoints.update(endpoint_id, params))  # type: ignore[arg-type]
 
     def delete_webhook_endpoint(self, endpoint_id: str) -> None:
-        with speaking():
+        with api_errors():
             self._client.v1.webhook_endpoints.delete(endpoint_id)
 
     def retrieve_fraud_warning(self, warning_id: str) -> FraudWarning:
-        with speaking():
+        with api_errors():
             return to_fraud_warning(self._client.v1.radar.early_fraud_warnings.retrieve(warning_id))
 
 

@@ -42,7 +42,7 @@ def index() -> Response:
         standings=standings,
         chosen=chosen,
         statuses=queries.FILTERS,
-        **lists.neighbours("support_invoices.index", found, **chosen),
+        **lists.pager_links("support_invoices.index", found, **chosen),
     )
 
 
@@ -60,7 +60,7 @@ def _invoice_page(
         invoice = queries.for_staff(session, invoice_id)
         standing = queries.standings(session, [invoice])[invoice_id]
         outside = queries.outside_payment(session, invoice_id)
-    audit.look(invoice_id, invoice.customer_id, "invoice")
+    audit.record_access(invoice_id, invoice.customer_id, "invoice")
     return page(
         "support/invoices/show.html",
         status=422 if void_form or paid_form else 200,
@@ -167,12 +167,12 @@ def upload() -> AnyResponse:
             form.file.errors = [language.error_text(error, reader_language())]
         else:
             return see_other("support_invoices.file", file_id=file_id)
-    tongue = reader_language()
+    locale = reader_language()
     return page(
         "support/invoices/import.html",
         form=form,
         most_megabytes=service.MOST_BYTES // 1_000_000,
-        most_rows=language.number_text(service.MOST_ROWS, tongue),
+        most_rows=language.number_text(service.MOST_ROWS, locale),
         status=422 if form.errors else 200,
     )
 

@@ -56,8 +56,8 @@ HOURS_OF_TRIES: Final = round(sum(BACKOFF_SECONDS[:-1]) / 3600)
 # A job whose service does not answer is tried so often by the schedule, for most times that is a hiccup. Then it is set down for a time
 # that never comes, unless nobody looks: workers have one of those that wait for a service try it now and then, and when one succeeds,
 # all are due.
-IMPATIENT_TRIES: Final = 4
-SET_DOWN: Final = timedelta(days=1)
+FAST_RETRIES: Final = 4
+PARK_FOR: Final = timedelta(days=1)
 # Nobody knows what such an old job was about, and a service that was away for so long is not coming back by itself.
 GIVE_UP_AFTER: Final = timedelta(days=7)
 # Done jobs are kept this long for whoever asks what happened, in days.
@@ -118,7 +118,7 @@ class Job(Base):
     )
 
 
-class Later(Exception):
+class Reschedule(Exception):
     """Raised by a handler whose time has not come: run again in `seconds`; it is no failure, and ends a row of failures."""
 
     def __init__(self, seconds: float) -> None:
@@ -226,13 +226,13 @@ def claim(owner: str, most: int, lease_seconds: int = LEASE_SECONDS) -> list[Cla
         if recovery.is_on(session):
             due = _not_held(due)
         jobs = session.execute(due.with_for_update(skip_locked=True)).scalars().all()
-        killers = [job for job in jobs if job.tries >= MOST_TRIES]
-        for job in killers:  # no failure was recorded, so its worker died, as it may have each time
+        poisoned = [job for job in jobs if job.tries >= MOST_TRIES]
+        for job in poisoned:  # no failure was recorded, so its worker died, as it may have each time
             job.state, job.finished_at, job.lease_until, job.lease_owner = "dead", now, None, None
             job.last_error = "the worker died in the last try"
             log.error("job_dead", job=job.name, job_id=job.id, tries=job.tries)
             _alert(session, job.name, now)
-        taken = [job for job in jobs if job not in killers]
+        taken = [job for job in jobs if job not in poisoned]
         for job in taken:
             job.lease_until = now + timedelta(seconds=lease_seconds)
             job.lease_owner = owner
@@ -242,7 +242,7 @@ def claim(owner: str, most: int, lease_seconds: int = LEASE_SECONDS) -> list[Cla
 
 def _due(now: datetime, most: int) -> Select[Job]:
     free = Job.lease_until.is_(None) | (Job.lease_until < now)
-    queued = Job.state == literal_column("'queued'")  # written out: see db.written_out
+    queued = Job.state == literal_column("'queued'")  # written out: see db.inline_literals
     return select(Job).where(queued, Job.run_at <= now, free).order_by(Job.run_at).limit(most)
 
 
@@ -277,7 +277,7 @@ def run(job: Claimed, owner: str) -> None:
         except recovery.InRecovery as held:  # it came on while the job ran
             _close(job, owner, again_in=held.retry_after, counted=False)
             metrics.JOBS.labels(job.name, "later").inc()
-        except Later as later:
+        except Reschedule as later:
             _close(job, owner, again_in=later.seconds, counted=False)
             metrics.JOBS.labels(job.name, "later").inc()
         except Exception as error:  # noqa: BLE001  # whatever it was is logged, kept with the job, and tried again
@@ -354,10 +354,10 @@ def _wait(job: Claimed, owner: str, service: str, reason: str) -> None:
     """Set a job down until its service answers: such tries are not counted, for however many there are, none is the job's fault."""
     with db.transaction() as session:
         now = database_now(session)
-        patient = job.tries >= IMPATIENT_TRIES
+        patient = job.tries >= FAST_RETRIES
         values = {
-            "run_at": now + (SET_DOWN if patient else timedelta(seconds=wait_after(job.tries))),
-            "tries": min(job.tries, IMPATIENT_TRIES),
+            "run_at": now + (PARK_FOR if patient else timedelta(seconds=wait_after(job.tries))),
+            "tries": min(job.tries, FAST_RETRIES),
             "last_error": reason,
             "waits_for": service,
             "waits_since": job.waits_since or now,

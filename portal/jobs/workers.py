@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from portal.core import db, metrics, recovery
 from portal.core.db import database_now
 from portal.jobs import outages, outbox
-from portal.jobs.outbox import BACKOFF_SECONDS, FINISHED, IMPATIENT_TRIES, LEASE_SECONDS, QUEUED, WAITING, Claimed, Job
+from portal.jobs.outbox import BACKOFF_SECONDS, FAST_RETRIES, FINISHED, LEASE_SECONDS, QUEUED, WAITING, Claimed, Job
 
 log = structlog.get_logger(__name__)
 
@@ -155,7 +155,7 @@ def try_one(session: Session, service: str) -> bool:
     now = database_now(session)
     waiting = select(Job).where(WAITING, Job.waits_for == service).order_by(Job.run_at).limit(1)
     first = session.scalars(waiting.with_for_update(skip_locked=True)).one_or_none()
-    if first is None or first.run_at <= now + timedelta(seconds=BACKOFF_SECONDS[IMPATIENT_TRIES - 1] * 1.5):
+    if first is None or first.run_at <= now + timedelta(seconds=BACKOFF_SECONDS[FAST_RETRIES - 1] * 1.5):
         return False
     first.run_at = now
     return True

@@ -40,7 +40,7 @@ def send_notice(collection_id: str) -> None:
 
     At least once, never twice after it was recorded. The day counts from this mail, however late it is sent.
     """
-    collection = service.fix_day(collection_id)
+    collection = service.schedule(collection_id)
     if collection is None:
         return
     with db.reading() as session:
@@ -105,22 +105,22 @@ def send_to_staff(collection_id: str) -> None:
         collection = queries.collection(session, collection_id)
         customer = session.get_one(Customer, collection.customer_id)
     settings = config.current()
-    tongue = settings.staff_language
+    locale = settings.staff_language
     mail.send(
         key=f"given_up:{collection_id}",
         to=settings.company.support_email,
         subject=translate(
             N_("Invoice %(number)s of %(customer)s was not paid automatically"),
-            tongue,
+            locale,
             number=collection.invoice.number,
             customer=" ".join(customer.name.split()),
         ),
         template="mandates/mails/given_up",
-        tongue=tongue,
+        locale=locale,
         customer=customer,
         invoice=collection.invoice,
         collection=collection,
-        why=translate(_advice(collection.failure_code, collection.decline_code, collection.advice_code), tongue),
+        why=translate(_advice(collection.failure_code, collection.decline_code, collection.advice_code), locale),
     )
 
 
@@ -133,13 +133,13 @@ def _advice(code: str, decline_code: str, advice_code: str) -> str:
 
 
 def _send(customer: Customer, key: str, subject: str, template: str, **facts: Any) -> None:
-    tongue = supported(customer.language)
+    locale = supported(customer.language)
     mail.send(
         key=key,
         to=customer.email,
-        subject=translate(subject, tongue, **{"company": config.current().company.name, **facts}),
+        subject=translate(subject, locale, **{"company": config.current().company.name, **facts}),
         template=f"mandates/mails/{template}",
-        tongue=tongue,
+        locale=locale,
         customer_id=customer.id,
         **facts,
     )

@@ -38,9 +38,9 @@ WORDING: Final = (
 )
 
 
-def wording(company: str, tongue: str) -> tuple[str, ...]:
+def wording(company: str, locale: str) -> tuple[str, ...]:
     """The mandate's sentences as a customer reads and agrees to them."""
-    return tuple(translate(sentence, tongue, company=company) for sentence in WORDING)
+    return tuple(translate(sentence, locale, company=company) for sentence in WORDING)
 
 
 def digest(sentences: tuple[str, ...]) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from portal.core import clock, company_days
-from portal.core.db import written_out
+from portal.core.db import inline_literals
 from portal.core.errors import NotFound
 from portal.invoices import queries as invoices
 from portal.invoices import states as invoice_states
@@ -159,7 +159,7 @@ def to_be_announced(session: Session, most: int) -> list[tuple[str, str]]:
 def due(session: Session, now: datetime, after: tuple[datetime, str] | None, most: int) -> list[tuple[datetime, str]]:
     """Collections (next try, id) whose time has come and whose notice went out, from `after` on in this order."""
     query = select(Collection.next_try_at, Collection.id).where(
-        written_out(Collection.state, ACTIVE), Collection.next_try_at <= now, Collection.noticed_at.is_not(None)
+        inline_literals(Collection.state, ACTIVE), Collection.next_try_at <= now, Collection.noticed_at.is_not(None)
     )
     if after is not None:
         moment, last_id = after
@@ -176,7 +176,7 @@ def settled_elsewhere(session: Session, most: int) -> list[str]:
         session.execute(
             select(Collection.id)
             .join(Collection.invoice)
-            .where(written_out(Collection.state, ACTIVE), Invoice.status != OPEN)
+            .where(inline_literals(Collection.state, ACTIVE), Invoice.status != OPEN)
             .limit(most)
         ).scalars()
     )

@@ -61,13 +61,13 @@ class WordingChanged(Conflict):
 # The customer's part
 
 
-def switch_on(customer_id: str, user_id: str, *, ip: str, tongue: str, agreed: str) -> Mandate:
+def switch_on(customer_id: str, user_id: str, *, ip: str, locale: str, agreed: str) -> Mandate:
     """Give the mandate, in the words that `agreed` (policy.digest) names; they are kept as they were shown, with date and address.
 
     A second call changes nothing and returns the mandate in force. Raises NoCard without a good default card, and WordingChanged
     when other words were shown.
     """
-    sentences = policy.wording(config.current().company.name, tongue)
+    sentences = policy.wording(config.current().company.name, locale)
     with db.transaction() as session:
         accounts.customer(session, customer_id, lock=True)
         known = queries.in_force(session, customer_id)
@@ -83,7 +83,7 @@ def switch_on(customer_id: str, user_id: str, *, ip: str, tongue: str, agreed: s
             given_by=user_id,
             given_at=clock.now(),
             ip=ip[:45],
-            language=tongue,
+            language=locale,
             wording="\n".join(sentences),
         )
         session.add(mandate)
@@ -188,7 +188,7 @@ def announce(invoice_id: str, customer_id: str) -> None:
         outbox.enqueue(session, "mandates.mail_notice", key=f"notice:{row.id}", collection_id=row.id)
 
 
-def fix_day(collection_id: str) -> Collection | None:
+def schedule(collection_id: str) -> Collection | None:
     """The collection whose notice is sent now, with the day that the notice names; None when it needs no notice (any more)."""
     with db.transaction() as session:
         row = _locked(session, collection_id)
@@ -214,7 +214,7 @@ def mark_noticed(collection_id: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
+class Attempt:
     """A try that has begun: what to charge, and the key under which it is charged once."""
 
     collection_id: str
@@ -248,7 +248,7 @@ def collect(collection_id: str) -> None:
         _conclude(collection_id, payment)
 
 
-def _begin(collection_id: str) -> Try | None:
+def _begin(collection_id: str) -> Attempt | None:
     """Write down that a try begins, before anything is sent; or what makes it fail without asking any bank."""
     with db.reading() as session:
         mandate_id = queries.collection(session, collection_id).mandate_id
@@ -265,7 +265,7 @@ def _begin(collection_id: str) -> Try | None:
                 return None
             if not _start_try(session, row):
                 return None
-        return Try(row.id, row.customer_id, row.invoice_id, row.card_id or "", f"{row.id}:{row.tries}")
+        return Attempt(row.id, row.customer_id, row.invoice_id, row.card_id or "", f"{row.id}:{row.tries}")
 
 
 def _comes_later(row: Collection, noticed_at: datetime) -> bool:
@@ -276,7 +276,7 @@ def _comes_later(row: Collection, noticed_at: datetime) -> bool:
 
 def _start_try(session: Session, row: Collection) -> bool:
     card = cards.default_card(session, row.customer_id)
-    known_answer = card is not None and _is_hopeless(row, card.stripe_payment_method_id)
+    known_answer = card is not None and _is_final_decline(row, card.stripe_payment_method_id)
     row.tries += 1
     row.first_try_at = row.first_try_at or clock.now()
     if card is None or known_answer:
@@ -292,7 +292,7 @@ def _start_try(session: Session, row: Collection) -> bool:
     return True
 
 
-def _is_hopeless(row: Collection, method_id: str) -> bool:
+def _is_final_decline(row: Collection, method_id: str) -> bool:
     """The bank has said for good that it will not charge this card, or that its data is wrong, which another try does not mend."""
     if method_id != row.tried_method:
         return False
@@ -313,9 +313,9 @@ def _conclude(collection_id: str, payment: Payment) -> None:
     elif payment.status == payment_states.CANCELED:  # by a person, who may have voided the invoice: no bank has said no
         if not _close_if_settled(collection_id):
             _try_anew(collection_id)
-    elif unanswered or payment.is_with_the_bank:
+    elif unanswered or payment.is_processing:
         _wait(collection_id, sent=True)
-    elif payment.asks_its_customer or payment.review_reason:
+    elif payment.requires_action or payment.review_reason:
         _wait(collection_id, sent=False)
     else:
         _fail(collection_id, payment.failure_code, payment.decline_code, payment.advice_code, payment_id=payment.id)

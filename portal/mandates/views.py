@@ -46,7 +46,7 @@ def switch_on() -> AnyResponse:
             customer_id(),
             current_user.id,
             ip=request.remote_addr or "",
-            tongue=reader_language(),
+            locale=reader_language(),
             agreed=request.form.get("agreed", ""),
         )
     except Conflict as error:

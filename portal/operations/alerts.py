@@ -27,13 +27,13 @@ def mail_dead(span: int) -> None:
     if not died:
         return
     settings = config.current()
-    tongue = settings.staff_language
+    locale = settings.staff_language
     mail.send(
         key=f"dead_jobs:{span}",
         to=settings.company.support_email,
-        subject=language.translate(N_("Jobs that failed permanently: %(count)s"), tongue, count=len(died)),
+        subject=language.translate(N_("Jobs that failed permanently: %(count)s"), locale, count=len(died)),
         template="support/operations/mails/dead_jobs",
-        tongue=tongue,
+        locale=locale,
         jobs=died[:MOST_NAMED],
         more=len(died) - MOST_NAMED,
         hours_of_tries=outbox.HOURS_OF_TRIES,
@@ -59,14 +59,14 @@ def mail_outage(service: str, since: int) -> None:
     if not away:
         return
     settings = config.current()
-    tongue = settings.staff_language
-    name = language.translate(SERVICES[service], tongue)
+    locale = settings.staff_language
+    name = language.translate(SERVICES[service], locale)
     mail.send(
         key=f"outage:{service}:{since}",
         to=settings.company.support_email,
-        subject=language.translate(N_("No answer from %(service)s"), tongue, service=name),
+        subject=language.translate(N_("No answer from %(service)s"), locale, service=name),
         template="support/operations/mails/outage",
-        tongue=tongue,
+        locale=locale,
         service=name,
         since=clock.from_epoch(since),
         jobs=away[0].jobs,
@@ -85,13 +85,13 @@ def mail_webhooks_missing(since: int) -> None:
     if missing is None:
         return
     settings = config.current()
-    tongue = settings.staff_language
+    locale = settings.staff_language
     mail.send(
         key=f"webhooks_missing:{since}",
         to=settings.company.support_email,
-        subject=language.translate(N_("Stripe’s webhooks do not arrive"), tongue),
+        subject=language.translate(N_("Stripe’s webhooks do not arrive"), locale),
         template="support/operations/mails/webhooks_missing",
-        tongue=tongue,
+        locale=locale,
         since=clock.from_epoch(since),
         last=last.received_at if last else None,
         endpoint=f"{settings.base_url}/api/webhooks/stripe",
@@ -127,13 +127,13 @@ def mail_recovery_finished(recovery_id: str) -> None:
 
 def _mail_recovery(found: Recovery, template: str, subject: str, **facts: Any) -> None:
     settings = config.current()
-    tongue = settings.staff_language
+    locale = settings.staff_language
     mail.send(
         key=f"{template}:{found.id}",
         to=settings.company.support_email,
-        subject=language.translate(subject, tongue),
+        subject=language.translate(subject, locale),
         template=f"support/operations/mails/{template}",
-        tongue=tongue,
+        locale=locale,
         link=f"{settings.base_url}/support/operations",
         **facts,
     )

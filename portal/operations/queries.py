@@ -23,7 +23,7 @@ from portal.jobs.outbox import DEAD, FAILED, Job
 from portal.jobs.workers import Outage
 from portal.payment_methods.models import CardSetup, StripeCustomer
 from portal.payments.models import Payment
-from portal.reconciliation.models import OPEN, BookFinding
+from portal.reconciliation.models import OPEN, Discrepancy
 from portal.refunds import queries as refunds
 from portal.refunds.models import Refund
 from portal.refunds.states import UNKNOWN
@@ -121,7 +121,7 @@ def state(session: Session) -> State:
         failed_refunds=refunds.number_failed(session, MOST_COUNTED + 1),
         dispute_findings=_count(session, select(Dispute.id).where(_waits_for_staff(Dispute))),
         fraud_warnings=_count(session, select(FraudWarning.id).where(_waits_for_staff(FraudWarning))),
-        book_findings=_count(session, select(BookFinding.id).where(BookFinding.state == literal_column(f"'{OPEN}'"))),
+        book_findings=_count(session, select(Discrepancy.id).where(Discrepancy.state == literal_column(f"'{OPEN}'"))),
         anchored_at=anchors.latest(session),
         forwarded_at=forwarded.seen_at(session),
         in_recovery=recovery.is_on(session),

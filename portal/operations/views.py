@@ -71,7 +71,7 @@ def events() -> Response:
 def event(event_id: str) -> Response:
     with db.reading() as session:
         found, job = queries.event(session, event_id)
-    audit.look(event_id, None, "webhook event")
+    audit.record_access(event_id, None, "webhook event")
     return page("support/operations/event.html", event=found, job=job, body=_printed(found.body))
 
 
@@ -118,7 +118,7 @@ def delivery(delivery_id: str) -> Response:
     with db.reading() as session:
         found = delivery_queries.delivery(session, delivery_id)
         names = queries.customer_names(session, {found.customer_id})
-    audit.look(delivery_id, found.customer_id, "event delivery")
+    audit.record_access(delivery_id, found.customer_id, "event delivery")
     return page(
         "support/operations/delivery.html",
         delivery=found,
@@ -187,7 +187,7 @@ def audit_trail() -> Response:
         found = queries.audit_trail(session, wanted, request.args.get("page"))
         names, actions = queries.names(session, found.rows), queries.audit_actions(session)
     if wanted.customer_id and found.rows:
-        audit.look(wanted.customer_id, wanted.customer_id, "audit trail")
+        audit.record_access(wanted.customer_id, wanted.customer_id, "audit trail")
     return _list("audit_trail", found, form, names=names, actions=actions, wrong=wrong)
 
 

@@ -71,7 +71,7 @@ def usable(customer_id: str, payment_method_id: str) -> PaymentMethod:
     The reference has passed `check_reference`. Raises UnknownCard and the gateway's errors.
     """
     stripe_customer = stripe_customers.ensure_stripe_customer(customer_id)
-    method = keeping.remember(payment_method_id)
+    method = keeping.upsert(payment_method_id)
     if method is None or method.card is None or method.customer_id not in {None, stripe_customer}:
         raise UnknownCard
     return method

@@ -116,7 +116,7 @@ def fail(session: Session, customer_id: str, attempt: str, fingerprint: str, *su
     of_subjects = select(CardTry.network).where(CardTry.customer_id == customer_id, CardTry.subject.in_(named))
     network = session.scalar(of_subjects.order_by(CardTry.at.desc()).limit(1))
     close(session, customer_id, *subjects)
-    if queries.twin(session, customer_id, fingerprint) is not None:
+    if queries.duplicate(session, customer_id, fingerprint) is not None:
         return
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     row = {

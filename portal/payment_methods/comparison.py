@@ -23,7 +23,7 @@ LONGEST_CHUNK: Final = timedelta(seconds=60)
 def compare(customer_id: str) -> None:
     """Bring one customer's cards in line with Stripe's list of them: added, changed and removed ones.
 
-    The list shows what differs; only that is fetched and judged, by `keeping.remember`, as if its webhook had come. So a stale update
+    The list shows what differs; only that is fetched and judged, by `keeping.upsert`, as if its webhook had come. So a stale update
     never wins, and a second call changes nothing. A customer that was deleted at Stripe is lost here, too. Raises the
     gateway's errors.
     """
@@ -40,7 +40,7 @@ def compare(customer_id: str) -> None:
     for method_id in sorted(kept.keys() | listed.keys()):
         row, card = kept.get(method_id), listed.get(method_id)
         if row is None or card is None or keeping.news(row, card):
-            keeping.remember(method_id)
+            keeping.upsert(method_id)
 
 
 def compare_chunk(day: str, after: str) -> None:

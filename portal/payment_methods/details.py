@@ -18,15 +18,15 @@ def mail_refused(customer_id: str, detail: str) -> None:
     with db.reading() as session:
         customer = session.get_one(Customer, customer_id)
     settings = config.current()
-    tongue = settings.staff_language
+    locale = settings.staff_language
     mail.send(
         key=f"refused_detail:{customer_id}:{detail}",
         to=settings.company.support_email,
-        subject=language.translate(SUBJECT, tongue, customer=" ".join(customer.name.split())),
+        subject=language.translate(SUBJECT, locale, customer=" ".join(customer.name.split())),
         template="cards/mails/refused_detail",
-        tongue=tongue,
+        locale=locale,
         customer=customer,
-        detail=language.translate(DETAILS.get(detail, detail), tongue),
+        detail=language.translate(DETAILS.get(detail, detail), locale),
         value=getattr(customer, detail, ""),
         link=f"{settings.base_url}/support/customers/{customer_id}",
     )

@@ -7,14 +7,14 @@ from portal.jobs import outbox
 from portal.payment_methods import card_testing, comparison, details, keeping, reminders, setups
 
 
-@outbox.handles("cards.remember")
-def remember(payment_method_id: str) -> None:
-    keeping.remember(payment_method_id)
+@outbox.handles("cards.upsert")
+def upsert(payment_method_id: str) -> None:
+    keeping.upsert(payment_method_id)
 
 
-@outbox.handles("cards.let_go")
-def let_go(payment_method_id: str) -> None:
-    keeping.let_go(payment_method_id)
+@outbox.handles("cards.detach")
+def detach(payment_method_id: str) -> None:
+    keeping.detach(payment_method_id)
 
 
 @outbox.handles("cards.follow_up")

@@ -1,6 +1,6 @@
 """The cards that are kept, in step with Stripe.
 
-However a card arrives (added, saved while paying, attached at Stripe's dashboard), `remember` is the one place that keeps it.
+However a card arrives (added, saved while paying, attached at Stripe's dashboard), `upsert` is the one place that keeps it.
 Whatever changes a customer's cards locks the customer's row first, so two of a customer's cards are never judged at once.
 """
 
@@ -27,7 +27,7 @@ class Expired(Invalid):
     message = N_("This card has expired. Please choose another one, or add the new card from your bank.")
 
 
-def remember(payment_method_id: str) -> PaymentMethod | None:
+def upsert(payment_method_id: str) -> PaymentMethod | None:
     """Bring one payment method in line with Stripe: kept when it is attached to a customer of ours, removed when it is not.
 
     One number is kept once. When a card arrives whose number (fingerprint) is here already, one of the two references goes:
@@ -61,13 +61,13 @@ def remember(payment_method_id: str) -> PaymentMethod | None:
         if known is not None:
             _follow(session, known, method.card)
             return method
-        twin = queries.twin(session, customer_id, method.card.fingerprint)
-        if twin is None:
+        duplicate = queries.duplicate(session, customer_id, method.card.fingerprint)
+        if duplicate is None:
             _keep(session, customer_id, method.id, method.card)
-        elif _expiry(method.card) > (twin.exp_year, twin.exp_month):
-            _renew(session, twin, method.id, method.card)
+        elif _expiry(method.card) > (duplicate.exp_year, duplicate.exp_month):
+            _renew(session, duplicate, method.id, method.card)
         else:
-            _refuse(session, twin, method.id)
+            _refuse(session, duplicate, method.id)
     return method
 
 
@@ -149,10 +149,10 @@ def _refuse(session: Session, row: SavedCard, method_id: str) -> None:
 
 
 def _let_go_later(session: Session, method_id: str) -> bool:
-    return outbox.enqueue(session, "cards.let_go", key=f"let_go:{method_id}", payment_method_id=method_id)
+    return outbox.enqueue(session, "cards.detach", key=f"detach:{method_id}", payment_method_id=method_id)
 
 
-def let_go(payment_method_id: str) -> None:
+def detach(payment_method_id: str) -> None:
     """Detach a payment method at Stripe unless a kept card needs it. One that is gone already is no error."""
     with db.reading() as session:
         card = queries.by_method(session, payment_method_id)
@@ -249,10 +249,10 @@ def _see_to_a_default(session: Session, customer_id: str) -> SavedCard | None:
     kept = queries.of_customer(session, customer_id)
     if any(card.is_default and not card.is_expired for card in kept):
         return None
-    heir = queries.next_default(kept)
-    if heir is not None:
-        _set_default(session, heir)
-    return heir
+    next_default = queries.next_default(kept)
+    if next_default is not None:
+        _set_default(session, next_default)
+    return next_default
 
 
 def lock_customer(session: Session, customer_id: str) -> None:

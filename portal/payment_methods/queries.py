@@ -137,7 +137,7 @@ def by_method(session: Session, payment_method_id: str) -> SavedCard | None:
     ).scalar_one_or_none()
 
 
-def twin(session: Session, customer_id: str, fingerprint: str) -> SavedCard | None:
+def duplicate(session: Session, customer_id: str, fingerprint: str) -> SavedCard | None:
     """The kept card of a customer with this number; the newest, if several were kept before numbers were compared."""
     if not fingerprint:
         return None

@@ -26,14 +26,14 @@ def remind() -> None:
     """Mark each card whose reminder is due and leave the job that mails it; a second run finds nothing more.
 
     Who was not reminded in time (the worker was down) gets the reminder that is due now, and never the one before it.
-    Raises outbox.Later when there are more than one run takes.
+    Raises outbox.Reschedule when there are more than one run takes.
     """
     with db.reading() as session:
         due = queries.due_reminders(session, MOST_A_RUN)
     for card_id in due:
         _remind(card_id)
     if len(due) == MOST_A_RUN:
-        raise outbox.Later(0)
+        raise outbox.Reschedule(0)
 
 
 def _remind(card_id: str) -> None:
@@ -79,14 +79,14 @@ def send(card_id: str, last_day: date, days: int) -> None:
         uses = queries.uses(session, [card]).get(card.id, [])
     if card.removed_at is not None or card.last_day != last_day or reminder_at(last_day) != days:
         return
-    tongue = language.supported(customer.language)
-    day = language.date_text(last_day, tongue)
+    locale = language.supported(customer.language)
+    day = language.date_text(last_day, locale)
     mail.send(
         key=_key(card, days),
         to=customer.email,
-        subject=language.translate(SUBJECT, tongue, last4=card.last4, day=day),
+        subject=language.translate(SUBJECT, locale, last4=card.last4, day=day),
         template="cards/mails/expiry",
-        tongue=tongue,
+        locale=locale,
         customer_id=customer.id,
         name=customer.name,
         card=card,

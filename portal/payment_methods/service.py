@@ -16,7 +16,7 @@ from portal.payment_methods.by_reference import (
     usable_new,
 )
 from portal.payment_methods.card_testing import begin_payment, follow_payment, is_beyond, knows, standings
-from portal.payment_methods.keeping import Expired, make_default, remember, remove, remove_once
+from portal.payment_methods.keeping import Expired, make_default, remove, remove_once, upsert
 from portal.payment_methods.setups import SetupStarted, start_setup, sync_setup
 from portal.payment_methods.stripe_customers import detach_customer, ensure_stripe_customer, link_customer
 
@@ -33,7 +33,6 @@ __all__ = [
     "knows",
     "link_customer",
     "make_default",
-    "remember",
     "remove",
     "remove_once",
     "save_method",
@@ -42,6 +41,7 @@ __all__ = [
     "standings",
     "start_setup",
     "sync_setup",
+    "upsert",
     "usable",
     "usable_new",
 ]

@@ -5,7 +5,7 @@ A crash at any line leaves what finds the rest:
     start_setup     transaction A: the row, its audit event and the follow-up job
     ensure_setup    Stripe: create the setup intent under a key made from the row; transaction B: its id
     (browser)       Stripe: the customer confirms, with 3-D Secure where the bank asks
-    refresh_setup   Stripe: fetch the intent and the card; `keeping.remember` keeps the card; transaction C: the row
+    refresh_setup   Stripe: fetch the intent and the card; `keeping.upsert` keeps the card; transaction C: the row
 
 How the row and its setup intent are kept together is portal.stripe_sync's.
 """
@@ -198,7 +198,7 @@ def _arrived(intent: SetupIntent) -> PaymentMethod | None:
     """The card that came of a setup, after it has been kept or refused; None while there is none."""
     if intent.status != states.SUCCEEDED or intent.payment_method_id is None:
         return None
-    return keeping.remember(intent.payment_method_id)
+    return keeping.upsert(intent.payment_method_id)
 
 
 def _attempts(intent: SetupIntent) -> Sequence[SetupAttempt]:
@@ -265,8 +265,8 @@ def _outcome(session: Session, setup: CardSetup, method: PaymentMethod | None) -
     if card is not None and card.removed_at is None:
         return (states.RENEWED if card.created_at < setup.created_at else states.ADDED), card.id
     fingerprint = method.card.fingerprint if method and method.card else ""
-    twin = queries.twin(session, setup.customer_id, fingerprint) if card is None else None
-    return (states.DUPLICATE, twin.id) if twin else (states.GONE, None)
+    duplicate = queries.duplicate(session, setup.customer_id, fingerprint) if card is None else None
+    return (states.DUPLICATE, duplicate.id) if duplicate else (states.GONE, None)
 
 
 KIND: Final[stripe_sync.Kind[CardSetup, SetupIntent]] = stripe_sync.Kind(
@@ -312,7 +312,7 @@ def _stop_testing(setup_id: str, intent: SetupIntent) -> SetupIntent:
 def follow_up(setup_id: str) -> None:
     """Finish what was begun, whoever died: make the missing intent, learn the outcome, cancel what was abandoned.
 
-    Raises outbox.Later while the setup is not at its end.
+    Raises outbox.Reschedule while the setup is not at its end.
     """
     with db.reading() as session:
         setup = session.get(CardSetup, setup_id)
@@ -323,7 +323,7 @@ def follow_up(setup_id: str) -> None:
     if intent.status in states.WAITING_FOR_CUSTOMER and age > ABANDONED_AFTER:
         intent = cancel_setup(setup_id)
     if intent.status not in states.FINAL:
-        raise outbox.Later(min(max(age.total_seconds() / 2, FIRST_LOOK_SECONDS), LONGEST_LOOK_SECONDS))
+        raise outbox.Reschedule(min(max(age.total_seconds() / 2, FIRST_LOOK_SECONDS), LONGEST_LOOK_SECONDS))
 
 
 def requeue_lost_jobs() -> int:

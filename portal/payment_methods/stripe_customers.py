@@ -220,7 +220,7 @@ def detach_customer(stripe_customer_id: str) -> str | None:
             keeping.mark_removed(session, card)
         outbox.enqueue(
             session,
-            "payments.call_off_waiting",
+            "payments.cancel_pending",
             key=f"call_off:{stripe_customer_id}",
             customer_id=customer.id,
             lost=stripe_customer_id,

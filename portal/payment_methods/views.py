@@ -53,12 +53,14 @@ def make_default(card_id: str) -> AnyResponse:
 @limiter.limit("30/minute")
 @payers_only
 def remove(card_id: str) -> AnyResponse:
-    heir = keeping.remove(card_id, customer_id())
-    if heir is None:
+    next_default = keeping.remove(card_id, customer_id())
+    if next_default is None:
         flash(gettext("The card was removed."), "success")
     else:
         flash(
-            gettext("The card was removed. The card ending in %(last4)s is now your default card.", last4=heir.last4),
+            gettext(
+                "The card was removed. The card ending in %(last4)s is now your default card.", last4=next_default.last4
+            ),
             "success",
         )
     return see_other("cards.index")

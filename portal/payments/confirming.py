@@ -46,7 +46,7 @@ class CardGone(Invalid):
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class PaymentSource:
     """What is charged: a payment method at Stripe, and which of the customer's saved cards it is, if it is one."""
 
     payment_method_id: str
@@ -54,14 +54,14 @@ class Means:
     last4: str
 
 
-def of_card(customer_id: str, card_id: str) -> Means:
+def from_saved(customer_id: str, card_id: str) -> PaymentSource:
     """A saved card of this customer. Raises NotFound, also for someone else's, and cards.Expired."""
     with db.reading() as session:
         card = saved_cards.for_customer(session, card_id, customer_id)
     return _charged(card)
 
 
-def of_reference(customer_id: str, payment_method_id: str, *, ip: str = "") -> Means:
+def from_reference(customer_id: str, payment_method_id: str, *, ip: str = "") -> PaymentSource:
     """A payment method by its id at Stripe: one that an app has just made, or the reference of a saved card of this customer.
 
     Raises cards.UnknownCard, also for another customer's, which Stripe is not asked about when its owner is known here;
@@ -77,7 +77,7 @@ def of_reference(customer_id: str, payment_method_id: str, *, ip: str = "") -> M
     card = _kept(customer_id, payment_method_id)  # its webhook was lost, and the look at Stripe has made up for it
     if card is not None:
         return _charged(card)
-    return Means(method.id, None, method.card.last4 if method.card else "")
+    return PaymentSource(method.id, None, method.card.last4 if method.card else "")
 
 
 def _kept(customer_id: str, payment_method_id: str) -> SavedCard | None:
@@ -90,13 +90,15 @@ def _kept(customer_id: str, payment_method_id: str) -> SavedCard | None:
     return card
 
 
-def _charged(card: SavedCard) -> Means:
+def _charged(card: SavedCard) -> PaymentSource:
     if card.is_expired:
         raise cards.Expired
-    return Means(card.stripe_payment_method_id, card.id, card.last4)
+    return PaymentSource(card.stripe_payment_method_id, card.id, card.last4)
 
 
-def claim(session: Session, payment_id: str, means: Means, *, client_key: str, off_session: bool) -> Confirmation:
+def claim(
+    session: Session, payment_id: str, means: PaymentSource, *, client_key: str, off_session: bool
+) -> Confirmation:
     """The confirmation to be sent for a payment, in the caller's transaction; `finish` sends it.
 
     A second call with the same key gives back the same one; while another one has no answer yet, everybody gets that one.
@@ -140,7 +142,7 @@ def claim(session: Session, payment_id: str, means: Means, *, client_key: str, o
     return row
 
 
-def try_to_finish(confirmation_id: str) -> None:
+def finish_attempt(confirmation_id: str) -> None:
     """Like `finish`, but without Stripe's answer the confirmation stays unanswered, and the worker finds out what happened."""
     try:
         finish(confirmation_id)
@@ -212,7 +214,7 @@ def _send(confirmation: Confirmation, payment: Payment) -> Intent:
 
 def _explain(confirmation: Confirmation) -> None:
     """Stripe refused the request itself: when that is because of the card, say so. A saved one that was taken away there goes here, too."""
-    method = cards.remember(confirmation.stripe_payment_method_id)
+    method = cards.upsert(confirmation.stripe_payment_method_id)
     with db.reading() as session:
         ours = saved_cards.stripe_customers_of(session, confirmation.customer_id)
     if method is None or method.customer_id not in ours:

@@ -20,10 +20,10 @@ def finish_confirmation(confirmation_id: str) -> None:
         return
 
 
-@outbox.handles("payments.call_off_waiting")
-def call_off_waiting(customer_id: str, lost: str) -> None:
+@outbox.handles("payments.cancel_pending")
+def cancel_pending(customer_id: str, lost: str) -> None:
     """Left by the transaction that noted the loss of a customer at Stripe."""
-    service.call_off_waiting(customer_id, lost)
+    service.cancel_pending(customer_id, lost)
 
 
 @outbox.handles("payments.requeue_lost_jobs", every_seconds=60)

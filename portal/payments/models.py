@@ -190,12 +190,12 @@ class Payment(Mirror, Base):
         return self.status == SUCCEEDED
 
     @property
-    def is_with_the_bank(self) -> bool:
+    def is_processing(self) -> bool:
         """The bank has been asked and takes its time: nobody has anything to do."""
         return self.status in {PROCESSING, REQUIRES_CAPTURE}
 
     @property
-    def asks_its_customer(self) -> bool:
+    def requires_action(self) -> bool:
         """The bank waits for the customer's answer (3-D Secure)."""
         return self.status == REQUIRES_ACTION
 

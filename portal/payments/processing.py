@@ -23,7 +23,7 @@ from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
 from portal.payments import card_testing, confirming, drafts, queries, states
-from portal.payments.confirming import Means
+from portal.payments.confirming import PaymentSource
 from portal.payments.drafts import Order
 from portal.payments.intents import ensure_intent, refresh
 from portal.payments.models import Confirmation, Payment, PlacedOrder
@@ -32,7 +32,7 @@ from portal.payments.starting import (
     Started,
     by_client_key,
     check_limits,
-    proceed,
+    ensure_confirmable,
     record,
     refuse_unresolved,
     start_for_invoice,
@@ -51,7 +51,7 @@ class KeyReused(Invalid):
 
 
 @dataclass(frozen=True, slots=True)
-class Processed:
+class OrderResult:
     """A payment as it is now. Where its customer has a step left, `next_action` names it and `client_secret` is for taking it:
 
     - "confirm": the client confirms the payment with a card of its customer's choice;
@@ -63,7 +63,7 @@ class Processed:
     next_action: str | None
 
 
-def process(order: Order) -> Processed:
+def process(order: Order) -> OrderResult:
     """Pay an invoice, or an amount, as an app orders it; returns the payment as it is then, declined ones too.
 
     The same order with the same key repeats nothing: what it began is finished, and the payment returned as it is now. An invoice
@@ -85,7 +85,7 @@ def process(order: Order) -> Processed:
     return _now(payment_id, order.customer_id, was_told_how=order.method is not None)
 
 
-def current(payment_id: str, customer_id: str) -> Processed:
+def current(payment_id: str, customer_id: str) -> OrderResult:
     """A payment as it is now, after what was begun for it is finished, with the secret while a step is left to its customer.
 
     Raises NotFound for another customer's, and what `process` raises later.
@@ -120,7 +120,7 @@ def _place(order: Order) -> str:
     return _join(order, live.id, means)
 
 
-def _checked(order: Order) -> Means | None:
+def _checked(order: Order) -> PaymentSource | None:
     """What the order is charged to. Raises what is wrong with the order, what Stripe must be asked for last."""
     drafts.check(order)
     if order.invoice_id is not None:
@@ -141,11 +141,11 @@ def _checked(order: Order) -> Means | None:
         return None
     if order.method.startswith(SAVED_CARD):
         drafts.check_id(order.method)
-        return confirming.of_card(order.customer_id, order.method)
-    return confirming.of_reference(order.customer_id, order.method, ip=order.ip)
+        return confirming.from_saved(order.customer_id, order.method)
+    return confirming.from_reference(order.customer_id, order.method, ip=order.ip)
 
 
-def _begin(session: Session, order: Order, invoice: Invoice | None, means: Means | None) -> str:
+def _begin(session: Session, order: Order, invoice: Invoice | None, means: PaymentSource | None) -> str:
     """A new payment, of the invoice or of the order's amount."""
     amount = invoice.total if invoice else order.amount
     if amount is None:
@@ -165,9 +165,9 @@ def _begin(session: Session, order: Order, invoice: Invoice | None, means: Means
     return payment.id
 
 
-def _join(order: Order, payment_id: str, means: Means | None) -> str:
+def _join(order: Order, payment_id: str, means: PaymentSource | None) -> str:
     """Go on with the live payment of an invoice, in a transaction of its own: locked after the invoice it would be out of turn."""
-    started = proceed(payment_id, order.customer_id, save_card=order.save_card)
+    started = ensure_confirmable(payment_id, order.customer_id, save_card=order.save_card)
     if started.status == states.REQUIRES_ACTION:
         means = None  # its customer is answering the bank: nothing new is begun meanwhile
     with db.transaction() as session:
@@ -178,7 +178,7 @@ def _join(order: Order, payment_id: str, means: Means | None) -> str:
     return known or payment_id
 
 
-def _write_down(session: Session, order: Order, payment_id: str, means: Means | None) -> None:
+def _write_down(session: Session, order: Order, payment_id: str, means: PaymentSource | None) -> None:
     if means is not None:
         confirming.claim(session, payment_id, means, client_key=order.client_key, off_session=False)
     session.add(
@@ -219,22 +219,22 @@ def _lock_customer(session: Session, customer_id: str) -> None:
 # Phase two: what was begun is finished
 
 
-def _now(payment_id: str, customer_id: str, *, was_told_how: bool) -> Processed:
+def _now(payment_id: str, customer_id: str, *, was_told_how: bool) -> OrderResult:
     """The payment after Stripe was asked as far as need be. Whoever told what to charge is not asked to confirm what was declined."""
     payment, begun = _read(payment_id, customer_id)
     if recovery.is_on_now():  # it is read as it stands: nothing is sent, and nobody is given the means to pay
-        return Processed(payment, None, None)
+        return OrderResult(payment, None, None)
     if begun is not None:
-        confirming.try_to_finish(begun.id)
+        confirming.finish_attempt(begun.id)
         payment, begun_still = _read(payment_id, customer_id)
         if begun_still is not None or _next_action(payment, was_told_how=was_told_how) is None:
-            return Processed(payment, None, None)
+            return OrderResult(payment, None, None)
     if payment.status in states.FINAL or payment.review_reason:
-        return Processed(payment, None, None)
+        return OrderResult(payment, None, None)
     intent = ensure_intent(payment_id) if payment.stripe_intent_id is None else refresh(payment_id)
     payment, _unanswered = _read(payment_id, customer_id)
     action = _next_action(payment, was_told_how=was_told_how)
-    return Processed(payment, intent.client_secret if action else None, action)
+    return OrderResult(payment, intent.client_secret if action else None, action)
 
 
 def _read(payment_id: str, customer_id: str) -> tuple[Payment, Confirmation | None]:
@@ -278,7 +278,7 @@ def pay_with_card(
     else:
         payment_id = begun.payment_id
     if begun is not None:
-        confirming.try_to_finish(begun.id)
+        confirming.finish_attempt(begun.id)
     with db.reading() as session:
         payment = queries.for_customer(session, payment_id, customer_id)
     if payment.invoice_id != invoice_id:
@@ -292,13 +292,13 @@ def pay_other_with_card(customer_id: str, payment_id: str, card_id: str, *, clie
     with db.reading() as session:
         begun = queries.by_press(session, customer_id, client_key)
     if begun is None:
-        means = confirming.of_card(customer_id, card_id)
-        started = proceed(payment_id, customer_id, save_card=False)
+        means = confirming.from_saved(customer_id, card_id)
+        started = ensure_confirmable(payment_id, customer_id, save_card=False)
         begun = _claim(started, means, client_key, off_session=False)
     if begun is not None:
         if begun.payment_id != payment_id:
             raise Conflict
-        confirming.try_to_finish(begun.id)
+        confirming.finish_attempt(begun.id)
     with db.reading() as session:
         return queries.for_customer(session, payment_id, customer_id)
 
@@ -307,14 +307,14 @@ def _begin_with_card(
     customer_id: str, invoice_id: str, card_id: str, client_key: str, *, off_session: bool
 ) -> tuple[str, Confirmation | None]:
     """The payment's id, and the confirmation to be sent unless the payment waits for its customer's answer to the bank."""
-    means = confirming.of_card(customer_id, card_id)
+    means = confirming.from_saved(customer_id, card_id)
     if off_session:
         refuse_lost(customer_id, invoice_id)
     started = start_for_invoice(customer_id, invoice_id, client_key=client_key, save_card=False)
     return started.payment_id, _claim(started, means, client_key, off_session=off_session)
 
 
-def _claim(started: Started, means: Means, client_key: str, *, off_session: bool) -> Confirmation | None:
+def _claim(started: Started, means: PaymentSource, client_key: str, *, off_session: bool) -> Confirmation | None:
     if started.status == states.REQUIRES_ACTION:
         return None
     with db.transaction() as session:

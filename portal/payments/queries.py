@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from portal import ledger
 from portal.core import company_days, keyset, texts
-from portal.core.db import database_now, written_out
+from portal.core.db import database_now, inline_literals
 from portal.core.errors import NotFound
 from portal.core.money import Money
 from portal.invoices import queries as invoices
@@ -97,7 +97,7 @@ def by_intent(session: Session, intent_id: str) -> Payment | None:
 def live_of_invoice(session: Session, invoice_id: str) -> Payment | None:
     """The one payment of an invoice that may still take money, or has; None when there is none."""
     return session.execute(
-        select(Payment).where(Payment.invoice_id == invoice_id, written_out(Payment.status, LIVE))
+        select(Payment).where(Payment.invoice_id == invoice_id, inline_literals(Payment.status, LIVE))
     ).scalar_one_or_none()
 
 
@@ -105,7 +105,7 @@ def live_of_invoice(session: Session, invoice_id: str) -> Payment | None:
 
 
 def _has_live(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    live = (Payment.invoice_id == Invoice.id, written_out(Payment.status, LIVE))
+    live = (Payment.invoice_id == Invoice.id, inline_literals(Payment.status, LIVE))
     return select(Payment.id).where(*live, *conditions).correlate(Invoice).exists()
 
 

@@ -4,7 +4,7 @@ The payment-processor of the seed documents. No transaction is open while Stripe
 before the intent can take money; so a crash at any line leaves a row from which the rest can be found out:
 
     start_…      transaction A: the row, its audit event and the follow-up job
-    proceed      Stripe: create the intent under a key made from the row; transaction B: its id
+    ensure_confirmable      Stripe: create the intent under a key made from the row; transaction B: its id
     (browser)    Stripe: the customer confirms, with 3-D Secure where the bank asks
     refresh      Stripe: fetch the intent; transaction C: settle
 
@@ -31,7 +31,7 @@ from portal.payments.card_testing import count_declined_charge
 from portal.payments.confirming import CardGone
 from portal.payments.intents import UnderReview, adopt, ensure_intent, refresh
 from portal.payments.models import Payment
-from portal.payments.processing import KeyReused, Processed, current, pay_other_with_card, pay_with_card, process
+from portal.payments.processing import KeyReused, OrderResult, current, pay_other_with_card, pay_with_card, process
 from portal.payments.restoring import LOST, bring_back, call_off_lost, labels, notice_loss
 from portal.payments.settling import has_changes, mismatch
 from portal.payments.starting import (
@@ -41,9 +41,9 @@ from portal.payments.starting import (
     Unresolved,
     by_client_key,
     check_limits,
-    proceed,
+    ensure_confirmable,
     record,
-    record_other,
+    record_custom_payment,
     start_for_invoice,
 )
 
@@ -53,33 +53,33 @@ __all__ = [
     "CardGone",
     "InProgress",
     "KeyReused",
-    "Processed",
+    "OrderResult",
     "Started",
     "UnderReview",
     "Unresolved",
     "begin_with_new_card",
     "bring_back",
     "call_off_lost",
-    "call_off_waiting",
     "cancel",
+    "cancel_pending",
     "cancel_waiting",
     "check_limits",
     "count_declined_charge",
     "current",
     "end_card_testing",
+    "ensure_confirmable",
     "follow_up",
     "has_changes",
     "labels",
-    "look_again",
     "mismatch",
     "pay_other_with_card",
     "pay_with_card",
-    "proceed",
     "process",
-    "record_other",
+    "record_custom_payment",
     "refresh",
     "requeue_lost_jobs",
     "start_for_invoice",
+    "sync",
     "sync_intent",
 ]
 
@@ -92,7 +92,7 @@ LONGEST_LOOK_SECONDS: Final = 6 * 3600
 ABANDONED_AFTER_DAYS: Final = 7
 
 
-def look_again(payment_id: str) -> None:
+def sync(payment_id: str) -> None:
     """Learn at Stripe what has become of a payment, and finish what a press of its customer's button began.
 
     Raises Conflict for a payment without an intent, and the gateway's errors.
@@ -111,7 +111,7 @@ def look_again(payment_id: str) -> None:
 def follow_up(payment_id: str) -> None:
     """Finish what was begun, whoever died: make the missing intent, learn the outcome, cancel what was abandoned.
 
-    Raises outbox.Later while the payment is not at its end; a payment that is, and has its fee, needs no more looks.
+    Raises outbox.Reschedule while the payment is not at its end; a payment that is, and has its fee, needs no more looks.
     """
     with db.reading() as session:
         payment = session.get(Payment, payment_id)
@@ -125,7 +125,7 @@ def follow_up(payment_id: str) -> None:
     if is_abandoned and cancel(payment_id) in states.FINAL:
         return
     if intent.status != states.CANCELED:
-        raise outbox.Later(min(max(age.total_seconds() / 2, NEXT_LOOK_SECONDS), LONGEST_LOOK_SECONDS))
+        raise outbox.Reschedule(min(max(age.total_seconds() / 2, NEXT_LOOK_SECONDS), LONGEST_LOOK_SECONDS))
 
 
 def requeue_lost_jobs() -> int:
@@ -150,7 +150,7 @@ def end_card_testing(intent_id: str) -> None:
         cancel(payment.id)
 
 
-def call_off_waiting(customer_id: str, lost: str) -> None:
+def cancel_pending(customer_id: str, lost: str) -> None:
     """Cancel what a customer has begun to pay and not finished for the customer at Stripe that was `lost`, deleted there.
 
     The invoices can be paid with a new payment at once; one that was begun since, for the next customer there, goes on. A second

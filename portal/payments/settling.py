@@ -162,7 +162,7 @@ def _succeed(session: Session, payment: Payment, intent: Intent) -> None:
     outbox.enqueue(session, "receipts.issue", key=f"receipt:{payment.id}", payment_id=payment.id)
     if payment.save_card and payment.stripe_payment_method_id:
         outbox.enqueue(
-            session, "cards.remember", key=f"card_of:{payment.id}", payment_method_id=payment.stripe_payment_method_id
+            session, "cards.upsert", key=f"card_of:{payment.id}", payment_method_id=payment.stripe_payment_method_id
         )
 
 

@@ -89,10 +89,10 @@ def start_for_invoice(customer_id: str, invoice_id: str, *, client_key: str, sav
                 description=invoice.number,
                 save_card=save_card,
             )
-    return proceed(payment.id, customer_id, save_card=save_card)
+    return ensure_confirmable(payment.id, customer_id, save_card=save_card)
 
 
-def record_other(
+def record_custom_payment(
     customer_id: str, amount: Money, description: str, *, client_key: str, allow_duplicate: bool = False
 ) -> str:
     """Record that a customer wants to pay an amount without an invoice; returns the payment's id.
@@ -236,7 +236,7 @@ def _note_who_pays(payment: Payment) -> None:
 # Phase two: the intent
 
 
-def proceed(payment_id: str, customer_id: str, *, save_card: bool) -> Started:
+def ensure_confirmable(payment_id: str, customer_id: str, *, save_card: bool) -> Started:
     """Make sure that Stripe has this payment's intent and that it can be confirmed now. Raises as start_for_invoice does."""
     with db.reading() as session:
         recovery.refuse(session)

@@ -126,7 +126,7 @@ def pay_other(payment_id: str) -> Response | AnyResponse:
         preferred=None,
         finish_now=False,
         country=country,
-        start_url=url_for("payments.start_other", payment_id=payment_id),
+        start_url=url_for("payments.start_custom_payment", payment_id=payment_id),
         back_url=url_for("payments.overview"),
     )
 
@@ -195,7 +195,7 @@ def start_invoice(invoice_id: str) -> AnyResponse:
 @bp.post("/payments/<payment_id>/start")
 @limiter.limit("30/minute")
 @payers_only
-def start_other(payment_id: str) -> AnyResponse:
+def start_custom_payment(payment_id: str) -> AnyResponse:
     me = customer_id()
     with db.reading() as session:
         begun = queries.for_customer(session, payment_id, me)
@@ -208,7 +208,7 @@ def start_other(payment_id: str) -> AnyResponse:
     service.begin_with_new_card(me, request.remote_addr or "", payment_id)
     try:
         _refuse_while_charging(begun)
-        return _answer(service.proceed(payment_id, me, save_card=_save_card()))
+        return _answer(service.ensure_confirmable(payment_id, me, save_card=_save_card()))
     except Conflict as error:
         return _in_the_way(error, payment_id)
 
@@ -370,7 +370,7 @@ def _asked_about(payment: Payment, me: str) -> tuple[Payment, bool]:
         return payment, False
     is_known = True
     try:
-        service.look_again(payment.id)
+        service.sync(payment.id)
     except PortalError:
         is_known = False
     with db.reading() as session:
@@ -407,7 +407,7 @@ def other() -> Response | AnyResponse:
     form = OtherAmountForm()
     if form.validate_on_submit() and form.amount is not None:
         try:
-            payment_id = service.record_other(
+            payment_id = service.record_custom_payment(
                 customer_id(),
                 form.amount,
                 (form.description.data or "").strip(),

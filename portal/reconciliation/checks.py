@@ -48,7 +48,7 @@ def all_of_them(look: Look, _after: str | None) -> Iterator[Mark]:
             continue
         check(look)
         yield Mark(check.__name__)
-    if look.is_thorough:
+    if look.is_full_run:
         totals(look)
         yield Mark("totals")
         audit_trail(look)

@@ -15,7 +15,7 @@ from flask.cli import with_appcontext
 from portal.core import audit, company_days
 from portal.core.errors import PortalError
 from portal.reconciliation import service, wording
-from portal.reconciliation.models import COMMAND, NIGHTLY, BookFinding
+from portal.reconciliation.models import COMMAND, NIGHTLY, Discrepancy
 from portal.reconciliation.service import Progress, Report
 
 # Of the progress bar: fine enough for a long step.
@@ -115,7 +115,7 @@ def _as_json(report: Report) -> dict[str, Any]:
     }
 
 
-def _finding_as_json(finding: BookFinding) -> dict[str, Any]:
+def _finding_as_json(finding: Discrepancy) -> dict[str, Any]:
     words = wording.of(finding)
     return {
         "id": finding.id,

@@ -21,7 +21,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal.core import audit, clock, db
 from portal.core.db import new_id
-from portal.reconciliation.models import GONE, NIGHTLY, OPEN, BookFinding
+from portal.reconciliation.models import GONE, NIGHTLY, OPEN, Discrepancy
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A finding as it is noted; see models.BookFinding."""
+    """A finding as it is noted; see models.Discrepancy."""
 
     code: str
     subject: str
@@ -56,7 +56,7 @@ class Draft:
 
 @dataclass(slots=True)
 class Look:
-    """`since` and `until` are both included. `is_thorough` looks also look at what lies outside of the span and may still change."""
+    """`since` and `until` are both included. `is_full_run` looks also look at what lies outside of the span and may still change."""
 
     kind: str
     since: datetime
@@ -69,7 +69,7 @@ class Look:
     incomplete: set[str] = field(default_factory=set)  # codes of which there may be more findings than were noted
 
     @property
-    def is_thorough(self) -> bool:
+    def is_full_run(self) -> bool:
         return self.kind == NIGHTLY
 
     def count(self, name: str, number: int = 1) -> None:
@@ -99,13 +99,13 @@ class Look:
         """
         if self.dry:
             return
-        query = select(BookFinding).where(
-            BookFinding.state == OPEN,
-            BookFinding.code.in_(set(codes) - self.incomplete),
-            BookFinding.seen_at < self.started_at,
+        query = select(Discrepancy).where(
+            Discrepancy.state == OPEN,
+            Discrepancy.code.in_(set(codes) - self.incomplete),
+            Discrepancy.seen_at < self.started_at,
         )
         if not whole:
-            query = query.where(BookFinding.about_at.between(self.since, self.until))
+            query = query.where(Discrepancy.about_at.between(self.since, self.until))
         with db.transaction() as session:
             for gone in session.execute(query.with_for_update()).scalars():
                 gone.state, gone.closed_at = GONE, clock.now()
@@ -113,10 +113,10 @@ class Look:
 
 
 def _same(draft: Draft) -> Any:
-    return select(BookFinding).where(
-        BookFinding.code == draft.code,
-        BookFinding.subject == draft.subject,
-        BookFinding.fingerprint == draft.fingerprint,
+    return select(Discrepancy).where(
+        Discrepancy.code == draft.code,
+        Discrepancy.subject == draft.subject,
+        Discrepancy.fingerprint == draft.fingerprint,
     )
 
 
@@ -124,7 +124,7 @@ def _insert(session: Session, draft: Draft, now: datetime) -> None:
     """Two looks at once may find the same."""
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     session.execute(
-        insert(BookFinding)
+        insert(Discrepancy)
         .values(
             id=new_id("bkf"),
             code=draft.code,

@@ -72,7 +72,7 @@ class Reconciliation(Base):
         return None if self.finished_at is None else round((self.finished_at - self.started_at).total_seconds())
 
 
-class BookFinding(Base):
+class Discrepancy(Base):
     """Something in which the books and Stripe differ, or that a bookkeeper must look at. `code` names the sentence that tells of it
     (portal.reconciliation.wording), `facts` fill it; `subject` is what it is about, an id here or at Stripe.
 

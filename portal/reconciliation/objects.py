@@ -164,13 +164,13 @@ def charges(look: Look, after: str | None) -> Iterator[Mark]:
 
 def open_payments(look: Look, after: str | None) -> Iterator[Mark]:
     """Three: what Stripe's list of the span did not show and is not at its end. All of it at night; else what cannot wait for a person."""
-    waiting = states.OPEN_AT_STRIPE if look.is_thorough else states.OPEN_AT_STRIPE - states.WAITING_FOR_CUSTOMER
+    waiting = states.OPEN_AT_STRIPE if look.is_full_run else states.OPEN_AT_STRIPE - states.WAITING_FOR_CUSTOMER
     query = select(Payment.id, Payment.stripe_intent_id, Payment.created_at).where(
         Payment.status.in_(sorted(waiting)), Payment.stripe_intent_id.is_not(None), Payment.review_reason == ""
     )
     for rows in rows_after(query, Payment.id, after):
         for row in rows:
-            if look.since <= row.created_at <= look.until and not look.is_thorough:
+            if look.since <= row.created_at <= look.until and not look.is_full_run:
                 continue  # seen in the list
             look.count("open payments")
             if not look.dry:
@@ -180,7 +180,7 @@ def open_payments(look: Look, after: str | None) -> Iterator[Mark]:
 
 def _look_again(look: Look, payment_id: str, intent_id: str) -> None:
     try:
-        payments.look_again(payment_id)
+        payments.sync(payment_id)
     except gateway.MissingAtStripe:
         look.note(Draft("payment_missing", payment_id, {"payment": payment_id, "intent": intent_id}, payment_id))
     except Conflict as error:  # a card that is gone, a person who looks at it: its row says so
@@ -252,7 +252,7 @@ def disputes_opened(look: Look, after: str | None) -> Iterator[Mark]:
 
 def open_disputes(look: Look, after: str | None) -> Iterator[Mark]:
     """Five: disputes that are not over, from before the span, too; at night."""
-    if not look.is_thorough:
+    if not look.is_full_run:
         return
     query = select(Dispute.id, Dispute.stripe_dispute_id, Dispute.payment_id).where(
         Dispute.status.not_in(sorted(dispute_states.FINAL))

@@ -12,7 +12,7 @@ from portal.core import keyset
 from portal.core.errors import NotFound
 from portal.jobs.outbox import Job
 from portal.reconciliation.look import Draft
-from portal.reconciliation.models import COMMAND, EXPLAINED, FREQUENT, NIGHTLY, OPEN, BookFinding, Reconciliation
+from portal.reconciliation.models import COMMAND, EXPLAINED, FREQUENT, NIGHTLY, OPEN, Discrepancy, Reconciliation
 
 # More are not read at once; who has so many has one fault many times.
 MOST_FINDINGS: Final = 1_000
@@ -75,15 +75,15 @@ def _last(session: Session, kind: str | None) -> Reconciliation | None:
     return session.execute(newest).scalar_one_or_none()
 
 
-def open_findings(session: Session) -> list[BookFinding]:
+def open_findings(session: Session) -> list[Discrepancy]:
     """Those that nobody has explained and no later look has found gone, the oldest first; MOST_FINDINGS at most."""
-    query = select(BookFinding).where(BookFinding.state == OPEN).order_by(BookFinding.found_at, BookFinding.id)
+    query = select(Discrepancy).where(Discrepancy.state == OPEN).order_by(Discrepancy.found_at, Discrepancy.id)
     return list(session.execute(query.limit(MOST_FINDINGS)).scalars())
 
 
-def finding(session: Session, finding_id: str) -> BookFinding:
+def finding(session: Session, finding_id: str) -> Discrepancy:
     """Raises NotFound."""
-    found = session.get(BookFinding, finding_id)
+    found = session.get(Discrepancy, finding_id)
     if found is None:
         raise NotFound
     return found
@@ -91,10 +91,10 @@ def finding(session: Session, finding_id: str) -> BookFinding:
 
 def is_explained(session: Session, draft: Draft) -> bool:
     """Whether a person has said why this finding is right, with these very facts."""
-    query = select(BookFinding.id).where(
-        BookFinding.code == draft.code,
-        BookFinding.subject == draft.subject,
-        BookFinding.fingerprint == draft.fingerprint,
-        BookFinding.state == EXPLAINED,
+    query = select(Discrepancy.id).where(
+        Discrepancy.code == draft.code,
+        Discrepancy.subject == draft.subject,
+        Discrepancy.fingerprint == draft.fingerprint,
+        Discrepancy.state == EXPLAINED,
     )
     return session.scalar(query) is not None

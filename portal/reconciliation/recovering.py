@@ -27,7 +27,7 @@ from portal.invoices.models import Invoice
 from portal.jobs import outbox
 from portal.reconciliation import queries, service
 from portal.reconciliation.lost import LOST
-from portal.reconciliation.models import NIGHTLY, OPEN, BookFinding, Reconciliation
+from portal.reconciliation.models import NIGHTLY, OPEN, Discrepancy, Reconciliation
 
 # So far back a comparison goes at least: refunds and disputes of so old payments still change.
 AT_LEAST: Final = timedelta(days=35)
@@ -137,10 +137,10 @@ def _why_not_over(session: Session, found: Recovery) -> Conflict | None:
     return StillOpen(number=number) if number else None
 
 
-def left_open(session: Session) -> list[BookFinding]:
+def left_open(session: Session) -> list[Discrepancy]:
     """The discrepancies that keep the recovery mode on."""
-    query = select(BookFinding).where(BookFinding.state == OPEN, BookFinding.code.in_(LOST))
-    return list(session.execute(query.order_by(BookFinding.found_at, BookFinding.id)).scalars())
+    query = select(Discrepancy).where(Discrepancy.state == OPEN, Discrepancy.code.in_(LOST))
+    return list(session.execute(query.order_by(Discrepancy.found_at, Discrepancy.id)).scalars())
 
 
 def _end(session: Session, found: Recovery, overruled: str) -> None:

@@ -38,7 +38,7 @@ from portal.reconciliation.models import (
     EXPLAINED,
     NIGHTLY,
     OPEN,
-    BookFinding,
+    Discrepancy,
     Reconciliation,
 )
 
@@ -125,7 +125,7 @@ class Report:
     until: datetime
     seconds: float
     counts: dict[str, int]
-    findings: list[BookFinding]
+    findings: list[Discrepancy]
     dry: bool
     in_recovery: bool  # then nothing can be said of the books yet, whatever was found
 
@@ -215,7 +215,7 @@ def _walk(look: Look, row: Reconciliation, passed: Callable[[Progress], None]) -
         for mark in step.walk(look, row.cursor if number == row.step else None):
             _advance(row.id, look, number, mark.cursor)
             passed(Progress(step.name, number - 1, _part(look, mark)))
-        if look.is_thorough or not step.thorough:
+        if look.is_full_run or not step.thorough:
             look.close_what_is_gone(step.codes, whole=step.whole)
         if look.recovering and step.name == "intents":
             look.close_what_is_gone(lost.LOST, whole=False)
@@ -269,8 +269,8 @@ def _distinct(drafts: list[Draft]) -> list[Draft]:
     return list({(draft.code, draft.subject, draft.fingerprint): draft for draft in drafts}.values())
 
 
-def _as_row(draft: Draft) -> BookFinding:
-    return BookFinding(
+def _as_row(draft: Draft) -> Discrepancy:
+    return Discrepancy(
         code=draft.code,
         subject=draft.subject,
         facts=dict(draft.facts),
@@ -280,7 +280,7 @@ def _as_row(draft: Draft) -> BookFinding:
     )
 
 
-def _report(session: Session, look: Look, findings: list[BookFinding], started: float) -> Report:
+def _report(session: Session, look: Look, findings: list[Discrepancy], started: float) -> Report:
     """`started` is by the monotonic clock."""
     seconds, held = time.monotonic() - started, recovery.is_on(session)
     return Report(look.kind, look.since, look.until, seconds, dict(look.counts), findings, look.dry, held)
@@ -297,7 +297,7 @@ def explain(finding_id: str, user_id: str, note: str) -> None:
     """
     note = texts.several_lines(note, field="note", longest=LONGEST_NOTE, required=True)
     with db.transaction() as session:
-        finding = session.get(BookFinding, finding_id, with_for_update=True)
+        finding = session.get(Discrepancy, finding_id, with_for_update=True)
         if finding is None:
             raise NotFound
         if finding.state != OPEN:

@@ -22,7 +22,7 @@ from portal.payments import queries as payments_by
 from portal.payments import service as payments
 from portal.payments.models import Payment
 from portal.reconciliation.look import Draft, Look, Mark, batches
-from portal.reconciliation.models import EXPLAINED, BookFinding, StripeTransaction
+from portal.reconciliation.models import EXPLAINED, Discrepancy, StripeTransaction
 from portal.reconciliation.movements import (
     CHARGES,
     REFUND_FAILURES,
@@ -53,7 +53,7 @@ def transactions(look: Look, after: str | None) -> Iterator[Mark]:
 def mirrored(look: Look, after: str | None) -> Iterator[Mark]:
     """All movements that were ever mirrored, held against the books anew: at night, when the totals differ, to name the line."""
     last = after or ""
-    while look.is_thorough and (last or _totals_differ(look)):
+    while look.is_full_run and (last or _totals_differ(look)):
         with db.reading() as session:
             query = select(StripeTransaction).where(StripeTransaction.id > last).order_by(StripeTransaction.id)
             rows = session.execute(query.limit(ROWS)).scalars().all()
@@ -127,7 +127,7 @@ def _explained(session: Session, found: list[Account]) -> set[str]:
     if not unknown:
         return set()
     subjects = {_finding_subject(movement): movement.id for movement in unknown}
-    query = select(BookFinding.subject).where(BookFinding.subject.in_(list(subjects)), BookFinding.state == EXPLAINED)
+    query = select(Discrepancy.subject).where(Discrepancy.subject.in_(list(subjects)), Discrepancy.state == EXPLAINED)
     return {subjects[subject] for subject in session.execute(query).scalars()}
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from portal.core.errors import N_
 from portal.core.money import Money
-from portal.reconciliation.models import BookFinding
+from portal.reconciliation.models import Discrepancy
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +211,7 @@ FACTS: Final = {
 
 
 def of(
-    finding: BookFinding,
+    finding: Discrepancy,
     translate: Callable[[str], str] = str,
     money: Callable[[Money], str] = str,
 ) -> Words:
@@ -221,7 +221,7 @@ def of(
 
 
 def facts_of(
-    finding: BookFinding,
+    finding: Discrepancy,
     translate: Callable[[str], str] = str,
     money: Callable[[Money], str] = str,
 ) -> list[tuple[str, str]]:

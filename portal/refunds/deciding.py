@@ -61,7 +61,7 @@ class ShownByStripe(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class Clerk:
+class Reviewer:
     """A member of staff who decides."""
 
     id: str
@@ -72,39 +72,39 @@ class Clerk:
         return self.role in {"approver", "admin"}
 
 
-def claim(refund_id: str, clerk: Clerk) -> None:
+def claim(refund_id: str, reviewer: Reviewer) -> None:
     """Look at a request, so that nobody else decides it meanwhile; it holds for CLAIM_HOLDS, and again with each call.
 
     Raises AlreadyDecided, ClaimedByOther, NotFound, Forbidden.
     """
-    only_staff(clerk)
+    only_staff(reviewer)
     with db.transaction() as session:
-        row = _undecided(session, refund_id, clerk)
-        if row.claimed_by != clerk.id:
+        row = _undecided(session, refund_id, reviewer)
+        if row.claimed_by != reviewer.id:
             audit.record(session, "refund.claimed", row.id, customer_id=row.customer_id)
-        row.claimed_by, row.claimed_at = clerk.id, clock.now()
+        row.claimed_by, row.claimed_at = reviewer.id, clock.now()
 
 
-def release(refund_id: str, clerk: Clerk) -> None:
+def release(refund_id: str, reviewer: Reviewer) -> None:
     """Give a claim back. One that is someone else's, or none, stays as it is."""
-    only_staff(clerk)
+    only_staff(reviewer)
     with db.transaction() as session:
         row = locked(session, refund_id)
-        if row.claimed_by == clerk.id:
+        if row.claimed_by == reviewer.id:
             row.claimed_by = row.claimed_at = None
 
 
-def approve(refund_id: str, clerk: Clerk, *, amount: Money | None = None, note: str = "") -> str:
+def approve(refund_id: str, reviewer: Reviewer, *, amount: Money | None = None, note: str = "") -> str:
     """Approve a refund, in full or for less; returns its state: `approved`, or `approved_once` while a second person must agree.
 
     What is approved is frozen. A changed amount voids the approval that was there. Raises AlreadyDecided, ClaimedByOther, OwnProposal,
     FourEyes and NotYours (the threshold of its currency, and sums of a day), LookFirst while it is held for review (it would not be
     sent), NotRefundable, Invalid for an amount that was not asked for, NotFound.
     """
-    only_staff(clerk)
+    only_staff(reviewer)
     note = plain_text(note, "note")
     with db.transaction() as session:
-        row = _undecided(session, refund_id, clerk)
+        row = _undecided(session, refund_id, reviewer)
         if row.review_reason:
             raise LookFirst
         payment = session.get_one(Payment, row.payment_id)
@@ -114,37 +114,37 @@ def approve(refund_id: str, clerk: Clerk, *, amount: Money | None = None, note: 
         _change_amount(session, row, payment, amount)
         if note:
             row.staff_note = note
-        sums.lock(session, row, *filter(None, (clerk.id, row.asked_by)))
-        if not may_approve(session, row, clerk):
+        sums.lock(session, row, *filter(None, (reviewer.id, row.asked_by)))
+        if not may_approve(session, row, reviewer):
             raise OwnProposal
         if row.state == states.APPROVED_ONCE:
-            _agree(session, row, clerk)
+            _agree(session, row, reviewer)
             return row.state
-        reason = why_two(session, row, clerk)
+        reason = why_two(session, row, reviewer)
         if reason:
-            _approve_first(session, row, clerk, reason)
+            _approve_first(session, row, reviewer, reason)
         else:
-            decide(session, row, clerk)
+            decide(session, row, reviewer)
         return row.state
 
 
-def approve_own(refund_id: str, clerk: Clerk) -> str:
+def approve_own(refund_id: str, reviewer: Reviewer) -> str:
     """Approve a refund that one has just proposed oneself, where the settings let one; returns its state.
 
     Where they do not it stays as it is, and waits for a colleague. A second call changes nothing.
     """
     with db.reading() as session:
         row = queries.by_id(session, refund_id)
-        if row.state != states.REQUESTED or row.asked_by != clerk.id or not may_approve(session, row, clerk):
+        if row.state != states.REQUESTED or row.asked_by != reviewer.id or not may_approve(session, row, reviewer):
             return row.state
-    return approve(refund_id, clerk)
+    return approve(refund_id, reviewer)
 
 
-def may_approve(session: Session, row: Refund, clerk: Clerk) -> bool:
+def may_approve(session: Session, row: Refund, reviewer: Reviewer) -> bool:
     """Whether this person may approve it at all: who proposed it may not, but for small sums where the settings say so."""
-    if row.origin != STAFF or row.asked_by != clerk.id:
+    if row.origin != STAFF or row.asked_by != reviewer.id:
         return True
-    return policy.may_approve_own(sums.day_of_own(session, row, clerk.id))
+    return policy.may_approve_own(sums.day_of_own(session, row, reviewer.id))
 
 
 def needs_two(session: Session, row: Refund) -> bool:
@@ -152,7 +152,7 @@ def needs_two(session: Session, row: Refund) -> bool:
     return bool(why_two(session, row, None))
 
 
-def why_two(session: Session, row: Refund, clerk: Clerk | None) -> str:
+def why_two(session: Session, row: Refund, reviewer: Reviewer | None) -> str:
     """Why two people must approve this refund, if this one is the first: sums.AMOUNT, OF_STAFF or OF_CUSTOMER, or an empty text.
 
     What was given back of the payment before counts, and what the approver, who proposed it and its customer have come to within a day:
@@ -160,7 +160,7 @@ def why_two(session: Session, row: Refund, clerk: Clerk | None) -> str:
     """
     if policy.needs_four_eyes(queries.given_back_with(session, row)):
         return sums.AMOUNT
-    people = {clerk.id if clerk else None, row.asked_by if row.origin == STAFF else None} - {None}
+    people = {reviewer.id if reviewer else None, row.asked_by if row.origin == STAFF else None} - {None}
     if any(policy.is_much_for_staff(sums.day_of_staff(session, row, str(person))) for person in people):
         return sums.OF_STAFF
     if policy.is_much_for_customer(sums.day_of_customer(session, row)):
@@ -168,10 +168,10 @@ def why_two(session: Session, row: Refund, clerk: Clerk | None) -> str:
     return ""
 
 
-def _approve_first(session: Session, row: Refund, clerk: Clerk, reason: str) -> None:
-    row.first_approved_by, row.first_approved_at = clerk.id, clock.now()
+def _approve_first(session: Session, row: Refund, reviewer: Reviewer, reason: str) -> None:
+    row.first_approved_by, row.first_approved_at = reviewer.id, clock.now()
     row.claimed_by = row.claimed_at = None
-    move(session, row, states.APPROVED_ONCE, {"by": clerk.id, "because_of": reason})
+    move(session, row, states.APPROVED_ONCE, {"by": reviewer.id, "because_of": reason})
     if reason != sums.AMOUNT:
         key = f"refund_sums:{row.id}:{row.version}"
         outbox.enqueue(session, "refunds.mail_sums", key=key, refund_id=row.id, reason=reason)
@@ -189,46 +189,46 @@ def _change_amount(session: Session, row: Refund, payment: Payment, amount: Mone
         move(session, row, states.REQUESTED, {"void": "the amount was changed"})
 
 
-def _agree(session: Session, row: Refund, clerk: Clerk) -> None:
+def _agree(session: Session, row: Refund, reviewer: Reviewer) -> None:
     """The second approval: by neither the one who asked nor the one who approved first."""
-    if clerk.id in {row.asked_by, row.first_approved_by}:
+    if reviewer.id in {row.asked_by, row.first_approved_by}:
         raise FourEyes
-    if not clerk.is_approver:
+    if not reviewer.is_approver:
         raise NotYours
-    decide(session, row, clerk)
+    decide(session, row, reviewer)
 
 
-def decide(session: Session, row: Refund, clerk: Clerk | None) -> None:
-    row.decided_by, row.decided_at = clerk.id if clerk else None, clock.now()
+def decide(session: Session, row: Refund, reviewer: Reviewer | None) -> None:
+    row.decided_by, row.decided_at = reviewer.id if reviewer else None, clock.now()
     row.claimed_by = row.claimed_at = None
-    move(session, row, states.APPROVED, {"by": clerk.id if clerk else "portal"})
+    move(session, row, states.APPROVED, {"by": reviewer.id if reviewer else "portal"})
     outbox.enqueue(session, "refunds.execute", key=f"execute:{row.id}", refund_id=row.id)
 
 
-def reject(refund_id: str, clerk: Clerk, *, rejection: str, note: str = "") -> None:
+def reject(refund_id: str, reviewer: Reviewer, *, rejection: str, note: str = "") -> None:
     """Refuse a refund with a reason that the customer reads. Raises AlreadyDecided, ClaimedByOther, Invalid, NotFound."""
-    only_staff(clerk)
+    only_staff(reviewer)
     rejection, note = plain_text(rejection, "rejection"), plain_text(note, "note")
     if not rejection:
         raise Invalid(N_("Please tell the customer why."), field="rejection")
     with db.transaction() as session:
-        row = _undecided(session, refund_id, clerk)
+        row = _undecided(session, refund_id, reviewer)
         row.rejection = rejection
         row.staff_note = note or row.staff_note
-        row.decided_by, row.decided_at = clerk.id, clock.now()
+        row.decided_by, row.decided_at = reviewer.id, clock.now()
         row.claimed_by = row.claimed_at = None
-        move(session, row, states.REJECTED, {"by": clerk.id})
+        move(session, row, states.REJECTED, {"by": reviewer.id})
 
 
-def lift_review(refund_id: str, clerk: Clerk) -> None:
+def lift_review(refund_id: str, reviewer: Reviewer) -> None:
     """What was found has been looked at: the refund can be decided like all others. A second call changes nothing.
 
     Raises NotYours, AlreadyDecided (what is under way is decided by send_again and give_up), ClaimedByOther, NotFound.
     """
-    if not clerk.is_approver:
+    if not reviewer.is_approver:
         raise NotYours
     with db.transaction() as session:
-        row = _undecided(session, refund_id, clerk)
+        row = _undecided(session, refund_id, reviewer)
         if not row.review_reason:
             return
         facts = {"finding": row.review_reason}
@@ -237,17 +237,17 @@ def lift_review(refund_id: str, clerk: Clerk) -> None:
         audit.record(session, "refund.review_lifted", row.id, facts, customer_id=row.customer_id)
 
 
-def only_staff(clerk: Clerk) -> None:
+def only_staff(reviewer: Reviewer) -> None:
     """Raises Forbidden for all others."""
-    if clerk.role not in STAFF_ROLES:
+    if reviewer.role not in STAFF_ROLES:
         raise Forbidden
 
 
-def _undecided(session: Session, refund_id: str, clerk: Clerk) -> Refund:
+def _undecided(session: Session, refund_id: str, reviewer: Reviewer) -> Refund:
     row = locked(session, refund_id)
     if row.state not in states.UNDECIDED:
         raise AlreadyDecided
-    if is_claimed(row) and row.claimed_by != clerk.id:
+    if is_claimed(row) and row.claimed_by != reviewer.id:
         raise ClaimedByOther(name=accounts.user(session, str(row.claimed_by)).name)
     return row
 
@@ -260,13 +260,13 @@ def is_claimed(row: Refund) -> bool:
 # What a person decides about an unknown one
 
 
-def send_again(refund_id: str, clerk: Clerk) -> None:
+def send_again(refund_id: str, reviewer: Reviewer) -> None:
     """Send an unknown refund once more, after a last look at Stripe's list.
 
     Raises ShownByStripe, having taken it over, when Stripe has it after all; NotYours, Conflict when it is not unknown, and the
     gateway's errors.
     """
-    if not clerk.is_approver:
+    if not reviewer.is_approver:
         raise NotYours
     if _is_shown_by_stripe(refund_id):
         raise ShownByStripe
@@ -278,9 +278,9 @@ def send_again(refund_id: str, clerk: Clerk) -> None:
         outbox.start_over(session, "refunds.execute", key=f"execute:{row.id}", refund_id=row.id)
 
 
-def give_up(refund_id: str, clerk: Clerk) -> None:
+def give_up(refund_id: str, reviewer: Reviewer) -> None:
     """Declare that an unknown refund was never made: its amount is free again. Raises as `send_again` does."""
-    if not clerk.is_approver:
+    if not reviewer.is_approver:
         raise NotYours
     if _is_shown_by_stripe(refund_id):
         raise ShownByStripe
@@ -291,7 +291,7 @@ def give_up(refund_id: str, clerk: Clerk) -> None:
         row.review_reason = ""
         row.failed_at = clock.now()
         row.failure_reason = "not_sent"
-        move(session, row, states.FAILED, {"by": clerk.id})
+        move(session, row, states.FAILED, {"by": reviewer.id})
 
 
 def _is_shown_by_stripe(refund_id: str) -> bool:

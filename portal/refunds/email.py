@@ -43,7 +43,7 @@ class _Reader:
     """Whom a mail is sent to; `customer_id` when it is the customer."""
 
     address: str
-    tongue: str
+    locale: str
     customer_id: str | None = None
 
 
@@ -77,13 +77,13 @@ def send_sums(refund_id: str, reason: str) -> None:
     if row.state != states.APPROVED_ONCE:
         return  # someone was faster than this mail
     settings = config.current()
-    tongue = settings.staff_language
+    locale = settings.staff_language
     mail.send(
         key=f"refund_sums:{row.id}:{row.first_approved_at}",
         to=settings.company.support_email,
-        subject=translate(_SUMS_SUBJECT, tongue, amount=money_text(day, tongue)),
+        subject=translate(_SUMS_SUBJECT, locale, amount=money_text(day, locale)),
         template="refunds/mails/sums",
-        tongue=tongue,
+        locale=locale,
         refund=row,
         day=day,
         whose=whose,
@@ -117,15 +117,15 @@ def _send(row: Refund, occasion: str, subject: str, template: str, reader: _Read
     mail.send(
         key=f"refund:{row.id}:{row.attempt}:{occasion}",
         to=reader.address,
-        subject=translate(subject, reader.tongue, amount=money_text(row.amount, reader.tongue)),
+        subject=translate(subject, reader.locale, amount=money_text(row.amount, reader.locale)),
         template=f"refunds/mails/{template}",
-        tongue=reader.tongue,
+        locale=reader.locale,
         customer_id=reader.customer_id,
         refund=row,
         state=occasion.partition(":")[0],
         customer=_plain(row.customer),
-        explanation=wording.for_customer(row, reader.tongue),
-        for_staff=wording.for_staff(row, reader.tongue),
+        explanation=wording.for_customer(row, reader.locale),
+        for_staff=wording.for_staff(row, reader.locale),
     )
 
 

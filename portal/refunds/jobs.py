@@ -11,7 +11,7 @@ def execute(refund_id: str) -> None:
     """Left by the approval; then it follows the refund to its end."""
     wait = executing.execute(refund_id)
     if wait is not None:
-        raise outbox.Later(wait)
+        raise outbox.Reschedule(wait)
     _follow(refund_id)
 
 
@@ -23,7 +23,7 @@ def follow_up(refund_id: str) -> None:
 def _follow(refund_id: str) -> None:
     wait = executing.follow_up(refund_id)
     if wait is not None:
-        raise outbox.Later(wait)
+        raise outbox.Reschedule(wait)
 
 
 @outbox.handles("refunds.return_duplicate")
@@ -32,7 +32,7 @@ def return_duplicate(payment_id: str) -> None:
     try:
         service.return_duplicate(payment_id)
     except Conflict:
-        raise outbox.Later(executing.LOOK_AGAIN_SECONDS) from None
+        raise outbox.Reschedule(executing.LOOK_AGAIN_SECONDS) from None
 
 
 @outbox.handles("refunds.mail")

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, case, exists, func, literal_column
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from portal.core import keyset
-from portal.core.db import written_out
+from portal.core.db import inline_literals
 from portal.core.errors import NotFound
 from portal.core.money import Money
 from portal.jobs import outbox
@@ -124,7 +124,7 @@ def history(
     if state is not None:
         # States that are rare have small indexes of their own, which are found by the group as they name it.
         group = next((group for group in (UNDECIDED, FOLLOWED, FREED) if state in group), {state})
-        query = query.where(written_out(Refund.state, group), Refund.state == state)
+        query = query.where(inline_literals(Refund.state, group), Refund.state == state)
     return keyset.page(session, query, Refund.asked_at, Refund.id, cursor, size=size)
 
 
@@ -176,7 +176,7 @@ def _count(query: Select[Refund], most: int) -> Select[int]:
 
 
 def _undecided() -> Select[Refund]:
-    return select(Refund).where(written_out(Refund.state, UNDECIDED))
+    return select(Refund).where(inline_literals(Refund.state, UNDECIDED))
 
 
 def unknown(session: Session, most: int) -> list[Refund]:
@@ -186,7 +186,7 @@ def unknown(session: Session, most: int) -> list[Refund]:
 
 
 def _unknown() -> Select[Refund]:
-    return select(Refund).where(written_out(Refund.state, FOLLOWED), Refund.state == UNKNOWN)
+    return select(Refund).where(inline_literals(Refund.state, FOLLOWED), Refund.state == UNKNOWN)
 
 
 def failed(session: Session, cursor: str | None = None, *, size: int = keyset.PAGE_SIZE) -> keyset.Page[Refund]:
@@ -197,13 +197,13 @@ def failed(session: Session, cursor: str | None = None, *, size: int = keyset.PA
 
 
 def _failed() -> Select[Refund]:
-    return select(Refund).where(written_out(Refund.state, GONE_WRONG), Refund.resolution == literal_column("''"))
+    return select(Refund).where(inline_literals(Refund.state, GONE_WRONG), Refund.resolution == literal_column("''"))
 
 
 def left_behind(session: Session, most: int) -> list[str]:
     """The ids of refunds under way that no job sends or follows."""
     lost = outbox.without_job(session, "execute:" + Refund.id, "follow_refund:" + Refund.id)
-    under_way = (written_out(Refund.state, FOLLOWED), Refund.state != UNKNOWN, Refund.review_reason == "")
+    under_way = (inline_literals(Refund.state, FOLLOWED), Refund.state != UNKNOWN, Refund.review_reason == "")
     return list(session.scalars(select(Refund.id).where(*under_way, lost).order_by(Refund.updated_at).limit(most)))
 
 

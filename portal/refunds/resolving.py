@@ -19,7 +19,7 @@ from portal.jobs import outbox
 from portal.payments.models import Payment
 from portal.refunds import queries, states
 from portal.refunds.asking import add, check_amount, plain_text, refuse_where_impossible
-from portal.refunds.deciding import Clerk, NotYours, only_staff
+from portal.refunds.deciding import NotYours, Reviewer, only_staff
 from portal.refunds.executing import locked
 from portal.refunds.models import NOTHING_OWED, PAID_OUTSIDE, SENT_AGAIN, STAFF, Refund
 from portal.refunds.settling import move
@@ -33,13 +33,13 @@ class NotFailed(Conflict):
     message = N_("This refund has not failed, or it has been resolved already. Nothing was changed.")
 
 
-def replace(refund_id: str, clerk: Clerk) -> str:
+def replace(refund_id: str, reviewer: Reviewer) -> str:
     """Send a failed refund again: a new one of the same amount and reason, which is decided like all others. Returns its id.
 
     A second call returns the same one. Raises NotFailed, NotRefundable, Invalid when too little of the payment is left, Forbidden,
     NotFound. Who sends it again has proposed the new one.
     """
-    only_staff(clerk)
+    only_staff(reviewer)
     with db.transaction() as session:
         row = locked(session, refund_id)
         if row.replaced_by is not None:
@@ -55,22 +55,22 @@ def replace(refund_id: str, clerk: Clerk) -> str:
             row.reason,
             row.explanation,
             origin=STAFF,
-            user_id=clerk.id,
+            user_id=reviewer.id,
             client_key=f"again:{row.id}",
         )
         move(session, new, states.REQUESTED, {"origin": STAFF, "reason": row.reason, "replaces": row.id})
         row.replaced_by = new.id
-        _resolve(session, row, clerk, SENT_AGAIN, {"replaced_by": new.id})
+        _resolve(session, row, reviewer, SENT_AGAIN, {"replaced_by": new.id})
         return new.id
 
 
-def pay_outside(refund_id: str, clerk: Clerk, *, paid_on: date, note: str) -> None:
+def pay_outside(refund_id: str, reviewer: Reviewer, *, paid_on: date, note: str) -> None:
     """Record that the customer got the money of a failed refund in another way than through Stripe; `note` says how.
 
     It is booked from the bank, counts as given back, and the customer is told. No credit note is issued: its numbers and its document are
     those of refunds through Stripe. A second call changes nothing. Raises NotYours, NotFailed, Invalid, NotFound.
     """
-    _only_approvers(clerk)
+    _only_approvers(reviewer)
     note = _needed(note)
     today = company_days.today()
     if not today - LONGEST_AGO <= paid_on <= today:
@@ -82,7 +82,7 @@ def pay_outside(refund_id: str, clerk: Clerk, *, paid_on: date, note: str) -> No
         _refuse_unless_open(row)
         check_amount(row.amount, queries.sums(session, session.get_one(Payment, row.payment_id)).remaining)
         row.paid_outside_on = paid_on
-        _resolve(session, row, clerk, PAID_OUTSIDE, {"paid_on": paid_on.isoformat(), "note": note}, note)
+        _resolve(session, row, reviewer, PAID_OUTSIDE, {"paid_on": paid_on.isoformat(), "note": note}, note)
         ledger.post(
             session,
             "refund_outside",
@@ -97,21 +97,21 @@ def pay_outside(refund_id: str, clerk: Clerk, *, paid_on: date, note: str) -> No
         outbox.enqueue(session, "refunds.mail", key=key, refund_id=row.id, state=PAID_OUTSIDE, before=row.state)
 
 
-def close(refund_id: str, clerk: Clerk, *, note: str) -> None:
+def close(refund_id: str, reviewer: Reviewer, *, note: str) -> None:
     """Record that nothing is owed for a failed refund, and why. A second call changes nothing. Raises as pay_outside does."""
-    _only_approvers(clerk)
+    _only_approvers(reviewer)
     note = _needed(note)
     with db.transaction() as session:
         row = locked(session, refund_id)
         if row.resolution == NOTHING_OWED:
             return
         _refuse_unless_open(row)
-        _resolve(session, row, clerk, NOTHING_OWED, {"note": note}, note)
+        _resolve(session, row, reviewer, NOTHING_OWED, {"note": note}, note)
 
 
-def _only_approvers(clerk: Clerk) -> None:
-    only_staff(clerk)
-    if not clerk.is_approver:
+def _only_approvers(reviewer: Reviewer) -> None:
+    only_staff(reviewer)
+    if not reviewer.is_approver:
         raise NotYours
 
 
@@ -128,9 +128,9 @@ def _refuse_unless_open(row: Refund) -> None:
 
 
 def _resolve(
-    session: Session, row: Refund, clerk: Clerk, resolution: str, facts: dict[str, object], note: str = ""
+    session: Session, row: Refund, reviewer: Reviewer, resolution: str, facts: dict[str, object], note: str = ""
 ) -> None:
     row.resolution, row.resolution_note = resolution, note
-    row.resolved_by, row.resolved_at = clerk.id, clock.now()
+    row.resolved_by, row.resolved_at = reviewer.id, clock.now()
     touch(row)
     audit.record(session, f"refund.{resolution}", row.id, facts, customer_id=row.customer_id)

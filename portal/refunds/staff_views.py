@@ -23,7 +23,7 @@ from portal.payments import queries as payments
 from portal.refunds import policy, queries, service, states, wording
 from portal.refunds.forms import RefundForm, amount_of
 from portal.refunds.models import Refund
-from portal.refunds.service import Clerk
+from portal.refunds.service import Reviewer
 from portal.web import resuming
 from portal.web.guards import require_recent_proof, staff_only
 from portal.web.pages import limiter, page, reader_language, see_other
@@ -44,8 +44,8 @@ def number_waiting() -> str:
     return f"{MOST_COUNTED}+" if number > MOST_COUNTED else str(number or "")
 
 
-def _clerk() -> Clerk:
-    return Clerk(current_user.id, current_user.role)
+def _reviewer() -> Reviewer:
+    return Reviewer(current_user.id, current_user.role)
 
 
 @bp.get("/refunds")
@@ -82,9 +82,9 @@ def show(refund_id: str) -> Response:
         warnings = disputes.warnings_of(session, [refund.payment_id])
         people = [refund.asked_by, refund.claimed_by, refund.first_approved_by, refund.decided_by, refund.resolved_by]
         names = accounts.names(session, people)
-        why_two = service.why_two(session, refund, _clerk())
-        may_approve = service.may_approve(session, refund, _clerk())
-    audit.look(refund_id, refund.customer_id, "refund")
+        why_two = service.why_two(session, refund, _reviewer())
+        may_approve = service.may_approve(session, refund, _reviewer())
+    audit.record_access(refund_id, refund.customer_id, "refund")
     return page(
         "support/refunds/show.html",
         refund=refund,
@@ -110,13 +110,13 @@ def show(refund_id: str) -> Response:
 @staff_only(*STAFF_ROLES)
 def claim(refund_id: str) -> AnyResponse:
     """Left by the page of an undecided refund when it is opened, as long as JavaScript runs; else by its button."""
-    return _done(lambda: service.claim(refund_id, _clerk()), refund_id)
+    return _done(lambda: service.claim(refund_id, _reviewer()), refund_id)
 
 
 @bp.post("/refunds/<refund_id>/release")
 @staff_only(*STAFF_ROLES)
 def release(refund_id: str) -> AnyResponse:
-    service.release(refund_id, _clerk())
+    service.release(refund_id, _reviewer())
     return see_other(QUEUE)
 
 
@@ -132,7 +132,7 @@ def approve(refund_id: str) -> AnyResponse:
 
     def approval() -> str:
         note = request.form.get("note", "")
-        if service.approve(refund_id, _clerk(), amount=_amount(refund), note=note) == states.APPROVED:
+        if service.approve(refund_id, _reviewer(), amount=_amount(refund), note=note) == states.APPROVED:
             return str(gettext("Approved. The money is being refunded."))
         return str(gettext("You approved the refund. A second person must approve it too."))
 
@@ -154,7 +154,7 @@ def _amount(refund: Refund) -> Money | None:
 def reject(refund_id: str) -> AnyResponse:
     rejection, note = request.form.get("rejection", ""), request.form.get("note", "")
     return _done(
-        lambda: service.reject(refund_id, _clerk(), rejection=rejection, note=note),
+        lambda: service.reject(refund_id, _reviewer(), rejection=rejection, note=note),
         refund_id,
         gettext("Rejected. The customer gets your reason by e-mail."),
         QUEUE,
@@ -166,7 +166,7 @@ def reject(refund_id: str) -> AnyResponse:
 @staff_only("approver", "admin")
 def send_again(refund_id: str) -> AnyResponse:
     said = gettext("The refund is being sent again.")
-    return _done(lambda: service.send_again(refund_id, _clerk()), refund_id, said)
+    return _done(lambda: service.send_again(refund_id, _reviewer()), refund_id, said)
 
 
 @bp.post("/refunds/<refund_id>/abandonment")
@@ -174,7 +174,7 @@ def send_again(refund_id: str) -> AnyResponse:
 @staff_only("approver", "admin")
 def give_up(refund_id: str) -> AnyResponse:
     said = gettext("Recorded: the refund was never sent. The amount can be refunded again.")
-    return _done(lambda: service.give_up(refund_id, _clerk()), refund_id, said)
+    return _done(lambda: service.give_up(refund_id, _reviewer()), refund_id, said)
 
 
 @bp.post("/refunds/<refund_id>/replacement")
@@ -183,7 +183,7 @@ def give_up(refund_id: str) -> AnyResponse:
 def replace(refund_id: str) -> AnyResponse:
     """A failed refund is sent again, as a new one."""
     try:
-        new_id = service.replace(refund_id, _clerk())
+        new_id = service.replace(refund_id, _reviewer())
     except (Invalid, Conflict, Forbidden) as error:
         flash(language.error_text(error, reader_language()), "error")
         return see_other("support_refunds.show", refund_id=refund_id)
@@ -202,7 +202,7 @@ def pay_outside(refund_id: str) -> AnyResponse:
             paid_on = date.fromisoformat(typed)
         except ValueError as error:
             raise Invalid(N_("Please enter a day."), field="paid_on") from error
-        service.pay_outside(refund_id, _clerk(), paid_on=paid_on, note=note)
+        service.pay_outside(refund_id, _reviewer(), paid_on=paid_on, note=note)
 
     return _done(record, refund_id, gettext("Recorded. The customer is notified by e-mail."))
 
@@ -213,7 +213,7 @@ def pay_outside(refund_id: str) -> AnyResponse:
 def close(refund_id: str) -> AnyResponse:
     note = request.form.get("note", "")
     return _done(
-        lambda: service.close(refund_id, _clerk(), note=note), refund_id, gettext("Recorded: nothing is owed.")
+        lambda: service.close(refund_id, _reviewer(), note=note), refund_id, gettext("Recorded: nothing is owed.")
     )
 
 
@@ -222,7 +222,7 @@ def close(refund_id: str) -> AnyResponse:
 @staff_only("approver", "admin")
 def lift_review(refund_id: str) -> AnyResponse:
     said = gettext("Hold removed. The refund can be decided again.")
-    return _done(lambda: service.lift_review(refund_id, _clerk()), refund_id, said)
+    return _done(lambda: service.lift_review(refund_id, _reviewer()), refund_id, said)
 
 
 @bp.route("/payments/<payment_id>/refund", methods=["GET", "POST"])
@@ -233,7 +233,7 @@ def propose(payment_id: str) -> Response | AnyResponse:
     with db.reading() as session:
         payment = payments.by_id(session, payment_id)
         sums = queries.sums(session, payment)
-    audit.look(payment_id, payment.customer_id, "payment")
+    audit.record_access(payment_id, payment.customer_id, "payment")
     form = RefundForm(payment.currency, policy.OF_STAFF)
     if form.validate_on_submit() and form.amount is not None:
         try:

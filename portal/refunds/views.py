@@ -32,7 +32,7 @@ def index() -> Response:
     return page(
         "refunds/index.html",
         found=found,
-        **lists.neighbours("refunds.index", found),
+        **lists.pager_links("refunds.index", found),
     )
 
 

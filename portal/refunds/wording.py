@@ -73,21 +73,21 @@ _PAID_OUTSIDE: Final = N_(
 _SENT_AGAIN: Final = N_("The money did not reach your card. We are sending it again, as a new refund.")
 
 
-def for_customer(refund: Refund, tongue: str) -> str:
+def for_customer(refund: Refund, locale: str) -> str:
     """Why it did not go through, or why it takes long, in this language; empty where all is well."""
     if refund.state == states.UNKNOWN:
-        return translate(_BEING_CHECKED, tongue)
+        return translate(_BEING_CHECKED, locale)
     if refund.resolution == PAID_OUTSIDE and refund.paid_outside_on is not None:
-        return translate(_PAID_OUTSIDE, tongue, day=date_text(refund.paid_outside_on, tongue))
+        return translate(_PAID_OUTSIDE, locale, day=date_text(refund.paid_outside_on, locale))
     if refund.resolution == SENT_AGAIN:
-        return translate(_SENT_AGAIN, tongue)
+        return translate(_SENT_AGAIN, locale)
     if refund.state in states.GONE_WRONG:
-        return translate(FOR_CUSTOMERS.get(refund.failure_reason, _SENT_BACK), tongue)
+        return translate(FOR_CUSTOMERS.get(refund.failure_reason, _SENT_BACK), locale)
     return ""
 
 
-def for_staff(refund: Refund, tongue: str) -> str:
+def for_staff(refund: Refund, locale: str) -> str:
     """Why it failed and what to do, likewise; empty for one that has not failed."""
     if refund.state not in states.GONE_WRONG:
         return ""
-    return translate(FOR_STAFF.get(refund.failure_reason, _WITHOUT_REASON), tongue)
+    return translate(FOR_STAFF.get(refund.failure_reason, _WITHOUT_REASON), locale)

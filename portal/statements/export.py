@@ -70,7 +70,7 @@ def _of_rates(rates: Sequence[int], shape: Shape) -> dict[str, str]:
     columns = {}
     for rate in rates:
         number = Decimal(rate) / 100
-        shown = f"{language.decimal_text(number, shape.tongue)} %" if shape.tongue else ""
+        shown = f"{language.decimal_text(number, shape.locale)} %" if shape.locale else ""
         columns[f"net_{number.normalize():f}"] = f"{shape.translated(N_('Net'))} {shown}".replace("%", "%%")
         columns[f"tax_{number.normalize():f}"] = f"{shape.translated(N_('Tax'))} {shown}".replace("%", "%%")
     return columns
@@ -80,7 +80,7 @@ def _cells(line: Line, rates: Sequence[int], shape: Shape) -> list[Cell]:
     payment = line.payment
     return [
         line.at.replace(microsecond=0),
-        shape.translated(KINDS[line.kind]) if shape.tongue else line.kind,
+        shape.translated(KINDS[line.kind]) if shape.locale else line.kind,
         payment.id,
         line.id,
         line.document,
@@ -107,4 +107,4 @@ def _sums(taxes: Sequence[Tax], like: Money) -> tuple[Cell, Cell]:
 
 def _status(line: Line, shape: Shape) -> str:
     words = _STATUSES_OF.get((line.kind, line.status)) or STATUSES.get(line.status)
-    return shape.translated(words) if shape.tongue and words else line.status
+    return shape.translated(words) if shape.locale and words else line.status

@@ -40,7 +40,7 @@ def _about_failed_try(event: StripeEvent) -> str:
 
 
 def _about_payment_method(event: StripeEvent) -> str:
-    cards.remember(event.object_id)
+    cards.upsert(event.object_id)
     return ""
 
 

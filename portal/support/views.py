@@ -52,7 +52,7 @@ def customer(customer_id: str) -> Response:
     """The head of the page; its parts come one after the other, each from `section`."""
     with db.reading() as session:
         file = queries.customer_file(session, customer_id)
-    audit.look(customer_id, customer_id, "customer")
+    audit.record_access(customer_id, customer_id, "customer")
     return page("support/customers/show.html", file=file, customer=file.customer)
 
 
@@ -66,7 +66,7 @@ def section(customer_id: str, name: str) -> Response:
 def _section(customer_id: str, name: str, note_form: NoteForm | None, status: int = 200) -> Response:
     with db.reading() as session:
         customer, found = queries.section(session, customer_id, name, request.args.get("page"))
-    audit.look(customer_id, customer_id, "customer")
+    audit.record_access(customer_id, customer_id, "customer")
     partial = f"support/customers/_{name.replace('-', '_')}.html"
     return page(
         "support/customers/section.html",
@@ -105,7 +105,7 @@ def add_note(customer_id: str) -> AnyResponse:
 def payment(payment_id: str) -> Response:
     with db.reading() as session:
         file = queries.payment_file(session, payment_id)
-    audit.look(payment_id, file.payment.customer_id, "payment")
+    audit.record_access(payment_id, file.payment.customer_id, "payment")
     return page("support/payments/show.html", file=file, payment=file.payment, explain=_explain)
 
 

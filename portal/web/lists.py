@@ -16,7 +16,7 @@ PROGRAMS: Final = "programs"
 SPREADSHEETS: Final = "spreadsheets"
 
 
-def neighbours(endpoint: str, found: Page[Any], **values: Any) -> dict[str, Any]:
+def pager_links(endpoint: str, found: Page[Any], **values: Any) -> dict[str, Any]:
     """The addresses of the pages before and after this one, under the names by which templates ask for them."""
     return {
         "older_url": url_for(endpoint, **values, page=found.older) if found.older else None,
@@ -37,7 +37,7 @@ def filtered(endpoint: str, template: str, found: Page[Any], *, wrong: bool = Fa
         status=422 if wrong else 200,
         found=found,
         filters=filters,
-        **neighbours(endpoint, found, **filters),
+        **pager_links(endpoint, found, **filters),
         **facts,
     )
 

@@ -26,7 +26,7 @@ def send_disabled(endpoint_id: str, owner_id: str, reason: str, occasion: str) -
         to=owner.email,
         subject=translate(_SUBJECT, owner.language, company=config.current().company.name),
         template="deliveries/mails/endpoint_disabled",
-        tongue=owner.language,
+        locale=owner.language,
         zone=owner.zone,
         customer_id=endpoint.customer_id,
         name=owner.name,

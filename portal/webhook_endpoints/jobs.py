@@ -20,7 +20,7 @@ _slots: Final = threading.BoundedSemaphore(AT_ONCE)
 @outbox.handles("deliveries.deliver")
 def deliver(delivery_id: str, replay: int) -> None:
     if not _slots.acquire(blocking=False):
-        raise outbox.Later(random.uniform(*AGAIN_SECONDS))  # noqa: S311  # no secret
+        raise outbox.Reschedule(random.uniform(*AGAIN_SECONDS))  # noqa: S311  # no secret
     try:
         sending.deliver(delivery_id, replay)
     finally:

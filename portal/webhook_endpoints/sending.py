@@ -45,7 +45,7 @@ GONE_STATUS: Final = 410
 def deliver(delivery_id: str, replay: int) -> None:
     """Make one try. A second call, or one for an earlier beginning than `replay`, sends nothing once it is delivered or failed.
 
-    The receiver may get an event twice, under the same webhook-id, when we die before its answer is recorded. Raises outbox.Later
+    The receiver may get an event twice, under the same webhook-id, when we die before its answer is recorded. Raises outbox.Reschedule
     when the try failed and is to be made again.
     """
     with db.reading() as session:
@@ -78,14 +78,14 @@ def _send(endpoint: WebhookEndpoint, event: OutgoingEvent) -> Answer:
 
 
 def _conclude(delivery_id: str, replay: int, answer: Answer | None, said: str) -> None:
-    """Record what came of a try, unless the delivery was begun anew meanwhile. Raises outbox.Later before the last try."""
+    """Record what came of a try, unless the delivery was begun anew meanwhile. Raises outbox.Reschedule before the last try."""
     with db.transaction() as session:
         delivery = locked(session, delivery_id)
         if delivery.state != PENDING or delivery.replays != replay:
             return
         wait = _record(session, delivery, answer, said)
     if wait is not None:
-        raise outbox.Later(wait)
+        raise outbox.Reschedule(wait)
 
 
 def _record(session: Session, delivery: Delivery, answer: Answer | None, said: str) -> float | None:

@@ -35,7 +35,7 @@ def user(settings: config.Settings) -> User:
 
 
 @pytest.fixture
-def clerk(settings: config.Settings) -> User:
+def reviewer(settings: config.Settings) -> User:
     with db.transaction() as session:
         return factories.staff(session)
 
@@ -71,9 +71,9 @@ def change(user: User, **values: object) -> None:
 # Signing in
 
 
-def test_without_wanted_scopes_an_app_gets_all_that_its_user_may_do(user: User, clerk: User) -> None:
+def test_without_wanted_scopes_an_app_gets_all_that_its_user_may_do(user: User, reviewer: User) -> None:
     assert sign_in(user).scopes == policy.scopes_of("customer", OWNER)
-    assert sign_in(clerk).scopes == policy.scopes_of("support", None)
+    assert sign_in(reviewer).scopes == policy.scopes_of("support", None)
 
 
 def test_an_app_gets_no_more_than_it_wanted(user: User) -> None:
@@ -190,7 +190,7 @@ def test_a_token_that_nobody_gave_out_opens_nothing(user: User, token: str) -> N
 # How long it lasts
 
 
-@pytest.mark.parametrize(("who", "idle"), [("user", timedelta(days=14)), ("clerk", timedelta(hours=8))])
+@pytest.mark.parametrize(("who", "idle"), [("user", timedelta(days=14)), ("reviewer", timedelta(hours=8))])
 def test_an_app_that_is_not_used_is_signed_out(who: str, idle: timedelta, request: pytest.FixtureRequest) -> None:
     someone: User = request.getfixturevalue(who)
     start = clock.now()
@@ -204,7 +204,7 @@ def test_an_app_that_is_not_used_is_signed_out(who: str, idle: timedelta, reques
 
 @pytest.mark.parametrize(
     ("who", "longest", "pause"),
-    [("user", timedelta(days=90), timedelta(days=13)), ("clerk", timedelta(hours=12), timedelta(hours=3))],
+    [("user", timedelta(days=90), timedelta(days=13)), ("reviewer", timedelta(hours=12), timedelta(hours=3))],
 )
 def test_the_busiest_app_is_signed_out_after_its_longest_time(
     who: str, longest: timedelta, pause: timedelta, request: pytest.FixtureRequest
@@ -310,8 +310,8 @@ def test_signing_out_elsewhere_signs_apps_out(user: User) -> None:
     assert sessions.find(here) is not None
 
 
-def test_one_app_is_signed_out_and_the_others_stay(user: User, clerk: User) -> None:
-    lost, kept, foreign = sign_in(user), sign_in(user), sign_in(clerk)
+def test_one_app_is_signed_out_and_the_others_stay(user: User, reviewer: User) -> None:
+    lost, kept, foreign = sign_in(user), sign_in(user), sign_in(reviewer)
     api_access.end(lost.id, user.id)
     api_access.end(lost.id, user.id)
     assert is_over(lost)

@@ -127,7 +127,7 @@ def test_an_invited_colleague_signs_in_for_the_same_customer_in_their_role(
     assert (to, subject) == (EVE, "Ada Brandt invites you to the account of Spree Bikes GmbH")
     assert firm.people[EVE].state == "invited"
     assert service.invited(token_of(link)).customer == "Spree Bikes GmbH"
-    found = sessions.find(service.take_up(token_of(link), NEW, **WHERE))
+    found = sessions.find(service.accept_invitation(token_of(link), NEW, **WHERE))
     assert found is not None
     assert (found.id, found.customer_id, found.customer_role) == (made.user_id, firm.id, role)
     assert (found.may_pay, found.may_manage) == (may_pay, may_manage)
@@ -142,7 +142,7 @@ def test_an_invitation_can_be_sent_again_until_it_is_taken_up(firm: Firm, mails:
         again = colleagues.invite_again(firm.id, made.user_id, by=firm.ada.id)
         assert firm.people[EVE].state == "invited"
         assert [link for to, _subject, link in mails() if to == EVE] == [again.link]
-        service.take_up(token_of(again.link), NEW, **WHERE)
+        service.accept_invitation(token_of(again.link), NEW, **WHERE)
         for act in (colleagues.invite_again, colleagues.withdraw):
             with pytest.raises(Conflict):
                 act(firm.id, made.user_id, by=firm.ada.id)
@@ -153,7 +153,7 @@ def test_a_withdrawn_invitation_opens_nothing_and_frees_the_address(firm: Firm, 
     colleagues.withdraw(firm.id, made.user_id, by=firm.ada.id)
     assert mails() == [], "the mail had not left yet"
     with pytest.raises(LinkExpired):
-        service.take_up(token_of(made.link), NEW, **WHERE)
+        service.accept_invitation(token_of(made.link), NEW, **WHERE)
     with pytest.raises(NotFound):
         colleagues.withdraw(firm.id, made.user_id, by=firm.ada.id)
     (event,) = events("user.invitation_withdrawn")
@@ -166,7 +166,7 @@ def test_an_invitation_that_is_withdrawn_and_taken_up_at_once_is_one_of_both(fir
         email = f"eve{number}@spree-bikes.test"
         made = firm.invite(email=email)
         taken_up, withdrawn = at_once(
-            partial(service.take_up, token_of(made.link), NEW, **WHERE),
+            partial(service.accept_invitation, token_of(made.link), NEW, **WHERE),
             partial(colleagues.withdraw, firm.id, made.user_id, by=firm.ada.id),
         )
         if email in firm.people:

@@ -74,7 +74,7 @@ def reset(phone: Phone) -> str | None:
 
 
 def prove(code: str | None = None, password: str = PASSWORD, ip: str = HOME) -> User:
-    return sessions.prove("ada@spree-bikes.test", password, ip=ip, code=code)
+    return sessions.authenticate("ada@spree-bikes.test", password, ip=ip, code=code)
 
 
 def side_by_side(act: Callable[[], object], times: int = 4) -> list[str]:
@@ -254,20 +254,20 @@ def ticket() -> sessions.Ticket:
 
 def test_what_was_proved_holds_for_five_minutes(phone: Phone) -> None:
     kept = ticket()
-    proved = sessions.of_ticket(kept)
+    proved = sessions.pending_sign_in(kept)
     assert proved is not None
     token = sessions.finish_sign_in(proved, phone.shows(), ip=HOME, user_agent="")
     found = sessions.find(token)
     assert found is not None
     assert found.has_second_factor
     with time_machine.travel(clock.now() + timedelta(minutes=5, seconds=1)):
-        assert sessions.of_ticket(kept) is None
+        assert sessions.pending_sign_in(kept) is None
 
 
 @pytest.mark.parametrize("what", ["password", "disabled", "reset"])
 def test_it_ends_when_what_it_rests_on_does(phone: Phone, what: str) -> None:
     kept = ticket()
-    proved = sessions.of_ticket(kept)
+    proved = sessions.pending_sign_in(kept)
     assert proved is not None
     match what:
         case "password":
@@ -276,7 +276,7 @@ def test_it_ends_when_what_it_rests_on_does(phone: Phone, what: str) -> None:
             access.end(phone.user.id)
         case _:
             reset(phone)
-    assert what == "reset" or sessions.of_ticket(kept) is None
+    assert what == "reset" or sessions.pending_sign_in(kept) is None
     with pytest.raises((WrongCredentials, WrongCode)):
         sessions.finish_sign_in(proved, phone.shows(), ip=HOME, user_agent="")
 
@@ -284,7 +284,7 @@ def test_it_ends_when_what_it_rests_on_does(phone: Phone, what: str) -> None:
 def test_nothing_else_is_a_ticket(phone: Phone) -> None:
     kept = ticket()
     for other in (None, "", {}, {**kept, "mark": "0" * 64}, {**kept, "user_id": "usr_none"}, {**kept, "at": "now"}):
-        assert sessions.of_ticket(other) is None
+        assert sessions.pending_sign_in(other) is None
 
 
 # On and off
@@ -353,7 +353,7 @@ def test_an_operator_takes_it_away_and_ends_the_sessions(phone: Phone) -> None:
 
 
 @pytest.fixture
-def clerk(settings: config.Settings) -> Phone:
+def reviewer(settings: config.Settings) -> Phone:
     """Of staff, who must have one."""
     config.use(config.current().model_copy(update={"staff_second_factor": "required"}))
     with db.transaction() as session:
@@ -363,44 +363,44 @@ def clerk(settings: config.Settings) -> Phone:
         return Phone(tom, secret, second_factor.confirm(tom.id, PASSWORD, pyotp.TOTP(secret).at(clock.now()), ip=HOME))
 
 
-def test_who_must_have_one_never_gets_in_by_the_password_alone_after_its_loss(clerk: Phone) -> None:
-    code = reset(clerk)
+def test_who_must_have_one_never_gets_in_by_the_password_alone_after_its_loss(reviewer: Phone) -> None:
+    code = reset(reviewer)
     with pytest.raises(CodeNeeded):
         prove()
-    token = sessions.sign_in(clerk.user.email, PASSWORD, ip=HOME, user_agent="", code=code)
+    token = sessions.sign_in(reviewer.user.email, PASSWORD, ip=HOME, user_agent="", code=code)
     found = sessions.find(token)
     assert found is not None and found.owes_second_factor
     with pytest.raises(CodeNeeded):
         prove()
     with pytest.raises(WrongCode):
         prove(code)
-    secret = secret_of(clerk.user)
-    second_factor.confirm(clerk.user.id, PASSWORD, pyotp.TOTP(secret).at(clock.now()), ip=HOME)
+    secret = secret_of(reviewer.user)
+    second_factor.confirm(reviewer.user.id, PASSWORD, pyotp.TOTP(secret).at(clock.now()), ip=HOME)
     assert prove(pyotp.TOTP(secret).at(clock.now() + STEP))
 
 
-def test_who_must_have_one_gives_it_up_only_to_set_it_up_anew(clerk: Phone) -> None:
-    second_factor.switch_off(clerk.user.id, PASSWORD, clerk.recovery_codes[0], ip=HOME)
-    assert second_factor.setting_up(clerk.user.id) is None
+def test_who_must_have_one_gives_it_up_only_to_set_it_up_anew(reviewer: Phone) -> None:
+    second_factor.switch_off(reviewer.user.id, PASSWORD, reviewer.recovery_codes[0], ip=HOME)
+    assert second_factor.setting_up(reviewer.user.id) is None
     with pytest.raises(CodeNeeded):
         prove()
-    for bad in (clerk.shows(STEP), clerk.recovery_codes[0]):
+    for bad in (reviewer.shows(STEP), reviewer.recovery_codes[0]):
         with pytest.raises(WrongCode):
             prove(bad)
-    assert prove(clerk.recovery_codes[1])
-    assert second_factor.state(clerk.user.id) == second_factor.State(None, 8, may_be_off=False)
-    secret = secret_of(clerk.user)
-    second_factor.confirm(clerk.user.id, PASSWORD, pyotp.TOTP(secret).at(clock.now()), ip=HOME)
-    assert second_factor.state(clerk.user.id).recovery_codes_left == 10
+    assert prove(reviewer.recovery_codes[1])
+    assert second_factor.state(reviewer.user.id) == second_factor.State(None, 8, may_be_off=False)
+    secret = secret_of(reviewer.user)
+    second_factor.confirm(reviewer.user.id, PASSWORD, pyotp.TOTP(secret).at(clock.now()), ip=HOME)
+    assert second_factor.state(reviewer.user.id).recovery_codes_left == 10
 
 
-def test_an_admin_does_not_reset_their_own(clerk: Phone) -> None:
+def test_an_admin_does_not_reset_their_own(reviewer: Phone) -> None:
     with db.transaction() as session:
         ida = factories.staff(session, "admin")
     with pytest.raises(Conflict):
         access.reset_second_factor(ida.id, by=ida.id)
     assert access.reset_second_factor(ida.id, by=None) is None
-    assert access.reset_second_factor(clerk.user.id, by=ida.id) is not None
+    assert access.reset_second_factor(reviewer.user.id, by=ida.id) is not None
 
 
 # What is kept

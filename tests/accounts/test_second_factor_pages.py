@@ -201,14 +201,14 @@ def test_a_used_recovery_code_is_mailed_to_its_owner(
 
 
 @pytest.fixture
-def clerk(settings: config.Settings) -> User:
+def reviewer(settings: config.Settings) -> User:
     with db.transaction() as session:
         return factories.staff(session)
 
 
 @pytest.mark.settings(PORTAL_STAFF_SECOND_FACTOR="required")
-def test_staff_without_one_reach_nothing_else_until_it_is_set_up(client: FlaskClient, clerk: User) -> None:
-    sign_in(client, clerk)
+def test_staff_without_one_reach_nothing_else_until_it_is_set_up(client: FlaskClient, reviewer: User) -> None:
+    sign_in(client, reviewer)
     for address in ("/support", "/account", "/support/customers/cus_none", "/no-such-page"):
         assert client.get(address).location == PAGE
     assert post(client, "/account/profile", **{"profile-name": "Eve"}).location == PAGE
@@ -223,15 +223,15 @@ def test_staff_without_one_reach_nothing_else_until_it_is_set_up(client: FlaskCl
 
 
 @pytest.mark.settings(PORTAL_STAFF_SECOND_FACTOR="required")
-def test_staff_without_one_may_leave_and_customers_need_none(client: FlaskClient, clerk: User, user: User) -> None:
-    sign_in(client, clerk)
+def test_staff_without_one_may_leave_and_customers_need_none(client: FlaskClient, reviewer: User, user: User) -> None:
+    sign_in(client, reviewer)
     assert post(client, "/sign-out").location == "/sign-in"
     sign_in(client, user)
     assert client.get("/invoices").status_code == 200
 
 
-def test_staff_need_none_unless_the_settings_say_so(client: FlaskClient, clerk: User) -> None:
-    sign_in(client, clerk)
+def test_staff_need_none_unless_the_settings_say_so(client: FlaskClient, reviewer: User) -> None:
+    sign_in(client, reviewer)
     assert client.get("/support").status_code == 200
 
 

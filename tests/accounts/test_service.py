@@ -61,7 +61,7 @@ def test_an_invited_customer_chooses_a_password_and_is_signed_in(mails: Mails) -
     assert (to, subject) == (EMAIL, "Your account at Nordlicht Energie GmbH")
     assert link == made.link
     assert service.invited(token_of(link)).name == "Ada Brandt"
-    token = service.take_up(token_of(link), NEW, **WHERE)
+    token = service.accept_invitation(token_of(link), NEW, **WHERE)
     found = sessions.find(token)
     assert found is not None
     assert (found.id, found.customer_id) == (made.user_id, made.customer_id)
@@ -70,9 +70,9 @@ def test_an_invited_customer_chooses_a_password_and_is_signed_in(mails: Mails) -
 
 def test_an_invitation_opens_the_account_once(mails: Mails) -> None:
     token = token_of(service.invite_customer(name="Spree Bikes", email=EMAIL).link)
-    service.take_up(token, NEW, **WHERE)
+    service.accept_invitation(token, NEW, **WHERE)
     with pytest.raises(LinkExpired):
-        service.take_up(token, "another fine long password", **WHERE)
+        service.accept_invitation(token, "another fine long password", **WHERE)
     sessions.sign_in(EMAIL, NEW, **WHERE)
 
 
@@ -81,28 +81,28 @@ def test_an_invitation_lasts_a_week(settings: config.Settings, days: int, works:
     token = token_of(service.invite_customer(name="Spree Bikes", email=EMAIL).link)
     with time_machine.travel(clock.now() + timedelta(days=days)):
         if works:
-            service.take_up(token, NEW, **WHERE)
+            service.accept_invitation(token, NEW, **WHERE)
         else:
             with pytest.raises(LinkExpired):
-                service.take_up(token, NEW, **WHERE)
+                service.accept_invitation(token, NEW, **WHERE)
 
 
 def test_a_weak_password_leaves_the_invitation_open(settings: config.Settings) -> None:
     token = token_of(service.invite_customer(name="Spree Bikes", email=EMAIL).link)
     with pytest.raises(Invalid):
-        service.take_up(token, "password1234", **WHERE)
-    service.take_up(token, NEW, **WHERE)
+        service.accept_invitation(token, "password1234", **WHERE)
+    service.accept_invitation(token, NEW, **WHERE)
 
 
 def test_inviting_again_is_for_those_without_a_password(mails: Mails) -> None:
     made = service.invite_customer(name="Spree Bikes", email=EMAIL)
     again = access.invite_again(made.user_id)
     assert [link for _to, _subject, link in mails()] == [made.link, again.link]
-    service.take_up(token_of(again.link), NEW, **WHERE)
+    service.accept_invitation(token_of(again.link), NEW, **WHERE)
     with pytest.raises(Conflict):
         access.invite_again(made.user_id)
     with pytest.raises(LinkExpired):
-        service.take_up(token_of(made.link), NEW, **WHERE)
+        service.accept_invitation(token_of(made.link), NEW, **WHERE)
 
 
 def test_an_address_signs_in_for_one_customer_only(user: User) -> None:
@@ -114,7 +114,7 @@ def test_an_address_signs_in_for_one_customer_only(user: User) -> None:
 
 def test_staff_belong_to_no_customer(settings: config.Settings) -> None:
     made = access.invite(email="tom@portal.test", name="Tom", role="admin")
-    found = sessions.find(service.take_up(token_of(made.link), NEW, **WHERE))
+    found = sessions.find(service.accept_invitation(token_of(made.link), NEW, **WHERE))
     assert found is not None
     assert (found.role, found.is_staff, found.customer_id) == ("admin", True, None)
     with pytest.raises(Invalid):
@@ -177,7 +177,7 @@ def test_a_reset_link_lasts_half_an_hour(user: User, mails: Mails, minutes: int,
 
 def test_an_invitation_is_no_reset_and_a_reset_no_invitation(user: User, mails: Mails) -> None:
     with pytest.raises(LinkExpired):
-        service.take_up(reset_token(mails), NEW, **WHERE)
+        service.accept_invitation(reset_token(mails), NEW, **WHERE)
     invited = service.invite_customer(name="Other", email="other@example.test")
     with pytest.raises(LinkExpired):
         service.reset_password(token_of(invited.link), NEW)
@@ -245,7 +245,7 @@ def test_a_mail_that_is_sent_again_has_the_same_link_and_the_same_id(
 
 def test_a_used_link_is_not_sent_any_more(user: User, mails: Mails, app: Flask) -> None:
     made = service.invite_customer(name="Other", email="other@example.test")
-    service.take_up(token_of(made.link), NEW, **WHERE)
+    service.accept_invitation(token_of(made.link), NEW, **WHERE)
     assert mails() == []
 
 
@@ -280,7 +280,7 @@ def test_a_stranger_signs_up_by_the_link_in_the_mail(mails: Mails) -> None:
     assert subject
     with pytest.raises(WrongCredentials):
         sessions.sign_in(EMAIL, NEW, **WHERE)
-    found = sessions.find(service.take_up(token_of(link), NEW, **WHERE))
+    found = sessions.find(service.accept_invitation(token_of(link), NEW, **WHERE))
     assert found is not None
     assert (found.role, found.language) == ("customer", "de")
     assert found.customer_id
@@ -302,9 +302,9 @@ def test_signing_up_twice_makes_one_account(mails: Mails) -> None:
     service.sign_up(EMAIL, "Ada Brandt", "en")
     first, second = mails()
     assert count(User) == count(Customer) == 1
-    service.take_up(token_of(first[2]), NEW, **WHERE)
+    service.accept_invitation(token_of(first[2]), NEW, **WHERE)
     with pytest.raises(LinkExpired):
-        service.take_up(token_of(second[2]), NEW, **WHERE)
+        service.accept_invitation(token_of(second[2]), NEW, **WHERE)
 
 
 def test_without_the_setting_nobody_signs_up(settings: config.Settings) -> None:

@@ -90,4 +90,4 @@ def test_a_lost_second_factor_is_reset_and_the_code_is_shown_once(browser: Flask
     shown = re.search(r"<code id=\"code\"[^>]*>(\d{4}-\d{4}-\d{4})</code>", text(answer))
     assert shown is not None
     assert "Being set up again" in text(browser.get(DESK))
-    assert sessions.prove(tom.email, factories.PASSWORD, ip="", code=shown[1]).id == tom.id
+    assert sessions.authenticate(tom.email, factories.PASSWORD, ip="", code=shown[1]).id == tom.id

@@ -145,14 +145,14 @@ def test_who_reads_elsewhere_is_told_whose_days_the_filter_means(client: FlaskCl
 )
 def test_a_time_says_whose_clock_it_is_by(zone: str, moment: datetime, english: str, german: str) -> None:
     """So that the hour which comes twice in autumn is two."""
-    found = (datetime_text(moment, tongue, time_zones.first_known(zone)) for tongue in ("en", "de"))
+    found = (datetime_text(moment, locale, time_zones.first_known(zone)) for locale in ("en", "de"))
     assert tuple(one.replace("\N{NARROW NO-BREAK SPACE}", " ") for one in found) == (english, german)
 
 
 @given(zone=st.sampled_from(time_zones.offered()), moment=st.datetimes(datetime(2000, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
 def test_each_zone_that_is_offered_can_be_written_in_each_language(zone: str, moment: datetime) -> None:
-    for tongue in config.current().languages:
+    for locale in config.current().languages:
         assert re.search(
             r"(\d|[AP]M) (UTC([+−]\d{1,2}(:\d\d)?)?|[A-Z]{2,5})$",
-            datetime_text(moment, tongue, time_zones.first_known(zone)),
+            datetime_text(moment, locale, time_zones.first_known(zone)),
         )

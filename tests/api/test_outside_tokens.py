@@ -155,7 +155,7 @@ def test_what_it_does_not_grant_is_not_allowed(gate: Gate) -> None:
 def test_a_refund_that_it_asks_for_waits_for_staff_like_any_other(gate: Gate) -> None:
     with db.transaction() as session:
         payment = factories.payment(session, session.merge(gate.customer))
-        clerk = factories.staff(session, "support")
+        reviewer = factories.staff(session, "support")
     answer = gate.http.post(
         "/api/payments/refund",
         json={"payment_id": payment.id, "amount": 10_00, "reason": "not_received"},
@@ -166,7 +166,7 @@ def test_a_refund_that_it_asks_for_waits_for_staff_like_any_other(gate: Gate) ->
     )
     assert (answer.status_code, answer.json["state"]) == (201, "requested")  # type: ignore[index]
     desk = gate.app.test_client()
-    factories.sign_in(desk, clerk)
+    factories.sign_in(desk, reviewer)
     for page in ("/support/refunds", f"/support/refunds/{answer.json['id']}"):  # type: ignore[index]
         assert desk.get(page).status_code == 200
     outbox.run_due()

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from portal.core import clock, db
 from portal.core.audit import AuditEvent
-from portal.reconciliation.models import BookFinding, Reconciliation
+from portal.reconciliation.models import Discrepancy, Reconciliation
 from tests import factories
 from tests.books.conftest import NOON, As, compared, moved, text_of
 
@@ -22,7 +22,7 @@ LOOKS = f"{BOOKS}/reconciliations"
 
 def note(code: str, facts: dict[str, Any], **values: Any) -> str:
     with db.transaction() as session:
-        finding = BookFinding(
+        finding = Discrepancy(
             **{
                 "id": db.new_id("fnd"), "code": code, "subject": db.new_id("sub"), "fingerprint": "", "facts": facts,
                 "found_at": clock.now(), "seen_at": clock.now(), **values,
@@ -126,7 +126,7 @@ def test_an_explanation_has_words(app: Flask, browse: As, words: str) -> None:
     found = note("orphan_charge", ORPHAN)
     assert post(browse("approver"), found, words).status_code == 422
     with db.reading() as session:
-        assert session.get_one(BookFinding, found).state == "open"
+        assert session.get_one(Discrepancy, found).state == "open"
 
 
 def test_the_state_of_the_machine_counts_open_findings(app: Flask, browse: As) -> None:

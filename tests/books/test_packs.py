@@ -194,7 +194,7 @@ def test_a_pack_waits_for_documents_that_are_being_made_and_then_says_what_is_mi
 ) -> None:
     number, damaged = issue(pdf=None), issue(NOON + timedelta(hours=1), digest="0" * 64)
     pack_id = service.request(OCTOBER, user)
-    with pytest.raises(outbox.Later):
+    with pytest.raises(outbox.Reschedule):
         service.make(pack_id)
     with time_machine.travel(AFTERWARDS + service.WAIT_FOR_DOCUMENTS + timedelta(seconds=1)):
         service.make(pack_id)

@@ -18,7 +18,7 @@ from portal.core.audit import AuditEvent
 from portal.core.db import new_id
 from portal.jobs import outbox
 from portal.reconciliation import service
-from portal.reconciliation.models import BookFinding, Reconciliation
+from portal.reconciliation.models import Discrepancy, Reconciliation
 from tests import factories
 from tests.books.conftest import AFTERWARDS, NOON, As, book, compared, moved, text_of
 from tests.counting import counted_queries
@@ -156,7 +156,7 @@ def test_the_last_reconciliation_and_what_it_left_open(october: None, browse: As
         )  # fmt: skip
         for state, subject in (("open", "ch_1"), ("gone", "ch_2")):
             session.add(
-                BookFinding(
+                Discrepancy(
                     id=new_id("fnd"), code="x", subject=subject, fingerprint="", facts={}, state=state, found_at=now,
                     seen_at=now,
                 )

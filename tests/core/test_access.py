@@ -30,7 +30,7 @@ from portal.documents.models import Receipt
 from portal.invoices.models import Invoice
 from portal.payment_methods.models import CardSetup, SavedCard
 from portal.payments.models import Payment
-from portal.reconciliation.models import BookFinding
+from portal.reconciliation.models import Discrepancy
 from tests import factories
 
 # What the pages do with the database is tested elsewhere, on both; here it is about who gets there.
@@ -292,7 +292,7 @@ def house(app: Flask) -> House:
             made_at=now, size=3, attempt=1,
         )  # fmt: skip
         ids["pack_id"] = pack.id
-        finding = BookFinding(
+        finding = Discrepancy(
             id=new_id("fnd"), code="charged_twice", subject=payment.id, fingerprint="", payment_id=payment.id, found_at=now,
             seen_at=now, facts={"payment": payment.id, "first": "pay_1", "amount_minor": 119_00, "currency": "eur"},
         )  # fmt: skip

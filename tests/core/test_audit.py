@@ -122,7 +122,7 @@ def test_twenty_recorders_at_once_write_one_chain(database: str) -> None:
 
 def look(staff_id: str = "usr_staff", subject: str = "pay_1") -> None:
     with audit.acting(Actor("staff", staff_id)):
-        audit.look(subject, "cus_1", "payment")
+        audit.record_access(subject, "cus_1", "payment")
 
 
 def test_who_looks_at_anothers_data_is_written_down_once_an_hour(database: str) -> None:

@@ -30,7 +30,7 @@ def letters(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def send(*, key: str = "receipt:rct_1", to: str = TO, subject: str = "Your receipt", words: str = "Thank you") -> None:
-    mail.send(key=key, to=to, subject=subject, template="letter", tongue="en", words=words)
+    mail.send(key=key, to=to, subject=subject, template="letter", locale="en", words=words)
 
 
 def only(mailbox: Mailbox) -> EmailMessage:

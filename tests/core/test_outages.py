@@ -17,7 +17,7 @@ from portal import gateway
 from portal.core import clock, db, logs
 from portal.core.errors import RateLimited, Unavailable
 from portal.jobs import outages, outbox, workers
-from portal.jobs.outbox import GIVE_UP_AFTER, IMPATIENT_TRIES, MOST_TRIES, Job, Later
+from portal.jobs.outbox import FAST_RETRIES, GIVE_UP_AFTER, MOST_TRIES, Job, Reschedule
 from portal.jobs.workers import TOLD_AFTER, Outage
 from tests.core.jobs import NAME, Work, add, change, due_now, job, jobs
 from tests.live import SandboxServer
@@ -50,7 +50,7 @@ def wait_with(*numbers: int) -> None:
     """Jobs of these numbers that have lost patience with the service."""
     for number in numbers:
         add(number=number)
-    for _ in range(IMPATIENT_TRIES):
+    for _ in range(FAST_RETRIES):
         due_now()
         outbox.run_due()
     assert outbox.run_due() == 0
@@ -68,13 +68,13 @@ def away() -> list[Outage]:
 
 def test_a_hiccup_is_tried_again_soon_and_an_outage_is_waited_for(service: Service) -> None:
     add()
-    for number in range(1, IMPATIENT_TRIES + 3):
+    for number in range(1, FAST_RETRIES + 3):
         due_now()
         assert outbox.run_due() == 1
         row = job()
         soon = row.run_at - clock.now() < timedelta(seconds=15)
-        assert (row.state, soon) == ("queued", number < IMPATIENT_TRIES)
-        assert (row.waits_for, row.tries) == ("stripe", min(number, IMPATIENT_TRIES))
+        assert (row.state, soon) == ("queued", number < FAST_RETRIES)
+        assert (row.waits_for, row.tries) == ("stripe", min(number, FAST_RETRIES))
 
 
 def test_staff_read_what_it_was_and_not_what_customers_are_told(database: str, work: Work) -> None:
@@ -117,7 +117,7 @@ def test_when_one_gets_through_all_that_wait_for_the_same_service_are_due(servic
     outbox.handles("tests.mail")(post.ask)
     wait_with(*range(5))
     add("tests.mail")
-    for _ in range(IMPATIENT_TRIES):
+    for _ in range(FAST_RETRIES):
         change_one("tests.mail")
         outbox.run_due()
     service.away = False
@@ -139,7 +139,7 @@ def test_a_job_that_gets_through_and_comes_again_later_wakes_the_others_too(serv
 
     def ask_and_come_again(number: int) -> None:
         service.ask(number)
-        raise Later(3600)
+        raise Reschedule(3600)
 
     work(ask_and_come_again)
     service.away = False
@@ -198,7 +198,7 @@ def test_workers_find_out_by_themselves_that_a_service_is_back(
         for worker in staff:
             worker.start()
         eventually(
-            lambda: len(service.asked) == 20 and min(service.asked.values()) > IMPATIENT_TRIES, within=60, what="tries"
+            lambda: len(service.asked) == 20 and min(service.asked.values()) > FAST_RETRIES, within=60, what="tries"
         )
         service.away = False
         eventually(lambda: {row.state for row in jobs()} == {"done"}, within=60, what="all that waited")

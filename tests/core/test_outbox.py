@@ -13,7 +13,7 @@ from sqlalchemy import select
 from portal.content.mail import NotReachable
 from portal.core import clock, db, logs
 from portal.jobs import outbox
-from portal.jobs.outbox import BACKOFF_SECONDS, MOST_TRIES, Job, Later
+from portal.jobs.outbox import BACKOFF_SECONDS, MOST_TRIES, Job, Reschedule
 from tests.core.conftest import GaveUpError, given_up
 from tests.core.jobs import NAME, Work, add, change, due_now, fails, job, jobs
 
@@ -214,7 +214,7 @@ def test_of_a_dead_alert_nobody_is_told(database: str, work: Work) -> None:
 
 def test_a_job_whose_time_has_not_come_counts_no_try(database: str, work: Work) -> None:
     def later() -> None:
-        raise Later(30)
+        raise Reschedule(30)
 
     work(later)
     add()
@@ -230,7 +230,7 @@ def test_waiting_for_its_time_ends_a_row_of_failures(database: str, work: Work) 
     def fails_before_its_time() -> None:
         if job().tries < 3:
             raise OSError
-        raise Later(30)
+        raise Reschedule(30)
 
     work(fails_before_its_time)
     add()

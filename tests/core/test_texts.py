@@ -128,7 +128,7 @@ WRITERS: dict[str, Write] = {
     "a file that is no UTF-8": lambda _one, text: files.keep_file("usr_1", "a.csv", text.encode("utf-16"), ""),
     "a file's name": lambda _one, text: files.keep_file("usr_1", f"{text}.csv", b"customer", ""),
     "a note about a customer": lambda one, text: support.add_note(one.id, "usr_1", f"says: {text}"),
-    "what a customer pays for": lambda one, text: starting.record_other(
+    "what a customer pays for": lambda one, text: starting.record_custom_payment(
         one.id, Money(500, "eur"), text, client_key="key-12345678"
     ),
     "metadata": lambda one, text: _order(one, metadata={"ref": text}),

@@ -174,7 +174,7 @@ def test_a_dispute_that_differs_from_its_payment_is_followed_and_booked_as_it_is
         ("dispute", Money(-int(str(minor)), str(currency))),
         ("dispute_fee", Money(-15_00, str(currency))),
     ]
-    with pytest.raises(outbox.Later):
+    with pytest.raises(outbox.Reschedule):
         service.follow_up(case.ours.id)
     before = everything()
     case.heard()
@@ -320,7 +320,7 @@ def test_with_every_further_event_lost_the_worker_finds_out_by_itself(case: Case
     for stage in ("needs_response", "under_review"):
         if stage != case.ours.status:
             case.decide(stage)
-        with pytest.raises(outbox.Later) as later:
+        with pytest.raises(outbox.Reschedule) as later:
             service.follow_up(case.ours.id)
         assert later.value.seconds >= 3600
         assert case.ours.status == stage
@@ -335,7 +335,7 @@ def test_a_won_dispute_is_followed_until_its_money_is_back(case: Case, monkeypat
     won = replace(fetched(case), status="won")
     assert settled(case, won)
     monkeypatch.setattr(service, "sync_dispute", lambda _: won)
-    with pytest.raises(outbox.Later):
+    with pytest.raises(outbox.Reschedule):
         service.follow_up(case.ours.id)
     with time_machine.travel(clock.now() + service.MONEY_RETURNS_WITHIN + timedelta(hours=1)):
         service.follow_up(case.ours.id)

@@ -169,8 +169,8 @@ def test_a_stranger_is_sent_to_sign_in_and_staff_have_no_receipts(client: FlaskC
         assert answer.status_code == 303
         assert "/sign-in" in answer.location
     with db.transaction() as session:
-        clerk = factories.staff(session)
-    factories.sign_in(client, clerk)
+        reviewer = factories.staff(session)
+    factories.sign_in(client, reviewer)
     for path in paths:
         assert client.get(path).status_code in (303, 403)
 

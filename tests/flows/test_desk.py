@@ -23,8 +23,8 @@ def test_staff_find_a_customer_as_they_type_and_write_a_note(
         invoice = factories.invoice(session, spree)
         factories.payment(session, spree)
         factories.customer(session, name="Spree Boats AG", email="office@spree-boats.test")
-        clerk = factories.staff(session)
-    sign_in(page, live_portal.url, clerk)
+        reviewer = factories.staff(session)
+    sign_in(page, live_portal.url, reviewer)
     box = page.get_by_role("searchbox", name="Customer, payment, invoice or receipt")
     expect(box).to_be_focused()
 

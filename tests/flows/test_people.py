@@ -17,7 +17,7 @@ START = """address => fetch(address, {
 }).then(answer => answer.status)"""
 
 
-def take_up(shopper: Shopper, page: Page) -> None:
+def accept_invitation(shopper: Shopper, page: Page) -> None:
     """By the link in the mailbox."""
     (mail,) = shopper.portal.smtp.wait_for(1, to="eve@spree-bikes.test", within=30)
     link = re.search(r"https?://\S+/invitation/\S+", mail.get_body(("plain",)).get_content())
@@ -45,7 +45,7 @@ def test_a_colleague_looks_until_the_owner_lets_her_pay(shopper: Shopper, browse
     console.listen(context)
     try:
         hers = context.new_page()
-        take_up(shopper, hers)
+        accept_invitation(shopper, hers)
         expect(hers.get_by_text("€119.00").first).to_be_visible()
         expect(hers.get_by_role("link", name=re.compile("^Pay"))).to_have_count(1)  # Payments, in the navigation
         hers.get_by_role("link", name=shopper.invoice.number, exact=True).click()

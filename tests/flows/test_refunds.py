@@ -32,11 +32,11 @@ def seat(live_portal: LivePortal, browser: Browser, console: Console) -> Iterato
 
     def sit_down(role: str = "support", name: str = "Tom Staff") -> Page:
         with db.transaction() as session:
-            clerk = factories.staff(session, role, name=name)
+            reviewer = factories.staff(session, role, name=name)
         contexts.append(browser.new_context(**context_options()))
         console.listen(contexts[-1])
         page = contexts[-1].new_page()
-        sign_in(page, live_portal.url, clerk)
+        sign_in(page, live_portal.url, reviewer)
         return page
 
     yield sit_down

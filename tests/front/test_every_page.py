@@ -30,7 +30,7 @@ from portal.mandates.models import Collection, Mandate
 from portal.payment_methods.models import CardSetup, SavedCard
 from portal.payments.drafts import Item
 from portal.payments.models import Payment
-from portal.reconciliation.models import BookFinding, Reconciliation
+from portal.reconciliation.models import Discrepancy, Reconciliation
 from portal.refunds.models import Refund
 from portal.support import service as desk
 from portal.support.queries import SECTIONS
@@ -284,7 +284,7 @@ class Troubles:
             ]
             session.add_all(self.packs)
             self.findings = [
-                BookFinding(
+                Discrepancy(
                     id=f"fnd_{number}", code=code, subject=f"x{number}", fingerprint="", payment_id=payment.id, found_at=now,
                     seen_at=now, state=state, explanation="It belongs to the shop." if state == "explained" else "",
                     closed_at=None if state == "open" else now, facts=facts,

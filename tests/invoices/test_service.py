@@ -113,10 +113,10 @@ def test_the_same_reference_is_another_invoice_for_another_customer(issue: Issue
 def test_at_the_same_moment_no_number_is_given_twice(issue: Issue) -> None:
     numbers: list[str] = []
     clerks = [threading.Thread(target=lambda: numbers.append(issue().number)) for _ in range(8)]
-    for clerk in clerks:
-        clerk.start()
-    for clerk in clerks:
-        clerk.join(timeout=30)
+    for reviewer in clerks:
+        reviewer.start()
+    for reviewer in clerks:
+        reviewer.join(timeout=30)
     assert sorted(int(number[-6:]) for number in numbers) == list(range(1, 9))
 
 
@@ -423,10 +423,10 @@ def test_a_record_that_cannot_be_is_refused(issue: Issue, wrong: dict[str, objec
 def test_two_who_record_it_at_once_book_it_once(issue: Issue) -> None:
     made = issue()
     clerks = [threading.Thread(target=outside, args=(made,)) for _ in range(4)]
-    for clerk in clerks:
-        clerk.start()
-    for clerk in clerks:
-        clerk.join()
+    for reviewer in clerks:
+        reviewer.start()
+    for reviewer in clerks:
+        reviewer.join()
     assert len(postings_of(made)) == 1
     assert events_of(made) == ["invoice.issued", "invoice.paid_outside"]
 

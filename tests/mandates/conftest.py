@@ -49,11 +49,11 @@ class Subscriber:
     def keep_card(self, method: str = "pm_card_visa") -> SavedCard:
         return keep_card(self.sandbox, self.customer_id, method)
 
-    def agreed(self, tongue: str = "en") -> str:
-        return policy.digest(policy.wording(config.current().company.name, tongue))
+    def agreed(self, locale: str = "en") -> str:
+        return policy.digest(policy.wording(config.current().company.name, locale))
 
     def switch_on(self) -> Mandate:
-        return service.switch_on(self.customer_id, self.user_id, ip="203.0.113.7", tongue="en", agreed=self.agreed())
+        return service.switch_on(self.customer_id, self.user_id, ip="203.0.113.7", locale="en", agreed=self.agreed())
 
     def owe(self, days: int) -> str:
         """An open invoice that is due in so many days; returns its id."""

@@ -126,7 +126,7 @@ def test_while_the_customer_answers_the_bank_nothing_is_sent(subscriber: Subscri
         with db.reading() as session:
             card = session.query(SavedCard).one()
         press = payments.pay_with_card(subscriber.customer_id, invoice_id, card.id, client_key="press-in-the-page")
-        assert press.asks_its_customer
+        assert press.requires_action
         subscriber.work()
         collection = subscriber.collection(invoice_id)
         assert (collection.state, collection.tries, subscriber.asked) == (states.ANNOUNCED, 0, 0)
@@ -388,7 +388,7 @@ def test_switched_off_during_a_try_the_try_is_finished_and_no_other_made(subscri
         service.switch_off(subscriber.customer_id, subscriber.user_id)
         service.collect(subscriber.collection(invoice_id).id)
         assert subscriber.collection(invoice_id).state == states.CALLED_OFF
-        with suppress(outbox.Later), subscriber.later(10):
+        with suppress(outbox.Reschedule), subscriber.later(10):
             assert subscriber.asked == 1
 
 

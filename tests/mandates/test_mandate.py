@@ -27,7 +27,7 @@ def in_force(subscriber: Subscriber) -> Mandate | None:
 
 def test_what_was_agreed_is_kept_in_its_words_with_date_and_address(subscriber: Subscriber) -> None:
     mandate = service.switch_on(
-        subscriber.customer_id, subscriber.user_id, ip="203.0.113.7", tongue="de", agreed=subscriber.agreed("de")
+        subscriber.customer_id, subscriber.user_id, ip="203.0.113.7", locale="de", agreed=subscriber.agreed("de")
     )
     kept = in_force(subscriber)
     assert kept is not None and kept.id == mandate.id
@@ -57,7 +57,7 @@ def test_two_colleagues_at_once_give_one_mandate(subscriber: Subscriber) -> None
 
 def test_nobody_agrees_to_words_that_were_not_shown(subscriber: Subscriber) -> None:
     with pytest.raises(service.WordingChanged):
-        service.switch_on(subscriber.customer_id, subscriber.user_id, ip="", tongue="en", agreed="of-another-text")
+        service.switch_on(subscriber.customer_id, subscriber.user_id, ip="", locale="en", agreed="of-another-text")
     assert in_force(subscriber) is None
 
 

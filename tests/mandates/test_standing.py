@@ -88,7 +88,7 @@ def _unanswered(debtor: Debtor, status: str) -> None:
     debtor.agrees(ended=True)
     payment = debtor.pays(status)
     with db.transaction() as session:
-        means = confirming.Means("pm_default", "crd_default", "4242")
+        means = confirming.PaymentSource("pm_default", "crd_default", "4242")
         confirming.claim(session, payment.id, means, client_key=db.new_id("key"), off_session=False)
 
 

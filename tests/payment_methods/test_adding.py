@@ -24,7 +24,7 @@ CREATE = "/v1/setup_intents"
 
 
 def let_the_worker_finish(wallet: Wallet) -> None:
-    with suppress(outbox.Later):
+    with suppress(outbox.Reschedule):
         setups.follow_up(wallet.only_setup.id)
 
 
@@ -58,7 +58,7 @@ def test_the_same_news_twice_changes_nothing(wallet: Wallet) -> None:
     before = everything()
     setups.refresh_setup(setup.id)
     setups.follow_up(setup.id)
-    keeping.remember(card.stripe_payment_method_id)
+    keeping.upsert(card.stripe_payment_method_id)
     assert setups.sync_setup(str(setup.stripe_setup_intent_id))
     assert everything() == before
 
@@ -69,9 +69,9 @@ def test_the_order_of_webhooks_does_not_matter(wallet: Wallet, card_first: bool)
     method = wallet.method()
     wallet.confirm(started.intent_id, method)
     if card_first:
-        keeping.remember(method)
+        keeping.upsert(method)
     setups.sync_setup(started.intent_id)
-    keeping.remember(method)
+    keeping.upsert(method)
     assert_added_once(wallet)
 
 
@@ -192,7 +192,7 @@ def test_a_setup_intent_of_another_customer_holds_the_row_for_review(wallet: Wal
 
 def test_what_nobody_finishes_is_canceled_after_a_day(wallet: Wallet) -> None:
     started = wallet.start()
-    with pytest.raises(outbox.Later):
+    with pytest.raises(outbox.Reschedule):
         setups.follow_up(started.setup_id)
     wallet.change(CardSetup, started.setup_id, created_at=clock.now() - timedelta(hours=25))
     setups.follow_up(started.setup_id)

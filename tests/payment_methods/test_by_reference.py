@@ -93,8 +93,8 @@ def test_a_number_that_is_kept_already_is_judged_as_ever(wallet: Wallet, year: i
     (card,) = wallet.cards
     told = save(wallet, wallet.method(year=year))
     assert (told.status, told.outcome, told.card_id) == (states.SUCCEEDED, outcome, card.id)
-    for job in jobs("cards.let_go"):
-        keeping.let_go(job["payment_method_id"])
+    for job in jobs("cards.detach"):
+        keeping.detach(job["payment_method_id"])
     assert len(wallet.attached) == len(wallet.cards) == 1
     assert save(wallet, str(wallet.setup(told.setup_id).stripe_payment_method_id)) == told
 
@@ -202,7 +202,7 @@ def again(wallet: Wallet, method: str) -> None:
 
 
 def by_the_worker(wallet: Wallet, method: str) -> None:
-    with suppress(outbox.Later):
+    with suppress(outbox.Reschedule):
         setups.follow_up(wallet.only_setup.id)
 
 
@@ -316,7 +316,7 @@ def test_news_from_before_a_card_was_attached_do_not_remove_it(wallet: Wallet) -
             return answer
 
         slow.setattr(StripeGateway, "retrieve_payment_method", answer_late)
-        earlier = keeping.remember(method)
+        earlier = keeping.upsert(method)
     assert earlier is not None
     assert earlier.customer_id is None
     assert_saved_once(wallet)

@@ -90,10 +90,10 @@ def test_a_number_that_is_there_twice_is_judged_as_ever(wallet: Wallet) -> None:
     later, same = attach(wallet, year=2036), attach(wallet, year=2034)
     (card,) = compared(wallet).values()
     assert (card.stripe_payment_method_id, card.exp_year) == (later, 2036)
-    for job in jobs("cards.let_go"):
-        keeping.let_go(job["payment_method_id"])
+    for job in jobs("cards.detach"):
+        keeping.detach(job["payment_method_id"])
     assert wallet.attached == {later}
-    assert same in {job["payment_method_id"] for job in jobs("cards.let_go")}
+    assert same in {job["payment_method_id"] for job in jobs("cards.detach")}
 
 
 def test_a_list_of_several_pages_is_read_to_its_end(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ def test_a_customer_deleted_at_stripe_is_lost_here_too(wallet: Wallet) -> None:
     wallet.sandbox.client.v1.customers.delete(lost)
     assert compared(wallet) == {}
     assert audited("customer.unlinked") == 1
-    assert jobs("payments.call_off_waiting") == [{"customer_id": wallet.customer_id, "lost": lost}]
+    assert jobs("payments.cancel_pending") == [{"customer_id": wallet.customer_id, "lost": lost}]
     assert stripe_customers.ensure_stripe_customer(wallet.customer_id) != lost
 
 

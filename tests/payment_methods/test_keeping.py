@@ -23,8 +23,8 @@ from tests.stripe_events.test_webhooks import receive_all
 
 
 def finish_jobs() -> None:
-    for job in jobs("cards.let_go"):
-        keeping.let_go(job["payment_method_id"])
+    for job in jobs("cards.detach"):
+        keeping.detach(job["payment_method_id"])
 
 
 def heard(type_: str, object_id: str) -> str:
@@ -73,9 +73,9 @@ def test_a_duplicate_is_told_although_the_webhook_had_it_detached_before(wallet:
     started = wallet.start("another-page")
     method = wallet.method()
     wallet.confirm(started.intent_id, method)
-    keeping.remember(method)
+    keeping.upsert(method)
     finish_jobs()
-    keeping.remember(method)
+    keeping.upsert(method)
     setups.refresh_setup(started.setup_id)
     assert wallet.setup(started.setup_id).outcome == states.DUPLICATE
     assert len(wallet.cards) == 1
@@ -86,7 +86,7 @@ def test_two_tabs_add_the_same_card_at_the_same_moment(wallet: Wallet) -> None:
     for number, method in enumerate(methods):
         wallet.confirm(wallet.start(f"page-number-{number}").intent_id, method)
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(keeping.remember, methods))
+        list(pool.map(keeping.upsert, methods))
     finish_jobs()
     assert len(wallet.cards) == len(wallet.attached) == 1
 
@@ -142,9 +142,9 @@ def test_when_the_default_is_removed_the_newest_good_card_takes_its_place(wallet
     wallet.add("378282246310005")
     default, newest, older = wallet.cards
     wallet.change(SavedCard, newest.id, exp_year=2020)
-    heir = keeping.remove(default.id, wallet.customer_id)
-    assert heir is not None
-    assert heir.id == older.id
+    next_default = keeping.remove(default.id, wallet.customer_id)
+    assert next_default is not None
+    assert next_default.id == older.id
     assert [card.id for card in wallet.cards] == [older.id, newest.id]
     assert keeping.remove(older.id, wallet.customer_id) is None
 
@@ -159,7 +159,7 @@ def test_a_card_is_removed_at_stripe_and_here(wallet: Wallet) -> None:
     assert wallet.cards == []
     assert wallet.attached == set()
     assert audited("card.removed") == 1
-    keeping.remember(card.stripe_payment_method_id)
+    keeping.upsert(card.stripe_payment_method_id)
     assert wallet.cards == []
 
 
@@ -268,8 +268,8 @@ def test_a_customer_deleted_at_stripe_loses_the_cards_and_gets_a_new_one_at_the_
     wallet.sandbox.client.v1.customers.delete(lost)
     for _ in range(2):
         assert heard("customer.deleted", lost) == ""
-    for job in jobs("payments.call_off_waiting"):
-        payments.call_off_waiting(**job)
+    for job in jobs("payments.cancel_pending"):
+        payments.cancel_pending(**job)
     assert wallet.cards == []
     assert audited("customer.unlinked") == 1
     with db.reading() as session:

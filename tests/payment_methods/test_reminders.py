@@ -126,7 +126,7 @@ def test_a_renewed_card_is_reminded_of_again_at_its_own_time(
     else:
         expiry: Any = {"card": {"exp_month": 1, "exp_year": 2034}}
         wallet.sandbox.client.v1.payment_methods.update(saved.stripe_payment_method_id, expiry)
-        keeping.remember(saved.stripe_payment_method_id)
+        keeping.upsert(saved.stripe_payment_method_id)
     assert (wallet.cards[0].id, wallet.cards[0].reminded_days) == (saved.id, None)
     smtp.clear()
     for day, mails in ((datetime(2031, 12, 27, tzinfo=UTC), 0), (datetime(2034, 1, 1, tzinfo=UTC), 1)):
@@ -219,7 +219,7 @@ def test_more_cards_than_one_run_takes_are_taken_by_the_next(
     for number in range(3):
         expiring(wallet, last4=f"000{number}")
     before(30)
-    with pytest.raises(outbox.Later):
+    with pytest.raises(outbox.Reschedule):
         reminders.remind()
     reminders.remind()
     assert len({job["card_id"] for job in jobs("cards.mail_expiry")}) == 3

@@ -29,7 +29,7 @@ from tests.live import SandboxServer
 def keep_card(sandbox: SandboxServer, customer_id: str, method: str = "pm_card_visa") -> SavedCard:
     """One more card that a customer keeps, here and at Stripe."""
     kept = sandbox.client.v1.payment_methods.attach(method, {"customer": cards.ensure_stripe_customer(customer_id)})
-    cards.remember(kept.id)
+    cards.upsert(kept.id)
     with db.reading() as session:
         card = saved_cards.by_method(session, kept.id)
     assert card is not None

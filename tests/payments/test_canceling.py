@@ -165,7 +165,7 @@ def test_whoever_dies_the_same_call_goes_on(till: Till, place: str, module: obje
 def test_canceled_at_stripe_and_dead_before_it_is_known_the_worker_learns_of_it(till: Till) -> None:
     till.start()
     dies("refresh", lambda: void(till), stripe_sync)
-    with suppress(outbox.Later):
+    with suppress(outbox.Reschedule):
         service.follow_up(till.payment.id)
     assert (till.invoice.status, till.payment.status) == ("open", states.CANCELED)
     till.start("its-customer-may-pay-again")
@@ -224,7 +224,7 @@ def test_an_abandoned_payment_whose_cancel_is_refused_is_looked_at_again(till: T
     till.start()
     till.change(created_at=clock.now() - timedelta(days=service.ABANDONED_AFTER_DAYS + 1))
     till.fail("error_kept", CANCEL, times=9)
-    with pytest.raises(outbox.Later):
+    with pytest.raises(outbox.Reschedule):
         service.follow_up(till.payment.id)
     till.sandbox.control("faults/clear")
     service.follow_up(till.payment.id)
@@ -237,9 +237,9 @@ def test_an_abandoned_payment_whose_cancel_is_refused_is_looked_at_again(till: T
 @pytest.mark.database("sqlite")
 def test_staff_cancel_on_the_payments_page_and_read_what_came_of_it(till: Till, app: Flask) -> None:
     with db.transaction() as session:
-        clerk = factories.staff(session, "support")
+        reviewer = factories.staff(session, "support")
     browser = app.test_client()
-    factories.sign_in(browser, clerk)
+    factories.sign_in(browser, reviewer)
     said = []
     for pays_meanwhile in (False, True):
         started = till.start(f"click-{pays_meanwhile}")

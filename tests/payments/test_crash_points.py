@@ -39,7 +39,7 @@ def dies(place: str, work: Callable[[], object], module: object = service) -> No
 
 def let_the_worker_finish(till: Till) -> None:
     """Run the follow-up until it says that the payment waits for its customer, or is at its end."""
-    with suppress(outbox.Later):
+    with suppress(outbox.Reschedule):
         service.follow_up(till.payment.id)
 
 
@@ -180,7 +180,7 @@ def test_the_lost_intents_webhook_finds_its_payment_by_metadata(till: Till) -> N
 
 def test_an_unconfirmed_intent_waits_for_its_customer(till: Till) -> None:
     started = till.start()
-    with pytest.raises(outbox.Later) as later:
+    with pytest.raises(outbox.Reschedule) as later:
         service.follow_up(started.payment_id)
     assert 60 <= later.value.seconds <= 6 * 3600
     assert till.payment.status == states.REQUIRES_PAYMENT_METHOD

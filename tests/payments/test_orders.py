@@ -155,11 +155,11 @@ def test_its_customer_and_staff_read_them(app: Flask, pay: Pay) -> None:
     receipt_id = receipts.issue(payment_id)
     with db.transaction() as session:
         owner = session.get_one(Customer, session.get_one(Payment, payment_id).customer_id)
-        customer, clerk = factories.user(session, owner), factories.staff(session)
+        customer, reviewer = factories.user(session, owner), factories.staff(session)
     for person, address in (
         (customer, f"/payments/{payment_id}"),
         (customer, f"/receipts/{receipt_id}"),
-        (clerk, f"/support/payments/{payment_id}"),
+        (reviewer, f"/support/payments/{payment_id}"),
     ):
         browser = app.test_client()
         factories.sign_in(browser, person)

@@ -330,7 +330,9 @@ def test_a_saved_card_pays_without_any_script(payer: FlaskClient, till: Till, ha
     address = f"/payments/invoices/{till.invoice_id}"
     if not has_invoice:
         amount = Money(50_00, "eur")
-        payment_id = service.record_other(till.customer_id, amount, "Deposit", client_key="the-first-click-of-all")
+        payment_id = service.record_custom_payment(
+            till.customer_id, amount, "Deposit", client_key="the-first-click-of-all"
+        )
         address = f"/payments/{payment_id}"
     page = text(payer, address if has_invoice else f"{address}/pay")
     form = {

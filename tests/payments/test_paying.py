@@ -144,9 +144,9 @@ def test_a_saved_card_is_remembered_and_pays_the_next_invoice(till: Till) -> Non
     started = till.start(save_card=True)
     till.confirm(started.intent_id)
     intents.refresh(started.payment_id)
-    (job,) = jobs("cards.remember")
-    cards.remember(job["payment_method_id"])
-    cards.remember(job["payment_method_id"])
+    (job,) = jobs("cards.upsert")
+    cards.upsert(job["payment_method_id"])
+    cards.upsert(job["payment_method_id"])
     with db.reading() as session:
         (card,) = kept.of_customer(session, till.customer_id)
     assert (card.brand, card.last4) == ("visa", "4242")
@@ -210,7 +210,7 @@ def test_after_a_cancel_the_invoice_can_be_paid_anew(till: Till) -> None:
     second = till.start("second-click")
     assert second.intent_id != first.intent_id
     with pytest.raises(Conflict):
-        service.proceed(first.payment_id, till.customer_id, save_card=False)
+        service.ensure_confirmable(first.payment_id, till.customer_id, save_card=False)
 
 
 @pytest.mark.parametrize("what", ["amount", "customer"])
@@ -264,12 +264,13 @@ def test_the_same_form_sent_twice_is_one_payment(till: Till) -> None:
     with ThreadPoolExecutor(8) as pool:
         ids = set(
             pool.map(
-                lambda _: service.record_other(till.customer_id, amount, "Deposit", client_key="one-form"), range(8)
+                lambda _: service.record_custom_payment(till.customer_id, amount, "Deposit", client_key="one-form"),
+                range(8),
             )
         )
     assert len(ids) == 1
     (payment_id,) = ids
-    started = service.proceed(payment_id, till.customer_id, save_card=False)
+    started = service.ensure_confirmable(payment_id, till.customer_id, save_card=False)
     till.confirm(started.intent_id)
     intents.refresh(payment_id)
     with db.reading() as session:
@@ -283,7 +284,7 @@ def test_the_same_form_sent_twice_is_one_payment(till: Till) -> None:
 def test_amounts_outside_the_limits_are_refused(till: Till, amount: Money) -> None:
     before = everything()
     with pytest.raises(Invalid):
-        service.record_other(till.customer_id, amount, "Deposit", client_key="one-form")
+        service.record_custom_payment(till.customer_id, amount, "Deposit", client_key="one-form")
     assert everything() == before
 
 
@@ -291,4 +292,4 @@ def test_amounts_outside_the_limits_are_refused(till: Till, amount: Money) -> No
 @pytest.mark.database("sqlite")
 def test_other_amounts_can_be_switched_off(till: Till) -> None:
     with pytest.raises(NotFound):
-        service.record_other(till.customer_id, Money(50_00, "eur"), "Deposit", client_key="one-form")
+        service.record_custom_payment(till.customer_id, Money(50_00, "eur"), "Deposit", client_key="one-form")

@@ -20,7 +20,7 @@ from portal.payment_methods import service as cards
 from portal.payments import confirming, intents, queries, service, starting, states
 from portal.payments.drafts import Order
 from portal.payments.models import Confirmation, PlacedOrder
-from portal.payments.service import Processed, process
+from portal.payments.service import OrderResult, process
 from tests import waiting
 from tests.payment_methods.conftest import Wallet
 from tests.payment_methods.test_by_reference import pass_3d_secure
@@ -47,7 +47,7 @@ def deposit(till: Till, method: str | None = None, key: str = KEY, **values: Any
     return Order(customer_id=till.customer_id, client_key=key, method=method, **facts)
 
 
-def told(found: Processed) -> tuple[str, str | None, bool]:
+def told(found: OrderResult) -> tuple[str, str | None, bool]:
     return found.payment.status, found.next_action, found.client_secret is not None
 
 
@@ -70,7 +70,7 @@ def test_a_new_card_pays_an_invoice_and_is_not_kept(till: Till) -> None:
     assert_paid_once(till)
     (confirmation,) = rows(Confirmation)
     assert (confirmation.card_id, confirmation.off_session) == (None, False)
-    assert jobs("cards.remember") == []
+    assert jobs("cards.upsert") == []
 
 
 @pytest.mark.parametrize("by", ["id", "stripe_payment_method_id"])
@@ -114,8 +114,8 @@ def test_a_card_is_saved_when_its_customer_wants_it(till: Till, with_method: boo
         till.confirm(str(found.payment.stripe_intent_id), method)
         process(order(till, save_card=True))
     assert [intent.setup_future_usage for intent in till.intents] == ["off_session"]
-    (job,) = jobs("cards.remember")
-    cards.remember(job["payment_method_id"])
+    (job,) = jobs("cards.upsert")
+    cards.upsert(job["payment_method_id"])
     with db.reading() as session:
         (card,) = saved_cards.of_customer(session, till.customer_id)
     assert card.stripe_payment_method_id == method

@@ -28,7 +28,7 @@ CONFIRM = "/v1/payment_intents/*/confirm"
 BEFORE_THE_ORDER_IS_WRITTEN = [("_write_down", processing), ("PlacedOrder", processing), ("claim", confirming)]
 AFTER_IT_IS_WRITTEN = [
     ("_now", processing),
-    ("try_to_finish", confirming),
+    ("finish_attempt", confirming),
     ("ensure_intent", confirming),
     ("_send", stripe_sync),
     ("adopt", stripe_sync),
@@ -45,7 +45,7 @@ def let_the_worker_finish() -> None:
     for args in left("payments.finish_confirmation"):
         jobs.finish_confirmation(**args)
     for args in left("payments.follow_up"):
-        with suppress(outbox.Later):
+        with suppress(outbox.Reschedule):
             jobs.follow_up(**args)
 
 
@@ -87,7 +87,7 @@ def test_dead_after_the_order_is_written_it_is_finished(
     assert told(process(wanted)) == (states.SUCCEEDED, None, False)
 
 
-@pytest.mark.parametrize(("place", "module"), [("proceed", processing), *BEFORE_THE_ORDER_IS_WRITTEN])
+@pytest.mark.parametrize(("place", "module"), [("ensure_confirmable", processing), *BEFORE_THE_ORDER_IS_WRITTEN])
 def test_dead_before_it_joins_a_payment_the_same_call_joins_it(till: Till, place: str, module: object) -> None:
     started = till.start()
     wanted = order(till, new_card(till))

@@ -50,10 +50,10 @@ def test_one_press_pays_and_the_second_changes_nothing(till: Till) -> None:
     assert till.payment.card_last4 == "4242"
     assert audited("payment.confirmation_begun") == 1
     till.sandbox.control("finish")  # the fee, which comes a moment later
-    service.look_again(till.payment.id)
+    service.sync(till.payment.id)
     before = everything()
     assert press(till, card).status == states.SUCCEEDED
-    service.look_again(till.payment.id)
+    service.sync(till.payment.id)
     confirming.finish(only_confirmation().id)
     assert everything() == before
 
@@ -89,8 +89,8 @@ def test_a_decline_is_an_answer_and_the_next_card_pays(till: Till) -> None:
 def test_a_bank_that_wants_to_ask_leaves_it_to_the_page(till: Till) -> None:
     card = till.keep_card(ASKS_FOR_3DS)
     payment = press(till, card)
-    assert payment.asks_its_customer
-    assert press(till, card, "another-press").asks_its_customer  # nothing new is begun meanwhile
+    assert payment.requires_action
+    assert press(till, card, "another-press").requires_action  # nothing new is begun meanwhile
     assert only_confirmation().client_key == "first-press"
     assert till.payment.stripe_intent_id == till.intents[0].id
 
@@ -228,7 +228,7 @@ def test_a_payment_that_staff_look_at_is_not_charged(till: Till) -> None:
 def test_the_bank_takes_its_time(till: Till) -> None:
     card = till.keep_card()
     till.sandbox.control("payments/slow", times=1, seconds=60)
-    assert press(till, card).is_with_the_bank
+    assert press(till, card).is_processing
     till.sandbox.control("finish")
     intents.refresh(till.payment.id)
     assert_paid_once(till)

@@ -78,9 +78,9 @@ def approved(till: Till) -> None:
     paid(till)
     with db.transaction() as session:
         user = factories.user(session, session.get_one(Customer, till.customer_id))
-        clerk = refunds.Clerk(factories.staff(session, role="support").id, "support")
+        reviewer = refunds.Reviewer(factories.staff(session, role="support").id, "support")
     asked = till.customer_id, user.id, till.payment.id, Money(119_00, "eur"), policy.NOT_RECEIVED, ""
-    refunds.approve(refunds.ask(*asked, client_key="first-page"), clerk)
+    refunds.approve(refunds.ask(*asked, client_key="first-page"), reviewer)
 
 
 def send_refund(till: Till) -> str | None:
@@ -270,7 +270,7 @@ def test_the_follow_up_comes_again_until_it_is_canceled(till: Till, kind: Sent) 
     change(kind.model, created_at=clock.now() - timedelta(days=8))
     for fault in ("error_kept", "delay", "error_kept"):  # the SDK sends the first one again, and gets what is stored
         till.sandbox.control("faults", fault=fault, path=f"{kind.path}/*/cancel", times=1, method="*", seconds=0)
-    with pytest.raises(outbox.Later):
+    with pytest.raises(outbox.Reschedule):
         follow_up(kind)
     assert only(kind.model).status in payment_states.WAITING_FOR_CUSTOMER
     follow_up(kind)
@@ -297,8 +297,8 @@ def test_a_customer_deleted_at_stripe_without_a_word_is_made_anew_at_the_next_pr
     (made,) = till.intents if kind.model is Payment else till.sandbox.client.v1.setup_intents.list().data
     assert made.customer == stripe_customers.ensure_stripe_customer(till.customer_id) != lost
     assert (attempts(kind), audited("customer.unlinked")) == (2, 1)
-    for job in jobs("payments.call_off_waiting"):
-        service.call_off_waiting(**job)
+    for job in jobs("payments.cancel_pending"):
+        service.cancel_pending(**job)
     assert only(kind.model).status != "canceled", "it was begun for the new customer"
 
 

@@ -75,7 +75,7 @@ def _begun(till: Till, card: SavedCard, status: str, *, is_unanswered: bool) -> 
         payment = factories.payment(
             session, customer, status=status, failure_code="card_declined", succeeded_at=None, description=status
         )
-        means = confirming.Means(card.stripe_payment_method_id, card.id, card.last4)
+        means = confirming.PaymentSource(card.stripe_payment_method_id, card.id, card.last4)
         row = confirming.claim(session, payment.id, means, client_key=new_id("key"), off_session=False)
         if not is_unanswered:
             row.answered_at = row.created_at

@@ -19,7 +19,7 @@ from portal.core.money import Money
 from portal.payments import service as payments
 from portal.payments.models import Payment
 from portal.reconciliation import queries, service
-from portal.reconciliation.models import COMMAND, BookFinding
+from portal.reconciliation.models import COMMAND, Discrepancy
 from portal.reconciliation.service import Report
 from tests import factories
 from tests.live import SandboxServer
@@ -35,8 +35,10 @@ class Account:
 
     def begun(self, minor: int = 20_00, description: str = "Poster") -> Payment:
         """A payment that Stripe knows and nobody has confirmed."""
-        payment_id = payments.record_other(self.customer_id, Money(minor, "eur"), description, client_key=new_id("key"))
-        payments.proceed(payment_id, self.customer_id, save_card=False)
+        payment_id = payments.record_custom_payment(
+            self.customer_id, Money(minor, "eur"), description, client_key=new_id("key")
+        )
+        payments.ensure_confirmable(payment_id, self.customer_id, save_card=False)
         return self.payment(payment_id)
 
     def charged(self, minor: int = 20_00, description: str = "Poster", method: str = "pm_card_visa") -> Payment:
@@ -113,7 +115,7 @@ def found() -> list[tuple[str, str]]:
         return sorted((finding.code, finding.subject) for finding in queries.open_findings(session))
 
 
-def finding(code: str) -> BookFinding:
+def finding(code: str) -> Discrepancy:
     with db.reading() as session:
         (only,) = [one for one in queries.open_findings(session) if one.code == code]
     return only

@@ -102,19 +102,19 @@ def test_money_that_is_not_ours_is_named_until_a_person_has_explained_it(account
     account.paid()
     account.foreign_charge(7_00)
     with db.transaction() as session:
-        clerk = factories.staff(session, "admin")
+        reviewer = factories.staff(session, "admin")
     assert account.reconcile().unexplained == 1
     named = finding("orphan_charge")
     assert "7.00" in wording.of(named).title
     assert we_hold() != stripe_holds(account)
 
-    service.explain(named.id, clerk.id, "The shop's till uses the same account.")
+    service.explain(named.id, reviewer.id, "The shop's till uses the same account.")
 
     assert we_hold() == stripe_holds(account)
     assert account.reconcile().unexplained == 0
     assert account.reconcile(NIGHTLY).unexplained == 0
     with pytest.raises(Conflict):
-        service.explain(named.id, clerk.id, "Once more.")
+        service.explain(named.id, reviewer.id, "Once more.")
     with db.reading() as session:
         told = session.execute(select(AuditEvent).where(AuditEvent.action == "books.explained")).scalar_one()
     assert told.facts["note"] == "The shop's till uses the same account."
@@ -124,9 +124,9 @@ def test_money_explained_before_it_reached_the_balance_is_booked_when_it_does(ac
     account.paid()
     account.foreign_charge(7_00)
     with db.transaction() as session:
-        clerk = factories.staff(session, "admin")
+        reviewer = factories.staff(session, "admin")
     service.run(service.begin(COMMAND, to_now=True))
-    service.explain(finding("orphan_charge").id, clerk.id, "The shop's till.")
+    service.explain(finding("orphan_charge").id, reviewer.id, "The shop's till.")
     assert account.reconcile().unexplained == 0
     assert we_hold() == stripe_holds(account)
 

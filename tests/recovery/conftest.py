@@ -33,7 +33,7 @@ from portal.payments.models import Payment
 from portal.reconciliation import queries, recovering
 from portal.refunds import service as refunds
 from portal.refunds.models import Refund
-from portal.refunds.service import Clerk
+from portal.refunds.service import Reviewer
 from tests import factories
 from tests.live import SandboxServer
 from tests.mandates.conftest import Subscriber
@@ -98,8 +98,10 @@ class Company(Subscriber):
 
     def order(self, minor: int = 20_00, method: str = "pm_card_visa") -> str:
         """Pay an amount without an invoice; returns the payment's id."""
-        payment_id = payments.record_other(self.customer_id, Money(minor, "eur"), "Poster", client_key=db.new_id("key"))
-        started = payments.proceed(payment_id, self.customer_id, save_card=False)
+        payment_id = payments.record_custom_payment(
+            self.customer_id, Money(minor, "eur"), "Poster", client_key=db.new_id("key")
+        )
+        started = payments.ensure_confirmable(payment_id, self.customer_id, save_card=False)
         self.sandbox.client.v1.payment_intents.confirm(started.intent_id, {"payment_method": method})
         self.sandbox.control("finish")
         payments.refresh(payment_id)
@@ -110,7 +112,7 @@ class Company(Subscriber):
         with db.transaction() as session:
             first, second = (factories.staff(session, "admin").id for _ in range(2))
         refund_id = refunds.propose(first, payment_id, Money(minor, "eur"), "goodwill", "", client_key=db.new_id("ask"))
-        refunds.approve(refund_id, Clerk(second, "admin"))
+        refunds.approve(refund_id, Reviewer(second, "admin"))
         return refund_id
 
     def give_back(self, payment_id: str, minor: int) -> None:

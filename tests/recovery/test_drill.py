@@ -78,7 +78,9 @@ def test_after_a_restore_nothing_is_charged_or_numbered_twice_and_all_is_brought
             lambda: payments.start_for_invoice(
                 company.customer_id, ids["by_card"], client_key="a" * 20, save_card=False
             ),
-            lambda: payments.record_other(company.customer_id, Money(9_00, "eur"), "Poster", client_key="b" * 20),
+            lambda: payments.record_custom_payment(
+                company.customer_id, Money(9_00, "eur"), "Poster", client_key="b" * 20
+            ),
             company.bill,
             lambda: mandates.collect(company.collection(ids["automatic"]).id),
         ):

@@ -18,7 +18,7 @@ from portal.jobs import outbox
 from portal.payments import intents
 from portal.refunds import jobs, policy, queries, service
 from portal.refunds.models import Refund
-from portal.refunds.service import Clerk
+from portal.refunds.service import Reviewer
 from tests import factories
 from tests.live import SandboxServer
 from tests.payments.conftest import Till
@@ -30,18 +30,18 @@ class Counter(Till):
 
     user_id: str = ""
     payment_id: str = ""
-    clerks: dict[str, Clerk] = field(default_factory=dict)
+    clerks: dict[str, Reviewer] = field(default_factory=dict)
 
     @property
-    def support(self) -> Clerk:
+    def support(self) -> Reviewer:
         return self.clerks["support"]
 
     @property
-    def approver(self) -> Clerk:
+    def approver(self) -> Reviewer:
         return self.clerks["approver"]
 
     @property
-    def admin(self) -> Clerk:
+    def admin(self) -> Reviewer:
         return self.clerks["admin"]
 
     def ask(
@@ -52,8 +52,10 @@ class Counter(Till):
         money = Money(minor, "eur")
         return service.ask(self.customer_id, self.user_id, self.payment_id, money, reason, words, client_key=key)
 
-    def propose(self, clerk: Clerk, minor: int = 119_00, reason: str = policy.GOODWILL, words: str = "") -> str:
-        return service.propose(clerk.id, self.payment_id, Money(minor, "eur"), reason, words, client_key=new_id("ask"))
+    def propose(self, reviewer: Reviewer, minor: int = 119_00, reason: str = policy.GOODWILL, words: str = "") -> str:
+        return service.propose(
+            reviewer.id, self.payment_id, Money(minor, "eur"), reason, words, client_key=new_id("ask")
+        )
 
     def approved(self, minor: int = 119_00) -> str:
         """Asked for and approved, and not yet sent."""
@@ -63,7 +65,7 @@ class Counter(Till):
 
     def execute(self, refund_id: str) -> None:
         """As the worker does it, until nothing more is known for now."""
-        with suppress(outbox.Later):
+        with suppress(outbox.Reschedule):
             jobs.execute(refund_id)
 
     def refunded(self, minor: int = 119_00) -> str:
@@ -103,7 +105,7 @@ def counter(settings: config.Settings, sandbox: SandboxServer) -> Iterator[Count
         invoice = factories.invoice(session, customer)
         user = factories.user(session, customer)
         clerks = {
-            role: Clerk(factories.staff(session, role=role).id, role) for role in ("support", "approver", "admin")
+            role: Reviewer(factories.staff(session, role=role).id, role) for role in ("support", "approver", "admin")
         }
     one = Counter(sandbox, customer.id, invoice.id, user_id=user.id, clerks=clerks)
     started = one.start()

@@ -16,7 +16,7 @@ from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, PortalErr
 from portal.core.money import Money
 from portal.payments.models import Payment
 from portal.refunds import email, policy, queries, service, states
-from portal.refunds.service import Clerk
+from portal.refunds.service import Reviewer
 from tests import factories
 from tests.payments.conftest import audited, everything, jobs
 from tests.refunds.conftest import Counter
@@ -253,7 +253,7 @@ def test_less_may_be_approved_and_never_more(counter: Counter) -> None:
 
 def test_customers_decide_nothing(counter: Counter) -> None:
     refund_id = counter.ask()
-    customer = Clerk(counter.user_id, "customer")
+    customer = Reviewer(counter.user_id, "customer")
     before = everything()
     for decide in (
         lambda: service.approve(refund_id, customer),

@@ -35,7 +35,7 @@ FOREVER = timedelta(hours=24)
 
 def finish(counter: Counter, refund_id: str) -> None:
     """As a worker that comes later does it."""
-    with suppress(outbox.Later):
+    with suppress(outbox.Reschedule):
         jobs.follow_up(refund_id)
 
 
@@ -119,7 +119,7 @@ def searched(counter: Counter, refund_id: str, since: timedelta = SEARCHED) -> N
 
 
 def wait_of(counter: Counter, refund_id: str) -> float:
-    with pytest.raises(outbox.Later) as later:
+    with pytest.raises(outbox.Reschedule) as later:
         jobs.follow_up(refund_id)
     return later.value.seconds
 
@@ -373,7 +373,7 @@ def test_money_that_a_second_intent_has_taken_goes_back_by_itself(counter: Count
     counter.confirm(second.id)
     assert payments.sync_intent(second.id)
     (job,) = jobs_named("refunds.return_duplicate")
-    with suppress(outbox.Later):
+    with suppress(outbox.Reschedule):
         jobs.return_duplicate(**job)
     refund_id = service.return_duplicate(job["payment_id"])
     assert refund_id == service.return_duplicate(job["payment_id"])

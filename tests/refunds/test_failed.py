@@ -12,7 +12,7 @@ from portal.operations import queries as operations_queries
 from portal.payments import queries as payment_queries
 from portal.refunds import policy, queries, service, states, wording
 from portal.refunds.models import PAID_OUTSIDE
-from portal.refunds.service import Clerk
+from portal.refunds.service import Reviewer
 from tests.payments.conftest import audited, books, everything, jobs
 from tests.refunds.conftest import Counter
 
@@ -98,7 +98,7 @@ def test_what_is_not_left_any_more_is_neither_sent_again_nor_paid_another_way(co
 
 
 def test_who_may_not_and_what_is_no_answer_changes_nothing(counter: Counter, failed: str) -> None:
-    customer, today = Clerk(counter.user_id, "customer"), company_days.today()
+    customer, today = Reviewer(counter.user_id, "customer"), company_days.today()
     before = everything()
     for refused in (
         lambda: service.replace(failed, customer),

@@ -79,8 +79,8 @@ REFUNDS: Final = (
     defect(
         "who proposed a refund approves it",
         "portal/refunds/deciding.py",
-        "    if row.origin != STAFF or row.asked_by != clerk.id:\n",
-        "    if row.origin == STAFF or row.asked_by != clerk.id:\n",
+        "    if row.origin != STAFF or row.asked_by != reviewer.id:\n",
+        "    if row.origin == STAFF or row.asked_by != reviewer.id:\n",
         f"{DECIDING}test_who_proposed_it_does_not_approve_it_whatever_the_amount",
     ),
     defect(

@@ -36,7 +36,7 @@ from portal.refunds import executing as refund_executing
 from portal.refunds import jobs as refund_jobs
 from portal.refunds import policy
 from portal.refunds import service as refunds
-from portal.refunds.service import Clerk
+from portal.refunds.service import Reviewer
 from portal.stripe_events import jobs as webhook_jobs
 from portal.stripe_events import service as webhooks
 from tests import factories
@@ -84,7 +84,7 @@ class Scene:
     regular: str  # a customer with a saved card
     card: str
     proposer: str
-    clerk: Clerk
+    reviewer: Reviewer
     parted: str = ""  # the payment that is given back in parts
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -179,7 +179,7 @@ class Scene:
         part = Money(PART_MINOR, "eur")
         proposed = refunds.propose(self.proposer, payment_id, part, policy.GOODWILL, "", client_key=key)
         with suppress(Conflict):
-            refunds.approve(proposed, self.clerk)
+            refunds.approve(proposed, self.reviewer)
         return proposed
 
 
@@ -221,7 +221,7 @@ def scene(app: Flask, database: str, sandbox: SandboxServer, smtp: Mailbox) -> I
         proposer, staff = factories.staff(session), factories.staff(session, "approver")
     card = keep_card(sandbox, regular.id)
     with app.app_context():
-        yield Scene(sandbox, regular.id, card.id, proposer.id, Clerk(staff.id, "approver"))
+        yield Scene(sandbox, regular.id, card.id, proposer.id, Reviewer(staff.id, "approver"))
     gateway.forget()
 
 

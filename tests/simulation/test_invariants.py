@@ -19,7 +19,7 @@ from portal.jobs.outbox import Job
 from portal.payments import service
 from portal.payments.models import Payment
 from portal.refunds import service as refunds
-from portal.refunds.deciding import Clerk
+from portal.refunds.deciding import Reviewer
 from portal.refunds.models import Refund
 from tests import factories
 from tests.live import SandboxServer
@@ -47,7 +47,7 @@ def paid(app: Flask, sandbox: SandboxServer, smtp: Mailbox) -> Iterator[Till]:
     asked = refunds.ask(
         customer.id, None, till.payment.id, Money(20_00, "eur"), "not_received", "", client_key="first-wish"
     )
-    refunds.approve(asked, Clerk(staff.id, "approver"))
+    refunds.approve(asked, Reviewer(staff.id, "approver"))
     with app.app_context():
         outbox.run_due()
     yield till

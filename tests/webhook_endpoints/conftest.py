@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from portal.core import config, db
-from portal.jobs.outbox import Later
+from portal.jobs.outbox import Reschedule
 from portal.webhook_endpoints import queries, sending, service
 from portal.webhook_endpoints.models import TYPES, Delivery, WebhookEndpoint
 from tests import factories
@@ -68,7 +68,7 @@ def attempt(delivery_id: str) -> float | None:
     """One try, as the worker makes it; returns the seconds until the next one."""
     try:
         sending.deliver(delivery_id, delivery(delivery_id).replays)
-    except Later as later:
+    except Reschedule as later:
         return later.seconds
     return None
 

@@ -280,7 +280,7 @@ def test_systems_that_hang_leave_threads_to_payments(listener: Listener, receive
     for _ in range(jobs.AT_ONCE):
         assert jobs._slots.acquire(blocking=False)
     try:
-        with pytest.raises(outbox.Later):
+        with pytest.raises(outbox.Reschedule):
             jobs.deliver(delivery_id, 0)
     finally:
         for _ in range(jobs.AT_ONCE):
