@@ -70,7 +70,7 @@ def test_cards_are_added_chosen_removed_and_paid_with(shopper: Shopper) -> None:
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("This is your default card. Your Visa ending in 4242 becomes the default.")
     dialog.get_by_role("button", name="Remove card").click()
-    expect(page.get_by_text("The one ending in 4242 is your default card now.")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("The card ending in 4242 is now your default card.")).to_be_visible(timeout=PATIENCE_MS)
     assert [card.last4 for card in kept(shopper)] == ["4242"]
     assert attached(shopper) == 1
 
