@@ -210,7 +210,7 @@ def test_the_databases_clock_runs_in_utc(database: str) -> None:
 
 WRITER = """
 import sys
-from portal import config, db
+from portal.core import config, db
 from tests import factories
 db.connect(config.current().database_url)
 with db.transaction() as session:
