@@ -241,7 +241,7 @@ def test_each_day_the_head_goes_into_the_file_and_into_a_mail(file: Path, app: F
     with app.app_context():
         outbox.run_due()
     assert anchors.in_file(file) == {number: digest}
-    (mail,) = [mail for mail in smtp.messages if "Audit log" in mail["Subject"]]
+    (mail,) = [mail for mail in smtp.messages if "audit log" in mail["Subject"]]
     assert mail["To"] == config.current().company.support_email
     body = mail.get_body(("plain",))
     assert body is not None

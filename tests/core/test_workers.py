@@ -299,21 +299,26 @@ import os, signal, sys, threading
 from portal import app
 
 told = []
+set_handler, notify_all = signal.signal, threading.Condition.notify_all
 
-def tell_again(frame, event, _argument):
-    code = frame.f_code
-    if event == "call" and code.co_name == "<lambda>" and code.co_filename.endswith("portal/cli.py"):
-        told.append("once")
-    if told == ["once"] and event == "call" and code.co_name == "notify_all":
-        told.append("twice")
+def set_handler_that_notes(number, handler):
+    def handle(*given):
+        told.append(number)
+        return handler(*given)
+    return set_handler(number, handle)
+
+def notify_all_and_be_told_again(condition):
+    # Whoever sets an event holds its lock here.
+    if len(told) == 1:
         os.kill(os.getpid(), signal.SIGTERM)
+    notify_all(condition)
 
+signal.signal = set_handler_that_notes
+threading.Condition.notify_all = notify_all_and_be_told_again
 portal = app.create_app()
-threading.setprofile(tell_again)
-sys.setprofile(tell_again)
 with portal.app_context():
     portal.test_cli_runner().invoke(args=["worker", "--threads", "1"], catch_exceptions=False)
-sys.exit(0 if "twice" in told else 3)
+sys.exit(0 if len(told) > 1 else 3)
 """
 
 

@@ -169,7 +169,7 @@ def test_a_lost_setup_intent_is_found_by_its_metadata(wallet: Wallet) -> None:
 
 @pytest.mark.parametrize(
     ("module", "place"),
-    [(keeping, "remember"), (keeping, "_keep"), (stripe_sync, "settle"), (setups, "_outcome"), (setups, "touch")],
+    [(keeping, "upsert"), (keeping, "_keep"), (stripe_sync, "settle"), (setups, "_outcome"), (setups, "touch")],
 )
 def test_confirmed_and_dead_before_it_is_recorded(wallet: Wallet, module: object, place: str) -> None:
     started = wallet.start()
