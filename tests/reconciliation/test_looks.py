@@ -142,7 +142,7 @@ def test_the_command_names_what_differs_and_what_to_do(account: Account, app: Fl
     tamper("payments", payment.id, "amount_minor = amount_minor + 1")
     told = app.test_cli_runner().invoke(args=["reconcile", "--to-now"])
     assert told.exit_code == 1
-    assert f"Payment {payment.id}: 20.01 EUR here, 20.00 EUR at Stripe, a difference of 0.01 EUR" in told.output
+    assert f"Payment {payment.id}: 20.01 EUR here, 20.00 EUR at Stripe, difference 0.01 EUR" in told.output
     assert "restore the row from a backup" in told.output
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
 import portal
+from portal.core.synced_rows import Mirror, Reviewed, Synced
 from portal.disputes import states as disputes
 from portal.documents import models as documents
 from portal.mandates import states as collections
@@ -17,11 +17,20 @@ from portal.refunds import states as refunds
 from portal.support import words
 
 OURS = [path for path in Path(portal.__file__).parent.rglob("*.py") if "sandbox" not in path.parts]
+
+
+def _below(kind: type[Synced]) -> set[type[Synced]]:
+    """The tables of this kind."""
+    own = {kind} if hasattr(kind, "__tablename__") else set()
+    return own.union(*(_below(one) for one in kind.__subclasses__()))
+
+
 # What may stand in the brackets of an f-string.
 FILLINGS = {
     "document.kind": documents.KINDS,
     "stored.kind": documents.KINDS,
-    "kind.noun": tuple(re.findall(r'^    noun="(\w+)",$', "\n".join(path.read_text() for path in OURS), re.MULTILINE)),
+    "kind.noun": tuple(sorted(row.noun for row in _below(Mirror))),
+    "row.noun": tuple(sorted(row.noun for row in _below(Reviewed))),
     "resolution": tuple(filter(None, refund_models.RESOLUTIONS)),
     "state": tuple(state for state in collections.STATES if state not in collections.ACTIVE),
 }
