@@ -100,7 +100,8 @@ def card_details(call: Call, intent: Row, method: Row, *, held: bool, declined: 
         "network": card["brand"],
         "network_token": {"used": False},
         # What the network knows the payment by; a declined one has none.
-        "network_transaction_id": None if declined else f"{secrets.randbelow(10**15):015}",
+        # No network's cards begin with a 1: whoever looks for card numbers must not find one here.
+        "network_transaction_id": None if declined else f"1{secrets.randbelow(10**14):014}",
         "overcapture": {"maximum_amount_capturable": intent["amount"], "status": "unavailable"},
         "regulated_status": card["regulated_status"],
         "three_d_secure": three_d_secure_result(authenticated),
