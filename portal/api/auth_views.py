@@ -22,7 +22,7 @@ bp = blueprint("auth")
 def get_token(body: schemas.TokenRequest) -> schemas.Token:
     """Get an access token.
 
-    With a password (and the code of the second factor, where one is set), with the refresh token of the last answer, or with a machine's
+    With a password (and a code, with two-step verification on), with the refresh token of the last answer, or with an API client's
     id and secret. Access tokens live ten minutes. A refresh token is good once; one that comes a second time ends the whole sign-in, for
     it was stolen.
     """

@@ -1,4 +1,4 @@
-"""Invoices: read by their customer, issued by staff and machines."""
+"""Invoices: read by their customer, issued by staff and API clients."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _shown(caller: Caller, invoice_id: str) -> schemas.Invoice:
 def issue_invoice(caller: Caller, body: schemas.NewInvoice) -> schemas.Invoice:
     """Issue an invoice.
 
-    For staff and machines. It is open at once, its number and totals are final. Tax is reckoned once a rate, as EN 16931 has it.
+    For staff and API clients. It is open at once, its number and totals are final. Tax is reckoned once a rate, as EN 16931 has it.
     """
     if not caller.for_company:
         raise NotForCustomers

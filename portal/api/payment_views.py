@@ -144,7 +144,7 @@ def get_payment(caller: Caller, payment_id: str) -> schemas.Payment:
     limit="changes",
 )
 def cancel_payment(caller: Caller, payment_id: str) -> schemas.Payment:
-    """Cancel a payment that its customer has not finished: nothing is charged, and its invoice can be paid anew.
+    """Cancel a payment that its customer has not finished: nothing is charged, and its invoice can be paid again.
 
     A second call changes nothing. A success that comes at the same moment wins, and is told with already_paid; while the bank has the word
     it is payment_in_progress, and may be tried again later.

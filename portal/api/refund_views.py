@@ -76,7 +76,7 @@ def _amount(body: schemas.NewRefund, payment: Payment) -> Money | None:
     "refunds:read", tag="Refunds", answer=schemas.Page[schemas.Refund], query=schemas.RefundList, refusals=(404,)
 )
 def list_refunds(caller: Caller, query: schemas.RefundList) -> schemas.Page[schemas.Refund]:
-    """List refunds, newest first: a customer's own; for staff and machines those of all customers, or of one."""
+    """List refunds, newest first: a customer's own; for staff and API clients those of all customers, or of one."""
     whose = caller.customer_named(query.customer_id)
     with db.reading() as session:
         found = queries.history(session, query.cursor, customer_id=whose, state=query.state, size=query.limit)

@@ -115,14 +115,14 @@ def _with(grant_type: str, needed: tuple[str, ...]) -> Any:
 
 
 class TokenRequest(Sent):
-    """How to get an access token: with a password, with the refresh token of the last answer, or as a machine."""
+    """How to get an access token: with a password, with the refresh token of the last answer, or as an API client."""
 
     model_config = ConfigDict(json_schema_extra={"oneOf": [_with(name, needed) for name, needed in NEEDED.items()]})
 
     grant_type: Literal["password", "refresh_token", "client_credentials"]
     email: Text | None = Field(default=None, max_length=254)
     password: Text | None = Field(default=None, max_length=1_000)
-    code: Text | None = Field(max_length=40, default=None, description="Of the second factor, where one is set.")
+    code: Text | None = Field(max_length=40, default=None, description="Of two-step verification, where it is on.")
     refresh_token: Text | None = Field(default=None, max_length=200)
     client_id: Text | None = Field(default=None, max_length=60)
     client_secret: Text | None = Field(default=None, max_length=200)
@@ -150,7 +150,7 @@ class Token(Answer):
     token_type: Literal["Bearer"]
     expires_in: int = Field(description="Seconds.")
     scope: str
-    refresh_token: str | None = Field(description="Good once: it brings the next one. Null for machines.")
+    refresh_token: str | None = Field(description="Good once: it brings the next one. Null for API clients.")
 
 
 class RevokeRequest(Sent):
@@ -296,11 +296,11 @@ class InvoiceSummary(Answer):
     customer_id: str
     status: Literal["open", "paid", "void"]
     standing: InvoiceStanding = Field(
-        description="“open”, “overdue” and “retrying” (a charge by itself was declined and comes again): due. “processing”, "
-        "“requires_action” (3-D Secure), “under_review” and “scheduled” (charged by itself): open, and on its way to be paid. "
+        description="“open”, “overdue” and “retrying” (an automatic charge was declined and will be tried again): due. “processing”, "
+        "“requires_action” (3-D Secure), “under_review” and “scheduled” (charged automatically): open, and on its way to be paid. "
         "“paid” and “void”: nothing is owed."
     )
-    charge_on: date | None = Field(description="The day on which it is charged by itself next.")
+    charge_on: date | None = Field(description="The day of the next automatic charge.")
     is_overdue: bool
     currency: str
     net: int
@@ -326,7 +326,7 @@ class InvoiceList(Sent):
     cursor: Cursor | None = None
     status: Literal["open", "overdue", "paid", "void"] | None = None
     customer_id: Text | None = Field(
-        max_length=40, default=None, description="For staff and machines, who see all customers'."
+        max_length=40, default=None, description="For staff and API clients, who see all customers'."
     )
 
 
@@ -468,7 +468,7 @@ class PaymentList(Sent):
     sort: Literal["-created_at", "created_at"] = "-created_at"
     total: bool = False
     customer_id: Text | None = Field(
-        max_length=40, default=None, description="For staff and machines, who must name one."
+        max_length=40, default=None, description="For staff and API clients, who must name one."
     )
 
     @model_validator(mode="after")
@@ -523,7 +523,7 @@ class RefundList(Sent):
     cursor: Cursor | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_ON_A_PAGE)] = 20
     customer_id: Text | None = Field(
-        max_length=40, default=None, description="For staff and machines, who see all customers'."
+        max_length=40, default=None, description="For staff and API clients, who see all customers'."
     )
     state: RefundState | None = Field(
         default=None,
@@ -578,7 +578,7 @@ class Document(Answer):
 
 class DocumentList(Sent):
     customer_id: Text | None = Field(
-        default=None, max_length=40, description="For staff and machines, who must name one."
+        default=None, max_length=40, description="For staff and API clients, who must name one."
     )
     cursor: Cursor | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_ON_A_PAGE)] = 20
