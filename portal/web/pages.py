@@ -378,7 +378,6 @@ def install(app: Flask) -> None:
     app.after_request(_finish_request)
     app.context_processor(_context)
     app.add_template_global(recovery.is_on_now, "in_recovery")
-    app.add_template_global(lambda endpoint: endpoint in app.view_functions, "has_page")
     app.add_template_global(part, "part")
     app.add_template_global(cookies_are_blocked, "cookies_are_blocked")
     app.add_template_filter(lambda amount: language.money_text(amount, reader_language()), "money")
