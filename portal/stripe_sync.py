@@ -24,7 +24,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from portal import gateway
-from portal.core import audit, db, idempotency
+from portal.core import audit, crash, db, idempotency
 from portal.core.db import database_now, new_id
 from portal.core.errors import Conflict, NotFound, PortalError, Unavailable
 from portal.core.synced_rows import Mirror, Phase, Synced, hold_for_review, touch
@@ -154,6 +154,7 @@ def ensure(kind: Kind[Made, Found], row_id: str) -> Found:
             revised = kind.revise(row, refusal)
             if revised is None:
                 raise
+        crash.point("search ended")
         row = _next_attempt(kind, row, kind.prepare(row) if revised is None else revised)
         is_safe = True
     raise Unavailable
@@ -171,11 +172,13 @@ def _creation(kind: Kind[Made, Found], row: Made, *, is_safe: bool) -> gateway.K
 
 def _send(kind: Kind[Made, Found], row: Made) -> Found:
     """Send what is frozen under the key of this attempt. Raises the gateway's errors."""
+    crash.point("attempt claimed")
     try:
         found = kind.create(kind.key(row), row.sent or {})
     except gateway.KeptFailure:
         _begin_search(kind, row)
         raise
+    crash.point("object created")
     return adopt(kind, row.id, found)
 
 
@@ -245,6 +248,7 @@ def adopt(kind: Kind[Made, Found], row_id: str, found: Found) -> Found:
         version = row.version
     if known not in {None, found.id}:
         raise kind.under_review
+    crash.point("object stored")
     # Who was not the first to store it may hold an older state: much may have happened to the object since this answer was written.
     if known is None and settle(kind, row_id, found, kind.gather(found), seen_version=version):
         return found
@@ -264,12 +268,19 @@ def refresh(kind: Followed[Row, Found], row_id: str) -> Found:
     if stripe_id is None:
         raise Conflict
     for _ in range(MOST_RACES):
-        found = kind.fetch(stripe_id)
+        found = _fetch(kind, stripe_id)
         gathered = kind.gather(found) if kind.has_changes(row, found) else None
+        crash.point("details fetched")
         if settle(kind, row_id, found, gathered, seen_version=row.version):
             return found
         row = read(kind, row_id)
     raise Unavailable
+
+
+def _fetch(kind: Followed[Row, Found], stripe_id: str) -> Found:
+    found = kind.fetch(stripe_id)
+    crash.point("object fetched")
+    return found
 
 
 def sync(kind: Opened[Row, Found], stripe_id: str) -> Found | None:
@@ -279,7 +290,7 @@ def sync(kind: Opened[Row, Found], stripe_id: str) -> Found | None:
     """
     row_id = row_of(kind, stripe_id)
     if row_id is None:
-        found = kind.fetch(stripe_id)
+        found = _fetch(kind, stripe_id)
         owner = kind.owner(found)
         if owner is None:
             return None
@@ -320,6 +331,7 @@ def _apply(kind: Followed[Row, Found], session: Session, row: Row, found: Found,
         kind.hold(session, row, differs)
     elif kind.has_changes(row, found):
         kind.apply(session, row, found, gathered)
+        crash.point("change applied")
 
 
 # Ending it
@@ -349,6 +361,7 @@ def _is_canceled(kind: Kind[Made, Found], stripe_id: str, key: str) -> bool:
     """Whether Stripe has taken the call; False where it has not, and the object's state says why, or does not."""
     try:
         kind.cancel(stripe_id, key)
+        crash.point("object canceled")
     except (gateway.UnexpectedState, gateway.KeptFailure, gateway.KeyInUse) as refusal:
         log.info("cancel_refused", noun=kind.noun, id=stripe_id, code=refusal.code)
         return False

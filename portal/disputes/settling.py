@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal import gateway, ledger, stripe_sync
-from portal.core import audit, clock, config, db
+from portal.core import audit, clock, config, crash, db
 from portal.core.db import new_id
 from portal.core.errors import NotFound
 from portal.core.synced_rows import hold_for_review, touch
@@ -139,6 +139,7 @@ def _open(session: Session, payment_id: str, found: gateway.Dispute) -> Dispute:
         {"payment": payment.id, "amount": str(found.amount), "reason": found.reason, "status": found.status},
         customer_id=payment.customer_id,
     )
+    crash.point("dispute opened")
     _tell_staff(session, dispute, FIRST_HEARD)
     _keep_following(session, dispute)
     _remind_in_time(session, dispute)
@@ -181,6 +182,7 @@ def _apply(session: Session, dispute: Dispute, found: gateway.Dispute, _nothing:
         _change(session, dispute, found)
     else:
         hold_for_review(session, dispute, f"Stripe says {found.status} of a dispute that is {dispute.status}")
+    crash.point("dispute changed")
     _book(session, dispute, found)
 
 
@@ -242,6 +244,7 @@ def _book(session: Session, dispute: Dispute, found: gateway.Dispute) -> None:
         what = FUNDS_WITHDRAWN if moved.minor < 0 else FUNDS_REINSTATED
         _add_step(session, dispute, what, at=movement.created, transaction_id=movement.id)
         _post(session, dispute, movement)
+        crash.point("dispute posted")
         touch(dispute)
         audit.record(
             session,

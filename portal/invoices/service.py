@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from portal import ledger
 from portal.accounts import queries as accounts
 from portal.accounts.models import Customer
-from portal.core import audit, clock, company_days, db, numbering, recovery, texts
+from portal.core import audit, clock, company_days, crash, db, numbering, recovery, texts
 from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.core.idempotency import check_client_key
 from portal.core.texts import CardNumber
@@ -170,6 +170,7 @@ def _clear_way(invoice_id: str) -> None:
     if status == OPEN:
         for clearer in _clearers:
             clearer(invoice_id)
+    crash.point("way cleared")
 
 
 def void(invoice_id: str, reason: str) -> Invoice:

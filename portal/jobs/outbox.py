@@ -38,7 +38,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from portal.core import audit, clock, db, metrics, recovery
+from portal.core import audit, clock, crash, db, metrics, recovery
 from portal.core.db import Base, UTCDateTime, database_now, new_id, one_of
 from portal.core.errors import PortalError
 from portal.jobs import outages
@@ -173,6 +173,7 @@ def enqueue(
 
     Returns whether one was made.
     """
+    crash.point("job to enqueue")
     now = database_now(session)
     row = {
         "id": new_id("job"),

@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 
 from portal import gateway
 from portal.accounts import queries as accounts
-from portal.core import audit, clock, company_days, config, db, recovery
+from portal.core import audit, clock, company_days, config, crash, db, recovery
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.invoices import service as invoices
@@ -233,6 +233,7 @@ def collect(collection_id: str) -> None:
     begun = _begin(collection_id)
     if begun is None:
         return
+    crash.point("try begun")
     try:
         payment = payments.pay_with_card(
             begun.customer_id, begun.invoice_id, begun.card_id, client_key=begun.client_key, off_session=True
@@ -245,6 +246,7 @@ def collect(collection_id: str) -> None:
         code = states.EXPIRED if error.code == "card_expired" else states.NO_CARD
         _fail(collection_id, code, "", "", payment_id=None)
     else:
+        crash.point("try charged")
         _conclude(collection_id, payment)
 
 
@@ -415,6 +417,7 @@ def _end(session: Session, row: Collection, state: str) -> None:
     audit.record(
         session, f"collection.{state}", row.id, {"before": before, "tries": row.tries}, customer_id=row.customer_id
     )
+    crash.point("collection ended")
 
 
 def _locked(session: Session, collection_id: str) -> Collection:

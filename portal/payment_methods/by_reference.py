@@ -16,7 +16,7 @@ import re
 from typing import Final
 
 from portal import gateway, stripe_sync
-from portal.core import db, idempotency
+from portal.core import crash, db, idempotency
 from portal.core.errors import N_, Conflict, Declined, Invalid, NotFound
 from portal.gateway import PaymentMethod, SetupIntent
 from portal.payment_methods import card_testing, keeping, queries, setups, states, stripe_customers
@@ -62,6 +62,7 @@ def save_method(customer_id: str, payment_method_id: str, *, client_key: str, ip
     intent = setups.ensure_setup(setup.id) if setup.stripe_setup_intent_id is None else setups.refresh_setup(setup.id)
     if intent.status in {states.REQUIRES_PAYMENT_METHOD, states.REQUIRES_CONFIRMATION} and intent.failure is None:
         intent = _confirm(customer_id, setup.id, intent.id, payment_method_id)
+    crash.point("setup finished")
     return _told(setup.id, intent)
 
 
@@ -164,6 +165,7 @@ def _confirm(customer_id: str, setup_id: str, intent_id: str, payment_method_id:
     except Declined:
         setups.refresh_setup(setup_id)
         raise
+    crash.point("setup confirmed")
     return setups.refresh_setup(setup_id)
 
 

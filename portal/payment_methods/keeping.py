@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from portal import gateway
 from portal.accounts.models import Customer
-from portal.core import audit, clock, db
+from portal.core import audit, clock, crash, db
 from portal.core.db import new_id
 from portal.core.errors import N_, Invalid
 from portal.gateway import Card, PaymentMethod
@@ -46,6 +46,7 @@ def upsert(payment_method_id: str) -> PaymentMethod | None:
         method = gateway.current().retrieve_payment_method(payment_method_id)
     except gateway.MissingAtStripe:
         method = None
+    crash.point("payment method fetched")
     if method is None or method.customer_id is None or method.card is None:
         # One that we did not know before Stripe was asked may have been attached since, and be kept by somebody else.
         if was_known:
@@ -101,6 +102,7 @@ def _keep(session: Session, customer_id: str, method_id: str, card: Card) -> Non
     session.flush()
     audit.record(session, "card.saved", row.id, {"method": method_id, "last4": card.last4}, customer_id=customer_id)
     _see_to_a_default(session, customer_id)
+    crash.point("card saved")
 
 
 def _follow(session: Session, row: SavedCard, card: Card) -> None:

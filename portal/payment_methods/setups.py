@@ -21,7 +21,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from portal import gateway, stripe_sync
-from portal.core import audit, clock, config, db, idempotency
+from portal.core import audit, clock, config, crash, db, idempotency
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, PortalError
 from portal.core.synced_rows import hold_for_review, touch
@@ -117,6 +117,7 @@ def record_setup(
         delay_seconds=FIRST_LOOK_SECONDS,
         setup_id=setup.id,
     )
+    crash.point("setup recorded")
     return setup
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from portal.core import audit, db
+from portal.core import audit, crash, db
 from portal.core.errors import N_, Conflict, NotFound, Unavailable
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
@@ -41,6 +41,7 @@ def cancel_waiting(payment_id: str) -> None:
             facts = {"status": payment.status}
             audit.record(session, "payment.cancel_asked", payment.id, facts, customer_id=payment.customer_id)
         status, intent_id = payment.status, payment.stripe_intent_id
+    crash.point("cancel asked")
     if status in states.MOVING:
         status = refresh(payment_id).status
     if status not in states.FINAL | states.MOVING:

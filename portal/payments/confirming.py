@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from portal import gateway
-from portal.core import audit, clock, db, idempotency, recovery
+from portal.core import audit, clock, crash, db, idempotency, recovery
 from portal.core.db import database_now, new_id
 from portal.core.errors import N_, Declined, Invalid, RateLimited, Unavailable
 from portal.gateway import Intent
@@ -139,6 +139,7 @@ def claim(
         delay_seconds=FINISH_AFTER_SECONDS,
         confirmation_id=row.id,
     )
+    crash.point("confirmation recorded")
     return row
 
 
@@ -173,6 +174,7 @@ def finish(confirmation_id: str) -> None:
         with db.reading() as session:
             confirmation, payment, now = queries.confirmation_with_payment(session, confirmation_id)
     gateway.call_once(_charge(confirmation, payment, is_fresh=is_fresh))
+    crash.point("confirmation settled")
     _mark_answered(confirmation)
 
 
@@ -194,6 +196,7 @@ def _answered(confirmation_id: str) -> str | None:
 
 
 def _send(confirmation: Confirmation, payment: Payment) -> Intent:
+    crash.point("confirmation prepared")
     try:
         intent = gateway.current().confirm_intent(
             str(payment.stripe_intent_id),
@@ -203,10 +206,12 @@ def _send(confirmation: Confirmation, payment: Payment) -> Intent:
         )
     except (Declined, gateway.UnexpectedState) as answer:  # the bank said no; or it was paid elsewhere meanwhile
         log.info("confirmation_refused", payment_id=payment.id, code=answer.code)
+        crash.point("confirmation refused")
         return refresh(payment.id)
     except (gateway.MissingAtStripe, gateway.Misconfigured):
         _explain(confirmation)
         raise
+    crash.point("confirmation answered")
     if settle(KIND, payment.id, intent, None, seen_version=payment.version):
         return intent
     return refresh(payment.id)
@@ -230,5 +235,6 @@ def _mark_answered(confirmation: Confirmation) -> None:
         if row.answered_at is not None:
             return
         row.answered_at = clock.now()
+        crash.point("confirmation marked")
         if payment.status in _NOT_CHARGED:
             announce_failure(session, payment)

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.accounts.models import Customer
-from portal.core import clock, db, idempotency, recovery, texts
+from portal.core import clock, crash, db, idempotency, recovery, texts
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Invalid
 from portal.invoices import queries as invoice_queries
@@ -82,6 +82,7 @@ def process(order: Order) -> OrderResult:
         recovery.refuse(session)
         known = _known(session, order)
     payment_id = known or _place(order)
+    crash.point("order placed")
     return _now(payment_id, order.customer_id, was_told_how=order.method is not None)
 
 
@@ -103,6 +104,7 @@ def current(payment_id: str, customer_id: str) -> OrderResult:
 def _place(order: Order) -> str:
     """Write down the order with what it begins; returns the payment's id, also when another call with the key was faster."""
     means = _checked(order)
+    crash.point("order checked")
     live = None
     with db.transaction() as session:
         _lock_customer(session, order.customer_id)
@@ -193,6 +195,7 @@ def _write_down(session: Session, order: Order, payment_id: str, means: PaymentS
         )
     )
     session.flush()
+    crash.point("order recorded")
 
 
 def _known(session: Session, order: Order) -> str | None:

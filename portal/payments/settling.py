@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from portal import gateway, ledger
-from portal.core import audit, clock, config
+from portal.core import audit, clock, config, crash
 from portal.core.db import new_id
 from portal.core.errors import Conflict
 from portal.core.synced_rows import hold_for_review, touch
@@ -99,6 +99,7 @@ def _change(session: Session, payment: Payment, intent: Intent) -> None:
         {"before": before, "after": payment.status, "failure": payment.decline_code or payment.failure_code},
         customer_id=payment.customer_id,
     )
+    crash.point("payment changed")
     if payment.status == states.SUCCEEDED:
         _announce(session, payment, events.PAYMENT_SUCCEEDED)
     elif _has_failed(session, payment):
@@ -157,6 +158,7 @@ def _succeed(session: Session, payment: Payment, intent: Intent) -> None:
         at=payment.succeeded_at,
     )
     _book_fee(session, payment, intent)
+    crash.point("charge posted")
     if payment.invoice_id is not None:
         _pay_invoice(session, payment, payment.invoice_id)
     outbox.enqueue(session, "receipts.issue", key=f"receipt:{payment.id}", payment_id=payment.id)
@@ -178,6 +180,7 @@ def _pay_invoice(session: Session, payment: Payment, invoice_id: str) -> None:
         outbox.enqueue(session, "refunds.return_duplicate", key=f"return:{payment.id}", payment_id=payment.id)
     else:
         invoices.mark_paid(session, invoice.id, payment.succeeded_at or clock.now())
+        crash.point("invoice paid")
 
 
 def _book_fee(session: Session, payment: Payment, intent: Intent) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal.accounts.models import Customer
-from portal.core import audit, clock, config, db, idempotency, money, recovery, texts
+from portal.core import audit, clock, config, crash, db, idempotency, money, recovery, texts
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.core.money import Money
@@ -215,6 +215,7 @@ def record(
         delay_seconds=FIRST_LOOK_SECONDS,
         payment_id=payment.id,
     )
+    crash.point("payment recorded")
     return payment
 
 

@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from portal import gateway, stripe_sync
-from portal.core import audit, clock, config, db, recovery
+from portal.core import audit, clock, config, crash, db, recovery
 from portal.core.db import database_now
 from portal.core.errors import Conflict
 from portal.core.money import Money
@@ -56,8 +56,10 @@ def execute(refund_id: str) -> float | None:
     """
     recovery.refuse_now()
     row = _begin(refund_id)
+    crash.point("refund begun")
     if row is None or (row.phase == Phase.RECORDED and not _is_possible(row)):
         return None
+    crash.point("refund checked")
     try:
         stripe_sync.ensure(KIND, refund_id)
     except gateway.NotRefundable as refusal:

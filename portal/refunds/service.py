@@ -18,7 +18,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from portal import gateway
-from portal.core import audit, clock, db
+from portal.core import audit, clock, crash, db
 from portal.core.db import new_id
 from portal.core.errors import Conflict
 from portal.core.synced_rows import hold_for_review
@@ -183,7 +183,9 @@ def _take_in(found: gateway.Refund) -> bool:
         return True
     if payment is None:
         return False
-    adopt(_record_foreign(payment.id, found), found)
+    refund_id = _record_foreign(payment.id, found)
+    crash.point("foreign refund recorded")
+    adopt(refund_id, found)
     return True
 
 

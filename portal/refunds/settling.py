@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal import gateway, ledger
-from portal.core import audit, clock, company_days
+from portal.core import audit, clock, company_days, crash
 from portal.core.db import new_id
 from portal.core.errors import NotFound
 from portal.core.money import Money
@@ -44,6 +44,7 @@ def apply(session: Session, row: Refund, found: gateway.Refund) -> None:
     job. The same refund twice changes nothing.
     """
     _book(session, row, found)
+    crash.point("refund posted")
     _note_reference(session, row, found)
     if found.status != row.state:
         _move(session, row, found)
@@ -132,6 +133,7 @@ def move(session: Session, row: Refund, state: str, facts: dict[str, object] | N
         {"before": before, "after": state, "amount": str(row.amount), **(facts or {})},
         customer_id=row.customer_id,
     )
+    crash.point("refund moved")
     outbox.enqueue(
         session, "refunds.mail", key=f"refund_mail:{row.id}:{row.version}", refund_id=row.id, state=state, before=before
     )

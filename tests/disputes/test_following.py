@@ -19,9 +19,9 @@ from portal.disputes.models import NO_DEADLINE
 from portal.jobs import outbox
 from portal.operations import queries as operations_queries
 from portal.stripe_events import jobs as registered
+from tests.crashing import dies
 from tests.disputes.conftest import Case
 from tests.payments.conftest import audited, everything, jobs
-from tests.payments.test_crash_points import dies
 from tests.stripe_events.test_webhooks import receive_all, stored
 
 # Importing the jobs registers what applies an event.
@@ -279,24 +279,22 @@ def test_a_fee_alone_and_a_part_of_the_amount_are_booked_by_their_signs(case: Ca
 # Accidents
 
 
-@pytest.mark.parametrize(
-    "place", ["_take_over", "_tell_staff", "_keep_following", "_remind_in_time", "_add_step", "_post"]
-)
-def test_dead_in_the_middle_of_settling_leaves_nothing_of_it(case: Case, place: str) -> None:
+@pytest.mark.parametrize("point", ["dispute opened", "job to enqueue", "dispute posted", "change applied"])
+def test_dead_in_the_middle_of_settling_leaves_nothing_of_it(case: Case, point: str) -> None:
     case.pay().dispute()
     before = everything()
-    dies(place, case.heard, settling)
+    dies(point, case.heard)
     assert everything() == before
     case.heard()
     assert case.money == TAKEN
     assert len(jobs("disputes.mail_opened")) == len(jobs("disputes.follow_up")) == len(jobs("disputes.remind")) == 1
 
 
-@pytest.mark.parametrize("place", ["_change", "_book", "touch"])
-def test_dead_between_stripes_answer_and_the_end_of_a_change(case: Case, place: str) -> None:
+@pytest.mark.parametrize("point", ["object fetched", "dispute changed", "dispute posted", "change applied"])
+def test_dead_between_stripes_answer_and_the_end_of_a_change(case: Case, point: str) -> None:
     case.pay().dispute().heard().decide("won")
     before = everything()
-    dies(place, case.heard, settling)
+    dies(point, case.heard)
     assert everything() == before
     follow_to_the_end(case)
     assert (case.ours.status, case.money) == ("won", RETURNED)

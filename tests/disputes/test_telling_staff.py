@@ -18,10 +18,10 @@ from portal.core import clock, db
 from portal.disputes import email, queries, service, settling
 from portal.disputes.models import FraudWarning
 from portal.jobs import outbox
+from tests.crashing import dies
 from tests.disputes.conftest import Case
 from tests.mandates.conftest import text_of
 from tests.payments.conftest import audited, everything, jobs
-from tests.payments.test_crash_points import dies
 from tests.smtp import Mailbox
 from tests.stripe_events.test_webhooks import receive_all, stored
 
@@ -176,7 +176,8 @@ def test_dead_while_a_warning_is_kept_leaves_nothing_of_it(case: Case) -> None:
     case.pay("pm_card_createIssuerFraudRecord")
     (theirs,) = case.till.sandbox.client.v1.radar.early_fraud_warnings.list().data
     before = everything()
-    dies("enqueue", lambda: service.sync_warning(theirs.id), outbox)
-    assert everything() == before
+    for point in ("object fetched", "job to enqueue"):
+        dies(point, lambda: service.sync_warning(theirs.id))
+        assert everything() == before, point
     assert service.sync_warning(theirs.id)
     assert len(jobs("disputes.mail_warning")) == 1

@@ -19,9 +19,9 @@ from portal.payment_methods import service as cards
 from portal.payment_methods.models import SavedCard
 from portal.payments import service as payments
 from portal.payments.models import Payment
+from tests.crashing import dies
 from tests.mandates.conftest import ASKS, GOOD, POOR, STOLEN, WRONG_CODE, Subscriber, text_of
 from tests.payments.conftest import audited, everything
-from tests.payments.test_crash_points import dies
 
 
 def test_an_invoice_is_announced_three_days_before_and_charged_on_its_day(subscriber: Subscriber) -> None:
@@ -286,13 +286,13 @@ def test_the_advice_of_a_bank_stays_on_the_payment(subscriber: Subscriber) -> No
         assert subscriber.payment.advice_code == gateway.DO_NOT_TRY_AGAIN
 
 
-@pytest.mark.parametrize("place", ["_start_try", "_conclude", "_close_if_settled"])
-def test_dead_at_any_point_it_is_charged_once(subscriber: Subscriber, place: str) -> None:
+@pytest.mark.parametrize("point", ["try begun", "confirmation answered", "try charged", "collection ended"])
+def test_dead_at_any_point_it_is_charged_once(subscriber: Subscriber, point: str) -> None:
     subscriber.switch_on()
     invoice_id = subscriber.owe(days=3)
     subscriber.work()
     with time_machine.travel(clock.now() + timedelta(days=3)):
-        dies(place, lambda: service.collect(subscriber.collection(invoice_id).id), service)
+        dies(point, lambda: service.collect(subscriber.collection(invoice_id).id))
         service.collect(subscriber.collection(invoice_id).id)
         assert subscriber.charged == [119_00]
         assert subscriber.collection(invoice_id).state == states.PAID
@@ -384,7 +384,7 @@ def test_switched_off_during_a_try_the_try_is_finished_and_no_other_made(subscri
     subscriber.work()
     subscriber.bank(POOR)
     with time_machine.travel(clock.now() + timedelta(days=3)):
-        dies("_conclude", lambda: service.collect(subscriber.collection(invoice_id).id), service)
+        dies("try charged", lambda: service.collect(subscriber.collection(invoice_id).id))
         service.switch_off(subscriber.customer_id, subscriber.user_id)
         service.collect(subscriber.collection(invoice_id).id)
         assert subscriber.collection(invoice_id).state == states.CALLED_OFF

@@ -9,16 +9,16 @@ from datetime import timedelta
 import pytest
 import stripe
 
-from portal import gateway, stripe_sync
+from portal import gateway
 from portal.core import clock, db
 from portal.core.errors import Conflict, Invalid, NotFound, PortalError, Unavailable
 from portal.jobs import outbox
 from portal.payment_methods import keeping, queries, setups, states, stripe_customers
 from portal.payment_methods.models import CardSetup
 from tests import factories
+from tests.crashing import dies
 from tests.payment_methods.conftest import Wallet
 from tests.payments.conftest import audited, everything, jobs
-from tests.payments.test_crash_points import dies
 
 CREATE = "/v1/setup_intents"
 
@@ -113,7 +113,7 @@ def test_another_customers_setup_is_not_found(wallet: Wallet) -> None:
 
 
 def test_dead_before_the_row_commits_nothing_is_left(wallet: Wallet) -> None:
-    dies("enqueue", wallet.start, outbox)
+    dies("setup recorded", wallet.start)
     assert wallet.intents == []
     wallet.start()
     finish(wallet)
@@ -152,7 +152,7 @@ def test_nothing_arrived_and_the_key_has_expired_so_a_new_attempt_is_made(wallet
 
 def test_intent_made_but_dead_before_its_id_is_stored(wallet: Wallet) -> None:
     stripe_customers.ensure_stripe_customer(wallet.customer_id)
-    dies("adopt", wallet.start, stripe_sync)
+    dies("object created", wallet.start)
     assert wallet.only_setup.stripe_setup_intent_id is None
     let_the_worker_finish(wallet)
     finish(wallet)
@@ -160,7 +160,7 @@ def test_intent_made_but_dead_before_its_id_is_stored(wallet: Wallet) -> None:
 
 def test_a_lost_setup_intent_is_found_by_its_metadata(wallet: Wallet) -> None:
     stripe_customers.ensure_stripe_customer(wallet.customer_id)
-    dies("adopt", wallet.start, stripe_sync)
+    dies("object created", wallet.start)
     (intent,) = wallet.intents
     wallet.confirm(intent.id, wallet.method())
     assert setups.sync_setup(intent.id)
@@ -168,13 +168,12 @@ def test_a_lost_setup_intent_is_found_by_its_metadata(wallet: Wallet) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "place"),
-    [(keeping, "upsert"), (keeping, "_keep"), (stripe_sync, "settle"), (setups, "_outcome"), (setups, "touch")],
+    "point", ["object fetched", "payment method fetched", "card saved", "details fetched", "change applied"]
 )
-def test_confirmed_and_dead_before_it_is_recorded(wallet: Wallet, module: object, place: str) -> None:
+def test_confirmed_and_dead_before_it_is_recorded(wallet: Wallet, point: str) -> None:
     started = wallet.start()
     wallet.confirm(started.intent_id, wallet.method())
-    dies(place, lambda: setups.refresh_setup(started.setup_id), module)
+    dies(point, lambda: setups.refresh_setup(started.setup_id))
     let_the_worker_finish(wallet)
     assert_added_once(wallet)
 

@@ -10,18 +10,17 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from portal import gateway, stripe_sync
+from portal import gateway
 from portal.core import db
 from portal.core.errors import Declined, Invalid, Unavailable
-from portal.gateway import StripeGateway
 from portal.jobs import outbox
 from portal.payment_methods import by_reference, card_testing, keeping, queries, setups, states, stripe_customers
 from portal.payment_methods.by_reference import KeyReused, UnknownCard
 from portal.payment_methods.models import CardSetup, CardTry
 from tests import factories
+from tests.crashing import dies, overtaken
 from tests.payment_methods.conftest import MASTERCARD, Wallet
 from tests.payments.conftest import audited, everything, jobs
-from tests.payments.test_crash_points import dies
 
 CONFIRM = "/v1/setup_intents/*/confirm"
 DECLINED, ASKS_FOR_3DS = "4000000000000002", "4000002760003184"
@@ -254,32 +253,27 @@ def test_a_refusal_whose_answer_is_lost_is_told_by_the_next_call(wallet: Wallet)
 
 
 @pytest.mark.parametrize(
-    ("module", "place"),
-    [
-        (stripe_sync, "adopt"),
-        (StripeGateway, "confirm_setup"),
-        (setups, "refresh_setup"),
-        (keeping, "_keep"),
-        (by_reference, "_told"),
-    ],
-)
-def test_dead_at_any_point_the_next_call_finishes(wallet: Wallet, module: object, place: str) -> None:
+    "point",
+    ["object created", "object stored", "setup confirmed", "object fetched", "card saved", "details fetched",
+     "change applied", "setup finished"],
+)  # fmt: skip
+def test_dead_at_any_point_the_next_call_finishes(wallet: Wallet, point: str) -> None:
     method = wallet.method()
-    dies(place, lambda: save(wallet, method), module)
+    dies(point, lambda: save(wallet, method))
     save(wallet, method)
     assert_saved_once(wallet)
 
 
 def test_dead_before_the_row_commits_nothing_is_left_but_a_try_without_outcome(wallet: Wallet) -> None:
     method = wallet.method()
-    dies("enqueue", lambda: save(wallet, method), outbox)
+    dies("setup recorded", lambda: save(wallet, method))
     assert wallet.intents == []
     assert tries() == 1
     assert save(wallet, method).outcome == states.ADDED
 
 
 def test_confirmed_and_dead_the_worker_keeps_the_card(wallet: Wallet) -> None:
-    dies("refresh_setup", lambda: save(wallet, wallet.method()), setups)
+    dies("setup confirmed", lambda: save(wallet, wallet.method()))
     by_the_worker(wallet, "")
     assert_saved_once(wallet)
 
@@ -305,17 +299,7 @@ def test_two_calls_at_once_bring_the_card_to_the_bank_once(wallet: Wallet) -> No
 def test_news_from_before_a_card_was_attached_do_not_remove_it(wallet: Wallet) -> None:
     """Stripe's answer, that nobody has the card, arrives when another call has already kept it."""
     method = wallet.method()
-    ask = StripeGateway.retrieve_payment_method
-
-    with pytest.MonkeyPatch.context() as slow:
-
-        def answer_late(stripe: StripeGateway, payment_method_id: str) -> gateway.PaymentMethod:
-            answer = ask(stripe, payment_method_id)
-            slow.undo()
-            assert save(wallet, method).outcome == states.ADDED
-            return answer
-
-        slow.setattr(StripeGateway, "retrieve_payment_method", answer_late)
+    with overtaken("payment method fetched", by=lambda: save(wallet, method)):
         earlier = keeping.upsert(method)
     assert earlier is not None
     assert earlier.customer_id is None

@@ -17,10 +17,10 @@ from portal.jobs import outbox
 from portal.payment_methods import keeping, queries, reminders
 from portal.payment_methods.models import SavedCard
 from tests import factories
+from tests.crashing import dies
 from tests.documents.test_email import body
 from tests.payment_methods.conftest import Wallet, card
 from tests.payments.conftest import audited, everything, jobs
-from tests.payments.test_crash_points import dies
 from tests.smtp import Mailbox
 
 LAST_DAY = date(2031, 12, 31)
@@ -203,12 +203,11 @@ def test_a_mail_server_that_refuses_is_asked_again(app: Flask, smtp: Mailbox, wa
     assert len(smtp.messages) == 1
 
 
-@pytest.mark.parametrize("place", ["record", "enqueue"])
-def test_dead_in_the_middle_nothing_of_the_reminder_is_left(wallet: Wallet, before: Travel, place: str) -> None:
+def test_dead_in_the_middle_nothing_of_the_reminder_is_left(wallet: Wallet, before: Travel) -> None:
     expiring(wallet)
     before(7)
     unchanged = everything()
-    dies(place, reminders.remind, reminders.audit if place == "record" else reminders.outbox)
+    dies("job to enqueue", reminders.remind)
     assert everything() == unchanged
 
 

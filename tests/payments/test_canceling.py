@@ -9,17 +9,17 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from portal import stripe_sync
 from portal.core import clock, company_days, db
 from portal.core.errors import Conflict, NotFound, PortalError, Unavailable
 from portal.invoices import service as invoices
 from portal.jobs import outbox
-from portal.payments import canceling, service, states
+from portal.payments import service, states
 from portal.payments.service import AlreadyPaid, InProgress, UnderReview, process
 from portal.webhook_endpoints import service as deliveries
 from tests import factories
+from tests.crashing import dies, overtaken
 from tests.payments.conftest import Till, audited, books
-from tests.payments.test_crash_points import CREATE, assert_paid_once, dies
+from tests.payments.test_crash_points import CREATE, assert_paid_once
 from tests.payments.test_processing import ASKS_FOR_3DS, DECLINED, charges, new_card, order
 from tests.payments.test_processing_accidents import CONFIRM, let_the_worker_finish
 from tests.webhook_endpoints.test_telling import URL, told
@@ -149,13 +149,13 @@ def test_a_500_that_stripe_keeps_stands_in_nobodys_way(till: Till, fault: str) -
 
 
 @pytest.mark.parametrize(
-    ("place", "module"),
-    [("cancel_waiting", canceling), ("ensure_intent", canceling), ("cancel", canceling), ("refresh", stripe_sync),
-     ("adopt", stripe_sync), ("_lock", invoices)],
+    "point",
+    ["cancel asked", "attempt claimed", "object created", "object stored", "object canceled", "object fetched",
+     "way cleared"],
 )  # fmt: skip
-def test_whoever_dies_the_same_call_goes_on(till: Till, place: str, module: object) -> None:
+def test_whoever_dies_the_same_call_goes_on(till: Till, point: str) -> None:
     made_and_not_known(till)
-    dies(place, lambda: void(till), module)
+    dies(point, lambda: void(till))
     assert till.invoice.status == "open"
     void(till)
     assert (till.invoice.status, till.payment.status) == ("void", states.CANCELED)
@@ -164,24 +164,19 @@ def test_whoever_dies_the_same_call_goes_on(till: Till, place: str, module: obje
 
 def test_canceled_at_stripe_and_dead_before_it_is_known_the_worker_learns_of_it(till: Till) -> None:
     till.start()
-    dies("refresh", lambda: void(till), stripe_sync)
+    dies("object canceled", lambda: void(till))
     with suppress(outbox.Reschedule):
         service.follow_up(till.payment.id)
     assert (till.invoice.status, till.payment.status) == ("open", states.CANCELED)
     till.start("its-customer-may-pay-again")
 
 
-def test_who_begins_to_pay_between_the_cancel_and_the_void_is_not_disturbed(
-    till: Till, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_begins_to_pay_between_the_cancel_and_the_void_is_not_disturbed(till: Till) -> None:
     till.start()
-
-    def cancel_and_start(payment_id: str) -> None:
-        service.cancel_waiting(payment_id)
-        till.start("a-click-at-once")
-
-    monkeypatch.setattr(canceling, "cancel_waiting", cancel_and_start)
-    with pytest.raises(Conflict, match="just started"):
+    with (
+        overtaken("way cleared", by=lambda: till.start("a-click-at-once")),
+        pytest.raises(Conflict, match="just started"),
+    ):
         void(till)
     assert till.invoice.status == "open"
 

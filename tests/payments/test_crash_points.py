@@ -5,36 +5,24 @@ After each accident the follow-up job runs as a worker would run it, and the boo
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 
-from portal import gateway, stripe_sync
+from portal import gateway
 from portal.accounts.models import Customer
 from portal.core import clock, db
 from portal.core.errors import PortalError, Unavailable
 from portal.jobs import outbox
 from portal.payment_methods import service as cards
-from portal.payments import intents, service, settling, states
+from portal.payments import intents, service, states
 from tests import factories
+from tests.crashing import dies
 from tests.payments.conftest import Till, books, everything, jobs
 
 CREATE = "/v1/payment_intents"
-
-
-def power_cut(*_: object, **__: object) -> None:
-    raise KeyboardInterrupt
-
-
-def dies(place: str, work: Callable[[], object], module: object = service) -> None:
-    """Do `work` in a process that dies when it comes to `place`."""
-    with pytest.MonkeyPatch.context() as cut:
-        cut.setattr(module, place, power_cut)
-        with pytest.raises(KeyboardInterrupt):
-            work()
 
 
 def let_the_worker_finish(till: Till) -> None:
@@ -59,7 +47,7 @@ def assert_paid_once(till: Till) -> None:
 
 
 def test_dead_before_the_row_commits_the_next_click_starts_afresh(till: Till) -> None:
-    dies("enqueue", till.start, outbox)
+    dies("payment recorded", till.start)
     assert till.payments == []
     till.start()
     pay_now(till)
@@ -160,7 +148,7 @@ def test_nothing_arrived_and_the_key_has_expired_so_a_new_attempt_is_made(till: 
 
 def test_intent_made_but_dead_before_its_id_is_stored(till: Till) -> None:
     cards.ensure_stripe_customer(till.customer_id)
-    dies("adopt", till.start, stripe_sync)
+    dies("object created", till.start)
     assert till.payment.stripe_intent_id is None
     let_the_worker_finish(till)
     assert till.payment.stripe_intent_id == till.intents[0].id
@@ -195,10 +183,11 @@ def test_an_abandoned_payment_is_canceled_after_its_days(till: Till) -> None:
     till.start("a-week-later")
 
 
-def test_charged_and_dead_before_it_is_recorded(till: Till) -> None:
+@pytest.mark.parametrize("point", ["object fetched", "details fetched", "change applied"])
+def test_charged_and_dead_before_it_is_recorded(till: Till, point: str) -> None:
     started = till.start()
     till.confirm(started.intent_id)
-    dies("settle", lambda: intents.refresh(started.payment_id), stripe_sync)
+    dies(point, lambda: intents.refresh(started.payment_id))
     assert till.payment.status == states.REQUIRES_PAYMENT_METHOD
     let_the_worker_finish(till)
     assert_paid_once(till)
@@ -210,9 +199,9 @@ def test_dead_in_the_middle_of_settling_leaves_nothing_of_it(till: Till) -> None
     started = till.start()
     till.confirm(started.intent_id)
     before = everything()
-    for place in ("_pay_invoice", "add_step", "touch"):
-        dies(place, lambda: intents.refresh(started.payment_id), settling)
-        assert everything() == before, place
+    for point in ("charge posted", "invoice paid", "job to enqueue", "payment changed", "change applied"):
+        dies(point, lambda: intents.refresh(started.payment_id))
+        assert everything() == before, point
     let_the_worker_finish(till)
     assert_paid_once(till)
 

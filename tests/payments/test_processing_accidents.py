@@ -9,33 +9,33 @@ from typing import Any
 import pytest
 import time_machine
 
-from portal import gateway, stripe_sync
+from portal import gateway
 from portal.core import clock, db
 from portal.core.errors import PortalError, Unavailable
 from portal.jobs import outbox
 from portal.payment_methods import service as cards
-from portal.payments import confirming, jobs, processing, service, states
+from portal.payments import jobs, service, states
 from portal.payments.models import Confirmation, Payment, PlacedOrder
 from portal.payments.service import process
+from tests.crashing import dies, overtaken
 from tests.payments.conftest import Till, everything
 from tests.payments.conftest import jobs as left
-from tests.payments.test_crash_points import CREATE, assert_paid_once, dies
+from tests.payments.test_crash_points import CREATE, assert_paid_once
 from tests.payments.test_processing import DECLINED, charges, deposit, new_card, order, rows, told
 
 CONFIRM = "/v1/payment_intents/*/confirm"
 
-# Each place is just before a commit or a call, or just after one: (what dies, in which module).
-BEFORE_THE_ORDER_IS_WRITTEN = [("_write_down", processing), ("PlacedOrder", processing), ("claim", confirming)]
+BEFORE_THE_ORDER_IS_WRITTEN = ["order checked", "confirmation recorded", "order recorded"]
 AFTER_IT_IS_WRITTEN = [
-    ("_now", processing),
-    ("finish_attempt", confirming),
-    ("ensure_intent", confirming),
-    ("_send", stripe_sync),
-    ("adopt", stripe_sync),
-    ("settle", stripe_sync),
-    ("_send", confirming),
-    ("settle", confirming),
-    ("_mark_answered", confirming),
+    "order placed",
+    "attempt claimed",
+    "object created",
+    "object stored",
+    "confirmation prepared",
+    "confirmation answered",
+    "change applied",
+    "confirmation settled",
+    "confirmation marked",
 ]
 LOST = ["reset_before", "reset_after", "truncate", "error_before", "conflict", "rate_limit"]
 
@@ -61,25 +61,23 @@ def change(row: Any, **values: Any) -> None:
             setattr(session.get_one(type(row), row.id), name, value)
 
 
-@pytest.mark.parametrize(("place", "module"), BEFORE_THE_ORDER_IS_WRITTEN)
-def test_dead_before_the_order_is_written_nothing_is_left_of_it(till: Till, place: str, module: object) -> None:
+@pytest.mark.parametrize("point", [*BEFORE_THE_ORDER_IS_WRITTEN, "payment recorded"])
+def test_dead_before_the_order_is_written_nothing_is_left_of_it(till: Till, point: str) -> None:
     wanted = order(till, new_card(till))
     cards.ensure_stripe_customer(till.customer_id)
     before = everything()
-    dies(place, lambda: process(wanted), module)
+    dies(point, lambda: process(wanted))
     assert everything() == before
     assert told(process(wanted)) == (states.SUCCEEDED, None, False)
     assert_paid_once(till)
 
 
 @pytest.mark.parametrize("comes_back", [True, False])
-@pytest.mark.parametrize(("place", "module"), AFTER_IT_IS_WRITTEN)
-def test_dead_after_the_order_is_written_it_is_finished(
-    till: Till, place: str, module: object, comes_back: bool
-) -> None:
+@pytest.mark.parametrize("point", AFTER_IT_IS_WRITTEN)
+def test_dead_after_the_order_is_written_it_is_finished(till: Till, point: str, comes_back: bool) -> None:
     wanted = order(till, new_card(till), save_card=True)
     cards.ensure_stripe_customer(till.customer_id)  # made by the same mechanism, which is to die at the payment
-    dies(place, lambda: process(wanted), module)
+    dies(point, lambda: process(wanted))
     assert_told_as_on_its_way(till)
     process(wanted) if comes_back else let_the_worker_finish()
     assert_paid_once(till)
@@ -87,11 +85,11 @@ def test_dead_after_the_order_is_written_it_is_finished(
     assert told(process(wanted)) == (states.SUCCEEDED, None, False)
 
 
-@pytest.mark.parametrize(("place", "module"), [("ensure_confirmable", processing), *BEFORE_THE_ORDER_IS_WRITTEN])
-def test_dead_before_it_joins_a_payment_the_same_call_joins_it(till: Till, place: str, module: object) -> None:
+@pytest.mark.parametrize("point", ["object fetched", *BEFORE_THE_ORDER_IS_WRITTEN])
+def test_dead_before_it_joins_a_payment_the_same_call_joins_it(till: Till, point: str) -> None:
     started = till.start()
     wanted = order(till, new_card(till))
-    dies(place, lambda: process(wanted), module)
+    dies(point, lambda: process(wanted))
     assert rows(PlacedOrder) == rows(Confirmation) == []
     assert process(wanted).payment.id == started.payment_id
     assert_paid_once(till)
@@ -101,7 +99,7 @@ def test_declined_and_dead_before_it_is_recorded_the_bank_is_not_asked_again(til
     card = till.keep_card()  # a new one could not be tried twice: Stripe takes it once
     till.bank(card, DECLINED)
     wanted = order(till, card.id)
-    dies("refresh", lambda: process(wanted), confirming)
+    dies("confirmation refused", lambda: process(wanted))
     assert_told_as_on_its_way(till)
     let_the_worker_finish()
     assert told(process(wanted)) == (states.REQUIRES_PAYMENT_METHOD, None, False)
@@ -199,17 +197,15 @@ def test_a_saved_card_that_is_gone_at_stripe_is_said_to_be_gone(till: Till) -> N
     assert charges(till) == []
 
 
-def test_a_setting_that_is_wrong_is_told_and_a_second_call_goes_on(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_setting_that_is_wrong_is_told_and_a_second_call_goes_on(till: Till) -> None:
     wanted = order(till, new_card(till))
     cards.ensure_stripe_customer(till.customer_id)
 
-    def refuses(*_: object, **__: object) -> None:
+    def is_refused() -> None:
         raise gateway.Misconfigured
 
-    with monkeypatch.context() as wrong:
-        wrong.setattr(gateway.StripeGateway, "create_intent", refuses)
-        with pytest.raises(gateway.Misconfigured):
-            process(wanted)
+    with overtaken("attempt claimed", by=is_refused), pytest.raises(gateway.Misconfigured):
+        process(wanted)
     assert told(process(wanted)) == (states.SUCCEEDED, None, False)
     assert_paid_once(till)
 

@@ -21,8 +21,9 @@ from portal.payment_methods.models import SavedCard
 from portal.payments import confirming, intents, queries, service, states
 from portal.payments.models import Confirmation, Payment
 from tests import factories
+from tests.crashing import dies
 from tests.payments.conftest import Till, audited, everything, jobs
-from tests.payments.test_crash_points import assert_paid_once, dies
+from tests.payments.test_crash_points import assert_paid_once
 
 CONFIRM = "/v1/payment_intents/*/confirm"
 ASKS_FOR_3DS = "pm_card_authenticationRequired"
@@ -125,10 +126,12 @@ def test_stripe_replays_its_500_and_the_look_at_the_intent_tells(till: Till) -> 
     assert_paid_once(till)
 
 
-@pytest.mark.parametrize("place", ["_send", "settle", "_mark_answered"])
-def test_dead_around_the_charge_and_the_worker_finishes(till: Till, place: str) -> None:
+@pytest.mark.parametrize(
+    "point", ["confirmation prepared", "confirmation answered", "confirmation settled", "confirmation marked"]
+)
+def test_dead_around_the_charge_and_the_worker_finishes(till: Till, point: str) -> None:
     card = till.keep_card()
-    dies(place, lambda: press(till, card), confirming)
+    dies(point, lambda: press(till, card))
     confirming.finish(only_confirmation().id)
     assert_paid_once(till)
 

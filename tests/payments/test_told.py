@@ -25,8 +25,8 @@ from portal.payments.service import Unresolved, process
 from portal.statements import queries as statements
 from portal.webhook_endpoints import service as deliveries
 from tests import factories
+from tests.crashing import dies
 from tests.payments.conftest import Till
-from tests.payments.test_crash_points import dies
 from tests.payments.test_processing import DECLINED, deposit, new_card, order, rows
 from tests.payments.test_processing_accidents import CONFIRM, let_the_worker_finish
 from tests.webhook_endpoints.test_telling import URL, told
@@ -170,7 +170,7 @@ def test_a_decline_is_told_to_systems_when_the_try_is_answered_and_once(till: Ti
 def test_who_dies_before_the_try_is_marked_as_answered_tells_the_decline_later(till: Till) -> None:
     _declined_and_lost(till)
     (confirmation,) = rows(Confirmation)
-    dies("announce_failure", lambda: confirming.finish(confirmation.id), confirming)
+    dies("confirmation marked", lambda: confirming.finish(confirmation.id))
     assert told("payment.failed") == []
     let_the_worker_finish()
     assert len(told("payment.failed")) == 1

@@ -21,12 +21,12 @@ from portal.payments import intents
 from portal.payments import queries as payment_queries
 from portal.payments import service as payments
 from portal.payments.models import Payment
-from portal.refunds import executing, jobs, service, settling, states
+from portal.refunds import executing, jobs, service, states
 from portal.refunds.models import Refund
 from tests import factories
+from tests.crashing import dies
 from tests.payments.conftest import audited, books, everything
 from tests.payments.conftest import jobs as jobs_named
-from tests.payments.test_crash_points import dies
 from tests.refunds.conftest import Counter
 
 CREATE = "/v1/refunds"
@@ -83,21 +83,18 @@ def test_a_lost_answer_is_found_under_the_same_key(counter: Counter, fault: str)
     assert_refunded_once(counter, refund_id)
 
 
-@pytest.mark.parametrize(
-    ("place", "module"),
-    [("_is_possible", executing), ("_claim", stripe_sync), ("_send", stripe_sync), ("adopt", stripe_sync)],
-)
-def test_dead_before_and_after_the_sending(counter: Counter, place: str, module: object) -> None:
+@pytest.mark.parametrize("point", ["refund begun", "refund checked", "attempt claimed", "object created"])
+def test_dead_before_and_after_the_sending(counter: Counter, point: str) -> None:
     refund_id = counter.approved()
-    dies(place, lambda: counter.execute(refund_id), module)
+    dies(point, lambda: counter.execute(refund_id))
     counter.execute(refund_id)
     assert_refunded_once(counter, refund_id)
 
 
-@pytest.mark.parametrize("place", ["_book", "_move", "move"])
-def test_dead_while_recording_leaves_nothing_half_done(counter: Counter, place: str) -> None:
+@pytest.mark.parametrize("point", ["object stored", "refund posted", "refund moved", "change applied"])
+def test_dead_while_recording_leaves_nothing_half_done(counter: Counter, point: str) -> None:
     refund_id = counter.approved()
-    dies(place, lambda: counter.execute(refund_id), settling)
+    dies(point, lambda: counter.execute(refund_id))
     finish(counter, refund_id)
     assert_refunded_once(counter, refund_id)
 
@@ -146,7 +143,7 @@ def test_dead_between_the_search_and_the_next_attempt_it_is_sent_once(counter: C
     counter.fail("error_kept", CREATE, method="POST")
     refund_id = counter.refunded()
     counter.touch(refund_id, search_began_at=clock.now() - SEARCHED)
-    dies("_next_attempt", lambda: finish(counter, refund_id), stripe_sync)
+    dies("search ended", lambda: finish(counter, refund_id))
     assert (counter.refund(refund_id).attempt, counter.at_stripe) == (1, [])
     finish(counter, refund_id)
     assert_refunded_once(counter, refund_id)
@@ -299,7 +296,7 @@ def test_a_foreign_refund_whose_recorder_dies_is_never_sent_by_us(counter: Count
     made = counter.sandbox.client.v1.refunds.create(
         {"payment_intent": str(counter.payment.stripe_intent_id), "amount": 9_00}
     )
-    dies("adopt", lambda: service.sync_refund(made.id), service)
+    dies("foreign refund recorded", lambda: service.sync_refund(made.id))
     with db.reading() as session:
         (row,) = session.query(Refund).all()
     finish(counter, row.id)
