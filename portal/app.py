@@ -11,7 +11,6 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
 
 from portal import cli, gateway
-from portal.accounts import views as accounts
 from portal.accounts.feature import FEATURE as ACCOUNTS
 from portal.api.feature import FEATURE as API
 from portal.api.operations import PaymentId
@@ -21,6 +20,8 @@ from portal.core import config, db, logs
 from portal.core.config import Settings
 from portal.disputes.feature import FEATURE as DISPUTES
 from portal.documents.feature import FEATURE as DOCUMENTS
+from portal.identity import web as identity
+from portal.identity.feature import FEATURE as IDENTITY
 from portal.invoices.feature import FEATURE as INVOICES
 from portal.mandates.feature import FEATURE as MANDATES
 from portal.operations.feature import FEATURE as OPERATIONS
@@ -35,6 +36,7 @@ from portal.web import failures, features, pages
 from portal.webhook_endpoints.feature import FEATURE as WEBHOOK_ENDPOINTS
 
 FEATURES = (
+    IDENTITY,
     ACCOUNTS,
     INVOICES,
     PAYMENTS,
@@ -94,7 +96,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     pages.install(app)
     failures.install(app)
     mail.mail.state = mail.mail.init_app(app)  # Flask-Mail keeps it by itself only when it is made with the app
-    accounts.login_manager.init_app(app)
+    identity.login_manager.init_app(app)
     features.install(app, FEATURES)
     CORS(
         app,

@@ -12,11 +12,12 @@ from typing import Any
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from portal.accounts import passwords
-from portal.accounts.models import OWNER, Customer, User
+from portal.accounts.models import Customer
 from portal.core import clock, company_days
 from portal.core.db import new_id
 from portal.disputes.models import NO_DEADLINE, OPENED, Dispute, DisputeStep, FraudWarning
+from portal.identity import passwords
+from portal.identity.models import OWNER, User
 from portal.invoices import totals
 from portal.invoices.models import Invoice, InvoiceLine
 from portal.jobs.outbox import Job

@@ -13,11 +13,11 @@ from sqlalchemy import select
 from deploy.dev import seed
 from deploy.dev.demo_past import Past
 from deploy.dev.seed import DemoCustomer
-from portal.accounts.models import User
 from portal.core import audit, company_days, config, db
 from portal.core.db import new_id
 from portal.core.money import Money
 from portal.disputes.models import Dispute
+from portal.identity.models import User
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.models import BANK_TRANSFER

@@ -22,11 +22,11 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from deploy.dev.processes import ROOT
-from portal.accounts import policy
-from portal.accounts.models import ADMIN, CUSTOMER, CUSTOMER_ROLES, STAFF_ROLES
 from portal.api import refusals
 from portal.core import config
 from portal.documents import facts
+from portal.identity import policy
+from portal.identity.models import ADMIN, CUSTOMER, CUSTOMER_ROLES, STAFF_ROLES
 from portal.jobs import outbox
 from portal.stripe_events.handlers import HANDLERS
 from portal.webhook_endpoints.models import TYPES

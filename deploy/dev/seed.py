@@ -15,12 +15,12 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal.accounts import passwords
-from portal.accounts import queries as accounts
 from portal.accounts import service as accounts_service
 from portal.accounts.models import Customer
 from portal.app import create_app
 from portal.core import audit, company_days, config, db
+from portal.identity import passwords
+from portal.identity import queries as accounts
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.models import Invoice

@@ -1,1 +1,1 @@
-"""Customers, their people and the staff: who they are, how they sign in, what they may do."""
+"""Customers, their people and the staff: whom they invite, what role each has, and what stands on a bill."""

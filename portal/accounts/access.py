@@ -15,12 +15,14 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal.accounts import api_access, queries, second_factor, service, sessions, tokens
-from portal.accounts.models import ADMIN, CUSTOMER, STAFF_ROLES, SecondFactor, User
+from portal.accounts import queries, service
 from portal.accounts.service import Invitation
 from portal.content import language
 from portal.core import audit, db
 from portal.core.errors import N_, Conflict, Forbidden, Invalid, NotFound
+from portal.identity import api_access, second_factor, sessions, tokens
+from portal.identity import queries as users
+from portal.identity.models import ADMIN, CUSTOMER, STAFF_ROLES, SecondFactor, User
 
 ACTIVE: Final = "active"
 INVITED: Final = "invited"
@@ -64,7 +66,7 @@ def of_staff() -> list[StaffMember]:
     with db.reading() as session:
         people = queries.staff(session)
         invitations = queries.invitations_of_staff(session)
-        factors = queries.second_factors(session, (user.id for user in people))
+        factors = users.second_factors(session, (user.id for user in people))
     able = [user.id for user in people if _is_able_admin(user)]
     shown = [
         StaffMember(
@@ -221,7 +223,7 @@ def _locked_admins(session: Session, by: str | None) -> Sequence[User]:
 
 
 def _target(session: Session, user_id: str, by: str | None, *, staff_only: bool = False) -> User:
-    user = queries.user(session, user_id, lock=True)
+    user = users.user(session, user_id, lock=True)
     if user.role == CUSTOMER and (staff_only or by is not None):
         raise NotFound
     return user

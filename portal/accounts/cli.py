@@ -6,11 +6,11 @@ import click
 from flask.cli import with_appcontext
 
 from portal.accounts import access
-from portal.accounts import queries as account_queries
 from portal.accounts import service as accounts
-from portal.accounts.models import STAFF_ROLES
 from portal.core import db
 from portal.core.commands import as_json_option, show, show_one, told_plainly
+from portal.identity import queries as account_queries
+from portal.identity.models import STAFF_ROLES
 
 
 @click.group()

@@ -16,13 +16,16 @@ import structlog
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from portal.accounts import access, policy, queries, service
-from portal.accounts.models import CUSTOMER_ROLES, OWNER, AccountToken, Customer, InvitationTry, User
+from portal.accounts import access, queries, service
+from portal.accounts.models import Customer, InvitationTry
 from portal.accounts.service import EmailTaken, Invitation
 from portal.content import language
 from portal.core import audit, clock, db
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Forbidden, Invalid, RateLimited
+from portal.identity import policy
+from portal.identity import queries as users
+from portal.identity.models import CUSTOMER_ROLES, OWNER, AccountToken, User
 from portal.jobs import outbox
 
 log = structlog.get_logger(__name__)
@@ -125,7 +128,7 @@ def invite(customer_id: str, *, by: str, name: str, email: str, role: str, langu
 
 def _refuse_taken(session: Session, email: str, customer_id: str, error: EmailTaken) -> Invalid:
     """What the owner is told. Whose address it is stays out of the audit trail, which the owner may come to see."""
-    taken_by = queries.user_by_email(session, email)
+    taken_by = users.user_by_email(session, email)
     audit.record(session, "user.invitation_refused", customer_id, customer_id=customer_id)
     if taken_by is not None and taken_by.customer_id == customer_id:
         return Invalid(N_("This person is in your list already."), field="email", code=error.code)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 from babel import Locale
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from flask_login import current_user
-from wtforms import EmailField, Field, PasswordField, RadioField, SelectField, StringField, TextAreaField
+from wtforms import EmailField, PasswordField, RadioField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
-from wtforms.validators import EqualTo, InputRequired
+from wtforms.validators import InputRequired
 
-from portal.accounts.models import OWNER, PAYER, VIEWER
 from portal.content import language
 from portal.core import time_zones
-from portal.core.errors import PortalError
+from portal.identity.forms import NewPasswordForm
+from portal.identity.models import OWNER, PAYER, VIEWER
 from portal.web import pages
 from portal.web.resuming import ResumableForm
 
@@ -32,46 +31,11 @@ def _countries(locale: str) -> list[tuple[str, str]]:
     return [("", "–"), *sorted(known, key=lambda country: language.sort_key(country[1]))]
 
 
-def typed(field: Field) -> str:
-    """What stands in the field, "" when it was not sent."""
-    return field.data or ""
-
-
-def tell(form: Any, error: PortalError) -> None:
-    """Put a refusal where the reader looks for it: at its field, or above the form."""
-    text = language.error_text(error, pages.reader_language())
-    field = getattr(error, "field", None)
-    if field in form:
-        form[field].errors = [*form[field].errors, text]
-    else:
-        form.form_errors.append(text)
-
-
-class SignInForm(ResumableForm):
-    email = EmailField(_("E-mail address"), [InputRequired(_("Please enter your e-mail address."))])
-    password = PasswordField(_("Password"), [InputRequired(_("Please enter your password."))])
-
-
-class ForgottenForm(ResumableForm):
-    email = EmailField(_("E-mail address"), [InputRequired(_("Please enter your e-mail address."))])
-
-
 class SignUpForm(ResumableForm):
     name = StringField(
         _("Name"), [InputRequired(_("Please enter your name."))], description=_("Your name or your company’s.")
     )
     email = EmailField(_("E-mail address"), [InputRequired(_("Please enter your e-mail address."))])
-
-
-class NewPasswordForm(ResumableForm):
-    password = PasswordField(
-        _("New password"),
-        [InputRequired(_("Please choose a password."))],
-        description=_("12 characters or more. A few words in a row are easy to remember."),
-    )
-    repeated = PasswordField(
-        _("Repeat password"), [EqualTo("password", _("The two passwords are not the same. Please type them again."))]
-    )
 
 
 class ChangePasswordForm(NewPasswordForm):

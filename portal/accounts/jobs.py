@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import delete
-
-from portal.accounts import api_access, codes, colleagues, queries, service, throttle, tokens
-from portal.accounts.models import LONGEST, AccountToken, SignInAttempt, SignInSession, User
+from portal.accounts import colleagues, queries, service
 from portal.content import mail
 from portal.content.language import translate
-from portal.core import clock, config, db
+from portal.core import config, db
 from portal.core.errors import N_
+from portal.identity import queries as users
+from portal.identity import tokens
+from portal.identity.models import AccountToken, User
 from portal.jobs import outbox
 
-# Kept this long after they ended, for whoever asks what happened; the audit trail keeps the fact itself.
-KEEP_LINKS: Final = timedelta(days=30)
-KEEP_SESSIONS: Final = timedelta(days=90)
-
-# Purpose of the link → subject; the template has the purpose's name.
-_SUBJECTS: Final = {
-    tokens.INVITATION: N_("Your account at %(company)s"),
-    tokens.CONFIRM_EMAIL: N_("Confirm your e-mail address for %(company)s"),
-    tokens.PASSWORD_RESET: N_("Choose a new password for %(company)s"),
-}
 _COLLEAGUE_SUBJECT: Final = N_("%(by)s invites you to the account of %(customer)s")
 # What happened → subject; they have one template.
-_SECOND_FACTOR_SUBJECTS: Final = {
-    codes.ENABLED: N_("Two-step verification for %(company)s is on"),
-    codes.DISABLED: N_("Two-step verification for %(company)s is off"),
-    codes.RESET: N_("Two-step verification for %(company)s was reset"),
-    codes.RECOVERY_USED: N_("A recovery code was used at %(company)s"),
-}
-# Likewise.
 _OWNER_SUBJECTS: Final = {
     colleagues.OWNER_MADE: N_("Your account at %(company)s has a new owner"),
     colleagues.OWNER_INVITED: N_("A new owner was invited to your account at %(company)s"),
@@ -41,19 +23,14 @@ _OWNER_SUBJECTS: Final = {
 }
 
 
-@outbox.handles("accounts.begin_reset", in_recovery=True)
-def begin_reset(email: str, link_id: str) -> None:
-    service.begin_reset(email, link_id)
-
-
 @outbox.handles("accounts.begin_sign_up", in_recovery=True)
 def begin_sign_up(email: str, name: str, language: str, link_id: str) -> None:
     service.begin_sign_up(email, name, language, link_id)
 
 
-@outbox.handles("accounts.mail_link", in_recovery=True)
-def mail_link(link_id: str, invited_by: str = "") -> None:
-    """Send the link of an invitation, a sign-up or a reset, unless it opens nothing any more.
+@outbox.handles("accounts.mail_invitation", in_recovery=True)
+def mail_invitation(link_id: str, invited_by: str = "") -> None:
+    """Send the link of an invitation, unless it opens nothing any more.
 
     `invited_by` is the id of the colleague who invites, if it was not the company itself.
     """
@@ -61,10 +38,10 @@ def mail_link(link_id: str, invited_by: str = "") -> None:
         row = session.get(AccountToken, link_id)
         if row is None:  # the invitation was withdrawn
             return
-        user = queries.user(session, row.user_id)
-        by = queries.user(session, invited_by) if invited_by else None
+        user = users.user(session, row.user_id)
+        by = users.user(session, invited_by) if invited_by else None
         customer = queries.customer(session, user.customer_id) if user.customer_id else None
-    if row.used_at is not None or row.expires_at <= clock.now() or not user.active:
+    if not tokens.opens(row, user):
         return
     if by is not None and customer is not None:
         mail.send(
@@ -86,8 +63,8 @@ def mail_link(link_id: str, invited_by: str = "") -> None:
     mail.send(
         key=f"link:{row.id}",
         to=user.email,
-        subject=translate(_SUBJECTS[row.purpose], user.language, company=_company()),
-        template=f"accounts/mails/{row.purpose}",
+        subject=translate(N_("Your account at %(company)s"), user.language, company=_company()),
+        template="accounts/mails/invitation",
         locale=user.language,
         zone=user.zone,
         customer_id=user.customer_id,
@@ -101,7 +78,7 @@ def mail_link(link_id: str, invited_by: str = "") -> None:
 def mail_account_exists(user_id: str, occasion: str) -> None:
     """Someone signed up with an address that has an account: tell its owner, and nobody else."""
     with db.reading() as session:
-        user = queries.user(session, user_id)
+        user = users.user(session, user_id)
     mail.send(
         key=f"exists:{occasion}",
         to=user.email,
@@ -114,49 +91,11 @@ def mail_account_exists(user_id: str, occasion: str) -> None:
     )
 
 
-@outbox.handles("accounts.mail_password_changed", in_recovery=True)
-def mail_password_changed(user_id: str, occasion: str, changed_at: str) -> None:
-    """`changed_at` is in ISO 8601."""
-    with db.reading() as session:
-        user = queries.user(session, user_id)
-    mail.send(
-        key=f"password:{occasion}",
-        to=user.email,
-        subject=translate(N_("Your password for %(company)s was changed"), user.language, company=_company()),
-        template="accounts/mails/password_changed",
-        locale=user.language,
-        zone=user.zone,
-        customer_id=user.customer_id,
-        name=user.name,
-        changed_at=datetime.fromisoformat(changed_at),
-    )
-
-
-@outbox.handles("accounts.mail_second_factor", in_recovery=True)
-def mail_second_factor(user_id: str, what: str, left: int, occasion: str, at: str) -> None:
-    """`what` is one of codes.ENABLED, DISABLED and RECOVERY_USED; `left` are recovery codes, `at` is in ISO 8601."""
-    with db.reading() as session:
-        user = queries.user(session, user_id)
-    mail.send(
-        key=f"second_factor:{occasion}",
-        to=user.email,
-        subject=translate(_SECOND_FACTOR_SUBJECTS[what], user.language, company=_company()),
-        template="accounts/mails/second_factor",
-        locale=user.language,
-        zone=user.zone,
-        customer_id=user.customer_id,
-        name=user.name,
-        what=what,
-        left=left,
-        at=datetime.fromisoformat(at),
-    )
-
-
 @outbox.handles("accounts.mail_owners_changed", in_recovery=True)
 def mail_owners_changed(owner_id: str, about_id: str, what: str, by_id: str, occasion: str) -> None:
     """Tell an owner that someone else was made or invited as one, or is one no longer: `what` is one of colleagues.OWNER_…."""
     with db.reading() as session:
-        owner, by = queries.user(session, owner_id), queries.user(session, by_id)
+        owner, by = users.user(session, owner_id), users.user(session, by_id)
         about = session.get(User, about_id)
         customer = queries.customer(session, owner.customer_id or "")
     if about is None or not owner.active:  # the invitation was withdrawn; the reader has left
@@ -180,15 +119,9 @@ def mail_owners_changed(owner_id: str, about_id: str, what: str, by_id: str, occ
 
 @outbox.handles("accounts.sweep", every_seconds=3600)
 def sweep() -> None:
-    """Forget old tries, links and sessions; a second run finds nothing more."""
-    now = clock.now()
-    longest = max(LONGEST.values())
+    """Forget old invitations that were counted; a second run finds nothing more."""
     with db.transaction() as session:
-        session.execute(delete(SignInAttempt).where(SignInAttempt.at < now - throttle.WINDOW))
         colleagues.forget_old_tries(session)
-        api_access.forget_old(session)
-        session.execute(delete(AccountToken).where(AccountToken.expires_at < now - KEEP_LINKS))
-        session.execute(delete(SignInSession).where(SignInSession.created_at < now - longest - KEEP_SESSIONS))
 
 
 def _company() -> str:

@@ -10,10 +10,11 @@ from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal.accounts import colleagues, service
-from portal.accounts.forms import ColleagueForm, RoleForm, tell, typed
-from portal.accounts.models import OWNER, VIEWER
+from portal.accounts.forms import ColleagueForm, RoleForm
 from portal.content import language
 from portal.core.errors import Conflict, Invalid, PortalError, RateLimited
+from portal.identity.forms import tell, typed
+from portal.identity.models import OWNER, VIEWER
 from portal.web import guards, pages
 
 bp = Blueprint("people", __name__, url_prefix="/account/people")

@@ -1,34 +1,18 @@
-"""Reading customers, their people and their sessions. Nothing here changes anything."""
+"""Reading customers and their people. Nothing here changes anything."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from portal.accounts.models import (
-    CUSTOMER,
-    OWNER,
-    AccountToken,
-    Customer,
-    MachineCredential,
-    SecondFactor,
-    SignInSession,
-    User,
-)
-from portal.accounts.tokens import CONFIRM_EMAIL, INVITATION
-from portal.core import clock, texts
-from portal.core.errors import NotFound
-
-T = TypeVar("T")
-
-
-def normal_email(email: str) -> str:
-    """The one way an e-mail address is written here: without spaces around it, in lower case, and composed (NFC)."""
-    return texts.tidied(email).lower()
+from portal.accounts.models import Customer
+from portal.core import clock
+from portal.identity.models import CUSTOMER, OWNER, AccountToken, User
+from portal.identity.queries import normal_email, one_row
+from portal.identity.tokens import CONFIRM_EMAIL, INVITATION
 
 
 def customer(session: Session, customer_id: str, *, lock: bool = False) -> Customer:
@@ -37,7 +21,7 @@ def customer(session: Session, customer_id: str, *, lock: bool = False) -> Custo
     Rows that refer to the customer can be written meanwhile: who holds a user and writes such a row would else wait for us, and we for
     the user.
     """
-    return _one(session, select(Customer).where(Customer.id == customer_id), lock=lock, key_share=True)
+    return one_row(session, select(Customer).where(Customer.id == customer_id), lock=lock, key_share=True)
 
 
 def customer_by_email(session: Session, email: str) -> Customer | None:
@@ -48,33 +32,9 @@ def customer_by_email(session: Session, email: str) -> Customer | None:
     return session.execute(query.order_by(Customer.created_at, Customer.id).limit(1)).scalar_one_or_none()
 
 
-def user(session: Session, user_id: str, *, lock: bool = False) -> User:
-    """Raises NotFound. With `lock` no one else changes the row before the caller's transaction ends."""
-    return _one(session, select(User).where(User.id == user_id), lock=lock)
-
-
 def colleague(session: Session, user_id: str, customer_id: str, *, lock: bool = False) -> User:
     """One of this customer's people. Raises NotFound, also for another customer's. `lock` as above."""
-    return _one(session, select(User).where(User.id == user_id, User.customer_id == customer_id), lock=lock)
-
-
-def _one(session: Session, query: Select[T], *, lock: bool, key_share: bool = False) -> T:
-    """What the session remembers does not count under a lock: another one may have changed the row since."""
-    if lock:
-        query = query.with_for_update(key_share=key_share).execution_options(populate_existing=True)
-    found = session.execute(query).scalar_one_or_none()
-    if found is None:
-        raise NotFound
-    return found
-
-
-def user_by_email(session: Session, email: str) -> User | None:
-    return session.execute(select(User).where(User.email == normal_email(email))).scalar_one_or_none()
-
-
-def user_with_email(session: Session, email: str, *, lock: bool = False) -> User:
-    """Raises NotFound. `lock` as above."""
-    return _one(session, select(User).where(User.email == normal_email(email)), lock=lock)
+    return one_row(session, select(User).where(User.id == user_id, User.customer_id == customer_id), lock=lock)
 
 
 def users_of(session: Session, customer_id: str) -> Sequence[User]:
@@ -100,12 +60,6 @@ def staff(session: Session) -> Sequence[User]:
     return session.execute(select(User).where(User.role != CUSTOMER).order_by(User.email)).scalars().all()
 
 
-def second_factors(session: Session, user_ids: Iterable[str]) -> dict[str, SecondFactor]:
-    """Those of these users, by user id."""
-    found = session.scalars(select(SecondFactor).where(SecondFactor.user_id.in_(set(user_ids))))
-    return {factor.user_id: factor for factor in found}
-
-
 def invited_until(session: Session, customer_id: str) -> dict[str, datetime]:
     """User id → when the last of their open invitations ends, for those of the customer who have one."""
     return _invited_until(session, User.customer_id == customer_id)
@@ -125,29 +79,6 @@ def _invited_until(session: Session, whose: ColumnElement[bool]) -> dict[str, da
         .group_by(AccountToken.user_id)
     )
     return {row.user_id: row.until for row in session.execute(query)}
-
-
-def open_sessions(session: Session, user_id: str) -> Sequence[SignInSession]:
-    """The sessions that nobody has ended, the last used first; those that ran out by themselves are among them."""
-    query = select(SignInSession).where(SignInSession.user_id == user_id, SignInSession.ended_at.is_(None))
-    return session.execute(query.order_by(SignInSession.last_seen_at.desc())).scalars().all()
-
-
-def names(session: Session, user_ids: Iterable[str | None]) -> dict[str, str]:
-    """What these users are called, by id; those that are none are left out."""
-    wanted = {user_id for user_id in user_ids if user_id}
-    rows = session.execute(select(User.id, User.name).where(User.id.in_(wanted)))
-    return {row.id: row.name for row in rows}
-
-
-def names_of_actors(session: Session, ids: Iterable[str]) -> dict[str, str]:
-    """What these users and machines are called, by id; those that are neither are left out."""
-    wanted = set(ids)
-    if not wanted:
-        return {}
-    users = select(User.id, User.name).where(User.id.in_(wanted))
-    machines = select(MachineCredential.id, MachineCredential.name).where(MachineCredential.id.in_(wanted))
-    return {row.id: row.name for row in session.execute(users.union_all(machines))}
 
 
 def receipt_addresses(session: Session, customer_id: str, payer_id: str | None) -> list[str]:

@@ -1,30 +1,28 @@
-"""Customers and their people: inviting, signing up, choosing and changing passwords, details on the bill."""
+"""Customers and their people: inviting, signing up, details on the bill."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.orm import Session
 
-from portal.accounts import passwords, queries, sessions, throttle, tokens
-from portal.accounts.models import CUSTOMER, OWNER, AccountToken, Customer, User
-from portal.accounts.tokens import CONFIRM_EMAIL, INVITATION, PASSWORD_RESET
+from portal.accounts import queries
+from portal.accounts.models import Customer
 from portal.content import mail
 from portal.content.language import supported
-from portal.core import audit, clock, config, db, texts, time_zones
+from portal.core import audit, clock, config, db, texts
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Invalid, NotFound
+from portal.identity import queries as users
+from portal.identity import service as identity
+from portal.identity import tokens
+from portal.identity.models import CUSTOMER, OWNER, User
+from portal.identity.service import LONGEST_EMAIL, LONGEST_NAME
+from portal.identity.tokens import CONFIRM_EMAIL, INVITATION
 from portal.jobs import outbox
 
-log = structlog.get_logger(__name__)
-
-confirm_password = sessions.confirm_password
-
-LONGEST_NAME: Final = 200
-LONGEST_EMAIL: Final = 254
 LONGEST_TAX_ID: Final = 40
 LONGEST_ADDRESS: Final = 500
 MOST_ADDRESS_LINES: Final = 6
@@ -104,7 +102,7 @@ def add_user(
     naming the field that is wrong; then nothing has been written.
     """
     email = _email(email)
-    if queries.user_by_email(session, email) is not None:
+    if users.user_by_email(session, email) is not None:
         raise EmailTaken(field="email")
     user = User(
         id=new_id("usr"),
@@ -158,7 +156,7 @@ def send_invitation(session: Session, user: User, *, invited_by: str = "") -> In
         raise Conflict(N_("This person was sent several invitations within the hour. Please wait a little."))
     facts = {"email": user.email} | ({"customer_role": user.customer_role} if user.customer_role else {})
     audit.record(session, "user.invited", user.id, facts, customer_id=user.customer_id)
-    outbox.enqueue(session, "accounts.mail_link", key=f"link:{row.id}", link_id=row.id, invited_by=invited_by)
+    outbox.enqueue(session, "accounts.mail_invitation", key=f"link:{row.id}", link_id=row.id, invited_by=invited_by)
     return Invitation(user.id, user.customer_id, tokens.link(row))
 
 
@@ -177,7 +175,7 @@ def sign_up(email: str, name: str, language: str) -> None:
     email = _email(email)
     refuse_unreachable(email)
     with db.transaction() as session:
-        known = queries.user_by_email(session, email)
+        known = users.user_by_email(session, email)
         audit.record(session, "sign_up.asked", known.id if known else "unknown")
         outbox.enqueue(
             session, "accounts.begin_sign_up", email=email, name=name, language=language, link_id=new_id("lnk")
@@ -190,7 +188,7 @@ def begin_sign_up(email: str, name: str, language: str, link_id: str) -> None:
     A second call with the same `link_id` changes nothing.
     """
     with db.transaction() as session:
-        user = queries.user_by_email(session, email)
+        user = users.user_by_email(session, email)
         if user is not None and user.password_hash is not None:
             occasion = f"{user.id}:{clock.now():%Y%m%d%H}"  # once an hour, however often it is tried
             outbox.enqueue(
@@ -200,7 +198,7 @@ def begin_sign_up(email: str, name: str, language: str, link_id: str) -> None:
         if user is None:
             customer = add_customer(session, name=name, email=email, language=language)
             user = add_user(session, email=email, name=name, customer=customer)
-        _send_link(session, user, CONFIRM_EMAIL, link_id)
+        identity.send_link(session, user, CONFIRM_EMAIL, link_id)
 
 
 # Links from mails
@@ -208,159 +206,12 @@ def begin_sign_up(email: str, name: str, language: str, link_id: str) -> None:
 
 def invited(token: str) -> Invited:
     """Whom an invitation or the confirmation of a sign-up is for. Raises LinkExpired."""
-    return _owner(token, INVITATION, CONFIRM_EMAIL)
+    owner = identity.link_owner(token, INVITATION, CONFIRM_EMAIL)
+    customer = billing_details(owner.customer_id) if owner.customer_id else None
+    return Invited(owner.name, owner.email, customer.name if customer else "")
 
 
-def accept_invitation(token: str, password: str, *, ip: str, user_agent: str) -> str:
-    """Choose the first password by the link of an invitation or a sign-up, and sign in; returns the session's token.
-
-    Raises LinkExpired, also for a second call, and Invalid for a password that is too easily guessed.
-    """
-    _check_password(_owner(token, INVITATION, CONFIRM_EMAIL), password)
-    kept = passwords.hashed(password)
-    with db.transaction() as session:
-        user = _use(session, token, INVITATION, CONFIRM_EMAIL)
-        user.password_hash = kept
-        with sessions.acting_as(user):
-            audit.record(session, "user.invitation_taken_up", user.id, customer_id=user.customer_id)
-        return sessions.start(session, user, ip=ip, user_agent=user_agent)
-
-
-def ask_reset(email: str) -> None:
-    """Someone says that they forgot the password of this address. A job sends the link, if anyone has that address.
-
-    The answer and the time it takes are the same for every address.
-    """
-    email = queries.normal_email(email)[:LONGEST_EMAIL]
-    with db.transaction() as session:
-        known = queries.user_by_email(session, email)
-        audit.record(
-            session,
-            "password.reset_asked",
-            known.id if known else "unknown",
-            customer_id=known.customer_id if known else None,
-        )
-        outbox.enqueue(session, "accounts.begin_reset", email=email, link_id=new_id("lnk"))
-
-
-def begin_reset(email: str, link_id: str) -> None:
-    """Send a reset link to the active user of this address, if there is one; a second call with `link_id` sends no other."""
-    with db.transaction() as session:
-        user = queries.user_by_email(session, email)
-        if user is not None and user.active:
-            _send_link(session, user, PASSWORD_RESET, link_id)
-
-
-def reset_for(token: str) -> Invited:
-    """Whose password this reset link changes. Raises LinkExpired."""
-    return _owner(token, PASSWORD_RESET)
-
-
-def reset_password(token: str, password: str) -> None:
-    """Choose a new password by the link of a reset mail. All sessions end, and earlier wrong tries are forgiven.
-
-    Raises LinkExpired, also for a second call, and Invalid for a password that is too easily guessed.
-    """
-    _check_password(_owner(token, PASSWORD_RESET), password)
-    kept = passwords.hashed(password)
-    with db.transaction() as session:
-        user = _use(session, token, PASSWORD_RESET)
-        user.password_hash = kept
-        throttle.forget(session, user.email)
-        ended = sessions.end_all(session, user)
-        with sessions.acting_as(user):
-            audit.record(session, "password.reset", user.id, {"sessions_ended": ended}, customer_id=user.customer_id)
-        _tell_of_new_password(session, user)
-
-
-def _owner(token: str, *purposes: str) -> Invited:
-    with db.reading() as session:
-        user = tokens.read(session, token, *purposes).user
-        customer = queries.customer(session, user.customer_id) if user.customer_id else None
-    return Invited(user.name, user.email, customer.name if customer else "")
-
-
-def _use(session: Session, token: str, *purposes: str) -> User:
-    """The link's owner, whose links are all used up by this. They are locked before the link, as everywhere."""
-    user = queries.user(session, tokens.read(session, token, *purposes).user_id, lock=True)
-    tokens.read(session, token, *purposes, lock=True)
-    tokens.use_up(session, user)
-    return user
-
-
-def _send_link(session: Session, user: User, purpose: str, link_id: str) -> AccountToken | None:
-    row = tokens.issue(session, user.id, purpose, token_id=link_id)
-    if row is None:
-        log.warning("too_many_links", user_id=user.id, purpose=purpose)
-        return None
-    outbox.enqueue(session, "accounts.mail_link", key=f"link:{row.id}", link_id=row.id)
-    return row
-
-
-def _tell_of_new_password(session: Session, user: User) -> None:
-    """So that the owner learns of it when it was not they."""
-    outbox.enqueue(
-        session,
-        "accounts.mail_password_changed",
-        user_id=user.id,
-        occasion=new_id("pwd"),
-        changed_at=clock.now().isoformat(),
-    )
-
-
-# What people change themselves
-
-
-def change_password(user_id: str, current: str, new: str, *, ip: str, user_agent: str) -> str:
-    """Change it and end every session of this user; returns the token of a new session for this browser.
-
-    Raises Invalid for the field "current" or "password", and RateLimited when the current one was guessed too often.
-    """
-    with db.reading() as session:
-        user = queries.user(session, user_id)
-    attempt = throttle.begin(user.email, ip)
-    if not passwords.matches(user.password_hash, current):
-        with db.transaction() as session:
-            audit.record(session, "password.change_refused", user_id, customer_id=user.customer_id)
-        raise Invalid(N_("This is not your current password."), field="current")
-    _check_password(user, new)
-    kept = passwords.hashed(new)
-    with db.transaction() as session:
-        changed = queries.user(session, user_id, lock=True)
-        if changed.password_hash != user.password_hash:
-            raise Conflict
-        throttle.forgive(session, attempt)
-        changed.password_hash = kept
-        tokens.use_up(session, changed)
-        ended = sessions.end_all(session, changed)
-        audit.record(session, "password.changed", user_id, {"sessions_ended": ended}, customer_id=changed.customer_id)
-        _tell_of_new_password(session, changed)
-        return sessions.start(session, changed, ip=ip, user_agent=user_agent)
-
-
-def change_profile(user_id: str, *, name: str, language: str, time_zone: str = "") -> None:
-    """`time_zone` is a name such as "Europe/Berlin", or "" for that of the browser.
-
-    Raises Invalid, naming the field that is wrong. A second call with the same changes nothing.
-    """
-    if time_zone and not time_zones.is_known(time_zone):
-        raise Invalid(N_("Please choose a time zone from the list."), field="time_zone")
-    with db.transaction() as session:
-        user = queries.user(session, user_id, lock=True)
-        new = {
-            "name": texts.one_line(name, field="name", longest=LONGEST_NAME, required=True),
-            "language": supported(language),
-            "time_zone": time_zone,
-        }
-        _change(session, user, new, "user.changed", user.customer_id)
-
-
-def note_time_zone(user_id: str, said: str) -> None:
-    """What the browser says of its clock, for those who have chosen no zone: mails tell them times in it. Nonsense changes nothing."""
-    if not time_zones.is_known(said):
-        return
-    with db.transaction() as session:
-        queries.user(session, user_id, lock=True).guessed_time_zone = said
+# Details on the bill
 
 
 def billing_details(customer_id: str) -> Customer:
@@ -382,34 +233,7 @@ def change_billing_details(customer_id: str, *, name: str, address: str, country
             "country": _country(country),
             "tax_id": texts.one_line(tax_id, field="tax_id", longest=LONGEST_TAX_ID),
         }
-        _change(session, customer, new, "customer.changed", customer.id)
-
-
-def set_password(user_id: str, password: str) -> None:
-    """Set it for someone else, as an operator does; their sessions end. Raises NotFound, and Invalid for a weak one."""
-    with db.reading() as session:
-        user = queries.user(session, user_id)
-    _check_password(user, password)
-    kept = passwords.hashed(password)
-    with db.transaction() as session:
-        user = queries.user(session, user_id, lock=True)
-        user.password_hash = kept
-        tokens.use_up(session, user)
-        sessions.end_all(session, user)
-        audit.record(session, "password.set", user_id, customer_id=user.customer_id)
-
-
-def _change(session: Session, row: User | Customer, new: dict[str, str], action: str, customer_id: str | None) -> None:
-    """Write what differs, and an audit row with before and after."""
-    changes = {name: [getattr(row, name), value] for name, value in new.items() if getattr(row, name) != value}
-    for name, (_before, after) in changes.items():
-        setattr(row, name, after)
-    if changes:
-        audit.record(session, action, row.id, changes, customer_id=customer_id)
-
-
-def _check_password(owner: User | Invited, password: str) -> None:
-    passwords.check(password, personal=(owner.email, owner.name, config.current().company.name))
+        identity.write_changes(session, customer, new, "customer.changed", customer.id)
 
 
 # What people type
@@ -425,7 +249,7 @@ def _email(text: str) -> str:
         )
     except EmailNotValidError as error:
         raise Invalid(N_("Please enter an e-mail address, such as name@example.com."), field="email") from error
-    return queries.normal_email(address.normalized)
+    return users.normal_email(address.normalized)
 
 
 def refuse_unreachable(email: str) -> None:

@@ -7,9 +7,9 @@ from wtforms import EmailField, RadioField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired
 
-from portal.accounts.models import ADMIN
 from portal.content import language
 from portal.core.errors import PortalError
+from portal.identity.models import ADMIN
 from portal.web import pages
 from portal.web.forms import PortalForm
 

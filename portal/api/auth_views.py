@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flask import request
 
-from portal.accounts import api_access
 from portal.api import end_users, schemas, tokens
 from portal.api.operations import blueprint, count_failure, operation
+from portal.identity import api_access
 
 bp = blueprint("auth")
 

@@ -8,12 +8,12 @@ from typing import Literal
 
 from flask import g, request
 
-from portal.accounts import api_access, policy
 from portal.accounts import queries as accounts
-from portal.accounts.models import CUSTOMER, OWNER
 from portal.api import end_users, tokens
 from portal.core import audit, clock, db
 from portal.core.errors import N_, Forbidden, Invalid, NotFound, SignInRequired
+from portal.identity import api_access, policy
+from portal.identity.models import CUSTOMER, OWNER
 from portal.refunds.service import Reviewer
 from portal.web.guards import PROOF_LASTS
 

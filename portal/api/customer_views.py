@@ -7,6 +7,7 @@ from portal.api import representations, schemas
 from portal.api.callers import Caller
 from portal.api.operations import blueprint, operation
 from portal.core import db
+from portal.identity import queries as users
 
 bp = blueprint("customers")
 
@@ -17,5 +18,5 @@ def get_me(caller: Caller) -> schemas.Customer:
     """Get the customer that this token stands for, who is signed in, and what the token may do."""
     with db.reading() as session:
         customer = accounts.customer(session, caller.customer())
-        person = accounts.user(session, caller.user_id) if caller.user_id else None
+        person = users.user(session, caller.user_id) if caller.user_id else None
     return representations.customer(customer, caller, person)

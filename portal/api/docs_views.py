@@ -6,10 +6,10 @@ from typing import Final
 
 from flask import Blueprint, Response, jsonify
 
-from portal.accounts import policy
-from portal.accounts.models import CUSTOMER, OWNER, PAYER, VIEWER
 from portal.api import bodies, document, reference, refusals, schemas, tokens
 from portal.core import config
+from portal.identity import policy
+from portal.identity.models import CUSTOMER, OWNER, PAYER, VIEWER
 from portal.web import pages
 
 bp = Blueprint("api_docs", __name__)

@@ -12,9 +12,9 @@ from typing import Final
 
 from flask import g, request
 
-from portal.accounts import api_access
 from portal.api import tokens
 from portal.core.errors import N_, Forbidden, Invalid
+from portal.identity import api_access
 
 ADDRESS: Final = "End-User-Address"
 CLIENT: Final = "Client-Authorization"

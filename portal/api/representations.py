@@ -9,13 +9,14 @@ from flask import url_for
 from sqlalchemy.orm import Session
 
 from portal import gateway, ledger
-from portal.accounts.models import Customer, User
+from portal.accounts.models import Customer
 from portal.api import schemas
 from portal.api.callers import Caller
 from portal.content import language
 from portal.core import config
 from portal.documents import queries as receipts
 from portal.documents.models import CREDIT_NOTE, Document
+from portal.identity.models import User
 from portal.invoices import queries as invoices
 from portal.invoices.models import OPEN, Invoice, InvoiceLine
 from portal.invoices.states import Standing

@@ -11,13 +11,14 @@ from sqlalchemy import exists, func, select, tuple_
 from sqlalchemy.orm import Session, undefer
 
 from portal.accounts import queries as accounts
-from portal.accounts.models import User
 from portal.core import keyset
 from portal.core.db import inline_literals
 from portal.core.errors import NotFound, PortalError
 from portal.core.money import Money
 from portal.documents import codes, facts
 from portal.documents.models import HELD, NOT_HELD, RECEIPT, REVOKED, UNMAILED, CreditNote, Document, Receipt
+from portal.identity import queries as users
+from portal.identity.models import User
 from portal.jobs import outbox
 from portal.payments import queries as payments
 from portal.payments.models import Payment
@@ -170,7 +171,7 @@ def payer(session: Session, document: Document) -> User | None:
     payment = session.get_one(Payment, document.payment_id)
     if len(addresses(session, document)) < 2 or payment.paid_by is None:
         return None
-    return accounts.user(session, payment.paid_by)
+    return users.user(session, payment.paid_by)
 
 
 def of_customer(

@@ -15,12 +15,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal import ledger
-from portal.accounts import queries as accounts
 from portal.accounts.models import Customer
 from portal.core import audit, clock, company_days, crash, db, numbering, recovery, texts
 from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.core.idempotency import check_client_key
 from portal.core.texts import CardNumber
+from portal.identity import queries as accounts
 from portal.invoices import drafts, queries, spreadsheet
 from portal.invoices.drafts import InvoiceDraft
 from portal.invoices.models import OPEN, PAID, VOID, WAYS, Invoice, InvoiceLine, OutsidePayment

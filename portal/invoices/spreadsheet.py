@@ -21,11 +21,11 @@ from datetime import date
 from decimal import Decimal
 from typing import BinaryIO, Final, Literal, TypeVar
 
-from portal.accounts.queries import normal_email
 from portal.core import card_numbers, money
 from portal.core.errors import N_, Invalid, PortalError
 from portal.core.money import Money
 from portal.core.texts import tidied_lines, typed
+from portal.identity.queries import normal_email
 from portal.invoices import drafts
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.totals import Totals

@@ -11,10 +11,10 @@ from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal.accounts import queries as accounts
-from portal.accounts.models import STAFF_ROLES
 from portal.content import language
 from portal.core import audit, db
 from portal.core.errors import Conflict, Invalid, NotFound
+from portal.identity.models import STAFF_ROLES
 from portal.invoices import files, queries, service
 from portal.invoices.staff_forms import ImportForm, InvoiceForm, PaidOutsideForm, VoidForm
 from portal.web import lists

@@ -10,7 +10,6 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, and_, case, func, literal_column, or_, select, text
 from sqlalchemy.orm import Session
 
-from portal.accounts import queries as accounts
 from portal.accounts.models import Customer
 from portal.content import anchors
 from portal.core import clock, company_days, keyset, marks, recovery
@@ -18,6 +17,7 @@ from portal.core.audit import AuditEvent
 from portal.core.db import database_now
 from portal.core.errors import NotFound
 from portal.disputes.models import Dispute, FraudWarning
+from portal.identity import queries as accounts
 from portal.jobs import workers
 from portal.jobs.outbox import DEAD, FAILED, Job
 from portal.jobs.workers import Outage

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from portal.accounts.models import STAFF_ROLES
 from portal.core import db
+from portal.identity.models import STAFF_ROLES
 from portal.invoices import queries as invoices
 from portal.payments import queries
 from portal.web.guards import staff_only

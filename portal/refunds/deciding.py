@@ -12,12 +12,12 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from portal import gateway
-from portal.accounts import queries as accounts
-from portal.accounts.models import STAFF_ROLES
 from portal.core import audit, clock, config, db, money
 from portal.core.errors import N_, Conflict, Forbidden, Invalid
 from portal.core.money import Money
 from portal.core.synced_rows import touch
+from portal.identity import queries as accounts
+from portal.identity.models import STAFF_ROLES
 from portal.jobs import outbox
 from portal.payments.models import Payment
 from portal.refunds import executing, policy, queries, states, sums

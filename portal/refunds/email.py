@@ -7,13 +7,13 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from portal.accounts import queries as accounts
 from portal.accounts.models import Customer
 from portal.content import mail
 from portal.content.language import money_text, supported, translate
 from portal.core import config, db
 from portal.core.errors import N_
 from portal.core.money import Money
+from portal.identity import queries as accounts
 from portal.refunds import queries, states, sums, wording
 from portal.refunds.models import CUSTOMER, PAID_OUTSIDE, PORTAL, STAFF, Refund
 

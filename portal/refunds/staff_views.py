@@ -12,13 +12,13 @@ from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 from wtforms import ValidationError
 
-from portal.accounts import queries as accounts
-from portal.accounts.models import STAFF_ROLES
 from portal.content import language
 from portal.core import audit, company_days, db
 from portal.core.errors import N_, Conflict, Forbidden, Invalid
 from portal.core.money import Money
 from portal.disputes import queries as disputes
+from portal.identity import queries as accounts
+from portal.identity.models import STAFF_ROLES
 from portal.payments import queries as payments
 from portal.refunds import policy, queries, service, states, wording
 from portal.refunds.forms import RefundForm, amount_of

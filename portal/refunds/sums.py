@@ -8,9 +8,10 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
-from portal.accounts.models import Customer, User
+from portal.accounts.models import Customer
 from portal.core import clock
 from portal.core.money import Money
+from portal.identity.models import User
 from portal.refunds import policy
 from portal.refunds.models import CUSTOMER, PAID_OUTSIDE, STAFF, Refund
 from portal.refunds.states import FREED, UNDECIDED

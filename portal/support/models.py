@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal.accounts.models import User
 from portal.core.db import Base, UTCDateTime
+from portal.identity.models import User
 
 
 class CustomerNote(Base):

@@ -13,7 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinl
 
 from portal import ledger
 from portal.accounts import queries as accounts
-from portal.accounts.models import CUSTOMER, IDLE, LONGEST, Customer, SignInSession, User
+from portal.accounts.models import Customer
 from portal.content.mail import SentMail
 from portal.core import clock, keyset
 from portal.core.audit import AuditEvent
@@ -23,6 +23,8 @@ from portal.disputes import queries as disputes
 from portal.disputes.models import Dispute, FraudWarning
 from portal.documents import queries as receipts
 from portal.documents.models import Document, Receipt
+from portal.identity import queries as users
+from portal.identity.models import CUSTOMER, IDLE, LONGEST, SignInSession, User
 from portal.invoices import queries as invoices
 from portal.invoices.models import OPEN, Invoice
 from portal.invoices.states import Standing
@@ -240,7 +242,7 @@ def timeline_of(session: Session, customer_id: str, cursor: str | None) -> Timel
         query = query.where(AuditEvent.number < int(cursor))
     events = session.scalars(query.order_by(AuditEvent.number.desc()).limit(keyset.PAGE_SIZE + 1)).all()
     shown = events[: keyset.PAGE_SIZE]
-    names = accounts.names_of_actors(session, (event.actor_id for event in shown if event.actor_kind in NAMED))
+    names = users.names_of_actors(session, (event.actor_id for event in shown if event.actor_kind in NAMED))
     rows = [_told(event, names) for event in shown]
     return Timeline(rows, str(rows[-1].number) if len(events) > len(shown) else None, is_first=cursor is None)
 

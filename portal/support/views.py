@@ -10,11 +10,11 @@ from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal import gateway
-from portal.accounts.models import STAFF_ROLES
 from portal.content import language
 from portal.core import audit, db
 from portal.core.errors import Conflict, Invalid
 from portal.documents import service as receipts
+from portal.identity.models import STAFF_ROLES
 from portal.payments import service as payments
 from portal.support import queries, search, service
 from portal.support.forms import NoteForm

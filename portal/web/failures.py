@@ -132,7 +132,7 @@ def _record_refusal(error: PortalError) -> None:
 def _to_sign_in() -> AnyResponse:
     if request.method == "GET":
         there = None if wants_part() else request.full_path.rstrip("?")
-        return _go_to(url_for("accounts.sign_in", next=there))
+        return _go_to(url_for("identity.sign_in", next=there))
     return _resume(resuming.owner_of_form() or "", must_sign_in=True)
 
 
@@ -143,7 +143,7 @@ def _to_proof() -> AnyResponse:
     else:
         there = resuming.page_of_form()
         resuming.keep(there, current_user.id)
-    return _go_to(url_for("accounts.confirm_password", next=there), ProofOutdated.message)
+    return _go_to(url_for("identity.confirm_password", next=there), ProofOutdated.message)
 
 
 def _resume(owner: str, *, must_sign_in: bool) -> AnyResponse:
@@ -151,8 +151,8 @@ def _resume(owner: str, *, must_sign_in: bool) -> AnyResponse:
 
     `owner` is whose form it was, "" for nobody's.
     """
-    if request.endpoint in {"accounts.sign_in", "accounts.sign_in_code"}:
-        target = url_for("accounts.sign_in", next=request.args.get("next"))
+    if request.endpoint in {"identity.sign_in", "identity.sign_in_code"}:
+        target = url_for("identity.sign_in", next=request.args.get("next"))
         if current_user.is_authenticated:
             return _go_to(target)  # which leads on to where the sign-in would have led
         resuming.keep(target, owner)
@@ -160,7 +160,7 @@ def _resume(owner: str, *, must_sign_in: bool) -> AnyResponse:
     there, is_paying = resuming.page_of_form(), request.blueprint == "payments"
     resuming.keep(there, owner)
     if must_sign_in:
-        return _go_to(url_for("accounts.sign_in", next=there), _SIGNED_OUT_PAYING if is_paying else _SIGNED_OUT)
+        return _go_to(url_for("identity.sign_in", next=there), _SIGNED_OUT_PAYING if is_paying else _SIGNED_OUT)
     return _go_to(there or "/", _OUTDATED_PAYING if is_paying else _OUTDATED)
 
 

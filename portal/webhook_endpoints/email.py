@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from portal.accounts import queries as accounts
 from portal.content import mail
 from portal.content.language import translate
 from portal.core import config, db
 from portal.core.errors import N_
+from portal.identity import queries as accounts
 from portal.webhook_endpoints.models import WebhookEndpoint
 
 _SUBJECT: Final = N_("%(company)s has stopped sending webhooks to your system")

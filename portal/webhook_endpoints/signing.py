@@ -1,7 +1,7 @@
 """Signatures as the specification of Standard Webhooks has them, and the secrets that they are made with.
 
 A secret is derived from the endpoint's id, a number that rises with every change of it, and the secret key, as one-time links are
-(portal.accounts.tokens). Kept encrypted it would be as safe against a copy of the database and no safer against a copy of the secret
+(portal.identity.tokens). Kept encrypted it would be as safe against a copy of the database and no safer against a copy of the secret
 key, for more parts: so nothing is kept at all. The price is the same, too: whoever changes the secret key changes all of them.
 Source: Standard Webhooks, "Signature scheme".
 """

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from portal.accounts import access, api_access, sessions, tokens
-from portal.accounts.models import MachineCredential, User
+from portal.accounts import access
 from portal.core import audit, config, db
 from portal.core.audit import AuditEvent
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound
+from portal.identity import api_access, sessions, tokens
+from portal.identity.models import MachineCredential, User
 from portal.jobs.outbox import Job
 from tests import factories
 from tests.together import together
@@ -88,7 +89,7 @@ def test_who_never_had_a_password_is_invited_anew(ida: User) -> None:
     assert invited is not None and invited.link != made.link
     assert access.member(made.user_id).state == "invited"
     with db.reading() as session:
-        assert len(session.scalars(select(Job).where(Job.name == "accounts.mail_link")).all()) == 2
+        assert len(session.scalars(select(Job).where(Job.name == "accounts.mail_invitation")).all()) == 2
 
 
 def test_a_role_holds_from_the_next_request_on(ida: User) -> None:

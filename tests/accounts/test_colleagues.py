@@ -11,14 +11,17 @@ import pytest
 import time_machine
 from sqlalchemy import func, select
 
-from portal.accounts import colleagues, jobs, service, sessions
+from portal.accounts import colleagues, jobs, service
 from portal.accounts.colleagues import Colleague, LastOwner, TooManyInvitations, TooManyPeople
-from portal.accounts.models import CUSTOMER_ROLES, Customer, InvitationTry, User
-from portal.accounts.sessions import WrongCredentials
-from portal.accounts.tokens import LinkExpired
+from portal.accounts.models import Customer, InvitationTry
 from portal.core import audit, clock, config, db
 from portal.core.audit import AuditEvent
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
+from portal.identity import service as identity
+from portal.identity import sessions
+from portal.identity.models import CUSTOMER_ROLES, User
+from portal.identity.sessions import WrongCredentials
+from portal.identity.tokens import PASSWORD_RESET, LinkExpired
 from portal.jobs import outbox
 from tests import factories
 from tests.accounts.conftest import Mails, token_of
@@ -127,7 +130,7 @@ def test_an_invited_colleague_signs_in_for_the_same_customer_in_their_role(
     assert (to, subject) == (EVE, "Ada Brandt invites you to the account of Spree Bikes GmbH")
     assert firm.people[EVE].state == "invited"
     assert service.invited(token_of(link)).customer == "Spree Bikes GmbH"
-    found = sessions.find(service.accept_invitation(token_of(link), NEW, **WHERE))
+    found = sessions.find(identity.accept_invitation(token_of(link), NEW, **WHERE))
     assert found is not None
     assert (found.id, found.customer_id, found.customer_role) == (made.user_id, firm.id, role)
     assert (found.may_pay, found.may_manage) == (may_pay, may_manage)
@@ -142,7 +145,7 @@ def test_an_invitation_can_be_sent_again_until_it_is_taken_up(firm: Firm, mails:
         again = colleagues.invite_again(firm.id, made.user_id, by=firm.ada.id)
         assert firm.people[EVE].state == "invited"
         assert [link for to, _subject, link in mails() if to == EVE] == [again.link]
-        service.accept_invitation(token_of(again.link), NEW, **WHERE)
+        identity.accept_invitation(token_of(again.link), NEW, **WHERE)
         for act in (colleagues.invite_again, colleagues.withdraw):
             with pytest.raises(Conflict):
                 act(firm.id, made.user_id, by=firm.ada.id)
@@ -153,7 +156,7 @@ def test_a_withdrawn_invitation_opens_nothing_and_frees_the_address(firm: Firm, 
     colleagues.withdraw(firm.id, made.user_id, by=firm.ada.id)
     assert mails() == [], "the mail had not left yet"
     with pytest.raises(LinkExpired):
-        service.accept_invitation(token_of(made.link), NEW, **WHERE)
+        identity.accept_invitation(token_of(made.link), NEW, **WHERE)
     with pytest.raises(NotFound):
         colleagues.withdraw(firm.id, made.user_id, by=firm.ada.id)
     (event,) = events("user.invitation_withdrawn")
@@ -166,7 +169,7 @@ def test_an_invitation_that_is_withdrawn_and_taken_up_at_once_is_one_of_both(fir
         email = f"eve{number}@spree-bikes.test"
         made = firm.invite(email=email)
         taken_up, withdrawn = at_once(
-            partial(service.accept_invitation, token_of(made.link), NEW, **WHERE),
+            partial(identity.accept_invitation, token_of(made.link), NEW, **WHERE),
             partial(colleagues.withdraw, firm.id, made.user_id, by=firm.ada.id),
         )
         if email in firm.people:
@@ -282,7 +285,7 @@ def test_an_open_invitation_can_change_its_role_and_a_role_that_is_none_is_refus
 def test_who_loses_access_is_out_at_once_and_comes_back_in_the_same_role(firm: Firm, mails: Mails) -> None:
     eve = firm.hire("payer", email=EVE)
     tokens = [sessions.sign_in(EVE, PASSWORD, **WHERE) for _ in range(2)]
-    service.ask_reset(EVE)
+    identity.ask_reset(EVE)
     ((_to, _subject, link),) = mails()
     for _ in range(2):
         firm.end_access(eve)
@@ -300,7 +303,7 @@ def test_who_loses_access_is_out_at_once_and_comes_back_in_the_same_role(firm: F
     assert (event.subject, event.facts, event.customer_id) == (eve.id, {"customer_role": "payer"}, firm.id)
     assert [sessions.find(token) for token in tokens] == [None, None], "old sessions stay ended"
     with pytest.raises(LinkExpired):
-        service.reset_for(token_of(link))
+        identity.link_owner(token_of(link), PASSWORD_RESET)
     found = sessions.find(sessions.sign_in(EVE, PASSWORD, **WHERE))
     assert found is not None and found.customer_role == "payer"
     assert mails() == [], "neither is announced"

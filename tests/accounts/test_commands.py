@@ -7,10 +7,11 @@ from click.testing import Result
 from flask import Flask
 from sqlalchemy import select
 
-from portal.accounts import sessions
-from portal.accounts.models import Customer, User
+from portal.accounts.models import Customer
 from portal.core import db
 from portal.core.audit import AuditEvent
+from portal.identity import sessions
+from portal.identity.models import User
 from portal.jobs.outbox import Job
 from tests import factories
 
@@ -32,7 +33,7 @@ def test_the_first_administrator_gets_in_by_the_link_on_the_terminal(app: Flask)
         job = session.execute(select(Job)).scalar_one()
         actors = set(session.execute(select(AuditEvent.actor_kind)).scalars())
     assert (user.role, user.password_hash) == ("admin", None)
-    assert job.name == "accounts.mail_link"
+    assert job.name == "accounts.mail_invitation"
     assert actors == {"cli"}
 
 

@@ -11,8 +11,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from portal.accounts import colleagues
-from portal.accounts.models import Customer, User
+from portal.accounts.models import Customer
 from portal.core import config, db
+from portal.identity.models import User
 from tests import factories
 from tests.factories import csrf_token, sign_in
 

@@ -10,13 +10,17 @@ import time_machine
 from flask import Flask
 from sqlalchemy import func, select
 
-from portal.accounts import access, jobs, service, sessions, throttle
-from portal.accounts.models import AccountToken, Customer, SignInAttempt, SignInSession, User
-from portal.accounts.sessions import WrongCredentials
-from portal.accounts.tokens import LinkExpired
+from portal.accounts import access, service
+from portal.accounts.models import Customer
 from portal.core import audit, clock, config, db
 from portal.core.audit import AuditEvent
 from portal.core.errors import Conflict, Invalid, NotFound, RateLimited
+from portal.identity import jobs as identity_jobs
+from portal.identity import service as identity
+from portal.identity import sessions, throttle, tokens
+from portal.identity.models import AccountToken, SignInAttempt, SignInSession, User
+from portal.identity.sessions import WrongCredentials
+from portal.identity.tokens import LinkExpired
 from portal.jobs import outbox
 from tests import factories
 from tests.accounts.conftest import Mails, token_of
@@ -45,7 +49,7 @@ def count(table: type) -> int:
 
 
 def reset_token(mails: Mails) -> str:
-    service.ask_reset(EMAIL)
+    identity.ask_reset(EMAIL)
     ((_to, _subject, link),) = mails()
     return token_of(link)
 
@@ -61,7 +65,7 @@ def test_an_invited_customer_chooses_a_password_and_is_signed_in(mails: Mails) -
     assert (to, subject) == (EMAIL, "Your account at Nordlicht Energie GmbH")
     assert link == made.link
     assert service.invited(token_of(link)).name == "Ada Brandt"
-    token = service.accept_invitation(token_of(link), NEW, **WHERE)
+    token = identity.accept_invitation(token_of(link), NEW, **WHERE)
     found = sessions.find(token)
     assert found is not None
     assert (found.id, found.customer_id) == (made.user_id, made.customer_id)
@@ -70,9 +74,9 @@ def test_an_invited_customer_chooses_a_password_and_is_signed_in(mails: Mails) -
 
 def test_an_invitation_opens_the_account_once(mails: Mails) -> None:
     token = token_of(service.invite_customer(name="Spree Bikes", email=EMAIL).link)
-    service.accept_invitation(token, NEW, **WHERE)
+    identity.accept_invitation(token, NEW, **WHERE)
     with pytest.raises(LinkExpired):
-        service.accept_invitation(token, "another fine long password", **WHERE)
+        identity.accept_invitation(token, "another fine long password", **WHERE)
     sessions.sign_in(EMAIL, NEW, **WHERE)
 
 
@@ -81,28 +85,28 @@ def test_an_invitation_lasts_a_week(settings: config.Settings, days: int, works:
     token = token_of(service.invite_customer(name="Spree Bikes", email=EMAIL).link)
     with time_machine.travel(clock.now() + timedelta(days=days)):
         if works:
-            service.accept_invitation(token, NEW, **WHERE)
+            identity.accept_invitation(token, NEW, **WHERE)
         else:
             with pytest.raises(LinkExpired):
-                service.accept_invitation(token, NEW, **WHERE)
+                identity.accept_invitation(token, NEW, **WHERE)
 
 
 def test_a_weak_password_leaves_the_invitation_open(settings: config.Settings) -> None:
     token = token_of(service.invite_customer(name="Spree Bikes", email=EMAIL).link)
     with pytest.raises(Invalid):
-        service.accept_invitation(token, "password1234", **WHERE)
-    service.accept_invitation(token, NEW, **WHERE)
+        identity.accept_invitation(token, "password1234", **WHERE)
+    identity.accept_invitation(token, NEW, **WHERE)
 
 
 def test_inviting_again_is_for_those_without_a_password(mails: Mails) -> None:
     made = service.invite_customer(name="Spree Bikes", email=EMAIL)
     again = access.invite_again(made.user_id)
     assert [link for _to, _subject, link in mails()] == [made.link, again.link]
-    service.accept_invitation(token_of(again.link), NEW, **WHERE)
+    identity.accept_invitation(token_of(again.link), NEW, **WHERE)
     with pytest.raises(Conflict):
         access.invite_again(made.user_id)
     with pytest.raises(LinkExpired):
-        service.accept_invitation(token_of(made.link), NEW, **WHERE)
+        identity.accept_invitation(token_of(made.link), NEW, **WHERE)
 
 
 def test_an_address_signs_in_for_one_customer_only(user: User) -> None:
@@ -114,7 +118,7 @@ def test_an_address_signs_in_for_one_customer_only(user: User) -> None:
 
 def test_staff_belong_to_no_customer(settings: config.Settings) -> None:
     made = access.invite(email="tom@portal.test", name="Tom", role="admin")
-    found = sessions.find(service.accept_invitation(token_of(made.link), NEW, **WHERE))
+    found = sessions.find(identity.accept_invitation(token_of(made.link), NEW, **WHERE))
     assert found is not None
     assert (found.role, found.is_staff, found.customer_id) == ("admin", True, None)
     with pytest.raises(Invalid):
@@ -146,7 +150,7 @@ def test_what_cannot_be_right_is_refused_at_its_field(settings: config.Settings,
 
 def test_a_reset_sets_the_new_password_and_ends_every_session(user: User, mails: Mails) -> None:
     before = sessions.sign_in(EMAIL, PASSWORD, **WHERE)
-    service.reset_password(reset_token(mails), NEW)
+    identity.reset_password(reset_token(mails), NEW)
     assert sessions.find(before) is None
     with pytest.raises(WrongCredentials):
         sessions.sign_in(EMAIL, PASSWORD, **WHERE)
@@ -156,12 +160,12 @@ def test_a_reset_sets_the_new_password_and_ends_every_session(user: User, mails:
 
 def test_a_reset_link_works_once_and_takes_the_others_with_it(user: User, mails: Mails) -> None:
     first, second = reset_token(mails), reset_token(mails)
-    service.reset_password(second, NEW)
+    identity.reset_password(second, NEW)
     for token in (first, second):
         with pytest.raises(LinkExpired):
-            service.reset_for(token)
+            identity.link_owner(token, tokens.PASSWORD_RESET)
         with pytest.raises(LinkExpired):
-            service.reset_password(token, PASSWORD)
+            identity.reset_password(token, PASSWORD)
 
 
 @pytest.mark.parametrize(("minutes", "works"), [(29, True), (31, False)])
@@ -169,18 +173,18 @@ def test_a_reset_link_lasts_half_an_hour(user: User, mails: Mails, minutes: int,
     token = reset_token(mails)
     with time_machine.travel(clock.now() + timedelta(minutes=minutes)):
         if works:
-            service.reset_password(token, NEW)
+            identity.reset_password(token, NEW)
         else:
             with pytest.raises(LinkExpired):
-                service.reset_password(token, NEW)
+                identity.reset_password(token, NEW)
 
 
 def test_an_invitation_is_no_reset_and_a_reset_no_invitation(user: User, mails: Mails) -> None:
     with pytest.raises(LinkExpired):
-        service.accept_invitation(reset_token(mails), NEW, **WHERE)
+        identity.accept_invitation(reset_token(mails), NEW, **WHERE)
     invited = service.invite_customer(name="Other", email="other@example.test")
     with pytest.raises(LinkExpired):
-        service.reset_password(token_of(invited.link), NEW)
+        identity.reset_password(token_of(invited.link), NEW)
 
 
 def test_an_unknown_address_leaves_the_same_traces_but_no_mail(user: User, mails: Mails) -> None:
@@ -188,11 +192,11 @@ def test_an_unknown_address_leaves_the_same_traces_but_no_mail(user: User, mails
         return count(AuditEvent), count(outbox.Job)
 
     start = traces()
-    service.ask_reset("nobody@spree-bikes.test")
+    identity.ask_reset("nobody@spree-bikes.test")
     unknown = traces()
     assert mails() == []
     middle = traces()
-    service.ask_reset(EMAIL)
+    identity.ask_reset(EMAIL)
     known = traces()
     assert [a - b for a, b in zip(unknown, start, strict=True)] == [a - b for a, b in zip(known, middle, strict=True)]
 
@@ -200,18 +204,18 @@ def test_an_unknown_address_leaves_the_same_traces_but_no_mail(user: User, mails
 def test_someone_disabled_gets_no_link(user: User, mails: Mails) -> None:
     token = reset_token(mails)
     access.end(user.id)
-    service.ask_reset(EMAIL)
+    identity.ask_reset(EMAIL)
     assert mails() == []
     with pytest.raises(LinkExpired):
-        service.reset_password(token, NEW)
+        identity.reset_password(token, NEW)
 
 
 def test_a_mailbox_cannot_be_filled_with_links(user: User, mails: Mails) -> None:
     for _ in range(8):
-        service.ask_reset(EMAIL)
+        identity.ask_reset(EMAIL)
     assert len(mails()) == 5
     with time_machine.travel(clock.now() + timedelta(minutes=61)):
-        service.ask_reset(EMAIL)
+        identity.ask_reset(EMAIL)
         assert len(mails()) == 1
 
 
@@ -230,13 +234,13 @@ def test_no_link_lies_in_clear_in_the_database(user: User, mails: Mails, databas
 def test_a_mail_that_is_sent_again_has_the_same_link_and_the_same_id(
     user: User, mails: Mails, smtp: Mailbox, app: Flask
 ) -> None:
-    service.ask_reset(EMAIL)
+    identity.ask_reset(EMAIL)
     with app.app_context():
         outbox.run_due()
         with db.reading() as session:
             link_id = session.execute(select(AccountToken.id)).scalar_one()
-        service.begin_reset(EMAIL, link_id)
-        jobs.mail_link(link_id)
+        identity.begin_reset(EMAIL, link_id)
+        identity_jobs.mail_link(link_id)
         outbox.run_due()
     first, second = smtp.messages
     assert first["Message-ID"] == second["Message-ID"]
@@ -245,7 +249,7 @@ def test_a_mail_that_is_sent_again_has_the_same_link_and_the_same_id(
 
 def test_a_used_link_is_not_sent_any_more(user: User, mails: Mails, app: Flask) -> None:
     made = service.invite_customer(name="Other", email="other@example.test")
-    service.accept_invitation(token_of(made.link), NEW, **WHERE)
+    identity.accept_invitation(token_of(made.link), NEW, **WHERE)
     assert mails() == []
 
 
@@ -254,14 +258,14 @@ def test_a_reset_lets_the_owner_in_after_many_wrong_tries(user: User, mails: Mai
         throttle.begin(EMAIL, f"192.0.2.{number}")
     with pytest.raises(RateLimited):
         sessions.sign_in(EMAIL, PASSWORD, **WHERE)
-    service.reset_password(reset_token(mails), NEW)
+    identity.reset_password(reset_token(mails), NEW)
     sessions.sign_in(EMAIL, NEW, **WHERE)
 
 
 def test_mails_are_in_the_readers_language(user: User, mails: Mails, smtp: Mailbox, app: Flask) -> None:
     with db.transaction() as session:
         session.get_one(User, user.id).language = "de"
-    service.ask_reset(EMAIL)
+    identity.ask_reset(EMAIL)
     with app.app_context():
         outbox.run_due()
     html = smtp.messages[0].get_body(("html",)).get_content()
@@ -280,7 +284,7 @@ def test_a_stranger_signs_up_by_the_link_in_the_mail(mails: Mails) -> None:
     assert subject
     with pytest.raises(WrongCredentials):
         sessions.sign_in(EMAIL, NEW, **WHERE)
-    found = sessions.find(service.accept_invitation(token_of(link), NEW, **WHERE))
+    found = sessions.find(identity.accept_invitation(token_of(link), NEW, **WHERE))
     assert found is not None
     assert (found.role, found.language) == ("customer", "de")
     assert found.customer_id
@@ -302,9 +306,9 @@ def test_signing_up_twice_makes_one_account(mails: Mails) -> None:
     service.sign_up(EMAIL, "Ada Brandt", "en")
     first, second = mails()
     assert count(User) == count(Customer) == 1
-    service.accept_invitation(token_of(first[2]), NEW, **WHERE)
+    identity.accept_invitation(token_of(first[2]), NEW, **WHERE)
     with pytest.raises(LinkExpired):
-        service.accept_invitation(token_of(second[2]), NEW, **WHERE)
+        identity.accept_invitation(token_of(second[2]), NEW, **WHERE)
 
 
 def test_without_the_setting_nobody_signs_up(settings: config.Settings) -> None:
@@ -318,7 +322,7 @@ def test_without_the_setting_nobody_signs_up(settings: config.Settings) -> None:
 
 def test_changing_the_password_renews_this_session_and_ends_the_others(user: User, mails: Mails) -> None:
     here, there = (sessions.sign_in(EMAIL, PASSWORD, **WHERE) for _ in range(2))
-    token = service.change_password(user.id, PASSWORD, NEW, **WHERE)
+    token = identity.change_password(user.id, PASSWORD, NEW, **WHERE)
     assert [sessions.find(each) is not None for each in (here, there, token)] == [False, False, True]
     sessions.sign_in(EMAIL, NEW, **WHERE)
     assert len(mails()) == 1
@@ -327,16 +331,16 @@ def test_changing_the_password_renews_this_session_and_ends_the_others(user: Use
 def test_the_present_password_is_asked_for_and_guarded(user: User) -> None:
     for _ in range(10):
         with pytest.raises(Invalid) as refused:
-            service.change_password(user.id, "not the password", NEW, **WHERE)
+            identity.change_password(user.id, "not the password", NEW, **WHERE)
         assert refused.value.field == "current"
     with pytest.raises(RateLimited):
-        service.change_password(user.id, PASSWORD, NEW, **WHERE)
+        identity.change_password(user.id, PASSWORD, NEW, **WHERE)
 
 
 def test_a_weak_new_password_changes_nothing(user: User) -> None:
     token = sessions.sign_in(EMAIL, PASSWORD, **WHERE)
     with pytest.raises(Invalid) as refused:
-        service.change_password(user.id, PASSWORD, "spree-bikes 1", **WHERE)
+        identity.change_password(user.id, PASSWORD, "spree-bikes 1", **WHERE)
     assert refused.value.field == "password"
     assert sessions.find(token) is not None
     sessions.sign_in(EMAIL, PASSWORD, **WHERE)
@@ -344,8 +348,8 @@ def test_a_weak_new_password_changes_nothing(user: User) -> None:
 
 def test_changes_are_recorded_with_before_and_after(user: User) -> None:
     assert user.customer_id is not None
-    service.change_profile(user.id, name="Ada B.", language="de")
-    service.change_profile(user.id, name="Ada B.", language="de")
+    identity.change_profile(user.id, name="Ada B.", language="de")
+    identity.change_profile(user.id, name="Ada B.", language="de")
     service.change_billing_details(user.customer_id, name="Spree AG", address=" a \n\n b ", country="at", tax_id="")
     (profile,), (billing,) = events("user.changed"), events("customer.changed")
     assert profile.facts == {"name": ["Ada Brandt", "Ada B."], "language": ["en", "de"]}
@@ -355,14 +359,14 @@ def test_changes_are_recorded_with_before_and_after(user: User) -> None:
 
 
 def test_a_language_that_is_not_offered_becomes_the_first_one(user: User) -> None:
-    service.change_profile(user.id, name="Ada", language="fr")
+    identity.change_profile(user.id, name="Ada", language="fr")
     with db.reading() as session:
         assert session.get_one(User, user.id).language == "en"
 
 
 def test_an_operator_can_set_a_password(user: User) -> None:
     token = sessions.sign_in(EMAIL, PASSWORD, **WHERE)
-    service.set_password(user.id, NEW)
+    identity.set_password(user.id, NEW)
     assert sessions.find(token) is None
     sessions.sign_in(EMAIL, NEW, **WHERE)
 
@@ -371,15 +375,15 @@ def test_old_tries_links_and_sessions_are_forgotten(user: User, mails: Mails) ->
     reset_token(mails)
     sessions.sign_in(EMAIL, PASSWORD, **WHERE)
     throttle.begin("nobody@example.test", "203.0.113.7")
-    jobs.sweep()
+    identity_jobs.sweep()
     assert (count(AccountToken), count(SignInSession), count(SignInAttempt)) == (1, 1, 1)
     with time_machine.travel(clock.now() + timedelta(days=100)):
-        jobs.sweep()
+        identity_jobs.sweep()
     assert (count(AccountToken), count(SignInSession), count(SignInAttempt)) == (0, 0, 0)
 
 
 def test_every_change_keeps_the_audit_chain_whole(user: User, mails: Mails) -> None:
-    service.reset_password(reset_token(mails), NEW)
+    identity.reset_password(reset_token(mails), NEW)
     sessions.sign_in(EMAIL, NEW, **WHERE)
     access.end(user.id)
     with db.reading() as session:

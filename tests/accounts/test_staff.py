@@ -11,9 +11,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from portal.accounts import access, second_factor, sessions
-from portal.accounts.models import User
+from portal.accounts import access
 from portal.core import db
+from portal.identity import second_factor, sessions
+from portal.identity.models import User
 from tests import factories
 
 pytestmark = pytest.mark.database("sqlite")

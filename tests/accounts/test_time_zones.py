@@ -13,11 +13,11 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.accounts import service
-from portal.accounts.models import User
 from portal.content.language import datetime_text
 from portal.core import config, db, time_zones
 from portal.core.errors import Invalid
+from portal.identity import service
+from portal.identity.models import User
 from portal.jobs import outbox
 from tests import factories
 from tests.factories import PASSWORD, csrf_token, sign_in

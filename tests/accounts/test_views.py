@@ -12,9 +12,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from portal.accounts import service, throttle
-from portal.accounts.models import Customer, SignInSession, User
+from portal.accounts import service
+from portal.accounts.models import Customer
 from portal.core import clock, config, db
+from portal.identity import throttle
+from portal.identity.models import SignInSession, User
 from portal.jobs import outbox
 from tests import factories
 from tests.factories import PASSWORD, csrf_token, sign_in

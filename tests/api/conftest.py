@@ -13,11 +13,12 @@ from jsonschema import Draft202012Validator
 from werkzeug.test import TestResponse
 
 from portal import gateway
-from portal.accounts import api_access
-from portal.accounts.models import OWNER, Customer, User
+from portal.accounts.models import Customer
 from portal.api import tokens
 from portal.core import db
 from portal.core.db import new_id
+from portal.identity import api_access
+from portal.identity.models import OWNER, User
 from tests import factories
 from tests.live import SandboxServer
 from tests.payments.conftest import Till

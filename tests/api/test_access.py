@@ -12,13 +12,14 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from portal.accounts import policy
-from portal.accounts.models import PAYER, VIEWER, Customer
+from portal.accounts.models import Customer
 from portal.api.operations import Operation
 from portal.core import clock, company_days, db
 from portal.core.db import new_id
 from portal.documents import service as receipts
 from portal.documents.models import Receipt
+from portal.identity import policy
+from portal.identity.models import PAYER, VIEWER
 from portal.payment_methods.models import SavedCard
 from portal.webhook_endpoints import queries as endpoint_queries
 from portal.webhook_endpoints import service as deliveries

@@ -15,8 +15,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from portal.accounts import api_access, policy
 from portal.core import db
+from portal.identity import api_access, policy
 from tests import factories
 from tests.live import LivePortal
 

@@ -23,9 +23,9 @@ import time_machine
 from sqlalchemy import select
 
 from deploy.dev.processes import ROOT
-from portal.accounts import api_access, second_factor
 from portal.core import clock, db
 from portal.core.config import Settings
+from portal.identity import api_access, second_factor
 from portal.payments.models import Payment
 from portal.webhook_endpoints import signing
 from portal.webhook_endpoints.models import WebhookEndpoint

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from portal.accounts.models import PAYER, VIEWER
 from portal.api import app_requests
 from portal.core import db
+from portal.identity.models import PAYER, VIEWER
 from portal.jobs import outbox
 from tests import factories
 from tests.api.conftest import App, World

@@ -10,10 +10,10 @@ import pyotp
 import pytest
 from jsonschema import Draft202012Validator
 
-from portal.accounts import api_access, second_factor
 from portal.api import schemas, tokens
 from portal.core import clock
 from portal.core.db import new_id
+from portal.identity import api_access, second_factor
 from portal.payments import states as payment_states
 from portal.refunds import policy as refund_policy
 from portal.refunds import states as refund_states

@@ -17,10 +17,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from portal.accounts import access, api_access
-from portal.accounts.models import VIEWER, Customer, User
+from portal.accounts import access
+from portal.accounts.models import Customer
 from portal.api import tokens
 from portal.core import clock, db
+from portal.identity import api_access
+from portal.identity.models import VIEWER, User
 from tests import factories
 from tests.api.forging import hs256, packed, put_together, refused
 

@@ -18,7 +18,6 @@ from sqlalchemy import select
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from portal.accounts import api_access, policy, second_factor
 from portal.accounts.models import Customer
 from portal.api import tokens
 from portal.books.models import Pack, PackPart
@@ -27,6 +26,7 @@ from portal.core.db import Base, new_id
 from portal.core.money import Money
 from portal.documents import service as receipts
 from portal.documents.models import Receipt
+from portal.identity import api_access, policy, second_factor
 from portal.invoices.models import Invoice
 from portal.payment_methods.models import CardSetup, SavedCard
 from portal.payments.models import Payment

@@ -16,9 +16,9 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from portal import app as portal_app
-from portal.accounts.models import User
 from portal.core import audit, clock, config, db
 from portal.core.audit import AuditEvent
+from portal.identity.models import User
 from portal.web import pages
 from tests import factories
 

@@ -13,12 +13,13 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from portal.accounts import api_access
-from portal.accounts.models import Customer, User
+from portal.accounts.models import Customer
 from portal.api import tokens
 from portal.core import clock, db
 from portal.core.audit import AuditEvent
 from portal.core.db import new_id
+from portal.identity import api_access
+from portal.identity.models import User
 from portal.mandates import queries as mandates
 from portal.webhook_endpoints import queries as endpoints
 from tests import factories

@@ -15,8 +15,9 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 from wtforms import PasswordField
 
-from portal.accounts.models import Customer, SignInSession, User
+from portal.accounts.models import Customer
 from portal.core import clock, db
+from portal.identity.models import SignInSession, User
 from portal.payments.models import Payment
 from portal.web import resuming
 from tests import factories

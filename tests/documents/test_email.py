@@ -12,10 +12,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from portal.accounts.models import Customer, User
+from portal.accounts.models import Customer
 from portal.core import company_days, config, db
 from portal.documents import email, service
 from portal.documents.models import Receipt
+from portal.identity.models import User
 from portal.jobs import outbox
 from portal.payments.models import Payment
 from tests import factories

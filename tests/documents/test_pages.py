@@ -12,11 +12,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, select
 
 from portal import ledger
-from portal.accounts.models import Customer, User
+from portal.accounts.models import Customer
 from portal.core import clock, config, db, keyset
 from portal.documents import queries, service
 from portal.documents.models import Receipt
 from portal.documents.views import LOOK_EVERY_SECONDS, MOST_LOOKS
+from portal.identity.models import User
 from portal.payments.models import Payment
 from tests import factories
 from tests.documents.conftest import alter_pdf, fail

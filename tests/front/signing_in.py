@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page
 
-from portal.accounts.models import User
+from portal.identity.models import User
 from tests import factories
 
 

@@ -84,8 +84,8 @@ def create_style_app(brand: str = "#2a4fd0", brand_contrast: str = "#ffffff", lo
     named("invoices.index", "/invoices")
     named("payments.history", "/payments")
     named("cards.index", "/cards")
-    named("accounts.sign_in", "/sign-in", ["GET", "POST"])
-    named("accounts.sign_out", "/sign-out", ["POST"])
+    named("identity.sign_in", "/sign-in", ["GET", "POST"])
+    named("identity.sign_out", "/sign-out", ["POST"])
     named("accounts.profile", "/account")
     named("pages.language", "/language/<code>")
 

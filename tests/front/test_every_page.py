@@ -14,14 +14,14 @@ import pytest
 from playwright.sync_api import Browser, Page
 from sqlalchemy import select
 
-from portal.accounts import api_access
-from portal.accounts.policy import MACHINE_SCOPES
 from portal.books.models import Pack
 from portal.content import anchors
 from portal.core import audit, clock, company_days, db
 from portal.core.config import Settings
 from portal.documents import service as receipts
 from portal.documents.models import Document
+from portal.identity import api_access
+from portal.identity.policy import MACHINE_SCOPES
 from portal.invoices import files
 from portal.invoices.models import Invoice
 from portal.ledger import FEES, RECEIVABLES, STRIPE, post

@@ -15,7 +15,7 @@ FLOORS = (
     ("jobs", "content"),
     ("web",),
     ("ledger", "gateway", "stripe_sync"),
-    ("accounts",),
+    ("identity", "accounts"),
     ("webhook_endpoints", "payment_methods", "invoices"),
     ("payments",),
     ("mandates", "disputes", "refunds"),
@@ -29,7 +29,8 @@ ROOF = frozenset({"cli", "app"})
 FEATURES = frozenset(name for names in FLOORS[4:-1] for name in names)
 # States are part of the models, a draft is what a service is given by whoever fills it in, a policy holds rules that all
 # may ask, figures are read by whoever shows them, and wording says to a person what a thing means. A form reads the filters of
-# a list, also for the file that another part makes of it.
+# a list, also for the file that another part makes of it. Sessions, links, second factors, and who is signed in to a browser (web) are
+# what identity is for.
 PUBLIC = frozenset(
     {
         "service",
@@ -40,6 +41,10 @@ PUBLIC = frozenset(
         "access",
         "api_access",
         "policy",
+        "sessions",
+        "tokens",
+        "second_factor",
+        "web",
         "figures",
         "wording",
         "forms",

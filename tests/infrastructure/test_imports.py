@@ -53,7 +53,7 @@ def _modules(**sources: str) -> dict[str, Module]:
         (
             "documents__facts",
             "from portal.payments.views import page",
-            "only access, api_access, drafts, figures, forms, models, policy, queries, service, states, wording are public",
+            "of another feature only access, ",
         ),
         ("payments__service", "from portal import sandbox", "only cli starts the sandbox"),
         ("sandbox__app", "from portal.core import money", "knows nothing of the portal"),

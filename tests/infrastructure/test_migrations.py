@@ -17,10 +17,10 @@ from sqlalchemy.orm import undefer
 
 import portal.app  # noqa: F401  # brings every table into the metadata
 from deploy.dev.processes import ROOT
-from portal.accounts.models import User
 from portal.core import clock, config, db
 from portal.documents import facts, queries
 from portal.documents.models import Receipt
+from portal.identity.models import User
 from portal.jobs.outbox import Job
 from tests import factories
 from tests.documents.conftest import example

@@ -7,8 +7,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from deploy.dev import seed
-from portal.accounts.models import Customer, User
+from portal.accounts.models import Customer
 from portal.core import audit, config, db
+from portal.identity.models import User
 from portal.invoices.models import Invoice
 from tests import factories
 

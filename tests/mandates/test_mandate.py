@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from flask.testing import FlaskClient
 
-from portal.accounts.models import User
 from portal.content.language import catalogue
 from portal.core import db
 from portal.core.errors import NotFound
+from portal.identity.models import User
 from portal.mandates import policy, queries, service
 from portal.mandates.models import Mandate
 from portal.payment_methods import queries as cards

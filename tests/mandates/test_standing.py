@@ -13,9 +13,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from portal.accounts.models import Customer, User
+from portal.accounts.models import Customer
 from portal.api import representations
 from portal.core import clock, db
+from portal.identity.models import User
 from portal.invoices import queries
 from portal.invoices.models import Invoice
 from portal.invoices.states import DUE, STANDINGS, UNDER_WAY, Standing

@@ -11,11 +11,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from portal import gateway
-from portal.accounts.models import User
 from portal.core import db, numbering, recovery
 from portal.core.money import Money
 from portal.core.recovery import InRecovery
 from portal.gateway import StripeGateway
+from portal.identity.models import User
 from portal.invoices import service as invoices
 from portal.jobs import outbox
 from portal.web import pages
@@ -29,8 +29,8 @@ HARMLESS = {
 }
 # What workers do all the same: mails about signing in and about the machine, and the comparison with Stripe.
 IN_RECOVERY = {
-    *("accounts.begin_reset", "accounts.begin_sign_up", "accounts.mail_link", "accounts.mail_account_exists"),
-    *("accounts.mail_password_changed", "accounts.mail_second_factor", "accounts.mail_owners_changed"),
+    *("identity.begin_reset", "accounts.begin_sign_up", "accounts.mail_invitation", "accounts.mail_account_exists"),
+    *("identity.mail_password_changed", "identity.mail_second_factor", "accounts.mail_owners_changed"),
     *("outbox.mail_dead", "outbox.mail_outage"),
     *("reconciliation.walk", recovery.TEND, recovery.MAIL_BEGUN),
 }

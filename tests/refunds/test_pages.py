@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from portal.accounts.models import User
 from portal.core import clock, company_days, db
+from portal.identity.models import User
 from portal.payments.models import Payment
 from portal.refunds import service, states
 from tests import factories

@@ -21,10 +21,10 @@ import pytest
 import requests
 from sqlalchemy import func, select
 
-from portal.accounts.models import User
 from portal.core import db
 from portal.core.db import new_id
 from portal.documents.models import Receipt
+from portal.identity.models import User
 from portal.jobs.outbox import Job
 from portal.payment_methods.models import SavedCard
 from portal.payments.models import Payment

@@ -7,10 +7,10 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from portal.accounts import api_access
-from portal.accounts.models import OWNER
 from portal.api import tokens
 from portal.core import db
+from portal.identity import api_access
+from portal.identity.models import OWNER
 from tests import factories
 from tests.live import SandboxServer
 from tests.payments.conftest import keep_card

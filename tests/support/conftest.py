@@ -11,9 +11,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from portal.accounts.models import Customer, User
+from portal.accounts.models import Customer
 from portal.core import audit, clock, db
 from portal.documents import service as receipts
+from portal.identity.models import User
 from portal.payment_methods.models import SavedCard
 from portal.payments.models import Payment
 from portal.refunds.models import Refund

@@ -9,7 +9,6 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from portal.accounts.models import SignInSession
 from portal.content import language, mail
 from portal.core import audit, clock, company_days, config, db, keyset
 from portal.core.errors import Conflict, Invalid, NotFound
@@ -17,6 +16,7 @@ from portal.core.money import Money
 from portal.documents import email
 from portal.documents import service as receipts
 from portal.documents.models import Receipt
+from portal.identity.models import SignInSession
 from portal.invoices import files
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice, InvoiceFile

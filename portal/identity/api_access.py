@@ -1,0 +1,402 @@
+"""Who calls the JSON API: an app that someone has signed in with (a grant), or another system of the company's (a machine).
+
+A grant lives by refresh tokens. Each is good once and brings the next; one that comes a second time was stolen, by whoever used it
+first or by whoever uses it now, so the whole grant ends. Source: RFC 9700, "Best Current Practice for OAuth 2.0 Security", 4.14.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session, joinedload
+
+from portal.core import audit, card_numbers, clock, db, idempotency, keyset, texts
+from portal.core.db import new_id
+from portal.core.errors import N_, Conflict, Forbidden, Invalid, NotFound, SignInRequired
+from portal.identity import codes, policy, queries, sessions
+from portal.identity.models import APP_IDLE, APP_LONGEST, CUSTOMER, AppGrant, MachineCredential, RefreshToken, User
+
+log = structlog.get_logger(__name__)
+
+REFRESH_PREFIX: Final = "prt_"
+SECRET_PREFIX: Final = "pms_"  # noqa: S105  # what a secret begins with
+SECRET_BYTES: Final = 32
+LONGEST_NAME: Final = 100
+LONGEST_APP_NAME: Final = 40
+# A grant's last use is written down at most this often.
+SEEN_EVERY: Final = timedelta(minutes=1)
+# Kept this long after it can be used no more, for whoever asks what happened; the audit trail keeps the fact itself.
+KEEP_UNUSED: Final = timedelta(days=30)
+
+REUSED: Final = "refresh_token_reused"
+SIGNED_OUT: Final = "signed_out"
+ENDED_ELSEWHERE: Final = "ended_elsewhere"
+
+
+class NotProved(SignInRequired):
+    """The password or the code is wrong; `code` says which, as far as anyone may know."""
+
+
+class FactorMissing(Forbidden):
+    code = "second_factor_required"
+    message = N_("Staff must use two-step verification. Please set it up on your account page first.")
+
+
+class GrantOver(SignInRequired):
+    """The refresh token is unknown, was used, is too old, or its user may not sign in any more: never told which."""
+
+    code = "grant_over"
+    message = N_("This app is no longer signed in. Please sign in again.")
+
+
+class WrongMachine(SignInRequired):
+    code = "wrong_client"
+    message = N_("This client ID and secret do not match, or they were revoked.")
+
+
+class MadeAlready(Conflict):
+    """The form was sent before: its key exists, and the secret was shown then."""
+
+    code = "made_already"
+    message = N_("This secret was already shown. Create a new key if you have lost it.")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """An app that is signed in; the refresh token is kept nowhere but with the app."""
+
+    id: str
+    user: User
+    scopes: frozenset[str]
+    refresh_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """An app that a user is signed in with, as they are shown it; `name` is empty when it does not say who it is."""
+
+    id: str
+    name: str
+    ip: str
+    signed_in_at: datetime
+    last_used_at: datetime
+
+
+# Apps that someone signs in with
+
+
+def sign_in(
+    email: str, password: str, *, code: str | None, wanted: Iterable[str] | None, ip: str, user_agent: str
+) -> Grant:
+    """Prove who one is, and begin a grant with the scopes that were `wanted`, or all that the user may have.
+
+    Raises NotProved, sessions.CodeNeeded, FactorMissing, RateLimited, and Invalid for a scope that there is not or that the user
+    may not have.
+    """
+    wanted = _known(wanted)
+    try:
+        proved = sessions.authenticate(email, password, ip=ip, code=code)
+    except (sessions.WrongCredentials, sessions.WrongCode) as error:
+        raise NotProved(error.message, code=error.code) from error
+    _refuse_without_factor(proved)
+    now = clock.now()
+    with db.transaction() as session, sessions.acting_as(proved):
+        user = queries.user(session, proved.id, lock=True)
+        # A password that was changed meanwhile has ended all grants: none may begin with the old one after that.
+        if not user.active or user.password_hash != proved.password_hash:
+            raise NotProved(sessions.WrongCredentials.message, code=sessions.WrongCredentials.code)
+        scopes = _granted(wanted, policy.scopes_of(user.role, user.customer_role))
+        row = AppGrant(
+            id=new_id("grt"),
+            user_id=user.id,
+            scopes=" ".join(sorted(scopes)),
+            created_at=now,
+            last_used_at=now,
+            ended_why="",
+            ip=ip[:45],
+            user_agent=card_numbers.masked(user_agent)[:200],
+        )
+        session.add(row)
+        session.flush()
+        audit.record(session, "app.signed_in", user.id, {"grant": row.id}, customer_id=user.customer_id)
+        return Grant(row.id, user, scopes, _issue(session, row))
+
+
+def _refuse_without_factor(user: User) -> None:
+    """Staff who must have a second factor set it up in a browser first."""
+    with db.reading() as session:
+        if sessions.owes_second_factor(user.role, is_on=codes.is_on(session, user.id)):
+            raise FactorMissing
+
+
+def refresh(token: str) -> Grant:
+    """Use up a refresh token and get the next one, with the scopes that the user may have now. Raises GrantOver.
+
+    A token that was used before ends the grant: one of the two who hold it has stolen it.
+    """
+    with db.transaction() as session:
+        row = session.get(RefreshToken, _digest(token), with_for_update=True)
+        grant = _grant(session, row.grant_id, lock=True) if row else None
+        if row is None or grant is None or not _is_alive(grant):
+            raise GrantOver
+        if row.used_at is None:
+            row.used_at = grant.last_used_at = clock.now()
+            scopes = frozenset(grant.scopes.split()) & policy.scopes_of(grant.user.role, grant.user.customer_role)
+            return Grant(grant.id, grant.user, scopes, _issue(session, grant))
+        log.warning("refresh_token_reused", grant=grant.id, user=grant.user_id)
+        _end(session, grant, REUSED)
+    raise GrantOver
+
+
+def sign_out(token: str) -> bool:
+    """End the grant of this refresh token, used or not; returns whether there is such a token. A second call changes nothing."""
+    with db.transaction() as session:
+        row = session.get(RefreshToken, _digest(token))
+        grant = _grant(session, row.grant_id, lock=True) if row else None
+        if grant is not None and grant.ended_at is None:
+            _end(session, grant, SIGNED_OUT)
+        return row is not None
+
+
+def user_of(grant_id: str) -> User | None:
+    """Who stands behind a grant now; None when it has ended or its user may not sign in any more."""
+    found = standing(grant_id)
+    return found[0] if found else None
+
+
+def standing(grant_id: str) -> tuple[User, datetime] | None:
+    """Likewise, with when they proved who they are."""
+    with db.reading() as session:
+        grant = _grant(session, grant_id)
+    if grant is None or not _is_alive(grant):
+        return None
+    if clock.now() - grant.last_used_at >= SEEN_EVERY:
+        _note_use(grant_id)
+    return grant.user, grant.created_at
+
+
+def end(grant_id: str, user_id: str) -> None:
+    """Sign a user out of one of their apps. A second call changes nothing. Raises NotFound, also for someone else's."""
+    with db.transaction() as session:
+        grant = _grant(session, grant_id, lock=True)
+        if grant is None or grant.user_id != user_id:
+            raise NotFound
+        if grant.ended_at is None:
+            _end(session, grant, ENDED_ELSEWHERE)
+
+
+def apps(user_id: str) -> list[App]:
+    """The apps that a user is signed in with, the newest first."""
+    with db.reading() as session:
+        found = session.scalars(
+            select(AppGrant)
+            .where(AppGrant.user_id == user_id, AppGrant.ended_at.is_(None))
+            .options(joinedload(AppGrant.user))
+            .order_by(AppGrant.created_at.desc(), AppGrant.id.desc())
+        ).all()
+    return [
+        App(grant.id, _app_name(grant.user_agent), grant.ip, grant.created_at, grant.last_used_at)
+        for grant in found
+        if _is_alive(grant)
+    ]
+
+
+def _app_name(user_agent: str) -> str:
+    """ "Firefox, Windows" for a browser, "Billing, iPhone" for "Billing/2.1 (iPhone; iOS 20)". Empty when there is nothing to say."""
+    product = "" if user_agent.startswith("Mozilla/") else user_agent.partition(" ")[0].partition("/")[0]
+    return ", ".join(filter(None, (product[:LONGEST_APP_NAME], sessions.browser_name(user_agent))))
+
+
+@sessions.ended_with_sessions
+def end_all(session: Session, user: User) -> int:
+    """End every grant of a user, in the caller's transaction; returns how many there were."""
+    ended = session.execute(
+        update(AppGrant)
+        .where(AppGrant.user_id == user.id, AppGrant.ended_at.is_(None))
+        .values(ended_at=clock.now(), ended_why=ENDED_ELSEWHERE)
+        .returning(AppGrant.id)
+    )
+    return len(ended.all())
+
+
+def _grant(session: Session, grant_id: str, *, lock: bool = False) -> AppGrant | None:
+    query = select(AppGrant).where(AppGrant.id == grant_id).options(joinedload(AppGrant.user))
+    if lock:
+        query = query.with_for_update(of=AppGrant).execution_options(populate_existing=True)
+    return session.scalar(query)
+
+
+def _is_alive(grant: AppGrant) -> bool:
+    kind = "customer" if grant.user.role == CUSTOMER else "staff"
+    now = clock.now()
+    in_time = now - grant.last_used_at < APP_IDLE[kind] and now - grant.created_at < APP_LONGEST[kind]
+    return grant.ended_at is None and grant.user.active and in_time
+
+
+def _issue(session: Session, grant: AppGrant) -> str:
+    token = REFRESH_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+    session.add(RefreshToken(token_hash=_digest(token), grant_id=grant.id, issued_at=clock.now()))
+    return token
+
+
+def _end(session: Session, grant: AppGrant, why: str) -> None:
+    grant.ended_at, grant.ended_why = clock.now(), why
+    facts = {"grant": grant.id, "why": why}
+    audit.record(session, "app.signed_out", grant.user_id, facts, customer_id=grant.user.customer_id)
+
+
+def _note_use(grant_id: str) -> None:
+    """Several requests of one app may come here at once: one of them writes."""
+    now = clock.now()
+    with db.transaction() as session:
+        session.execute(
+            update(AppGrant)
+            .where(AppGrant.id == grant_id, AppGrant.last_used_at <= now - SEEN_EVERY)
+            .values(last_used_at=now)
+        )
+
+
+# Machines
+
+
+def create_machine(
+    name: str,
+    scopes: Iterable[str],
+    created_by: str,
+    *,
+    names_end_users: bool = False,
+    client_key: str | None = None,
+) -> tuple[MachineCredential, str]:
+    """A key for another system of the company's, and its secret, which is never shown again.
+
+    With `names_end_users` the addresses are believed that it names for those whom it calls for; such a key needs no scope.
+
+    A second call with the same `client_key` makes nothing and raises MadeAlready. Raises Invalid, naming the field that is wrong.
+    """
+    client_key = client_key if client_key is not None else new_id("key")
+    idempotency.check_client_key(client_key)
+    name = texts.one_line(" ".join(name.split()), field="name", longest=LONGEST_NAME)
+    if not name:
+        raise Invalid(N_("Please name the system."), field="name")
+    granted = _granted(_known(scopes), policy.MACHINE_SCOPES)
+    if not granted and not names_end_users:
+        raise Invalid(N_("Please choose what this system may do."), field="scopes")
+    secret = SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+    with db.transaction() as session:
+        queries.user(session, created_by, lock=True)  # where a form that is sent twice at once waits for itself
+        machine_id = _machine_id(created_by, client_key)
+        if session.get(MachineCredential, machine_id) is not None:
+            raise MadeAlready
+        row = MachineCredential(
+            id=machine_id,
+            name=name,
+            secret_hash=_digest(secret),
+            scopes=" ".join(sorted(granted)),
+            names_end_users=names_end_users,
+            created_at=clock.now(),
+            created_by=created_by,
+        )
+        session.add(row)
+        session.flush()
+        facts = {"name": name, "scopes": row.scopes, "names_end_users": names_end_users}
+        audit.record(session, "machine.created", row.id, facts)
+    return row, secret
+
+
+def _machine_id(created_by: str, client_key: str) -> str:
+    """The same for the same form, so that its row shows whether it was sent before."""
+    return f"mac_{hashlib.sha256(f'{created_by} {client_key}'.encode()).hexdigest()[:26]}"
+
+
+def revoke_machine(machine_id: str) -> MachineCredential:
+    """Its secret and its access tokens open nothing any more. A second call changes nothing. Raises NotFound."""
+    with db.transaction() as session:
+        row = session.get(MachineCredential, machine_id, with_for_update=True)
+        if row is None:
+            raise NotFound
+        if row.revoked_at is None:
+            _revoke(session, row)
+        return row
+
+
+def revoke_keys_of(session: Session, user_id: str) -> int:
+    """Revoke all keys that this user made: they have seen the secrets. In the caller's transaction; returns how many there were."""
+    mine = select(MachineCredential).where(
+        MachineCredential.created_by == user_id, MachineCredential.revoked_at.is_(None)
+    )
+    rows = session.scalars(mine.order_by(MachineCredential.id).with_for_update()).all()
+    for row in rows:
+        _revoke(session, row)
+    return len(rows)
+
+
+def _revoke(session: Session, row: MachineCredential) -> None:
+    row.revoked_at = clock.now()
+    audit.record(session, "machine.revoked", row.id, {"name": row.name})
+
+
+def prove_machine(
+    machine_id: str, secret: str, wanted: Iterable[str] | None
+) -> tuple[MachineCredential, frozenset[str]]:
+    """The machine with this id and secret, and the scopes it gets. Raises WrongMachine, and Invalid for a scope it may not have."""
+    wanted = _known(wanted)
+    with db.reading() as session:
+        row = session.get(MachineCredential, machine_id)
+    right = hmac.compare_digest(row.secret_hash if row else "", _digest(secret))
+    if row is None or not right or row.revoked_at is not None:
+        log.warning("machine_refused", machine=row.id if row else "unknown")
+        raise WrongMachine
+    with db.transaction() as session:
+        session.get_one(MachineCredential, row.id).last_used_at = clock.now()
+    return row, _granted(wanted, frozenset(row.scopes.split()))
+
+
+def machine(machine_id: str) -> MachineCredential | None:
+    """The machine with this id, unless it was revoked."""
+    with db.reading() as session:
+        row = session.get(MachineCredential, machine_id)
+    return row if row is not None and row.revoked_at is None else None
+
+
+def machines(session: Session, cursor: str | None = None) -> keyset.Page[MachineCredential]:
+    """A page of all keys, also revoked ones, newest first. Raises NotFound for a cursor that nobody gave out."""
+    return keyset.page(session, select(MachineCredential), MachineCredential.created_at, MachineCredential.id, cursor)
+
+
+# What both share
+
+
+def _known(wanted: Iterable[str] | None) -> frozenset[str] | None:
+    scopes = frozenset(wanted) if wanted is not None else None
+    if unknown := sorted((scopes or frozenset()) - policy.SCOPES):
+        raise Invalid(N_("There is no such scope: %(scope)s."), field="scope", code="unknown_scope", scope=unknown[0])
+    return scopes
+
+
+def _granted(wanted: frozenset[str] | None, allowed: frozenset[str]) -> frozenset[str]:
+    if wanted is None:
+        return allowed
+    if beyond := sorted(wanted - allowed):
+        raise Invalid(
+            N_("You may not have the scope %(scope)s."), field="scope", code="scope_not_allowed", scope=beyond[0]
+        )
+    return wanted
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def forget_old(session: Session) -> None:
+    """Delete grants, with their tokens, that nobody has used for long; in the caller's transaction."""
+    over = select(AppGrant.id).where(AppGrant.last_used_at < clock.now() - max(APP_LONGEST.values()) - KEEP_UNUSED)
+    session.execute(delete(RefreshToken).where(RefreshToken.grant_id.in_(over)))
+    session.execute(delete(AppGrant).where(AppGrant.id.in_(over)))

@@ -1,0 +1,87 @@
+"""The keys of the company's other systems, for admins: which there are, making one, revoking one."""
+
+from __future__ import annotations
+
+import secrets
+
+from flask import Blueprint, Response, flash, request
+from flask_babel import gettext
+from flask_login import current_user
+from werkzeug.wrappers import Response as AnyResponse
+
+from portal.content import language
+from portal.core import db
+from portal.core.errors import Invalid, RateLimited
+from portal.identity import api_access, sessions
+from portal.identity import queries as accounts
+from portal.identity.api_client_forms import MachineForm
+from portal.identity.wording import SCOPES
+from portal.web import lists
+from portal.web.guards import staff_only
+from portal.web.pages import limiter, page, reader_language, see_other
+
+bp = Blueprint("support_machines", __name__, url_prefix="/support/machines")
+
+
+@bp.get("")
+@staff_only("admin")
+def index() -> Response:
+    with db.reading() as session:
+        found = api_access.machines(session, request.args.get("page"))
+        names = accounts.names(session, (row.created_by for row in found.rows))
+    return page(
+        "support/machines/index.html",
+        partial="support/machines/_list.html",
+        found=found,
+        names=names,
+        scope_words=SCOPES,
+        **lists.pager_links("support_machines.index", found),
+    )
+
+
+@bp.get("/new")
+@staff_only("admin")
+def new() -> Response:
+    form = MachineForm(formdata=None)
+    form.key.data = form.key.data or secrets.token_urlsafe(24)
+    return page("support/machines/new.html", form=form)
+
+
+@bp.post("/new")
+@limiter.limit("30/minute")
+@staff_only("admin")
+def create() -> AnyResponse:
+    """The secret stands in this one answer and is kept nowhere: a reload sends the form again, which shows and makes nothing."""
+    form = MachineForm()
+    if not form.validate_on_submit():
+        return page("support/machines/new.html", status=422, form=form)
+    try:
+        sessions.confirm_password(current_user.id, form.password.data or "", ip=request.remote_addr or "")
+        machine, secret = api_access.create_machine(
+            form.name.data or "",
+            form.scopes.data or (),
+            current_user.id,
+            names_end_users=bool(form.names_end_users.data),
+            client_key=form.key.data or "",
+        )
+    except api_access.MadeAlready as error:
+        flash(language.error_text(error, reader_language()), "info")
+        return see_other("support_machines.index")
+    except Invalid as error:
+        form.tell(error)
+        return page("support/machines/new.html", status=422, form=form)
+    except RateLimited as error:
+        form.tell(error)
+        response = page("support/machines/new.html", status=429, form=form)
+        response.headers["Retry-After"] = str(error.retry_after)
+        return response
+    return page("support/machines/created.html", machine=machine, secret=secret)
+
+
+@bp.post("/<machine_id>/revocation")
+@limiter.limit("30/minute")
+@staff_only("admin")
+def revoke(machine_id: str) -> AnyResponse:
+    machine = api_access.revoke_machine(machine_id)
+    flash(gettext("The API key of %(name)s is revoked.", name=machine.name), "success")
+    return see_other("support_machines.index")

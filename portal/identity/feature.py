@@ -1,0 +1,8 @@
+"""Who someone is: signing in, passwords, second factors, and the keys of API clients."""
+
+from __future__ import annotations
+
+from portal.identity import api_client_views, jobs, second_factor_views, views
+from portal.web.features import Feature
+
+FEATURE = Feature(blueprints=(views.bp, second_factor_views.bp, api_client_views.bp), jobs=(jobs,))

@@ -1,0 +1,228 @@
+"""Users (who signs in), their sessions, second factors and one-time links, the apps and API clients, and what is counted."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.core import time_zones
+from portal.core.db import Base, UTCDateTime, one_of
+
+CUSTOMER: Final = "customer"
+ADMIN: Final = "admin"
+STAFF_ROLES: Final = ("support", "approver", ADMIN)
+ROLES: Final = (CUSTOMER, *STAFF_ROLES)
+# What someone is within their customer; policy.py says what each may do.
+OWNER: Final = "owner"
+PAYER: Final = "payer"
+VIEWER: Final = "viewer"
+CUSTOMER_ROLES: Final = (OWNER, PAYER, VIEWER)
+TOKEN_PURPOSES: Final = ("invitation", "password_reset", "confirm_email")
+PROOFS: Final = ("password", "code")
+# How long a session lasts without being used, and at all.
+IDLE: Final = {"customer": timedelta(minutes=30), "staff": timedelta(minutes=15)}
+LONGEST: Final = {"customer": timedelta(hours=12), "staff": timedelta(hours=8)}
+# Likewise for an app that someone signed in with: it lasts as long as its refresh tokens are used.
+APP_IDLE: Final = {"customer": timedelta(days=14), "staff": timedelta(hours=8)}
+APP_LONGEST: Final = {"customer": timedelta(days=90), "staff": timedelta(hours=12)}
+
+
+class User(Base):
+    """One who signs in: with a customer for customers' people, without one for staff. E-mails are kept in lower case."""
+
+    __tablename__ = "users"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    name: Mapped[str] = mapped_column(String(200))
+    role: Mapped[str] = mapped_column(String(20))
+    customer_id: Mapped[str | None] = mapped_column(ForeignKey("customers.id"))
+    customer_role: Mapped[str | None] = mapped_column(String(10))
+    password_hash: Mapped[str | None] = mapped_column(String(200))  # none until an invitation is taken up
+    language: Mapped[str] = mapped_column(String(8), default="en")
+    # What they chose, and what their browser said when they signed in last: a name such as "Europe/Berlin", or "".
+    time_zone: Mapped[str] = mapped_column(String(time_zones.LONGEST_NAME), default="")
+    guessed_time_zone: Mapped[str] = mapped_column(String(time_zones.LONGEST_NAME), default="")
+    active: Mapped[bool] = mapped_column(Boolean, default=True)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    last_sign_in_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (
+        one_of("role", ROLES),
+        one_of("customer_role", CUSTOMER_ROLES),
+        CheckConstraint("(role = 'customer') = (customer_id IS NOT NULL)", name="customer_of_customers_only"),
+        CheckConstraint("(role = 'customer') = (customer_role IS NOT NULL)", name="customer_role_of_customers_only"),
+        Index("ix_users_customer", "customer_id"),
+    )
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Whose clocks this user reads times by: chosen, else guessed, else the company's."""
+        return time_zones.first_known(self.time_zone, self.guessed_time_zone)
+
+
+class SignInSession(Base):
+    """A signed-in browser. The cookie holds a random token; the row holds its SHA-256, so a dump opens nothing."""
+
+    __tablename__ = "sign_in_sessions"
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    last_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    proved_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # when the password was asked for again, and right
+    ip: Mapped[str] = mapped_column(String(45), default="")
+    user_agent: Mapped[str] = mapped_column(String(200), default="")
+
+    user: Mapped[User] = relationship(lazy="raise")
+
+    __table_args__ = (Index("ix_sign_in_sessions_user", "user_id", "ended_at"),)
+
+
+_OPEN: Final = text("ended_at IS NULL")
+
+
+class AppGrant(Base):
+    """An app that a user has signed in with: what it may do (`scopes`, parted by spaces), and whether it still may.
+
+    Its access tokens name it, so that they open nothing any more once it has ended.
+    """
+
+    __tablename__ = "app_grants"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    scopes: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    last_used_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    ended_why: Mapped[str] = mapped_column(String(40), default="")
+    ip: Mapped[str] = mapped_column(String(45), default="")
+    user_agent: Mapped[str] = mapped_column(String(200), default="")
+
+    user: Mapped[User] = relationship(lazy="raise")
+
+    __table_args__ = (
+        Index("ix_app_grants_user", "user_id", "created_at", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index("ix_app_grants_last_used", "last_used_at"),
+    )
+
+
+class RefreshToken(Base):
+    """One link of a grant's chain of refresh tokens, each good once. The row holds the token's SHA-256."""
+
+    __tablename__ = "refresh_tokens"
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    grant_id: Mapped[str] = mapped_column(ForeignKey("app_grants.id"))
+    issued_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    grant: Mapped[AppGrant] = relationship(lazy="raise")
+
+    __table_args__ = (Index("ix_refresh_tokens_grant", "grant_id"),)
+
+
+class MachineCredential(Base):
+    """The key of another system of the company's. The secret is shown once; the row holds its SHA-256.
+
+    `names_end_users`: what it says of the address from which an end user calls through it is believed.
+    """
+
+    __tablename__ = "machine_credentials"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    secret_hash: Mapped[str] = mapped_column(String(64))
+    scopes: Mapped[str] = mapped_column(Text)
+    names_end_users: Mapped[bool] = mapped_column(Boolean, default=False)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    created_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (Index("ix_machine_credentials_created", "created_at", "id"),)
+
+
+class AccountToken(Base):
+    """A one-time link sent by mail. The token is derived from `id` and the secret key; its SHA-256 is what is looked up."""
+
+    __tablename__ = "account_tokens"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    purpose: Mapped[str] = mapped_column(String(20))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    user: Mapped[User] = relationship(lazy="raise")
+
+    __table_args__ = (one_of("purpose", TOKEN_PURPOSES), Index("ix_account_tokens_user", "user_id", "purpose"))
+
+
+class SecondFactor(Base):
+    """The app that shows a user's codes. Its secret is encrypted, see codes.py; it counts once the first code was typed.
+
+    An empty secret is none: the app was lost, and no other one is being set up yet.
+    """
+
+    __tablename__ = "second_factors"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    secret: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    enabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Since when it has to be set up anew: until then a recovery code is asked for in its place.
+    lost_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Of the last code that was used, in 30 seconds since 1970: none before it is good any more.
+    last_step: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class RecoveryCode(Base):
+    """In place of a code, for who has no phone at hand: good once, kept as a keyed hash."""
+
+    __tablename__ = "recovery_codes"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    code_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class SignInAttempt(Base):
+    """A wrong password or code, or one whose check has begun: counted by e-mail and by network, so that guessing is slowed on
+    both.
+
+    `proof` is what was tried: a password, or a code of the second factor.
+    `network` is an IPv4 address, or the /64 of an IPv6 one: that much of it belongs to one subscriber.
+    """
+
+    __tablename__ = "sign_in_attempts"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    email: Mapped[str] = mapped_column(String(254))
+    network: Mapped[str] = mapped_column(String(45))
+    proof: Mapped[str] = mapped_column(String(10))
+
+    __table_args__ = (
+        one_of("proof", PROOFS),
+        Index("ix_sign_in_attempts_email", "email", "at"),
+        Index("ix_sign_in_attempts_network", "network", "at"),
+        Index("ix_sign_in_attempts_at", "at"),
+    )

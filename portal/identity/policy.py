@@ -1,0 +1,47 @@
+"""What each role may do, and what an app may be allowed on behalf of someone. All of a customer's people see all of its invoices,
+payments, cards and receipts.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from portal.identity.models import ADMIN, CUSTOMER, OWNER, PAYER
+
+
+def may_pay(customer_role: str | None) -> bool:
+    """Pay, add and remove cards, ask for refunds, and have payments made automatically."""
+    return customer_role in {OWNER, PAYER}
+
+
+def may_manage(customer_role: str | None) -> bool:
+    """Change the billing details, and decide who else signs in for the customer."""
+    return customer_role == OWNER
+
+
+# Scopes: what an access token opens. An app never gets more than the one who signed in with it may do.
+
+_READING: Final = frozenset({"invoices:read", "payments:read", "receipts:read", "refunds:read"})
+_OF_CUSTOMERS: Final = _READING | {"account:read", "methods:read"}
+_OF_PAYERS: Final = frozenset({"payments:write", "methods:write", "refunds:request"})
+_OF_OWNERS: Final = frozenset({"endpoints:read", "endpoints:write"})
+_OF_STAFF: Final = _READING | {"invoices:write", "payments:cancel", "refunds:request", "refunds:approve"}
+# Who else works here, and as what.
+_OF_ADMINS: Final = frozenset({"staff:read", "staff:write"})
+# A machine acts for the company, with nobody before it: it decides on no refund.
+MACHINE_SCOPES: Final = _READING | {"invoices:write", "payments:cancel"}
+SCOPES: Final = _OF_CUSTOMERS | _OF_PAYERS | _OF_OWNERS | _OF_STAFF | _OF_ADMINS
+
+
+def scopes_of(role: str, customer_role: str | None) -> frozenset[str]:
+    """All that an app may be allowed on behalf of a user with these roles."""
+    if role == ADMIN:
+        return _OF_STAFF | _OF_ADMINS
+    if role != CUSTOMER:
+        return _OF_STAFF
+    scopes = _OF_CUSTOMERS
+    if may_pay(customer_role):
+        scopes |= _OF_PAYERS
+    if may_manage(customer_role):
+        scopes |= _OF_OWNERS
+    return scopes
