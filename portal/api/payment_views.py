@@ -12,9 +12,8 @@ from portal.core import db
 from portal.core.errors import Declined
 from portal.core.money import Money
 from portal.payments import queries, service, states
-from portal.payments.drafts import Item, Order
 from portal.payments.models import Payment
-from portal.payments.service import OrderResult
+from portal.payments.service import Item, Order, OrderResult
 
 bp = blueprint("payments")
 

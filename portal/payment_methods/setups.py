@@ -1,4 +1,4 @@
-"""Adding a card without paying, in the phases of a payment (see portal.payments.service).
+"""Adding a card without paying, in the phases of a payment (see portal.payments.intents).
 
 A crash at any line leaves what finds the rest:
 

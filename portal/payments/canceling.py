@@ -14,8 +14,15 @@ from portal.core.errors import N_, Conflict, NotFound, Unavailable
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
 from portal.payments import queries, states
-from portal.payments.intents import UnderReview, cancel_intent, ensure_intent, locked, refresh
-from portal.payments.starting import AlreadyPaid, InProgress
+from portal.payments.intents import (
+    AlreadyPaid,
+    InProgress,
+    UnderReview,
+    cancel_intent,
+    ensure_intent,
+    locked,
+    refresh,
+)
 
 
 def cancel(payment_id: str) -> str:

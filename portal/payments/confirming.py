@@ -17,15 +17,16 @@ from sqlalchemy.orm import Session
 from portal import gateway
 from portal.core import audit, clock, crash, db, idempotency, recovery
 from portal.core.db import database_now, new_id
-from portal.core.errors import N_, Declined, Invalid, RateLimited, Unavailable
+from portal.core.errors import N_, Conflict, Declined, Invalid, RateLimited, Unavailable
 from portal.gateway import Intent
 from portal.jobs import outbox
 from portal.payment_methods import queries as saved_cards
 from portal.payment_methods import service as cards
 from portal.payment_methods.models import SavedCard
 from portal.payments import queries, states
-from portal.payments.intents import KIND, ensure_intent, locked, refresh
+from portal.payments.intents import KIND, Started, ensure_confirmable, ensure_intent, locked, refresh, start_for_invoice
 from portal.payments.models import Confirmation, Payment
+from portal.payments.restoring import refuse_lost
 from portal.payments.settling import announce_failure
 from portal.stripe_sync import hold_by_id, settle
 
@@ -238,3 +239,72 @@ def _mark_answered(confirmation: Confirmation) -> None:
         crash.point("confirmation marked")
         if payment.status in _NOT_CHARGED:
             announce_failure(session, payment)
+
+
+# One press, and automatic payment
+
+
+def pay_with_card(
+    customer_id: str, invoice_id: str, card_id: str, *, client_key: str, off_session: bool = False
+) -> Payment:
+    """Pay an open invoice with a saved card; returns the payment as it is then, declined ones too.
+
+    On session it may come back `requires_action`: its page lets the customer answer the bank. Off session a bank that wants to ask
+    declines instead (failure code "authentication_required"). A payment that waits for its customer's answer to the bank is left as
+    it is. A second call with the same key repeats nothing and returns the payment as it is now. When the answer is lost, the
+    payment comes back with a confirmation that is unanswered (see queries.unanswered), and the worker finds out what happened.
+
+    Raises NotFound for another customer's invoice or card, before Stripe is asked; cards.Expired, CardGone, Conflict (not open
+    any more, or the key was used for another invoice), AlreadyPaid, InProgress, UnderReview; and the gateway's errors as long as
+    nothing was sent that could charge the card.
+    """
+    idempotency.check_client_key(client_key)
+    with db.reading() as session:
+        recovery.refuse(session)
+        begun = queries.by_press(session, customer_id, client_key)
+    if begun is None:
+        payment_id, begun = _begin_with_card(customer_id, invoice_id, card_id, client_key, off_session=off_session)
+    else:
+        payment_id = begun.payment_id
+    if begun is not None:
+        finish_attempt(begun.id)
+    with db.reading() as session:
+        payment = queries.for_customer(session, payment_id, customer_id)
+    if payment.invoice_id != invoice_id:
+        raise Conflict
+    return payment
+
+
+def pay_other_with_card(customer_id: str, payment_id: str, card_id: str, *, client_key: str) -> Payment:
+    """Pay a payment that was begun without an invoice with a saved card; otherwise like `pay_with_card`, raising the same."""
+    idempotency.check_client_key(client_key)
+    with db.reading() as session:
+        begun = queries.by_press(session, customer_id, client_key)
+    if begun is None:
+        means = from_saved(customer_id, card_id)
+        started = ensure_confirmable(payment_id, customer_id, save_card=False)
+        begun = _claim(started, means, client_key, off_session=False)
+    if begun is not None:
+        if begun.payment_id != payment_id:
+            raise Conflict
+        finish_attempt(begun.id)
+    with db.reading() as session:
+        return queries.for_customer(session, payment_id, customer_id)
+
+
+def _begin_with_card(
+    customer_id: str, invoice_id: str, card_id: str, client_key: str, *, off_session: bool
+) -> tuple[str, Confirmation | None]:
+    """The payment's id, and the confirmation to be sent unless the payment waits for its customer's answer to the bank."""
+    means = from_saved(customer_id, card_id)
+    if off_session:
+        refuse_lost(customer_id, invoice_id)
+    started = start_for_invoice(customer_id, invoice_id, client_key=client_key, save_card=False)
+    return started.payment_id, _claim(started, means, client_key, off_session=off_session)
+
+
+def _claim(started: Started, means: PaymentSource, client_key: str, *, off_session: bool) -> Confirmation | None:
+    if started.status == states.REQUIRES_ACTION:
+        return None
+    with db.transaction() as session:
+        return claim(session, started.payment_id, means, client_key=client_key, off_session=off_session)

@@ -14,7 +14,7 @@ from portal.content import language
 from portal.core import config, money
 from portal.core.money import Money
 from portal.payments import queries
-from portal.payments.drafts import LONGEST_DESCRIPTION
+from portal.payments.order_rules import LONGEST_DESCRIPTION
 from portal.web.forms import PortalForm
 from portal.web.pages import reader_language
 from portal.web.resuming import ResumableForm

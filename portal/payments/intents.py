@@ -1,29 +1,56 @@
-"""The payment intent of a payment: made at Stripe under a key from the row, found again when an answer was lost, and adopted.
+"""The beginning of a payment: its row with the job that looks after it, then its intent at Stripe, ready to be confirmed.
 
-How the row and its intent are kept together is portal.stripe_sync's.
+    record_custom_payment, start_for_invoice    transaction A: the row, its audit event and the follow-up job
+    ensure_confirmable                          Stripe: create the intent under a key made from the row; transaction B: its id
+
+From then on `refresh` follows the intent. How the row and its intent are kept together is portal.stripe_sync's: KIND says what is a
+payment's own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
 import structlog
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal import gateway, stripe_sync
-from portal.core import audit, clock, db
-from portal.core.errors import N_, Conflict, PortalError, Unavailable
+from portal.accounts.models import Customer
+from portal.core import audit, clock, config, crash, db, idempotency, money, recovery, texts
+from portal.core.db import new_id
+from portal.core.errors import N_, Conflict, Invalid, NotFound, PortalError, Unavailable
 from portal.core.money import Money
 from portal.core.synced_rows import hold_for_review
 from portal.gateway import Intent
+from portal.invoices import service as invoices
+from portal.jobs import outbox
 from portal.payment_methods import service as cards
-from portal.payments import states
+from portal.payments import queries, states
 from portal.payments.models import Payment
-from portal.payments.settling import apply, has_changes, mismatch
+from portal.payments.order_rules import LONGEST_DESCRIPTION
+from portal.payments.settling import add_step, apply, has_changes, mismatch
 
 log = structlog.get_logger(__name__)
+
+# The worker looks after every payment by itself, first after this long: webhooks may be lost, and all is known within a minute. Seconds.
+FIRST_LOOK_SECONDS: Final = 30
+NOT_CHARGED: Final = N_("You were not charged. Our payment provider is not responding. Please try again in a minute.")
+
+
+class AlreadyPaid(Conflict):
+    code = "already_paid"
+    message = N_("You were not charged again: this is already paid.")
+
+
+class InProgress(Conflict):
+    code = "payment_in_progress"
+    message = N_(
+        "Your bank is still processing this payment. You don’t need to do anything; we will send you the receipt."
+    )
 
 
 class UnderReview(Conflict):
@@ -31,7 +58,212 @@ class UnderReview(Conflict):
     message = N_("This payment is under review. Please do not pay again. We will e-mail you.")
 
 
-NOT_CHARGED: Final = N_("You were not charged. Our payment provider is not responding. Please try again in a minute.")
+class Unresolved(Conflict):
+    """`payment_id` is the payment that looks like this one and may still take its money."""
+
+    code = "payment_unresolved"
+    message = N_(
+        "You were not charged again: a payment of %(amount)s for “%(description)s” is still being "
+        "processed. Please wait for its result."
+    )
+
+    def __init__(self, payment: Payment) -> None:
+        self.payment_id = payment.id
+        super().__init__(amount=payment.amount, description=payment.description)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What a browser or an app needs to let the customer confirm. The secret belongs to this customer alone."""
+
+    payment_id: str
+    intent_id: str
+    status: str
+    client_secret: str
+
+
+# Phase one: the row
+
+
+def start_for_invoice(customer_id: str, invoice_id: str, *, client_key: str, save_card: bool) -> Started:
+    """Begin paying an open invoice, or go on with the payment that it already has: two tabs and two devices reach the same one.
+
+    Raises NotFound, Conflict (not open any more), AlreadyPaid, InProgress, UnderReview, and the gateway's errors; after
+    Unavailable the row is there and the worker goes on, and a second call finds it.
+    """
+    idempotency.check_client_key(client_key)
+    with db.transaction() as session:
+        recovery.refuse(session)
+        invoice = invoices.lock_open(session, invoice_id, customer_id)
+        payment = queries.live_of_invoice(session, invoice_id)
+        if payment is None:
+            if queries.by_client_key(session, customer_id, client_key) is not None:
+                raise Conflict
+            payment = record(
+                session,
+                customer_id=customer_id,
+                invoice_id=invoice_id,
+                client_key=client_key,
+                amount=invoice.total,
+                description=invoice.number,
+                save_card=save_card,
+            )
+    return ensure_confirmable(payment.id, customer_id, save_card=save_card)
+
+
+def record_custom_payment(
+    customer_id: str, amount: Money, description: str, *, client_key: str, allow_duplicate: bool = False
+) -> str:
+    """Record that a customer wants to pay an amount without an invoice; returns the payment's id.
+
+    A second call with the same key returns the same payment. Raises Invalid for an amount outside the limits or a key that
+    was used for another amount, NotFound while such payments are switched off, and Unresolved while the same may still be charged,
+    unless `allow_duplicate`.
+    """
+    idempotency.check_client_key(client_key)
+    description = texts.one_line(description, field="description", longest=LONGEST_DESCRIPTION, required=True)
+    check_limits(amount)
+    with db.transaction() as session:
+        recovery.refuse(session)
+        session.execute(select(Customer.id).where(Customer.id == customer_id).with_for_update(key_share=True))
+        known = queries.by_client_key(session, customer_id, client_key)
+        if known is not None:
+            if known.amount != amount or known.invoice_id is not None:
+                raise Invalid(
+                    N_("This form was already used for another payment. Please reload the page."), code="key_reused"
+                )
+            return known.id
+        if not allow_duplicate:
+            refuse_unresolved(session, customer_id, amount, description)
+        return record(
+            session,
+            customer_id=customer_id,
+            invoice_id=None,
+            client_key=client_key,
+            amount=amount,
+            description=description,
+            save_card=False,
+        ).id
+
+
+def check_limits(amount: Money) -> None:
+    """Raises NotFound when payments without an invoice are off, Invalid when the amount is not allowed."""
+    settings = config.current()
+    if not settings.pay_any_amount:
+        raise NotFound
+    limits = settings.pay_any_amount_limits.get(amount.currency)
+    if limits is None:
+        raise Invalid(N_("We do not accept payments in this currency."), field="currency")
+    least, most = (money.from_decimal(limit, amount.currency) for limit in limits)
+    if not least <= amount <= most:
+        raise Invalid(
+            N_("Please enter an amount from %(least)s to %(most)s."),
+            field="amount",
+            least=least,
+            most=most,
+        )
+    try:
+        money.check_granularity(amount)
+    except ValueError as error:
+        raise Invalid(N_("Please enter an amount that can be paid by card."), field="amount") from error
+
+
+def refuse_unresolved(session: Session, customer_id: str, amount: Money, description: str) -> None:
+    """Raises Unresolved while a payment of this customer, amount and text may still take its money by itself.
+
+    The caller holds the customer's lock: of two that are ordered at once one is written first, and the other one finds it.
+    """
+    alike = queries.unresolved_like(session, customer_id, amount, description)
+    if alike is not None:
+        raise Unresolved(alike)
+
+
+def record(
+    session: Session,
+    *,
+    customer_id: str,
+    invoice_id: str | None,
+    client_key: str,
+    amount: Money,
+    description: str,
+    save_card: bool,
+) -> Payment:
+    """The row, its first step, its audit event and the job that looks after it, in the caller's transaction."""
+    now = clock.now()
+    payment = Payment(
+        id=new_id("pay"),
+        customer_id=customer_id,
+        invoice_id=invoice_id,
+        client_key=client_key,
+        amount_minor=amount.minor,
+        currency=amount.currency,
+        description=description,
+        paid_by=_person(),
+        save_card=save_card,
+        status=states.CREATED,
+        attempt=1,
+        version=1,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(payment)
+    session.flush()
+    add_step(session, payment)
+    audit.record(
+        session,
+        "payment.started",
+        payment.id,
+        {"amount": str(amount), "invoice": invoice_id},
+        customer_id=customer_id,
+    )
+    outbox.enqueue(
+        session,
+        "payments.follow_up",
+        key=f"follow_up:{payment.id}",
+        delay_seconds=FIRST_LOOK_SECONDS,
+        payment_id=payment.id,
+    )
+    crash.point("payment recorded")
+    return payment
+
+
+def _person() -> str | None:
+    """The customer's user who acts, if it is one."""
+    actor = audit.actor()
+    return actor.id if actor.kind == "customer" and actor.id else None
+
+
+def _note_who_pays(payment: Payment) -> None:
+    """A payment that a colleague began is paid by whoever goes on with it."""
+    person = _person()
+    if payment.paid_by == person or payment.status in states.FINAL:
+        return
+    with db.transaction() as session:
+        session.execute(update(Payment).where(Payment.id == payment.id).values(paid_by=person))
+
+
+# Phase two: the intent
+
+
+def ensure_confirmable(payment_id: str, customer_id: str, *, save_card: bool) -> Started:
+    """Make sure that Stripe has this payment's intent and that it can be confirmed now. Raises as start_for_invoice does."""
+    with db.reading() as session:
+        recovery.refuse(session)
+        payment = queries.for_customer(session, payment_id, customer_id)
+    if payment.review_reason:
+        raise UnderReview
+    _note_who_pays(payment)
+    intent = ensure_intent(payment_id) if payment.stripe_intent_id is None else refresh(payment_id)
+    if intent.status == states.SUCCEEDED:
+        raise AlreadyPaid
+    if intent.status == states.PROCESSING:
+        raise InProgress
+    if intent.status == states.CANCELED:
+        raise Conflict
+    # Once the bank has been asked, the choice that it was asked with stands.
+    if intent.status != states.REQUIRES_ACTION and save_card != (intent.setup_future_usage is not None):
+        intent = change_saving(payment_id, intent, save_card=save_card)
+    return Started(payment_id, intent.id, intent.status, intent.client_secret)
 
 
 def ensure_intent(payment_id: str) -> Intent:
@@ -47,12 +279,45 @@ def ensure_intent(payment_id: str) -> Intent:
         raise
 
 
+def change_saving(payment_id: str, intent: Intent, *, save_card: bool) -> Intent:
+    """Keep the card, or do not, as the customer last chose. Where the intent is too far for that, its first choice stands."""
+    try:
+        changed = gateway.current().set_saving(intent.id, save_card=save_card)
+    except (gateway.UnexpectedState, gateway.Misconfigured):
+        log.info("saving_choice_too_late", payment_id=payment_id)
+        return intent
+    with db.transaction() as session:
+        locked(session, payment_id).save_card = save_card
+    return changed
+
+
+# Following it
+
+
 def adopt(payment_id: str, intent: Intent) -> Intent:
     """Store which intent is this payment's, then settle what it says. A second call, or a second caller, changes nothing.
 
     Raises UnderReview, and holds the row for review, when the payment has another intent already.
     """
     return stripe_sync.adopt(KIND, payment_id, intent)
+
+
+def locked(session: Session, payment_id: str) -> Payment:
+    """Raises NotFound."""
+    return stripe_sync.locked(KIND, session, payment_id)
+
+
+def refresh(payment_id: str) -> Intent:
+    """Fetch a payment's intent and take over what it says. Raises as stripe_sync.refresh does."""
+    return stripe_sync.refresh(KIND, payment_id)
+
+
+def cancel_intent(payment_id: str) -> Intent:
+    """Call off a payment that waits for its customer; returns the intent as it is then. Raises as stripe_sync.cancel does."""
+    return stripe_sync.cancel(KIND, payment_id)
+
+
+# What stripe_sync knows of a payment
 
 
 def _prepare(payment: Payment) -> Mapping[str, Any]:
@@ -122,30 +387,3 @@ KIND: Final[stripe_sync.Kind[Payment, Intent]] = stripe_sync.Kind(
     cancel=lambda intent_id, key: gateway.current().cancel_intent(intent_id, key),
     can_cancel=lambda intent: intent.status in states.WAITING_FOR_CUSTOMER,
 )
-
-
-def locked(session: Session, payment_id: str) -> Payment:
-    """Raises NotFound."""
-    return stripe_sync.locked(KIND, session, payment_id)
-
-
-def refresh(payment_id: str) -> Intent:
-    """Fetch a payment's intent and take over what it says. Raises as stripe_sync.refresh does."""
-    return stripe_sync.refresh(KIND, payment_id)
-
-
-def cancel_intent(payment_id: str) -> Intent:
-    """Call off a payment that waits for its customer; returns the intent as it is then. Raises as stripe_sync.cancel does."""
-    return stripe_sync.cancel(KIND, payment_id)
-
-
-def change_saving(payment_id: str, intent: Intent, *, save_card: bool) -> Intent:
-    """Keep the card, or do not, as the customer last chose. Where the intent is too far for that, its first choice stands."""
-    try:
-        changed = gateway.current().set_saving(intent.id, save_card=save_card)
-    except (gateway.UnexpectedState, gateway.Misconfigured):
-        log.info("saving_choice_too_late", payment_id=payment_id)
-        return intent
-    with db.transaction() as session:
-        locked(session, payment_id).save_card = save_card
-    return changed

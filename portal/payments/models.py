@@ -27,7 +27,7 @@ from portal.core.money import Money
 from portal.core.synced_rows import Mirror
 from portal.invoices.models import Invoice
 from portal.payments import states
-from portal.payments.drafts import Item
+from portal.payments.order_rules import Item
 from portal.payments.states import (
     CREATED,
     LIVE,
@@ -105,7 +105,7 @@ class Payment(Mirror, Base):
     currency: Mapped[str] = mapped_column(String(3))
     description: Mapped[str] = mapped_column(String(300))
     description_folded: Mapped[str] = mapped_column(Text, default=texts.folded("description"))  # for searching
-    # What an app said is paid for, as drafts.Item writes itself; empty where the description says it all, and for invoices.
+    # What an app said is paid for, as order_rules.Item writes itself; empty where the description says it all, and for invoices.
     items: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
     # An app's own entries, which Stripe holds beside ours. They never change, being sent under the intent's key.
     extra: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)

@@ -94,6 +94,13 @@ def by_intent(session: Session, intent_id: str) -> Payment | None:
     return session.execute(select(Payment).where(Payment.stripe_intent_id == intent_id)).scalar_one_or_none()
 
 
+def by_client_key(session: Session, customer_id: str, client_key: str) -> Payment | None:
+    """The payment that a customer's page or app began under this key."""
+    return session.execute(
+        select(Payment).where(Payment.customer_id == customer_id, Payment.client_key == client_key)
+    ).scalar_one_or_none()
+
+
 def live_of_invoice(session: Session, invoice_id: str) -> Payment | None:
     """The one payment of an invoice that may still take money, or has; None when there is none."""
     return session.execute(

@@ -26,12 +26,11 @@ from portal.gateway import Intent
 from portal.invoices.models import Invoice
 from portal.jobs import outbox
 from portal.payment_methods import service as cards
-from portal.payments import drafts, queries, states
-from portal.payments.drafts import LABELS, OWN_NAMES, Item
+from portal.payments import order_rules, queries, states
 from portal.payments.intents import UnderReview, adopt, locked, refresh
 from portal.payments.models import Confirmation, Payment, PlacedOrder
+from portal.payments.order_rules import LABELS, OWN_NAMES, Item
 from portal.payments.settling import add_step
-from portal.payments.starting import by_client_key
 
 log = structlog.get_logger(__name__)
 
@@ -231,7 +230,7 @@ def _record(intent: Intent, *, of_invoice: bool) -> str:
 def _client_key(session: Session, intent: Intent) -> str:
     """The key of its form or its order, so that the same one sent again pays nothing again; one of ours where nobody wrote it down."""
     key = intent.metadata.get("client_key", "")
-    taken = not key or by_client_key(session, intent.metadata["customer_id"], key) is not None
+    taken = not key or queries.by_client_key(session, intent.metadata["customer_id"], key) is not None
     return f"restored:{intent.id}" if taken else key
 
 
@@ -263,7 +262,7 @@ def labels(session: Session, payment: Payment) -> dict[str, str]:
     if order is not None:
         found |= {"order_fingerprint": order.fingerprint, "order_method": order.method or ""}
     written = json.dumps(payment.items, ensure_ascii=True, separators=(",", ":")) if payment.items else ""
-    size = drafts.LONGEST_VALUE
+    size = order_rules.LONGEST_VALUE
     parts = [written[at : at + size] for at in range(0, len(written), size)]
     if len(parts) <= LABELS:  # a longer list is not cut: it is left out whole
         found |= {f"items_{number}": part for number, part in enumerate(parts, 1)}

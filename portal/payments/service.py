@@ -12,47 +12,36 @@ Webhooks, the page after paying, and the follow-up job all end in `refresh`, and
 The phases up to the browser's stand in `starting`; `processing` pays for apps, and confirms from here when they say with what.
 """
 
-from __future__ import annotations
-
-from datetime import timedelta
-from typing import Final
-
-import structlog
-from sqlalchemy import select
-
-from portal import gateway
-from portal.accounts.models import Customer
-from portal.core import clock, db
-from portal.jobs import outbox
-from portal.payments import card_testing, confirming, queries, states
 from portal.payments.canceling import cancel, cancel_waiting
 from portal.payments.card_testing import begin as begin_with_new_card
 from portal.payments.card_testing import count_declined_charge
-from portal.payments.confirming import CardGone
-from portal.payments.intents import UnderReview, adopt, ensure_intent, refresh
-from portal.payments.models import Payment
-from portal.payments.processing import KeyReused, OrderResult, current, pay_other_with_card, pay_with_card, process
-from portal.payments.restoring import LOST, bring_back, call_off_lost, labels, notice_loss
-from portal.payments.settling import has_changes, mismatch
-from portal.payments.starting import (
+from portal.payments.confirming import CardGone, pay_other_with_card, pay_with_card
+from portal.payments.following import cancel_pending, end_card_testing, follow_up, requeue_lost_jobs, sync, sync_intent
+from portal.payments.intents import (
     AlreadyPaid,
     InProgress,
     Started,
+    UnderReview,
     Unresolved,
-    by_client_key,
     check_limits,
     ensure_confirmable,
-    record,
     record_custom_payment,
+    refresh,
     start_for_invoice,
 )
+from portal.payments.order_rules import Item, Order
+from portal.payments.orders import KeyReused, OrderResult, current, process
+from portal.payments.restoring import LOST, bring_back, call_off_lost, labels
+from portal.payments.settling import has_changes, mismatch
 
 __all__ = [
     "LOST",
     "AlreadyPaid",
     "CardGone",
     "InProgress",
+    "Item",
     "KeyReused",
+    "Order",
     "OrderResult",
     "Started",
     "UnderReview",
@@ -82,134 +71,3 @@ __all__ = [
     "sync",
     "sync_intent",
 ]
-
-log = structlog.get_logger(__name__)
-
-# Between two looks of the worker. Seconds.
-NEXT_LOOK_SECONDS: Final = 60
-LONGEST_LOOK_SECONDS: Final = 6 * 3600
-# A payment that its customer has not finished by then is canceled.
-ABANDONED_AFTER_DAYS: Final = 7
-
-
-def sync(payment_id: str) -> None:
-    """Learn at Stripe what has become of a payment, and finish what a press of its customer's button began.
-
-    Raises Conflict for a payment without an intent, and the gateway's errors.
-    """
-    with db.reading() as session:
-        begun = queries.unanswered(session, payment_id)
-    if begun is not None:
-        confirming.finish(begun.id)
-    else:
-        refresh(payment_id)
-
-
-# The worker's part
-
-
-def follow_up(payment_id: str) -> None:
-    """Finish what was begun, whoever died: make the missing intent, learn the outcome, cancel what was abandoned.
-
-    Raises outbox.Reschedule while the payment is not at its end; a payment that is, and has its fee, needs no more looks.
-    """
-    with db.reading() as session:
-        payment = session.get(Payment, payment_id)
-    if payment is None or payment.review_reason or payment.status == states.CANCELED:
-        return
-    intent = ensure_intent(payment_id) if payment.stripe_intent_id is None else refresh(payment_id)
-    if intent.status == states.SUCCEEDED and intent.charge and intent.charge.balance_transaction:
-        return
-    age = clock.now() - payment.created_at
-    is_abandoned = intent.status in states.WAITING_FOR_CUSTOMER and age > timedelta(days=ABANDONED_AFTER_DAYS)
-    if is_abandoned and cancel(payment_id) in states.FINAL:
-        return
-    if intent.status != states.CANCELED:
-        raise outbox.Reschedule(min(max(age.total_seconds() / 2, NEXT_LOOK_SECONDS), LONGEST_LOOK_SECONDS))
-
-
-def requeue_lost_jobs() -> int:
-    """Leave a job for each payment and each confirmation on its way that has none; returns how many. A second run finds nothing more."""
-    with db.transaction() as session:
-        payments = queries.left_behind(session, outbox.MOST_STARTED_OVER)
-        for payment_id in payments:
-            outbox.start_over(session, "payments.follow_up", key=f"follow_up:{payment_id}", payment_id=payment_id)
-        begun = queries.unanswered_left_behind(session, outbox.MOST_STARTED_OVER)
-        for confirmation_id in begun:
-            key = f"confirmation:{confirmation_id}"
-            outbox.start_over(session, "payments.finish_confirmation", key=key, confirmation_id=confirmation_id)
-        return len(payments) + len(begun)
-
-
-def end_card_testing(intent_id: str) -> None:
-    """Cancel a payment whose customer has had too many cards declined and may go on trying with its secret. Raises as `cancel` does."""
-    with db.reading() as session:
-        payment = queries.by_intent(session, intent_id)
-    if payment is not None and card_testing.is_tested(payment):
-        log.warning("payment_stopped", payment_id=payment.id)
-        cancel(payment.id)
-
-
-def cancel_pending(customer_id: str, lost: str) -> None:
-    """Cancel what a customer has begun to pay and not finished for the customer at Stripe that was `lost`, deleted there.
-
-    The invoices can be paid with a new payment at once; one that was begun since, for the next customer there, goes on. A second
-    call finds nothing left to cancel.
-    """
-    with db.reading() as session:
-        waiting = queries.waiting_for(session, customer_id)
-    for payment_id in waiting:
-        if refresh(payment_id).customer_id in {lost, None}:
-            cancel(payment_id)
-
-
-def sync_intent(intent_id: str) -> bool:
-    """Stripe says that something happened to an intent: learn what. Returns False when the intent is none of ours.
-
-    An intent whose id we lost (its creation was answered to a process that died) is found by its metadata and adopted.
-    """
-    with db.reading() as session:
-        known = queries.by_intent(session, intent_id)
-    if known is not None:
-        refresh(known.id)
-        return True
-    intent = gateway.current().retrieve_intent(intent_id)
-    payment_id = intent.metadata.get("payment_id")
-    if not payment_id:
-        return False
-    with db.reading() as session:
-        payment = session.get(Payment, payment_id)
-    if payment is None:
-        notice_loss(intent)
-        return False
-    try:
-        adopt(payment_id, intent)
-    except UnderReview:
-        log.error("second_intent", payment_id=payment_id, intent_id=intent_id)
-        if intent.status == states.SUCCEEDED:
-            adopt(_record_stray(payment, intent_id), intent)
-    return True
-
-
-def _record_stray(payment: Payment, intent_id: str) -> str:
-    """The row for money that a second intent of a payment has taken: it is in the books, and goes back by itself as a duplicate.
-
-    Returns its id, also on a second call.
-    """
-    key = f"second:{intent_id}"
-    with db.transaction() as session:
-        session.execute(select(Customer.id).where(Customer.id == payment.customer_id).with_for_update(key_share=True))
-        known = by_client_key(session, payment.customer_id, key)
-        if known is not None:
-            return known.id
-        row = record(
-            session,
-            customer_id=payment.customer_id,
-            invoice_id=None,
-            client_key=key,
-            amount=payment.amount,
-            description=payment.description,
-            save_card=False,
-        )
-        outbox.enqueue(session, "refunds.return_duplicate", key=f"return:{row.id}", payment_id=row.id)
-        return row.id

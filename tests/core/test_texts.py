@@ -20,9 +20,9 @@ from portal.core.money import Money
 from portal.invoices import files
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft, LineDraft
-from portal.payments import starting
-from portal.payments.drafts import Item, Order
-from portal.payments.drafts import check as check_order
+from portal.payments import service as payments
+from portal.payments.order_rules import Item, Order
+from portal.payments.order_rules import check as check_order
 from portal.reconciliation import service as reconciliation
 from portal.refunds.asking import plain_text
 from portal.support import service as support
@@ -128,7 +128,7 @@ WRITERS: dict[str, Write] = {
     "a file that is no UTF-8": lambda _one, text: files.keep_file("usr_1", "a.csv", text.encode("utf-16"), ""),
     "a file's name": lambda _one, text: files.keep_file("usr_1", f"{text}.csv", b"customer", ""),
     "a note about a customer": lambda one, text: support.add_note(one.id, "usr_1", f"says: {text}"),
-    "what a customer pays for": lambda one, text: starting.record_custom_payment(
+    "what a customer pays for": lambda one, text: payments.record_custom_payment(
         one.id, Money(500, "eur"), text, client_key="key-12345678"
     ),
     "metadata": lambda one, text: _order(one, metadata={"ref": text}),

@@ -28,8 +28,8 @@ from portal.ledger import FEES, RECEIVABLES, STRIPE, post
 from portal.mandates import policy
 from portal.mandates.models import Collection, Mandate
 from portal.payment_methods.models import CardSetup, SavedCard
-from portal.payments.drafts import Item
 from portal.payments.models import Payment
+from portal.payments.order_rules import Item
 from portal.reconciliation.models import Discrepancy, Reconciliation
 from portal.refunds.models import Refund
 from portal.support import service as desk

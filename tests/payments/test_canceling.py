@@ -13,7 +13,7 @@ from portal.core import clock, company_days, db
 from portal.core.errors import Conflict, NotFound, PortalError, Unavailable
 from portal.invoices import service as invoices
 from portal.jobs import outbox
-from portal.payments import service, states
+from portal.payments import following, service, states
 from portal.payments.service import AlreadyPaid, InProgress, UnderReview, process
 from portal.webhook_endpoints import service as deliveries
 from tests import factories
@@ -217,7 +217,7 @@ def test_what_is_paid_or_not_there_is_not_canceled(till: Till) -> None:
 
 def test_an_abandoned_payment_whose_cancel_is_refused_is_looked_at_again(till: Till) -> None:
     till.start()
-    till.change(created_at=clock.now() - timedelta(days=service.ABANDONED_AFTER_DAYS + 1))
+    till.change(created_at=clock.now() - timedelta(days=following.ABANDONED_AFTER_DAYS + 1))
     till.fail("error_kept", CANCEL, times=9)
     with pytest.raises(outbox.Reschedule):
         service.follow_up(till.payment.id)

@@ -17,7 +17,7 @@ from portal.core import clock, db
 from portal.core.errors import PortalError, Unavailable
 from portal.jobs import outbox
 from portal.payment_methods import service as cards
-from portal.payments import intents, service, states
+from portal.payments import following, intents, service, states
 from tests import factories
 from tests.crashing import dies
 from tests.payments.conftest import Till, books, everything, jobs
@@ -176,7 +176,7 @@ def test_an_unconfirmed_intent_waits_for_its_customer(till: Till) -> None:
 
 def test_an_abandoned_payment_is_canceled_after_its_days(till: Till) -> None:
     started = till.start()
-    till.change(created_at=clock.now() - timedelta(days=service.ABANDONED_AFTER_DAYS, hours=1))
+    till.change(created_at=clock.now() - timedelta(days=following.ABANDONED_AFTER_DAYS, hours=1))
     service.follow_up(started.payment_id)
     assert till.payment.status == states.CANCELED
     assert till.intents[0].status == "canceled"

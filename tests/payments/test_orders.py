@@ -17,9 +17,9 @@ from portal.core.money import Money
 from portal.documents import email, facts, freezing
 from portal.documents import service as receipts
 from portal.documents.models import Receipt
-from portal.payments import drafts, service
-from portal.payments.drafts import Item, Order
+from portal.payments import order_rules, service
 from portal.payments.models import Payment
+from portal.payments.order_rules import Item, Order
 from tests import factories
 from tests.documents.conftest import Pay, pay
 from tests.payments.conftest import Till
@@ -37,16 +37,16 @@ def order(**values: Any) -> Order:
 
 def refused(wanted: Order) -> tuple[str | None, str]:
     with pytest.raises(Invalid) as error:
-        drafts.check(wanted)
+        order_rules.check(wanted)
     return error.value.field, error.value.code
 
 
 def test_items_make_up_the_amount() -> None:
-    drafts.check(order())
+    order_rules.check(order())
     assert [item.amount_minor for item in ITEMS] == [45_00, 5_00, 0]
     assert Item("Half a cent is rounded up", 500, 1).amount_minor == 1
     assert refused(order(amount=Money(50_01, "eur"))) == ("items", "invalid")
-    drafts.check(order(items=()))
+    order_rules.check(order(items=()))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_an_item_that_makes_no_sense_is_named(item: Item, field: str) -> None:
 
 def test_an_order_has_fifty_items_at_most() -> None:
     cent = Item("A cent", 1_000, 1)
-    drafts.check(order(items=(cent,) * 50, amount=Money(50, "eur")))
+    order_rules.check(order(items=(cent,) * 50, amount=Money(50, "eur")))
     assert refused(order(items=(cent,) * 51, amount=Money(51, "eur"))) == ("items", "invalid")
 
 
@@ -98,7 +98,7 @@ def test_entries_that_stripe_or_the_portal_would_stumble_over_are_refused(metada
 
 
 def test_entries_may_be_many_and_long() -> None:
-    drafts.check(order(metadata={f"{number:_>40}": "ü" * 499 + "\n" for number in range(20)}))
+    order_rules.check(order(metadata={f"{number:_>40}": "ü" * 499 + "\n" for number in range(20)}))
 
 
 def test_an_invoice_brings_its_own_items() -> None:

@@ -17,9 +17,9 @@ from portal.core.money import Money
 from portal.invoices import service as invoices
 from portal.payment_methods import queries as saved_cards
 from portal.payment_methods import service as cards
-from portal.payments import confirming, intents, queries, service, starting, states
-from portal.payments.drafts import Order
+from portal.payments import confirming, intents, queries, service, states
 from portal.payments.models import Confirmation, PlacedOrder
+from portal.payments.order_rules import Order
 from portal.payments.service import OrderResult, process
 from tests import waiting
 from tests.payment_methods.conftest import Wallet
@@ -259,7 +259,7 @@ def test_an_app_and_a_page_that_pay_at_once_do_not_wait_for_each_other_in_a_circ
             waiting.eventually(
                 lambda: session.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one() > 0
             )
-            page = starting.record(
+            page = intents.record(
                 session,
                 customer_id=till.customer_id,
                 invoice_id=till.invoice_id,

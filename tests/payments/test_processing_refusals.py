@@ -13,8 +13,8 @@ from portal.core.money import Money
 from portal.payment_methods import service as cards
 from portal.payment_methods.models import SavedCard
 from portal.payments import service, states
-from portal.payments.drafts import Order
 from portal.payments.models import Confirmation, Payment, PlacedOrder
+from portal.payments.order_rules import Order
 from portal.payments.service import process
 from tests import factories
 from tests.payments.conftest import Till, everything, keep_card

@@ -14,7 +14,7 @@ from portal.disputes import service as disputes
 from portal.documents import service as receipts
 from portal.mandates import service as mandates
 from portal.payments import service as payments
-from portal.payments.drafts import Order
+from portal.payments.order_rules import Order
 from portal.reconciliation import recovering
 from tests.reconciliation.test_reconciling import stripe_holds, we_hold
 from tests.recovery.conftest import Company, mark

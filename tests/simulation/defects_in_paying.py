@@ -27,7 +27,7 @@ KEYED_CALLS_PY: Final = "portal/gateway/keyed_calls.py"
 SETTLING_PY: Final = "portal/payments/settling.py"
 CONFIRMING_PY: Final = "portal/payments/confirming.py"
 CANCELING_PY: Final = "portal/payments/canceling.py"
-PROCESSING_PY: Final = "portal/payments/processing.py"
+ORDERS_PY: Final = "portal/payments/orders.py"
 EXECUTING_PY: Final = "portal/refunds/executing.py"
 
 REFRESH: Final = "    return stripe_sync.refresh(KIND, payment_id)\n"
@@ -250,21 +250,21 @@ SETTLING: Final = (
 REQUESTS: Final = (
     defect(
         "an app says what an invoice comes to",
-        PROCESSING_PY,
+        ORDERS_PY,
         "if order.amount is not None and order.amount != invoice.total:",
         "if order.amount is not None and order.amount > invoice.total:",
         f"{REFUSALS}test_an_invoice_says_itself_what_is_paid",
     ),
     defect(
         "a key of another order repeats that one",
-        PROCESSING_PY,
+        ORDERS_PY,
         "        if placed.fingerprint != order.fingerprint:\n            raise KeyReused\n",
         "",
         f"{ORDERS}test_a_key_is_for_one_order",
     ),
     defect(
         "an order is written down after what it begins",
-        PROCESSING_PY,
+        ORDERS_PY,
         "    payment.extra = dict(order.metadata)\n",
         "    payment.extra = dict(order.metadata)\n    session.commit()\n",
         f"{ACCIDENTS}test_dead_before_the_order_is_written_nothing_is_left_of_it",
@@ -317,7 +317,7 @@ TELLING: Final = (
     ),
     defect(
         "the same is ordered again while it may still be charged",
-        PROCESSING_PY,
+        ORDERS_PY,
         "if order.amount is not None and not order.allow_duplicate:",
         "if order.amount is None:",
         f"{TOLD}test_the_same_again_is_refused_exactly_while_money_may_move",

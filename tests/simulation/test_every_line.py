@@ -30,8 +30,8 @@ from portal.documents import service as receipts
 from portal.jobs import outbox
 from portal.jobs.outbox import Job
 from portal.payments import service as payments
-from portal.payments.drafts import Order
 from portal.payments.models import Payment
+from portal.payments.order_rules import Order
 from portal.refunds import executing as refund_executing
 from portal.refunds import jobs as refund_jobs
 from portal.refunds import policy

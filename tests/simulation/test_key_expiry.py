@@ -26,8 +26,8 @@ from portal.documents import jobs as receipt_jobs
 from portal.jobs import outbox
 from portal.payments import jobs as payment_jobs
 from portal.payments import service as payments
-from portal.payments.drafts import Order
 from portal.payments.models import Payment
+from portal.payments.order_rules import Order
 from portal.refunds import jobs as refund_jobs
 from portal.refunds import policy, states
 from portal.refunds import service as refunds

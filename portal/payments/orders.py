@@ -18,25 +18,15 @@ from sqlalchemy.orm import Session
 from portal.accounts.models import Customer
 from portal.core import clock, crash, db, idempotency, recovery, texts
 from portal.core.db import new_id
-from portal.core.errors import N_, Conflict, Invalid
+from portal.core.errors import N_, Invalid
 from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
-from portal.payments import card_testing, confirming, drafts, queries, states
+from portal.payments import card_testing, confirming, order_rules, queries, states
 from portal.payments.confirming import PaymentSource
-from portal.payments.drafts import Order
-from portal.payments.intents import ensure_intent, refresh
+from portal.payments.intents import check_limits, ensure_confirmable, ensure_intent, record, refresh, refuse_unresolved
 from portal.payments.models import Confirmation, Payment, PlacedOrder
-from portal.payments.restoring import refuse_lost
-from portal.payments.starting import (
-    Started,
-    by_client_key,
-    check_limits,
-    ensure_confirmable,
-    record,
-    refuse_unresolved,
-    start_for_invoice,
-)
+from portal.payments.order_rules import Order
 
 # How the ids of our saved cards begin; any other method is Stripe's own.
 SAVED_CARD: Final = "crd_"
@@ -124,7 +114,7 @@ def _place(order: Order) -> str:
 
 def _checked(order: Order) -> PaymentSource | None:
     """What the order is charged to. Raises what is wrong with the order, what Stripe must be asked for last."""
-    drafts.check(order)
+    order_rules.check(order)
     if order.invoice_id is not None:
         with db.reading() as session:
             invoice = invoice_queries.for_customer(session, order.invoice_id, order.customer_id)
@@ -142,7 +132,7 @@ def _checked(order: Order) -> PaymentSource | None:
             card_testing.begin(order.customer_id, order.ip, order.invoice_id or order.client_key)
         return None
     if order.method.startswith(SAVED_CARD):
-        drafts.check_id(order.method)
+        order_rules.check_id(order.method)
         return confirming.from_saved(order.customer_id, order.method)
     return confirming.from_reference(order.customer_id, order.method, ip=order.ip)
 
@@ -205,7 +195,7 @@ def _known(session: Session, order: Order) -> str | None:
         if placed.fingerprint != order.fingerprint:
             raise KeyReused
         return placed.payment_id
-    if by_client_key(session, order.customer_id, order.client_key) is not None:
+    if queries.by_client_key(session, order.customer_id, order.client_key) is not None:
         raise KeyReused
     if queries.by_press(session, order.customer_id, order.client_key) is not None:
         raise KeyReused
@@ -253,72 +243,3 @@ def _next_action(payment: Payment, *, was_told_how: bool) -> str | None:
     if payment.status in {states.REQUIRES_PAYMENT_METHOD, states.REQUIRES_CONFIRMATION}:
         return None if was_told_how and payment.failure_code else CONFIRM
     return None
-
-
-# One press, and automatic payment
-
-
-def pay_with_card(
-    customer_id: str, invoice_id: str, card_id: str, *, client_key: str, off_session: bool = False
-) -> Payment:
-    """Pay an open invoice with a saved card; returns the payment as it is then, declined ones too.
-
-    On session it may come back `requires_action`: its page lets the customer answer the bank. Off session a bank that wants to ask
-    declines instead (failure code "authentication_required"). A payment that waits for its customer's answer to the bank is left as
-    it is. A second call with the same key repeats nothing and returns the payment as it is now. When the answer is lost, the
-    payment comes back with a confirmation that is unanswered (see queries.unanswered), and the worker finds out what happened.
-
-    Raises NotFound for another customer's invoice or card, before Stripe is asked; cards.Expired, CardGone, Conflict (not open
-    any more, or the key was used for another invoice), AlreadyPaid, InProgress, UnderReview; and the gateway's errors as long as
-    nothing was sent that could charge the card.
-    """
-    idempotency.check_client_key(client_key)
-    with db.reading() as session:
-        recovery.refuse(session)
-        begun = queries.by_press(session, customer_id, client_key)
-    if begun is None:
-        payment_id, begun = _begin_with_card(customer_id, invoice_id, card_id, client_key, off_session=off_session)
-    else:
-        payment_id = begun.payment_id
-    if begun is not None:
-        confirming.finish_attempt(begun.id)
-    with db.reading() as session:
-        payment = queries.for_customer(session, payment_id, customer_id)
-    if payment.invoice_id != invoice_id:
-        raise Conflict
-    return payment
-
-
-def pay_other_with_card(customer_id: str, payment_id: str, card_id: str, *, client_key: str) -> Payment:
-    """Pay a payment that was begun without an invoice with a saved card; otherwise like `pay_with_card`, raising the same."""
-    idempotency.check_client_key(client_key)
-    with db.reading() as session:
-        begun = queries.by_press(session, customer_id, client_key)
-    if begun is None:
-        means = confirming.from_saved(customer_id, card_id)
-        started = ensure_confirmable(payment_id, customer_id, save_card=False)
-        begun = _claim(started, means, client_key, off_session=False)
-    if begun is not None:
-        if begun.payment_id != payment_id:
-            raise Conflict
-        confirming.finish_attempt(begun.id)
-    with db.reading() as session:
-        return queries.for_customer(session, payment_id, customer_id)
-
-
-def _begin_with_card(
-    customer_id: str, invoice_id: str, card_id: str, client_key: str, *, off_session: bool
-) -> tuple[str, Confirmation | None]:
-    """The payment's id, and the confirmation to be sent unless the payment waits for its customer's answer to the bank."""
-    means = confirming.from_saved(customer_id, card_id)
-    if off_session:
-        refuse_lost(customer_id, invoice_id)
-    started = start_for_invoice(customer_id, invoice_id, client_key=client_key, save_card=False)
-    return started.payment_id, _claim(started, means, client_key, off_session=off_session)
-
-
-def _claim(started: Started, means: PaymentSource, client_key: str, *, off_session: bool) -> Confirmation | None:
-    if started.status == states.REQUIRES_ACTION:
-        return None
-    with db.transaction() as session:
-        return confirming.claim(session, started.payment_id, means, client_key=client_key, off_session=off_session)
