@@ -296,8 +296,8 @@ def _first(thing: object) -> str:
 def roles() -> str:
     everyone = [("staff", role, policy.scopes_of(role, None)) for role in STAFF_ROLES]
     everyone += [("customer", role, policy.scopes_of(CUSTOMER, role)) for role in CUSTOMER_ROLES]
-    everyone.append(("machine", "key", policy.MACHINE_SCOPES))
-    head = ("right", *(role if kind != "machine" else "API key" for kind, role, _scopes in everyone))
+    everyone.append(("api_client", "key", policy.API_CLIENT_SCOPES))
+    head = ("right", *(role if kind != "api_client" else "API key" for kind, role, _scopes in everyone))
     rows = [
         (f"`{scope}`", *("yes" if scope in scopes else "" for _kind, _role, scopes in everyone))
         for scope in sorted(policy.SCOPES)

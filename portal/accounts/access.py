@@ -20,7 +20,7 @@ from portal.accounts.service import Invitation
 from portal.content import language
 from portal.core import audit, db
 from portal.core.errors import N_, Conflict, Forbidden, Invalid, NotFound
-from portal.identity import api_access, second_factor, sessions, tokens
+from portal.identity import api_clients, second_factor, sessions, tokens
 from portal.identity import queries as users
 from portal.identity.models import ADMIN, CUSTOMER, STAFF_ROLES, SecondFactor, User
 
@@ -201,7 +201,7 @@ def shut(session: Session, user: User) -> None:
     user.active = False
     tokens.use_up(session, user)
     facts = {"sessions_ended": sessions.end_all(session, user)}
-    if revoked := api_access.revoke_keys_of(session, user.id):
+    if revoked := api_clients.revoke_all_of(session, user.id):
         facts["keys_revoked"] = revoked
     audit.record(session, "user.access_ended", user.id, facts, customer_id=user.customer_id)
 

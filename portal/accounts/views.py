@@ -11,7 +11,7 @@ from portal.accounts import service
 from portal.accounts.forms import BillingForm, ChangePasswordForm, ProfileForm, SignUpForm
 from portal.core import config
 from portal.core.errors import Invalid, NotFound
-from portal.identity import api_access, sessions, web
+from portal.identity import app_grants, sessions, web
 from portal.identity import service as identity
 from portal.identity.forms import NewPasswordForm, tell, typed
 from portal.identity.tokens import LinkExpired
@@ -150,7 +150,7 @@ def end_other_sessions() -> AnyResponse:
 @bp.post("/account/apps/<grant_id>/end")
 @guards.signed_in_only
 def end_app(grant_id: str) -> AnyResponse:
-    api_access.end(grant_id, current_user.id)
+    app_grants.end(grant_id, current_user.id)
     flash(_("The app is signed out."), "success")
     return pages.see_other("accounts.profile")
 
@@ -180,5 +180,5 @@ def _account_page(
         billing_form=billing_form,
         password_form=password_form or ChangePasswordForm(formdata=None, prefix="password-"),
         devices=sessions.devices(current_user.id, current_user.token),
-        apps=api_access.apps(current_user.id),
+        apps=app_grants.apps(current_user.id),
     )

@@ -6,7 +6,7 @@ from flask import request
 
 from portal.api import end_users, schemas, tokens
 from portal.api.operations import blueprint, count_failure, operation
-from portal.identity import api_access
+from portal.identity import api_clients, app_grants
 
 bp = blueprint("auth")
 
@@ -28,12 +28,12 @@ def get_token(body: schemas.TokenRequest) -> schemas.Token:
     """
     wanted = body.scope.split() if body.scope is not None else None
     if body.grant_type == "client_credentials":
-        machine, scopes = api_access.prove_machine(body.client_id or "", body.client_secret or "", wanted)
-        return _token(tokens.sign(machine.id, scopes), scopes, None)
+        client, scopes = api_clients.authenticate(body.client_id or "", body.client_secret or "", wanted)
+        return _token(tokens.sign(client.id, scopes), scopes, None)
     if body.grant_type == "refresh_token":
-        grant = api_access.refresh(body.refresh_token or "")
+        grant = app_grants.refresh(body.refresh_token or "")
     else:
-        grant = api_access.sign_in(
+        grant = app_grants.sign_in(
             body.email or "",
             body.password or "",
             code=body.code,
@@ -61,6 +61,6 @@ def revoke_token(body: schemas.RevokeRequest) -> schemas.Done:
 
     Ends the sign-in of this refresh token: no token of it opens anything from now on. An unknown token gets the same answer.
     """
-    if not api_access.sign_out(body.refresh_token):
+    if not app_grants.sign_out(body.refresh_token):
         count_failure("sign_in")
     return schemas.Done()

@@ -12,12 +12,12 @@ from portal.accounts import queries as accounts
 from portal.api import end_users, tokens
 from portal.core import audit, clock, db
 from portal.core.errors import N_, Forbidden, Invalid, NotFound, SignInRequired
-from portal.identity import api_access, policy
+from portal.identity import api_clients, app_grants, policy
 from portal.identity.models import CUSTOMER, OWNER
 from portal.refunds.service import Reviewer
 from portal.web.guards import PROOF_LASTS
 
-Kind = Literal["customer", "staff", "machine", "outside"]
+Kind = Literal["customer", "staff", "api_client", "outside"]
 
 
 class MissingToken(SignInRequired):
@@ -55,7 +55,7 @@ class NotForStaff(Forbidden):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`id` is a user's or a machine's, or the subject at an outside identity provider; staff and machines have no `customer_id`."""
+    """`id` is a user's or an API client's, or the subject at an outside identity provider; staff and API clients have no `customer_id`."""
 
     kind: Kind
     id: str
@@ -65,8 +65,8 @@ class Caller:
     proved_at: datetime | None = None  # when the person did who is behind it, as far as it is known
 
     def require_recent_proof(self) -> None:
-        """Raises ProofNeeded for something weighty, when the person behind the app signed in a while ago; a machine has none."""
-        if self.kind == "machine":
+        """Raises ProofNeeded for something weighty, when the person behind the app signed in a while ago; an API client has none."""
+        if self.kind == "api_client":
             return
         if self.proved_at is None or clock.now() - self.proved_at > PROOF_LASTS:
             raise ProofNeeded
@@ -84,7 +84,7 @@ class Caller:
     @property
     def for_company(self) -> bool:
         """Whether it sees all customers."""
-        return self.kind in {"staff", "machine"}
+        return self.kind in {"staff", "api_client"}
 
     def customer(self) -> str:
         """The id of the customer it stands for. Raises NotForStaff for the company's own."""
@@ -145,11 +145,11 @@ def _token() -> str:
 
 def _ours(claims: tokens.Claims) -> Caller | None:
     if claims.grant is None:
-        machine = api_access.machine(claims.subject)
-        if machine is None:
+        client = api_clients.find(claims.subject)
+        if client is None:
             return None
-        return Caller("machine", machine.id, claims.scopes & frozenset(machine.scopes.split()), role="machine")
-    found = api_access.standing(claims.grant)
+        return Caller("api_client", client.id, claims.scopes & frozenset(client.scopes.split()), role="api_client")
+    found = app_grants.standing(claims.grant)
     if found is None or found[0].id != claims.subject:
         return None
     user, proved_at = found

@@ -43,7 +43,7 @@ def _who_may() -> dict[str, frozenset[str]]:
         "payer": policy.scopes_of(CUSTOMER, PAYER),
         "viewer": policy.scopes_of(CUSTOMER, VIEWER),
         "staff": policy.scopes_of("support", None),
-        "machine": policy.MACHINE_SCOPES,
+        "api_client": policy.API_CLIENT_SCOPES,
     }
     return {scope: frozenset(role for role, scopes in roles.items() if scope in scopes) for scope in policy.SCOPES}
 

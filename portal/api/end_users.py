@@ -14,7 +14,7 @@ from flask import g, request
 
 from portal.api import tokens
 from portal.core.errors import N_, Forbidden, Invalid
-from portal.identity import api_access
+from portal.identity import api_clients
 
 ADDRESS: Final = "End-User-Address"
 CLIENT: Final = "Client-Authorization"
@@ -45,8 +45,8 @@ def address() -> str:
 
 def _named() -> str:
     claims = tokens.verify(bearer(CLIENT) or bearer("Authorization"))
-    machine = api_access.machine(claims.subject) if claims.grant is None and not claims.outside else None
-    if machine is None or not machine.names_end_users:
+    client = api_clients.find(claims.subject) if claims.grant is None and not claims.outside else None
+    if client is None or not client.names_end_users:
         raise NotAllowed
     try:
         return str(ipaddress.ip_address(request.headers[ADDRESS].strip()))

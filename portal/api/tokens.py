@@ -59,7 +59,7 @@ class NoIdentityProvider(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says: `subject` is a user or a machine, `grant` the sign-in it came from; `outside` is another issuer's token."""
+    """What a token says: `subject` is a user or an API client, `grant` the sign-in it came from; `outside` is another issuer's token."""
 
     subject: str
     grant: str | None
@@ -81,7 +81,7 @@ def audience() -> str:
 
 
 def sign(subject: str, scopes: frozenset[str], *, grant: str | None = None) -> str:
-    """A new access token for LIFETIME; `subject` is a user's or a machine's id."""
+    """A new access token for LIFETIME; `subject` is a user's or an API client's id."""
     now = clock.now()
     claims: dict[str, Any] = {
         "iss": issuer(),

@@ -39,7 +39,7 @@ _LOOKED: Final = text(f"action = '{LOOKED}'")
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: kind is customer, staff, machine, outside, worker, stripe, cli or anonymous; id is theirs, ip where from.
+    """Who acts: kind is customer, staff, api_client, outside, worker, stripe, cli or anonymous; id is theirs, ip where from.
 
     "outside" is someone for whom an outside identity provider vouches: the id is the provider's.
     """

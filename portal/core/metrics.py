@@ -1,4 +1,4 @@
-"""What is counted about the machine, for Prometheus; the worker serves it on a port of its own, never the web server.
+"""What is counted about the portal, for Prometheus; the worker serves it on a port of its own, never the web server.
 
 Each process counts for itself from its start. Of money nothing is told but whether the books fit.
 """

@@ -12,7 +12,7 @@ from wtforms.widgets import CheckboxInput, ListWidget
 
 from portal.content import language
 from portal.core.errors import PortalError
-from portal.identity import api_access
+from portal.identity import api_clients
 from portal.identity.wording import SCOPES
 from portal.web.pages import reader_language
 from portal.web.resuming import ResumableForm
@@ -27,12 +27,12 @@ class ChecksField(SelectMultipleField):
     option_widget = CheckboxInput()
 
 
-class MachineForm(ResumableForm):
+class ApiClientForm(ResumableForm):
     """`key` makes the same form, sent twice, one key."""
 
     name = StringField(
         lazy_gettext("Name of the system"),
-        [InputRequired(lazy_gettext("Please name the system.")), Length(max=api_access.LONGEST_NAME)],
+        [InputRequired(lazy_gettext("Please name the system.")), Length(max=api_clients.LONGEST_NAME)],
         description=lazy_gettext("You find it again by this name, here and in the audit log."),
     )
     scopes = ChecksField(lazy_gettext("What it may do"))

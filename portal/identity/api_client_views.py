@@ -12,39 +12,39 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal.content import language
 from portal.core import db
 from portal.core.errors import Invalid, RateLimited
-from portal.identity import api_access, sessions
+from portal.identity import api_clients, sessions
 from portal.identity import queries as accounts
-from portal.identity.api_client_forms import MachineForm
+from portal.identity.api_client_forms import ApiClientForm
 from portal.identity.wording import SCOPES
 from portal.web import lists
 from portal.web.guards import staff_only
 from portal.web.pages import limiter, page, reader_language, see_other
 
-bp = Blueprint("support_machines", __name__, url_prefix="/support/machines")
+bp = Blueprint("support_api_clients", __name__, url_prefix="/support/api-clients")
 
 
 @bp.get("")
 @staff_only("admin")
 def index() -> Response:
     with db.reading() as session:
-        found = api_access.machines(session, request.args.get("page"))
+        found = api_clients.newest(session, request.args.get("page"))
         names = accounts.names(session, (row.created_by for row in found.rows))
     return page(
-        "support/machines/index.html",
-        partial="support/machines/_list.html",
+        "support/api_clients/index.html",
+        partial="support/api_clients/_list.html",
         found=found,
         names=names,
         scope_words=SCOPES,
-        **lists.pager_links("support_machines.index", found),
+        **lists.pager_links("support_api_clients.index", found),
     )
 
 
 @bp.get("/new")
 @staff_only("admin")
 def new() -> Response:
-    form = MachineForm(formdata=None)
+    form = ApiClientForm(formdata=None)
     form.key.data = form.key.data or secrets.token_urlsafe(24)
-    return page("support/machines/new.html", form=form)
+    return page("support/api_clients/new.html", form=form)
 
 
 @bp.post("/new")
@@ -52,36 +52,36 @@ def new() -> Response:
 @staff_only("admin")
 def create() -> AnyResponse:
     """The secret stands in this one answer and is kept nowhere: a reload sends the form again, which shows and makes nothing."""
-    form = MachineForm()
+    form = ApiClientForm()
     if not form.validate_on_submit():
-        return page("support/machines/new.html", status=422, form=form)
+        return page("support/api_clients/new.html", status=422, form=form)
     try:
         sessions.confirm_password(current_user.id, form.password.data or "", ip=request.remote_addr or "")
-        machine, secret = api_access.create_machine(
+        client, secret = api_clients.create(
             form.name.data or "",
             form.scopes.data or (),
             current_user.id,
             names_end_users=bool(form.names_end_users.data),
             client_key=form.key.data or "",
         )
-    except api_access.MadeAlready as error:
+    except api_clients.MadeAlready as error:
         flash(language.error_text(error, reader_language()), "info")
-        return see_other("support_machines.index")
+        return see_other("support_api_clients.index")
     except Invalid as error:
         form.tell(error)
-        return page("support/machines/new.html", status=422, form=form)
+        return page("support/api_clients/new.html", status=422, form=form)
     except RateLimited as error:
         form.tell(error)
-        response = page("support/machines/new.html", status=429, form=form)
+        response = page("support/api_clients/new.html", status=429, form=form)
         response.headers["Retry-After"] = str(error.retry_after)
         return response
-    return page("support/machines/created.html", machine=machine, secret=secret)
+    return page("support/api_clients/created.html", client=client, secret=secret)
 
 
-@bp.post("/<machine_id>/revocation")
+@bp.post("/<client_id>/revocation")
 @limiter.limit("30/minute")
 @staff_only("admin")
-def revoke(machine_id: str) -> AnyResponse:
-    machine = api_access.revoke_machine(machine_id)
-    flash(gettext("The API key of %(name)s is revoked.", name=machine.name), "success")
-    return see_other("support_machines.index")
+def revoke(client_id: str) -> AnyResponse:
+    client = api_clients.revoke(client_id)
+    flash(gettext("The API key of %(name)s is revoked.", name=client.name), "success")
+    return see_other("support_api_clients.index")

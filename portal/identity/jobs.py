@@ -11,7 +11,7 @@ from portal.content import mail
 from portal.content.language import translate
 from portal.core import clock, config, db
 from portal.core.errors import N_
-from portal.identity import api_access, codes, queries, service, throttle, tokens
+from portal.identity import app_grants, codes, queries, service, throttle, tokens
 from portal.identity.models import LONGEST, AccountToken, SignInAttempt, SignInSession
 from portal.jobs import outbox
 
@@ -106,7 +106,7 @@ def sweep() -> None:
     longest = max(LONGEST.values())
     with db.transaction() as session:
         session.execute(delete(SignInAttempt).where(SignInAttempt.at < now - throttle.WINDOW))
-        api_access.forget_old(session)
+        app_grants.forget_old(session)
         session.execute(delete(AccountToken).where(AccountToken.expires_at < now - KEEP_LINKS))
         session.execute(delete(SignInSession).where(SignInSession.created_at < now - longest - KEEP_SESSIONS))
 

@@ -137,8 +137,8 @@ class RefreshToken(Base):
     __table_args__ = (Index("ix_refresh_tokens_grant", "grant_id"),)
 
 
-class MachineCredential(Base):
-    """The key of another system of the company's. The secret is shown once; the row holds its SHA-256.
+class ApiClient(Base):
+    """Another system of the company's that calls the JSON API. The secret is shown once; the row holds its SHA-256.
 
     `names_end_users`: what it says of the address from which an end user calls through it is believed.
     """

@@ -4,8 +4,10 @@ payments, cards and receipts.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
+from portal.core.errors import N_, Invalid
 from portal.identity.models import ADMIN, CUSTOMER, OWNER, PAYER
 
 
@@ -28,8 +30,8 @@ _OF_OWNERS: Final = frozenset({"endpoints:read", "endpoints:write"})
 _OF_STAFF: Final = _READING | {"invoices:write", "payments:cancel", "refunds:request", "refunds:approve"}
 # Who else works here, and as what.
 _OF_ADMINS: Final = frozenset({"staff:read", "staff:write"})
-# A machine acts for the company, with nobody before it: it decides on no refund.
-MACHINE_SCOPES: Final = _READING | {"invoices:write", "payments:cancel"}
+# An API client acts for the company, with nobody before it: it decides on no refund.
+API_CLIENT_SCOPES: Final = _READING | {"invoices:write", "payments:cancel"}
 SCOPES: Final = _OF_CUSTOMERS | _OF_PAYERS | _OF_OWNERS | _OF_STAFF | _OF_ADMINS
 
 
@@ -45,3 +47,22 @@ def scopes_of(role: str, customer_role: str | None) -> frozenset[str]:
     if may_manage(customer_role):
         scopes |= _OF_OWNERS
     return scopes
+
+
+def known_scopes(wanted: Iterable[str] | None) -> frozenset[str] | None:
+    """What was asked for, none for whatever there is. Raises Invalid for a scope that there is not."""
+    scopes = frozenset(wanted) if wanted is not None else None
+    if unknown := sorted((scopes or frozenset()) - SCOPES):
+        raise Invalid(N_("There is no such scope: %(scope)s."), field="scope", code="unknown_scope", scope=unknown[0])
+    return scopes
+
+
+def granted_scopes(wanted: frozenset[str] | None, allowed: frozenset[str]) -> frozenset[str]:
+    """What was asked for, or all that is allowed. Raises Invalid for a scope that is not allowed."""
+    if wanted is None:
+        return allowed
+    if beyond := sorted(wanted - allowed):
+        raise Invalid(
+            N_("You may not have the scope %(scope)s."), field="scope", code="scope_not_allowed", scope=beyond[0]
+        )
+    return wanted

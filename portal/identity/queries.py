@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from portal.core import texts
 from portal.core.errors import NotFound
 from portal.identity.models import (
-    MachineCredential,
+    ApiClient,
     SecondFactor,
     SignInSession,
     User,
@@ -69,10 +69,10 @@ def names(session: Session, user_ids: Iterable[str | None]) -> dict[str, str]:
 
 
 def names_of_actors(session: Session, ids: Iterable[str]) -> dict[str, str]:
-    """What these users and machines are called, by id; those that are neither are left out."""
+    """What these users and API clients are called, by id; those that are neither are left out."""
     wanted = set(ids)
     if not wanted:
         return {}
     users = select(User.id, User.name).where(User.id.in_(wanted))
-    machines = select(MachineCredential.id, MachineCredential.name).where(MachineCredential.id.in_(wanted))
-    return {row.id: row.name for row in session.execute(users.union_all(machines))}
+    clients = select(ApiClient.id, ApiClient.name).where(ApiClient.id.in_(wanted))
+    return {row.id: row.name for row in session.execute(users.union_all(clients))}

@@ -1,4 +1,4 @@
-"""Mails to staff about the machine: jobs that failed for good, one mail for all within a few minutes; a service that does not answer;
+"""Mails to staff about operations: jobs that failed for good, one mail for all within a few minutes; a service that does not answer;
 webhooks that do not arrive; a database that was restored from a backup.
 """
 

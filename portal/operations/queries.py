@@ -1,4 +1,4 @@
-"""Reading the state of the machine: events, jobs, the audit trail, and what waits for staff. Nothing here commits."""
+"""Reading the state of the portal: events, jobs, the audit trail, and what waits for staff. Nothing here commits."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ ANCHOR_LATE_AFTER: Final = timedelta(hours=26)
 CLOCK_SKEW: Final = timedelta(minutes=5)
 LARGEST_NUMBER: Final = 2**63 - 1
 # Other kinds of actors are the portal itself, or known to others only, and have no row with a name.
-NAMED: Final = ("customer", "staff", "machine")
+NAMED: Final = ("customer", "staff", "api_client")
 
 _QUEUED: Final = text("state = 'queued'")
 
 
-# The state of the machine
+# The state of the portal
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +297,7 @@ def audit_actions(session: Session) -> list[str]:
 
 
 def names(session: Session, events: Iterable[AuditEvent]) -> dict[str, str]:
-    """The names of the people and machines who acted, and of the customers, by their ids."""
+    """The names of the people and API clients who acted, and of the customers, by their ids."""
     shown = list(events)
     actors = {event.actor_id for event in shown if event.actor_kind in NAMED}
     customers = {event.customer_id for event in shown if event.customer_id}

@@ -1,4 +1,4 @@
-"""What staff do to the machine: have a job tried again, and take the audit trail home as a file."""
+"""What staff do about operations: have a job tried again, and take the audit trail home as a file."""
 
 from __future__ import annotations
 

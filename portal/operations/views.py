@@ -1,4 +1,4 @@
-"""The operations desk: the state of the machine, Stripe's events, failed jobs, findings and the audit trail."""
+"""The operations desk: the state of the portal, Stripe's events, failed jobs, findings and the audit trail."""
 
 from __future__ import annotations
 

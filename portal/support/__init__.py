@@ -1,1 +1,1 @@
-"""The staff's desk: what staff see and do, for customers, with invoices, and around the machine."""
+"""The staff's desk: what staff see and do, for customers, and with invoices."""

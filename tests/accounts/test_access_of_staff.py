@@ -9,8 +9,8 @@ from portal.accounts import access
 from portal.core import audit, config, db
 from portal.core.audit import AuditEvent
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound
-from portal.identity import api_access, sessions, tokens
-from portal.identity.models import MachineCredential, User
+from portal.identity import api_clients, app_grants, sessions, tokens
+from portal.identity.models import ApiClient, User
 from portal.jobs.outbox import Job
 from tests import factories
 from tests.together import together
@@ -41,24 +41,24 @@ def recorded(user: User) -> list[tuple[str, dict[str, object]]]:
 def test_sessions_apps_links_and_keys_die_with_the_access(ida: User) -> None:
     tom = staff("admin", name="Tom Leaver")
     cookie = sessions.sign_in(tom.email, factories.PASSWORD, **HOME)
-    app = api_access.sign_in(tom.email, factories.PASSWORD, code=None, wanted=None, **HOME)
-    key, secret = api_access.create_machine("Books", ["invoices:read"], tom.id)
-    other, other_secret = api_access.create_machine("Shop", ["invoices:read"], ida.id)
+    app = app_grants.sign_in(tom.email, factories.PASSWORD, code=None, wanted=None, **HOME)
+    key, secret = api_clients.create("Books", ["invoices:read"], tom.id)
+    other, other_secret = api_clients.create("Shop", ["invoices:read"], ida.id)
     with db.transaction() as session:
         link = tokens.issue(session, tom.id, tokens.PASSWORD_RESET)
-    assert link is not None and sessions.find(cookie) and api_access.machine(key.id)
+    assert link is not None and sessions.find(cookie) and api_clients.find(key.id)
 
     access.end(tom.id, by=ida.id)
     access.end(tom.id, by=ida.id)
 
     assert sessions.find(cookie) is None
-    assert api_access.user_of(app.id) is None
-    with pytest.raises(api_access.GrantOver):
-        api_access.refresh(app.refresh_token)
-    assert api_access.machine(key.id) is None
-    with pytest.raises(api_access.WrongMachine):
-        api_access.prove_machine(key.id, secret, None)
-    assert api_access.prove_machine(other.id, other_secret, None)
+    assert app_grants.user_of(app.id) is None
+    with pytest.raises(app_grants.GrantOver):
+        app_grants.refresh(app.refresh_token)
+    assert api_clients.find(key.id) is None
+    with pytest.raises(api_clients.WrongClient):
+        api_clients.authenticate(key.id, secret, None)
+    assert api_clients.authenticate(other.id, other_secret, None)
     with pytest.raises(tokens.LinkExpired), db.reading() as session:
         tokens.read(session, tokens.derive(link.id), tokens.PASSWORD_RESET)
     with pytest.raises(sessions.WrongCredentials):
@@ -70,7 +70,7 @@ def test_sessions_apps_links_and_keys_die_with_the_access(ida: User) -> None:
 
 def test_who_is_back_has_the_role_of_before_and_no_key(ida: User) -> None:
     tom = staff("approver")
-    key, _secret = api_access.create_machine("Books", ["invoices:read"], tom.id)
+    key, _secret = api_clients.create("Books", ["invoices:read"], tom.id)
     access.end(tom.id, by=ida.id)
     assert access.member(tom.id).state == "ended"
     assert access.restore(tom.id, by=ida.id) is None
@@ -78,7 +78,7 @@ def test_who_is_back_has_the_role_of_before_and_no_key(ida: User) -> None:
     back = access.member(tom.id)
     assert (back.state, back.role) == ("active", "approver")
     assert sessions.sign_in(tom.email, factories.PASSWORD, **HOME)
-    assert api_access.machine(key.id) is None
+    assert api_clients.find(key.id) is None
     assert recorded(tom)[1:] == [("user.access_restored", {"role": "approver"})]
 
 
@@ -149,4 +149,4 @@ def test_only_admins_act_and_only_on_staff(ida: User) -> None:
     access.end(customer.id)  # an operator may
     with db.reading() as session:
         assert not session.get_one(User, customer.id).active
-        assert session.scalars(select(MachineCredential)).first() is None
+        assert session.scalars(select(ApiClient)).first() is None

@@ -17,7 +17,7 @@ from portal.accounts.models import Customer
 from portal.api import tokens
 from portal.core import db
 from portal.core.db import new_id
-from portal.identity import api_access
+from portal.identity import api_clients, app_grants
 from portal.identity.models import OWNER, User
 from tests import factories
 from tests.live import SandboxServer
@@ -55,7 +55,7 @@ class Document:
 
 
 def access_token(user: User, *scopes: str) -> str:
-    grant = api_access.sign_in(
+    grant = app_grants.sign_in(
         user.email, factories.PASSWORD, code=None, wanted=scopes or None, ip="127.0.0.1", user_agent=""
     )
     return tokens.sign(user.id, grant.scopes, grant=grant.id)
@@ -121,9 +121,9 @@ class World(Till):
         with db.transaction() as session:
             return factories.staff(session, role)
 
-    def machine(self, *scopes: str) -> App:
+    def api_client(self, *scopes: str) -> App:
         admin = self.staff("admin")
-        row, _secret = api_access.create_machine("Books", scopes, admin.id)
+        row, _secret = api_clients.create("Books", scopes, admin.id)
         return self.bare(tokens.sign(row.id, frozenset(scopes)))
 
     def stranger(self) -> App:

@@ -30,9 +30,9 @@ from tests.api.conftest import App, World
 pytestmark = [pytest.mark.database("sqlite"), pytest.mark.timeout(600)]
 
 # Stripe fails in these tests: 503 means that someone came past every guard as far as the call to Stripe. 422 likewise: what was sent
-# was looked at, and is not complete. The machine has every scope that machines can have.
+# was looked at, and is not complete. The API client has every scope that API clients can have.
 TABLE = """
-                                          nobody owner payer viewer other support approver admin machine
+                                          nobody owner payer viewer other support approver admin api_client
 POST   /api/auth/token                    422    422   422   422    422   422     422      422   422
 POST   /api/auth/revoke                   200    200   200   200    200   200     200      200   200
 GET    /api/customers/me                  401    200   200   200    200   403     403      403   403
@@ -170,7 +170,7 @@ def house(world: World) -> House:
         "support": world.of(world.staff("support")),
         "approver": world.of(world.staff("approver")),
         "admin": world.of(world.staff("admin")),
-        "machine": world.machine(*policy.MACHINE_SCOPES),
+        "api_client": world.api_client(*policy.API_CLIENT_SCOPES),
     }
     world.fail("error_before", "/v1/*", times=10_000)
     return House(apps, world.customer_id)

@@ -16,7 +16,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from portal.core import db
-from portal.identity import api_access, policy
+from portal.identity import api_clients, policy
 from tests import factories
 from tests.live import LivePortal
 
@@ -35,9 +35,9 @@ def credentials(caller: str) -> dict[str, str]:
                 factories.payment(session, customer, factories.invoice(session, customer, status="paid"))
                 factories.invoice(session, customer)
         else:
-            user = factories.staff(session, "admin" if caller == "machine" else caller)
-    if caller == "machine":
-        row, secret = api_access.create_machine("Books", policy.MACHINE_SCOPES, user.id)
+            user = factories.staff(session, "admin" if caller == "api_client" else caller)
+    if caller == "api_client":
+        row, secret = api_clients.create("Books", policy.API_CLIENT_SCOPES, user.id)
         return {"grant_type": "client_credentials", "client_id": row.id, "client_secret": secret}
     return {"grant_type": "password", "email": user.email, "password": factories.PASSWORD}
 
@@ -51,7 +51,7 @@ def token_for(url: str, who: dict[str, str]) -> str:
 
 @pytest.mark.timeout(7_200)
 @pytest.mark.settings(PORTAL_API_LIMITS=NO_LIMITS)
-@pytest.mark.parametrize("caller", ["owner", "approver", "machine"])
+@pytest.mark.parametrize("caller", ["owner", "approver", "api_client"])
 def test_every_operation_keeps_to_its_document(live_portal: LivePortal, caller: str, tmp_path: Path) -> None:
     who, seconds = credentials(caller), int(os.environ.get("FUZZ_SECONDS", "0"))
     while True:

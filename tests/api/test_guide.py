@@ -25,7 +25,7 @@ from sqlalchemy import select
 from deploy.dev.processes import ROOT
 from portal.core import clock, db
 from portal.core.config import Settings
-from portal.identity import api_access, second_factor
+from portal.identity import api_clients, second_factor
 from portal.payments.models import Payment
 from portal.webhook_endpoints import signing
 from portal.webhook_endpoints.models import WebhookEndpoint
@@ -121,7 +121,7 @@ def variables(settings: Settings, live_portal: LivePortal) -> dict[str, str]:
         factories.invoice(session, customer)
         staff = factories.staff(session, "approver")
         admin = factories.staff(session, "admin")
-    machine, secret = api_access.create_machine("Books", ["invoices:read", "invoices:write"], admin.id)
+    client, secret = api_clients.create("Books", ["invoices:read", "invoices:write"], admin.id)
     cards = {
         "PAYMENT_METHOD": "visa",
         "PAYMENT_METHOD_NEW": "amex",
@@ -136,7 +136,7 @@ def variables(settings: Settings, live_portal: LivePortal) -> dict[str, str]:
         "CODE": _code(owner.id),
         "STAFF_EMAIL": staff.email,
         "STAFF_PASSWORD": factories.PASSWORD,
-        "CLIENT_ID": machine.id,
+        "CLIENT_ID": client.id,
         "CLIENT_SECRET": secret,
         "CUSTOMER": customer.id,
     } | {name: methods.create({"type": "card", "card": {"token": f"tok_{card}"}}).id for name, card in cards.items()}

@@ -24,9 +24,9 @@ def draft(world: World, **more: Any) -> dict[str, Any]:
     return {"customer_id": world.customer_id, "currency": "eur", "lines": LINES} | more
 
 
-def test_a_machine_issues_an_invoice_and_its_customer_sees_it(world: World, owner: App) -> None:
-    machine = world.machine("invoices:write", "invoices:read")
-    issued = machine.post("/api/invoices", draft(world, external_reference="SO-4711"))
+def test_an_api_client_issues_an_invoice_and_its_customer_sees_it(world: World, owner: App) -> None:
+    client = world.api_client("invoices:write", "invoices:read")
+    issued = client.post("/api/invoices", draft(world, external_reference="SO-4711"))
     assert issued.status_code == 201
     assert issued.json is not None
     assert (issued.json["status"], issued.json["net"], issued.json["total"]) == ("open", 159_99, 189_04)
@@ -37,10 +37,10 @@ def test_a_machine_issues_an_invoice_and_its_customer_sees_it(world: World, owne
 
 
 def test_the_same_request_issues_one_invoice(world: World) -> None:
-    machine = world.machine("invoices:write", "invoices:read")
-    first, second = (machine.post("/api/invoices", draft(world), key="order-4712") for _time in range(2))
+    client = world.api_client("invoices:write", "invoices:read")
+    first, second = (client.post("/api/invoices", draft(world), key="order-4712") for _time in range(2))
     assert first.json == second.json
-    same_name = [machine.post("/api/invoices", draft(world, external_reference="SO-1")) for _time in range(2)]
+    same_name = [client.post("/api/invoices", draft(world, external_reference="SO-1")) for _time in range(2)]
     assert [answer.status_code for answer in same_name] == [201, 409]
 
 
@@ -61,7 +61,7 @@ def test_the_same_request_issues_one_invoice(world: World) -> None:
     ],
 )
 def test_a_wrong_invoice_names_its_field(world: World, changed: dict[str, Any], field: str) -> None:
-    answer = world.machine("invoices:write").post("/api/invoices", draft(world) | changed)
+    answer = world.api_client("invoices:write").post("/api/invoices", draft(world) | changed)
     assert answer.status_code == 422
     assert answer.json is not None
     assert [error["field"] for error in answer.json["errors"]] == [field]

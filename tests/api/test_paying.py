@@ -225,7 +225,7 @@ def test_an_app_may_insist_on_the_same_again(owner: App, world: World) -> None:
 
 
 def test_a_payment_that_waits_is_canceled_by_its_customer_and_by_the_company(owner: App, world: World) -> None:
-    callers = [owner, world.of(world.staff("support")), world.machine("payments:cancel")]
+    callers = [owner, world.of(world.staff("support")), world.api_client("payments:cancel")]
     for caller in callers:
         begun = owner.post(PROCESS, {"invoice_id": world.invoice_id}).json
         assert begun is not None
@@ -299,7 +299,7 @@ def test_anothers_invoice_is_not_there(world: World) -> None:
 def test_who_may_pay(world: World) -> None:
     order = {"invoice_id": world.invoice_id}
     assert world.of(world.person(VIEWER)).post(PROCESS, order).status_code == 403
-    assert world.machine("payments:read").post(PROCESS, order).status_code == 403
+    assert world.api_client("payments:read").post(PROCESS, order).status_code == 403
     assert world.of(world.staff("admin")).post(PROCESS, order).status_code == 403
     assert world.of(world.person(PAYER), "payments:read").post(PROCESS, order).status_code == 403
     assert world.payments == []
@@ -357,7 +357,7 @@ def test_the_company_names_whose_payments_it_wants(world: World) -> None:
     support = world.of(world.staff("support"))
     assert support.get("/api/payments/history").status_code == 422
     assert _ids(support, customer_id=world.customer_id) == [payment]
-    assert _ids(world.machine("payments:read"), customer_id=world.customer_id) == [payment]
+    assert _ids(world.api_client("payments:read"), customer_id=world.customer_id) == [payment]
     stranger = world.stranger()
     assert stranger.get("/api/payments/history", customer_id=world.customer_id).status_code == 404
     assert stranger.get(f"/api/payments/{payment}").status_code == 404

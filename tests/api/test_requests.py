@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from portal.api import schemas, tokens
 from portal.core import clock
 from portal.core.db import new_id
-from portal.identity import api_access, second_factor
+from portal.identity import api_clients, second_factor
 from portal.payments import states as payment_states
 from portal.refunds import policy as refund_policy
 from portal.refunds import states as refund_states
@@ -111,8 +111,8 @@ def test_a_second_factor_is_asked_for(world: World) -> None:
         {"grant_type": "password"},
         {"grant_type": "implicit"},
         {"grant_type": "refresh_token", "refresh_token": "x", "scope": "payments:read"},
-        {"grant_type": "client_credentials", "client_id": "mac_1"},
-        {"grant_type": "password", "email": "a@b.test", "password": "x", "client_id": "mac_1"},
+        {"grant_type": "client_credentials", "client_id": "cli_1"},
+        {"grant_type": "password", "email": "a@b.test", "password": "x", "client_id": "cli_1"},
         {"grant_type": "password", "email": "a@b.test", "password": "x", "scope": "everything"},
     ],
 )
@@ -241,8 +241,8 @@ def test_who_guesses_tokens_is_stopped_by_address(world: World) -> None:
 def test_getting_tokens_counts_failures_alone(world: World) -> None:
     """A company's own server gets the tokens of all its customers from one address."""
     admin = world.staff("admin")
-    machine, secret = api_access.create_machine("Books", ["invoices:read"], admin.id)
-    proof = {"grant_type": "client_credentials", "client_id": machine.id, "client_secret": secret}
+    client, secret = api_clients.create("Books", ["invoices:read"], admin.id)
+    proof = {"grant_type": "client_credentials", "client_id": client.id, "client_secret": secret}
     app = world.bare()
     assert [app.post("/api/auth/token", proof).status_code for _time in range(4)] == [200] * 4
     password = {"grant_type": "password", "email": world.owner.email, "password": factories.PASSWORD}
@@ -264,7 +264,7 @@ def test_getting_tokens_counts_failures_alone(world: World) -> None:
     PORTAL_API_LIMITS="sign_in:2/minute,refused:2/minute", PORTAL_CARD_LIMITS="failures_from_address:2/hour"
 )
 def test_a_trusted_system_says_where_its_end_users_are_and_they_are_counted_apart(owner: App, world: World) -> None:
-    key, _secret = api_access.create_machine("Shop", [], world.staff("admin").id, names_end_users=True)
+    key, _secret = api_clients.create("Shop", [], world.staff("admin").id, names_end_users=True)
     shop = {"Client-Authorization": f"Bearer {tokens.sign(key.id, frozenset())}"}
     wrong = {"grant_type": "password", "email": world.owner.email, "password": "guessed"}
 
@@ -292,7 +292,7 @@ def test_a_trusted_system_says_where_its_end_users_are_and_they_are_counted_apar
 
 
 def test_nobody_else_names_an_end_users_address(owner: App, world: World) -> None:
-    key, _secret = api_access.create_machine("Books", ["invoices:read"], world.staff("admin").id)
+    key, _secret = api_clients.create("Books", ["invoices:read"], world.staff("admin").id)
     named = {"End-User-Address": "203.0.113.7"}
     untrusted = named | {"Client-Authorization": f"Bearer {tokens.sign(key.id, frozenset())}"}
     for headers in (named, untrusted):

@@ -21,7 +21,7 @@ from portal.accounts import access
 from portal.accounts.models import Customer
 from portal.api import tokens
 from portal.core import clock, db
-from portal.identity import api_access
+from portal.identity import api_clients, app_grants
 from portal.identity.models import VIEWER, User
 from tests import factories
 from tests.api.forging import hs256, packed, put_together, refused
@@ -42,7 +42,7 @@ class Door:
 
     app: Flask
     user: User
-    grant: api_access.Grant
+    grant: app_grants.Grant
     http: FlaskClient = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,8 +86,8 @@ def door(app: Flask) -> Door:
     return Door(app, user, app_of(user))
 
 
-def app_of(user: User) -> api_access.Grant:
-    return api_access.sign_in(user.email, factories.PASSWORD, code=None, wanted=None, ip="", user_agent="")
+def app_of(user: User) -> app_grants.Grant:
+    return app_grants.sign_in(user.email, factories.PASSWORD, code=None, wanted=None, ip="", user_agent="")
 
 
 def test_what_is_put_together_here_is_what_the_portal_signs(door: Door) -> None:
@@ -240,8 +240,8 @@ def test_only_an_access_token_is_one(door: Door, kind: Any) -> None:
 def test_other_secrets_of_ours_are_no_access_tokens(door: Door) -> None:
     with db.transaction() as session:
         admin = factories.staff(session, "admin")
-    machine, secret = api_access.create_machine("Books", ["invoices:read"], admin.id)
-    for other in (door.grant.refresh_token, secret, f"{machine.id}:{secret}", door.grant.id, machine.id):
+    client, secret = api_clients.create("Books", ["invoices:read"], admin.id)
+    for other in (door.grant.refresh_token, secret, f"{client.id}:{secret}", door.grant.id, client.id):
         door.refuses(other)
 
 
@@ -335,18 +335,18 @@ def test_a_browsers_session_is_no_token(door: Door, app: Flask) -> None:
 
 def test_the_token_of_an_ended_sign_in_opens_nothing(door: Door) -> None:
     token, other = door.token(), app_of(door.user)
-    api_access.sign_out(door.grant.refresh_token)
+    app_grants.sign_out(door.grant.refresh_token)
     door.refuses(token)
     assert door.knock(door.token(claims={"sid": other.id})).status_code == 200
 
 
-def test_the_token_of_a_revoked_machine_opens_nothing(door: Door) -> None:
+def test_the_token_of_a_revoked_api_client_opens_nothing(door: Door) -> None:
     with db.transaction() as session:
         admin = factories.staff(session, "admin")
-    machine, _secret = api_access.create_machine("Books", ["invoices:read"], admin.id)
-    token = tokens.sign(machine.id, frozenset({"invoices:read"}))
+    client, _secret = api_clients.create("Books", ["invoices:read"], admin.id)
+    token = tokens.sign(client.id, frozenset({"invoices:read"}))
     assert door.knock(token).status_code == 200
-    api_access.revoke_machine(machine.id)
+    api_clients.revoke(client.id)
     door.refuses(token)
 
 
@@ -361,14 +361,14 @@ def test_scopes_beyond_a_role_are_left_out(door: Door) -> None:
         customer = session.get_one(Customer, door.user.customer_id)
         viewer = factories.user(session, customer, VIEWER, email="eve@spree-bikes.test")
         admin = factories.staff(session, "admin")
-    machine, _secret = api_access.create_machine("Books", ["invoices:read"], admin.id)
+    client, _secret = api_clients.create("Books", ["invoices:read"], admin.id)
     every = frozenset({"invoices:read", "invoices:write", "payments:read", "payments:write", "refunds:approve", "x"})
     for token, where, method in (
         (tokens.sign(viewer.id, every, grant=app_of(viewer).id), "/api/payments/process", "POST"),
         (tokens.sign(viewer.id, every, grant=app_of(viewer).id), "/api/invoices", "POST"),
-        (tokens.sign(machine.id, every), "/api/invoices", "POST"),
-        (tokens.sign(machine.id, every), "/api/payments/history", "GET"),
-        (tokens.sign(machine.id, every), "/api/refunds/rfd_1/approval", "POST"),
+        (tokens.sign(client.id, every), "/api/invoices", "POST"),
+        (tokens.sign(client.id, every), "/api/payments/history", "GET"),
+        (tokens.sign(client.id, every), "/api/refunds/rfd_1/approval", "POST"),
     ):
         answer = door.http.open(where, method=method, headers={"Authorization": f"Bearer {token}"})
         assert (answer.status_code, answer.json["code"]) == (403, "insufficient_scope"), where  # type: ignore[index]

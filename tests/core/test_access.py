@@ -26,7 +26,7 @@ from portal.core.db import Base, new_id
 from portal.core.money import Money
 from portal.documents import service as receipts
 from portal.documents.models import Receipt
-from portal.identity import api_access, policy, second_factor
+from portal.identity import api_clients, app_grants, policy, second_factor
 from portal.invoices.models import Invoice
 from portal.payment_methods.models import CardSetup, SavedCard
 from portal.payments.models import Payment
@@ -165,10 +165,10 @@ POST /support/payments/<payment_id>/refund         303     404    404    404    
 GET  /support/disputes                             303     404    404    404     404    200      200       200
 GET  /support/disputes/<dispute_id>                303     404    404    404     404    200      200       200
 GET  /support/disputes/of-customer/<customer_id>   303     404    404    404     404    200      200       200
-GET  /support/machines                             303     404    404    404     404    404      404       200
-GET  /support/machines/new                         303     404    404    404     404    404      404       200
-POST /support/machines/new                         303     404    404    404     404    404      404       422
-POST /support/machines/<machine_id>/revocation     303     404    404    404     404    404      404       303
+GET  /support/api-clients                          303     404    404    404     404    404      404       200
+GET  /support/api-clients/new                      303     404    404    404     404    404      404       200
+POST /support/api-clients/new                      303     404    404    404     404    404      404       422
+POST /support/api-clients/<client_id>/revocation   303     404    404    404     404    404      404       303
 GET  /support/staff                                303     404    404    404     404    404      404       200
 POST /support/staff                                303     404    404    404     404    404      404       422
 POST /support/staff/<staff_id>/role                303     404    404    404     404    404      404       422
@@ -305,8 +305,8 @@ def house(app: Flask) -> House:
         second_factor.begin(person.id)
     ids["document_id"] = receipts.issue(ids["payment_id"])
     ids["admin_id"] = people["admin"].id
-    ids["machine_id"] = api_access.create_machine("Books", ["invoices:read"], people["admin"].id)[0].id
-    ids["grant_id"] = api_access.sign_in(
+    ids["client_id"] = api_clients.create("Books", ["invoices:read"], people["admin"].id)[0].id
+    ids["grant_id"] = app_grants.sign_in(
         people["owner"].email, factories.PASSWORD, code=None, wanted=None, ip="", user_agent=""
     ).id
     with db.transaction() as session:
@@ -366,9 +366,9 @@ def test_everyone_gets_what_the_table_says_and_nothing_else(house: House) -> Non
 
 
 def test_a_token_of_the_api_opens_no_page(house: House) -> None:
-    """A machine, or an app that someone has signed in with, is nobody here."""
-    machine, secret = api_access.create_machine("Books", policy.MACHINE_SCOPES, house.ids["admin_id"])
-    for claimed in (tokens.sign(machine.id, policy.MACHINE_SCOPES), secret):
+    """An API client, or an app that someone has signed in with, is nobody here."""
+    client, secret = api_clients.create("Books", policy.API_CLIENT_SCOPES, house.ids["admin_id"])
+    for claimed in (tokens.sign(client.id, policy.API_CLIENT_SCOPES), secret):
         bearer = FlaskClient(house.app, house.app.response_class)
         bearer.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {claimed}"
         for method, rule in EXPECTED:

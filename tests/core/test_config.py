@@ -212,7 +212,7 @@ def test_a_mail_password_goes_through_tls_or_stays_on_this_machine(load: Load) -
     "make", [secrets.token_urlsafe, secrets.token_hex, lambda count: b64encode(secrets.token_bytes(count)).decode()]
 )
 @pytest.mark.parametrize("count", [24, 32, 48])
-def test_what_a_machine_draws_is_random_enough(make: Callable[[int], str], count: int) -> None:
+def test_what_an_api_client_draws_is_random_enough(make: Callable[[int], str], count: int) -> None:
     assert all(unsafe_settings.is_random(make(count)) for _ in range(50))
 
 

@@ -18,7 +18,7 @@ from portal.api import tokens
 from portal.core import clock, db
 from portal.core.audit import AuditEvent
 from portal.core.db import new_id
-from portal.identity import api_access
+from portal.identity import app_grants
 from portal.identity.models import User
 from portal.mandates import queries as mandates
 from portal.webhook_endpoints import queries as endpoints
@@ -121,13 +121,13 @@ def test_an_app_signs_in_again_before_it_registers_an_endpoint(app: Flask, owner
 
     where = {"ip": "", "user_agent": ""}
     hook, key = {"url": "https://erp.spree-bikes.test/hook", "events": ["invoice.paid"]}, new_id("key")
-    grant = api_access.sign_in(owner.email, factories.PASSWORD, code=None, wanted=None, **where)
+    grant = app_grants.sign_in(owner.email, factories.PASSWORD, code=None, wanted=None, **where)
     with time_machine.travel(clock.now() + LATER):
         refused = ask("/api/endpoints", hook, key)
         assert (refused.status_code, refused.json["code"]) == (401, "recent_sign_in_required")  # type: ignore[index]
         challenge = 'Bearer error="insufficient_user_authentication", max_age="600"'
         assert refused.headers["WWW-Authenticate"] == challenge
-        grant = api_access.sign_in(owner.email, factories.PASSWORD, code=None, wanted=None, **where)
+        grant = app_grants.sign_in(owner.email, factories.PASSWORD, code=None, wanted=None, **where)
         assert ask("/api/endpoints", hook, key).status_code == 201
     with db.reading() as session:
         assert len(endpoints.endpoints(session, str(owner.customer_id))) == 1

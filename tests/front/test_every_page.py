@@ -20,8 +20,8 @@ from portal.core import audit, clock, company_days, db
 from portal.core.config import Settings
 from portal.documents import service as receipts
 from portal.documents.models import Document
-from portal.identity import api_access
-from portal.identity.policy import MACHINE_SCOPES
+from portal.identity import api_clients, app_grants
+from portal.identity.policy import API_CLIENT_SCOPES
 from portal.invoices import files
 from portal.invoices.models import Invoice
 from portal.ledger import FEES, RECEIVABLES, STRIPE, post
@@ -127,7 +127,7 @@ class History:
                 )
             ]
         for name in apps:
-            api_access.sign_in(
+            app_grants.sign_in(
                 self.user.email, factories.PASSWORD, code=None, wanted=None, ip="203.0.113.7", user_agent=name
             )
         self.receipt = receipts.issue(self.succeeded)
@@ -307,11 +307,11 @@ class Troubles:
             audit.record(session, "payment.status", payment.id, facts, customer_id=customer.id)
             anchors.take(session)
         for name in ("Order desk of the workshop in Oberbaumstraße", "Books", "Donaudampfschifffahrtsgesellschaft"):
-            machine, _secret = api_access.create_machine(name, MACHINE_SCOPES, self.user.id)
-        api_access.revoke_machine(machine.id)
+            client, _secret = api_clients.create(name, API_CLIENT_SCOPES, self.user.id)
+        api_clients.revoke(client.id)
 
     def addresses(self) -> Iterator[str]:
-        yield from ("/support/machines", "/support/machines/new")
+        yield from ("/support/api-clients", "/support/api_clients/new")
         yield from ("/support/operations", f"/support/refunds/{self.refund}")
         for path in ("", f"/{self.event}", "?q=nothing", "?state=x"):
             yield f"/support/operations/events{path}"
@@ -506,10 +506,10 @@ def test_every_page_of_the_operations_desk_can_be_read_by_everyone(
             page.goto(live_portal.url + address)
             page.wait_for_load_state("load")
             found[address] = problems(page)
-        page.goto(f"{live_portal.url}/support/machines")
+        page.goto(f"{live_portal.url}/support/api-clients")
         page.locator("[data-open-dialog]").first.click()
         found["revoking a key"] = problems(page)
-        page.goto(f"{live_portal.url}/support/machines/new")
+        page.goto(f"{live_portal.url}/support/api-clients/new")
         page.locator("[name=password]").fill("not the password")
         _make_key(page)
         found["a key that was refused"] = problems(page)
@@ -521,7 +521,7 @@ def test_every_page_of_the_operations_desk_can_be_read_by_everyone(
         secret = page.locator("#client-secret").inner_text()
         assert page.evaluate("navigator.clipboard.readText()") == secret
         page.reload()
-        page.wait_for_url(f"{live_portal.url}/support/machines")
+        page.wait_for_url(f"{live_portal.url}/support/api-clients")
         assert secret not in page.content()
         assert {address: what for address, what in found.items() if what} == {}
     finally:

@@ -1,236 +1,119 @@
-"""The keys of the company's other systems: made by an admin who proves to be one, shown once, revoked for good."""
+"""Keys of the company's other systems."""
 
 from __future__ import annotations
 
-import re
-from html import unescape
-
 import pytest
-from flask import Flask
-from flask.testing import FlaskClient
-from sqlalchemy import select
-from werkzeug.test import TestResponse
+from sqlalchemy import func, select
 
-from portal.api import tokens
-from portal.core import audit, db
+from portal.core import audit, config, db
 from portal.core.audit import AuditEvent
-from portal.identity import api_access, policy
-from portal.identity.models import MachineCredential, User
-from portal.identity.wording import SCOPES
+from portal.core.errors import Invalid, NotFound
+from portal.identity import api_clients, policy
+from portal.identity.api_clients import MadeAlready, WrongClient
+from portal.identity.models import ApiClient, User
 from tests import factories
+from tests.together import together
 
-pytestmark = pytest.mark.database("sqlite")
-
-DESK = "/support/machines"
+pytestmark = pytest.mark.usefixtures("settings")
 
 
 @pytest.fixture
-def admin(settings: object) -> User:
+def admin(settings: config.Settings) -> User:
     with db.transaction() as session:
-        return factories.staff(session, "admin", name="Ida Admin")
+        return factories.staff(session, "admin")
 
 
-@pytest.fixture
-def browser(app: Flask, admin: User) -> FlaskClient:
-    client = app.test_client()
-    factories.sign_in(client, admin)
-    return client
-
-
-def form_of(browser: FlaskClient, **values: object) -> dict[str, object]:
-    """The form as it is shown, filled in."""
-    html = browser.get(f"{DESK}/new").get_data(as_text=True)
-    hidden = dict(re.findall(r'name="(key|csrf_token)" type="hidden" value="([^"]+)"', html))
-    assert hidden.keys() == {"key", "csrf_token"}
-    filled = {"name": "Order desk", "scopes": ["invoices:read", "invoices:write"], "password": factories.PASSWORD}
-    return {**hidden, **filled, **values}
-
-
-def make(browser: FlaskClient, **values: object) -> TestResponse:
-    return browser.post(f"{DESK}/new", data=form_of(browser, **values))
-
-
-def shown(answer: TestResponse) -> tuple[str, str]:
-    """The id and the secret on the page."""
-    html = answer.get_data(as_text=True)
-    found = re.search(r'id="client-id"[^>]*>(mac_\w+)<.*id="client-secret"[^>]*>(pms_[\w-]+)<', html, re.DOTALL)
-    assert found is not None, html
-    return found[1], found[2]
-
-
-def keys() -> list[MachineCredential]:
+def events(action: str) -> int:
     with db.reading() as session:
-        return list(session.scalars(select(MachineCredential)))
+        return session.scalar(select(func.count()).where(AuditEvent.action == action)) or 0
 
 
-def text_of(answer: TestResponse) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]*>", " ", answer.get_data(as_text=True))).split())
+def test_an_api_client_proves_itself_with_its_secret(admin: User) -> None:
+    row, secret = api_clients.create("  Order \n desk ", ["invoices:read", "invoices:write"], admin.id)
+    assert (row.name, row.last_used_at) == ("Order desk", None)
+    proved, scopes = api_clients.authenticate(row.id, secret, None)
+    assert (proved.id, scopes) == (row.id, {"invoices:read", "invoices:write"})
+    assert api_clients.authenticate(row.id, secret, ["invoices:read"])[1] == {"invoices:read"}
+    found = api_clients.find(row.id)
+    assert found is not None
+    assert found.last_used_at is not None
+    assert secret not in found.secret_hash
 
 
-def test_a_key_is_made_and_its_secret_works(browser: FlaskClient, admin: User) -> None:
-    answer = make(browser)
-    assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
-    machine_id, secret = shown(answer)
-    row, scopes = api_access.prove_machine(machine_id, secret, None)
-    assert (row.name, row.created_by, scopes) == ("Order desk", admin.id, {"invoices:read", "invoices:write"})
-    with db.reading() as session:
-        event = session.scalars(select(AuditEvent).where(AuditEvent.action == "machine.created")).one()
-    assert (event.actor_kind, event.actor_id, event.subject) == ("staff", admin.id, machine_id)
+def test_wrong_secrets_are_told_apart_by_nothing(admin: User) -> None:
+    row, secret = api_clients.create("Books", ["invoices:read"], admin.id)
+    other, others_secret = api_clients.create("Orders", ["invoices:read"], admin.id)
+    api_clients.revoke(other.id)
+    told = set()
+    tries = [(row.id, others_secret), (row.id, ""), (row.id, row.secret_hash), (row.id, secret.upper())]
+    for client_id, typed in (*tries, ("cli_unknown", secret), ("", ""), (other.id, others_secret)):
+        with pytest.raises(WrongClient) as refused:
+            api_clients.authenticate(client_id, typed, None)
+        told.add((refused.value.code, refused.value.text()))
+    assert len(told) == 1
 
 
-def test_the_secret_stands_in_one_answer_and_nowhere_else(
-    browser: FlaskClient, settings: object, capfd: pytest.CaptureFixture[str]
-) -> None:
-    answer = make(browser)
-    _machine_id, secret = shown(answer)
-    assert secret not in browser.get(DESK).get_data(as_text=True)
-    assert all(secret not in cookie.value for cookie in browser._cookies.values())
-    with db.reading() as session:
-        kept = [
-            tuple(row) for table in db.Base.metadata.sorted_tables for row in session.execute(select(*table.columns))
-        ]
-    assert secret not in repr(kept)
-    printed = capfd.readouterr()
-    assert secret not in printed.out + printed.err
-    assert secret not in answer.headers.get("Location", "") + answer.request.url
+def test_a_revoked_api_client_is_none_any_more(admin: User) -> None:
+    row, secret = api_clients.create("Books", ["invoices:read"], admin.id)
+    first = api_clients.revoke(row.id).revoked_at
+    assert api_clients.revoke(row.id).revoked_at == first
+    assert api_clients.find(row.id) is None
+    with pytest.raises(WrongClient):
+        api_clients.authenticate(row.id, secret, None)
+    with pytest.raises(NotFound):
+        api_clients.revoke("cli_unknown")
+    assert events("api_client.revoked") == 1
 
 
-def test_a_reload_shows_and_makes_nothing(browser: FlaskClient) -> None:
-    form = form_of(browser)
-    _id, secret = shown(browser.post(f"{DESK}/new", data=form))
-    again = browser.post(f"{DESK}/new", data=form, follow_redirects=True)
-    assert again.request.path == DESK
-    assert "This secret was already shown" in text_of(again)
-    assert secret not in again.get_data(as_text=True)
-    assert "pms_" not in again.get_data(as_text=True)
-    assert len(keys()) == 1
+@pytest.mark.parametrize(("wanted", "code"), [("everything", "unknown_scope"), ("payments:read", "scope_not_allowed")])
+def test_an_api_client_gets_no_scope_beyond_its_own(admin: User, wanted: str, code: str) -> None:
+    row, secret = api_clients.create("Books", ["invoices:read"], admin.id)
+    with pytest.raises(Invalid) as refused:
+        api_clients.authenticate(row.id, secret, [wanted])
+    assert refused.value.code == code
 
 
-def test_two_forms_make_two_keys(browser: FlaskClient) -> None:
-    assert shown(make(browser)) != shown(make(browser))
-    assert len(keys()) == 2
+@pytest.mark.parametrize("scope", sorted(policy.SCOPES - policy.API_CLIENT_SCOPES))
+def test_no_api_client_is_made_with_what_only_people_may_do(admin: User, scope: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        api_clients.create("Books", ["invoices:read", scope], admin.id)
+    assert refused.value.code == "scope_not_allowed"
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"password": "not the password"}, "This is not your current password."),
-        ({"password": ""}, "Please enter your password."),
-        ({"name": ""}, "Please name the system."),
-        ({"name": "   "}, "Please name the system"),
-        ({"name": "x" * 101}, "Field cannot be longer than 100 characters."),
-        ({"scopes": []}, "Please choose what this system may do."),
-        ({"scopes": ["refunds:approve"]}, "Error:"),
-        ({"scopes": ["invoices:read", "everything"]}, "Error:"),
-        ({"key": "x"}, "This form is incomplete. Please reload the page."),
-    ],
-)
-def test_what_is_wrong_is_told_and_makes_nothing(browser: FlaskClient, values: dict[str, object], said: str) -> None:
-    answer = make(browser, **values)
-    assert answer.status_code == 422
-    assert said in text_of(answer)
-    assert factories.PASSWORD not in answer.get_data(as_text=True)
-    assert keys() == []
+    ("name", "scopes", "field"),
+    [("", ["invoices:read"], "name"), (" \n ", ["invoices:read"], "name"), ("x" * 101, ["invoices:read"], "name"),
+     ("Books", [], "scopes")],
+)  # fmt: skip
+def test_an_api_client_needs_a_name_and_something_to_do(admin: User, name: str, scopes: list[str], field: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        api_clients.create(name, scopes, admin.id)
+    assert refused.value.field == field
 
 
-def test_guessing_the_password_of_an_open_page_is_stopped(browser: FlaskClient) -> None:
-    form = form_of(browser)
-    for _ in range(10):
-        assert browser.post(f"{DESK}/new", data=form | {"password": "a guess"}).status_code == 422
-    stopped = browser.post(f"{DESK}/new", data=form)
-    assert stopped.status_code == 429
-    assert int(stopped.headers["Retry-After"]) > 0
-    assert keys() == []
+def test_a_form_that_is_sent_twice_at_once_makes_one_api_client(admin: User) -> None:
+    outcomes = together(
+        *[lambda: api_clients.create("Books", ["invoices:read"], admin.id, client_key="the-form-17")] * 4
+    )
+    assert sum(isinstance(one, MadeAlready) for one in outcomes) == 3, outcomes
     with db.reading() as session:
-        refused = select(AuditEvent).where(AuditEvent.action == "password.confirmation_refused")
-        assert len(session.scalars(refused).all()) == 10
+        assert session.scalar(select(func.count()).select_from(ApiClient)) == 1
+    assert events("api_client.created") == 1
 
 
-def test_no_box_is_ticked_at_first_and_each_has_a_sentence(browser: FlaskClient) -> None:
-    page = browser.get(f"{DESK}/new")
-    boxes = re.findall(r'<input[^>]*type="checkbox"[^>]*>', page.get_data(as_text=True))
-    assert len(boxes) == len(policy.MACHINE_SCOPES) + 1  # and whether it names its end users' addresses
-    assert not any("checked" in box or "required" in box for box in boxes)
-    assert all(sentence in text_of(page) for sentence in SCOPES.values())
-
-
-def test_a_key_that_only_names_its_end_users_needs_no_scope(browser: FlaskClient) -> None:
-    machine_id, _secret = shown(make(browser, scopes=[], names_end_users="y"))
-    row = api_access.machine(machine_id)
-    assert row is not None
-    assert (row.names_end_users, row.scopes) == (True, "")
-    assert "sends its end users’ IP addresses" in text_of(browser.get(DESK))
-
-
-def test_every_scope_of_a_machine_has_words() -> None:
-    assert SCOPES.keys() == policy.MACHINE_SCOPES
-
-
-def test_the_list_tells_who_made_what_and_when_it_was_used(browser: FlaskClient, admin: User) -> None:
-    machine_id, secret = shown(make(browser, name="<b>Books</b>"))
-    page = browser.get(DESK)
-    assert "<b>Books" not in page.get_data(as_text=True)
-    told = text_of(page)
-    assert all(one in told for one in ("<b>Books</b>", machine_id, "Ida Admin", "Last used", "Never"))
-    api_access.prove_machine(machine_id, secret, None)
-    assert "Never" not in text_of(browser.get(DESK))
-
-
-def test_the_list_comes_in_pages_the_newest_first(browser: FlaskClient, admin: User) -> None:
-    made = [api_access.create_machine(f"System {number}", ["invoices:read"], admin.id)[0].name for number in range(25)]
-    first = browser.get(DESK)
-    found = re.findall(r"System \d+", text_of(first))
-    assert list(dict.fromkeys(found)) == made[:4:-1]
-    older = re.search(r'href="([^"]+)" rel="next"', first.get_data(as_text=True))
-    assert older is not None
-    part = browser.get(unescape(older[1]), headers={"HX-Request": "true"})
-    assert set(re.findall(r"System \d+", text_of(part))) == set(made[:5])
-    assert "<html" not in part.get_data(as_text=True)
-    assert browser.get(f"{DESK}?page=nonsense").status_code == 404
-
-
-def test_a_revoked_key_opens_nothing_and_stays_in_the_list(browser: FlaskClient, app: Flask) -> None:
-    machine_id, secret = shown(make(browser))
-    access = tokens.sign(machine_id, frozenset({"invoices:read"}))
-    with_token = {"Authorization": f"Bearer {access}"}
-    apps = app.test_client(use_cookies=False)
-    assert apps.get("/api/invoices", headers=with_token).status_code == 200
-    question = text_of(browser.get(DESK))
-    assert "Revoke the API key of Order desk?" in question
-    assert "This stops: See every customer’s invoices Issue invoices to every customer" in question
-    token = {"X-CSRFToken": factories.csrf_token(browser)}
-    for _ in range(2):
-        answer = browser.post(f"{DESK}/{machine_id}/revocation", headers=token, follow_redirects=True)
-        assert "The API key of Order desk is revoked." in text_of(answer)
-    assert "Revoke the API key" not in text_of(answer)
-    assert apps.get("/api/invoices", headers=with_token).status_code == 401
-    with pytest.raises(api_access.WrongMachine):
-        api_access.prove_machine(machine_id, secret, None)
-    with db.reading() as session:
-        revoked = session.scalars(select(AuditEvent).where(AuditEvent.action == "machine.revoked")).all()
-    assert len(revoked) == 1
-    assert browser.post(f"{DESK}/mac_unknown/revocation", headers=token).status_code == 404
-
-
-def test_only_admins_are_led_there(app: Flask, browser: FlaskClient) -> None:
-    assert f'href="{DESK}"' in browser.get("/support/operations").get_data(as_text=True)
+def test_one_admins_form_is_not_anothers(admin: User) -> None:
     with db.transaction() as session:
-        approver = factories.staff(session, "approver")
-    other = app.test_client()
-    factories.sign_in(other, approver)
-    assert f'href="{DESK}"' not in other.get("/support/operations").get_data(as_text=True)
+        other = factories.staff(session, "admin")
+    made = [
+        api_clients.create("Books", ["invoices:read"], person.id, client_key="the-form-17")[0].id
+        for person in (admin, other)
+    ]
+    assert len(set(made)) == 2
 
 
-def test_what_a_machine_did_is_told_by_its_name(browser: FlaskClient, admin: User) -> None:
-    machine, _secret = api_access.create_machine("Order desk", ["invoices:write"], admin.id)
-    with audit.acting(audit.Actor("machine", machine.id)), db.transaction() as session:
-        customer = factories.customer(session)
-        audit.record(session, "invoice.issued", "inv_1", {"number": "INV-1"}, customer_id=customer.id)
-    with audit.acting(audit.Actor("outside", "someone|17")), db.transaction() as session:
-        audit.record(session, "payment.started", "pay_1", {"amount": "1.00 EUR"}, customer_id=customer.id)
-    told = text_of(browser.get(f"/support/customers/{customer.id}/timeline"))
-    assert re.search(r"Invoice INV-1 issued .{,40}, Order desk", told), told
-    assert "Someone who signed in elsewhere" in told
-    trail = text_of(browser.get("/support/operations/audit?action=invoice.issued"))
-    assert "Order desk machine" in trail
-    assert "someone|17 outside" in text_of(browser.get("/support/operations/audit?action=payment.started"))
+def test_the_secret_stands_in_no_event(admin: User) -> None:
+    _row, secret = api_clients.create("Books", ["invoices:read"], admin.id)
+    with db.reading() as session:
+        told = repr([event.facts for event in session.scalars(select(AuditEvent))])
+        assert audit.verify(session) is None
+    assert secret not in told

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from portal.core import config, db
-from portal.identity import api_access
+from portal.identity import app_grants
 from portal.identity.models import User
 from tests import factories
 from tests.factories import PASSWORD, csrf_token, sign_in
@@ -32,8 +32,8 @@ def browser(client: FlaskClient, user: User) -> FlaskClient:
     return client
 
 
-def app_of(user: User, user_agent: str = IPHONE) -> api_access.Grant:
-    return api_access.sign_in(user.email, PASSWORD, code=None, wanted=None, ip="203.0.113.7", user_agent=user_agent)
+def app_of(user: User, user_agent: str = IPHONE) -> app_grants.Grant:
+    return app_grants.sign_in(user.email, PASSWORD, code=None, wanted=None, ip="203.0.113.7", user_agent=user_agent)
 
 
 def account(browser: FlaskClient) -> str:
@@ -62,14 +62,14 @@ def test_an_app_is_signed_out_by_its_button_and_no_other_one(browser: FlaskClien
     assert "The app is signed out." in told
     assert "Pocketbill" not in told
     assert "Tablet" in told
-    assert api_access.user_of(lost.id) is None
-    assert api_access.user_of(kept.id) is not None
+    assert app_grants.user_of(lost.id) is None
+    assert app_grants.user_of(kept.id) is not None
 
 
 def test_signing_out_everywhere_else_ends_apps(browser: FlaskClient, user: User) -> None:
     app = app_of(user)
     browser.post("/account/sessions/end-others", data={"csrf_token": csrf_token(browser)})
-    assert api_access.user_of(app.id) is None
+    assert app_grants.user_of(app.id) is None
     assert "Pocketbill" not in account(browser)
 
 
@@ -82,4 +82,4 @@ def test_nobody_signs_out_anothers_app(app: Flask, browser: FlaskClient, user: U
     assert "Pocketbill" not in account(elsewhere)
     answer = elsewhere.post(f"/account/apps/{mine.id}/end", data={"csrf_token": csrf_token(elsewhere)})
     assert answer.status_code == 404
-    assert api_access.user_of(mine.id) is not None
+    assert app_grants.user_of(mine.id) is not None

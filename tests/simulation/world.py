@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from portal.api import tokens
 from portal.core import db
-from portal.identity import api_access
+from portal.identity import app_grants
 from portal.identity.models import OWNER
 from tests import factories
 from tests.live import SandboxServer
@@ -120,5 +120,5 @@ def make(seed: object, sandbox: SandboxServer) -> World:
 
 
 def token_of(email: str) -> str:
-    grant = api_access.sign_in(email, factories.PASSWORD, code=None, wanted=None, ip="127.0.0.1", user_agent="chaos")
+    grant = app_grants.sign_in(email, factories.PASSWORD, code=None, wanted=None, ip="127.0.0.1", user_agent="chaos")
     return tokens.sign(grant.user.id, grant.scopes, grant=grant.id)

@@ -1,4 +1,4 @@
-"""Who calls the JSON API: an app that someone has signed in with (a grant), or another system of the company's (a machine).
+"""Apps that someone has signed in with, and that call the JSON API on their behalf: each has a grant.
 
 A grant lives by refresh tokens. Each is good once and brings the next; one that comes a second time was stolen, by whoever used it
 first or by whoever uses it now, so the whole grant ends. Source: RFC 9700, "Best Current Practice for OAuth 2.0 Security", 4.14.
@@ -6,8 +6,6 @@ first or by whoever uses it now, so the whole grant ends. Source: RFC 9700, "Bes
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,18 +16,16 @@ import structlog
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session, joinedload
 
-from portal.core import audit, card_numbers, clock, db, idempotency, keyset, texts
+from portal.core import audit, card_numbers, clock, db
 from portal.core.db import new_id
-from portal.core.errors import N_, Conflict, Forbidden, Invalid, NotFound, SignInRequired
-from portal.identity import codes, policy, queries, sessions
-from portal.identity.models import APP_IDLE, APP_LONGEST, CUSTOMER, AppGrant, MachineCredential, RefreshToken, User
+from portal.core.errors import N_, Forbidden, NotFound, SignInRequired
+from portal.identity import codes, policy, queries, sessions, tokens
+from portal.identity.models import APP_IDLE, APP_LONGEST, CUSTOMER, AppGrant, RefreshToken, User
 
 log = structlog.get_logger(__name__)
 
 REFRESH_PREFIX: Final = "prt_"
-SECRET_PREFIX: Final = "pms_"  # noqa: S105  # what a secret begins with
 SECRET_BYTES: Final = 32
-LONGEST_NAME: Final = 100
 LONGEST_APP_NAME: Final = 40
 # A grant's last use is written down at most this often.
 SEEN_EVERY: Final = timedelta(minutes=1)
@@ -57,18 +53,6 @@ class GrantOver(SignInRequired):
     message = N_("This app is no longer signed in. Please sign in again.")
 
 
-class WrongMachine(SignInRequired):
-    code = "wrong_client"
-    message = N_("This client ID and secret do not match, or they were revoked.")
-
-
-class MadeAlready(Conflict):
-    """The form was sent before: its key exists, and the secret was shown then."""
-
-    code = "made_already"
-    message = N_("This secret was already shown. Create a new key if you have lost it.")
-
-
 @dataclass(frozen=True, slots=True)
 class Grant:
     """An app that is signed in; the refresh token is kept nowhere but with the app."""
@@ -90,9 +74,6 @@ class App:
     last_used_at: datetime
 
 
-# Apps that someone signs in with
-
-
 def sign_in(
     email: str, password: str, *, code: str | None, wanted: Iterable[str] | None, ip: str, user_agent: str
 ) -> Grant:
@@ -101,7 +82,7 @@ def sign_in(
     Raises NotProved, sessions.CodeNeeded, FactorMissing, RateLimited, and Invalid for a scope that there is not or that the user
     may not have.
     """
-    wanted = _known(wanted)
+    wanted = policy.known_scopes(wanted)
     try:
         proved = sessions.authenticate(email, password, ip=ip, code=code)
     except (sessions.WrongCredentials, sessions.WrongCode) as error:
@@ -113,7 +94,7 @@ def sign_in(
         # A password that was changed meanwhile has ended all grants: none may begin with the old one after that.
         if not user.active or user.password_hash != proved.password_hash:
             raise NotProved(sessions.WrongCredentials.message, code=sessions.WrongCredentials.code)
-        scopes = _granted(wanted, policy.scopes_of(user.role, user.customer_role))
+        scopes = policy.granted_scopes(wanted, policy.scopes_of(user.role, user.customer_role))
         row = AppGrant(
             id=new_id("grt"),
             user_id=user.id,
@@ -143,7 +124,7 @@ def refresh(token: str) -> Grant:
     A token that was used before ends the grant: one of the two who hold it has stolen it.
     """
     with db.transaction() as session:
-        row = session.get(RefreshToken, _digest(token), with_for_update=True)
+        row = session.get(RefreshToken, tokens.digest(token), with_for_update=True)
         grant = _grant(session, row.grant_id, lock=True) if row else None
         if row is None or grant is None or not _is_alive(grant):
             raise GrantOver
@@ -159,7 +140,7 @@ def refresh(token: str) -> Grant:
 def sign_out(token: str) -> bool:
     """End the grant of this refresh token, used or not; returns whether there is such a token. A second call changes nothing."""
     with db.transaction() as session:
-        row = session.get(RefreshToken, _digest(token))
+        row = session.get(RefreshToken, tokens.digest(token))
         grant = _grant(session, row.grant_id, lock=True) if row else None
         if grant is not None and grant.ended_at is None:
             _end(session, grant, SIGNED_OUT)
@@ -243,7 +224,7 @@ def _is_alive(grant: AppGrant) -> bool:
 
 def _issue(session: Session, grant: AppGrant) -> str:
     token = REFRESH_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
-    session.add(RefreshToken(token_hash=_digest(token), grant_id=grant.id, issued_at=clock.now()))
+    session.add(RefreshToken(token_hash=tokens.digest(token), grant_id=grant.id, issued_at=clock.now()))
     return token
 
 
@@ -262,137 +243,6 @@ def _note_use(grant_id: str) -> None:
             .where(AppGrant.id == grant_id, AppGrant.last_used_at <= now - SEEN_EVERY)
             .values(last_used_at=now)
         )
-
-
-# Machines
-
-
-def create_machine(
-    name: str,
-    scopes: Iterable[str],
-    created_by: str,
-    *,
-    names_end_users: bool = False,
-    client_key: str | None = None,
-) -> tuple[MachineCredential, str]:
-    """A key for another system of the company's, and its secret, which is never shown again.
-
-    With `names_end_users` the addresses are believed that it names for those whom it calls for; such a key needs no scope.
-
-    A second call with the same `client_key` makes nothing and raises MadeAlready. Raises Invalid, naming the field that is wrong.
-    """
-    client_key = client_key if client_key is not None else new_id("key")
-    idempotency.check_client_key(client_key)
-    name = texts.one_line(" ".join(name.split()), field="name", longest=LONGEST_NAME)
-    if not name:
-        raise Invalid(N_("Please name the system."), field="name")
-    granted = _granted(_known(scopes), policy.MACHINE_SCOPES)
-    if not granted and not names_end_users:
-        raise Invalid(N_("Please choose what this system may do."), field="scopes")
-    secret = SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
-    with db.transaction() as session:
-        queries.user(session, created_by, lock=True)  # where a form that is sent twice at once waits for itself
-        machine_id = _machine_id(created_by, client_key)
-        if session.get(MachineCredential, machine_id) is not None:
-            raise MadeAlready
-        row = MachineCredential(
-            id=machine_id,
-            name=name,
-            secret_hash=_digest(secret),
-            scopes=" ".join(sorted(granted)),
-            names_end_users=names_end_users,
-            created_at=clock.now(),
-            created_by=created_by,
-        )
-        session.add(row)
-        session.flush()
-        facts = {"name": name, "scopes": row.scopes, "names_end_users": names_end_users}
-        audit.record(session, "machine.created", row.id, facts)
-    return row, secret
-
-
-def _machine_id(created_by: str, client_key: str) -> str:
-    """The same for the same form, so that its row shows whether it was sent before."""
-    return f"mac_{hashlib.sha256(f'{created_by} {client_key}'.encode()).hexdigest()[:26]}"
-
-
-def revoke_machine(machine_id: str) -> MachineCredential:
-    """Its secret and its access tokens open nothing any more. A second call changes nothing. Raises NotFound."""
-    with db.transaction() as session:
-        row = session.get(MachineCredential, machine_id, with_for_update=True)
-        if row is None:
-            raise NotFound
-        if row.revoked_at is None:
-            _revoke(session, row)
-        return row
-
-
-def revoke_keys_of(session: Session, user_id: str) -> int:
-    """Revoke all keys that this user made: they have seen the secrets. In the caller's transaction; returns how many there were."""
-    mine = select(MachineCredential).where(
-        MachineCredential.created_by == user_id, MachineCredential.revoked_at.is_(None)
-    )
-    rows = session.scalars(mine.order_by(MachineCredential.id).with_for_update()).all()
-    for row in rows:
-        _revoke(session, row)
-    return len(rows)
-
-
-def _revoke(session: Session, row: MachineCredential) -> None:
-    row.revoked_at = clock.now()
-    audit.record(session, "machine.revoked", row.id, {"name": row.name})
-
-
-def prove_machine(
-    machine_id: str, secret: str, wanted: Iterable[str] | None
-) -> tuple[MachineCredential, frozenset[str]]:
-    """The machine with this id and secret, and the scopes it gets. Raises WrongMachine, and Invalid for a scope it may not have."""
-    wanted = _known(wanted)
-    with db.reading() as session:
-        row = session.get(MachineCredential, machine_id)
-    right = hmac.compare_digest(row.secret_hash if row else "", _digest(secret))
-    if row is None or not right or row.revoked_at is not None:
-        log.warning("machine_refused", machine=row.id if row else "unknown")
-        raise WrongMachine
-    with db.transaction() as session:
-        session.get_one(MachineCredential, row.id).last_used_at = clock.now()
-    return row, _granted(wanted, frozenset(row.scopes.split()))
-
-
-def machine(machine_id: str) -> MachineCredential | None:
-    """The machine with this id, unless it was revoked."""
-    with db.reading() as session:
-        row = session.get(MachineCredential, machine_id)
-    return row if row is not None and row.revoked_at is None else None
-
-
-def machines(session: Session, cursor: str | None = None) -> keyset.Page[MachineCredential]:
-    """A page of all keys, also revoked ones, newest first. Raises NotFound for a cursor that nobody gave out."""
-    return keyset.page(session, select(MachineCredential), MachineCredential.created_at, MachineCredential.id, cursor)
-
-
-# What both share
-
-
-def _known(wanted: Iterable[str] | None) -> frozenset[str] | None:
-    scopes = frozenset(wanted) if wanted is not None else None
-    if unknown := sorted((scopes or frozenset()) - policy.SCOPES):
-        raise Invalid(N_("There is no such scope: %(scope)s."), field="scope", code="unknown_scope", scope=unknown[0])
-    return scopes
-
-
-def _granted(wanted: frozenset[str] | None, allowed: frozenset[str]) -> frozenset[str]:
-    if wanted is None:
-        return allowed
-    if beyond := sorted(wanted - allowed):
-        raise Invalid(
-            N_("You may not have the scope %(scope)s."), field="scope", code="scope_not_allowed", scope=beyond[0]
-        )
-    return wanted
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def forget_old(session: Session) -> None:

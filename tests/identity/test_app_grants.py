@@ -15,8 +15,8 @@ from portal.accounts import access
 from portal.core import clock, config, db
 from portal.core.audit import AuditEvent
 from portal.core.errors import Invalid, NotFound, RateLimited
-from portal.identity import api_access, policy, service, sessions
-from portal.identity.api_access import Grant, GrantOver
+from portal.identity import app_grants, policy, service, sessions
+from portal.identity.app_grants import Grant, GrantOver
 from portal.identity.jobs import sweep
 from portal.identity.models import OWNER, PAYER, VIEWER, AppGrant, RefreshToken, User
 from tests import factories
@@ -42,14 +42,14 @@ def reviewer(settings: config.Settings) -> User:
 
 
 def sign_in(user: User, *wanted: str, password: str = PASSWORD, user_agent: str = APP) -> Grant:
-    return api_access.sign_in(user.email, password, code=None, wanted=wanted or None, ip=HOME, user_agent=user_agent)
+    return app_grants.sign_in(user.email, password, code=None, wanted=wanted or None, ip=HOME, user_agent=user_agent)
 
 
 def is_over(grant: Grant) -> bool:
     """Whether neither its access tokens nor its refresh token open anything; a refresh token that lives is used up."""
-    access = api_access.user_of(grant.id)
+    access = app_grants.user_of(grant.id)
     try:
-        api_access.refresh(grant.refresh_token)
+        app_grants.refresh(grant.refresh_token)
     except GrantOver:
         assert access is None
         return True
@@ -80,7 +80,7 @@ def test_without_wanted_scopes_an_app_gets_all_that_its_user_may_do(user: User, 
 def test_an_app_gets_no_more_than_it_wanted(user: User) -> None:
     grant = sign_in(user, "invoices:read", "payments:write")
     assert grant.scopes == {"invoices:read", "payments:write"}
-    assert api_access.refresh(grant.refresh_token).scopes == {"invoices:read", "payments:write"}
+    assert app_grants.refresh(grant.refresh_token).scopes == {"invoices:read", "payments:write"}
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_wrong_unknown_and_disabled_are_told_apart_by_nothing(user: User) -> Non
         session.delete(nobody)
     told = set()
     for who, password in ((user, "not the password"), (gone, PASSWORD), (nobody, PASSWORD)):
-        with pytest.raises(api_access.NotProved) as refused:
+        with pytest.raises(app_grants.NotProved) as refused:
             sign_in(who, password=password)
         told.add(refused.value.text())
     assert len(told) == 1
@@ -119,7 +119,7 @@ def test_wrong_unknown_and_disabled_are_told_apart_by_nothing(user: User) -> Non
 
 def test_guessing_through_the_api_meets_the_same_brakes(user: User) -> None:
     for _ in range(10):
-        with pytest.raises(api_access.NotProved):
+        with pytest.raises(app_grants.NotProved):
             sign_in(user, password="a guess")
     with pytest.raises(RateLimited):
         sign_in(user)
@@ -129,9 +129,9 @@ def test_guessing_through_the_api_meets_the_same_brakes(user: User) -> None:
 
 def test_signing_in_and_out_stands_in_the_audit_trail_without_a_token(user: User) -> None:
     grant = sign_in(user)
-    api_access.sign_out(grant.refresh_token)
-    api_access.sign_out(grant.refresh_token)
-    api_access.sign_out("prt_nobody_gave_this_out")
+    app_grants.sign_out(grant.refresh_token)
+    app_grants.sign_out(grant.refresh_token)
+    app_grants.sign_out("prt_nobody_gave_this_out")
     began, ended = events("app.signed_in"), events("app.signed_out")
     assert [(one.subject, one.customer_id, one.actor_kind) for one in began] == [
         (user.id, user.customer_id, "customer")
@@ -147,7 +147,7 @@ def test_only_hashes_of_refresh_tokens_are_kept(user: User) -> None:
         kept = session.scalars(select(RefreshToken.token_hash)).one()
     assert grant.refresh_token not in kept
     with pytest.raises(GrantOver):
-        api_access.refresh(kept)
+        app_grants.refresh(kept)
 
 
 # Refresh tokens
@@ -155,8 +155,8 @@ def test_only_hashes_of_refresh_tokens_are_kept(user: User) -> None:
 
 def test_each_refresh_token_is_good_once_and_brings_the_next(user: User) -> None:
     first = sign_in(user)
-    second = api_access.refresh(first.refresh_token)
-    third = api_access.refresh(second.refresh_token)
+    second = app_grants.refresh(first.refresh_token)
+    third = app_grants.refresh(second.refresh_token)
     assert len({first.refresh_token, second.refresh_token, third.refresh_token}) == 3
     assert first.id == second.id == third.id
     assert third.user.id == user.id
@@ -165,9 +165,9 @@ def test_each_refresh_token_is_good_once_and_brings_the_next(user: User) -> None
 def test_a_refresh_token_that_comes_twice_ends_the_grant(user: User) -> None:
     other = sign_in(user)
     first = sign_in(user)
-    second = api_access.refresh(first.refresh_token)
+    second = app_grants.refresh(first.refresh_token)
     with pytest.raises(GrantOver):
-        api_access.refresh(first.refresh_token)
+        app_grants.refresh(first.refresh_token)
     assert is_over(second), "whoever holds the newest token may be the thief"
     assert [one.facts["why"] for one in events("app.signed_out")] == ["refresh_token_reused"]
     assert not is_over(other), "the user's other apps have nothing to do with it"
@@ -175,7 +175,7 @@ def test_a_refresh_token_that_comes_twice_ends_the_grant(user: User) -> None:
 
 def test_two_who_use_one_refresh_token_at_once_end_the_grant(user: User) -> None:
     grant = sign_in(user)
-    outcomes = together(*[lambda: api_access.refresh(grant.refresh_token)] * 4)
+    outcomes = together(*[lambda: app_grants.refresh(grant.refresh_token)] * 4)
     assert sum(isinstance(one, GrantOver) for one in outcomes) == 3
     (winner,) = [one for one in outcomes if isinstance(one, Grant)]
     assert is_over(winner)
@@ -185,7 +185,7 @@ def test_two_who_use_one_refresh_token_at_once_end_the_grant(user: User) -> None
 @pytest.mark.parametrize("token", ["", "prt_", "prt_nobody_gave_this_out", "x" * 200])
 def test_a_token_that_nobody_gave_out_opens_nothing(user: User, token: str) -> None:
     with pytest.raises(GrantOver):
-        api_access.refresh(token)
+        app_grants.refresh(token)
 
 
 # How long it lasts
@@ -200,7 +200,7 @@ def test_an_app_that_is_not_used_is_signed_out(who: str, idle: timedelta, reques
         assert not is_over(kept)
     with time_machine.travel(start + idle + timedelta(minutes=1)):
         assert is_over(forgotten)
-        assert api_access.user_of(kept.id) is not None
+        assert app_grants.user_of(kept.id) is not None
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_the_busiest_app_is_signed_out_after_its_longest_time(
     with time_machine.travel(start) as travel:
         while clock.now() + pause < start + longest:
             travel.shift(pause)
-            grant = api_access.refresh(grant.refresh_token)
+            grant = app_grants.refresh(grant.refresh_token)
         travel.move_to(start + longest + timedelta(seconds=5))
         assert is_over(grant)
 
@@ -225,7 +225,7 @@ def test_calling_counts_as_use(user: User) -> None:
     start = clock.now()
     grant = sign_in(user)
     with time_machine.travel(start + timedelta(days=10)):
-        assert api_access.user_of(grant.id) is not None
+        assert app_grants.user_of(grant.id) is not None
     with time_machine.travel(start + timedelta(days=20)):
         assert not is_over(grant)
 
@@ -244,13 +244,13 @@ def test_a_disabled_user_has_no_apps(user: User) -> None:
 def test_a_lower_role_means_fewer_scopes(user: User) -> None:
     grant = sign_in(user, "endpoints:write", "payments:write", "invoices:read")
     change(user, customer_role=PAYER)
-    grant = api_access.refresh(grant.refresh_token)
+    grant = app_grants.refresh(grant.refresh_token)
     assert grant.scopes == {"payments:write", "invoices:read"}
     change(user, customer_role=VIEWER)
-    grant = api_access.refresh(grant.refresh_token)
+    grant = app_grants.refresh(grant.refresh_token)
     assert grant.scopes == {"invoices:read"}
     change(user, customer_role=OWNER)
-    assert "endpoints:write" in api_access.refresh(grant.refresh_token).scopes, "what was granted at first"
+    assert "endpoints:write" in app_grants.refresh(grant.refresh_token).scopes, "what was granted at first"
 
 
 def test_a_new_password_signs_every_app_out(user: User) -> None:
@@ -293,9 +293,9 @@ def test_no_grant_begins_for_whom_something_changed_since_the_proof(user: User, 
         "password": lambda: service.set_password(user.id, "nine green boats at noon"),
         "access": lambda: access.end(user.id),
     }
-    with once_proved(works[change]), pytest.raises(api_access.NotProved):
+    with once_proved(works[change]), pytest.raises(app_grants.NotProved):
         sign_in(user)
-    assert api_access.apps(user.id) == []
+    assert app_grants.apps(user.id) == []
 
 
 def test_right_passwords_side_by_side_all_sign_in(user: User) -> None:
@@ -313,13 +313,13 @@ def test_signing_out_elsewhere_signs_apps_out(user: User) -> None:
 
 def test_one_app_is_signed_out_and_the_others_stay(user: User, reviewer: User) -> None:
     lost, kept, foreign = sign_in(user), sign_in(user), sign_in(reviewer)
-    api_access.end(lost.id, user.id)
-    api_access.end(lost.id, user.id)
+    app_grants.end(lost.id, user.id)
+    app_grants.end(lost.id, user.id)
     assert is_over(lost)
     assert not is_over(kept)
     for grant_id in (foreign.id, "grt_unknown"):
         with pytest.raises(NotFound):
-            api_access.end(grant_id, user.id)
+            app_grants.end(grant_id, user.id)
     assert not is_over(foreign)
     assert [one.facts["why"] for one in events("app.signed_out")] == ["ended_elsewhere"]
 
@@ -339,7 +339,7 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.
 )
 def test_apps_are_shown_by_the_name_that_they_give(user: User, user_agent: str, name: str) -> None:
     grant = sign_in(user, user_agent=user_agent)
-    (app,) = api_access.apps(user.id)
+    (app,) = app_grants.apps(user.id)
     assert (app.id, app.name, app.ip) == (grant.id, name, HOME)
 
 
@@ -350,8 +350,8 @@ def test_the_newest_app_comes_first_and_dead_ones_not_at_all(user: User) -> None
     with time_machine.travel(now - timedelta(hours=1)):
         older = sign_in(user)
     newer, ended = sign_in(user), sign_in(user)
-    api_access.sign_out(ended.refresh_token)
-    assert [app.id for app in api_access.apps(user.id)] == [newer.id, older.id]
+    app_grants.sign_out(ended.refresh_token)
+    assert [app.id for app in app_grants.apps(user.id)] == [newer.id, older.id]
 
 
 def test_the_sweep_forgets_what_nobody_has_used_for_long(user: User) -> None:
@@ -361,7 +361,7 @@ def test_the_sweep_forgets_what_nobody_has_used_for_long(user: User) -> None:
 
     start = clock.now()
     with time_machine.travel(start - timedelta(days=121)):
-        api_access.refresh(sign_in(user).refresh_token)
+        app_grants.refresh(sign_in(user).refresh_token)
     with time_machine.travel(start - timedelta(days=119)):
         sign_in(user)
     assert rows() == (2, 3)
