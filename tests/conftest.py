@@ -195,7 +195,9 @@ def _settings_asked_for(request: pytest.FixtureRequest) -> dict[str, str]:
 
 
 @pytest.fixture
-def settings(request: pytest.FixtureRequest, database: str, monkeypatch: pytest.MonkeyPatch) -> config.Settings:
+def settings(
+    request: pytest.FixtureRequest, database: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[config.Settings]:
     """The settings in use. `sandbox` and `smtp` stand in them when the test asks for these fixtures, too."""
     monkeypatch.setenv("PORTAL_DATABASE_URL", database)
     if "sandbox" in request.fixturenames:
@@ -206,8 +208,9 @@ def settings(request: pytest.FixtureRequest, database: str, monkeypatch: pytest.
         monkeypatch.setenv("PORTAL_MAIL_PORT", str(request.getfixturevalue("smtp").port))
     for name, value in _settings_asked_for(request).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(config, "_current", None)
-    return config.current()
+    config.forget()
+    yield config.current()
+    config.forget()
 
 
 @pytest.fixture

@@ -14,26 +14,31 @@ class PowerCut(BaseException):
     """The process is gone: no handler of errors gets to see it."""
 
 
-def dies(point: str, work: Callable[[], object]) -> None:
-    """Do `work` in a process that dies when it comes to this point. Fails when it does not come there."""
+def dies(point: str, work: Callable[[], object], *, time: int = 1) -> None:
+    """Do `work` in a process that dies when it comes to this point for the n-th `time`. Fails when it does not come there."""
+    passed = 0
 
     def power_cut() -> None:
-        raise PowerCut
+        nonlocal passed
+        passed += 1
+        if passed == time:
+            raise PowerCut
 
     with crash.at(point, power_cut), pytest.raises(PowerCut):
         work()
 
 
 @contextmanager
-def overtaken(point: str, by: Callable[[], object]) -> Iterator[None]:
-    """Let `by` happen the first time that the process comes to this point. Fails when it does not come there."""
-    happened: list[object] = []
+def overtaken(point: str, by: Callable[[], object], *, time: int = 1) -> Iterator[None]:
+    """Let `by` happen when the process comes to this point for the n-th `time`. Fails when it does not come there."""
+    passed = 0
 
     def once() -> None:
-        if not happened:
-            happened.append(True)
+        nonlocal passed
+        passed += 1
+        if passed == time:
             by()
 
     with crash.at(point, once):
         yield
-    assert happened, f"nothing came to the point {point!r}"
+    assert passed >= time, f"nothing came to the point {point!r}"

@@ -23,7 +23,7 @@ from pydantic_core import PydanticUndefined
 
 from deploy.dev.processes import ROOT
 from portal.api import refusals
-from portal.core import config
+from portal.core import config, crash
 from portal.documents import facts
 from portal.identity import policy
 from portal.identity.models import ADMIN, CUSTOMER, CUSTOMER_ROLES, STAFF_ROLES
@@ -58,6 +58,7 @@ def pages(app: Flask) -> dict[str, str]:
         "events.md": events,
         "documents.md": documents,
         "jobs.md": jobs,
+        "crash-points.md": crash_points,
     }
     return {name: page() for name, page in made.items()}
 
@@ -288,6 +289,28 @@ def _often(seconds: int | None) -> str:
 
 def _first(thing: object) -> str:
     return _sentence((getattr(thing, "__doc__", None) or "").partition("\n\n")[0])
+
+
+# Crash points
+
+
+def crash_points() -> str:
+    files = dict(places_of_points())
+    rows = [(name, f"`{files[name]}`", left) for name, left in crash.POINTS.items()]
+    intro = (
+        "Places between the phases of what the portal does, where tests let a process die: [how that is proved](../reliability.md). In "
+        "production nothing happens there. “Open” means that a transaction is open, of which a death leaves nothing."
+    )
+    return _page("Crash points", intro, _table(("point", "in", "what is there when a process dies at it"), rows))
+
+
+def places_of_points() -> Iterator[tuple[str, str]]:
+    """The name of each crash point that stands in the code, and its file. Raises ValueError for a name that is not written out."""
+    for file in sorted((ROOT / "portal").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "crash.point":
+                (name,) = node.args
+                yield str(ast.literal_eval(name)), str(file.relative_to(ROOT))
 
 
 # Roles

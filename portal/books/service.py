@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from portal.books import packing
 from portal.books.models import GIVEN_UP, MAKING, READY, Pack, PackPart
-from portal.core import audit, clock, db
+from portal.core import audit, clock, crash, db
 from portal.core.db import new_id
 from portal.core.errors import N_, Invalid, NotFound
 from portal.documents import queries as receipts
@@ -102,6 +102,7 @@ class _Parts:
 
     def keep(self, content: bytes, files_done: int) -> None:
         """Raises Superseded."""
+        crash.point("pack part made")
         with db.transaction() as session:
             row = _locked(session, self._pack_id, self._attempt)
             row.files_done = files_done

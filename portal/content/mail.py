@@ -28,7 +28,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.content import templates
-from portal.core import clock, config, db
+from portal.core import clock, config, crash, db
 from portal.core.db import Base, UTCDateTime
 from portal.core.errors import N_, PortalError
 from portal.jobs import outages
@@ -227,6 +227,7 @@ def send(
         if not _is_refusal(error):
             outages.mark(error, outages.MAIL)
         raise
+    crash.point("mail taken")
     _record(key, to, subject, template, customer_id)
 
 

@@ -455,6 +455,12 @@ def use(settings: Settings) -> Settings:
     return settings
 
 
+def forget() -> None:
+    """Let the next `current` read the environment anew."""
+    global _current
+    _current = None
+
+
 def current() -> Settings:
     """The settings of this process, read from the environment the first time."""
     return _current if _current is not None else use(load())

@@ -45,6 +45,20 @@ POINTS: Final[dict[str, str]] = {
     "card saved": "Open. A card is kept, with its audit event and its place as the default.",
     "setup confirmed": "The bank has taken the card of an app’s setup. Nothing of it is stored.",
     "setup finished": "An app’s setup has come to its end. The app has no answer.",
+    # documents and mails
+    "number taken": "Open. The next number of a series is taken. No document has it.",
+    "document issued": "Open. A document is written, with its number, its frozen facts and its jobs.",
+    "document rendered": "The PDF is made. It is not stored.",
+    "document stored": "Open. The PDF is stored, with its audit event and the job of its mail.",
+    "mail taken": "The mail server has taken a mail. The list of sent mails does not show it.",
+    "document mailed": "The mail server has taken a document’s mail, and the list shows it. The document is not marked as mailed.",
+    "document marked": "Open. The document is marked as mailed.",
+    "credit note revoked": "Open. A credit note is marked as revoked. Nobody was told.",
+    "pack part made": "A part of a month’s documents is made. It is not stored.",
+    # events of Stripe's
+    "event stored": "Open. An event is written, with the job that applies it. Stripe has no answer.",
+    "event acknowledged": "An event is stored for good. Stripe has no answer.",
+    "event applied": "What an event hints at was fetched and applied. The event still counts as received.",
     # refunds
     "refund begun": "An approved refund is being executed. Stripe was asked nothing.",
     "refund checked": "Stripe says that the money can go back. Nothing is frozen, and nothing was sent.",
@@ -75,8 +89,11 @@ def at(name: str, act: Callable[[], object]) -> Iterator[None]:
     """For tests: do `act` whenever any thread of this process comes to this point. Raises KeyError for a name that is no point's."""
     if name not in POINTS:
         raise KeyError(name)
+    before = _acts.get(name)
     _acts[name] = act
     try:
         yield
     finally:
-        del _acts[name]
+        _acts.pop(name)
+        if before is not None:
+            _acts[name] = before

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from portal.accounts.models import Customer
 from portal.content import language, mail
-from portal.core import config, db
+from portal.core import config, crash, db
 from portal.core.errors import N_
 from portal.documents import facts, queries, service
 from portal.documents.models import CREDIT_NOTE, RECEIPT, CreditNote, Document
@@ -34,6 +34,7 @@ def send(document_id: str) -> None:
     if document.mailed_at is not None or document.revoked_at is not None:
         return
     _send_document(document, customer.email, customer.language, document.kind)
+    crash.point("document mailed")
     service.mark_mailed(document.id, customer.email)
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from portal.accounts.models import Customer
 from portal.content import language
-from portal.core import audit, config, db, numbering
+from portal.core import audit, config, crash, db, numbering
 from portal.core.errors import N_, Conflict, NotFound
 from portal.documents import codes, facts, freezing, pdf, queries
 from portal.documents.freezing import NotAddingUp
@@ -145,6 +145,7 @@ def revoke_credit_note(refund_id: str) -> None:
         note.revoked_at = db.database_now(session)
         told = {"number": note.number, "refund": refund_id}
         audit.record(session, "credit_note.revoked", note.id, told, customer_id=note.customer_id)
+        crash.point("credit note revoked")
         outbox.enqueue(session, MAIL_REVOCATION, key=f"credit_note.mail_revocation:{note.id}", credit_note_id=note.id)
 
 
@@ -165,6 +166,7 @@ def _begin_issue(session: Session, series: str, customer: Customer, kept: Kept |
         numbering.keep(session, series, number)
     else:
         number = numbering.take(session, series)
+    crash.point("number taken")
     return freezing.Issue(
         number=number,
         # Read after the number was taken, whose lock others wait for: a higher number never has an earlier moment.
@@ -203,6 +205,7 @@ def _add(session: Session, document: Document, frozen: facts.Facts, customer: Cu
     if kept is None:
         key = f"{document.kind}.keep:{document.id}"
         outbox.enqueue(session, KEEP, key=key, delay_seconds=KEEP_AFTER_SECONDS, document_id=document.id)
+    crash.point("document issued")
     return document.id
 
 
@@ -224,6 +227,7 @@ def render(document_id: str) -> None:
         _hold(document_id, missing)
         return
     digest = hashlib.sha256(content).hexdigest()
+    crash.point("document rendered")
     with db.transaction() as session:
         stored = session.get_one(Document, document_id, with_for_update=True)
         if stored.pdf_sha256 is not None:
@@ -235,6 +239,7 @@ def render(document_id: str) -> None:
             session, f"{stored.kind}.rendered", document_id, {"sha256": digest}, customer_id=stored.customer_id
         )
         outbox.enqueue(session, MAIL, key=f"{stored.kind}.mail:{document_id}", document_id=document_id)
+        crash.point("document stored")
 
 
 def _hold(document_id: str, missing: str) -> None:
@@ -328,6 +333,7 @@ def mark_mailed(document_id: str, to: str) -> None:
         audit.record(session, f"{document.kind}.mailed", document_id, {"to": to}, customer_id=document.customer_id)
         if isinstance(document, Receipt) and len(queries.addresses(session, document)) > 1:
             outbox.enqueue(session, MAIL_PAYER, key=f"receipt.mail_payer:{document_id}", document_id=document_id)
+        crash.point("document marked")
 
 
 def mark_revocation_mailed(credit_note_id: str, to: str) -> None:

@@ -160,8 +160,8 @@ def rows_after(
         last = rows[-1].id
 
 
-def batches(things: Iterable[Thing], size: int = BATCH) -> Iterator[list[Thing]]:
-    """They in lists of `size`, the last one shorter; no more than one list is held."""
+def batches(things: Iterable[Thing], size: int | None = None) -> Iterator[list[Thing]]:
+    """They in lists of `size`, or of BATCH, the last one shorter; no more than one list is held."""
     iterator = iter(things)
-    while batch := list(islice(iterator, size)):
+    while batch := list(islice(iterator, size or BATCH)):
         yield batch

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, defer
 
 from portal import gateway
-from portal.core import audit, clock, config, db
+from portal.core import audit, clock, config, crash, db
 from portal.core.errors import N_, Invalid, NotFound
 from portal.jobs import outbox
 from portal.jobs.outbox import Job
@@ -52,7 +52,9 @@ def receive(body: bytes, signature: str) -> bool:
     event = _parsed(body)
     if event["livemode"] != settings.livemode:
         raise BadWebhook(N_("This webhook is for the other mode (live or test)."), code="wrong_mode")
-    return _store(event, body, delivered=True)
+    is_new = _store(event, body, delivered=True)
+    crash.point("event acknowledged")
+    return is_new
 
 
 def take_in(body: bytes) -> bool:
@@ -117,6 +119,7 @@ def _store(event: dict[str, Any], body: bytes, *, delivered: bool) -> bool:
                 _note_delivery(session, event["id"])
             return False
         outbox.enqueue(session, "webhooks.apply", key=f"webhook:{event['id']}", event_id=event["id"])
+        crash.point("event stored")
         return True
 
 
@@ -139,6 +142,7 @@ def apply(event_id: str) -> None:
     if event is None or event.state != RECEIVED:
         return
     note = handlers.handle(event)
+    crash.point("event applied")
     with db.transaction() as session:
         session.execute(
             update(StripeEvent)

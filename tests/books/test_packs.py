@@ -8,7 +8,6 @@ import io
 import json
 import tracemalloc
 import zipfile
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from portal.jobs import outbox
 from portal.jobs.outbox import Job
 from tests import factories
 from tests.books.conftest import AFTERWARDS, NOON, OCTOBER, As, issue, issue_credit_note, made, save, text_of
+from tests.crashing import dies, overtaken
 
 PACKS = "/support/books/packs"
 
@@ -104,21 +104,6 @@ def test_a_month_is_over_and_begins_at_the_companys_midnight(user: str) -> None:
 # Killed, and run twice
 
 
-class Killed(BaseException):
-    pass
-
-
-def killed_after(parts: int) -> Callable[..., None]:
-    keep = service._Parts.keep
-
-    def die(self: service._Parts, content: bytes, files_done: int) -> None:
-        if self._number == parts:
-            raise Killed
-        keep(self, content, files_done)
-
-    return die
-
-
 @pytest.mark.parametrize("parts", [0, 1, 3])
 def test_a_pack_that_was_half_made_is_not_offered_and_is_made_anew(
     user: str, november: None, monkeypatch: pytest.MonkeyPatch, parts: int
@@ -126,10 +111,7 @@ def test_a_pack_that_was_half_made_is_not_offered_and_is_made_anew(
     monkeypatch.setattr(packing, "PART_BYTES", 1_000)
     number = issue(pdf=bytes(range(256)) * 20)
     pack_id = service.request(OCTOBER, user)
-    with monkeypatch.context() as patch:
-        patch.setattr(service._Parts, "keep", killed_after(parts))
-        with pytest.raises(Killed):
-            service.make(pack_id)
+    dies("pack part made", lambda: service.make(pack_id), time=parts + 1)
     with pytest.raises(NotFound):
         service.download(pack_id)
     assert pack_of(pack_id).state == "making"
@@ -152,35 +134,23 @@ def test_two_workers_at_one_pack_make_one(user: str, november: None, monkeypatch
     monkeypatch.setattr(packing, "PART_BYTES", 500)
     issue()
     pack_id = service.request(OCTOBER, user)
-    keep, overtaken = service._Parts.keep, []
-
-    def overtake(self: service._Parts, content: bytes, files_done: int) -> None:
-        if self._number == 2 and not overtaken:
-            overtaken.append(True)
-            service.make(pack_id)  # the second worker, from beginning to end
-        keep(self, content, files_done)
-
-    monkeypatch.setattr(service._Parts, "keep", overtake)
-    service.make(pack_id)
+    with overtaken("pack part made", by=lambda: service.make(pack_id), time=3):  # by the second, from beginning to end
+        service.make(pack_id)
     assert zipfile.ZipFile(io.BytesIO(b"".join(service.download(pack_id)[1]))).testzip() is None
     with db.reading() as session:
         made_events = session.scalars(select(AuditEvent.action).where(AuditEvent.action == "pack.made")).all()
     assert len(made_events) == 1
 
 
-def test_who_was_overtaken_adds_nothing_to_the_attempt_of_another(
-    user: str, november: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_was_overtaken_adds_nothing_to_the_attempt_of_another(user: str, november: None) -> None:
     issue()
     pack_id = service.request(OCTOBER, user)
-    keep = service._Parts.keep
 
-    def overtake(self: service._Parts, content: bytes, files_done: int) -> None:
-        service._begin(pack_id, 1)  # the second worker has begun, and is not at its end
-        keep(self, content, files_done)
+    def begin_only() -> None:
+        dies("pack part made", lambda: service.make(pack_id))
 
-    monkeypatch.setattr(service._Parts, "keep", overtake)
-    service.make(pack_id)
+    with overtaken("pack part made", by=begin_only):
+        service.make(pack_id)
     assert (pack_of(pack_id).state, pack_of(pack_id).attempt) == ("making", 2)
     with db.reading() as session:
         assert session.scalar(select(func.count()).select_from(PackPart)) == 0

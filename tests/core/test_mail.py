@@ -23,14 +23,10 @@ pytestmark = pytest.mark.database("sqlite")
 TO = "ada@spree-bikes.test"
 
 
-@pytest.fixture
-def letters(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mail of one sentence."""
-    monkeypatch.setattr(mail.templates, "render", lambda template, _tongue, **facts: f"{template}: {facts['words']}")
-
-
 def send(*, key: str = "receipt:rct_1", to: str = TO, subject: str = "Your receipt", words: str = "Thank you") -> None:
-    mail.send(key=key, to=to, subject=subject, template="letter", locale="en", words=words)
+    """One of the portal's mails, which tells these words among others."""
+    facts = {"name": "Ada", "reason": "gone", "url": words}
+    mail.send(key=key, to=to, subject=subject, template="deliveries/mails/endpoint_disabled", locale="en", **facts)
 
 
 def only(mailbox: Mailbox) -> EmailMessage:
@@ -38,7 +34,7 @@ def only(mailbox: Mailbox) -> EmailMessage:
     return message
 
 
-def test_a_mail_sent_twice_is_the_same_mail_to_its_reader(smtp: Mailbox, app: Flask, letters: None) -> None:
+def test_a_mail_sent_twice_is_the_same_mail_to_its_reader(smtp: Mailbox, app: Flask) -> None:
     with app.app_context():
         send()
         send()
@@ -48,7 +44,7 @@ def test_a_mail_sent_twice_is_the_same_mail_to_its_reader(smtp: Mailbox, app: Fl
     assert first.startswith("<") and first.endswith("@127.0.0.1>")
 
 
-def test_a_mail_says_who_writes_and_that_no_person_did(smtp: Mailbox, app: Flask, letters: None) -> None:
+def test_a_mail_says_who_writes_and_that_no_person_did(smtp: Mailbox, app: Flask) -> None:
     with app.app_context():
         send(subject="Ihre Quittung über 1.234,50 €", words="Grüße, Zoë")
     message = only(smtp)
@@ -61,7 +57,7 @@ def test_a_mail_says_who_writes_and_that_no_person_did(smtp: Mailbox, app: Flask
     assert "Grüße, Zoë" in text.get_content() and "Grüße, Zoë" in html.get_content()
 
 
-def test_a_line_may_be_longer_than_mail_servers_take(smtp: Mailbox, app: Flask, letters: None) -> None:
+def test_a_line_may_be_longer_than_mail_servers_take(smtp: Mailbox, app: Flask) -> None:
     words = "Grüße = greetings, " * 100
     with app.app_context():
         send(words=words)
@@ -70,7 +66,7 @@ def test_a_line_may_be_longer_than_mail_servers_take(smtp: Mailbox, app: Flask, 
     assert words in text.get_content() and words in html.get_content()
 
 
-def test_an_address_may_have_any_letters(smtp: Mailbox, app: Flask, letters: None) -> None:
+def test_an_address_may_have_any_letters(smtp: Mailbox, app: Flask) -> None:
     with app.app_context():
         assert mail.reaches("jörg@bücher.test")
         send(to="jörg@bücher.test", subject="Grüße")
@@ -81,9 +77,7 @@ def test_an_address_may_have_any_letters(smtp: Mailbox, app: Flask, letters: Non
 
 
 @pytest.mark.settings(PORTAL_OPEN_SIGN_UP="true")
-def test_an_address_that_the_server_cannot_reach_is_told_at_once(
-    app: Flask, letters: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_address_that_the_server_cannot_reach_is_told_at_once(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     mailbox = Mailbox(takes_unicode=False)
     monkeypatch.setenv("PORTAL_MAIL_PORT", str(mailbox.port))
     config.use(config.load())
@@ -109,7 +103,7 @@ def test_an_address_that_the_server_cannot_reach_is_told_at_once(
 
 
 @pytest.mark.settings(PORTAL_COMPANY_NAME='Łódź "Energia", Sp. z o.o.')
-def test_the_companys_name_may_have_any_letters_and_signs(smtp: Mailbox, app: Flask, letters: None) -> None:
+def test_the_companys_name_may_have_any_letters_and_signs(smtp: Mailbox, app: Flask) -> None:
     with app.app_context():
         send()
     (sender,) = only(smtp)["From"].addresses
@@ -126,13 +120,13 @@ def test_the_companys_name_may_have_any_letters_and_signs(smtp: Mailbox, app: Fl
         {"to": "ada@spree-bikes.test\nbcc: eve@evil.test"},
     ],
 )
-def test_a_line_break_in_a_header_is_refused(smtp: Mailbox, app: Flask, letters: None, forged: dict[str, str]) -> None:
+def test_a_line_break_in_a_header_is_refused(smtp: Mailbox, app: Flask, forged: dict[str, str]) -> None:
     with app.app_context(), pytest.raises(ValueError, match="line break"):
         send(**forged)
     assert smtp.messages == []
 
 
-def test_mail_is_never_sent_inside_a_transaction(smtp: Mailbox, app: Flask, letters: None) -> None:
+def test_mail_is_never_sent_inside_a_transaction(smtp: Mailbox, app: Flask) -> None:
     with app.app_context(), db.transaction(), pytest.raises(NestedTransaction):
         send()
     assert smtp.messages == []
@@ -146,7 +140,7 @@ def silent_server() -> Iterator[int]:
 
 
 def test_a_server_that_says_nothing_is_given_up(
-    silent_server: int, settings: config.Settings, monkeypatch: pytest.MonkeyPatch, letters: None
+    silent_server: int, settings: config.Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from portal.app import create_app
 
@@ -156,7 +150,7 @@ def test_a_server_that_says_nothing_is_given_up(
         send()
 
 
-def test_a_server_that_refuses_is_an_error_of_the_job(smtp: Mailbox, app: Flask, letters: None) -> None:
+def test_a_server_that_refuses_is_an_error_of_the_job(smtp: Mailbox, app: Flask) -> None:
     smtp.refuse_next("451 4.3.0 come again")
     with app.app_context():
         with pytest.raises(OSError, match="come again"):
@@ -169,7 +163,7 @@ def test_a_server_that_refuses_is_an_error_of_the_job(smtp: Mailbox, app: Flask,
     ("answer", "service"), [("451 4.3.0 come again", "mail"), ("554 5.7.1 no such mail here", None)]
 )
 def test_a_server_that_takes_nothing_now_is_away_and_one_that_refuses_a_mail_is_not(
-    smtp: Mailbox, app: Flask, letters: None, answer: str, service: str | None
+    smtp: Mailbox, app: Flask, answer: str, service: str | None
 ) -> None:
     smtp.refuse_next(answer)
     with app.app_context(), pytest.raises(OSError, match=r"come again|no such mail") as refusal:
@@ -177,7 +171,7 @@ def test_a_server_that_takes_nothing_now_is_away_and_one_that_refuses_a_mail_is_
     assert outages.service_of(refusal.value) == service
 
 
-def test_a_server_that_is_not_there_is_away(app: Flask, letters: None) -> None:
+def test_a_server_that_is_not_there_is_away(app: Flask) -> None:
     with app.app_context(), pytest.raises(ConnectionRefusedError) as refusal:
         send()
     assert outages.service_of(refusal.value) == "mail"

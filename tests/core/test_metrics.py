@@ -16,11 +16,9 @@ from tests.core.jobs import NAME, Work, add, fails
 pytestmark = pytest.mark.database("sqlite")
 
 
-def test_jobs_are_counted_by_what_came_of_them(
-    settings: config.Settings, monkeypatch: pytest.MonkeyPatch, work: Work, client: FlaskClient
-) -> None:
+def test_jobs_are_counted_by_what_came_of_them(settings: config.Settings, work: Work, client: FlaskClient) -> None:
     port = free_port()
-    monkeypatch.setattr(config, "_current", settings.model_copy(update={"metrics_port": port}))
+    config.use(settings.model_copy(update={"metrics_port": port}))
     metrics.serve()
     work(lambda: None)
     add()

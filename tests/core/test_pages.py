@@ -68,9 +68,7 @@ def check_headers(answer: TestResponse, *, static: bool = False) -> None:
         assert "Cache-Control" in answer.headers
 
 
-def test_every_kind_of_answer_carries_the_headers(
-    reader: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_kind_of_answer_carries_the_headers(reader: FlaskClient, app: Flask) -> None:
     token = {"X-CSRFToken": factories.csrf_token(reader)}
     answers = {
         200: reader.get("/account"),
@@ -91,7 +89,6 @@ def test_every_kind_of_answer_carries_the_headers(
     for path in ("/static/css/app.css", "/static/nothing.css", "/static/"):
         with reader.get(path) as answer:
             check_headers(answer, static=True)
-    monkeypatch.setattr(db, "_engine", None)
     db.connect("sqlite:////nowhere/at/all/portal.db")
     for path in ("/account", "/sign-in", "/readyz"):
         answer = reader.get(path)

@@ -29,10 +29,12 @@ LONG = "Maintenance of the photovoltaic installation including travel, material 
 
 
 @pytest.fixture(autouse=True)
-def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def _settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Settings without a database: nothing here is stored."""
     monkeypatch.setenv("PORTAL_DATABASE_URL", "sqlite://")
-    monkeypatch.setattr(config, "_current", None)
+    config.forget()
+    yield
+    config.forget()
 
 
 def read(content: bytes) -> pypdf.PdfReader:

@@ -23,6 +23,7 @@ from portal.core.errors import Conflict
 from portal.documents import jobs, queries, service
 from portal.documents.models import CREDIT_NOTE, RECEIPT, Document
 from portal.jobs import outbox
+from tests.crashing import dies
 from tests.documents.conftest import GiveBack, Pay, alter_pdf, fail
 from tests.smtp import Mailbox, attachment
 
@@ -123,13 +124,36 @@ def test_a_death_at_any_commit_costs_no_number_no_pdf_and_no_mail(
         at_death = [document.pdf_sha256 for document in documents(kind)]
         work()
     [document] = documents(kind)
+    assert at_death in ([], [None], [document.pdf_sha256]), "a stored PDF is never replaced"
+    repeated = at_commit == MAIL_RECORDED or (at_commit == MAIL_MARKED and when == "before")
+    assert len(smtp.messages) == (2 if repeated else 1)
+    assert_issued_rendered_and_mailed(smtp, kind)
+
+
+# Those between two commits, and those where the mail is out and nothing says so.
+BEFORE_THE_MAIL = ["number taken", "document issued", "document rendered", "document stored"]
+AFTER_THE_MAIL = ["mail taken", "document mailed", "document marked"]
+
+
+@pytest.mark.database("sqlite")
+@pytest.mark.parametrize("point", BEFORE_THE_MAIL + AFTER_THE_MAIL)
+def test_a_death_between_two_steps_costs_no_number_no_pdf_and_no_mail(
+    app: Flask, smtp: Mailbox, kind: str, point: str
+) -> None:
+    with app.app_context():
+        dies(point, work)
+        work()
+    assert len(smtp.messages) == (2 if point in AFTER_THE_MAIL else 1)
+    assert_issued_rendered_and_mailed(smtp, kind)
+
+
+def assert_issued_rendered_and_mailed(smtp: Mailbox, kind: str) -> None:
+    """There is one document, with the first number and one PDF, and every mail is known for the same mail."""
+    [document] = documents(kind)
     assert document.number.endswith("-000001")
     assert document.pdf is not None
     assert document.pdf_sha256 == hashlib.sha256(document.pdf).hexdigest()
-    assert at_death in ([], [None], [document.pdf_sha256]), "a stored PDF is never replaced"
     assert document.mailed_at is not None
-    repeated = at_commit == MAIL_RECORDED or (at_commit == MAIL_MARKED and when == "before")
-    assert len(smtp.messages) == (2 if repeated else 1)
     assert {message["Message-ID"] for message in smtp.messages} == {mail.message_id(f"{kind}:{document.id}")}
     assert {attachment(message) for message in smtp.messages} == {document.pdf}
     assert told(kind) == ["issued", "rendered", "mailed"]
@@ -159,6 +183,21 @@ def test_a_death_at_any_commit_of_a_revocation_costs_no_mail(
     assert len(smtp.messages) == (2 if repeated else 1)
     assert {message["Message-ID"] for message in smtp.messages} == {mail.message_id(f"credit_note_revoked:{note.id}")}
     assert told(CREDIT_NOTE) == ["issued", "revoked", "revocation_mailed"]
+
+
+@pytest.mark.database("sqlite")
+def test_dead_while_a_credit_note_is_revoked_nothing_of_it_is_left(
+    app: Flask, smtp: Mailbox, pay: Pay, give_back: GiveBack
+) -> None:
+    payment_id = pay()
+    service.issue(payment_id)
+    refund_id = give_back(payment_id)
+    service.issue_credit_note(refund_id)
+    fail(refund_id)
+    dies("credit note revoked", lambda: service.revoke_credit_note(refund_id))
+    assert (documents(CREDIT_NOTE)[0].revoked_at, told(CREDIT_NOTE)) == (None, ["issued"])
+    service.revoke_credit_note(refund_id)
+    assert told(CREDIT_NOTE) == ["issued", "revoked"]
 
 
 def test_each_job_may_run_twice(app: Flask, smtp: Mailbox, pay: Pay, give_back: GiveBack) -> None:

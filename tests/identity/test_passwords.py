@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import argon2
 import pytest
@@ -13,11 +14,13 @@ from portal.identity import passwords
 
 
 @pytest.fixture(autouse=True)
-def _as_for_customers(monkeypatch: pytest.MonkeyPatch) -> None:
+def _as_for_customers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Hashed as it is everywhere but in tests."""
     monkeypatch.setenv("PORTAL_DATABASE_URL", "sqlite://")
     monkeypatch.setenv("PORTAL_ENVIRONMENT", "development")
-    monkeypatch.setattr(config, "_current", None)
+    config.forget()
+    yield
+    config.forget()
 
 
 PERSONAL = ("mara@lindqvist.test", "Mara Lindqvist", "Nordlicht Energie GmbH")
@@ -87,10 +90,10 @@ def test_hashes_are_argon2id_of_64_mib() -> None:
 
 def test_only_tests_hash_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORTAL_ENVIRONMENT", "test")
-    monkeypatch.setattr(config, "_current", None)
+    config.forget()
     quick = passwords.hashed("seven pale trams")
     monkeypatch.setenv("PORTAL_ENVIRONMENT", "development")
-    monkeypatch.setattr(config, "_current", None)
+    config.forget()
     assert passwords.is_outdated(quick), "it is renewed wherever else it should turn up"
 
 

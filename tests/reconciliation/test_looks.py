@@ -38,7 +38,6 @@ def looks() -> list[Reconciliation]:
 def test_a_look_goes_on_where_it_was_killed(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "PAGE", 1)
     monkeypatch.setattr(look, "BATCH", 1)
-    monkeypatch.setattr(look.batches, "__defaults__", (1,))
     payments = [account.charged(20_00 + number) for number in range(4)]
     account.settle()
 

@@ -132,6 +132,7 @@ DOCUMENTS: Final = (
         "a mail is marked before it is sent",
         "portal/documents/email.py",
         "    _send_document(document, customer.email, customer.language, document.kind)\n"
+        '    crash.point("document mailed")\n'
         "    service.mark_mailed(document.id, customer.email)\n",
         "    service.mark_mailed(document.id, customer.email)\n"
         "    _send_document(document, customer.email, customer.language, document.kind)\n",

@@ -21,6 +21,7 @@ from portal.payments import states
 from portal.stripe_events import handlers, service
 from portal.stripe_events import jobs as registered
 from portal.stripe_events.models import StripeEvent
+from tests.crashing import dies
 from tests.payments.conftest import Till, audited, books, everything, jobs, till
 
 # The fixture is used here too, and importing the jobs registers what applies an event.
@@ -204,6 +205,34 @@ def test_with_every_event_lost_the_worker_finds_out_by_itself(till: Till) -> Non
     payment_id, _ = paid_at_stripe(till)
     payments.follow_up(payment_id)
     assert end_state(till)[0] == states.SUCCEEDED
+
+
+def test_dead_while_an_event_is_stored_nothing_of_it_is_left_and_stripe_sends_it_again(settings: object) -> None:
+    body = event()
+    dies("event stored", lambda: service.receive(body, signed(body)))
+    assert (stored(), jobs("webhooks.apply")) == ([], [])
+    assert service.receive(body, signed(body))
+
+
+def test_dead_before_stripe_has_its_answer_the_event_is_there_and_stays_one(settings: object) -> None:
+    body = event()
+    dies("event acknowledged", lambda: service.receive(body, signed(body)))
+    assert not service.receive(body, signed(body))
+    assert len(stored()) == len(jobs("webhooks.apply")) == 1
+
+
+def test_dead_before_an_event_is_marked_as_applied_it_is_applied_again_and_books_nothing_twice(till: Till) -> None:
+    _, bodies = paid_at_stripe(till)
+    service.receive(bodies[-1], signed(bodies[-1]))
+    (row,) = stored()
+    dies("event applied", lambda: service.apply(row.id))
+    assert stored()[0].state == "received"
+    once = end_state(till)
+    service.apply(row.id)
+    assert stored()[0].state == "applied"
+    assert end_state(till) == once
+    assert [kind for kind, _ in books_without_ids()] == ["charge", "fee"]
+    assert len(jobs("receipts.issue")) == 1
 
 
 def test_an_event_about_an_intent_that_is_none_of_ours_is_ignored(till: Till) -> None:
