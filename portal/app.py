@@ -103,7 +103,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         resources=r"/api/.*",
         origins=list(settings.api_cors_origins),
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
-        expose_headers=["Idempotency-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"],
+        expose_headers=["Idempotent-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"],
         max_age=CORS_SECONDS,
     )
     cli.install(app)

@@ -145,8 +145,8 @@ def refund(session: Session, payment: Payment, **values: Any) -> Refund:
             "asked_minor": amount,
             "amount_minor": amount,
             "currency": payment.currency,
-            "reason": "not_received",
-            "state": "succeeded",
+            "reason": "product_not_received",
+            "status": "succeeded",
             "stripe_refund_id": f"re_{new_id('test')}",
             "phase": "known" if values.get("stripe_refund_id", "re_") else "recorded",
             "sent_at": now,
@@ -158,7 +158,7 @@ def refund(session: Session, payment: Payment, **values: Any) -> Refund:
     )
     session.add(row)
     session.flush()
-    session.add(RefundStep(id=new_id("rfs"), refund_id=row.id, at=now, state=row.state))
+    session.add(RefundStep(id=new_id("rfs"), refund_id=row.id, at=now, status=row.status))
     session.flush()
     return row
 

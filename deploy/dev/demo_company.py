@@ -26,8 +26,8 @@ from portal.mandates import service as mandates
 from portal.payment_methods import queries as card_queries
 from portal.payments import service as payments
 from portal.payments.models import Payment
-from portal.refunds import policy
 from portal.refunds import service as refunds
+from portal.refunds.policy import RefundReason
 from portal.refunds.service import Reviewer
 from portal.support import service as desk
 
@@ -147,7 +147,9 @@ class Company:
     def propose(self, payment_id: str, amount: Money) -> str:
         """Staff give back something out of goodwill; returns the refund's id."""
         with self._as_staff("support") as reviewer:
-            return refunds.propose(reviewer.id, payment_id, amount, policy.GOODWILL, "", client_key=new_id("form"))
+            return refunds.propose(
+                reviewer.id, payment_id, amount, RefundReason.GOODWILL, "", client_key=new_id("form")
+            )
 
     def reject(self, refund_id: str, why: str) -> None:
         with self._as_staff("support") as reviewer:

@@ -24,7 +24,7 @@ from portal.core import audit, company_days
 from portal.core.money import Money
 from portal.invoices.drafts import LineDraft
 from portal.mandates import service as mandates
-from portal.refunds import policy
+from portal.refunds.policy import RefundReason
 
 BEGAN_DAYS_AGO = 366
 # From when on the studio pays automatically.
@@ -59,14 +59,21 @@ class Year:
             issued, name = 30 * month + 12, f"bakery {month}"
             self._bills(issued, name, BAKERY, "Abschlag Ökostrom Gewerbe", 240_00)
             self._pays(issued - 5, name, BAKERY, "visa" if month == 11 else "", save=month == 11)
-        self._asks(270, "bakery 9", BAKERY, 45_00, policy.NOT_AS_AGREED, "Der Zähler wurde falsch abgelesen.")
+        self._asks(
+            270, "bakery 9", BAKERY, 45_00, RefundReason.PRODUCT_UNACCEPTABLE, "Der Zähler wurde falsch abgelesen."
+        )
         self._approves(269, "bakery 9", "support")
-        self._asks(213, "bakery 7", BAKERY, 240_00, policy.NO_LONGER_WANTED)
+        self._asks(213, "bakery 7", BAKERY, 240_00, RefundReason.NO_LONGER_WANTED)
         self._rejects(212, "bakery 7", "Der Strom dieses Monats ist geliefert.")
-        self._asks(150, "bakery 5", BAKERY, 20_00, policy.NOT_AS_AGREED, "Gutschrift laut Telefonat")
+        self._asks(150, "bakery 5", BAKERY, 20_00, RefundReason.PRODUCT_UNACCEPTABLE, "Gutschrift laut Telefonat")
         self._withdraws(149, "bakery 5", BAKERY)
         self._asks(
-            1, "bakery 1", BAKERY, 60_00, policy.NOT_AS_AGREED, "Am 12. hatten wir einen halben Tag keinen Strom."
+            1,
+            "bakery 1",
+            BAKERY,
+            60_00,
+            RefundReason.PRODUCT_UNACCEPTABLE,
+            "Am 12. hatten wir einen halben Tag keinen Strom.",
         )
         self._as_seeded(BAKERY)
 
@@ -116,7 +123,7 @@ class Year:
         self._bills(140, "workshop", WORKSHOP, "Ladesäule, Miete", 89_00)
         self._pays(131, "workshop", WORKSHOP, "chargeDeclinedInsufficientFunds")
         self._pays(130, "workshop", WORKSHOP, "refundFail")
-        self._asks(120, "workshop", WORKSHOP, 89_00, policy.NOT_AS_AGREED, "Die Ladesäule lief nicht.")
+        self._asks(120, "workshop", WORKSHOP, 89_00, RefundReason.PRODUCT_UNACCEPTABLE, "Die Ladesäule lief nicht.")
         self._approves(119, "workshop", "support")
         self._bills(16, "workshop new", WORKSHOP, "Ladesäule, Miete", 89_00)
         self._pays(4, "workshop new", WORKSHOP, "chargeDeclined")
@@ -129,7 +136,7 @@ class Year:
             self._pays(issued - 9, f"hotel {issued}", HOTEL, "amex", save=True)
         self._proposes(180, "hotel 200", 118_00)
         self._approves(179, "hotel 200", "approver")
-        self._asks(5, "hotel 33", HOTEL, 700_00, policy.NOT_AS_AGREED, "Der Tarif war anders vereinbart.")
+        self._asks(5, "hotel 33", HOTEL, 700_00, RefundReason.PRODUCT_UNACCEPTABLE, "Der Tarif war anders vereinbart.")
         self._approves(4, "hotel 33", "support")
         self._notes(60, HOTEL, "Rechnungen gehen im Original an die Steuerkanzlei.")
 
@@ -138,7 +145,7 @@ class Year:
         self._bills(65, "boats", BOATS, "Landstrom Helling", 412_00)
         self._pays(32, "boats", BOATS, "visa", save=True)
         self._bills(28, "boats new", BOATS, "Landstrom Helling", 396_00)
-        self._asks(2, "boats", BOATS, 41_20, policy.NOT_AS_AGREED, "Wir hatten zwei Tage keinen Strom.")
+        self._asks(2, "boats", BOATS, 41_20, RefundReason.PRODUCT_UNACCEPTABLE, "Wir hatten zwei Tage keinen Strom.")
 
     # What a plan is made of
 

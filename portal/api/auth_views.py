@@ -55,12 +55,12 @@ def _token(access_token: str, scopes: frozenset[str], refresh_token: str | None)
 
 
 @bp.post("/auth/revoke")
-@operation(tag="Signing in", answer=schemas.Done, body=schemas.RevokeRequest, limit="sign_in")
-def revoke_token(body: schemas.RevokeRequest) -> schemas.Done:
+@operation(tag="Signing in", answer=schemas.Revoked, body=schemas.RevokeRequest, limit="sign_in")
+def revoke_token(body: schemas.RevokeRequest) -> schemas.Revoked:
     """Sign out.
 
     Ends the sign-in of this refresh token: no token of it opens anything from now on. An unknown token gets the same answer.
     """
     if not app_grants.sign_out(body.refresh_token):
         count_failure("sign_in")
-    return schemas.Done()
+    return schemas.Revoked()

@@ -29,7 +29,6 @@ def page() -> Response:
         anchor=reference.anchor,
         largest_body=bodies.LARGEST_BODY_BYTES,
         deepest_json=bodies.DEEPEST_JSON,
-        deepest_offset=schemas.DEEPEST_OFFSET,
         most_on_a_page=schemas.MOST_ON_A_PAGE,
         minutes=int(tokens.LIFETIME.total_seconds() // 60),
         base_url=config.current().base_url,

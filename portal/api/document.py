@@ -113,7 +113,7 @@ def _complete(paths: dict[str, Any], facts: Any) -> None:
         elif facts.media_type != JSON:
             response["content"] = {facts.media_type: {"schema": {"type": "string", "format": "binary"}}}
         if facts.again is not None and status != "default":
-            response.setdefault("headers", {})["Idempotency-Replayed"] = {
+            response.setdefault("headers", {})["Idempotent-Replayed"] = {
                 "description": "“true” when this is the answer to an earlier request with the same key.",
                 "schema": {"type": "string", "enum": ["true"]},
             }

@@ -62,11 +62,11 @@ def add_endpoint(caller: Caller, body: schemas.NewEndpoint) -> schemas.Endpoint:
 
 
 @bp.delete("/endpoints/<endpoint_id>")
-@operation("endpoints:write", tag="Events", answer=schemas.Done, refusals=(404,), limit="changes")
-def remove_endpoint(caller: Caller, endpoint_id: str) -> schemas.Done:
+@operation("endpoints:write", tag="Events", answer=schemas.Deleted, refusals=(404,), limit="changes")
+def remove_endpoint(caller: Caller, endpoint_id: str) -> schemas.Deleted:
     """Remove an endpoint. A second call gets the same answer."""
     service.remove_endpoint(caller.customer(), endpoint_id)
-    return schemas.Done()
+    return schemas.Deleted()
 
 
 @bp.post("/endpoints/<endpoint_id>/secret")
@@ -90,8 +90,8 @@ def enable_endpoint(caller: Caller, endpoint_id: str) -> schemas.Endpoint:
 
 
 @bp.post("/endpoints/<endpoint_id>/test")
-@operation("endpoints:write", tag="Events", answer=schemas.Done, status=202, refusals=(404, 409), limit="changes")
-def test_endpoint(caller: Caller, endpoint_id: str) -> schemas.Done:
+@operation("endpoints:write", tag="Events", answer=schemas.Queued, status=202, refusals=(404, 409), limit="changes")
+def test_endpoint(caller: Caller, endpoint_id: str) -> schemas.Queued:
     """Have an event of type “ping” sent to an endpoint. A second call sends a second one."""
     service.send_test(caller.customer(), endpoint_id)
-    return schemas.Done()
+    return schemas.Queued()

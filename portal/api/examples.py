@@ -15,7 +15,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "refund_payment": {
         "payment_id": "pay_01k8w3x9",
         "amount": 20_00,
-        "reason": "not_as_agreed",
+        "reason": "product_unacceptable",
         "explanation": "One of the two panels arrived broken.",
     },
     "change_staff_role": {"role": "approver"},
@@ -85,7 +85,7 @@ _VALUES: Final[dict[str, Any]] = {
     "metadata": {},
     "name": "Spree Bikes GmbH",
     "net": 100_00,
-    "next": "eyJrIjoi…",
+    "next_cursor": "eyJrIjoi…",
     "number": "INV-2026-00042",
     "payment_id": "pay_01k8w3x9",
     "payment_method_id": "pm_1Pq2Rs3Tu4",
@@ -116,7 +116,7 @@ _VALUES: Final[dict[str, Any]] = {
 # As things stand that went well: nothing failed, and nothing is left to do.
 _UNSET: Final = frozenset(
     {
-        "bank_reference",
+        "acquirer_reference_number",
         "charge_on",
         "client_secret",
         "decline_code",
@@ -127,7 +127,6 @@ _UNSET: Final = frozenset(
         "next_action",
         "payment",
         "paid_at",
-        "previous",
         "refund_id",
         "rejection",
         "replaced_by",

@@ -35,7 +35,7 @@ def list_invoices(caller: Caller, query: schemas.InvoiceList) -> schemas.Page[sc
                 session, whose, status=query.status, cursor=query.cursor, size=query.limit
             )
         rows = representations.invoice_summaries(session, found.rows)
-    return schemas.Page[schemas.InvoiceSummary](data=rows, next=found.older, previous=found.newer)
+    return representations.page(found, rows)
 
 
 @bp.get("/invoices/<invoice_id>")

@@ -76,11 +76,11 @@ def _told(caller: Caller, setup: service.SetupStarted) -> schemas.CardSetup:
 
 
 @bp.delete("/payments/methods/delete")
-@operation("methods:write", tag="Cards", answer=schemas.Done, query=schemas.DeleteMethod, refusals=(404,))
-def delete_method(caller: Caller, query: schemas.DeleteMethod) -> schemas.Done:
+@operation("methods:write", tag="Cards", answer=schemas.Deleted, query=schemas.DeleteMethod, refusals=(404,))
+def delete_method(caller: Caller, query: schemas.DeleteMethod) -> schemas.Deleted:
     """Remove a card, here and at Stripe.
 
     A second call, and one for a card that is gone at Stripe already, gets the same answer.
     """
     service.remove_once(query.payment_method_id, caller.customer())
-    return schemas.Done()
+    return schemas.Deleted()

@@ -26,7 +26,7 @@ from portal.web import failures, pages
 from portal.web.guards import PROOF_LASTS
 
 HEADER: Final = "Idempotency-Key"
-REPLAYED: Final = "Idempotency-Replayed"
+REPLAYED: Final = "Idempotent-Replayed"
 KEY: Final = re.compile(r"[!-~]{8,255}", re.ASCII)
 
 

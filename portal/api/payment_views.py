@@ -96,7 +96,7 @@ def _processed(done: OrderResult) -> schemas.ProcessedPayment:
 def list_payments(caller: Caller, query: schemas.PaymentList) -> schemas.Page[schemas.Payment]:
     """List a customer's payments.
 
-    Leaf with `cursor`, the `next` of the page before; `offset` does for the first thousand.
+    While `has_more` is true, the next page is that of `cursor`, the `next_cursor` of this one.
     """
     whose = caller.one_customer(query.customer_id)
     wanted = queries.Filter(
@@ -114,11 +114,10 @@ def list_payments(caller: Caller, query: schemas.PaymentList) -> schemas.Page[sc
             query.cursor,
             size=query.limit,
             oldest_first=query.sort == "created_at",
-            offset=query.offset,
         )
         rows = representations.payments(session, found.rows)
         total = queries.count(session, whose, wanted) if query.total else None
-    return schemas.Page[schemas.Payment](data=rows, next=found.older, previous=found.newer, total=total)
+    return representations.page(found, rows, total=total)
 
 
 # Told apart from the words that stand in its place in other addresses, so that these answer to their own methods alone.

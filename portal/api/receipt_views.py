@@ -34,7 +34,7 @@ def list_receipts(caller: Caller, query: schemas.DocumentList) -> schemas.Page[s
     with db.reading() as session:
         found = queries.of_customer(session, whose, query.cursor, size=query.limit)
     rows = [representations.document(row) for row in found.rows]
-    return schemas.Page[schemas.Document](data=rows, next=found.older, previous=found.newer)
+    return representations.page(found, rows)
 
 
 @bp.get("/receipts/<receipt_id>")

@@ -79,9 +79,9 @@ def list_refunds(caller: Caller, query: schemas.RefundList) -> schemas.Page[sche
     """List refunds, newest first: a customer's own; for staff and API clients those of all customers, or of one."""
     whose = caller.customer_named(query.customer_id)
     with db.reading() as session:
-        found = queries.history(session, query.cursor, customer_id=whose, state=query.state, size=query.limit)
+        found = queries.history(session, query.cursor, customer_id=whose, status=query.status, size=query.limit)
         rows = [representations.refund(session, row) for row in found.rows]
-    return schemas.Page[schemas.Refund](data=rows, next=found.older, previous=found.newer)
+    return representations.page(found, rows)
 
 
 @bp.get("/refunds/failed")
@@ -96,7 +96,7 @@ def list_failed_refunds(caller: Caller, query: schemas.FailedRefundList) -> sche
         rows = [representations.refund(session, row) for row in found.rows]
     for row in found.rows:
         caller.has_looked(row.id, row.customer_id, "refund")
-    return schemas.Page[schemas.Refund](data=rows, next=found.older, previous=found.newer)
+    return representations.page(found, rows)
 
 
 @bp.get("/refunds/<refund_id>")
@@ -160,7 +160,7 @@ def withdraw_refund(caller: Caller, refund_id: str) -> schemas.Refund:
 @bp.post("/refunds/<refund_id>/new-attempt")
 @operation("refunds:approve", tag="Refunds", answer=schemas.Refund, refusals=(404, 409), again=_shown, limit="changes")
 def retry_refund(caller: Caller, refund_id: str) -> schemas.Refund:
-    """Send a refund whose state is “unknown” once more. For approvers.
+    """Send a refund whose status is “unknown” once more. For approvers.
 
     Look for it in Stripe's dashboard before. Where Stripe's list shows it after all it is taken over instead, and the answer is
     `refund_found`.
@@ -172,7 +172,7 @@ def retry_refund(caller: Caller, refund_id: str) -> schemas.Refund:
 @bp.post("/refunds/<refund_id>/abandonment")
 @operation("refunds:approve", tag="Refunds", answer=schemas.Refund, refusals=(404, 409), again=_shown, limit="changes")
 def abandon_refund(caller: Caller, refund_id: str) -> schemas.Refund:
-    """Declare that a refund whose state is “unknown” was never made: its amount is free again. For approvers; as with a new attempt."""
+    """Declare that a refund whose status is “unknown” was never made: its amount is free again. For approvers; as with a new attempt."""
     service.give_up(_one(caller, refund_id).id, caller.reviewer())
     return _shown(caller, refund_id)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any, TypeVar
 
 from flask import url_for
 from sqlalchemy.orm import Session
@@ -13,7 +14,7 @@ from portal.accounts.models import Customer
 from portal.api import schemas
 from portal.api.callers import Caller
 from portal.content import language
-from portal.core import config
+from portal.core import config, keyset
 from portal.documents import queries as receipts
 from portal.documents.models import CREDIT_NOTE, Document
 from portal.identity.models import User
@@ -23,10 +24,18 @@ from portal.invoices.states import Standing
 from portal.payment_methods.models import SavedCard
 from portal.payments.models import Payment
 from portal.refunds import service as refunds
-from portal.refunds import states as refund_states
+from portal.refunds import statuses as refund_statuses
 from portal.refunds import wording as refund_wording
 from portal.refunds.models import Refund
+from portal.refunds.statuses import RefundStatus
 from portal.web import pages
+
+Shown = TypeVar("Shown")
+
+
+def page(found: keyset.Page[Any], shown: list[Shown], total: int | None = None) -> schemas.Page[Shown]:
+    """A page of a list, of which `shown` are the rows."""
+    return schemas.Page[Shown](data=shown, has_more=found.older is not None, next_cursor=found.older, total=total)
 
 
 def customer(row: Customer, caller: Caller, person: User | None) -> schemas.Customer:
@@ -188,7 +197,7 @@ def refund(session: Session, row: Refund) -> schemas.Refund:
             "id": row.id,
             "payment_id": row.payment_id,
             "customer_id": row.customer_id,
-            "state": row.state,
+            "status": refund_statuses.known(row.status),
             "amount": row.amount_minor,
             "amount_asked": row.asked_minor,
             "currency": row.currency,
@@ -197,8 +206,8 @@ def refund(session: Session, row: Refund) -> schemas.Refund:
             "rejection": row.rejection or None,
             "failure_reason": row.failure_reason or None,
             "message": refund_wording.for_customer(row, pages.reader_language()) or None,
-            "needs_second_approval": row.state == refund_states.APPROVED_ONCE
-            or (row.state == refund_states.REQUESTED and refunds.needs_two(session, row)),
+            "needs_second_approval": row.status == RefundStatus.APPROVED_ONCE
+            or (row.status == RefundStatus.REQUESTED and refunds.needs_two(session, row)),
             "resolution": row.resolution or None,
             "replaced_by": row.replaced_by,
             "asked_at": row.asked_at,
@@ -207,7 +216,7 @@ def refund(session: Session, row: Refund) -> schemas.Refund:
             "expected_by": row.expected_by,
             "succeeded_at": row.succeeded_at,
             "failed_at": row.failed_at,
-            "bank_reference": row.bank_reference or None,
+            "acquirer_reference_number": row.acquirer_reference_number or None,
             "credit_note_id": receipts.credit_note_id(session, row.id),
         }
     )

@@ -12,9 +12,10 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from portal.invoices import drafts
+from portal.refunds.models import Resolution
+from portal.refunds.policy import RefundReason
+from portal.refunds.statuses import RefundStatus
 
-# As far as a list can be leafed through by number; deeper, its cursor goes on.
-DEEPEST_OFFSET: Final = 1_000
 MOST_ON_A_PAGE: Final = 100
 LARGEST_AMOUNT: Final = 999_999_999_999
 
@@ -50,13 +51,6 @@ PaymentStatus = Literal[
 InvoiceStanding = Literal[
     "under_review", "processing", "requires_action", "scheduled", "retrying", "overdue", "open", "paid", "void"
 ]
-RefundState = Literal[
-    "requested", "approved_once", "approved", "rejected", "withdrawn", "executing", "unknown", "pending", "requires_action",
-    "succeeded", "failed", "canceled",
-]  # fmt: skip
-RefundReason = Literal[
-    "duplicate", "not_received", "not_as_agreed", "no_longer_wanted", "other", "billing_error", "goodwill", "fraud"
-]
 
 
 class Sent(BaseModel):
@@ -74,8 +68,8 @@ Row = TypeVar("Row")
 
 class Page(Answer, Generic[Row]):
     data: list[Row]
-    next: str | None = Field(description="The cursor of the next page; null on the last one.")
-    previous: str | None = Field(description="The cursor of the page before; null on the first one.")
+    has_more: bool = Field(description="Whether rows follow after these.")
+    next_cursor: str | None = Field(description="The `cursor` that asks for them; null on the last page.")
     total: int | None = Field(default=None, description="How many there are in all, if that was asked for.")
 
 
@@ -157,8 +151,16 @@ class RevokeRequest(Sent):
     refresh_token: Text = Field(max_length=200)
 
 
-class Done(Answer):
-    done: Literal[True] = True
+class Revoked(Answer):
+    revoked: Literal[True] = True
+
+
+class Deleted(Answer):
+    deleted: Literal[True] = True
+
+
+class Queued(Answer):
+    queued: Literal[True] = True
 
 
 # Customers
@@ -195,7 +197,7 @@ class StaffMember(Answer):
     name: str
     email: str
     role: StaffRole
-    state: Literal["active", "invited", "lapsed", "ended"] = Field(
+    status: Literal["active", "invited", "lapsed", "ended"] = Field(
         description="Whether they can sign in; “lapsed” is an invitation that nobody accepted in time."
     )
     has_second_factor: bool
@@ -454,7 +456,6 @@ class NotNow(Problem):
 
 class PaymentList(Sent):
     limit: Annotated[int, Field(ge=1, le=MOST_ON_A_PAGE)] = 20
-    offset: Annotated[int, Field(ge=0, le=DEEPEST_OFFSET)] = 0
     cursor: Cursor | None = None
     status: Literal["succeeded", "processing", "unfinished", "canceled"] | None = None
     since: Day | None = Field(default=None, alias="from", description="The first day, in the company's time zone.")
@@ -470,12 +471,6 @@ class PaymentList(Sent):
     customer_id: Text | None = Field(
         max_length=40, default=None, description="For staff and API clients, who must name one."
     )
-
-    @model_validator(mode="after")
-    def _one_way(self) -> PaymentList:
-        if self.cursor is not None and self.offset:
-            raise ValueError("send cursor or offset, not both")
-        return self
 
 
 # Refunds
@@ -493,19 +488,19 @@ class Refund(Answer):
     id: str
     payment_id: str
     customer_id: str
-    state: RefundState
+    status: RefundStatus
     amount: int
     amount_asked: int
     currency: str
-    reason: str
+    reason: RefundReason
     explanation: str
     rejection: str | None
     failure_reason: str | None
     message: str | None = Field(
-        description="In words for the customer: why it has failed, or, while its state is “unknown”, that it is being checked."
+        description="In words for the customer: why it has failed, or, while its status is “unknown”, that it is being checked."
     )
     needs_second_approval: bool
-    resolution: Literal["sent_again", "paid_outside", "nothing_owed"] | None = Field(
+    resolution: Resolution | None = Field(
         description="What staff did about a refund that has failed; null while it waits for them."
     )
     replaced_by: str | None = Field(description="The new refund that was sent in the place of one that has failed.")
@@ -515,7 +510,7 @@ class Refund(Answer):
     expected_by: date | None
     succeeded_at: datetime | None
     failed_at: datetime | None
-    bank_reference: str | None = Field(description="The ARN, with which the customer's bank finds it.")
+    acquirer_reference_number: str | None = Field(description="The ARN, with which the customer's bank finds it.")
     credit_note_id: str | None
 
 
@@ -525,9 +520,9 @@ class RefundList(Sent):
     customer_id: Text | None = Field(
         max_length=40, default=None, description="For staff and API clients, who see all customers'."
     )
-    state: RefundState | None = Field(
+    status: RefundStatus | None = Field(
         default=None,
-        description="Those in this state alone. What waits for a decision is “requested” or “approved_once”.",
+        description="Those with this status alone. What waits for a decision is “requested” or “approved_once”.",
     )
 
 

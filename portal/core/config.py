@@ -112,8 +112,8 @@ class Settings(BaseSettings):
     # Until how many days after the payment a customer may ask for a refund, by reason.
     refund_windows: Annotated[dict[str, int], NoDecode] = {
         "duplicate": 180,
-        "not_received": 90,
-        "not_as_agreed": 60,
+        "product_not_received": 90,
+        "product_unacceptable": 60,
         "no_longer_wanted": 14,
         "other": 30,
     }

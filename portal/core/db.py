@@ -101,8 +101,8 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{''.join(reversed(letters))}"
 
 
-def one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
-    """A CHECK that a text column holds one of these words, named after the column."""
+def one_of(column: str, values: Iterable[str]) -> CheckConstraint:
+    """A CHECK that a text column holds one of these words, such as an enum's, named after the column."""
     words = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({words})", name=f"{column}_known")
 
@@ -242,7 +242,7 @@ def database_now(session: Session) -> datetime:
     return moment.astimezone(UTC)
 
 
-def inline_literals(column: InstrumentedAttribute[str], values: Iterable[str]) -> ColumnElement[bool]:
+def inline_literals(column: InstrumentedAttribute[Any], values: Iterable[str]) -> ColumnElement[bool]:
     """`column IN (values)` with the values in the statement itself instead of beside it.
 
     SQLite uses a partial index only for a condition that it can compare with the index's own when it plans, before it knows any

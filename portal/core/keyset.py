@@ -21,8 +21,6 @@ from portal.core.errors import N_, Invalid, NotFound
 
 PAGE_SIZE: Final = 20
 LARGEST_PAGE: Final = 100
-# Rows that are left out are read all the same: whoever wants to go further takes the cursor.
-LARGEST_OFFSET: Final = 1_000
 
 Row = TypeVar("Row")
 Side = Literal["after", "before"]
@@ -71,10 +69,9 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """How much of a list a page shows: `offset` rows from its place on are left out."""
+    """How much of a list a page shows, and in which order."""
 
     size: int = PAGE_SIZE
-    offset: int = 0
     ascending: bool = False
 
 
@@ -87,18 +84,16 @@ def page(
     *,
     ascending: bool = False,
     size: int = PAGE_SIZE,
-    offset: int = 0,
 ) -> Page[Row]:
     """The page at `cursor`, or the first one, of the rows that `query` finds, in the falling (or rising) order of (moment, id).
 
     An index on the query's filter and these two columns makes it cheap. A page that has become empty, or would hold less than a
-    page of the newest rows, is the first one; with an offset, which leaves out so many rows from the cursor on, it stays empty.
-    Raises NotFound for a cursor that nobody gave out, Invalid for a size (field "limit") or an offset beyond the bounds.
+    page of the newest rows, is the first one.
+
+    Raises NotFound for a cursor that nobody gave out, Invalid for a size beyond the bounds (field "limit").
     """
     if not 1 <= size <= LARGEST_PAGE:
         raise Invalid(N_("A page has 1 to %(most)s rows."), field="limit", most=LARGEST_PAGE)
-    if not 0 <= offset <= LARGEST_OFFSET:
-        raise Invalid(N_("An offset is at most %(most)s; a cursor leads further."), field="offset", most=LARGEST_OFFSET)
 
     def cursor_of(side: Side, row: Any) -> str:
         return Cursor(side, getattr(row, moment.key), getattr(row, row_id.key)).encode()
@@ -106,7 +101,7 @@ def page(
     place = Cursor.decode(cursor) if cursor else None
     key = (place.moment, place.id) if place else ()
     side = place.side if place else None
-    part = Part(size, offset, ascending=ascending)
+    part = Part(size, ascending=ascending)
     return _turned(session, query, (moment, row_id), side, key, cursor_of, part)
 
 
@@ -135,7 +130,7 @@ def _turned(
     """The page on this side of a place in the order of the columns; the first one without a side."""
     backwards = side == "before"
     rows = _rows(session, query, columns, side, place, part)
-    if side is not None and not part.offset and (not rows or (backwards and len(rows) <= part.size)):
+    if side is not None and (not rows or (backwards and len(rows) <= part.size)):
         return _turned(session, query, columns, None, (), cursor_of, part)
     more = len(rows) > part.size
     rows = rows[: part.size]
@@ -146,7 +141,7 @@ def _turned(
     return Page(
         rows,
         older=cursor_of("after", rows[-1]) if more or backwards else None,
-        newer=cursor_of("before", rows[0]) if side is not None or part.offset else None,
+        newer=cursor_of("before", rows[0]) if side is not None else None,
     )
 
 
@@ -164,8 +159,7 @@ def _rows(
     if side is not None:
         query = query.where(key > place if rising else key < place)
     query = query.order_by(*(columns if rising else (column.desc() for column in columns)))
-    query = query.limit(part.size + 1)
-    return list(session.scalars(query.offset(part.offset) if part.offset else query))
+    return list(session.scalars(query.limit(part.size + 1)))
 
 
 def distinct(session: Session, column: InstrumentedAttribute[str]) -> list[str]:

@@ -19,7 +19,9 @@ from portal.core.money import Money
 from portal.documents.models import CREDIT_NOTE, RECEIPT
 
 # The shape below. A new shape gets a new number and a reader for the old one: documents outlive programs.
-VERSION: Final = 2
+VERSION: Final = 3
+# With other words in credit notes.
+WITH_OLD_WORDS: Final = 2
 # Receipts only, and these without a code.
 WITHOUT_CODES: Final = 1
 
@@ -170,7 +172,7 @@ class ReceiptFacts(Facts):
 class CreditNoteFacts(Facts):
     """Everything a credit note says: which receipt it takes back how much of, and where the money went.
 
-    `reason` is one of portal.refunds.policy; `bank_reference` is empty, and `expected_by` missing, while nobody knows them.
+    `reason` is one of portal.refunds.policy; `acquirer_reference_number` is empty, and `expected_by` missing, while nobody knows them.
     """
 
     kind: Literal["credit_note"] = CREDIT_NOTE
@@ -181,7 +183,7 @@ class CreditNoteFacts(Facts):
     reason: str
     refund_id: str
     stripe_refund_id: str
-    bank_reference: str
+    acquirer_reference_number: str
 
 
 _ADAPTER: Final[TypeAdapter[ReceiptFacts | CreditNoteFacts]] = TypeAdapter(
@@ -193,9 +195,26 @@ def from_json(written: dict[str, Any]) -> ReceiptFacts | CreditNoteFacts:
     """The facts of a row. Raises ValueError when they are of a version that this program does not know."""
     if written.get("version") == WITHOUT_CODES:
         written = written | {"kind": RECEIPT, "verification": None}
+    elif written.get("version") == WITH_OLD_WORDS:
+        written = _renamed(written) if written.get("kind") == CREDIT_NOTE else written
     elif written.get("version") != VERSION:
         raise ValueError(f"facts of version {written.get('version')!r}")
     return _ADAPTER.validate_python(written)
+
+
+_OLD_REASONS: Final = {
+    "not_received": "product_not_received",
+    "not_as_agreed": "product_unacceptable",
+    "fraud": "fraudulent",
+}
+
+
+def _renamed(written: dict[str, Any]) -> dict[str, Any]:
+    """The facts of a credit note WITH_OLD_WORDS in the words of today."""
+    facts = dict(written)
+    facts["acquirer_reference_number"] = facts.pop("bank_reference")
+    facts["reason"] = _OLD_REASONS.get(facts["reason"], facts["reason"])
+    return facts
 
 
 def receipt_from_json(written: dict[str, Any]) -> ReceiptFacts:

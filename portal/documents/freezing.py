@@ -137,7 +137,7 @@ def credit_note(
         reference=of_receipt.reference,
         refund_id=refund.id,
         stripe_refund_id=refund.stripe_refund_id or "",
-        bank_reference=refund.bank_reference,
+        acquirer_reference_number=refund.acquirer_reference_number,
     )
 
 

@@ -25,7 +25,7 @@ from portal.payments.models import Payment
 from portal.payments.states import SUCCEEDED as PAYMENT_SUCCEEDED
 from portal.refunds import queries as refunds
 from portal.refunds.models import Refund
-from portal.refunds.states import SUCCEEDED as REFUND_SUCCEEDED
+from portal.refunds.statuses import RefundStatus
 
 
 class Damaged(PortalError):
@@ -199,7 +199,7 @@ def payments_without_receipt(session: Session, since: datetime, most: int) -> li
 def refunds_without_credit_note(session: Session, since: datetime, most: int) -> list[str]:
     """The ids of refunds that have succeeded since then, without a credit note and without a job that issues it."""
     found = select(Refund.id).where(
-        inline_literals(Refund.state, [REFUND_SUCCEEDED]),
+        inline_literals(Refund.status, [RefundStatus.SUCCEEDED]),
         Refund.succeeded_at >= since,
         ~exists().where(Document.refund_id == Refund.id),
         outbox.without_job(session, "credit_note:" + Refund.id),

@@ -201,7 +201,7 @@ class FraudWarning:
 class Refund:
     """`movement` takes the money from our balance, `return_movement` brings it back when the refund failed.
 
-    `bank_reference` is the number by which the customer's bank finds it (ARN), some days after the sending.
+    `acquirer_reference_number` is the number by which the customer's bank finds it (ARN), some days after the sending.
     """
 
     id: str
@@ -212,7 +212,7 @@ class Refund:
     movement: BalanceTransaction | None = None
     return_movement: BalanceTransaction | None = None
     failure_reason: str = ""
-    bank_reference: str = ""
+    acquirer_reference_number: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -157,7 +157,7 @@ def to_refund(found: StripeRefund) -> Refund:
         movement=to_movement(found.balance_transaction),
         return_movement=to_movement(getattr(found, "failure_balance_transaction", None)),
         failure_reason=getattr(found, "failure_reason", None) or "",
-        bank_reference=getattr(details, "reference", None) or "",
+        acquirer_reference_number=getattr(details, "reference", None) or "",
         metadata=plain(found.metadata),
     )
 

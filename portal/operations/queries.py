@@ -26,7 +26,7 @@ from portal.payments.models import Payment
 from portal.reconciliation.models import OPEN, Discrepancy
 from portal.refunds import queries as refunds
 from portal.refunds.models import Refund
-from portal.refunds.states import UNKNOWN
+from portal.refunds.statuses import RefundStatus
 from portal.stripe_events import queries as webhooks
 from portal.stripe_events.models import RECEIVED, StripeEvent
 from portal.web import forwarded
@@ -141,7 +141,7 @@ def _waits_for_staff(kind: Any) -> ColumnElement[bool]:
     found: ColumnElement[bool] = kind.review_reason != literal_column("''")
     if kind is Dispute:
         return or_(found, Dispute.discrepancy != literal_column("''"))
-    return or_(found, Refund.state == literal_column(f"'{UNKNOWN}'")) if kind is Refund else found
+    return or_(found, Refund.status == literal_column(f"'{RefundStatus.UNKNOWN}'")) if kind is Refund else found
 
 
 # Stripe's events

@@ -299,16 +299,13 @@ def history(
     *,
     size: int = keyset.PAGE_SIZE,
     oldest_first: bool = False,
-    offset: int = 0,
 ) -> keyset.Page[Payment]:
-    """A page of a customer's payments, newest first unless the oldest are wanted first; `offset` leaves out the page's first rows.
+    """A page of a customer's payments, newest first unless the oldest are wanted first.
 
-    Raises NotFound for a cursor that nobody gave out, Invalid for a size or an offset beyond keyset's bounds.
+    Raises NotFound for a cursor that nobody gave out, Invalid for a size beyond keyset's bounds.
     """
     query = _filtered(customer_id, wanted).options(selectinload(Payment.invoice))
-    return keyset.page(
-        session, query, Payment.created_at, Payment.id, cursor, ascending=oldest_first, size=size, offset=offset
-    )
+    return keyset.page(session, query, Payment.created_at, Payment.id, cursor, ascending=oldest_first, size=size)
 
 
 def count(session: Session, customer_id: str, wanted: Filter) -> int:

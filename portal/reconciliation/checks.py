@@ -19,8 +19,9 @@ from portal.payments import states
 from portal.payments.models import Confirmation, Payment
 from portal.reconciliation.look import Draft, Look, Mark
 from portal.reconciliation.transactions import COMES_WITHIN, totals_at
-from portal.refunds import states as refund_states
-from portal.refunds.models import PAID_OUTSIDE, Refund
+from portal.refunds import statuses as refund_statuses
+from portal.refunds.models import Refund, Resolution
+from portal.refunds.statuses import RefundStatus
 
 # Nothing but a wait for a person lasts longer.
 STUCK_AFTER: Final = timedelta(minutes=15)
@@ -80,7 +81,7 @@ def unposted_payments(look: Look) -> None:
 def over_refunded(look: Look) -> None:
     """D: more was given back than came in."""
     given = func.sum(Refund.amount_minor)
-    is_given_back = or_(Refund.state == refund_states.SUCCEEDED, Refund.resolution == PAID_OUTSIDE)
+    is_given_back = or_(Refund.status == RefundStatus.SUCCEEDED, Refund.resolution == Resolution.PAID_OUTSIDE)
     changed = select(Refund.payment_id).where(Refund.updated_at >= look.since, is_given_back)
     query = (
         select(Payment, given)
@@ -108,7 +109,7 @@ def credit_notes(look: Look) -> None:
     """E: a refund without its credit note."""
     issued = exists().where(CreditNote.refund_id == Refund.id)
     late = (Refund.succeeded_at < clock.now() - STUCK_AFTER) & (Refund.updated_at >= look.since)
-    query = select(Refund).where(Refund.state == refund_states.SUCCEEDED, late, ~issued)
+    query = select(Refund).where(Refund.status == RefundStatus.SUCCEEDED, late, ~issued)
     for (refund,) in _rows(look, query, "credit_note_missing"):
         facts = {"refund": refund.id, "payment": refund.payment_id}
         look.note(Draft("credit_note_missing", refund.id, facts, refund.payment_id, refund.succeeded_at))
@@ -141,11 +142,11 @@ def _stuck(subject: str, state: str, payment: Payment) -> Draft:
 
 def stuck_refunds(look: Look) -> None:
     """F: a refund that was approved and that Stripe has not heard of; a pending one waits for a bank, which may take days."""
-    sending = (refund_states.APPROVED, refund_states.EXECUTING)
+    sending = (RefundStatus.APPROVED, RefundStatus.EXECUTING)
     before = clock.now() - STUCK_AFTER
-    query = select(Refund).where(Refund.state.in_(sending), Refund.updated_at < before, Refund.review_reason == "")
+    query = select(Refund).where(Refund.status.in_(sending), Refund.updated_at < before, Refund.review_reason == "")
     for (refund,) in _rows(look, query, "stuck_refund"):
-        facts = {"payment": refund.payment_id, "refund": refund.id, "state": refund.state}
+        facts = {"payment": refund.payment_id, "refund": refund.id, "state": refund.status}
         look.note(Draft("stuck_refund", refund.id, facts, refund.payment_id))
 
 
@@ -183,7 +184,7 @@ def charged_twice(look: Look) -> None:
 
 
 def _is_back(session: Session, payment: Payment) -> bool:
-    refunds = select(Refund.id).where(Refund.payment_id == payment.id, Refund.state.not_in(refund_states.FREED))
+    refunds = select(Refund.id).where(Refund.payment_id == payment.id, Refund.status.not_in(refund_statuses.FREED))
     return session.scalar(refunds.limit(1)) is not None
 
 

@@ -24,8 +24,8 @@ from portal.payments import service as payments
 from portal.payments import states
 from portal.payments.models import Payment
 from portal.reconciliation.look import BATCH, Draft, Look, Mark
-from portal.refunds import states as refund_states
 from portal.refunds.models import Refund
+from portal.refunds.statuses import RefundStatus
 
 log = structlog.get_logger(__name__)
 
@@ -131,13 +131,13 @@ def _credit_notes_again(look: Look) -> None:
     """In the order in which they were issued: together they share out what the receipt states."""
     failed = select(CreditNote.refund_id).join(Refund, Refund.id == CreditNote.refund_id)
     with db.reading() as session:
-        void = session.execute(failed.where(Refund.state == refund_states.FAILED, CreditNote.revoked_at.is_(None)))
+        void = session.execute(failed.where(Refund.status == RefundStatus.FAILED, CreditNote.revoked_at.is_(None)))
         void_of = list(void.scalars())
     for refund_id in void_of:  # else what they gave back would count twice
         receipts.revoke_credit_note(str(refund_id))
     issued = exists().where(CreditNote.refund_id == Refund.id)
     numbered = exists().where(Receipt.payment_id == Refund.payment_id)
-    query = select(Refund).where(Refund.state == refund_states.SUCCEEDED, ~issued, numbered)
+    query = select(Refund).where(Refund.status == RefundStatus.SUCCEEDED, ~issued, numbered)
     with db.reading() as session:
         rows = session.execute(query.order_by(Refund.id)).scalars().all()
     found = []

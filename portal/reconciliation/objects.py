@@ -28,8 +28,8 @@ from portal.payments.models import Payment
 from portal.reconciliation import lost
 from portal.reconciliation.look import Draft, Look, Mark, batches, rows_after
 from portal.refunds import service as refunds
-from portal.refunds import states as refund_states
 from portal.refunds.models import Refund
+from portal.refunds.statuses import RefundStatus
 from portal.stripe_events import service as webhooks
 
 log = structlog.get_logger(__name__)
@@ -206,21 +206,21 @@ def refunds_made(look: Look, after: str | None) -> Iterator[Mark]:
                 facts = {"refund": row.id, "stripe_refund": refund.id}
                 facts |= _amounts(row.amount_minor, refund.amount.minor, row.currency)
                 look.note(Draft("refund_amount", row.id, facts, row.payment_id, refund.created))
-            elif row is None or (row.state != refund.status and not row.review_reason):
+            elif row is None or (row.status != refund.status and not row.review_reason):
                 look.count("settled")
                 if not look.dry:
                     refunds.sync_refund(refund.id)
-            elif row.state != refund.status:
-                facts = {"refund": row.id, "ours": row.state, "stripe": refund.status}
+            elif row.status != refund.status:
+                facts = {"refund": row.id, "ours": row.status, "stripe": refund.status}
                 look.note(Draft("refund_state", row.id, facts, row.payment_id, refund.created))
         yield Mark(batch[-1].id, batch[-1].created)
 
 
 def open_refunds(look: Look, after: str | None) -> Iterator[Mark]:
     """Four: refunds that Stripe knows and that are not at their end, from before the span, too."""
-    under_way = sorted({refund_states.PENDING, refund_states.REQUIRES_ACTION, refund_states.EXECUTING})
+    under_way = sorted({RefundStatus.PENDING, RefundStatus.REQUIRES_ACTION, RefundStatus.EXECUTING})
     query = select(Refund.id, Refund.stripe_refund_id, Refund.payment_id).where(
-        Refund.state.in_(under_way), Refund.stripe_refund_id.is_not(None), Refund.review_reason == ""
+        Refund.status.in_(under_way), Refund.stripe_refund_id.is_not(None), Refund.review_reason == ""
     )
     for rows in rows_after(query, Refund.id, after):
         for row in rows:

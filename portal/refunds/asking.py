@@ -14,10 +14,12 @@ from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Invalid
 from portal.core.money import Money
 from portal.payments.models import Payment
-from portal.refunds import executing, policy, queries, states
+from portal.refunds import executing, policy, queries, statuses
 from portal.refunds.executing import locked
-from portal.refunds.models import CUSTOMER, STAFF, Refund
+from portal.refunds.models import Refund, RefundOrigin
+from portal.refunds.policy import RefundReason
 from portal.refunds.settling import lock_payment, move
+from portal.refunds.statuses import RefundStatus
 
 LONGEST_TEXT: Final = 2_000
 
@@ -65,43 +67,52 @@ def ask(
     Raises NotFound for another customer's payment, Invalid for an amount that is not left or a reason without its text, WindowOver,
     NotRefundable. Nothing is sent to Stripe by this.
     """
-    if reason not in policy.OF_CUSTOMERS:
-        raise Invalid(N_("Please choose a reason."), field="reason")
     return _record(
         payment_id,
         amount,
-        reason,
+        _chosen(reason, policy.OF_CUSTOMERS),
         explanation,
         customer_id=customer_id,
         user_id=user_id,
-        origin=CUSTOMER,
+        origin=RefundOrigin.CUSTOMER,
         client_key=client_key,
     )
 
 
 def propose(user_id: str, payment_id: str, amount: Money | None, reason: str, note: str, *, client_key: str) -> str:
     """Staff propose a refund that nobody asked for; it is decided like all others. Raises as `ask` does, but for the window."""
-    if reason not in policy.OF_STAFF:
-        raise Invalid(N_("Please choose a reason."), field="reason")
     return _record(
-        payment_id, amount, reason, note, customer_id=None, user_id=user_id, origin=STAFF, client_key=client_key
+        payment_id,
+        amount,
+        _chosen(reason, policy.OF_STAFF),
+        note,
+        customer_id=None,
+        user_id=user_id,
+        origin=RefundOrigin.STAFF,
+        client_key=client_key,
     )
+
+
+def _chosen(reason: str, offered: tuple[RefundReason, ...]) -> RefundReason:
+    if reason not in offered:
+        raise Invalid(N_("Please choose a reason."), field="reason")
+    return RefundReason(reason)
 
 
 def _record(
     payment_id: str,
     amount: Money | None,
-    reason: str,
+    reason: RefundReason,
     text: str,
     *,
     customer_id: str | None,
     user_id: str | None,
-    origin: str,
+    origin: RefundOrigin,
     client_key: str,
 ) -> str:
     idempotency.check_client_key(client_key)
     text = plain_text(text, "explanation")
-    if reason == policy.OTHER and not text:
+    if reason == RefundReason.OTHER and not text:
         raise Invalid(N_("Please give a reason in a few words."), field="explanation")
     with db.transaction() as session:
         payment = lock_payment(session, payment_id, customer_id)
@@ -113,13 +124,13 @@ def _record(
                 )
             return known.id
         refuse_where_impossible(session, payment)
-        if origin == CUSTOMER:
+        if origin == RefundOrigin.CUSTOMER:
             _refuse_after_window(payment, reason)
         remaining = queries.sums(session, payment).remaining
         wanted = remaining if amount is None else amount
         check_amount(wanted, remaining)
         row = add(session, payment, wanted, reason, text, origin=origin, user_id=user_id, client_key=client_key)
-        move(session, row, states.REQUESTED, {"origin": origin, "reason": reason})
+        move(session, row, RefundStatus.REQUESTED, {"origin": origin, "reason": reason})
         return row.id
 
 
@@ -127,14 +138,14 @@ def add(
     session: Session,
     payment: Payment,
     amount: Money,
-    reason: str,
+    reason: RefundReason,
     text: str,
     *,
-    origin: str,
+    origin: RefundOrigin,
     user_id: str | None,
     client_key: str,
 ) -> Refund:
-    """Write a refund in its first state; the amount is reserved by it. In the caller's transaction, which holds the payment's lock."""
+    """Write a refund in its first status; the amount is reserved by it. In the caller's transaction, which holds the payment's lock."""
     row = drafted(payment, amount, reason, text, origin=origin, user_id=user_id, client_key=client_key)
     session.add(row)
     session.flush()
@@ -144,14 +155,14 @@ def add(
 def drafted(
     payment: Payment,
     amount: Money,
-    reason: str,
+    reason: RefundReason,
     text: str,
     *,
-    origin: str,
+    origin: RefundOrigin,
     user_id: str | None,
     client_key: str,
 ) -> Refund:
-    """A refund in its first state that is not written yet."""
+    """A refund in its first status that is not written yet."""
     now = clock.now()
     return Refund(
         id=new_id("rfd"),
@@ -166,11 +177,11 @@ def drafted(
         currency=amount.currency,
         reason=reason,
         explanation=text,
-        state=states.REQUESTED,
+        status=RefundStatus.REQUESTED,
         rejection="",
         staff_note="",
         attempt=1,
-        bank_reference="",
+        acquirer_reference_number="",
         failure_reason="",
         resolution="",
         resolution_note="",
@@ -228,11 +239,11 @@ def withdraw(refund_id: str, customer_id: str) -> None:
         queries.for_customer(session, refund_id, customer_id)
     with db.transaction() as session:
         row = locked(session, refund_id)
-        if row.state == states.WITHDRAWN:
+        if row.status == RefundStatus.WITHDRAWN:
             return
-        if row.state not in states.UNDECIDED:
+        if row.status not in statuses.UNDECIDED:
             raise AlreadyDecided
-        move(session, row, states.WITHDRAWN)
+        move(session, row, RefundStatus.WITHDRAWN)
 
 
 def windows(payment: Payment) -> dict[str, bool]:

@@ -20,11 +20,13 @@ from portal.identity import queries as accounts
 from portal.identity.models import STAFF_ROLES
 from portal.jobs import outbox
 from portal.payments.models import Payment
-from portal.refunds import executing, policy, queries, states, sums
+from portal.refunds import executing, policy, queries, statuses, sums
 from portal.refunds.asking import AlreadyDecided, check_amount, plain_text, refuse_where_impossible
 from portal.refunds.executing import adopt, locked
-from portal.refunds.models import STAFF, Refund
+from portal.refunds.models import Refund, RefundOrigin
+from portal.refunds.policy import RefundReason
 from portal.refunds.settling import move
+from portal.refunds.statuses import RefundStatus
 
 # While someone looks at a request, nobody else decides it; whoever forgets it loses it after this long.
 CLAIM_HOLDS: Final = timedelta(minutes=15)
@@ -95,7 +97,7 @@ def release(refund_id: str, reviewer: Reviewer) -> None:
 
 
 def approve(refund_id: str, reviewer: Reviewer, *, amount: Money | None = None, note: str = "") -> str:
-    """Approve a refund, in full or for less; returns its state: `approved`, or `approved_once` while a second person must agree.
+    """Approve a refund, in full or for less; returns its status: `approved`, or `approved_once` while a second person must agree.
 
     What is approved is frozen. A changed amount voids the approval that was there. Raises AlreadyDecided, ClaimedByOther, OwnProposal,
     FourEyes and NotYours (the threshold of its currency, and sums of a day), LookFirst while it is held for review (it would not be
@@ -109,7 +111,7 @@ def approve(refund_id: str, reviewer: Reviewer, *, amount: Money | None = None, 
             raise LookFirst
         payment = session.get_one(Payment, row.payment_id)
         refuse_where_impossible(session, payment)
-        if row.reason == policy.OTHER and not (note or row.staff_note or row.origin == STAFF):
+        if row.reason == RefundReason.OTHER and not (note or row.staff_note or row.origin == RefundOrigin.STAFF):
             raise Invalid(N_("Please add a note if the reason is “Another reason”."), field="note")
         _change_amount(session, row, payment, amount)
         if note:
@@ -117,32 +119,36 @@ def approve(refund_id: str, reviewer: Reviewer, *, amount: Money | None = None, 
         sums.lock(session, row, *filter(None, (reviewer.id, row.asked_by)))
         if not may_approve(session, row, reviewer):
             raise OwnProposal
-        if row.state == states.APPROVED_ONCE:
+        if row.status == RefundStatus.APPROVED_ONCE:
             _agree(session, row, reviewer)
-            return row.state
+            return row.status
         reason = why_two(session, row, reviewer)
         if reason:
             _approve_first(session, row, reviewer, reason)
         else:
             decide(session, row, reviewer)
-        return row.state
+        return row.status
 
 
 def approve_own(refund_id: str, reviewer: Reviewer) -> str:
-    """Approve a refund that one has just proposed oneself, where the settings let one; returns its state.
+    """Approve a refund that one has just proposed oneself, where the settings let one; returns its status.
 
     Where they do not it stays as it is, and waits for a colleague. A second call changes nothing.
     """
     with db.reading() as session:
         row = queries.by_id(session, refund_id)
-        if row.state != states.REQUESTED or row.asked_by != reviewer.id or not may_approve(session, row, reviewer):
-            return row.state
+        if (
+            row.status != RefundStatus.REQUESTED
+            or row.asked_by != reviewer.id
+            or not may_approve(session, row, reviewer)
+        ):
+            return row.status
     return approve(refund_id, reviewer)
 
 
 def may_approve(session: Session, row: Refund, reviewer: Reviewer) -> bool:
     """Whether this person may approve it at all: who proposed it may not, but for small sums where the settings say so."""
-    if row.origin != STAFF or row.asked_by != reviewer.id:
+    if row.origin != RefundOrigin.STAFF or row.asked_by != reviewer.id:
         return True
     return policy.may_approve_own(sums.day_of_own(session, row, reviewer.id))
 
@@ -160,7 +166,7 @@ def why_two(session: Session, row: Refund, reviewer: Reviewer | None) -> str:
     """
     if policy.needs_four_eyes(queries.given_back_with(session, row)):
         return sums.AMOUNT
-    people = {reviewer.id if reviewer else None, row.asked_by if row.origin == STAFF else None} - {None}
+    people = {reviewer.id if reviewer else None, row.asked_by if row.origin == RefundOrigin.STAFF else None} - {None}
     if any(policy.is_much_for_staff(sums.day_of_staff(session, row, str(person))) for person in people):
         return sums.OF_STAFF
     if policy.is_much_for_customer(sums.day_of_customer(session, row)):
@@ -171,7 +177,7 @@ def why_two(session: Session, row: Refund, reviewer: Reviewer | None) -> str:
 def _approve_first(session: Session, row: Refund, reviewer: Reviewer, reason: str) -> None:
     row.first_approved_by, row.first_approved_at = reviewer.id, clock.now()
     row.claimed_by = row.claimed_at = None
-    move(session, row, states.APPROVED_ONCE, {"by": reviewer.id, "because_of": reason})
+    move(session, row, RefundStatus.APPROVED_ONCE, {"by": reviewer.id, "because_of": reason})
     if reason != sums.AMOUNT:
         key = f"refund_sums:{row.id}:{row.version}"
         outbox.enqueue(session, "refunds.mail_sums", key=key, refund_id=row.id, reason=reason)
@@ -184,9 +190,9 @@ def _change_amount(session: Session, row: Refund, payment: Payment, amount: Mone
     before, row.amount_minor = row.amount, amount.minor
     facts = {"before": str(before), "after": str(amount)}
     audit.record(session, "refund.amount_changed", row.id, facts, customer_id=row.customer_id)
-    if row.state == states.APPROVED_ONCE:
+    if row.status == RefundStatus.APPROVED_ONCE:
         row.first_approved_by = row.first_approved_at = None
-        move(session, row, states.REQUESTED, {"void": "the amount was changed"})
+        move(session, row, RefundStatus.REQUESTED, {"void": "the amount was changed"})
 
 
 def _agree(session: Session, row: Refund, reviewer: Reviewer) -> None:
@@ -201,7 +207,7 @@ def _agree(session: Session, row: Refund, reviewer: Reviewer) -> None:
 def decide(session: Session, row: Refund, reviewer: Reviewer | None) -> None:
     row.decided_by, row.decided_at = reviewer.id if reviewer else None, clock.now()
     row.claimed_by = row.claimed_at = None
-    move(session, row, states.APPROVED, {"by": reviewer.id if reviewer else "portal"})
+    move(session, row, RefundStatus.APPROVED, {"by": reviewer.id if reviewer else "portal"})
     outbox.enqueue(session, "refunds.execute", key=f"execute:{row.id}", refund_id=row.id)
 
 
@@ -217,7 +223,7 @@ def reject(refund_id: str, reviewer: Reviewer, *, rejection: str, note: str = ""
         row.staff_note = note or row.staff_note
         row.decided_by, row.decided_at = reviewer.id, clock.now()
         row.claimed_by = row.claimed_at = None
-        move(session, row, states.REJECTED, {"by": reviewer.id})
+        move(session, row, RefundStatus.REJECTED, {"by": reviewer.id})
 
 
 def lift_review(refund_id: str, reviewer: Reviewer) -> None:
@@ -245,7 +251,7 @@ def only_staff(reviewer: Reviewer) -> None:
 
 def _undecided(session: Session, refund_id: str, reviewer: Reviewer) -> Refund:
     row = locked(session, refund_id)
-    if row.state not in states.UNDECIDED:
+    if row.status not in statuses.UNDECIDED:
         raise AlreadyDecided
     if is_claimed(row) and row.claimed_by != reviewer.id:
         raise ClaimedByOther(name=accounts.user(session, str(row.claimed_by)).name)
@@ -272,7 +278,7 @@ def send_again(refund_id: str, reviewer: Reviewer) -> None:
         raise ShownByStripe
     with db.transaction() as session:
         row = locked(session, refund_id)
-        if row.state != states.UNKNOWN:
+        if row.status != RefundStatus.UNKNOWN:
             raise Conflict
         executing.send_again(session, row)
         outbox.start_over(session, "refunds.execute", key=f"execute:{row.id}", refund_id=row.id)
@@ -286,12 +292,12 @@ def give_up(refund_id: str, reviewer: Reviewer) -> None:
         raise ShownByStripe
     with db.transaction() as session:
         row = locked(session, refund_id)
-        if row.state != states.UNKNOWN:
+        if row.status != RefundStatus.UNKNOWN:
             raise Conflict
         row.review_reason = ""
         row.failed_at = clock.now()
         row.failure_reason = "not_sent"
-        move(session, row, states.FAILED, {"by": reviewer.id})
+        move(session, row, RefundStatus.FAILED, {"by": reviewer.id})
 
 
 def _is_shown_by_stripe(refund_id: str) -> bool:

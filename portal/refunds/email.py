@@ -14,25 +14,26 @@ from portal.core import config, db
 from portal.core.errors import N_
 from portal.core.money import Money
 from portal.identity import queries as accounts
-from portal.refunds import queries, states, sums, wording
-from portal.refunds.models import CUSTOMER, PAID_OUTSIDE, PORTAL, STAFF, Refund
+from portal.refunds import queries, sums, wording
+from portal.refunds.models import Refund, RefundOrigin, Resolution
+from portal.refunds.statuses import RefundStatus
 
-# State → subject. What is not here is not worth a mail: halves of a decision, and what the credit note tells.
-_SUBJECTS: Final = {
-    states.REQUESTED: N_("Your refund request for %(amount)s has arrived"),
-    states.APPROVED: N_("Your refund of %(amount)s is approved"),
-    states.REJECTED: N_("Your refund request for %(amount)s"),
-    states.PENDING: N_("Your refund of %(amount)s is on its way"),
-    states.UNKNOWN: N_("Your refund of %(amount)s is taking longer"),
-    states.FAILED: N_("Your refund of %(amount)s did not arrive"),
-    states.CANCELED: N_("Your refund of %(amount)s did not arrive"),
-    PAID_OUTSIDE: N_("We paid your refund of %(amount)s another way"),
+# Status → subject. What is not here is not worth a mail: halves of a decision, and what the credit note tells.
+_SUBJECTS: Final[dict[str, str]] = {
+    RefundStatus.REQUESTED: N_("Your refund request for %(amount)s has arrived"),
+    RefundStatus.APPROVED: N_("Your refund of %(amount)s is approved"),
+    RefundStatus.REJECTED: N_("Your refund request for %(amount)s"),
+    RefundStatus.PENDING: N_("Your refund of %(amount)s is on its way"),
+    RefundStatus.UNKNOWN: N_("Your refund of %(amount)s is taking longer"),
+    RefundStatus.FAILED: N_("Your refund of %(amount)s did not arrive"),
+    RefundStatus.CANCELED: N_("Your refund of %(amount)s did not arrive"),
+    Resolution.PAID_OUTSIDE: N_("We paid your refund of %(amount)s another way"),
 }
 # What staff have to do something about.
-_STAFF_SUBJECTS: Final = {
-    states.UNKNOWN: N_("A refund of %(amount)s needs a decision: its status is unknown"),
-    states.FAILED: N_("A refund of %(amount)s failed"),
-    states.CANCELED: N_("A refund of %(amount)s failed"),
+_STAFF_SUBJECTS: Final[dict[str, str]] = {
+    RefundStatus.UNKNOWN: N_("A refund of %(amount)s needs a decision: its status is unknown"),
+    RefundStatus.FAILED: N_("A refund of %(amount)s failed"),
+    RefundStatus.CANCELED: N_("A refund of %(amount)s failed"),
 }
 
 _SUMS_SUBJECT: Final = N_("Refunds of %(amount)s within a day: a second approval is needed")
@@ -47,21 +48,21 @@ class _Reader:
     customer_id: str | None = None
 
 
-def send(refund_id: str, state: str, before: str) -> None:
-    """Tell the customer that a refund came from state `before` to `state`; staff, too, when it is theirs to decide or went wrong.
+def send(refund_id: str, status: str, before: str) -> None:
+    """Tell the customer that a refund came from status `before` to `status`; staff, too, when it is theirs to decide or went wrong.
 
     A second call sends the same Message-IDs again.
     """
     with db.reading() as session:
         row = queries.by_id(session, refund_id)
-    if state in _SUBJECTS and _concerns_customer(row, state, before):
+    if status in _SUBJECTS and _concerns_customer(row, status, before):
         customer = row.customer
         reader = _Reader(customer.email, supported(customer.language), customer.id)
-        _send(row, state, _SUBJECTS[state], "step", reader)
-    if state in _STAFF_SUBJECTS and (state != states.UNKNOWN or row.state == state):
+        _send(row, status, _SUBJECTS[status], "step", reader)
+    if status in _STAFF_SUBJECTS and (status != RefundStatus.UNKNOWN or row.status == status):
         settings = config.current()
         reader = _Reader(settings.company.support_email, settings.staff_language)
-        _send(row, f"{state}:staff", _STAFF_SUBJECTS[state], "staff", reader)
+        _send(row, f"{status}:staff", _STAFF_SUBJECTS[status], "staff", reader)
 
 
 def send_sums(refund_id: str, reason: str) -> None:
@@ -74,7 +75,7 @@ def send_sums(refund_id: str, reason: str) -> None:
         whose, day = row.customer.name, sums.day_of_customer(session, row)
         if reason == sums.OF_STAFF:
             whose, day = _largest_of_staff(session, row)
-    if row.state != states.APPROVED_ONCE:
+    if row.status != RefundStatus.APPROVED_ONCE:
         return  # someone was faster than this mail
     settings = config.current()
     locale = settings.staff_language
@@ -94,22 +95,22 @@ def send_sums(refund_id: str, reason: str) -> None:
 
 def _largest_of_staff(session: Session, row: Refund) -> tuple[str, Money]:
     """Who of its approver and its proposer has come to more within a day, and to how much."""
-    people = [row.first_approved_by, row.asked_by if row.origin == STAFF else None]
+    people = [row.first_approved_by, row.asked_by if row.origin == RefundOrigin.STAFF else None]
     found = {person: sums.day_of_staff(session, row, person) for person in people if person}
     largest = max(found, key=lambda person: found[person].minor)
     return accounts.names(session, [largest])[largest], found[largest]
 
 
-def _concerns_customer(row: Refund, state: str, before: str) -> bool:
+def _concerns_customer(row: Refund, status: str, before: str) -> bool:
     """Who has not asked hears of a refund when it is certain; a decision that was taken back is no news to anyone outside."""
-    if state == states.REQUESTED:
-        return row.origin == CUSTOMER and before == states.REQUESTED
-    if state == states.REJECTED:
-        return row.origin == CUSTOMER
-    if state == states.UNKNOWN:
-        return row.state == states.UNKNOWN  # what was cleared up before the mail was sent need not worry anyone
-    if state == states.APPROVED:
-        return row.origin in {CUSTOMER, PORTAL}
+    if status == RefundStatus.REQUESTED:
+        return row.origin == RefundOrigin.CUSTOMER and before == RefundStatus.REQUESTED
+    if status == RefundStatus.REJECTED:
+        return row.origin == RefundOrigin.CUSTOMER
+    if status == RefundStatus.UNKNOWN:
+        return row.status == RefundStatus.UNKNOWN  # what was cleared up before the mail was sent need not worry anyone
+    if status == RefundStatus.APPROVED:
+        return row.origin in {RefundOrigin.CUSTOMER, RefundOrigin.PORTAL}
     return True
 
 
@@ -122,7 +123,7 @@ def _send(row: Refund, occasion: str, subject: str, template: str, reader: _Read
         locale=reader.locale,
         customer_id=reader.customer_id,
         refund=row,
-        state=occasion.partition(":")[0],
+        status=occasion.partition(":")[0],
         customer=_plain(row.customer),
         explanation=wording.for_customer(row, reader.locale),
         for_staff=wording.for_staff(row, reader.locale),

@@ -24,9 +24,10 @@ from portal.core.money import Money
 from portal.core.synced_rows import Phase, hold_for_review, touch
 from portal.disputes import queries as disputes
 from portal.payments.models import Payment
-from portal.refunds import policy, queries, states
+from portal.refunds import policy, queries, statuses
 from portal.refunds.models import Refund
 from portal.refunds.settling import apply, lock_payment_of, mismatch, move
+from portal.refunds.statuses import RefundStatus
 from portal.stripe_sync import MOST_ATTEMPTS, Undetermined
 
 log = structlog.get_logger(__name__)
@@ -75,14 +76,18 @@ def _begin(refund_id: str) -> Refund | None:
     """The row of a refund to be sent, or to be found out about; None when nothing is to be done, or when it cannot be done any more."""
     with db.transaction() as session:
         row = locked(session, refund_id)
-        if row.review_reason or row.phase == Phase.KNOWN or row.state not in {states.APPROVED, states.EXECUTING}:
+        if (
+            row.review_reason
+            or row.phase == Phase.KNOWN
+            or row.status not in {RefundStatus.APPROVED, RefundStatus.EXECUTING}
+        ):
             return None
-        if row.state == states.APPROVED:
+        if row.status == RefundStatus.APPROVED:
             refusal = why_not(session, session.get_one(Payment, row.payment_id))
             if refusal:
                 _note_failure(session, row, refusal)
                 return None
-            move(session, row, states.EXECUTING)
+            move(session, row, RefundStatus.EXECUTING)
         return row
 
 
@@ -174,7 +179,7 @@ def _judge(
     session: Session, row: Refund, attempt: int, intent: gateway.Intent, listed: Sequence[gateway.Refund]
 ) -> Undetermined | None:
     """What follows from a list that does not show this refund; None when it was surely never made."""
-    if row.state != states.EXECUTING or row.phase == Phase.KNOWN or row.attempt != attempt:
+    if row.status != RefundStatus.EXECUTING or row.phase == Phase.KNOWN or row.attempt != attempt:
         return Undetermined(None)  # somebody else has found it, decided on it or begun another attempt meanwhile
     if row.phase != Phase.SEARCHED:  # the key may be forgotten
         return _leave_to_staff(session, row)
@@ -208,12 +213,12 @@ def _wait(searched: timedelta, *, agreed: bool) -> float | None:
 
 def _agree(intent: gateway.Intent, listed: Sequence[gateway.Refund]) -> bool:
     """Whether a charge says that as much was given back as its refunds come to: then none is missing from the list."""
-    made = sum(one.amount.minor for one in listed if one.status not in {states.FAILED, states.CANCELED})
+    made = sum(one.amount.minor for one in listed if one.status not in {RefundStatus.FAILED, RefundStatus.CANCELED})
     return intent.charge is not None and intent.charge.refunded.minor == made
 
 
 def _leave_to_staff(session: Session, row: Refund) -> Undetermined:
-    move(session, row, states.UNKNOWN)
+    move(session, row, RefundStatus.UNKNOWN)
     hold_for_review(
         session, row, "Stripe's answer was lost, and its list does not show this refund: send it again, or not?"
     )
@@ -224,13 +229,13 @@ def send_again(session: Session, row: Refund) -> None:
     """A person has decided that an unknown refund is sent once more, under a new key; in the caller's transaction."""
     row.review_reason = ""
     row.begin_anew()
-    move(session, row, states.EXECUTING, {"attempt": row.attempt})
+    move(session, row, RefundStatus.EXECUTING, {"attempt": row.attempt})
 
 
 def _fail(refund_id: str, reason: str) -> None:
     with db.transaction() as session:
         row = locked(session, refund_id)
-        if row.state in {states.APPROVED, states.EXECUTING} and row.phase != Phase.KNOWN:
+        if row.status in {RefundStatus.APPROVED, RefundStatus.EXECUTING} and row.phase != Phase.KNOWN:
             _note_failure(session, row, reason)
 
 
@@ -238,16 +243,16 @@ def _note_failure(session: Session, row: Refund, reason: str) -> None:
     row.failed_at = clock.now()
     row.failure_reason = reason
     log.warning("refund_not_sent", refund_id=row.id, reason=reason)
-    move(session, row, states.FAILED, {"failure": reason})
+    move(session, row, RefundStatus.FAILED, {"failure": reason})
 
 
 # What is known
 
 
 def _store(session: Session, row: Refund, found: gateway.Refund) -> None:
-    if row.state in states.UNSENT:  # it was sent all the same: the database was restored from a backup meanwhile
-        move(session, row, states.EXECUTING)
-    if row.state == states.UNKNOWN:  # what staff were asked has its answer
+    if row.status in statuses.UNSENT:  # it was sent all the same: the database was restored from a backup meanwhile
+        move(session, row, RefundStatus.EXECUTING)
+    if row.status == RefundStatus.UNKNOWN:  # what staff were asked has its answer
         row.review_reason = ""
     row.sent_at = row.sent_at or found.created
     facts = {"stripe_refund": found.id}
@@ -308,7 +313,12 @@ def follow_up(refund_id: str) -> float | None:
     """
     with db.reading() as session:
         row = queries.by_id(session, refund_id)
-    if row.review_reason or row.state in states.FREED or row.state in states.UNDECIDED or row.state == states.UNKNOWN:
+    if (
+        row.review_reason
+        or row.status in statuses.FREED
+        or row.status in statuses.UNDECIDED
+        or row.status == RefundStatus.UNKNOWN
+    ):
         return None
     if row.phase != Phase.KNOWN:
         wait = execute(refund_id)
@@ -317,8 +327,8 @@ def follow_up(refund_id: str) -> float | None:
 
 
 def _has_more_to_tell(row: Refund, found: gateway.Refund) -> bool:
-    if found.status == states.SUCCEEDED:
-        return not found.bank_reference and clock.now() - row.asked_at < policy.REFERENCE_COMES_WITHIN
-    if found.status in {states.FAILED, states.CANCELED}:
+    if found.status == RefundStatus.SUCCEEDED:
+        return not found.acquirer_reference_number and clock.now() - row.asked_at < policy.REFERENCE_COMES_WITHIN
+    if found.status in {RefundStatus.FAILED, RefundStatus.CANCELED}:
         return found.movement is not None and found.return_movement is None
     return True

@@ -13,19 +13,20 @@ from portal.content import language
 from portal.core import money
 from portal.core.errors import Conflict, Invalid
 from portal.core.money import Money
-from portal.refunds import policy, service
+from portal.refunds import service
+from portal.refunds.policy import RefundReason
 from portal.web.pages import reader_language
 from portal.web.resuming import ResumableForm
 
 REASONS: Final = {
-    policy.DUPLICATE: lazy_gettext("Paid twice"),
-    policy.NOT_RECEIVED: lazy_gettext("Not received"),
-    policy.NOT_AS_AGREED: lazy_gettext("Not as agreed"),
-    policy.NO_LONGER_WANTED: lazy_gettext("No longer wanted"),
-    policy.OTHER: lazy_gettext("Another reason"),
-    policy.GOODWILL: lazy_gettext("Goodwill"),
-    policy.BILLING_ERROR: lazy_gettext("Error on the invoice"),
-    policy.FRAUD: lazy_gettext("Suspected fraud"),
+    RefundReason.DUPLICATE: lazy_gettext("Paid twice"),
+    RefundReason.PRODUCT_NOT_RECEIVED: lazy_gettext("Not received"),
+    RefundReason.PRODUCT_UNACCEPTABLE: lazy_gettext("Not as agreed"),
+    RefundReason.NO_LONGER_WANTED: lazy_gettext("No longer wanted"),
+    RefundReason.OTHER: lazy_gettext("Another reason"),
+    RefundReason.GOODWILL: lazy_gettext("Goodwill"),
+    RefundReason.BILLING_ERROR: lazy_gettext("Error on the invoice"),
+    RefundReason.FRAUDULENT: lazy_gettext("Suspected fraud"),
 }
 
 
@@ -48,7 +49,7 @@ class RefundForm(ResumableForm):
     explanation = TextAreaField(lazy_gettext("What happened?"), [Length(max=service.LONGEST_TEXT)])
     key = HiddenField()
 
-    def __init__(self, currency: str, reasons: tuple[str, ...], *args: Any, **kwargs: Any) -> None:
+    def __init__(self, currency: str, reasons: tuple[RefundReason, ...], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.currency = currency
         self.amount: Money | None = None

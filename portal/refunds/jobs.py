@@ -36,8 +36,8 @@ def return_duplicate(payment_id: str) -> None:
 
 
 @outbox.handles("refunds.mail")
-def mail(refund_id: str, state: str, before: str) -> None:
-    email.send(refund_id, state, before)
+def mail(refund_id: str, status: str, before: str) -> None:
+    email.send(refund_id, status, before)
 
 
 @outbox.handles("refunds.mail_sums")

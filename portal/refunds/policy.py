@@ -5,28 +5,46 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from typing import Final
 
 from portal.core import company_days, config
 from portal.core.money import Money
 
-# What a customer chooses from.
-DUPLICATE: Final = "duplicate"
-NOT_RECEIVED: Final = "not_received"
-NOT_AS_AGREED: Final = "not_as_agreed"
-NO_LONGER_WANTED: Final = "no_longer_wanted"
-OTHER: Final = "other"
-# What staff choose from besides.
-GOODWILL: Final = "goodwill"
-BILLING_ERROR: Final = "billing_error"
-FRAUD: Final = "fraud"
 
-OF_CUSTOMERS: Final = (DUPLICATE, NOT_RECEIVED, NOT_AS_AGREED, NO_LONGER_WANTED, OTHER)
-OF_STAFF: Final = (DUPLICATE, BILLING_ERROR, GOODWILL, NOT_RECEIVED, NOT_AS_AGREED, FRAUD, OTHER)
-REASONS: Final = tuple(dict.fromkeys((*OF_CUSTOMERS, *OF_STAFF)))
+class RefundReason(StrEnum):
+    """Stripe's word where Stripe has one, for a refund or for a dispute."""
+
+    DUPLICATE = "duplicate"
+    PRODUCT_NOT_RECEIVED = "product_not_received"
+    PRODUCT_UNACCEPTABLE = "product_unacceptable"
+    NO_LONGER_WANTED = "no_longer_wanted"
+    OTHER = "other"
+    BILLING_ERROR = "billing_error"
+    GOODWILL = "goodwill"
+    FRAUDULENT = "fraudulent"
+
+
+# What a customer chooses from, and staff.
+OF_CUSTOMERS: Final = (
+    RefundReason.DUPLICATE,
+    RefundReason.PRODUCT_NOT_RECEIVED,
+    RefundReason.PRODUCT_UNACCEPTABLE,
+    RefundReason.NO_LONGER_WANTED,
+    RefundReason.OTHER,
+)
+OF_STAFF: Final = (
+    RefundReason.DUPLICATE,
+    RefundReason.BILLING_ERROR,
+    RefundReason.GOODWILL,
+    RefundReason.PRODUCT_NOT_RECEIVED,
+    RefundReason.PRODUCT_UNACCEPTABLE,
+    RefundReason.FRAUDULENT,
+    RefundReason.OTHER,
+)
 
 # Stripe's three reasons. Source: Stripe's API reference, "Create a refund".
-AT_STRIPE: Final = {DUPLICATE: "duplicate", FRAUD: "fraudulent"}
+AT_STRIPE: Final = frozenset({RefundReason.DUPLICATE, RefundReason.FRAUDULENT})
 OTHERWISE_AT_STRIPE: Final = "requested_by_customer"
 
 # A bank books a refund within five to ten working days: two weeks by the calendar. Source: Stripe, "Refund and cancel payments".
@@ -72,5 +90,5 @@ def may_approve_own(day: Money) -> bool:
     return limit is not None and day.decimal <= limit
 
 
-def reason_at_stripe(reason: str) -> str:
-    return AT_STRIPE.get(reason, OTHERWISE_AT_STRIPE)
+def reason_at_stripe(reason: RefundReason) -> str:
+    return reason if reason in AT_STRIPE else OTHERWISE_AT_STRIPE

@@ -16,8 +16,8 @@ from portal.core.money import Money
 from portal.jobs import outbox
 from portal.payments.models import PAID_TWICE, Payment
 from portal.payments.states import SUCCEEDED as PAYMENT_SUCCEEDED
-from portal.refunds.models import PAID_OUTSIDE, Refund
-from portal.refunds.states import FOLLOWED, FREED, GONE_WRONG, SUCCEEDED, UNDECIDED, UNKNOWN
+from portal.refunds.models import Refund, Resolution
+from portal.refunds.statuses import FOLLOWED, FREED, GONE_WRONG, UNDECIDED, RefundStatus
 
 # Of one payment: partial refunds are possible, in such a number nobody makes them.
 MOST_OF_A_PAYMENT: Final = 100
@@ -38,7 +38,7 @@ class Sums:
 
 def sums(session: Session, payment: Payment) -> Sums:
     """Read under the payment's lock, these cannot change before the caller's transaction ends."""
-    is_given_back = or_(Refund.state == SUCCEEDED, Refund.resolution == PAID_OUTSIDE)
+    is_given_back = or_(Refund.status == RefundStatus.SUCCEEDED, Refund.resolution == Resolution.PAID_OUTSIDE)
     refunded = func.coalesce(func.sum(case((is_given_back, Refund.amount_minor), else_=0)), 0)
     reserved = func.coalesce(func.sum(case((is_given_back, 0), else_=Refund.amount_minor)), 0)
     row = session.execute(select(refunded, reserved).where(Refund.payment_id == payment.id, _counts(FREED))).one()
@@ -47,7 +47,7 @@ def sums(session: Session, payment: Payment) -> Sums:
 
 def _counts(freed: frozenset[str]) -> ColumnElement[bool]:
     """All but those whose amount is free again; one that has failed is not when its customer was paid another way."""
-    return or_(Refund.state.not_in(freed), Refund.resolution == PAID_OUTSIDE)
+    return or_(Refund.status.not_in(freed), Refund.resolution == Resolution.PAID_OUTSIDE)
 
 
 def given_back_with(session: Session, refund: Refund) -> Money:
@@ -111,20 +111,20 @@ def history(
     cursor: str | None = None,
     *,
     customer_id: str | None = None,
-    state: str | None = None,
+    status: RefundStatus | None = None,
     size: int = keyset.PAGE_SIZE,
 ) -> keyset.Page[Refund]:
-    """A page of refunds, newest first: without a `customer_id` those of all, for staff; with a `state` those in it alone.
+    """A page of refunds, newest first: without a `customer_id` those of all, for staff; with a `status` those in it alone.
 
     Raises as keyset.page does.
     """
     query = select(Refund).options(joinedload(Refund.payment))
     if customer_id is not None:
         query = query.where(Refund.customer_id == customer_id)
-    if state is not None:
-        # States that are rare have small indexes of their own, which are found by the group as they name it.
-        group = next((group for group in (UNDECIDED, FOLLOWED, FREED) if state in group), {state})
-        query = query.where(inline_literals(Refund.state, group), Refund.state == state)
+    if status is not None:
+        # Statuses that are rare have small indexes of their own, which are found by the group as they name it.
+        group = next((group for group in (UNDECIDED, FOLLOWED, FREED) if status in group), {status})
+        query = query.where(inline_literals(Refund.status, group), Refund.status == status)
     return keyset.page(session, query, Refund.asked_at, Refund.id, cursor, size=size)
 
 
@@ -176,7 +176,7 @@ def _count(query: Select[Refund], most: int) -> Select[int]:
 
 
 def _undecided() -> Select[Refund]:
-    return select(Refund).where(inline_literals(Refund.state, UNDECIDED))
+    return select(Refund).where(inline_literals(Refund.status, UNDECIDED))
 
 
 def unknown(session: Session, most: int) -> list[Refund]:
@@ -186,7 +186,7 @@ def unknown(session: Session, most: int) -> list[Refund]:
 
 
 def _unknown() -> Select[Refund]:
-    return select(Refund).where(inline_literals(Refund.state, FOLLOWED), Refund.state == UNKNOWN)
+    return select(Refund).where(inline_literals(Refund.status, FOLLOWED), Refund.status == RefundStatus.UNKNOWN)
 
 
 def failed(session: Session, cursor: str | None = None, *, size: int = keyset.PAGE_SIZE) -> keyset.Page[Refund]:
@@ -197,13 +197,17 @@ def failed(session: Session, cursor: str | None = None, *, size: int = keyset.PA
 
 
 def _failed() -> Select[Refund]:
-    return select(Refund).where(inline_literals(Refund.state, GONE_WRONG), Refund.resolution == literal_column("''"))
+    return select(Refund).where(inline_literals(Refund.status, GONE_WRONG), Refund.resolution == literal_column("''"))
 
 
 def left_behind(session: Session, most: int) -> list[str]:
     """The ids of refunds under way that no job sends or follows."""
     lost = outbox.without_job(session, "execute:" + Refund.id, "follow_refund:" + Refund.id)
-    under_way = (inline_literals(Refund.state, FOLLOWED), Refund.state != UNKNOWN, Refund.review_reason == "")
+    under_way = (
+        inline_literals(Refund.status, FOLLOWED),
+        Refund.status != RefundStatus.UNKNOWN,
+        Refund.review_reason == "",
+    )
     return list(session.scalars(select(Refund.id).where(*under_way, lost).order_by(Refund.updated_at).limit(most)))
 
 

@@ -17,12 +17,13 @@ from portal.core.errors import N_, Conflict, Invalid
 from portal.core.synced_rows import touch
 from portal.jobs import outbox
 from portal.payments.models import Payment
-from portal.refunds import queries, states
+from portal.refunds import queries, statuses
 from portal.refunds.asking import add, check_amount, plain_text, refuse_where_impossible
 from portal.refunds.deciding import NotYours, Reviewer, only_staff
 from portal.refunds.executing import locked
-from portal.refunds.models import NOTHING_OWED, PAID_OUTSIDE, SENT_AGAIN, STAFF, Refund
+from portal.refunds.models import Refund, RefundOrigin, Resolution
 from portal.refunds.settling import move
+from portal.refunds.statuses import RefundStatus
 
 # A transfer that is older than this was not made because of a refund here.
 LONGEST_AGO: Final = timedelta(days=365)
@@ -54,13 +55,18 @@ def replace(refund_id: str, reviewer: Reviewer) -> str:
             row.amount,
             row.reason,
             row.explanation,
-            origin=STAFF,
+            origin=RefundOrigin.STAFF,
             user_id=reviewer.id,
             client_key=f"again:{row.id}",
         )
-        move(session, new, states.REQUESTED, {"origin": STAFF, "reason": row.reason, "replaces": row.id})
+        move(
+            session,
+            new,
+            RefundStatus.REQUESTED,
+            {"origin": RefundOrigin.STAFF, "reason": row.reason, "replaces": row.id},
+        )
         row.replaced_by = new.id
-        _resolve(session, row, reviewer, SENT_AGAIN, {"replaced_by": new.id})
+        _resolve(session, row, reviewer, Resolution.SENT_AGAIN, {"replaced_by": new.id})
         return new.id
 
 
@@ -77,12 +83,12 @@ def pay_outside(refund_id: str, reviewer: Reviewer, *, paid_on: date, note: str)
         raise Invalid(N_("Please enter the day on which you paid: today, or within the last year."), field="paid_on")
     with db.transaction() as session:
         row = locked(session, refund_id)
-        if row.resolution == PAID_OUTSIDE:
+        if row.resolution == Resolution.PAID_OUTSIDE:
             return
         _refuse_unless_open(row)
         check_amount(row.amount, queries.sums(session, session.get_one(Payment, row.payment_id)).remaining)
         row.paid_outside_on = paid_on
-        _resolve(session, row, reviewer, PAID_OUTSIDE, {"paid_on": paid_on.isoformat(), "note": note}, note)
+        _resolve(session, row, reviewer, Resolution.PAID_OUTSIDE, {"paid_on": paid_on.isoformat(), "note": note}, note)
         ledger.post(
             session,
             "refund_outside",
@@ -94,7 +100,9 @@ def pay_outside(refund_id: str, reviewer: Reviewer, *, paid_on: date, note: str)
             at=min(company_days.noon(paid_on), clock.now()),  # not in the future, all the same
         )
         key = f"refund_mail:{row.id}:{row.version}"
-        outbox.enqueue(session, "refunds.mail", key=key, refund_id=row.id, state=PAID_OUTSIDE, before=row.state)
+        outbox.enqueue(
+            session, "refunds.mail", key=key, refund_id=row.id, status=Resolution.PAID_OUTSIDE, before=row.status
+        )
 
 
 def close(refund_id: str, reviewer: Reviewer, *, note: str) -> None:
@@ -103,10 +111,10 @@ def close(refund_id: str, reviewer: Reviewer, *, note: str) -> None:
     note = _needed(note)
     with db.transaction() as session:
         row = locked(session, refund_id)
-        if row.resolution == NOTHING_OWED:
+        if row.resolution == Resolution.NOTHING_OWED:
             return
         _refuse_unless_open(row)
-        _resolve(session, row, reviewer, NOTHING_OWED, {"note": note}, note)
+        _resolve(session, row, reviewer, Resolution.NOTHING_OWED, {"note": note}, note)
 
 
 def _only_approvers(reviewer: Reviewer) -> None:
@@ -123,7 +131,7 @@ def _needed(note: str) -> str:
 
 
 def _refuse_unless_open(row: Refund) -> None:
-    if row.state not in states.GONE_WRONG or row.resolution:
+    if row.status not in statuses.GONE_WRONG or row.resolution:
         raise NotFailed
 
 

@@ -26,7 +26,7 @@ from portal.invoices.models import PAID, Invoice
 from portal.jobs import outbox
 from portal.payments import queries as payments
 from portal.payments.models import PAID_TWICE, Payment
-from portal.refunds import executing, policy, queries, states
+from portal.refunds import executing, queries, statuses
 from portal.refunds.asking import (
     LONGEST_TEXT,
     AlreadyDecided,
@@ -64,9 +64,11 @@ from portal.refunds.deciding import (
     why_two,
 )
 from portal.refunds.executing import KIND, adopt, refresh
-from portal.refunds.models import ORIGINS, PORTAL, STRIPE, Refund, RefundStep
+from portal.refunds.models import Refund, RefundOrigin, RefundStep
+from portal.refunds.policy import RefundReason
 from portal.refunds.resolving import NotFailed, close, pay_outside, replace
 from portal.refunds.settling import lock_payment
+from portal.refunds.statuses import RefundStatus
 from portal.stripe_sync import link
 
 __all__ = [
@@ -137,7 +139,9 @@ def return_duplicate(payment_id: str) -> str | None:
         left = queries.sums(session, payment).remaining
         if not _is_duplicate(session, payment) or executing.why_not(session, payment) or left.minor <= 0:
             return None
-        row = add(session, payment, left, policy.DUPLICATE, "", origin=PORTAL, user_id=None, client_key=key)
+        row = add(
+            session, payment, left, RefundReason.DUPLICATE, "", origin=RefundOrigin.PORTAL, user_id=None, client_key=key
+        )
         decide(session, row, None)
         return row.id
 
@@ -203,9 +207,9 @@ def _record_foreign(payment_id: str, found: gateway.Refund) -> str:
         row.id = lost.refund_id or row.id
         session.add(row)
         row.asked_at = row.sent_at = found.created
-        row.state = states.EXECUTING
+        row.status = RefundStatus.EXECUTING
         link(KIND, row, found.id)  # so that nothing is ever sent for this row
-        session.add(RefundStep(id=new_id("rfs"), refund_id=row.id, at=found.created, state=states.EXECUTING))
+        session.add(RefundStep(id=new_id("rfs"), refund_id=row.id, at=found.created, status=RefundStatus.EXECUTING))
         facts = {"stripe_refund": found.id, "amount": str(found.amount)}
         if lost.refund_id:
             audit.record(session, "refund.brought_back", row.id, facts, customer_id=row.customer_id)
@@ -222,20 +226,20 @@ class _Lost:
     """What Stripe tells of a refund beyond its money: `refund_id` is missing of one that was made without us."""
 
     refund_id: str | None
-    reason: str
-    origin: str
+    reason: RefundReason
+    origin: RefundOrigin
 
 
 def _lost(found: gateway.Refund) -> _Lost:
     """One that we sent, and that the database has lost, is called as it was, and as far as `labels` were written, tells why it was."""
     named = found.metadata
     if not _ID.fullmatch(named.get("refund_id", "")):
-        return _Lost(None, policy.OTHER, STRIPE)
+        return _Lost(None, RefundReason.OTHER, RefundOrigin.STRIPE)
     reason, origin = named.get("refund_reason", ""), named.get("refund_origin", "")
     return _Lost(
         named["refund_id"],
-        reason if reason in policy.REASONS else policy.OTHER,
-        origin if origin in ORIGINS else STRIPE,
+        RefundReason(reason) if reason in set(RefundReason) else RefundReason.OTHER,
+        RefundOrigin(origin) if origin in set(RefundOrigin) else RefundOrigin.STRIPE,
     )
 
 
@@ -247,7 +251,7 @@ def labels(row: Refund) -> dict[str, str]:
 def _mark_others(session: Session, payment: Payment, foreign: Refund) -> None:
     """What was asked for here is not left any more: staff must see it before they decide. The execution would refuse it, too."""
     for other in queries.of_payment(session, payment.id):
-        if other.id != foreign.id and other.state in states.UNDECIDED:
+        if other.id != foreign.id and other.status in statuses.UNDECIDED:
             hold_for_review(
                 session,
                 other,

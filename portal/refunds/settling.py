@@ -1,4 +1,4 @@
-"""What Stripe says of a refund becomes what the portal says of it: `apply` is the one place where Stripe's states are taken over.
+"""What Stripe says of a refund becomes what the portal says of it: `apply` is the one place where Stripe's statuses are taken over.
 
 Webhooks, the answer to our own call, and the follow-up job all end here, by way of portal.stripe_sync.
 """
@@ -12,13 +12,15 @@ from sqlalchemy.orm import Session
 from portal import gateway, ledger
 from portal.core import audit, clock, company_days, crash
 from portal.core.db import new_id
+from portal.core.enums import Unknown, parse
 from portal.core.errors import NotFound
 from portal.core.money import Money
 from portal.core.synced_rows import touch
 from portal.jobs import outbox
 from portal.payments.models import Payment
-from portal.refunds import policy, states
+from portal.refunds import policy, statuses
 from portal.refunds.models import Refund, RefundStep
+from portal.refunds.statuses import RefundStatus
 from portal.webhook_endpoints import service as deliveries
 from portal.webhook_endpoints.models import REFUND_UPDATED
 
@@ -34,8 +36,9 @@ def mismatch(session: Session, row: Refund, found: gateway.Refund) -> str:
         return f"Stripe's refund is over {found.amount}, ours over {row.amount}"
     if found.intent_id != payment.stripe_intent_id:
         return "Stripe's refund belongs to another payment"
-    if found.status != row.state and not states.may_follow(row.state, found.status):
-        return f"Stripe says {found.status} of a refund that is {row.state}"
+    status = parse(RefundStatus, found.status)
+    if status != row.status and not statuses.may_follow(row.status, status):
+        return f"Stripe says {found.status} of a refund that is {row.status}"
     return ""
 
 
@@ -46,7 +49,7 @@ def apply(session: Session, row: Refund, found: gateway.Refund) -> None:
     _book(session, row, found)
     crash.point("refund posted")
     _note_reference(session, row, found)
-    if found.status != row.state:
+    if found.status != row.status:
         _move(session, row, found)
 
 
@@ -93,53 +96,57 @@ def _book_exchange_and_fee(session: Session, row: Refund, moved: Money, movement
 
 
 def _note_reference(session: Session, row: Refund, found: gateway.Refund) -> None:
-    if found.bank_reference and found.bank_reference != row.bank_reference:
-        row.bank_reference = found.bank_reference
+    if found.acquirer_reference_number and found.acquirer_reference_number != row.acquirer_reference_number:
+        row.acquirer_reference_number = found.acquirer_reference_number
         touch(row)
-        facts = {"reference": found.bank_reference}
-        audit.record(session, "refund.bank_reference", row.id, facts, customer_id=row.customer_id)
+        facts = {"reference": found.acquirer_reference_number}
+        audit.record(session, "refund.acquirer_reference_number", row.id, facts, customer_id=row.customer_id)
 
 
 def _move(session: Session, row: Refund, found: gateway.Refund) -> None:
-    before = row.state
-    if found.status not in states.STATES:
-        log.error("unknown_refund_status", refund_id=row.id, status=found.status)
+    before, status = row.status, parse(RefundStatus, found.status)
+    if isinstance(status, Unknown):
+        log.error("unknown_refund_status", refund_id=row.id, status=status)
     row.sent_at = row.sent_at or found.created
     row.expected_by = row.expected_by or company_days.day_of(row.sent_at + policy.BANK_TAKES)
-    if found.status == states.SUCCEEDED:
+    if status == RefundStatus.SUCCEEDED:
         row.succeeded_at = clock.now()
         outbox.enqueue(session, "receipts.issue_credit_note", key=f"credit_note:{row.id}", refund_id=row.id)
-    if found.status in {states.FAILED, states.CANCELED}:
+    if status in statuses.GONE_WRONG:
         row.failed_at = clock.now()
-        row.failure_reason = found.failure_reason or found.status
-        if before == states.SUCCEEDED:
+        row.failure_reason = found.failure_reason or status
+        if before == RefundStatus.SUCCEEDED:
             key = f"revoke_credit_note:{row.id}"
             outbox.enqueue(session, "receipts.revoke_credit_note", key=key, refund_id=row.id)
-    move(session, row, found.status, {"failure": row.failure_reason})
+    move(session, row, status, {"failure": row.failure_reason})
 
 
 # Rows
 
 
-def move(session: Session, row: Refund, state: str, facts: dict[str, object] | None = None) -> None:
-    """Put a refund into a state, with its step, its audit event and the mail about it, in the caller's transaction."""
-    before, row.state = row.state, state
+def move(session: Session, row: Refund, status: RefundStatus | Unknown, facts: dict[str, object] | None = None) -> None:
+    """Put a refund into a status, with its step, its audit event and the mail about it, in the caller's transaction."""
+    before, row.status = row.status, status
     touch(row)
-    session.add(RefundStep(id=new_id("rfs"), refund_id=row.id, at=row.updated_at, state=state))
+    session.add(RefundStep(id=new_id("rfs"), refund_id=row.id, at=row.updated_at, status=status))
     audit.record(
         session,
-        "refund.state",
+        "refund.status",
         row.id,
-        {"before": before, "after": state, "amount": str(row.amount), **(facts or {})},
+        {"before": before, "after": status, "amount": str(row.amount), **(facts or {})},
         customer_id=row.customer_id,
     )
     crash.point("refund moved")
     outbox.enqueue(
-        session, "refunds.mail", key=f"refund_mail:{row.id}:{row.version}", refund_id=row.id, state=state, before=before
+        session,
+        "refunds.mail",
+        key=f"refund_mail:{row.id}:{row.version}",
+        refund_id=row.id,
+        status=status,
+        before=before,
     )
-    if (
-        states.public_status(state) != states.public_status(before) or state == before
-    ):  # a new refund comes from its first state
+    # A new refund comes from its first status.
+    if statuses.public_status(status) != statuses.public_status(before) or status == before:
         _announce(session, row)
 
 
@@ -148,7 +155,7 @@ def _announce(session: Session, row: Refund) -> None:
     facts = {
         "refund_id": row.id,
         "payment_id": row.payment_id,
-        "status": states.public_status(row.state),
+        "status": statuses.public_status(row.status),
         "amount": row.amount_minor,
         "currency": row.currency,
     }

@@ -20,10 +20,11 @@ from portal.disputes import queries as disputes
 from portal.identity import queries as accounts
 from portal.identity.models import STAFF_ROLES
 from portal.payments import queries as payments
-from portal.refunds import policy, queries, service, states, wording
+from portal.refunds import policy, queries, service, statuses, wording
 from portal.refunds.forms import RefundForm, amount_of
 from portal.refunds.models import Refund
 from portal.refunds.service import Reviewer
+from portal.refunds.statuses import RefundStatus
 from portal.web import resuming
 from portal.web.guards import require_recent_proof, staff_only
 from portal.web.pages import limiter, page, reader_language, see_other
@@ -91,7 +92,7 @@ def show(refund_id: str) -> Response:
         sums=sums,
         others=others[:MOST_OTHERS],
         disputed=disputed,
-        failed=refund.state in states.GONE_WRONG,
+        failed=refund.status in statuses.GONE_WRONG,
         explanation=wording.for_staff(refund, reader_language()),
         today=company_days.today().isoformat(),
         warnings=warnings,
@@ -132,7 +133,7 @@ def approve(refund_id: str) -> AnyResponse:
 
     def approval() -> str:
         note = request.form.get("note", "")
-        if service.approve(refund_id, _reviewer(), amount=_amount(refund), note=note) == states.APPROVED:
+        if service.approve(refund_id, _reviewer(), amount=_amount(refund), note=note) == RefundStatus.APPROVED:
             return str(gettext("Approved. The money is being refunded."))
         return str(gettext("You approved the refund. A second person must approve it too."))
 

@@ -13,8 +13,8 @@ from portal.core import clock
 from portal.core.money import Money
 from portal.identity.models import User
 from portal.refunds import policy
-from portal.refunds.models import CUSTOMER, PAID_OUTSIDE, STAFF, Refund
-from portal.refunds.states import FREED, UNDECIDED
+from portal.refunds.models import Refund, RefundOrigin, Resolution
+from portal.refunds.statuses import FREED, UNDECIDED
 
 AMOUNT = "amount"
 OF_STAFF = "staff"
@@ -34,13 +34,18 @@ def day_of_staff(session: Session, refund: Refund, user_id: str) -> Money:
     What two people have approved one of them has looked at besides; of proposals all count, whoever approved them.
     """
     alone = (Refund.decided_by == user_id) & Refund.first_approved_by.is_(None)
-    proposed = (Refund.asked_by == user_id) & (Refund.origin == STAFF)
+    proposed = (Refund.asked_by == user_id) & (Refund.origin == RefundOrigin.STAFF)
     return _day(session, refund, or_(alone, proposed))
 
 
 def day_of_customer(session: Session, refund: Refund) -> Money:
     """What this refund's customer gets back with it; what was paid twice, or given back at Stripe's dashboard, does not count."""
-    return _day(session, refund, Refund.customer_id == refund.customer_id, Refund.origin.in_((CUSTOMER, STAFF)))
+    return _day(
+        session,
+        refund,
+        Refund.customer_id == refund.customer_id,
+        Refund.origin.in_((RefundOrigin.CUSTOMER, RefundOrigin.STAFF)),
+    )
 
 
 def day_of_own(session: Session, refund: Refund, user_id: str) -> Money:
@@ -56,7 +61,7 @@ def _day(session: Session, refund: Refund, *whose: ColumnElement[bool]) -> Money
             Refund.id != refund.id,
             Refund.currency == refund.currency,
             Refund.decided_at > clock.now() - policy.DAY,
-            or_(Refund.state.not_in(FREED | UNDECIDED), Refund.resolution == PAID_OUTSIDE),
+            or_(Refund.status.not_in(FREED | UNDECIDED), Refund.resolution == Resolution.PAID_OUTSIDE),
         )
     )
     return refund.amount + Money(int(others or 0), refund.currency)

@@ -14,7 +14,7 @@ from portal.core import company_days, db
 from portal.core.errors import Conflict, Invalid
 from portal.disputes import queries as disputes
 from portal.payments import queries as payments
-from portal.refunds import policy, queries, service, states, wording
+from portal.refunds import policy, queries, service, statuses, wording
 from portal.refunds.forms import RefundForm
 from portal.web import lists
 from portal.web.guards import customer_id, customers_only, payers_only
@@ -42,7 +42,7 @@ def show(refund_id: str) -> Response:
     with db.reading() as session:
         refund = queries.for_customer(session, refund_id, customer_id())
     overdue = refund.expected_by is not None and refund.expected_by < company_days.today()
-    may_withdraw = refund.state in states.UNDECIDED
+    may_withdraw = refund.status in statuses.UNDECIDED
     return page(
         "refunds/show.html",
         refund=refund,

@@ -9,8 +9,9 @@ from typing import Final
 
 from portal.content.language import date_text, translate
 from portal.core.errors import N_
-from portal.refunds import states
-from portal.refunds.models import PAID_OUTSIDE, SENT_AGAIN, Refund
+from portal.refunds import statuses
+from portal.refunds.models import Refund, Resolution
+from portal.refunds.statuses import RefundStatus
 
 _CARD_IS_GONE: Final = N_("Your bank sent the money back, because the card is no longer valid.")
 _DISPUTED: Final = N_(
@@ -75,19 +76,19 @@ _SENT_AGAIN: Final = N_("The money did not reach your card. We are sending it ag
 
 def for_customer(refund: Refund, locale: str) -> str:
     """Why it did not go through, or why it takes long, in this language; empty where all is well."""
-    if refund.state == states.UNKNOWN:
+    if refund.status == RefundStatus.UNKNOWN:
         return translate(_BEING_CHECKED, locale)
-    if refund.resolution == PAID_OUTSIDE and refund.paid_outside_on is not None:
+    if refund.resolution == Resolution.PAID_OUTSIDE and refund.paid_outside_on is not None:
         return translate(_PAID_OUTSIDE, locale, day=date_text(refund.paid_outside_on, locale))
-    if refund.resolution == SENT_AGAIN:
+    if refund.resolution == Resolution.SENT_AGAIN:
         return translate(_SENT_AGAIN, locale)
-    if refund.state in states.GONE_WRONG:
+    if refund.status in statuses.GONE_WRONG:
         return translate(FOR_CUSTOMERS.get(refund.failure_reason, _SENT_BACK), locale)
     return ""
 
 
 def for_staff(refund: Refund, locale: str) -> str:
     """Why it failed and what to do, likewise; empty for one that has not failed."""
-    if refund.state not in states.GONE_WRONG:
+    if refund.status not in statuses.GONE_WRONG:
         return ""
     return translate(FOR_STAFF.get(refund.failure_reason, _WITHOUT_REASON), locale)

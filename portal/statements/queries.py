@@ -102,7 +102,7 @@ def _of_refund(refund: Refund, payment: Payment, note: Document | None) -> Line:
     booked = amount if refund.has_succeeded else payment.money(0)
     number, taxes = _document(note)
     at = refund.succeeded_at or refund.asked_at
-    return Line(at, REFUND, refund.id, refund.state, amount, booked, payment, number, taxes)
+    return Line(at, REFUND, refund.id, refund.status, amount, booked, payment, number, taxes)
 
 
 def _of_dispute(session: Session, dispute: Dispute, payment: Payment) -> Line:

@@ -36,8 +36,7 @@ from portal.payments import queries as payments
 from portal.payments.models import Payment
 from portal.payments.states import SUCCEEDED
 from portal.refunds.models import Refund
-from portal.refunds.states import FREED
-from portal.refunds.states import SUCCEEDED as REFUNDED
+from portal.refunds.statuses import FREED, RefundStatus
 from portal.support import words
 from portal.support.models import CustomerNote
 from portal.webhook_endpoints import queries as deliveries
@@ -81,7 +80,7 @@ def customer_file(session: Session, customer_id: str) -> CustomerFile:
     """Raises NotFound."""
     customer = accounts.customer(session, customer_id)
     own = Refund.customer_id == customer_id
-    asked = own & Refund.state.not_in([*FREED, REFUNDED])
+    asked = own & Refund.status.not_in(FREED | {RefundStatus.SUCCEEDED})
     return CustomerFile(
         customer,
         owed=invoices.owed(session, customer_id),
@@ -92,7 +91,9 @@ def customer_file(session: Session, customer_id: str) -> CustomerFile:
             .order_by(Payment.created_at.desc()),
         ),
         asked_back=_sums(session, select(Refund.currency, Refund.amount_minor).where(asked)),
-        given_back=_sums(session, select(Refund.currency, Refund.amount_minor).where(own, Refund.state == REFUNDED)),
+        given_back=_sums(
+            session, select(Refund.currency, Refund.amount_minor).where(own, Refund.status == RefundStatus.SUCCEEDED)
+        ),
     )
 
 

@@ -94,7 +94,7 @@ WORDS: Final[dict[str, str]] = {
     "refund.known_at_stripe": N_("Refund created at Stripe"),
     "refund.brought_back": N_("Refund of %(amount)s recovered from Stripe after a restore"),
     "refund.made_at_stripe": N_("Refund of %(amount)s made in Stripe’s dashboard"),
-    "refund.bank_reference": N_("Reference number (ARN) of the refund: %(reference)s"),
+    "refund.acquirer_reference_number": N_("Reference number (ARN) of the refund: %(reference)s"),
     "refund.searched": N_("Stripe failed at the refund; its list is searched for the refund"),
     "refund.new_attempt": N_("Refund sent to Stripe again"),
     "refund.sent_again": N_("Failed refund sent again as a new one: %(replaced_by)s"),
@@ -167,7 +167,7 @@ OUTCOMES: Final[dict[str, dict[str, str]]] = {
         "succeeded": N_("Payment succeeded"),
         "canceled": N_("Payment canceled"),
     },
-    "refund.state": {
+    "refund.status": {
         "requested": N_("Refund of %(amount)s requested"),
         "approved_once": N_("Refund of %(amount)s approved by the first of two people"),
         "approved": N_("Refund of %(amount)s approved"),

@@ -108,7 +108,7 @@ class House:
         with db.transaction() as session:
             customer = session.get_one(Customer, self.customer_id)
             payment = factories.payment(session, customer)
-            refund = factories.refund(session, payment, state="requested", amount_minor=5_00)
+            refund = factories.refund(session, payment, status="requested", amount_minor=5_00)
             made = {
                 "invoices": factories.invoice(session, customer).id,
                 "payments": payment.id,
@@ -135,7 +135,7 @@ class House:
             "/api/auth/revoke": {"refresh_token": "prt_none"},
             "/api/invoices": {"customer_id": self.customer_id, "currency": "eur", "lines": [line]},
             "/api/payments/process": {"invoice_id": fresh["invoices"]},
-            "/api/payments/refund": {"payment_id": fresh["payments"], "amount": 1_00, "reason": "not_received"},
+            "/api/payments/refund": {"payment_id": fresh["payments"], "amount": 1_00, "reason": "product_not_received"},
             "/api/staff/<id>/role": {"role": "approver"},
             "/api/refunds/<id>/outside-payment": {
                 "paid_on": company_days.today().isoformat(),

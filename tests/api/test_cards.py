@@ -32,7 +32,7 @@ def test_a_card_is_saved_listed_and_removed(world: World, owner: App) -> None:
     assert (card["brand"], card["last4"], card["is_default"]) == ("visa", "4242", True)
     assert owner.get(LIST).json == {"data": [card]}
     for _time in range(2):
-        assert owner.delete(DELETE, payment_method_id=card["id"]).json == {"done": True}
+        assert owner.delete(DELETE, payment_method_id=card["id"]).json == {"deleted": True}
     assert kept(owner) == []
     at_stripe = world.sandbox.client.v1.payment_methods.retrieve(card["payment_method_id"])
     assert at_stripe.customer is None

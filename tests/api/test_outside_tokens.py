@@ -158,13 +158,13 @@ def test_a_refund_that_it_asks_for_waits_for_staff_like_any_other(gate: Gate) ->
         reviewer = factories.staff(session, "support")
     answer = gate.http.post(
         "/api/payments/refund",
-        json={"payment_id": payment.id, "amount": 10_00, "reason": "not_received"},
+        json={"payment_id": payment.id, "amount": 10_00, "reason": "product_not_received"},
         headers={
             "Authorization": f"Bearer {gate.token(scope='refunds:request refunds:read')}",
             "Idempotency-Key": "theirs-0001",
         },
     )
-    assert (answer.status_code, answer.json["state"]) == (201, "requested")  # type: ignore[index]
+    assert (answer.status_code, answer.json["status"]) == (201, "requested")  # type: ignore[index]
     desk = gate.app.test_client()
     factories.sign_in(desk, reviewer)
     for page in ("/support/refunds", f"/support/refunds/{answer.json['id']}"):  # type: ignore[index]

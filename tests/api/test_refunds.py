@@ -28,22 +28,22 @@ def payment(world: World, owner: App) -> str:
 
 
 def wish(payment: str, minor: int | None = 20_00, **more: Any) -> dict[str, Any]:
-    return {"payment_id": payment, "amount": minor, "reason": "not_received"} | more
+    return {"payment_id": payment, "amount": minor, "reason": "product_not_received"} | more
 
 
 def test_a_customer_asks_and_staff_approve(world: World, owner: App, payment: str) -> None:
     asked = owner.post(ASK, wish(payment))
     assert asked.status_code == 201
     assert asked.json is not None
-    assert (asked.json["state"], asked.json["amount"], asked.json["currency"]) == ("requested", 20_00, "eur")
+    assert (asked.json["status"], asked.json["amount"], asked.json["currency"]) == ("requested", 20_00, "eur")
     support = world.of(world.staff("support"))
     approved = support.post(f"/api/refunds/{asked.json['id']}/approval", {"amount": 15_00})
     assert approved.json is not None
-    assert (approved.status_code, approved.json["state"], approved.json["amount"]) == (200, "approved", 15_00)
+    assert (approved.status_code, approved.json["status"], approved.json["amount"]) == (200, "approved", 15_00)
     outbox.run_due()
     now = owner.get(f"/api/refunds/{asked.json['id']}").json
     assert now is not None
-    assert (now["state"], now["amount"], now["amount_asked"]) == ("succeeded", 15_00, 20_00)
+    assert (now["status"], now["amount"], now["amount_asked"]) == ("succeeded", 15_00, 20_00)
     shown = owner.get(f"/api/payments/{payment}").json
     assert shown is not None and shown["amount_refunded"] == 15_00
 
@@ -52,12 +52,12 @@ def test_a_customer_asks_and_staff_approve(world: World, owner: App, payment: st
 def test_staff_with_the_scope_execute_at_once_up_to_the_sum_of_the_settings(world: World, payment: str) -> None:
     support = world.of(world.staff("support"))
     done = support.post(ASK, wish(payment, 5_00, reason="goodwill")).json
-    assert done is not None and done["state"] == "approved"
+    assert done is not None and done["status"] == "approved"
     more = support.post(ASK, wish(payment, 6_00, reason="goodwill")).json
-    assert more is not None and more["state"] == "requested"
+    assert more is not None and more["status"] == "requested"
     proposing = world.of(world.staff("approver"), "refunds:request", "refunds:read")
     proposed = proposing.post(ASK, wish(payment, 6_00, reason="goodwill")).json
-    assert proposed is not None and proposed["state"] == "requested"
+    assert proposed is not None and proposed["status"] == "requested"
 
 
 @pytest.mark.settings(PORTAL_REFUND_FOUR_EYES="eur:50")
@@ -65,7 +65,7 @@ def test_four_eyes_hold_here_too(world: World, payment: str) -> None:
     proposer, first = world.of(world.staff("approver")), world.of(world.staff("support"))
     begun = proposer.post(ASK, wish(payment, 100_00, reason="goodwill")).json
     assert begun is not None
-    assert (begun["state"], begun["needs_second_approval"]) == ("requested", True)
+    assert (begun["status"], begun["needs_second_approval"]) == ("requested", True)
     approval = f"/api/refunds/{begun['id']}/approval"
     for once in (proposer, first):
         assert once.post(approval, {}).status_code == (403 if once is proposer else 200)
@@ -74,7 +74,7 @@ def test_four_eyes_hold_here_too(world: World, payment: str) -> None:
     low = world.of(world.staff("support")).post(approval, {})
     assert (low.status_code, low.json["code"]) == (403, "role_too_low")  # type: ignore[index]
     second = world.of(world.staff("admin")).post(approval, {})
-    assert (second.status_code, second.json["state"]) == (200, "approved")  # type: ignore[index]
+    assert (second.status_code, second.json["status"]) == (200, "approved")  # type: ignore[index]
 
 
 def test_a_second_call_with_the_key_repeats_nothing(world: World, owner: App, payment: str) -> None:
@@ -84,7 +84,7 @@ def test_a_second_call_with_the_key_repeats_nothing(world: World, owner: App, pa
     outbox.run_due()
     second = support.post(ASK, wish(payment, 5_00, reason="goodwill"), key="return-17")
     assert first.json is not None and second.json is not None
-    assert (second.json["id"], second.json["state"]) == (first.json["id"], "succeeded")
+    assert (second.json["id"], second.json["status"]) == (first.json["id"], "succeeded")
     assert len(world.sandbox.client.v1.refunds.list().data) == 1
 
 
@@ -94,12 +94,12 @@ def test_one_that_was_cut_off_between_proposing_and_approving_is_finished(world:
     proposing = world.of(person, "refunds:request", "refunds:read")
     order = wish(payment, 5_00, reason="goodwill")
     proposed = proposing.post(ASK, order, key="return-18").json
-    assert proposed is not None and proposed["state"] == "requested"
+    assert proposed is not None and proposed["status"] == "requested"
     with db.transaction() as session:  # what the request left behind when it died
         session.execute(Refund.metadata.tables["app_requests"].delete())
     finished = world.of(person).post(ASK, order, key="return-18").json
     assert finished is not None
-    assert (finished["id"], finished["state"]) == (proposed["id"], "approved")
+    assert (finished["id"], finished["status"]) == (proposed["id"], "approved")
 
 
 def test_all_that_is_left_is_asked_for_once_when_the_answer_was_lost(owner: App, payment: str) -> None:
@@ -158,15 +158,15 @@ def test_a_request_is_declined_or_withdrawn_once(world: World, owner: App, payme
     said = {"rejection": "The parts were used."}
     declined = support.post(f"/api/refunds/{first['id']}/rejection", said).json
     assert declined is not None
-    assert (declined["state"], declined["rejection"]) == ("rejected", "The parts were used.")
+    assert (declined["status"], declined["rejection"]) == ("rejected", "The parts were used.")
     assert support.post(f"/api/refunds/{first['id']}/approval", {}).status_code == 409
     withdrawal = f"/api/refunds/{second['id']}/withdrawal"
-    states = [owner.send("POST", withdrawal).json["state"] for _time in range(2)]  # type: ignore[index]
-    assert states == ["withdrawn", "withdrawn"]
+    statuses = [owner.send("POST", withdrawal).json["status"] for _time in range(2)]  # type: ignore[index]
+    assert statuses == ["withdrawn", "withdrawn"]
     assert owner.send("POST", f"/api/refunds/{first['id']}/withdrawal").status_code == 409
     listed = owner.get("/api/refunds", limit=1).json
     assert listed is not None
-    assert ([row["id"] for row in listed["data"]], listed["next"] is not None) == ([second["id"]], True)
+    assert ([row["id"] for row in listed["data"]], listed["has_more"]) == ([second["id"]], True)
 
 
 def test_staff_who_look_leave_a_trace(world: World, payment: str) -> None:
@@ -185,11 +185,11 @@ def test_staff_list_what_waits_of_all_customers(world: World, owner: App, paymen
     assert first is not None and second is not None
     support = world.of(world.staff("support"))
     support.post(f"/api/refunds/{first['id']}/rejection", {"rejection": "The parts were used."})
-    listed = support.get("/api/refunds", state="requested").json
+    listed = support.get("/api/refunds", status="requested").json
     assert listed is not None and [row["id"] for row in listed["data"]] == [second["id"]]
     every = support.get("/api/refunds").json
     assert every is not None and [row["id"] for row in every["data"]] == [second["id"], first["id"]]
-    own = owner.get("/api/refunds", state="rejected").json
+    own = owner.get("/api/refunds", status="rejected").json
     assert own is not None and [row["id"] for row in own["data"]] == [first["id"]]
 
 
@@ -212,17 +212,17 @@ def test_an_unknown_refund_is_told_in_words_and_decided_by_an_approver(world: Wo
     approver.post(f"/api/refunds/{asked['id']}/approval", {})
     with db.transaction() as session:
         row = session.get_one(Refund, asked["id"])
-        row.state, row.review_reason = "unknown", "Stripe’s answer was lost"
+        row.status, row.review_reason = "unknown", "Stripe’s answer was lost"
     told = owner.get(f"/api/refunds/{asked['id']}").json
-    assert told is not None and (told["state"], "checking" in told["message"]) == ("unknown", True)
+    assert told is not None and (told["status"], "checking" in told["message"]) == ("unknown", True)
     address = f"/api/refunds/{asked['id']}/new-attempt"
     refused = world.of(world.staff("support")).post(address, {})
     assert (refused.status_code, refused.json["code"]) == (403, "role_too_low")  # type: ignore[index]
     for _ in range(2):
         sent = approver.post(address, {}, key="try-once-more")
-        assert (sent.status_code, sent.json["state"]) == (200, "executing")  # type: ignore[index]
+        assert (sent.status_code, sent.json["status"]) == (200, "executing")  # type: ignore[index]
     outbox.run_due()
-    assert owner.get(f"/api/refunds/{asked['id']}").json["state"] == "succeeded"  # type: ignore[index]
+    assert owner.get(f"/api/refunds/{asked['id']}").json["status"] == "succeeded"  # type: ignore[index]
     over = approver.post(f"/api/refunds/{asked['id']}/abandonment", {})
     assert over.status_code == 409
     assert len(world.sandbox.client.v1.refunds.list().data) == 1

@@ -272,7 +272,7 @@ def house(app: Flask) -> House:
             "card_id": card.id,
             "setup_id": setup.id,
             "customer_id": customer.id,
-            "refund_id": factories.refund(session, payment, state="requested", amount_minor=5_00).id,
+            "refund_id": factories.refund(session, payment, status="requested", amount_minor=5_00).id,
             "dispute_id": factories.dispute(session, payment).id,
             "name": "payments",
             "file_id": "fil_1",

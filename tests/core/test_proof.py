@@ -93,9 +93,9 @@ def test_staff_prove_themselves_before_they_decide_about_others_and_about_large_
     with db.transaction() as session:
         admin, tom = factories.staff(session, "admin"), factories.staff(session)
         payment = factories.payment(session, session.get_one(Customer, owner.customer_id), amount_minor=900_00)
-        large = factories.refund(session, payment, state="requested", amount_minor=600_00).id
+        large = factories.refund(session, payment, status="requested", amount_minor=600_00).id
         other = factories.payment(session, session.get_one(Customer, owner.customer_id))
-        small = factories.refund(session, other, state="requested", amount_minor=5_00).id
+        small = factories.refund(session, other, status="requested", amount_minor=5_00).id
     browser = browser_of(app, admin)
     with time_machine.travel(clock.now() + LATER):
         for path in (

@@ -60,7 +60,7 @@ def fail(refund_id: str) -> None:
     """The bank sends the money of a succeeded refund back."""
     with db.transaction() as session:
         refund = session.get_one(Refund, refund_id)
-        refund.state, refund.failed_at = "failed", clock.now()
+        refund.status, refund.failed_at = "failed", clock.now()
 
 
 def alter_pdf(document_id: str, content: bytes) -> None:
@@ -135,8 +135,8 @@ def example_note(*taxes: tuple[int, int, int], untaxed: int = 0, language: str =
         receipt_issued_on=receipt.issued_on,
         refunded_on=date(2026, 11, 23),
         expected_by=date(2026, 12, 7),
-        reason="not_received",
+        reason="product_not_received",
         refund_id="ref_01kb4xw9k2v7j3f8e5m6n0p1qr",
         stripe_refund_id="re_3SQ0aBcDeFgHiJkL",
-        bank_reference="74208480330000123456789",
+        acquirer_reference_number="74208480330000123456789",
     )

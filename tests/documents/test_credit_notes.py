@@ -56,7 +56,7 @@ def paid(pay: Pay) -> str:
 
 
 def test_a_credit_note_names_its_receipt_and_takes_all_of_it_back(paid: str, give_back: GiveBack) -> None:
-    refund_id = give_back(paid, bank_reference="74208480330000123456789", expected_by=date(2026, 12, 7))
+    refund_id = give_back(paid, acquirer_reference_number="74208480330000123456789", expected_by=date(2026, 12, 7))
     service.issue_credit_note(refund_id)
     [note] = notes()
     said = frozen(note)
@@ -68,8 +68,8 @@ def test_a_credit_note_names_its_receipt_and_takes_all_of_it_back(paid: str, giv
         (700, 10_00, 70),
     ]
     assert (said.net_minor, said.tax_minor, said.total_minor, said.untaxed_minor) == (160_00, 29_20, 189_20, 0)
-    assert (said.reason, said.method.last4, said.reference.payment_id) == ("not_received", "4242", paid)
-    assert (said.bank_reference, said.expected_by) == ("74208480330000123456789", date(2026, 12, 7))
+    assert (said.reason, said.method.last4, said.reference.payment_id) == ("product_not_received", "4242", paid)
+    assert (said.acquirer_reference_number, said.expected_by) == ("74208480330000123456789", date(2026, 12, 7))
     assert said.buyer.name == "Spree Bikes GmbH"
     assert said.verification is not None
     assert said.verification.code == codes.grouped(note.code)
@@ -143,10 +143,10 @@ def test_without_its_receipt_it_waits_and_uses_up_no_number(pay: Pay, give_back:
     assert numbers() == [1]
 
 
-@pytest.mark.parametrize("state", ["requested", "executing", "pending", "unknown", "rejected"])
-def test_only_money_that_went_back_has_a_credit_note(paid: str, give_back: GiveBack, state: str) -> None:
+@pytest.mark.parametrize("status", ["requested", "executing", "pending", "unknown", "rejected"])
+def test_only_money_that_went_back_has_a_credit_note(paid: str, give_back: GiveBack, status: str) -> None:
     with pytest.raises(Conflict):
-        service.issue_credit_note(give_back(paid, state=state, succeeded_at=None))
+        service.issue_credit_note(give_back(paid, status=status, succeeded_at=None))
     with pytest.raises(NotFound):
         service.issue_credit_note("ref_unknown")
     assert numbers() == []
@@ -234,7 +234,7 @@ def test_a_refund_that_fails_while_its_credit_note_waits_to_be_issued_gets_none(
             session.get(Payment, paid, with_for_update=True)
             issuing = pool.submit(service.issue_credit_note, refund_id)
             eventually(lambda: waits_for_a_lock(session), within=10, what="the issuer")
-            session.get_one(Refund, refund_id).state = "failed"
+            session.get_one(Refund, refund_id).status = "failed"
         assert issuing.result() is None
     assert notes() == []
 

@@ -77,7 +77,7 @@ def test_a_credit_note_says_what_went_back_where_to_and_when_it_arrives(
 ) -> None:
     payment_id = pay(LINE)
     service.issue(payment_id)
-    refund_id = give_back(payment_id, amount_minor=119_00, expected_by=date(2026, 12, 7), reason="not_as_agreed")
+    refund_id = give_back(payment_id, amount_minor=119_00, expected_by=date(2026, 12, 7), reason="product_unacceptable")
     note_id = service.issue_credit_note(refund_id)
     assert note_id is not None
     service.render(note_id)

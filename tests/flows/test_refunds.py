@@ -243,7 +243,7 @@ def test_a_disputed_payment_is_not_given_back_as_well(shopper: Shopper, seat: Se
     open_payment(shopper)
     expect(page.get_by_text("This payment was disputed at the bank")).to_be_visible(timeout=PATIENCE_MS)
     expect(page.get_by_role("link", name="Request a refund")).to_have_count(0)
-    assert [refund.state for refund in refunds(shopper)] == ["requested"]
+    assert [refund.status for refund in refunds(shopper)] == ["requested"]
 
 
 def sees_keys(desk: Page) -> None:
@@ -284,7 +284,7 @@ def test_the_keyboard_alone_decides_and_no_key_alone_moves_money(shopper: Shoppe
     keys.press("Escape")
     expect(desk).to_have_url(queue, timeout=PATIENCE_MS)
     expect(desk.get_by_text("Shortcuts: J and K to move, Enter to open")).to_be_visible(timeout=PATIENCE_MS)
-    assert {refund.state for refund in refunds(shopper)} == {"requested"}
+    assert {refund.status for refund in refunds(shopper)} == {"requested"}
 
     keys.press("j")
     keys.press("Enter")
@@ -315,4 +315,4 @@ def test_the_keyboard_alone_decides_and_no_key_alone_moves_money(shopper: Shoppe
         keys.press(key)
     expect(desk.get_by_role("dialog")).to_have_count(0)
     expect(desk.get_by_role("heading", name="Refund of €20.00")).to_be_visible()
-    assert [refund.state for refund in refunds(shopper)][1:] == ["requested", "requested"]
+    assert [refund.status for refund in refunds(shopper)][1:] == ["requested", "requested"]

@@ -160,7 +160,7 @@ class History:
                     },
                     {"state": "rejected", "rejection": "It was delivered on Monday."},
                     {"state": "pending", "expected_by": today},
-                    {"bank_reference": "74987501234567890123456"},
+                    {"acquirer_reference_number": "74987501234567890123456"},
                     {"state": "failed", "failure_reason": "expired_or_canceled_card"},
                 )
             ]
@@ -173,7 +173,7 @@ class History:
         assert note is not None
         if revoked:
             with db.transaction() as session:
-                session.get_one(Refund, refund).state = "failed"
+                session.get_one(Refund, refund).status = "failed"
             receipts.revoke_credit_note(refund)
         return note
 
@@ -249,7 +249,7 @@ class Troubles:
             session.add(_setup(customer.id, review_reason="the setup intent belongs to another customer"))
             found = {"state": "requested", "review_reason": "too little of the payment is left"}
             self.refund = factories.refund(session, payment, **found).id
-            factories.refund(session, payment, state="unknown")
+            factories.refund(session, payment, status="unknown")
             factories.dispute(session, payment, review_reason="the disputed charge is not this payment's")
             factories.fraud_warning(session, payment)
             for kind, debit, credit in (("charge", STRIPE, RECEIVABLES), ("fee", FEES, STRIPE)):

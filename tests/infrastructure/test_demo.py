@@ -121,7 +121,7 @@ def test_demo_runs_stops_and_goes_on_where_it_was(demo: Demo) -> None:
         assert b"Nordlicht Energie" in response.read()
     kept = demo.directory / "demo" / "env"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    assert demo.states("refunds", "state") >= {
+    assert demo.states("refunds", "status") >= {
         "requested",
         "approved_once",
         "succeeded",

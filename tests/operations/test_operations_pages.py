@@ -62,7 +62,7 @@ def troubles(app: Flask) -> None:
         factories.delivery(session, customer, id="dlv_1", state="failed", status_code=500, answer="<b>no</b>")
         factories.failed_job(session, id="job_1", args={"event_id": "evt_1"}, last_error="OSError: <full>")
         payment = factories.payment(session, customer, review_reason="the amount differs: 1 instead of 2")
-        factories.refund(session, payment, id="rfd_1", state="unknown")
+        factories.refund(session, payment, id="rfd_1", status="unknown")
         factories.dispute(session, payment, id="dsp_1", review_reason="it is another charge's")
         factories.fraud_warning(session, payment)
         session.add(

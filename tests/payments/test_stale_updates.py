@@ -82,7 +82,7 @@ FOLLOWED = [
         Refund,
         refunded,
         lambda till: till.sandbox.control("refunds/fail", refund=only(Refund).stripe_refund_id),
-        "state",
+        "status",
         "failed",
     ),
     Followed(

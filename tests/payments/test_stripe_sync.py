@@ -24,9 +24,10 @@ from portal.payment_methods.models import CardSetup, FormerStripeCustomer, Saved
 from portal.payments import service
 from portal.payments import states as payment_states
 from portal.payments.models import Confirmation, Payment
-from portal.refunds import executing, policy
+from portal.refunds import executing
 from portal.refunds import service as refunds
 from portal.refunds.models import Refund
+from portal.refunds.policy import RefundReason
 from tests import factories
 from tests.payments.conftest import Till, audited, jobs
 from tests.smtp import Mailbox
@@ -79,7 +80,7 @@ def approved(till: Till) -> None:
     with db.transaction() as session:
         user = factories.user(session, session.get_one(Customer, till.customer_id))
         reviewer = refunds.Reviewer(factories.staff(session, role="support").id, "support")
-    asked = till.customer_id, user.id, till.payment.id, Money(119_00, "eur"), policy.NOT_RECEIVED, ""
+    asked = till.customer_id, user.id, till.payment.id, Money(119_00, "eur"), RefundReason.PRODUCT_NOT_RECEIVED, ""
     refunds.approve(refunds.ask(*asked, client_key="first-page"), reviewer)
 
 
@@ -193,7 +194,7 @@ def all_is_different(till: Till, kind: Sent) -> None:
     with db.transaction() as session:
         session.get_one(Customer, till.customer_id).name = "Havel Bikes GmbH"
     if kind.name == "refund":
-        change(Refund, reason=policy.OTHER)
+        change(Refund, reason=RefundReason.OTHER)
     elif kind.name == "confirmation":
         change(SavedCard, stripe_payment_method_id="pm_another")
     elif kind.name != "customer":

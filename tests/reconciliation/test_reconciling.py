@@ -314,7 +314,7 @@ def test_what_stripe_does_not_know_is_named_and_stops_nothing(account: Account) 
         customer, row = session.get_one(Customer, account.customer_id), session.get_one(Payment, paid.id)
         waiting = {"status": states.REQUIRES_ACTION, "succeeded_at": None, "stripe_charge_id": None}
         payment = factories.payment(session, customer, stripe_intent_id="pi_gone", **waiting)
-        refund = factories.refund(session, row, amount_minor=1_00, state="pending", stripe_refund_id="re_gone")
+        refund = factories.refund(session, row, amount_minor=1_00, status="pending", stripe_refund_id="re_gone")
         dispute = factories.dispute(session, row, status="under_review")
         session.add(
             StripePayout(

@@ -161,7 +161,7 @@ class Company(Subscriber):
         shapes = {
             "invoices": select(Invoice.number, Invoice.status),
             "payments": select(Payment.id, Payment.status, Payment.amount_minor, Payment.invoice_id, Payment.fee_minor),
-            "refunds": select(Refund.id, Refund.payment_id, Refund.state, Refund.amount_minor),
+            "refunds": select(Refund.id, Refund.payment_id, Refund.status, Refund.amount_minor),
             "disputes": select(Dispute.stripe_dispute_id, Dispute.payment_id, Dispute.status, Dispute.amount_minor),
         }
         with db.reading() as session:

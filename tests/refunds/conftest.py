@@ -16,8 +16,9 @@ from portal.core.db import new_id
 from portal.core.money import Money
 from portal.jobs import outbox
 from portal.payments import intents
-from portal.refunds import jobs, policy, queries, service
+from portal.refunds import jobs, queries, service
 from portal.refunds.models import Refund
+from portal.refunds.policy import RefundReason
 from portal.refunds.service import Reviewer
 from tests import factories
 from tests.live import SandboxServer
@@ -45,14 +46,21 @@ class Counter(Till):
         return self.clerks["admin"]
 
     def ask(
-        self, minor: int = 119_00, *, reason: str = policy.NOT_RECEIVED, key: str | None = None, words: str = ""
+        self,
+        minor: int = 119_00,
+        *,
+        reason: str = RefundReason.PRODUCT_NOT_RECEIVED,
+        key: str | None = None,
+        words: str = "",
     ) -> str:
         """The customer asks; returns the refund's id."""
         key = key or new_id("ask")
         money = Money(minor, "eur")
         return service.ask(self.customer_id, self.user_id, self.payment_id, money, reason, words, client_key=key)
 
-    def propose(self, reviewer: Reviewer, minor: int = 119_00, reason: str = policy.GOODWILL, words: str = "") -> str:
+    def propose(
+        self, reviewer: Reviewer, minor: int = 119_00, reason: str = RefundReason.GOODWILL, words: str = ""
+    ) -> str:
         return service.propose(
             reviewer.id, self.payment_id, Money(minor, "eur"), reason, words, client_key=new_id("ask")
         )

@@ -15,8 +15,10 @@ from portal.core import clock, company_days, db
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
 from portal.core.money import Money
 from portal.payments.models import Payment
-from portal.refunds import email, policy, queries, service, states
+from portal.refunds import email, policy, queries, service
+from portal.refunds.policy import RefundReason
 from portal.refunds.service import Reviewer
+from portal.refunds.statuses import RefundStatus
 from tests import factories
 from tests.payments.conftest import audited, everything, jobs
 from tests.refunds.conftest import Counter
@@ -29,9 +31,9 @@ def test_a_request_reserves_its_amount_and_asks_no_bank(counter: Counter) -> Non
     refund_id = counter.ask(19_00)
     assert counter.sums == (0, 19_00, 100_00)
     assert counter.at_stripe == []
-    assert counter.refund(refund_id).state == states.REQUESTED
-    assert [step.state for step in counter.refund(refund_id).steps] == [states.REQUESTED]
-    assert len(jobs("refunds.mail")) == audited("refund.state") == 1
+    assert counter.refund(refund_id).status == RefundStatus.REQUESTED
+    assert [step.status for step in counter.refund(refund_id).steps] == [RefundStatus.REQUESTED]
+    assert len(jobs("refunds.mail")) == audited("refund.status") == 1
 
 
 def test_a_second_click_asks_once(counter: Counter) -> None:
@@ -59,7 +61,13 @@ def test_an_amount_that_cannot_be_is_refused_and_changes_nothing(counter: Counte
     key = "a-form-of-ada"
     with pytest.raises(Invalid) as refusal:
         service.ask(
-            counter.customer_id, counter.user_id, counter.payment_id, amount, policy.NOT_RECEIVED, "", client_key=key
+            counter.customer_id,
+            counter.user_id,
+            counter.payment_id,
+            amount,
+            RefundReason.PRODUCT_NOT_RECEIVED,
+            "",
+            client_key=key,
         )
     assert (refusal.value.field, refusal.value.code) == ("amount", code)
     assert (everything(), counter.at_stripe) == (before, [])
@@ -87,12 +95,12 @@ def test_an_amount_between_the_steps_of_its_currency_is_asked_for_and_proposed_a
             counter.user_id,
             counter.payment_id,
             fine,
-            policy.NOT_RECEIVED,
+            RefundReason.PRODUCT_NOT_RECEIVED,
             "",
             client_key="an-app-of-ada",
         ),
         lambda: service.propose(
-            counter.support.id, counter.payment_id, fine, policy.GOODWILL, "", client_key="a-proposal"
+            counter.support.id, counter.payment_id, fine, RefundReason.GOODWILL, "", client_key="a-proposal"
         ),
     ):
         with pytest.raises(Invalid) as refusal:
@@ -100,11 +108,17 @@ def test_an_amount_between_the_steps_of_its_currency_is_asked_for_and_proposed_a
         assert refusal.value.field == "amount" and step in refusal.value.text()
     assert everything() == before
     refund_id = service.ask(
-        counter.customer_id, counter.user_id, counter.payment_id, None, policy.NOT_RECEIVED, "", client_key="all-of-it"
+        counter.customer_id,
+        counter.user_id,
+        counter.payment_id,
+        None,
+        RefundReason.PRODUCT_NOT_RECEIVED,
+        "",
+        client_key="all-of-it",
     )
     with pytest.raises(Invalid):
         service.approve(refund_id, counter.support, amount=fine)
-    assert counter.refund(refund_id).state == states.REQUESTED
+    assert counter.refund(refund_id).status == RefundStatus.REQUESTED
 
 
 def test_what_is_reserved_is_not_there_a_second_time(counter: Counter) -> None:
@@ -143,7 +157,13 @@ def test_someone_elses_payment_and_refund_are_not_found(counter: Counter) -> Non
     before, money = everything(), Money(1_00, "eur")
     with pytest.raises(NotFound):
         service.ask(
-            stranger.id, user.id, counter.payment_id, money, policy.NOT_RECEIVED, "", client_key="a-strangers-form"
+            stranger.id,
+            user.id,
+            counter.payment_id,
+            money,
+            RefundReason.PRODUCT_NOT_RECEIVED,
+            "",
+            client_key="a-strangers-form",
         )
     with pytest.raises(NotFound):
         service.withdraw(refund_id, stranger.id)
@@ -153,11 +173,11 @@ def test_someone_elses_payment_and_refund_are_not_found(counter: Counter) -> Non
 def test_each_reason_has_its_window(counter: Counter) -> None:
     with time_machine.travel(clock.now() + timedelta(days=15)):
         with pytest.raises(service.WindowOver) as refusal:
-            counter.ask(reason=policy.NO_LONGER_WANTED)
+            counter.ask(reason=RefundReason.NO_LONGER_WANTED)
         assert "until 20" in refusal.value.text()
         windows = service.windows(counter.payment)
-        assert (windows[policy.NO_LONGER_WANTED], windows[policy.DUPLICATE]) == (False, True)
-        counter.ask(reason=policy.DUPLICATE)
+        assert (windows[RefundReason.NO_LONGER_WANTED], windows[RefundReason.DUPLICATE]) == (False, True)
+        counter.ask(reason=RefundReason.DUPLICATE)
 
 
 @pytest.mark.settings(PORTAL_TIMEZONE="America/Los_Angeles")
@@ -167,7 +187,7 @@ def test_a_window_is_open_until_its_last_day_is_over_where_the_company_is(counte
     over = company_days.ends(company_days.day_of(paid_at) + timedelta(days=14))
     for moment, is_open in ((over - timedelta(seconds=1), True), (over, False)):
         with time_machine.travel(moment, tick=False):
-            assert service.windows(counter.payment)[policy.NO_LONGER_WANTED] is is_open
+            assert service.windows(counter.payment)[RefundReason.NO_LONGER_WANTED] is is_open
 
 
 def test_staff_may_propose_after_the_window_and_the_customer_hears_of_it_when_it_is_certain(counter: Counter) -> None:
@@ -178,11 +198,11 @@ def test_staff_may_propose_after_the_window_and_the_customer_hears_of_it_when_it
 
 def test_another_reason_needs_its_words(counter: Counter) -> None:
     with pytest.raises(Invalid):
-        counter.ask(reason=policy.OTHER)
-    refund_id = counter.ask(reason=policy.OTHER, words="It hums at night")
+        counter.ask(reason=RefundReason.OTHER)
+    refund_id = counter.ask(reason=RefundReason.OTHER, words="It hums at night")
     with pytest.raises(Invalid):
         service.approve(refund_id, counter.support)
-    assert service.approve(refund_id, counter.support, note="Heard it as well") == states.APPROVED
+    assert service.approve(refund_id, counter.support, note="Heard it as well") == RefundStatus.APPROVED
 
 
 def test_a_customer_withdraws_what_is_not_decided(counter: Counter) -> None:
@@ -284,7 +304,7 @@ def test_a_claim_keeps_others_away_for_a_while(counter: Counter) -> None:
     with time_machine.travel(clock.now() + service.CLAIM_HOLDS + timedelta(seconds=1)):
         service.claim(refund_id, counter.approver)
         service.release(refund_id, counter.approver)
-        assert service.approve(refund_id, counter.support) == states.APPROVED
+        assert service.approve(refund_id, counter.support) == RefundStatus.APPROVED
 
 
 # Four eyes
@@ -293,13 +313,13 @@ def test_a_claim_keeps_others_away_for_a_while(counter: Counter) -> None:
 @FOUR_EYES
 def test_above_the_threshold_two_people_must_approve(counter: Counter) -> None:
     refund_id = counter.ask(119_00)
-    assert service.approve(refund_id, counter.support) == states.APPROVED_ONCE
+    assert service.approve(refund_id, counter.support) == RefundStatus.APPROVED_ONCE
     assert jobs("refunds.execute") == []
     before = everything()
     with pytest.raises(service.FourEyes):
         service.approve(refund_id, counter.support)
     assert everything() == before
-    assert service.approve(refund_id, counter.approver) == states.APPROVED
+    assert service.approve(refund_id, counter.approver) == RefundStatus.APPROVED
     row = counter.refund(refund_id)
     assert (row.first_approved_by, row.decided_by) == (counter.support.id, counter.approver.id)
     assert len(jobs("refunds.execute")) == 1
@@ -317,38 +337,38 @@ def test_the_second_is_neither_the_one_who_asked_nor_support(counter: Counter) -
         service.approve(refund_id, counter.admin)
     with pytest.raises(service.NotYours):
         service.approve(refund_id, counter.support)
-    assert counter.refund(refund_id).state == states.APPROVED_ONCE
+    assert counter.refund(refund_id).status == RefundStatus.APPROVED_ONCE
 
 
 @FOUR_EYES
 def test_a_changed_amount_voids_the_first_approval(counter: Counter) -> None:
     refund_id = counter.ask(119_00)
     service.approve(refund_id, counter.support)
-    assert service.approve(refund_id, counter.approver, amount=Money(110_00, "eur")) == states.APPROVED_ONCE
+    assert service.approve(refund_id, counter.approver, amount=Money(110_00, "eur")) == RefundStatus.APPROVED_ONCE
     row = counter.refund(refund_id)
     assert row.first_approved_by == counter.approver.id
     with pytest.raises(service.FourEyes):
         service.approve(refund_id, counter.approver)
-    assert service.approve(refund_id, counter.admin) == states.APPROVED
+    assert service.approve(refund_id, counter.admin) == RefundStatus.APPROVED
 
 
 @FOUR_EYES
 def test_below_the_threshold_one_is_enough_also_after_the_amount_was_lowered(counter: Counter) -> None:
-    assert service.approve(counter.ask(110_00), counter.support, amount=Money(90_00, "eur")) == states.APPROVED
-    assert service.approve(counter.ask(5_00), counter.support) == states.APPROVED
+    assert service.approve(counter.ask(110_00), counter.support, amount=Money(90_00, "eur")) == RefundStatus.APPROVED
+    assert service.approve(counter.ask(5_00), counter.support) == RefundStatus.APPROVED
 
 
 @FOUR_EYES
 def test_an_amount_that_is_split_in_two_needs_two_all_the_same(counter: Counter) -> None:
     first, second = counter.ask(60_00), counter.ask(59_00)
-    assert service.approve(first, counter.support) == states.APPROVED
-    assert service.approve(second, counter.support) == states.APPROVED_ONCE
-    assert service.approve(second, counter.approver) == states.APPROVED
+    assert service.approve(first, counter.support) == RefundStatus.APPROVED
+    assert service.approve(second, counter.support) == RefundStatus.APPROVED_ONCE
+    assert service.approve(second, counter.approver) == RefundStatus.APPROVED
 
 
 @pytest.mark.settings(PORTAL_REFUND_FOUR_EYES="usd:100")
 def test_a_currency_without_a_threshold_needs_two(counter: Counter) -> None:
-    assert service.approve(counter.ask(1_00), counter.support) == states.APPROVED_ONCE
+    assert service.approve(counter.ask(1_00), counter.support) == RefundStatus.APPROVED_ONCE
     assert service.shown_threshold("eur") is None
     assert service.shown_threshold("usd") == Money(100_00, "usd")
 
@@ -358,20 +378,20 @@ def test_who_proposed_it_does_not_approve_it_whatever_the_amount(counter: Counte
     before = everything()
     with pytest.raises(service.OwnProposal):
         service.approve(refund_id, counter.admin)
-    assert service.approve_own(refund_id, counter.admin) == states.REQUESTED
+    assert service.approve_own(refund_id, counter.admin) == RefundStatus.REQUESTED
     assert everything() == before
-    assert service.approve(refund_id, counter.support) == states.APPROVED
+    assert service.approve(refund_id, counter.support) == RefundStatus.APPROVED
 
 
 @pytest.mark.settings(PORTAL_REFUND_OWN_APPROVAL="eur:20")
 def test_a_setting_lets_one_approve_ones_own_up_to_a_sum_of_a_day(counter: Counter) -> None:
-    assert service.approve_own(counter.propose(counter.support, 15_00), counter.support) == states.APPROVED
+    assert service.approve_own(counter.propose(counter.support, 15_00), counter.support) == RefundStatus.APPROVED
     second = counter.propose(counter.support, 5_01)
     with pytest.raises(service.OwnProposal):
         service.approve(second, counter.support)
-    assert service.approve(counter.propose(counter.support, 5_00), counter.support) == states.APPROVED
+    assert service.approve(counter.propose(counter.support, 5_00), counter.support) == RefundStatus.APPROVED
     with time_machine.travel(clock.now() + policy.DAY + timedelta(minutes=1)):
-        assert service.approve(second, counter.support) == states.APPROVED
+        assert service.approve(second, counter.support) == RefundStatus.APPROVED
 
 
 def other_payments(counter: Counter, number: int, customer_id: str = "") -> list[str]:
@@ -389,46 +409,46 @@ def wish(counter: Counter, payment_id: str, minor: int = 100_00) -> str:
     with db.reading() as session:
         owner = session.get_one(Payment, payment_id).customer_id
     key, money = f"wish:{payment_id}", Money(minor, "eur")
-    return service.ask(owner, None, payment_id, money, policy.NOT_RECEIVED, "", client_key=key)
+    return service.ask(owner, None, payment_id, money, RefundReason.PRODUCT_NOT_RECEIVED, "", client_key=key)
 
 
 @pytest.mark.settings(PORTAL_REFUND_DAY_OF_STAFF="eur:300")
 def test_what_one_person_approves_within_a_day_needs_a_second_from_a_sum_on(counter: Counter) -> None:
     wishes = [wish(counter, payment_id) for payment_id in other_payments(counter, 4)]
-    assert [service.approve(one, counter.support) for one in wishes[:2]] == [states.APPROVED] * 2
-    assert service.approve(wishes[2], counter.support) == states.APPROVED_ONCE
+    assert [service.approve(one, counter.support) for one in wishes[:2]] == [RefundStatus.APPROVED] * 2
+    assert service.approve(wishes[2], counter.support) == RefundStatus.APPROVED_ONCE
     assert jobs("refunds.mail_sums") == [{"refund_id": wishes[2], "reason": "staff"}]
     with pytest.raises(service.FourEyes):
         service.approve(wishes[2], counter.support)
-    assert service.approve(wishes[3], counter.admin) == states.APPROVED  # a colleague has given back nothing yet
-    assert service.approve(wishes[2], counter.approver) == states.APPROVED
+    assert service.approve(wishes[3], counter.admin) == RefundStatus.APPROVED  # a colleague has given back nothing yet
+    assert service.approve(wishes[2], counter.approver) == RefundStatus.APPROVED
     with time_machine.travel(clock.now() + policy.DAY + timedelta(minutes=1)):
-        assert service.approve(counter.ask(100_00), counter.support) == states.APPROVED
+        assert service.approve(counter.ask(100_00), counter.support) == RefundStatus.APPROVED
 
 
 @pytest.mark.settings(PORTAL_REFUND_DAY_OF_STAFF="eur:300")
 def test_what_one_person_proposes_within_a_day_counts_whoever_approves_it(counter: Counter) -> None:
     proposed = [
         service.propose(
-            counter.support.id, one, Money(100_00, "eur"), policy.GOODWILL, "", client_key=f"goodwill:{one}"
+            counter.support.id, one, Money(100_00, "eur"), RefundReason.GOODWILL, "", client_key=f"goodwill:{one}"
         )
         for one in other_payments(counter, 3)
     ]
     first, second, third = proposed
-    assert service.approve(first, counter.approver) == states.APPROVED
-    assert service.approve(second, counter.admin) == states.APPROVED
-    assert service.approve(third, counter.admin) == states.APPROVED_ONCE
+    assert service.approve(first, counter.approver) == RefundStatus.APPROVED
+    assert service.approve(second, counter.admin) == RefundStatus.APPROVED
+    assert service.approve(third, counter.admin) == RefundStatus.APPROVED_ONCE
 
 
 @pytest.mark.settings(PORTAL_REFUND_DAY_OF_CUSTOMER="eur:300")
 def test_what_one_customer_gets_back_within_a_day_needs_a_second_from_a_sum_on(counter: Counter) -> None:
     wishes = [wish(counter, one) for one in other_payments(counter, 3, counter.customer_id)]
-    assert service.approve(wishes[0], counter.support) == states.APPROVED
-    assert service.approve(wishes[1], counter.admin) == states.APPROVED
-    assert service.approve(wishes[2], counter.approver) == states.APPROVED_ONCE
+    assert service.approve(wishes[0], counter.support) == RefundStatus.APPROVED
+    assert service.approve(wishes[1], counter.admin) == RefundStatus.APPROVED
+    assert service.approve(wishes[2], counter.approver) == RefundStatus.APPROVED_ONCE
     assert jobs("refunds.mail_sums") == [{"refund_id": wishes[2], "reason": "customer"}]
     (stranger,) = other_payments(counter, 1)
-    assert service.approve(wish(counter, stranger), counter.support) == states.APPROVED
+    assert service.approve(wish(counter, stranger), counter.support) == RefundStatus.APPROVED
 
 
 @pytest.mark.settings(PORTAL_REFUND_DAY_OF_STAFF="eur:300")
@@ -436,7 +456,7 @@ def test_approvals_at_the_same_moment_do_not_pass_the_sum_of_a_day(counter: Coun
     wishes = [wish(counter, payment_id) for payment_id in other_payments(counter, 6)]
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(lambda one: service.approve(one, counter.support), wishes))
-    assert sorted(found) == [states.APPROVED] * 2 + [states.APPROVED_ONCE] * 4
+    assert sorted(found) == [RefundStatus.APPROVED] * 2 + [RefundStatus.APPROVED_ONCE] * 4
 
 
 @pytest.mark.settings(PORTAL_REFUND_DAY_OF_CUSTOMER="eur:100")

@@ -21,8 +21,9 @@ from portal.payments import intents
 from portal.payments import queries as payment_queries
 from portal.payments import service as payments
 from portal.payments.models import Payment
-from portal.refunds import executing, jobs, service, states
+from portal.refunds import executing, jobs, service
 from portal.refunds.models import Refund
+from portal.refunds.statuses import RefundStatus
 from tests import factories
 from tests.crashing import dies
 from tests.payments.conftest import audited, books, everything
@@ -41,7 +42,7 @@ def finish(counter: Counter, refund_id: str) -> None:
 
 def assert_refunded_once(counter: Counter, refund_id: str, minor: int = 119_00) -> None:
     row = counter.refund(refund_id)
-    assert (row.state, row.review_reason) == (states.SUCCEEDED, "")
+    assert (row.status, row.review_reason) == (RefundStatus.SUCCEEDED, "")
     assert [(one.id, one.amount) for one in counter.at_stripe] == [(row.stripe_refund_id, minor)]
     assert [amount for kind, _, amount in books() if kind == "refund"] == [minor]
     assert jobs_named("receipts.issue_credit_note") == [{"refund_id": refund_id}]
@@ -52,7 +53,12 @@ def test_an_approved_refund_is_sent_and_booked_and_the_same_news_changes_nothing
     refund_id = counter.refunded()
     assert_refunded_once(counter, refund_id)
     row = counter.refund(refund_id)
-    assert [step.state for step in row.steps] == [states.REQUESTED, states.APPROVED, states.EXECUTING, states.SUCCEEDED]
+    assert [step.status for step in row.steps] == [
+        RefundStatus.REQUESTED,
+        RefundStatus.APPROVED,
+        RefundStatus.EXECUTING,
+        RefundStatus.SUCCEEDED,
+    ]
     assert row.expected_by is not None and row.sent_at is not None
     (sent,) = counter.at_stripe
     assert (sent.metadata["refund_id"], sent.reason) == (refund_id, "requested_by_customer")
@@ -78,7 +84,7 @@ def test_a_lost_answer_is_found_under_the_same_key(counter: Counter, fault: str)
     counter.fail(fault, CREATE, times=1 if fault in {"truncate", "rate_limit"} else 2, method="POST")
     with pytest.raises(PortalError):
         counter.execute(refund_id)
-    assert counter.refund(refund_id).state == states.EXECUTING
+    assert counter.refund(refund_id).status == RefundStatus.EXECUTING
     counter.execute(refund_id)
     assert_refunded_once(counter, refund_id)
 
@@ -102,7 +108,7 @@ def test_dead_while_recording_leaves_nothing_half_done(counter: Counter, point: 
 def test_stripe_keeps_its_500_under_the_key_so_the_list_brings_the_refund(counter: Counter) -> None:
     counter.fail("error_after", CREATE, method="POST")
     refund_id = counter.refunded()
-    assert counter.refund(refund_id).state == states.SUCCEEDED
+    assert counter.refund(refund_id).status == RefundStatus.SUCCEEDED
     assert [refund.id for refund in counter.at_stripe] == [counter.refund(refund_id).stripe_refund_id]
 
 
@@ -125,7 +131,7 @@ def test_a_500_kept_without_effect_is_searched_for_and_then_sent_under_the_next_
     counter.fail("error_kept", CREATE, method="POST")
     refund_id = counter.refunded()
     row = counter.refund(refund_id)
-    assert (row.state, row.review_reason, row.attempt) == (states.EXECUTING, "", 1)
+    assert (row.status, row.review_reason, row.attempt) == (RefundStatus.EXECUTING, "", 1)
     assert 9 <= wait_of(counter, refund_id) <= 10
     counter.touch(refund_id, search_began_at=clock.now() - timedelta(minutes=4))
     assert 235 <= wait_of(counter, refund_id) <= 245  # the waits double
@@ -170,7 +176,7 @@ def test_while_list_and_charge_contradict_each_other_nothing_is_sent_anew(counte
     assert counter.refund(refund_id).attempt == 1
     searched(counter, refund_id, executing.UNCLEAR_AFTER)
     row = counter.refund(refund_id)
-    assert (row.state, row.attempt) == (states.UNKNOWN, 1) and "send it again" in row.review_reason
+    assert (row.status, row.attempt) == (RefundStatus.UNKNOWN, 1) and "send it again" in row.review_reason
     assert [one.id for one in counter.at_stripe] == [made.id]
 
 
@@ -180,7 +186,7 @@ def test_a_third_failure_that_stripe_keeps_is_left_to_a_person(counter: Counter)
     for _ in range(stripe_sync.MOST_ATTEMPTS):
         searched(counter, refund_id)
     row = counter.refund(refund_id)
-    assert (row.state, row.attempt) == (states.UNKNOWN, stripe_sync.MOST_ATTEMPTS)
+    assert (row.status, row.attempt) == (RefundStatus.UNKNOWN, stripe_sync.MOST_ATTEMPTS)
     service.send_again(refund_id, counter.approver)
     counter.execute(refund_id)
     assert_refunded_once(counter, refund_id)
@@ -194,7 +200,7 @@ def test_a_payment_disputed_while_the_refund_is_searched_for_is_not_refunded(cou
     counter.sandbox.control("disputes", charge=charge, reason="fraudulent")
     searched(counter, refund_id)
     row = counter.refund(refund_id)
-    assert (row.state, row.failure_reason) == (states.FAILED, executing.DISPUTED)
+    assert (row.status, row.failure_reason) == (RefundStatus.FAILED, executing.DISPUTED)
 
 
 def test_the_answer_is_lost_and_the_key_has_expired_so_the_list_is_searched(counter: Counter) -> None:
@@ -222,7 +228,7 @@ def unknown(counter: Counter) -> str:
 def test_what_nobody_knows_is_left_to_a_person(counter: Counter) -> None:
     refund_id = unknown(counter)
     row = counter.refund(refund_id)
-    assert row.state == states.UNKNOWN and "send it again" in row.review_reason
+    assert row.status == RefundStatus.UNKNOWN and "send it again" in row.review_reason
     counter.execute(refund_id)
     finish(counter, refund_id)
     assert counter.at_stripe == []
@@ -237,7 +243,7 @@ def test_what_nobody_knows_is_left_to_a_person(counter: Counter) -> None:
 def test_a_person_may_declare_that_it_was_never_made(counter: Counter) -> None:
     refund_id = unknown(counter)
     service.give_up(refund_id, counter.admin)
-    assert counter.refund(refund_id).state == states.FAILED
+    assert counter.refund(refund_id).status == RefundStatus.FAILED
     assert counter.sums == (0, 0, 119_00)
     with pytest.raises(Conflict):
         service.send_again(refund_id, counter.admin)
@@ -261,7 +267,7 @@ def test_a_disputed_payment_is_not_refunded_even_when_it_was_approved(counter: C
     counter.fail("error_before", CREATE, times=2, method="POST")  # Stripe would refuse, and is not even asked
     counter.execute(refund_id)
     row = counter.refund(refund_id)
-    assert (row.state, row.failure_reason) == (states.FAILED, executing.DISPUTED)
+    assert (row.status, row.failure_reason) == (RefundStatus.FAILED, executing.DISPUTED)
     assert counter.at_stripe == []
     assert counter.sums == (0, 0, 119_00)
 
@@ -310,7 +316,7 @@ def test_a_refund_that_fails_after_it_had_succeeded_reopens_the_balance(counter:
     counter.sandbox.control("refunds/fail", refund=counter.refund(refund_id).stripe_refund_id)
     service.sync_refund(str(counter.refund(refund_id).stripe_refund_id))
     row = counter.refund(refund_id)
-    assert row.state == states.FAILED and row.failure_reason
+    assert row.status == RefundStatus.FAILED and row.failure_reason
     assert counter.sums == (0, 0, 119_00)
     assert [kind for kind, _, _ in books() if kind.startswith("refund")] == ["refund", "refund_failed"]
     assert jobs_named("receipts.revoke_credit_note") == [{"refund_id": refund_id}]
@@ -318,7 +324,7 @@ def test_a_refund_that_fails_after_it_had_succeeded_reopens_the_balance(counter:
     service.sync_refund(str(row.stripe_refund_id))
     assert everything() == before
     again = counter.refunded()
-    assert counter.refund(again).state == states.SUCCEEDED
+    assert counter.refund(again).status == RefundStatus.SUCCEEDED
 
 
 def test_what_a_payment_shows_follows_from_the_postings(counter: Counter) -> None:
@@ -345,7 +351,7 @@ def test_a_stale_update_never_wins(counter: Counter) -> None:
     executing.refresh(refund_id)
     assert stripe_sync.settle(executing.KIND, refund_id, old, None, seen_version=row.version) is False
     executing.adopt(refund_id, old)
-    assert (counter.refund(refund_id).state, counter.refund(refund_id).review_reason) == (states.FAILED, "")
+    assert (counter.refund(refund_id).status, counter.refund(refund_id).review_reason) == (RefundStatus.FAILED, "")
 
 
 def test_what_does_not_fit_the_row_is_left_to_staff(counter: Counter) -> None:
@@ -404,11 +410,11 @@ def test_an_ordinary_payment_is_no_duplicate(counter: Counter) -> None:
     assert service.return_duplicate(counter.payment_id) is None
 
 
-def test_a_refund_as_older_versions_of_the_api_tell_it_has_no_bank_reference() -> None:
+def test_a_refund_as_older_versions_of_the_api_tell_it_has_no_acquirer_reference_number() -> None:
     plain = {"id": "re_1", "object": "refund", "amount": 5_00, "currency": "eur", "status": "succeeded", "created": 1}
     references = {"payment_intent": "pi_1", "balance_transaction": None, "metadata": {}}
     found = to_refund(stripe.Refund.construct_from(plain | references, "sk_test_1"))
-    assert (found.id, found.amount, found.bank_reference) == ("re_1", Money(5_00, "eur"), "")
+    assert (found.id, found.amount, found.acquirer_reference_number) == ("re_1", Money(5_00, "eur"), "")
 
 
 def test_no_transaction_is_open_while_money_goes_back(counter: Counter) -> None:

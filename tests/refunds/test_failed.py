@@ -10,9 +10,11 @@ from portal.core import company_days, db
 from portal.core.errors import Forbidden, Invalid
 from portal.operations import queries as operations_queries
 from portal.payments import queries as payment_queries
-from portal.refunds import policy, queries, service, states, wording
-from portal.refunds.models import PAID_OUTSIDE
+from portal.refunds import queries, service, wording
+from portal.refunds.models import Resolution
+from portal.refunds.policy import RefundReason
 from portal.refunds.service import Reviewer
+from portal.refunds.statuses import RefundStatus
 from tests.payments.conftest import audited, books, everything, jobs
 from tests.refunds.conftest import Counter
 
@@ -59,15 +61,15 @@ def test_sent_again_it_is_a_new_refund_that_is_decided_like_all_others(counter: 
     new_id = service.replace(failed, counter.support)
     assert service.replace(failed, counter.approver) == new_id
     new, old = counter.refund(new_id), counter.refund(failed)
-    assert (new.state, new.amount, new.reason, new.asked_by) == (
-        states.REQUESTED, old.amount, policy.NOT_RECEIVED, counter.support.id
+    assert (new.status, new.amount, new.reason, new.asked_by) == (
+        RefundStatus.REQUESTED, old.amount, RefundReason.PRODUCT_NOT_RECEIVED, counter.support.id
     )  # fmt: skip
-    assert (old.state, old.resolution, old.replaced_by) == (states.FAILED, "sent_again", new_id)
+    assert (old.status, old.resolution, old.replaced_by) == (RefundStatus.FAILED, "sent_again", new_id)
     assert listed() == []
     assert "sending it again" in wording.for_customer(old, "en")
     service.approve(new_id, counter.approver)
     counter.execute(new_id)
-    assert counter.refund(new_id).state == states.SUCCEEDED
+    assert counter.refund(new_id).status == RefundStatus.SUCCEEDED
     assert counter.sums == (119_00, 0, 0)
 
 
@@ -79,7 +81,7 @@ def test_paid_another_way_it_counts_as_given_back_and_is_booked_from_the_bank(co
     assert listed() == []
     assert books()[-1] == ("refund_outside", f"refund_outside:{failed}", 119_00)
     assert audited("refund.paid_outside") == 1
-    assert [job["state"] for job in jobs("refunds.mail")].count(PAID_OUTSIDE) == 1
+    assert [job["status"] for job in jobs("refunds.mail")].count(Resolution.PAID_OUTSIDE) == 1
     payment = counter.payment
     with db.reading() as session:
         assert payment_queries.shown_statuses(session, [payment])[payment.id] == "refunded"

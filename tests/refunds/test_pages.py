@@ -12,7 +12,8 @@ from flask.testing import FlaskClient
 from portal.core import clock, company_days, db
 from portal.identity.models import User
 from portal.payments.models import Payment
-from portal.refunds import service, states
+from portal.refunds import service
+from portal.refunds.statuses import RefundStatus
 from tests import factories
 from tests.counting import counted_queries
 from tests.payments.conftest import everything
@@ -56,9 +57,9 @@ def test_a_customer_asks_for_a_part_and_withdraws_it(ada: FlaskClient, counter: 
     assert 'value="119.00"' in see(ada, address)
     key = "a-form-of-ada"
     assert "Please choose a reason" in send(ada, address, amount_text="19.00", key=key)
-    assert "such as" in send(ada, address, amount_text="nineteen", reason="not_received", key=key)
-    assert "At most €119.00" in send(ada, address, amount_text="500", reason="not_received", key=key)
-    page = send(ada, address, amount_text="19.00", reason="not_received", explanation="Never came", key=key)
+    assert "such as" in send(ada, address, amount_text="nineteen", reason="product_not_received", key=key)
+    assert "At most €119.00" in send(ada, address, amount_text="500", reason="product_not_received", key=key)
+    page = send(ada, address, amount_text="19.00", reason="product_not_received", explanation="Never came", key=key)
     assert "Your request has arrived" in page and "Never came" in page
     assert "€19.00" in see(ada, "/refunds")
     (refund_id,) = {row.id for row in refunds_of(counter)}
@@ -108,7 +109,7 @@ def test_a_lowered_amount_is_approved(tom: FlaskClient, counter: Counter) -> Non
     assert "such as" in send(tom, f"/support/refunds/{refund_id}/approval", amount="much")
     assert "Approved." in send(tom, f"/support/refunds/{refund_id}/approval", amount="20.00", note="Half was used")
     row = counter.refund(refund_id)
-    assert (row.state, row.amount_minor, row.staff_note) == (states.APPROVED, 20_00, "Half was used")
+    assert (row.status, row.amount_minor, row.staff_note) == (RefundStatus.APPROVED, 20_00, "Half was used")
 
 
 @pytest.mark.settings(PORTAL_REFUND_FOUR_EYES="eur:100")
@@ -172,7 +173,7 @@ def test_the_navigation_of_staff_counts_what_waits(tom: FlaskClient, ada: FlaskC
     with db.transaction() as session:
         payment = session.get_one(Payment, counter.payment_id)
         for _ in range(98):
-            factories.refund(session, payment, state=states.REQUESTED, amount_minor=1)
+            factories.refund(session, payment, status=RefundStatus.REQUESTED, amount_minor=1)
     assert counted() == ["99+"]
     assert "nav-count" not in see(ada, "/refunds")
 
@@ -195,7 +196,7 @@ def test_a_failed_refund_is_work_on_the_desk_and_its_customer_reads_what_was_don
     app: Flask, tom: FlaskClient, ada: FlaskClient, counter: Counter
 ) -> None:
     refund_id = counter.approved()
-    counter.touch(refund_id, state=states.FAILED, failed_at=clock.now(), failure_reason="lost_or_stolen_card")
+    counter.touch(refund_id, status=RefundStatus.FAILED, failed_at=clock.now(), failure_reason="lost_or_stolen_card")
     queue = see(tom, "/support/refunds")
     assert "Failed refunds" in queue and "reported lost or stolen" in queue
     address = f"/support/refunds/{refund_id}"
@@ -213,7 +214,7 @@ def test_a_failed_refund_is_work_on_the_desk_and_its_customer_reads_what_was_don
 
 def test_an_unknown_refund_asks_for_a_decision(app: Flask, tom: FlaskClient, counter: Counter) -> None:
     refund_id = counter.approved()
-    counter.touch(refund_id, state=states.UNKNOWN, review_reason="Stripe’s answer was lost")
+    counter.touch(refund_id, status=RefundStatus.UNKNOWN, review_reason="Stripe’s answer was lost")
     shown = see(browser_of(app, counter.user_id), f"/refunds/{refund_id}")
     assert "We are checking your refund" in shown and "will shortly be sent" not in shown
     assert "Refund status unknown" in see(tom, "/support/refunds")
@@ -221,4 +222,4 @@ def test_an_unknown_refund_asks_for_a_decision(app: Flask, tom: FlaskClient, cou
     second = browser_of(app, counter.approver.id)
     assert "Retry refund" in see(second, f"/support/refunds/{refund_id}")
     assert "the refund was never sent" in send(second, f"/support/refunds/{refund_id}/abandonment")
-    assert counter.refund(refund_id).state == states.FAILED
+    assert counter.refund(refund_id).status == RefundStatus.FAILED

@@ -250,7 +250,7 @@ class PayingApp(Client):
         paid = self.scene.world.any_of(self.chance, mine)
         if paid is None:
             return
-        wish: dict[str, Any] = {"payment_id": paid.payment_id, "reason": "not_received"}
+        wish: dict[str, Any] = {"payment_id": paid.payment_id, "reason": "product_not_received"}
         if self.chance.random() < 0.6:
             wish["amount"] = self.chance.randint(1, paid.amount)
         answer = self.insist("/api/payments/refund", wish, self.new_key())
@@ -288,7 +288,7 @@ class StaffApp(Client):
     def _approve(self, refund_id: str) -> None:
         answer = self.insist(f"/api/refunds/{refund_id}/approval", {"note": "As agreed."}, self.new_key())
         self.expect(answer, 200, 403, 409)
-        if answer and answer.status == 200 and answer.body["state"] not in {"requested", "approved_once"}:
+        if answer and answer.status == 200 and answer.body["status"] not in {"requested", "approved_once"}:
             self.note(told.APPROVED, refund_id)
 
     def _give_back(self, paid: Paid) -> None:

@@ -24,7 +24,7 @@ REFUNDS: Final = (
         "what is reserved can be asked for again",
         "portal/refunds/queries.py",
         "select(refunded, reserved).where(Refund.payment_id == payment.id, _counts(FREED))",
-        "select(refunded, reserved).where(Refund.payment_id == payment.id, Refund.state == SUCCEEDED)",
+        "select(refunded, reserved).where(Refund.payment_id == payment.id, Refund.status == RefundStatus.SUCCEEDED)",
         f"{DECIDING}test_what_is_reserved_is_not_there_a_second_time",
     ),
     defect(
@@ -79,8 +79,8 @@ REFUNDS: Final = (
     defect(
         "who proposed a refund approves it",
         "portal/refunds/deciding.py",
-        "    if row.origin != STAFF or row.asked_by != reviewer.id:\n",
-        "    if row.origin == STAFF or row.asked_by != reviewer.id:\n",
+        "    if row.origin != RefundOrigin.STAFF or row.asked_by != reviewer.id:\n",
+        "    if row.origin == RefundOrigin.STAFF or row.asked_by != reviewer.id:\n",
         f"{DECIDING}test_who_proposed_it_does_not_approve_it_whatever_the_amount",
     ),
     defect(
@@ -101,7 +101,7 @@ REFUNDS: Final = (
         "a refund that fails after all is not booked back",
         "portal/refunds/settling.py",
         "    if found.return_movement is not None:\n",
-        "    if found.return_movement is not None and row.state == states.PENDING:\n",
+        "    if found.return_movement is not None and row.status == RefundStatus.PENDING:\n",
         f"{EXECUTING}test_a_refund_that_fails_after_it_had_succeeded_reopens_the_balance",
     ),
     defect(

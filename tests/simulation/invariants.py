@@ -23,7 +23,7 @@ from portal.invoices.models import Invoice
 from portal.jobs.outbox import Job
 from portal.ledger import Posting
 from portal.payments.models import Confirmation, Payment
-from portal.refunds.models import PORTAL, Refund
+from portal.refunds.models import Refund, RefundOrigin
 from portal.stripe_events.models import StripeEvent
 from tests.simulation import stripe_side, told
 from tests.simulation.stripe_side import StripeSide
@@ -158,7 +158,7 @@ def charged_once(ours: PortalSide, theirs: StripeSide) -> Iterator[str]:
     returned = {
         ours.by_id[refund.payment_id].stripe_intent_id: refund.amount_minor
         for refund in ours.refunds
-        if refund.origin == PORTAL and refund.state == SUCCEEDED
+        if refund.origin == RefundOrigin.PORTAL and refund.status == SUCCEEDED
     }
     for subject, intents in sold.items():
         kept = [intent for intent in intents if returned.get(intent, 0) < theirs.intents[intent].received]
@@ -196,17 +196,17 @@ def refunds_fit(ours: PortalSide, theirs: StripeSide) -> Iterator[str]:
     rows: dict[str, list[Refund]] = defaultdict(list)
     for row in ours.refunds:
         rows[row.stripe_refund_id or ""].append(row)
-        if row.state == SUCCEEDED and row.stripe_refund_id not in theirs.refunds:
+        if row.status == SUCCEEDED and row.stripe_refund_id not in theirs.refunds:
             yield f"D: {row.id} says succeeded, and Stripe has no {row.stripe_refund_id}"
         if row.stripe_refund_id is None and sent[row.id]:
-            yield f"D: {row.id} is {row.state} and knows of no refund at Stripe, which has it"
+            yield f"D: {row.id} is {row.status} and knows of no refund at Stripe, which has it"
     for refund in theirs.refunds.values():
         if len(rows[refund.id]) != 1:
             yield f"D: Stripe's {refund.id} stands in {len(rows[refund.id])} rows"
         for row in rows[refund.id]:
-            if (row.state, row.amount_minor, row.currency) != (refund.status, refund.amount, refund.currency):
+            if (row.status, row.amount_minor, row.currency) != (refund.status, refund.amount, refund.currency):
                 there = f"{refund.status} over {refund.amount} {refund.currency}"
-                yield f"D: {row.id} is {row.state} over {row.amount}, Stripe's {refund.id} {there}"
+                yield f"D: {row.id} is {row.status} over {row.amount}, Stripe's {refund.id} {there}"
     yield from _no_more_than_received(ours, theirs)
 
 
@@ -216,7 +216,7 @@ def _no_more_than_received(ours: PortalSide, theirs: StripeSide) -> Iterator[str
             yield f"D: {theirs.given_back(intent.id)} of {intent.received} {intent.currency} of {intent.id} went back"
     reserved = Counter[str]()
     for row in ours.refunds:
-        if row.state not in FREED:
+        if row.status not in FREED:
             reserved[row.payment_id] += row.amount_minor
     for payment_id, amount in reserved.items():
         if amount > ours.by_id[payment_id].amount_minor:
@@ -234,10 +234,10 @@ def documents_stand(ours: PortalSide) -> Iterator[str]:
             yield f"E: {payment.id} is {payment.status} and has {issued[payment.id]} receipts"
     for refund in ours.refunds:
         note = notes.get(refund.id)
-        if refund.state == SUCCEEDED and (note is None or note.revoked_at is not None):
+        if refund.status == SUCCEEDED and (note is None or note.revoked_at is not None):
             yield f"E: {refund.id} has succeeded, and its credit note is {'revoked' if note else 'missing'}"
-        if refund.state != SUCCEEDED and note is not None and note.revoked_at is None:
-            yield f"E: {refund.id} is {refund.state}, and its credit note {note.number} stands"
+        if refund.status != SUCCEEDED and note is not None and note.revoked_at is None:
+            yield f"E: {refund.id} is {refund.status}, and its credit note {note.number} stands"
     for document in ours.documents:
         owner = ours.by_id[document.payment_id]
         if document.kind == RECEIPT and (document.total_minor, document.currency) != (
@@ -283,15 +283,15 @@ def mails_arrived(ours: PortalSide, mails: Sequence[EmailMessage]) -> Iterator[s
 
 def nothing_under_way(ours: PortalSide) -> Iterator[str]:
     """F: once calm, nothing waits but for the customer, and nothing was set aside but what was paid twice and went back."""
-    returned = {refund.payment_id for refund in ours.refunds if refund.origin == PORTAL}
+    returned = {refund.payment_id for refund in ours.refunds if refund.origin == RefundOrigin.PORTAL}
     for payment in ours.payments:
         if payment.status not in RESTING_PAYMENTS:
             yield f"F: {payment.id} is {payment.status}"
         if payment.review_reason and payment.id not in returned:
             yield f"F: {payment.id} was set aside: {payment.review_reason}"
     for refund in ours.refunds:
-        if refund.state not in RESTING_REFUNDS:
-            yield f"F: {refund.id} is {refund.state}"
+        if refund.status not in RESTING_REFUNDS:
+            yield f"F: {refund.id} is {refund.status}"
         if refund.review_reason:
             yield f"F: {refund.id} was set aside: {refund.review_reason}"
     for confirmation in ours.unanswered:
@@ -343,8 +343,8 @@ def what_was_told(ours: PortalSide, theirs: StripeSide, notes: Iterable[Told]) -
             yield f"P6: {note}, and the card was charged"
         elif note.what in {told.ASKED, told.APPROVED}:
             undecided = {"requested", "approved_once"}
-            if refund is None or (note.what == told.APPROVED and refund.state in undecided):
-                yield f"P6: {note}, and it is {refund.state if refund else 'not there'}"
+            if refund is None or (note.what == told.APPROVED and refund.status in undecided):
+                yield f"P6: {note}, and it is {refund.status if refund else 'not there'}"
         elif note.what == told.RECEIPT:
             receipt = receipt_of.get(note.subject)
             if receipt is None or note.detail not in {receipt.id, receipt.number}:

@@ -34,8 +34,8 @@ from portal.payments.models import Payment
 from portal.payments.order_rules import Order
 from portal.refunds import executing as refund_executing
 from portal.refunds import jobs as refund_jobs
-from portal.refunds import policy
 from portal.refunds import service as refunds
+from portal.refunds.policy import RefundReason
 from portal.refunds.service import Reviewer
 from portal.stripe_events import jobs as webhook_jobs
 from portal.stripe_events import service as webhooks
@@ -194,7 +194,7 @@ class Scene:
 def give_back(parted: Parted, key: str) -> str:
     """Staff propose a part and approve it; with the key of before, what was done before stays."""
     part = Money(PART_MINOR, "eur")
-    proposed = refunds.propose(parted.proposer, parted.payment_id, part, policy.GOODWILL, "", client_key=key)
+    proposed = refunds.propose(parted.proposer, parted.payment_id, part, RefundReason.GOODWILL, "", client_key=key)
     with suppress(Conflict):
         refunds.approve(proposed, parted.reviewer)
     return proposed

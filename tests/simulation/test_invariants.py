@@ -45,7 +45,7 @@ def paid(app: Flask, sandbox: SandboxServer, smtp: Mailbox) -> Iterator[Till]:
     till.confirm(till.start().intent_id)
     eventually(lambda: settled(till), what="the fee")
     asked = refunds.ask(
-        customer.id, None, till.payment.id, Money(20_00, "eur"), "not_received", "", client_key="first-wish"
+        customer.id, None, till.payment.id, Money(20_00, "eur"), "product_not_received", "", client_key="first-wish"
     )
     refunds.approve(asked, Reviewer(staff.id, "approver"))
     with app.app_context():
@@ -132,7 +132,7 @@ def test_a_repeat_under_another_message_id_is_seen(paid: Till, smtp: Mailbox) ->
     ("statement", "letter"),
     [
         (update(Document).values(mailed_at=None), "E"),
-        (update(Refund).values(state="executing"), "F"),
+        (update(Refund).values(status="executing"), "F"),
         (update(Refund).values(review_reason="look"), "F"),
         (update(Job).values(state="dead", last_error="it broke"), "F"),
         (update(Refund).values(stripe_refund_id="re_nobodys"), "D"),

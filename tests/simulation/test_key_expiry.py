@@ -29,9 +29,10 @@ from portal.payments import service as payments
 from portal.payments.models import Payment
 from portal.payments.order_rules import Order
 from portal.refunds import jobs as refund_jobs
-from portal.refunds import policy, states
 from portal.refunds import service as refunds
 from portal.refunds.models import Refund
+from portal.refunds.policy import RefundReason
+from portal.refunds.statuses import RefundStatus
 from tests import factories
 from tests.live import SandboxServer
 from tests.payments.conftest import Till
@@ -131,7 +132,7 @@ def test_a_refund_that_was_not_answered(counter: Counter, time: Time, fault: str
         counter.execute(refund_id)
         counter.execute(refund_id)
         is_known = fault == ARRIVED or hours < 23
-        assert counter.refund(refund_id).state == (states.SUCCEEDED if is_known else states.UNKNOWN)
+        assert counter.refund(refund_id).status == (RefundStatus.SUCCEEDED if is_known else RefundStatus.UNKNOWN)
         assert len(counter.at_stripe) == int(is_known)
     with time.later(25):
         if not is_known:
@@ -199,7 +200,12 @@ class Week:
             half = payment.money(payment.amount_minor // 2)
             number = self.dice.randint(1, 2)
             asked = refunds.propose(
-                self.counter.admin.id, payment.id, half, policy.GOODWILL, "", client_key=f"part-{number}:{payment.id}"
+                self.counter.admin.id,
+                payment.id,
+                half,
+                RefundReason.GOODWILL,
+                "",
+                client_key=f"part-{number}:{payment.id}",
             )
             with suppress(PortalError):
                 refunds.approve(asked, self.counter.approver)
@@ -207,7 +213,7 @@ class Week:
     def decide(self) -> None:
         """Staff have what nobody knows sent once more, unless Stripe shows it after all."""
         with db.reading() as session:
-            unknown = session.query(Refund).filter(Refund.state == states.UNKNOWN).all()
+            unknown = session.query(Refund).filter(Refund.status == RefundStatus.UNKNOWN).all()
         for row in unknown:
             with suppress(refunds.ShownByStripe):
                 refunds.send_again(row.id, self.counter.approver)
@@ -241,5 +247,5 @@ def test_a_week_of_lost_answers(counter: Counter, app: Flask, smtp: Mailbox, tim
             assert violations(counter.sandbox.client) == []
     with db.reading() as session:
         succeeded = session.query(Payment).filter(Payment.status == "succeeded").count()
-        given_back = session.query(Refund).filter(Refund.state == states.SUCCEEDED).count()
+        given_back = session.query(Refund).filter(Refund.status == RefundStatus.SUCCEEDED).count()
     assert succeeded > PURCHASES / 3 and given_back > PURCHASES / 3 and week.lost > PURCHASES / 4, "too little happened"

@@ -165,7 +165,7 @@ class News(RuleBasedStateMachine):
             row = factories.refund(
                 session,
                 session.get_one(Payment, self.desk.payment_id),
-                state="executing",
+                status="executing",
                 amount_minor=PART.minor,
                 stripe_refund_id=f"re_model_{next(numbers)}",
                 succeeded_at=None,
@@ -233,7 +233,7 @@ class News(RuleBasedStateMachine):
         assert self.desk.postings == self.truth.books
         for refund_id, refund in self.truth.refunds.items():
             row = self.refund(refund_id)
-            assert (row.state, row.review_reason) == (refund.status, "")
+            assert (row.status, row.review_reason) == (refund.status, "")
             assert self.desk.jobs(f"credit_note:{refund_id}") >= int(refund.status == "succeeded")
         if self.truth.dispute is not None:
             with db.reading() as session:

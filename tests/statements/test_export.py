@@ -134,7 +134,7 @@ def paid(customer: Customer) -> str:
     with db.transaction() as session:
         payment = session.get_one(Payment, payment_id)
         good = factories.refund(session, payment, amount_minor=91_25, asked_at=MARCH, succeeded_at=MARCH).id
-        factories.refund(session, payment, amount_minor=10_00, state="pending", succeeded_at=None, asked_at=MARCH)
+        factories.refund(session, payment, amount_minor=10_00, status="pending", succeeded_at=None, asked_at=MARCH)
         ledger.post(
             session,
             "refund",
@@ -203,8 +203,8 @@ def test_refunds_and_disputes_are_lines_with_their_documents_and_taxes_by_rate(c
 
 def test_a_credit_note_that_was_revoked_takes_nothing_back(customer: Customer, paid: str) -> None:
     with db.transaction() as session:
-        refund = session.scalars(select(Refund).where(Refund.state == "succeeded")).one()
-        refund.state, refund.failed_at = "failed", clock.now()
+        refund = session.scalars(select(Refund).where(Refund.status == "succeeded")).one()
+        refund.status, refund.failed_at = "failed", clock.now()
     receipts.revoke_credit_note(refund.id)
     with db.reading() as session:
         found = list(statements.lines(session, [session.get_one(Payment, paid)]))

@@ -56,8 +56,8 @@ def test_the_head_sums_up_what_is_owed_paid_and_asked_back_by_currency(desk: Des
         factories.payment(session, desk.customer, amount_minor=500, currency="jpy")
         factories.payment(session, desk.customer, status="canceled", succeeded_at=None)
         factories.payment(session, desk.stranger)
-        refund(session, desk.payment, state="rejected")
-        refund(session, desk.payment, state="succeeded", amount_minor=9_00)
+        refund(session, desk.payment, status="rejected")
+        refund(session, desk.payment, status="succeeded", amount_minor=9_00)
     with db.reading() as session:
         file = queries.customer_file(session, desk.customer.id)
     assert [one.total for one in file.owed.sums] == [Money(119_00, "eur")]

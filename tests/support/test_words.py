@@ -13,7 +13,7 @@ from portal.disputes import states as disputes
 from portal.documents import models as documents
 from portal.mandates import states as collections
 from portal.refunds import models as refund_models
-from portal.refunds import states as refunds
+from portal.refunds.statuses import RefundStatus
 from portal.support import words
 
 OURS = [path for path in Path(portal.__file__).parent.rglob("*.py") if "sandbox" not in path.parts]
@@ -31,7 +31,7 @@ FILLINGS = {
     "stored.kind": documents.KINDS,
     "kind.noun": tuple(sorted(row.noun for row in _below(Mirror))),
     "row.noun": tuple(sorted(row.noun for row in _below(Reviewed))),
-    "resolution": tuple(filter(None, refund_models.RESOLUTIONS)),
+    "resolution": tuple(refund_models.Resolution),
     "state": tuple(state for state in collections.STATES if state not in collections.ACTIVE),
 }
 
@@ -92,5 +92,5 @@ def test_every_event_has_words_and_every_word_an_event() -> None:
 
 
 def test_every_state_of_a_refund_and_a_dispute_has_words() -> None:
-    assert words.OUTCOMES["refund.state"].keys() == set(refunds.STATES)
+    assert words.OUTCOMES["refund.status"].keys() == set(RefundStatus)
     assert words.OUTCOMES["dispute.status"].keys() == disputes.KNOWN

@@ -65,7 +65,7 @@ def test_a_genuine_document_is_told_by_number_date_and_total_and_nothing_else(
 def test_a_revoked_credit_note_is_told_to_be_cancelled(client: FlaskClient, issued: dict[str, Document]) -> None:
     note = issued[CREDIT_NOTE]
     with db.transaction() as session:
-        session.get_one(Refund, note.refund_id).state = "failed"
+        session.get_one(Refund, note.refund_id).status = "failed"
     assert note.refund_id is not None
     service.revoke_credit_note(note.refund_id)
     said = told(client, note.code_text)

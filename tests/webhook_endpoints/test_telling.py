@@ -13,7 +13,8 @@ from portal.core.money import Money
 from portal.invoices import service as invoices
 from portal.payments import intents
 from portal.refunds import service as refunds
-from portal.refunds import states
+from portal.refunds import statuses
+from portal.refunds.statuses import RefundStatus
 from portal.webhook_endpoints import service
 from portal.webhook_endpoints.models import TYPES, OutgoingEvent
 from tests import factories
@@ -128,7 +129,7 @@ def test_half_of_a_decision_is_not_told(counter: Counter) -> None:
     listen(counter.customer_id)
     refund_id = counter.ask()
     refunds.approve(refund_id, counter.approver)
-    assert counter.refund(refund_id).state == states.APPROVED_ONCE
+    assert counter.refund(refund_id).status == RefundStatus.APPROVED_ONCE
     assert [one["status"] for one in told("refund.updated")] == ["requested"]
     refunds.approve(refund_id, counter.admin, amount=Money(100_00, "eur"))
     assert {one["status"] for one in told("refund.updated")} == {"requested"}
@@ -136,4 +137,6 @@ def test_half_of_a_decision_is_not_told(counter: Counter) -> None:
 
 
 def test_what_is_told_as_another_state_is_one_that_customers_know() -> None:
-    assert {states.public_status(state) for state in states.STATES} == set(states.STATES) - {states.APPROVED_ONCE}
+    assert {statuses.public_status(status) for status in RefundStatus} == set(RefundStatus) - {
+        RefundStatus.APPROVED_ONCE
+    }
