@@ -37,6 +37,7 @@ PUBLIC = frozenset(
         "queries",
         "models",
         "states",
+        "statuses",
         "drafts",
         "access",
         "app_grants",
@@ -53,8 +54,16 @@ PUBLIC = frozenset(
 )
 
 # Inside a package, likewise; modules with other names (facts, pdf, handlers …) stand where they need to, without circles.
-# models and states are one: a column's CHECK lists the states.
-LAYERS = (("models", "states", "policy"), ("queries",), ("service",), ("jobs",), ("forms",), ("views",), ("feature",))
+# models and statuses are one: a column's CHECK lists the statuses.
+LAYERS = (
+    ("models", "states", "statuses", "policy"),
+    ("queries",),
+    ("service",),
+    ("jobs",),
+    ("forms",),
+    ("views",),
+    ("feature",),
+)
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 
 WEB_MODULES = frozenset(
@@ -63,7 +72,7 @@ WEB_MODULES = frozenset(
     }
 )
 WITHOUT_QUERIES = frozenset({"views", "forms"})
-WITHOUT_TRANSACTIONS = frozenset({"models", "states", "policy", "queries", "forms", "views"})
+WITHOUT_TRANSACTIONS = frozenset({"models", "states", "statuses", "policy", "queries", "forms", "views"})
 
 
 def layer_of(name: str) -> str:
