@@ -218,7 +218,7 @@ def app(request: pytest.FixtureRequest, settings: config.Settings) -> Flask:
     """The portal's application on `database`."""
     from portal.app import create_app
 
-    application = create_app()
+    application = create_app(settings)
     # Each test has an application of its own, and compiling its templates would take half of the test.
     application.jinja_env.bytecode_cache = request.config.stash[RUN].compiled_templates
     application.test_client_class = CheckingClient
