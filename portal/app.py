@@ -71,7 +71,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     logs.configure(settings.log_level)
     db.connect(settings.database_url)
     gateway.forget()
-    app = Flask("portal", template_folder=str(pages.TEMPLATES), static_folder=None)
+    app = Flask("portal", template_folder=None, static_folder=None)
     app.config.update(
         SECRET_KEY=settings.secret_key.get_secret_value(),
         SESSION_COOKIE_NAME="__Host-portal" if settings.secure_cookies else "portal",
@@ -90,8 +90,6 @@ def create_app(settings: Settings | None = None) -> Flask:
         MAIL_PASSWORD=settings.mail_password.get_secret_value() or None,
         MAIL_SUPPRESS_SEND=False,
     )
-    app.jinja_env.trim_blocks = True
-    app.jinja_env.lstrip_blocks = True
     app.url_map.converters["payment"] = PaymentId
     pages.install(app)
     failures.install(app)

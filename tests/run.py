@@ -16,9 +16,9 @@ from itertools import count
 from pathlib import Path
 
 import psycopg
-from jinja2 import FileSystemBytecodeCache
 
 from deploy.dev.processes import ROOT
+from portal.content.templates import CompiledTemplates
 from tests import postgres
 from tests.emptying import AsNew, Connection
 
@@ -36,7 +36,7 @@ class Run:
         self.directory = directory
         self._name = f"test_{os.getpid()}"
         (directory / "templates").mkdir(exist_ok=True)
-        self.compiled_templates = FileSystemBytecodeCache(str(directory / "templates"))
+        self.compiled_templates = CompiledTemplates(str(directory / "templates"))
         self._as_new: dict[str, AsNew] = {}
         self._times_used: Counter[str] = Counter()
         self._spare: list[str] = []

@@ -6,9 +6,10 @@ Pages, mails and PDFs use the same catalogues, which lie in portal/translations 
 from __future__ import annotations
 
 import unicodedata
-from datetime import date, datetime
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -105,9 +106,7 @@ def decimal_text(number: Decimal, language: str) -> str:
 
 def date_text(day: date | datetime, language: str) -> str:
     """A day: "Nov 23, 2026", "23.11.2026". A moment is taken in the company's time zone."""
-    if isinstance(day, datetime):
-        day = company_days.day_of(day)
-    return format_date(day, format="medium", locale=language)
+    return _day_text(company_days.day_of(day) if isinstance(day, datetime) else day, language)
 
 
 def month_text(day: date, language: str) -> str:
@@ -118,13 +117,38 @@ def month_text(day: date, language: str) -> str:
 def datetime_text(moment: datetime, language: str, zone: ZoneInfo | None = None) -> str:
     """A moment by the reader's clocks, or the company's, with their name: "Nov 23, 2026, 2:05 PM PST", "23.11.2026, 14:05 MEZ"."""
     local = moment.astimezone(zone or company_days.zone())
-    day = format_date(local, format="medium", locale=language)
-    return f"{day}, {format_time(local, format='short', locale=language)} {_zone_text(local, language)}"
+    day, minute = date(local.year, local.month, local.day), time(local.hour, local.minute)
+    at = _ZoneAt(str(local.tzinfo), local.utcoffset(), bool(local.dst()), local)
+    return f"{_day_text(day, language)}, {_time_text(minute, language)} {_zone_text(at, language)}"
 
 
-def _zone_text(local: datetime, language: str) -> str:
+# The parts of a moment are kept, each for itself: a list has few days, and a day 1,440 minutes. Babel reads its patterns anew for each.
+
+
+@lru_cache(maxsize=4_000)
+def _day_text(day: date, language: str) -> str:
+    return format_date(day, format="medium", locale=language)
+
+
+@lru_cache(maxsize=4_000)
+def _time_text(minute: time, language: str) -> str:
+    return format_time(minute, format="short", locale=language)
+
+
+@dataclass(frozen=True, slots=True)
+class _ZoneAt:
+    """What a zone's name depends on; `local` is any moment of which this is true."""
+
+    zone: str
+    offset: timedelta | None
+    is_summer_time: bool
+    local: datetime = field(compare=False)
+
+
+@lru_cache(maxsize=4_000)
+def _zone_text(at: _ZoneAt, language: str) -> str:
     """What the language calls the zone at this time, else how far it is ahead: "PST", "MEZ", "UTC+5:30"."""
-    name = get_timezone_name(local, width="short", locale=language)
+    name = get_timezone_name(at.local, width="short", locale=language)
     if not name.startswith(("+", "-")):
         return name
     hours, minutes = name[1:3].lstrip("0") or "0", name[3:]

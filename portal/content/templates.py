@@ -1,6 +1,6 @@
-"""The Jinja environment for what is read outside the browser: mails and PDFs.
+"""Jinja in one language at a time: for mails and PDFs, and for the pages, which add what belongs to a web request.
 
-The same templates folder, filters and catalogues as the pages, without a web request around them.
+All share the templates folder and the catalogues.
 """
 
 from __future__ import annotations
@@ -12,28 +12,101 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, select_autoescape
+from jinja2 import (
+    Environment,
+    FileSystemBytecodeCache,
+    FileSystemLoader,
+    StrictUndefined,
+    Undefined,
+    nodes,
+    pass_context,
+    select_autoescape,
+)
+from jinja2.bccache import Bucket
 from jinja2.runtime import Context
+from jinja2.visitor import NodeTransformer
+from markupsafe import Markup
 
 from portal.content import language
 from portal.core import config
+from portal.core.money import Money
 
 TEMPLATES: Final = Path(__file__).parents[2] / "templates"
 
 
+class LocaleEnvironment(Environment):
+    """Templates in one language.
+
+    A constant text, such as `_("Due")`, is looked up when its template is compiled: it costs nothing when a page is drawn, and what a
+    template computes once, its own variables, may hold texts. A text with something to fill in is looked up each time.
+    """
+
+    def __init__(
+        self, locale: str, *, undefined: type[Undefined] = StrictUndefined, reads_changes: bool = False
+    ) -> None:
+        """With `reads_changes` a template is compiled anew when its file has changed."""
+        super().__init__(
+            loader=FileSystemLoader(TEMPLATES),
+            autoescape=select_autoescape(["html"]),
+            undefined=undefined,
+            extensions=["jinja2.ext.i18n"],
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=reads_changes,
+        )
+        self.locale = locale
+        self.catalogue = language.catalogue(locale)
+        self.install_gettext_translations(self.catalogue, newstyle=True)  # type: ignore[attr-defined]
+
+        def amount(amount: Money, rounded: bool = False) -> str:
+            return language.amount_text(amount, locale, rounded=rounded)
+
+        self.filters |= {
+            "money": lambda amount: language.money_text(amount, locale),
+            "amount": amount,
+            "date": lambda day: language.date_text(day, locale),
+            "month": lambda day: language.month_text(day, locale),
+            "decimalformat": lambda number: language.decimal_text(number, locale),
+            "shown": lambda facts: {name: language.shown(fact, locale) for name, fact in facts.items()},
+        }
+
+    def _generate(
+        self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
+    ) -> str:
+        """Jinja's hook between the parsing of a template and the writing of its Python."""
+        escapes = self.autoescape(name) if callable(self.autoescape) else self.autoescape
+        translated = _Translator(self.catalogue, Markup if escapes else str).visit(source)
+        return super()._generate(translated, name, filename, defer_init)
+
+
+class _Translator(NodeTransformer):
+    """Puts constant texts in place of the calls that look them up, as Jinja's own newstyle gettext would give them."""
+
+    def __init__(self, catalogue: Any, shape: Callable[[str], str]) -> None:
+        self._lookups = {"_": catalogue.gettext, "gettext": catalogue.gettext, "pgettext": catalogue.pgettext}
+        self._shape = shape
+
+    def visit_Call(self, call: nodes.Call) -> nodes.Node:  # noqa: N802  # Jinja's name
+        lookup = self._lookups.get(call.node.name) if isinstance(call.node, nodes.Name) else None
+        words = [part.value for part in call.args if isinstance(part, nodes.Const)]
+        is_constant = len(words) == len(call.args) and not (call.kwargs or call.dyn_args or call.dyn_kwargs)
+        if lookup is None or not is_constant:
+            return self.generic_visit(call)
+        # A text is always a format, also where nothing is filled in: "%%" is a percent sign.
+        return nodes.Const(self._shape(lookup(*words)) % {}, lineno=call.lineno)
+
+
+class CompiledTemplates(FileSystemBytecodeCache):
+    """Compiled templates in a folder, each language's apart, for the texts are in them."""
+
+    def get_bucket(self, environment: Environment, name: str, filename: str | None, source: str) -> Bucket:
+        locale = getattr(environment, "locale", "")
+        return super().get_bucket(environment, f"{locale} {name}", filename, source)
+
+
 @cache
 def _environment(locale: str) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        extensions=["jinja2.ext.i18n"],
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.install_gettext_translations(language.catalogue(locale), newstyle=True)  # type: ignore[attr-defined]
-    environment.filters["money"] = lambda money: language.money_text(money, locale)
-    environment.filters["date"] = lambda day: language.date_text(day, locale)
+    environment = LocaleEnvironment(locale)
     environment.filters["datetime"] = _datetimes(locale)
     return environment
 

@@ -7,9 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import lru_cache
 
 from babel import Locale
-from babel.numbers import NumberFormatError, format_currency, get_currency_symbol, parse_decimal
+from babel.numbers import (
+    NumberFormatError,
+    format_currency,
+    get_currency_symbol,
+    get_decimal_symbol,
+    get_group_symbol,
+    parse_decimal,
+    parse_pattern,
+)
 
 # Stripe charges these in whole units: the amount 500 in jpy is 500 yen.
 ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf".split())
@@ -138,18 +147,60 @@ class Money:
 
     def format(self, locale: str = "en") -> str:
         """As a person of that language writes it: "€1,234.50", "1.234,50 €"."""
-        pattern_digits = exponent(self.currency)
-        return format_currency(
-            self.decimal.quantize(Decimal(1).scaleb(-pattern_digits)),
-            self.currency.upper(),
-            locale=locale,
-            currency_digits=False,
-            decimal_quantization=False,
-            format=_pattern(locale, self.currency, pattern_digits),
-        )
+        frame, digits = _frame(locale, self.currency), exponent(self.currency)
+        major, minor = divmod(abs(self.minor), 10**digits)
+        number = _grouped(str(major), frame)
+        if digits:
+            number += f"{frame.decimal}{minor:0{digits}}"
+        before, after = frame.negative if self.minor < 0 else frame.positive
+        return before + number + after
 
     def __str__(self) -> str:
         return f"{self.plain()} {self.currency.upper()}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What stands around and between the digits of an amount. `groups`: of how many digits the last group is, and each before it."""
+
+    positive: tuple[str, str]
+    negative: tuple[str, str]
+    groups: tuple[int, int]
+    group: str
+    decimal: str
+
+
+@lru_cache(maxsize=1_000)
+def _frame(locale: str, currency: str) -> _Frame:
+    """How this language writes this currency: asked of Babel once, which reads the whole pattern anew for each amount."""
+    digits = exponent(currency)
+    pattern = _pattern(locale, currency, digits)
+    decimal = get_decimal_symbol(locale)
+    one = f"1{decimal}{'0' * digits}" if digits else "1"
+
+    def around(amount: int) -> tuple[str, str]:
+        written = format_currency(
+            Decimal(amount).quantize(Decimal(1).scaleb(-digits)),
+            currency.upper(),
+            locale=locale,
+            currency_digits=False,
+            decimal_quantization=False,
+            format=pattern,
+        )
+        before, _, after = written.partition(one)
+        return before, after
+
+    return _Frame(around(1), around(-1), parse_pattern(pattern).grouping, get_group_symbol(locale), decimal)
+
+
+def _grouped(digits: str, frame: _Frame) -> str:
+    last, each = frame.groups
+    groups = [digits[-last:]]
+    rest = digits[:-last]
+    while rest:
+        groups.append(rest[-each:])
+        rest = rest[:-each]
+    return frame.group.join(reversed(groups))
 
 
 def _pattern(locale: str, currency: str, digits: int) -> str:

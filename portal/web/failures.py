@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import quote
 
 import structlog
-from flask import Flask, current_app, flash, g, jsonify, make_response, redirect, render_template, request, url_for
+from flask import Flask, current_app, flash, g, jsonify, make_response, redirect, request, url_for
 from flask_babel import gettext
 from flask_login import AnonymousUserMixin, current_user
 from flask_wtf.csrf import CSRFError
@@ -30,7 +30,7 @@ from portal.core.errors import (
     Unavailable,
 )
 from portal.web import resuming
-from portal.web.pages import API_DOCS, COOKIE_WAS_SET, brought_cookie, is_api, reader_language, wants_part
+from portal.web.pages import API_DOCS, COOKIE_WAS_SET, brought_cookie, is_api, reader_language, render, wants_part
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +90,7 @@ def failure(
     else:
         g.with_stripe = False
         response = make_response(
-            render_template("errors/error.html", status=status, title=title, message=message, next_step=None), status
+            render("errors/error.html", status=status, title=title, message=message, next_step=None), status
         )
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)

@@ -20,7 +20,6 @@ from flask import (
     g,
     make_response,
     redirect,
-    render_template,
     request,
     session,
     url_for,
@@ -29,17 +28,18 @@ from flask_babel import Babel
 from flask_limiter import Limiter
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect
+from jinja2 import Undefined
 from limits.errors import StorageError
 from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal.content import language
+from portal.content.templates import LocaleEnvironment
 from portal.core import audit, card_numbers, company_days, config, db, networks, recovery, time_zones
 from portal.core.errors import NotFound
 from portal.web import forwarded
 
 STATIC: Final = Path(__file__).parents[2] / "static"
-TEMPLATES: Final = STATIC.parent / "templates"
 # Browsers ask for HTTPS alone from then on, in seconds.
 HSTS_SECONDS: Final = 63_072_000
 # A caller's own name for a request.
@@ -82,6 +82,31 @@ def within(limit: str, *whose: str) -> bool:
 # Rendering
 
 
+def render(template: str, **context: Any) -> str:
+    """Fill a template in the reader's language, with what Flask and its extensions give to templates."""
+    locale = reader_language()
+    environments: dict[str, LocaleEnvironment] = current_app.extensions[_ENVIRONMENTS]
+    if locale not in environments:
+        environments[locale] = _environment(locale)
+    current_app.update_template_context(context)
+    return environments[locale].get_template(template).render(context)
+
+
+_ENVIRONMENTS: Final = "portal-templates"
+
+
+def _environment(locale: str) -> LocaleEnvironment:
+    """What the application's own environment has, in one language. A process keeps one for each."""
+    is_development = config.current().environment == "development"
+    environment = LocaleEnvironment(locale, undefined=Undefined, reads_changes=is_development)
+    shared = current_app.jinja_env
+    environment.bytecode_cache = shared.bytecode_cache
+    texts = {"_", "gettext", "ngettext", "pgettext", "npgettext"}
+    environment.globals |= {name: value for name, value in shared.globals.items() if name not in texts}
+    environment.filters["datetime"] = lambda moment: language.datetime_text(moment, locale, reader_zone())
+    return environment
+
+
 def page(
     template: str, *, partial: str | None = None, status: int = 200, with_stripe: bool = False, **context: Any
 ) -> Response:
@@ -91,7 +116,7 @@ def page(
     """
     g.with_stripe = with_stripe
     wanted = partial if partial and wants_part() else template
-    response = make_response(render_template(wanted, **context), status)
+    response = make_response(render(wanted, **context), status)
     if partial:
         response.vary.add("HX-Request")
     return response
@@ -380,14 +405,5 @@ def install(app: Flask) -> None:
     app.add_template_global(recovery.is_on_now, "in_recovery")
     app.add_template_global(part, "part")
     app.add_template_global(cookies_are_blocked, "cookies_are_blocked")
-    app.add_template_filter(lambda amount: language.money_text(amount, reader_language()), "money")
-    app.add_template_filter(
-        lambda amount, rounded=False: language.amount_text(amount, reader_language(), rounded=rounded), "amount"
-    )
-    app.add_template_filter(lambda day: language.date_text(day, reader_language()), "date")
-    app.add_template_filter(
-        lambda facts: {name: language.shown(fact, reader_language()) for name, fact in facts.items()}, "shown"
-    )
-    app.add_template_filter(lambda day: language.month_text(day, reader_language()), "month")
-    app.add_template_filter(lambda moment: language.datetime_text(moment, reader_language(), reader_zone()), "datetime")
+    app.extensions[_ENVIRONMENTS] = {}
     app.register_blueprint(bp)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from babel.numbers import format_currency
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -164,3 +165,15 @@ def test_every_currency_has_a_span_that_stripe_can_charge(currency: str) -> None
     least, most = money.smallest_charge(currency), money.largest_charge(currency)
     assert 0 < least.minor < most.minor
     assert money.is_currency(currency)
+
+
+@given(minor=st.integers(-(10**12), 10**12), currency=st.sampled_from(sorted(money.CHARGEABLE)))
+@pytest.mark.parametrize("locale", ["en", "de", "fr", "de_CH", "hi", "pl"])
+def test_an_amount_is_written_as_babel_writes_it(locale: str, minor: int, currency: str) -> None:
+    """Also where the groups have two digits, or there is no sign but a word."""
+    amount = Money(minor, currency)
+    pattern = money._pattern(locale, currency, money.exponent(currency))
+    options = {"currency_digits": False, "decimal_quantization": False}
+    assert amount.format(locale) == format_currency(
+        amount.decimal, currency.upper(), format=pattern, locale=locale, **options
+    )

@@ -12,15 +12,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from flask import Flask, abort, make_response, render_template, request, url_for
+from flask import Flask, abort, current_app, make_response, request, url_for
 from flask_babel import Babel
 from flask_wtf import CSRFProtect, FlaskForm
-from jinja2 import ChoiceLoader, FileSystemLoader
+from jinja2 import ChoiceLoader, FileSystemLoader, Undefined
 from werkzeug.utils import safe_join
 from werkzeug.wrappers import Response
 from wtforms import BooleanField, EmailField, PasswordField, RadioField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, Length
+
+from portal.content.templates import TEMPLATES, LocaleEnvironment
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,9 +48,6 @@ class Example(FlaskForm):
 def create_style_app(brand: str = "#2a4fd0", brand_contrast: str = "#ffffff", locale: str = "en") -> Flask:
     """The style page as an app; `locale` is the language it speaks, `brand` the company's colour."""
     app = Flask(__name__, static_folder=None, template_folder=None)
-    app.jinja_loader = ChoiceLoader(
-        [FileSystemLoader(ROOT / "templates"), FileSystemLoader(Path(__file__).parent / "templates")]
-    )
     app.config.update(
         SECRET_KEY="style-page",
         BABEL_TRANSLATION_DIRECTORIES=str(ROOT / "portal" / "translations"),
@@ -56,9 +55,6 @@ def create_style_app(brand: str = "#2a4fd0", brand_contrast: str = "#ffffff", lo
     CSRFProtect(app)
     Babel(app, locale_selector=lambda: request.args.get("lang", locale))
     app.add_template_global(lambda _for_staff: [], "navigation")
-    app.add_template_filter(lambda value: value["text"], "money")
-    app.add_template_filter(str, "date")
-    app.add_template_filter(str, "datetime")
 
     @app.context_processor
     def context() -> dict[str, Any]:
@@ -103,15 +99,15 @@ def create_style_app(brand: str = "#2a4fd0", brand_contrast: str = "#ffffff", lo
         bad.email.errors = ["Enter your e-mail address"]
         bad.amount.errors = ["The least you can pay is €1.00"]
         bad.reason.errors = ["Choose a reason"]
-        return render_template("style/page.html", form=Example(prefix="good"), bad=bad, echo=Example(prefix="echo"))
+        return _render("style/page.html", form=Example(prefix="good"), bad=bad, echo=Example(prefix="echo"))
 
     @app.get("/plain")
     def plain() -> str:
-        return render_template("style/plain.html", form=Example())
+        return _render("style/plain.html", form=Example())
 
     @app.get("/error")
     def error() -> str:
-        return render_template(
+        return _render(
             "errors/error.html",
             status=503,
             title="We cannot reach the payment service",
@@ -126,7 +122,7 @@ def create_style_app(brand: str = "#2a4fd0", brand_contrast: str = "#ffffff", lo
         status = int(request.values.get("status", "200"))
         if status == 422:
             form.email.errors = ["Enter your e-mail address"]
-        return render_template("style/_echo.html", form=form, answer=status, times=_count(app)), status
+        return _render("style/_echo.html", form=form, answer=status, times=_count(app)), status
 
     @app.after_request
     def policy(answer: Response) -> Response:
@@ -134,6 +130,19 @@ def create_style_app(brand: str = "#2a4fd0", brand_contrast: str = "#ffffff", lo
         return answer
 
     return app
+
+
+def _render(template: str, **facts: Any) -> str:
+    current_app.update_template_context(facts)
+    environment = LocaleEnvironment(facts["locale"], undefined=Undefined)
+    environment.loader = ChoiceLoader(
+        [FileSystemLoader(TEMPLATES), FileSystemLoader(Path(__file__).parent / "templates")]
+    )
+    own = {"money": lambda value: value["text"], "date": str, "datetime": str}
+    environment.filters |= own
+    shared = current_app.jinja_env.globals
+    environment.globals |= {name: value for name, value in shared.items() if name not in environment.globals}
+    return environment.get_template(template).render(facts)
 
 
 def _static_file(filename: str) -> Response:
