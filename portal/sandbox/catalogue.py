@@ -28,6 +28,7 @@ from portal.sandbox.resources import (
     setup_intents,
     three_d_secure,
     tokens,
+    wallets,
     webhook_endpoints,
 )
 from portal.sandbox.routes import Route
@@ -77,6 +78,7 @@ ROUTES: tuple[Route, ...] = (
     *setup_attempts.ROUTES,
     *setup_intents.ROUTES,
     *tokens.ROUTES,
+    *wallets.ROUTES,
     *webhook_endpoints.ROUTES,
 )
 

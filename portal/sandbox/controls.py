@@ -10,6 +10,7 @@ from portal.sandbox import machine_controls, object_controls
 from portal.sandbox.account_settings import INTERVALS
 from portal.sandbox.disturbances import ACTIONS
 from portal.sandbox.faults import FAULTS, Faults
+from portal.sandbox.resources import wallets
 from portal.sandbox.resources.cards import WALLETS
 from portal.sandbox.resources.refunds import FAILURE_REASONS
 from portal.sandbox.settings import DAY_SECONDS
@@ -173,6 +174,16 @@ CONTROLS: dict[str, Control] = {
         "Its holder pays with it by Apple Pay, Google Pay or Link.",
         _on_objects(object_controls.put_in_wallet),
         (Field("payment_method", "Payment method (pm_…)"), Field("wallet", "Wallet", options=("", *WALLETS))),
+    ),
+    "wallet": Control(
+        "Fill the customer's wallet",
+        "What Apple Pay, Google Pay and Link hold, and whether their sheet waits for a person. What is left empty stays.",
+        _on_objects(object_controls.fill_wallet),
+        (
+            Field("card", "Card", "4242 4242 4242 4242"),
+            Field("answers", "Its sheet", options=("", *wallets.ANSWERS)),
+            *(Field(name, name.replace("_", " ").capitalize()) for name in wallets.FIELDS[2:]),
+        ),
     ),
     "cards/behave": Control(
         "Change how a card behaves",

@@ -18,6 +18,7 @@ from portal.sandbox.resources import (
     payouts,
     refunds,
     testaccounts,
+    wallets,
 )
 from portal.sandbox.resources.cards import WALLETS, in_wallet
 from portal.sandbox.resources.payment_methods import PAYMENT_METHOD
@@ -151,6 +152,12 @@ def put_in_wallet(sandbox: Sandbox, given: Given) -> dict[str, Any]:
         return {"payment_method": method["id"], "wallet": wallet}
 
     return _at_work(sandbox, act)
+
+
+def fill_wallet(sandbox: Sandbox, given: Given) -> dict[str, Any]:
+    """What the customer's wallet holds, and how its sheet is answered from now on."""
+    texts = {name: str(value) for name, value in given.items()}
+    return _at_work(sandbox, lambda call: dict(wallets.fill(call.session, texts)))
 
 
 def change_behaviour(sandbox: Sandbox, given: Given) -> dict[str, Any]:

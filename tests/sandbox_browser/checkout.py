@@ -74,6 +74,14 @@ class Checkout:
         }
         return cast("str", self.page.evaluate("given => window.mount(given)", given))
 
+    def mount_element(self, kind: str, options: dict[str, Any] | None = None, **elements: Any) -> Any:
+        """Mounts an element of any type in the group that is there, or in one of these options; what its "ready" event said."""
+        given = {"key": PUBLISHABLE_KEY, "elementsOptions": elements, "type": kind, "options": options or {}}
+        return self.page.evaluate("given => window.mountElement(given)", given)
+
+    def frame(self, title: str) -> FrameLocator:
+        return self.page.frame_locator(f'iframe[title="{title}"]')
+
     def call(self, expression: str, given: Any = None) -> Any:
         """The outcome of `expression`, which may use `stripe`, `elements`, `payment` and `given`."""
         return self.page.evaluate(f"given => window.outcome(async () => {expression})", given)

@@ -92,6 +92,7 @@ def _bacs(call: Call, given: dict[str, Any], place: str) -> tuple[Row, str]:
 
 
 _WITHOUT_A_NUMBER: dict[str, Row] = {
+    "link": {"email": None, "persistent_token": None},
     "ideal": {"bank": None, "bic": None},
     "bancontact": {},
     "eps": {"bank": None},

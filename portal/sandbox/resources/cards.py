@@ -160,6 +160,14 @@ def _card_object(call: Call, card: TestCard, month: int, year: int, *, has_cvc: 
 WALLETS = ("apple_pay", "google_pay", "link")
 
 
+def card_in_wallet(call: Call, number: str, wallet: str) -> tuple[Row, str]:
+    """The card with this number as its holder pays with it out of a wallet: no code is given with it."""
+    card = card_for_number(number)
+    today = time.gmtime(call.now)
+    details = _card_object(call, card, today.tm_mon, today.tm_year + 1, has_cvc=False)
+    return details | {"wallet": in_wallet(details, wallet)}, card.behaviour
+
+
 def in_wallet(card: Row, wallet: str) -> Row:
     """`card.wallet` of a card that its holder pays with out of a wallet, one of `WALLETS`."""
     return {"dynamic_last4": None if wallet == "link" else card["last4"], "type": wallet, wallet: {}}

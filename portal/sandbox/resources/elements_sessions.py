@@ -73,7 +73,7 @@ def retrieve(call: Call) -> Row:
         "customer": None if secret is None else customer_sessions.for_element(call, secret, ordered),
         "merchant_country": call.settings.country,
         "merchant_currency": "eur",
-        "ordered_payment_method_types_and_wallets": ordered,
+        "ordered_payment_method_types_and_wallets": _with_wallets(call, preference),
         "payment_method_preference": preference,
         "session_id": new_id("elements_session"),
     }
@@ -90,6 +90,19 @@ def _country(call: Call, customer_id: str | None) -> str:
     customer = call.session.find(call.kinds["customer"], customer_id or "") or {}
     located = _LOCATION.search(customer.get("email") or "")
     return located[1] if located else (customer.get("address") or {}).get("country") or call.settings.country
+
+
+def _with_wallets(call: Call, preference: Row) -> list[str]:
+    """The types with the wallets that the intent's configuration turns on behind the card; without a configuration the account's own."""
+    ordered: list[str] = preference["ordered_payment_method_types"]
+    if "card" not in ordered:
+        return ordered
+    intent = preference[preference["type"]]
+    details = intent.get("payment_method_configuration_details") or {}
+    named = intent.get("payment_method_configuration") or details.get("id")
+    wallets = payment_method_configurations.wallets_on(payment_method_configurations.chosen(call, named))
+    behind = ordered.index("card") + 1
+    return [*ordered[:behind], *wallets, *ordered[behind:]]
 
 
 def _is_shown(name: str, country: str) -> bool:

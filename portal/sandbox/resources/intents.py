@@ -19,7 +19,7 @@ from portal.sandbox.routes import only
 if TYPE_CHECKING:
     from portal.sandbox.calls import Call
 
-EXCLUDABLE = Choice(("card", *TYPES, *(name for name in OTHER_TYPES.split() if name != "link")))
+EXCLUDABLE = Choice(("card", *(name for name in (*TYPES, *OTHER_TYPES.split()) if name != "link")))
 ALLOWABLE = Choice(
     (
         "card",
@@ -50,7 +50,7 @@ MANDATE_DATA = Hash(
     },
     clearable=True,
 )
-_OTHER_SET_UPS = "acss_debit amazon_pay bizum blik card_present link payto pix upi"
+_OTHER_SET_UPS = "acss_debit amazon_pay bizum blik card_present payto pix upi"
 _CARD_OPTIONS: dict[str, Reader] = {
     "moto": Boolean(),
     "network": Text(),

@@ -30,6 +30,7 @@ _OF_A_TRANSFER: Row = {
     "verified_name": "Jenny Rosen",
 }
 _OF_THE_CHARGE: dict[str, Row] = {
+    "link": {"country": "US"},
     "us_bank_account": {"payment_reference": None},
     "ideal": {**_OF_A_TRANSFER, "transaction_id": None},
     "bancontact": {**_OF_A_TRANSFER, "bank_code": "VAPE", "bank_name": "VAN DE PUT & CO", "bic": "VAPEBE22"},
@@ -91,19 +92,22 @@ def of_attempt(method: Row) -> Row:
 _BANCONTACT_BANK = {"bank_code": "VAPE", "bank_name": "VAN DE PUT & CO", "bic": "VAPEBE22", "preferred_language": "en"}
 
 
-def of_refund(kind: str) -> Row:
-    """`destination_details` of a refund: how the money goes back, and the reference that comes once it has gone."""
+def of_refund(kind: str) -> Row | None:
+    """`destination_details` of a refund: how the money goes back, and the reference that comes once it has gone. Link names none."""
     way = TYPES[kind].refunded_by
+    if not way:
+        return None
     referenced = way not in ("eps", "twint")
     return {way: {"reference": None, "reference_status": "pending"} if referenced else {}, "type": way}
 
 
-def refund_arrived(refund: Row) -> None:
-    """A refund that has gone out has a reference by which the customer's bank finds it."""
-    way = refund["destination_details"]
-    details = way[way["type"]]
-    if way["type"] != "card" and "reference_status" in details:
-        details |= {"reference": secrets.token_hex(8).upper(), "reference_status": "available"}
+def refund_arrived(refund: Row) -> Row:
+    """What changes in a refund that has gone out: it has a reference by which the customer's bank finds it."""
+    way = refund.get("destination_details")
+    if way is None or way["type"] == "card" or "reference_status" not in way[way["type"]]:
+        return {}
+    reference = {"reference": secrets.token_hex(8).upper(), "reference_status": "available"}
+    return {"destination_details": {**way, way["type"]: {**way[way["type"]], **reference}}}
 
 
 def of_dispute(kind: str) -> Row | None:

@@ -76,14 +76,15 @@ def future_use(intent: Row, method: str) -> str | None:
 def _mandate(call: Call, intent: Row, method: Row, facts: PaymentMethodType) -> Row | None:
     """The permission this payment rests on: a new one, one the request names, or one the customer gave before.
 
-    Methods that redirect get theirs once the customer has approved.
+    Methods that redirect get theirs once the customer has approved; some need none unless they are saved.
     """
     if "mandate" in call.params:
         return _named_mandate(call, method, call.params["mandate"])
     use = future_use(intent, facts.name)
     accepted = mandates.acceptance(call)
     standing = mandates.standing(call, method)
-    if facts.mandate == "never" or (facts.redirects and standing is None):
+    unneeded = standing is None and (facts.redirects or (facts.mandate == "when_saved" and not use))
+    if facts.mandate == "never" or unneeded:
         if use and facts.mandate == "when_saved" and accepted is None:
             raise _acceptance_missing(intent, facts, use)
         intent["_accepted"] = accepted

@@ -27,15 +27,17 @@ CONFIGURATION = Kind(
     columns=("is_default", "active"),
 )
 
-NAMES = ("card", *TYPES)
+CARD_WALLETS = ("apple_pay", "google_pay")
+"""Wallets whose payments are card payments, so that no intent names them among its types."""
+NAMES = ("card", *CARD_WALLETS, *TYPES)
 """The payment methods that can be turned on and off."""
 
 _PREFERENCE = Hash({"display_preference": Hash({"preference": Choice(("none", "off", "on"))})})
 _NAMED: dict[str, Reader] = {"name": Text(100, clearable=False), **dict.fromkeys(NAMES, _PREFERENCE)}
 _ELSEWHERE = (
-    "acss_debit affirm afterpay_clearpay alipay alma amazon_pay apple_pay apple_pay_later au_becs_debit billie bizum blik boleto "
-    "cartes_bancaires cashapp crypto customer_balance fpx fr_meal_voucher_conecs giropay google_pay grabpay jcb kakao_pay konbini kr_card "
-    "link mb_way mobilepay multibanco naver_pay nz_bank_account oxxo pay_by_bank payco paynow paypay payto pix promptpay revolut_pay "
+    "acss_debit affirm afterpay_clearpay alipay alma amazon_pay apple_pay_later au_becs_debit billie bizum blik boleto "
+    "cartes_bancaires cashapp crypto customer_balance fpx fr_meal_voucher_conecs giropay grabpay jcb kakao_pay konbini kr_card "
+    "mb_way mobilepay multibanco naver_pay nz_bank_account oxxo pay_by_bank payco paynow paypay payto pix promptpay revolut_pay "
     "samsung_pay satispay scalapay sequra sofort sunbit swish upi wechat_pay zip"
 )
 CREATE = Parameters(_NAMED, unsupported=unsupported(f"{_ELSEWHERE} parent"))
@@ -119,8 +121,18 @@ def chosen(call: Call, configuration_id: str | None) -> Row:
 
 
 def turned_on(configuration: Row) -> list[str]:
-    """The methods that are on, in the order in which they are offered."""
-    return [name for name in NAMES if configuration[name]["display_preference"]["value"] == "on"]
+    """The types of payment method that are on, in the order in which they are offered."""
+    return [name for name in NAMES if name not in CARD_WALLETS and _is_on(configuration, name)]
+
+
+def wallets_on(configuration: Row) -> list[str]:
+    """The wallets that are on, of those whose payments are card payments."""
+    return [name for name in CARD_WALLETS if _is_on(configuration, name)]
+
+
+def _is_on(configuration: Row, name: str) -> bool:
+    value: str = configuration[name]["display_preference"]["value"]
+    return value == "on"
 
 
 def turn_on(call: Call, names: set[str]) -> list[str]:
@@ -128,7 +140,7 @@ def turn_on(call: Call, names: set[str]) -> list[str]:
     configuration = chosen(call, None)
     configuration |= {name: _shown("on" if name in names else "off") for name in NAMES}
     call.session.save(CONFIGURATION, configuration)
-    return turned_on(configuration)
+    return [name for name in NAMES if _is_on(configuration, name)]
 
 
 ROUTES = (

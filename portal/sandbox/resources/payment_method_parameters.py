@@ -22,7 +22,7 @@ from portal.sandbox.resources.payment_method_types import TYPES
 
 OTHER_TYPES = (
     "acss_debit affirm afterpay_clearpay alipay alma amazon_pay au_becs_debit billie bizum blik boleto cashapp crypto "
-    "customer_balance fpx giropay grabpay kakao_pay konbini kr_card link mb_way mobilepay multibanco naver_pay "
+    "customer_balance fpx giropay grabpay kakao_pay konbini kr_card mb_way mobilepay multibanco naver_pay "
     "nz_bank_account oxxo pay_by_bank payco paynow paypay payto pix promptpay revolut_pay samsung_pay satispay scalapay "
     "sequra sofort sunbit swish upi wechat_pay zip"
 )

@@ -36,6 +36,7 @@ _ACCOUNT_TYPES = Choice(("checking", "savings"))
 _NUMBER = Text(34, clearable=False)
 
 DETAILS: Mapping[str, Hash] = {
+    "link": Hash({}),
     "sepa_debit": Hash({"iban": Text(64, clearable=False)}, required=("iban",)),
     "us_bank_account": Hash(
         {
@@ -82,6 +83,7 @@ _PAPER = Hash({"collection_method": Choice(("paper",), clearable=True)})
 _LOCALE_OF_KLARNA = Choice(tuple(_KLARNA_LOCALES))
 
 PAYMENT_OPTIONS: Mapping[str, Reader] = {
+    "link": Hash({"capture_method": _HOLD, "persistent_token": Text(), "setup_future_usage": _OFF_SESSION}),
     "sepa_debit": Hash(
         {"mandate_options": _PREFIX, "setup_future_usage": _ANY_USE}, unsupported=unsupported("target_date")
     ),
@@ -118,6 +120,7 @@ PAYMENT_OPTIONS: Mapping[str, Reader] = {
     ),
 }
 SETUP_OPTIONS: Mapping[str, Reader] = {
+    "link": Hash({"persistent_token": Text()}),
     "sepa_debit": Hash({"mandate_options": _PREFIX}),
     "us_bank_account": Hash(
         {

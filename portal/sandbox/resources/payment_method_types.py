@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from portal.sandbox.kinds import Row
+from portal.sandbox.money import CURRENCIES
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class PaymentMethodType:
     refund_days: int = 0
     """How long a refund pends; 0 when it succeeds at once."""
     refunded_by: str = ""
-    """The type of a refund's `destination_details`."""
+    """The type of a refund's `destination_details`; empty when a refund has none."""
     refundable_days: int = 180
     dispute: DisputeRules | None = None
     default_options: Row = field(default_factory=dict)
@@ -75,6 +76,18 @@ _EUR = frozenset({"eur"})
 _DEBIT_REFUND_DAYS = 4
 
 _TYPES = (
+    PaymentMethodType(
+        "link",
+        "Link",
+        CURRENCIES,
+        Tariff(290, 30, dispute=1500),
+        saved_as="link",
+        mandate="when_saved",
+        holds=True,
+        needs=("email",),
+        dispute=DisputeRules(120, "fraudulent", contestable=True),
+        default_options={"persistent_token": None},
+    ),
     PaymentMethodType(
         "sepa_debit",
         "SEPA Debit",

@@ -55,6 +55,8 @@ def new_method(call: Call, details: Row, behaviour: str, data: dict[str, Any]) -
     kind = data.get("type", "card")
     if kind == "card":
         details = details | {"checks": unchecked(details, address)}
+    elif kind == "link":
+        details = details | {"email": billing.get("email")}
     return {
         "id": new_id("pm"),
         "object": "payment_method",

@@ -183,7 +183,6 @@ def _new(call: Call, charge: Row, amount: int, params: dict[str, Any], status: s
         "currency": charge["currency"],
         "customer": charge["customer"],
         "customer_account": None,
-        "destination_details": _CARD_DESTINATION if method == "card" else method_details.of_refund(method),
         "metadata": merge_metadata({}, params.get("metadata")),
         "payment_intent": charge["payment_intent"],
         "payment_method": charge["payment_method"],
@@ -193,6 +192,9 @@ def _new(call: Call, charge: Row, amount: int, params: dict[str, Any], status: s
         "status": status,
         "transfer_reversal": None,
     }
+    destination = _CARD_DESTINATION if method == "card" else method_details.of_refund(method)
+    if destination is not None:
+        refund["destination_details"] = destination
     if pending:
         refund["pending_reason"] = "processing"
     if params.get("instructions_email"):
@@ -208,7 +210,7 @@ def _release_hold(call: Call, charge: Row, amount: int, params: dict[str, Any]) 
             "amount",
         )
     refund = _new(call, charge, amount, params, "succeeded")
-    if "card" in refund["destination_details"]:
+    if _goes_to_card(refund):
         refund["destination_details"] = {"card": {**_CARD_DESTINATION["card"], "type": "reversal"}, "type": "card"}
     call.session.insert(REFUND, refund)
     emit(call, "refund.created", refund)
@@ -253,15 +255,16 @@ def succeed(call: Call, body: dict[str, Any]) -> None:
     """A pending refund goes through."""
     refund = call.session.find(REFUND, body["refund"])
     if refund is not None and refund["status"] == "pending":
-        before = copied(refund["destination_details"])
-        method_details.refund_arrived(refund)
-        arrived, refund["destination_details"] = refund["destination_details"], before
-        _move(call, refund, "succeeded", destination_details=arrived)
+        _move(call, refund, "succeeded", **method_details.refund_arrived(refund))
         _expect_reference(call, refund)
 
 
+def _goes_to_card(refund: Row) -> bool:
+    return "card" in refund.get("destination_details", {})
+
+
 def _expect_reference(call: Call, refund: Row) -> None:
-    if refund["destination_details"]["type"] == "card":
+    if _goes_to_card(refund):
         call.later("refund.trace", call.settings.refund_reference_delay_seconds, refund=refund["id"])
 
 
@@ -282,8 +285,7 @@ def fail(call: Call, body: dict[str, Any]) -> None:
     """The bank sends a refund back: the money returns to the balance, and the charge counts it as not refunded."""
     refund = call.session.find(REFUND, body["refund"])
     if refund is not None and refund["status"] in ("pending", "succeeded"):
-        by_card = refund["destination_details"]["type"] == "card"
-        reason = body.get("reason") or (FAILURE_REASONS[0] if by_card else "unknown")
+        reason = body.get("reason") or (FAILURE_REASONS[0] if _goes_to_card(refund) else "unknown")
         _undo(call, refund, "failed", "refund_failure", failure_reason=reason)
 
 

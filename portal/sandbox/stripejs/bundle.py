@@ -17,9 +17,13 @@ HOST_MODULES = (
     "shared/refusals.js",
     "host/errors.js",
     "host/frame_channel.js",
+    "host/dialog.js",
     "host/challenge.js",
+    "host/wallet_sheet.js",
     "host/framed_element.js",
     "host/payment_element.js",
+    "host/details_elements.js",
+    "host/express_checkout_element.js",
     "host/card_cvc_element.js",
     "host/elements_options.js",
     "host/elements.js",
@@ -39,6 +43,7 @@ FRAME_MODULES = (
     "frame/formatting.js",
     "frame/appearance.js",
     "frame/field.js",
+    "frame/frame_events.js",
     "frame/card_form.js",
     "frame/method_form.js",
     "frame/saved_methods.js",
@@ -60,6 +65,32 @@ CVC_MODULES = (
     "frame/field.js",
     "frame/card_cvc.js",
 )
+DETAILS_MODULES = (
+    "shared/locale.js",
+    "frame/host_link.js",
+    "frame/messages.js",
+    "frame/countries.js",
+    "frame/validation.js",
+    "frame/formatting.js",
+    "frame/appearance.js",
+    "frame/field.js",
+    "frame/frame_events.js",
+    "frame/address_form.js",
+    "frame/email_form.js",
+    "frame/details.js",
+)
+EXPRESS_MODULES = (
+    "shared/locale.js",
+    "frame/host_link.js",
+    "frame/messages.js",
+    "frame/appearance.js",
+    "frame/validation.js",
+    "frame/formatting.js",
+    "frame/field.js",
+    "frame/frame_events.js",
+    "frame/express.js",
+)
+WALLET_MODULES = ("shared/api.js", "shared/locale.js", "frame/host_link.js", "wallet/sheet.js")
 CHALLENGE_MODULES = ("shared/locale.js", "frame/host_link.js", "challenge/challenge.js")
 ICONS = (
     "visa",
@@ -104,9 +135,24 @@ class Bundle:
         )
         cvc = _frame_page(
             "elements-inner-card-cvc",
-            page=_source("frame/card_cvc.html"),
+            page=_source("frame/plain.html"),
             style=_source("frame/card_cvc.css"),
             script=_joined(CVC_MODULES),
+        )
+        details, express = (
+            _frame_page(
+                f"elements-inner-{name}",
+                page=_source("frame/plain.html"),
+                style=_source("frame/payment.css"),
+                script=_joined(modules),
+            )
+            for name, modules in (("details", DETAILS_MODULES), ("express", EXPRESS_MODULES))
+        )
+        wallet = _frame_page(
+            "wallet-sheet",
+            page=_source("wallet/sheet.html"),
+            style=_source("challenge/challenge.css") + _source("wallet/sheet.css"),
+            script=_joined(WALLET_MODULES),
         )
         challenge = _frame_page(
             "three-ds-2-challenge",
@@ -114,10 +160,17 @@ class Bundle:
             style=_source("challenge/challenge.css"),
             script=_joined(CHALLENGE_MODULES),
         )
-        frames = {"payment": payment, "cardCvc": cvc, "challenge": challenge}
+        frames = {
+            "payment": payment,
+            "cardCvc": cvc,
+            "details": details,
+            "express": express,
+            "wallet": wallet,
+            "challenge": challenge,
+        }
         body = _joined(HOST_MODULES, FRAME_PATHS={name: assets[0].path for name, assets in frames.items()})
         self.script = Asset("/v3/", body, "text/javascript", _digest(body), fingerprinted=False)
-        self.assets = [*payment, *cvc, *challenge, *icons.values()]
+        self.assets = [*(asset for assets in frames.values() for asset in assets), *icons.values()]
 
 
 def _frame_page(name: str, *, page: bytes, style: bytes, script: bytes) -> list[Asset]:

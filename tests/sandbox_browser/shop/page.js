@@ -28,6 +28,26 @@ window.mountCvc = ({ key, stripeOptions, cvcOptions }) => {
   });
 };
 
+/* Mounts an element of any type beside those that are there already, and resolves to what its "ready" event said. */
+window.mountElement = ({ key, elementsOptions, type, options }) => {
+  if (!window.elements) {
+    window.stripe = window.Stripe(key);
+    window.elements = window.stripe.elements(elementsOptions);
+  }
+  const element = window.elements.create(type, options);
+  window[type] = element;
+  for (const name of [...EVENTS, "cancel", "availablepaymentmethodschange"]) {
+    element.on(name, (event) => window.seen.events.push({ type: `${type}.${name}`, event: JSON.parse(JSON.stringify(event)) }));
+  }
+  const place = document.createElement("div");
+  document.getElementById("payment").after(place);
+  return new Promise((resolve) => {
+    element.on("ready", resolve);
+    element.on("loaderror", (event) => resolve({ error: event.error }));
+    element.mount(place);
+  });
+};
+
 /* What a call came to: its result, or the name and message of what it threw or rejected with. */
 window.outcome = async (call) => {
   try {

@@ -3,7 +3,7 @@ const root = document.getElementById("root");
 const skeleton = document.getElementById("skeleton");
 let settings = null;
 let lastChange = "";
-let hasFocus = false;
+let lastOffered = "";
 
 const forms = new Map();
 const saved = new SavedMethods({
@@ -25,6 +25,7 @@ const layout = new Layout({
   },
 });
 // How the page's option `terms` calls the methods that have some.
+const WALLET_OPTIONS = { apple_pay: "applePay", google_pay: "googlePay", link: "link" };
 const TERMS_OF = { card: "card", sepa_debit: "sepaDebit", us_bank_account: "usBankAccount", bacs_debit: "bacsDebit" };
 let submission = null;
 
@@ -47,6 +48,7 @@ const host = connectToHost({
     skeleton.hidden = true;
     root.append(layout.node);
     host.send("ready");
+    announceOffered();
     announceChange();
   },
   update(given) {
@@ -83,14 +85,17 @@ const host = connectToHost({
   },
   submit() {
     const error = saved.selected ? null : (incomplete() ?? currentForm().validate());
-    return error ? { error } : { selectedPaymentMethod: saved.selected?.type ?? layout.selected };
+    if (error) return { error };
+    return { selectedPaymentMethod: saved.selected?.type ?? layout.selected, wallet: chosenWallet() };
   },
   createPaymentMethod(params) {
     if (saved.selected) return { object: saved.selected };
+    if (chosenWallet()) return { wallet: chosenWallet() };
     return withForm(() => submission.createPaymentMethod(params ?? {}));
   },
   createConfirmationToken(params) {
     if (saved.selected) return submission.createSavedToken(saved.selected, params ?? {});
+    if (chosenWallet()) return { wallet: chosenWallet() };
     return withForm(() => submission.createConfirmationToken(params ?? {}));
   },
 });
@@ -110,9 +115,15 @@ function currentForm() {
 
 /* What may be paid with, in the account's order or in the page's. */
 function offeredTypes() {
-  const types = (settings.session.types ?? ["card"]).filter(knowsMethod);
+  const isWanted = (type) => settings.options.wallets?.[WALLET_OPTIONS[type]] !== "never";
+  const types = (settings.session.types ?? ["card"]).filter((type) => knowsMethod(type) && isWanted(type));
   const first = (settings.options.paymentMethodOrder ?? []).filter((type) => types.includes(type));
   return [...new Set([...first, ...types])];
+}
+
+/* The wallet whose sheet has to be answered before there is a payment method. */
+function chosenWallet() {
+  return !layout.isCollapsed && CARD_WALLETS.has(layout.selected) ? layout.selected : undefined;
 }
 
 function savedMethods() {
@@ -164,6 +175,7 @@ function layoutOptions() {
 function hiddenFields() {
   const details = settings.options.fields?.billingDetails ?? "auto";
   const address = typeof details === "string" ? details : (details.address ?? "auto");
+  if (settings.collects.address) return { country: true, postalCode: true };
   const isNever = (name) => (typeof address === "string" ? address : address[name]) === "never";
   return { country: isNever("country"), postalCode: isNever("postalCode") || isNever("country") };
 }
@@ -185,7 +197,15 @@ function merchantName(messages) {
 
 function render() {
   arrange();
+  announceOffered();
   announceChange();
+}
+
+/* Tells the page what may be paid with, when that is news. */
+function announceOffered() {
+  const types = offeredTypes();
+  if (types.join() !== lastOffered) host.send("available", { types });
+  lastOffered = types.join();
 }
 
 function arrange() {
@@ -199,6 +219,7 @@ function arrange() {
       readOnly: Boolean(settings.options.readOnly),
       fallbackCountry: defaultBillingDetails().address?.country ?? likelyCountry(settings.session.merchantCountry),
       defaults: defaultBillingDetails(),
+      collects: settings.collects,
       merchant: merchantName(messages),
       showsNote: settings.options.terms?.[TERMS_OF[type]] !== "never",
     });
@@ -210,7 +231,7 @@ function arrange() {
   saveChoice.configure({ isOffered: save === "enabled" && Boolean(savesCard() || usage), readOnly, messages });
   layout.configure({
     types: offeredTypes(),
-    layout: layoutOptions().type,
+    layout: layoutOptions(),
     hasSaved: saved.isShown,
     messages,
     termsText: termsText(messages),
@@ -244,18 +265,6 @@ function announceChange() {
   lastChange = seen;
 }
 
-document.addEventListener("focusin", () => {
-  if (!hasFocus) host.send("focus");
-  hasFocus = true;
-});
-document.addEventListener("focusout", (event) => {
-  if (event.relatedTarget) return;
-  hasFocus = false;
-  host.send("blur");
-});
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") host.send("escape");
-});
-new ResizeObserver(() => host.send("resize", { height: Math.ceil(root.getBoundingClientRect().height) })).observe(root);
+followFrame(host, root);
 
 host.send("loaded");

@@ -108,7 +108,7 @@ class CardForm {
   }
 
   /* hidden says which of country and postalCode the page collects itself. */
-  configure({ locale, hidden, readOnly, fallbackCountry }) {
+  configure({ locale, hidden, readOnly, fallbackCountry, defaults }) {
     this.messages = messagesFor(locale);
     this.hidden = hidden;
     const { messages } = this;
@@ -122,6 +122,8 @@ class CardForm {
     );
     this.country.input.value = chosen;
     this.country.node.hidden = hidden.country;
+    if (!this.wasConfigured) this.postalCode.input.value = defaults.address?.postal_code ?? "";
+    this.wasConfigured = true;
     for (const { input } of this.fields) {
       if (input.tagName === "SELECT") input.disabled = readOnly;
       else input.readOnly = readOnly;
@@ -139,12 +141,8 @@ class CardForm {
     return this.fields.every((field) => !field.isShown || field.check().complete);
   }
 
-  /* Shows every error: {type, code, message} of the first, or null. */
   validate() {
-    const errors = this.fields.map((field) => [field, field.validate()]).filter(([, code]) => code);
-    if (errors.length === 0) return null;
-    const [[, code]] = errors;
-    return { type: "validation_error", code, message: this.messages[code] };
+    return validated(this.fields, this.messages);
   }
 
   focus() {

@@ -100,3 +100,9 @@ class Field {
     this.show(null);
   }
 }
+
+/* Shows every error of some fields: {type, code, message} of the first, or null. */
+function validated(fields, messages) {
+  const [code] = fields.map((field) => field.validate()).filter(Boolean);
+  return code ? { type: "validation_error", code, message: messages[code] } : null;
+}

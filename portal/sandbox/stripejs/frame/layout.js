@@ -12,8 +12,14 @@ class Layout {
     this.types = [];
     this.selected = "card";
     this.terms = build("p", { className: "p-Terms TermsText" });
+    this.more = build("button", { type: "button", className: "p-MoreButton", hidden: true });
+    this.more.addEventListener("click", () => {
+      this.showsAll = true;
+      this.#showSome();
+      this.items.get(this.types[this.shownCount]).header.focus();
+    });
     this.list = build("div", { className: "p-PaymentMethods" });
-    this.node = build("div", { className: "p-PaymentForm" }, saved.node, this.list);
+    this.node = build("div", { className: "p-PaymentForm" }, saved.node, this.list, this.more);
     this.isCollapsed = false;
   }
 
@@ -43,6 +49,13 @@ class Layout {
     return { header, panel, title, node };
   }
 
+  /* Items beyond the page's count wait behind a button; one that is selected never does. */
+  #showSome() {
+    const isBeyond = (type, place) => !this.showsAll && place >= this.shownCount && type !== this.selected;
+    this.types.forEach((type, place) => (this.items.get(type).node.hidden = isBeyond(type, place)));
+    this.more.hidden = !this.types.some(isBeyond);
+  }
+
   get header() {
     return this.items.get(this.selected).header;
   }
@@ -66,13 +79,19 @@ class Layout {
   }
 
   /*
-   * types are the methods in their order; layout is "tabs" or an accordion. With one method Stripe's tabs are no tabs at all. Beside
+   * types are the methods in their order; layout is the page's: {type, radios, spacedAccordionItems, visibleAccordionItemsCount}. With one method Stripe's tabs are no tabs at all. Beside
    * saved methods the header stays in either layout: it is how the customer comes to a new one.
    */
   configure({ types, layout, hasSaved, messages, termsText }) {
-    this.isBare = layout === "tabs" && !hasSaved && types.length === 1;
+    const isTabs = layout.type === "tabs";
+    const { radios = "auto", spacedAccordionItems: isSpaced = true, visibleAccordionItemsCount: count = 0 } = layout;
+    const hasRadios = radios === "always" || (radios === "if_multiple" && types.length > 1);
+    this.shownCount = !isTabs && count > 0 ? count : Infinity;
+    this.isBare = isTabs && !hasSaved && types.length === 1;
     this.node.classList.toggle("p-PaymentForm--bare", this.isBare);
-    this.node.classList.toggle("p-PaymentForm--tabs", layout === "tabs" && types.length > 1);
+    this.node.classList.toggle("p-PaymentForm--tabs", isTabs && types.length > 1);
+    this.node.classList.toggle("p-PaymentForm--joined", !isTabs && !isSpaced);
+    this.node.classList.toggle("p-PaymentForm--radios", !isTabs && hasRadios);
     if (types.join() !== this.types.join()) {
       this.types = types;
       for (const type of types) if (!this.items.has(type)) this.items.set(type, this.#item(type));
@@ -82,6 +101,8 @@ class Layout {
     for (const [type, { title }] of this.items) {
       title.textContent = type === "card" && hasSaved ? messages.newCard : messages[type];
     }
+    this.more.textContent = messages.more;
+    this.#showSome();
     this.terms.textContent = termsText;
     this.terms.hidden = termsText === "";
     this.setCollapsed(this.isCollapsed);

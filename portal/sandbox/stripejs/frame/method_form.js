@@ -18,7 +18,12 @@ const METHOD_FORMS = {
   twint: { fields: [], note: "redirect" },
   klarna: { fields: [EMAIL], note: "redirect" },
   paypal: { fields: [], note: "redirect" },
+  link: { fields: [EMAIL], note: "linkNote" },
+  apple_pay: { fields: [], note: "walletNote" },
+  google_pay: { fields: [], note: "walletNote" },
 };
+// Their details come from a sheet of their own, and what is made of them is a card.
+const CARD_WALLETS = new Set(["apple_pay", "google_pay"]);
 const FIELD_ATTRIBUTES = {
   iban: { ...PLAIN_TEXT, dir: "ltr", autocapitalize: "characters" },
   routingNumber: DIGITS,
@@ -30,6 +35,8 @@ const FIELD_ATTRIBUTES = {
   city: { ...PLAIN_TEXT, autocomplete: "billing address-level2" },
   addressPostalCode: { ...PLAIN_TEXT, autocomplete: "billing postal-code" },
 };
+// Notes that say how the payment goes on, and not what the customer agrees to.
+const NOTES_OF_WAY = new Set(["redirect", "walletNote", "linkNote"]);
 const FIELD_CHECKS = { iban: checkIban, email: checkEmail };
 // Which field a refusal of the API is about, by the last part of its param.
 const REFUSED_METHOD_FIELDS = {
@@ -66,16 +73,18 @@ class MethodForm {
     return field;
   }
 
-  configure({ locale, readOnly, merchant, defaults, showsNote }) {
+  configure({ locale, readOnly, merchant, defaults, collects, showsNote }) {
     this.messages = messagesFor(locale);
     for (const field of this.fields) {
+      // Another element of the page's asks for it.
+      field.node.hidden = field.name === EMAIL && collects.email;
       field.setTexts({ label: this.messages[field.name] }, this.messages);
       field.input.readOnly = readOnly;
       if (field.isEmpty && !this.wasConfigured) field.input.value = defaultOf(field.name, defaults);
     }
     this.wasConfigured = true;
     this.note.textContent = this.messages[this.noteName].replaceAll("{merchant}", merchant);
-    this.note.hidden = !showsNote && this.noteName !== "redirect";
+    this.note.hidden = !showsNote && !NOTES_OF_WAY.has(this.noteName);
   }
 
   get isEmpty() {
@@ -83,13 +92,11 @@ class MethodForm {
   }
 
   get isComplete() {
-    return this.fields.every((field) => field.check().complete);
+    return this.fields.every((field) => !field.isShown || field.check().complete);
   }
 
-  /* Shows every error: {type, code, message} of the first, or null. */
   validate() {
-    const [code] = this.fields.map((field) => field.validate()).filter(Boolean);
-    return code ? { type: "validation_error", code, message: this.messages[code] } : null;
+    return validated(this.fields, this.messages);
   }
 
   focus() {
@@ -106,7 +113,7 @@ class MethodForm {
   }
 
   #value(name) {
-    return this.fields.find((field) => field.name === name)?.input.value.trim();
+    return this.fields.find((field) => field.name === name && field.isShown)?.input.value.trim();
   }
 
   /* The parameters of a payment method of this type. What the customer gave here overrides `billingDetails`. */

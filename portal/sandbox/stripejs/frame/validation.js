@@ -48,6 +48,11 @@ function checkEmail(text) {
   return /^[^@\s]+@[^@\s]+\.[^@\s]+$/.test(text.trim()) ? COMPLETE : { error: "invalid_email" };
 }
 
+function checkPhone(text) {
+  if (!text.trim()) return { error: "incomplete_field" };
+  return /^\+?[\d\s()./-]{6,20}$/.test(text.trim()) ? COMPLETE : { error: "invalid_phone" };
+}
+
 /* The country, two check digits and the account: the whole is one more than a multiple of 97. Source: ISO 13616. */
 function checkIban(text) {
   const iban = text.replace(/\s/g, "").toUpperCase();

@@ -1,48 +1,16 @@
-/*
- * The 3-D Secure challenge: the bank's page in a dialog over the page. The dialog is a frame of the sandbox, so that the page can
- * neither read nor dress up what the bank asks.
- */
-const OVERLAY_STYLES = {
-  position: "fixed",
-  inset: "0",
-  width: "100%",
-  height: "100%",
-  margin: "0",
-  "z-index": "2147483647",
-  background: "transparent",
-};
-
-/* Resolves to "completed" or "canceled". What became of the payment, the intent says, not the frame. */
+/* The 3-D Secure challenge: the bank's page in a dialog. Resolves to "completed" or "canceled"; what became of the payment, the intent says. */
 function runChallenge({ address, locale }) {
   return new Promise((resolve) => {
-    const focused = document.activeElement;
-    const behind = [...document.body.children].filter((element) => !element.inert);
-    const scrolling = document.documentElement.style.overflow;
-
     const finish = (outcome) => {
-      channel.destroy();
-      for (const element of behind) element.inert = false;
-      document.documentElement.style.overflow = scrolling;
-      focused?.focus?.();
+      dialog.close();
       resolve(outcome);
     };
-    const channel = new FrameChannel({
+    const dialog = openDialog({
       path: FRAME_PATHS.challenge,
       title: "3D Secure authentication",
-      styles: OVERLAY_STYLES,
-      handlers: {
-        loaded: () => {
-          channel.send("start", { address, locale });
-          channel.iframe.focus();
-        },
-        completed: () => finish("completed"),
-        canceled: () => finish("canceled"),
-      },
+      start: { address, locale },
+      handlers: { completed: () => finish("completed"), canceled: () => finish("canceled") },
     });
-    // Keyboard and screen reader stay in the dialog, as they do in a modal <dialog>.
-    for (const element of behind) element.inert = true;
-    document.documentElement.style.overflow = "hidden";
-    document.body.append(channel.iframe);
   });
 }
 

@@ -24,30 +24,36 @@ class Confirmations {
     const typedIn = elements && !params.payment_method && !params.confirmation_token;
     if (typedIn) {
       const collected = await this.#collect(kind, method, elements, clientSecret, extra);
-      if (collected.error) return this.#result(kind.result, collected, locale);
+      if (collected.error) {
+        elements.finishExpress();
+        return this.#result(kind.result, collected, locale);
+      }
+      if (kind === PAYMENT && collected.shipping) params.shipping ??= collected.shipping;
       params.payment_method = collected.object.id;
       if (kind === PAYMENT && collected.futureUsage) params.setup_future_usage ??= collected.futureUsage;
     }
     const outcome = await this.#confirmAndSettle(kind, clientSecret, params, locale);
+    elements?.finishExpress();
     if (!outcome.error && redirect === "always") {
       return leaveFor(returnAddress(kind, confirmParams.return_url, outcome.object));
     }
     const result = this.#result(kind.result, outcome, locale);
-    if (typedIn && result.error?.type === "card_error") elements.payment.showRefusal(result.error);
+    if (typedIn && result.error?.type === "card_error") elements.payment?.showRefusal(result.error);
     return result;
   }
 
   /* The payment method the customer typed in. In the deferred flow the intent must be what the elements showed. */
-  async #collect(kind, method, elements, clientSecret, extra = {}) {
+  async #collect(kind, method, elements, clientSecret, extra) {
     elements.demandReady(method);
-    demandHiddenFields(method, "confirmParams.payment_method_data.", elements.payment.options, extra.billing_details);
+    const { given, shipping } = await elements.withDetails(extra);
+    demandHiddenFields(method, "confirmParams.payment_method_data.", elements, given.billing_details);
     const { deferred } = elements;
     if (deferred) {
       const { object, error } = await retrieveIntent(this.#api, clientSecret);
       const difference = error ?? mismatch(kind, deferred, object);
       if (difference) return { error: difference };
     }
-    return elements.payment.ask("createPaymentMethod", extra);
+    return { ...(await elements.createPaymentMethod(given)), shipping };
   }
 
   #send(clientSecret, params) {
@@ -149,8 +155,11 @@ class Confirmations {
       );
     }
     elements.demandReady(method);
-    demandHiddenFields(method, "params.", elements.payment.options, params.billing_details);
-    return this.#result("paymentMethod", await elements.payment.ask("createPaymentMethod", params), elements.locale);
+    const { given: details } = await elements.withDetails(params);
+    demandHiddenFields(method, "params.", elements, details.billing_details);
+    const outcome = await elements.createPaymentMethod(details);
+    elements.finishExpress();
+    return this.#result("paymentMethod", outcome, elements.locale);
   }
 
   /* A token of a code that was typed anew. Card Elements, of which tokens of cards were made, are no part of this version. */
@@ -169,10 +178,15 @@ class Confirmations {
     const method = "stripe.createConfirmationToken()";
     demandElements(method, elements);
     elements.demandReady(method);
-    const { billing_details: details } = params.payment_method_data ?? {};
-    demandHiddenFields(method, "params.payment_method_data.", elements.payment.options, details);
-    const asked = { setup_future_usage: elements.deferred?.setupFutureUsage ?? undefined, ...params };
-    const outcome = await elements.payment.ask("createConfirmationToken", asked);
+    const { given: data, shipping } = await elements.withDetails(params.payment_method_data);
+    demandHiddenFields(method, "params.payment_method_data.", elements, data.billing_details);
+    const outcome = await elements.createConfirmationToken({
+      setup_future_usage: elements.deferred?.setupFutureUsage ?? undefined,
+      shipping,
+      ...params,
+      payment_method_data: data,
+    });
+    elements.finishExpress();
     return this.#result("confirmationToken", outcome, elements.locale);
   }
 }

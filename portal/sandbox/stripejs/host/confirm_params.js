@@ -74,8 +74,8 @@ function paymentMethodData(method, given) {
 }
 
 /* Fields that the page took over with "never" must come from the page. `where` is how its parameter is called. */
-function demandHiddenFields(method, where, options, billingDetails = {}) {
-  const fields = options.fields?.billingDetails ?? "auto";
+function demandHiddenFields(method, where, elements, billingDetails = {}) {
+  const fields = elements.payment?.options.fields?.billingDetails ?? "auto";
   const isNever = (name, ofAddress) => {
     if (typeof fields === "string") return fields === "never";
     const choice = ofAddress ? (fields.address?.[name] ?? fields.address) : fields[name];

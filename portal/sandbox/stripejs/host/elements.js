@@ -10,13 +10,31 @@ const REMOVED_ELEMENTS = new Set([
 // Source: docs.stripe.com/changelog/clover/2025-09-30/client-secret-reuse
 const SPENT_STATES = new Set(["succeeded", "canceled", "processing", "requires_capture"]);
 
+const ELEMENT_CLASSES = {
+  payment: PaymentElement,
+  expressCheckout: ExpressCheckoutElement,
+  address: AddressElement,
+  linkAuthentication: LinkAuthenticationElement,
+  cardCvc: CardCvcElement,
+};
+const SESSION_OPTIONS = [
+  "mode",
+  "amount",
+  "currency",
+  "setupFutureUsage",
+  "captureMethod",
+  "customerSessionClientSecret",
+  "allowedPaymentMethodTypes",
+  "excludedPaymentMethodTypes",
+  "paymentMethodConfiguration",
+];
+
 class Elements {
   #api;
   #key;
   #options;
   #session = null;
-  #payment = null;
-  #cardCvc = null;
+  #elements = new Map();
   #submitted = false;
   #updateListeners = new Set();
 
@@ -33,30 +51,31 @@ class Elements {
         `The ${type} Element has been removed from this version of Stripe.js. Use the Payment Element instead.`,
       );
     }
-    if (type !== "payment" && type !== "cardCvc") {
+    if (!Object.hasOwn(ELEMENT_CLASSES, type)) {
       throw new IntegrationError(
-        `A valid Element name must be provided. The sandbox has "payment" and "cardCvc" alone; you passed: ${shown(type)}.`,
+        `A valid Element name must be provided. The sandbox has: ${Object.keys(ELEMENT_CLASSES).join(", ")}; you passed: ${shown(type)}.`,
       );
     }
-    if (this.getElement(type)) {
+    const { [type]: Kind } = ELEMENT_CLASSES;
+    const place = elementPlace(type, options);
+    if (this.#elements.has(place)) {
       throw new IntegrationError(`Can only create one Element of type ${type} through an Elements instance.`);
     }
-    if (type === "cardCvc") {
-      this.#cardCvc = new CardCvcElement(this, options);
-      return this.#cardCvc;
-    }
-    if (!this.#options.clientSecret && !this.#options.mode) {
+    if (Kind.needsIntent && this.needsNoSession) {
       throw new IntegrationError(
-        "In order to create a payment element, you must pass a clientSecret or mode when creating the Elements group.",
+        `In order to create ${type === "payment" ? "a payment" : "an express checkout"} element, you must pass a clientSecret or mode when creating the Elements group.`,
       );
     }
-    this.#payment = new PaymentElement(this, options);
-    this.session();
-    return this.#payment;
+    const element = new Kind(this, options);
+    this.#elements.set(place, element);
+    if (Kind.needsIntent) this.session();
+    else this.payment?.refresh();
+    return element;
   }
 
-  getElement(type) {
-    return { payment: this.#payment, cardCvc: this.#cardCvc }[type] ?? null;
+  getElement(type, options) {
+    if (type === "address" && options === undefined) return this.#address("shipping") ?? this.#address("billing");
+    return this.#elements.get(elementPlace(type, options)) ?? null;
   }
 
   /* Changes options in place; what the customer has typed stays. */
@@ -64,15 +83,13 @@ class Elements {
     const before = this.#options;
     this.#options = checkElementsOptions(given, before);
     const isChanged = (name) => (this.#options[name] ?? null) !== (before[name] ?? null);
-    const ofSession = [
-      ...["mode", "amount", "currency", "setupFutureUsage", "captureMethod", "customerSessionClientSecret"],
-      ...["allowedPaymentMethodTypes", "excludedPaymentMethodTypes", "paymentMethodConfiguration"],
-    ];
-    const isOtherSession = ofSession.some(isChanged);
+    const isOtherSession = SESSION_OPTIONS.some(isChanged);
     if (isOtherSession) this.#session = null;
-    this.#payment?.refresh();
-    const session = await this.session();
-    if (isOtherSession && !session.error) this.#payment?.refresh(session);
+    this.#refresh();
+    if (!this.needsNoSession) {
+      const session = await this.session();
+      if (isOtherSession && !session.error) this.#refresh(session);
+    }
     for (const listener of [...this.#updateListeners]) listener();
   }
 
@@ -90,16 +107,19 @@ class Elements {
     this.#session = null;
     const session = await this.session();
     if (session.error) return { error: { message: session.error.message } };
-    this.#payment?.refresh(session);
+    this.#refresh(session);
     return {};
   }
 
-  /* Validates the form and shows what is missing. Required before a confirmation when the group has no intent yet. */
+  /* Validates what is mounted and shows what is missing. Required before a confirmation when the group has no intent yet. */
   async submit() {
     this.#demandMounted("elements.submit()");
-    const result = await this.#payment.ask("submit");
-    this.#submitted = !result.error;
-    return result.error ? { error: result.error } : { selectedPaymentMethod: result.selectedPaymentMethod };
+    const paid = this.#express?.paid;
+    const result = paid || !this.payment?.isMounted ? { selectedPaymentMethod: paid?.method.type } : await this.payment.submit();
+    const others = await Promise.all(this.#mountedDetails().map((element) => element.submit()));
+    const { error } = [result, ...others].find((each) => each.error) ?? {};
+    this.#submitted = !error;
+    return error ? { error } : { selectedPaymentMethod: result.selectedPaymentMethod };
   }
 
   // What follows is for the elements and the confirmations, not for pages.
@@ -129,12 +149,83 @@ class Elements {
     return mode ? { ...given, ...types } : null;
   }
 
+  get needsNoSession() {
+    return !this.#options.clientSecret && !this.#options.mode;
+  }
+
   get payment() {
-    return this.#payment;
+    return this.#elements.get("payment") ?? null;
+  }
+
+  get #express() {
+    return this.#elements.get("expressCheckout") ?? null;
+  }
+
+  #address(mode) {
+    return this.#elements.get(elementPlace("address", { mode })) ?? null;
+  }
+
+  #mountedDetails() {
+    return [...this.#elements.values()].filter((element) => element instanceof DetailsElement && element.isMounted);
+  }
+
+  #refresh(session) {
+    for (const element of this.#elements.values()) element.refresh?.(session);
+  }
+
+  /*
+   * What the other elements of the group know: {billingDetails, shipping}, of which what is not complete is left out. The billing
+   * Address Element gives name, phone and address, the Link Authentication Element the email address.
+   */
+  async #details() {
+    const [shipping, billing, link] = await Promise.all(
+      [this.#address("shipping"), this.#address("billing"), this.#elements.get("linkAuthentication")].map(
+        async (element) => {
+          const current = element?.isMounted ? await element.current() : null;
+          return current?.complete ? current.value : null;
+        },
+      ),
+    );
+    const addressed = (value) =>
+      value && { name: value.name, ...(value.phone && { phone: value.phone }), address: value.address };
+    return { billingDetails: { ...addressed(billing), ...(link && { email: link.email }) }, shipping: addressed(shipping) };
+  }
+
+  /* `given`, which is the page's own, with what the other elements know where the page says nothing. */
+  async withDetails(given = {}) {
+    const { billingDetails, shipping } = await this.#details();
+    const { billing_details: own = {} } = given;
+    const address = { ...billingDetails.address, ...own.address };
+    return { given: { ...given, billing_details: { ...billingDetails, ...own, address } }, shipping };
+  }
+
+  /* {object, futureUsage} or {error}: what the customer pays with. */
+  async createPaymentMethod(params) {
+    const paid = this.#express?.paid;
+    return paid ? { object: paid.method } : this.payment.createPaymentMethod(params);
+  }
+
+  /* A confirmation token of it; of a wallet it holds the payment method that the sheet has made. */
+  async createConfirmationToken({ payment_method_data: typed, ...params }) {
+    const fromForm = this.#express?.paid ? null : await this.payment.createConfirmationToken({ ...params, payment_method_data: typed });
+    if (fromForm && !fromForm.wallet) return fromForm;
+    const { object: method, error } = await this.createPaymentMethod(typed);
+    return error ? { error } : this.#api.post("/v1/confirmation_tokens", { ...params, payment_method: method.id });
+  }
+
+  /* A confirmation or a token has been made: a wallet's sheet that waited for it closes. */
+  finishExpress() {
+    this.#express?.finish();
+  }
+
+  /* {amount, currency} of what is paid, as far as it is known. */
+  total(session) {
+    const { amount = session.amount, currency = session.currency } = this.#options;
+    return { amount, currency };
   }
 
   #demandMounted(method) {
-    if (!this.#payment?.isMounted) {
+    if (!this.payment?.isMounted && !this.#express?.isMounted) {
       throw new IntegrationError(
         `Invalid value for ${method}: elements should have a mounted Payment Element or Express Checkout Element.`,
       );
@@ -155,7 +246,16 @@ class Elements {
   /* What a frame needs to know: no client secret. */
   settings() {
     const { locale, appearance = {}, mode, setupFutureUsage } = this.#options;
-    return { key: this.#key, locale, appearance, savesCard: mode === "setup" || Boolean(setupFutureUsage) };
+    return {
+      key: this.#key,
+      locale,
+      appearance,
+      savesCard: mode === "setup" || Boolean(setupFutureUsage),
+      collects: {
+        address: this.#address("billing") !== null,
+        email: this.#elements.has("linkAuthentication"),
+      },
+    };
   }
 
   /* {merchantName, merchantCountry, customer, savesCard?} or {error}. Asked for once, and again after a change or an error. */
@@ -179,13 +279,15 @@ class Elements {
     };
     const { object: session, error } = await this.#api.get("/v1/elements/sessions", asked);
     if (error) return { error };
-    const intent = kind && session.payment_method_preference[kind.name];
+    const intent = kind ? session.payment_method_preference[kind.name] : null;
     const spent = kind && spentError(kind, intent);
     if (spent) return { error: spent };
     return {
       merchantName: session.business_name,
       merchantCountry: session.merchant_country,
-      types: session.payment_method_preference.ordered_payment_method_types,
+      types: session.ordered_payment_method_types_and_wallets,
+      amount: intent?.amount,
+      currency: intent?.currency,
       customer: session.customer,
       ...(kind && { savesCard: kind === SETUP || Boolean(intent.setup_future_usage) }),
     };
@@ -216,13 +318,15 @@ class Elements {
   }
 
   forget(element) {
-    if (element === this.#cardCvc) {
-      this.#cardCvc = null;
-      return;
-    }
-    this.#payment = null;
-    this.#submitted = false;
+    for (const [place, each] of this.#elements) if (each === element) this.#elements.delete(place);
+    if (element instanceof PaymentElement) this.#submitted = false;
+    else this.payment?.refresh();
   }
+}
+
+/* What an element is known by in its group, which has one of each type, and an Address Element of each mode. */
+function elementPlace(type, options) {
+  return type === "address" ? `address:${options?.mode}` : type;
 }
 
 function spentError(kind, intent) {

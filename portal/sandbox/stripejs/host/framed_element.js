@@ -57,7 +57,7 @@ class FramedElement {
       ...this.#frame,
       handlers: {
         loaded: () => this.start(this.channel),
-        ready: () => this.#announceReady(),
+        ready: (payload) => this.#announceReady(payload),
         resize: ({ height }) => applyStyles(this.channel.iframe, { height: `${height}px` }),
         change: (event) => this.#announceChange(event),
         focus: () => this.#focusChanged("focus"),
@@ -85,9 +85,9 @@ class FramedElement {
     this.container.append(this.#wrapper);
   }
 
-  #announceReady() {
+  #announceReady(payload) {
     this.#ready.announce();
-    this.emit("ready");
+    this.emit("ready", this.readyEvent(payload));
   }
 
   #announceChange(event) {
@@ -163,6 +163,10 @@ class FramedElement {
     for (const handler of [...(this.#listeners.get(type) ?? [])]) handler({ elementType: this.#type, ...event });
   }
 
+  listens(type) {
+    return (this.#listeners.get(type)?.size ?? 0) > 0;
+  }
+
   focus() {
     this.channel?.iframe.focus();
     this.channel?.send("focus");
@@ -180,6 +184,11 @@ class FramedElement {
 
   get isMounted() {
     return this.channel !== null;
+  }
+
+  /* What the event "ready" says beside the element's type. */
+  readyEvent() {
+    return {};
   }
 
   /* Handlers of messages that one kind of frame alone sends. */

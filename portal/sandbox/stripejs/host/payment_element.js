@@ -23,6 +23,8 @@ const FRAME_STYLES = {
 };
 
 class PaymentElement extends FramedElement {
+  #paid = null;
+
   constructor(group, options = {}) {
     super({
       type: "payment",
@@ -31,6 +33,8 @@ class PaymentElement extends FramedElement {
       options: PaymentElement.#checked(options),
     });
   }
+
+  static needsIntent = true;
 
   static #checked(options) {
     demand(
@@ -66,7 +70,13 @@ class PaymentElement extends FramedElement {
   }
 
   handlers() {
-    return { removeSaved: (method) => this.#removeSaved(method) };
+    return {
+      removeSaved: (method) => this.#removeSaved(method),
+      available: ({ types }) =>
+        this.emit("availablepaymentmethodschange", {
+          paymentMethods: types.length ? Object.fromEntries(types.map((type) => [type, { available: true }])) : undefined,
+        }),
+    };
   }
 
   /* The customer wants a saved payment method gone. The frame holds no client secret, so the page's side asks for it. */
@@ -98,6 +108,42 @@ class PaymentElement extends FramedElement {
   /* Tells the frame of changed options of the group or of this element, and of a session that was read again. */
   refresh(session) {
     this.channel?.send("update", { ...this.group.settings(), options: this.options, session });
+  }
+
+  /* Validates the form, and opens the sheet of a wallet that was chosen: {selectedPaymentMethod} or {error}. */
+  async submit() {
+    const answer = await this.ask("submit");
+    if (answer.error || !answer.wallet) return answer;
+    this.#paid = await this.#paidFromSheet(answer.wallet);
+    return this.#paid ? answer : { error: sheetCanceled() };
+  }
+
+  /* {object, futureUsage} or {error}: what was typed in, a saved method, or what a wallet's holder agrees to pay with. */
+  async createPaymentMethod(params) {
+    const answer = await this.ask("createPaymentMethod", params);
+    if (!answer.wallet) return answer;
+    const paid = this.#paid ?? (await this.#paidFromSheet(answer.wallet));
+    this.#paid = null;
+    return paid ? { object: paid.method } : { error: sheetCanceled() };
+  }
+
+  /* A confirmation token of the same, with the parameters of the page. */
+  createConfirmationToken(params) {
+    return this.ask("createConfirmationToken", params);
+  }
+
+  async #paidFromSheet(wallet) {
+    const session = await this.group.session();
+    const sheet = new WalletSheet({
+      wallet,
+      settings: this.group.settings(),
+      merchant: this.options.business?.name ?? session.merchantName,
+      needs: { email: this.options.walletOptions?.emailRequired, phone: this.options.walletOptions?.phoneNumberRequired },
+      purchase: () => ({ ...this.group.total(session), lineItems: [], shippingRates: [] }),
+    });
+    const paid = await sheet.answer();
+    sheet.close();
+    return paid;
   }
 
   /* Shows the customer, at its field, what the bank said of the card. */
