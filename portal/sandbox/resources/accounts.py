@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from portal.sandbox.errors import no_access_to
 from portal.sandbox.kinds import Row
+from portal.sandbox.lists import list_parameters
 from portal.sandbox.resources.bank_answers import statement_descriptor
 from portal.sandbox.routes import get
 from portal.sandbox.settings import DAY_SECONDS
+from portal.sandbox.wire import as_list
 
 if TYPE_CHECKING:
     from portal.sandbox.calls import Call
@@ -87,4 +89,14 @@ def retrieve(call: Call, account_id: str) -> Row:
     return current(call)
 
 
-ROUTES = (get("/v1/account", current), get("/v1/accounts/<account_id>", retrieve))
+def list_accounts(call: Call) -> Row:
+    """The accounts connected to this one, of which there are none."""
+    del call
+    return as_list("/v1/accounts", [], has_more=False)
+
+
+ROUTES = (
+    get("/v1/account", current),
+    get("/v1/accounts", list_accounts, list_parameters()),
+    get("/v1/accounts/<account_id>", retrieve),
+)

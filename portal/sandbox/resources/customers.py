@@ -6,6 +6,7 @@ Source: Stripe's API reference, "Customers". A deleted customer stays retrievabl
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from portal.sandbox import search
@@ -233,6 +234,13 @@ def list_customers(call: Call) -> Row:
     return list_of(call, CUSTOMER, equal=("email",))
 
 
+def list_nothing(call: Call, customer_id: str, name: str) -> Row:
+    customer = call.need(CUSTOMER, customer_id, "customer", in_path=True)
+    return _none_of(name)(call, customer)
+
+
+EMPTY_LISTS = ("balance_transactions", "sources", "subscriptions", "tax_ids")
+
 SEARCHED = {"created": "number", "email": "text", "metadata": "token", "name": "text", "phone": "text"}
 
 
@@ -247,4 +255,8 @@ ROUTES = (
     get("/v1/customers/<customer_id>", retrieve),
     post("/v1/customers/<customer_id>", update, UPDATE),
     delete("/v1/customers/<customer_id>", remove),
+    *(
+        get(f"/v1/customers/<customer_id>/{name}", partial(list_nothing, name=name), list_parameters({"object": Text()}))
+        for name in EMPTY_LISTS
+    ),
 )
