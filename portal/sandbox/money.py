@@ -70,12 +70,17 @@ def shown(amount: int, currency: str) -> str:
     return f"{sign}{symbol}{number}"
 
 
+def _listed() -> list[str]:
+    """The currencies in the order of Stripe's message: its own first."""
+    return ["usd", *sorted(CURRENCIES - {"usd"})]
+
+
 def known_currency(currency: str | None) -> str:
     """The currency in lower case; raises the error of an unknown one."""
     lower = (currency or "").lower()
     if lower not in CURRENCIES:
         raise invalid(
-            f"Invalid currency: {lower}. Stripe currently supports these currencies: {', '.join(sorted(CURRENCIES))}",
+            f"Invalid currency: {lower}. Stripe currently supports these currencies: {', '.join(_listed())}",
             "currency",
         )
     return lower

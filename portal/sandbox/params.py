@@ -164,11 +164,24 @@ class ListOf:
     def read(self, raw: object, name: str) -> list[Any] | None:
         if raw == "" and self.clearable:
             return None
+        if isinstance(raw, dict):
+            raise _not_sequential(raw, name)
         if not isinstance(raw, list):
             raise invalid("Invalid array", name)
         if len(raw) > self.most:
             raise invalid(f"Array has too many elements: at most {self.most} are allowed", name)
         return [self.item.read(item, f"{name}[{place}]") for place, item in enumerate(raw)]
+
+
+def _not_sequential(raw: Mapping[str, Any], name: str) -> Exception:
+    """Words as recorded in test mode, December 2024."""
+    missing = next(str(place) for place in range(len(raw) + 1) if str(place) not in raw)
+    return invalid(
+        "If passing an array with explicit keys (e.g. foo[0]=a&foo[1]=b) instead of as an array (e.g. foo[]=a&foo[]=b), the keys must be "
+        f"numeric and sequential starting from 0. You passed the keys `{', '.join(raw)[:200]}`, we expected to have a key with the value "
+        f"`{missing}`.",
+        name,
+    )
 
 
 @dataclass(frozen=True)
@@ -205,6 +218,9 @@ class Metadata:
     def read(self, raw: object, name: str) -> dict[str, str] | None:
         if raw == "":
             return None
+        if isinstance(raw, list):
+            # Keys of metadata may be numbers, and 0, 1, 2 … look like a list on the wire.
+            raw = {str(place): value for place, value in enumerate(raw)}
         if not isinstance(raw, dict):
             raise invalid("Invalid object", name)
         if len(raw) > METADATA_KEYS:

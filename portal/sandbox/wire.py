@@ -60,12 +60,13 @@ def _place(tree: dict[str, Any], path: list[str], value: str, name: str) -> None
 
 
 def _lists(value: Any) -> Any:
-    """Hashes whose keys are 0, 1, 2 … are lists."""
+    """Hashes whose keys are 0, 1, 2 … and no others are lists."""
     if not isinstance(value, dict):
         return value
     items = {key: _lists(item) for key, item in value.items()}
-    if items and all(key.isascii() and key.isdigit() for key in items):
-        return [items[key] for key in sorted(items, key=lambda key: (len(key), key))]
+    places = [str(place) for place in range(len(items))]
+    if items and items.keys() == set(places):
+        return [items[place] for place in places]
     return items
 
 

@@ -44,7 +44,7 @@ def main(url: str) -> None:
     stripe.api_base = url
     call_command("migrate", verbosity=0)
     call_command("djstripe_sync_models", *MODELS, fail_on_error=True, stdout=io.StringIO(), stderr=sys.stderr)
-    print(json.dumps({name: getattr(models, name).objects.count() for name in MODELS}))
+    json.dump({name: getattr(models, name).objects.count() for name in MODELS}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 import stripe
 
-from tests.contract.support import Account, Stripe, intend, pay, refused, save_card
+from tests.contract.support import Account, Browser, Stripe, intend, pay, refused, save_card
 
 
 def says(contract: Stripe, path: str, status: int = 404, **headers: str) -> str:
@@ -222,3 +222,116 @@ def test_an_object_that_another_request_holds_asks_to_try_again(contract: Stripe
     error = answer.json()["error"]
     assert (answer.status_code, error["type"], error["code"]) == (429, "invalid_request_error", "lock_timeout")
     assert answer.headers["Stripe-Should-Retry"] == "true"
+
+
+def test_more_than_the_charge_is_not_refunded(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/refunds; words of 2023-10-16, which change once a part was given back"""
+    intent = pay(client, currency="usd", amount=1000)
+    with refused(param="amount", says="Refund amount ($11.00) is greater than charge amount ($10.00)"):
+        client.v1.refunds.create({"payment_intent": intent.id, "amount": 1100})
+    client.v1.refunds.create({"payment_intent": intent.id, "amount": 500})
+    with refused(says="Refund amount ($6.00) is greater than unrefunded amount on charge ($5.00)"):
+        client.v1.refunds.create({"payment_intent": intent.id, "amount": 600})
+
+
+def test_a_failed_postal_code_check_says_what_to_do(client: stripe.StripeClient, browser: Browser) -> None:
+    """docs.stripe.com/radar/rules#traditional-bank-checks; words of 2023-10-16"""
+    card = browser.card("4000000000000036", **{"billing_details[address][postal_code]": "12345"})
+    with refused(
+        402,
+        code="incorrect_zip",
+        param="address_zip",
+        says="Your card could not be authorized using the postal code provided. Please update the postal code, or contact your card issuer "
+        "for further details.",
+    ):
+        pay(client, card["id"])
+
+
+def test_keys_of_an_array_begin_at_zero(contract: Stripe) -> None:
+    """docs.stripe.com/api/expanding_objects; words of December 2024"""
+    answer = contract.raw("GET", "/v1/payment_intents", {"expand[1]": "data.customer"})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"]) == (400, "expand")
+    assert error["message"].endswith(
+        "the keys must be numeric and sequential starting from 0. You passed the keys `1`, we expected to have a key with the value `0`."
+    )
+
+
+def test_keys_of_metadata_may_be_numbers(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/metadata: keys are texts of the account's own"""
+    for metadata in ({"0": "a", "1": "b"}, {"7": "c"}):
+        assert client.v1.customers.create({"metadata": metadata}).metadata.to_dict() == metadata  # type: ignore[union-attr]
+
+
+def test_errors_of_spent_and_attached_methods_name_no_parameter(
+    client: stripe.StripeClient, customer: stripe.Customer
+) -> None:
+    """docs.stripe.com/api/payment_methods/attach; recorded at 2020-08-27 and 2023-10-16 without `param`"""
+    method = pay(client).payment_method
+    with refused(says="The provided PaymentMethod was previously used") as spent:
+        pay(client, str(method))
+    card = save_card(client, customer.id)
+    other = client.v1.customers.create()
+    with refused(says="has already been attached to a customer") as attached:
+        client.v1.payment_methods.attach(card.id, {"customer": other.id})
+    assert [error.param for error in (*spent, *attached)] == [None, None]
+
+
+def test_a_declined_attachment_does_not_show_the_method(client: stripe.StripeClient, customer: stripe.Customer) -> None:
+    """docs.stripe.com/api/payment_methods/attach; recorded at 2025-10-29.clover"""
+    with refused(402, code="card_declined") as errors:
+        save_card(client, customer.id, "pm_card_chargeDeclined")
+    assert "payment_method" not in errors[0].json_body["error"]  # type: ignore[index]
+
+
+def test_off_session_that_is_switched_off_needs_no_confirmation(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/api/payment_intents/create#create_payment_intent-off_session; recorded at 2023-10-16"""
+    assert intend(client, off_session=False, payment_method="pm_card_visa").status == "requires_confirmation"
+
+
+def test_a_list_inside_of_an_object_says_how_long_it_is(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/api/charges/object; `total_count` as recorded at 2025-10-29.clover"""
+    intent = pay(client)
+    client.v1.refunds.create({"payment_intent": intent.id, "amount": 500})
+    refunds = client.v1.charges.retrieve(str(intent.latest_charge), {"expand": ["refunds"]}).refunds
+    assert refunds is not None
+    assert refunds.to_dict()["total_count"] == 1
+
+
+def test_a_refund_is_made_at_its_charges_address_too(contract: Stripe, client: stripe.StripeClient) -> None:
+    """docs.stripe.com/api/refunds/create; the older address, as recorded at 2020-08-27"""
+    charge = pay(client).latest_charge
+    answer = contract.raw("POST", f"/v1/charges/{charge}/refunds", {"amount": "500"})
+    assert answer.status_code == 200
+    assert (answer.json()["object"], answer.json()["charge"]) == ("refund", charge)
+
+
+def test_a_hold_stays_dated_when_it_was_captured(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/payments/place-a-hold-on-a-payment-method; `capture_before` as recorded at 2025-10-29.clover"""
+    held = pay(client, capture_method="manual", expand=["latest_charge"])
+    card = held.latest_charge.payment_method_details.card  # type: ignore[union-attr]
+    assert card.incremental_authorization.status == "unavailable"  # type: ignore[union-attr]
+    client.v1.payment_intents.capture(held.id)
+    charge = client.v1.charges.retrieve(held.latest_charge.id)  # type: ignore[union-attr]
+    assert charge.payment_method_details.card.capture_before == card.capture_before  # type: ignore[union-attr]
+
+
+def test_managed_payments_are_off(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/api/payment_intents/object#payment_intent_object-managed_payments; recorded at 2026-06-24.dahlia"""
+    assert intend(client).managed_payments.to_dict() == {"enabled": False}  # type: ignore[union-attr]
+
+
+def test_ideal_knows_the_bic_of_a_bank_that_was_named(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/api/payment_methods/object#payment_method_object-ideal; recorded at 2025-10-29.clover"""
+    method = client.v1.payment_methods.create({"type": "ideal", "ideal": {"bank": "abn_amro"}})
+    assert method.ideal is not None
+    assert method.ideal.bic == "ABNANL2A"
+
+
+def test_nobodys_sources_and_connected_accounts_are_empty_lists(
+    contract: Stripe, client: stripe.StripeClient, customer: stripe.Customer
+) -> None:
+    """docs.stripe.com/api/sources and docs.stripe.com/api/accounts/list"""
+    for path in ("/v1/accounts", f"/v1/customers/{customer.id}/sources", f"/v1/customers/{customer.id}/tax_ids"):
+        answer = contract.raw("GET", path)
+        assert (answer.status_code, answer.json()["data"]) == (200, [])

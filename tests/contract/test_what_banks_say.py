@@ -331,6 +331,118 @@ def test_a_card_of_india_asks_its_holder_first(client: stripe.StripeClient, cust
     assert intent.status == "requires_action"
 
 
+def saved_in_india(client: stripe.StripeClient, customer: stripe.Customer, name: str) -> Any:
+    setup = client.v1.setup_intents.create(
+        {
+            "customer": customer.id,
+            "payment_method": f"pm_card_{name}",
+            "confirm": True,
+            "usage": "off_session",
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+        }
+    )
+    assert setup.status == "succeeded"
+    return setup.payment_method
+
+
+def test_a_card_of_india_is_kept_without_asking_where_there_is_no_mandate(
+    client: stripe.StripeClient, customer: stripe.Customer
+) -> None:
+    """docs.stripe.com/india-recurring-payments; as recorded at 2023-10-16"""
+    assert saved_in_india(client, customer, "indiaRecurringMandateSetupAndRenewalsSuccess")
+
+
+def test_a_mandate_that_its_holder_canceled_is_refused_without_a_charge(
+    client: stripe.StripeClient, customer: stripe.Customer
+) -> None:
+    """docs.stripe.com/error-codes#india-recurring-payment-mandate-canceled; words of 2023-10-16"""
+    card = saved_in_india(client, customer, "indiaRecurringPaymentFailureCanceledMandate")
+    with refused(
+        402,
+        code="india_recurring_payment_mandate_canceled",
+        says="The provided mandate has been canceled by the card holder.",
+    ) as errors:
+        pay(client, card, customer=customer.id, off_session=True)
+    intent: Any = errors[0].json_body["error"]["payment_intent"]  # type: ignore[index]
+    assert (intent["status"], intent["latest_charge"]) == ("requires_payment_method", None)
+
+
+def test_a_later_payment_in_india_waits_for_the_banks_notice(
+    client: stripe.StripeClient, customer: stripe.Customer
+) -> None:
+    """docs.stripe.com/india-recurring-payments: 26 hours before the debit; as recorded at 2023-10-16 there is no charge yet"""
+    card = saved_in_india(client, customer, "indiaRecurringMandateSetupAndRenewalsSuccess")
+    intent: Any = pay(client, card, customer=customer.id, off_session=True)
+    assert (intent.status, intent.latest_charge) == ("processing", None)
+    notice = intent.processing.card.customer_notification
+    assert notice.completes_at > intent.created + 24 * 3600
+
+
+def test_what_a_mandate_of_a_card_may_say_is_kept(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/api/setup_intents/object#setup_intent_object-payment_method_options-card-mandate_options; recorded 2023-10-16"""
+    setup: Any = client.v1.setup_intents.create(
+        {
+            "payment_method_options": {
+                "card": {
+                    "mandate_options": {
+                        "amount": 1000,
+                        "amount_type": "maximum",
+                        "currency": "usd",
+                        "interval": "sporadic",
+                        "reference": "Mandate-1",
+                        "start_date": 1703442600,
+                        "supported_types": ["india"],
+                    }
+                }
+            }
+        }
+    )
+    assert setup.payment_method_options.card.mandate_options.to_dict() == {
+        "amount": 1000,
+        "amount_type": "maximum",
+        "currency": "usd",
+        "description": None,
+        "end_date": None,
+        "interval": "sporadic",
+        "interval_count": None,
+        "reference": "Mandate-1",
+        "start_date": 1703442600,
+        "supported_types": ["india"],
+    }
+
+
+def test_an_indian_card_asks_when_it_is_kept(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/testing#international-cards; as recorded at 2023-10-16"""
+    setup = client.v1.setup_intents.create(
+        {
+            "payment_method": "pm_card_in",
+            "confirm": True,
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+        }
+    )
+    assert setup.status == "requires_action"
+    assert pay(client, "pm_card_in").status == "succeeded"
+
+
+def test_what_stripe_blocks_no_bank_has_checked(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/testing#fraud-prevention; as recorded at 2023-10-16"""
+    with refused(402) as errors:
+        pay(client, "pm_card_radarBlock")
+    error: Any = errors[0].json_body["error"]  # type: ignore[index]
+    assert error["payment_method"]["card"]["checks"]["cvc_check"] == "unavailable"
+
+
+def test_american_express_is_shown_by_its_whole_name(client: stripe.StripeClient, customer: stripe.Customer) -> None:
+    """docs.stripe.com/testing#cards; names, last digits and display_brand as recorded at 2025-10-29.clover"""
+    for name, last4, brand in (
+        ("amex", "8431", "american_express"),
+        ("discover", "9424", "discover"),
+        ("visa", "4242", "visa"),
+    ):
+        card: Any = client.v1.payment_methods.attach(f"pm_card_{name}", {"customer": customer.id}).card
+        assert (card.last4, card.display_brand, card.three_d_secure_usage.supported) == (last4, brand, True)
+
+
 @pytest.mark.parametrize("number", ["4000003560000123", "4000003560000263"])
 def test_cards_of_india_are_issued_there(browser: Browser, number: str) -> None:
     """docs.stripe.com/india-recurring-payments#testing"""

@@ -94,7 +94,10 @@ def live_a_little(sandbox: RunningSandbox) -> None:
         _attempt(lambda decline=decline: sandbox.pay(decline))
     v1.payment_intents.cancel(v1.payment_intents.create({"amount": 500, "currency": "jpy"}).id)
     v1.payment_intents.cancel(sandbox.pay(capture_method="manual").id)
-    held = sandbox.pay(capture_method="manual")
+    held = sandbox.pay(
+        capture_method="manual",
+        payment_method_options={"card": {"request_incremental_authorization": "if_available"}},
+    )
     v1.payment_intents.increment_authorization(held.id, {"amount": 2500})
     v1.payment_intents.capture(held.id, {"amount_to_capture": 1000})
     sandbox.pay(capture_method="manual")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from portal.sandbox.errors import StripeError, invalid, missing_parameter
 from portal.sandbox.kinds import Row
 from portal.sandbox.resources.cards import fingerprint
+from portal.sandbox.resources.payment_method_type_parameters import IDEAL_BANKS
 from portal.sandbox.resources.testaccounts import (
     BEHAVIOURS,
     BY_NAME,
@@ -36,7 +37,12 @@ def read_details(call: Call, kind: str, given: dict[str, Any], place: str) -> tu
     that is none, cannot be debited, or is no test account.
     """
     reader = _READERS.get(kind)
-    return reader(call, given, place) if reader else (_WITHOUT_A_NUMBER[kind] | given, PLAIN)
+    return reader(call, given, place) if reader else (_WITHOUT_A_NUMBER[kind] | given | _of_bank(kind, given), PLAIN)
+
+
+def _of_bank(kind: str, given: dict[str, Any]) -> Row:
+    """What is known of a method by the bank that the customer has named."""
+    return {"bic": IDEAL_BANKS[given["bank"]]} if kind == "ideal" and given.get("bank") else {}
 
 
 def details_of(call: Call, account: TestAccount) -> Row:

@@ -78,6 +78,12 @@ def outcome(method: Row, decline: Decline | None) -> Row:
     }
 
 
+def may_grow(intent: Row) -> bool:
+    """Whether the request asked for a hold that can be raised."""
+    card = intent["payment_method_options"].get("card") or {}
+    return card.get("request_incremental_authorization") == "if_available"
+
+
 def card_details(call: Call, intent: Row, method: Row, *, held: bool, declined: bool, authenticated: str | None) -> Row:
     card = method["card"]
     details: Row = {
@@ -92,10 +98,10 @@ def card_details(call: Call, intent: Row, method: Row, *, held: bool, declined: 
         "extended_authorization": {"status": "disabled"},
         "fingerprint": card["fingerprint"],
         "funding": card["funding"],
-        "incremental_authorization": {"status": "available" if held else "unavailable"},
+        "incremental_authorization": {"status": "available" if held and may_grow(intent) else "unavailable"},
         "installments": None,
         "last4": card["last4"],
-        "mandate": None,
+        "mandate": intent.get("_mandate"),
         "multicapture": {"status": "unavailable"},
         "network": card["brand"],
         "network_token": {"used": False},

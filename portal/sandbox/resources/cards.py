@@ -36,6 +36,8 @@ CARD = Hash(
 )
 
 _FURTHEST_YEARS = 50
+_DISPLAY_BRANDS = {"amex": "american_express", "diners": "diners_club", "unionpay": "union_pay", "unknown": "other"}
+_WITHOUT_3DS = "378282246310005"
 
 
 def behaviour_of(method: Row) -> Behaviour:
@@ -143,7 +145,7 @@ def _card_object(call: Call, card: TestCard, month: int, year: int, *, has_cvc: 
             "cvc_check": "unchecked" if has_cvc else None,
         },
         "country": card.country,
-        "display_brand": card.brand,
+        "display_brand": _DISPLAY_BRANDS.get(card.brand, card.brand),
         "exp_month": month,
         "exp_year": year,
         "fingerprint": fingerprint(call.sandbox.card_salt, card.number),
@@ -152,7 +154,7 @@ def _card_object(call: Call, card: TestCard, month: int, year: int, *, has_cvc: 
         "last4": card.number[-4:],
         "networks": {"available": [card.brand], "preferred": None},
         "regulated_status": "unregulated",
-        "three_d_secure_usage": {"supported": card.brand != "amex"},
+        "three_d_secure_usage": {"supported": card.number != _WITHOUT_3DS},
         "wallet": None,
     }
 

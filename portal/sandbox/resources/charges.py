@@ -40,10 +40,11 @@ if TYPE_CHECKING:
 
 def _refunds(call: Call, charge: Row) -> Row:
     # By its name: refunds know charges, and not the other way round.
-    page = call.session.page(call.kinds["refund"], limit=10, equal={"charge": charge["id"]})
-    return as_list(
-        f"/v1/charges/{charge['id']}/refunds", [call.shown(row) for row in page.rows], has_more=page.has_more
-    )
+    all_of_them = call.session.all(call.kinds["refund"], charge=charge["id"])
+    newest = [call.shown(row) for row in reversed(all_of_them)][:10]
+    shown = as_list(f"/v1/charges/{charge['id']}/refunds", newest, has_more=len(all_of_them) > len(newest))
+    # A list inside of an object says how long it is, as recorded at 2025-10-29.clover.
+    return shown | {"total_count": len(all_of_them)}
 
 
 OTHER_PREFIX = "py"
@@ -240,7 +241,6 @@ def capture(call: Call, charge: Row, amount: int, *, asynchronously: bool) -> Ro
     """Take the money of a held charge; what is not taken is given back to the card."""
     before = copied(charge)
     charge |= {"captured": True, "amount_captured": amount, "amount_refunded": charge["amount"] - amount}
-    charge["payment_method_details"].get("card", {}).pop("capture_before", None)
     if not asynchronously:
         charge["balance_transaction"] = settlement(call, charge)["id"]
     call.session.save(CHARGE, charge)

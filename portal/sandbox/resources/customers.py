@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 
 def _none_of(name: str) -> Callable[[Call, Row], Row]:
     """An empty list: the sandbox has no sources, subscriptions and tax ids."""
-    return lambda call, customer: as_list(f"/v1/customers/{customer['id']}/{name}", [], has_more=False)  # noqa: ARG005
+    url = f"/v1/customers/{{}}/{name}"
+    return lambda call, customer: as_list(url.format(customer["id"]), [], has_more=False) | {"total_count": 0}  # noqa: ARG005
 
 
 def _tax(call: Call, customer: Row) -> Row:
@@ -235,8 +236,8 @@ def list_customers(call: Call) -> Row:
 
 
 def list_nothing(call: Call, customer_id: str, name: str) -> Row:
-    customer = call.need(CUSTOMER, customer_id, "customer", in_path=True)
-    return _none_of(name)(call, customer)
+    call.need(CUSTOMER, customer_id, "customer", in_path=True)
+    return as_list(f"/v1/customers/{customer_id}/{name}", [], has_more=False)
 
 
 EMPTY_LISTS = ("balance_transactions", "sources", "subscriptions", "tax_ids")
@@ -256,7 +257,9 @@ ROUTES = (
     post("/v1/customers/<customer_id>", update, UPDATE),
     delete("/v1/customers/<customer_id>", remove),
     *(
-        get(f"/v1/customers/<customer_id>/{name}", partial(list_nothing, name=name), list_parameters({"object": Text()}))
+        get(
+            f"/v1/customers/<customer_id>/{name}", partial(list_nothing, name=name), list_parameters({"object": Text()})
+        )
         for name in EMPTY_LISTS
     ),
 )

@@ -71,9 +71,9 @@ AUTHENTICATION_REQUIRED = Decline(
 )
 MANDATE_CANCELED = Decline(
     "india_recurring_payment_mandate_canceled",
-    "The payment was declined because the mandate for this card was canceled by its holder.",
+    "The provided mandate has been canceled by the card holder.",
 )
-"""Source: Stripe, "India recurring payments", and its error code of this name."""
+"""Source: Stripe, "India recurring payments", and its error code of this name. The bank is not asked: there is no charge."""
 
 FRAUDULENT = Decline("card_declined", DECLINED, "fraudulent", stopped_by="stripe")
 LIVE_CARD_IN_TEST_MODE = Decline(
@@ -89,7 +89,8 @@ FAILED_CVC_CHECK = Decline(
 """The account's rule "Block if CVC verification fails". Source: Stripe, "Radar rules", built-in rules."""
 FAILED_POSTAL_CODE_CHECK = Decline(
     "incorrect_zip",
-    "The zip code you supplied failed validation.",
+    "Your card could not be authorized using the postal code provided. Please update the postal code, or contact your card issuer for "
+    "further details.",
     "incorrect_zip",
     param="address_zip",
     stopped_by="rule",

@@ -56,6 +56,17 @@ _CARD_OPTIONS: dict[str, Reader] = {
     "network": Text(),
     "request_three_d_secure": Choice(("any", "automatic", "challenge")),
 }
+_MANDATE_OPTIONS: dict[str, Reader] = {
+    "amount": Integer(1),
+    "amount_type": Choice(("fixed", "maximum")),
+    "description": Text(200),
+    "end_date": Integer(),
+    "interval": Choice(("day", "month", "sporadic", "week", "year")),
+    "interval_count": Integer(1),
+    "reference": Text(80),
+    "start_date": Integer(),
+    "supported_types": ListOf(Choice(("india",))),
+}
 PAYMENT_OPTIONS = Hash(
     {
         "card": Hash(
@@ -63,13 +74,15 @@ PAYMENT_OPTIONS = Hash(
                 **_CARD_OPTIONS,
                 "capture_method": Choice(("manual",), clearable=True),
                 "cvc_token": Text(),
+                "mandate_options": Hash(_MANDATE_OPTIONS),
+                "request_incremental_authorization": Choice(("if_available", "never")),
                 "require_cvc_recollection": Boolean(),
                 "setup_future_usage": Choice(("none", "off_session", "on_session"), clearable=True),
                 "statement_descriptor_suffix_kana": Text(22),
                 "statement_descriptor_suffix_kanji": Text(17),
             },
             unsupported=unsupported(
-                "installments mandate_options request_extended_authorization request_incremental_authorization "
+                "installments request_extended_authorization "
                 "request_multicapture request_overcapture setup_credential_usage stored_credential_usage three_d_secure"
             ),
         ),
@@ -79,7 +92,10 @@ PAYMENT_OPTIONS = Hash(
 )
 SETUP_OPTIONS = Hash(
     {
-        "card": Hash(_CARD_OPTIONS, unsupported=unsupported("mandate_options setup_credential_usage three_d_secure")),
+        "card": Hash(
+            {**_CARD_OPTIONS, "mandate_options": Hash({**_MANDATE_OPTIONS, "currency": Text(3)})},
+            unsupported=unsupported("setup_credential_usage three_d_secure"),
+        ),
         **payment_method_type_parameters.SETUP_OPTIONS,
     },
     unsupported=unsupported(_OTHER_SET_UPS),
@@ -188,6 +204,14 @@ def given_method(call: Call, intent: Row, kept: str | None = None) -> Row | None
     return None if kept is None else find_or_make(call, kept, "payment_method")
 
 
+def whole_mandate_options(given: Row) -> Row:
+    """A card's options with what its mandate may say; what the request leaves out is nothing."""
+    options = given.get("mandate_options")
+    if options is None:
+        return given
+    return {**given, "mandate_options": {"description": None, "end_date": None, "interval_count": None, **options}}
+
+
 def check_return_url(call: Call, intent: Row) -> None:
     """On a server, methods that may redirect ask for somewhere to return to; Stripe.js brings its own way back."""
     automatic = intent["automatic_payment_methods"]
@@ -216,7 +240,8 @@ def asks_authentication(intent: Row, method: Row, *, off_session: bool) -> bool:
 
     Source: Stripe, "Testing", authentication and set-up: cards that are set up for off-session payments pass off session without it.
     """
-    wanted = ((intent.get("payment_method_options") or {}).get("card") or {}).get("request_three_d_secure")
+    options = (intent.get("payment_method_options") or {}).get("card") or {}
+    wanted = options.get("request_three_d_secure") in ("any", "challenge")
     match behaviour_of(method).authentication:
         case "always" | "required":
             return True
@@ -225,7 +250,12 @@ def asks_authentication(intent: Row, method: Row, *, off_session: bool) -> bool:
         case "set_up_already":
             return not off_session
         case "optional":
-            return wanted in ("any", "challenge") and not off_session
+            return wanted and not off_session
+        case "when_kept":
+            return intent["object"] == "setup_intent" or (wanted and not off_session)
+        case "for_mandate":
+            pays = intent["object"] == "payment_intent"
+            return not off_session and (pays or wanted or bool(options.get("mandate_options")))
     return False
 
 

@@ -48,6 +48,16 @@ def acceptance(call: Call) -> Row | None:
     return accepted
 
 
+def made_on_page(call: Call) -> Row:
+    """The acceptance of a holder who agreed on a page of their bank's."""
+    return {
+        "accepted_at": call.now,
+        "offline": None,
+        "online": {"ip_address": None, "user_agent": None},
+        "type": "online",
+    }
+
+
 def make(call: Call, method: Row, accepted: Row, intent: Row, *, many: bool) -> Row:
     """A new mandate: for `many` payments, or for this one alone."""
     kind = method["type"]

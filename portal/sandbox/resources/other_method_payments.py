@@ -79,7 +79,7 @@ def _mandate(call: Call, intent: Row, method: Row, facts: PaymentMethodType) -> 
     Methods that redirect get theirs once the customer has approved; some need none unless they are saved.
     """
     if "mandate" in call.params:
-        return _named_mandate(call, method, call.params["mandate"])
+        return named_mandate(call, method, call.params["mandate"])
     use = future_use(intent, facts.name)
     accepted = mandates.acceptance(call)
     standing = mandates.standing(call, method)
@@ -102,7 +102,8 @@ def _mandate(call: Call, intent: Row, method: Row, facts: PaymentMethodType) -> 
     )
 
 
-def _named_mandate(call: Call, method: Row, mandate_id: str) -> Row:
+def named_mandate(call: Call, method: Row, mandate_id: str) -> Row:
+    """The mandate with this id; raises for one of another method, and for one that has ended."""
     mandate = call.need(mandates.MANDATE, mandate_id, "mandate")
     if mandate["payment_method"] != method["id"] or mandate["status"] == "inactive":
         raise StripeError(

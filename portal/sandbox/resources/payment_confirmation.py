@@ -58,9 +58,20 @@ def confirm(call: Call, kind: Kind, intent: Row) -> Row:
     intent |= {"payment_method": method["id"], "last_payment_error": None, "next_action": None}
     if method["type"] != "card":
         return other_method_payments.confirm(call, kind, intent, method)
+    return _confirm_card(call, kind, intent, method, off_session=off_session)
+
+
+def _confirm_card(call: Call, kind: Kind, intent: Row, method: Row, *, off_session: bool) -> Row:
+    params = call.params
+    if "mandate" in params:
+        intent["_mandate"] = other_method_payments.named_mandate(call, method, params["mandate"])["id"]
     intent["_cvc_given"] = tokens.spend(call)
     if not asks_authentication(intent, method, off_session=off_session):
         decline = answer_of_bank(call, method, cvc_given=intent["_cvc_given"], off_session=off_session)
+        if decline is declines.MANDATE_CANCELED:
+            return _refuse(call, kind, intent, method, decline)
+        if off_session and behaviour_of(method).notice_seconds:
+            return _give_notice(call, kind, intent, method, decline)
         return _charge(call, kind, intent, method, decline, how_authenticated(method))
     if off_session:
         return _charge(call, kind, intent, method, declines.AUTHENTICATION_REQUIRED, None)
@@ -80,19 +91,42 @@ def _charge(
 ) -> Row:
     seconds = slowness.take(call.session)
     if seconds is not None:
-        return _process(call, kind, intent, method, decline, authenticated, seconds)
+        return _process(call, kind, intent, method, decline, authenticated, seconds, {})
     attempted(call, kind, intent, method, decline, authenticated)
     if intent["last_payment_error"] is not None:
         raise as_error(intent["last_payment_error"], intent)
     return intent
 
 
+def _refuse(call: Call, kind: Kind, intent: Row, method: Row, decline: Decline) -> Row:
+    """A refusal before the bank is asked, so without a charge. As recorded at 2023-10-16."""
+    move(intent, "requires_payment_method", STATES)
+    intent |= {"last_payment_error": last_error(decline, method, None), "payment_method": None}
+    call.session.save(kind, intent)
+    emit(call, "payment_intent.payment_failed", intent)
+    raise as_error(intent["last_payment_error"], intent)
+
+
+def _give_notice(call: Call, kind: Kind, intent: Row, method: Row, decline: Decline | None) -> Row:
+    """The holder's bank tells them a day before what it will pay. Source: Stripe, "India recurring payments"."""
+    seconds = behaviour_of(method).notice_seconds
+    notice = {"approval_requested": False, "completes_at": call.now + seconds}
+    return _process(call, kind, intent, method, decline, None, seconds, {"customer_notification": notice})
+
+
 def _process(
-    call: Call, kind: Kind, intent: Row, method: Row, decline: Decline | None, authenticated: str | None, seconds: float
+    call: Call,
+    kind: Kind,
+    intent: Row,
+    method: Row,
+    decline: Decline | None,
+    authenticated: str | None,
+    seconds: float,
+    known: Row,
 ) -> Row:
-    """The bank takes its time; `finish` brings its answer."""
+    """The bank takes its time; `finish` brings its answer. `known` is what `processing` says of the card."""
     move(intent, "processing", STATES)
-    intent["processing"] = {"card": {}, "type": "card"}
+    intent["processing"] = {"card": known, "type": "card"}
     call.session.save(kind, intent)
     emit(call, "payment_intent.processing", intent)
     call.later(

@@ -22,6 +22,7 @@ from portal.sandbox.resources import (
     payment_confirmation,
     tokens,
 )
+from portal.sandbox.resources.bank_answers import may_grow
 from portal.sandbox.resources.customers import CUSTOMER
 from portal.sandbox.resources.intents import (
     automatic_methods,
@@ -30,6 +31,7 @@ from portal.sandbox.resources.intents import (
     for_browser,
     given_method,
     move,
+    whole_mandate_options,
 )
 from portal.sandbox.resources.payment_intent_parameters import (
     CANCEL,
@@ -112,7 +114,7 @@ def create(call: Call) -> Row:
         "last_payment_error": None,
         "latest_charge": None,
         "livemode": False,
-        "managed_payments": None,
+        "managed_payments": {"enabled": False},
         "metadata": {},
         "next_action": None,
         "on_behalf_of": None,
@@ -150,7 +152,8 @@ def create(call: Call) -> Row:
             "confirmation_token",
             "error_on_requires_action",
         ):
-            if name in params:
+            # As recorded: what is switched off needs no confirmation.
+            if params.get(name, False) is not False:
                 raise invalid(f"`{name}` can only be used when `confirm` is set to true.", name)
         use_method(call, intent)
     call.session.insert(PAYMENT_INTENT, intent)
@@ -172,7 +175,9 @@ def apply(call: Call, intent: Row) -> None:
         intent["payment_details"] = params["payment_details"]
     for kind, options in (params.get("payment_method_options") or {}).items():
         kept = intent["payment_method_options"].get(kind, {})
-        given = {name: value for name, value in options.items() if name not in {"moto", "cvc_token"}}
+        given = whole_mandate_options(
+            {name: value for name, value in options.items() if name not in {"moto", "cvc_token"}}
+        )
         intent["payment_method_options"][kind] = kept | given
 
 
@@ -296,11 +301,11 @@ def capture(call: Call, intent_id: str) -> Row:
 
 
 def increment(call: Call, intent_id: str) -> Row:
-    """Raise the amount of a hold. Source: Stripe, "Increment an authorization"; every test card here allows it."""
+    """Raise the amount of a hold that was asked for as one that may grow. Source: Stripe, "Increment an authorization"."""
     intent = find(call, PAYMENT_INTENT, intent_id)
     check_status(intent, "increment", CAPTURABLE)
     held = call.need(charges.CHARGE, intent["latest_charge"])
-    if "card" not in held["payment_method_details"]:
+    if "card" not in held["payment_method_details"] or not may_grow(intent):
         raise wrong_state("This PaymentIntent's payment method does not support incremental authorizations.", intent)
     amount = call.params["amount"]
     if amount <= intent["amount"]:

@@ -6,10 +6,29 @@ from collections.abc import Mapping
 
 from portal.sandbox.params import Choice, Hash, Integer, ListOf, Reader, Text, Url, unsupported
 
-_IDEAL_BANKS = (
-    "abn_amro adyen asn_bank bunq buut finom handelsbanken ing knab mollie moneyou n26 nn rabobank regiobank revolut sns_bank "
-    "triodos_bank van_lanschot yoursafe"
-).split()
+IDEAL_BANKS: Mapping[str, str] = {
+    "abn_amro": "ABNANL2A",
+    "adyen": "ADYBNL2A",
+    "asn_bank": "ASNBNL21",
+    "bunq": "BUNQNL2A",
+    "buut": "BUUTNL2A",
+    "finom": "FNOMNL22",
+    "handelsbanken": "HANDNL2A",
+    "ing": "INGBNL2A",
+    "knab": "KNABNL2H",
+    "mollie": "MLLENL2A",
+    "moneyou": "MOYONL21",
+    "n26": "NTSBDEB1",
+    "nn": "NNBANL2G",
+    "rabobank": "RABONL2U",
+    "regiobank": "RBRBNL21",
+    "revolut": "REVOLT21",
+    "sns_bank": "SNSBNL2A",
+    "triodos_bank": "TRIONL2U",
+    "van_lanschot": "FVLBNL22",
+    "yoursafe": "BITSNL2A",
+}
+"""The banks of iDEAL and their BICs."""
 _EPS_BANKS = (
     "arzte_und_apotheker_bank austrian_anadi_bank_ag bank_austria bankhaus_carl_spangler bankhaus_schelhammer_und_schattera_ag "
     "bawag_psk_ag bks_bank_ag brull_kallmus_bank_ag btv_vier_lander_bank capital_bank_grawe_gruppe_ag deutsche_bank_ag dolomitenbank "
@@ -48,7 +67,7 @@ DETAILS: Mapping[str, Hash] = {
         }
     ),
     "bacs_debit": Hash({"account_number": _NUMBER, "sort_code": _NUMBER}),
-    "ideal": Hash({"bank": Choice(tuple(_IDEAL_BANKS), clearable=True)}),
+    "ideal": Hash({"bank": Choice(tuple(IDEAL_BANKS), clearable=True)}),
     "bancontact": Hash({}),
     "eps": Hash({"bank": Choice(tuple(_EPS_BANKS))}),
     "p24": Hash({"bank": Choice(tuple(_P24_BANKS))}),

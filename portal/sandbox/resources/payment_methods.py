@@ -125,7 +125,7 @@ def find_or_make(call: Call, method_id: str, param: str, *, in_path: bool = Fals
 def check_usable(method: Row, intent: Row) -> None:
     """Raises when an intent may not use the payment method. Messages as recorded at 2026-08-26.dahlia."""
     if method["_spent"]:
-        raise invalid(SPENT, "payment_method")
+        raise StripeError(SPENT, began=False)
     owner, customer = method["customer"], intent["customer"]
     name = "PaymentIntent" if intent["object"] == "payment_intent" else "SetupIntent"
     if owner is not None and customer is None:
@@ -193,9 +193,7 @@ def attach(call: Call, method_id: str) -> Row:
     if method["customer"] == customer["id"]:
         return method
     if method["customer"] is not None:
-        raise StripeError(
-            "The payment method you provided has already been attached to a customer.", param="payment_method"
-        )
+        raise StripeError("The payment method you provided has already been attached to a customer.")
     if method["_spent"]:
         raise StripeError(
             "This PaymentMethod was previously used without being attached to a Customer or was detached from a Customer, and may not be "
@@ -216,9 +214,8 @@ def _check_with_bank(method: Row) -> None:
     behaviour = behaviour_of(method)
     if behaviour.decline is not None and behaviour.declines_set_up:
         decline = behaviour.decline
-        # Recorded at 2025-10-29.clover: where no detail is at fault, `param` is there and empty.
-        param = decline.param or ""
-        raise card_error(decline.message, decline.code, param=param, payment_method=method, **decline.codes)
+        # Recorded at 2025-10-29.clover: where no detail is at fault, `param` is there and empty; the method itself is not shown.
+        raise card_error(decline.message, decline.code, param=decline.param or "", **decline.codes)
     note_checks(method)
 
 

@@ -87,7 +87,7 @@ def create(call: Call) -> Row:
     amount = int(params["amount"])
     if amount > available(call, currency):
         raise StripeError(
-            "You have insufficient funds in your Stripe account for this transfer. Your card balance is too low. You "
+            "You have insufficient funds in your Stripe account for this transfer. Your card balance is too low.  You "
             "can use the /v1/balance "
             "endpoint to view your Stripe balance (for more details, see stripe.com/docs/api#balance).",
             code="balance_insufficient",

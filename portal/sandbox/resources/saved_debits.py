@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from portal.sandbox.kinds import Row
 from portal.sandbox.resources import bank_accounts, mandates
+from portal.sandbox.resources.payment_method_type_parameters import IDEAL_BANKS
 from portal.sandbox.resources.payment_method_types import TYPES
 from portal.sandbox.resources.payment_methods import PAYMENT_METHOD, keep_for, new_method
 from portal.sandbox.resources.testaccounts import BY_NUMBER, TestAccount
@@ -22,7 +23,8 @@ _ACCOUNT: TestAccount = BY_NUMBER["sepa_debit", "DE89370400440532013000"]
 def identify(method: Row) -> None:
     """What a method knows of its holder once they have approved."""
     if method["type"] == "ideal":
-        method["ideal"] = {"bank": method["ideal"]["bank"] or "ing", "bic": "INGBNL2A"}
+        bank = method["ideal"]["bank"] or "ing"
+        method["ideal"] = {"bank": bank, "bic": IDEAL_BANKS[bank]}
     if method["type"] == "paypal":
         method["paypal"] = {"country": "US", "payer_email": "payer@example.com", "payer_id": "SANDBOXPAYER"}
 

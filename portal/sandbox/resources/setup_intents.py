@@ -15,6 +15,7 @@ from portal.sandbox.lists import list_of
 from portal.sandbox.params import Parameters, merge_metadata
 from portal.sandbox.resources import (
     declines,
+    mandates,
     microdeposits,
     offered_types,
     other_method_setups,
@@ -38,6 +39,7 @@ from portal.sandbox.resources.intents import (
     how_authenticated,
     last_error,
     move,
+    whole_mandate_options,
 )
 from portal.sandbox.resources.payment_methods import PAYMENT_METHOD, check_usable, keep_for
 from portal.sandbox.resources.setup_intent_parameters import CANCEL, CONFIRM, CREATE, LIST, UPDATE
@@ -91,7 +93,7 @@ def create(call: Call) -> Row:
         "last_setup_error": None,
         "latest_attempt": None,
         "livemode": False,
-        "managed_payments": None,
+        "managed_payments": {"enabled": False},
         "mandate": None,
         "metadata": {},
         "next_action": None,
@@ -131,7 +133,9 @@ def _apply(call: Call, intent: Row) -> None:
         intent["metadata"] = merge_metadata(intent["metadata"], params["metadata"])
     for kind, options in (params.get("payment_method_options") or {}).items():
         kept = intent["payment_method_options"].get(kind, {})
-        given = {name: value for name, value in options.items() if name not in ("currency", "moto")}
+        # The currency of klarna's options says how it shows itself, and is not kept.
+        left_out = ("currency", "moto") if kind == "klarna" else ("moto",)
+        given = whole_mandate_options({name: value for name, value in options.items() if name not in left_out})
         intent["payment_method_options"][kind] = kept | given
 
 
@@ -219,6 +223,9 @@ def _attempted(call: Call, intent: Row, method: Row, authenticated_how: str | No
         return
     intent["latest_attempt"] = setup_attempts.finish(call, intent, method, "succeeded", authenticated_how)["id"]
     intent["last_setup_error"] = None
+    if (intent["payment_method_options"].get("card") or {}).get("mandate_options"):
+        accepted = mandates.acceptance(call) or mandates.made_on_page(call)
+        intent["mandate"] = mandates.make(call, method, accepted, intent, many=True)["id"]
     if intent["customer"]:
         keep_for(call, method, intent["customer"], set_up=intent["usage"] == "off_session")
     else:

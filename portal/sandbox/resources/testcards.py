@@ -13,11 +13,26 @@ from typing import Literal
 from portal.sandbox.resources import declines
 from portal.sandbox.resources.declines import Decline
 
-Authentication = Literal["none", "optional", "required", "unless_set_up", "always", "set_up_already", "frictionless"]
+NOTICE_SECONDS = 26 * 3600
+"""Source: Stripe, "India recurring payments"."""
+
+Authentication = Literal[
+    "none",
+    "optional",
+    "required",
+    "unless_set_up",
+    "always",
+    "set_up_already",
+    "when_kept",
+    "for_mandate",
+    "frictionless",
+]
 """When a card asks for 3-D Secure.
 
 `unless_set_up` asks once and then trusts payments made off session after a set-up; `set_up_already` trusts them from the start;
-`always` asks even then, so payments off session are declined; `frictionless` authenticates without showing anything.
+`always` asks even then, so payments off session are declined; `when_kept` asks when the card is saved, and otherwise when the request
+wants it, as `optional` does; `for_mandate` asks who is there to pay, and who saves it with a mandate; `frictionless` authenticates
+without showing anything.
 """
 
 
@@ -39,6 +54,8 @@ class Behaviour:
     refund: Literal["succeeds", "pends", "fails"] = "succeeds"
     risk: Literal["normal", "elevated", "highest"] = "normal"
     available_at_once: bool = False
+    notice_seconds: int = 0
+    """How long a payment waits while its holder is away: their bank tells them of it first."""
     asks_for_cvc: bool = False
     """The bank declines the card as a saved one unless its code was typed anew."""
     cvc_check: str = "pass"
@@ -62,6 +79,16 @@ class TestCard:
     names: tuple[str, ...] = ()
 
 
+_BLOCKED = Behaviour(
+    declines.FRAUDULENT,
+    declines_set_up=False,
+    risk="highest",
+    cvc_check="unavailable",
+    line1_check="unavailable",
+    postal_code_check="unavailable",
+)
+"""Stripe stops it before any bank could check a thing. As recorded at 2023-10-16."""
+
 BEHAVIOURS: dict[str, Behaviour] = {
     "succeeds": Behaviour(),
     "declined": Behaviour(declines.GENERIC),
@@ -74,8 +101,8 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "declined_processing_error": Behaviour(declines.PROCESSING_ERROR),
     "declined_velocity_exceeded": Behaviour(declines.VELOCITY_EXCEEDED),
     "declined_after_attaching": Behaviour(declines.GENERIC, declines_set_up=False),
-    "blocked_as_fraud": Behaviour(declines.FRAUDULENT, declines_set_up=False, risk="highest"),
-    "highest_risk": Behaviour(declines.FRAUDULENT, declines_set_up=False, risk="highest"),
+    "blocked_as_fraud": _BLOCKED,
+    "highest_risk": _BLOCKED,
     "elevated_risk": Behaviour(risk="elevated"),
     "cvc_check_fails": Behaviour(cvc_check="fail"),
     "address_check_fails": Behaviour(line1_check="fail", postal_code_check="fail"),
@@ -101,8 +128,9 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "three_d_secure_optional": Behaviour(authentication="optional"),
     "three_d_secure_optional_with_error": Behaviour(authentication="optional", authentication_error=True),
     "three_d_secure_frictionless": Behaviour(authentication="frictionless"),
-    "mandate_in_force": Behaviour(authentication="unless_set_up"),
-    "mandate_canceled": Behaviour(authentication="unless_set_up", decline_off_session=declines.MANDATE_CANCELED),
+    "authentication_when_kept": Behaviour(authentication="when_kept"),
+    "mandate_in_force": Behaviour(authentication="for_mandate", notice_seconds=NOTICE_SECONDS),
+    "mandate_canceled": Behaviour(authentication="for_mandate", decline_off_session=declines.MANDATE_CANCELED),
     "live_card_in_test_mode": Behaviour(declines.LIVE_CARD_IN_TEST_MODE),
     "asks_for_cvc": Behaviour(asks_for_cvc=True),
 }
@@ -129,10 +157,11 @@ _CARDS = [
     _card("2223003122003222", "mastercard"),
     _card("5200828282828210", "mastercard", names="mastercard_debit", funding="debit"),
     _card("5105105105105100", "mastercard", names="mastercard_prepaid", funding="prepaid"),
-    _card("378282246310005", "amex", names="amex amex_threeDSecureNotSupported"),
-    _card("371449635398431", "amex"),
-    _card("6011111111111117", "discover", names="discover"),
-    _card("6011000990139424", "discover"),
+    # Which number each name stands for is as recorded at 2025-10-29.clover.
+    _card("378282246310005", "amex", names="amex_threeDSecureNotSupported"),
+    _card("371449635398431", "amex", names="amex"),
+    _card("6011111111111117", "discover"),
+    _card("6011000990139424", "discover", names="discover"),
     _card("6011981111111113", "discover", funding="debit"),
     _card("3056930009020004", "diners", names="diners"),
     _card("36227206271667", "diners"),
@@ -159,7 +188,7 @@ _CARDS = [
                 "LV:4000004280000005 LI:4000004380000004 LT:4000004400000000 LU:4000004420000006 MT:4000004700000007 NL:4000005280000002 "
                 "NO:4000005780000007 PL:4000006160000005 PT:4000006200000007 RO:4000006420000001 SA:4000006820000007 SI:4000007050000006 "
                 "SK:4000007030000001 ES:4000007240000007 SE:4000007520000008 CH:4000007560000009 GB:4000008260000000 AU:4000000360000006 "
-                "CN:4000001560000002 HK:4000003440000004 IN:4000003560000008 JP:4000003920000003 MY:4000004580000002 NZ:4000005540000008 "
+                "CN:4000001560000002 HK:4000003440000004 JP:4000003920000003 MY:4000004580000002 NZ:4000005540000008 "
                 "SG:4000007020000003 TW:4000001580000008 TH:4000007640000003"
             ).split()
         )
@@ -239,7 +268,8 @@ _CARDS = [
         "4000000000003097", behaviour="three_d_secure_optional_with_error", names="threeDSecureOptionalProcessingError"
     ),
     _card("4000000032200000", behaviour="three_d_secure_frictionless"),
-    # India, where a bank asks for a mandate. Source: Stripe, "India recurring payments".
+    # India, where a bank asks before a card is kept, and wants a mandate. Source: Stripe, "India recurring payments".
+    _card("4000003560000008", behaviour="authentication_when_kept", names="in", country="IN"),
     _card(
         "4000003560000123",
         behaviour="mandate_in_force",
