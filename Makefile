@@ -19,7 +19,7 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-h
 AUDIT := $(UV) tool run --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes --requirement requirements/app.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test contract fuzz chaos kills mutants lint structure format texts migration reference lock install install-dev install-lint audit clean
+.PHONY: help run check test clients contract fuzz chaos kills mutants lint structure format texts migration reference lock install install-dev install-lint audit clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: lint ## Check the code, then run every test on SQLite, PostgreSQL and in C
 
 contract: install-dev ## Run the contract with Stripe against Stripe itself: KEY=sk_test_… (and PUBLISHABLE_KEY=pk_test_…)
 	@CONTRACT_KEY=$(KEY) CONTRACT_PUBLISHABLE_KEY=$(PUBLISHABLE_KEY) $(BIN)/python -m pytest tests/contract
+
+clients: install-dev ## Let clients that others wrote use the sandbox: React, Stripe's SDKs, dj-stripe (brings them into var/clients)
+	@CLIENTS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) tests/clients
 
 fuzz: install-dev ## Let schemathesis try the API's operations with new data, SECONDS=600 for each kind of caller
 	@FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest --numprocesses $(WORKERS) tests/api/test_fuzz.py

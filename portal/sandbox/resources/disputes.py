@@ -87,6 +87,12 @@ UPDATE = Parameters(
 )
 
 
+def _due_by(now: int) -> int:
+    """The last second of the ninth day, as recorded at 2023-10-16."""
+    last_day = (now + ANSWER_SECONDS) // DAY_SECONDS
+    return (last_day + 1) * DAY_SECONDS - 1
+
+
 def open_dispute(call: Call, body: dict[str, Any]) -> None:
     """The bank tells of a dispute; an inquiry asks first and takes no money.
 
@@ -113,7 +119,7 @@ def open_dispute(call: Call, body: dict[str, Any]) -> None:
         "enhanced_eligibility_types": [],
         "evidence": {**dict.fromkeys((*_FILES, *_TEXTS)), "enhanced_evidence": {}},
         "evidence_details": {
-            "due_by": None if final else call.now + ANSWER_SECONDS,
+            "due_by": None if final else _due_by(call.now),
             "enhanced_eligibility": {},
             "has_evidence": False,
             "past_due": False,
@@ -142,7 +148,7 @@ def open_dispute(call: Call, body: dict[str, Any]) -> None:
         _move(call, dispute, "lost")
         mandates.end_of_charge(call, charge, "debit_not_authorized")
         return
-    call.later("dispute.expire", ANSWER_SECONDS, dispute=dispute["id"])
+    call.later("dispute.expire", _due_by(call.now) - call.now, dispute=dispute["id"])
 
 
 def _details(charge: Row, reason: str, *, inquiry: bool) -> Row | None:
@@ -154,7 +160,8 @@ def _details(charge: Row, reason: str, *, inquiry: bool) -> Row | None:
             "brand": card["brand"],
             "case_type": "inquiry" if inquiry else "chargeback",
             "network": card["network"],
-            "network_reason_code": "10" if inquiry else "10.4" if reason == "fraudulent" else "13.1",
+            # Fraud has the code of Visa's older list, as recorded at 2023-10-16.
+            "network_reason_code": "10" if inquiry else "83" if reason == "fraudulent" else "13.1",
         },
         "type": "card",
     }
