@@ -335,3 +335,34 @@ def test_nobodys_sources_and_connected_accounts_are_empty_lists(
     for path in ("/v1/accounts", f"/v1/customers/{customer.id}/sources", f"/v1/customers/{customer.id}/tax_ids"):
         answer = contract.raw("GET", path)
         assert (answer.status_code, answer.json()["data"]) == (200, [])
+
+
+def test_a_captured_intent_is_not_captured_again(client: stripe.StripeClient) -> None:
+    """docs.stripe.com/error-codes#payment-intent-unexpected-state; words of 2019-12 to 2022-03"""
+    with refused(
+        code="payment_intent_unexpected_state",
+        says="This PaymentIntent could not be captured because it has already been captured.",
+    ):
+        client.v1.payment_intents.capture(pay(client).id)
+
+
+def test_a_charge_is_captured_through_its_intent(contract: Stripe, client: stripe.StripeClient) -> None:
+    """docs.stripe.com/api/charges/capture; words of 2020-12"""
+    held = pay(client, capture_method="manual")
+    for charge, says in (
+        (
+            held.latest_charge,
+            f"was created by a PaymentIntent ({held.id}). You must capture the PaymentIntent instead.",
+        ),
+        (pay(client).latest_charge, "has already been captured."),
+    ):
+        answer = contract.raw("POST", f"/v1/charges/{charge}/capture")
+        assert answer.status_code == 400
+        assert says in answer.json()["error"]["message"]
+
+
+def test_a_customer_without_a_discount_has_none_to_lose(contract: Stripe, customer: stripe.Customer) -> None:
+    """docs.stripe.com/api/discounts/delete"""
+    answer = contract.raw("DELETE", f"/v1/customers/{customer.id}/discount")
+    assert answer.status_code == 404
+    assert answer.json()["error"]["message"] == f"No active discount for customer: {customer.id}"

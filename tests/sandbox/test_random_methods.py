@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import Client
 
+from portal.sandbox import money
 from portal.sandbox.app import SandboxApp, create_sandbox
 from portal.sandbox.resources.payment_method_types import TYPES
 from portal.sandbox.resources.testaccounts import BY_NUMBER
@@ -25,6 +26,7 @@ HOLDER = {
     "email": "jenny.rosen@example.com",
     "address": {"line1": "123 Main Street", "city": "Berlin", "postal_code": "10115", "country": "DE"},
 }
+AMOUNT = 2000
 ACCEPTED = {"customer_acceptance": {"type": "offline"}}
 
 
@@ -37,14 +39,15 @@ def _details(kind: str, number: str) -> dict[str, Any]:
     return {"account_number": number, **bank, **holder}
 
 
+DEBITS = ("sepa_debit", "us_bank_account", "bacs_debit")
 METHODS = st.one_of(
     *(
         st.sampled_from(sorted(key for key in BY_NUMBER if key[0] == kind)).map(
             lambda key: (key[0], {key[0]: _details(*key)})
         )
-        for kind in ("sepa_debit", "us_bank_account", "bacs_debit")
+        for kind in DEBITS
     ),
-    st.sampled_from(sorted(name for name, facts in TYPES.items() if facts.redirects)).map(lambda name: (name, {})),
+    st.sampled_from(sorted(TYPES.keys() - set(DEBITS))).map(lambda name: (name, {})),
 )
 ANSWERS = st.sampled_from(["authorize", "authorize", "fail", "close"])
 CODES = st.sampled_from(["SM11AA", "SM11AA", "SM11AA", "SM33CC", "SM44DD", "SM00ZZ"])
@@ -142,12 +145,13 @@ def test_every_method_may_end_in_every_way(
 ) -> None:
     shop = Shop(app)
     kind, details = method
-    currency = data.draw(st.sampled_from(sorted(TYPES[kind].currencies)))
+    payable = [currency for currency in TYPES[kind].currencies if money.minimum(currency) <= AMOUNT]
+    currency = data.draw(st.sampled_from(sorted(payable)))
     customer = {"customer": shop.ask("POST", "/v1/customers")["id"]} if known else {}
     intent = shop.ask(
         "POST",
         "/v1/payment_intents",
-        amount="2000",
+        amount=str(AMOUNT),
         currency=currency,
         allowed_payment_method_types=[kind, "card"],
         capture_method="manual" if held and TYPES[kind].holds else "automatic",

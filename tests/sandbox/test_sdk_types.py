@@ -145,17 +145,19 @@ def pay_by_other_methods(sandbox: RunningSandbox, customer: str) -> None:
             "return_url": "https://shop.example/return",
             "mandate_data": accepted,
         }
-        if not facts.redirects:
-            for name in (name for name, account in BY_NAME.items() if account.type == kind):
-                _attempt(lambda name=name, given=given: v1.payment_intents.create({**given, "payment_method": name}))
+        accounts = [name for name, account in BY_NAME.items() if account.type == kind]
+        for name in accounts:
+            _attempt(lambda name=name, given=given: v1.payment_intents.create({**given, "payment_method": name}))
+        if accounts:
             continue
         if facts.saved_as:
             given["setup_future_usage"] = "off_session"
         for outcome in ("authorize", "fail"):
             data: Any = {"type": kind, "billing_details": holder}
             intent: Any = v1.payment_intents.create({**given, "payment_method_data": data})
-            page = intent.next_action.redirect_to_url.url
-            requests.post(page, data={"outcome": outcome}, timeout=30, allow_redirects=False)
+            if facts.redirects:
+                page = intent.next_action.redirect_to_url.url
+                requests.post(page, data={"outcome": outcome}, timeout=30, allow_redirects=False)
             if outcome == "authorize":
                 v1.refunds.create({"payment_intent": intent.id, "amount": 500})
         if facts.saved_as:
@@ -284,6 +286,7 @@ CALLS = {
     ("GET", "/v1/charges"): "ChargeListParams",
     ("GET", "/v1/charges/search"): "ChargeSearchParams",
     ("POST", "/v1/charges/<charge_id>"): "ChargeUpdateParams",
+    ("POST", "/v1/charges/<charge_id>/capture"): "ChargeCaptureParams",
     ("POST", "/v1/refunds"): "RefundCreateParams",
     ("GET", "/v1/refunds"): "RefundListParams",
     ("POST", "/v1/refunds/<refund_id>"): "RefundUpdateParams",

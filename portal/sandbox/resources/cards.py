@@ -7,9 +7,9 @@ import hmac
 import time
 from typing import TYPE_CHECKING, Any
 
-from portal.sandbox.errors import StripeError, card_error, missing_parameter
-from portal.sandbox.kinds import Row
-from portal.sandbox.params import Hash, Integer, Text, unsupported
+from portal.sandbox.errors import StripeError, card_error, invalid, missing_parameter
+from portal.sandbox.kinds import Kind, Row
+from portal.sandbox.params import Hash, Integer, Reader, Text, unsupported
 from portal.sandbox.resources import declines
 from portal.sandbox.resources.declines import Decline
 from portal.sandbox.resources.testcards import (
@@ -24,16 +24,13 @@ from portal.sandbox.resources.testcards import (
 if TYPE_CHECKING:
     from portal.sandbox.calls import Call
 
-CARD = Hash(
-    {
-        "number": Text(64, clearable=False),
-        "exp_month": Integer(),
-        "exp_year": Integer(),
-        "cvc": Text(16),
-        "token": Text(200, clearable=False),
-    },
-    unsupported=unsupported("networks"),
-)
+CARD_DETAILS: dict[str, Reader] = {
+    "number": Text(64, clearable=False),
+    "exp_month": Integer(),
+    "exp_year": Integer(),
+    "cvc": Text(16),
+}
+CARD = Hash({**CARD_DETAILS, "token": Text(200, clearable=False)}, unsupported=unsupported("networks"))
 
 _FURTHEST_YEARS = 50
 _DISPLAY_BRANDS = {"amex": "american_express", "diners": "diners_club", "unionpay": "union_pay", "unknown": "other"}
@@ -130,10 +127,25 @@ def card_from_name(call: Call, name: str) -> tuple[Row, str] | None:
 
 
 def card_from_token(call: Call, token: str, place: str) -> tuple[Row, str]:
+    """The card of one of Stripe's test tokens (`tok_visa`), or of a token that was made here, which this uses up."""
     found = card_from_name(call, token.removeprefix("tok_")) if token.startswith("tok_") else None
-    if found is None:
+    if found is not None:
+        return found
+    kind = call.kinds["token"]  # by its name: tokens know cards, and not the other way round
+    kept = call.session.find(kind, token)
+    if kept is None or kept["type"] != "card":
         raise StripeError(f"No such token: '{token}'", code="resource_missing", param=place, began=False)
-    return found
+    spend_token(call, kind, token, place)
+    return kept["_details"], kept["_behaviour"]
+
+
+def spend_token(call: Call, kind: Kind, token_id: str, place: str) -> None:
+    """Use up a token. Raises for one that is unknown or spent; `place` is the parameter that brought it."""
+    token = call.need(kind, token_id, place)
+    if token["used"]:
+        raise invalid(f"You cannot use a Stripe token more than once: {token_id}.", place, "token_already_used")
+    token["used"] = True
+    call.session.save(kind, token)
 
 
 def _card_object(call: Call, card: TestCard, month: int, year: int, *, has_cvc: bool) -> Row:

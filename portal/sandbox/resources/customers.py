@@ -235,6 +235,13 @@ def list_customers(call: Call) -> Row:
     return list_of(call, CUSTOMER, equal=("email",))
 
 
+def remove_discount(call: Call, customer_id: str) -> Row:
+    call.need(CUSTOMER, customer_id, "customer", in_path=True)
+    raise StripeError(
+        f"No active discount for customer: {customer_id}", status=404, code="resource_missing", began=False
+    )
+
+
 def list_nothing(call: Call, customer_id: str, name: str) -> Row:
     call.need(CUSTOMER, customer_id, "customer", in_path=True)
     return as_list(f"/v1/customers/{customer_id}/{name}", [], has_more=False)
@@ -256,6 +263,7 @@ ROUTES = (
     get("/v1/customers/<customer_id>", retrieve),
     post("/v1/customers/<customer_id>", update, UPDATE),
     delete("/v1/customers/<customer_id>", remove),
+    delete("/v1/customers/<customer_id>/discount", remove_discount),
     *(
         get(
             f"/v1/customers/<customer_id>/{name}", partial(list_nothing, name=name), list_parameters({"object": Text()})

@@ -152,6 +152,8 @@ def check_status(intent: Row, verb: str, allowed: Sequence[str]) -> None:
     if verb == "confirm" and status == "succeeded":
         how = " after being previously confirmed" if is_payment else ""
         raise wrong_state(f"You cannot confirm this {name} because it has already succeeded{how}.", intent)
+    if verb == "capture" and status == "succeeded":
+        raise wrong_state("This PaymentIntent could not be captured because it has already been captured.", intent)
     if verb == "cancel" and status == "canceled" and not is_payment:
         raise wrong_state("You cannot cancel this SetupIntent because it it already canceled.", intent)
     done = {"confirm": "confirmed", "cancel": "canceled", "capture": "captured", "increment": "incremented"}[verb]

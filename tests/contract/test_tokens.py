@@ -1,4 +1,4 @@
-"""The code of a saved card, typed anew: docs.stripe.com/api/tokens/create_cvc_update and the parameter cvc_token."""
+"""Tokens: of a card, and the code of a saved card, typed anew: docs.stripe.com/api/tokens/create_cvc_update and the parameter cvc_token."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import stripe
 
-from tests.contract.support import Browser, intend, save_card
+from tests.contract.support import Browser, intend, refused, save_card
 
 CVC_TOKEN = "payment_method_options[card][cvc_token]"
 
@@ -34,6 +34,21 @@ def test_a_browser_gives_the_code_for_a_token(browser: Browser) -> None:
     assert (token["object"], token["type"], token["used"]) == ("token", "cvc_update", False)
     assert token["id"].startswith("cvctok_")
     assert "731" not in {str(value) for value in token.values()}
+
+
+def test_a_token_of_a_card_makes_one_payment_method(browser: Browser, client: stripe.StripeClient) -> None:
+    """docs.stripe.com/api/tokens/create_card and docs.stripe.com/api/payment_methods/create#create_payment_method-card-token"""
+    given = {"card[number]": "4242424242424242", "card[exp_month]": "12", "card[exp_year]": "2034", "card[cvc]": "123"}
+    token = browser.post("/v1/tokens", given)
+    assert token["id"].startswith("tok_")
+    assert (token["type"], token["card"]["brand"], token["card"]["last4"]) == ("card", "Visa", "4242")
+    assert token["card"]["cvc_check"] == "unchecked"
+    made = client.v1.payment_methods.create({"type": "card", "card": {"token": token["id"]}})
+    assert made.card is not None
+    assert (made.card.brand, made.card.last4) == ("visa", "4242")
+    assert client.v1.tokens.retrieve(token["id"]).used
+    with refused(code="token_already_used", says=f"You cannot use a Stripe token more than once: {token['id']}."):
+        client.v1.payment_methods.create({"type": "card", "card": {"token": token["id"]}})
 
 
 @pytest.mark.parametrize("cvc", ["12", "12a", "12345"])
