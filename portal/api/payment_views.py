@@ -11,14 +11,15 @@ from portal.api.operations import blueprint, operation
 from portal.core import db
 from portal.core.errors import Declined
 from portal.core.money import Money
-from portal.payments import queries, service, states
+from portal.payments import queries, service
 from portal.payments.models import Payment
 from portal.payments.service import Item, Order, OrderResult
+from portal.payments.statuses import PaymentStatus
 
 bp = blueprint("payments")
 
 # What the bank has refused, and nobody has answered since.
-_REFUSED = frozenset({states.REQUIRES_PAYMENT_METHOD, states.REQUIRES_CONFIRMATION})
+_REFUSED = frozenset({PaymentStatus.REQUIRES_PAYMENT_METHOD, PaymentStatus.REQUIRES_CONFIRMATION})
 
 
 def _shown(caller: Caller, payment_id: str) -> schemas.ProcessedPayment:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from portal.invoices import drafts
+from portal.payments.statuses import PaymentStatus
 from portal.refunds.models import Resolution
 from portal.refunds.policy import RefundReason
 from portal.refunds.statuses import RefundStatus
@@ -44,10 +45,6 @@ Day = Annotated[date, BeforeValidator(_iso_day)]
 Quantity = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})?$"), Field(examples=["1.5"])]
 Percent = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,3}(\.[0-9]{1,2})?$"), Field(examples=["19"])]
 Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,300}$")]
-PaymentStatus = Literal[
-    "created", "requires_payment_method", "requires_confirmation", "requires_action", "processing", "requires_capture",
-    "succeeded", "canceled",
-]  # fmt: skip
 InvoiceStanding = Literal[
     "under_review", "processing", "requires_action", "scheduled", "retrying", "overdue", "open", "paid", "void"
 ]

@@ -22,7 +22,7 @@ from portal.identity.models import User
 from portal.jobs import outbox
 from portal.payments import queries as payments
 from portal.payments.models import Payment
-from portal.payments.states import SUCCEEDED as PAYMENT_SUCCEEDED
+from portal.payments.statuses import PaymentStatus
 from portal.refunds import queries as refunds
 from portal.refunds.models import Refund
 from portal.refunds.statuses import RefundStatus
@@ -188,7 +188,7 @@ def of_customer(
 def payments_without_receipt(session: Session, since: datetime, most: int) -> list[str]:
     """The ids of payments that have succeeded, and were changed since then, without a receipt and without a job that issues it."""
     found = select(Payment.id).where(
-        Payment.status == PAYMENT_SUCCEEDED,
+        Payment.status == PaymentStatus.SUCCEEDED,
         Payment.updated_at >= since,
         ~exists().where(Document.kind == RECEIPT, Document.payment_id == Payment.id),
         outbox.without_job(session, "receipt:" + Payment.id),

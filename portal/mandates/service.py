@@ -36,8 +36,8 @@ from portal.mandates.models import Collection, Mandate
 from portal.payment_methods import queries as cards
 from portal.payments import queries as payment_queries
 from portal.payments import service as payments
-from portal.payments import states as payment_states
 from portal.payments.models import Payment
+from portal.payments.statuses import PaymentStatus
 
 log = structlog.get_logger(__name__)
 
@@ -312,7 +312,7 @@ def _conclude(collection_id: str, payment: Payment) -> None:
         unanswered = payment_queries.unanswered(session, payment.id) is not None
     if payment.has_succeeded:
         _close_if_settled(collection_id)
-    elif payment.status == payment_states.CANCELED:  # by a person, who may have voided the invoice: no bank has said no
+    elif payment.status == PaymentStatus.CANCELED:  # by a person, who may have voided the invoice: no bank has said no
         if not _close_if_settled(collection_id):
             _try_anew(collection_id)
     elif unanswered or payment.is_processing:

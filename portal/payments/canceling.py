@@ -13,7 +13,7 @@ from portal.core import audit, crash, db
 from portal.core.errors import N_, Conflict, NotFound, Unavailable
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
-from portal.payments import queries, states
+from portal.payments import queries, statuses
 from portal.payments.intents import (
     AlreadyPaid,
     InProgress,
@@ -23,6 +23,7 @@ from portal.payments.intents import (
     locked,
     refresh,
 )
+from portal.payments.statuses import PaymentStatus
 
 
 def cancel(payment_id: str) -> str:
@@ -44,22 +45,23 @@ def cancel_waiting(payment_id: str) -> None:
         payment = locked(session, payment_id)
         if payment.review_reason:
             raise UnderReview(N_("This payment is under review and cannot be canceled before that is decided."))
-        if payment.status not in states.FINAL:
+        if payment.status not in statuses.FINAL:
             facts = {"status": payment.status}
             audit.record(session, "payment.cancel_asked", payment.id, facts, customer_id=payment.customer_id)
-        status, intent_id = payment.status, payment.stripe_intent_id
+        status: str = payment.status
+        intent_id = payment.stripe_intent_id
     crash.point("cancel asked")
-    if status in states.MOVING:
+    if status in statuses.MOVING:
         status = refresh(payment_id).status
-    if status not in states.FINAL | states.MOVING:
+    if status not in statuses.FINAL | statuses.MOVING:
         if intent_id is None:
             ensure_intent(payment_id)
         status = cancel(payment_id)
-    if status == states.CANCELED:
+    if status == PaymentStatus.CANCELED:
         return
-    if status == states.SUCCEEDED:
+    if status == PaymentStatus.SUCCEEDED:
         raise AlreadyPaid(N_("This payment has succeeded and can no longer be canceled. You can refund it instead."))
-    if status in states.WAITING_FOR_CUSTOMER:
+    if status in statuses.WAITING_FOR_CUSTOMER:
         raise Unavailable
     raise InProgress(
         N_("The bank is processing this payment, so it cannot be canceled now. Please wait for the result.")

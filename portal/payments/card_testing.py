@@ -12,8 +12,9 @@ from portal import gateway
 from portal.core import db
 from portal.gateway import Failure, Intent
 from portal.payment_methods import service as cards
-from portal.payments import queries, states
+from portal.payments import queries, statuses
 from portal.payments.models import Payment
+from portal.payments.statuses import PaymentStatus
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +34,7 @@ def follow(session: Session, payment: Payment, intent: Intent) -> None:
         payment.customer_id,
         intent.failure,
         intent_id=intent.id,
-        paid=intent.status == states.SUCCEEDED,
+        paid=intent.status == PaymentStatus.SUCCEEDED,
         subjects=_subjects(payment, intent.payment_method_id),
     )
 
@@ -61,7 +62,7 @@ def count_declined_charge(charge_id: str) -> None:
 
 def is_tested(payment: Payment) -> bool:
     """Whether a payment that waits for its customer must end: with its secret a browser may go on trying cards at Stripe."""
-    if payment.status not in states.WAITING_FOR_CUSTOMER or not payment.failure_code:
+    if payment.status not in statuses.WAITING_FOR_CUSTOMER or not payment.failure_code:
         return False
     with db.reading() as session:
         return cards.is_beyond(session, payment.customer_id)

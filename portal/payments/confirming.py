@@ -23,11 +23,12 @@ from portal.jobs import outbox
 from portal.payment_methods import queries as saved_cards
 from portal.payment_methods import service as cards
 from portal.payment_methods.models import SavedCard
-from portal.payments import queries, states
+from portal.payments import queries
 from portal.payments.intents import KIND, Started, ensure_confirmable, ensure_intent, locked, refresh, start_for_invoice
 from portal.payments.models import Confirmation, Payment
 from portal.payments.restoring import refuse_lost
 from portal.payments.settling import announce_failure
+from portal.payments.statuses import PaymentStatus
 from portal.stripe_sync import hold_by_id, settle
 
 log = structlog.get_logger(__name__)
@@ -38,7 +39,9 @@ FINISH_AFTER_SECONDS: Final = 30
 # A customer who pressed the button wants to pay now: what did not reach Stripe by then is not sent any more.
 PRESENT_FOR: Final = timedelta(minutes=30)
 # What a payment may be after a try that has charged nothing, and asks nobody anything.
-_NOT_CHARGED: Final = frozenset({states.CREATED, states.REQUIRES_PAYMENT_METHOD, states.REQUIRES_CONFIRMATION})
+_NOT_CHARGED: Final = frozenset(
+    {PaymentStatus.CREATED, PaymentStatus.REQUIRES_PAYMENT_METHOD, PaymentStatus.REQUIRES_CONFIRMATION}
+)
 
 
 class CardGone(Invalid):
@@ -304,7 +307,7 @@ def _begin_with_card(
 
 
 def _claim(started: Started, means: PaymentSource, client_key: str, *, off_session: bool) -> Confirmation | None:
-    if started.status == states.REQUIRES_ACTION:
+    if started.status == PaymentStatus.REQUIRES_ACTION:
         return None
     with db.transaction() as session:
         return claim(session, started.payment_id, means, client_key=client_key, off_session=off_session)

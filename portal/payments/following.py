@@ -15,11 +15,12 @@ from portal import gateway
 from portal.accounts.models import Customer
 from portal.core import clock, db
 from portal.jobs import outbox
-from portal.payments import card_testing, confirming, queries, states
+from portal.payments import card_testing, confirming, queries, statuses
 from portal.payments.canceling import cancel
 from portal.payments.intents import UnderReview, adopt, ensure_intent, record, refresh
 from portal.payments.models import Payment
 from portal.payments.restoring import notice_loss
+from portal.payments.statuses import PaymentStatus
 
 log = structlog.get_logger(__name__)
 
@@ -53,16 +54,16 @@ def follow_up(payment_id: str) -> None:
     """
     with db.reading() as session:
         payment = session.get(Payment, payment_id)
-    if payment is None or payment.review_reason or payment.status == states.CANCELED:
+    if payment is None or payment.review_reason or payment.status == PaymentStatus.CANCELED:
         return
     intent = ensure_intent(payment_id) if payment.stripe_intent_id is None else refresh(payment_id)
-    if intent.status == states.SUCCEEDED and intent.charge and intent.charge.balance_transaction:
+    if intent.status == PaymentStatus.SUCCEEDED and intent.charge and intent.charge.balance_transaction:
         return
     age = clock.now() - payment.created_at
-    is_abandoned = intent.status in states.WAITING_FOR_CUSTOMER and age > timedelta(days=ABANDONED_AFTER_DAYS)
-    if is_abandoned and cancel(payment_id) in states.FINAL:
+    is_abandoned = intent.status in statuses.WAITING_FOR_CUSTOMER and age > timedelta(days=ABANDONED_AFTER_DAYS)
+    if is_abandoned and cancel(payment_id) in statuses.FINAL:
         return
-    if intent.status != states.CANCELED:
+    if intent.status != PaymentStatus.CANCELED:
         raise outbox.Reschedule(min(max(age.total_seconds() / 2, NEXT_LOOK_SECONDS), LONGEST_LOOK_SECONDS))
 
 
@@ -124,7 +125,7 @@ def sync_intent(intent_id: str) -> bool:
         adopt(payment_id, intent)
     except UnderReview:
         log.error("second_intent", payment_id=payment_id, intent_id=intent_id)
-        if intent.status == states.SUCCEEDED:
+        if intent.status == PaymentStatus.SUCCEEDED:
             adopt(_record_stray(payment, intent_id), intent)
     return True
 

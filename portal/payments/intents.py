@@ -29,10 +29,11 @@ from portal.gateway import Intent
 from portal.invoices import service as invoices
 from portal.jobs import outbox
 from portal.payment_methods import service as cards
-from portal.payments import queries, states
+from portal.payments import queries, statuses
 from portal.payments.models import Payment
 from portal.payments.order_rules import LONGEST_DESCRIPTION
 from portal.payments.settling import add_step, apply, has_changes, mismatch
+from portal.payments.statuses import PaymentStatus
 
 log = structlog.get_logger(__name__)
 
@@ -200,7 +201,7 @@ def record(
         description=description,
         paid_by=_person(),
         save_card=save_card,
-        status=states.CREATED,
+        status=PaymentStatus.CREATED,
         attempt=1,
         version=1,
         created_at=now,
@@ -236,7 +237,7 @@ def _person() -> str | None:
 def _note_who_pays(payment: Payment) -> None:
     """A payment that a colleague began is paid by whoever goes on with it."""
     person = _person()
-    if payment.paid_by == person or payment.status in states.FINAL:
+    if payment.paid_by == person or payment.status in statuses.FINAL:
         return
     with db.transaction() as session:
         session.execute(update(Payment).where(Payment.id == payment.id).values(paid_by=person))
@@ -254,14 +255,14 @@ def ensure_confirmable(payment_id: str, customer_id: str, *, save_card: bool) ->
         raise UnderReview
     _note_who_pays(payment)
     intent = ensure_intent(payment_id) if payment.stripe_intent_id is None else refresh(payment_id)
-    if intent.status == states.SUCCEEDED:
+    if intent.status == PaymentStatus.SUCCEEDED:
         raise AlreadyPaid
-    if intent.status == states.PROCESSING:
+    if intent.status == PaymentStatus.PROCESSING:
         raise InProgress
-    if intent.status == states.CANCELED:
+    if intent.status == PaymentStatus.CANCELED:
         raise Conflict
     # Once the bank has been asked, the choice that it was asked with stands.
-    if intent.status != states.REQUIRES_ACTION and save_card != (intent.setup_future_usage is not None):
+    if intent.status != PaymentStatus.REQUIRES_ACTION and save_card != (intent.setup_future_usage is not None):
         intent = change_saving(payment_id, intent, save_card=save_card)
     return Started(payment_id, intent.id, intent.status, intent.client_secret)
 
@@ -385,5 +386,5 @@ KIND: Final[stripe_sync.Kind[Payment, Intent]] = stripe_sync.Kind(
     gather=lambda _intent: None,
     apply=lambda session, payment, intent, _nothing: apply(session, payment, intent),
     cancel=lambda intent_id, key: gateway.current().cancel_intent(intent_id, key),
-    can_cancel=lambda intent: intent.status in states.WAITING_FOR_CUSTOMER,
+    can_cancel=lambda intent: intent.status in statuses.WAITING_FOR_CUSTOMER,
 )

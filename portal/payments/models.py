@@ -23,21 +23,13 @@ from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 from portal.accounts.models import Customer
 from portal.core import texts
 from portal.core.db import Base, UTCDateTime
+from portal.core.enums import EnumText, Unknown
 from portal.core.money import Money
 from portal.core.synced_rows import Mirror
 from portal.invoices.models import Invoice
-from portal.payments import states
+from portal.payments import statuses
 from portal.payments.order_rules import Item
-from portal.payments.states import (
-    CREATED,
-    LIVE,
-    MOVING,
-    PROCESSING,
-    REQUIRES_ACTION,
-    REQUIRES_CAPTURE,
-    SUCCEEDED,
-    WAITING_FOR_CUSTOMER,
-)
+from portal.payments.statuses import LIVE, MOVING, WAITING_FOR_CUSTOMER, PaymentStatus
 
 _LIVE: Final = text(
     "status IN (" + ", ".join(f"'{status}'" for status in sorted(LIVE)) + ") AND invoice_id IS NOT NULL"
@@ -92,7 +84,7 @@ class Confirmation(Base):
 
 
 class Payment(Mirror, Base):
-    """`status` is ours until Stripe knows the intent ("created"), then Stripe's own; see portal.payments.states."""
+    """`status` is ours until Stripe knows the intent ("created"), then Stripe's own; see portal.payments.statuses."""
 
     __tablename__ = "payments"
     noun = "payment"
@@ -109,7 +101,7 @@ class Payment(Mirror, Base):
     items: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
     # An app's own entries, which Stripe holds beside ours. They never change, being sent under the intent's key.
     extra: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
-    status: Mapped[str] = mapped_column(String(40), default="created")
+    status: Mapped[PaymentStatus | Unknown] = mapped_column(EnumText(PaymentStatus, 40), default=PaymentStatus.CREATED)
     # The id of the customer's user who pressed last, here or in an app; none for automatic payments and outside identities.
     paid_by: Mapped[str | None] = mapped_column(String(40))
     save_card: Mapped[bool] = mapped_column(Boolean, default=False)
@@ -166,9 +158,9 @@ class Payment(Mirror, Base):
         return tuple(Item(**item) for item in self.items)
 
     @property
-    def public_status(self) -> str:
-        """What everybody is told of its state; see portal.payments.states.public_status."""
-        return states.public_status(self.status, is_unanswered=self.is_unanswered)
+    def public_status(self) -> PaymentStatus:
+        """What everybody is told of it; see portal.payments.statuses.public_status."""
+        return statuses.public_status(self.status, is_unanswered=self.is_unanswered)
 
     @property
     def may_move(self) -> bool:
@@ -178,26 +170,26 @@ class Payment(Mirror, Base):
     @property
     def can_be_canceled(self) -> bool:
         """Whether it waits for its customer, so that it can be called off; what is on its way can be tried, too, and mostly is too late."""
-        return self.status in WAITING_FOR_CUSTOMER | {CREATED} and not self.review_reason
+        return self.status in WAITING_FOR_CUSTOMER | {PaymentStatus.CREATED} and not self.review_reason
 
     @property
     def shown_status(self) -> str:
         """The status as a person reads it; Stripe calls a payment whose try was declined as it calls one without a try."""
-        return states.shown(self.public_status, self.failure_code)
+        return statuses.shown(self.public_status, self.failure_code)
 
     @property
     def has_succeeded(self) -> bool:
-        return self.status == SUCCEEDED
+        return self.status == PaymentStatus.SUCCEEDED
 
     @property
     def is_processing(self) -> bool:
         """The bank has been asked and takes its time: nobody has anything to do."""
-        return self.status in {PROCESSING, REQUIRES_CAPTURE}
+        return self.status in {PaymentStatus.PROCESSING, PaymentStatus.REQUIRES_CAPTURE}
 
     @property
     def requires_action(self) -> bool:
         """The bank waits for the customer's answer (3-D Secure)."""
-        return self.status == REQUIRES_ACTION
+        return self.status == PaymentStatus.REQUIRES_ACTION
 
 
 class PaymentStep(Base):
@@ -208,7 +200,7 @@ class PaymentStep(Base):
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"))
     at: Mapped[datetime] = mapped_column(UTCDateTime)
-    status: Mapped[str] = mapped_column(String(40))
+    status: Mapped[PaymentStatus | Unknown] = mapped_column(EnumText(PaymentStatus, 40))
     failure_code: Mapped[str] = mapped_column(String(60), default="")
     decline_code: Mapped[str] = mapped_column(String(60), default="")
 

@@ -22,11 +22,12 @@ from portal.core.errors import N_, Invalid
 from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
-from portal.payments import card_testing, confirming, order_rules, queries, states
+from portal.payments import card_testing, confirming, order_rules, queries, statuses
 from portal.payments.confirming import PaymentSource
 from portal.payments.intents import check_limits, ensure_confirmable, ensure_intent, record, refresh, refuse_unresolved
 from portal.payments.models import Confirmation, Payment, PlacedOrder
 from portal.payments.order_rules import Order
+from portal.payments.statuses import PaymentStatus
 
 # How the ids of our saved cards begin; any other method is Stripe's own.
 SAVED_CARD: Final = "crd_"
@@ -58,7 +59,7 @@ def process(order: Order) -> OrderResult:
 
     The same order with the same key repeats nothing: what it began is finished, and the payment returned as it is now. An invoice
     that is being paid already goes on with its live payment, whose metadata stand. When the answer to a charge is lost, the
-    payment comes back as `processing` (see states.public_status), and the worker finds out what happened. What has not reached Stripe
+    payment comes back as `processing` (see statuses.public_status), and the worker finds out what happened. What has not reached Stripe
     within confirming.PRESENT_FOR is not charged any more.
 
     Raises, before anything is written: Invalid for a bad key or order, KeyReused, NotFound for another customer's invoice or card
@@ -160,7 +161,7 @@ def _begin(session: Session, order: Order, invoice: Invoice | None, means: Payme
 def _join(order: Order, payment_id: str, means: PaymentSource | None) -> str:
     """Go on with the live payment of an invoice, in a transaction of its own: locked after the invoice it would be out of turn."""
     started = ensure_confirmable(payment_id, order.customer_id, save_card=order.save_card)
-    if started.status == states.REQUIRES_ACTION:
+    if started.status == PaymentStatus.REQUIRES_ACTION:
         means = None  # its customer is answering the bank: nothing new is begun meanwhile
     with db.transaction() as session:
         _lock_customer(session, order.customer_id)
@@ -222,7 +223,7 @@ def _now(payment_id: str, customer_id: str, *, was_told_how: bool) -> OrderResul
         payment, begun_still = _read(payment_id, customer_id)
         if begun_still is not None or _next_action(payment, was_told_how=was_told_how) is None:
             return OrderResult(payment, None, None)
-    if payment.status in states.FINAL or payment.review_reason:
+    if payment.status in statuses.FINAL or payment.review_reason:
         return OrderResult(payment, None, None)
     intent = ensure_intent(payment_id) if payment.stripe_intent_id is None else refresh(payment_id)
     payment, _unanswered = _read(payment_id, customer_id)
@@ -238,8 +239,8 @@ def _read(payment_id: str, customer_id: str) -> tuple[Payment, Confirmation | No
 def _next_action(payment: Payment, *, was_told_how: bool) -> str | None:
     if payment.review_reason:
         return None
-    if payment.status == states.REQUIRES_ACTION:
+    if payment.status == PaymentStatus.REQUIRES_ACTION:
         return AUTHENTICATE
-    if payment.status in {states.REQUIRES_PAYMENT_METHOD, states.REQUIRES_CONFIRMATION}:
+    if payment.status in {PaymentStatus.REQUIRES_PAYMENT_METHOD, PaymentStatus.REQUIRES_CONFIRMATION}:
         return None if was_told_how and payment.failure_code else CONFIRM
     return None

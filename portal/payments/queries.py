@@ -21,19 +21,7 @@ from portal.invoices.models import Invoice
 from portal.jobs import outbox
 from portal.payment_methods import queries as cards
 from portal.payments.models import Confirmation, Payment, PlacedOrder
-from portal.payments.states import (
-    CANCELED,
-    CREATED,
-    FINAL,
-    KNOWN,
-    LIVE,
-    MOVING,
-    OPEN_AT_STRIPE,
-    PROCESSING,
-    REQUIRES_ACTION,
-    SUCCEEDED,
-    WAITING_FOR_CUSTOMER,
-)
+from portal.payments.statuses import FINAL, LIVE, MOVING, OPEN_AT_STRIPE, WAITING_FOR_CUSTOMER, PaymentStatus
 
 # A CSV of more than this is no longer read by a person.
 EXPORT_LIMIT: Final = 10_000
@@ -59,10 +47,10 @@ class Filter:
 
 # What a customer understands by a status: several of those that are told are one to them.
 STATUS_GROUPS: Final[dict[str, frozenset[str]]] = {
-    "succeeded": frozenset({SUCCEEDED}),
+    "succeeded": frozenset({PaymentStatus.SUCCEEDED}),
     "processing": MOVING,
-    "unfinished": WAITING_FOR_CUSTOMER | {CREATED},
-    "canceled": frozenset({CANCELED}),
+    "unfinished": WAITING_FOR_CUSTOMER | {PaymentStatus.CREATED},
+    "canceled": frozenset({PaymentStatus.CANCELED}),
 }
 
 
@@ -128,7 +116,7 @@ def _is_being_charged() -> ColumnElement[bool]:
 
 @invoices.tells_standing(invoice_states.WAITS_FOR_CUSTOMER)
 def _waits_for_3d_secure() -> ColumnElement[bool]:
-    return _has_live(Payment.status == REQUIRES_ACTION)
+    return _has_live(Payment.status == PaymentStatus.REQUIRES_ACTION)
 
 
 def waiting_for(session: Session, customer_id: str) -> list[str]:
@@ -178,7 +166,7 @@ def confirmation_with_payment(session: Session, confirmation_id: str) -> tuple[C
 
 def left_behind(session: Session, most: int) -> list[str]:
     """The ids of payments on their way that no job follows."""
-    on_their_way = sorted(OPEN_AT_STRIPE | {CREATED})
+    on_their_way = sorted(OPEN_AT_STRIPE | {PaymentStatus.CREATED})
     lost = outbox.without_job(session, "follow_up:" + Payment.id)
     query = select(Payment.id).where(Payment.status.in_(on_their_way), Payment.review_reason == "", lost)
     return list(session.scalars(query.limit(most)))
@@ -229,7 +217,8 @@ def _unfinished_with(session: Session, method_ids: Sequence[str]) -> Iterator[ca
     """The payments that were sent to the bank with one of these cards, or may have been, and are not at their end."""
     at_the_bank = session.execute(
         select(Payment.stripe_payment_method_id, Payment).where(
-            Payment.stripe_payment_method_id.in_(method_ids), Payment.status.in_((REQUIRES_ACTION, *MOVING))
+            Payment.stripe_payment_method_id.in_(method_ids),
+            Payment.status.in_((PaymentStatus.REQUIRES_ACTION, *MOVING)),
         )
     )
     on_the_way = session.execute(
@@ -282,7 +271,10 @@ def latest(session: Session, customer_id: str, most: int) -> list[Payment]:
             select(Payment)
             .where(
                 Payment.customer_id == customer_id,
-                or_(Payment.status.in_((SUCCEEDED, REQUIRES_ACTION)), _has_public_status("processing")),
+                or_(
+                    Payment.status.in_((PaymentStatus.SUCCEEDED, PaymentStatus.REQUIRES_ACTION)),
+                    _has_public_status("processing"),
+                ),
             )
             .order_by(Payment.created_at.desc(), Payment.id.desc())
             .limit(most)
@@ -345,15 +337,15 @@ def _filtered(customer_id: str, wanted: Filter) -> Select[Payment]:
 
 
 def _has_public_status(name: str) -> ColumnElement[bool]:
-    """That a payment is told in one of these statuses (see states.public_status); `name` is one of STATUS_GROUPS, or a status."""
+    """That a payment is told in one of these statuses (see statuses.public_status); `name` is one of STATUS_GROUPS, or a status."""
     group = STATUS_GROUPS.get(name, frozenset({name}))
     if group <= FINAL:
         return Payment.status.in_(group)
-    if PROCESSING not in group:
+    if PaymentStatus.PROCESSING not in group:
         return and_(Payment.status.in_(group), ~Payment.is_unanswered)
     return and_(
         Payment.status.not_in(FINAL),
-        or_(Payment.status.in_(group), Payment.status.not_in(KNOWN), Payment.is_unanswered),
+        or_(Payment.status.in_(group), Payment.status.not_in(list(PaymentStatus)), Payment.is_unanswered),
     )
 
 

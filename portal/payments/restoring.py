@@ -26,11 +26,12 @@ from portal.gateway import Intent
 from portal.invoices.models import Invoice
 from portal.jobs import outbox
 from portal.payment_methods import service as cards
-from portal.payments import order_rules, queries, states
+from portal.payments import order_rules, queries, statuses
 from portal.payments.intents import UnderReview, adopt, locked, refresh
 from portal.payments.models import Confirmation, Payment, PlacedOrder
 from portal.payments.order_rules import LABELS, OWN_NAMES, Item
 from portal.payments.settling import add_step
+from portal.payments.statuses import PaymentStatus
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +85,7 @@ def refuse_lost(customer_id: str, invoice_id: str) -> None:
         return
     since = min(invoice.created_at, clock.now() - LISTED_AT_LEAST) - LISTED_BEFORE
     for intent in gateway.current().list_intents(created_from=since, created_to=clock.now(), customer_id=at_stripe):
-        if intent.metadata.get("invoice_id") != invoice_id or intent.status == states.CANCELED:
+        if intent.metadata.get("invoice_id") != invoice_id or intent.status == PaymentStatus.CANCELED:
             continue
         with db.reading() as session:
             is_known = session.get(Payment, intent.metadata.get("payment_id", "")) is not None
@@ -105,9 +106,9 @@ def bring_back(intent: Intent) -> str:
         why_not = _why_not(session, intent)
     if why_not == CUSTOMER_UNKNOWN:
         return why_not  # it may be another system's: nothing of it is touched
-    if intent.status in states.WAITING_FOR_CUSTOMER:
+    if intent.status in statuses.WAITING_FOR_CUSTOMER:
         intent = call_off_lost(intent)
-    if intent.status == states.CANCELED:
+    if intent.status == PaymentStatus.CANCELED:
         return ""
     with db.reading() as session:
         live = queries.live_of_invoice(session, intent.metadata.get("invoice_id", ""))
@@ -117,7 +118,7 @@ def bring_back(intent: Intent) -> str:
         return CUSTOMER_DIFFERS
     if live is not None:
         live = _closed(live, intent)
-    if live is not None and live.status != states.SUCCEEDED:
+    if live is not None and live.status != PaymentStatus.SUCCEEDED:
         return OTHER_PAYMENT
     adopt(_record(intent, of_invoice=live is None), intent)
     return ""
@@ -160,28 +161,28 @@ def _closed(live: Payment, intent: Intent) -> Payment | None:
             return None
         adopt(live.id, found)
     current = refresh(live.id)
-    if current.status in states.WAITING_FOR_CUSTOMER:
+    if current.status in statuses.WAITING_FOR_CUSTOMER:
         call_off_lost(current)
         refresh(live.id)
     with db.reading() as session:
         row = session.get_one(Payment, live.id)
-    return None if row.status == states.CANCELED else row
+    return None if row.status == PaymentStatus.CANCELED else row
 
 
 def _give_up(payment_id: str) -> None:
     """Cancel a row that has no intent; what was to be sent for it is not sent any more."""
     with db.transaction() as session:
         payment = locked(session, payment_id)
-        if payment.stripe_intent_id is not None or payment.status in states.FINAL:
+        if payment.stripe_intent_id is not None or payment.status in statuses.FINAL:
             raise Conflict
-        payment.status = states.CANCELED
+        payment.status = PaymentStatus.CANCELED
         touch(payment)
         add_step(session, payment)
         unanswered = update(Confirmation).where(
             Confirmation.payment_id == payment_id, Confirmation.answered_at.is_(None)
         )
         session.execute(unanswered.values(answered_at=clock.now()))
-        facts = {"before": states.CREATED, "after": states.CANCELED}
+        facts = {"before": PaymentStatus.CREATED, "after": PaymentStatus.CANCELED}
         audit.record(session, "payment.status", payment.id, facts, customer_id=payment.customer_id)
 
 
@@ -208,7 +209,7 @@ def _record(intent: Intent, *, of_invoice: bool) -> str:
             items=_items(intent),
             extra={name: value for name, value in named.items() if name not in OWN_NAMES},
             save_card=intent.setup_future_usage is not None,
-            status=states.CREATED,
+            status=PaymentStatus.CREATED,
             attempt=1,
             version=1,
             created_at=intent.created,

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from portal import gateway, ledger
 from portal.core import audit, clock, config, crash
 from portal.core.db import new_id
+from portal.core.enums import Unknown, parse
 from portal.core.errors import Conflict
 from portal.core.synced_rows import hold_for_review, touch
 from portal.gateway import Intent
@@ -18,8 +19,9 @@ from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
 from portal.jobs import outbox
 from portal.payment_methods import queries as saved_cards
-from portal.payments import card_testing, queries, states
+from portal.payments import card_testing, queries, statuses
 from portal.payments.models import PAID_TWICE, Payment, PaymentStep
+from portal.payments.statuses import PaymentStatus
 from portal.webhook_endpoints import models as events
 from portal.webhook_endpoints import service as deliveries
 
@@ -31,7 +33,7 @@ def apply(session: Session, payment: Payment, intent: Intent) -> None:
 
     Success writes the posting, marks the invoice paid and leaves the job for the receipt, all in this one transaction.
     """
-    if payment.status == states.SUCCEEDED:
+    if payment.status == PaymentStatus.SUCCEEDED:
         _book_fee(session, payment, intent)
     else:
         _change(session, payment, intent)
@@ -47,18 +49,18 @@ def mismatch(session: Session, payment: Payment, intent: Intent) -> str:
         return "Stripe's intent belongs to another customer"
     if intent.livemode != config.current().livemode:
         return "Stripe's intent is of the other mode (live or test)"
-    if intent.status == states.SUCCEEDED and intent.amount_received != payment.amount:
+    if intent.status == PaymentStatus.SUCCEEDED and intent.amount_received != payment.amount:
         return f"Stripe received {intent.amount_received} instead of {payment.amount}"
-    if payment.status in states.FINAL and payment.status != intent.status:
+    if payment.status in statuses.FINAL and payment.status != intent.status:
         return f"Stripe says {intent.status} of a payment that is {payment.status}"
     return ""
 
 
 def has_changes(payment: Payment, intent: Intent) -> bool:
     """Whether Stripe tells of an intent what the row does not know yet, for an intent that fits the row."""
-    if payment.status in states.FINAL:
+    if payment.status in statuses.FINAL:
         charge = intent.charge
-        lacks_fee = payment.status == states.SUCCEEDED and payment.fee_minor is None
+        lacks_fee = payment.status == PaymentStatus.SUCCEEDED and payment.fee_minor is None
         return lacks_fee and charge is not None and charge.balance_transaction is not None
     failure = intent.failure
     now = (
@@ -74,9 +76,9 @@ def has_changes(payment: Payment, intent: Intent) -> bool:
 
 def _change(session: Session, payment: Payment, intent: Intent) -> None:
     before = payment.status
-    if intent.status not in states.KNOWN:
+    payment.status = parse(PaymentStatus, intent.status)
+    if isinstance(payment.status, Unknown):
         log.error("unknown_payment_status", payment_id=payment.id, status=intent.status)
-    payment.status = intent.status
     payment.stripe_payment_method_id = intent.payment_method_id or payment.stripe_payment_method_id
     payment.failure_code = intent.failure.code if intent.failure else ""
     payment.decline_code = intent.failure.decline_code if intent.failure else ""
@@ -87,7 +89,7 @@ def _change(session: Session, payment: Payment, intent: Intent) -> None:
             payment.card_brand = intent.charge.card.brand
             payment.card_last4 = intent.charge.card.last4
             payment.card_wallet = intent.charge.card.wallet
-    if intent.status == states.SUCCEEDED:
+    if intent.status == PaymentStatus.SUCCEEDED:
         _succeed(session, payment, intent)
     card_testing.follow(session, payment, intent)
     touch(payment)
@@ -100,7 +102,7 @@ def _change(session: Session, payment: Payment, intent: Intent) -> None:
         customer_id=payment.customer_id,
     )
     crash.point("payment changed")
-    if payment.status == states.SUCCEEDED:
+    if payment.status == PaymentStatus.SUCCEEDED:
         _announce(session, payment, events.PAYMENT_SUCCEEDED)
     elif _has_failed(session, payment):
         announce_failure(session, payment)
@@ -108,14 +110,16 @@ def _change(session: Session, payment: Payment, intent: Intent) -> None:
 
 def _has_failed(session: Session, payment: Payment) -> bool:
     """Whether systems are told now that a try has failed, or that a payment is over of which a card was tried."""
-    if payment.status == states.CANCELED:
+    if payment.status == PaymentStatus.CANCELED:
         return queries.last_card_tried(session, payment.id) is not None
     return is_refused(payment) and queries.unanswered(session, payment.id) is None
 
 
 def is_refused(payment: Payment) -> bool:
     """Whether the last try has failed, and nobody has tried again."""
-    return payment.status == states.REQUIRES_PAYMENT_METHOD and bool(payment.failure_code or payment.decline_code)
+    return payment.status == PaymentStatus.REQUIRES_PAYMENT_METHOD and bool(
+        payment.failure_code or payment.decline_code
+    )
 
 
 def announce_failure(session: Session, payment: Payment) -> None:

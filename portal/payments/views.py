@@ -20,9 +20,10 @@ from portal.invoices import queries as invoices
 from portal.invoices import states as invoice_states
 from portal.payment_methods import queries as cards
 from portal.payment_methods.models import SavedCard
-from portal.payments import queries, service, states
+from portal.payments import queries, service, statuses
 from portal.payments.forms import HistoryFilterForm, OtherAmountForm
 from portal.payments.models import Payment
+from portal.payments.statuses import PaymentStatus
 from portal.web import failures, lists
 from portal.web.guards import customer_id, customers_only, payers_only
 from portal.web.pages import limiter, page, reader_language, see_other, within
@@ -114,7 +115,7 @@ def pay_other(payment_id: str) -> Response | AnyResponse:
     if payment.invoice_id is not None:
         return see_other("payments.pay", invoice_id=payment.invoice_id)
     payment, is_known = _asked_about(payment, me)
-    if payment.status in states.FINAL:
+    if payment.status in statuses.FINAL:
         return see_other("payments.show", payment_id=payment_id)
     if payment.review_reason or payment.may_move or not is_known:
         return _outcome_page(payment, is_checking=not payment.review_reason, look=1)
@@ -215,7 +216,7 @@ def start_custom_payment(payment_id: str) -> AnyResponse:
 
 def _refuse_while_charging(payment: Payment | None) -> None:
     """While a card may be charged from here, no browser is given the means to charge another one."""
-    if payment is not None and payment.is_unanswered and payment.status not in states.FINAL:
+    if payment is not None and payment.is_unanswered and payment.status not in statuses.FINAL:
         raise service.InProgress
 
 
@@ -269,7 +270,7 @@ def _charge(pay: Callable[[], Payment], page_url: str) -> AnyResponse:
     except Invalid as error:
         flash(language.error_text(error, reader_language()), "error")
         return redirect(page_url, 303)
-    if payment.status == states.REQUIRES_ACTION:
+    if payment.status == PaymentStatus.REQUIRES_ACTION:
         return redirect(f"{page_url}?finish=now", 303)
     return see_other("payments.outcome", payment_id=payment.id)
 
@@ -342,8 +343,8 @@ def _outcome_page(payment: Payment, *, is_checking: bool, look: int) -> Response
     """What became of a payment. It asks again by itself while that is not known: the bank has the word, or Stripe could not be asked
     (`is_checking`). `look` counts.
     """
-    is_open = payment.status not in states.FINAL and not payment.review_reason
-    unknown = is_open and (is_checking or payment.may_move or payment.status == states.CREATED)
+    is_open = payment.status not in statuses.FINAL and not payment.review_reason
+    unknown = is_open and (is_checking or payment.may_move or payment.status == PaymentStatus.CREATED)
     with db.reading() as session:
         shown = queries.shown_statuses(session, [payment])[payment.id]
         addresses = accounts.receipt_addresses(session, payment.customer_id, payment.paid_by)
@@ -364,7 +365,7 @@ def _outcome_page(payment: Payment, *, is_checking: bool, look: int) -> Response
 def _asked_about(payment: Payment, me: str) -> tuple[Payment, bool]:
     """The payment after a look at Stripe, and whether it is known now how it stands there: not when Stripe did not answer."""
     reached_stripe = payment.stripe_intent_id is not None or payment.is_unanswered
-    if payment.status in states.FINAL or not reached_stripe:
+    if payment.status in statuses.FINAL or not reached_stripe:
         return payment, True
     if not within(ASK_STRIPE_AT_MOST, "ask stripe", me):
         return payment, False
@@ -385,7 +386,7 @@ def came_back(payment_id: str) -> AnyResponse:
     with db.reading() as session:
         payment = queries.for_customer(session, payment_id, me)
     payment, _is_known = _asked_about(payment, me)
-    if payment.public_status in states.WAITING_FOR_CUSTOMER and current_user.may_pay:
+    if payment.public_status in statuses.WAITING_FOR_CUSTOMER and current_user.may_pay:
         return see_other("payments.pay_other", payment_id=payment_id)
     return see_other("payments.show", payment_id=payment_id)
 
@@ -474,7 +475,9 @@ def of_invoice(invoice_id: str) -> Response:
         invoice = invoices.for_customer(session, invoice_id, me)
         payments = queries.of_invoice(session, invoice_id, me)
         shown = queries.shown_statuses(session, payments)
-    unfinished = next((p for p in payments if p.public_status == states.REQUIRES_ACTION and not p.review_reason), None)
+    unfinished = next(
+        (p for p in payments if p.public_status == PaymentStatus.REQUIRES_ACTION and not p.review_reason), None
+    )
     return page(
         "payments/of_invoice.html",
         partial="payments/_of_invoice.html",

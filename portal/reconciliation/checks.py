@@ -15,8 +15,8 @@ from portal.core import audit, clock, db
 from portal.core.db import UTCDateTime
 from portal.documents.models import CreditNote, Document, Receipt
 from portal.ledger import Posting
-from portal.payments import states
 from portal.payments.models import Confirmation, Payment
+from portal.payments.statuses import PaymentStatus
 from portal.reconciliation.look import Draft, Look, Mark
 from portal.reconciliation.transactions import COMES_WITHIN, totals_at
 from portal.refunds import statuses as refund_statuses
@@ -30,7 +30,7 @@ CHARGED_TWICE_WITHIN: Final = timedelta(hours=24)
 # Of one kind: who has more than these has one fault many times.
 MOST: Final = 100
 
-_IN_BETWEEN: Final = (states.CREATED, states.PROCESSING, states.REQUIRES_CAPTURE)
+_IN_BETWEEN: Final = (PaymentStatus.CREATED, PaymentStatus.PROCESSING, PaymentStatus.REQUIRES_CAPTURE)
 
 
 def all_of_them(look: Look, _after: str | None) -> Iterator[Mark]:
@@ -67,7 +67,7 @@ def _rows(look: Look, query: Any, code: str) -> list[Any]:
 
 def _paid(look: Look) -> Any:
     """Payments of the span that have succeeded; when a row succeeds it is changed, so the index of changes leads to them."""
-    return (Payment.status == states.SUCCEEDED) & (Payment.updated_at >= look.since)
+    return (Payment.status == PaymentStatus.SUCCEEDED) & (Payment.updated_at >= look.since)
 
 
 def unposted_payments(look: Look) -> None:
@@ -162,7 +162,7 @@ def charged_twice(look: Look) -> None:
         Payment.created_at,
         func.lag(Payment.id, type_=String()).over(partition_by=alike, order_by=in_order).label("first_id"),
         func.lag(Payment.created_at, type_=UTCDateTime()).over(partition_by=alike, order_by=in_order).label("first_at"),
-    ).where(Payment.status == states.SUCCEEDED, Payment.updated_at >= look.since - CHARGED_TWICE_WITHIN)
+    ).where(Payment.status == PaymentStatus.SUCCEEDED, Payment.updated_at >= look.since - CHARGED_TWICE_WITHIN)
     pairs = paid.subquery()
     with db.reading() as session:
         found = session.execute(

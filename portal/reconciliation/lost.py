@@ -21,8 +21,9 @@ from portal.gateway import Intent
 from portal.invoices import queries as invoices
 from portal.payment_methods import service as cards
 from portal.payments import service as payments
-from portal.payments import states
+from portal.payments import statuses
 from portal.payments.models import Payment
+from portal.payments.statuses import PaymentStatus
 from portal.reconciliation.look import BATCH, Draft, Look, Mark
 from portal.refunds.models import Refund
 from portal.refunds.statuses import RefundStatus
@@ -43,9 +44,9 @@ def take_back(look: Look, intent: Intent) -> None:
     other = row is not None and row.stripe_intent_id not in {None, intent.id}
     if row is not None and intent.customer_id:
         cards.link_customer(row.customer_id, intent.customer_id)
-    if other and intent.status in states.WAITING_FOR_CUSTOMER:
+    if other and intent.status in statuses.WAITING_FOR_CUSTOMER:
         intent = payments.call_off_lost(intent)
-    if row is not None and other and intent.status == states.CANCELED:
+    if row is not None and other and intent.status == PaymentStatus.CANCELED:
         return
     if row is not None:
         payments.sync_intent(intent.id)
@@ -99,7 +100,7 @@ def documents(look: Look, after: str | None) -> Iterator[Mark]:
         return
     issued = exists().where(Receipt.payment_id == Payment.id)
     while True:
-        query = select(Payment).where(Payment.status == states.SUCCEEDED, ~issued, Payment.id > (after or ""))
+        query = select(Payment).where(Payment.status == PaymentStatus.SUCCEEDED, ~issued, Payment.id > (after or ""))
         with db.reading() as session:
             rows = session.execute(query.order_by(Payment.id).limit(BATCH)).scalars().all()
         for row in rows:

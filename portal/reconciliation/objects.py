@@ -23,8 +23,9 @@ from portal.disputes import states as dispute_states
 from portal.disputes.models import Dispute
 from portal.gateway import Charge, Intent
 from portal.payments import service as payments
-from portal.payments import states
+from portal.payments import statuses
 from portal.payments.models import Payment
+from portal.payments.statuses import PaymentStatus
 from portal.reconciliation import lost
 from portal.reconciliation.look import Draft, Look, Mark, batches, rows_after
 from portal.refunds import service as refunds
@@ -86,7 +87,7 @@ def _settle(look: Look, payment: Payment) -> None:
 
 def _note_difference(look: Look, intent: Intent, payment: Payment, differs: str) -> None:
     facts: dict[str, Any] = {"payment": payment.id, "intent": intent.id}
-    received = intent.amount_received if intent.status == states.SUCCEEDED else intent.amount
+    received = intent.amount_received if intent.status == PaymentStatus.SUCCEEDED else intent.amount
     if received.currency == payment.currency and received != payment.amount:
         code = "payment_amount"
         facts |= _amounts(payment.amount_minor, received.minor, payment.currency)
@@ -112,13 +113,13 @@ def _unknown_intent(look: Look, intent: Intent) -> None:
             _call_off_stray(look, intent)
             return
         _call_off_stray(look, intent)
-    if intent.status == states.SUCCEEDED and intent.charge is not None:
+    if intent.status == PaymentStatus.SUCCEEDED and intent.charge is not None:
         _note_orphan(look, intent.charge)
 
 
 def _call_off_stray(look: Look, intent: Intent) -> None:
     """Cancel an intent that carries a payment of ours in its metadata and is none's, once it has waited for a day."""
-    if intent.status not in states.WAITING_FOR_CUSTOMER or clock.now() - intent.created < STRAY_AFTER:
+    if intent.status not in statuses.WAITING_FOR_CUSTOMER or clock.now() - intent.created < STRAY_AFTER:
         return
     with db.reading() as session:
         if session.scalar(select(Payment.id).where(Payment.stripe_intent_id == intent.id)) is not None:
@@ -155,7 +156,7 @@ def charges(look: Look, after: str | None) -> Iterator[Mark]:
                 heard = charge.intent_id and not look.dry and payments.sync_intent(charge.intent_id)
                 if not heard:
                     _note_orphan(look, charge)
-            elif row.status != states.SUCCEEDED and not row.review_reason:
+            elif row.status != PaymentStatus.SUCCEEDED and not row.review_reason:
                 look.count("settled")
                 if not look.dry:
                     payments.refresh(row.id)
@@ -164,7 +165,7 @@ def charges(look: Look, after: str | None) -> Iterator[Mark]:
 
 def open_payments(look: Look, after: str | None) -> Iterator[Mark]:
     """Three: what Stripe's list of the span did not show and is not at its end. All of it at night; else what cannot wait for a person."""
-    waiting = states.OPEN_AT_STRIPE if look.is_full_run else states.OPEN_AT_STRIPE - states.WAITING_FOR_CUSTOMER
+    waiting = statuses.OPEN_AT_STRIPE if look.is_full_run else statuses.OPEN_AT_STRIPE - statuses.WAITING_FOR_CUSTOMER
     query = select(Payment.id, Payment.stripe_intent_id, Payment.created_at).where(
         Payment.status.in_(sorted(waiting)), Payment.stripe_intent_id.is_not(None), Payment.review_reason == ""
     )

@@ -15,7 +15,7 @@ from portal.core.errors import NotFound
 from portal.core.money import Money
 from portal.jobs import outbox
 from portal.payments.models import PAID_TWICE, Payment
-from portal.payments.states import SUCCEEDED as PAYMENT_SUCCEEDED
+from portal.payments.statuses import PaymentStatus
 from portal.refunds.models import Refund, Resolution
 from portal.refunds.statuses import FOLLOWED, FREED, GONE_WRONG, UNDECIDED, RefundStatus
 
@@ -216,7 +216,7 @@ def duplicates_left_behind(session: Session, since: datetime, most: int) -> list
     found = select(Payment.id).where(
         Payment.review_reason == PAID_TWICE,
         Payment.updated_at >= since,
-        Payment.status == PAYMENT_SUCCEEDED,
+        Payment.status == PaymentStatus.SUCCEEDED,
         outbox.without_job(session, "return:" + Payment.id, ever=True),
         ~exists().where(Refund.customer_id == Payment.customer_id, Refund.client_key == "duplicate:" + Payment.id),
     )

@@ -34,7 +34,7 @@ from portal.payment_methods import queries as cards
 from portal.payment_methods.models import SavedCard
 from portal.payments import queries as payments
 from portal.payments.models import Payment
-from portal.payments.states import SUCCEEDED
+from portal.payments.statuses import PaymentStatus
 from portal.refunds.models import Refund
 from portal.refunds.statuses import FREED, RefundStatus
 from portal.support import words
@@ -87,7 +87,7 @@ def customer_file(session: Session, customer_id: str) -> CustomerFile:
         paid=_sums(
             session,
             select(Payment.currency, Payment.amount_minor)
-            .where(Payment.customer_id == customer_id, Payment.status == SUCCEEDED)
+            .where(Payment.customer_id == customer_id, Payment.status == PaymentStatus.SUCCEEDED)
             .order_by(Payment.created_at.desc()),
         ),
         asked_back=_sums(session, select(Refund.currency, Refund.amount_minor).where(asked)),

@@ -9,11 +9,12 @@ import pytest
 
 from portal.api import schemas
 from portal.content.templates import LocaleEnvironment
+from portal.payments.statuses import PaymentStatus
 from portal.refunds.statuses import RefundStatus
 from tests.front.test_catalogues import ROOT, german
 
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text("utf-8")
-STATUSES = {"invoice": schemas.InvoiceStanding, "payment": schemas.PaymentStatus, "refund": RefundStatus}
+STATUSES = {"invoice": schemas.InvoiceStanding, "payment": PaymentStatus, "refund": RefundStatus}
 
 
 def table(title: str) -> list[list[str]]:

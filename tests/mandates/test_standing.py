@@ -22,8 +22,9 @@ from portal.invoices.models import Invoice
 from portal.invoices.states import DUE, STANDINGS, UNDER_WAY, Standing
 from portal.mandates.models import Collection, Mandate
 from portal.payment_methods.models import SavedCard
-from portal.payments import confirming, states
+from portal.payments import confirming
 from portal.payments.models import Payment
+from portal.payments.statuses import PaymentStatus
 from tests import factories
 
 TODAY = clock.now().date()
@@ -99,33 +100,37 @@ CASES: dict[str, tuple[Begin, str, date | None]] = {
     "late": (lambda debtor: debtor.change(due_on=TODAY - timedelta(days=2)), "overdue", None),
     "paid": (lambda debtor: debtor.change(status="paid"), "paid", None),
     "void": (lambda debtor: debtor.change(status="void"), "void", None),
-    "the page was opened": (lambda debtor: debtor.pays(states.CREATED, stripe_intent_id=None), "open", None),
+    "the page was opened": (lambda debtor: debtor.pays(PaymentStatus.CREATED, stripe_intent_id=None), "open", None),
     "declined": (
-        lambda debtor: debtor.pays(states.REQUIRES_PAYMENT_METHOD, failure_code="card_declined"),
+        lambda debtor: debtor.pays(PaymentStatus.REQUIRES_PAYMENT_METHOD, failure_code="card_declined"),
         "open",
         None,
     ),
-    "a card was chosen": (lambda debtor: debtor.pays(states.REQUIRES_CONFIRMATION), "open", None),
-    "canceled": (lambda debtor: debtor.pays(states.CANCELED), "open", None),
-    "the bank asks": (lambda debtor: debtor.pays(states.REQUIRES_ACTION), "requires_action", None),
-    "the bank works": (lambda debtor: debtor.pays(states.PROCESSING), "processing", None),
-    "the bank has reserved it": (lambda debtor: debtor.pays(states.REQUIRES_CAPTURE), "processing", None),
-    "no answer yet": (lambda debtor: _unanswered(debtor, states.CREATED), "processing", None),
+    "a card was chosen": (lambda debtor: debtor.pays(PaymentStatus.REQUIRES_CONFIRMATION), "open", None),
+    "canceled": (lambda debtor: debtor.pays(PaymentStatus.CANCELED), "open", None),
+    "the bank asks": (lambda debtor: debtor.pays(PaymentStatus.REQUIRES_ACTION), "requires_action", None),
+    "the bank works": (lambda debtor: debtor.pays(PaymentStatus.PROCESSING), "processing", None),
+    "the bank has reserved it": (lambda debtor: debtor.pays(PaymentStatus.REQUIRES_CAPTURE), "processing", None),
+    "no answer yet": (lambda debtor: _unanswered(debtor, PaymentStatus.CREATED), "processing", None),
     "no answer after a decline": (
-        lambda debtor: _unanswered(debtor, states.REQUIRES_PAYMENT_METHOD),
+        lambda debtor: _unanswered(debtor, PaymentStatus.REQUIRES_PAYMENT_METHOD),
         "processing",
         None,
     ),
-    "no answer, and the bank asks": (lambda debtor: _unanswered(debtor, states.REQUIRES_ACTION), "processing", None),
+    "no answer, and the bank asks": (
+        lambda debtor: _unanswered(debtor, PaymentStatus.REQUIRES_ACTION),
+        "processing",
+        None,
+    ),
     "set aside": (
-        lambda debtor: debtor.pays(states.REQUIRES_ACTION, review_reason="another amount"),
+        lambda debtor: debtor.pays(PaymentStatus.REQUIRES_ACTION, review_reason="another amount"),
         "under_review",
         None,
     ),
     "a mandate": (Debtor.agrees, "scheduled", SOON),
     "announced": (lambda debtor: debtor.is_collected("announced"), "scheduled", SOON),
     "announced, and the bank asks": (
-        lambda debtor: (debtor.is_collected("announced"), debtor.pays(states.REQUIRES_ACTION)),
+        lambda debtor: (debtor.is_collected("announced"), debtor.pays(PaymentStatus.REQUIRES_ACTION)),
         "requires_action",
         None,
     ),
@@ -211,7 +216,7 @@ def test_every_page_says_it_and_none_offers_pay_for_what_is_on_its_way(debtor: D
 
 
 @pytest.mark.database("sqlite")
-@pytest.mark.parametrize("status", [None, states.PROCESSING, states.REQUIRES_ACTION])
+@pytest.mark.parametrize("status", [None, PaymentStatus.PROCESSING, PaymentStatus.REQUIRES_ACTION])
 def test_what_is_being_paid_is_not_said_to_be_charged_by_itself_as_well(
     debtor: Debtor, app: Flask, status: str | None
 ) -> None:

@@ -13,8 +13,9 @@ from portal.core import clock, company_days, db
 from portal.core.errors import Conflict, NotFound, PortalError, Unavailable
 from portal.invoices import service as invoices
 from portal.jobs import outbox
-from portal.payments import following, service, states
+from portal.payments import following, service
 from portal.payments.service import AlreadyPaid, InProgress, UnderReview, process
+from portal.payments.statuses import PaymentStatus
 from portal.webhook_endpoints import service as deliveries
 from tests import factories
 from tests.crashing import dies, overtaken
@@ -83,7 +84,7 @@ def test_what_waits_is_called_off_before_the_invoice_is_closed(
 ) -> None:
     leave(till)
     CLOSING[closing](till)
-    assert (till.invoice.status, till.payment.status) == (closing, states.CANCELED)
+    assert (till.invoice.status, till.payment.status) == (closing, PaymentStatus.CANCELED)
     assert [intent.status for intent in till.intents] == ["canceled"]
     let_the_worker_finish()
     assert [charge for charge in charges(till) if charge.paid] == []
@@ -115,7 +116,7 @@ def test_while_the_bank_has_the_word_the_invoice_stays_as_it_is(till: Till) -> N
     for close in CLOSING.values():
         with pytest.raises(InProgress, match=till.invoice.number):
             close(till)
-    assert (till.invoice.status, till.payment.status) == ("open", states.PROCESSING)
+    assert (till.invoice.status, till.payment.status) == ("open", PaymentStatus.PROCESSING)
 
 
 def test_what_is_under_review_is_not_called_off(till: Till) -> None:
@@ -137,7 +138,7 @@ def test_when_stripe_does_not_answer_nothing_is_closed_and_the_same_call_goes_on
         void(till)
     assert till.invoice.status == "open"
     void(till)
-    assert (till.invoice.status, till.payment.status) == ("void", states.CANCELED)
+    assert (till.invoice.status, till.payment.status) == ("void", PaymentStatus.CANCELED)
 
 
 @pytest.mark.parametrize("fault", ["error_kept", "error_after"])
@@ -145,7 +146,7 @@ def test_a_500_that_stripe_keeps_stands_in_nobodys_way(till: Till, fault: str) -
     started = till.start()
     till.fail(fault, CANCEL)
     service.cancel_waiting(started.payment_id)
-    assert till.payment.status == states.CANCELED
+    assert till.payment.status == PaymentStatus.CANCELED
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def test_whoever_dies_the_same_call_goes_on(till: Till, point: str) -> None:
     dies(point, lambda: void(till))
     assert till.invoice.status == "open"
     void(till)
-    assert (till.invoice.status, till.payment.status) == ("void", states.CANCELED)
+    assert (till.invoice.status, till.payment.status) == ("void", PaymentStatus.CANCELED)
     assert [intent.status for intent in till.intents] == ["canceled"]
 
 
@@ -167,7 +168,7 @@ def test_canceled_at_stripe_and_dead_before_it_is_known_the_worker_learns_of_it(
     dies("object canceled", lambda: void(till))
     with suppress(outbox.Reschedule):
         service.follow_up(till.payment.id)
-    assert (till.invoice.status, till.payment.status) == ("open", states.CANCELED)
+    assert (till.invoice.status, till.payment.status) == ("open", PaymentStatus.CANCELED)
     till.start("its-customer-may-pay-again")
 
 
@@ -188,7 +189,7 @@ def test_a_second_cancel_changes_nothing(till: Till) -> None:
     started = till.start()
     for _ in range(2):
         service.cancel_waiting(started.payment_id)
-    assert till.payment.status == states.CANCELED
+    assert till.payment.status == PaymentStatus.CANCELED
     assert audited("payment.cancel_asked") == 1
     till.start("pays-all-the-same")
 
@@ -223,7 +224,7 @@ def test_an_abandoned_payment_whose_cancel_is_refused_is_looked_at_again(till: T
         service.follow_up(till.payment.id)
     till.sandbox.control("faults/clear")
     service.follow_up(till.payment.id)
-    assert till.payment.status == states.CANCELED
+    assert till.payment.status == PaymentStatus.CANCELED
 
 
 # At the desk

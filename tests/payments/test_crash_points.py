@@ -17,7 +17,8 @@ from portal.core import clock, db
 from portal.core.errors import PortalError, Unavailable
 from portal.jobs import outbox
 from portal.payment_methods import service as cards
-from portal.payments import following, intents, service, states
+from portal.payments import following, intents, service
+from portal.payments.statuses import PaymentStatus
 from tests import factories
 from tests.crashing import dies
 from tests.payments.conftest import Till, books, everything, jobs
@@ -38,7 +39,7 @@ def pay_now(till: Till) -> None:
 
 
 def assert_paid_once(till: Till) -> None:
-    assert till.payment.status == states.SUCCEEDED
+    assert till.payment.status == PaymentStatus.SUCCEEDED
     assert till.invoice.status == "paid"
     assert [kind for kind, _, _ in books() if kind == "charge"] == ["charge"]
     assert len(jobs("receipts.issue")) == 1
@@ -58,7 +59,7 @@ def test_row_committed_but_nothing_sent_the_worker_makes_the_intent(till: Till) 
     till.fail("reset_before", CREATE, times=2)
     with pytest.raises(Unavailable):
         till.start()
-    assert till.payment.status == states.CREATED
+    assert till.payment.status == PaymentStatus.CREATED
     assert till.intents == []
     let_the_worker_finish(till)
     assert till.payment.stripe_intent_id == till.intents[0].id
@@ -171,14 +172,14 @@ def test_an_unconfirmed_intent_waits_for_its_customer(till: Till) -> None:
     with pytest.raises(outbox.Reschedule) as later:
         service.follow_up(started.payment_id)
     assert 60 <= later.value.seconds <= 6 * 3600
-    assert till.payment.status == states.REQUIRES_PAYMENT_METHOD
+    assert till.payment.status == PaymentStatus.REQUIRES_PAYMENT_METHOD
 
 
 def test_an_abandoned_payment_is_canceled_after_its_days(till: Till) -> None:
     started = till.start()
     till.change(created_at=clock.now() - timedelta(days=following.ABANDONED_AFTER_DAYS, hours=1))
     service.follow_up(started.payment_id)
-    assert till.payment.status == states.CANCELED
+    assert till.payment.status == PaymentStatus.CANCELED
     assert till.intents[0].status == "canceled"
     till.start("a-week-later")
 
@@ -188,7 +189,7 @@ def test_charged_and_dead_before_it_is_recorded(till: Till, point: str) -> None:
     started = till.start()
     till.confirm(started.intent_id)
     dies(point, lambda: intents.refresh(started.payment_id))
-    assert till.payment.status == states.REQUIRES_PAYMENT_METHOD
+    assert till.payment.status == PaymentStatus.REQUIRES_PAYMENT_METHOD
     let_the_worker_finish(till)
     assert_paid_once(till)
 
@@ -212,7 +213,7 @@ def test_an_answer_that_comes_when_all_is_over_is_stale(till: Till) -> None:
     answer = gateway.current().retrieve_intent(started.intent_id)
     till.confirm(started.intent_id)
     let_the_worker_finish(till)
-    assert intents.adopt(started.payment_id, answer).status == states.SUCCEEDED
+    assert intents.adopt(started.payment_id, answer).status == PaymentStatus.SUCCEEDED
     assert till.payment.review_reason == ""
     assert_paid_once(till)
 

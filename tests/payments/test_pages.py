@@ -17,8 +17,9 @@ from portal.core import db
 from portal.core.money import Money
 from portal.invoices.models import Invoice
 from portal.payment_methods.models import SavedCard
-from portal.payments import intents, queries, service, states, views
+from portal.payments import intents, queries, service, views
 from portal.payments.models import Payment
+from portal.payments.statuses import PaymentStatus
 from portal.web import pages
 from tests import factories
 from tests.payments.conftest import Till, everything, till
@@ -215,7 +216,7 @@ def test_stripe_is_down_and_nothing_is_lost(payer: FlaskClient, till: Till) -> N
     told = problem(answer, 503)
     assert "You were not charged" in told["detail"]
     assert int(answer.headers["Retry-After"]) > 0
-    assert till.payment.status == states.CREATED
+    assert till.payment.status == PaymentStatus.CREATED
     again = start(payer, till.invoice_id)  # the same click, when Stripe is back
     assert again.status_code == 200
     assert again.json is not None
@@ -370,21 +371,21 @@ def test_what_needs_a_script_says_so_when_it_is_not_there(payer: FlaskClient, ti
 
 
 OUTCOMES = {
-    states.SUCCEEDED: ("Paid. Thank you!", False),
-    states.PROCESSING: ("Your bank is confirming the payment", True),
-    states.CREATED: ("Your bank is confirming the payment", True),
-    states.REQUIRES_CAPTURE: ("Your bank is confirming the payment", True),
-    states.REQUIRES_PAYMENT_METHOD: ("The payment failed", False),
-    states.REQUIRES_CONFIRMATION: ("The payment failed", False),
-    states.REQUIRES_ACTION: ("This payment is incomplete", False),
-    states.CANCELED: ("This payment was canceled", False),
+    PaymentStatus.SUCCEEDED: ("Paid. Thank you!", False),
+    PaymentStatus.PROCESSING: ("Your bank is confirming the payment", True),
+    PaymentStatus.CREATED: ("Your bank is confirming the payment", True),
+    PaymentStatus.REQUIRES_CAPTURE: ("Your bank is confirming the payment", True),
+    PaymentStatus.REQUIRES_PAYMENT_METHOD: ("The payment failed", False),
+    PaymentStatus.REQUIRES_CONFIRMATION: ("The payment failed", False),
+    PaymentStatus.REQUIRES_ACTION: ("This payment is incomplete", False),
+    PaymentStatus.CANCELED: ("This payment was canceled", False),
 }
 
 
 def test_the_outcome_is_told_in_every_state_and_asks_again_only_while_it_is_open(
     payer: FlaskClient, till: Till
 ) -> None:
-    assert set(OUTCOMES) == states.KNOWN
+    assert set(OUTCOMES) == set(PaymentStatus)
     started = till.start()
     for status, (words, asks_again) in OUTCOMES.items():
         set_status(started.payment_id, status)
@@ -406,7 +407,7 @@ def test_stripe_is_asked_within_a_limit_however_often_the_outcome_is(payer: Flas
 
 def test_the_outcome_stops_asking_after_its_last_look(payer: FlaskClient, till: Till) -> None:
     started = till.start()
-    set_status(started.payment_id, states.PROCESSING, stripe_intent_id=None)
+    set_status(started.payment_id, PaymentStatus.PROCESSING, stripe_intent_id=None)
     last = text(payer, f"/payments/{started.payment_id}/outcome?look={views.MOST_LOOKS - 1}")
     assert f"look={views.MOST_LOOKS}" in last
     for look in (str(views.MOST_LOOKS), "999999", "1e9"):
@@ -417,7 +418,7 @@ def test_the_outcome_stops_asking_after_its_last_look(payer: FlaskClient, till: 
 
 def test_an_outcome_that_staff_look_at_says_so_and_asks_for_no_second_payment(payer: FlaskClient, till: Till) -> None:
     started = till.start()
-    set_status(started.payment_id, states.PROCESSING, review_reason="amount differs")
+    set_status(started.payment_id, PaymentStatus.PROCESSING, review_reason="amount differs")
     page = text(payer, f"/payments/{started.payment_id}/outcome?look=1")
     assert "do not pay again" in page
     assert "amount differs" not in page
@@ -480,7 +481,7 @@ def test_coming_back_from_the_bank_leads_on(payer: FlaskClient, till: Till) -> N
 
 def test_coming_back_while_stripe_is_down_shows_what_we_know(payer: FlaskClient, till: Till) -> None:
     started = till.start()
-    set_status(started.payment_id, states.PROCESSING)
+    set_status(started.payment_id, PaymentStatus.PROCESSING)
     till.fail("error_before", "/v1/payment_intents/*", times=5)
     assert payer.get(f"/payments/{started.payment_id}/return").location == f"/payments/{started.payment_id}"
 
@@ -507,7 +508,7 @@ def test_another_amount_is_written_down_and_paid_on_the_next_page(payer: FlaskCl
 
 def test_the_same_amount_again_while_the_first_is_open_has_to_be_meant(payer: FlaskClient, till: Till) -> None:
     first = other(payer).location.split("/")[2]
-    set_status(first, states.PROCESSING)
+    set_status(first, PaymentStatus.PROCESSING)
     again = other(payer, key="another-form-of-the-page")
     page = html.unescape(again.get_data(as_text=True))
     assert again.status_code == 422

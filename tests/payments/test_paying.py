@@ -14,8 +14,9 @@ from portal.core.money import Money
 from portal.invoices import service as invoices
 from portal.payment_methods import queries as kept
 from portal.payment_methods import service as cards
-from portal.payments import intents, queries, service, states
+from portal.payments import intents, queries, service
 from portal.payments.models import Payment
+from portal.payments.statuses import PaymentStatus
 from tests import factories
 from tests.payments.conftest import Till, books, everything, jobs
 from tests.together import together
@@ -23,7 +24,7 @@ from tests.together import together
 
 def test_a_payment_goes_from_the_invoice_to_the_receipt(till: Till) -> None:
     started = till.start()
-    assert started.status == states.REQUIRES_PAYMENT_METHOD
+    assert started.status == PaymentStatus.REQUIRES_PAYMENT_METHOD
     assert started.client_secret.startswith(started.intent_id)
     (intent,) = till.intents
     assert (intent.amount, intent.currency, intent.metadata["payment_id"]) == (119_00, "eur", started.payment_id)
@@ -32,7 +33,7 @@ def test_a_payment_goes_from_the_invoice_to_the_receipt(till: Till) -> None:
     intents.refresh(started.payment_id)
 
     payment = till.payment
-    assert (payment.status, payment.card_brand, payment.card_last4) == (states.SUCCEEDED, "visa", "4242")
+    assert (payment.status, payment.card_brand, payment.card_last4) == (PaymentStatus.SUCCEEDED, "visa", "4242")
     assert payment.succeeded_at is not None
     assert till.invoice.status == "paid"
     assert books()[0] == ("charge", f"charge:{started.intent_id}", 119_00)
@@ -114,7 +115,7 @@ def test_a_decline_is_told_and_the_next_card_pays(till: Till, method: str, code:
     till.decline(started.intent_id, method)
     intents.refresh(started.payment_id)
     payment = till.payment
-    assert payment.status == states.REQUIRES_PAYMENT_METHOD
+    assert payment.status == PaymentStatus.REQUIRES_PAYMENT_METHOD
     assert payment.failure_code == code
     assert not decline_code or payment.decline_code == decline_code
     assert gateway.advice(payment.failure_code, payment.decline_code) == gateway.ADVICE.get(
@@ -127,7 +128,7 @@ def test_a_decline_is_told_and_the_next_card_pays(till: Till, method: str, code:
     till.confirm(again.intent_id)
     intents.refresh(again.payment_id)
     payment = till.payment
-    assert (payment.status, payment.failure_code, payment.decline_code) == (states.SUCCEEDED, "", "")
+    assert (payment.status, payment.failure_code, payment.decline_code) == (PaymentStatus.SUCCEEDED, "", "")
 
 
 def test_every_decline_is_a_step_of_the_timeline(till: Till) -> None:
@@ -157,7 +158,7 @@ def test_a_saved_card_is_remembered_and_pays_the_next_invoice(till: Till) -> Non
     second = till.start("second-invoice")
     till.confirm(second.intent_id, card.stripe_payment_method_id)
     intents.refresh(second.payment_id)
-    assert till.payment.status == states.SUCCEEDED
+    assert till.payment.status == PaymentStatus.SUCCEEDED
 
 
 def test_the_choice_to_save_the_card_may_change_until_it_is_confirmed(till: Till) -> None:
@@ -181,7 +182,7 @@ def test_amounts_reach_stripe_in_the_currencys_own_units(till: Till, currency: s
     till.confirm(started.intent_id)
     intents.refresh(started.payment_id)
     assert till.payment.amount == Money(minor, currency)
-    assert till.payment.status == states.SUCCEEDED
+    assert till.payment.status == PaymentStatus.SUCCEEDED
 
 
 # Another's, void, or not what it seems
@@ -227,7 +228,7 @@ def test_an_intent_that_does_not_fit_holds_the_payment_for_review(till: Till, wh
     intents.refresh(started.payment_id)
     payment = till.payment
     assert payment.review_reason
-    assert payment.status == states.REQUIRES_PAYMENT_METHOD
+    assert payment.status == PaymentStatus.REQUIRES_PAYMENT_METHOD
     assert till.invoice.status == "open"
     assert books() == []
     with pytest.raises(service.UnderReview):
@@ -241,7 +242,7 @@ def test_money_that_arrives_for_a_paid_invoice_is_found_and_kept_in_the_books(ti
     till.confirm(started.intent_id)
     intents.refresh(started.payment_id)
     payment = till.payment
-    assert payment.status == states.SUCCEEDED
+    assert payment.status == PaymentStatus.SUCCEEDED
     assert "duplicate" in payment.review_reason
     assert len(jobs("receipts.issue")) == 1
 
@@ -253,7 +254,7 @@ def test_an_old_answer_never_overwrites_a_newer_one(till: Till) -> None:
     till.confirm(started.intent_id)
     intents.refresh(started.payment_id)
     assert stripe_sync.settle(intents.KIND, started.payment_id, old, None, seen_version=version) is False
-    assert till.payment.status == states.SUCCEEDED
+    assert till.payment.status == PaymentStatus.SUCCEEDED
 
 
 # Payments without an invoice
@@ -274,7 +275,7 @@ def test_the_same_form_sent_twice_is_one_payment(till: Till) -> None:
     till.confirm(started.intent_id)
     intents.refresh(payment_id)
     with db.reading() as session:
-        assert session.get_one(Payment, payment_id).status == states.SUCCEEDED
+        assert session.get_one(Payment, payment_id).status == PaymentStatus.SUCCEEDED
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,11 @@ from portal.core.money import Money
 from portal.invoices import service as invoices
 from portal.payment_methods import queries as saved_cards
 from portal.payment_methods import service as cards
-from portal.payments import confirming, intents, queries, service, states
+from portal.payments import confirming, intents, queries, service
 from portal.payments.models import Confirmation, PlacedOrder
 from portal.payments.order_rules import Order
 from portal.payments.service import OrderResult, process
+from portal.payments.statuses import PaymentStatus
 from tests import waiting
 from tests.payment_methods.conftest import Wallet
 from tests.payment_methods.test_by_reference import pass_3d_secure
@@ -65,7 +66,7 @@ def rows(kind: type[Any]) -> list[Any]:
 
 def test_a_new_card_pays_an_invoice_and_is_not_kept(till: Till) -> None:
     found = process(order(till, new_card(till)))
-    assert told(found) == (states.SUCCEEDED, None, False)
+    assert told(found) == (PaymentStatus.SUCCEEDED, None, False)
     assert found.payment.card_last4 == "4242"
     assert_paid_once(till)
     (confirmation,) = rows(Confirmation)
@@ -76,7 +77,7 @@ def test_a_new_card_pays_an_invoice_and_is_not_kept(till: Till) -> None:
 @pytest.mark.parametrize("by", ["id", "stripe_payment_method_id"])
 def test_a_saved_card_pays_by_either_of_its_names(till: Till, by: str) -> None:
     card = till.keep_card()
-    assert told(process(order(till, getattr(card, by)))) == (states.SUCCEEDED, None, False)
+    assert told(process(order(till, getattr(card, by)))) == (PaymentStatus.SUCCEEDED, None, False)
     (confirmation,) = rows(Confirmation)
     assert confirmation.card_id == card.id
     assert_paid_once(till)
@@ -84,19 +85,19 @@ def test_a_saved_card_pays_by_either_of_its_names(till: Till, by: str) -> None:
 
 def test_without_a_card_the_client_confirms(till: Till) -> None:
     found = process(order(till))
-    assert told(found) == (states.REQUIRES_PAYMENT_METHOD, "confirm", True)
+    assert told(found) == (PaymentStatus.REQUIRES_PAYMENT_METHOD, "confirm", True)
     intent_id = str(found.payment.stripe_intent_id)
     assert str(found.client_secret).startswith(intent_id)
     till.decline(intent_id, "pm_card_visa_chargeDeclined")
     assert process(order(till)).next_action == "confirm"  # a decline of the client's own leaves it to the client
     till.confirm(intent_id)
-    assert told(process(order(till))) == (states.SUCCEEDED, None, False)
+    assert told(process(order(till))) == (PaymentStatus.SUCCEEDED, None, False)
     assert_paid_once(till)
 
 
 def test_an_amount_without_an_invoice(till: Till) -> None:
     found = process(deposit(till, new_card(till), metadata={"shop.order": "4711"}))
-    assert told(found) == (states.SUCCEEDED, None, False)
+    assert told(found) == (PaymentStatus.SUCCEEDED, None, False)
     assert (found.payment.amount, found.payment.description) == (Money(50_00, "eur"), "Deposit")
     (intent,) = till.intents
     assert intent.metadata.to_dict() == {
@@ -127,12 +128,16 @@ def test_a_card_is_saved_when_its_customer_wants_it(till: Till, with_method: boo
 
 def test_a_bank_that_asks_is_answered_by_the_client(till: Till) -> None:
     found = process(order(till, new_card(till, ASKS_FOR_3DS)))
-    assert told(found) == (states.REQUIRES_ACTION, "authenticate", True)
+    assert told(found) == (PaymentStatus.REQUIRES_ACTION, "authenticate", True)
     assert service.current(found.payment.id, till.customer_id).client_secret == found.client_secret
-    assert told(process(order(till, new_card(till), "another-key"))) == (states.REQUIRES_ACTION, "authenticate", True)
+    assert told(process(order(till, new_card(till), "another-key"))) == (
+        PaymentStatus.REQUIRES_ACTION,
+        "authenticate",
+        True,
+    )
     assert len(rows(Confirmation)) == 1  # nothing new is begun meanwhile
     pass_3d_secure(till.intents[0])
-    assert told(service.current(found.payment.id, till.customer_id)) == (states.SUCCEEDED, None, False)
+    assert told(service.current(found.payment.id, till.customer_id)) == (PaymentStatus.SUCCEEDED, None, False)
     assert_paid_once(till)
 
 
@@ -140,25 +145,25 @@ def test_a_decline_is_an_answer_and_another_order_pays_the_same_payment(till: Ti
     declined = order(till, new_card(till, DECLINED))
     for _ in range(2):  # the same key asks no bank again
         found = process(declined)
-        assert told(found) == (states.REQUIRES_PAYMENT_METHOD, None, False)
+        assert told(found) == (PaymentStatus.REQUIRES_PAYMENT_METHOD, None, False)
         assert found.payment.decline_code == "insufficient_funds"
     assert len(charges(till)) == 1
     assert process(order(till, key="typed-by-hand")).next_action == "confirm"
     assert process(declined).next_action is None
     paid = process(order(till, new_card(till, MASTERCARD), "a-second-card"))
-    assert (paid.payment.id, paid.payment.status) == (found.payment.id, states.SUCCEEDED)
-    assert told(process(declined)) == (states.SUCCEEDED, None, False)
+    assert (paid.payment.id, paid.payment.status) == (found.payment.id, PaymentStatus.SUCCEEDED)
+    assert told(process(declined)) == (PaymentStatus.SUCCEEDED, None, False)
     assert_paid_once(till)
 
 
 def test_the_bank_takes_its_time(till: Till) -> None:
     till.sandbox.control("payments/slow", times=1, seconds=60)
     found = process(order(till, new_card(till)))
-    assert told(found) == (states.PROCESSING, None, False)
+    assert told(found) == (PaymentStatus.PROCESSING, None, False)
     with pytest.raises(service.InProgress):
         process(order(till, key="another-key"))
     till.sandbox.control("finish")
-    assert told(process(order(till, found_method()))) == (states.SUCCEEDED, None, False)
+    assert told(process(order(till, found_method()))) == (PaymentStatus.SUCCEEDED, None, False)
     assert_paid_once(till)
 
 
@@ -214,9 +219,9 @@ def test_an_order_goes_on_with_what_a_page_began(till: Till) -> None:
     started = till.start(save_card=True)
     wanted = order(till, new_card(till))
     found = process(wanted)
-    assert (found.payment.id, found.payment.status) == (started.payment_id, states.SUCCEEDED)
+    assert (found.payment.id, found.payment.status) == (started.payment_id, PaymentStatus.SUCCEEDED)
     assert till.intents[0].setup_future_usage is None
-    assert told(process(wanted)) == (states.SUCCEEDED, None, False)
+    assert told(process(wanted)) == (PaymentStatus.SUCCEEDED, None, False)
     assert_paid_once(till)
     with pytest.raises(Conflict):
         process(order(till, key="another-key"))
@@ -279,7 +284,7 @@ def finish_all() -> None:
 def test_a_payment_that_staff_look_at_goes_no_further(till: Till) -> None:
     found = process(order(till))
     stripe_sync.hold_by_id(intents.KIND, found.payment.id, "a finding")
-    assert told(process(order(till))) == (states.REQUIRES_PAYMENT_METHOD, None, False)
+    assert told(process(order(till))) == (PaymentStatus.REQUIRES_PAYMENT_METHOD, None, False)
     with pytest.raises(service.UnderReview):
         process(order(till, new_card(till), "another-key"))
     assert charges(till) == []

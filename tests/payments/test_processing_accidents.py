@@ -14,9 +14,10 @@ from portal.core import clock, db
 from portal.core.errors import PortalError, Unavailable
 from portal.jobs import outbox
 from portal.payment_methods import service as cards
-from portal.payments import jobs, service, states
+from portal.payments import jobs, service
 from portal.payments.models import Confirmation, Payment, PlacedOrder
 from portal.payments.service import process
+from portal.payments.statuses import PaymentStatus
 from tests.crashing import dies, overtaken
 from tests.payments.conftest import Till, everything
 from tests.payments.conftest import jobs as left
@@ -52,7 +53,9 @@ def let_the_worker_finish() -> None:
 def assert_told_as_on_its_way(till: Till) -> None:
     """The card may be charged, or has been: who was told anything else would choose another card, and pay twice."""
     (payment,) = rows(Payment)
-    assert payment.public_status == (states.SUCCEEDED if till.invoice.status == "paid" else states.PROCESSING)
+    assert payment.public_status == (
+        PaymentStatus.SUCCEEDED if till.invoice.status == "paid" else PaymentStatus.PROCESSING
+    )
 
 
 def change(row: Any, **values: Any) -> None:
@@ -68,7 +71,7 @@ def test_dead_before_the_order_is_written_nothing_is_left_of_it(till: Till, poin
     before = everything()
     dies(point, lambda: process(wanted))
     assert everything() == before
-    assert told(process(wanted)) == (states.SUCCEEDED, None, False)
+    assert told(process(wanted)) == (PaymentStatus.SUCCEEDED, None, False)
     assert_paid_once(till)
 
 
@@ -82,7 +85,7 @@ def test_dead_after_the_order_is_written_it_is_finished(till: Till, point: str, 
     process(wanted) if comes_back else let_the_worker_finish()
     assert_paid_once(till)
     assert len(till.intents) == len(rows(PlacedOrder)) == len(rows(Confirmation)) == len(charges(till)) == 1
-    assert told(process(wanted)) == (states.SUCCEEDED, None, False)
+    assert told(process(wanted)) == (PaymentStatus.SUCCEEDED, None, False)
 
 
 @pytest.mark.parametrize("point", ["object fetched", *BEFORE_THE_ORDER_IS_WRITTEN])
@@ -102,7 +105,7 @@ def test_declined_and_dead_before_it_is_recorded_the_bank_is_not_asked_again(til
     dies("confirmation refused", lambda: process(wanted))
     assert_told_as_on_its_way(till)
     let_the_worker_finish()
-    assert told(process(wanted)) == (states.REQUIRES_PAYMENT_METHOD, None, False)
+    assert told(process(wanted)) == (PaymentStatus.REQUIRES_PAYMENT_METHOD, None, False)
     assert len(charges(till)) == 1
 
 
@@ -113,17 +116,17 @@ def test_a_lost_answer_leaves_a_payment_without_one_and_the_worker_finds_out(til
     till.fail(fault, path, times=1 if fault in {"truncate", "rate_limit"} else 2, method="POST")
     found = process(wanted)
     assert (found.next_action, found.client_secret) == (None, None)
-    assert found.payment.public_status == states.PROCESSING
+    assert found.payment.public_status == PaymentStatus.PROCESSING
     assert_told_as_on_its_way(till)
     let_the_worker_finish()
     assert_paid_once(till)
-    assert told(process(wanted)) == (states.SUCCEEDED, None, False)
+    assert told(process(wanted)) == (PaymentStatus.SUCCEEDED, None, False)
 
 
 @pytest.mark.parametrize("path", [CREATE, CONFIRM])
 def test_stripe_keeps_its_500_under_the_key_and_what_came_of_the_call_is_looked_up(till: Till, path: str) -> None:
     till.fail("error_after", path, method="POST")
-    assert told(process(order(till, new_card(till)))) == (states.SUCCEEDED, None, False)
+    assert told(process(order(till, new_card(till)))) == (PaymentStatus.SUCCEEDED, None, False)
     assert len(till.intents) == 1
     assert_paid_once(till)
 
@@ -134,7 +137,7 @@ def test_a_lost_answer_without_a_card_is_told_and_the_same_call_goes_on(till: Ti
     till.fail(fault, CREATE, times=1 if fault in {"truncate", "rate_limit"} else 2, method="POST")
     with pytest.raises(PortalError):
         process(wanted)
-    assert told(process(wanted)) == (states.REQUIRES_PAYMENT_METHOD, "confirm", True)
+    assert told(process(wanted)) == (PaymentStatus.REQUIRES_PAYMENT_METHOD, "confirm", True)
     assert len(till.intents) == 1
 
 
@@ -145,7 +148,7 @@ def test_the_creation_is_lost_and_its_key_has_expired_so_the_list_is_searched(ti
     (payment,) = rows(Payment)
     change(payment, key_used_at=clock.now() - timedelta(hours=24))
     till.sandbox.control("clock", seconds=25 * 3600)  # Stripe has forgotten the key
-    assert told(process(wanted)) == (states.SUCCEEDED, None, False)
+    assert told(process(wanted)) == (PaymentStatus.SUCCEEDED, None, False)
     assert len(till.intents) == 1
     assert_paid_once(till)
 
@@ -162,7 +165,7 @@ def test_after_the_life_of_its_key_a_confirmation_is_looked_up_and_never_sent_ag
     if fault == "reset_after":
         assert_paid_once(till)
     else:  # nothing was charged, and nothing is: the client may still confirm by itself
-        assert told(found) == (states.REQUIRES_PAYMENT_METHOD, "confirm", True)
+        assert told(found) == (PaymentStatus.REQUIRES_PAYMENT_METHOD, "confirm", True)
         assert charges(till) == []
 
 
@@ -186,7 +189,7 @@ def test_a_card_that_stripe_does_not_take_is_told_and_the_payment_can_go_on(till
     let_the_worker_finish()
     assert len(charges(till)) == 1
     assert process(order(till, method)).next_action == "confirm"
-    assert process(order(till, new_card(till), "another-key")).payment.status == states.SUCCEEDED
+    assert process(order(till, new_card(till), "another-key")).payment.status == PaymentStatus.SUCCEEDED
 
 
 def test_a_saved_card_that_is_gone_at_stripe_is_said_to_be_gone(till: Till) -> None:
@@ -206,7 +209,7 @@ def test_a_setting_that_is_wrong_is_told_and_a_second_call_goes_on(till: Till) -
 
     with overtaken("attempt claimed", by=is_refused), pytest.raises(gateway.Misconfigured):
         process(wanted)
-    assert told(process(wanted)) == (states.SUCCEEDED, None, False)
+    assert told(process(wanted)) == (PaymentStatus.SUCCEEDED, None, False)
     assert_paid_once(till)
 
 

@@ -12,10 +12,11 @@ from portal.core.errors import Invalid, NotFound
 from portal.core.money import Money
 from portal.payment_methods import service as cards
 from portal.payment_methods.models import SavedCard
-from portal.payments import service, states
+from portal.payments import service
 from portal.payments.models import Confirmation, Payment, PlacedOrder
 from portal.payments.order_rules import Order
 from portal.payments.service import process
+from portal.payments.statuses import PaymentStatus
 from tests import factories
 from tests.payments.conftest import Till, everything, keep_card
 from tests.payments.test_crash_points import assert_paid_once
@@ -57,7 +58,7 @@ def test_a_card_that_is_not_there_or_anothers_is_told_in_the_same_words(till: Ti
         process(order(till, method))
     assert (refused.value.status, refused.value.field) == (422, "payment_method_id")
     assert (rows(Payment), rows(PlacedOrder), charges(till)) == ([], [], [])
-    assert process(order(till, new_card(till))).payment.status == states.SUCCEEDED  # the key was not used
+    assert process(order(till, new_card(till))).payment.status == PaymentStatus.SUCCEEDED  # the key was not used
 
 
 def test_a_card_whose_webhook_was_lost_is_a_saved_one(till: Till) -> None:

@@ -18,8 +18,9 @@ from portal.core.errors import Conflict, NotFound, PortalError
 from portal.payment_methods import queries as saved_cards
 from portal.payment_methods import service as cards
 from portal.payment_methods.models import SavedCard
-from portal.payments import confirming, intents, queries, service, states
+from portal.payments import confirming, intents, queries, service
 from portal.payments.models import Confirmation, Payment
+from portal.payments.statuses import PaymentStatus
 from tests import factories
 from tests.crashing import dies
 from tests.payments.conftest import Till, audited, everything, jobs
@@ -46,14 +47,14 @@ def calls(till: Till) -> int:
 
 def test_one_press_pays_and_the_second_changes_nothing(till: Till) -> None:
     card = till.keep_card()
-    assert press(till, card).status == states.SUCCEEDED
+    assert press(till, card).status == PaymentStatus.SUCCEEDED
     assert_paid_once(till)
     assert till.payment.card_last4 == "4242"
     assert audited("payment.confirmation_begun") == 1
     till.sandbox.control("finish")  # the fee, which comes a moment later
     service.sync(till.payment.id)
     before = everything()
-    assert press(till, card).status == states.SUCCEEDED
+    assert press(till, card).status == PaymentStatus.SUCCEEDED
     service.sync(till.payment.id)
     confirming.finish(only_confirmation().id)
     assert everything() == before
@@ -79,10 +80,10 @@ def test_a_decline_is_an_answer_and_the_next_card_pays(till: Till) -> None:
     visa, mastercard = till.keep_card(), till.keep_card("pm_card_mastercard")
     till.bank(visa, "4000000000009995")
     declined = press(till, visa)
-    assert (declined.status, declined.decline_code) == (states.REQUIRES_PAYMENT_METHOD, "insufficient_funds")
-    assert press(till, visa).status == states.REQUIRES_PAYMENT_METHOD  # the same press asks no bank again
+    assert (declined.status, declined.decline_code) == (PaymentStatus.REQUIRES_PAYMENT_METHOD, "insufficient_funds")
+    assert press(till, visa).status == PaymentStatus.REQUIRES_PAYMENT_METHOD  # the same press asks no bank again
     assert len(till.sandbox.client.v1.charges.list().data) == 1
-    assert press(till, mastercard, "second-press").status == states.SUCCEEDED
+    assert press(till, mastercard, "second-press").status == PaymentStatus.SUCCEEDED
     assert_paid_once(till)
     assert len(till.intents) == 1
 
@@ -98,7 +99,7 @@ def test_a_bank_that_wants_to_ask_leaves_it_to_the_page(till: Till) -> None:
 
 def test_off_session_a_bank_that_wants_to_ask_declines(till: Till) -> None:
     payment = press(till, till.keep_card(ASKS_FOR_3DS), off_session=True)
-    assert (payment.status, payment.failure_code) == (states.REQUIRES_PAYMENT_METHOD, "authentication_required")
+    assert (payment.status, payment.failure_code) == (PaymentStatus.REQUIRES_PAYMENT_METHOD, "authentication_required")
     tried = only_confirmation().stripe_payment_method_id
     with db.reading() as session:
         assert queries.last_card_tried(session, payment.id) == tried
@@ -109,7 +110,7 @@ def test_a_lost_answer_is_found_out_under_the_same_key(till: Till, fault: str) -
     card = till.keep_card()
     till.fail(fault, CONFIRM, times=1 if fault in {"truncate", "rate_limit"} else 2)
     payment = press(till, card)
-    assert payment.status != states.SUCCEEDED
+    assert payment.status != PaymentStatus.SUCCEEDED
     with db.reading() as session:
         assert queries.unanswered(session, payment.id) is not None
     (job,) = jobs("payments.finish_confirmation")
@@ -144,9 +145,9 @@ def test_after_the_keys_life_it_is_looked_up_and_never_sent_again(till: Till) ->
     with db.transaction() as session:
         session.get_one(Confirmation, begun.id).key_used_at = begun.key_used_at - timedelta(hours=24)
     confirming.finish(only_confirmation().id)
-    assert till.payment.status == states.REQUIRES_PAYMENT_METHOD
+    assert till.payment.status == PaymentStatus.REQUIRES_PAYMENT_METHOD
     assert till.sandbox.client.v1.charges.list().data == []
-    assert press(till, card, "another-press").status == states.SUCCEEDED
+    assert press(till, card, "another-press").status == PaymentStatus.SUCCEEDED
 
 
 def test_a_press_that_did_not_arrive_is_not_sent_when_its_customer_has_long_left(till: Till) -> None:
@@ -205,7 +206,7 @@ def test_a_card_that_is_gone_at_stripe_is_said_to_be_gone(till: Till) -> None:
         press(till, card)
     with db.reading() as session:
         assert saved_cards.of_customer(session, till.customer_id) == []
-    assert press(till, till.keep_card("pm_card_mastercard"), "second-press").status == states.SUCCEEDED
+    assert press(till, till.keep_card("pm_card_mastercard"), "second-press").status == PaymentStatus.SUCCEEDED
 
 
 def test_a_key_serves_one_invoice(till: Till) -> None:

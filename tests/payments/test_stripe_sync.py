@@ -22,7 +22,7 @@ from portal.payment_methods import jobs as card_jobs
 from portal.payment_methods import setups, stripe_customers
 from portal.payment_methods.models import CardSetup, FormerStripeCustomer, SavedCard, StripeCustomer
 from portal.payments import service
-from portal.payments import states as payment_states
+from portal.payments import statuses as payment_statuses
 from portal.payments.models import Confirmation, Payment
 from portal.refunds import executing
 from portal.refunds import service as refunds
@@ -273,7 +273,7 @@ def test_the_follow_up_comes_again_until_it_is_canceled(till: Till, kind: Sent) 
         till.sandbox.control("faults", fault=fault, path=f"{kind.path}/*/cancel", times=1, method="*", seconds=0)
     with pytest.raises(outbox.Reschedule):
         follow_up(kind)
-    assert only(kind.model).status in payment_states.WAITING_FOR_CUSTOMER
+    assert only(kind.model).status in payment_statuses.WAITING_FOR_CUSTOMER
     follow_up(kind)
     assert only(kind.model).status == "canceled"
 

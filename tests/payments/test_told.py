@@ -18,10 +18,11 @@ from portal.core.errors import PortalError
 from portal.core.money import Money
 from portal.payment_methods import queries as saved_cards
 from portal.payment_methods.models import SavedCard
-from portal.payments import confirming, intents, queries, service, states
+from portal.payments import confirming, intents, queries, service, statuses
 from portal.payments.models import Confirmation, Payment
 from portal.payments.queries import Filter
 from portal.payments.service import Unresolved, process
+from portal.payments.statuses import PaymentStatus
 from portal.statements import queries as statements
 from portal.webhook_endpoints import service as deliveries
 from tests import factories
@@ -34,38 +35,45 @@ from tests.webhook_endpoints.test_telling import URL, told
 UNKNOWN = "requires_something_new"
 # State: what is told of it, and what while a try to charge a card has no answer.
 TOLD = {
-    states.CREATED: (states.CREATED, states.PROCESSING),
-    states.REQUIRES_PAYMENT_METHOD: (states.REQUIRES_PAYMENT_METHOD, states.PROCESSING),
-    states.REQUIRES_CONFIRMATION: (states.REQUIRES_CONFIRMATION, states.PROCESSING),
-    states.REQUIRES_ACTION: (states.REQUIRES_ACTION, states.PROCESSING),
-    states.PROCESSING: (states.PROCESSING, states.PROCESSING),
-    states.REQUIRES_CAPTURE: (states.REQUIRES_CAPTURE, states.PROCESSING),
-    UNKNOWN: (states.PROCESSING, states.PROCESSING),
-    states.SUCCEEDED: (states.SUCCEEDED, states.SUCCEEDED),
-    states.CANCELED: (states.CANCELED, states.CANCELED),
+    PaymentStatus.CREATED: (PaymentStatus.CREATED, PaymentStatus.PROCESSING),
+    PaymentStatus.REQUIRES_PAYMENT_METHOD: (PaymentStatus.REQUIRES_PAYMENT_METHOD, PaymentStatus.PROCESSING),
+    PaymentStatus.REQUIRES_CONFIRMATION: (PaymentStatus.REQUIRES_CONFIRMATION, PaymentStatus.PROCESSING),
+    PaymentStatus.REQUIRES_ACTION: (PaymentStatus.REQUIRES_ACTION, PaymentStatus.PROCESSING),
+    PaymentStatus.PROCESSING: (PaymentStatus.PROCESSING, PaymentStatus.PROCESSING),
+    PaymentStatus.REQUIRES_CAPTURE: (PaymentStatus.REQUIRES_CAPTURE, PaymentStatus.PROCESSING),
+    UNKNOWN: (PaymentStatus.PROCESSING, PaymentStatus.PROCESSING),
+    PaymentStatus.SUCCEEDED: (PaymentStatus.SUCCEEDED, PaymentStatus.SUCCEEDED),
+    PaymentStatus.CANCELED: (PaymentStatus.CANCELED, PaymentStatus.CANCELED),
 }
 MOVING, WAITING, OVER = "money may move by itself", "money moves when the customer acts", "money moves no more"
 MEANING = {
-    states.PROCESSING: MOVING,
-    states.REQUIRES_CAPTURE: MOVING,
-    states.CREATED: WAITING,
-    states.REQUIRES_PAYMENT_METHOD: WAITING,
-    states.REQUIRES_CONFIRMATION: WAITING,
-    states.REQUIRES_ACTION: WAITING,
-    states.SUCCEEDED: OVER,
-    states.CANCELED: OVER,
+    PaymentStatus.PROCESSING: MOVING,
+    PaymentStatus.REQUIRES_CAPTURE: MOVING,
+    PaymentStatus.CREATED: WAITING,
+    PaymentStatus.REQUIRES_PAYMENT_METHOD: WAITING,
+    PaymentStatus.REQUIRES_CONFIRMATION: WAITING,
+    PaymentStatus.REQUIRES_ACTION: WAITING,
+    PaymentStatus.SUCCEEDED: OVER,
+    PaymentStatus.CANCELED: OVER,
 }
 # After a try that the bank refused, people read these so.
-READ_AS_DECLINED = dict.fromkeys((states.REQUIRES_PAYMENT_METHOD, states.REQUIRES_CONFIRMATION), "declined")
-ON_THE_OVERVIEW = {states.SUCCEEDED, states.PROCESSING, states.REQUIRES_CAPTURE, states.REQUIRES_ACTION}
+READ_AS_DECLINED = dict.fromkeys(
+    (PaymentStatus.REQUIRES_PAYMENT_METHOD, PaymentStatus.REQUIRES_CONFIRMATION), "declined"
+)
+ON_THE_OVERVIEW = {
+    PaymentStatus.SUCCEEDED,
+    PaymentStatus.PROCESSING,
+    PaymentStatus.REQUIRES_CAPTURE,
+    PaymentStatus.REQUIRES_ACTION,
+}
 GROUPS = {MOVING: {"processing"}, WAITING: {"unfinished"}, OVER: {"succeeded", "canceled"}}
 
 
 def test_every_state_is_told_here_and_means_one_thing() -> None:
-    assert set(TOLD) == states.KNOWN | {UNKNOWN}
-    assert set(MEANING) == states.KNOWN
-    assert {status for status, meaning in MEANING.items() if meaning == MOVING} == states.MOVING
-    assert {status for status, meaning in MEANING.items() if meaning == OVER} == states.FINAL
+    assert set(TOLD) == set(PaymentStatus) | {UNKNOWN}
+    assert set(MEANING) == set(PaymentStatus)
+    assert {status for status, meaning in MEANING.items() if meaning == MOVING} == statuses.MOVING
+    assert {status for status, meaning in MEANING.items() if meaning == OVER} == statuses.FINAL
 
 
 def _begun(till: Till, card: SavedCard, status: str, *, is_unanswered: bool) -> Payment:
@@ -106,7 +114,7 @@ def test_each_state_is_told_alike_everywhere(till: Till, is_unanswered: bool) ->
         (group,) = [name for name, ids in groups.items() if payment.id in ids]
         assert group in GROUPS[MEANING[expected]], status
         assert (payment.id in latest) == (expected in ON_THE_OVERVIEW), status
-        if is_unanswered and status not in states.FINAL:
+        if is_unanswered and status not in statuses.FINAL:
             assert status in {use.description for found in uses for use in found}, "its card is in use"
 
 
@@ -126,8 +134,8 @@ def test_the_same_again_is_refused_exactly_while_money_may_move(till: Till, is_u
 
 
 def test_what_differs_is_not_the_same_and_an_app_may_insist(till: Till) -> None:
-    amount = _begun(till, till.keep_card(), states.PROCESSING, is_unanswered=False).amount
-    alike: dict[str, Any] = {"amount": amount, "description": states.PROCESSING}
+    amount = _begun(till, till.keep_card(), PaymentStatus.PROCESSING, is_unanswered=False).amount
+    alike: dict[str, Any] = {"amount": amount, "description": PaymentStatus.PROCESSING}
     process(deposit(till, key="another-amount", **alike | {"amount": Money(amount.minor + 1, amount.currency)}))
     process(deposit(till, key="another-text", **alike | {"description": "Another deposit"}))
     process(deposit(till, key="an-app-insists", **alike, allow_duplicate=True))
@@ -136,12 +144,12 @@ def test_what_differs_is_not_the_same_and_an_app_may_insist(till: Till) -> None:
 def test_a_try_after_a_decline_is_not_told_as_the_decline_before_it(till: Till) -> None:
     card = till.keep_card()
     till.bank(card, DECLINED)
-    assert process(order(till, card.id)).payment.public_status == states.REQUIRES_PAYMENT_METHOD
+    assert process(order(till, card.id)).payment.public_status == PaymentStatus.REQUIRES_PAYMENT_METHOD
     till.fail("reset_before", CONFIRM, times=2)
     found = process(order(till, new_card(till), "a-second-card"))
-    assert (found.payment.public_status, found.payment.failure_code) == (states.PROCESSING, "card_declined")
+    assert (found.payment.public_status, found.payment.failure_code) == (PaymentStatus.PROCESSING, "card_declined")
     let_the_worker_finish()
-    assert till.payment.public_status == states.SUCCEEDED
+    assert till.payment.public_status == PaymentStatus.SUCCEEDED
 
 
 # Systems
@@ -159,7 +167,10 @@ def _declined_and_lost(till: Till) -> None:
 
 def test_a_decline_is_told_to_systems_when_the_try_is_answered_and_once(till: Till) -> None:
     _declined_and_lost(till)
-    assert (till.payment.status, till.payment.public_status) == (states.REQUIRES_PAYMENT_METHOD, states.PROCESSING)
+    assert (till.payment.status, till.payment.public_status) == (
+        PaymentStatus.REQUIRES_PAYMENT_METHOD,
+        PaymentStatus.PROCESSING,
+    )
     assert told("payment.failed") == [], "for everybody it is on its way"
     for _ in range(2):
         let_the_worker_finish()

@@ -16,7 +16,8 @@ from portal.core import clock, db
 from portal.core.money import Money
 from portal.gateway import listing
 from portal.jobs import outbox
-from portal.payments import intents, states
+from portal.payments import intents
+from portal.payments.statuses import PaymentStatus
 from portal.reconciliation import jobs, look, movements, queries, service
 from portal.reconciliation.models import COMMAND, FREQUENT, NIGHTLY, Reconciliation
 from portal.reconciliation.service import Progress
@@ -55,7 +56,7 @@ def test_a_look_goes_on_where_it_was_killed(account: Account, monkeypatch: pytes
 
     assert report.counts["intents"] == 4
     assert report.unexplained == 0
-    assert [account.payment(payment.id).status for payment in payments] == [states.SUCCEEDED] * 4
+    assert [account.payment(payment.id).status for payment in payments] == [PaymentStatus.SUCCEEDED] * 4
     assert looks()[0].finished_at is not None
     assert service.begin(COMMAND) != begun
 

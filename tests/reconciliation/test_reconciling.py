@@ -14,8 +14,8 @@ from portal.core import clock, db
 from portal.core.audit import AuditEvent
 from portal.core.errors import Conflict
 from portal.ledger import Posting
-from portal.payments import states
 from portal.payments.models import Payment
+from portal.payments.statuses import PaymentStatus
 from portal.reconciliation import lost, queries, service, wording
 from portal.reconciliation.models import COMMAND, NIGHTLY, StripePayout, StripeTransaction
 from tests import factories
@@ -52,7 +52,7 @@ def test_all_that_stripe_did_without_us_is_learned(account: Account) -> None:
     report = account.reconcile()
 
     assert report.unexplained == 0
-    assert [account.payment(payment.id).status for payment in (*bought, disputed)] == [states.SUCCEEDED] * 3
+    assert [account.payment(payment.id).status for payment in (*bought, disputed)] == [PaymentStatus.SUCCEEDED] * 3
     assert we_hold() == stripe_holds(account)
     with db.reading() as session:
         mirrored = session.execute(select(StripeTransaction)).scalars().all()
@@ -86,7 +86,7 @@ def test_an_old_payment_that_is_paid_late_is_found_by_its_charge(account: Accoun
     with db.reading() as session:
         since, _ = service.span(session, NIGHTLY)
     account.reconcile(since=since)
-    assert account.payment(payment.id).status == states.SUCCEEDED
+    assert account.payment(payment.id).status == PaymentStatus.SUCCEEDED
 
 
 def test_an_intent_whose_id_was_lost_is_found_by_its_metadata(account: Account) -> None:
@@ -95,7 +95,7 @@ def test_an_intent_whose_id_was_lost_is_found_by_its_metadata(account: Account) 
         session.get_one(Payment, payment.id).stripe_intent_id = None
     report = account.reconcile()
     assert report.unexplained == 0
-    assert account.payment(payment.id).status == states.SUCCEEDED
+    assert account.payment(payment.id).status == PaymentStatus.SUCCEEDED
 
 
 def test_money_that_is_not_ours_is_named_until_a_person_has_explained_it(account: Account) -> None:
@@ -312,7 +312,7 @@ def test_what_stripe_does_not_know_is_named_and_stops_nothing(account: Account) 
     paid = account.paid()
     with db.transaction() as session:
         customer, row = session.get_one(Customer, account.customer_id), session.get_one(Payment, paid.id)
-        waiting = {"status": states.REQUIRES_ACTION, "succeeded_at": None, "stripe_charge_id": None}
+        waiting = {"status": PaymentStatus.REQUIRES_ACTION, "succeeded_at": None, "stripe_charge_id": None}
         payment = factories.payment(session, customer, stripe_intent_id="pi_gone", **waiting)
         refund = factories.refund(session, row, amount_minor=1_00, status="pending", stripe_refund_id="re_gone")
         dispute = factories.dispute(session, row, status="under_review")
@@ -331,7 +331,7 @@ def test_what_stripe_does_not_know_is_named_and_stops_nothing(account: Account) 
     account.reconcile(NIGHTLY)
     named = {("payment_missing", payment.id), ("refund_missing", refund.id), ("dispute_missing", dispute.id)}
     assert {*named, ("payout_missing", "po_gone")} <= {*found()}
-    assert account.payment(late.id).status == states.SUCCEEDED
+    assert account.payment(late.id).status == PaymentStatus.SUCCEEDED
     assert {*named, ("payout_missing", "po_gone")} <= {
         (one.code, one.subject) for one in account.reconcile(NIGHTLY).findings
     }

@@ -131,7 +131,7 @@ SETTLING: Final = (
         "a status only rises",
         SETTLING_PY,
         "    else:\n        _change(session, payment, intent)\n",
-        "    elif payment.status in states.WAITING_FOR_CUSTOMER | {states.CREATED} or intent.status in states.FINAL:\n"
+        "    elif payment.status in statuses.WAITING_FOR_CUSTOMER | {PaymentStatus.CREATED} or intent.status in statuses.FINAL:\n"
         "        _change(session, payment, intent)\n",
         f"{MODEL}test_a_fall_back_is_no_stale_update",
     ),
@@ -152,7 +152,7 @@ SETTLING: Final = (
     defect(
         "what was received is not looked at",
         SETTLING_PY,
-        "if intent.status == states.SUCCEEDED and intent.amount_received != payment.amount:",
+        "if intent.status == PaymentStatus.SUCCEEDED and intent.amount_received != payment.amount:",
         "if intent.amount_received.currency != payment.currency:",
         f"{MODEL}test_what_does_not_fit_is_left_to_staff",
     ),
@@ -166,15 +166,15 @@ SETTLING: Final = (
     defect(
         "what contradicts a final state is not noticed",
         SETTLING_PY,
-        "if payment.status in states.FINAL and payment.status != intent.status:",
-        "if payment.status == states.SUCCEEDED and payment.status != intent.status:",
+        "if payment.status in statuses.FINAL and payment.status != intent.status:",
+        "if payment.status == PaymentStatus.SUCCEEDED and payment.status != intent.status:",
         f"{MODEL}test_every_pair_of_statuses",
     ),
     defect(
         "an unknown status is taken for paid",
         SETTLING_PY,
-        "    if intent.status == states.SUCCEEDED:\n        _succeed(session, payment, intent)\n",
-        "    if intent.status not in states.OPEN_AT_STRIPE | {states.CANCELED}:\n        _succeed(session, payment, intent)\n",
+        "    if intent.status == PaymentStatus.SUCCEEDED:\n        _succeed(session, payment, intent)\n",
+        "    if intent.status not in statuses.OPEN_AT_STRIPE | {PaymentStatus.CANCELED}:\n        _succeed(session, payment, intent)\n",
         f"{MODEL}test_an_unknown_status_is_never_taken_for_paid",
     ),
     Defect(
@@ -189,7 +189,7 @@ SETTLING: Final = (
                 INTENTS_PY,
                 REFRESH,
                 "    intent = stripe_sync.refresh(KIND, payment_id)\n"
-                "    if intent.status == states.SUCCEEDED:\n"
+                "    if intent.status == PaymentStatus.SUCCEEDED:\n"
                 "        from portal.core import db; from portal.jobs import outbox\n"
                 "        with db.transaction() as session:\n"
                 '            outbox.enqueue(session, "receipts.issue", key=f"receipt:{payment_id}", payment_id=payment_id)\n'
@@ -220,8 +220,8 @@ SETTLING: Final = (
     defect(
         "the fee that comes later is not booked",
         SETTLING_PY,
-        "    if payment.status == states.SUCCEEDED:\n        _book_fee(session, payment, intent)\n",
-        "    if payment.status == states.SUCCEEDED:\n        pass\n",
+        "    if payment.status == PaymentStatus.SUCCEEDED:\n        _book_fee(session, payment, intent)\n",
+        "    if payment.status == PaymentStatus.SUCCEEDED:\n        pass\n",
         f"{PAYING}test_the_fee_is_booked_once_when_stripe_tells_it_later",
     ),
     defect(
@@ -310,9 +310,9 @@ REQUESTS: Final = (
 TELLING: Final = (
     defect(
         "a charge without an answer is told as it was before",
-        "portal/payments/states.py",
-        "    return PROCESSING if is_unanswered or status not in KNOWN else status\n",
-        "    return status if status in KNOWN else PROCESSING\n",
+        "portal/payments/statuses.py",
+        "            return PaymentStatus.PROCESSING if is_unanswered else status\n",
+        "            return status\n",
         f"{TOLD}test_each_state_is_told_alike_everywhere",
     ),
     defect(
@@ -340,7 +340,7 @@ TELLING: Final = (
         "a payment that succeeds while it is canceled is not settled",
         CANCELING_PY,
         "    return cancel_intent(payment_id).status\n",
-        "    cancel_intent(payment_id)\n    return states.CANCELED\n",
+        "    cancel_intent(payment_id)\n    return PaymentStatus.CANCELED\n",
         f"{CANCELING}test_a_success_that_arrives_meanwhile_wins_and_is_told",
     ),
     defect(

@@ -34,8 +34,9 @@ from portal.gateway import Intent
 from portal.invoices.models import Invoice
 from portal.jobs.outbox import Job
 from portal.ledger import Posting
-from portal.payments import intents, states
+from portal.payments import intents, statuses
 from portal.payments.models import Payment
+from portal.payments.statuses import PaymentStatus
 from portal.refunds import executing
 from portal.refunds.models import Refund as RefundRow
 from tests import factories
@@ -217,7 +218,7 @@ class News(RuleBasedStateMachine):
         assert payment.review_reason == ""
         assert not payment.has_succeeded or self.has_succeeded
         assert self.final in {"", payment.status}
-        if payment.status in states.FINAL:
+        if payment.status in statuses.FINAL:
             self.final = payment.status
         assert self.desk.is_invoice_paid == payment.has_succeeded == (payment.succeeded_at is not None)
         assert self.desk.jobs(f"receipt:{payment.id}") == int(payment.has_succeeded)
@@ -250,7 +251,7 @@ class News(RuleBasedStateMachine):
 
     @property
     def has_succeeded(self) -> bool:
-        return self.truth.intent.status == states.SUCCEEDED
+        return self.truth.intent.status == PaymentStatus.SUCCEEDED
 
     @property
     def everything(self) -> list[str]:
@@ -311,12 +312,12 @@ def test_the_end_is_the_same_whatever_was_heard_and_when(settings: config.Settin
 def test_a_fall_back_is_no_stale_update(settings: config.Settings) -> None:
     """The bank took its time and said no: the payment waits for its customer again."""
     one = desk()
-    one.truth.move_intent(states.PROCESSING)
+    one.truth.move_intent(PaymentStatus.PROCESSING)
     assert one.hear()
-    assert one.payment.status == states.PROCESSING
-    one.truth.move_intent(states.REQUIRES_PAYMENT_METHOD)
+    assert one.payment.status == PaymentStatus.PROCESSING
+    one.truth.move_intent(PaymentStatus.REQUIRES_PAYMENT_METHOD)
     assert one.hear()
-    assert one.payment.status == states.REQUIRES_PAYMENT_METHOD
+    assert one.payment.status == PaymentStatus.REQUIRES_PAYMENT_METHOD
 
 
 def test_every_pair_of_statuses(settings: config.Settings) -> None:
@@ -328,7 +329,7 @@ def test_every_pair_of_statuses(settings: config.Settings) -> None:
         assert one.payment.status == before
         one.truth.move_intent(after)
         assert one.hear()
-        payment, contradiction = one.payment, before in states.FINAL and before != after
+        payment, contradiction = one.payment, before in statuses.FINAL and before != after
         assert payment.status == (before if contradiction else after), (before, after)
         assert (payment.review_reason != "") == contradiction, (before, after)
         assert one.is_invoice_paid == payment.has_succeeded, (before, after)
@@ -357,10 +358,10 @@ LIES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("lie", LIES)
 def test_what_does_not_fit_is_left_to_staff(settings: config.Settings, lie: str) -> None:
     one = desk()
-    one.truth.move_intent(states.SUCCEEDED)
+    one.truth.move_intent(PaymentStatus.SUCCEEDED)
     assert one.hear(**LIES[lie])
     payment = one.payment
-    assert (payment.status, payment.succeeded_at) == (states.REQUIRES_PAYMENT_METHOD, None)
+    assert (payment.status, payment.succeeded_at) == (PaymentStatus.REQUIRES_PAYMENT_METHOD, None)
     assert payment.review_reason != ""
     assert not one.is_invoice_paid
     assert one.postings == Counter()
@@ -371,7 +372,7 @@ def test_a_payment_succeeds_with_all_that_belongs_to_it_or_not_at_all(
 ) -> None:
     """No second step is needed that a dead process could leave out."""
     one = desk()
-    one.truth.move_intent(states.SUCCEEDED)
+    one.truth.move_intent(PaymentStatus.SUCCEEDED)
     one.truth.know_fee()
     assert one.hear()
     assert one.is_invoice_paid

@@ -17,7 +17,7 @@ from portal.core import clock, db
 from portal.core.errors import NotFound
 from portal.jobs import outbox
 from portal.payments import service as payments
-from portal.payments import states
+from portal.payments.statuses import PaymentStatus
 from portal.stripe_events import handlers, service
 from portal.stripe_events import jobs as registered
 from portal.stripe_events.models import StripeEvent
@@ -196,7 +196,7 @@ def test_events_in_any_order_and_number_end_in_the_same_books(till: Till, order:
     }[order]
     receive_all(chosen)
     status, last4, fee, failure, invoice, postings = end_state(till)
-    assert (status, last4, failure, invoice) == (states.SUCCEEDED, "4242", "", "paid")
+    assert (status, last4, failure, invoice) == (PaymentStatus.SUCCEEDED, "4242", "", "paid")
     assert postings == [("charge", 119_00), ("fee", fee)]
     assert len(jobs("receipts.issue")) == 1
 
@@ -204,7 +204,7 @@ def test_events_in_any_order_and_number_end_in_the_same_books(till: Till, order:
 def test_with_every_event_lost_the_worker_finds_out_by_itself(till: Till) -> None:
     payment_id, _ = paid_at_stripe(till)
     payments.follow_up(payment_id)
-    assert end_state(till)[0] == states.SUCCEEDED
+    assert end_state(till)[0] == PaymentStatus.SUCCEEDED
 
 
 def test_dead_while_an_event_is_stored_nothing_of_it_is_left_and_stripe_sends_it_again(settings: object) -> None:
@@ -249,13 +249,13 @@ def test_while_stripe_is_down_an_event_waits_and_is_applied_later(till: Till) ->
     service.receive(bodies[-1], signed(bodies[-1]))
     outbox.run_due(most=1)
     assert stored()[0].state == "received"
-    assert till.payment.status != states.SUCCEEDED
+    assert till.payment.status != PaymentStatus.SUCCEEDED
     with db.transaction() as session:
         for job in session.execute(select(outbox.Job).where(outbox.Job.name == "webhooks.apply")).scalars():
             assert job.last_error
             job.run_at = clock.now()
     outbox.run_due()
-    assert till.payment.status == states.SUCCEEDED
+    assert till.payment.status == PaymentStatus.SUCCEEDED
     assert payment_id == till.payment.id
 
 
