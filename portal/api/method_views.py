@@ -8,8 +8,7 @@ from portal.api.once import key_of
 from portal.api.operations import blueprint, operation
 from portal.core import db
 from portal.core.errors import NotFound
-from portal.payment_methods import queries, service
-from portal.payment_methods import states as card_states
+from portal.payment_methods import queries, service, statuses
 
 bp = blueprint("methods")
 
@@ -63,11 +62,11 @@ def _told(caller: Caller, setup: service.SetupStarted) -> schemas.CardSetup:
                 card = representations.card(queries.for_customer(session, setup.card_id, caller.customer()))
             except NotFound:  # removed since
                 card = None
-    left = setup.status not in {card_states.SUCCEEDED, card_states.CANCELED}
+    left = setup.status not in statuses.FINAL
     return schemas.CardSetup.model_validate(
         {
             "id": setup.setup_id,
-            "status": setup.status,
+            "status": statuses.public_status(setup.status),
             "client_secret": setup.client_secret if left else None,
             "outcome": setup.outcome or None,
             "card": card,

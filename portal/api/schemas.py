@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from portal.invoices import drafts
+from portal.payment_methods.statuses import SetupOutcome, SetupStatus
 from portal.payments.statuses import PaymentStatus
 from portal.refunds.models import Resolution
 from portal.refunds.policy import RefundReason
@@ -247,11 +248,9 @@ class SaveMethod(Sent):
 
 class CardSetup(Answer):
     id: str
-    status: str
+    status: SetupStatus
     client_secret: str | None = Field(description="With which the customer confirms, while a step is left.")
-    outcome: Literal["added", "renewed", "duplicate", "gone"] | None = Field(
-        description="What became of the card; null as long as nothing has."
-    )
+    outcome: SetupOutcome | None = Field(description="What became of the card; null as long as nothing has.")
     card: Card | None
 
 

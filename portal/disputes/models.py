@@ -11,9 +11,10 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from portal import gateway
 from portal.accounts.models import Customer
 from portal.core.db import Base, UTCDateTime
+from portal.core.enums import EnumText, Unknown
 from portal.core.money import Money
 from portal.core.synced_rows import Reviewed, Synced
-from portal.disputes.states import ANSWERABLE, FINAL, INQUIRY
+from portal.disputes.statuses import ANSWERABLE, FINAL, INQUIRY, DisputeStatus
 from portal.payments.models import Payment
 
 _FINAL: Final = ", ".join(f"'{status}'" for status in sorted(FINAL))
@@ -31,7 +32,7 @@ FUNDS_REINSTATED: Final = "funds_reinstated"
 
 
 class Dispute(Reviewed, Base):
-    """`status` and `reason` are Stripe's own words; see portal.disputes.states.
+    """`status` and `reason` are Stripe's own words; see portal.disputes.statuses.
 
     `evidence_due_by` is Stripe's, also when evidence has been sent already; `deadline` is the moment by which we have to act, or
     NO_DEADLINE. `has_evidence` is true of evidence that lies at Stripe and was not sent, too. `is_refundable` says whether Stripe
@@ -48,7 +49,7 @@ class Dispute(Reviewed, Base):
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
     reason: Mapped[str] = mapped_column(String(60))
-    status: Mapped[str] = mapped_column(String(40))
+    status: Mapped[DisputeStatus | Unknown] = mapped_column(EnumText(DisputeStatus, 40))
     evidence_due_by: Mapped[datetime | None] = mapped_column(UTCDateTime)
     deadline: Mapped[datetime] = mapped_column(UTCDateTime)
     has_evidence: Mapped[bool] = mapped_column(Boolean)

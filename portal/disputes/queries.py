@@ -15,7 +15,7 @@ from portal.core import keyset
 from portal.core.errors import NotFound
 from portal.core.money import Money
 from portal.disputes.models import NO_DEADLINE, Dispute, FraudWarning
-from portal.disputes.states import FINAL, LOST
+from portal.disputes.statuses import FINAL, DisputeStatus
 from portal.ledger import Posting
 from portal.payments.models import Payment
 
@@ -88,7 +88,10 @@ def blocking(session: Session, payment_id: str) -> Dispute | None:
     """
     return session.execute(
         select(Dispute)
-        .where(Dispute.payment_id == payment_id, or_(Dispute.is_refundable.is_(False), Dispute.status == LOST))
+        .where(
+            Dispute.payment_id == payment_id,
+            or_(Dispute.is_refundable.is_(False), Dispute.status == DisputeStatus.LOST),
+        )
         .order_by(Dispute.created_at.desc(), Dispute.id.desc())
         .limit(1)
     ).scalar_one_or_none()

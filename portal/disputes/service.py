@@ -8,8 +8,9 @@ from typing import Final
 from portal import gateway, stripe_sync
 from portal.core import clock, db
 from portal.core.synced_rows import hold_for_review
-from portal.disputes import queries, states
+from portal.disputes import queries
 from portal.disputes.settling import KIND, LOOK_EVERY_SECONDS, sync_dispute
+from portal.disputes.statuses import DisputeStatus
 from portal.disputes.warnings import sync_warning
 from portal.jobs import outbox
 
@@ -34,7 +35,7 @@ def follow_up(dispute_id: str) -> None:
         return
     if dispute.closed_at is None:
         raise outbox.Reschedule(LOOK_EVERY_SECONDS)
-    if dispute.status == states.LOST or not _is_kept_back(found):
+    if dispute.status == DisputeStatus.LOST or not _is_kept_back(found):
         return
     if clock.now() - dispute.closed_at < MONEY_RETURNS_WITHIN:
         raise outbox.Reschedule(LOOK_EVERY_SECONDS)

@@ -16,9 +16,10 @@ from sqlalchemy.orm import Session
 from portal import gateway, ledger, stripe_sync
 from portal.core import audit, clock, config, crash, db
 from portal.core.db import new_id
+from portal.core.enums import Unknown, parse
 from portal.core.errors import NotFound
 from portal.core.synced_rows import hold_for_review, touch
-from portal.disputes import queries, states
+from portal.disputes import queries, statuses
 from portal.disputes.models import (
     FUNDS_REINSTATED,
     FUNDS_WITHDRAWN,
@@ -27,6 +28,7 @@ from portal.disputes.models import (
     Dispute,
     DisputeStep,
 )
+from portal.disputes.statuses import DisputeStatus
 from portal.gateway import BalanceTransaction
 from portal.jobs import outbox
 from portal.payments import queries as payments_by
@@ -130,7 +132,7 @@ def _open(session: Session, payment_id: str, found: gateway.Dispute) -> Dispute:
     session.add(dispute)
     session.flush()
     _add_step(session, dispute, OPENED, at=found.created)
-    if found.status not in {states.NEEDS_RESPONSE, states.WARNING_NEEDS_RESPONSE}:
+    if found.status not in {DisputeStatus.NEEDS_RESPONSE, DisputeStatus.WARNING_NEEDS_RESPONSE}:
         _add_step(session, dispute, found.status)
     audit.record(
         session,
@@ -149,13 +151,13 @@ def _open(session: Session, payment_id: str, found: gateway.Dispute) -> Dispute:
 def _take_over(dispute: Dispute, found: gateway.Dispute) -> None:
     """Everything that Stripe knows better than we do."""
     dispute.amount_minor, dispute.currency = found.amount.minor, found.amount.currency
-    dispute.reason, dispute.status = found.reason, found.status
+    dispute.reason, dispute.status = found.reason, parse(DisputeStatus, found.status)
     dispute.evidence_due_by = found.evidence_due_by
     dispute.has_evidence, dispute.is_refundable = found.has_evidence, found.is_charge_refundable
     dispute.closed_at = None if dispute.is_open else dispute.closed_at or clock.now()
     due = dispute.evidence_due_by if dispute.waits_for_evidence else None
     dispute.deadline = due or NO_DEADLINE
-    if found.status not in states.KNOWN:
+    if isinstance(dispute.status, Unknown):
         log.error("unknown_dispute_status", stripe_dispute_id=found.id, status=found.status)
 
 
@@ -178,7 +180,7 @@ def _apply(session: Session, dispute: Dispute, found: gateway.Dispute, _nothing:
     Money that moves at Stripe is a fact, whatever a status says.
     """
     _note_discrepancy(session, dispute, _discrepancy(session.get_one(Payment, dispute.payment_id), found))
-    if states.may_follow(dispute.status, found.status):
+    if statuses.may_follow(dispute.status, parse(DisputeStatus, found.status)):
         _change(session, dispute, found)
     else:
         hold_for_review(session, dispute, f"Stripe says {found.status} of a dispute that is {dispute.status}")
@@ -200,9 +202,9 @@ def _change(session: Session, dispute: Dispute, found: gateway.Dispute) -> None:
     if "status" in news:
         _add_step(session, dispute, dispute.status)
         audit.record(session, "dispute.status", dispute.id, news.pop("status"), customer_id=dispute.customer_id)
-        if before["status"] in states.INQUIRY and dispute.status == states.NEEDS_RESPONSE:
+        if before["status"] in statuses.INQUIRY and dispute.status == DisputeStatus.NEEDS_RESPONSE:
             _tell_staff(session, dispute, ESCALATED)
-        if before["status"] in states.FINAL and dispute.is_open:
+        if before["status"] in statuses.FINAL and dispute.is_open:
             _keep_following(session, dispute)
     if news:
         audit.record(session, "dispute.changed", dispute.id, news, customer_id=dispute.customer_id)

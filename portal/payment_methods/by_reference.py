@@ -19,9 +19,10 @@ from portal import gateway, stripe_sync
 from portal.core import crash, db, idempotency
 from portal.core.errors import N_, Conflict, Declined, Invalid, NotFound
 from portal.gateway import PaymentMethod, SetupIntent
-from portal.payment_methods import card_testing, keeping, queries, setups, states, stripe_customers
+from portal.payment_methods import card_testing, keeping, queries, setups, stripe_customers
 from portal.payment_methods.models import CardSetup
 from portal.payment_methods.setups import AlreadyAdded, SetupStarted, UnderReview
+from portal.payment_methods.statuses import SetupStatus
 
 # Stripe's ids are put into addresses: anything else is none of them.
 REFERENCE: Final = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
@@ -60,7 +61,10 @@ def save_method(customer_id: str, payment_method_id: str, *, client_key: str, ip
     if setup.review_reason:
         raise UnderReview
     intent = setups.ensure_setup(setup.id) if setup.stripe_setup_intent_id is None else setups.refresh_setup(setup.id)
-    if intent.status in {states.REQUIRES_PAYMENT_METHOD, states.REQUIRES_CONFIRMATION} and intent.failure is None:
+    if (
+        intent.status in {SetupStatus.REQUIRES_PAYMENT_METHOD, SetupStatus.REQUIRES_CONFIRMATION}
+        and intent.failure is None
+    ):
         intent = _confirm(customer_id, setup.id, intent.id, payment_method_id)
     crash.point("setup finished")
     return _told(setup.id, intent)
@@ -173,7 +177,7 @@ def _told(setup_id: str, intent: SetupIntent) -> SetupStarted:
     if intent.failure is not None:
         code, decline_code = intent.failure.code, intent.failure.decline_code
         raise Declined(gateway.advice(code, decline_code), code=code, decline_code=decline_code or None)
-    if intent.status == states.CANCELED:
+    if intent.status == SetupStatus.CANCELED:
         raise Conflict
     return _as_it_is(setup_id, intent)
 

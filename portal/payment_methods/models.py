@@ -10,8 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core import company_days
 from portal.core.db import Base, UTCDateTime, one_of
+from portal.core.enums import EnumText, Unknown
 from portal.core.synced_rows import Mirror
-from portal.payment_methods.states import CREATED, OUTCOMES
+from portal.payment_methods.statuses import SetupOutcome, SetupStatus
 
 # A new card takes a bank about two weeks; who is told a month ahead is not caught without one.
 EXPIRES_SOON: Final = timedelta(days=30)
@@ -99,7 +100,7 @@ class CardSetup(Mirror, Base):
 
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
     client_key: Mapped[str] = mapped_column(String(80))
-    status: Mapped[str] = mapped_column(String(40), default=CREATED)
+    status: Mapped[SetupStatus | Unknown] = mapped_column(EnumText(SetupStatus, 40), default=SetupStatus.CREATED)
     stripe_setup_intent_id: Mapped[str | None] = mapped_column(String(64), unique=True)
     # The card that an app asked to save by its reference; none where it is typed in a browser.
     stripe_payment_method_id: Mapped[str | None] = mapped_column(String(64))
@@ -107,13 +108,13 @@ class CardSetup(Mirror, Base):
     failed_tries: Mapped[int] = mapped_column(Integer, default=0)
     failure_code: Mapped[str] = mapped_column(String(60), default="")
     decline_code: Mapped[str] = mapped_column(String(60), default="")
-    outcome: Mapped[str] = mapped_column(String(20), default="")
+    outcome: Mapped[str] = mapped_column(String(20), default="")  # a SetupOutcome, once there is one
     card_id: Mapped[str | None] = mapped_column(ForeignKey("saved_cards.id"))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
     __table_args__ = (
         UniqueConstraint("customer_id", "client_key"),
-        one_of("outcome", OUTCOMES),
+        one_of("outcome", ("", *SetupOutcome)),
         Index("ix_card_setups_open", "status", "updated_at"),
         Index("ix_card_setups_review", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
     )

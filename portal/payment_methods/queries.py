@@ -24,7 +24,7 @@ from portal.payment_methods.models import (
     last_day_of_month,
     reminder_at,
 )
-from portal.payment_methods.states import CREATED, PROCESSING, WAITING_FOR_CUSTOMER
+from portal.payment_methods.statuses import WAITING_FOR_CUSTOMER, SetupStatus
 
 # More than anyone keeps; the page shows no pager.
 MOST_CARDS: Final = 50
@@ -247,6 +247,6 @@ def customers_at_stripe(session: Session, after: str, most: int) -> list[str]:
 def left_behind(session: Session, most: int) -> list[str]:
     """The ids of setups on their way that no job follows."""
     lost = outbox.without_job(session, "setup:" + CardSetup.id)
-    on_their_way = sorted(WAITING_FOR_CUSTOMER | {CREATED, PROCESSING})
+    on_their_way = sorted(WAITING_FOR_CUSTOMER | {SetupStatus.CREATED, SetupStatus.PROCESSING})
     query = select(CardSetup.id).where(CardSetup.status.in_(on_their_way), CardSetup.review_reason == "", lost)
     return list(session.scalars(query.limit(most)))

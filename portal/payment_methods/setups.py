@@ -23,12 +23,14 @@ from sqlalchemy.orm import Session
 from portal import gateway, stripe_sync
 from portal.core import audit, clock, config, crash, db, idempotency
 from portal.core.db import new_id
+from portal.core.enums import Unknown, parse
 from portal.core.errors import N_, Conflict, PortalError
 from portal.core.synced_rows import hold_for_review, touch
 from portal.gateway import PaymentMethod, SetupAttempt, SetupIntent
 from portal.jobs import outbox
-from portal.payment_methods import card_testing, keeping, queries, states, stripe_customers
+from portal.payment_methods import card_testing, keeping, queries, statuses, stripe_customers
 from portal.payment_methods.models import CardSetup
+from portal.payment_methods.statuses import SetupOutcome, SetupStatus
 
 log = structlog.get_logger(__name__)
 
@@ -53,14 +55,14 @@ class UnderReview(Conflict):
 class SetupStarted:
     """What a browser needs to let the customer confirm a card. The secret belongs to this customer alone.
 
-    Where nothing is left to confirm, `outcome` (see states.OUTCOMES) tells what became of the card, and `card_id` which one it is.
+    Where nothing is left to confirm, `outcome` (a SetupOutcome) tells what became of the card, and `card_id` which one it is.
     """
 
     setup_id: str
     intent_id: str
     status: str
     client_secret: str
-    outcome: str = states.UNKNOWN
+    outcome: str = ""
     card_id: str | None = None
 
 
@@ -76,14 +78,14 @@ def start_setup(customer_id: str, *, client_key: str, ip: str) -> SetupStarted:
         setup = queries.setup_by_client_key(session, customer_id, client_key)
         if setup is None:
             setup = record_setup(session, customer_id, client_key)
-        if setup.status not in states.FINAL:
+        if setup.status not in statuses.FINAL:
             card_testing.begin(session, customer_id, ip, setup.id)
     if setup.review_reason:
         raise UnderReview
     intent = ensure_setup(setup.id) if setup.stripe_setup_intent_id is None else refresh_setup(setup.id)
-    if intent.status == states.SUCCEEDED:
+    if intent.status == SetupStatus.SUCCEEDED:
         raise AlreadyAdded
-    if intent.status == states.CANCELED:
+    if intent.status == SetupStatus.CANCELED:
         raise Conflict
     return SetupStarted(setup.id, intent.id, intent.status, intent.client_secret)
 
@@ -98,7 +100,7 @@ def record_setup(
         customer_id=customer_id,
         client_key=client_key,
         stripe_payment_method_id=payment_method_id,
-        status=states.CREATED,
+        status=SetupStatus.CREATED,
         attempt=1,
         failed_tries=0,
         review_reason="",
@@ -197,7 +199,7 @@ def _gather(intent: SetupIntent) -> _Details:
 
 def _arrived(intent: SetupIntent) -> PaymentMethod | None:
     """The card that came of a setup, after it has been kept or refused; None while there is none."""
-    if intent.status != states.SUCCEEDED or intent.payment_method_id is None:
+    if intent.status != SetupStatus.SUCCEEDED or intent.payment_method_id is None:
         return None
     return keeping.upsert(intent.payment_method_id)
 
@@ -215,26 +217,28 @@ def _mismatch(session: Session, setup: CardSetup, intent: SetupIntent) -> str:
         return "Stripe's setup intent belongs to another customer"
     if intent.livemode != config.current().livemode:
         return "Stripe's setup intent is of the other mode (live or test)"
-    if setup.status in states.FINAL and setup.status != intent.status:
+    if setup.status in statuses.FINAL and setup.status != intent.status:
         return f"Stripe says {intent.status} of a setup that is {setup.status}"
     return ""
 
 
 def _has_changes(setup: CardSetup, intent: SetupIntent) -> bool:
     is_other = (intent.status, intent.attempt_id) != (setup.status, setup.stripe_attempt_id)
-    return setup.status not in states.FINAL and is_other
+    return setup.status not in statuses.FINAL and is_other
 
 
 def _change(session: Session, setup: CardSetup, intent: SetupIntent, details: _Details) -> None:
     _count_failures(session, setup, details.attempts)
     before = setup.status
-    setup.status = intent.status
+    setup.status = parse(SetupStatus, intent.status)
+    if isinstance(setup.status, Unknown):
+        log.error("unknown_setup_status", setup_id=setup.id, status=intent.status)
     setup.stripe_attempt_id = intent.attempt_id
     setup.failure_code = intent.failure.code if intent.failure else ""
     setup.decline_code = intent.failure.decline_code if intent.failure else ""
-    if intent.status == states.SUCCEEDED:
+    if intent.status == SetupStatus.SUCCEEDED:
         setup.outcome, setup.card_id = _outcome(session, setup, details.method)
-    if intent.status in states.FINAL:
+    if intent.status in statuses.FINAL:
         card_testing.close(session, setup.customer_id, setup.id, setup.stripe_payment_method_id)
     audit.record(
         session,
@@ -264,10 +268,10 @@ def _outcome(session: Session, setup: CardSetup, method: PaymentMethod | None) -
     """What became of the card, read from what is kept now: a webhook about the card may have come before this."""
     card = queries.by_method(session, method.id) if method else None
     if card is not None and card.removed_at is None:
-        return (states.RENEWED if card.created_at < setup.created_at else states.ADDED), card.id
+        return (SetupOutcome.RENEWED if card.created_at < setup.created_at else SetupOutcome.ADDED), card.id
     fingerprint = method.card.fingerprint if method and method.card else ""
     duplicate = queries.duplicate(session, setup.customer_id, fingerprint) if card is None else None
-    return (states.DUPLICATE, duplicate.id) if duplicate else (states.GONE, None)
+    return (SetupOutcome.DUPLICATE, duplicate.id) if duplicate else (SetupOutcome.GONE, None)
 
 
 KIND: Final[stripe_sync.Kind[CardSetup, SetupIntent]] = stripe_sync.Kind(
@@ -287,7 +291,7 @@ KIND: Final[stripe_sync.Kind[CardSetup, SetupIntent]] = stripe_sync.Kind(
     gather=_gather,
     apply=_change,
     cancel=lambda intent_id, key: gateway.current().cancel_setup(intent_id, key),
-    can_cancel=lambda intent: intent.status in states.WAITING_FOR_CUSTOMER,
+    can_cancel=lambda intent: intent.status in statuses.WAITING_FOR_CUSTOMER,
 )
 
 
@@ -298,7 +302,7 @@ def _stop_testing(setup_id: str, intent: SetupIntent) -> SetupIntent:
     """End a setup that has seen too many refused cards, and every one of a customer with too many of them: with its secret a browser
     may go on trying at Stripe.
     """
-    if intent.status not in states.WAITING_FOR_CUSTOMER:
+    if intent.status not in statuses.WAITING_FOR_CUSTOMER:
         return intent
     with db.reading() as session:
         setup = session.get_one(CardSetup, setup_id)
@@ -317,13 +321,13 @@ def follow_up(setup_id: str) -> None:
     """
     with db.reading() as session:
         setup = session.get(CardSetup, setup_id)
-    if setup is None or setup.review_reason or setup.status in states.FINAL:
+    if setup is None or setup.review_reason or setup.status in statuses.FINAL:
         return
     intent = ensure_setup(setup_id) if setup.stripe_setup_intent_id is None else refresh_setup(setup_id)
     age = clock.now() - setup.created_at
-    if intent.status in states.WAITING_FOR_CUSTOMER and age > ABANDONED_AFTER:
+    if intent.status in statuses.WAITING_FOR_CUSTOMER and age > ABANDONED_AFTER:
         intent = cancel_setup(setup_id)
-    if intent.status not in states.FINAL:
+    if intent.status not in statuses.FINAL:
         raise outbox.Reschedule(min(max(age.total_seconds() / 2, FIRST_LOOK_SECONDS), LONGEST_LOOK_SECONDS))
 
 

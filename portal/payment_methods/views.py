@@ -12,8 +12,9 @@ from portal import gateway
 from portal.accounts import queries as accounts
 from portal.core import config, db
 from portal.core.errors import PortalError
-from portal.payment_methods import keeping, queries, setups, states
+from portal.payment_methods import keeping, queries, setups, statuses
 from portal.payment_methods.models import CardSetup
+from portal.payment_methods.statuses import SetupStatus
 from portal.web.guards import customer_id, customers_only, payers_only
 from portal.web.pages import limiter, page, see_other, within
 
@@ -113,7 +114,7 @@ def outcome(setup_id: str) -> Response:
     look = min(request.args.get("look", 0, type=int), MOST_LOOKS)
     with db.reading() as session:
         setup = queries.setup_for_customer(session, setup_id, me)
-    if setup.status not in states.FINAL and setup.stripe_setup_intent_id and look % ASK_STRIPE_EVERY == 0:
+    if setup.status not in statuses.FINAL and setup.stripe_setup_intent_id and look % ASK_STRIPE_EVERY == 0:
         setup = _refreshed(setup, me)
     return page(
         "cards/outcome.html",
@@ -121,7 +122,7 @@ def outcome(setup_id: str) -> Response:
         setup=setup,
         advice=gettext(gateway.advice(setup.failure_code, setup.decline_code)) if setup.failure_code else "",
         look=look + 1,
-        waiting=setup.status in {states.PROCESSING, states.CREATED} and look < MOST_LOOKS,
+        waiting=setup.status in {SetupStatus.PROCESSING, SetupStatus.CREATED} and look < MOST_LOOKS,
     )
 
 

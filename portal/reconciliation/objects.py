@@ -19,7 +19,7 @@ from portal.core import audit, clock, db
 from portal.core.errors import Conflict
 from portal.disputes import queries as dispute_queries
 from portal.disputes import service as disputes
-from portal.disputes import states as dispute_states
+from portal.disputes import statuses as dispute_statuses
 from portal.disputes.models import Dispute
 from portal.gateway import Charge, Intent
 from portal.payments import service as payments
@@ -256,7 +256,7 @@ def open_disputes(look: Look, after: str | None) -> Iterator[Mark]:
     if not look.is_full_run:
         return
     query = select(Dispute.id, Dispute.stripe_dispute_id, Dispute.payment_id).where(
-        Dispute.status.not_in(sorted(dispute_states.FINAL))
+        Dispute.status.not_in(sorted(dispute_statuses.FINAL))
     )
     for rows in rows_after(query, Dispute.id, after):
         for row in rows:

@@ -13,9 +13,11 @@ import time_machine
 
 from portal import gateway, stripe_sync
 from portal.core import clock, db
+from portal.core.enums import Unknown
 from portal.core.money import Money
-from portal.disputes import queries, service, settling, states
+from portal.disputes import queries, service, settling, statuses
 from portal.disputes.models import NO_DEADLINE
+from portal.disputes.statuses import DisputeStatus
 from portal.jobs import outbox
 from portal.operations import queries as operations_queries
 from portal.stripe_events import jobs as registered
@@ -344,10 +346,10 @@ def test_a_won_dispute_is_followed_until_its_money_is_back(case: Case, monkeypat
 
 
 def test_every_pair_of_statuses() -> None:
-    known = states.KNOWN | {"in_arbitration"}
+    known = {*DisputeStatus, Unknown("in_arbitration")}
     of_lost = {"lost", "won", "appeal_needs_response", "appeal_under_review"}
     for before in known:
-        follow = {after for after in known if states.may_follow(before, after)}
+        follow = {after for after in known if statuses.may_follow(before, after)}
         if before == "lost":
             assert follow == of_lost
         elif before in {"won", "warning_closed", "prevented"}:

@@ -13,8 +13,9 @@ from portal import gateway
 from portal.core import clock, db
 from portal.core.errors import Conflict, Invalid, NotFound, PortalError, Unavailable
 from portal.jobs import outbox
-from portal.payment_methods import keeping, queries, setups, states, stripe_customers
+from portal.payment_methods import keeping, queries, setups, stripe_customers
 from portal.payment_methods.models import CardSetup
+from portal.payment_methods.statuses import SetupOutcome, SetupStatus
 from tests import factories
 from tests.crashing import dies
 from tests.payment_methods.conftest import Wallet
@@ -30,7 +31,7 @@ def let_the_worker_finish(wallet: Wallet) -> None:
 
 def assert_added_once(wallet: Wallet) -> None:
     setup, (card,) = wallet.only_setup, wallet.cards
-    assert (setup.status, setup.outcome, setup.card_id) == (states.SUCCEEDED, states.ADDED, card.id)
+    assert (setup.status, setup.outcome, setup.card_id) == (SetupStatus.SUCCEEDED, SetupOutcome.ADDED, card.id)
     assert wallet.attached == {card.stripe_payment_method_id}
     assert audited("card.saved") == 1
 
@@ -45,7 +46,7 @@ def finish(wallet: Wallet) -> None:
 def test_a_card_is_added_and_the_first_is_the_default(wallet: Wallet) -> None:
     setup = wallet.add()
     (card,) = wallet.cards
-    assert (setup.outcome, setup.card_id) == (states.ADDED, card.id)
+    assert (setup.outcome, setup.card_id) == (SetupOutcome.ADDED, card.id)
     assert (card.brand, card.last4, card.exp_month, card.exp_year) == ("visa", "4242", 12, 2040)
     assert card.is_default
     assert card.fingerprint
@@ -195,7 +196,7 @@ def test_what_nobody_finishes_is_canceled_after_a_day(wallet: Wallet) -> None:
         setups.follow_up(started.setup_id)
     wallet.change(CardSetup, started.setup_id, created_at=clock.now() - timedelta(hours=25))
     setups.follow_up(started.setup_id)
-    assert wallet.only_setup.status == wallet.intents[0].status == states.CANCELED
+    assert wallet.only_setup.status == wallet.intents[0].status == SetupStatus.CANCELED
     with pytest.raises(Conflict):
         wallet.start()
 

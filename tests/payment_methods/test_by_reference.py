@@ -14,9 +14,10 @@ from portal import gateway
 from portal.core import db
 from portal.core.errors import Declined, Invalid, Unavailable
 from portal.jobs import outbox
-from portal.payment_methods import by_reference, card_testing, keeping, queries, setups, states, stripe_customers
+from portal.payment_methods import by_reference, card_testing, keeping, queries, setups, stripe_customers
 from portal.payment_methods.by_reference import KeyReused, UnknownCard
 from portal.payment_methods.models import CardSetup, CardTry
+from portal.payment_methods.statuses import SetupOutcome, SetupStatus
 from tests import factories
 from tests.crashing import dies, overtaken
 from tests.payment_methods.conftest import MASTERCARD, Wallet
@@ -49,7 +50,7 @@ def pass_3d_secure(intent: Any) -> None:
 
 def assert_saved_once(wallet: Wallet) -> None:
     setup, (card,) = wallet.only_setup, wallet.cards
-    assert (setup.status, setup.outcome, setup.card_id) == (states.SUCCEEDED, states.ADDED, card.id)
+    assert (setup.status, setup.outcome, setup.card_id) == (SetupStatus.SUCCEEDED, SetupOutcome.ADDED, card.id)
     assert wallet.attached == {card.stripe_payment_method_id}
     assert audited("card.saved") == asked_bank(wallet) == 1
     assert tries() == 0
@@ -59,7 +60,7 @@ def test_a_card_is_kept(wallet: Wallet) -> None:
     method = wallet.method()
     told = save(wallet, method)
     (card,) = wallet.cards
-    assert (told.status, told.outcome, told.card_id) == (states.SUCCEEDED, states.ADDED, card.id)
+    assert (told.status, told.outcome, told.card_id) == (SetupStatus.SUCCEEDED, SetupOutcome.ADDED, card.id)
     assert (card.stripe_payment_method_id, card.last4, card.is_default) == (method, "4242", True)
     assert jobs("cards.follow_up") == [{"setup_id": told.setup_id}]
     assert_saved_once(wallet)
@@ -86,12 +87,12 @@ def test_a_key_is_for_one_card(wallet: Wallet) -> None:
     assert everything() == before
 
 
-@pytest.mark.parametrize(("year", "outcome"), [(2034, states.DUPLICATE), (2036, states.RENEWED)])
+@pytest.mark.parametrize(("year", "outcome"), [(2034, SetupOutcome.DUPLICATE), (2036, SetupOutcome.RENEWED)])
 def test_a_number_that_is_kept_already_is_judged_as_ever(wallet: Wallet, year: int, outcome: str) -> None:
     wallet.add(year=2034)
     (card,) = wallet.cards
     told = save(wallet, wallet.method(year=year))
-    assert (told.status, told.outcome, told.card_id) == (states.SUCCEEDED, outcome, card.id)
+    assert (told.status, told.outcome, told.card_id) == (SetupStatus.SUCCEEDED, outcome, card.id)
     for job in jobs("cards.detach"):
         keeping.detach(job["payment_method_id"])
     assert len(wallet.attached) == len(wallet.cards) == 1
@@ -169,7 +170,7 @@ def test_a_refused_card_is_told_with_advice_and_the_next_one_takes_another_key(w
         assert "declined this card" in refused.value.message
         assert asked_bank(wallet) == 1
     assert (wallet.only_setup.failure_code, wallet.only_setup.failed_tries) == ("card_declined", 1)
-    assert save(wallet, wallet.method(), "next-card").outcome == states.ADDED
+    assert save(wallet, wallet.method(), "next-card").outcome == SetupOutcome.ADDED
     assert tries() == 1
 
 
@@ -177,10 +178,10 @@ def test_a_bank_that_asks_for_3d_secure_gets_its_answer_in_the_app(wallet: Walle
     method = wallet.method(ASKS_FOR_3DS)
     told = save(wallet, method)
     (intent,) = wallet.intents
-    assert (told.status, told.client_secret) == (states.REQUIRES_ACTION, intent.client_secret)
+    assert (told.status, told.client_secret) == (SetupStatus.REQUIRES_ACTION, intent.client_secret)
     assert save(wallet, method) == told
     pass_3d_secure(intent)
-    assert save(wallet, method).outcome == states.ADDED
+    assert save(wallet, method).outcome == SetupOutcome.ADDED
     assert_saved_once(wallet)
 
 
@@ -269,7 +270,7 @@ def test_dead_before_the_row_commits_nothing_is_left_but_a_try_without_outcome(w
     dies("setup recorded", lambda: save(wallet, method))
     assert wallet.intents == []
     assert tries() == 1
-    assert save(wallet, method).outcome == states.ADDED
+    assert save(wallet, method).outcome == SetupOutcome.ADDED
 
 
 def test_confirmed_and_dead_the_worker_keeps_the_card(wallet: Wallet) -> None:
@@ -292,7 +293,7 @@ def test_two_calls_at_once_bring_the_card_to_the_bank_once(wallet: Wallet) -> No
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(call, range(2)))
-    assert save(wallet, method).outcome == states.ADDED
+    assert save(wallet, method).outcome == SetupOutcome.ADDED
     assert asked_bank(wallet) == len(wallet.attached) == len(wallet.cards) == 1
 
 

@@ -12,8 +12,9 @@ from sqlalchemy import select
 
 from portal.core import clock, db
 from portal.core.errors import RateLimited
-from portal.payment_methods import card_testing, setups, states
+from portal.payment_methods import card_testing, setups
 from portal.payment_methods.models import CardTry
+from portal.payment_methods.statuses import SetupStatus
 from portal.payments import service as payments
 from portal.stripe_events import handlers
 from portal.stripe_events.models import StripeEvent
@@ -78,7 +79,7 @@ def test_a_challenge_counts_once_it_has_failed_and_each_as_one(wallet: Wallet) -
     wallet.confirm(started.intent_id, wallet.method(ASKS_FOR_3DS))
     setups.refresh_setup(started.setup_id)
     waiting = wallet.only_setup
-    assert (waiting.status, waiting.failed_tries, failures()) == (states.REQUIRES_ACTION, 0, [])
+    assert (waiting.status, waiting.failed_tries, failures()) == (SetupStatus.REQUIRES_ACTION, 0, [])
     assert waiting.stripe_attempt_id is not None
     for _ in range(3):
         fail_challenge(wallet, started)
@@ -222,7 +223,7 @@ def test_a_setup_that_sees_many_refused_cards_ends(wallet: Wallet) -> None:
     for _ in range(5):
         decline(wallet, started)
     setups.sync_setup(started.intent_id)
-    assert wallet.only_setup.status == wallet.intents[0].status == states.CANCELED
+    assert wallet.only_setup.status == wallet.intents[0].status == SetupStatus.CANCELED
 
 
 def test_who_is_beyond_a_limit_tries_no_more_with_a_setup_of_before(wallet: Wallet) -> None:
@@ -230,7 +231,7 @@ def test_who_is_beyond_a_limit_tries_no_more_with_a_setup_of_before(wallet: Wall
     declined(wallet.customer_id, 4)
     decline(wallet, started)
     setups.sync_setup(started.intent_id)
-    assert wallet.only_setup.status == wallet.intents[0].status == states.CANCELED
+    assert wallet.only_setup.status == wallet.intents[0].status == SetupStatus.CANCELED
 
 
 def test_old_tries_are_forgotten(wallet: Wallet) -> None:

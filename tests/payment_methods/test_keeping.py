@@ -10,8 +10,9 @@ import pytest
 from portal.accounts.models import Customer
 from portal.core import clock, db
 from portal.core.errors import NotFound, Unavailable
-from portal.payment_methods import keeping, queries, setups, states, stripe_customers
+from portal.payment_methods import keeping, queries, setups, stripe_customers
 from portal.payment_methods.models import SavedCard
+from portal.payment_methods.statuses import SetupOutcome
 from portal.payments import service as payments
 from portal.payments.models import Payment
 from portal.stripe_events import handlers
@@ -40,7 +41,7 @@ def test_the_same_card_again_is_refused_and_detached(wallet: Wallet) -> None:
     wallet.add()
     (kept,) = wallet.cards
     again = wallet.add()
-    assert (again.outcome, again.card_id) == (states.DUPLICATE, kept.id)
+    assert (again.outcome, again.card_id) == (SetupOutcome.DUPLICATE, kept.id)
     finish_jobs()
     finish_jobs()
     assert wallet.attached == {kept.stripe_payment_method_id}
@@ -53,7 +54,7 @@ def test_a_later_expiry_renews_the_card_in_its_place(wallet: Wallet) -> None:
     (before,) = wallet.cards
     again = wallet.add(year=2034)
     (after,) = wallet.cards
-    assert (again.outcome, again.card_id) == (states.RENEWED, before.id)
+    assert (again.outcome, again.card_id) == (SetupOutcome.RENEWED, before.id)
     assert (after.id, after.exp_year, after.is_default) == (before.id, 2034, True)
     assert after.stripe_payment_method_id != before.stripe_payment_method_id
     finish_jobs()
@@ -64,7 +65,7 @@ def test_a_later_expiry_renews_the_card_in_its_place(wallet: Wallet) -> None:
 
 def test_an_earlier_expiry_changes_nothing(wallet: Wallet) -> None:
     wallet.add(year=2034)
-    assert wallet.add(year=2033).outcome == states.DUPLICATE
+    assert wallet.add(year=2033).outcome == SetupOutcome.DUPLICATE
     assert wallet.cards[0].exp_year == 2034
 
 
@@ -77,7 +78,7 @@ def test_a_duplicate_is_told_although_the_webhook_had_it_detached_before(wallet:
     finish_jobs()
     keeping.upsert(method)
     setups.refresh_setup(started.setup_id)
-    assert wallet.setup(started.setup_id).outcome == states.DUPLICATE
+    assert wallet.setup(started.setup_id).outcome == SetupOutcome.DUPLICATE
     assert len(wallet.cards) == 1
 
 
@@ -95,13 +96,13 @@ def test_the_same_card_of_two_customers_is_two_cards(wallet: Wallet) -> None:
     wallet.add()
     with db.transaction() as session:
         other = Wallet(wallet.sandbox, factories.customer(session).id)
-    assert other.add().outcome == states.ADDED
+    assert other.add().outcome == SetupOutcome.ADDED
 
 
 def test_a_removed_card_can_be_added_again(wallet: Wallet) -> None:
     wallet.add()
     keeping.remove(wallet.cards[0].id, wallet.customer_id)
-    assert wallet.add().outcome == states.ADDED
+    assert wallet.add().outcome == SetupOutcome.ADDED
     assert len(wallet.cards) == 1
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import portal
 from portal.core.synced_rows import Mirror, Reviewed, Synced
-from portal.disputes import states as disputes
+from portal.disputes.statuses import DisputeStatus
 from portal.documents import models as documents
 from portal.mandates import states as collections
 from portal.refunds import models as refund_models
@@ -93,4 +93,4 @@ def test_every_event_has_words_and_every_word_an_event() -> None:
 
 def test_every_state_of_a_refund_and_a_dispute_has_words() -> None:
     assert words.OUTCOMES["refund.status"].keys() == set(RefundStatus)
-    assert words.OUTCOMES["dispute.status"].keys() == disputes.KNOWN
+    assert words.OUTCOMES["dispute.status"].keys() == set(DisputeStatus)
