@@ -20,7 +20,7 @@ from portal.disputes.models import Dispute
 from portal.identity.models import User
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft, LineDraft
-from portal.invoices.models import BANK_TRANSFER
+from portal.invoices.statuses import OutsideWay
 from portal.mandates import policy as mandate_policy
 from portal.mandates import service as mandates
 from portal.payment_methods import queries as card_queries
@@ -87,7 +87,9 @@ class Company:
         """The invoice was paid by bank transfer today."""
         today = company_days.today()
         with self._as_staff("approver"):
-            invoices.mark_paid_outside(invoice_id, paid_on=today, how=BANK_TRANSFER, reference="Statement 7, line 3")
+            invoices.mark_paid_outside(
+                invoice_id, paid_on=today, how=OutsideWay.BANK_TRANSFER, reference="Statement 7, line 3"
+            )
 
     def note(self, demo: DemoCustomer, words: str) -> None:
         """Staff write something down about the customer."""

@@ -19,8 +19,8 @@ from portal.documents import queries as receipts
 from portal.documents.models import CREDIT_NOTE, Document
 from portal.identity.models import User
 from portal.invoices import queries as invoices
-from portal.invoices.models import OPEN, Invoice, InvoiceLine
-from portal.invoices.states import Standing
+from portal.invoices.models import Invoice, InvoiceLine
+from portal.invoices.statuses import InvoiceStatus, Standing
 from portal.payment_methods.models import SavedCard
 from portal.payments.models import Payment
 from portal.refunds import service as refunds
@@ -113,7 +113,11 @@ def invoice_summaries(session: Session, rows: Sequence[Invoice]) -> list[schemas
 def invoice(session: Session, row: Invoice) -> schemas.Invoice:
     """`row` with its lines."""
     standing = invoices.standings(session, [row])[row.id]
-    pay = config.current().base_url + url_for("payments.pay", invoice_id=row.id) if row.status == OPEN else None
+    pay = (
+        config.current().base_url + url_for("payments.pay", invoice_id=row.id)
+        if row.status == InvoiceStatus.OPEN
+        else None
+    )
     facts = _invoice_facts(row, standing) | {
         "note": row.note,
         "lines": [_line(line) for line in row.lines],

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from portal.invoices import drafts
+from portal.invoices.statuses import InvoiceStanding, InvoiceStatus
 from portal.payment_methods.statuses import SetupOutcome, SetupStatus
 from portal.payments.statuses import PaymentStatus
 from portal.refunds.models import Resolution
@@ -46,9 +47,6 @@ Day = Annotated[date, BeforeValidator(_iso_day)]
 Quantity = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})?$"), Field(examples=["1.5"])]
 Percent = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,3}(\.[0-9]{1,2})?$"), Field(examples=["19"])]
 Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,300}$")]
-InvoiceStanding = Literal[
-    "under_review", "processing", "requires_action", "scheduled", "retrying", "overdue", "open", "paid", "void"
-]
 
 
 class Sent(BaseModel):
@@ -292,7 +290,7 @@ class InvoiceSummary(Answer):
     id: str
     number: str
     customer_id: str
-    status: Literal["open", "paid", "void"]
+    status: InvoiceStatus
     standing: InvoiceStanding = Field(
         description="“open”, “overdue” and “retrying” (an automatic charge was declined and will be tried again): due. “processing”, "
         "“requires_action” (3-D Secure), “under_review” and “scheduled” (charged automatically): open, and on its way to be paid. "

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Final
 
 from sqlalchemy import (
     BigInteger,
@@ -26,22 +25,11 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from portal.accounts.models import Customer
 from portal.core import company_days, texts
 from portal.core.db import Base, UTCDateTime, one_of, sorted_text
+from portal.core.enums import EnumText
 from portal.core.money import Money
 from portal.invoices import totals
+from portal.invoices.statuses import InvoiceStanding, InvoiceStatus, OutsideWay
 from portal.invoices.totals import TaxAtRate
-
-OPEN: Final = "open"
-PAID: Final = "paid"
-VOID: Final = "void"
-# Overdue is no state of its own: it is an open invoice whose due date has passed.
-STATUSES: Final = (OPEN, PAID, VOID)
-OVERDUE: Final = "overdue"
-
-# How an invoice was paid when it was not through Stripe.
-BANK_TRANSFER: Final = "bank_transfer"
-CASH: Final = "cash"
-OTHER_WAY: Final = "other"
-WAYS: Final = (BANK_TRANSFER, CASH, OTHER_WAY)
 
 
 class Invoice(Base):
@@ -50,7 +38,7 @@ class Invoice(Base):
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     number: Mapped[str] = mapped_column(sorted_text(40), unique=True)
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
-    status: Mapped[str] = mapped_column(String(10), default=OPEN)
+    status: Mapped[InvoiceStatus] = mapped_column(EnumText(InvoiceStatus, 10), default=InvoiceStatus.OPEN)
     currency: Mapped[str] = mapped_column(String(3))
     net_minor: Mapped[int] = mapped_column(BigInteger)
     tax_minor: Mapped[int] = mapped_column(BigInteger)
@@ -79,7 +67,7 @@ class Invoice(Base):
     )
 
     __table_args__ = (
-        one_of("status", STATUSES),
+        one_of("status", InvoiceStatus),
         CheckConstraint("total_minor = net_minor + tax_minor", name="total_adds_up"),
         CheckConstraint("total_minor > 0", name="total_positive"),
         UniqueConstraint("customer_id", "external_reference"),
@@ -118,12 +106,12 @@ class Invoice(Base):
 
     @property
     def is_overdue(self) -> bool:
-        return self.status == OPEN and self.due_on < company_days.today()
+        return self.status == InvoiceStatus.OPEN and self.due_on < company_days.today()
 
     @property
     def shown_status(self) -> str:
         """open, overdue, paid or void."""
-        return OVERDUE if self.is_overdue else self.status
+        return InvoiceStanding.OVERDUE if self.is_overdue else self.status
 
 
 class OutsidePayment(Base):
@@ -133,12 +121,12 @@ class OutsidePayment(Base):
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     invoice_id: Mapped[str] = mapped_column(ForeignKey("invoices.id"), unique=True)
-    how: Mapped[str] = mapped_column(String(20))
+    how: Mapped[OutsideWay] = mapped_column(EnumText(OutsideWay, 20))
     paid_on: Mapped[date] = mapped_column(Date)
     reference: Mapped[str] = mapped_column(String(120))  # as the bank statement or the cash book has it
     recorded_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
-    __table_args__ = (one_of("how", WAYS),)
+    __table_args__ = (one_of("how", OutsideWay),)
 
 
 class InvoiceLine(Base):

@@ -17,15 +17,15 @@ from portal.core.db import begins_with
 from portal.core.errors import N_, NotFound
 from portal.core.money import Money
 from portal.invoices import standing
-from portal.invoices.models import OPEN, OVERDUE, PAID, VOID, Invoice, InvoiceFile, InvoiceLine, OutsidePayment
+from portal.invoices.models import Invoice, InvoiceFile, InvoiceLine, OutsidePayment
 from portal.invoices.standing import case_of
-from portal.invoices.states import UNDER_WAY, Standing
+from portal.invoices.statuses import UNDER_WAY, InvoiceStanding, InvoiceStatus, Standing
 
 # The overview shows what comes next, not everything that is open.
 NEXT_DUE: Final = 5
 # For those to the right, who know what is being done about an invoice.
 tells_standing, tells_days = standing.tells, standing.tells_days
-FILTERS: Final = (OPEN, OVERDUE, PAID, VOID)
+FILTERS: Final = (InvoiceStatus.OPEN, InvoiceStanding.OVERDUE, InvoiceStatus.PAID, InvoiceStatus.VOID)
 
 # For whoever loads invoices elsewhere: the lines in their order, each knowing its invoice. One more query, however many.
 WITH_LINES: Final = selectinload(Invoice.lines).joinedload(InvoiceLine.invoice)
@@ -55,7 +55,7 @@ def by_number(session: Session, number: str) -> Invoice:
 class OwedSum:
     """The open invoices of one currency: how many are due, what they come to, and how much of it is overdue.
 
-    `under_way` is what is not due because it is on its way (see portal.invoices.states): state → amount, in the order of UNDER_WAY.
+    `under_way` is what is not due because it is on its way (see portal.invoices.statuses): state → amount, in the order of UNDER_WAY.
     """
 
     count: int
@@ -91,7 +91,7 @@ class Owed:
 
 def owed(session: Session, customer_id: str) -> Owed:
     """What the customer has to pay, and what is on its way to be paid; in four questions at most."""
-    of_customer = (Invoice.customer_id == customer_id, Invoice.status == OPEN)
+    of_customer = (Invoice.customer_id == customer_id, Invoice.status == InvoiceStatus.OPEN)
     each = select(
         Invoice.currency, Invoice.total_minor, case_of(company_days.today()).label("state"), _is_late().label("late")
     ).where(*of_customer)
@@ -114,7 +114,7 @@ class _Part:
     """The open invoices of one currency that stand alike."""
 
     currency: str
-    state: str
+    state: InvoiceStanding
     is_late: bool
     count: int
     minor: int
@@ -218,8 +218,8 @@ def page_for_staff(
 
 def _is(status: str, today: date) -> tuple[ColumnElement[bool], ...]:
     """A filter's condition. "open" is everything that can be paid, overdue or not: that is what its reader is after."""
-    if status == OVERDUE:
-        return (Invoice.status == OPEN, Invoice.due_on < today)
+    if status == InvoiceStanding.OVERDUE:
+        return (Invoice.status == InvoiceStatus.OPEN, Invoice.due_on < today)
     return (Invoice.status == status,)
 
 

@@ -23,8 +23,9 @@ from portal.core.texts import CardNumber
 from portal.identity import queries as accounts
 from portal.invoices import drafts, queries, spreadsheet
 from portal.invoices.drafts import InvoiceDraft
-from portal.invoices.models import OPEN, PAID, VOID, WAYS, Invoice, InvoiceLine, OutsidePayment
+from portal.invoices.models import Invoice, InvoiceLine, OutsidePayment
 from portal.invoices.spreadsheet import DecimalMark, Entry, Problem, Sheet
+from portal.invoices.statuses import InvoiceStatus, OutsideWay
 from portal.invoices.totals import Totals
 from portal.webhook_endpoints import service as deliveries
 from portal.webhook_endpoints.models import INVOICE_PAID
@@ -92,7 +93,7 @@ def _issue(session: Session, draft: InvoiceDraft, sums: Totals, client_key: str 
         id=db.new_id("inv"),
         number=f"INV-{draft.first_day.year}-{number:06d}",
         customer=customer,
-        status=OPEN,
+        status=InvoiceStatus.OPEN,
         currency=draft.currency,
         net_minor=sums.net_minor,
         tax_minor=sums.tax_minor,
@@ -167,7 +168,7 @@ def clears_way(clearer: ClearWay) -> ClearWay:
 def _clear_way(invoice_id: str) -> None:
     with db.reading() as session:
         status = session.scalar(select(Invoice.status).where(Invoice.id == invoice_id))
-    if status == OPEN:
+    if status == InvoiceStatus.OPEN:
         for clearer in _clearers:
             clearer(invoice_id)
     crash.point("way cleared")
@@ -187,15 +188,15 @@ def void(invoice_id: str, reason: str) -> Invoice:
     with db.transaction() as session:
         recovery.refuse(session)  # it may have been paid after the backup
         invoice = _lock(session, invoice_id)
-        if invoice.status == VOID:
+        if invoice.status == InvoiceStatus.VOID:
             return invoice
-        if invoice.status == PAID:
+        if invoice.status == InvoiceStatus.PAID:
             raise Conflict(
                 N_("Invoice %(number)s is paid and can no longer be voided."), code=ALREADY_PAID, number=invoice.number
             )
         for guard in _void_guards:
             guard(session, invoice)
-        invoice.status = VOID
+        invoice.status = InvoiceStatus.VOID
         invoice.voided_at = clock.now()
         invoice.void_reason = reason
         _record_change(session, "invoice.voided", invoice, {"reason": reason})
@@ -211,13 +212,13 @@ def lock_open(session: Session, invoice_id: str, customer_id: str) -> Invoice:
     Raises NotFound for an unknown or someone else's id, Conflict when it is paid or void.
     """
     invoice = _lock(session, invoice_id, customer_id)
-    if invoice.status == PAID:
+    if invoice.status == InvoiceStatus.PAID:
         raise Conflict(
             N_("Invoice %(number)s is already paid. You were not charged again."),
             code=ALREADY_PAID,
             number=invoice.number,
         )
-    if invoice.status == VOID:
+    if invoice.status == InvoiceStatus.VOID:
         raise Conflict(
             N_("Invoice %(number)s was voided. You do not have to pay it."), code=INVOICE_VOID, number=invoice.number
         )
@@ -230,20 +231,20 @@ def mark_paid(session: Session, invoice_id: str, at: datetime) -> None:
     A second call changes nothing and keeps the first moment. Raises Conflict for a void invoice, NotFound.
     """
     invoice = _lock(session, invoice_id)
-    if invoice.status == PAID:
+    if invoice.status == InvoiceStatus.PAID:
         return
-    if invoice.status == VOID:
+    if invoice.status == InvoiceStatus.VOID:
         raise Conflict(
             N_("Invoice %(number)s was voided and cannot be paid."), code=INVOICE_VOID, number=invoice.number
         )
-    invoice.status = PAID
+    invoice.status = InvoiceStatus.PAID
     invoice.paid_at = at
     _record_change(session, "invoice.paid", invoice, {"paid_at": at.isoformat()})
     _announce_paid(session, invoice, at)
 
 
 def mark_paid_outside(invoice_id: str, *, paid_on: date, how: str, reference: str) -> Invoice:
-    """Record that an open invoice was paid in full in another way than through Stripe (`how`: one of models.WAYS). A card payment that
+    """Record that an open invoice was paid in full in another way than through Stripe (`how`: an OutsideWay). A card payment that
     waits for its customer is called off at Stripe first.
 
     The money is booked from receivables to the bank, on the day it came in. No receipt is issued: its numbers and its document are
@@ -257,22 +258,22 @@ def mark_paid_outside(invoice_id: str, *, paid_on: date, how: str, reference: st
     with db.transaction() as session:
         recovery.refuse(session)
         invoice = _lock(session, invoice_id)
-        if invoice.status == PAID and queries.outside_payment(session, invoice_id) is not None:
+        if invoice.status == InvoiceStatus.PAID and queries.outside_payment(session, invoice_id) is not None:
             return invoice
-        if invoice.status == PAID:
+        if invoice.status == InvoiceStatus.PAID:
             raise Conflict(
                 N_("Invoice %(number)s is already paid. You were not charged again."),
                 code=ALREADY_PAID,
                 number=invoice.number,
             )
-        if invoice.status == VOID:
+        if invoice.status == InvoiceStatus.VOID:
             raise Conflict(
                 N_("Invoice %(number)s was voided and cannot be paid."), code=INVOICE_VOID, number=invoice.number
             )
         for guard in _void_guards:
             guard(session, invoice)
         now = clock.now()
-        invoice.status = PAID
+        invoice.status = InvoiceStatus.PAID
         # Only the day is known: its noon, but not in the future.
         invoice.paid_at = min(company_days.noon(paid_on), now)
         paid = OutsidePayment(
@@ -309,7 +310,7 @@ def _announce_paid(session: Session, invoice: Invoice, at: datetime) -> None:
 
 
 def _check_outside(paid_on: date, how: str) -> None:
-    if how not in WAYS:
+    if how not in set(OutsideWay):
         raise Invalid(N_("Please choose how the invoice was paid."), field="how")
     if paid_on > company_days.today():
         raise Invalid(N_("The day of the payment cannot lie in the future."), field="paid_on")
@@ -330,7 +331,7 @@ def _lock(session: Session, invoice_id: str, customer_id: str | None = None) -> 
 
 def _record_change(session: Session, action: str, invoice: Invoice, facts: dict[str, str]) -> None:
     session.flush()
-    change = {"number": invoice.number, "status": [OPEN, invoice.status], **facts}
+    change = {"number": invoice.number, "status": [InvoiceStatus.OPEN, invoice.status], **facts}
     audit.record(session, action, invoice.id, change, customer_id=invoice.customer_id)
 
 

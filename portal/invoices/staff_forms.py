@@ -24,7 +24,7 @@ from wtforms.validators import InputRequired, Length, Optional
 from portal.core import money
 from portal.invoices import drafts
 from portal.invoices.drafts import InvoiceDraft, LineDraft
-from portal.invoices.models import BANK_TRANSFER, CASH, OTHER_WAY
+from portal.invoices.statuses import OutsideWay
 from portal.web.pages import reader_language
 from portal.web.resuming import ResumableForm
 
@@ -180,9 +180,9 @@ class PaidOutsideForm(ResumableForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.how.choices = [
-            SelectChoice(BANK_TRANSFER, gettext("Bank transfer")),
-            SelectChoice(CASH, gettext("Cash")),
-            SelectChoice(OTHER_WAY, gettext("Other")),
+            SelectChoice(OutsideWay.BANK_TRANSFER, gettext("Bank transfer")),
+            SelectChoice(OutsideWay.CASH, gettext("Cash")),
+            SelectChoice(OutsideWay.OTHER, gettext("Other")),
         ]
 
 

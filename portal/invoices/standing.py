@@ -10,21 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
-from sqlalchemy import ColumnElement, case, select
+from sqlalchemy import ColumnElement, case, select, type_coerce
 from sqlalchemy.orm import Session
 
 from portal.core import company_days
-from portal.invoices.models import OPEN, OVERDUE, Invoice
-from portal.invoices.states import RETRYING, SCHEDULED, UNDER_WAY, Standing
+from portal.core.enums import EnumText
+from portal.invoices.models import Invoice
+from portal.invoices.statuses import UNDER_WAY, InvoiceStanding, InvoiceStatus, Standing
 
 Condition = Callable[[], ColumnElement[bool]]
 Days = Callable[[Session, Sequence[str]], Mapping[str, date]]
-_conditions: dict[str, Condition] = {}
+_conditions: dict[InvoiceStanding, Condition] = {}
 _days: list[Days] = []
 
 
-def tells(state: str) -> Callable[[Condition], Condition]:
-    """This function says which open invoices are in a state of UNDER_WAY, or RETRYING: as a condition on Invoice."""
+def tells(state: InvoiceStanding) -> Callable[[Condition], Condition]:
+    """This function says which open invoices are in a state of UNDER_WAY, or InvoiceStanding.RETRYING: as a condition on Invoice."""
 
     def register(condition: Condition) -> Condition:
         _conditions[state] = condition
@@ -39,20 +40,30 @@ def tells_days(days: Days) -> Days:
     return days
 
 
-def case_of(today: date) -> ColumnElement[str]:
-    """The standing of an Invoice in a question: one of STANDINGS."""
-    told = [(_conditions[state](), state) for state in (*UNDER_WAY, RETRYING) if state in _conditions]
-    return case((Invoice.status != OPEN, Invoice.status), *told, (Invoice.due_on < today, OVERDUE), else_=OPEN)
+def case_of(today: date) -> ColumnElement[InvoiceStanding]:
+    """The standing of an Invoice in a question."""
+    told = [(_conditions[state](), state) for state in (*UNDER_WAY, InvoiceStanding.RETRYING) if state in _conditions]
+    standing = case(
+        (Invoice.status != InvoiceStatus.OPEN, Invoice.status),
+        *told,
+        (Invoice.due_on < today, InvoiceStanding.OVERDUE),
+        else_=InvoiceStatus.OPEN,
+    )
+    return type_coerce(standing, EnumText(InvoiceStanding, 20))
 
 
 def of(session: Session, invoices: Sequence[Invoice]) -> dict[str, Standing]:
     """How each of these invoices stands now, by its id; at most two questions, and none without open ones."""
-    open_ids = [invoice.id for invoice in invoices if invoice.status == OPEN]
-    found = {invoice.id: Standing(invoice.status) for invoice in invoices}
+    open_ids = [invoice.id for invoice in invoices if invoice.status == InvoiceStatus.OPEN]
+    found = {invoice.id: Standing(InvoiceStanding(invoice.status)) for invoice in invoices}
     if not open_ids:
         return found
     rows = session.execute(select(Invoice.id, case_of(company_days.today())).where(Invoice.id.in_(open_ids)))
     states = {row[0]: row[1] for row in rows}
-    planned = [invoice_id for invoice_id, state in states.items() if state in {SCHEDULED, RETRYING}]
+    planned = [
+        invoice_id
+        for invoice_id, state in states.items()
+        if state in {InvoiceStanding.SCHEDULED, InvoiceStanding.RETRYING}
+    ]
     days = {invoice_id: day for tell in _days for invoice_id, day in tell(session, planned).items()} if planned else {}
     return found | {invoice_id: Standing(state, days.get(invoice_id)) for invoice_id, state in states.items()}

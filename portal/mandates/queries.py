@@ -14,8 +14,9 @@ from portal.core import clock, company_days
 from portal.core.db import inline_literals
 from portal.core.errors import NotFound
 from portal.invoices import queries as invoices
-from portal.invoices import states as invoice_states
-from portal.invoices.models import OPEN, Invoice
+from portal.invoices import statuses as invoice_statuses
+from portal.invoices.models import Invoice
+from portal.invoices.statuses import InvoiceStanding, InvoiceStatus
 from portal.mandates import policy
 from portal.mandates.models import Collection, Mandate
 from portal.mandates.states import ACTIVE, ANNOUNCED, RETRYING
@@ -53,14 +54,14 @@ def planned(session: Session, customer_id: str, mandate: Mandate | None) -> list
     rows = session.execute(
         select(Invoice, Collection)
         .outerjoin(Collection, of_mandate)
-        .where(Invoice.customer_id == customer_id, Invoice.status == OPEN)
+        .where(Invoice.customer_id == customer_id, Invoice.status == InvoiceStatus.OPEN)
         .where(or_(Collection.id.is_(None), Collection.state.in_(ACTIVE)))
         .order_by(Invoice.due_on, Invoice.id)
         .limit(MOST_SHOWN)
     )
     found = [_planned(invoice, collection) for invoice, collection in rows]
     standings = invoices.standings(session, [one.invoice for one in found])
-    return [one for one in found if standings[one.invoice.id].state not in invoice_states.BEING_PAID]
+    return [one for one in found if standings[one.invoice.id].state not in invoice_statuses.BEING_PAID]
 
 
 # How an invoice stands that is charged by itself
@@ -83,13 +84,13 @@ def _collection(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     return select(Collection.id).where(*of_mandate, *conditions).correlate(Mandate, Invoice).exists()
 
 
-@invoices.tells_standing(invoice_states.SCHEDULED)
+@invoices.tells_standing(InvoiceStanding.SCHEDULED)
 def _is_charged_by_itself() -> ColumnElement[bool]:
     """Announced, or to be announced."""
     return _mandate_covers(~_collection(Collection.state != ANNOUNCED))
 
 
-@invoices.tells_standing(invoice_states.RETRYING)
+@invoices.tells_standing(InvoiceStanding.RETRYING)
 def _is_charged_again() -> ColumnElement[bool]:
     return _mandate_covers(_collection(Collection.state == RETRYING))
 
@@ -114,9 +115,9 @@ def planned_for(session: Session, invoice_id: str, customer_id: str) -> Planned 
     """
     invoice = invoices.for_customer(session, invoice_id, customer_id)
     mandate = in_force(session, customer_id)
-    if mandate is None or invoice.status != OPEN:
+    if mandate is None or invoice.status != InvoiceStatus.OPEN:
         return None
-    if invoices.standings(session, [invoice])[invoice_id].state in invoice_states.BEING_PAID:
+    if invoices.standings(session, [invoice])[invoice_id].state in invoice_statuses.BEING_PAID:
         return None
     collection = session.execute(
         select(Collection).where(Collection.invoice_id == invoice_id, Collection.mandate_id == mandate.id)
@@ -149,7 +150,7 @@ def to_be_announced(session: Session, most: int) -> list[tuple[str, str]]:
     rows = session.execute(
         select(Invoice.id, Invoice.customer_id)
         .join(Mandate, (Mandate.customer_id == Invoice.customer_id) & Mandate.ended_at.is_(None))
-        .where(Invoice.status == OPEN, Invoice.due_on <= policy.soonest_day(clock.now()), ~known.exists())
+        .where(Invoice.status == InvoiceStatus.OPEN, Invoice.due_on <= policy.soonest_day(clock.now()), ~known.exists())
         .order_by(Mandate.id, Invoice.id)
         .limit(most)
     )
@@ -176,7 +177,7 @@ def settled_elsewhere(session: Session, most: int) -> list[str]:
         session.execute(
             select(Collection.id)
             .join(Collection.invoice)
-            .where(inline_literals(Collection.state, ACTIVE), Invoice.status != OPEN)
+            .where(inline_literals(Collection.state, ACTIVE), Invoice.status != InvoiceStatus.OPEN)
             .limit(most)
         ).scalars()
     )

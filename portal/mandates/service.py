@@ -29,7 +29,8 @@ from portal.core import audit, clock, company_days, config, crash, db, recovery
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.invoices import service as invoices
-from portal.invoices.models import OPEN, PAID, Invoice
+from portal.invoices.models import Invoice
+from portal.invoices.statuses import InvoiceStatus
 from portal.jobs import outbox
 from portal.mandates import policy, queries, states
 from portal.mandates.models import Collection, Mandate
@@ -404,9 +405,9 @@ def _close_if_settled(collection_id: str) -> bool:
 def _is_settled(session: Session, row: Collection) -> bool:
     """Whether nothing is owed any more; the collection has ended by this."""
     status = session.execute(select(Invoice.status).where(Invoice.id == row.invoice_id)).scalar_one()
-    if status == OPEN:
+    if status == InvoiceStatus.OPEN:
         return False
-    _end(session, row, states.PAID if status == PAID else states.CALLED_OFF)
+    _end(session, row, states.PAID if status == InvoiceStatus.PAID else states.CALLED_OFF)
     return True
 
 

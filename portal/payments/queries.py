@@ -16,8 +16,8 @@ from portal.core.db import database_now, inline_literals
 from portal.core.errors import NotFound
 from portal.core.money import Money
 from portal.invoices import queries as invoices
-from portal.invoices import states as invoice_states
 from portal.invoices.models import Invoice
+from portal.invoices.statuses import InvoiceStanding
 from portal.jobs import outbox
 from portal.payment_methods import queries as cards
 from portal.payments.models import Confirmation, Payment, PlacedOrder
@@ -104,17 +104,17 @@ def _has_live(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     return select(Payment.id).where(*live, *conditions).correlate(Invoice).exists()
 
 
-@invoices.tells_standing(invoice_states.UNDER_REVIEW)
+@invoices.tells_standing(InvoiceStanding.UNDER_REVIEW)
 def _is_under_review() -> ColumnElement[bool]:
     return _has_live(Payment.review_reason != "")
 
 
-@invoices.tells_standing(invoice_states.PROCESSING)
+@invoices.tells_standing(InvoiceStanding.PROCESSING)
 def _is_being_charged() -> ColumnElement[bool]:
     return _has_live(_has_public_status("processing"))
 
 
-@invoices.tells_standing(invoice_states.WAITS_FOR_CUSTOMER)
+@invoices.tells_standing(InvoiceStanding.REQUIRES_ACTION)
 def _waits_for_3d_secure() -> ColumnElement[bool]:
     return _has_live(Payment.status == PaymentStatus.REQUIRES_ACTION)
 

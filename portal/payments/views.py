@@ -17,7 +17,7 @@ from portal.content import language
 from portal.core import config, db, money, recovery
 from portal.core.errors import N_, Conflict, Invalid, NotFound, PortalError
 from portal.invoices import queries as invoices
-from portal.invoices import states as invoice_states
+from portal.invoices.statuses import InvoiceStanding
 from portal.payment_methods import queries as cards
 from portal.payment_methods.models import SavedCard
 from portal.payments import queries, service, statuses
@@ -88,7 +88,7 @@ def pay(invoice_id: str) -> Response | AnyResponse:
         country = accounts.customer(session, me).country
     if invoice.status != "open":
         return see_other("invoices.show", invoice_id=invoice_id)
-    if standing.state == invoice_states.SCHEDULED and not request.args.get("now"):
+    if standing.state == InvoiceStanding.SCHEDULED and not request.args.get("now"):
         return page("payments/ways_to_pay.html", invoice=invoice, standing=standing, card=None, client_key="")
     return _pay_page(
         amount=invoice.total,

@@ -22,7 +22,8 @@ from portal.core import audit, clock, crash, db
 from portal.core.db import new_id
 from portal.core.errors import Conflict
 from portal.core.synced_rows import hold_for_review
-from portal.invoices.models import PAID, Invoice
+from portal.invoices.models import Invoice
+from portal.invoices.statuses import InvoiceStatus
 from portal.jobs import outbox
 from portal.payments import queries as payments
 from portal.payments.models import PAID_TWICE, Payment
@@ -149,7 +150,10 @@ def return_duplicate(payment_id: str) -> str | None:
 def _is_duplicate(session: Session, payment: Payment) -> bool:
     if payment.invoice_id is None:
         return payment.client_key.startswith("second:")
-    return payment.review_reason == PAID_TWICE and session.get_one(Invoice, payment.invoice_id).status == PAID
+    return (
+        payment.review_reason == PAID_TWICE
+        and session.get_one(Invoice, payment.invoice_id).status == InvoiceStatus.PAID
+    )
 
 
 # What Stripe tells

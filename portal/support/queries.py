@@ -26,8 +26,8 @@ from portal.documents.models import Document, Receipt
 from portal.identity import queries as users
 from portal.identity.models import CUSTOMER, IDLE, LONGEST, SignInSession, User
 from portal.invoices import queries as invoices
-from portal.invoices.models import OPEN, Invoice
-from portal.invoices.states import Standing
+from portal.invoices.models import Invoice
+from portal.invoices.statuses import InvoiceStatus, Standing
 from portal.mandates import queries as mandates
 from portal.mandates.models import Collection, Mandate
 from portal.payment_methods import queries as cards
@@ -115,7 +115,7 @@ class OpenInvoices(keyset.Page[Invoice]):
 
 
 def open_invoices(session: Session, customer_id: str, cursor: str | None) -> OpenInvoices:
-    found = invoices.page_for_customer(session, customer_id, status=OPEN, cursor=cursor)
+    found = invoices.page_for_customer(session, customer_id, status=InvoiceStatus.OPEN, cursor=cursor)
     return OpenInvoices(found.rows, found.older, found.newer, invoices.standings(session, found.rows))
 
 

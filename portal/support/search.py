@@ -22,7 +22,7 @@ from portal.core.db import begins_with
 from portal.documents.models import Document
 from portal.invoices import queries as invoices
 from portal.invoices.models import Invoice
-from portal.invoices.states import Standing
+from portal.invoices.statuses import Standing
 from portal.payment_methods.models import FormerStripeCustomer, SavedCard
 from portal.payments.models import Payment
 from portal.refunds.models import Refund

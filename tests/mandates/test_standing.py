@@ -19,7 +19,7 @@ from portal.core import clock, db
 from portal.identity.models import User
 from portal.invoices import queries
 from portal.invoices.models import Invoice
-from portal.invoices.states import DUE, STANDINGS, UNDER_WAY, Standing
+from portal.invoices.statuses import DUE, UNDER_WAY, InvoiceStanding, Standing
 from portal.mandates.models import Collection, Mandate
 from portal.payment_methods.models import SavedCard
 from portal.payments import confirming
@@ -155,7 +155,9 @@ def _debtor(session: Session) -> Debtor:
 
 
 def test_every_standing_has_its_case() -> None:
-    assert {state for _begin, state, _on in CASES.values()} == set(STANDINGS) == {*UNDER_WAY, *DUE, "paid", "void"}
+    assert (
+        {state for _begin, state, _on in CASES.values()} == set(InvoiceStanding) == {*UNDER_WAY, *DUE, "paid", "void"}
+    )
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -286,8 +286,8 @@ REQUESTS: Final = (
     defect(
         "another customer's invoice is paid",
         "portal/invoices/service.py",
-        "invoice = _lock(session, invoice_id, customer_id)\n    if invoice.status == PAID:",
-        "invoice = _lock(session, invoice_id)\n    if invoice.status == PAID:",
+        "invoice = _lock(session, invoice_id, customer_id)\n    if invoice.status == InvoiceStatus.PAID:",
+        "invoice = _lock(session, invoice_id)\n    if invoice.status == InvoiceStatus.PAID:",
         f"{PAYING}test_an_invoice_of_someone_else_is_not_found_and_stripe_is_not_called",
     ),
     defect(

@@ -1,0 +1,61 @@
+"""The statuses of an invoice, and how it stands for whoever has to pay it: what is being done about an open one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Final
+
+
+class InvoiceStatus(StrEnum):
+    """Overdue is none of its own: it is an open invoice whose due date has passed."""
+
+    OPEN = "open"
+    PAID = "paid"
+    VOID = "void"
+
+
+class InvoiceStanding(StrEnum):
+    UNDER_REVIEW = "under_review"
+    PROCESSING = "processing"
+    REQUIRES_ACTION = "requires_action"
+    SCHEDULED = "scheduled"
+    RETRYING = "retrying"
+    OVERDUE = "overdue"
+    OPEN = "open"
+    PAID = "paid"
+    VOID = "void"
+
+
+# A payment of it was begun and may still take its money.
+BEING_PAID: Final = (InvoiceStanding.UNDER_REVIEW, InvoiceStanding.PROCESSING, InvoiceStanding.REQUIRES_ACTION)
+# The customer need not pay these now. When more than one is true, the first one is told.
+UNDER_WAY: Final = (*BEING_PAID, InvoiceStanding.SCHEDULED)
+# A charge by itself was declined and comes again on a day: due, and to be paid by hand as well.
+DUE: Final = (InvoiceStanding.RETRYING, InvoiceStanding.OVERDUE, InvoiceStanding.OPEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`on` is the day of the next charge, where one comes by itself."""
+
+    state: InvoiceStanding
+    on: date | None = None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it counts as due, and Pay is offered: neither while it is on its way, nor when nothing is owed."""
+        return self.state in DUE
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.state in UNDER_WAY
+
+
+class OutsideWay(StrEnum):
+    """How an invoice was paid when it was not through Stripe."""
+
+    BANK_TRANSFER = "bank_transfer"
+    CASH = "cash"
+    OTHER = "other"
