@@ -11,8 +11,9 @@ from portal.content import mail
 from portal.content.language import date_text, supported, translate
 from portal.core import config, db
 from portal.core.errors import N_
-from portal.mandates import queries, service, states
+from portal.mandates import queries, service, statuses
 from portal.mandates.models import Mandate
+from portal.mandates.statuses import CollectionState
 from portal.payment_methods import queries as cards
 
 ASKS_HOLDER: Final = "authentication_required"
@@ -76,7 +77,7 @@ def send_failure(
     with db.reading() as session:
         collection = queries.collection(session, collection_id)
         customer = session.get_one(Customer, collection.customer_id)
-    if collection.state in {states.PAID, states.CALLED_OFF}:
+    if collection.state in {CollectionState.PAID, CollectionState.CALLED_OFF}:
         return
     asks_holder = ASKS_HOLDER in {code, decline_code} and payment_id is not None
     subject = (
@@ -126,7 +127,7 @@ def send_to_staff(collection_id: str) -> None:
 
 def _advice(code: str, decline_code: str, advice_code: str) -> str:
     """What a customer is told of a charge that failed, in English as it stands in the catalogues."""
-    own = {states.NO_CARD: _NO_CARD, states.EXPIRED: _EXPIRED}.get(code)
+    own = {statuses.NO_CARD: _NO_CARD, statuses.EXPIRED: _EXPIRED}.get(code)
     if own is None and gateway.wants_card_data(advice_code):
         return _CONFIRM_DATA
     return own or gateway.advice(code, decline_code)

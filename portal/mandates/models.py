@@ -9,8 +9,9 @@ from sqlalchemy import Boolean, CheckConstraint, Date, ForeignKey, Index, Intege
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.core.db import Base, UTCDateTime, one_of
+from portal.core.enums import EnumText
 from portal.invoices.models import Invoice
-from portal.mandates.states import ACTIVE, ANNOUNCED, STATES
+from portal.mandates.statuses import ACTIVE, CollectionState
 
 _IN_FORCE: Final = text("ended_at IS NULL")
 _ACTIVE: Final = text("state IN (" + ", ".join(f"'{state}'" for state in sorted(ACTIVE)) + ")")
@@ -49,7 +50,7 @@ class Collection(Base):
 
     `charge_on` is fixed when the notice is sent (`noticed_at`). `tries` counts those that were begun; while `is_trying`, it is not
     known yet what came of the last one, and whoever goes on with it uses the same key. `failure_code`, `decline_code` and `advice_code`
-    tell of the last try that failed: Stripe's codes, or ours from portal.mandates.states. `tried_method` is the payment method that
+    tell of the last try that failed: Stripe's codes, or ours from portal.mandates.statuses. `tried_method` is the payment method that
     it was made with.
     """
 
@@ -59,7 +60,7 @@ class Collection(Base):
     mandate_id: Mapped[str] = mapped_column(ForeignKey("mandates.id"))
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
     invoice_id: Mapped[str] = mapped_column(ForeignKey("invoices.id"))
-    state: Mapped[str] = mapped_column(String(20), default=ANNOUNCED)
+    state: Mapped[CollectionState] = mapped_column(EnumText(CollectionState, 20), default=CollectionState.ANNOUNCED)
     charge_on: Mapped[date] = mapped_column(Date)
     noticed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     next_try_at: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -78,7 +79,7 @@ class Collection(Base):
     mandate: Mapped[Mandate] = relationship(lazy="raise")
 
     __table_args__ = (
-        one_of("state", STATES),
+        one_of("state", CollectionState),
         CheckConstraint("tries >= 0", name="tries_counted"),
         UniqueConstraint("mandate_id", "invoice_id"),
         Index("uq_collections_active", "invoice_id", unique=True, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),

@@ -19,7 +19,7 @@ from portal.invoices.models import Invoice
 from portal.invoices.statuses import InvoiceStanding, InvoiceStatus
 from portal.mandates import policy
 from portal.mandates.models import Collection, Mandate
-from portal.mandates.states import ACTIVE, ANNOUNCED, RETRYING
+from portal.mandates.statuses import ACTIVE, CollectionState
 from portal.payment_methods import queries as cards
 from portal.payment_methods.models import SavedCard
 
@@ -87,12 +87,12 @@ def _collection(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
 @invoices.tells_standing(InvoiceStanding.SCHEDULED)
 def _is_charged_by_itself() -> ColumnElement[bool]:
     """Announced, or to be announced."""
-    return _mandate_covers(~_collection(Collection.state != ANNOUNCED))
+    return _mandate_covers(~_collection(Collection.state != CollectionState.ANNOUNCED))
 
 
 @invoices.tells_standing(InvoiceStanding.RETRYING)
 def _is_charged_again() -> ColumnElement[bool]:
-    return _mandate_covers(_collection(Collection.state == RETRYING))
+    return _mandate_covers(_collection(Collection.state == CollectionState.RETRYING))
 
 
 @invoices.tells_days

@@ -32,8 +32,9 @@ from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
 from portal.invoices.statuses import InvoiceStatus
 from portal.jobs import outbox
-from portal.mandates import policy, queries, states
+from portal.mandates import policy, queries, statuses
 from portal.mandates.models import Collection, Mandate
+from portal.mandates.statuses import CollectionState
 from portal.payment_methods import queries as cards
 from portal.payments import queries as payment_queries
 from portal.payments import service as payments
@@ -106,10 +107,10 @@ def switch_off(customer_id: str, user_id: str) -> None:
         audit.record(session, "mandate.ended", mandate.id, customer_id=customer_id)
         for row in session.execute(
             select(Collection)
-            .where(Collection.mandate_id == mandate.id, Collection.state.in_(states.ACTIVE), ~Collection.is_trying)
+            .where(Collection.mandate_id == mandate.id, Collection.state.in_(statuses.ACTIVE), ~Collection.is_trying)
             .with_for_update()
         ).scalars():
-            _end(session, row, states.CALLED_OFF)
+            _end(session, row, CollectionState.CALLED_OFF)
         outbox.enqueue(session, "mandates.mail_switched", key=f"{mandate.id}:off", mandate_id=mandate.id, on=0)
 
 
@@ -175,7 +176,7 @@ def announce(invoice_id: str, customer_id: str) -> None:
             mandate_id=mandate.id,
             customer_id=customer_id,
             invoice_id=invoice_id,
-            state=states.ANNOUNCED,
+            state=CollectionState.ANNOUNCED,
             charge_on=day,
             next_try_at=company_days.begins(day),
             tries=0,
@@ -193,7 +194,7 @@ def schedule(collection_id: str) -> Collection | None:
     """The collection whose notice is sent now, with the day that the notice names; None when it needs no notice (any more)."""
     with db.transaction() as session:
         row = _locked(session, collection_id)
-        if row.state != states.ANNOUNCED or row.noticed_at is not None:
+        if row.state != CollectionState.ANNOUNCED or row.noticed_at is not None:
             return None
         invoice = session.get_one(Invoice, row.invoice_id)
         row.charge_on = policy.charge_day(invoice.due_on, clock.now())
@@ -244,7 +245,7 @@ def collect(collection_id: str) -> None:
         if not _close_if_settled(collection_id):
             _wait(collection_id, sent=False)
     except (NotFound, Invalid) as error:  # the card was removed, or has run out, since the try began
-        code = states.EXPIRED if error.code == "card_expired" else states.NO_CARD
+        code = statuses.EXPIRED if error.code == "card_expired" else statuses.NO_CARD
         _fail(collection_id, code, "", "", payment_id=None)
     else:
         crash.point("try charged")
@@ -258,13 +259,13 @@ def _begin(collection_id: str) -> Attempt | None:
     with db.transaction() as session:
         mandate = session.get_one(Mandate, mandate_id, with_for_update=True)
         row = _locked(session, collection_id)
-        if row.state not in states.ACTIVE or row.noticed_at is None:
+        if row.state not in statuses.ACTIVE or row.noticed_at is None:
             return None
         if not row.is_trying:
             if _is_settled(session, row) or _comes_later(row, row.noticed_at):
                 return None
             if mandate.ended_at is not None:
-                _end(session, row, states.CALLED_OFF)
+                _end(session, row, CollectionState.CALLED_OFF)
                 return None
             if not _start_try(session, row):
                 return None
@@ -305,7 +306,7 @@ def _is_final_decline(row: Collection, method_id: str) -> bool:
 
 def _why_no_card(session: Session, customer_id: str) -> str:
     kept = cards.of_customer(session, customer_id)
-    return states.EXPIRED if any(card.is_default and card.is_expired for card in kept) else states.NO_CARD
+    return statuses.EXPIRED if any(card.is_default and card.is_expired for card in kept) else statuses.NO_CARD
 
 
 def _conclude(collection_id: str, payment: Payment) -> None:
@@ -328,7 +329,7 @@ def _wait(collection_id: str, *, sent: bool) -> None:
     """Look again later. A try of which nothing was sent is none, and does not count."""
     with db.transaction() as session:
         row = _locked(session, collection_id)
-        if row.state not in states.ACTIVE:
+        if row.state not in statuses.ACTIVE:
             return
         row.next_try_at = clock.now() + LOOK_AGAIN_AFTER
         row.updated_at = clock.now()
@@ -341,7 +342,7 @@ def _try_anew(collection_id: str) -> None:
     """The next try comes soon, and under a key of its own: this one's belongs to a payment that is over."""
     with db.transaction() as session:
         row = _locked(session, collection_id)
-        if row.state in states.ACTIVE and row.is_trying:
+        if row.state in statuses.ACTIVE and row.is_trying:
             row.is_trying = False
             row.next_try_at = clock.now() + LOOK_AGAIN_AFTER
             row.updated_at = clock.now()
@@ -350,7 +351,7 @@ def _try_anew(collection_id: str) -> None:
 def _fail(collection_id: str, code: str, decline_code: str, advice_code: str, *, payment_id: str | None) -> None:
     with db.transaction() as session:
         row = _locked(session, collection_id)
-        if row.state in states.ACTIVE and row.is_trying:
+        if row.state in statuses.ACTIVE and row.is_trying:
             _note_failure(session, row, code, decline_code, advice_code, payment_id=payment_id)
 
 
@@ -370,15 +371,15 @@ def _note_failure(
         customer_id=row.customer_id,
     )
     if session.get_one(Mandate, row.mandate_id).ended_at is not None:
-        _end(session, row, states.CALLED_OFF)
+        _end(session, row, CollectionState.CALLED_OFF)
         return
     again_at = policy.next_try(row.first_try_at or clock.now(), row.tries)
     if again_at is None:
         log.error("collection_given_up", collection_id=row.id, invoice_id=row.invoice_id)
-        _end(session, row, states.GIVEN_UP)
+        _end(session, row, CollectionState.GIVEN_UP)
         outbox.enqueue(session, "mandates.mail_staff", key=f"given_up:{row.id}", collection_id=row.id)
     else:
-        row.state = states.RETRYING
+        row.state = CollectionState.RETRYING
         row.next_try_at = again_at
         row.updated_at = clock.now()
     outbox.enqueue(
@@ -399,7 +400,7 @@ def _close_if_settled(collection_id: str) -> bool:
     """End a collection whose invoice is paid or withdrawn; False, having done nothing, when it is still owed."""
     with db.transaction() as session:
         row = _locked(session, collection_id)
-        return row.state not in states.ACTIVE or _is_settled(session, row)
+        return row.state not in statuses.ACTIVE or _is_settled(session, row)
 
 
 def _is_settled(session: Session, row: Collection) -> bool:
@@ -407,11 +408,11 @@ def _is_settled(session: Session, row: Collection) -> bool:
     status = session.execute(select(Invoice.status).where(Invoice.id == row.invoice_id)).scalar_one()
     if status == InvoiceStatus.OPEN:
         return False
-    _end(session, row, states.PAID if status == InvoiceStatus.PAID else states.CALLED_OFF)
+    _end(session, row, CollectionState.PAID if status == InvoiceStatus.PAID else CollectionState.CALLED_OFF)
     return True
 
 
-def _end(session: Session, row: Collection, state: str) -> None:
+def _end(session: Session, row: Collection, state: CollectionState) -> None:
     before, row.state = row.state, state
     row.is_trying = False
     row.updated_at = clock.now()

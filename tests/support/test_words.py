@@ -11,7 +11,8 @@ import portal
 from portal.core.synced_rows import Mirror, Reviewed, Synced
 from portal.disputes.statuses import DisputeStatus
 from portal.documents import models as documents
-from portal.mandates import states as collections
+from portal.mandates import statuses as collections
+from portal.mandates.statuses import CollectionState
 from portal.refunds import models as refund_models
 from portal.refunds.statuses import RefundStatus
 from portal.support import words
@@ -32,7 +33,7 @@ FILLINGS = {
     "kind.noun": tuple(sorted(row.noun for row in _below(Mirror))),
     "row.noun": tuple(sorted(row.noun for row in _below(Reviewed))),
     "resolution": tuple(refund_models.Resolution),
-    "state": tuple(state for state in collections.STATES if state not in collections.ACTIVE),
+    "state": tuple(state for state in CollectionState if state not in collections.ACTIVE),
 }
 
 

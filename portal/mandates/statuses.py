@@ -6,16 +6,19 @@ retrying   →  given_up                   the schedule is over: customer and st
 any        →  called_off                 the mandate ended, or the invoice was withdrawn or paid otherwise
 """
 
+from enum import StrEnum
 from typing import Final
 
-ANNOUNCED: Final = "announced"
-RETRYING: Final = "retrying"
-PAID: Final = "paid"
-GIVEN_UP: Final = "given_up"
-CALLED_OFF: Final = "called_off"
 
-ACTIVE: Final = (ANNOUNCED, RETRYING)
-STATES: Final = (*ACTIVE, PAID, GIVEN_UP, CALLED_OFF)
+class CollectionState(StrEnum):
+    ANNOUNCED = "announced"
+    RETRYING = "retrying"
+    PAID = "paid"
+    GIVEN_UP = "given_up"
+    CALLED_OFF = "called_off"
+
+
+ACTIVE: Final = (CollectionState.ANNOUNCED, CollectionState.RETRYING)
 
 # Why a try failed without a bank being asked; beside these, `failure_code` holds Stripe's codes.
 NO_CARD: Final = "no_card"
