@@ -26,7 +26,7 @@ from portal.refunds.models import Refund, RefundStep
 from portal.refunds.policy import BANK_TAKES
 from portal.stripe_events.models import StripeEvent
 from portal.webhook_endpoints import models as events
-from portal.webhook_endpoints.models import Delivery, OutgoingEvent, WebhookEndpoint
+from portal.webhook_endpoints.models import Delivery, DeliveryState, EventType, OutgoingEvent, WebhookEndpoint
 
 _numbers = count(1)
 
@@ -279,7 +279,7 @@ def endpoint(session: Session, customer: Customer, **values: Any) -> WebhookEndp
             "customer_id": customer.id,
             "url": "https://hooks.spree-bikes.test/events",
             "description": "The books",
-            "events": list(events.TYPES),
+            "events": list(events.EventType),
             "created_at": clock.now(),
             "created_by": "app",
             **values,
@@ -294,7 +294,7 @@ def delivery(session: Session, customer: Customer, to: WebhookEndpoint | None = 
     """An event that has arrived at the customer's system."""
     now = clock.now()
     to = to or endpoint(session, customer)
-    event_type = values.get("type", events.INVOICE_PAID)
+    event_type = values.get("type", EventType.INVOICE_PAID)
     facts = {"invoice_id": "inv_1", "invoice_number": "INV-2026-000041", "amount": 119_00, "currency": "eur"}
     event = OutgoingEvent(
         id=new_id("evt"),
@@ -312,7 +312,7 @@ def delivery(session: Session, customer: Customer, to: WebhookEndpoint | None = 
             "endpoint_id": to.id,
             "customer_id": customer.id,
             "type": event_type,
-            "state": events.DELIVERED,
+            "state": DeliveryState.DELIVERED,
             "tries": 1,
             "status_code": 200,
             "answer": "thanks",

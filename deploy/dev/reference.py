@@ -29,7 +29,7 @@ from portal.identity import policy
 from portal.identity.models import ADMIN, CUSTOMER, CUSTOMER_ROLES, STAFF_ROLES
 from portal.jobs import outbox
 from portal.stripe_events.handlers import HANDLERS
-from portal.webhook_endpoints.models import TYPES
+from portal.webhook_endpoints.models import EventType
 
 FOLDER = ROOT / "docs" / "reference"
 MADE = "<!-- Made by `make reference`. Change the code, not this page. -->\n"
@@ -364,7 +364,7 @@ def error_codes() -> str:
 def events() -> str:
     told = [(f"`{kind}`", _first(handler) or _about(handler)) for kind, handler in sorted(HANDLERS.items())]
     fields = dict(_fields_sent())
-    sent = [(f"`{kind}`", ", ".join(f"`{name}`" for name in fields[kind.partition(".")[0]])) for kind in TYPES]
+    sent = [(f"`{kind}`", ", ".join(f"`{name}`" for name in fields[kind.partition(".")[0]])) for kind in EventType]
     return _page(
         "Events in and out",
         "An event is a hint. The portal fetches from Stripe what is true, so order, duplicates and losses do not matter.",

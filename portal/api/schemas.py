@@ -18,6 +18,7 @@ from portal.payments.statuses import PaymentStatus
 from portal.refunds.models import Resolution
 from portal.refunds.policy import RefundReason
 from portal.refunds.statuses import RefundStatus
+from portal.webhook_endpoints.models import DisabledReason, EventType
 
 MOST_ON_A_PAGE: Final = 100
 LARGEST_AMOUNT: Final = 999_999_999_999
@@ -575,8 +576,6 @@ class DocumentList(Sent):
 
 # Events
 
-EventType = Literal["payment.succeeded", "payment.failed", "invoice.paid", "refund.updated"]
-
 
 class NewEndpoint(Sent):
     url: Text = Field(min_length=1, max_length=2_000, examples=["https://erp.example.org/payments"])
@@ -591,7 +590,7 @@ class Endpoint(Answer):
     events: list[EventType]
     created_at: datetime
     disabled_at: datetime | None
-    disabled_reason: Literal["failing", "gone"] | None
+    disabled_reason: DisabledReason | None
     signing_secret: str | None = Field(description="Shown once: when the endpoint is made, and when it is changed.")
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import BigInteger, Date, ForeignKey, Index, Integer, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.db import Base, UTCDateTime, one_of
+from portal.core.enums import EnumText
 
-MAKING: Final = "making"
-READY: Final = "ready"
-GIVEN_UP: Final = "given_up"  # its job has died; a new one may be asked for
-STATES: Final = (MAKING, READY, GIVEN_UP)
 
-_MAKING: Final = text(f"state = '{MAKING}'")
+class PackState(StrEnum):
+    MAKING = "making"
+    READY = "ready"
+    GIVEN_UP = "given_up"  # its job has died; a new one may be asked for
+
+
+_MAKING: Final = text(f"state = '{PackState.MAKING}'")
 
 
 class Pack(Base):
@@ -29,7 +33,7 @@ class Pack(Base):
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     month: Mapped[date] = mapped_column(Date)
-    state: Mapped[str] = mapped_column(String(10), default=MAKING)
+    state: Mapped[PackState] = mapped_column(EnumText(PackState, 10), default=PackState.MAKING)
     requested_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
     requested_at: Mapped[datetime] = mapped_column(UTCDateTime)
     attempt: Mapped[int] = mapped_column(Integer, default=0)
@@ -40,7 +44,7 @@ class Pack(Base):
     missing: Mapped[int] = mapped_column(Integer, default=0)
 
     __table_args__ = (
-        one_of("state", STATES),
+        one_of("state", PackState),
         Index("uq_book_packs_making", "month", unique=True, sqlite_where=_MAKING, postgresql_where=_MAKING),
         Index("ix_book_packs_requested", "requested_at", "id"),
     )

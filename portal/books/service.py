@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from portal.books import packing
-from portal.books.models import GIVEN_UP, MAKING, READY, Pack, PackPart
+from portal.books.models import Pack, PackPart, PackState
 from portal.core import audit, clock, crash, db
 from portal.core.db import new_id
 from portal.core.errors import N_, Invalid, NotFound
@@ -49,7 +49,9 @@ def request(month: date, user_id: str) -> str:
                 audit.record(session, "pack.requested", made, {"month": f"{month:%Y-%m}"})
                 outbox.enqueue(session, MAKE, key=f"{MAKE}:{made}", pack_id=made)
                 return made
-            under_way: str | None = session.scalar(select(Pack.id).where(Pack.month == month, Pack.state == MAKING))
+            under_way: str | None = session.scalar(
+                select(Pack.id).where(Pack.month == month, Pack.state == PackState.MAKING)
+            )
         if under_way is not None:  # else it became ready between the two statements
             return under_way
 
@@ -69,7 +71,7 @@ def make(pack_id: str) -> None:
     """
     with db.reading() as session:
         row = session.get(Pack, pack_id)
-        if row is None or row.state != MAKING:
+        if row is None or row.state != PackState.MAKING:
             return
         period = Period.of_month(row.month)
         awaited = receipts.number_issued(session, period.begins, period.ends, unrendered_only=True)
@@ -113,7 +115,7 @@ class _Parts:
 def _finish(pack_id: str, attempt: int, made: packing.Packed) -> None:
     with db.transaction() as session:
         row = _locked(session, pack_id, attempt)
-        row.state, row.made_at, row.size = READY, clock.now(), made.size
+        row.state, row.made_at, row.size = PackState.READY, clock.now(), made.size
         row.files_done = row.files_all = made.files
         row.missing = len(made.missing)
         # The trail is anchored outside of the database: so it vouches for the pack also when the key has changed since.
@@ -130,7 +132,7 @@ def _finish(pack_id: str, attempt: int, made: packing.Packed) -> None:
 def _locked(session: Session, pack_id: str, attempt: int | None = None) -> Pack:
     """The row, while it is being made by this attempt. Raises Superseded."""
     row = session.get(Pack, pack_id, with_for_update=True)
-    if row is None or row.state != MAKING or (attempt is not None and row.attempt != attempt):
+    if row is None or row.state != PackState.MAKING or (attempt is not None and row.attempt != attempt):
         raise Superseded
     return row
 
@@ -139,7 +141,7 @@ def download(pack_id: str) -> tuple[Pack, Iterator[bytes]]:
     """A pack that is ready, and its bytes, a part at a time; that it was taken is recorded before the first. Raises NotFound."""
     with db.transaction() as session:
         row = session.get(Pack, pack_id)
-        if row is None or row.state != READY:
+        if row is None or row.state != PackState.READY:
             raise NotFound
         audit.record(session, "pack.downloaded", pack_id, {"month": f"{row.month:%Y-%m}"})
     return row, _parts_of(row)
@@ -167,5 +169,5 @@ def sweep() -> None:
             session.execute(delete(PackPart).where(PackPart.pack_id == pack_id))
             session.execute(delete(Pack).where(Pack.id == pack_id))
     with db.transaction() as session:
-        dead = (Pack.state == MAKING, Pack.requested_at < now - GIVE_UP_AFTER)
-        session.execute(update(Pack).where(*dead).values(state=GIVEN_UP))
+        dead = (Pack.state == PackState.MAKING, Pack.requested_at < now - GIVE_UP_AFTER)
+        session.execute(update(Pack).where(*dead).values(state=PackState.GIVEN_UP))

@@ -43,7 +43,7 @@ class EventFilterForm(_FilterForm):
     state = SelectField(
         lazy_gettext("Status"),
         [Optional()],
-        choices=[SelectChoice(name) for name in ("", *webhooks.STATES)],
+        choices=[SelectChoice(name) for name in ("", *webhooks.EventState)],
         default="",
     )
     type = _text(lazy_gettext("Type"))
@@ -58,13 +58,13 @@ class DeliveryFilterForm(_FilterForm):
     state = SelectField(
         lazy_gettext("Status"),
         [Optional()],
-        choices=[SelectChoice(name) for name in ("", *deliveries.STATES)],
+        choices=[SelectChoice(name) for name in ("", *deliveries.DeliveryState)],
         default="",
     )
     type = SelectField(
         lazy_gettext("Type"),
         [Optional()],
-        choices=[SelectChoice(name) for name in ("", *deliveries.TYPES, deliveries.PING)],
+        choices=[SelectChoice(name) for name in ("", *deliveries.EventType, deliveries.PING)],
         default="",
     )
 

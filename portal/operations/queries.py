@@ -28,7 +28,7 @@ from portal.refunds import queries as refunds
 from portal.refunds.models import Refund
 from portal.refunds.statuses import RefundStatus
 from portal.stripe_events import queries as webhooks
-from portal.stripe_events.models import RECEIVED, StripeEvent
+from portal.stripe_events.models import EventState, StripeEvent
 from portal.web import forwarded
 
 # A number beyond this is shown as "1,000+": counting further tells nobody more.
@@ -102,7 +102,9 @@ def state(session: Session) -> State:
     due = select(Job.run_at).where(_QUEUED, Job.run_at <= now, free).order_by(Job.run_at).limit(1)
     received = StripeEvent.received_at
     last = webhooks.last_delivered(session)
-    waiting = select(received).where(StripeEvent.state == RECEIVED).order_by(received, StripeEvent.id).limit(1)
+    waiting = (
+        select(received).where(StripeEvent.state == EventState.RECEIVED).order_by(received, StripeEvent.id).limit(1)
+    )
     return State(
         now=now,
         jobs_waiting=_count(session, select(Job.id).where(_QUEUED)),
@@ -110,7 +112,7 @@ def state(session: Session) -> State:
         jobs_dead=_count(session, select(Job.id).where(DEAD)),
         oldest_due_at=session.scalar(due),
         outages=workers.outages_now(session),
-        events_waiting=_count(session, select(StripeEvent.id).where(StripeEvent.state == RECEIVED)),
+        events_waiting=_count(session, select(StripeEvent.id).where(StripeEvent.state == EventState.RECEIVED)),
         oldest_waiting_at=session.scalar(waiting),
         last_event_at=last.received_at if last else None,
         webhooks_missing_since=webhooks.missing_since(session),

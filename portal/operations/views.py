@@ -108,7 +108,7 @@ def deliveries() -> Response:
     with db.reading() as session:
         found = delivery_queries.deliveries(session, wanted, request.args.get("page"))
         names = queries.customer_names(session, {one.customer_id for one in found.rows})
-    types = (*event_deliveries.TYPES, event_deliveries.PING)
+    types = (*event_deliveries.EventType, event_deliveries.PING)
     return _list("deliveries", found, form, names=names, types=types, wrong=wrong)
 
 

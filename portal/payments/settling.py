@@ -22,8 +22,8 @@ from portal.payment_methods import queries as saved_cards
 from portal.payments import card_testing, queries, statuses
 from portal.payments.models import PAID_TWICE, Payment, PaymentStep
 from portal.payments.statuses import PaymentStatus
-from portal.webhook_endpoints import models as events
 from portal.webhook_endpoints import service as deliveries
+from portal.webhook_endpoints.models import EventType
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +103,7 @@ def _change(session: Session, payment: Payment, intent: Intent) -> None:
     )
     crash.point("payment changed")
     if payment.status == PaymentStatus.SUCCEEDED:
-        _announce(session, payment, events.PAYMENT_SUCCEEDED)
+        _announce(session, payment, EventType.PAYMENT_SUCCEEDED)
     elif _has_failed(session, payment):
         announce_failure(session, payment)
 
@@ -130,7 +130,7 @@ def announce_failure(session: Session, payment: Payment) -> None:
     """
     code, decline_code = gateway.shown_codes(payment.failure_code, payment.decline_code)
     _announce(
-        session, payment, events.PAYMENT_FAILED, failure_code=(decline_code or code) if is_refused(payment) else None
+        session, payment, EventType.PAYMENT_FAILED, failure_code=(decline_code or code) if is_refused(payment) else None
     )
 
 

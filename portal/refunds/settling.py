@@ -22,7 +22,7 @@ from portal.refunds import policy, statuses
 from portal.refunds.models import Refund, RefundStep
 from portal.refunds.statuses import RefundStatus
 from portal.webhook_endpoints import service as deliveries
-from portal.webhook_endpoints.models import REFUND_UPDATED
+from portal.webhook_endpoints.models import EventType
 
 log = structlog.get_logger(__name__)
 
@@ -159,7 +159,7 @@ def _announce(session: Session, row: Refund) -> None:
         "amount": row.amount_minor,
         "currency": row.currency,
     }
-    deliveries.announce(session, row.customer_id, REFUND_UPDATED, facts)
+    deliveries.announce(session, row.customer_id, EventType.REFUND_UPDATED, facts)
 
 
 def lock_payment_of(session: Session, refund_id: str) -> None:

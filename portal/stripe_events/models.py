@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import CheckConstraint, Index, Integer, LargeBinary, String, Text, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.db import Base, UTCDateTime, one_of
+from portal.core.enums import EnumText
 
-RECEIVED: Final = "received"
-APPLIED: Final = "applied"
-IGNORED: Final = "ignored"  # a type, or an object, that is none of ours
-STATES: Final = (RECEIVED, APPLIED, IGNORED)
+
+class EventState(StrEnum):
+    RECEIVED = "received"
+    APPLIED = "applied"
+    IGNORED = "ignored"  # a type, or an object, that is none of ours
 
 
 _DELIVERED: Final = text("delivered")
@@ -30,7 +33,7 @@ class StripeEvent(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     received_at: Mapped[datetime] = mapped_column(UTCDateTime)
     body: Mapped[bytes] = mapped_column(LargeBinary)
-    state: Mapped[str] = mapped_column(String(10), default=RECEIVED)
+    state: Mapped[EventState] = mapped_column(EnumText(EventState, 10), default=EventState.RECEIVED)
     note: Mapped[str] = mapped_column(Text, default="")
     applied_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     replays: Mapped[int] = mapped_column(Integer, default=0)  # how often staff have had it applied anew
@@ -38,7 +41,7 @@ class StripeEvent(Base):
     delivered: Mapped[bool] = mapped_column(default=True, server_default=true())
 
     __table_args__ = (
-        one_of("state", STATES),
+        one_of("state", EventState),
         Index("ix_stripe_events_received", "received_at", "id"),
         Index("ix_stripe_events_delivered", "received_at", "id", sqlite_where=_DELIVERED, postgresql_where=_DELIVERED),
         Index("ix_stripe_events_state", "state", "received_at", "id"),

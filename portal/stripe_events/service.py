@@ -17,7 +17,7 @@ from portal.core.errors import N_, Invalid, NotFound
 from portal.jobs import outbox
 from portal.jobs.outbox import Job
 from portal.stripe_events import handlers
-from portal.stripe_events.models import APPLIED, IGNORED, RECEIVED, StripeEvent
+from portal.stripe_events.models import EventState, StripeEvent
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +110,9 @@ def _store(event: dict[str, Any], body: bytes, *, delivered: bool) -> bool:
         upsert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
         stored = session.execute(
             upsert(StripeEvent)
-            .values(**values, body=body, state=RECEIVED, note="", received_at=clock.now(), delivered=delivered)
+            .values(
+                **values, body=body, state=EventState.RECEIVED, note="", received_at=clock.now(), delivered=delivered
+            )
             .on_conflict_do_nothing(index_elements=["id"])
             .returning(StripeEvent.id)  # PostgreSQL's driver counts no rows here
         ).first()
@@ -139,7 +141,7 @@ def apply(event_id: str) -> None:
     """
     with db.reading() as session:
         event = session.get(StripeEvent, event_id)
-    if event is None or event.state != RECEIVED:
+    if event is None or event.state != EventState.RECEIVED:
         return
     note = handlers.handle(event)
     crash.point("event applied")
@@ -147,7 +149,7 @@ def apply(event_id: str) -> None:
         session.execute(
             update(StripeEvent)
             .where(StripeEvent.id == event_id)
-            .values(state=IGNORED if note else APPLIED, note=note, applied_at=clock.now())
+            .values(state=EventState.IGNORED if note else EventState.APPLIED, note=note, applied_at=clock.now())
         )
     log.info("webhook_applied", event_id=event_id, type=event.type, note=note)
 
@@ -159,7 +161,7 @@ def requeue_lost_jobs() -> int:
             (StripeEvent.replays == 0, "webhook:" + StripeEvent.id),
             else_="webhook:" + StripeEvent.id + ":" + cast(StripeEvent.replays, String),
         )
-        lost = select(StripeEvent).where(StripeEvent.state == RECEIVED, outbox.without_job(session, key))
+        lost = select(StripeEvent).where(StripeEvent.state == EventState.RECEIVED, outbox.without_job(session, key))
         lost = lost.order_by(StripeEvent.received_at, StripeEvent.id).limit(outbox.MOST_STARTED_OVER)
         events = session.scalars(lost.options(defer(StripeEvent.body))).all()
         for event in events:
@@ -181,11 +183,13 @@ def replay(event_id: str) -> bool:
             raise NotFound
         before = event.state
         job = session.execute(select(Job).where(Job.unique_key == event.job_key)).scalar_one_or_none()
-        if before == RECEIVED and job is not None and not outbox.revive(session, job.id):
+        if before == EventState.RECEIVED and job is not None and not outbox.revive(session, job.id):
             return False
-        if before != RECEIVED or job is None:
-            event.state, event.note, event.applied_at = RECEIVED, "", None
+        if before != EventState.RECEIVED or job is None:
+            event.state, event.note, event.applied_at = EventState.RECEIVED, "", None
             event.replays += 1
             outbox.enqueue(session, "webhooks.apply", key=event.job_key, event_id=event.id)
-        audit.record(session, "webhook.replayed", event.id, {"state": [before, RECEIVED], "type": event.type})
+        audit.record(
+            session, "webhook.replayed", event.id, {"state": [before, EventState.RECEIVED], "type": event.type}
+        )
         return True

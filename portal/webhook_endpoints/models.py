@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -11,25 +12,34 @@ from sqlalchemy import JSON, ForeignKey, Index, Integer, String, Text, UniqueCon
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.core.db import Base, UTCDateTime, one_of
+from portal.core.enums import EnumText
 
-# What an endpoint may ask for.
-PAYMENT_SUCCEEDED: Final = "payment.succeeded"
-PAYMENT_FAILED: Final = "payment.failed"
-INVOICE_PAID: Final = "invoice.paid"
-REFUND_UPDATED: Final = "refund.updated"
-TYPES: Final = (PAYMENT_SUCCEEDED, PAYMENT_FAILED, INVOICE_PAID, REFUND_UPDATED)
+
+class EventType(StrEnum):
+    """What an endpoint may ask for."""
+
+    PAYMENT_SUCCEEDED = "payment.succeeded"
+    PAYMENT_FAILED = "payment.failed"
+    INVOICE_PAID = "invoice.paid"
+    REFUND_UPDATED = "refund.updated"
+
+
 # Sent when its owner asks for it, to any endpoint.
 PING: Final = "ping"
 
-PENDING: Final = "pending"
-DELIVERED: Final = "delivered"
-FAILED: Final = "failed"
-STATES: Final = (PENDING, DELIVERED, FAILED)
 
-# Why an endpoint is disabled: nothing has arrived for days, or it answered 410 Gone.
-FAILING: Final = "failing"
-GONE: Final = "gone"
-REASONS: Final = (FAILING, GONE)
+class DeliveryState(StrEnum):
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class DisabledReason(StrEnum):
+    """Why an endpoint is disabled."""
+
+    FAILING = "failing"  # nothing has arrived for days
+    GONE = "gone"  # it answered 410 Gone
+
 
 LONGEST_URL: Final = 2_000
 LONGEST_DESCRIPTION: Final = 200
@@ -53,18 +63,18 @@ class WebhookEndpoint(Base):
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
     url: Mapped[str] = mapped_column(String(LONGEST_URL))
     description: Mapped[str] = mapped_column(String(LONGEST_DESCRIPTION), default="")
-    events: Mapped[list[str]] = mapped_column(JSON)  # some of TYPES
+    events: Mapped[list[str]] = mapped_column(JSON)  # some of EventType
     secret_number: Mapped[int] = mapped_column(Integer, default=1)
     old_secret_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     created_by: Mapped[str] = mapped_column(String(80))  # the id of a user, or the name of an app
     failing_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     disabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    disabled_reason: Mapped[str | None] = mapped_column(String(10))
+    disabled_reason: Mapped[DisabledReason | None] = mapped_column(EnumText(DisabledReason, 10))
     removed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (
-        one_of("disabled_reason", REASONS),
+        one_of("disabled_reason", DisabledReason),
         Index("ix_webhook_endpoints_customer", "customer_id", "id", sqlite_where=_KEPT, postgresql_where=_KEPT),
         Index("ix_webhook_endpoints_removed", "removed_at"),
     )
@@ -95,7 +105,7 @@ class OutgoingEvent(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     payload: Mapped[dict[str, Any]] = mapped_column(JSON)
 
-    __table_args__ = (one_of("type", (*TYPES, PING)), Index("ix_outgoing_events_created", "created_at"))
+    __table_args__ = (one_of("type", (*EventType, PING)), Index("ix_outgoing_events_created", "created_at"))
 
     @property
     def body(self) -> bytes:
@@ -126,7 +136,7 @@ class Delivery(Base):
     endpoint_id: Mapped[str] = mapped_column(ForeignKey("webhook_endpoints.id"))
     customer_id: Mapped[str] = mapped_column(String(40))
     type: Mapped[str] = mapped_column(String(40))
-    state: Mapped[str] = mapped_column(String(10), default=PENDING)
+    state: Mapped[DeliveryState] = mapped_column(EnumText(DeliveryState, 10), default=DeliveryState.PENDING)
     replays: Mapped[int] = mapped_column(Integer, default=0)
     tries: Mapped[int] = mapped_column(Integer, default=0)
     status_code: Mapped[int | None] = mapped_column(Integer)
@@ -140,7 +150,7 @@ class Delivery(Base):
     endpoint: Mapped[WebhookEndpoint] = relationship(lazy="raise")
 
     __table_args__ = (
-        one_of("state", STATES),
+        one_of("state", DeliveryState),
         UniqueConstraint("event_id", "endpoint_id"),
         Index("ix_deliveries_created", "created_at", "id"),
         Index("ix_deliveries_customer", "customer_id", "created_at", "id"),

@@ -21,13 +21,10 @@ from portal.jobs import outbox
 from portal.webhook_endpoints import addresses, posting, queries, signing
 from portal.webhook_endpoints.addresses import Unreachable
 from portal.webhook_endpoints.models import (
-    DELIVERED,
-    FAILED,
-    FAILING,
-    GONE,
     LONGEST_ANSWER,
-    PENDING,
     Delivery,
+    DeliveryState,
+    DisabledReason,
     OutgoingEvent,
     WebhookEndpoint,
 )
@@ -54,7 +51,7 @@ def deliver(delivery_id: str, replay: int) -> None:
         except NotFound:  # forgotten
             return
         endpoint, event = delivery.endpoint, delivery.event
-    if delivery.state != PENDING or delivery.replays != replay:
+    if delivery.state != DeliveryState.PENDING or delivery.replays != replay:
         return
     answer: Answer | None = None
     try:
@@ -81,7 +78,7 @@ def _conclude(delivery_id: str, replay: int, answer: Answer | None, said: str) -
     """Record what came of a try, unless the delivery was begun anew meanwhile. Raises outbox.Reschedule before the last try."""
     with db.transaction() as session:
         delivery = locked(session, delivery_id)
-        if delivery.state != PENDING or delivery.replays != replay:
+        if delivery.state != DeliveryState.PENDING or delivery.replays != replay:
             return
         wait = _record(session, delivery, answer, said)
     if wait is not None:
@@ -99,7 +96,7 @@ def _record(session: Session, delivery: Delivery, answer: Answer | None, said: s
     delivery.status_code = answer.status if answer is not None else None
     delivery.answer = said
     if answer is not None and answer.is_success:
-        delivery.state, delivery.delivered_at = DELIVERED, now
+        delivery.state, delivery.delivered_at = DeliveryState.DELIVERED, now
         endpoint.failing_since = None
         return None
     endpoint.failing_since = endpoint.failing_since or now
@@ -108,17 +105,17 @@ def _record(session: Session, delivery: Delivery, answer: Answer | None, said: s
         wait = outbox.wait_after(delivery.tries)
         delivery.next_try_at = now + timedelta(seconds=wait)
         return wait
-    delivery.state = FAILED
+    delivery.state = DeliveryState.FAILED
     log.warning("delivery_failed", delivery_id=delivery.id, endpoint_id=endpoint.id, tries=delivery.tries)
     session.flush()
     facts = {"event": delivery.event_id, "type": delivery.type, "tries": delivery.tries, "status": delivery.status_code}
     audit.record(session, "delivery.failed", delivery.id, facts, customer_id=delivery.customer_id)
     if endpoint.is_live and (is_gone or now - endpoint.failing_since >= FAILS_AT_MOST):
-        _disable(session, endpoint, GONE if is_gone else FAILING, now)
+        _disable(session, endpoint, DisabledReason.GONE if is_gone else DisabledReason.FAILING, now)
     return None
 
 
-def _disable(session: Session, endpoint: WebhookEndpoint, reason: str, now: datetime) -> None:
+def _disable(session: Session, endpoint: WebhookEndpoint, reason: DisabledReason, now: datetime) -> None:
     """Send nothing there any more, and have the customer's owners told."""
     endpoint.disabled_at, endpoint.disabled_reason = now, reason
     session.flush()

@@ -16,10 +16,10 @@ from portal.jobs import outbox
 from portal.webhook_endpoints import addresses, queries, signing
 from portal.webhook_endpoints.models import (
     LONGEST_DESCRIPTION,
-    PENDING,
     PING,
-    TYPES,
     Delivery,
+    DeliveryState,
+    EventType,
     OutgoingEvent,
     WebhookEndpoint,
 )
@@ -63,7 +63,7 @@ def _leave(
             endpoint_id=endpoint.id,
             customer_id=customer_id,
             type=event_type,
-            state=PENDING,
+            state=DeliveryState.PENDING,
             replays=0,
             created_at=now,
             next_try_at=now,
@@ -124,13 +124,13 @@ def add_endpoint(
 
 
 def _checked(events: Sequence[str]) -> list[str]:
-    """Each once, in the order of TYPES."""
+    """Each once, in the order of EventType."""
     if isinstance(events, str) or not events:
         raise Invalid(N_("Say which events are wanted."), field="events")
     for name in events:
-        if name not in TYPES:
+        if name not in list(EventType):
             raise Invalid(N_("There is no event %(name)s."), field="events", name=str(name)[:40])
-    return [name for name in TYPES if name in events]
+    return [name for name in EventType if name in events]
 
 
 def remove_endpoint(customer_id: str, endpoint_id: str) -> None:
@@ -209,11 +209,11 @@ def send_again(delivery_id: str) -> None:
         delivery = locked(session, delivery_id)
         _refuse_disabled(session.get_one(WebhookEndpoint, delivery.endpoint_id))
         before = delivery.state
-        delivery.state, delivery.tries, delivery.next_try_at = PENDING, 0, clock.now()
+        delivery.state, delivery.tries, delivery.next_try_at = DeliveryState.PENDING, 0, clock.now()
         delivery.replays += 1
         session.flush()
         _enqueue(session, delivery)
-        facts = {"event": delivery.event_id, "type": delivery.type, "state": [before, PENDING]}
+        facts = {"event": delivery.event_id, "type": delivery.type, "state": [before, DeliveryState.PENDING]}
         audit.record(session, "delivery.sent_again", delivery.id, facts, customer_id=delivery.customer_id)
 
 

@@ -28,7 +28,7 @@ from portal.identity.models import User
 from portal.jobs.outbox import Job
 from portal.payment_methods.models import SavedCard
 from portal.payments.models import Payment
-from portal.stripe_events.models import RECEIVED, StripeEvent
+from portal.stripe_events.models import EventState, StripeEvent
 from tests import factories
 from tests.live import Clock, LivePortal, SandboxServer
 from tests.postgres import PostgresServer
@@ -149,7 +149,7 @@ class Till:
                     known = set(session.scalars(select(Payment.id)))
                     waiting = session.scalars(select(Job.name).where(Job.waits_for.is_not(None))).all()
                     dead = session.scalars(select(Job.last_error).where(Job.state == "dead")).all()
-                    open_events = session.scalar(select(func.count()).where(StripeEvent.state == RECEIVED))
+                    open_events = session.scalar(select(func.count()).where(StripeEvent.state == EventState.RECEIVED))
             except db.UNREACHABLE as error:
                 raise AssertionError(str(error)) from error
             assert dead == []

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from portal.core import config, db
 from portal.jobs.outbox import Reschedule
 from portal.webhook_endpoints import queries, sending, service
-from portal.webhook_endpoints.models import TYPES, Delivery, WebhookEndpoint
+from portal.webhook_endpoints.models import Delivery, EventType, WebhookEndpoint
 from tests import factories
 from tests.webhook_endpoints.receiver import HOST, Authority, Receiver
 
@@ -134,5 +134,5 @@ def listener(settings: config.Settings, receiver: Receiver) -> Listener:
     with db.transaction() as session:
         customer = factories.customer(session)
         owner = factories.user(session, customer)
-    endpoint, secret = service.add_endpoint(customer.id, receiver.url, TYPES, "the books", owner.id)
+    endpoint, secret = service.add_endpoint(customer.id, receiver.url, EventType, "the books", owner.id)
     return Listener(customer.id, owner.email, endpoint.id, secret)

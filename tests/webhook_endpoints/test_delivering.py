@@ -19,7 +19,7 @@ from portal.core.errors import Conflict, NotFound
 from portal.jobs import outbox
 from portal.jobs.outbox import Job
 from portal.webhook_endpoints import jobs, queries, sending, service
-from portal.webhook_endpoints.models import TYPES, Delivery, OutgoingEvent, WebhookEndpoint
+from portal.webhook_endpoints.models import Delivery, EventType, OutgoingEvent, WebhookEndpoint
 from tests import factories
 from tests.core.conftest import GaveUpError, given_up
 from tests.counting import counted_queries
@@ -266,7 +266,7 @@ def test_staff_send_it_again_under_the_same_id_with_a_new_time(listener: Listene
 
 
 def test_a_test_goes_to_one_endpoint_whatever_it_asked_for(listener: Listener, receiver: Receiver) -> None:
-    service.add_endpoint(listener.customer_id, receiver.url, TYPES, "", "app")
+    service.add_endpoint(listener.customer_id, receiver.url, EventType, "", "app")
     delivery_id = service.send_test(listener.customer_id, listener.endpoint_id)
     outbox.run_due()
     (got,) = receiver.received

@@ -12,7 +12,7 @@ from portal.core import config, db
 from portal.core.networks import is_public
 from portal.webhook_endpoints import addresses, posting, service
 from portal.webhook_endpoints.addresses import Target, Unreachable
-from portal.webhook_endpoints.models import TYPES
+from portal.webhook_endpoints.models import EventType
 from tests import factories
 from tests.webhook_endpoints.conftest import Listen, Listener, Names, attempt, delivery
 from tests.webhook_endpoints.receiver import HOST, Authority, Behaviour, Handler, Receiver, answers
@@ -102,7 +102,7 @@ def test_what_was_registered_while_developing_is_not_called_later(
         customer = factories.customer(session)
     strict = config.current()
     config.use(strict.model_copy(update={"private_endpoints": True}))
-    endpoint, _secret = service.add_endpoint(customer.id, plain.url, TYPES, "", "usr_1")
+    endpoint, _secret = service.add_endpoint(customer.id, plain.url, EventType, "", "usr_1")
     listener = Listener(customer.id, "", endpoint.id, "")
     assert attempt(listener.announce()) is None
     assert len(plain.received) == 1

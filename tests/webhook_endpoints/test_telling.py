@@ -16,7 +16,7 @@ from portal.refunds import service as refunds
 from portal.refunds import statuses
 from portal.refunds.statuses import RefundStatus
 from portal.webhook_endpoints import service
-from portal.webhook_endpoints.models import TYPES, OutgoingEvent
+from portal.webhook_endpoints.models import EventType, OutgoingEvent
 from tests import factories
 from tests.payments.conftest import Till, till
 from tests.refunds.conftest import Counter, counter
@@ -35,7 +35,7 @@ def told(*types: str) -> list[dict[str, Any]]:
 
 
 def listen(customer_id: str) -> None:
-    service.add_endpoint(customer_id, URL, TYPES, "", "usr_1")
+    service.add_endpoint(customer_id, URL, EventType, "", "usr_1")
 
 
 def test_a_payment_that_succeeds_is_told_once_with_its_invoice(till: Till) -> None:
