@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
-from portal.api import schemas
 from portal.content.templates import LocaleEnvironment
 from portal.invoices.statuses import InvoiceStanding
 from portal.payments.statuses import PaymentStatus
