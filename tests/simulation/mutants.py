@@ -21,7 +21,7 @@ from typing import Final
 
 from deploy.dev.processes import ROOT
 from tests.simulation import defects_after_paying, defects_in_paying, random_defects
-from tests.simulation.defects import Defect
+from tests.simulation.defects import PROMISES, Defect, NotFoundOnce
 
 ALL: Final = defects_in_paying.ALL + defects_after_paying.ALL
 
@@ -46,12 +46,14 @@ class Outcome:
 
 
 def misplaced(defect: Defect, root: Path = ROOT) -> list[str]:
-    """The changes of a defect whose old text does not stand exactly once in its file, a sentence each."""
-    return [
-        f"{defect.name}: {change.file} has {found} times: {change.old!r}"
-        for change in defect.changes
-        if (found := (root / change.file).read_text().count(change.old)) != 1
-    ]
+    """The changes of a defect whose place is not there exactly once, a sentence each."""
+    sentences = []
+    for change in defect.changes:
+        try:
+            change.applied((root / change.file).read_text())
+        except NotFoundOnce as lost:
+            sentences.append(f"{defect.name}: {lost}")
+    return sentences
 
 
 def put_in(defect: Defect, root: Path) -> dict[Path, str]:
@@ -61,7 +63,7 @@ def put_in(defect: Defect, root: Path) -> dict[Path, str]:
         file = root / change.file
         text = file.read_text()
         before.setdefault(file, text)
-        changed = text.replace(change.old, change.new)
+        changed = change.applied(text)
         compile(changed, str(file), "exec")
         file.write_text(changed)
     return before
@@ -139,13 +141,14 @@ def is_healthy(chosen: Sequence[Defect], root: Path) -> bool:
 
 def report(outcomes: Sequence[Outcome]) -> int:
     """Print the table; 1 when any defect was not noticed."""
-    say(f"\n{'defect':<72}{'':<10}{'seconds':>8}  tests\n")
+    say(f"\n{'breaks':<8}{'defect':<84}{'':<10}{'seconds':>8}  tests\n")
     for one in outcomes:
         tests = ", ".join(test.partition("::")[2] or test for test in one.defect.tests)
-        say(f"{one.defect.name:<72}{one.verdict:<10}{one.seconds:>8.1f}  {tests}\n")
+        say(f"{one.defect.breaks:<8}{one.defect.name:<84}{one.verdict:<10}{one.seconds:>8.1f}  {tests}\n")
     missed = [one for one in outcomes if one.verdict != KILLED]
     for one in missed:
-        say(f"\n{one.verdict}: {one.defect.name}\n{one.said[-2_000:]}\n")
+        promise = PROMISES.get(one.defect.breaks, "")
+        say(f"\n{one.verdict}: {one.defect.name}\n{promise}\n{one.said[-2_000:]}\n")
     say(f"\n{len(outcomes) - len(missed)} of {len(outcomes)} defects were noticed\n")
     return 1 if missed else 0
 

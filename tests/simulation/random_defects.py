@@ -10,11 +10,12 @@ from __future__ import annotations
 import ast
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from deploy.dev.processes import ROOT
-from tests.simulation.defects import Change, Defect
+from tests.simulation.defects import Defect, NotFoundOnce
 
 # Where they are put, and the tests that must notice them there.
 PLACES: Final[dict[str, tuple[str, ...]]] = {
@@ -46,6 +47,21 @@ _COMPARISONS: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
 _SUMS: Final[dict[type[ast.operator], type[ast.operator]]] = {ast.Add: ast.Sub, ast.Sub: ast.Add}
 
 
+@dataclass(frozen=True)
+class Turned:
+    """A file as it is, and as it is with one expression turned."""
+
+    file: str
+    old: str
+    new: str
+
+    def applied(self, text: str) -> str:
+        """Raises NotFoundOnce."""
+        if text != self.old:
+            raise NotFoundOnce(f"{self.file} has changed")
+        return self.new
+
+
 def chosen(number: int, seed: int, root: Path = ROOT) -> list[Defect]:
     """So many of all, or all when there are fewer; each place at most once."""
     every = [
@@ -72,7 +88,7 @@ def _defect(file: Path, node: ast.expr, turned: ast.expr, tests: tuple[str, ...]
     text, new, name = file.read_text(), ast.unparse(turned), str(file.relative_to(root))
     old = " ".join((ast.get_source_segment(text, node) or "").split())
     return Defect(
-        f"{name}:{node.lineno}: {old} -> {new}", (Change(name, text, _replaced(text, node, f"({new})")),), tests
+        f"{name}:{node.lineno}: {old} -> {new}", "", (Turned(name, text, _replaced(text, node, f"({new})")),), tests
     )
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
 from deploy.dev.processes import ROOT
 from tests.simulation import random_defects
+from tests.simulation.defects import PROMISES, Change, NotFoundOnce
 from tests.simulation.mutants import ALL, misplaced
 
 
@@ -17,7 +20,46 @@ def test_the_place_of_each_defect_is_found_once() -> None:
 def test_each_defect_leaves_a_program() -> None:
     for defect in ALL:
         for change in defect.changes:
-            compile((ROOT / change.file).read_text().replace(change.old, change.new), change.file, "exec")
+            compile(change.applied((ROOT / change.file).read_text()), change.file, "exec")
+
+
+def test_each_defect_breaks_a_promise_and_each_promise_has_one() -> None:
+    assert {defect.breaks for defect in ALL} == PROMISES.keys()
+    told = (ROOT / "docs" / "reliability.md").read_text()
+    assert [number for number, promise in PROMISES.items() if f"| {number} | {promise} |" not in told] == []
+
+
+CODE = """
+def share(whole, parts):
+    if parts == 0:  # nobody
+        return 0
+    return whole // parts
+
+KIND = Kind(key=lambda row: share(row.whole, 1))
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "old", "new", "becomes"),
+    [
+        ("share", "parts==0", "parts > 0", "if parts > 0:"),
+        ("share", "whole \n // parts", "whole", "return whole\n"),
+        ("KIND", "share(row.whole, 1)", "1", "lambda row: 1)"),
+        ("share", "if parts == 0:\n    return 0", "", "def share(whole, parts):\n    return whole // parts"),
+        ("share", "return 0", "", "if parts == 0:\n        pass\n"),
+        ("share", "return 0", "parts = 1\nreturn whole", "        parts = 1\n        return whole\n"),
+    ],
+)
+def test_a_place_is_found_by_its_syntax(where: str, old: str, new: str, becomes: str) -> None:
+    assert becomes in Change("shares.py", where, old, new).applied(CODE)
+
+
+@pytest.mark.parametrize(
+    ("where", "old"), [("share", "parts"), ("share", "whole + parts"), ("part", "parts == 0"), ("KIND", "return 0")]
+)
+def test_a_place_that_is_not_there_once_is_told(where: str, old: str) -> None:
+    with pytest.raises(NotFoundOnce):
+        Change("shares.py", where, old, "1").applied(CODE)
 
 
 def test_each_defect_has_a_name_of_its_own_and_names_tests_that_are_there() -> None:
@@ -51,8 +93,9 @@ def test_random_defects_turn_one_expression_each_and_leave_a_program(tmp_path: P
     ]
     for defect in found:
         (change,) = defect.changes
-        compile(change.new, change.file, "exec")
-        differing = zip(change.old.splitlines(), change.new.splitlines(), strict=True)
+        turned = change.applied(file.read_text())
+        compile(turned, change.file, "exec")
+        differing = zip(file.read_text().splitlines(), turned.splitlines(), strict=True)
         assert sum(old != new for old, new in differing) == 1
 
 
