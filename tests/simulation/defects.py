@@ -66,8 +66,9 @@ class Change:
         return ast.unparse(tree) + "\n"
 
     def _place(self, tree: ast.Module) -> ast.AST:
-        within = [one for node in tree.body for one in (node.body if isinstance(node, ast.ClassDef) else [node])]
-        named = [node for node in within if self.where in _names(node)]
+        classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+        methods = [one for node in classes for one in node.body if isinstance(one, ast.FunctionDef)]
+        named = [node for node in [*tree.body, *methods] if self.where in _names(node)]
         if len(named) != 1:
             raise NotFoundOnce(f"{self.file}: {len(named)} things are called {self.where}")
         return named[0]
