@@ -12,7 +12,7 @@ from portal.core import audit, config, numbering
 from portal.core.db import Base
 from portal.documents import models as receipts
 from portal.invoices import models as invoices
-from portal.jobs import outbox
+from portal.jobs import models as jobs
 from portal.mandates import models as mandates
 from portal.payment_methods import models as cards
 from portal.payments import models as payments
@@ -24,7 +24,7 @@ from portal.support import models as support
 # Importing a module of models puts its tables into the metadata.
 MODELS = (
     *(accounts, audit, cards, invoices, ledger, mail, mandates),
-    *(numbering, outbox, payments, receipts, reconciliation, refunds, support, webhooks),
+    *(numbering, jobs, payments, receipts, reconciliation, refunds, support, webhooks),
 )
 
 

@@ -20,7 +20,7 @@ from portal.identity import passwords
 from portal.identity.models import OWNER, User
 from portal.invoices import totals
 from portal.invoices.models import Invoice, InvoiceLine
-from portal.jobs.outbox import Job
+from portal.jobs.models import JobRow
 from portal.payments.models import Payment
 from portal.refunds.models import Refund, RefundStep
 from portal.refunds.policy import BANK_TAKES
@@ -327,13 +327,13 @@ def delivery(session: Session, customer: Customer, to: WebhookEndpoint | None = 
     return row
 
 
-def failed_job(session: Session, **values: Any) -> Job:
+def failed_job(session: Session, **values: Any) -> JobRow:
     """A job that has failed in all its tries."""
     now = clock.now()
-    row = Job(
+    row = JobRow(
         **{
             "id": new_id("job"),
-            "name": "receipts.render",
+            "name": "documents.render",
             "args": {"receipt_id": "rct_1"},
             "state": "dead",
             "tries": 12,

@@ -27,7 +27,7 @@ from portal.core import config, crash
 from portal.documents import facts
 from portal.identity import policy
 from portal.identity.models import ADMIN, CUSTOMER, CUSTOMER_ROLES, STAFF_ROLES
-from portal.jobs import outbox
+from portal.jobs.job import declared
 from portal.stripe_events.handlers import HANDLERS
 from portal.webhook_endpoints.models import EventType
 
@@ -266,11 +266,9 @@ def _log_events() -> dict[str, tuple[str, str]]:
 
 def jobs() -> str:
     rows = []
-    for name in sorted(outbox.names()):
-        handler = outbox.handler(name)
-        seconds = outbox.periodic().get(name)
-        in_recovery = "yes" if name in outbox.names_in_recovery() else ""
-        rows.append((f"`{name}`", _often(seconds), in_recovery, _first(handler)))
+    for name, job in sorted(declared().items()):
+        does = _sentence(job.doc.partition("\n\n")[0])
+        rows.append((f"`{name}`", _often(job.every_seconds), "yes" if job.in_recovery else "", does))
     intro = (
         "A job is written in the transaction of the change that needs it, and the worker runs it. Every job can run twice without harm. "
         "[When one fails](../how-to/monitor.md#when-a-job-has-failed-for-good)."

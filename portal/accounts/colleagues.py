@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from portal.accounts import access, queries, service
+from portal.accounts import access, jobs, queries, service
 from portal.accounts.models import Customer, InvitationTry
 from portal.accounts.service import EmailTaken, Invitation
 from portal.content import language
@@ -26,7 +26,6 @@ from portal.core.errors import N_, Conflict, Forbidden, Invalid, RateLimited
 from portal.identity import policy
 from portal.identity import queries as users
 from portal.identity.models import CUSTOMER_ROLES, OWNER, AccountToken, User
-from portal.jobs import outbox
 
 log = structlog.get_logger(__name__)
 
@@ -285,9 +284,8 @@ def _tell_owners(session: Session, about: User, what: str, by: str) -> None:
     """A mail to every owner but the one concerned; also to the one who did it, in case it was not they."""
     for owner in queries.owners(session, about.customer_id or ""):
         if owner.id != about.id:
-            outbox.enqueue(
+            jobs.mail_owners_changed.enqueue(
                 session,
-                "accounts.mail_owners_changed",
                 owner_id=owner.id,
                 about_id=about.id,
                 what=what,

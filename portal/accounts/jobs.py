@@ -1,128 +1,33 @@
-"""The account mails, and forgetting what is no longer needed."""
+"""The jobs of accounts: what each is given. They are done in `job_handlers`."""
 
 from __future__ import annotations
 
-from typing import Final
-
-from portal.accounts import colleagues, queries, service
-from portal.content import mail
-from portal.content.language import translate
-from portal.core import config, db
-from portal.core.errors import N_
-from portal.identity import queries as users
-from portal.identity import tokens
-from portal.identity.models import AccountToken, User
-from portal.jobs import outbox
-
-_COLLEAGUE_SUBJECT: Final = N_("%(by)s invites you to the account of %(customer)s")
-# What happened → subject; they have one template.
-_OWNER_SUBJECTS: Final = {
-    colleagues.OWNER_MADE: N_("Your account at %(company)s has a new owner"),
-    colleagues.OWNER_INVITED: N_("A new owner was invited to your account at %(company)s"),
-    colleagues.OWNER_REMOVED: N_("An owner was removed from your account at %(company)s"),
-}
+from portal.jobs.job import job
 
 
-@outbox.handles("accounts.begin_sign_up", in_recovery=True)
+@job("accounts.begin_sign_up", in_recovery=True)
 def begin_sign_up(email: str, name: str, language: str, link_id: str) -> None:
-    service.begin_sign_up(email, name, language, link_id)
+    """Make an account for a stranger, or tell the owner of the address that they have one."""
 
 
-@outbox.handles("accounts.mail_invitation", in_recovery=True)
+@job("accounts.mail_invitation", once_per=("link_id",), in_recovery=True)
 def mail_invitation(link_id: str, invited_by: str = "") -> None:
     """Send the link of an invitation, unless it opens nothing any more.
 
     `invited_by` is the id of the colleague who invites, if it was not the company itself.
     """
-    with db.reading() as session:
-        row = session.get(AccountToken, link_id)
-        if row is None:  # the invitation was withdrawn
-            return
-        user = users.user(session, row.user_id)
-        by = users.user(session, invited_by) if invited_by else None
-        customer = queries.customer(session, user.customer_id) if user.customer_id else None
-    if not tokens.opens(row, user):
-        return
-    if by is not None and customer is not None:
-        mail.send(
-            key=f"link:{row.id}",
-            to=user.email,
-            subject=translate(_COLLEAGUE_SUBJECT, user.language, by=by.name, customer=customer.name),
-            template="accounts/mails/colleague_invitation",
-            locale=user.language,
-            zone=user.zone,
-            customer_id=customer.id,
-            name=user.name,
-            by=by.name,
-            customer=customer.name,
-            role=user.customer_role,
-            link=tokens.link(row),
-            expires_at=row.expires_at,
-        )
-        return
-    mail.send(
-        key=f"link:{row.id}",
-        to=user.email,
-        subject=translate(N_("Your account at %(company)s"), user.language, company=_company()),
-        template="accounts/mails/invitation",
-        locale=user.language,
-        zone=user.zone,
-        customer_id=user.customer_id,
-        name=user.name,
-        link=tokens.link(row),
-        expires_at=row.expires_at,
-    )
 
 
-@outbox.handles("accounts.mail_account_exists", in_recovery=True)
+@job("accounts.mail_account_exists", once_per=("occasion",), in_recovery=True)
 def mail_account_exists(user_id: str, occasion: str) -> None:
     """Someone signed up with an address that has an account: tell its owner, and nobody else."""
-    with db.reading() as session:
-        user = users.user(session, user_id)
-    mail.send(
-        key=f"exists:{occasion}",
-        to=user.email,
-        subject=translate(N_("You already have an account at %(company)s"), user.language, company=_company()),
-        template="accounts/mails/account_exists",
-        locale=user.language,
-        zone=user.zone,
-        customer_id=user.customer_id,
-        name=user.name,
-    )
 
 
-@outbox.handles("accounts.mail_owners_changed", in_recovery=True)
+@job("accounts.mail_owners_changed", in_recovery=True)
 def mail_owners_changed(owner_id: str, about_id: str, what: str, by_id: str, occasion: str) -> None:
     """Tell an owner that someone else was made or invited as one, or is one no longer: `what` is one of colleagues.OWNER_…."""
-    with db.reading() as session:
-        owner, by = users.user(session, owner_id), users.user(session, by_id)
-        about = session.get(User, about_id)
-        customer = queries.customer(session, owner.customer_id or "")
-    if about is None or not owner.active:  # the invitation was withdrawn; the reader has left
-        return
-    mail.send(
-        key=f"owners:{occasion}",
-        to=owner.email,
-        subject=translate(_OWNER_SUBJECTS[what], owner.language, company=_company()),
-        template="accounts/mails/owners_changed",
-        locale=owner.language,
-        zone=owner.zone,
-        customer_id=customer.id,
-        name=owner.name,
-        what=what,
-        about_name=about.name,
-        about_email=about.email,
-        by=by.name,
-        customer=customer.name,
-    )
 
 
-@outbox.handles("accounts.sweep", every_seconds=3600)
+@job("accounts.sweep", every_seconds=3600)
 def sweep() -> None:
-    """Forget old invitations that were counted; a second run finds nothing more."""
-    with db.transaction() as session:
-        colleagues.forget_old_tries(session)
-
-
-def _company() -> str:
-    return config.current().company.name
+    """Forget old invitations that were counted."""

@@ -8,7 +8,7 @@ from typing import Final
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.orm import Session
 
-from portal.accounts import queries
+from portal.accounts import jobs, queries
 from portal.accounts.models import Customer
 from portal.content import mail
 from portal.content.language import supported
@@ -21,7 +21,6 @@ from portal.identity import tokens
 from portal.identity.models import CUSTOMER, OWNER, User
 from portal.identity.service import LONGEST_EMAIL, LONGEST_NAME
 from portal.identity.tokens import CONFIRM_EMAIL, INVITATION
-from portal.jobs import outbox
 
 LONGEST_TAX_ID: Final = 40
 LONGEST_ADDRESS: Final = 500
@@ -156,7 +155,7 @@ def send_invitation(session: Session, user: User, *, invited_by: str = "") -> In
         raise Conflict(N_("This person was sent several invitations within the hour. Please wait a little."))
     facts = {"email": user.email} | ({"customer_role": user.customer_role} if user.customer_role else {})
     audit.record(session, "user.invited", user.id, facts, customer_id=user.customer_id)
-    outbox.enqueue(session, "accounts.mail_invitation", key=f"link:{row.id}", link_id=row.id, invited_by=invited_by)
+    jobs.mail_invitation.enqueue(session, link_id=row.id, invited_by=invited_by)
     return Invitation(user.id, user.customer_id, tokens.link(row))
 
 
@@ -177,9 +176,7 @@ def sign_up(email: str, name: str, language: str) -> None:
     with db.transaction() as session:
         known = users.user_by_email(session, email)
         audit.record(session, "sign_up.asked", known.id if known else "unknown")
-        outbox.enqueue(
-            session, "accounts.begin_sign_up", email=email, name=name, language=language, link_id=new_id("lnk")
-        )
+        jobs.begin_sign_up.enqueue(session, email=email, name=name, language=language, link_id=new_id("lnk"))
 
 
 def begin_sign_up(email: str, name: str, language: str, link_id: str) -> None:
@@ -191,9 +188,7 @@ def begin_sign_up(email: str, name: str, language: str, link_id: str) -> None:
         user = users.user_by_email(session, email)
         if user is not None and user.password_hash is not None:
             occasion = f"{user.id}:{clock.now():%Y%m%d%H}"  # once an hour, however often it is tried
-            outbox.enqueue(
-                session, "accounts.mail_account_exists", key=f"exists:{occasion}", user_id=user.id, occasion=occasion
-            )
+            jobs.mail_account_exists.enqueue(session, user_id=user.id, occasion=occasion)
             return
         if user is None:
             customer = add_customer(session, name=name, email=email, language=language)

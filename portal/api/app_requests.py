@@ -13,10 +13,10 @@ from sqlalchemy import JSON, Index, Integer, String, delete, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
+from portal.api import jobs
 from portal.core import db
 from portal.core.db import Base, UTCDateTime, database_now
 from portal.core.errors import N_, Conflict, Invalid
-from portal.jobs import outbox
 
 # An app's key may be longer than a form's, and is kept at least a day: an app that tries again tomorrow has had its answer.
 LONGEST_KEY: Final = 255
@@ -114,9 +114,8 @@ def release(caller: str, key: str) -> None:
         )
 
 
-@outbox.handles("app_requests.sweep", every_seconds=3600)
+@jobs.sweep.handler
 def sweep() -> None:
-    """Forget requests after their time."""
     with db.transaction() as session:
         oldest = database_now(session) - KEEP
         session.execute(delete(AppRequest).where(AppRequest.created_at < oldest))

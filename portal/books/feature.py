@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from portal.books import jobs, key_views, look_views, pack_views, views
+from portal.books import job_handlers, key_views, look_views, pack_views, views
 from portal.books.cli import books
 from portal.web.features import Feature
 
-FEATURE = Feature(blueprints=(views.bp, look_views.bp, pack_views.bp, key_views.bp), jobs=(jobs,), commands=(books,))
+FEATURE = Feature(
+    blueprints=(views.bp, look_views.bp, pack_views.bp, key_views.bp), jobs=(job_handlers,), commands=(books,)
+)

@@ -1,15 +1,15 @@
-"""The jobs of packs; each may run twice."""
+"""The jobs of packs: what each is given. They are done in `job_handlers`."""
 
-from portal.books import service
-from portal.jobs import outbox
+from __future__ import annotations
+
+from portal.jobs.job import job
 
 
-@outbox.handles(service.MAKE)
+@job("books.make_pack", once_per=("pack_id",))
 def make_pack(pack_id: str) -> None:
-    """Left by the transaction in which the pack was asked for."""
-    service.make(pack_id)
+    """Write the ZIP of a month."""
 
 
-@outbox.handles("books.sweep", every_seconds=3600)
+@job("books.sweep", every_seconds=3600)
 def sweep() -> None:
-    service.sweep()
+    """Remove packs after their time, and give up those whose job has died."""

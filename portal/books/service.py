@@ -11,7 +11,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from portal.books import packing
+from portal.books import jobs, packing
 from portal.books.models import Pack, PackPart, PackState
 from portal.core import audit, clock, crash, db
 from portal.core.db import new_id
@@ -22,7 +22,6 @@ from portal.reconciliation.figures import Period
 
 log = structlog.get_logger(__name__)
 
-MAKE: Final = "books.make_pack"
 # So long a pack waits for documents whose PDF is not made yet, and looks every so many seconds.
 WAIT_FOR_DOCUMENTS: Final = timedelta(minutes=10)
 LOOK_AGAIN_SECONDS: Final = 15
@@ -47,7 +46,7 @@ def request(month: date, user_id: str) -> str:
             made = _insert(session, month, user_id)
             if made is not None:
                 audit.record(session, "pack.requested", made, {"month": f"{month:%Y-%m}"})
-                outbox.enqueue(session, MAKE, key=f"{MAKE}:{made}", pack_id=made)
+                jobs.make_pack.enqueue(session, pack_id=made)
                 return made
             under_way: str | None = session.scalar(
                 select(Pack.id).where(Pack.month == month, Pack.state == PackState.MAKING)

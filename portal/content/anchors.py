@@ -20,11 +20,10 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal.content import language, mail
+from portal.content import jobs, language, mail
 from portal.core import audit, clock, config, db
 from portal.core.audit import AuditEvent
 from portal.core.errors import N_
-from portal.jobs import outbox
 
 EVERY_SECONDS: Final = 86_400
 ANCHORED: Final = "audit.anchored"
@@ -104,21 +103,22 @@ def send(anchor: Anchor) -> None:
     )
 
 
-@outbox.handles("audit.anchor", every_seconds=EVERY_SECONDS)
+@jobs.anchor.handler
 def anchor_now() -> None:
     """Take an anchor and leave a job for each place where it is written down, so that one that fails holds up no other."""
     with db.transaction() as session:
         anchor = take(session)
-        for job in ("audit.mail_anchor", *(["audit.file_anchor"] if config.current().audit_anchor_file else [])):
-            outbox.enqueue(session, job, number=anchor.number, digest=anchor.hash, at=anchor.at.isoformat())
+        jobs.mail_anchor.enqueue(session, number=anchor.number, digest=anchor.hash, at=anchor.at.isoformat())
+        if config.current().audit_anchor_file:
+            jobs.file_anchor.enqueue(session, number=anchor.number, digest=anchor.hash, at=anchor.at.isoformat())
 
 
-@outbox.handles("audit.mail_anchor")
+@jobs.mail_anchor.handler
 def mail_anchor(number: int, digest: str, at: str) -> None:
     send(Anchor(number, digest, datetime.fromisoformat(at)))
 
 
-@outbox.handles("audit.file_anchor")
+@jobs.file_anchor.handler
 def file_anchor(number: int, digest: str, at: str) -> None:
     file = config.current().audit_anchor_file
     if file is not None:

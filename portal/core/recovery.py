@@ -33,12 +33,6 @@ MARK: Final = "mark"  # the file outside of the database has an event that the d
 STRIPE: Final = "stripe"  # Stripe has a payment of a customer of ours that no row knows
 REASONS: Final = (OPERATOR, MARK, STRIPE)
 
-# The job that looks after a recovery; whoever begins one leaves it.
-TEND: Final = "recovery.tend"
-# Those that tell staff.
-MAIL_BEGUN: Final = "recovery.mail_begun"
-MAIL_FINISHED: Final = "recovery.mail_finished"
-
 _OPEN: Final = text("finished_at IS NULL")
 
 
@@ -140,7 +134,7 @@ def notice(session: Session) -> bool:
 
 
 def begin(session: Session, reason: str, facts: dict[str, Any], *, since: datetime | None = None) -> bool:
-    """Open a recovery in the caller's transaction; False, having changed nothing, when one is open. Whoever opens one leaves TEND."""
+    """Open a recovery in the caller's transaction; False, having changed nothing, when one is open. Whoever opens one leaves its job."""
     head = audit.locked_head(session)  # whoever notices at the same time waits here
     if current(session) is not None:
         return False

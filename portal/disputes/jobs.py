@@ -1,24 +1,28 @@
-"""Jobs about disputes; each may run twice."""
+"""The jobs of disputes: what each is given. They are done in `job_handlers`."""
 
-from portal.disputes import email, service
-from portal.jobs import outbox
+from __future__ import annotations
 
-
-@outbox.handles("disputes.follow_up")
-def follow_up(dispute_id: str) -> None:
-    service.follow_up(dispute_id)
+from portal.jobs.job import job
 
 
-@outbox.handles("disputes.mail_opened")
+@job("disputes.follow_up", once_per=("dispute_id", "version"))
+def follow_up(dispute_id: str, version: int) -> None:
+    """Look at Stripe what has become of a dispute, until it is over.
+
+    `version` is that of the row when it was left: an appeal may reopen a dispute whose first job has ended.
+    """
+
+
+@job("disputes.mail_opened", once_per=("dispute_id", "occasion"))
 def mail_opened(dispute_id: str, occasion: str) -> None:
-    email.send_opened(dispute_id, occasion)
+    """Tell staff of a dispute."""
 
 
-@outbox.handles("disputes.remind")
+@job("disputes.remind", once_per=("dispute_id", "due_by"))
 def remind(dispute_id: str, due_by: str) -> None:
-    email.send_reminder(dispute_id, due_by)
+    """Remind staff that the bank still waits for evidence; `due_by` is in ISO 8601."""
 
 
-@outbox.handles("disputes.mail_warning")
+@job("disputes.mail_warning", once_per=("warning_id",))
 def mail_warning(warning_id: str) -> None:
-    email.send_warning(warning_id)
+    """Tell staff what a card's issuer suspects."""

@@ -19,7 +19,7 @@ from portal.core.db import new_id
 from portal.core.enums import Unknown, parse
 from portal.core.errors import NotFound
 from portal.core.synced_rows import hold_for_review, touch
-from portal.disputes import queries, statuses
+from portal.disputes import jobs, queries, statuses
 from portal.disputes.models import (
     FUNDS_REINSTATED,
     FUNDS_WITHDRAWN,
@@ -30,7 +30,6 @@ from portal.disputes.models import (
 )
 from portal.disputes.statuses import DisputeStatus
 from portal.gateway import BalanceTransaction
-from portal.jobs import outbox
 from portal.payments import queries as payments_by
 from portal.payments import service as payments
 from portal.payments.models import Payment
@@ -283,24 +282,11 @@ def _post(session: Session, dispute: Dispute, movement: BalanceTransaction) -> N
 
 
 def _tell_staff(session: Session, dispute: Dispute, occasion: str) -> None:
-    outbox.enqueue(
-        session,
-        "disputes.mail_opened",
-        key=f"dispute_{occasion}:{dispute.id}",
-        dispute_id=dispute.id,
-        occasion=occasion,
-    )
+    jobs.mail_opened.enqueue(session, dispute_id=dispute.id, occasion=occasion)
 
 
 def _keep_following(session: Session, dispute: Dispute) -> None:
-    """The version is in the key because an appeal may reopen a dispute whose first job has ended."""
-    outbox.enqueue(
-        session,
-        "disputes.follow_up",
-        key=f"dispute_follow_up:{dispute.id}:{dispute.version}",
-        delay_seconds=LOOK_EVERY_SECONDS,
-        dispute_id=dispute.id,
-    )
+    jobs.follow_up.enqueue_in(session, LOOK_EVERY_SECONDS, dispute_id=dispute.id, version=dispute.version)
 
 
 def _remind_in_time(session: Session, dispute: Dispute) -> None:
@@ -310,14 +296,7 @@ def _remind_in_time(session: Session, dispute: Dispute) -> None:
         return
     left = (due - REMIND_BEFORE - clock.now()).total_seconds()
     if left > 0:
-        outbox.enqueue(
-            session,
-            "disputes.remind",
-            key=f"dispute_reminder:{dispute.id}:{due.isoformat()}",
-            delay_seconds=left,
-            dispute_id=dispute.id,
-            due_by=due.isoformat(),
-        )
+        jobs.remind.enqueue_in(session, left, dispute_id=dispute.id, due_by=due.isoformat())
 
 
 KIND: Final[stripe_sync.Opened[Dispute, gateway.Dispute]] = stripe_sync.Opened(

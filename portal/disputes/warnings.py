@@ -14,9 +14,9 @@ from portal import gateway, stripe_sync
 from portal.core import audit, clock, config, db
 from portal.core.db import new_id
 from portal.core.synced_rows import touch
+from portal.disputes import jobs
 from portal.disputes.models import FraudWarning
 from portal.disputes.settling import locked_payment, payment_of
-from portal.jobs import outbox
 from portal.payments.models import Payment
 
 log = structlog.get_logger(__name__)
@@ -76,7 +76,7 @@ def _open(session: Session, payment_id: str, found: gateway.FraudWarning) -> Fra
         {"payment": payment.id, "type": found.fraud_type, "actionable": found.actionable},
         customer_id=payment.customer_id,
     )
-    outbox.enqueue(session, "disputes.mail_warning", key=f"fraud_warning:{warning.id}", warning_id=warning.id)
+    jobs.mail_warning.enqueue(session, warning_id=warning.id)
     return warning
 
 

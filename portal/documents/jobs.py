@@ -1,67 +1,45 @@
-"""The jobs of documents: each does one phase, and each may run twice."""
+"""The jobs of documents that documents leave themselves; those that issue one are left by `payments` and `refunds`."""
 
-from portal.core import metrics
-from portal.documents import email, service
-from portal.jobs.outbox import handles
+from __future__ import annotations
 
-
-@handles(service.ISSUE)
-def issue(payment_id: str) -> None:
-    """Left by the transaction that settled the payment."""
-    service.issue(payment_id)
+from portal.jobs.job import job
 
 
-@handles(service.ISSUE_CREDIT_NOTE)
-def issue_credit_note(refund_id: str) -> None:
-    """Left by the transaction in which the refund succeeded."""
-    service.issue_credit_note(refund_id)
-
-
-@handles(service.REVOKE_CREDIT_NOTE)
-def revoke_credit_note(refund_id: str) -> None:
-    """Left by the transaction in which a refund failed after it had succeeded."""
-    service.revoke_credit_note(refund_id)
-
-
-@handles(service.KEEP)
-def keep(document_id: str) -> None:
-    """Left by the transaction that issued the document."""
-    service.keep(document_id)
-
-
-@handles(service.RENDER)
+@job("documents.render", once_per=("document_id",))
 def render(document_id: str) -> None:
-    service.render(document_id)
+    """Make the PDF of a document."""
 
 
-@handles(service.MAIL_AGAIN)
-def send_again(document_id: str, occasion: str) -> None:
-    """Left by a member of staff."""
-    email.send_again(document_id, occasion)
+@job("documents.keep", once_per=("document_id",))
+def keep(document_id: str) -> None:
+    """Write at Stripe what a document was issued with."""
 
 
-@handles(service.MAIL)
-def send(document_id: str) -> None:
-    email.send(document_id)
+@job("documents.mail", once_per=("document_id",))
+def mail(document_id: str) -> None:
+    """Send a document to its customer."""
 
 
-@handles(service.MAIL_HELD)
-def tell_of_held(document_id: str) -> None:
-    """Left by a rendering that lacked characters."""
-    email.tell_of_held(document_id)
+@job("documents.mail_payer", once_per=("document_id",))
+def mail_payer(document_id: str) -> None:
+    """Send a receipt to the user who paid, where that is another address."""
 
 
-@handles(service.MAIL_PAYER)
-def send_to_payer(document_id: str) -> None:
-    """Left by the transaction that recorded the mail to the customer."""
-    email.send_to_payer(document_id)
+@job("documents.mail_again")
+def mail_again(document_id: str, occasion: str) -> None:
+    """Send a document once more, as a member of staff has asked."""
 
 
-@handles(service.MAIL_REVOCATION)
-def send_revocation(credit_note_id: str) -> None:
-    email.send_revocation(credit_note_id)
+@job("documents.mail_held")
+def mail_held(document_id: str) -> None:
+    """Tell staff of a document that lacks characters."""
 
 
-@handles("receipts.requeue_lost_jobs", every_seconds=60)
+@job("documents.mail_revocation", once_per=("credit_note_id",))
+def mail_revocation(credit_note_id: str) -> None:
+    """Tell the customer that a credit note is void."""
+
+
+@job("documents.requeue_lost_jobs", every_seconds=60)
 def requeue_lost_jobs() -> None:
-    metrics.STARTED_OVER.labels("documents").inc(service.requeue_lost_jobs())
+    """Leave the next job for documents that have none, and for payments and refunds that lack one."""

@@ -15,14 +15,15 @@ from portal.core import keyset
 from portal.core.db import inline_literals
 from portal.core.errors import NotFound, PortalError
 from portal.core.money import Money
-from portal.documents import codes, facts
+from portal.documents import codes, facts, jobs
 from portal.documents.models import HELD, NOT_HELD, RECEIPT, REVOKED, UNMAILED, CreditNote, Document, Receipt
 from portal.identity import queries as users
 from portal.identity.models import User
-from portal.jobs import outbox
+from portal.payments import jobs as payment_jobs
 from portal.payments import queries as payments
 from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
+from portal.refunds import jobs as refund_jobs
 from portal.refunds import queries as refunds
 from portal.refunds.models import Refund
 from portal.refunds.statuses import RefundStatus
@@ -191,7 +192,7 @@ def payments_without_receipt(session: Session, since: datetime, most: int) -> li
         Payment.status == PaymentStatus.SUCCEEDED,
         Payment.updated_at >= since,
         ~exists().where(Document.kind == RECEIPT, Document.payment_id == Payment.id),
-        outbox.without_job(session, "receipt:" + Payment.id),
+        payment_jobs.issue_receipt.missing(session, payment_id=Payment.id),
     )
     return list(session.scalars(found.limit(most)))
 
@@ -202,16 +203,16 @@ def refunds_without_credit_note(session: Session, since: datetime, most: int) ->
         inline_literals(Refund.status, [RefundStatus.SUCCEEDED]),
         Refund.succeeded_at >= since,
         ~exists().where(Document.refund_id == Refund.id),
-        outbox.without_job(session, "credit_note:" + Refund.id),
+        refund_jobs.issue_credit_note.missing(session, refund_id=Refund.id),
     )
     return list(session.scalars(found.limit(most)))
 
 
 def left_behind(session: Session, most: int) -> list[Document]:
     """Documents that are not rendered or not mailed, and that no job renders or mails."""
-    lost = outbox.without_job(session, Document.kind + ".render:" + Document.id, Document.kind + ".mail:" + Document.id)
+    lost = (jobs.render.missing(session, document_id=Document.id), jobs.mail.missing(session, document_id=Document.id))
     found = select(Document).where(
-        UNMAILED, NOT_HELD, Document.revoked_at.is_(None) | Document.pdf_sha256.is_(None), lost
+        UNMAILED, NOT_HELD, Document.revoked_at.is_(None) | Document.pdf_sha256.is_(None), *lost
     )
     return list(session.scalars(found.order_by(Document.issued_at).limit(most)))
 
@@ -235,7 +236,7 @@ def held(session: Session, payment_id: str) -> list[Document]:
 
 def revocations_left_behind(session: Session, most: int) -> list[str]:
     """The ids of revoked credit notes whose customer was not told, and that no job tells."""
-    lost = outbox.without_job(session, "credit_note.mail_revocation:" + Document.id)
+    lost = jobs.mail_revocation.missing(session, credit_note_id=Document.id)
     found = select(Document.id).where(REVOKED, Document.revocation_mailed_at.is_(None), lost)
     return list(session.scalars(found.order_by(Document.revoked_at).limit(most)))
 

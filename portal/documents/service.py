@@ -18,13 +18,15 @@ from portal.accounts.models import Customer
 from portal.content import language
 from portal.core import audit, config, crash, db, numbering
 from portal.core.errors import N_, Conflict, NotFound
-from portal.documents import codes, facts, freezing, pdf, queries
+from portal.documents import codes, facts, freezing, jobs, pdf, queries
 from portal.documents.freezing import NotAddingUp
 from portal.documents.keeping import Kept, is_free, keep, kept_credit_note, kept_receipt
 from portal.documents.models import CreditNote, Document, Receipt
 from portal.invoices.models import Invoice
 from portal.jobs import outbox
+from portal.payments import jobs as payment_jobs
 from portal.payments.models import Payment
+from portal.refunds import jobs as refund_jobs
 from portal.refunds.models import Refund
 
 __all__ = [
@@ -45,17 +47,6 @@ __all__ = [
 ]
 
 log = structlog.get_logger(__name__)
-
-ISSUE: Final = "receipts.issue"
-ISSUE_CREDIT_NOTE: Final = "receipts.issue_credit_note"
-REVOKE_CREDIT_NOTE: Final = "receipts.revoke_credit_note"
-KEEP: Final = "receipts.keep"
-RENDER: Final = "receipts.render"
-MAIL: Final = "receipts.mail"
-MAIL_REVOCATION: Final = "receipts.mail_revocation"
-MAIL_AGAIN: Final = "receipts.mail_again"
-MAIL_HELD: Final = "receipts.mail_held"
-MAIL_PAYER: Final = "receipts.mail_payer"
 
 # The customer's PDF and mail go first. Until then the number stands in the mark (portal.core.marks) alone. Seconds.
 KEEP_AFTER_SECONDS: Final = 5
@@ -146,7 +137,7 @@ def revoke_credit_note(refund_id: str) -> None:
         told = {"number": note.number, "refund": refund_id}
         audit.record(session, "credit_note.revoked", note.id, told, customer_id=note.customer_id)
         crash.point("credit note revoked")
-        outbox.enqueue(session, MAIL_REVOCATION, key=f"credit_note.mail_revocation:{note.id}", credit_note_id=note.id)
+        jobs.mail_revocation.enqueue(session, credit_note_id=note.id)
 
 
 def _lock(session: Session, refund_id: str) -> tuple[Refund, Payment]:
@@ -201,10 +192,9 @@ def _add(session: Session, document: Document, frozen: facts.Facts, customer: Cu
         audit.record(session, f"{document.kind}.issued", document.id, told, customer_id=customer.id)
     else:
         audit.record(session, f"{document.kind}.brought_back", document.id, told, customer_id=customer.id)
-    outbox.enqueue(session, RENDER, key=f"{document.kind}.render:{document.id}", document_id=document.id)
+    jobs.render.enqueue(session, document_id=document.id)
     if kept is None:
-        key = f"{document.kind}.keep:{document.id}"
-        outbox.enqueue(session, KEEP, key=key, delay_seconds=KEEP_AFTER_SECONDS, document_id=document.id)
+        jobs.keep.enqueue_in(session, KEEP_AFTER_SECONDS, document_id=document.id)
     crash.point("document issued")
     return document.id
 
@@ -238,7 +228,7 @@ def render(document_id: str) -> None:
         audit.record(
             session, f"{stored.kind}.rendered", document_id, {"sha256": digest}, customer_id=stored.customer_id
         )
-        outbox.enqueue(session, MAIL, key=f"{stored.kind}.mail:{document_id}", document_id=document_id)
+        jobs.mail.enqueue(session, document_id=document_id)
         crash.point("document stored")
 
 
@@ -252,7 +242,7 @@ def _hold(document_id: str, missing: str) -> None:
         log.warning("document_lacks_glyphs", document=document_id, number=document.number, missing=missing)
         told = {"number": document.number, "missing": missing}
         audit.record(session, f"{document.kind}.held", document_id, told, customer_id=document.customer_id)
-        outbox.enqueue(session, MAIL_HELD, document_id=document_id)
+        jobs.mail_held.enqueue(session, document_id=document_id)
 
 
 def render_held(document_id: str, *, as_it_is: bool) -> Document:
@@ -274,7 +264,7 @@ def render_held(document_id: str, *, as_it_is: bool) -> Document:
         else:
             document.missing_glyphs = ""
             audit.record(session, f"{document.kind}.retried", document_id, told, customer_id=document.customer_id)
-        outbox.start_over(session, RENDER, key=f"{document.kind}.render:{document.id}", document_id=document.id)
+        jobs.render.requeue(session, document_id=document.id)
         return document
 
 
@@ -284,21 +274,20 @@ def requeue_lost_jobs() -> int:
     Payments and refunds are looked at while they are new: reconciliation sees all of them. A second run finds nothing more.
     """
     with db.transaction() as session:
-        since, most = db.database_now(session) - MISSED_SINCE, outbox.MOST_STARTED_OVER
+        since, most = db.database_now(session) - MISSED_SINCE, outbox.MOST_REQUEUED
         paid = queries.payments_without_receipt(session, since, most)
         for payment_id in paid:
-            outbox.start_over(session, ISSUE, key=f"receipt:{payment_id}", payment_id=payment_id)
+            payment_jobs.issue_receipt.requeue(session, payment_id=payment_id)
         refunded = queries.refunds_without_credit_note(session, since, most)
         for refund_id in refunded:
-            outbox.start_over(session, ISSUE_CREDIT_NOTE, key=f"credit_note:{refund_id}", refund_id=refund_id)
+            refund_jobs.issue_credit_note.requeue(session, refund_id=refund_id)
         documents = queries.left_behind(session, most)
         for one in documents:
-            job, step = (RENDER, "render") if one.pdf_sha256 is None else (MAIL, "mail")
-            outbox.start_over(session, job, key=f"{one.kind}.{step}:{one.id}", document_id=one.id)
+            step = jobs.render if one.pdf_sha256 is None else jobs.mail
+            step.requeue(session, document_id=one.id)
         revoked = queries.revocations_left_behind(session, most)
         for note_id in revoked:
-            key = f"credit_note.mail_revocation:{note_id}"
-            outbox.start_over(session, MAIL_REVOCATION, key=key, credit_note_id=note_id)
+            jobs.mail_revocation.requeue(session, credit_note_id=note_id)
         return len(paid) + len(refunded) + len(documents) + len(revoked)
 
 
@@ -316,7 +305,7 @@ def send_again(document_id: str) -> Document:
         customer = session.get_one(Customer, document.customer_id)
         told = {"number": document.number, "to": customer.email}
         audit.record(session, f"{document.kind}.sent_again", document_id, told, customer_id=customer.id)
-        outbox.enqueue(session, MAIL_AGAIN, document_id=document_id, occasion=db.new_id("snd"))
+        jobs.mail_again.enqueue(session, document_id=document_id, occasion=db.new_id("snd"))
         return document
 
 
@@ -332,7 +321,7 @@ def mark_mailed(document_id: str, to: str) -> None:
         document.mailed_at = db.database_now(session)
         audit.record(session, f"{document.kind}.mailed", document_id, {"to": to}, customer_id=document.customer_id)
         if isinstance(document, Receipt) and len(queries.addresses(session, document)) > 1:
-            outbox.enqueue(session, MAIL_PAYER, key=f"receipt.mail_payer:{document_id}", document_id=document_id)
+            jobs.mail_payer.enqueue(session, document_id=document_id)
         crash.point("document marked")
 
 

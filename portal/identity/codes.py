@@ -22,8 +22,8 @@ from sqlalchemy.orm import Session
 from portal.core import audit, clock, config, texts
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict
+from portal.identity import jobs
 from portal.identity.models import CUSTOMER, RecoveryCode, SecondFactor, User
-from portal.jobs import outbox
 
 STEP_SECONDS: Final = 30
 # A phone's clock may be off by so many steps, to each side.
@@ -166,9 +166,8 @@ def forget_recovery_codes(session: Session, user_id: str) -> None:
 
 def tell(session: Session, user: User, what: str, *, left: int = 0) -> None:
     """Leave the mail by which its owner learns of it when it was not they: `what` is ENABLED, DISABLED, RECOVERY_USED or RESET."""
-    outbox.enqueue(
+    jobs.mail_second_factor.enqueue(
         session,
-        "identity.mail_second_factor",
         user_id=user.id,
         what=what,
         left=left,

@@ -1,115 +1,33 @@
-"""What the worker does for those who sign in: mails with links and about their security, and forgetting what is over."""
+"""The jobs of those who sign in: what each is given. They are done in `job_handlers`."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Final
-
-from sqlalchemy import delete
-
-from portal.content import mail
-from portal.content.language import translate
-from portal.core import clock, config, db
-from portal.core.errors import N_
-from portal.identity import app_grants, codes, queries, service, throttle, tokens
-from portal.identity.models import LONGEST, AccountToken, SignInAttempt, SignInSession
-from portal.jobs import outbox
-
-# Kept this long after they ended, for whoever asks what happened; the audit trail keeps the fact itself.
-KEEP_LINKS: Final = timedelta(days=30)
-KEEP_SESSIONS: Final = timedelta(days=90)
-# Purpose of the link → subject; the template has the purpose's name.
-_LINK_SUBJECTS: Final = {
-    tokens.CONFIRM_EMAIL: N_("Confirm your e-mail address for %(company)s"),
-    tokens.PASSWORD_RESET: N_("Choose a new password for %(company)s"),
-}
-# What happened → subject; they have one template.
-_SECOND_FACTOR_SUBJECTS: Final = {
-    codes.ENABLED: N_("Two-step verification for %(company)s is on"),
-    codes.DISABLED: N_("Two-step verification for %(company)s is off"),
-    codes.RESET: N_("Two-step verification for %(company)s was reset"),
-    codes.RECOVERY_USED: N_("A recovery code was used at %(company)s"),
-}
+from portal.jobs.job import job
 
 
-@outbox.handles("identity.begin_reset", in_recovery=True)
+@job("identity.begin_reset", in_recovery=True)
 def begin_reset(email: str, link_id: str) -> None:
-    service.begin_reset(email, link_id)
+    """Send a link for a new password to the user of this address, if there is one."""
 
 
-@outbox.handles("identity.mail_link", in_recovery=True)
+@job("identity.mail_link", once_per=("link_id",), in_recovery=True)
 def mail_link(link_id: str) -> None:
     """Send the link of a sign-up or a reset, unless it opens nothing any more."""
-    with db.reading() as session:
-        row = session.get(AccountToken, link_id)
-        if row is None:
-            return
-        user = queries.user(session, row.user_id)
-    if not tokens.opens(row, user):
-        return
-    mail.send(
-        key=f"link:{row.id}",
-        to=user.email,
-        subject=translate(_LINK_SUBJECTS[row.purpose], user.language, company=_company()),
-        template=f"identity/mails/{row.purpose}",
-        locale=user.language,
-        zone=user.zone,
-        customer_id=user.customer_id,
-        name=user.name,
-        link=tokens.link(row),
-        expires_at=row.expires_at,
-    )
 
 
-@outbox.handles("identity.mail_password_changed", in_recovery=True)
+@job("identity.mail_password_changed", in_recovery=True)
 def mail_password_changed(user_id: str, occasion: str, changed_at: str) -> None:
-    """`changed_at` is in ISO 8601."""
-    with db.reading() as session:
-        user = queries.user(session, user_id)
-    mail.send(
-        key=f"password:{occasion}",
-        to=user.email,
-        subject=translate(N_("Your password for %(company)s was changed"), user.language, company=_company()),
-        template="identity/mails/password_changed",
-        locale=user.language,
-        zone=user.zone,
-        customer_id=user.customer_id,
-        name=user.name,
-        changed_at=datetime.fromisoformat(changed_at),
-    )
+    """Tell a user that their password was changed; `changed_at` is in ISO 8601."""
 
 
-@outbox.handles("identity.mail_second_factor", in_recovery=True)
+@job("identity.mail_second_factor", in_recovery=True)
 def mail_second_factor(user_id: str, what: str, left: int, occasion: str, at: str) -> None:
-    """`what` is one of codes.ENABLED, DISABLED and RECOVERY_USED; `left` are recovery codes, `at` is in ISO 8601."""
-    with db.reading() as session:
-        user = queries.user(session, user_id)
-    mail.send(
-        key=f"second_factor:{occasion}",
-        to=user.email,
-        subject=translate(_SECOND_FACTOR_SUBJECTS[what], user.language, company=_company()),
-        template="identity/mails/second_factor",
-        locale=user.language,
-        zone=user.zone,
-        customer_id=user.customer_id,
-        name=user.name,
-        what=what,
-        left=left,
-        at=datetime.fromisoformat(at),
-    )
+    """Tell a user what happened to their second factor.
+
+    `what` is one of codes.ENABLED, DISABLED, RESET and RECOVERY_USED; `left` are recovery codes, `at` is in ISO 8601.
+    """
 
 
-@outbox.handles("identity.sweep", every_seconds=3600)
+@job("identity.sweep", every_seconds=3600)
 def sweep() -> None:
-    """Forget old sign-in attempts, grants, links and sessions; a second run finds nothing more."""
-    now = clock.now()
-    longest = max(LONGEST.values())
-    with db.transaction() as session:
-        session.execute(delete(SignInAttempt).where(SignInAttempt.at < now - throttle.WINDOW))
-        app_grants.forget_old(session)
-        session.execute(delete(AccountToken).where(AccountToken.expires_at < now - KEEP_LINKS))
-        session.execute(delete(SignInSession).where(SignInSession.created_at < now - longest - KEEP_SESSIONS))
-
-
-def _company() -> str:
-    return config.current().company.name
+    """Forget old sign-in attempts, grants, links and sessions."""

@@ -12,10 +12,9 @@ from portal.content.language import supported
 from portal.core import audit, clock, config, db, texts, time_zones
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Invalid
-from portal.identity import passwords, queries, sessions, throttle, tokens
+from portal.identity import jobs, passwords, queries, sessions, throttle, tokens
 from portal.identity.models import AccountToken, User
 from portal.identity.tokens import CONFIRM_EMAIL, INVITATION, PASSWORD_RESET
-from portal.jobs import outbox
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +68,7 @@ def ask_reset(email: str) -> None:
             known.id if known else "unknown",
             customer_id=known.customer_id if known else None,
         )
-        outbox.enqueue(session, "identity.begin_reset", email=email, link_id=new_id("lnk"))
+        jobs.begin_reset.enqueue(session, email=email, link_id=new_id("lnk"))
 
 
 def begin_reset(email: str, link_id: str) -> None:
@@ -114,7 +113,7 @@ def send_link(session: Session, user: User, purpose: str, link_id: str) -> Accou
     if row is None:
         log.warning("too_many_links", user_id=user.id, purpose=purpose)
         return None
-    outbox.enqueue(session, "identity.mail_link", key=f"link:{row.id}", link_id=row.id)
+    jobs.mail_link.enqueue(session, link_id=row.id)
     return row
 
 
@@ -165,9 +164,8 @@ def _check_password(owner: User | LinkOwner, password: str) -> None:
 
 def _tell_of_new_password(session: Session, user: User) -> None:
     """So that the owner learns of it when it was not they."""
-    outbox.enqueue(
+    jobs.mail_password_changed.enqueue(
         session,
-        "identity.mail_password_changed",
         user_id=user.id,
         occasion=new_id("pwd"),
         changed_at=clock.now().isoformat(),

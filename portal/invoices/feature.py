@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from portal.core.errors import N_
-from portal.invoices import jobs, staff_views, views
+from portal.invoices import job_handlers, staff_views, views
 from portal.web.features import Feature, NavigationEntry
 
 FEATURE = Feature(
     blueprints=(views.bp, staff_views.bp),
-    jobs=(jobs,),
+    jobs=(job_handlers,),
     navigation=(
         NavigationEntry("invoices.index", "file", N_("Invoices"), 20, frozenset({"invoices", "payments.pay"})),
         NavigationEntry(

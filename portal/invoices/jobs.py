@@ -1,9 +1,10 @@
-"""Jobs about invoices."""
+"""The jobs of invoices: what each is given. They are done in `job_handlers`."""
 
-from portal.invoices import files
-from portal.jobs import outbox
+from __future__ import annotations
+
+from portal.jobs.job import job
 
 
-@outbox.handles("invoices.forget_files", every_seconds=3600)
+@job("invoices.forget_files", every_seconds=3600)
 def forget_files() -> None:
-    files.forget_files()
+    """Remove uploaded files that nobody came back to."""

@@ -1,4 +1,4 @@
-"""Jobs in our own table, written in the transaction of the change that calls for them.
+"""Jobs in our own table, written in the transaction of the change that calls for them (portal.jobs.job).
 
 A worker (portal.jobs.workers) claims a job with a lease, renews it while the job runs outside any transaction, and marks it done. When the
 worker dies, the lease runs out and another takes the job: so a job may run twice, and every handler must bear that. A job whose service
@@ -10,38 +10,21 @@ from __future__ import annotations
 import random
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import (
-    JSON,
-    ColumnElement,
-    Index,
-    Integer,
-    Select,
-    String,
-    Text,
-    and_,
-    delete,
-    exists,
-    insert,
-    literal_column,
-    or_,
-    select,
-    text,
-    true,
-    update,
-)
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import Select, delete, literal_column, or_, select, update
+from sqlalchemy.orm import Session
 
-from portal.core import audit, clock, crash, db, metrics, recovery
-from portal.core.db import Base, UTCDateTime, database_now, new_id, one_of
+from portal.core import audit, clock, db, metrics, recovery
+from portal.core.db import database_now
 from portal.core.errors import PortalError
-from portal.jobs import outages
+from portal.jobs import outages, own_jobs
+from portal.jobs.job import declared, periodic
+from portal.jobs.models import DEAD, FAILED, WAITING, JobRow
 
 log = structlog.get_logger(__name__)
 
@@ -67,55 +50,11 @@ KEEP_DONE_DAYS: Final = 14
 # afterwards. It leaves when the span is over and those who were just writing into it are done. Seconds.
 ALERT_SPAN_SECONDS: Final = 300
 ALERT_GRACE_SECONDS: Final = 30
-MAIL_DEAD: Final = "outbox.mail_dead"
 
-# What should have a job has lost it, or it died. Then there is one again, after a job that ended not before this time.
-START_OVER_AFTER: Final = timedelta(days=1)
-# So many at a time; those that have a job then are not found any more.
-MOST_STARTED_OVER: Final = 200
+# So many of what has lost its job get one at a time; those that have a job then are not found any more.
+MOST_REQUEUED: Final = 200
 # Periodic jobs leave a row a minute, about which nobody asks later.
 KEEP_PERIODIC: Final = timedelta(days=1)
-
-STATES: Final = ("queued", "done", "dead")
-# Jobs that failed in their last try: the dead ones, and those that are tried again.
-FAILED: Final = text("last_error IS NOT NULL")
-DEAD: Final = text("state = 'dead'")
-
-
-# No index begins with the state: SQLite would take it for the due jobs, and sort all that are queued.
-QUEUED: Final = text("state = 'queued'")
-FINISHED: Final = text("finished_at IS NOT NULL")
-_ENDED: Final = text("state <> 'queued'")
-WAITING: Final = text("waits_for IS NOT NULL")
-
-
-class Job(Base):
-    __tablename__ = "jobs"
-
-    id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    name: Mapped[str] = mapped_column(String(80))
-    args: Mapped[dict[str, Any]] = mapped_column(JSON)
-    unique_key: Mapped[str | None] = mapped_column(String(160), unique=True)
-    state: Mapped[str] = mapped_column(String(10), default="queued")
-    tries: Mapped[int] = mapped_column(Integer, default=0)
-    run_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    lease_owner: Mapped[str | None] = mapped_column(String(80))
-    last_error: Mapped[str | None] = mapped_column(Text)
-    # The service that did not answer in the last try (see portal.jobs.outages), and since when the job has got no further for that reason.
-    waits_for: Mapped[str | None] = mapped_column(String(20))
-    waits_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-
-    __table_args__ = (
-        one_of("state", STATES),
-        Index("ix_jobs_due", "run_at", sqlite_where=QUEUED, postgresql_where=QUEUED),
-        Index("ix_jobs_finished", "finished_at", "id", sqlite_where=FINISHED, postgresql_where=FINISHED),
-        Index("ix_jobs_dead", "finished_at", "id", sqlite_where=DEAD, postgresql_where=DEAD),
-        Index("ix_jobs_waiting", "waits_for", "run_at", sqlite_where=WAITING, postgresql_where=WAITING),
-        Index("ix_jobs_failed", "created_at", "id", sqlite_where=FAILED, postgresql_where=FAILED),
-    )
 
 
 class Reschedule(Exception):
@@ -134,84 +73,6 @@ class Claimed:
     tries: int
     waits_for: str | None = None
     waits_since: datetime | None = None
-
-
-Handler = Callable[..., None]
-_handlers: dict[str, Handler] = {}
-_periodic: dict[str, int] = {}
-# What workers do also in recovery mode (portal.core.recovery): it moves no money and gives out no number.
-_in_recovery: set[str] = set()
-
-
-def handles(name: str, *, every_seconds: int | None = None, in_recovery: bool = False) -> Callable[[Handler], Handler]:
-    """Register the function that runs the jobs of this name; it gets the job's args as keywords.
-
-    With `every_seconds` (and no args) the worker enqueues it by itself, once a period however many workers there are. In recovery mode
-    jobs wait, unless they are `in_recovery`.
-    """
-
-    def register(handler: Handler) -> Handler:
-        _handlers[name] = handler
-        if every_seconds:
-            _periodic[name] = every_seconds
-        if in_recovery:
-            _in_recovery.add(name)
-        return handler
-
-    return register
-
-
-def periodic() -> dict[str, int]:
-    """The jobs that the worker enqueues by itself, of the modules that are loaded: names and periods in seconds."""
-    return dict(_periodic)
-
-
-def enqueue(
-    session: Session, name: str, /, *, delay_seconds: float = 0, key: str | None = None, **args: str | int | None
-) -> bool:
-    """Leave a job in the caller's transaction. With `key`, a second job of that key is not made, even after the first ran.
-
-    Returns whether one was made.
-    """
-    crash.point("job to enqueue")
-    now = database_now(session)
-    row = {
-        "id": new_id("job"),
-        "name": name,
-        "args": args,
-        "unique_key": key,
-        "state": "queued",
-        "tries": 0,
-        "run_at": now + timedelta(seconds=delay_seconds),
-        "created_at": now,
-    }
-    if key is None:
-        session.execute(insert(Job).values(row))
-        return True
-    upsert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    unless_known = upsert(Job).values(row).on_conflict_do_nothing(index_elements=["unique_key"]).returning(Job.id)
-    return session.execute(unless_known).first() is not None
-
-
-def without_job(session: Session, *keys: ColumnElement[str], ever: bool = False) -> ColumnElement[bool]:
-    """That no job of any of these keys is queued, or has ended within START_OVER_AFTER (with `ever`: is known at all).
-
-    For the queries by which a feature finds what has lost its job.
-    """
-    recent = database_now(session) - START_OVER_AFTER
-    alive = true() if ever else or_(Job.state == literal_column("'queued'"), Job.finished_at > recent)
-    return and_(*(~exists().where(Job.unique_key == key, alive) for key in keys))
-
-
-def start_over(session: Session, name: str, /, *, key: str, **args: str | int | None) -> None:
-    """Leave a job for what has none: a new one, or that of this key from the start, when it has ended; in the caller's transaction.
-
-    A job that is queued stays as it is.
-    """
-    if enqueue(session, name, key=key, **args):  # type: ignore[arg-type]  # no argument of a job is called delay_seconds
-        return
-    again = {"state": "queued", "tries": 0, "run_at": database_now(session), "finished_at": None}
-    session.execute(update(Job).where(Job.unique_key == key, _ENDED).values(again))
 
 
 def claim(owner: str, most: int, lease_seconds: int = LEASE_SECONDS) -> list[Claimed]:
@@ -241,15 +102,15 @@ def claim(owner: str, most: int, lease_seconds: int = LEASE_SECONDS) -> list[Cla
         return [Claimed(job.id, job.name, dict(job.args), job.tries, job.waits_for, job.waits_since) for job in taken]
 
 
-def _due(now: datetime, most: int) -> Select[Job]:
-    free = Job.lease_until.is_(None) | (Job.lease_until < now)
-    queued = Job.state == literal_column("'queued'")  # written out: see db.inline_literals
-    return select(Job).where(queued, Job.run_at <= now, free).order_by(Job.run_at).limit(most)
+def _due(now: datetime, most: int) -> Select[JobRow]:
+    free = JobRow.lease_until.is_(None) | (JobRow.lease_until < now)
+    queued = JobRow.state == literal_column("'queued'")  # written out: see db.inline_literals
+    return select(JobRow).where(queued, JobRow.run_at <= now, free).order_by(JobRow.run_at).limit(most)
 
 
-def _not_held(due: Select[Job]) -> Select[Job]:
+def _not_held(due: Select[JobRow]) -> Select[JobRow]:
     """Only what may be done in recovery mode."""
-    return due.where(Job.name.in_(sorted(_in_recovery)))
+    return due.where(JobRow.name.in_(sorted(names_in_recovery())))
 
 
 def renew(owner: str, job_ids: Iterable[str]) -> None:
@@ -257,7 +118,7 @@ def renew(owner: str, job_ids: Iterable[str]) -> None:
     with db.transaction() as session:
         until = database_now(session) + timedelta(seconds=LEASE_SECONDS)
         session.execute(
-            update(Job).where(Job.id.in_(list(job_ids)), Job.lease_owner == owner).values(lease_until=until)
+            update(JobRow).where(JobRow.id.in_(list(job_ids)), JobRow.lease_owner == owner).values(lease_until=until)
         )
 
 
@@ -270,11 +131,11 @@ def run(job: Claimed, owner: str) -> None:
     started = time.monotonic()
     with structlog.contextvars.bound_contextvars(job=job.name, job_id=job.id):
         try:
-            handler = _handlers.get(job.name)
-            if handler is None:
+            known = declared().get(job.name)
+            if known is None:
                 raise LookupError(f"nothing here handles {job.name}")
             with audit.acting(audit.Actor("worker", job.name)):
-                handler(**job.args)
+                known.run(**job.args)
         except recovery.InRecovery as held:  # it came on while the job ran
             _close(job, owner, again_in=held.retry_after, counted=False)
             metrics.JOBS.labels(job.name, "later").inc()
@@ -347,7 +208,7 @@ def _close(
             _alert(session, job.name, now)
         if error is None and job.waits_for is not None:
             log.info("service_is_back", service=job.waits_for)
-            awaited = update(Job).where(WAITING, Job.waits_for == job.waits_for)
+            awaited = update(JobRow).where(WAITING, JobRow.waits_for == job.waits_for)
             session.execute(awaited.values(run_at=now, waits_for=None))
 
 
@@ -368,26 +229,27 @@ def _wait(job: Claimed, owner: str, service: str, reason: str) -> None:
 
 def _write(session: Session, job: Claimed, owner: str, values: dict[str, Any]) -> bool:
     """Unless the lease has passed to someone else in the meantime: then theirs counts."""
-    mine = update(Job).where(Job.id == job.id, Job.lease_owner == owner)
+    mine = update(JobRow).where(JobRow.id == job.id, JobRow.lease_owner == owner)
     written = session.execute(mine.values(lease_until=None, lease_owner=None, **values))
     return bool(written.rowcount)  # type: ignore[attr-defined]
 
 
 def _alert(session: Session, name: str, now: datetime) -> None:
     """Have staff told, once, of a job that is dead as of now; never of one that was to tell them of others."""
-    if name == MAIL_DEAD:
+    if name == own_jobs.mail_dead.name:
         return
     span = int(now.timestamp()) // ALERT_SPAN_SECONDS
     wait = (span + 1) * ALERT_SPAN_SECONDS - now.timestamp() + ALERT_GRACE_SECONDS
-    enqueue(session, MAIL_DEAD, key=f"{MAIL_DEAD}:{span}", delay_seconds=wait, span=span)
+    own_jobs.mail_dead.enqueue_in(session, wait, span=span)
 
 
-def died_in(session: Session, span: int) -> list[Job]:
+def died_in(session: Session, span: int) -> list[JobRow]:
     """The jobs that died in this span and have not been revived since, in the order of their deaths."""
     begins = clock.from_epoch(span * ALERT_SPAN_SECONDS)
     ends = begins + timedelta(seconds=ALERT_SPAN_SECONDS)
-    found = select(Job).where(DEAD, Job.name != MAIL_DEAD, Job.finished_at >= begins, Job.finished_at < ends)
-    return list(session.scalars(found.order_by(Job.finished_at, Job.id)))
+    died = (DEAD, JobRow.finished_at >= begins, JobRow.finished_at < ends)
+    found = select(JobRow).where(*died, JobRow.name != own_jobs.mail_dead.name)
+    return list(session.scalars(found.order_by(JobRow.finished_at, JobRow.id)))
 
 
 def run_due(owner: str = "inline", most: int = 100) -> int:
@@ -400,36 +262,24 @@ def run_due(owner: str = "inline", most: int = 100) -> int:
 
 
 def enqueue_periodic(session: Session) -> None:
-    """Leave a job for each periodic name whose period has begun; the key makes it one however many workers ask.
+    """Leave a job for each periodic one whose period has begun; its key makes it one however many workers ask.
 
     In recovery mode none is left that would wait, for they would all run at its end.
     """
-    now = database_now(session)
     held = recovery.is_on(session)
-    for name, seconds in _periodic.items():
-        if held and name not in _in_recovery:
-            continue
-        enqueue(session, name, key=f"{name}:{int(now.timestamp()) // seconds}")
+    for one in periodic():
+        if one.in_recovery or not held:
+            one.enqueue_for_period(session)
 
 
 def names_in_recovery() -> frozenset[str]:
-    """The names of the jobs that are done also in recovery mode."""
-    return frozenset(_in_recovery)
-
-
-def names() -> frozenset[str]:
-    """The names of all jobs that are handled here."""
-    return frozenset(_handlers)
-
-
-def handler(name: str) -> Handler:
-    """The function that runs the jobs of this name. Raises KeyError."""
-    return _handlers[name]
+    """The names of the jobs that are done also in recovery mode (portal.core.recovery): they move no money and give out no number."""
+    return frozenset(one.name for one in declared().values() if one.in_recovery)
 
 
 def periodic_names() -> list[str]:
     """The names of the jobs that workers enqueue by themselves."""
-    return list(_periodic)
+    return [one.name for one in periodic()]
 
 
 def revive(session: Session, job_id: str) -> bool:
@@ -438,20 +288,20 @@ def revive(session: Session, job_id: str) -> bool:
     False for any other job, which stays as it is: one that is done, was never tried, or is being run.
     """
     now = database_now(session)
-    free = Job.lease_until.is_(None) | (Job.lease_until < now)
+    free = JobRow.lease_until.is_(None) | (JobRow.lease_until < now)
     revived = session.execute(
-        update(Job)
-        .where(Job.id == job_id, or_(DEAD, FAILED), Job.state != "done", free)
+        update(JobRow)
+        .where(JobRow.id == job_id, or_(DEAD, FAILED), JobRow.state != "done", free)
         .values(state="queued", tries=0, run_at=now, finished_at=None, waits_for=None, waits_since=None)
     )
     return bool(revived.rowcount)  # type: ignore[attr-defined]
 
 
-@handles("outbox.sweep", every_seconds=3600)
+@own_jobs.sweep.handler
 def sweep() -> None:
     """Forget done jobs after their time."""
     with db.transaction() as session:
         now = database_now(session)
-        done = delete(Job).where(Job.state == "done")
-        session.execute(done.where(Job.finished_at < now - timedelta(days=KEEP_DONE_DAYS)))
-        session.execute(done.where(Job.finished_at < now - KEEP_PERIODIC, Job.name.in_(_periodic)))
+        done = delete(JobRow).where(JobRow.state == "done")
+        session.execute(done.where(JobRow.finished_at < now - timedelta(days=KEEP_DONE_DAYS)))
+        session.execute(done.where(JobRow.finished_at < now - KEEP_PERIODIC, JobRow.name.in_(periodic_names())))

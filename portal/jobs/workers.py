@@ -17,8 +17,9 @@ from sqlalchemy.orm import Session
 
 from portal.core import db, metrics, recovery
 from portal.core.db import database_now
-from portal.jobs import outages, outbox
-from portal.jobs.outbox import BACKOFF_SECONDS, FAST_RETRIES, FINISHED, LEASE_SECONDS, QUEUED, WAITING, Claimed, Job
+from portal.jobs import outages, outbox, own_jobs
+from portal.jobs.models import FINISHED, QUEUED, WAITING, JobRow
+from portal.jobs.outbox import BACKOFF_SECONDS, FAST_RETRIES, LEASE_SECONDS, Claimed
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +39,6 @@ TOLD_AFTER: Final = timedelta(minutes=15)
 CLOCK_TOLERANCE: Final = timedelta(seconds=5)
 # What was due so long after the last job was done counts as due by the clock as it was: then periodic jobs have been done since.
 CLOCK_MARGIN: Final = timedelta(minutes=5)
-MAIL_OUTAGE: Final = "outbox.mail_outage"
 
 
 def work(
@@ -91,7 +91,7 @@ def look_around() -> None:
     """What a worker sees to now and then, whichever others do, too."""
     with db.transaction() as session:
         if recovery.notice(session):
-            outbox.enqueue(session, recovery.TEND)
+            own_jobs.tend_recovery.enqueue(session)
         mend_times(session)
         outbox.enqueue_periodic(session)
         away = {outage.service: outage for outage in outages_now(session)}
@@ -111,19 +111,19 @@ def mend_times(session: Session) -> None:
     out early, and jobs bear being run twice.
     """
     now = database_now(session)
-    last_done = select(Job.finished_at).where(FINISHED).order_by(Job.finished_at.desc()).limit(1)
+    last_done = select(JobRow.finished_at).where(FINISHED).order_by(JobRow.finished_at.desc()).limit(1)
     newest = session.scalar(last_done)
     if newest is None or newest <= now + CLOCK_TOLERANCE:
         return
     metrics.CLOCK_SET_BACK.inc()
     log.warning("clock_was_set_back", seconds=round((newest - now).total_seconds()))
-    was_due = update(Job).where(QUEUED, Job.run_at <= newest + CLOCK_MARGIN)
+    was_due = update(JobRow).where(QUEUED, JobRow.run_at <= newest + CLOCK_MARGIN)
     lease = now + timedelta(seconds=LEASE_SECONDS)
-    session.execute(was_due.where(Job.lease_until > lease).values(lease_until=lease))
-    session.execute(was_due.where(Job.run_at > now).values(run_at=now))
+    session.execute(was_due.where(JobRow.lease_until > lease).values(lease_until=lease))
+    session.execute(was_due.where(JobRow.run_at > now).values(run_at=now))
     # The keys of periodic jobs name their periods, which come again.
-    ahead = update(Job).where(FINISHED, Job.finished_at > now)
-    session.execute(ahead.where(Job.name.in_(outbox.periodic_names())).values(unique_key=None))
+    ahead = update(JobRow).where(FINISHED, JobRow.finished_at > now)
+    session.execute(ahead.where(JobRow.name.in_(outbox.periodic_names())).values(unique_key=None))
     session.execute(ahead.values(finished_at=now))
 
 
@@ -139,10 +139,10 @@ class Outage:
 def outages_now(session: Session) -> list[Outage]:
     """The services that jobs wait for, in the order of their names."""
     rows = session.execute(
-        select(Job.waits_for, func.min(Job.waits_since), func.count())
+        select(JobRow.waits_for, func.min(JobRow.waits_since), func.count())
         .where(WAITING)
-        .group_by(Job.waits_for)
-        .order_by(Job.waits_for)
+        .group_by(JobRow.waits_for)
+        .order_by(JobRow.waits_for)
     )
     return [Outage(str(service), since, number) for service, since, number in rows if since is not None]
 
@@ -153,7 +153,7 @@ def try_one(session: Session, service: str) -> bool:
     So one that fails for a reason of its own does not keep the others waiting. False when another is about to be tried anyway.
     """
     now = database_now(session)
-    waiting = select(Job).where(WAITING, Job.waits_for == service).order_by(Job.run_at).limit(1)
+    waiting = select(JobRow).where(WAITING, JobRow.waits_for == service).order_by(JobRow.run_at).limit(1)
     first = session.scalars(waiting.with_for_update(skip_locked=True)).one_or_none()
     if first is None or first.run_at <= now + timedelta(seconds=BACKOFF_SECONDS[FAST_RETRIES - 1] * 1.5):
         return False
@@ -166,8 +166,7 @@ def _tell(session: Session, outage: Outage) -> None:
     if database_now(session) - outage.since < TOLD_AFTER:
         return
     since = int(outage.since.timestamp())
-    key = f"{MAIL_OUTAGE}:{outage.service}:{since}"
-    if outbox.enqueue(session, MAIL_OUTAGE, key=key, service=outage.service, since=since):
+    if own_jobs.mail_outage.enqueue(session, service=outage.service, since=since):
         log.error("service_is_away", service=outage.service, since=outage.since.isoformat(), jobs=outage.jobs)
 
 

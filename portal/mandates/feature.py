@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portal.mandates import jobs, views
+from portal.mandates import job_handlers, views
 from portal.web.features import Feature
 
-FEATURE = Feature(blueprints=(views.bp,), jobs=(jobs,))
+FEATURE = Feature(blueprints=(views.bp,), jobs=(job_handlers,))

@@ -1,42 +1,43 @@
-"""Jobs of automatic payment; each may run twice."""
+"""The jobs of automatic payment: what each is given. They are done in `job_handlers`."""
 
-from portal.jobs import outbox
-from portal.mandates import email, service
+from __future__ import annotations
+
+from portal.jobs.job import job
 
 
-@outbox.handles("mandates.sweep", every_seconds=300)
+@job("mandates.sweep", every_seconds=300)
 def sweep() -> None:
-    service.sweep()
+    """Find what is due, and leave a job for each."""
 
 
-@outbox.handles("mandates.collect")
-def collect(collection_id: str) -> None:
-    service.collect(collection_id)
+@job("mandates.collect", once_per=("collection_id", "hour"))
+def collect(collection_id: str, hour: str) -> None:
+    """Charge a collection whose time has come; `hour` makes it one job an hour, should the one before have died."""
 
 
-@outbox.handles("mandates.mail_switched")
+@job("mandates.mail_switched", once_per=("mandate_id", "on"))
 def mail_switched(mandate_id: str, on: int) -> None:
-    email.send_switched(mandate_id, on=bool(on))
+    """Confirm that automatic payment was switched on (1) or off (0)."""
 
 
-@outbox.handles("mandates.mail_notice")
+@job("mandates.mail_notice", once_per=("collection_id",))
 def mail_notice(collection_id: str) -> None:
-    email.send_notice(collection_id)
+    """Tell the customer what is charged, and when."""
 
 
-@outbox.handles("mandates.mail_failure")
+@job("mandates.mail_failure", once_per=("collection_id", "number"))
 def mail_failure(
     collection_id: str,
     number: int,
     code: str,
     decline_code: str,
+    advice_code: str,
     again_at: str | None,
     payment_id: str | None,
-    advice_code: str = "",  # jobs of before it was kept have none
 ) -> None:
-    email.send_failure(collection_id, number, code, decline_code, advice_code, again_at, payment_id)
+    """Tell the customer what failed; `number` is that of the try, `again_at` is in ISO 8601."""
 
 
-@outbox.handles("mandates.mail_staff")
+@job("mandates.mail_staff", once_per=("collection_id",))
 def mail_staff(collection_id: str) -> None:
-    email.send_to_staff(collection_id)
+    """Tell staff that an invoice was not paid by itself, and will not be."""

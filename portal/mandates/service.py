@@ -31,8 +31,7 @@ from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
 from portal.invoices.statuses import InvoiceStatus
-from portal.jobs import outbox
-from portal.mandates import policy, queries, statuses
+from portal.mandates import jobs, policy, queries, statuses
 from portal.mandates.models import Collection, Mandate
 from portal.mandates.statuses import CollectionState
 from portal.payment_methods import queries as cards
@@ -91,8 +90,8 @@ def switch_on(customer_id: str, user_id: str, *, ip: str, locale: str, agreed: s
         session.add(mandate)
         session.flush()
         audit.record(session, "mandate.given", mandate.id, {"wording": agreed}, customer_id=customer_id)
-        outbox.enqueue(session, "mandates.mail_switched", key=f"{mandate.id}:on", mandate_id=mandate.id, on=1)
-        outbox.enqueue(session, "mandates.sweep")
+        jobs.mail_switched.enqueue(session, mandate_id=mandate.id, on=1)
+        jobs.sweep.enqueue(session)
     return mandate
 
 
@@ -111,7 +110,7 @@ def switch_off(customer_id: str, user_id: str) -> None:
             .with_for_update()
         ).scalars():
             _end(session, row, CollectionState.CALLED_OFF)
-        outbox.enqueue(session, "mandates.mail_switched", key=f"{mandate.id}:off", mandate_id=mandate.id, on=0)
+        jobs.mail_switched.enqueue(session, mandate_id=mandate.id, on=0)
 
 
 # The worker's part: what is due
@@ -143,12 +142,7 @@ def _leave_tries() -> None:
         with db.transaction() as session:
             found = queries.due(session, now, after, BATCH)
             for _moment, collection_id in found:
-                outbox.enqueue(
-                    session,
-                    "mandates.collect",
-                    key=f"collect:{collection_id}:{now:%Y%m%d%H}",
-                    collection_id=collection_id,
-                )
+                jobs.collect.enqueue(session, collection_id=collection_id, hour=f"{now:%Y%m%d%H}")
         if len(found) < BATCH:
             return
         after = found[-1]
@@ -187,7 +181,7 @@ def announce(invoice_id: str, customer_id: str) -> None:
         session.add(row)
         session.flush()
         audit.record(session, "collection.announced", row.id, {"invoice": invoice.number}, customer_id=customer_id)
-        outbox.enqueue(session, "mandates.mail_notice", key=f"notice:{row.id}", collection_id=row.id)
+        jobs.mail_notice.enqueue(session, collection_id=row.id)
 
 
 def schedule(collection_id: str) -> Collection | None:
@@ -377,15 +371,13 @@ def _note_failure(
     if again_at is None:
         log.error("collection_given_up", collection_id=row.id, invoice_id=row.invoice_id)
         _end(session, row, CollectionState.GIVEN_UP)
-        outbox.enqueue(session, "mandates.mail_staff", key=f"given_up:{row.id}", collection_id=row.id)
+        jobs.mail_staff.enqueue(session, collection_id=row.id)
     else:
         row.state = CollectionState.RETRYING
         row.next_try_at = again_at
         row.updated_at = clock.now()
-    outbox.enqueue(
+    jobs.mail_failure.enqueue(
         session,
-        "mandates.mail_failure",
-        key=f"failure:{row.id}:{row.tries}",
         collection_id=row.id,
         number=row.tries,
         code=code,

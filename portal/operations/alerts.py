@@ -7,19 +7,20 @@ from __future__ import annotations
 from typing import Any, Final
 
 from portal.content import language, mail
-from portal.core import clock, config, db, recovery
+from portal.core import clock, config, db
 from portal.core.errors import N_
 from portal.core.recovery import Recovery
-from portal.jobs import outages, outbox, workers
+from portal.jobs import outages, outbox, own_jobs, workers
+from portal.reconciliation import jobs as recovery_jobs
 from portal.reconciliation.models import Reconciliation
+from portal.stripe_events import jobs as event_jobs
 from portal.stripe_events import queries as webhooks
-from portal.stripe_events import service as webhook_service
 
 # The others are on the page that the mail leads to.
 MOST_NAMED: Final = 20
 
 
-@outbox.handles(outbox.MAIL_DEAD, in_recovery=True)
+@own_jobs.mail_dead.handler
 def mail_dead(span: int) -> None:
     """Tell staff which jobs died in this span; nothing when all of them have been revived meanwhile. Raises as mail.send does."""
     with db.reading() as session:
@@ -48,7 +49,7 @@ SERVICES: Final = {
 }
 
 
-@outbox.handles(workers.MAIL_OUTAGE, in_recovery=True)
+@own_jobs.mail_outage.handler
 def mail_outage(service: str, since: int) -> None:
     """Tell staff that jobs have been waiting for a service for long; nothing when it is back already. Raises as mail.send does.
 
@@ -74,8 +75,8 @@ def mail_outage(service: str, since: int) -> None:
     )
 
 
-@outbox.handles(webhook_service.MAIL_MISSING)
-def mail_webhooks_missing(since: int) -> None:
+@event_jobs.mail_missing_webhooks.handler
+def mail_missing_webhooks(since: int) -> None:
     """Tell staff that Stripe has events that no webhook brought; nothing when they arrive again meanwhile. Raises as mail.send does.
 
     `since` is in seconds since 1970.
@@ -99,7 +100,7 @@ def mail_webhooks_missing(since: int) -> None:
     )
 
 
-@outbox.handles(recovery.MAIL_BEGUN, in_recovery=True)
+@recovery_jobs.mail_recovery_begun.handler
 def mail_recovery_begun(recovery_id: str) -> None:
     """Tell staff that nothing moves any more, and why. Raises as mail.send does."""
     with db.reading() as session:
@@ -107,7 +108,7 @@ def mail_recovery_begun(recovery_id: str) -> None:
     _mail_recovery(found, "recovery_begun", N_("The portal is in recovery mode"), since=found.begun_at)
 
 
-@outbox.handles(recovery.MAIL_FINISHED)
+@recovery_jobs.mail_recovery_finished.handler
 def mail_recovery_finished(recovery_id: str) -> None:
     """Tell staff that it goes on, and what was brought back. Raises as mail.send does."""
     with db.reading() as session:

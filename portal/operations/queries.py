@@ -19,7 +19,7 @@ from portal.core.errors import NotFound
 from portal.disputes.models import Dispute, FraudWarning
 from portal.identity import queries as accounts
 from portal.jobs import workers
-from portal.jobs.outbox import DEAD, FAILED, Job
+from portal.jobs.models import DEAD, FAILED, JobRow
 from portal.jobs.workers import Outage
 from portal.payment_methods.models import CardSetup, StripeCustomer
 from portal.payments.models import Payment
@@ -27,6 +27,7 @@ from portal.reconciliation.models import OPEN, Discrepancy
 from portal.refunds import queries as refunds
 from portal.refunds.models import Refund
 from portal.refunds.statuses import RefundStatus
+from portal.stripe_events import jobs as event_jobs
 from portal.stripe_events import queries as webhooks
 from portal.stripe_events.models import EventState, StripeEvent
 from portal.web import forwarded
@@ -98,8 +99,8 @@ class State:
 
 def state(session: Session) -> State:
     now = database_now(session)
-    free = Job.lease_until.is_(None) | (Job.lease_until < now)
-    due = select(Job.run_at).where(_QUEUED, Job.run_at <= now, free).order_by(Job.run_at).limit(1)
+    free = JobRow.lease_until.is_(None) | (JobRow.lease_until < now)
+    due = select(JobRow.run_at).where(_QUEUED, JobRow.run_at <= now, free).order_by(JobRow.run_at).limit(1)
     received = StripeEvent.received_at
     last = webhooks.last_delivered(session)
     waiting = (
@@ -107,9 +108,9 @@ def state(session: Session) -> State:
     )
     return State(
         now=now,
-        jobs_waiting=_count(session, select(Job.id).where(_QUEUED)),
-        jobs_failing=_count(session, select(Job.id).where(FAILED, _QUEUED)),
-        jobs_dead=_count(session, select(Job.id).where(DEAD)),
+        jobs_waiting=_count(session, select(JobRow.id).where(_QUEUED)),
+        jobs_failing=_count(session, select(JobRow.id).where(FAILED, _QUEUED)),
+        jobs_dead=_count(session, select(JobRow.id).where(DEAD)),
         oldest_due_at=session.scalar(due),
         outages=workers.outages_now(session),
         events_waiting=_count(session, select(StripeEvent.id).where(StripeEvent.state == EventState.RECEIVED)),
@@ -170,13 +171,12 @@ def events(session: Session, wanted: EventFilter, cursor: str | None = None) -> 
     return keyset.page(session, query, StripeEvent.received_at, StripeEvent.id, cursor)
 
 
-def event(session: Session, event_id: str) -> tuple[StripeEvent, Job | None]:
+def event(session: Session, event_id: str) -> tuple[StripeEvent, JobRow | None]:
     """An event and the job that applies it, or did so last; done jobs are forgotten after a while. Raises NotFound."""
     found = session.get(StripeEvent, event_id)
     if found is None:
         raise NotFound
-    job = session.scalars(select(Job).where(Job.unique_key == found.job_key)).one_or_none()
-    return found, job
+    return found, event_jobs.apply.find(session, event_id=found.id, replay=found.replays)
 
 
 def event_types(session: Session) -> list[str]:
@@ -186,12 +186,12 @@ def event_types(session: Session) -> list[str]:
 # Jobs
 
 
-def failed_jobs(session: Session, *, dead_only: bool, cursor: str | None = None) -> keyset.Page[Job]:
+def failed_jobs(session: Session, *, dead_only: bool, cursor: str | None = None) -> keyset.Page[JobRow]:
     """A page of the jobs that failed in their last try, the newest first. Raises NotFound for a cursor that nobody gave out."""
-    query = select(Job).where(FAILED)
+    query = select(JobRow).where(FAILED)
     if dead_only:
         query = query.where(DEAD)
-    return keyset.page(session, query, Job.created_at, Job.id, cursor)
+    return keyset.page(session, query, JobRow.created_at, JobRow.id, cursor)
 
 
 # Findings

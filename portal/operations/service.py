@@ -13,7 +13,7 @@ from portal.content.csv_lines import FOR_PROGRAMS, Shape
 from portal.core import audit, db
 from portal.core.errors import N_, Conflict, NotFound
 from portal.jobs import outbox
-from portal.jobs.outbox import Job
+from portal.jobs.models import JobRow
 from portal.operations import queries
 from portal.operations.queries import AuditFilter
 
@@ -44,7 +44,7 @@ def try_again(job_id: str) -> None:
     Raises NotFound, and Conflict for a job that is done, is being run, or has not failed.
     """
     with db.transaction() as session:
-        job = session.execute(select(Job).where(Job.id == job_id).with_for_update()).scalar_one_or_none()
+        job = session.execute(select(JobRow).where(JobRow.id == job_id).with_for_update()).scalar_one_or_none()
         if job is None:
             raise NotFound
         facts = {"job": job.name, "state": [job.state, "queued"], "tries": [job.tries, 0]}

@@ -6,7 +6,7 @@
     refresh_setup   Stripe: fetch what came of it; transaction C: the row
 
 A row brings its card to the bank once. When the answer is lost, `refresh_setup` finds what came of it: at the app's next call, by a
-webhook, or in the job `cards.follow_up`.
+webhook, or in the job `payment_methods.follow_up`.
 """
 
 from __future__ import annotations

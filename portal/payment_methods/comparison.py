@@ -10,8 +10,7 @@ import structlog
 from portal import gateway
 from portal.accounts.models import Customer
 from portal.core import clock, db
-from portal.jobs import outbox
-from portal.payment_methods import keeping, queries, stripe_customers
+from portal.payment_methods import jobs, keeping, queries, stripe_customers
 
 log = structlog.get_logger(__name__)
 
@@ -61,4 +60,4 @@ def compare_chunk(day: str, after: str) -> None:
             break
     if chunk:
         with db.transaction() as session:
-            outbox.enqueue(session, "cards.compare", key=f"cards.compare:{day}:{after}", day=day, after=after)
+            jobs.compare.enqueue(session, day=day, after=after)

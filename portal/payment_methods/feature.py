@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from portal.core.errors import N_
-from portal.payment_methods import jobs, views
+from portal.payment_methods import job_handlers, views
 from portal.web.features import Feature, NavigationEntry
 
 FEATURE = Feature(
     blueprints=(views.bp,),
-    jobs=(jobs,),
+    jobs=(job_handlers,),
     navigation=(NavigationEntry("cards.index", "card", N_("Cards"), 40, frozenset({"cards", "mandates"})),),
 )

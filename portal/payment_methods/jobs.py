@@ -1,56 +1,55 @@
-"""Jobs about saved cards."""
+"""The jobs of saved cards, and one that `payments` does: what each is given. They are done in `job_handlers`."""
 
-from datetime import date
+from __future__ import annotations
 
-from portal.core import company_days, db, metrics
-from portal.jobs import outbox
-from portal.payment_methods import card_testing, comparison, details, keeping, reminders, setups
+from portal.jobs.job import job
 
 
-@outbox.handles("cards.upsert")
+@job("payment_methods.upsert")
 def upsert(payment_method_id: str) -> None:
-    keeping.upsert(payment_method_id)
+    """Bring one payment method in line with Stripe."""
 
 
-@outbox.handles("cards.detach")
+@job("payment_methods.detach", once_per=("payment_method_id",))
 def detach(payment_method_id: str) -> None:
-    keeping.detach(payment_method_id)
+    """Detach a payment method at Stripe unless a kept card needs it."""
 
 
-@outbox.handles("cards.follow_up")
+@job("payment_methods.follow_up", once_per=("setup_id",))
 def follow_up(setup_id: str) -> None:
-    setups.follow_up(setup_id)
+    """Bring a card setup to its end."""
 
 
-@outbox.handles("cards.requeue_lost_jobs", every_seconds=60)
+@job("payment_methods.requeue_lost_jobs", every_seconds=60)
 def requeue_lost_jobs() -> None:
-    metrics.STARTED_OVER.labels("cards").inc(setups.requeue_lost_jobs())
+    """Leave a job for each card setup on its way that has none."""
 
 
-@outbox.handles("cards.compare", every_seconds=24 * 3600)
+@job("payment_methods.compare", once_per=("day", "after"), every_seconds=24 * 3600)
 def compare(day: str = "", after: str = "") -> None:
-    """The worker begins a round each day; a chunk of it leaves the job for the next one."""
-    comparison.compare_chunk(day or company_days.today().isoformat(), after)
+    """Compare the cards of the next customers beyond `after` with Stripe; a chunk leaves the job for the next one."""
 
 
-@outbox.handles("cards.remind", every_seconds=3600)
+@job("payment_methods.remind", every_seconds=3600)
 def remind() -> None:
-    reminders.remind()
+    """Mark each card whose reminder is due and leave the job that mails it."""
 
 
-@outbox.handles("cards.mail_expiry")
+@job("payment_methods.mail_expiry", once_per=("card_id", "last_day", "days"))
 def mail_expiry(card_id: str, last_day: str, days: int) -> None:
-    """`last_day` is in ISO 8601."""
-    reminders.send(card_id, date.fromisoformat(last_day), days)
+    """Remind a customer of a card that expires; `last_day` is in ISO 8601."""
 
 
-@outbox.handles("cards.mail_refused_detail")
+@job("payment_methods.mail_refused_detail", once_per=("customer_id", "detail"))
 def mail_refused_detail(customer_id: str, detail: str) -> None:
-    details.mail_refused(customer_id, detail)
+    """Tell staff which detail the customer at Stripe was made without."""
 
 
-@outbox.handles("cards.sweep", every_seconds=3600)
+@job("payment_methods.sweep", every_seconds=3600)
 def sweep() -> None:
-    """Forget old tries to add a card; a second run finds nothing more."""
-    with db.transaction() as session:
-        card_testing.forget_old(session)
+    """Forget old tries to add a card."""
+
+
+@job("payments.cancel_pending", once_per=("lost",))
+def cancel_pending(customer_id: str, lost: str) -> None:
+    """Cancel what a customer has begun to pay for the customer at Stripe that was `lost`, deleted there."""

@@ -17,8 +17,7 @@ from portal.core import audit, clock, crash, db
 from portal.core.db import new_id
 from portal.core.errors import N_, Invalid
 from portal.gateway import Card, PaymentMethod
-from portal.jobs import outbox
-from portal.payment_methods import queries
+from portal.payment_methods import jobs, queries
 from portal.payment_methods.models import SavedCard
 
 
@@ -151,7 +150,7 @@ def _refuse(session: Session, row: SavedCard, method_id: str) -> None:
 
 
 def _let_go_later(session: Session, method_id: str) -> bool:
-    return outbox.enqueue(session, "cards.detach", key=f"detach:{method_id}", payment_method_id=method_id)
+    return jobs.detach.enqueue(session, payment_method_id=method_id)
 
 
 def detach(payment_method_id: str) -> None:

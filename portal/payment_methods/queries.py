@@ -14,7 +14,7 @@ from portal.accounts.models import Customer
 from portal.core import company_days
 from portal.core.errors import NotFound
 from portal.core.money import Money
-from portal.jobs import outbox
+from portal.payment_methods import jobs
 from portal.payment_methods.models import (
     REMINDER_DAYS,
     CardSetup,
@@ -246,7 +246,7 @@ def customers_at_stripe(session: Session, after: str, most: int) -> list[str]:
 
 def left_behind(session: Session, most: int) -> list[str]:
     """The ids of setups on their way that no job follows."""
-    lost = outbox.without_job(session, "setup:" + CardSetup.id)
+    lost = jobs.follow_up.missing(session, setup_id=CardSetup.id)
     on_their_way = sorted(WAITING_FOR_CUSTOMER | {SetupStatus.CREATED, SetupStatus.PROCESSING})
     query = select(CardSetup.id).where(CardSetup.status.in_(on_their_way), CardSetup.review_reason == "", lost)
     return list(session.scalars(query.limit(most)))

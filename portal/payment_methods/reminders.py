@@ -13,7 +13,7 @@ from portal.content import language, mail
 from portal.core import audit, db
 from portal.core.errors import N_
 from portal.jobs import outbox
-from portal.payment_methods import keeping, queries
+from portal.payment_methods import jobs, keeping, queries
 from portal.payment_methods.models import SavedCard, reminder_at
 
 SUBJECT: Final = N_("Your card ending in %(last4)s expires on %(day)s")
@@ -53,18 +53,7 @@ def _remind(card_id: str) -> None:
             {"last_day": last_day, "days_before": days},
             customer_id=card.customer_id,
         )
-        outbox.enqueue(
-            session,
-            "cards.mail_expiry",
-            key=_key(card, days),
-            card_id=card.id,
-            last_day=last_day,
-            days=days,
-        )
-
-
-def _key(card: SavedCard, days: int) -> str:
-    return f"card_expiry:{card.id}:{card.last_day}:{days}"
+        jobs.mail_expiry.enqueue(session, card_id=card.id, last_day=last_day, days=days)
 
 
 def send(card_id: str, last_day: date, days: int) -> None:
@@ -82,7 +71,7 @@ def send(card_id: str, last_day: date, days: int) -> None:
     locale = language.supported(customer.language)
     day = language.date_text(last_day, locale)
     mail.send(
-        key=_key(card, days),
+        key=f"card_expiry:{card.id}:{card.last_day}:{days}",
         to=customer.email,
         subject=language.translate(SUBJECT, locale, last4=card.last4, day=day),
         template="cards/mails/expiry",

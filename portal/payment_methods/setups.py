@@ -28,7 +28,7 @@ from portal.core.errors import N_, Conflict, PortalError
 from portal.core.synced_rows import hold_for_review, touch
 from portal.gateway import PaymentMethod, SetupAttempt, SetupIntent
 from portal.jobs import outbox
-from portal.payment_methods import card_testing, keeping, queries, statuses, stripe_customers
+from portal.payment_methods import card_testing, jobs, keeping, queries, statuses, stripe_customers
 from portal.payment_methods.models import CardSetup
 from portal.payment_methods.statuses import SetupOutcome, SetupStatus
 
@@ -112,13 +112,7 @@ def record_setup(
     session.flush()
     facts = {"method": payment_method_id} if payment_method_id else {}
     audit.record(session, "card_setup.started", setup.id, facts, customer_id=customer_id)
-    outbox.enqueue(
-        session,
-        "cards.follow_up",
-        key=f"setup:{setup.id}",
-        delay_seconds=FIRST_LOOK_SECONDS,
-        setup_id=setup.id,
-    )
+    jobs.follow_up.enqueue_in(session, FIRST_LOOK_SECONDS, setup_id=setup.id)
     crash.point("setup recorded")
     return setup
 
@@ -334,9 +328,9 @@ def follow_up(setup_id: str) -> None:
 def requeue_lost_jobs() -> int:
     """Leave a job for each setup on its way that has none; returns how many. A second run finds nothing more."""
     with db.transaction() as session:
-        lost = queries.left_behind(session, outbox.MOST_STARTED_OVER)
+        lost = queries.left_behind(session, outbox.MOST_REQUEUED)
         for setup_id in lost:
-            outbox.start_over(session, "cards.follow_up", key=f"setup:{setup_id}", setup_id=setup_id)
+            jobs.follow_up.requeue(session, setup_id=setup_id)
         return len(lost)
 
 

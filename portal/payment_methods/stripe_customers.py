@@ -21,8 +21,7 @@ from portal.core import audit, clock, db
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, NotFound, PortalError
 from portal.core.synced_rows import hold_for_review
-from portal.jobs import outbox
-from portal.payment_methods import keeping, queries
+from portal.payment_methods import jobs, keeping, queries
 from portal.payment_methods.models import FormerStripeCustomer, StripeCustomer
 
 log = structlog.get_logger(__name__)
@@ -97,14 +96,7 @@ def _without_refused(row: StripeCustomer, refusal: PortalError) -> Mapping[str, 
 def _tell_staff(row: StripeCustomer, refused: str) -> None:
     """The audit trail of the customer and a mail. A second call for the same attempt leaves nothing new."""
     with db.transaction() as session:
-        told = outbox.enqueue(
-            session,
-            "cards.mail_refused_detail",
-            key=f"refused_detail:{row.id}:{refused}",
-            customer_id=row.customer_id,
-            detail=refused,
-        )
-        if told:
+        if jobs.mail_refused_detail.enqueue(session, customer_id=row.customer_id, detail=refused):
             log.warning("customer_detail_refused", customer_id=row.customer_id, detail=refused)
             facts = {"detail": refused}
             audit.record(session, "customer.detail_refused", row.customer_id, facts, customer_id=row.customer_id)
@@ -218,11 +210,5 @@ def detach_customer(stripe_customer_id: str) -> str | None:
         )
         for card in queries.all_by_method(session, customer.id).values():
             keeping.mark_removed(session, card)
-        outbox.enqueue(
-            session,
-            "payments.cancel_pending",
-            key=f"call_off:{stripe_customer_id}",
-            customer_id=customer.id,
-            lost=stripe_customer_id,
-        )
+        jobs.cancel_pending.enqueue(session, customer_id=customer.id, lost=stripe_customer_id)
         return customer.id

@@ -19,11 +19,10 @@ from portal.core import audit, clock, crash, db, idempotency, recovery
 from portal.core.db import database_now, new_id
 from portal.core.errors import N_, Conflict, Declined, Invalid, RateLimited, Unavailable
 from portal.gateway import Intent
-from portal.jobs import outbox
 from portal.payment_methods import queries as saved_cards
 from portal.payment_methods import service as cards
 from portal.payment_methods.models import SavedCard
-from portal.payments import queries
+from portal.payments import jobs, queries
 from portal.payments.intents import KIND, Started, ensure_confirmable, ensure_intent, locked, refresh, start_for_invoice
 from portal.payments.models import Confirmation, Payment
 from portal.payments.restoring import refuse_lost
@@ -136,13 +135,7 @@ def claim(
         },
         customer_id=payment.customer_id,
     )
-    outbox.enqueue(
-        session,
-        "payments.finish_confirmation",
-        key=f"confirmation:{row.id}",
-        delay_seconds=FINISH_AFTER_SECONDS,
-        confirmation_id=row.id,
-    )
+    jobs.finish_confirmation.enqueue_in(session, FINISH_AFTER_SECONDS, confirmation_id=row.id)
     crash.point("confirmation recorded")
     return row
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from portal.core.errors import N_
-from portal.payments import jobs, staff_views, views
+from portal.payments import job_handlers, staff_views, views
 from portal.web.features import Feature, NavigationEntry
 
 FEATURE = Feature(
     blueprints=(views.bp, staff_views.bp),
-    jobs=(jobs,),
+    jobs=(job_handlers,),
     navigation=(
         NavigationEntry("payments.overview", "home", N_("Overview"), 10, frozenset({"payments.overview"})),
         NavigationEntry("payments.history", "list", N_("Payments"), 30, frozenset({"payments", "receipts", "refunds"})),

@@ -15,7 +15,7 @@ from portal import gateway
 from portal.accounts.models import Customer
 from portal.core import clock, db
 from portal.jobs import outbox
-from portal.payments import card_testing, confirming, queries, statuses
+from portal.payments import card_testing, confirming, jobs, queries, statuses
 from portal.payments.canceling import cancel
 from portal.payments.intents import UnderReview, adopt, ensure_intent, record, refresh
 from portal.payments.models import Payment
@@ -70,13 +70,12 @@ def follow_up(payment_id: str) -> None:
 def requeue_lost_jobs() -> int:
     """Leave a job for each payment and each confirmation on its way that has none; returns how many. A second run finds nothing more."""
     with db.transaction() as session:
-        payments = queries.left_behind(session, outbox.MOST_STARTED_OVER)
+        payments = queries.left_behind(session, outbox.MOST_REQUEUED)
         for payment_id in payments:
-            outbox.start_over(session, "payments.follow_up", key=f"follow_up:{payment_id}", payment_id=payment_id)
-        begun = queries.unanswered_left_behind(session, outbox.MOST_STARTED_OVER)
+            jobs.follow_up.requeue(session, payment_id=payment_id)
+        begun = queries.unanswered_left_behind(session, outbox.MOST_REQUEUED)
         for confirmation_id in begun:
-            key = f"confirmation:{confirmation_id}"
-            outbox.start_over(session, "payments.finish_confirmation", key=key, confirmation_id=confirmation_id)
+            jobs.finish_confirmation.requeue(session, confirmation_id=confirmation_id)
         return len(payments) + len(begun)
 
 
@@ -150,5 +149,5 @@ def _record_stray(payment: Payment, intent_id: str) -> str:
             description=payment.description,
             save_card=False,
         )
-        outbox.enqueue(session, "refunds.return_duplicate", key=f"return:{row.id}", payment_id=row.id)
+        jobs.return_duplicate.enqueue(session, payment_id=row.id)
         return row.id

@@ -27,9 +27,8 @@ from portal.core.money import Money
 from portal.core.synced_rows import hold_for_review
 from portal.gateway import Intent
 from portal.invoices import service as invoices
-from portal.jobs import outbox
 from portal.payment_methods import service as cards
-from portal.payments import queries, statuses
+from portal.payments import jobs, queries, statuses
 from portal.payments.models import Payment
 from portal.payments.order_rules import LONGEST_DESCRIPTION
 from portal.payments.settling import add_step, apply, has_changes, mismatch
@@ -217,13 +216,7 @@ def record(
         {"amount": str(amount), "invoice": invoice_id},
         customer_id=customer_id,
     )
-    outbox.enqueue(
-        session,
-        "payments.follow_up",
-        key=f"follow_up:{payment.id}",
-        delay_seconds=FIRST_LOOK_SECONDS,
-        payment_id=payment.id,
-    )
+    jobs.follow_up.enqueue_in(session, FIRST_LOOK_SECONDS, payment_id=payment.id)
     crash.point("payment recorded")
     return payment
 

@@ -1,31 +1,30 @@
-"""Jobs about payments."""
+"""The jobs of payments, and those that a payment leaves to `documents` and `refunds`: what each is given."""
 
-from portal.core import metrics
-from portal.jobs import outbox
-from portal.payment_methods import service as cards
-from portal.payments import confirming, service
+from __future__ import annotations
+
+from portal.jobs.job import job
 
 
-@outbox.handles("payments.follow_up")
+@job("payments.follow_up", once_per=("payment_id",))
 def follow_up(payment_id: str) -> None:
-    service.follow_up(payment_id)
+    """Bring a payment to its end, whoever died."""
 
 
-@outbox.handles("payments.finish_confirmation")
+@job("payments.finish_confirmation", once_per=("confirmation_id",))
 def finish_confirmation(confirmation_id: str) -> None:
-    """Left by whoever began to charge a card; does nothing when they finished it themselves."""
-    try:
-        confirming.finish(confirmation_id)
-    except (confirming.CardGone, cards.UnknownCard):
-        return
+    """Bring the charge of a card to its end; nothing when whoever began it has finished."""
 
 
-@outbox.handles("payments.cancel_pending")
-def cancel_pending(customer_id: str, lost: str) -> None:
-    """Left by the transaction that noted the loss of a customer at Stripe."""
-    service.cancel_pending(customer_id, lost)
-
-
-@outbox.handles("payments.requeue_lost_jobs", every_seconds=60)
+@job("payments.requeue_lost_jobs", every_seconds=60)
 def requeue_lost_jobs() -> None:
-    metrics.STARTED_OVER.labels("payments").inc(service.requeue_lost_jobs())
+    """Leave a job for each payment and each confirmation on its way that has none."""
+
+
+@job("documents.issue", once_per=("payment_id",))
+def issue_receipt(payment_id: str) -> None:
+    """Give a succeeded payment its receipt."""
+
+
+@job("refunds.return_duplicate", once_per=("payment_id",))
+def return_duplicate(payment_id: str) -> None:
+    """Give back what was paid twice."""

@@ -18,8 +18,8 @@ from portal.core.money import Money
 from portal.invoices import queries as invoices
 from portal.invoices.models import Invoice
 from portal.invoices.statuses import InvoiceStanding
-from portal.jobs import outbox
 from portal.payment_methods import queries as cards
+from portal.payments import jobs
 from portal.payments.models import Confirmation, Payment, PlacedOrder
 from portal.payments.statuses import FINAL, LIVE, MOVING, OPEN_AT_STRIPE, WAITING_FOR_CUSTOMER, PaymentStatus
 
@@ -167,14 +167,14 @@ def confirmation_with_payment(session: Session, confirmation_id: str) -> tuple[C
 def left_behind(session: Session, most: int) -> list[str]:
     """The ids of payments on their way that no job follows."""
     on_their_way = sorted(OPEN_AT_STRIPE | {PaymentStatus.CREATED})
-    lost = outbox.without_job(session, "follow_up:" + Payment.id)
+    lost = jobs.follow_up.missing(session, payment_id=Payment.id)
     query = select(Payment.id).where(Payment.status.in_(on_their_way), Payment.review_reason == "", lost)
     return list(session.scalars(query.limit(most)))
 
 
 def unanswered_left_behind(session: Session, most: int) -> list[str]:
     """The ids of confirmations without an answer that no job finishes."""
-    lost = outbox.without_job(session, "confirmation:" + Confirmation.id)
+    lost = jobs.finish_confirmation.missing(session, confirmation_id=Confirmation.id)
     return list(session.scalars(select(Confirmation.id).where(Confirmation.answered_at.is_(None), lost).limit(most)))
 
 

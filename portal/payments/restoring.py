@@ -24,9 +24,9 @@ from portal.core.errors import Conflict
 from portal.core.synced_rows import touch
 from portal.gateway import Intent
 from portal.invoices.models import Invoice
-from portal.jobs import outbox
+from portal.jobs import own_jobs
 from portal.payment_methods import service as cards
-from portal.payments import order_rules, queries, statuses
+from portal.payments import jobs, order_rules, queries, statuses
 from portal.payments.intents import UnderReview, adopt, locked, refresh
 from portal.payments.models import Confirmation, Payment, PlacedOrder
 from portal.payments.order_rules import LABELS, OWN_NAMES, Item
@@ -68,7 +68,7 @@ def notice_loss(intent: Intent) -> bool:
         if seen_to is not None and intent.created <= seen_to:
             return False
         if recovery.begin(session, recovery.STRIPE, {"intent": intent.id}):
-            outbox.enqueue(session, recovery.TEND)
+            own_jobs.tend_recovery.enqueue(session)
         return True
 
 
@@ -221,9 +221,9 @@ def _record(intent: Intent, *, of_invoice: bool) -> str:
         _record_order(session, payment, intent)
         facts = {"intent": intent.id, "amount": str(intent.amount), "invoice": named.get("invoice_id") or None}
         audit.record(session, "payment.brought_back", payment.id, facts, customer_id=payment.customer_id)
-        outbox.enqueue(session, "payments.follow_up", key=f"follow_up:{payment.id}", payment_id=payment.id)
+        jobs.follow_up.enqueue(session, payment_id=payment.id)
         if not of_invoice:
-            outbox.enqueue(session, "refunds.return_duplicate", key=f"return:{payment.id}", payment_id=payment.id)
+            jobs.return_duplicate.enqueue(session, payment_id=payment.id)
         log.warning("payment_brought_back", payment_id=payment.id, intent_id=intent.id)
         return payment_id
 

@@ -17,9 +17,9 @@ from portal.core.synced_rows import hold_for_review, touch
 from portal.gateway import Intent
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
-from portal.jobs import outbox
+from portal.payment_methods import jobs as card_jobs
 from portal.payment_methods import queries as saved_cards
-from portal.payments import card_testing, queries, statuses
+from portal.payments import card_testing, jobs, queries, statuses
 from portal.payments.models import PAID_TWICE, Payment, PaymentStep
 from portal.payments.statuses import PaymentStatus
 from portal.webhook_endpoints import service as deliveries
@@ -165,11 +165,9 @@ def _succeed(session: Session, payment: Payment, intent: Intent) -> None:
     crash.point("charge posted")
     if payment.invoice_id is not None:
         _pay_invoice(session, payment, payment.invoice_id)
-    outbox.enqueue(session, "receipts.issue", key=f"receipt:{payment.id}", payment_id=payment.id)
+    jobs.issue_receipt.enqueue(session, payment_id=payment.id)
     if payment.save_card and payment.stripe_payment_method_id:
-        outbox.enqueue(
-            session, "cards.upsert", key=f"card_of:{payment.id}", payment_method_id=payment.stripe_payment_method_id
-        )
+        card_jobs.upsert.enqueue(session, payment_method_id=payment.stripe_payment_method_id)
 
 
 def _pay_invoice(session: Session, payment: Payment, invoice_id: str) -> None:
@@ -181,7 +179,7 @@ def _pay_invoice(session: Session, payment: Payment, invoice_id: str) -> None:
         invoice = invoices.lock_open(session, invoice_id, payment.customer_id)
     except Conflict:
         hold_for_review(session, payment, PAID_TWICE)
-        outbox.enqueue(session, "refunds.return_duplicate", key=f"return:{payment.id}", payment_id=payment.id)
+        jobs.return_duplicate.enqueue(session, payment_id=payment.id)
     else:
         invoices.mark_paid(session, invoice.id, payment.succeeded_at or clock.now())
         crash.point("invoice paid")

@@ -1,59 +1,30 @@
-"""The worker's looks: every few minutes from where the last one ended, and once a day over all that may still change."""
+"""The jobs of reconciliation and recovery, and those that tell staff of a recovery: what each is given."""
 
-from math import nan
+from __future__ import annotations
 
-from portal.core import db, metrics, recovery
-from portal.jobs import outbox
-from portal.reconciliation import queries, recovering, service
-from portal.reconciliation.models import FREQUENT, NIGHTLY
+from portal.jobs.job import job
 
 
-@outbox.handles("reconciliation.frequent", every_seconds=300)
+@job("reconciliation.frequent", every_seconds=300)
 def frequent() -> None:
-    service.leave(FREQUENT)
+    """Begin a run from where the last one ended."""
 
 
-@outbox.handles("reconciliation.nightly", every_seconds=24 * 3600)
+@job("reconciliation.nightly", every_seconds=24 * 3600)
 def nightly() -> None:
-    service.leave(NIGHTLY)
+    """Begin a run over all that may still change."""
 
 
-@outbox.handles(service.WALK, in_recovery=True)
+@job("reconciliation.walk", once_per=("reconciliation_id",), in_recovery=True)
 def walk(reconciliation_id: str) -> None:
-    """When its process is killed the job comes again, and goes on behind the last batch."""
-    try:
-        with metrics.RECONCILIATION_SECONDS.time():
-            service.run(reconciliation_id)
-            recovering.tend()
-    except Exception:
-        metrics.RECONCILIATIONS.labels("failed").inc()
-        raise
-    metrics.RECONCILIATIONS.labels("done").inc()
+    """Compare the books with Stripe, from behind the last batch."""
 
 
-@outbox.handles(recovery.TEND, every_seconds=60, in_recovery=True)
-def tend() -> None:
-    recovering.tend()
+@job("operations.mail_recovery_begun", in_recovery=True)
+def mail_recovery_begun(recovery_id: str) -> None:
+    """Tell staff that nothing moves any more, and why."""
 
 
-def _open_findings() -> float:
-    """As the database has it, whichever worker looked last."""
-    try:
-        with db.reading() as session:
-            return len(queries.open_findings(session))
-    except db.UNREACHABLE:
-        return nan
-
-
-def _last_reconciliation() -> float:
-    """When the last look ended, in seconds since 1970; not a number before the first."""
-    try:
-        with db.reading() as session:
-            latest = queries.latest_finished(session)
-    except db.UNREACHABLE:
-        return nan
-    return latest.finished_at.timestamp() if latest is not None and latest.finished_at is not None else nan
-
-
-metrics.OPEN_FINDINGS.set_function(_open_findings)
-metrics.LAST_RECONCILIATION.set_function(_last_reconciliation)
+@job("operations.mail_recovery_finished")
+def mail_recovery_finished(recovery_id: str) -> None:
+    """Tell staff that it goes on, and what was brought back."""

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal.core import keyset
 from portal.core.errors import NotFound
-from portal.jobs.outbox import Job
+from portal.reconciliation import jobs
 from portal.reconciliation.look import Draft
 from portal.reconciliation.models import COMMAND, EXPLAINED, FREQUENT, NIGHTLY, OPEN, Discrepancy, Reconciliation
 
@@ -60,11 +60,8 @@ def is_under_way(session: Session, kind: str) -> bool:
     last = _last(session, kind)
     if last is None or last.finished_at is not None:
         return False
-    return session.scalar(select(Job.state).where(Job.unique_key == job_key(last.id))) == "queued"
-
-
-def job_key(reconciliation_id: str) -> str:
-    return f"reconcile:{reconciliation_id}"
+    job = jobs.walk.find(session, reconciliation_id=last.id)
+    return job is not None and job.state == "queued"
 
 
 def _last(session: Session, kind: str | None) -> Reconciliation | None:

@@ -24,8 +24,7 @@ from portal.core.errors import N_, Conflict, Invalid
 from portal.core.recovery import Recovery
 from portal.documents.models import CREDIT_NOTE, RECEIPT, Document
 from portal.invoices.models import Invoice
-from portal.jobs import outbox
-from portal.reconciliation import queries, service
+from portal.reconciliation import jobs, queries, service
 from portal.reconciliation.lost import LOST
 from portal.reconciliation.models import NIGHTLY, OPEN, Discrepancy, Reconciliation
 
@@ -93,11 +92,10 @@ def begin_run(session: Session, found: Recovery) -> str:
     """Begin the comparison of a recovery, and leave the job that walks; returns the run's id. In the caller's transaction."""
     if found.reconciliation_id is None:
         _keep_numbers_of_mark(session, found)
-        outbox.enqueue(session, recovery.MAIL_BEGUN, recovery_id=found.id)
+        jobs.mail_recovery_begun.enqueue(session, recovery_id=found.id)
     run_id = service.begin_in(session, NIGHTLY, _since(session, found), to_now=True)
     found.reconciliation_id = run_id
-    key = queries.job_key(run_id)
-    outbox.enqueue(session, service.WALK, key=key, reconciliation_id=run_id)
+    jobs.walk.enqueue(session, reconciliation_id=run_id)
     return run_id
 
 
@@ -153,7 +151,7 @@ def _end(session: Session, found: Recovery, overruled: str) -> None:
         if unused:
             audit.record(session, "numbering.gap", found.id, {"series": series, "numbers": _ranges(unused)})
     recovery.end(session, found, {"run": found.reconciliation_id}, overruled)
-    outbox.enqueue(session, recovery.MAIL_FINISHED, recovery_id=found.id)
+    jobs.mail_recovery_finished.enqueue(session, recovery_id=found.id)
 
 
 def _keep_numbers_of_mark(session: Session, found: Recovery) -> None:

@@ -15,7 +15,7 @@ from portal.core import audit, config, db, marks, recovery
 from portal.core.backups import NotSQLite, copy_to
 from portal.core.commands import as_json_option, show_one
 from portal.core.errors import PortalError
-from portal.jobs import outbox
+from portal.jobs import own_jobs
 from portal.reconciliation import recovering, service, wording
 from portal.reconciliation.cli import progress_bar
 from portal.reconciliation.recovering import Status
@@ -75,7 +75,7 @@ def begin(since: datetime | None, reason: str, *, as_json: bool) -> None:
             session, recovery.OPERATOR, {"note": reason}, since=since.replace(tzinfo=UTC) if since else None
         )
         if begun:
-            outbox.enqueue(session, recovery.TEND)
+            own_jobs.tend_recovery.enqueue(session)
     told = "Recovery mode is on." if begun else "Recovery mode is on already."
     show_one({"in_recovery": True, "begun_now": begun}, told, as_json=as_json)
 

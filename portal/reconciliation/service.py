@@ -29,9 +29,8 @@ from sqlalchemy.orm import Session
 from portal.core import audit, clock, db, recovery, texts
 from portal.core.db import database_now, new_id
 from portal.core.errors import Conflict, NotFound
-from portal.jobs import outbox
 from portal.payments.models import Payment
-from portal.reconciliation import checks, lost, objects, payouts, queries, transactions
+from portal.reconciliation import checks, jobs, lost, objects, payouts, queries, transactions
 from portal.reconciliation.look import Draft, Look, Mark
 from portal.reconciliation.models import (
     COMMAND,
@@ -45,7 +44,6 @@ from portal.reconciliation.models import (
 log = structlog.get_logger(__name__)
 
 LONGEST_NOTE: Final = 2_000
-WALK: Final = "reconciliation.walk"
 
 # What is being written at this moment is left to the next look.
 LEAVE_OUT: Final = timedelta(minutes=2)
@@ -164,8 +162,7 @@ def leave(kind: str, *, to_now: bool = False) -> bool:
             return False
     reconciliation_id = begin(kind, to_now=to_now)
     with db.transaction() as session:
-        key = queries.job_key(reconciliation_id)
-        outbox.enqueue(session, WALK, key=key, reconciliation_id=reconciliation_id)
+        jobs.walk.enqueue(session, reconciliation_id=reconciliation_id)
     return True
 
 

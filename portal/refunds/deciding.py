@@ -18,9 +18,8 @@ from portal.core.money import Money
 from portal.core.synced_rows import touch
 from portal.identity import queries as accounts
 from portal.identity.models import STAFF_ROLES
-from portal.jobs import outbox
 from portal.payments.models import Payment
-from portal.refunds import executing, policy, queries, statuses, sums
+from portal.refunds import executing, jobs, policy, queries, statuses, sums
 from portal.refunds.asking import AlreadyDecided, check_amount, plain_text, refuse_where_impossible
 from portal.refunds.executing import adopt, locked
 from portal.refunds.models import Refund, RefundOrigin
@@ -179,8 +178,7 @@ def _approve_first(session: Session, row: Refund, reviewer: Reviewer, reason: st
     row.claimed_by = row.claimed_at = None
     move(session, row, RefundStatus.APPROVED_ONCE, {"by": reviewer.id, "because_of": reason})
     if reason != sums.AMOUNT:
-        key = f"refund_sums:{row.id}:{row.version}"
-        outbox.enqueue(session, "refunds.mail_sums", key=key, refund_id=row.id, reason=reason)
+        jobs.mail_sums.enqueue(session, refund_id=row.id, version=row.version, reason=reason)
 
 
 def _change_amount(session: Session, row: Refund, payment: Payment, amount: Money | None) -> None:
@@ -208,7 +206,7 @@ def decide(session: Session, row: Refund, reviewer: Reviewer | None) -> None:
     row.decided_by, row.decided_at = reviewer.id if reviewer else None, clock.now()
     row.claimed_by = row.claimed_at = None
     move(session, row, RefundStatus.APPROVED, {"by": reviewer.id if reviewer else "portal"})
-    outbox.enqueue(session, "refunds.execute", key=f"execute:{row.id}", refund_id=row.id)
+    jobs.execute.enqueue(session, refund_id=row.id)
 
 
 def reject(refund_id: str, reviewer: Reviewer, *, rejection: str, note: str = "") -> None:
@@ -281,7 +279,7 @@ def send_again(refund_id: str, reviewer: Reviewer) -> None:
         if row.status != RefundStatus.UNKNOWN:
             raise Conflict
         executing.send_again(session, row)
-        outbox.start_over(session, "refunds.execute", key=f"execute:{row.id}", refund_id=row.id)
+        jobs.execute.requeue(session, refund_id=row.id)
 
 
 def give_up(refund_id: str, reviewer: Reviewer) -> None:

@@ -1,51 +1,40 @@
-"""Jobs about refunds; each may run twice."""
+"""The jobs of refunds, and those that a refund leaves to `documents`: what each is given."""
 
-from portal.core import metrics
-from portal.core.errors import Conflict
-from portal.jobs import outbox
-from portal.refunds import email, executing, service
+from __future__ import annotations
+
+from portal.jobs.job import job
 
 
-@outbox.handles("refunds.execute")
+@job("refunds.execute", once_per=("refund_id",))
 def execute(refund_id: str) -> None:
-    """Left by the approval; then it follows the refund to its end."""
-    wait = executing.execute(refund_id)
-    if wait is not None:
-        raise outbox.Reschedule(wait)
-    _follow(refund_id)
+    """Send an approved refund to Stripe, and follow it to its end."""
 
 
-@outbox.handles("refunds.follow_up")
+@job("refunds.follow_up", once_per=("refund_id",))
 def follow_up(refund_id: str) -> None:
-    _follow(refund_id)
+    """Follow a refund at Stripe to its end."""
 
 
-def _follow(refund_id: str) -> None:
-    wait = executing.follow_up(refund_id)
-    if wait is not None:
-        raise outbox.Reschedule(wait)
+@job("refunds.mail", once_per=("refund_id", "version"))
+def mail(refund_id: str, version: int, status: str, before: str) -> None:
+    """Tell customer and staff that a refund came from status `before` to `status`; `version` is that of the row then."""
 
 
-@outbox.handles("refunds.return_duplicate")
-def return_duplicate(payment_id: str) -> None:
-    """Left by whoever found that something was paid twice."""
-    try:
-        service.return_duplicate(payment_id)
-    except Conflict:
-        raise outbox.Reschedule(executing.LOOK_AGAIN_SECONDS) from None
+@job("refunds.mail_sums", once_per=("refund_id", "version"))
+def mail_sums(refund_id: str, version: int, reason: str) -> None:
+    """Tell staff that a refund waits for a second approval because of what came together within a day."""
 
 
-@outbox.handles("refunds.mail")
-def mail(refund_id: str, status: str, before: str) -> None:
-    email.send(refund_id, status, before)
-
-
-@outbox.handles("refunds.mail_sums")
-def mail_sums(refund_id: str, reason: str) -> None:
-    """Left by an approval that needs a second one because of what came together within a day."""
-    email.send_sums(refund_id, reason)
-
-
-@outbox.handles("refunds.requeue_lost_jobs", every_seconds=60)
+@job("refunds.requeue_lost_jobs", every_seconds=60)
 def requeue_lost_jobs() -> None:
-    metrics.STARTED_OVER.labels("refunds").inc(service.requeue_lost_jobs())
+    """Leave a job for each refund and each duplicate that has none."""
+
+
+@job("documents.issue_credit_note", once_per=("refund_id",))
+def issue_credit_note(refund_id: str) -> None:
+    """Give a succeeded refund its credit note."""
+
+
+@job("documents.revoke_credit_note", once_per=("refund_id",))
+def revoke_credit_note(refund_id: str) -> None:
+    """Make the credit note void of a refund that failed after it had succeeded."""

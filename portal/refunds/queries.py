@@ -13,9 +13,10 @@ from portal.core import keyset
 from portal.core.db import inline_literals
 from portal.core.errors import NotFound
 from portal.core.money import Money
-from portal.jobs import outbox
+from portal.payments import jobs as payment_jobs
 from portal.payments.models import PAID_TWICE, Payment
 from portal.payments.statuses import PaymentStatus
+from portal.refunds import jobs
 from portal.refunds.models import Refund, Resolution
 from portal.refunds.statuses import FOLLOWED, FREED, GONE_WRONG, UNDECIDED, RefundStatus
 
@@ -202,13 +203,13 @@ def _failed() -> Select[Refund]:
 
 def left_behind(session: Session, most: int) -> list[str]:
     """The ids of refunds under way that no job sends or follows."""
-    lost = outbox.without_job(session, "execute:" + Refund.id, "follow_refund:" + Refund.id)
+    lost = (jobs.execute.missing(session, refund_id=Refund.id), jobs.follow_up.missing(session, refund_id=Refund.id))
     under_way = (
         inline_literals(Refund.status, FOLLOWED),
         Refund.status != RefundStatus.UNKNOWN,
         Refund.review_reason == "",
     )
-    return list(session.scalars(select(Refund.id).where(*under_way, lost).order_by(Refund.updated_at).limit(most)))
+    return list(session.scalars(select(Refund.id).where(*under_way, *lost).order_by(Refund.updated_at).limit(most)))
 
 
 def duplicates_left_behind(session: Session, since: datetime, most: int) -> list[str]:
@@ -217,7 +218,7 @@ def duplicates_left_behind(session: Session, since: datetime, most: int) -> list
         Payment.review_reason == PAID_TWICE,
         Payment.updated_at >= since,
         Payment.status == PaymentStatus.SUCCEEDED,
-        outbox.without_job(session, "return:" + Payment.id, ever=True),
+        payment_jobs.return_duplicate.missing(session, ever=True, payment_id=Payment.id),
         ~exists().where(Refund.customer_id == Payment.customer_id, Refund.client_key == "duplicate:" + Payment.id),
     )
     return list(session.scalars(found.limit(most)))

@@ -15,9 +15,8 @@ from portal import ledger
 from portal.core import audit, clock, company_days, db
 from portal.core.errors import N_, Conflict, Invalid
 from portal.core.synced_rows import touch
-from portal.jobs import outbox
 from portal.payments.models import Payment
-from portal.refunds import queries, statuses
+from portal.refunds import jobs, queries, statuses
 from portal.refunds.asking import add, check_amount, plain_text, refuse_where_impossible
 from portal.refunds.deciding import NotYours, Reviewer, only_staff
 from portal.refunds.executing import locked
@@ -99,9 +98,8 @@ def pay_outside(refund_id: str, reviewer: Reviewer, *, paid_on: date, note: str)
             reference=f"refund_outside:{row.id}",
             at=min(company_days.noon(paid_on), clock.now()),  # not in the future, all the same
         )
-        key = f"refund_mail:{row.id}:{row.version}"
-        outbox.enqueue(
-            session, "refunds.mail", key=key, refund_id=row.id, status=Resolution.PAID_OUTSIDE, before=row.status
+        jobs.mail.enqueue(
+            session, refund_id=row.id, version=row.version, status=Resolution.PAID_OUTSIDE, before=row.status
         )
 
 

@@ -25,9 +25,10 @@ from portal.core.synced_rows import hold_for_review
 from portal.invoices.models import Invoice
 from portal.invoices.statuses import InvoiceStatus
 from portal.jobs import outbox
+from portal.payments import jobs as payment_jobs
 from portal.payments import queries as payments
 from portal.payments.models import PAID_TWICE, Payment
-from portal.refunds import executing, queries, statuses
+from portal.refunds import executing, jobs, queries, statuses
 from portal.refunds.asking import (
     LONGEST_TEXT,
     AlreadyDecided,
@@ -219,7 +220,7 @@ def _record_foreign(payment_id: str, found: gateway.Refund) -> str:
             audit.record(session, "refund.brought_back", row.id, facts, customer_id=row.customer_id)
         else:
             audit.record(session, "refund.made_at_stripe", row.id, facts, customer_id=row.customer_id)
-        outbox.enqueue(session, "refunds.follow_up", key=f"follow_refund:{row.id}", refund_id=row.id)
+        jobs.follow_up.enqueue(session, refund_id=row.id)
         if beyond:
             _mark_others(session, payment, row)
         return row.id
@@ -269,11 +270,11 @@ def requeue_lost_jobs() -> int:
     A second run finds nothing more.
     """
     with db.transaction() as session:
-        lost = queries.left_behind(session, outbox.MOST_STARTED_OVER)
+        lost = queries.left_behind(session, outbox.MOST_REQUEUED)
         for refund_id in lost:
-            outbox.start_over(session, "refunds.follow_up", key=f"follow_refund:{refund_id}", refund_id=refund_id)
+            jobs.follow_up.requeue(session, refund_id=refund_id)
         since = clock.now() - DUPLICATES_SINCE
-        twice = queries.duplicates_left_behind(session, since, outbox.MOST_STARTED_OVER)
+        twice = queries.duplicates_left_behind(session, since, outbox.MOST_REQUEUED)
         for payment_id in twice:
-            outbox.enqueue(session, "refunds.return_duplicate", key=f"return:{payment_id}", payment_id=payment_id)
+            payment_jobs.return_duplicate.enqueue(session, payment_id=payment_id)
         return len(lost) + len(twice)

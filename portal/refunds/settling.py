@@ -16,9 +16,8 @@ from portal.core.enums import Unknown, parse
 from portal.core.errors import NotFound
 from portal.core.money import Money
 from portal.core.synced_rows import touch
-from portal.jobs import outbox
 from portal.payments.models import Payment
-from portal.refunds import policy, statuses
+from portal.refunds import jobs, policy, statuses
 from portal.refunds.models import Refund, RefundStep
 from portal.refunds.statuses import RefundStatus
 from portal.webhook_endpoints import service as deliveries
@@ -111,13 +110,12 @@ def _move(session: Session, row: Refund, found: gateway.Refund) -> None:
     row.expected_by = row.expected_by or company_days.day_of(row.sent_at + policy.BANK_TAKES)
     if status == RefundStatus.SUCCEEDED:
         row.succeeded_at = clock.now()
-        outbox.enqueue(session, "receipts.issue_credit_note", key=f"credit_note:{row.id}", refund_id=row.id)
+        jobs.issue_credit_note.enqueue(session, refund_id=row.id)
     if status in statuses.GONE_WRONG:
         row.failed_at = clock.now()
         row.failure_reason = found.failure_reason or status
         if before == RefundStatus.SUCCEEDED:
-            key = f"revoke_credit_note:{row.id}"
-            outbox.enqueue(session, "receipts.revoke_credit_note", key=key, refund_id=row.id)
+            jobs.revoke_credit_note.enqueue(session, refund_id=row.id)
     move(session, row, status, {"failure": row.failure_reason})
 
 
@@ -137,14 +135,7 @@ def move(session: Session, row: Refund, status: RefundStatus | Unknown, facts: d
         customer_id=row.customer_id,
     )
     crash.point("refund moved")
-    outbox.enqueue(
-        session,
-        "refunds.mail",
-        key=f"refund_mail:{row.id}:{row.version}",
-        refund_id=row.id,
-        status=status,
-        before=before,
-    )
+    jobs.mail.enqueue(session, refund_id=row.id, version=row.version, status=status, before=before)
     # A new refund comes from its first status.
     if statuses.public_status(status) != statuses.public_status(before) or status == before:
         _announce(session, row)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from portal.stripe_events import jobs, views
+from portal.stripe_events import job_handlers, views
 from portal.stripe_events.cli import stripe
 from portal.web.features import Feature
 
-FEATURE = Feature(blueprints=(views.bp,), jobs=(jobs,), commands=(stripe,))
+FEATURE = Feature(blueprints=(views.bp,), jobs=(job_handlers,), commands=(stripe,))

@@ -1,20 +1,25 @@
-"""Jobs about events."""
+"""The jobs of Stripe's events, and one that tells staff: what each is given."""
 
-from portal.core import metrics
-from portal.jobs import outbox
-from portal.stripe_events import service, silence
+from __future__ import annotations
 
-
-@outbox.handles("webhooks.apply")
-def apply(event_id: str) -> None:
-    service.apply(event_id)
+from portal.jobs.job import job
 
 
-@outbox.handles("webhooks.requeue_lost_jobs", every_seconds=60)
+@job("stripe_events.apply", once_per=("event_id", "replay"))
+def apply(event_id: str, replay: int) -> None:
+    """Act on a stored event; `replay` counts how often staff had it applied anew."""
+
+
+@job("stripe_events.requeue_lost_jobs", every_seconds=60)
 def requeue_lost_jobs() -> None:
-    metrics.STARTED_OVER.labels("events").inc(service.requeue_lost_jobs())
+    """Leave a job for each received event that has none."""
 
 
-@outbox.handles("webhooks.check_silence", every_seconds=300)
+@job("stripe_events.check_silence", every_seconds=300)
 def check_silence() -> None:
-    silence.check()
+    """Ask Stripe whether webhooks should have arrived."""
+
+
+@job("operations.mail_missing_webhooks", once_per=("since",))
+def mail_missing_webhooks(since: int) -> None:
+    """Tell staff that Stripe has events that no webhook brought; `since` is in seconds since 1970."""

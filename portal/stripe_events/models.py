@@ -49,11 +49,6 @@ class StripeEvent(Base):
         Index("ix_stripe_events_object", "object_id", "created_at"),
     )
 
-    @property
-    def job_key(self) -> str:
-        """The key of the job that applies it, or applied it last."""
-        return f"webhook:{self.id}:{self.replays}" if self.replays else f"webhook:{self.id}"
-
 
 class WebhookSilence(Base):
     """One row: when it was last checked whether webhooks arrive, and since when they are missing, if they are."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import String, case, cast, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, defer
 
@@ -15,16 +15,13 @@ from portal import gateway
 from portal.core import audit, clock, config, crash, db
 from portal.core.errors import N_, Invalid, NotFound
 from portal.jobs import outbox
-from portal.jobs.outbox import Job
-from portal.stripe_events import handlers
+from portal.stripe_events import handlers, jobs
 from portal.stripe_events.models import EventState, StripeEvent
 
 log = structlog.get_logger(__name__)
 
 # A Stripe event is a few kilobytes; anything of this size is none.
 LARGEST_BODY_BYTES: Final = 256_000
-# The job that tells staff that webhooks are missing; its words are the desk's.
-MAIL_MISSING: Final = "webhooks.mail_missing"
 # Stripe began in 2010; nothing here is still in use in 2100. In seconds since 1970.
 EARLIEST: Final = 1_262_304_000
 LATEST: Final = 4_102_444_800
@@ -120,7 +117,7 @@ def _store(event: dict[str, Any], body: bytes, *, delivered: bool) -> bool:
             if delivered:
                 _note_delivery(session, event["id"])
             return False
-        outbox.enqueue(session, "webhooks.apply", key=f"webhook:{event['id']}", event_id=event["id"])
+        jobs.apply.enqueue(session, event_id=event["id"], replay=0)
         crash.point("event stored")
         return True
 
@@ -157,15 +154,12 @@ def apply(event_id: str) -> None:
 def requeue_lost_jobs() -> int:
     """Leave a job for each received event that has none; returns how many. A second run finds nothing more."""
     with db.transaction() as session:
-        key = case(
-            (StripeEvent.replays == 0, "webhook:" + StripeEvent.id),
-            else_="webhook:" + StripeEvent.id + ":" + cast(StripeEvent.replays, String),
-        )
-        lost = select(StripeEvent).where(StripeEvent.state == EventState.RECEIVED, outbox.without_job(session, key))
-        lost = lost.order_by(StripeEvent.received_at, StripeEvent.id).limit(outbox.MOST_STARTED_OVER)
+        missing = jobs.apply.missing(session, event_id=StripeEvent.id, replay=StripeEvent.replays)
+        lost = select(StripeEvent).where(StripeEvent.state == EventState.RECEIVED, missing)
+        lost = lost.order_by(StripeEvent.received_at, StripeEvent.id).limit(outbox.MOST_REQUEUED)
         events = session.scalars(lost.options(defer(StripeEvent.body))).all()
         for event in events:
-            outbox.start_over(session, "webhooks.apply", key=event.job_key, event_id=event.id)
+            jobs.apply.requeue(session, event_id=event.id, replay=event.replays)
         return len(events)
 
 
@@ -182,13 +176,13 @@ def replay(event_id: str) -> bool:
         if event is None:
             raise NotFound
         before = event.state
-        job = session.execute(select(Job).where(Job.unique_key == event.job_key)).scalar_one_or_none()
+        job = jobs.apply.find(session, event_id=event.id, replay=event.replays)
         if before == EventState.RECEIVED and job is not None and not outbox.revive(session, job.id):
             return False
         if before != EventState.RECEIVED or job is None:
             event.state, event.note, event.applied_at = EventState.RECEIVED, "", None
             event.replays += 1
-            outbox.enqueue(session, "webhooks.apply", key=event.job_key, event_id=event.id)
+            jobs.apply.enqueue(session, event_id=event.id, replay=event.replays)
         audit.record(
             session, "webhook.replayed", event.id, {"state": [before, EventState.RECEIVED], "type": event.type}
         )

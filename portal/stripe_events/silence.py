@@ -15,8 +15,7 @@ from sqlalchemy import select
 
 from portal import gateway
 from portal.core import audit, clock, config, db, metrics
-from portal.jobs import outbox
-from portal.stripe_events import queries, service
+from portal.stripe_events import jobs, queries
 from portal.stripe_events.handlers import HANDLERS
 from portal.stripe_events.models import StripeEvent, WebhookSilence
 
@@ -77,7 +76,7 @@ def _remember(missing: datetime | None, now: datetime) -> None:
         if missing is not None:
             audit.record(session, "webhooks.missing", "webhooks", {"since": missing.isoformat()})
             since = int(missing.timestamp())
-            outbox.enqueue(session, service.MAIL_MISSING, key=f"webhooks_missing:{since}", since=since)
+            jobs.mail_missing_webhooks.enqueue(session, since=since)
             log.error("webhooks_missing", since=missing.isoformat())
         elif before is not None:
             audit.record(session, "webhooks.arrive", "webhooks", {"since": before.isoformat()})

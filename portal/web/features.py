@@ -30,7 +30,7 @@ class NavigationEntry:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """Blueprints with pages or operations; modules whose import registers jobs; commands; entries of the navigation."""
+    """Blueprints with pages or operations; modules whose import registers what does the jobs; commands; entries of the navigation."""
 
     blueprints: tuple[Blueprint, ...] = ()
     jobs: tuple[ModuleType, ...] = ()

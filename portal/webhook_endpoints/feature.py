@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from portal.web.features import Feature
-from portal.webhook_endpoints import jobs
+from portal.webhook_endpoints import job_handlers
 
-FEATURE = Feature(jobs=(jobs,))
+FEATURE = Feature(jobs=(job_handlers,))

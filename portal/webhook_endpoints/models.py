@@ -158,8 +158,3 @@ class Delivery(Base):
         Index("ix_deliveries_type", "type", "created_at", "id"),
         Index("ix_deliveries_endpoint", "endpoint_id", "created_at", "id"),
     )
-
-    @property
-    def job_key(self) -> str:
-        """The key of the job of the last beginning."""
-        return f"delivery:{self.id}:{self.replays}"

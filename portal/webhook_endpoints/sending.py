@@ -18,7 +18,7 @@ from portal.core import audit, clock, db
 from portal.core.db import new_id
 from portal.core.errors import Invalid, NotFound
 from portal.jobs import outbox
-from portal.webhook_endpoints import addresses, posting, queries, signing
+from portal.webhook_endpoints import addresses, jobs, posting, queries, signing
 from portal.webhook_endpoints.addresses import Unreachable
 from portal.webhook_endpoints.models import (
     LONGEST_ANSWER,
@@ -123,9 +123,8 @@ def _disable(session: Session, endpoint: WebhookEndpoint, reason: DisabledReason
     audit.record(session, "endpoint.disabled", endpoint.id, facts, customer_id=endpoint.customer_id)
     occasion = new_id("off")
     for owner in accounts.owners(session, endpoint.customer_id):
-        outbox.enqueue(
+        jobs.mail_disabled.enqueue(
             session,
-            "deliveries.mail_disabled",
             endpoint_id=endpoint.id,
             owner_id=owner.id,
             reason=reason,

@@ -12,8 +12,7 @@ from portal.accounts import queries as accounts
 from portal.core import audit, clock, db, texts
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Invalid, NotFound
-from portal.jobs import outbox
-from portal.webhook_endpoints import addresses, queries, signing
+from portal.webhook_endpoints import addresses, jobs, queries, signing
 from portal.webhook_endpoints.models import (
     LONGEST_DESCRIPTION,
     PING,
@@ -73,14 +72,8 @@ def _leave(
     session.add_all(deliveries)
     session.flush()
     for delivery in deliveries:
-        _enqueue(session, delivery)
+        jobs.deliver.enqueue(session, delivery_id=delivery.id, replay=delivery.replays)
     return deliveries
-
-
-def _enqueue(session: Session, delivery: Delivery) -> None:
-    outbox.enqueue(
-        session, "deliveries.deliver", key=delivery.job_key, delivery_id=delivery.id, replay=delivery.replays
-    )
 
 
 # Endpoints
@@ -212,7 +205,7 @@ def send_again(delivery_id: str) -> None:
         delivery.state, delivery.tries, delivery.next_try_at = DeliveryState.PENDING, 0, clock.now()
         delivery.replays += 1
         session.flush()
-        _enqueue(session, delivery)
+        jobs.deliver.enqueue(session, delivery_id=delivery.id, replay=delivery.replays)
         facts = {"event": delivery.event_id, "type": delivery.type, "state": [before, DeliveryState.PENDING]}
         audit.record(session, "delivery.sent_again", delivery.id, facts, customer_id=delivery.customer_id)
 

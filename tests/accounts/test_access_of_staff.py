@@ -11,7 +11,7 @@ from portal.core.audit import AuditEvent
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound
 from portal.identity import api_clients, app_grants, sessions, tokens
 from portal.identity.models import ApiClient, User
-from portal.jobs.outbox import Job
+from portal.jobs.models import JobRow
 from tests import factories
 from tests.together import together
 
@@ -89,7 +89,7 @@ def test_who_never_had_a_password_is_invited_anew(ida: User) -> None:
     assert invited is not None and invited.link != made.link
     assert access.member(made.user_id).state == "invited"
     with db.reading() as session:
-        assert len(session.scalars(select(Job).where(Job.name == "accounts.mail_invitation")).all()) == 2
+        assert len(session.scalars(select(JobRow).where(JobRow.name == "accounts.mail_invitation")).all()) == 2
 
 
 def test_a_role_holds_from_the_next_request_on(ida: User) -> None:

@@ -11,7 +11,7 @@ import pytest
 import time_machine
 from sqlalchemy import func, select
 
-from portal.accounts import colleagues, jobs, service
+from portal.accounts import colleagues, job_handlers, service
 from portal.accounts.colleagues import Colleague, LastOwner, TooManyInvitations, TooManyPeople
 from portal.accounts.models import Customer, InvitationTry
 from portal.core import audit, clock, config, db
@@ -22,7 +22,7 @@ from portal.identity import sessions
 from portal.identity.models import CUSTOMER_ROLES, User
 from portal.identity.sessions import WrongCredentials
 from portal.identity.tokens import PASSWORD_RESET, LinkExpired
-from portal.jobs import outbox
+from portal.jobs.models import JobRow
 from tests import factories
 from tests.accounts.conftest import Mails, token_of
 from tests.factories import PASSWORD
@@ -92,7 +92,7 @@ def traces() -> tuple[int, ...]:
     with db.reading() as session:
         return tuple(
             session.execute(select(func.count()).select_from(table)).scalar_one()
-            for table in (User, outbox.Job, AuditEvent)
+            for table in (User, JobRow, AuditEvent)
         )
 
 
@@ -215,7 +215,7 @@ def test_ten_invitations_a_day_are_enough_and_refused_ones_count(firm: Firm, str
     assert traces() == before
     with time_machine.travel(clock.now() + timedelta(days=1, minutes=1)):
         firm.invite(email="eve9@spree-bikes.test")
-        jobs.sweep()
+        job_handlers.sweep()
         with db.reading() as session:
             assert session.execute(select(func.count()).select_from(InvitationTry)).scalar_one() == 1
 

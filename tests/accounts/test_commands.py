@@ -12,7 +12,7 @@ from portal.core import db
 from portal.core.audit import AuditEvent
 from portal.identity import sessions
 from portal.identity.models import User
-from portal.jobs.outbox import Job
+from portal.jobs.models import JobRow
 from tests import factories
 
 pytestmark = pytest.mark.database("sqlite")
@@ -30,7 +30,7 @@ def test_the_first_administrator_gets_in_by_the_link_on_the_terminal(app: Flask)
     assert browser.get(path, follow_redirects=True).status_code == 200
     with db.reading() as session:
         user = session.execute(select(User)).scalar_one()
-        job = session.execute(select(Job)).scalar_one()
+        job = session.execute(select(JobRow)).scalar_one()
         actors = set(session.execute(select(AuditEvent.actor_kind)).scalars())
     assert (user.role, user.password_hash) == ("admin", None)
     assert job.name == "accounts.mail_invitation"

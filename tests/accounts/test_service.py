@@ -15,13 +15,14 @@ from portal.accounts.models import Customer
 from portal.core import audit, clock, config, db
 from portal.core.audit import AuditEvent
 from portal.core.errors import Conflict, Invalid, NotFound, RateLimited
-from portal.identity import jobs as identity_jobs
+from portal.identity import job_handlers as identity_jobs
 from portal.identity import service as identity
 from portal.identity import sessions, throttle, tokens
 from portal.identity.models import AccountToken, SignInAttempt, SignInSession, User
 from portal.identity.sessions import WrongCredentials
 from portal.identity.tokens import LinkExpired
 from portal.jobs import outbox
+from portal.jobs.models import JobRow
 from tests import factories
 from tests.accounts.conftest import Mails, token_of
 from tests.factories import PASSWORD
@@ -142,7 +143,7 @@ def test_what_cannot_be_right_is_refused_at_its_field(settings: config.Settings,
     with pytest.raises(Invalid) as refused:
         service.invite_customer(**{"name": "Spree Bikes", "email": EMAIL, field: value})
     assert refused.value.field == field
-    assert count(Customer) == count(User) == count(outbox.Job) == 0
+    assert count(Customer) == count(User) == count(JobRow) == 0
 
 
 # Forgotten passwords
@@ -189,7 +190,7 @@ def test_an_invitation_is_no_reset_and_a_reset_no_invitation(user: User, mails: 
 
 def test_an_unknown_address_leaves_the_same_traces_but_no_mail(user: User, mails: Mails) -> None:
     def traces() -> tuple[int, int]:
-        return count(AuditEvent), count(outbox.Job)
+        return count(AuditEvent), count(JobRow)
 
     start = traces()
     identity.ask_reset("nobody@spree-bikes.test")
@@ -223,7 +224,7 @@ def test_no_link_lies_in_clear_in_the_database(user: User, mails: Mails, databas
     token = reset_token(mails)
     with db.reading() as session:
         written = json.dumps(
-            [[job.args, job.last_error, job.unique_key] for job in session.execute(select(outbox.Job)).scalars()]
+            [[job.args, job.last_error, job.unique_key] for job in session.execute(select(JobRow)).scalars()]
             + [[row.id, row.token_hash] for row in session.execute(select(AccountToken)).scalars()]
             + [[event.facts] for event in session.execute(select(AuditEvent)).scalars()]
         )
@@ -314,7 +315,7 @@ def test_signing_up_twice_makes_one_account(mails: Mails) -> None:
 def test_without_the_setting_nobody_signs_up(settings: config.Settings) -> None:
     with pytest.raises(NotFound):
         service.sign_up(EMAIL, "Ada Brandt", "en")
-    assert count(outbox.Job) == 0
+    assert count(JobRow) == 0
 
 
 # What people change themselves

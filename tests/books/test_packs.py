@@ -21,7 +21,7 @@ from portal.core import db
 from portal.core.audit import AuditEvent
 from portal.core.errors import Invalid, NotFound
 from portal.jobs import outbox
-from portal.jobs.outbox import Job
+from portal.jobs.models import JobRow
 from tests import factories
 from tests.books.conftest import AFTERWARDS, NOON, OCTOBER, As, issue, issue_credit_note, made, save, text_of
 from tests.crashing import dies, overtaken
@@ -76,7 +76,7 @@ def test_a_second_press_makes_no_second_pack(user: str, november: None) -> None:
     assert service.request(OCTOBER, user) == first
     assert service.request(date(2026, 9, 1), user) != first
     with db.reading() as session:
-        assert session.scalar(select(func.count()).select_from(Job).where(Job.name == service.MAKE)) == 2
+        assert session.scalar(select(func.count()).select_from(JobRow).where(JobRow.name == "books.make_pack")) == 2
         actions = session.scalars(select(AuditEvent.action)).all()
     assert actions.count("pack.requested") == 2
     service.make(first)

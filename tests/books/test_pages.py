@@ -16,8 +16,7 @@ from sqlalchemy import select
 from portal.core import clock, db
 from portal.core.audit import AuditEvent
 from portal.core.db import new_id
-from portal.jobs import outbox
-from portal.reconciliation import service
+from portal.jobs.models import JobRow
 from portal.reconciliation.models import Discrepancy, Reconciliation
 from tests import factories
 from tests.books.conftest import AFTERWARDS, NOON, As, book, compared, moved, text_of
@@ -86,7 +85,7 @@ def test_before_the_first_comparison_nothing_differs_and_one_can_be_had_at_once(
         assert words in text_of(browser, answer.location)
     with db.reading() as session:
         (look,) = session.scalars(select(Reconciliation))
-        (job,) = session.scalars(select(outbox.Job).where(outbox.Job.name == service.WALK))
+        (job,) = session.scalars(select(JobRow).where(JobRow.name == "reconciliation.walk"))
     assert job.args == {"reconciliation_id": look.id}
     assert look.until >= clock.now() - timedelta(minutes=1)
 

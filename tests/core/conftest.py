@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy.orm import Session
 
 from portal.core import db
-from portal.jobs import outbox
-from tests.core.jobs import NAME, Work
+from portal.jobs import job
+from tests.core.jobs import Work, do
 
 
 class GaveUpError(Exception):
@@ -26,6 +26,6 @@ def given_up(work: Callable[[Session], object]) -> None:
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> Work:
     """Have the jobs of these tests done by this function; what was registered before stays as it was."""
-    monkeypatch.setattr(outbox, "_handlers", dict(outbox._handlers))
-    monkeypatch.setattr(outbox, "_periodic", {})
-    return lambda handler: outbox.handles(NAME)(handler) and None
+    by_hand = {name: one for name, one in job.declared().items() if not one.every_seconds}
+    monkeypatch.setattr(job, "_declared", by_hand)
+    return do

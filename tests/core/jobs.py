@@ -1,4 +1,4 @@
-"""What the tests of jobs share: jobs of a name of their own, done by whatever function a test brings."""
+"""What the tests of jobs share: jobs of names of their own, done by whatever function a test brings."""
 
 from __future__ import annotations
 
@@ -9,33 +9,52 @@ from typing import Any
 from sqlalchemy import select
 
 from portal.core import clock, db
-from portal.jobs import outbox
-from portal.jobs.outbox import Job
+from portal.jobs import job as portal_jobs
+from portal.jobs.job import Job
+from portal.jobs.models import JobRow
 
 NAME = "tests.work"
 
 Work = Callable[[Callable[..., None]], None]
 
 
-def jobs() -> list[Job]:
+def jobs() -> list[JobRow]:
     with db.reading() as session:
-        return list(session.execute(select(Job).where(Job.name.startswith("tests.")).order_by(Job.id)).scalars())
+        return list(
+            session.execute(select(JobRow).where(JobRow.name.startswith("tests.")).order_by(JobRow.id)).scalars()
+        )
 
 
-def job() -> Job:
+def job() -> JobRow:
     (only,) = jobs()
     return only
 
 
-def add(name: str = NAME, **how: Any) -> None:
+def named(name: str = NAME, *, once_per: tuple[str, ...] = (), every_seconds: int | None = None) -> Job[...]:
+    """A job that nothing but the test knows."""
+
+    def declaration(number: int = 0, words: str = "", nothing: str | None = None) -> None:
+        """Do what the test says."""
+
+    return Job(name, declaration, once_per=once_per, every_seconds=every_seconds, in_recovery=False)
+
+
+def add(name: str = NAME, *, delay_seconds: float = 0, **args: str | int | None) -> None:
     with db.transaction() as session:
-        outbox.enqueue(session, name, **how)
+        named(name).enqueue_in(session, delay_seconds, **args)
+
+
+def do(handler: Callable[..., None], name: str = NAME, *, every_seconds: int | None = None) -> None:
+    """Have workers do the jobs of this name by this function; only where the fixture `work` forgets it afterwards."""
+    declared = named(name, every_seconds=every_seconds)
+    declared._handler = handler
+    portal_jobs._declared[name] = declared
 
 
 def change(**values: Any) -> None:
     """As time, or an accident, would have left the jobs."""
     with db.transaction() as session:
-        session.execute(Job.__table__.update().values(values))
+        session.execute(JobRow.__table__.update().values(values))
 
 
 def due_now() -> None:

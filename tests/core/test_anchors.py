@@ -17,6 +17,7 @@ from portal.content.anchors import Anchor, BadAnchor
 from portal.core import audit, clock, config, db
 from portal.core.audit import AuditEvent, AuditHead
 from portal.jobs import outbox
+from portal.jobs.models import JobRow
 from tests.smtp import Mailbox
 
 EVENTS = 4
@@ -260,7 +261,7 @@ def test_while_the_mail_server_is_down_the_file_has_its_line_already(file: Path,
     assert anchors.in_file(file) == {0: audit.GENESIS}
     assert smtp.messages == []
     with db.reading() as session:
-        (job,) = session.scalars(select(outbox.Job).where(outbox.Job.name == "audit.mail_anchor"))
+        (job,) = session.scalars(select(JobRow).where(JobRow.name == "content.mail_anchor"))
     assert job.state == "queued"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, ParamSpec
 
 import pytest
 from sqlalchemy import delete, select
@@ -12,20 +12,32 @@ from sqlalchemy.orm import Session
 
 from portal.core import clock, db
 from portal.core.db import new_id
+from portal.documents import jobs as document_jobs
 from portal.documents import service as receipts
 from portal.documents.models import CreditNote, Receipt
-from portal.jobs import outbox
-from portal.jobs.outbox import START_OVER_AFTER, Job
+from portal.jobs import outbox, own_jobs
+from portal.jobs.job import REQUEUE_AFTER, Job
+from portal.jobs.models import JobRow
+from portal.payment_methods import jobs as card_jobs
 from portal.payment_methods import setups
 from portal.payment_methods.models import CardSetup
+from portal.payments import jobs as payment_jobs
 from portal.payments import service as payments
 from portal.payments.models import PAID_TWICE, Confirmation
+from portal.refunds import jobs as refund_jobs
 from portal.refunds import service as refunds
+from portal.stripe_events import jobs as event_jobs
 from portal.stripe_events import service as webhooks
 from tests import factories
+from tests.core.jobs import named
 
 # A row that should have a job, and the job.
 Lost = Callable[[Session], tuple[str, str]]
+P = ParamSpec("P")
+
+
+def left_as(job: Job[P], *args: P.args, **kwargs: P.kwargs) -> tuple[str, str]:
+    return job.name, job.key(*args, **kwargs)
 
 
 def payment(session: Session, **values: Any) -> Any:
@@ -33,12 +45,12 @@ def payment(session: Session, **values: Any) -> Any:
 
 
 def a_payment(session: Session) -> tuple[str, str]:
-    return "payments.follow_up", f"follow_up:{payment(session, status='processing').id}"
+    return left_as(payment_jobs.follow_up, payment_id=payment(session, status="processing").id)
 
 
 def a_payment_that_stripe_does_not_know(session: Session) -> tuple[str, str]:
     row = payment(session, status="created", stripe_intent_id=None)
-    return "payments.follow_up", f"follow_up:{row.id}"
+    return left_as(payment_jobs.follow_up, payment_id=row.id)
 
 
 def a_confirmation(session: Session) -> tuple[str, str]:
@@ -49,7 +61,7 @@ def a_confirmation(session: Session) -> tuple[str, str]:
     )  # fmt: skip
     session.add(row)
     session.add(receipt_of(paid))
-    return "payments.finish_confirmation", f"confirmation:{row.id}"
+    return left_as(payment_jobs.finish_confirmation, confirmation_id=row.id)
 
 
 def a_card_setup(session: Session) -> tuple[str, str]:
@@ -58,31 +70,31 @@ def a_card_setup(session: Session) -> tuple[str, str]:
         id=new_id("set"), customer_id=owner.id, client_key="key", created_at=clock.now(), updated_at=clock.now()
     )
     session.add(row)
-    return "cards.follow_up", f"setup:{row.id}"
+    return left_as(card_jobs.follow_up, setup_id=row.id)
 
 
 def a_refund(session: Session) -> tuple[str, str]:
     paid = payment(session)
     session.add(receipt_of(paid))
     row = factories.refund(session, paid, state="executing")
-    return "refunds.follow_up", f"follow_refund:{row.id}"
+    return left_as(refund_jobs.follow_up, refund_id=row.id)
 
 
 def a_duplicate(session: Session) -> tuple[str, str]:
     paid = payment(session, review_reason=PAID_TWICE)
     session.add(receipt_of(paid))
-    return "refunds.return_duplicate", f"return:{paid.id}"
+    return left_as(payment_jobs.return_duplicate, payment_id=paid.id)
 
 
 def a_receipt_to_issue(session: Session) -> tuple[str, str]:
-    return receipts.ISSUE, f"receipt:{payment(session).id}"
+    return left_as(payment_jobs.issue_receipt, payment_id=payment(session).id)
 
 
 def a_credit_note_to_issue(session: Session) -> tuple[str, str]:
     paid = payment(session)
     session.add(receipt_of(paid))
     row = factories.refund(session, paid, state="succeeded", succeeded_at=clock.now())
-    return receipts.ISSUE_CREDIT_NOTE, f"credit_note:{row.id}"
+    return left_as(refund_jobs.issue_credit_note, refund_id=row.id)
 
 
 def receipt_of(paid: Any, **values: Any) -> Receipt:
@@ -101,13 +113,13 @@ def document(kind: Any, paid: Any, **values: Any) -> Any:
 def a_document_to_render(session: Session) -> tuple[str, str]:
     row = receipt_of(payment(session), pdf=None, pdf_sha256=None, mailed_at=None)
     session.add(row)
-    return receipts.RENDER, f"receipt.render:{row.id}"
+    return left_as(document_jobs.render, document_id=row.id)
 
 
 def a_document_to_mail(session: Session) -> tuple[str, str]:
     row = receipt_of(payment(session), mailed_at=None)
     session.add(row)
-    return receipts.MAIL, f"receipt.mail:{row.id}"
+    return left_as(document_jobs.mail, document_id=row.id)
 
 
 def a_revocation_to_mail(session: Session) -> tuple[str, str]:
@@ -117,15 +129,15 @@ def a_revocation_to_mail(session: Session) -> tuple[str, str]:
     session.flush()
     row = document(CreditNote, paid, refund_id=refund.id, pdf=b"pdf", pdf_sha256="0" * 64, revoked_at=clock.now())
     session.add(row)
-    return receipts.MAIL_REVOCATION, f"credit_note.mail_revocation:{row.id}"
+    return left_as(document_jobs.mail_revocation, credit_note_id=row.id)
 
 
 def an_event(session: Session) -> tuple[str, str]:
-    return "webhooks.apply", factories.stripe_event(session).job_key
+    return left_as(event_jobs.apply, event_id=factories.stripe_event(session).id, replay=0)
 
 
 def an_event_that_was_replayed(session: Session) -> tuple[str, str]:
-    return "webhooks.apply", factories.stripe_event(session, replays=2).job_key
+    return left_as(event_jobs.apply, event_id=factories.stripe_event(session, replays=2).id, replay=2)
 
 
 LOST: tuple[Lost, ...] = (
@@ -148,20 +160,20 @@ def requeue_lost_jobs() -> int:
 
 def left() -> list[tuple[str, str | None, str]]:
     with db.reading() as session:
-        return [(row.name, row.unique_key, row.state) for row in session.scalars(select(Job))]
+        return [(row.name, row.unique_key, row.state) for row in session.scalars(select(JobRow))]
 
 
 def lose(lost: Lost) -> tuple[str, str]:
     with db.transaction() as session:
         expected = lost(session)
         session.flush()
-        session.execute(delete(Job))
+        session.execute(delete(JobRow))
     return expected
 
 
 def end(**values: Any) -> None:
     with db.transaction() as session:
-        session.execute(Job.__table__.update().values(values))
+        session.execute(JobRow.__table__.update().values(values))
 
 
 @pytest.mark.parametrize("lost", LOST)
@@ -178,9 +190,9 @@ def test_what_has_lost_its_job_gets_one_and_no_second(settings: object, lost: Lo
 def test_a_job_that_ended_too_early_begins_anew_a_day_later(settings: object, lost: Lost, state: str) -> None:
     name, key = lose(lost)
     requeue_lost_jobs()
-    end(state=state, tries=12, finished_at=clock.now() - START_OVER_AFTER + timedelta(minutes=1))
+    end(state=state, tries=12, finished_at=clock.now() - REQUEUE_AFTER + timedelta(minutes=1))
     assert requeue_lost_jobs() == 0
-    end(finished_at=clock.now() - START_OVER_AFTER)
+    end(finished_at=clock.now() - REQUEUE_AFTER)
     assert requeue_lost_jobs() == 1
     assert left() == [(name, key, "queued")]
 
@@ -191,24 +203,24 @@ def test_what_waits_for_a_person_gets_none(settings: object) -> None:
         factories.refund(session, paid, state="unknown", review_reason="send it again?")
         factories.refund(session, paid, state="requested")
         session.flush()
-        session.execute(delete(Job))
+        session.execute(delete(JobRow))
     assert requeue_lost_jobs() == 0
 
 
 def test_more_than_one_run_takes_are_found_by_the_next(settings: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "MOST_STARTED_OVER", 2)
+    monkeypatch.setattr(outbox, "MOST_REQUEUED", 2)
     with db.transaction() as session:
         for _ in range(5):
             factories.stripe_event(session)
-        session.execute(delete(Job))
+        session.execute(delete(JobRow))
     assert [webhooks.requeue_lost_jobs() for _ in range(4)] == [2, 2, 1, 0]
 
 
 @pytest.mark.database("sqlite")
 def test_done_periodic_jobs_are_forgotten_after_a_day(database: str) -> None:
     with db.transaction() as session:
-        outbox.enqueue(session, "outbox.sweep")
-        outbox.enqueue(session, "tests.once")
+        own_jobs.sweep.enqueue(session)
+        named("tests.once").enqueue(session)
     end(state="done", finished_at=clock.now() - timedelta(days=1, minutes=1))
     outbox.sweep()
     assert [name for name, _key, _state in left()] == ["tests.once"]

@@ -16,10 +16,11 @@ from sqlalchemy.exc import OperationalError
 from portal import gateway
 from portal.core import clock, db, logs
 from portal.core.errors import RateLimited, Unavailable
-from portal.jobs import outages, outbox, workers
-from portal.jobs.outbox import FAST_RETRIES, GIVE_UP_AFTER, MOST_TRIES, Job, Reschedule
+from portal.jobs import outages, outbox, own_jobs, workers
+from portal.jobs.models import JobRow
+from portal.jobs.outbox import FAST_RETRIES, GIVE_UP_AFTER, MOST_TRIES, Reschedule
 from portal.jobs.workers import TOLD_AFTER, Outage
-from tests.core.jobs import NAME, Work, add, change, due_now, job, jobs
+from tests.core.jobs import NAME, Work, add, change, do, due_now, job, jobs
 from tests.live import SandboxServer
 from tests.smtp import Mailbox
 from tests.waiting import eventually
@@ -114,7 +115,7 @@ def test_after_a_week_a_job_is_given_up(service: Service) -> None:
 
 def test_when_one_gets_through_all_that_wait_for_the_same_service_are_due(service: Service, work: Work) -> None:
     post = Service(outages.MAIL)
-    outbox.handles("tests.mail")(post.ask)
+    do(post.ask, "tests.mail")
     wait_with(*range(5))
     add("tests.mail")
     for _ in range(FAST_RETRIES):
@@ -131,7 +132,7 @@ def test_when_one_gets_through_all_that_wait_for_the_same_service_are_due(servic
 def change_one(name: str) -> None:
     with db.transaction() as session:
         due = clock.now() - timedelta(seconds=1)
-        session.execute(Job.__table__.update().where(Job.name == name).values(run_at=due))
+        session.execute(JobRow.__table__.update().where(JobRow.name == name).values(run_at=due))
 
 
 def test_a_job_that_gets_through_and_comes_again_later_wakes_the_others_too(service: Service, work: Work) -> None:
@@ -217,7 +218,7 @@ def look_around() -> None:
 
 def told() -> list[dict[str, object]]:
     with db.reading() as session:
-        return [row.args for row in session.query(Job).filter(Job.name == workers.MAIL_OUTAGE)]
+        return [row.args for row in session.query(JobRow).filter(JobRow.name == own_jobs.mail_outage.name)]
 
 
 def test_staff_are_told_once_when_a_service_has_been_away_for_long(

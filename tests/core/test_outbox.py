@@ -12,17 +12,19 @@ from sqlalchemy import select
 
 from portal.content.mail import NotReachable
 from portal.core import clock, db, logs
-from portal.jobs import outbox
-from portal.jobs.outbox import BACKOFF_SECONDS, MOST_TRIES, Job, Reschedule
+from portal.jobs import job as portal_jobs
+from portal.jobs import outbox, own_jobs
+from portal.jobs.models import JobRow
+from portal.jobs.outbox import BACKOFF_SECONDS, MOST_TRIES, Reschedule
 from tests.core.conftest import GaveUpError, given_up
-from tests.core.jobs import NAME, Work, add, change, due_now, fails, job, jobs
+from tests.core.jobs import NAME, Work, add, change, do, due_now, fails, job, jobs, named
 
 # Leaving
 
 
 def test_a_job_leaves_with_its_transaction_or_not_at_all(database: str) -> None:
     with pytest.raises(GaveUpError):
-        given_up(lambda session: outbox.enqueue(session, NAME))
+        given_up(lambda session: named().enqueue(session))
     assert jobs() == []
     add(number=1, words="zwölf", nothing=None)
     assert (job().args, job().state, job().tries) == ({"number": 1, "words": "zwölf", "nothing": None}, "queued", 0)
@@ -31,10 +33,15 @@ def test_a_job_leaves_with_its_transaction_or_not_at_all(database: str) -> None:
 def test_a_second_job_of_a_key_is_not_made_even_after_the_first_ran(database: str, work: Work) -> None:
     ran: list[int] = []
     work(lambda **args: ran.append(args["number"]))
-    add(key="once", number=1)
-    add(key="once", number=2)
+    once = named(once_per=("words",))
+
+    def leave(number: int) -> bool:
+        with db.transaction() as session:
+            return once.enqueue(session, words="a", number=number)
+
+    assert (leave(1), leave(2)) == (True, False)
     assert outbox.run_due() == 1
-    add(key="once", number=3)
+    assert not leave(3)
     assert outbox.run_due() == 0
     assert ran == [1]
 
@@ -169,9 +176,11 @@ def test_a_job_that_waits_after_a_failure_can_be_tried_at_once_and_one_that_is_b
 # Telling staff
 
 
-def alerts() -> list[Job]:
+def alerts() -> list[JobRow]:
     with db.reading() as session:
-        return list(session.scalars(select(Job).where(Job.name == outbox.MAIL_DEAD).order_by(Job.run_at)))
+        return list(
+            session.scalars(select(JobRow).where(JobRow.name == own_jobs.mail_dead.name).order_by(JobRow.run_at))
+        )
 
 
 def die(name: str = NAME) -> None:
@@ -179,7 +188,7 @@ def die(name: str = NAME) -> None:
     add(name)
     with db.transaction() as session:
         session.execute(
-            Job.__table__.update().where(Job.state == "queued", Job.name == name).values(tries=MOST_TRIES - 1)
+            JobRow.__table__.update().where(JobRow.state == "queued", JobRow.name == name).values(tries=MOST_TRIES - 1)
         )
     assert outbox.run_due() == 1
 
@@ -189,7 +198,8 @@ def test_staff_are_told_once_of_all_jobs_that_died_within_some_minutes(
 ) -> None:
     work(fails)
     clock_of_database = [datetime(2026, 11, 23, 9, 1, tzinfo=UTC)]
-    monkeypatch.setattr(outbox, "database_now", lambda _session: clock_of_database[0])
+    for module in (outbox, portal_jobs):
+        monkeypatch.setattr(module, "database_now", lambda _session: clock_of_database[0])
     die()
     die()
     (alert,) = alerts()
@@ -206,8 +216,8 @@ def test_staff_are_told_once_of_all_jobs_that_died_within_some_minutes(
 
 
 def test_of_a_dead_alert_nobody_is_told(database: str, work: Work) -> None:
-    outbox.handles(outbox.MAIL_DEAD)(fails)
-    die(outbox.MAIL_DEAD)
+    do(fails, own_jobs.mail_dead.name)
+    die(own_jobs.mail_dead.name)
     (alert,) = alerts()
     assert alert.state == "dead"
 
@@ -274,10 +284,10 @@ def test_a_periodic_job_is_made_once_a_period_by_all_workers_together(
         with db.transaction() as session:
             outbox.enqueue_periodic(session)
 
-    outbox.handles(NAME, every_seconds=3600)(lambda: None)
+    do(lambda: None, every_seconds=3600)
     for hour in range(2):
         moment = datetime(2026, 11, 23, 4 + hour, 30, tzinfo=UTC)
-        monkeypatch.setattr(outbox, "database_now", lambda _session, moment=moment: moment)
+        monkeypatch.setattr(portal_jobs, "database_now", lambda _session, moment=moment: moment)
         with ThreadPoolExecutor(5) as workers:
             list(workers.map(lambda _: ask(), range(5)))
         assert len(jobs()) == hour + 1
@@ -290,7 +300,9 @@ def test_done_jobs_are_forgotten_after_their_time_and_dead_ones_are_kept(databas
         with db.transaction() as session:
             values = {"state": state, "finished_at": finished_at}
             session.execute(
-                Job.__table__.update().where(Job.state == "queued", Job.name == f"tests.{state}").values(values)
+                JobRow.__table__.update()
+                .where(JobRow.state == "queued", JobRow.name == f"tests.{state}")
+                .values(values)
             )
     outbox.sweep()
     assert sorted(row.name for row in jobs()) == ["tests.dead", "tests.done", "tests.queued"]

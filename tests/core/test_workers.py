@@ -15,9 +15,11 @@ from sqlalchemy import delete, event, select
 
 from deploy.dev.processes import ROOT
 from portal.core import clock, db
+from portal.jobs import job as portal_jobs
 from portal.jobs import outbox, workers
-from portal.jobs.outbox import LEASE_SECONDS, Job
-from tests.core.jobs import NAME, Work, add, change, job, jobs
+from portal.jobs.models import JobRow
+from portal.jobs.outbox import LEASE_SECONDS
+from tests.core.jobs import Work, add, change, do, job, jobs, named
 from tests.run import process_environment
 from tests.waiting import eventually
 
@@ -42,7 +44,7 @@ def test_four_workers_run_each_job_once_when_nobody_dies(database: str, work: Wo
     work(lambda **args: ran.append(args["number"]))
     with db.transaction() as session:
         for number in range(100):
-            outbox.enqueue(session, NAME, number=number)
+            named().enqueue(session, number=number)
     with working(4, threads=2):
         eventually(lambda: all(row.state == "done" for row in jobs()), within=60, what="100 jobs")
     assert sorted(ran) == list(range(100))
@@ -173,7 +175,7 @@ def done_now() -> None:
     """Something was done just before."""
     add("tests.done")
     with db.transaction() as session:
-        done = Job.__table__.update().where(Job.name == "tests.done")
+        done = JobRow.__table__.update().where(JobRow.name == "tests.done")
         session.execute(done.values(state="done", finished_at=clock.now() + timedelta(hours=1)))
 
 
@@ -230,16 +232,16 @@ def test_a_clock_that_is_right_is_let_be(database: str, work: Work) -> None:
 def test_a_period_that_comes_again_has_its_job_again(
     database: str, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outbox.handles(NAME, every_seconds=60)(lambda: None)
+    do(lambda: None, every_seconds=60)
     ahead = clock.now() + timedelta(hours=1)
-    monkeypatch.setattr(outbox, "database_now", lambda _session: ahead)
-    with db.transaction() as session:
-        outbox.enqueue_periodic(session)
-    assert outbox.run_due() == 1
-    monkeypatch.undo()
-    outbox.handles(NAME, every_seconds=60)(lambda: None)
+    with monkeypatch.context() as early:
+        for module in (outbox, portal_jobs):
+            early.setattr(module, "database_now", lambda _session: ahead)
+        with db.transaction() as session:
+            outbox.enqueue_periodic(session)
+        assert outbox.run_due() == 1
     mend()
-    monkeypatch.setattr(outbox, "database_now", lambda _session: ahead)
+    monkeypatch.setattr(portal_jobs, "database_now", lambda _session: ahead)
     with db.transaction() as session:
         outbox.enqueue_periodic(session)
     assert [row.state for row in jobs()] == ["done", "queued"]
@@ -248,10 +250,14 @@ def test_a_period_that_comes_again_has_its_job_again(
 WORKER = """
 import os
 from portal import app
-from portal.jobs import outbox
+from portal.jobs.job import job
 
-@outbox.handles("tests.hang")
-def hang() -> None:
+@job("tests.hang")
+def hangs(number: int = 0, words: str = "", nothing: str | None = None) -> None:
+    pass
+
+@hangs.handler
+def hang(number: int = 0, words: str = "", nothing: str | None = None) -> None:
     os.read(0, 1)  # nobody writes there
 
 portal = app.create_app()
@@ -285,9 +291,9 @@ def test_the_job_of_a_killed_worker_runs_again_after_the_lease(worker: subproces
     assert row.lease_until is not None
     assert timedelta(0) < row.lease_until - clock.now() <= timedelta(seconds=LEASE_SECONDS)
     with db.transaction() as session:  # what the portal's own worker found to do is not looked at here
-        session.execute(delete(Job).where(~Job.name.startswith("tests.")))
+        session.execute(delete(JobRow).where(~JobRow.name.startswith("tests.")))
     ran: list[int] = []
-    outbox.handles("tests.hang")(lambda: ran.append(1))
+    do(lambda: ran.append(1), "tests.hang")
     assert outbox.run_due("next") == 0
     change(lease_until=clock.now() - timedelta(milliseconds=1))
     assert outbox.run_due("next") == 1
@@ -339,4 +345,4 @@ def test_a_second_signal_in_the_midst_of_the_first_stops_it_as_well(database: st
 
 def _any_job() -> bool:
     with db.reading() as session:
-        return session.execute(select(Job.id).limit(1)).first() is not None
+        return session.execute(select(JobRow.id).limit(1)).first() is not None

@@ -16,7 +16,7 @@ from portal.core.errors import Conflict, NotFound
 from portal.documents import codes, facts, freezing, service
 from portal.documents.facts import CreditNoteFacts
 from portal.documents.models import CreditNote, Document
-from portal.jobs.outbox import Job
+from portal.jobs.models import JobRow
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
 from tests.documents.conftest import GiveBack, Pay, fail
@@ -115,7 +115,7 @@ def test_a_second_run_finds_the_credit_note_and_changes_nothing(paid: str, give_
     assert numbers() == [1]
     assert told() == ["receipt.issued", "credit_note.issued"]
     with db.reading() as session:
-        renders = select(func.count()).select_from(Job).where(Job.name == service.RENDER)
+        renders = select(func.count()).select_from(JobRow).where(JobRow.name == "documents.render")
         assert session.execute(renders).scalar_one() == 2
 
 
@@ -179,7 +179,7 @@ def test_a_refund_that_fails_after_all_revokes_its_credit_note_once(paid: str, g
     assert notes()[0].revoked_at == note.revoked_at
     assert told() == ["receipt.issued", "credit_note.issued", "credit_note.revoked"]
     with db.reading() as session:
-        mails = select(Job.args).where(Job.name == service.MAIL_REVOCATION)
+        mails = select(JobRow.args).where(JobRow.name == "documents.mail_revocation")
         assert session.execute(mails).scalars().all() == [{"credit_note_id": note.id}]
     with pytest.raises(NotFound):
         service.revoke_credit_note("ref_unknown")

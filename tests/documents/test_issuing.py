@@ -16,7 +16,7 @@ from portal.core.errors import Conflict, NotFound
 from portal.documents import facts, freezing, service
 from portal.documents.models import Receipt
 from portal.invoices.models import InvoiceLine
-from portal.jobs.outbox import Job
+from portal.jobs.models import JobRow
 from tests.documents.conftest import Pay
 
 ISSUERS = 20
@@ -71,7 +71,7 @@ def test_a_second_run_finds_the_receipt_and_changes_nothing(pay: Pay) -> None:
     assert service.issue(payment_id) == first
     assert numbers() == [1]
     with db.reading() as session:
-        assert sorted(session.execute(select(Job.name)).scalars()) == ["receipts.keep", "receipts.render"]
+        assert sorted(session.execute(select(JobRow.name)).scalars()) == ["documents.keep", "documents.render"]
         assert audit.verify(session) is None
         told = session.execute(select(audit.AuditEvent)).scalars().all()
     assert [(event.action, event.subject) for event in told] == [("receipt.issued", first)]

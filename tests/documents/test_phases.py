@@ -23,6 +23,9 @@ from portal.core.errors import Conflict
 from portal.documents import jobs, queries, service
 from portal.documents.models import CREDIT_NOTE, RECEIPT, Document
 from portal.jobs import outbox
+from portal.jobs.models import JobRow
+from portal.payments import jobs as payment_jobs
+from portal.refunds import jobs as refund_jobs
 from tests.crashing import dies
 from tests.documents.conftest import GiveBack, Pay, alter_pdf, fail
 from tests.smtp import Mailbox, attachment
@@ -76,13 +79,13 @@ def kind(request: pytest.FixtureRequest, pay: Pay, give_back: GiveBack) -> str:
     payment_id = pay(("Green electricity", 1_500, 100_00, 1900))
     if request.param == RECEIPT:
         with db.transaction() as session:
-            outbox.enqueue(session, service.ISSUE, key=f"receipt:{payment_id}", payment_id=payment_id)
+            payment_jobs.issue_receipt.enqueue(session, payment_id=payment_id)
         return RECEIPT
     service.issue(payment_id)
     refund_id = give_back(payment_id, amount_minor=50_00)
     with db.transaction() as session:
-        session.execute(delete(outbox.Job))  # the receipt's own
-        outbox.enqueue(session, service.ISSUE_CREDIT_NOTE, key=f"credit_note:{refund_id}", refund_id=refund_id)
+        session.execute(delete(JobRow))  # the receipt's own
+        refund_jobs.issue_credit_note.enqueue(session, refund_id=refund_id)
     return CREDIT_NOTE
 
 
@@ -170,8 +173,8 @@ def test_a_death_at_any_commit_of_a_revocation_costs_no_mail(
     service.issue_credit_note(refund_id)
     fail(refund_id)
     with db.transaction() as session:
-        session.execute(delete(outbox.Job))  # those of the documents
-        outbox.enqueue(session, service.REVOKE_CREDIT_NOTE, key=f"revoke_credit_note:{refund_id}", refund_id=refund_id)
+        session.execute(delete(JobRow))  # those of the documents
+        refund_jobs.revoke_credit_note.enqueue(session, refund_id=refund_id)
     with app.app_context():
         with pytest.raises(Died), dying(at_commit, when):
             work()
@@ -204,20 +207,20 @@ def test_each_job_may_run_twice(app: Flask, smtp: Mailbox, pay: Pay, give_back: 
     payment_id = pay()
     refund_id = give_back(payment_id)
     for _ in range(2):
-        jobs.issue(payment_id)
-        jobs.issue_credit_note(refund_id)
+        payment_jobs.issue_receipt.run(payment_id)
+        refund_jobs.issue_credit_note.run(refund_id)
     [receipt], [note] = documents(RECEIPT), documents(CREDIT_NOTE)
     with app.app_context():
         for document in (receipt, note):
             for _ in range(2):
-                jobs.render(document.id)
+                jobs.render.run(document.id)
             for _ in range(2):
-                jobs.send(document.id)
+                jobs.mail.run(document.id)
         fail(refund_id)
         for _ in range(2):
-            jobs.revoke_credit_note(refund_id)
+            refund_jobs.revoke_credit_note.run(refund_id)
         for _ in range(2):
-            jobs.send_revocation(note.id)
+            jobs.mail_revocation.run(note.id)
     assert len(smtp.messages) == 3
     assert told(RECEIPT) == ["issued", "rendered", "mailed"]
     assert told(CREDIT_NOTE) == ["issued", "rendered", "mailed", "revoked", "revocation_mailed"]
@@ -228,15 +231,15 @@ def test_a_credit_note_that_was_revoked_before_it_was_mailed_is_not_mailed_any_m
 ) -> None:
     payment_id = pay()
     refund_id = give_back(payment_id)
-    jobs.issue(payment_id)
-    jobs.issue_credit_note(refund_id)
+    payment_jobs.issue_receipt.run(payment_id)
+    refund_jobs.issue_credit_note.run(refund_id)
     [note] = documents(CREDIT_NOTE)
     fail(refund_id)
-    jobs.revoke_credit_note(refund_id)
+    refund_jobs.revoke_credit_note.run(refund_id)
     with app.app_context():
-        jobs.render(note.id)
-        jobs.send(note.id)
-        jobs.send_revocation(note.id)
+        jobs.render.run(note.id)
+        jobs.mail.run(note.id)
+        jobs.mail_revocation.run(note.id)
     assert [message["Subject"] for message in smtp.messages] == [
         f"Credit note {note.number} from Nordlicht Energie GmbH is canceled"
     ]
@@ -248,23 +251,23 @@ def test_a_mail_server_that_refuses_a_mail_is_asked_again(
 ) -> None:
     payment_id = pay()
     refund_id = give_back(payment_id)
-    jobs.issue(payment_id)
-    jobs.issue_credit_note(refund_id)
+    payment_jobs.issue_receipt.run(payment_id)
+    refund_jobs.issue_credit_note.run(refund_id)
     [note] = documents(CREDIT_NOTE)
-    jobs.render(note.id)
+    jobs.render.run(note.id)
     with app.app_context():
         smtp.refuse_next(answer)
         with pytest.raises(smtplib.SMTPException):
-            jobs.send(note.id)
+            jobs.mail.run(note.id)
         assert documents(CREDIT_NOTE)[0].mailed_at is None
-        jobs.send(note.id)
+        jobs.mail.run(note.id)
         fail(refund_id)
-        jobs.revoke_credit_note(refund_id)
+        refund_jobs.revoke_credit_note.run(refund_id)
         smtp.refuse_next(answer)
         with pytest.raises(smtplib.SMTPException):
-            jobs.send_revocation(note.id)
+            jobs.mail_revocation.run(note.id)
         assert documents(CREDIT_NOTE)[0].revocation_mailed_at is None
-        jobs.send_revocation(note.id)
+        jobs.mail_revocation.run(note.id)
     [note] = documents(CREDIT_NOTE)
     assert note.mailed_at is not None
     assert note.revocation_mailed_at is not None
@@ -272,12 +275,12 @@ def test_a_mail_server_that_refuses_a_mail_is_asked_again(
 
 
 def test_a_pdf_that_was_altered_in_the_database_is_not_sent(app: Flask, smtp: Mailbox, pay: Pay) -> None:
-    jobs.issue(pay())
+    payment_jobs.issue_receipt.run(pay())
     [receipt] = documents(RECEIPT)
-    jobs.render(receipt.id)
+    jobs.render.run(receipt.id)
     alter_pdf(receipt.id, b"%PDF-1.7 a million for me")
     with app.app_context(), pytest.raises(Exception, match="Something went wrong"):
-        jobs.send(receipt.id)
+        jobs.mail.run(receipt.id)
     assert smtp.messages == []
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from portal.accounts.models import Customer
 from portal.core import db
 from portal.invoices.models import Invoice
-from portal.jobs.outbox import Job
+from portal.jobs.models import JobRow
 from portal.payments import queries
 from portal.payments.models import Payment
 from tests import factories
@@ -145,7 +145,7 @@ def move(clock: Clock, **by: float) -> None:
 
 def _no_job_is_run() -> bool:
     with db.reading() as session:
-        return session.scalar(select(Job.id).where(Job.lease_until.is_not(None)).limit(1)) is None
+        return session.scalar(select(JobRow.id).where(JobRow.lease_until.is_not(None)).limit(1)) is None
 
 
 def pdf_text(mail: EmailMessage) -> str:

@@ -17,7 +17,7 @@ from portal.core.audit import AuditEvent
 from portal.core.errors import Invalid, NotFound, RateLimited
 from portal.identity import app_grants, policy, service, sessions
 from portal.identity.app_grants import Grant, GrantOver
-from portal.identity.jobs import sweep
+from portal.identity.job_handlers import sweep
 from portal.identity.models import OWNER, PAYER, VIEWER, AppGrant, RefreshToken, User
 from tests import factories
 from tests.factories import PASSWORD

@@ -27,15 +27,16 @@ FLOORS = (
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 ROOF = frozenset({"cli", "app"})
 FEATURES = frozenset(name for names in FLOORS[4:-1] for name in names)
-# States are part of the models, a draft is what a service is given by whoever fills it in, a policy holds rules that all
-# may ask, figures are read by whoever shows them, and wording says to a person what a thing means. A form reads the filters of
-# a list, also for the file that another part makes of it. Sessions, links, second factors, and who is signed in to a browser (web) are
-# what identity is for.
+# Jobs are declared for whoever leaves them, statuses are part of the models, a draft is what a service is given by whoever fills it
+# in, a policy holds rules that all may ask, figures are read by whoever shows them, and wording says to a person what a thing means. A
+# form reads the filters of a list, also for the file that another part makes of it. Sessions, links, second factors, and who is signed
+# in to a browser (web) are what identity is for.
 PUBLIC = frozenset(
     {
         "service",
         "queries",
         "models",
+        "jobs",
         "states",
         "statuses",
         "drafts",
@@ -56,10 +57,10 @@ PUBLIC = frozenset(
 # Inside a package, likewise; modules with other names (facts, pdf, handlers …) stand where they need to, without circles.
 # models and statuses are one: a column's CHECK lists the statuses.
 LAYERS = (
-    ("models", "states", "statuses", "policy"),
+    ("models", "states", "statuses", "policy", "jobs"),
     ("queries",),
     ("service",),
-    ("jobs",),
+    ("job_handlers",),
     ("forms",),
     ("views",),
     ("feature",),

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import text
 
 from portal.core import db
-from portal.jobs import outbox
 from tests import card_data, factories
 from tests.conftest import RUN
+from tests.core.jobs import named
 from tests.run import Run
 
 
@@ -37,7 +37,7 @@ def use(url: str) -> None:
     db.connect(url)
     with db.transaction() as session:
         factories.invoice(session, factories.customer(session))
-        outbox.enqueue(session, "tests.nothing")
+        named("tests.nothing").enqueue(session)
         session.execute(text("UPDATE audit_head SET hash = 'written over'"))
     db.disconnect()
 

@@ -22,7 +22,7 @@ from portal.core import clock, config, db
 from portal.documents import facts, queries
 from portal.documents.models import Receipt
 from portal.identity.models import User
-from portal.jobs.outbox import Job
+from portal.jobs.models import JobRow
 from tests import factories
 from tests.documents.conftest import example
 
@@ -141,7 +141,7 @@ def test_receipts_from_before_there_were_documents_keep_all_they_had_and_get_a_c
         receipts = sqlalchemy.table("receipts", *(sqlalchemy.column(name) for name in kept))
         session.execute(insert(receipts).values(kept))
         job = {"id": "job_old", "name": "receipts.mail", "tries": 0, "run_at": clock.now(), "created_at": clock.now()}
-        session.execute(insert(Job).values(**job, args={"receipt_id": "rct_old"}, state="queued"))
+        session.execute(insert(JobRow).values(**job, args={"receipt_id": "rct_old"}, state="queued"))
     command.upgrade(alembic, "head")
     with db.reading() as session:
         receipt = session.get_one(Receipt, "rct_old", options=[undefer(Receipt.pdf)])
@@ -151,4 +151,4 @@ def test_receipts_from_before_there_were_documents_keep_all_they_had_and_get_a_c
         told = queries.by_code(session, receipt.code)
         assert told is not None
         assert told.number == "R-2026-000123"
-        assert session.execute(select(Job.args)).scalars().all() == [{"document_id": "rct_old"}]
+        assert session.execute(select(JobRow.args)).scalars().all() == [{"document_id": "rct_old"}]

@@ -16,12 +16,14 @@ from portal.core.audit import Actor, AuditEvent
 from portal.core.db import new_id
 from portal.core.errors import Conflict, NotFound
 from portal.jobs import outbox
-from portal.jobs.outbox import Job
+from portal.jobs.models import JobRow
 from portal.operations import queries
 from portal.operations import service as operations
 from portal.operations.queries import AuditFilter, EventFilter
 from portal.payment_methods.models import CardSetup
+from portal.stripe_events import jobs as event_jobs
 from tests import factories
+from tests.core.jobs import named
 from tests.plans import plans
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -33,9 +35,9 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 def test_the_state_counts_what_waits_and_what_went_wrong(database: str) -> None:
     now = clock.now()
     with db.transaction() as session:
-        outbox.enqueue(session, "tests.later", delay_seconds=600)
-        outbox.enqueue(session, "tests.done")
-        session.execute(update(Job).where(Job.name == "tests.done").values(state="done", finished_at=now))
+        named("tests.later").enqueue_in(session, 600)
+        named("tests.done").enqueue(session)
+        session.execute(update(JobRow).where(JobRow.name == "tests.done").values(state="done", finished_at=now))
         old = factories.failed_job(session, state="queued", run_at=now - timedelta(hours=1), finished_at=None)
         factories.failed_job(session)
         factories.failed_job(session)
@@ -70,7 +72,7 @@ def test_the_state_counts_what_waits_and_what_went_wrong(database: str) -> None:
 
 def test_a_job_that_is_being_run_is_not_behind(database: str) -> None:
     with db.transaction() as session:
-        outbox.enqueue(session, "tests.slow")
+        named("tests.slow").enqueue(session)
     outbox.claim("worker", 1)
     with db.reading() as session:
         assert queries.state(session).oldest_due_at is None
@@ -124,13 +126,13 @@ def test_events_are_found_by_state_type_and_either_id(database: str) -> None:
 def test_an_event_comes_with_the_job_that_applies_it(database: str) -> None:
     with db.transaction() as session:
         row = factories.stripe_event(session, replays=2)
-        outbox.enqueue(session, "webhooks.apply", key=f"webhook:{row.id}", event_id=row.id)
-        outbox.enqueue(session, "webhooks.apply", key=f"webhook:{row.id}:2", event_id=row.id)
+        event_jobs.apply.enqueue(session, event_id=row.id, replay=0)
+        event_jobs.apply.enqueue(session, event_id=row.id, replay=2)
         other = factories.stripe_event(session)
     with db.reading() as session:
         found, job = queries.event(session, row.id)
         assert job is not None
-        assert (found.id, job.unique_key) == (row.id, f"webhook:{row.id}:2")
+        assert (found.id, job.args) == (row.id, {"event_id": row.id, "replay": 2})
         assert queries.event(session, other.id)[1] is None
         with pytest.raises(NotFound):
             queries.event(session, "evt_none")
@@ -146,7 +148,7 @@ def test_events_are_found_by_their_indexes(database: str) -> None:
 
 def test_jobs_that_failed_are_listed_and_others_are_not(database: str) -> None:
     with db.transaction() as session:
-        outbox.enqueue(session, "tests.new")
+        named("tests.new").enqueue(session)
         dead = factories.failed_job(session, created_at=START)
         waits = factories.failed_job(session, state="queued", finished_at=None, created_at=START + timedelta(hours=1))
     with db.reading() as session:
@@ -161,11 +163,11 @@ def test_a_dead_job_is_tried_again_and_that_is_written_down(database: str) -> No
     with audit.acting(Actor("staff", "usr_1")):
         operations.try_again(job.id)
     with db.reading() as session:
-        row = session.get_one(Job, job.id)
+        row = session.get_one(JobRow, job.id)
         (event_,) = session.scalars(select(AuditEvent))
     assert (row.state, row.tries) == ("queued", 0)
     assert (event_.action, event_.subject, event_.actor_id) == ("job.revived", job.id, "usr_1")
-    assert event_.facts == {"job": "receipts.render", "state": ["dead", "queued"], "tries": [12, 0]}
+    assert event_.facts == {"job": "documents.render", "state": ["dead", "queued"], "tries": [12, 0]}
 
 
 def test_a_job_that_is_done_or_unknown_is_not_tried_again(database: str) -> None:

@@ -19,8 +19,8 @@ from portal.core import audit, clock, config, db
 from portal.core.audit import Actor, AuditEvent
 from portal.core.db import new_id
 from portal.core.money import Money
-from portal.jobs import outbox
-from portal.jobs.outbox import Job
+from portal.jobs import outbox, own_jobs
+from portal.jobs.models import JobRow
 from portal.ledger import FEES, RECEIVABLES, STRIPE, post
 from portal.payment_methods.models import CardSetup
 from portal.stripe_events.models import StripeEvent
@@ -159,8 +159,8 @@ def test_a_press_has_the_event_applied_again(troubles: None, browser_of: Browser
     assert "already queued" in text_of(approver, "/events/evt_1")
     with db.reading() as session:
         assert session.get_one(StripeEvent, "evt_1").state == "received"
-        jobs = session.scalars(select(Job).where(Job.name == "webhooks.apply")).all()
-    assert [job.args for job in jobs] == [{"event_id": "evt_1"}]
+        jobs = session.scalars(select(JobRow).where(JobRow.name == "stripe_events.apply")).all()
+    assert [job.args for job in jobs] == [{"event_id": "evt_1", "replay": 1}]
 
 
 def test_events_are_filtered_by_what_is_in_the_address(troubles: None, browser_of: Browsers) -> None:
@@ -192,7 +192,7 @@ def test_a_delivery_is_shown_without_its_signature_and_sent_again(troubles: None
     assert "The event is being sent again" in text_of(admin, "/deliveries/dlv_1")
     assert (latest_event().action, latest_event().actor_kind) == ("delivery.sent_again", "staff")
     with db.reading() as session:
-        (job,) = session.scalars(select(Job).where(Job.name == "deliveries.deliver"))
+        (job,) = session.scalars(select(JobRow).where(JobRow.name == "webhook_endpoints.deliver"))
     assert job.args == {"delivery_id": "dlv_1", "replay": 1}
     assert post_to(admin, "/deliveries/dlv_none/replays") == 404
 
@@ -230,7 +230,7 @@ def test_deliveries_are_found_by_customer_state_and_type(troubles: None, browser
 def test_a_press_has_a_dead_job_tried_again(troubles: None, browser_of: Browsers) -> None:
     admin = browser_of("admin")
     text = text_of(admin, "/jobs?state=dead")
-    assert "receipts.render" in text
+    assert "documents.render" in text
     assert "OSError: <full>" in text
     assert post_to(admin, "/jobs/job_1/tries") == 303
     assert "The job is being retried" in text_of(admin, "/jobs")
@@ -256,9 +256,9 @@ def test_staff_get_one_mail_about_the_jobs_that_died(app: Flask, smtp: Mailbox) 
         for number in range(22):
             factories.failed_job(session, last_error=f"OSError: {number}")
         span = int(clock.now().timestamp()) // outbox.ALERT_SPAN_SECONDS
-        factories.failed_job(session, name=outbox.MAIL_DEAD)
-        outbox.enqueue(session, outbox.MAIL_DEAD, span=span)
-        outbox.enqueue(session, outbox.MAIL_DEAD, span=span + 1)  # in which nothing died
+        factories.failed_job(session, name=own_jobs.mail_dead.name)
+        own_jobs.mail_dead.enqueue(session, span=span)
+        own_jobs.mail_dead.enqueue(session, span=span + 1)  # in which nothing died
     with app.app_context():
         outbox.run_due()
     (mail,) = smtp.messages
@@ -269,7 +269,7 @@ def test_staff_get_one_mail_about_the_jobs_that_died(app: Flask, smtp: Mailbox) 
     body = mail.get_body(("plain",))
     assert body is not None
     text = body.get_content()
-    assert text.count("receipts.render: OSError") == 20
+    assert text.count("documents.render: OSError") == 20
     assert "And 2 more." in text
     assert f"{DESK}/jobs?state=dead" in text
 

@@ -204,7 +204,7 @@ def test_what_nobody_finishes_is_canceled_after_a_day(wallet: Wallet) -> None:
 def test_every_setup_is_followed_up(wallet: Wallet) -> None:
     started = wallet.start()
     wallet.start()
-    assert jobs("cards.follow_up") == [{"setup_id": started.setup_id}]
+    assert jobs("payment_methods.follow_up") == [{"setup_id": started.setup_id}]
 
 
 def test_a_setup_intent_of_nobody_is_none_of_ours(wallet: Wallet) -> None:

@@ -62,7 +62,7 @@ def test_a_card_is_kept(wallet: Wallet) -> None:
     (card,) = wallet.cards
     assert (told.status, told.outcome, told.card_id) == (SetupStatus.SUCCEEDED, SetupOutcome.ADDED, card.id)
     assert (card.stripe_payment_method_id, card.last4, card.is_default) == (method, "4242", True)
-    assert jobs("cards.follow_up") == [{"setup_id": told.setup_id}]
+    assert jobs("payment_methods.follow_up") == [{"setup_id": told.setup_id}]
     assert_saved_once(wallet)
 
 
@@ -93,7 +93,7 @@ def test_a_number_that_is_kept_already_is_judged_as_ever(wallet: Wallet, year: i
     (card,) = wallet.cards
     told = save(wallet, wallet.method(year=year))
     assert (told.status, told.outcome, told.card_id) == (SetupStatus.SUCCEEDED, outcome, card.id)
-    for job in jobs("cards.detach"):
+    for job in jobs("payment_methods.detach"):
         keeping.detach(job["payment_method_id"])
     assert len(wallet.attached) == len(wallet.cards) == 1
     assert save(wallet, str(wallet.setup(told.setup_id).stripe_payment_method_id)) == told

@@ -13,7 +13,9 @@ from portal.core import db
 from portal.core.errors import Unavailable
 from portal.gateway import listing
 from portal.jobs import outbox
+from portal.jobs.models import JobRow
 from portal.payment_methods import comparison, keeping, stripe_customers
+from portal.payment_methods import jobs as card_jobs
 from portal.payment_methods.models import SavedCard
 from tests import factories
 from tests.payment_methods.conftest import MASTERCARD, VISA, Wallet
@@ -57,7 +59,7 @@ def another(wallet: Wallet) -> Wallet:
 def a_day(app: Flask) -> None:
     """The round of one day, chunk by chunk, as the worker runs it."""
     with db.transaction() as session:
-        outbox.enqueue(session, "cards.compare")
+        card_jobs.compare.enqueue(session)
     while outbox.run_due():
         pass
 
@@ -90,10 +92,10 @@ def test_a_number_that_is_there_twice_is_judged_as_ever(wallet: Wallet) -> None:
     later, same = attach(wallet, year=2036), attach(wallet, year=2034)
     (card,) = compared(wallet).values()
     assert (card.stripe_payment_method_id, card.exp_year) == (later, 2036)
-    for job in jobs("cards.detach"):
+    for job in jobs("payment_methods.detach"):
         keeping.detach(job["payment_method_id"])
     assert wallet.attached == {later}
-    assert same in {job["payment_method_id"] for job in jobs("cards.detach")}
+    assert same in {job["payment_method_id"] for job in jobs("payment_methods.detach")}
 
 
 def test_a_list_of_several_pages_is_read_to_its_end(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,9 +147,9 @@ def test_a_round_reaches_everybody_and_one_failure_stops_nobody(
     )
     a_day(app)
     assert [len(one.cards) for one in wallets] == [1, 0, 1, 1, 1]
-    assert len(jobs("cards.compare")) == (6 if slow else 4)
+    assert len(jobs("payment_methods.compare")) == (6 if slow else 4)
     with db.transaction() as session:
-        session.query(outbox.Job).delete()
+        session.query(JobRow).delete()
     a_day(app)
     assert [len(one.cards) for one in wallets] == [1, 1, 1, 1, 1]
 
@@ -156,14 +158,14 @@ def test_a_chunk_that_runs_twice_leaves_one_next_chunk(wallet: Wallet) -> None:
     stripe_customers.ensure_stripe_customer(wallet.customer_id)
     for _ in range(2):
         comparison.compare_chunk("2026-11-23", "")
-    assert jobs("cards.compare") == [{"day": "2026-11-23", "after": wallet.customer_id}]
+    assert jobs("payment_methods.compare") == [{"day": "2026-11-23", "after": wallet.customer_id}]
 
 
 @pytest.mark.database("sqlite")
 def test_the_worker_begins_a_round_by_itself(app: Flask) -> None:
     with db.transaction() as session:
         outbox.enqueue_periodic(session)
-    assert jobs("cards.compare") == [{}]
+    assert jobs("payment_methods.compare") == [{}]
 
 
 def test_no_transaction_is_open_while_stripe_lists(wallet: Wallet) -> None:

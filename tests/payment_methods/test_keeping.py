@@ -24,7 +24,7 @@ from tests.stripe_events.test_webhooks import receive_all
 
 
 def finish_jobs() -> None:
-    for job in jobs("cards.detach"):
+    for job in jobs("payment_methods.detach"):
         keeping.detach(job["payment_method_id"])
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import event
 from portal.accounts.models import Customer
 from portal.core import db
 from portal.jobs import outbox
+from portal.jobs.models import JobRow
 from portal.payment_methods import keeping, queries, reminders
 from portal.payment_methods.models import SavedCard
 from tests import factories
@@ -73,7 +74,7 @@ def test_a_worker_that_was_down_sends_only_what_is_due_now(
     expiring(wallet)
     before(down_until)
     an_hour(app)
-    assert [job["days"] for job in jobs("cards.mail_expiry")] == sent
+    assert [job["days"] for job in jobs("payment_methods.mail_expiry")] == sent
     assert len(smtp.messages) == len(sent)
 
 
@@ -85,7 +86,7 @@ def test_of_two_reminders_that_waited_for_the_worker_only_the_later_is_mailed(
     reminders.remind()
     before(6)
     an_hour(app)
-    assert len(jobs("cards.mail_expiry")) == 2
+    assert len(jobs("payment_methods.mail_expiry")) == 2
     assert len(smtp.messages) == 1
 
 
@@ -109,7 +110,7 @@ def test_removed_cards_are_not_reminded_of(app: Flask, smtp: Mailbox, wallet: Wa
     expiring(wallet, removed_at=datetime(2031, 1, 1, tzinfo=UTC))
     before(7)
     an_hour(app)
-    assert jobs("cards.mail_expiry") == []
+    assert jobs("payment_methods.mail_expiry") == []
 
 
 @pytest.mark.parametrize("way", ["the bank's update", "added again"])
@@ -198,7 +199,7 @@ def test_a_mail_server_that_refuses_is_asked_again(app: Flask, smtp: Mailbox, wa
     an_hour(app)
     assert smtp.messages == []
     with db.transaction() as session:
-        session.query(outbox.Job).update({"run_at": outbox.database_now(session)})
+        session.query(JobRow).update({"run_at": outbox.database_now(session)})
     an_hour(app)
     assert len(smtp.messages) == 1
 
@@ -221,7 +222,7 @@ def test_more_cards_than_one_run_takes_are_taken_by_the_next(
     with pytest.raises(outbox.Reschedule):
         reminders.remind()
     reminders.remind()
-    assert len({job["card_id"] for job in jobs("cards.mail_expiry")}) == 3
+    assert len({job["card_id"] for job in jobs("payment_methods.mail_expiry")}) == 3
 
 
 @pytest.mark.database("sqlite")
@@ -245,4 +246,4 @@ def test_the_sweep_reads_an_index_of_what_is_due_and_not_the_cards(wallet: Walle
 def test_the_worker_sweeps_by_itself(app: Flask) -> None:
     with db.transaction() as session:
         outbox.enqueue_periodic(session)
-    assert jobs("cards.remind") == [{}]
+    assert jobs("payment_methods.remind") == [{}]

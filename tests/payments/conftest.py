@@ -15,7 +15,7 @@ from portal.core import config, db
 from portal.core.audit import AuditEvent
 from portal.core.db import Base
 from portal.invoices.models import Invoice
-from portal.jobs.outbox import Job
+from portal.jobs.models import JobRow
 from portal.ledger import Posting
 from portal.payment_methods import queries as saved_cards
 from portal.payment_methods import service as cards
@@ -113,7 +113,7 @@ def books() -> list[tuple[str, str, int]]:
 def jobs(name: str) -> list[dict[str, Any]]:
     """The arguments of all jobs of a name, waiting or done."""
     with db.reading() as session:
-        return list(session.execute(select(Job.args).where(Job.name == name)).scalars())
+        return list(session.execute(select(JobRow.args).where(JobRow.name == name)).scalars())
 
 
 def audited(action: str) -> int:

@@ -42,7 +42,7 @@ def assert_paid_once(till: Till) -> None:
     assert till.payment.status == PaymentStatus.SUCCEEDED
     assert till.invoice.status == "paid"
     assert [kind for kind, _, _ in books() if kind == "charge"] == ["charge"]
-    assert len(jobs("receipts.issue")) == 1
+    assert len(jobs("documents.issue")) == 1
     charges = till.sandbox.client.v1.charges.list({"limit": 100}).data
     assert sum(charge.amount for charge in charges if charge.paid) == 119_00
 

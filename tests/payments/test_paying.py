@@ -37,7 +37,7 @@ def test_a_payment_goes_from_the_invoice_to_the_receipt(till: Till) -> None:
     assert payment.succeeded_at is not None
     assert till.invoice.status == "paid"
     assert books()[0] == ("charge", f"charge:{started.intent_id}", 119_00)
-    assert jobs("receipts.issue") == [{"payment_id": payment.id}]
+    assert jobs("documents.issue") == [{"payment_id": payment.id}]
 
 
 def test_the_same_news_twice_changes_nothing(till: Till) -> None:
@@ -145,7 +145,7 @@ def test_a_saved_card_is_remembered_and_pays_the_next_invoice(till: Till) -> Non
     started = till.start(save_card=True)
     till.confirm(started.intent_id)
     intents.refresh(started.payment_id)
-    (job,) = jobs("cards.upsert")
+    (job,) = jobs("payment_methods.upsert")
     cards.upsert(job["payment_method_id"])
     cards.upsert(job["payment_method_id"])
     with db.reading() as session:
@@ -244,7 +244,7 @@ def test_money_that_arrives_for_a_paid_invoice_is_found_and_kept_in_the_books(ti
     payment = till.payment
     assert payment.status == PaymentStatus.SUCCEEDED
     assert "duplicate" in payment.review_reason
-    assert len(jobs("receipts.issue")) == 1
+    assert len(jobs("documents.issue")) == 1
 
 
 def test_an_old_answer_never_overwrites_a_newer_one(till: Till) -> None:

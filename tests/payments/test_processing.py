@@ -71,7 +71,7 @@ def test_a_new_card_pays_an_invoice_and_is_not_kept(till: Till) -> None:
     assert_paid_once(till)
     (confirmation,) = rows(Confirmation)
     assert (confirmation.card_id, confirmation.off_session) == (None, False)
-    assert jobs("cards.upsert") == []
+    assert jobs("payment_methods.upsert") == []
 
 
 @pytest.mark.parametrize("by", ["id", "stripe_payment_method_id"])
@@ -115,7 +115,7 @@ def test_a_card_is_saved_when_its_customer_wants_it(till: Till, with_method: boo
         till.confirm(str(found.payment.stripe_intent_id), method)
         process(order(till, save_card=True))
     assert [intent.setup_future_usage for intent in till.intents] == ["off_session"]
-    (job,) = jobs("cards.upsert")
+    (job,) = jobs("payment_methods.upsert")
     cards.upsert(job["payment_method_id"])
     with db.reading() as session:
         (card,) = saved_cards.of_customer(session, till.customer_id)

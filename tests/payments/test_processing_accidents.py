@@ -14,7 +14,8 @@ from portal.core import clock, db
 from portal.core.errors import PortalError, Unavailable
 from portal.jobs import outbox
 from portal.payment_methods import service as cards
-from portal.payments import jobs, service
+from portal.payments import job_handlers, service
+from portal.payments import jobs as payment_jobs
 from portal.payments.models import Confirmation, Payment, PlacedOrder
 from portal.payments.service import process
 from portal.payments.statuses import PaymentStatus
@@ -44,10 +45,10 @@ LOST = ["reset_before", "reset_after", "truncate", "error_before", "conflict", "
 def let_the_worker_finish() -> None:
     """Every job that an order has left, as a worker runs them, until they say that nothing is left to do now."""
     for args in left("payments.finish_confirmation"):
-        jobs.finish_confirmation(**args)
+        job_handlers.finish_confirmation(**args)
     for args in left("payments.follow_up"):
         with suppress(outbox.Reschedule):
-            jobs.follow_up(**args)
+            payment_jobs.follow_up.run(**args)
 
 
 def assert_told_as_on_its_way(till: Till) -> None:

@@ -314,7 +314,7 @@ def test_an_address_that_stripe_refuses_is_left_out_and_staff_are_told(
     assert (made.email, made.name) == (None, "Spree Bikes GmbH")
     assert audited("customer.detail_refused") == 1
     with app.app_context():
-        for job in jobs("cards.mail_refused_detail"):
-            card_jobs.mail_refused_detail(**job)
+        for job in jobs("payment_methods.mail_refused_detail"):
+            card_jobs.mail_refused_detail.run(**job)
     (mail,) = smtp.wait_for(1)
     assert "does not accept a detail" in str(mail["Subject"])

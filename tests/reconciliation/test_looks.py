@@ -16,9 +16,10 @@ from portal.core import clock, db
 from portal.core.money import Money
 from portal.gateway import listing
 from portal.jobs import outbox
+from portal.jobs.models import JobRow
 from portal.payments import intents
 from portal.payments.statuses import PaymentStatus
-from portal.reconciliation import jobs, look, movements, queries, service
+from portal.reconciliation import job_handlers, look, movements, queries, service
 from portal.reconciliation.models import COMMAND, FREQUENT, NIGHTLY, Reconciliation
 from portal.reconciliation.service import Progress
 from portal.stripe_events.models import StripeEvent
@@ -64,8 +65,8 @@ def test_a_look_goes_on_where_it_was_killed(account: Account, monkeypatch: pytes
 def test_the_worker_looks_from_where_its_last_look_ended(account: Account) -> None:
     account.charged()
     account.settle()
-    jobs.frequent()
-    jobs.frequent()  # the first has not been walked yet: one is enough
+    job_handlers.frequent()
+    job_handlers.frequent()  # the first has not been walked yet: one is enough
     assert len(looks()) == 1
     with db.reading() as session:
         assert queries.watermark(session) is None
@@ -87,11 +88,11 @@ def test_a_command_does_not_move_the_worker_s_watermark(account: Account) -> Non
 
 
 def test_a_look_whose_job_has_died_is_begun_anew(account: Account) -> None:
-    jobs.frequent()
+    job_handlers.frequent()
     with db.transaction() as session:
-        job = session.execute(select(outbox.Job).where(outbox.Job.name == "reconciliation.walk")).scalar_one()
+        job = session.execute(select(JobRow).where(JobRow.name == "reconciliation.walk")).scalar_one()
         job.state = "dead"
-    jobs.frequent()
+    job_handlers.frequent()
     assert len(looks()) == 2
 
 
@@ -173,7 +174,7 @@ def test_what_is_open_and_when_was_looked_last_is_measured(account: Account, app
     account.settle()
     before = measured("portal_reconciliations_total", outcome="done")
     report = account.reconcile()
-    jobs.walk(looks()[0].id)
+    job_handlers.walk(looks()[0].id)
     assert measured("portal_reconciliations_total", outcome="done") == before + 1
     assert measured("portal_open_findings") == report.unexplained == 1
     ended = looks()[0].finished_at

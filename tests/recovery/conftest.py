@@ -22,12 +22,13 @@ from portal.core import audit, backups, clock, company_days, db
 from portal.core.audit import AuditEvent
 from portal.core.money import Money
 from portal.disputes.models import Dispute
-from portal.documents import service as receipts
+from portal.documents import jobs as document_jobs
 from portal.documents.models import Document
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.models import Invoice
 from portal.jobs import outbox, workers
+from portal.jobs.models import QUEUED, JobRow
 from portal.payments import service as payments
 from portal.payments.models import Payment
 from portal.reconciliation import queries, recovering
@@ -137,8 +138,8 @@ class Company(Subscriber):
         """PostgreSQL's clock does not travel with the test's: what is due soon is due now. PDFs take most of the time, and wait."""
         with db.transaction() as session:
             now = db.database_now(session)
-            for job in session.execute(select(outbox.Job).where(outbox.QUEUED)).scalars():
-                if job.name == receipts.RENDER:
+            for job in session.execute(select(JobRow).where(QUEUED)).scalars():
+                if job.name == document_jobs.render.name:
                     job.run_at = now + timedelta(days=100)
                 elif now < job.run_at < now + timedelta(seconds=20):
                     job.run_at = now

@@ -18,6 +18,9 @@ from portal.gateway import StripeGateway
 from portal.identity.models import User
 from portal.invoices import service as invoices
 from portal.jobs import outbox
+from portal.jobs.job import declared
+from portal.jobs.models import JobRow
+from portal.mandates import jobs as mandate_jobs
 from portal.web import pages
 from tests import factories
 from tests.recovery.conftest import Company
@@ -30,9 +33,14 @@ HARMLESS = {
 # What workers do all the same: mails about signing in and about the machine, and the comparison with Stripe.
 IN_RECOVERY = {
     *("identity.begin_reset", "accounts.begin_sign_up", "accounts.mail_invitation", "accounts.mail_account_exists"),
-    *("identity.mail_password_changed", "identity.mail_second_factor", "accounts.mail_owners_changed"),
-    *("outbox.mail_dead", "outbox.mail_outage"),
-    *("reconciliation.walk", recovery.TEND, recovery.MAIL_BEGUN),
+    *(
+        "identity.mail_link",
+        "identity.mail_password_changed",
+        "identity.mail_second_factor",
+        "accounts.mail_owners_changed",
+    ),
+    *("operations.mail_dead", "operations.mail_outage"),
+    *("reconciliation.walk", "reconciliation.tend_recovery", "operations.mail_recovery_begun"),
 }
 
 
@@ -89,14 +97,14 @@ def test_every_request_that_changes_something_is_answered_with_why_but_for_what_
 
 def test_jobs_wait_but_for_those_that_move_no_money(held: Flask) -> None:
     assert outbox.names_in_recovery() == IN_RECOVERY
-    assert len(outbox.names()) > 40
+    assert len(declared()) > 40
     with db.transaction() as session:
-        outbox.enqueue(session, "mandates.sweep")
+        mandate_jobs.sweep.enqueue(session)
     assert outbox.claim("someone", 10) == []
     with db.transaction() as session:
         outbox.enqueue_periodic(session)
-        names = {job.name for job in session.query(outbox.Job)}
-    assert names == {"mandates.sweep", recovery.TEND}
+        names = {job.name for job in session.query(JobRow)}
+    assert names == {"mandates.sweep", "reconciliation.tend_recovery"}
 
 
 def test_no_number_is_given_out_and_no_invoice_is_decided_on(held: Flask) -> None:

@@ -16,7 +16,7 @@ from portal.core.db import new_id
 from portal.core.money import Money
 from portal.jobs import outbox
 from portal.payments import intents
-from portal.refunds import jobs, queries, service
+from portal.refunds import job_handlers, queries, service
 from portal.refunds.models import Refund
 from portal.refunds.policy import RefundReason
 from portal.refunds.service import Reviewer
@@ -74,7 +74,7 @@ class Counter(Till):
     def execute(self, refund_id: str) -> None:
         """As the worker does it, until nothing more is known for now."""
         with suppress(outbox.Reschedule):
-            jobs.execute(refund_id)
+            job_handlers.execute(refund_id)
 
     def refunded(self, minor: int = 119_00) -> str:
         refund_id = self.approved(minor)

@@ -417,7 +417,7 @@ def test_what_one_person_approves_within_a_day_needs_a_second_from_a_sum_on(coun
     wishes = [wish(counter, payment_id) for payment_id in other_payments(counter, 4)]
     assert [service.approve(one, counter.support) for one in wishes[:2]] == [RefundStatus.APPROVED] * 2
     assert service.approve(wishes[2], counter.support) == RefundStatus.APPROVED_ONCE
-    assert jobs("refunds.mail_sums") == [{"refund_id": wishes[2], "reason": "staff"}]
+    assert jobs("refunds.mail_sums") == [{"refund_id": wishes[2], "version": 2, "reason": "staff"}]
     with pytest.raises(service.FourEyes):
         service.approve(wishes[2], counter.support)
     assert service.approve(wishes[3], counter.admin) == RefundStatus.APPROVED  # a colleague has given back nothing yet

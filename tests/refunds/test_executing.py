@@ -21,7 +21,7 @@ from portal.payments import intents
 from portal.payments import queries as payment_queries
 from portal.payments import service as payments
 from portal.payments.models import Payment
-from portal.refunds import executing, jobs, service
+from portal.refunds import executing, job_handlers, service
 from portal.refunds.models import Refund
 from portal.refunds.statuses import RefundStatus
 from tests import factories
@@ -37,7 +37,7 @@ FOREVER = timedelta(hours=24)
 def finish(counter: Counter, refund_id: str) -> None:
     """As a worker that comes later does it."""
     with suppress(outbox.Reschedule):
-        jobs.follow_up(refund_id)
+        job_handlers.follow_up(refund_id)
 
 
 def assert_refunded_once(counter: Counter, refund_id: str, minor: int = 119_00) -> None:
@@ -45,7 +45,7 @@ def assert_refunded_once(counter: Counter, refund_id: str, minor: int = 119_00) 
     assert (row.status, row.review_reason) == (RefundStatus.SUCCEEDED, "")
     assert [(one.id, one.amount) for one in counter.at_stripe] == [(row.stripe_refund_id, minor)]
     assert [amount for kind, _, amount in books() if kind == "refund"] == [minor]
-    assert jobs_named("receipts.issue_credit_note") == [{"refund_id": refund_id}]
+    assert jobs_named("documents.issue_credit_note") == [{"refund_id": refund_id}]
     assert counter.sums == (minor, 0, 119_00 - minor)
 
 
@@ -123,7 +123,7 @@ def searched(counter: Counter, refund_id: str, since: timedelta = SEARCHED) -> N
 
 def wait_of(counter: Counter, refund_id: str) -> float:
     with pytest.raises(outbox.Reschedule) as later:
-        jobs.follow_up(refund_id)
+        job_handlers.follow_up(refund_id)
     return later.value.seconds
 
 
@@ -319,7 +319,7 @@ def test_a_refund_that_fails_after_it_had_succeeded_reopens_the_balance(counter:
     assert row.status == RefundStatus.FAILED and row.failure_reason
     assert counter.sums == (0, 0, 119_00)
     assert [kind for kind, _, _ in books() if kind.startswith("refund")] == ["refund", "refund_failed"]
-    assert jobs_named("receipts.revoke_credit_note") == [{"refund_id": refund_id}]
+    assert jobs_named("documents.revoke_credit_note") == [{"refund_id": refund_id}]
     before = everything()
     service.sync_refund(str(row.stripe_refund_id))
     assert everything() == before
@@ -377,7 +377,7 @@ def test_money_that_a_second_intent_has_taken_goes_back_by_itself(counter: Count
     assert payments.sync_intent(second.id)
     (job,) = jobs_named("refunds.return_duplicate")
     with suppress(outbox.Reschedule):
-        jobs.return_duplicate(**job)
+        job_handlers.return_duplicate(**job)
     refund_id = service.return_duplicate(job["payment_id"])
     assert refund_id == service.return_duplicate(job["payment_id"])
     counter.execute(str(refund_id))

@@ -257,7 +257,7 @@ EVENTS_AND_JOBS: Final = (
         "P6",
         WEBHOOKS_PY,
         "_store",
-        "outbox.enqueue(session, 'webhooks.apply', key=f\"webhook:{event['id']}\", event_id=event['id'])",
+        "jobs.apply.enqueue(session, event_id=event['id'], replay=0)",
         "",
         f"{WEBHOOKS}test_an_event_is_stored_whole_with_its_job",
     ),
@@ -266,8 +266,8 @@ EVENTS_AND_JOBS: Final = (
         "P6",
         "portal/jobs/outbox.py",
         "_due",
-        "Job.lease_until < now",
-        "Job.lease_until > clock.from_epoch(0)",
+        "JobRow.lease_until < now",
+        "JobRow.lease_until > clock.from_epoch(0)",
         f"{OUTBOX}test_a_job_that_someone_has_is_nobody_elses_until_the_lease_is_over",
     ),
     defect(
@@ -275,21 +275,21 @@ EVENTS_AND_JOBS: Final = (
         "P6",
         "portal/jobs/outbox.py",
         "run",
-        "handler(**job.args)",
+        "known.run(**job.args)",
         """
         _close(job, owner)
-        handler(**job.args)
+        known.run(**job.args)
         """,
         f"{OUTBOX}test_a_failure_backs_off_by_the_schedule_and_after_the_last_try_the_job_is_dead",
     ),
     defect(
         "a job leaves without its transaction",
         "P6",
-        "portal/jobs/outbox.py",
-        "enqueue",
-        "session.execute(insert(Job).values(row))",
+        "portal/jobs/job.py",
+        "_insert",
+        "session.execute(insert(JobRow).values(row))",
         """
-        session.execute(insert(Job).values(row))
+        session.execute(insert(JobRow).values(row))
         session.commit()
         """,
         f"{OUTBOX}test_a_job_leaves_with_its_transaction_or_not_at_all",

@@ -227,7 +227,7 @@ SETTLING: Final = (
             Change(
                 SETTLING_PY,
                 "_succeed",
-                'outbox.enqueue(session, "receipts.issue", key=f"receipt:{payment.id}", payment_id=payment.id)',
+                "jobs.issue_receipt.enqueue(session, payment_id=payment.id)",
                 "",
             ),
             Change(
@@ -238,10 +238,10 @@ SETTLING: Final = (
                 intent = stripe_sync.refresh(KIND, payment_id)
                 if intent.status == PaymentStatus.SUCCEEDED:
                     from portal.core import db
-                    from portal.jobs import outbox
+                    from portal.payments import jobs
 
                     with db.transaction() as session:
-                        outbox.enqueue(session, "receipts.issue", key=f"receipt:{payment_id}", payment_id=payment_id)
+                        jobs.issue_receipt.enqueue(session, payment_id=payment_id)
                 return intent
                 """,
             ),
@@ -291,7 +291,7 @@ SETTLING: Final = (
         "P5",
         SETTLING_PY,
         "_pay_invoice",
-        'outbox.enqueue(session, "refunds.return_duplicate", key=f"return:{payment.id}", payment_id=payment.id)',
+        "jobs.return_duplicate.enqueue(session, payment_id=payment.id)",
         "",
         f"{EXECUTING}test_an_invoice_that_was_paid_otherwise_when_the_money_arrived_is_given_back",
     ),

@@ -17,12 +17,13 @@ from sqlalchemy import select
 from portal import ledger
 from portal.accounts.models import Customer
 from portal.core import audit, clock, db
-from portal.documents import service as receipts
+from portal.documents import jobs as documents
 from portal.documents.models import CREDIT_NOTE, RECEIPT, Document
 from portal.invoices.models import Invoice
-from portal.jobs.outbox import Job
+from portal.jobs.models import JobRow
 from portal.ledger import Posting
 from portal.payments.models import Confirmation, Payment
+from portal.refunds import jobs as refund_jobs
 from portal.refunds.models import Refund, RefundOrigin
 from portal.stripe_events.models import StripeEvent
 from tests.simulation import stripe_side, told
@@ -43,7 +44,7 @@ FREED = frozenset({"rejected", "withdrawn", "failed", "canceled"})
 # How long a job that is due may be at work, or next in line.
 AT_WORK_SECONDS = 5
 # What staff are told of by mail when it dies counts as told.
-MAIL_JOBS = frozenset({receipts.MAIL, receipts.MAIL_REVOCATION, "refunds.mail"})
+MAIL_JOBS = frozenset({documents.mail.name, documents.mail_revocation.name, refund_jobs.mail.name})
 
 
 @dataclass
@@ -56,7 +57,7 @@ class PortalSide:
     documents: list[Document]
     postings: list[Posting]
     customers: dict[str, Customer]
-    open_jobs: list[Job]
+    open_jobs: list[JobRow]
     unanswered: list[Confirmation]
     unapplied: list[StripeEvent]
     broken_chain: str | None
@@ -79,7 +80,7 @@ def read_portal() -> PortalSide:
             documents=list(session.scalars(select(Document))),
             postings=list(session.scalars(select(Posting))),
             customers={row.id: row for row in session.scalars(select(Customer))},
-            open_jobs=list(session.scalars(select(Job).where(Job.state != "done"))),
+            open_jobs=list(session.scalars(select(JobRow).where(JobRow.state != "done"))),
             unanswered=list(session.scalars(select(Confirmation).where(Confirmation.answered_at.is_(None)))),
             unapplied=list(session.scalars(select(StripeEvent).where(StripeEvent.state == "received"))),
             broken_chain=audit.verify(session),

@@ -25,7 +25,7 @@ from portal.core import db
 from portal.core.db import new_id
 from portal.documents.models import Receipt
 from portal.identity.models import User
-from portal.jobs.outbox import Job
+from portal.jobs.models import JobRow
 from portal.payment_methods.models import SavedCard
 from portal.payments.models import Payment
 from portal.stripe_events.models import EventState, StripeEvent
@@ -147,8 +147,8 @@ class Till:
                         .where(Payment.status == "succeeded")
                     ).all()
                     known = set(session.scalars(select(Payment.id)))
-                    waiting = session.scalars(select(Job.name).where(Job.waits_for.is_not(None))).all()
-                    dead = session.scalars(select(Job.last_error).where(Job.state == "dead")).all()
+                    waiting = session.scalars(select(JobRow.name).where(JobRow.waits_for.is_not(None))).all()
+                    dead = session.scalars(select(JobRow.last_error).where(JobRow.state == "dead")).all()
                     open_events = session.scalar(select(func.count()).where(StripeEvent.state == EventState.RECEIVED))
             except db.UNREACHABLE as error:
                 raise AssertionError(str(error)) from error
@@ -187,9 +187,9 @@ def till(live_portal: LivePortal) -> Till:
 def shift(**by: float) -> None:
     """Let so much time pass for jobs, where it is negative: their times move instead of the clock's, and webhooks stay fresh."""
     moved = timedelta(**by)
-    columns = (Job.run_at, Job.lease_until, Job.finished_at, Job.waits_since)
+    columns = (JobRow.run_at, JobRow.lease_until, JobRow.finished_at, JobRow.waits_since)
     with db.transaction() as session:
-        for job in session.scalars(select(Job)):
+        for job in session.scalars(select(JobRow)):
             for column in columns:
                 if (moment := getattr(job, column.key)) is not None:
                     setattr(job, column.key, moment + moved)
@@ -225,7 +225,7 @@ def test_the_mail_server_is_away_for_a_day(till: Till, smtp: Mailbox) -> None:
 
 def waits_for(service: str) -> bool:
     with db.reading() as session:
-        return session.scalars(select(Job.id).where(Job.waits_for == service)).first() is not None
+        return session.scalars(select(JobRow.id).where(JobRow.waits_for == service)).first() is not None
 
 
 # Clocks

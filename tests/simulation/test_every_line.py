@@ -25,19 +25,20 @@ from portal.core import db
 from portal.core.db import database_now, new_id
 from portal.core.errors import Conflict
 from portal.core.money import Money
-from portal.documents import jobs as receipt_jobs
+from portal.documents import job_handlers as document_handlers
 from portal.documents import service as receipts
 from portal.jobs import outbox
-from portal.jobs.outbox import Job
+from portal.jobs.models import JobRow
+from portal.payments import jobs as payment_jobs
 from portal.payments import service as payments
 from portal.payments.models import Payment
 from portal.payments.order_rules import Order
 from portal.refunds import executing as refund_executing
-from portal.refunds import jobs as refund_jobs
+from portal.refunds import job_handlers as refund_handlers
 from portal.refunds import service as refunds
 from portal.refunds.policy import RefundReason
 from portal.refunds.service import Reviewer
-from portal.stripe_events import jobs as webhook_jobs
+from portal.stripe_events import job_handlers as event_handlers
 from portal.stripe_events import service as webhooks
 from tests import factories
 from tests.live import SandboxServer
@@ -52,7 +53,7 @@ from tests.stripe_events.test_webhooks import event, signed
 pytestmark = pytest.mark.timeout(1_800)  # with every line
 
 # Importing the jobs registers what the worker runs.
-REGISTERED = (receipt_jobs, refund_jobs, webhook_jobs)
+REGISTERED = (document_handlers, refund_handlers, event_handlers)
 # What time brings by itself; longer than any wait of a job.
 LONG_AFTERWARDS = timedelta(days=1)
 # `make kills` takes every line; an ordinary run takes one of so many, with another SEED others.
@@ -131,7 +132,9 @@ class Scene:
     def follow_up(self) -> Case:
         """Confirmed in a browser that was closed at once: the worker finds out."""
         started = self.confirmed(self.regular)
-        return Case(lambda: outbox.run_due("killed", most=1), due=(f"follow_up:{started.payment_id}",))
+        return Case(
+            lambda: outbox.run_due("killed", most=1), due=(payment_jobs.follow_up.key(payment_id=started.payment_id),)
+        )
 
     def webhook(self) -> Case:
         """Confirmed likewise; Stripe tells of it, and tells again when it gets no answer."""
@@ -151,7 +154,9 @@ class Scene:
         """A payment that was settled: its receipt is issued, rendered and mailed."""
         started = self.confirmed(self.regular)
         payments.refresh(started.payment_id)
-        return Case(lambda: outbox.run_due("killed"), due=(f"receipt:{started.payment_id}",))
+        return Case(
+            lambda: outbox.run_due("killed"), due=(payment_jobs.issue_receipt.key(payment_id=started.payment_id),)
+        )
 
     def refund(self) -> Case:
         """A part of a payment is asked for, approved, sent, settled, and ends in a credit note."""
@@ -207,16 +212,16 @@ def hold_back(*but: str) -> None:
     """No job is due but those with these keys."""
     with db.transaction() as session:
         now = database_now(session)
-        session.execute(update(Job).where(Job.state == "queued").values(run_at=now + LONG_AFTERWARDS))
-        session.execute(update(Job).where(Job.unique_key.in_(but)).values(run_at=now))
+        session.execute(update(JobRow).where(JobRow.state == "queued").values(run_at=now + LONG_AFTERWARDS))
+        session.execute(update(JobRow).where(JobRow.unique_key.in_(but)).values(run_at=now))
 
 
 def let_time_pass() -> None:
     """Leases run out, and every wait is over. The databases' own clocks stay, so the rows are moved instead."""
     with db.transaction() as session:
         before = database_now(session) - timedelta(seconds=1)
-        session.execute(update(Job).where(Job.state == "queued").values(run_at=before))
-        session.execute(update(Job).where(Job.lease_until.is_not(None)).values(lease_until=before))
+        session.execute(update(JobRow).where(JobRow.state == "queued").values(run_at=before))
+        session.execute(update(JobRow).where(JobRow.lease_until.is_not(None)).values(lease_until=before))
 
 
 def settle_down(sandbox: SandboxServer) -> None:

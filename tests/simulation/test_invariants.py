@@ -15,7 +15,7 @@ from portal.core.money import Money
 from portal.documents.models import Document
 from portal.invoices.models import Invoice
 from portal.jobs import outbox
-from portal.jobs.outbox import Job
+from portal.jobs.models import JobRow
 from portal.payments import service
 from portal.payments.models import Payment
 from portal.refunds import service as refunds
@@ -134,7 +134,7 @@ def test_a_repeat_under_another_message_id_is_seen(paid: Till, smtp: Mailbox) ->
         (update(Document).values(mailed_at=None), "E"),
         (update(Refund).values(status="executing"), "F"),
         (update(Refund).values(review_reason="look"), "F"),
-        (update(Job).values(state="dead", last_error="it broke"), "F"),
+        (update(JobRow).values(state="dead", last_error="it broke"), "F"),
         (update(Refund).values(stripe_refund_id="re_nobodys"), "D"),
     ],
 )

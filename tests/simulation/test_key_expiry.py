@@ -22,13 +22,13 @@ from portal.accounts.models import Customer
 from portal.core import clock, db
 from portal.core.errors import Conflict, PortalError
 from portal.core.money import Money
-from portal.documents import jobs as receipt_jobs
+from portal.documents import job_handlers as document_handlers
 from portal.jobs import outbox
-from portal.payments import jobs as payment_jobs
+from portal.payments import job_handlers as payment_handlers
 from portal.payments import service as payments
 from portal.payments.models import Payment
 from portal.payments.order_rules import Order
-from portal.refunds import jobs as refund_jobs
+from portal.refunds import job_handlers as refund_handlers
 from portal.refunds import service as refunds
 from portal.refunds.models import Refund
 from portal.refunds.policy import RefundReason
@@ -42,7 +42,7 @@ from tests.smtp import Mailbox
 
 # The fixture is used here too, and importing the jobs registers what the worker runs.
 __all__ = ["REGISTERED", "counter"]
-REGISTERED = (payment_jobs, receipt_jobs, refund_jobs)
+REGISTERED = (payment_handlers, document_handlers, refund_handlers)
 
 pytestmark = pytest.mark.database("sqlite")
 

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from portal.core import db
 from portal.core.clock import now
 from portal.core.db import new_id
-from portal.jobs.outbox import Job
+from portal.jobs.models import JobRow
 from portal.payments.models import Payment
 from portal.stripe_events.models import StripeEvent
 from tests import factories
@@ -111,9 +111,9 @@ def let_minutes_pass(ada: Ada, clock: Clock) -> None:
 
 
 def _nothing_is_due(clock: Clock) -> bool:
-    due = Job.state == "queued", Job.run_at <= now() + clock.offset
+    due = JobRow.state == "queued", JobRow.run_at <= now() + clock.offset
     with db.reading() as session:
-        return session.scalar(select(Job.id).where(*due).limit(1)) is None
+        return session.scalar(select(JobRow.id).where(*due).limit(1)) is None
 
 
 def _assert_kept(ada: Ada) -> bool:

@@ -32,12 +32,14 @@ from portal.disputes import queries as disputes
 from portal.disputes import settling as settling_disputes
 from portal.gateway import Intent
 from portal.invoices.models import Invoice
-from portal.jobs.outbox import Job
+from portal.jobs.models import JobRow
 from portal.ledger import Posting
 from portal.payments import intents, statuses
+from portal.payments import jobs as payment_jobs
 from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
 from portal.refunds import executing
+from portal.refunds import jobs as refund_jobs
 from portal.refunds.models import Refund as RefundRow
 from tests import factories
 from tests.simulation.model import (
@@ -80,7 +82,7 @@ class Desk:
 
     def jobs(self, key: str) -> int:
         with db.reading() as session:
-            return session.query(Job).filter(Job.unique_key == key).count()
+            return session.query(JobRow).filter(JobRow.unique_key == key).count()
 
     def hear(self, **changes: Any) -> bool:
         """Settle the truth as it is now, or with a lie in it."""
@@ -221,7 +223,7 @@ class News(RuleBasedStateMachine):
         if payment.status in statuses.FINAL:
             self.final = payment.status
         assert self.desk.is_invoice_paid == payment.has_succeeded == (payment.succeeded_at is not None)
-        assert self.desk.jobs(f"receipt:{payment.id}") == int(payment.has_succeeded)
+        assert self.desk.jobs(payment_jobs.issue_receipt.key(payment_id=payment.id)) == int(payment.has_succeeded)
         assert self.desk.postings <= self.truth.books
 
     def teardown(self) -> None:
@@ -235,7 +237,9 @@ class News(RuleBasedStateMachine):
         for refund_id, refund in self.truth.refunds.items():
             row = self.refund(refund_id)
             assert (row.status, row.review_reason) == (refund.status, "")
-            assert self.desk.jobs(f"credit_note:{refund_id}") >= int(refund.status == "succeeded")
+            assert self.desk.jobs(refund_jobs.issue_credit_note.key(refund_id=refund_id)) >= (
+                refund.status == "succeeded"
+            )
         if self.truth.dispute is not None:
             with db.reading() as session:
                 dispute = disputes.by_stripe_id(session, self.truth.dispute.id)
@@ -377,4 +381,4 @@ def test_a_payment_succeeds_with_all_that_belongs_to_it_or_not_at_all(
     assert one.hear()
     assert one.is_invoice_paid
     assert one.postings == one.truth.books
-    assert one.jobs(f"receipt:{one.payment_id}") == 1
+    assert one.jobs(payment_jobs.issue_receipt.key(payment_id=one.payment_id)) == 1

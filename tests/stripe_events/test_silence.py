@@ -14,14 +14,14 @@ from portal.core import audit, clock, config, db, metrics
 from portal.jobs import outbox
 from portal.operations import alerts
 from portal.operations import queries as operations
-from portal.stripe_events import jobs, queries, service, silence
+from portal.stripe_events import job_handlers, queries, service, silence
 from portal.stripe_events.models import StripeEvent
 from tests import factories
 from tests.live import SandboxServer
 from tests.smtp import Mailbox
 
 # Importing these registers what is run by the outbox.
-__all__ = ["alerts", "jobs"]
+__all__ = ["alerts", "job_handlers"]
 
 
 @pytest.fixture

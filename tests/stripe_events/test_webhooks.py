@@ -16,10 +16,11 @@ from sqlalchemy import select
 from portal.core import clock, db
 from portal.core.errors import NotFound
 from portal.jobs import outbox
+from portal.jobs.models import JobRow
 from portal.payments import service as payments
 from portal.payments.statuses import PaymentStatus
 from portal.stripe_events import handlers, service
-from portal.stripe_events import jobs as registered
+from portal.stripe_events import job_handlers as registered
 from portal.stripe_events.models import StripeEvent
 from tests.crashing import dies
 from tests.payments.conftest import Till, audited, books, everything, jobs, till
@@ -62,7 +63,7 @@ def test_an_event_is_stored_whole_with_its_job(client: FlaskClient) -> None:
     assert answer.status_code == 200
     (row,) = stored()
     assert (row.body, row.type, row.intent_id, row.state) == (body, "payment_intent.succeeded", "pi_1", "received")
-    assert jobs("webhooks.apply") == [{"event_id": "evt_1"}]
+    assert jobs("stripe_events.apply") == [{"event_id": "evt_1", "replay": 0}]
 
 
 def test_the_same_event_twice_is_stored_once(client: FlaskClient) -> None:
@@ -70,7 +71,7 @@ def test_the_same_event_twice_is_stored_once(client: FlaskClient) -> None:
     for _ in range(2):
         assert client.post(ADDRESS, data=body, headers={"Stripe-Signature": signed(body)}).status_code == 200
     assert len(stored()) == 1
-    assert len(jobs("webhooks.apply")) == 1
+    assert len(jobs("stripe_events.apply")) == 1
     assert not service.receive(body, signed(body))
 
 
@@ -198,7 +199,7 @@ def test_events_in_any_order_and_number_end_in_the_same_books(till: Till, order:
     status, last4, fee, failure, invoice, postings = end_state(till)
     assert (status, last4, failure, invoice) == (PaymentStatus.SUCCEEDED, "4242", "", "paid")
     assert postings == [("charge", 119_00), ("fee", fee)]
-    assert len(jobs("receipts.issue")) == 1
+    assert len(jobs("documents.issue")) == 1
 
 
 def test_with_every_event_lost_the_worker_finds_out_by_itself(till: Till) -> None:
@@ -210,7 +211,7 @@ def test_with_every_event_lost_the_worker_finds_out_by_itself(till: Till) -> Non
 def test_dead_while_an_event_is_stored_nothing_of_it_is_left_and_stripe_sends_it_again(settings: object) -> None:
     body = event()
     dies("event stored", lambda: service.receive(body, signed(body)))
-    assert (stored(), jobs("webhooks.apply")) == ([], [])
+    assert (stored(), jobs("stripe_events.apply")) == ([], [])
     assert service.receive(body, signed(body))
 
 
@@ -218,7 +219,7 @@ def test_dead_before_stripe_has_its_answer_the_event_is_there_and_stays_one(sett
     body = event()
     dies("event acknowledged", lambda: service.receive(body, signed(body)))
     assert not service.receive(body, signed(body))
-    assert len(stored()) == len(jobs("webhooks.apply")) == 1
+    assert len(stored()) == len(jobs("stripe_events.apply")) == 1
 
 
 def test_dead_before_an_event_is_marked_as_applied_it_is_applied_again_and_books_nothing_twice(till: Till) -> None:
@@ -232,7 +233,7 @@ def test_dead_before_an_event_is_marked_as_applied_it_is_applied_again_and_books
     assert stored()[0].state == "applied"
     assert end_state(till) == once
     assert [kind for kind, _ in books_without_ids()] == ["charge", "fee"]
-    assert len(jobs("receipts.issue")) == 1
+    assert len(jobs("documents.issue")) == 1
 
 
 def test_an_event_about_an_intent_that_is_none_of_ours_is_ignored(till: Till) -> None:
@@ -251,7 +252,7 @@ def test_while_stripe_is_down_an_event_waits_and_is_applied_later(till: Till) ->
     assert stored()[0].state == "received"
     assert till.payment.status != PaymentStatus.SUCCEEDED
     with db.transaction() as session:
-        for job in session.execute(select(outbox.Job).where(outbox.Job.name == "webhooks.apply")).scalars():
+        for job in session.execute(select(JobRow).where(JobRow.name == "stripe_events.apply")).scalars():
             assert job.last_error
             job.run_at = clock.now()
     outbox.run_due()
@@ -270,7 +271,7 @@ def replayed(event_id: str = "evt_1") -> tuple[bool, StripeEvent]:
 
 def job_states() -> list[str]:
     with db.reading() as session:
-        found = select(outbox.Job.state).where(outbox.Job.name == "webhooks.apply").order_by(outbox.Job.id)
+        found = select(JobRow.state).where(JobRow.name == "stripe_events.apply").order_by(JobRow.id)
         return list(session.scalars(found))
 
 
@@ -293,7 +294,7 @@ def test_an_event_is_applied_anew_and_books_nothing_twice(till: Till) -> None:
 def test_the_job_that_died_over_an_event_is_revived_instead_of_left_behind(settings: object) -> None:
     service.receive(event("price.created", id="price_1"), signed(event("price.created", id="price_1")))
     with db.transaction() as session:
-        session.execute(outbox.Job.__table__.update().values(state="dead", tries=12, finished_at=clock.now()))
+        session.execute(JobRow.__table__.update().values(state="dead", tries=12, finished_at=clock.now()))
     assert replayed()[0]
     assert job_states() == ["queued"]
     outbox.run_due()
@@ -304,7 +305,7 @@ def test_an_event_whose_job_is_forgotten_gets_a_new_one(settings: object) -> Non
     service.receive(event("price.created", id="price_1"), signed(event("price.created", id="price_1")))
     outbox.run_due()
     with db.transaction() as session:
-        session.execute(outbox.Job.__table__.delete())
+        session.execute(JobRow.__table__.delete())
     assert replayed()[0]
     assert job_states() == ["queued"]
 

@@ -16,9 +16,9 @@ from portal.accounts import queries as accounts
 from portal.core import clock, db
 from portal.core.audit import AuditEvent
 from portal.core.errors import Conflict, NotFound
-from portal.jobs import outbox
-from portal.jobs.outbox import Job
-from portal.webhook_endpoints import jobs, queries, sending, service
+from portal.jobs import outbox, own_jobs
+from portal.jobs.models import JobRow
+from portal.webhook_endpoints import job_handlers, jobs, queries, sending, service
 from portal.webhook_endpoints.models import Delivery, EventType, OutgoingEvent, WebhookEndpoint
 from tests import factories
 from tests.core.conftest import GaveUpError, given_up
@@ -165,8 +165,8 @@ def test_the_last_try_that_fails_is_the_end_and_wakes_no_staff(listener: Listene
     assert listener.endpoint.is_live
     outbox.run_due()
     with db.reading() as session:
-        assert session.scalars(select(Job.name).where(Job.state == "dead")).all() == []
-        assert session.scalars(select(Job.id).where(Job.name == outbox.MAIL_DEAD)).all() == []
+        assert session.scalars(select(JobRow.name).where(JobRow.state == "dead")).all() == []
+        assert session.scalars(select(JobRow.id).where(JobRow.name == own_jobs.mail_dead.name)).all() == []
 
 
 def fail_for_good(listener: Listener) -> None:
@@ -277,16 +277,16 @@ def test_a_test_goes_to_one_endpoint_whatever_it_asked_for(listener: Listener, r
 
 def test_systems_that_hang_leave_threads_to_payments(listener: Listener, receiver: Receiver) -> None:
     delivery_id = listener.announce()
-    for _ in range(jobs.AT_ONCE):
-        assert jobs._slots.acquire(blocking=False)
+    for _ in range(job_handlers.AT_ONCE):
+        assert job_handlers._slots.acquire(blocking=False)
     try:
         with pytest.raises(outbox.Reschedule):
-            jobs.deliver(delivery_id, 0)
+            job_handlers.deliver(delivery_id, 0)
     finally:
-        for _ in range(jobs.AT_ONCE):
-            jobs._slots.release()
+        for _ in range(job_handlers.AT_ONCE):
+            job_handlers._slots.release()
     assert (receiver.received, delivery(delivery_id).tries) == ([], 0)
-    jobs.deliver(delivery_id, 0)
+    job_handlers.deliver(delivery_id, 0)
     assert delivery(delivery_id).state == "delivered"
 
 
@@ -295,11 +295,11 @@ def test_events_are_forgotten_after_their_time_and_removed_endpoints_with_the_la
     service.remove_endpoint(listener.customer_id, listener.endpoint_id)
     now = clock.now()
     with time_machine.travel(now + timedelta(days=29)):
-        jobs.sweep()
+        jobs.sweep.run()
         assert [one.id for one in deliveries()] == [old]
     with time_machine.travel(now + timedelta(days=30, minutes=1)):
-        jobs.sweep()
-        jobs.sweep()
+        jobs.sweep.run()
+        jobs.sweep.run()
     with db.reading() as session:
         for kind in (Delivery, OutgoingEvent, WebhookEndpoint):
             assert session.scalars(select(kind)).all() == []

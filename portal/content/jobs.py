@@ -1,0 +1,20 @@
+"""The jobs of the audit trail's anchors: what each is given. They are done in `anchors`."""
+
+from __future__ import annotations
+
+from portal.jobs.job import job
+
+
+@job("content.anchor", every_seconds=86_400)
+def anchor() -> None:
+    """Take an anchor and leave a job for each place where it is written down."""
+
+
+@job("content.mail_anchor")
+def mail_anchor(number: int, digest: str, at: str) -> None:
+    """Mail an anchor to the company; `at` is in ISO 8601."""
+
+
+@job("content.file_anchor")
+def file_anchor(number: int, digest: str, at: str) -> None:
+    """Append an anchor to the file outside of the database; `at` is in ISO 8601."""

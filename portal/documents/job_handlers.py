@@ -1,0 +1,30 @@
+"""What does the jobs of documents: each does one phase, and each may run twice."""
+
+from portal.core import metrics
+from portal.documents import email, jobs, service
+from portal.payments import jobs as payment_jobs
+from portal.refunds import jobs as refund_jobs
+
+refund_jobs.revoke_credit_note.handler(service.revoke_credit_note)
+jobs.keep.handler(service.keep)
+jobs.render.handler(service.render)
+jobs.mail.handler(email.send)
+jobs.mail_payer.handler(email.send_to_payer)
+jobs.mail_again.handler(email.send_again)
+jobs.mail_held.handler(email.tell_of_held)
+jobs.mail_revocation.handler(email.send_revocation)
+
+
+@payment_jobs.issue_receipt.handler
+def issue_receipt(payment_id: str) -> None:
+    service.issue(payment_id)
+
+
+@refund_jobs.issue_credit_note.handler
+def issue_credit_note(refund_id: str) -> None:
+    service.issue_credit_note(refund_id)
+
+
+@jobs.requeue_lost_jobs.handler
+def requeue_lost_jobs() -> None:
+    metrics.STARTED_OVER.labels("documents").inc(service.requeue_lost_jobs())

@@ -1,0 +1,38 @@
+"""What does the jobs of saved cards; each may run twice."""
+
+from datetime import date
+
+from portal.core import company_days, db, metrics
+from portal.payment_methods import card_testing, comparison, details, jobs, keeping, reminders, setups
+
+jobs.detach.handler(keeping.detach)
+jobs.follow_up.handler(setups.follow_up)
+jobs.remind.handler(reminders.remind)
+jobs.mail_refused_detail.handler(details.mail_refused)
+
+
+@jobs.upsert.handler
+def upsert(payment_method_id: str) -> None:
+    keeping.upsert(payment_method_id)
+
+
+@jobs.requeue_lost_jobs.handler
+def requeue_lost_jobs() -> None:
+    metrics.STARTED_OVER.labels("payment_methods").inc(setups.requeue_lost_jobs())
+
+
+@jobs.compare.handler
+def compare(day: str = "", after: str = "") -> None:
+    """The worker begins a round each day; a chunk of it leaves the job for the next one."""
+    comparison.compare_chunk(day or company_days.today().isoformat(), after)
+
+
+@jobs.mail_expiry.handler
+def mail_expiry(card_id: str, last_day: str, days: int) -> None:
+    reminders.send(card_id, date.fromisoformat(last_day), days)
+
+
+@jobs.sweep.handler
+def sweep() -> None:
+    with db.transaction() as session:
+        card_testing.forget_old(session)

@@ -1,0 +1,22 @@
+"""What does the jobs of payments; each may run twice."""
+
+from portal.core import metrics
+from portal.payment_methods import jobs as card_jobs
+from portal.payment_methods import service as cards
+from portal.payments import confirming, jobs, service
+
+jobs.follow_up.handler(service.follow_up)
+card_jobs.cancel_pending.handler(service.cancel_pending)
+
+
+@jobs.finish_confirmation.handler
+def finish_confirmation(confirmation_id: str) -> None:
+    try:
+        confirming.finish(confirmation_id)
+    except (confirming.CardGone, cards.UnknownCard):
+        return
+
+
+@jobs.requeue_lost_jobs.handler
+def requeue_lost_jobs() -> None:
+    metrics.STARTED_OVER.labels("payments").inc(service.requeue_lost_jobs())

@@ -1,0 +1,19 @@
+"""What does the jobs of Stripe's events."""
+
+from portal.core import metrics
+from portal.stripe_events import jobs, service, silence
+
+
+@jobs.apply.handler
+def apply(event_id: str, replay: int) -> None:
+    service.apply(event_id)
+
+
+@jobs.requeue_lost_jobs.handler
+def requeue_lost_jobs() -> None:
+    metrics.STARTED_OVER.labels("events").inc(service.requeue_lost_jobs())
+
+
+@jobs.check_silence.handler
+def check_silence() -> None:
+    silence.check()
