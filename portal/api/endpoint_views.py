@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portal.api import schemas
+from portal.api import representations, schemas
 from portal.api.callers import Caller
 from portal.api.operations import blueprint, operation
 from portal.core import db
@@ -33,17 +33,17 @@ def _shown(caller: Caller, endpoint_id: str) -> schemas.Endpoint:
 
 
 @bp.get("/endpoints")
-@operation("endpoints:read", tag="Events", answer=schemas.Endpoints)
-def list_endpoints(caller: Caller) -> schemas.Endpoints:
+@operation("endpoints:read", tag="Webhooks", answer=schemas.Page[schemas.Endpoint])
+def list_endpoints(caller: Caller) -> schemas.Page[schemas.Endpoint]:
     """List the endpoints that are told of events."""
     with db.reading() as session:
-        return schemas.Endpoints(data=[_told(row) for row in queries.endpoints(session, caller.customer())])
+        return representations.whole([_told(row) for row in queries.endpoints(session, caller.customer())])
 
 
 @bp.post("/endpoints")
 @operation(
     "endpoints:write",
-    tag="Events",
+    tag="Webhooks",
     answer=schemas.Endpoint,
     status=201,
     body=schemas.NewEndpoint,
@@ -62,7 +62,7 @@ def add_endpoint(caller: Caller, body: schemas.NewEndpoint) -> schemas.Endpoint:
 
 
 @bp.delete("/endpoints/<endpoint_id>")
-@operation("endpoints:write", tag="Events", answer=schemas.Deleted, refusals=(404,), limit="changes")
+@operation("endpoints:write", tag="Webhooks", answer=schemas.Deleted, refusals=(404,), limit="changes")
 def remove_endpoint(caller: Caller, endpoint_id: str) -> schemas.Deleted:
     """Remove an endpoint. A second call gets the same answer."""
     service.remove_endpoint(caller.customer(), endpoint_id)
@@ -70,7 +70,7 @@ def remove_endpoint(caller: Caller, endpoint_id: str) -> schemas.Deleted:
 
 
 @bp.post("/endpoints/<endpoint_id>/secret")
-@operation("endpoints:write", tag="Events", answer=schemas.Endpoint, refusals=(404,), again=_shown, limit="changes")
+@operation("endpoints:write", tag="Webhooks", answer=schemas.Endpoint, refusals=(404,), again=_shown, limit="changes")
 def rotate_secret(caller: Caller, endpoint_id: str) -> schemas.Endpoint:
     """Change an endpoint's signing secret.
 
@@ -83,14 +83,14 @@ def rotate_secret(caller: Caller, endpoint_id: str) -> schemas.Endpoint:
 
 
 @bp.post("/endpoints/<endpoint_id>/activation")
-@operation("endpoints:write", tag="Events", answer=schemas.Endpoint, refusals=(404,), limit="changes")
+@operation("endpoints:write", tag="Webhooks", answer=schemas.Endpoint, refusals=(404,), limit="changes")
 def enable_endpoint(caller: Caller, endpoint_id: str) -> schemas.Endpoint:
     """Switch an endpoint on again that was switched off because nothing arrived there. A second call changes nothing."""
     return _told(service.enable_endpoint(caller.customer(), endpoint_id))
 
 
 @bp.post("/endpoints/<endpoint_id>/test")
-@operation("endpoints:write", tag="Events", answer=schemas.Queued, status=202, refusals=(404, 409), limit="changes")
+@operation("endpoints:write", tag="Webhooks", answer=schemas.Queued, status=202, refusals=(404, 409), limit="changes")
 def test_endpoint(caller: Caller, endpoint_id: str) -> schemas.Queued:
     """Have an event of type “ping” sent to an endpoint. A second call sends a second one."""
     service.send_test(caller.customer(), endpoint_id)

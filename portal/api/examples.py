@@ -38,14 +38,14 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
 }
 
 _IDS: Final = {
-    "Card": "crd_01k8w1p7",
-    "CardSetup": "set_01k8w1n3",
     "Customer": "cus_01k8vzt2",
     "Document": "rct_01k8w3z5",
     "Endpoint": "wep_01k8w0d6",
     "Invoice": "inv_01k8w2m4",
     "InvoiceSummary": "inv_01k8w2m4",
     "Payment": "pay_01k8w3x9",
+    "PaymentMethod": "crd_01k8w1p7",
+    "PaymentMethodSetup": "set_01k8w1n3",
     "Person": "usr_01k8vzs1",
     "ProcessedPayment": "pay_01k8w3x9",
     "Refund": "rfd_01k8w4c6",
@@ -99,6 +99,7 @@ _VALUES: Final[dict[str, Any]] = {
     "signing_secret": "whsec_bXkt…",
     "status": "succeeded",
     "stripe_payment_intent_id": "pi_3Pq2Rs3Tu4",
+    "stripe_payment_method_id": "pm_1Pq2Rs3Tu4",
     "succeeded_at": "2026-11-20T09:30:04Z",
     "tax": 19_00,
     "tax_id": "DE987654321",

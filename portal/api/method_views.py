@@ -1,4 +1,4 @@
-"""Saved cards."""
+"""Saved payment methods."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ bp = blueprint("methods")
 
 
 @bp.get("/payments/methods/list")
-@operation("methods:read", tag="Cards", answer=schemas.Cards)
-def list_methods(caller: Caller) -> schemas.Cards:
-    """List the saved cards, the default first."""
+@operation("methods:read", tag="Payment methods", answer=schemas.Page[schemas.PaymentMethod])
+def list_methods(caller: Caller) -> schemas.Page[schemas.PaymentMethod]:
+    """List the saved payment methods, the default first."""
     with db.reading() as session:
         kept = queries.of_customer(session, caller.customer())
-    return schemas.Cards(data=[representations.card(row) for row in kept])
+    return representations.whole([representations.payment_method(row) for row in kept])
 
 
-def _shown(caller: Caller, setup_id: str) -> schemas.CardSetup:
+def _shown(caller: Caller, setup_id: str) -> schemas.PaymentMethodSetup:
     return _told(caller, service.setup_now(caller.customer(), setup_id))
 
 
 @bp.post("/payments/methods/save")
 @operation(
     "methods:write",
-    tag="Cards",
-    answer=schemas.CardSetup,
+    tag="Payment methods",
+    answer=schemas.PaymentMethodSetup,
     status=201,
     refusals=(402, 404),
     body=schemas.SaveMethod,
@@ -38,10 +38,10 @@ def _shown(caller: Caller, setup_id: str) -> schemas.CardSetup:
     limit="changes",
     takes_cards=True,
 )
-def save_method(caller: Caller, body: schemas.SaveMethod) -> schemas.CardSetup:
-    """Save a card.
+def save_method(caller: Caller, body: schemas.SaveMethod) -> schemas.PaymentMethodSetup:
+    """Save a payment method.
 
-    With the id of a payment method that your app has made with Stripe's SDK, the card is brought to its bank at once. Without one, a setup
+    With the id of a payment method that your app has made with Stripe's SDK, a card is brought to its bank at once. Without one, a setup
     is begun: let the customer confirm it with the client_secret, then send that here to learn what became of it. A card that is
     saved already is kept once.
     """
@@ -54,32 +54,32 @@ def save_method(caller: Caller, body: schemas.SaveMethod) -> schemas.CardSetup:
     return _told(caller, service.start_setup(me, client_key=key_of(caller), ip=ip))
 
 
-def _told(caller: Caller, setup: service.SetupStarted) -> schemas.CardSetup:
+def _told(caller: Caller, setup: service.SetupStarted) -> schemas.PaymentMethodSetup:
     with db.reading() as session:
-        card = None
+        method = None
         if setup.card_id is not None:
             try:
-                card = representations.card(queries.for_customer(session, setup.card_id, caller.customer()))
+                method = representations.payment_method(queries.for_customer(session, setup.card_id, caller.customer()))
             except NotFound:  # removed since
-                card = None
+                method = None
     left = setup.status not in statuses.FINAL
-    return schemas.CardSetup.model_validate(
+    return schemas.PaymentMethodSetup.model_validate(
         {
             "id": setup.setup_id,
             "status": statuses.public_status(setup.status),
             "client_secret": setup.client_secret if left else None,
             "outcome": setup.outcome or None,
-            "card": card,
+            "payment_method": method,
         }
     )
 
 
 @bp.delete("/payments/methods/delete")
-@operation("methods:write", tag="Cards", answer=schemas.Deleted, query=schemas.DeleteMethod, refusals=(404,))
+@operation("methods:write", tag="Payment methods", answer=schemas.Deleted, query=schemas.DeleteMethod, refusals=(404,))
 def delete_method(caller: Caller, query: schemas.DeleteMethod) -> schemas.Deleted:
-    """Remove a card, here and at Stripe.
+    """Remove a payment method, here and at Stripe.
 
-    A second call, and one for a card that is gone at Stripe already, gets the same answer.
+    A second call, and one for what is gone at Stripe already, gets the same answer.
     """
     service.remove_once(query.payment_method_id, caller.customer())
     return schemas.Deleted()

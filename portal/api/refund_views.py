@@ -144,7 +144,7 @@ def approve_refund(caller: Caller, refund_id: str, body: schemas.RefundApproval)
     limit="changes",
 )
 def reject_refund(caller: Caller, refund_id: str, body: schemas.RefundRejection) -> schemas.Refund:
-    """Decline a refund, with a reason that the customer reads. For staff."""
+    """Reject a refund, with a reason that the customer reads. For staff."""
     service.reject(refund_id, caller.reviewer(), rejection=body.rejection, note=body.note)
     return _shown(caller, refund_id)
 

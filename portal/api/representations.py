@@ -38,6 +38,11 @@ def page(found: keyset.Page[Any], shown: list[Shown], total: int | None = None) 
     return schemas.Page[Shown](data=shown, has_more=found.older is not None, next_cursor=found.older, total=total)
 
 
+def whole(shown: list[Shown]) -> schemas.Page[Shown]:
+    """A list that is short by its nature, on one page."""
+    return schemas.Page[Shown](data=shown, has_more=False, next_cursor=None)
+
+
 def customer(row: Customer, caller: Caller, person: User | None) -> schemas.Customer:
     return schemas.Customer(
         id=row.id,
@@ -58,18 +63,21 @@ def _person(row: User) -> schemas.Person:
     )
 
 
-def card(row: SavedCard) -> schemas.Card:
-    return schemas.Card(
+def payment_method(row: SavedCard) -> schemas.PaymentMethod:
+    return schemas.PaymentMethod(
         id=row.id,
-        payment_method_id=row.stripe_payment_method_id,
-        brand=row.brand,
-        last4=row.last4,
-        exp_month=row.exp_month,
-        exp_year=row.exp_year,
-        country=row.country,
-        funding=row.funding,
+        stripe_payment_method_id=row.stripe_payment_method_id,
+        type="card",
+        card=schemas.CardDetails(
+            brand=row.brand,
+            last4=row.last4,
+            exp_month=row.exp_month,
+            exp_year=row.exp_year,
+            country=row.country,
+            funding=row.funding,
+            is_expired=row.is_expired,
+        ),
         is_default=row.is_default,
-        is_expired=row.is_expired,
         created_at=row.created_at,
     )
 

@@ -201,38 +201,37 @@ class StaffMember(Answer):
     last_sign_in_at: datetime | None
 
 
-class Staff(Answer):
-    data: list[StaffMember]
-
-
 class NewStaffRole(Sent):
     role: StaffRole
 
 
-# Cards
+# Payment methods
 
 
-class Card(Answer):
-    id: str
-    payment_method_id: str = Field(description="Its reference at Stripe.")
+class CardDetails(Answer):
     brand: str
     last4: str
     exp_month: int
     exp_year: int
     country: str
     funding: str
-    is_default: bool
     is_expired: bool
+
+
+class PaymentMethod(Answer):
+    """What a customer has saved to pay with; which details there are says its type."""
+
+    id: str
+    stripe_payment_method_id: str = Field(description="Its id at Stripe.")
+    type: Literal["card"]
+    card: CardDetails
+    is_default: bool
     created_at: datetime
 
 
-class Cards(Answer):
-    data: list[Card]
-
-
 class SaveMethod(Sent):
-    """A card to keep: one that your app has made with Stripe's SDK, or the setup that the customer has confirmed with the secret that
-    an earlier call gave; with neither, a setup is begun.
+    """A payment method to keep: one that your app has made with Stripe's SDK, or the setup that the customer has confirmed with the
+    secret that an earlier call gave; with neither, a setup is begun.
     """
 
     payment_method_id: Reference | None = None
@@ -245,12 +244,12 @@ class SaveMethod(Sent):
         return self
 
 
-class CardSetup(Answer):
+class PaymentMethodSetup(Answer):
     id: str
     status: SetupStatus
     client_secret: str | None = Field(description="With which the customer confirms, while a step is left.")
-    outcome: SetupOutcome | None = Field(description="What became of the card; null as long as nothing has.")
-    card: Card | None
+    outcome: SetupOutcome | None = Field(description="What became of the payment method; null as long as nothing has.")
+    payment_method: PaymentMethod | None
 
 
 # Invoices
@@ -361,7 +360,7 @@ class ProcessPayment(Sent):
     currency: Currency | None = None
     payment_method_id: Reference | None = Field(
         default=None,
-        description="The id of a saved card, or of a payment method that your app has made with Stripe's SDK.",
+        description="The id of a saved payment method, or of one that your app has made with Stripe's SDK.",
     )
     description: Text = Field(default="", max_length=300)
     items: Annotated[list[PaymentItem], Field(max_length=50)] = []
@@ -594,9 +593,5 @@ class Endpoint(Answer):
     signing_secret: str | None = Field(description="Shown once: when the endpoint is made, and when it is changed.")
 
 
-class Endpoints(Answer):
-    data: list[Endpoint]
-
-
 class DeleteMethod(Sent):
-    payment_method_id: Reference = Field(description="The card's id, or its reference at Stripe.")
+    payment_method_id: Reference = Field(description="Its id here, or at Stripe.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portal.accounts import access
-from portal.api import schemas
+from portal.api import representations, schemas
 from portal.api.callers import Caller
 from portal.api.operations import blueprint, operation
 
@@ -25,10 +25,10 @@ def _shown(member: access.StaffMember) -> schemas.StaffMember:
 
 
 @bp.get("/staff")
-@operation("staff:read", tag="Staff", answer=schemas.Staff)
-def list_staff(caller: Caller) -> schemas.Staff:  # noqa: ARG001  # all admins see the same
+@operation("staff:read", tag="Staff", answer=schemas.Page[schemas.StaffMember])
+def list_staff(caller: Caller) -> schemas.Page[schemas.StaffMember]:  # noqa: ARG001  # all admins see the same
     """List everyone who works for the company, also those whose access has ended."""
-    return schemas.Staff(data=[_shown(member) for member in access.of_staff()])
+    return representations.whole([_shown(member) for member in access.of_staff()])
 
 
 @bp.post("/staff/<user_id>/role")

@@ -28,26 +28,31 @@ def test_a_card_is_saved_listed_and_removed(world: World, owner: App) -> None:
     assert saved.status_code == 201
     assert saved.json is not None
     assert (saved.json["status"], saved.json["outcome"], saved.json["client_secret"]) == ("succeeded", "added", None)
-    card = saved.json["card"]
-    assert (card["brand"], card["last4"], card["is_default"]) == ("visa", "4242", True)
-    assert owner.get(LIST).json == {"data": [card]}
+    card = saved.json["payment_method"]
+    assert (card["type"], card["card"]["brand"], card["card"]["last4"], card["is_default"]) == (
+        "card",
+        "visa",
+        "4242",
+        True,
+    )
+    assert owner.get(LIST).json == {"data": [card], "has_more": False, "next_cursor": None, "total": None}
     for _time in range(2):
         assert owner.delete(DELETE, payment_method_id=card["id"]).json == {"deleted": True}
     assert kept(owner) == []
-    at_stripe = world.sandbox.client.v1.payment_methods.retrieve(card["payment_method_id"])
+    at_stripe = world.sandbox.client.v1.payment_methods.retrieve(card["stripe_payment_method_id"])
     assert at_stripe.customer is None
 
 
 def test_a_card_is_removed_by_its_reference_at_stripe_too(world: World, owner: App) -> None:
-    card = owner.post(SAVE, {"payment_method_id": world.method()}).json["card"]  # type: ignore[index]
-    assert owner.delete(DELETE, payment_method_id=card["payment_method_id"]).status_code == 200
+    card = owner.post(SAVE, {"payment_method_id": world.method()}).json["payment_method"]  # type: ignore[index]
+    assert owner.delete(DELETE, payment_method_id=card["stripe_payment_method_id"]).status_code == 200
     assert kept(owner) == []
 
 
 def test_a_bank_that_asks_is_answered_with_the_secret(world: World, owner: App) -> None:
     begun = owner.post(SAVE, {"payment_method_id": world.method("authenticationRequiredOnSetup")}).json
     assert begun is not None
-    assert (begun["status"], begun["card"], begun["outcome"]) == ("requires_action", None, None)
+    assert (begun["status"], begun["payment_method"], begun["outcome"]) == ("requires_action", None, None)
     assert begun["client_secret"].startswith("seti_")
 
 
@@ -59,7 +64,7 @@ def test_a_setup_is_begun_confirmed_by_the_app_and_told_by_its_secret(world: Wor
     told = owner.post(SAVE, {"setup_intent_client_secret": begun["client_secret"]}).json
     assert told is not None
     assert (told["id"], told["status"], told["outcome"]) == (begun["id"], "succeeded", "added")
-    assert kept(owner) == [told["card"]["id"]]
+    assert kept(owner) == [told["payment_method"]["id"]]
 
 
 def test_a_second_call_with_the_key_tells_how_things_stand_now(world: World, owner: App) -> None:
@@ -100,12 +105,12 @@ def test_a_right_setup_with_another_secret_is_not_found(owner: App) -> None:
 
 def test_anothers_card_and_setup_are_not_there(world: World, owner: App) -> None:
     begun = owner.post(SAVE, {}).json
-    card = owner.post(SAVE, {"payment_method_id": world.method()}).json["card"]  # type: ignore[index]
+    card = owner.post(SAVE, {"payment_method_id": world.method()}).json["payment_method"]  # type: ignore[index]
     assert begun is not None
     stranger = world.stranger()
     assert stranger.post(SAVE, {"setup_intent_client_secret": begun["client_secret"]}).status_code == 404
     assert stranger.delete(DELETE, payment_method_id=card["id"]).status_code == 404
-    taken = stranger.post(SAVE, {"payment_method_id": card["payment_method_id"]})
+    taken = stranger.post(SAVE, {"payment_method_id": card["stripe_payment_method_id"]})
     assert (taken.status_code, taken.json["code"]) == (422, "unknown_payment_method")  # type: ignore[index]
     with db.reading() as session:
         assert session.scalars(select(SavedCard.removed_at)).all() == [None]
