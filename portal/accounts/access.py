@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import select
@@ -24,13 +25,16 @@ from portal.identity import api_clients, second_factor, sessions, tokens
 from portal.identity import queries as users
 from portal.identity.models import ADMIN, CUSTOMER, STAFF_ROLES, SecondFactor, User
 
-ACTIVE: Final = "active"
-INVITED: Final = "invited"
-LAPSED: Final = "lapsed"
-ENDED: Final = "ended"
 FACTOR_ON: Final = "on"
 FACTOR_OFF: Final = "off"
 FACTOR_LOST: Final = "lost"
+
+
+class AccessState(StrEnum):
+    ACTIVE = "active"
+    INVITED = "invited"
+    LAPSED = "lapsed"  # an invitation that nobody accepted in time
+    ENDED = "ended"
 
 
 class LastAdmin(Conflict):
@@ -42,15 +46,14 @@ class LastAdmin(Conflict):
 class StaffMember:
     """One of those who work here.
 
-    `state` is active, invited (until `invited_until`), lapsed (an invitation that nobody accepted in time) or ended. `second_factor` is on,
-    off, or lost, when it has to be set up anew.
+    `invited_until` is that of an invitation. `second_factor` is on, off, or lost, when it has to be set up anew.
     """
 
     id: str
     name: str
     email: str
     role: str
-    state: str
+    state: AccessState
     invited_until: datetime | None
     last_sign_in_at: datetime | None
     second_factor: str
@@ -82,7 +85,7 @@ def of_staff() -> list[StaffMember]:
         )
         for user in people
     ]
-    return sorted(shown, key=lambda one: (one.state == ENDED, language.sort_key(one.name), one.email))
+    return sorted(shown, key=lambda one: (one.state == AccessState.ENDED, language.sort_key(one.name), one.email))
 
 
 def _factor_state(factor: SecondFactor | None) -> str:
@@ -99,12 +102,12 @@ def member(user_id: str) -> StaffMember:
     return found
 
 
-def state_of(user: User, invited_until: datetime | None) -> str:
+def state_of(user: User, invited_until: datetime | None) -> AccessState:
     if not user.active:
-        return ENDED
+        return AccessState.ENDED
     if user.password_hash is not None:
-        return ACTIVE
-    return INVITED if invited_until else LAPSED
+        return AccessState.ACTIVE
+    return AccessState.INVITED if invited_until else AccessState.LAPSED
 
 
 def invite(*, email: str, name: str, role: str, language: str = "", by: str | None = None) -> Invitation:

@@ -69,7 +69,7 @@ class Colleague:
     name: str
     email: str
     role: str
-    state: str
+    state: access.AccessState
     invited_until: datetime | None
     last_sign_in_at: datetime | None
     is_only_owner: bool
@@ -94,7 +94,9 @@ def of_customer(customer_id: str) -> list[Colleague]:
         )
         for user in people
     ]
-    return sorted(shown, key=lambda one: (one.state == access.ENDED, language.sort_key(one.name), one.email))
+    return sorted(
+        shown, key=lambda one: (one.state == access.AccessState.ENDED, language.sort_key(one.name), one.email)
+    )
 
 
 # Inviting

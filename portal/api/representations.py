@@ -16,7 +16,7 @@ from portal.api.callers import Caller
 from portal.content import language
 from portal.core import config, keyset
 from portal.documents import queries as receipts
-from portal.documents.models import CREDIT_NOTE, Document
+from portal.documents.models import Document, DocumentKind
 from portal.identity.models import User
 from portal.invoices import queries as invoices
 from portal.invoices.models import Invoice, InvoiceLine
@@ -241,7 +241,7 @@ def document(row: Document) -> schemas.Document:
             "kind": row.kind,
             "number": row.number,
             "payment_id": row.payment_id,
-            "refund_id": row.refund_id if row.kind == CREDIT_NOTE else None,
+            "refund_id": row.refund_id if row.kind == DocumentKind.CREDIT_NOTE else None,
             "total": row.total_minor,
             "currency": row.currency,
             "issued_at": row.issued_at,

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from portal.accounts.access import AccessState
+from portal.documents.models import DocumentKind
 from portal.invoices import drafts
 from portal.invoices.statuses import InvoiceStanding, InvoiceStatus
 from portal.payment_methods.statuses import SetupOutcome, SetupStatus
@@ -194,7 +196,7 @@ class StaffMember(Answer):
     name: str
     email: str
     role: StaffRole
-    status: Literal["active", "invited", "lapsed", "ended"] = Field(
+    status: AccessState = Field(
         description="Whether they can sign in; “lapsed” is an invitation that nobody accepted in time."
     )
     has_second_factor: bool
@@ -553,7 +555,7 @@ class Document(Answer):
     """A receipt or a credit note."""
 
     id: str
-    kind: Literal["receipt", "credit_note"]
+    kind: DocumentKind
     number: str
     payment_id: str
     refund_id: str | None

@@ -22,7 +22,7 @@ from portal.books.queries import LinesFilter
 from portal.content.csv_lines import FOR_PROGRAMS
 from portal.core import company_days, config, db, signing_keys
 from portal.documents import queries as receipts
-from portal.documents.models import RECEIPT, Document
+from portal.documents.models import Document, DocumentKind
 from portal.documents.queries import Damaged
 from portal.reconciliation import figures
 from portal.reconciliation.figures import Figures, Period
@@ -218,7 +218,7 @@ def _document(archive: _Archive, document: Document) -> str:
         return DAMAGED
     if pdf is None:
         return NOT_RENDERED
-    folder = "receipts" if document.kind == RECEIPT else "credit-notes"
+    folder = "receipts" if document.kind == DocumentKind.RECEIPT else "credit-notes"
     archive.add(f"{folder}/{_UNSAFE.sub('_', document.number)}.pdf", [pdf], compress=False)
     return ""
 

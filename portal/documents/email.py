@@ -9,11 +9,11 @@ from portal.content import language, mail
 from portal.core import config, crash, db
 from portal.core.errors import N_
 from portal.documents import facts, queries, service
-from portal.documents.models import CREDIT_NOTE, RECEIPT, CreditNote, Document
+from portal.documents.models import CreditNote, Document, DocumentKind
 
 SUBJECTS: Final = {
-    RECEIPT: N_("Your receipt %(number)s from %(company)s"),
-    CREDIT_NOTE: N_("Your credit note %(number)s from %(company)s"),
+    DocumentKind.RECEIPT: N_("Your receipt %(number)s from %(company)s"),
+    DocumentKind.CREDIT_NOTE: N_("Your credit note %(number)s from %(company)s"),
 }
 HELD: Final = N_("%(number)s was not sent: missing characters")
 REVOKED: Final = N_("Credit note %(number)s from %(company)s is canceled")

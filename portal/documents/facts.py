@@ -16,7 +16,7 @@ from babel.numbers import format_decimal, format_percent
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from portal.core.money import Money
-from portal.documents.models import CREDIT_NOTE, RECEIPT
+from portal.documents.models import DocumentKind
 
 # The shape below. A new shape gets a new number and a reader for the old one: documents outlive programs.
 VERSION: Final = 3
@@ -163,7 +163,7 @@ class Facts:
 class ReceiptFacts(Facts):
     """Everything a receipt says."""
 
-    kind: Literal["receipt"] = RECEIPT
+    kind: Literal["receipt"] = "receipt"
     paid_on: date
     lines: tuple[Line, ...]
 
@@ -175,7 +175,7 @@ class CreditNoteFacts(Facts):
     `reason` is one of portal.refunds.policy; `acquirer_reference_number` is empty, and `expected_by` missing, while nobody knows them.
     """
 
-    kind: Literal["credit_note"] = CREDIT_NOTE
+    kind: Literal["credit_note"] = "credit_note"
     receipt_number: str
     receipt_issued_on: date
     refunded_on: date
@@ -194,9 +194,9 @@ _ADAPTER: Final[TypeAdapter[ReceiptFacts | CreditNoteFacts]] = TypeAdapter(
 def from_json(written: dict[str, Any]) -> ReceiptFacts | CreditNoteFacts:
     """The facts of a row. Raises ValueError when they are of a version that this program does not know."""
     if written.get("version") == WITHOUT_CODES:
-        written = written | {"kind": RECEIPT, "verification": None}
+        written = written | {"kind": DocumentKind.RECEIPT, "verification": None}
     elif written.get("version") == WITH_OLD_WORDS:
-        written = _renamed(written) if written.get("kind") == CREDIT_NOTE else written
+        written = _renamed(written) if written.get("kind") == DocumentKind.CREDIT_NOTE else written
     elif written.get("version") != VERSION:
         raise ValueError(f"facts of version {written.get('version')!r}")
     return _ADAPTER.validate_python(written)
@@ -234,10 +234,10 @@ def rate_text(basis_points: int | None, locale: str | Locale) -> str:
 
 
 # How the numbers of each kind begin.
-_LETTERS: Final = {RECEIPT: "R", CREDIT_NOTE: "CN"}
+_LETTERS: Final[dict[str, str]] = {DocumentKind.RECEIPT: "R", DocumentKind.CREDIT_NOTE: "CN"}
 
 
-def number_text(n: int, day: date, kind: str = RECEIPT) -> str:
+def number_text(n: int, day: date, kind: str = DocumentKind.RECEIPT) -> str:
     """The n-th document of its kind, issued on `day`: "R-2026-000123", "CN-2026-000012".
 
     A kind has one series that never starts again; the year in front only helps whoever files it. So the last six digits alone

@@ -25,7 +25,7 @@ from portal.documents.facts import (
     number_text,
     taxes_of,
 )
-from portal.documents.models import CREDIT_NOTE, RECEIPT
+from portal.documents.models import DocumentKind
 from portal.invoices.models import Invoice
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
@@ -81,7 +81,7 @@ def receipt(payment: Payment, invoice: Invoice | None, customer: Customer, issue
         raise NotAddingUp(f"the lines of {payment.id} come to {net + tax}, and {payment.amount_minor} was paid")
     return ReceiptFacts(
         **issue.common(customer, payment),
-        number=issue.text or number_text(issue.number, issue.day, RECEIPT),
+        number=issue.text or number_text(issue.number, issue.day, DocumentKind.RECEIPT),
         paid_on=company_days.day_of(payment.succeeded_at or issue.at),
         lines=lines,
         taxes=taxes_of(lines),
@@ -124,7 +124,7 @@ def credit_note(
     tax_minor = sum(tax.tax_minor for tax in taxes)
     return CreditNoteFacts(
         **issue.common(customer, payment),
-        number=issue.text or number_text(issue.number, issue.day, CREDIT_NOTE),
+        number=issue.text or number_text(issue.number, issue.day, DocumentKind.CREDIT_NOTE),
         receipt_number=of_receipt.number,
         receipt_issued_on=of_receipt.issued_on,
         refunded_on=company_days.day_of(refund.succeeded_at or issue.at),

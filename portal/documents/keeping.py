@@ -20,7 +20,7 @@ from portal import gateway
 from portal.core import db
 from portal.core.errors import NotFound
 from portal.documents import codes
-from portal.documents.models import CREDIT_NOTE, RECEIPT, Document
+from portal.documents.models import Document, DocumentKind
 from portal.payments import service as payments
 from portal.payments.models import Payment
 from portal.refunds import service as refunds
@@ -28,7 +28,10 @@ from portal.refunds.models import Refund
 
 log = structlog.get_logger(__name__)
 
-_ID: Final = {RECEIPT: re.compile(r"rct_[0-9a-z]{26}"), CREDIT_NOTE: re.compile(r"crn_[0-9a-z]{26}")}
+_ID: Final[dict[str, re.Pattern[str]]] = {
+    DocumentKind.RECEIPT: re.compile(r"rct_[0-9a-z]{26}"),
+    DocumentKind.CREDIT_NOTE: re.compile(r"crn_[0-9a-z]{26}"),
+}
 _NUMBER: Final = re.compile(r"[A-Z]{1,3}-\d{4}-(\d{6,12})")
 
 
@@ -73,12 +76,12 @@ def _of(document: Document) -> dict[str, str]:
 
 def kept_receipt(metadata: Mapping[str, str]) -> Kept | None:
     """The receipt that the metadata of an intent tells of, if it does."""
-    return _read(metadata, RECEIPT)
+    return _read(metadata, DocumentKind.RECEIPT)
 
 
 def kept_credit_note(metadata: Mapping[str, str]) -> Kept | None:
     """Likewise the credit note of a refund."""
-    return _read(metadata, CREDIT_NOTE)
+    return _read(metadata, DocumentKind.CREDIT_NOTE)
 
 
 def _read(metadata: Mapping[str, str], kind: str) -> Kept | None:

@@ -7,20 +7,24 @@ in the database keep what is written once: see migrations/versions/0008_document
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, deferred, mapped_column
 
 from portal.core.db import Base, UTCDateTime, one_of, sorted_text
+from portal.core.enums import EnumText
 from portal.core.money import Money
 from portal.documents import codes
 
-RECEIPT: Final = "receipt"
-CREDIT_NOTE: Final = "credit_note"
-KINDS: Final = (RECEIPT, CREDIT_NOTE)
 
-_RECEIPTS: Final = text(f"kind = '{RECEIPT}'")
+class DocumentKind(StrEnum):
+    RECEIPT = "receipt"
+    CREDIT_NOTE = "credit_note"
+
+
+_RECEIPTS: Final = text(f"kind = '{DocumentKind.RECEIPT}'")
 HELD: Final = text("missing_glyphs <> '' AND glyphs_accepted_at IS NULL")
 NOT_HELD: Final = text("(missing_glyphs = '' OR glyphs_accepted_at IS NOT NULL)")
 UNMAILED: Final = text("mailed_at IS NULL")
@@ -33,7 +37,7 @@ class Document(Base):
     __tablename__ = "documents"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    kind: Mapped[str] = mapped_column(String(20))
+    kind: Mapped[DocumentKind] = mapped_column(EnumText(DocumentKind, 20))
     number: Mapped[str] = mapped_column(sorted_text(40), unique=True)
     payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"))
     refund_id: Mapped[str | None] = mapped_column(ForeignKey("refunds.id"), unique=True)
@@ -54,9 +58,11 @@ class Document(Base):
 
     __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_abstract": True}  # noqa: RUF012  # SQLAlchemy's form
     __table_args__ = (
-        one_of("kind", KINDS),
-        CheckConstraint(f"(kind = '{CREDIT_NOTE}') = (refund_id IS NOT NULL)", name="refund_of_credit_note"),
-        CheckConstraint(f"kind = '{CREDIT_NOTE}' OR revoked_at IS NULL", name="receipts_stand"),
+        one_of("kind", DocumentKind),
+        CheckConstraint(
+            f"(kind = '{DocumentKind.CREDIT_NOTE}') = (refund_id IS NOT NULL)", name="refund_of_credit_note"
+        ),
+        CheckConstraint(f"kind = '{DocumentKind.CREDIT_NOTE}' OR revoked_at IS NULL", name="receipts_stand"),
         Index("uq_documents_receipt", "payment_id", unique=True, sqlite_where=_RECEIPTS, postgresql_where=_RECEIPTS),
         Index("ix_documents_unmailed", "issued_at", sqlite_where=UNMAILED, postgresql_where=UNMAILED),
         Index("ix_documents_revoked", "revoked_at", sqlite_where=REVOKED, postgresql_where=REVOKED),
@@ -88,10 +94,10 @@ class Document(Base):
 class Receipt(Document):
     """One a payment that has succeeded."""
 
-    __mapper_args__ = {"polymorphic_identity": RECEIPT}  # noqa: RUF012
+    __mapper_args__ = {"polymorphic_identity": DocumentKind.RECEIPT}  # noqa: RUF012
 
 
 class CreditNote(Document):
     """One a refund that has succeeded. When the refund fails after all it is revoked; its number stays used."""
 
-    __mapper_args__ = {"polymorphic_identity": CREDIT_NOTE}  # noqa: RUF012
+    __mapper_args__ = {"polymorphic_identity": DocumentKind.CREDIT_NOTE}  # noqa: RUF012

@@ -16,7 +16,7 @@ from portal.core.db import inline_literals
 from portal.core.errors import NotFound, PortalError
 from portal.core.money import Money
 from portal.documents import codes, facts, jobs
-from portal.documents.models import HELD, NOT_HELD, RECEIPT, REVOKED, UNMAILED, CreditNote, Document, Receipt
+from portal.documents.models import HELD, NOT_HELD, REVOKED, UNMAILED, CreditNote, Document, DocumentKind, Receipt
 from portal.identity import queries as users
 from portal.identity.models import User
 from portal.payments import jobs as payment_jobs
@@ -191,7 +191,7 @@ def payments_without_receipt(session: Session, since: datetime, most: int) -> li
     found = select(Payment.id).where(
         Payment.status == PaymentStatus.SUCCEEDED,
         Payment.updated_at >= since,
-        ~exists().where(Document.kind == RECEIPT, Document.payment_id == Payment.id),
+        ~exists().where(Document.kind == DocumentKind.RECEIPT, Document.payment_id == Payment.id),
         payment_jobs.issue_receipt.missing(session, payment_id=Payment.id),
     )
     return list(session.scalars(found.limit(most)))

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request, send_file, url_for
 
 from portal.core import db
 from portal.documents import facts, queries
-from portal.documents.models import CREDIT_NOTE, RECEIPT
+from portal.documents.models import DocumentKind
 from portal.invoices import queries as invoices
 from portal.web import guards, pages
 
@@ -21,7 +21,10 @@ LOOK_EVERY_SECONDS: Final = 2
 MOST_LOOKS: Final = 150
 
 # The page of each kind.
-TEMPLATES: Final = {RECEIPT: "receipts/receipt.html", CREDIT_NOTE: "receipts/credit_note.html"}
+TEMPLATES: Final = {
+    DocumentKind.RECEIPT: "receipts/receipt.html",
+    DocumentKind.CREDIT_NOTE: "receipts/credit_note.html",
+}
 
 
 @bp.get("/")

@@ -22,7 +22,7 @@ from portal.accounts.models import Customer
 from portal.core import audit, clock, db, marks, numbering, recovery
 from portal.core.errors import N_, Conflict, Invalid
 from portal.core.recovery import Recovery
-from portal.documents.models import CREDIT_NOTE, RECEIPT, Document
+from portal.documents.models import Document, DocumentKind
 from portal.invoices.models import Invoice
 from portal.reconciliation import jobs, queries, service
 from portal.reconciliation.lost import LOST
@@ -165,7 +165,7 @@ def _without_document(session: Session, series: str, before: int, last: int) -> 
     """The numbers that were given out after the backup, and whose documents are not there."""
     if last <= before:
         return []
-    kinds = {numbering.RECEIPTS: RECEIPT, numbering.CREDIT_NOTES: CREDIT_NOTE}
+    kinds = {numbering.RECEIPTS: DocumentKind.RECEIPT, numbering.CREDIT_NOTES: DocumentKind.CREDIT_NOTE}
     if series in kinds:
         texts = session.execute(
             select(Document.number)

@@ -16,7 +16,7 @@ from portal.core.money import Money
 from portal.disputes import queries as disputes
 from portal.disputes.models import Dispute
 from portal.documents import queries as receipts
-from portal.documents.models import CREDIT_NOTE, Document
+from portal.documents.models import Document, DocumentKind
 from portal.payments import queries as payments
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
@@ -122,7 +122,7 @@ def _document(document: Document | None) -> tuple[str, tuple[Tax, ...]]:
     if document.revoked_at is not None:
         return document.number, ()
     said = receipts.facts_of(document)
-    sign = -1 if document.kind == CREDIT_NOTE else 1
+    sign = -1 if document.kind == DocumentKind.CREDIT_NOTE else 1
     taxes = [Tax(tax.tax_rate_basis_points, sign * tax.net_minor, sign * tax.tax_minor) for tax in said.taxes]
     if said.untaxed_minor:
         taxes.append(Tax(None, sign * said.untaxed_minor, 0))

@@ -21,7 +21,7 @@ from portal.content import mail
 from portal.core import audit, config, db
 from portal.core.errors import Conflict
 from portal.documents import jobs, queries, service
-from portal.documents.models import CREDIT_NOTE, RECEIPT, Document
+from portal.documents.models import Document, DocumentKind
 from portal.jobs import outbox
 from portal.jobs.models import JobRow
 from portal.payments import jobs as payment_jobs
@@ -73,20 +73,20 @@ def work() -> None:
         outbox.run(claimed[0], "worker")
 
 
-@pytest.fixture(params=[RECEIPT, CREDIT_NOTE])
+@pytest.fixture(params=[DocumentKind.RECEIPT, DocumentKind.CREDIT_NOTE])
 def kind(request: pytest.FixtureRequest, pay: Pay, give_back: GiveBack) -> str:
     """The kind of a document whose job is left, as the transaction does that settles the payment or the refund."""
     payment_id = pay(("Green electricity", 1_500, 100_00, 1900))
-    if request.param == RECEIPT:
+    if request.param == DocumentKind.RECEIPT:
         with db.transaction() as session:
             payment_jobs.issue_receipt.enqueue(session, payment_id=payment_id)
-        return RECEIPT
+        return DocumentKind.RECEIPT
     service.issue(payment_id)
     refund_id = give_back(payment_id, amount_minor=50_00)
     with db.transaction() as session:
         session.execute(delete(JobRow))  # the receipt's own
         refund_jobs.issue_credit_note.enqueue(session, refund_id=refund_id)
-    return CREDIT_NOTE
+    return DocumentKind.CREDIT_NOTE
 
 
 def documents(kind: str) -> list[Document]:
@@ -179,13 +179,13 @@ def test_a_death_at_any_commit_of_a_revocation_costs_no_mail(
         with pytest.raises(Died), dying(at_commit, when):
             work()
         work()
-    [note] = documents(CREDIT_NOTE)
+    [note] = documents(DocumentKind.CREDIT_NOTE)
     assert note.revoked_at is not None
     assert note.revocation_mailed_at is not None
     repeated = at_commit == REVOCATION_RECORDED or (at_commit == REVOCATION_MARKED and when == "before")
     assert len(smtp.messages) == (2 if repeated else 1)
     assert {message["Message-ID"] for message in smtp.messages} == {mail.message_id(f"credit_note_revoked:{note.id}")}
-    assert told(CREDIT_NOTE) == ["issued", "revoked", "revocation_mailed"]
+    assert told(DocumentKind.CREDIT_NOTE) == ["issued", "revoked", "revocation_mailed"]
 
 
 @pytest.mark.database("sqlite")
@@ -198,9 +198,9 @@ def test_dead_while_a_credit_note_is_revoked_nothing_of_it_is_left(
     service.issue_credit_note(refund_id)
     fail(refund_id)
     dies("credit note revoked", lambda: service.revoke_credit_note(refund_id))
-    assert (documents(CREDIT_NOTE)[0].revoked_at, told(CREDIT_NOTE)) == (None, ["issued"])
+    assert (documents(DocumentKind.CREDIT_NOTE)[0].revoked_at, told(DocumentKind.CREDIT_NOTE)) == (None, ["issued"])
     service.revoke_credit_note(refund_id)
-    assert told(CREDIT_NOTE) == ["issued", "revoked"]
+    assert told(DocumentKind.CREDIT_NOTE) == ["issued", "revoked"]
 
 
 def test_each_job_may_run_twice(app: Flask, smtp: Mailbox, pay: Pay, give_back: GiveBack) -> None:
@@ -209,7 +209,7 @@ def test_each_job_may_run_twice(app: Flask, smtp: Mailbox, pay: Pay, give_back: 
     for _ in range(2):
         payment_jobs.issue_receipt.run(payment_id)
         refund_jobs.issue_credit_note.run(refund_id)
-    [receipt], [note] = documents(RECEIPT), documents(CREDIT_NOTE)
+    [receipt], [note] = documents(DocumentKind.RECEIPT), documents(DocumentKind.CREDIT_NOTE)
     with app.app_context():
         for document in (receipt, note):
             for _ in range(2):
@@ -222,8 +222,8 @@ def test_each_job_may_run_twice(app: Flask, smtp: Mailbox, pay: Pay, give_back: 
         for _ in range(2):
             jobs.mail_revocation.run(note.id)
     assert len(smtp.messages) == 3
-    assert told(RECEIPT) == ["issued", "rendered", "mailed"]
-    assert told(CREDIT_NOTE) == ["issued", "rendered", "mailed", "revoked", "revocation_mailed"]
+    assert told(DocumentKind.RECEIPT) == ["issued", "rendered", "mailed"]
+    assert told(DocumentKind.CREDIT_NOTE) == ["issued", "rendered", "mailed", "revoked", "revocation_mailed"]
 
 
 def test_a_credit_note_that_was_revoked_before_it_was_mailed_is_not_mailed_any_more(
@@ -233,7 +233,7 @@ def test_a_credit_note_that_was_revoked_before_it_was_mailed_is_not_mailed_any_m
     refund_id = give_back(payment_id)
     payment_jobs.issue_receipt.run(payment_id)
     refund_jobs.issue_credit_note.run(refund_id)
-    [note] = documents(CREDIT_NOTE)
+    [note] = documents(DocumentKind.CREDIT_NOTE)
     fail(refund_id)
     refund_jobs.revoke_credit_note.run(refund_id)
     with app.app_context():
@@ -253,22 +253,22 @@ def test_a_mail_server_that_refuses_a_mail_is_asked_again(
     refund_id = give_back(payment_id)
     payment_jobs.issue_receipt.run(payment_id)
     refund_jobs.issue_credit_note.run(refund_id)
-    [note] = documents(CREDIT_NOTE)
+    [note] = documents(DocumentKind.CREDIT_NOTE)
     jobs.render.run(note.id)
     with app.app_context():
         smtp.refuse_next(answer)
         with pytest.raises(smtplib.SMTPException):
             jobs.mail.run(note.id)
-        assert documents(CREDIT_NOTE)[0].mailed_at is None
+        assert documents(DocumentKind.CREDIT_NOTE)[0].mailed_at is None
         jobs.mail.run(note.id)
         fail(refund_id)
         refund_jobs.revoke_credit_note.run(refund_id)
         smtp.refuse_next(answer)
         with pytest.raises(smtplib.SMTPException):
             jobs.mail_revocation.run(note.id)
-        assert documents(CREDIT_NOTE)[0].revocation_mailed_at is None
+        assert documents(DocumentKind.CREDIT_NOTE)[0].revocation_mailed_at is None
         jobs.mail_revocation.run(note.id)
-    [note] = documents(CREDIT_NOTE)
+    [note] = documents(DocumentKind.CREDIT_NOTE)
     assert note.mailed_at is not None
     assert note.revocation_mailed_at is not None
     assert len(smtp.messages) == 2
@@ -276,7 +276,7 @@ def test_a_mail_server_that_refuses_a_mail_is_asked_again(
 
 def test_a_pdf_that_was_altered_in_the_database_is_not_sent(app: Flask, smtp: Mailbox, pay: Pay) -> None:
     payment_jobs.issue_receipt.run(pay())
-    [receipt] = documents(RECEIPT)
+    [receipt] = documents(DocumentKind.RECEIPT)
     jobs.render.run(receipt.id)
     alter_pdf(receipt.id, b"%PDF-1.7 a million for me")
     with app.app_context(), pytest.raises(Exception, match="Something went wrong"):

@@ -37,7 +37,6 @@ PUBLIC = frozenset(
         "queries",
         "models",
         "jobs",
-        "states",
         "statuses",
         "drafts",
         "access",
@@ -57,7 +56,7 @@ PUBLIC = frozenset(
 # Inside a package, likewise; modules with other names (facts, pdf, handlers …) stand where they need to, without circles.
 # models and statuses are one: a column's CHECK lists the statuses.
 LAYERS = (
-    ("models", "states", "statuses", "policy", "jobs"),
+    ("models", "statuses", "policy", "jobs"),
     ("queries",),
     ("service",),
     ("job_handlers",),
@@ -73,7 +72,7 @@ WEB_MODULES = frozenset(
     }
 )
 WITHOUT_QUERIES = frozenset({"views", "forms"})
-WITHOUT_TRANSACTIONS = frozenset({"models", "states", "statuses", "policy", "queries", "forms", "views"})
+WITHOUT_TRANSACTIONS = frozenset({"models", "statuses", "policy", "queries", "forms", "views"})
 
 
 def layer_of(name: str) -> str:

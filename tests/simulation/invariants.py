@@ -18,7 +18,7 @@ from portal import ledger
 from portal.accounts.models import Customer
 from portal.core import audit, clock, db
 from portal.documents import jobs as documents
-from portal.documents.models import CREDIT_NOTE, RECEIPT, Document
+from portal.documents.models import Document, DocumentKind
 from portal.invoices.models import Invoice
 from portal.jobs.models import JobRow
 from portal.ledger import Posting
@@ -226,8 +226,8 @@ def _no_more_than_received(ours: PortalSide, theirs: StripeSide) -> Iterator[str
 
 def documents_stand(ours: PortalSide) -> Iterator[str]:
     """E, as far as the rows tell."""
-    issued = Counter(document.payment_id for document in ours.documents if document.kind == RECEIPT)
-    notes = {document.refund_id: document for document in ours.documents if document.kind == CREDIT_NOTE}
+    issued = Counter(document.payment_id for document in ours.documents if document.kind == DocumentKind.RECEIPT)
+    notes = {document.refund_id: document for document in ours.documents if document.kind == DocumentKind.CREDIT_NOTE}
     told_to_staff = {str(job.args) for job in ours.open_jobs if job.state == "dead"}
     for payment in ours.payments:
         wanted = int(payment.status == SUCCEEDED)
@@ -241,7 +241,7 @@ def documents_stand(ours: PortalSide) -> Iterator[str]:
             yield f"E: {refund.id} is {refund.status}, and its credit note {note.number} stands"
     for document in ours.documents:
         owner = ours.by_id[document.payment_id]
-        if document.kind == RECEIPT and (document.total_minor, document.currency) != (
+        if document.kind == DocumentKind.RECEIPT and (document.total_minor, document.currency) != (
             owner.amount_minor,
             owner.currency,
         ):
@@ -329,7 +329,7 @@ def debits_equal_credits(ours: PortalSide) -> Iterator[str]:
 def what_was_told(ours: PortalSide, theirs: StripeSide, notes: Iterable[Told]) -> Iterator[str]:
     """P6: nothing that was acknowledged is lost or untrue."""
     refunds = {refund.id: refund for refund in ours.refunds}
-    receipt_of = {document.payment_id: document for document in ours.documents if document.kind == RECEIPT}
+    receipt_of = {document.payment_id: document for document in ours.documents if document.kind == DocumentKind.RECEIPT}
     charged = {intent.metadata.get("order") for intent in theirs.succeeded}
     for note in set(notes):
         payment, refund = ours.by_id.get(note.subject), refunds.get(note.subject)

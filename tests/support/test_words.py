@@ -28,8 +28,8 @@ def _below(kind: type[Synced]) -> set[type[Synced]]:
 
 # What may stand in the brackets of an f-string.
 FILLINGS = {
-    "document.kind": documents.KINDS,
-    "stored.kind": documents.KINDS,
+    "document.kind": tuple(documents.DocumentKind),
+    "stored.kind": tuple(documents.DocumentKind),
     "kind.noun": tuple(sorted(row.noun for row in _below(Mirror))),
     "row.noun": tuple(sorted(row.noun for row in _below(Reviewed))),
     "resolution": tuple(refund_models.Resolution),

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from portal.core import company_days, db
 from portal.documents import codes, service
-from portal.documents.models import CREDIT_NOTE, RECEIPT, Document
+from portal.documents.models import Document, DocumentKind
 from portal.refunds.models import Refund
 from tests import factories
 
@@ -53,8 +53,8 @@ def test_a_genuine_document_is_told_by_number_date_and_total_and_nothing_else(
     client: FlaskClient, issued: dict[str, Document]
 ) -> None:
     for kind, title, total in (
-        (RECEIPT, "This receipt is genuine", "€119.00"),
-        (CREDIT_NOTE, "This credit note is genuine", "€19.00"),
+        (DocumentKind.RECEIPT, "This receipt is genuine", "€119.00"),
+        (DocumentKind.CREDIT_NOTE, "This credit note is genuine", "€19.00"),
     ):
         said = told(client, issued[kind].code_text)
         for words in (title, issued[kind].number, total, str(company_days.today().year)):
@@ -63,7 +63,7 @@ def test_a_genuine_document_is_told_by_number_date_and_total_and_nothing_else(
 
 
 def test_a_revoked_credit_note_is_told_to_be_cancelled(client: FlaskClient, issued: dict[str, Document]) -> None:
-    note = issued[CREDIT_NOTE]
+    note = issued[DocumentKind.CREDIT_NOTE]
     with db.transaction() as session:
         session.get_one(Refund, note.refund_id).status = "failed"
     assert note.refund_id is not None
@@ -86,9 +86,9 @@ def writings(code: str) -> Iterator[str]:
 def test_spaces_case_and_letters_that_look_alike_do_not_matter(
     client: FlaskClient, issued: dict[str, Document]
 ) -> None:
-    code = issued[RECEIPT].code
+    code = issued[DocumentKind.RECEIPT].code
     for typed in writings(code):
-        assert issued[RECEIPT].number in told(client, typed)
+        assert issued[DocumentKind.RECEIPT].number in told(client, typed)
         answer = client.post("/verify", data={"code": typed, "csrf_token": factories.csrf_token(client)})
         assert (answer.status_code, answer.location) == (303, f"/verify/{codes.grouped(code)}")
 
@@ -102,7 +102,7 @@ def body(client: FlaskClient, address: str) -> str:
 
 @pytest.mark.database("sqlite")
 def test_wrong_codes_look_all_the_same_whatever_their_form(client: FlaskClient, issued: dict[str, Document]) -> None:
-    right = issued[RECEIPT].code
+    right = issued[DocumentKind.RECEIPT].code
     wrong = [
         right[:-1] + ("0" if right[-1] != "0" else "2"),
         right[:-1],
@@ -128,7 +128,7 @@ def test_who_tries_many_codes_has_to_wait_and_who_knows_them_has_not(
     app: Flask, client: FlaskClient, issued: dict[str, Document]
 ) -> None:
     for _ in range(30):
-        told(client, issued[RECEIPT].code)
+        told(client, issued[DocumentKind.RECEIPT].code)
     answers = {client.get(f"/verify/{codes.new()}").status_code for _ in range(20)}
     assert answers == {404}
     refused = client.get(f"/verify/{codes.new()}")
