@@ -93,8 +93,8 @@ def test_circle_of_rooms_is_found() -> None:
     modules = _modules(
         mandates__queries="from portal.refunds import models",
         refunds__models="",
-        refunds__queries="from portal.mandates import states",
-        mandates__states="",
+        refunds__queries="from portal.mandates import statuses",
+        mandates__statuses="",
     )
     assert architecture.circles(modules) == []
     assert architecture.circles_of_rooms(modules) == ["mandates → refunds → mandates"]
