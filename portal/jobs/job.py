@@ -24,7 +24,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal.core import crash
 from portal.core.db import database_now, new_id
-from portal.jobs.models import ENDED, JobRow
+from portal.jobs.models import ENDED, JobRow, JobState
 
 # What should have a job has lost it, or it died. Then there is one again, after a job that ended not before this time.
 REQUEUE_AFTER: Final = timedelta(days=1)
@@ -110,7 +110,7 @@ class Job(Generic[P]):
         """
         if self._leave(session, 0, *args, **kwargs):
             return
-        again = {"state": "queued", "tries": 0, "run_at": database_now(session), "finished_at": None}
+        again = {"state": JobState.QUEUED, "tries": 0, "run_at": database_now(session), "finished_at": None}
         session.execute(update(JobRow).where(JobRow.unique_key == self.key(*args, **kwargs), ENDED).values(again))
 
     def find(self, session: Session, /, *args: P.args, **kwargs: P.kwargs) -> JobRow | None:
@@ -136,7 +136,9 @@ class Job(Generic[P]):
         for argument in self.once_per:
             key = key + ":" + cast(columns[argument], String)
         recent = database_now(session) - REQUEUE_AFTER
-        alive = true() if ever else or_(JobRow.state == literal_column("'queued'"), JobRow.finished_at > recent)
+        alive = (
+            true() if ever else or_(JobRow.state == literal_column(f"'{JobState.QUEUED}'"), JobRow.finished_at > recent)
+        )
         return ~exists().where(JobRow.unique_key == key, alive)
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
@@ -189,7 +191,7 @@ def _insert(session: Session, name: str, args: Mapping[str, object], *, key: str
         "name": name,
         "args": dict(args),
         "unique_key": key,
-        "state": "queued",
+        "state": JobState.QUEUED,
         "tries": 0,
         "run_at": now + timedelta(seconds=seconds),
         "created_at": now,

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import JSON, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.db import Base, UTCDateTime, one_of
+from portal.core.enums import EnumText
 
-STATES: Final = ("queued", "done", "dead")
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    DONE = "done"
+    DEAD = "dead"  # has failed permanently
+
+
 # Jobs that failed in their last try: the dead ones, and those that are tried again.
 FAILED: Final = text("last_error IS NOT NULL")
-DEAD: Final = text("state = 'dead'")
+DEAD: Final = text(f"state = '{JobState.DEAD}'")
 # No index begins with the state: SQLite would take it for the due jobs, and sort all that are queued.
-QUEUED: Final = text("state = 'queued'")
+QUEUED: Final = text(f"state = '{JobState.QUEUED}'")
 FINISHED: Final = text("finished_at IS NOT NULL")
-ENDED: Final = text("state <> 'queued'")
+ENDED: Final = text(f"state <> '{JobState.QUEUED}'")
 WAITING: Final = text("waits_for IS NOT NULL")
 
 
@@ -28,7 +36,7 @@ class JobRow(Base):
     name: Mapped[str] = mapped_column(String(80))
     args: Mapped[dict[str, Any]] = mapped_column(JSON)
     unique_key: Mapped[str | None] = mapped_column(String(160), unique=True)
-    state: Mapped[str] = mapped_column(String(10), default="queued")
+    state: Mapped[JobState] = mapped_column(EnumText(JobState, 10), default=JobState.QUEUED)
     tries: Mapped[int] = mapped_column(Integer, default=0)
     run_at: Mapped[datetime] = mapped_column(UTCDateTime)
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -41,7 +49,7 @@ class JobRow(Base):
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (
-        one_of("state", STATES),
+        one_of("state", JobState),
         Index("ix_jobs_due", "run_at", sqlite_where=QUEUED, postgresql_where=QUEUED),
         Index("ix_jobs_finished", "finished_at", "id", sqlite_where=FINISHED, postgresql_where=FINISHED),
         Index("ix_jobs_dead", "finished_at", "id", sqlite_where=DEAD, postgresql_where=DEAD),

@@ -19,7 +19,7 @@ from portal.core.errors import NotFound
 from portal.disputes.models import Dispute, FraudWarning
 from portal.identity import queries as accounts
 from portal.jobs import workers
-from portal.jobs.models import DEAD, FAILED, JobRow
+from portal.jobs.models import DEAD, FAILED, JobRow, JobState
 from portal.jobs.workers import Outage
 from portal.payment_methods.models import CardSetup, StripeCustomer
 from portal.payments.models import Payment
@@ -48,7 +48,7 @@ LARGEST_NUMBER: Final = 2**63 - 1
 # Other kinds of actors are the portal itself, or known to others only, and have no row with a name.
 NAMED: Final = ("customer", "staff", "api_client")
 
-_QUEUED: Final = text("state = 'queued'")
+_QUEUED: Final = text(f"state = '{JobState.QUEUED}'")
 
 
 # The state of the portal

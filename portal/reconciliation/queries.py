@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal.core import keyset
 from portal.core.errors import NotFound
+from portal.jobs.models import JobState
 from portal.reconciliation import jobs
 from portal.reconciliation.look import Draft
 from portal.reconciliation.models import COMMAND, EXPLAINED, FREQUENT, NIGHTLY, OPEN, Discrepancy, Reconciliation
@@ -61,7 +62,7 @@ def is_under_way(session: Session, kind: str) -> bool:
     if last is None or last.finished_at is not None:
         return False
     job = jobs.walk.find(session, reconciliation_id=last.id)
-    return job is not None and job.state == "queued"
+    return job is not None and job.state == JobState.QUEUED
 
 
 def _last(session: Session, kind: str | None) -> Reconciliation | None:
