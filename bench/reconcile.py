@@ -1,4 +1,4 @@
-"""What a look at many payments costs: its memory must be flat, and each of a hundred thousand as cheap as each of a thousand.
+"""What a run over many payments costs: its memory must be flat, and each of a hundred thousand as cheap as each of a thousand.
 
     python -m bench.reconcile [--payments 100000]
 
@@ -41,7 +41,7 @@ from tests.live import SandboxServer
 
 BATCH = 5_000
 FEW = 1_000
-# A look at all of them may hold this much more memory than one at FEW, and may take this much longer for each.
+# A run over all of them may hold this much more memory than one at FEW, and may take this much longer for each.
 MOST_MORE_MEGABYTES = 40
 MOST_DEARER = 1.5
 COPIED = ("payment_intents", "charges", "balance_transactions")
@@ -111,11 +111,11 @@ def copy_here(payment: Payment, first: int, last: int) -> None:
             session.execute(insert(Posting), booked)
 
 
-def look() -> tuple[float, float]:
+def timed_run() -> tuple[float, float]:
     """Seconds, and the most memory that this process has held so far, in megabytes."""
     begun = time.perf_counter()
-    report = service.run(service.begin(COMMAND, to_now=True))
-    wrong = [finding.code for finding in report.findings if finding.code != "receipt_missing"]
+    report = service.execute(service.begin(COMMAND, to_now=True))
+    wrong = [discrepancy.code for discrepancy in report.discrepancies if discrepancy.code != "receipt_missing"]
     assert not wrong, wrong[:5]
     return time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -140,10 +140,10 @@ def main() -> int:
             payment = one_payment(sandbox, customer_id)
             copy_at_stripe(sandbox, 1, FEW)
             copy_here(payment, 1, FEW)
-            few_seconds, few_megabytes = look()
+            few_seconds, few_megabytes = timed_run()
             copy_at_stripe(sandbox, FEW, many)
             copy_here(payment, FEW, many)
-            many_seconds, many_megabytes = look()
+            many_seconds, many_megabytes = timed_run()
         finally:
             sandbox.stop()
             db.disconnect()

@@ -15,7 +15,7 @@ from portal.books.forms import month_of
 from portal.core import company_days, db, money, recovery, signing_keys
 from portal.core.commands import as_json_option, show_one
 from portal.reconciliation import figures
-from portal.reconciliation import queries as looks
+from portal.reconciliation import queries as reconciliation
 from portal.reconciliation.figures import Period
 
 
@@ -52,7 +52,7 @@ def books(
         raise click.BadParameter("three letters, such as eur", param_hint="--currency")
     with db.reading() as session:
         wanted = [currency.lower()] if currency else figures.currencies(session)
-        compared_to = looks.watermark(session) or figures.NEVER
+        compared_to = reconciliation.watermark(session) or figures.NEVER
         found = [figures.of(session, code, period, compared_to) for code in wanted]
     held = recovery.is_on_now()
     if as_json:

@@ -7,18 +7,16 @@ from datetime import date
 from typing import Any, Final
 
 from flask_babel import gettext, lazy_gettext
-from wtforms import DateField, SelectField, StringField, TextAreaField, ValidationError
+from wtforms import DateField, SelectField, StringField, ValidationError
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
-from wtforms.validators import DataRequired, Length, Optional
+from wtforms.validators import Length, Optional
 
 from portal.books.queries import GROUPS, LinesFilter
 from portal.core import company_days, money
 from portal.reconciliation.figures import Period
 from portal.web.forms import PortalForm
-from portal.web.resuming import ResumableForm
 
 LONGEST_ID: Final = 80
-LONGEST_NOTE: Final = 2_000
 # More than a year at once tells nobody more, and would be a chart of hairs.
 MOST_DAYS: Final = 366
 FIRST_YEAR: Final = 2000
@@ -93,14 +91,6 @@ class LinesForm(_BooksForm):
             subject=self.subject.data or "",
             group=self.group.data or "",
         )
-
-
-class ExplanationForm(ResumableForm):
-    note = TextAreaField(
-        lazy_gettext("Why it is right as it is"),
-        [DataRequired(lazy_gettext("Please explain why it is right.")), Length(max=LONGEST_NOTE)],
-        filters=[lambda typed: (typed or "").strip()],
-    )
 
 
 def month_of(text: str) -> date | None:

@@ -151,7 +151,7 @@ def currency_of_newest(session: Session) -> str | None:
     return session.scalar(select(Posting.currency).order_by(Posting.at.desc(), Posting.id.desc()).limit(1))
 
 
-def number_of_findings(session: Session) -> int:
+def number_of_discrepancies(session: Session) -> int:
     """How many are open, up to MOST_COUNTED and one more."""
     limited = select(Discrepancy.id).where(Discrepancy.state == literal_column(f"'{OPEN}'")).limit(MOST_COUNTED + 1)
     return session.scalar(select(func.count()).select_from(limited.subquery())) or 0

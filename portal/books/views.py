@@ -14,7 +14,7 @@ from portal.books.queries import LinesFilter
 from portal.core import company_days, db
 from portal.core.errors import Invalid
 from portal.reconciliation import figures
-from portal.reconciliation import queries as looks
+from portal.reconciliation import queries as reconciliation
 from portal.reconciliation.figures import Period
 from portal.web import lists
 from portal.web.guards import staff_only
@@ -59,9 +59,9 @@ def index() -> Response:
         currencies = figures.currencies(session)
         chosen = "" if wrong else (form.currency.data or "").lower()
         currency = chosen or queries.currency_of_newest(session) or next(iter(currencies), "eur")
-        found = figures.of(session, currency, period, looks.watermark(session) or figures.NEVER)
+        found = figures.of(session, currency, period, reconciliation.watermark(session) or figures.NEVER)
         days = figures.by_day(session, currency, period)
-        last, findings = looks.latest_finished(session), queries.number_of_findings(session)
+        last, discrepancies = reconciliation.latest_finished(session), queries.number_of_discrepancies(session)
     return page(
         "books/index.html",
         partial="books/_figures.html",
@@ -75,7 +75,7 @@ def index() -> Response:
         spans=_spans(period),
         chart=charts.of_days(days),
         last=last,
-        findings=findings,
+        discrepancies=discrepancies,
     )
 
 

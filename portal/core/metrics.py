@@ -32,7 +32,9 @@ LAST_RECONCILIATION: Final = Gauge(
     "portal_last_reconciliation_timestamp_seconds", "When its last run that succeeded ended, in seconds since 1970."
 )
 IN_RECOVERY: Final = Gauge("portal_in_recovery", "1 while the portal holds money and numbers still after a restore.")
-OPEN_FINDINGS: Final = Gauge("portal_open_findings", "Findings of reconciliation that wait for a person.")
+OPEN_DISCREPANCIES: Final = Gauge(
+    "portal_open_discrepancies", "Discrepancies of reconciliation that wait for a person."
+)
 
 # Events of Stripe's.
 LAST_WEBHOOK: Final = Gauge(

@@ -143,7 +143,7 @@ class ApiClient(Base):
     `names_end_users`: what it says of the address from which an end user calls through it is believed.
     """
 
-    __tablename__ = "machine_credentials"
+    __tablename__ = "api_clients"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     name: Mapped[str] = mapped_column(String(100))
@@ -155,7 +155,7 @@ class ApiClient(Base):
     last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
-    __table_args__ = (Index("ix_machine_credentials_created", "created_at", "id"),)
+    __table_args__ = (Index("ix_api_clients_created", "created_at", "id"),)
 
 
 class AccountToken(Base):

@@ -10,7 +10,7 @@ from portal.operations import alerts, views
 from portal.web.features import Feature, NavigationEntry
 
 # Their pages are found from here.
-_COVERED: Final = ("operations", "support_api_clients", "support_staff", "books", "book_packs", "book_looks")
+_COVERED: Final = ("operations", "support_api_clients", "support_staff", "books", "book_packs", "reconciliation")
 
 FEATURE = Feature(
     blueprints=(views.bp,),

@@ -75,7 +75,7 @@ class State:
     failed_refunds: int
     dispute_findings: int
     fraud_warnings: int
-    book_findings: int
+    book_discrepancies: int
     anchored_at: datetime | None
     forwarded_at: datetime | None
     in_recovery: bool
@@ -124,7 +124,9 @@ def state(session: Session) -> State:
         failed_refunds=refunds.number_failed(session, MOST_COUNTED + 1),
         dispute_findings=_count(session, select(Dispute.id).where(_waits_for_staff(Dispute))),
         fraud_warnings=_count(session, select(FraudWarning.id).where(_waits_for_staff(FraudWarning))),
-        book_findings=_count(session, select(Discrepancy.id).where(Discrepancy.state == literal_column(f"'{OPEN}'"))),
+        book_discrepancies=_count(
+            session, select(Discrepancy.id).where(Discrepancy.state == literal_column(f"'{OPEN}'"))
+        ),
         anchored_at=anchors.latest(session),
         forwarded_at=forwarded.seen_at(session),
         in_recovery=recovery.is_on(session),

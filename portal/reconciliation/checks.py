@@ -1,4 +1,4 @@
-"""What must be true of the books by themselves, and is asked at the end of each look: no money given back beyond what came in, a document
+"""What must be true of the books by themselves, and is asked at the end of each run: no money given back beyond what came in, a document
 for each movement, nothing that stands still, nothing that was tampered with. And what looks as if it was charged twice.
 """
 
@@ -17,7 +17,7 @@ from portal.documents.models import CreditNote, Document, Receipt
 from portal.ledger import Posting
 from portal.payments.models import Confirmation, Payment
 from portal.payments.statuses import PaymentStatus
-from portal.reconciliation.look import Draft, Look, Mark
+from portal.reconciliation.run import Checkpoint, DiscrepancyDraft, Run
 from portal.reconciliation.transactions import COMES_WITHIN, totals_at
 from portal.refunds import statuses as refund_statuses
 from portal.refunds.models import Refund, Resolution
@@ -33,7 +33,7 @@ MOST: Final = 100
 _IN_BETWEEN: Final = (PaymentStatus.CREATED, PaymentStatus.PROCESSING, PaymentStatus.REQUIRES_CAPTURE)
 
 
-def all_of_them(look: Look, _after: str | None) -> Iterator[Mark]:
+def all_of_them(run: Run, _after: str | None) -> Iterator[Checkpoint]:
     for check in (
         unposted_payments,
         over_refunded,
@@ -44,45 +44,45 @@ def all_of_them(look: Look, _after: str | None) -> Iterator[Mark]:
         stuck_refunds,
         charged_twice,
     ):
-        if look.recovering and check in _HELD:
-            look.incomplete.update(_HELD[check])
+        if run.recovering and check in _HELD:
+            run.incomplete.update(_HELD[check])
             continue
-        check(look)
-        yield Mark(check.__name__)
-    if look.is_full_run:
-        totals(look)
-        yield Mark("totals")
-        audit_trail(look)
-        yield Mark("audit_trail")
+        check(run)
+        yield Checkpoint(check.__name__)
+    if run.is_full_run:
+        totals(run)
+        yield Checkpoint("totals")
+        audit_trail(run)
+        yield Checkpoint("audit_trail")
 
 
-def _rows(look: Look, query: Any, code: str) -> list[Any]:
-    """At most MOST of them; where there may be more, the look does not know which ones have gone."""
+def _rows(run: Run, query: Any, code: str) -> list[Any]:
+    """At most MOST of them; where there may be more, the run does not know which ones have gone."""
     with db.reading() as session:
         found = list(session.execute(query.limit(MOST)))
     if len(found) == MOST:
-        look.incomplete.add(code)
+        run.incomplete.add(code)
     return found
 
 
-def _paid(look: Look) -> Any:
+def _paid(run: Run) -> Any:
     """Payments of the span that have succeeded; when a row succeeds it is changed, so the index of changes leads to them."""
-    return (Payment.status == PaymentStatus.SUCCEEDED) & (Payment.updated_at >= look.since)
+    return (Payment.status == PaymentStatus.SUCCEEDED) & (Payment.updated_at >= run.since)
 
 
-def unposted_payments(look: Look) -> None:
+def unposted_payments(run: Run) -> None:
     """Paid here, and nothing of it in the books."""
     posted = exists().where(Posting.reference == literal("charge:") + Payment.stripe_intent_id)
-    for (row,) in _rows(look, select(Payment).where(_paid(look), ~posted), "paid_unposted"):
+    for (row,) in _rows(run, select(Payment).where(_paid(run), ~posted), "paid_unposted"):
         facts = {"payment": row.id, "amount_minor": row.amount_minor, "currency": row.currency}
-        look.note(Draft("paid_unposted", row.id, facts, row.id, row.succeeded_at))
+        run.record(DiscrepancyDraft("paid_unposted", row.id, facts, row.id, row.succeeded_at))
 
 
-def over_refunded(look: Look) -> None:
+def over_refunded(run: Run) -> None:
     """D: more was given back than came in."""
     given = func.sum(Refund.amount_minor)
     is_given_back = or_(Refund.status == RefundStatus.SUCCEEDED, Refund.resolution == Resolution.PAID_OUTSIDE)
-    changed = select(Refund.payment_id).where(Refund.updated_at >= look.since, is_given_back)
+    changed = select(Refund.payment_id).where(Refund.updated_at >= run.since, is_given_back)
     query = (
         select(Payment, given)
         .join(Refund, Refund.payment_id == Payment.id)
@@ -90,67 +90,71 @@ def over_refunded(look: Look) -> None:
         .group_by(Payment.id)
         .having(given > Payment.amount_minor)
     )
-    for payment, total in _rows(look, query, "over_refunded"):
+    for payment, total in _rows(run, query, "over_refunded"):
         facts = {"payment": payment.id, "amount_minor": payment.amount_minor, "currency": payment.currency}
-        look.note(
-            Draft("over_refunded", payment.id, facts | {"given_minor": int(total)}, payment.id, payment.succeeded_at)
+        run.record(
+            DiscrepancyDraft(
+                "over_refunded", payment.id, facts | {"given_minor": int(total)}, payment.id, payment.succeeded_at
+            )
         )
 
 
-def receipts(look: Look) -> None:
+def receipts(run: Run) -> None:
     """E: a payment without its receipt, a while after it was paid."""
     issued = exists().where(Receipt.payment_id == Payment.id)
     late = Payment.succeeded_at < clock.now() - STUCK_AFTER
-    for (payment,) in _rows(look, select(Payment).where(_paid(look), late, ~issued), "receipt_missing"):
-        look.note(Draft("receipt_missing", payment.id, {"payment": payment.id}, payment.id, payment.succeeded_at))
+    for (payment,) in _rows(run, select(Payment).where(_paid(run), late, ~issued), "receipt_missing"):
+        run.record(
+            DiscrepancyDraft("receipt_missing", payment.id, {"payment": payment.id}, payment.id, payment.succeeded_at)
+        )
 
 
-def credit_notes(look: Look) -> None:
+def credit_notes(run: Run) -> None:
     """E: a refund without its credit note."""
     issued = exists().where(CreditNote.refund_id == Refund.id)
-    late = (Refund.succeeded_at < clock.now() - STUCK_AFTER) & (Refund.updated_at >= look.since)
+    late = (Refund.succeeded_at < clock.now() - STUCK_AFTER) & (Refund.updated_at >= run.since)
     query = select(Refund).where(Refund.status == RefundStatus.SUCCEEDED, late, ~issued)
-    for (refund,) in _rows(look, query, "credit_note_missing"):
+    for (refund,) in _rows(run, query, "credit_note_missing"):
         facts = {"refund": refund.id, "payment": refund.payment_id}
-        look.note(Draft("credit_note_missing", refund.id, facts, refund.payment_id, refund.succeeded_at))
+        run.record(DiscrepancyDraft("credit_note_missing", refund.id, facts, refund.payment_id, refund.succeeded_at))
 
 
-def unsent_documents(look: Look) -> None:
+def unsent_documents(run: Run) -> None:
     """E: a document that no mail server has taken, and whose job is not trying any more."""
-    span = (Document.issued_at >= look.since) & (Document.issued_at < clock.now() - STUCK_AFTER)
+    span = (Document.issued_at >= run.since) & (Document.issued_at < clock.now() - STUCK_AFTER)
     query = select(Document).where(span, Document.mailed_at.is_(None), Document.revoked_at.is_(None))
-    for (document,) in _rows(look, query, "document_unsent"):
+    for (document,) in _rows(run, query, "document_unsent"):
         facts = {"document": document.number, "payment": document.payment_id}
-        look.note(Draft("document_unsent", document.id, facts, document.payment_id, document.issued_at))
+        run.record(DiscrepancyDraft("document_unsent", document.id, facts, document.payment_id, document.issued_at))
 
 
-def stuck_payments(look: Look) -> None:
+def stuck_payments(run: Run) -> None:
     """F: a payment that is neither at its end nor waits for its customer."""
     before = clock.now() - STUCK_AFTER
     stuck = Payment.status.in_(_IN_BETWEEN) & (Payment.updated_at < before) & (Payment.review_reason == "")
-    for (payment,) in _rows(look, select(Payment).where(stuck), "stuck"):
-        look.note(_stuck(payment.id, payment.status, payment))
+    for (payment,) in _rows(run, select(Payment).where(stuck), "stuck"):
+        run.record(_stuck(payment.id, payment.status, payment))
     unanswered = Confirmation.answered_at.is_(None) & (Confirmation.created_at < before)
     query = select(Confirmation, Payment).join(Confirmation.payment).where(unanswered, Payment.review_reason == "")
-    for _confirmation, payment in _rows(look, query, "stuck"):
-        look.note(_stuck(payment.id, "unanswered", payment))
+    for _confirmation, payment in _rows(run, query, "stuck"):
+        run.record(_stuck(payment.id, "unanswered", payment))
 
 
-def _stuck(subject: str, state: str, payment: Payment) -> Draft:
-    return Draft("stuck", subject, {"payment": payment.id, "state": state}, payment.id)
+def _stuck(subject: str, state: str, payment: Payment) -> DiscrepancyDraft:
+    return DiscrepancyDraft("stuck", subject, {"payment": payment.id, "state": state}, payment.id)
 
 
-def stuck_refunds(look: Look) -> None:
+def stuck_refunds(run: Run) -> None:
     """F: a refund that was approved and that Stripe has not heard of; a pending one waits for a bank, which may take days."""
     sending = (RefundStatus.APPROVED, RefundStatus.EXECUTING)
     before = clock.now() - STUCK_AFTER
     query = select(Refund).where(Refund.status.in_(sending), Refund.updated_at < before, Refund.review_reason == "")
-    for (refund,) in _rows(look, query, "stuck_refund"):
+    for (refund,) in _rows(run, query, "stuck_refund"):
         facts = {"payment": refund.payment_id, "refund": refund.id, "state": refund.status}
-        look.note(Draft("stuck_refund", refund.id, facts, refund.payment_id))
+        run.record(DiscrepancyDraft("stuck_refund", refund.id, facts, refund.payment_id))
 
 
-def charged_twice(look: Look) -> None:
+def charged_twice(run: Run) -> None:
     """The same customer, amount and text within a day. Nothing is given back by itself: a person decides.
 
     Payments of two invoices are two debts; what came back already, or is on its way, is settled.
@@ -162,7 +166,7 @@ def charged_twice(look: Look) -> None:
         Payment.created_at,
         func.lag(Payment.id, type_=String()).over(partition_by=alike, order_by=in_order).label("first_id"),
         func.lag(Payment.created_at, type_=UTCDateTime()).over(partition_by=alike, order_by=in_order).label("first_at"),
-    ).where(Payment.status == PaymentStatus.SUCCEEDED, Payment.updated_at >= look.since - CHARGED_TWICE_WITHIN)
+    ).where(Payment.status == PaymentStatus.SUCCEEDED, Payment.updated_at >= run.since - CHARGED_TWICE_WITHIN)
     pairs = paid.subquery()
     with db.reading() as session:
         found = session.execute(
@@ -176,11 +180,11 @@ def charged_twice(look: Look) -> None:
             if not (_is_back(session, payment) or _two_debts(payment, first))
         ]
     if len(near) >= MOST:
-        look.incomplete.add("charged_twice")
+        run.incomplete.add("charged_twice")
     for payment, first in kept:
         facts = {"payment": payment.id, "first": first.id, "amount_minor": payment.amount_minor}
         facts["currency"] = payment.currency
-        look.note(Draft("charged_twice", payment.id, facts, payment.id, payment.succeeded_at))
+        run.record(DiscrepancyDraft("charged_twice", payment.id, facts, payment.id, payment.succeeded_at))
 
 
 def _is_back(session: Session, payment: Payment) -> bool:
@@ -192,10 +196,10 @@ def _two_debts(payment: Payment, first: Payment) -> bool:
     return None not in {payment.invoice_id, first.invoice_id} and payment.invoice_id != first.invoice_id
 
 
-def totals(look: Look) -> None:
+def totals(run: Run) -> None:
     """C: what Stripe holds for us by the books is what its movements come to. Debits equal credits (H) because each posting is both."""
     with db.reading() as session:
-        ours, theirs = totals_at(session, look.until - COMES_WITHIN)
+        ours, theirs = totals_at(session, run.until - COMES_WITHIN)
     for currency in sorted(ours.keys() | theirs.keys()):
         difference = ours.get(currency, 0) - theirs.get(currency, 0)
         if difference:
@@ -205,19 +209,19 @@ def totals(look: Look) -> None:
                 "difference_minor": difference,
                 "currency": currency,
             }
-            look.note(Draft("totals_differ", currency, facts))
+            run.record(DiscrepancyDraft("totals_differ", currency, facts))
 
 
-def audit_trail(look: Look) -> None:
+def audit_trail(run: Run) -> None:
     """I: nobody has tampered with the audit trail."""
     with db.reading() as session:
         broken = audit.verify(session)
     if broken:
-        look.note(Draft("audit_broken", "audit", {"what": broken}))
+        run.record(DiscrepancyDraft("audit_broken", "audit", {"what": broken}))
 
 
 # In recovery mode the jobs that do these wait, so nothing is known by their being undone.
-_HELD: Final[dict[Callable[[Look], None], tuple[str, ...]]] = {
+_HELD: Final[dict[Callable[[Run], None], tuple[str, ...]]] = {
     receipts: ("receipt_missing",),
     credit_notes: ("credit_note_missing",),
     unsent_documents: ("document_unsent",),

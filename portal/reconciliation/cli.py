@@ -26,17 +26,17 @@ PARTS_OF_A_STEP: Final = 100
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]),
-    help="Look at everything from then on, by the company's clocks.",
+    help="Compare everything from then on, by the company's clocks.",
 )
-@click.option("--nightly", is_flag=True, help="Look back 35 days, at all that is open, and at the audit trail.")
+@click.option("--nightly", is_flag=True, help="Compare the last 35 days, all that is open, and the audit trail.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be found; nothing is written.")
 @click.option("--to-now", is_flag=True, help="Do not leave out the last two minutes.")
 @click.option("--json", "as_json", is_flag=True, help="Tell it as JSON.")
 @with_appcontext
 def reconcile(*, since: datetime | None, nightly: bool, dry_run: bool, to_now: bool, as_json: bool) -> None:
-    """Hold the books against Stripe's. Exit status 1 when something is unexplained; a second run changes nothing.
+    """Hold the books against Stripe's. Exit status 1 while there are open discrepancies; a second run changes nothing.
 
-    Without --since or --nightly it begins where the worker's last look ended. It never charges and never refunds. One that was
+    Without --since or --nightly it begins where the worker's last run ended. It never charges and never refunds. One that was
     cut off is taken up where it was.
 
     \b
@@ -51,15 +51,15 @@ def reconcile(*, since: datetime | None, nightly: bool, dry_run: bool, to_now: b
     try:
         with audit.acting(audit.Actor("cli")), progress_bar() as passed:
             if dry_run:
-                report = service.rehearse(kind, begin, to_now=to_now, passed=passed)
+                report = service.dry_run(kind, begin, to_now=to_now, passed=passed)
             else:
-                report = service.run(service.begin(kind, begin, to_now=to_now), passed)
+                report = service.execute(service.begin(kind, begin, to_now=to_now), passed)
     except PortalError as error:
         raise click.ClickException(
             f"{error.text()} Stripe could not be asked; run it again, and it goes on where it was."
         ) from error
     click.echo(json.dumps(_as_json(report), indent=2) if as_json else _as_text(report))
-    if report.unexplained or report.in_recovery:
+    if report.open_discrepancies or report.in_recovery:
         sys.exit(1)
 
 
@@ -83,15 +83,15 @@ def progress_bar() -> Iterator[Callable[[Progress], None]]:
 def _as_text(report: Report) -> str:
     since, until = (company_days.here(moment) for moment in (report.since, report.until))
     span = f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M %Z}"
-    looked = ", ".join(f"{name}: {number}" for name, number in report.counts.items())
-    lines = [f"Looked at {span} in {report.seconds:.1f} s.", looked or "There was nothing to look at."]
-    for finding in report.findings:
-        words = wording.of(finding)
+    compared = ", ".join(f"{name}: {number}" for name, number in report.counts.items())
+    lines = [f"Compared {span} in {report.seconds:.1f} s.", compared or "There was nothing to compare."]
+    for discrepancy in report.discrepancies:
+        words = wording.of(discrepancy)
         lines += ["", f"✗ {words.title}", f"  {words.what_to_do}"]
-    if report.findings or report.in_recovery:
-        lines += ["", f"Unexplained: {report.unexplained}"]
+    if report.discrepancies or report.in_recovery:
+        lines += ["", f"Open discrepancies: {report.open_discrepancies}"]
     else:
-        lines += ["Unexplained: 0. The books equal Stripe's."]
+        lines += ["Open discrepancies: 0. The books equal Stripe's."]
     if report.in_recovery:
         lines.append(
             "Recovery mode is on: nothing can be said of the books before flask restore status says that all is compared."
@@ -110,19 +110,19 @@ def _as_json(report: Report) -> dict[str, Any]:
         "dry_run": report.dry,
         "in_recovery": report.in_recovery,
         "counts": report.counts,
-        "unexplained": report.unexplained,
-        "findings": [_finding_as_json(finding) for finding in report.findings],
+        "open_discrepancies": report.open_discrepancies,
+        "discrepancies": [_discrepancy_as_json(discrepancy) for discrepancy in report.discrepancies],
     }
 
 
-def _finding_as_json(finding: Discrepancy) -> dict[str, Any]:
-    words = wording.of(finding)
+def _discrepancy_as_json(discrepancy: Discrepancy) -> dict[str, Any]:
+    words = wording.of(discrepancy)
     return {
-        "id": finding.id,
-        "code": finding.code,
-        "subject": finding.subject,
-        "payment": finding.payment_id,
-        "facts": finding.facts,
+        "id": discrepancy.id,
+        "code": discrepancy.code,
+        "subject": discrepancy.subject,
+        "payment": discrepancy.payment_id,
+        "facts": discrepancy.facts,
         "title": words.title,
         "what_to_do": words.what_to_do,
     }

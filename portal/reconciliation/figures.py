@@ -204,7 +204,7 @@ def group_of_transaction() -> ColumnElement[str]:
             found.source_id.startswith("dp_", autoescape=True),
         ),
     )
-    # A charge that is no payment of ours, and the like, is booked without a subject once a person has explained it: as something else.
+    # A charge that is no payment of ours, and the like, is booked without a subject once a person has resolved it: as something else.
     of_someone_else = and_(
         found.booked_at.is_not(None),
         found.subject == "",

@@ -1,4 +1,4 @@
-"""The worker's looks: every few minutes from where the last one ended, and once a day over all that may still change."""
+"""The worker's runs: every few minutes from where the last one ended, and once a day over all that may still change."""
 
 from math import nan
 
@@ -25,7 +25,7 @@ def walk(reconciliation_id: str) -> None:
     """When its process is killed the job comes again, and goes on behind the last batch."""
     try:
         with metrics.RECONCILIATION_SECONDS.time():
-            service.run(reconciliation_id)
+            service.execute(reconciliation_id)
             recovering.tend()
     except Exception:
         metrics.RECONCILIATIONS.labels("failed").inc()
@@ -33,17 +33,17 @@ def walk(reconciliation_id: str) -> None:
     metrics.RECONCILIATIONS.labels("done").inc()
 
 
-def _open_findings() -> float:
-    """As the database has it, whichever worker looked last."""
+def _open_discrepancies() -> float:
+    """As the database has it, whichever worker ran last."""
     try:
         with db.reading() as session:
-            return len(queries.open_findings(session))
+            return len(queries.open_discrepancies(session))
     except db.UNREACHABLE:
         return nan
 
 
 def _last_reconciliation() -> float:
-    """When the last look ended, in seconds since 1970; not a number before the first."""
+    """When the last run ended, in seconds since 1970; not a number before the first."""
     try:
         with db.reading() as session:
             latest = queries.latest_finished(session)
@@ -52,5 +52,5 @@ def _last_reconciliation() -> float:
     return latest.finished_at.timestamp() if latest is not None and latest.finished_at is not None else nan
 
 
-metrics.OPEN_FINDINGS.set_function(_open_findings)
+metrics.OPEN_DISCREPANCIES.set_function(_open_discrepancies)
 metrics.LAST_RECONCILIATION.set_function(_last_reconciliation)

@@ -24,7 +24,7 @@ from portal.payments import service as payments
 from portal.payments import statuses
 from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
-from portal.reconciliation.look import BATCH, Draft, Look, Mark
+from portal.reconciliation.run import BATCH, Checkpoint, DiscrepancyDraft, Run
 from portal.refunds.models import Refund
 from portal.refunds.statuses import RefundStatus
 
@@ -34,10 +34,10 @@ log = structlog.get_logger(__name__)
 LOST: Final = payments.LOST
 
 
-def take_back(look: Look, intent: Intent) -> None:
+def take_back(run: Run, intent: Intent) -> None:
     """An intent of the run that carries a payment of ours in its metadata, and that is no row's."""
-    look.count("found by metadata")
-    if look.dry:
+    run.count("found by metadata")
+    if run.dry:
         return
     with db.reading() as session:
         row = session.get(Payment, intent.metadata["payment_id"])
@@ -53,7 +53,7 @@ def take_back(look: Look, intent: Intent) -> None:
         return
     why_not = payments.bring_back(intent)
     if not why_not:
-        look.count("brought back")
+        run.count("brought back")
     elif intent.charge is not None and intent.charge.paid:
         charge = intent.charge
         facts: dict[str, Any] = {
@@ -63,7 +63,7 @@ def take_back(look: Look, intent: Intent) -> None:
             "currency": charge.amount.currency,
             "description": intent.description,
         }
-        look.note(Draft(why_not, charge.id, facts, None, intent.created))
+        run.record(DiscrepancyDraft(why_not, charge.id, facts, None, intent.created))
 
 
 def keep_numbers(batch: Iterable[Intent]) -> None:
@@ -91,12 +91,12 @@ def _keep(found: dict[str, int]) -> None:
                 numbering.keep(session, series, found[series])
 
 
-def documents(look: Look, after: str | None) -> Iterator[Mark]:
+def documents(run: Run, after: str | None) -> Iterator[Checkpoint]:
     """In recovery: whatever has succeeded and has no document gets the one that was given out for it, as Stripe's metadata tell.
 
     What was never given out gets a new number after the recovery, by its usual job.
     """
-    if look.dry or not look.recovering:
+    if run.dry or not run.recovering:
         return
     issued = exists().where(Receipt.payment_id == Payment.id)
     while True:
@@ -104,31 +104,31 @@ def documents(look: Look, after: str | None) -> Iterator[Mark]:
         with db.reading() as session:
             rows = session.execute(query.order_by(Payment.id).limit(BATCH)).scalars().all()
         for row in rows:
-            _receipt_again(look, row)
+            _receipt_again(run, row)
         if not rows:
             break
         after = rows[-1].id
-        yield Mark(after)
-    _credit_notes_again(look)
+        yield Checkpoint(after)
+    _credit_notes_again(run)
 
 
-def _receipt_again(look: Look, payment: Payment) -> None:
+def _receipt_again(run: Run, payment: Payment) -> None:
     intent = gateway.current().retrieve_intent(str(payment.stripe_intent_id))
     kept = receipts.kept_receipt(intent.metadata)
     if kept is not None and _may_be_given_back(kept, payment.id):
-        _issue(look, partial(receipts.issue, payment.id, kept))
+        _issue(run, partial(receipts.issue, payment.id, kept))
 
 
-def _issue(look: Look, issue: Callable[[], object]) -> None:
+def _issue(run: Run, issue: Callable[[], object]) -> None:
     try:
         issue()
     except receipts.NotAddingUp:
         log.exception("document_not_brought_back")  # its usual job fails in the same way, and staff are told
     else:
-        look.count("documents brought back")
+        run.count("documents brought back")
 
 
-def _credit_notes_again(look: Look) -> None:
+def _credit_notes_again(run: Run) -> None:
     """In the order in which they were issued: together they share out what the receipt states."""
     failed = select(CreditNote.refund_id).join(Refund, Refund.id == CreditNote.refund_id)
     with db.reading() as session:
@@ -147,7 +147,7 @@ def _credit_notes_again(look: Look) -> None:
         if kept is not None and _may_be_given_back(kept, row.id):
             found.append((kept.issued_at, row.id, kept))
     for _moment, refund_id, kept in sorted(found, key=lambda one: one[:2]):
-        _issue(look, partial(receipts.issue_credit_note, refund_id, kept))
+        _issue(run, partial(receipts.issue_credit_note, refund_id, kept))
 
 
 def _may_be_given_back(kept: Kept, subject: str) -> bool:

@@ -1,4 +1,4 @@
-"""What Stripe says of the account's money, what each look at it found, and how far the looks have come."""
+"""What Stripe says of the account's money, what each run of the reconciliation found, and how far it has come."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ COMMAND: Final = "command"  # a person's
 KINDS: Final = (FREQUENT, NIGHTLY, COMMAND)
 
 OPEN: Final = "open"
-GONE: Final = "gone"  # a later look did not find it any more
-EXPLAINED: Final = "explained"  # a person has said why it is right as it is
-STATES: Final = (OPEN, GONE, EXPLAINED)
+GONE: Final = "gone"  # a later run did not find it any more
+RESOLVED: Final = "resolved"  # a person has said why it is right as it is
+STATES: Final = (OPEN, GONE, RESOLVED)
 
 _OPEN: Final = text("state = 'open'")
 _UNBOOKED: Final = text("booked_at IS NULL")
 
 
 class Reconciliation(Base):
-    """One look at everything in a span of time. `step` and `cursor` say how far it is, so that it goes on there after a kill.
+    """One run over everything in a span of time. `step` and `cursor` say how far it is, so that it goes on there after a kill.
 
     `counts` are numbers by name ("intents", "settled", "transactions" …). `finished_at` is missing while it runs, and stays missing when
     it was given up; only finished ones move the watermark, which is the latest `until` among them.
@@ -56,9 +56,9 @@ class Reconciliation(Base):
     step: Mapped[int] = mapped_column(Integer, default=1)
     cursor: Mapped[str | None] = mapped_column(String(80))
     counts: Mapped[dict[str, int]] = mapped_column(JSON, default=dict)
-    unexplained: Mapped[int] = mapped_column(
+    open_discrepancies: Mapped[int] = mapped_column(
         Integer, default=0
-    )  # open findings when it ended, its own and earlier ones
+    )  # open discrepancies when it ended, its own and earlier ones
 
     __table_args__ = (
         one_of("kind", KINDS),
@@ -76,11 +76,11 @@ class Discrepancy(Base):
     """Something in which the books and Stripe differ, or that a bookkeeper must look at. `code` names the sentence that tells of it
     (portal.reconciliation.wording), `facts` fill it; `subject` is what it is about, an id here or at Stripe.
 
-    Found again with the same facts it is the same finding. `about_at` is when its subject came to be: a look at that time which
+    Found again with the same facts it is the same discrepancy. `about_at` is when its subject came to be: a run over that time which
     does not find it any more closes it. `payment_id` leads to the desk where there is a payment.
     """
 
-    __tablename__ = "book_findings"
+    __tablename__ = "discrepancies"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     code: Mapped[str] = mapped_column(String(40))
@@ -94,13 +94,13 @@ class Discrepancy(Base):
     state: Mapped[str] = mapped_column(String(10), default=OPEN)
     closed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     closed_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
-    explanation: Mapped[str] = mapped_column(Text, default="")
+    resolution: Mapped[str] = mapped_column(Text, default="")
 
     __table_args__ = (
         one_of("state", STATES),
         UniqueConstraint("code", "subject", "fingerprint"),
-        Index("ix_book_findings_open", "found_at", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
-        Index("ix_book_findings_found", "found_at", "id"),
+        Index("ix_discrepancies_open", "found_at", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index("ix_discrepancies_found", "found_at", "id"),
     )
 
 

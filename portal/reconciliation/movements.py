@@ -1,6 +1,6 @@
 """Which postings a balance transaction must have: the rule by which the books equal Stripe's, line by line.
 
-Every movement of the balance is explained by exactly one set of postings: its amount against the account that it is about, its fee, and
+Every movement of the balance is accounted for by exactly one set of postings: its amount against the account that it is about, its fee, and
 an exchange where it was settled in another currency. The rule starts from Stripe's figures, so a posting that is off by a cent shows.
 Source: Stripe, "Balance transaction types".
 """
@@ -60,7 +60,7 @@ class Expected:
 class Account:
     """What a movement must have been posted as. `subject` is that of its postings; `at` the time that they carry, if it is known.
 
-    `is_known` is false where nothing here explains it. `is_ours_to_post` where nobody but reconciliation does.
+    `is_known` is false where nothing here accounts for it. `is_ours_to_post` where nobody but reconciliation does.
     """
 
     movement: BalanceTransaction
@@ -100,14 +100,14 @@ def accounts_of(session: Session, movements: Sequence[BalanceTransaction]) -> li
     others = _postings(session, [_other_reference(account.movement) for account in found if not account.is_known])
     for account in found:
         if not account.is_known and _other_reference(account.movement) in others:
-            explain_as_other(account)
+            post_as_other(account)
     posted = _postings(session, [one.reference for account in found for one in account.expected])
     for account in found:
         account.posted = {one.reference: posted[one.reference] for one in account.expected if one.reference in posted}
     return found
 
 
-def explain_as_other(account: Account) -> None:
+def post_as_other(account: Account) -> None:
     """A person has said why it is right: from now on it must be in the books as something else than the portal's business."""
     account.is_known = account.is_ours_to_post = True
     account.expected = _signed(OTHER, ledger.OTHER, account.movement)

@@ -12,40 +12,40 @@ from sqlalchemy import or_, select, update
 
 from portal import gateway
 from portal.core import db
-from portal.reconciliation.look import Draft, Look, Mark, batches
 from portal.reconciliation.models import StripePayout, StripeTransaction
+from portal.reconciliation.run import Checkpoint, DiscrepancyDraft, Run, batches
 
 ROWS: Final = 200
 
 
-def payouts(look: Look, after: str | None) -> Iterator[Mark]:
+def payouts(run: Run, after: str | None) -> Iterator[Checkpoint]:
     """Eight: each payout is mirrored, and an automatic one equals the sum of its transactions once Stripe lists them all."""
-    listed = gateway.current().list_payouts(created_from=look.since, created_to=look.until, after=after)
+    listed = gateway.current().list_payouts(created_from=run.since, created_to=run.until, after=after)
     for batch in batches(listed):
         for payout in batch:
-            look.count("payouts")
-            _hold_payout(look, payout)
-        yield Mark(batch[-1].id, batch[-1].created)
+            run.count("payouts")
+            _hold_payout(run, payout)
+        yield Checkpoint(batch[-1].id, batch[-1].created)
 
 
-def open_payouts(look: Look, _after: str | None) -> Iterator[Mark]:
+def open_payouts(run: Run, _after: str | None) -> Iterator[Checkpoint]:
     """Eight: those from before the span that are on their way, or not listed whole by Stripe yet; some hundred at most."""
     on_their_way = StripePayout.status.in_(("pending", "in_transit"))
     incomplete = StripePayout.automatic & StripePayout.sum_minor.is_(None) & (StripePayout.status == "paid")
     with db.reading() as session:
-        query = select(StripePayout.id).where(or_(on_their_way, incomplete), StripePayout.created_at < look.since)
+        query = select(StripePayout.id).where(or_(on_their_way, incomplete), StripePayout.created_at < run.since)
         ids = session.execute(query.order_by(StripePayout.created_at.desc()).limit(ROWS)).scalars().all()
     for payout_id in ids:
         try:
-            _hold_payout(look, gateway.current().retrieve_payout(payout_id))
+            _hold_payout(run, gateway.current().retrieve_payout(payout_id))
         except gateway.MissingAtStripe:
-            look.note(Draft("payout_missing", payout_id, {"payout": payout_id}))
-        yield Mark(payout_id)
+            run.record(DiscrepancyDraft("payout_missing", payout_id, {"payout": payout_id}))
+        yield Checkpoint(payout_id)
 
 
-def _hold_payout(look: Look, payout: gateway.Payout) -> None:
-    total = _sum_of(look, payout) if payout.automatic and payout.is_complete else None
-    if not look.dry:
+def _hold_payout(run: Run, payout: gateway.Payout) -> None:
+    total = _sum_of(run, payout) if payout.automatic and payout.is_complete else None
+    if not run.dry:
         _keep(payout, total)
     if total is not None and total != payout.amount.minor:
         facts = {
@@ -55,16 +55,16 @@ def _hold_payout(look: Look, payout: gateway.Payout) -> None:
             "difference_minor": total - payout.amount.minor,
             "currency": payout.amount.currency,
         }
-        look.note(Draft("payout_differs", payout.id, facts, None, payout.created))
+        run.record(DiscrepancyDraft("payout_differs", payout.id, facts, None, payout.created))
 
 
-def _sum_of(look: Look, payout: gateway.Payout) -> int:
+def _sum_of(run: Run, payout: gateway.Payout) -> int:
     """Of all but the payout's own movement, in minor units; each is marked as paid out with it."""
     total = 0
     for batch in batches(gateway.current().list_transactions_of(payout.id)):
         parts = [movement for movement in batch if movement.source_id != payout.id]
         total += sum(movement.net.minor for movement in parts)
-        if not look.dry:
+        if not run.dry:
             with db.transaction() as session:
                 session.execute(
                     update(StripeTransaction)

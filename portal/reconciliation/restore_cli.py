@@ -92,8 +92,8 @@ def status(*, as_json: bool) -> None:
     """
     with db.reading() as session:
         found = recovering.status(session)
-        findings = recovering.left_open(session)
-    told = [wording.of(finding) for finding in findings if found.is_on]
+        discrepancies = recovering.left_open(session)
+    told = [wording.of(discrepancy) for discrepancy in discrepancies if found.is_on]
     text = "\n".join([*_lines(found), *(f"\n✗ {words.title}\n  {words.what_to_do}" for words in told)])
     left = [{"title": words.title, "what_to_do": words.what_to_do} for words in told]
     show_one({"in_recovery": found.is_on, "left": left}, text, as_json=as_json)
@@ -137,7 +137,7 @@ def compare(*, as_json: bool) -> None:
       flask restore compare
     """
     with _told_plainly(), progress_bar() as passed:
-        service.run(recovering.compare_again(), passed)
+        service.execute(recovering.compare_again(), passed)
     show_one({"compared": True}, "The comparison has ended; “flask restore status” says what is left.", as_json=as_json)
 
 

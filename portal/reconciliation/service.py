@@ -10,8 +10,8 @@
     checks                             what must be true of the books by themselves
     (the end)                          10: the watermark is the `until` of the latest that has ended
 
-It never charges and never refunds. What it learns it learns through the services that webhooks call, too; a second look changes
-nothing. How far a look has come is written down after every batch, so it goes on there when its process was killed.
+It never charges and never refunds. What it learns it learns through the services that webhooks call, too; a second run changes
+nothing. How far a run has come is written down after every batch, so it goes on there when its process was killed.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from portal.core.db import database_now, new_id
 from portal.core.errors import Conflict, NotFound
 from portal.payments.models import Payment
 from portal.reconciliation import checks, jobs, lost, objects, payouts, queries, transactions
-from portal.reconciliation.look import Draft, Look, Mark
 from portal.reconciliation.models import (
     COMMAND,
-    EXPLAINED,
     NIGHTLY,
     OPEN,
+    RESOLVED,
     Discrepancy,
     Reconciliation,
 )
+from portal.reconciliation.run import Checkpoint, DiscrepancyDraft, Run
 
 log = structlog.get_logger(__name__)
 
 LONGEST_NOTE: Final = 2_000
 
-# What is being written at this moment is left to the next look.
+# What is being written at this moment is left to the next run.
 LEAVE_OUT: Final = timedelta(minutes=2)
 # Spans overlap, for the clocks of two machines differ.
 OVERLAP: Final = timedelta(hours=1)
@@ -54,18 +54,18 @@ NIGHTLY_SPAN: Final = timedelta(days=35)
 # A command that was cut off goes on with what it began within this time.
 RESUMED_FOR: Final = timedelta(hours=24)
 
-Walk = Callable[[Look, str | None], Iterator[Mark]]
+Walk = Callable[[Run, str | None], Iterator[Checkpoint]]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`codes` are those of the findings that this step notes last; a `whole` step looks at everything, whatever the span."""
+    """`codes` are those of the discrepancies that this step records last; a `whole` step looks at everything, whatever the span."""
 
     name: str
     walk: Walk
     codes: tuple[str, ...] = ()
     whole: bool = False
-    thorough: bool = False  # only then `codes` are looked at
+    full_only: bool = False  # only in a full run `codes` are closed
 
 
 _OF_TRANSACTIONS: Final = (
@@ -79,15 +79,15 @@ _OF_TRANSACTIONS: Final = (
 STEPS: Final = (
     Step("intents", objects.intents, ("payment_amount", "payment_differs")),
     Step("charges", objects.charges),
-    Step("open payments", objects.open_payments, ("payment_missing",), whole=True, thorough=True),
+    Step("open payments", objects.open_payments, ("payment_missing",), whole=True, full_only=True),
     Step("refunds", objects.refunds_made, ("refund_amount", "refund_state")),
     Step("open refunds", objects.open_refunds, ("refund_missing",), whole=True),
     Step("disputes", objects.disputes_opened),
-    Step("open disputes", objects.open_disputes, ("dispute_missing",), whole=True, thorough=True),
+    Step("open disputes", objects.open_disputes, ("dispute_missing",), whole=True, full_only=True),
     Step("undelivered events", objects.undelivered),
     Step("transactions", transactions.transactions, _OF_TRANSACTIONS),
     Step("postings", transactions.postings, ("posting_alone",)),
-    Step("all transactions", transactions.mirrored, _OF_TRANSACTIONS, whole=True, thorough=True),
+    Step("all transactions", transactions.mirrored, _OF_TRANSACTIONS, whole=True, full_only=True),
     Step("payouts", payouts.payouts, ("payout_differs",)),
     Step("open payouts", payouts.open_payouts, ("payout_missing",), whole=True),
     Step("documents", lost.documents),
@@ -99,8 +99,8 @@ STEPS: Final = (
             "charged_twice",
         ),
     ),
-    Step("stuck", lambda _look, _after: iter(()), ("stuck", "stuck_refund"), whole=True),
-    Step("totals", lambda _look, _after: iter(()), ("totals_differ", "audit_broken"), whole=True, thorough=True),
+    Step("stuck", lambda _run, _after: iter(()), ("stuck", "stuck_refund"), whole=True),
+    Step("totals", lambda _run, _after: iter(()), ("totals_differ", "audit_broken"), whole=True, full_only=True),
 )
 
 
@@ -116,20 +116,20 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a look covered, counted and left: `findings` are those that are open now, or were found by a dry look."""
+    """What a run covered, counted and left: `discrepancies` are those that are open now, or were found by a dry run."""
 
     kind: str
     since: datetime
     until: datetime
     seconds: float
     counts: dict[str, int]
-    findings: list[Discrepancy]
+    discrepancies: list[Discrepancy]
     dry: bool
     in_recovery: bool  # then nothing can be said of the books yet, whatever was found
 
     @property
-    def unexplained(self) -> int:
-        return len(self.findings)
+    def open_discrepancies(self) -> int:
+        return len(self.discrepancies)
 
 
 def nothing(_progress: Progress) -> None:
@@ -137,7 +137,7 @@ def nothing(_progress: Progress) -> None:
 
 
 def begin(kind: str, since: datetime | None = None, *, to_now: bool = False) -> str:
-    """Write down that a look begins; returns its id, for `run`. A command's that was cut off is taken up again."""
+    """Write down that a run begins; returns its id, for `execute`. A command's that was cut off is taken up again."""
     with db.transaction() as session:
         return begin_in(session, kind, since, to_now=to_now)
 
@@ -156,7 +156,7 @@ def begin_in(session: Session, kind: str, since: datetime | None = None, *, to_n
 
 
 def leave(kind: str, *, to_now: bool = False) -> bool:
-    """Leave the job that walks; False when the last look of this kind is still on its way, which goes on by itself."""
+    """Leave the job that walks; False when the last run of this kind is still on its way, which goes on by itself."""
     with db.reading() as session:
         if queries.is_under_way(session, kind):
             return False
@@ -169,7 +169,7 @@ def leave(kind: str, *, to_now: bool = False) -> bool:
 def span(
     session: Session, kind: str, since: datetime | None = None, *, to_now: bool = False
 ) -> tuple[datetime, datetime]:
-    """From when to when a look of this kind goes: see the constants above. The first of all goes back to the first payment.
+    """From when to when a run of this kind goes: see the constants above. The first of all goes back to the first payment.
 
     In recovery mode nothing is left out: nobody writes, and what was done in the last minutes may be what was lost.
     """
@@ -184,7 +184,7 @@ def span(
     return (last or first or until) - OVERLAP, until
 
 
-def run(reconciliation_id: str, passed: Callable[[Progress], None] = nothing) -> Report:
+def execute(reconciliation_id: str, passed: Callable[[Progress], None] = nothing) -> Report:
     """Go through the steps, from where the row says; `passed` is told how far it is.
 
     Raises the gateway's errors: a second call goes on behind the last batch that was dealt with. Another call while one runs does
@@ -196,77 +196,77 @@ def run(reconciliation_id: str, passed: Callable[[Progress], None] = nothing) ->
         recovering = recovery.current(session) is not None
     if row is None:
         raise NotFound
-    look = Look(row.kind, row.since, row.until, row.started_at, recovering=recovering)
-    look.counts.update(row.counts)
+    run = Run(row.kind, row.since, row.until, row.started_at, recovering=recovering)
+    run.counts.update(row.counts)
     if row.finished_at is None:
-        _walk(look, row, passed)
+        _walk(run, row, passed)
     with db.reading() as session:
-        return _report(session, look, queries.open_findings(session), started)
+        return _report(session, run, queries.open_discrepancies(session), started)
 
 
-def _walk(look: Look, row: Reconciliation, passed: Callable[[Progress], None]) -> None:
+def _walk(run: Run, row: Reconciliation, passed: Callable[[Progress], None]) -> None:
     for number, step in enumerate(STEPS, 1):
         if number < row.step:
             continue
         passed(Progress(step.name, number - 1, 0))
-        for mark in step.walk(look, row.cursor if number == row.step else None):
-            _advance(row.id, look, number, mark.cursor)
-            passed(Progress(step.name, number - 1, _part(look, mark)))
-        if look.is_full_run or not step.thorough:
-            look.close_what_is_gone(step.codes, whole=step.whole)
-        if look.recovering and step.name == "intents":
-            look.close_what_is_gone(lost.LOST, whole=False)
-        _advance(row.id, look, number + 1, None)
-    _finish(row.id, look)
+        for checkpoint in step.walk(run, row.cursor if number == row.step else None):
+            _advance(row.id, run, number, checkpoint.cursor)
+            passed(Progress(step.name, number - 1, _part(run, checkpoint)))
+        if run.is_full_run or not step.full_only:
+            run.close_what_is_gone(step.codes, whole=step.whole)
+        if run.recovering and step.name == "intents":
+            run.close_what_is_gone(lost.LOST, whole=False)
+        _advance(row.id, run, number + 1, None)
+    _finish(row.id, run)
 
 
-def _part(look: Look, mark: Mark) -> float:
+def _part(run: Run, checkpoint: Checkpoint) -> float:
     """Lists begin with the newest, so the span that is left says how much there is to do."""
-    whole = (look.until - look.since).total_seconds()
-    if mark.at is None or whole <= 0:
+    whole = (run.until - run.since).total_seconds()
+    if checkpoint.at is None or whole <= 0:
         return 0
-    return min(max((look.until - mark.at).total_seconds() / whole, 0), 1)
+    return min(max((run.until - checkpoint.at).total_seconds() / whole, 0), 1)
 
 
-def _advance(reconciliation_id: str, look: Look, step: int, cursor: str | None) -> None:
+def _advance(reconciliation_id: str, run: Run, step: int, cursor: str | None) -> None:
     with db.transaction() as session:
         row = session.get_one(Reconciliation, reconciliation_id, with_for_update=True)
-        row.step, row.cursor, row.counts = step, cursor, dict(look.counts)
+        row.step, row.cursor, row.counts = step, cursor, dict(run.counts)
 
 
-def _finish(reconciliation_id: str, look: Look) -> None:
+def _finish(reconciliation_id: str, run: Run) -> None:
     with db.transaction() as session:
         row = session.get_one(Reconciliation, reconciliation_id, with_for_update=True)
         row.finished_at = clock.now()
-        row.unexplained = len(queries.open_findings(session))
-        log.info("reconciled", kind=row.kind, unexplained=row.unexplained, **look.counts)
+        row.open_discrepancies = len(queries.open_discrepancies(session))
+        log.info("reconciled", kind=row.kind, open_discrepancies=row.open_discrepancies, **run.counts)
 
 
-def rehearse(
+def dry_run(
     kind: str,
     since: datetime | None = None,
     *,
     to_now: bool = False,
     passed: Callable[[Progress], None] = nothing,
 ) -> Report:
-    """A dry look: what would be found. Nothing is written, neither to the books nor about the look."""
+    """A dry run: what would be found. Nothing is written, neither to the books nor about the run."""
     started = time.monotonic()
     with db.reading() as session:
-        look = Look(kind, *span(session, kind, since, to_now=to_now), clock.now(), dry=True)
+        run = Run(kind, *span(session, kind, since, to_now=to_now), clock.now(), dry=True)
     for number, step in enumerate(STEPS, 1):
         passed(Progress(step.name, number - 1, 0))
-        for mark in step.walk(look, None):
-            passed(Progress(step.name, number - 1, _part(look, mark)))
+        for checkpoint in step.walk(run, None):
+            passed(Progress(step.name, number - 1, _part(run, checkpoint)))
     with db.reading() as session:
-        found = [_as_row(draft) for draft in _distinct(look.drafts) if not queries.is_explained(session, draft)]
-        return _report(session, look, found, started)
+        found = [_as_row(draft) for draft in _distinct(run.drafts) if not queries.is_resolved(session, draft)]
+        return _report(session, run, found, started)
 
 
-def _distinct(drafts: list[Draft]) -> list[Draft]:
+def _distinct(drafts: list[DiscrepancyDraft]) -> list[DiscrepancyDraft]:
     return list({(draft.code, draft.subject, draft.fingerprint): draft for draft in drafts}.values())
 
 
-def _as_row(draft: Draft) -> Discrepancy:
+def _as_row(draft: DiscrepancyDraft) -> Discrepancy:
     return Discrepancy(
         code=draft.code,
         subject=draft.subject,
@@ -277,31 +277,31 @@ def _as_row(draft: Draft) -> Discrepancy:
     )
 
 
-def _report(session: Session, look: Look, findings: list[Discrepancy], started: float) -> Report:
+def _report(session: Session, run: Run, discrepancies: list[Discrepancy], started: float) -> Report:
     """`started` is by the monotonic clock."""
     seconds, held = time.monotonic() - started, recovery.is_on(session)
-    return Report(look.kind, look.since, look.until, seconds, dict(look.counts), findings, look.dry, held)
+    return Report(run.kind, run.since, run.until, seconds, dict(run.counts), discrepancies, run.dry, held)
 
 
-# Findings
+# Discrepancies
 
 
-def explain(finding_id: str, user_id: str, note: str) -> None:
-    """A person says why a finding is right as it is; found again with the same facts it stays explained.
+def resolve(discrepancy_id: str, user_id: str, note: str) -> None:
+    """A person says why a discrepancy is right as it is; found again with the same facts it stays resolved.
 
     Money that is not of the portal's business is posted as such, so that the books equal Stripe's. Raises NotFound, and Conflict for a
-    finding that is not open any more. Raises Invalid (field "note") for no note, or one that cannot be kept.
+    discrepancy that is not open any more. Raises Invalid (field "note") for no note, or one that cannot be kept.
     """
     note = texts.several_lines(note, field="note", longest=LONGEST_NOTE, required=True)
     with db.transaction() as session:
-        finding = session.get(Discrepancy, finding_id, with_for_update=True)
-        if finding is None:
+        discrepancy = session.get(Discrepancy, discrepancy_id, with_for_update=True)
+        if discrepancy is None:
             raise NotFound
-        if finding.state != OPEN:
+        if discrepancy.state != OPEN:
             raise Conflict
-        finding.state, finding.closed_at, finding.closed_by = EXPLAINED, clock.now(), user_id
-        finding.explanation = note
-        facts: dict[str, Any] = {"code": finding.code, "subject": finding.subject, "note": note}
-        audit.record(session, "books.explained", finding.id, facts)
-        if finding.code in {"orphan_charge", "unknown_transaction", *lost.LOST}:
-            transactions.book_as_other(session, finding.subject)
+        discrepancy.state, discrepancy.closed_at, discrepancy.closed_by = RESOLVED, clock.now(), user_id
+        discrepancy.resolution = note
+        facts: dict[str, Any] = {"code": discrepancy.code, "subject": discrepancy.subject, "note": note}
+        audit.record(session, "discrepancy.resolved", discrepancy.id, facts)
+        if discrepancy.code in {"orphan_charge", "unknown_transaction", *lost.LOST}:
+            transactions.book_as_other(session, discrepancy.subject)

@@ -21,8 +21,7 @@ from portal.ledger import Posting
 from portal.payments import queries as payments_by
 from portal.payments import service as payments
 from portal.payments.models import Payment
-from portal.reconciliation.look import Draft, Look, Mark, batches
-from portal.reconciliation.models import EXPLAINED, Discrepancy, StripeTransaction
+from portal.reconciliation.models import RESOLVED, Discrepancy, StripeTransaction
 from portal.reconciliation.movements import (
     CHARGES,
     REFUND_FAILURES,
@@ -30,8 +29,9 @@ from portal.reconciliation.movements import (
     Account,
     Expected,
     accounts_of,
-    explain_as_other,
+    post_as_other,
 )
+from portal.reconciliation.run import Checkpoint, DiscrepancyDraft, Run, batches
 from portal.refunds import service as refunds
 
 log = structlog.get_logger(__name__)
@@ -41,27 +41,27 @@ COMES_WITHIN: Final = timedelta(hours=2)
 ROWS: Final = 200
 
 
-def transactions(look: Look, after: str | None) -> Iterator[Mark]:
-    """Seven: each movement of the span is mirrored, and explained by exactly its postings."""
-    listed = gateway.current().list_transactions(created_from=look.since, created_to=look.until, after=after)
+def transactions(run: Run, after: str | None) -> Iterator[Checkpoint]:
+    """Seven: each movement of the span is mirrored, and accounted for by exactly its postings."""
+    listed = gateway.current().list_transactions(created_from=run.since, created_to=run.until, after=after)
     for batch in batches(listed):
-        look.count("transactions", len(batch))
-        _account_for(look, batch)
-        yield Mark(batch[-1].id, batch[-1].created)
+        run.count("transactions", len(batch))
+        _account_for(run, batch)
+        yield Checkpoint(batch[-1].id, batch[-1].created)
 
 
-def mirrored(look: Look, after: str | None) -> Iterator[Mark]:
+def mirrored(run: Run, after: str | None) -> Iterator[Checkpoint]:
     """All movements that were ever mirrored, held against the books anew: at night, when the totals differ, to name the line."""
     last = after or ""
-    while look.is_full_run and (last or _totals_differ(look)):
+    while run.is_full_run and (last or _totals_differ(run)):
         with db.reading() as session:
             query = select(StripeTransaction).where(StripeTransaction.id > last).order_by(StripeTransaction.id)
             rows = session.execute(query.limit(ROWS)).scalars().all()
-        _account_for(look, [_movement(row) for row in rows])
+        _account_for(run, [_movement(row) for row in rows])
         if not rows:
             return
         last = rows[-1].id
-        yield Mark(last)
+        yield Checkpoint(last)
 
 
 def _movement(row: StripeTransaction) -> BalanceTransaction:
@@ -93,50 +93,50 @@ def totals_at(session: Session, moment: datetime) -> tuple[dict[str, int], dict[
     )
 
 
-def _totals_differ(look: Look) -> bool:
+def _totals_differ(run: Run) -> bool:
     with db.reading() as session:
-        ours, theirs = totals_at(session, look.until - COMES_WITHIN)
+        ours, theirs = totals_at(session, run.until - COMES_WITHIN)
     return any(ours.get(currency, 0) != theirs.get(currency, 0) for currency in ours.keys() | theirs.keys())
 
 
-def _account_for(look: Look, movements: Sequence[BalanceTransaction]) -> None:
+def _account_for(run: Run, movements: Sequence[BalanceTransaction]) -> None:
     with db.reading() as session:
         found = accounts_of(session, movements)
-        explained = _explained(session, found)
+        resolved = _resolved(session, found)
     for account in found:
-        if account.movement.id in explained:
-            explain_as_other(account)
-    if not look.dry:
-        healed = [account.movement for account in found if not account.is_ours_to_post and _heal(look, account)]
+        if account.movement.id in resolved:
+            post_as_other(account)
+    if not run.dry:
+        healed = [account.movement for account in found if not account.is_ours_to_post and _heal(run, account)]
         with db.reading() as session:
             again = {account.movement.id: account for account in accounts_of(session, healed)}
         found = [again.get(account.movement.id, account) for account in found]
         with db.transaction() as session:
             for account in found:
                 if account.is_ours_to_post:
-                    _post(look, session, account)
+                    _post(run, session, account)
         with db.transaction() as session:
             _mirror(session, found)
     for account in found:
-        _judge(look, account)
+        _judge(run, account)
 
 
-def _explained(session: Session, found: list[Account]) -> set[str]:
-    """The movements that nothing here is about, and that a person has explained."""
+def _resolved(session: Session, found: list[Account]) -> set[str]:
+    """The movements that nothing here is about, and that a person has resolved."""
     unknown = [account.movement for account in found if not account.is_known]
     if not unknown:
         return set()
-    subjects = {_finding_subject(movement): movement.id for movement in unknown}
-    query = select(Discrepancy.subject).where(Discrepancy.subject.in_(list(subjects)), Discrepancy.state == EXPLAINED)
+    subjects = {_discrepancy_subject(movement): movement.id for movement in unknown}
+    query = select(Discrepancy.subject).where(Discrepancy.subject.in_(list(subjects)), Discrepancy.state == RESOLVED)
     return {subjects[subject] for subject in session.execute(query).scalars()}
 
 
-def _finding_subject(movement: BalanceTransaction) -> str:
+def _discrepancy_subject(movement: BalanceTransaction) -> str:
     """Of a charge that is not ours, its intent may have told already."""
     return movement.source_id if movement.type in CHARGES and movement.source_id else movement.id
 
 
-def _heal(look: Look, account: Account) -> bool:
+def _heal(run: Run, account: Account) -> bool:
     """Learn about what a movement is of, in the usual way, where our postings for it are missing."""
     if account.is_known and not account.missing:
         return False
@@ -152,13 +152,13 @@ def _heal(look: Look, account: Account) -> bool:
         heard = disputes.sync_dispute(movement.source_id) is not None
     else:
         return False
-    look.count("learned by their money", int(heard))
+    run.count("learned by their money", int(heard))
     return heard
 
 
-def _post(look: Look, session: Session, account: Account) -> None:
+def _post(run: Run, session: Session, account: Account) -> None:
     if account.missing:
-        look.count("posted", len(account.missing))
+        run.count("posted", len(account.missing))
         _post_missing(session, account)
         references = [one.reference for one in account.expected]
         posted = session.execute(select(Posting).where(Posting.reference.in_(references))).scalars()
@@ -199,28 +199,28 @@ def _mirror(session: Session, found: list[Account]) -> None:
         row.booked_at, row.subject = account.booked_at, account.subject
 
 
-def _judge(look: Look, account: Account) -> None:
+def _judge(run: Run, account: Account) -> None:
     movement = account.movement
     facts: dict[str, Any] = {"transaction": movement.id, "type": movement.type}
     payment_id = account.payment.id if account.payment else None
     if not account.is_known:
-        _note_unknown(look, movement)
+        _record_unknown(run, movement)
         return
     for one in account.missing:
         if account.is_ours_to_post:
-            look.count("to be posted")  # a dry look leaves it
+            run.count("to be posted")  # a dry run leaves it
             continue
-        if look.dry and not (account.payment and account.payment.review_reason):
-            look.count("to be learned")
+        if run.dry and not (account.payment and account.payment.review_reason):
+            run.count("to be learned")
             continue
         missing = facts | {
             "reference": one.reference,
             "amount_minor": one.amount.minor,
             "currency": one.amount.currency,
         }
-        look.note(Draft("unposted", one.reference, missing, payment_id, movement.created))
+        run.record(DiscrepancyDraft("unposted", one.reference, missing, payment_id, movement.created))
     for one, posting in account.wrong:
-        _note_wrong(look, account, one, posting)
+        _record_wrong(run, account, one, posting)
     payment = account.payment
     is_fee_of = payment is not None and movement.type in CHARGES and payment.fee_minor is not None
     if payment is not None and is_fee_of and payment.fee_minor != movement.fee.minor:
@@ -232,10 +232,10 @@ def _judge(look: Look, account: Account) -> None:
             "difference_minor": (payment.fee_minor or 0) - movement.fee.minor,
             "currency": movement.fee.currency,
         }
-        look.note(Draft("payment_fee", payment.id, fee, payment.id, movement.created))
+        run.record(DiscrepancyDraft("payment_fee", payment.id, fee, payment.id, movement.created))
 
 
-def _note_wrong(look: Look, account: Account, one: Expected, posting: Posting) -> None:
+def _record_wrong(run: Run, account: Account, one: Expected, posting: Posting) -> None:
     facts: dict[str, Any] = {"posting": posting.id, "transaction": account.movement.id, "reference": one.reference}
     if posting.amount != one.amount and posting.currency == one.amount.currency:
         code = "posting_differs"
@@ -252,12 +252,12 @@ def _note_wrong(look: Look, account: Account, one: Expected, posting: Posting) -
             "stripe": f"{one.amount}, {one.debit} / {one.credit}",
         }
     payment_id = account.payment.id if account.payment else None
-    look.note(Draft(code, posting.id, facts, payment_id, account.movement.created))
+    run.record(DiscrepancyDraft(code, posting.id, facts, payment_id, account.movement.created))
 
 
-def _note_unknown(look: Look, movement: BalanceTransaction) -> None:
+def _record_unknown(run: Run, movement: BalanceTransaction) -> None:
     if movement.type in CHARGES and movement.source_id:
-        _note_unknown_charge(look, movement, gateway.current().retrieve_charge(movement.source_id))
+        _record_unknown_charge(run, movement, gateway.current().retrieve_charge(movement.source_id))
         return
     facts = {
         "transaction": movement.id,
@@ -267,26 +267,26 @@ def _note_unknown(look: Look, movement: BalanceTransaction) -> None:
         "amount_minor": movement.net.minor,
         "currency": movement.net.currency,
     }
-    look.note(Draft("unknown_transaction", movement.id, facts, None, movement.created))
+    run.record(DiscrepancyDraft("unknown_transaction", movement.id, facts, None, movement.created))
 
 
-def _note_unknown_charge(look: Look, movement: BalanceTransaction, charge: Charge) -> None:
+def _record_unknown_charge(run: Run, movement: BalanceTransaction, charge: Charge) -> None:
     with db.reading() as session:
         payment = payments_by.by_intent(session, charge.intent_id or "")
     facts: dict[str, Any] = {"amount_minor": charge.amount.minor, "currency": charge.amount.currency}
     if payment is None:
         facts |= {"charge": charge.id, "intent": charge.intent_id}
-        look.note(Draft("orphan_charge", charge.id, facts, None, charge.created))
-    elif look.dry and not payment.review_reason:
-        look.count("to be learned")
+        run.record(DiscrepancyDraft("orphan_charge", charge.id, facts, None, charge.created))
+    elif run.dry and not payment.review_reason:
+        run.count("to be learned")
     else:  # it is set aside for staff, and so not booked
         reference = f"charge:{charge.intent_id}"
         facts |= {"transaction": movement.id, "type": movement.type, "reference": reference}
-        look.note(Draft("unposted", reference, facts, payment.id, movement.created))
+        run.record(DiscrepancyDraft("unposted", reference, facts, payment.id, movement.created))
 
 
 def book_as_other(session: Session, subject: str) -> None:
-    """Post what a person has explained, in their transaction: the movement of this id, or those of this charge."""
+    """Post what a person has resolved, in their transaction: the movement of this id, or those of this charge."""
     rows = session.execute(
         select(StripeTransaction).where(
             or_(StripeTransaction.id == subject, StripeTransaction.source_id == subject),
@@ -296,7 +296,7 @@ def book_as_other(session: Session, subject: str) -> None:
     found = accounts_of(session, [_movement(row) for row in rows])
     for account in found:
         if not account.is_known:
-            explain_as_other(account)
+            post_as_other(account)
             _post_missing(session, account)
     session.flush()
     _mirror(session, accounts_of(session, [account.movement for account in found]))
@@ -305,28 +305,28 @@ def book_as_other(session: Session, subject: str) -> None:
 # From the books to Stripe
 
 
-def postings(look: Look, after: str | None) -> Iterator[Mark]:
+def postings(run: Run, after: str | None) -> Iterator[Checkpoint]:
     """Seven, the other way round: each posting about our balance at Stripe is of a movement there."""
     last = _place(after)
-    until = look.until - COMES_WITHIN
+    until = run.until - COMES_WITHIN
     moves_balance = or_(Posting.debit == ledger.STRIPE, Posting.credit == ledger.STRIPE)
     while True:
-        query = select(Posting).where(moves_balance, Posting.at >= look.since, Posting.at <= until)
+        query = select(Posting).where(moves_balance, Posting.at >= run.since, Posting.at <= until)
         if last is not None:
             query = query.where(tuple_(Posting.at, Posting.id) > last)
         with db.reading() as session:
             rows = session.execute(query.order_by(Posting.at, Posting.id).limit(ROWS)).scalars().all()
             alone = _without_transaction(session, rows)
-        look.count("postings", len(rows))
+        run.count("postings", len(rows))
         for posting in alone:
             facts = {"posting": posting.id, "reference": posting.reference, "amount_minor": posting.amount_minor}
             facts["currency"] = posting.currency
             payment_id = posting.subject if posting.subject.startswith("pay_") else None
-            look.note(Draft("posting_alone", posting.id, facts, payment_id, posting.at))
+            run.record(DiscrepancyDraft("posting_alone", posting.id, facts, payment_id, posting.at))
         if not rows:
             return
         last = rows[-1].at, rows[-1].id
-        yield Mark(f"{rows[-1].at.isoformat()} {rows[-1].id}")
+        yield Checkpoint(f"{rows[-1].at.isoformat()} {rows[-1].id}")
 
 
 def _place(after: str | None) -> tuple[datetime, str] | None:

@@ -1,4 +1,4 @@
-"""What a finding says to a bookkeeper, and what there is to do about it."""
+"""What a discrepancy says to a bookkeeper, and what there is to do about it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _LOST: Final = N_(
     "discrepancy here: the money is then booked as other."
 )
 
-# Facts that end in _minor are shown as money in the finding's currency, by their name without it.
+# Facts that end in _minor are shown as money in the discrepancy's currency, by their name without it.
 WORDS: Final[dict[str, tuple[str, str]]] = {
     "orphan_charge": (N_("Stripe charged %(amount)s (%(charge)s) that no payment here knows of"), _DASHBOARD),
     "payment_amount": (
@@ -211,22 +211,22 @@ FACTS: Final = {
 
 
 def of(
-    finding: Discrepancy,
+    discrepancy: Discrepancy,
     translate: Callable[[str], str] = str,
     money: Callable[[Money], str] = str,
 ) -> Words:
     """In the language of `translate`, with amounts as `money` writes them; English without."""
-    title, what_to_do = WORDS[finding.code]
-    return Words(translate(title) % shown(finding.facts, money), translate(what_to_do))
+    title, what_to_do = WORDS[discrepancy.code]
+    return Words(translate(title) % shown(discrepancy.facts, money), translate(what_to_do))
 
 
 def facts_of(
-    finding: Discrepancy,
+    discrepancy: Discrepancy,
     translate: Callable[[str], str] = str,
     money: Callable[[Money], str] = str,
 ) -> list[tuple[str, str]]:
-    """The finding's facts as names and texts, in the order in which one looks for them."""
-    facts = shown(finding.facts, money)
+    """The discrepancy's facts as names and texts, in the order in which one looks for them."""
+    facts = shown(discrepancy.facts, money)
     return [(translate(name), str(facts[key])) for key, name in FACTS.items() if facts.get(key)]
 
 

@@ -57,7 +57,7 @@ def network_of_caller() -> str:
 FREE: Final = frozenset(
     {
         *("identity", "accounts", "second_factor", "people", "api_auth", "webhooks", "verification"),
-        *("operations", "support_api_clients", "book_looks", "book_packs"),
+        *("operations", "support_api_clients", "reconciliation", "book_packs"),
     }
 )
 

@@ -84,10 +84,10 @@ def test_before_the_first_comparison_nothing_differs_and_one_can_be_had_at_once(
         answer = browser.post(f"{BOOKS}/reconciliations", data={"csrf_token": factories.csrf_token(browser)})
         assert words in text_of(browser, answer.location)
     with db.reading() as session:
-        (look,) = session.scalars(select(Reconciliation))
+        (run,) = session.scalars(select(Reconciliation))
         (job,) = session.scalars(select(JobRow).where(JobRow.name == "reconciliation.walk"))
-    assert job.args == {"reconciliation_id": look.id}
-    assert look.until >= clock.now() - timedelta(minutes=1)
+    assert job.args == {"reconciliation_id": run.id}
+    assert run.until >= clock.now() - timedelta(minutes=1)
 
 
 def test_each_figure_leads_to_its_lines(october: None, browse: As) -> None:
@@ -150,7 +150,7 @@ def test_the_last_reconciliation_and_what_it_left_open(october: None, browse: As
         session.add(
             Reconciliation(
                 id=new_id("rcn"), kind="nightly", since=NOON - timedelta(days=35), until=NOON, started_at=NOON,
-                finished_at=AFTERWARDS + timedelta(hours=1), counts={}, unexplained=1,
+                finished_at=AFTERWARDS + timedelta(hours=1), counts={}, open_discrepancies=1,
             )
         )  # fmt: skip
         for state, subject in (("open", "ch_1"), ("gone", "ch_2")):

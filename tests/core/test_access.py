@@ -188,7 +188,7 @@ GET  /support/operations/deliveries/<delivery_id>  303     404    404    404    
 POST /support/operations/deliveries/<delivery_id>/replays 303 404 404    404     404    404      303       303
 GET  /support/operations/jobs                      303     404    404    404     404    200      200       200
 POST /support/operations/jobs/<job_id>/tries       303     404    404    404     404    404      303       303
-GET  /support/operations/findings                  303     404    404    404     404    200      200       200
+GET  /support/operations/discrepancies                  303     404    404    404     404    200      200       200
 GET  /support/operations/audit                     303     404    404    404     404    404      404       200
 GET  /support/operations/audit.csv                 303     404    404    404     404    404      404       200
 GET  /support/books                                303     404    404    404     404    404      200       200
@@ -198,8 +198,8 @@ GET  /support/books/transactions                   303     404    404    404    
 GET  /support/books/transactions.csv               303     404    404    404     404    404      200       200
 GET  /support/books/reconciliations                303     404    404    404     404    404      200       200
 POST /support/books/reconciliations                303     404    404    404     404    404      303       303
-GET  /support/books/findings/<finding_id>          303     404    404    404     404    404      200       200
-POST /support/books/findings/<finding_id>/explanation 303  404    404    404     404    404      422       422
+GET  /support/books/discrepancies/<discrepancy_id>          303     404    404    404     404    404      200       200
+POST /support/books/discrepancies/<discrepancy_id>/resolution 303  404    404    404     404    404      422       422
 GET  /support/books/packs                          303     404    404    404     404    404      200       200
 POST /support/books/packs                          303     404    404    404     404    404      422       422
 GET  /support/books/packs/<pack_id>                303     404    404    404     404    404      200       200
@@ -292,12 +292,12 @@ def house(app: Flask) -> House:
             made_at=now, size=3, attempt=1,
         )  # fmt: skip
         ids["pack_id"] = pack.id
-        finding = Discrepancy(
+        discrepancy = Discrepancy(
             id=new_id("fnd"), code="charged_twice", subject=payment.id, fingerprint="", payment_id=payment.id, found_at=now,
             seen_at=now, facts={"payment": payment.id, "first": "pay_1", "amount_minor": 119_00, "currency": "eur"},
         )  # fmt: skip
-        ids["finding_id"] = finding.id
-        session.add(finding)
+        ids["discrepancy_id"] = discrepancy.id
+        session.add(discrepancy)
         session.add(pack)
         session.flush()
         session.add(PackPart(pack_id=pack.id, attempt=1, number=0, content=b"ZIP"))

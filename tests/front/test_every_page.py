@@ -283,24 +283,24 @@ class Troubles:
                 Pack(id="pck_4", month=date(2025, 12, 1), state="given_up", **asked),
             ]
             session.add_all(self.packs)
-            self.findings = [
+            self.discrepancies = [
                 Discrepancy(
                     id=f"fnd_{number}", code=code, subject=f"x{number}", fingerprint="", payment_id=payment.id, found_at=now,
-                    seen_at=now, state=state, explanation="It belongs to the shop." if state == "explained" else "",
+                    seen_at=now, state=state, resolution="It belongs to the shop." if state == "resolved" else "",
                     closed_at=None if state == "open" else now, facts=facts,
                 )
                 for number, (code, state, facts) in enumerate((
                     ("charged_twice", "open", {"payment": payment.id, "first": "pay_1", "amount_minor": 1, "currency": "eur"}),
                     ("receipt_missing", "gone", {"payment": payment.id}),
-                    ("orphan_charge", "explained", {"charge": "ch_1", "amount_minor": 1_00, "currency": "eur"}),
+                    ("orphan_charge", "resolved", {"charge": "ch_1", "amount_minor": 1_00, "currency": "eur"}),
                 ))
             ]  # fmt: skip
-            session.add_all(self.findings)
+            session.add_all(self.discrepancies)
             for number, finished in enumerate((now, None)):
                 session.add(
                     Reconciliation(
                         id=f"rec_{number}", kind="nightly", since=now - timedelta(days=35), until=now, started_at=now,
-                        finished_at=finished, counts={"intents": 1204, "transactions": 2408, "settled": 2}, unexplained=1,
+                        finished_at=finished, counts={"intents": 1204, "transactions": 2408, "settled": 2}, open_discrepancies=1,
                     )
                 )  # fmt: skip
             facts = {"status": ["created", "succeeded"], "card": {"brand": "visa"}, "finding": None}
@@ -318,10 +318,17 @@ class Troubles:
         for path in ("", "?state=failed", "?customer=nothing", "?state=x"):
             yield f"/support/operations/deliveries{path}"
         yield from (f"/support/operations/deliveries/{one}" for one in self.deliveries)
-        yield from ("/support/operations/jobs", "/support/operations/jobs?state=dead", "/support/operations/findings")
+        yield from (
+            "/support/operations/jobs",
+            "/support/operations/jobs?state=dead",
+            "/support/operations/discrepancies",
+        )
         for path in ("", "?since=2026-02-01&until=2026-01-01", "?since=2026-01-01&until=2026-12-31", "?currency=jpy"):
             yield f"/support/books{path}"
-        yield from ("/support/books/reconciliations", *(f"/support/books/findings/{one.id}" for one in self.findings))
+        yield from (
+            "/support/books/reconciliations",
+            *(f"/support/books/discrepancies/{one.id}" for one in self.discrepancies),
+        )
         yield from ("/support/books/packs", *(f"/support/books/packs/{pack.id}" for pack in self.packs))
         for lines in ("postings", "transactions"):
             for path in ("", "?group=fees&currency=eur", "?subject=nothing", "?since=2026-02-01&until=2026-01-01"):

@@ -134,7 +134,7 @@ def test_demo_runs_stops_and_goes_on_where_it_was(demo: Demo) -> None:
     told = json.loads(
         demo.flask("reconcile", "--since", str(datetime.now(UTC).date() - timedelta(days=400)), "--to-now", "--json")
     )
-    assert told["unexplained"] == 0 and told["counts"]["charges"] > 20
+    assert told["open_discrepancies"] == 0 and told["counts"]["charges"] > 20
     secrets_before, rows_before = kept.read_text(), (demo.rows("users"), demo.rows("invoices"), demo.rows("payments"))
     demo.send(signal.SIGINT)
     assert demo.end() == (0, "")

@@ -88,7 +88,7 @@ def test_what_is_plenty_is_not_counted_to_its_end(database: str, monkeypatch: py
 
 
 def test_findings_are_found_by_their_index(database: str) -> None:
-    assert "ix_book_findings_open" in plans(queries.state)
+    assert "ix_discrepancies_open" in plans(queries.state)
     for question in (queries.findings, queries.state):
         plan = plans(question)
         for name in ("payments_review", "card_setups_review", "refunds_review", "disputes_review"):

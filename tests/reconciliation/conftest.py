@@ -89,7 +89,7 @@ class Account:
 
     def reconcile(self, kind: str = COMMAND, **given: Any) -> Report:
         self.settle()
-        return service.run(service.begin(kind, to_now=True, **given))
+        return service.execute(service.begin(kind, to_now=True, **given))
 
 
 @pytest.fixture
@@ -102,22 +102,22 @@ def account(settings: config.Settings, sandbox: SandboxServer) -> Iterator[Accou
 
 
 def books() -> dict[str, list[Any]]:
-    """All rows of all tables but those of the looks themselves."""
+    """All rows of all tables but those of the runs themselves."""
     rows = everything()
     del rows["reconciliations"]
-    rows["book_findings"] = [row[:8] for row in rows["book_findings"]]  # when one was seen again is no change
+    rows["discrepancies"] = [row[:8] for row in rows["discrepancies"]]  # when one was seen again is no change
     return rows
 
 
 def found() -> list[tuple[str, str]]:
-    """The open findings, as code and subject."""
+    """The open discrepancies, as code and subject."""
     with db.reading() as session:
-        return sorted((finding.code, finding.subject) for finding in queries.open_findings(session))
+        return sorted((discrepancy.code, discrepancy.subject) for discrepancy in queries.open_discrepancies(session))
 
 
-def finding(code: str) -> Discrepancy:
+def discrepancy(code: str) -> Discrepancy:
     with db.reading() as session:
-        (only,) = [one for one in queries.open_findings(session) if one.code == code]
+        (only,) = [one for one in queries.open_discrepancies(session) if one.code == code]
     return only
 
 

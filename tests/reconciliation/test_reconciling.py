@@ -1,4 +1,4 @@
-"""What the portal has not heard of is learned, what does not fit is named, and a second look changes nothing."""
+"""What the portal has not heard of is learned, what does not fit is named, and a second run changes nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from portal.payments.statuses import PaymentStatus
 from portal.reconciliation import lost, queries, service, wording
 from portal.reconciliation.models import COMMAND, NIGHTLY, StripePayout, StripeTransaction
 from tests import factories
-from tests.reconciliation.conftest import Account, books, finding, found, tamper
+from tests.reconciliation.conftest import Account, books, discrepancy, found, tamper
 
 
 def stripe_holds(account: Account) -> dict[str, int]:
@@ -51,7 +51,7 @@ def test_all_that_stripe_did_without_us_is_learned(account: Account) -> None:
 
     report = account.reconcile()
 
-    assert report.unexplained == 0
+    assert report.open_discrepancies == 0
     assert [account.payment(payment.id).status for payment in (*bought, disputed)] == [PaymentStatus.SUCCEEDED] * 3
     assert we_hold() == stripe_holds(account)
     with db.reading() as session:
@@ -63,14 +63,14 @@ def test_all_that_stripe_did_without_us_is_learned(account: Account) -> None:
     assert given_back.amount == posting(f"refund:{given_back.id}").amount_minor
 
 
-def test_a_second_look_changes_nothing(account: Account) -> None:
+def test_a_second_run_changes_nothing(account: Account) -> None:
     account.charged(20_00)
     account.foreign_charge()
     account.reconcile()
     before = books()
     report = account.reconcile()
     assert books() == before
-    assert report.unexplained == 1
+    assert report.open_discrepancies == 1
     account.reconcile(NIGHTLY)
     assert books() == before
 
@@ -94,40 +94,40 @@ def test_an_intent_whose_id_was_lost_is_found_by_its_metadata(account: Account) 
     with db.transaction() as session:
         session.get_one(Payment, payment.id).stripe_intent_id = None
     report = account.reconcile()
-    assert report.unexplained == 0
+    assert report.open_discrepancies == 0
     assert account.payment(payment.id).status == PaymentStatus.SUCCEEDED
 
 
-def test_money_that_is_not_ours_is_named_until_a_person_has_explained_it(account: Account) -> None:
+def test_money_that_is_not_ours_is_named_until_a_person_has_resolved_it(account: Account) -> None:
     account.paid()
     account.foreign_charge(7_00)
     with db.transaction() as session:
         reviewer = factories.staff(session, "admin")
-    assert account.reconcile().unexplained == 1
-    named = finding("orphan_charge")
+    assert account.reconcile().open_discrepancies == 1
+    named = discrepancy("orphan_charge")
     assert "7.00" in wording.of(named).title
     assert we_hold() != stripe_holds(account)
 
-    service.explain(named.id, reviewer.id, "The shop's till uses the same account.")
+    service.resolve(named.id, reviewer.id, "The shop's till uses the same account.")
 
     assert we_hold() == stripe_holds(account)
-    assert account.reconcile().unexplained == 0
-    assert account.reconcile(NIGHTLY).unexplained == 0
+    assert account.reconcile().open_discrepancies == 0
+    assert account.reconcile(NIGHTLY).open_discrepancies == 0
     with pytest.raises(Conflict):
-        service.explain(named.id, reviewer.id, "Once more.")
+        service.resolve(named.id, reviewer.id, "Once more.")
     with db.reading() as session:
-        told = session.execute(select(AuditEvent).where(AuditEvent.action == "books.explained")).scalar_one()
+        told = session.execute(select(AuditEvent).where(AuditEvent.action == "discrepancy.resolved")).scalar_one()
     assert told.facts["note"] == "The shop's till uses the same account."
 
 
-def test_money_explained_before_it_reached_the_balance_is_booked_when_it_does(account: Account) -> None:
+def test_money_resolved_before_it_reached_the_balance_is_booked_when_it_does(account: Account) -> None:
     account.paid()
     account.foreign_charge(7_00)
     with db.transaction() as session:
         reviewer = factories.staff(session, "admin")
-    service.run(service.begin(COMMAND, to_now=True))
-    service.explain(finding("orphan_charge").id, reviewer.id, "The shop's till.")
-    assert account.reconcile().unexplained == 0
+    service.execute(service.begin(COMMAND, to_now=True))
+    service.resolve(discrepancy("orphan_charge").id, reviewer.id, "The shop's till.")
+    assert account.reconcile().open_discrepancies == 0
     assert we_hold() == stripe_holds(account)
 
 
@@ -138,15 +138,15 @@ def test_a_cent_in_a_posting_is_named_with_row_and_difference(account: Account, 
     charge = posting(f"charge:{payment.stripe_intent_id}")
     tamper("postings", charge.id, f"amount_minor = amount_minor + {minor}")
 
-    assert account.reconcile().unexplained == 1
+    assert account.reconcile().open_discrepancies == 1
 
-    named = finding("posting_differs")
+    named = discrepancy("posting_differs")
     assert named.subject == charge.id
     assert named.facts["difference_minor"] == minor
     assert charge.id in wording.of(named).title
     assert f"{minor / 100:.2f}" in wording.of(named).title
     tamper("postings", charge.id, f"amount_minor = amount_minor - {minor}")
-    assert account.reconcile().unexplained == 0
+    assert account.reconcile().open_discrepancies == 0
 
 
 def test_a_posting_on_another_account_is_named(account: Account) -> None:
@@ -154,14 +154,14 @@ def test_a_posting_on_another_account_is_named(account: Account) -> None:
     charge = posting(f"charge:{payment.stripe_intent_id}")
     tamper("postings", charge.id, "credit = 'fees'")
     account.reconcile()
-    assert "stripe_balance / fees" in wording.of(finding("posting_misplaced")).title
+    assert "stripe_balance / fees" in wording.of(discrepancy("posting_misplaced")).title
 
 
 def test_a_cent_in_a_payment_is_named_with_row_and_difference(account: Account) -> None:
     payment = account.paid(20_00)
     tamper("payments", payment.id, "amount_minor = amount_minor + 1")
     account.reconcile()
-    named = finding("payment_amount")
+    named = discrepancy("payment_amount")
     assert named.subject == payment.id
     assert (named.facts["ours_minor"], named.facts["stripe_minor"]) == (20_01, 20_00)
     assert "0.01" in wording.of(named).title
@@ -171,7 +171,7 @@ def test_a_cent_in_a_fee_is_named(account: Account) -> None:
     payment = account.paid(20_00)
     tamper("payments", payment.id, "fee_minor = fee_minor - 1")
     account.reconcile()
-    assert finding("payment_fee").facts["difference_minor"] == -1
+    assert discrepancy("payment_fee").facts["difference_minor"] == -1
 
 
 def test_a_cent_at_stripe_is_named_with_row_and_difference(account: Account) -> None:
@@ -183,7 +183,7 @@ def test_a_cent_at_stripe_is_named_with_row_and_difference(account: Account) -> 
         "balance_transactions", mirrored.id, lambda row: row.update(amount=row["amount"] + 1, net=row["net"] + 1)
     )
     account.reconcile()
-    named = finding("posting_differs")
+    named = discrepancy("posting_differs")
     assert named.subject == posting(f"charge:{payment.stripe_intent_id}").id
     assert named.facts["transaction"] == mirrored.id
     assert named.facts["difference_minor"] == -1
@@ -197,7 +197,7 @@ def test_a_refund_that_differs_by_a_cent_is_named(account: Account) -> None:
         refund = session.execute(select(Posting).where(Posting.kind == "refund")).scalar_one()
     tamper("postings", refund.id, "amount_minor = 499")
     account.reconcile()
-    assert finding("posting_differs").facts["difference_minor"] == -1
+    assert discrepancy("posting_differs").facts["difference_minor"] == -1
 
 
 def test_a_deleted_posting_is_named(account: Account) -> None:
@@ -210,7 +210,7 @@ def test_a_deleted_posting_is_named(account: Account) -> None:
             connection.execute(text("DROP TRIGGER postings_no_delete"))
         connection.execute(text("DELETE FROM postings WHERE id = :id"), {"id": charge.id})
     account.reconcile()
-    assert finding("unposted").facts["reference"] == charge.reference
+    assert discrepancy("unposted").facts["reference"] == charge.reference
 
 
 def test_a_payment_that_was_marked_paid_by_hand_is_named(account: Account) -> None:
@@ -236,8 +236,8 @@ def test_a_posting_of_nothing_is_named_and_so_are_the_totals(account: Account) -
             at=earlier,
         )
     account.reconcile(NIGHTLY)
-    assert finding("posting_alone").subject == posting("charge:pi_invented").id
-    assert finding("totals_differ").facts["difference_minor"] == 20_00
+    assert discrepancy("posting_alone").subject == posting("charge:pi_invented").id
+    assert discrepancy("totals_differ").facts["difference_minor"] == 20_00
 
 
 def test_a_line_of_long_ago_is_found_at_night_because_the_totals_differ(account: Account) -> None:
@@ -254,7 +254,7 @@ def test_a_line_of_long_ago_is_found_at_night_because_the_totals_differ(account:
         for row in (payment.stripe_charge_id, payment.stripe_intent_id, _transaction()):
             _age(account, table, str(row))
     account.reconcile(NIGHTLY)
-    assert finding("posting_differs").subject == charge.id
+    assert discrepancy("posting_differs").subject == charge.id
 
 
 def _transaction() -> str:
@@ -293,18 +293,18 @@ def test_payouts_are_booked_and_equal_what_they_are_made_of(account: Account) ->
 
         account.alter("payouts", payout.id, lambda row: row.update(amount=row["amount"] + 1))
         account.reconcile(since=since)
-        assert finding("payout_differs").facts["difference_minor"] == -1
+        assert discrepancy("payout_differs").facts["difference_minor"] == -1
 
 
 def test_what_is_charged_twice_is_proposed_for_a_refund_and_never_given_back(account: Account) -> None:
     first, second = account.paid(20_00, "Poster"), account.paid(20_00, "Poster")
     account.paid(20_00, "Frame")
     account.reconcile()
-    named = finding("charged_twice")
+    named = discrepancy("charged_twice")
     assert (named.subject, named.facts["first"], named.payment_id) == (second.id, first.id, second.id)
     assert not account.sandbox.client.v1.refunds.list().data
     account.sandbox.client.v1.refunds.create({"payment_intent": str(second.stripe_intent_id)})
-    assert account.reconcile().unexplained == 0
+    assert account.reconcile().open_discrepancies == 0
 
 
 def test_what_stripe_does_not_know_is_named_and_stops_nothing(account: Account) -> None:
@@ -333,25 +333,25 @@ def test_what_stripe_does_not_know_is_named_and_stops_nothing(account: Account) 
     assert {*named, ("payout_missing", "po_gone")} <= {*found()}
     assert account.payment(late.id).status == PaymentStatus.SUCCEEDED
     assert {*named, ("payout_missing", "po_gone")} <= {
-        (one.code, one.subject) for one in account.reconcile(NIGHTLY).findings
+        (one.code, one.subject) for one in account.reconcile(NIGHTLY).discrepancies
     }
 
 
-def test_a_dry_look_writes_nothing_and_finds_the_same(account: Account) -> None:
+def test_a_dry_run_writes_nothing_and_finds_the_same(account: Account) -> None:
     account.charged(20_00)
     account.foreign_charge()
     account.settle()
     before = books()
-    dry = service.rehearse(COMMAND, to_now=True)
+    dry = service.dry_run(COMMAND, to_now=True)
     assert books() == before
-    assert [one.code for one in dry.findings] == ["orphan_charge"]
+    assert [one.code for one in dry.discrepancies] == ["orphan_charge"]
     assert dry.counts["settled"] >= 1
     assert dry.dry
     with db.reading() as session:
         assert queries.latest_finished(session) is None
 
 
-def test_every_finding_has_words() -> None:
+def test_every_discrepancy_has_words() -> None:
     noted = {code for step in service.STEPS for code in step.codes} | set(lost.LOST)
     assert noted == set(wording.WORDS)
     assert {row.__tablename__ for row in (StripePayout, StripeTransaction)} == {"stripe_payouts", "stripe_transactions"}

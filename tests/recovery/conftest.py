@@ -174,7 +174,7 @@ class Company(Subscriber):
 
     def open_codes(self) -> list[str]:
         with db.reading() as session:
-            return sorted(finding.code for finding in queries.open_findings(session))
+            return sorted(discrepancy.code for discrepancy in queries.open_discrepancies(session))
 
     def told(self, action: str) -> list[dict[str, Any]]:
         """The facts of all audit events of this action."""

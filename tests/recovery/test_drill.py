@@ -138,7 +138,7 @@ def test_without_a_mark_stripe_tells_and_its_metadata_hold_the_numbers(company: 
         assert company.known()["payments"] == known["payments"]
 
 
-def test_what_stripe_knows_and_we_cannot_place_keeps_the_mode_on_until_a_person_explains_it(
+def test_what_stripe_knows_and_we_cannot_place_keeps_the_mode_on_until_a_person_resolves_it(
     marks_file: Path, company: Company
 ) -> None:
     copy = company.back_up()

@@ -146,7 +146,7 @@ def run(seed: str, url: str, directory: Path, server: PostgresServer | None, siz
         report.server_kills = server_killer.kills
         _settle(report, scene, mailbox)
         portal.stop()
-        _look_once_more(report, scene, mailbox, settings | {"STRIPE_API_BASE": sandbox.url})
+        _reconcile_once_more(report, scene, mailbox, settings | {"STRIPE_API_BASE": sandbox.url})
         report.check_for_vacuity()
     finally:
         portal.stop()
@@ -273,15 +273,15 @@ def _settle(report: Report, scene: Scene, mailbox: StormyMailbox) -> None:
 
 
 def reconcile() -> int:
-    """A thorough look, as the worker's of every night but up to this moment; returns how much is unexplained."""
+    """A full run, as the worker's of every night but up to this moment; returns how many discrepancies are open."""
     from portal.reconciliation import service
     from portal.reconciliation.models import NIGHTLY
 
-    return service.run(service.begin(NIGHTLY, to_now=True)).unexplained
+    return service.execute(service.begin(NIGHTLY, to_now=True)).open_discrepancies
 
 
-def _look_once_more(report: Report, scene: Scene, mailbox: StormyMailbox, settings: dict[str, str]) -> None:
-    """G: the command finds nothing unexplained, a second look changes no row, and every invariant still holds. Nothing else runs."""
+def _reconcile_once_more(report: Report, scene: Scene, mailbox: StormyMailbox, settings: dict[str, str]) -> None:
+    """G: the command finds no discrepancy, a second run changes no row, and every invariant still holds. Nothing else runs."""
     from tests.payments.conftest import everything
     from tests.simulation.invariants import violations
 
@@ -292,12 +292,12 @@ def _look_once_more(report: Report, scene: Scene, mailbox: StormyMailbox, settin
     if said.returncode != 0:
         report.violations.append(f"G: flask reconcile ends with {said.returncode}: {said.stdout} {said.stderr[-1000:]}")
     before = everything()
-    unexplained = reconcile()
-    if unexplained:
-        report.violations.append(f"G: a second look leaves {unexplained} unexplained")
+    open_discrepancies = reconcile()
+    if open_discrepancies:
+        report.violations.append(f"G: a second run leaves {open_discrepancies} discrepancies")
     for table, rows in everything().items():
         if table != "reconciliations" and rows != before[table]:
-            report.violations.append(f"G: a second look changed {table}")
+            report.violations.append(f"G: a second run changed {table}")
     if report.violations:
         return
     told_and_mailed = (scene.notebook.told, list(mailbox.messages))

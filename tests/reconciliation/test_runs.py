@@ -1,4 +1,4 @@
-"""How a look begins, goes on after a kill, and is told: at the terminal, in the worker, and to a script."""
+"""How a run begins, goes on after a kill, and is told: at the terminal, in the worker, and to a script."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from portal.jobs import outbox
 from portal.jobs.models import JobRow
 from portal.payments import intents
 from portal.payments.statuses import PaymentStatus
-from portal.reconciliation import job_handlers, look, movements, queries, service
+from portal.reconciliation import job_handlers, movements, queries, run, service
 from portal.reconciliation.models import COMMAND, FREQUENT, NIGHTLY, Reconciliation
 from portal.reconciliation.service import Progress
 from portal.stripe_events.models import StripeEvent
@@ -32,46 +32,46 @@ class Killed(BaseException):
     """The process is gone."""
 
 
-def looks() -> list[Reconciliation]:
+def runs() -> list[Reconciliation]:
     with db.reading() as session:
         return list(session.execute(select(Reconciliation).order_by(Reconciliation.id)).scalars())
 
 
-def test_a_look_goes_on_where_it_was_killed(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_goes_on_where_it_was_killed(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "PAGE", 1)
-    monkeypatch.setattr(look, "BATCH", 1)
+    monkeypatch.setattr(run, "BATCH", 1)
     payments = [account.charged(20_00 + number) for number in range(4)]
     account.settle()
 
     def kill(progress: Progress) -> None:
-        if progress.name == "intents" and looks()[0].counts.get("intents") == 2:
+        if progress.name == "intents" and runs()[0].counts.get("intents") == 2:
             raise Killed
 
     begun = service.begin(COMMAND, to_now=True)
     with pytest.raises(Killed):
-        service.run(begun, kill)
-    assert (looks()[0].step, looks()[0].finished_at) == (1, None)
+        service.execute(begun, kill)
+    assert (runs()[0].step, runs()[0].finished_at) == (1, None)
 
     assert service.begin(COMMAND) == begun  # the next command takes it up
-    report = service.run(begun)
+    report = service.execute(begun)
 
     assert report.counts["intents"] == 4
-    assert report.unexplained == 0
+    assert report.open_discrepancies == 0
     assert [account.payment(payment.id).status for payment in payments] == [PaymentStatus.SUCCEEDED] * 4
-    assert looks()[0].finished_at is not None
+    assert runs()[0].finished_at is not None
     assert service.begin(COMMAND) != begun
 
 
-def test_the_worker_looks_from_where_its_last_look_ended(account: Account) -> None:
+def test_the_worker_runs_from_where_its_last_run_ended(account: Account) -> None:
     account.charged()
     account.settle()
     job_handlers.frequent()
     job_handlers.frequent()  # the first has not been walked yet: one is enough
-    assert len(looks()) == 1
+    assert len(runs()) == 1
     with db.reading() as session:
         assert queries.watermark(session) is None
     outbox.run_due()
-    (first,) = looks()
+    (first,) = runs()
     assert first.kind == FREQUENT
     assert first.finished_at is not None
     with db.reading() as session:
@@ -87,13 +87,13 @@ def test_a_command_does_not_move_the_worker_s_watermark(account: Account) -> Non
         assert queries.watermark(session) is None
 
 
-def test_a_look_whose_job_has_died_is_begun_anew(account: Account) -> None:
+def test_a_run_whose_job_has_died_is_begun_anew(account: Account) -> None:
     job_handlers.frequent()
     with db.transaction() as session:
         job = session.execute(select(JobRow).where(JobRow.name == "reconciliation.walk")).scalar_one()
         job.state = "dead"
     job_handlers.frequent()
-    assert len(looks()) == 2
+    assert len(runs()) == 2
 
 
 def test_events_that_did_not_arrive_are_taken_in(account: Account, app: Flask) -> None:
@@ -134,7 +134,7 @@ def test_the_command_says_that_all_is_well(account: Account, app: Flask) -> None
     account.settle()
     told = app.test_cli_runner().invoke(args=["reconcile", "--to-now"])
     assert told.exit_code == 0, told.output
-    assert "Unexplained: 0. The books equal Stripe's." in told.output
+    assert "Open discrepancies: 0. The books equal Stripe's." in told.output
     assert "intents: 1" in told.output
 
 
@@ -153,9 +153,13 @@ def test_the_command_tells_a_script(account: Account, app: Flask) -> None:
     told = app.test_cli_runner().invoke(args=["reconcile", "--to-now", "--dry-run", "--json", "--since", since])
     assert told.exit_code == 1
     report = json.loads(told.stdout)
-    assert (report["dry_run"], report["unexplained"], report["findings"][0]["code"]) == (True, 1, "orphan_charge")
+    assert (report["dry_run"], report["open_discrepancies"], report["discrepancies"][0]["code"]) == (
+        True,
+        1,
+        "orphan_charge",
+    )
     assert report["since"].startswith(since)
-    assert looks() == []
+    assert runs() == []
 
 
 def test_the_command_is_plain_when_stripe_does_not_answer(account: Account, app: Flask) -> None:
@@ -166,18 +170,18 @@ def test_the_command_is_plain_when_stripe_does_not_answer(account: Account, app:
     assert "Traceback" not in told.output
     account.sandbox.control("faults/clear")
     assert app.test_cli_runner().invoke(args=["reconcile"]).exit_code == 0
-    assert len(looks()) == 1
+    assert len(runs()) == 1
 
 
-def test_what_is_open_and_when_was_looked_last_is_measured(account: Account, app: Flask) -> None:
+def test_what_is_open_and_when_the_last_run_ended_is_measured(account: Account, app: Flask) -> None:
     account.foreign_charge(7_00)
     account.settle()
     before = measured("portal_reconciliations_total", outcome="done")
     report = account.reconcile()
-    job_handlers.walk(looks()[0].id)
+    job_handlers.walk(runs()[0].id)
     assert measured("portal_reconciliations_total", outcome="done") == before + 1
-    assert measured("portal_open_findings") == report.unexplained == 1
-    ended = looks()[0].finished_at
+    assert measured("portal_open_discrepancies") == report.open_discrepancies == 1
+    ended = runs()[0].finished_at
     assert ended is not None
     assert measured("portal_last_reconciliation_timestamp_seconds") == ended.timestamp()
 

@@ -1,4 +1,4 @@
-"""The desk's pages of reconciliation: what was found, what to do about it, and how a person explains it."""
+"""The desk's pages of reconciliation: what was found, what to do about it, and how a person resolves it."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ LOOKS = f"{BOOKS}/reconciliations"
 
 def note(code: str, facts: dict[str, Any], **values: Any) -> str:
     with db.transaction() as session:
-        finding = Discrepancy(
+        discrepancy = Discrepancy(
             **{
                 "id": db.new_id("fnd"), "code": code, "subject": db.new_id("sub"), "fingerprint": "", "facts": facts,
                 "found_at": clock.now(), "seen_at": clock.now(), **values,
             }
         )  # fmt: skip
-        session.add(finding)
-        return finding.id
+        session.add(discrepancy)
+        return discrepancy.id
 
 
 ORPHAN = {"charge": "ch_1", "amount_minor": 7_00, "currency": "eur"}
 
 
-def post(browser: Any, finding_id: str, words: str) -> Any:
+def post(browser: Any, discrepancy_id: str, words: str) -> Any:
     token = {"X-CSRFToken": factories.csrf_token(browser)}
-    return browser.post(f"{BOOKS}/findings/{finding_id}/explanation", data={"note": words}, headers=token)
+    return browser.post(f"{BOOKS}/discrepancies/{discrepancy_id}/resolution", data={"note": words}, headers=token)
 
 
-def test_open_findings_stand_with_what_to_do_and_closed_ones_do_not(app: Flask, browse: As) -> None:
+def test_open_discrepancies_stand_with_what_to_do_and_closed_ones_do_not(app: Flask, browse: As) -> None:
     note("orphan_charge", ORPHAN)
     note("receipt_missing", {"payment": "pay_9"}, state="gone")
     text = text_of(browse("approver"), LOOKS)
@@ -50,14 +50,14 @@ def test_open_findings_stand_with_what_to_do_and_closed_ones_do_not(app: Flask, 
     assert "pay_9" not in text
 
 
-def test_without_findings_it_says_so(app: Flask, browse: As) -> None:
+def test_without_discrepancies_it_says_so(app: Flask, browse: As) -> None:
     text = text_of(browse("approver"), LOOKS)
     assert "Everything at Stripe is explained by our books." in text
     assert "No reconciliation yet" in text
 
 
-def test_more_findings_than_are_shown_are_counted(app: Flask, browse: As, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("portal.books.look_views.MOST_SHOWN", 2)
+def test_more_discrepancies_than_are_shown_are_counted(app: Flask, browse: As, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("portal.reconciliation.staff_views.MOST_SHOWN", 2)
     for _ in range(3):
         note("orphan_charge", ORPHAN)
     text = text_of(browse("approver"), LOOKS)
@@ -65,12 +65,12 @@ def test_more_findings_than_are_shown_are_counted(app: Flask, browse: As, monkey
     assert "The oldest 2 of them are shown." in text
 
 
-def test_looks_tell_their_span_counts_and_seconds(app: Flask, browse: As) -> None:
+def test_runs_tell_their_span_counts_and_seconds(app: Flask, browse: As) -> None:
     with db.transaction() as session:
         for number in range(22):
             session.add(
                 Reconciliation(
-                    id=f"rec_{number:03d}", kind="nightly", since=NOON, until=NOON, started_at=NOON, unexplained=number,
+                    id=f"rec_{number:03d}", kind="nightly", since=NOON, until=NOON, started_at=NOON, open_discrepancies=number,
                     finished_at=NOON.replace(second=42) if number else None, counts={"intents": 1204, "posted": 0},
                 )
             )  # fmt: skip
@@ -83,23 +83,23 @@ def test_looks_tell_their_span_counts_and_seconds(app: Flask, browse: As) -> Non
     assert "Not finished" in text_of(browser, older)
 
 
-def test_a_finding_leads_to_its_payment_and_a_second_payment_to_its_refund(app: Flask, browse: As) -> None:
+def test_a_discrepancy_leads_to_its_payment_and_a_second_payment_to_its_refund(app: Flask, browse: As) -> None:
     with db.transaction() as session:
         payment = factories.payment(session, factories.customer(session)).id
     facts = {"payment": payment, "first": "pay_1", "amount_minor": 20_00, "currency": "eur"}
     twice = note("charged_twice", facts, payment_id=payment)
     missing = note("receipt_missing", {"payment": payment}, payment_id=payment)
     browser = browse("approver")
-    page = browser.get(f"{BOOKS}/findings/{twice}").get_data(as_text=True)
+    page = browser.get(f"{BOOKS}/discrepancies/{twice}").get_data(as_text=True)
     assert f'href="/support/payments/{payment}/refund"' in page
     assert f'href="/support/payments/{payment}"' in page
-    assert f'href="/support/payments/{payment}/refund"' not in browser.get(f"{BOOKS}/findings/{missing}").get_data(
+    assert f'href="/support/payments/{payment}/refund"' not in browser.get(f"{BOOKS}/discrepancies/{missing}").get_data(
         as_text=True
     )
     assert browser.get(f"/support/payments/{payment}/refund").status_code == 200
 
 
-def test_an_explanation_closes_a_finding_and_is_written_down(app: Flask, browse: As) -> None:
+def test_an_explanation_closes_a_discrepancy_and_is_written_down(app: Flask, browse: As) -> None:
     with db.transaction() as session:
         moved(session, "charge", 7_00, 30, source_id="ch_1", booked_at=None, subject="")
         compared(session)
@@ -107,11 +107,11 @@ def test_an_explanation_closes_a_finding_and_is_written_down(app: Flask, browse:
     browser = browse("approver")
     assert "Our books and Stripe differ" in text_of(browser, f"{BOOKS}?month=2026-10")
     assert post(browser, found, " It is of the <b>shop</b>. ").status_code == 303
-    text = text_of(browser, f"{BOOKS}/findings/{found}")
+    text = text_of(browser, f"{BOOKS}/discrepancies/{found}")
     assert "It is of the <b>shop</b>." in text
     assert "Resolved manually" in text
     with db.reading() as session:
-        event = session.scalars(select(AuditEvent).where(AuditEvent.action == "books.explained")).one()
+        event = session.scalars(select(AuditEvent).where(AuditEvent.action == "discrepancy.resolved")).one()
     assert (event.actor_kind, event.facts["note"]) == ("staff", "It is of the <b>shop</b>.")
     figures = text_of(browser, f"{BOOKS}?month=2026-10")
     assert "The books are equal" in figures
@@ -129,7 +129,7 @@ def test_an_explanation_has_words(app: Flask, browse: As, words: str) -> None:
         assert session.get_one(Discrepancy, found).state == "open"
 
 
-def test_the_state_of_the_machine_counts_open_findings(app: Flask, browse: As) -> None:
+def test_the_state_of_the_machine_counts_open_discrepancies(app: Flask, browse: As) -> None:
     note("orphan_charge", ORPHAN)
     text = text_of(browse("approver"), "/support/operations")
     assert "Discrepancies between our books and Stripe 1 Needs review" in text

@@ -1,6 +1,6 @@
-"""One look at a span of time: what it covers, what it counts and what it finds.
+"""One run over a span of time: what it covers, what it counts and what it finds.
 
-A dry look writes nothing at all: neither to the books nor about itself.
+A dry run writes nothing at all: neither to the books nor about itself.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Checkpoint:
     """How far a step is: what it has dealt with last, to go on behind after a kill, and from when that is, for the progress bar."""
 
     cursor: str
@@ -40,8 +40,8 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """A finding as it is noted; see models.Discrepancy."""
+class DiscrepancyDraft:
+    """A discrepancy as it is recorded; see models.Discrepancy."""
 
     code: str
     subject: str
@@ -55,8 +55,8 @@ class Draft:
 
 
 @dataclass(slots=True)
-class Look:
-    """`since` and `until` are both included. `is_full_run` looks also look at what lies outside of the span and may still change."""
+class Run:
+    """`since` and `until` are both included. Full runs also compare what lies outside of the span and may still change."""
 
     kind: str
     since: datetime
@@ -65,8 +65,10 @@ class Look:
     dry: bool = False
     recovering: bool = False  # what the database lost is brought back: see lost.py
     counts: Counter[str] = field(default_factory=Counter)
-    drafts: list[Draft] = field(default_factory=list)
-    incomplete: set[str] = field(default_factory=set)  # codes of which there may be more findings than were noted
+    drafts: list[DiscrepancyDraft] = field(default_factory=list)
+    incomplete: set[str] = field(
+        default_factory=set
+    )  # codes of which there may be more discrepancies than were recorded
 
     @property
     def is_full_run(self) -> bool:
@@ -75,8 +77,8 @@ class Look:
     def count(self, name: str, number: int = 1) -> None:
         self.counts[name] += number
 
-    def note(self, draft: Draft) -> None:
-        """Keep a finding. One that is known already, open or explained, is only seen again; one that had gone is open anew."""
+    def record(self, draft: DiscrepancyDraft) -> None:
+        """Keep a discrepancy. One that is known already, open or resolved, is only seen again; one that had gone is open anew."""
         self.drafts.append(draft)
         if self.dry:
             return
@@ -86,14 +88,14 @@ class Look:
             if known is None:
                 _insert(session, draft, now)
                 log.error("books_differ", code=draft.code, subject=draft.subject, **_plain(draft.facts))
-                audit.record(session, "books.finding", draft.subject, {"code": draft.code, **_plain(draft.facts)})
+                audit.record(session, "discrepancy.found", draft.subject, {"code": draft.code, **_plain(draft.facts)})
                 return
             known.seen_at = now
             if known.state == GONE:
                 known.state, known.closed_at = OPEN, None
 
     def close_what_is_gone(self, codes: Iterable[str], *, whole: bool) -> None:
-        """Close the open findings of these codes that this look covers and has not seen again.
+        """Close the open discrepancies of these codes that this run covers and has not seen again.
 
         A `whole` step looks at everything whatever the span; any other covers what came to be within it.
         """
@@ -109,10 +111,10 @@ class Look:
         with db.transaction() as session:
             for gone in session.execute(query.with_for_update()).scalars():
                 gone.state, gone.closed_at = GONE, clock.now()
-                audit.record(session, "books.finding_gone", gone.subject, {"code": gone.code})
+                audit.record(session, "discrepancy.gone", gone.subject, {"code": gone.code})
 
 
-def _same(draft: Draft) -> Any:
+def _same(draft: DiscrepancyDraft) -> Any:
     return select(Discrepancy).where(
         Discrepancy.code == draft.code,
         Discrepancy.subject == draft.subject,
@@ -120,13 +122,13 @@ def _same(draft: Draft) -> Any:
     )
 
 
-def _insert(session: Session, draft: Draft, now: datetime) -> None:
-    """Two looks at once may find the same."""
+def _insert(session: Session, draft: DiscrepancyDraft, now: datetime) -> None:
+    """Two runs at once may find the same."""
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     session.execute(
         insert(Discrepancy)
         .values(
-            id=new_id("bkf"),
+            id=new_id("dsc"),
             code=draft.code,
             subject=draft.subject,
             fingerprint=draft.fingerprint,
@@ -136,7 +138,7 @@ def _insert(session: Session, draft: Draft, now: datetime) -> None:
             found_at=now,
             seen_at=now,
             state=OPEN,
-            explanation="",
+            resolution="",
         )
         .on_conflict_do_nothing(index_elements=["code", "subject", "fingerprint"])
     )

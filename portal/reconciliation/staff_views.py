@@ -1,4 +1,4 @@
-"""What reconciliation has looked at, what it found, and what a person says to a finding."""
+"""The runs of reconciliation, the discrepancies that they found, and what a person says to one."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal.books.forms import ExplanationForm
 from portal.content import language
 from portal.core import db
 from portal.core.errors import Conflict, Invalid
 from portal.reconciliation import queries, service, wording
 from portal.reconciliation.models import FREQUENT, OPEN, Discrepancy
+from portal.reconciliation.staff_forms import ResolutionForm
 from portal.reconciliation.wording import Words
 from portal.web import lists
 from portal.web.guards import staff_only
 from portal.web.pages import limiter, page, reader_language, see_other
 
-bp = Blueprint("book_looks", __name__, url_prefix="/support/books")
+bp = Blueprint("reconciliation", __name__, url_prefix="/support/books")
 
 READERS: Final = ("approver", "admin")
 # Who has more has one fault many times; the number says how many there are.
@@ -33,14 +33,14 @@ CHARGED_TWICE: Final = "charged_twice"
 @staff_only(*READERS)
 def index() -> Response:
     with db.reading() as session:
-        looks = queries.looks(session, request.args.get("page"))
-        findings = queries.open_findings(session)
+        runs = queries.runs(session, request.args.get("page"))
+        discrepancies = queries.open_discrepancies(session)
     return page(
-        "books/looks.html",
-        looks=looks,
-        findings=[(finding, _words(finding)) for finding in findings[:MOST_SHOWN]],
-        number=len(findings),
-        **lists.pager_links("book_looks.index", looks),
+        "reconciliation/index.html",
+        runs=runs,
+        discrepancies=[(discrepancy, _words(discrepancy)) for discrepancy in discrepancies[:MOST_SHOWN]],
+        number=len(discrepancies),
+        **lists.pager_links("reconciliation.index", runs),
     )
 
 
@@ -56,38 +56,38 @@ def compare() -> AnyResponse:
     return see_other("books.index")
 
 
-@bp.get("/findings/<finding_id>")
+@bp.get("/discrepancies/<discrepancy_id>")
 @staff_only(*READERS)
-def finding(finding_id: str) -> Response:
-    return _page(finding_id, ExplanationForm())
+def discrepancy(discrepancy_id: str) -> Response:
+    return _page(discrepancy_id, ResolutionForm())
 
 
-@bp.post("/findings/<finding_id>/explanation")
+@bp.post("/discrepancies/<discrepancy_id>/resolution")
 @limiter.limit("30/minute")
 @staff_only(*READERS)
-def explain(finding_id: str) -> AnyResponse:
-    form = ExplanationForm()
+def resolve(discrepancy_id: str) -> AnyResponse:
+    form = ResolutionForm()
     if not form.validate():
-        return _page(finding_id, form, status=422)
+        return _page(discrepancy_id, form, status=422)
     try:
-        service.explain(finding_id, current_user.id, form.note.data or "")
+        service.resolve(discrepancy_id, current_user.id, form.note.data or "")
     except Invalid as error:
         form.note.errors = [language.error_text(error, reader_language())]
-        return _page(finding_id, form, status=422)
+        return _page(discrepancy_id, form, status=422)
     except Conflict:
         flash(gettext("This discrepancy is no longer open."), "info")
-        return see_other("book_looks.finding", finding_id=finding_id)
+        return see_other("reconciliation.discrepancy", discrepancy_id=discrepancy_id)
     flash(gettext("The discrepancy is resolved."), "success")
-    return see_other("book_looks.index")
+    return see_other("reconciliation.index")
 
 
-def _page(finding_id: str, form: ExplanationForm, status: int = 200) -> Response:
+def _page(discrepancy_id: str, form: ResolutionForm, status: int = 200) -> Response:
     with db.reading() as session:
-        found = queries.finding(session, finding_id)
+        found = queries.discrepancy(session, discrepancy_id)
     return page(
-        "books/finding.html",
+        "reconciliation/discrepancy.html",
         status=status,
-        finding=found,
+        discrepancy=found,
         words=_words(found),
         facts=wording.facts_of(found, gettext, _money),
         is_open=found.state == OPEN,
