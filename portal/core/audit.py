@@ -28,13 +28,13 @@ GENESIS: Final = "0" * 64
 HEAD_ID: Final = 1
 # So many events are held in memory while the chain is walked.
 STRIDE: Final = 1_000
-# Who leafs to and fro in one customer's pages has looked once.
-LOOK_AGAIN_AFTER: Final = timedelta(hours=1)
-LOOKED: Final = "staff.looked"
+# Who leafs to and fro in one customer's pages has viewed it once.
+VIEWED_AGAIN_AFTER: Final = timedelta(hours=1)
+VIEWED: Final = "staff.viewed"
 REFUSED: Final = "access.refused"
 
 _MARK_FITS: Final = "mark_fits"
-_LOOKED: Final = text(f"action = '{LOOKED}'")
+_VIEWED: Final = text(f"action = '{VIEWED}'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class AuditEvent(Base):
         Index("ix_audit_events_action", "action", "number"),
         Index("ix_audit_events_at", "at", "number"),
         Index(
-            "ix_audit_events_looked", "actor_id", "subject", "number", sqlite_where=_LOOKED, postgresql_where=_LOOKED
+            "ix_audit_events_viewed", "actor_id", "subject", "number", sqlite_where=_VIEWED, postgresql_where=_VIEWED
         ),
     )
 
@@ -180,12 +180,12 @@ def record_access(subject: str, customer_id: str | None, what: str) -> None:
     """
     staff_id = _actor.get().id
     with db.reading() as session:
-        if _has_looked(session, staff_id, subject):
+        if _has_viewed(session, staff_id, subject):
             return
     with db.transaction() as session:
         locked_head(session)  # where those who come at the same time wait for each other
-        if not _has_looked(session, staff_id, subject):
-            record(session, LOOKED, subject, {"what": what}, customer_id=customer_id)
+        if not _has_viewed(session, staff_id, subject):
+            record(session, VIEWED, subject, {"what": what}, customer_id=customer_id)
 
 
 def refused(what: str, facts: Mapping[str, Any]) -> None:
@@ -208,7 +208,7 @@ def _was_refused(session: Session, actor_id: str, what: str) -> bool:
     latest = session.execute(
         select(AuditEvent.at).where(*mine).order_by(AuditEvent.number.desc()).limit(1)
     ).scalar_one_or_none()
-    return latest is not None and latest > clock.now() - LOOK_AGAIN_AFTER
+    return latest is not None and latest > clock.now() - VIEWED_AGAIN_AFTER
 
 
 def facts_of_filters(wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -219,14 +219,14 @@ def facts_of_filters(wanted: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value.isoformat() if isinstance(value, date) else value for name, value in wanted.items() if value}
 
 
-def _has_looked(session: Session, staff_id: str, subject: str) -> bool:
+def _has_viewed(session: Session, staff_id: str, subject: str) -> bool:
     latest = session.execute(
         select(AuditEvent.at)
-        .where(_LOOKED, AuditEvent.actor_id == staff_id, AuditEvent.subject == subject)
+        .where(_VIEWED, AuditEvent.actor_id == staff_id, AuditEvent.subject == subject)
         .order_by(AuditEvent.number.desc())
         .limit(1)
     ).scalar_one_or_none()
-    return latest is not None and latest > clock.now() - LOOK_AGAIN_AFTER
+    return latest is not None and latest > clock.now() - VIEWED_AGAIN_AFTER
 
 
 def digest_of(content: Mapping[str, Any]) -> str:

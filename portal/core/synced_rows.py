@@ -79,4 +79,4 @@ def hold_for_review(session: Session, row: Reviewed, reason: str) -> None:
     row.review_reason = reason
     touch(row)
     log.error("held_for_review", noun=row.noun, id=row.id, reason=reason)
-    audit.record(session, f"{row.noun}.held_for_review", row.id, {"finding": reason}, customer_id=row.customer_id)
+    audit.record(session, f"{row.noun}.held_for_review", row.id, {"review_reason": reason}, customer_id=row.customer_id)

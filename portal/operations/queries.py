@@ -35,7 +35,7 @@ from portal.web import forwarded
 # A number beyond this is shown as "1,000+": counting further tells nobody more.
 MOST_COUNTED: Final = 1_000
 # What is frozen is few; who has more than this has one fault many times.
-MOST_FINDINGS: Final = 100
+MOST_REVIEW_ITEMS: Final = 100
 # A holder may dispute a payment for about so long; a warning of fraud that is older tells nothing more.
 # Source: Stripe, "How disputes work".
 WARNING_COUNTS_FOR: Final = timedelta(days=120)
@@ -68,12 +68,12 @@ class State:
     oldest_waiting_at: datetime | None
     last_event_at: datetime | None
     webhooks_missing_since: datetime | None
-    payment_findings: int
-    setup_findings: int
-    stripe_customer_findings: int
-    refund_findings: int
+    payments_to_review: int
+    setups_to_review: int
+    stripe_customers_to_review: int
+    refunds_to_review: int
     failed_refunds: int
-    dispute_findings: int
+    disputes_to_review: int
     fraud_warnings: int
     book_discrepancies: int
     anchored_at: datetime | None
@@ -117,12 +117,12 @@ def state(session: Session) -> State:
         oldest_waiting_at=session.scalar(waiting),
         last_event_at=last.received_at if last else None,
         webhooks_missing_since=webhooks.missing_since(session),
-        payment_findings=_count(session, select(Payment.id).where(_waits_for_staff(Payment))),
-        setup_findings=_count(session, select(CardSetup.id).where(_waits_for_staff(CardSetup))),
-        stripe_customer_findings=_count(session, select(StripeCustomer.id).where(_waits_for_staff(StripeCustomer))),
-        refund_findings=_count(session, select(Refund.id).where(_waits_for_staff(Refund))),
+        payments_to_review=_count(session, select(Payment.id).where(_waits_for_staff(Payment))),
+        setups_to_review=_count(session, select(CardSetup.id).where(_waits_for_staff(CardSetup))),
+        stripe_customers_to_review=_count(session, select(StripeCustomer.id).where(_waits_for_staff(StripeCustomer))),
+        refunds_to_review=_count(session, select(Refund.id).where(_waits_for_staff(Refund))),
         failed_refunds=refunds.number_failed(session, MOST_COUNTED + 1),
-        dispute_findings=_count(session, select(Dispute.id).where(_waits_for_staff(Dispute))),
+        disputes_to_review=_count(session, select(Dispute.id).where(_waits_for_staff(Dispute))),
         fraud_warnings=_count(session, select(FraudWarning.id).where(_waits_for_staff(FraudWarning))),
         book_discrepancies=_count(
             session, select(Discrepancy.id).where(Discrepancy.state == literal_column(f"'{OPEN}'"))
@@ -196,11 +196,11 @@ def failed_jobs(session: Session, *, dead_only: bool, cursor: str | None = None)
     return keyset.page(session, query, JobRow.created_at, JobRow.id, cursor)
 
 
-# Findings
+# What needs review
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ReviewItem:
     """Something that waits for a person. `kind` is "payment", "card_setup", "stripe_customer", "refund", "dispute" or "fraud_warning"; `id`
     names the thing, or the payment that a warning is about; `words` say what does not fit, or Stripe's word for the suspicion.
     """
@@ -213,9 +213,9 @@ class Finding:
     since: datetime
 
 
-def findings(session: Session) -> list[Finding]:
-    """At most MOST_FINDINGS of each kind, the newest first."""
-    found: list[Finding] = []
+def review_items(session: Session) -> list[ReviewItem]:
+    """At most MOST_REVIEW_ITEMS of each kind, the newest first."""
+    found: list[ReviewItem] = []
     frozen: dict[str, Any] = {
         "payment": Payment,
         "card_setup": CardSetup,
@@ -233,9 +233,9 @@ def findings(session: Session) -> list[Finding]:
             .join(Customer, Customer.id == model.customer_id)
             .where(_waits_for_staff(model))
             .order_by(since.desc(), model.id.desc())
-            .limit(MOST_FINDINGS)
+            .limit(MOST_REVIEW_ITEMS)
         )
-        found.extend(Finding(kind, *row) for row in rows)
+        found.extend(ReviewItem(kind, *row) for row in rows)
     return sorted(found, key=lambda one: (one.since, one.id), reverse=True)
 
 

@@ -1,4 +1,4 @@
-"""The operations desk: the state of the portal, Stripe's events, failed jobs, findings and the audit trail."""
+"""The operations desk: the state of the portal, Stripe's events, failed jobs, what needs review and the audit trail."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from portal.webhook_endpoints import service as delivery_service
 
 bp = Blueprint("operations", __name__, url_prefix="/support/operations")
 
-LOOKERS: Final = ("support", "approver", "admin")
+READERS: Final = ("support", "approver", "admin")
 ACTORS: Final = ("approver", "admin")
 
 
@@ -46,7 +46,7 @@ def _context() -> dict[str, Any]:
 
 
 @bp.get("")
-@staff_only(*LOOKERS)
+@staff_only(*READERS)
 def index() -> Response:
     with db.reading() as session:
         state = queries.state(session)
@@ -57,7 +57,7 @@ def index() -> Response:
 
 
 @bp.get("/events")
-@staff_only(*LOOKERS)
+@staff_only(*READERS)
 def events() -> Response:
     form = EventFilterForm(request.args)
     wrong = not form.validate()
@@ -68,7 +68,7 @@ def events() -> Response:
 
 
 @bp.get("/events/<event_id>")
-@staff_only(*LOOKERS)
+@staff_only(*READERS)
 def event(event_id: str) -> Response:
     with db.reading() as session:
         found, job = queries.event(session, event_id)
@@ -101,7 +101,7 @@ def replay(event_id: str) -> AnyResponse:
 
 
 @bp.get("/deliveries")
-@staff_only(*LOOKERS)
+@staff_only(*READERS)
 def deliveries() -> Response:
     form = DeliveryFilterForm(request.args)
     wrong = not form.validate()
@@ -114,7 +114,7 @@ def deliveries() -> Response:
 
 
 @bp.get("/deliveries/<delivery_id>")
-@staff_only(*LOOKERS)
+@staff_only(*READERS)
 def delivery(delivery_id: str) -> Response:
     with db.reading() as session:
         found = delivery_queries.delivery(session, delivery_id)
@@ -142,11 +142,11 @@ def send_again(delivery_id: str) -> AnyResponse:
     return see_other("operations.delivery", delivery_id=delivery_id)
 
 
-# Jobs and findings
+# Jobs, and what needs review
 
 
 @bp.get("/jobs")
-@staff_only(*LOOKERS)
+@staff_only(*READERS)
 def jobs() -> Response:
     dead_only = request.args.get("state") == JobState.DEAD
     with db.reading() as session:
@@ -167,12 +167,12 @@ def try_again(job_id: str) -> AnyResponse:
     return see_other("operations.jobs")
 
 
-@bp.get("/findings")
-@staff_only(*LOOKERS)
-def findings() -> Response:
+@bp.get("/review")
+@staff_only(*READERS)
+def review() -> Response:
     with db.reading() as session:
-        found = queries.findings(session)
-    return page("support/operations/findings.html", findings=found)
+        found = queries.review_items(session)
+    return page("support/operations/review.html", items=found)
 
 
 # The audit trail

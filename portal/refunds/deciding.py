@@ -235,7 +235,7 @@ def lift_review(refund_id: str, reviewer: Reviewer) -> None:
         row = _undecided(session, refund_id, reviewer)
         if not row.review_reason:
             return
-        facts = {"finding": row.review_reason}
+        facts = {"review_reason": row.review_reason}
         row.review_reason = ""
         touch(row)
         audit.record(session, "refund.review_lifted", row.id, facts, customer_id=row.customer_id)

@@ -176,7 +176,7 @@ def test_staff_who_look_leave_a_trace(world: World, payment: str) -> None:
     world.of(person).get(f"/api/payments/{payment}")
     with db.reading() as session:
         customer_id = session.get_one(Payment, payment).customer_id
-        seen = session.query(AuditEvent).filter_by(action="staff.looked", actor_id=person.id, subject=payment).one()
+        seen = session.query(AuditEvent).filter_by(action="staff.viewed", actor_id=person.id, subject=payment).one()
     assert (seen.customer_id, seen.facts) == (customer_id, {"what": "payment"})
 
 
@@ -201,7 +201,7 @@ def test_staff_who_list_what_is_a_customers_leave_a_trace(world: World, path: st
     assert world.of(person).get(path, customer_id=world.customer.id).status_code == 200
     assert world.of(person).get(path, customer_id="cus_none").status_code == 404
     with db.reading() as session:
-        seen = session.query(AuditEvent).filter_by(action="staff.looked", actor_id=person.id).one()
+        seen = session.query(AuditEvent).filter_by(action="staff.viewed", actor_id=person.id).one()
     assert (seen.subject, seen.customer_id) == (world.customer.id, world.customer.id)
 
 

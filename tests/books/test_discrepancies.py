@@ -17,14 +17,14 @@ from tests.books.conftest import NOON, As, compared, moved, text_of
 pytestmark = pytest.mark.database("sqlite")
 
 BOOKS = "/support/books"
-LOOKS = f"{BOOKS}/reconciliations"
+RUNS = f"{BOOKS}/reconciliations"
 
 
 def note(code: str, facts: dict[str, Any], **values: Any) -> str:
     with db.transaction() as session:
         discrepancy = Discrepancy(
             **{
-                "id": db.new_id("fnd"), "code": code, "subject": db.new_id("sub"), "fingerprint": "", "facts": facts,
+                "id": db.new_id("dsc"), "code": code, "subject": db.new_id("sub"), "fingerprint": "", "facts": facts,
                 "found_at": clock.now(), "seen_at": clock.now(), **values,
             }
         )  # fmt: skip
@@ -43,7 +43,7 @@ def post(browser: Any, discrepancy_id: str, words: str) -> Any:
 def test_open_discrepancies_stand_with_what_to_do_and_closed_ones_do_not(app: Flask, browse: As) -> None:
     note("orphan_charge", ORPHAN)
     note("receipt_missing", {"payment": "pay_9"}, state="gone")
-    text = text_of(browse("approver"), LOOKS)
+    text = text_of(browse("approver"), RUNS)
     assert "1 open discrepancy " in text
     assert "Stripe charged €7.00 (ch_1) that no payment here knows of" in text
     assert "Open it in Stripe’s dashboard." in text
@@ -51,7 +51,7 @@ def test_open_discrepancies_stand_with_what_to_do_and_closed_ones_do_not(app: Fl
 
 
 def test_without_discrepancies_it_says_so(app: Flask, browse: As) -> None:
-    text = text_of(browse("approver"), LOOKS)
+    text = text_of(browse("approver"), RUNS)
     assert "Everything at Stripe is explained by our books." in text
     assert "No reconciliation yet" in text
 
@@ -60,7 +60,7 @@ def test_more_discrepancies_than_are_shown_are_counted(app: Flask, browse: As, m
     monkeypatch.setattr("portal.reconciliation.staff_views.MOST_SHOWN", 2)
     for _ in range(3):
         note("orphan_charge", ORPHAN)
-    text = text_of(browse("approver"), LOOKS)
+    text = text_of(browse("approver"), RUNS)
     assert "3 open discrepancies" in text
     assert "The oldest 2 of them are shown." in text
 
@@ -75,7 +75,7 @@ def test_runs_tell_their_span_counts_and_seconds(app: Flask, browse: As) -> None
                 )
             )  # fmt: skip
     browser = browse("approver")
-    page = browser.get(LOOKS).get_data(as_text=True)
+    page = browser.get(RUNS).get_data(as_text=True)
     assert "intents: 1204" in page
     assert "posted" not in page
     assert ">42<" in page
@@ -133,5 +133,5 @@ def test_the_state_of_the_machine_counts_open_discrepancies(app: Flask, browse: 
     note("orphan_charge", ORPHAN)
     text = text_of(browse("approver"), "/support/operations")
     assert "Discrepancies between our books and Stripe 1 Needs review" in text
-    assert LOOKS in browse("approver").get("/support/operations").get_data(as_text=True)
-    assert LOOKS not in browse("support").get("/support/operations").get_data(as_text=True)
+    assert RUNS in browse("approver").get("/support/operations").get_data(as_text=True)
+    assert RUNS not in browse("support").get("/support/operations").get_data(as_text=True)

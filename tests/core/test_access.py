@@ -188,7 +188,7 @@ GET  /support/operations/deliveries/<delivery_id>  303     404    404    404    
 POST /support/operations/deliveries/<delivery_id>/replays 303 404 404    404     404    404      303       303
 GET  /support/operations/jobs                      303     404    404    404     404    200      200       200
 POST /support/operations/jobs/<job_id>/tries       303     404    404    404     404    404      303       303
-GET  /support/operations/discrepancies                  303     404    404    404     404    200      200       200
+GET  /support/operations/review                    303     404    404    404     404    200      200       200
 GET  /support/operations/audit                     303     404    404    404     404    404      404       200
 GET  /support/operations/audit.csv                 303     404    404    404     404    404      404       200
 GET  /support/books                                303     404    404    404     404    404      200       200
@@ -198,7 +198,7 @@ GET  /support/books/transactions                   303     404    404    404    
 GET  /support/books/transactions.csv               303     404    404    404     404    404      200       200
 GET  /support/books/reconciliations                303     404    404    404     404    404      200       200
 POST /support/books/reconciliations                303     404    404    404     404    404      303       303
-GET  /support/books/discrepancies/<discrepancy_id>          303     404    404    404     404    404      200       200
+GET  /support/books/discrepancies/<discrepancy_id> 303     404    404    404     404    404      200       200
 POST /support/books/discrepancies/<discrepancy_id>/resolution 303  404    404    404     404    404      422       422
 GET  /support/books/packs                          303     404    404    404     404    404      200       200
 POST /support/books/packs                          303     404    404    404     404    404      422       422
@@ -491,7 +491,7 @@ def test_staff_who_look_leave_nothing_but_that_they_have_looked(house: House) ->
     assert after == before
     action = list(Base.metadata.tables["audit_events"].columns.keys()).index("action")
     assert {event[action] for event in trail} == {
-        "staff.looked", "audit.exported", "books.exported", "pack.downloaded", "access.refused",
+        "staff.viewed", "audit.exported", "books.exported", "pack.downloaded", "access.refused",
     }  # fmt: skip
 
 

@@ -142,7 +142,7 @@ def test_who_looks_at_anothers_data_is_written_down_once_an_hour(database: str) 
         ("usr_staff", "pay_1", 10),
     ]
     assert {(event.action, event.customer_id, event.facts["what"]) for event in events()} == {
-        ("staff.looked", "cus_1", "payment")
+        ("staff.viewed", "cus_1", "payment")
     }
     assert verdict() is None
 
@@ -174,7 +174,7 @@ def test_a_second_look_asks_its_index_and_writes_nothing(database: str) -> None:
         )
         plan = " ".join(str(row) for row in session.execute(text(asked + query)))
     assert "action = 'staff.looked'" in statement
-    assert "ix_audit_events_looked" in plan
+    assert "ix_audit_events_viewed" in plan
     assert "SORT" not in plan.upper().replace("USE TEMP B-TREE", "SORT")
 
 

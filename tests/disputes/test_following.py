@@ -185,8 +185,8 @@ def test_a_dispute_that_differs_from_its_payment_is_followed_and_booked_as_it_is
     assert (case.ours.status, case.ours.closed_at is None) == ("lost", False)
     assert audited("dispute.discrepancy") == 1
     with db.reading() as session:
-        assert [(one.kind, one.words) for one in operations_queries.findings(session)] == [("dispute", discrepancy)]
-        assert operations_queries.state(session).dispute_findings == 1
+        assert [(one.kind, one.words) for one in operations_queries.review_items(session)] == [("dispute", discrepancy)]
+        assert operations_queries.state(session).disputes_to_review == 1
 
 
 def test_a_discrepancy_that_stripe_corrects_is_gone(case: Case) -> None:

@@ -303,7 +303,7 @@ class Troubles:
                         finished_at=finished, counts={"intents": 1204, "transactions": 2408, "settled": 2}, open_discrepancies=1,
                     )
                 )  # fmt: skip
-            facts = {"status": ["created", "succeeded"], "card": {"brand": "visa"}, "finding": None}
+            facts = {"status": ["created", "succeeded"], "card": {"brand": "visa"}, "review_reason": None}
             audit.record(session, "payment.status", payment.id, facts, customer_id=customer.id)
             anchors.take(session)
         for name in ("Order desk of the workshop in Oberbaumstraße", "Books", "Donaudampfschifffahrtsgesellschaft"):

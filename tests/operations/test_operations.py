@@ -65,8 +65,8 @@ def test_the_state_counts_what_waits_and_what_went_wrong(database: str) -> None:
     assert (state.jobs_waiting, state.jobs_failing, state.jobs_dead) == (2, 1, 2)
     assert (state.oldest_due_at, state.worker_is_behind) == (old.run_at, True)
     assert (state.events_waiting, state.events_are_behind) == (1, True)
-    assert (state.payment_findings, state.setup_findings) == (1, 1)
-    assert (state.refund_findings, state.dispute_findings, state.fraud_warnings) == (2, 1, 1)
+    assert (state.payments_to_review, state.setups_to_review) == (1, 1)
+    assert (state.refunds_to_review, state.disputes_to_review, state.fraud_warnings) == (2, 1, 1)
     assert (state.anchored_at, state.anchor_is_late) == (None, True)
 
 
@@ -87,9 +87,9 @@ def test_what_is_plenty_is_not_counted_to_its_end(database: str, monkeypatch: py
         assert queries.state(session).jobs_dead == 4
 
 
-def test_findings_are_found_by_their_index(database: str) -> None:
+def test_what_needs_review_is_found_by_their_index(database: str) -> None:
     assert "ix_discrepancies_open" in plans(queries.state)
-    for question in (queries.findings, queries.state):
+    for question in (queries.review_items, queries.state):
         plan = plans(question)
         for name in ("payments_review", "card_setups_review", "refunds_review", "disputes_review"):
             assert f"ix_{name}" in plan, name

@@ -46,7 +46,7 @@ MAY: dict[tuple[str, str], tuple[int, int, int]] = {
     ("POST", "/deliveries/dlv_1/replays"): (404, 303, 303),
     ("GET", "/jobs"): (200, 200, 200),
     ("POST", "/jobs/job_1/tries"): (404, 303, 303),
-    ("GET", "/findings"): (200, 200, 200),
+    ("GET", "/review"): (200, 200, 200),
     ("GET", "/audit"): (404, 404, 200),
     ("GET", "/audit.csv"): (404, 404, 200),
 }
@@ -141,7 +141,7 @@ def test_an_event_is_shown_as_it_came_and_that_it_was_seen_is_written_down(
     page = support.get(f"{DESK}/events/evt_1").get_data(as_text=True)
     assert '"name": "<b>Zoë</b>"' in unescape(page)
     assert "<b>Zoë" not in page
-    assert (latest_event().action, latest_event().subject) == ("staff.looked", "evt_1")
+    assert (latest_event().action, latest_event().subject) == ("staff.viewed", "evt_1")
     assert support.get(f"{DESK}/events/evt_none").status_code == 404
 
 
@@ -187,7 +187,7 @@ def test_a_delivery_is_shown_without_its_signature_and_sent_again(troubles: None
     ):
         assert words in text
     assert "v1," not in text
-    assert (latest_event().action, latest_event().facts) == ("staff.looked", {"what": "event delivery"})
+    assert (latest_event().action, latest_event().facts) == ("staff.viewed", {"what": "event delivery"})
     assert post_to(admin, "/deliveries/dlv_1/replays") == 303
     assert "The event is being sent again" in text_of(admin, "/deliveries/dlv_1")
     assert (latest_event().action, latest_event().actor_kind) == ("delivery.sent_again", "staff")
@@ -224,7 +224,7 @@ def test_deliveries_are_found_by_customer_state_and_type(troubles: None, browser
     assert admin.get(f"{DESK}/deliveries?state=lost").status_code == 422
 
 
-# Jobs and findings
+# Jobs, and what needs review
 
 
 def test_a_press_has_a_dead_job_tried_again(troubles: None, browser_of: Browsers) -> None:
@@ -275,14 +275,14 @@ def test_staff_get_one_mail_about_the_jobs_that_died(app: Flask, smtp: Mailbox) 
 
 
 def test_what_is_frozen_stands_with_its_sentence(troubles: None, browser_of: Browsers) -> None:
-    text = text_of(browser_of("support"), "/findings")
+    text = text_of(browser_of("support"), "/review")
     assert "the amount differs: 1 instead of 2" in text
     assert "it is another customer's" in text
     assert "it is another charge's" in text
     assert "Refund status unknown" in text
     assert "card used without the cardholder’s consent" in text
     assert text.count("Spree Bikes GmbH") == 5
-    page = browser_of("support").get(f"{DESK}/findings").get_data(as_text=True)
+    page = browser_of("support").get(f"{DESK}/review").get_data(as_text=True)
     for address in ("/support/refunds/rfd_1", "/support/disputes/dsp_1", "/support/payments/pay_"):
         assert f'href="{address}' in page
 
@@ -294,7 +294,7 @@ def test_empty_lists_say_so(app: Flask, browser_of: Browsers) -> None:
         ("/deliveries", "No webhooks sent yet"),
         ("/jobs", "No job has failed"),
         ("/jobs?state=dead", "No job has failed permanently"),
-        ("/findings", "Nothing on hold"),
+        ("/review", "Nothing on hold"),
     ):
         assert words in text_of(approver, address)
 
@@ -312,7 +312,7 @@ def test_whose_trail_was_looked_at_is_in_the_trail(troubles: None, browser_of: B
     customer_id = latest_event().customer_id
     assert customer_id
     browser_of("admin").get(f"{DESK}/audit?customer={customer_id}")
-    assert (latest_event().action, latest_event().customer_id) == ("staff.looked", customer_id)
+    assert (latest_event().action, latest_event().customer_id) == ("staff.viewed", customer_id)
 
 
 def test_the_trail_as_a_file_is_safe_in_a_spreadsheet(app: Flask, browser_of: Browsers) -> None:
@@ -329,7 +329,7 @@ def test_the_trail_as_a_file_is_safe_in_a_spreadsheet(app: Flask, browser_of: Br
 
 def test_a_longer_list_asks_no_more_questions(troubles: None, browser_of: Browsers) -> None:
     admin = browser_of("admin")
-    addresses = ("/events", "/deliveries", "/jobs", "/findings", "/audit")
+    addresses = ("/events", "/deliveries", "/jobs", "/review", "/audit")
 
     def asked() -> dict[str, int]:
         numbers = {}

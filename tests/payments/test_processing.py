@@ -283,7 +283,7 @@ def finish_all() -> None:
 
 def test_a_payment_that_staff_look_at_goes_no_further(till: Till) -> None:
     found = process(order(till))
-    stripe_sync.hold_by_id(intents.KIND, found.payment.id, "a finding")
+    stripe_sync.hold_by_id(intents.KIND, found.payment.id, "a reason")
     assert told(process(order(till))) == (PaymentStatus.REQUIRES_PAYMENT_METHOD, None, False)
     with pytest.raises(service.UnderReview):
         process(order(till, new_card(till), "another-key"))

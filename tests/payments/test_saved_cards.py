@@ -222,7 +222,7 @@ def test_a_payment_that_staff_look_at_is_not_charged(till: Till) -> None:
     card = till.keep_card()
     till.fail("reset_before", CONFIRM, times=2)
     press(till, card)
-    stripe_sync.hold_by_id(intents.KIND, till.payment.id, "a finding")
+    stripe_sync.hold_by_id(intents.KIND, till.payment.id, "a reason")
     confirming.finish(only_confirmation().id)
     assert till.sandbox.client.v1.charges.list().data == []
     with pytest.raises(service.UnderReview):

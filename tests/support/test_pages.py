@@ -78,7 +78,7 @@ def test_whose_data_staff_have_seen_is_written_down_once(desk: Desk, browse: As)
         with db.reading() as session:
             events = session.scalars(select(audit.AuditEvent).where(audit.AuditEvent.number > before)).all()
         assert {(one.action, one.actor_kind, one.actor_id, one.customer_id) for one in events} == {
-            ("staff.looked", "staff", me, desk.customer.id)
+            ("staff.viewed", "staff", me, desk.customer.id)
         }
         looks = [(one.subject, one.facts["what"]) for one in events]
         assert looks == list(dict.fromkeys((seen | again)[address] for address in addresses))
