@@ -4,8 +4,8 @@ from alembic import op
 
 from migrations.renaming import rename_table
 
-revision = "0037"
-down_revision = "0036"
+revision = "0038"
+down_revision = "0037"
 
 TABLES = {"book_findings": "discrepancies", "machine_credentials": "api_clients"}
 RESOLVED = ("explained", "resolved")
