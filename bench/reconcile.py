@@ -35,7 +35,7 @@ from portal.ledger import Posting
 from portal.payments import service as payments
 from portal.payments.models import Payment
 from portal.reconciliation import service
-from portal.reconciliation.models import COMMAND
+from portal.reconciliation.models import RunKind
 from tests import factories
 from tests.live import SandboxServer
 
@@ -114,7 +114,7 @@ def copy_here(payment: Payment, first: int, last: int) -> None:
 def timed_run() -> tuple[float, float]:
     """Seconds, and the most memory that this process has held so far, in megabytes."""
     begun = time.perf_counter()
-    report = service.execute(service.begin(COMMAND, to_now=True))
+    report = service.execute(service.begin(RunKind.COMMAND, to_now=True))
     wrong = [discrepancy.code for discrepancy in report.discrepancies if discrepancy.code != "receipt_missing"]
     assert not wrong, wrong[:5]
     return time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

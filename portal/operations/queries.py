@@ -23,7 +23,7 @@ from portal.jobs.models import DEAD, FAILED, JobRow, JobState
 from portal.jobs.workers import Outage
 from portal.payment_methods.models import CardSetup, StripeCustomer
 from portal.payments.models import Payment
-from portal.reconciliation.models import OPEN, Discrepancy
+from portal.reconciliation.models import Discrepancy, DiscrepancyState
 from portal.refunds import queries as refunds
 from portal.refunds.models import Refund
 from portal.refunds.statuses import RefundStatus
@@ -125,7 +125,7 @@ def state(session: Session) -> State:
         disputes_to_review=_count(session, select(Dispute.id).where(_waits_for_staff(Dispute))),
         fraud_warnings=_count(session, select(FraudWarning.id).where(_waits_for_staff(FraudWarning))),
         book_discrepancies=_count(
-            session, select(Discrepancy.id).where(Discrepancy.state == literal_column(f"'{OPEN}'"))
+            session, select(Discrepancy.id).where(Discrepancy.state == literal_column(f"'{DiscrepancyState.OPEN}'"))
         ),
         anchored_at=anchors.latest(session),
         forwarded_at=forwarded.seen_at(session),

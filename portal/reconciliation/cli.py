@@ -15,7 +15,7 @@ from flask.cli import with_appcontext
 from portal.core import audit, company_days
 from portal.core.errors import PortalError
 from portal.reconciliation import service, wording
-from portal.reconciliation.models import COMMAND, NIGHTLY, Discrepancy
+from portal.reconciliation.models import Discrepancy, RunKind
 from portal.reconciliation.service import Progress, Report
 
 # Of the progress bar: fine enough for a long step.
@@ -47,7 +47,7 @@ def reconcile(*, since: datetime | None, nightly: bool, dry_run: bool, to_now: b
     if since is not None and nightly:
         raise click.UsageError("--since and --nightly are two different spans")
     begin = since.replace(tzinfo=company_days.zone()).astimezone(UTC) if since else None
-    kind = NIGHTLY if nightly else COMMAND
+    kind = RunKind.NIGHTLY if nightly else RunKind.COMMAND
     try:
         with audit.acting(audit.Actor("cli")), progress_bar() as passed:
             if dry_run:

@@ -5,19 +5,19 @@ from math import nan
 from portal.core import db, metrics
 from portal.jobs import own_jobs
 from portal.reconciliation import jobs, queries, recovering, service
-from portal.reconciliation.models import FREQUENT, NIGHTLY
+from portal.reconciliation.models import RunKind
 
 own_jobs.tend_recovery.handler(recovering.tend)
 
 
 @jobs.frequent.handler
 def frequent() -> None:
-    service.leave(FREQUENT)
+    service.leave(RunKind.FREQUENT)
 
 
 @jobs.nightly.handler
 def nightly() -> None:
-    service.leave(NIGHTLY)
+    service.leave(RunKind.NIGHTLY)
 
 
 @jobs.walk.handler

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -21,20 +22,25 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from portal.core.db import Base, UTCDateTime, one_of
+from portal.core.enums import EnumText
 from portal.core.money import Money
 
-# How a reconciliation came about.
-FREQUENT: Final = "frequent"  # the worker's, every few minutes, from where the last one ended
-NIGHTLY: Final = "nightly"  # the worker's, once a day, over all that may still change
-COMMAND: Final = "command"  # a person's
-KINDS: Final = (FREQUENT, NIGHTLY, COMMAND)
 
-OPEN: Final = "open"
-GONE: Final = "gone"  # a later run did not find it any more
-RESOLVED: Final = "resolved"  # a person has said why it is right as it is
-STATES: Final = (OPEN, GONE, RESOLVED)
+class RunKind(StrEnum):
+    """How a reconciliation came about."""
 
-_OPEN: Final = text("state = 'open'")
+    FREQUENT = "frequent"  # the worker's, every few minutes, from where the last one ended
+    NIGHTLY = "nightly"  # the worker's, once a day, over all that may still change
+    COMMAND = "command"  # a person's
+
+
+class DiscrepancyState(StrEnum):
+    OPEN = "open"
+    GONE = "gone"  # a later run did not find it any more
+    RESOLVED = "resolved"  # a person has said why it is right as it is
+
+
+_OPEN: Final = text(f"state = '{DiscrepancyState.OPEN}'")
 _UNBOOKED: Final = text("booked_at IS NULL")
 
 
@@ -48,7 +54,7 @@ class Reconciliation(Base):
     __tablename__ = "reconciliations"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    kind: Mapped[str] = mapped_column(String(10))
+    kind: Mapped[RunKind] = mapped_column(EnumText(RunKind, 10))
     since: Mapped[datetime] = mapped_column(UTCDateTime)
     until: Mapped[datetime] = mapped_column(UTCDateTime)
     started_at: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -61,7 +67,7 @@ class Reconciliation(Base):
     )  # open discrepancies when it ended, its own and earlier ones
 
     __table_args__ = (
-        one_of("kind", KINDS),
+        one_of("kind", RunKind),
         Index("ix_reconciliations_started", "started_at", "id"),
         Index("ix_reconciliations_finished", "finished_at", "until"),
     )
@@ -91,13 +97,13 @@ class Discrepancy(Base):
     about_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     found_at: Mapped[datetime] = mapped_column(UTCDateTime)
     seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    state: Mapped[str] = mapped_column(String(10), default=OPEN)
+    state: Mapped[DiscrepancyState] = mapped_column(EnumText(DiscrepancyState, 10), default=DiscrepancyState.OPEN)
     closed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     closed_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
     resolution: Mapped[str] = mapped_column(Text, default="")
 
     __table_args__ = (
-        one_of("state", STATES),
+        one_of("state", DiscrepancyState),
         UniqueConstraint("code", "subject", "fingerprint"),
         Index("ix_discrepancies_open", "found_at", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
         Index("ix_discrepancies_found", "found_at", "id"),

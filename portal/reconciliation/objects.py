@@ -217,7 +217,7 @@ def refunds_made(run: Run, after: str | None) -> Iterator[Checkpoint]:
                     refunds.sync_refund(refund.id)
             elif row.status != refund.status:
                 facts = {"refund": row.id, "ours": row.status, "stripe": refund.status}
-                run.record(DiscrepancyDraft("refund_state", row.id, facts, row.payment_id, refund.created))
+                run.record(DiscrepancyDraft("refund_status", row.id, facts, row.payment_id, refund.created))
         yield Checkpoint(batch[-1].id, batch[-1].created)
 
 

@@ -12,7 +12,7 @@ from portal.core import keyset
 from portal.core.errors import NotFound
 from portal.jobs.models import JobState
 from portal.reconciliation import jobs
-from portal.reconciliation.models import COMMAND, FREQUENT, NIGHTLY, OPEN, RESOLVED, Discrepancy, Reconciliation
+from portal.reconciliation.models import Discrepancy, DiscrepancyState, Reconciliation, RunKind
 from portal.reconciliation.run import DiscrepancyDraft
 
 # More are not read at once; who has so many has one fault many times.
@@ -23,7 +23,7 @@ def watermark(session: Session) -> datetime | None:
     """Up to when the worker has compared everything; a person's own runs may leave gaps and do not count."""
     return session.scalar(
         select(func.max(Reconciliation.until)).where(
-            Reconciliation.finished_at.is_not(None), Reconciliation.kind.in_((FREQUENT, NIGHTLY))
+            Reconciliation.finished_at.is_not(None), Reconciliation.kind.in_((RunKind.FREQUENT, RunKind.NIGHTLY))
         )
     )
 
@@ -32,7 +32,7 @@ def watermark_before(session: Session, moment: datetime) -> datetime | None:
     """Likewise, as far as it was known at that moment."""
     return session.scalar(
         select(func.max(Reconciliation.until)).where(
-            Reconciliation.finished_at < moment, Reconciliation.kind.in_((FREQUENT, NIGHTLY))
+            Reconciliation.finished_at < moment, Reconciliation.kind.in_((RunKind.FREQUENT, RunKind.NIGHTLY))
         )
     )
 
@@ -51,12 +51,12 @@ def runs(session: Session, cursor: str | None = None) -> keyset.Page[Reconciliat
 def cut_off(session: Session, since: datetime | None, begun_after: datetime) -> str | None:
     """The id of a command's run that did not come to its end, if it was the last of all; with `since`, only one of that span."""
     row = _last(session, None)
-    if row is None or row.kind != COMMAND or row.finished_at is not None or row.started_at < begun_after:
+    if row is None or row.kind != RunKind.COMMAND or row.finished_at is not None or row.started_at < begun_after:
         return None
     return row.id if since is None or row.since == since else None
 
 
-def is_under_way(session: Session, kind: str) -> bool:
+def is_under_way(session: Session, kind: RunKind) -> bool:
     """Whether the last run of the worker's of this kind goes on by itself: its job is still to be done."""
     last = _last(session, kind)
     if last is None or last.finished_at is not None:
@@ -65,7 +65,7 @@ def is_under_way(session: Session, kind: str) -> bool:
     return job is not None and job.state == JobState.QUEUED
 
 
-def _last(session: Session, kind: str | None) -> Reconciliation | None:
+def _last(session: Session, kind: RunKind | None) -> Reconciliation | None:
     query = select(Reconciliation)
     if kind is not None:
         query = query.where(Reconciliation.kind == kind)
@@ -75,7 +75,11 @@ def _last(session: Session, kind: str | None) -> Reconciliation | None:
 
 def open_discrepancies(session: Session) -> list[Discrepancy]:
     """Those that nobody has resolved and no later run has found gone, the oldest first; MOST_DISCREPANCIES at most."""
-    query = select(Discrepancy).where(Discrepancy.state == OPEN).order_by(Discrepancy.found_at, Discrepancy.id)
+    query = (
+        select(Discrepancy)
+        .where(Discrepancy.state == DiscrepancyState.OPEN)
+        .order_by(Discrepancy.found_at, Discrepancy.id)
+    )
     return list(session.execute(query.limit(MOST_DISCREPANCIES)).scalars())
 
 
@@ -93,6 +97,6 @@ def is_resolved(session: Session, draft: DiscrepancyDraft) -> bool:
         Discrepancy.code == draft.code,
         Discrepancy.subject == draft.subject,
         Discrepancy.fingerprint == draft.fingerprint,
-        Discrepancy.state == RESOLVED,
+        Discrepancy.state == DiscrepancyState.RESOLVED,
     )
     return session.scalar(query) is not None

@@ -26,7 +26,7 @@ from portal.documents.models import Document, DocumentKind
 from portal.invoices.models import Invoice
 from portal.reconciliation import jobs, queries, service
 from portal.reconciliation.lost import LOST
-from portal.reconciliation.models import NIGHTLY, OPEN, Discrepancy, Reconciliation
+from portal.reconciliation.models import Discrepancy, DiscrepancyState, Reconciliation, RunKind
 
 # So far back a comparison goes at least: refunds and disputes of so old payments still change.
 AT_LEAST: Final = timedelta(days=35)
@@ -93,7 +93,7 @@ def begin_run(session: Session, found: Recovery) -> str:
     if found.reconciliation_id is None:
         _keep_numbers_of_mark(session, found)
         jobs.mail_recovery_begun.enqueue(session, recovery_id=found.id)
-    run_id = service.begin_in(session, NIGHTLY, _since(session, found), to_now=True)
+    run_id = service.begin_in(session, RunKind.NIGHTLY, _since(session, found), to_now=True)
     found.reconciliation_id = run_id
     jobs.walk.enqueue(session, reconciliation_id=run_id)
     return run_id
@@ -137,7 +137,7 @@ def _why_not_over(session: Session, found: Recovery) -> Conflict | None:
 
 def left_open(session: Session) -> list[Discrepancy]:
     """The discrepancies that keep the recovery mode on."""
-    query = select(Discrepancy).where(Discrepancy.state == OPEN, Discrepancy.code.in_(LOST))
+    query = select(Discrepancy).where(Discrepancy.state == DiscrepancyState.OPEN, Discrepancy.code.in_(LOST))
     return list(session.execute(query.order_by(Discrepancy.found_at, Discrepancy.id)).scalars())
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal.core import audit, clock, db
 from portal.core.db import new_id
-from portal.reconciliation.models import GONE, NIGHTLY, OPEN, Discrepancy
+from portal.reconciliation.models import Discrepancy, DiscrepancyState, RunKind
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +58,7 @@ class DiscrepancyDraft:
 class Run:
     """`since` and `until` are both included. Full runs also compare what lies outside of the span and may still change."""
 
-    kind: str
+    kind: RunKind
     since: datetime
     until: datetime
     started_at: datetime
@@ -72,7 +72,7 @@ class Run:
 
     @property
     def is_full_run(self) -> bool:
-        return self.kind == NIGHTLY
+        return self.kind == RunKind.NIGHTLY
 
     def count(self, name: str, number: int = 1) -> None:
         self.counts[name] += number
@@ -91,8 +91,8 @@ class Run:
                 audit.record(session, "discrepancy.found", draft.subject, {"code": draft.code, **_plain(draft.facts)})
                 return
             known.seen_at = now
-            if known.state == GONE:
-                known.state, known.closed_at = OPEN, None
+            if known.state == DiscrepancyState.GONE:
+                known.state, known.closed_at = DiscrepancyState.OPEN, None
 
     def close_what_is_gone(self, codes: Iterable[str], *, whole: bool) -> None:
         """Close the open discrepancies of these codes that this run covers and has not seen again.
@@ -102,7 +102,7 @@ class Run:
         if self.dry:
             return
         query = select(Discrepancy).where(
-            Discrepancy.state == OPEN,
+            Discrepancy.state == DiscrepancyState.OPEN,
             Discrepancy.code.in_(set(codes) - self.incomplete),
             Discrepancy.seen_at < self.started_at,
         )
@@ -110,7 +110,7 @@ class Run:
             query = query.where(Discrepancy.about_at.between(self.since, self.until))
         with db.transaction() as session:
             for gone in session.execute(query.with_for_update()).scalars():
-                gone.state, gone.closed_at = GONE, clock.now()
+                gone.state, gone.closed_at = DiscrepancyState.GONE, clock.now()
                 audit.record(session, "discrepancy.gone", gone.subject, {"code": gone.code})
 
 
@@ -137,7 +137,7 @@ def _insert(session: Session, draft: DiscrepancyDraft, now: datetime) -> None:
             about_at=draft.about_at,
             found_at=now,
             seen_at=now,
-            state=OPEN,
+            state=DiscrepancyState.OPEN,
             resolution="",
         )
         .on_conflict_do_nothing(index_elements=["code", "subject", "fingerprint"])

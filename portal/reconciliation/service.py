@@ -31,14 +31,7 @@ from portal.core.db import database_now, new_id
 from portal.core.errors import Conflict, NotFound
 from portal.payments.models import Payment
 from portal.reconciliation import checks, jobs, lost, objects, payouts, queries, transactions
-from portal.reconciliation.models import (
-    COMMAND,
-    NIGHTLY,
-    OPEN,
-    RESOLVED,
-    Discrepancy,
-    Reconciliation,
-)
+from portal.reconciliation.models import Discrepancy, DiscrepancyState, Reconciliation, RunKind
 from portal.reconciliation.run import Checkpoint, DiscrepancyDraft, Run
 
 log = structlog.get_logger(__name__)
@@ -80,7 +73,7 @@ STEPS: Final = (
     Step("intents", objects.intents, ("payment_amount", "payment_differs")),
     Step("charges", objects.charges),
     Step("open payments", objects.open_payments, ("payment_missing",), whole=True, full_only=True),
-    Step("refunds", objects.refunds_made, ("refund_amount", "refund_state")),
+    Step("refunds", objects.refunds_made, ("refund_amount", "refund_status")),
     Step("open refunds", objects.open_refunds, ("refund_missing",), whole=True),
     Step("disputes", objects.disputes_opened),
     Step("open disputes", objects.open_disputes, ("dispute_missing",), whole=True, full_only=True),
@@ -118,7 +111,7 @@ class Progress:
 class Report:
     """What a run covered, counted and left: `discrepancies` are those that are open now, or were found by a dry run."""
 
-    kind: str
+    kind: RunKind
     since: datetime
     until: datetime
     seconds: float
@@ -136,15 +129,15 @@ def nothing(_progress: Progress) -> None:
     """Nobody watches."""
 
 
-def begin(kind: str, since: datetime | None = None, *, to_now: bool = False) -> str:
+def begin(kind: RunKind, since: datetime | None = None, *, to_now: bool = False) -> str:
     """Write down that a run begins; returns its id, for `execute`. A command's that was cut off is taken up again."""
     with db.transaction() as session:
         return begin_in(session, kind, since, to_now=to_now)
 
 
-def begin_in(session: Session, kind: str, since: datetime | None = None, *, to_now: bool = False) -> str:
+def begin_in(session: Session, kind: RunKind, since: datetime | None = None, *, to_now: bool = False) -> str:
     """Likewise, in the caller's transaction."""
-    if kind == COMMAND:
+    if kind == RunKind.COMMAND:
         unfinished = queries.cut_off(session, since, clock.now() - RESUMED_FOR)
         if unfinished is not None:
             return unfinished
@@ -155,7 +148,7 @@ def begin_in(session: Session, kind: str, since: datetime | None = None, *, to_n
     return row.id
 
 
-def leave(kind: str, *, to_now: bool = False) -> bool:
+def leave(kind: RunKind, *, to_now: bool = False) -> bool:
     """Leave the job that walks; False when the last run of this kind is still on its way, which goes on by itself."""
     with db.reading() as session:
         if queries.is_under_way(session, kind):
@@ -167,7 +160,7 @@ def leave(kind: str, *, to_now: bool = False) -> bool:
 
 
 def span(
-    session: Session, kind: str, since: datetime | None = None, *, to_now: bool = False
+    session: Session, kind: RunKind, since: datetime | None = None, *, to_now: bool = False
 ) -> tuple[datetime, datetime]:
     """From when to when a run of this kind goes: see the constants above. The first of all goes back to the first payment.
 
@@ -177,7 +170,7 @@ def span(
     until = now if to_now or recovery.is_on(session) else now - LEAVE_OUT
     if since is not None:
         return since, until
-    if kind == NIGHTLY:
+    if kind == RunKind.NIGHTLY:
         return until - NIGHTLY_SPAN, until
     last = queries.watermark(session)
     first = session.scalar(select(func.min(Payment.created_at))) if last is None else None
@@ -243,7 +236,7 @@ def _finish(reconciliation_id: str, run: Run) -> None:
 
 
 def dry_run(
-    kind: str,
+    kind: RunKind,
     since: datetime | None = None,
     *,
     to_now: bool = False,
@@ -273,7 +266,7 @@ def _as_row(draft: DiscrepancyDraft) -> Discrepancy:
         facts=dict(draft.facts),
         payment_id=draft.payment_id,
         about_at=draft.about_at,
-        state=OPEN,
+        state=DiscrepancyState.OPEN,
     )
 
 
@@ -297,9 +290,13 @@ def resolve(discrepancy_id: str, user_id: str, note: str) -> None:
         discrepancy = session.get(Discrepancy, discrepancy_id, with_for_update=True)
         if discrepancy is None:
             raise NotFound
-        if discrepancy.state != OPEN:
+        if discrepancy.state != DiscrepancyState.OPEN:
             raise Conflict
-        discrepancy.state, discrepancy.closed_at, discrepancy.closed_by = RESOLVED, clock.now(), user_id
+        discrepancy.state, discrepancy.closed_at, discrepancy.closed_by = (
+            DiscrepancyState.RESOLVED,
+            clock.now(),
+            user_id,
+        )
         discrepancy.resolution = note
         facts: dict[str, Any] = {"code": discrepancy.code, "subject": discrepancy.subject, "note": note}
         audit.record(session, "discrepancy.resolved", discrepancy.id, facts)

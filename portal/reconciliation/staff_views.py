@@ -13,7 +13,7 @@ from portal.content import language
 from portal.core import db
 from portal.core.errors import Conflict, Invalid
 from portal.reconciliation import queries, service, wording
-from portal.reconciliation.models import FREQUENT, OPEN, Discrepancy
+from portal.reconciliation.models import Discrepancy, DiscrepancyState, RunKind
 from portal.reconciliation.staff_forms import ResolutionForm
 from portal.reconciliation.wording import Words
 from portal.web import lists
@@ -49,7 +49,7 @@ def index() -> Response:
 @staff_only(*READERS)
 def compare() -> AnyResponse:
     """Compare now, up to this moment, instead of within a few minutes."""
-    if service.leave(FREQUENT, to_now=True):
+    if service.leave(RunKind.FREQUENT, to_now=True):
         flash(gettext("The reconciliation has started. Its result is here within a minute."), "success")
     else:
         flash(gettext("A reconciliation is already running."), "info")
@@ -90,7 +90,7 @@ def _page(discrepancy_id: str, form: ResolutionForm, status: int = 200) -> Respo
         discrepancy=found,
         words=_words(found),
         facts=wording.facts_of(found, gettext, _money),
-        is_open=found.state == OPEN,
+        is_open=found.state == DiscrepancyState.OPEN,
         may_be_second=found.code == CHARGED_TWICE,
         form=form,
     )

@@ -66,7 +66,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         N_("Refund %(refund)s: %(ours)s here, %(stripe)s at Stripe, difference %(difference)s"),
         _NOT_BY_HAND,
     ),
-    "refund_state": (
+    "refund_status": (
         N_("Refund %(refund)s is “%(ours)s” here and “%(stripe)s” at Stripe"),
         N_("The refund needs a decision at the refund desk."),
     ),

@@ -19,7 +19,7 @@ from portal.core.money import Money
 from portal.payments import service as payments
 from portal.payments.models import Payment
 from portal.reconciliation import queries, service
-from portal.reconciliation.models import COMMAND, Discrepancy
+from portal.reconciliation.models import Discrepancy, RunKind
 from portal.reconciliation.service import Report
 from tests import factories
 from tests.live import SandboxServer
@@ -87,7 +87,7 @@ class Account:
         with db.reading() as session:
             return session.get_one(Payment, payment_id)
 
-    def reconcile(self, kind: str = COMMAND, **given: Any) -> Report:
+    def reconcile(self, kind: str = RunKind.COMMAND, **given: Any) -> Report:
         self.settle()
         return service.execute(service.begin(kind, to_now=True, **given))
 

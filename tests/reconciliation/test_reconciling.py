@@ -17,7 +17,7 @@ from portal.ledger import Posting
 from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
 from portal.reconciliation import lost, queries, service, wording
-from portal.reconciliation.models import COMMAND, NIGHTLY, StripePayout, StripeTransaction
+from portal.reconciliation.models import RunKind, StripePayout, StripeTransaction
 from tests import factories
 from tests.reconciliation.conftest import Account, books, discrepancy, found, tamper
 
@@ -71,7 +71,7 @@ def test_a_second_run_changes_nothing(account: Account) -> None:
     report = account.reconcile()
     assert books() == before
     assert report.open_discrepancies == 1
-    account.reconcile(NIGHTLY)
+    account.reconcile(RunKind.NIGHTLY)
     assert books() == before
 
 
@@ -84,7 +84,7 @@ def test_an_old_payment_that_is_paid_late_is_found_by_its_charge(account: Accoun
         row.created_at = row.created_at.replace(year=2023)
     account.settle()
     with db.reading() as session:
-        since, _ = service.span(session, NIGHTLY)
+        since, _ = service.span(session, RunKind.NIGHTLY)
     account.reconcile(since=since)
     assert account.payment(payment.id).status == PaymentStatus.SUCCEEDED
 
@@ -112,7 +112,7 @@ def test_money_that_is_not_ours_is_named_until_a_person_has_resolved_it(account:
 
     assert we_hold() == stripe_holds(account)
     assert account.reconcile().open_discrepancies == 0
-    assert account.reconcile(NIGHTLY).open_discrepancies == 0
+    assert account.reconcile(RunKind.NIGHTLY).open_discrepancies == 0
     with pytest.raises(Conflict):
         service.resolve(named.id, reviewer.id, "Once more.")
     with db.reading() as session:
@@ -125,7 +125,7 @@ def test_money_resolved_before_it_reached_the_balance_is_booked_when_it_does(acc
     account.foreign_charge(7_00)
     with db.transaction() as session:
         reviewer = factories.staff(session, "admin")
-    service.execute(service.begin(COMMAND, to_now=True))
+    service.execute(service.begin(RunKind.COMMAND, to_now=True))
     service.resolve(discrepancy("orphan_charge").id, reviewer.id, "The shop's till.")
     assert account.reconcile().open_discrepancies == 0
     assert we_hold() == stripe_holds(account)
@@ -222,7 +222,7 @@ def test_a_payment_that_was_marked_paid_by_hand_is_named(account: Account) -> No
 
 def test_a_posting_of_nothing_is_named_and_so_are_the_totals(account: Account) -> None:
     payment = account.paid(20_00)
-    account.reconcile(NIGHTLY)
+    account.reconcile(RunKind.NIGHTLY)
     earlier = payment.created_at.replace(microsecond=0) - service.OVERLAP * 3
     with db.transaction() as session:
         ledger.post(
@@ -235,7 +235,7 @@ def test_a_posting_of_nothing_is_named_and_so_are_the_totals(account: Account) -
             reference="charge:pi_invented",
             at=earlier,
         )
-    account.reconcile(NIGHTLY)
+    account.reconcile(RunKind.NIGHTLY)
     assert discrepancy("posting_alone").subject == posting("charge:pi_invented").id
     assert discrepancy("totals_differ").facts["difference_minor"] == 20_00
 
@@ -253,7 +253,7 @@ def test_a_line_of_long_ago_is_found_at_night_because_the_totals_differ(account:
     for table in ("balance_transactions", "charges", "payment_intents"):
         for row in (payment.stripe_charge_id, payment.stripe_intent_id, _transaction()):
             _age(account, table, str(row))
-    account.reconcile(NIGHTLY)
+    account.reconcile(RunKind.NIGHTLY)
     assert discrepancy("posting_differs").subject == charge.id
 
 
@@ -274,7 +274,7 @@ def test_payouts_are_booked_and_equal_what_they_are_made_of(account: Account) ->
     payment = account.paid(20_00)
     day = 24 * 3600
     with db.reading() as session:
-        since = service.span(session, NIGHTLY)[0]
+        since = service.span(session, RunKind.NIGHTLY)[0]
     account.sandbox.control("clock", seconds=3 * day)
     account.sandbox.control("payouts")
     account.sandbox.control("clock", seconds=3 * day)  # the money is in the bank
@@ -328,12 +328,12 @@ def test_what_stripe_does_not_know_is_named_and_stops_nothing(account: Account) 
             )
         )
     late = account.charged(30_00, "Frame")
-    account.reconcile(NIGHTLY)
+    account.reconcile(RunKind.NIGHTLY)
     named = {("payment_missing", payment.id), ("refund_missing", refund.id), ("dispute_missing", dispute.id)}
     assert {*named, ("payout_missing", "po_gone")} <= {*found()}
     assert account.payment(late.id).status == PaymentStatus.SUCCEEDED
     assert {*named, ("payout_missing", "po_gone")} <= {
-        (one.code, one.subject) for one in account.reconcile(NIGHTLY).discrepancies
+        (one.code, one.subject) for one in account.reconcile(RunKind.NIGHTLY).discrepancies
     }
 
 
@@ -342,7 +342,7 @@ def test_a_dry_run_writes_nothing_and_finds_the_same(account: Account) -> None:
     account.foreign_charge()
     account.settle()
     before = books()
-    dry = service.dry_run(COMMAND, to_now=True)
+    dry = service.dry_run(RunKind.COMMAND, to_now=True)
     assert books() == before
     assert [one.code for one in dry.discrepancies] == ["orphan_charge"]
     assert dry.counts["settled"] >= 1

@@ -20,7 +20,7 @@ from portal.jobs.models import JobRow
 from portal.payments import intents
 from portal.payments.statuses import PaymentStatus
 from portal.reconciliation import job_handlers, movements, queries, run, service
-from portal.reconciliation.models import COMMAND, FREQUENT, NIGHTLY, Reconciliation
+from portal.reconciliation.models import Reconciliation, RunKind
 from portal.reconciliation.service import Progress
 from portal.stripe_events.models import StripeEvent
 from tests.reconciliation.conftest import Account, found, tamper
@@ -47,19 +47,19 @@ def test_a_run_goes_on_where_it_was_killed(account: Account, monkeypatch: pytest
         if progress.name == "intents" and runs()[0].counts.get("intents") == 2:
             raise Killed
 
-    begun = service.begin(COMMAND, to_now=True)
+    begun = service.begin(RunKind.COMMAND, to_now=True)
     with pytest.raises(Killed):
         service.execute(begun, kill)
     assert (runs()[0].step, runs()[0].finished_at) == (1, None)
 
-    assert service.begin(COMMAND) == begun  # the next command takes it up
+    assert service.begin(RunKind.COMMAND) == begun  # the next command takes it up
     report = service.execute(begun)
 
     assert report.counts["intents"] == 4
     assert report.open_discrepancies == 0
     assert [account.payment(payment.id).status for payment in payments] == [PaymentStatus.SUCCEEDED] * 4
     assert runs()[0].finished_at is not None
-    assert service.begin(COMMAND) != begun
+    assert service.begin(RunKind.COMMAND) != begun
 
 
 def test_the_worker_runs_from_where_its_last_run_ended(account: Account) -> None:
@@ -72,11 +72,11 @@ def test_the_worker_runs_from_where_its_last_run_ended(account: Account) -> None
         assert queries.watermark(session) is None
     outbox.run_due()
     (first,) = runs()
-    assert first.kind == FREQUENT
+    assert first.kind == RunKind.FREQUENT
     assert first.finished_at is not None
     with db.reading() as session:
-        assert service.span(session, FREQUENT)[0] == first.until - service.OVERLAP
-        since, until = service.span(session, NIGHTLY)
+        assert service.span(session, RunKind.FREQUENT)[0] == first.until - service.OVERLAP
+        since, until = service.span(session, RunKind.NIGHTLY)
     assert until - since == service.NIGHTLY_SPAN
     assert clock.now() - until >= timedelta(minutes=1, seconds=59)
 

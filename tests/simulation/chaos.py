@@ -275,9 +275,9 @@ def _settle(report: Report, scene: Scene, mailbox: StormyMailbox) -> None:
 def reconcile() -> int:
     """A full run, as the worker's of every night but up to this moment; returns how many discrepancies are open."""
     from portal.reconciliation import service
-    from portal.reconciliation.models import NIGHTLY
+    from portal.reconciliation.models import RunKind
 
-    return service.execute(service.begin(NIGHTLY, to_now=True)).open_discrepancies
+    return service.execute(service.begin(RunKind.NIGHTLY, to_now=True)).open_discrepancies
 
 
 def _reconcile_once_more(report: Report, scene: Scene, mailbox: StormyMailbox, settings: dict[str, str]) -> None:
