@@ -69,7 +69,7 @@ def _send_document(document: Document, to: str, locale: str, occasion: str) -> N
     if document.pdf is None:
         raise NotRendered(document.id)
     attachment = mail.Attachment(f"{document.number}.pdf", "application/pdf", document.pdf)
-    _send(document, to, locale, occasion, SUBJECTS[document.kind], f"{document.kind}_mail", attachments=[attachment])
+    _send(document, to, locale, occasion, SUBJECTS[document.kind], document.kind, attachments=[attachment])
 
 
 def tell_of_held(document_id: str) -> None:
@@ -84,7 +84,7 @@ def tell_of_held(document_id: str) -> None:
         key=f"held:{document.id}:{document.missing_glyphs}",
         to=settings.company.support_email,
         subject=language.translate(HELD, locale, number=document.number),
-        template="receipts/held_mail",
+        template="documents/mails/held",
         locale=locale,
         number=document.number,
         glyphs=document.glyphs_that_lack,
@@ -102,7 +102,7 @@ def send_revocation(credit_note_id: str) -> None:
         customer = session.get_one(Customer, note.customer_id)
     if note.revocation_mailed_at is not None:
         return
-    _send(note, customer.email, customer.language, "credit_note_revoked", REVOKED, "revocation_mail")
+    _send(note, customer.email, customer.language, "credit_note_revoked", REVOKED, "revocation")
     service.mark_revocation_mailed(note.id, customer.email)
 
 
@@ -115,7 +115,7 @@ def _send(
         key=f"{occasion}:{document.id}",
         to=to,
         subject=language.translate(subject, locale, number=frozen.number, company=frozen.seller.name),
-        template=f"receipts/{template}",
+        template=f"documents/mails/{template}",
         locale=locale,
         customer_id=document.customer_id,
         document=frozen,

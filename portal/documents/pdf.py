@@ -38,7 +38,7 @@ FONTS: Final = {
 LOGO: Final = "portal:logo"
 BASE: Final = "portal:document"  # a relative address is one more name that is not served
 QR_CODE: Final = "portal:qr-code"
-STYLESHEET: Final = templates.TEMPLATES / "receipts" / "documents" / "document.css"
+STYLESHEET: Final = templates.TEMPLATES / "documents" / "pdf" / "document.css"
 # Readable in decades, and it may carry an electronic invoice as an attachment. Source: ISO 19005-3.
 VARIANT: Final = "pdf/a-3b"
 
@@ -65,7 +65,7 @@ class Rendered:
 def render(facts: Facts) -> Rendered:
     """The document as PDF/A-3b. Takes tens of milliseconds, the first time in a process about two seconds."""
     db.refuse_inside_transaction("rendering a PDF")
-    html = templates.render(f"receipts/documents/{facts.kind}.html", facts.language, document=facts)
+    html = templates.render(f"documents/pdf/{facts.kind}.html", facts.language, document=facts)
     from weasyprint import HTML
 
     with _lock, _missing_glyphs() as missing:

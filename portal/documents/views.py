@@ -13,7 +13,7 @@ from portal.documents.models import DocumentKind
 from portal.invoices import queries as invoices
 from portal.web import guards, pages
 
-bp = Blueprint("receipts", __name__, url_prefix="/receipts")
+bp = Blueprint("documents", __name__, url_prefix="/receipts")
 
 # A page that shows a payment asks again this often while its documents are being made, and this many times: five minutes,
 # longer than a worker that has fallen behind; after that the mail brings them.
@@ -22,8 +22,8 @@ MOST_LOOKS: Final = 150
 
 # The page of each kind.
 TEMPLATES: Final = {
-    DocumentKind.RECEIPT: "receipts/receipt.html",
-    DocumentKind.CREDIT_NOTE: "receipts/credit_note.html",
+    DocumentKind.RECEIPT: "documents/receipt.html",
+    DocumentKind.CREDIT_NOTE: "documents/credit_note.html",
 }
 
 
@@ -34,11 +34,11 @@ def index() -> Response:
     with db.reading() as session:
         found = queries.of_customer(session, guards.customer_id(), request.args.get("page"))
     return pages.page(
-        "receipts/index.html",
-        partial="receipts/_list.html",
+        "documents/index.html",
+        partial="documents/_list.html",
         documents=found.rows,
-        next_url=url_for("receipts.index", page=found.older) if found.older else None,
-        previous_url=url_for("receipts.index", page=found.newer) if found.newer else None,
+        next_url=url_for("documents.index", page=found.older) if found.older else None,
+        previous_url=url_for("documents.index", page=found.newer) if found.newer else None,
     )
 
 
@@ -58,7 +58,7 @@ def pdf(document_id: str) -> Response:
         document = queries.pdf_for_customer(session, document_id, guards.customer_id())
         addresses = queries.addresses(session, document)
     if document.pdf is None:
-        waiting = pages.page("receipts/being_made.html", status=503, document=document, addresses=addresses)
+        waiting = pages.page("documents/being_made.html", status=503, document=document, addresses=addresses)
         waiting.headers["Retry-After"] = str(LOOK_EVERY_SECONDS)
         return waiting
     response = send_file(
@@ -81,8 +81,8 @@ def of_payment(payment_id: str) -> Response:
     with db.reading() as session:
         found = queries.of_payment(session, payment_id, guards.customer_id())
     return pages.page(
-        "receipts/of_payment.html",
-        partial="receipts/_of_payment.html",
+        "documents/of_payment.html",
+        partial="documents/_of_payment.html",
         found=found,
         next_look=looks + 1 if 0 <= looks < MOST_LOOKS else None,
         every_seconds=LOOK_EVERY_SECONDS,
@@ -98,8 +98,8 @@ def of_invoice(invoice_id: str) -> Response:
         invoice = invoices.for_customer(session, invoice_id, me)
         paid = queries.of_invoice(session, invoice_id, me)
     return pages.page(
-        "receipts/of_invoice.html",
-        partial="receipts/_of_invoice.html",
+        "documents/of_invoice.html",
+        partial="documents/_of_invoice.html",
         invoice=invoice,
         paid=paid,
         next_look=1,

@@ -23,7 +23,7 @@ def mail_refused(customer_id: str, detail: str) -> None:
         key=f"refused_detail:{customer_id}:{detail}",
         to=settings.company.support_email,
         subject=language.translate(SUBJECT, locale, customer=" ".join(customer.name.split())),
-        template="cards/mails/refused_detail",
+        template="payment_methods/mails/refused_detail",
         locale=locale,
         customer=customer,
         detail=language.translate(DETAILS.get(detail, detail), locale),

@@ -9,5 +9,7 @@ from portal.web.features import Feature, NavigationEntry
 FEATURE = Feature(
     blueprints=(views.bp,),
     jobs=(job_handlers,),
-    navigation=(NavigationEntry("cards.index", "card", N_("Cards"), 40, frozenset({"cards", "mandates"})),),
+    navigation=(
+        NavigationEntry("payment_methods.index", "card", N_("Cards"), 40, frozenset({"payment_methods", "mandates"})),
+    ),
 )

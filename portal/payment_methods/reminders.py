@@ -74,7 +74,7 @@ def send(card_id: str, last_day: date, days: int) -> None:
         key=f"card_expiry:{card.id}:{card.last_day}:{days}",
         to=customer.email,
         subject=language.translate(SUBJECT, locale, last4=card.last4, day=day),
-        template="cards/mails/expiry",
+        template="payment_methods/mails/expiry",
         locale=locale,
         customer_id=customer.id,
         name=customer.name,

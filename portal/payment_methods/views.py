@@ -18,7 +18,7 @@ from portal.payment_methods.statuses import SetupStatus
 from portal.web.guards import customer_id, customers_only, payers_only
 from portal.web.pages import limiter, page, see_other, within
 
-bp = Blueprint("cards", __name__, url_prefix="/cards")
+bp = Blueprint("payment_methods", __name__, url_prefix="/cards")
 
 # How often a waiting page asks Stripe itself instead of only looking at the row, which the webhook changes.
 ASK_STRIPE_EVERY = 5
@@ -34,7 +34,7 @@ def index() -> Response:
         kept = queries.of_customer(session, customer_id())
         uses = queries.uses(session, kept)
     heirs = {card.id: queries.next_default([other for other in kept if other is not card]) for card in kept}
-    return page("cards/index.html", cards=kept, uses=uses, heirs=heirs)
+    return page("payment_methods/index.html", cards=kept, uses=uses, heirs=heirs)
 
 
 @bp.post("/<card_id>/default")
@@ -47,7 +47,7 @@ def make_default(card_id: str) -> AnyResponse:
         flash(gettext(error.message), "error")
     else:
         flash(gettext("This is now your default card."), "success")
-    return see_other("cards.index")
+    return see_other("payment_methods.index")
 
 
 @bp.post("/<card_id>/removal")
@@ -64,7 +64,7 @@ def remove(card_id: str) -> AnyResponse:
             ),
             "success",
         )
-    return see_other("cards.index")
+    return see_other("payment_methods.index")
 
 
 # Adding a card
@@ -78,7 +78,7 @@ def new() -> Response:
     with db.reading() as session:
         country = accounts.customer(session, customer_id()).country
     return page(
-        "cards/new.html",
+        "payment_methods/new.html",
         with_stripe=True,
         stripe_js_url=settings.stripe_js_url,
         publishable_key=settings.stripe_publishable_key,
@@ -101,8 +101,8 @@ def start() -> Response:
     return jsonify(
         status=started.status,
         client_secret=started.client_secret,
-        outcome_url=url_for("cards.outcome", setup_id=started.setup_id),
-        return_url=url_for("cards.came_back", setup_id=started.setup_id, _external=True),
+        outcome_url=url_for("payment_methods.outcome", setup_id=started.setup_id),
+        return_url=url_for("payment_methods.came_back", setup_id=started.setup_id, _external=True),
     )
 
 
@@ -117,8 +117,8 @@ def outcome(setup_id: str) -> Response:
     if setup.status not in statuses.FINAL and setup.stripe_setup_intent_id and look % ASK_STRIPE_EVERY == 0:
         setup = _refreshed(setup, me)
     return page(
-        "cards/outcome.html",
-        partial="cards/_outcome.html",
+        "payment_methods/outcome.html",
+        partial="payment_methods/_outcome.html",
         setup=setup,
         advice=gettext(gateway.advice(setup.failure_code, setup.decline_code)) if setup.failure_code else "",
         look=look + 1,
@@ -135,7 +135,7 @@ def came_back(setup_id: str) -> AnyResponse:
         setup = queries.setup_for_customer(session, setup_id, me)
     if setup.stripe_setup_intent_id:
         _refreshed(setup, me)
-    return see_other("cards.outcome", setup_id=setup_id)
+    return see_other("payment_methods.outcome", setup_id=setup_id)
 
 
 def _refreshed(setup: CardSetup, me: str) -> CardSetup:

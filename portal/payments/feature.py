@@ -11,6 +11,8 @@ FEATURE = Feature(
     jobs=(job_handlers,),
     navigation=(
         NavigationEntry("payments.overview", "home", N_("Overview"), 10, frozenset({"payments.overview"})),
-        NavigationEntry("payments.history", "list", N_("Payments"), 30, frozenset({"payments", "receipts", "refunds"})),
+        NavigationEntry(
+            "payments.history", "list", N_("Payments"), 30, frozenset({"payments", "documents", "refunds"})
+        ),
     ),
 )

@@ -51,7 +51,7 @@ MOST_OF_A_PAYMENT: Final = 50
 # Actors with a row among the users, and those with a name in a row of theirs.
 PEOPLE: Final = frozenset({"customer", "staff"})
 NAMED: Final = PEOPLE | {"api_client"}
-DOCUMENT_MAILS: Final = frozenset({"receipts/receipt_mail", "receipts/credit_note_mail"})
+DOCUMENT_MAILS: Final = frozenset({"documents/mails/receipt", "documents/mails/credit_note"})
 
 
 # A customer

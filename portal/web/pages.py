@@ -56,7 +56,7 @@ def network_of_caller() -> str:
 # and one's own account, Stripe's webhooks, which are only stored, and what staff need to see a recovery to its end.
 FREE: Final = frozenset(
     {
-        *("identity", "accounts", "second_factor", "people", "api_auth", "webhooks", "verification"),
+        *("identity", "accounts", "second_factor", "people", "api_auth", "stripe_events", "verification"),
         *("operations", "support_api_clients", "reconciliation", "book_packs"),
     }
 )

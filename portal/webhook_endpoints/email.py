@@ -25,7 +25,7 @@ def send_disabled(endpoint_id: str, owner_id: str, reason: str, occasion: str) -
         key=f"endpoint_off:{occasion}",
         to=owner.email,
         subject=translate(_SUBJECT, owner.language, company=config.current().company.name),
-        template="deliveries/mails/endpoint_disabled",
+        template="webhook_endpoints/mails/endpoint_disabled",
         locale=owner.language,
         zone=owner.zone,
         customer_id=endpoint.customer_id,

@@ -169,11 +169,11 @@ def test_a_second_look_asks_its_index_and_writes_nothing(database: str) -> None:
             session.execute(text("SET LOCAL enable_seqscan = off"))
         asked = "EXPLAIN QUERY PLAN " if database.startswith("sqlite") else "EXPLAIN "
         query = (
-            "SELECT at FROM audit_events WHERE action = 'staff.looked' AND actor_id = 'usr_staff' AND subject = 'pay_1' "
+            "SELECT at FROM audit_events WHERE action = 'staff.viewed' AND actor_id = 'usr_staff' AND subject = 'pay_1' "
             "ORDER BY number DESC LIMIT 1"
         )
         plan = " ".join(str(row) for row in session.execute(text(asked + query)))
-    assert "action = 'staff.looked'" in statement
+    assert "action = 'staff.viewed'" in statement
     assert "ix_audit_events_viewed" in plan
     assert "SORT" not in plan.upper().replace("USE TEMP B-TREE", "SORT")
 

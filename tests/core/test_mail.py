@@ -26,7 +26,9 @@ TO = "ada@spree-bikes.test"
 def send(*, key: str = "receipt:rct_1", to: str = TO, subject: str = "Your receipt", words: str = "Thank you") -> None:
     """One of the portal's mails, which tells these words among others."""
     facts = {"name": "Ada", "reason": "gone", "url": words}
-    mail.send(key=key, to=to, subject=subject, template="deliveries/mails/endpoint_disabled", locale="en", **facts)
+    mail.send(
+        key=key, to=to, subject=subject, template="webhook_endpoints/mails/endpoint_disabled", locale="en", **facts
+    )
 
 
 def only(mailbox: Mailbox) -> EmailMessage:

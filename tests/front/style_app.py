@@ -79,7 +79,7 @@ def create_style_app(brand: str = "#2a4fd0", brand_contrast: str = "#ffffff", lo
 
     named("invoices.index", "/invoices")
     named("payments.history", "/payments")
-    named("cards.index", "/cards")
+    named("payment_methods.index", "/cards")
     named("identity.sign_in", "/sign-in", ["GET", "POST"])
     named("identity.sign_out", "/sign-out", ["POST"])
     named("accounts.profile", "/account")

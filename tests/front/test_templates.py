@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     path
     for path in (ROOT / "templates").rglob("*.html")
-    if "mail" not in str(path.relative_to(ROOT)) and path.parent != ROOT / "templates" / "receipts" / "documents"
+    if "mail" not in str(path.relative_to(ROOT)) and path.parent != ROOT / "templates" / "documents" / "pdf"
 )
 
 FORBIDDEN = {

@@ -170,7 +170,7 @@ INLINE = re.compile(
 )
 
 
-NO_PAGES = re.compile(r"layout/mail\.html|receipts/documents/")
+NO_PAGES = re.compile(r"layout/mail\.html|documents/pdf/")
 
 
 def _is_page(template: Path) -> bool:

@@ -251,7 +251,7 @@ def test_the_same_mail_again_is_one_line_and_a_refused_one_is_none(desk: Desk, a
     assert {column.key for column in mail.SentMail.__table__.c} == {
         "key", "recipient", "subject", "template", "customer_id", "sent_at", "times",
     }, "what a mail says is kept nowhere"  # fmt: skip
-    assert (row.key, row.template) == (f"receipt:snd_1:{desk.receipt_id}", "receipts/receipt_mail")
+    assert (row.key, row.template) == (f"receipt:snd_1:{desk.receipt_id}", "documents/mails/receipt")
 
 
 # Files of invoices
