@@ -16,13 +16,15 @@ def rename_table(before: str, after: str) -> None:
 
 def _on_postgresql(before: str, after: str) -> None:
     connection = op.get_bind()
+    constraints = sa.text("SELECT conname FROM pg_constraint WHERE conrelid = CAST(:name AS regclass)")
+    of_constraints = connection.scalars(constraints, {"name": before}).all()
+    indexes = sa.text("SELECT indexname FROM pg_indexes WHERE tablename = :name AND schemaname = current_schema()")
+    of_indexes = set(connection.scalars(indexes, {"name": before})) - set(of_constraints)  # a key's index goes with it
     op.rename_table(before, after)
-    constraints = sa.text("SELECT conname FROM pg_constraint WHERE conrelid = CAST(:name AS regclass) ORDER BY conname")
-    for name in connection.scalars(constraints, {"name": after}).all():
+    for name in of_constraints:
         if before in name:
             op.execute(f'ALTER TABLE {after} RENAME CONSTRAINT "{name}" TO "{name.replace(before, after)}"')
-    indexes = sa.text("SELECT indexname FROM pg_indexes WHERE tablename = :name AND schemaname = current_schema()")
-    for name in connection.scalars(indexes, {"name": after}).all():
+    for name in of_indexes:
         if before in name:
             op.execute(f'ALTER INDEX "{name}" RENAME TO "{name.replace(before, after)}"')
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from portal.accounts.models import Customer
 from portal.core import clock, company_days
 from portal.core.db import new_id
-from portal.disputes.models import NO_DEADLINE, OPENED, Dispute, DisputeStep, FraudWarning
+from portal.disputes.models import NO_DEADLINE, OPENED, Dispute, DisputeStep, EarlyFraudWarning
 from portal.identity import passwords
 from portal.identity.models import OWNER, User
 from portal.invoices import totals
@@ -193,10 +193,10 @@ def dispute(session: Session, payment: Payment, **values: Any) -> Dispute:
     return row
 
 
-def fraud_warning(session: Session, payment: Payment, **values: Any) -> FraudWarning:
+def fraud_warning(session: Session, payment: Payment, **values: Any) -> EarlyFraudWarning:
     """A warning of a card's issuer that Stripe does not know, and that can be acted on."""
     now = clock.now()
-    row = FraudWarning(
+    row = EarlyFraudWarning(
         **{
             "id": new_id("efw"),
             "payment_id": payment.id,

@@ -380,10 +380,10 @@ def _fields_sent() -> Iterator[tuple[str, list[str]]]:
     """What the noun of an event ("payment") is told with: the keys of the facts in the function that announces it."""
     for file in sorted((ROOT / "portal").rglob("*.py")):
         source = file.read_text()
-        if "deliveries.announce(" not in source:
+        if "webhook_endpoints.emit(" not in source:
             continue
         for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.FunctionDef) and "deliveries.announce(" in ast.unparse(node):
+            if isinstance(node, ast.FunctionDef) and "webhook_endpoints.emit(" in ast.unparse(node):
                 written = next(one for one in ast.walk(node) if isinstance(one, ast.Dict))
                 names = [str(key.value) for key in written.keys if isinstance(key, ast.Constant)]
                 yield names[0].removesuffix("_id"), names

@@ -17,7 +17,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from portal.accounts import access, jobs, queries, service
-from portal.accounts.models import Customer, InvitationTry
+from portal.accounts.models import Customer, InvitationAttempt
 from portal.accounts.service import EmailTaken, Invitation
 from portal.content import language
 from portal.core import audit, clock, db
@@ -167,7 +167,7 @@ def withdraw(customer_id: str, user_id: str, *, by: str) -> None:
 
 def forget_old_tries(session: Session) -> None:
     """Invitations that count no more. In the caller's transaction."""
-    session.execute(delete(InvitationTry).where(InvitationTry.at < clock.now() - DAY))
+    session.execute(delete(InvitationAttempt).where(InvitationAttempt.at < clock.now() - DAY))
 
 
 # Roles and access
@@ -270,8 +270,8 @@ def _check_room(session: Session, customer_id: str) -> None:
 def _count_invitation(session: Session, customer_id: str) -> None:
     """Write it down, or raise TooManyInvitations with the seconds to wait. The customer is locked, so each is counted."""
     now = clock.now()
-    within_a_day = InvitationTry.customer_id == customer_id, InvitationTry.at > now - DAY
-    newest_first = select(InvitationTry.at).where(*within_a_day).order_by(InvitationTry.at.desc())
+    within_a_day = InvitationAttempt.customer_id == customer_id, InvitationAttempt.at > now - DAY
+    newest_first = select(InvitationAttempt.at).where(*within_a_day).order_by(InvitationAttempt.at.desc())
     blocking: datetime | None = session.execute(
         newest_first.offset(MOST_INVITATIONS_A_DAY - 1).limit(1)
     ).scalar_one_or_none()
@@ -279,7 +279,7 @@ def _count_invitation(session: Session, customer_id: str) -> None:
         wait = math.ceil((blocking + DAY - now).total_seconds())
         log.warning("invitations_throttled", customer_id=customer_id, retry_after=wait)
         raise TooManyInvitations(retry_after=max(1, wait), count=MOST_INVITATIONS_A_DAY)
-    session.add(InvitationTry(id=new_id("try"), at=now, customer_id=customer_id))
+    session.add(InvitationAttempt(id=new_id("try"), at=now, customer_id=customer_id))
 
 
 def _tell_owners(session: Session, about: User, what: str, by: str) -> None:

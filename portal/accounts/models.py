@@ -102,13 +102,13 @@ def _named(_mapper: Any, connection: Connection, row: Customer | User) -> None:
         keep_words(connection, customer_id)
 
 
-class InvitationTry(Base):
+class InvitationAttempt(Base):
     """An invitation that an owner sent, or wanted to send to an address that is taken: counted for a day by customer."""
 
-    __tablename__ = "invitation_tries"
+    __tablename__ = "invitation_attempts"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     at: Mapped[datetime] = mapped_column(UTCDateTime)
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
 
-    __table_args__ = (Index("ix_invitation_tries_customer", "customer_id", "at"),)
+    __table_args__ = (Index("ix_invitation_attempts_customer", "customer_id", "at"),)

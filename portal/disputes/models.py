@@ -114,13 +114,13 @@ class DisputeStep(Base):
     __table_args__ = (Index("ix_dispute_steps_dispute", "dispute_id", "at"),)
 
 
-class FraudWarning(Synced, Base):
+class EarlyFraudWarning(Synced, Base):
     """A card's issuer suspects fraud (Stripe's early fraud warning); `fraud_type` is Stripe's word.
 
     `actionable` as long as the charge is neither disputed nor wholly refunded.
     """
 
-    __tablename__ = "fraud_warnings"
+    __tablename__ = "early_fraud_warnings"
     noun = "fraud_warning"
 
     payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"))
@@ -134,9 +134,9 @@ class FraudWarning(Synced, Base):
     customer: Mapped[Customer] = relationship(lazy="raise")
 
     __table_args__ = (
-        Index("ix_fraud_warnings_payment", "payment_id", "created_at"),
+        Index("ix_early_fraud_warnings_payment", "payment_id", "created_at"),
         Index(
-            "ix_fraud_warnings_actionable",
+            "ix_early_fraud_warnings_actionable",
             "created_at",
             "id",
             sqlite_where=text("actionable = 1"),  # as either database writes a flag

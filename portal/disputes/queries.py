@@ -14,7 +14,7 @@ from portal import ledger
 from portal.core import keyset
 from portal.core.errors import NotFound
 from portal.core.money import Money
-from portal.disputes.models import NO_DEADLINE, Dispute, FraudWarning
+from portal.disputes.models import NO_DEADLINE, Dispute, EarlyFraudWarning
 from portal.disputes.statuses import FINAL, DisputeStatus
 from portal.ledger import Posting
 from portal.payments.models import Payment
@@ -55,8 +55,8 @@ def by_stripe_id(session: Session, stripe_dispute_id: str) -> Dispute | None:
     return session.execute(select(Dispute).where(Dispute.stripe_dispute_id == stripe_dispute_id)).scalar_one_or_none()
 
 
-def warning_by_stripe_id(session: Session, stripe_warning_id: str) -> FraudWarning | None:
-    query = select(FraudWarning).where(FraudWarning.stripe_warning_id == stripe_warning_id)
+def warning_by_stripe_id(session: Session, stripe_warning_id: str) -> EarlyFraudWarning | None:
+    query = select(EarlyFraudWarning).where(EarlyFraudWarning.stripe_warning_id == stripe_warning_id)
     return session.execute(query).scalar_one_or_none()
 
 
@@ -72,12 +72,12 @@ def dispute(session: Session, dispute_id: str) -> Dispute:
     return found
 
 
-def warning(session: Session, warning_id: str) -> FraudWarning:
+def warning(session: Session, warning_id: str) -> EarlyFraudWarning:
     """For jobs: a warning with its payment and its customer."""
     return session.execute(
-        select(FraudWarning)
-        .where(FraudWarning.id == warning_id)
-        .options(joinedload(FraudWarning.payment), joinedload(FraudWarning.customer))
+        select(EarlyFraudWarning)
+        .where(EarlyFraudWarning.id == warning_id)
+        .options(joinedload(EarlyFraudWarning.payment), joinedload(EarlyFraudWarning.customer))
     ).scalar_one()
 
 
@@ -166,13 +166,13 @@ def money_of(session: Session, found: Dispute) -> list[Movement]:
     ]
 
 
-def warnings_of(session: Session, payment_ids: Sequence[str]) -> list[FraudWarning]:
+def warnings_of(session: Session, payment_ids: Sequence[str]) -> list[EarlyFraudWarning]:
     """For staff: the fraud warnings of these payments, newest first."""
     if not payment_ids:
         return []
-    query = select(FraudWarning).where(FraudWarning.payment_id.in_(payment_ids))
+    query = select(EarlyFraudWarning).where(EarlyFraudWarning.payment_id.in_(payment_ids))
     return list(
         session.execute(
-            query.order_by(FraudWarning.created_at.desc(), FraudWarning.id.desc()).limit(MOST_SHOWN)
+            query.order_by(EarlyFraudWarning.created_at.desc(), EarlyFraudWarning.id.desc()).limit(MOST_SHOWN)
         ).scalars()
     )

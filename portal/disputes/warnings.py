@@ -15,7 +15,7 @@ from portal.core import audit, clock, config, db
 from portal.core.db import new_id
 from portal.core.synced_rows import touch
 from portal.disputes import jobs
-from portal.disputes.models import FraudWarning
+from portal.disputes.models import EarlyFraudWarning
 from portal.disputes.settling import locked_payment, payment_of
 from portal.payments.models import Payment
 
@@ -30,7 +30,7 @@ def sync_warning(stripe_warning_id: str) -> bool:
     return stripe_sync.sync(KIND, stripe_warning_id) is not None
 
 
-def _owner(found: gateway.FraudWarning) -> str | None:
+def _owner(found: gateway.EarlyFraudWarning) -> str | None:
     payment_id = payment_of(found.intent_id, found.charge_id)
     if payment_id is None:
         return None
@@ -41,7 +41,7 @@ def _owner(found: gateway.FraudWarning) -> str | None:
     return None if differs else payment_id
 
 
-def _mismatch(payment: Payment, found: gateway.FraudWarning) -> str:
+def _mismatch(payment: Payment, found: gateway.EarlyFraudWarning) -> str:
     if found.charge_id != payment.stripe_charge_id:
         return "it is about another charge"
     if found.livemode != config.current().livemode:
@@ -49,14 +49,14 @@ def _mismatch(payment: Payment, found: gateway.FraudWarning) -> str:
     return ""
 
 
-def _leave_out(_session: Session, warning: FraudWarning, reason: str) -> None:
+def _leave_out(_session: Session, warning: EarlyFraudWarning, reason: str) -> None:
     log.error("fraud_warning_does_not_fit", warning_id=warning.id, reason=reason)
 
 
-def _open(session: Session, payment_id: str, found: gateway.FraudWarning) -> FraudWarning:
+def _open(session: Session, payment_id: str, found: gateway.EarlyFraudWarning) -> EarlyFraudWarning:
     """Keep a new warning, and tell staff of it."""
     payment = session.get_one(Payment, payment_id)
-    warning = FraudWarning(
+    warning = EarlyFraudWarning(
         id=new_id("efw"),
         payment_id=payment.id,
         customer_id=payment.customer_id,
@@ -80,7 +80,7 @@ def _open(session: Session, payment_id: str, found: gateway.FraudWarning) -> Fra
     return warning
 
 
-def _apply(session: Session, warning: FraudWarning, found: gateway.FraudWarning, _nothing: object) -> None:
+def _apply(session: Session, warning: EarlyFraudWarning, found: gateway.EarlyFraudWarning, _nothing: object) -> None:
     audit.record(
         session,
         "fraud_warning.changed",
@@ -92,8 +92,8 @@ def _apply(session: Session, warning: FraudWarning, found: gateway.FraudWarning,
     touch(warning)
 
 
-KIND: Final[stripe_sync.Opened[FraudWarning, gateway.FraudWarning]] = stripe_sync.Opened(
-    model=FraudWarning,
+KIND: Final[stripe_sync.Opened[EarlyFraudWarning, gateway.EarlyFraudWarning]] = stripe_sync.Opened(
+    model=EarlyFraudWarning,
     column="stripe_warning_id",
     fetch=lambda stripe_id: gateway.current().retrieve_fraud_warning(stripe_id),
     gather=lambda _found: None,

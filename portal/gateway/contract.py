@@ -185,7 +185,7 @@ class Dispute:
 
 
 @dataclass(frozen=True, slots=True)
-class FraudWarning:
+class EarlyFraudWarning:
     """A card's issuer suspects fraud. `actionable` as long as the charge is neither disputed nor wholly refunded."""
 
     id: str

@@ -16,7 +16,7 @@ from portal.core.money import Money
 from portal.gateway.contract import (
     Charge,
     Dispute,
-    FraudWarning,
+    EarlyFraudWarning,
     Intent,
     Misconfigured,
     MissingAtStripe,
@@ -268,7 +268,7 @@ class StripeGateway(ListCalls):
         with api_errors():
             self._client.v1.webhook_endpoints.delete(endpoint_id)
 
-    def retrieve_fraud_warning(self, warning_id: str) -> FraudWarning:
+    def retrieve_fraud_warning(self, warning_id: str) -> EarlyFraudWarning:
         with api_errors():
             return to_fraud_warning(self._client.v1.radar.early_fraud_warnings.retrieve(warning_id))
 

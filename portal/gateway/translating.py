@@ -12,8 +12,8 @@ from portal.gateway.contract import (
     Card,
     Charge,
     Dispute,
+    EarlyFraudWarning,
     Failure,
-    FraudWarning,
     Intent,
     PaymentMethod,
     Payout,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from stripe import SetupAttempt as StripeSetupAttempt
     from stripe import SetupIntent as StripeSetupIntent
     from stripe import WebhookEndpoint as StripeWebhookEndpoint
-    from stripe.radar import EarlyFraudWarning
+    from stripe.radar import EarlyFraudWarning as StripeEarlyFraudWarning
 
 
 def id_of(reference: Any) -> str | None:
@@ -225,8 +225,8 @@ def plain(metadata: Any) -> Mapping[str, str]:
     return {} if metadata is None else dict(metadata.to_dict())
 
 
-def to_fraud_warning(found: EarlyFraudWarning) -> FraudWarning:
-    return FraudWarning(
+def to_fraud_warning(found: StripeEarlyFraudWarning) -> EarlyFraudWarning:
+    return EarlyFraudWarning(
         id=found.id,
         charge_id=id_of(found.charge) or "",
         intent_id=id_of(found.payment_intent),

@@ -27,7 +27,7 @@ from portal.invoices.models import Invoice, InvoiceLine, OutsidePayment
 from portal.invoices.spreadsheet import DecimalMark, Entry, Problem, Sheet
 from portal.invoices.statuses import InvoiceStatus, OutsideWay
 from portal.invoices.totals import Totals
-from portal.webhook_endpoints import service as deliveries
+from portal.webhook_endpoints import service as webhook_endpoints
 from portal.webhook_endpoints.models import EventType
 
 LONGEST_REASON: Final = 300
@@ -306,7 +306,7 @@ def _announce_paid(session: Session, invoice: Invoice, at: datetime) -> None:
         "currency": invoice.currency,
         "paid_at": at.isoformat().replace("+00:00", "Z"),
     }
-    deliveries.announce(session, invoice.customer_id, EventType.INVOICE_PAID, facts)
+    webhook_endpoints.emit(session, invoice.customer_id, EventType.INVOICE_PAID, facts)
 
 
 def _check_outside(paid_on: date, how: str) -> None:

@@ -3,7 +3,7 @@
 What happens to an invoice of a customer with a mandate, each step in a transaction of its own:
 
     sweep         finds what is due, every few minutes: notices, tries, and what was paid elsewhere
-    announce      writes the Collection; the mail of the notice fixes the day, and nothing is charged before policy.NOTICE after it
+    send_notice   writes the Collection; the mail of the notice fixes the day, and nothing is charged before policy.NOTICE after it
     collect       begins a try (the row says so before Stripe is asked), has payments.service.pay_with_card charge the default card
                   off session under a key made from the collection and the try, and writes down what came of it
 
@@ -129,7 +129,7 @@ def sweep() -> None:
         with db.reading() as session:
             unannounced = queries.to_be_announced(session, BATCH)
         for invoice_id, customer_id in unannounced:
-            announce(invoice_id, customer_id)
+            send_notice(invoice_id, customer_id)
         if len(unannounced) < BATCH:
             break
     _leave_tries()
@@ -148,7 +148,7 @@ def _leave_tries() -> None:
         after = found[-1]
 
 
-def announce(invoice_id: str, customer_id: str) -> None:
+def send_notice(invoice_id: str, customer_id: str) -> None:
     """Begin the collection of an open invoice under the mandate in force. A second call, or one that comes too late, does nothing."""
     with db.transaction() as session:
         mandate = queries.in_force(session, customer_id, lock=True)

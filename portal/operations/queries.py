@@ -16,7 +16,7 @@ from portal.core import clock, company_days, keyset, marks, recovery
 from portal.core.audit import AuditEvent
 from portal.core.db import database_now
 from portal.core.errors import NotFound
-from portal.disputes.models import Dispute, FraudWarning
+from portal.disputes.models import Dispute, EarlyFraudWarning
 from portal.identity import queries as accounts
 from portal.jobs import workers
 from portal.jobs.models import DEAD, FAILED, JobRow, JobState
@@ -123,7 +123,7 @@ def state(session: Session) -> State:
         refunds_to_review=_count(session, select(Refund.id).where(_waits_for_staff(Refund))),
         failed_refunds=refunds.number_failed(session, MOST_COUNTED + 1),
         disputes_to_review=_count(session, select(Dispute.id).where(_waits_for_staff(Dispute))),
-        fraud_warnings=_count(session, select(FraudWarning.id).where(_waits_for_staff(FraudWarning))),
+        fraud_warnings=_count(session, select(EarlyFraudWarning.id).where(_waits_for_staff(EarlyFraudWarning))),
         book_discrepancies=_count(
             session, select(Discrepancy.id).where(Discrepancy.state == literal_column(f"'{DiscrepancyState.OPEN}'"))
         ),
@@ -141,8 +141,8 @@ def _count(session: Session, query: Select[Any]) -> int:
 
 def _waits_for_staff(kind: Any) -> ColumnElement[bool]:
     """The condition of a kind's partial index, to the letter: planned before its value is known, a parameter would not lead to it."""
-    if kind is FraudWarning:
-        return and_(FraudWarning.actionable, FraudWarning.created_at > clock.now() - WARNING_COUNTS_FOR)
+    if kind is EarlyFraudWarning:
+        return and_(EarlyFraudWarning.actionable, EarlyFraudWarning.created_at > clock.now() - WARNING_COUNTS_FOR)
     found: ColumnElement[bool] = kind.review_reason != literal_column("''")
     if kind is Dispute:
         return or_(found, Dispute.discrepancy != literal_column("''"))
@@ -225,7 +225,7 @@ def review_items(session: Session) -> list[ReviewItem]:
     sources: list[Any] = [(kind, one, one.id, one.review_reason, one.updated_at) for kind, one in frozen.items()]
     differs = case((Dispute.review_reason != "", Dispute.review_reason), else_=Dispute.discrepancy)
     sources.append(("dispute", Dispute, Dispute.id, differs, Dispute.updated_at))
-    warned = FraudWarning
+    warned = EarlyFraudWarning
     sources.append(("fraud_warning", warned, warned.payment_id, warned.fraud_type, warned.created_at))
     for kind, model, about, words, since in sources:
         rows = session.execute(

@@ -30,7 +30,7 @@ from portal.core.db import new_id
 from portal.core.errors import N_, RateLimited
 from portal.gateway import Failure
 from portal.payment_methods import queries
-from portal.payment_methods.models import CardTry
+from portal.payment_methods.models import CardAttempt
 
 log = structlog.get_logger(__name__)
 
@@ -89,10 +89,10 @@ def begin(session: Session, customer_id: str, ip: str, subject: str) -> None:
     network that are sent at the same moment may all come through. Without an address nothing is counted by network.
     """
     network = networks.network_of(ip) if ip else ""
-    again = and_(CardTry.subject == subject, CardTry.attempt.is_(None))
+    again = and_(CardAttempt.subject == subject, CardAttempt.attempt.is_(None))
     _refuse_beyond(session, customer_id, network, besides=again)
-    session.execute(delete(CardTry).where(CardTry.customer_id == customer_id, again))
-    row = CardTry(
+    session.execute(delete(CardAttempt).where(CardAttempt.customer_id == customer_id, again))
+    row = CardAttempt(
         id=new_id("try"), at=clock.now(), customer_id=customer_id, network=network, subject=subject, fingerprint=""
     )
     session.add(row)
@@ -102,7 +102,9 @@ def close(session: Session, customer_id: str, *subjects: str | None) -> None:
     """A bank took the card, or it never came to one: nothing counts. In the caller's transaction."""
     named = [subject for subject in subjects if subject]
     session.execute(
-        delete(CardTry).where(CardTry.customer_id == customer_id, CardTry.subject.in_(named), CardTry.attempt.is_(None))
+        delete(CardAttempt).where(
+            CardAttempt.customer_id == customer_id, CardAttempt.subject.in_(named), CardAttempt.attempt.is_(None)
+        )
     )
 
 
@@ -113,8 +115,10 @@ def fail(session: Session, customer_id: str, attempt: str, fingerprint: str, *su
     out: it does not count. In the caller's transaction.
     """
     named = [subject for subject in subjects if subject]
-    of_subjects = select(CardTry.network).where(CardTry.customer_id == customer_id, CardTry.subject.in_(named))
-    network = session.scalar(of_subjects.order_by(CardTry.at.desc()).limit(1))
+    of_subjects = select(CardAttempt.network).where(
+        CardAttempt.customer_id == customer_id, CardAttempt.subject.in_(named)
+    )
+    network = session.scalar(of_subjects.order_by(CardAttempt.at.desc()).limit(1))
     close(session, customer_id, *subjects)
     if queries.duplicate(session, customer_id, fingerprint) is not None:
         return
@@ -128,7 +132,7 @@ def fail(session: Session, customer_id: str, attempt: str, fingerprint: str, *su
         "attempt": attempt,
         "fingerprint": fingerprint,
     }
-    session.execute(insert(CardTry).values(row).on_conflict_do_nothing(index_elements=["attempt"]))
+    session.execute(insert(CardAttempt).values(row).on_conflict_do_nothing(index_elements=["attempt"]))
 
 
 def follow_payment(
@@ -151,7 +155,7 @@ def follow_payment(
 
 def knows(session: Session, attempt: str) -> bool:
     """Whether this failed try is counted already."""
-    return session.scalar(select(CardTry.id).where(CardTry.attempt == attempt)) is not None
+    return session.scalar(select(CardAttempt.id).where(CardAttempt.attempt == attempt)) is not None
 
 
 def is_beyond(session: Session, customer_id: str) -> bool:
@@ -174,7 +178,7 @@ def standings(customer_id: str, ip: str) -> list[Standing]:
 def forget_old(session: Session) -> None:
     """Tries that count no more, with their addresses. In the caller's transaction."""
     longest = max((window for _name, _most, window in _limits()), default=DAY)
-    session.execute(delete(CardTry).where(CardTry.at < clock.now() - longest))
+    session.execute(delete(CardAttempt).where(CardAttempt.at < clock.now() - longest))
 
 
 def _limits() -> Iterator[tuple[str, int, timedelta]]:
@@ -188,7 +192,7 @@ def _refuse_beyond(session: Session, customer_id: str, network: str, *, besides:
     if not beyond:
         return
     longest = max(beyond, key=lambda one: one.wait_seconds)
-    log.warning("card_tries_throttled", limit=longest.name, most=longest.most, retry_after=longest.wait_seconds)
+    log.warning("card_attempts_throttled", limit=longest.name, most=longest.most, retry_after=longest.wait_seconds)
     raise _refusal(longest)(retry_after=longest.wait_seconds)
 
 
@@ -216,16 +220,16 @@ def _counted(
 ) -> Select[datetime]:
     """When each thing that a limit counts was seen, the newest first."""
     by_customer = name in {FAILURES_OF_CUSTOMER, CARDS_OF_CUSTOMER}
-    whose = CardTry.customer_id == customer_id if by_customer else CardTry.network == network
-    failed: ColumnElement[bool] = CardTry.attempt.is_not(None)
-    recent = and_(whose, CardTry.at > now - window)
+    whose = CardAttempt.customer_id == customer_id if by_customer else CardAttempt.network == network
+    failed: ColumnElement[bool] = CardAttempt.attempt.is_not(None)
+    recent = and_(whose, CardAttempt.at > now - window)
     if name in {CARDS_OF_CUSTOMER, CARDS_FROM_ADDRESS}:
-        newest = func.max(CardTry.at)
-        of_each = select(newest).where(recent, failed, CardTry.fingerprint != "").group_by(CardTry.fingerprint)
+        newest = func.max(CardAttempt.at)
+        of_each = select(newest).where(recent, failed, CardAttempt.fingerprint != "").group_by(CardAttempt.fingerprint)
         return of_each.order_by(newest.desc())
     if name == FAILURES_OF_CUSTOMER:
-        unanswered = and_(CardTry.attempt.is_(None), CardTry.at > now - UNANSWERED_FOR)
+        unanswered = and_(CardAttempt.attempt.is_(None), CardAttempt.at > now - UNANSWERED_FOR)
         if besides is not None:
             unanswered = and_(unanswered, ~besides)
         failed = or_(failed, unanswered)
-    return select(CardTry.at).where(recent, failed).order_by(CardTry.at.desc())
+    return select(CardAttempt.at).where(recent, failed).order_by(CardAttempt.at.desc())

@@ -120,14 +120,14 @@ class CardSetup(Mirror, Base):
     )
 
 
-class CardTry(Base):
+class CardAttempt(Base):
     """A card that a bank refused (`attempt` is Stripe's id of that try), or one of which nobody knows yet what its bank says.
 
     `subject` is what it was for: a card setup, a payment or its invoice, or the payment method itself. `fingerprint` tells cards
     apart; empty where nobody knows the card.
     """
 
-    __tablename__ = "card_tries"
+    __tablename__ = "card_attempts"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     at: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -138,9 +138,9 @@ class CardTry(Base):
     fingerprint: Mapped[str] = mapped_column(String(40), default="")
 
     __table_args__ = (
-        Index("ix_card_tries_customer", "customer_id", "at"),
-        Index("ix_card_tries_network", "network", "at"),
-        Index("ix_card_tries_at", "at"),
+        Index("ix_card_attempts_customer", "customer_id", "at"),
+        Index("ix_card_attempts_network", "network", "at"),
+        Index("ix_card_attempts_at", "at"),
     )
 
 

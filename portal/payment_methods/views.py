@@ -33,8 +33,8 @@ def index() -> Response:
     with db.reading() as session:
         kept = queries.of_customer(session, customer_id())
         uses = queries.uses(session, kept)
-    heirs = {card.id: queries.next_default([other for other in kept if other is not card]) for card in kept}
-    return page("payment_methods/index.html", cards=kept, uses=uses, heirs=heirs)
+    next_defaults = {card.id: queries.next_default([other for other in kept if other is not card]) for card in kept}
+    return page("payment_methods/index.html", cards=kept, uses=uses, next_defaults=next_defaults)
 
 
 @bp.post("/<card_id>/default")

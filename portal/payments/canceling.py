@@ -72,7 +72,7 @@ def cancel_waiting(payment_id: str) -> None:
 
 
 @invoices.clears_way
-def _call_off_payment_of(invoice_id: str) -> None:
+def _cancel_payment_of(invoice_id: str) -> None:
     """Whoever withdraws an invoice, or records that it was paid in another way, calls off what its customer has begun and not finished."""
     with db.reading() as session:
         live = queries.live_of_invoice(session, invoice_id)

@@ -26,7 +26,7 @@ from portal.payments import jobs, queries
 from portal.payments.intents import KIND, Started, ensure_confirmable, ensure_intent, locked, refresh, start_for_invoice
 from portal.payments.models import Confirmation, Payment
 from portal.payments.restoring import refuse_lost
-from portal.payments.settling import announce_failure
+from portal.payments.settling import emit_failure
 from portal.payments.statuses import PaymentStatus
 from portal.stripe_sync import hold_by_id, settle
 
@@ -234,7 +234,7 @@ def _mark_answered(confirmation: Confirmation) -> None:
         row.answered_at = clock.now()
         crash.point("confirmation marked")
         if payment.status in _NOT_CHARGED:
-            announce_failure(session, payment)
+            emit_failure(session, payment)
 
 
 # One press, and automatic payment

@@ -107,7 +107,7 @@ def bring_back(intent: Intent) -> str:
     if why_not == CUSTOMER_UNKNOWN:
         return why_not  # it may be another system's: nothing of it is touched
     if intent.status in statuses.WAITING_FOR_CUSTOMER:
-        intent = call_off_lost(intent)
+        intent = cancel_lost(intent)
     if intent.status == PaymentStatus.CANCELED:
         return ""
     with db.reading() as session:
@@ -124,7 +124,7 @@ def bring_back(intent: Intent) -> str:
     return ""
 
 
-def call_off_lost(intent: Intent) -> Intent:
+def cancel_lost(intent: Intent) -> Intent:
     """Cancel an intent of the time that was lost, so that nobody pays it any more; one that was paid at this very moment comes back so."""
     try:
         return gateway.current().cancel_intent(intent.id, f"cancel_lost:{intent.id}")
@@ -162,7 +162,7 @@ def _closed(live: Payment, intent: Intent) -> Payment | None:
         adopt(live.id, found)
     current = refresh(live.id)
     if current.status in statuses.WAITING_FOR_CUSTOMER:
-        call_off_lost(current)
+        cancel_lost(current)
         refresh(live.id)
     with db.reading() as session:
         row = session.get_one(Payment, live.id)

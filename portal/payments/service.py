@@ -31,7 +31,7 @@ from portal.payments.intents import (
 )
 from portal.payments.order_rules import Item, Order
 from portal.payments.orders import KeyReused, OrderResult, current, process
-from portal.payments.restoring import LOST, bring_back, call_off_lost, labels
+from portal.payments.restoring import LOST, bring_back, cancel_lost, labels
 from portal.payments.settling import has_changes, mismatch
 
 __all__ = [
@@ -48,8 +48,8 @@ __all__ = [
     "Unresolved",
     "begin_with_new_card",
     "bring_back",
-    "call_off_lost",
     "cancel",
+    "cancel_lost",
     "cancel_pending",
     "cancel_waiting",
     "check_limits",

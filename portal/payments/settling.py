@@ -22,7 +22,7 @@ from portal.payment_methods import queries as saved_cards
 from portal.payments import card_testing, jobs, queries, statuses
 from portal.payments.models import PAID_TWICE, Payment, PaymentStep
 from portal.payments.statuses import PaymentStatus
-from portal.webhook_endpoints import service as deliveries
+from portal.webhook_endpoints import service as webhook_endpoints
 from portal.webhook_endpoints.models import EventType
 
 log = structlog.get_logger(__name__)
@@ -103,9 +103,9 @@ def _change(session: Session, payment: Payment, intent: Intent) -> None:
     )
     crash.point("payment changed")
     if payment.status == PaymentStatus.SUCCEEDED:
-        _announce(session, payment, EventType.PAYMENT_SUCCEEDED)
+        _emit(session, payment, EventType.PAYMENT_SUCCEEDED)
     elif _has_failed(session, payment):
-        announce_failure(session, payment)
+        emit_failure(session, payment)
 
 
 def _has_failed(session: Session, payment: Payment) -> bool:
@@ -122,19 +122,19 @@ def is_refused(payment: Payment) -> bool:
     )
 
 
-def announce_failure(session: Session, payment: Payment) -> None:
+def emit_failure(session: Session, payment: Payment) -> None:
     """Tell the customer's systems that a try has failed, or that what was tried is over.
 
     While another try has no answer the payment is on its way for everybody: then it is told when that one is answered (see confirming),
     and else with the change.
     """
     code, decline_code = gateway.shown_codes(payment.failure_code, payment.decline_code)
-    _announce(
+    _emit(
         session, payment, EventType.PAYMENT_FAILED, failure_code=(decline_code or code) if is_refused(payment) else None
     )
 
 
-def _announce(session: Session, payment: Payment, event_type: str, failure_code: str | None = None) -> None:
+def _emit(session: Session, payment: Payment, event_type: str, failure_code: str | None = None) -> None:
     invoice = session.get(Invoice, payment.invoice_id) if payment.invoice_id else None
     facts = {
         "payment_id": payment.id,
@@ -145,7 +145,7 @@ def _announce(session: Session, payment: Payment, event_type: str, failure_code:
         "invoice_id": payment.invoice_id,
         "invoice_number": invoice.number if invoice else None,
     }
-    deliveries.announce(session, payment.customer_id, event_type, facts)
+    webhook_endpoints.emit(session, payment.customer_id, event_type, facts)
 
 
 def _succeed(session: Session, payment: Payment, intent: Intent) -> None:

@@ -45,7 +45,7 @@ def take_back(run: Run, intent: Intent) -> None:
     if row is not None and intent.customer_id:
         cards.link_customer(row.customer_id, intent.customer_id)
     if other and intent.status in statuses.WAITING_FOR_CUSTOMER:
-        intent = payments.call_off_lost(intent)
+        intent = payments.cancel_lost(intent)
     if row is not None and other and intent.status == PaymentStatus.CANCELED:
         return
     if row is not None:

@@ -110,14 +110,14 @@ def _unknown_intent(run: Run, intent: Intent) -> None:
     if intent.metadata.get("payment_id"):
         run.count("found by metadata")
         if not run.dry and payments.sync_intent(intent.id):
-            _call_off_stray(run, intent)
+            _cancel_stray(run, intent)
             return
-        _call_off_stray(run, intent)
+        _cancel_stray(run, intent)
     if intent.status == PaymentStatus.SUCCEEDED and intent.charge is not None:
         _record_orphan(run, intent.charge)
 
 
-def _call_off_stray(run: Run, intent: Intent) -> None:
+def _cancel_stray(run: Run, intent: Intent) -> None:
     """Cancel an intent that carries a payment of ours in its metadata and is none's, once it has waited for a day."""
     if intent.status not in statuses.WAITING_FOR_CUSTOMER or clock.now() - intent.created < STRAY_AFTER:
         return

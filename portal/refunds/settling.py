@@ -20,7 +20,7 @@ from portal.payments.models import Payment
 from portal.refunds import jobs, policy, statuses
 from portal.refunds.models import Refund, RefundStep
 from portal.refunds.statuses import RefundStatus
-from portal.webhook_endpoints import service as deliveries
+from portal.webhook_endpoints import service as webhook_endpoints
 from portal.webhook_endpoints.models import EventType
 
 log = structlog.get_logger(__name__)
@@ -138,10 +138,10 @@ def move(session: Session, row: Refund, status: RefundStatus | Unknown, facts: d
     jobs.mail.enqueue(session, refund_id=row.id, version=row.version, status=status, before=before)
     # A new refund comes from its first status.
     if statuses.public_status(status) != statuses.public_status(before) or status == before:
-        _announce(session, row)
+        _emit(session, row)
 
 
-def _announce(session: Session, row: Refund) -> None:
+def _emit(session: Session, row: Refund) -> None:
     """Tell the customer's systems what has become of a refund."""
     facts = {
         "refund_id": row.id,
@@ -150,7 +150,7 @@ def _announce(session: Session, row: Refund) -> None:
         "amount": row.amount_minor,
         "currency": row.currency,
     }
-    deliveries.announce(session, row.customer_id, EventType.REFUND_UPDATED, facts)
+    webhook_endpoints.emit(session, row.customer_id, EventType.REFUND_UPDATED, facts)
 
 
 def lock_payment_of(session: Session, refund_id: str) -> None:

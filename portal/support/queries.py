@@ -20,7 +20,7 @@ from portal.core.audit import AuditEvent
 from portal.core.errors import NotFound
 from portal.core.money import Money
 from portal.disputes import queries as disputes
-from portal.disputes.models import Dispute, FraudWarning
+from portal.disputes.models import Dispute, EarlyFraudWarning
 from portal.documents import queries as receipts
 from portal.documents.models import Document, Receipt
 from portal.identity import queries as users
@@ -298,7 +298,7 @@ class PaymentFile:
     held: list[Document]  # documents that wait for a person
     refunds: list[Refund]
     disputes: list[Dispute]
-    warnings: list[FraudWarning]
+    warnings: list[EarlyFraudWarning]
 
 
 def payment_file(session: Session, payment_id: str) -> PaymentFile:

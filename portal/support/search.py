@@ -153,8 +153,8 @@ def _by_id(typed: str) -> Iterator[Select[Any]]:
             yield select(Payment.id).where(Payment.stripe_charge_id == typed).limit(MOST_SHOWN)
         case "pm":
             yield _newest(Payment, Payment.stripe_payment_method_id == typed)
-            holder = select(SavedCard.customer_id).where(SavedCard.stripe_payment_method_id == typed)
-            yield select(Customer.id).where(Customer.id == holder.scalar_subquery())
+            owner = select(SavedCard.customer_id).where(SavedCard.stripe_payment_method_id == typed)
+            yield select(Customer.id).where(Customer.id == owner.scalar_subquery())
         case "re" | "pyr":
             yield select(Refund.id).where(Refund.stripe_refund_id == typed)
         case "cus":

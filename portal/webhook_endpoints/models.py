@@ -129,7 +129,7 @@ class Delivery(Base):
     endpoint said, or why it could not be asked. `tries` counts since the last beginning.
     """
 
-    __tablename__ = "deliveries"
+    __tablename__ = "webhook_deliveries"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     event_id: Mapped[str] = mapped_column(ForeignKey("outgoing_events.id"))
@@ -152,9 +152,9 @@ class Delivery(Base):
     __table_args__ = (
         one_of("state", DeliveryState),
         UniqueConstraint("event_id", "endpoint_id"),
-        Index("ix_deliveries_created", "created_at", "id"),
-        Index("ix_deliveries_customer", "customer_id", "created_at", "id"),
-        Index("ix_deliveries_state", "state", "created_at", "id"),
-        Index("ix_deliveries_type", "type", "created_at", "id"),
-        Index("ix_deliveries_endpoint", "endpoint_id", "created_at", "id"),
+        Index("ix_webhook_deliveries_created", "created_at", "id"),
+        Index("ix_webhook_deliveries_customer", "customer_id", "created_at", "id"),
+        Index("ix_webhook_deliveries_state", "state", "created_at", "id"),
+        Index("ix_webhook_deliveries_type", "type", "created_at", "id"),
+        Index("ix_webhook_deliveries_endpoint", "endpoint_id", "created_at", "id"),
     )

@@ -30,7 +30,7 @@ MOST_ENDPOINTS: Final = 10
 # Announcing
 
 
-def announce(session: Session, customer_id: str, event_type: str, facts: Mapping[str, Any]) -> None:
+def emit(session: Session, customer_id: str, event_type: str, facts: Mapping[str, Any]) -> None:
     """Tell the customer's systems what happened, in the transaction in which it does: an event and a job for each endpoint.
 
     `facts` are JSON that the customer may see: ids, states, amounts in minor units; never Stripe's secrets or what staff write. Costs

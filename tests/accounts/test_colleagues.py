@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from portal.accounts import colleagues, job_handlers, service
 from portal.accounts.colleagues import Colleague, LastOwner, TooManyInvitations, TooManyPeople
-from portal.accounts.models import Customer, InvitationTry
+from portal.accounts.models import Customer, InvitationAttempt
 from portal.core import audit, clock, config, db
 from portal.core.audit import AuditEvent
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
@@ -217,7 +217,7 @@ def test_ten_invitations_a_day_are_enough_and_refused_ones_count(firm: Firm, str
         firm.invite(email="eve9@spree-bikes.test")
         job_handlers.sweep()
         with db.reading() as session:
-            assert session.execute(select(func.count()).select_from(InvitationTry)).scalar_one() == 1
+            assert session.execute(select(func.count()).select_from(InvitationAttempt)).scalar_one() == 1
 
 
 def test_a_mistake_in_the_form_costs_no_invitation(firm: Firm) -> None:

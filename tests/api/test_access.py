@@ -22,7 +22,7 @@ from portal.identity import policy
 from portal.identity.models import PAYER, VIEWER
 from portal.payment_methods.models import SavedCard
 from portal.webhook_endpoints import queries as endpoint_queries
-from portal.webhook_endpoints import service as deliveries
+from portal.webhook_endpoints import service as webhook_endpoints
 from tests import factories
 from tests.api.conftest import App, World
 
@@ -117,8 +117,8 @@ class House:
             }
         made["receipts"] = receipts.issue(made["payments"])
         for row in self._endpoints():
-            deliveries.remove_endpoint(self.customer_id, row)
-        made["endpoints"] = deliveries.add_endpoint(self.customer_id, HOOK, ["invoice.paid"], "", "")[0].id
+            webhook_endpoints.remove_endpoint(self.customer_id, row)
+        made["endpoints"] = webhook_endpoints.add_endpoint(self.customer_id, HOOK, ["invoice.paid"], "", "")[0].id
         with db.transaction() as session:
             row = session.get_one(Receipt, made["receipts"])
             row.pdf, row.pdf_sha256 = b"%PDF-1.7", PDF_DIGEST

@@ -41,13 +41,13 @@ QUESTIONS: dict[str, tuple[str, Callable[[Session], object]]] = {
         "ix_webhook_endpoints_customer", lambda session: deliveries.endpoints(session, "cus_1"),
     ),
     "the deliveries of a customer": (
-        "ix_deliveries_customer", lambda session: deliveries.deliveries(session, DeliveryFilter(customer_id="cus_1")),
+        "ix_webhook_deliveries_customer", lambda session: deliveries.deliveries(session, DeliveryFilter(customer_id="cus_1")),
     ),
     "the deliveries that failed": (
-        "ix_deliveries_state", lambda session: deliveries.deliveries(session, DeliveryFilter(state="failed")),
+        "ix_webhook_deliveries_state", lambda session: deliveries.deliveries(session, DeliveryFilter(state="failed")),
     ),
     "the deliveries of a type": (
-        "ix_deliveries_type", lambda session: deliveries.deliveries(session, DeliveryFilter(type="ping")),
+        "ix_webhook_deliveries_type", lambda session: deliveries.deliveries(session, DeliveryFilter(type="ping")),
     ),
     "the refunds of all customers": ("ix_refunds_asked", refunds.history),
     "the refunds with a status": ("ix_refunds_freed", lambda session: refunds.history(session, status=RefundStatus.FAILED)),

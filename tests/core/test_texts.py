@@ -27,7 +27,7 @@ from portal.reconciliation import service as reconciliation
 from portal.refunds.asking import plain_text
 from portal.support import service as support
 from portal.web.forms import PortalForm
-from portal.webhook_endpoints import service as deliveries
+from portal.webhook_endpoints import service as webhook_endpoints
 from tests import factories
 
 CARD = "4242 4242 4242 4242"
@@ -143,10 +143,10 @@ WRITERS: dict[str, Write] = {
     ),
     "a key": lambda _one, text: idempotency.check_client_key(text),
     "why a refund": lambda _one, text: plain_text(text, "explanation"),
-    "an endpoint's description": lambda one, text: deliveries.add_endpoint(
+    "an endpoint's description": lambda one, text: webhook_endpoints.add_endpoint(
         one.id, "https://shop.example.org/in", ["payment.succeeded"], text, "usr_1"
     ),
-    "an endpoint's address": lambda one, text: deliveries.add_endpoint(
+    "an endpoint's address": lambda one, text: webhook_endpoints.add_endpoint(
         one.id, f"https://shop.example.org/{text.replace(' ', '')}", ["payment.succeeded"], "", "usr_1"
     ),
     "what was found about the books": lambda _one, text: reconciliation.explain("fnd_none", "usr_1", text),

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from portal import gateway, stripe_sync
 from portal.core import clock, db
 from portal.disputes import email, queries, service, settling
-from portal.disputes.models import FraudWarning
+from portal.disputes.models import EarlyFraudWarning
 from portal.jobs import outbox
 from tests.crashing import dies
 from tests.disputes.conftest import Case
@@ -132,9 +132,9 @@ def test_a_day_that_was_moved_reminds_on_the_new_one_alone(case: Case, worker: W
 # Fraud warnings
 
 
-def kept() -> list[FraudWarning]:
+def kept() -> list[EarlyFraudWarning]:
     with db.reading() as session:
-        return list(session.execute(select(FraudWarning)).scalars())
+        return list(session.execute(select(EarlyFraudWarning)).scalars())
 
 
 def test_a_fraud_warning_is_kept_and_told_once(case: Case, worker: Worker) -> None:

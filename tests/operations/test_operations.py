@@ -93,7 +93,7 @@ def test_what_needs_review_is_found_by_their_index(database: str) -> None:
         plan = plans(question)
         for name in ("payments_review", "card_setups_review", "refunds_review", "disputes_review"):
             assert f"ix_{name}" in plan, name
-        assert "ix_fraud_warnings_actionable" in plan
+        assert "ix_early_fraud_warnings_actionable" in plan
 
 
 # Events

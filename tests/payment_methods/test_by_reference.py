@@ -16,7 +16,7 @@ from portal.core.errors import Declined, Invalid, Unavailable
 from portal.jobs import outbox
 from portal.payment_methods import by_reference, card_testing, keeping, queries, setups, stripe_customers
 from portal.payment_methods.by_reference import KeyReused, UnknownCard
-from portal.payment_methods.models import CardSetup, CardTry
+from portal.payment_methods.models import CardAttempt, CardSetup
 from portal.payment_methods.statuses import SetupOutcome, SetupStatus
 from tests import factories
 from tests.crashing import dies, overtaken
@@ -39,7 +39,7 @@ def asked_bank(wallet: Wallet) -> int:
 
 def tries() -> int:
     with db.reading() as session:
-        return session.query(CardTry).count()
+        return session.query(CardAttempt).count()
 
 
 def pass_3d_secure(intent: Any) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from portal.core import clock, db
 from portal.core.errors import RateLimited
 from portal.payment_methods import card_testing, setups
-from portal.payment_methods.models import CardTry
+from portal.payment_methods.models import CardAttempt
 from portal.payment_methods.statuses import SetupStatus
 from portal.payments import service as payments
 from portal.stripe_events import handlers
@@ -27,12 +27,12 @@ DECLINED, ASKS_FOR_3DS = "4000000000000002", "4000002760003184"
 HOME, OFFICE = "203.0.113.7", "198.51.100.1"
 
 
-def tries() -> list[CardTry]:
+def tries() -> list[CardAttempt]:
     with db.reading() as session:
-        return list(session.scalars(select(CardTry).order_by(CardTry.at)))
+        return list(session.scalars(select(CardAttempt).order_by(CardAttempt.at)))
 
 
-def failures() -> list[CardTry]:
+def failures() -> list[CardAttempt]:
     return [row for row in tries() if row.attempt is not None]
 
 

@@ -16,7 +16,7 @@ from portal.jobs import outbox
 from portal.payments import following, service
 from portal.payments.service import AlreadyPaid, InProgress, UnderReview, process
 from portal.payments.statuses import PaymentStatus
-from portal.webhook_endpoints import service as deliveries
+from portal.webhook_endpoints import service as webhook_endpoints
 from tests import factories
 from tests.crashing import dies, overtaken
 from tests.payments.conftest import Till, audited, books
@@ -195,7 +195,7 @@ def test_a_second_cancel_changes_nothing(till: Till) -> None:
 
 
 def test_whose_card_was_tried_hears_that_it_is_over_and_once(till: Till) -> None:
-    deliveries.add_endpoint(till.customer_id, URL, ["payment.failed"], "", "usr_1")
+    webhook_endpoints.add_endpoint(till.customer_id, URL, ["payment.failed"], "", "usr_1")
     service.cancel_waiting(till.start().payment_id)
     assert told("payment.failed") == [], "nobody has tried to pay, and nobody waits for an end"
     ordered_and_never_arrived(till)

@@ -12,7 +12,7 @@ from portal import stripe_sync
 from portal.disputes import service as disputes
 from portal.disputes import settling as settling_disputes
 from portal.disputes import warnings
-from portal.disputes.models import Dispute, FraudWarning
+from portal.disputes.models import Dispute, EarlyFraudWarning
 from portal.payment_methods import setups
 from portal.payment_methods.models import CardSetup
 from portal.payments import intents
@@ -97,7 +97,7 @@ FOLLOWED = [
     Followed(
         "warning",
         warnings.KIND,
-        FraudWarning,
+        EarlyFraudWarning,
         warned,
         lambda till: till.sandbox.client.v1.refunds.create({"payment_intent": str(till.payment.stripe_intent_id)}),
         "actionable",

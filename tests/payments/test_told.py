@@ -24,7 +24,7 @@ from portal.payments.queries import Filter
 from portal.payments.service import Unresolved, process
 from portal.payments.statuses import PaymentStatus
 from portal.statements import queries as statements
-from portal.webhook_endpoints import service as deliveries
+from portal.webhook_endpoints import service as webhook_endpoints
 from tests import factories
 from tests.crashing import dies
 from tests.payments.conftest import Till
@@ -157,7 +157,7 @@ def test_a_try_after_a_decline_is_not_told_as_the_decline_before_it(till: Till) 
 
 def _declined_and_lost(till: Till) -> None:
     """The bank has said no, a webhook tells so, and our own try has no answer yet."""
-    deliveries.add_endpoint(till.customer_id, URL, ["payment.failed", "payment.succeeded"], "", "usr_1")
+    webhook_endpoints.add_endpoint(till.customer_id, URL, ["payment.failed", "payment.succeeded"], "", "usr_1")
     card = till.keep_card()
     till.bank(card, DECLINED)
     till.fail("reset_after", CONFIRM, times=2)
@@ -189,7 +189,7 @@ def test_who_dies_before_the_try_is_marked_as_answered_tells_the_decline_later(t
 
 def test_a_try_that_never_arrived_is_told_to_have_failed_without_a_code(till: Till) -> None:
     """Its app was told that the payment is on its way, and waits for how it ends."""
-    deliveries.add_endpoint(till.customer_id, URL, ["payment.failed"], "", "usr_1")
+    webhook_endpoints.add_endpoint(till.customer_id, URL, ["payment.failed"], "", "usr_1")
     till.fail("reset_before", CONFIRM, times=2)
     process(order(till, new_card(till)))
     (confirmation,) = rows(Confirmation)

@@ -40,10 +40,10 @@ class Listener:
     endpoint_id: str
     secret: str
 
-    def announce(self, event_type: str = "invoice.paid", **facts: Any) -> str:
+    def emit(self, event_type: str = "invoice.paid", **facts: Any) -> str:
         """Returns the id of the delivery."""
         with db.transaction() as session:
-            service.announce(session, self.customer_id, event_type, facts or {"invoice_id": "inv_1"})
+            service.emit(session, self.customer_id, event_type, facts or {"invoice_id": "inv_1"})
         return deliveries()[-1].id
 
     @property

@@ -35,7 +35,7 @@ def actions() -> list[str]:
 
 def test_an_event_arrives_signed_and_once(listener: Listener, receiver: Receiver) -> None:
     before = clock.now().replace(microsecond=0)
-    delivery_id = listener.announce("invoice.paid", invoice_id="inv_1", amount=119_00, note="Zoë")
+    delivery_id = listener.emit("invoice.paid", invoice_id="inv_1", amount=119_00, note="Zoë")
     outbox.run_due()
     outbox.run_due()
     (got,) = receiver.received
@@ -57,13 +57,13 @@ def test_a_host_is_reached_by_its_second_address_when_the_first_takes_no_connect
     listener: Listener, receiver: Receiver, names: Names
 ) -> None:
     names.known[receiver.host] = [["127.0.0.2", "127.0.0.1"]]
-    listener.announce("invoice.paid", invoice_id="inv_1")
+    listener.emit("invoice.paid", invoice_id="inv_1")
     outbox.run_due()
     assert len(receiver.received) == 1
 
 
 def test_a_changed_body_or_another_secret_does_not_verify(listener: Listener, receiver: Receiver) -> None:
-    attempt(listener.announce())
+    attempt(listener.emit())
     (got,) = receiver.received
     with pytest.raises(WebhookVerificationError):
         Webhook(listener.secret).verify(got.body.replace(b"inv_1", b"inv_2"), got.headers)
@@ -75,10 +75,10 @@ def test_a_changed_body_or_another_secret_does_not_verify(listener: Listener, re
 def test_two_secrets_sign_for_a_day_after_a_change(listener: Listener, receiver: Receiver) -> None:
     new = service.rotate_secret(listener.customer_id, listener.endpoint_id)
     assert new != listener.secret
-    attempt(listener.announce())
+    attempt(listener.emit())
     for secret in (new, listener.secret):
         Webhook(secret).verify(receiver.received[-1].body, receiver.received[-1].headers)
-    later = listener.announce()
+    later = listener.emit()
     with time_machine.travel(clock.now() + timedelta(hours=24, seconds=1)):
         attempt(later)
         got = receiver.received[-1]
@@ -92,7 +92,7 @@ def test_who_listens_to_nothing_costs_one_read(database: str) -> None:
     with db.transaction() as session:
         customer = factories.customer(session)
         with counted_queries() as statements:
-            service.announce(session, customer.id, "invoice.paid", {})
+            service.emit(session, customer.id, "invoice.paid", {})
     assert len(statements) == 1
     with db.reading() as session:
         assert session.scalars(select(OutgoingEvent)).all() == []
@@ -102,14 +102,14 @@ def test_only_who_asked_for_it_is_told_and_nobody_elses_system(listener: Listene
     service.add_endpoint(listener.customer_id, receiver.url, ["payment.failed"], "", "app")
     with db.transaction() as session:
         stranger = factories.customer(session, name="Elbe Boats AG")
-        service.announce(session, stranger.id, "invoice.paid", {})
-        service.announce(session, listener.customer_id, "invoice.paid", {})
+        service.emit(session, stranger.id, "invoice.paid", {})
+        service.emit(session, listener.customer_id, "invoice.paid", {})
     assert [one.endpoint_id for one in deliveries()] == [listener.endpoint_id]
 
 
 def test_what_did_not_happen_is_not_told(listener: Listener) -> None:
     with pytest.raises(GaveUpError):
-        given_up(lambda session: service.announce(session, listener.customer_id, "invoice.paid", {}))
+        given_up(lambda session: service.emit(session, listener.customer_id, "invoice.paid", {}))
     assert deliveries() == []
 
 
@@ -119,14 +119,14 @@ def test_whoever_announces_waits_for_nobody_who_changes_endpoints(listener: List
     with ThreadPoolExecutor(1) as other, db.transaction() as session:
         accounts.customer(session, listener.customer_id, lock=True)
         queries.endpoint(session, listener.customer_id, listener.endpoint_id, lock=True)
-        other.submit(listener.announce).result(timeout=10)
+        other.submit(listener.emit).result(timeout=10)
     assert len(deliveries()) == 1
 
 
 @pytest.mark.parametrize("status", [200, 204, 299])
 def test_any_success_counts(listener: Listener, receiver: Receiver, status: int) -> None:
     receiver.behaves = answers(status)
-    delivery_id = listener.announce()
+    delivery_id = listener.emit()
     assert attempt(delivery_id) is None
     assert (delivery(delivery_id).state, delivery(delivery_id).status_code) == ("delivered", status)
 
@@ -136,7 +136,7 @@ def test_anything_else_is_tried_again_and_no_redirect_followed(
     listener: Listener, receiver: Receiver, status: int
 ) -> None:
     receiver.behaves = answers(status, b"<h1>no\x00</h1>", Location=receiver.url.replace("/events", "/elsewhere"))
-    delivery_id = listener.announce()
+    delivery_id = listener.emit()
     wait = attempt(delivery_id)
     assert wait is not None and 0.8 <= wait <= 1.2
     row = delivery(delivery_id)
@@ -154,7 +154,7 @@ def test_anything_else_is_tried_again_and_no_redirect_followed(
 
 def test_the_last_try_that_fails_is_the_end_and_wakes_no_staff(listener: Listener, receiver: Receiver) -> None:
     receiver.behaves = answers(500)
-    delivery_id = listener.announce()
+    delivery_id = listener.emit()
     waits = [attempt(delivery_id) for _ in range(outbox.MOST_TRIES)]
     assert waits[-1] is None and None not in waits[:-1]
     assert attempt(delivery_id) is None
@@ -170,7 +170,7 @@ def test_the_last_try_that_fails_is_the_end_and_wakes_no_staff(listener: Listene
 
 
 def fail_for_good(listener: Listener) -> None:
-    delivery_id = listener.announce()
+    delivery_id = listener.emit()
     with db.transaction() as session:
         session.get_one(Delivery, delivery_id).tries = outbox.MOST_TRIES - 1
     assert attempt(delivery_id) is None
@@ -206,7 +206,7 @@ def test_one_that_is_switched_off_is_told_nothing_until_it_is_switched_on(
         endpoint = session.get_one(WebhookEndpoint, listener.endpoint_id)
         endpoint.disabled_at, endpoint.disabled_reason, endpoint.failing_since = clock.now(), "failing", clock.now()
     with db.transaction() as session:
-        service.announce(session, listener.customer_id, "invoice.paid", {})
+        service.emit(session, listener.customer_id, "invoice.paid", {})
     assert deliveries() == []
     with pytest.raises(Conflict):
         service.send_test(listener.customer_id, listener.endpoint_id)
@@ -214,7 +214,7 @@ def test_one_that_is_switched_off_is_told_nothing_until_it_is_switched_on(
     service.enable_endpoint(listener.customer_id, listener.endpoint_id)
     assert actions().count("endpoint.enabled") == 1
     assert listener.endpoint.failing_since is None
-    attempt(listener.announce())
+    attempt(listener.emit())
     assert len(receiver.received) == 1
 
 
@@ -224,7 +224,7 @@ def test_one_that_was_delivered_between_ends_the_count(listener: Listener, recei
     now = clock.now()
     with time_machine.travel(now + timedelta(days=2)):
         receiver.behaves = answers(200)
-        attempt(listener.announce())
+        attempt(listener.emit())
         receiver.behaves = answers(500)
     with time_machine.travel(now + timedelta(days=4)):
         fail_for_good(listener)
@@ -233,7 +233,7 @@ def test_one_that_was_delivered_between_ends_the_count(listener: Listener, recei
 
 def test_410_switches_off_at_once_and_what_is_on_its_way_is_not_sent(listener: Listener, receiver: Receiver) -> None:
     receiver.behaves = answers(410)
-    first, second = listener.announce(), listener.announce()
+    first, second = listener.emit(), listener.emit()
     assert attempt(first) is None
     assert (listener.endpoint.disabled_reason, delivery(first).state) == ("gone", "failed")
     assert attempt(second) is None
@@ -242,7 +242,7 @@ def test_410_switches_off_at_once_and_what_is_on_its_way_is_not_sent(listener: L
 
 
 def test_staff_send_it_again_under_the_same_id_with_a_new_time(listener: Listener, receiver: Receiver) -> None:
-    delivery_id = listener.announce()
+    delivery_id = listener.emit()
     outbox.run_due()
     stale = delivery(delivery_id).replays
     service.send_again(delivery_id)
@@ -276,7 +276,7 @@ def test_a_test_goes_to_one_endpoint_whatever_it_asked_for(listener: Listener, r
 
 
 def test_systems_that_hang_leave_threads_to_payments(listener: Listener, receiver: Receiver) -> None:
-    delivery_id = listener.announce()
+    delivery_id = listener.emit()
     for _ in range(job_handlers.AT_ONCE):
         assert job_handlers._slots.acquire(blocking=False)
     try:
@@ -291,7 +291,7 @@ def test_systems_that_hang_leave_threads_to_payments(listener: Listener, receive
 
 
 def test_events_are_forgotten_after_their_time_and_removed_endpoints_with_the_last(listener: Listener) -> None:
-    old = listener.announce()
+    old = listener.emit()
     service.remove_endpoint(listener.customer_id, listener.endpoint_id)
     now = clock.now()
     with time_machine.travel(now + timedelta(days=29)):

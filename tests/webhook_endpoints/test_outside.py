@@ -22,7 +22,7 @@ pytestmark = pytest.mark.database("sqlite")
 
 def failure_of(listener: Listener) -> str:
     """One try that gets no answer; returns why."""
-    delivery_id = listener.announce()
+    delivery_id = listener.emit()
     assert attempt(delivery_id) is not None
     assert delivery(delivery_id).status_code is None
     return delivery(delivery_id).answer
@@ -88,7 +88,7 @@ def test_a_name_that_is_answered_differently_a_moment_later_opens_nothing(
 ) -> None:
     trap = listen(address="127.0.0.2", port=receiver.port)
     names.known[HOST] = [["127.0.0.1"], ["127.0.0.2"]]
-    delivery_id = listener.announce()
+    delivery_id = listener.emit()
     assert attempt(delivery_id) is None
     assert (len(receiver.received), trap.received, names.asked) == (1, [], [HOST])
 
@@ -104,7 +104,7 @@ def test_what_was_registered_while_developing_is_not_called_later(
     config.use(strict.model_copy(update={"private_endpoints": True}))
     endpoint, _secret = service.add_endpoint(customer.id, plain.url, EventType, "", "usr_1")
     listener = Listener(customer.id, "", endpoint.id, "")
-    assert attempt(listener.announce()) is None
+    assert attempt(listener.emit()) is None
     assert len(plain.received) == 1
     config.use(strict)
     assert "https" in failure_of(listener)
@@ -202,7 +202,7 @@ def test_of_an_endless_answer_little_is_read(listener: Listener, receiver: Recei
 
 def assert_delivered_soon(listener: Listener) -> None:
     started = time.monotonic()
-    delivery_id = listener.announce()
+    delivery_id = listener.emit()
     assert attempt(delivery_id) is None
     assert time.monotonic() - started < 5
     assert delivery(delivery_id).state == "delivered"
@@ -211,14 +211,14 @@ def assert_delivered_soon(listener: Listener) -> None:
 
 def test_of_a_long_answer_the_beginning_is_kept(listener: Listener, receiver: Receiver) -> None:
     receiver.behaves = answers(200, "ä".encode() * 3_000_000)
-    delivery_id = listener.announce()
+    delivery_id = listener.emit()
     assert attempt(delivery_id) is None
     assert delivery(delivery_id).answer == "ä" * 500
 
 
 def test_a_packed_answer_is_not_unpacked(listener: Listener, receiver: Receiver) -> None:
     receiver.behaves = answers(500, b"\x1f\x8b" + b"\x00" * 20_000, Content_Encoding="gzip")
-    delivery_id = listener.announce()
+    delivery_id = listener.emit()
     assert attempt(delivery_id) is not None
     assert (delivery(delivery_id).status_code, len(delivery(delivery_id).answer) <= 500) == (500, True)
 
