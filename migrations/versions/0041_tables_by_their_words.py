@@ -2,8 +2,8 @@
 
 from migrations.renaming import rename_table
 
-revision = "0040"
-down_revision = "0039"
+revision = "0041"
+down_revision = "0040"
 
 TABLES = {
     "deliveries": "webhook_deliveries",
