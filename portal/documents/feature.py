@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portal.documents import job_handlers, verification_views, views
+from portal.documents import job_handlers, staff_views, verification_views, views
 from portal.web.features import Feature
 
-FEATURE = Feature(blueprints=(views.bp, verification_views.bp), jobs=(job_handlers,))
+FEATURE = Feature(blueprints=(views.bp, staff_views.bp, verification_views.bp), jobs=(job_handlers,))

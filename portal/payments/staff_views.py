@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, flash
+from flask_babel import gettext
+from werkzeug.wrappers import Response as AnyResponse
 
+from portal.content import language
 from portal.core import db
+from portal.core.errors import Conflict
 from portal.identity.models import STAFF_ROLES
 from portal.invoices import queries as invoices
-from portal.payments import queries
+from portal.payments import queries, service
 from portal.web.guards import staff_only
-from portal.web.pages import page
+from portal.web.pages import page, reader_language, see_other
 
 bp = Blueprint("support_payments", __name__, url_prefix="/support/payments")
 
@@ -22,3 +26,16 @@ def of_invoice(invoice_id: str) -> Response:
         invoice = invoices.for_staff(session, invoice_id)
         payments = queries.of_invoice(session, invoice_id, invoice.customer_id)
     return page("support/payments/_of_invoice.html", payments=payments)
+
+
+@bp.post("/<payment_id>/cancellation")
+@staff_only(*STAFF_ROLES)
+def cancel(payment_id: str) -> AnyResponse:
+    """Call off what the customer has begun and not finished; what is paid meanwhile stays paid, and is told."""
+    try:
+        service.cancel_waiting(payment_id)
+    except Conflict as error:
+        flash(language.error_text(error, reader_language()), "error")
+    else:
+        flash(gettext("The payment was canceled. The customer was not charged."), "success")
+    return see_other("support.payment", payment_id=payment_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from flask import Blueprint, Response, flash, request, url_for
+from flask import Blueprint, Response, request, url_for
 from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
@@ -12,10 +12,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal import gateway
 from portal.content import language
 from portal.core import audit, db
-from portal.core.errors import Conflict, Invalid
-from portal.documents import service as receipts
+from portal.core.errors import Invalid
 from portal.identity.models import STAFF_ROLES
-from portal.payments import service as payments
 from portal.support import queries, search, service
 from portal.support.forms import NoteForm
 from portal.web.guards import staff_only
@@ -109,43 +107,5 @@ def payment(payment_id: str) -> Response:
     return page("support/payments/show.html", file=file, payment=file.payment, explain=_explain)
 
 
-@bp.post("/payments/<payment_id>/cancellation")
-@staff_only(*STAFF_ROLES)
-def cancel_payment(payment_id: str) -> AnyResponse:
-    """Call off what the customer has begun and not finished; what is paid meanwhile stays paid, and is told."""
-    try:
-        payments.cancel_waiting(payment_id)
-    except Conflict as error:
-        flash(language.error_text(error, reader_language()), "error")
-    else:
-        flash(gettext("The payment was canceled. The customer was not charged."), "success")
-    return see_other("support.payment", payment_id=payment_id)
-
-
 def _explain(failure_code: str, decline_code: str) -> str:
     return str(gettext(gateway.advice(failure_code, decline_code)))
-
-
-@bp.post("/documents/<document_id>/rendering")
-@staff_only(*STAFF_ROLES)
-def render_held_document(document_id: str) -> AnyResponse:
-    """Of a document that lacks characters: a person has looked."""
-    try:
-        document = receipts.render_held(document_id, as_it_is=request.form.get("as_it_is") == "yes")
-    except Conflict as error:
-        flash(language.error_text(error, reader_language()), "error")
-        return see_other("support.index")
-    flash(gettext("%(number)s is being created.", number=document.number), "success")
-    return see_other("support.payment", payment_id=document.payment_id)
-
-
-@bp.post("/documents/<document_id>/mail")
-@staff_only(*STAFF_ROLES)
-def send_document_again(document_id: str) -> AnyResponse:
-    try:
-        document = receipts.send_again(document_id)
-    except Conflict as error:
-        flash(language.error_text(error, reader_language()), "error")
-        return see_other("support.index")
-    flash(gettext("%(number)s was sent again.", number=document.number), "success")
-    return see_other("support.customer", customer_id=document.customer_id)
