@@ -23,9 +23,9 @@ from portal.invoices.models import Invoice, InvoiceLine
 from portal.invoices.statuses import InvoiceStatus, Standing
 from portal.payment_methods.models import SavedCard
 from portal.payments.models import Payment
+from portal.refunds import messages as refund_messages
 from portal.refunds import service as refunds
 from portal.refunds import statuses as refund_statuses
-from portal.refunds import wording as refund_wording
 from portal.refunds.models import Refund
 from portal.refunds.statuses import RefundStatus
 from portal.web import pages
@@ -217,7 +217,7 @@ def refund(session: Session, row: Refund) -> schemas.Refund:
             "explanation": row.explanation,
             "rejection": row.rejection or None,
             "failure_reason": row.failure_reason or None,
-            "message": refund_wording.for_customer(row, pages.reader_language()) or None,
+            "message": refund_messages.for_customer(row, pages.reader_language()) or None,
             "needs_second_approval": row.status == RefundStatus.APPROVED_ONCE
             or (row.status == RefundStatus.REQUESTED and refunds.needs_two(session, row)),
             "resolution": row.resolution or None,

@@ -13,7 +13,7 @@ from wtforms.widgets import CheckboxInput, ListWidget
 from portal.content import language
 from portal.core.errors import PortalError
 from portal.identity import api_clients
-from portal.identity.wording import SCOPES
+from portal.identity.messages import SCOPES
 from portal.web.pages import reader_language
 from portal.web.resuming import ResumableForm
 

@@ -15,7 +15,7 @@ from portal.core.errors import Invalid, RateLimited
 from portal.identity import api_clients, sessions
 from portal.identity import queries as accounts
 from portal.identity.api_client_forms import ApiClientForm
-from portal.identity.wording import SCOPES
+from portal.identity.messages import SCOPES
 from portal.web import lists
 from portal.web.guards import staff_only
 from portal.web.pages import limiter, page, reader_language, see_other

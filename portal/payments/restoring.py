@@ -35,7 +35,7 @@ from portal.payments.statuses import PaymentStatus
 
 log = structlog.get_logger(__name__)
 
-# Why an intent of ours cannot be brought back: codes of discrepancies, which portal.reconciliation.wording says to a person.
+# Why an intent of ours cannot be brought back: codes of discrepancies, which portal.reconciliation.messages says to a person.
 CUSTOMER_UNKNOWN: Final = "lost_customer"
 INVOICE_UNKNOWN: Final = "lost_invoice"
 AMOUNT_DIFFERS: Final = "lost_amount"

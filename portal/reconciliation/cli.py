@@ -14,7 +14,7 @@ from flask.cli import with_appcontext
 
 from portal.core import audit, company_days
 from portal.core.errors import PortalError
-from portal.reconciliation import service, wording
+from portal.reconciliation import messages, service
 from portal.reconciliation.models import Discrepancy, RunKind
 from portal.reconciliation.service import Progress, Report
 
@@ -86,7 +86,7 @@ def _as_text(report: Report) -> str:
     compared = ", ".join(f"{name}: {number}" for name, number in report.counts.items())
     lines = [f"Compared {span} in {report.seconds:.1f} s.", compared or "There was nothing to compare."]
     for discrepancy in report.discrepancies:
-        words = wording.of(discrepancy)
+        words = messages.of(discrepancy)
         lines += ["", f"✗ {words.title}", f"  {words.what_to_do}"]
     if report.discrepancies or report.in_recovery:
         lines += ["", f"Open discrepancies: {report.open_discrepancies}"]
@@ -116,7 +116,7 @@ def _as_json(report: Report) -> dict[str, Any]:
 
 
 def _discrepancy_as_json(discrepancy: Discrepancy) -> dict[str, Any]:
-    words = wording.of(discrepancy)
+    words = messages.of(discrepancy)
     return {
         "id": discrepancy.id,
         "code": discrepancy.code,

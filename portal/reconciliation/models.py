@@ -80,7 +80,7 @@ class Reconciliation(Base):
 
 class Discrepancy(Base):
     """Something in which the books and Stripe differ, or that a bookkeeper must look at. `code` names the sentence that tells of it
-    (portal.reconciliation.wording), `facts` fill it; `subject` is what it is about, an id here or at Stripe.
+    (portal.reconciliation.messages), `facts` fill it; `subject` is what it is about, an id here or at Stripe.
 
     Found again with the same facts it is the same discrepancy. `about_at` is when its subject came to be: a run over that time which
     does not find it any more closes it. `payment_id` leads to the desk where there is a payment.

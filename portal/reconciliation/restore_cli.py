@@ -16,7 +16,7 @@ from portal.core.backups import NotSQLite, copy_to
 from portal.core.commands import as_json_option, show_one
 from portal.core.errors import PortalError
 from portal.jobs import own_jobs
-from portal.reconciliation import recovering, service, wording
+from portal.reconciliation import messages, recovering, service
 from portal.reconciliation.cli import progress_bar
 from portal.reconciliation.recovering import Status
 
@@ -93,7 +93,7 @@ def status(*, as_json: bool) -> None:
     with db.reading() as session:
         found = recovering.status(session)
         discrepancies = recovering.left_open(session)
-    told = [wording.of(discrepancy) for discrepancy in discrepancies if found.is_on]
+    told = [messages.of(discrepancy) for discrepancy in discrepancies if found.is_on]
     text = "\n".join([*_lines(found), *(f"\n✗ {words.title}\n  {words.what_to_do}" for words in told)])
     left = [{"title": words.title, "what_to_do": words.what_to_do} for words in told]
     show_one({"in_recovery": found.is_on, "left": left}, text, as_json=as_json)

@@ -12,10 +12,10 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal.content import language
 from portal.core import db
 from portal.core.errors import Conflict, Invalid
-from portal.reconciliation import queries, service, wording
+from portal.reconciliation import messages, queries, service
+from portal.reconciliation.messages import Words
 from portal.reconciliation.models import Discrepancy, DiscrepancyState, RunKind
 from portal.reconciliation.staff_forms import ResolutionForm
-from portal.reconciliation.wording import Words
 from portal.web import lists
 from portal.web.guards import staff_only
 from portal.web.pages import limiter, page, reader_language, see_other
@@ -89,7 +89,7 @@ def _page(discrepancy_id: str, form: ResolutionForm, status: int = 200) -> Respo
         status=status,
         discrepancy=found,
         words=_words(found),
-        facts=wording.facts_of(found, gettext, _money),
+        facts=messages.facts_of(found, gettext, _money),
         is_open=found.state == DiscrepancyState.OPEN,
         may_be_second=found.code == CHARGED_TWICE,
         form=form,
@@ -97,7 +97,7 @@ def _page(discrepancy_id: str, form: ResolutionForm, status: int = 200) -> Respo
 
 
 def _words(found: Discrepancy) -> Words:
-    return wording.of(found, gettext, _money)
+    return messages.of(found, gettext, _money)
 
 
 def _money(amount: Any) -> str:

@@ -14,7 +14,7 @@ from portal.core import config, db
 from portal.core.errors import N_
 from portal.core.money import Money
 from portal.identity import queries as accounts
-from portal.refunds import queries, sums, wording
+from portal.refunds import messages, queries, sums
 from portal.refunds.models import Refund, RefundOrigin, Resolution
 from portal.refunds.statuses import RefundStatus
 
@@ -125,8 +125,8 @@ def _send(row: Refund, occasion: str, subject: str, template: str, reader: _Read
         refund=row,
         status=occasion.partition(":")[0],
         customer=_plain(row.customer),
-        explanation=wording.for_customer(row, reader.locale),
-        for_staff=wording.for_staff(row, reader.locale),
+        explanation=messages.for_customer(row, reader.locale),
+        for_staff=messages.for_staff(row, reader.locale),
     )
 
 

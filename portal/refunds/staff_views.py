@@ -20,7 +20,7 @@ from portal.disputes import queries as disputes
 from portal.identity import queries as accounts
 from portal.identity.models import STAFF_ROLES
 from portal.payments import queries as payments
-from portal.refunds import policy, queries, service, statuses, wording
+from portal.refunds import messages, policy, queries, service, statuses
 from portal.refunds.forms import RefundForm, amount_of
 from portal.refunds.models import Refund
 from portal.refunds.service import Reviewer
@@ -65,7 +65,7 @@ def queue() -> Response:
         more=waiting[MOST_IN_QUEUE - 1].id if len(waiting) > MOST_IN_QUEUE else None,
         unknown=unknown,
         failed=failed,
-        explain=lambda refund: wording.for_staff(refund, reader_language()),
+        explain=lambda refund: messages.for_staff(refund, reader_language()),
         names=names,
         is_claimed=service.is_claimed,
     )
@@ -93,7 +93,7 @@ def show(refund_id: str) -> Response:
         others=others[:MOST_OTHERS],
         disputed=disputed,
         failed=refund.status in statuses.GONE_WRONG,
-        explanation=wording.for_staff(refund, reader_language()),
+        explanation=messages.for_staff(refund, reader_language()),
         today=company_days.today().isoformat(),
         warnings=warnings,
         names=names,

@@ -14,7 +14,7 @@ from portal.core import company_days, db
 from portal.core.errors import Conflict, Invalid
 from portal.disputes import queries as disputes
 from portal.payments import queries as payments
-from portal.refunds import policy, queries, service, statuses, wording
+from portal.refunds import messages, policy, queries, service, statuses
 from portal.refunds.forms import RefundForm
 from portal.web import lists
 from portal.web.guards import customer_id, customers_only, payers_only
@@ -48,7 +48,7 @@ def show(refund_id: str) -> Response:
         refund=refund,
         overdue=overdue,
         may_withdraw=may_withdraw,
-        explanation=wording.for_customer(refund, reader_language()),
+        explanation=messages.for_customer(refund, reader_language()),
     )
 
 

@@ -37,7 +37,7 @@ from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
 from portal.refunds.models import Refund
 from portal.refunds.statuses import FREED, RefundStatus
-from portal.support import words
+from portal.support import labels
 from portal.support.models import CustomerNote
 from portal.webhook_endpoints import queries as deliveries
 from portal.webhook_endpoints.models import WebhookEndpoint
@@ -249,14 +249,14 @@ def timeline_of(session: Session, customer_id: str, cursor: str | None) -> Timel
 
 
 def _told(event: AuditEvent, names: dict[str, str]) -> Happening:
-    text, facts = words.sentence(event.action, event.facts)
+    text, facts = labels.sentence(event.action, event.facts)
     name = names.get(event.actor_id)
     return Happening(
         event.number,
         event.at,
         text,
         facts,
-        who=name or words.ACTORS.get(event.actor_kind, event.actor_kind),
+        who=name or labels.ACTORS.get(event.actor_kind, event.actor_kind),
         is_named=name is not None,
         is_person=name is not None and event.actor_kind in PEOPLE,
         note=str(event.facts.get("failure") or ""),

@@ -15,8 +15,8 @@ from portal.api import tokens
 from portal.core import audit, db
 from portal.core.audit import AuditEvent
 from portal.identity import api_clients, policy
+from portal.identity.messages import SCOPES
 from portal.identity.models import ApiClient, User
-from portal.identity.wording import SCOPES
 from tests import factories
 
 pytestmark = pytest.mark.database("sqlite")

@@ -16,7 +16,7 @@ from portal.core.errors import Conflict
 from portal.ledger import Posting
 from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
-from portal.reconciliation import lost, queries, service, wording
+from portal.reconciliation import lost, messages, queries, service
 from portal.reconciliation.models import RunKind, StripePayout, StripeTransaction
 from tests import factories
 from tests.reconciliation.conftest import Account, books, discrepancy, found, tamper
@@ -105,7 +105,7 @@ def test_money_that_is_not_ours_is_named_until_a_person_has_resolved_it(account:
         reviewer = factories.staff(session, "admin")
     assert account.reconcile().open_discrepancies == 1
     named = discrepancy("orphan_charge")
-    assert "7.00" in wording.of(named).title
+    assert "7.00" in messages.of(named).title
     assert we_hold() != stripe_holds(account)
 
     service.resolve(named.id, reviewer.id, "The shop's till uses the same account.")
@@ -143,8 +143,8 @@ def test_a_cent_in_a_posting_is_named_with_row_and_difference(account: Account, 
     named = discrepancy("posting_differs")
     assert named.subject == charge.id
     assert named.facts["difference_minor"] == minor
-    assert charge.id in wording.of(named).title
-    assert f"{minor / 100:.2f}" in wording.of(named).title
+    assert charge.id in messages.of(named).title
+    assert f"{minor / 100:.2f}" in messages.of(named).title
     tamper("postings", charge.id, f"amount_minor = amount_minor - {minor}")
     assert account.reconcile().open_discrepancies == 0
 
@@ -154,7 +154,7 @@ def test_a_posting_on_another_account_is_named(account: Account) -> None:
     charge = posting(f"charge:{payment.stripe_intent_id}")
     tamper("postings", charge.id, "credit = 'fees'")
     account.reconcile()
-    assert "stripe_balance / fees" in wording.of(discrepancy("posting_misplaced")).title
+    assert "stripe_balance / fees" in messages.of(discrepancy("posting_misplaced")).title
 
 
 def test_a_cent_in_a_payment_is_named_with_row_and_difference(account: Account) -> None:
@@ -164,7 +164,7 @@ def test_a_cent_in_a_payment_is_named_with_row_and_difference(account: Account) 
     named = discrepancy("payment_amount")
     assert named.subject == payment.id
     assert (named.facts["ours_minor"], named.facts["stripe_minor"]) == (20_01, 20_00)
-    assert "0.01" in wording.of(named).title
+    assert "0.01" in messages.of(named).title
 
 
 def test_a_cent_in_a_fee_is_named(account: Account) -> None:
@@ -353,5 +353,5 @@ def test_a_dry_run_writes_nothing_and_finds_the_same(account: Account) -> None:
 
 def test_every_discrepancy_has_words() -> None:
     noted = {code for step in service.STEPS for code in step.codes} | set(lost.LOST)
-    assert noted == set(wording.WORDS)
+    assert noted == set(messages.WORDS)
     assert {row.__tablename__ for row in (StripePayout, StripeTransaction)} == {"stripe_payouts", "stripe_transactions"}

@@ -10,7 +10,7 @@ from portal.core import company_days, db
 from portal.core.errors import Forbidden, Invalid
 from portal.operations import queries as operations_queries
 from portal.payments import queries as payment_queries
-from portal.refunds import queries, service, wording
+from portal.refunds import messages, queries, service
 from portal.refunds.models import Resolution
 from portal.refunds.policy import RefundReason
 from portal.refunds.service import Reviewer
@@ -42,7 +42,7 @@ def test_a_failed_refund_is_listed_counted_and_explained_until_someone_deals_wit
 ) -> None:
     assert listed() == [failed]
     row = counter.refund(failed)
-    assert "expired or was canceled" in wording.for_staff(row, "en") and "Karte" in wording.for_staff(row, "de")
+    assert "expired or was canceled" in messages.for_staff(row, "en") and "Karte" in messages.for_staff(row, "de")
     service.close(failed, counter.approver, note="The customer keeps the credit.")
     assert listed() == []
     before = everything()
@@ -66,7 +66,7 @@ def test_sent_again_it_is_a_new_refund_that_is_decided_like_all_others(counter: 
     )  # fmt: skip
     assert (old.status, old.resolution, old.replaced_by) == (RefundStatus.FAILED, "sent_again", new_id)
     assert listed() == []
-    assert "sending it again" in wording.for_customer(old, "en")
+    assert "sending it again" in messages.for_customer(old, "en")
     service.approve(new_id, counter.approver)
     counter.execute(new_id)
     assert counter.refund(new_id).status == RefundStatus.SUCCEEDED

@@ -23,7 +23,7 @@ from portal.invoices.models import Invoice, InvoiceFile
 from portal.jobs import outbox
 from portal.mandates.models import Collection, Mandate
 from portal.refunds import email as refund_email
-from portal.support import queries, service, words
+from portal.support import labels, queries, service
 from portal.support.models import CustomerNote
 from tests import factories
 from tests.smtp import Mailbox
@@ -150,18 +150,18 @@ def test_the_timeline_tells_everything_page_by_page(desk: Desk) -> None:
 
 
 def test_an_event_without_words_is_told_by_its_name() -> None:
-    assert words.sentence("dispute.opened_anew", {"number": 1}) == ("%(action)s", {"action": "dispute: opened anew"})
-    assert words.sentence("invoice.issued", {})[0] == "%(action)s"
-    assert words.sentence("payment.status", {"after": "succeeded"})[0] == "Payment succeeded"
+    assert labels.sentence("dispute.opened_anew", {"number": 1}) == ("%(action)s", {"action": "dispute: opened anew"})
+    assert labels.sentence("invoice.issued", {})[0] == "%(action)s"
+    assert labels.sentence("payment.status", {"after": "succeeded"})[0] == "Payment succeeded"
 
 
 def test_amounts_and_days_in_the_timeline_are_written_as_the_reader_writes_them() -> None:
-    text, facts = words.sentence("dispute.money", {"amount": "-1234.50 EUR", "fee": "0 JPY"})
+    text, facts = labels.sentence("dispute.money", {"amount": "-1234.50 EUR", "fee": "0 JPY"})
     german = {name: language.shown(fact, "de") for name, fact in facts.items()}
     assert text % german == "Dispute amount moved: -1.234,50\u00a0€, fee 0\u00a0¥"
-    _text, facts = words.sentence("card.expiry_reminder", {"last_day": "2026-12-31"})
+    _text, facts = labels.sentence("card.expiry_reminder", {"last_day": "2026-12-31"})
     assert language.shown(facts["last_day"], "de") == "31.12.2026"
-    assert words.sentence("customer.detail_refused", {"detail": "2026-13-45"})[1] == {"detail": "2026-13-45"}
+    assert labels.sentence("customer.detail_refused", {"detail": "2026-13-45"})[1] == {"detail": "2026-13-45"}
 
 
 def test_a_payments_page_has_all_that_hangs_on_it(desk: Desk) -> None:

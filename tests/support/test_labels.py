@@ -15,7 +15,7 @@ from portal.mandates import statuses as collections
 from portal.mandates.statuses import CollectionState
 from portal.refunds import models as refund_models
 from portal.refunds.statuses import RefundStatus
-from portal.support import words
+from portal.support import labels
 
 OURS = [path for path in Path(portal.__file__).parent.rglob("*.py") if "sandbox" not in path.parts]
 
@@ -87,11 +87,11 @@ class Code:
 
 def test_every_event_has_words_and_every_word_an_event() -> None:
     recorded = {action for path in OURS for action in Code(path).recorded()}
-    told = words.WORDS.keys() | words.OUTCOMES.keys()
-    assert recorded - told == set(), "these need words in portal.support.words"
+    told = labels.WORDS.keys() | labels.OUTCOMES.keys()
+    assert recorded - told == set(), "these need words in portal.support.labels"
     assert told - recorded == set(), "these are recorded nowhere"
 
 
 def test_every_state_of_a_refund_and_a_dispute_has_words() -> None:
-    assert words.OUTCOMES["refund.status"].keys() == set(RefundStatus)
-    assert words.OUTCOMES["dispute.status"].keys() == set(DisputeStatus)
+    assert labels.OUTCOMES["refund.status"].keys() == set(RefundStatus)
+    assert labels.OUTCOMES["dispute.status"].keys() == set(DisputeStatus)
