@@ -2,8 +2,9 @@
 
     .venv/bin/python bench/sandbox.py [--payments 3000] [--behind 100000] [--clients 4]
 
-It starts a sandbox of its own, drives it over HTTP from other processes, fills the store, and drives it again. What it prints at the end
-is the rate against the limit of 300 a second, and the second rate against the first: 1.0 is perfectly flat.
+It starts a sandbox of its own, drives it over HTTP from other processes, fills the store, and drives it again. Where other work loads the
+machine, the processor time of each payment says more than the rate: it is what is held against the limit of 300 a second, and the second
+time against the first says how flat it is. 1.0 is perfectly flat.
 """
 
 from __future__ import annotations
@@ -71,6 +72,13 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def measure(url: str, pid: int, payments: int, clients: int) -> tuple[float, float]:
+    """Payments a second, and the seconds of the sandbox's processor time that each took."""
+    before = cpu_seconds(pid)
+    reached = rate(url, payments, clients)
+    return reached, (cpu_seconds(pid) - before) / payments
+
+
 def run(payments: int, behind: int, clients: int) -> int:
     with tempfile.TemporaryDirectory() as directory:
         command = [sys.executable, "-m", "portal.sandbox", "--db", str(Path(directory) / "bench.db")]
@@ -80,21 +88,21 @@ def run(payments: int, behind: int, clients: int) -> int:
             ready = re.search(r"http://\S+", process.stdout.readline())
             assert ready is not None
             rate(ready[0], clients * 20, clients)  # warm
-            before = cpu_seconds(process.pid)
-            first = rate(ready[0], payments, clients)
-            each = (cpu_seconds(process.pid) - before) / payments
+            reached, each = measure(ready[0], process.pid, payments, clients)
             print(
-                f"{first:8.0f} payments a second with few behind, {first / LIMIT_A_SECOND:.2f} of the limit of {LIMIT_A_SECOND}"
+                f"{each * 1000:8.2f} ms of processor time each: {1 / each:.0f} a second on a core of its own, "
+                f"{1 / each / LIMIT_A_SECOND:.2f} of the limit of {LIMIT_A_SECOND}"
             )
-            print(f"{each * 1000:8.2f} ms of processor time each: {1 / each:.0f} a second on a core of its own")
+            print(f"{reached:8.0f} payments a second here and now")
             if behind:
                 rate(ready[0], behind, clients)
-                later = rate(ready[0], payments, clients)
-                print(f"{later:8.0f} payments a second with {behind} behind, {later / first:.2f} of the rate before")
+                reached, later = measure(ready[0], process.pid, payments, clients)
+                print(f"{later * 1000:8.2f} ms with {behind} behind: {later / each:.2f} of the time before")
+                print(f"{reached:8.0f} payments a second here and now")
         finally:
             process.terminate()
             process.wait(30)
-    return 0 if first >= LIMIT_A_SECOND else 1
+    return 0 if 1 / each >= LIMIT_A_SECOND else 1
 
 
 if __name__ == "__main__":

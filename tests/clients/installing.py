@@ -16,7 +16,7 @@ import pytest
 
 HOME = Path(__file__).parents[2] / "var" / "clients"
 # Some megabytes; where a registry cannot be reached, npm and pip would wait for minutes.
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 100
 
 NODE_SDK = ("stripe@23.1.0",)
 REACT = (

@@ -34,7 +34,7 @@ async def main(url: str) -> dict[str, Any]:
     once: Any = {"idempotency_key": "async-refund"}
     refunds = [await v1.refunds.create_async({"payment_intent": paid[0].id, "amount": 500}, once) for _ in range(2)]
     page = await v1.payment_intents.list_async({"customer": customer.id, "limit": 3})
-    listed = [intent.id async for intent in page.auto_paging_iter_async()]
+    listed = [intent.id async for intent in page.auto_paging_iter()]
     return {
         "statuses": sorted({intent.status for intent in paid}),
         "different": len({intent.id for intent in paid}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
@@ -55,3 +56,34 @@ def test_the_dialog_has_no_violations_and_holds_the_focus(checkout: Checkout, in
     checkout.dialog.get_by_role("button", name="Cancel").press("Escape")
     assert "error" in checkout.result()
     assert checkout.page.evaluate("document.activeElement.id") == "pay"
+
+
+@pytest.mark.parametrize("theme", ["stripe", "night"])
+def test_the_address_and_the_email_have_no_violations(checkout: Checkout, theme: str) -> None:
+    checkout.page.evaluate("dark => document.body.classList.toggle('dark', dark)", theme == "night")
+    look = {"appearance": {"theme": theme, "disableAnimations": True}}
+    checkout.mount_element("address", {"mode": "shipping", "fields": {"phone": "always"}}, **look)
+    checkout.mount_element("linkAuthentication")
+    assert violations(checkout.page) == []
+    checkout.call("address.getValue()")
+    assert violations(checkout.page) == []
+
+
+def test_a_wallets_button_and_sheet_have_no_violations_and_hold_the_focus(checkout: Checkout, sandbox: str) -> None:
+    def control(name: str, **given: str) -> None:
+        assert requests.post(f"{sandbox}/_sandbox/{name}", json=given, timeout=30).status_code == 200
+
+    control("payment_methods", on="card,apple_pay,link")
+    try:
+        checkout.mount_element("expressCheckout", mode="payment", amount=1000, currency="eur")
+        assert violations(checkout.page) == []
+        checkout.frame("Secure express checkout frame").locator("#express-apple_pay").click()
+        sheet = checkout.frame("Wallet payment sheet")
+        sheet.get_by_role("button", name="Pay").and_(sheet.locator(":enabled")).wait_for()
+        assert violations(checkout.page) == []
+        assert checkout.page.locator("main").evaluate("main => main.inert")
+        sheet.get_by_role("button", name="Cancel").press("Escape")
+        checkout.wait_for_event("expressCheckout.cancel")
+        assert not checkout.page.locator("main").evaluate("main => main.inert")
+    finally:
+        control("payment_methods", on="card")

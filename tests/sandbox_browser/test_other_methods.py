@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from playwright.sync_api import expect
 from stripe import StripeClient
 
 from tests.sandbox_browser.checkout import VISA, Checkout
@@ -162,6 +163,51 @@ def test_tabs_show_one_form_at_a_time(checkout: Checkout, stripe: StripeClient) 
     open_method(checkout, "sepa_debit")
     assert not checkout.field("number").is_visible()
     assert checkout.field("sepa_debit-iban").is_visible()
+
+
+def test_an_accordion_shows_as_many_as_the_page_says(checkout: Checkout, stripe: StripeClient) -> None:
+    """Source: Stripe.js reference, layout.visibleAccordionItemsCount"""
+    layout = {"type": "accordion", "visibleAccordionItemsCount": 2}
+    secret = intend(stripe, "card", "sepa_debit", "paypal", "klarna").client_secret
+    checkout.mount(secret, payment={"layout": layout})
+    shown = checkout.form.locator(".p-AccordionButton:visible")
+    expect(shown).to_have_count(2)
+    checkout.form.get_by_role("button", name="More").click()
+    expect(shown).to_have_count(4)
+    expect(checkout.form.locator("#klarna-tab, #paypal-tab").locator(":scope:focus")).to_have_count(1)
+
+
+def test_an_accordion_has_marks_and_no_gaps_where_the_page_wants_it(checkout: Checkout, stripe: StripeClient) -> None:
+    """Source: Stripe.js reference, layout.radios and layout.spacedAccordionItems"""
+    layout = {"type": "accordion", "radios": "always", "spacedAccordionItems": False}
+    checkout.mount(intend(stripe, "card", "paypal").client_secret, payment={"layout": layout})
+    items = checkout.form.locator(".p-AccordionItem")
+    upper, lower = items.nth(0).bounding_box(), items.nth(1).bounding_box()
+    assert upper is not None
+    assert lower is not None
+    assert abs(upper["y"] + upper["height"] - lower["y"]) < 2
+    mark = checkout.form.locator("#card-tab").evaluate("node => getComputedStyle(node, '::before').borderRadius")
+    assert mark == "50%"
+
+
+def test_the_page_hears_what_may_be_paid_with_when_that_changes(checkout: Checkout) -> None:
+    """Source: Stripe.js reference, "availablepaymentmethodschange" and elements.update()"""
+    types = ["card", "sepa_debit", "twint"]
+    checkout.mount_element("payment", mode="payment", amount=1000, currency="eur", allowedPaymentMethodTypes=types)
+    name = "payment.availablepaymentmethodschange"
+    assert checkout.wait_for_event(name)["paymentMethods"] == {
+        "card": {"available": True},
+        "sepa_debit": {"available": True},
+    }
+    checkout.call("elements.update({currency: 'chf'})")
+    assert checkout.wait_for_event(name, 2)["paymentMethods"].keys() == {"card"}
+
+
+def test_the_postal_code_that_is_known_stands_in_its_field(checkout: Checkout, intent: Any) -> None:
+    """Source: Stripe.js reference, defaultValues.billingDetails.address"""
+    known = {"billingDetails": {"address": {"country": "US", "postal_code": "02101"}}}
+    checkout.mount(intent.client_secret, payment={"defaultValues": known})
+    assert checkout.field("postalCode").input_value() == "02101"
 
 
 def test_what_was_typed_stays_while_another_method_is_open(checkout: Checkout, stripe: StripeClient) -> None:
