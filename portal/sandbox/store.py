@@ -18,6 +18,8 @@ from typing import Any
 from portal.sandbox.kinds import Kind, Row
 
 BUSY_TIMEOUT_MS = 30_000
+CACHE_KIB = 64 * 1024
+CHECKPOINT_PAGES = 4000
 CACHED_STATEMENTS = 512
 HIDDEN = -1
 """The `created` of objects that lists leave out."""
@@ -175,6 +177,10 @@ class Store:
         self._connection.execute("PRAGMA journal_mode = WAL")
         # A killed process loses nothing this way; only a power cut could lose the last moments, and a sandbox may.
         self._connection.execute("PRAGMA synchronous = NORMAL")
+        # Ids are random, so each insert lands anywhere in its index: a small cache and frequent checkpoints would make a sandbox with many
+        # payments behind it slower than a new one.
+        self._connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        self._connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         self._connection.executescript(_FIXED_TABLES + "".join(_table_for(kind) for kind in self.kinds))
 
     @contextmanager

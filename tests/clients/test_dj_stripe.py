@@ -50,7 +50,7 @@ def live_a_little(sandbox: RunningSandbox) -> None:
     sandbox.control("payouts")
 
 
-@pytest.mark.timeout(500)  # its own migrations alone take most of a minute
+@pytest.mark.timeout(500)  # the first time brings packages
 def test_dj_stripe_copies_everything_by_its_own_calls(sandbox: RunningSandbox) -> None:
     only_on_request()
     python = pip("dj-stripe", DJ_STRIPE)
