@@ -97,8 +97,8 @@ def calls(route: Route) -> st.SearchStrategy[tuple[Route, list[str], dict[str, A
     return st.tuples(st.just(route), st.lists(IDS, min_size=2, max_size=2), params)
 
 
-# Made once: making them anew for each call took nine tenths of the test.
-CALLS = st.lists(st.one_of([calls(route) for route in ROUTES]), min_size=1, max_size=12)
+# Made once, and not before it is needed: making them anew for each call took nine tenths of the test.
+CALLS = st.deferred(lambda: st.lists(st.one_of([calls(route) for route in ROUTES]), min_size=1, max_size=12))
 
 
 def flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
