@@ -40,12 +40,12 @@ LONG = (
     "/simulation/",
     "/test_fuzz.py",
     "/test_every_page.py",
+    "/test_access.py",
     "/test_clean_up.py",
     "/recovery/",
     "/flows/",
     "/test_guide.py",
     "/test_sdk_types.py",
-    "/test_random_calls.py",
 )
 
 for name in [name for name in os.environ if name.startswith(("PORTAL_", "STRIPE_"))]:
