@@ -101,7 +101,7 @@ class Caller:
             if given is not None:
                 with db.reading() as session:
                     accounts.customer(session, given)
-                self.has_looked(given, given, "customer")
+                self.record_access(given, given, "customer")
             return given
         if given is not None and given != self.customer_id:
             raise NotFound
@@ -114,7 +114,7 @@ class Caller:
             raise Invalid(N_("Please say whose."), field="customer_id")
         return whose
 
-    def has_looked(self, subject: str, whose: str, what: str) -> None:
+    def record_access(self, subject: str, whose: str, what: str) -> None:
         """Have it recorded that a member of staff has seen another person's data; see audit.record_access."""
         if self.kind == "staff":
             audit.record_access(subject, whose, what)

@@ -54,7 +54,7 @@ def _shown(caller: Caller, invoice_id: str) -> schemas.Invoice:
             else queries.for_staff(session, invoice_id)
         )
         shown = representations.invoice(session, row)
-    caller.has_looked(row.id, row.customer_id, "invoice")
+    caller.record_access(row.id, row.customer_id, "invoice")
     return shown
 
 

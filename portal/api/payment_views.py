@@ -129,7 +129,7 @@ def get_payment(caller: Caller, payment_id: str) -> schemas.Payment:
     row = _one(caller, payment_id)
     with db.reading() as session:
         shown = representations.payment(session, row)
-    caller.has_looked(row.id, row.customer_id, "payment")
+    caller.record_access(row.id, row.customer_id, "payment")
     return shown
 
 

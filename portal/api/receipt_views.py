@@ -71,5 +71,5 @@ def _one(caller: Caller, document_id: str) -> Document:
     with db.reading() as session:
         whose = caller.customer_id
         row = queries.for_customer(session, document_id, whose) if whose else queries.for_company(session, document_id)
-    caller.has_looked(row.id, row.customer_id, row.kind)
+    caller.record_access(row.id, row.customer_id, row.kind)
     return row

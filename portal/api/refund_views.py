@@ -21,7 +21,7 @@ def _one(caller: Caller, refund_id: str) -> Refund:
     with db.reading() as session:
         whose = caller.customer_id
         row = queries.for_customer(session, refund_id, whose) if whose else queries.by_id(session, refund_id)
-    caller.has_looked(row.id, row.customer_id, "refund")
+    caller.record_access(row.id, row.customer_id, "refund")
     return row
 
 
@@ -95,7 +95,7 @@ def list_failed_refunds(caller: Caller, query: schemas.FailedRefundList) -> sche
         found = queries.failed(session, query.cursor, size=query.limit)
         rows = [representations.refund(session, row) for row in found.rows]
     for row in found.rows:
-        caller.has_looked(row.id, row.customer_id, "refund")
+        caller.record_access(row.id, row.customer_id, "refund")
     return representations.page(found, rows)
 
 

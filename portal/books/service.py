@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 # So long a pack waits for documents whose PDF is not made yet, and looks every so many seconds.
 WAIT_FOR_DOCUMENTS: Final = timedelta(minutes=10)
-LOOK_AGAIN_SECONDS: Final = 15
+CHECK_AGAIN_SECONDS: Final = 15
 KEEP_FOR: Final = timedelta(days=30)
 # Its job has died by then, with all its tries.
 GIVE_UP_AFTER: Final = timedelta(days=2)
@@ -75,7 +75,7 @@ def make(pack_id: str) -> None:
         period = Period.of_month(row.month)
         awaited = receipts.number_issued(session, period.begins, period.ends, unrendered_only=True)
     if awaited and clock.now() - row.requested_at < WAIT_FOR_DOCUMENTS:
-        raise outbox.Reschedule(LOOK_AGAIN_SECONDS)
+        raise outbox.Reschedule(CHECK_AGAIN_SECONDS)
     try:
         attempt = _begin(pack_id, packing.count_files(period))
         parts = _Parts(pack_id, attempt)

@@ -22,7 +22,7 @@ SHORTEST_CLIENT_KEY: Final = 8
 LONGEST_CLIENT_KEY: Final = 80
 # A double click meets its first request at Stripe, which answers soon; until then the row is looked at so often.
 OTHERS_TAKE_SECONDS: Final = 5
-LOOK_EVERY_SECONDS: Final = 0.1
+POLL_EVERY_SECONDS: Final = 0.1
 
 
 def is_safe(first_used: datetime, now: datetime) -> bool:
@@ -37,7 +37,7 @@ def stored_by_another(read: Callable[[], str | None]) -> str | None:
     """
     deadline = time.monotonic() + OTHERS_TAKE_SECONDS
     while (found := read()) is None and time.monotonic() < deadline:
-        time.sleep(LOOK_EVERY_SECONDS)
+        time.sleep(POLL_EVERY_SECONDS)
     return found
 
 

@@ -9,7 +9,7 @@ from portal import gateway, stripe_sync
 from portal.core import clock, db
 from portal.core.synced_rows import hold_for_review
 from portal.disputes import queries
-from portal.disputes.settling import KIND, LOOK_EVERY_SECONDS, sync_dispute
+from portal.disputes.settling import CHECK_EVERY_SECONDS, KIND, sync_dispute
 from portal.disputes.statuses import DisputeStatus
 from portal.disputes.warnings import sync_warning
 from portal.jobs import outbox
@@ -34,11 +34,11 @@ def follow_up(dispute_id: str) -> None:
     if found is None or dispute.review_reason:
         return
     if dispute.closed_at is None:
-        raise outbox.Reschedule(LOOK_EVERY_SECONDS)
+        raise outbox.Reschedule(CHECK_EVERY_SECONDS)
     if dispute.status == DisputeStatus.LOST or not _is_kept_back(found):
         return
     if clock.now() - dispute.closed_at < MONEY_RETURNS_WITHIN:
-        raise outbox.Reschedule(LOOK_EVERY_SECONDS)
+        raise outbox.Reschedule(CHECK_EVERY_SECONDS)
     with db.transaction() as session:
         locked = stripe_sync.locked(KIND, session, dispute_id)
         hold_for_review(session, locked, f"it is {locked.status}, but the money has not come back")

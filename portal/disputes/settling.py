@@ -37,7 +37,7 @@ from portal.payments.models import Payment
 log = structlog.get_logger(__name__)
 
 # The worker looks after every open dispute by itself: webhooks may be lost, and banks take weeks. Seconds.
-LOOK_EVERY_SECONDS: Final = 6 * 3600
+CHECK_EVERY_SECONDS: Final = 6 * 3600
 # Staff are reminded this long before the evidence is due.
 REMIND_BEFORE: Final = timedelta(days=3)
 
@@ -286,7 +286,7 @@ def _tell_staff(session: Session, dispute: Dispute, occasion: str) -> None:
 
 
 def _keep_following(session: Session, dispute: Dispute) -> None:
-    jobs.follow_up.enqueue_in(session, LOOK_EVERY_SECONDS, dispute_id=dispute.id, version=dispute.version)
+    jobs.follow_up.enqueue_in(session, CHECK_EVERY_SECONDS, dispute_id=dispute.id, version=dispute.version)
 
 
 def _remind_in_time(session: Session, dispute: Dispute) -> None:

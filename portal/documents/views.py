@@ -17,8 +17,8 @@ bp = Blueprint("documents", __name__, url_prefix="/receipts")
 
 # A page that shows a payment asks again this often while its documents are being made, and this many times: five minutes,
 # longer than a worker that has fallen behind; after that the mail brings them.
-LOOK_EVERY_SECONDS: Final = 2
-MOST_LOOKS: Final = 150
+POLL_EVERY_SECONDS: Final = 2
+MOST_POLLS: Final = 150
 
 # The page of each kind.
 TEMPLATES: Final = {
@@ -59,7 +59,7 @@ def pdf(document_id: str) -> Response:
         addresses = queries.addresses(session, document)
     if document.pdf is None:
         waiting = pages.page("documents/being_made.html", status=503, document=document, addresses=addresses)
-        waiting.headers["Retry-After"] = str(LOOK_EVERY_SECONDS)
+        waiting.headers["Retry-After"] = str(POLL_EVERY_SECONDS)
         return waiting
     response = send_file(
         io.BytesIO(document.pdf),
@@ -77,15 +77,15 @@ def pdf(document_id: str) -> Response:
 @guards.customers_only
 def of_payment(payment_id: str) -> Response:
     """Where a payment's documents are to be had, or that one is being made: then this part of the page asks again by itself."""
-    looks = request.args.get("looks", 0, type=int)
+    polls = request.args.get("polls", 0, type=int)
     with db.reading() as session:
         found = queries.of_payment(session, payment_id, guards.customer_id())
     return pages.page(
         "documents/of_payment.html",
         partial="documents/_of_payment.html",
         found=found,
-        next_look=looks + 1 if 0 <= looks < MOST_LOOKS else None,
-        every_seconds=LOOK_EVERY_SECONDS,
+        next_poll=polls + 1 if 0 <= polls < MOST_POLLS else None,
+        every_seconds=POLL_EVERY_SECONDS,
     )
 
 
@@ -102,6 +102,6 @@ def of_invoice(invoice_id: str) -> Response:
         partial="documents/_of_invoice.html",
         invoice=invoice,
         paid=paid,
-        next_look=1,
-        every_seconds=LOOK_EVERY_SECONDS,
+        next_poll=1,
+        every_seconds=POLL_EVERY_SECONDS,
     )

@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 # enqueues queue up behind a lock of PostgreSQL's own.
 POLL_SECONDS: Final = 0.25
 # How often a worker asks whether a periodic job's time has come, and has one job try a service that was away. Seconds.
-LOOK_SECONDS: Final = 10
+HOUSEKEEPING_SECONDS: Final = 10
 # A lease bears two heartbeats that did not arrive. Seconds.
 HEARTBEAT_SECONDS: Final = 10
 # No job takes so long: one that does hangs, and its lease is left to run out. Seconds.
@@ -51,7 +51,7 @@ def work(
 
     No two of them may have the same `owner`. Each job runs within `context()`: the application context that sending mail needs.
     """
-    next_look = 0.0
+    next_housekeeping = 0.0
     free = threading.Semaphore(threads)
     running: dict[str, float] = {}  # since when, by the monotonic clock
 
@@ -73,9 +73,9 @@ def work(
                 break
             jobs: list[Claimed] = []
             try:
-                if time.monotonic() >= next_look:
-                    next_look = time.monotonic() + LOOK_SECONDS
-                    look_around()
+                if time.monotonic() >= next_housekeeping:
+                    next_housekeeping = time.monotonic() + HOUSEKEEPING_SECONDS
+                    housekeeping()
                 jobs = outbox.claim(owner, 1)
             except db.UNREACHABLE as error:
                 log.error("database_unreachable", exc_info=error)
@@ -87,7 +87,7 @@ def work(
                 stop.wait(POLL_SECONDS)
 
 
-def look_around() -> None:
+def housekeeping() -> None:
     """What a worker sees to now and then, whichever others do, too."""
     with db.transaction() as session:
         if recovery.notice(session):

@@ -43,7 +43,7 @@ from portal.payments.statuses import PaymentStatus
 log = structlog.get_logger(__name__)
 
 # While the customer answers their bank, or the bank takes its time, a collection looks again after this long.
-LOOK_AGAIN_AFTER: Final = timedelta(minutes=30)
+CHECK_AGAIN_AFTER: Final = timedelta(minutes=30)
 # Of one sweep: so many rows at a time, and so many times; what is left waits for the next one.
 BATCH: Final = 200
 MOST_BATCHES: Final = 20
@@ -325,7 +325,7 @@ def _wait(collection_id: str, *, sent: bool) -> None:
         row = _locked(session, collection_id)
         if row.state not in statuses.ACTIVE:
             return
-        row.next_try_at = clock.now() + LOOK_AGAIN_AFTER
+        row.next_try_at = clock.now() + CHECK_AGAIN_AFTER
         row.updated_at = clock.now()
         if not sent and row.is_trying:
             row.is_trying = False
@@ -338,7 +338,7 @@ def _try_anew(collection_id: str) -> None:
         row = _locked(session, collection_id)
         if row.state in statuses.ACTIVE and row.is_trying:
             row.is_trying = False
-            row.next_try_at = clock.now() + LOOK_AGAIN_AFTER
+            row.next_try_at = clock.now() + CHECK_AGAIN_AFTER
             row.updated_at = clock.now()
 
 

@@ -41,7 +41,7 @@ def _context() -> dict[str, Any]:
         "address_of": address_of,
         "may_act": role in ACTORS,
         "may_audit": role == "admin",
-        "asked_every": workers.LOOK_SECONDS,
+        "asked_every": workers.HOUSEKEEPING_SECONDS,
     }
 
 

@@ -35,8 +35,8 @@ from portal.payment_methods.statuses import SetupOutcome, SetupStatus
 log = structlog.get_logger(__name__)
 
 # The worker looks after every setup by itself, first after this long: webhooks may be lost. Seconds.
-FIRST_LOOK_SECONDS: Final = 60
-LONGEST_LOOK_SECONDS: Final = 6 * 3600
+FIRST_CHECK_SECONDS: Final = 60
+LONGEST_CHECK_SECONDS: Final = 6 * 3600
 # A setup that its customer has not finished by then is canceled: the page is long closed.
 ABANDONED_AFTER: Final = timedelta(days=1)
 
@@ -112,7 +112,7 @@ def record_setup(
     session.flush()
     facts = {"method": payment_method_id} if payment_method_id else {}
     audit.record(session, "card_setup.started", setup.id, facts, customer_id=customer_id)
-    jobs.follow_up.enqueue_in(session, FIRST_LOOK_SECONDS, setup_id=setup.id)
+    jobs.follow_up.enqueue_in(session, FIRST_CHECK_SECONDS, setup_id=setup.id)
     crash.point("setup recorded")
     return setup
 
@@ -322,7 +322,7 @@ def follow_up(setup_id: str) -> None:
     if intent.status in statuses.WAITING_FOR_CUSTOMER and age > ABANDONED_AFTER:
         intent = cancel_setup(setup_id)
     if intent.status not in statuses.FINAL:
-        raise outbox.Reschedule(min(max(age.total_seconds() / 2, FIRST_LOOK_SECONDS), LONGEST_LOOK_SECONDS))
+        raise outbox.Reschedule(min(max(age.total_seconds() / 2, FIRST_CHECK_SECONDS), LONGEST_CHECK_SECONDS))
 
 
 def requeue_lost_jobs() -> int:

@@ -22,7 +22,7 @@ bp = Blueprint("payment_methods", __name__, url_prefix="/cards")
 
 # How often a waiting page asks Stripe itself instead of only looking at the row, which the webhook changes.
 ASK_STRIPE_EVERY = 5
-MOST_LOOKS = 60
+MOST_POLLS = 60
 # What is asked of Stripe for one customer while pages wait: beyond it they show what is known, and the webhook tells the rest.
 ASK_STRIPE_AT_MOST = "20/minute"
 
@@ -111,18 +111,18 @@ def start() -> Response:
 def outcome(setup_id: str) -> Response:
     """What became of adding a card, as the part of the page that asks again until it is known."""
     me = customer_id()
-    look = min(request.args.get("look", 0, type=int), MOST_LOOKS)
+    poll = min(request.args.get("poll", 0, type=int), MOST_POLLS)
     with db.reading() as session:
         setup = queries.setup_for_customer(session, setup_id, me)
-    if setup.status not in statuses.FINAL and setup.stripe_setup_intent_id and look % ASK_STRIPE_EVERY == 0:
+    if setup.status not in statuses.FINAL and setup.stripe_setup_intent_id and poll % ASK_STRIPE_EVERY == 0:
         setup = _refreshed(setup, me)
     return page(
         "payment_methods/outcome.html",
         partial="payment_methods/_outcome.html",
         setup=setup,
         advice=gettext(gateway.advice(setup.failure_code, setup.decline_code)) if setup.failure_code else "",
-        look=look + 1,
-        waiting=setup.status in {SetupStatus.PROCESSING, SetupStatus.CREATED} and look < MOST_LOOKS,
+        poll=poll + 1,
+        waiting=setup.status in {SetupStatus.PROCESSING, SetupStatus.CREATED} and poll < MOST_POLLS,
     )
 
 
@@ -139,7 +139,7 @@ def came_back(setup_id: str) -> AnyResponse:
 
 
 def _refreshed(setup: CardSetup, me: str) -> CardSetup:
-    """The setup after a look at Stripe; as it was when Stripe does not answer, for the webhook will tell."""
+    """The setup after asking Stripe; as it was when Stripe does not answer, for the webhook will tell."""
     if not within(ASK_STRIPE_AT_MOST, "ask stripe", me):
         return setup
     try:

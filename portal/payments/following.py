@@ -25,8 +25,8 @@ from portal.payments.statuses import PaymentStatus
 log = structlog.get_logger(__name__)
 
 # Between two looks of the worker. Seconds.
-NEXT_LOOK_SECONDS: Final = 60
-LONGEST_LOOK_SECONDS: Final = 6 * 3600
+NEXT_CHECK_SECONDS: Final = 60
+LONGEST_CHECK_SECONDS: Final = 6 * 3600
 # A payment that its customer has not finished by then is canceled.
 ABANDONED_AFTER_DAYS: Final = 7
 
@@ -64,7 +64,7 @@ def follow_up(payment_id: str) -> None:
     if is_abandoned and cancel(payment_id) in statuses.FINAL:
         return
     if intent.status != PaymentStatus.CANCELED:
-        raise outbox.Reschedule(min(max(age.total_seconds() / 2, NEXT_LOOK_SECONDS), LONGEST_LOOK_SECONDS))
+        raise outbox.Reschedule(min(max(age.total_seconds() / 2, NEXT_CHECK_SECONDS), LONGEST_CHECK_SECONDS))
 
 
 def requeue_lost_jobs() -> int:

@@ -37,7 +37,7 @@ from portal.payments.statuses import PaymentStatus
 log = structlog.get_logger(__name__)
 
 # The worker looks after every payment by itself, first after this long: webhooks may be lost, and all is known within a minute. Seconds.
-FIRST_LOOK_SECONDS: Final = 30
+FIRST_CHECK_SECONDS: Final = 30
 NOT_CHARGED: Final = N_("You were not charged. Our payment provider is not responding. Please try again in a minute.")
 
 
@@ -216,7 +216,7 @@ def record(
         {"amount": str(amount), "invoice": invoice_id},
         customer_id=customer_id,
     )
-    jobs.follow_up.enqueue_in(session, FIRST_LOOK_SECONDS, payment_id=payment.id)
+    jobs.follow_up.enqueue_in(session, FIRST_CHECK_SECONDS, payment_id=payment.id)
     crash.point("payment recorded")
     return payment
 

@@ -33,9 +33,9 @@ bp = Blueprint("payments", __name__)
 LATEST_ON_OVERVIEW = 5
 # How often a waiting page asks Stripe itself instead of only looking at the row, which the webhook changes.
 ASK_STRIPE_EVERY = 5
-MOST_LOOKS = 60
+MOST_POLLS = 60
 # A browser may have asked Stripe to charge a card just before its page was reloaded; until then Stripe may not say so yet.
-CHECK_UNTIL_LOOK = 10
+CHECK_UNTIL_POLL = 10
 # What is asked of Stripe for one customer while pages wait: beyond it they show what is known, and the webhook tells the rest.
 ASK_STRIPE_AT_MOST = "20/minute"
 
@@ -78,7 +78,7 @@ def pay(invoice_id: str) -> Response | AnyResponse:
         if begun.has_succeeded:
             return see_other("payments.outcome", payment_id=begun.id)
         if begun.review_reason or begun.may_move or not is_known:
-            return _outcome_page(begun, is_checking=not begun.review_reason, look=1)
+            return _outcome_page(begun, is_checking=not begun.review_reason, poll=1)
     with db.reading() as session:
         invoice = invoices.for_customer(session, invoice_id, me)
         standing = invoices.standings(session, [invoice])[invoice_id]
@@ -118,7 +118,7 @@ def pay_other(payment_id: str) -> Response | AnyResponse:
     if payment.status in statuses.FINAL:
         return see_other("payments.show", payment_id=payment_id)
     if payment.review_reason or payment.may_move or not is_known:
-        return _outcome_page(payment, is_checking=not payment.review_reason, look=1)
+        return _outcome_page(payment, is_checking=not payment.review_reason, poll=1)
     return _pay_page(
         amount=payment.amount,
         invoice=None,
@@ -329,17 +329,17 @@ def _answer(started: service.Started) -> Response:
 def outcome(payment_id: str) -> Response:
     """What became of a payment, as the part of the page that asks again until it is known."""
     me = customer_id()
-    look = min(request.args.get("look", 0, type=int), MOST_LOOKS)
+    poll = min(request.args.get("poll", 0, type=int), MOST_POLLS)
     is_checking = request.args.get("checking") == "yes"
     with db.reading() as session:
         payment = queries.for_customer(session, payment_id, me)
-    if look % ASK_STRIPE_EVERY == 0:
+    if poll % ASK_STRIPE_EVERY == 0:
         payment, is_known = _asked_about(payment, me)
-        is_checking = not is_known or (is_checking and (payment.may_move or look < CHECK_UNTIL_LOOK))
-    return _outcome_page(payment, is_checking=is_checking, look=look + 1)
+        is_checking = not is_known or (is_checking and (payment.may_move or poll < CHECK_UNTIL_POLL))
+    return _outcome_page(payment, is_checking=is_checking, poll=poll + 1)
 
 
-def _outcome_page(payment: Payment, *, is_checking: bool, look: int) -> Response:
+def _outcome_page(payment: Payment, *, is_checking: bool, poll: int) -> Response:
     """What became of a payment. It asks again by itself while that is not known: the bank has the word, or Stripe could not be asked
     (`is_checking`). `look` counts.
     """
@@ -355,15 +355,15 @@ def _outcome_page(payment: Payment, *, is_checking: bool, look: int) -> Response
         shown=shown,
         addresses=addresses,
         advice=_advice(payment),
-        look=look,
+        poll=poll,
         checking="yes" if is_checking else None,
         unknown=unknown,
-        waiting=unknown and look <= MOST_LOOKS,
+        waiting=unknown and poll <= MOST_POLLS,
     )
 
 
 def _asked_about(payment: Payment, me: str) -> tuple[Payment, bool]:
-    """The payment after a look at Stripe, and whether it is known now how it stands there: not when Stripe did not answer."""
+    """The payment after asking Stripe, and whether it is known now how it stands there: not when Stripe did not answer."""
     reached_stripe = payment.stripe_intent_id is not None or payment.is_unanswered
     if payment.status in statuses.FINAL or not reached_stripe:
         return payment, True

@@ -36,7 +36,7 @@ class ClaimedByOther(Conflict):
     message = N_("%(name)s is reviewing this refund. Please leave it to them or wait a few minutes.")
 
 
-class LookFirst(Conflict):
+class HeldForReview(Conflict):
     code = "refund_needs_review"
     message = N_("This refund is on hold. An approver must remove the hold before it can be approved.")
 
@@ -99,7 +99,7 @@ def approve(refund_id: str, reviewer: Reviewer, *, amount: Money | None = None, 
     """Approve a refund, in full or for less; returns its status: `approved`, or `approved_once` while a second person must agree.
 
     What is approved is frozen. A changed amount voids the approval that was there. Raises AlreadyDecided, ClaimedByOther, OwnProposal,
-    FourEyes and NotYours (the threshold of its currency, and sums of a day), LookFirst while it is held for review (it would not be
+    FourEyes and NotYours (the threshold of its currency, and sums of a day), HeldForReview while it is held for review (it would not be
     sent), NotRefundable, Invalid for an amount that was not asked for, NotFound.
     """
     only_staff(reviewer)
@@ -107,7 +107,7 @@ def approve(refund_id: str, reviewer: Reviewer, *, amount: Money | None = None, 
     with db.transaction() as session:
         row = _undecided(session, refund_id, reviewer)
         if row.review_reason:
-            raise LookFirst
+            raise HeldForReview
         payment = session.get_one(Payment, row.payment_id)
         refuse_where_impossible(session, payment)
         if row.reason == RefundReason.OTHER and not (note or row.staff_note or row.origin == RefundOrigin.STAFF):

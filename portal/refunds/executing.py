@@ -38,7 +38,7 @@ NOTHING_LEFT = "charge_already_refunded"
 NOT_PAID = "payment_not_succeeded"
 
 # After the sending Stripe's webhooks tell what happens; the follow-up is for those that are lost. Seconds.
-LOOK_AGAIN_SECONDS: Final = 6 * 3600
+CHECK_AGAIN_SECONDS: Final = 6 * 3600
 # Between the first look at Stripe's list and the second; after that as long as it has been searched already, so the waits double.
 FIRST_WAIT: Final = timedelta(seconds=10)
 # A list and a charge that contradict each other for so long are a person's to look at.
@@ -322,8 +322,8 @@ def follow_up(refund_id: str) -> float | None:
         return None
     if row.phase != Phase.KNOWN:
         wait = execute(refund_id)
-        return LOOK_AGAIN_SECONDS if wait is None else wait
-    return LOOK_AGAIN_SECONDS if _has_more_to_tell(row, refresh(refund_id)) else None
+        return CHECK_AGAIN_SECONDS if wait is None else wait
+    return CHECK_AGAIN_SECONDS if _has_more_to_tell(row, refresh(refund_id)) else None
 
 
 def _has_more_to_tell(row: Refund, found: gateway.Refund) -> bool:

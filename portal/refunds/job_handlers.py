@@ -27,7 +27,7 @@ def return_duplicate(payment_id: str) -> None:
     try:
         service.return_duplicate(payment_id)
     except Conflict:
-        raise outbox.Reschedule(executing.LOOK_AGAIN_SECONDS) from None
+        raise outbox.Reschedule(executing.CHECK_AGAIN_SECONDS) from None
 
 
 @jobs.mail.handler

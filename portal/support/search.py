@@ -84,10 +84,10 @@ def search(session: Session, text: str) -> Found:
     """What fits this text. Nothing fits an empty one."""
     typed = texts.typed(text)[:LONGEST]
     hits: dict[Any, dict[str, None]] = {kind: {} for kind in (Customer, Payment, Invoice, Document, Refund)}
-    for look in _looks(session, typed) if typed else ():
+    for query in _queries(session, typed) if typed else ():
         # The select names a kind's id in its first column, in the order in which they are shown.
-        kind = look.column_descriptions[0]["entity"]
-        hits[kind] |= dict.fromkeys(session.scalars(look))
+        kind = query.column_descriptions[0]["entity"]
+        hits[kind] |= dict.fromkeys(session.scalars(query))
     found = Found(
         customers=_rows(session, Customer, [*hits[Customer], *_by_words(session, typed)] if typed else []),
         payments=_rows(session, Payment, hits[Payment]),
@@ -112,8 +112,8 @@ def _rows(session: Session, kind: Any, ids: Iterable[str]) -> list[Any]:
     return [rows[one] for one in wanted if one in rows]
 
 
-def _looks(session: Session, typed: str) -> Iterator[Select[Any]]:
-    """The looks that the form of this text asks for; words and addresses are looked for besides, by _by_words."""
+def _queries(session: Session, typed: str) -> Iterator[Select[Any]]:
+    """The queries that the form of this text asks for; words and addresses are looked for besides, by _by_words."""
     if _ID.fullmatch(typed):
         yield from _by_id(typed)
         return

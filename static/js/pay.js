@@ -179,4 +179,4 @@ if (card.stripe) [button, finish].filter(Boolean).forEach(listening);
 if (finish?.dataset.now !== undefined) finish.click();
 
 const outcome = cutOff();
-if (outcome && !finish) swap("#pay-panel", `${outcome}?checking=yes&look=1`);
+if (outcome && !finish) swap("#pay-panel", `${outcome}?checking=yes&poll=1`);

@@ -191,7 +191,7 @@ def test_a_job_that_staff_try_again_waits_no_more(service: Service) -> None:
 def test_workers_find_out_by_themselves_that_a_service_is_back(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(workers, "HOUSEKEEPING_SECONDS", 0.05)
     wait_with(*range(20))
     stop = threading.Event()
     staff = [threading.Thread(target=workers.work, args=(f"worker {n}", stop, 2)) for n in range(2)]
@@ -212,8 +212,8 @@ def test_workers_find_out_by_themselves_that_a_service_is_back(
 # Telling staff
 
 
-def look_around() -> None:
-    workers.look_around()
+def housekeeping() -> None:
+    workers.housekeeping()
 
 
 def told() -> list[dict[str, object]]:
@@ -227,11 +227,11 @@ def test_staff_are_told_once_when_a_service_has_been_away_for_long(
     logs.configure("INFO")
     wait_with(0, 1)
     change(waits_since=clock.now() - TOLD_AFTER + timedelta(seconds=30))
-    look_around()
+    housekeeping()
     assert told() == []
     change(waits_since=clock.now() - TOLD_AFTER)
     for _ in range(3):
-        look_around()
+        housekeeping()
     assert [row["service"] for row in told()] == ["stripe"]
     (line,) = [record.msg for record in caplog.records if record.levelno == logging.ERROR]
     assert isinstance(line, dict)
@@ -244,7 +244,7 @@ def test_the_mail_says_who_is_away_and_is_not_sent_when_it_is_back(
 ) -> None:
     wait_with(0)
     change(waits_since=clock.now() - TOLD_AFTER)
-    look_around()
+    housekeeping()
     service.away = not is_back
     if is_back:
         try_one()

@@ -16,7 +16,7 @@ from portal.accounts.models import Customer
 from portal.core import clock, config, db, keyset
 from portal.documents import queries, service
 from portal.documents.models import Receipt
-from portal.documents.views import LOOK_EVERY_SECONDS, MOST_LOOKS
+from portal.documents.views import MOST_POLLS, POLL_EVERY_SECONDS
 from portal.identity.models import User
 from portal.payments.models import Payment
 from tests import factories
@@ -123,7 +123,7 @@ def test_a_receipt_that_is_being_made_says_so_and_is_not_made_here(client: Flask
     receipt = issue(rendered=False)
     factories.sign_in(client, receipt.user)
     answer = client.get(f"/receipts/{receipt.receipt_id}/pdf")
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, str(LOOK_EVERY_SECONDS))
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, str(POLL_EVERY_SECONDS))
     assert "Your receipt is being created" in answer.get_data(as_text=True)
     assert "The PDF is almost ready" in text_of(client, f"/receipts/{receipt.receipt_id}")
     with db.reading() as session:
@@ -199,13 +199,13 @@ def test_a_receipt_that_is_being_made_is_asked_for_again_but_not_for_ever(
             payment_id = factories.payment(session, receipt.customer).id
     factories.sign_in(client, receipt.user)
     first = text_of(client, f"/receipts/of-payment/{payment_id}", **HTMX)
-    assert f'hx-get="/receipts/of-payment/{payment_id}?looks=1"' in first
-    assert f'hx-trigger="load delay:{LOOK_EVERY_SECONDS}s"' in first
-    last = text_of(client, f"/receipts/of-payment/{payment_id}?looks={MOST_LOOKS}", **HTMX)
+    assert f'hx-get="/receipts/of-payment/{payment_id}?polls=1"' in first
+    assert f'hx-trigger="load delay:{POLL_EVERY_SECONDS}s"' in first
+    last = text_of(client, f"/receipts/of-payment/{payment_id}?polls={MOST_POLLS}", **HTMX)
     assert "hx-get" not in last
     assert f"We will send it to {receipt.customer.email}" in last
     for nonsense in ("-5", "99999999999999999999"):
-        assert "hx-get" not in text_of(client, f"/receipts/of-payment/{payment_id}?looks={nonsense}", **HTMX)
+        assert "hx-get" not in text_of(client, f"/receipts/of-payment/{payment_id}?polls={nonsense}", **HTMX)
 
 
 def test_a_payment_that_brought_nothing_has_no_receipt(client: FlaskClient, issue: Issue) -> None:
@@ -275,8 +275,8 @@ def test_under_a_payment_stand_its_credit_notes_and_those_to_come(
     assert "hx-get" not in part
     with db.transaction() as session:
         factories.refund(session, session.get_one(Payment, receipt.payment_id), amount_minor=1)
-    assert f'hx-get="{address}?looks=1"' in text_of(client, address, **HTMX)
-    last = text_of(client, f"{address}?looks={MOST_LOOKS}", **HTMX)
+    assert f'hx-get="{address}?polls=1"' in text_of(client, address, **HTMX)
+    last = text_of(client, f"{address}?polls={MOST_POLLS}", **HTMX)
     assert "Your credit note is taking longer than usual" in last
     assert "Your receipt is taking longer" not in last
 
@@ -377,7 +377,7 @@ def test_a_paid_invoice_leads_to_its_receipt_and_says_what_became_of_the_money(
         service.render(note_id)
     factories.sign_in(client, user)
     page = text_of(client, f"/invoices/{invoice.id}")
-    outcome = text_of(client, f"/payments/{payment.id}/outcome?look=1")
+    outcome = text_of(client, f"/payments/{payment.id}/outcome?poll=1")
     for said, words in WHAT_HAPPENED.items():
         assert (words in page) == (said == refunded), words
     assert ("Paid. Thank you!" in outcome) == (refunded == 0)

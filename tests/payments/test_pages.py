@@ -110,10 +110,10 @@ def test_while_stripe_does_not_answer_a_begun_payment_is_checked_and_not_offered
     till.fail("error_before", f"/v1/payment_intents/{started.intent_id}", times=4)
     pay = f"/payments/invoices/{till.invoice_id}"
     outcome = f"/payments/{started.payment_id}/outcome"
-    for address in (pay, f"{outcome}?look=1&checking=yes", f"{outcome}?look=5&checking=yes"):
+    for address in (pay, f"{outcome}?poll=1&checking=yes", f"{outcome}?poll=5&checking=yes"):
         page = text(payer, address)
         assert "We are checking your payment" in page and 'id="pay-form"' not in page, address
-    assert "The payment failed" in text(payer, f"{outcome}?look=10&checking=yes")
+    assert "The payment failed" in text(payer, f"{outcome}?poll=10&checking=yes")
     assert 'id="pay-form"' in text(payer, pay)
 
 
@@ -281,10 +281,10 @@ def test_a_press_whose_answer_was_lost_waits_and_then_tells(payer: FlaskClient, 
     till.fail("reset_after", "/v1/payment_intents/*/confirm", times=2)
     answer = press(payer, till.invoice_id, card.id)
     assert problem(start(payer, till.invoice_id, client_key="a-click-meanwhile"), 409)["code"] == "payment_in_progress"
-    page = text(payer, f"{answer.location}?look=1")
+    page = text(payer, f"{answer.location}?poll=1")
     assert "Your bank is confirming the payment" in page
-    assert "outcome?look=2" in page
-    assert "Paid. Thank you!" in text(payer, f"{answer.location}?look=5")
+    assert "outcome?poll=2" in page
+    assert "Paid. Thank you!" in text(payer, f"{answer.location}?poll=5")
 
 
 def test_a_card_whose_security_code_is_asked_for_is_not_offered_for_one_press(payer: FlaskClient, till: Till) -> None:
@@ -389,14 +389,14 @@ def test_the_outcome_is_told_in_every_state_and_asks_again_only_while_it_is_open
     started = till.start()
     for status, (words, asks_again) in OUTCOMES.items():
         set_status(started.payment_id, status)
-        page = text(payer, f"/payments/{started.payment_id}/outcome?look=1")  # only each fifth look asks Stripe
+        page = text(payer, f"/payments/{started.payment_id}/outcome?poll=1")  # only each fifth poll asks Stripe
         assert words in page, status
-        assert ("hx-trigger" in page and f"look={2}" in page) == asks_again, status
+        assert ("hx-trigger" in page and f"poll={2}" in page) == asks_again, status
 
 
 def test_stripe_is_asked_within_a_limit_however_often_the_outcome_is(payer: FlaskClient, till: Till) -> None:
     started = till.start()
-    address = f"/payments/{started.payment_id}/outcome?look=0"
+    address = f"/payments/{started.payment_id}/outcome?poll=0"
     for _ in range(20):
         text(payer, address)
     till.confirm(till.intents[0].id)
@@ -405,21 +405,21 @@ def test_stripe_is_asked_within_a_limit_however_often_the_outcome_is(payer: Flas
     assert "Paid. Thank you!" in text(payer, address)
 
 
-def test_the_outcome_stops_asking_after_its_last_look(payer: FlaskClient, till: Till) -> None:
+def test_the_outcome_stops_asking_after_its_last_poll(payer: FlaskClient, till: Till) -> None:
     started = till.start()
     set_status(started.payment_id, PaymentStatus.PROCESSING, stripe_intent_id=None)
-    last = text(payer, f"/payments/{started.payment_id}/outcome?look={views.MOST_LOOKS - 1}")
-    assert f"look={views.MOST_LOOKS}" in last
-    for look in (str(views.MOST_LOOKS), "999999", "1e9"):
-        page = text(payer, f"/payments/{started.payment_id}/outcome?look={look}")
-        assert ("outcome?look=" in page) == (look == "1e9"), look  # what is no number is the first look
-    assert "Please do not pay again" in text(payer, f"/payments/{started.payment_id}/outcome?look={views.MOST_LOOKS}")
+    last = text(payer, f"/payments/{started.payment_id}/outcome?poll={views.MOST_POLLS - 1}")
+    assert f"poll={views.MOST_POLLS}" in last
+    for poll in (str(views.MOST_POLLS), "999999", "1e9"):
+        page = text(payer, f"/payments/{started.payment_id}/outcome?poll={poll}")
+        assert ("outcome?poll=" in page) == (poll == "1e9"), poll  # what is no number is the first poll
+    assert "Please do not pay again" in text(payer, f"/payments/{started.payment_id}/outcome?poll={views.MOST_POLLS}")
 
 
 def test_an_outcome_that_staff_look_at_says_so_and_asks_for_no_second_payment(payer: FlaskClient, till: Till) -> None:
     started = till.start()
     set_status(started.payment_id, PaymentStatus.PROCESSING, review_reason="amount differs")
-    page = text(payer, f"/payments/{started.payment_id}/outcome?look=1")
+    page = text(payer, f"/payments/{started.payment_id}/outcome?poll=1")
     assert "do not pay again" in page
     assert "amount differs" not in page
 
@@ -427,14 +427,14 @@ def test_an_outcome_that_staff_look_at_says_so_and_asks_for_no_second_payment(pa
 def test_the_outcome_asks_stripe_itself_when_the_webhook_is_late(payer: FlaskClient, till: Till) -> None:
     started = till.start()
     till.confirm(started.intent_id)
-    assert "Paid. Thank you!" in text(payer, f"/payments/{started.payment_id}/outcome?look=0")
+    assert "Paid. Thank you!" in text(payer, f"/payments/{started.payment_id}/outcome?poll=0")
     assert till.invoice.status == "paid"
 
 
 def test_a_decline_says_what_to_do_next(payer: FlaskClient, till: Till) -> None:
     started = till.start()
     till.decline(started.intent_id, "pm_card_visa_chargeDeclinedInsufficientFunds")
-    page = text(payer, f"/payments/{started.payment_id}/outcome?look=0")
+    page = text(payer, f"/payments/{started.payment_id}/outcome?poll=0")
     assert "The payment failed" in page
     assert "insufficient_funds" not in page
     assert re.search(r"enough|funds", page)
@@ -444,7 +444,7 @@ def test_a_declined_try_reads_declined_wherever_its_payment_stands(payer: FlaskC
     started = till.start()
     assert "Declined" not in text(payer, "/payments?status=unfinished")
     till.decline(started.intent_id, "pm_card_visa_chargeDeclinedInsufficientFunds")
-    payer.get(f"/payments/{started.payment_id}/outcome?look=0")
+    payer.get(f"/payments/{started.payment_id}/outcome?poll=0")
     for address in ("/payments?status=unfinished", f"/payments/{started.payment_id}", f"/invoices/{till.invoice_id}"):
         page = text(payer, address).partition("<main")[2]
         assert "<span>Declined</span>" in page, address
@@ -463,7 +463,7 @@ def test_success_names_where_the_receipt_goes_and_whoever_paid_gets_one(
     assert start(other, till.invoice_id, client_key="the-click-of-a-colleague").status_code == 200
     till.confirm(till.intents[0].id)
     for browser in (payer, other):
-        page = text(browser, f"/payments/{till.payment.id}/outcome?look=0")
+        page = text(browser, f"/payments/{till.payment.id}/outcome?poll=0")
         assert f"We will e-mail the receipt to {customer.email} and {colleague.email}." in page
 
 

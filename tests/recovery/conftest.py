@@ -144,9 +144,9 @@ class Company(Subscriber):
                 elif now < job.run_at < now + timedelta(seconds=20):
                     job.run_at = now
 
-    def look_around(self) -> None:
+    def housekeeping(self) -> None:
         """What a worker does every ten seconds, and what is due then."""
-        workers.look_around()
+        workers.housekeeping()
         self.run_jobs()
 
     # What is true

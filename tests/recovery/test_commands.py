@@ -59,7 +59,7 @@ def test_an_operator_begins_follows_and_ends_it(company: Company) -> None:
     assert "not compared yet" in flask(app, "books").output or not company.known()["payments"]
     compared = flask(app, "restore", "compare")
     assert compared.exit_code == 0, compared.output
-    company.look_around()
+    company.housekeeping()
     assert "Left of the restore: 0" in flask(app, "restore", "status").output, "an operator ends what an operator began"
     assert flask(app, "restore", "finish").exit_code == 0
     assert flask(app, "restore", "status").exit_code == 0

@@ -63,7 +63,7 @@ def test_after_a_restore_nothing_is_charged_or_numbered_twice_and_all_is_brought
     copy = company.back_up()
     with company.later(10.5):
         more_business(company, ids)
-        company.look_around()
+        company.housekeeping()
         company.run_jobs()
         charged, documents, known, holds = company.charged, company.documents(), company.known(), stripe_holds(company)
         assert len(charged) == 5 and len(documents) == 7, "the drill is about something"
@@ -89,7 +89,7 @@ def test_after_a_restore_nothing_is_charged_or_numbered_twice_and_all_is_brought
         company.work()
         assert company.charged == charged
 
-        company.look_around()  # the worker notices, compares, and goes on by itself
+        company.housekeeping()  # the worker notices, compares, and goes on by itself
 
         assert company.open_codes() == []
         assert not company.status().is_on
@@ -130,7 +130,7 @@ def test_without_a_mark_stripe_tells_and_its_metadata_hold_the_numbers(company: 
         company.restore(copy)
         assert not company.status().is_on
         company.work()  # the sweep would charge again at once
-        company.look_around()
+        company.housekeeping()
         assert company.told("recovery.begun")[0]["reason"] == recovery.STRIPE
         assert not company.status().is_on
         assert company.charged == charged
@@ -147,7 +147,7 @@ def test_what_stripe_knows_and_we_cannot_place_keeps_the_mode_on_until_a_person_
     company.run_jobs()
     number = company.known()["invoices"][0][0]
     company.restore(copy)
-    company.look_around()
+    company.housekeeping()
     assert "lost_invoice" in company.open_codes()
     assert company.status().left == 1
     with pytest.raises(recovering.StillOpen):
@@ -158,7 +158,7 @@ def test_what_stripe_knows_and_we_cannot_place_keeps_the_mode_on_until_a_person_
     assert company.told("recovery.finished")[-1]["overruled"] == "The invoice is written again from its PDF."
     company.bill()
     assert company.known()["invoices"][0][0] != number, "its number was given out before"
-    company.look_around()
+    company.housekeeping()
     assert not company.status().is_on, "what a person has overruled does not begin it again"
 
 
@@ -169,7 +169,7 @@ def test_a_payment_that_waits_for_its_customer_is_called_off_and_its_page_can_pa
     copy = company.back_up()
     started = payments.start_for_invoice(company.customer_id, invoice_id, client_key="k" * 20, save_card=False)
     company.restore(copy)
-    company.look_around()
+    company.housekeeping()
     assert not company.status().is_on
     assert gateway.current().retrieve_intent(started.intent_id).status == "canceled"
     company.pay(invoice_id)
@@ -184,7 +184,7 @@ def test_a_refund_that_was_sent_after_the_backup_is_not_sent_again(marks_file: P
     copy = company.back_up()
     company.run_jobs()
     company.restore(copy)
-    company.look_around()
+    company.housekeeping()
     assert not company.status().is_on
     given = company.sandbox.client.v1.refunds.list({"limit": 10}).data
     assert [refund.amount for refund in given] == [5_00]
@@ -207,7 +207,7 @@ def test_an_app_that_sends_its_order_again_after_the_restore_is_not_charged_agai
     payments.refresh(first.payment.id)
     company.run_jobs()
     company.restore(copy)
-    company.look_around()
+    company.housekeeping()
     again = payments.process(order)
     assert (again.payment.id, again.payment.status) == (first.payment.id, "succeeded")
     assert company.charged == [20_00]
@@ -221,6 +221,6 @@ def test_a_receipt_that_was_numbered_and_not_kept_at_stripe_gets_a_number_behind
     paid = company.pay(invoice_id)
     receipts.issue(paid)
     company.restore(copy)
-    company.look_around()
+    company.housekeeping()
     assert [row[1][-6:] for row in company.documents()] == ["000002"]
     assert company.told("numbering.gap") == [{"series": "receipt", "numbers": "1"}]

@@ -282,7 +282,7 @@ def test_what_was_given_back_at_the_dashboard_is_recorded_and_not_given_back_aga
     assert service.sync_refund(made.id)
     assert everything() == before
     assert "dashboard" in counter.refund(asked).review_reason
-    with pytest.raises(service.LookFirst):
+    with pytest.raises(service.HeldForReview):
         service.approve(asked, counter.support)
     with pytest.raises(service.NotYours):
         service.lift_review(asked, counter.support)

@@ -37,7 +37,7 @@ from tests.waiting import eventually
 ENOUGH: Final = {"payments": 20, "kills": 52, "faults": 105}
 LONGEST_STORM_SECONDS: Final = 150.0
 SETTLES_WITHIN_SECONDS: Final = 60.0
-LOOK_EVERY_SECONDS: Final = 0.5
+POLL_EVERY_SECONDS: Final = 0.5
 # What the worker does every few minutes to find what no event told of is brought forward to so long after the calm.
 RECONCILES_AFTER_SECONDS: Final = 10.0
 BROWSERS: Final = 3
@@ -210,7 +210,7 @@ def _storm(
         actor.start()
     pause = threading.Event()
     while time.monotonic() - began < LONGEST_STORM_SECONDS:
-        pause.wait(LOOK_EVERY_SECONDS)
+        pause.wait(POLL_EVERY_SECONDS)
         server_killer.revive()
         done = {"payments": _charged(scene), "kills": killer.kills.total(), "faults": proxy.faults}
         if all(done[name] >= enough * report.size for name, enough in ENOUGH.items()):
@@ -264,7 +264,7 @@ def _settle(report: Report, scene: Scene, mailbox: StormyMailbox) -> None:
         if not found or report.settled > SETTLES_WITHIN_SECONDS:
             break
         report.details["settled last"] = found[:5]
-        pause.wait(LOOK_EVERY_SECONDS)
+        pause.wait(POLL_EVERY_SECONDS)
     report.violations += found
     if report.settled > SETTLES_WITHIN_SECONDS and not found:
         report.violations.append(f"P2: the books were right only {report.settled} seconds after the calm")

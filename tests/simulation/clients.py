@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ANSWER_WITHIN_SECONDS: Final = 25.0
 MOST_TRIES: Final = 6
-MOST_LOOKS: Final = 4
+MOST_POLLS: Final = 4
 # A client between two things it does, and between two tries of one. Seconds.
 REST: Final = (0.02, 0.3)
 AGAIN_AFTER: Final = (0.1, 0.9)
@@ -235,7 +235,7 @@ class PayingApp(Client):
         answer_bank(self.scene, intent_id, completes=self.chance.random() < 0.85)
 
     def _follow(self, payment_id: str) -> None:
-        for _ in range(MOST_LOOKS):
+        for _ in range(MOST_POLLS):
             answer = self.call("GET", f"/api/payments/{payment_id}")
             self.expect(answer, 200, *TRY_AGAIN)
             if answer and answer.status == 200:
