@@ -149,7 +149,7 @@ WRITERS: dict[str, Write] = {
     "an endpoint's address": lambda one, text: webhook_endpoints.add_endpoint(
         one.id, f"https://shop.example.org/{text.replace(' ', '')}", ["payment.succeeded"], "", "usr_1"
     ),
-    "what was found about the books": lambda _one, text: reconciliation.explain("fnd_none", "usr_1", text),
+    "what was found about the books": lambda _one, text: reconciliation.resolve("fnd_none", "usr_1", text),
 }
 
 
