@@ -89,6 +89,7 @@ def anchor(kind: str, name: str) -> str:
 
 def read(document: dict[str, Any]) -> Reference:
     """The page of this OpenAPI document."""
+    document = _with_words_in_place(document)
     known = document["components"]["schemas"]
     operations: dict[str, list[Operation]] = {tag["name"]: [] for tag in document["tags"]}
     for path, methods in document["paths"].items():
@@ -108,6 +109,23 @@ def read(document: dict[str, Any]) -> Reference:
         ),
         scopes=tuple((scope, tuple(one for one in every if scope in one.scopes)) for scope in scopes),
     )
+
+
+def _with_words_in_place(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with the words of each enum where it refers to it: a reader wants them beside the key."""
+    enums = {name: schema for name, schema in document["components"]["schemas"].items() if "enum" in schema}
+
+    def inside(value: Any) -> Any:
+        if isinstance(value, list):
+            return [inside(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        enum = enums.get(str(value.get("$ref", "")).removeprefix(_ORIGIN))
+        if enum is not None:
+            return enum | {name: inside(one) for name, one in value.items() if name != "$ref"}
+        return {name: inside(one) for name, one in value.items()}
+
+    return dict(inside(document))
 
 
 def _operation(document: dict[str, Any], method: str, path: str, facts: dict[str, Any]) -> Operation:

@@ -74,6 +74,13 @@ def test_nested_bodies_are_read_down_to_their_last_key(docs: Element) -> None:
     assert "array of objects" in words and "at least 1 entry; at most 500 entries" in words
 
 
+def test_the_words_of_an_enum_stand_beside_its_key(docs: Element) -> None:
+    words = {found.get("id"): " ".join("".join(found.itertext()).split()) for found in docs.iter("article")}
+    assert "one of duplicate, product_not_received" in words["operation-refund_payment"]
+    assert "one of requested, approved_once" in words["operation-list_refunds"]
+    assert not [name for name in words if name in {"object-RefundStatus", "object-RefundReason"}]
+
+
 def test_every_link_within_the_page_leads_somewhere(docs: Element) -> None:
     targets = {link.get("href", "")[1:] for link in docs.iter("a") if link.get("href", "").startswith("#")}
     assert len(targets) > 50
