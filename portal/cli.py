@@ -271,7 +271,7 @@ def verify_audit(anchor_file: Path | None, mailed: tuple[str, ...], *, as_json: 
     """
     file = anchor_file or config.current().audit_anchor_file
     try:
-        anchored = anchors.together(anchors.in_file(file) if file else {}, anchors.from_mails(mailed))
+        anchored = anchors.merged(anchors.in_file(file) if file else {}, anchors.from_mails(mailed))
     except (anchors.BadAnchor, OSError) as error:
         raise click.ClickException(str(error)) from error
     with db.reading() as session:

@@ -106,10 +106,10 @@ def _validated(validate: Callable[[], Model]) -> Model:
         return validate()
     except ValidationError as error:
         raise WrongFields(
-            [_told(problem) for problem in error.errors(include_input=False, include_url=False)]
+            [_described(problem) for problem in error.errors(include_input=False, include_url=False)]
         ) from None
 
 
-def _told(problem: Any) -> dict[str, str]:
+def _described(problem: Any) -> dict[str, str]:
     field = ".".join(str(part) for part in problem["loc"])
     return {"field": field, "message": problem["msg"].removeprefix("Value error, ")}

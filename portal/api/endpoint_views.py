@@ -12,7 +12,7 @@ from portal.webhook_endpoints.models import WebhookEndpoint
 bp = blueprint("endpoints")
 
 
-def _told(row: WebhookEndpoint, secret: str | None = None) -> schemas.Endpoint:
+def _represented(row: WebhookEndpoint, secret: str | None = None) -> schemas.Endpoint:
     return schemas.Endpoint.model_validate(
         {
             "id": row.id,
@@ -29,7 +29,7 @@ def _told(row: WebhookEndpoint, secret: str | None = None) -> schemas.Endpoint:
 
 def _shown(caller: Caller, endpoint_id: str) -> schemas.Endpoint:
     with db.reading() as session:
-        return _told(queries.endpoint(session, caller.customer(), endpoint_id))
+        return _represented(queries.endpoint(session, caller.customer(), endpoint_id))
 
 
 @bp.get("/endpoints")
@@ -37,7 +37,7 @@ def _shown(caller: Caller, endpoint_id: str) -> schemas.Endpoint:
 def list_endpoints(caller: Caller) -> schemas.Page[schemas.Endpoint]:
     """List the endpoints that are told of events."""
     with db.reading() as session:
-        return representations.whole([_told(row) for row in queries.endpoints(session, caller.customer())])
+        return representations.whole([_represented(row) for row in queries.endpoints(session, caller.customer())])
 
 
 @bp.post("/endpoints")
@@ -58,7 +58,7 @@ def add_endpoint(caller: Caller, body: schemas.NewEndpoint) -> schemas.Endpoint:
     """
     caller.require_recent_proof()
     row, secret = service.add_endpoint(caller.customer(), body.url, body.events, body.description, caller.key)
-    return _told(row, secret)
+    return _represented(row, secret)
 
 
 @bp.delete("/endpoints/<endpoint_id>")
@@ -86,7 +86,7 @@ def rotate_secret(caller: Caller, endpoint_id: str) -> schemas.Endpoint:
 @operation("endpoints:write", tag="Webhooks", answer=schemas.Endpoint, refusals=(404,), limit="changes")
 def enable_endpoint(caller: Caller, endpoint_id: str) -> schemas.Endpoint:
     """Switch an endpoint on again that was switched off because nothing arrived there. A second call changes nothing."""
-    return _told(service.enable_endpoint(caller.customer(), endpoint_id))
+    return _represented(service.enable_endpoint(caller.customer(), endpoint_id))
 
 
 @bp.post("/endpoints/<endpoint_id>/test")

@@ -155,7 +155,7 @@ def from_mails(texts: Iterable[str]) -> dict[int, str]:
     return anchored
 
 
-def together(*several: dict[int, str]) -> dict[int, str]:
+def merged(*several: dict[int, str]) -> dict[int, str]:
     """All of them. Raises BadAnchor when two speak of the same event and have different hashes."""
     anchored: dict[int, str] = {}
     for one in several:

@@ -102,7 +102,7 @@ def page(
     key = (place.moment, place.id) if place else ()
     side = place.side if place else None
     part = Part(size, ascending=ascending)
-    return _turned(session, query, (moment, row_id), side, key, cursor_of, part)
+    return _page_of(session, query, (moment, row_id), side, key, cursor_of, part)
 
 
 def numbered(session: Session, query: Select[Row], number: InstrumentedAttribute[int], cursor: str | None) -> Page[Row]:
@@ -115,10 +115,10 @@ def numbered(session: Session, query: Select[Row], number: InstrumentedAttribute
     if cursor and found is None:
         raise NotFound
     side: Side | None = None if found is None else "after" if found["side"] == "after" else "before"
-    return _turned(session, query, (number,), side, (int(found["number"]),) if found else (), cursor_of, Part())
+    return _page_of(session, query, (number,), side, (int(found["number"]),) if found else (), cursor_of, Part())
 
 
-def _turned(
+def _page_of(
     session: Session,
     query: Select[Row],
     columns: tuple[InstrumentedAttribute[Any], ...],
@@ -131,7 +131,7 @@ def _turned(
     backwards = side == "before"
     rows = _rows(session, query, columns, side, place, part)
     if side is not None and (not rows or (backwards and len(rows) <= part.size)):
-        return _turned(session, query, columns, None, (), cursor_of, part)
+        return _page_of(session, query, columns, None, (), cursor_of, part)
     more = len(rows) > part.size
     rows = rows[: part.size]
     if not rows:

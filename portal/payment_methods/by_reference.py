@@ -67,7 +67,7 @@ def save_method(customer_id: str, payment_method_id: str, *, client_key: str, ip
     ):
         intent = _confirm(customer_id, setup.id, intent.id, payment_method_id)
     crash.point("setup finished")
-    return _told(setup.id, intent)
+    return _as_started(setup.id, intent)
 
 
 def usable(customer_id: str, payment_method_id: str) -> PaymentMethod:
@@ -111,7 +111,7 @@ def setup_by_secret(customer_id: str, client_secret: str) -> SetupStarted:
     intent = setups.refresh_setup(setup.id)
     if not hmac.compare_digest(intent.client_secret.encode(), client_secret.encode()):
         raise NotFound
-    return _told(setup.id, intent)
+    return _as_started(setup.id, intent)
 
 
 def setup_now(customer_id: str, setup_id: str) -> SetupStarted:
@@ -173,7 +173,7 @@ def _confirm(customer_id: str, setup_id: str, intent_id: str, payment_method_id:
     return setups.refresh_setup(setup_id)
 
 
-def _told(setup_id: str, intent: SetupIntent) -> SetupStarted:
+def _as_started(setup_id: str, intent: SetupIntent) -> SetupStarted:
     if intent.failure is not None:
         code, decline_code = intent.failure.code, intent.failure.decline_code
         raise Declined(gateway.advice(code, decline_code), code=code, decline_code=decline_code or None)

@@ -41,7 +41,7 @@ def check() -> datetime | None:
     quiet = timedelta(minutes=config.current().webhook_silence_minutes)
     if last is None or now - last.received_at > quiet:
         missing = _first_missing(last, now)
-    _remember(missing, now)
+    _keep(missing, now)
     metrics.WEBHOOKS_MISSING.set((now - missing).total_seconds() if missing else 0)
     metrics.LAST_WEBHOOK.set(last.received_at.timestamp() if last else 0)
     return missing
@@ -61,7 +61,7 @@ def _first_missing(last: StripeEvent | None, now: datetime) -> datetime | None:
     return min((at for event_id, at in ours.items() if event_id not in came), default=None)
 
 
-def _remember(missing: datetime | None, now: datetime) -> None:
+def _keep(missing: datetime | None, now: datetime) -> None:
     """Write down what was found; the change, its audit event and the mail about it in one transaction."""
     with db.transaction() as session:
         row = session.get(WebhookSilence, 1, with_for_update=True)

@@ -13,7 +13,7 @@ from portal.identity import api_clients, app_grants, sessions, tokens
 from portal.identity.models import ApiClient, User
 from portal.jobs.models import JobRow
 from tests import factories
-from tests.together import together
+from tests.concurrency import run_concurrently
 
 HOME = {"ip": "192.0.2.1", "user_agent": ""}
 
@@ -126,7 +126,7 @@ def test_the_last_admin_who_can_sign_in_stays(ida: User) -> None:
 
 def test_of_two_admins_who_remove_each_other_one_stays(ida: User) -> None:
     tom = staff("admin")
-    ends = together(lambda: access.end(tom.id, by=ida.id), lambda: access.end(ida.id, by=tom.id))
+    ends = run_concurrently(lambda: access.end(tom.id, by=ida.id), lambda: access.end(ida.id, by=tom.id))
     refused = [one for one in ends if isinstance(one, BaseException)]
     assert len(refused) == 1 and isinstance(refused[0], Forbidden | access.LastAdmin)
     assert [one.state for one in access.of_staff()].count("active") == 1

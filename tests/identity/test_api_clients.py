@@ -12,7 +12,7 @@ from portal.identity import api_clients, policy
 from portal.identity.api_clients import MadeAlready, WrongClient
 from portal.identity.models import ApiClient, User
 from tests import factories
-from tests.together import together
+from tests.concurrency import run_concurrently
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -92,7 +92,7 @@ def test_an_api_client_needs_a_name_and_something_to_do(admin: User, name: str, 
 
 
 def test_a_form_that_is_sent_twice_at_once_makes_one_api_client(admin: User) -> None:
-    outcomes = together(
+    outcomes = run_concurrently(
         *[lambda: api_clients.create("Books", ["invoices:read"], admin.id, client_key="the-form-17")] * 4
     )
     assert sum(isinstance(one, MadeAlready) for one in outcomes) == 3, outcomes

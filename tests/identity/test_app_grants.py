@@ -20,8 +20,8 @@ from portal.identity.app_grants import Grant, GrantOver
 from portal.identity.job_handlers import sweep
 from portal.identity.models import OWNER, PAYER, VIEWER, AppGrant, RefreshToken, User
 from tests import factories
+from tests.concurrency import run_concurrently
 from tests.factories import PASSWORD
-from tests.together import together
 
 HOME = "203.0.113.7"
 APP = "Nordlicht/2.1 (iPhone; iOS 20)"
@@ -175,7 +175,7 @@ def test_a_refresh_token_that_comes_twice_ends_the_grant(user: User) -> None:
 
 def test_two_who_use_one_refresh_token_at_once_end_the_grant(user: User) -> None:
     grant = sign_in(user)
-    outcomes = together(*[lambda: app_grants.refresh(grant.refresh_token)] * 4)
+    outcomes = run_concurrently(*[lambda: app_grants.refresh(grant.refresh_token)] * 4)
     assert sum(isinstance(one, GrantOver) for one in outcomes) == 3
     (winner,) = [one for one in outcomes if isinstance(one, Grant)]
     assert is_over(winner)
@@ -275,7 +275,7 @@ def once_proved(work: Callable[[], object]) -> Iterator[None]:
         if proved:
             proved.clear()
             event.remove(engine, "before_cursor_execute", note)
-            together(work)
+            run_concurrently(work)
 
     engine = db.engine()
     event.listen(engine, "before_cursor_execute", note)
@@ -299,7 +299,7 @@ def test_no_grant_begins_for_whom_something_changed_since_the_proof(user: User, 
 
 
 def test_right_passwords_side_by_side_all_sign_in(user: User) -> None:
-    grants = together(*[lambda: sign_in(user)] * 4)
+    grants = run_concurrently(*[lambda: sign_in(user)] * 4)
     assert all(isinstance(one, Grant) for one in grants), grants
 
 

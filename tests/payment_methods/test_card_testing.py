@@ -19,9 +19,9 @@ from portal.payments import service as payments
 from portal.stripe_events import handlers
 from portal.stripe_events.models import StripeEvent
 from tests import factories
+from tests.concurrency import run_concurrently
 from tests.payment_methods.conftest import Wallet, declined
 from tests.payments.conftest import everything
-from tests.together import together
 
 DECLINED, ASKS_FOR_3DS = "4000000000000002", "4000002760003184"
 HOME, OFFICE = "203.0.113.7", "198.51.100.1"
@@ -203,7 +203,7 @@ def test_tries_sent_side_by_side_are_counted_before_a_bank_has_answered(wallet: 
             return "refused"
         return "begun"
 
-    outcomes = together(*[lambda number=number: begin(number) for number in range(14)])
+    outcomes = run_concurrently(*[lambda number=number: begin(number) for number in range(14)])
     assert sorted(outcomes) == ["begun"] * 10 + ["refused"] * 4
     with time_machine.travel(clock.now() + card_testing.UNANSWERED_FOR + timedelta(seconds=1)):
         wallet.start()

@@ -18,8 +18,8 @@ from portal.payments import intents, queries, service
 from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
 from tests import factories
+from tests.concurrency import run_concurrently
 from tests.payments.conftest import Till, books, everything, jobs
-from tests.together import together
 
 
 def test_a_payment_goes_from_the_invoice_to_the_receipt(till: Till) -> None:
@@ -82,7 +82,7 @@ def test_twenty_clicks_at_once_make_one_payment_and_one_intent(till: Till) -> No
 @pytest.mark.parametrize("path", ["/v1/customers", "/v1/payment_intents"])
 def test_a_double_click_waits_for_what_its_first_request_makes_at_stripe(till: Till, path: str) -> None:
     till.sandbox.control("faults", fault="delay", path=path, method="POST", seconds=3.0)
-    started = together(till.start, lambda: till.start("second-click"))
+    started = run_concurrently(till.start, lambda: till.start("second-click"))
     assert [type(one) for one in started] == [service.Started] * 2, started
     assert len(till.intents) == 1
 

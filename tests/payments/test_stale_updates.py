@@ -19,9 +19,9 @@ from portal.payments import intents
 from portal.payments.models import Payment
 from portal.refunds import executing
 from portal.refunds.models import Refund
+from tests.concurrency import run_concurrently
 from tests.payments.conftest import Till, everything
 from tests.payments.test_stripe_sync import approved, only, paid, send_refund
-from tests.together import together
 
 
 @dataclass(frozen=True)
@@ -146,5 +146,5 @@ def test_the_same_update_changes_nothing_however_often_it_comes(till: Till, kind
     till.sandbox.control("finish")
     stripe_sync.refresh(kind.rules, row_id)
     before = everything()
-    together(*[lambda: stripe_sync.refresh(kind.rules, row_id)] * 2)
+    run_concurrently(*[lambda: stripe_sync.refresh(kind.rules, row_id)] * 2)
     assert everything() == before

@@ -29,9 +29,9 @@ from portal.refunds import service as refunds
 from portal.refunds.models import Refund
 from portal.refunds.policy import RefundReason
 from tests import factories
+from tests.concurrency import run_concurrently
 from tests.payments.conftest import Till, audited, jobs
 from tests.smtp import Mailbox
-from tests.together import together
 
 # What is sent under a key
 
@@ -166,7 +166,7 @@ def loses_the_answer(till: Till, kind: Sent) -> None:
 def test_a_double_press_waits_for_what_the_first_one_makes(till: Till, kind: Sent) -> None:
     kind.ready(till)
     till.sandbox.control("faults", fault="delay", path=kind.path, times=1, method="POST", seconds=1)
-    outcomes = together(*[lambda: kind.begin(till)] * 2)
+    outcomes = run_concurrently(*[lambda: kind.begin(till)] * 2)
     assert outcomes == at_stripe(till, kind) * 2
 
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 
-def together(*works: Callable[[], object]) -> list[object]:
+def run_concurrently(*works: Callable[[], object]) -> list[object]:
     """What they return, or raise, when all begin at once."""
     outcomes: list[object] = []
     gate = threading.Barrier(len(works))
