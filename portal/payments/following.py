@@ -17,10 +17,11 @@ from portal.core import clock, db
 from portal.jobs import outbox
 from portal.payments import card_testing, confirming, jobs, queries, statuses
 from portal.payments.canceling import cancel
-from portal.payments.intents import UnderReview, adopt, ensure_intent, record, refresh
+from portal.payments.intents import KIND, UnderReview, adopt, ensure_intent, record, refresh
 from portal.payments.models import Payment
 from portal.payments.restoring import notice_loss
-from portal.payments.statuses import PaymentStatus
+from portal.payments.statuses import Duplicate, PaymentStatus
+from portal.stripe_sync import link
 
 log = structlog.get_logger(__name__)
 
@@ -125,29 +126,31 @@ def sync_intent(intent_id: str) -> bool:
     except UnderReview:
         log.error("second_intent", payment_id=payment_id, intent_id=intent_id)
         if intent.status == PaymentStatus.SUCCEEDED:
-            adopt(_record_stray(payment, intent_id), intent)
+            adopt(_record_stray(payment, intent), intent)
     return True
 
 
-def _record_stray(payment: Payment, intent_id: str) -> str:
+def _record_stray(payment: Payment, intent: gateway.Intent) -> str:
     """The row for money that a second intent of a payment has taken: it is in the books, and goes back by itself as a duplicate.
 
     Returns its id, also on a second call.
     """
-    key = f"second:{intent_id}"
     with db.transaction() as session:
         session.execute(select(Customer.id).where(Customer.id == payment.customer_id).with_for_update(key_share=True))
-        known = queries.by_client_key(session, payment.customer_id, key)
+        known = queries.by_intent(session, intent.id)
         if known is not None:
             return known.id
         row = record(
             session,
             customer_id=payment.customer_id,
             invoice_id=None,
-            client_key=key,
+            client_key=f"second:{intent.id}",
             amount=payment.amount,
             description=payment.description,
             save_card=False,
         )
+        row.duplicate = Duplicate.SECOND_INTENT
+        link(KIND, row, intent.id)  # so that no intent is ever made for this row
+        KIND.stored(session, row, intent)
         jobs.return_duplicate.enqueue(session, payment_id=row.id)
         return row.id

@@ -22,22 +22,19 @@ from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from portal.accounts.models import Customer
 from portal.core import texts
-from portal.core.db import Base, UTCDateTime
+from portal.core.db import Base, UTCDateTime, one_of
 from portal.core.enums import EnumText, Unknown
 from portal.core.money import Money
 from portal.core.synced_rows import Mirror
 from portal.invoices.models import Invoice
 from portal.payments import statuses
 from portal.payments.order_rules import Item
-from portal.payments.statuses import LIVE, MOVING, WAITING_FOR_CUSTOMER, PaymentStatus
+from portal.payments.statuses import LIVE, MOVING, WAITING_FOR_CUSTOMER, Duplicate, PaymentStatus
 
 _LIVE: Final = text(
     "status IN (" + ", ".join(f"'{status}'" for status in sorted(LIVE)) + ") AND invoice_id IS NOT NULL"
 )
 
-
-# Why a payment is held for review that goes back by itself.
-PAID_TWICE: Final = "the invoice was not open any more when the money arrived: refund it as a duplicate"
 
 _FOUND: Final = text("review_reason <> ''")
 
@@ -102,6 +99,7 @@ class Payment(Mirror, Base):
     # An app's own entries, which Stripe holds beside ours. They never change, being sent under the intent's key.
     extra: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     status: Mapped[PaymentStatus | Unknown] = mapped_column(EnumText(PaymentStatus, 40), default=PaymentStatus.CREATED)
+    duplicate: Mapped[Duplicate | None] = mapped_column(EnumText(Duplicate, 20))
     # The id of the customer's user who pressed last, here or in an app; none for automatic payments and outside identities.
     paid_by: Mapped[str | None] = mapped_column(String(40))
     save_card: Mapped[bool] = mapped_column(Boolean, default=False)
@@ -131,6 +129,7 @@ class Payment(Mirror, Base):
 
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="amount_positive"),
+        one_of("duplicate", Duplicate),
         UniqueConstraint("customer_id", "client_key"),
         # Two tabs, two devices and a double click all meet here: an invoice has one live payment.
         Index("uq_payments_live_invoice", "invoice_id", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE),

@@ -31,7 +31,7 @@ from portal.payments.intents import UnderReview, adopt, locked, refresh
 from portal.payments.models import Confirmation, Payment, PlacedOrder
 from portal.payments.order_rules import LABELS, OWN_NAMES, Item
 from portal.payments.settling import add_step
-from portal.payments.statuses import PaymentStatus
+from portal.payments.statuses import Duplicate, PaymentStatus
 
 log = structlog.get_logger(__name__)
 
@@ -203,6 +203,7 @@ def _record(intent: Intent, *, of_invoice: bool) -> str:
             customer_id=named["customer_id"],
             invoice_id=invoice_id,
             client_key=_client_key(session, intent) if of_invoice else f"second:{intent.id}",
+            duplicate=None if of_invoice else Duplicate.SECOND_INTENT,
             amount_minor=intent.amount.minor,
             currency=intent.amount.currency,
             description=intent.description,

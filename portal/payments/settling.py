@@ -20,8 +20,8 @@ from portal.invoices.models import Invoice
 from portal.payment_methods import jobs as card_jobs
 from portal.payment_methods import queries as saved_cards
 from portal.payments import card_testing, jobs, queries, statuses
-from portal.payments.models import PAID_TWICE, Payment, PaymentStep
-from portal.payments.statuses import PaymentStatus
+from portal.payments.models import Payment, PaymentStep
+from portal.payments.statuses import Duplicate, PaymentStatus
 from portal.webhook_endpoints import service as webhook_endpoints
 from portal.webhook_endpoints.models import EventType
 
@@ -178,7 +178,10 @@ def _pay_invoice(session: Session, payment: Payment, invoice_id: str) -> None:
     try:
         invoice = invoices.lock_open(session, invoice_id, payment.customer_id)
     except Conflict:
-        hold_for_review(session, payment, PAID_TWICE)
+        payment.duplicate = Duplicate.PAID_TWICE
+        hold_for_review(
+            session, payment, "the invoice was not open any more when the money arrived: refund it as a duplicate"
+        )
         jobs.return_duplicate.enqueue(session, payment_id=payment.id)
     else:
         invoices.mark_paid(session, invoice.id, payment.succeeded_at or clock.now())

@@ -21,6 +21,13 @@ class PaymentStatus(StrEnum):
     CANCELED = "canceled"
 
 
+class Duplicate(StrEnum):
+    """Why a payment is money too much, so that it goes back by itself (portal.refunds.service.return_duplicate)."""
+
+    PAID_TWICE = "paid_twice"  # its invoice was not open any more when the money arrived
+    SECOND_INTENT = "second_intent"  # another intent than that of the payment it was for has taken it
+
+
 # A status that nobody knows yet is in none of these: it is stored, reported and followed, and never taken for paid.
 FINAL: Final = frozenset({PaymentStatus.SUCCEEDED, PaymentStatus.CANCELED})
 # Waiting for the customer is normal and may take days; anything else that is open must move by itself.

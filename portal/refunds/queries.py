@@ -14,10 +14,10 @@ from portal.core.db import inline_literals
 from portal.core.errors import NotFound
 from portal.core.money import Money
 from portal.payments import jobs as payment_jobs
-from portal.payments.models import PAID_TWICE, Payment
+from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
 from portal.refunds import jobs
-from portal.refunds.models import Refund, Resolution
+from portal.refunds.models import Refund, RefundOrigin, Resolution
 from portal.refunds.statuses import FOLLOWED, FREED, GONE_WRONG, UNDECIDED, RefundStatus
 
 # Of one payment: partial refunds are possible, in such a number nobody makes them.
@@ -135,6 +135,12 @@ def by_client_key(session: Session, customer_id: str, client_key: str) -> Refund
     ).scalar_one_or_none()
 
 
+def of_duplicate(session: Session, payment_id: str) -> Refund | None:
+    """The refund by which the portal gave this payment back by itself, or tried to."""
+    mine = select(Refund).where(Refund.payment_id == payment_id, Refund.origin == RefundOrigin.PORTAL)
+    return session.scalars(mine.order_by(Refund.asked_at, Refund.id).limit(1)).one_or_none()
+
+
 def by_stripe_id(session: Session, stripe_refund_id: str) -> Refund | None:
     return session.execute(select(Refund).where(Refund.stripe_refund_id == stripe_refund_id)).scalar_one_or_none()
 
@@ -213,12 +219,12 @@ def left_behind(session: Session, most: int) -> list[str]:
 
 
 def duplicates_left_behind(session: Session, since: datetime, most: int) -> list[str]:
-    """The ids of payments, changed since then, that were found to be paid twice, and that no job has ever given back."""
+    """The ids of payments, changed since then, that are duplicates, and that no job has ever given back."""
     found = select(Payment.id).where(
-        Payment.review_reason == PAID_TWICE,
+        Payment.duplicate.is_not(None),
         Payment.updated_at >= since,
         Payment.status == PaymentStatus.SUCCEEDED,
         payment_jobs.return_duplicate.missing(session, ever=True, payment_id=Payment.id),
-        ~exists().where(Refund.customer_id == Payment.customer_id, Refund.client_key == "duplicate:" + Payment.id),
+        ~exists().where(Refund.payment_id == Payment.id, Refund.origin == RefundOrigin.PORTAL),
     )
     return list(session.scalars(found.limit(most)))

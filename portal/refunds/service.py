@@ -27,7 +27,8 @@ from portal.invoices.statuses import InvoiceStatus
 from portal.jobs import outbox
 from portal.payments import jobs as payment_jobs
 from portal.payments import queries as payments
-from portal.payments.models import PAID_TWICE, Payment
+from portal.payments.models import Payment
+from portal.payments.statuses import Duplicate
 from portal.refunds import executing, jobs, queries, statuses
 from portal.refunds.asking import (
     LONGEST_TEXT,
@@ -130,10 +131,9 @@ def return_duplicate(payment_id: str) -> str | None:
     Returns the refund's id, also on a second call; None when the payment is no duplicate after all. Raises Conflict while the
     payment has not arrived.
     """
-    key = f"duplicate:{payment_id}"
     with db.transaction() as session:
         payment = lock_payment(session, payment_id)
-        known = queries.by_client_key(session, payment.customer_id, key)
+        known = queries.of_duplicate(session, payment_id)
         if known is not None:
             return known.id
         if not payment.has_succeeded:
@@ -141,20 +141,20 @@ def return_duplicate(payment_id: str) -> str | None:
         left = queries.sums(session, payment).remaining
         if not _is_duplicate(session, payment) or executing.why_not(session, payment) or left.minor <= 0:
             return None
-        row = add(
-            session, payment, left, RefundReason.DUPLICATE, "", origin=RefundOrigin.PORTAL, user_id=None, client_key=key
-        )
+        key, origin = f"duplicate:{payment_id}", RefundOrigin.PORTAL
+        row = add(session, payment, left, RefundReason.DUPLICATE, "", origin=origin, user_id=None, client_key=key)
         decide(session, row, None)
         return row.id
 
 
 def _is_duplicate(session: Session, payment: Payment) -> bool:
-    if payment.invoice_id is None:
-        return payment.client_key.startswith("second:")
-    return (
-        payment.review_reason == PAID_TWICE
-        and session.get_one(Invoice, payment.invoice_id).status == InvoiceStatus.PAID
-    )
+    match payment.duplicate:
+        case Duplicate.PAID_TWICE:  # an invoice that was withdrawn is staff's to decide
+            return session.get_one(Invoice, payment.invoice_id).status == InvoiceStatus.PAID
+        case Duplicate.SECOND_INTENT:
+            return True
+        case None:
+            return False
 
 
 # What Stripe tells
@@ -202,12 +202,12 @@ def _record_foreign(payment_id: str, found: gateway.Refund) -> str:
     """A refund that was made at Stripe without us: nobody here asked for it or decided on it."""
     with db.transaction() as session:
         payment = lock_payment(session, payment_id)
-        key = f"stripe:{found.id}"
-        known = queries.by_client_key(session, payment.customer_id, key)
+        known = queries.by_stripe_id(session, found.id)
         if known is not None:
             return known.id
         beyond = found.amount > queries.sums(session, payment).remaining
         lost = _lost(found)
+        key = f"stripe:{found.id}"
         row = drafted(payment, found.amount, lost.reason, "", origin=lost.origin, user_id=None, client_key=key)
         row.id = lost.refund_id or row.id
         session.add(row)

@@ -23,7 +23,8 @@ from portal.payment_methods import setups
 from portal.payment_methods.models import CardSetup
 from portal.payments import jobs as payment_jobs
 from portal.payments import service as payments
-from portal.payments.models import PAID_TWICE, Confirmation
+from portal.payments.models import Confirmation
+from portal.payments.statuses import Duplicate
 from portal.refunds import jobs as refund_jobs
 from portal.refunds import service as refunds
 from portal.stripe_events import jobs as event_jobs
@@ -81,7 +82,7 @@ def a_refund(session: Session) -> tuple[str, str]:
 
 
 def a_duplicate(session: Session) -> tuple[str, str]:
-    paid = payment(session, review_reason=PAID_TWICE)
+    paid = payment(session, duplicate=Duplicate.PAID_TWICE)
     session.add(receipt_of(paid))
     return left_as(payment_jobs.return_duplicate, payment_id=paid.id)
 
