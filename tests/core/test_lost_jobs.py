@@ -77,7 +77,7 @@ def a_card_setup(session: Session) -> tuple[str, str]:
 def a_refund(session: Session) -> tuple[str, str]:
     paid = payment(session)
     session.add(receipt_of(paid))
-    row = factories.refund(session, paid, state="executing")
+    row = factories.refund(session, paid, status="executing")
     return left_as(refund_jobs.follow_up, refund_id=row.id)
 
 
@@ -94,7 +94,7 @@ def a_receipt_to_issue(session: Session) -> tuple[str, str]:
 def a_credit_note_to_issue(session: Session) -> tuple[str, str]:
     paid = payment(session)
     session.add(receipt_of(paid))
-    row = factories.refund(session, paid, state="succeeded", succeeded_at=clock.now())
+    row = factories.refund(session, paid, status="succeeded", succeeded_at=clock.now())
     return left_as(refund_jobs.issue_credit_note, refund_id=row.id)
 
 
@@ -126,7 +126,7 @@ def a_document_to_mail(session: Session) -> tuple[str, str]:
 def a_revocation_to_mail(session: Session) -> tuple[str, str]:
     paid = payment(session)
     session.add(receipt_of(paid))
-    refund = factories.refund(session, paid, state="failed")
+    refund = factories.refund(session, paid, status="failed")
     session.flush()
     row = document(CreditNote, paid, refund_id=refund.id, pdf=b"pdf", pdf_sha256="0" * 64, revoked_at=clock.now())
     session.add(row)
@@ -201,8 +201,8 @@ def test_a_job_that_ended_too_early_begins_anew_a_day_later(settings: object, lo
 def test_what_waits_for_a_person_gets_none(settings: object) -> None:
     with db.transaction() as session:
         paid = payment(session, review_reason="the amount differs", status="processing")
-        factories.refund(session, paid, state="unknown", review_reason="send it again?")
-        factories.refund(session, paid, state="requested")
+        factories.refund(session, paid, status="unknown", review_reason="send it again?")
+        factories.refund(session, paid, status="requested")
         session.flush()
         session.execute(delete(JobRow))
     assert requeue_lost_jobs() == 0
