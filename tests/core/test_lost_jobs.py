@@ -87,6 +87,12 @@ def a_duplicate(session: Session) -> tuple[str, str]:
     return left_as(payment_jobs.return_duplicate, payment_id=paid.id)
 
 
+def money_of_a_second_intent(session: Session) -> tuple[str, str]:
+    paid = payment(session, duplicate=Duplicate.SECOND_INTENT)
+    session.add(receipt_of(paid))
+    return left_as(payment_jobs.return_duplicate, payment_id=paid.id)
+
+
 def a_receipt_to_issue(session: Session) -> tuple[str, str]:
     return left_as(payment_jobs.issue_receipt, payment_id=payment(session).id)
 
@@ -142,7 +148,7 @@ def an_event_that_was_replayed(session: Session) -> tuple[str, str]:
 
 
 LOST: tuple[Lost, ...] = (
-    a_payment, a_payment_that_stripe_does_not_know, a_confirmation, a_card_setup, a_refund, a_duplicate,
+    a_payment, a_payment_that_stripe_does_not_know, a_confirmation, a_card_setup, a_refund, a_duplicate, money_of_a_second_intent,
     a_receipt_to_issue, a_credit_note_to_issue, a_document_to_render, a_document_to_mail, a_revocation_to_mail,
     an_event, an_event_that_was_replayed,
 )  # fmt: skip
@@ -186,7 +192,7 @@ def test_what_has_lost_its_job_gets_one_and_no_second(settings: object, lost: Lo
 
 
 @pytest.mark.parametrize("state", ["done", "dead"])
-@pytest.mark.parametrize("lost", [one for one in LOST if one is not a_duplicate])
+@pytest.mark.parametrize("lost", [one for one in LOST if one not in {a_duplicate, money_of_a_second_intent}])
 @pytest.mark.database("sqlite")
 def test_a_job_that_ended_too_early_begins_anew_a_day_later(settings: object, lost: Lost, state: str) -> None:
     name, key = lose(lost)

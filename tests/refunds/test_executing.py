@@ -410,6 +410,13 @@ def test_an_ordinary_payment_is_no_duplicate(counter: Counter) -> None:
     assert service.return_duplicate(counter.payment_id) is None
 
 
+def test_a_key_that_a_customer_has_chosen_makes_no_duplicate(counter: Counter) -> None:
+    with db.transaction() as session:
+        customer = session.get_one(Customer, counter.customer_id)
+        payment_id = factories.payment(session, customer, client_key="second:pi_of_mine").id
+    assert service.return_duplicate(payment_id) is None
+
+
 def test_a_refund_as_older_versions_of_the_api_tell_it_has_no_acquirer_reference_number() -> None:
     plain = {"id": "re_1", "object": "refund", "amount": 5_00, "currency": "eur", "status": "succeeded", "created": 1}
     references = {"payment_intent": "pi_1", "balance_transaction": None, "metadata": {}}
