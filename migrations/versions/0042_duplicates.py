@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0038"
-down_revision = "0037"
+revision = "0042"
+down_revision = "0041"
 
 PAID_TWICE = "the invoice was not open any more when the money arrived: refund it as a duplicate"
 
