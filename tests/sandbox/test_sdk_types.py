@@ -45,7 +45,7 @@ EXPANSIONS = {
     "/v1/disputes": ["data.charge", "data.payment_intent"],
     "/v1/balance_transactions": ["data.source"],
     "/v1/setup_intents": ["data.latest_attempt", "data.payment_method", "data.customer"],
-    "/v1/payouts": ["data.balance_transaction"],
+    "/v1/payouts": ["data.balance_transaction", "data.destination"],
     "/v1/radar/early_fraud_warnings": ["data.charge"],
 }
 

@@ -42,6 +42,8 @@ PAYOUT = Kind(
     url="/v1/payouts",
     columns=("status", "arrival_date", "destination"),
     expandable={
+        # The account at the bank is not kept as an object of its own: expanded, it stays its id.
+        "destination": "bank_account",
         "balance_transaction": "balance_transaction",
         "failure_balance_transaction": "balance_transaction",
         "original_payout": "payout",
