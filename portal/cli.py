@@ -9,6 +9,7 @@ import smtplib
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,6 +24,7 @@ from portal.core.commands import as_json_option, show_one, told_plainly, without
 from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoices
 from portal.invoices import spreadsheet
+from portal.invoices.details import DETAILS
 from portal.invoices.drafts import USUAL_DAYS_TO_PAY, InvoiceDraft
 from portal.invoices.models import Invoice
 from portal.invoices.spreadsheet import DecimalMark
@@ -140,6 +142,13 @@ def invoice() -> None:
     """Bill customers: one invoice, or a file of them. docs/invoices.md says how."""
 
 
+def _detail_options(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for each of portal.invoices.details."""
+    for detail in reversed(DETAILS):
+        command = click.option(f"--{detail.name.replace('_', '-')}", detail.name, default="", help=detail.hint)(command)
+    return command
+
+
 @invoice.command("create")
 @click.option("--customer", required=True, metavar="EMAIL", help="Whom to bill.")
 @click.option("--currency", required=True, help="Three letters: eur, usd, jpy.")
@@ -154,11 +163,11 @@ def invoice() -> None:
 @click.option(
     "--due", "days", type=click.IntRange(0, 1_000), default=USUAL_DAYS_TO_PAY, show_default=True, help="Days to pay."
 )
-@click.option("--reference", default="", help="The customer's order number or the like.")
+@_detail_options
 @as_json_option
 @with_appcontext
 def create_invoice(
-    customer: str, currency: str, lines: tuple[str, ...], days: int, reference: str, *, as_json: bool
+    customer: str, currency: str, lines: tuple[str, ...], days: int, *, as_json: bool, **texts: Any
 ) -> None:
     """Issue an invoice, open from now on.
 
@@ -172,7 +181,7 @@ def create_invoice(
             currency.lower(),
             tuple(spreadsheet.line(line, currency) for line in lines),
             due_on=company_days.today() + timedelta(days=days),
-            reference=reference,
+            **texts,
         )
         issued = invoices.issue(draft)
     show_one(_facts(issued), f"{issued.number}: {issued.total}, due {issued.due_on}", as_json=as_json)

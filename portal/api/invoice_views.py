@@ -10,7 +10,7 @@ from portal.api.once import key_of
 from portal.api.operations import blueprint, operation
 from portal.core import db
 from portal.core.errors import Invalid, NotFound
-from portal.invoices import queries, service
+from portal.invoices import details, queries, service
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 
 bp = blueprint("invoices")
@@ -81,7 +81,7 @@ def issue_invoice(caller: Caller, body: schemas.NewInvoice) -> schemas.Invoice:
         lines=tuple(_line(line) for line in body.lines),
         issued_on=body.issued_on,
         due_on=body.due_on,
-        reference=body.reference,
+        **details.of(body),
         external_reference=body.external_reference,
         note=body.note,
     )

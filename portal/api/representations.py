@@ -18,6 +18,7 @@ from portal.core import config, keyset
 from portal.documents import queries as receipts
 from portal.documents.models import Document, DocumentKind
 from portal.identity.models import User
+from portal.invoices import details
 from portal.invoices import queries as invoices
 from portal.invoices.models import Invoice, InvoiceLine
 from portal.invoices.statuses import InvoiceStatus, Standing
@@ -105,7 +106,7 @@ def _invoice_facts(row: Invoice, standing: Standing) -> dict[str, object]:
         "total": row.total_minor,
         "issued_on": row.issued_on,
         "due_on": row.due_on,
-        "reference": row.reference,
+        **details.of(row),
         "external_reference": row.external_reference,
         "created_at": row.created_at,
         "paid_at": row.paid_at,

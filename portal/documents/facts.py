@@ -17,9 +17,12 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from portal.core.money import Money
 from portal.documents.models import DocumentKind
+from portal.invoices import details
 
 # The shape below. A new shape gets a new number and a reader for the old one: documents outlive programs.
-VERSION: Final = 3
+VERSION: Final = 4
+# With the customer's order number alone of an invoice's details.
+WITH_ORDERS: Final = 3
 # With other words in credit notes.
 WITH_OLD_WORDS: Final = 2
 # Receipts only, and these without a code.
@@ -92,12 +95,20 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What the document is about, in the words of the three who may ask: the buyer, this portal and Stripe."""
+    """What the document is about, in the words of the three who may ask: the buyer, this portal and Stripe.
+
+    `details` are those of the invoice that have a text, by name: see portal.invoices.details.
+    """
 
     invoice_number: str
-    order: str
+    details: dict[str, str]
     payment_id: str
     charge_id: str
+
+    @property
+    def labelled_details(self) -> list[tuple[str, str]]:
+        """The label, not translated, and the text of each."""
+        return details.labelled(self.details)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,12 +204,15 @@ _ADAPTER: Final[TypeAdapter[ReceiptFacts | CreditNoteFacts]] = TypeAdapter(
 
 def from_json(written: dict[str, Any]) -> ReceiptFacts | CreditNoteFacts:
     """The facts of a row. Raises ValueError when they are of a version that this program does not know."""
-    if written.get("version") == WITHOUT_CODES:
+    version = written.get("version")
+    if version not in {WITHOUT_CODES, WITH_OLD_WORDS, WITH_ORDERS, VERSION}:
+        raise ValueError(f"facts of version {version!r}")
+    if version == WITHOUT_CODES:
         written = written | {"kind": DocumentKind.RECEIPT, "verification": None}
-    elif written.get("version") == WITH_OLD_WORDS:
-        written = _renamed(written) if written.get("kind") == DocumentKind.CREDIT_NOTE else written
-    elif written.get("version") != VERSION:
-        raise ValueError(f"facts of version {written.get('version')!r}")
+    elif version == WITH_OLD_WORDS and written.get("kind") == DocumentKind.CREDIT_NOTE:
+        written = _renamed(written)
+    if version != VERSION:
+        written = written | {"reference": _with_details(written["reference"])}
     return _ADAPTER.validate_python(written)
 
 
@@ -215,6 +229,13 @@ def _renamed(written: dict[str, Any]) -> dict[str, Any]:
     facts["acquirer_reference_number"] = facts.pop("bank_reference")
     facts["reason"] = _OLD_REASONS.get(facts["reason"], facts["reason"])
     return facts
+
+
+def _with_details(reference: dict[str, str]) -> dict[str, Any]:
+    """A reference WITH_ORDERS, or from before."""
+    order = reference.get("order", "")
+    others = {name: text for name, text in reference.items() if name != "order"}
+    return others | {"details": {"reference": order} if order else {}}
 
 
 def receipt_from_json(written: dict[str, Any]) -> ReceiptFacts:

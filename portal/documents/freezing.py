@@ -26,6 +26,7 @@ from portal.documents.facts import (
     taxes_of,
 )
 from portal.documents.models import DocumentKind
+from portal.invoices import details
 from portal.invoices.models import Invoice
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
@@ -90,7 +91,7 @@ def receipt(payment: Payment, invoice: Invoice | None, customer: Customer, issue
         total_minor=payment.amount_minor,
         reference=Reference(
             invoice_number=invoice.number if invoice else "",
-            order=invoice.reference if invoice else "",
+            details={name: text for name, text in details.of(invoice).items() if text} if invoice else {},
             payment_id=payment.id,
             charge_id=payment.stripe_charge_id or "",
         ),

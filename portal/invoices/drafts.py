@@ -1,8 +1,8 @@
 """An invoice that is not issued yet: what someone typed or a file held, and the rules that it must meet.
 
 Nothing here touches the database. Every rule that is broken is an Invalid, whose `field` names the place: "customer_id",
-"currency", "issued_on", "due_on", "reference", "external_reference", "note", "lines", "total", or "lines-<index>-<field>"
-for one line, counted from 0.
+"currency", "issued_on", "due_on", a detail of portal.invoices.details, "external_reference", "note", "lines", "total", or
+"lines-<index>-<field>" for one line, counted from 0.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import Final
 
 from portal.core import company_days, money, texts
 from portal.core.errors import N_, Invalid
 from portal.core.money import Money
-from portal.invoices import totals
+from portal.invoices import details, totals
 from portal.invoices.totals import Totals
 
 # Days that a customer has to pay when nobody says otherwise.
@@ -64,7 +65,8 @@ class InvoiceDraft:
     note: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "reference", texts.tidied(self.reference))
+        for name, text in details.of(self).items():
+            object.__setattr__(self, name, texts.tidied(text))
         object.__setattr__(self, "note", texts.tidied_lines(self.note))
         if self.external_reference is not None:
             object.__setattr__(self, "external_reference", texts.tidied(self.external_reference))
@@ -107,7 +109,8 @@ def _rules(draft: InvoiceDraft) -> Iterator[Callable[[], None]]:
     yield lambda: _check_currency(draft.currency)
     yield lambda: _check_first_day(draft)
     yield lambda: _check_last_day(draft)
-    yield lambda: texts.check(draft.reference, field="reference", longest=LONGEST_REFERENCE)
+    for name, text in details.of(draft).items():
+        yield partial(texts.check, text, field=name, longest=details.LONGEST)
     yield lambda: texts.check(draft.external_reference or "", field="external_reference", longest=LONGEST_REFERENCE)
     yield lambda: texts.check(draft.note, field="note", longest=LONGEST_NOTE, allowed="\n")
     yield lambda: _check_number_of_lines(len(draft.lines))

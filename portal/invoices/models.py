@@ -27,7 +27,7 @@ from portal.core import company_days, texts
 from portal.core.db import Base, UTCDateTime, one_of, sorted_text
 from portal.core.enums import EnumText
 from portal.core.money import Money
-from portal.invoices import totals
+from portal.invoices import details, totals
 from portal.invoices.statuses import InvoiceStanding, InvoiceStatus, OutsideWay
 from portal.invoices.totals import TaxAtRate
 
@@ -98,6 +98,11 @@ class Invoice(Base):
     @property
     def tax(self) -> Money:
         return Money(self.tax_minor, self.currency)
+
+    @property
+    def labelled_details(self) -> list[tuple[str, str]]:
+        """The label, not translated, and the text of each detail that it has."""
+        return details.labelled(details.of(self))
 
     @property
     def taxes(self) -> list[TaxAtRate]:

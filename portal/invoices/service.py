@@ -21,7 +21,7 @@ from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.core.idempotency import check_client_key
 from portal.core.texts import CardNumber
 from portal.identity import queries as accounts
-from portal.invoices import drafts, queries, spreadsheet
+from portal.invoices import details, drafts, queries, spreadsheet
 from portal.invoices.drafts import InvoiceDraft
 from portal.invoices.models import Invoice, InvoiceLine, OutsidePayment
 from portal.invoices.spreadsheet import DecimalMark, Entry, Problem, Sheet
@@ -100,7 +100,7 @@ def _issue(session: Session, draft: InvoiceDraft, sums: Totals, client_key: str 
         total_minor=sums.total_minor,
         issued_on=draft.first_day,
         due_on=draft.last_day,
-        reference=draft.reference,
+        **details.of(draft),
         external_reference=draft.external_reference,
         client_key=client_key,
         note=draft.note,

@@ -2,7 +2,7 @@
 
 UTF-8 with or without BOM, or UTF-16 with one; with semicolons, commas or tabs between the cells (the header tells which, or a first
 line "sep=;" as Excel writes it). Empty columns at the end do not count. One row is a line of an invoice; rows with the same `customer`
-and `invoice` are one invoice. What concerns the invoice as a whole (currency, dates, reference, note) stands in its first row, and is
+and `invoice` are one invoice. What concerns the invoice as a whole (currency, dates, details, note) stands in its first row, and is
 empty or the same in the others. docs/invoices.md describes the columns, and docs/examples/invoices.csv is a sample.
 
 Amounts may be written with a decimal point or a decimal comma, never with marks between thousands. One to three digits, a
@@ -27,6 +27,7 @@ from portal.core.money import Money
 from portal.core.texts import tidied_lines, typed
 from portal.identity.queries import normal_email
 from portal.invoices import drafts
+from portal.invoices.details import DETAILS
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.totals import Totals
 
@@ -40,7 +41,7 @@ MOST_ROWS: Final = 500
 LINE_COLUMNS: Final = ("description", "quantity", "unit_price", "tax_rate")
 NEEDED: Final = ("customer", "invoice", "currency", *LINE_COLUMNS)
 # What concerns the invoice as a whole.
-HEADING: Final = ("currency", "issued", "due", "reference", "note")
+HEADING: Final = ("currency", "issued", "due", *(detail.name for detail in DETAILS), "note")
 COLUMNS: Final = ("customer", "invoice", *HEADING, *LINE_COLUMNS)
 
 _NUMBER: Final = re.compile(r"(?P<whole>[0-9]{1,12})(?:(?P<mark>[.,])(?P<decimals>[0-9]{1,6}))?")
@@ -267,7 +268,7 @@ def _entry(rows: list[_Row], decimal_mark: DecimalMark | None, problems: list[Pr
         lines=tuple(lines),
         issued_on=issued_on,
         due_on=due_on,
-        reference=first.cells.get("reference", ""),
+        **{detail.name: first.cells.get(detail.name, "") for detail in DETAILS},
         external_reference=first.cells["invoice"],
         note=first.cells.get("note", ""),
     )

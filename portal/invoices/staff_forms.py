@@ -9,6 +9,7 @@ from flask_babel import gettext, lazy_gettext
 from flask_wtf.file import FileField, FileRequired
 from wtforms import (
     DateField,
+    Field,
     FieldList,
     Form,
     FormField,
@@ -23,6 +24,7 @@ from wtforms.validators import InputRequired, Length, Optional
 
 from portal.core import money
 from portal.invoices import drafts
+from portal.invoices.details import DETAILS, LONGEST
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.statuses import OutsideWay
 from portal.web.pages import reader_language
@@ -85,7 +87,6 @@ class InvoiceForm(ResumableForm):
     currency = SelectField(lazy_gettext("Currency"))
     lines = FieldList(FormField(LineForm), min_entries=LINES_AT_FIRST, max_entries=MOST_LINES)
     due_on = DateField(lazy_gettext("Due on"), [Optional()])
-    reference = StringField(lazy_gettext("Reference"), [Length(max=drafts.LONGEST_REFERENCE)])
     note = TextAreaField(lazy_gettext("Note"), [Length(max=drafts.LONGEST_NOTE)])
     key = HiddenField()
 
@@ -136,7 +137,7 @@ class InvoiceForm(ResumableForm):
                 for line in self.lines
             ),
             due_on=self.due_on.data,
-            reference=(self.reference.data or "").strip(),
+            **self._texts(),
             note=(self.note.data or "").strip().replace("\r\n", "\n"),
         )
 
@@ -154,6 +155,14 @@ class InvoiceForm(ResumableForm):
         else:
             field.errors = [*field.errors, text]
 
+    def _texts(self) -> dict[str, Any]:
+        return {field.name: (field.data or "").strip() for field in self.details}
+
+    @property
+    def details(self) -> list[Field]:
+        """The fields of portal.invoices.details, in their order."""
+        return [self[detail.name] for detail in DETAILS]
+
     @property
     def is_wrong(self) -> bool:
         return bool(self.errors or self.line_errors)
@@ -162,6 +171,11 @@ class InvoiceForm(ResumableForm):
     def line_errors(self) -> list[tuple[str, str]]:
         """The mistakes in lines, as (id of the field, text), for the summary above the form."""
         return [(field.id, text) for line in self.lines for field in line.form for text in field.errors]
+
+
+for _detail in DETAILS:
+    _field = StringField(lazy_gettext(_detail.label), [Length(max=LONGEST)], description=lazy_gettext(_detail.hint))
+    setattr(InvoiceForm, _detail.name, _field)
 
 
 class VoidForm(ResumableForm):

@@ -109,7 +109,9 @@ def example(
         tax_minor=tax,
         total_minor=net + tax,
         method=Method("visa", "4242", ""),
-        reference=Reference("INV-2026-0042", "PO 7781", "pay_01kb4xw9k2v7j3f8e5m6n0p1qr", "ch_3SQ0aBcDeFgHiJkL"),
+        reference=Reference(
+            "INV-2026-0042", {"reference": "PO 7781"}, "pay_01kb4xw9k2v7j3f8e5m6n0p1qr", "ch_3SQ0aBcDeFgHiJkL"
+        ),
         verification=Verification(CODE, f"http://127.0.0.1:8000/verify/{CODE}"),
         logo=logo,
         colour="#0b5fff",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -39,13 +40,28 @@ def test_facts_of_a_credit_note_come_back_as_they_were() -> None:
 
 def test_facts_from_before_documents_had_codes_are_read_as_a_receipt_without_one() -> None:
     now = example()
-    first = {name: value for name, value in now.to_json().items() if name not in {"kind", "verification"}}
+    first = {name: value for name, value in with_order(now.to_json()).items() if name not in {"kind", "verification"}}
     assert facts.from_json(first | {"version": 1}) == replace(now, version=1, verification=None)
 
 
+def with_order(written: dict[str, Any]) -> dict[str, Any]:
+    """As facts were written while they held the customer's order number alone of an invoice's details."""
+    reference = dict(written["reference"])
+    reference["order"] = reference.pop("details").get("reference", "")
+    return written | {"reference": reference}
+
+
+def test_facts_with_an_order_number_are_read_as_such_a_detail() -> None:
+    now = example()
+    assert now.reference.labelled_details == [("Purchase order number", "PO 7781")]
+    assert facts.from_json(with_order(now.to_json()) | {"version": 3}) == replace(now, version=3)
+    without = replace(now, reference=replace(now.reference, details={}))
+    assert facts.from_json(with_order(without.to_json()) | {"version": 3}) == replace(without, version=3)
+
+
 def test_facts_of_another_version_are_not_guessed_at() -> None:
-    with pytest.raises(ValueError, match="version 3"):
-        facts.from_json(example().to_json() | {"version": 3})
+    with pytest.raises(ValueError, match="version 5"):
+        facts.from_json(example().to_json() | {"version": 5})
 
 
 def test_facts_with_something_unknown_are_refused() -> None:
