@@ -39,6 +39,7 @@ PUBLIC = frozenset(
         "jobs",
         "statuses",
         "drafts",
+        "details",
         "access",
         "app_grants",
         "api_clients",
