@@ -248,7 +248,7 @@ def _log_events() -> dict[str, tuple[str, str]]:
     """Level and module of each event that is logged, found by reading the source."""
     found: dict[str, tuple[str, str]] = {}
     for file in sorted((ROOT / "portal").rglob("*.py")):
-        if "sandbox" in file.parts:
+        if "sandbox" in file.relative_to(ROOT).parts:
             continue
         for node in ast.walk(ast.parse(file.read_text())):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LEVELS):
