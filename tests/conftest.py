@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import shutil
 import sys
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import settings as hypothesis_settings
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Playwright
 
 from deploy.dev.processes import ROOT, end_with_clean_up_on_sigterm
 from portal.core import audit, config, db
@@ -32,6 +34,7 @@ from tests.smtp import Mailbox
 
 RUN = pytest.StashKey[Run]()
 DATABASES = ("sqlite", "postgresql")
+ARTIFACTS = ROOT / "var" / "test-artifacts"
 # The longest first, as `make test` tells them.
 LONG = (
     "/simulation/test_every_line.py",
@@ -105,13 +108,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "database(*names): run on these of sqlite and postgresql instead of on both")
     config.addinivalue_line("markers", "settings(**variables): environment variables for this test's settings")
+    config.addinivalue_line("markers", "own_context: a context of the browser that serves this test alone")
     if not config.option.collectonly:
         end_with_clean_up_on_sigterm()
     given = getattr(config, "workerinput", None)
     if given is not None:
         config.stash[RUN] = Run(Path(given["run_directory"]))
     elif not config.option.collectonly:
-        shutil.rmtree(ROOT / "var" / "test-artifacts", ignore_errors=True)
+        shutil.rmtree(ARTIFACTS, ignore_errors=True)
         config.stash[RUN] = FirstProcess()
 
 
@@ -339,6 +343,22 @@ def browser_context_args() -> dict[str, Any]:
     return context_options()
 
 
+@pytest.fixture
+def context(
+    chromium: Chromium, browser_context_args: dict[str, Any], request: pytest.FixtureRequest
+) -> Iterator[BrowserContext]:
+    """A browser without a past; `browser_context_args` is the plugin's marker."""
+    marker = request.node.get_closest_marker("browser_context_args")
+    options = browser_context_args | (marker.kwargs if marker else {})
+    if request.node.get_closest_marker("own_context"):
+        context = chromium.browser().new_context(**options)
+        yield context
+        context.close()
+        return
+    with chromium.context(options) as context:
+        yield context
+
+
 @pytest.fixture(scope="session", autouse=True)
 def delete_output_dir() -> None:
     """pytest-playwright would let each worker delete the others' screenshots; the first process does it once."""
@@ -354,18 +374,24 @@ def console() -> Console:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failed test tells what its browser showed at that moment."""
+    """A failed test tells what its browser showed at that moment, and leaves a picture of it."""
     report = yield
     context = getattr(item, "funcargs", {}).get("context")
     if report.when == "call" and report.failed and isinstance(context, BrowserContext):
-        shown = "\n".join(f"{page.url}\n{page.locator('body').inner_text(timeout=5_000)}" for page in context.pages)
-        report.sections.insert(0, ("The browser's pages", shown))
+        pages = [page for page in context.pages if page.url != "about:blank"]
+        folder = ARTIFACTS / re.sub(r"\W+", "-", item.nodeid)[-180:]
+        for number, page in enumerate(pages, 1):
+            with suppress(Error):  # one that shows nothing any more
+                shown = f"{page.url}\n{page.locator('body').inner_text(timeout=5_000)}"
+                report.sections.insert(number - 1, ("The browser's page", shown))
+                page.screenshot(path=folder / f"{number}.png", timeout=5_000)
     return report
 
 
 @pytest.fixture
 def page(context: BrowserContext, console: Console) -> Iterator[Page]:
-    """A page in a context of its own; at the end nothing may have been complained about."""
+    """A page in a browser without a past; at the end nothing may have been complained about."""
     console.listen(context)
     yield context.new_page()
+    console.leave(context)
     console.check()

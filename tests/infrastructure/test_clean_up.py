@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import BrowserContext, Page
 
 from deploy.dev.processes import ROOT, until_the_starter_dies
-from tests.browsing import Chromium
+from tests.browsing import Chromium, context_options
 from tests.processes import marked
 from tests.waiting import eventually
 
@@ -114,6 +114,35 @@ def test_a_lost_connection_to_the_browser_is_made_again(chromium: Chromium) -> N
 def test_the_next_test_has_a_page(page: Page) -> None:
     page.set_content("<h1>Here</h1>")
     assert page.inner_text("h1") == "Here"
+
+
+def test_a_browser_that_served_a_test_has_no_past(chromium: Chromium) -> None:
+    with chromium.context(context_options()) as context:
+        page = _at_an_address(context)
+        page.evaluate("document.cookie = 'who=ada'; localStorage.setItem('who', 'ada')")
+        context.grant_permissions(["clipboard-read"])
+        context.set_offline(True)
+    with chromium.context(context_options()) as again:
+        assert again is context
+        page = _at_an_address(again)
+        assert page.evaluate("[document.cookie, localStorage.length, navigator.onLine]") == ["", 0, True]
+        granted = page.evaluate("navigator.permissions.query({name: 'clipboard-read'}).then((found) => found.state)")
+        assert granted == "prompt"
+
+
+def test_a_context_that_a_test_closed_serves_no_other(chromium: Chromium) -> None:
+    with chromium.context(context_options()) as context:
+        context.close()
+    with chromium.context(context_options()) as again:
+        assert again.new_page().evaluate("1 + 1") == 2
+
+
+def _at_an_address(context: BrowserContext) -> Page:
+    """A page of an origin, for which data can be stored."""
+    context.route("**/*", lambda route: route.fulfill(body="<h1>Here</h1>", content_type="text/html"))
+    page = context.new_page()
+    page.goto("http://127.0.0.1:9/")
+    return page
 
 
 def _shows_a_page(chromium: Chromium) -> bool:

@@ -158,6 +158,7 @@ def test_the_focus_goes_to_what_has_to_be_mended(form: Checkout) -> None:
     expect(form.field("cvc")).to_have_value("123")
 
 
+@pytest.mark.own_context  # its clock is moved
 def test_a_card_that_ran_out_this_year_is_told_apart(form: Checkout) -> None:
     form.page.clock.set_fixed_time("2031-06-15T12:00:00Z")
     form.type_card(expiry="05/31")
