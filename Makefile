@@ -7,6 +7,7 @@ SECONDS ?= 600
 SEEDS ?= 20
 FIRST ?= 1
 RANDOM ?= 0
+QUICK ?=
 SEED ?= 1
 DATABASE ?= both
 JOBS ?= 2
@@ -19,7 +20,7 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-h
 AUDIT := $(UV) tool run --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes --requirement requirements/app.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test clients contract fuzz chaos kills mutants lint structure format texts migration reference lock install install-dev install-lint audit clean
+.PHONY: help run check test bench clients contract fuzz chaos kills mutants lint structure format texts migration reference lock install install-dev install-lint audit clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +33,9 @@ check: lint ## Check the code, then run the tests of what was changed since main
 
 test: lint ## Check the code, then run every test on SQLite, PostgreSQL and in Chromium (WORKERS=3 at a time)
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 20 --by-directory
+
+bench: install-dev ## Measure what pages, starting, receipts, lists and searches cost, and write docs/performance.md (QUICK=1: only that it runs)
+	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 
 contract: install-dev ## Run the contract with Stripe against Stripe itself: KEY=sk_test_… (and PUBLISHABLE_KEY=pk_test_…)
 	@CONTRACT_KEY=$(KEY) CONTRACT_PUBLISHABLE_KEY=$(PUBLISHABLE_KEY) $(BIN)/python -m pytest tests/contract

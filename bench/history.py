@@ -1,29 +1,24 @@
 """What a page of the payment history costs, near its beginning and far down: the two must not differ.
 
-    python -m bench.history [--payments 200000]
-
-Makes a database of its own in a temporary folder. Prints ratios; exits with 1 when a limit is missed.
+On SQLite, in a temporary folder.
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import insert
 
+from bench.lines import Line
+from bench.timing import costs
 from portal.accounts.models import Customer
 from portal.core import clock, db, keyset
 from portal.payments import queries
 from portal.payments.models import Payment
 
-ROUNDS = 200
 BATCH = 10_000
 # How much dearer a page may be than the first one, as a ratio.
 LIMITS = {"the last page": 2.0, "half way, one status": 2.0}
@@ -56,21 +51,8 @@ def fill(payments: int) -> str:
     return customer_id
 
 
-def costs(*works: Callable[[], object]) -> list[float]:
-    """The median processor time of each, taken in turns, so that a busy machine weighs on all of them alike. Seconds."""
-    taken: list[list[float]] = [[] for _ in works]
-    for _ in range(ROUNDS):
-        for times, work in zip(taken, works, strict=True):
-            begun = time.process_time()
-            work()
-            times.append(time.process_time() - begun)
-    return [statistics.median(times) for times in taken]
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--payments", type=int, default=200_000)
-    payments = parser.parse_args().payments
+def measure(*, quick: bool) -> list[Line]:
+    payments = 5_000 if quick else 200_000
     with tempfile.TemporaryDirectory() as folder:
         db.connect(f"sqlite:///{Path(folder) / 'bench.db'}")
         db.Base.metadata.create_all(db.engine())
@@ -88,13 +70,14 @@ def main() -> int:
 
             return look
 
-        first, last, half_way = costs(page(0), page(payments - 100), page(payments // 2, "succeeded"))
-        found = {"the last page": last / first, "half way, one status": half_way / first}
+        works = {
+            "first": page(0),
+            "the last page": page(payments - 100),
+            "half way, one status": page(payments // 2, "succeeded"),
+        }
+        found = costs(works, 10 if quick else 200)
         db.disconnect()
-    for name, ratio in found.items():
-        print(f"{name}: {ratio:.2f} × the first page of {payments:,} payments (limit {LIMITS[name]:.1f})")
-    return 0 if all(found[name] <= limit for name, limit in LIMITS.items()) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return [
+        Line(f"history: {name}", found[name] * 1000, "ms", found[name] / found["first"], "the first page", limit)
+        for name, limit in LIMITS.items()
+    ]

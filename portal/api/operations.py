@@ -15,13 +15,12 @@ from limits import RateLimitItem, WindowStats, parse
 from limits.errors import StorageError
 from limits.strategies import RateLimiter
 from pydantic import BaseModel
-from spectree import Response as Answers
 from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal.api import bodies, callers, end_users
 from portal.api.callers import Caller
-from portal.api.document import PAYMENT_ID, spec
+from portal.api.document import PAYMENT_ID, Description
 from portal.api.once import Again, answered_once, refusal, response_of
 from portal.api.schemas import Problem
 from portal.core import clock, config, networks
@@ -93,16 +92,7 @@ def operation(  # noqa: PLR0913  # what an operation is described by
     answers = {status: answer} | dict.fromkeys(usual, Problem) | own
 
     def decorate(view: Callable[..., Any]) -> Callable[..., AnyResponse]:
-        documented = spec.validate(
-            query=query,
-            json=body,
-            resp=Answers(**{f"HTTP_{code}": model for code, model in answers.items()}),
-            tags=[tag],
-            skip_validation=True,
-            operation_id=view.__name__,
-        )(view)
-
-        @wraps(documented)
+        @wraps(view)
         def run(**path: str) -> AnyResponse:
             given: dict[str, Any] = dict(path)
             if scopes:
@@ -120,6 +110,7 @@ def operation(  # noqa: PLR0913  # what an operation is described by
                     return answered_once(lambda: view(**given), given["caller"], again, status)
                 return response_of(view(**given), status)
 
+        run.description = Description(view.__name__, tag, query, body, answers)  # type: ignore[attr-defined]
         run.operation = Operation(view.__name__, scopes, media_type, again)  # type: ignore[attr-defined]
         return run
 

@@ -207,6 +207,20 @@ def reading() -> Iterator[Session]:
         yield from _run(connection, writing=False)
 
 
+@contextmanager
+def reading_once() -> Iterator[Session]:
+    """For one question alone: on PostgreSQL without the transaction around it, which would ask the server twice more.
+
+    It may stand inside nothing, like a write.
+    """
+    refuse_inside_transaction("another transaction")
+    options: dict[str, Any] = {"writing": False}
+    if engine().dialect.name == "postgresql":
+        options |= {"isolation_level": "AUTOCOMMIT"}
+    with engine().connect().execution_options(**options) as connection:
+        yield from _run(connection, writing=False)
+
+
 def _run(connection: Any, *, writing: bool) -> Iterator[Session]:
     session = Session(bind=connection, expire_on_commit=False, autoflush=True)
     token = _open.set(session)

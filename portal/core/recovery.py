@@ -165,7 +165,7 @@ def end(session: Session, found: Recovery, facts: dict[str, Any], overruled: str
 def is_on_now() -> bool:
     """Whether recovery mode is on, for whoever only tells people of it; False while the database does not answer."""
     try:
-        with db.reading() as session:
+        with db.reading_once() as session:
             return is_on(session)
     except db.UNREACHABLE:
         return False

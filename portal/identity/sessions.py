@@ -236,7 +236,7 @@ def find(token: str) -> SignedInUser | None:
     Looked up for each request, so that a role that was changed holds from the next one on.
     """
     second_factor = select(SecondFactor.enabled_at).where(SecondFactor.user_id == SignInSession.user_id)
-    with db.reading() as session:
+    with db.reading_once() as session:
         found = session.execute(
             select(SignInSession, second_factor.scalar_subquery().is_not(None))
             .where(SignInSession.token_hash == _digest(token))

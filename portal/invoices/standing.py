@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from functools import lru_cache
 
 from sqlalchemy import ColumnElement, case, select, type_coerce
 from sqlalchemy.orm import Session
@@ -29,6 +30,7 @@ def tells(state: InvoiceStanding) -> Callable[[Condition], Condition]:
 
     def register(condition: Condition) -> Condition:
         _conditions[state] = condition
+        case_of.cache_clear()
         return condition
 
     return register
@@ -40,8 +42,9 @@ def tells_days(days: Days) -> Days:
     return days
 
 
+@lru_cache(maxsize=1)
 def case_of(today: date) -> ColumnElement[InvoiceStanding]:
-    """The standing of an Invoice in a question."""
+    """The standing of an Invoice in a question. Made once a day, for building it costs what asking it does."""
     told = [(_conditions[state](), state) for state in (*UNDER_WAY, InvoiceStanding.RETRYING) if state in _conditions]
     standing = case(
         (Invoice.status != InvoiceStatus.OPEN, Invoice.status),

@@ -1,0 +1,55 @@
+"""`make bench`: the table of what the portal costs. Each part runs in a process of its own, one after another.
+
+    python -m bench [--quick] [pages start …]
+
+Writes docs/performance.md when all parts were measured in full, and fails when a limit is missed. A quick run measures few rounds of
+everything and fails for nothing but an error: it says that all of it still runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.lines import table
+from bench.parts import PARTS, all_measured
+
+REPORT = Path(__file__).parents[1] / "docs" / "performance.md"
+TEXT = """# What it costs
+
+Written by `make bench`. Absolute figures are of one machine; what counts are the ratios: each is to something that was measured in the
+same run on the same machine, taking turns. Costs are processor time of the portal's process, without that of the database.
+
+{machine}, {day}.
+
+{table}
+
+- *bare page*: Flask and Jinja with a table of twenty rows, without a database, a session or a language.
+- *lazy stack*: importing Flask, SQLAlchemy with its ORM, and psycopg.
+- *SQLite* serves where the question is whether a cost grows with the number of rows.
+"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"some of {', '.join(PARTS)}; all without")
+    parser.add_argument("--quick", action="store_true")
+    given = parser.parse_args()
+    if unknown := set(given.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    lines = all_measured(given.parts or PARTS, quick=given.quick)
+    print(table(lines))
+    if given.quick:
+        return 0
+    if not given.parts:
+        machine = f"{os.cpu_count()} processors ({platform.machine()}), Python {platform.python_version()}"
+        REPORT.write_text(TEXT.format(machine=machine, day=datetime.now(UTC).date().isoformat(), table=table(lines)))
+    return int(not all(line.is_within for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
