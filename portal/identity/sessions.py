@@ -9,9 +9,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Final, TypedDict
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, bindparam, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from portal.core import audit, card_numbers, clock, config, db
@@ -235,13 +236,8 @@ def find(token: str) -> SignedInUser | None:
 
     Looked up for each request, so that a role that was changed holds from the next one on.
     """
-    second_factor = select(SecondFactor.enabled_at).where(SecondFactor.user_id == SignInSession.user_id)
     with db.reading_once() as session:
-        found = session.execute(
-            select(SignInSession, second_factor.scalar_subquery().is_not(None))
-            .where(SignInSession.token_hash == _digest(token))
-            .options(joinedload(SignInSession.user))
-        ).one_or_none()
+        found = session.execute(_with_this_token(), {"token_hash": _digest(token)}).one_or_none()
     if found is None:
         return None
     row, has_second_factor = found
@@ -262,6 +258,17 @@ def find(token: str) -> SignedInUser | None:
         user.guessed_time_zone,
         bool(has_second_factor),
         row.proved_at or row.created_at,
+    )
+
+
+@cache
+def _with_this_token() -> Select[tuple[SignInSession, bool]]:
+    """The session with :token_hash, its user, and whether they have a second factor. Each request asks, so it is built once."""
+    second_factor = select(SecondFactor.enabled_at).where(SecondFactor.user_id == SignInSession.user_id)
+    return (
+        select(SignInSession, second_factor.scalar_subquery().is_not(None))
+        .where(SignInSession.token_hash == bindparam("token_hash"))
+        .options(joinedload(SignInSession.user))
     )
 
 

@@ -278,7 +278,6 @@ def latest(session: Session, customer_id: str, most: int) -> list[Payment]:
             )
             .order_by(Payment.created_at.desc(), Payment.id.desc())
             .limit(most)
-            .options(selectinload(Payment.invoice))
         ).scalars()
     )
 
@@ -296,7 +295,7 @@ def history(
 
     Raises NotFound for a cursor that nobody gave out, Invalid for a size beyond keyset's bounds.
     """
-    query = _filtered(customer_id, wanted).options(selectinload(Payment.invoice))
+    query = _filtered(customer_id, wanted)
     return keyset.page(session, query, Payment.created_at, Payment.id, cursor, ascending=oldest_first, size=size)
 
 
