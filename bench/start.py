@@ -17,7 +17,8 @@ _MEMORY = "; import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_
 LAZY_STACK = "import flask, sqlalchemy.orm, psycopg"
 APPLICATION = "import wsgi"
 
-LIMITS = {"seconds": 2.4, "memory": 2.0}
+SECONDS, SECONDS_AIM = 2.3, 1.8
+MEMORY, MEMORY_AIM = 1.95, 1.2
 
 
 def measure(*, quick: bool) -> list[Line]:
@@ -35,7 +36,8 @@ def measure(*, quick: bool) -> list[Line]:
             "s",
             application[0] / stack[0],
             "the lazy stack",
-            LIMITS["seconds"],
+            SECONDS,
+            SECONDS_AIM,
         ),
         Line(
             "memory: the application",
@@ -43,7 +45,8 @@ def measure(*, quick: bool) -> list[Line]:
             "MiB",
             application[1] / stack[1],
             "the lazy stack",
-            LIMITS["memory"],
+            MEMORY,
+            MEMORY_AIM,
         ),
     ]
 
