@@ -262,7 +262,7 @@ def find(token: str) -> SignedInUser | None:
 
 
 @cache
-def _with_this_token() -> Select[tuple[SignInSession, bool]]:
+def _with_this_token() -> Select[SignInSession, bool]:
     """The session with :token_hash, its user, and whether they have a second factor. Each request asks, so it is built once."""
     second_factor = select(SecondFactor.enabled_at).where(SecondFactor.user_id == SignInSession.user_id)
     return (
