@@ -30,9 +30,9 @@ same run on the same machine, taking turns. Costs are processor time of the port
 
 A limit holds what has been reached, with room for an uneven run. An aim is what is wanted.
 
-- *bare page*: Flask and Jinja with a table of twenty rows, without a database, a session or a language.
-- *lazy stack*: importing Flask, SQLAlchemy with its ORM, and psycopg.
-- *SQLite* serves where the question is whether a cost grows with the number of rows.
+- A bare page is Flask and Jinja with a table of twenty rows, without a database, a session or a language.
+- The lazy stack is importing Flask, SQLAlchemy with its ORM, and psycopg.
+- SQLite serves where the question is whether a cost grows with the number of rows.
 """
 
 

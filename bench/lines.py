@@ -31,7 +31,7 @@ def table(lines: Sequence[Line]) -> str:
     rows = [
         f"| {line.work} | {line.cost:.2f} {line.unit} | {line.ratio:.2f} × {line.beside} | {line.limit:.2f} |"
         f" {line.aim or line.limit:.2f} |"
-        f" {'yes' if line.is_within else '**no**'} |"
+        f" {'yes' if line.is_within else 'no'} |"
         for line in lines
     ]
     return "\n".join(
