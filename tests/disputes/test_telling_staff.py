@@ -95,7 +95,7 @@ def test_staff_are_reminded_three_days_before_the_evidence_is_due(case: Case, wo
     case.pay().dispute().heard()
     with worker.later(5.9):
         assert worker.mails("is due on") == []
-    with worker.later(6.1):
+    with worker.later(7.1):  # evidence is due at the end of a day
         (mail,) = worker.mails("is due on")
         assert "The bank has no evidence from us yet." in text_of(mail)
     with worker.later(8):
