@@ -41,7 +41,7 @@ def receipt(lines: int) -> facts.ReceiptFacts:
         tax_minor=tax,
         total_minor=net + tax,
         method=facts.Method("visa", "4242", ""),
-        reference=facts.Reference("INV-1", "", "pay_1", "ch_1"),
+        reference=facts.Reference("INV-1", {}, "pay_1", "ch_1"),
         verification=facts.Verification(CODE, f"https://example.com/verify/{CODE}"),
         logo="",
         colour="#0b5fff",

@@ -10,6 +10,7 @@ import signal
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -41,7 +42,7 @@ class PostgresServer:
             shutil.chown(self.directory, self._owner.pw_uid, self._owner.pw_gid)
         self.directory.chmod(0o700)
         binaries = self._reachable_binaries(directory)
-        initialise = [
+        initialise: list[str | Path] = [
             binaries / "initdb",
             *("--pgdata", self.directory / "data", "--username=postgres", "--auth=trust"),
             *("--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-data-checksums", "--no-instructions"),
@@ -52,9 +53,9 @@ class PostgresServer:
         self._log = (directory / "postgresql.log").open("wb")
         changed = {"synchronous_commit": "on"} if durable else {}
         settings = [part for name, value in (_FAST | changed).items() for part in ("-c", f"{name}={value}")]
-        self._command = [
+        self._command: list[str | Path] = [
             *until_the_starter_dies("QUIT"),
-            *(binaries / "postgres", "-D", self.directory / "data", "-k", self.directory, "-h", "", *settings),
+            *(str(binaries / "postgres"), "-D", str(self.directory / "data"), "-k", str(self.directory), "-h", "", *settings),
         ]
         self.start()
 
@@ -118,7 +119,7 @@ class PostgresServer:
         """PostgreSQL refuses to run as root; everybody else runs it as themselves."""
         return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
 
-    def _identity(self) -> dict[str, object]:
+    def _identity(self) -> dict[str, Any]:
         if self._owner is None:
             return {}
         return {"user": self._owner.pw_uid, "group": self._owner.pw_gid, "extra_groups": []}

@@ -30,7 +30,7 @@ def upgrade() -> None:
 
 
 def _fold(table_name: str, columns: dict[str, int | None]) -> None:
-    folded = [sa.column(f"{name}_folded") for name in columns]
+    folded: list[sa.ColumnClause[str]] = [sa.column(f"{name}_folded") for name in columns]
     table = sa.table(table_name, sa.column("id"), *(sa.column(name) for name in columns), *folded)
     connection = op.get_bind()
     after = ""

@@ -35,6 +35,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("ALTER TABLE reconciliations RENAME COLUMN open_discrepancies TO unexplained")
     op.execute("ALTER TABLE discrepancies RENAME COLUMN resolution TO explanation")
-    rename_state(*reversed(RESOLVED), CHECKED, CHECKED_TWICE)
+    before, after = RESOLVED
+    rename_state(after, before, CHECKED, CHECKED_TWICE)
     for before, after in TABLES.items():
         rename_table(after, before)
