@@ -18,7 +18,7 @@ _TEMPLATE = """<!doctype html><html lang="en"><head><title>{{ title }}</title></
 def app() -> Flask:
     """An application with one page, at "/"."""
     bare = Flask("bare")
-    bare.jinja_loader = DictLoader({"page.html": _TEMPLATE})  # type: ignore[misc]  # a cached property
+    bare.jinja_loader = DictLoader({"page.html": _TEMPLATE})  # a cached property
     rows = [
         {"id": f"pay_{n}", "description": f"Payment {n}", "day": f"2026-11-{n + 1:02d}", "card": f"Visa {n:04d}"}
         | {"status": "Paid", "minor": 10_00 + n}

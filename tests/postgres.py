@@ -55,7 +55,16 @@ class PostgresServer:
         settings = [part for name, value in (_FAST | changed).items() for part in ("-c", f"{name}={value}")]
         self._command: list[str | Path] = [
             *until_the_starter_dies("QUIT"),
-            *(str(binaries / "postgres"), "-D", str(self.directory / "data"), "-k", str(self.directory), "-h", "", *settings),
+            *(
+                str(binaries / "postgres"),
+                "-D",
+                str(self.directory / "data"),
+                "-k",
+                str(self.directory),
+                "-h",
+                "",
+                *settings,
+            ),
         ]
         self.start()
 
