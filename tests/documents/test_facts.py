@@ -59,6 +59,13 @@ def test_facts_with_an_order_number_are_read_as_such_a_detail() -> None:
     assert facts.from_json(with_order(without.to_json()) | {"version": 3}) == replace(without, version=3)
 
 
+def test_facts_of_a_credit_note_with_the_words_of_before_are_read_in_those_of_today() -> None:
+    now = example_note((1900, 100_00, 19_00))
+    before = with_order(now.to_json()) | {"version": 2, "reason": "not_received"}
+    before["bank_reference"] = before.pop("acquirer_reference_number")
+    assert facts.from_json(before) == replace(now, version=2, reason="product_not_received")
+
+
 def test_facts_of_another_version_are_not_guessed_at() -> None:
     with pytest.raises(ValueError, match="version 5"):
         facts.from_json(example().to_json() | {"version": 5})
