@@ -57,10 +57,6 @@ Made = TypeVar("Made", bound=Mirror)
 Found = TypeVar("Found", bound=StripeObject)
 
 
-def _lock_nothing(_session: Session, _row_id: str) -> None:
-    pass
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed(Generic[Row, Found]):
     """One noun that follows an object of Stripe's.
@@ -80,7 +76,7 @@ class Followed(Generic[Row, Found]):
     hold: Callable[[Session, Row, str], None]
     has_changes: Callable[[Row, Found], bool]
     apply: Callable[[Session, Row, Found, Any], None]
-    lock_first: Callable[[Session, str], None] = _lock_nothing
+    lock_first: Callable[[Session, str], None] | None = None
 
     @property
     def noun(self) -> str:
@@ -392,7 +388,8 @@ def row_of(kind: Followed[Row, Found], stripe_id: str) -> str | None:
 
 def locked(kind: Followed[Row, Found], session: Session, row_id: str) -> Row:
     """Raises NotFound."""
-    kind.lock_first(session, row_id)
+    if kind.lock_first is not None:
+        kind.lock_first(session, row_id)
     query = select(kind.model).where(kind.model.id == row_id).with_for_update()
     row = session.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
     if row is None:

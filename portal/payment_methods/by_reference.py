@@ -12,30 +12,16 @@ webhook, or in the job `payment_methods.follow_up`.
 from __future__ import annotations
 
 import hmac
-import re
-from typing import Final
 
 from portal import gateway, stripe_sync
 from portal.core import crash, db, idempotency
 from portal.core.errors import N_, Conflict, Declined, Invalid, NotFound
-from portal.gateway import PaymentMethod, SetupIntent
-from portal.payment_methods import card_testing, keeping, queries, setups, stripe_customers
+from portal.gateway import SetupIntent
+from portal.payment_methods import card_testing, keeping, queries, setups
 from portal.payment_methods.models import CardSetup
 from portal.payment_methods.setups import AlreadyAdded, SetupStarted, UnderReview
+from portal.payment_methods.sources import UnknownCard, check_reference, usable
 from portal.payment_methods.statuses import SetupStatus
-
-# Stripe's ids are put into addresses: anything else is none of them.
-REFERENCE: Final = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
-
-
-class UnknownCard(Invalid):
-    """There is no such payment method, or it is another customer's, or it was let go: the three are never told apart."""
-
-    code = "unknown_payment_method"
-    message = N_("We do not know this card. Please enter it again, or use another one.")
-
-    def __init__(self) -> None:
-        super().__init__(field="payment_method_id")
 
 
 class KeyReused(Invalid):
@@ -68,34 +54,6 @@ def save_method(customer_id: str, payment_method_id: str, *, client_key: str, ip
         intent = _confirm(customer_id, setup.id, intent.id, payment_method_id)
     crash.point("setup finished")
     return _as_started(setup.id, intent)
-
-
-def usable(customer_id: str, payment_method_id: str) -> PaymentMethod:
-    """A card at Stripe that this customer may use: nobody's yet, or theirs already, which is then kept here, too.
-
-    The reference has passed `check_reference`. Raises UnknownCard and the gateway's errors.
-    """
-    stripe_customer = stripe_customers.ensure_stripe_customer(customer_id)
-    method = keeping.upsert(payment_method_id)
-    if method is None or method.card is None or method.customer_id not in {None, stripe_customer}:
-        raise UnknownCard
-    return method
-
-
-def usable_new(customer_id: str, payment_method_id: str) -> PaymentMethod:
-    """`usable`, for a card whose try was noted: who guesses references is counted like one who tries out numbers."""
-    try:
-        return usable(customer_id, payment_method_id)
-    except UnknownCard:
-        with db.transaction() as session:
-            card_testing.fail(session, customer_id, f"{customer_id}:{payment_method_id}", "", payment_method_id)
-        raise
-
-
-def check_reference(payment_method_id: str) -> None:
-    """Raises UnknownCard for what Stripe never gave out, before anything is asked or written."""
-    if not REFERENCE.fullmatch(payment_method_id):
-        raise UnknownCard
 
 
 def setup_by_secret(customer_id: str, client_secret: str) -> SetupStarted:
@@ -133,7 +91,7 @@ def _begun(customer_id: str, payment_method_id: str, client_key: str, ip: str) -
 
 
 def _begin(customer_id: str, payment_method_id: str, client_key: str) -> CardSetup:
-    method = usable_new(customer_id, payment_method_id)
+    method = usable(customer_id, payment_method_id, is_counted=True)
     with db.transaction() as session:
         keeping.lock_customer(session, customer_id)
         known = queries.setup_by_client_key(session, customer_id, client_key)

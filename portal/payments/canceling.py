@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
+from portal import stripe_sync
 from portal.core import audit, crash, db
 from portal.core.errors import N_, Conflict, NotFound, Unavailable
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
 from portal.payments import queries, statuses
 from portal.payments.intents import (
+    KIND,
     AlreadyPaid,
     InProgress,
     UnderReview,
-    cancel_intent,
     ensure_intent,
-    locked,
     refresh,
 )
 from portal.payments.statuses import PaymentStatus
@@ -31,7 +31,7 @@ def cancel(payment_id: str) -> str:
 
     A second call changes nothing. Raises Conflict for a payment without an intent, and the gateway's errors.
     """
-    return cancel_intent(payment_id).status
+    return stripe_sync.cancel(KIND, payment_id).status
 
 
 def cancel_waiting(payment_id: str) -> None:
@@ -42,7 +42,7 @@ def cancel_waiting(payment_id: str) -> None:
     the word, UnderReview, and the gateway's errors, after which the same call goes on.
     """
     with db.transaction() as session:
-        payment = locked(session, payment_id)
+        payment = stripe_sync.locked(KIND, session, payment_id)
         if payment.review_reason:
             raise UnderReview(N_("This payment is under review and cannot be canceled before that is decided."))
         if payment.status not in statuses.FINAL:

@@ -1,34 +1,32 @@
 """Charging a card from here, with its holder present (a press of the button on an invoice, an app's order) or not (automatic payment).
 
-The phases of every move of money: the confirmation is written down with the key it will be sent under, Stripe is asked outside any
-transaction, and the answer is settled like everything that Stripe says. The rules about keys are portal.stripe_sync's. The intent's id is
-committed before the confirmation is sent, and an intent succeeds at most once: whatever is lost in between, the card is charged once.
+The phases of every move of money: the confirmation is written down with the key it will be sent under (`record`), Stripe is asked outside
+any transaction, and the answer is settled like everything that Stripe says (`finish`). The rules about keys are portal.gateway's
+(keyed_calls). The intent's id is committed before the confirmation is sent, and an intent succeeds at most once: whatever is lost in
+between, the card is charged once.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 import structlog
 from sqlalchemy.orm import Session
 
-from portal import gateway
+from portal import gateway, stripe_sync
 from portal.core import audit, clock, crash, db, idempotency, recovery
 from portal.core.db import database_now, new_id
 from portal.core.errors import N_, Conflict, Declined, Invalid, RateLimited, Unavailable
 from portal.gateway import Intent
 from portal.payment_methods import queries as saved_cards
 from portal.payment_methods import service as cards
-from portal.payment_methods.models import SavedCard
 from portal.payments import jobs, queries
-from portal.payments.intents import KIND, Started, ensure_confirmable, ensure_intent, locked, refresh, start_for_invoice
+from portal.payments.intents import KIND, Started, ensure_confirmable, ensure_intent, refresh, start_for_invoice
 from portal.payments.models import Confirmation, Payment
 from portal.payments.restoring import refuse_lost
 from portal.payments.settling import emit_failure
 from portal.payments.statuses import PaymentStatus
-from portal.stripe_sync import hold_by_id, settle
 
 log = structlog.get_logger(__name__)
 
@@ -48,65 +46,14 @@ class CardGone(Invalid):
     message = N_("You were not charged. This card is no longer saved here. Please choose another one.")
 
 
-@dataclass(frozen=True, slots=True)
-class PaymentSource:
-    """What is charged: a payment method at Stripe, and which of the customer's saved cards it is, if it is one."""
-
-    payment_method_id: str
-    card_id: str | None
-    last4: str
-
-
-def from_saved(customer_id: str, card_id: str) -> PaymentSource:
-    """A saved card of this customer. Raises NotFound, also for someone else's, and cards.Expired."""
-    with db.reading() as session:
-        card = saved_cards.for_customer(session, card_id, customer_id)
-    return _charged(card)
-
-
-def from_reference(customer_id: str, payment_method_id: str, *, ip: str = "") -> PaymentSource:
-    """A payment method by its id at Stripe: one that an app has just made, or the reference of a saved card of this customer.
-
-    Raises cards.UnknownCard, also for another customer's, which Stripe is not asked about when its owner is known here;
-    cards.Expired, RateLimited after too many declined cards where an `ip` says where the customer is, and the gateway's errors.
-    """
-    cards.check_reference(payment_method_id)
-    card = _kept(customer_id, payment_method_id)
-    if card is not None:
-        return _charged(card)
-    if ip:
-        cards.begin_payment(customer_id, ip, payment_method_id)
-    method = (cards.usable_new if ip else cards.usable)(customer_id, payment_method_id)
-    card = _kept(customer_id, payment_method_id)  # its webhook was lost, and the look at Stripe has made up for it
-    if card is not None:
-        return _charged(card)
-    return PaymentSource(method.id, None, method.card.last4 if method.card else "")
-
-
-def _kept(customer_id: str, payment_method_id: str) -> SavedCard | None:
-    with db.reading() as session:
-        card = saved_cards.by_method(session, payment_method_id)
-    if card is None:
-        return None
-    if card.customer_id != customer_id or card.removed_at is not None:
-        raise cards.UnknownCard
-    return card
-
-
-def _charged(card: SavedCard) -> PaymentSource:
-    if card.is_expired:
-        raise cards.Expired
-    return PaymentSource(card.stripe_payment_method_id, card.id, card.last4)
-
-
-def claim(
-    session: Session, payment_id: str, means: PaymentSource, *, client_key: str, off_session: bool
+def record(
+    session: Session, payment_id: str, source: cards.PaymentSource, *, client_key: str, off_session: bool
 ) -> Confirmation:
     """The confirmation to be sent for a payment, in the caller's transaction; `finish` sends it.
 
     A second call with the same key gives back the same one; while another one has no answer yet, everybody gets that one.
     """
-    payment = locked(session, payment_id)
+    payment = stripe_sync.locked(KIND, session, payment_id)
     known = queries.by_press(session, payment.customer_id, client_key) or queries.unanswered(session, payment_id)
     if known is not None:
         return known
@@ -115,8 +62,8 @@ def claim(
         payment_id=payment_id,
         customer_id=payment.customer_id,
         client_key=client_key,
-        card_id=means.card_id,
-        stripe_payment_method_id=means.payment_method_id,
+        card_id=source.card_id,
+        stripe_payment_method_id=source.payment_method_id,
         off_session=off_session,
         key_used_at=database_now(session),
         created_at=clock.now(),
@@ -129,8 +76,8 @@ def claim(
         payment_id,
         {
             "confirmation": row.id,
-            "card": means.card_id or means.payment_method_id,
-            "last4": means.last4,
+            "card": source.card_id or source.payment_method_id,
+            "last4": source.last4,
             "off_session": off_session,
         },
         customer_id=payment.customer_id,
@@ -182,7 +129,7 @@ def _charge(confirmation: Confirmation, payment: Payment, *, is_fresh: bool) -> 
         send=lambda: _send(confirmation, payment),
         wait=lambda: idempotency.stored_by_another(lambda: _answered(confirmation.id)) is not None,
         look_up=lambda: None if payment.stripe_intent_id is None else refresh(payment.id),
-        hold=lambda reason: hold_by_id(KIND, payment.id, reason),
+        hold=lambda reason: stripe_sync.hold_by_id(KIND, payment.id, reason),
     )
 
 
@@ -209,7 +156,7 @@ def _send(confirmation: Confirmation, payment: Payment) -> Intent:
         _explain(confirmation)
         raise
     crash.point("confirmation answered")
-    if settle(KIND, payment.id, intent, None, seen_version=payment.version):
+    if stripe_sync.settle(KIND, payment.id, intent, None, seen_version=payment.version):
         return intent
     return refresh(payment.id)
 
@@ -227,7 +174,7 @@ def _explain(confirmation: Confirmation) -> None:
 def _mark_answered(confirmation: Confirmation) -> None:
     """It is known what came of it. Until now everybody was told that the payment is on its way; when it is not, systems hear so now."""
     with db.transaction() as session:
-        payment = locked(session, confirmation.payment_id)
+        payment = stripe_sync.locked(KIND, session, confirmation.payment_id)
         row = session.get_one(Confirmation, confirmation.id)
         if row.answered_at is not None:
             return
@@ -257,13 +204,15 @@ def pay_with_card(
     idempotency.check_client_key(client_key)
     with db.reading() as session:
         recovery.refuse(session)
-        begun = queries.by_press(session, customer_id, client_key)
-    if begun is None:
-        payment_id, begun = _begin_with_card(customer_id, invoice_id, card_id, client_key, off_session=off_session)
+        confirmation = queries.by_press(session, customer_id, client_key)
+    if confirmation is None:
+        payment_id, confirmation = _begin_with_card(
+            customer_id, invoice_id, card_id, client_key, off_session=off_session
+        )
     else:
-        payment_id = begun.payment_id
-    if begun is not None:
-        finish_attempt(begun.id)
+        payment_id = confirmation.payment_id
+    if confirmation is not None:
+        finish_attempt(confirmation.id)
     with db.reading() as session:
         payment = queries.for_customer(session, payment_id, customer_id)
     if payment.invoice_id != invoice_id:
@@ -275,15 +224,15 @@ def pay_other_with_card(customer_id: str, payment_id: str, card_id: str, *, clie
     """Pay a payment that was begun without an invoice with a saved card; otherwise like `pay_with_card`, raising the same."""
     idempotency.check_client_key(client_key)
     with db.reading() as session:
-        begun = queries.by_press(session, customer_id, client_key)
-    if begun is None:
-        means = from_saved(customer_id, card_id)
+        confirmation = queries.by_press(session, customer_id, client_key)
+    if confirmation is None:
+        source = cards.from_saved(customer_id, card_id)
         started = ensure_confirmable(payment_id, customer_id, save_card=False)
-        begun = _claim(started, means, client_key, off_session=False)
-    if begun is not None:
-        if begun.payment_id != payment_id:
+        confirmation = _record_after(started, source, client_key, off_session=False)
+    if confirmation is not None:
+        if confirmation.payment_id != payment_id:
             raise Conflict
-        finish_attempt(begun.id)
+        finish_attempt(confirmation.id)
     with db.reading() as session:
         return queries.for_customer(session, payment_id, customer_id)
 
@@ -292,15 +241,17 @@ def _begin_with_card(
     customer_id: str, invoice_id: str, card_id: str, client_key: str, *, off_session: bool
 ) -> tuple[str, Confirmation | None]:
     """The payment's id, and the confirmation to be sent unless the payment waits for its customer's answer to the bank."""
-    means = from_saved(customer_id, card_id)
+    source = cards.from_saved(customer_id, card_id)
     if off_session:
         refuse_lost(customer_id, invoice_id)
     started = start_for_invoice(customer_id, invoice_id, client_key=client_key, save_card=False)
-    return started.payment_id, _claim(started, means, client_key, off_session=off_session)
+    return started.payment_id, _record_after(started, source, client_key, off_session=off_session)
 
 
-def _claim(started: Started, means: PaymentSource, client_key: str, *, off_session: bool) -> Confirmation | None:
+def _record_after(
+    started: Started, source: cards.PaymentSource, client_key: str, *, off_session: bool
+) -> Confirmation | None:
     if started.status == PaymentStatus.REQUIRES_ACTION:
         return None
     with db.transaction() as session:
-        return claim(session, started.payment_id, means, client_key=client_key, off_session=off_session)
+        return record(session, started.payment_id, source, client_key=client_key, off_session=off_session)

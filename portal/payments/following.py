@@ -9,97 +9,27 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import select
 
-from portal import gateway
-from portal.accounts.models import Customer
+from portal import gateway, stripe_sync
+from portal.accounts import queries as accounts
 from portal.core import clock, db
+from portal.gateway import Failure
 from portal.jobs import outbox
-from portal.payments import card_testing, confirming, jobs, queries, statuses
+from portal.payment_methods import service as cards
+from portal.payments import confirming, jobs, queries, statuses
 from portal.payments.canceling import cancel
-from portal.payments.intents import KIND, UnderReview, adopt, ensure_intent, record, refresh
+from portal.payments.intents import KIND, UnderReview, ensure_intent, record, refresh
 from portal.payments.models import Payment
 from portal.payments.restoring import notice_loss
 from portal.payments.statuses import Duplicate, PaymentStatus
-from portal.stripe_sync import link
 
 log = structlog.get_logger(__name__)
 
-# Between two looks of the worker. Seconds.
+# How long the worker waits before it asks Stripe again. Seconds.
 NEXT_CHECK_SECONDS: Final = 60
 LONGEST_CHECK_SECONDS: Final = 6 * 3600
 # A payment that its customer has not finished by then is canceled.
 ABANDONED_AFTER_DAYS: Final = 7
-
-
-def sync(payment_id: str) -> None:
-    """Learn at Stripe what has become of a payment, and finish what a press of its customer's button began.
-
-    Raises Conflict for a payment without an intent, and the gateway's errors.
-    """
-    with db.reading() as session:
-        begun = queries.unanswered(session, payment_id)
-    if begun is not None:
-        confirming.finish(begun.id)
-    else:
-        refresh(payment_id)
-
-
-# The worker's part
-
-
-def follow_up(payment_id: str) -> None:
-    """Finish what was begun, whoever died: make the missing intent, learn the outcome, cancel what was abandoned.
-
-    Raises outbox.Reschedule while the payment is not at its end; a payment that is, and has its fee, needs no more looks.
-    """
-    with db.reading() as session:
-        payment = session.get(Payment, payment_id)
-    if payment is None or payment.review_reason or payment.status == PaymentStatus.CANCELED:
-        return
-    intent = ensure_intent(payment_id) if payment.stripe_intent_id is None else refresh(payment_id)
-    if intent.status == PaymentStatus.SUCCEEDED and intent.charge and intent.charge.balance_transaction:
-        return
-    age = clock.now() - payment.created_at
-    is_abandoned = intent.status in statuses.WAITING_FOR_CUSTOMER and age > timedelta(days=ABANDONED_AFTER_DAYS)
-    if is_abandoned and cancel(payment_id) in statuses.FINAL:
-        return
-    if intent.status != PaymentStatus.CANCELED:
-        raise outbox.Reschedule(min(max(age.total_seconds() / 2, NEXT_CHECK_SECONDS), LONGEST_CHECK_SECONDS))
-
-
-def requeue_lost_jobs() -> int:
-    """Leave a job for each payment and each confirmation on its way that has none; returns how many. A second run finds nothing more."""
-    with db.transaction() as session:
-        payments = queries.left_behind(session, outbox.MOST_REQUEUED)
-        for payment_id in payments:
-            jobs.follow_up.requeue(session, payment_id=payment_id)
-        begun = queries.unanswered_left_behind(session, outbox.MOST_REQUEUED)
-        for confirmation_id in begun:
-            jobs.finish_confirmation.requeue(session, confirmation_id=confirmation_id)
-        return len(payments) + len(begun)
-
-
-def end_card_testing(intent_id: str) -> None:
-    """Cancel a payment whose customer has had too many cards declined and may go on trying with its secret. Raises as `cancel` does."""
-    with db.reading() as session:
-        payment = queries.by_intent(session, intent_id)
-    if payment is not None and card_testing.is_tested(payment):
-        log.warning("payment_stopped", payment_id=payment.id)
-        cancel(payment.id)
-
-
-def cancel_pending(customer_id: str, lost: str) -> None:
-    """Cancel what a customer has begun to pay and not finished for the customer at Stripe that was `lost`, deleted there.
-
-    The invoices can be paid with a new payment at once; one that was begun since, for the next customer there, goes on. A second
-    call finds nothing left to cancel.
-    """
-    with db.reading() as session:
-        waiting = queries.waiting_for(session, customer_id)
-    for payment_id in waiting:
-        if refresh(payment_id).customer_id in {lost, None}:
-            cancel(payment_id)
 
 
 def sync_intent(intent_id: str) -> bool:
@@ -122,11 +52,11 @@ def sync_intent(intent_id: str) -> bool:
         notice_loss(intent)
         return False
     try:
-        adopt(payment_id, intent)
+        stripe_sync.adopt(KIND, payment_id, intent)
     except UnderReview:
         log.error("second_intent", payment_id=payment_id, intent_id=intent_id)
         if intent.status == PaymentStatus.SUCCEEDED:
-            adopt(_record_stray(payment, intent), intent)
+            stripe_sync.adopt(KIND, _record_stray(payment, intent), intent)
     return True
 
 
@@ -136,7 +66,7 @@ def _record_stray(payment: Payment, intent: gateway.Intent) -> str:
     Returns its id, also on a second call.
     """
     with db.transaction() as session:
-        session.execute(select(Customer.id).where(Customer.id == payment.customer_id).with_for_update(key_share=True))
+        accounts.customer(session, payment.customer_id, lock=True)
         known = queries.by_intent(session, intent.id)
         if known is not None:
             return known.id
@@ -150,7 +80,111 @@ def _record_stray(payment: Payment, intent: gateway.Intent) -> str:
             save_card=False,
         )
         row.duplicate = Duplicate.SECOND_INTENT
-        link(KIND, row, intent.id)  # so that no intent is ever made for this row
+        stripe_sync.link(KIND, row, intent.id)  # so that no intent is ever made for this row
         KIND.stored(session, row, intent)
         jobs.return_duplicate.enqueue(session, payment_id=row.id)
         return row.id
+
+
+def sync(payment_id: str) -> None:
+    """Learn at Stripe what has become of a payment, and finish what a press of its customer's button began.
+
+    Raises Conflict for a payment without an intent, and the gateway's errors.
+    """
+    with db.reading() as session:
+        pending = queries.unanswered(session, payment_id)
+    if pending is not None:
+        confirming.finish(pending.id)
+    else:
+        refresh(payment_id)
+
+
+# The worker's part
+
+
+def follow_up(payment_id: str) -> None:
+    """Finish what was begun, whoever died: make the missing intent, learn the outcome, cancel what was abandoned.
+
+    Raises outbox.Reschedule while the payment is not at its end; one that is, and has its fee, is not looked up again.
+    """
+    with db.reading() as session:
+        payment = session.get(Payment, payment_id)
+    if payment is None or payment.review_reason or payment.status == PaymentStatus.CANCELED:
+        return
+    intent = ensure_intent(payment_id) if payment.stripe_intent_id is None else refresh(payment_id)
+    if intent.status == PaymentStatus.SUCCEEDED and intent.charge and intent.charge.balance_transaction:
+        return
+    age = clock.now() - payment.created_at
+    is_abandoned = intent.status in statuses.WAITING_FOR_CUSTOMER and age > timedelta(days=ABANDONED_AFTER_DAYS)
+    if is_abandoned and cancel(payment_id) in statuses.FINAL:
+        return
+    if intent.status != PaymentStatus.CANCELED:
+        raise outbox.Reschedule(min(max(age.total_seconds() / 2, NEXT_CHECK_SECONDS), LONGEST_CHECK_SECONDS))
+
+
+def requeue_lost_jobs() -> int:
+    """Leave a job for each payment and each confirmation on its way that has none; returns how many. A second run finds nothing more."""
+    with db.transaction() as session:
+        payments = queries.left_behind(session, outbox.MOST_REQUEUED)
+        for payment_id in payments:
+            jobs.follow_up.requeue(session, payment_id=payment_id)
+        pending = queries.unanswered_left_behind(session, outbox.MOST_REQUEUED)
+        for confirmation_id in pending:
+            jobs.finish_confirmation.requeue(session, confirmation_id=confirmation_id)
+        return len(payments) + len(pending)
+
+
+def cancel_pending(customer_id: str, lost: str) -> None:
+    """Cancel what a customer has begun to pay and not finished for the customer at Stripe that was `lost`, deleted there.
+
+    The invoices can be paid with a new payment at once; one that was begun since, for the next customer there, goes on. A second
+    call finds nothing left to cancel.
+    """
+    with db.reading() as session:
+        waiting = queries.waiting_for(session, customer_id)
+    for payment_id in waiting:
+        if refresh(payment_id).customer_id in {lost, None}:
+            cancel(payment_id)
+
+
+# Against card testing
+
+
+def count_declined_charge(charge_id: str) -> None:
+    """Count a declined charge that its payment no longer shows, for another try was made since. A second call changes nothing.
+
+    Raises the gateway's errors.
+    """
+    with db.reading() as session:
+        if cards.knows(session, charge_id):
+            return
+    charge = gateway.current().retrieve_charge(charge_id)
+    if charge.paid or charge.intent_id is None or charge.card is None:
+        return
+    failure = Failure("card_declined", fingerprint=charge.card.fingerprint, charge_id=charge.id)
+    with db.transaction() as session:
+        payment = queries.by_intent(session, charge.intent_id)
+        if payment is not None:
+            cards.follow_payment(
+                session,
+                payment.customer_id,
+                failure,
+                intent_id=charge.intent_id,
+                paid=False,
+                subjects=payment.card_is_tried_for,
+            )
+
+
+def end_card_testing(intent_id: str) -> None:
+    """Cancel a payment whose customer has had too many cards declined: with its secret a browser may go on trying cards at Stripe.
+
+    Raises as `cancel` does.
+    """
+    with db.reading() as session:
+        payment = queries.by_intent(session, intent_id)
+        if payment is None or payment.status not in statuses.WAITING_FOR_CUSTOMER or not payment.failure_code:
+            return
+        if not cards.is_beyond(session, payment.customer_id):
+            return
+    log.warning("payment_stopped", payment_id=payment.id)
+    cancel(payment.id)

@@ -15,11 +15,11 @@ from datetime import timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from portal import gateway, stripe_sync
-from portal.accounts.models import Customer
+from portal.accounts import queries as accounts
 from portal.core import audit, clock, config, crash, db, idempotency, money, recovery, texts
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Invalid, NotFound, PortalError, Unavailable
@@ -29,9 +29,9 @@ from portal.gateway import Intent
 from portal.invoices import service as invoices
 from portal.payment_methods import service as cards
 from portal.payments import jobs, queries, statuses
-from portal.payments.models import Payment
+from portal.payments.models import Payment, PaymentStep
 from portal.payments.order_rules import LONGEST_DESCRIPTION
-from portal.payments.settling import add_step, apply, has_changes, mismatch
+from portal.payments.settling import apply, has_changes, mismatch
 from portal.payments.statuses import PaymentStatus
 
 log = structlog.get_logger(__name__)
@@ -125,7 +125,7 @@ def record_custom_payment(
     check_limits(amount)
     with db.transaction() as session:
         recovery.refuse(session)
-        session.execute(select(Customer.id).where(Customer.id == customer_id).with_for_update(key_share=True))
+        accounts.customer(session, customer_id, lock=True)
         known = queries.by_client_key(session, customer_id, client_key)
         if known is not None:
             if known.amount != amount or known.invoice_id is not None:
@@ -208,7 +208,7 @@ def record(
     )
     session.add(payment)
     session.flush()
-    add_step(session, payment)
+    session.add(PaymentStep.of(payment))
     audit.record(
         session,
         "payment.started",
@@ -281,34 +281,16 @@ def change_saving(payment_id: str, intent: Intent, *, save_card: bool) -> Intent
         log.info("saving_choice_too_late", payment_id=payment_id)
         return intent
     with db.transaction() as session:
-        locked(session, payment_id).save_card = save_card
+        stripe_sync.locked(KIND, session, payment_id).save_card = save_card
     return changed
 
 
 # Following it
 
 
-def adopt(payment_id: str, intent: Intent) -> Intent:
-    """Store which intent is this payment's, then settle what it says. A second call, or a second caller, changes nothing.
-
-    Raises UnderReview, and holds the row for review, when the payment has another intent already.
-    """
-    return stripe_sync.adopt(KIND, payment_id, intent)
-
-
-def locked(session: Session, payment_id: str) -> Payment:
-    """Raises NotFound."""
-    return stripe_sync.locked(KIND, session, payment_id)
-
-
 def refresh(payment_id: str) -> Intent:
     """Fetch a payment's intent and take over what it says. Raises as stripe_sync.refresh does."""
     return stripe_sync.refresh(KIND, payment_id)
-
-
-def cancel_intent(payment_id: str) -> Intent:
-    """Call off a payment that waits for its customer; returns the intent as it is then. Raises as stripe_sync.cancel does."""
-    return stripe_sync.cancel(KIND, payment_id)
 
 
 # What stripe_sync knows of a payment

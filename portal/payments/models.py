@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from portal.accounts.models import Customer
 from portal.core import texts
-from portal.core.db import Base, UTCDateTime, one_of
+from portal.core.db import Base, UTCDateTime, new_id, one_of
 from portal.core.enums import EnumText, Unknown
 from portal.core.money import Money
 from portal.core.synced_rows import Mirror
@@ -146,7 +146,7 @@ class Payment(Mirror, Base):
 
     @property
     def amount(self) -> Money:
-        return self.money(self.amount_minor)
+        return Money(self.amount_minor, self.currency)
 
     def money(self, minor: int) -> Money:
         return Money(minor, self.currency)
@@ -155,6 +155,11 @@ class Payment(Mirror, Base):
     def lines(self) -> tuple[Item, ...]:
         """What is paid for, as far as an app told it."""
         return tuple(Item(**item) for item in self.items)
+
+    @property
+    def card_is_tried_for(self) -> tuple[str | None, ...]:
+        """What tries of a card for it are noted under; see portal.payment_methods.card_testing."""
+        return self.id, self.invoice_id, self.client_key
 
     @property
     def public_status(self) -> PaymentStatus:
@@ -204,6 +209,18 @@ class PaymentStep(Base):
     decline_code: Mapped[str] = mapped_column(String(60), default="")
 
     __table_args__ = (Index("ix_payment_steps_payment", "payment_id", "at"),)
+
+    @classmethod
+    def of(cls, payment: Payment) -> PaymentStep:
+        """The step that a payment has just made."""
+        return cls(
+            id=new_id("stp"),
+            payment_id=payment.id,
+            at=payment.updated_at,
+            status=payment.status,
+            failure_code=payment.failure_code,
+            decline_code=payment.decline_code,
+        )
 
 
 class PlacedOrder(Base):

@@ -1,7 +1,8 @@
-"""Paying from an app, and with a card that is charged from here: the payment-processor for whoever has no page.
+"""Paying from an app: the payment-processor for whoever has no page.
 
-    _place       transaction A: the row, the order that led to it, and the confirmation to be sent if the order says with what
-    current      what was begun is finished: the intent is made, and the confirmation sent, each under a key from its row
+    process
+        _place      transaction A: the payment, the order that led to it, and the confirmation to be sent if the order says what is charged
+        _finish     Stripe: what was begun is finished: the intent is made, and the confirmation sent, each under a key from its row
 
 An order is written down with what it begins. So the same key finds it again whatever was lost in between, and what is left to do
 stands in rows that the worker knows: `payments.follow_up` and `payments.finish_confirmation` do it when nobody comes back.
@@ -12,20 +13,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal.accounts.models import Customer
+from portal.accounts import queries as accounts
 from portal.core import clock, crash, db, idempotency, recovery, texts
 from portal.core.db import new_id
 from portal.core.errors import N_, Invalid
 from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoices
-from portal.invoices.models import Invoice
-from portal.payments import card_testing, confirming, order_rules, queries, statuses
-from portal.payments.confirming import PaymentSource
+from portal.payment_methods import service as cards
+from portal.payments import confirming, order_rules, queries, statuses
 from portal.payments.intents import check_limits, ensure_confirmable, ensure_intent, record, refresh, refuse_unresolved
-from portal.payments.models import Confirmation, Payment, PlacedOrder
+from portal.payments.models import Payment, PlacedOrder
 from portal.payments.order_rules import Order
 from portal.payments.statuses import PaymentStatus
 
@@ -71,10 +70,15 @@ def process(order: Order) -> OrderResult:
     idempotency.check_client_key(order.client_key)
     with db.reading() as session:
         recovery.refuse(session)
-        known = _known(session, order)
-    payment_id = known or _place(order)
+        payment_id = _placed_before(session, order)
+    if payment_id is None:
+        order_rules.check(order)
+        _check_amount(order)
+        source = _source(order)
+        crash.point("order checked")
+        payment_id = _place(order, source)
     crash.point("order placed")
-    return _now(payment_id, order.customer_id, was_told_how=order.method is not None)
+    return _finish(payment_id, order.customer_id, has_source=order.method is not None)
 
 
 def current(payment_id: str, customer_id: str) -> OrderResult:
@@ -86,94 +90,107 @@ def current(payment_id: str, customer_id: str) -> OrderResult:
         queries.for_customer(session, payment_id, customer_id)
         order = queries.last_order(session, payment_id)
         tried = queries.last_card_tried(session, payment_id)
-    return _now(payment_id, customer_id, was_told_how=(order.method if order else tried) is not None)
+    return _finish(payment_id, customer_id, has_source=(order.method if order else tried) is not None)
 
 
-# Phase one: the order
+# Before it is written
 
 
-def _place(order: Order) -> str:
-    """Write down the order with what it begins; returns the payment's id, also when another call with the key was faster."""
-    means = _checked(order)
-    crash.point("order checked")
-    live = None
-    with db.transaction() as session:
-        _lock_customer(session, order.customer_id)
-        known = _known(session, order)
-        if known is not None:
-            return known
-        if order.invoice_id is None:
-            if order.amount is not None and not order.allow_duplicate:
-                refuse_unresolved(session, order.customer_id, order.amount, order.description.strip())
-            return _begin(session, order, None, means)
-        invoice = invoices.lock_open(session, order.invoice_id, order.customer_id)
-        live = queries.live_of_invoice(session, invoice.id)
-        if live is None:
-            return _begin(session, order, invoice, means)
-    return _join(order, live.id, means)
+def _check_amount(order: Order) -> None:
+    """Raises NotFound and Invalid for an amount that cannot be paid, or is not the invoice's."""
+    if order.invoice_id is None:
+        if order.amount is not None:
+            check_limits(order.amount)
+        return
+    with db.reading() as session:
+        invoice = invoice_queries.for_customer(session, order.invoice_id, order.customer_id)
+    if order.amount is not None and order.amount != invoice.total:
+        raise Invalid(
+            N_("The total of invoice %(number)s is %(total)s."),
+            field="amount" if order.amount.currency == invoice.currency else "currency",
+            number=invoice.number,
+            total=invoice.total,
+        )
 
 
-def _checked(order: Order) -> PaymentSource | None:
-    """What the order is charged to. Raises what is wrong with the order, what Stripe must be asked for last."""
-    order_rules.check(order)
-    if order.invoice_id is not None:
-        with db.reading() as session:
-            invoice = invoice_queries.for_customer(session, order.invoice_id, order.customer_id)
-        if order.amount is not None and order.amount != invoice.total:
-            raise Invalid(
-                N_("The total of invoice %(number)s is %(total)s."),
-                field="amount" if order.amount.currency == invoice.currency else "currency",
-                number=invoice.number,
-                total=invoice.total,
-            )
-    elif order.amount is not None:
-        check_limits(order.amount)
+def _source(order: Order) -> cards.PaymentSource | None:
+    """What the order is charged to, if it says so. Stripe may be asked, so this comes last."""
     if order.method is None:
         if order.ip:
-            card_testing.begin(order.customer_id, order.ip, order.invoice_id or order.client_key)
+            cards.begin_payment(order.customer_id, order.ip, order.invoice_id or order.client_key)
         return None
     if order.method.startswith(SAVED_CARD):
         order_rules.check_id(order.method)
-        return confirming.from_saved(order.customer_id, order.method)
-    return confirming.from_reference(order.customer_id, order.method, ip=order.ip)
+        return cards.from_saved(order.customer_id, order.method)
+    return cards.from_reference(order.customer_id, order.method, ip=order.ip)
 
 
-def _begin(session: Session, order: Order, invoice: Invoice | None, means: PaymentSource | None) -> str:
-    """A new payment, of the invoice or of the order's amount."""
-    amount = invoice.total if invoice else order.amount
-    if amount is None:
-        raise Invalid(field="amount")
-    payment = record(
-        session,
-        customer_id=order.customer_id,
-        invoice_id=order.invoice_id,
-        client_key=order.client_key,
-        amount=amount,
-        description=invoice.number if invoice else texts.tidied(order.description),
-        save_card=order.save_card,
-    )
-    payment.items = [item.to_json() for item in order.items]
-    payment.extra = dict(order.metadata)
-    _write_down(session, order, payment.id, means)
-    return payment.id
+# Phase one: the order is written
 
 
-def _join(order: Order, payment_id: str, means: PaymentSource | None) -> str:
+def _placed_before(session: Session, order: Order) -> str | None:
+    """The payment that this order led to, if its key was used. Raises KeyReused when it was used for anything else."""
+    placed = queries.order_by_key(session, order.customer_id, order.client_key)
+    if placed is None:
+        if queries.is_key_used(session, order.customer_id, order.client_key):
+            raise KeyReused
+        return None
+    if placed.fingerprint != order.fingerprint:
+        raise KeyReused
+    return placed.payment_id
+
+
+def _place(order: Order, source: cards.PaymentSource | None) -> str:
+    """Write down the order with what it begins; returns the payment's id, also when another call with the key was faster."""
+    with db.transaction() as session:
+        accounts.customer(session, order.customer_id, lock=True)  # whoever comes with the same key waits here
+        payment_id = _placed_before(session, order)
+        if payment_id is not None:
+            return payment_id
+        amount, description = order.amount, texts.tidied(order.description)
+        live = None
+        if order.invoice_id is not None:
+            invoice = invoices.lock_open(session, order.invoice_id, order.customer_id)
+            amount, description = invoice.total, invoice.number
+            live = queries.live_of_invoice(session, invoice.id)
+        elif amount is not None and not order.allow_duplicate:
+            refuse_unresolved(session, order.customer_id, amount, order.description.strip())
+        if amount is None:
+            raise Invalid(field="amount")
+        if live is None:
+            payment = record(
+                session,
+                customer_id=order.customer_id,
+                invoice_id=order.invoice_id,
+                client_key=order.client_key,
+                amount=amount,
+                description=description,
+                save_card=order.save_card,
+            )
+            payment.items = [item.to_json() for item in order.items]
+            payment.extra = dict(order.metadata)
+            _record_order(session, order, payment.id, source)
+            return payment.id
+    return _join(order, live.id, source)
+
+
+def _join(order: Order, payment_id: str, source: cards.PaymentSource | None) -> str:
     """Go on with the live payment of an invoice, in a transaction of its own: locked after the invoice it would be out of turn."""
     started = ensure_confirmable(payment_id, order.customer_id, save_card=order.save_card)
     if started.status == PaymentStatus.REQUIRES_ACTION:
-        means = None  # its customer is answering the bank: nothing new is begun meanwhile
+        source = None  # its customer is answering the bank: nothing new is begun meanwhile
     with db.transaction() as session:
-        _lock_customer(session, order.customer_id)
-        known = _known(session, order)
+        accounts.customer(session, order.customer_id, lock=True)
+        known = _placed_before(session, order)
         if known is None:
-            _write_down(session, order, payment_id, means)
+            _record_order(session, order, payment_id, source)
     return known or payment_id
 
 
-def _write_down(session: Session, order: Order, payment_id: str, means: PaymentSource | None) -> None:
-    if means is not None:
-        confirming.claim(session, payment_id, means, client_key=order.client_key, off_session=False)
+def _record_order(session: Session, order: Order, payment_id: str, source: cards.PaymentSource | None) -> None:
+    """The row of the order, and the confirmation to be sent for it, in the caller's transaction."""
+    if source is not None:
+        confirming.record(session, payment_id, source, client_key=order.client_key, off_session=False)
     session.add(
         PlacedOrder(
             id=new_id("ord"),
@@ -189,58 +206,37 @@ def _write_down(session: Session, order: Order, payment_id: str, means: PaymentS
     crash.point("order recorded")
 
 
-def _known(session: Session, order: Order) -> str | None:
-    """The payment that this order led to, if its key was used. Raises KeyReused when it was used for anything else."""
-    placed = queries.order_by_key(session, order.customer_id, order.client_key)
-    if placed is not None:
-        if placed.fingerprint != order.fingerprint:
-            raise KeyReused
-        return placed.payment_id
-    if queries.by_client_key(session, order.customer_id, order.client_key) is not None:
-        raise KeyReused
-    if queries.by_press(session, order.customer_id, order.client_key) is not None:
-        raise KeyReused
-    return None
-
-
-def _lock_customer(session: Session, customer_id: str) -> None:
-    """Whoever comes with the same key waits here. Rows that only refer to the customer can be written meanwhile: a page that holds
-    the invoice's lock and writes its payment would else wait for us, and we for the invoice.
-    """
-    session.execute(select(Customer.id).where(Customer.id == customer_id).with_for_update(key_share=True))
-
-
 # Phase two: what was begun is finished
 
 
-def _now(payment_id: str, customer_id: str, *, was_told_how: bool) -> OrderResult:
-    """The payment after Stripe was asked as far as need be. Whoever told what to charge is not asked to confirm what was declined."""
-    payment, begun = _read(payment_id, customer_id)
-    if recovery.is_on_now():  # it is read as it stands: nothing is sent, and nobody is given the means to pay
+def _finish(payment_id: str, customer_id: str, *, has_source: bool) -> OrderResult:
+    """The payment after Stripe was asked as far as need be. Whoever said what is charged is not asked to confirm what was declined."""
+    with db.reading() as session:
+        payment = queries.for_customer(session, payment_id, customer_id)
+        pending = queries.unanswered(session, payment_id)
+        held = recovery.is_on(session)
+    if held:  # it is read as it stands: nothing is sent, and nobody is given the means to pay
         return OrderResult(payment, None, None)
-    if begun is not None:
-        confirming.finish_attempt(begun.id)
-        payment, begun_still = _read(payment_id, customer_id)
-        if begun_still is not None or _next_action(payment, was_told_how=was_told_how) is None:
+    if pending is not None:
+        confirming.finish_attempt(pending.id)
+        with db.reading() as session:
+            payment = queries.for_customer(session, payment_id, customer_id)
+        if payment.is_unanswered or _next_action(payment, has_source=has_source) is None:
             return OrderResult(payment, None, None)
     if payment.status in statuses.FINAL or payment.review_reason:
         return OrderResult(payment, None, None)
     intent = ensure_intent(payment_id) if payment.stripe_intent_id is None else refresh(payment_id)
-    payment, _unanswered = _read(payment_id, customer_id)
-    action = _next_action(payment, was_told_how=was_told_how)
+    with db.reading() as session:
+        payment = queries.for_customer(session, payment_id, customer_id)
+    action = _next_action(payment, has_source=has_source)
     return OrderResult(payment, intent.client_secret if action else None, action)
 
 
-def _read(payment_id: str, customer_id: str) -> tuple[Payment, Confirmation | None]:
-    with db.reading() as session:
-        return queries.for_customer(session, payment_id, customer_id), queries.unanswered(session, payment_id)
-
-
-def _next_action(payment: Payment, *, was_told_how: bool) -> str | None:
+def _next_action(payment: Payment, *, has_source: bool) -> str | None:
     if payment.review_reason:
         return None
     if payment.status == PaymentStatus.REQUIRES_ACTION:
         return AUTHENTICATE
     if payment.status in {PaymentStatus.REQUIRES_PAYMENT_METHOD, PaymentStatus.REQUIRES_CONFIRMATION}:
-        return None if was_told_how and payment.failure_code else CONFIRM
+        return None if has_source and payment.failure_code else CONFIRM
     return None

@@ -89,6 +89,15 @@ def by_client_key(session: Session, customer_id: str, client_key: str) -> Paymen
     ).scalar_one_or_none()
 
 
+def is_key_used(session: Session, customer_id: str, client_key: str) -> bool:
+    """Whether a customer's page began a payment, or a press of its button charged a card, under this key."""
+    begun = select(Payment.id).where(Payment.customer_id == customer_id, Payment.client_key == client_key)
+    pressed = select(Confirmation.id).where(
+        Confirmation.customer_id == customer_id, Confirmation.client_key == client_key
+    )
+    return session.execute(begun.union_all(pressed).limit(1)).first() is not None
+
+
 def live_of_invoice(session: Session, invoice_id: str) -> Payment | None:
     """The one payment of an invoice that may still take money, or has; None when there is none."""
     return session.execute(

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from portal import gateway
+from portal import gateway, stripe_sync
 from portal.accounts.models import Customer
 from portal.core import audit, clock, config, db, recovery
 from portal.core.db import new_id
@@ -27,10 +27,9 @@ from portal.invoices.models import Invoice
 from portal.jobs import own_jobs
 from portal.payment_methods import service as cards
 from portal.payments import jobs, order_rules, queries, statuses
-from portal.payments.intents import UnderReview, adopt, locked, refresh
-from portal.payments.models import Confirmation, Payment, PlacedOrder
+from portal.payments.intents import KIND, UnderReview, refresh
+from portal.payments.models import Confirmation, Payment, PaymentStep, PlacedOrder
 from portal.payments.order_rules import LABELS, OWN_NAMES, Item
-from portal.payments.settling import add_step
 from portal.payments.statuses import Duplicate, PaymentStatus
 
 log = structlog.get_logger(__name__)
@@ -120,7 +119,7 @@ def bring_back(intent: Intent) -> str:
         live = _closed(live, intent)
     if live is not None and live.status != PaymentStatus.SUCCEEDED:
         return OTHER_PAYMENT
-    adopt(_record(intent, of_invoice=live is None), intent)
+    stripe_sync.adopt(KIND, _record(intent, of_invoice=live is None), intent)
     return ""
 
 
@@ -159,7 +158,7 @@ def _closed(live: Payment, intent: Intent) -> Payment | None:
         if found is None:
             _give_up(live.id)
             return None
-        adopt(live.id, found)
+        stripe_sync.adopt(KIND, live.id, found)
     current = refresh(live.id)
     if current.status in statuses.WAITING_FOR_CUSTOMER:
         cancel_lost(current)
@@ -172,12 +171,12 @@ def _closed(live: Payment, intent: Intent) -> Payment | None:
 def _give_up(payment_id: str) -> None:
     """Cancel a row that has no intent; what was to be sent for it is not sent any more."""
     with db.transaction() as session:
-        payment = locked(session, payment_id)
+        payment = stripe_sync.locked(KIND, session, payment_id)
         if payment.stripe_intent_id is not None or payment.status in statuses.FINAL:
             raise Conflict
         payment.status = PaymentStatus.CANCELED
         touch(payment)
-        add_step(session, payment)
+        session.add(PaymentStep.of(payment))
         unanswered = update(Confirmation).where(
             Confirmation.payment_id == payment_id, Confirmation.answered_at.is_(None)
         )
@@ -218,7 +217,7 @@ def _record(intent: Intent, *, of_invoice: bool) -> str:
         )
         session.add(payment)
         session.flush()
-        add_step(session, payment)
+        session.add(PaymentStep.of(payment))
         _record_order(session, payment, intent)
         facts = {"intent": intent.id, "amount": str(intent.amount), "invoice": named.get("invoice_id") or None}
         audit.record(session, "payment.brought_back", payment.id, facts, customer_id=payment.customer_id)

@@ -1,22 +1,28 @@
-"""The way of a payment: record the intent to pay, make it known at Stripe, record what Stripe says.
+"""Payments, as pages, jobs and other features use them: the payment-processor of the seed documents.
 
-The payment-processor of the seed documents. No transaction is open while Stripe is asked, and the id of an intent is committed
-before the intent can take money; so a crash at any line leaves a row from which the rest can be found out:
+- `intents`: a payment's row, and its intent at Stripe, ready to be confirmed in a browser.
+- `orders`: paying from an app, with one call; `order_rules` says what an order may be.
+- `confirming`: charging a card from here: for an order, for one press on an invoice, and for automatic payment.
+- `following`: what becomes of a payment, for Stripe's events, pages that wait, and the worker.
+- `settling`: what Stripe says is taken over; the only place where a status changes.
+- `canceling`: calling off what its customer has not finished.
+- `restoring`: what the database has lost, brought back from Stripe.
 
-    start_…      transaction A: the row, its audit event and the follow-up job
-    ensure_confirmable      Stripe: create the intent under a key made from the row; transaction B: its id
-    (browser)    Stripe: the customer confirms, with 3-D Secure where the bank asks
-    refresh      Stripe: fetch the intent; transaction C: settle
-
-Webhooks, the page after paying, and the follow-up job all end in `refresh`, and `settle` is the only place where a status changes.
-The phases up to the browser's stand in `starting`; `processing` pays for apps, and confirms from here when they say with what.
+No transaction is open while Stripe is asked, and the id of an intent is committed before the intent can take money; so a crash at any
+line leaves a row from which the rest can be found out. docs/architecture.md tells the ways.
 """
 
 from portal.payments.canceling import cancel, cancel_waiting
-from portal.payments.card_testing import begin as begin_with_new_card
-from portal.payments.card_testing import count_declined_charge
 from portal.payments.confirming import CardGone, pay_other_with_card, pay_with_card
-from portal.payments.following import cancel_pending, end_card_testing, follow_up, requeue_lost_jobs, sync, sync_intent
+from portal.payments.following import (
+    cancel_pending,
+    count_declined_charge,
+    end_card_testing,
+    follow_up,
+    requeue_lost_jobs,
+    sync,
+    sync_intent,
+)
 from portal.payments.intents import (
     AlreadyPaid,
     InProgress,
@@ -46,7 +52,6 @@ __all__ = [
     "Started",
     "UnderReview",
     "Unresolved",
-    "begin_with_new_card",
     "bring_back",
     "cancel",
     "cancel_lost",

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from portal import gateway, ledger
 from portal.core import audit, clock, config, crash
-from portal.core.db import new_id
 from portal.core.enums import Unknown, parse
 from portal.core.errors import Conflict
 from portal.core.synced_rows import hold_for_review, touch
@@ -19,7 +18,8 @@ from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
 from portal.payment_methods import jobs as card_jobs
 from portal.payment_methods import queries as saved_cards
-from portal.payments import card_testing, jobs, queries, statuses
+from portal.payment_methods import service as cards
+from portal.payments import jobs, queries, statuses
 from portal.payments.models import Payment, PaymentStep
 from portal.payments.statuses import Duplicate, PaymentStatus
 from portal.webhook_endpoints import service as webhook_endpoints
@@ -91,9 +91,16 @@ def _change(session: Session, payment: Payment, intent: Intent) -> None:
             payment.card_wallet = intent.charge.card.wallet
     if intent.status == PaymentStatus.SUCCEEDED:
         _succeed(session, payment, intent)
-    card_testing.follow(session, payment, intent)
+    cards.follow_payment(
+        session,
+        payment.customer_id,
+        intent.failure,
+        intent_id=intent.id,
+        paid=intent.status == PaymentStatus.SUCCEEDED,
+        subjects=(*payment.card_is_tried_for, intent.payment_method_id),
+    )
     touch(payment)
-    add_step(session, payment)
+    session.add(PaymentStep.of(payment))
     audit.record(
         session,
         "payment.status",
@@ -207,16 +214,3 @@ def _book_fee(session: Session, payment: Payment, intent: Intent) -> None:
         at=at,
     )
     ledger.post_fee(session, "fee", movement.fee, payment.id, movement.id, at)
-
-
-def add_step(session: Session, payment: Payment) -> None:
-    session.add(
-        PaymentStep(
-            id=new_id("stp"),
-            payment_id=payment.id,
-            at=payment.updated_at,
-            status=payment.status,
-            failure_code=payment.failure_code,
-            decline_code=payment.decline_code,
-        )
-    )

@@ -19,6 +19,7 @@ from portal.core.errors import N_, Conflict, Invalid, NotFound, PortalError
 from portal.invoices import queries as invoices
 from portal.invoices.statuses import InvoiceStanding
 from portal.payment_methods import queries as cards
+from portal.payment_methods import service as card_service
 from portal.payment_methods.models import SavedCard
 from portal.payments import queries, service, statuses
 from portal.payments.forms import HistoryFilterForm, OtherAmountForm
@@ -177,7 +178,7 @@ def start_invoice(invoice_id: str) -> AnyResponse:
             lambda card_id, key: service.pay_with_card(me, invoice_id, card_id, client_key=key),
             url_for("payments.pay", invoice_id=invoice_id),
         )
-    service.begin_with_new_card(me, request.remote_addr or "", invoice_id)
+    card_service.begin_payment(me, request.remote_addr or "", invoice_id)
     try:
         _refuse_while_charging(begun)
         return _answer(
@@ -206,7 +207,7 @@ def start_custom_payment(payment_id: str) -> AnyResponse:
             lambda card_id, key: service.pay_other_with_card(me, payment_id, card_id, client_key=key),
             url_for("payments.pay_other", payment_id=payment_id),
         )
-    service.begin_with_new_card(me, request.remote_addr or "", payment_id)
+    card_service.begin_payment(me, request.remote_addr or "", payment_id)
     try:
         _refuse_while_charging(begun)
         return _answer(service.ensure_confirmable(payment_id, me, save_card=_save_card()))

@@ -21,6 +21,7 @@ from portal.invoices import queries
 from portal.invoices.models import Invoice
 from portal.invoices.statuses import DUE, UNDER_WAY, InvoiceStanding, Standing
 from portal.mandates.models import Collection, Mandate
+from portal.payment_methods import service as cards
 from portal.payment_methods.models import SavedCard
 from portal.payments import confirming
 from portal.payments.models import Payment
@@ -90,8 +91,8 @@ def _unanswered(debtor: Debtor, status: str) -> None:
     debtor.agrees(ended=True)
     payment = debtor.pays(status)
     with db.transaction() as session:
-        means = confirming.PaymentSource("pm_default", "crd_default", "4242")
-        confirming.claim(session, payment.id, means, client_key=db.new_id("key"), off_session=False)
+        source = cards.PaymentSource("pm_default", "crd_default", "4242")
+        confirming.record(session, payment.id, source, client_key=db.new_id("key"), off_session=False)
 
 
 Begin = Callable[[Debtor], object]

@@ -113,7 +113,7 @@ def test_declined_payments_count_and_end_what_may_try_on(wallet: Wallet) -> None
         customer = session.get_one(factories.Customer, wallet.customer_id)
         invoice = factories.invoice(session, customer)
     declined(wallet.customer_id, 3)
-    payments.begin_with_new_card(wallet.customer_id, OFFICE, invoice.id)
+    card_testing.begin_payment(wallet.customer_id, OFFICE, invoice.id)
     started = payments.start_for_invoice(wallet.customer_id, invoice.id, client_key="first-page", save_card=False)
     charges = []
     for number in (DECLINED, "4000000000009995"):
@@ -127,7 +127,7 @@ def test_declined_payments_count_and_end_what_may_try_on(wallet: Wallet) -> None
     assert [counted.get(charge) for charge in charges] == [OFFICE, OFFICE]
     assert wallet.sandbox.client.v1.payment_intents.retrieve(started.intent_id).status == "canceled"
     with pytest.raises(card_testing.TooManyCards):
-        payments.begin_with_new_card(wallet.customer_id, OFFICE, invoice.id)
+        card_testing.begin_payment(wallet.customer_id, OFFICE, invoice.id)
 
 
 def failed_charge(charge_id: str, intent_id: str) -> StripeEvent:

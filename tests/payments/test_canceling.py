@@ -21,8 +21,8 @@ from tests import factories
 from tests.crashing import dies, overtaken
 from tests.payments.conftest import Till, audited, books
 from tests.payments.test_crash_points import CREATE, assert_paid_once
-from tests.payments.test_processing import ASKS_FOR_3DS, DECLINED, charges, new_card, order
-from tests.payments.test_processing_accidents import CONFIRM, let_the_worker_finish
+from tests.payments.test_order_accidents import CONFIRM, let_the_worker_finish
+from tests.payments.test_placing_orders import ASKS_FOR_3DS, DECLINED, charges, new_card, order
 from tests.webhook_endpoints.test_telling import URL, told
 
 CANCEL = "/v1/payment_intents/*/cancel"

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 
-from portal import gateway
+from portal import gateway, stripe_sync
 from portal.accounts.models import Customer
 from portal.core import clock, db
 from portal.core.errors import PortalError, Unavailable
@@ -213,7 +213,7 @@ def test_an_answer_that_comes_when_all_is_over_is_stale(till: Till) -> None:
     answer = gateway.current().retrieve_intent(started.intent_id)
     till.confirm(started.intent_id)
     let_the_worker_finish(till)
-    assert intents.adopt(started.payment_id, answer).status == PaymentStatus.SUCCEEDED
+    assert stripe_sync.adopt(intents.KIND, started.payment_id, answer).status == PaymentStatus.SUCCEEDED
     assert till.payment.review_reason == ""
     assert_paid_once(till)
 

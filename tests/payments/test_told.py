@@ -17,6 +17,7 @@ from portal.core.db import new_id
 from portal.core.errors import PortalError
 from portal.core.money import Money
 from portal.payment_methods import queries as saved_cards
+from portal.payment_methods import service as cards
 from portal.payment_methods.models import SavedCard
 from portal.payments import confirming, intents, queries, service, statuses
 from portal.payments.models import Confirmation, Payment
@@ -28,8 +29,8 @@ from portal.webhook_endpoints import service as webhook_endpoints
 from tests import factories
 from tests.crashing import dies
 from tests.payments.conftest import Till
-from tests.payments.test_processing import DECLINED, deposit, new_card, order, rows
-from tests.payments.test_processing_accidents import CONFIRM, let_the_worker_finish
+from tests.payments.test_order_accidents import CONFIRM, let_the_worker_finish
+from tests.payments.test_placing_orders import DECLINED, deposit, new_card, order, rows
 from tests.webhook_endpoints.test_telling import URL, told
 
 UNKNOWN = "requires_something_new"
@@ -83,8 +84,8 @@ def _begun(till: Till, card: SavedCard, status: str, *, is_unanswered: bool) -> 
         payment = factories.payment(
             session, customer, status=status, failure_code="card_declined", succeeded_at=None, description=status
         )
-        means = confirming.PaymentSource(card.stripe_payment_method_id, card.id, card.last4)
-        row = confirming.claim(session, payment.id, means, client_key=new_id("key"), off_session=False)
+        source = cards.PaymentSource(card.stripe_payment_method_id, card.id, card.last4)
+        row = confirming.record(session, payment.id, source, client_key=new_id("key"), off_session=False)
         if not is_unanswered:
             row.answered_at = row.created_at
     with db.reading() as session:

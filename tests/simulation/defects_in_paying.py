@@ -9,9 +9,9 @@ from tests.simulation.defects import Change, Defect, defect
 CRASHES: Final = "tests/payments/test_crash_points.py::"
 PAYING: Final = "tests/payments/test_paying.py::"
 PRESSES: Final = "tests/payments/test_saved_cards.py::"
-ORDERS: Final = "tests/payments/test_processing.py::"
-ACCIDENTS: Final = "tests/payments/test_processing_accidents.py::"
-REFUSALS: Final = "tests/payments/test_processing_refusals.py::"
+ORDERS: Final = "tests/payments/test_placing_orders.py::"
+ACCIDENTS: Final = "tests/payments/test_order_accidents.py::"
+REFUSALS: Final = "tests/payments/test_order_refusals.py::"
 DECIDING: Final = "tests/refunds/test_asking_and_deciding.py::"
 EXECUTING: Final = "tests/refunds/test_executing.py::"
 LEDGER: Final = "tests/core/test_ledger.py::"
@@ -137,7 +137,7 @@ KEYS: Final = (
         "a second press begins while the first has no answer",
         "P1",
         CONFIRMING_PY,
-        "claim",
+        "record",
         "queries.by_press(session, payment.customer_id, client_key) or queries.unanswered(session, payment_id)",
         "queries.by_press(session, payment.customer_id, client_key)",
         f"{PRESSES}test_while_one_has_no_answer_the_next_press_finishes_that_one",
@@ -216,8 +216,14 @@ SETTLING: Final = (
         "P3",
         SETTLING_PY,
         "_change",
-        "intent.status == PaymentStatus.SUCCEEDED",
-        "intent.status not in statuses.OPEN_AT_STRIPE | {PaymentStatus.CANCELED}",
+        """
+        if intent.status == PaymentStatus.SUCCEEDED:
+            _succeed(session, payment, intent)
+        """,
+        """
+        if intent.status not in statuses.OPEN_AT_STRIPE | {PaymentStatus.CANCELED}:
+            _succeed(session, payment, intent)
+        """,
         f"{MODEL}test_an_unknown_status_is_never_taken_for_paid",
     ),
     Defect(
@@ -268,7 +274,7 @@ SETTLING: Final = (
 
                 intent = stripe_sync.refresh(KIND, payment_id)
                 with db.transaction() as session:
-                    payment = locked(session, payment_id)
+                    payment = stripe_sync.locked(KIND, session, payment_id)
                     if payment.has_succeeded and payment.invoice_id:
                         _pay_invoice(session, payment, payment.invoice_id)
                 return intent
@@ -323,7 +329,7 @@ REQUESTS: Final = (
         "an app says what an invoice comes to",
         "P1",
         ORDERS_PY,
-        "_checked",
+        "_check_amount",
         "order.amount != invoice.total",
         "order.amount > invoice.total",
         f"{REFUSALS}test_an_invoice_says_itself_what_is_paid",
@@ -332,7 +338,7 @@ REQUESTS: Final = (
         "a key of another order repeats that one",
         "P1",
         ORDERS_PY,
-        "_known",
+        "_placed_before",
         """
         if placed.fingerprint != order.fingerprint:
             raise KeyReused
@@ -344,7 +350,7 @@ REQUESTS: Final = (
         "an order is written down after what it begins",
         "P6",
         ORDERS_PY,
-        "_begin",
+        "_place",
         "payment.extra = dict(order.metadata)",
         """
         payment.extra = dict(order.metadata)
@@ -418,8 +424,8 @@ TELLING: Final = (
         "P1",
         ORDERS_PY,
         "_place",
-        "order.amount is not None and not order.allow_duplicate",
-        "order.amount is None",
+        "amount is not None and not order.allow_duplicate",
+        "amount is None",
         f"{TOLD}test_the_same_again_is_refused_exactly_while_money_may_move",
     ),
     defect(
@@ -445,9 +451,9 @@ TELLING: Final = (
         "P2",
         CANCELING_PY,
         "cancel",
-        "return cancel_intent(payment_id).status",
+        "return stripe_sync.cancel(KIND, payment_id).status",
         """
-        cancel_intent(payment_id)
+        stripe_sync.cancel(KIND, payment_id)
         return PaymentStatus.CANCELED
         """,
         f"{CANCELING}test_a_success_that_arrives_meanwhile_wins_and_is_told",

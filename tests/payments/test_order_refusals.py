@@ -20,7 +20,7 @@ from portal.payments.statuses import PaymentStatus
 from tests import factories
 from tests.payments.conftest import Till, everything, keep_card
 from tests.payments.test_crash_points import assert_paid_once
-from tests.payments.test_processing import KEY, charges, deposit, new_card, order, rows
+from tests.payments.test_placing_orders import KEY, charges, deposit, new_card, order, rows
 
 
 def of_another_customer(till: Till) -> str:

@@ -23,7 +23,7 @@ from tests.crashing import dies, overtaken
 from tests.payments.conftest import Till, everything
 from tests.payments.conftest import jobs as left
 from tests.payments.test_crash_points import CREATE, assert_paid_once
-from tests.payments.test_processing import DECLINED, charges, deposit, new_card, order, rows, told
+from tests.payments.test_placing_orders import DECLINED, charges, deposit, new_card, order, rows, told
 
 CONFIRM = "/v1/payment_intents/*/confirm"
 

@@ -1,0 +1,99 @@
+"""What is charged for a payment: one of the customer's saved cards, or a payment method that an app knows by its reference at Stripe."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from portal.core import db
+from portal.core.errors import N_, Invalid
+from portal.gateway import PaymentMethod
+from portal.payment_methods import card_testing, keeping, queries, stripe_customers
+from portal.payment_methods.models import SavedCard
+
+# Stripe's ids are put into addresses: anything else is none of them.
+REFERENCE: Final = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
+
+
+class UnknownCard(Invalid):
+    """There is no such payment method, or it is another customer's, or it was let go: the three are never told apart."""
+
+    code = "unknown_payment_method"
+    message = N_("We do not know this card. Please enter it again, or use another one.")
+
+    def __init__(self) -> None:
+        super().__init__(field="payment_method_id")
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentSource:
+    """What is charged: a payment method at Stripe, and which of the customer's saved cards it is, if it is one."""
+
+    payment_method_id: str
+    card_id: str | None
+    last4: str
+
+
+def from_saved(customer_id: str, card_id: str) -> PaymentSource:
+    """A saved card of this customer. Raises NotFound, also for someone else's, and keeping.Expired."""
+    with db.reading() as session:
+        card = queries.for_customer(session, card_id, customer_id)
+    return _charged(card)
+
+
+def from_reference(customer_id: str, payment_method_id: str, *, ip: str = "") -> PaymentSource:
+    """A payment method by its id at Stripe: one that an app has just made, or the reference of a saved card of this customer.
+
+    Raises UnknownCard, also for another customer's, which Stripe is not asked about when its owner is known here; keeping.Expired,
+    RateLimited after too many declined cards where an `ip` says where the customer is, and the gateway's errors.
+    """
+    check_reference(payment_method_id)
+    card = _kept(customer_id, payment_method_id)
+    if card is not None:
+        return _charged(card)
+    if ip:
+        card_testing.begin_payment(customer_id, ip, payment_method_id)
+    method = usable(customer_id, payment_method_id, is_counted=bool(ip))
+    card = _kept(customer_id, payment_method_id)  # its webhook was lost, and asking Stripe has made up for it
+    if card is not None:
+        return _charged(card)
+    return PaymentSource(method.id, None, method.card.last4 if method.card else "")
+
+
+def _kept(customer_id: str, payment_method_id: str) -> SavedCard | None:
+    with db.reading() as session:
+        card = queries.by_method(session, payment_method_id)
+    if card is None:
+        return None
+    if card.customer_id != customer_id or card.removed_at is not None:
+        raise UnknownCard
+    return card
+
+
+def _charged(card: SavedCard) -> PaymentSource:
+    if card.is_expired:
+        raise keeping.Expired
+    return PaymentSource(card.stripe_payment_method_id, card.id, card.last4)
+
+
+def check_reference(payment_method_id: str) -> None:
+    """Raises UnknownCard for what Stripe never gave out, before anything is asked or written."""
+    if not REFERENCE.fullmatch(payment_method_id):
+        raise UnknownCard
+
+
+def usable(customer_id: str, payment_method_id: str, *, is_counted: bool) -> PaymentMethod:
+    """A card at Stripe that this customer may use: nobody's yet, or theirs already, which is then kept here, too.
+
+    The reference has passed `check_reference`. With `is_counted` its try was noted: who guesses references is counted like one who tries
+    out numbers. Raises UnknownCard and the gateway's errors.
+    """
+    stripe_customer = stripe_customers.ensure_stripe_customer(customer_id)
+    method = keeping.upsert(payment_method_id)
+    if method is not None and method.card is not None and method.customer_id in {None, stripe_customer}:
+        return method
+    if is_counted:
+        with db.transaction() as session:
+            card_testing.fail(session, customer_id, f"{customer_id}:{payment_method_id}", "", payment_method_id)
+    raise UnknownCard
