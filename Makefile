@@ -20,7 +20,7 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-h
 AUDIT := $(UV) tool run --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes --requirement requirements/app.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test bench clients contract fuzz chaos kills mutants lint structure format texts migration reference lock install install-dev install-lint audit clean
+.PHONY: help run check test bench clients contract fuzz chaos kills mutants lint structure ways format texts migration reference lock install install-dev install-lint audit clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ lint: install-dev ## Check style and types
 
 structure: install-dev ## Print how large the code is to a reader: packages, floors, imports, long files
 	@$(BIN)/python -m tests.infrastructure.structure
+
+ways: install-dev ## Print what runs on the way of a payment and of an order, in its order, and count it
+	@$(BIN)/python -m pytest --quiet --capture=no --show-capture=no tests/infrastructure/test_ways.py
 
 format: install-dev ## Put the code into shape
 	@$(BIN)/ruff check --fix --quiet $(CODE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from importlib import import_module
 
 import click
 import pytest
@@ -16,6 +17,7 @@ from deploy.dev import reference
 from deploy.dev.processes import ROOT
 from portal.core import config
 from portal.jobs import outbox
+from portal.jobs.job import declared
 
 # Decisions tell of what was; all others of what is.
 DECISIONS = ROOT / "docs/decisions"
@@ -115,6 +117,18 @@ def test_every_file_is_there(name: str) -> None:
             r"(?<![\w/.])((?:portal|tests|deploy|docs|bench|static|templates|migrations|requirements)/[\w./-]+)", code
         ):
             assert (ROOT / path.rstrip(".")).exists(), f"{name}: there is no {path}"
+
+
+def test_every_function_on_a_way_is_there(app: Flask) -> None:
+    """Architecture names modules and functions as they are: `payments.settling.apply`. What else has a dot there is a job's name."""
+    for code in _code("docs/architecture.md"):
+        package, _, rest = code.partition(".")
+        if not re.fullmatch(r"[a-z_]+\.[\w.]+", code) or not (ROOT / "portal" / package).is_dir() or code in declared():
+            continue
+        module, _, function = rest.partition(".")
+        assert (ROOT / "portal" / package / f"{module}.py").exists(), f"there is no module {code}"
+        found = import_module(f"portal.{package}.{module}")
+        assert not function or hasattr(found, function), f"there is no function {code}"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,109 @@
+"""The ways of a payment and of an order stay short enough to be read: see tests/infrastructure/ways.py."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import func, select, update
+
+from portal.accounts.models import Customer
+from portal.core import db
+from portal.core.db import database_now, new_id
+from portal.jobs import outbox
+from portal.jobs.outbox import Job
+from portal.payments import queries
+from tests import factories
+from tests.api.conftest import App, World, owner, world
+from tests.infrastructure.ways import Way
+from tests.stripe_events.test_webhooks import ADDRESS, event, signed
+
+__all__ = ["owner", "world"]
+
+pytestmark = pytest.mark.database("sqlite")
+
+NUMBERS = itertools.count(1)
+# What has no part in the order of things: rows, and reading them. A reader opens it where it is needed.
+READ_EVERYWHERE = {"models", "queries", "statuses"}
+
+
+def walked(act: Callable[[Way], object]) -> Way:
+    """The way of a piece of work that was done before; `make ways` shows it."""
+    act(Way())
+    way = Way()
+    act(way)
+    print(f"\n{way}")  # noqa: T201
+    return way
+
+
+def work(way: Way, *names: str) -> None:
+    """Do the newest job of the first name, which leaves one of the second, and so on; all others wait."""
+    for name in names:
+        with db.transaction() as session:
+            now, queued = database_now(session), update(Job).where(Job.state == "queued")
+            newest = select(func.max(Job.id)).where(Job.state == "queued", Job.name == name).scalar_subquery()
+            session.execute(queued.values(run_at=now + timedelta(days=1)))
+            session.execute(queued.where(Job.id == newest).values(run_at=now))
+        with way:
+            assert outbox.run_due("way", most=1) == 1, name
+
+
+def within(way: Way, *, files: int, functions: int) -> bool:
+    """Whether no more of the domain runs than so much. What grows on purpose may raise the number, and says why."""
+    counted_files, counted_functions = way.counted()
+    return counted_files <= files and counted_functions <= functions
+
+
+def new_invoice(world: World) -> str:
+    with db.transaction() as session:
+        return factories.invoice(session, session.get_one(Customer, world.customer_id)).id
+
+
+def paid(world: World, browser: FlaskClient, way: Way) -> str:
+    """An invoice is paid on its page, and all that follows until its receipt is issued; returns the payment's id."""
+    invoice_id = new_invoice(world)
+    headers = {"X-CSRFToken": factories.csrf_token(browser), "Accept": "application/json"}
+    with way:
+        answer = browser.post(
+            f"/payments/invoices/{invoice_id}/start", data={"client_key": new_id("tab")}, headers=headers
+        )
+    assert answer.json is not None
+    payment_id = str(answer.json["payment_id"])
+    with db.reading() as session:
+        intent_id = str(queries.by_id(session, payment_id).stripe_intent_id)
+    world.confirm(intent_id)
+    world.sandbox.control("finish")
+    body = event(number=next(NUMBERS), id=intent_id)
+    signature = signed(body)
+    with way:
+        assert browser.post(ADDRESS, data=body, headers={"Stripe-Signature": signature}).status_code == 200
+    work(way, "stripe_events.apply", "documents.issue")
+    return payment_id
+
+
+def test_a_payment(app: Flask, world: World) -> None:
+    """From the press on its page over the confirmation in the browser and the webhook to the receipt."""
+    browser = app.test_client()
+    factories.sign_in(browser, world.owner)
+    way = walked(lambda way: paid(world, browser, way))
+    assert within(way, files=33, functions=114)
+
+
+def test_an_order(world: World, owner: App) -> None:
+    """An app pays an invoice with a card in one call."""
+
+    def order(way: Way) -> None:
+        body = {"invoice_id": new_invoice(world), "payment_method_id": world.method()}
+        with way:
+            answer = owner.post("/api/payments/process", body)
+        assert answer.status_code == 201
+
+    way = walked(order)
+    assert within(way, files=30, functions=116)
+    of_payments = {Path(file).stem: times for file, times in way.entries.items() if file.startswith("payments/")}
+    assert {name for name, times in of_payments.items() if times > 2} <= READ_EVERYWHERE
