@@ -20,7 +20,7 @@ from queue import SimpleQueue
 from typing import Final
 
 from deploy.dev.processes import ROOT
-from tests.simulation import defects_after_paying, defects_in_paying, random_defects
+from tests.simulation import defects_after_paying, defects_in_paying, line_tests, random_defects
 from tests.simulation.defects import PROMISES, Defect, NotFoundOnce
 
 ALL: Final = defects_in_paying.ALL + defects_after_paying.ALL
@@ -103,17 +103,24 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
     parser.add_argument("--random", type=int, default=0, help="so many at random places instead of the known ones")
     parser.add_argument("--seed", type=int, default=1, help="chooses the places")
+    parser.add_argument(
+        "--lines",
+        type=Path,
+        default=ROOT / "var" / "lines-of-tests",
+        help="where it is kept which tests run which lines, for random ones",
+    )
     parser.add_argument("names", nargs="*", help="only those whose name has one of these words in it")
     given = parser.parse_args()
-    every = random_defects.chosen(given.random, given.seed) if given.random else ALL
-    chosen = [one for one in every if not given.names or any(word in one.name for word in given.names)]
     with tempfile.TemporaryDirectory(prefix="portal-mutants-") as directory:
         copies: SimpleQueue[Path] = SimpleQueue()
         for number in range(given.jobs):
             copies.put(
                 Path(shutil.copytree(ROOT, Path(directory, str(number)), ignore=shutil.ignore_patterns(*LEFT_OUT)))
             )
-        if not is_healthy(chosen, Path(directory, "0")):
+        first = Path(directory, "0")
+        every = at_random(given, first) if given.random else ALL
+        chosen = [one for one in every if not given.names or any(word in one.name for word in given.names)]
+        if not chosen or not (given.random or is_healthy(chosen, first)):
             return 1
 
         def in_a_copy(defect: Defect) -> Outcome:
@@ -130,6 +137,20 @@ def main() -> int:
     return report(outcomes)
 
 
+def at_random(given: argparse.Namespace, root: Path) -> list[Defect]:
+    """Defects at random places, each with the tests that run its lines; none when a test fails without any, which pytest tells.
+
+    What was measured is good as long as the code stays.
+    """
+    tests = sorted({test for tests in random_defects.PLACES.values() for test in tests})
+    newest = max(file.stat().st_mtime for place in ("portal", "tests") for file in (ROOT / place).rglob("*.py"))
+    is_known = given.lines.exists() and given.lines.stat().st_mtime > newest
+    if not is_known and not line_tests.measure(tests, root, given.jobs, given.lines):
+        given.lines.unlink(missing_ok=True)
+        return []
+    return random_defects.chosen(given.random, given.seed, tests_of=line_tests.read(given.lines).of)
+
+
 def is_healthy(chosen: Sequence[Defect], root: Path) -> bool:
     """Whether all named tests pass without any defect: only then does a failure say something."""
     tests = sorted({test for defect in chosen for test in defect.tests})
@@ -143,7 +164,7 @@ def report(outcomes: Sequence[Outcome]) -> int:
     """Print the table; 1 when any defect was not noticed."""
     say(f"\n{'breaks':<8}{'defect':<84}{'':<10}{'seconds':>8}  tests\n")
     for one in outcomes:
-        tests = ", ".join(test.partition("::")[2] or test for test in one.defect.tests)
+        tests = ", ".join(test.partition("::")[2] or test for test in one.defect.tests[:3])
         say(f"{one.defect.breaks:<8}{one.defect.name:<84}{one.verdict:<10}{one.seconds:>8.1f}  {tests}\n")
     missed = [one for one in outcomes if one.verdict != KILLED]
     for one in missed:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -62,7 +62,11 @@ class Turned:
         return self.new
 
 
-def chosen(number: int, seed: int, root: Path = ROOT) -> list[Defect]:
+# The tests that run one of the lines of a file, from the first to the last; none where it is not known.
+TestsOf = Callable[[Path, int, int], tuple[str, ...]]
+
+
+def chosen(number: int, seed: int, root: Path = ROOT, tests_of: TestsOf = lambda *_: ()) -> list[Defect]:
     """So many of all, or all when there are fewer; each place at most once."""
     every = [
         (file, *turn, tests)
@@ -71,7 +75,10 @@ def chosen(number: int, seed: int, root: Path = ROOT) -> list[Defect]:
         for turn in _turned(ast.parse(file.read_text()))
     ]
     taken = random.Random(seed).sample(every, min(number, len(every)))
-    return [_defect(file, node, turned, tests, root) for file, node, turned, tests in taken]
+    return [
+        _defect(file, node, turned, tests_of(file.relative_to(root), *_lines(node)) or tests, root)
+        for file, node, turned, tests in taken
+    ]
 
 
 def files(place: Path) -> list[Path]:
@@ -82,6 +89,10 @@ def files(place: Path) -> list[Path]:
 def of(file: Path, tests: tuple[str, ...], root: Path = ROOT) -> list[Defect]:
     """Every defect of these kinds in a file, one at a time."""
     return [_defect(file, node, turned, tests, root) for node, turned in _turned(ast.parse(file.read_text()))]
+
+
+def _lines(node: ast.expr) -> tuple[int, int]:
+    return node.lineno, node.end_lineno or node.lineno
 
 
 def _defect(file: Path, node: ast.expr, turned: ast.expr, tests: tuple[str, ...], root: Path) -> Defect:
