@@ -91,7 +91,7 @@ def test_every_request_that_changes_something_is_answered_with_why_but_for_what_
             assert (answer.status_code, answer.get_json()["code"]) == (503, "recovery_mode"), f"{method} {path}"
             assert int(answer.headers["Retry-After"]) > 0
             kept.add(blueprint)
-    assert kept >= {"payments", "cards", "mandates", "refunds", "support", "support_refunds"}
+    assert kept >= {"payments", "payment_methods", "mandates", "refunds", "support", "support_refunds"}
     assert kept >= {"api_payments", "api_refunds", "api_methods", "api_invoices", "api_endpoints"}
 
 
