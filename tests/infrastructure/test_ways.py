@@ -16,7 +16,7 @@ from portal.accounts.models import Customer
 from portal.core import db
 from portal.core.db import database_now, new_id
 from portal.jobs import outbox
-from portal.jobs.outbox import Job
+from portal.jobs.models import JobRow
 from portal.payments import queries
 from tests import factories
 from tests.api.conftest import App, World, owner, world
@@ -45,10 +45,10 @@ def work(way: Way, *names: str) -> None:
     """Do the newest job of the first name, which leaves one of the second, and so on; all others wait."""
     for name in names:
         with db.transaction() as session:
-            now, queued = database_now(session), update(Job).where(Job.state == "queued")
-            newest = select(func.max(Job.id)).where(Job.state == "queued", Job.name == name).scalar_subquery()
+            now, queued = database_now(session), update(JobRow).where(JobRow.state == "queued")
+            newest = select(func.max(JobRow.id)).where(JobRow.state == "queued", JobRow.name == name).scalar_subquery()
             session.execute(queued.values(run_at=now + timedelta(days=1)))
-            session.execute(queued.where(Job.id == newest).values(run_at=now))
+            session.execute(queued.where(JobRow.id == newest).values(run_at=now))
         with way:
             assert outbox.run_due("way", most=1) == 1, name
 
