@@ -59,6 +59,7 @@ lint: install-dev ## Check style and types
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/mypy
+	@$(BIN)/djlint --lint --quiet templates portal/sandbox/templates
 	@$(BIN)/python -m deploy.dev.lint_front
 
 structure: install-dev ## Print how large the code is to a reader: packages, floors, imports, long files
