@@ -18,6 +18,7 @@ from portal.core.db import database_now, new_id
 from portal.jobs import outbox
 from portal.jobs.models import JobRow
 from portal.payments import queries
+from portal.refunds.queries import of_payment
 from tests import factories
 from tests.api.conftest import App, World, owner, world
 from tests.infrastructure.ways import Way
@@ -107,3 +108,35 @@ def test_an_order(world: World, owner: App) -> None:
     assert within(way, files=30, functions=116)
     of_payments = {Path(file).stem: times for file, times in way.entries.items() if file.startswith("payments/")}
     assert {name for name, times in of_payments.items() if times > 2} <= READ_EVERYWHERE
+
+
+def token(browser: FlaskClient) -> dict[str, str]:
+    return {"csrf_token": factories.csrf_token(browser)}
+
+
+@pytest.mark.settings(PORTAL_REFUND_FOUR_EYES="eur:100")
+def test_a_refund(app: Flask, world: World) -> None:
+    """A customer asks, staff approve, the worker sends it, Stripe settles it, and the credit note is issued."""
+    customer, approver = app.test_client(), app.test_client()
+    factories.sign_in(customer, world.owner)
+    with db.transaction() as session:
+        staff = factories.staff(session, "approver")
+    factories.sign_in(approver, staff)
+
+    def refund(way: Way) -> None:
+        payment_id = paid(world, customer, Way())
+        asked = {"amount_text": "10", "reason": "other", "explanation": "It arrived broken.", "key": new_id("form")}
+        with way:
+            sent = customer.post(f"/payments/{payment_id}/refund-requests", data=asked | token(customer))
+        assert sent.status_code == 303
+        with db.reading() as session:
+            (asked_for,) = of_payment(session, payment_id)
+        with way:
+            decided = approver.post(
+                f"/support/refunds/{asked_for.id}/approval", data={"note": "Agreed"} | token(approver)
+            )
+        assert decided.status_code == 303
+        work(way, "refunds.execute", "documents.issue_credit_note")
+
+    way = walked(refund)
+    assert within(way, files=32, functions=134)
