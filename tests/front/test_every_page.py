@@ -153,15 +153,15 @@ class History:
             self.refunds = [
                 factories.refund(session, paid, amount_minor=5_00, **values).id
                 for values in (
-                    {"state": "requested"},
+                    {"status": "requested"},
                     {
-                        "state": "requested",
+                        "status": "requested",
                         "review_reason": "money of this payment was given back at Stripe's dashboard",
                     },
-                    {"state": "rejected", "rejection": "It was delivered on Monday."},
-                    {"state": "pending", "expected_by": today},
+                    {"status": "rejected", "rejection": "It was delivered on Monday."},
+                    {"status": "pending", "expected_by": today},
                     {"acquirer_reference_number": "74987501234567890123456"},
-                    {"state": "failed", "failure_reason": "expired_or_canceled_card"},
+                    {"status": "failed", "failure_reason": "expired_or_canceled_card"},
                 )
             ]
 
@@ -247,7 +247,7 @@ class Troubles:
             factories.failed_job(session, state="queued", finished_at=None, tries=3)
             payment = factories.payment(session, customer, review_reason="the amount at Stripe differs")
             session.add(_setup(customer.id, review_reason="the setup intent belongs to another customer"))
-            found = {"state": "requested", "review_reason": "too little of the payment is left"}
+            found = {"status": "requested", "review_reason": "too little of the payment is left"}
             self.refund = factories.refund(session, payment, **found).id
             factories.refund(session, payment, status="unknown")
             factories.dispute(session, payment, review_reason="the disputed charge is not this payment's")
