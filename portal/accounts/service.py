@@ -228,7 +228,9 @@ def change_billing_details(customer_id: str, *, name: str, address: str, country
             "country": _country(country),
             "tax_id": texts.one_line(tax_id, field="tax_id", longest=LONGEST_TAX_ID),
         }
-        identity.write_changes(session, customer, new, "customer.changed", customer.id)
+        changes = identity.write_changes(customer, new)
+        if changes:
+            audit.record(session, "customer.changed", customer.id, changes, customer_id=customer.id)
 
 
 # What people type

@@ -186,7 +186,9 @@ def change_profile(user_id: str, *, name: str, language: str, time_zone: str = "
             "language": supported(language),
             "time_zone": time_zone,
         }
-        write_changes(session, user, new, "user.changed", user.customer_id)
+        changes = write_changes(user, new)
+        if changes:
+            audit.record(session, "user.changed", user.id, changes, customer_id=user.customer_id)
 
 
 def note_time_zone(user_id: str, said: str) -> None:
@@ -197,10 +199,9 @@ def note_time_zone(user_id: str, said: str) -> None:
         queries.user(session, user_id, lock=True).guessed_time_zone = said
 
 
-def write_changes(session: Session, row: Any, new: dict[str, str], action: str, customer_id: str | None) -> None:
-    """Write what differs on this row (a user or a customer), and an audit row with before and after."""
+def write_changes(row: Any, new: dict[str, str]) -> dict[str, list[str]]:
+    """Write what differs on this row (a user or a customer); returns before and after by column, for the audit trail."""
     changes = {name: [getattr(row, name), value] for name, value in new.items() if getattr(row, name) != value}
     for name, (_before, after) in changes.items():
         setattr(row, name, after)
-    if changes:
-        audit.record(session, action, row.id, changes, customer_id=customer_id)
+    return changes

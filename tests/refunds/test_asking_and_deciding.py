@@ -446,7 +446,7 @@ def test_what_one_customer_gets_back_within_a_day_needs_a_second_from_a_sum_on(c
     assert service.approve(wishes[0], counter.support) == RefundStatus.APPROVED
     assert service.approve(wishes[1], counter.admin) == RefundStatus.APPROVED
     assert service.approve(wishes[2], counter.approver) == RefundStatus.APPROVED_ONCE
-    assert jobs("refunds.mail_sums") == [{"refund_id": wishes[2], "reason": "customer"}]
+    assert jobs("refunds.mail_sums") == [{"refund_id": wishes[2], "version": 2, "reason": "customer"}]
     (stranger,) = other_payments(counter, 1)
     assert service.approve(wish(counter, stranger), counter.support) == RefundStatus.APPROVED
 

@@ -17,7 +17,8 @@ from portal.refunds import models as refund_models
 from portal.refunds.statuses import RefundStatus
 from portal.support import labels
 
-OURS = [path for path in Path(portal.__file__).parent.rglob("*.py") if "sandbox" not in path.parts]
+SANDBOX = Path(portal.__file__).parent / "sandbox"
+OURS = [path for path in Path(portal.__file__).parent.rglob("*.py") if not path.is_relative_to(SANDBOX)]
 
 
 def _below(kind: type[Synced]) -> set[type[Synced]]:
