@@ -289,6 +289,14 @@ def test_amounts_outside_the_limits_are_refused(till: Till, amount: Money) -> No
     assert everything() == before
 
 
+@pytest.mark.parametrize("amount", [Money(5_00, "eur"), Money(5000_00, "eur")])
+@pytest.mark.database("sqlite")
+def test_the_least_and_the_most_can_be_paid(till: Till, amount: Money) -> None:
+    payment_id = service.record_custom_payment(till.customer_id, amount, "Deposit", client_key="one-form")
+    with db.reading() as session:
+        assert session.get_one(Payment, payment_id).amount == amount
+
+
 @pytest.mark.settings(PORTAL_PAY_ANY_AMOUNT="false")
 @pytest.mark.database("sqlite")
 def test_other_amounts_can_be_switched_off(till: Till) -> None:

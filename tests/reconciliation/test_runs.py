@@ -62,6 +62,24 @@ def test_a_run_goes_on_where_it_was_killed(account: Account, monkeypatch: pytest
     assert service.begin(RunKind.COMMAND) != begun
 
 
+@pytest.mark.parametrize("at", range(1, len(service.STEPS)), ids=lambda at: service.STEPS[at].name)
+@pytest.mark.database("sqlite")
+def test_a_run_that_was_killed_between_two_steps_leaves_none_out(account: Account, at: int) -> None:
+    names = [step.name for step in service.STEPS]
+
+    def kill(progress: Progress) -> None:
+        if progress.name == names[at]:
+            raise Killed
+
+    begun = service.begin(RunKind.COMMAND, to_now=True)
+    with pytest.raises(Killed):
+        service.execute(begun, kill)
+
+    walked: dict[str, None] = {}
+    service.execute(begun, lambda progress: walked.setdefault(progress.name))
+    assert list(walked) == names[at:]
+
+
 def test_the_worker_runs_from_where_its_last_run_ended(account: Account) -> None:
     account.charged()
     account.settle()

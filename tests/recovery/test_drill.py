@@ -201,6 +201,7 @@ def test_an_app_that_sends_its_order_again_after_the_restore_is_not_charged_agai
         amount=Money(20_00, "eur"),
         description="Poster",
         method="pm_card_visa",
+        metadata={"basket": "A-7"},
     )
     first = payments.process(order)
     company.sandbox.control("finish")
@@ -210,6 +211,7 @@ def test_an_app_that_sends_its_order_again_after_the_restore_is_not_charged_agai
     company.housekeeping()
     again = payments.process(order)
     assert (again.payment.id, again.payment.status) == (first.payment.id, "succeeded")
+    assert again.payment.extra == {"basket": "A-7"}
     assert company.charged == [20_00]
 
 

@@ -29,8 +29,8 @@ ALL: Final = defects_in_paying.ALL + defects_after_paying.ALL
 LEFT_OUT = (".git", ".boot", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "var")
 # One database shows the defect as well as two, in half the time.
 PYTEST = ("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", "--tb=no", "-k", "not postgresql")
-# pytest's exit codes, and one of ours.
-PASSED, FAILED, TOO_LONG = 0, 1, 99
+# pytest's exit codes (a module of tests that cannot be imported counts as interrupted), and one of ours.
+PASSED, FAILED, INTERRUPTED, TOO_LONG = 0, 1, 2, 99
 # A test that waits for what never comes is ended before, by its own limit. Seconds.
 LONGEST = 1_200
 
@@ -93,7 +93,7 @@ def judge(defect: Defect, root: Path) -> Outcome:
     finally:
         for file, text in before.items():
             file.write_text(text)
-    if done.returncode == FAILED:
+    if done.returncode in {FAILED, INTERRUPTED}:
         return outcome(KILLED)
     return outcome(SURVIVED if done.returncode == PASSED else BROKEN, done.stdout + done.stderr)
 
@@ -142,7 +142,7 @@ def at_random(given: argparse.Namespace, root: Path) -> list[Defect]:
 
     What was measured is good as long as the code stays.
     """
-    tests = sorted({test for tests in random_defects.PLACES.values() for test in tests})
+    tests = random_defects.measured()
     newest = max(file.stat().st_mtime for place in ("portal", "tests") for file in (ROOT / place).rglob("*.py"))
     is_known = given.lines.exists() and given.lines.stat().st_mtime > newest
     if not is_known and not line_tests.measure(tests, root, given.jobs, given.lines):
