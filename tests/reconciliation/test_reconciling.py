@@ -18,6 +18,7 @@ from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
 from portal.reconciliation import lost, messages, queries, service
 from portal.reconciliation.models import RunKind, StripePayout, StripeTransaction
+from portal.refunds.models import Refund
 from tests import factories
 from tests.reconciliation.conftest import Account, books, discrepancy, found, tamper
 
@@ -200,6 +201,19 @@ def test_a_refund_that_differs_by_a_cent_is_named(account: Account) -> None:
     assert discrepancy("posting_differs").facts["difference_minor"] == -1
 
 
+def test_a_cent_in_a_refund_is_named_with_row_and_difference(account: Account) -> None:
+    payment = account.paid(20_00)
+    account.sandbox.client.v1.refunds.create({"payment_intent": str(payment.stripe_intent_id), "amount": 5_00})
+    account.reconcile()
+    with db.reading() as session:
+        refund = session.execute(select(Refund)).scalar_one()
+    tamper("refunds", refund.id, "amount_minor = amount_minor - 1")
+    account.reconcile()
+    named = discrepancy("refund_amount")
+    assert named.subject == refund.id
+    assert (named.facts["ours_minor"], named.facts["stripe_minor"]) == (4_99, 5_00)
+
+
 def test_a_deleted_posting_is_named(account: Account) -> None:
     payment = account.paid(20_00)
     charge = posting(f"charge:{payment.stripe_intent_id}")
@@ -349,6 +363,14 @@ def test_a_dry_run_writes_nothing_and_finds_the_same(account: Account) -> None:
     assert dry.dry
     with db.reading() as session:
         assert queries.latest_finished(session) is None
+
+
+def test_a_dry_run_only_names_a_payment_that_it_finds_by_its_metadata(account: Account) -> None:
+    payment = account.charged(20_00)
+    tamper("payments", payment.id, "stripe_intent_id = NULL")
+    before = books()
+    assert service.dry_run(RunKind.COMMAND, to_now=True).counts["found by metadata"] == 1
+    assert books() == before
 
 
 def test_every_discrepancy_has_words() -> None:
