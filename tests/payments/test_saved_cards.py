@@ -15,6 +15,7 @@ from portal.accounts.models import Customer
 from portal.core import clock, db
 from portal.core.db import new_id
 from portal.core.errors import Conflict, NotFound, PortalError
+from portal.core.money import Money
 from portal.payment_methods import queries as saved_cards
 from portal.payment_methods import service as cards
 from portal.payment_methods.models import SavedCard
@@ -58,6 +59,20 @@ def test_one_press_pays_and_the_second_changes_nothing(till: Till) -> None:
     service.sync(till.payment.id)
     confirming.finish(only_confirmation().id)
     assert everything() == before
+
+
+def test_a_payment_without_an_invoice_is_paid_by_one_press_and_no_other_by_the_same_key(till: Till) -> None:
+    card, amount = till.keep_card(), Money(50_00, "eur")
+    first, second = (
+        service.record_custom_payment(till.customer_id, amount, about, client_key=f"{about}-form")
+        for about in ("Deposit", "Poster")
+    )
+    for _ in range(2):
+        paid = service.pay_other_with_card(till.customer_id, first, card.id, client_key="one-press")
+        assert (paid.id, paid.status) == (first, PaymentStatus.SUCCEEDED)
+    with pytest.raises(Conflict):
+        service.pay_other_with_card(till.customer_id, second, card.id, client_key="one-press")
+    assert [intent.amount_received for intent in till.intents] == [50_00]
 
 
 def test_fifty_presses_at_once_charge_once(till: Till) -> None:
