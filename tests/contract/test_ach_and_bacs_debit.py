@@ -132,20 +132,24 @@ def test_a_payment_by_ach_succeeds_with_a_reference(contract: Stripe, client: st
 
 
 @pytest.mark.parametrize(
-    ("number", "code"),
+    ("number", "code", "returned"),
     [
-        ("000111111113", "account_closed"),
-        ("000111111116", "no_account"),
-        ("000222222227", "insufficient_funds"),
-        ("000333333335", "debit_not_authorized"),
+        ("000111111113", "account_closed", "R02"),
+        ("000111111116", "no_account", "R03"),
+        ("000222222227", "insufficient_funds", "R01"),
+        ("000333333335", "debit_not_authorized", "R10"),
     ],
 )
 def test_a_payment_by_ach_fails_for_the_accounts_reason(
-    contract: Stripe, client: stripe.StripeClient, number: str, code: str
+    contract: Stripe, client: stripe.StripeClient, number: str, code: str, returned: str
 ) -> None:
-    """docs.stripe.com/testing#ach-direct-debit"""
+    """docs.stripe.com/testing#ach-direct-debit; the network's return codes: docs.stripe.com/declines/network-codes"""
     intent = debited(contract, verified(client, pay_by_ach(client, number)))
-    assert (intent.status, charge_of(intent).failure_code) == ("requires_payment_method", code)
+    charge, error = charge_of(intent), intent.last_payment_error
+    assert (intent.status, charge.failure_code) == ("requires_payment_method", code)
+    assert charge.outcome is not None
+    assert error is not None
+    assert charge.outcome.network_decline_code == error.network_decline_code == returned
 
 
 def test_a_payment_that_stays_in_processing_can_be_canceled(client: stripe.StripeClient) -> None:
