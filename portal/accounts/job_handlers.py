@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from portal.accounts import colleagues, jobs, queries, service
-from portal.content import mail
-from portal.content.language import translate
-from portal.core import config, db
+from portal.core import db
 from portal.core.errors import N_
 from portal.identity import queries as users
-from portal.identity import tokens
+from portal.identity import tokens, user_mail
 from portal.identity.models import AccountToken, User
 
 _COLLEAGUE_SUBJECT: Final = N_("%(by)s invites you to the account of %(customer)s")
@@ -37,15 +35,12 @@ def mail_invitation(link_id: str, invited_by: str = "") -> None:
     if not tokens.opens(row, user):
         return
     if by is not None and customer is not None:
-        mail.send(
+        user_mail.send(
+            user,
             key=f"link:{row.id}",
-            to=user.email,
-            subject=translate(_COLLEAGUE_SUBJECT, user.language, by=by.name, customer=customer.name),
+            subject=_COLLEAGUE_SUBJECT,
+            named={"by": by.name, "customer": customer.name},
             template="accounts/mails/colleague_invitation",
-            locale=user.language,
-            zone=user.zone,
-            customer_id=customer.id,
-            name=user.name,
             by=by.name,
             customer=customer.name,
             role=user.customer_role,
@@ -53,15 +48,11 @@ def mail_invitation(link_id: str, invited_by: str = "") -> None:
             expires_at=row.expires_at,
         )
         return
-    mail.send(
+    user_mail.send(
+        user,
         key=f"link:{row.id}",
-        to=user.email,
-        subject=translate(N_("Your account at %(company)s"), user.language, company=_company()),
+        subject=N_("Your account at %(company)s"),
         template="accounts/mails/invitation",
-        locale=user.language,
-        zone=user.zone,
-        customer_id=user.customer_id,
-        name=user.name,
         link=tokens.link(row),
         expires_at=row.expires_at,
     )
@@ -71,15 +62,11 @@ def mail_invitation(link_id: str, invited_by: str = "") -> None:
 def mail_account_exists(user_id: str, occasion: str) -> None:
     with db.reading() as session:
         user = users.user(session, user_id)
-    mail.send(
+    user_mail.send(
+        user,
         key=f"exists:{occasion}",
-        to=user.email,
-        subject=translate(N_("You already have an account at %(company)s"), user.language, company=_company()),
+        subject=N_("You already have an account at %(company)s"),
         template="accounts/mails/account_exists",
-        locale=user.language,
-        zone=user.zone,
-        customer_id=user.customer_id,
-        name=user.name,
     )
 
 
@@ -91,15 +78,11 @@ def mail_owners_changed(owner_id: str, about_id: str, what: str, by_id: str, occ
         customer = queries.customer(session, owner.customer_id or "")
     if about is None or not owner.active:  # the invitation was withdrawn; the reader has left
         return
-    mail.send(
+    user_mail.send(
+        owner,
         key=f"owners:{occasion}",
-        to=owner.email,
-        subject=translate(_OWNER_SUBJECTS[what], owner.language, company=_company()),
+        subject=_OWNER_SUBJECTS[what],
         template="accounts/mails/owners_changed",
-        locale=owner.language,
-        zone=owner.zone,
-        customer_id=customer.id,
-        name=owner.name,
         what=what,
         about_name=about.name,
         about_email=about.email,
@@ -112,7 +95,3 @@ def mail_owners_changed(owner_id: str, about_id: str, what: str, by_id: str, occ
 def sweep() -> None:
     with db.transaction() as session:
         colleagues.forget_old_tries(session)
-
-
-def _company() -> str:
-    return config.current().company.name

@@ -7,11 +7,9 @@ from typing import Final
 
 from sqlalchemy import delete
 
-from portal.content import mail
-from portal.content.language import translate
-from portal.core import clock, config, db
+from portal.core import clock, db
 from portal.core.errors import N_
-from portal.identity import app_grants, codes, jobs, queries, service, throttle, tokens
+from portal.identity import app_grants, codes, jobs, queries, service, throttle, tokens, user_mail
 from portal.identity.models import LONGEST, AccountToken, SignInAttempt, SignInSession
 
 # Kept this long after they ended, for whoever asks what happened; the audit trail keeps the fact itself.
@@ -43,15 +41,11 @@ def mail_link(link_id: str) -> None:
         user = queries.user(session, row.user_id)
     if not tokens.opens(row, user):
         return
-    mail.send(
+    user_mail.send(
+        user,
         key=f"link:{row.id}",
-        to=user.email,
-        subject=translate(_LINK_SUBJECTS[row.purpose], user.language, company=_company()),
+        subject=_LINK_SUBJECTS[row.purpose],
         template=f"identity/mails/{row.purpose}",
-        locale=user.language,
-        zone=user.zone,
-        customer_id=user.customer_id,
-        name=user.name,
         link=tokens.link(row),
         expires_at=row.expires_at,
     )
@@ -61,15 +55,11 @@ def mail_link(link_id: str) -> None:
 def mail_password_changed(user_id: str, occasion: str, changed_at: str) -> None:
     with db.reading() as session:
         user = queries.user(session, user_id)
-    mail.send(
+    user_mail.send(
+        user,
         key=f"password:{occasion}",
-        to=user.email,
-        subject=translate(N_("Your password for %(company)s was changed"), user.language, company=_company()),
+        subject=N_("Your password for %(company)s was changed"),
         template="identity/mails/password_changed",
-        locale=user.language,
-        zone=user.zone,
-        customer_id=user.customer_id,
-        name=user.name,
         changed_at=datetime.fromisoformat(changed_at),
     )
 
@@ -78,15 +68,11 @@ def mail_password_changed(user_id: str, occasion: str, changed_at: str) -> None:
 def mail_second_factor(user_id: str, what: str, left: int, occasion: str, at: str) -> None:
     with db.reading() as session:
         user = queries.user(session, user_id)
-    mail.send(
+    user_mail.send(
+        user,
         key=f"second_factor:{occasion}",
-        to=user.email,
-        subject=translate(_SECOND_FACTOR_SUBJECTS[what], user.language, company=_company()),
+        subject=_SECOND_FACTOR_SUBJECTS[what],
         template="identity/mails/second_factor",
-        locale=user.language,
-        zone=user.zone,
-        customer_id=user.customer_id,
-        name=user.name,
         what=what,
         left=left,
         at=datetime.fromisoformat(at),
@@ -102,7 +88,3 @@ def sweep() -> None:
         app_grants.forget_old(session)
         session.execute(delete(AccountToken).where(AccountToken.expires_at < now - KEEP_LINKS))
         session.execute(delete(SignInSession).where(SignInSession.created_at < now - longest - KEEP_SESSIONS))
-
-
-def _company() -> str:
-    return config.current().company.name
