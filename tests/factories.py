@@ -26,7 +26,7 @@ from portal.refunds.models import Refund, RefundStep
 from portal.refunds.policy import BANK_TAKES
 from portal.stripe_events.models import StripeEvent
 from portal.webhook_endpoints import models as events
-from portal.webhook_endpoints.models import Delivery, DeliveryState, EventType, OutgoingEvent, WebhookEndpoint
+from portal.webhook_endpoints.models import Delivery, DeliveryStatus, EventType, OutgoingEvent, WebhookEndpoint
 
 _numbers = count(1)
 
@@ -312,7 +312,7 @@ def delivery(session: Session, customer: Customer, to: WebhookEndpoint | None = 
             "endpoint_id": to.id,
             "customer_id": customer.id,
             "type": event_type,
-            "state": DeliveryState.DELIVERED,
+            "status": DeliveryStatus.DELIVERED,
             "tries": 1,
             "status_code": 200,
             "answer": "thanks",
@@ -335,7 +335,7 @@ def failed_job(session: Session, **values: Any) -> JobRow:
             "id": new_id("job"),
             "name": "documents.render",
             "args": {"receipt_id": "rct_1"},
-            "state": "dead",
+            "status": "dead",
             "tries": 12,
             "run_at": now,
             "last_error": "OSError: no space left",

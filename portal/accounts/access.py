@@ -30,7 +30,7 @@ FACTOR_OFF: Final = "off"
 FACTOR_LOST: Final = "lost"
 
 
-class AccessState(StrEnum):
+class AccessStatus(StrEnum):
     ACTIVE = "active"
     INVITED = "invited"
     LAPSED = "lapsed"  # an invitation that nobody accepted in time
@@ -53,7 +53,7 @@ class StaffMember:
     name: str
     email: str
     role: str
-    state: AccessState
+    status: AccessStatus
     invited_until: datetime | None
     last_sign_in_at: datetime | None
     second_factor: str
@@ -77,18 +77,18 @@ def of_staff() -> list[StaffMember]:
             name=user.name,
             email=user.email,
             role=user.role,
-            state=state_of(user, invitations.get(user.id)),
+            status=status_of(user, invitations.get(user.id)),
             invited_until=invitations.get(user.id),
             last_sign_in_at=user.last_sign_in_at,
-            second_factor=_factor_state(factors.get(user.id)),
+            second_factor=_factor_status(factors.get(user.id)),
             is_only_admin=able == [user.id],
         )
         for user in people
     ]
-    return sorted(shown, key=lambda one: (one.state == AccessState.ENDED, language.sort_key(one.name), one.email))
+    return sorted(shown, key=lambda one: (one.status == AccessStatus.ENDED, language.sort_key(one.name), one.email))
 
 
-def _factor_state(factor: SecondFactor | None) -> str:
+def _factor_status(factor: SecondFactor | None) -> str:
     if factor is None or (factor.enabled_at is None and factor.lost_at is None):
         return FACTOR_OFF
     return FACTOR_ON if factor.enabled_at else FACTOR_LOST
@@ -102,12 +102,12 @@ def member(user_id: str) -> StaffMember:
     return found
 
 
-def state_of(user: User, invited_until: datetime | None) -> AccessState:
+def status_of(user: User, invited_until: datetime | None) -> AccessStatus:
     if not user.active:
-        return AccessState.ENDED
+        return AccessStatus.ENDED
     if user.password_hash is not None:
-        return AccessState.ACTIVE
-    return AccessState.INVITED if invited_until else AccessState.LAPSED
+        return AccessStatus.ACTIVE
+    return AccessStatus.INVITED if invited_until else AccessStatus.LAPSED
 
 
 def invite(*, email: str, name: str, role: str, language: str = "", by: str | None = None) -> Invitation:

@@ -57,7 +57,7 @@ def list_staff(*, as_json: bool) -> None:
             "email": one.email,
             "name": one.name,
             "role": one.role,
-            "state": one.state,
+            "status": one.status,
             "second_factor": one.has_second_factor,
         }
         for one in access.of_staff()

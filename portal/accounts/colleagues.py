@@ -62,14 +62,14 @@ class TooManyInvitations(RateLimited):
 class Colleague:
     """One of the customer's people, as the others see them.
 
-    `state` is active, invited (until `invited_until`), lapsed (an invitation that nobody took up in time) or ended.
+    `status` is active, invited (until `invited_until`), lapsed (an invitation that nobody took up in time) or ended.
     """
 
     id: str
     name: str
     email: str
     role: str
-    state: access.AccessState
+    status: access.AccessStatus
     invited_until: datetime | None
     last_sign_in_at: datetime | None
     is_only_owner: bool
@@ -87,7 +87,7 @@ def of_customer(customer_id: str) -> list[Colleague]:
             name=user.name,
             email=user.email,
             role=user.customer_role or "",
-            state=access.state_of(user, invitations.get(user.id)),
+            status=access.status_of(user, invitations.get(user.id)),
             invited_until=invitations.get(user.id),
             last_sign_in_at=user.last_sign_in_at,
             is_only_owner=[owner.id for owner in owners] == [user.id],
@@ -95,7 +95,7 @@ def of_customer(customer_id: str) -> list[Colleague]:
         for user in people
     ]
     return sorted(
-        shown, key=lambda one: (one.state == access.AccessState.ENDED, language.sort_key(one.name), one.email)
+        shown, key=lambda one: (one.status == access.AccessStatus.ENDED, language.sort_key(one.name), one.email)
     )
 
 

@@ -93,7 +93,7 @@ def _plain(value: Decimal) -> str:
 
 def _invoice_facts(row: Invoice, standing: Standing) -> dict[str, object]:
     return {
-        "standing": standing.state,
+        "standing": standing.status,
         "charge_on": standing.on,
         "id": row.id,
         "number": row.number,

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from portal.accounts.access import AccessState
+from portal.accounts.access import AccessStatus
 from portal.documents.models import DocumentKind
 from portal.invoices import drafts
 from portal.invoices.statuses import InvoiceStanding, InvoiceStatus
@@ -196,7 +196,7 @@ class StaffMember(Answer):
     name: str
     email: str
     role: StaffRole
-    status: AccessState = Field(
+    status: AccessStatus = Field(
         description="Whether they can sign in; “lapsed” is an invitation that nobody accepted in time."
     )
     has_second_factor: bool

@@ -17,7 +17,7 @@ def _shown(member: access.StaffMember) -> schemas.StaffMember:
             "name": member.name,
             "email": member.email,
             "role": member.role,
-            "status": member.state,
+            "status": member.status,
             "has_second_factor": member.has_second_factor,
             "last_sign_in_at": member.last_sign_in_at,
         }

@@ -13,13 +13,13 @@ from portal.core.db import Base, UTCDateTime, one_of
 from portal.core.enums import EnumText
 
 
-class PackState(StrEnum):
+class PackStatus(StrEnum):
     MAKING = "making"
     READY = "ready"
     GIVEN_UP = "given_up"  # its job has died; a new one may be asked for
 
 
-_MAKING: Final = text(f"state = '{PackState.MAKING}'")
+_MAKING: Final = text(f"status = '{PackStatus.MAKING}'")
 
 
 class Pack(Base):
@@ -33,7 +33,7 @@ class Pack(Base):
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     month: Mapped[date] = mapped_column(Date)
-    state: Mapped[PackState] = mapped_column(EnumText(PackState, 10), default=PackState.MAKING)
+    status: Mapped[PackStatus] = mapped_column(EnumText(PackStatus, 10), default=PackStatus.MAKING)
     requested_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
     requested_at: Mapped[datetime] = mapped_column(UTCDateTime)
     attempt: Mapped[int] = mapped_column(Integer, default=0)
@@ -44,7 +44,7 @@ class Pack(Base):
     missing: Mapped[int] = mapped_column(Integer, default=0)
 
     __table_args__ = (
-        one_of("state", PackState),
+        one_of("status", PackStatus),
         Index("uq_book_packs_making", "month", unique=True, sqlite_where=_MAKING, postgresql_where=_MAKING),
         Index("ix_book_packs_requested", "requested_at", "id"),
     )

@@ -17,7 +17,7 @@ from portal.core.money import Money
 from portal.ledger import Posting
 from portal.ledger.postings import ACCOUNTS
 from portal.reconciliation import figures
-from portal.reconciliation.models import Discrepancy, DiscrepancyState, StripeTransaction
+from portal.reconciliation.models import Discrepancy, DiscrepancyStatus, StripeTransaction
 
 # Beside the groups of the figures: all that touches the balance at Stripe.
 BALANCE: Final = "balance"
@@ -155,7 +155,7 @@ def number_of_discrepancies(session: Session) -> int:
     """How many are open, up to MOST_COUNTED and one more."""
     limited = (
         select(Discrepancy.id)
-        .where(Discrepancy.state == literal_column(f"'{DiscrepancyState.OPEN}'"))
+        .where(Discrepancy.status == literal_column(f"'{DiscrepancyStatus.OPEN}'"))
         .limit(MOST_COUNTED + 1)
     )
     return session.scalar(select(func.count()).select_from(limited.subquery())) or 0

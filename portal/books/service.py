@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from portal.books import jobs, packing
-from portal.books.models import Pack, PackPart, PackState
+from portal.books.models import Pack, PackPart, PackStatus
 from portal.core import audit, clock, crash, db
 from portal.core.db import new_id
 from portal.core.errors import N_, Invalid, NotFound
@@ -49,7 +49,7 @@ def request(month: date, user_id: str) -> str:
                 jobs.make_pack.enqueue(session, pack_id=made)
                 return made
             under_way: str | None = session.scalar(
-                select(Pack.id).where(Pack.month == month, Pack.state == PackState.MAKING)
+                select(Pack.id).where(Pack.month == month, Pack.status == PackStatus.MAKING)
             )
         if under_way is not None:  # else it became ready between the two statements
             return under_way
@@ -70,7 +70,7 @@ def make(pack_id: str) -> None:
     """
     with db.reading() as session:
         row = session.get(Pack, pack_id)
-        if row is None or row.state != PackState.MAKING:
+        if row is None or row.status != PackStatus.MAKING:
             return
         period = Period.of_month(row.month)
         awaited = receipts.number_issued(session, period.begins, period.ends, unrendered_only=True)
@@ -114,7 +114,7 @@ class _Parts:
 def _finish(pack_id: str, attempt: int, made: packing.Packed) -> None:
     with db.transaction() as session:
         row = _locked(session, pack_id, attempt)
-        row.state, row.made_at, row.size = PackState.READY, clock.now(), made.size
+        row.status, row.made_at, row.size = PackStatus.READY, clock.now(), made.size
         row.files_done = row.files_all = made.files
         row.missing = len(made.missing)
         # The trail is anchored outside of the database: so it vouches for the pack also when the key has changed since.
@@ -131,7 +131,7 @@ def _finish(pack_id: str, attempt: int, made: packing.Packed) -> None:
 def _locked(session: Session, pack_id: str, attempt: int | None = None) -> Pack:
     """The row, while it is being made by this attempt. Raises Superseded."""
     row = session.get(Pack, pack_id, with_for_update=True)
-    if row is None or row.state != PackState.MAKING or (attempt is not None and row.attempt != attempt):
+    if row is None or row.status != PackStatus.MAKING or (attempt is not None and row.attempt != attempt):
         raise Superseded
     return row
 
@@ -140,7 +140,7 @@ def download(pack_id: str) -> tuple[Pack, Iterator[bytes]]:
     """A pack that is ready, and its bytes, a part at a time; that it was taken is recorded before the first. Raises NotFound."""
     with db.transaction() as session:
         row = session.get(Pack, pack_id)
-        if row is None or row.state != PackState.READY:
+        if row is None or row.status != PackStatus.READY:
             raise NotFound
         audit.record(session, "pack.downloaded", pack_id, {"month": f"{row.month:%Y-%m}"})
     return row, _parts_of(row)
@@ -168,5 +168,5 @@ def sweep() -> None:
             session.execute(delete(PackPart).where(PackPart.pack_id == pack_id))
             session.execute(delete(Pack).where(Pack.id == pack_id))
     with db.transaction() as session:
-        dead = (Pack.state == PackState.MAKING, Pack.requested_at < now - GIVE_UP_AFTER)
-        session.execute(update(Pack).where(*dead).values(state=PackState.GIVEN_UP))
+        dead = (Pack.status == PackStatus.MAKING, Pack.requested_at < now - GIVE_UP_AFTER)
+        session.execute(update(Pack).where(*dead).values(status=PackStatus.GIVEN_UP))

@@ -1,4 +1,4 @@
-"""An invoice and its lines. Totals are frozen when it is issued; its paid state follows from settled payments.
+"""An invoice and its lines. Totals are frozen when it is issued; its status "paid" follows from settled payments.
 
 What an invoice may become: open → paid, open → void, and nothing else; both ends are final (portal.invoices.service).
 """

@@ -55,7 +55,7 @@ def by_number(session: Session, number: str) -> Invoice:
 class OwedSum:
     """The open invoices of one currency: how many are due, what they come to, and how much of it is overdue.
 
-    `under_way` is what is not due because it is on its way (see portal.invoices.statuses): state → amount, in the order of UNDER_WAY.
+    `under_way` is what is not due because it is on its way (see portal.invoices.statuses): status → amount, in the order of UNDER_WAY.
     """
 
     count: int
@@ -93,19 +93,19 @@ def owed(session: Session, customer_id: str) -> Owed:
     """What the customer has to pay, and what is on its way to be paid; in four questions at most."""
     of_customer = (Invoice.customer_id == customer_id, Invoice.status == InvoiceStatus.OPEN)
     each = select(
-        Invoice.currency, Invoice.total_minor, case_of(company_days.today()).label("state"), _is_late().label("late")
+        Invoice.currency, Invoice.total_minor, case_of(company_days.today()).label("status"), _is_late().label("late")
     ).where(*of_customer)
     one = each.subquery().c
     rows = session.execute(
-        select(one.currency, one.state, one.late, func.count(), func.sum(one.total_minor)).group_by(
-            one.currency, one.state, one.late
+        select(one.currency, one.status, one.late, func.count(), func.sum(one.total_minor)).group_by(
+            one.currency, one.status, one.late
         )
     ).all()
     next_due = list(
         session.scalars(select(Invoice).where(*of_customer).order_by(Invoice.due_on, Invoice.id).limit(NEXT_DUE))
     )
     # PostgreSQL sums bigints as numeric.
-    parts = [_Part(currency, state, bool(late), count, int(minor)) for currency, state, late, count, minor in rows]
+    parts = [_Part(currency, status, bool(late), count, int(minor)) for currency, status, late, count, minor in rows]
     return Owed(_sums(parts), next_due, standing.of(session, next_due))
 
 
@@ -114,7 +114,7 @@ class _Part:
     """The open invoices of one currency that stand alike."""
 
     currency: str
-    state: InvoiceStanding
+    status: InvoiceStanding
     is_late: bool
     count: int
     minor: int
@@ -133,17 +133,17 @@ def _sums(parts: Sequence[_Part]) -> list[OwedSum]:
 
 def _sum_of(currency: str, parts: Sequence[_Part]) -> OwedSum:
     ours = [part for part in parts if part.currency == currency]
-    due = [part for part in ours if Standing(part.state).is_due]
+    due = [part for part in ours if Standing(part.status).is_due]
 
     def amount(some: Iterable[_Part]) -> Money:
         return Money(sum(part.minor for part in some), currency)
 
-    ways = {state: [part for part in ours if part.state == state] for state in UNDER_WAY}
+    ways = {status: [part for part in ours if part.status == status] for status in UNDER_WAY}
     return OwedSum(
         sum(part.count for part in due),
         amount(due),
         amount(part for part in due if part.is_late),
-        {state: amount(some) for state, some in ways.items() if some},
+        {status: amount(some) for status, some in ways.items() if some},
     )
 
 

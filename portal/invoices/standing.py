@@ -2,7 +2,7 @@
 
 An open invoice is on its way while a payment of it is under review, is being processed or waits for 3-D Secure, and when it is going to be
 charged by itself. Those who know of that stand to the right of invoices and cannot be asked from here: they say so themselves, each for
-a state of UNDER_WAY, as a condition on Invoice. All pages, sums and answers take it from `case_of`, so they never differ.
+a status of UNDER_WAY, as a condition on Invoice. All pages, sums and answers take it from `case_of`, so they never differ.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _conditions: dict[InvoiceStanding, Condition] = {}
 _days: list[Days] = []
 
 
-def tells(state: InvoiceStanding) -> Callable[[Condition], Condition]:
-    """This function says which open invoices are in a state of UNDER_WAY, or InvoiceStanding.RETRYING: as a condition on Invoice."""
+def tells(status: InvoiceStanding) -> Callable[[Condition], Condition]:
+    """This function says which open invoices are in a status of UNDER_WAY, or InvoiceStanding.RETRYING: as a condition on Invoice."""
 
     def register(condition: Condition) -> Condition:
-        _conditions[state] = condition
+        _conditions[status] = condition
         case_of.cache_clear()
         return condition
 
@@ -45,7 +45,9 @@ def tells_days(days: Days) -> Days:
 @lru_cache(maxsize=1)
 def case_of(today: date) -> ColumnElement[InvoiceStanding]:
     """The standing of an Invoice in a question. Made once a day, for building it costs what asking it does."""
-    told = [(_conditions[state](), state) for state in (*UNDER_WAY, InvoiceStanding.RETRYING) if state in _conditions]
+    told = [
+        (_conditions[status](), status) for status in (*UNDER_WAY, InvoiceStanding.RETRYING) if status in _conditions
+    ]
     standing = case(
         (Invoice.status != InvoiceStatus.OPEN, Invoice.status),
         *told,
@@ -62,11 +64,11 @@ def of(session: Session, invoices: Sequence[Invoice]) -> dict[str, Standing]:
     if not open_ids:
         return found
     rows = session.execute(select(Invoice.id, case_of(company_days.today())).where(Invoice.id.in_(open_ids)))
-    states = {row[0]: row[1] for row in rows}
+    statuses = {row[0]: row[1] for row in rows}
     planned = [
         invoice_id
-        for invoice_id, state in states.items()
-        if state in {InvoiceStanding.SCHEDULED, InvoiceStanding.RETRYING}
+        for invoice_id, status in statuses.items()
+        if status in {InvoiceStanding.SCHEDULED, InvoiceStanding.RETRYING}
     ]
     days = {invoice_id: day for tell in _days for invoice_id, day in tell(session, planned).items()} if planned else {}
-    return found | {invoice_id: Standing(state, days.get(invoice_id)) for invoice_id, state in states.items()}
+    return found | {invoice_id: Standing(status, days.get(invoice_id)) for invoice_id, status in statuses.items()}

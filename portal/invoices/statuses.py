@@ -40,17 +40,17 @@ DUE: Final = (InvoiceStanding.RETRYING, InvoiceStanding.OVERDUE, InvoiceStanding
 class Standing:
     """`on` is the day of the next charge, where one comes by itself."""
 
-    state: InvoiceStanding
+    status: InvoiceStanding
     on: date | None = None
 
     @property
     def is_due(self) -> bool:
         """Whether it counts as due, and Pay is offered: neither while it is on its way, nor when nothing is owed."""
-        return self.state in DUE
+        return self.status in DUE
 
     @property
     def is_under_way(self) -> bool:
-        return self.state in UNDER_WAY
+        return self.status in UNDER_WAY
 
 
 class OutsideWay(StrEnum):

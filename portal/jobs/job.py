@@ -24,7 +24,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal.core import crash
 from portal.core.db import database_now, new_id
-from portal.jobs.models import ENDED, JobRow, JobState
+from portal.jobs.models import ENDED, JobRow, JobStatus
 
 # What should have a job has lost it, or it died. Then there is one again, after a job that ended not before this time.
 REQUEUE_AFTER: Final = timedelta(days=1)
@@ -110,7 +110,7 @@ class Job(Generic[P]):
         """
         if self._leave(session, 0, *args, **kwargs):
             return
-        again = {"state": JobState.QUEUED, "tries": 0, "run_at": database_now(session), "finished_at": None}
+        again = {"status": JobStatus.QUEUED, "tries": 0, "run_at": database_now(session), "finished_at": None}
         session.execute(update(JobRow).where(JobRow.unique_key == self.key(*args, **kwargs), ENDED).values(again))
 
     def find(self, session: Session, /, *args: P.args, **kwargs: P.kwargs) -> JobRow | None:
@@ -137,7 +137,9 @@ class Job(Generic[P]):
             key = key + ":" + cast(columns[argument], String)
         recent = database_now(session) - REQUEUE_AFTER
         alive = (
-            true() if ever else or_(JobRow.state == literal_column(f"'{JobState.QUEUED}'"), JobRow.finished_at > recent)
+            true()
+            if ever
+            else or_(JobRow.status == literal_column(f"'{JobStatus.QUEUED}'"), JobRow.finished_at > recent)
         )
         return ~exists().where(JobRow.unique_key == key, alive)
 
@@ -191,7 +193,7 @@ def _insert(session: Session, name: str, args: Mapping[str, object], *, key: str
         "name": name,
         "args": dict(args),
         "unique_key": key,
-        "state": JobState.QUEUED,
+        "status": JobStatus.QUEUED,
         "tries": 0,
         "run_at": now + timedelta(seconds=seconds),
         "created_at": now,

@@ -13,7 +13,7 @@ from portal.core.db import Base, UTCDateTime, one_of
 from portal.core.enums import EnumText
 
 
-class JobState(StrEnum):
+class JobStatus(StrEnum):
     QUEUED = "queued"
     DONE = "done"
     DEAD = "dead"  # has failed permanently
@@ -21,11 +21,11 @@ class JobState(StrEnum):
 
 # Jobs that failed in their last try: the dead ones, and those that are tried again.
 FAILED: Final = text("last_error IS NOT NULL")
-DEAD: Final = text(f"state = '{JobState.DEAD}'")
+DEAD: Final = text(f"status = '{JobStatus.DEAD}'")
 # No index begins with the state: SQLite would take it for the due jobs, and sort all that are queued.
-QUEUED: Final = text(f"state = '{JobState.QUEUED}'")
+QUEUED: Final = text(f"status = '{JobStatus.QUEUED}'")
 FINISHED: Final = text("finished_at IS NOT NULL")
-ENDED: Final = text(f"state <> '{JobState.QUEUED}'")
+ENDED: Final = text(f"status <> '{JobStatus.QUEUED}'")
 WAITING: Final = text("waits_for IS NOT NULL")
 
 
@@ -36,7 +36,7 @@ class JobRow(Base):
     name: Mapped[str] = mapped_column(String(80))
     args: Mapped[dict[str, Any]] = mapped_column(JSON)
     unique_key: Mapped[str | None] = mapped_column(String(160), unique=True)
-    state: Mapped[JobState] = mapped_column(EnumText(JobState, 10), default=JobState.QUEUED)
+    status: Mapped[JobStatus] = mapped_column(EnumText(JobStatus, 10), default=JobStatus.QUEUED)
     tries: Mapped[int] = mapped_column(Integer, default=0)
     run_at: Mapped[datetime] = mapped_column(UTCDateTime)
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -49,7 +49,7 @@ class JobRow(Base):
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (
-        one_of("state", JobState),
+        one_of("status", JobStatus),
         Index("ix_jobs_due", "run_at", sqlite_where=QUEUED, postgresql_where=QUEUED),
         Index("ix_jobs_finished", "finished_at", "id", sqlite_where=FINISHED, postgresql_where=FINISHED),
         Index("ix_jobs_dead", "finished_at", "id", sqlite_where=DEAD, postgresql_where=DEAD),

@@ -24,7 +24,7 @@ from portal.core.db import database_now
 from portal.core.errors import PortalError
 from portal.jobs import outages, own_jobs
 from portal.jobs.job import declared, periodic
-from portal.jobs.models import DEAD, FAILED, WAITING, JobRow, JobState
+from portal.jobs.models import DEAD, FAILED, WAITING, JobRow, JobStatus
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +90,7 @@ def claim(owner: str, most: int, lease_seconds: int = LEASE_SECONDS) -> list[Cla
         jobs = session.execute(due.with_for_update(skip_locked=True)).scalars().all()
         poisoned = [job for job in jobs if job.tries >= MOST_TRIES]
         for job in poisoned:  # no failure was recorded, so its worker died, as it may have each time
-            job.state, job.finished_at, job.lease_until, job.lease_owner = JobState.DEAD, now, None, None
+            job.status, job.finished_at, job.lease_until, job.lease_owner = JobStatus.DEAD, now, None, None
             job.last_error = "the worker died in the last try"
             log.error("job_dead", job=job.name, job_id=job.id, tries=job.tries)
             _alert(session, job.name, now)
@@ -104,7 +104,7 @@ def claim(owner: str, most: int, lease_seconds: int = LEASE_SECONDS) -> list[Cla
 
 def _due(now: datetime, most: int) -> Select[JobRow]:
     free = JobRow.lease_until.is_(None) | (JobRow.lease_until < now)
-    queued = JobRow.state == literal_column(f"'{JobState.QUEUED}'")  # written out: see db.inline_literals
+    queued = JobRow.status == literal_column(f"'{JobStatus.QUEUED}'")  # written out: see db.inline_literals
     return select(JobRow).where(queued, JobRow.run_at <= now, free).order_by(JobRow.run_at).limit(most)
 
 
@@ -202,7 +202,7 @@ def _close(
             if not counted:
                 values["tries"] = 0  # it went well so far: earlier failures are over
         else:
-            values |= {"state": JobState.DEAD if dead else JobState.DONE, "finished_at": now}
+            values |= {"status": JobStatus.DEAD if dead else JobStatus.DONE, "finished_at": now}
         written = _write(session, job, owner, values)
         if dead and written:
             _alert(session, job.name, now)
@@ -291,8 +291,8 @@ def revive(session: Session, job_id: str) -> bool:
     free = JobRow.lease_until.is_(None) | (JobRow.lease_until < now)
     revived = session.execute(
         update(JobRow)
-        .where(JobRow.id == job_id, or_(DEAD, FAILED), JobRow.state != JobState.DONE, free)
-        .values(state=JobState.QUEUED, tries=0, run_at=now, finished_at=None, waits_for=None, waits_since=None)
+        .where(JobRow.id == job_id, or_(DEAD, FAILED), JobRow.status != JobStatus.DONE, free)
+        .values(status=JobStatus.QUEUED, tries=0, run_at=now, finished_at=None, waits_for=None, waits_since=None)
     )
     return bool(revived.rowcount)  # type: ignore[attr-defined]
 
@@ -302,6 +302,6 @@ def sweep() -> None:
     """Forget done jobs after their time."""
     with db.transaction() as session:
         now = database_now(session)
-        done = delete(JobRow).where(JobRow.state == JobState.DONE)
+        done = delete(JobRow).where(JobRow.status == JobStatus.DONE)
         session.execute(done.where(JobRow.finished_at < now - timedelta(days=KEEP_DONE_DAYS)))
         session.execute(done.where(JobRow.finished_at < now - KEEP_PERIODIC, JobRow.name.in_(periodic_names())))

@@ -13,7 +13,7 @@ from portal.core import config, db
 from portal.core.errors import N_
 from portal.mandates import queries, service, statuses
 from portal.mandates.models import Mandate
-from portal.mandates.statuses import CollectionState
+from portal.mandates.statuses import CollectionStatus
 from portal.payment_methods import queries as cards
 
 ASKS_HOLDER: Final = "authentication_required"
@@ -77,7 +77,7 @@ def send_failure(
     with db.reading() as session:
         collection = queries.collection(session, collection_id)
         customer = session.get_one(Customer, collection.customer_id)
-    if collection.state in {CollectionState.PAID, CollectionState.CALLED_OFF}:
+    if collection.status in {CollectionStatus.PAID, CollectionStatus.CALLED_OFF}:
         return
     asks_holder = ASKS_HOLDER in {code, decline_code} and payment_id is not None
     subject = (

@@ -11,10 +11,10 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from portal.core.db import Base, UTCDateTime, one_of
 from portal.core.enums import EnumText
 from portal.invoices.models import Invoice
-from portal.mandates.statuses import ACTIVE, CollectionState
+from portal.mandates.statuses import ACTIVE, CollectionStatus
 
 _IN_FORCE: Final = text("ended_at IS NULL")
-_ACTIVE: Final = text("state IN (" + ", ".join(f"'{state}'" for state in sorted(ACTIVE)) + ")")
+_ACTIVE: Final = text("status IN (" + ", ".join(f"'{status}'" for status in sorted(ACTIVE)) + ")")
 
 
 class Mandate(Base):
@@ -60,7 +60,7 @@ class Collection(Base):
     mandate_id: Mapped[str] = mapped_column(ForeignKey("mandates.id"))
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
     invoice_id: Mapped[str] = mapped_column(ForeignKey("invoices.id"))
-    state: Mapped[CollectionState] = mapped_column(EnumText(CollectionState, 20), default=CollectionState.ANNOUNCED)
+    status: Mapped[CollectionStatus] = mapped_column(EnumText(CollectionStatus, 20), default=CollectionStatus.ANNOUNCED)
     charge_on: Mapped[date] = mapped_column(Date)
     noticed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     next_try_at: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -79,7 +79,7 @@ class Collection(Base):
     mandate: Mapped[Mandate] = relationship(lazy="raise")
 
     __table_args__ = (
-        one_of("state", CollectionState),
+        one_of("status", CollectionStatus),
         CheckConstraint("tries >= 0", name="tries_counted"),
         UniqueConstraint("mandate_id", "invoice_id"),
         Index("uq_collections_active", "invoice_id", unique=True, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),

@@ -19,7 +19,7 @@ from portal.invoices.models import Invoice
 from portal.invoices.statuses import InvoiceStanding, InvoiceStatus
 from portal.mandates import policy
 from portal.mandates.models import Collection, Mandate
-from portal.mandates.statuses import ACTIVE, CollectionState
+from portal.mandates.statuses import ACTIVE, CollectionStatus
 from portal.payment_methods import queries as cards
 from portal.payment_methods.models import SavedCard
 
@@ -55,13 +55,13 @@ def planned(session: Session, customer_id: str, mandate: Mandate | None) -> list
         select(Invoice, Collection)
         .outerjoin(Collection, of_mandate)
         .where(Invoice.customer_id == customer_id, Invoice.status == InvoiceStatus.OPEN)
-        .where(or_(Collection.id.is_(None), Collection.state.in_(ACTIVE)))
+        .where(or_(Collection.id.is_(None), Collection.status.in_(ACTIVE)))
         .order_by(Invoice.due_on, Invoice.id)
         .limit(MOST_SHOWN)
     )
     found = [_planned(invoice, collection) for invoice, collection in rows]
     standings = invoices.standings(session, [one.invoice for one in found])
-    return [one for one in found if standings[one.invoice.id].state not in invoice_statuses.BEING_PAID]
+    return [one for one in found if standings[one.invoice.id].status not in invoice_statuses.BEING_PAID]
 
 
 # How an invoice stands that is charged by itself
@@ -87,12 +87,12 @@ def _collection(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
 @invoices.tells_standing(InvoiceStanding.SCHEDULED)
 def _is_charged_by_itself() -> ColumnElement[bool]:
     """Announced, or to be announced."""
-    return _mandate_covers(~_collection(Collection.state != CollectionState.ANNOUNCED))
+    return _mandate_covers(~_collection(Collection.status != CollectionStatus.ANNOUNCED))
 
 
 @invoices.tells_standing(InvoiceStanding.RETRYING)
 def _is_charged_again() -> ColumnElement[bool]:
-    return _mandate_covers(_collection(Collection.state == CollectionState.RETRYING))
+    return _mandate_covers(_collection(Collection.status == CollectionStatus.RETRYING))
 
 
 @invoices.tells_days
@@ -117,7 +117,7 @@ def planned_for(session: Session, invoice_id: str, customer_id: str) -> Planned 
     mandate = in_force(session, customer_id)
     if mandate is None or invoice.status != InvoiceStatus.OPEN:
         return None
-    if invoices.standings(session, [invoice])[invoice_id].state in invoice_statuses.BEING_PAID:
+    if invoices.standings(session, [invoice])[invoice_id].status in invoice_statuses.BEING_PAID:
         return None
     collection = session.execute(
         select(Collection).where(Collection.invoice_id == invoice_id, Collection.mandate_id == mandate.id)
@@ -160,7 +160,7 @@ def to_be_announced(session: Session, most: int) -> list[tuple[str, str]]:
 def due(session: Session, now: datetime, after: tuple[datetime, str] | None, most: int) -> list[tuple[datetime, str]]:
     """Collections (next try, id) whose time has come and whose notice went out, from `after` on in this order."""
     query = select(Collection.next_try_at, Collection.id).where(
-        inline_literals(Collection.state, ACTIVE), Collection.next_try_at <= now, Collection.noticed_at.is_not(None)
+        inline_literals(Collection.status, ACTIVE), Collection.next_try_at <= now, Collection.noticed_at.is_not(None)
     )
     if after is not None:
         moment, last_id = after
@@ -177,7 +177,7 @@ def settled_elsewhere(session: Session, most: int) -> list[str]:
         session.execute(
             select(Collection.id)
             .join(Collection.invoice)
-            .where(inline_literals(Collection.state, ACTIVE), Invoice.status != InvoiceStatus.OPEN)
+            .where(inline_literals(Collection.status, ACTIVE), Invoice.status != InvoiceStatus.OPEN)
             .limit(most)
         ).scalars()
     )

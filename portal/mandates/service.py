@@ -33,7 +33,7 @@ from portal.invoices.models import Invoice
 from portal.invoices.statuses import InvoiceStatus
 from portal.mandates import jobs, policy, queries, statuses
 from portal.mandates.models import Collection, Mandate
-from portal.mandates.statuses import CollectionState
+from portal.mandates.statuses import CollectionStatus
 from portal.payment_methods import queries as cards
 from portal.payments import queries as payment_queries
 from portal.payments import service as payments
@@ -106,10 +106,10 @@ def switch_off(customer_id: str, user_id: str) -> None:
         audit.record(session, "mandate.ended", mandate.id, customer_id=customer_id)
         for row in session.execute(
             select(Collection)
-            .where(Collection.mandate_id == mandate.id, Collection.state.in_(statuses.ACTIVE), ~Collection.is_trying)
+            .where(Collection.mandate_id == mandate.id, Collection.status.in_(statuses.ACTIVE), ~Collection.is_trying)
             .with_for_update()
         ).scalars():
-            _end(session, row, CollectionState.CALLED_OFF)
+            _end(session, row, CollectionStatus.CALLED_OFF)
         jobs.mail_switched.enqueue(session, mandate_id=mandate.id, on=0)
 
 
@@ -170,7 +170,7 @@ def send_notice(invoice_id: str, customer_id: str) -> None:
             mandate_id=mandate.id,
             customer_id=customer_id,
             invoice_id=invoice_id,
-            state=CollectionState.ANNOUNCED,
+            status=CollectionStatus.ANNOUNCED,
             charge_on=day,
             next_try_at=company_days.begins(day),
             tries=0,
@@ -188,7 +188,7 @@ def schedule(collection_id: str) -> Collection | None:
     """The collection whose notice is sent now, with the day that the notice names; None when it needs no notice (any more)."""
     with db.transaction() as session:
         row = _locked(session, collection_id)
-        if row.state != CollectionState.ANNOUNCED or row.noticed_at is not None:
+        if row.status != CollectionStatus.ANNOUNCED or row.noticed_at is not None:
             return None
         invoice = session.get_one(Invoice, row.invoice_id)
         row.charge_on = policy.charge_day(invoice.due_on, clock.now())
@@ -253,13 +253,13 @@ def _begin(collection_id: str) -> Attempt | None:
     with db.transaction() as session:
         mandate = session.get_one(Mandate, mandate_id, with_for_update=True)
         row = _locked(session, collection_id)
-        if row.state not in statuses.ACTIVE or row.noticed_at is None:
+        if row.status not in statuses.ACTIVE or row.noticed_at is None:
             return None
         if not row.is_trying:
             if _is_settled(session, row) or _comes_later(row, row.noticed_at):
                 return None
             if mandate.ended_at is not None:
-                _end(session, row, CollectionState.CALLED_OFF)
+                _end(session, row, CollectionStatus.CALLED_OFF)
                 return None
             if not _start_try(session, row):
                 return None
@@ -323,7 +323,7 @@ def _wait(collection_id: str, *, sent: bool) -> None:
     """Look again later. A try of which nothing was sent is none, and does not count."""
     with db.transaction() as session:
         row = _locked(session, collection_id)
-        if row.state not in statuses.ACTIVE:
+        if row.status not in statuses.ACTIVE:
             return
         row.next_try_at = clock.now() + CHECK_AGAIN_AFTER
         row.updated_at = clock.now()
@@ -336,7 +336,7 @@ def _try_anew(collection_id: str) -> None:
     """The next try comes soon, and under a key of its own: this one's belongs to a payment that is over."""
     with db.transaction() as session:
         row = _locked(session, collection_id)
-        if row.state in statuses.ACTIVE and row.is_trying:
+        if row.status in statuses.ACTIVE and row.is_trying:
             row.is_trying = False
             row.next_try_at = clock.now() + CHECK_AGAIN_AFTER
             row.updated_at = clock.now()
@@ -345,7 +345,7 @@ def _try_anew(collection_id: str) -> None:
 def _fail(collection_id: str, code: str, decline_code: str, advice_code: str, *, payment_id: str | None) -> None:
     with db.transaction() as session:
         row = _locked(session, collection_id)
-        if row.state in statuses.ACTIVE and row.is_trying:
+        if row.status in statuses.ACTIVE and row.is_trying:
             _note_failure(session, row, code, decline_code, advice_code, payment_id=payment_id)
 
 
@@ -365,15 +365,15 @@ def _note_failure(
         customer_id=row.customer_id,
     )
     if session.get_one(Mandate, row.mandate_id).ended_at is not None:
-        _end(session, row, CollectionState.CALLED_OFF)
+        _end(session, row, CollectionStatus.CALLED_OFF)
         return
     again_at = policy.next_try(row.first_try_at or clock.now(), row.tries)
     if again_at is None:
         log.error("collection_given_up", collection_id=row.id, invoice_id=row.invoice_id)
-        _end(session, row, CollectionState.GIVEN_UP)
+        _end(session, row, CollectionStatus.GIVEN_UP)
         jobs.mail_staff.enqueue(session, collection_id=row.id)
     else:
-        row.state = CollectionState.RETRYING
+        row.status = CollectionStatus.RETRYING
         row.next_try_at = again_at
         row.updated_at = clock.now()
     jobs.mail_failure.enqueue(
@@ -392,7 +392,7 @@ def _close_if_settled(collection_id: str) -> bool:
     """End a collection whose invoice is paid or withdrawn; False, having done nothing, when it is still owed."""
     with db.transaction() as session:
         row = _locked(session, collection_id)
-        return row.state not in statuses.ACTIVE or _is_settled(session, row)
+        return row.status not in statuses.ACTIVE or _is_settled(session, row)
 
 
 def _is_settled(session: Session, row: Collection) -> bool:
@@ -400,16 +400,16 @@ def _is_settled(session: Session, row: Collection) -> bool:
     status = session.execute(select(Invoice.status).where(Invoice.id == row.invoice_id)).scalar_one()
     if status == InvoiceStatus.OPEN:
         return False
-    _end(session, row, CollectionState.PAID if status == InvoiceStatus.PAID else CollectionState.CALLED_OFF)
+    _end(session, row, CollectionStatus.PAID if status == InvoiceStatus.PAID else CollectionStatus.CALLED_OFF)
     return True
 
 
-def _end(session: Session, row: Collection, state: CollectionState) -> None:
-    before, row.state = row.state, state
+def _end(session: Session, row: Collection, status: CollectionStatus) -> None:
+    before, row.status = row.status, status
     row.is_trying = False
     row.updated_at = clock.now()
     audit.record(
-        session, f"collection.{state}", row.id, {"before": before, "tries": row.tries}, customer_id=row.customer_id
+        session, f"collection.{status}", row.id, {"before": before, "tries": row.tries}, customer_id=row.customer_id
     )
     crash.point("collection ended")
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 
-class CollectionState(StrEnum):
+class CollectionStatus(StrEnum):
     ANNOUNCED = "announced"
     RETRYING = "retrying"
     PAID = "paid"
@@ -18,7 +18,7 @@ class CollectionState(StrEnum):
     CALLED_OFF = "called_off"
 
 
-ACTIVE: Final = (CollectionState.ANNOUNCED, CollectionState.RETRYING)
+ACTIVE: Final = (CollectionStatus.ANNOUNCED, CollectionStatus.RETRYING)
 
 # Why a try failed without a bank being asked; beside these, `failure_code` holds Stripe's codes.
 NO_CARD: Final = "no_card"

@@ -38,7 +38,7 @@ def mail_dead(span: int) -> None:
         jobs=died[:MOST_NAMED],
         more=len(died) - MOST_NAMED,
         hours_of_tries=outbox.HOURS_OF_TRIES,
-        link=f"{settings.base_url}/support/operations/jobs?state=dead",
+        link=f"{settings.base_url}/support/operations/jobs?status=dead",
     )
 
 

@@ -40,25 +40,25 @@ class _PeriodForm(_FilterForm):
 
 class EventFilterForm(_FilterForm):
     q = _text(lazy_gettext("Event or object"))
-    state = SelectField(
+    status = SelectField(
         lazy_gettext("Status"),
         [Optional()],
-        choices=[SelectChoice(name) for name in ("", *webhooks.EventState)],
+        choices=[SelectChoice(name) for name in ("", *webhooks.EventStatus)],
         default="",
     )
     type = _text(lazy_gettext("Type"))
 
     def filter(self) -> EventFilter:
         """The filter, after a successful validate()."""
-        return EventFilter(state=self.state.data or "", type=self.type.data or "", text=self.q.data or "")
+        return EventFilter(status=self.status.data or "", type=self.type.data or "", text=self.q.data or "")
 
 
 class DeliveryFilterForm(_FilterForm):
     customer = _text(lazy_gettext("Customer"))
-    state = SelectField(
+    status = SelectField(
         lazy_gettext("Status"),
         [Optional()],
-        choices=[SelectChoice(name) for name in ("", *deliveries.DeliveryState)],
+        choices=[SelectChoice(name) for name in ("", *deliveries.DeliveryStatus)],
         default="",
     )
     type = SelectField(
@@ -71,7 +71,7 @@ class DeliveryFilterForm(_FilterForm):
     def filter(self) -> DeliveryFilter:
         """The filter, after a successful validate()."""
         return DeliveryFilter(
-            customer_id=self.customer.data or "", state=self.state.data or "", type=self.type.data or ""
+            customer_id=self.customer.data or "", status=self.status.data or "", type=self.type.data or ""
         )
 
 

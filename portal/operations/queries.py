@@ -19,17 +19,17 @@ from portal.core.errors import NotFound
 from portal.disputes.models import Dispute, EarlyFraudWarning
 from portal.identity import queries as accounts
 from portal.jobs import workers
-from portal.jobs.models import DEAD, FAILED, JobRow, JobState
+from portal.jobs.models import DEAD, FAILED, JobRow, JobStatus
 from portal.jobs.workers import Outage
 from portal.payment_methods.models import CardSetup, StripeCustomer
 from portal.payments.models import Payment
-from portal.reconciliation.models import Discrepancy, DiscrepancyState
+from portal.reconciliation.models import Discrepancy, DiscrepancyStatus
 from portal.refunds import queries as refunds
 from portal.refunds.models import Refund
 from portal.refunds.statuses import RefundStatus
 from portal.stripe_events import jobs as event_jobs
 from portal.stripe_events import queries as webhooks
-from portal.stripe_events.models import EventState, StripeEvent
+from portal.stripe_events.models import EventStatus, StripeEvent
 from portal.web import forwarded
 
 # A number beyond this is shown as "1,000+": counting further tells nobody more.
@@ -48,7 +48,7 @@ LARGEST_NUMBER: Final = 2**63 - 1
 # Other kinds of actors are the portal itself, or known to others only, and have no row with a name.
 NAMED: Final = ("customer", "staff", "api_client")
 
-_QUEUED: Final = text(f"state = '{JobState.QUEUED}'")
+_QUEUED: Final = text(f"status = '{JobStatus.QUEUED}'")
 
 
 # The state of the portal
@@ -104,7 +104,7 @@ def state(session: Session) -> State:
     received = StripeEvent.received_at
     last = webhooks.last_delivered(session)
     waiting = (
-        select(received).where(StripeEvent.state == EventState.RECEIVED).order_by(received, StripeEvent.id).limit(1)
+        select(received).where(StripeEvent.status == EventStatus.RECEIVED).order_by(received, StripeEvent.id).limit(1)
     )
     return State(
         now=now,
@@ -113,7 +113,7 @@ def state(session: Session) -> State:
         jobs_dead=_count(session, select(JobRow.id).where(DEAD)),
         oldest_due_at=session.scalar(due),
         outages=workers.outages_now(session),
-        events_waiting=_count(session, select(StripeEvent.id).where(StripeEvent.state == EventState.RECEIVED)),
+        events_waiting=_count(session, select(StripeEvent.id).where(StripeEvent.status == EventStatus.RECEIVED)),
         oldest_waiting_at=session.scalar(waiting),
         last_event_at=last.received_at if last else None,
         webhooks_missing_since=webhooks.missing_since(session),
@@ -125,7 +125,7 @@ def state(session: Session) -> State:
         disputes_to_review=_count(session, select(Dispute.id).where(_waits_for_staff(Dispute))),
         fraud_warnings=_count(session, select(EarlyFraudWarning.id).where(_waits_for_staff(EarlyFraudWarning))),
         book_discrepancies=_count(
-            session, select(Discrepancy.id).where(Discrepancy.state == literal_column(f"'{DiscrepancyState.OPEN}'"))
+            session, select(Discrepancy.id).where(Discrepancy.status == literal_column(f"'{DiscrepancyStatus.OPEN}'"))
         ),
         anchored_at=anchors.latest(session),
         forwarded_at=forwarded.seen_at(session),
@@ -156,7 +156,7 @@ def _waits_for_staff(kind: Any) -> ColumnElement[bool]:
 class EventFilter:
     """`text` is the id of an event, or of the object that it is about."""
 
-    state: str = ""
+    status: str = ""
     type: str = ""
     text: str = ""
 
@@ -164,8 +164,8 @@ class EventFilter:
 def events(session: Session, wanted: EventFilter, cursor: str | None = None) -> keyset.Page[StripeEvent]:
     """A page of events, the newest first. Raises NotFound for a cursor that nobody gave out."""
     query = select(StripeEvent)
-    if wanted.state:
-        query = query.where(StripeEvent.state == wanted.state)
+    if wanted.status:
+        query = query.where(StripeEvent.status == wanted.status)
     if wanted.type:
         query = query.where(StripeEvent.type == wanted.type)
     if wanted.text:

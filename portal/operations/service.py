@@ -13,7 +13,7 @@ from portal.content.csv_lines import FOR_PROGRAMS, Shape
 from portal.core import audit, db
 from portal.core.errors import N_, Conflict, NotFound
 from portal.jobs import outbox
-from portal.jobs.models import JobRow, JobState
+from portal.jobs.models import JobRow, JobStatus
 from portal.operations import queries
 from portal.operations.queries import AuditFilter
 
@@ -47,7 +47,7 @@ def try_again(job_id: str) -> None:
         job = session.execute(select(JobRow).where(JobRow.id == job_id).with_for_update()).scalar_one_or_none()
         if job is None:
             raise NotFound
-        facts = {"job": job.name, "state": [job.state, JobState.QUEUED], "tries": [job.tries, 0]}
+        facts = {"job": job.name, "status": [job.status, JobStatus.QUEUED], "tries": [job.tries, 0]}
         if not outbox.revive(session, job_id):
             raise Conflict
         audit.record(session, "job.revived", job_id, facts)

@@ -15,7 +15,7 @@ from portal.core import audit, db
 from portal.core.errors import Conflict, Invalid
 from portal.core.keyset import Page
 from portal.jobs import outbox, workers
-from portal.jobs.models import JobState
+from portal.jobs.models import JobStatus
 from portal.operations import queries
 from portal.operations import service as operations
 from portal.operations.forms import AuditFilterForm, DeliveryFilterForm, EventFilterForm
@@ -148,7 +148,7 @@ def send_again(delivery_id: str) -> AnyResponse:
 @bp.get("/jobs")
 @staff_only(*READERS)
 def jobs() -> Response:
-    dead_only = request.args.get("state") == JobState.DEAD
+    dead_only = request.args.get("status") == JobStatus.DEAD
     with db.reading() as session:
         found = queries.failed_jobs(session, dead_only=dead_only, cursor=request.args.get("page"))
     return _list("jobs", found, dead_only=dead_only, hours_of_tries=outbox.HOURS_OF_TRIES)

@@ -89,7 +89,7 @@ def pay(invoice_id: str) -> Response | AnyResponse:
         country = accounts.customer(session, me).country
     if invoice.status != "open":
         return see_other("invoices.show", invoice_id=invoice_id)
-    if standing.state == InvoiceStanding.SCHEDULED and not request.args.get("now"):
+    if standing.status == InvoiceStanding.SCHEDULED and not request.args.get("now"):
         return page("payments/ways_to_pay.html", invoice=invoice, standing=standing, card=None, client_key="")
     return _pay_page(
         amount=invoice.total,

@@ -140,8 +140,8 @@ def stuck_payments(run: Run) -> None:
         run.record(_stuck(payment.id, "unanswered", payment))
 
 
-def _stuck(subject: str, state: str, payment: Payment) -> DiscrepancyDraft:
-    return DiscrepancyDraft("stuck", subject, {"payment": payment.id, "state": state}, payment.id)
+def _stuck(subject: str, status: str, payment: Payment) -> DiscrepancyDraft:
+    return DiscrepancyDraft("stuck", subject, {"payment": payment.id, "status": status}, payment.id)
 
 
 def stuck_refunds(run: Run) -> None:
@@ -150,7 +150,7 @@ def stuck_refunds(run: Run) -> None:
     before = clock.now() - STUCK_AFTER
     query = select(Refund).where(Refund.status.in_(sending), Refund.updated_at < before, Refund.review_reason == "")
     for (refund,) in _rows(run, query, "stuck_refund"):
-        facts = {"payment": refund.payment_id, "refund": refund.id, "state": refund.status}
+        facts = {"payment": refund.payment_id, "refund": refund.id, "status": refund.status}
         run.record(DiscrepancyDraft("stuck_refund", refund.id, facts, refund.payment_id))
 
 

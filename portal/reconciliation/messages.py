@@ -143,8 +143,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
             "send the document again from the payment’s page."
         ),
     ),
-    "stuck": (N_("Payment %(payment)s is stuck (%(state)s)"), _WORKER),
-    "stuck_refund": (N_("Refund %(refund)s was approved and has not reached Stripe (%(state)s)"), _WORKER),
+    "stuck": (N_("Payment %(payment)s is stuck (%(status)s)"), _WORKER),
+    "stuck_refund": (N_("Refund %(refund)s was approved and has not reached Stripe (%(status)s)"), _WORKER),
     "charged_twice": (
         N_(
             "Payment %(payment)s of %(amount)s looks like a duplicate of %(first)s: same customer, amount "
@@ -196,7 +196,7 @@ FACTS: Final = {
     "difference": N_("Difference"),
     "amount": N_("Amount"),
     "given": N_("Refunded"),
-    "state": N_("Status"),
+    "status": N_("Status"),
     "intent": N_("Payment intent"),
     "charge": N_("Stripe charge"),
     "stripe_refund": N_("Stripe’s refund"),

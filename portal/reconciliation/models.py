@@ -34,13 +34,13 @@ class RunKind(StrEnum):
     COMMAND = "command"  # a person's
 
 
-class DiscrepancyState(StrEnum):
+class DiscrepancyStatus(StrEnum):
     OPEN = "open"
     GONE = "gone"  # a later run did not find it any more
     RESOLVED = "resolved"  # a person has said why it is right as it is
 
 
-_OPEN: Final = text(f"state = '{DiscrepancyState.OPEN}'")
+_OPEN: Final = text(f"status = '{DiscrepancyStatus.OPEN}'")
 _UNBOOKED: Final = text("booked_at IS NULL")
 
 
@@ -97,13 +97,13 @@ class Discrepancy(Base):
     about_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     found_at: Mapped[datetime] = mapped_column(UTCDateTime)
     seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    state: Mapped[DiscrepancyState] = mapped_column(EnumText(DiscrepancyState, 10), default=DiscrepancyState.OPEN)
+    status: Mapped[DiscrepancyStatus] = mapped_column(EnumText(DiscrepancyStatus, 10), default=DiscrepancyStatus.OPEN)
     closed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     closed_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
     resolution: Mapped[str] = mapped_column(Text, default="")
 
     __table_args__ = (
-        one_of("state", DiscrepancyState),
+        one_of("status", DiscrepancyStatus),
         UniqueConstraint("code", "subject", "fingerprint"),
         Index("ix_discrepancies_open", "found_at", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
         Index("ix_discrepancies_found", "found_at", "id"),

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from portal.core import keyset
 from portal.core.errors import NotFound
-from portal.jobs.models import JobState
+from portal.jobs.models import JobStatus
 from portal.reconciliation import jobs
-from portal.reconciliation.models import Discrepancy, DiscrepancyState, Reconciliation, RunKind
+from portal.reconciliation.models import Discrepancy, DiscrepancyStatus, Reconciliation, RunKind
 from portal.reconciliation.run import DiscrepancyDraft
 
 # More are not read at once; who has so many has one fault many times.
@@ -62,7 +62,7 @@ def is_under_way(session: Session, kind: RunKind) -> bool:
     if last is None or last.finished_at is not None:
         return False
     job = jobs.walk.find(session, reconciliation_id=last.id)
-    return job is not None and job.state == JobState.QUEUED
+    return job is not None and job.status == JobStatus.QUEUED
 
 
 def _last(session: Session, kind: RunKind | None) -> Reconciliation | None:
@@ -77,7 +77,7 @@ def open_discrepancies(session: Session) -> list[Discrepancy]:
     """Those that nobody has resolved and no later run has found gone, the oldest first; MOST_DISCREPANCIES at most."""
     query = (
         select(Discrepancy)
-        .where(Discrepancy.state == DiscrepancyState.OPEN)
+        .where(Discrepancy.status == DiscrepancyStatus.OPEN)
         .order_by(Discrepancy.found_at, Discrepancy.id)
     )
     return list(session.execute(query.limit(MOST_DISCREPANCIES)).scalars())
@@ -97,6 +97,6 @@ def is_resolved(session: Session, draft: DiscrepancyDraft) -> bool:
         Discrepancy.code == draft.code,
         Discrepancy.subject == draft.subject,
         Discrepancy.fingerprint == draft.fingerprint,
-        Discrepancy.state == DiscrepancyState.RESOLVED,
+        Discrepancy.status == DiscrepancyStatus.RESOLVED,
     )
     return session.scalar(query) is not None

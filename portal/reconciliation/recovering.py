@@ -26,7 +26,7 @@ from portal.documents.models import Document, DocumentKind
 from portal.invoices.models import Invoice
 from portal.reconciliation import jobs, queries, service
 from portal.reconciliation.lost import LOST
-from portal.reconciliation.models import Discrepancy, DiscrepancyState, Reconciliation, RunKind
+from portal.reconciliation.models import Discrepancy, DiscrepancyStatus, Reconciliation, RunKind
 
 # So far back a comparison goes at least: refunds and disputes of so old payments still change.
 AT_LEAST: Final = timedelta(days=35)
@@ -137,7 +137,7 @@ def _why_not_over(session: Session, found: Recovery) -> Conflict | None:
 
 def left_open(session: Session) -> list[Discrepancy]:
     """The discrepancies that keep the recovery mode on."""
-    query = select(Discrepancy).where(Discrepancy.state == DiscrepancyState.OPEN, Discrepancy.code.in_(LOST))
+    query = select(Discrepancy).where(Discrepancy.status == DiscrepancyStatus.OPEN, Discrepancy.code.in_(LOST))
     return list(session.execute(query.order_by(Discrepancy.found_at, Discrepancy.id)).scalars())
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal.core import audit, clock, db
 from portal.core.db import new_id
-from portal.reconciliation.models import Discrepancy, DiscrepancyState, RunKind
+from portal.reconciliation.models import Discrepancy, DiscrepancyStatus, RunKind
 
 log = structlog.get_logger(__name__)
 
@@ -91,8 +91,8 @@ class Run:
                 audit.record(session, "discrepancy.found", draft.subject, {"code": draft.code, **_plain(draft.facts)})
                 return
             known.seen_at = now
-            if known.state == DiscrepancyState.GONE:
-                known.state, known.closed_at = DiscrepancyState.OPEN, None
+            if known.status == DiscrepancyStatus.GONE:
+                known.status, known.closed_at = DiscrepancyStatus.OPEN, None
 
     def close_what_is_gone(self, codes: Iterable[str], *, whole: bool) -> None:
         """Close the open discrepancies of these codes that this run covers and has not seen again.
@@ -102,7 +102,7 @@ class Run:
         if self.dry:
             return
         query = select(Discrepancy).where(
-            Discrepancy.state == DiscrepancyState.OPEN,
+            Discrepancy.status == DiscrepancyStatus.OPEN,
             Discrepancy.code.in_(set(codes) - self.incomplete),
             Discrepancy.seen_at < self.started_at,
         )
@@ -110,7 +110,7 @@ class Run:
             query = query.where(Discrepancy.about_at.between(self.since, self.until))
         with db.transaction() as session:
             for gone in session.execute(query.with_for_update()).scalars():
-                gone.state, gone.closed_at = DiscrepancyState.GONE, clock.now()
+                gone.status, gone.closed_at = DiscrepancyStatus.GONE, clock.now()
                 audit.record(session, "discrepancy.gone", gone.subject, {"code": gone.code})
 
 
@@ -137,7 +137,7 @@ def _insert(session: Session, draft: DiscrepancyDraft, now: datetime) -> None:
             about_at=draft.about_at,
             found_at=now,
             seen_at=now,
-            state=DiscrepancyState.OPEN,
+            status=DiscrepancyStatus.OPEN,
             resolution="",
         )
         .on_conflict_do_nothing(index_elements=["code", "subject", "fingerprint"])

@@ -31,7 +31,7 @@ from portal.core.db import database_now, new_id
 from portal.core.errors import Conflict, NotFound
 from portal.payments.models import Payment
 from portal.reconciliation import checks, jobs, lost, objects, payouts, queries, transactions
-from portal.reconciliation.models import Discrepancy, DiscrepancyState, Reconciliation, RunKind
+from portal.reconciliation.models import Discrepancy, DiscrepancyStatus, Reconciliation, RunKind
 from portal.reconciliation.run import Checkpoint, DiscrepancyDraft, Run
 
 log = structlog.get_logger(__name__)
@@ -266,7 +266,7 @@ def _as_row(draft: DiscrepancyDraft) -> Discrepancy:
         facts=dict(draft.facts),
         payment_id=draft.payment_id,
         about_at=draft.about_at,
-        state=DiscrepancyState.OPEN,
+        status=DiscrepancyStatus.OPEN,
     )
 
 
@@ -290,10 +290,10 @@ def resolve(discrepancy_id: str, user_id: str, note: str) -> None:
         discrepancy = session.get(Discrepancy, discrepancy_id, with_for_update=True)
         if discrepancy is None:
             raise NotFound
-        if discrepancy.state != DiscrepancyState.OPEN:
+        if discrepancy.status != DiscrepancyStatus.OPEN:
             raise Conflict
-        discrepancy.state, discrepancy.closed_at, discrepancy.closed_by = (
-            DiscrepancyState.RESOLVED,
+        discrepancy.status, discrepancy.closed_at, discrepancy.closed_by = (
+            DiscrepancyStatus.RESOLVED,
             clock.now(),
             user_id,
         )

@@ -14,7 +14,7 @@ from portal.core import db
 from portal.core.errors import Conflict, Invalid
 from portal.reconciliation import messages, queries, service
 from portal.reconciliation.messages import Words
-from portal.reconciliation.models import Discrepancy, DiscrepancyState, RunKind
+from portal.reconciliation.models import Discrepancy, DiscrepancyStatus, RunKind
 from portal.reconciliation.staff_forms import ResolutionForm
 from portal.web import lists
 from portal.web.guards import staff_only
@@ -90,7 +90,7 @@ def _page(discrepancy_id: str, form: ResolutionForm, status: int = 200) -> Respo
         discrepancy=found,
         words=_words(found),
         facts=messages.facts_of(found, gettext, _money),
-        is_open=found.state == DiscrepancyState.OPEN,
+        is_open=found.status == DiscrepancyStatus.OPEN,
         may_be_second=found.code == CHARGED_TWICE,
         form=form,
     )

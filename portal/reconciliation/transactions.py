@@ -21,7 +21,7 @@ from portal.ledger import Posting
 from portal.payments import queries as payments_by
 from portal.payments import service as payments
 from portal.payments.models import Payment
-from portal.reconciliation.models import Discrepancy, DiscrepancyState, StripeTransaction
+from portal.reconciliation.models import Discrepancy, DiscrepancyStatus, StripeTransaction
 from portal.reconciliation.movements import (
     CHARGES,
     REFUND_FAILURES,
@@ -128,7 +128,7 @@ def _resolved(session: Session, found: list[Account]) -> set[str]:
         return set()
     subjects = {_discrepancy_subject(movement): movement.id for movement in unknown}
     query = select(Discrepancy.subject).where(
-        Discrepancy.subject.in_(list(subjects)), Discrepancy.state == DiscrepancyState.RESOLVED
+        Discrepancy.subject.in_(list(subjects)), Discrepancy.status == DiscrepancyStatus.RESOLVED
     )
     return {subjects[subject] for subject in session.execute(query).scalars()}
 

@@ -1,4 +1,4 @@
-"""An event as Stripe sent it: the raw body is the evidence, the state says whether it has been applied."""
+"""An event as Stripe sent it: the raw body is the evidence, the status says whether it has been applied."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from portal.core.db import Base, UTCDateTime, one_of
 from portal.core.enums import EnumText
 
 
-class EventState(StrEnum):
+class EventStatus(StrEnum):
     RECEIVED = "received"
     APPLIED = "applied"
     IGNORED = "ignored"  # a type, or an object, that is none of ours
@@ -33,7 +33,7 @@ class StripeEvent(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     received_at: Mapped[datetime] = mapped_column(UTCDateTime)
     body: Mapped[bytes] = mapped_column(LargeBinary)
-    state: Mapped[EventState] = mapped_column(EnumText(EventState, 10), default=EventState.RECEIVED)
+    status: Mapped[EventStatus] = mapped_column(EnumText(EventStatus, 10), default=EventStatus.RECEIVED)
     note: Mapped[str] = mapped_column(Text, default="")
     applied_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     replays: Mapped[int] = mapped_column(Integer, default=0)  # how often staff have had it applied anew
@@ -41,10 +41,10 @@ class StripeEvent(Base):
     delivered: Mapped[bool] = mapped_column(default=True, server_default=true())
 
     __table_args__ = (
-        one_of("state", EventState),
+        one_of("status", EventStatus),
         Index("ix_stripe_events_received", "received_at", "id"),
         Index("ix_stripe_events_delivered", "received_at", "id", sqlite_where=_DELIVERED, postgresql_where=_DELIVERED),
-        Index("ix_stripe_events_state", "state", "received_at", "id"),
+        Index("ix_stripe_events_status", "status", "received_at", "id"),
         Index("ix_stripe_events_type", "type", "received_at", "id"),
         Index("ix_stripe_events_object", "object_id", "created_at"),
     )

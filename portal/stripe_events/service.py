@@ -16,7 +16,7 @@ from portal.core import audit, clock, config, crash, db
 from portal.core.errors import N_, Invalid, NotFound
 from portal.jobs import outbox
 from portal.stripe_events import handlers, jobs
-from portal.stripe_events.models import EventState, StripeEvent
+from portal.stripe_events.models import EventStatus, StripeEvent
 
 log = structlog.get_logger(__name__)
 
@@ -108,7 +108,7 @@ def _store(event: dict[str, Any], body: bytes, *, delivered: bool) -> bool:
         stored = session.execute(
             upsert(StripeEvent)
             .values(
-                **values, body=body, state=EventState.RECEIVED, note="", received_at=clock.now(), delivered=delivered
+                **values, body=body, status=EventStatus.RECEIVED, note="", received_at=clock.now(), delivered=delivered
             )
             .on_conflict_do_nothing(index_elements=["id"])
             .returning(StripeEvent.id)  # PostgreSQL's driver counts no rows here
@@ -138,7 +138,7 @@ def apply(event_id: str) -> None:
     """
     with db.reading() as session:
         event = session.get(StripeEvent, event_id)
-    if event is None or event.state != EventState.RECEIVED:
+    if event is None or event.status != EventStatus.RECEIVED:
         return
     note = handlers.handle(event)
     crash.point("event applied")
@@ -146,7 +146,7 @@ def apply(event_id: str) -> None:
         session.execute(
             update(StripeEvent)
             .where(StripeEvent.id == event_id)
-            .values(state=EventState.IGNORED if note else EventState.APPLIED, note=note, applied_at=clock.now())
+            .values(status=EventStatus.IGNORED if note else EventStatus.APPLIED, note=note, applied_at=clock.now())
         )
     log.info("webhook_applied", event_id=event_id, type=event.type, note=note)
 
@@ -155,7 +155,7 @@ def requeue_lost_jobs() -> int:
     """Leave a job for each received event that has none; returns how many. A second run finds nothing more."""
     with db.transaction() as session:
         missing = jobs.apply.missing(session, event_id=StripeEvent.id, replay=StripeEvent.replays)
-        lost = select(StripeEvent).where(StripeEvent.state == EventState.RECEIVED, missing)
+        lost = select(StripeEvent).where(StripeEvent.status == EventStatus.RECEIVED, missing)
         lost = lost.order_by(StripeEvent.received_at, StripeEvent.id).limit(outbox.MOST_REQUEUED)
         events = session.scalars(lost.options(defer(StripeEvent.body))).all()
         for event in events:
@@ -175,15 +175,15 @@ def replay(event_id: str) -> bool:
         ).scalar_one_or_none()
         if event is None:
             raise NotFound
-        before = event.state
+        before = event.status
         job = jobs.apply.find(session, event_id=event.id, replay=event.replays)
-        if before == EventState.RECEIVED and job is not None and not outbox.revive(session, job.id):
+        if before == EventStatus.RECEIVED and job is not None and not outbox.revive(session, job.id):
             return False
-        if before != EventState.RECEIVED or job is None:
-            event.state, event.note, event.applied_at = EventState.RECEIVED, "", None
+        if before != EventStatus.RECEIVED or job is None:
+            event.status, event.note, event.applied_at = EventStatus.RECEIVED, "", None
             event.replays += 1
             jobs.apply.enqueue(session, event_id=event.id, replay=event.replays)
         audit.record(
-            session, "webhook.replayed", event.id, {"state": [before, EventState.RECEIVED], "type": event.type}
+            session, "webhook.replayed", event.id, {"status": [before, EventStatus.RECEIVED], "type": event.type}
         )
         return True

@@ -28,7 +28,7 @@ class EventType(StrEnum):
 PING: Final = "ping"
 
 
-class DeliveryState(StrEnum):
+class DeliveryStatus(StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"
     FAILED = "failed"
@@ -136,7 +136,7 @@ class Delivery(Base):
     endpoint_id: Mapped[str] = mapped_column(ForeignKey("webhook_endpoints.id"))
     customer_id: Mapped[str] = mapped_column(String(40))
     type: Mapped[str] = mapped_column(String(40))
-    state: Mapped[DeliveryState] = mapped_column(EnumText(DeliveryState, 10), default=DeliveryState.PENDING)
+    status: Mapped[DeliveryStatus] = mapped_column(EnumText(DeliveryStatus, 10), default=DeliveryStatus.PENDING)
     replays: Mapped[int] = mapped_column(Integer, default=0)
     tries: Mapped[int] = mapped_column(Integer, default=0)
     status_code: Mapped[int | None] = mapped_column(Integer)
@@ -150,11 +150,11 @@ class Delivery(Base):
     endpoint: Mapped[WebhookEndpoint] = relationship(lazy="raise")
 
     __table_args__ = (
-        one_of("state", DeliveryState),
+        one_of("status", DeliveryStatus),
         UniqueConstraint("event_id", "endpoint_id"),
         Index("ix_webhook_deliveries_created", "created_at", "id"),
         Index("ix_webhook_deliveries_customer", "customer_id", "created_at", "id"),
-        Index("ix_webhook_deliveries_state", "state", "created_at", "id"),
+        Index("ix_webhook_deliveries_status", "status", "created_at", "id"),
         Index("ix_webhook_deliveries_type", "type", "created_at", "id"),
         Index("ix_webhook_deliveries_endpoint", "endpoint_id", "created_at", "id"),
     )

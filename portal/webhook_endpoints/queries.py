@@ -51,7 +51,7 @@ class DeliveryFilter:
     """An empty text is no condition."""
 
     customer_id: str = ""
-    state: str = ""
+    status: str = ""
     type: str = ""
 
 
@@ -60,7 +60,7 @@ def deliveries(session: Session, wanted: DeliveryFilter, cursor: str | None = No
     query = select(Delivery).options(joinedload(Delivery.endpoint))
     for column, value in (
         (Delivery.customer_id, wanted.customer_id),
-        (Delivery.state, wanted.state),
+        (Delivery.status, wanted.status),
         (Delivery.type, wanted.type),
     ):
         if value:

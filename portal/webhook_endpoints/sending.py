@@ -23,7 +23,7 @@ from portal.webhook_endpoints.addresses import Unreachable
 from portal.webhook_endpoints.models import (
     LONGEST_ANSWER,
     Delivery,
-    DeliveryState,
+    DeliveryStatus,
     DisabledReason,
     OutgoingEvent,
     WebhookEndpoint,
@@ -51,7 +51,7 @@ def deliver(delivery_id: str, replay: int) -> None:
         except NotFound:  # forgotten
             return
         endpoint, event = delivery.endpoint, delivery.event
-    if delivery.state != DeliveryState.PENDING or delivery.replays != replay:
+    if delivery.status != DeliveryStatus.PENDING or delivery.replays != replay:
         return
     answer: Answer | None = None
     try:
@@ -78,7 +78,7 @@ def _conclude(delivery_id: str, replay: int, answer: Answer | None, said: str) -
     """Record what came of a try, unless the delivery was begun anew meanwhile. Raises outbox.Reschedule before the last try."""
     with db.transaction() as session:
         delivery = locked(session, delivery_id)
-        if delivery.state != DeliveryState.PENDING or delivery.replays != replay:
+        if delivery.status != DeliveryStatus.PENDING or delivery.replays != replay:
             return
         wait = _record(session, delivery, answer, said)
     if wait is not None:
@@ -96,7 +96,7 @@ def _record(session: Session, delivery: Delivery, answer: Answer | None, said: s
     delivery.status_code = answer.status if answer is not None else None
     delivery.answer = said
     if answer is not None and answer.is_success:
-        delivery.state, delivery.delivered_at = DeliveryState.DELIVERED, now
+        delivery.status, delivery.delivered_at = DeliveryStatus.DELIVERED, now
         endpoint.failing_since = None
         return None
     endpoint.failing_since = endpoint.failing_since or now
@@ -105,7 +105,7 @@ def _record(session: Session, delivery: Delivery, answer: Answer | None, said: s
         wait = outbox.wait_after(delivery.tries)
         delivery.next_try_at = now + timedelta(seconds=wait)
         return wait
-    delivery.state = DeliveryState.FAILED
+    delivery.status = DeliveryStatus.FAILED
     log.warning("delivery_failed", delivery_id=delivery.id, endpoint_id=endpoint.id, tries=delivery.tries)
     session.flush()
     facts = {"event": delivery.event_id, "type": delivery.type, "tries": delivery.tries, "status": delivery.status_code}

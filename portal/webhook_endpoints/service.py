@@ -17,7 +17,7 @@ from portal.webhook_endpoints.models import (
     LONGEST_DESCRIPTION,
     PING,
     Delivery,
-    DeliveryState,
+    DeliveryStatus,
     EventType,
     OutgoingEvent,
     WebhookEndpoint,
@@ -62,7 +62,7 @@ def _leave(
             endpoint_id=endpoint.id,
             customer_id=customer_id,
             type=event_type,
-            state=DeliveryState.PENDING,
+            status=DeliveryStatus.PENDING,
             replays=0,
             created_at=now,
             next_try_at=now,
@@ -201,12 +201,12 @@ def send_again(delivery_id: str) -> None:
     with db.transaction() as session:
         delivery = locked(session, delivery_id)
         _refuse_disabled(session.get_one(WebhookEndpoint, delivery.endpoint_id))
-        before = delivery.state
-        delivery.state, delivery.tries, delivery.next_try_at = DeliveryState.PENDING, 0, clock.now()
+        before = delivery.status
+        delivery.status, delivery.tries, delivery.next_try_at = DeliveryStatus.PENDING, 0, clock.now()
         delivery.replays += 1
         session.flush()
         jobs.deliver.enqueue(session, delivery_id=delivery.id, replay=delivery.replays)
-        facts = {"event": delivery.event_id, "type": delivery.type, "state": [before, DeliveryState.PENDING]}
+        facts = {"event": delivery.event_id, "type": delivery.type, "status": [before, DeliveryStatus.PENDING]}
         audit.record(session, "delivery.sent_again", delivery.id, facts, customer_id=delivery.customer_id)
 
 

@@ -72,11 +72,11 @@ def test_who_is_back_has_the_role_of_before_and_no_key(ida: User) -> None:
     tom = staff("approver")
     key, _secret = api_clients.create("Books", ["invoices:read"], tom.id)
     access.end(tom.id, by=ida.id)
-    assert access.member(tom.id).state == "ended"
+    assert access.member(tom.id).status == "ended"
     assert access.restore(tom.id, by=ida.id) is None
     assert access.restore(tom.id, by=ida.id) is None
     back = access.member(tom.id)
-    assert (back.state, back.role) == ("active", "approver")
+    assert (back.status, back.role) == ("active", "approver")
     assert sessions.sign_in(tom.email, factories.PASSWORD, **HOME)
     assert api_clients.find(key.id) is None
     assert recorded(tom)[1:] == [("user.access_restored", {"role": "approver"})]
@@ -87,7 +87,7 @@ def test_who_never_had_a_password_is_invited_anew(ida: User) -> None:
     access.end(made.user_id, by=ida.id)
     invited = access.restore(made.user_id, by=ida.id)
     assert invited is not None and invited.link != made.link
-    assert access.member(made.user_id).state == "invited"
+    assert access.member(made.user_id).status == "invited"
     with db.reading() as session:
         assert len(session.scalars(select(JobRow).where(JobRow.name == "accounts.mail_invitation")).all()) == 2
 
@@ -129,7 +129,7 @@ def test_of_two_admins_who_remove_each_other_one_stays(ida: User) -> None:
     ends = run_concurrently(lambda: access.end(tom.id, by=ida.id), lambda: access.end(ida.id, by=tom.id))
     refused = [one for one in ends if isinstance(one, BaseException)]
     assert len(refused) == 1 and isinstance(refused[0], Forbidden | access.LastAdmin)
-    assert [one.state for one in access.of_staff()].count("active") == 1
+    assert [one.status for one in access.of_staff()].count("active") == 1
 
 
 def test_only_admins_act_and_only_on_staff(ida: User) -> None:

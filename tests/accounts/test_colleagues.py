@@ -66,7 +66,7 @@ class Firm:
     @property
     def owners(self) -> list[str]:
         """The ids of those who can decide about the others."""
-        return [one.id for one in self.people.values() if (one.role, one.state) == ("owner", "active")]
+        return [one.id for one in self.people.values() if (one.role, one.status) == ("owner", "active")]
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_an_invited_colleague_signs_in_for_the_same_customer_in_their_role(
     made = firm.invite(role)
     to, subject, link = next(mail for mail in mails() if mail[0] == EVE)
     assert (to, subject) == (EVE, "Ada Brandt invites you to the account of Spree Bikes GmbH")
-    assert firm.people[EVE].state == "invited"
+    assert firm.people[EVE].status == "invited"
     assert service.invited(token_of(link)).customer == "Spree Bikes GmbH"
     found = sessions.find(identity.accept_invitation(token_of(link), NEW, **WHERE))
     assert found is not None
@@ -141,9 +141,9 @@ def test_an_invited_colleague_signs_in_for_the_same_customer_in_their_role(
 def test_an_invitation_can_be_sent_again_until_it_is_taken_up(firm: Firm, mails: Mails) -> None:
     made = firm.invite()
     with time_machine.travel(clock.now() + timedelta(days=8)):
-        assert firm.people[EVE].state == "lapsed"
+        assert firm.people[EVE].status == "lapsed"
         again = colleagues.invite_again(firm.id, made.user_id, by=firm.ada.id)
-        assert firm.people[EVE].state == "invited"
+        assert firm.people[EVE].status == "invited"
         assert [link for to, _subject, link in mails() if to == EVE] == [again.link]
         identity.accept_invitation(token_of(again.link), NEW, **WHERE)
         for act in (colleagues.invite_again, colleagues.withdraw):
@@ -173,7 +173,7 @@ def test_an_invitation_that_is_withdrawn_and_taken_up_at_once_is_one_of_both(fir
             partial(colleagues.withdraw, firm.id, made.user_id, by=firm.ada.id),
         )
         if email in firm.people:
-            assert (taken_up, withdrawn, firm.people[email].state) == ("", "Conflict", "active")
+            assert (taken_up, withdrawn, firm.people[email].status) == ("", "Conflict", "active")
         else:
             assert taken_up in {"LinkExpired", "NotFound"} and withdrawn == ""
 
@@ -315,7 +315,7 @@ def test_access_that_nobody_has_taken_up_is_withdrawn_and_not_ended(firm: Firm) 
     made = firm.invite()
     with pytest.raises(Conflict):
         colleagues.end_access(firm.id, made.user_id, by=firm.ada.id)
-    assert firm.people[EVE].state == "invited"
+    assert firm.people[EVE].status == "invited"
 
 
 # An owner stays

@@ -56,7 +56,7 @@ def test_an_admin_invites_changes_ends_and_restores(browser: FlaskClient, admin:
     assert post(browser, f"/{made.id}/access/end").status_code == 303
     assert "No access" in text(browser.get(DESK))
     assert post(browser, f"/{made.id}/access/restoration").status_code == 303
-    assert access.member(made.id).state == "invited"
+    assert access.member(made.id).status == "invited"
 
 
 def test_what_is_refused_is_told_above_the_list(browser: FlaskClient, admin: User) -> None:

@@ -42,7 +42,7 @@ def post(browser: Any, discrepancy_id: str, words: str) -> Any:
 
 def test_open_discrepancies_stand_with_what_to_do_and_closed_ones_do_not(app: Flask, browse: As) -> None:
     note("orphan_charge", ORPHAN)
-    note("receipt_missing", {"payment": "pay_9"}, state="gone")
+    note("receipt_missing", {"payment": "pay_9"}, status="gone")
     text = text_of(browse("approver"), RUNS)
     assert "1 open discrepancy " in text
     assert "Stripe charged €7.00 (ch_1) that no payment here knows of" in text
@@ -126,7 +126,7 @@ def test_an_explanation_has_words(app: Flask, browse: As, words: str) -> None:
     found = note("orphan_charge", ORPHAN)
     assert post(browse("approver"), found, words).status_code == 422
     with db.reading() as session:
-        assert session.get_one(Discrepancy, found).state == "open"
+        assert session.get_one(Discrepancy, found).status == "open"
 
 
 def test_the_state_of_the_machine_counts_open_discrepancies(app: Flask, browse: As) -> None:

@@ -114,7 +114,7 @@ def test_a_pack_that_was_half_made_is_not_offered_and_is_made_anew(
     dies("pack part made", lambda: service.make(pack_id), time=parts + 1)
     with pytest.raises(NotFound):
         service.download(pack_id)
-    assert pack_of(pack_id).state == "making"
+    assert pack_of(pack_id).status == "making"
     service.make(pack_id)
     pack, content = service.download(pack_id)
     whole = b"".join(content)
@@ -151,7 +151,7 @@ def test_who_was_overtaken_adds_nothing_to_the_attempt_of_another(user: str, nov
 
     with overtaken("pack part made", by=begin_only):
         service.make(pack_id)
-    assert (pack_of(pack_id).state, pack_of(pack_id).attempt) == ("making", 2)
+    assert (pack_of(pack_id).status, pack_of(pack_id).attempt) == ("making", 2)
     with db.reading() as session:
         assert session.scalar(select(func.count()).select_from(PackPart)) == 0
 
@@ -224,7 +224,7 @@ def test_packs_are_removed_after_thirty_days_and_given_up_when_their_job_is_dead
     stuck = service.request(OCTOBER, user)
     with time_machine.travel(AFTERWARDS + timedelta(days=3)):
         service.sweep()
-        assert (pack_of(ready).state, pack_of(stuck).state) == ("ready", "given_up")
+        assert (pack_of(ready).status, pack_of(stuck).status) == ("ready", "given_up")
         assert service.request(OCTOBER, user) not in {ready, stuck}
     with time_machine.travel(AFTERWARDS + timedelta(days=30, minutes=1)):
         service.sweep()

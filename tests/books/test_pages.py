@@ -153,10 +153,10 @@ def test_the_last_reconciliation_and_what_it_left_open(october: None, browse: As
                 finished_at=AFTERWARDS + timedelta(hours=1), counts={}, open_discrepancies=1,
             )
         )  # fmt: skip
-        for state, subject in (("open", "ch_1"), ("gone", "ch_2")):
+        for status, subject in (("open", "ch_1"), ("gone", "ch_2")):
             session.add(
                 Discrepancy(
-                    id=new_id("fnd"), code="x", subject=subject, fingerprint="", facts={}, state=state, found_at=now,
+                    id=new_id("fnd"), code="x", subject=subject, fingerprint="", facts={}, status=status, found_at=now,
                     seen_at=now,
                 )
             )  # fmt: skip

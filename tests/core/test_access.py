@@ -288,7 +288,7 @@ def house(app: Flask) -> House:
         people["other"] = factories.user(session, stranger)
         people |= {role: factories.staff(session, role) for role in ("support", "approver", "admin")}
         pack = Pack(
-            id=new_id("pck"), month=date(2026, 1, 1), state="ready", requested_by=people["admin"].id, requested_at=now,
+            id=new_id("pck"), month=date(2026, 1, 1), status="ready", requested_by=people["admin"].id, requested_at=now,
             made_at=now, size=3, attempt=1,
         )  # fmt: skip
         ids["pack_id"] = pack.id

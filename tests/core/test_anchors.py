@@ -262,7 +262,7 @@ def test_while_the_mail_server_is_down_the_file_has_its_line_already(file: Path,
     assert smtp.messages == []
     with db.reading() as session:
         (job,) = session.scalars(select(JobRow).where(JobRow.name == "content.mail_anchor"))
-    assert job.state == "queued"
+    assert job.status == "queued"
 
 
 @pytest.mark.database("sqlite")

@@ -167,7 +167,7 @@ def requeue_lost_jobs() -> int:
 
 def left() -> list[tuple[str, str | None, str]]:
     with db.reading() as session:
-        return [(row.name, row.unique_key, row.state) for row in session.scalars(select(JobRow))]
+        return [(row.name, row.unique_key, row.status) for row in session.scalars(select(JobRow))]
 
 
 def lose(lost: Lost) -> tuple[str, str]:
@@ -191,13 +191,13 @@ def test_what_has_lost_its_job_gets_one_and_no_second(settings: object, lost: Lo
     assert requeue_lost_jobs() == 0
 
 
-@pytest.mark.parametrize("state", ["done", "dead"])
+@pytest.mark.parametrize("status", ["done", "dead"])
 @pytest.mark.parametrize("lost", [one for one in LOST if one not in {a_duplicate, money_of_a_second_intent}])
 @pytest.mark.database("sqlite")
-def test_a_job_that_ended_too_early_begins_anew_a_day_later(settings: object, lost: Lost, state: str) -> None:
+def test_a_job_that_ended_too_early_begins_anew_a_day_later(settings: object, lost: Lost, status: str) -> None:
     name, key = lose(lost)
     requeue_lost_jobs()
-    end(state=state, tries=12, finished_at=clock.now() - REQUEUE_AFTER + timedelta(minutes=1))
+    end(status=status, tries=12, finished_at=clock.now() - REQUEUE_AFTER + timedelta(minutes=1))
     assert requeue_lost_jobs() == 0
     end(finished_at=clock.now() - REQUEUE_AFTER)
     assert requeue_lost_jobs() == 1
@@ -228,6 +228,6 @@ def test_done_periodic_jobs_are_forgotten_after_a_day(database: str) -> None:
     with db.transaction() as session:
         own_jobs.sweep.enqueue(session)
         named("tests.once").enqueue(session)
-    end(state="done", finished_at=clock.now() - timedelta(days=1, minutes=1))
+    end(status="done", finished_at=clock.now() - timedelta(days=1, minutes=1))
     outbox.sweep()
-    assert [name for name, _key, _state in left()] == ["tests.once"]
+    assert [name for name, _key, _status in left()] == ["tests.once"]

@@ -74,7 +74,7 @@ def test_a_hiccup_is_tried_again_soon_and_an_outage_is_waited_for(service: Servi
         assert outbox.run_due() == 1
         row = job()
         soon = row.run_at - clock.now() < timedelta(seconds=15)
-        assert (row.state, soon) == ("queued", number < FAST_RETRIES)
+        assert (row.status, soon) == ("queued", number < FAST_RETRIES)
         assert (row.waits_for, row.tries) == ("stripe", min(number, FAST_RETRIES))
 
 
@@ -93,12 +93,12 @@ def test_no_number_of_tries_kills_a_job_that_waits(service: Service) -> None:
     for _ in range(3 * MOST_TRIES):
         due_now()
         assert outbox.run_due() == 1
-    assert job().state == "queued"
+    assert job().status == "queued"
     service.away = False
     due_now()
     outbox.run_due()
     row = job()
-    assert (row.state, row.waits_for, row.waits_since, row.last_error) == ("done", None, None, None)
+    assert (row.status, row.waits_for, row.waits_since, row.last_error) == ("done", None, None, None)
 
 
 def test_after_a_week_a_job_is_given_up(service: Service) -> None:
@@ -106,11 +106,11 @@ def test_after_a_week_a_job_is_given_up(service: Service) -> None:
     change(waits_since=clock.now() - GIVE_UP_AFTER + timedelta(minutes=1))
     due_now()
     outbox.run_due()
-    assert job().state == "queued"
+    assert job().status == "queued"
     change(waits_since=clock.now() - GIVE_UP_AFTER)
     due_now()
     outbox.run_due()
-    assert (job().state, job().waits_for) == ("dead", None)
+    assert (job().status, job().waits_for) == ("dead", None)
 
 
 def test_when_one_gets_through_all_that_wait_for_the_same_service_are_due(service: Service, work: Work) -> None:
@@ -125,7 +125,7 @@ def test_when_one_gets_through_all_that_wait_for_the_same_service_are_due(servic
     assert outbox.run_due() == 0
     assert try_one()
     assert outbox.run_due() == 5
-    assert {(row.name, row.state) for row in jobs()} == {(NAME, "done"), ("tests.mail", "queued")}
+    assert {(row.name, row.status) for row in jobs()} == {(NAME, "done"), ("tests.mail", "queued")}
     assert [(one.service, one.jobs) for one in away()] == [("mail", 1)]
 
 
@@ -202,7 +202,7 @@ def test_workers_find_out_by_themselves_that_a_service_is_back(
             lambda: len(service.asked) == 20 and min(service.asked.values()) > FAST_RETRIES, within=60, what="tries"
         )
         service.away = False
-        eventually(lambda: {row.state for row in jobs()} == {"done"}, within=60, what="all that waited")
+        eventually(lambda: {row.status for row in jobs()} == {"done"}, within=60, what="all that waited")
     finally:
         stop.set()
         for worker in staff:

@@ -27,7 +27,7 @@ def test_a_job_leaves_with_its_transaction_or_not_at_all(database: str) -> None:
         given_up(lambda session: named().enqueue(session))
     assert jobs() == []
     add(number=1, words="zwölf", nothing=None)
-    assert (job().args, job().state, job().tries) == ({"number": 1, "words": "zwölf", "nothing": None}, "queued", 0)
+    assert (job().args, job().status, job().tries) == ({"number": 1, "words": "zwölf", "nothing": None}, "queued", 0)
 
 
 def test_a_second_job_of_a_key_is_not_made_even_after_the_first_ran(database: str, work: Work) -> None:
@@ -74,9 +74,9 @@ def test_one_who_lost_the_lease_does_not_write_over_the_outcome_of_the_next(data
     (slow,) = outbox.claim("slow", 1, lease_seconds=-1)
     (quick,) = outbox.claim("quick", 1)
     outbox.run(slow, "slow")
-    assert (job().state, job().lease_owner) == ("queued", "quick")
+    assert (job().status, job().lease_owner) == ("queued", "quick")
     outbox.run(quick, "quick")
-    assert (job().state, job().lease_owner) == ("done", None)
+    assert (job().status, job().lease_owner) == ("done", None)
 
 
 def test_the_oldest_jobs_are_taken_first_and_no_more_than_asked_for(database: str) -> None:
@@ -103,11 +103,11 @@ def test_a_failure_backs_off_by_the_schedule_and_after_the_last_try_the_job_is_d
         row = job()
         assert (row.tries, row.last_error, row.lease_owner) == (number, "ValueError: no luck today", None)
         if number < MOST_TRIES:
-            assert row.state == "queued"
+            assert row.status == "queued"
             waits.append((row.run_at - before).total_seconds())
     for wait, planned in zip(waits, BACKOFF_SECONDS, strict=False):
         assert 0.75 * planned <= wait <= 1.25 * planned + 5
-    assert (job().state, outbox.run_due()) == ("dead", 0)
+    assert (job().status, outbox.run_due()) == ("dead", 0)
     (alert,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert isinstance(alert.msg, dict)
     assert (alert.msg["event"], alert.msg["job"], alert.msg["tries"]) == ("job_dead", NAME, MOST_TRIES)
@@ -120,7 +120,7 @@ def test_a_failure_that_no_other_try_can_help_kills_the_job_at_once(database: st
     work(cannot_be_sent)
     add()
     assert outbox.run_due() == 1
-    assert (job().state, job().tries) == ("dead", 1) and "NotReachable" in (job().last_error or "")
+    assert (job().status, job().tries) == ("dead", 1) and "NotReachable" in (job().last_error or "")
 
 
 def test_a_job_that_kills_its_workers_is_dead_after_the_last_try_too(
@@ -133,7 +133,7 @@ def test_a_job_that_kills_its_workers_is_dead_after_the_last_try_too(
     assert Counter(one.name for taken in claimed for one in taken) == {NAME: MOST_TRIES, "tests.harmless": MOST_TRIES}
     assert outbox.claim("next", 5) == []
     assert len(alerts()) == 1
-    assert {(row.state, row.tries, bool(row.finished_at)) for row in jobs()} == {("dead", MOST_TRIES, True)}
+    assert {(row.status, row.tries, bool(row.finished_at)) for row in jobs()} == {("dead", MOST_TRIES, True)}
     assert [record.levelno for record in caplog.records] == [logging.ERROR] * 2
 
 
@@ -141,15 +141,15 @@ def test_a_dead_job_can_be_revived_and_a_living_one_stays_as_it_is(database: str
     work(lambda: None)
     add()
     job_id = job().id
-    change(state="dead", tries=MOST_TRIES, finished_at=clock.now())
+    change(status="dead", tries=MOST_TRIES, finished_at=clock.now())
     for _ in range(2):
         with db.transaction() as session:
             outbox.revive(session, job_id)
-    assert (job().state, job().tries, job().finished_at) == ("queued", 0, None)
+    assert (job().status, job().tries, job().finished_at) == ("queued", 0, None)
     assert outbox.run_due() == 1
     with db.transaction() as session:
         assert not outbox.revive(session, job_id)
-    assert job().state == "done"
+    assert job().status == "done"
 
 
 def test_a_job_that_waits_after_a_failure_can_be_tried_at_once_and_one_that_is_being_run_cannot(
@@ -188,7 +188,7 @@ def die(name: str = NAME) -> None:
     add(name)
     with db.transaction() as session:
         session.execute(
-            JobRow.__table__.update().where(JobRow.state == "queued", JobRow.name == name).values(tries=MOST_TRIES - 1)
+            JobRow.__table__.update().where(JobRow.status == "queued", JobRow.name == name).values(tries=MOST_TRIES - 1)
         )
     assert outbox.run_due() == 1
 
@@ -219,7 +219,7 @@ def test_of_a_dead_alert_nobody_is_told(database: str, work: Work) -> None:
     do(fails, own_jobs.mail_dead.name)
     die(own_jobs.mail_dead.name)
     (alert,) = alerts()
-    assert alert.state == "dead"
+    assert alert.status == "dead"
 
 
 def test_a_job_whose_time_has_not_come_counts_no_try(database: str, work: Work) -> None:
@@ -232,7 +232,7 @@ def test_a_job_whose_time_has_not_come_counts_no_try(database: str, work: Work) 
         due_now()
         assert outbox.run_due() == 1
     row = job()
-    assert (row.state, row.tries) == ("queued", 0)
+    assert (row.status, row.tries) == ("queued", 0)
     assert timedelta(seconds=25) < row.run_at - clock.now() <= timedelta(seconds=30)
 
 
@@ -247,14 +247,14 @@ def test_waiting_for_its_time_ends_a_row_of_failures(database: str, work: Work) 
     for _ in range(3):
         due_now()
         outbox.run_due()
-    assert (job().state, job().tries) == ("queued", 0)
+    assert (job().status, job().tries) == ("queued", 0)
 
 
 def test_a_job_that_nobody_handles_is_kept_and_tried_again(database: str, work: Work) -> None:
     add("tests.of_the_next_release")
     assert outbox.run_due() == 1
     row = job()
-    assert (row.state, row.tries) == ("queued", 1)
+    assert (row.status, row.tries) == ("queued", 1)
     assert "nothing here handles tests.of_the_next_release" in (row.last_error or "")
 
 
@@ -271,7 +271,7 @@ def test_one_poisoned_job_does_not_hold_up_the_others(
     for number in range(5):
         add(number=number)
     assert outbox.run_due() == 5
-    assert Counter(row.state for row in jobs()) == {"done": 4, "queued": 1}
+    assert Counter(row.status for row in jobs()) == {"done": 4, "queued": 1}
 
 
 # Every so often
@@ -295,13 +295,13 @@ def test_a_periodic_job_is_made_once_a_period_by_all_workers_together(
 
 def test_done_jobs_are_forgotten_after_their_time_and_dead_ones_are_kept(database: str) -> None:
     long_ago = clock.now() - timedelta(days=outbox.KEEP_DONE_DAYS + 1)
-    for state, finished_at in (("done", long_ago), ("dead", long_ago), ("done", clock.now()), ("queued", None)):
-        add(f"tests.{state}")
+    for status, finished_at in (("done", long_ago), ("dead", long_ago), ("done", clock.now()), ("queued", None)):
+        add(f"tests.{status}")
         with db.transaction() as session:
-            values = {"state": state, "finished_at": finished_at}
+            values = {"status": status, "finished_at": finished_at}
             session.execute(
                 JobRow.__table__.update()
-                .where(JobRow.state == "queued", JobRow.name == f"tests.{state}")
+                .where(JobRow.status == "queued", JobRow.name == f"tests.{status}")
                 .values(values)
             )
     outbox.sweep()

@@ -44,7 +44,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[Session], object]]] = {
         "ix_webhook_deliveries_customer", lambda session: deliveries.deliveries(session, DeliveryFilter(customer_id="cus_1")),
     ),
     "the deliveries that failed": (
-        "ix_webhook_deliveries_state", lambda session: deliveries.deliveries(session, DeliveryFilter(state="failed")),
+        "ix_webhook_deliveries_status", lambda session: deliveries.deliveries(session, DeliveryFilter(status="failed")),
     ),
     "the deliveries of a type": (
         "ix_webhook_deliveries_type", lambda session: deliveries.deliveries(session, DeliveryFilter(type="ping")),

@@ -46,7 +46,7 @@ def test_four_workers_run_each_job_once_when_nobody_dies(database: str, work: Wo
         for number in range(100):
             named().enqueue(session, number=number)
     with working(4, threads=2):
-        eventually(lambda: all(row.state == "done" for row in jobs()), within=60, what="100 jobs")
+        eventually(lambda: all(row.status == "done" for row in jobs()), within=60, what="100 jobs")
     assert sorted(ran) == list(range(100))
     assert {row.tries for row in jobs()} == {1}
 
@@ -73,7 +73,7 @@ def test_a_worker_that_is_told_to_stop_finishes_what_it_began(database: str, wor
         may_end.set()
         worker.join(30)
     assert not worker.is_alive()
-    assert [row.state for row in jobs()] == ["done", "queued"]
+    assert [row.status for row in jobs()] == ["done", "queued"]
 
 
 # Leases
@@ -94,7 +94,7 @@ def test_a_living_worker_keeps_what_it_runs_however_long_that_takes(
             assert outbox.claim("another", 1) == []
         finally:
             may_end.set()
-    assert (job().state, job().tries, job().lease_owner) == ("done", 1, None)
+    assert (job().status, job().tries, job().lease_owner) == ("done", 1, None)
 
 
 def leased_for(seconds: float) -> bool:
@@ -136,10 +136,10 @@ def test_a_worker_that_cannot_renew_goes_on(database: str, work: Work, monkeypat
         work(lambda: heard.wait(30) and None)
         add()
         with working():
-            eventually(lambda: job().state == "done", within=30, what="the job")
+            eventually(lambda: job().status == "done", within=30, what="the job")
             assert heard.is_set()
             add()
-            eventually(lambda: {row.state for row in jobs()} == {"done"}, within=30, what="the next job")
+            eventually(lambda: {row.status for row in jobs()} == {"done"}, within=30, what="the next job")
 
 
 def test_a_job_that_hangs_is_not_kept_for_ever(database: str, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +176,7 @@ def done_now() -> None:
     add("tests.done")
     with db.transaction() as session:
         done = JobRow.__table__.update().where(JobRow.name == "tests.done")
-        session.execute(done.values(state="done", finished_at=clock.now() + timedelta(hours=1)))
+        session.execute(done.values(status="done", finished_at=clock.now() + timedelta(hours=1)))
 
 
 def test_what_was_due_before_the_clock_was_set_back_is_due_still(database: str, work: Work) -> None:
@@ -244,7 +244,7 @@ def test_a_period_that_comes_again_has_its_job_again(
     monkeypatch.setattr(portal_jobs, "database_now", lambda _session: ahead)
     with db.transaction() as session:
         outbox.enqueue_periodic(session)
-    assert [row.state for row in jobs()] == ["done", "queued"]
+    assert [row.status for row in jobs()] == ["done", "queued"]
 
 
 WORKER = """
@@ -287,7 +287,7 @@ def test_the_job_of_a_killed_worker_runs_again_after_the_lease(worker: subproces
     worker.send_signal(signal.SIGKILL)
     worker.wait(20)
     row = job()
-    assert (row.state, row.tries) == ("queued", 1)
+    assert (row.status, row.tries) == ("queued", 1)
     assert row.lease_until is not None
     assert timedelta(0) < row.lease_until - clock.now() <= timedelta(seconds=LEASE_SECONDS)
     with db.transaction() as session:  # what the portal's own worker found to do is not looked at here
@@ -297,7 +297,7 @@ def test_the_job_of_a_killed_worker_runs_again_after_the_lease(worker: subproces
     assert outbox.run_due("next") == 0
     change(lease_until=clock.now() - timedelta(milliseconds=1))
     assert outbox.run_due("next") == 1
-    assert (ran, job().state, job().tries) == ([1], "done", 2)
+    assert (ran, job().status, job().tries) == ([1], "done", 2)
 
 
 TOLD_TWICE = """

@@ -71,7 +71,7 @@ def test_events_in_any_order_and_number_end_in_the_same_books(case: Case, order:
     }[order]
     receive_all(chosen)
     assert (case.ours.status, case.money) == ("won", RETURNED)
-    assert {event.state for event in stored()} == {"applied"}
+    assert {event.status for event in stored()} == {"applied"}
 
 
 def test_the_fee_of_a_won_dispute_comes_back_where_the_account_gives_it_back(case: Case) -> None:
@@ -142,7 +142,9 @@ def test_a_dispute_of_a_charge_that_is_not_ours_is_ignored_with_a_note(case: Cas
     )
     case.till.sandbox.control("finish")
     receive_all(case.events("charge.dispute."))
-    assert {(event.state, event.note) for event in stored()} == {("ignored", "the disputed charge is not the portal's")}
+    assert {(event.status, event.note) for event in stored()} == {
+        ("ignored", "the disputed charge is not the portal's")
+    }
     assert case.money == {}
     assert jobs("disputes.follow_up") == []
 

@@ -99,7 +99,7 @@ def test_two_declines_and_a_success_on_a_moved_clock(shopper: Shopper, clock: Cl
     move(clock, days=2)
     eventually(lambda: shopper.invoice.status == "paid", within=SECONDS, what="the third try")
     shopper.mailed("Your receipt")
-    eventually(lambda: collection(shopper).state == "paid", within=SECONDS, what="the collection to end")
+    eventually(lambda: collection(shopper).status == "paid", within=SECONDS, what="the collection to end")
     assert (collection(shopper).tries, shopper.charged) == (3, [119_00])
 
 

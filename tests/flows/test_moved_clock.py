@@ -47,7 +47,7 @@ def test_after_eight_days_sessions_have_ended_jobs_have_run_and_payments_succeed
 def _state_of_job() -> str | None:
     with db.reading() as session:
         job = own_jobs.mail_dead.find(session, span=NOTHING_DIED)
-        return job.state if job else None
+        return job.status if job else None
 
 
 def _pay_and_leave(shopper: Shopper) -> None:

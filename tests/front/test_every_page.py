@@ -242,9 +242,9 @@ class Troubles:
             customer = factories.customer(session)
             self.event = factories.stripe_event(session, body=b'{"object": "event", "id": "' + b"x" * 200 + b'"}').id
             for number in range(22):
-                factories.stripe_event(session, state="ignored", received_at=now - timedelta(minutes=number + 1))
+                factories.stripe_event(session, status="ignored", received_at=now - timedelta(minutes=number + 1))
             factories.failed_job(session, args={"event_id": self.event}, last_error="OSError: " + "no space left " * 12)
-            factories.failed_job(session, state="queued", finished_at=None, tries=3)
+            factories.failed_job(session, status="queued", finished_at=None, tries=3)
             payment = factories.payment(session, customer, review_reason="the amount at Stripe differs")
             session.add(_setup(customer.id, review_reason="the setup intent belongs to another customer"))
             found = {"status": "requested", "review_reason": "too little of the payment is left"}
@@ -266,8 +266,8 @@ class Troubles:
             moved(session, "charge", payment.amount_minor, 3_00, at=now, **source)
             moved(session, "payout", -80_00, at=now, booked_at=None, source_id="po_1NordlichtEnergieNovember")
             broken = factories.endpoint(session, customer, url="https://hooks.spree-bikes.test/" + "events/" * 30)
-            failed = {"state": "failed", "tries": 12, "status_code": 500, "delivered_at": None}
-            waiting = {"state": "pending", "tries": 3, "status_code": None, "delivered_at": None, "next_try_at": now}
+            failed = {"status": "failed", "tries": 12, "status_code": 500, "delivered_at": None}
+            waiting = {"status": "pending", "tries": 3, "status_code": None, "delivered_at": None, "next_try_at": now}
             self.deliveries = [
                 factories.delivery(session, customer).id,
                 factories.delivery(session, customer, broken, answer="<h1>Error</h1>" * 30, **failed).id,
@@ -275,21 +275,27 @@ class Troubles:
             ]
             asked = {"requested_by": self.user.id, "requested_at": now}
             self.packs = [
-                Pack(id="pck_1", month=date(2026, 3, 1), state="making", **asked),
-                Pack(id="pck_2", month=date(2026, 2, 1), state="making", files_done=7, files_all=1204, **asked),
+                Pack(id="pck_1", month=date(2026, 3, 1), status="making", **asked),
+                Pack(id="pck_2", month=date(2026, 2, 1), status="making", files_done=7, files_all=1204, **asked),
                 Pack(
-                    id="pck_3", month=date(2026, 1, 1), state="ready", made_at=now, size=123_456_789, missing=2, **asked
+                    id="pck_3",
+                    month=date(2026, 1, 1),
+                    status="ready",
+                    made_at=now,
+                    size=123_456_789,
+                    missing=2,
+                    **asked,
                 ),
-                Pack(id="pck_4", month=date(2025, 12, 1), state="given_up", **asked),
+                Pack(id="pck_4", month=date(2025, 12, 1), status="given_up", **asked),
             ]
             session.add_all(self.packs)
             self.discrepancies = [
                 Discrepancy(
                     id=f"fnd_{number}", code=code, subject=f"x{number}", fingerprint="", payment_id=payment.id, found_at=now,
-                    seen_at=now, state=state, resolution="It belongs to the shop." if state == "resolved" else "",
-                    closed_at=None if state == "open" else now, facts=facts,
+                    seen_at=now, status=status, resolution="It belongs to the shop." if status == "resolved" else "",
+                    closed_at=None if status == "open" else now, facts=facts,
                 )
-                for number, (code, state, facts) in enumerate((
+                for number, (code, status, facts) in enumerate((
                     ("charged_twice", "open", {"payment": payment.id, "first": "pay_1", "amount_minor": 1, "currency": "eur"}),
                     ("receipt_missing", "gone", {"payment": payment.id}),
                     ("orphan_charge", "resolved", {"charge": "ch_1", "amount_minor": 1_00, "currency": "eur"}),
@@ -313,14 +319,14 @@ class Troubles:
     def addresses(self) -> Iterator[str]:
         yield from ("/support/api-clients", "/support/api_clients/new")
         yield from ("/support/operations", f"/support/refunds/{self.refund}")
-        for path in ("", f"/{self.event}", "?q=nothing", "?state=x"):
+        for path in ("", f"/{self.event}", "?q=nothing", "?status=x"):
             yield f"/support/operations/events{path}"
-        for path in ("", "?state=failed", "?customer=nothing", "?state=x"):
+        for path in ("", "?status=failed", "?customer=nothing", "?status=x"):
             yield f"/support/operations/deliveries{path}"
         yield from (f"/support/operations/deliveries/{one}" for one in self.deliveries)
         yield from (
             "/support/operations/jobs",
-            "/support/operations/jobs?state=dead",
+            "/support/operations/jobs?status=dead",
             "/support/operations/discrepancies",
         )
         for path in ("", "?since=2026-02-01&until=2026-01-01", "?since=2026-01-01&until=2026-12-31", "?currency=jpy"):
@@ -350,20 +356,20 @@ def _card(customer_id: str, brand: str, last4: str, year: int) -> SavedCard:
     )
 
 
-def _automatic_payment(customer_id: str, user_id: str, states: dict[str, str]) -> Iterator[Any]:
-    """A mandate in force and a collection for each of these invoices, in its state."""
+def _automatic_payment(customer_id: str, user_id: str, statuses: dict[str, str]) -> Iterator[Any]:
+    """A mandate in force and a collection for each of these invoices, in its status."""
     now = clock.now()
     wording = "\n".join(policy.wording("Nordlicht Energie GmbH", "en"))
     yield Mandate(
         id="mnd_1", customer_id=customer_id, given_by=user_id, given_at=now, ip="", language="en", wording=wording
     )
-    for invoice_id, state in states.items():
+    for invoice_id, status in statuses.items():
         yield Collection(
             id=db.new_id("col"),
             mandate_id="mnd_1",
             customer_id=customer_id,
             invoice_id=invoice_id,
-            state=state,
+            status=status,
             charge_on=company_days.today(),
             next_try_at=now + timedelta(days=1),
             created_at=now,

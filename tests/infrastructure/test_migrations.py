@@ -141,7 +141,10 @@ def test_receipts_from_before_there_were_documents_keep_all_they_had_and_get_a_c
         receipts = sqlalchemy.table("receipts", *(sqlalchemy.column(name) for name in kept))
         session.execute(insert(receipts).values(kept))
         job = {"id": "job_old", "name": "receipts.mail", "tries": 0, "run_at": clock.now(), "created_at": clock.now()}
-        session.execute(insert(JobRow).values(**job, args={"receipt_id": "rct_old"}, state="queued"))
+        jobs = sqlalchemy.table(
+            "jobs", sqlalchemy.column("args", sqlalchemy.JSON), *map(sqlalchemy.column, (*job, "state"))
+        )
+        session.execute(insert(jobs).values(**job, args={"receipt_id": "rct_old"}, state="queued"))
     command.upgrade(alembic, "head")
     with db.reading() as session:
         receipt = session.get_one(Receipt, "rct_old", options=[undefer(Receipt.pdf)])

@@ -46,8 +46,8 @@ def work(way: Way, *names: str) -> None:
     """Do the newest job of the first name, which leaves one of the second, and so on; all others wait."""
     for name in names:
         with db.transaction() as session:
-            now, queued = database_now(session), update(JobRow).where(JobRow.state == "queued")
-            newest = select(func.max(JobRow.id)).where(JobRow.state == "queued", JobRow.name == name).scalar_subquery()
+            now, queued = database_now(session), update(JobRow).where(JobRow.status == "queued")
+            newest = select(func.max(JobRow.id)).where(JobRow.status == "queued", JobRow.name == name).scalar_subquery()
             session.execute(queued.values(run_at=now + timedelta(days=1)))
             session.execute(queued.where(JobRow.id == newest).values(run_at=now))
         with way:

@@ -15,7 +15,7 @@ from portal.invoices import service as invoices
 from portal.jobs import outbox
 from portal.mandates import email, policy, queries, service
 from portal.mandates.models import Collection
-from portal.mandates.statuses import CollectionState
+from portal.mandates.statuses import CollectionStatus
 from portal.payment_methods import service as cards
 from portal.payment_methods.models import SavedCard
 from portal.payments import service as payments
@@ -40,7 +40,7 @@ def test_an_invoice_is_announced_three_days_before_and_charged_on_its_day(subscr
         with subscriber.later(3):
             assert subscriber.charged == [119_00]
             assert subscriber.status(invoice_id) == "paid"
-            assert subscriber.collection(invoice_id).state == CollectionState.PAID
+            assert subscriber.collection(invoice_id).status == CollectionStatus.PAID
             before = everything()
             service.sweep()
             service.collect(subscriber.collection(invoice_id).id)
@@ -55,7 +55,7 @@ def test_two_declines_and_a_success(subscriber: Subscriber) -> None:
     subscriber.work()
     subscriber.bank(POOR)
     with subscriber.later(3):
-        assert subscriber.collection(invoice_id).state == CollectionState.RETRYING
+        assert subscriber.collection(invoice_id).status == CollectionStatus.RETRYING
         (mail,) = subscriber.mails("could not charge")
         assert "not enough money on this card" in text_of(mail)
         assert "We will try again on" in text_of(mail)
@@ -68,7 +68,7 @@ def test_two_declines_and_a_success(subscriber: Subscriber) -> None:
                 assert subscriber.asked == 2
             with subscriber.later(2):
                 assert subscriber.charged == [119_00]
-                assert subscriber.collection(invoice_id).state == CollectionState.PAID
+                assert subscriber.collection(invoice_id).status == CollectionStatus.PAID
     assert len(subscriber.sandbox.client.v1.payment_intents.list().data) == 1
 
 
@@ -79,7 +79,7 @@ def test_after_the_last_try_customer_and_staff_are_told_and_nothing_more_is_char
     subscriber.bank(POOR)
     with subscriber.later(3), subscriber.later(1), subscriber.later(2), subscriber.later(4):
         assert subscriber.asked == 4
-        assert subscriber.collection(invoice_id).state == CollectionState.GIVEN_UP
+        assert subscriber.collection(invoice_id).status == CollectionStatus.GIVEN_UP
         assert "our last attempt" in text_of(subscriber.mails("could not charge")[-1])
         (note,) = subscriber.mails("was not paid automatically")
         assert note["To"] == config.current().company.support_email
@@ -110,7 +110,7 @@ def test_a_bank_that_wants_to_ask_sends_the_customer_a_link_to_this_same_payment
             subscriber.sandbox.client.v1.payment_intents.confirm(intent.id, {"payment_method": method})
             assert payments.sync_intent(intent.id)
             subscriber.work()
-            assert subscriber.collection(invoice_id).state == CollectionState.PAID
+            assert subscriber.collection(invoice_id).status == CollectionStatus.PAID
         with subscriber.later(8):
             assert subscriber.charged == [119_00]
 
@@ -130,7 +130,7 @@ def test_while_the_customer_answers_the_bank_nothing_is_sent(subscriber: Subscri
         assert press.requires_action
         subscriber.work()
         collection = subscriber.collection(invoice_id)
-        assert (collection.state, collection.tries, subscriber.asked) == (CollectionState.ANNOUNCED, 0, 0)
+        assert (collection.status, collection.tries, subscriber.asked) == (CollectionStatus.ANNOUNCED, 0, 0)
         assert collection.next_try_at > clock.now()
 
 
@@ -169,7 +169,7 @@ def test_switched_off_it_ends_at_once(subscriber: Subscriber) -> None:
     before = everything()
     service.switch_off(subscriber.customer_id, subscriber.user_id)
     assert everything() == before
-    assert subscriber.collection(invoice_id).state == CollectionState.CALLED_OFF
+    assert subscriber.collection(invoice_id).status == CollectionStatus.CALLED_OFF
     with subscriber.later(10):
         assert subscriber.asked == 0
     assert len(subscriber.mails("is off")) == 1
@@ -296,7 +296,7 @@ def test_dead_at_any_point_it_is_charged_once(subscriber: Subscriber, point: str
         dies(point, lambda: service.collect(subscriber.collection(invoice_id).id))
         service.collect(subscriber.collection(invoice_id).id)
         assert subscriber.charged == [119_00]
-        assert subscriber.collection(invoice_id).state == CollectionState.PAID
+        assert subscriber.collection(invoice_id).status == CollectionStatus.PAID
         assert subscriber.collection(invoice_id).tries == 1
 
 
@@ -310,9 +310,9 @@ def test_a_lost_answer_is_found_out_and_not_charged_twice(subscriber: Subscriber
         )
         service.collect(subscriber.collection(invoice_id).id)
         collection = subscriber.collection(invoice_id)
-        assert (collection.state, collection.is_trying) == (CollectionState.ANNOUNCED, True)
+        assert (collection.status, collection.is_trying) == (CollectionStatus.ANNOUNCED, True)
         with subscriber.later(0.1):
-            assert subscriber.collection(invoice_id).state == CollectionState.PAID
+            assert subscriber.collection(invoice_id).status == CollectionStatus.PAID
     assert subscriber.charged == [119_00]
 
 
@@ -332,7 +332,7 @@ def test_voided_during_a_try_nothing_is_charged_and_no_failure_is_told(subscribe
         _tried_and_not_answered(subscriber, invoice_id)
         invoices.void(invoice_id, "billed twice")
         service.collect(subscriber.collection(invoice_id).id)
-        assert subscriber.collection(invoice_id).state == CollectionState.CALLED_OFF
+        assert subscriber.collection(invoice_id).status == CollectionStatus.CALLED_OFF
         with subscriber.later(1):
             assert (subscriber.charged, subscriber.mails("could not charge")) == ([], [])
 
@@ -349,7 +349,7 @@ def test_a_payment_that_is_canceled_during_a_try_is_no_decline_and_the_next_try_
             (waiting,) = session.query(Payment).all()
         payments.cancel_waiting(waiting.id)
         service.collect(subscriber.collection(invoice_id).id)
-        assert (subscriber.collection(invoice_id).state, subscriber.charged) == (CollectionState.ANNOUNCED, [])
+        assert (subscriber.collection(invoice_id).status, subscriber.charged) == (CollectionStatus.ANNOUNCED, [])
         with subscriber.later(0.1):
             assert (subscriber.status(invoice_id), subscriber.charged) == ("paid", [119_00])
     assert subscriber.mails("could not charge") == []
@@ -376,7 +376,7 @@ def test_paid_by_hand_before_the_day(subscriber: Subscriber) -> None:
     payments.pay_with_card(subscriber.customer_id, invoice_id, card.id, client_key="press-in-the-page")
     with subscriber.later(3):
         assert subscriber.charged == [119_00]
-        assert subscriber.collection(invoice_id).state == CollectionState.PAID
+        assert subscriber.collection(invoice_id).status == CollectionStatus.PAID
 
 
 def test_switched_off_during_a_try_the_try_is_finished_and_no_other_made(subscriber: Subscriber) -> None:
@@ -388,7 +388,7 @@ def test_switched_off_during_a_try_the_try_is_finished_and_no_other_made(subscri
         dies("try charged", lambda: service.collect(subscriber.collection(invoice_id).id))
         service.switch_off(subscriber.customer_id, subscriber.user_id)
         service.collect(subscriber.collection(invoice_id).id)
-        assert subscriber.collection(invoice_id).state == CollectionState.CALLED_OFF
+        assert subscriber.collection(invoice_id).status == CollectionStatus.CALLED_OFF
         with suppress(outbox.Reschedule), subscriber.later(10):
             assert subscriber.asked == 1
 

@@ -63,14 +63,14 @@ class Debtor:
             session.add(mandate)
             return mandate.id
 
-    def is_collected(self, state: str, on: date = SOON, **agreement: Any) -> None:
+    def is_collected(self, status: str, on: date = SOON, **agreement: Any) -> None:
         mandate_id = self.agrees(**agreement)
         with db.transaction() as session:
             noon = clock.now().replace(year=on.year, month=on.month, day=on.day, hour=12)
             session.add(
                 Collection(
                     id=db.new_id("col"), mandate_id=mandate_id, customer_id=self.customer.id, invoice_id=self.invoice_id,
-                    state=state, charge_on=on, next_try_at=noon, noticed_at=clock.now(), tries=0, is_trying=False,
+                    status=status, charge_on=on, next_try_at=noon, noticed_at=clock.now(), tries=0, is_trying=False,
                     created_at=clock.now(), updated_at=clock.now(),
                 )
             )  # fmt: skip
@@ -157,28 +157,28 @@ def _debtor(session: Session) -> Debtor:
 
 def test_every_standing_has_its_case() -> None:
     assert (
-        {state for _begin, state, _on in CASES.values()} == set(InvoiceStanding) == {*UNDER_WAY, *DUE, "paid", "void"}
+        {status for _begin, status, _on in CASES.values()} == set(InvoiceStanding) == {*UNDER_WAY, *DUE, "paid", "void"}
     )
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_each_state_stands_so_and_is_counted_and_told_so(debtor: Debtor, case: str) -> None:
-    begin, state, on = CASES[case]
+    begin, status, on = CASES[case]
     begin(debtor)
     found = debtor.standing()
-    assert (found.state, found.on) == (state, on)
+    assert (found.status, found.on) == (status, on)
     with db.reading() as session:
         invoice = queries.for_customer(session, debtor.invoice_id, debtor.customer.id)
         owed = queries.owed(session, debtor.customer.id)
-    if state in {"paid", "void"}:
+    if status in {"paid", "void"}:
         assert owed.nothing
     else:
         (only,) = owed.sums
         assert (only.count, only.total.minor) == ((1, 119_00) if found.is_due else (0, 0))
         assert {name: amount.minor for name, amount in only.under_way.items()} == (
-            {state: 119_00} if found.is_under_way else {}
+            {status: 119_00} if found.is_under_way else {}
         )
-        assert only.overdue.minor == (119_00 if state == "overdue" else 0)
+        assert only.overdue.minor == (119_00 if status == "overdue" else 0)
         assert owed.standings == {invoice.id: found}
 
 

@@ -37,12 +37,12 @@ def test_the_state_counts_what_waits_and_what_went_wrong(database: str) -> None:
     with db.transaction() as session:
         named("tests.later").enqueue_in(session, 600)
         named("tests.done").enqueue(session)
-        session.execute(update(JobRow).where(JobRow.name == "tests.done").values(state="done", finished_at=now))
-        old = factories.failed_job(session, state="queued", run_at=now - timedelta(hours=1), finished_at=None)
+        session.execute(update(JobRow).where(JobRow.name == "tests.done").values(status="done", finished_at=now))
+        old = factories.failed_job(session, status="queued", run_at=now - timedelta(hours=1), finished_at=None)
         factories.failed_job(session)
         factories.failed_job(session)
         factories.stripe_event(session, received_at=now - timedelta(minutes=6))
-        factories.stripe_event(session, state="applied")
+        factories.stripe_event(session, status="applied")
         customer = factories.customer(session)
         paid = factories.payment(session, customer)
         factories.payment(session, customer, review_reason="the amount differs")
@@ -114,11 +114,11 @@ def test_events_are_found_by_state_type_and_either_id(database: str) -> None:
             return [row.id for row in queries.events(session, EventFilter(**wanted)).rows]
 
     assert ids() == ["evt_2", "evt_1", "evt_0"]
-    assert ids(state="applied") == ["evt_2", "evt_1"]
+    assert ids(status="applied") == ["evt_2", "evt_1"]
     assert ids(type="charge.updated") == ["evt_1", "evt_0"]
     assert ids(text="ch_1") == ["evt_2", "evt_0"]
     assert ids(text="evt_1") == ["evt_1"]
-    assert ids(text="ch_1", state="received") == ["evt_0"]
+    assert ids(text="ch_1", status="received") == ["evt_0"]
     with db.reading() as session:
         assert queries.event_types(session) == ["charge.updated", "x.y"]
 
@@ -139,7 +139,7 @@ def test_an_event_comes_with_the_job_that_applies_it(database: str) -> None:
 
 
 def test_events_are_found_by_their_indexes(database: str) -> None:
-    assert "ix_stripe_events_state" in plans(lambda session: queries.events(session, EventFilter(state="received")))
+    assert "ix_stripe_events_status" in plans(lambda session: queries.events(session, EventFilter(status="received")))
     assert "ix_stripe_events_type" in plans(lambda session: queries.events(session, EventFilter(type="x.y")))
 
 
@@ -150,7 +150,7 @@ def test_jobs_that_failed_are_listed_and_others_are_not(database: str) -> None:
     with db.transaction() as session:
         named("tests.new").enqueue(session)
         dead = factories.failed_job(session, created_at=START)
-        waits = factories.failed_job(session, state="queued", finished_at=None, created_at=START + timedelta(hours=1))
+        waits = factories.failed_job(session, status="queued", finished_at=None, created_at=START + timedelta(hours=1))
     with db.reading() as session:
         assert [job.id for job in queries.failed_jobs(session, dead_only=False).rows] == [waits.id, dead.id]
         assert [job.id for job in queries.failed_jobs(session, dead_only=True).rows] == [dead.id]
@@ -165,14 +165,14 @@ def test_a_dead_job_is_tried_again_and_that_is_written_down(database: str) -> No
     with db.reading() as session:
         row = session.get_one(JobRow, job.id)
         (event_,) = session.scalars(select(AuditEvent))
-    assert (row.state, row.tries) == ("queued", 0)
+    assert (row.status, row.tries) == ("queued", 0)
     assert (event_.action, event_.subject, event_.actor_id) == ("job.revived", job.id, "usr_1")
-    assert event_.facts == {"job": "documents.render", "state": ["dead", "queued"], "tries": [12, 0]}
+    assert event_.facts == {"job": "documents.render", "status": ["dead", "queued"], "tries": [12, 0]}
 
 
 def test_a_job_that_is_done_or_unknown_is_not_tried_again(database: str) -> None:
     with db.transaction() as session:
-        job = factories.failed_job(session, state="done", last_error=None)
+        job = factories.failed_job(session, status="done", last_error=None)
     with pytest.raises(Conflict):
         operations.try_again(job.id)
     with pytest.raises(NotFound):

@@ -59,7 +59,7 @@ def troubles(app: Flask) -> None:
     with db.transaction() as session:
         customer = factories.customer(session)
         factories.stripe_event(session, id="evt_1", body=b'{"data": {"name": "<b>Zo\xc3\xab</b>"}}')
-        factories.delivery(session, customer, id="dlv_1", state="failed", status_code=500, answer="<b>no</b>")
+        factories.delivery(session, customer, id="dlv_1", status="failed", status_code=500, answer="<b>no</b>")
         factories.failed_job(session, id="job_1", args={"event_id": "evt_1"}, last_error="OSError: <full>")
         payment = factories.payment(session, customer, review_reason="the amount differs: 1 instead of 2")
         factories.refund(session, payment, id="rfd_1", status="unknown")
@@ -158,17 +158,17 @@ def test_a_press_has_the_event_applied_again(troubles: None, browser_of: Browser
     assert post_to(approver, "/events/evt_1/replays") == 303
     assert "already queued" in text_of(approver, "/events/evt_1")
     with db.reading() as session:
-        assert session.get_one(StripeEvent, "evt_1").state == "received"
+        assert session.get_one(StripeEvent, "evt_1").status == "received"
         jobs = session.scalars(select(JobRow).where(JobRow.name == "stripe_events.apply")).all()
     assert [job.args for job in jobs] == [{"event_id": "evt_1", "replay": 1}]
 
 
 def test_events_are_filtered_by_what_is_in_the_address(troubles: None, browser_of: Browsers) -> None:
     support = browser_of("support")
-    assert "payment_intent.succeeded" in text_of(support, "/events?q=pi_1&state=received")
+    assert "payment_intent.succeeded" in text_of(support, "/events?q=pi_1&status=received")
     assert "No matching events" in text_of(support, "/events?q=pi_2")
-    assert "No matching events" in text_of(support, "/events?state=ignored")
-    assert support.get(f"{DESK}/events?state=lost").status_code == 422
+    assert "No matching events" in text_of(support, "/events?status=ignored")
+    assert support.get(f"{DESK}/events?status=lost").status_code == 422
 
 
 # Events to customers' systems
@@ -216,12 +216,12 @@ def test_deliveries_are_found_by_customer_state_and_type(troubles: None, browser
     admin = browser_of("admin")
     both = text_of(admin, "/deliveries")
     assert both.index("Elbe Boats AG") < both.index("Spree Bikes GmbH")
-    for query in (f"customer={wanted}", "state=delivered", "type=ping"):
+    for query in (f"customer={wanted}", "status=delivered", "type=ping"):
         text = text_of(admin, f"/deliveries?{query}")
         assert "Elbe Boats AG" in text
         assert "Spree Bikes GmbH" not in text
     assert "No matching deliveries" in text_of(admin, "/deliveries?customer=cus_none")
-    assert admin.get(f"{DESK}/deliveries?state=lost").status_code == 422
+    assert admin.get(f"{DESK}/deliveries?status=lost").status_code == 422
 
 
 # Jobs, and what needs review
@@ -229,13 +229,13 @@ def test_deliveries_are_found_by_customer_state_and_type(troubles: None, browser
 
 def test_a_press_has_a_dead_job_tried_again(troubles: None, browser_of: Browsers) -> None:
     admin = browser_of("admin")
-    text = text_of(admin, "/jobs?state=dead")
+    text = text_of(admin, "/jobs?status=dead")
     assert "documents.render" in text
     assert "OSError: <full>" in text
     assert post_to(admin, "/jobs/job_1/tries") == 303
     assert "The job is being retried" in text_of(admin, "/jobs")
     assert (latest_event().action, latest_event().actor_kind) == ("job.revived", "staff")
-    assert "No job has failed permanently" in text_of(admin, "/jobs?state=dead")
+    assert "No job has failed permanently" in text_of(admin, "/jobs?status=dead")
     assert post_to(admin, "/jobs/job_none/tries") == 404
 
 
@@ -243,7 +243,7 @@ def test_a_job_that_waits_for_a_service_says_so_and_not_a_time_that_does_not_cou
     tomorrow = clock.now() + timedelta(days=1)
     with db.transaction() as session:
         factories.failed_job(
-            session, run_at=tomorrow, state="queued", waits_for="stripe", waits_since=clock.now(), finished_at=None
+            session, run_at=tomorrow, status="queued", waits_for="stripe", waits_since=clock.now(), finished_at=None
         )
     text = text_of(browser_of("admin"), "/jobs")
     assert "Waiting for Stripe" in text
@@ -271,7 +271,7 @@ def test_staff_get_one_mail_about_the_jobs_that_died(app: Flask, smtp: Mailbox) 
     text = body.get_content()
     assert text.count("documents.render: OSError") == 20
     assert "And 2 more." in text
-    assert f"{DESK}/jobs?state=dead" in text
+    assert f"{DESK}/jobs?status=dead" in text
 
 
 def test_what_is_frozen_stands_with_its_sentence(troubles: None, browser_of: Browsers) -> None:
@@ -293,7 +293,7 @@ def test_empty_lists_say_so(app: Flask, browser_of: Browsers) -> None:
         ("/events", "No webhooks yet"),
         ("/deliveries", "No webhooks sent yet"),
         ("/jobs", "No job has failed"),
-        ("/jobs?state=dead", "No job has failed permanently"),
+        ("/jobs?status=dead", "No job has failed permanently"),
         ("/review", "Nothing on hold"),
     ):
         assert words in text_of(approver, address)

@@ -109,7 +109,7 @@ def test_a_run_whose_job_has_died_is_begun_anew(account: Account) -> None:
     job_handlers.frequent()
     with db.transaction() as session:
         job = session.execute(select(JobRow).where(JobRow.name == "reconciliation.walk")).scalar_one()
-        job.state = "dead"
+        job.status = "dead"
     job_handlers.frequent()
     assert len(runs()) == 2
 

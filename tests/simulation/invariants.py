@@ -80,9 +80,9 @@ def read_portal() -> PortalSide:
             documents=list(session.scalars(select(Document))),
             postings=list(session.scalars(select(Posting))),
             customers={row.id: row for row in session.scalars(select(Customer))},
-            open_jobs=list(session.scalars(select(JobRow).where(JobRow.state != "done"))),
+            open_jobs=list(session.scalars(select(JobRow).where(JobRow.status != "done"))),
             unanswered=list(session.scalars(select(Confirmation).where(Confirmation.answered_at.is_(None)))),
-            unapplied=list(session.scalars(select(StripeEvent).where(StripeEvent.state == "received"))),
+            unapplied=list(session.scalars(select(StripeEvent).where(StripeEvent.status == "received"))),
             broken_chain=audit.verify(session),
         )
 
@@ -228,7 +228,7 @@ def documents_stand(ours: PortalSide) -> Iterator[str]:
     """E, as far as the rows tell."""
     issued = Counter(document.payment_id for document in ours.documents if document.kind == DocumentKind.RECEIPT)
     notes = {document.refund_id: document for document in ours.documents if document.kind == DocumentKind.CREDIT_NOTE}
-    told_to_staff = {str(job.args) for job in ours.open_jobs if job.state == "dead"}
+    told_to_staff = {str(job.args) for job in ours.open_jobs if job.status == "dead"}
     for payment in ours.payments:
         wanted = int(payment.status == SUCCEEDED)
         if issued[payment.id] != wanted:
@@ -305,9 +305,9 @@ def jobs_done(ours: PortalSide, *, worker_runs: bool) -> Iterator[str]:
     """F, of the work that stands behind it. Jobs that look after something come due again and again; these may be at work now."""
     late = clock.now() - timedelta(seconds=AT_WORK_SECONDS)
     for job in ours.open_jobs:
-        if job.state == "dead" and job.name not in MAIL_JOBS:
+        if job.status == "dead" and job.name not in MAIL_JOBS:
             yield f"F: {job.name} {job.args} died of: {job.last_error}"
-        elif job.state == "queued" and (job.last_error or (worker_runs and job.run_at <= late)):
+        elif job.status == "queued" and (job.last_error or (worker_runs and job.run_at <= late)):
             yield f"F: {job.name} {job.args} is still to be done; its last error: {job.last_error}"
 
 

@@ -28,7 +28,7 @@ from portal.identity.models import User
 from portal.jobs.models import JobRow
 from portal.payment_methods.models import SavedCard
 from portal.payments.models import Payment
-from portal.stripe_events.models import EventState, StripeEvent
+from portal.stripe_events.models import EventStatus, StripeEvent
 from tests import factories
 from tests.live import Clock, LivePortal, SandboxServer
 from tests.postgres import PostgresServer
@@ -148,8 +148,8 @@ class Till:
                     ).all()
                     known = set(session.scalars(select(Payment.id)))
                     waiting = session.scalars(select(JobRow.name).where(JobRow.waits_for.is_not(None))).all()
-                    dead = session.scalars(select(JobRow.last_error).where(JobRow.state == "dead")).all()
-                    open_events = session.scalar(select(func.count()).where(StripeEvent.state == EventState.RECEIVED))
+                    dead = session.scalars(select(JobRow.last_error).where(JobRow.status == "dead")).all()
+                    open_events = session.scalar(select(func.count()).where(StripeEvent.status == EventStatus.RECEIVED))
             except db.UNREACHABLE as error:
                 raise AssertionError(str(error)) from error
             assert dead == []

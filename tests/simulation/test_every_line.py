@@ -212,7 +212,7 @@ def hold_back(*but: str) -> None:
     """No job is due but those with these keys."""
     with db.transaction() as session:
         now = database_now(session)
-        session.execute(update(JobRow).where(JobRow.state == "queued").values(run_at=now + LONG_AFTERWARDS))
+        session.execute(update(JobRow).where(JobRow.status == "queued").values(run_at=now + LONG_AFTERWARDS))
         session.execute(update(JobRow).where(JobRow.unique_key.in_(but)).values(run_at=now))
 
 
@@ -220,7 +220,7 @@ def let_time_pass() -> None:
     """Leases run out, and every wait is over. The databases' own clocks stay, so the rows are moved instead."""
     with db.transaction() as session:
         before = database_now(session) - timedelta(seconds=1)
-        session.execute(update(JobRow).where(JobRow.state == "queued").values(run_at=before))
+        session.execute(update(JobRow).where(JobRow.status == "queued").values(run_at=before))
         session.execute(update(JobRow).where(JobRow.lease_until.is_not(None)).values(lease_until=before))
 
 

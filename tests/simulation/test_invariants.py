@@ -134,7 +134,7 @@ def test_a_repeat_under_another_message_id_is_seen(paid: Till, smtp: Mailbox) ->
         (update(Document).values(mailed_at=None), "E"),
         (update(Refund).values(status="executing"), "F"),
         (update(Refund).values(review_reason="look"), "F"),
-        (update(JobRow).values(state="dead", last_error="it broke"), "F"),
+        (update(JobRow).values(status="dead", last_error="it broke"), "F"),
         (update(Refund).values(stripe_refund_id="re_nobodys"), "D"),
     ],
 )

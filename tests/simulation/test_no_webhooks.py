@@ -111,7 +111,7 @@ def let_minutes_pass(ada: Ada, clock: Clock) -> None:
 
 
 def _nothing_is_due(clock: Clock) -> bool:
-    due = JobRow.state == "queued", JobRow.run_at <= now() + clock.offset
+    due = JobRow.status == "queued", JobRow.run_at <= now() + clock.offset
     with db.reading() as session:
         return session.scalar(select(JobRow.id).where(*due).limit(1)) is None
 

@@ -44,7 +44,7 @@ def happens(stripe: Any) -> None:
 
 def arrived(**values: Any) -> str:
     with db.transaction() as session:
-        return factories.stripe_event(session, state="applied", **values).id
+        return factories.stripe_event(session, status="applied", **values).id
 
 
 def test_a_quiet_night_is_no_fault(stripe: Any) -> None:

@@ -62,7 +62,7 @@ def test_an_event_is_stored_whole_with_its_job(client: FlaskClient) -> None:
     answer = client.post(ADDRESS, data=body, headers={"Stripe-Signature": signed(body)})
     assert answer.status_code == 200
     (row,) = stored()
-    assert (row.body, row.type, row.intent_id, row.state) == (body, "payment_intent.succeeded", "pi_1", "received")
+    assert (row.body, row.type, row.intent_id, row.status) == (body, "payment_intent.succeeded", "pi_1", "received")
     assert jobs("stripe_events.apply") == [{"event_id": "evt_1", "replay": 0}]
 
 
@@ -147,7 +147,7 @@ def test_an_unknown_type_is_stored_and_ignored(client: FlaskClient) -> None:
     assert client.post(ADDRESS, data=body, headers={"Stripe-Signature": signed(body)}).status_code == 200
     service.apply("evt_1")
     (row,) = stored()
-    assert row.state == "ignored"
+    assert row.status == "ignored"
     assert row.applied_at is not None
 
 
@@ -227,10 +227,10 @@ def test_dead_before_an_event_is_marked_as_applied_it_is_applied_again_and_books
     service.receive(bodies[-1], signed(bodies[-1]))
     (row,) = stored()
     dies("event applied", lambda: service.apply(row.id))
-    assert stored()[0].state == "received"
+    assert stored()[0].status == "received"
     once = end_state(till)
     service.apply(row.id)
-    assert stored()[0].state == "applied"
+    assert stored()[0].status == "applied"
     assert end_state(till) == once
     assert [kind for kind, _ in books_without_ids()] == ["charge", "fee"]
     assert len(jobs("documents.issue")) == 1
@@ -241,7 +241,7 @@ def test_an_event_about_an_intent_that_is_none_of_ours_is_ignored(till: Till) ->
     body = event(id=foreign.id)
     receive_all([body])
     (row,) = stored()
-    assert row.state == "ignored"
+    assert row.status == "ignored"
 
 
 def test_while_stripe_is_down_an_event_waits_and_is_applied_later(till: Till) -> None:
@@ -249,7 +249,7 @@ def test_while_stripe_is_down_an_event_waits_and_is_applied_later(till: Till) ->
     till.fail("error_before", "/v1/payment_intents/*", times=2)
     service.receive(bodies[-1], signed(bodies[-1]))
     outbox.run_due(most=1)
-    assert stored()[0].state == "received"
+    assert stored()[0].status == "received"
     assert till.payment.status != PaymentStatus.SUCCEEDED
     with db.transaction() as session:
         for job in session.execute(select(JobRow).where(JobRow.name == "stripe_events.apply")).scalars():
@@ -269,9 +269,9 @@ def replayed(event_id: str = "evt_1") -> tuple[bool, StripeEvent]:
     return answer, row
 
 
-def job_states() -> list[str]:
+def job_statuses() -> list[str]:
     with db.reading() as session:
-        found = select(JobRow.state).where(JobRow.name == "stripe_events.apply").order_by(JobRow.id)
+        found = select(JobRow.status).where(JobRow.name == "stripe_events.apply").order_by(JobRow.id)
         return list(session.scalars(found))
 
 
@@ -282,11 +282,11 @@ def test_an_event_is_applied_anew_and_books_nothing_twice(till: Till) -> None:
     event_id = stored()[0].id
     for number in (1, 2):
         answer, row = replayed(event_id)
-        assert (answer, row.state, row.replays, row.applied_at) == (True, "received", number, None)
-        assert job_states() == ["done"] * number + ["queued"]
+        assert (answer, row.status, row.replays, row.applied_at) == (True, "received", number, None)
+        assert job_statuses() == ["done"] * number + ["queued"]
         assert not replayed(event_id)[0]  # a second click
         outbox.run_due()
-        assert stored()[0].state == "applied"
+        assert stored()[0].status == "applied"
     assert end_state(till) == before
     assert audited("webhook.replayed") == 2
 
@@ -294,11 +294,11 @@ def test_an_event_is_applied_anew_and_books_nothing_twice(till: Till) -> None:
 def test_the_job_that_died_over_an_event_is_revived_instead_of_left_behind(settings: object) -> None:
     service.receive(event("price.created", id="price_1"), signed(event("price.created", id="price_1")))
     with db.transaction() as session:
-        session.execute(JobRow.__table__.update().values(state="dead", tries=12, finished_at=clock.now()))
+        session.execute(JobRow.__table__.update().values(status="dead", tries=12, finished_at=clock.now()))
     assert replayed()[0]
-    assert job_states() == ["queued"]
+    assert job_statuses() == ["queued"]
     outbox.run_due()
-    assert (job_states(), stored()[0].state, stored()[0].replays) == (["done"], "ignored", 0)
+    assert (job_statuses(), stored()[0].status, stored()[0].replays) == (["done"], "ignored", 0)
 
 
 def test_an_event_whose_job_is_forgotten_gets_a_new_one(settings: object) -> None:
@@ -307,7 +307,7 @@ def test_an_event_whose_job_is_forgotten_gets_a_new_one(settings: object) -> Non
     with db.transaction() as session:
         session.execute(JobRow.__table__.delete())
     assert replayed()[0]
-    assert job_states() == ["queued"]
+    assert job_statuses() == ["queued"]
 
 
 def test_an_event_that_nobody_sent_cannot_be_applied(settings: object) -> None:

@@ -12,7 +12,7 @@ from portal.core.synced_rows import Mirror, Reviewed, Synced
 from portal.disputes.statuses import DisputeStatus
 from portal.documents import models as documents
 from portal.mandates import statuses as collections
-from portal.mandates.statuses import CollectionState
+from portal.mandates.statuses import CollectionStatus
 from portal.refunds import models as refund_models
 from portal.refunds.statuses import RefundStatus
 from portal.support import labels
@@ -34,7 +34,7 @@ FILLINGS = {
     "kind.noun": tuple(sorted(row.noun for row in _below(Mirror))),
     "row.noun": tuple(sorted(row.noun for row in _below(Reviewed))),
     "resolution": tuple(refund_models.Resolution),
-    "state": tuple(state for state in CollectionState if state not in collections.ACTIVE),
+    "status": tuple(status for status in CollectionStatus if status not in collections.ACTIVE),
 }
 
 

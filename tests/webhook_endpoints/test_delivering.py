@@ -47,7 +47,7 @@ def test_an_event_arrives_signed_and_once(listener: Listener, receiver: Receiver
     assert (told["type"], told["data"]) == ("invoice.paid", {"invoice_id": "inv_1", "amount": 119_00, "note": "Zoë"})
     assert told["timestamp"].endswith("Z")
     row = delivery(delivery_id)
-    assert (row.state, row.tries, row.status_code, row.answer) == ("delivered", 1, 200, "thanks")
+    assert (row.status, row.tries, row.status_code, row.answer) == ("delivered", 1, 200, "thanks")
     assert (row.next_try_at, got.headers["webhook-id"]) == (None, row.event_id)
     assert row.delivered_at is not None and row.delivered_at >= before
     assert listener.endpoint.failing_since is None
@@ -128,7 +128,7 @@ def test_any_success_counts(listener: Listener, receiver: Receiver, status: int)
     receiver.behaves = answers(status)
     delivery_id = listener.emit()
     assert attempt(delivery_id) is None
-    assert (delivery(delivery_id).state, delivery(delivery_id).status_code) == ("delivered", status)
+    assert (delivery(delivery_id).status, delivery(delivery_id).status_code) == ("delivered", status)
 
 
 @pytest.mark.parametrize("status", [301, 307, 400, 404, 500, 503])
@@ -140,13 +140,13 @@ def test_anything_else_is_tried_again_and_no_redirect_followed(
     wait = attempt(delivery_id)
     assert wait is not None and 0.8 <= wait <= 1.2
     row = delivery(delivery_id)
-    assert (row.state, row.tries, row.status_code, row.answer) == ("pending", 1, status, "<h1>no </h1>")
+    assert (row.status, row.tries, row.status_code, row.answer) == ("pending", 1, status, "<h1>no </h1>")
     assert row.next_try_at is not None and row.next_try_at > clock.now() - timedelta(seconds=5)
     assert [got.path for got in receiver.received] == ["/events?for=us"]
     assert listener.endpoint.failing_since is not None
     receiver.behaves = answers(200)
     assert attempt(delivery_id) is None
-    assert (delivery(delivery_id).state, delivery(delivery_id).tries) == ("delivered", 2)
+    assert (delivery(delivery_id).status, delivery(delivery_id).tries) == ("delivered", 2)
     assert receiver.received[0].headers["webhook-id"] == receiver.received[1].headers["webhook-id"]
     assert receiver.received[0].body == receiver.received[1].body
     assert listener.endpoint.failing_since is None
@@ -160,12 +160,12 @@ def test_the_last_try_that_fails_is_the_end_and_wakes_no_staff(listener: Listene
     assert attempt(delivery_id) is None
     assert len(receiver.received) == outbox.MOST_TRIES
     row = delivery(delivery_id)
-    assert (row.state, row.tries, row.next_try_at) == ("failed", outbox.MOST_TRIES, None)
+    assert (row.status, row.tries, row.next_try_at) == ("failed", outbox.MOST_TRIES, None)
     assert actions()[-1] == "delivery.failed"
     assert listener.endpoint.is_live
     outbox.run_due()
     with db.reading() as session:
-        assert session.scalars(select(JobRow.name).where(JobRow.state == "dead")).all() == []
+        assert session.scalars(select(JobRow.name).where(JobRow.status == "dead")).all() == []
         assert session.scalars(select(JobRow.id).where(JobRow.name == own_jobs.mail_dead.name)).all() == []
 
 
@@ -235,9 +235,9 @@ def test_410_switches_off_at_once_and_what_is_on_its_way_is_not_sent(listener: L
     receiver.behaves = answers(410)
     first, second = listener.emit(), listener.emit()
     assert attempt(first) is None
-    assert (listener.endpoint.disabled_reason, delivery(first).state) == ("gone", "failed")
+    assert (listener.endpoint.disabled_reason, delivery(first).status) == ("gone", "failed")
     assert attempt(second) is None
-    assert (delivery(second).state, delivery(second).answer) == ("failed", "the endpoint is switched off")
+    assert (delivery(second).status, delivery(second).answer) == ("failed", "the endpoint is switched off")
     assert len(receiver.received) == 1
 
 
@@ -246,7 +246,7 @@ def test_staff_send_it_again_under_the_same_id_with_a_new_time(listener: Listene
     outbox.run_due()
     stale = delivery(delivery_id).replays
     service.send_again(delivery_id)
-    assert delivery(delivery_id).state == "pending"
+    assert delivery(delivery_id).status == "pending"
     with time_machine.travel(clock.now() + timedelta(minutes=1)):
         sending.deliver(delivery_id, stale)  # a job of the first beginning does nothing
         assert len(receiver.received) == 1
@@ -272,7 +272,7 @@ def test_a_test_goes_to_one_endpoint_whatever_it_asked_for(listener: Listener, r
     (got,) = receiver.received
     told = Webhook(listener.secret).verify(got.body, got.headers)
     assert (told["type"], told["data"]) == ("ping", {"endpoint_id": listener.endpoint_id})
-    assert delivery(delivery_id).state == "delivered"
+    assert delivery(delivery_id).status == "delivered"
 
 
 def test_systems_that_hang_leave_threads_to_payments(listener: Listener, receiver: Receiver) -> None:
@@ -287,7 +287,7 @@ def test_systems_that_hang_leave_threads_to_payments(listener: Listener, receive
             job_handlers._slots.release()
     assert (receiver.received, delivery(delivery_id).tries) == ([], 0)
     job_handlers.deliver(delivery_id, 0)
-    assert delivery(delivery_id).state == "delivered"
+    assert delivery(delivery_id).status == "delivered"
 
 
 def test_events_are_forgotten_after_their_time_and_removed_endpoints_with_the_last(listener: Listener) -> None:

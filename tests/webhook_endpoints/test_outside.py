@@ -205,7 +205,7 @@ def assert_delivered_soon(listener: Listener) -> None:
     delivery_id = listener.emit()
     assert attempt(delivery_id) is None
     assert time.monotonic() - started < 5
-    assert delivery(delivery_id).state == "delivered"
+    assert delivery(delivery_id).status == "delivered"
     assert set(delivery(delivery_id).answer) <= {"x"}
 
 
