@@ -26,7 +26,7 @@ from portal.refunds.models import Refund, RefundStep
 from portal.refunds.policy import BANK_TAKES
 from portal.stripe_events.models import StripeEvent
 from portal.webhook_endpoints import models as events
-from portal.webhook_endpoints.models import Delivery, DeliveryStatus, EventType, OutgoingEvent, WebhookEndpoint
+from portal.webhook_endpoints.models import Delivery, DeliveryStatus, EventType, WebhookEndpoint, WebhookEvent
 
 _numbers = count(1)
 
@@ -296,7 +296,7 @@ def delivery(session: Session, customer: Customer, to: WebhookEndpoint | None = 
     to = to or endpoint(session, customer)
     event_type = values.get("type", EventType.INVOICE_PAID)
     facts = {"invoice_id": "inv_1", "invoice_number": "INV-2026-000041", "amount": 119_00, "currency": "eur"}
-    event = OutgoingEvent(
+    event = WebhookEvent(
         id=new_id("evt"),
         customer_id=customer.id,
         type=event_type,

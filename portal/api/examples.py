@@ -10,7 +10,7 @@ from typing import Any, Final
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "get_token": {"grant_type": "password", "email": "ada@example.org", "password": "the password"},
     "revoke_token": {"refresh_token": "prt_Zk3…"},
-    "process_payment": {"invoice_id": "inv_01k8w2m4", "payment_method_id": "crd_01k8w1p7"},
+    "process_payment": {"invoice_id": "inv_01k8w2m4", "payment_method_id": "method_01k8w1p7"},
     "save_method": {"payment_method_id": "pm_1Pq2Rs3Tu4"},
     "refund_payment": {
         "payment_id": "pay_01k8w3x9",
@@ -44,7 +44,7 @@ _IDS: Final = {
     "Invoice": "inv_01k8w2m4",
     "InvoiceSummary": "inv_01k8w2m4",
     "Payment": "pay_01k8w3x9",
-    "PaymentMethod": "crd_01k8w1p7",
+    "PaymentMethod": "method_01k8w1p7",
     "PaymentMethodSetup": "set_01k8w1n3",
     "Person": "usr_01k8vzs1",
     "ProcessedPayment": "pay_01k8w3x9",

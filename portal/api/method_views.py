@@ -57,9 +57,11 @@ def save_method(caller: Caller, body: schemas.SaveMethod) -> schemas.PaymentMeth
 def _told(caller: Caller, setup: service.SetupStarted) -> schemas.PaymentMethodSetup:
     with db.reading() as session:
         method = None
-        if setup.card_id is not None:
+        if setup.payment_method_id is not None:
             try:
-                method = representations.payment_method(queries.for_customer(session, setup.card_id, caller.customer()))
+                method = representations.payment_method(
+                    queries.for_customer(session, setup.payment_method_id, caller.customer())
+                )
             except NotFound:  # removed since
                 method = None
     left = setup.status not in statuses.FINAL

@@ -22,7 +22,7 @@ from portal.invoices import details
 from portal.invoices import queries as invoices
 from portal.invoices.models import Invoice, InvoiceLine
 from portal.invoices.statuses import InvoiceStatus, Standing
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import PaymentMethod
 from portal.payments.models import Payment
 from portal.refunds import messages as refund_messages
 from portal.refunds import service as refunds
@@ -64,7 +64,7 @@ def _person(row: User) -> schemas.Person:
     )
 
 
-def payment_method(row: SavedCard) -> schemas.PaymentMethod:
+def payment_method(row: PaymentMethod) -> schemas.PaymentMethod:
     return schemas.PaymentMethod(
         id=row.id,
         stripe_payment_method_id=row.stripe_payment_method_id,

@@ -1,7 +1,4 @@
-"""What the gateway answers: Stripe's objects as frozen values with only the fields we use, and its own failures.
-
-Part of the seed documents' "types".
-"""
+"""What the gateway answers: Stripe's objects as frozen values with only the fields we use, and its own failures."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """Stripe's failures in our own words, once: exceptions into the tree of portal.core.errors, codes into advice for a customer.
 
-The error-handler of the seed documents, together with portal.core.errors.
 Source: Stripe, "Error codes", "Decline codes" and "Error handling". Codes that hint at fraud (lost_card, stolen_card, fraudulent,
 pickup_card …) are told to the customer as a plain decline, as Stripe asks.
 """

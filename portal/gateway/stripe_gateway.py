@@ -1,4 +1,4 @@
-"""Stripe's API behind our own words: the stripe-client of the seed documents.
+"""Stripe's API behind our own words.
 
 Every call refuses to run inside a transaction. Every call that changes something takes the idempotency key it is sent with, made
 by the caller from its row's id and attempt. Retries are the SDK's, few and with the same key; patience is the worker's.

@@ -67,7 +67,7 @@ class Collection(Base):
     tries: Mapped[int] = mapped_column(Integer, default=0)
     first_try_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     is_trying: Mapped[bool] = mapped_column(Boolean, default=False)
-    card_id: Mapped[str | None] = mapped_column(ForeignKey("saved_cards.id"))
+    payment_method_id: Mapped[str | None] = mapped_column(ForeignKey("payment_methods.id"))
     tried_method: Mapped[str] = mapped_column(String(64), default="")
     failure_code: Mapped[str] = mapped_column(String(60), default="")
     decline_code: Mapped[str] = mapped_column(String(60), default="")

@@ -21,7 +21,7 @@ from portal.mandates import policy
 from portal.mandates.models import Collection, Mandate
 from portal.mandates.statuses import ACTIVE, CollectionStatus
 from portal.payment_methods import queries as cards
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import PaymentMethod
 
 # What the page shows of what comes; the rest stands with the invoices.
 MOST_SHOWN: Final = 10
@@ -71,7 +71,7 @@ def _mandate_covers(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     """That there is a mandate in force with a card to charge, for which these conditions hold."""
     return (
         select(Mandate.id)
-        .join(SavedCard, SavedCard.customer_id == Mandate.customer_id)
+        .join(PaymentMethod, PaymentMethod.customer_id == Mandate.customer_id)
         .where(Mandate.customer_id == Invoice.customer_id, Mandate.ended_at.is_(None), cards.is_good_default())
         .where(*conditions)
         .correlate(Invoice)
@@ -187,9 +187,13 @@ def settled_elsewhere(session: Session, most: int) -> list[str]:
 def _charged_by_itself(session: Session, method_ids: Sequence[str]) -> Iterator[cards.Use]:
     """A default card is what a mandate charges: the mandate itself, and each collection that has begun."""
     defaults = session.execute(
-        select(SavedCard, Mandate)
-        .join(Mandate, (Mandate.customer_id == SavedCard.customer_id) & Mandate.ended_at.is_(None))
-        .where(SavedCard.stripe_payment_method_id.in_(method_ids), SavedCard.is_default, SavedCard.removed_at.is_(None))
+        select(PaymentMethod, Mandate)
+        .join(Mandate, (Mandate.customer_id == PaymentMethod.customer_id) & Mandate.ended_at.is_(None))
+        .where(
+            PaymentMethod.stripe_payment_method_id.in_(method_ids),
+            PaymentMethod.is_default,
+            PaymentMethod.removed_at.is_(None),
+        )
     )
     for card, mandate in defaults:
         begun = [one for one in planned(session, card.customer_id, mandate) if one.collection is not None]

@@ -216,7 +216,7 @@ class Attempt:
     collection_id: str
     customer_id: str
     invoice_id: str
-    card_id: str
+    payment_method_id: str
     client_key: str
 
 
@@ -232,7 +232,7 @@ def collect(collection_id: str) -> None:
     crash.point("try begun")
     try:
         payment = payments.pay_with_card(
-            begun.customer_id, begun.invoice_id, begun.card_id, client_key=begun.client_key, off_session=True
+            begun.customer_id, begun.invoice_id, begun.payment_method_id, client_key=begun.client_key, off_session=True
         )
     except Conflict as error:  # paid or withdrawn a moment ago, being paid in the page, or set aside for staff
         log.info("collection_waits", collection_id=collection_id, code=error.code)
@@ -263,7 +263,7 @@ def _begin(collection_id: str) -> Attempt | None:
                 return None
             if not _start_try(session, row):
                 return None
-        return Attempt(row.id, row.customer_id, row.invoice_id, row.card_id or "", f"{row.id}:{row.tries}")
+        return Attempt(row.id, row.customer_id, row.invoice_id, row.payment_method_id or "", f"{row.id}:{row.tries}")
 
 
 def _comes_later(row: Collection, noticed_at: datetime) -> bool:
@@ -283,7 +283,7 @@ def _start_try(session: Session, row: Collection) -> bool:
         _note_failure(session, row, code, *told, payment_id=None)
         return False
     row.is_trying = True
-    row.card_id = card.id
+    row.payment_method_id = card.id
     row.tried_method = card.stripe_payment_method_id
     row.updated_at = clock.now()
     audit.record(session, "collection.try", row.id, {"number": row.tries, "card": card.id}, customer_id=row.customer_id)

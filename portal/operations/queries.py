@@ -21,7 +21,7 @@ from portal.identity import queries as accounts
 from portal.jobs import workers
 from portal.jobs.models import DEAD, FAILED, JobRow, JobStatus
 from portal.jobs.workers import Outage
-from portal.payment_methods.models import CardSetup, StripeCustomer
+from portal.payment_methods.models import PaymentMethodSetup, StripeCustomer
 from portal.payments.models import Payment
 from portal.reconciliation.models import Discrepancy, DiscrepancyStatus
 from portal.refunds import queries as refunds
@@ -118,7 +118,7 @@ def state(session: Session) -> State:
         last_event_at=last.received_at if last else None,
         webhooks_missing_since=webhooks.missing_since(session),
         payments_to_review=_count(session, select(Payment.id).where(_waits_for_staff(Payment))),
-        setups_to_review=_count(session, select(CardSetup.id).where(_waits_for_staff(CardSetup))),
+        setups_to_review=_count(session, select(PaymentMethodSetup.id).where(_waits_for_staff(PaymentMethodSetup))),
         stripe_customers_to_review=_count(session, select(StripeCustomer.id).where(_waits_for_staff(StripeCustomer))),
         refunds_to_review=_count(session, select(Refund.id).where(_waits_for_staff(Refund))),
         failed_refunds=refunds.number_failed(session, MOST_COUNTED + 1),
@@ -201,7 +201,9 @@ def failed_jobs(session: Session, *, dead_only: bool, cursor: str | None = None)
 
 @dataclass(frozen=True, slots=True)
 class ReviewItem:
-    """Something that waits for a person. `kind` is "payment", "card_setup", "stripe_customer", "refund", "dispute" or "fraud_warning"; `id`
+    """Something that waits for a person.
+
+    `kind` is "payment", "payment_method_setup", "stripe_customer", "refund", "dispute" or "fraud_warning"; `id`
     names the thing, or the payment that a warning is about; `words` say what does not fit, or Stripe's word for the suspicion.
     """
 
@@ -218,7 +220,7 @@ def review_items(session: Session) -> list[ReviewItem]:
     found: list[ReviewItem] = []
     frozen: dict[str, Any] = {
         "payment": Payment,
-        "card_setup": CardSetup,
+        "payment_method_setup": PaymentMethodSetup,
         "stripe_customer": StripeCustomer,
         "refund": Refund,
     }

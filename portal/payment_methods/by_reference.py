@@ -18,7 +18,7 @@ from portal.core import crash, db, idempotency
 from portal.core.errors import N_, Conflict, Declined, Invalid, NotFound
 from portal.gateway import SetupIntent
 from portal.payment_methods import card_testing, keeping, queries, setups
-from portal.payment_methods.models import CardSetup
+from portal.payment_methods.models import PaymentMethodSetup
 from portal.payment_methods.setups import AlreadyAdded, SetupStarted, UnderReview
 from portal.payment_methods.sources import UnknownCard, check_reference, usable
 from portal.payment_methods.statuses import SetupStatus
@@ -29,7 +29,7 @@ class KeyReused(Invalid):
     message = N_("This key was already used to add another card. Please use a new one.")
 
 
-def save_method(customer_id: str, payment_method_id: str, *, client_key: str, ip: str) -> SetupStarted:
+def save_method(customer_id: str, stripe_payment_method_id: str, *, client_key: str, ip: str) -> SetupStarted:
     """Keep a card that an app's page has typed into Stripe's fields, by the id of its payment method.
 
     Returns status "succeeded" with what became of the card, "processing", or "requires_action" with the secret with which the app lets
@@ -40,9 +40,11 @@ def save_method(customer_id: str, payment_method_id: str, *, client_key: str, ip
     errors; after Unavailable a second call finds the row and goes on.
     """
     idempotency.check_client_key(client_key)
-    check_reference(payment_method_id)
-    setup = _begun(customer_id, payment_method_id, client_key, ip) or _begin(customer_id, payment_method_id, client_key)
-    if setup.stripe_payment_method_id != payment_method_id:
+    check_reference(stripe_payment_method_id)
+    setup = _begun(customer_id, stripe_payment_method_id, client_key, ip) or _begin(
+        customer_id, stripe_payment_method_id, client_key
+    )
+    if setup.stripe_payment_method_id != stripe_payment_method_id:
         raise KeyReused
     if setup.review_reason:
         raise UnderReview
@@ -51,7 +53,7 @@ def save_method(customer_id: str, payment_method_id: str, *, client_key: str, ip
         intent.status in {SetupStatus.REQUIRES_PAYMENT_METHOD, SetupStatus.REQUIRES_CONFIRMATION}
         and intent.failure is None
     ):
-        intent = _confirm(customer_id, setup.id, intent.id, payment_method_id)
+        intent = _confirm(customer_id, setup.id, intent.id, stripe_payment_method_id)
     crash.point("setup finished")
     return _as_started(setup.id, intent)
 
@@ -80,39 +82,39 @@ def setup_now(customer_id: str, setup_id: str) -> SetupStarted:
     return _as_it_is(setup_id, intent)
 
 
-def _begun(customer_id: str, payment_method_id: str, client_key: str, ip: str) -> CardSetup | None:
+def _begun(customer_id: str, stripe_payment_method_id: str, client_key: str, ip: str) -> PaymentMethodSetup | None:
     """The row of this key; where there is none, a try is noted before Stripe is asked about the card."""
     with db.transaction() as session:
         keeping.lock_customer(session, customer_id)
         setup = queries.setup_by_client_key(session, customer_id, client_key)
         if setup is None:
-            card_testing.begin(session, customer_id, ip, payment_method_id)
+            card_testing.begin(session, customer_id, ip, stripe_payment_method_id)
         return setup
 
 
-def _begin(customer_id: str, payment_method_id: str, client_key: str) -> CardSetup:
-    method = usable(customer_id, payment_method_id, is_counted=True)
+def _begin(customer_id: str, stripe_payment_method_id: str, client_key: str) -> PaymentMethodSetup:
+    method = usable(customer_id, stripe_payment_method_id, is_counted=True)
     with db.transaction() as session:
         keeping.lock_customer(session, customer_id)
         known = queries.setup_by_client_key(session, customer_id, client_key)
         if known is not None:  # a second call with the key was faster, and may have added the card by now
             return known
         if method.customer_id is None:
-            return setups.record_setup(session, customer_id, client_key, payment_method_id)
-        card_testing.close(session, customer_id, payment_method_id)
+            return setups.record_setup(session, customer_id, client_key, stripe_payment_method_id)
+        card_testing.close(session, customer_id, stripe_payment_method_id)
     raise AlreadyAdded
 
 
-def _confirm(customer_id: str, setup_id: str, intent_id: str, payment_method_id: str) -> SetupIntent:
+def _confirm(customer_id: str, setup_id: str, intent_id: str, stripe_payment_method_id: str) -> SetupIntent:
     """Bring the card to the bank; what came of it is fetched, whatever the answer was."""
     with db.reading() as session:
-        attempt = session.get_one(CardSetup, setup_id).attempt
+        attempt = session.get_one(PaymentMethodSetup, setup_id).attempt
     key = f"confirm_setup:{setup_id}:{attempt}"
     try:
         gateway.call_once(
             gateway.KeyedCall(
                 is_fresh=True,
-                send=lambda: gateway.current().confirm_setup(intent_id, key, payment_method_id),
+                send=lambda: gateway.current().confirm_setup(intent_id, key, stripe_payment_method_id),
                 wait=lambda: True,
                 look_up=lambda: None,
                 hold=lambda reason: stripe_sync.hold_by_id(setups.KIND, setup_id, reason),
@@ -120,7 +122,7 @@ def _confirm(customer_id: str, setup_id: str, intent_id: str, payment_method_id:
         )
     except gateway.UnusableMethod as error:
         with db.transaction() as session:
-            card_testing.close(session, customer_id, payment_method_id)
+            card_testing.close(session, customer_id, stripe_payment_method_id)
         raise UnknownCard from error
     except gateway.UnexpectedState:
         return setups.refresh_setup(setup_id)
@@ -142,5 +144,7 @@ def _as_started(setup_id: str, intent: SetupIntent) -> SetupStarted:
 
 def _as_it_is(setup_id: str, intent: SetupIntent) -> SetupStarted:
     with db.reading() as session:
-        setup = session.get_one(CardSetup, setup_id)
-    return SetupStarted(setup_id, intent.id, intent.status, intent.client_secret, setup.outcome, setup.card_id)
+        setup = session.get_one(PaymentMethodSetup, setup_id)
+    return SetupStarted(
+        setup_id, intent.id, intent.status, intent.client_secret, setup.outcome, setup.payment_method_id
+    )

@@ -12,8 +12,8 @@ jobs.mail_refused_detail.handler(details.mail_refused)
 
 
 @jobs.upsert.handler
-def upsert(payment_method_id: str) -> None:
-    keeping.upsert(payment_method_id)
+def upsert(stripe_payment_method_id: str) -> None:
+    keeping.upsert(stripe_payment_method_id)
 
 
 @jobs.requeue_lost_jobs.handler
@@ -28,8 +28,8 @@ def compare(day: str = "", after: str = "") -> None:
 
 
 @jobs.mail_expiry.handler
-def mail_expiry(card_id: str, last_day: str, days: int) -> None:
-    reminders.send(card_id, date.fromisoformat(last_day), days)
+def mail_expiry(payment_method_id: str, last_day: str, days: int) -> None:
+    reminders.send(payment_method_id, date.fromisoformat(last_day), days)
 
 
 @jobs.sweep.handler

@@ -6,12 +6,12 @@ from portal.jobs.job import job
 
 
 @job("payment_methods.upsert")
-def upsert(payment_method_id: str) -> None:
+def upsert(stripe_payment_method_id: str) -> None:
     """Bring one payment method in line with Stripe."""
 
 
-@job("payment_methods.detach", once_per=("payment_method_id",))
-def detach(payment_method_id: str) -> None:
+@job("payment_methods.detach", once_per=("stripe_payment_method_id",))
+def detach(stripe_payment_method_id: str) -> None:
     """Detach a payment method at Stripe unless a kept card needs it."""
 
 
@@ -35,8 +35,8 @@ def remind() -> None:
     """Mark each card whose reminder is due and leave the job that mails it."""
 
 
-@job("payment_methods.mail_expiry", once_per=("card_id", "last_day", "days"))
-def mail_expiry(card_id: str, last_day: str, days: int) -> None:
+@job("payment_methods.mail_expiry", once_per=("payment_method_id", "last_day", "days"))
+def mail_expiry(payment_method_id: str, last_day: str, days: int) -> None:
     """Remind a customer of a card that expires; `last_day` is in ISO 8601."""
 
 

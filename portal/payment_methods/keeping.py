@@ -16,9 +16,10 @@ from portal.accounts.models import Customer
 from portal.core import audit, clock, crash, db
 from portal.core.db import new_id
 from portal.core.errors import N_, Invalid
-from portal.gateway import Card, PaymentMethod
+from portal.gateway import Card
+from portal.gateway import PaymentMethod as StripePaymentMethod
 from portal.payment_methods import jobs, queries
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import ID_PREFIX, PaymentMethod
 
 
 class Expired(Invalid):
@@ -26,7 +27,7 @@ class Expired(Invalid):
     message = N_("This card has expired. Please choose another one, or add the new card from your bank.")
 
 
-def upsert(payment_method_id: str) -> PaymentMethod | None:
+def upsert(stripe_payment_method_id: str) -> StripePaymentMethod | None:
     """Bring one payment method in line with Stripe: kept when it is attached to a customer of ours, removed when it is not.
 
     One number is kept once. When a card arrives whose number (fingerprint) is here already, one of the two references goes:
@@ -40,16 +41,16 @@ def upsert(payment_method_id: str) -> PaymentMethod | None:
     here stays so, for Stripe attaches a detached card to nobody again. Raises the gateway's errors.
     """
     with db.reading() as session:
-        was_known = queries.by_method(session, payment_method_id) is not None
+        was_known = queries.by_method(session, stripe_payment_method_id) is not None
     try:
-        method = gateway.current().retrieve_payment_method(payment_method_id)
+        method = gateway.current().retrieve_payment_method(stripe_payment_method_id)
     except gateway.MissingAtStripe:
         method = None
     crash.point("payment method fetched")
     if method is None or method.customer_id is None or method.card is None:
         # One that we did not know before Stripe was asked may have been attached since, and be kept by somebody else.
         if was_known:
-            forget(payment_method_id)
+            forget(stripe_payment_method_id)
         return method
     with db.transaction() as session:
         customer_id = session.execute(
@@ -89,8 +90,8 @@ def _facts(card: Card) -> dict[str, Any]:
 
 
 def _keep(session: Session, customer_id: str, method_id: str, card: Card) -> None:
-    row = SavedCard(
-        id=new_id("crd"),
+    row = PaymentMethod(
+        id=new_id(ID_PREFIX),
         customer_id=customer_id,
         stripe_payment_method_id=method_id,
         created_at=clock.now(),
@@ -99,25 +100,27 @@ def _keep(session: Session, customer_id: str, method_id: str, card: Card) -> Non
     )
     session.add(row)
     session.flush()
-    audit.record(session, "card.saved", row.id, {"method": method_id, "last4": card.last4}, customer_id=customer_id)
+    audit.record(
+        session, "payment_method.saved", row.id, {"method": method_id, "last4": card.last4}, customer_id=customer_id
+    )
     _see_to_a_default(session, customer_id)
     crash.point("card saved")
 
 
-def _follow(session: Session, row: SavedCard, card: Card) -> None:
+def _follow(session: Session, row: PaymentMethod, card: Card) -> None:
     if row.removed_at is not None:
         return
     changed = _write(row, card)
     if changed:
-        audit.record(session, "card.updated", row.id, changed, customer_id=row.customer_id)
+        audit.record(session, "payment_method.updated", row.id, changed, customer_id=row.customer_id)
 
 
-def news(row: SavedCard, card: Card) -> dict[str, Any]:
+def news(row: PaymentMethod, card: Card) -> dict[str, Any]:
     """What Stripe says of a card and its row does not."""
     return {name: value for name, value in _facts(card).items() if getattr(row, name) != value}
 
 
-def _write(row: SavedCard, card: Card) -> dict[str, Any]:
+def _write(row: PaymentMethod, card: Card) -> dict[str, Any]:
     """Bring a row's facts up to date; returns those that changed. Another expiry is reminded of at its own time."""
     changed = news(row, card)
     for name, value in changed.items():
@@ -127,14 +130,14 @@ def _write(row: SavedCard, card: Card) -> dict[str, Any]:
     return changed
 
 
-def _renew(session: Session, row: SavedCard, method_id: str, card: Card) -> None:
+def _renew(session: Session, row: PaymentMethod, method_id: str, card: Card) -> None:
     before = row.stripe_payment_method_id
     row.stripe_payment_method_id = method_id
     _write(row, card)
     session.flush()
     audit.record(
         session,
-        "card.renewed",
+        "payment_method.renewed",
         row.id,
         {"before": before, "after": method_id, "expiry": f"{row.exp_year}-{row.exp_month:02d}"},
         customer_id=row.customer_id,
@@ -143,43 +146,43 @@ def _renew(session: Session, row: SavedCard, method_id: str, card: Card) -> None
     _see_to_a_default(session, row.customer_id)
 
 
-def _refuse(session: Session, row: SavedCard, method_id: str) -> None:
+def _refuse(session: Session, row: PaymentMethod, method_id: str) -> None:
     """Let a duplicate go; one that is on its way out already brings no news."""
     if _let_go_later(session, method_id):
-        audit.record(session, "card.duplicate", row.id, {"refused": method_id}, customer_id=row.customer_id)
+        audit.record(session, "payment_method.duplicate", row.id, {"refused": method_id}, customer_id=row.customer_id)
 
 
 def _let_go_later(session: Session, method_id: str) -> bool:
-    return jobs.detach.enqueue(session, payment_method_id=method_id)
+    return jobs.detach.enqueue(session, stripe_payment_method_id=method_id)
 
 
-def detach(payment_method_id: str) -> None:
+def detach(stripe_payment_method_id: str) -> None:
     """Detach a payment method at Stripe unless a kept card needs it. One that is gone already is no error."""
     with db.reading() as session:
-        card = queries.by_method(session, payment_method_id)
+        card = queries.by_method(session, stripe_payment_method_id)
     if card is not None and card.removed_at is None:
         return
-    _detach(payment_method_id)
+    _detach(stripe_payment_method_id)
 
 
-def _detach(payment_method_id: str) -> None:
+def _detach(stripe_payment_method_id: str) -> None:
     try:
-        gateway.current().detach_card(payment_method_id)
+        gateway.current().detach_card(stripe_payment_method_id)
     except gateway.MissingAtStripe:
         return
     except gateway.Misconfigured:
         # Stripe answers 400 for a method that is not attached; whether it is really gone is asked, not guessed.
-        if gateway.current().retrieve_payment_method(payment_method_id).customer_id is not None:
+        if gateway.current().retrieve_payment_method(stripe_payment_method_id).customer_id is not None:
             raise
 
 
-def forget(payment_method_id: str) -> SavedCard | None:
+def forget(stripe_payment_method_id: str) -> PaymentMethod | None:
     """Mark a payment method as removed, since Stripe holds it no more; one that we do not know changes nothing.
 
     Returns the card that became the default by this, if one did.
     """
     with db.transaction() as session:
-        card = queries.by_method(session, payment_method_id)
+        card = queries.by_method(session, stripe_payment_method_id)
         if card is None:
             return None
         lock_customer(session, card.customer_id)
@@ -191,21 +194,21 @@ def forget(payment_method_id: str) -> SavedCard | None:
         return _see_to_a_default(session, card.customer_id) if was_default else None
 
 
-def mark_removed(session: Session, card: SavedCard) -> None:
+def mark_removed(session: Session, card: PaymentMethod) -> None:
     card.removed_at = clock.now()
     card.is_default = False
     session.flush()
-    audit.record(session, "card.removed", card.id, {"last4": card.last4}, customer_id=card.customer_id)
+    audit.record(session, "payment_method.removed", card.id, {"last4": card.last4}, customer_id=card.customer_id)
 
 
-def remove(card_id: str, customer_id: str) -> SavedCard | None:
+def remove(payment_method_id: str, customer_id: str) -> PaymentMethod | None:
     """Take a saved card off Stripe and out of the list. One that is gone at Stripe already is no error.
 
     Returns the card that became the default in its place, if one did. Raises NotFound for another customer's card, before
     anything is sent, and the gateway's errors, after which it may be called again.
     """
     with db.reading() as session:
-        card = queries.for_customer(session, card_id, customer_id)
+        card = queries.for_customer(session, payment_method_id, customer_id)
     _detach(card.stripe_payment_method_id)
     return forget(card.stripe_payment_method_id)
 
@@ -218,7 +221,7 @@ def remove_once(reference: str, customer_id: str) -> None:
         remove(card.id, customer_id)
 
 
-def make_default(card_id: str, customer_id: str) -> None:
+def make_default(payment_method_id: str, customer_id: str) -> None:
     """Offer this card first from now on. A second call changes nothing.
 
     The mark is ours alone: a customer chooses a card here, and nothing at Stripe charges by itself, so Stripe's own default is
@@ -226,26 +229,26 @@ def make_default(card_id: str, customer_id: str) -> None:
     """
     with db.transaction() as session:
         lock_customer(session, customer_id)
-        card = queries.for_customer(session, card_id, customer_id)
+        card = queries.for_customer(session, payment_method_id, customer_id)
         if card.is_expired:
             raise Expired
         if not card.is_default:
             _set_default(session, card)
 
 
-def _set_default(session: Session, card: SavedCard) -> None:
+def _set_default(session: Session, card: PaymentMethod) -> None:
     """The one before gives up its mark first: there is one default at a time, and the database insists on it."""
     session.execute(
-        update(SavedCard)
-        .where(SavedCard.customer_id == card.customer_id, SavedCard.is_default)
+        update(PaymentMethod)
+        .where(PaymentMethod.customer_id == card.customer_id, PaymentMethod.is_default)
         .values(is_default=False)
     )
     card.is_default = True
     session.flush()
-    audit.record(session, "card.default_set", card.id, {"last4": card.last4}, customer_id=card.customer_id)
+    audit.record(session, "payment_method.default_set", card.id, {"last4": card.last4}, customer_id=card.customer_id)
 
 
-def _see_to_a_default(session: Session, customer_id: str) -> SavedCard | None:
+def _see_to_a_default(session: Session, customer_id: str) -> PaymentMethod | None:
     """When no default is left, or it has expired, the newest good card takes its place. Returns the new default, if any."""
     kept = queries.of_customer(session, customer_id)
     if any(card.is_default and not card.is_expired for card in kept):

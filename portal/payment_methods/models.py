@@ -1,4 +1,4 @@
-"""A saved card, as far as we may know it; how it was added; and what is counted against card testing."""
+"""A payment method that a customer saved, as far as we may know it; how it was added; and what is counted against card testing."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from portal.core.enums import EnumText, Unknown
 from portal.core.synced_rows import Mirror
 from portal.payment_methods.statuses import SetupOutcome, SetupStatus
 
+# Ids begin with this word. Stripe's own, which apps may give instead, begin with pm_, card_ or src_: neither is taken for the other.
+ID_PREFIX: Final = "method"
 # A new card takes a bank about two weeks; who is told a month ahead is not caught without one.
 EXPIRES_SOON: Final = timedelta(days=30)
 # A mail reminds of a card this many days before its last one: when it expires soon, and once more while there is still a week.
@@ -34,8 +36,10 @@ def reminder_at(last_day: date) -> int | None:
     return next((days for days in REMINDER_DAYS if 0 <= left <= days), None)
 
 
-class SavedCard(Base):
-    __tablename__ = "saved_cards"
+class PaymentMethod(Base):
+    """A saved card; other kinds have a place here when they are taken."""
+
+    __tablename__ = "payment_methods"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
@@ -54,9 +58,9 @@ class SavedCard(Base):
     removed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (
-        Index("ix_saved_cards_customer", "customer_id", "created_at", sqlite_where=_KEPT, postgresql_where=_KEPT),
+        Index("ix_payment_methods_customer", "customer_id", "created_at", sqlite_where=_KEPT, postgresql_where=_KEPT),
         Index(
-            "ix_saved_cards_expiry",
+            "ix_payment_methods_expiry",
             "exp_year",
             "exp_month",
             "reminded_days",
@@ -64,8 +68,10 @@ class SavedCard(Base):
             sqlite_where=_KEPT,
             postgresql_where=_KEPT,
         ),
-        Index("ix_saved_cards_last4", "last4", "created_at"),
-        Index("uq_saved_cards_default", "customer_id", unique=True, sqlite_where=_DEFAULT, postgresql_where=_DEFAULT),
+        Index("ix_payment_methods_last4", "last4", "created_at"),
+        Index(
+            "uq_payment_methods_default", "customer_id", unique=True, sqlite_where=_DEFAULT, postgresql_where=_DEFAULT
+        ),
     )
 
     @property
@@ -89,14 +95,14 @@ class SavedCard(Base):
         return days if days is not None and (had is None or had > days) else None
 
 
-class CardSetup(Mirror, Base):
-    """A customer's intent to add a card. `status` is ours until Stripe knows the setup intent, then Stripe's own.
+class PaymentMethodSetup(Mirror, Base):
+    """A customer's intent to add a payment method, without paying. `status` is ours until Stripe knows the setup intent, then Stripe's own.
 
     `failed_tries` counts the cards that the bank refused.
     """
 
-    __tablename__ = "card_setups"
-    noun = "card_setup"
+    __tablename__ = "payment_method_setups"
+    noun = "payment_method_setup"
 
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
     client_key: Mapped[str] = mapped_column(String(80))
@@ -109,14 +115,14 @@ class CardSetup(Mirror, Base):
     failure_code: Mapped[str] = mapped_column(String(60), default="")
     decline_code: Mapped[str] = mapped_column(String(60), default="")
     outcome: Mapped[str] = mapped_column(String(20), default="")  # a SetupOutcome, once there is one
-    card_id: Mapped[str | None] = mapped_column(ForeignKey("saved_cards.id"))
+    payment_method_id: Mapped[str | None] = mapped_column(ForeignKey("payment_methods.id"))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
     __table_args__ = (
         UniqueConstraint("customer_id", "client_key"),
         one_of("outcome", ("", *SetupOutcome)),
-        Index("ix_card_setups_open", "status", "updated_at"),
-        Index("ix_card_setups_review", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
+        Index("ix_payment_method_setups_open", "status", "updated_at"),
+        Index("ix_payment_method_setups_review", "updated_at", "id", sqlite_where=_FOUND, postgresql_where=_FOUND),
     )
 
 

@@ -17,9 +17,9 @@ from portal.core.money import Money
 from portal.payment_methods import jobs
 from portal.payment_methods.models import (
     REMINDER_DAYS,
-    CardSetup,
     FormerStripeCustomer,
-    SavedCard,
+    PaymentMethod,
+    PaymentMethodSetup,
     StripeCustomer,
     last_day_of_month,
     reminder_at,
@@ -58,7 +58,7 @@ def tells_uses(finder: UseFinder) -> UseFinder:
     return finder
 
 
-def uses(session: Session, cards: Sequence[SavedCard]) -> dict[str, list[Use]]:
+def uses(session: Session, cards: Sequence[PaymentMethod]) -> dict[str, list[Use]]:
     """What depends on each of these cards, by the card's id; cards without any are left out."""
     card_of = {card.stripe_payment_method_id: card.id for card in cards}
     found: dict[str, list[Use]] = {}
@@ -68,48 +68,54 @@ def uses(session: Session, cards: Sequence[SavedCard]) -> dict[str, list[Use]]:
     return found
 
 
-def of_customer(session: Session, customer_id: str) -> list[SavedCard]:
+def of_customer(session: Session, customer_id: str) -> list[PaymentMethod]:
     """The cards a customer keeps, the default first, then the newest."""
     return list(
         session.execute(
-            select(SavedCard)
-            .where(SavedCard.customer_id == customer_id, SavedCard.removed_at.is_(None))
-            .order_by(SavedCard.is_default.desc(), SavedCard.created_at.desc(), SavedCard.id.desc())
+            select(PaymentMethod)
+            .where(PaymentMethod.customer_id == customer_id, PaymentMethod.removed_at.is_(None))
+            .order_by(PaymentMethod.is_default.desc(), PaymentMethod.created_at.desc(), PaymentMethod.id.desc())
             .limit(MOST_CARDS)
         ).scalars()
     )
 
 
-def default_card(session: Session, customer_id: str) -> SavedCard | None:
+def default_card(session: Session, customer_id: str) -> PaymentMethod | None:
     """The card that is charged when nobody chooses another; None when there is none, or it has expired."""
     card = session.execute(
-        select(SavedCard).where(
-            SavedCard.customer_id == customer_id, SavedCard.is_default, SavedCard.removed_at.is_(None)
+        select(PaymentMethod).where(
+            PaymentMethod.customer_id == customer_id, PaymentMethod.is_default, PaymentMethod.removed_at.is_(None)
         )
     ).scalar_one_or_none()
     return None if card is None or card.is_expired else card
 
 
 def is_good_default() -> ColumnElement[bool]:
-    """In a question: that a SavedCard is what default_card gives for its customer."""
+    """In a question: that a PaymentMethod is what default_card gives for its customer."""
     today = company_days.today()
-    this_year = and_(SavedCard.exp_year == today.year, SavedCard.exp_month >= today.month)
-    return and_(SavedCard.is_default, SavedCard.removed_at.is_(None), or_(SavedCard.exp_year > today.year, this_year))
+    this_year = and_(PaymentMethod.exp_year == today.year, PaymentMethod.exp_month >= today.month)
+    return and_(
+        PaymentMethod.is_default,
+        PaymentMethod.removed_at.is_(None),
+        or_(PaymentMethod.exp_year > today.year, this_year),
+    )
 
 
-def all_by_method(session: Session, customer_id: str) -> dict[str, SavedCard]:
+def all_by_method(session: Session, customer_id: str) -> dict[str, PaymentMethod]:
     """Every card a customer keeps, by its reference at Stripe."""
     kept = session.execute(
-        select(SavedCard).where(SavedCard.customer_id == customer_id, SavedCard.removed_at.is_(None))
+        select(PaymentMethod).where(PaymentMethod.customer_id == customer_id, PaymentMethod.removed_at.is_(None))
     ).scalars()
     return {card.stripe_payment_method_id: card for card in kept}
 
 
-def for_customer(session: Session, card_id: str, customer_id: str) -> SavedCard:
+def for_customer(session: Session, payment_method_id: str, customer_id: str) -> PaymentMethod:
     """One kept card of this customer. Raises NotFound, also for someone else's."""
     card = session.execute(
-        select(SavedCard).where(
-            SavedCard.id == card_id, SavedCard.customer_id == customer_id, SavedCard.removed_at.is_(None)
+        select(PaymentMethod).where(
+            PaymentMethod.id == payment_method_id,
+            PaymentMethod.customer_id == customer_id,
+            PaymentMethod.removed_at.is_(None),
         )
     ).scalar_one_or_none()
     if card is None:
@@ -117,12 +123,12 @@ def for_customer(session: Session, card_id: str, customer_id: str) -> SavedCard:
     return card
 
 
-def ever_of_customer(session: Session, reference: str, customer_id: str) -> SavedCard:
+def ever_of_customer(session: Session, reference: str, customer_id: str) -> PaymentMethod:
     """A card of this customer, also when it was removed, by its id or its reference at Stripe. Raises NotFound."""
     card = session.execute(
-        select(SavedCard).where(
-            or_(SavedCard.id == reference, SavedCard.stripe_payment_method_id == reference),
-            SavedCard.customer_id == customer_id,
+        select(PaymentMethod).where(
+            or_(PaymentMethod.id == reference, PaymentMethod.stripe_payment_method_id == reference),
+            PaymentMethod.customer_id == customer_id,
         )
     ).scalar_one_or_none()
     if card is None:
@@ -130,26 +136,26 @@ def ever_of_customer(session: Session, reference: str, customer_id: str) -> Save
     return card
 
 
-def by_method(session: Session, payment_method_id: str) -> SavedCard | None:
+def by_method(session: Session, stripe_payment_method_id: str) -> PaymentMethod | None:
     """The card with this reference, also when it was removed."""
     return session.execute(
-        select(SavedCard).where(SavedCard.stripe_payment_method_id == payment_method_id)
+        select(PaymentMethod).where(PaymentMethod.stripe_payment_method_id == stripe_payment_method_id)
     ).scalar_one_or_none()
 
 
-def duplicate(session: Session, customer_id: str, fingerprint: str) -> SavedCard | None:
+def duplicate(session: Session, customer_id: str, fingerprint: str) -> PaymentMethod | None:
     """The kept card of a customer with this number; the newest, if several were kept before numbers were compared."""
     if not fingerprint:
         return None
     return (
         session.execute(
-            select(SavedCard)
+            select(PaymentMethod)
             .where(
-                SavedCard.customer_id == customer_id,
-                SavedCard.fingerprint == fingerprint,
-                SavedCard.removed_at.is_(None),
+                PaymentMethod.customer_id == customer_id,
+                PaymentMethod.fingerprint == fingerprint,
+                PaymentMethod.removed_at.is_(None),
             )
-            .order_by(SavedCard.created_at.desc())
+            .order_by(PaymentMethod.created_at.desc())
             .limit(1)
         )
         .scalars()
@@ -157,7 +163,7 @@ def duplicate(session: Session, customer_id: str, fingerprint: str) -> SavedCard
     )
 
 
-def next_default(cards: Sequence[SavedCard]) -> SavedCard | None:
+def next_default(cards: Sequence[PaymentMethod]) -> PaymentMethod | None:
     """Which of these becomes the default when none is: the newest that has not expired."""
     good = [card for card in cards if not card.is_expired]
     return max(good, key=lambda card: (card.created_at, card.id), default=None)
@@ -166,7 +172,7 @@ def next_default(cards: Sequence[SavedCard]) -> SavedCard | None:
 def due_reminders(session: Session, most: int) -> list[str]:
     """The ids of kept cards whose customers are to be reminded of the expiry now, up to `most` of them.
 
-    Only this month's end and the next one's can be near enough. Each step reads its own part of ix_saved_cards_expiry, in which
+    Only this month's end and the next one's can be near enough. Each step reads its own part of ix_payment_methods_expiry, in which
     nothing else lies, so the cards that are not due, or were reminded, cost nothing.
     """
     today = company_days.today()
@@ -178,37 +184,39 @@ def due_reminders(session: Session, most: int) -> list[str]:
         earlier = [None, *(other for other in REMINDER_DAYS if other > days)] if days is not None else []
         for had in earlier:
             found += session.execute(
-                select(SavedCard.id)
+                select(PaymentMethod.id)
                 .where(
-                    SavedCard.exp_year == last_day.year,
-                    SavedCard.exp_month == last_day.month,
-                    SavedCard.reminded_days.is_(None) if had is None else SavedCard.reminded_days == had,
-                    SavedCard.removed_at.is_(None),
+                    PaymentMethod.exp_year == last_day.year,
+                    PaymentMethod.exp_month == last_day.month,
+                    PaymentMethod.reminded_days.is_(None) if had is None else PaymentMethod.reminded_days == had,
+                    PaymentMethod.removed_at.is_(None),
                 )
                 # In the index's own order: by the id alone PostgreSQL would walk the primary key through all cards.
-                .order_by(SavedCard.reminded_days, SavedCard.id)
+                .order_by(PaymentMethod.reminded_days, PaymentMethod.id)
                 .limit(most - len(found))
             ).scalars()
     return found
 
 
-def setup_for_customer(session: Session, setup_id: str, customer_id: str) -> CardSetup:
+def setup_for_customer(session: Session, setup_id: str, customer_id: str) -> PaymentMethodSetup:
     """One try of this customer to add a card. Raises NotFound, also for someone else's."""
-    setup = session.get(CardSetup, setup_id)
+    setup = session.get(PaymentMethodSetup, setup_id)
     if setup is None or setup.customer_id != customer_id:
         raise NotFound
     return setup
 
 
-def setup_by_intent(session: Session, setup_intent_id: str) -> CardSetup | None:
+def setup_by_intent(session: Session, setup_intent_id: str) -> PaymentMethodSetup | None:
     return session.execute(
-        select(CardSetup).where(CardSetup.stripe_setup_intent_id == setup_intent_id)
+        select(PaymentMethodSetup).where(PaymentMethodSetup.stripe_setup_intent_id == setup_intent_id)
     ).scalar_one_or_none()
 
 
-def setup_by_client_key(session: Session, customer_id: str, client_key: str) -> CardSetup | None:
+def setup_by_client_key(session: Session, customer_id: str, client_key: str) -> PaymentMethodSetup | None:
     return session.execute(
-        select(CardSetup).where(CardSetup.customer_id == customer_id, CardSetup.client_key == client_key)
+        select(PaymentMethodSetup).where(
+            PaymentMethodSetup.customer_id == customer_id, PaymentMethodSetup.client_key == client_key
+        )
     ).scalar_one_or_none()
 
 
@@ -246,7 +254,9 @@ def customers_at_stripe(session: Session, after: str, most: int) -> list[str]:
 
 def left_behind(session: Session, most: int) -> list[str]:
     """The ids of setups on their way that no job follows."""
-    lost = jobs.follow_up.missing(session, setup_id=CardSetup.id)
+    lost = jobs.follow_up.missing(session, setup_id=PaymentMethodSetup.id)
     on_their_way = sorted(WAITING_FOR_CUSTOMER | {SetupStatus.CREATED, SetupStatus.PROCESSING})
-    query = select(CardSetup.id).where(CardSetup.status.in_(on_their_way), CardSetup.review_reason == "", lost)
+    query = select(PaymentMethodSetup.id).where(
+        PaymentMethodSetup.status.in_(on_their_way), PaymentMethodSetup.review_reason == "", lost
+    )
     return list(session.scalars(query.limit(most)))

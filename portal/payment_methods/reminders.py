@@ -14,7 +14,7 @@ from portal.core import audit, db
 from portal.core.errors import N_
 from portal.jobs import outbox
 from portal.payment_methods import jobs, keeping, queries
-from portal.payment_methods.models import SavedCard, reminder_at
+from portal.payment_methods.models import PaymentMethod, reminder_at
 
 SUBJECT: Final = N_("Your card ending in %(last4)s expires on %(day)s")
 
@@ -30,15 +30,15 @@ def remind() -> None:
     """
     with db.reading() as session:
         due = queries.due_reminders(session, MOST_A_RUN)
-    for card_id in due:
-        _remind(card_id)
+    for payment_method_id in due:
+        _remind(payment_method_id)
     if len(due) == MOST_A_RUN:
         raise outbox.Reschedule(0)
 
 
-def _remind(card_id: str) -> None:
+def _remind(payment_method_id: str) -> None:
     with db.transaction() as session:
-        card = session.get_one(SavedCard, card_id)
+        card = session.get_one(PaymentMethod, payment_method_id)
         keeping.lock_customer(session, card.customer_id)
         session.refresh(card)
         days = card.reminder_due
@@ -48,22 +48,22 @@ def _remind(card_id: str) -> None:
         last_day = card.last_day.isoformat()
         audit.record(
             session,
-            "card.expiry_reminder",
+            "payment_method.expiry_reminder",
             card.id,
             {"last_day": last_day, "days_before": days},
             customer_id=card.customer_id,
         )
-        jobs.mail_expiry.enqueue(session, card_id=card.id, last_day=last_day, days=days)
+        jobs.mail_expiry.enqueue(session, payment_method_id=card.id, last_day=last_day, days=days)
 
 
-def send(card_id: str, last_day: date, days: int) -> None:
+def send(payment_method_id: str, last_day: date, days: int) -> None:
     """Send one reminder to the card's customer, in their language.
 
     Nothing is sent when its time has passed before it could be (the card is removed, renewed or expired, or the next reminder
     is due). A second call sends the same Message-ID again. Raises what mail.send raises when the server refuses.
     """
     with db.reading() as session:
-        card = session.get_one(SavedCard, card_id)
+        card = session.get_one(PaymentMethod, payment_method_id)
         customer = session.get_one(Customer, card.customer_id)
         uses = queries.uses(session, [card]).get(card.id, [])
     if card.removed_at is not None or card.last_day != last_day or reminder_at(last_day) != days:

@@ -1,4 +1,4 @@
-"""Saved cards, as other features use them: the payment-method-service of the seed documents.
+"""Payment methods, as other features use them.
 
 - `stripe_customers`: the customer at Stripe who holds a customer's payments and cards.
 - `keeping`: the cards that are kept, in step with Stripe.

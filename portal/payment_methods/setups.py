@@ -26,10 +26,11 @@ from portal.core.db import new_id
 from portal.core.enums import Unknown, parse
 from portal.core.errors import N_, Conflict, PortalError
 from portal.core.synced_rows import hold_for_review, touch
-from portal.gateway import PaymentMethod, SetupAttempt, SetupIntent
+from portal.gateway import PaymentMethod as StripePaymentMethod
+from portal.gateway import SetupAttempt, SetupIntent
 from portal.jobs import outbox
 from portal.payment_methods import card_testing, jobs, keeping, queries, statuses, stripe_customers
-from portal.payment_methods.models import CardSetup
+from portal.payment_methods.models import PaymentMethodSetup
 from portal.payment_methods.statuses import SetupOutcome, SetupStatus
 
 log = structlog.get_logger(__name__)
@@ -55,7 +56,7 @@ class UnderReview(Conflict):
 class SetupStarted:
     """What a browser needs to let the customer confirm a card. The secret belongs to this customer alone.
 
-    Where nothing is left to confirm, `outcome` (a SetupOutcome) tells what became of the card, and `card_id` which one it is.
+    Where nothing is left to confirm, `outcome` (a SetupOutcome) tells what became of the card, and `payment_method_id` which one it is.
     """
 
     setup_id: str
@@ -63,7 +64,7 @@ class SetupStarted:
     status: str
     client_secret: str
     outcome: str = ""
-    card_id: str | None = None
+    payment_method_id: str | None = None
 
 
 def start_setup(customer_id: str, *, client_key: str, ip: str) -> SetupStarted:
@@ -91,15 +92,15 @@ def start_setup(customer_id: str, *, client_key: str, ip: str) -> SetupStarted:
 
 
 def record_setup(
-    session: Session, customer_id: str, client_key: str, payment_method_id: str | None = None
-) -> CardSetup:
+    session: Session, customer_id: str, client_key: str, stripe_payment_method_id: str | None = None
+) -> PaymentMethodSetup:
     """The row of a new setup, its audit event and the job that looks after it, in the caller's transaction."""
     now = clock.now()
-    setup = CardSetup(
+    setup = PaymentMethodSetup(
         id=new_id("set"),
         customer_id=customer_id,
         client_key=client_key,
-        stripe_payment_method_id=payment_method_id,
+        stripe_payment_method_id=stripe_payment_method_id,
         status=SetupStatus.CREATED,
         attempt=1,
         failed_tries=0,
@@ -110,8 +111,8 @@ def record_setup(
     )
     session.add(setup)
     session.flush()
-    facts = {"method": payment_method_id} if payment_method_id else {}
-    audit.record(session, "card_setup.started", setup.id, facts, customer_id=customer_id)
+    facts = {"method": stripe_payment_method_id} if stripe_payment_method_id else {}
+    audit.record(session, "payment_method_setup.started", setup.id, facts, customer_id=customer_id)
     jobs.follow_up.enqueue_in(session, FIRST_CHECK_SECONDS, setup_id=setup.id)
     crash.point("setup recorded")
     return setup
@@ -138,14 +139,14 @@ def cancel_setup(setup_id: str) -> SetupIntent:
 # What is sent
 
 
-def _prepare(setup: CardSetup) -> Mapping[str, Any]:
+def _prepare(setup: PaymentMethodSetup) -> Mapping[str, Any]:
     return {
         "customer_id": stripe_customers.ensure_stripe_customer(setup.customer_id),
         "metadata": {"setup_id": setup.id, "customer_id": setup.customer_id},
     }
 
 
-def _under_new_customer(setup: CardSetup, refusal: PortalError) -> Mapping[str, Any] | None:
+def _under_new_customer(setup: PaymentMethodSetup, refusal: PortalError) -> Mapping[str, Any] | None:
     """Stripe knows no such customer: was it deleted there, and the event lost?"""
     sent = setup.sent or {}
     if (
@@ -160,7 +161,7 @@ def _create(key: str, sent: Mapping[str, Any]) -> SetupIntent:
     return gateway.current().create_setup(key, **sent)
 
 
-def _find_at_stripe(setup: CardSetup) -> SetupIntent | None:
+def _find_at_stripe(setup: PaymentMethodSetup) -> SetupIntent | None:
     listed = gateway.current().list_setups(
         created_from=setup.created_at - timedelta(hours=1),
         created_to=clock.now(),
@@ -172,8 +173,10 @@ def _find_at_stripe(setup: CardSetup) -> SetupIntent | None:
         return None
 
 
-def _store(session: Session, setup: CardSetup, intent: SetupIntent) -> None:
-    audit.record(session, "card_setup.intent_stored", setup.id, {"intent": intent.id}, customer_id=setup.customer_id)
+def _store(session: Session, setup: PaymentMethodSetup, intent: SetupIntent) -> None:
+    audit.record(
+        session, "payment_method_setup.intent_stored", setup.id, {"intent": intent.id}, customer_id=setup.customer_id
+    )
 
 
 # What it says
@@ -183,7 +186,7 @@ def _store(session: Session, setup: CardSetup, intent: SetupIntent) -> None:
 class _Details:
     """What is asked of Stripe besides a setup intent: the card that came of it, and all of its tries."""
 
-    method: PaymentMethod | None
+    method: StripePaymentMethod | None
     attempts: Sequence[SetupAttempt]
 
 
@@ -191,7 +194,7 @@ def _gather(intent: SetupIntent) -> _Details:
     return _Details(_arrived(intent), _attempts(intent))
 
 
-def _arrived(intent: SetupIntent) -> PaymentMethod | None:
+def _arrived(intent: SetupIntent) -> StripePaymentMethod | None:
     """The card that came of a setup, after it has been kept or refused; None while there is none."""
     if intent.status != SetupStatus.SUCCEEDED or intent.payment_method_id is None:
         return None
@@ -203,7 +206,7 @@ def _attempts(intent: SetupIntent) -> Sequence[SetupAttempt]:
     return () if intent.attempt_id is None else list(gateway.current().list_setup_attempts(intent.id))
 
 
-def _mismatch(session: Session, setup: CardSetup, intent: SetupIntent) -> str:
+def _mismatch(session: Session, setup: PaymentMethodSetup, intent: SetupIntent) -> str:
     """Why this intent cannot be this row's, or an empty text."""
     if intent.id != setup.stripe_setup_intent_id:
         return f"the setup intent {intent.id} is not this row's"
@@ -216,12 +219,12 @@ def _mismatch(session: Session, setup: CardSetup, intent: SetupIntent) -> str:
     return ""
 
 
-def _has_changes(setup: CardSetup, intent: SetupIntent) -> bool:
+def _has_changes(setup: PaymentMethodSetup, intent: SetupIntent) -> bool:
     is_other = (intent.status, intent.attempt_id) != (setup.status, setup.stripe_attempt_id)
     return setup.status not in statuses.FINAL and is_other
 
 
-def _change(session: Session, setup: CardSetup, intent: SetupIntent, details: _Details) -> None:
+def _change(session: Session, setup: PaymentMethodSetup, intent: SetupIntent, details: _Details) -> None:
     _count_failures(session, setup, details.attempts)
     before = setup.status
     setup.status = parse(SetupStatus, intent.status)
@@ -231,12 +234,12 @@ def _change(session: Session, setup: CardSetup, intent: SetupIntent, details: _D
     setup.failure_code = intent.failure.code if intent.failure else ""
     setup.decline_code = intent.failure.decline_code if intent.failure else ""
     if intent.status == SetupStatus.SUCCEEDED:
-        setup.outcome, setup.card_id = _outcome(session, setup, details.method)
+        setup.outcome, setup.payment_method_id = _outcome(session, setup, details.method)
     if intent.status in statuses.FINAL:
         card_testing.close(session, setup.customer_id, setup.id, setup.stripe_payment_method_id)
     audit.record(
         session,
-        "card_setup.status",
+        "payment_method_setup.status",
         setup.id,
         {
             "before": before,
@@ -249,7 +252,7 @@ def _change(session: Session, setup: CardSetup, intent: SetupIntent, details: _D
     touch(setup)
 
 
-def _count_failures(session: Session, setup: CardSetup, attempts: Sequence[SetupAttempt]) -> None:
+def _count_failures(session: Session, setup: PaymentMethodSetup, attempts: Sequence[SetupAttempt]) -> None:
     """Each try counts by its outcome: one that waits for its card's holder goes on under the same id."""
     failed = [attempt for attempt in attempts if attempt.has_failed]
     for attempt in failed:
@@ -258,7 +261,7 @@ def _count_failures(session: Session, setup: CardSetup, attempts: Sequence[Setup
     setup.failed_tries = max(setup.failed_tries, len(failed))
 
 
-def _outcome(session: Session, setup: CardSetup, method: PaymentMethod | None) -> tuple[str, str | None]:
+def _outcome(session: Session, setup: PaymentMethodSetup, method: StripePaymentMethod | None) -> tuple[str, str | None]:
     """What became of the card, read from what is kept now: a webhook about the card may have come before this."""
     card = queries.by_method(session, method.id) if method else None
     if card is not None and card.removed_at is None:
@@ -268,8 +271,8 @@ def _outcome(session: Session, setup: CardSetup, method: PaymentMethod | None) -
     return (SetupOutcome.DUPLICATE, duplicate.id) if duplicate else (SetupOutcome.GONE, None)
 
 
-KIND: Final[stripe_sync.Kind[CardSetup, SetupIntent]] = stripe_sync.Kind(
-    model=CardSetup,
+KIND: Final[stripe_sync.Kind[PaymentMethodSetup, SetupIntent]] = stripe_sync.Kind(
+    model=PaymentMethodSetup,
     column="stripe_setup_intent_id",
     under_review=UnderReview,
     prepare=_prepare,
@@ -299,12 +302,12 @@ def _stop_testing(setup_id: str, intent: SetupIntent) -> SetupIntent:
     if intent.status not in statuses.WAITING_FOR_CUSTOMER:
         return intent
     with db.reading() as session:
-        setup = session.get_one(CardSetup, setup_id)
+        setup = session.get_one(PaymentMethodSetup, setup_id)
         tries = setup.failed_tries
         too_many = tries >= config.current().card_failures_of_setup
         if not too_many and (tries == 0 or not card_testing.is_beyond(session, setup.customer_id)):
             return intent
-    log.warning("card_setup_stopped", setup_id=setup_id, failed_tries=tries)
+    log.warning("payment_method_setup_stopped", setup_id=setup_id, failed_tries=tries)
     return cancel_setup(setup_id)
 
 
@@ -314,7 +317,7 @@ def follow_up(setup_id: str) -> None:
     Raises outbox.Reschedule while the setup is not at its end.
     """
     with db.reading() as session:
-        setup = session.get(CardSetup, setup_id)
+        setup = session.get(PaymentMethodSetup, setup_id)
     if setup is None or setup.review_reason or setup.status in statuses.FINAL:
         return
     intent = ensure_setup(setup_id) if setup.stripe_setup_intent_id is None else refresh_setup(setup_id)
@@ -346,7 +349,7 @@ def sync_setup(setup_intent_id: str) -> bool:
         return True
     intent = gateway.current().retrieve_setup(setup_intent_id)
     with db.reading() as session:
-        setup = session.get(CardSetup, intent.metadata.get("setup_id", ""))
+        setup = session.get(PaymentMethodSetup, intent.metadata.get("setup_id", ""))
     if setup is None:
         return False
     try:

@@ -8,9 +8,9 @@ from typing import Final
 
 from portal.core import db
 from portal.core.errors import N_, Invalid
-from portal.gateway import PaymentMethod
+from portal.gateway import PaymentMethod as StripePaymentMethod
 from portal.payment_methods import card_testing, keeping, queries, stripe_customers
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import PaymentMethod
 
 # Stripe's ids are put into addresses: anything else is none of them.
 REFERENCE: Final = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
@@ -30,40 +30,40 @@ class UnknownCard(Invalid):
 class PaymentSource:
     """What is charged: a payment method at Stripe, and which of the customer's saved cards it is, if it is one."""
 
-    payment_method_id: str
-    card_id: str | None
+    stripe_payment_method_id: str
+    payment_method_id: str | None
     last4: str
 
 
-def from_saved(customer_id: str, card_id: str) -> PaymentSource:
+def from_saved(customer_id: str, payment_method_id: str) -> PaymentSource:
     """A saved card of this customer. Raises NotFound, also for someone else's, and keeping.Expired."""
     with db.reading() as session:
-        card = queries.for_customer(session, card_id, customer_id)
+        card = queries.for_customer(session, payment_method_id, customer_id)
     return _charged(card)
 
 
-def from_reference(customer_id: str, payment_method_id: str, *, ip: str = "") -> PaymentSource:
+def from_reference(customer_id: str, stripe_payment_method_id: str, *, ip: str = "") -> PaymentSource:
     """A payment method by its id at Stripe: one that an app has just made, or the reference of a saved card of this customer.
 
     Raises UnknownCard, also for another customer's, which Stripe is not asked about when its owner is known here; keeping.Expired,
     RateLimited after too many declined cards where an `ip` says where the customer is, and the gateway's errors.
     """
-    check_reference(payment_method_id)
-    card = _kept(customer_id, payment_method_id)
+    check_reference(stripe_payment_method_id)
+    card = _kept(customer_id, stripe_payment_method_id)
     if card is not None:
         return _charged(card)
     if ip:
-        card_testing.begin_payment(customer_id, ip, payment_method_id)
-    method = usable(customer_id, payment_method_id, is_counted=bool(ip))
-    card = _kept(customer_id, payment_method_id)  # its webhook was lost, and asking Stripe has made up for it
+        card_testing.begin_payment(customer_id, ip, stripe_payment_method_id)
+    method = usable(customer_id, stripe_payment_method_id, is_counted=bool(ip))
+    card = _kept(customer_id, stripe_payment_method_id)  # its webhook was lost, and asking Stripe has made up for it
     if card is not None:
         return _charged(card)
     return PaymentSource(method.id, None, method.card.last4 if method.card else "")
 
 
-def _kept(customer_id: str, payment_method_id: str) -> SavedCard | None:
+def _kept(customer_id: str, stripe_payment_method_id: str) -> PaymentMethod | None:
     with db.reading() as session:
-        card = queries.by_method(session, payment_method_id)
+        card = queries.by_method(session, stripe_payment_method_id)
     if card is None:
         return None
     if card.customer_id != customer_id or card.removed_at is not None:
@@ -71,29 +71,31 @@ def _kept(customer_id: str, payment_method_id: str) -> SavedCard | None:
     return card
 
 
-def _charged(card: SavedCard) -> PaymentSource:
+def _charged(card: PaymentMethod) -> PaymentSource:
     if card.is_expired:
         raise keeping.Expired
     return PaymentSource(card.stripe_payment_method_id, card.id, card.last4)
 
 
-def check_reference(payment_method_id: str) -> None:
+def check_reference(stripe_payment_method_id: str) -> None:
     """Raises UnknownCard for what Stripe never gave out, before anything is asked or written."""
-    if not REFERENCE.fullmatch(payment_method_id):
+    if not REFERENCE.fullmatch(stripe_payment_method_id):
         raise UnknownCard
 
 
-def usable(customer_id: str, payment_method_id: str, *, is_counted: bool) -> PaymentMethod:
+def usable(customer_id: str, stripe_payment_method_id: str, *, is_counted: bool) -> StripePaymentMethod:
     """A card at Stripe that this customer may use: nobody's yet, or theirs already, which is then kept here, too.
 
     The reference has passed `check_reference`. With `is_counted` its try was noted: who guesses references is counted like one who tries
     out numbers. Raises UnknownCard and the gateway's errors.
     """
     stripe_customer = stripe_customers.ensure_stripe_customer(customer_id)
-    method = keeping.upsert(payment_method_id)
+    method = keeping.upsert(stripe_payment_method_id)
     if method is not None and method.card is not None and method.customer_id in {None, stripe_customer}:
         return method
     if is_counted:
         with db.transaction() as session:
-            card_testing.fail(session, customer_id, f"{customer_id}:{payment_method_id}", "", payment_method_id)
+            card_testing.fail(
+                session, customer_id, f"{customer_id}:{stripe_payment_method_id}", "", stripe_payment_method_id
+            )
     raise UnknownCard

@@ -13,7 +13,7 @@ from portal.accounts import queries as accounts
 from portal.core import config, db
 from portal.core.errors import PortalError
 from portal.payment_methods import keeping, queries, setups, statuses
-from portal.payment_methods.models import CardSetup
+from portal.payment_methods.models import PaymentMethodSetup
 from portal.payment_methods.statuses import SetupStatus
 from portal.web.guards import customer_id, customers_only, payers_only
 from portal.web.pages import limiter, page, see_other, within
@@ -37,12 +37,12 @@ def index() -> Response:
     return page("payment_methods/index.html", cards=kept, uses=uses, next_defaults=next_defaults)
 
 
-@bp.post("/<card_id>/default")
+@bp.post("/<payment_method_id>/default")
 @limiter.limit("30/minute")
 @payers_only
-def make_default(card_id: str) -> AnyResponse:
+def make_default(payment_method_id: str) -> AnyResponse:
     try:
-        keeping.make_default(card_id, customer_id())
+        keeping.make_default(payment_method_id, customer_id())
     except keeping.Expired as error:
         flash(gettext(error.message), "error")
     else:
@@ -50,11 +50,11 @@ def make_default(card_id: str) -> AnyResponse:
     return see_other("payment_methods.index")
 
 
-@bp.post("/<card_id>/removal")
+@bp.post("/<payment_method_id>/removal")
 @limiter.limit("30/minute")
 @payers_only
-def remove(card_id: str) -> AnyResponse:
-    next_default = keeping.remove(card_id, customer_id())
+def remove(payment_method_id: str) -> AnyResponse:
+    next_default = keeping.remove(payment_method_id, customer_id())
     if next_default is None:
         flash(gettext("The card was removed."), "success")
     else:
@@ -138,7 +138,7 @@ def came_back(setup_id: str) -> AnyResponse:
     return see_other("payment_methods.outcome", setup_id=setup_id)
 
 
-def _refreshed(setup: CardSetup, me: str) -> CardSetup:
+def _refreshed(setup: PaymentMethodSetup, me: str) -> PaymentMethodSetup:
     """The setup after asking Stripe; as it was when Stripe does not answer, for the webhook will tell."""
     if not within(ASK_STRIPE_AT_MOST, "ask stripe", me):
         return setup

@@ -19,7 +19,7 @@ from portal.core import audit, clock, crash, db, idempotency, recovery
 from portal.core.db import database_now, new_id
 from portal.core.errors import N_, Conflict, Declined, Invalid, RateLimited, Unavailable
 from portal.gateway import Intent
-from portal.payment_methods import queries as saved_cards
+from portal.payment_methods import queries as payment_methods
 from portal.payment_methods import service as cards
 from portal.payments import jobs, queries
 from portal.payments.intents import KIND, Started, ensure_confirmable, ensure_intent, refresh, start_for_invoice
@@ -62,8 +62,8 @@ def record(
         payment_id=payment_id,
         customer_id=payment.customer_id,
         client_key=client_key,
-        card_id=source.card_id,
-        stripe_payment_method_id=source.payment_method_id,
+        payment_method_id=source.payment_method_id,
+        stripe_payment_method_id=source.stripe_payment_method_id,
         off_session=off_session,
         key_used_at=database_now(session),
         created_at=clock.now(),
@@ -76,7 +76,7 @@ def record(
         payment_id,
         {
             "confirmation": row.id,
-            "card": source.card_id or source.payment_method_id,
+            "card": source.payment_method_id or source.stripe_payment_method_id,
             "last4": source.last4,
             "off_session": off_session,
         },
@@ -165,10 +165,10 @@ def _explain(confirmation: Confirmation) -> None:
     """Stripe refused the request itself: when that is because of the card, say so. A saved one that was taken away there goes here, too."""
     method = cards.upsert(confirmation.stripe_payment_method_id)
     with db.reading() as session:
-        ours = saved_cards.stripe_customers_of(session, confirmation.customer_id)
+        ours = payment_methods.stripe_customers_of(session, confirmation.customer_id)
     if method is None or method.customer_id not in ours:
         _mark_answered(confirmation)
-        raise CardGone if confirmation.card_id else cards.UnknownCard
+        raise CardGone if confirmation.payment_method_id else cards.UnknownCard
 
 
 def _mark_answered(confirmation: Confirmation) -> None:
@@ -188,7 +188,7 @@ def _mark_answered(confirmation: Confirmation) -> None:
 
 
 def pay_with_card(
-    customer_id: str, invoice_id: str, card_id: str, *, client_key: str, off_session: bool = False
+    customer_id: str, invoice_id: str, payment_method_id: str, *, client_key: str, off_session: bool = False
 ) -> Payment:
     """Pay an open invoice with a saved card; returns the payment as it is then, declined ones too.
 
@@ -207,7 +207,7 @@ def pay_with_card(
         confirmation = queries.by_press(session, customer_id, client_key)
     if confirmation is None:
         payment_id, confirmation = _begin_with_card(
-            customer_id, invoice_id, card_id, client_key, off_session=off_session
+            customer_id, invoice_id, payment_method_id, client_key, off_session=off_session
         )
     else:
         payment_id = confirmation.payment_id
@@ -220,13 +220,13 @@ def pay_with_card(
     return payment
 
 
-def pay_other_with_card(customer_id: str, payment_id: str, card_id: str, *, client_key: str) -> Payment:
+def pay_other_with_card(customer_id: str, payment_id: str, payment_method_id: str, *, client_key: str) -> Payment:
     """Pay a payment that was begun without an invoice with a saved card; otherwise like `pay_with_card`, raising the same."""
     idempotency.check_client_key(client_key)
     with db.reading() as session:
         confirmation = queries.by_press(session, customer_id, client_key)
     if confirmation is None:
-        source = cards.from_saved(customer_id, card_id)
+        source = cards.from_saved(customer_id, payment_method_id)
         started = ensure_confirmable(payment_id, customer_id, save_card=False)
         confirmation = _record_after(started, source, client_key, off_session=False)
     if confirmation is not None:
@@ -238,10 +238,10 @@ def pay_other_with_card(customer_id: str, payment_id: str, card_id: str, *, clie
 
 
 def _begin_with_card(
-    customer_id: str, invoice_id: str, card_id: str, client_key: str, *, off_session: bool
+    customer_id: str, invoice_id: str, payment_method_id: str, client_key: str, *, off_session: bool
 ) -> tuple[str, Confirmation | None]:
     """The payment's id, and the confirmation to be sent unless the payment waits for its customer's answer to the bank."""
-    source = cards.from_saved(customer_id, card_id)
+    source = cards.from_saved(customer_id, payment_method_id)
     if off_session:
         refuse_lost(customer_id, invoice_id)
     started = start_for_invoice(customer_id, invoice_id, client_key=client_key, save_card=False)

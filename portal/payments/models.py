@@ -45,7 +45,7 @@ _UNANSWERED: Final = text("answered_at IS NULL")
 class Confirmation(Base):
     """One try of ours to charge a card: a press of the button on an invoice, an app's order, or an automatic payment.
 
-    `card_id` is missing where an app brought a payment method that is none of the customer's saved cards.
+    `payment_method_id` is missing where an app brought a payment method that is none of the customer's saved cards.
 
     The idempotency key sent to Stripe is made from `id`. `answered_at` is set once it is known what came of it; a payment has at most
     one confirmation without an answer, so whoever comes meanwhile finishes that one instead of beginning another.
@@ -57,7 +57,7 @@ class Confirmation(Base):
     payment_id: Mapped[str] = mapped_column(ForeignKey("payments.id"))
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
     client_key: Mapped[str] = mapped_column(String(80))
-    card_id: Mapped[str | None] = mapped_column(ForeignKey("saved_cards.id"))
+    payment_method_id: Mapped[str | None] = mapped_column(ForeignKey("payment_methods.id"))
     stripe_payment_method_id: Mapped[str] = mapped_column(String(64))
     off_session: Mapped[bool] = mapped_column(Boolean)
     # By the database's clock: Stripe forgets keys after a day.

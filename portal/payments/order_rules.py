@@ -69,7 +69,7 @@ class Item:
 class Order:
     """What an app wants paid: an open invoice, or an amount with its description and, if it likes, the items that make it up.
 
-    `method` is what is charged: one of the customer's saved cards ("crd_…") or a payment method of Stripe's ("pm_…"); without
+    `method` is what is charged: one of the customer's saved cards ("method_…") or a payment method of Stripe's ("pm_…"); without
     one the answer holds what the customer confirms with. `client_key` makes the same order, sent twice, one payment. `ip` is where a
     customer's app sent it from: cards that are not kept here are counted by it, against card testing. `allow_duplicate` insists on an
     amount whose last payment, of the same text, is not decided yet.

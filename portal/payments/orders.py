@@ -22,14 +22,12 @@ from portal.core.errors import N_, Invalid
 from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoices
 from portal.payment_methods import service as cards
+from portal.payment_methods.models import ID_PREFIX
 from portal.payments import confirming, order_rules, queries, statuses
 from portal.payments.intents import check_limits, ensure_confirmable, ensure_intent, record, refresh, refuse_unresolved
 from portal.payments.models import Payment, PlacedOrder
 from portal.payments.order_rules import Order
 from portal.payments.statuses import PaymentStatus
-
-# How the ids of our saved cards begin; any other method is Stripe's own.
-SAVED_CARD: Final = "crd_"
 
 CONFIRM: Final = "confirm"
 AUTHENTICATE: Final = "authenticate"
@@ -119,7 +117,7 @@ def _source(order: Order) -> cards.PaymentSource | None:
         if order.ip:
             cards.begin_payment(order.customer_id, order.ip, order.invoice_id or order.client_key)
         return None
-    if order.method.startswith(SAVED_CARD):
+    if order.method.startswith(f"{ID_PREFIX}_"):
         order_rules.check_id(order.method)
         return cards.from_saved(order.customer_id, order.method)
     return cards.from_reference(order.customer_id, order.method, ip=order.ip)

@@ -1,4 +1,4 @@
-"""Reading payments; nothing here commits. The payment-repository of the seed documents."""
+"""Reading payments; nothing here commits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Payments, as pages, jobs and other features use them: the payment-processor of the seed documents.
+"""Payments, as pages, jobs and other features use them.
 
 - `intents`: a payment's row, and its intent at Stripe, ready to be confirmed in a browser.
 - `orders`: paying from an app, with one call; `order_rules` says what an order may be.

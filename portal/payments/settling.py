@@ -17,7 +17,7 @@ from portal.gateway import Intent
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
 from portal.payment_methods import jobs as card_jobs
-from portal.payment_methods import queries as saved_cards
+from portal.payment_methods import queries as payment_methods
 from portal.payment_methods import service as cards
 from portal.payments import jobs, queries, statuses
 from portal.payments.models import Payment, PaymentStep
@@ -45,7 +45,7 @@ def mismatch(session: Session, payment: Payment, intent: Intent) -> str:
         return f"the intent {intent.id} is not this payment's"
     if intent.amount != payment.amount:
         return f"Stripe's intent is over {intent.amount}, the payment over {payment.amount}"
-    if intent.customer_id not in saved_cards.stripe_customers_of(session, payment.customer_id):
+    if intent.customer_id not in payment_methods.stripe_customers_of(session, payment.customer_id):
         return "Stripe's intent belongs to another customer"
     if intent.livemode != config.current().livemode:
         return "Stripe's intent is of the other mode (live or test)"
@@ -174,7 +174,7 @@ def _succeed(session: Session, payment: Payment, intent: Intent) -> None:
         _pay_invoice(session, payment, payment.invoice_id)
     jobs.issue_receipt.enqueue(session, payment_id=payment.id)
     if payment.save_card and payment.stripe_payment_method_id:
-        card_jobs.upsert.enqueue(session, payment_method_id=payment.stripe_payment_method_id)
+        card_jobs.upsert.enqueue(session, stripe_payment_method_id=payment.stripe_payment_method_id)
 
 
 def _pay_invoice(session: Session, payment: Payment, invoice_id: str) -> None:

@@ -20,7 +20,7 @@ from portal.invoices import queries as invoices
 from portal.invoices.statuses import InvoiceStanding
 from portal.payment_methods import queries as cards
 from portal.payment_methods import service as card_service
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import PaymentMethod
 from portal.payments import queries, service, statuses
 from portal.payments.forms import HistoryFilterForm, OtherAmountForm
 from portal.payments.models import Payment
@@ -133,7 +133,7 @@ def pay_other(payment_id: str) -> Response | AnyResponse:
     )
 
 
-def _pay_page(*, kept: list[SavedCard], live: Payment | None, **facts: Any) -> Response:
+def _pay_page(*, kept: list[PaymentMethod], live: Payment | None, **facts: Any) -> Response:
     settings = config.current()
     recovery.refuse_now()
     return page(
@@ -153,7 +153,7 @@ def _pay_page(*, kept: list[SavedCard], live: Payment | None, **facts: Any) -> R
     )
 
 
-def _asking_for_code(kept: list[SavedCard], live: Payment | None) -> set[str]:
+def _asking_for_code(kept: list[PaymentMethod], live: Payment | None) -> set[str]:
     """The saved cards, by their ids at Stripe, whose security code is asked for: all of them where the settings say so,
     else the one that the bank has just refused for want of it.
     """
@@ -175,7 +175,7 @@ def start_invoice(invoice_id: str) -> AnyResponse:
     if not _is_script():
         return _pay_without_script(
             begun,
-            lambda card_id, key: service.pay_with_card(me, invoice_id, card_id, client_key=key),
+            lambda payment_method_id, key: service.pay_with_card(me, invoice_id, payment_method_id, client_key=key),
             url_for("payments.pay", invoice_id=invoice_id),
         )
     card_service.begin_payment(me, request.remote_addr or "", invoice_id)
@@ -204,7 +204,9 @@ def start_custom_payment(payment_id: str) -> AnyResponse:
     if not _is_script():
         return _pay_without_script(
             begun,
-            lambda card_id, key: service.pay_other_with_card(me, payment_id, card_id, client_key=key),
+            lambda payment_method_id, key: service.pay_other_with_card(
+                me, payment_id, payment_method_id, client_key=key
+            ),
             url_for("payments.pay_other", payment_id=payment_id),
         )
     card_service.begin_payment(me, request.remote_addr or "", payment_id)
@@ -281,9 +283,13 @@ def _charge(pay: Callable[[], Payment], page_url: str) -> AnyResponse:
 @payers_only
 def pay_with_card(invoice_id: str) -> AnyResponse:
     """One press on the invoice pays it with a saved card; where the bank wants to ask, its page goes on by itself."""
-    me, card_id, client_key = customer_id(), request.form.get("card_id", ""), request.form.get("client_key", "")
+    me, payment_method_id, client_key = (
+        customer_id(),
+        request.form.get("payment_method_id", ""),
+        request.form.get("client_key", ""),
+    )
     return _charge(
-        lambda: service.pay_with_card(me, invoice_id, card_id, client_key=client_key),
+        lambda: service.pay_with_card(me, invoice_id, payment_method_id, client_key=client_key),
         url_for("payments.pay", invoice_id=invoice_id),
     )
 

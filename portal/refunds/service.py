@@ -1,4 +1,4 @@
-"""Refunds, as pages, jobs and other features use them: the refund-service of the seed documents.
+"""Refunds, as pages, jobs and other features use them.
 
 - `asking`: a customer asks, staff propose, a request is withdrawn; the amount is reserved.
 - `deciding`: claims, approvals with four eyes, refusals, and what a person decides about an unknown refund.

@@ -1,4 +1,4 @@
-"""Taking events in and applying them: the webhook-handler of the seed documents, together with `handlers`."""
+"""Taking events in and applying them (see `handlers`)."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from portal.invoices.statuses import InvoiceStatus, Standing
 from portal.mandates import queries as mandates
 from portal.mandates.models import Collection, Mandate
 from portal.payment_methods import queries as cards
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import PaymentMethod
 from portal.payments import queries as payments
 from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
@@ -128,7 +128,7 @@ def refunds_of(session: Session, customer_id: str, cursor: str | None) -> keyset
     return keyset.page(session, query, Refund.asked_at, Refund.id, cursor)
 
 
-def cards_of(session: Session, customer_id: str, _cursor: str | None) -> list[SavedCard]:
+def cards_of(session: Session, customer_id: str, _cursor: str | None) -> list[PaymentMethod]:
     return cards.of_customer(session, customer_id)
 
 

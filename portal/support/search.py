@@ -23,7 +23,7 @@ from portal.documents.models import Document
 from portal.invoices import queries as invoices
 from portal.invoices.models import Invoice
 from portal.invoices.statuses import Standing
-from portal.payment_methods.models import FormerStripeCustomer, SavedCard
+from portal.payment_methods.models import FormerStripeCustomer, PaymentMethod
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
 
@@ -123,9 +123,9 @@ def _queries(session: Session, typed: str) -> Iterator[Select[Any]]:
         yield _newest(Payment, Payment.card_last4 == typed)
         yield (
             select(Customer.id)
-            .join(SavedCard, SavedCard.customer_id == Customer.id)
-            .where(SavedCard.last4 == typed)
-            .order_by(SavedCard.created_at.desc())
+            .join(PaymentMethod, PaymentMethod.customer_id == Customer.id)
+            .where(PaymentMethod.last4 == typed)
+            .order_by(PaymentMethod.created_at.desc())
             .limit(MOST_SHOWN)
         )
     for currency, minor in _amounts(session, typed, Payment.currency):
@@ -153,7 +153,7 @@ def _by_id(typed: str) -> Iterator[Select[Any]]:
             yield select(Payment.id).where(Payment.stripe_charge_id == typed).limit(MOST_SHOWN)
         case "pm":
             yield _newest(Payment, Payment.stripe_payment_method_id == typed)
-            owner = select(SavedCard.customer_id).where(SavedCard.stripe_payment_method_id == typed)
+            owner = select(PaymentMethod.customer_id).where(PaymentMethod.stripe_payment_method_id == typed)
             yield select(Customer.id).where(Customer.id == owner.scalar_subquery())
         case "re" | "pyr":
             yield select(Refund.id).where(Refund.stripe_refund_id == typed)

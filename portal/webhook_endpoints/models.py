@@ -90,14 +90,14 @@ class WebhookEndpoint(Base):
         return urlsplit(self.url).netloc
 
 
-class OutgoingEvent(Base):
+class WebhookEvent(Base):
     """What happened, as it is told: `payload` is frozen when it happens, so all endpoints and all tries get the same bytes.
 
     `customer_id` is no foreign key: an event is written where the audit trail is locked already, and checking the key would wait for
     whoever has locked the customer and waits for the trail.
     """
 
-    __tablename__ = "outgoing_events"
+    __tablename__ = "webhook_events"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     customer_id: Mapped[str] = mapped_column(String(40))
@@ -105,7 +105,7 @@ class OutgoingEvent(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     payload: Mapped[dict[str, Any]] = mapped_column(JSON)
 
-    __table_args__ = (one_of("type", (*EventType, PING)), Index("ix_outgoing_events_created", "created_at"))
+    __table_args__ = (one_of("type", (*EventType, PING)), Index("ix_webhook_events_created", "created_at"))
 
     @property
     def body(self) -> bytes:
@@ -132,7 +132,7 @@ class Delivery(Base):
     __tablename__ = "webhook_deliveries"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    event_id: Mapped[str] = mapped_column(ForeignKey("outgoing_events.id"))
+    event_id: Mapped[str] = mapped_column(ForeignKey("webhook_events.id"))
     endpoint_id: Mapped[str] = mapped_column(ForeignKey("webhook_endpoints.id"))
     customer_id: Mapped[str] = mapped_column(String(40))
     type: Mapped[str] = mapped_column(String(40))
@@ -146,7 +146,7 @@ class Delivery(Base):
     next_try_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     delivered_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
-    event: Mapped[OutgoingEvent] = relationship(lazy="raise")
+    event: Mapped[WebhookEvent] = relationship(lazy="raise")
     endpoint: Mapped[WebhookEndpoint] = relationship(lazy="raise")
 
     __table_args__ = (

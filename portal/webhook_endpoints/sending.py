@@ -25,8 +25,8 @@ from portal.webhook_endpoints.models import (
     Delivery,
     DeliveryStatus,
     DisabledReason,
-    OutgoingEvent,
     WebhookEndpoint,
+    WebhookEvent,
 )
 from portal.webhook_endpoints.posting import Answer
 from portal.webhook_endpoints.service import locked
@@ -64,7 +64,7 @@ def deliver(delivery_id: str, replay: int) -> None:
     _conclude(delivery_id, replay, answer, said)
 
 
-def _send(endpoint: WebhookEndpoint, event: OutgoingEvent) -> Answer:
+def _send(endpoint: WebhookEndpoint, event: WebhookEvent) -> Answer:
     try:
         target = addresses.parse(endpoint.url)  # the settings may have changed since it was registered
     except Invalid as error:
@@ -136,9 +136,9 @@ def forget_old() -> None:
     """Forget events after their time, with their deliveries, and removed endpoints that no delivery names any more."""
     with db.transaction() as session:
         oldest = clock.now() - KEEP
-        old = select(OutgoingEvent.id).where(OutgoingEvent.created_at < oldest)
+        old = select(WebhookEvent.id).where(WebhookEvent.created_at < oldest)
         session.execute(delete(Delivery).where(Delivery.event_id.in_(old)))
-        session.execute(delete(OutgoingEvent).where(OutgoingEvent.created_at < oldest))
+        session.execute(delete(WebhookEvent).where(WebhookEvent.created_at < oldest))
         named = select(Delivery.id).where(Delivery.endpoint_id == WebhookEndpoint.id)
         # An event that was announced at the moment of the removal has its delivery by then.
         session.execute(delete(WebhookEndpoint).where(WebhookEndpoint.removed_at < oldest, ~named.exists()))

@@ -19,8 +19,8 @@ from portal.webhook_endpoints.models import (
     Delivery,
     DeliveryStatus,
     EventType,
-    OutgoingEvent,
     WebhookEndpoint,
+    WebhookEvent,
 )
 
 # Each event goes to every endpoint that asked for it; nobody needs more.
@@ -46,7 +46,7 @@ def _leave(
     session: Session, endpoints: Sequence[WebhookEndpoint], customer_id: str, event_type: str, facts: Mapping[str, Any]
 ) -> list[Delivery]:
     now = clock.now()
-    event = OutgoingEvent(
+    event = WebhookEvent(
         id=new_id("evt"),
         customer_id=customer_id,
         type=event_type,

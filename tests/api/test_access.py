@@ -20,7 +20,7 @@ from portal.documents import service as receipts
 from portal.documents.models import Receipt
 from portal.identity import policy
 from portal.identity.models import PAYER, VIEWER
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import PaymentMethod
 from portal.webhook_endpoints import queries as endpoint_queries
 from portal.webhook_endpoints import service as webhook_endpoints
 from tests import factories
@@ -77,7 +77,7 @@ EXPECTED = {
     (method, route): dict(zip(EVERYONE, map(int, statuses), strict=True))
     for method, route, *statuses in (line.split() for line in TABLE.strip().splitlines()[1:])
 }
-CARD = "crd_of_the_customer"
+CARD = "method_of_the_customer"
 
 
 @dataclass
@@ -156,7 +156,7 @@ PDF_DIGEST = sha256(b"%PDF-1.7").hexdigest()
 def house(world: World) -> House:
     with db.transaction() as session:
         session.add(
-            SavedCard(
+            PaymentMethod(
                 id=CARD, customer_id=world.customer_id, stripe_payment_method_id="pm_1", brand="visa", last4="4242",
                 exp_month=12, exp_year=2099, created_at=clock.now(),
             )

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from portal.core import db
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import PaymentMethod
 from tests.api.conftest import App, World
 
 # What is behind is tested on both databases where it stands.
@@ -113,4 +113,4 @@ def test_anothers_card_and_setup_are_not_there(world: World, owner: App) -> None
     taken = stranger.post(SAVE, {"payment_method_id": card["stripe_payment_method_id"]})
     assert (taken.status_code, taken.json["code"]) == (422, "unknown_payment_method")  # type: ignore[index]
     with db.reading() as session:
-        assert session.scalars(select(SavedCard.removed_at)).all() == [None]
+        assert session.scalars(select(PaymentMethod.removed_at)).all() == [None]

@@ -28,7 +28,7 @@ from portal.documents import service as receipts
 from portal.documents.models import Receipt
 from portal.identity import api_clients, app_grants, policy, second_factor
 from portal.invoices.models import Invoice
-from portal.payment_methods.models import CardSetup, SavedCard
+from portal.payment_methods.models import PaymentMethod, PaymentMethodSetup
 from portal.payments.models import Payment
 from portal.reconciliation.models import Discrepancy
 from tests import factories
@@ -110,8 +110,8 @@ GET  /receipts/<document_id>/pdf                    303     200    200    200   
 GET  /receipts/of-payment/<payment_id>             303     200    200    200     404    403      403       403
 GET  /receipts/of-invoice/<invoice_id>             303     200    200    200     404    403      403       403
 GET  /cards                                        303     200    200    200     200    403      403       403
-POST /cards/<card_id>/default                      303     303    303    403     404    403      403       403
-POST /cards/<card_id>/removal                      303     503    503    403     404    403      403       403
+POST /cards/<payment_method_id>/default                      303     303    303    403     404    403      403       403
+POST /cards/<payment_method_id>/removal                      303     503    503    403     404    403      403       403
 GET  /cards/new                                    303     200    200    403     200    403      403       403
 POST /cards/setups                                 303     503    503    403     503    403      403       403
 GET  /cards/setups/<setup_id>/outcome              303     200    200    200     404    403      403       403
@@ -211,7 +211,7 @@ POST /sign-out                                     303     303    303    303    
 """
 
 
-CARD = "crd_of_the_customer"
+CARD = "method_of_the_customer"
 
 
 def read(table: str) -> dict[tuple[str, str], tuple[int, ...]]:
@@ -255,12 +255,12 @@ def house(app: Flask) -> House:
         customer, stranger = factories.customer(session), factories.customer(session, name="Elbe Boats AG")
         paid = factories.invoice(session, customer, status="paid", paid_at=clock.now())
         payment = factories.payment(session, customer, paid)
-        card = SavedCard(
+        card = PaymentMethod(
             id=CARD, customer_id=customer.id, stripe_payment_method_id="pm_1", brand="visa", last4="4242",
             exp_month=12, exp_year=2099, created_at=clock.now(),
         )  # fmt: skip
         now = clock.now()
-        setup = CardSetup(
+        setup = PaymentMethodSetup(
             id=new_id("set"), customer_id=customer.id, client_key="a-page-of-ada", created_at=now, updated_at=now
         )
         event = factories.stripe_event(session)
@@ -269,7 +269,7 @@ def house(app: Flask) -> House:
         ids = {
             "invoice_id": factories.invoice(session, customer).id,
             "payment_id": payment.id,
-            "card_id": card.id,
+            "payment_method_id": card.id,
             "setup_id": setup.id,
             "customer_id": customer.id,
             "refund_id": factories.refund(session, payment, status="requested", amount_minor=5_00).id,
@@ -331,7 +331,7 @@ def routes(app: Flask) -> Iterator[tuple[str, str]]:
 def ask(browser: FlaskClient, method: str, address: str, data: dict[str, str] | None = None) -> TestResponse:
     if method == "GET":
         return browser.get(address)
-    form = {"client_key": new_id("click"), "card_id": CARD, **(data or {})}
+    form = {"client_key": new_id("click"), "payment_method_id": CARD, **(data or {})}
     return browser.open(address, method=method, data=form, headers={"X-CSRFToken": factories.csrf_token(browser)})
 
 
@@ -386,7 +386,7 @@ def test_nobody_is_offered_what_they_are_refused(house: House, app: Flask) -> No
             for status in states
         ]
         more.append(factories.payment(session, customer, invoice, status="requires_action", stripe_intent_id=None).id)
-        session.get_one(CardSetup, house.ids["setup_id"]).status = "requires_payment_method"
+        session.get_one(PaymentMethodSetup, house.ids["setup_id"]).status = "requires_payment_method"
     where = app.url_map.bind("")
     offered = 0
     for who in ("owner", "payer", "viewer"):
@@ -513,7 +513,7 @@ def test_extra_fields_change_nothing_that_is_not_in_the_form(house: House) -> No
         if method == "POST" and not rule.startswith(("/sign-out", "/account/sessions", "/account/people/", "/cards/")):
             ask(house.owner, method, house.address(rule), data=smuggled)
     after = everything(without=frozenset({"last_seen_at"}))
-    for table in ("users", "customers", "invoices", "documents", "saved_cards", "postings"):
+    for table in ("users", "customers", "invoices", "documents", "payment_methods", "postings"):
         assert after[table] == before[table], table
     with db.reading() as session:  # the open invoice is being paid, in full
         (started,) = session.execute(select(Payment).where(Payment.invoice_id == house.ids["invoice_id"])).scalars()

@@ -48,7 +48,7 @@ def test_a_status_that_stripe_invents_is_stored_and_never_taken_for_paid(custome
     assert refunds.known(refund.status) == refunds.public_status(refund.status) == RefundStatus.UNKNOWN
 
 
-def test_of_a_card_setup_it_is_told_as_processing() -> None:
+def test_of_a_payment_method_setup_it_is_told_as_processing() -> None:
     assert told_of_setup(NEW) == SetupStatus.PROCESSING
     assert [told_of_setup(status) for status in SetupStatus] == list(SetupStatus)
 

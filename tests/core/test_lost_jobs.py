@@ -20,7 +20,7 @@ from portal.jobs.job import REQUEUE_AFTER, Job
 from portal.jobs.models import JobRow
 from portal.payment_methods import jobs as card_jobs
 from portal.payment_methods import setups
-from portal.payment_methods.models import CardSetup
+from portal.payment_methods.models import PaymentMethodSetup
 from portal.payments import jobs as payment_jobs
 from portal.payments import service as payments
 from portal.payments.models import Confirmation
@@ -65,9 +65,9 @@ def a_confirmation(session: Session) -> tuple[str, str]:
     return left_as(payment_jobs.finish_confirmation, confirmation_id=row.id)
 
 
-def a_card_setup(session: Session) -> tuple[str, str]:
+def a_payment_method_setup(session: Session) -> tuple[str, str]:
     owner = factories.customer(session)
-    row = CardSetup(
+    row = PaymentMethodSetup(
         id=new_id("set"), customer_id=owner.id, client_key="key", created_at=clock.now(), updated_at=clock.now()
     )
     session.add(row)
@@ -148,7 +148,7 @@ def an_event_that_was_replayed(session: Session) -> tuple[str, str]:
 
 
 LOST: tuple[Lost, ...] = (
-    a_payment, a_payment_that_stripe_does_not_know, a_confirmation, a_card_setup, a_refund, a_duplicate, money_of_a_second_intent,
+    a_payment, a_payment_that_stripe_does_not_know, a_confirmation, a_payment_method_setup, a_refund, a_duplicate, money_of_a_second_intent,
     a_receipt_to_issue, a_credit_note_to_issue, a_document_to_render, a_document_to_mail, a_revocation_to_mail,
     an_event, an_event_that_was_replayed,
 )  # fmt: skip

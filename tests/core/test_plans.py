@@ -64,7 +64,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[Session], object]]] = {
     "duplicates that lost their job": (
         "ix_payments_open", lambda session: refunds.duplicates_left_behind(session, START, 5),
     ),
-    "setups that lost their job": ("ix_card_setups_open", lambda session: cards.left_behind(session, 5)),
+    "setups that lost their job": ("ix_payment_method_setups_open", lambda session: cards.left_behind(session, 5)),
     "payments without a receipt": (
         "ix_payments_open", lambda session: receipts.payments_without_receipt(session, START, 5),
     ),

@@ -9,14 +9,14 @@ from playwright.sync_api import Locator, expect
 
 from portal.core import db
 from portal.payment_methods import queries
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import PaymentMethod
 from tests.flows.conftest import ASKS_FOR_3DS, DECLINED, PATIENCE_MS, VISA, Shopper
 from tests.waiting import eventually
 
 MASTERCARD = "5555555555554444"
 
 
-def kept(shopper: Shopper) -> list[SavedCard]:
+def kept(shopper: Shopper) -> list[PaymentMethod]:
     with db.reading() as session:
         return queries.of_customer(session, shopper.customer_id)
 

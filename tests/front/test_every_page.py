@@ -27,7 +27,7 @@ from portal.invoices.models import Invoice
 from portal.ledger import FEES, RECEIVABLES, STRIPE, post
 from portal.mandates import policy
 from portal.mandates.models import Collection, Mandate
-from portal.payment_methods.models import CardSetup, SavedCard
+from portal.payment_methods.models import PaymentMethod, PaymentMethodSetup
 from portal.payments.models import Payment
 from portal.payments.order_rules import Item
 from portal.reconciliation.models import Discrepancy, Reconciliation
@@ -342,9 +342,9 @@ class Troubles:
         yield from ("/support/operations/audit", "/support/operations/audit?subject=nothing")
 
 
-def _card(customer_id: str, brand: str, last4: str, year: int) -> SavedCard:
-    return SavedCard(
-        id=db.new_id("crd"),
+def _card(customer_id: str, brand: str, last4: str, year: int) -> PaymentMethod:
+    return PaymentMethod(
+        id=db.new_id("method"),
         customer_id=customer_id,
         stripe_payment_method_id=f"pm_{brand}",
         brand=brand,
@@ -377,10 +377,10 @@ def _automatic_payment(customer_id: str, user_id: str, statuses: dict[str, str])
         )
 
 
-def _setup(customer_id: str, **values: Any) -> CardSetup:
+def _setup(customer_id: str, **values: Any) -> PaymentMethodSetup:
     now = clock.now()
     key = db.new_id("page")
-    return CardSetup(
+    return PaymentMethodSetup(
         id=db.new_id("set"), customer_id=customer_id, client_key=key, created_at=now, updated_at=now, **values
     )
 

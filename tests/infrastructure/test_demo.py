@@ -130,7 +130,7 @@ def test_demo_runs_stops_and_goes_on_where_it_was(demo: Demo) -> None:
         "failed",
     }
     assert demo.states("disputes", "status") == {"needs_response", "under_review", "won", "lost", "warning_closed"}
-    assert demo.rows("saved_cards") > 0 and demo.rows("documents") > 20
+    assert demo.rows("payment_methods") > 0 and demo.rows("documents") > 20
     told = json.loads(
         demo.flask("reconcile", "--since", str(datetime.now(UTC).date() - timedelta(days=400)), "--to-now", "--json")
     )

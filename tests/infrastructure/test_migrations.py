@@ -23,6 +23,8 @@ from portal.documents import facts, queries
 from portal.documents.models import Receipt
 from portal.identity.models import User
 from portal.jobs.models import JobRow
+from portal.payment_methods import jobs
+from portal.payment_methods.models import PaymentMethod, PaymentMethodSetup
 from tests import factories
 from tests.documents.conftest import example
 
@@ -124,6 +126,36 @@ def test_a_role_within_a_customer_is_one_of_three_and_for_customers_only(
         session.execute(update(User).values(role=role, customer_role=customer_role))
 
 
+def test_saved_cards_become_payment_methods_with_all_that_refers_to_them(settings: config.Settings) -> None:
+    alembic = Config()
+    alembic.set_main_option("script_location", str(ROOT / "migrations"))
+    with db.transaction() as session:
+        customer_id = factories.customer(session).id
+        card = {"brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2034, "created_at": clock.now()}
+        method = PaymentMethod(id="method_1", customer_id=customer_id, stripe_payment_method_id="pm_1", **card)
+        setup = PaymentMethodSetup(
+            id="set_1", customer_id=customer_id, client_key="k", payment_method_id="method_1", created_at=clock.now(),
+            updated_at=clock.now(),
+        )  # fmt: skip
+        session.add_all([method, setup])
+        jobs.upsert.enqueue(session, stripe_payment_method_id="pm_1")
+        jobs.mail_expiry.enqueue(session, payment_method_id="method_1", last_day="2034-12-31", days=7)
+    command.downgrade(alembic, "0043")
+    with db.reading() as session:
+        assert session.execute(sqlalchemy.text("SELECT id FROM saved_cards")).scalar_one() == "crd_1"
+        assert session.execute(sqlalchemy.text("SELECT card_id FROM card_setups")).scalar_one() == "crd_1"
+        args = list(session.scalars(select(JobRow.args).order_by(JobRow.name)))
+        assert args == [{"card_id": "crd_1", "last_day": "2034-12-31", "days": 7}, {"payment_method_id": "pm_1"}]
+    command.upgrade(alembic, "head")
+    with db.reading() as session:
+        assert session.scalars(select(PaymentMethod.id)).one() == "method_1"
+        assert session.scalars(select(PaymentMethodSetup.payment_method_id)).one() == "method_1"
+        args = list(session.scalars(select(JobRow.args).order_by(JobRow.name)))
+        assert args == [
+            {"payment_method_id": "method_1", "last_day": "2034-12-31", "days": 7}, {"stripe_payment_method_id": "pm_1"},
+        ]  # fmt: skip
+
+
 def test_receipts_from_before_there_were_documents_keep_all_they_had_and_get_a_code(settings: config.Settings) -> None:
     alembic = Config()
     alembic.set_main_option("script_location", str(ROOT / "migrations"))
@@ -141,10 +173,10 @@ def test_receipts_from_before_there_were_documents_keep_all_they_had_and_get_a_c
         receipts = sqlalchemy.table("receipts", *(sqlalchemy.column(name) for name in kept))
         session.execute(insert(receipts).values(kept))
         job = {"id": "job_old", "name": "receipts.mail", "tries": 0, "run_at": clock.now(), "created_at": clock.now()}
-        jobs = sqlalchemy.table(
+        rows = sqlalchemy.table(
             "jobs", sqlalchemy.column("args", sqlalchemy.JSON), *map(sqlalchemy.column, (*job, "state"))
         )
-        session.execute(insert(jobs).values(**job, args={"receipt_id": "rct_old"}, state="queued"))
+        session.execute(insert(rows).values(**job, args={"receipt_id": "rct_old"}, state="queued"))
     command.upgrade(alembic, "head")
     with db.reading() as session:
         receipt = session.get_one(Receipt, "rct_old", options=[undefer(Receipt.pdf)])

@@ -20,7 +20,7 @@ from portal.jobs import outbox
 from portal.mandates import policy, service
 from portal.mandates.models import Collection, Mandate
 from portal.payment_methods import queries as cards
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import PaymentMethod
 from portal.payments.models import Payment
 from tests import factories
 from tests.live import SandboxServer
@@ -46,7 +46,7 @@ class Subscriber:
 
     # What the customer does
 
-    def keep_card(self, method: str = "pm_card_visa") -> SavedCard:
+    def keep_card(self, method: str = "pm_card_visa") -> PaymentMethod:
         return keep_card(self.sandbox, self.customer_id, method)
 
     def agreed(self, locale: str = "en") -> str:

@@ -17,7 +17,7 @@ from portal.mandates import email, policy, queries, service
 from portal.mandates.models import Collection
 from portal.mandates.statuses import CollectionStatus
 from portal.payment_methods import service as cards
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import PaymentMethod
 from portal.payments import service as payments
 from portal.payments.models import Payment
 from tests.crashing import dies
@@ -125,7 +125,7 @@ def test_while_the_customer_answers_the_bank_nothing_is_sent(subscriber: Subscri
     assert planned.collection is not None
     with time_machine.travel(clock.now() + timedelta(days=3)):
         with db.reading() as session:
-            card = session.query(SavedCard).one()
+            card = session.query(PaymentMethod).one()
         press = payments.pay_with_card(subscriber.customer_id, invoice_id, card.id, client_key="press-in-the-page")
         assert press.requires_action
         subscriber.work()
@@ -194,7 +194,7 @@ def test_the_default_card_of_the_day_is_charged(subscriber: Subscriber) -> None:
     mastercard = subscriber.keep_card("pm_card_mastercard")
     cards.make_default(mastercard.id, subscriber.customer_id)
     with subscriber.later(3):
-        assert subscriber.collection(invoice_id).card_id == mastercard.id
+        assert subscriber.collection(invoice_id).payment_method_id == mastercard.id
         assert subscriber.charged == [119_00]
 
 
@@ -204,12 +204,12 @@ def test_without_a_good_card_no_bank_is_asked_and_the_next_card_is_tried(subscri
     invoice_id = subscriber.owe(days=3)
     subscriber.work()
     with db.reading() as session:
-        card = session.query(SavedCard).one()
+        card = session.query(PaymentMethod).one()
     if what == "removed":
         cards.remove(card.id, subscriber.customer_id)
     else:
         with db.transaction() as session:
-            session.get_one(SavedCard, card.id).exp_year = 2020
+            session.get_one(PaymentMethod, card.id).exp_year = 2020
     with subscriber.later(3):
         assert subscriber.asked == 0
         (mail,) = subscriber.mails("could not charge")
@@ -372,7 +372,7 @@ def test_paid_by_hand_before_the_day(subscriber: Subscriber) -> None:
     invoice_id = subscriber.owe(days=3)
     subscriber.work()
     with db.reading() as session:
-        card = session.query(SavedCard).one()
+        card = session.query(PaymentMethod).one()
     payments.pay_with_card(subscriber.customer_id, invoice_id, card.id, client_key="press-in-the-page")
     with subscriber.later(3):
         assert subscriber.charged == [119_00]

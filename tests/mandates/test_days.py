@@ -13,7 +13,7 @@ from sqlalchemy import update
 from portal.content.language import date_text
 from portal.core import company_days, config, db
 from portal.mandates import policy, service
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import PaymentMethod
 from tests.mandates.conftest import Subscriber
 
 # Where the company is, and when the notice goes out there: around midnight, and before the clocks change.
@@ -39,7 +39,7 @@ def test_the_card_is_charged_on_the_day_of_the_notice_and_not_before_72_hours(
     subscriber: Subscriber, noticed: datetime
 ) -> None:
     with db.transaction() as session:
-        session.execute(update(SavedCard).values(exp_year=2040))
+        session.execute(update(PaymentMethod).values(exp_year=2040))
     with time_machine.travel(noticed, tick=False) as time:
         subscriber.switch_on()
         invoice_id = subscriber.owe(days=3)

@@ -90,7 +90,7 @@ def test_a_card_tells_that_it_is_what_the_mandate_charges(subscriber: Subscriber
     with db.reading() as session:
         (use,) = cards.uses(session, [card])[card.id]
     assert use.amount is not None and use.amount.minor == 119_00
-    assert subscriber.collection(invoice_id).card_id is None
+    assert subscriber.collection(invoice_id).payment_method_id is None
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from portal.invoices.models import Invoice
 from portal.invoices.statuses import DUE, UNDER_WAY, InvoiceStanding, Standing
 from portal.mandates.models import Collection, Mandate
 from portal.payment_methods import service as cards
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import PaymentMethod
 from portal.payments import confirming
 from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
@@ -80,9 +80,9 @@ class Debtor:
             return queries.standings(session, [session.get_one(Invoice, self.invoice_id)])[self.invoice_id]
 
 
-def _card(customer_id: str, exp_year: int) -> SavedCard:
-    return SavedCard(
-        id="crd_default", customer_id=customer_id, stripe_payment_method_id="pm_default", fingerprint="f", brand="visa",
+def _card(customer_id: str, exp_year: int) -> PaymentMethod:
+    return PaymentMethod(
+        id="method_default", customer_id=customer_id, stripe_payment_method_id="pm_default", fingerprint="f", brand="visa",
         last4="4242", exp_month=12, exp_year=exp_year, funding="credit", country="DE", is_default=True, created_at=clock.now(),
     )  # fmt: skip
 
@@ -91,7 +91,7 @@ def _unanswered(debtor: Debtor, status: str) -> None:
     debtor.agrees(ended=True)
     payment = debtor.pays(status)
     with db.transaction() as session:
-        source = cards.PaymentSource("pm_default", "crd_default", "4242")
+        source = cards.PaymentSource("pm_default", "method_default", "4242")
         confirming.record(session, payment.id, source, client_key=db.new_id("key"), off_session=False)
 
 

@@ -20,7 +20,7 @@ from portal.jobs.models import JobRow
 from portal.operations import queries
 from portal.operations import service as operations
 from portal.operations.queries import AuditFilter, EventFilter
-from portal.payment_methods.models import CardSetup
+from portal.payment_methods.models import PaymentMethodSetup
 from portal.stripe_events import jobs as event_jobs
 from tests import factories
 from tests.core.jobs import named
@@ -55,7 +55,7 @@ def test_the_state_counts_what_waits_and_what_went_wrong(database: str) -> None:
         factories.fraud_warning(session, paid, actionable=False)
         factories.fraud_warning(session, paid, created_at=now - timedelta(days=121))
         session.add(
-            CardSetup(
+            PaymentMethodSetup(
                 id=new_id("set"), customer_id=customer.id, client_key="key", review_reason="another customer's",
                 created_at=now, updated_at=now,
             )
@@ -91,7 +91,7 @@ def test_what_needs_review_is_found_by_their_index(database: str) -> None:
     assert "ix_discrepancies_open" in plans(queries.state)
     for question in (queries.review_items, queries.state):
         plan = plans(question)
-        for name in ("payments_review", "card_setups_review", "refunds_review", "disputes_review"):
+        for name in ("payments_review", "payment_method_setups_review", "refunds_review", "disputes_review"):
             assert f"ix_{name}" in plan, name
         assert "ix_early_fraud_warnings_actionable" in plan
 

@@ -22,7 +22,7 @@ from portal.core.money import Money
 from portal.jobs import outbox, own_jobs
 from portal.jobs.models import JobRow
 from portal.ledger import FEES, RECEIVABLES, STRIPE, post
-from portal.payment_methods.models import CardSetup
+from portal.payment_methods.models import PaymentMethodSetup
 from portal.stripe_events.models import StripeEvent
 from portal.webhook_endpoints.models import WebhookEndpoint
 from tests import factories
@@ -66,7 +66,7 @@ def troubles(app: Flask) -> None:
         factories.dispute(session, payment, id="dsp_1", review_reason="it is another charge's")
         factories.fraud_warning(session, payment)
         session.add(
-            CardSetup(
+            PaymentMethodSetup(
                 id=new_id("set"), customer_id=customer.id, client_key="key", review_reason="it is another customer's",
                 created_at=now, updated_at=now,
             )

@@ -16,7 +16,7 @@ from portal import gateway
 from portal.core import clock, config, db
 from portal.core.db import new_id
 from portal.payment_methods import card_testing, queries, setups, stripe_customers
-from portal.payment_methods.models import CardSetup, SavedCard
+from portal.payment_methods.models import PaymentMethod, PaymentMethodSetup
 from tests import factories
 from tests.live import SandboxServer
 
@@ -44,7 +44,7 @@ class Wallet:
         """As the browser does it. Raises stripe.CardError when the bank says no."""
         self.sandbox.client.v1.setup_intents.confirm(intent_id, {"payment_method": method})
 
-    def add(self, number: str = VISA, month: int = 12, year: int = 2040) -> CardSetup:
+    def add(self, number: str = VISA, month: int = 12, year: int = 2040) -> PaymentMethodSetup:
         """The whole way, as if no webhook came; returns the row at its end."""
         key = f"page-{number[-4:]}-{month}-{year}-{len(self.intents)}"
         started = self.start(key)
@@ -55,14 +55,14 @@ class Wallet:
     def fail(self, fault: str, path: str, *, times: int = 1) -> None:
         self.sandbox.control("faults", fault=fault, path=path, times=times, method="*")
 
-    def setup(self, setup_id: str) -> CardSetup:
+    def setup(self, setup_id: str) -> PaymentMethodSetup:
         with db.reading() as session:
-            return session.get_one(CardSetup, setup_id)
+            return session.get_one(PaymentMethodSetup, setup_id)
 
     @property
-    def only_setup(self) -> CardSetup:
+    def only_setup(self) -> PaymentMethodSetup:
         with db.reading() as session:
-            (row,) = session.query(CardSetup).all()
+            (row,) = session.query(PaymentMethodSetup).all()
             return row
 
     def change(self, row: type[Any], row_id: str, **values: Any) -> None:
@@ -72,7 +72,7 @@ class Wallet:
                 setattr(session.get_one(row, row_id), name, value)
 
     @property
-    def cards(self) -> list[SavedCard]:
+    def cards(self) -> list[PaymentMethod]:
         with db.reading() as session:
             return queries.of_customer(session, self.customer_id)
 
@@ -91,8 +91,8 @@ class Wallet:
 def card(wallet: Wallet, **values: Any) -> str:
     """A kept card that Stripe does not know of; returns its id."""
     facts = {"brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2040, "is_default": False} | values
-    row = SavedCard(
-        id=new_id("crd"),
+    row = PaymentMethod(
+        id=new_id("method"),
         customer_id=wallet.customer_id,
         stripe_payment_method_id=new_id("pm"),
         created_at=clock.now(),

@@ -14,7 +14,7 @@ from portal.core import clock, db
 from portal.core.errors import Conflict, Invalid, NotFound, PortalError, Unavailable
 from portal.jobs import outbox
 from portal.payment_methods import keeping, queries, setups, stripe_customers
-from portal.payment_methods.models import CardSetup
+from portal.payment_methods.models import PaymentMethodSetup
 from portal.payment_methods.statuses import SetupOutcome, SetupStatus
 from tests import factories
 from tests.crashing import dies
@@ -31,9 +31,13 @@ def let_the_worker_finish(wallet: Wallet) -> None:
 
 def assert_added_once(wallet: Wallet) -> None:
     setup, (card,) = wallet.only_setup, wallet.cards
-    assert (setup.status, setup.outcome, setup.card_id) == (SetupStatus.SUCCEEDED, SetupOutcome.ADDED, card.id)
+    assert (setup.status, setup.outcome, setup.payment_method_id) == (
+        SetupStatus.SUCCEEDED,
+        SetupOutcome.ADDED,
+        card.id,
+    )
     assert wallet.attached == {card.stripe_payment_method_id}
-    assert audited("card.saved") == 1
+    assert audited("payment_method.saved") == 1
 
 
 def finish(wallet: Wallet) -> None:
@@ -46,11 +50,16 @@ def finish(wallet: Wallet) -> None:
 def test_a_card_is_added_and_the_first_is_the_default(wallet: Wallet) -> None:
     setup = wallet.add()
     (card,) = wallet.cards
-    assert (setup.outcome, setup.card_id) == (SetupOutcome.ADDED, card.id)
+    assert (setup.outcome, setup.payment_method_id) == (SetupOutcome.ADDED, card.id)
     assert (card.brand, card.last4, card.exp_month, card.exp_year) == ("visa", "4242", 12, 2040)
     assert card.is_default
     assert card.fingerprint
-    assert audited("card_setup.started") == audited("card_setup.intent_stored") == audited("card.saved") == 1
+    assert (
+        audited("payment_method_setup.started")
+        == audited("payment_method_setup.intent_stored")
+        == audited("payment_method.saved")
+        == 1
+    )
 
 
 def test_the_same_news_twice_changes_nothing(wallet: Wallet) -> None:
@@ -135,7 +144,7 @@ def test_the_answer_is_lost_and_the_key_has_expired_so_the_list_is_searched(wall
     wallet.fail("reset_after", CREATE, times=2)
     with pytest.raises(Unavailable):
         wallet.start()
-    wallet.change(CardSetup, wallet.only_setup.id, key_used_at=clock.now() - timedelta(hours=24))
+    wallet.change(PaymentMethodSetup, wallet.only_setup.id, key_used_at=clock.now() - timedelta(hours=24))
     wallet.sandbox.control("clock", seconds=25 * 3600)
     let_the_worker_finish(wallet)
     assert (len(wallet.intents), wallet.only_setup.attempt) == (1, 1)
@@ -145,7 +154,7 @@ def test_nothing_arrived_and_the_key_has_expired_so_a_new_attempt_is_made(wallet
     wallet.fail("reset_before", CREATE, times=2)
     with pytest.raises(Unavailable):
         wallet.start()
-    wallet.change(CardSetup, wallet.only_setup.id, key_used_at=clock.now() - timedelta(hours=24))
+    wallet.change(PaymentMethodSetup, wallet.only_setup.id, key_used_at=clock.now() - timedelta(hours=24))
     let_the_worker_finish(wallet)
     assert wallet.only_setup.attempt == 2
     finish(wallet)
@@ -183,7 +192,7 @@ def test_a_setup_intent_of_another_customer_holds_the_row_for_review(wallet: Wal
     started = wallet.start()
     other = wallet.sandbox.client.v1.customers.create({"name": "Someone"}).id
     foreign = wallet.sandbox.client.v1.setup_intents.create({"customer": other})
-    wallet.change(CardSetup, started.setup_id, stripe_setup_intent_id=foreign.id)
+    wallet.change(PaymentMethodSetup, started.setup_id, stripe_setup_intent_id=foreign.id)
     setups.refresh_setup(started.setup_id)
     assert "another customer" in wallet.only_setup.review_reason
     with pytest.raises(setups.UnderReview):
@@ -194,7 +203,7 @@ def test_what_nobody_finishes_is_canceled_after_a_day(wallet: Wallet) -> None:
     started = wallet.start()
     with pytest.raises(outbox.Reschedule):
         setups.follow_up(started.setup_id)
-    wallet.change(CardSetup, started.setup_id, created_at=clock.now() - timedelta(hours=25))
+    wallet.change(PaymentMethodSetup, started.setup_id, created_at=clock.now() - timedelta(hours=25))
     setups.follow_up(started.setup_id)
     assert wallet.only_setup.status == wallet.intents[0].status == SetupStatus.CANCELED
     with pytest.raises(Conflict):

@@ -16,7 +16,7 @@ from portal.core.errors import Declined, Invalid, Unavailable
 from portal.jobs import outbox
 from portal.payment_methods import by_reference, card_testing, keeping, queries, setups, stripe_customers
 from portal.payment_methods.by_reference import KeyReused, UnknownCard
-from portal.payment_methods.models import CardAttempt, CardSetup
+from portal.payment_methods.models import CardAttempt, PaymentMethodSetup
 from portal.payment_methods.statuses import SetupOutcome, SetupStatus
 from tests import factories
 from tests.crashing import dies, overtaken
@@ -50,9 +50,13 @@ def pass_3d_secure(intent: Any) -> None:
 
 def assert_saved_once(wallet: Wallet) -> None:
     setup, (card,) = wallet.only_setup, wallet.cards
-    assert (setup.status, setup.outcome, setup.card_id) == (SetupStatus.SUCCEEDED, SetupOutcome.ADDED, card.id)
+    assert (setup.status, setup.outcome, setup.payment_method_id) == (
+        SetupStatus.SUCCEEDED,
+        SetupOutcome.ADDED,
+        card.id,
+    )
     assert wallet.attached == {card.stripe_payment_method_id}
-    assert audited("card.saved") == asked_bank(wallet) == 1
+    assert audited("payment_method.saved") == asked_bank(wallet) == 1
     assert tries() == 0
 
 
@@ -60,7 +64,7 @@ def test_a_card_is_kept(wallet: Wallet) -> None:
     method = wallet.method()
     told = save(wallet, method)
     (card,) = wallet.cards
-    assert (told.status, told.outcome, told.card_id) == (SetupStatus.SUCCEEDED, SetupOutcome.ADDED, card.id)
+    assert (told.status, told.outcome, told.payment_method_id) == (SetupStatus.SUCCEEDED, SetupOutcome.ADDED, card.id)
     assert (card.stripe_payment_method_id, card.last4, card.is_default) == (method, "4242", True)
     assert jobs("payment_methods.follow_up") == [{"setup_id": told.setup_id}]
     assert_saved_once(wallet)
@@ -92,7 +96,7 @@ def test_a_number_that_is_kept_already_is_judged_as_ever(wallet: Wallet, year: i
     wallet.add(year=2034)
     (card,) = wallet.cards
     told = save(wallet, wallet.method(year=year))
-    assert (told.status, told.outcome, told.card_id) == (SetupStatus.SUCCEEDED, outcome, card.id)
+    assert (told.status, told.outcome, told.payment_method_id) == (SetupStatus.SUCCEEDED, outcome, card.id)
     for job in jobs("payment_methods.detach"):
         keeping.detach(job["payment_method_id"])
     assert len(wallet.attached) == len(wallet.cards) == 1
@@ -145,7 +149,7 @@ def test_what_is_not_there_and_what_is_anothers_is_told_in_the_same_words(wallet
     assert error.message.startswith("We do not know this card")
     assert wallet.cards == []
     with db.reading() as session:  # that it was let go is known to Stripe alone, when it is asked to keep it
-        begun = session.query(CardSetup).where(CardSetup.customer_id == wallet.customer_id).count()
+        begun = session.query(PaymentMethodSetup).where(PaymentMethodSetup.customer_id == wallet.customer_id).count()
     assert begun == (which == "let go before")
 
 
@@ -328,4 +332,4 @@ def test_asking_again_how_it_went_is_no_try(wallet: Wallet) -> None:
             save(wallet, method)
     assert tries() == 1
     with db.reading() as session:
-        assert session.query(CardSetup).count() == 1
+        assert session.query(PaymentMethodSetup).count() == 1

@@ -16,7 +16,7 @@ from portal.jobs import outbox
 from portal.jobs.models import JobRow
 from portal.payment_methods import comparison, keeping, stripe_customers
 from portal.payment_methods import jobs as card_jobs
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import PaymentMethod
 from tests import factories
 from tests.payment_methods.conftest import MASTERCARD, VISA, Wallet
 from tests.payments.conftest import audited, everything, jobs
@@ -33,16 +33,16 @@ def attach(wallet: Wallet, number: str = VISA, year: int = 2040) -> str:
     return method
 
 
-def detach(wallet: Wallet, card: SavedCard) -> None:
+def detach(wallet: Wallet, card: PaymentMethod) -> None:
     wallet.sandbox.client.v1.payment_methods.detach(card.stripe_payment_method_id)
 
 
-def change_expiry(wallet: Wallet, card: SavedCard) -> None:
+def change_expiry(wallet: Wallet, card: PaymentMethod) -> None:
     expiry: Any = {"card": {"exp_month": 3, "exp_year": 2041}}
     wallet.sandbox.client.v1.payment_methods.update(card.stripe_payment_method_id, expiry)
 
 
-def compared(wallet: Wallet) -> dict[str, SavedCard]:
+def compared(wallet: Wallet) -> dict[str, PaymentMethod]:
     """The cards after a comparison, by their last digits; and a second one must have written nothing."""
     comparison.compare(wallet.customer_id)
     before = everything()
@@ -75,7 +75,7 @@ def test_added_changed_and_removed_cards_are_found_without_any_webhook(wallet: W
     assert cards.keys() == {"4444", "0005"}
     assert (cards["4444"].exp_month, cards["4444"].exp_year) == (3, 2041)
     assert [card.is_default for card in wallet.cards] == [True, False]
-    assert audited("card.removed") == audited("card.updated") == 1
+    assert audited("payment_method.removed") == audited("payment_method.updated") == 1
 
 
 def test_what_is_in_step_is_not_even_fetched(wallet: Wallet) -> None:

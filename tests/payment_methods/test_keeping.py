@@ -11,7 +11,7 @@ from portal.accounts.models import Customer
 from portal.core import clock, db
 from portal.core.errors import NotFound, Unavailable
 from portal.payment_methods import keeping, queries, setups, stripe_customers
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import PaymentMethod
 from portal.payment_methods.statuses import SetupOutcome
 from portal.payments import service as payments
 from portal.payments.models import Payment
@@ -41,12 +41,12 @@ def test_the_same_card_again_is_refused_and_detached(wallet: Wallet) -> None:
     wallet.add()
     (kept,) = wallet.cards
     again = wallet.add()
-    assert (again.outcome, again.card_id) == (SetupOutcome.DUPLICATE, kept.id)
+    assert (again.outcome, again.payment_method_id) == (SetupOutcome.DUPLICATE, kept.id)
     finish_jobs()
     finish_jobs()
     assert wallet.attached == {kept.stripe_payment_method_id}
     assert [card.id for card in wallet.cards] == [kept.id]
-    assert audited("card.duplicate") == 1
+    assert audited("payment_method.duplicate") == 1
 
 
 def test_a_later_expiry_renews_the_card_in_its_place(wallet: Wallet) -> None:
@@ -54,7 +54,7 @@ def test_a_later_expiry_renews_the_card_in_its_place(wallet: Wallet) -> None:
     (before,) = wallet.cards
     again = wallet.add(year=2034)
     (after,) = wallet.cards
-    assert (again.outcome, again.card_id) == (SetupOutcome.RENEWED, before.id)
+    assert (again.outcome, again.payment_method_id) == (SetupOutcome.RENEWED, before.id)
     assert (after.id, after.exp_year, after.is_default) == (before.id, 2034, True)
     assert after.stripe_payment_method_id != before.stripe_payment_method_id
     finish_jobs()
@@ -124,7 +124,7 @@ def test_an_expired_card_cannot_become_the_default(wallet: Wallet) -> None:
     wallet.add()
     wallet.add(MASTERCARD)
     expired = wallet.cards[1]
-    wallet.change(SavedCard, expired.id, exp_year=2020)
+    wallet.change(PaymentMethod, expired.id, exp_year=2020)
     with pytest.raises(keeping.Expired):
         keeping.make_default(expired.id, wallet.customer_id)
     assert wallet.cards[0].is_default
@@ -132,7 +132,7 @@ def test_an_expired_card_cannot_become_the_default(wallet: Wallet) -> None:
 
 def test_an_expired_default_gives_way_to_a_new_card(wallet: Wallet) -> None:
     wallet.add()
-    wallet.change(SavedCard, wallet.cards[0].id, exp_year=2020)
+    wallet.change(PaymentMethod, wallet.cards[0].id, exp_year=2020)
     wallet.add(MASTERCARD)
     assert [(card.brand, card.is_default) for card in wallet.cards] == [("mastercard", True), ("visa", False)]
 
@@ -142,7 +142,7 @@ def test_when_the_default_is_removed_the_newest_good_card_takes_its_place(wallet
     wallet.add(MASTERCARD)
     wallet.add("378282246310005")
     default, newest, older = wallet.cards
-    wallet.change(SavedCard, newest.id, exp_year=2020)
+    wallet.change(PaymentMethod, newest.id, exp_year=2020)
     next_default = keeping.remove(default.id, wallet.customer_id)
     assert next_default is not None
     assert next_default.id == older.id
@@ -159,7 +159,7 @@ def test_a_card_is_removed_at_stripe_and_here(wallet: Wallet) -> None:
     keeping.remove(card.id, wallet.customer_id)
     assert wallet.cards == []
     assert wallet.attached == set()
-    assert audited("card.removed") == 1
+    assert audited("payment_method.removed") == 1
     keeping.upsert(card.stripe_payment_method_id)
     assert wallet.cards == []
 
@@ -237,14 +237,14 @@ def test_a_new_expiry_is_followed(wallet: Wallet) -> None:
 def test_the_bank_renews_a_card_and_stripes_event_brings_the_new_expiry(wallet: Wallet) -> None:
     wallet.add(month=11, year=2031)
     (before,) = wallet.cards
-    wallet.change(SavedCard, before.id, reminded_days=30)
+    wallet.change(PaymentMethod, before.id, reminded_days=30)
     wallet.sandbox.control("cards/renew", payment_method=before.stripe_payment_method_id)
     (event, *_) = wallet.sandbox.client.v1.events.list({"type": "payment_method.automatically_updated"}).data
     receive_all([json.dumps(event.to_dict()).encode()] * 2)
     (after,) = wallet.cards
     assert (after.id, after.exp_month, after.exp_year) == (before.id, 11, 2034)
     assert after.reminded_days is None
-    assert audited("card.updated") == 1
+    assert audited("payment_method.updated") == 1
 
 
 def test_setup_events_reach_their_setup(wallet: Wallet) -> None:

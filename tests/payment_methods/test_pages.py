@@ -10,7 +10,7 @@ import time_machine
 from flask.testing import FlaskClient
 
 from portal.core import clock, company_days, db
-from portal.payment_methods.models import CardSetup
+from portal.payment_methods.models import PaymentMethodSetup
 from tests import factories
 from tests.payment_methods.conftest import Wallet, card, declined, stripe_is_not_asked
 
@@ -130,7 +130,7 @@ OUTCOMES = {
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_what_became_of_the_card_is_told(owner: FlaskClient, wallet: Wallet, outcome: str) -> None:
     started = wallet.start()
-    wallet.change(CardSetup, started.setup_id, status="succeeded", outcome=outcome)
+    wallet.change(PaymentMethodSetup, started.setup_id, status="succeeded", outcome=outcome)
     assert OUTCOMES[outcome] in owner.get(f"/cards/setups/{started.setup_id}/outcome").text
 
 

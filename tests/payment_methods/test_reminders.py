@@ -16,7 +16,7 @@ from portal.core import db
 from portal.jobs import outbox
 from portal.jobs.models import JobRow
 from portal.payment_methods import keeping, queries, reminders
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import PaymentMethod
 from tests import factories
 from tests.crashing import dies
 from tests.documents.test_email import body
@@ -64,7 +64,7 @@ def test_a_mail_comes_a_month_and_a_week_before_the_last_day_and_no_other(
         an_hour(app)
         came += [days] * len(smtp.messages)
     assert came == [30, 7]
-    assert audited("card.expiry_reminder") == 2
+    assert audited("payment_method.expiry_reminder") == 2
 
 
 @pytest.mark.parametrize(("down_until", "sent"), [(12, [30]), (5, [7]), (0, [7]), (-1, [])])
@@ -101,7 +101,7 @@ def test_nothing_is_mailed_when_the_card_has_changed_since(
         before(-1)
     else:
         removed = {"removed_at": datetime(2031, 12, 24, tzinfo=UTC)}
-        wallet.change(SavedCard, saved, **removed if change == "removed" else {"exp_year": 2035})
+        wallet.change(PaymentMethod, saved, **removed if change == "removed" else {"exp_year": 2035})
     an_hour(app)
     assert smtp.messages == []
 
@@ -148,7 +148,7 @@ def test_the_mail_says_which_card_until_when_what_depends_on_it_and_what_to_do(
     saved = expiring(wallet, is_default=True)
     with db.transaction() as session:
         customer = session.get_one(Customer, wallet.customer_id)
-        method = session.get_one(SavedCard, saved).stripe_payment_method_id
+        method = session.get_one(PaymentMethod, saved).stripe_payment_method_id
         factories.payment(
             session, customer, status="requires_action", stripe_payment_method_id=method, description="Winter deposit"
         )
@@ -222,7 +222,7 @@ def test_more_cards_than_one_run_takes_are_taken_by_the_next(
     with pytest.raises(outbox.Reschedule):
         reminders.remind()
     reminders.remind()
-    assert len({job["card_id"] for job in jobs("payment_methods.mail_expiry")}) == 3
+    assert len({job["payment_method_id"] for job in jobs("payment_methods.mail_expiry")}) == 3
 
 
 @pytest.mark.database("sqlite")
@@ -230,7 +230,7 @@ def test_the_sweep_reads_an_index_of_what_is_due_and_not_the_cards(wallet: Walle
     plans = []
 
     def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_rest: object) -> None:
-        if "FROM saved_cards" in statement:
+        if "FROM payment_methods" in statement:
             plans.append(cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()[0][-1])
 
     before(7)
@@ -238,7 +238,7 @@ def test_the_sweep_reads_an_index_of_what_is_due_and_not_the_cards(wallet: Walle
         event.listen(db.engine(), "before_cursor_execute", explain)
         queries.due_reminders(session, 10)
         event.remove(db.engine(), "before_cursor_execute", explain)
-    due = "INDEX ix_saved_cards_expiry (exp_year=? AND exp_month=? AND reminded_days=?)"
+    due = "INDEX ix_payment_methods_expiry (exp_year=? AND exp_month=? AND reminded_days=?)"
     assert [due in plan for plan in plans] == [True, True]
 
 

@@ -17,21 +17,21 @@ from portal.core.db import Base
 from portal.invoices.models import Invoice
 from portal.jobs.models import JobRow
 from portal.ledger import Posting
-from portal.payment_methods import queries as saved_cards
+from portal.payment_methods import queries as payment_methods
 from portal.payment_methods import service as cards
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import PaymentMethod
 from portal.payments import queries, service
 from portal.payments.models import Payment
 from tests import factories
 from tests.live import SandboxServer
 
 
-def keep_card(sandbox: SandboxServer, customer_id: str, method: str = "pm_card_visa") -> SavedCard:
+def keep_card(sandbox: SandboxServer, customer_id: str, method: str = "pm_card_visa") -> PaymentMethod:
     """One more card that a customer keeps, here and at Stripe."""
     kept = sandbox.client.v1.payment_methods.attach(method, {"customer": cards.ensure_stripe_customer(customer_id)})
     cards.upsert(kept.id)
     with db.reading() as session:
-        card = saved_cards.by_method(session, kept.id)
+        card = payment_methods.by_method(session, kept.id)
     assert card is not None
     return card
 
@@ -55,10 +55,10 @@ class Till:
         with pytest.raises(stripe.CardError):
             self.confirm(intent_id, method)
 
-    def keep_card(self, method: str = "pm_card_visa") -> SavedCard:
+    def keep_card(self, method: str = "pm_card_visa") -> PaymentMethod:
         return keep_card(self.sandbox, self.customer_id, method)
 
-    def bank(self, card: SavedCard, like: str) -> None:
+    def bank(self, card: PaymentMethod, like: str) -> None:
         """The card's bank answers from now on as it does for this test card."""
         self.sandbox.control("cards/behave", payment_method=card.stripe_payment_method_id, like=like)
 

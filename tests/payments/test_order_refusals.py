@@ -11,7 +11,7 @@ from portal.core import config, db
 from portal.core.errors import Invalid, NotFound
 from portal.core.money import Money
 from portal.payment_methods import service as cards
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import PaymentMethod
 from portal.payments import service
 from portal.payments.models import Confirmation, Payment, PlacedOrder
 from portal.payments.order_rules import Order
@@ -65,8 +65,8 @@ def test_a_card_whose_webhook_was_lost_is_a_saved_one(till: Till) -> None:
     method = new_card(till)
     till.sandbox.client.v1.payment_methods.attach(method, {"customer": cards.ensure_stripe_customer(till.customer_id)})
     process(order(till, method))
-    (card,) = rows(SavedCard)
-    assert [row.card_id for row in rows(Confirmation)] == [card.id]
+    (card,) = rows(PaymentMethod)
+    assert [row.payment_method_id for row in rows(Confirmation)] == [card.id]
     assert_paid_once(till)
 
 
@@ -74,7 +74,7 @@ def test_a_card_whose_webhook_was_lost_is_a_saved_one(till: Till) -> None:
 def test_an_expired_card_is_not_charged(till: Till, by: str) -> None:
     card = till.keep_card()
     with db.transaction() as session:
-        session.get_one(SavedCard, card.id).exp_year = 2020
+        session.get_one(PaymentMethod, card.id).exp_year = 2020
     with pytest.raises(cards.Expired):
         process(order(till, getattr(card, by)))
     assert rows(Payment) == charges(till) == []
@@ -102,7 +102,7 @@ def test_someone_elses_things_are_not_found_and_stripe_hears_nothing(till: Till)
 
 @pytest.mark.parametrize("odd", ["\0", "\ud800", "/../x", "x" * 80])
 def test_what_is_no_id_names_nothing(till: Till, odd: str) -> None:
-    for wanted in (order(till, f"crd_{odd}"), Order(till.customer_id, KEY, f"inv_{odd}")):
+    for wanted in (order(till, f"method_{odd}"), Order(till.customer_id, KEY, f"inv_{odd}")):
         with pytest.raises(NotFound):
             process(wanted)
 

@@ -16,7 +16,7 @@ from portal.accounts.models import Customer
 from portal.core import db
 from portal.core.money import Money
 from portal.invoices.models import Invoice
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import PaymentMethod
 from portal.payments import intents, queries, service, views
 from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
@@ -242,8 +242,8 @@ def test_someone_who_clicks_too_often_has_to_wait(payer: FlaskClient, till: Till
 # One press with a saved card
 
 
-def press(browser: FlaskClient, invoice: str, card_id: str, key: str = KEY) -> TestResponse:
-    form = {"card_id": card_id, "client_key": key, "csrf_token": factories.csrf_token(browser)}
+def press(browser: FlaskClient, invoice: str, payment_method_id: str, key: str = KEY) -> TestResponse:
+    form = {"payment_method_id": payment_method_id, "client_key": key, "csrf_token": factories.csrf_token(browser)}
     return browser.post(f"/payments/invoices/{invoice}/card", data=form)
 
 
@@ -305,11 +305,11 @@ def test_where_every_code_is_asked_for_nothing_is_paid_by_one_press(payer: Flask
 def test_a_press_with_an_expired_or_foreign_card(payer: FlaskClient, till: Till) -> None:
     card = till.keep_card()
     with db.transaction() as session:
-        session.get_one(SavedCard, card.id).exp_year = 2020
+        session.get_one(PaymentMethod, card.id).exp_year = 2020
     answer = press(payer, till.invoice_id, card.id)
     assert answer.location == f"/payments/invoices/{till.invoice_id}"
     assert "This card has expired" in text(payer, answer.location)
-    assert press(payer, till.invoice_id, "crd_of_someone_else", "another-key").status_code == 404
+    assert press(payer, till.invoice_id, "method_of_someone_else", "another-key").status_code == 404
     assert till.payments == []
 
 

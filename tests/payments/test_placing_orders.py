@@ -15,7 +15,7 @@ from portal.core import db
 from portal.core.errors import Conflict, Invalid, PortalError
 from portal.core.money import Money
 from portal.invoices import service as invoices
-from portal.payment_methods import queries as saved_cards
+from portal.payment_methods import queries as payment_methods
 from portal.payment_methods import service as cards
 from portal.payments import confirming, intents, queries, service
 from portal.payments.models import Confirmation, PlacedOrder
@@ -70,7 +70,7 @@ def test_a_new_card_pays_an_invoice_and_is_not_kept(till: Till) -> None:
     assert found.payment.card_last4 == "4242"
     assert_paid_once(till)
     (confirmation,) = rows(Confirmation)
-    assert (confirmation.card_id, confirmation.off_session) == (None, False)
+    assert (confirmation.payment_method_id, confirmation.off_session) == (None, False)
     assert jobs("payment_methods.upsert") == []
 
 
@@ -79,7 +79,7 @@ def test_a_saved_card_pays_by_either_of_its_names(till: Till, by: str) -> None:
     card = till.keep_card()
     assert told(process(order(till, getattr(card, by)))) == (PaymentStatus.SUCCEEDED, None, False)
     (confirmation,) = rows(Confirmation)
-    assert confirmation.card_id == card.id
+    assert confirmation.payment_method_id == card.id
     assert_paid_once(till)
 
 
@@ -118,7 +118,7 @@ def test_a_card_is_saved_when_its_customer_wants_it(till: Till, with_method: boo
     (job,) = jobs("payment_methods.upsert")
     cards.upsert(job["payment_method_id"])
     with db.reading() as session:
-        (card,) = saved_cards.of_customer(session, till.customer_id)
+        (card,) = payment_methods.of_customer(session, till.customer_id)
     assert card.stripe_payment_method_id == method
     assert_paid_once(till)
 

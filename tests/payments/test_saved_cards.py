@@ -16,9 +16,9 @@ from portal.core import clock, db
 from portal.core.db import new_id
 from portal.core.errors import Conflict, NotFound, PortalError
 from portal.core.money import Money
-from portal.payment_methods import queries as saved_cards
+from portal.payment_methods import queries as payment_methods
 from portal.payment_methods import service as cards
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import PaymentMethod
 from portal.payments import confirming, intents, queries, service
 from portal.payments.models import Confirmation, Payment
 from portal.payments.statuses import PaymentStatus
@@ -31,7 +31,7 @@ CONFIRM = "/v1/payment_intents/*/confirm"
 ASKS_FOR_3DS = "pm_card_authenticationRequired"
 
 
-def press(till: Till, card: SavedCard, key: str = "first-press", **options: Any) -> Payment:
+def press(till: Till, card: PaymentMethod, key: str = "first-press", **options: Any) -> Payment:
     return service.pay_with_card(till.customer_id, till.invoice_id, card.id, client_key=key, **options)
 
 
@@ -207,7 +207,7 @@ def test_someone_elses_card_and_invoice_are_not_found_and_stripe_hears_nothing(t
 def test_an_expired_card_is_not_charged(till: Till) -> None:
     card = till.keep_card()
     with db.transaction() as session:
-        session.get_one(SavedCard, card.id).exp_year = 2020
+        session.get_one(PaymentMethod, card.id).exp_year = 2020
     heard = calls(till)
     with pytest.raises(cards.Expired):
         press(till, card)
@@ -220,7 +220,7 @@ def test_a_card_that_is_gone_at_stripe_is_said_to_be_gone(till: Till) -> None:
     with pytest.raises(confirming.CardGone):
         press(till, card)
     with db.reading() as session:
-        assert saved_cards.of_customer(session, till.customer_id) == []
+        assert payment_methods.of_customer(session, till.customer_id) == []
     assert press(till, till.keep_card("pm_card_mastercard"), "second-press").status == PaymentStatus.SUCCEEDED
 
 

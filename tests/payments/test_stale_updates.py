@@ -14,7 +14,7 @@ from portal.disputes import settling as settling_disputes
 from portal.disputes import warnings
 from portal.disputes.models import Dispute, EarlyFraudWarning
 from portal.payment_methods import setups
-from portal.payment_methods.models import CardSetup
+from portal.payment_methods.models import PaymentMethodSetup
 from portal.payments import intents
 from portal.payments.models import Payment
 from portal.refunds import executing
@@ -68,10 +68,10 @@ FOLLOWED = [
     Followed(
         "setup",
         setups.KIND,
-        CardSetup,
+        PaymentMethodSetup,
         lambda till: setups.start_setup(till.customer_id, client_key="first-page", ip=""),
         lambda till: till.sandbox.client.v1.setup_intents.confirm(
-            str(only(CardSetup).stripe_setup_intent_id), {"payment_method": "pm_card_visa"}
+            str(only(PaymentMethodSetup).stripe_setup_intent_id), {"payment_method": "pm_card_visa"}
         ),
         "status",
         "succeeded",

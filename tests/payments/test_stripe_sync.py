@@ -20,7 +20,7 @@ from portal.core.synced_rows import Phase
 from portal.jobs import outages, outbox
 from portal.payment_methods import jobs as card_jobs
 from portal.payment_methods import setups, stripe_customers
-from portal.payment_methods.models import CardSetup, FormerStripeCustomer, SavedCard, StripeCustomer
+from portal.payment_methods.models import FormerStripeCustomer, PaymentMethod, PaymentMethodSetup, StripeCustomer
 from portal.payments import service
 from portal.payments import statuses as payment_statuses
 from portal.payments.models import Confirmation, Payment
@@ -99,14 +99,16 @@ def search_and_send(till: Till) -> str | None:
 
 def press(till: Till, key: str = "first-press") -> str | None:
     """The button on an invoice; returns the charge."""
-    return service.pay_with_card(till.customer_id, till.invoice_id, only(SavedCard).id, client_key=key).stripe_charge_id
+    return service.pay_with_card(
+        till.customer_id, till.invoice_id, only(PaymentMethod).id, client_key=key
+    ).stripe_charge_id
 
 
 SENT = [
     Sent("intent", Payment, "/v1/payment_intents", lambda till: till.start().intent_id),
     Sent(
         "setup",
-        CardSetup,
+        PaymentMethodSetup,
         "/v1/setup_intents",
         lambda till: setups.start_setup(till.customer_id, client_key="first-page", ip="").intent_id,
     ),
@@ -196,7 +198,7 @@ def all_is_different(till: Till, kind: Sent) -> None:
     if kind.name == "refund":
         change(Refund, reason=RefundReason.OTHER)
     elif kind.name == "confirmation":
-        change(SavedCard, stripe_payment_method_id="pm_another")
+        change(PaymentMethod, stripe_payment_method_id="pm_another")
     elif kind.name != "customer":
         before = stripe_customers.ensure_stripe_customer(till.customer_id)
         other = till.sandbox.client.v1.customers.create({"name": "Another"}).id

@@ -16,9 +16,9 @@ from portal.core import db
 from portal.core.db import new_id
 from portal.core.errors import PortalError
 from portal.core.money import Money
-from portal.payment_methods import queries as saved_cards
+from portal.payment_methods import queries as payment_methods
 from portal.payment_methods import service as cards
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import PaymentMethod
 from portal.payments import confirming, intents, queries, service, statuses
 from portal.payments.models import Confirmation, Payment
 from portal.payments.queries import Filter
@@ -77,7 +77,7 @@ def test_every_state_is_told_here_and_means_one_thing() -> None:
     assert {status for status, meaning in MEANING.items() if meaning == OVER} == statuses.FINAL
 
 
-def _begun(till: Till, card: SavedCard, status: str, *, is_unanswered: bool) -> Payment:
+def _begun(till: Till, card: PaymentMethod, status: str, *, is_unanswered: bool) -> Payment:
     """A payment in this state, with it as its text, and a try to charge the card that has an answer or none."""
     with db.transaction() as session:
         customer = session.get_one(Customer, till.customer_id)
@@ -106,7 +106,7 @@ def test_each_state_is_told_alike_everywhere(till: Till, is_unanswered: bool) ->
         in_the_file = statements.lines(session, queries.export(session, me, Filter()))
         written = {line.payment.id: line.status for line in in_the_file}
         latest = {row.id for row in queries.latest(session, me, len(TOLD))}
-        uses = saved_cards.uses(session, saved_cards.of_customer(session, me)).values()
+        uses = payment_methods.uses(session, payment_methods.of_customer(session, me)).values()
     for status, payment in begun.items():
         expected = TOLD[status][is_unanswered]
         assert payment.public_status == expected, status

@@ -106,7 +106,7 @@ class PayingBrowser(Browser):
         fields = self.fields_of(f"/payments/invoices/{invoice}/ways")
         if "client_key" not in fields:
             return
-        form = {**fields, "card_id": self.chance.choice(list(self._payer.cards))}
+        form = {**fields, "payment_method_id": self.chance.choice(list(self._payer.cards))}
         for _ in range(self.chance.choice((1, 1, 2, 3))):
             answer = self.send("POST", f"/payments/invoices/{invoice}/card", form)
             found = re.search(r"/payments/(pay_\w+)/outcome", answer.headers.get("Location", "") if answer else "")

@@ -180,7 +180,7 @@ SETTLING: Final = (
         "P3",
         SETTLING_PY,
         "mismatch",
-        "intent.customer_id not in saved_cards.stripe_customers_of(session, payment.customer_id)",
+        "intent.customer_id not in payment_methods.stripe_customers_of(session, payment.customer_id)",
         "intent.customer_id is None",
         f"{PAYING}test_an_intent_that_does_not_fit_holds_the_payment_for_review",
     ),
@@ -373,11 +373,11 @@ REQUESTS: Final = (
         "portal/payment_methods/queries.py",
         "for_customer",
         """
-        select(SavedCard).where(
-            SavedCard.id == card_id, SavedCard.customer_id == customer_id, SavedCard.removed_at.is_(None)
+        select(PaymentMethod).where(
+            PaymentMethod.id == payment_method_id, PaymentMethod.customer_id == customer_id, PaymentMethod.removed_at.is_(None)
         )
         """,
-        "select(SavedCard).where(SavedCard.id == card_id, SavedCard.removed_at.is_(None))",
+        "select(PaymentMethod).where(PaymentMethod.id == payment_method_id, PaymentMethod.removed_at.is_(None))",
         f"{PRESSES}test_someone_elses_card_and_invoice_are_not_found_and_stripe_hears_nothing",
     ),
     defect(

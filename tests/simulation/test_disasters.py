@@ -26,7 +26,7 @@ from portal.core.db import new_id
 from portal.documents.models import Receipt
 from portal.identity.models import User
 from portal.jobs.models import JobRow
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import PaymentMethod
 from portal.payments.models import Payment
 from portal.stripe_events.models import EventStatus, StripeEvent
 from tests import factories
@@ -66,7 +66,7 @@ class Till:
 
     def _kept_card(self) -> str | None:
         with db.reading() as session:
-            return session.scalar(select(SavedCard.stripe_payment_method_id))
+            return session.scalar(select(PaymentMethod.stripe_payment_method_id))
 
     def pay(self, **more: Any) -> int:
         """One order, with a key of its own; returns the status that was answered."""

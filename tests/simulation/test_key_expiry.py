@@ -155,7 +155,7 @@ TRIES = 8
 class Purchase:
     customer_id: str
     invoice_id: str
-    card_id: str
+    payment_method_id: str
     off_session: bool
 
 
@@ -184,9 +184,11 @@ class Week:
         key = f"{one.invoice_id[-20:]}-try-{self.dice.randint(1, 2)}"
         try:
             if one.off_session:
-                payments.pay_with_card(one.customer_id, one.invoice_id, one.card_id, client_key=key, off_session=True)
+                payments.pay_with_card(
+                    one.customer_id, one.invoice_id, one.payment_method_id, client_key=key, off_session=True
+                )
             else:
-                payments.process(Order(one.customer_id, key, invoice_id=one.invoice_id, method=one.card_id))
+                payments.process(Order(one.customer_id, key, invoice_id=one.invoice_id, method=one.payment_method_id))
         except Conflict:  # it is paid, or under way
             return
         except PortalError:

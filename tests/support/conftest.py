@@ -15,7 +15,7 @@ from portal.accounts.models import Customer
 from portal.core import audit, clock, db
 from portal.documents import service as receipts
 from portal.identity.models import User
-from portal.payment_methods.models import SavedCard
+from portal.payment_methods.models import PaymentMethod
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
 from tests import factories
@@ -37,10 +37,10 @@ class Desk:
     refund_id: str
 
 
-def saved_card(session: Session, customer: Customer, **values: Any) -> SavedCard:
-    card = SavedCard(
+def saved_card(session: Session, customer: Customer, **values: Any) -> PaymentMethod:
+    card = PaymentMethod(
         **{
-            "id": db.new_id("crd"), "customer_id": customer.id, "stripe_payment_method_id": f"pm_{db.new_id('test')}",
+            "id": db.new_id("method"), "customer_id": customer.id, "stripe_payment_method_id": f"pm_{db.new_id('test')}",
             "brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2099, "is_default": True,
             "created_at": clock.now(), **values,
         }

@@ -159,7 +159,7 @@ def test_amounts_and_days_in_the_timeline_are_written_as_the_reader_writes_them(
     text, facts = labels.sentence("dispute.money", {"amount": "-1234.50 EUR", "fee": "0 JPY"})
     german = {name: language.shown(fact, "de") for name, fact in facts.items()}
     assert text % german == "Dispute amount moved: -1.234,50\u00a0€, fee 0\u00a0¥"
-    _text, facts = labels.sentence("card.expiry_reminder", {"last_day": "2026-12-31"})
+    _text, facts = labels.sentence("payment_method.expiry_reminder", {"last_day": "2026-12-31"})
     assert language.shown(facts["last_day"], "de") == "31.12.2026"
     assert labels.sentence("customer.detail_refused", {"detail": "2026-13-45"})[1] == {"detail": "2026-13-45"}
 

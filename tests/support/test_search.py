@@ -191,7 +191,7 @@ BIG = {
     "invoices",
     "receipts",
     "refunds",
-    "saved_cards",
+    "payment_methods",
     "former_stripe_customers",
 }
 

@@ -19,7 +19,7 @@ from portal.core.errors import Conflict, NotFound
 from portal.jobs import outbox, own_jobs
 from portal.jobs.models import JobRow
 from portal.webhook_endpoints import job_handlers, jobs, queries, sending, service
-from portal.webhook_endpoints.models import Delivery, EventType, OutgoingEvent, WebhookEndpoint
+from portal.webhook_endpoints.models import Delivery, EventType, WebhookEndpoint, WebhookEvent
 from tests import factories
 from tests.core.conftest import GaveUpError, given_up
 from tests.counting import counted_queries
@@ -95,7 +95,7 @@ def test_who_listens_to_nothing_costs_one_read(database: str) -> None:
             service.emit(session, customer.id, "invoice.paid", {})
     assert len(statements) == 1
     with db.reading() as session:
-        assert session.scalars(select(OutgoingEvent)).all() == []
+        assert session.scalars(select(WebhookEvent)).all() == []
 
 
 def test_only_who_asked_for_it_is_told_and_nobody_elses_system(listener: Listener, receiver: Receiver) -> None:
@@ -301,6 +301,6 @@ def test_events_are_forgotten_after_their_time_and_removed_endpoints_with_the_la
         jobs.sweep.run()
         jobs.sweep.run()
     with db.reading() as session:
-        for kind in (Delivery, OutgoingEvent, WebhookEndpoint):
+        for kind in (Delivery, WebhookEvent, WebhookEndpoint):
             assert session.scalars(select(kind)).all() == []
     sending.deliver(old, 0)  # its job may still be there

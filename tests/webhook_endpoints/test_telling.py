@@ -16,7 +16,7 @@ from portal.refunds import service as refunds
 from portal.refunds import statuses
 from portal.refunds.statuses import RefundStatus
 from portal.webhook_endpoints import service
-from portal.webhook_endpoints.models import EventType, OutgoingEvent
+from portal.webhook_endpoints.models import EventType, WebhookEvent
 from tests import factories
 from tests.payments.conftest import Till, till
 from tests.refunds.conftest import Counter, counter
@@ -30,7 +30,7 @@ URL = "https://hooks.spree-bikes.test/events"
 def told(*types: str) -> list[dict[str, Any]]:
     """The data of the events of these types, oldest first."""
     with db.reading() as session:
-        rows = session.scalars(select(OutgoingEvent).order_by(OutgoingEvent.id))
+        rows = session.scalars(select(WebhookEvent).order_by(WebhookEvent.id))
         return [row.payload["data"] for row in rows if row.type in types]
 
 
