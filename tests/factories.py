@@ -17,7 +17,7 @@ from portal.core import clock, company_days
 from portal.core.db import new_id
 from portal.disputes.models import NO_DEADLINE, OPENED, Dispute, DisputeStep, EarlyFraudWarning
 from portal.identity import passwords
-from portal.identity.models import OWNER, User
+from portal.identity.models import CustomerRole, User
 from portal.invoices import totals
 from portal.invoices.models import Invoice, InvoiceLine
 from portal.jobs.models import JobRow
@@ -217,7 +217,7 @@ def fraud_warning(session: Session, payment: Payment, **values: Any) -> EarlyFra
 def user(
     session: Session,
     customer: Customer | None,
-    customer_role: str = OWNER,
+    customer_role: str = CustomerRole.OWNER,
     *,
     password: str | None = PASSWORD,
     **values: Any,

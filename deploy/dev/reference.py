@@ -26,7 +26,7 @@ from portal.api import refusals
 from portal.core import config, crash
 from portal.documents import facts
 from portal.identity import policy
-from portal.identity.models import ADMIN, CUSTOMER, CUSTOMER_ROLES, STAFF_ROLES
+from portal.identity.models import STAFF_ROLES, CustomerRole, Role
 from portal.jobs.job import declared
 from portal.stripe_events.handlers import HANDLERS
 from portal.webhook_endpoints.models import EventType
@@ -315,8 +315,10 @@ def places_of_points() -> Iterator[tuple[str, str]]:
 
 
 def roles() -> str:
-    everyone = [("staff", role, policy.scopes_of(role, None)) for role in STAFF_ROLES]
-    everyone += [("customer", role, policy.scopes_of(CUSTOMER, role)) for role in CUSTOMER_ROLES]
+    everyone: list[tuple[str, str, frozenset[str]]] = [
+        ("staff", role, policy.scopes_of(role, None)) for role in STAFF_ROLES
+    ]
+    everyone += [("customer", role, policy.scopes_of(Role.CUSTOMER, role)) for role in CustomerRole]
     everyone.append(("api_client", "key", policy.API_CLIENT_SCOPES))
     head = ("right", *(role if kind != "api_client" else "API key" for kind, role, _scopes in everyone))
     rows = [
@@ -338,7 +340,7 @@ BEYOND = (
         "approver, admin",
         "give the second approval of a refund, withdraw invoices, import files, see the books, replay events and jobs",
     ),
-    (ADMIN, "see and export the audit trail, make and revoke API keys, invite staff and change their roles"),
+    (Role.ADMIN, "see and export the audit trail, make and revoke API keys, invite staff and change their roles"),
     ("owner", "change the billing details, invite colleagues, register endpoints"),
 )
 

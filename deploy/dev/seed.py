@@ -21,6 +21,7 @@ from portal.app import create_app
 from portal.core import audit, company_days, config, db
 from portal.identity import passwords
 from portal.identity import queries as accounts
+from portal.identity.models import Role
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.models import Invoice
@@ -59,9 +60,9 @@ TRADING: Final = DemoCustomer(
 CUSTOMERS: Final = (BAKERY, STUDIO, TRADING)
 # E-mail, name and role of those who work for the demo company.
 STAFF: Final = (
-    ("support@nordlicht.example", "Sam Demo", "support"),
-    ("approver@nordlicht.example", "Charlie Demo", "approver"),
-    ("admin@nordlicht.example", "Toni Demo", "admin"),
+    ("support@nordlicht.example", "Sam Demo", Role.SUPPORT),
+    ("approver@nordlicht.example", "Charlie Demo", Role.APPROVER),
+    ("admin@nordlicht.example", "Toni Demo", Role.ADMIN),
 )
 
 
@@ -161,7 +162,7 @@ def refuse_elsewhere() -> None:
         raise NotADemo("the demo's sign-ins are for development: PORTAL_ENVIRONMENT is not development")
 
 
-def staff(email: str, name: str, role: str) -> str:
+def staff(email: str, name: str, role: Role) -> str:
     """The id of this member of staff, who is let in unless they are known."""
     with db.transaction() as session:
         known = accounts.user_by_email(session, email)

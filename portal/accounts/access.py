@@ -23,7 +23,7 @@ from portal.core import audit, db
 from portal.core.errors import N_, Conflict, Forbidden, Invalid, NotFound
 from portal.identity import api_clients, second_factor, sessions, tokens
 from portal.identity import queries as users
-from portal.identity.models import ADMIN, CUSTOMER, STAFF_ROLES, SecondFactor, User
+from portal.identity.models import STAFF_ROLES, Role, SecondFactor, User
 
 FACTOR_ON: Final = "on"
 FACTOR_OFF: Final = "off"
@@ -118,8 +118,7 @@ def invite(*, email: str, name: str, role: str, language: str = "", by: str | No
     service.refuse_unreachable(email)
     with db.transaction() as session:
         _locked_admins(session, by)
-        _check_role(role)
-        user = service.add_user(session, email=email, name=name, role=role, language=language)
+        user = service.add_user(session, email=email, name=name, role=_role(role), language=language)
         return service.send_invitation(session, user)
 
 
@@ -132,15 +131,15 @@ def change_role(user_id: str, role: str, *, by: str | None = None) -> None:
     with db.transaction() as session:
         admins = _locked_admins(session, by)
         user = _target(session, user_id, by, staff_only=True)
-        _check_role(role)
+        wanted = _role(role)
         if not user.active:
             raise Conflict
         before = user.role
-        if before == role:
+        if before == wanted:
             return
         _keep_an_admin(admins, user)
-        user.role = role
-        audit.record(session, "user.role_changed", user.id, {"role": [before, role]})
+        user.role = wanted
+        audit.record(session, "user.role_changed", user.id, {"role": [before, wanted]})
 
 
 def end(user_id: str, *, by: str | None = None) -> None:
@@ -218,7 +217,7 @@ def reopen(session: Session, user: User) -> None:
 
 def _locked_admins(session: Session, by: str | None) -> Sequence[User]:
     """All admins, locked in one order. Raises Forbidden unless `by` is one of them at this moment."""
-    query = select(User).where(User.role == ADMIN).order_by(User.id).with_for_update(key_share=True)
+    query = select(User).where(User.role == Role.ADMIN).order_by(User.id).with_for_update(key_share=True)
     admins = session.scalars(query.execution_options(populate_existing=True)).all()
     if by is not None and not any(one.id == by and one.active for one in admins):
         raise Forbidden
@@ -227,21 +226,23 @@ def _locked_admins(session: Session, by: str | None) -> Sequence[User]:
 
 def _target(session: Session, user_id: str, by: str | None, *, staff_only: bool = False) -> User:
     user = users.user(session, user_id, lock=True)
-    if user.role == CUSTOMER and (staff_only or by is not None):
+    if user.role == Role.CUSTOMER and (staff_only or by is not None):
         raise NotFound
     return user
 
 
-def _check_role(role: str) -> None:
-    if role not in STAFF_ROLES:
+def _role(word: str) -> Role:
+    found = next((role for role in STAFF_ROLES if role == word), None)
+    if found is None:
         raise Invalid(N_("The role is one of %(roles)s."), field="role", roles=", ".join(STAFF_ROLES))
+    return found
 
 
 def _is_able_admin(user: User) -> bool:
-    return user.role == ADMIN and user.active and user.password_hash is not None
+    return user.role == Role.ADMIN and user.active and user.password_hash is not None
 
 
 def _keep_an_admin(admins: Sequence[User], leaving: User) -> None:
     """Raises LastAdmin when nobody would be left who can decide about the others."""
-    if leaving.role == ADMIN and not any(_is_able_admin(one) and one.id != leaving.id for one in admins):
+    if leaving.role == Role.ADMIN and not any(_is_able_admin(one) and one.id != leaving.id for one in admins):
         raise LastAdmin

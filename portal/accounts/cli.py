@@ -21,7 +21,9 @@ def staff() -> None:
 @staff.command("create")
 @click.argument("email")
 @click.option("--name", required=True, help="As colleagues and customers read it.")
-@click.option("--role", type=click.Choice(STAFF_ROLES), required=True, help="What they may do.")
+@click.option(
+    "--role", type=click.Choice([role.value for role in STAFF_ROLES]), required=True, help="What they may do."
+)
 @click.option("--language", default="", help="Of pages and mails: en, de.")
 @as_json_option
 @with_appcontext
@@ -67,7 +69,7 @@ def list_staff(*, as_json: bool) -> None:
 
 @staff.command("role")
 @click.argument("email")
-@click.argument("role", type=click.Choice(STAFF_ROLES))
+@click.argument("role", type=click.Choice([role.value for role in STAFF_ROLES]))
 @as_json_option
 @with_appcontext
 def change_role(email: str, role: str, *, as_json: bool) -> None:

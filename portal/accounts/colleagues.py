@@ -25,7 +25,7 @@ from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Forbidden, Invalid, RateLimited
 from portal.identity import policy
 from portal.identity import queries as users
-from portal.identity.models import CUSTOMER_ROLES, OWNER, AccountToken, User
+from portal.identity.models import AccountToken, CustomerRole, User
 
 log = structlog.get_logger(__name__)
 
@@ -111,17 +111,17 @@ def invite(customer_id: str, *, by: str, name: str, email: str, role: str, langu
     service.refuse_unreachable(email)
     with db.transaction() as session:
         customer = _for_owner(session, customer_id, by)
-        _check_role(role)
+        wanted = _role(role)
         _check_room(session, customer_id)
         _count_invitation(session, customer_id)
         try:
             user = service.add_user(
-                session, email=email, name=name, customer=customer, customer_role=role, language=language
+                session, email=email, name=name, customer=customer, customer_role=wanted, language=language
             )
         except EmailTaken as error:
             refusal = _refuse_taken(session, email, customer_id, error)
         else:
-            if role == OWNER:
+            if wanted == CustomerRole.OWNER:
                 _tell_owners(session, user, OWNER_INVITED, by)
             return service.send_invitation(session, user, invited_by=by)
     raise refusal
@@ -181,19 +181,21 @@ def change_role(customer_id: str, user_id: str, role: str, *, by: str) -> None:
     with db.transaction() as session:
         _for_owner(session, customer_id, by)
         user = queries.colleague(session, user_id, customer_id, lock=True)
-        _check_role(role)
+        wanted = _role(role)
         if not user.active:
             raise Conflict
         before = user.customer_role
-        if before == role:
+        if before == wanted:
             return
-        if before == OWNER:
+        if before == CustomerRole.OWNER:
             _keep_an_owner(session, user)
-        user.customer_role = role
-        audit.record(session, "user.role_changed", user_id, {"customer_role": [before, role]}, customer_id=customer_id)
-        if role == OWNER:
+        user.customer_role = wanted
+        audit.record(
+            session, "user.role_changed", user_id, {"customer_role": [before, wanted]}, customer_id=customer_id
+        )
+        if wanted == CustomerRole.OWNER:
             _tell_owners(session, user, OWNER_MADE if user.password_hash else OWNER_INVITED, by)
-        elif before == OWNER:
+        elif before == CustomerRole.OWNER:
             _tell_owners(session, user, OWNER_REMOVED, by)
 
 
@@ -209,10 +211,10 @@ def end_access(customer_id: str, user_id: str, *, by: str) -> None:
             return
         if user.password_hash is None:
             raise Conflict(N_("This invitation has not been accepted yet. Please withdraw it instead."))
-        if user.customer_role == OWNER:
+        if user.customer_role == CustomerRole.OWNER:
             _keep_an_owner(session, user)
         access.shut(session, user)
-        if user.customer_role == OWNER:
+        if user.customer_role == CustomerRole.OWNER:
             _tell_owners(session, user, OWNER_REMOVED, by)
 
 
@@ -228,7 +230,7 @@ def restore_access(customer_id: str, user_id: str, *, by: str) -> None:
             return
         _check_room(session, customer_id)
         access.reopen(session, user)
-        if user.customer_role == OWNER:
+        if user.customer_role == CustomerRole.OWNER:
             _tell_owners(session, user, OWNER_MADE, by)
 
 
@@ -257,9 +259,11 @@ def _keep_an_owner(session: Session, leaving: User) -> None:
         raise LastOwner
 
 
-def _check_role(role: str) -> None:
-    if role not in CUSTOMER_ROLES:
-        raise Invalid(N_("Please choose a role."), field="role")
+def _role(word: str) -> CustomerRole:
+    try:
+        return CustomerRole(word)
+    except ValueError:
+        raise Invalid(N_("Please choose a role."), field="role") from None
 
 
 def _check_room(session: Session, customer_id: str) -> None:

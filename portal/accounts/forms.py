@@ -15,7 +15,7 @@ from wtforms.validators import InputRequired
 from portal.content import language
 from portal.core import time_zones
 from portal.identity.forms import NewPasswordForm
-from portal.identity.models import OWNER, PAYER, VIEWER
+from portal.identity.models import CustomerRole
 from portal.web import pages
 from portal.web.resuming import ResumableForm
 
@@ -69,9 +69,9 @@ class BillingForm(ResumableForm):
 
 # The least first: who invites in a hurry gives away no more than a look.
 _ROLES = (
-    SelectChoice(VIEWER, _("Viewer: sees invoices, payments, cards and receipts")),
-    SelectChoice(PAYER, _("Payer: also pays, and adds and removes cards")),
-    SelectChoice(OWNER, _("Owner: also changes the billing details and decides who can sign in")),
+    SelectChoice(CustomerRole.VIEWER, _("Viewer: sees invoices, payments, cards and receipts")),
+    SelectChoice(CustomerRole.PAYER, _("Payer: also pays, and adds and removes cards")),
+    SelectChoice(CustomerRole.OWNER, _("Owner: also changes the billing details and decides who can sign in")),
 )
 
 

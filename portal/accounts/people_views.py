@@ -14,7 +14,7 @@ from portal.accounts.forms import ColleagueForm, RoleForm
 from portal.content import language
 from portal.core.errors import Conflict, Invalid, PortalError, RateLimited
 from portal.identity.forms import tell, typed
-from portal.identity.models import OWNER, VIEWER
+from portal.identity.models import CustomerRole
 from portal.web import guards, pages
 
 bp = Blueprint("people", __name__, url_prefix="/account/people")
@@ -34,7 +34,7 @@ def invite() -> AnyResponse:
     if not form.validate_on_submit():
         return _people_page(form)
     facts = {name: typed(form[name]) for name in ("name", "email", "role", "language")}
-    if facts["role"] == OWNER:
+    if facts["role"] == CustomerRole.OWNER:
         guards.require_recent_proof()
     try:
         colleagues.invite(guards.customer_id(), by=current_user.id, **facts)
@@ -63,7 +63,7 @@ def withdraw(user_id: str) -> AnyResponse:
 @guards.owners_only
 def change_role(user_id: str) -> AnyResponse:
     role = typed(RoleForm(prefix=f"{user_id}-").role)
-    if role == OWNER:
+    if role == CustomerRole.OWNER:
         guards.require_recent_proof()
     return _do(colleagues.change_role, user_id, role, done=_("The role is changed."))
 
@@ -106,7 +106,8 @@ def _people_page(form: ColleagueForm | None = None, *, refusal: PortalError | No
         status=refusal.status if refusal else 422 if form else 200,
         customer=service.billing_details(me),
         people=people,
-        form=form or ColleagueForm(formdata=None, prefix="new-", role=VIEWER, language=current_user.language),
+        form=form
+        or ColleagueForm(formdata=None, prefix="new-", role=CustomerRole.VIEWER, language=current_user.language),
         role_forms={one.id: RoleForm(formdata=None, prefix=f"{one.id}-", role=one.role) for one in people},
         refusal=language.error_text(refusal, pages.reader_language()) if refusal and not form else None,
     )

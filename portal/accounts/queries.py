@@ -10,9 +10,8 @@ from sqlalchemy.orm import Session
 
 from portal.accounts.models import Customer
 from portal.core import clock
-from portal.identity.models import CUSTOMER, OWNER, AccountToken, User
+from portal.identity.models import AccountToken, CustomerRole, Role, TokenPurpose, User
 from portal.identity.queries import normal_email, one_row
-from portal.identity.tokens import CONFIRM_EMAIL, INVITATION
 
 
 def customer(session: Session, customer_id: str, *, lock: bool = False) -> Customer:
@@ -44,7 +43,7 @@ def users_of(session: Session, customer_id: str) -> Sequence[User]:
 
 def owners(session: Session, customer_id: str) -> Sequence[User]:
     """Those owners of the customer who can sign in now, by e-mail."""
-    query = select(User).where(User.customer_id == customer_id, User.customer_role == OWNER)
+    query = select(User).where(User.customer_id == customer_id, User.customer_role == CustomerRole.OWNER)
     able = query.where(User.active, User.password_hash.is_not(None))
     return session.execute(able.order_by(User.email)).scalars().all()
 
@@ -57,7 +56,7 @@ def people_count(session: Session, customer_id: str) -> int:
 
 def staff(session: Session) -> Sequence[User]:
     """Everyone who works here, or did, by e-mail."""
-    return session.execute(select(User).where(User.role != CUSTOMER).order_by(User.email)).scalars().all()
+    return session.execute(select(User).where(User.role != Role.CUSTOMER).order_by(User.email)).scalars().all()
 
 
 def invited_until(session: Session, customer_id: str) -> dict[str, datetime]:
@@ -67,7 +66,7 @@ def invited_until(session: Session, customer_id: str) -> dict[str, datetime]:
 
 def invitations_of_staff(session: Session) -> dict[str, datetime]:
     """Likewise, for those who work here."""
-    return _invited_until(session, User.role != CUSTOMER)
+    return _invited_until(session, User.role != Role.CUSTOMER)
 
 
 def _invited_until(session: Session, whose: ColumnElement[bool]) -> dict[str, datetime]:
@@ -75,7 +74,7 @@ def _invited_until(session: Session, whose: ColumnElement[bool]) -> dict[str, da
         select(AccountToken.user_id, func.max(AccountToken.expires_at).label("until"))
         .join(AccountToken.user)
         .where(whose, AccountToken.used_at.is_(None), AccountToken.expires_at > clock.now())
-        .where(AccountToken.purpose.in_((INVITATION, CONFIRM_EMAIL)))
+        .where(AccountToken.purpose.in_((TokenPurpose.INVITATION, TokenPurpose.CONFIRM_EMAIL)))
         .group_by(AccountToken.user_id)
     )
     return {row.user_id: row.until for row in session.execute(query)}

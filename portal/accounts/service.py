@@ -18,9 +18,8 @@ from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.identity import queries as users
 from portal.identity import service as identity
 from portal.identity import tokens
-from portal.identity.models import CUSTOMER, OWNER, User
+from portal.identity.models import CustomerRole, Role, TokenPurpose, User
 from portal.identity.service import LONGEST_EMAIL, LONGEST_NAME
-from portal.identity.tokens import CONFIRM_EMAIL, INVITATION
 
 LONGEST_TAX_ID: Final = 40
 LONGEST_ADDRESS: Final = 500
@@ -90,8 +89,8 @@ def add_user(
     email: str,
     name: str,
     customer: Customer | None = None,
-    role: str = CUSTOMER,
-    customer_role: str = OWNER,
+    role: Role = Role.CUSTOMER,
+    customer_role: CustomerRole = CustomerRole.OWNER,
     language: str = "",
     password_hash: str | None = None,
 ) -> User:
@@ -150,7 +149,7 @@ def send_invitation(session: Session, user: User, *, invited_by: str = "") -> In
     `invited_by` is the id of a colleague, whom the mail names; without it the company itself invites. Raises Conflict when
     this person was sent enough of them within the hour.
     """
-    row = tokens.issue(session, user.id, INVITATION)
+    row = tokens.issue(session, user.id, TokenPurpose.INVITATION)
     if row is None:
         raise Conflict(N_("This person was sent several invitations within the hour. Please wait a little."))
     facts = {"email": user.email} | ({"customer_role": user.customer_role} if user.customer_role else {})
@@ -193,7 +192,7 @@ def begin_sign_up(email: str, name: str, language: str, link_id: str) -> None:
         if user is None:
             customer = add_customer(session, name=name, email=email, language=language)
             user = add_user(session, email=email, name=name, customer=customer)
-        identity.send_link(session, user, CONFIRM_EMAIL, link_id)
+        identity.send_link(session, user, TokenPurpose.CONFIRM_EMAIL, link_id)
 
 
 # Links from mails
@@ -201,7 +200,7 @@ def begin_sign_up(email: str, name: str, language: str, link_id: str) -> None:
 
 def invited(token: str) -> Invited:
     """Whom an invitation or the confirmation of a sign-up is for. Raises LinkExpired."""
-    owner = identity.link_owner(token, INVITATION, CONFIRM_EMAIL)
+    owner = identity.link_owner(token, TokenPurpose.INVITATION, TokenPurpose.CONFIRM_EMAIL)
     customer = billing_details(owner.customer_id) if owner.customer_id else None
     return Invited(owner.name, owner.email, customer.name if customer else "")
 

@@ -9,15 +9,15 @@ from wtforms.validators import InputRequired
 
 from portal.content import language
 from portal.core.errors import PortalError
-from portal.identity.models import ADMIN
+from portal.identity.models import Role
 from portal.web import pages
 from portal.web.forms import PortalForm
 
 # The least first: who invites in a hurry gives away no more than a look.
 _ROLES = (
-    SelectChoice("support", _("Support: sees all customers, issues invoices, proposes refunds")),
-    SelectChoice("approver", _("Approver: also decides on refunds, voids invoices, sees the books")),
-    SelectChoice(ADMIN, _("Admin: also sees the audit log and API keys, and decides who works here")),
+    SelectChoice(Role.SUPPORT, _("Support: sees all customers, issues invoices, proposes refunds")),
+    SelectChoice(Role.APPROVER, _("Approver: also decides on refunds, voids invoices, sees the books")),
+    SelectChoice(Role.ADMIN, _("Admin: also sees the audit log and API keys, and decides who works here")),
 )
 
 

@@ -13,6 +13,7 @@ from portal.accounts import access
 from portal.accounts.staff_forms import NewStaffForm, StaffRoleForm
 from portal.content import language
 from portal.core.errors import Conflict, Invalid, PortalError
+from portal.identity.models import Role
 from portal.web import pages
 from portal.web.guards import recently_proved, staff_only
 from portal.web.pages import limiter
@@ -21,14 +22,14 @@ bp = Blueprint("support_staff", __name__, url_prefix="/support/staff")
 
 
 @bp.get("")
-@staff_only("admin")
+@staff_only(Role.ADMIN)
 def index() -> Response:
     return _staff_page()
 
 
 @bp.post("")
 @limiter.limit("30/minute")
-@staff_only("admin")
+@staff_only(Role.ADMIN)
 @recently_proved
 def invite() -> AnyResponse:
     form = NewStaffForm(prefix="new-")
@@ -45,7 +46,7 @@ def invite() -> AnyResponse:
 
 @bp.post("/<staff_id>/role")
 @limiter.limit("30/minute")
-@staff_only("admin")
+@staff_only(Role.ADMIN)
 @recently_proved
 def change_role(staff_id: str) -> AnyResponse:
     role = str(StaffRoleForm(prefix=f"{staff_id}-").role.data or "")
@@ -54,7 +55,7 @@ def change_role(staff_id: str) -> AnyResponse:
 
 @bp.post("/<staff_id>/access/end")
 @limiter.limit("30/minute")
-@staff_only("admin")
+@staff_only(Role.ADMIN)
 @recently_proved
 def end_access(staff_id: str) -> AnyResponse:
     return _do(lambda: access.end(staff_id, by=current_user.id), _("This person can no longer sign in."))
@@ -62,7 +63,7 @@ def end_access(staff_id: str) -> AnyResponse:
 
 @bp.post("/<staff_id>/access/restoration")
 @limiter.limit("30/minute")
-@staff_only("admin")
+@staff_only(Role.ADMIN)
 @recently_proved
 def restore_access(staff_id: str) -> AnyResponse:
     return _do(lambda: access.restore(staff_id, by=current_user.id), _("This person can sign in again."))
@@ -70,7 +71,7 @@ def restore_access(staff_id: str) -> AnyResponse:
 
 @bp.post("/<staff_id>/invitation")
 @limiter.limit("30/minute")
-@staff_only("admin")
+@staff_only(Role.ADMIN)
 @recently_proved
 def invite_again(staff_id: str) -> AnyResponse:
     return _do(lambda: access.invite_again(staff_id, by=current_user.id), _("The invitation was sent again."))
@@ -78,7 +79,7 @@ def invite_again(staff_id: str) -> AnyResponse:
 
 @bp.post("/<staff_id>/second-factor/reset")
 @limiter.limit("30/minute")
-@staff_only("admin")
+@staff_only(Role.ADMIN)
 @recently_proved
 def reset_second_factor(staff_id: str) -> AnyResponse:
     """The code stands in this one answer and is kept nowhere."""
@@ -112,7 +113,7 @@ def _staff_page(form: NewStaffForm | None = None, *, refusal: PortalError | None
         "support/staff/index.html",
         status=refusal.status if refusal else 422 if form else 200,
         people=people,
-        form=form or NewStaffForm(formdata=None, prefix="new-", role="support", language=current_user.language),
+        form=form or NewStaffForm(formdata=None, prefix="new-", role=Role.SUPPORT, language=current_user.language),
         role_forms={one.id: StaffRoleForm(formdata=None, prefix=f"{one.id}-", role=one.role) for one in people},
         refusal=language.error_text(refusal, pages.reader_language()) if refusal else None,
     )

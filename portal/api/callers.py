@@ -13,7 +13,7 @@ from portal.api import end_users, tokens
 from portal.core import audit, clock, db
 from portal.core.errors import N_, Forbidden, Invalid, NotFound, SignInRequired
 from portal.identity import api_clients, app_grants, policy
-from portal.identity.models import CUSTOMER, OWNER
+from portal.identity.models import CustomerRole, Role
 from portal.refunds.service import Reviewer
 from portal.web.guards import PROOF_LASTS
 
@@ -154,7 +154,7 @@ def _ours(claims: tokens.Claims) -> Caller | None:
         return None
     user, proved_at = found
     scopes = claims.scopes & policy.scopes_of(user.role, user.customer_role)  # a role may have changed since
-    kind: Kind = "customer" if user.role == CUSTOMER else "staff"
+    kind: Kind = "customer" if user.role == Role.CUSTOMER else "staff"
     return Caller(kind, user.id, scopes, role=user.role, customer_id=user.customer_id, proved_at=proved_at)
 
 
@@ -166,5 +166,7 @@ def _outside(claims: tokens.Claims) -> Caller | None:
             customer = accounts.customer(session, claims.customer_id)
     except NotFound:
         return None
-    scopes = claims.scopes & policy.scopes_of(CUSTOMER, OWNER)
-    return Caller("outside", claims.subject, scopes, role=CUSTOMER, customer_id=customer.id, proved_at=claims.proved_at)
+    scopes = claims.scopes & policy.scopes_of(Role.CUSTOMER, CustomerRole.OWNER)
+    return Caller(
+        "outside", claims.subject, scopes, role=Role.CUSTOMER, customer_id=customer.id, proved_at=claims.proved_at
+    )

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify
 from portal.api import bodies, document, reference, refusals, schemas, tokens
 from portal.core import config
 from portal.identity import policy
-from portal.identity.models import CUSTOMER, OWNER, PAYER, VIEWER
+from portal.identity.models import CustomerRole, Role
 from portal.web import pages
 
 bp = Blueprint("api_docs", __name__)
@@ -38,10 +38,10 @@ def page() -> Response:
 def _who_may() -> dict[str, frozenset[str]]:
     """Scope → the roles whose apps may have it."""
     roles = {
-        "owner": policy.scopes_of(CUSTOMER, OWNER),
-        "payer": policy.scopes_of(CUSTOMER, PAYER),
-        "viewer": policy.scopes_of(CUSTOMER, VIEWER),
-        "staff": policy.scopes_of("support", None),
+        "owner": policy.scopes_of(Role.CUSTOMER, CustomerRole.OWNER),
+        "payer": policy.scopes_of(Role.CUSTOMER, CustomerRole.PAYER),
+        "viewer": policy.scopes_of(Role.CUSTOMER, CustomerRole.VIEWER),
+        "staff": policy.scopes_of(Role.SUPPORT, None),
         "api_client": policy.API_CLIENT_SCOPES,
     }
     return {scope: frozenset(role for role, scopes in roles.items() if scope in scopes) for scope in policy.SCOPES}

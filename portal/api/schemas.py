@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from portal.accounts.access import AccessStatus
 from portal.documents.models import DocumentKind
+from portal.identity.models import CustomerRole, Role
 from portal.invoices import drafts
 from portal.invoices.statuses import InvoiceStanding, InvoiceStatus
 from portal.payment_methods.statuses import SetupOutcome, SetupStatus
@@ -169,7 +170,7 @@ class Person(Answer):
     id: str
     name: str
     email: str
-    role: Literal["owner", "payer", "viewer"]
+    role: CustomerRole
 
 
 class Customer(Answer):
@@ -186,7 +187,7 @@ class Customer(Answer):
 
 # Staff
 
-StaffRole = Literal["support", "approver", "admin"]
+StaffRole = Literal[Role.SUPPORT, Role.APPROVER, Role.ADMIN]
 
 
 class StaffMember(Answer):

@@ -16,12 +16,13 @@ from portal.books.models import Pack
 from portal.content import language
 from portal.core import company_days, db
 from portal.core.errors import Invalid
+from portal.identity.models import Role
 from portal.web.guards import staff_only
 from portal.web.pages import limiter, page, reader_language, see_other
 
 bp = Blueprint("book_packs", __name__, url_prefix="/support/books/packs")
 
-READERS: Final = ("approver", "admin")
+READERS: Final = (Role.APPROVER, Role.ADMIN)
 MONTHS_OFFERED: Final = 24
 
 

@@ -14,8 +14,7 @@ from portal.books.models import Pack
 from portal.core import company_days, keyset
 from portal.core.errors import NotFound
 from portal.core.money import Money
-from portal.ledger import Posting
-from portal.ledger.postings import ACCOUNTS
+from portal.ledger import LedgerAccount, Posting
 from portal.reconciliation import figures
 from portal.reconciliation.models import Discrepancy, DiscrepancyStatus, StripeTransaction
 
@@ -64,11 +63,11 @@ def balances(session: Session, wanted: LinesFilter) -> list[Balance]:
     summed = query.with_only_columns(
         Posting.currency, Posting.debit, Posting.credit, func.sum(Posting.amount_minor)
     ).group_by(Posting.currency, Posting.debit, Posting.credit)
-    totals: dict[tuple[str, str], list[int]] = {}
+    totals: dict[tuple[str, LedgerAccount], list[int]] = {}
     for currency, debit, credit, total in session.execute(summed):
         totals.setdefault((currency, debit), [0, 0])[0] += int(total)
         totals.setdefault((currency, credit), [0, 0])[1] += int(total)
-    in_order = sorted(totals, key=lambda key: (key[0], ACCOUNTS.index(key[1])))
+    in_order = sorted(totals, key=lambda key: (key[0], list(LedgerAccount).index(key[1])))
     return [
         Balance(account, *(Money(minor, currency) for minor in totals[currency, account]))
         for currency, account in in_order

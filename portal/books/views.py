@@ -13,6 +13,7 @@ from portal.books.forms import FiguresForm, LinesForm
 from portal.books.queries import LinesFilter
 from portal.core import company_days, db
 from portal.core.errors import Invalid
+from portal.identity.models import Role
 from portal.reconciliation import figures
 from portal.reconciliation import queries as reconciliation
 from portal.reconciliation.figures import Period
@@ -23,7 +24,7 @@ from portal.web.subjects import address_of
 
 bp = Blueprint("books", __name__, url_prefix="/support/books")
 
-READERS: Final = ("approver", "admin")
+READERS: Final = (Role.APPROVER, Role.ADMIN)
 # So many are offered; other periods are typed as days.
 MONTHS_OFFERED: Final = 24
 

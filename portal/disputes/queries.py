@@ -10,13 +10,12 @@ from typing import Any, Final
 from sqlalchemy import BindParameter, bindparam, func, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from portal import ledger
 from portal.core import keyset
 from portal.core.errors import NotFound
 from portal.core.money import Money
 from portal.disputes.models import NO_DEADLINE, Dispute, EarlyFraudWarning
 from portal.disputes.statuses import FINAL, DisputeStatus
-from portal.ledger import Posting
+from portal.ledger import LedgerAccount, Posting
 from portal.payments.models import Payment
 
 # Of one payment or one customer: more than these are not read by a person.
@@ -161,7 +160,9 @@ def money_of(session: Session, found: Dispute) -> list[Movement]:
     ]
     query = select(Posting).where(Posting.reference.in_(references)).order_by(Posting.at, Posting.id)
     return [
-        Movement(posting.kind, posting.at, -posting.amount if posting.credit == ledger.STRIPE else posting.amount)
+        Movement(
+            posting.kind, posting.at, -posting.amount if posting.credit == LedgerAccount.STRIPE else posting.amount
+        )
         for posting in session.execute(query).scalars()
     ]
 

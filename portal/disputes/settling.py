@@ -30,6 +30,7 @@ from portal.disputes.models import (
 )
 from portal.disputes.statuses import DisputeStatus
 from portal.gateway import BalanceTransaction
+from portal.ledger import LedgerAccount
 from portal.payments import queries as payments_by
 from portal.payments import service as payments
 from portal.payments.models import Payment
@@ -260,10 +261,10 @@ def _post(session: Session, dispute: Dispute, movement: BalanceTransaction) -> N
     """The amount and the fee, apart; each by its sign, in the currency of settlement."""
     amount, fee = movement.amount, movement.fee
     for kind, value, debit, credit in (
-        (queries.WITHDRAWN, -amount, ledger.DISPUTES, ledger.STRIPE),
-        (queries.REINSTATED, amount, ledger.STRIPE, ledger.DISPUTES),
-        (queries.FEE, fee, ledger.FEES, ledger.STRIPE),
-        (queries.FEE_RETURNED, -fee, ledger.STRIPE, ledger.FEES),
+        (queries.WITHDRAWN, -amount, LedgerAccount.DISPUTES, LedgerAccount.STRIPE),
+        (queries.REINSTATED, amount, LedgerAccount.STRIPE, LedgerAccount.DISPUTES),
+        (queries.FEE, fee, LedgerAccount.FEES, LedgerAccount.STRIPE),
+        (queries.FEE_RETURNED, -fee, LedgerAccount.STRIPE, LedgerAccount.FEES),
     ):
         if value.minor > 0:
             ledger.post(

@@ -10,6 +10,7 @@ from portal.accounts import queries as accounts
 from portal.core import audit, db
 from portal.disputes import queries
 from portal.disputes.models import NO_DEADLINE
+from portal.identity.models import Role
 from portal.web.guards import staff_only
 from portal.web.pages import page
 
@@ -17,7 +18,7 @@ bp = Blueprint("support_disputes", __name__, url_prefix="/support/disputes")
 
 
 @bp.get("")
-@staff_only("support", "approver", "admin")
+@staff_only(Role.SUPPORT, Role.APPROVER, Role.ADMIN)
 def index() -> Response:
     """The open disputes, the nearest deadline first; with ?show=closed those that are over."""
     show = "closed" if request.args.get("show") == "closed" else None
@@ -36,7 +37,7 @@ def index() -> Response:
 
 
 @bp.get("/<dispute_id>")
-@staff_only("support", "approver", "admin")
+@staff_only(Role.SUPPORT, Role.APPROVER, Role.ADMIN)
 def show(dispute_id: str) -> Response:
     with db.reading() as session:
         dispute = queries.dispute(session, dispute_id)
@@ -56,7 +57,7 @@ def show(dispute_id: str) -> Response:
 
 
 @bp.get("/of-customer/<customer_id>")
-@staff_only("support", "approver", "admin")
+@staff_only(Role.SUPPORT, Role.APPROVER, Role.ADMIN)
 def of_customer(customer_id: str) -> Response:
     """A customer's disputes, as a part of a page of the desk."""
     with db.reading() as session:

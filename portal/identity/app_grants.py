@@ -20,7 +20,7 @@ from portal.core import audit, card_numbers, clock, db
 from portal.core.db import new_id
 from portal.core.errors import N_, Forbidden, NotFound, SignInRequired
 from portal.identity import codes, policy, queries, sessions, tokens
-from portal.identity.models import APP_IDLE, APP_LONGEST, CUSTOMER, AppGrant, RefreshToken, User
+from portal.identity.models import APP_IDLE, APP_LONGEST, AppGrant, RefreshToken, Role, User
 
 log = structlog.get_logger(__name__)
 
@@ -216,7 +216,7 @@ def _grant(session: Session, grant_id: str, *, lock: bool = False) -> AppGrant |
 
 
 def _is_alive(grant: AppGrant) -> bool:
-    kind = "customer" if grant.user.role == CUSTOMER else "staff"
+    kind = "customer" if grant.user.role == Role.CUSTOMER else "staff"
     now = clock.now()
     in_time = now - grant.last_used_at < APP_IDLE[kind] and now - grant.created_at < APP_LONGEST[kind]
     return grant.ended_at is None and grant.user.active and in_time

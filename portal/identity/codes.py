@@ -23,7 +23,7 @@ from portal.core import audit, clock, config, texts
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict
 from portal.identity import jobs
-from portal.identity.models import CUSTOMER, RecoveryCode, SecondFactor, User
+from portal.identity.models import RecoveryCode, Role, SecondFactor, User
 
 STEP_SECONDS: Final = 30
 # A phone's clock may be off by so many steps, to each side.
@@ -95,7 +95,7 @@ def is_asked_for(session: Session, user_id: str) -> bool:
 
 def is_required_of(user: User) -> bool:
     """Whether they may do nothing without one."""
-    return user.role != CUSTOMER and config.current().staff_need_second_factor
+    return user.role != Role.CUSTOMER and config.current().staff_need_second_factor
 
 
 def lose(session: Session, user: User) -> None:

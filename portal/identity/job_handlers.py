@@ -10,15 +10,15 @@ from sqlalchemy import delete
 from portal.core import clock, db
 from portal.core.errors import N_
 from portal.identity import app_grants, codes, jobs, queries, service, throttle, tokens, user_mail
-from portal.identity.models import LONGEST, AccountToken, SignInAttempt, SignInSession
+from portal.identity.models import LONGEST, AccountToken, SignInAttempt, SignInSession, TokenPurpose
 
 # Kept this long after they ended, for whoever asks what happened; the audit trail keeps the fact itself.
 KEEP_LINKS: Final = timedelta(days=30)
 KEEP_SESSIONS: Final = timedelta(days=90)
 # Purpose of the link → subject; the template has the purpose's name.
 _LINK_SUBJECTS: Final = {
-    tokens.CONFIRM_EMAIL: N_("Confirm your e-mail address for %(company)s"),
-    tokens.PASSWORD_RESET: N_("Choose a new password for %(company)s"),
+    TokenPurpose.CONFIRM_EMAIL: N_("Confirm your e-mail address for %(company)s"),
+    TokenPurpose.PASSWORD_RESET: N_("Choose a new password for %(company)s"),
 }
 # What happened → subject; they have one template.
 _SECOND_FACTOR_SUBJECTS: Final = {

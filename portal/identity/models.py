@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -20,18 +21,44 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.core import time_zones
 from portal.core.db import Base, UTCDateTime, one_of
+from portal.core.enums import EnumText
 
-CUSTOMER: Final = "customer"
-ADMIN: Final = "admin"
-STAFF_ROLES: Final = ("support", "approver", ADMIN)
-ROLES: Final = (CUSTOMER, *STAFF_ROLES)
-# What someone is within their customer; policy.py says what each may do.
-OWNER: Final = "owner"
-PAYER: Final = "payer"
-VIEWER: Final = "viewer"
-CUSTOMER_ROLES: Final = (OWNER, PAYER, VIEWER)
-TOKEN_PURPOSES: Final = ("invitation", "password_reset", "confirm_email")
-PROOFS: Final = ("password", "code")
+
+class Role(StrEnum):
+    """Whether someone is a customer's, or what they are among the staff; policy.py says what each may do."""
+
+    CUSTOMER = "customer"
+    SUPPORT = "support"
+    APPROVER = "approver"
+    ADMIN = "admin"
+
+
+STAFF_ROLES: Final = (Role.SUPPORT, Role.APPROVER, Role.ADMIN)
+
+
+class CustomerRole(StrEnum):
+    """What someone is within their customer."""
+
+    OWNER = "owner"
+    PAYER = "payer"
+    VIEWER = "viewer"
+
+
+class TokenPurpose(StrEnum):
+    """What a one-time link is for."""
+
+    INVITATION = "invitation"
+    PASSWORD_RESET = "password_reset"  # noqa: S105
+    CONFIRM_EMAIL = "confirm_email"
+
+
+class Proof(StrEnum):
+    """What is tried by someone who wants in."""
+
+    PASSWORD = "password"  # noqa: S105
+    CODE = "code"
+
+
 # How long a session lasts without being used, and at all.
 IDLE: Final = {"customer": timedelta(minutes=30), "staff": timedelta(minutes=15)}
 LONGEST: Final = {"customer": timedelta(hours=12), "staff": timedelta(hours=8)}
@@ -48,9 +75,9 @@ class User(Base):
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     email: Mapped[str] = mapped_column(String(254), unique=True)
     name: Mapped[str] = mapped_column(String(200))
-    role: Mapped[str] = mapped_column(String(20))
+    role: Mapped[Role] = mapped_column(EnumText(Role, 20))
     customer_id: Mapped[str | None] = mapped_column(ForeignKey("customers.id"))
-    customer_role: Mapped[str | None] = mapped_column(String(10))
+    customer_role: Mapped[CustomerRole | None] = mapped_column(EnumText(CustomerRole, 10))
     password_hash: Mapped[str | None] = mapped_column(String(200))  # none until an invitation is taken up
     language: Mapped[str] = mapped_column(String(8), default="en")
     # What they chose, and what their browser said when they signed in last: a name such as "Europe/Berlin", or "".
@@ -61,8 +88,8 @@ class User(Base):
     last_sign_in_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (
-        one_of("role", ROLES),
-        one_of("customer_role", CUSTOMER_ROLES),
+        one_of("role", Role),
+        one_of("customer_role", CustomerRole),
         CheckConstraint("(role = 'customer') = (customer_id IS NOT NULL)", name="customer_of_customers_only"),
         CheckConstraint("(role = 'customer') = (customer_role IS NOT NULL)", name="customer_role_of_customers_only"),
         Index("ix_users_customer", "customer_id"),
@@ -166,14 +193,14 @@ class AccountToken(Base):
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
-    purpose: Mapped[str] = mapped_column(String(20))
+    purpose: Mapped[TokenPurpose] = mapped_column(EnumText(TokenPurpose, 20))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     user: Mapped[User] = relationship(lazy="raise")
 
-    __table_args__ = (one_of("purpose", TOKEN_PURPOSES), Index("ix_account_tokens_user", "user_id", "purpose"))
+    __table_args__ = (one_of("purpose", TokenPurpose), Index("ix_account_tokens_user", "user_id", "purpose"))
 
 
 class SecondFactor(Base):
@@ -218,10 +245,10 @@ class SignInAttempt(Base):
     at: Mapped[datetime] = mapped_column(UTCDateTime)
     email: Mapped[str] = mapped_column(String(254))
     network: Mapped[str] = mapped_column(String(45))
-    proof: Mapped[str] = mapped_column(String(10))
+    proof: Mapped[Proof] = mapped_column(EnumText(Proof, 10))
 
     __table_args__ = (
-        one_of("proof", PROOFS),
+        one_of("proof", Proof),
         Index("ix_sign_in_attempts_email", "email", "at"),
         Index("ix_sign_in_attempts_network", "network", "at"),
         Index("ix_sign_in_attempts_at", "at"),

@@ -8,17 +8,17 @@ from collections.abc import Iterable
 from typing import Final
 
 from portal.core.errors import N_, Invalid
-from portal.identity.models import ADMIN, CUSTOMER, OWNER, PAYER
+from portal.identity.models import CustomerRole, Role
 
 
 def may_pay(customer_role: str | None) -> bool:
     """Pay, add and remove cards, ask for refunds, and have payments made automatically."""
-    return customer_role in {OWNER, PAYER}
+    return customer_role in {CustomerRole.OWNER, CustomerRole.PAYER}
 
 
 def may_manage(customer_role: str | None) -> bool:
     """Change the billing details, and decide who else signs in for the customer."""
-    return customer_role == OWNER
+    return customer_role == CustomerRole.OWNER
 
 
 # Scopes: what an access token opens. An app never gets more than the one who signed in with it may do.
@@ -37,9 +37,9 @@ SCOPES: Final = _OF_CUSTOMERS | _OF_PAYERS | _OF_OWNERS | _OF_STAFF | _OF_ADMINS
 
 def scopes_of(role: str, customer_role: str | None) -> frozenset[str]:
     """All that an app may be allowed on behalf of a user with these roles."""
-    if role == ADMIN:
+    if role == Role.ADMIN:
         return _OF_STAFF | _OF_ADMINS
-    if role != CUSTOMER:
+    if role != Role.CUSTOMER:
         return _OF_STAFF
     scopes = _OF_CUSTOMERS
     if may_pay(customer_role):

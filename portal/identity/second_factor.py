@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from portal.core import audit, clock, db
 from portal.core.errors import N_, Conflict, Invalid
 from portal.identity import codes, passwords, queries, sessions, throttle
-from portal.identity.models import SecondFactor, User
+from portal.identity.models import Proof, SecondFactor, User
 from portal.identity.sessions import WrongCode
 
 
@@ -105,7 +105,7 @@ def switch_off(user_id: str, password: str, code: str, *, ip: str) -> None:
     Whoever must have one sets it up anew: until they have, signing in takes one of the recovery codes that are left.
     """
     proved = _with_password(user_id, password, ip)
-    attempt = throttle.begin(proved.email, ip, throttle.CODE)
+    attempt = throttle.begin(proved.email, ip, Proof.CODE)
     with db.transaction() as session:
         user = _same(session, proved)
         on = codes.is_on(session, user_id)

@@ -13,8 +13,7 @@ from portal.core import audit, clock, config, db, texts, time_zones
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Invalid
 from portal.identity import jobs, passwords, queries, sessions, throttle, tokens
-from portal.identity.models import AccountToken, User
-from portal.identity.tokens import CONFIRM_EMAIL, INVITATION, PASSWORD_RESET
+from portal.identity.models import AccountToken, TokenPurpose, User
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +31,7 @@ class LinkOwner:
     customer_id: str | None
 
 
-def link_owner(token: str, *purposes: str) -> LinkOwner:
+def link_owner(token: str, *purposes: TokenPurpose) -> LinkOwner:
     """Whose account this link opens, if it is for one of these purposes. Raises LinkExpired."""
     with db.reading() as session:
         user = tokens.read(session, token, *purposes).user
@@ -44,10 +43,10 @@ def accept_invitation(token: str, password: str, *, ip: str, user_agent: str) ->
 
     Raises LinkExpired, also for a second call, and Invalid for a password that is too easily guessed.
     """
-    _check_password(link_owner(token, INVITATION, CONFIRM_EMAIL), password)
+    _check_password(link_owner(token, TokenPurpose.INVITATION, TokenPurpose.CONFIRM_EMAIL), password)
     kept = passwords.hashed(password)
     with db.transaction() as session:
-        user = _use(session, token, INVITATION, CONFIRM_EMAIL)
+        user = _use(session, token, TokenPurpose.INVITATION, TokenPurpose.CONFIRM_EMAIL)
         user.password_hash = kept
         with sessions.acting_as(user):
             audit.record(session, "user.invitation_taken_up", user.id, customer_id=user.customer_id)
@@ -76,7 +75,7 @@ def begin_reset(email: str, link_id: str) -> None:
     with db.transaction() as session:
         user = queries.user_by_email(session, email)
         if user is not None and user.active:
-            send_link(session, user, PASSWORD_RESET, link_id)
+            send_link(session, user, TokenPurpose.PASSWORD_RESET, link_id)
 
 
 def reset_password(token: str, password: str) -> None:
@@ -84,10 +83,10 @@ def reset_password(token: str, password: str) -> None:
 
     Raises LinkExpired, also for a second call, and Invalid for a password that is too easily guessed.
     """
-    _check_password(link_owner(token, PASSWORD_RESET), password)
+    _check_password(link_owner(token, TokenPurpose.PASSWORD_RESET), password)
     kept = passwords.hashed(password)
     with db.transaction() as session:
-        user = _use(session, token, PASSWORD_RESET)
+        user = _use(session, token, TokenPurpose.PASSWORD_RESET)
         user.password_hash = kept
         throttle.forget(session, user.email)
         ended = sessions.end_all(session, user)
@@ -96,7 +95,7 @@ def reset_password(token: str, password: str) -> None:
         _tell_of_new_password(session, user)
 
 
-def _use(session: Session, token: str, *purposes: str) -> User:
+def _use(session: Session, token: str, *purposes: TokenPurpose) -> User:
     """The link's owner, whose links are all used up by this. They are locked before the link, as everywhere."""
     user = queries.user(session, tokens.read(session, token, *purposes).user_id, lock=True)
     tokens.read(session, token, *purposes, lock=True)
@@ -104,7 +103,7 @@ def _use(session: Session, token: str, *purposes: str) -> User:
     return user
 
 
-def send_link(session: Session, user: User, purpose: str, link_id: str) -> AccountToken | None:
+def send_link(session: Session, user: User, purpose: TokenPurpose, link_id: str) -> AccountToken | None:
     """Mail a link to this user, in the caller's transaction; None when they were sent enough of them within the hour.
 
     A second call with the same `link_id` sends no other.

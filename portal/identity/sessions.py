@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, joinedload
 from portal.core import audit, card_numbers, clock, config, db
 from portal.core.errors import N_, Invalid, PortalError, SignInRequired
 from portal.identity import codes, passwords, policy, queries, throttle
-from portal.identity.models import CUSTOMER, IDLE, LONGEST, SecondFactor, SignInSession, User
+from portal.identity.models import IDLE, LONGEST, Proof, Role, SecondFactor, SignInSession, User
 
 # A session's last use is written down at most this often, so that reading a page seldom writes.
 SEEN_EVERY: Final = timedelta(minutes=1)
@@ -80,7 +80,7 @@ class SignedInUser:
 
     @property
     def is_staff(self) -> bool:
-        return self.role != CUSTOMER
+        return self.role != Role.CUSTOMER
 
     @property
     def owes_second_factor(self) -> bool:
@@ -108,7 +108,7 @@ class Device:
 
 
 def owes_second_factor(role: str, *, is_on: bool) -> bool:
-    return role != CUSTOMER and not is_on and config.current().staff_need_second_factor
+    return role != Role.CUSTOMER and not is_on and config.current().staff_need_second_factor
 
 
 def authenticate(email: str, password: str, *, ip: str, code: str | None = None) -> User:
@@ -175,7 +175,7 @@ def _prove_password(email: str, password: str, ip: str) -> User:
 
 
 def _prove_code(proved: User, code: str, ip: str) -> User:
-    attempt = throttle.begin(proved.email, ip, throttle.CODE)
+    attempt = throttle.begin(proved.email, ip, Proof.CODE)
     with db.transaction() as session:
         user = _still(session, proved)
         with acting_as(user):
@@ -358,7 +358,7 @@ def devices(user_id: str, token: str) -> list[Device]:
 def acting_as(user: User) -> AbstractContextManager[None]:
     """What is recorded in this block is the user's own doing."""
     who = audit.actor()
-    return audit.acting(replace(who, kind="customer" if user.role == CUSTOMER else "staff", id=user.id))
+    return audit.acting(replace(who, kind="customer" if user.role == Role.CUSTOMER else "staff", id=user.id))
 
 
 _BROWSERS: Final = (
@@ -385,7 +385,7 @@ def browser_name(user_agent: str) -> str:
 
 
 def _is_alive(row: SignInSession, user: User) -> bool:
-    kind = "customer" if user.role == CUSTOMER else "staff"
+    kind = "customer" if user.role == Role.CUSTOMER else "staff"
     now = clock.now()
     return row.ended_at is None and now - row.last_seen_at < IDLE[kind] and now - row.created_at < LONGEST[kind]
 

@@ -26,21 +26,19 @@ from portal.core import clock, db
 from portal.core.db import new_id
 from portal.core.errors import RateLimited
 from portal.core.networks import network_of
-from portal.identity.models import SignInAttempt, SignInSession, User
+from portal.identity.models import Proof, SignInAttempt, SignInSession, User
 
 log = structlog.get_logger(__name__)
 
 WINDOW: Final = timedelta(minutes=15)
 MOST_OF_ACCOUNT_FROM_NETWORK: Final = 10
 MOST_FROM_NETWORK: Final = 50
-PASSWORD: Final = "password"  # noqa: S105  # what is tried
-CODE: Final = "code"
 MOST_OF_ACCOUNT: Final = 100
 MOST_CODES_OF_ACCOUNT: Final = 20
 
 
-def begin(email: str, ip: str, proof: str = PASSWORD) -> str:
-    """Write down that a password (or CODE) for `email` is about to be checked, and return the try's id.
+def begin(email: str, ip: str, proof: Proof = Proof.PASSWORD) -> str:
+    """Write down that a password (or a code) for `email` is about to be checked, and return the try's id.
 
     Raises RateLimited, with the seconds until the next try, when there were too many wrong ones.
     """
@@ -51,7 +49,7 @@ def begin(email: str, ip: str, proof: str = PASSWORD) -> str:
         _refuse_beyond(session, MOST_OF_ACCOUNT_FROM_NETWORK, of_account & from_network)
         _refuse_beyond(session, MOST_FROM_NETWORK, from_network)
         if not _is_known(session, email, network):
-            _refuse_beyond(session, MOST_CODES_OF_ACCOUNT if proof == CODE else MOST_OF_ACCOUNT, of_account)
+            _refuse_beyond(session, MOST_CODES_OF_ACCOUNT if proof == Proof.CODE else MOST_OF_ACCOUNT, of_account)
         attempt = SignInAttempt(id=new_id("try"), at=clock.now(), email=email, network=network, proof=proof)
         session.add(attempt)
         return attempt.id
@@ -68,7 +66,7 @@ def forgive(session: Session, attempt_id: str) -> None:
 
 def forget(session: Session, email: str) -> None:
     """The owner of the mailbox chose a new password: no wrong one of this e-mail counts any more. In the caller's transaction."""
-    session.execute(delete(SignInAttempt).where(SignInAttempt.email == email, SignInAttempt.proof == PASSWORD))
+    session.execute(delete(SignInAttempt).where(SignInAttempt.email == email, SignInAttempt.proof == Proof.PASSWORD))
 
 
 def _refuse_beyond(session: Session, most: int, which: ColumnElement[bool]) -> None:

@@ -18,18 +18,18 @@ from sqlalchemy.orm import Session, joinedload
 from portal.core import clock, config
 from portal.core.db import new_id
 from portal.core.errors import N_, NotFound
-from portal.identity.models import AccountToken, User
-
-INVITATION: Final = "invitation"
-PASSWORD_RESET: Final = "password_reset"  # noqa: S105  # what a link is for
-CONFIRM_EMAIL: Final = "confirm_email"
+from portal.identity.models import AccountToken, TokenPurpose, User
 
 LIFETIMES: Final = {
-    INVITATION: timedelta(days=7),
-    PASSWORD_RESET: timedelta(minutes=30),
-    CONFIRM_EMAIL: timedelta(hours=24),
+    TokenPurpose.INVITATION: timedelta(days=7),
+    TokenPurpose.PASSWORD_RESET: timedelta(minutes=30),
+    TokenPurpose.CONFIRM_EMAIL: timedelta(hours=24),
 }
-PATHS: Final = {INVITATION: "/invitation/", PASSWORD_RESET: "/password/reset/", CONFIRM_EMAIL: "/sign-up/confirm/"}
+PATHS: Final = {
+    TokenPurpose.INVITATION: "/invitation/",
+    TokenPurpose.PASSWORD_RESET: "/password/reset/",
+    TokenPurpose.CONFIRM_EMAIL: "/sign-up/confirm/",
+}
 # So many links of one purpose within an hour are enough for anyone; more would fill a stranger's mailbox.
 MOST_AN_HOUR: Final = 5
 
@@ -58,7 +58,7 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def issue(session: Session, user_id: str, purpose: str, *, token_id: str | None = None) -> AccountToken | None:
+def issue(session: Session, user_id: str, purpose: TokenPurpose, *, token_id: str | None = None) -> AccountToken | None:
     """A new link for this user; None when they were sent enough of them within the hour.
 
     With a `token_id` given (a job that runs again), a second call gives back the first one's row.
@@ -87,7 +87,7 @@ def issue(session: Session, user_id: str, purpose: str, *, token_id: str | None 
     return row
 
 
-def read(session: Session, token: str, *purposes: str, lock: bool = False) -> AccountToken:
+def read(session: Session, token: str, *purposes: TokenPurpose, lock: bool = False) -> AccountToken:
     """The unused row of this token with its user. Raises LinkExpired for every other token.
 
     With `lock` no one else can use it before the caller's transaction ends.

@@ -11,9 +11,10 @@ from portal.core import config
 from portal.core.errors import Conflict, Invalid, PortalError, RateLimited
 from portal.identity import service, sessions, web
 from portal.identity.forms import ForgottenForm, NewPasswordForm, SignInForm, tell, typed
+from portal.identity.models import TokenPurpose
 from portal.identity.second_factor_forms import CodeForm, PasswordForm
 from portal.identity.sessions import CodeNeeded
-from portal.identity.tokens import PASSWORD_RESET, LinkExpired
+from portal.identity.tokens import LinkExpired
 from portal.web import guards, pages, resuming
 
 bp = Blueprint("identity", __name__)
@@ -84,7 +85,7 @@ def reset_password() -> AnyResponse:
     if not token:
         return web.link_not_kept()
     try:
-        owner = service.link_owner(token, PASSWORD_RESET)
+        owner = service.link_owner(token, TokenPurpose.PASSWORD_RESET)
         if form.validate_on_submit():
             service.reset_password(token, typed(form.password))
             session.pop("reset_link")

@@ -27,6 +27,7 @@ from portal.invoices.models import Invoice, InvoiceLine, OutsidePayment
 from portal.invoices.spreadsheet import DecimalMark, Entry, Problem, Sheet
 from portal.invoices.statuses import InvoiceStatus, OutsideWay
 from portal.invoices.totals import Totals
+from portal.ledger import LedgerAccount
 from portal.webhook_endpoints import service as webhook_endpoints
 from portal.webhook_endpoints.models import EventType
 
@@ -283,8 +284,8 @@ def mark_paid_outside(invoice_id: str, *, paid_on: date, how: str, reference: st
         ledger.post(
             session,
             "outside",
-            debit=ledger.BANK,
-            credit=ledger.RECEIVABLES,
+            debit=LedgerAccount.BANK,
+            credit=LedgerAccount.RECEIVABLES,
             amount=invoice.total,
             subject=invoice.id,
             reference=f"outside:{invoice.id}",

@@ -14,7 +14,7 @@ from portal.accounts import queries as accounts
 from portal.content import language
 from portal.core import audit, db
 from portal.core.errors import Conflict, Invalid, NotFound
-from portal.identity.models import STAFF_ROLES
+from portal.identity.models import STAFF_ROLES, Role
 from portal.invoices import files, queries, service
 from portal.invoices.staff_forms import ImportForm, InvoiceForm, PaidOutsideForm, VoidForm
 from portal.web import lists
@@ -24,7 +24,7 @@ from portal.web.pages import page, reader_language, see_other
 bp = Blueprint("support_invoices", __name__, url_prefix="/support/invoices")
 
 # Who may withdraw an invoice, say that it is paid, and bring in files of them.
-_DECIDERS = ("approver", "admin")
+_DECIDERS = (Role.APPROVER, Role.ADMIN)
 
 
 @bp.get("")

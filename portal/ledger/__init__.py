@@ -5,14 +5,7 @@ Source: TigerBeetle, "Data modeling: transfers" (two accounts and one amount a r
 """
 
 from portal.ledger.postings import (
-    BANK,
-    DISPUTES,
-    EXCHANGE,
-    FEES,
-    OTHER,
-    RECEIVABLES,
-    REFUNDS,
-    STRIPE,
+    LedgerAccount,
     Posting,
     balance,
     post,
@@ -22,14 +15,7 @@ from portal.ledger.postings import (
 )
 
 __all__ = [
-    "BANK",
-    "DISPUTES",
-    "EXCHANGE",
-    "FEES",
-    "OTHER",
-    "RECEIVABLES",
-    "REFUNDS",
-    "STRIPE",
+    "LedgerAccount",
     "Posting",
     "balance",
     "post",

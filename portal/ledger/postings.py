@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Final
+from enum import StrEnum
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, String, case, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -12,17 +12,19 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.core import clock
 from portal.core.db import Base, UTCDateTime, new_id, one_of
+from portal.core.enums import EnumText
 from portal.core.money import Money
 
-STRIPE: Final = "stripe_balance"  # what Stripe holds for us
-RECEIVABLES: Final = "receivables"  # what customers have been asked for
-FEES: Final = "fees"  # what Stripe keeps
-REFUNDS: Final = "refunds"
-DISPUTES: Final = "disputes"
-BANK: Final = "bank"  # what was paid out
-EXCHANGE: Final = "exchange"  # between what was paid and what Stripe settled it in
-OTHER: Final = "other"  # what is not of the portal's business, and was explained by a person
-ACCOUNTS: Final = (STRIPE, RECEIVABLES, FEES, REFUNDS, DISPUTES, BANK, EXCHANGE, OTHER)
+
+class LedgerAccount(StrEnum):
+    STRIPE = "stripe_balance"  # what Stripe holds for us
+    RECEIVABLES = "receivables"  # what customers have been asked for
+    FEES = "fees"  # what Stripe keeps
+    REFUNDS = "refunds"
+    DISPUTES = "disputes"
+    BANK = "bank"  # what was paid out
+    EXCHANGE = "exchange"  # between what was paid and what Stripe settled it in
+    OTHER = "other"  # what is not of the portal's business, and was explained by a person
 
 
 class Posting(Base):
@@ -33,8 +35,8 @@ class Posting(Base):
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     at: Mapped[datetime] = mapped_column(UTCDateTime)
     kind: Mapped[str] = mapped_column(String(40))
-    debit: Mapped[str] = mapped_column(String(40))
-    credit: Mapped[str] = mapped_column(String(40))
+    debit: Mapped[LedgerAccount] = mapped_column(EnumText(LedgerAccount, 40))
+    credit: Mapped[LedgerAccount] = mapped_column(EnumText(LedgerAccount, 40))
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
     subject: Mapped[str] = mapped_column(String(40))
@@ -43,8 +45,8 @@ class Posting(Base):
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="amount_positive"),
         CheckConstraint("debit <> credit", name="two_accounts"),
-        one_of("debit", ACCOUNTS),
-        one_of("credit", ACCOUNTS),
+        one_of("debit", LedgerAccount),
+        one_of("credit", LedgerAccount),
         Index("ix_postings_subject", "subject"),
         Index("ix_postings_period", "currency", "at", "id"),
         Index("ix_postings_at", "at", "id"),
@@ -59,8 +61,8 @@ def post(
     session: Session,
     kind: str,
     *,
-    debit: str,
-    credit: str,
+    debit: LedgerAccount,
+    credit: LedgerAccount,
     amount: Money,
     subject: str,
     reference: str,
@@ -102,8 +104,8 @@ def post_exchange(
         post(
             session,
             f"{kind}_exchange",
-            debit=STRIPE if is_in else EXCHANGE,
-            credit=EXCHANGE if is_in else STRIPE,
+            debit=LedgerAccount.STRIPE if is_in else LedgerAccount.EXCHANGE,
+            credit=LedgerAccount.EXCHANGE if is_in else LedgerAccount.STRIPE,
             amount=amount if amount.minor > 0 else -amount,
             subject=subject,
             reference=f"exchange_{which}:{transaction_id}",
@@ -119,8 +121,8 @@ def post_fee(session: Session, kind: str, fee: Money, subject: str, transaction_
     post(
         session,
         kind,
-        debit=FEES if taken else STRIPE,
-        credit=STRIPE if taken else FEES,
+        debit=LedgerAccount.FEES if taken else LedgerAccount.STRIPE,
+        credit=LedgerAccount.STRIPE if taken else LedgerAccount.FEES,
         amount=fee if taken else -fee,
         subject=subject,
         reference=f"{kind}:{transaction_id}",

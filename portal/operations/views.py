@@ -14,6 +14,7 @@ from portal.content import language
 from portal.core import audit, db
 from portal.core.errors import Conflict, Invalid
 from portal.core.keyset import Page
+from portal.identity.models import Role
 from portal.jobs import outbox, workers
 from portal.jobs.models import JobStatus
 from portal.operations import queries
@@ -30,8 +31,8 @@ from portal.webhook_endpoints import service as delivery_service
 
 bp = Blueprint("operations", __name__, url_prefix="/support/operations")
 
-READERS: Final = ("support", "approver", "admin")
-ACTORS: Final = ("approver", "admin")
+READERS: Final = (Role.SUPPORT, Role.APPROVER, Role.ADMIN)
+ACTORS: Final = (Role.APPROVER, Role.ADMIN)
 
 
 @bp.context_processor
@@ -40,7 +41,7 @@ def _context() -> dict[str, Any]:
     return {
         "address_of": address_of,
         "may_act": role in ACTORS,
-        "may_audit": role == "admin",
+        "may_audit": role == Role.ADMIN,
         "asked_every": workers.HOUSEKEEPING_SECONDS,
     }
 
@@ -179,7 +180,7 @@ def review() -> Response:
 
 
 @bp.get("/audit")
-@staff_only("admin")
+@staff_only(Role.ADMIN)
 def audit_trail() -> Response:
     form = AuditFilterForm(request.args)
     wrong = not form.validate()
@@ -193,7 +194,7 @@ def audit_trail() -> Response:
 
 
 @bp.get("/audit.csv")
-@staff_only("admin")
+@staff_only(Role.ADMIN)
 def export_audit() -> Response:
     form = AuditFilterForm(request.args)
     if not form.validate():

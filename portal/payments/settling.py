@@ -16,6 +16,7 @@ from portal.core.synced_rows import hold_for_review, touch
 from portal.gateway import Intent
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
+from portal.ledger import LedgerAccount
 from portal.payment_methods import jobs as card_jobs
 from portal.payment_methods import queries as payment_methods
 from portal.payment_methods import service as cards
@@ -161,8 +162,8 @@ def _succeed(session: Session, payment: Payment, intent: Intent) -> None:
     ledger.post(
         session,
         "charge",
-        debit=ledger.STRIPE,
-        credit=ledger.RECEIVABLES,
+        debit=LedgerAccount.STRIPE,
+        credit=LedgerAccount.RECEIVABLES,
         amount=payment.amount,
         subject=payment.id,
         reference=f"charge:{intent.id}",

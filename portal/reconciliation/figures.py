@@ -18,7 +18,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal.core import company_days, keyset
 from portal.core.money import Money
-from portal.ledger import STRIPE, Posting
+from portal.ledger import LedgerAccount, Posting
 from portal.reconciliation.models import StripeTransaction
 
 CHARGED: Final = "charged"
@@ -184,8 +184,8 @@ def currencies(session: Session) -> list[str]:
 
 
 def touches_balance() -> ColumnElement[bool]:
-    """That a posting is to or from the account STRIPE."""
-    return or_(Posting.debit == STRIPE, Posting.credit == STRIPE)
+    """That a posting is to or from the account LedgerAccount.STRIPE."""
+    return or_(Posting.debit == LedgerAccount.STRIPE, Posting.credit == LedgerAccount.STRIPE)
 
 
 def group_of_posting() -> ColumnElement[str]:
@@ -221,7 +221,7 @@ def group_of_transaction() -> ColumnElement[str]:
 def _moved(currency: str) -> Any:
     """What each posting of a currency moves the balance by."""
     amount = Posting.amount_minor
-    moved = case((Posting.debit == STRIPE, amount), else_=-amount)
+    moved = case((Posting.debit == LedgerAccount.STRIPE, amount), else_=-amount)
     return select(moved.label("moved")).where(Posting.currency == currency, touches_balance())
 
 

@@ -15,12 +15,11 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import ledger
 from portal.core.money import Money
 from portal.disputes import queries as disputes
 from portal.disputes.models import Dispute
 from portal.gateway import BalanceTransaction
-from portal.ledger import Posting
+from portal.ledger import LedgerAccount, Posting
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
 
@@ -28,16 +27,16 @@ CHARGES: Final = frozenset({"charge", "payment"})
 REFUNDS: Final = frozenset({"refund", "payment_refund"})
 REFUND_FAILURES: Final = frozenset({"refund_failure", "payment_failure_refund"})
 # Movements that only Stripe knows of: reconciliation itself posts them, against this account and under this word.
-OF_STRIPE: Final[dict[str, tuple[str, str]]] = {
-    "payout": (ledger.BANK, "payout"),
-    "payout_cancel": (ledger.BANK, "payout"),
-    "payout_failure": (ledger.BANK, "payout"),
-    "topup": (ledger.BANK, "topup"),
-    "topup_reversal": (ledger.BANK, "topup"),
-    "stripe_fee": (ledger.FEES, "stripe_fee"),
-    "stripe_fx_fee": (ledger.FEES, "stripe_fee"),
-    "tax_fee": (ledger.FEES, "stripe_fee"),
-    "network_cost": (ledger.FEES, "stripe_fee"),
+OF_STRIPE: Final[dict[str, tuple[LedgerAccount, str]]] = {
+    "payout": (LedgerAccount.BANK, "payout"),
+    "payout_cancel": (LedgerAccount.BANK, "payout"),
+    "payout_failure": (LedgerAccount.BANK, "payout"),
+    "topup": (LedgerAccount.BANK, "topup"),
+    "topup_reversal": (LedgerAccount.BANK, "topup"),
+    "stripe_fee": (LedgerAccount.FEES, "stripe_fee"),
+    "stripe_fx_fee": (LedgerAccount.FEES, "stripe_fee"),
+    "tax_fee": (LedgerAccount.FEES, "stripe_fee"),
+    "network_cost": (LedgerAccount.FEES, "stripe_fee"),
 }
 # What a word is called when the money goes the other way. A top-up comes in, everything else goes out.
 RETURNED: Final = "_returned"
@@ -50,8 +49,8 @@ class Expected:
     """A posting that must be there. `amount` is positive."""
 
     kind: str
-    debit: str
-    credit: str
+    debit: LedgerAccount
+    credit: LedgerAccount
     amount: Money
     reference: str
 
@@ -110,7 +109,7 @@ def accounts_of(session: Session, movements: Sequence[BalanceTransaction]) -> li
 def post_as_other(account: Account) -> None:
     """A person has said why it is right: from now on it must be in the books as something else than the portal's business."""
     account.is_known = account.is_ours_to_post = True
-    account.expected = _signed(OTHER, ledger.OTHER, account.movement)
+    account.expected = _signed(OTHER, LedgerAccount.OTHER, account.movement)
 
 
 def _other_reference(movement: BalanceTransaction) -> str:
@@ -158,7 +157,7 @@ def _account(known: _Known, movement: BalanceTransaction) -> Account:
 def _of_charge(payment: Payment, movement: BalanceTransaction) -> Account:
     paid = movement.amount if movement.amount.currency == payment.currency else payment.amount
     expected = [
-        Expected("charge", ledger.STRIPE, ledger.RECEIVABLES, paid, f"charge:{payment.stripe_intent_id}"),
+        Expected("charge", LedgerAccount.STRIPE, LedgerAccount.RECEIVABLES, paid, f"charge:{payment.stripe_intent_id}"),
         *_exchange("charge", paid, movement),
         *_fee("fee", movement),
     ]
@@ -170,10 +169,16 @@ def _of_refund(refund: Refund, payment: Payment | None, movement: BalanceTransac
     moved = movement.amount if movement.amount.currency == refund.currency else refund.amount
     amount = moved if moved.minor > 0 else -moved
     if went_out:
-        first = Expected("refund", ledger.REFUNDS, ledger.STRIPE, amount, f"refund:{refund.stripe_refund_id}")
+        first = Expected(
+            "refund", LedgerAccount.REFUNDS, LedgerAccount.STRIPE, amount, f"refund:{refund.stripe_refund_id}"
+        )
     else:
         first = Expected(
-            "refund_failed", ledger.STRIPE, ledger.REFUNDS, amount, f"refund_failed:{refund.stripe_refund_id}"
+            "refund_failed",
+            LedgerAccount.STRIPE,
+            LedgerAccount.REFUNDS,
+            amount,
+            f"refund_failed:{refund.stripe_refund_id}",
         )
     exchanged = _exchange("refund", -amount if went_out else amount, movement)
     return Account(movement, refund.payment_id, payment, [first, *exchanged, *_fee("refund_fee", movement)])
@@ -182,10 +187,10 @@ def _of_refund(refund: Refund, payment: Payment | None, movement: BalanceTransac
 def _of_dispute(dispute: Dispute, movement: BalanceTransaction) -> Account:
     amount, fee = movement.amount, movement.fee
     sides = (
-        (disputes.WITHDRAWN, -amount, ledger.DISPUTES, ledger.STRIPE),
-        (disputes.REINSTATED, amount, ledger.STRIPE, ledger.DISPUTES),
-        (disputes.FEE, fee, ledger.FEES, ledger.STRIPE),
-        (disputes.FEE_RETURNED, -fee, ledger.STRIPE, ledger.FEES),
+        (disputes.WITHDRAWN, -amount, LedgerAccount.DISPUTES, LedgerAccount.STRIPE),
+        (disputes.REINSTATED, amount, LedgerAccount.STRIPE, LedgerAccount.DISPUTES),
+        (disputes.FEE, fee, LedgerAccount.FEES, LedgerAccount.STRIPE),
+        (disputes.FEE_RETURNED, -fee, LedgerAccount.STRIPE, LedgerAccount.FEES),
     )
     expected = [
         Expected(kind, debit, credit, value, f"{kind}:{movement.id}")
@@ -205,8 +210,8 @@ def _exchange(kind: str, paid: Money, movement: BalanceTransaction) -> list[Expe
     return [
         Expected(
             f"{kind}_exchange",
-            ledger.STRIPE if is_in else ledger.EXCHANGE,
-            ledger.EXCHANGE if is_in else ledger.STRIPE,
+            LedgerAccount.STRIPE if is_in else LedgerAccount.EXCHANGE,
+            LedgerAccount.EXCHANGE if is_in else LedgerAccount.STRIPE,
             amount if amount.minor > 0 else -amount,
             f"exchange_{which}:{movement.id}",
         )
@@ -219,15 +224,17 @@ def _fee(kind: str, movement: BalanceTransaction) -> list[Expected]:
     fee = movement.fee
     if fee.minor == 0:
         return []
-    debit, credit = (ledger.FEES, ledger.STRIPE) if fee.minor > 0 else (ledger.STRIPE, ledger.FEES)
+    debit, credit = (
+        (LedgerAccount.FEES, LedgerAccount.STRIPE) if fee.minor > 0 else (LedgerAccount.STRIPE, LedgerAccount.FEES)
+    )
     return [Expected(kind, debit, credit, fee if fee.minor > 0 else -fee, f"{kind}:{movement.id}")]
 
 
-def _signed(word: str, contra: str, movement: BalanceTransaction) -> list[Expected]:
+def _signed(word: str, contra: LedgerAccount, movement: BalanceTransaction) -> list[Expected]:
     """A movement of Stripe's own and its fee, by the sign of its amount."""
     amount = movement.amount
     incoming = amount.minor > 0
     kind = word if incoming is (word in INCOMING) else word + RETURNED
-    debit, credit = (ledger.STRIPE, contra) if incoming else (contra, ledger.STRIPE)
+    debit, credit = (LedgerAccount.STRIPE, contra) if incoming else (contra, LedgerAccount.STRIPE)
     moved = [Expected(kind, debit, credit, amount if incoming else -amount, f"{kind}:{movement.id}")]
     return [*(moved if amount.minor else []), *_fee("stripe_fee", movement)]

@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal.content import language
 from portal.core import db
 from portal.core.errors import Conflict, Invalid
+from portal.identity.models import Role
 from portal.reconciliation import messages, queries, service
 from portal.reconciliation.messages import Words
 from portal.reconciliation.models import Discrepancy, DiscrepancyStatus, RunKind
@@ -22,7 +23,7 @@ from portal.web.pages import limiter, page, reader_language, see_other
 
 bp = Blueprint("reconciliation", __name__, url_prefix="/support/books")
 
-READERS: Final = ("approver", "admin")
+READERS: Final = (Role.APPROVER, Role.ADMIN)
 # Who has more has one fault many times; the number says how many there are.
 MOST_SHOWN: Final = 100
 # A payment that looks like a second one is given back, unless it was meant.

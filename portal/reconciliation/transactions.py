@@ -17,7 +17,7 @@ from portal import gateway, ledger
 from portal.core import db
 from portal.disputes import service as disputes
 from portal.gateway import BalanceTransaction, Charge
-from portal.ledger import Posting
+from portal.ledger import LedgerAccount, Posting
 from portal.payments import queries as payments_by
 from portal.payments import service as payments
 from portal.payments.models import Payment
@@ -80,8 +80,8 @@ def _movement(row: StripeTransaction) -> BalanceTransaction:
 
 def totals_at(session: Session, moment: datetime) -> tuple[dict[str, int], dict[str, int]]:
     """What Stripe holds for us, in minor units by currency: by our books, and by the movements that Stripe has told of."""
-    signed = case((Posting.debit == ledger.STRIPE, Posting.amount_minor), else_=-Posting.amount_minor)
-    moves_balance = or_(Posting.debit == ledger.STRIPE, Posting.credit == ledger.STRIPE)
+    signed = case((Posting.debit == LedgerAccount.STRIPE, Posting.amount_minor), else_=-Posting.amount_minor)
+    moves_balance = or_(Posting.debit == LedgerAccount.STRIPE, Posting.credit == LedgerAccount.STRIPE)
     ours = select(Posting.currency, func.sum(signed)).where(moves_balance, Posting.at <= moment)
     mirrored = StripeTransaction
     when = func.coalesce(mirrored.booked_at, mirrored.created_at)
@@ -311,7 +311,7 @@ def postings(run: Run, after: str | None) -> Iterator[Checkpoint]:
     """Seven, the other way round: each posting about our balance at Stripe is of a movement there."""
     last = _place(after)
     until = run.until - COMES_WITHIN
-    moves_balance = or_(Posting.debit == ledger.STRIPE, Posting.credit == ledger.STRIPE)
+    moves_balance = or_(Posting.debit == LedgerAccount.STRIPE, Posting.credit == LedgerAccount.STRIPE)
     while True:
         query = select(Posting).where(moves_balance, Posting.at >= run.since, Posting.at <= until)
         if last is not None:

@@ -17,7 +17,7 @@ from portal.core.errors import N_, Conflict, Forbidden, Invalid
 from portal.core.money import Money
 from portal.core.synced_rows import touch
 from portal.identity import queries as accounts
-from portal.identity.models import STAFF_ROLES
+from portal.identity.models import STAFF_ROLES, Role
 from portal.payments.models import Payment
 from portal.refunds import executing, jobs, policy, queries, statuses, sums
 from portal.refunds.asking import AlreadyDecided, check_amount, plain_text, refuse_where_impossible
@@ -70,7 +70,7 @@ class Reviewer:
 
     @property
     def is_approver(self) -> bool:
-        return self.role in {"approver", "admin"}
+        return self.role in {Role.APPROVER, Role.ADMIN}
 
 
 def claim(refund_id: str, reviewer: Reviewer) -> None:

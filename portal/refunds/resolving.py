@@ -15,6 +15,7 @@ from portal import ledger
 from portal.core import audit, clock, company_days, db
 from portal.core.errors import N_, Conflict, Invalid
 from portal.core.synced_rows import touch
+from portal.ledger import LedgerAccount
 from portal.payments.models import Payment
 from portal.refunds import jobs, queries, statuses
 from portal.refunds.asking import add, check_amount, plain_text, refuse_where_impossible
@@ -91,8 +92,8 @@ def pay_outside(refund_id: str, reviewer: Reviewer, *, paid_on: date, note: str)
         ledger.post(
             session,
             "refund_outside",
-            debit=ledger.REFUNDS,
-            credit=ledger.BANK,
+            debit=LedgerAccount.REFUNDS,
+            credit=LedgerAccount.BANK,
             amount=row.amount,
             subject=row.payment_id,
             reference=f"refund_outside:{row.id}",

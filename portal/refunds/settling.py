@@ -16,6 +16,7 @@ from portal.core.enums import Unknown, parse
 from portal.core.errors import NotFound
 from portal.core.money import Money
 from portal.core.synced_rows import touch
+from portal.ledger import LedgerAccount
 from portal.payments.models import Payment
 from portal.refunds import jobs, policy, statuses
 from portal.refunds.models import Refund, RefundStep
@@ -58,8 +59,8 @@ def _book(session: Session, row: Refund, found: gateway.Refund) -> None:
         ledger.post(
             session,
             "refund",
-            debit=ledger.REFUNDS,
-            credit=ledger.STRIPE,
+            debit=LedgerAccount.REFUNDS,
+            credit=LedgerAccount.STRIPE,
             amount=row.amount,
             subject=row.payment_id,
             reference=f"refund:{found.id}",
@@ -70,8 +71,8 @@ def _book(session: Session, row: Refund, found: gateway.Refund) -> None:
         ledger.post(
             session,
             "refund_failed",
-            debit=ledger.STRIPE,
-            credit=ledger.REFUNDS,
+            debit=LedgerAccount.STRIPE,
+            credit=LedgerAccount.REFUNDS,
             amount=row.amount,
             subject=row.payment_id,
             reference=f"refund_failed:{found.id}",

@@ -18,7 +18,7 @@ from portal.core.errors import N_, Conflict, Forbidden, Invalid
 from portal.core.money import Money
 from portal.disputes import queries as disputes
 from portal.identity import queries as accounts
-from portal.identity.models import STAFF_ROLES
+from portal.identity.models import STAFF_ROLES, Role
 from portal.payments import queries as payments
 from portal.refunds import messages, policy, queries, service, statuses
 from portal.refunds.forms import RefundForm, amount_of
@@ -164,7 +164,7 @@ def reject(refund_id: str) -> AnyResponse:
 
 @bp.post("/refunds/<refund_id>/new-attempt")
 @limiter.limit("30/minute")
-@staff_only("approver", "admin")
+@staff_only(Role.APPROVER, Role.ADMIN)
 def send_again(refund_id: str) -> AnyResponse:
     said = gettext("The refund is being sent again.")
     return _done(lambda: service.send_again(refund_id, _reviewer()), refund_id, said)
@@ -172,7 +172,7 @@ def send_again(refund_id: str) -> AnyResponse:
 
 @bp.post("/refunds/<refund_id>/abandonment")
 @limiter.limit("30/minute")
-@staff_only("approver", "admin")
+@staff_only(Role.APPROVER, Role.ADMIN)
 def give_up(refund_id: str) -> AnyResponse:
     said = gettext("Recorded: the refund was never sent. The amount can be refunded again.")
     return _done(lambda: service.give_up(refund_id, _reviewer()), refund_id, said)
@@ -194,7 +194,7 @@ def replace(refund_id: str) -> AnyResponse:
 
 @bp.post("/refunds/<refund_id>/outside-payment")
 @limiter.limit("30/minute")
-@staff_only("approver", "admin")
+@staff_only(Role.APPROVER, Role.ADMIN)
 def pay_outside(refund_id: str) -> AnyResponse:
     note, typed = request.form.get("note", ""), request.form.get("paid_on", "")
 
@@ -210,7 +210,7 @@ def pay_outside(refund_id: str) -> AnyResponse:
 
 @bp.post("/refunds/<refund_id>/closure")
 @limiter.limit("30/minute")
-@staff_only("approver", "admin")
+@staff_only(Role.APPROVER, Role.ADMIN)
 def close(refund_id: str) -> AnyResponse:
     note = request.form.get("note", "")
     return _done(
@@ -220,7 +220,7 @@ def close(refund_id: str) -> AnyResponse:
 
 @bp.post("/refunds/<refund_id>/review/lift")
 @limiter.limit("30/minute")
-@staff_only("approver", "admin")
+@staff_only(Role.APPROVER, Role.ADMIN)
 def lift_review(refund_id: str) -> AnyResponse:
     said = gettext("Hold removed. The refund can be decided again.")
     return _done(lambda: service.lift_review(refund_id, _reviewer()), refund_id, said)

@@ -24,7 +24,7 @@ from portal.disputes.models import Dispute, EarlyFraudWarning
 from portal.documents import queries as receipts
 from portal.documents.models import Document, Receipt
 from portal.identity import queries as users
-from portal.identity.models import CUSTOMER, IDLE, LONGEST, SignInSession, User
+from portal.identity.models import IDLE, LONGEST, SignInSession, User
 from portal.invoices import queries as invoices
 from portal.invoices.models import Invoice
 from portal.invoices.statuses import InvoiceStatus, Standing
@@ -170,8 +170,8 @@ def people_of(session: Session, customer_id: str, _cursor: str | None) -> list[P
     open_now = (
         select(SignInSession.user_id)
         .where(SignInSession.user_id.in_([user.id for user in users]), SignInSession.ended_at.is_(None))
-        .where(SignInSession.last_seen_at > clock.now() - IDLE[CUSTOMER])
-        .where(SignInSession.created_at > clock.now() - LONGEST[CUSTOMER])
+        .where(SignInSession.last_seen_at > clock.now() - IDLE["customer"])
+        .where(SignInSession.created_at > clock.now() - LONGEST["customer"])
         .limit(MOST_SESSIONS)
     )
     counted = Counter(session.scalars(open_now))

@@ -10,7 +10,7 @@ from portal.core import audit, config, db
 from portal.core.audit import AuditEvent
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound
 from portal.identity import api_clients, app_grants, sessions, tokens
-from portal.identity.models import ApiClient, User
+from portal.identity.models import ApiClient, TokenPurpose, User
 from portal.jobs.models import JobRow
 from tests import factories
 from tests.concurrency import run_concurrently
@@ -45,7 +45,7 @@ def test_sessions_apps_links_and_keys_die_with_the_access(ida: User) -> None:
     key, secret = api_clients.create("Books", ["invoices:read"], tom.id)
     other, other_secret = api_clients.create("Shop", ["invoices:read"], ida.id)
     with db.transaction() as session:
-        link = tokens.issue(session, tom.id, tokens.PASSWORD_RESET)
+        link = tokens.issue(session, tom.id, TokenPurpose.PASSWORD_RESET)
     assert link is not None and sessions.find(cookie) and api_clients.find(key.id)
 
     access.end(tom.id, by=ida.id)
@@ -60,7 +60,7 @@ def test_sessions_apps_links_and_keys_die_with_the_access(ida: User) -> None:
         api_clients.authenticate(key.id, secret, None)
     assert api_clients.authenticate(other.id, other_secret, None)
     with pytest.raises(tokens.LinkExpired), db.reading() as session:
-        tokens.read(session, tokens.derive(link.id), tokens.PASSWORD_RESET)
+        tokens.read(session, tokens.derive(link.id), TokenPurpose.PASSWORD_RESET)
     with pytest.raises(sessions.WrongCredentials):
         sessions.sign_in(tom.email, factories.PASSWORD, **HOME)
     assert recorded(tom) == [("user.access_ended", {"sessions_ended": 2, "keys_revoked": 1})]

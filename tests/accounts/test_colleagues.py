@@ -19,9 +19,9 @@ from portal.core.audit import AuditEvent
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
 from portal.identity import service as identity
 from portal.identity import sessions
-from portal.identity.models import CUSTOMER_ROLES, User
+from portal.identity.models import CustomerRole, TokenPurpose, User
 from portal.identity.sessions import WrongCredentials
-from portal.identity.tokens import PASSWORD_RESET, LinkExpired
+from portal.identity.tokens import LinkExpired
 from portal.jobs.models import JobRow
 from tests import factories
 from tests.accounts.conftest import Mails, token_of
@@ -303,7 +303,7 @@ def test_who_loses_access_is_out_at_once_and_comes_back_in_the_same_role(firm: F
     assert (event.subject, event.facts, event.customer_id) == (eve.id, {"customer_role": "payer"}, firm.id)
     assert [sessions.find(token) for token in tokens] == [None, None], "old sessions stay ended"
     with pytest.raises(LinkExpired):
-        identity.link_owner(token_of(link), PASSWORD_RESET)
+        identity.link_owner(token_of(link), TokenPurpose.PASSWORD_RESET)
     found = sessions.find(sessions.sign_in(EVE, PASSWORD, **WHERE))
     assert found is not None and found.customer_role == "payer"
     assert mails() == [], "neither is announced"
@@ -400,7 +400,7 @@ def test_someone_of_another_customer_is_not_found_and_untouched(firm: Firm, stra
 @pytest.mark.parametrize("act", [*ACTS, "invite"])
 def test_only_an_owner_who_still_is_one_changes_anything(firm: Firm, stranger: User, act: str) -> None:
     eve = firm.hire()
-    others = [firm.hire(role) for role in CUSTOMER_ROLES if role != "owner"]
+    others = [firm.hire(role) for role in CustomerRole if role != "owner"]
     others += [firm.hire("owner", active=False), stranger, User(id="usr_nobody")]
     before = traces()
     for by in others:

@@ -17,8 +17,8 @@ from portal.core.audit import AuditEvent
 from portal.core.errors import Conflict, Invalid, NotFound, RateLimited
 from portal.identity import job_handlers as identity_jobs
 from portal.identity import service as identity
-from portal.identity import sessions, throttle, tokens
-from portal.identity.models import AccountToken, SignInAttempt, SignInSession, User
+from portal.identity import sessions, throttle
+from portal.identity.models import AccountToken, SignInAttempt, SignInSession, TokenPurpose, User
 from portal.identity.sessions import WrongCredentials
 from portal.identity.tokens import LinkExpired
 from portal.jobs import outbox
@@ -164,7 +164,7 @@ def test_a_reset_link_works_once_and_takes_the_others_with_it(user: User, mails:
     identity.reset_password(second, NEW)
     for token in (first, second):
         with pytest.raises(LinkExpired):
-            identity.link_owner(token, tokens.PASSWORD_RESET)
+            identity.link_owner(token, TokenPurpose.PASSWORD_RESET)
         with pytest.raises(LinkExpired):
             identity.reset_password(token, PASSWORD)
 

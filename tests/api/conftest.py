@@ -18,7 +18,7 @@ from portal.api import tokens
 from portal.core import db
 from portal.core.db import new_id
 from portal.identity import api_clients, app_grants
-from portal.identity.models import OWNER, User
+from portal.identity.models import CustomerRole, User
 from tests import factories
 from tests.live import SandboxServer
 from tests.payments.conftest import Till
@@ -139,7 +139,7 @@ def world(app: Flask, sandbox: SandboxServer) -> Iterator[World]:
     gateway.forget()
     with db.transaction() as session:
         customer = factories.customer(session)
-        owner = factories.user(session, customer, customer_role=OWNER)
+        owner = factories.user(session, customer, customer_role=CustomerRole.OWNER)
         invoice = factories.invoice(session, customer)
     yield World(sandbox, customer.id, invoice.id, app, Document(app), customer, owner)
     gateway.forget()

@@ -19,7 +19,7 @@ from portal.core.db import new_id
 from portal.documents import service as receipts
 from portal.documents.models import Receipt
 from portal.identity import policy
-from portal.identity.models import PAYER, VIEWER
+from portal.identity.models import CustomerRole
 from portal.payment_methods.models import PaymentMethod
 from portal.webhook_endpoints import queries as endpoint_queries
 from portal.webhook_endpoints import service as webhook_endpoints
@@ -164,8 +164,8 @@ def house(world: World) -> House:
     apps = {
         "nobody": world.bare(),
         "owner": world.of(world.owner),
-        "payer": world.of(world.person(PAYER)),
-        "viewer": world.of(world.person(VIEWER)),
+        "payer": world.of(world.person(CustomerRole.PAYER)),
+        "viewer": world.of(world.person(CustomerRole.VIEWER)),
         "other": world.stranger(),
         "support": world.of(world.staff("support")),
         "approver": world.of(world.staff("approver")),

@@ -9,7 +9,7 @@ import pytest
 
 from portal.api import app_requests
 from portal.core import db
-from portal.identity.models import PAYER, VIEWER
+from portal.identity.models import CustomerRole
 from portal.jobs import outbox
 from tests import factories
 from tests.api.conftest import App, World
@@ -298,10 +298,10 @@ def test_anothers_invoice_is_not_there(world: World) -> None:
 
 def test_who_may_pay(world: World) -> None:
     order = {"invoice_id": world.invoice_id}
-    assert world.of(world.person(VIEWER)).post(PROCESS, order).status_code == 403
+    assert world.of(world.person(CustomerRole.VIEWER)).post(PROCESS, order).status_code == 403
     assert world.api_client("payments:read").post(PROCESS, order).status_code == 403
     assert world.of(world.staff("admin")).post(PROCESS, order).status_code == 403
-    assert world.of(world.person(PAYER), "payments:read").post(PROCESS, order).status_code == 403
+    assert world.of(world.person(CustomerRole.PAYER), "payments:read").post(PROCESS, order).status_code == 403
     assert world.payments == []
 
 

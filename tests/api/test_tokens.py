@@ -22,7 +22,7 @@ from portal.accounts.models import Customer
 from portal.api import tokens
 from portal.core import clock, db
 from portal.identity import api_clients, app_grants
-from portal.identity.models import VIEWER, User
+from portal.identity.models import CustomerRole, User
 from tests import factories
 from tests.api.forging import hs256, packed, put_together, refused
 
@@ -359,7 +359,7 @@ def test_the_token_of_a_deactivated_user_opens_nothing(door: Door) -> None:
 def test_scopes_beyond_a_role_are_left_out(door: Door) -> None:
     with db.transaction() as session:
         customer = session.get_one(Customer, door.user.customer_id)
-        viewer = factories.user(session, customer, VIEWER, email="eve@spree-bikes.test")
+        viewer = factories.user(session, customer, CustomerRole.VIEWER, email="eve@spree-bikes.test")
         admin = factories.staff(session, "admin")
     client, _secret = api_clients.create("Books", ["invoices:read"], admin.id)
     every = frozenset({"invoices:read", "invoices:write", "payments:read", "payments:write", "refunds:approve", "x"})

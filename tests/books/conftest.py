@@ -23,7 +23,7 @@ from portal.core import db
 from portal.core.db import new_id
 from portal.core.money import Money
 from portal.documents.models import CreditNote, Document, Receipt
-from portal.ledger import BANK, DISPUTES, EXCHANGE, FEES, OTHER, RECEIVABLES, REFUNDS, STRIPE
+from portal.ledger import LedgerAccount
 from portal.payments.models import Payment
 from portal.reconciliation.models import Reconciliation, StripeTransaction
 from tests import factories
@@ -35,6 +35,7 @@ OCTOBER = date(2026, 10, 1)
 AFTERWARDS = datetime(2026, 11, 3, 9, tzinfo=UTC)
 _numbers = count(1)
 
+STRIPE, RECEIVABLES, FEES, REFUNDS, DISPUTES, BANK, EXCHANGE, OTHER = LedgerAccount
 # kind → debit, credit
 SIDES = {
     "charge": (STRIPE, RECEIVABLES), "charge_exchange": (STRIPE, EXCHANGE), "fee": (FEES, STRIPE),

@@ -10,8 +10,7 @@ from sqlalchemy import insert
 
 from portal.core import db
 from portal.core.money import Money
-from portal.ledger import FEES as FEES_ACCOUNT
-from portal.ledger import REFUNDS, STRIPE, Posting
+from portal.ledger import LedgerAccount, Posting
 from portal.reconciliation import figures
 from portal.reconciliation.figures import Figures, Period
 from portal.reconciliation.models import StripeTransaction
@@ -196,7 +195,11 @@ def test_a_month_has_all_its_days() -> None:
 
 def test_sums_of_many_are_right_to_the_cent_and_found_by_an_index(database: str) -> None:
     start = datetime(2026, 9, 1, tzinfo=UTC)
-    kinds = (("charge", STRIPE, "receivables"), ("fee", FEES_ACCOUNT, STRIPE), ("refund", REFUNDS, STRIPE))
+    kinds = (
+        ("charge", LedgerAccount.STRIPE, "receivables"),
+        ("fee", LedgerAccount.FEES, LedgerAccount.STRIPE),
+        ("refund", LedgerAccount.REFUNDS, LedgerAccount.STRIPE),
+    )
     postings, transactions = [], []
     for number in range(20_000):
         at = start + timedelta(minutes=5 * number)

@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from portal import ledger
 from portal.books import exports, queries
 from portal.books.queries import LinesFilter
 from portal.core import db
 from portal.core.audit import AuditEvent
 from portal.core.errors import NotFound
-from portal.ledger import Posting
+from portal.ledger import LedgerAccount, Posting
 from portal.reconciliation import figures
 from portal.reconciliation.figures import Period
 from portal.reconciliation.models import StripeTransaction
@@ -57,7 +56,11 @@ def test_balances_have_both_sides_of_each_account_in_its_currency(database: str)
 
 
 def many(count: int) -> Iterator[dict[str, Any]]:
-    sides = ((ledger.STRIPE, ledger.RECEIVABLES), (ledger.FEES, ledger.STRIPE), (ledger.REFUNDS, ledger.STRIPE))
+    sides = (
+        (LedgerAccount.STRIPE, LedgerAccount.RECEIVABLES),
+        (LedgerAccount.FEES, LedgerAccount.STRIPE),
+        (LedgerAccount.REFUNDS, LedgerAccount.STRIPE),
+    )
     for number in range(count):
         debit, credit = sides[number % 3]
         yield {
@@ -134,7 +137,7 @@ def test_the_lines_of_a_group_add_up_to_its_figure(database: str, group: str) ->
         (line,) = (line for line in found.lines if line.name == group)
         postings = queries.postings(session, wanted).rows
         transactions = queries.transactions(session, wanted).rows
-    ours = sum(one.amount_minor if one.debit == ledger.STRIPE else -one.amount_minor for one in postings)
+    ours = sum(one.amount_minor if one.debit == LedgerAccount.STRIPE else -one.amount_minor for one in postings)
     fees = sum(one.fee_minor for one in transactions)
     amounts = sum(one.amount_minor for one in transactions if group != figures.FEES or one.type == "stripe_fee")
     assert ours == line.ours.minor

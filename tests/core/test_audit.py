@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from portal.core import audit, db
 from portal.core.audit import Actor, AuditEvent
 from portal.core.money import Money
-from portal.ledger import RECEIVABLES, STRIPE, Posting, post
+from portal.ledger import LedgerAccount, Posting, post
 from tests.core.conftest import GaveUpError, given_up
 from tests.counting import counted_queries
 
@@ -293,8 +293,8 @@ def in_the_books() -> None:
         post(
             session,
             "charge",
-            debit=STRIPE,
-            credit=RECEIVABLES,
+            debit=LedgerAccount.STRIPE,
+            credit=LedgerAccount.RECEIVABLES,
             amount=Money(1_00, "eur"),
             subject="pay_1",
             reference="charge:1",

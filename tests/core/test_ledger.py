@@ -11,12 +11,12 @@ from sqlalchemy.exc import IntegrityError
 
 from portal.core import db
 from portal.core.money import Money
-from portal.ledger import BANK, FEES, RECEIVABLES, STRIPE, Posting, balance, post
+from portal.ledger import LedgerAccount, Posting, balance, post
 from tests.core.conftest import GaveUpError, given_up
 
 PAID: dict[str, Any] = {
-    "debit": STRIPE,
-    "credit": RECEIVABLES,
+    "debit": LedgerAccount.STRIPE,
+    "credit": LedgerAccount.RECEIVABLES,
     "amount": Money(119_00, "eur"),
     "subject": "pay_1",
     "reference": "charge:ch_1",
@@ -37,40 +37,46 @@ def test_a_movement_is_booked_once_however_often_it_is_told(database: str) -> No
     for _ in range(3):
         book()
     book(amount=Money(1, "usd"))  # the same reference with other facts is still the same movement
-    assert balances(STRIPE) == {"eur": 119_00}
+    assert balances(LedgerAccount.STRIPE) == {"eur": 119_00}
 
 
 def test_twenty_who_book_the_same_movement_at_once_book_it_once(database: str) -> None:
     with ThreadPoolExecutor(20) as pool:
         list(pool.map(lambda _: book(), range(20)))
-    assert balances(STRIPE) == {"eur": 119_00}
+    assert balances(LedgerAccount.STRIPE) == {"eur": 119_00}
 
 
 def test_balances_keep_currencies_apart_and_both_sides_equal(database: str) -> None:
     book()
     book(reference="charge:ch_2", amount=Money(5_000, "jpy"))
-    book(reference="fee:txn_1", debit=FEES, credit=STRIPE, amount=Money(2_03, "eur"))
-    book(reference="payout:po_1", debit=BANK, credit=STRIPE, amount=Money(100_00, "eur"))
-    assert balances(STRIPE) == {"eur": 119_00 - 2_03 - 100_00, "jpy": 5_000}
-    assert balances(RECEIVABLES) == {"eur": -119_00, "jpy": -5_000}
+    book(reference="fee:txn_1", debit=LedgerAccount.FEES, credit=LedgerAccount.STRIPE, amount=Money(2_03, "eur"))
+    book(reference="payout:po_1", debit=LedgerAccount.BANK, credit=LedgerAccount.STRIPE, amount=Money(100_00, "eur"))
+    assert balances(LedgerAccount.STRIPE) == {"eur": 119_00 - 2_03 - 100_00, "jpy": 5_000}
+    assert balances(LedgerAccount.RECEIVABLES) == {"eur": -119_00, "jpy": -5_000}
     for currency in ("eur", "jpy"):
-        assert sum(balances(account).get(currency, 0) for account in (STRIPE, RECEIVABLES, FEES, BANK)) == 0
+        assert (
+            sum(
+                balances(account).get(currency, 0)
+                for account in (LedgerAccount.STRIPE, LedgerAccount.RECEIVABLES, LedgerAccount.FEES, LedgerAccount.BANK)
+            )
+            == 0
+        )
 
 
 def test_an_account_without_postings_has_no_balance(sqlite_database: str) -> None:
-    assert balances(BANK) == {}
+    assert balances(LedgerAccount.BANK) == {}
 
 
 def test_amounts_beyond_32_bits_are_kept_to_the_last_cent(database: str) -> None:
     book(amount=Money(9_007_199_254_740_993, "idr"))
-    assert balances(STRIPE) == {"idr": 9_007_199_254_740_993}
+    assert balances(LedgerAccount.STRIPE) == {"idr": 9_007_199_254_740_993}
 
 
 def test_the_database_refuses_postings_that_make_no_sense(database: str) -> None:
     nonsense: list[dict[str, Any]] = [
         {"amount": Money(0, "eur")},
         {"amount": Money(-1, "eur")},
-        {"credit": STRIPE},
+        {"credit": LedgerAccount.STRIPE},
         {"debit": "pocket"},
         {"credit": "pocket"},
         {"subject": None},
@@ -85,6 +91,6 @@ def test_the_database_refuses_postings_that_make_no_sense(database: str) -> None
 def test_a_posting_leaves_with_its_transaction(database: str) -> None:
     with pytest.raises(GaveUpError):
         given_up(lambda session: post(session, "charge", **PAID))
-    assert balances(STRIPE) == {}
+    assert balances(LedgerAccount.STRIPE) == {}
     book()
-    assert balances(STRIPE) == {"eur": 119_00}
+    assert balances(LedgerAccount.STRIPE) == {"eur": 119_00}

@@ -18,6 +18,7 @@ from portal.documents import queries, service
 from portal.documents.models import Receipt
 from portal.documents.views import MOST_POLLS, POLL_EVERY_SECONDS
 from portal.identity.models import User
+from portal.ledger import LedgerAccount
 from portal.payments.models import Payment
 from tests import factories
 from tests.documents.conftest import alter_pdf, fail
@@ -364,8 +365,8 @@ def test_a_paid_invoice_leads_to_its_receipt_and_says_what_became_of_the_money(
             ledger.post(
                 session,
                 "refund",
-                debit=ledger.REFUNDS,
-                credit=ledger.STRIPE,
+                debit=LedgerAccount.REFUNDS,
+                credit=LedgerAccount.STRIPE,
                 amount=refund.amount,
                 subject=payment.id,
                 reference=f"refund:{refund.id}",

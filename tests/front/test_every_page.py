@@ -24,7 +24,7 @@ from portal.identity import api_clients, app_grants
 from portal.identity.policy import API_CLIENT_SCOPES
 from portal.invoices import files
 from portal.invoices.models import Invoice
-from portal.ledger import FEES, RECEIVABLES, STRIPE, post
+from portal.ledger import LedgerAccount, post
 from portal.mandates import policy
 from portal.mandates.models import Collection, Mandate
 from portal.payment_methods.models import PaymentMethod, PaymentMethodSetup
@@ -252,7 +252,10 @@ class Troubles:
             factories.refund(session, payment, status="unknown")
             factories.dispute(session, payment, review_reason="the disputed charge is not this payment's")
             factories.fraud_warning(session, payment)
-            for kind, debit, credit in (("charge", STRIPE, RECEIVABLES), ("fee", FEES, STRIPE)):
+            for kind, debit, credit in (
+                ("charge", LedgerAccount.STRIPE, LedgerAccount.RECEIVABLES),
+                ("fee", LedgerAccount.FEES, LedgerAccount.STRIPE),
+            ):
                 post(
                     session,
                     kind,

@@ -18,7 +18,7 @@ from portal.core.errors import Invalid, NotFound, RateLimited
 from portal.identity import app_grants, policy, service, sessions
 from portal.identity.app_grants import Grant, GrantOver
 from portal.identity.job_handlers import sweep
-from portal.identity.models import OWNER, PAYER, VIEWER, AppGrant, RefreshToken, User
+from portal.identity.models import AppGrant, CustomerRole, RefreshToken, User
 from tests import factories
 from tests.concurrency import run_concurrently
 from tests.factories import PASSWORD
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("settings")
 @pytest.fixture
 def user(settings: config.Settings) -> User:
     with db.transaction() as session:
-        return factories.user(session, factories.customer(session), OWNER, email="ada@spree-bikes.test")
+        return factories.user(session, factories.customer(session), CustomerRole.OWNER, email="ada@spree-bikes.test")
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def change(user: User, **values: object) -> None:
 
 
 def test_without_wanted_scopes_an_app_gets_all_that_its_user_may_do(user: User, reviewer: User) -> None:
-    assert sign_in(user).scopes == policy.scopes_of("customer", OWNER)
+    assert sign_in(user).scopes == policy.scopes_of("customer", CustomerRole.OWNER)
     assert sign_in(reviewer).scopes == policy.scopes_of("support", None)
 
 
@@ -95,7 +95,9 @@ def test_unknown_and_forbidden_scopes_are_refused(user: User, wanted: str, code:
         assert session.scalar(select(func.count()).select_from(AppGrant)) == 0
 
 
-@pytest.mark.parametrize(("role", "scope"), [(VIEWER, "payments:write"), (PAYER, "endpoints:write")])
+@pytest.mark.parametrize(
+    ("role", "scope"), [(CustomerRole.VIEWER, "payments:write"), (CustomerRole.PAYER, "endpoints:write")]
+)
 def test_a_role_bounds_what_an_app_may_want(settings: config.Settings, role: str, scope: str) -> None:
     with db.transaction() as session:
         person = factories.user(session, factories.customer(session), role)
@@ -243,13 +245,13 @@ def test_a_disabled_user_has_no_apps(user: User) -> None:
 
 def test_a_lower_role_means_fewer_scopes(user: User) -> None:
     grant = sign_in(user, "endpoints:write", "payments:write", "invoices:read")
-    change(user, customer_role=PAYER)
+    change(user, customer_role=CustomerRole.PAYER)
     grant = app_grants.refresh(grant.refresh_token)
     assert grant.scopes == {"payments:write", "invoices:read"}
-    change(user, customer_role=VIEWER)
+    change(user, customer_role=CustomerRole.VIEWER)
     grant = app_grants.refresh(grant.refresh_token)
     assert grant.scopes == {"invoices:read"}
-    change(user, customer_role=OWNER)
+    change(user, customer_role=CustomerRole.OWNER)
     assert "endpoints:write" in app_grants.refresh(grant.refresh_token).scopes, "what was granted at first"
 
 

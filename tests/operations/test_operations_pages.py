@@ -21,7 +21,7 @@ from portal.core.db import new_id
 from portal.core.money import Money
 from portal.jobs import outbox, own_jobs
 from portal.jobs.models import JobRow
-from portal.ledger import FEES, RECEIVABLES, STRIPE, post
+from portal.ledger import LedgerAccount, post
 from portal.payment_methods.models import PaymentMethodSetup
 from portal.stripe_events.models import StripeEvent
 from portal.webhook_endpoints.models import WebhookEndpoint
@@ -72,9 +72,21 @@ def troubles(app: Flask) -> None:
             )
         )  # fmt: skip
         paid = {"amount": Money(119_00, "eur"), "subject": "pay_1", "at": now}
-        post(session, "charge", debit=STRIPE, credit=RECEIVABLES, reference="charge:pi_1", **paid)
         post(
-            session, "fee", debit=FEES, credit=STRIPE, reference="fee:txn_1", **(paid | {"amount": Money(2_03, "eur")})
+            session,
+            "charge",
+            debit=LedgerAccount.STRIPE,
+            credit=LedgerAccount.RECEIVABLES,
+            reference="charge:pi_1",
+            **paid,
+        )
+        post(
+            session,
+            "fee",
+            debit=LedgerAccount.FEES,
+            credit=LedgerAccount.STRIPE,
+            reference="fee:txn_1",
+            **(paid | {"amount": Money(2_03, "eur")}),
         )
         audit.record(session, "payment.status", "pay_1", {"status": ["created", "succeeded"]}, customer_id=customer.id)
 

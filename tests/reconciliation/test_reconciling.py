@@ -13,7 +13,7 @@ from portal.accounts.models import Customer
 from portal.core import clock, db
 from portal.core.audit import AuditEvent
 from portal.core.errors import Conflict
-from portal.ledger import Posting
+from portal.ledger import LedgerAccount, Posting
 from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
 from portal.reconciliation import lost, messages, queries, service
@@ -33,7 +33,7 @@ def stripe_holds(account: Account) -> dict[str, int]:
 
 def we_hold() -> dict[str, int]:
     with db.reading() as session:
-        return {currency: total for currency, total in ledger.balance(session, ledger.STRIPE).items() if total}
+        return {currency: total for currency, total in ledger.balance(session, LedgerAccount.STRIPE).items() if total}
 
 
 def posting(reference: str) -> Posting:
@@ -242,8 +242,8 @@ def test_a_posting_of_nothing_is_named_and_so_are_the_totals(account: Account) -
         ledger.post(
             session,
             "charge",
-            debit=ledger.STRIPE,
-            credit=ledger.RECEIVABLES,
+            debit=LedgerAccount.STRIPE,
+            credit=LedgerAccount.RECEIVABLES,
             amount=payment.amount,
             subject=payment.id,
             reference="charge:pi_invented",
@@ -303,7 +303,7 @@ def test_payouts_are_booked_and_equal_what_they_are_made_of(account: Account) ->
             assert {row.subject for row in parts} == {payment.id, payout.id}
         assert (kept.status, kept.sum_minor) == ("paid", payout.amount)
         assert we_hold() == stripe_holds(account) == {}
-        assert posting(f"payout:{payout.balance_transaction}").debit == ledger.BANK
+        assert posting(f"payout:{payout.balance_transaction}").debit == LedgerAccount.BANK
 
         account.alter("payouts", payout.id, lambda row: row.update(amount=row["amount"] + 1))
         account.reconcile(since=since)

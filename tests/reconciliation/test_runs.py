@@ -17,6 +17,7 @@ from portal.core.money import Money
 from portal.gateway import listing
 from portal.jobs import outbox
 from portal.jobs.models import JobRow
+from portal.ledger import LedgerAccount
 from portal.payments import intents
 from portal.payments.statuses import PaymentStatus
 from portal.reconciliation import job_handlers, movements, queries, run, service
@@ -137,7 +138,7 @@ def test_what_was_settled_in_another_currency_is_exchanged_in_the_books(account:
     intent = replace(intent, charge=replace(intent.charge, balance_transaction=movement))
     assert stripe_sync.settle(intents.KIND, payment.id, intent, None, seen_version=payment.version)
     with db.reading() as session:
-        held = ledger.balance(session, ledger.STRIPE)
+        held = ledger.balance(session, LedgerAccount.STRIPE)
         (told,) = movements.accounts_of(session, [movement])
     assert held == {"eur": 0, "usd": 20_78}
     assert told.booked_at == account.payment(payment.id).succeeded_at

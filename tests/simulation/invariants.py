@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from portal import ledger
 from portal.accounts.models import Customer
 from portal.core import audit, clock, db
 from portal.documents import jobs as documents
 from portal.documents.models import Document, DocumentKind
 from portal.invoices.models import Invoice
 from portal.jobs.models import JobRow
-from portal.ledger import Posting
+from portal.ledger import LedgerAccount, Posting
 from portal.payments.models import Confirmation, Payment
 from portal.refunds import jobs as refund_jobs
 from portal.refunds.models import Refund, RefundOrigin
@@ -171,7 +170,7 @@ def ledger_equals_balance(ours: PortalSide, theirs: StripeSide) -> Iterator[str]
     """C, as a whole by currency, and payment by payment so that two mistakes cannot cancel each other."""
     booked, moved = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     for posting in ours.postings:
-        sign = (posting.debit == ledger.STRIPE) - (posting.credit == ledger.STRIPE)
+        sign = (posting.debit == LedgerAccount.STRIPE) - (posting.credit == LedgerAccount.STRIPE)
         booked[posting.subject, posting.currency] += sign * posting.amount_minor
     for movement in theirs.movements:
         payments = ours.by_intent.get(movement.intent_id or "", [])

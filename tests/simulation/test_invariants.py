@@ -16,6 +16,7 @@ from portal.documents.models import Document
 from portal.invoices.models import Invoice
 from portal.jobs import outbox
 from portal.jobs.models import JobRow
+from portal.ledger import LedgerAccount
 from portal.payments import service
 from portal.payments.models import Payment
 from portal.refunds import service as refunds
@@ -97,7 +98,12 @@ def test_an_invoice_that_was_charged_twice_is_seen(paid: Till) -> None:
 
 
 def test_a_cent_too_many_in_the_ledger_is_seen(paid: Till) -> None:
-    fee = {"debit": ledger.FEES, "credit": ledger.STRIPE, "subject": paid.payment.id, "reference": "fee:txn_nobodys"}
+    fee = {
+        "debit": LedgerAccount.FEES,
+        "credit": LedgerAccount.STRIPE,
+        "subject": paid.payment.id,
+        "reference": "fee:txn_nobodys",
+    }
     with db.transaction() as session:
         ledger.post(session, "fee", amount=Money(1, "eur"), **fee)
     assert letters(paid) == {"C"}

@@ -10,7 +10,7 @@ from typing import Any, Final
 from portal.api import tokens
 from portal.core import db
 from portal.identity import app_grants
-from portal.identity.models import OWNER
+from portal.identity.models import CustomerRole
 from tests import factories
 from tests.live import SandboxServer
 from tests.payments.conftest import keep_card
@@ -87,7 +87,7 @@ def make(seed: object, sandbox: SandboxServer) -> World:
         for number in range(CUSTOMERS):
             email = f"owner{number}@customer{number}.test"
             customer = factories.customer(session, name=f"Customer {number} GmbH", email=email)
-            factories.user(session, customer, OWNER, email=email)
+            factories.user(session, customer, CustomerRole.OWNER, email=email)
             invoices = [
                 factories.invoice(
                     session,

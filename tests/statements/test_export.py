@@ -17,6 +17,7 @@ from portal.content import csv_lines
 from portal.core import clock, company_days, db
 from portal.disputes.models import FUNDS_WITHDRAWN, DisputeStep
 from portal.documents import service as receipts
+from portal.ledger import LedgerAccount
 from portal.payments import queries
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
@@ -138,8 +139,8 @@ def paid(customer: Customer) -> str:
         ledger.post(
             session,
             "refund",
-            debit=ledger.REFUNDS,
-            credit=ledger.STRIPE,
+            debit=LedgerAccount.REFUNDS,
+            credit=LedgerAccount.STRIPE,
             amount=payment.money(91_25),
             subject=payment_id,
             reference=f"refund:{good}",
@@ -158,8 +159,8 @@ def test_refunds_and_disputes_are_lines_with_their_documents_and_taxes_by_rate(c
         ledger.post(
             session,
             "dispute",
-            debit=ledger.DISPUTES,
-            credit=ledger.STRIPE,
+            debit=LedgerAccount.DISPUTES,
+            credit=LedgerAccount.STRIPE,
             amount=payment.money(91_25),
             subject=paid,
             reference="dispute:txn_1",
