@@ -18,13 +18,13 @@ from portal.payment_methods import models as cards
 from portal.payments import models as payments
 from portal.reconciliation import models as reconciliation
 from portal.refunds import models as refunds
-from portal.stripe_events import models as webhooks
+from portal.stripe_events import models as stripe_events
 from portal.support import models as support
 
 # Importing a module of models puts its tables into the metadata.
 MODELS = (
     *(accounts, audit, cards, invoices, ledger, mail, mandates),
-    *(numbering, jobs, payments, receipts, reconciliation, refunds, support, webhooks),
+    *(numbering, jobs, payments, receipts, reconciliation, refunds, support, stripe_events),
 )
 
 

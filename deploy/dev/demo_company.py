@@ -121,7 +121,7 @@ class Company:
         return paid.id
 
     def agree_to_automatic_payment(self, demo: DemoCustomer) -> None:
-        sentences = mandate_policy.wording(config.current().company.name, demo.language)
+        sentences = mandate_policy.terms(config.current().company.name, demo.language)
         with self._as_customer(demo):
             mandates.switch_on(
                 self.customers[demo],

@@ -25,7 +25,7 @@ from portal.sandbox import deliveries
 from portal.sandbox.app import create_sandbox
 from portal.sandbox.events import EVENT
 from portal.sandbox.server import SandboxServer
-from portal.stripe_events import service as webhooks
+from portal.stripe_events import service as stripe_events
 from portal.stripe_events.handlers import HANDLERS
 
 # What comes a moment later at Stripe, such as the fee of a charge, and the portal's second looks at what it began.
@@ -93,7 +93,7 @@ class Past:
             events = [session.find(EVENT, event_id) for _seq, kind, event_id in rows if kind in HANDLERS]
         for told in filter(None, events):
             body = deliveries.body_of(told, {"api_version": None})
-            webhooks.receive(body, deliveries.signature(body, self._secrets, int(clock.now().timestamp())))
+            stripe_events.receive(body, deliveries.signature(body, self._secrets, int(clock.now().timestamp())))
         if rows:
             self._handed_on = rows[-1][0]
         return len(events)

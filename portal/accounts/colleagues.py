@@ -165,7 +165,7 @@ def withdraw(customer_id: str, user_id: str, *, by: str) -> None:
         audit.record(session, "user.invitation_withdrawn", user_id, facts, customer_id=customer_id)
 
 
-def forget_old_tries(session: Session) -> None:
+def forget_old_attempts(session: Session) -> None:
     """Invitations that count no more. In the caller's transaction."""
     session.execute(delete(InvitationAttempt).where(InvitationAttempt.at < clock.now() - DAY))
 

@@ -94,4 +94,4 @@ def mail_owners_changed(owner_id: str, about_id: str, what: str, by_id: str, occ
 @jobs.sweep.handler
 def sweep() -> None:
     with db.transaction() as session:
-        colleagues.forget_old_tries(session)
+        colleagues.forget_old_attempts(session)

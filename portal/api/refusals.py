@@ -24,7 +24,7 @@ NOT_OF_THE_API: Final = frozenset(
         "last_owner",
         "too_many_people",
         "no_default_card",
-        "wording_changed",
+        "terms_changed",
         "bad_webhook",
         "wrong_mode",
         "address_not_reachable",
@@ -128,7 +128,7 @@ MEANINGS: Final = {
     "amount_too_small": "Less than Stripe charges in this currency.",
     "amount_too_large": "More than Stripe charges in this currency.",
     "end_user_address_not_allowed": "The header End-User-Address came without a token of a system whose key may name addresses.",
-    "rate_limited": "Too many requests or tries. Wait for the seconds of Retry-After.",
+    "rate_limited": "Too many requests or attempts. Wait for the seconds of Retry-After.",
     "error": "Something went wrong on our side. Send the same request with the same Idempotency-Key again.",
     "receipt_damaged": "The document's PDF is not what it was made as: it is held back, and staff were told.",
     "unavailable": "Stripe, the identity provider or the database does not answer. After Retry-After, send the same request with the "

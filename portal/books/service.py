@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 WAIT_FOR_DOCUMENTS: Final = timedelta(minutes=10)
 CHECK_AGAIN_SECONDS: Final = 15
 KEEP_FOR: Final = timedelta(days=30)
-# Its job has died by then, with all its tries.
+# Its job has died by then, with all its attempts.
 GIVE_UP_AFTER: Final = timedelta(days=2)
 
 

@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     # Banks that want the security code of a saved card are always heard; this asks for it before, with every saved card.
     ask_cvc_of_saved_cards: bool = False
 
-    # Against card testing: how many tries a bank declined and how many different cards, of a customer and from an address.
+    # Against card testing: how many attempts a bank declined and how many different cards, of a customer and from an address.
     card_limits: Annotated[dict[str, str], NoDecode] = {
         "failures_of_customer": "10/hour;30/day",
         "failures_from_address": "20/hour;60/day",

@@ -86,7 +86,7 @@ class Conflict(PortalError):
 
 
 class RateLimited(PortalError):
-    """Too many tries. `retry_after` is in seconds."""
+    """Too many attempts. `retry_after` is in seconds."""
 
     code = "rate_limited"
     status = 429

@@ -68,7 +68,7 @@ class Cursor:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Paging:
     """How much of a list a page shows, and in which order."""
 
     size: int = PAGE_SIZE
@@ -101,8 +101,8 @@ def page(
     place = Cursor.decode(cursor) if cursor else None
     key = (place.moment, place.id) if place else ()
     side = place.side if place else None
-    part = Part(size, ascending=ascending)
-    return _page_of(session, query, (moment, row_id), side, key, cursor_of, part)
+    paging = Paging(size, ascending=ascending)
+    return _page_of(session, query, (moment, row_id), side, key, cursor_of, paging)
 
 
 def numbered(session: Session, query: Select[Row], number: InstrumentedAttribute[int], cursor: str | None) -> Page[Row]:
@@ -115,7 +115,7 @@ def numbered(session: Session, query: Select[Row], number: InstrumentedAttribute
     if cursor and found is None:
         raise NotFound
     side: Side | None = None if found is None else "after" if found["side"] == "after" else "before"
-    return _page_of(session, query, (number,), side, (int(found["number"]),) if found else (), cursor_of, Part())
+    return _page_of(session, query, (number,), side, (int(found["number"]),) if found else (), cursor_of, Paging())
 
 
 def _page_of(
@@ -125,15 +125,15 @@ def _page_of(
     side: Side | None,
     place: tuple[Any, ...],
     cursor_of: Callable[[Side, Any], str],
-    part: Part,
+    paging: Paging,
 ) -> Page[Row]:
     """The page on this side of a place in the order of the columns; the first one without a side."""
     backwards = side == "before"
-    rows = _rows(session, query, columns, side, place, part)
-    if side is not None and (not rows or (backwards and len(rows) <= part.size)):
-        return _page_of(session, query, columns, None, (), cursor_of, part)
-    more = len(rows) > part.size
-    rows = rows[: part.size]
+    rows = _rows(session, query, columns, side, place, paging)
+    if side is not None and (not rows or (backwards and len(rows) <= paging.size)):
+        return _page_of(session, query, columns, None, (), cursor_of, paging)
+    more = len(rows) > paging.size
+    rows = rows[: paging.size]
     if not rows:
         return Page(rows, older=None, newer=None)
     if backwards:
@@ -151,15 +151,15 @@ def _rows(
     columns: tuple[InstrumentedAttribute[Any], ...],
     side: Side | None,
     place: tuple[Any, ...],
-    part: Part,
+    paging: Paging,
 ) -> list[Row]:
     """One more than a page, so that its end is known; backwards when the side is before the place."""
     key = tuple_(*columns)
-    rising = part.ascending != (side == "before")
+    rising = paging.ascending != (side == "before")
     if side is not None:
         query = query.where(key > place if rising else key < place)
     query = query.order_by(*(columns if rising else (column.desc() for column in columns)))
-    return list(session.scalars(query.limit(part.size + 1)))
+    return list(session.scalars(query.limit(paging.size + 1)))
 
 
 def distinct(session: Session, column: InstrumentedAttribute[str]) -> list[str]:

@@ -20,8 +20,8 @@ OUTAGE_SECONDS: Final = Gauge(
     "portal_outage_seconds", "For how long jobs have waited for this service; 0 when none does.", ["service"]
 )
 CLOCK_SET_BACK: Final = Counter("portal_clock_set_back", "How often the database's clock was found to be set back.")
-# What the completer and the enqueuer found without a job; "what" is the feature.
-STARTED_OVER: Final = Counter("portal_started_over", "Rows that had lost their job and got one.", ["what"])
+# What the sweepers found without a job; "what" is the feature.
+LOST_JOBS_REQUEUED: Final = Counter("portal_lost_jobs_requeued", "Rows that had lost their job and got one.", ["what"])
 
 # The reconciler; "outcome" is "done" or "failed".
 RECONCILIATIONS: Final = Counter("portal_reconciliations", "Runs of the reconciler.", ["outcome"])

@@ -1,4 +1,4 @@
-"""Who an IP address stands for when tries are counted, and whether it lies out on the internet."""
+"""Who an IP address stands for when attempts are counted, and whether it lies out on the internet."""
 
 from __future__ import annotations
 

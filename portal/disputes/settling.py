@@ -191,24 +191,24 @@ def _apply(session: Session, dispute: Dispute, found: gateway.Dispute, _nothing:
 def _change(session: Session, dispute: Dispute, found: gateway.Dispute) -> None:
     before = _facts(dispute)
     _take_over(dispute, found)
-    news = {
+    changes = {
         name: {"before": before[name], "after": after}
         for name, after in _facts(dispute).items()
         if before[name] != after
     }
-    if not news:
+    if not changes:
         return
     touch(dispute)
-    if "status" in news:
+    if "status" in changes:
         _add_step(session, dispute, dispute.status)
-        audit.record(session, "dispute.status", dispute.id, news.pop("status"), customer_id=dispute.customer_id)
+        audit.record(session, "dispute.status", dispute.id, changes.pop("status"), customer_id=dispute.customer_id)
         if before["status"] in statuses.INQUIRY and dispute.status == DisputeStatus.NEEDS_RESPONSE:
             _tell_staff(session, dispute, ESCALATED)
         if before["status"] in statuses.FINAL and dispute.is_open:
             _keep_following(session, dispute)
-    if news:
-        audit.record(session, "dispute.changed", dispute.id, news, customer_id=dispute.customer_id)
-    if "evidence_due_by" in news:
+    if changes:
+        audit.record(session, "dispute.changed", dispute.id, changes, customer_id=dispute.customer_id)
+    if "evidence_due_by" in changes:
         _remind_in_time(session, dispute)
 
 

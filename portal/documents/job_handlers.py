@@ -27,4 +27,4 @@ def issue_credit_note(refund_id: str) -> None:
 
 @jobs.requeue_lost_jobs.handler
 def requeue_lost_jobs() -> None:
-    metrics.STARTED_OVER.labels("documents").inc(service.requeue_lost_jobs())
+    metrics.LOST_JOBS_REQUEUED.labels("documents").inc(service.requeue_lost_jobs())

@@ -79,7 +79,7 @@ def begin_reset(email: str, link_id: str) -> None:
 
 
 def reset_password(token: str, password: str) -> None:
-    """Choose a new password by the link of a reset mail. All sessions end, and earlier wrong tries are forgiven.
+    """Choose a new password by the link of a reset mail. All sessions end, and earlier wrong attempts are forgiven.
 
     Raises LinkExpired, also for a second call, and Invalid for a password that is too easily guessed.
     """

@@ -124,7 +124,7 @@ def authenticate(email: str, password: str, *, ip: str, code: str | None = None)
             return user
     if not code:
         raise CodeNeeded(_ticket(user))
-    return _prove_code(user, code, ip)
+    return _verify_code(user, code, ip)
 
 
 def sign_in(email: str, password: str, *, ip: str, user_agent: str, code: str | None = None) -> str:
@@ -150,7 +150,7 @@ def pending_sign_in(ticket: object) -> User | None:
 
 def finish_sign_in(proved: User, code: str, *, ip: str, user_agent: str) -> str:
     """The second step of whom `pending_sign_in` gave back; returns the session's token. Raises WrongCode, RateLimited, WrongCredentials."""
-    return _begin(_prove_code(proved, code, ip), ip, user_agent)
+    return _begin(_verify_code(proved, code, ip), ip, user_agent)
 
 
 def _prove_password(email: str, password: str, ip: str) -> User:
@@ -174,7 +174,7 @@ def _prove_password(email: str, password: str, ip: str) -> User:
     raise WrongCredentials
 
 
-def _prove_code(proved: User, code: str, ip: str) -> User:
+def _verify_code(proved: User, code: str, ip: str) -> User:
     attempt = throttle.begin(proved.email, ip, Proof.CODE)
     with db.transaction() as session:
         user = _still(session, proved)
@@ -272,7 +272,7 @@ def _with_this_token() -> Select[SignInSession, bool]:
     )
 
 
-def prove_again(token: str, password: str, *, ip: str) -> None:
+def reauthenticate(token: str, password: str, *, ip: str) -> None:
     """The one who is signed in proves that it is still they, before something weighty.
 
     Raises Invalid for the field "password", RateLimited, and SignInRequired when the session has ended.

@@ -1,6 +1,6 @@
 """Slowing down those who guess passwords and codes, without locking out those who know theirs.
 
-A try is written down before the password is looked at and struck out when it was right, so that tries sent side by
+An attempt is written down before the password is looked at and struck out when it was right, so that attempts sent side by
 side are counted like others. Three counts over a quarter of an hour:
 - one e-mail from one network: what a person with a forgotten password or a simple script meets;
 - one network, whatever the e-mail: someone who tries one password on many accounts. An office shares a network,
@@ -56,7 +56,7 @@ def begin(email: str, ip: str, proof: Proof = Proof.PASSWORD) -> str:
 
 
 def forgive(session: Session, attempt_id: str) -> None:
-    """The password was right, or the code: such tries of this e-mail from this network count no more. In the caller's transaction."""
+    """The password was right, or the code: such attempts of this e-mail from this network count no more. In the caller's transaction."""
     attempt = session.get(SignInAttempt, attempt_id)
     if attempt is None:  # a right one beside this has forgiven it already
         return

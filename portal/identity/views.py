@@ -121,7 +121,7 @@ def confirm_password() -> AnyResponse:
     form, target = PasswordForm(), request.args.get("next")
     if form.validate_on_submit():
         try:
-            sessions.prove_again(current_user.token, typed(form.password), ip=request.remote_addr or "")
+            sessions.reauthenticate(current_user.token, typed(form.password), ip=request.remote_addr or "")
         except (Invalid, RateLimited) as error:
             tell(form, error)
         else:

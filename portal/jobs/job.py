@@ -110,7 +110,7 @@ class Job(Generic[P]):
         """
         if self._leave(session, 0, *args, **kwargs):
             return
-        again = {"status": JobStatus.QUEUED, "tries": 0, "run_at": database_now(session), "finished_at": None}
+        again = {"status": JobStatus.QUEUED, "attempts": 0, "run_at": database_now(session), "finished_at": None}
         session.execute(update(JobRow).where(JobRow.unique_key == self.key(*args, **kwargs), ENDED).values(again))
 
     def find(self, session: Session, /, *args: P.args, **kwargs: P.kwargs) -> JobRow | None:
@@ -194,7 +194,7 @@ def _insert(session: Session, name: str, args: Mapping[str, object], *, key: str
         "args": dict(args),
         "unique_key": key,
         "status": JobStatus.QUEUED,
-        "tries": 0,
+        "attempts": 0,
         "run_at": now + timedelta(seconds=seconds),
         "created_at": now,
     }

@@ -37,7 +37,7 @@ class JobRow(Base):
     args: Mapped[dict[str, Any]] = mapped_column(JSON)
     unique_key: Mapped[str | None] = mapped_column(String(160), unique=True)
     status: Mapped[JobStatus] = mapped_column(EnumText(JobStatus, 10), default=JobStatus.QUEUED)
-    tries: Mapped[int] = mapped_column(Integer, default=0)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
     run_at: Mapped[datetime] = mapped_column(UTCDateTime)
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     lease_owner: Mapped[str | None] = mapped_column(String(80))

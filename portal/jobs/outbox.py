@@ -30,11 +30,11 @@ log = structlog.get_logger(__name__)
 
 # After this the worker is taken for dead: it missed two heartbeats.
 LEASE_SECONDS: Final = 30
-# Waits between tries, in seconds: quick after a hiccup, hours once somebody has to look. Twelve tries span about eight hours.
+# Waits between attempts, in seconds: quick after a hiccup, hours once somebody has to look. Twelve attempts span about eight hours.
 BACKOFF_SECONDS: Final = (1, 2, 4, 8, 30, 120, 600, 1800, 3600, 7200, 14400, 28800)
-MOST_TRIES: Final = len(BACKOFF_SECONDS)
+MOST_ATTEMPTS: Final = len(BACKOFF_SECONDS)
 # From the first try to the last, which no wait follows.
-HOURS_OF_TRIES: Final = round(sum(BACKOFF_SECONDS[:-1]) / 3600)
+HOURS_OF_ATTEMPTS: Final = round(sum(BACKOFF_SECONDS[:-1]) / 3600)
 
 # A job whose service does not answer is tried so often by the schedule, for most times that is a hiccup. Then it is set down for a time
 # that never comes, unless nobody looks: workers have one of those that wait for a service try it now and then, and when one succeeds,
@@ -70,7 +70,7 @@ class Claimed:
     id: str
     name: str
     args: dict[str, Any]
-    tries: int
+    attempts: int
     waits_for: str | None = None
     waits_since: datetime | None = None
 
@@ -88,18 +88,20 @@ def claim(owner: str, most: int, lease_seconds: int = LEASE_SECONDS) -> list[Cla
         if recovery.is_on(session):
             due = _not_held(due)
         jobs = session.execute(due.with_for_update(skip_locked=True)).scalars().all()
-        poisoned = [job for job in jobs if job.tries >= MOST_TRIES]
+        poisoned = [job for job in jobs if job.attempts >= MOST_ATTEMPTS]
         for job in poisoned:  # no failure was recorded, so its worker died, as it may have each time
             job.status, job.finished_at, job.lease_until, job.lease_owner = JobStatus.DEAD, now, None, None
             job.last_error = "the worker died in the last try"
-            log.error("job_dead", job=job.name, job_id=job.id, tries=job.tries)
+            log.error("job_dead", job=job.name, job_id=job.id, attempts=job.attempts)
             _alert(session, job.name, now)
         taken = [job for job in jobs if job not in poisoned]
         for job in taken:
             job.lease_until = now + timedelta(seconds=lease_seconds)
             job.lease_owner = owner
-            job.tries += 1
-        return [Claimed(job.id, job.name, dict(job.args), job.tries, job.waits_for, job.waits_since) for job in taken]
+            job.attempts += 1
+        return [
+            Claimed(job.id, job.name, dict(job.args), job.attempts, job.waits_for, job.waits_since) for job in taken
+        ]
 
 
 def _due(now: datetime, most: int) -> Select[JobRow]:
@@ -155,17 +157,17 @@ def _fail(job: Claimed, owner: str, error: Exception) -> None:
     reason = _reason(error)
     service = outages.service_of(error)
     if service is not None and (job.waits_since is None or clock.now() - job.waits_since < GIVE_UP_AFTER):
-        log.warning("job_waits", service=service, tries=job.tries, exc_info=error)
+        log.warning("job_waits", service=service, attempts=job.attempts, exc_info=error)
         _wait(job, owner, service, reason)
         metrics.JOBS.labels(job.name, "waits").inc()
         return
-    if service is not None or job.tries >= MOST_TRIES or outages.is_final(error):
-        log.error("job_dead", tries=job.tries, exc_info=error)
+    if service is not None or job.attempts >= MOST_ATTEMPTS or outages.is_final(error):
+        log.error("job_dead", attempts=job.attempts, exc_info=error)
         _close(job, owner, dead=True, error=reason)
         metrics.JOBS.labels(job.name, "dead").inc()
         return
-    wait = wait_after(job.tries)
-    log.warning("job_failed", tries=job.tries, again_in=round(wait, 1), exc_info=error)
+    wait = wait_after(job.attempts)
+    log.warning("job_failed", attempts=job.attempts, again_in=round(wait, 1), exc_info=error)
     _close(job, owner, again_in=wait, error=reason)
     metrics.JOBS.labels(job.name, "failed").inc()
 
@@ -179,9 +181,9 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__} ({error.code}{facts}){cause}"
 
 
-def wait_after(tries: int) -> float:
+def wait_after(attempts: int) -> float:
     """Seconds until the next try after so many that failed, fewer than MOST_TRIES; scattered, so that not all come at once."""
-    return BACKOFF_SECONDS[tries - 1] * random.uniform(0.8, 1.2)  # noqa: S311  # no secret
+    return BACKOFF_SECONDS[attempts - 1] * random.uniform(0.8, 1.2)  # noqa: S311  # no secret
 
 
 def _close(
@@ -200,7 +202,7 @@ def _close(
         if again_in is not None:
             values["run_at"] = now + timedelta(seconds=again_in)
             if not counted:
-                values["tries"] = 0  # it went well so far: earlier failures are over
+                values["attempts"] = 0  # it went well so far: earlier failures are over
         else:
             values |= {"status": JobStatus.DEAD if dead else JobStatus.DONE, "finished_at": now}
         written = _write(session, job, owner, values)
@@ -213,13 +215,13 @@ def _close(
 
 
 def _wait(job: Claimed, owner: str, service: str, reason: str) -> None:
-    """Set a job down until its service answers: such tries are not counted, for however many there are, none is the job's fault."""
+    """Set a job down until its service answers: such attempts are not counted, for however many there are, none is the job's fault."""
     with db.transaction() as session:
         now = database_now(session)
-        patient = job.tries >= FAST_RETRIES
+        patient = job.attempts >= FAST_RETRIES
         values = {
-            "run_at": now + (PARK_FOR if patient else timedelta(seconds=wait_after(job.tries))),
-            "tries": min(job.tries, FAST_RETRIES),
+            "run_at": now + (PARK_FOR if patient else timedelta(seconds=wait_after(job.attempts))),
+            "attempts": min(job.attempts, FAST_RETRIES),
             "last_error": reason,
             "waits_for": service,
             "waits_since": job.waits_since or now,
@@ -292,7 +294,7 @@ def revive(session: Session, job_id: str) -> bool:
     revived = session.execute(
         update(JobRow)
         .where(JobRow.id == job_id, or_(DEAD, FAILED), JobRow.status != JobStatus.DONE, free)
-        .values(status=JobStatus.QUEUED, tries=0, run_at=now, finished_at=None, waits_for=None, waits_since=None)
+        .values(status=JobStatus.QUEUED, attempts=0, run_at=now, finished_at=None, waits_for=None, waits_since=None)
     )
     return bool(revived.rowcount)  # type: ignore[attr-defined]
 

@@ -77,7 +77,7 @@ def send_failure(
     with db.reading() as session:
         collection = queries.collection(session, collection_id)
         customer = session.get_one(Customer, collection.customer_id)
-    if collection.status in {CollectionStatus.PAID, CollectionStatus.CALLED_OFF}:
+    if collection.status in {CollectionStatus.PAID, CollectionStatus.CANCELED}:
         return
     asks_holder = ASKS_HOLDER in {code, decline_code} and payment_id is not None
     subject = (

@@ -31,7 +31,7 @@ class Mandate(Base):
     given_at: Mapped[datetime] = mapped_column(UTCDateTime)
     ip: Mapped[str] = mapped_column(String(45))
     language: Mapped[str] = mapped_column(String(8))
-    wording: Mapped[str] = mapped_column(Text)  # as it was shown, a line a sentence
+    terms: Mapped[str] = mapped_column(Text)  # as it was shown, a line a sentence
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     ended_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
 
@@ -42,13 +42,13 @@ class Mandate(Base):
 
     @property
     def sentences(self) -> list[str]:
-        return self.wording.splitlines()
+        return self.terms.splitlines()
 
 
 class Collection(Base):
     """One invoice that is to be charged under a mandate.
 
-    `charge_on` is fixed when the notice is sent (`noticed_at`). `tries` counts those that were begun; while `is_trying`, it is not
+    `charge_on` is fixed when the notice is sent (`noticed_at`). `attempts` counts those that were begun; while `is_trying`, it is not
     known yet what came of the last one, and whoever goes on with it uses the same key. `failure_code`, `decline_code` and `advice_code`
     tell of the last try that failed: Stripe's codes, or ours from portal.mandates.statuses. `tried_method` is the payment method that
     it was made with.
@@ -63,9 +63,9 @@ class Collection(Base):
     status: Mapped[CollectionStatus] = mapped_column(EnumText(CollectionStatus, 20), default=CollectionStatus.ANNOUNCED)
     charge_on: Mapped[date] = mapped_column(Date)
     noticed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    next_try_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    tries: Mapped[int] = mapped_column(Integer, default=0)
-    first_try_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    next_attempt_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    first_attempt_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     is_trying: Mapped[bool] = mapped_column(Boolean, default=False)
     payment_method_id: Mapped[str | None] = mapped_column(ForeignKey("payment_methods.id"))
     tried_method: Mapped[str] = mapped_column(String(64), default="")
@@ -80,9 +80,9 @@ class Collection(Base):
 
     __table_args__ = (
         one_of("status", CollectionStatus),
-        CheckConstraint("tries >= 0", name="tries_counted"),
+        CheckConstraint("attempts >= 0", name="attempts_counted"),
         UniqueConstraint("mandate_id", "invoice_id"),
         Index("uq_collections_active", "invoice_id", unique=True, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
-        Index("ix_collections_due", "next_try_at", "id", sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
+        Index("ix_collections_due", "next_attempt_at", "id", sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
         Index("ix_collections_customer", "customer_id", "created_at", "id"),
     )

@@ -17,7 +17,7 @@ MAIL_TAKES: Final = timedelta(minutes=10)
 # After a first decline the card is tried again so many days after that first try, and then no more. The words below say so.
 RETRY_AFTER_DAYS: Final = (1, 3, 7)
 
-WORDING: Final = (
+TERMS: Final = (
     N_(
         "I allow %(company)s to charge my default card for each of my invoices, in its full amount and "
         "on its due date, until I turn this off."
@@ -38,9 +38,9 @@ WORDING: Final = (
 )
 
 
-def wording(company: str, locale: str) -> tuple[str, ...]:
+def terms(company: str, locale: str) -> tuple[str, ...]:
     """The mandate's sentences as a customer reads and agrees to them."""
-    return tuple(translate(sentence, locale, company=company) for sentence in WORDING)
+    return tuple(translate(sentence, locale, company=company) for sentence in TERMS)
 
 
 def digest(sentences: tuple[str, ...]) -> str:
@@ -63,8 +63,8 @@ def charged_from(day: date, noticed_at: datetime) -> datetime:
     return max(company_days.begins(day), noticed_at + NOTICE)
 
 
-def next_try(first_try_at: datetime, tries: int) -> datetime | None:
-    """When to try again after `tries` tries have failed: at the hour of the first one; None when the schedule is over."""
-    if tries > len(RETRY_AFTER_DAYS):
+def next_attempt(first_attempt_at: datetime, attempts: int) -> datetime | None:
+    """When to try again after so many attempts have failed: at the hour of the first one; None when the schedule is over."""
+    if attempts > len(RETRY_AFTER_DAYS):
         return None
-    return company_days.days_later(first_try_at, RETRY_AFTER_DAYS[tries - 1])
+    return company_days.days_later(first_attempt_at, RETRY_AFTER_DAYS[attempts - 1])

@@ -128,7 +128,7 @@ def planned_for(session: Session, invoice_id: str, customer_id: str) -> Planned 
 def _planned(invoice: Invoice, collection: Collection | None) -> Planned:
     if collection is None:
         return Planned(invoice, policy.charge_day(invoice.due_on, clock.now()), None)
-    return Planned(invoice, max(company_days.day_of(collection.next_try_at), collection.charge_on), collection)
+    return Planned(invoice, max(company_days.day_of(collection.next_attempt_at), collection.charge_on), collection)
 
 
 def collection(session: Session, collection_id: str) -> Collection:
@@ -159,15 +159,17 @@ def to_be_announced(session: Session, most: int) -> list[tuple[str, str]]:
 
 def due(session: Session, now: datetime, after: tuple[datetime, str] | None, most: int) -> list[tuple[datetime, str]]:
     """Collections (next try, id) whose time has come and whose notice went out, from `after` on in this order."""
-    query = select(Collection.next_try_at, Collection.id).where(
-        inline_literals(Collection.status, ACTIVE), Collection.next_try_at <= now, Collection.noticed_at.is_not(None)
+    query = select(Collection.next_attempt_at, Collection.id).where(
+        inline_literals(Collection.status, ACTIVE),
+        Collection.next_attempt_at <= now,
+        Collection.noticed_at.is_not(None),
     )
     if after is not None:
         moment, last_id = after
         query = query.where(
-            or_(Collection.next_try_at > moment, (Collection.next_try_at == moment) & (Collection.id > last_id))
+            or_(Collection.next_attempt_at > moment, (Collection.next_attempt_at == moment) & (Collection.id > last_id))
         )
-    rows = session.execute(query.order_by(Collection.next_try_at, Collection.id).limit(most))
+    rows = session.execute(query.order_by(Collection.next_attempt_at, Collection.id).limit(most))
     return [(moment, collection_id) for moment, collection_id in rows]
 
 

@@ -2,7 +2,7 @@
 
 What happens to an invoice of a customer with a mandate, each step in a transaction of its own:
 
-    sweep         finds what is due, every few minutes: notices, tries, and what was paid elsewhere
+    sweep         finds what is due, every few minutes: notices, attempts, and what was paid elsewhere
     send_notice   writes the Collection; the mail of the notice fixes the day, and nothing is charged before policy.NOTICE after it
     collect       begins a try (the row says so before Stripe is asked), has payments.service.pay_with_card charge the default card
                   off session under a key made from the collection and the try, and writes down what came of it
@@ -54,8 +54,8 @@ class NoCard(Conflict):
     message = N_("Please add a card first: automatic payments use your default card.")
 
 
-class WordingChanged(Conflict):
-    code = "wording_changed"
+class TermsChanged(Conflict):
+    code = "terms_changed"
     message = N_("The wording of the agreement has changed. Please read it again before you agree.")
 
 
@@ -68,14 +68,14 @@ def switch_on(customer_id: str, user_id: str, *, ip: str, locale: str, agreed: s
     A second call changes nothing and returns the mandate in force. Raises NoCard without a good default card, and WordingChanged
     when other words were shown.
     """
-    sentences = policy.wording(config.current().company.name, locale)
+    sentences = policy.terms(config.current().company.name, locale)
     with db.transaction() as session:
         accounts.customer(session, customer_id, lock=True)
         known = queries.in_force(session, customer_id)
         if known is not None:
             return known
         if agreed != policy.digest(sentences):
-            raise WordingChanged
+            raise TermsChanged
         if cards.default_card(session, customer_id) is None:
             raise NoCard
         mandate = Mandate(
@@ -85,11 +85,11 @@ def switch_on(customer_id: str, user_id: str, *, ip: str, locale: str, agreed: s
             given_at=clock.now(),
             ip=ip[:45],
             language=locale,
-            wording="\n".join(sentences),
+            terms="\n".join(sentences),
         )
         session.add(mandate)
         session.flush()
-        audit.record(session, "mandate.given", mandate.id, {"wording": agreed}, customer_id=customer_id)
+        audit.record(session, "mandate.given", mandate.id, {"terms": agreed}, customer_id=customer_id)
         jobs.mail_switched.enqueue(session, mandate_id=mandate.id, on=1)
         jobs.sweep.enqueue(session)
     return mandate
@@ -109,7 +109,7 @@ def switch_off(customer_id: str, user_id: str) -> None:
             .where(Collection.mandate_id == mandate.id, Collection.status.in_(statuses.ACTIVE), ~Collection.is_trying)
             .with_for_update()
         ).scalars():
-            _end(session, row, CollectionStatus.CALLED_OFF)
+            _end(session, row, CollectionStatus.CANCELED)
         jobs.mail_switched.enqueue(session, mandate_id=mandate.id, on=0)
 
 
@@ -132,10 +132,10 @@ def sweep() -> None:
             send_notice(invoice_id, customer_id)
         if len(unannounced) < BATCH:
             break
-    _leave_tries()
+    _leave_attempts()
 
 
-def _leave_tries() -> None:
+def _leave_attempts() -> None:
     """A job for each collection whose time has come; one an hour, should the one before have died."""
     now, after = clock.now(), None
     for _ in range(MOST_BATCHES):
@@ -172,8 +172,8 @@ def send_notice(invoice_id: str, customer_id: str) -> None:
             invoice_id=invoice_id,
             status=CollectionStatus.ANNOUNCED,
             charge_on=day,
-            next_try_at=company_days.begins(day),
-            tries=0,
+            next_attempt_at=company_days.begins(day),
+            attempts=0,
             is_trying=False,
             created_at=now,
             updated_at=now,
@@ -192,7 +192,7 @@ def schedule(collection_id: str) -> Collection | None:
             return None
         invoice = session.get_one(Invoice, row.invoice_id)
         row.charge_on = policy.charge_day(invoice.due_on, clock.now())
-        row.next_try_at = company_days.begins(row.charge_on)
+        row.next_attempt_at = company_days.begins(row.charge_on)
     with db.reading() as session:
         return queries.collection(session, collection_id)
 
@@ -203,7 +203,7 @@ def mark_noticed(collection_id: str) -> None:
         row = _locked(session, collection_id)
         if row.noticed_at is None:
             row.noticed_at = clock.now()
-            row.next_try_at = policy.charged_from(row.charge_on, row.noticed_at)
+            row.next_attempt_at = policy.charged_from(row.charge_on, row.noticed_at)
 
 
 # The worker's part: charging
@@ -259,24 +259,24 @@ def _begin(collection_id: str) -> Attempt | None:
             if _is_settled(session, row) or _comes_later(row, row.noticed_at):
                 return None
             if mandate.ended_at is not None:
-                _end(session, row, CollectionStatus.CALLED_OFF)
+                _end(session, row, CollectionStatus.CANCELED)
                 return None
-            if not _start_try(session, row):
+            if not _start_attempt(session, row):
                 return None
-        return Attempt(row.id, row.customer_id, row.invoice_id, row.payment_method_id or "", f"{row.id}:{row.tries}")
+        return Attempt(row.id, row.customer_id, row.invoice_id, row.payment_method_id or "", f"{row.id}:{row.attempts}")
 
 
 def _comes_later(row: Collection, noticed_at: datetime) -> bool:
     """Whether it is too early to charge, also when the row's next try says otherwise: the company may have moved to another zone."""
-    row.next_try_at = max(row.next_try_at, policy.charged_from(row.charge_on, noticed_at))
-    return row.next_try_at > clock.now()
+    row.next_attempt_at = max(row.next_attempt_at, policy.charged_from(row.charge_on, noticed_at))
+    return row.next_attempt_at > clock.now()
 
 
-def _start_try(session: Session, row: Collection) -> bool:
+def _start_attempt(session: Session, row: Collection) -> bool:
     card = cards.default_card(session, row.customer_id)
     known_answer = card is not None and _is_final_decline(row, card.stripe_payment_method_id)
-    row.tries += 1
-    row.first_try_at = row.first_try_at or clock.now()
+    row.attempts += 1
+    row.first_attempt_at = row.first_attempt_at or clock.now()
     if card is None or known_answer:
         code = row.failure_code if known_answer else _why_no_card(session, row.customer_id)
         told = (row.decline_code, row.advice_code) if known_answer else ("", "")
@@ -286,7 +286,9 @@ def _start_try(session: Session, row: Collection) -> bool:
     row.payment_method_id = card.id
     row.tried_method = card.stripe_payment_method_id
     row.updated_at = clock.now()
-    audit.record(session, "collection.try", row.id, {"number": row.tries, "card": card.id}, customer_id=row.customer_id)
+    audit.record(
+        session, "collection.attempt", row.id, {"number": row.attempts, "card": card.id}, customer_id=row.customer_id
+    )
     return True
 
 
@@ -325,11 +327,11 @@ def _wait(collection_id: str, *, sent: bool) -> None:
         row = _locked(session, collection_id)
         if row.status not in statuses.ACTIVE:
             return
-        row.next_try_at = clock.now() + CHECK_AGAIN_AFTER
+        row.next_attempt_at = clock.now() + CHECK_AGAIN_AFTER
         row.updated_at = clock.now()
         if not sent and row.is_trying:
             row.is_trying = False
-            row.tries -= 1
+            row.attempts -= 1
 
 
 def _try_anew(collection_id: str) -> None:
@@ -338,7 +340,7 @@ def _try_anew(collection_id: str) -> None:
         row = _locked(session, collection_id)
         if row.status in statuses.ACTIVE and row.is_trying:
             row.is_trying = False
-            row.next_try_at = clock.now() + CHECK_AGAIN_AFTER
+            row.next_attempt_at = clock.now() + CHECK_AGAIN_AFTER
             row.updated_at = clock.now()
 
 
@@ -359,27 +361,27 @@ def _note_failure(
     row.advice_code = advice_code
     audit.record(
         session,
-        "collection.try_failed",
+        "collection.attempt_failed",
         row.id,
-        {"number": row.tries, "code": code, "decline_code": decline_code, "advice_code": advice_code},
+        {"number": row.attempts, "code": code, "decline_code": decline_code, "advice_code": advice_code},
         customer_id=row.customer_id,
     )
     if session.get_one(Mandate, row.mandate_id).ended_at is not None:
-        _end(session, row, CollectionStatus.CALLED_OFF)
+        _end(session, row, CollectionStatus.CANCELED)
         return
-    again_at = policy.next_try(row.first_try_at or clock.now(), row.tries)
+    again_at = policy.next_attempt(row.first_attempt_at or clock.now(), row.attempts)
     if again_at is None:
         log.error("collection_given_up", collection_id=row.id, invoice_id=row.invoice_id)
         _end(session, row, CollectionStatus.GIVEN_UP)
         jobs.mail_staff.enqueue(session, collection_id=row.id)
     else:
         row.status = CollectionStatus.RETRYING
-        row.next_try_at = again_at
+        row.next_attempt_at = again_at
         row.updated_at = clock.now()
     jobs.mail_failure.enqueue(
         session,
         collection_id=row.id,
-        number=row.tries,
+        number=row.attempts,
         code=code,
         decline_code=decline_code,
         advice_code=advice_code,
@@ -400,7 +402,7 @@ def _is_settled(session: Session, row: Collection) -> bool:
     status = session.execute(select(Invoice.status).where(Invoice.id == row.invoice_id)).scalar_one()
     if status == InvoiceStatus.OPEN:
         return False
-    _end(session, row, CollectionStatus.PAID if status == InvoiceStatus.PAID else CollectionStatus.CALLED_OFF)
+    _end(session, row, CollectionStatus.PAID if status == InvoiceStatus.PAID else CollectionStatus.CANCELED)
     return True
 
 
@@ -409,7 +411,11 @@ def _end(session: Session, row: Collection, status: CollectionStatus) -> None:
     row.is_trying = False
     row.updated_at = clock.now()
     audit.record(
-        session, f"collection.{status}", row.id, {"before": before, "tries": row.tries}, customer_id=row.customer_id
+        session,
+        f"collection.{status}",
+        row.id,
+        {"before": before, "attempts": row.attempts},
+        customer_id=row.customer_id,
     )
     crash.point("collection ended")
 

@@ -3,7 +3,7 @@
 announced  →  paid                       the notice is sent, the day comes, the card is charged
 announced  →  retrying  →  paid          a decline; tried again on the schedule of portal.mandates.policy
 retrying   →  given_up                   the schedule is over: customer and staff are told
-any        →  called_off                 the mandate ended, or the invoice was withdrawn or paid otherwise
+any        →  canceled                   the mandate ended, or the invoice was withdrawn or paid otherwise
 """
 
 from enum import StrEnum
@@ -15,7 +15,7 @@ class CollectionStatus(StrEnum):
     RETRYING = "retrying"
     PAID = "paid"
     GIVEN_UP = "given_up"
-    CALLED_OFF = "called_off"
+    CANCELED = "canceled"
 
 
 ACTIVE: Final = (CollectionStatus.ANNOUNCED, CollectionStatus.RETRYING)

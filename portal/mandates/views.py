@@ -26,7 +26,7 @@ def index() -> Response:
         mandate = queries.in_force(session, me)
         planned = queries.planned(session, me, mandate)
         card = cards.default_card(session, me)
-    words = policy.wording(config.current().company.name, reader_language())
+    words = policy.terms(config.current().company.name, reader_language())
     return page(
         "mandates/index.html", mandate=mandate, planned=planned, card=card, words=words, agreed=policy.digest(words)
     )

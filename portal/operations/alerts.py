@@ -14,7 +14,7 @@ from portal.jobs import outages, outbox, own_jobs, workers
 from portal.reconciliation import jobs as recovery_jobs
 from portal.reconciliation.models import Reconciliation
 from portal.stripe_events import jobs as event_jobs
-from portal.stripe_events import queries as webhooks
+from portal.stripe_events import queries as stripe_events
 
 # The others are on the page that the mail leads to.
 MOST_NAMED: Final = 20
@@ -37,7 +37,7 @@ def mail_dead(span: int) -> None:
         locale=locale,
         jobs=died[:MOST_NAMED],
         more=len(died) - MOST_NAMED,
-        hours_of_tries=outbox.HOURS_OF_TRIES,
+        hours_of_attempts=outbox.HOURS_OF_ATTEMPTS,
         link=f"{settings.base_url}/support/operations/jobs?status=dead",
     )
 
@@ -82,7 +82,7 @@ def mail_missing_webhooks(since: int) -> None:
     `since` is in seconds since 1970.
     """
     with db.reading() as session:
-        missing, last = webhooks.missing_since(session), webhooks.last_delivered(session)
+        missing, last = stripe_events.missing_since(session), stripe_events.last_delivered(session)
     if missing is None:
         return
     settings = config.current()

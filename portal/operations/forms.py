@@ -11,7 +11,7 @@ from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  #
 from wtforms.validators import Length, Optional
 
 from portal.operations.queries import AuditFilter, EventFilter
-from portal.stripe_events import models as webhooks
+from portal.stripe_events import models as stripe_events
 from portal.web.forms import PortalForm
 from portal.webhook_endpoints import models as deliveries
 from portal.webhook_endpoints.queries import DeliveryFilter
@@ -43,7 +43,7 @@ class EventFilterForm(_FilterForm):
     status = SelectField(
         lazy_gettext("Status"),
         [Optional()],
-        choices=[SelectChoice(name) for name in ("", *webhooks.EventStatus)],
+        choices=[SelectChoice(name) for name in ("", *stripe_events.EventStatus)],
         default="",
     )
     type = _text(lazy_gettext("Type"))

@@ -28,7 +28,7 @@ from portal.refunds import queries as refunds
 from portal.refunds.models import Refund
 from portal.refunds.statuses import RefundStatus
 from portal.stripe_events import jobs as event_jobs
-from portal.stripe_events import queries as webhooks
+from portal.stripe_events import queries as stripe_events
 from portal.stripe_events.models import EventStatus, StripeEvent
 from portal.web import forwarded
 
@@ -102,7 +102,7 @@ def state(session: Session) -> State:
     free = JobRow.lease_until.is_(None) | (JobRow.lease_until < now)
     due = select(JobRow.run_at).where(_QUEUED, JobRow.run_at <= now, free).order_by(JobRow.run_at).limit(1)
     received = StripeEvent.received_at
-    last = webhooks.last_delivered(session)
+    last = stripe_events.last_delivered(session)
     waiting = (
         select(received).where(StripeEvent.status == EventStatus.RECEIVED).order_by(received, StripeEvent.id).limit(1)
     )
@@ -116,7 +116,7 @@ def state(session: Session) -> State:
         events_waiting=_count(session, select(StripeEvent.id).where(StripeEvent.status == EventStatus.RECEIVED)),
         oldest_waiting_at=session.scalar(waiting),
         last_event_at=last.received_at if last else None,
-        webhooks_missing_since=webhooks.missing_since(session),
+        webhooks_missing_since=stripe_events.missing_since(session),
         payments_to_review=_count(session, select(Payment.id).where(_waits_for_staff(Payment))),
         setups_to_review=_count(session, select(PaymentMethodSetup.id).where(_waits_for_staff(PaymentMethodSetup))),
         stripe_customers_to_review=_count(session, select(StripeCustomer.id).where(_waits_for_staff(StripeCustomer))),

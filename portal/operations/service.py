@@ -39,7 +39,7 @@ AUDIT_COLUMNS: Final = {
 
 
 def try_again(job_id: str) -> None:
-    """Have a job that is dead, or waits after a failure, tried again now, with all its tries.
+    """Have a job that is dead, or waits after a failure, tried again now, with all its attempts.
 
     Raises NotFound, and Conflict for a job that is done, is being run, or has not failed.
     """
@@ -47,7 +47,7 @@ def try_again(job_id: str) -> None:
         job = session.execute(select(JobRow).where(JobRow.id == job_id).with_for_update()).scalar_one_or_none()
         if job is None:
             raise NotFound
-        facts = {"job": job.name, "status": [job.status, JobStatus.QUEUED], "tries": [job.tries, 0]}
+        facts = {"job": job.name, "status": [job.status, JobStatus.QUEUED], "attempts": [job.attempts, 0]}
         if not outbox.revive(session, job_id):
             raise Conflict
         audit.record(session, "job.revived", job_id, facts)

@@ -20,7 +20,7 @@ from portal.jobs.models import JobStatus
 from portal.operations import queries
 from portal.operations import service as operations
 from portal.operations.forms import AuditFilterForm, DeliveryFilterForm, EventFilterForm
-from portal.stripe_events import service as webhooks
+from portal.stripe_events import service as stripe_events
 from portal.web import lists
 from portal.web.guards import staff_only
 from portal.web.pages import limiter, page, reader_language, see_other
@@ -91,7 +91,7 @@ def _printed(body: bytes) -> str:
 @limiter.limit("30/minute")
 @staff_only(*ACTORS)
 def replay(event_id: str) -> AnyResponse:
-    if webhooks.replay(event_id):
+    if stripe_events.replay(event_id):
         flash(gettext("The event is being applied again."), "success")
     else:
         flash(gettext("This event is already queued."), "info")
@@ -125,7 +125,7 @@ def delivery(delivery_id: str) -> Response:
         "support/operations/delivery.html",
         delivery=found,
         name=names[found.customer_id],
-        headers=found.event.headers(found.last_try_at or found.created_at),
+        headers=found.event.headers(found.last_attempt_at or found.created_at),
         body=_printed(found.event.body),
     )
 
@@ -152,10 +152,10 @@ def jobs() -> Response:
     dead_only = request.args.get("status") == JobStatus.DEAD
     with db.reading() as session:
         found = queries.failed_jobs(session, dead_only=dead_only, cursor=request.args.get("page"))
-    return _list("jobs", found, dead_only=dead_only, hours_of_tries=outbox.HOURS_OF_TRIES)
+    return _list("jobs", found, dead_only=dead_only, hours_of_attempts=outbox.HOURS_OF_ATTEMPTS)
 
 
-@bp.post("/jobs/<job_id>/tries")
+@bp.post("/jobs/<job_id>/attempts")
 @limiter.limit("30/minute")
 @staff_only(*ACTORS)
 def try_again(job_id: str) -> AnyResponse:

@@ -1,9 +1,9 @@
 """Against card testing: trying out stolen numbers, by adding one after the other or by paying small amounts with them.
 
-What is counted are cards that banks refused, each try once, by customer and by network: how many tries failed, and how many
+What is counted are cards that banks refused, each try once, by customer and by network: how many attempts failed, and how many
 different cards they were made with. A card that was taken counts for nothing, however many there are. Before a card goes to its
 bank, `begin` refuses whoever is beyond a limit and notes a try without an outcome, which counts for its customer as long as it
-is fresh, so that tries sent side by side are counted like others. `fail` and `close` write down what came of it.
+is fresh, so that attempts sent side by side are counted like others. `fail` and `close` write down what came of it.
 
 A limit by the hour slows down, one by the day blocks. A person mistypes some cards; an office with one address has several such
 persons; and whose app's own server calls for many customers says whom it calls for (portal.api.end_users). Stripe limits further,
@@ -85,7 +85,7 @@ def begin(session: Session, customer_id: str, ip: str, subject: str) -> None:
     """Note that a card is about to go to its bank; `subject` names what it is for: a setup, a payment or its invoice, or the card itself.
 
     Raises TooManyCards, Blocked or TooManyFromAddress with the seconds to wait; a refused try is not noted. A second call for a
-    subject renews its try. In the caller's transaction, which has locked the customer; tries of several customers from one
+    subject renews its try. In the caller's transaction, which has locked the customer; attempts of several customers from one
     network that are sent at the same moment may all come through. Without an address nothing is counted by network.
     """
     network = networks.network_of(ip) if ip else ""

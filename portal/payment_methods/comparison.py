@@ -38,7 +38,7 @@ def compare(customer_id: str) -> None:
         return
     for method_id in sorted(kept.keys() | listed.keys()):
         row, card = kept.get(method_id), listed.get(method_id)
-        if row is None or card is None or keeping.news(row, card):
+        if row is None or card is None or keeping.changes(row, card):
             keeping.upsert(method_id)
 
 

@@ -18,7 +18,7 @@ def upsert(stripe_payment_method_id: str) -> None:
 
 @jobs.requeue_lost_jobs.handler
 def requeue_lost_jobs() -> None:
-    metrics.STARTED_OVER.labels("payment_methods").inc(setups.requeue_lost_jobs())
+    metrics.LOST_JOBS_REQUEUED.labels("payment_methods").inc(setups.requeue_lost_jobs())
 
 
 @jobs.compare.handler

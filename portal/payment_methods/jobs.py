@@ -47,7 +47,7 @@ def mail_refused_detail(customer_id: str, detail: str) -> None:
 
 @job("payment_methods.sweep", every_seconds=3600)
 def sweep() -> None:
-    """Forget old tries to add a card."""
+    """Forget old attempts to add a card."""
 
 
 @job("payments.cancel_pending", once_per=("lost",))

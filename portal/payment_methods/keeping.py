@@ -50,7 +50,7 @@ def upsert(stripe_payment_method_id: str) -> StripePaymentMethod | None:
     if method is None or method.customer_id is None or method.card is None:
         # One that we did not know before Stripe was asked may have been attached since, and be kept by somebody else.
         if was_known:
-            forget(stripe_payment_method_id)
+            remove_detached(stripe_payment_method_id)
         return method
     with db.transaction() as session:
         customer_id = session.execute(
@@ -115,14 +115,14 @@ def _follow(session: Session, row: PaymentMethod, card: Card) -> None:
         audit.record(session, "payment_method.updated", row.id, changed, customer_id=row.customer_id)
 
 
-def news(row: PaymentMethod, card: Card) -> dict[str, Any]:
+def changes(row: PaymentMethod, card: Card) -> dict[str, Any]:
     """What Stripe says of a card and its row does not."""
     return {name: value for name, value in _facts(card).items() if getattr(row, name) != value}
 
 
 def _write(row: PaymentMethod, card: Card) -> dict[str, Any]:
     """Bring a row's facts up to date; returns those that changed. Another expiry is reminded of at its own time."""
-    changed = news(row, card)
+    changed = changes(row, card)
     for name, value in changed.items():
         setattr(row, name, value)
     if changed.keys() & {"exp_month", "exp_year"}:
@@ -142,17 +142,17 @@ def _renew(session: Session, row: PaymentMethod, method_id: str, card: Card) -> 
         {"before": before, "after": method_id, "expiry": f"{row.exp_year}-{row.exp_month:02d}"},
         customer_id=row.customer_id,
     )
-    _let_go_later(session, before)
+    _detach_later(session, before)
     _see_to_a_default(session, row.customer_id)
 
 
 def _refuse(session: Session, row: PaymentMethod, method_id: str) -> None:
-    """Let a duplicate go; one that is on its way out already brings no news."""
-    if _let_go_later(session, method_id):
+    """Detach a duplicate; one that is on its way out already changes nothing."""
+    if _detach_later(session, method_id):
         audit.record(session, "payment_method.duplicate", row.id, {"refused": method_id}, customer_id=row.customer_id)
 
 
-def _let_go_later(session: Session, method_id: str) -> bool:
+def _detach_later(session: Session, method_id: str) -> bool:
     return jobs.detach.enqueue(session, stripe_payment_method_id=method_id)
 
 
@@ -176,7 +176,7 @@ def _detach(stripe_payment_method_id: str) -> None:
             raise
 
 
-def forget(stripe_payment_method_id: str) -> PaymentMethod | None:
+def remove_detached(stripe_payment_method_id: str) -> PaymentMethod | None:
     """Mark a payment method as removed, since Stripe holds it no more; one that we do not know changes nothing.
 
     Returns the card that became the default by this, if one did.
@@ -210,7 +210,7 @@ def remove(payment_method_id: str, customer_id: str) -> PaymentMethod | None:
     with db.reading() as session:
         card = queries.for_customer(session, payment_method_id, customer_id)
     _detach(card.stripe_payment_method_id)
-    return forget(card.stripe_payment_method_id)
+    return remove_detached(card.stripe_payment_method_id)
 
 
 def remove_once(reference: str, customer_id: str) -> None:

@@ -98,7 +98,7 @@ class PaymentMethod(Base):
 class PaymentMethodSetup(Mirror, Base):
     """A customer's intent to add a payment method, without paying. `status` is ours until Stripe knows the setup intent, then Stripe's own.
 
-    `failed_tries` counts the cards that the bank refused.
+    `failed_attempts` counts the cards that the bank refused.
     """
 
     __tablename__ = "payment_method_setups"
@@ -111,7 +111,7 @@ class PaymentMethodSetup(Mirror, Base):
     # The card that an app asked to save by its reference; none where it is typed in a browser.
     stripe_payment_method_id: Mapped[str | None] = mapped_column(String(64))
     stripe_attempt_id: Mapped[str | None] = mapped_column(String(64))
-    failed_tries: Mapped[int] = mapped_column(Integer, default=0)
+    failed_attempts: Mapped[int] = mapped_column(Integer, default=0)
     failure_code: Mapped[str] = mapped_column(String(60), default="")
     decline_code: Mapped[str] = mapped_column(String(60), default="")
     outcome: Mapped[str] = mapped_column(String(20), default="")  # a SetupOutcome, once there is one

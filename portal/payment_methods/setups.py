@@ -103,7 +103,7 @@ def record_setup(
         stripe_payment_method_id=stripe_payment_method_id,
         status=SetupStatus.CREATED,
         attempt=1,
-        failed_tries=0,
+        failed_attempts=0,
         review_reason="",
         version=1,
         created_at=now,
@@ -184,7 +184,7 @@ def _store(session: Session, setup: PaymentMethodSetup, intent: SetupIntent) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Details:
-    """What is asked of Stripe besides a setup intent: the card that came of it, and all of its tries."""
+    """What is asked of Stripe besides a setup intent: the card that came of it, and all of its attempts."""
 
     method: StripePaymentMethod | None
     attempts: Sequence[SetupAttempt]
@@ -202,7 +202,7 @@ def _arrived(intent: SetupIntent) -> StripePaymentMethod | None:
 
 
 def _attempts(intent: SetupIntent) -> Sequence[SetupAttempt]:
-    """All tries of a setup: the intent shows the last one alone, and several may have failed since it was looked at."""
+    """All attempts of a setup: the intent shows the last one alone, and several may have failed since it was looked at."""
     return () if intent.attempt_id is None else list(gateway.current().list_setup_attempts(intent.id))
 
 
@@ -258,7 +258,7 @@ def _count_failures(session: Session, setup: PaymentMethodSetup, attempts: Seque
     for attempt in failed:
         subjects = (setup.id, setup.stripe_payment_method_id)
         card_testing.fail(session, setup.customer_id, attempt.id, attempt.fingerprint, *subjects)
-    setup.failed_tries = max(setup.failed_tries, len(failed))
+    setup.failed_attempts = max(setup.failed_attempts, len(failed))
 
 
 def _outcome(session: Session, setup: PaymentMethodSetup, method: StripePaymentMethod | None) -> tuple[str, str | None]:
@@ -303,11 +303,11 @@ def _stop_testing(setup_id: str, intent: SetupIntent) -> SetupIntent:
         return intent
     with db.reading() as session:
         setup = session.get_one(PaymentMethodSetup, setup_id)
-        tries = setup.failed_tries
-        too_many = tries >= config.current().card_failures_of_setup
-        if not too_many and (tries == 0 or not card_testing.is_beyond(session, setup.customer_id)):
+        attempts = setup.failed_attempts
+        too_many = attempts >= config.current().card_failures_of_setup
+        if not too_many and (attempts == 0 or not card_testing.is_beyond(session, setup.customer_id)):
             return intent
-    log.warning("payment_method_setup_stopped", setup_id=setup_id, failed_tries=tries)
+    log.warning("payment_method_setup_stopped", setup_id=setup_id, failed_attempts=attempts)
     return cancel_setup(setup_id)
 
 

@@ -86,7 +86,7 @@ def check_reference(stripe_payment_method_id: str) -> None:
 def usable(customer_id: str, stripe_payment_method_id: str, *, is_counted: bool) -> StripePaymentMethod:
     """A card at Stripe that this customer may use: nobody's yet, or theirs already, which is then kept here, too.
 
-    The reference has passed `check_reference`. With `is_counted` its try was noted: who guesses references is counted like one who tries
+    The reference has passed `check_reference`. With `is_counted` its try was noted: who guesses references is counted like one who attempts
     out numbers. Raises UnknownCard and the gateway's errors.
     """
     stripe_customer = stripe_customers.ensure_stripe_customer(customer_id)

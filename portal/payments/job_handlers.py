@@ -19,4 +19,4 @@ def finish_confirmation(confirmation_id: str) -> None:
 
 @jobs.requeue_lost_jobs.handler
 def requeue_lost_jobs() -> None:
-    metrics.STARTED_OVER.labels("payments").inc(service.requeue_lost_jobs())
+    metrics.LOST_JOBS_REQUEUED.labels("payments").inc(service.requeue_lost_jobs())

@@ -158,7 +158,7 @@ class Payment(Mirror, Base):
 
     @property
     def card_is_tried_for(self) -> tuple[str | None, ...]:
-        """What tries of a card for it are noted under; see portal.payment_methods.card_testing."""
+        """What attempts of a card for it are noted under; see portal.payment_methods.card_testing."""
         return self.id, self.invoice_id, self.client_key
 
     @property

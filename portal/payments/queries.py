@@ -25,7 +25,7 @@ from portal.payments.statuses import FINAL, LIVE, MOVING, OPEN_AT_STRIPE, WAITIN
 
 # A CSV of more than this is no longer read by a person.
 EXPORT_LIMIT: Final = 10_000
-# Of one invoice: tries that were canceled, and the one that lives.
+# Of one invoice: attempts that were canceled, and the one that lives.
 MOST_OF_AN_INVOICE: Final = 20
 
 

@@ -31,7 +31,7 @@ from portal.reconciliation.run import Checkpoint, DiscrepancyDraft, Run, batches
 from portal.refunds import service as refunds
 from portal.refunds.models import Refund
 from portal.refunds.statuses import RefundStatus
-from portal.stripe_events import service as webhooks
+from portal.stripe_events import service as stripe_events
 
 log = structlog.get_logger(__name__)
 
@@ -284,6 +284,6 @@ def undelivered(run: Run, after: str | None) -> Iterator[Checkpoint]:
     for batch in batches(listed):
         for _, body in batch:
             run.count("undelivered events")
-            if not run.dry and webhooks.take_in(body):
+            if not run.dry and stripe_events.take_in(body):
                 run.count("events taken in")
         yield Checkpoint(batch[-1][0])

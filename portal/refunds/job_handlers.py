@@ -42,4 +42,4 @@ def mail_sums(refund_id: str, version: int, reason: str) -> None:
 
 @jobs.requeue_lost_jobs.handler
 def requeue_lost_jobs() -> None:
-    metrics.STARTED_OVER.labels("refunds").inc(service.requeue_lost_jobs())
+    metrics.LOST_JOBS_REQUEUED.labels("refunds").inc(service.requeue_lost_jobs())

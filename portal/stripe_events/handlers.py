@@ -28,7 +28,7 @@ def _about_intent(event: StripeEvent) -> str:
         return "Stripe knows no such payment intent"
 
 
-def _about_failed_try(event: StripeEvent) -> str:
+def _about_failed_attempt(event: StripeEvent) -> str:
     """What the intent says now is of its last try; each is counted against card testing."""
     note = _about_intent(event)
     if event.intent_id is None or note:
@@ -89,12 +89,12 @@ HANDLERS: Final[dict[str, Handler]] = {
     "payment_intent.processing": _about_intent,
     "payment_intent.requires_action": _about_intent,
     "payment_intent.succeeded": _about_intent,
-    "payment_intent.payment_failed": _about_failed_try,
+    "payment_intent.payment_failed": _about_failed_attempt,
     "payment_intent.canceled": _about_intent,
     # The fee is known once the balance transaction exists.
     "charge.updated": _about_intent,
     "charge.succeeded": _about_intent,
-    "charge.failed": _about_failed_try,
+    "charge.failed": _about_failed_attempt,
     "charge.refunded": _about_refunded_charge,
     "refund.created": _about_refund,
     "refund.updated": _about_refund,

@@ -11,7 +11,7 @@ def apply(event_id: str, replay: int) -> None:
 
 @jobs.requeue_lost_jobs.handler
 def requeue_lost_jobs() -> None:
-    metrics.STARTED_OVER.labels("events").inc(service.requeue_lost_jobs())
+    metrics.LOST_JOBS_REQUEUED.labels("events").inc(service.requeue_lost_jobs())
 
 
 @jobs.check_silence.handler

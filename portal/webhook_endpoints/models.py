@@ -91,7 +91,7 @@ class WebhookEndpoint(Base):
 
 
 class WebhookEvent(Base):
-    """What happened, as it is told: `payload` is frozen when it happens, so all endpoints and all tries get the same bytes.
+    """What happened, as it is told: `payload` is frozen when it happens, so all endpoints and all attempts get the same bytes.
 
     `customer_id` is no foreign key: an event is written where the audit trail is locked already, and checking the key would wait for
     whoever has locked the customer and waits for the trail.
@@ -126,7 +126,7 @@ class Delivery(Base):
     """One event on its way to one endpoint. `customer_id` and `type` are the event's, for the lists of staff.
 
     `replays` counts how often it was begun anew; a job of an earlier beginning does nothing. `answer` is the beginning of what the
-    endpoint said, or why it could not be asked. `tries` counts since the last beginning.
+    endpoint said, or why it could not be asked. `attempts` counts since the last beginning.
     """
 
     __tablename__ = "webhook_deliveries"
@@ -138,12 +138,12 @@ class Delivery(Base):
     type: Mapped[str] = mapped_column(String(40))
     status: Mapped[DeliveryStatus] = mapped_column(EnumText(DeliveryStatus, 10), default=DeliveryStatus.PENDING)
     replays: Mapped[int] = mapped_column(Integer, default=0)
-    tries: Mapped[int] = mapped_column(Integer, default=0)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
     status_code: Mapped[int | None] = mapped_column(Integer)
     answer: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    last_try_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    next_try_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    last_attempt_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     delivered_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     event: Mapped[WebhookEvent] = relationship(lazy="raise")

@@ -91,8 +91,8 @@ def _record(session: Session, delivery: Delivery, answer: Answer | None, said: s
     endpoint = session.scalars(
         queries.locking(select(WebhookEndpoint).where(WebhookEndpoint.id == delivery.endpoint_id))
     ).one()
-    delivery.tries += 1
-    delivery.last_try_at, delivery.next_try_at = now, None
+    delivery.attempts += 1
+    delivery.last_attempt_at, delivery.next_attempt_at = now, None
     delivery.status_code = answer.status if answer is not None else None
     delivery.answer = said
     if answer is not None and answer.is_success:
@@ -101,14 +101,19 @@ def _record(session: Session, delivery: Delivery, answer: Answer | None, said: s
         return None
     endpoint.failing_since = endpoint.failing_since or now
     is_gone = answer is not None and answer.status == GONE_STATUS
-    if not is_gone and endpoint.is_live and delivery.tries < outbox.MOST_TRIES:
-        wait = outbox.wait_after(delivery.tries)
-        delivery.next_try_at = now + timedelta(seconds=wait)
+    if not is_gone and endpoint.is_live and delivery.attempts < outbox.MOST_ATTEMPTS:
+        wait = outbox.wait_after(delivery.attempts)
+        delivery.next_attempt_at = now + timedelta(seconds=wait)
         return wait
     delivery.status = DeliveryStatus.FAILED
-    log.warning("delivery_failed", delivery_id=delivery.id, endpoint_id=endpoint.id, tries=delivery.tries)
+    log.warning("delivery_failed", delivery_id=delivery.id, endpoint_id=endpoint.id, attempts=delivery.attempts)
     session.flush()
-    facts = {"event": delivery.event_id, "type": delivery.type, "tries": delivery.tries, "status": delivery.status_code}
+    facts = {
+        "event": delivery.event_id,
+        "type": delivery.type,
+        "attempts": delivery.attempts,
+        "status": delivery.status_code,
+    }
     audit.record(session, "delivery.failed", delivery.id, facts, customer_id=delivery.customer_id)
     if endpoint.is_live and (is_gone or now - endpoint.failing_since >= FAILS_AT_MOST):
         _disable(session, endpoint, DisabledReason.GONE if is_gone else DisabledReason.FAILING, now)

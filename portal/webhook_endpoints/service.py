@@ -65,7 +65,7 @@ def _leave(
             status=DeliveryStatus.PENDING,
             replays=0,
             created_at=now,
-            next_try_at=now,
+            next_attempt_at=now,
         )
         for endpoint in endpoints
     ]
@@ -202,7 +202,7 @@ def send_again(delivery_id: str) -> None:
         delivery = locked(session, delivery_id)
         _refuse_disabled(session.get_one(WebhookEndpoint, delivery.endpoint_id))
         before = delivery.status
-        delivery.status, delivery.tries, delivery.next_try_at = DeliveryStatus.PENDING, 0, clock.now()
+        delivery.status, delivery.attempts, delivery.next_attempt_at = DeliveryStatus.PENDING, 0, clock.now()
         delivery.replays += 1
         session.flush()
         jobs.deliver.enqueue(session, delivery_id=delivery.id, replay=delivery.replays)

@@ -21,7 +21,7 @@ from portal.identity import api_clients, app_grants
 from portal.identity.models import CustomerRole, User
 from tests import factories
 from tests.live import SandboxServer
-from tests.payments.conftest import Till
+from tests.payments.conftest import Checkout
 
 
 class Document:
@@ -88,7 +88,7 @@ class App:
 
 
 @dataclass
-class World(Till):
+class World(Checkout):
     """The till, and the apps of those who stand around it."""
 
     app: Flask

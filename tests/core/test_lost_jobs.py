@@ -28,7 +28,7 @@ from portal.payments.statuses import Duplicate
 from portal.refunds import jobs as refund_jobs
 from portal.refunds import service as refunds
 from portal.stripe_events import jobs as event_jobs
-from portal.stripe_events import service as webhooks
+from portal.stripe_events import service as stripe_events
 from tests import factories
 from tests.core.jobs import named
 
@@ -160,7 +160,7 @@ def requeue_lost_jobs() -> int:
         setups.requeue_lost_jobs,
         refunds.requeue_lost_jobs,
         receipts.requeue_lost_jobs,
-        webhooks.requeue_lost_jobs,
+        stripe_events.requeue_lost_jobs,
     )
     return sum(one() for one in makers)
 
@@ -197,7 +197,7 @@ def test_what_has_lost_its_job_gets_one_and_no_second(settings: object, lost: Lo
 def test_a_job_that_ended_too_early_begins_anew_a_day_later(settings: object, lost: Lost, status: str) -> None:
     name, key = lose(lost)
     requeue_lost_jobs()
-    end(status=status, tries=12, finished_at=clock.now() - REQUEUE_AFTER + timedelta(minutes=1))
+    end(status=status, attempts=12, finished_at=clock.now() - REQUEUE_AFTER + timedelta(minutes=1))
     assert requeue_lost_jobs() == 0
     end(finished_at=clock.now() - REQUEUE_AFTER)
     assert requeue_lost_jobs() == 1
@@ -220,7 +220,7 @@ def test_more_than_one_run_takes_are_found_by_the_next(settings: object, monkeyp
         for _ in range(5):
             factories.stripe_event(session)
         session.execute(delete(JobRow))
-    assert [webhooks.requeue_lost_jobs() for _ in range(4)] == [2, 2, 1, 0]
+    assert [stripe_events.requeue_lost_jobs() for _ in range(4)] == [2, 2, 1, 0]
 
 
 @pytest.mark.database("sqlite")

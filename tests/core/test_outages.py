@@ -18,7 +18,7 @@ from portal.core import clock, db, logs
 from portal.core.errors import RateLimited, Unavailable
 from portal.jobs import outages, outbox, own_jobs, workers
 from portal.jobs.models import JobRow
-from portal.jobs.outbox import FAST_RETRIES, GIVE_UP_AFTER, MOST_TRIES, Reschedule
+from portal.jobs.outbox import FAST_RETRIES, GIVE_UP_AFTER, MOST_ATTEMPTS, Reschedule
 from portal.jobs.workers import TOLD_AFTER, Outage
 from tests.core.jobs import NAME, Work, add, change, do, due_now, job, jobs
 from tests.live import SandboxServer
@@ -75,7 +75,7 @@ def test_a_hiccup_is_tried_again_soon_and_an_outage_is_waited_for(service: Servi
         row = job()
         soon = row.run_at - clock.now() < timedelta(seconds=15)
         assert (row.status, soon) == ("queued", number < FAST_RETRIES)
-        assert (row.waits_for, row.tries) == ("stripe", min(number, FAST_RETRIES))
+        assert (row.waits_for, row.attempts) == ("stripe", min(number, FAST_RETRIES))
 
 
 def test_staff_read_what_it_was_and_not_what_customers_are_told(database: str, work: Work) -> None:
@@ -90,7 +90,7 @@ def test_staff_read_what_it_was_and_not_what_customers_are_told(database: str, w
 
 def test_no_number_of_tries_kills_a_job_that_waits(service: Service) -> None:
     add()
-    for _ in range(3 * MOST_TRIES):
+    for _ in range(3 * MOST_ATTEMPTS):
         due_now()
         assert outbox.run_due() == 1
     assert job().status == "queued"
@@ -185,7 +185,7 @@ def test_a_job_that_staff_try_again_waits_no_more(service: Service) -> None:
     with db.transaction() as session:
         assert outbox.revive(session, waiting)
     assert away() == []
-    assert (job().tries, job().waits_since) == (0, None)
+    assert (job().attempts, job().waits_since) == (0, None)
 
 
 def test_workers_find_out_by_themselves_that_a_service_is_back(
@@ -199,7 +199,7 @@ def test_workers_find_out_by_themselves_that_a_service_is_back(
         for worker in staff:
             worker.start()
         eventually(
-            lambda: len(service.asked) == 20 and min(service.asked.values()) > FAST_RETRIES, within=60, what="tries"
+            lambda: len(service.asked) == 20 and min(service.asked.values()) > FAST_RETRIES, within=60, what="attempts"
         )
         service.away = False
         eventually(lambda: {row.status for row in jobs()} == {"done"}, within=60, what="all that waited")

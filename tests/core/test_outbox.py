@@ -15,7 +15,7 @@ from portal.core import clock, db, logs
 from portal.jobs import job as portal_jobs
 from portal.jobs import outbox, own_jobs
 from portal.jobs.models import JobRow
-from portal.jobs.outbox import BACKOFF_SECONDS, MOST_TRIES, Reschedule
+from portal.jobs.outbox import BACKOFF_SECONDS, MOST_ATTEMPTS, Reschedule
 from tests.core.conftest import GaveUpError, given_up
 from tests.core.jobs import NAME, Work, add, change, do, due_now, fails, job, jobs, named
 
@@ -27,7 +27,7 @@ def test_a_job_leaves_with_its_transaction_or_not_at_all(database: str) -> None:
         given_up(lambda session: named().enqueue(session))
     assert jobs() == []
     add(number=1, words="zwölf", nothing=None)
-    assert (job().args, job().status, job().tries) == ({"number": 1, "words": "zwölf", "nothing": None}, "queued", 0)
+    assert (job().args, job().status, job().attempts) == ({"number": 1, "words": "zwölf", "nothing": None}, "queued", 0)
 
 
 def test_a_second_job_of_a_key_is_not_made_even_after_the_first_ran(database: str, work: Work) -> None:
@@ -65,7 +65,7 @@ def test_a_job_that_someone_has_is_nobody_elses_until_the_lease_is_over(database
     assert outbox.claim("second", 1) == []
     change(lease_until=clock.now() - timedelta(milliseconds=1))
     (theirs,) = outbox.claim("second", 1)
-    assert (theirs.id, theirs.tries) == (mine.id, 2)
+    assert (theirs.id, theirs.attempts) == (mine.id, 2)
 
 
 def test_one_who_lost_the_lease_does_not_write_over_the_outcome_of_the_next(database: str, work: Work) -> None:
@@ -96,13 +96,13 @@ def test_a_failure_backs_off_by_the_schedule_and_after_the_last_try_the_job_is_d
     work(fails)
     add()
     waits = []
-    for number in range(1, MOST_TRIES + 1):
+    for number in range(1, MOST_ATTEMPTS + 1):
         due_now()
         before = clock.now()
         assert outbox.run_due() == 1
         row = job()
-        assert (row.tries, row.last_error, row.lease_owner) == (number, "ValueError: no luck today", None)
-        if number < MOST_TRIES:
+        assert (row.attempts, row.last_error, row.lease_owner) == (number, "ValueError: no luck today", None)
+        if number < MOST_ATTEMPTS:
             assert row.status == "queued"
             waits.append((row.run_at - before).total_seconds())
     for wait, planned in zip(waits, BACKOFF_SECONDS, strict=False):
@@ -110,7 +110,7 @@ def test_a_failure_backs_off_by_the_schedule_and_after_the_last_try_the_job_is_d
     assert (job().status, outbox.run_due()) == ("dead", 0)
     (alert,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert isinstance(alert.msg, dict)
-    assert (alert.msg["event"], alert.msg["job"], alert.msg["tries"]) == ("job_dead", NAME, MOST_TRIES)
+    assert (alert.msg["event"], alert.msg["job"], alert.msg["attempts"]) == ("job_dead", NAME, MOST_ATTEMPTS)
 
 
 def test_a_failure_that_no_other_try_can_help_kills_the_job_at_once(database: str, work: Work) -> None:
@@ -120,7 +120,7 @@ def test_a_failure_that_no_other_try_can_help_kills_the_job_at_once(database: st
     work(cannot_be_sent)
     add()
     assert outbox.run_due() == 1
-    assert (job().status, job().tries) == ("dead", 1) and "NotReachable" in (job().last_error or "")
+    assert (job().status, job().attempts) == ("dead", 1) and "NotReachable" in (job().last_error or "")
 
 
 def test_a_job_that_kills_its_workers_is_dead_after_the_last_try_too(
@@ -129,11 +129,14 @@ def test_a_job_that_kills_its_workers_is_dead_after_the_last_try_too(
     logs.configure("INFO")
     add()
     add("tests.harmless")
-    claimed = [outbox.claim("dies", 1, lease_seconds=-1) for _ in range(2 * MOST_TRIES + 2)]
-    assert Counter(one.name for taken in claimed for one in taken) == {NAME: MOST_TRIES, "tests.harmless": MOST_TRIES}
+    claimed = [outbox.claim("dies", 1, lease_seconds=-1) for _ in range(2 * MOST_ATTEMPTS + 2)]
+    assert Counter(one.name for taken in claimed for one in taken) == {
+        NAME: MOST_ATTEMPTS,
+        "tests.harmless": MOST_ATTEMPTS,
+    }
     assert outbox.claim("next", 5) == []
     assert len(alerts()) == 1
-    assert {(row.status, row.tries, bool(row.finished_at)) for row in jobs()} == {("dead", MOST_TRIES, True)}
+    assert {(row.status, row.attempts, bool(row.finished_at)) for row in jobs()} == {("dead", MOST_ATTEMPTS, True)}
     assert [record.levelno for record in caplog.records] == [logging.ERROR] * 2
 
 
@@ -141,11 +144,11 @@ def test_a_dead_job_can_be_revived_and_a_living_one_stays_as_it_is(database: str
     work(lambda: None)
     add()
     job_id = job().id
-    change(status="dead", tries=MOST_TRIES, finished_at=clock.now())
+    change(status="dead", attempts=MOST_ATTEMPTS, finished_at=clock.now())
     for _ in range(2):
         with db.transaction() as session:
             outbox.revive(session, job_id)
-    assert (job().status, job().tries, job().finished_at) == ("queued", 0, None)
+    assert (job().status, job().attempts, job().finished_at) == ("queued", 0, None)
     assert outbox.run_due() == 1
     with db.transaction() as session:
         assert not outbox.revive(session, job_id)
@@ -167,10 +170,10 @@ def test_a_job_that_waits_after_a_failure_can_be_tried_at_once_and_one_that_is_b
     assert outbox.run_due() == 1
     change(run_at=clock.now() + timedelta(hours=3))
     assert revived()
-    assert job().tries == 0
+    assert job().attempts == 0
     (claimed,) = outbox.claim("worker", 1)
     assert not revived()
-    assert job().tries == claimed.tries == 1
+    assert job().attempts == claimed.attempts == 1
 
 
 # Telling staff
@@ -188,7 +191,9 @@ def die(name: str = NAME) -> None:
     add(name)
     with db.transaction() as session:
         session.execute(
-            JobRow.__table__.update().where(JobRow.status == "queued", JobRow.name == name).values(tries=MOST_TRIES - 1)
+            JobRow.__table__.update()
+            .where(JobRow.status == "queued", JobRow.name == name)
+            .values(attempts=MOST_ATTEMPTS - 1)
         )
     assert outbox.run_due() == 1
 
@@ -228,17 +233,17 @@ def test_a_job_whose_time_has_not_come_counts_no_try(database: str, work: Work) 
 
     work(later)
     add()
-    for _ in range(MOST_TRIES + 3):
+    for _ in range(MOST_ATTEMPTS + 3):
         due_now()
         assert outbox.run_due() == 1
     row = job()
-    assert (row.status, row.tries) == ("queued", 0)
+    assert (row.status, row.attempts) == ("queued", 0)
     assert timedelta(seconds=25) < row.run_at - clock.now() <= timedelta(seconds=30)
 
 
 def test_waiting_for_its_time_ends_a_row_of_failures(database: str, work: Work) -> None:
     def fails_before_its_time() -> None:
-        if job().tries < 3:
+        if job().attempts < 3:
             raise OSError
         raise Reschedule(30)
 
@@ -247,21 +252,21 @@ def test_waiting_for_its_time_ends_a_row_of_failures(database: str, work: Work) 
     for _ in range(3):
         due_now()
         outbox.run_due()
-    assert (job().status, job().tries) == ("queued", 0)
+    assert (job().status, job().attempts) == ("queued", 0)
 
 
 def test_a_job_that_nobody_handles_is_kept_and_tried_again(database: str, work: Work) -> None:
     add("tests.of_the_next_release")
     assert outbox.run_due() == 1
     row = job()
-    assert (row.status, row.tries) == ("queued", 1)
+    assert (row.status, row.attempts) == ("queued", 1)
     assert "nothing here handles tests.of_the_next_release" in (row.last_error or "")
 
 
 def test_one_poisoned_job_does_not_hold_up_the_others(
     database: str, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "BACKOFF_SECONDS", (600,) * MOST_TRIES)
+    monkeypatch.setattr(outbox, "BACKOFF_SECONDS", (600,) * MOST_ATTEMPTS)
 
     def picky(number: int) -> None:
         if number == 0:

@@ -48,7 +48,7 @@ def test_four_workers_run_each_job_once_when_nobody_dies(database: str, work: Wo
     with working(4, threads=2):
         eventually(lambda: all(row.status == "done" for row in jobs()), within=60, what="100 jobs")
     assert sorted(ran) == list(range(100))
-    assert {row.tries for row in jobs()} == {1}
+    assert {row.attempts for row in jobs()} == {1}
 
 
 def test_a_worker_that_is_told_to_stop_finishes_what_it_began(database: str, work: Work) -> None:
@@ -94,7 +94,7 @@ def test_a_living_worker_keeps_what_it_runs_however_long_that_takes(
             assert outbox.claim("another", 1) == []
         finally:
             may_end.set()
-    assert (job().status, job().tries, job().lease_owner) == ("done", 1, None)
+    assert (job().status, job().attempts, job().lease_owner) == ("done", 1, None)
 
 
 def leased_for(seconds: float) -> bool:
@@ -287,7 +287,7 @@ def test_the_job_of_a_killed_worker_runs_again_after_the_lease(worker: subproces
     worker.send_signal(signal.SIGKILL)
     worker.wait(20)
     row = job()
-    assert (row.status, row.tries) == ("queued", 1)
+    assert (row.status, row.attempts) == ("queued", 1)
     assert row.lease_until is not None
     assert timedelta(0) < row.lease_until - clock.now() <= timedelta(seconds=LEASE_SECONDS)
     with db.transaction() as session:  # what the portal's own worker found to do is not looked at here
@@ -297,7 +297,7 @@ def test_the_job_of_a_killed_worker_runs_again_after_the_lease(worker: subproces
     assert outbox.run_due("next") == 0
     change(lease_until=clock.now() - timedelta(milliseconds=1))
     assert outbox.run_due("next") == 1
-    assert (ran, job().status, job().tries) == ([1], "done", 2)
+    assert (ran, job().status, job().attempts) == ([1], "done", 2)
 
 
 TOLD_TWICE = """

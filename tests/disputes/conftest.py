@@ -15,9 +15,9 @@ from portal.disputes.models import Dispute
 from portal.payments.models import Payment
 from portal.payments.service import refresh
 from portal.stripe_events import handlers
-from tests.payments.conftest import Till, books, till
+from tests.payments.conftest import Checkout, books, checkout
 
-__all__ = ["till"]
+__all__ = ["checkout"]
 
 # What is booked once the payment has arrived and its fee is known.
 PAID = ["charge", "fee"]
@@ -27,26 +27,26 @@ PAID = ["charge", "fee"]
 class Case:
     """One payment and what its bank does about it; the bank and Stripe are played by the sandbox."""
 
-    till: Till
+    checkout: Checkout
 
     def pay(self, method: str = "pm_card_visa", *, known: bool = True) -> Case:
         """Pay the invoice; unless `known`, the portal has not heard of it yet."""
-        started = self.till.start()
-        self.till.confirm(started.intent_id, method)
-        self.till.sandbox.control("finish")
+        started = self.checkout.start()
+        self.checkout.confirm(started.intent_id, method)
+        self.checkout.sandbox.control("finish")
         if known:
             refresh(started.payment_id)
         return self
 
     def dispute(self, *, inquiry: bool = False, reason: str = "fraudulent", **asked: object) -> Case:
         """`asked` may be an amount and a currency of the dispute's own."""
-        charge, inquires = str(self.till.intents[0].latest_charge), "yes" if inquiry else "no"
-        self.till.sandbox.control("disputes", charge=charge, reason=reason, inquiry=inquires, **asked)
+        charge, inquires = str(self.checkout.intents[0].latest_charge), "yes" if inquiry else "no"
+        self.checkout.sandbox.control("disputes", charge=charge, reason=reason, inquiry=inquires, **asked)
         return self
 
     def decide(self, *verdicts: str) -> Case:
         for verdict in verdicts:
-            self.till.sandbox.control("disputes/decide", dispute=self.at_stripe.id, verdict=verdict)
+            self.checkout.sandbox.control("disputes/decide", dispute=self.at_stripe.id, verdict=verdict)
         return self
 
     def heard(self) -> Case:
@@ -56,12 +56,12 @@ class Case:
 
     @property
     def at_stripe(self) -> stripe.Dispute:
-        (only,) = self.till.sandbox.client.v1.disputes.list({"limit": 10}).data
+        (only,) = self.checkout.sandbox.client.v1.disputes.list({"limit": 10}).data
         return only
 
     def events(self, prefix: str) -> list[bytes]:
         """Stripe's events of these types, as they were sent, oldest first."""
-        found = self.till.sandbox.client.v1.events.list({"limit": 100}).data
+        found = self.checkout.sandbox.client.v1.events.list({"limit": 100}).data
         bodies = [one.to_dict() for one in reversed(found)]
         return [
             json.dumps(body).encode()
@@ -79,7 +79,7 @@ class Case:
 
     @property
     def payment(self) -> Payment:
-        return self.till.payment
+        return self.checkout.payment
 
     @property
     def history(self) -> list[str]:
@@ -94,5 +94,5 @@ class Case:
 
 
 @pytest.fixture
-def case(till: Till) -> Case:
-    return Case(till)
+def case(checkout: Checkout) -> Case:
+    return Case(checkout)

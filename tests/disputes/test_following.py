@@ -37,7 +37,7 @@ WITH_ITS_FEE = {**RETURNED, "dispute_fee_returned": 15_00}
 def test_a_dispute_is_written_down_with_its_deadline_and_its_money(case: Case) -> None:
     case.pay().dispute(reason="product_not_received").heard()
     ours, theirs = case.ours, case.at_stripe
-    assert (ours.payment_id, ours.customer_id) == (case.payment.id, case.till.customer_id)
+    assert (ours.payment_id, ours.customer_id) == (case.payment.id, case.checkout.customer_id)
     assert (ours.status, ours.reason, ours.amount) == ("needs_response", "product_not_received", Money(119_00, "eur"))
     assert ours.evidence_due_by == ours.deadline == clock.from_epoch(theirs.evidence_details.due_by or 0)
     assert ours.created_at == clock.from_epoch(theirs.created)
@@ -75,7 +75,7 @@ def test_events_in_any_order_and_number_end_in_the_same_books(case: Case, order:
 
 
 def test_the_fee_of_a_won_dispute_comes_back_where_the_account_gives_it_back(case: Case) -> None:
-    case.till.sandbox.control("account", returns_dispute_fee="yes")
+    case.checkout.sandbox.control("account", returns_dispute_fee="yes")
     case.pay().dispute().heard().decide("won").heard()
     assert (case.ours.status, case.money) == ("won", WITH_ITS_FEE)
 
@@ -114,11 +114,11 @@ def test_each_way_a_dispute_can_go_heard_at_every_stage(
 def test_evidence_that_was_sent_ends_the_deadline(case: Case) -> None:
     case.pay().dispute().heard()
     evidence = {"product_description": "Green electricity"}
-    case.till.sandbox.client.v1.disputes.update(case.at_stripe.id, {"evidence": evidence, "submit": False})
+    case.checkout.sandbox.client.v1.disputes.update(case.at_stripe.id, {"evidence": evidence, "submit": False})
     case.heard()
     assert (case.ours.has_evidence, case.ours.waits_for_evidence) == (True, True)
     assert case.ours.deadline < NO_DEADLINE
-    case.till.sandbox.client.v1.disputes.update(case.at_stripe.id, {"submit": True})
+    case.checkout.sandbox.client.v1.disputes.update(case.at_stripe.id, {"submit": True})
     case.heard()
     assert (case.ours.status, case.ours.waits_for_evidence, case.ours.deadline) == ("under_review", False, NO_DEADLINE)
 
@@ -131,7 +131,7 @@ def test_a_payment_that_nobody_heard_of_is_settled_before_its_dispute(case: Case
 
 
 def test_a_dispute_of_a_charge_that_is_not_ours_is_ignored_with_a_note(case: Case) -> None:
-    case.till.sandbox.client.v1.payment_intents.create(
+    case.checkout.sandbox.client.v1.payment_intents.create(
         {
             "amount": 5_00,
             "currency": "eur",
@@ -140,7 +140,7 @@ def test_a_dispute_of_a_charge_that_is_not_ours_is_ignored_with_a_note(case: Cas
             "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
         }
     )
-    case.till.sandbox.control("finish")
+    case.checkout.sandbox.control("finish")
     receive_all(case.events("charge.dispute."))
     assert {(event.status, event.note) for event in stored()} == {
         ("ignored", "the disputed charge is not the portal's")
@@ -150,7 +150,7 @@ def test_a_dispute_of_a_charge_that_is_not_ours_is_ignored_with_a_note(case: Cas
 
 
 def test_a_dispute_of_another_charge_is_for_staff_and_books_nothing(case: Case) -> None:
-    case.pay().till.change(stripe_charge_id="ch_another")
+    case.pay().checkout.change(stripe_charge_id="ch_another")
     case.dispute().heard()
     assert "is not this payment's" in case.ours.review_reason
     assert case.money == {}
@@ -384,7 +384,7 @@ def test_a_payment_is_blocked_exactly_when_stripe_refuses_to_refund_it(
         blocking = queries.blocking(session, payment.id)
 
     def refund() -> object:
-        return case.till.sandbox.client.v1.refunds.create({"payment_intent": str(payment.stripe_intent_id)})
+        return case.checkout.sandbox.client.v1.refunds.create({"payment_intent": str(payment.stripe_intent_id)})
 
     if blocking is None:
         refund()

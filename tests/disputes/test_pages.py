@@ -129,7 +129,7 @@ def test_lists_and_counts_go_by_the_index_however_many_there_are(payment: Paymen
 
 def test_one_dispute_tells_its_history_its_money_and_where_to_answer(staff: FlaskClient, case: Case) -> None:
     case.pay("pm_card_createIssuerFraudRecord")
-    (warning,) = case.till.sandbox.client.v1.radar.early_fraud_warnings.list().data
+    (warning,) = case.checkout.sandbox.client.v1.radar.early_fraud_warnings.list().data
     service.sync_warning(warning.id)
     case.dispute().heard()
     address = f"{LIST}/{case.ours.id}"

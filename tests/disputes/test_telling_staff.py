@@ -107,7 +107,7 @@ def test_staff_are_reminded_three_days_before_the_evidence_is_due(case: Case, wo
 def test_nobody_is_reminded_of_what_was_answered_or_is_over(case: Case, worker: Worker, end: str) -> None:
     case.pay().dispute().heard()
     if end == "evidence":
-        client = case.till.sandbox.client
+        client = case.checkout.sandbox.client
         client.v1.disputes.update(case.at_stripe.id, {"evidence": {"uncategorized_text": "It was delivered."}})
     else:
         case.decide("lost")
@@ -153,7 +153,7 @@ def test_a_fraud_warning_is_kept_and_told_once(case: Case, worker: Worker) -> No
 
 def test_a_refund_settles_a_warning(case: Case) -> None:
     case.pay("pm_card_createIssuerFraudRecord")
-    client = case.till.sandbox.client
+    client = case.checkout.sandbox.client
     (theirs,) = client.v1.radar.early_fraud_warnings.list().data
     assert service.sync_warning(theirs.id)
     before = everything()
@@ -166,7 +166,7 @@ def test_a_refund_settles_a_warning(case: Case) -> None:
 
 
 def test_a_warning_about_a_charge_that_is_not_ours_is_ignored(case: Case) -> None:
-    case.pay("pm_card_createIssuerFraudRecord").till.change(stripe_charge_id="ch_another")
+    case.pay("pm_card_createIssuerFraudRecord").checkout.change(stripe_charge_id="ch_another")
     receive_all(case.events("radar."))
     assert kept() == []
     assert [event.note for event in stored()] == ["the charge of the fraud warning is not the portal's"]
@@ -174,7 +174,7 @@ def test_a_warning_about_a_charge_that_is_not_ours_is_ignored(case: Case) -> Non
 
 def test_dead_while_a_warning_is_kept_leaves_nothing_of_it(case: Case) -> None:
     case.pay("pm_card_createIssuerFraudRecord")
-    (theirs,) = case.till.sandbox.client.v1.radar.early_fraud_warnings.list().data
+    (theirs,) = case.checkout.sandbox.client.v1.radar.early_fraud_warnings.list().data
     before = everything()
     for point in ("object fetched", "job to enqueue"):
         dies(point, lambda: service.sync_warning(theirs.id))

@@ -100,7 +100,7 @@ def test_two_declines_and_a_success_on_a_moved_clock(shopper: Shopper, clock: Cl
     eventually(lambda: shopper.invoice.status == "paid", within=SECONDS, what="the third try")
     shopper.mailed("Your receipt")
     eventually(lambda: collection(shopper).status == "paid", within=SECONDS, what="the collection to end")
-    assert (collection(shopper).tries, shopper.charged) == (3, [119_00])
+    assert (collection(shopper).attempts, shopper.charged) == (3, [119_00])
 
 
 @pytest.mark.timeout(300)

@@ -244,7 +244,7 @@ class Troubles:
             for number in range(22):
                 factories.stripe_event(session, status="ignored", received_at=now - timedelta(minutes=number + 1))
             factories.failed_job(session, args={"event_id": self.event}, last_error="OSError: " + "no space left " * 12)
-            factories.failed_job(session, status="queued", finished_at=None, tries=3)
+            factories.failed_job(session, status="queued", finished_at=None, attempts=3)
             payment = factories.payment(session, customer, review_reason="the amount at Stripe differs")
             session.add(_setup(customer.id, review_reason="the setup intent belongs to another customer"))
             found = {"status": "requested", "review_reason": "too little of the payment is left"}
@@ -269,8 +269,14 @@ class Troubles:
             moved(session, "charge", payment.amount_minor, 3_00, at=now, **source)
             moved(session, "payout", -80_00, at=now, booked_at=None, source_id="po_1NordlichtEnergieNovember")
             broken = factories.endpoint(session, customer, url="https://hooks.spree-bikes.test/" + "events/" * 30)
-            failed = {"status": "failed", "tries": 12, "status_code": 500, "delivered_at": None}
-            waiting = {"status": "pending", "tries": 3, "status_code": None, "delivered_at": None, "next_try_at": now}
+            failed = {"status": "failed", "attempts": 12, "status_code": 500, "delivered_at": None}
+            waiting = {
+                "status": "pending",
+                "attempts": 3,
+                "status_code": None,
+                "delivered_at": None,
+                "next_attempt_at": now,
+            }
             self.deliveries = [
                 factories.delivery(session, customer).id,
                 factories.delivery(session, customer, broken, answer="<h1>Error</h1>" * 30, **failed).id,
@@ -362,9 +368,9 @@ def _card(customer_id: str, brand: str, last4: str, year: int) -> PaymentMethod:
 def _automatic_payment(customer_id: str, user_id: str, statuses: dict[str, str]) -> Iterator[Any]:
     """A mandate in force and a collection for each of these invoices, in its status."""
     now = clock.now()
-    wording = "\n".join(policy.wording("Nordlicht Energie GmbH", "en"))
+    terms = "\n".join(policy.terms("Nordlicht Energie GmbH", "en"))
     yield Mandate(
-        id="mnd_1", customer_id=customer_id, given_by=user_id, given_at=now, ip="", language="en", wording=wording
+        id="mnd_1", customer_id=customer_id, given_by=user_id, given_at=now, ip="", language="en", terms=terms
     )
     for invoice_id, status in statuses.items():
         yield Collection(
@@ -374,7 +380,7 @@ def _automatic_payment(customer_id: str, user_id: str, statuses: dict[str, str])
             invoice_id=invoice_id,
             status=status,
             charge_on=company_days.today(),
-            next_try_at=now + timedelta(days=1),
+            next_attempt_at=now + timedelta(days=1),
             created_at=now,
             updated_at=now,
         )

@@ -45,8 +45,8 @@ def test_wrong_secrets_are_told_apart_by_nothing(admin: User) -> None:
     other, others_secret = api_clients.create("Orders", ["invoices:read"], admin.id)
     api_clients.revoke(other.id)
     told = set()
-    tries = [(row.id, others_secret), (row.id, ""), (row.id, row.secret_hash), (row.id, secret.upper())]
-    for client_id, typed in (*tries, ("cli_unknown", secret), ("", ""), (other.id, others_secret)):
+    attempts = [(row.id, others_secret), (row.id, ""), (row.id, row.secret_hash), (row.id, secret.upper())]
+    for client_id, typed in (*attempts, ("cli_unknown", secret), ("", ""), (other.id, others_secret)):
         with pytest.raises(WrongClient) as refused:
             api_clients.authenticate(client_id, typed, None)
         told.add((refused.value.code, refused.value.text()))

@@ -173,7 +173,7 @@ def test_operators_read_all_that_the_worker_does_by_itself(app: Flask) -> None:
 
 
 def test_operators_read_how_long_a_job_is_tried() -> None:
-    assert outbox.MOST_TRIES == 12 and outbox.HOURS_OF_TRIES == 8
+    assert outbox.MOST_ATTEMPTS == 12 and outbox.HOURS_OF_ATTEMPTS == 8
     assert "tried twelve times within about eight hours" in _text("docs/how-to/monitor.md")
 
 

@@ -50,7 +50,7 @@ class Subscriber:
         return keep_card(self.sandbox, self.customer_id, method)
 
     def agreed(self, locale: str = "en") -> str:
-        return policy.digest(policy.wording(config.current().company.name, locale))
+        return policy.digest(policy.terms(config.current().company.name, locale))
 
     def switch_on(self) -> Mandate:
         return service.switch_on(self.customer_id, self.user_id, ip="203.0.113.7", locale="en", agreed=self.agreed())

@@ -130,8 +130,8 @@ def test_while_the_customer_answers_the_bank_nothing_is_sent(subscriber: Subscri
         assert press.requires_action
         subscriber.work()
         collection = subscriber.collection(invoice_id)
-        assert (collection.status, collection.tries, subscriber.asked) == (CollectionStatus.ANNOUNCED, 0, 0)
-        assert collection.next_try_at > clock.now()
+        assert (collection.status, collection.attempts, subscriber.asked) == (CollectionStatus.ANNOUNCED, 0, 0)
+        assert collection.next_attempt_at > clock.now()
 
 
 def test_an_invoice_that_is_due_already_is_charged_three_days_after_its_notice(subscriber: Subscriber) -> None:
@@ -169,7 +169,7 @@ def test_switched_off_it_ends_at_once(subscriber: Subscriber) -> None:
     before = everything()
     service.switch_off(subscriber.customer_id, subscriber.user_id)
     assert everything() == before
-    assert subscriber.collection(invoice_id).status == CollectionStatus.CALLED_OFF
+    assert subscriber.collection(invoice_id).status == CollectionStatus.CANCELED
     with subscriber.later(10):
         assert subscriber.asked == 0
     assert len(subscriber.mails("is off")) == 1
@@ -226,7 +226,7 @@ def test_a_card_that_is_refused_for_good_is_not_tried_again_but_another_is(subsc
     subscriber.bank(STOLEN)
     with subscriber.later(3), subscriber.later(1):
         assert subscriber.asked == 1
-        assert subscriber.collection(invoice_id).tries == 2
+        assert subscriber.collection(invoice_id).attempts == 2
         assert "stolen" not in text_of(subscriber.mails("could not charge")[0])
         mastercard = subscriber.keep_card("pm_card_mastercard")
         cards.make_default(mastercard.id, subscriber.customer_id)
@@ -244,7 +244,7 @@ def test_a_card_whose_data_is_wrong_is_asked_to_be_confirmed_and_not_tried_again
         (mail,) = subscriber.mails("could not charge")
         assert "check its number, expiry date and security code and add the card again" in text_of(mail)
         with subscriber.later(1):
-            assert (subscriber.asked, subscriber.collection(invoice_id).tries) == (1, 2)
+            assert (subscriber.asked, subscriber.collection(invoice_id).attempts) == (1, 2)
             mastercard = subscriber.keep_card("pm_card_mastercard")
             cards.make_default(mastercard.id, subscriber.customer_id)
             with subscriber.later(2):
@@ -272,10 +272,10 @@ def test_a_bank_that_advises_against_it_is_not_asked_again_whatever_its_reason(s
         with db.transaction() as session:
             session.query(Collection).one().advice_code = gateway.DO_NOT_TRY_AGAIN
         with subscriber.later(1):
-            assert (subscriber.asked, subscriber.collection(invoice_id).tries) == (1, 2)
+            assert (subscriber.asked, subscriber.collection(invoice_id).attempts) == (1, 2)
             # What is known stays known, so that the third time nobody is asked either.
             with subscriber.later(2):
-                assert (subscriber.asked, subscriber.collection(invoice_id).tries) == (1, 3)
+                assert (subscriber.asked, subscriber.collection(invoice_id).attempts) == (1, 3)
 
 
 def test_the_advice_of_a_bank_stays_on_the_payment(subscriber: Subscriber) -> None:
@@ -297,7 +297,7 @@ def test_dead_at_any_point_it_is_charged_once(subscriber: Subscriber, point: str
         service.collect(subscriber.collection(invoice_id).id)
         assert subscriber.charged == [119_00]
         assert subscriber.collection(invoice_id).status == CollectionStatus.PAID
-        assert subscriber.collection(invoice_id).tries == 1
+        assert subscriber.collection(invoice_id).attempts == 1
 
 
 def test_a_lost_answer_is_found_out_and_not_charged_twice(subscriber: Subscriber) -> None:
@@ -332,7 +332,7 @@ def test_voided_during_a_try_nothing_is_charged_and_no_failure_is_told(subscribe
         _tried_and_not_answered(subscriber, invoice_id)
         invoices.void(invoice_id, "billed twice")
         service.collect(subscriber.collection(invoice_id).id)
-        assert subscriber.collection(invoice_id).status == CollectionStatus.CALLED_OFF
+        assert subscriber.collection(invoice_id).status == CollectionStatus.CANCELED
         with subscriber.later(1):
             assert (subscriber.charged, subscriber.mails("could not charge")) == ([], [])
 
@@ -364,7 +364,7 @@ def test_stripe_is_down_and_the_same_try_goes_on(subscriber: Subscriber) -> None
         with pytest.raises(Unavailable):
             service.collect(subscriber.collection(invoice_id).id)
         service.collect(subscriber.collection(invoice_id).id)
-        assert (subscriber.collection(invoice_id).tries, subscriber.charged) == (1, [119_00])
+        assert (subscriber.collection(invoice_id).attempts, subscriber.charged) == (1, [119_00])
 
 
 def test_paid_by_hand_before_the_day(subscriber: Subscriber) -> None:
@@ -388,7 +388,7 @@ def test_switched_off_during_a_try_the_try_is_finished_and_no_other_made(subscri
         dies("try charged", lambda: service.collect(subscriber.collection(invoice_id).id))
         service.switch_off(subscriber.customer_id, subscriber.user_id)
         service.collect(subscriber.collection(invoice_id).id)
-        assert subscriber.collection(invoice_id).status == CollectionStatus.CALLED_OFF
+        assert subscriber.collection(invoice_id).status == CollectionStatus.CANCELED
         with suppress(outbox.Reschedule), subscriber.later(10):
             assert subscriber.asked == 1
 

@@ -68,7 +68,7 @@ def test_a_collection_that_was_planned_by_other_days_waits_for_its_own(subscribe
     planned = subscriber.collection(invoice_id)
     midnight = datetime(planned.charge_on.year, planned.charge_on.month, planned.charge_on.day, tzinfo=UTC)
     with db.transaction() as session:
-        session.merge(planned).next_try_at = midnight
+        session.merge(planned).next_attempt_at = midnight
     with time_machine.travel(midnight + timedelta(minutes=1)):
         subscriber.work()
         service.collect(planned.id)
@@ -112,6 +112,6 @@ def test_between_mail_and_charge_lie_72_hours_and_the_charge_falls_on_the_day_it
 @pytest.mark.database("sqlite")
 @pytest.mark.settings(PORTAL_TIMEZONE="Europe/Berlin")
 def test_a_try_again_one_day_later_falls_on_the_next_day(settings: object, first: datetime, day_after: date) -> None:
-    again = policy.next_try(first, 1)
+    again = policy.next_attempt(first, 1)
     assert again is not None
     assert company_days.day_of(again) == day_after

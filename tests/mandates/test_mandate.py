@@ -31,7 +31,7 @@ def test_what_was_agreed_is_kept_in_its_words_with_date_and_address(subscriber: 
     )
     kept = in_force(subscriber)
     assert kept is not None and kept.id == mandate.id
-    assert tuple(kept.sentences) == policy.wording("Nordlicht Energie GmbH", "de")
+    assert tuple(kept.sentences) == policy.terms("Nordlicht Energie GmbH", "de")
     assert (kept.given_by, kept.ip, kept.language) == (subscriber.user_id, "203.0.113.7", "de")
     assert kept.given_at is not None
     assert audited("mandate.given") == 1
@@ -56,7 +56,7 @@ def test_two_colleagues_at_once_give_one_mandate(subscriber: Subscriber) -> None
 
 
 def test_nobody_agrees_to_words_that_were_not_shown(subscriber: Subscriber) -> None:
-    with pytest.raises(service.WordingChanged):
+    with pytest.raises(service.TermsChanged):
         service.switch_on(subscriber.customer_id, subscriber.user_id, ip="", locale="en", agreed="of-another-text")
     assert in_force(subscriber) is None
 
@@ -71,11 +71,11 @@ def test_without_a_good_card_there_is_nothing_to_agree_to(subscriber: Subscriber
 
 def test_the_words_tell_the_schedule_that_is_kept() -> None:
     """The numbers stand in the sentences: who changes the policy changes the words, too."""
-    english = " ".join(policy.wording("Nordlicht", "en"))
+    english = " ".join(policy.terms("Nordlicht", "en"))
     assert f"at least {policy.NOTICE.days} days before" in english
     first, second, third = policy.RETRY_AFTER_DAYS
     assert f"{first}, {second} and {third} days after the first attempt" in english
-    for sentence in policy.WORDING:
+    for sentence in policy.TERMS:
         assert catalogue("de").ugettext(sentence) != sentence
 
 

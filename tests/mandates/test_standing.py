@@ -58,7 +58,7 @@ class Debtor:
             session.merge(_card(self.customer.id, exp_year))
             mandate = Mandate(
                 id=db.new_id("mnd"), customer_id=self.customer.id, given_by=self.user.id, given_at=clock.now(),
-                ip="", language="en", wording="", ended_at=clock.now() if ended else None,
+                ip="", language="en", terms="", ended_at=clock.now() if ended else None,
             )  # fmt: skip
             session.add(mandate)
             return mandate.id
@@ -70,7 +70,7 @@ class Debtor:
             session.add(
                 Collection(
                     id=db.new_id("col"), mandate_id=mandate_id, customer_id=self.customer.id, invoice_id=self.invoice_id,
-                    status=status, charge_on=on, next_try_at=noon, noticed_at=clock.now(), tries=0, is_trying=False,
+                    status=status, charge_on=on, next_attempt_at=noon, noticed_at=clock.now(), attempts=0, is_trying=False,
                     created_at=clock.now(), updated_at=clock.now(),
                 )
             )  # fmt: skip
@@ -137,7 +137,7 @@ CASES: dict[str, tuple[Begin, str, date | None]] = {
     ),
     "tried again": (lambda debtor: debtor.is_collected("retrying"), "retrying", SOON),
     "given up": (lambda debtor: debtor.is_collected("given_up"), "open", None),
-    "called off": (lambda debtor: debtor.is_collected("called_off"), "open", None),
+    "called off": (lambda debtor: debtor.is_collected("canceled"), "open", None),
     "the mandate has ended": (lambda debtor: debtor.is_collected("announced", ended=True), "open", None),
     "the card has expired": (lambda debtor: debtor.is_collected("announced", exp_year=TODAY.year - 1), "open", None),
 }

@@ -165,9 +165,9 @@ def test_a_dead_job_is_tried_again_and_that_is_written_down(database: str) -> No
     with db.reading() as session:
         row = session.get_one(JobRow, job.id)
         (event_,) = session.scalars(select(AuditEvent))
-    assert (row.status, row.tries) == ("queued", 0)
+    assert (row.status, row.attempts) == ("queued", 0)
     assert (event_.action, event_.subject, event_.actor_id) == ("job.revived", job.id, "usr_1")
-    assert event_.facts == {"job": "documents.render", "status": ["dead", "queued"], "tries": [12, 0]}
+    assert event_.facts == {"job": "documents.render", "status": ["dead", "queued"], "attempts": [12, 0]}
 
 
 def test_a_job_that_is_done_or_unknown_is_not_tried_again(database: str) -> None:

@@ -45,7 +45,7 @@ MAY: dict[tuple[str, str], tuple[int, int, int]] = {
     ("GET", "/deliveries/dlv_1"): (200, 200, 200),
     ("POST", "/deliveries/dlv_1/replays"): (404, 303, 303),
     ("GET", "/jobs"): (200, 200, 200),
-    ("POST", "/jobs/job_1/tries"): (404, 303, 303),
+    ("POST", "/jobs/job_1/attempts"): (404, 303, 303),
     ("GET", "/review"): (200, 200, 200),
     ("GET", "/audit"): (404, 404, 200),
     ("GET", "/audit.csv"): (404, 404, 200),
@@ -244,11 +244,11 @@ def test_a_press_has_a_dead_job_tried_again(troubles: None, browser_of: Browsers
     text = text_of(admin, "/jobs?status=dead")
     assert "documents.render" in text
     assert "OSError: <full>" in text
-    assert post_to(admin, "/jobs/job_1/tries") == 303
+    assert post_to(admin, "/jobs/job_1/attempts") == 303
     assert "The job is being retried" in text_of(admin, "/jobs")
     assert (latest_event().action, latest_event().actor_kind) == ("job.revived", "staff")
     assert "No job has failed permanently" in text_of(admin, "/jobs?status=dead")
-    assert post_to(admin, "/jobs/job_none/tries") == 404
+    assert post_to(admin, "/jobs/job_none/attempts") == 404
 
 
 def test_a_job_that_waits_for_a_service_says_so_and_not_a_time_that_does_not_count(browser_of: Browsers) -> None:

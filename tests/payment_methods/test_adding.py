@@ -91,7 +91,7 @@ def test_a_refused_card_leaves_the_setup_open_for_the_next_one(wallet: Wallet) -
         wallet.confirm(started.intent_id, wallet.method("4000000000000002"))
     setups.sync_setup(started.intent_id)
     setup = wallet.only_setup
-    assert (setup.status, setup.failure_code, setup.failed_tries) == ("requires_payment_method", "card_declined", 1)
+    assert (setup.status, setup.failure_code, setup.failed_attempts) == ("requires_payment_method", "card_declined", 1)
     assert wallet.start().intent_id == started.intent_id
     finish(wallet)
 

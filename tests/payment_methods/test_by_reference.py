@@ -37,7 +37,7 @@ def asked_bank(wallet: Wallet) -> int:
     return len(wallet.sandbox.client.v1.setup_attempts.list({"setup_intent": intent.id}).data)
 
 
-def tries() -> int:
+def attempts() -> int:
     with db.reading() as session:
         return session.query(CardAttempt).count()
 
@@ -57,7 +57,7 @@ def assert_saved_once(wallet: Wallet) -> None:
     )
     assert wallet.attached == {card.stripe_payment_method_id}
     assert audited("payment_method.saved") == asked_bank(wallet) == 1
-    assert tries() == 0
+    assert attempts() == 0
 
 
 def test_a_card_is_kept(wallet: Wallet) -> None:
@@ -173,9 +173,9 @@ def test_a_refused_card_is_told_with_advice_and_the_next_one_takes_another_key(w
         assert (refused.value.code, refused.value.decline_code) == ("card_declined", "generic_decline")
         assert "declined this card" in refused.value.message
         assert asked_bank(wallet) == 1
-    assert (wallet.only_setup.failure_code, wallet.only_setup.failed_tries) == ("card_declined", 1)
+    assert (wallet.only_setup.failure_code, wallet.only_setup.failed_attempts) == ("card_declined", 1)
     assert save(wallet, wallet.method(), "next-card").outcome == SetupOutcome.ADDED
-    assert tries() == 1
+    assert attempts() == 1
 
 
 def test_a_bank_that_asks_for_3d_secure_gets_its_answer_in_the_app(wallet: Wallet) -> None:
@@ -273,7 +273,7 @@ def test_dead_before_the_row_commits_nothing_is_left_but_a_try_without_outcome(w
     method = wallet.method()
     dies("setup recorded", lambda: save(wallet, method))
     assert wallet.intents == []
-    assert tries() == 1
+    assert attempts() == 1
     assert save(wallet, method).outcome == SetupOutcome.ADDED
 
 
@@ -330,6 +330,6 @@ def test_asking_again_how_it_went_is_no_try(wallet: Wallet) -> None:
     for _ in range(12):
         with pytest.raises(Declined):
             save(wallet, method)
-    assert tries() == 1
+    assert attempts() == 1
     with db.reading() as session:
         assert session.query(PaymentMethodSetup).count() == 1

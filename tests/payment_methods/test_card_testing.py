@@ -27,13 +27,13 @@ DECLINED, ASKS_FOR_3DS = "4000000000000002", "4000002760003184"
 HOME, OFFICE = "203.0.113.7", "198.51.100.1"
 
 
-def tries() -> list[CardAttempt]:
+def attempts() -> list[CardAttempt]:
     with db.reading() as session:
         return list(session.scalars(select(CardAttempt).order_by(CardAttempt.at)))
 
 
 def failures() -> list[CardAttempt]:
-    return [row for row in tries() if row.attempt is not None]
+    return [row for row in attempts() if row.attempt is not None]
 
 
 def decline(wallet: Wallet, started: setups.SetupStarted, number: str = DECLINED) -> None:
@@ -61,7 +61,7 @@ def other_customers(number: int) -> list[str]:
 def test_cards_that_are_taken_count_for_nothing(wallet: Wallet) -> None:
     for number in range(12):
         wallet.add("4242424242424242", year=2040 + number)
-    assert tries() == []
+    assert attempts() == []
 
 
 def test_of_one_address_any_number_of_good_cards_is_taken(wallet: Wallet) -> None:
@@ -79,13 +79,13 @@ def test_a_challenge_counts_once_it_has_failed_and_each_as_one(wallet: Wallet) -
     wallet.confirm(started.intent_id, wallet.method(ASKS_FOR_3DS))
     setups.refresh_setup(started.setup_id)
     waiting = wallet.only_setup
-    assert (waiting.status, waiting.failed_tries, failures()) == (SetupStatus.REQUIRES_ACTION, 0, [])
+    assert (waiting.status, waiting.failed_attempts, failures()) == (SetupStatus.REQUIRES_ACTION, 0, [])
     assert waiting.stripe_attempt_id is not None
     for _ in range(3):
         fail_challenge(wallet, started)
         setups.sync_setup(started.intent_id)
         setups.sync_setup(started.intent_id)
-    assert wallet.only_setup.failed_tries == len(failures()) == 3
+    assert wallet.only_setup.failed_attempts == len(failures()) == 3
     assert {row.network for row in failures()} == {HOME}
 
 
@@ -95,7 +95,7 @@ def test_tries_that_failed_between_two_looks_are_counted_all_the_same(wallet: Wa
     fail_challenge(wallet, started)
     decline(wallet, started, "4000000000009995")
     setups.refresh_setup(started.setup_id)
-    assert wallet.only_setup.failed_tries == len(failures()) == 3
+    assert wallet.only_setup.failed_attempts == len(failures()) == 3
     assert len({row.fingerprint for row in failures()}) == 3
 
 
@@ -105,7 +105,7 @@ def test_a_card_that_is_kept_may_be_declined(wallet: Wallet) -> None:
     (card,) = wallet.cards
     with db.transaction() as session:
         card_testing.fail(session, wallet.customer_id, "ch_declined", card.fingerprint, "pay_1")
-    assert tries() == []
+    assert attempts() == []
 
 
 def test_declined_payments_count_and_end_what_may_try_on(wallet: Wallet) -> None:
@@ -238,7 +238,7 @@ def test_old_tries_are_forgotten(wallet: Wallet) -> None:
     declined(wallet.customer_id, 1)
     with db.transaction() as session:
         card_testing.forget_old(session)
-    assert len(tries()) == 1
+    assert len(attempts()) == 1
     with time_machine.travel(clock.now() + timedelta(days=1, seconds=1)), db.transaction() as session:
         card_testing.forget_old(session)
-    assert tries() == []
+    assert attempts() == []

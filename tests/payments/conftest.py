@@ -37,7 +37,7 @@ def keep_card(sandbox: SandboxServer, customer_id: str, method: str = "pm_card_v
 
 
 @dataclass
-class Till:
+class Checkout:
     """Where one customer pays one invoice of 119 euros; the bank and the browser are played through the SDK."""
 
     sandbox: SandboxServer
@@ -94,12 +94,12 @@ class Till:
 
 
 @pytest.fixture
-def till(settings: config.Settings, sandbox: SandboxServer) -> Iterator[Till]:
+def checkout(settings: config.Settings, sandbox: SandboxServer) -> Iterator[Checkout]:
     gateway.forget()
     with db.transaction() as session:
         customer = factories.customer(session)
         invoice = factories.invoice(session, customer)
-    yield Till(sandbox, customer.id, invoice.id)
+    yield Checkout(sandbox, customer.id, invoice.id)
     gateway.forget()
 
 

@@ -22,7 +22,7 @@ from portal.payments.models import Payment
 from portal.payments.order_rules import Item, Order
 from tests import factories
 from tests.documents.conftest import Pay, pay
-from tests.payments.conftest import Till
+from tests.payments.conftest import Checkout
 from tests.smtp import Mailbox, attachment
 
 __all__ = ["pay"]
@@ -169,9 +169,9 @@ def test_its_customer_and_staff_read_them(app: Flask, pay: Pay) -> None:
     assert "What is paid for" not in browser.get(f"/support/payments/{without}").get_data(as_text=True)
 
 
-def test_an_order_with_items_is_written_down(settings: config.Settings, till: Till) -> None:
+def test_an_order_with_items_is_written_down(settings: config.Settings, checkout: Checkout) -> None:
     found = service.process(
-        Order(till.customer_id, "an-apps-order", amount=Money(50_00, "eur"), description=" Wallbox ", items=ITEMS)
+        Order(checkout.customer_id, "an-apps-order", amount=Money(50_00, "eur"), description=" Wallbox ", items=ITEMS)
     )
     assert (found.payment.lines, found.payment.description) == (ITEMS, "Wallbox")
     assert found.payment.extra == {}

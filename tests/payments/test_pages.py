@@ -22,9 +22,9 @@ from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
 from portal.web import pages
 from tests import factories
-from tests.payments.conftest import Till, everything, till
+from tests.payments.conftest import Checkout, checkout, everything
 
-__all__ = ["till"]
+__all__ = ["checkout"]
 
 # What the service does is tested on both databases; these are the pages over it.
 pytestmark = pytest.mark.database("sqlite")
@@ -33,10 +33,10 @@ KEY = "the-first-click-of-a-browser"
 
 
 @pytest.fixture
-def payer(app: Flask, till: Till) -> FlaskClient:
+def payer(app: Flask, checkout: Checkout) -> FlaskClient:
     """A browser signed in as the till's customer."""
     with db.transaction() as session:
-        person = factories.user(session, session.get_one(Customer, till.customer_id))
+        person = factories.user(session, session.get_one(Customer, checkout.customer_id))
     browser = app.test_client()
     factories.sign_in(browser, person)
     return browser
@@ -67,48 +67,50 @@ def set_status(payment_id: str, status: str, **values: Any) -> None:
 # The page with the card form
 
 
-def test_an_open_invoice_is_paid_on_a_page_that_names_the_amount(payer: FlaskClient, till: Till) -> None:
-    answer = payer.get(f"/payments/invoices/{till.invoice_id}")
+def test_an_open_invoice_is_paid_on_a_page_that_names_the_amount(payer: FlaskClient, checkout: Checkout) -> None:
+    answer = payer.get(f"/payments/invoices/{checkout.invoice_id}")
     page = answer.get_data(as_text=True)
     assert "Pay €119.00" in page
-    assert f'src="{till.sandbox.js_url}"' in page
+    assert f'src="{checkout.sandbox.js_url}"' in page
     policy = answer.headers["Content-Security-Policy"]
-    assert till.sandbox.url in policy.partition("frame-src")[2].partition(";")[0]
-    assert till.intents == []  # looking costs nothing: the intent is made by the click
+    assert checkout.sandbox.url in policy.partition("frame-src")[2].partition(";")[0]
+    assert checkout.intents == []  # looking costs nothing: the intent is made by the click
 
 
 @pytest.mark.parametrize("status", ["paid", "void"])
-def test_an_invoice_that_is_not_open_shows_itself_instead(payer: FlaskClient, till: Till, status: str) -> None:
+def test_an_invoice_that_is_not_open_shows_itself_instead(payer: FlaskClient, checkout: Checkout, status: str) -> None:
     with db.transaction() as session:
-        session.get_one(Invoice, till.invoice_id).status = status
-    answer = payer.get(f"/payments/invoices/{till.invoice_id}")
-    assert (answer.status_code, answer.location) == (303, f"/invoices/{till.invoice_id}")
+        session.get_one(Invoice, checkout.invoice_id).status = status
+    answer = payer.get(f"/payments/invoices/{checkout.invoice_id}")
+    assert (answer.status_code, answer.location) == (303, f"/invoices/{checkout.invoice_id}")
 
 
 def test_after_a_reload_in_mid_payment_the_page_asks_stripe_before_it_offers_to_pay(
-    payer: FlaskClient, till: Till
+    payer: FlaskClient, checkout: Checkout
 ) -> None:
-    started = till.start()
-    till.confirm(started.intent_id)  # and no webhook has told of it
-    answer = payer.get(f"/payments/invoices/{till.invoice_id}")
+    started = checkout.start()
+    checkout.confirm(started.intent_id)  # and no webhook has told of it
+    answer = payer.get(f"/payments/invoices/{checkout.invoice_id}")
     assert (answer.status_code, answer.location) == (303, f"/payments/{started.payment_id}/outcome")
     assert "Paid. Thank you!" in text(payer, answer.location)
 
 
-def test_while_the_bank_has_the_word_the_page_is_checking_and_offers_no_pay(payer: FlaskClient, till: Till) -> None:
-    till.sandbox.control("payments/slow", times=1, seconds=3600)
-    till.confirm(till.start().intent_id)
-    page = text(payer, f"/payments/invoices/{till.invoice_id}")
+def test_while_the_bank_has_the_word_the_page_is_checking_and_offers_no_pay(
+    payer: FlaskClient, checkout: Checkout
+) -> None:
+    checkout.sandbox.control("payments/slow", times=1, seconds=3600)
+    checkout.confirm(checkout.start().intent_id)
+    page = text(payer, f"/payments/invoices/{checkout.invoice_id}")
     assert "We are checking your payment" in page and "checking=yes" in page
     assert 'id="pay-form"' not in page and "Try again" not in page
 
 
 def test_while_stripe_does_not_answer_a_begun_payment_is_checked_and_not_offered_again(
-    payer: FlaskClient, till: Till
+    payer: FlaskClient, checkout: Checkout
 ) -> None:
-    started = till.start()
-    till.fail("error_before", f"/v1/payment_intents/{started.intent_id}", times=4)
-    pay = f"/payments/invoices/{till.invoice_id}"
+    started = checkout.start()
+    checkout.fail("error_before", f"/v1/payment_intents/{started.intent_id}", times=4)
+    pay = f"/payments/invoices/{checkout.invoice_id}"
     outcome = f"/payments/{started.payment_id}/outcome"
     for address in (pay, f"{outcome}?poll=1&checking=yes", f"{outcome}?poll=5&checking=yes"):
         page = text(payer, address)
@@ -119,77 +121,79 @@ def test_while_stripe_does_not_answer_a_begun_payment_is_checked_and_not_offered
 
 @pytest.mark.parametrize("of_invoice", [True, False])
 def test_a_press_that_comes_too_late_says_where_the_outcome_stands(
-    payer: FlaskClient, till: Till, of_invoice: bool
+    payer: FlaskClient, checkout: Checkout, of_invoice: bool
 ) -> None:
-    started = till.start()
-    till.confirm(started.intent_id)
+    started = checkout.start()
+    checkout.confirm(started.intent_id)
     if of_invoice:
-        answer = start(payer, till.invoice_id)
+        answer = start(payer, checkout.invoice_id)
     else:
         form = {"csrf_token": factories.csrf_token(payer)}
         answer = payer.post(f"/payments/{started.payment_id}/start", data=form, headers={"Accept": "application/json"})
     assert problem(answer, 409)["outcome_url"] == f"/payments/{started.payment_id}/outcome"
 
 
-def test_a_payment_that_the_bank_waits_for_can_be_finished(payer: FlaskClient, till: Till) -> None:
-    till.confirm(till.start().intent_id, "pm_card_authenticationRequired")
-    page = text(payer, f"/payments/invoices/{till.invoice_id}")
+def test_a_payment_that_the_bank_waits_for_can_be_finished(payer: FlaskClient, checkout: Checkout) -> None:
+    checkout.confirm(checkout.start().intent_id, "pm_card_authenticationRequired")
+    page = text(payer, f"/payments/invoices/{checkout.invoice_id}")
     assert 'id="finish"' in page
     assert "This payment is incomplete" in page
     assert re.search(r'<div class="checkout-action[^>]* hidden>', page), "Pay is not offered beside it"
-    assert "Finish this payment" in text(payer, f"/payments/of-invoice/{till.invoice_id}")
+    assert "Finish this payment" in text(payer, f"/payments/of-invoice/{checkout.invoice_id}")
 
 
-def test_who_does_not_want_to_finish_calls_it_off_and_pays_with_another_card(payer: FlaskClient, till: Till) -> None:
-    till.confirm(till.start().intent_id, "pm_card_authenticationRequired")
-    intents.refresh(till.payment.id)
+def test_who_does_not_want_to_finish_calls_it_off_and_pays_with_another_card(
+    payer: FlaskClient, checkout: Checkout
+) -> None:
+    checkout.confirm(checkout.start().intent_id, "pm_card_authenticationRequired")
+    intents.refresh(checkout.payment.id)
     form = {"csrf_token": factories.csrf_token(payer)}
-    answer = payer.post(f"/payments/{till.payment.id}/cancellation", data=form)
-    assert (answer.status_code, answer.location) == (303, f"/payments/invoices/{till.invoice_id}?now=yes")
+    answer = payer.post(f"/payments/{checkout.payment.id}/cancellation", data=form)
+    assert (answer.status_code, answer.location) == (303, f"/payments/invoices/{checkout.invoice_id}?now=yes")
     page = text(payer, answer.location)
     assert "You were not charged" in page and 'id="finish"' not in page and 'id="pay-form"' in page
-    assert [intent.status for intent in till.intents] == ["canceled"]
+    assert [intent.status for intent in checkout.intents] == ["canceled"]
 
 
-def test_an_invoice_of_someone_else_is_not_there(payer: FlaskClient, till: Till) -> None:
+def test_an_invoice_of_someone_else_is_not_there(payer: FlaskClient, checkout: Checkout) -> None:
     with db.transaction() as session:
         foreign = factories.invoice(session, factories.customer(session)).id
     text(payer, f"/payments/invoices/{foreign}", 404)
     before = everything()
     assert start(payer, foreign).status_code == 404
-    assert (everything(), till.intents) == (before, [])
+    assert (everything(), checkout.intents) == (before, [])
 
 
 # The click
 
 
-def test_a_click_answers_with_what_the_browser_needs_and_no_more(payer: FlaskClient, till: Till) -> None:
-    answer = start(payer, till.invoice_id)
+def test_a_click_answers_with_what_the_browser_needs_and_no_more(payer: FlaskClient, checkout: Checkout) -> None:
+    answer = start(payer, checkout.invoice_id)
     assert answer.status_code == 200
     assert answer.json is not None
     assert answer.json == {
-        "payment_id": till.payment.id,
+        "payment_id": checkout.payment.id,
         "status": "requires_payment_method",
-        "client_secret": till.intents[0].client_secret,
-        "outcome_url": f"/payments/{till.payment.id}/outcome",
-        "return_url": f"http://127.0.0.1:8000/payments/{till.payment.id}/return".replace(
+        "client_secret": checkout.intents[0].client_secret,
+        "outcome_url": f"/payments/{checkout.payment.id}/outcome",
+        "return_url": f"http://127.0.0.1:8000/payments/{checkout.payment.id}/return".replace(
             "127.0.0.1:8000", answer.request.host
         ),
     }
     assert answer.headers["Cache-Control"] == "no-store"
-    assert start(payer, till.invoice_id).json == answer.json  # the second click of the same page
+    assert start(payer, checkout.invoice_id).json == answer.json  # the second click of the same page
 
 
-def test_what_the_browser_says_about_money_is_ignored(payer: FlaskClient, till: Till) -> None:
+def test_what_the_browser_says_about_money_is_ignored(payer: FlaskClient, checkout: Checkout) -> None:
     smuggled = {
         "amount": "1", "amount_minor": "1", "currency": "jpy", "status": "succeeded", "customer_id": "cus_1",
         "invoice_id": "inv_1", "payment_id": "pay_1", "description": "x", "payment_method": "pm_card_visa", "confirm": "true",
     }  # fmt: skip
-    assert start(payer, till.invoice_id, **smuggled).status_code == 200
-    (intent,) = till.intents
+    assert start(payer, checkout.invoice_id, **smuggled).status_code == 200
+    (intent,) = checkout.intents
     assert (intent.amount, intent.currency, intent.status) == (119_00, "eur", "requires_payment_method")
-    assert (till.payment.amount, till.payment.status) == (Money(119_00, "eur"), "requires_payment_method")
-    assert till.payment.customer_id == till.customer_id
+    assert (checkout.payment.amount, checkout.payment.status) == (Money(119_00, "eur"), "requires_payment_method")
+    assert checkout.payment.customer_id == checkout.customer_id
 
 
 def problem(answer: TestResponse, status: int) -> dict[str, Any]:
@@ -202,39 +206,39 @@ def problem(answer: TestResponse, status: int) -> dict[str, Any]:
     return dict(told)
 
 
-def test_a_paid_invoice_is_a_conflict(payer: FlaskClient, till: Till) -> None:
-    started = till.start()
-    till.confirm(started.intent_id)
+def test_a_paid_invoice_is_a_conflict(payer: FlaskClient, checkout: Checkout) -> None:
+    started = checkout.start()
+    checkout.confirm(started.intent_id)
     intents.refresh(started.payment_id)
-    problem(start(payer, till.invoice_id, client_key="a-click-in-the-other-tab"), 409)
-    assert len(till.intents) == 1
+    problem(start(payer, checkout.invoice_id, client_key="a-click-in-the-other-tab"), 409)
+    assert len(checkout.intents) == 1
 
 
-def test_stripe_is_down_and_nothing_is_lost(payer: FlaskClient, till: Till) -> None:
-    till.fail("error_before", "/v1/payment_intents", times=2)
-    answer = start(payer, till.invoice_id)
+def test_stripe_is_down_and_nothing_is_lost(payer: FlaskClient, checkout: Checkout) -> None:
+    checkout.fail("error_before", "/v1/payment_intents", times=2)
+    answer = start(payer, checkout.invoice_id)
     told = problem(answer, 503)
     assert "You were not charged" in told["detail"]
     assert int(answer.headers["Retry-After"]) > 0
-    assert till.payment.status == PaymentStatus.CREATED
-    again = start(payer, till.invoice_id)  # the same click, when Stripe is back
+    assert checkout.payment.status == PaymentStatus.CREATED
+    again = start(payer, checkout.invoice_id)  # the same click, when Stripe is back
     assert again.status_code == 200
     assert again.json is not None
-    assert again.json["payment_id"] == till.payment.id
+    assert again.json["payment_id"] == checkout.payment.id
 
 
 @pytest.mark.parametrize("key", ["", "short", "x" * 200])
-def test_a_click_without_a_proper_key_is_refused(payer: FlaskClient, till: Till, key: str) -> None:
-    problem(start(payer, till.invoice_id, client_key=key), 422)
-    assert till.payments == []
+def test_a_click_without_a_proper_key_is_refused(payer: FlaskClient, checkout: Checkout, key: str) -> None:
+    problem(start(payer, checkout.invoice_id, client_key=key), 422)
+    assert checkout.payments == []
 
 
-def test_someone_who_clicks_too_often_has_to_wait(payer: FlaskClient, till: Till) -> None:
+def test_someone_who_clicks_too_often_has_to_wait(payer: FlaskClient, checkout: Checkout) -> None:
     with db.transaction() as session:
-        session.get_one(Invoice, till.invoice_id).status = "void"  # so that Stripe need not be asked each time
-    answers = [start(payer, till.invoice_id).status_code for _ in range(30)]
+        session.get_one(Invoice, checkout.invoice_id).status = "void"  # so that Stripe need not be asked each time
+    answers = [start(payer, checkout.invoice_id).status_code for _ in range(30)]
     assert set(answers) == {409}
-    answer = start(payer, till.invoice_id)
+    answer = start(payer, checkout.invoice_id)
     problem(answer, 429)
     assert 0 < int(answer.headers["Retry-After"]) <= 60
 
@@ -247,76 +251,82 @@ def press(browser: FlaskClient, invoice: str, payment_method_id: str, key: str =
     return browser.post(f"/payments/invoices/{invoice}/card", data=form)
 
 
-def test_an_invoice_offers_the_default_card_and_one_press_pays_it(payer: FlaskClient, till: Till) -> None:
-    ways = f"/payments/invoices/{till.invoice_id}/ways"
+def test_an_invoice_offers_the_default_card_and_one_press_pays_it(payer: FlaskClient, checkout: Checkout) -> None:
+    ways = f"/payments/invoices/{checkout.invoice_id}/ways"
     assert "•••• " not in text(payer, ways)
-    card = till.keep_card()
+    card = checkout.keep_card()
     assert "Pay €119.00 with Visa •••• 4242" in text(payer, ways)
-    answer = press(payer, till.invoice_id, card.id)
-    assert (answer.status_code, answer.location) == (303, f"/payments/{till.payment.id}/outcome")
+    answer = press(payer, checkout.invoice_id, card.id)
+    assert (answer.status_code, answer.location) == (303, f"/payments/{checkout.payment.id}/outcome")
     assert "Paid. Thank you!" in text(payer, answer.location)
-    assert press(payer, till.invoice_id, card.id).location == answer.location  # the second click
-    assert len(till.sandbox.client.v1.charges.list().data) == 1
+    assert press(payer, checkout.invoice_id, card.id).location == answer.location  # the second click
+    assert len(checkout.sandbox.client.v1.charges.list().data) == 1
 
 
-def test_a_declined_press_says_why_and_leads_to_the_other_ways(payer: FlaskClient, till: Till) -> None:
-    card = till.keep_card()
-    till.bank(card, "4000000000009995")
-    page = text(payer, press(payer, till.invoice_id, card.id).location)
+def test_a_declined_press_says_why_and_leads_to_the_other_ways(payer: FlaskClient, checkout: Checkout) -> None:
+    card = checkout.keep_card()
+    checkout.bank(card, "4000000000009995")
+    page = text(payer, press(payer, checkout.invoice_id, card.id).location)
     assert "There is not enough money on this card" in page
-    assert f"/payments/{till.payment.id}/pay" in page
+    assert f"/payments/{checkout.payment.id}/pay" in page
 
 
-def test_a_press_whose_bank_wants_to_ask_goes_on_by_itself(payer: FlaskClient, till: Till) -> None:
-    card = till.keep_card("pm_card_authenticationRequired")
-    answer = press(payer, till.invoice_id, card.id)
-    assert answer.location == f"/payments/invoices/{till.invoice_id}?finish=now"
+def test_a_press_whose_bank_wants_to_ask_goes_on_by_itself(payer: FlaskClient, checkout: Checkout) -> None:
+    card = checkout.keep_card("pm_card_authenticationRequired")
+    answer = press(payer, checkout.invoice_id, card.id)
+    assert answer.location == f"/payments/invoices/{checkout.invoice_id}?finish=now"
     assert "data-now" in text(payer, answer.location)
-    assert "data-now" not in text(payer, f"/payments/invoices/{till.invoice_id}")
-    assert "•••• " not in text(payer, f"/payments/invoices/{till.invoice_id}/ways")  # nothing new meanwhile
+    assert "data-now" not in text(payer, f"/payments/invoices/{checkout.invoice_id}")
+    assert "•••• " not in text(payer, f"/payments/invoices/{checkout.invoice_id}/ways")  # nothing new meanwhile
 
 
-def test_a_press_whose_answer_was_lost_waits_and_then_tells(payer: FlaskClient, till: Till) -> None:
-    card = till.keep_card()
-    till.fail("reset_after", "/v1/payment_intents/*/confirm", times=2)
-    answer = press(payer, till.invoice_id, card.id)
-    assert problem(start(payer, till.invoice_id, client_key="a-click-meanwhile"), 409)["code"] == "payment_in_progress"
+def test_a_press_whose_answer_was_lost_waits_and_then_tells(payer: FlaskClient, checkout: Checkout) -> None:
+    card = checkout.keep_card()
+    checkout.fail("reset_after", "/v1/payment_intents/*/confirm", times=2)
+    answer = press(payer, checkout.invoice_id, card.id)
+    assert (
+        problem(start(payer, checkout.invoice_id, client_key="a-click-meanwhile"), 409)["code"] == "payment_in_progress"
+    )
     page = text(payer, f"{answer.location}?poll=1")
     assert "Your bank is confirming the payment" in page
     assert "outcome?poll=2" in page
     assert "Paid. Thank you!" in text(payer, f"{answer.location}?poll=5")
 
 
-def test_a_card_whose_security_code_is_asked_for_is_not_offered_for_one_press(payer: FlaskClient, till: Till) -> None:
-    card = till.keep_card()
-    till.bank(card, "4000000000000127")
-    press(payer, till.invoice_id, card.id)
-    ways = text(payer, f"/payments/invoices/{till.invoice_id}/ways")
+def test_a_card_whose_security_code_is_asked_for_is_not_offered_for_one_press(
+    payer: FlaskClient, checkout: Checkout
+) -> None:
+    card = checkout.keep_card()
+    checkout.bank(card, "4000000000000127")
+    press(payer, checkout.invoice_id, card.id)
+    ways = text(payer, f"/payments/invoices/{checkout.invoice_id}/ways")
     assert "•••• " not in ways and "Pay €119.00" in ways
-    assert "data-asks-code" in text(payer, f"/payments/invoices/{till.invoice_id}")
+    assert "data-asks-code" in text(payer, f"/payments/invoices/{checkout.invoice_id}")
 
 
 @pytest.mark.settings(PORTAL_ASK_CVC_OF_SAVED_CARDS="true")
-def test_where_every_code_is_asked_for_nothing_is_paid_by_one_press(payer: FlaskClient, till: Till) -> None:
-    till.keep_card()
-    assert "•••• " not in text(payer, f"/payments/invoices/{till.invoice_id}/ways")
+def test_where_every_code_is_asked_for_nothing_is_paid_by_one_press(payer: FlaskClient, checkout: Checkout) -> None:
+    checkout.keep_card()
+    assert "•••• " not in text(payer, f"/payments/invoices/{checkout.invoice_id}/ways")
 
 
-def test_a_press_with_an_expired_or_foreign_card(payer: FlaskClient, till: Till) -> None:
-    card = till.keep_card()
+def test_a_press_with_an_expired_or_foreign_card(payer: FlaskClient, checkout: Checkout) -> None:
+    card = checkout.keep_card()
     with db.transaction() as session:
         session.get_one(PaymentMethod, card.id).exp_year = 2020
-    answer = press(payer, till.invoice_id, card.id)
-    assert answer.location == f"/payments/invoices/{till.invoice_id}"
+    answer = press(payer, checkout.invoice_id, card.id)
+    assert answer.location == f"/payments/invoices/{checkout.invoice_id}"
     assert "This card has expired" in text(payer, answer.location)
-    assert press(payer, till.invoice_id, "method_of_someone_else", "another-key").status_code == 404
-    assert till.payments == []
+    assert press(payer, checkout.invoice_id, "method_of_someone_else", "another-key").status_code == 404
+    assert checkout.payments == []
 
 
-def test_a_payment_that_the_bank_asked_about_offers_the_card_it_was_asked_for(payer: FlaskClient, till: Till) -> None:
-    asks, _other = till.keep_card("pm_card_authenticationRequired"), till.keep_card()
-    service.pay_with_card(till.customer_id, till.invoice_id, asks.id, client_key="by-itself", off_session=True)
-    link = payer.get(f"/payments/{till.payment.id}/pay")
+def test_a_payment_that_the_bank_asked_about_offers_the_card_it_was_asked_for(
+    payer: FlaskClient, checkout: Checkout
+) -> None:
+    asks, _other = checkout.keep_card("pm_card_authenticationRequired"), checkout.keep_card()
+    service.pay_with_card(checkout.customer_id, checkout.invoice_id, asks.id, client_key="by-itself", off_session=True)
+    link = payer.get(f"/payments/{checkout.payment.id}/pay")
     page = text(payer, link.location)
     assert "Confirm this payment with your bank" in page
     assert re.search(rf'value="{asks.stripe_payment_method_id}" checked', page)
@@ -326,13 +336,13 @@ def test_a_payment_that_the_bank_asked_about_offers_the_card_it_was_asked_for(pa
 
 
 @pytest.mark.parametrize("has_invoice", [True, False])
-def test_a_saved_card_pays_without_any_script(payer: FlaskClient, till: Till, has_invoice: bool) -> None:
-    card = till.keep_card()
-    address = f"/payments/invoices/{till.invoice_id}"
+def test_a_saved_card_pays_without_any_script(payer: FlaskClient, checkout: Checkout, has_invoice: bool) -> None:
+    card = checkout.keep_card()
+    address = f"/payments/invoices/{checkout.invoice_id}"
     if not has_invoice:
         amount = Money(50_00, "eur")
         payment_id = service.record_custom_payment(
-            till.customer_id, amount, "Deposit", client_key="the-first-click-of-all"
+            checkout.customer_id, amount, "Deposit", client_key="the-first-click-of-all"
         )
         address = f"/payments/{payment_id}"
     page = text(payer, address if has_invoice else f"{address}/pay")
@@ -345,19 +355,23 @@ def test_a_saved_card_pays_without_any_script(payer: FlaskClient, till: Till, ha
     assert 'id="new-card" class="for-scripts" hidden' in page
     form["csrf_token"] = factories.csrf_token(payer)
     answers = [payer.post(f"{address}/start", data=form) for _ in range(2)]  # and a double click
-    assert {answer.location for answer in answers} == {f"/payments/{till.intents[0].metadata['payment_id']}/outcome"}
+    assert {answer.location for answer in answers} == {
+        f"/payments/{checkout.intents[0].metadata['payment_id']}/outcome"
+    }
     assert "Paid. Thank you!" in text(payer, answers[0].location)
-    assert [intent.amount_received for intent in till.intents] == [119_00 if has_invoice else 50_00]
+    assert [intent.amount_received for intent in checkout.intents] == [119_00 if has_invoice else 50_00]
 
 
-def test_what_needs_a_script_says_so_when_it_is_not_there(payer: FlaskClient, till: Till) -> None:
-    assert re.search(r'<button[^>]*id="pay-button"[^>]* disabled', text(payer, f"/payments/invoices/{till.invoice_id}"))
-    card = till.keep_card()
-    till.bank(card, "4000000000000127")
+def test_what_needs_a_script_says_so_when_it_is_not_there(payer: FlaskClient, checkout: Checkout) -> None:
+    assert re.search(
+        r'<button[^>]*id="pay-button"[^>]* disabled', text(payer, f"/payments/invoices/{checkout.invoice_id}")
+    )
+    card = checkout.keep_card()
+    checkout.bank(card, "4000000000000127")
     form = {"client_key": KEY, "csrf_token": factories.csrf_token(payer)}
     for method in ("new", "", "pm_of_someone_else", card.stripe_payment_method_id, card.stripe_payment_method_id):
         answer = payer.post(
-            f"/payments/invoices/{till.invoice_id}/start",
+            f"/payments/invoices/{checkout.invoice_id}/start",
             data={**form, "method": method, "client_key": f"{KEY}-{method}"},
         )
         page = text(payer, answer.location)
@@ -383,10 +397,10 @@ OUTCOMES = {
 
 
 def test_the_outcome_is_told_in_every_state_and_asks_again_only_while_it_is_open(
-    payer: FlaskClient, till: Till
+    payer: FlaskClient, checkout: Checkout
 ) -> None:
     assert set(OUTCOMES) == set(PaymentStatus)
-    started = till.start()
+    started = checkout.start()
     for status, (words, asks_again) in OUTCOMES.items():
         set_status(started.payment_id, status)
         page = text(payer, f"/payments/{started.payment_id}/outcome?poll=1")  # only each fifth poll asks Stripe
@@ -394,19 +408,19 @@ def test_the_outcome_is_told_in_every_state_and_asks_again_only_while_it_is_open
         assert ("hx-trigger" in page and f"poll={2}" in page) == asks_again, status
 
 
-def test_stripe_is_asked_within_a_limit_however_often_the_outcome_is(payer: FlaskClient, till: Till) -> None:
-    started = till.start()
+def test_stripe_is_asked_within_a_limit_however_often_the_outcome_is(payer: FlaskClient, checkout: Checkout) -> None:
+    started = checkout.start()
     address = f"/payments/{started.payment_id}/outcome?poll=0"
     for _ in range(20):
         text(payer, address)
-    till.confirm(till.intents[0].id)
+    checkout.confirm(checkout.intents[0].id)
     assert "Paid. Thank you!" not in text(payer, address)
     pages.limiter.reset()  # as after a minute
     assert "Paid. Thank you!" in text(payer, address)
 
 
-def test_the_outcome_stops_asking_after_its_last_poll(payer: FlaskClient, till: Till) -> None:
-    started = till.start()
+def test_the_outcome_stops_asking_after_its_last_poll(payer: FlaskClient, checkout: Checkout) -> None:
+    started = checkout.start()
     set_status(started.payment_id, PaymentStatus.PROCESSING, stripe_intent_id=None)
     last = text(payer, f"/payments/{started.payment_id}/outcome?poll={views.MOST_POLLS - 1}")
     assert f"poll={views.MOST_POLLS}" in last
@@ -416,73 +430,79 @@ def test_the_outcome_stops_asking_after_its_last_poll(payer: FlaskClient, till: 
     assert "Please do not pay again" in text(payer, f"/payments/{started.payment_id}/outcome?poll={views.MOST_POLLS}")
 
 
-def test_an_outcome_that_staff_look_at_says_so_and_asks_for_no_second_payment(payer: FlaskClient, till: Till) -> None:
-    started = till.start()
+def test_an_outcome_that_staff_look_at_says_so_and_asks_for_no_second_payment(
+    payer: FlaskClient, checkout: Checkout
+) -> None:
+    started = checkout.start()
     set_status(started.payment_id, PaymentStatus.PROCESSING, review_reason="amount differs")
     page = text(payer, f"/payments/{started.payment_id}/outcome?poll=1")
     assert "do not pay again" in page
     assert "amount differs" not in page
 
 
-def test_the_outcome_asks_stripe_itself_when_the_webhook_is_late(payer: FlaskClient, till: Till) -> None:
-    started = till.start()
-    till.confirm(started.intent_id)
+def test_the_outcome_asks_stripe_itself_when_the_webhook_is_late(payer: FlaskClient, checkout: Checkout) -> None:
+    started = checkout.start()
+    checkout.confirm(started.intent_id)
     assert "Paid. Thank you!" in text(payer, f"/payments/{started.payment_id}/outcome?poll=0")
-    assert till.invoice.status == "paid"
+    assert checkout.invoice.status == "paid"
 
 
-def test_a_decline_says_what_to_do_next(payer: FlaskClient, till: Till) -> None:
-    started = till.start()
-    till.decline(started.intent_id, "pm_card_visa_chargeDeclinedInsufficientFunds")
+def test_a_decline_says_what_to_do_next(payer: FlaskClient, checkout: Checkout) -> None:
+    started = checkout.start()
+    checkout.decline(started.intent_id, "pm_card_visa_chargeDeclinedInsufficientFunds")
     page = text(payer, f"/payments/{started.payment_id}/outcome?poll=0")
     assert "The payment failed" in page
     assert "insufficient_funds" not in page
     assert re.search(r"enough|funds", page)
 
 
-def test_a_declined_try_reads_declined_wherever_its_payment_stands(payer: FlaskClient, till: Till) -> None:
-    started = till.start()
+def test_a_declined_try_reads_declined_wherever_its_payment_stands(payer: FlaskClient, checkout: Checkout) -> None:
+    started = checkout.start()
     assert "Declined" not in text(payer, "/payments?status=unfinished")
-    till.decline(started.intent_id, "pm_card_visa_chargeDeclinedInsufficientFunds")
+    checkout.decline(started.intent_id, "pm_card_visa_chargeDeclinedInsufficientFunds")
     payer.get(f"/payments/{started.payment_id}/outcome?poll=0")
-    for address in ("/payments?status=unfinished", f"/payments/{started.payment_id}", f"/invoices/{till.invoice_id}"):
+    for address in (
+        "/payments?status=unfinished",
+        f"/payments/{started.payment_id}",
+        f"/invoices/{checkout.invoice_id}",
+    ):
         page = text(payer, address).partition("<main")[2]
         assert "<span>Declined</span>" in page, address
         assert "<span>Incomplete</span>" not in page, address
 
 
 def test_success_names_where_the_receipt_goes_and_whoever_paid_gets_one(
-    payer: FlaskClient, app: Flask, till: Till
+    payer: FlaskClient, app: Flask, checkout: Checkout
 ) -> None:
     with db.transaction() as session:
-        customer = session.get_one(Customer, till.customer_id)
+        customer = session.get_one(Customer, checkout.customer_id)
         colleague = factories.user(session, customer)
     other = app.test_client()
     factories.sign_in(other, colleague)
-    start(payer, till.invoice_id)
-    assert start(other, till.invoice_id, client_key="the-click-of-a-colleague").status_code == 200
-    till.confirm(till.intents[0].id)
+    start(payer, checkout.invoice_id)
+    assert start(other, checkout.invoice_id, client_key="the-click-of-a-colleague").status_code == 200
+    checkout.confirm(checkout.intents[0].id)
     for browser in (payer, other):
-        page = text(browser, f"/payments/{till.payment.id}/outcome?poll=0")
+        page = text(browser, f"/payments/{checkout.payment.id}/outcome?poll=0")
         assert f"We will e-mail the receipt to {customer.email} and {colleague.email}." in page
 
 
-def test_coming_back_from_the_bank_leads_on(payer: FlaskClient, till: Till) -> None:
-    started = till.start()
+def test_coming_back_from_the_bank_leads_on(payer: FlaskClient, checkout: Checkout) -> None:
+    started = checkout.start()
     back = f"/payments/{started.payment_id}/return?payment_intent=pi_forged&redirect_status=succeeded"
     assert (
         payer.get(back).location == f"/payments/{started.payment_id}/pay"
     )  # nothing was paid, whatever the address says
-    assert payer.get(f"/payments/{started.payment_id}/pay").location == f"/payments/invoices/{till.invoice_id}"
-    till.confirm(started.intent_id)
+    assert payer.get(f"/payments/{started.payment_id}/pay").location == f"/payments/invoices/{checkout.invoice_id}"
+    checkout.confirm(started.intent_id)
     assert payer.get(back).location == f"/payments/{started.payment_id}"
     assert "Paid" in text(payer, f"/payments/{started.payment_id}")
 
 
-def test_coming_back_while_stripe_is_down_shows_what_we_know(payer: FlaskClient, till: Till) -> None:
-    started = till.start()
+def test_coming_back_while_stripe_is_down_shows_what_we_know(payer: FlaskClient, checkout: Checkout) -> None:
+    started = checkout.start()
     set_status(started.payment_id, PaymentStatus.PROCESSING)
-    till.fail("error_before", "/v1/payment_intents/*", times=5)
+    checkout.fail("error_before", "/v1/payment_intents/*", times=5)
     assert payer.get(f"/payments/{started.payment_id}/return").location == f"/payments/{started.payment_id}"
 
 
@@ -494,19 +514,19 @@ def other(browser: FlaskClient, **form: str) -> TestResponse:
     return browser.post("/payments/other", data={**whole, "csrf_token": factories.csrf_token(browser)})
 
 
-def test_another_amount_is_written_down_and_paid_on_the_next_page(payer: FlaskClient, till: Till) -> None:
+def test_another_amount_is_written_down_and_paid_on_the_next_page(payer: FlaskClient, checkout: Checkout) -> None:
     answer = other(payer, description=" Deposit für Zoë ")
     assert answer.status_code == 303
     assert "Pay €50.00" in text(payer, answer.location)
     assert other(payer).location == answer.location  # the same form sent twice is one payment
     payment_id = answer.location.split("/")[2]
     with db.reading() as session:
-        payment = queries.for_customer(session, payment_id, till.customer_id)
+        payment = queries.for_customer(session, payment_id, checkout.customer_id)
     assert (payment.amount, payment.description, payment.status) == (Money(50_00, "eur"), "Deposit für Zoë", "created")
-    assert till.intents == []
+    assert checkout.intents == []
 
 
-def test_the_same_amount_again_while_the_first_is_open_has_to_be_meant(payer: FlaskClient, till: Till) -> None:
+def test_the_same_amount_again_while_the_first_is_open_has_to_be_meant(payer: FlaskClient, checkout: Checkout) -> None:
     first = other(payer).location.split("/")[2]
     set_status(first, PaymentStatus.PROCESSING)
     again = other(payer, key="another-form-of-the-page")
@@ -533,7 +553,7 @@ def test_the_same_amount_again_while_the_first_is_open_has_to_be_meant(payer: Fl
     ],
 )
 def test_a_wrong_form_is_told_at_the_field_and_keeps_what_was_typed(
-    payer: FlaskClient, till: Till, wrong: dict[str, str], words: str
+    payer: FlaskClient, checkout: Checkout, wrong: dict[str, str], words: str
 ) -> None:
     before = everything()
     answer = other(payer, **wrong)
@@ -547,7 +567,7 @@ def test_a_wrong_form_is_told_at_the_field_and_keeps_what_was_typed(
 
 
 @pytest.mark.settings(PORTAL_PAY_ANY_AMOUNT="false")
-def test_switched_off_there_is_no_page_for_another_amount(payer: FlaskClient, till: Till) -> None:
+def test_switched_off_there_is_no_page_for_another_amount(payer: FlaskClient, checkout: Checkout) -> None:
     assert other(payer).status_code == 404
     text(payer, "/payments/other", 404)
     for address in ("/", "/payments"):

@@ -19,31 +19,31 @@ from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
 from tests import factories
 from tests.concurrency import run_concurrently
-from tests.payments.conftest import Till, books, everything, jobs
+from tests.payments.conftest import Checkout, books, everything, jobs
 
 
-def test_a_payment_goes_from_the_invoice_to_the_receipt(till: Till) -> None:
-    started = till.start()
+def test_a_payment_goes_from_the_invoice_to_the_receipt(checkout: Checkout) -> None:
+    started = checkout.start()
     assert started.status == PaymentStatus.REQUIRES_PAYMENT_METHOD
     assert started.client_secret.startswith(started.intent_id)
-    (intent,) = till.intents
+    (intent,) = checkout.intents
     assert (intent.amount, intent.currency, intent.metadata["payment_id"]) == (119_00, "eur", started.payment_id)
 
-    till.confirm(started.intent_id)
+    checkout.confirm(started.intent_id)
     intents.refresh(started.payment_id)
 
-    payment = till.payment
+    payment = checkout.payment
     assert (payment.status, payment.card_brand, payment.card_last4) == (PaymentStatus.SUCCEEDED, "visa", "4242")
     assert payment.succeeded_at is not None
-    assert till.invoice.status == "paid"
+    assert checkout.invoice.status == "paid"
     assert books()[0] == ("charge", f"charge:{started.intent_id}", 119_00)
     assert jobs("documents.issue") == [{"payment_id": payment.id}]
 
 
-def test_the_same_news_twice_changes_nothing(till: Till) -> None:
-    started = till.start()
-    till.confirm(started.intent_id)
-    till.sandbox.control("finish")
+def test_the_same_news_twice_changes_nothing(checkout: Checkout) -> None:
+    started = checkout.start()
+    checkout.confirm(started.intent_id)
+    checkout.sandbox.control("finish")
     intents.refresh(started.payment_id)
     before = everything()
     intents.refresh(started.payment_id)
@@ -52,50 +52,50 @@ def test_the_same_news_twice_changes_nothing(till: Till) -> None:
     assert everything() == before
 
 
-def test_the_fee_is_booked_once_when_stripe_tells_it_later(till: Till) -> None:
-    started = till.start()
-    till.confirm(started.intent_id)
+def test_the_fee_is_booked_once_when_stripe_tells_it_later(checkout: Checkout) -> None:
+    started = checkout.start()
+    checkout.confirm(started.intent_id)
     intents.refresh(started.payment_id)
-    till.sandbox.control("finish")  # the balance transaction lands
+    checkout.sandbox.control("finish")  # the balance transaction lands
     intents.refresh(started.payment_id)
     intents.refresh(started.payment_id)
-    charge = till.sandbox.client.v1.charges.list({"expand": ["data.balance_transaction"]}).data[0]
+    charge = checkout.sandbox.client.v1.charges.list({"expand": ["data.balance_transaction"]}).data[0]
     fee = charge.balance_transaction.fee  # type: ignore[union-attr]
     assert [(kind, minor) for kind, _, minor in books()] == [("charge", 119_00), ("fee", fee)]
-    assert till.payment.fee_minor == fee
+    assert checkout.payment.fee_minor == fee
 
 
-def test_two_tabs_reach_the_same_intent(till: Till) -> None:
-    first, second = till.start("tab-number-one"), till.start("tab-number-two")
+def test_two_tabs_reach_the_same_intent(checkout: Checkout) -> None:
+    first, second = checkout.start("tab-number-one"), checkout.start("tab-number-two")
     assert (first.payment_id, first.intent_id) == (second.payment_id, second.intent_id)
-    assert len(till.intents) == 1
+    assert len(checkout.intents) == 1
 
 
-def test_twenty_clicks_at_once_make_one_payment_and_one_intent(till: Till) -> None:
+def test_twenty_clicks_at_once_make_one_payment_and_one_intent(checkout: Checkout) -> None:
     with ThreadPoolExecutor(20) as pool:
-        started = list(pool.map(lambda number: till.start(f"click-number-{number}"), range(20)))
+        started = list(pool.map(lambda number: checkout.start(f"click-number-{number}"), range(20)))
     assert len({one.intent_id for one in started}) == 1
-    assert len(till.intents) == 1
-    assert len(till.payments) == 1
+    assert len(checkout.intents) == 1
+    assert len(checkout.payments) == 1
 
 
 @pytest.mark.parametrize("path", ["/v1/customers", "/v1/payment_intents"])
-def test_a_double_click_waits_for_what_its_first_request_makes_at_stripe(till: Till, path: str) -> None:
-    till.sandbox.control("faults", fault="delay", path=path, method="POST", seconds=3.0)
-    started = run_concurrently(till.start, lambda: till.start("second-click"))
+def test_a_double_click_waits_for_what_its_first_request_makes_at_stripe(checkout: Checkout, path: str) -> None:
+    checkout.sandbox.control("faults", fault="delay", path=path, method="POST", seconds=3.0)
+    started = run_concurrently(checkout.start, lambda: checkout.start("second-click"))
     assert [type(one) for one in started] == [service.Started] * 2, started
-    assert len(till.intents) == 1
+    assert len(checkout.intents) == 1
 
 
-def test_a_paid_invoice_cannot_be_paid_again(till: Till) -> None:
-    started = till.start()
-    till.confirm(started.intent_id)
+def test_a_paid_invoice_cannot_be_paid_again(checkout: Checkout) -> None:
+    started = checkout.start()
+    checkout.confirm(started.intent_id)
     with pytest.raises(service.AlreadyPaid):
-        till.start("other-device")  # the row does not know yet; Stripe does
-    assert till.invoice.status == "paid"
+        checkout.start("other-device")  # the row does not know yet; Stripe does
+    assert checkout.invoice.status == "paid"
     with pytest.raises(Conflict):
-        till.start("third-device")
-    assert len(till.intents) == 1
+        checkout.start("third-device")
+    assert len(checkout.intents) == 1
 
 
 @pytest.mark.parametrize(
@@ -110,169 +110,171 @@ def test_a_paid_invoice_cannot_be_paid_again(till: Till) -> None:
     ],
 )
 @pytest.mark.database("sqlite")
-def test_a_decline_is_told_and_the_next_card_pays(till: Till, method: str, code: str, decline_code: str) -> None:
-    started = till.start()
-    till.decline(started.intent_id, method)
+def test_a_decline_is_told_and_the_next_card_pays(
+    checkout: Checkout, method: str, code: str, decline_code: str
+) -> None:
+    started = checkout.start()
+    checkout.decline(started.intent_id, method)
     intents.refresh(started.payment_id)
-    payment = till.payment
+    payment = checkout.payment
     assert payment.status == PaymentStatus.REQUIRES_PAYMENT_METHOD
     assert payment.failure_code == code
     assert not decline_code or payment.decline_code == decline_code
     assert gateway.advice(payment.failure_code, payment.decline_code) == gateway.ADVICE.get(
         decline_code, gateway.ADVICE[code]
     )
-    assert till.invoice.status == "open"
+    assert checkout.invoice.status == "open"
 
-    again = till.start("first-click")
+    again = checkout.start("first-click")
     assert again.intent_id == started.intent_id
-    till.confirm(again.intent_id)
+    checkout.confirm(again.intent_id)
     intents.refresh(again.payment_id)
-    payment = till.payment
+    payment = checkout.payment
     assert (payment.status, payment.failure_code, payment.decline_code) == (PaymentStatus.SUCCEEDED, "", "")
 
 
-def test_every_decline_is_a_step_of_the_timeline(till: Till) -> None:
-    started = till.start()
+def test_every_decline_is_a_step_of_the_timeline(checkout: Checkout) -> None:
+    started = checkout.start()
     for _ in range(2):
-        till.decline(started.intent_id, "pm_card_visa_chargeDeclined")
+        checkout.decline(started.intent_id, "pm_card_visa_chargeDeclined")
         intents.refresh(started.payment_id)
     with db.reading() as session:
-        steps = queries.for_customer(session, started.payment_id, till.customer_id).steps
+        steps = queries.for_customer(session, started.payment_id, checkout.customer_id).steps
     assert [step.failure_code for step in steps] == ["", "", "card_declined", "card_declined"]
 
 
-def test_a_saved_card_is_remembered_and_pays_the_next_invoice(till: Till) -> None:
-    started = till.start(save_card=True)
-    till.confirm(started.intent_id)
+def test_a_saved_card_is_remembered_and_pays_the_next_invoice(checkout: Checkout) -> None:
+    started = checkout.start(save_card=True)
+    checkout.confirm(started.intent_id)
     intents.refresh(started.payment_id)
     (job,) = jobs("payment_methods.upsert")
     cards.upsert(job["payment_method_id"])
     cards.upsert(job["payment_method_id"])
     with db.reading() as session:
-        (card,) = kept.of_customer(session, till.customer_id)
+        (card,) = kept.of_customer(session, checkout.customer_id)
     assert (card.brand, card.last4) == ("visa", "4242")
 
     with db.transaction() as session:
-        customer = session.get_one(Customer, till.customer_id)
-        till.invoice_id = factories.invoice(session, customer).id
-    second = till.start("second-invoice")
-    till.confirm(second.intent_id, card.stripe_payment_method_id)
+        customer = session.get_one(Customer, checkout.customer_id)
+        checkout.invoice_id = factories.invoice(session, customer).id
+    second = checkout.start("second-invoice")
+    checkout.confirm(second.intent_id, card.stripe_payment_method_id)
     intents.refresh(second.payment_id)
-    assert till.payment.status == PaymentStatus.SUCCEEDED
+    assert checkout.payment.status == PaymentStatus.SUCCEEDED
 
 
-def test_the_choice_to_save_the_card_may_change_until_it_is_confirmed(till: Till) -> None:
-    till.start(save_card=False)
-    till.start(save_card=True)
-    assert till.intents[0].setup_future_usage == "off_session"
-    assert till.payment.save_card
-    till.start(save_card=False)
-    assert till.intents[0].setup_future_usage is None
+def test_the_choice_to_save_the_card_may_change_until_it_is_confirmed(checkout: Checkout) -> None:
+    checkout.start(save_card=False)
+    checkout.start(save_card=True)
+    assert checkout.intents[0].setup_future_usage == "off_session"
+    assert checkout.payment.save_card
+    checkout.start(save_card=False)
+    assert checkout.intents[0].setup_future_usage is None
 
 
 @pytest.mark.parametrize(("currency", "minor"), [("jpy", 500), ("kwd", 12_340), ("usd", 10_00)])
 @pytest.mark.database("sqlite")
-def test_amounts_reach_stripe_in_the_currencys_own_units(till: Till, currency: str, minor: int) -> None:
+def test_amounts_reach_stripe_in_the_currencys_own_units(checkout: Checkout, currency: str, minor: int) -> None:
     with db.transaction() as session:
-        customer = session.get_one(Customer, till.customer_id)
-        till.invoice_id = factories.invoice(session, customer, [("Work", 1000, minor, 0)], currency=currency).id
-    started = till.start()
-    intent = till.sandbox.client.v1.payment_intents.retrieve(started.intent_id)
+        customer = session.get_one(Customer, checkout.customer_id)
+        checkout.invoice_id = factories.invoice(session, customer, [("Work", 1000, minor, 0)], currency=currency).id
+    started = checkout.start()
+    intent = checkout.sandbox.client.v1.payment_intents.retrieve(started.intent_id)
     assert (intent.amount, intent.currency) == (minor, currency)
-    till.confirm(started.intent_id)
+    checkout.confirm(started.intent_id)
     intents.refresh(started.payment_id)
-    assert till.payment.amount == Money(minor, currency)
-    assert till.payment.status == PaymentStatus.SUCCEEDED
+    assert checkout.payment.amount == Money(minor, currency)
+    assert checkout.payment.status == PaymentStatus.SUCCEEDED
 
 
 # Another's, void, or not what it seems
 
 
-def test_an_invoice_of_someone_else_is_not_found_and_stripe_is_not_called(till: Till) -> None:
+def test_an_invoice_of_someone_else_is_not_found_and_stripe_is_not_called(checkout: Checkout) -> None:
     with db.transaction() as session:
         other = factories.customer(session, email="eve@elsewhere.test")
     with pytest.raises(NotFound):
-        service.start_for_invoice(other.id, till.invoice_id, client_key="a-foreign-click", save_card=False)
-    assert till.payments == []
-    assert till.intents == []
+        service.start_for_invoice(other.id, checkout.invoice_id, client_key="a-foreign-click", save_card=False)
+    assert checkout.payments == []
+    assert checkout.intents == []
 
 
-def test_a_void_invoice_cannot_be_paid(till: Till) -> None:
-    till.start()
-    invoices.void(till.invoice_id, "a mistake")
+def test_a_void_invoice_cannot_be_paid(checkout: Checkout) -> None:
+    checkout.start()
+    invoices.void(checkout.invoice_id, "a mistake")
     with pytest.raises(Conflict):
-        till.start("after-the-void")
-    assert len(till.intents) == 1
+        checkout.start("after-the-void")
+    assert len(checkout.intents) == 1
 
 
-def test_after_a_cancel_the_invoice_can_be_paid_anew(till: Till) -> None:
-    first = till.start("first-click")
+def test_after_a_cancel_the_invoice_can_be_paid_anew(checkout: Checkout) -> None:
+    first = checkout.start("first-click")
     service.cancel(first.payment_id)
-    second = till.start("second-click")
+    second = checkout.start("second-click")
     assert second.intent_id != first.intent_id
     with pytest.raises(Conflict):
-        service.ensure_confirmable(first.payment_id, till.customer_id, save_card=False)
+        service.ensure_confirmable(first.payment_id, checkout.customer_id, save_card=False)
 
 
 @pytest.mark.parametrize("what", ["amount", "customer"])
-def test_an_intent_that_does_not_fit_holds_the_payment_for_review(till: Till, what: str) -> None:
-    started = till.start()
+def test_an_intent_that_does_not_fit_holds_the_payment_for_review(checkout: Checkout, what: str) -> None:
+    started = checkout.start()
     if what == "amount":
-        till.change(amount_minor=1_00)
+        checkout.change(amount_minor=1_00)
     else:
         with db.transaction() as session:
-            session.get_one(Customer, till.customer_id).stripe_customer_id = "cus_of_someone_else"
+            session.get_one(Customer, checkout.customer_id).stripe_customer_id = "cus_of_someone_else"
     intents.refresh(started.payment_id)
-    assert till.payment.review_reason, "found before any money moves"
-    till.confirm(started.intent_id)
+    assert checkout.payment.review_reason, "found before any money moves"
+    checkout.confirm(started.intent_id)
     intents.refresh(started.payment_id)
-    payment = till.payment
+    payment = checkout.payment
     assert payment.review_reason
     assert payment.status == PaymentStatus.REQUIRES_PAYMENT_METHOD
-    assert till.invoice.status == "open"
+    assert checkout.invoice.status == "open"
     assert books() == []
     with pytest.raises(service.UnderReview):
-        till.start("again-please")
+        checkout.start("again-please")
 
 
-def test_money_that_arrives_for_a_paid_invoice_is_found_and_kept_in_the_books(till: Till) -> None:
-    started = till.start()
+def test_money_that_arrives_for_a_paid_invoice_is_found_and_kept_in_the_books(checkout: Checkout) -> None:
+    started = checkout.start()
     with db.transaction() as session:
-        invoices.mark_paid(session, till.invoice_id, clock.now())  # by a bank transfer, say
-    till.confirm(started.intent_id)
+        invoices.mark_paid(session, checkout.invoice_id, clock.now())  # by a bank transfer, say
+    checkout.confirm(started.intent_id)
     intents.refresh(started.payment_id)
-    payment = till.payment
+    payment = checkout.payment
     assert payment.status == PaymentStatus.SUCCEEDED
     assert "duplicate" in payment.review_reason
     assert len(jobs("documents.issue")) == 1
 
 
-def test_an_old_answer_never_overwrites_a_newer_one(till: Till) -> None:
-    started = till.start()
-    version = till.payment.version
+def test_an_old_answer_never_overwrites_a_newer_one(checkout: Checkout) -> None:
+    started = checkout.start()
+    version = checkout.payment.version
     old = gateway.current().retrieve_intent(started.intent_id)
-    till.confirm(started.intent_id)
+    checkout.confirm(started.intent_id)
     intents.refresh(started.payment_id)
     assert stripe_sync.settle(intents.KIND, started.payment_id, old, None, seen_version=version) is False
-    assert till.payment.status == PaymentStatus.SUCCEEDED
+    assert checkout.payment.status == PaymentStatus.SUCCEEDED
 
 
 # Payments without an invoice
 
 
-def test_the_same_form_sent_twice_is_one_payment(till: Till) -> None:
+def test_the_same_form_sent_twice_is_one_payment(checkout: Checkout) -> None:
     amount = Money(50_00, "eur")
     with ThreadPoolExecutor(8) as pool:
         ids = set(
             pool.map(
-                lambda _: service.record_custom_payment(till.customer_id, amount, "Deposit", client_key="one-form"),
+                lambda _: service.record_custom_payment(checkout.customer_id, amount, "Deposit", client_key="one-form"),
                 range(8),
             )
         )
     assert len(ids) == 1
     (payment_id,) = ids
-    started = service.ensure_confirmable(payment_id, till.customer_id, save_card=False)
-    till.confirm(started.intent_id)
+    started = service.ensure_confirmable(payment_id, checkout.customer_id, save_card=False)
+    checkout.confirm(started.intent_id)
     intents.refresh(payment_id)
     with db.reading() as session:
         assert session.get_one(Payment, payment_id).status == PaymentStatus.SUCCEEDED
@@ -282,23 +284,23 @@ def test_the_same_form_sent_twice_is_one_payment(till: Till) -> None:
     "amount", [Money(4_99, "eur"), Money(5000_01, "eur"), Money(0, "eur"), Money(-5, "eur"), Money(10_00, "chf")]
 )
 @pytest.mark.database("sqlite")
-def test_amounts_outside_the_limits_are_refused(till: Till, amount: Money) -> None:
+def test_amounts_outside_the_limits_are_refused(checkout: Checkout, amount: Money) -> None:
     before = everything()
     with pytest.raises(Invalid):
-        service.record_custom_payment(till.customer_id, amount, "Deposit", client_key="one-form")
+        service.record_custom_payment(checkout.customer_id, amount, "Deposit", client_key="one-form")
     assert everything() == before
 
 
 @pytest.mark.parametrize("amount", [Money(5_00, "eur"), Money(5000_00, "eur")])
 @pytest.mark.database("sqlite")
-def test_the_least_and_the_most_can_be_paid(till: Till, amount: Money) -> None:
-    payment_id = service.record_custom_payment(till.customer_id, amount, "Deposit", client_key="one-form")
+def test_the_least_and_the_most_can_be_paid(checkout: Checkout, amount: Money) -> None:
+    payment_id = service.record_custom_payment(checkout.customer_id, amount, "Deposit", client_key="one-form")
     with db.reading() as session:
         assert session.get_one(Payment, payment_id).amount == amount
 
 
 @pytest.mark.settings(PORTAL_PAY_ANY_AMOUNT="false")
 @pytest.mark.database("sqlite")
-def test_other_amounts_can_be_switched_off(till: Till) -> None:
+def test_other_amounts_can_be_switched_off(checkout: Checkout) -> None:
     with pytest.raises(NotFound):
-        service.record_custom_payment(till.customer_id, Money(50_00, "eur"), "Deposit", client_key="one-form")
+        service.record_custom_payment(checkout.customer_id, Money(50_00, "eur"), "Deposit", client_key="one-form")

@@ -20,7 +20,7 @@ from portal.payments.models import Payment
 from portal.refunds import executing
 from portal.refunds.models import Refund
 from tests.concurrency import run_concurrently
-from tests.payments.conftest import Till, everything
+from tests.payments.conftest import Checkout, everything
 from tests.payments.test_stripe_sync import approved, only, paid, send_refund
 
 
@@ -31,27 +31,29 @@ class Followed:
     name: str
     rules: Any
     model: type[Any]
-    begin: Callable[[Till], object]
-    move: Callable[[Till], object]
+    begin: Callable[[Checkout], object]
+    move: Callable[[Checkout], object]
     says: str
     last: object
 
 
-def disputed(till: Till) -> None:
-    paid(till)
-    till.sandbox.control("disputes", charge=str(till.intents[0].latest_charge), reason="fraudulent", inquiry="no")
-    (found,) = till.sandbox.client.v1.disputes.list().data
+def disputed(checkout: Checkout) -> None:
+    paid(checkout)
+    checkout.sandbox.control(
+        "disputes", charge=str(checkout.intents[0].latest_charge), reason="fraudulent", inquiry="no"
+    )
+    (found,) = checkout.sandbox.client.v1.disputes.list().data
     assert disputes.sync_dispute(found.id)
 
 
-def refunded(till: Till) -> None:
-    approved(till)
-    send_refund(till)
+def refunded(checkout: Checkout) -> None:
+    approved(checkout)
+    send_refund(checkout)
 
 
-def warned(till: Till) -> None:
-    paid(till, "pm_card_createIssuerFraudRecord")
-    (found,) = till.sandbox.client.v1.radar.early_fraud_warnings.list().data
+def warned(checkout: Checkout) -> None:
+    paid(checkout, "pm_card_createIssuerFraudRecord")
+    (found,) = checkout.sandbox.client.v1.radar.early_fraud_warnings.list().data
     assert disputes.sync_warning(found.id)
 
 
@@ -60,8 +62,8 @@ FOLLOWED = [
         "intent",
         intents.KIND,
         Payment,
-        Till.start,
-        lambda till: till.confirm(str(till.payment.stripe_intent_id)),
+        Checkout.start,
+        lambda checkout: checkout.confirm(str(checkout.payment.stripe_intent_id)),
         "status",
         "succeeded",
     ),
@@ -69,8 +71,8 @@ FOLLOWED = [
         "setup",
         setups.KIND,
         PaymentMethodSetup,
-        lambda till: setups.start_setup(till.customer_id, client_key="first-page", ip=""),
-        lambda till: till.sandbox.client.v1.setup_intents.confirm(
+        lambda checkout: setups.start_setup(checkout.customer_id, client_key="first-page", ip=""),
+        lambda checkout: checkout.sandbox.client.v1.setup_intents.confirm(
             str(only(PaymentMethodSetup).stripe_setup_intent_id), {"payment_method": "pm_card_visa"}
         ),
         "status",
@@ -81,7 +83,7 @@ FOLLOWED = [
         executing.KIND,
         Refund,
         refunded,
-        lambda till: till.sandbox.control("refunds/fail", refund=only(Refund).stripe_refund_id),
+        lambda checkout: checkout.sandbox.control("refunds/fail", refund=only(Refund).stripe_refund_id),
         "status",
         "failed",
     ),
@@ -90,7 +92,9 @@ FOLLOWED = [
         settling_disputes.KIND,
         Dispute,
         disputed,
-        lambda till: till.sandbox.control("disputes/decide", dispute=only(Dispute).stripe_dispute_id, verdict="lost"),
+        lambda checkout: checkout.sandbox.control(
+            "disputes/decide", dispute=only(Dispute).stripe_dispute_id, verdict="lost"
+        ),
         "status",
         "lost",
     ),
@@ -99,7 +103,9 @@ FOLLOWED = [
         warnings.KIND,
         EarlyFraudWarning,
         warned,
-        lambda till: till.sandbox.client.v1.refunds.create({"payment_intent": str(till.payment.stripe_intent_id)}),
+        lambda checkout: checkout.sandbox.client.v1.refunds.create(
+            {"payment_intent": str(checkout.payment.stripe_intent_id)}
+        ),
         "actionable",
         False,
     ),
@@ -115,10 +121,10 @@ def seen(kind: Followed) -> tuple[Any, Any, Any]:
 
 
 @every_followed
-def test_a_stale_update_never_wins(till: Till, kind: Followed) -> None:
-    kind.begin(till)
+def test_a_stale_update_never_wins(checkout: Checkout, kind: Followed) -> None:
+    kind.begin(checkout)
     row, *old = seen(kind)
-    kind.move(till)
+    kind.move(checkout)
     stripe_sync.refresh(kind.rules, row.id)
     assert getattr(only(kind.model), kind.says) == kind.last
     before = everything()
@@ -127,10 +133,10 @@ def test_a_stale_update_never_wins(till: Till, kind: Followed) -> None:
 
 
 @pytest.mark.parametrize("kind", [one for one in FOLLOWED if one.name != "warning"], ids=lambda kind: kind.name)
-def test_a_final_state_absorbs_and_what_contradicts_it_is_held_for_review(till: Till, kind: Followed) -> None:
-    kind.begin(till)
+def test_a_final_state_absorbs_and_what_contradicts_it_is_held_for_review(checkout: Checkout, kind: Followed) -> None:
+    kind.begin(checkout)
     row, *old = seen(kind)
-    kind.move(till)
+    kind.move(checkout)
     stripe_sync.refresh(kind.rules, row.id)
     assert stripe_sync.settle(kind.rules, row.id, *old, seen_version=only(kind.model).version)
     now = only(kind.model)
@@ -139,11 +145,11 @@ def test_a_final_state_absorbs_and_what_contradicts_it_is_held_for_review(till: 
 
 
 @every_followed
-def test_the_same_update_changes_nothing_however_often_it_comes(till: Till, kind: Followed) -> None:
-    kind.begin(till)
-    kind.move(till)
+def test_the_same_update_changes_nothing_however_often_it_comes(checkout: Checkout, kind: Followed) -> None:
+    kind.begin(checkout)
+    kind.move(checkout)
     row_id = only(kind.model).id
-    till.sandbox.control("finish")
+    checkout.sandbox.control("finish")
     stripe_sync.refresh(kind.rules, row_id)
     before = everything()
     run_concurrently(*[lambda: stripe_sync.refresh(kind.rules, row_id)] * 2)

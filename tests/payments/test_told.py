@@ -28,7 +28,7 @@ from portal.statements import queries as statements
 from portal.webhook_endpoints import service as webhook_endpoints
 from tests import factories
 from tests.crashing import dies
-from tests.payments.conftest import Till
+from tests.payments.conftest import Checkout
 from tests.payments.test_order_accidents import CONFIRM, let_the_worker_finish
 from tests.payments.test_placing_orders import DECLINED, deposit, new_card, order, rows
 from tests.webhook_endpoints.test_telling import URL, told
@@ -77,10 +77,10 @@ def test_every_state_is_told_here_and_means_one_thing() -> None:
     assert {status for status, meaning in MEANING.items() if meaning == OVER} == statuses.FINAL
 
 
-def _begun(till: Till, card: PaymentMethod, status: str, *, is_unanswered: bool) -> Payment:
+def _begun(checkout: Checkout, card: PaymentMethod, status: str, *, is_unanswered: bool) -> Payment:
     """A payment in this state, with it as its text, and a try to charge the card that has an answer or none."""
     with db.transaction() as session:
-        customer = session.get_one(Customer, till.customer_id)
+        customer = session.get_one(Customer, checkout.customer_id)
         payment = factories.payment(
             session, customer, status=status, failure_code="card_declined", succeeded_at=None, description=status
         )
@@ -89,14 +89,14 @@ def _begun(till: Till, card: PaymentMethod, status: str, *, is_unanswered: bool)
         if not is_unanswered:
             row.answered_at = row.created_at
     with db.reading() as session:
-        return queries.for_customer(session, payment.id, till.customer_id)
+        return queries.for_customer(session, payment.id, checkout.customer_id)
 
 
 @pytest.mark.parametrize("is_unanswered", [False, True])
-def test_each_state_is_told_alike_everywhere(till: Till, is_unanswered: bool) -> None:
-    card = till.keep_card()
-    begun = {status: _begun(till, card, status, is_unanswered=is_unanswered) for status in TOLD}
-    me = till.customer_id
+def test_each_state_is_told_alike_everywhere(checkout: Checkout, is_unanswered: bool) -> None:
+    card = checkout.keep_card()
+    begun = {status: _begun(checkout, card, status, is_unanswered=is_unanswered) for status in TOLD}
+    me = checkout.customer_id
     with db.reading() as session:
         groups = {
             name: {row.id for row in queries.history(session, me, Filter(status=name)).rows}
@@ -120,11 +120,11 @@ def test_each_state_is_told_alike_everywhere(till: Till, is_unanswered: bool) ->
 
 
 @pytest.mark.parametrize("is_unanswered", [False, True])
-def test_the_same_again_is_refused_exactly_while_money_may_move(till: Till, is_unanswered: bool) -> None:
-    card = till.keep_card()
+def test_the_same_again_is_refused_exactly_while_money_may_move(checkout: Checkout, is_unanswered: bool) -> None:
+    card = checkout.keep_card()
     for status, (answered, unanswered) in TOLD.items():
-        amount = _begun(till, card, status, is_unanswered=is_unanswered).amount
-        again = deposit(till, key=new_id("key"), amount=amount, description=status)
+        amount = _begun(checkout, card, status, is_unanswered=is_unanswered).amount
+        again = deposit(checkout, key=new_id("key"), amount=amount, description=status)
         if MEANING[unanswered if is_unanswered else answered] == MOVING:
             before = len(rows(Payment))
             with pytest.raises(Unresolved):
@@ -134,41 +134,41 @@ def test_the_same_again_is_refused_exactly_while_money_may_move(till: Till, is_u
             process(again)
 
 
-def test_what_differs_is_not_the_same_and_an_app_may_insist(till: Till) -> None:
-    amount = _begun(till, till.keep_card(), PaymentStatus.PROCESSING, is_unanswered=False).amount
+def test_what_differs_is_not_the_same_and_an_app_may_insist(checkout: Checkout) -> None:
+    amount = _begun(checkout, checkout.keep_card(), PaymentStatus.PROCESSING, is_unanswered=False).amount
     alike: dict[str, Any] = {"amount": amount, "description": PaymentStatus.PROCESSING}
-    process(deposit(till, key="another-amount", **alike | {"amount": Money(amount.minor + 1, amount.currency)}))
-    process(deposit(till, key="another-text", **alike | {"description": "Another deposit"}))
-    process(deposit(till, key="an-app-insists", **alike, allow_duplicate=True))
+    process(deposit(checkout, key="another-amount", **alike | {"amount": Money(amount.minor + 1, amount.currency)}))
+    process(deposit(checkout, key="another-text", **alike | {"description": "Another deposit"}))
+    process(deposit(checkout, key="an-app-insists", **alike, allow_duplicate=True))
 
 
-def test_a_try_after_a_decline_is_not_told_as_the_decline_before_it(till: Till) -> None:
-    card = till.keep_card()
-    till.bank(card, DECLINED)
-    assert process(order(till, card.id)).payment.public_status == PaymentStatus.REQUIRES_PAYMENT_METHOD
-    till.fail("reset_before", CONFIRM, times=2)
-    found = process(order(till, new_card(till), "a-second-card"))
+def test_a_try_after_a_decline_is_not_told_as_the_decline_before_it(checkout: Checkout) -> None:
+    card = checkout.keep_card()
+    checkout.bank(card, DECLINED)
+    assert process(order(checkout, card.id)).payment.public_status == PaymentStatus.REQUIRES_PAYMENT_METHOD
+    checkout.fail("reset_before", CONFIRM, times=2)
+    found = process(order(checkout, new_card(checkout), "a-second-card"))
     assert (found.payment.public_status, found.payment.failure_code) == (PaymentStatus.PROCESSING, "card_declined")
     let_the_worker_finish()
-    assert till.payment.public_status == PaymentStatus.SUCCEEDED
+    assert checkout.payment.public_status == PaymentStatus.SUCCEEDED
 
 
 # Systems
 
 
-def _declined_and_lost(till: Till) -> None:
+def _declined_and_lost(checkout: Checkout) -> None:
     """The bank has said no, a webhook tells so, and our own try has no answer yet."""
-    webhook_endpoints.add_endpoint(till.customer_id, URL, ["payment.failed", "payment.succeeded"], "", "usr_1")
-    card = till.keep_card()
-    till.bank(card, DECLINED)
-    till.fail("reset_after", CONFIRM, times=2)
-    process(order(till, card.id))
-    intents.refresh(till.payment.id)
+    webhook_endpoints.add_endpoint(checkout.customer_id, URL, ["payment.failed", "payment.succeeded"], "", "usr_1")
+    card = checkout.keep_card()
+    checkout.bank(card, DECLINED)
+    checkout.fail("reset_after", CONFIRM, times=2)
+    process(order(checkout, card.id))
+    intents.refresh(checkout.payment.id)
 
 
-def test_a_decline_is_told_to_systems_when_the_try_is_answered_and_once(till: Till) -> None:
-    _declined_and_lost(till)
-    assert (till.payment.status, till.payment.public_status) == (
+def test_a_decline_is_told_to_systems_when_the_try_is_answered_and_once(checkout: Checkout) -> None:
+    _declined_and_lost(checkout)
+    assert (checkout.payment.status, checkout.payment.public_status) == (
         PaymentStatus.REQUIRES_PAYMENT_METHOD,
         PaymentStatus.PROCESSING,
     )
@@ -179,8 +179,8 @@ def test_a_decline_is_told_to_systems_when_the_try_is_answered_and_once(till: Ti
     assert (failed["status"], failed["failure_code"]) == ("requires_payment_method", "insufficient_funds")
 
 
-def test_who_dies_before_the_try_is_marked_as_answered_tells_the_decline_later(till: Till) -> None:
-    _declined_and_lost(till)
+def test_who_dies_before_the_try_is_marked_as_answered_tells_the_decline_later(checkout: Checkout) -> None:
+    _declined_and_lost(checkout)
     (confirmation,) = rows(Confirmation)
     dies("confirmation marked", lambda: confirming.finish(confirmation.id))
     assert told("payment.failed") == []
@@ -188,11 +188,11 @@ def test_who_dies_before_the_try_is_marked_as_answered_tells_the_decline_later(t
     assert len(told("payment.failed")) == 1
 
 
-def test_a_try_that_never_arrived_is_told_to_have_failed_without_a_code(till: Till) -> None:
+def test_a_try_that_never_arrived_is_told_to_have_failed_without_a_code(checkout: Checkout) -> None:
     """Its app was told that the payment is on its way, and waits for how it ends."""
-    webhook_endpoints.add_endpoint(till.customer_id, URL, ["payment.failed"], "", "usr_1")
-    till.fail("reset_before", CONFIRM, times=2)
-    process(order(till, new_card(till)))
+    webhook_endpoints.add_endpoint(checkout.customer_id, URL, ["payment.failed"], "", "usr_1")
+    checkout.fail("reset_before", CONFIRM, times=2)
+    process(order(checkout, new_card(checkout)))
     (confirmation,) = rows(Confirmation)
     with db.transaction() as session:
         session.get_one(Confirmation, confirmation.id).key_used_at -= timedelta(days=2)
@@ -200,4 +200,4 @@ def test_a_try_that_never_arrived_is_told_to_have_failed_without_a_code(till: Ti
         let_the_worker_finish()
     (failed,) = told("payment.failed")
     assert (failed["status"], failed["failure_code"]) == ("requires_payment_method", None)
-    assert service.current(till.payment.id, till.customer_id).next_action == "confirm"
+    assert service.current(checkout.payment.id, checkout.customer_id).next_action == "confirm"

@@ -22,11 +22,11 @@ from portal.refunds.policy import RefundReason
 from portal.refunds.service import Reviewer
 from tests import factories
 from tests.live import SandboxServer
-from tests.payments.conftest import Till
+from tests.payments.conftest import Checkout
 
 
 @dataclass
-class Counter(Till):
+class Counter(Checkout):
     """The till after the payment, and the people behind the counter."""
 
     user_id: str = ""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stripe import StripeClient
 
 ANSWER_WITHIN_SECONDS: Final = 25.0
-MOST_TRIES: Final = 6
+MOST_ATTEMPTS: Final = 6
 MOST_POLLS: Final = 4
 # A client between two things it does, and between two tries of one. Seconds.
 REST: Final = (0.02, 0.3)
@@ -125,7 +125,7 @@ class Client:
 
     def insist(self, path: str, body: Any, key: str) -> Answer | None:
         """Send a request again under its key until it is answered for good; None for who gives up before."""
-        for _ in range(MOST_TRIES):
+        for _ in range(MOST_ATTEMPTS):
             answer = self.call("POST", path, body, key)
             if answer and answer.status not in TRY_AGAIN and answer.code != "request_in_flight":
                 return answer
@@ -179,8 +179,8 @@ class PayingApp(Client):
         invoice = self.scene.world.take_invoice(self._payer)
         if invoice is None:
             return
-        tries = self.chance.choice((1, 1, 2, 3))  # with another card after a decline, or on another device
-        for _ in range(tries):
+        attempts = self.chance.choice((1, 1, 2, 3))  # with another card after a decline, or on another device
+        for _ in range(attempts):
             if not self._pay({"invoice_id": invoice, "payment_method_id": self._card()}):
                 return
 

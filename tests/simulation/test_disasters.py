@@ -49,7 +49,7 @@ DEPOSIT: dict[str, Any] = {"amount": 5_00, "currency": "eur", "description": "De
 
 
 @dataclass
-class Till:
+class Checkout:
     """An app that pays again and again, and a reader who looks at pages meanwhile; what they were told is written down."""
 
     portal: LivePortal
@@ -171,16 +171,16 @@ class Till:
         assert len(mailed) >= charged
 
 
-def till_of(portal: LivePortal) -> Till:
+def till_of(portal: LivePortal) -> Checkout:
     with db.transaction() as session:
         user = factories.user(session, factories.customer(session))
-    till = Till(portal, user)
-    till.keep_a_card()
-    return till
+    checkout = Checkout(portal, user)
+    checkout.keep_a_card()
+    return checkout
 
 
 @pytest.fixture
-def till(live_portal: LivePortal) -> Till:
+def checkout(live_portal: LivePortal) -> Checkout:
     return till_of(live_portal)
 
 
@@ -199,28 +199,28 @@ def shift(**by: float) -> None:
 
 
 @pytest.mark.database("sqlite", "postgresql")
-def test_stripe_is_away_for_an_hour(till: Till) -> None:
-    with till.under_load():
-        till.some_are_taken()
-        till.portal.sandbox.control("faults", fault="reset_before", path="/v1/*", times=1000)
-        till.some_are_taken()  # the orders are taken, and the answer says that the money is still to come
+def test_stripe_is_away_for_an_hour(checkout: Checkout) -> None:
+    with checkout.under_load():
+        checkout.some_are_taken()
+        checkout.portal.sandbox.control("faults", fault="reset_before", path="/v1/*", times=1000)
+        checkout.some_are_taken()  # the orders are taken, and the answer says that the money is still to come
         eventually(lambda: waits_for("stripe"), within=60, what="jobs that wait")
         shift(hours=-1)
-        assert till.look().ok
-        till.portal.sandbox.control("faults/clear")
-        till.some_are_taken()
-    till.settle()
+        assert checkout.look().ok
+        checkout.portal.sandbox.control("faults/clear")
+        checkout.some_are_taken()
+    checkout.settle()
 
 
-def test_the_mail_server_is_away_for_a_day(till: Till, smtp: Mailbox) -> None:
+def test_the_mail_server_is_away_for_a_day(checkout: Checkout, smtp: Mailbox) -> None:
     smtp.refuse_next(*["451 4.3.0 come again"] * 10_000)
-    with till.under_load():
-        till.some_are_taken()
+    with checkout.under_load():
+        checkout.some_are_taken()
     eventually(lambda: waits_for("mail"), within=60, what="mails that wait")
     shift(hours=-23)
     smtp.take_again()
-    till.settle()
-    assert till.answers[503] == 0
+    checkout.settle()
+    assert checkout.answers[503] == 0
 
 
 def waits_for(service: str) -> bool:
@@ -242,17 +242,17 @@ def test_the_machines_clock_is_wrong_and_is_set_right(
     settings = request.node.get_closest_marker("settings").kwargs
     portal = LivePortal(tmp_path, database, sandbox, smtp, clock, settings)
     try:
-        till = till_of(portal.start())
-        with till.under_load():
+        checkout = till_of(portal.start())
+        with checkout.under_load():
             clock.move(hours=hours)
-            till.some_are_taken()
+            checkout.some_are_taken()
             before = events()
-            till.some_are_taken()
+            checkout.some_are_taken()
             assert events() == before
             clock.move(hours=-hours)
-            till.some_are_taken()
+            checkout.some_are_taken()
             eventually(lambda: events() > before, within=SETTLES_WITHIN, what="webhooks that are taken again")
-        till.settle()
+        checkout.settle()
     finally:
         portal.stop()
         clock.clean_up()
@@ -280,34 +280,34 @@ def family(*processes: int) -> Iterator[int]:
         yield from family(*children_of(process))
 
 
-def test_the_disk_is_full(till: Till) -> None:
-    ours = [process.pid for process in till.portal._processes.values()]
-    with till.under_load():
-        till.some_are_taken()
+def test_the_disk_is_full(checkout: Checkout) -> None:
+    ours = [process.pid for process in checkout.portal._processes.values()]
+    with checkout.under_load():
+        checkout.some_are_taken()
         limit_files(family(*ours), 0)
-        till.is_refused()
-        assert till.look().status_code in {200, 503}
+        checkout.is_refused()
+        assert checkout.look().status_code in {200, 503}
         limit_files(family(*ours), resource.RLIM_INFINITY)
-        till.some_are_taken()
-    till.settle()
+        checkout.some_are_taken()
+    checkout.settle()
 
 
 # A database that others use
 
 
-def test_another_process_holds_the_database(till: Till, database: str) -> None:
+def test_another_process_holds_the_database(checkout: Checkout, database: str) -> None:
     """A back-up that takes its time: writers wait, and what they were asked is done."""
-    with till.under_load():
-        till.some_are_taken()
+    with checkout.under_load():
+        checkout.some_are_taken()
         with sqlite3.connect(database.removeprefix("sqlite:///"), isolation_level=None) as holder:
             holder.execute("BEGIN IMMEDIATE")
-            assert till.look().ok
+            assert checkout.look().ok
             time.sleep(2)  # the disaster itself, which has a length
             holder.execute("ROLLBACK")
         holder.close()
-        till.some_are_taken()
-    till.settle()
-    assert till.answers[503] == 0
+        checkout.some_are_taken()
+    checkout.settle()
+    assert checkout.answers[503] == 0
 
 
 # PostgreSQL
@@ -330,28 +330,28 @@ def end_connections(url: str) -> None:
 
 
 @pytest.mark.database("postgresql")
-def test_all_connections_are_ended_again_and_again(till: Till, database: str) -> None:
-    with till.under_load():
+def test_all_connections_are_ended_again_and_again(checkout: Checkout, database: str) -> None:
+    with checkout.under_load():
         for _ in range(3):
-            till.some_are_taken(2)
+            checkout.some_are_taken(2)
             end_connections(database)
-        till.some_are_taken()
-    till.settle()
+        checkout.some_are_taken()
+    checkout.settle()
 
 
 @pytest.mark.database("postgresql")
-def test_the_database_can_only_be_read(till: Till, database: str) -> None:
+def test_the_database_can_only_be_read(checkout: Checkout, database: str) -> None:
     """As after a failover to a standby, or when its disk is full."""
-    with till.under_load():
-        till.some_are_taken()
+    with checkout.under_load():
+        checkout.some_are_taken()
         with as_admin(database) as admin:
             admin.execute(f"ALTER DATABASE {name_of(database)} SET default_transaction_read_only = on")
             end_connections(database)
-            till.is_refused()
+            checkout.is_refused()
             admin.execute(f"ALTER DATABASE {name_of(database)} RESET default_transaction_read_only")
         end_connections(database)
-        till.some_are_taken()
-    till.settle()
+        checkout.some_are_taken()
+    checkout.settle()
 
 
 @pytest.fixture
@@ -377,7 +377,7 @@ def till_on_it(
     sandbox: SandboxServer,
     smtp: Mailbox,
     request: pytest.FixtureRequest,
-) -> Iterator[Till]:
+) -> Iterator[Checkout]:
     settings = request.node.get_closest_marker("settings").kwargs
     portal = LivePortal(tmp_path_factory.mktemp("disaster"), own_server.url(), sandbox, smtp, None, settings)
     try:
@@ -386,7 +386,7 @@ def till_on_it(
         portal.stop()
 
 
-def test_postgresql_is_killed_in_the_midst_of_commits(own_server: PostgresServer, till_on_it: Till) -> None:
+def test_postgresql_is_killed_in_the_midst_of_commits(own_server: PostgresServer, till_on_it: Checkout) -> None:
     with till_on_it.under_load():
         for _ in range(2):
             till_on_it.some_are_taken()
@@ -397,7 +397,7 @@ def test_postgresql_is_killed_in_the_midst_of_commits(own_server: PostgresServer
     till_on_it.settle()
 
 
-def test_the_disk_of_postgresql_is_full(own_server: PostgresServer, till_on_it: Till) -> None:
+def test_the_disk_of_postgresql_is_full(own_server: PostgresServer, till_on_it: Checkout) -> None:
     """It gives up when it cannot write its log; somebody makes room and starts it again."""
     with till_on_it.under_load():
         till_on_it.some_are_taken()

@@ -39,7 +39,7 @@ from portal.refunds import service as refunds
 from portal.refunds.policy import RefundReason
 from portal.refunds.service import Reviewer
 from portal.stripe_events import job_handlers as event_handlers
-from portal.stripe_events import service as webhooks
+from portal.stripe_events import service as stripe_events
 from tests import factories
 from tests.live import SandboxServer
 from tests.payment_methods.conftest import Wallet
@@ -142,7 +142,7 @@ class Scene:
         body = event(number=next(self.numbers), id=started.intent_id)
 
         def receive() -> None:
-            webhooks.receive(body, signed(body))
+            stripe_events.receive(body, signed(body))
 
         def receive_and_work() -> None:
             receive()

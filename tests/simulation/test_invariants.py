@@ -24,7 +24,7 @@ from portal.refunds.deciding import Reviewer
 from portal.refunds.models import Refund
 from tests import factories
 from tests.live import SandboxServer
-from tests.payments.conftest import Till
+from tests.payments.conftest import Checkout
 from tests.simulation import told
 from tests.simulation.invariants import violations
 from tests.simulation.told import Told
@@ -35,33 +35,33 @@ pytestmark = pytest.mark.database("sqlite")
 
 
 @pytest.fixture
-def paid(app: Flask, sandbox: SandboxServer, smtp: Mailbox) -> Iterator[Till]:
+def paid(app: Flask, sandbox: SandboxServer, smtp: Mailbox) -> Iterator[Checkout]:
     """An invoice that was paid, its receipt mailed, and 20 euros of it given back."""
     gateway.forget()
     with db.transaction() as session:
         customer = factories.customer(session)
         invoice = factories.invoice(session, customer)
         staff = factories.staff(session, "approver")
-    till = Till(sandbox, customer.id, invoice.id)
-    till.confirm(till.start().intent_id)
-    eventually(lambda: settled(till), what="the fee")
+    checkout = Checkout(sandbox, customer.id, invoice.id)
+    checkout.confirm(checkout.start().intent_id)
+    eventually(lambda: settled(checkout), what="the fee")
     asked = refunds.ask(
-        customer.id, None, till.payment.id, Money(20_00, "eur"), "product_not_received", "", client_key="first-wish"
+        customer.id, None, checkout.payment.id, Money(20_00, "eur"), "product_not_received", "", client_key="first-wish"
     )
     refunds.approve(asked, Reviewer(staff.id, "approver"))
     with app.app_context():
         outbox.run_due()
-    yield till
+    yield checkout
     gateway.forget()
 
 
-def settled(till: Till) -> bool:
-    service.refresh(till.payment.id)
-    return till.payment.fee_minor is not None
+def settled(checkout: Checkout) -> bool:
+    service.refresh(checkout.payment.id)
+    return checkout.payment.fee_minor is not None
 
 
-def letters(till: Till, *notes: Told) -> set[str]:
-    return {sentence.partition(":")[0] for sentence in violations(till.sandbox.client, notes)}
+def letters(checkout: Checkout, *notes: Told) -> set[str]:
+    return {sentence.partition(":")[0] for sentence in violations(checkout.sandbox.client, notes)}
 
 
 def write(statement: object) -> None:
@@ -69,12 +69,12 @@ def write(statement: object) -> None:
         session.execute(statement)  # type: ignore[call-overload]
 
 
-def test_a_calm_world_breaks_none(paid: Till, smtp: Mailbox) -> None:
+def test_a_calm_world_breaks_none(paid: Checkout, smtp: Mailbox) -> None:
     notes = [Told("app", told.PAID, paid.payment.id, 119_00, "eur"), Told("app", told.REFUSED, "order-1")]
     assert violations(paid.sandbox.client, notes, smtp.messages) == []
 
 
-def test_money_that_is_here_or_there_alone_is_seen(paid: Till) -> None:
+def test_money_that_is_here_or_there_alone_is_seen(paid: Checkout) -> None:
     write(update(Payment).values(amount_minor=118_00))
     assert {"A", "E"} <= letters(paid)
     write(update(Payment).values(status="requires_payment_method", amount_minor=119_00))
@@ -83,7 +83,7 @@ def test_money_that_is_here_or_there_alone_is_seen(paid: Till) -> None:
     assert {"A", "B", "C"} <= letters(paid)
 
 
-def test_an_invoice_that_was_charged_twice_is_seen(paid: Till) -> None:
+def test_an_invoice_that_was_charged_twice_is_seen(paid: Checkout) -> None:
     with db.transaction() as session:
         customer = session.get_one(Invoice, paid.invoice_id).customer_id
     again = paid.sandbox.client.v1.payment_intents.create(
@@ -97,7 +97,7 @@ def test_an_invoice_that_was_charged_twice_is_seen(paid: Till) -> None:
     assert "P1" in letters(paid)
 
 
-def test_a_cent_too_many_in_the_ledger_is_seen(paid: Till) -> None:
+def test_a_cent_too_many_in_the_ledger_is_seen(paid: Checkout) -> None:
     fee = {
         "debit": LedgerAccount.FEES,
         "credit": LedgerAccount.STRIPE,
@@ -109,7 +109,7 @@ def test_a_cent_too_many_in_the_ledger_is_seen(paid: Till) -> None:
     assert letters(paid) == {"C"}
 
 
-def test_a_refund_that_went_out_twice_is_seen(paid: Till) -> None:
+def test_a_refund_that_went_out_twice_is_seen(paid: Checkout) -> None:
     (made,) = paid.sandbox.client.v1.refunds.list().data
     assert made.metadata
     paid.sandbox.client.v1.refunds.create(
@@ -120,12 +120,12 @@ def test_a_refund_that_went_out_twice_is_seen(paid: Till) -> None:
     assert any("stands in 0 rows" in sentence for sentence in found), found
 
 
-def test_a_lost_mail_is_seen(paid: Till, smtp: Mailbox) -> None:
+def test_a_lost_mail_is_seen(paid: Checkout, smtp: Mailbox) -> None:
     assert violations(paid.sandbox.client, (), [*smtp.messages, *smtp.messages]) == []
     assert any("no mail server took it" in one for one in violations(paid.sandbox.client, (), []))
 
 
-def test_a_repeat_under_another_message_id_is_seen(paid: Till, smtp: Mailbox) -> None:
+def test_a_repeat_under_another_message_id_is_seen(paid: Checkout, smtp: Mailbox) -> None:
     receipt = next(mail for mail in smtp.messages if "receipt" in mail["Subject"])
     repeat = deepcopy(receipt)
     del repeat["Message-ID"]
@@ -144,7 +144,7 @@ def test_a_repeat_under_another_message_id_is_seen(paid: Till, smtp: Mailbox) ->
         (update(Refund).values(stripe_refund_id="re_nobodys"), "D"),
     ],
 )
-def test_what_is_left_undone_is_seen(paid: Till, statement: object, letter: str) -> None:
+def test_what_is_left_undone_is_seen(paid: Checkout, statement: object, letter: str) -> None:
     with db.engine().connect() as connection:
         for trigger in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type='trigger'").all():
             connection.exec_driver_sql(f"DROP TRIGGER {trigger[0]}")
@@ -162,5 +162,5 @@ def test_what_is_left_undone_is_seen(paid: Till, statement: object, letter: str)
         Told("app", told.RECEIPT, "pay_nowhere", detail="RCT-1"),
     ],
 )
-def test_what_clients_were_told_and_is_not_so_is_seen(paid: Till, note: Told) -> None:
+def test_what_clients_were_told_and_is_not_so_is_seen(paid: Checkout, note: Told) -> None:
     assert letters(paid, note) == {"P6"}

@@ -35,7 +35,7 @@ from portal.refunds.policy import RefundReason
 from portal.refunds.statuses import RefundStatus
 from tests import factories
 from tests.live import SandboxServer
-from tests.payments.conftest import Till
+from tests.payments.conftest import Checkout
 from tests.refunds.conftest import Counter, counter
 from tests.simulation.invariants import violations
 from tests.smtp import Mailbox
@@ -77,8 +77,8 @@ def time(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> Time:
     return Time(counter.sandbox)
 
 
-def paid_intents(till: Till) -> int:
-    return sum(intent.status == "succeeded" for intent in till.intents)
+def paid_intents(checkout: Checkout) -> int:
+    return sum(intent.status == "succeeded" for intent in checkout.intents)
 
 
 @pytest.mark.parametrize("hours", HOURS)
@@ -230,7 +230,7 @@ def test_a_week_of_lost_answers(counter: Counter, app: Flask, smtp: Mailbox, tim
         with db.transaction() as session:
             customer = factories.customer(session)
             invoice = factories.invoice(session, customer)
-        card = Till(counter.sandbox, customer.id, invoice.id).keep_card()
+        card = Checkout(counter.sandbox, customer.id, invoice.id).keep_card()
         purchases.append(Purchase(customer.id, invoice.id, card.id, off_session=number % 2 == 0))
     week = Week(counter, dice, purchases)
     with app.app_context():

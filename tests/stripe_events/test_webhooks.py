@@ -23,10 +23,10 @@ from portal.stripe_events import handlers, service
 from portal.stripe_events import job_handlers as registered
 from portal.stripe_events.models import StripeEvent
 from tests.crashing import dies
-from tests.payments.conftest import Till, audited, books, everything, jobs, till
+from tests.payments.conftest import Checkout, audited, books, checkout, everything, jobs
 
 # The fixture is used here too, and importing the jobs registers what applies an event.
-__all__ = ["registered", "till"]
+__all__ = ["checkout", "registered"]
 
 SECRET = "whsec_tests"
 ADDRESS = "/api/webhooks/stripe"
@@ -158,25 +158,25 @@ def receive_all(bodies: list[bytes]) -> None:
         pass
 
 
-def paid_at_stripe(till: Till) -> tuple[str, list[bytes]]:
+def paid_at_stripe(checkout: Checkout) -> tuple[str, list[bytes]]:
     """A payment that Stripe has declined, then taken, and the events that tell of it; the portal has heard nothing yet."""
-    started = till.start()
-    till.decline(started.intent_id, "pm_card_visa_chargeDeclined")
-    till.confirm(started.intent_id)
-    till.sandbox.control("finish")
-    found = till.sandbox.client.v1.events.list({"limit": 100}).data
+    started = checkout.start()
+    checkout.decline(started.intent_id, "pm_card_visa_chargeDeclined")
+    checkout.confirm(started.intent_id)
+    checkout.sandbox.control("finish")
+    found = checkout.sandbox.client.v1.events.list({"limit": 100}).data
     bodies = [json.dumps(one.to_dict()).encode() for one in reversed(found)]
     return started.payment_id, [body for body in bodies if json.loads(body)["type"] in handlers.HANDLERS]
 
 
-def end_state(till: Till) -> tuple[Any, ...]:
-    payment = till.payment
+def end_state(checkout: Checkout) -> tuple[Any, ...]:
+    payment = checkout.payment
     return (
         payment.status,
         payment.card_last4,
         payment.fee_minor,
         payment.failure_code,
-        till.invoice.status,
+        checkout.invoice.status,
         books_without_ids(),
     )
 
@@ -186,8 +186,8 @@ def books_without_ids() -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("order", ["as sent", "reversed", "doubled", "only the last", "only the first"])
-def test_events_in_any_order_and_number_end_in_the_same_books(till: Till, order: str) -> None:
-    _, bodies = paid_at_stripe(till)
+def test_events_in_any_order_and_number_end_in_the_same_books(checkout: Checkout, order: str) -> None:
+    _, bodies = paid_at_stripe(checkout)
     chosen = {
         "as sent": bodies,
         "reversed": bodies[::-1],
@@ -196,16 +196,16 @@ def test_events_in_any_order_and_number_end_in_the_same_books(till: Till, order:
         "only the first": bodies[:1],
     }[order]
     receive_all(chosen)
-    status, last4, fee, failure, invoice, postings = end_state(till)
+    status, last4, fee, failure, invoice, postings = end_state(checkout)
     assert (status, last4, failure, invoice) == (PaymentStatus.SUCCEEDED, "4242", "", "paid")
     assert postings == [("charge", 119_00), ("fee", fee)]
     assert len(jobs("documents.issue")) == 1
 
 
-def test_with_every_event_lost_the_worker_finds_out_by_itself(till: Till) -> None:
-    payment_id, _ = paid_at_stripe(till)
+def test_with_every_event_lost_the_worker_finds_out_by_itself(checkout: Checkout) -> None:
+    payment_id, _ = paid_at_stripe(checkout)
     payments.follow_up(payment_id)
-    assert end_state(till)[0] == PaymentStatus.SUCCEEDED
+    assert end_state(checkout)[0] == PaymentStatus.SUCCEEDED
 
 
 def test_dead_while_an_event_is_stored_nothing_of_it_is_left_and_stripe_sends_it_again(settings: object) -> None:
@@ -222,42 +222,44 @@ def test_dead_before_stripe_has_its_answer_the_event_is_there_and_stays_one(sett
     assert len(stored()) == len(jobs("stripe_events.apply")) == 1
 
 
-def test_dead_before_an_event_is_marked_as_applied_it_is_applied_again_and_books_nothing_twice(till: Till) -> None:
-    _, bodies = paid_at_stripe(till)
+def test_dead_before_an_event_is_marked_as_applied_it_is_applied_again_and_books_nothing_twice(
+    checkout: Checkout,
+) -> None:
+    _, bodies = paid_at_stripe(checkout)
     service.receive(bodies[-1], signed(bodies[-1]))
     (row,) = stored()
     dies("event applied", lambda: service.apply(row.id))
     assert stored()[0].status == "received"
-    once = end_state(till)
+    once = end_state(checkout)
     service.apply(row.id)
     assert stored()[0].status == "applied"
-    assert end_state(till) == once
+    assert end_state(checkout) == once
     assert [kind for kind, _ in books_without_ids()] == ["charge", "fee"]
     assert len(jobs("documents.issue")) == 1
 
 
-def test_an_event_about_an_intent_that_is_none_of_ours_is_ignored(till: Till) -> None:
-    foreign = till.sandbox.client.v1.payment_intents.create({"amount": 5_00, "currency": "eur"})
+def test_an_event_about_an_intent_that_is_none_of_ours_is_ignored(checkout: Checkout) -> None:
+    foreign = checkout.sandbox.client.v1.payment_intents.create({"amount": 5_00, "currency": "eur"})
     body = event(id=foreign.id)
     receive_all([body])
     (row,) = stored()
     assert row.status == "ignored"
 
 
-def test_while_stripe_is_down_an_event_waits_and_is_applied_later(till: Till) -> None:
-    payment_id, bodies = paid_at_stripe(till)
-    till.fail("error_before", "/v1/payment_intents/*", times=2)
+def test_while_stripe_is_down_an_event_waits_and_is_applied_later(checkout: Checkout) -> None:
+    payment_id, bodies = paid_at_stripe(checkout)
+    checkout.fail("error_before", "/v1/payment_intents/*", times=2)
     service.receive(bodies[-1], signed(bodies[-1]))
     outbox.run_due(most=1)
     assert stored()[0].status == "received"
-    assert till.payment.status != PaymentStatus.SUCCEEDED
+    assert checkout.payment.status != PaymentStatus.SUCCEEDED
     with db.transaction() as session:
         for job in session.execute(select(JobRow).where(JobRow.name == "stripe_events.apply")).scalars():
             assert job.last_error
             job.run_at = clock.now()
     outbox.run_due()
-    assert till.payment.status == PaymentStatus.SUCCEEDED
-    assert payment_id == till.payment.id
+    assert checkout.payment.status == PaymentStatus.SUCCEEDED
+    assert payment_id == checkout.payment.id
 
 
 # Applied anew by staff
@@ -275,10 +277,10 @@ def job_statuses() -> list[str]:
         return list(session.scalars(found))
 
 
-def test_an_event_is_applied_anew_and_books_nothing_twice(till: Till) -> None:
-    _, bodies = paid_at_stripe(till)
+def test_an_event_is_applied_anew_and_books_nothing_twice(checkout: Checkout) -> None:
+    _, bodies = paid_at_stripe(checkout)
     receive_all(bodies[-1:])
-    before = end_state(till)
+    before = end_state(checkout)
     event_id = stored()[0].id
     for number in (1, 2):
         answer, row = replayed(event_id)
@@ -287,14 +289,14 @@ def test_an_event_is_applied_anew_and_books_nothing_twice(till: Till) -> None:
         assert not replayed(event_id)[0]  # a second click
         outbox.run_due()
         assert stored()[0].status == "applied"
-    assert end_state(till) == before
+    assert end_state(checkout) == before
     assert audited("webhook.replayed") == 2
 
 
 def test_the_job_that_died_over_an_event_is_revived_instead_of_left_behind(settings: object) -> None:
     service.receive(event("price.created", id="price_1"), signed(event("price.created", id="price_1")))
     with db.transaction() as session:
-        session.execute(JobRow.__table__.update().values(status="dead", tries=12, finished_at=clock.now()))
+        session.execute(JobRow.__table__.update().values(status="dead", attempts=12, finished_at=clock.now()))
     assert replayed()[0]
     assert job_statuses() == ["queued"]
     outbox.run_due()

@@ -112,14 +112,14 @@ def test_automatic_payment_is_on_off_or_was_never_given(desk: Desk) -> None:
         for ended in (now - timedelta(days=9), None):
             mandate = Mandate(
                 id=db.new_id("mnd"), customer_id=desk.customer.id, given_by=desk.user.id, given_at=now, ip="", language="en",
-                wording="I agree", ended_at=ended,
+                terms="I agree", ended_at=ended,
             )  # fmt: skip
             session.add(mandate)
         session.flush()
         session.add(
             Collection(
                 id=db.new_id("col"), mandate_id=mandate.id, customer_id=desk.customer.id, invoice_id=desk.open_id,
-                charge_on=company_days.today(), next_try_at=now, created_at=now, updated_at=now,
+                charge_on=company_days.today(), next_attempt_at=now, created_at=now, updated_at=now,
             )
         )  # fmt: skip
     found = section(desk, "automatic-payment")

@@ -47,8 +47,8 @@ def test_an_event_arrives_signed_and_once(listener: Listener, receiver: Receiver
     assert (told["type"], told["data"]) == ("invoice.paid", {"invoice_id": "inv_1", "amount": 119_00, "note": "Zoë"})
     assert told["timestamp"].endswith("Z")
     row = delivery(delivery_id)
-    assert (row.status, row.tries, row.status_code, row.answer) == ("delivered", 1, 200, "thanks")
-    assert (row.next_try_at, got.headers["webhook-id"]) == (None, row.event_id)
+    assert (row.status, row.attempts, row.status_code, row.answer) == ("delivered", 1, 200, "thanks")
+    assert (row.next_attempt_at, got.headers["webhook-id"]) == (None, row.event_id)
     assert row.delivered_at is not None and row.delivered_at >= before
     assert listener.endpoint.failing_since is None
 
@@ -140,13 +140,13 @@ def test_anything_else_is_tried_again_and_no_redirect_followed(
     wait = attempt(delivery_id)
     assert wait is not None and 0.8 <= wait <= 1.2
     row = delivery(delivery_id)
-    assert (row.status, row.tries, row.status_code, row.answer) == ("pending", 1, status, "<h1>no </h1>")
-    assert row.next_try_at is not None and row.next_try_at > clock.now() - timedelta(seconds=5)
+    assert (row.status, row.attempts, row.status_code, row.answer) == ("pending", 1, status, "<h1>no </h1>")
+    assert row.next_attempt_at is not None and row.next_attempt_at > clock.now() - timedelta(seconds=5)
     assert [got.path for got in receiver.received] == ["/events?for=us"]
     assert listener.endpoint.failing_since is not None
     receiver.behaves = answers(200)
     assert attempt(delivery_id) is None
-    assert (delivery(delivery_id).status, delivery(delivery_id).tries) == ("delivered", 2)
+    assert (delivery(delivery_id).status, delivery(delivery_id).attempts) == ("delivered", 2)
     assert receiver.received[0].headers["webhook-id"] == receiver.received[1].headers["webhook-id"]
     assert receiver.received[0].body == receiver.received[1].body
     assert listener.endpoint.failing_since is None
@@ -155,12 +155,12 @@ def test_anything_else_is_tried_again_and_no_redirect_followed(
 def test_the_last_try_that_fails_is_the_end_and_wakes_no_staff(listener: Listener, receiver: Receiver) -> None:
     receiver.behaves = answers(500)
     delivery_id = listener.emit()
-    waits = [attempt(delivery_id) for _ in range(outbox.MOST_TRIES)]
+    waits = [attempt(delivery_id) for _ in range(outbox.MOST_ATTEMPTS)]
     assert waits[-1] is None and None not in waits[:-1]
     assert attempt(delivery_id) is None
-    assert len(receiver.received) == outbox.MOST_TRIES
+    assert len(receiver.received) == outbox.MOST_ATTEMPTS
     row = delivery(delivery_id)
-    assert (row.status, row.tries, row.next_try_at) == ("failed", outbox.MOST_TRIES, None)
+    assert (row.status, row.attempts, row.next_attempt_at) == ("failed", outbox.MOST_ATTEMPTS, None)
     assert actions()[-1] == "delivery.failed"
     assert listener.endpoint.is_live
     outbox.run_due()
@@ -172,7 +172,7 @@ def test_the_last_try_that_fails_is_the_end_and_wakes_no_staff(listener: Listene
 def fail_for_good(listener: Listener) -> None:
     delivery_id = listener.emit()
     with db.transaction() as session:
-        session.get_one(Delivery, delivery_id).tries = outbox.MOST_TRIES - 1
+        session.get_one(Delivery, delivery_id).attempts = outbox.MOST_ATTEMPTS - 1
     assert attempt(delivery_id) is None
 
 
@@ -285,7 +285,7 @@ def test_systems_that_hang_leave_threads_to_payments(listener: Listener, receive
     finally:
         for _ in range(job_handlers.AT_ONCE):
             job_handlers._slots.release()
-    assert (receiver.received, delivery(delivery_id).tries) == ([], 0)
+    assert (receiver.received, delivery(delivery_id).attempts) == ([], 0)
     job_handlers.deliver(delivery_id, 0)
     assert delivery(delivery_id).status == "delivered"
 

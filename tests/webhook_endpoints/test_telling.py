@@ -18,10 +18,10 @@ from portal.refunds.statuses import RefundStatus
 from portal.webhook_endpoints import service
 from portal.webhook_endpoints.models import EventType, WebhookEvent
 from tests import factories
-from tests.payments.conftest import Till, till
+from tests.payments.conftest import Checkout, checkout
 from tests.refunds.conftest import Counter, counter
 
-__all__ = ["counter", "till"]
+__all__ = ["checkout", "counter"]
 
 # Nothing is sent in these tests.
 URL = "https://hooks.spree-bikes.test/events"
@@ -38,14 +38,14 @@ def listen(customer_id: str) -> None:
     service.add_endpoint(customer_id, URL, EventType, "", "usr_1")
 
 
-def test_a_payment_that_succeeds_is_told_once_with_its_invoice(till: Till) -> None:
-    listen(till.customer_id)
-    started = till.start()
-    till.confirm(started.intent_id)
-    till.sandbox.control("finish")
+def test_a_payment_that_succeeds_is_told_once_with_its_invoice(checkout: Checkout) -> None:
+    listen(checkout.customer_id)
+    started = checkout.start()
+    checkout.confirm(started.intent_id)
+    checkout.sandbox.control("finish")
     for _ in range(2):
         intents.refresh(started.payment_id)
-    invoice = till.invoice
+    invoice = checkout.invoice
     (payment,) = told("payment.succeeded")
     assert payment == {
         "payment_id": started.payment_id,
@@ -78,11 +78,11 @@ def test_a_payment_that_succeeds_is_told_once_with_its_invoice(till: Till) -> No
     ],
 )
 @pytest.mark.database("sqlite")
-def test_each_decline_is_told_without_a_word_of_fraud(till: Till, method: str, code: str) -> None:
-    listen(till.customer_id)
-    started = till.start()
+def test_each_decline_is_told_without_a_word_of_fraud(checkout: Checkout, method: str, code: str) -> None:
+    listen(checkout.customer_id)
+    started = checkout.start()
     for _ in range(2):
-        till.decline(started.intent_id, method)
+        checkout.decline(started.intent_id, method)
         for _ in range(2):
             intents.refresh(started.payment_id)
     failed = told("payment.failed")
