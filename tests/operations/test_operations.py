@@ -101,11 +101,11 @@ def test_what_needs_review_is_found_by_their_index(database: str) -> None:
 
 def test_events_are_found_by_state_type_and_either_id(database: str) -> None:
     with db.transaction() as session:
-        for number, (state, type_, about) in enumerate(
+        for number, (status, type_, about) in enumerate(
             [("received", "charge.updated", "ch_1"), ("applied", "charge.updated", "ch_2"), ("applied", "x.y", "ch_1")]
         ):
             factories.stripe_event(
-                session, id=f"evt_{number}", state=state, type=type_, object_id=about,
+                session, id=f"evt_{number}", status=status, type=type_, object_id=about,
                 received_at=START + timedelta(minutes=number),
             )  # fmt: skip
 
