@@ -10,7 +10,8 @@ from portal.accounts import queries as accounts
 from portal.core import audit, db
 from portal.disputes import queries
 from portal.disputes.models import NO_DEADLINE
-from portal.identity.models import Role
+from portal.identity.models import STAFF_ROLES
+from portal.payments import queries as payments
 from portal.web.guards import staff_only
 from portal.web.pages import page
 
@@ -18,7 +19,7 @@ bp = Blueprint("support_disputes", __name__, url_prefix="/support/disputes")
 
 
 @bp.get("")
-@staff_only(Role.SUPPORT, Role.APPROVER, Role.ADMIN)
+@staff_only(*STAFF_ROLES)
 def index() -> Response:
     """The open disputes, the nearest deadline first; with ?show=closed those that are over."""
     show = "closed" if request.args.get("show") == "closed" else None
@@ -37,7 +38,7 @@ def index() -> Response:
 
 
 @bp.get("/<dispute_id>")
-@staff_only(Role.SUPPORT, Role.APPROVER, Role.ADMIN)
+@staff_only(*STAFF_ROLES)
 def show(dispute_id: str) -> Response:
     with db.reading() as session:
         dispute = queries.dispute(session, dispute_id)
@@ -52,12 +53,12 @@ def show(dispute_id: str) -> Response:
         warnings=warnings,
         blocks_refunds=blocking is not None and blocking.id == dispute_id,
         customer_url=_url_if_there("support.customer", customer_id=dispute.customer_id),
-        payment_url=_url_if_there("support.payment", payment_id=dispute.payment_id),
+        payment_url=url_for("support_payments.show", payment_id=dispute.payment_id),
     )
 
 
 @bp.get("/of-customer/<customer_id>")
-@staff_only(Role.SUPPORT, Role.APPROVER, Role.ADMIN)
+@staff_only(*STAFF_ROLES)
 def of_customer(customer_id: str) -> Response:
     """A customer's disputes, as a part of a page of the desk."""
     with db.reading() as session:
@@ -70,6 +71,29 @@ def of_customer(customer_id: str) -> Response:
         customer=customer,
         disputes=found,
     )
+
+
+@bp.get("/of-payment/<payment_id>")
+@staff_only(*STAFF_ROLES)
+def of_payment(payment_id: str) -> Response:
+    """The disputes of a payment, for the payment's page. Raises NotFound."""
+    return _of_payment("support/disputes/_of_payment.html", payment_id)
+
+
+@bp.get("/warnings-of-payment/<payment_id>")
+@staff_only(*STAFF_ROLES)
+def warnings_of_payment(payment_id: str) -> Response:
+    """The early fraud warnings of a payment, for the payment's page. Raises NotFound."""
+    return _of_payment("support/disputes/_warnings_of_payment.html", payment_id)
+
+
+def _of_payment(template: str, payment_id: str) -> Response:
+    with db.reading() as session:
+        payment = payments.by_id(session, payment_id)
+        found = queries.of_payment(session, payment_id)
+        warnings = queries.warnings_of(session, [payment_id])
+    audit.record_access(payment_id, payment.customer_id, "payment")
+    return page(template, disputes=found, warnings=warnings)
 
 
 def _url_if_there(endpoint: str, **values: Any) -> str | None:

@@ -125,6 +125,10 @@ def receipt_ids(session: Session, payment_ids: Sequence[str]) -> dict[str, str]:
     return {row.payment_id: row.id for row in found}
 
 
+def receipt_of(session: Session, payment_id: str) -> Receipt | None:
+    return session.scalar(select(Receipt).where(Receipt.payment_id == payment_id))
+
+
 def credit_note_id(session: Session, refund_id: str) -> str | None:
     return session.scalar(select(CreditNote.id).where(CreditNote.refund_id == refund_id))
 

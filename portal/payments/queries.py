@@ -27,6 +27,7 @@ from portal.payments.statuses import FINAL, LIVE, MOVING, OPEN_AT_STRIPE, WAITIN
 EXPORT_LIMIT: Final = 10_000
 # Of one invoice: attempts that were canceled, and the one that lives.
 MOST_OF_AN_INVOICE: Final = 20
+MOST_POSTINGS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,13 @@ def by_id(session: Session, payment_id: str) -> Payment:
     if payment is None:
         raise NotFound
     return payment
+
+
+def postings_of(session: Session, payment_id: str) -> list[ledger.Posting]:
+    """What the books say of a payment, oldest first."""
+    posting = ledger.Posting
+    query = select(posting).where(posting.subject == payment_id).order_by(posting.at, posting.id)
+    return list(session.scalars(query.limit(MOST_POSTINGS)))
 
 
 def by_intent(session: Session, intent_id: str) -> Payment | None:

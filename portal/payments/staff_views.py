@@ -6,8 +6,9 @@ from flask import Blueprint, Response, flash
 from flask_babel import gettext
 from werkzeug.wrappers import Response as AnyResponse
 
+from portal import gateway
 from portal.content import language
-from portal.core import db
+from portal.core import audit, db
 from portal.core.errors import Conflict
 from portal.identity.models import STAFF_ROLES
 from portal.invoices import queries as invoices
@@ -28,6 +29,21 @@ def of_invoice(invoice_id: str) -> Response:
     return page("support/payments/_of_invoice.html", payments=payments)
 
 
+@bp.get("/<payment_id>")
+@staff_only(*STAFF_ROLES)
+def show(payment_id: str) -> Response:
+    """All of a payment; refunds, disputes and documents draw their parts of the page."""
+    with db.reading() as session:
+        payment = queries.by_id(session, payment_id)
+        postings = queries.postings_of(session, payment_id)
+    audit.record_access(payment_id, payment.customer_id, "payment")
+    return page("support/payments/show.html", payment=payment, postings=postings, explain=_explain)
+
+
+def _explain(failure_code: str, decline_code: str) -> str:
+    return str(gettext(gateway.advice(failure_code, decline_code)))
+
+
 @bp.post("/<payment_id>/cancellation")
 @staff_only(*STAFF_ROLES)
 def cancel(payment_id: str) -> AnyResponse:
@@ -38,4 +54,4 @@ def cancel(payment_id: str) -> AnyResponse:
         flash(language.error_text(error, reader_language()), "error")
     else:
         flash(gettext("The payment was canceled. The customer was not charged."), "success")
-    return see_other("support.payment", payment_id=payment_id)
+    return see_other("support_payments.show", payment_id=payment_id)

@@ -71,6 +71,17 @@ def queue() -> Response:
     )
 
 
+@bp.get("/refunds/of-payment/<payment_id>")
+@staff_only(*STAFF_ROLES)
+def of_payment(payment_id: str) -> Response:
+    """The refunds of a payment, for the payment's page. Raises NotFound."""
+    with db.reading() as session:
+        payment = payments.by_id(session, payment_id)
+        found = queries.of_payment(session, payment_id)
+    audit.record_access(payment_id, payment.customer_id, "payment")
+    return page("support/refunds/_of_payment.html", refunds=found)
+
+
 @bp.get("/refunds/<refund_id>")
 @staff_only(*STAFF_ROLES)
 def show(refund_id: str) -> Response:

@@ -1,4 +1,4 @@
-"""Reading what staff see of a customer and of a payment; nothing here commits. Every list is a page, every sum has an end."""
+"""Reading what staff see of a customer; nothing here commits. Every list is a page, every sum has an end."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Select, func, select
-from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
+from sqlalchemy.orm import Session, joinedload
 
-from portal import ledger
 from portal.accounts import queries as accounts
 from portal.accounts.models import Customer
 from portal.content.mail import SentMail
@@ -19,10 +18,6 @@ from portal.core import clock, keyset
 from portal.core.audit import AuditEvent
 from portal.core.errors import NotFound
 from portal.core.money import Money
-from portal.disputes import queries as disputes
-from portal.disputes.models import Dispute, EarlyFraudWarning
-from portal.documents import queries as receipts
-from portal.documents.models import Document, Receipt
 from portal.identity import queries as users
 from portal.identity.models import IDLE, LONGEST, SignInSession, User
 from portal.invoices import queries as invoices
@@ -47,7 +42,6 @@ MOST_SUMMED: Final = 10_000
 MOST_PEOPLE: Final = 50
 MOST_SESSIONS: Final = 100
 MOST_COLLECTIONS: Final = 20
-MOST_OF_A_PAYMENT: Final = 50
 # Actors with a row among the users, and those with a name in a row of theirs.
 PEOPLE: Final = frozenset({"customer", "staff"})
 NAMED: Final = PEOPLE | {"api_client"}
@@ -283,43 +277,3 @@ def section(session: Session, customer_id: str, name: str, cursor: str | None) -
     if name not in SECTIONS:
         raise NotFound
     return accounts.customer(session, customer_id), SECTIONS[name](session, customer_id, cursor)
-
-
-# A payment, an invoice
-
-
-@dataclass(frozen=True, slots=True)
-class PaymentFile:
-    """A payment with its customer, invoice and steps, and all that hangs on it, oldest first; disputes and warnings newest first."""
-
-    payment: Payment
-    postings: list[ledger.Posting]
-    receipt: Receipt | None
-    held: list[Document]  # documents that wait for a person
-    refunds: list[Refund]
-    disputes: list[Dispute]
-    warnings: list[EarlyFraudWarning]
-
-
-def payment_file(session: Session, payment_id: str) -> PaymentFile:
-    """Raises NotFound."""
-    payment = session.scalar(
-        select(Payment)
-        .where(Payment.id == payment_id)
-        .options(joinedload(Payment.customer), joinedload(Payment.invoice), selectinload(Payment.steps))
-    )
-    if payment is None:
-        raise NotFound
-
-    def of_payment(kind: Any, owner: InstrumentedAttribute[str], *order: InstrumentedAttribute[Any]) -> list[Any]:
-        return list(session.scalars(select(kind).where(owner == payment_id).order_by(*order).limit(MOST_OF_A_PAYMENT)))
-
-    return PaymentFile(
-        payment,
-        postings=of_payment(ledger.Posting, ledger.Posting.subject, ledger.Posting.at, ledger.Posting.id),
-        receipt=session.scalar(select(Receipt).where(Receipt.payment_id == payment_id)),
-        held=receipts.held(session, payment_id),
-        refunds=of_payment(Refund, Refund.payment_id, Refund.asked_at, Refund.id),
-        disputes=disputes.of_payment(session, payment_id),
-        warnings=disputes.warnings_of(session, [payment_id]),
-    )

@@ -1,15 +1,13 @@
-"""The staff's desk: the search, a customer's page with its parts, a payment's page."""
+"""The staff's desk: the search, and a customer's page with its parts."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 from flask import Blueprint, Response, request, url_for
-from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal import gateway
 from portal.content import language
 from portal.core import audit, db
 from portal.core.errors import Invalid
@@ -24,7 +22,7 @@ bp: Final = Blueprint("support", __name__, url_prefix="/support")
 # What search.Found.only names, as pages.
 _PAGES: Final = {
     "customer": ("support.customer", "customer_id"),
-    "payment": ("support.payment", "payment_id"),
+    "payment": ("support_payments.show", "payment_id"),
     "invoice": ("support_invoices.show", "invoice_id"),
     "refund": ("support_refunds.show", "refund_id"),
 }
@@ -96,16 +94,3 @@ def add_note(customer_id: str) -> AnyResponse:
         else:
             return see_other("support.section", customer_id=customer_id, name="notes")
     return _section(customer_id, "notes", form, status=422)
-
-
-@bp.get("/payments/<payment_id>")
-@staff_only(*STAFF_ROLES)
-def payment(payment_id: str) -> Response:
-    with db.reading() as session:
-        file = queries.payment_file(session, payment_id)
-    audit.record_access(payment_id, file.payment.customer_id, "payment")
-    return page("support/payments/show.html", file=file, payment=file.payment, explain=_explain)
-
-
-def _explain(failure_code: str, decline_code: str) -> str:
-    return str(gettext(gateway.advice(failure_code, decline_code)))

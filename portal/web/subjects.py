@@ -8,7 +8,7 @@ from flask import current_app, url_for
 
 # The beginning of an id, the page about it, and the page's argument.
 _PAGES: Final = {
-    "pay": ("support.payment", "payment_id"),
+    "pay": ("support_payments.show", "payment_id"),
     "cus": ("support.customer", "customer_id"),
     "inv": ("support_invoices.show", "invoice_id"),
     "rfd": ("support_refunds.show", "refund_id"),

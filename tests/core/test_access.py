@@ -135,6 +135,10 @@ POST /support/customers/<customer_id>/notes        303     404    404    404    
 POST /payments/<payment_id>/cancellation           303     303    303    403     404    403      403       403
 GET  /support/payments/of-invoice/<invoice_id>      303     404    404    404     404    200      200       200
 GET  /support/payments/<payment_id>                303     404    404    404     404    200      200       200
+GET  /support/refunds/of-payment/<payment_id>      303     404    404    404     404    200      200       200
+GET  /support/disputes/of-payment/<payment_id>     303     404    404    404     404    200      200       200
+GET  /support/disputes/warnings-of-payment/<payment_id>303     404    404    404     404    200      200       200
+GET  /support/documents/of-payment/<payment_id>    303     404    404    404     404    200      200       200
 POST /support/payments/<payment_id>/cancellation   303     404    404    404     404    303      303       303
 POST /support/documents/<document_id>/mail         303     404    404    404     404    303      303       303
 POST /support/documents/<document_id>/rendering    303     404    404    404     404    303      303       303

@@ -164,16 +164,6 @@ def test_amounts_and_days_in_the_timeline_are_written_as_the_reader_writes_them(
     assert labels.sentence("customer.detail_refused", {"detail": "2026-13-45"})[1] == {"detail": "2026-13-45"}
 
 
-def test_a_payments_page_has_all_that_hangs_on_it(desk: Desk) -> None:
-    with db.reading() as session:
-        file = queries.payment_file(session, desk.payment.id)
-        assert file.payment.invoice is not None and file.payment.invoice.number == "INV-2026-000041"
-        assert file.receipt is not None and file.receipt.id == desk.receipt_id
-        assert [row.id for row in file.refunds] == [desk.refund_id]
-        with pytest.raises(NotFound):
-            queries.payment_file(session, "pay_nothing")
-
-
 # Notes
 
 

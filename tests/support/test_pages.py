@@ -182,6 +182,20 @@ def test_a_payments_page_tells_its_postings_receipt_refunds_and_troubles(desk: D
     assert f"payments/{waiting}/refund" not in text(client, f"/support/payments/{waiting}")
 
 
+def test_each_part_of_a_payments_page_is_of_a_payment_that_is_there(desk: Desk, browse: As) -> None:
+    client = browse("support")
+    whole = (
+        "payments/",
+        "refunds/of-payment/",
+        "disputes/of-payment/",
+        "disputes/warnings-of-payment/",
+        "documents/of-payment/",
+    )
+    for address in whole:
+        assert client.get(f"/support/{address}pay_nothing").status_code == 404, address
+        text(client, f"/support/{address}{desk.payment.id}")
+
+
 def test_a_refund_leads_to_its_customer_and_its_payment(desk: Desk, browse: As) -> None:
     client = browse("support")
     html = text(client, f"/support/refunds/{desk.refund_id}")
