@@ -123,7 +123,7 @@ def invoice(session: Session, row: Invoice) -> schemas.Invoice:
     """`row` with its lines."""
     standing = invoices.standings(session, [row])[row.id]
     pay = (
-        config.current().base_url + url_for("payments.pay", invoice_id=row.id)
+        config.current().base_url + url_for("pay.invoice", invoice_id=row.id)
         if row.status == InvoiceStatus.OPEN
         else None
     )

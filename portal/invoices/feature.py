@@ -10,7 +10,7 @@ FEATURE = Feature(
     blueprints=(views.bp, staff_views.bp),
     jobs=(job_handlers,),
     navigation=(
-        NavigationEntry("invoices.index", "file", N_("Invoices"), 20, frozenset({"invoices", "payments.pay"})),
+        NavigationEntry("invoices.index", "file", N_("Invoices"), 20, frozenset({"invoices", "pay.invoice"})),
         NavigationEntry(
             "support_invoices.index", "file", N_("Invoices"), 40, frozenset({"support_invoices"}), for_staff=True
         ),

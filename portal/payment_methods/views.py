@@ -11,20 +11,14 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal import gateway
 from portal.accounts import queries as accounts
 from portal.core import config, db
-from portal.core.errors import PortalError
 from portal.payment_methods import keeping, queries, setups, statuses
 from portal.payment_methods.models import PaymentMethodSetup
 from portal.payment_methods.statuses import SetupStatus
+from portal.web import polling
 from portal.web.guards import customer_id, customers_only, payers_only
-from portal.web.pages import limiter, page, see_other, within
+from portal.web.pages import limiter, page, see_other
 
 bp = Blueprint("payment_methods", __name__, url_prefix="/cards")
-
-# How often a waiting page asks Stripe itself instead of only looking at the row, which the webhook changes.
-ASK_STRIPE_EVERY = 5
-MOST_POLLS = 60
-# What is asked of Stripe for one customer while pages wait: beyond it they show what is known, and the webhook tells the rest.
-ASK_STRIPE_AT_MOST = "20/minute"
 
 
 @bp.get("")
@@ -111,10 +105,10 @@ def start() -> Response:
 def outcome(setup_id: str) -> Response:
     """What became of adding a card, as the part of the page that asks again until it is known."""
     me = customer_id()
-    poll = min(request.args.get("poll", 0, type=int), MOST_POLLS)
+    poll = polling.number()
     with db.reading() as session:
         setup = queries.setup_for_customer(session, setup_id, me)
-    if setup.status not in statuses.FINAL and setup.stripe_setup_intent_id and poll % ASK_STRIPE_EVERY == 0:
+    if setup.status not in statuses.FINAL and setup.stripe_setup_intent_id and polling.asks_stripe(poll):
         setup = _refreshed(setup, me)
     return page(
         "payment_methods/outcome.html",
@@ -122,7 +116,7 @@ def outcome(setup_id: str) -> Response:
         setup=setup,
         advice=gettext(gateway.advice(setup.failure_code, setup.decline_code)) if setup.failure_code else "",
         poll=poll + 1,
-        waiting=setup.status in {SetupStatus.PROCESSING, SetupStatus.CREATED} and poll < MOST_POLLS,
+        waiting=setup.status in {SetupStatus.PROCESSING, SetupStatus.CREATED} and poll < polling.MOST_POLLS,
     )
 
 
@@ -140,11 +134,7 @@ def came_back(setup_id: str) -> AnyResponse:
 
 def _refreshed(setup: PaymentMethodSetup, me: str) -> PaymentMethodSetup:
     """The setup after asking Stripe; as it was when Stripe does not answer, for the webhook will tell."""
-    if not within(ASK_STRIPE_AT_MOST, "ask stripe", me):
-        return setup
-    try:
-        setups.refresh_setup(setup.id)
-    except PortalError:
+    if not polling.ask_stripe(me, lambda: setups.refresh_setup(setup.id)):
         return setup
     with db.reading() as session:
         return queries.setup_for_customer(session, setup.id, me)

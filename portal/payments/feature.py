@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from portal.core.errors import N_
-from portal.payments import job_handlers, staff_views, views
+from portal.payments import job_handlers, pay_views, staff_views, views
 from portal.web.features import Feature, NavigationEntry
 
 FEATURE = Feature(
-    blueprints=(views.bp, staff_views.bp),
+    blueprints=(views.bp, pay_views.bp, staff_views.bp),
     jobs=(job_handlers,),
     navigation=(
         NavigationEntry("payments.overview", "home", N_("Overview"), 10, frozenset({"payments.overview"})),
         NavigationEntry(
-            "payments.history", "list", N_("Payments"), 30, frozenset({"payments", "documents", "refunds"})
+            "payments.history", "list", N_("Payments"), 30, frozenset({"payments", "pay", "documents", "refunds"})
         ),
     ),
 )

@@ -235,7 +235,7 @@ def test_what_someone_may_not_do_stands_in_the_trail_once_an_hour(app: Flask) ->
         assert browser.get("/payments/other").status_code == 403
     with db.reading() as session:
         (event,) = session.scalars(select(AuditEvent).where(AuditEvent.action == "access.refused")).all()
-    assert (event.actor_id, event.subject) == (viewer.id, "payments.other")
+    assert (event.actor_id, event.subject) == (viewer.id, "pay.other")
     assert event.facts == {"method": "GET", "path": "/payments/other", "code": "forbidden"}
     with time_machine.travel(clock.now() + timedelta(hours=1, minutes=1)):
         factories.sign_in(browser, viewer)

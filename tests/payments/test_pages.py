@@ -17,10 +17,10 @@ from portal.core import db
 from portal.core.money import Money
 from portal.invoices.models import Invoice
 from portal.payment_methods.models import PaymentMethod
-from portal.payments import intents, queries, service, views
+from portal.payments import intents, queries, service
 from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
-from portal.web import pages
+from portal.web import pages, polling
 from tests import factories
 from tests.payments.conftest import Checkout, checkout, everything
 
@@ -422,12 +422,12 @@ def test_stripe_is_asked_within_a_limit_however_often_the_outcome_is(payer: Flas
 def test_the_outcome_stops_asking_after_its_last_poll(payer: FlaskClient, checkout: Checkout) -> None:
     started = checkout.start()
     set_status(started.payment_id, PaymentStatus.PROCESSING, stripe_intent_id=None)
-    last = text(payer, f"/payments/{started.payment_id}/outcome?poll={views.MOST_POLLS - 1}")
-    assert f"poll={views.MOST_POLLS}" in last
-    for poll in (str(views.MOST_POLLS), "999999", "1e9"):
+    last = text(payer, f"/payments/{started.payment_id}/outcome?poll={polling.MOST_POLLS - 1}")
+    assert f"poll={polling.MOST_POLLS}" in last
+    for poll in (str(polling.MOST_POLLS), "999999", "1e9"):
         page = text(payer, f"/payments/{started.payment_id}/outcome?poll={poll}")
         assert ("outcome?poll=" in page) == (poll == "1e9"), poll  # what is no number is the first poll
-    assert "Please do not pay again" in text(payer, f"/payments/{started.payment_id}/outcome?poll={views.MOST_POLLS}")
+    assert "Please do not pay again" in text(payer, f"/payments/{started.payment_id}/outcome?poll={polling.MOST_POLLS}")
 
 
 def test_an_outcome_that_staff_look_at_says_so_and_asks_for_no_second_payment(
