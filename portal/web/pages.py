@@ -122,6 +122,13 @@ def page(
     return response
 
 
+def in_recovery() -> bool:
+    """Whether recovery mode is on; looked up once a request. For templates."""
+    if "in_recovery" not in g:
+        g.in_recovery = recovery.is_on_now()
+    return bool(g.in_recovery)
+
+
 def part(endpoint: str, **values: Any) -> Markup:
     """A part of the page that another feature draws, as its own address answers htmx and under the same guards.
 
@@ -402,7 +409,7 @@ def install(app: Flask) -> None:
     limiter.init_app(app)
     app.after_request(_finish_request)
     app.context_processor(_context)
-    app.add_template_global(recovery.is_on_now, "in_recovery")
+    app.add_template_global(in_recovery, "in_recovery")
     app.add_template_global(part, "part")
     app.add_template_global(cookies_are_blocked, "cookies_are_blocked")
     app.extensions[_ENVIRONMENTS] = {}

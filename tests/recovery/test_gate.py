@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -91,7 +92,7 @@ def test_every_request_that_changes_something_is_answered_with_why_but_for_what_
             assert (answer.status_code, answer.get_json()["code"]) == (503, "recovery_mode"), f"{method} {path}"
             assert int(answer.headers["Retry-After"]) > 0
             kept.add(blueprint)
-    assert kept >= {"payments", "payment_methods", "mandates", "refunds", "support", "support_refunds"}
+    assert kept >= {"pay", "payment_methods", "mandates", "refunds", "support", "support_refunds"}
     assert kept >= {"api_payments", "api_refunds", "api_methods", "api_invoices", "api_endpoints"}
 
 
@@ -127,6 +128,11 @@ def test_people_read_why_and_go_on_reading(company: Company) -> None:
     page = browser.get(f"/invoices/{invoice_id}")
     assert page.status_code == 200
     assert "Payments are paused for a moment" in page.text
+    assert "Paying is off until" in page.text
+    for address in (f"/invoices/{invoice_id}", "/"):
+        shown = browser.get(address).text
+        assert f'href="/payments/invoices/{invoice_id}"' not in shown, "Pay leads nowhere while nothing may be charged"
+        assert re.search(r'<button type="button"[^>]* disabled[^>]* title="Paying is off until', shown), address
     answer = browser.get(f"/payments/invoices/{invoice_id}")
     assert answer.status_code == 503
     assert "You were not charged" in answer.text
