@@ -13,7 +13,7 @@ from portal.accounts.models import Customer
 from portal.core.db import Base, UTCDateTime
 from portal.core.enums import EnumText, Unknown
 from portal.core.money import Money
-from portal.core.synced_rows import Reviewed, Synced
+from portal.core.synced_rows import Reviewed
 from portal.disputes.statuses import ANSWERABLE, FINAL, INQUIRY, DisputeStatus
 from portal.payments.models import Payment
 
@@ -21,6 +21,7 @@ _FINAL: Final = ", ".join(f"'{status}'" for status in sorted(FINAL))
 _OPEN: Final = text(f"status NOT IN ({_FINAL})")
 _CLOSED: Final = text(f"status IN ({_FINAL})")
 _FOUND: Final = text("review_reason <> '' OR discrepancy <> ''")
+_HELD: Final = text("review_reason <> ''")
 
 # The deadline of a dispute that asks nothing of us: after all others, and a date that every database holds.
 NO_DEADLINE: Final = datetime(9999, 1, 1, tzinfo=UTC)
@@ -114,10 +115,11 @@ class DisputeStep(Base):
     __table_args__ = (Index("ix_dispute_steps_dispute", "dispute_id", "at"),)
 
 
-class EarlyFraudWarning(Synced, Base):
+class EarlyFraudWarning(Reviewed, Base):
     """A card's issuer suspects fraud (Stripe's early fraud warning); `fraud_type` is Stripe's word.
 
-    `actionable` as long as the charge is neither disputed nor wholly refunded.
+    `actionable` as long as the charge is neither disputed nor wholly refunded. One on hold for review does not fit its
+    payment, and says nothing of it.
     """
 
     __tablename__ = "early_fraud_warnings"
@@ -135,6 +137,7 @@ class EarlyFraudWarning(Synced, Base):
 
     __table_args__ = (
         Index("ix_early_fraud_warnings_payment", "payment_id", "created_at"),
+        Index("ix_early_fraud_warnings_review", "updated_at", "id", sqlite_where=_HELD, postgresql_where=_HELD),
         Index(
             "ix_early_fraud_warnings_actionable",
             "created_at",

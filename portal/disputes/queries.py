@@ -168,10 +168,11 @@ def money_of(session: Session, found: Dispute) -> list[Movement]:
 
 
 def warnings_of(session: Session, payment_ids: Sequence[str]) -> list[EarlyFraudWarning]:
-    """For staff: the fraud warnings of these payments, newest first."""
+    """For staff: the fraud warnings of these payments, newest first, without those on hold."""
     if not payment_ids:
         return []
-    query = select(EarlyFraudWarning).where(EarlyFraudWarning.payment_id.in_(payment_ids))
+    fits = EarlyFraudWarning.review_reason == ""
+    query = select(EarlyFraudWarning).where(EarlyFraudWarning.payment_id.in_(payment_ids), fits)
     return list(
         session.execute(
             query.order_by(EarlyFraudWarning.created_at.desc(), EarlyFraudWarning.id.desc()).limit(MOST_SHOWN)

@@ -7,19 +7,16 @@ from __future__ import annotations
 
 from typing import Final
 
-import structlog
 from sqlalchemy.orm import Session
 
 from portal import gateway, stripe_sync
-from portal.core import audit, clock, config, db
+from portal.core import audit, clock, config
 from portal.core.db import new_id
-from portal.core.synced_rows import touch
+from portal.core.synced_rows import hold_for_review, touch
 from portal.disputes import jobs
 from portal.disputes.models import EarlyFraudWarning
 from portal.disputes.settling import locked_payment, payment_of
 from portal.payments.models import Payment
-
-log = structlog.get_logger(__name__)
 
 
 def sync_warning(stripe_warning_id: str) -> bool:
@@ -30,31 +27,17 @@ def sync_warning(stripe_warning_id: str) -> bool:
     return stripe_sync.sync(KIND, stripe_warning_id) is not None
 
 
-def _owner(found: gateway.EarlyFraudWarning) -> str | None:
-    payment_id = payment_of(found.intent_id, found.charge_id)
-    if payment_id is None:
-        return None
-    with db.reading() as session:
-        differs = _mismatch(session.get_one(Payment, payment_id), found)
-    if differs:
-        log.error("fraud_warning_does_not_fit", payment_id=payment_id, stripe_warning_id=found.id, reason=differs)
-    return None if differs else payment_id
-
-
-def _mismatch(payment: Payment, found: gateway.EarlyFraudWarning) -> str:
-    if found.charge_id != payment.stripe_charge_id:
-        return "it is about another charge"
+def _mismatch(session: Session, warning: EarlyFraudWarning, found: gateway.EarlyFraudWarning) -> str:
+    """Why this warning cannot be about its payment, or an empty text."""
+    if found.charge_id != session.get_one(Payment, warning.payment_id).stripe_charge_id:
+        return f"the charge {found.charge_id} of the warning is not this payment's"
     if found.livemode != config.current().livemode:
-        return "it is of the other mode (live or test)"
+        return "Stripe's warning is of the other mode (live or test)"
     return ""
 
 
-def _leave_out(_session: Session, warning: EarlyFraudWarning, reason: str) -> None:
-    log.error("fraud_warning_does_not_fit", warning_id=warning.id, reason=reason)
-
-
 def _open(session: Session, payment_id: str, found: gateway.EarlyFraudWarning) -> EarlyFraudWarning:
-    """Keep a new warning, and tell staff of it."""
+    """Keep a new warning, and tell staff of it by mail; one that does not fit is held for review, where they find it."""
     payment = session.get_one(Payment, payment_id)
     warning = EarlyFraudWarning(
         id=new_id("efw"),
@@ -66,6 +49,7 @@ def _open(session: Session, payment_id: str, found: gateway.EarlyFraudWarning) -
         created_at=found.created,
         updated_at=clock.now(),
         version=1,
+        review_reason="",
     )
     session.add(warning)
     session.flush()
@@ -76,7 +60,8 @@ def _open(session: Session, payment_id: str, found: gateway.EarlyFraudWarning) -
         {"payment": payment.id, "type": found.fraud_type, "actionable": found.actionable},
         customer_id=payment.customer_id,
     )
-    jobs.mail_warning.enqueue(session, warning_id=warning.id)
+    if not _mismatch(session, warning, found):
+        jobs.mail_warning.enqueue(session, warning_id=warning.id)
     return warning
 
 
@@ -97,11 +82,11 @@ KIND: Final[stripe_sync.Opened[EarlyFraudWarning, gateway.EarlyFraudWarning]] = 
     column="stripe_warning_id",
     fetch=lambda stripe_id: gateway.current().retrieve_fraud_warning(stripe_id),
     gather=lambda _found: None,
-    differs=lambda session, warning, found: _mismatch(session.get_one(Payment, warning.payment_id), found),
-    hold=_leave_out,
+    differs=_mismatch,
+    hold=hold_for_review,
     has_changes=lambda one, found: (one.fraud_type, one.actionable) != (found.fraud_type, found.actionable),
     apply=_apply,
-    owner=_owner,
+    owner=lambda found: payment_of(found.intent_id, found.charge_id),
     lock_owner=locked_payment,
     open=_open,
 )

@@ -74,6 +74,7 @@ class State:
     refunds_to_review: int
     failed_refunds: int
     disputes_to_review: int
+    warnings_to_review: int
     fraud_warnings: int
     book_discrepancies: int
     anchored_at: datetime | None
@@ -123,7 +124,8 @@ def state(session: Session) -> State:
         refunds_to_review=_count(session, select(Refund.id).where(_waits_for_staff(Refund))),
         failed_refunds=refunds.number_failed(session, MOST_COUNTED + 1),
         disputes_to_review=_count(session, select(Dispute.id).where(_waits_for_staff(Dispute))),
-        fraud_warnings=_count(session, select(EarlyFraudWarning.id).where(_waits_for_staff(EarlyFraudWarning))),
+        warnings_to_review=_count(session, select(EarlyFraudWarning.id).where(_waits_for_staff(EarlyFraudWarning))),
+        fraud_warnings=_count(session, select(EarlyFraudWarning.id).where(_may_be_fraudulent())),
         book_discrepancies=_count(
             session, select(Discrepancy.id).where(Discrepancy.status == literal_column(f"'{DiscrepancyStatus.OPEN}'"))
         ),
@@ -141,12 +143,15 @@ def _count(session: Session, query: Select[Any]) -> int:
 
 def _waits_for_staff(kind: Any) -> ColumnElement[bool]:
     """The condition of a kind's partial index, to the letter: planned before its value is known, a parameter would not lead to it."""
-    if kind is EarlyFraudWarning:
-        return and_(EarlyFraudWarning.actionable, EarlyFraudWarning.created_at > clock.now() - WARNING_COUNTS_FOR)
     found: ColumnElement[bool] = kind.review_reason != literal_column("''")
     if kind is Dispute:
         return or_(found, Dispute.discrepancy != literal_column("''"))
     return or_(found, Refund.status == literal_column(f"'{RefundStatus.UNKNOWN}'")) if kind is Refund else found
+
+
+def _may_be_fraudulent() -> ColumnElement[bool]:
+    warned = EarlyFraudWarning
+    return and_(warned.actionable, warned.review_reason == "", warned.created_at > clock.now() - WARNING_COUNTS_FOR)
 
 
 # Stripe's events
@@ -203,7 +208,7 @@ def failed_jobs(session: Session, *, dead_only: bool, cursor: str | None = None)
 class ReviewItem:
     """Something that waits for a person.
 
-    `kind` is "payment", "payment_method_setup", "stripe_customer", "refund", "dispute" or "fraud_warning"; `id`
+    `kind` is "payment", "payment_method_setup", "stripe_customer", "refund", "dispute", "fraud_warning" or "fraudulent"; `id`
     names the thing, or the payment that a warning is about; `words` say what does not fit, or Stripe's word for the suspicion.
     """
 
@@ -224,16 +229,20 @@ def review_items(session: Session) -> list[ReviewItem]:
         "stripe_customer": StripeCustomer,
         "refund": Refund,
     }
-    sources: list[Any] = [(kind, one, one.id, one.review_reason, one.updated_at) for kind, one in frozen.items()]
+    sources: list[Any] = [
+        (kind, one, one.id, one.review_reason, one.updated_at, _waits_for_staff(one)) for kind, one in frozen.items()
+    ]
     differs = case((Dispute.review_reason != "", Dispute.review_reason), else_=Dispute.discrepancy)
-    sources.append(("dispute", Dispute, Dispute.id, differs, Dispute.updated_at))
+    sources.append(("dispute", Dispute, Dispute.id, differs, Dispute.updated_at, _waits_for_staff(Dispute)))
     warned = EarlyFraudWarning
-    sources.append(("fraud_warning", warned, warned.payment_id, warned.fraud_type, warned.created_at))
-    for kind, model, about, words, since in sources:
+    held = warned.payment_id, warned.review_reason, warned.updated_at, _waits_for_staff(warned)
+    suspicion = warned.payment_id, warned.fraud_type, warned.created_at, _may_be_fraudulent()
+    sources += [("fraud_warning", warned, *held), ("fraudulent", warned, *suspicion)]
+    for kind, model, about, words, since, waits in sources:
         rows = session.execute(
             select(about, model.customer_id, Customer.name, words, since)
             .join(Customer, Customer.id == model.customer_id)
-            .where(_waits_for_staff(model))
+            .where(waits)
             .order_by(since.desc(), model.id.desc())
             .limit(MOST_REVIEW_ITEMS)
         )

@@ -110,6 +110,7 @@ WORDS: Final[dict[str, str]] = {
     "dispute.held_for_review": N_("Dispute held for review: %(review_reason)s"),
     "fraud_warning.received": N_("The card issuer warned of fraud"),
     "fraud_warning.changed": N_("Fraud warning changed"),
+    "fraud_warning.held_for_review": N_("Fraud warning held for review: %(review_reason)s"),
     "payment_method.saved": N_("Card saved"),
     "payment_method.renewed": N_("Card renewed"),
     "payment_method.updated": N_("Card updated"),

@@ -18,6 +18,7 @@ from portal.core import clock, db
 from portal.disputes import email, queries, service, settling
 from portal.disputes.models import EarlyFraudWarning
 from portal.jobs import outbox
+from portal.operations import queries as operations_queries
 from tests.crashing import dies
 from tests.disputes.conftest import Case
 from tests.mandates.conftest import text_of
@@ -166,10 +167,27 @@ def test_a_refund_settles_a_warning(case: Case) -> None:
 
 
 def test_a_warning_about_a_charge_that_is_not_ours_is_ignored(case: Case) -> None:
-    case.pay("pm_card_createIssuerFraudRecord").checkout.change(stripe_charge_id="ch_another")
+    case.pay("pm_card_createIssuerFraudRecord").checkout.change(
+        stripe_charge_id="ch_another", stripe_intent_id="pi_another"
+    )
     receive_all(case.events("radar."))
     assert kept() == []
     assert [event.note for event in stored()] == ["the charge of the fraud warning is not the portal's"]
+
+
+def test_a_warning_about_another_charge_of_its_payment_is_held_for_review_and_not_mailed(case: Case) -> None:
+    case.pay("pm_card_createIssuerFraudRecord").checkout.change(stripe_charge_id="ch_another")
+    receive_all(case.events("radar.") * 2)
+    (warning,) = kept()
+    assert "is not this payment's" in warning.review_reason
+    assert (audited("fraud_warning.held_for_review"), jobs("disputes.mail_warning")) == (1, [])
+    with db.reading() as session:
+        assert queries.warnings_of(session, [warning.payment_id]) == []
+        state = operations_queries.state(session)
+        assert (state.warnings_to_review, state.fraud_warnings) == (1, 0)
+        assert [(one.kind, one.id, one.words) for one in operations_queries.review_items(session)] == [
+            ("fraud_warning", warning.payment_id, warning.review_reason)
+        ]
 
 
 def test_dead_while_a_warning_is_kept_leaves_nothing_of_it(case: Case) -> None:

@@ -91,7 +91,13 @@ def test_what_needs_review_is_found_by_their_index(database: str) -> None:
     assert "ix_discrepancies_open" in plans(queries.state)
     for question in (queries.review_items, queries.state):
         plan = plans(question)
-        for name in ("payments_review", "payment_method_setups_review", "refunds_review", "disputes_review"):
+        for name in (
+            "payments_review",
+            "payment_method_setups_review",
+            "refunds_review",
+            "disputes_review",
+            "early_fraud_warnings_review",
+        ):
             assert f"ix_{name}" in plan, name
         assert "ix_early_fraud_warnings_actionable" in plan
 
