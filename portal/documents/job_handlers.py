@@ -5,6 +5,8 @@ from portal.documents import email, jobs, service
 from portal.payments import jobs as payment_jobs
 from portal.refunds import jobs as refund_jobs
 
+payment_jobs.issue_receipt.handler(service.issue)
+refund_jobs.issue_credit_note.handler(service.issue_credit_note)
 refund_jobs.revoke_credit_note.handler(service.revoke_credit_note)
 jobs.keep.handler(service.keep)
 jobs.render.handler(service.render)
@@ -13,16 +15,6 @@ jobs.mail_payer.handler(email.send_to_payer)
 jobs.mail_again.handler(email.send_again)
 jobs.mail_held.handler(email.tell_of_held)
 jobs.mail_revocation.handler(email.send_revocation)
-
-
-@payment_jobs.issue_receipt.handler
-def issue_receipt(payment_id: str) -> None:
-    service.issue(payment_id)
-
-
-@refund_jobs.issue_credit_note.handler
-def issue_credit_note(refund_id: str) -> None:
-    service.issue_credit_note(refund_id)
 
 
 @jobs.requeue_lost_jobs.handler

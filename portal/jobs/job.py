@@ -57,7 +57,7 @@ class Job(Generic[P]):
         self.every_seconds = every_seconds
         self.in_recovery = in_recovery
         self.signature = inspect.signature(declaration, eval_str=True)
-        self._handler: Callable[P, None] | None = None
+        self._handler: Callable[P, object] | None = None
         self._check()
 
     def _check(self) -> None:
@@ -69,11 +69,15 @@ class Job(Generic[P]):
         if unknown := set(self.once_per) - self.signature.parameters.keys():
             raise TypeError(f"{self.name}: once per {', '.join(sorted(unknown))}, which is no argument")
 
-    def handler(self, handler: Callable[P, None]) -> Callable[P, None]:
-        """Register the function that does the job; returns it. Raises TypeError for one of another signature, and for a second one."""
+    def handler(self, handler: Callable[P, object]) -> Callable[P, object]:
+        """Register the function that does the job; returns it. It takes the job's arguments, and may have more that are optional; what it
+        returns is not looked at. Raises TypeError for one of another signature, and for a second one.
+        """
         if self._handler is not None:
             raise TypeError(f"{self.name} has a handler already")
-        if (given := inspect.signature(handler, eval_str=True)) != self.signature:
+        given, declared = inspect.signature(handler, eval_str=True), list(self.signature.parameters.values())
+        taken = list(given.parameters.values())
+        if taken[: len(declared)] != declared or any(one.default is one.empty for one in taken[len(declared) :]):
             raise TypeError(f"{self.name} is declared with {self.signature}, and handled with {given}")
         self._handler = handler
         return handler

@@ -1,19 +1,15 @@
-"""What does the jobs of saved cards; each may run twice."""
+"""What does the jobs of payment methods; each may run twice."""
 
 from datetime import date
 
 from portal.core import company_days, db, metrics
 from portal.payment_methods import card_testing, comparison, details, jobs, keeping, reminders, setups
 
+jobs.upsert.handler(keeping.upsert)
 jobs.detach.handler(keeping.detach)
 jobs.follow_up.handler(setups.follow_up)
 jobs.remind.handler(reminders.remind)
 jobs.mail_refused_detail.handler(details.mail_refused)
-
-
-@jobs.upsert.handler
-def upsert(stripe_payment_method_id: str) -> None:
-    keeping.upsert(stripe_payment_method_id)
 
 
 @jobs.requeue_lost_jobs.handler

@@ -3,6 +3,8 @@
 from portal.core import metrics
 from portal.stripe_events import jobs, service, silence
 
+jobs.check_silence.handler(silence.check)
+
 
 @jobs.apply.handler
 def apply(event_id: str, replay: int) -> None:
@@ -12,8 +14,3 @@ def apply(event_id: str, replay: int) -> None:
 @jobs.requeue_lost_jobs.handler
 def requeue_lost_jobs() -> None:
     metrics.LOST_JOBS_REQUEUED.labels("events").inc(service.requeue_lost_jobs())
-
-
-@jobs.check_silence.handler
-def check_silence() -> None:
-    silence.check()

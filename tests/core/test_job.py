@@ -89,11 +89,27 @@ def test_a_handler_of_another_signature_is_refused_and_so_is_a_second_one() -> N
 
     def takes_it(number: int = 0, words: str = "", nothing: str | None = None) -> None: ...
 
-    with pytest.raises(TypeError, match="is declared with"):
-        one.handler(forgets)
+    def needs_more(number: int = 0, words: str = "", nothing: str | None = None, *, more: bool) -> None: ...
+
+    for other in (forgets, needs_more):
+        with pytest.raises(TypeError, match="is declared with"):
+            one.handler(other)
     one.handler(takes_it)
     with pytest.raises(TypeError, match="has a handler already"):
         one.handler(takes_it)
+
+
+def test_a_handler_may_take_more_that_is_optional_and_return_something() -> None:
+    ran = []
+
+    def takes_more(number: int = 0, words: str = "", nothing: str | None = None, more: int = 7) -> int:
+        ran.append((number, more))
+        return number
+
+    one = named()
+    one.handler(takes_more)
+    one.run(number=3)
+    assert ran == [(3, 7)]
 
 
 def test_a_wrong_argument_leaves_nothing(database: str) -> None:

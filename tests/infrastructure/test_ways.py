@@ -92,7 +92,7 @@ def test_a_payment(app: Flask, world: World) -> None:
     browser = app.test_client()
     factories.sign_in(browser, world.owner)
     way = walked(lambda way: paid(world, browser, way))
-    assert within(way, files=33, functions=114)
+    assert within(way, files=31, functions=109)
 
 
 def test_an_order(world: World, owner: App) -> None:
@@ -105,7 +105,7 @@ def test_an_order(world: World, owner: App) -> None:
         assert answer.status_code == 201
 
     way = walked(order)
-    assert within(way, files=30, functions=116)
+    assert within(way, files=28, functions=111)
     of_payments = {Path(file).stem: times for file, times in way.entries.items() if file.startswith("payments/")}
     assert {name for name, times in of_payments.items() if times > 2} <= READ_EVERYWHERE
 
@@ -139,4 +139,4 @@ def test_a_refund(app: Flask, world: World) -> None:
         work(way, "refunds.execute", "documents.issue_credit_note")
 
     way = walked(refund)
-    assert within(way, files=32, functions=134)
+    assert within(way, files=30, functions=131)
