@@ -98,7 +98,7 @@ def test_a_number_that_is_kept_already_is_judged_as_ever(wallet: Wallet, year: i
     told = save(wallet, wallet.method(year=year))
     assert (told.status, told.outcome, told.payment_method_id) == (SetupStatus.SUCCEEDED, outcome, card.id)
     for job in jobs("payment_methods.detach"):
-        keeping.detach(job["payment_method_id"])
+        keeping.detach(job["stripe_payment_method_id"])
     assert len(wallet.attached) == len(wallet.cards) == 1
     assert save(wallet, str(wallet.setup(told.setup_id).stripe_payment_method_id)) == told
 

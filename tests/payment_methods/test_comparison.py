@@ -93,9 +93,9 @@ def test_a_number_that_is_there_twice_is_judged_as_ever(wallet: Wallet) -> None:
     (card,) = compared(wallet).values()
     assert (card.stripe_payment_method_id, card.exp_year) == (later, 2036)
     for job in jobs("payment_methods.detach"):
-        keeping.detach(job["payment_method_id"])
+        keeping.detach(job["stripe_payment_method_id"])
     assert wallet.attached == {later}
-    assert same in {job["payment_method_id"] for job in jobs("payment_methods.detach")}
+    assert same in {job["stripe_payment_method_id"] for job in jobs("payment_methods.detach")}
 
 
 def test_a_list_of_several_pages_is_read_to_its_end(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from tests.stripe_events.test_webhooks import receive_all
 
 def finish_jobs() -> None:
     for job in jobs("payment_methods.detach"):
-        keeping.detach(job["payment_method_id"])
+        keeping.detach(job["stripe_payment_method_id"])
 
 
 def heard(type_: str, object_id: str) -> str:

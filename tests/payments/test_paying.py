@@ -148,8 +148,8 @@ def test_a_saved_card_is_remembered_and_pays_the_next_invoice(checkout: Checkout
     checkout.confirm(started.intent_id)
     intents.refresh(started.payment_id)
     (job,) = jobs("payment_methods.upsert")
-    cards.upsert(job["payment_method_id"])
-    cards.upsert(job["payment_method_id"])
+    cards.upsert(job["stripe_payment_method_id"])
+    cards.upsert(job["stripe_payment_method_id"])
     with db.reading() as session:
         (card,) = kept.of_customer(session, checkout.customer_id)
     assert (card.brand, card.last4) == ("visa", "4242")

@@ -118,7 +118,7 @@ def test_a_card_is_saved_when_its_customer_wants_it(checkout: Checkout, with_met
         process(order(checkout, save_card=True))
     assert [intent.setup_future_usage for intent in checkout.intents] == ["off_session"]
     (job,) = jobs("payment_methods.upsert")
-    cards.upsert(job["payment_method_id"])
+    cards.upsert(job["stripe_payment_method_id"])
     with db.reading() as session:
         (card,) = payment_methods.of_customer(session, checkout.customer_id)
     assert card.stripe_payment_method_id == method
