@@ -33,6 +33,7 @@ ENV PATH=/portal/.venv/bin:$PATH \
     WEB_CONCURRENCY=1 \
     PORTAL_ENVIRONMENT=production \
     XDG_CACHE_HOME=/tmp
+RUN python -m portal.web.static_build
 USER portal
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
-from wsgiref.headers import Headers
 
 from flask import Flask
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
-from whitenoise import WhiteNoise
 
 from portal import cli, gateway
 from portal.accounts.feature import FEATURE as ACCOUNTS
@@ -32,7 +30,7 @@ from portal.refunds.feature import FEATURE as REFUNDS
 from portal.statements.feature import FEATURE as STATEMENTS
 from portal.stripe_events.feature import FEATURE as STRIPE_EVENTS
 from portal.support.feature import FEATURE as SUPPORT
-from portal.web import failures, features, pages
+from portal.web import compression, failures, features, pages, static_files
 from portal.webhook_endpoints.feature import FEATURE as WEBHOOK_ENDPOINTS
 
 FEATURES = (
@@ -59,7 +57,6 @@ FEATURES = (
 BODY_LIMIT_BYTES = 1_100_000
 # How long a browser keeps what other origins may ask of the API.
 CORS_SECONDS = 600
-STATIC_CACHE_SECONDS = 31_536_000
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -91,6 +88,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         MAIL_SUPPRESS_SEND=False,
     )
     app.url_map.converters["payment"] = PaymentId
+    compression.install(app)
     pages.install(app)
     failures.install(app)
     mail.mail.state = mail.mail.init_app(app)  # Flask-Mail keeps it by itself only when it is made with the app
@@ -105,7 +103,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         max_age=CORS_SECONDS,
     )
     cli.install(app)
-    _serve_static(app)
+    static_files.serve(app, pages.static_headers())
     if settings.proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies
@@ -127,24 +125,3 @@ def _limits_options(storage: str) -> dict[str, Any]:
     """A storage elsewhere gets a second to answer; what goes wrong there is one kind of error."""
     elsewhere = {} if storage.startswith("memory:") else {"socket_connect_timeout": 1, "socket_timeout": 1}
     return {"wrap_exceptions": True, **elsewhere}
-
-
-def _serve_static(app: Flask) -> None:
-    """The files under static/, with the same headers as the pages; their addresses change when they do."""
-
-    def add_headers(headers: Headers, _path: str, url: str) -> None:
-        for name, value in pages.security_headers(with_stripe=False).items():
-            headers[name] = value
-        # Modules import each other by their plain names, so the browser asks each time whether they are still the same.
-        if url.startswith("/static/js/"):
-            headers["Cache-Control"] = "no-cache"
-
-    files = WhiteNoise(
-        app.wsgi_app,
-        max_age=STATIC_CACHE_SECONDS,
-        add_headers_function=add_headers,
-        allow_all_origins=False,
-        autorefresh=config.current().environment == "development",  # else a file that grew is sent cut off
-    )
-    files.add_files(str(pages.STATIC), prefix="static/")
-    app.wsgi_app = files  # type: ignore[method-assign]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -45,7 +46,8 @@ class CheckingClient(FlaskClient):
 
 def check(response: TestResponse, app: Flask) -> None:
     """Raises AssertionError naming the address and what is wrong with its HTML."""
-    html = response.get_data(as_text=True)
+    content = response.get_data()
+    html = (gzip.decompress(content) if response.headers.get("Content-Encoding") == "gzip" else content).decode()
     address = response.request.path
     whole = html.lstrip().lower().startswith("<!doctype")
     document = _parse(html, whole, address)

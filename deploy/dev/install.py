@@ -52,6 +52,7 @@ def main() -> int:
             install_debian_packages(wanted)
             install_uv()
             install_requirements(wanted)
+            build_static_files()
     except CannotInstall as problem:
         print(f"Cannot install: {problem}", file=sys.stderr)
         return 1
@@ -135,6 +136,11 @@ def install_requirements(wanted: str) -> None:
     sync: list[str | Path] = [uv, "pip", "sync", "--quiet", "--compile-bytecode", "--python", VENV, "--require-hashes"]
     run([*sync, requirements], env=environment)
     STAMP.write_text(f"{chosen} {digest(requirements)}")
+
+
+def build_static_files() -> None:
+    """As browsers get them: see portal/web/static_build.py."""
+    run([VENV / "bin" / "python", "-m", "portal.web.static_build"])
 
 
 def uv_environment() -> dict[str, str]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
-from functools import cache
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -37,9 +34,8 @@ from portal.content import language
 from portal.content.templates import LocaleEnvironment
 from portal.core import audit, card_numbers, company_days, config, db, networks, recovery, time_zones
 from portal.core.errors import NotFound
-from portal.web import forwarded
+from portal.web import forwarded, static_build, static_files
 
-STATIC: Final = Path(__file__).parents[2] / "static"
 # Browsers ask for HTTPS alone from then on, in seconds.
 HSTS_SECONDS: Final = 63_072_000
 # A caller's own name for a request.
@@ -332,6 +328,13 @@ def _finish_request(response: Response) -> Response:
     return response
 
 
+def static_headers() -> dict[str, str]:
+    """The headers of files, which are no documents: what a picture or a script may load by itself is nothing."""
+    names = ("X-Content-Type-Options", "Referrer-Policy", "Strict-Transport-Security")
+    headers = {name: value for name, value in security_headers(with_stripe=False).items() if name in names}
+    return headers | {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
+
+
 def security_headers(*, with_stripe: bool) -> dict[str, str]:
     """The headers of every answer. Source: OWASP ASVS 5.0 V3.4, and Stripe, "Security guide: Content Security Policy"."""
     settings = config.current()
@@ -362,20 +365,6 @@ def security_headers(*, with_stripe: bool) -> dict[str, str]:
     return headers
 
 
-@cache
-def _static_version(name: str) -> str:
-    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
-
-
-def static_url(name: str) -> str:
-    """The address of a file under static/, which browsers may keep: vendored files carry their version in the name, our own
-    get a mark that changes when the file does.
-    """
-    if name.startswith("vendor/"):
-        return f"/static/{name}"
-    return f"/static/{name}?v={_static_version(name)}"
-
-
 def _context() -> dict[str, Any]:
     company = config.current().company
     return {
@@ -384,20 +373,21 @@ def _context() -> dict[str, Any]:
             "address_lines": company.address_lines,
             "support_email": company.support_email,
             "website": company.website,
-            "logo_url": static_url(company.logo) if company.logo else None,
+            "logo_url": static_files.url(company.logo) if company.logo else None,
             "zone": company_days.zone().key,
         },
         "locale": reader_language(),
         "reader_zone": reader_zone(),
         "request_id": g.get("request_id", ""),
-        "static_url": static_url,
+        "static_url": static_files.url,
+        "style_sheets": static_files.sheets,
     }
 
 
 def install(app: Flask) -> None:
     """Put all of this around an application's requests. Raises config.WrongSettings when the company's logo is not there."""
     logo = config.current().company.logo
-    if logo and not (STATIC / logo).is_file():
+    if logo and not (static_build.STATIC / logo).is_file():
         raise config.WrongSettings(f"PORTAL_COMPANY_LOGO: there is no file static/{logo}")
     app.before_request(_begin_request)  # the first: what the others refuse has a request id and an actor, too
     app.before_request(_refuse_other_sites)

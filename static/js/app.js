@@ -133,3 +133,24 @@ function unfoldFilters() {
 roomy.addEventListener("change", unfoldFilters);
 document.addEventListener("htmx:after:settle", unfoldFilters);
 unfoldFilters();
+
+/* Dialogs have a module of their own, which most pages do without. */
+
+function bringDialogs() {
+  if (document.querySelector("dialog")) import("./dialog.js");
+}
+
+document.addEventListener("htmx:after:settle", bringDialogs);
+bringDialogs();
+
+/* The server is told, in a cookie, which time zone this browser's clock goes by, so that times are shown in it. Whoever has
+   chosen a zone on the account page reads in that one; without this script, in the company's. */
+
+const A_YEAR = 365 * 24 * 60 * 60;
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+// A name such as Asia/Kolkata needs no quoting in a cookie, and the server takes it as it stands.
+if (/^[\w+/-]+$/.test(zone ?? "")) {
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = `time_zone=${zone}; Path=/; Max-Age=${A_YEAR}; SameSite=Lax${secure}`;
+}

@@ -19,7 +19,7 @@ from portal import app as portal_app
 from portal.core import audit, clock, config, db
 from portal.core.audit import AuditEvent
 from portal.identity.models import User
-from portal.web import pages
+from portal.web import pages, static_files
 from tests import factories
 
 pytestmark = pytest.mark.database("sqlite")
@@ -311,7 +311,7 @@ def test_whatever_the_target_it_is_a_path_of_this_site(target: str) -> None:
     assert not re.search(r"[\x00-\x1f\\]", there)
 
 
-# The company's colour, and static files
+# The company's colour
 
 
 def luminance(colour: str) -> float:
@@ -336,28 +336,6 @@ def test_the_companys_colour_comes_as_a_stylesheet(client: FlaskClient) -> None:
     )
 
 
-def test_static_files_are_kept_for_ever_under_an_address_that_changes_with_them(client: FlaskClient) -> None:
-    page = client.get("/sign-in").get_data(as_text=True)
-    addresses = [address for address in re.findall(r'(?:href|src)="(/static/[^"]+)"', page) if "/js/" not in address]
-    assert addresses
-    for address in addresses:
-        with client.get(address) as answer:
-            assert answer.status_code == 200, address
-            assert "max-age=31536000" in answer.headers["Cache-Control"], address
-        assert "/vendor/" in address or re.search(r"\?v=[0-9a-f]{12}$", address), address
-
-
-def test_the_mark_of_a_file_is_made_of_its_content(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "STATIC", tmp_path)
-    marks = []
-    for content in ("one", "two", "one"):
-        (pages.STATIC / "mark.css").write_text(content)
-        pages._static_version.cache_clear()
-        marks.append(pages.static_url("mark.css"))
-    pages._static_version.cache_clear()
-    assert marks[0] == marks[2] != marks[1]
-
-
 def test_logs_hold_no_secret_and_no_card_number(caplog: pytest.LogCaptureFixture, reader: FlaskClient) -> None:
     token = {"X-CSRFToken": factories.csrf_token(reader)}
     reader.get("/payments?q=4242424242424242")
@@ -372,7 +350,7 @@ def test_logs_hold_no_secret_and_no_card_number(caplog: pytest.LogCaptureFixture
 @pytest.mark.settings(PORTAL_COMPANY_LOGO="favicon.svg")
 def test_the_company_is_shown_by_its_logo_and_name(client: FlaskClient, settings: config.Settings) -> None:
     page = client.get("/sign-in").get_data(as_text=True)
-    assert f'src="{pages.static_url("favicon.svg")}" alt="{settings.company.name}"' in page
+    assert f'src="{static_files.url("favicon.svg")}" alt="{settings.company.name}"' in page
 
 
 @pytest.mark.settings(PORTAL_COMPANY_LOGO="no-such-logo.svg")

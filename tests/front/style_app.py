@@ -23,6 +23,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, Length
 
 from portal.content.templates import TEMPLATES, LocaleEnvironment
+from portal.web import static_files
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,6 +73,7 @@ def create_style_app(brand: str = "#2a4fd0", brand_contrast: str = "#ffffff", lo
             "locale": request.args.get("lang", locale),
             "request_id": "req_01j9x2m4",
             "static_url": lambda name: url_for("static", filename=name),
+            "style_sheets": static_files.sheets,
         }
 
     def named(endpoint: str, rule: str, methods: list[str] | None = None) -> None:
