@@ -1,15 +1,19 @@
 """What is counted about the portal, for Prometheus; the worker serves it on a port of its own, never the web server.
 
-Each process counts for itself from its start. Of money nothing is told but whether the books fit.
+Each process counts for itself from its start; what several of them could measure is read from the database. Of money nothing is told
+but whether the books fit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import nan
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from sqlalchemy.orm import Session
 
-from portal.core import config
+from portal.core import config, db
 
 # Jobs: "outcome" is "done", "later", "waits", "failed" or "dead".
 JOBS: Final = Counter("portal_jobs", "Jobs that were run, by name and what came of them.", ["job", "outcome"])
@@ -44,6 +48,19 @@ WEBHOOKS_MISSING: Final = Gauge(
     "portal_webhooks_missing_seconds",
     "For how long Stripe has had events that no webhook brought here; 0 while all arrive.",
 )
+
+
+def read_from_database(gauge: Gauge, measure: Callable[[Session], float]) -> None:
+    """The gauge is measured when it is asked for, whichever process wrote what it says; not a number while the database is away."""
+
+    def value() -> float:
+        try:
+            with db.reading() as session:
+                return measure(session)
+        except db.UNREACHABLE:
+            return nan
+
+    gauge.set_function(value)
 
 
 def serve() -> None:

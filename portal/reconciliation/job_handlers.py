@@ -2,7 +2,9 @@
 
 from math import nan
 
-from portal.core import db, metrics
+from sqlalchemy.orm import Session
+
+from portal.core import metrics
 from portal.jobs import own_jobs
 from portal.reconciliation import jobs, queries, recovering, service
 from portal.reconciliation.models import RunKind
@@ -33,24 +35,11 @@ def walk(reconciliation_id: str) -> None:
     metrics.RECONCILIATIONS.labels("done").inc()
 
 
-def _open_discrepancies() -> float:
-    """As the database has it, whichever worker ran last."""
-    try:
-        with db.reading() as session:
-            return len(queries.open_discrepancies(session))
-    except db.UNREACHABLE:
-        return nan
-
-
-def _last_reconciliation() -> float:
+def _last_reconciliation(session: Session) -> float:
     """When the last run ended, in seconds since 1970; not a number before the first."""
-    try:
-        with db.reading() as session:
-            latest = queries.latest_finished(session)
-    except db.UNREACHABLE:
-        return nan
+    latest = queries.latest_finished(session)
     return latest.finished_at.timestamp() if latest is not None and latest.finished_at is not None else nan
 
 
-metrics.OPEN_DISCREPANCIES.set_function(_open_discrepancies)
-metrics.LAST_RECONCILIATION.set_function(_last_reconciliation)
+metrics.read_from_database(metrics.OPEN_DISCREPANCIES, lambda session: len(queries.open_discrepancies(session)))
+metrics.read_from_database(metrics.LAST_RECONCILIATION, _last_reconciliation)

@@ -14,3 +14,7 @@ def apply(event_id: str, replay: int) -> None:
 @jobs.requeue_lost_jobs.handler
 def requeue_lost_jobs() -> None:
     metrics.LOST_JOBS_REQUEUED.labels("events").inc(service.requeue_lost_jobs())
+
+
+metrics.read_from_database(metrics.WEBHOOKS_MISSING, silence.missing_seconds)
+metrics.read_from_database(metrics.LAST_WEBHOOK, silence.last_arrival)
