@@ -226,10 +226,11 @@ def plain(metadata: Any) -> Mapping[str, str]:
 
 
 def to_fraud_warning(found: StripeEarlyFraudWarning) -> EarlyFraudWarning:
+    """A charge that was made without a PaymentIntent has a warning without one: Stripe leaves the field out."""
     return EarlyFraudWarning(
         id=found.id,
         charge_id=id_of(found.charge) or "",
-        intent_id=id_of(found.payment_intent),
+        intent_id=id_of(getattr(found, "payment_intent", None)),
         fraud_type=found.fraud_type,
         actionable=found.actionable,
         livemode=found.livemode,

@@ -9,14 +9,16 @@ from datetime import timedelta
 from email.message import EmailMessage
 
 import pytest
+import stripe
 import time_machine
 from flask import Flask
 from sqlalchemy import select
 
 from portal import gateway, stripe_sync
-from portal.core import clock, db
+from portal.core import clock, config, db
 from portal.disputes import email, queries, service, settling
 from portal.disputes.models import EarlyFraudWarning
+from portal.gateway.translating import to_fraud_warning
 from portal.jobs import outbox
 from portal.operations import queries as operations_queries
 from tests.crashing import dies
@@ -188,6 +190,15 @@ def test_a_warning_about_another_charge_of_its_payment_is_held_for_review_and_no
         assert [(one.kind, one.id, one.words) for one in operations_queries.review_items(session)] == [
             ("fraud_warning", warning.payment_id, warning.review_reason)
         ]
+
+
+def test_a_warning_about_a_charge_without_an_intent_is_nobodys(settings: config.Settings) -> None:
+    """As another program of the same account makes charges; Stripe leaves the field out then."""
+    facts = {"charge": "ch_1", "created": 1, "fraud_type": "misc", "livemode": False, "actionable": True}
+    theirs = stripe.radar.EarlyFraudWarning.construct_from({"id": "issfr_1", **facts}, "sk_test_1")
+    found = to_fraud_warning(theirs)
+    assert (found.charge_id, found.intent_id) == ("ch_1", None)
+    assert settling.payment_of(found.intent_id, found.charge_id) is None
 
 
 def test_dead_while_a_warning_is_kept_leaves_nothing_of_it(case: Case) -> None:
