@@ -43,7 +43,7 @@ def _table(found: Figures, title: str, *, compared: bool) -> str:
     verdict = "The books are equal." if found.equal else "The books differ."
     if found.newer:
         since = f" since {found.compared_to:%Y-%m-%d %H:%M} UTC" if found.compared_to else ""
-        verdict += f" Not compared yet: {found.newer} movements{since}."
+        verdict += f" Not compared yet: {found.newer} {'movement' if found.newer == 1 else 'movements'}{since}."
     if not compared:
         verdict = "Recovery mode: not compared yet, see flask restore status."
     return "\n".join([f"{title}, {found.currency.upper()}", *lines, verdict])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 import time_machine
 from flask import Flask
 
 from portal.core import db
-from tests.books.conftest import NOON, book, compared, moved
+from tests.books.conftest import AFTERWARDS, NOON, book, compared, moved
 
 pytestmark = pytest.mark.database("sqlite")
 
@@ -54,6 +55,16 @@ def test_a_difference_of_a_cent_in_any_currency_is_status_1(app: Flask, october:
     assert "Payments                  0.00    0.01       -0.01" in output
     assert run(app, "--month", "2026-10", "--currency", "EUR")[0] == 0
     assert run(app, "--from", "2026-09-01", "--to", "2026-09-30")[0] == 0
+
+
+def test_what_came_after_the_last_comparison_is_told_and_no_difference(app: Flask, october: None) -> None:
+    with db.transaction() as session:
+        book(session, "charge", 50_00, at=AFTERWARDS + timedelta(minutes=1), subject="pay_new")
+    status, output = run(app, "--month", "2026-11")
+    assert status == 0
+    assert f"The books are equal. Not compared yet: 1 movement since {AFTERWARDS:%Y-%m-%d %H:%M} UTC." in output
+    status, output = run(app, "--month", "2026-11", "--json")
+    assert (status, json.loads(output)[0]["not_compared"]) == (0, 1)
 
 
 def test_programs_get_minor_units(app: Flask, october: None) -> None:

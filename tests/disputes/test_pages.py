@@ -72,6 +72,17 @@ def test_the_nearest_deadline_comes_first_and_what_is_over_stands_apart(staff: F
 
 
 @pytest.mark.database("sqlite")
+def test_what_differs_from_the_payment_stands_beside_what_the_bank_says(staff: FlaskClient, payment: Payment) -> None:
+    words = "Stripe's dispute is in usd, the payment in eur"
+    due = clock.now() + timedelta(days=2)
+    odd = opened(payment, discrepancy=words, currency="usd", status="needs_response", evidence_due_by=due, deadline=due)
+    page = shown(staff, f"{LIST}/{odd}")
+    assert "The dispute differs from the payment" in page and words in page
+    assert "The bank waits for our evidence until" in page
+    assert "differs" not in shown(staff, f"{LIST}/{opened(payment)}")
+
+
+@pytest.mark.database("sqlite")
 def test_a_long_list_leads_forth_and_back_through_every_dispute(staff: FlaskClient, payment: Payment) -> None:
     now = clock.now()
     ids = [opened(payment, deadline=now + timedelta(hours=hour // 2)) for hour in range(45)]  # two of each deadline

@@ -117,6 +117,7 @@ def test_demo_runs_stops_and_goes_on_where_it_was(demo: Demo) -> None:
     demo.start(with_year=True)
     welcome = demo.wait_until_welcome()
     assert f"http://127.0.0.1:{demo.port}" in welcome
+    assert "in Hamburg; its days and times are those of Europe/Berlin" in welcome
     with urllib.request.urlopen(f"http://127.0.0.1:{demo.port}/", timeout=10) as response:
         assert b"Nordlicht Energie" in response.read()
     kept = demo.directory / "demo" / "env"

@@ -11,7 +11,10 @@ import time_machine
 from portal import gateway
 from portal.core import clock, company_days, config, db
 from portal.core.errors import Unavailable
+from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoices
+from portal.invoices.models import Invoice
+from portal.invoices.statuses import InvoiceStanding
 from portal.jobs import outbox
 from portal.mandates import email, policy, queries, service
 from portal.mandates.models import Collection
@@ -294,6 +297,11 @@ def test_dead_at_any_point_it_is_charged_once(subscriber: Subscriber, point: str
     subscriber.work()
     with time_machine.travel(clock.now() + timedelta(days=3)):
         dies(point, lambda: service.collect(subscriber.collection(invoice_id).id))
+        with db.reading() as session:
+            (standing,) = invoice_queries.standings(session, [session.get_one(Invoice, invoice_id)]).values()
+        assert standing.is_under_way or standing.state == InvoiceStanding.PAID, (
+            "its card is charged: nobody is asked to pay"
+        )
         service.collect(subscriber.collection(invoice_id).id)
         assert subscriber.charged == [119_00]
         assert subscriber.collection(invoice_id).status == CollectionStatus.PAID

@@ -87,6 +87,20 @@ def test_a_double_click_waits_for_what_its_first_request_makes_at_stripe(checkou
     assert len(checkout.intents) == 1
 
 
+@pytest.mark.parametrize("path", ["/v1/customers", "/v1/payment_intents"])
+def test_stripe_that_is_busy_is_asked_again_and_nobody_is_told_of_too_many_attempts(
+    checkout: Checkout, path: str
+) -> None:
+    """Another request holds the object: Stripe says so with 429 `lock_timeout`, however seldom it was asked."""
+    checkout.fail("conflict", path, times=2)
+    with pytest.raises(gateway.Busy) as told:
+        checkout.start()
+    assert "still busy" in told.value.text() and "attempts" not in told.value.text()
+    checkout.fail("conflict", path, times=1)
+    checkout.start()
+    assert len(checkout.intents) == 1
+
+
 def test_a_paid_invoice_cannot_be_paid_again(checkout: Checkout) -> None:
     started = checkout.start()
     checkout.confirm(started.intent_id)

@@ -148,6 +148,9 @@ def test_stripe_replays_its_500_and_the_look_at_the_intent_tells(checkout: Check
 def test_dead_around_the_charge_and_the_worker_finishes(checkout: Checkout, point: str) -> None:
     card = checkout.keep_card()
     dies(point, lambda: press(checkout, card))
+    assert checkout.payment.public_status == (
+        PaymentStatus.SUCCEEDED if checkout.invoice.status == "paid" else PaymentStatus.PROCESSING
+    ), "the card may be charged: nobody is told to take another one"
     confirming.finish(only_confirmation().id)
     assert_paid_once(checkout)
 

@@ -64,6 +64,22 @@ def test_all_that_stripe_did_without_us_is_learned(account: Account) -> None:
     assert given_back.amount == posting(f"refund:{given_back.id}").amount_minor
 
 
+@pytest.mark.parametrize("asked", [{"amount": 80_00}, {"amount": 60_00, "currency": "usd"}])
+@pytest.mark.parametrize("verdict", ["won", "lost"])
+def test_a_dispute_that_differs_from_its_payment_leaves_equal_books(
+    account: Account, asked: dict[str, object], verdict: str
+) -> None:
+    charge = account.paid(50_00, "Lamp").stripe_charge_id
+    account.sandbox.control("disputes", charge=charge, **asked)
+    account.reconcile()
+    (dispute,) = account.sandbox.client.v1.disputes.list().data
+    account.sandbox.control("disputes/decide", dispute=dispute.id, verdict=verdict)
+    account.reconcile()
+    assert found() == []
+    assert we_hold() == stripe_holds(account)
+    assert account.reconcile(RunKind.NIGHTLY).open_discrepancies == 0
+
+
 def test_a_second_run_changes_nothing(account: Account) -> None:
     account.charged(20_00)
     account.foreign_charge()

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from portal import ledger
 from portal.accounts.models import Customer
 from portal.content import csv_lines
-from portal.core import clock, company_days, db
+from portal.core import clock, company_days, db, time_zones
 from portal.disputes.models import FUNDS_WITHDRAWN, DisputeStep
 from portal.documents import service as receipts
 from portal.ledger import LedgerAccount
@@ -225,6 +225,16 @@ def test_a_spreadsheet_in_german_has_semicolons_decimal_commas_and_the_readers_t
     assert paying[0] == "2026-03-01 13:00:00" and paying[heading.index("Betrag")] == "182,50"
     assert given[heading.index("Betrag")] == "-91,25" and given[heading.index("Status")] == "Erstattet"
     assert reader.get("/payments.csv?for=people").status_code == 422
+
+
+@pytest.mark.settings(PORTAL_TIMEZONE="Europe/Berlin")
+def test_times_of_a_spreadsheet_are_by_the_clocks_of_who_opens_it(reader: FlaskClient, paid: str) -> None:
+    reader.set_cookie(time_zones.COOKIE, "Pacific/Kiritimati")
+    for language, heading in (("en", "Date (Pacific/Kiritimati)"), ("de", "Datum (Pacific/Kiritimati)")):
+        reader.get(f"/language/{language}")
+        lines = reader.get("/payments.csv?for=spreadsheets").get_data().decode("utf-8-sig").splitlines()
+        assert lines[0].startswith(heading) and lines[1].startswith("2026-03-02 02:00:00")
+    assert rows(reader)[0]["date"] == "2026-03-02T02:00:00+14:00"
 
 
 def test_a_spreadsheet_in_english_has_commas_and_points(reader: FlaskClient, paid: str) -> None:
