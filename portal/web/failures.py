@@ -157,7 +157,7 @@ def _resume(owner: str, *, must_sign_in: bool) -> AnyResponse:
             return _go_to(target)  # which leads on to where the sign-in would have led
         resuming.keep(target, owner)
         return _go_to(target, _SIGN_IN_OUTDATED)
-    there, is_paying = resuming.page_of_form(), request.blueprint == "payments"
+    there, is_paying = resuming.page_of_form(), request.blueprint == "pay"
     resuming.keep(there, owner)
     if must_sign_in:
         return _go_to(url_for("identity.sign_in", next=there), _SIGNED_OUT_PAYING if is_paying else _SIGNED_OUT)
