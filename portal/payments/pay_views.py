@@ -159,17 +159,12 @@ def start_invoice(invoice_id: str) -> AnyResponse:
     card_service.begin_payment(me, request.remote_addr or "", invoice_id)
     try:
         _refuse_while_charging(begun)
-        return _answer(
-            service.start_for_invoice(
-                me, invoice_id, client_key=request.form.get("client_key", ""), save_card=_save_card()
-            )
-        )
+        key = request.form.get("client_key", "")
+        return _answer(service.start_for_invoice(me, invoice_id, client_key=key, save_card=_save_card()))
     except Conflict as error:
         with db.reading() as session:
             live = queries.live_of_invoice(session, invoice_id)
-        if live is None:
-            raise
-        return _in_the_way(error, live.id)
+        return _in_the_way(error, live.id if live else None, invoice_id)
 
 
 @bp.post("/<payment_id>/start")
@@ -201,11 +196,15 @@ def _refuse_while_charging(payment: Payment | None) -> None:
         raise service.InProgress
 
 
-def _in_the_way(error: Conflict, payment_id: str) -> AnyResponse:
-    """The refusal, with where the page finds what has become of the payment, to show that in place of its form."""
+def _in_the_way(error: Conflict, payment_id: str | None, invoice_id: str | None = None) -> AnyResponse:
+    """The refusal, with what takes the place of the form: what has become of the payment, or else the invoice, closed meanwhile."""
     message = language.error_text(error, reader_language())
-    shown_at = url_for("pay.outcome", payment_id=payment_id)
-    return failures.failure(error.status, error.code, message, outcome_url=shown_at)
+    if payment_id:
+        shown_at = url_for("pay.outcome", payment_id=payment_id)
+        return failures.failure(error.status, error.code, message, outcome_url=shown_at)
+    flash(message, "info")
+    invoice_url = url_for("invoices.show", invoice_id=invoice_id)
+    return failures.failure(error.status, error.code, message, go_on=invoice_url)
 
 
 @bp.post("/<payment_id>/cancellation")
@@ -245,11 +244,11 @@ def _pay_without_script(live: Payment | None, pay: Callable[[str, str], Payment]
 
 
 def _charge(pay: Callable[[], Payment], page_url: str) -> AnyResponse:
-    """Pay, and show what came of it; the pay page goes on where the bank asks its customer, and says what was refused."""
+    """Pay, and show what came of it; the pay page says what was refused, and leads on where nothing is to be paid, or the bank asks."""
     try:
         payment = pay()
-    except Invalid as error:
-        flash(language.error_text(error, reader_language()), "error")
+    except (Invalid, Conflict) as error:
+        flash(language.error_text(error, reader_language()), "error" if isinstance(error, Invalid) else "info")
         return redirect(page_url, 303)
     if payment.status == PaymentStatus.REQUIRES_ACTION:
         return redirect(f"{page_url}?finish=now", 303)
