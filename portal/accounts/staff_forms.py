@@ -11,7 +11,7 @@ from portal.content import language
 from portal.core.errors import PortalError
 from portal.identity.models import Role
 from portal.web import pages
-from portal.web.forms import PortalForm
+from portal.web.resuming import ResumableForm
 
 # The least first: who invites in a hurry gives away no more than a look.
 _ROLES = (
@@ -21,7 +21,7 @@ _ROLES = (
 )
 
 
-class StaffRoleForm(PortalForm):
+class StaffRoleForm(ResumableForm):
     role = RadioField(_("Role"), choices=_ROLES)
 
 

@@ -115,6 +115,8 @@ def show(refund_id: str) -> Response:
         amount_text=language.typed_amount(refund.amount, reader_language()),
         approving=resuming.typed_into(url_for("support_refunds.approve", refund_id=refund_id)),
         rejecting=resuming.typed_into(url_for("support_refunds.reject", refund_id=refund_id)),
+        paying=resuming.typed_into(url_for("support_refunds.pay_outside", refund_id=refund_id)),
+        closing=resuming.typed_into(url_for("support_refunds.close", refund_id=refund_id)),
     )
 
 

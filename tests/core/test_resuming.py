@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import importlib
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from werkzeug.test import TestResponse
 from wtforms import PasswordField
 
 from portal.accounts.models import Customer
-from portal.core import clock, db
+from portal.core import clock, company_days, db
 from portal.identity.models import SignInSession, User
 from portal.payments.models import Payment
 from portal.web import resuming
+from portal.web.forms import PortalForm
 from tests import factories
 from tests.factories import PASSWORD, csrf_token
 
@@ -166,17 +168,78 @@ def test_passwords_and_codes_are_kept_nowhere(browser: FlaskClient) -> None:
         assert "the secret of" not in str(dict(kept))
 
 
-def test_every_password_of_every_form_is_a_secret() -> None:
-    for file in Path(resuming.__file__).parents[1].rglob("*forms.py"):
-        importlib.import_module(
-            ".".join(["portal", *file.relative_to(Path(resuming.__file__).parents[1]).with_suffix("").parts])
-        )
-    found, waiting = set(), [resuming.ResumableForm]
+def forms_of_the_portal() -> list[type[PortalForm]]:
+    package = Path(resuming.__file__).parents[1]
+    for file in package.rglob("*forms.py"):
+        importlib.import_module(".".join(["portal", *file.relative_to(package).with_suffix("").parts]))
+    found, waiting = [], PortalForm.__subclasses__()
     while waiting:
         kind = waiting.pop()
+        found.append(kind)
         waiting.extend(kind.__subclasses__())
-        found |= {name for name in dir(kind) if getattr(getattr(kind, name), "field_class", None) is PasswordField}
+    return [kind for kind in found if kind.__module__.startswith("portal.")]
+
+
+def test_every_password_of_every_form_is_a_secret() -> None:
+    found = {
+        name
+        for kind in forms_of_the_portal()
+        for name in dir(kind)
+        if getattr(getattr(kind, name), "field_class", None) is PasswordField
+    }
     assert {"password", "current", "repeated"} <= found <= resuming.SECRET_FIELDS
+
+
+def test_every_form_that_changes_something_shows_again_what_was_typed() -> None:
+    changing = [
+        kind
+        for kind in forms_of_the_portal()
+        if all(
+            vars(vars(base)["Meta"]).get("csrf", True)
+            for base in kind.__mro__
+            if base.__module__.startswith("portal.") and "Meta" in vars(base)
+        )
+    ]
+    assert len(changing) > 15
+    assert [kind.__name__ for kind in changing if not issubclass(kind, resuming.ResumableForm)] == []
+
+
+def test_no_text_field_of_a_template_forgets_what_was_typed() -> None:
+    templates = Path(resuming.__file__).parents[2] / "templates"
+    areas = [
+        (file.name, area)
+        for file in templates.rglob("*.html")
+        for area in re.findall(r"<textarea[^>]*>.*?</textarea>", file.read_text(), re.DOTALL)
+    ]
+    assert len(areas) > 3
+    assert [(name, area) for name, area in areas if area.endswith("></textarea>")] == []
+
+
+@pytest.mark.parametrize("role", ["customer", "admin"])
+def test_every_form_whose_session_is_gone_leads_to_the_sign_in_and_none_to_a_dead_end(
+    app: Flask, people: list[User], role: str
+) -> None:
+    person = people[0]
+    if role == "admin":
+        with db.transaction() as session:
+            person = factories.staff(session, "admin")
+    browser = app.test_client()
+    factories.sign_in(browser, person)
+    token = csrf_token(browser)
+    signed_out_in_another_tab(browser)
+    addresses = [
+        path
+        for rule in app.url_map.iter_rules()
+        if "POST" in (rule.methods or ()) and not rule.rule.startswith("/api/")
+        if (path := (rule.build(dict.fromkeys(rule.arguments, "pay_1")) or ("", ""))[1]) != "/sign-out"
+    ]
+    assert len(addresses) > 60
+    for path in addresses:
+        answer = send(browser, path, token, client_key="k" * 20)
+        leads_on = answer.status_code == 303 and (answer.location or "").startswith("/sign-in")
+        assert leads_on, (path, answer.status_code, answer.location)
+        script = browser.post(path, data={"csrf_token": token}, headers={"Accept": "application/json"})
+        assert (script.status_code, script.get_json()["go_on"][:8]) == (401, "/sign-in"), path
 
 
 def test_a_second_tab_with_an_old_sign_in_form_leads_on(client: FlaskClient, people: list[User]) -> None:
@@ -220,6 +283,36 @@ def test_the_way_back_leads_to_a_page_of_ours_that_can_be_opened(
     headers = {"Referer": of if of and of.startswith("//") else SITE + of} if of else {}
     answer = browser.post(path, data={"csrf_token": token}, headers=headers)
     assert (answer.status_code, answer.location) == (303, f"/sign-in?next={back}")
+
+
+def test_what_staff_typed_about_people_and_refunds_is_back(client: FlaskClient, people: list[User]) -> None:
+    with db.transaction() as session:
+        member = factories.staff(session, "admin")
+        payment = factories.payment(session, session.get_one(Customer, people[0].customer_id))
+        failed = factories.refund(
+            session, payment, status="failed", failed_at=clock.now(), failure_reason="expired_or_canceled_card"
+        ).id
+    factories.sign_in(client, member)
+    refund = f"/support/refunds/{failed}"
+    paid_on = (company_days.today() - timedelta(days=2)).isoformat()
+    for page, action, typed, words in (
+        ("/support/staff", "/support/staff", {"new-name": "Eve Lang", "new-email": "eve@portal.test"}, "Eve Lang"),
+        (
+            refund,
+            f"{refund}/outside-payment",
+            {"paid_on": paid_on, "note": "Transfer 4711"},
+            "Transfer 4711</textarea>",
+        ),
+        (refund, f"{refund}/closure", {"note": "Kept as a credit"}, "Kept as a credit</textarea>"),
+    ):
+        token = csrf_token(client)
+        signed_out_in_another_tab(client)
+        answer = send(client, action, token, of=page, **typed)
+        assert sign_in_at(client, answer.location, member).location == page
+        shown = text(client.get(page))
+        assert words in shown and "What you had entered is back in the form" in shown
+        assert words not in text(client.get(page))
+        assert typed.get("paid_on", "") in shown
 
 
 def test_a_part_of_a_page_takes_the_whole_page_along(client: FlaskClient) -> None:
