@@ -263,7 +263,7 @@ def mark_paid_outside(invoice_id: str, *, paid_on: date, how: str, reference: st
             return invoice
         if invoice.status == InvoiceStatus.PAID:
             raise Conflict(
-                N_("Invoice %(number)s is already paid. You were not charged again."),
+                N_("Invoice %(number)s was already paid, so nothing was recorded."),
                 code=ALREADY_PAID,
                 number=invoice.number,
             )

@@ -20,7 +20,6 @@ from portal.payments.intents import (
     AlreadyPaid,
     InProgress,
     UnderReview,
-    ensure_intent,
     refresh,
 )
 from portal.payments.statuses import PaymentStatus
@@ -55,12 +54,12 @@ def cancel_waiting(payment_id: str) -> None:
         status = refresh(payment_id).status
     if status not in statuses.FINAL | statuses.MOVING:
         if intent_id is None:
-            ensure_intent(payment_id)
+            stripe_sync.ensure(KIND, payment_id)
         status = cancel(payment_id)
     if status == PaymentStatus.CANCELED:
         return
     if status == PaymentStatus.SUCCEEDED:
-        raise AlreadyPaid(N_("This payment has succeeded and can no longer be canceled. You can refund it instead."))
+        raise AlreadyPaid(N_("This payment has succeeded and can no longer be canceled."))
     if status in statuses.WAITING_FOR_CUSTOMER:
         raise Unavailable
     raise InProgress(
