@@ -143,3 +143,10 @@ def render(template: str, locale: str, *, zone: ZoneInfo | None = None, **facts:
         .get_template(template)
         .render(company=settings.company, base_url=settings.base_url, locale=locale, reader_zone=zone, **facts)
     )
+
+
+def status_text(noun: str, status: str, locale: str) -> str:
+    """What pages call a status of this noun ("payment", "refund", …) in this language, for what is no page."""
+    words: Any = _environment(locale).get_template("components/status.html").module
+    text: Markup = words.status_text(noun, status)
+    return text.unescape()

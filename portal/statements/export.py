@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
-from portal.content import language
+from portal.content import language, templates
 from portal.content.csv_lines import Cell, Shape
 from portal.core.errors import N_
 from portal.core.money import Money
@@ -32,30 +32,6 @@ LAST: Final = {
     "card": N_("Card"),
     "stripe_payment_intent": N_("Stripe PaymentIntent"),
 }
-STATUSES: Final = {
-    "created": N_("Incomplete"),
-    "requires_payment_method": N_("Incomplete"),
-    "requires_confirmation": N_("Incomplete"),
-    "requires_action": N_("Waiting for confirmation"),
-    "processing": N_("Processing"),
-    "canceled": N_("Canceled"),
-    "refunded": N_("Refunded"),
-    "partially_refunded": N_("Partially refunded"),
-    "disputed": N_("Disputed"),
-    "requested": N_("Requested"),
-    "approved_once": N_("Partially approved"),
-    "approved": N_("Approved"),
-    "rejected": N_("Rejected"),
-    "withdrawn": N_("Withdrawn"),
-    "executing": N_("Processing"),
-    "pending": N_("Pending"),
-    "failed": N_("Failed"),
-    "unknown": N_("Under review"),
-    "won": N_("Won"),
-    "lost": N_("Lost"),
-}
-# Where one word means two things.
-_STATUSES_OF: Final = {("payment", "succeeded"): N_("Paid"), ("refund", "succeeded"): N_("Refunded")}
 
 
 def rows(lines: Sequence[Line], shape: Shape) -> Iterator[str]:
@@ -106,5 +82,4 @@ def _sums(taxes: Sequence[Tax], like: Money) -> tuple[Cell, Cell]:
 
 
 def _status(line: Line, shape: Shape) -> str:
-    words = _STATUSES_OF.get((line.kind, line.status)) or STATUSES.get(line.status)
-    return shape.translated(words) if shape.locale and words else line.status
+    return templates.status_text(line.kind, line.status, shape.locale) if shape.locale else line.status

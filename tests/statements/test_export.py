@@ -243,6 +243,25 @@ def test_a_spreadsheet_in_english_has_commas_and_points(reader: FlaskClient, pai
     assert (table[0]["Amount"], table[0]["Net 19 %"], table[0]["Status"]) == ("182.50", "100.00", "Partially refunded")
 
 
+def test_a_spreadsheet_has_the_words_of_the_pages_for_every_status(
+    reader: FlaskClient, customer: Customer, paid: str
+) -> None:
+    with db.transaction() as session:
+        factories.dispute(session, session.get_one(Payment, paid), status="under_review")
+        for status, values in {
+            "requires_payment_method": {"failure_code": "card_declined"},
+            "requires_capture": {},
+            "canceled": {},
+        }.items():
+            factories.payment(
+                session, session.get_one(Customer, customer.id), status=status, succeeded_at=None, **values
+            )
+    reader.get("/language/de")
+    answer = reader.get("/payments.csv?for=spreadsheets")
+    table = csv.DictReader(io.StringIO(answer.get_data().decode("utf-8-sig"), newline=""), delimiter=";")
+    assert {"Abgelehnt", "Reserviert", "Abgebrochen", "In Prüfung"} <= {row["Status"] for row in table}
+
+
 def test_both_files_are_offered(reader: FlaskClient, paid: str) -> None:
     page = reader.get("/payments?status=succeeded").get_data(as_text=True)
     assert "/payments.csv?status=succeeded&amp;for=spreadsheets" in page
