@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from portal.accounts.models import Customer
-from portal.core import db
+from portal.core import clock, db
 from portal.core.money import Money
 from portal.invoices.models import Invoice
 from portal.payment_methods.models import PaymentMethod
@@ -131,6 +131,24 @@ def test_a_press_that_comes_too_late_says_where_the_outcome_stands(
         form = {"csrf_token": factories.csrf_token(payer)}
         answer = payer.post(f"/payments/{started.payment_id}/start", data=form, headers={"Accept": "application/json"})
     assert problem(answer, 409)["outcome_url"] == f"/payments/{started.payment_id}/outcome"
+
+
+CLOSED = {"paid": "is already paid. You were not charged again", "void": "was voided. You do not have to pay it"}
+
+
+@pytest.mark.parametrize("status", CLOSED)
+def test_a_press_on_a_page_whose_invoice_was_closed_meanwhile_leads_to_the_invoice(
+    payer: FlaskClient, checkout: Checkout, status: str
+) -> None:
+    with db.transaction() as session:
+        invoice = session.get_one(Invoice, checkout.invoice_id)
+        invoice.status = status  # by a transfer that staff recorded, say
+        invoice.paid_at, invoice.voided_at = (clock.now(), None) if status == "paid" else (None, clock.now())
+    shown = f"/invoices/{checkout.invoice_id}"
+    told = problem(start(payer, checkout.invoice_id), 409)
+    assert (told["code"], told["go_on"]) == ({"paid": "already_paid", "void": "invoice_void"}[status], shown)
+    page = text(payer, shown)
+    assert CLOSED[status] in page and "Pay €119.00" not in page
 
 
 def test_a_payment_that_the_bank_waits_for_can_be_finished(payer: FlaskClient, checkout: Checkout) -> None:
