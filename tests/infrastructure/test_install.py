@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -88,3 +89,10 @@ def test_uv_takes_over_the_machines_index(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(install, "pip_setting", lambda _name: "")
     assert install.uv_environment().get("UV_DEFAULT_INDEX") == index
+
+
+def test_the_image_has_the_same_fonts_for_the_names_of_all_the_world() -> None:
+    image = (install.ROOT / "Dockerfile").read_text()
+    fonts = set(re.findall(r"\bfonts-[a-z0-9-]+", image))
+    assert fonts == set(install.FONTS) >= {"fonts-noto-core", "fonts-noto-cjk", "fonts-noto-color-emoji"}
+    assert set(install.FONTS) <= set(install.PACKAGES["app"])

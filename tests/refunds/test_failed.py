@@ -11,7 +11,7 @@ from portal.core.errors import Forbidden, Invalid
 from portal.operations import queries as operations_queries
 from portal.payments import queries as payment_queries
 from portal.refunds import messages, queries, service
-from portal.refunds.models import Resolution
+from portal.refunds.models import Refund, Resolution
 from portal.refunds.policy import RefundReason
 from portal.refunds.service import Reviewer
 from portal.refunds.statuses import RefundStatus
@@ -55,6 +55,22 @@ def test_a_failed_refund_is_listed_counted_and_explained_until_someone_deals_wit
     ):
         with pytest.raises(service.NotFailed):
             again()
+
+
+# Stripe's API reference, "The Refund object", failure_reason; and our own.
+REASONS = (
+    "charge_for_pending_refund_disputed", "declined", "expired_or_canceled_card", "insufficient_funds", "lost_or_stolen_card",
+    "merchant_request", "unknown", "a_reason_of_tomorrow", "charge_disputed", "charge_already_refunded", "charge_not_refundable",
+    "payment_not_succeeded", "not_sent", "canceled",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("status", [RefundStatus.FAILED, RefundStatus.CANCELED])
+def test_every_reason_is_explained_in_words_to_staff_and_to_the_customer(status: RefundStatus) -> None:
+    for reason in REASONS:
+        row = Refund(status=status, failure_reason=reason, resolution="")
+        for text in (messages.for_staff(row, "en"), messages.for_customer(row, "en")):
+            assert text.endswith(".") and "_" not in text, (reason, text)
 
 
 def test_sent_again_it_is_a_new_refund_that_is_decided_like_all_others(counter: Counter, failed: str) -> None:

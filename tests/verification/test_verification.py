@@ -147,6 +147,20 @@ def test_an_empty_form_asks_for_the_code(client: FlaskClient) -> None:
     assert "Please enter the code." in answer.get_data(as_text=True)
 
 
+def test_a_code_may_be_copied_from_anywhere() -> None:
+    code = codes.new()
+    full_width = {sign: sign + 0xFEE0 for sign in range(ord("0"), ord("Z") + 1)}
+    for between in (
+        "\N{NO-BREAK SPACE}",
+        "\N{NON-BREAKING HYPHEN}",
+        "\N{EM DASH}",
+        "\N{MINUS SIGN}",
+        "\N{ZERO WIDTH SPACE}",
+    ):
+        assert codes.read(codes.grouped(code).replace("-", between)) == code, between
+    assert codes.read(code.translate(full_width)) == code
+
+
 def test_codes_are_long_enough_and_differ() -> None:
     assert len(codes.ALPHABET) ** codes.LENGTH >= 2**100
     made = [codes.new() for _ in range(1_000)]
