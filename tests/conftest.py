@@ -33,6 +33,8 @@ from tests.run import SETTINGS, FirstProcess, Run
 from tests.smtp import Mailbox
 
 RUN = pytest.StashKey[Run]()
+# When the garbage collector looks: seldom, for a test makes a hundred thousand objects that go by themselves.
+GARBAGE = (20_000, 20, 20)
 DATABASES = ("sqlite", "postgresql")
 ARTIFACTS = ROOT / "var" / "test-artifacts"
 # The longest first, as `make test` tells them.
@@ -51,6 +53,8 @@ LONG = (
     "/test_sdk_types.py",
 )
 
+# More than half of what collecting the tests takes would be looking for garbage among what stays to the end.
+gc.disable()
 for name in [name for name in os.environ if name.startswith(("PORTAL_", "STRIPE_"))]:
     del os.environ[name]  # a developer's own settings change no test
 # Many tests start processes of the portal, and compiling it anew is two thirds of such a start: where Python is told to keep no
@@ -132,8 +136,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_collection_finish() -> None:
     """What was imported and collected stays to the end: the garbage collector need not look through it again and again."""
-    gc.collect()
     gc.freeze()
+    gc.set_threshold(*GARBAGE)
+    gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +62,13 @@ def singular(text: Text) -> str:
     return text if isinstance(text, str) else text[0]
 
 
+@cache
 def german() -> dict[Key, tuple[Text, Text]]:
     with GERMAN.open("rb") as file:
         return texts(read_po(file, locale="de"))
 
 
+@cache
 def spoken() -> set[Key]:
     """Every text that the code and the templates hand to gettext."""
     methods, options = parse_mapping_cfg(io.StringIO((TRANSLATIONS / "babel.cfg").read_text("utf-8")))
