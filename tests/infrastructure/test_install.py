@@ -66,6 +66,36 @@ def test_without_root_the_missing_packages_are_named(
     assert not asked.exists()
 
 
+def test_the_lighter_browser_is_tried_once(
+    programs: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    asked = programs(dpkg_query="exit 1")
+    for _ in range(2):
+        install.try_lighter_browser(tmp_path / "tried")
+    assert [line.split()[3] for line in asked.read_text().splitlines()] == ["update", "install"]
+    assert asked.read_text().rstrip().endswith(" chromium-headless-shell")
+
+
+def test_without_the_lighter_browser_the_rest_is_installed(
+    programs: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    programs(dpkg_query="exit 1", apt_get="exit 100")
+    install.try_lighter_browser(tmp_path / "tried")
+    assert "the tests use chromium instead" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("present", ["printf installed", "exit 1"])
+def test_the_lighter_browser_is_left_out_where_it_is_there_or_may_not_be_installed(
+    programs: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, present: str
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    asked = programs(dpkg_query=present, sudo="exit 1")
+    install.try_lighter_browser(tmp_path / "tried")
+    assert not asked.exists()
+
+
 def test_the_portal_alone_needs_no_browser(programs: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     programs(dpkg_query=MISSING_ONE, sudo="exit 1")
