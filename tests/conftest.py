@@ -26,9 +26,10 @@ from portal.core import audit, config, db
 from tests import by_directory, card_data
 from tests.browsing import Chromium, Console, context_options
 from tests.forked import ForkServer
-from tests.kept import KeptRule, keep_statements
+from tests.kept import keep_statements
 from tests.live import Clock, LivePortal, SandboxServer
 from tests.pages import CheckingClient
+from tests.preloading import keep_routes, keep_templates
 from tests.run import SETTINGS, FirstProcess, Run
 from tests.smtp import Mailbox
 
@@ -72,7 +73,7 @@ hypothesis_settings.register_profile("portal", derandomize=True, deadline=None)
 hypothesis_settings.load_profile("portal")
 
 
-Flask.url_rule_class = KeptRule
+keep_routes()
 keep_statements()
 
 
@@ -121,6 +122,9 @@ def pytest_configure(config: pytest.Config) -> None:
     elif not config.option.collectonly:
         shutil.rmtree(ARTIFACTS, ignore_errors=True)
         config.stash[RUN] = FirstProcess()
+    if RUN in config.stash:
+        # Each test has an application of its own, and compiling its templates would take half of the test.
+        keep_templates(config.stash[RUN].templates)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -223,13 +227,11 @@ def settings(
 
 
 @pytest.fixture
-def app(request: pytest.FixtureRequest, settings: config.Settings) -> Flask:
+def app(settings: config.Settings) -> Flask:
     """The portal's application on `database`."""
     from portal.app import create_app
 
     application = create_app(settings)
-    # Each test has an application of its own, and compiling its templates would take half of the test.
-    application.jinja_env.bytecode_cache = request.config.stash[RUN].compiled_templates
     application.test_client_class = CheckingClient
     return application
 
@@ -296,7 +298,8 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxServer]:
 @pytest.fixture(scope="session")
 def fork_server(pytestconfig: pytest.Config) -> Iterator[ForkServer]:
     """One a worker; it starts when the first portal does."""
-    server = ForkServer(pytestconfig.stash[RUN].directory)
+    run = pytestconfig.stash[RUN]
+    server = ForkServer(run.directory, run.templates)
     try:
         yield server
     finally:

@@ -1,9 +1,11 @@
 """A process that has imported the portal, of which the portal's own processes are forked: an import takes seconds, a fork milliseconds.
 
 What is started is what `python -m gunicorn` and `python -m flask` start, with an environment, a log and a session of its own. Nothing
-that belongs to settings or to a database is there before the fork.
+that belongs to settings or to a database is there before the fork: an application and a document are made with some settings, and only
+what is the same for all of them is kept.
 
-Started with the path of a socket as its argument; a request is a line of JSON there, the answer the new process's number.
+Started with the path of a socket and the folder of compiled templates as its arguments; a request is a line of JSON at the socket, the
+answer the new process's number.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ from typing import Any
 from tests.processes import end_with_parent
 
 
-def main(address: str) -> None:
-    _import_all()
-    gc.collect()
+def main(address: str, templates: Path) -> None:
+    gc.disable()
+    _make_all(templates)
     gc.freeze()
+    gc.enable()
     server = socket.socket(socket.AF_UNIX)
     server.bind(address)
     server.listen()
@@ -46,16 +49,27 @@ def main(address: str) -> None:
             asked.sendall(f"{child}\n".encode())
 
 
-def _import_all() -> None:
-    """What the portal's processes import, at their start or at the first need."""
+def _make_all(templates: Path) -> None:
+    """What the portal's processes import and make, at their start or at the first need."""
     import gunicorn.app.wsgiapp
     import stripe
-    import weasyprint
+    from sqlalchemy.orm import configure_mappers
 
     import deploy.web_worker
-    import portal.app
+    from portal import gateway
+    from portal.app import create_app
+    from portal.core import config, db
+    from tests.preloading import keep_routes, keep_templates, render_a_receipt
 
-    del gunicorn, stripe, weasyprint, deploy, portal
+    keep_routes()
+    keep_templates(templates)
+    create_app()
+    configure_mappers()
+    render_a_receipt()
+    db.disconnect()
+    config.forget()
+    gateway.forget()
+    del gunicorn, stripe, deploy
 
 
 def _reap() -> None:
@@ -82,4 +96,4 @@ def _become(request: dict[str, Any], starter: int) -> None:
 
 
 if __name__ == "__main__":
-    main(str(Path(sys.argv[1])))
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -22,8 +22,10 @@ START_SECONDS = 60.0
 class ForkServer:
     """One for all tests of a process; it starts with the first thing that is asked of it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, templates: Path) -> None:
+        """`templates` is the folder of compiled templates; see tests/preloading.py."""
         self._directory = directory
+        self._templates = templates
         self._address = str(directory / f"fork-{os.getpid()}")
         self._server: Process | None = None
 
@@ -44,8 +46,9 @@ class ForkServer:
     def _running(self) -> str:
         if self._server is None:
             log = self._directory / "log" / f"fork-{os.getpid()}.log"
-            command = [sys.executable, "-m", "tests.fork_server", self._address]
-            server = Process("fork server", command, log=log, environment=process_environment())
+            command = [sys.executable, "-m", "tests.fork_server", self._address, str(self._templates)]
+            settings = process_environment(PORTAL_DATABASE_URL="sqlite://")
+            server = Process("fork server", command, log=log, environment=settings)
             server.wait_until(lambda: "fork server ready" in server.said(), within=START_SECONDS)
             self._server = server
         return self._address

@@ -18,7 +18,6 @@ from pathlib import Path
 import psycopg
 
 from deploy.dev.processes import ROOT
-from portal.content.templates import CompiledTemplates
 from tests import postgres
 from tests.emptying import AsNew, Connection
 
@@ -35,8 +34,7 @@ class Run:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._name = f"test_{os.getpid()}"
-        (directory / "templates").mkdir(exist_ok=True)
-        self.compiled_templates = CompiledTemplates(str(directory / "templates"))
+        self.templates = directory / "templates"
         self._as_new: dict[str, AsNew] = {}
         self._times_used: Counter[str] = Counter()
         self._spare: list[str] = []
