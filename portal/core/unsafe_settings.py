@@ -31,6 +31,7 @@ LEAST_BITS: Final = 90
 EXAMPLE_DOMAINS: Final = ("example", "example.com", "example.net", "example.org")
 EXAMPLE_COMPANY: Final = "Your Company"
 TLS_MODES: Final = ("require", "verify-ca", "verify-full")
+PLAIN_REDIS: Final = ("redis", "redis+sentinel", "redis+cluster")
 
 
 def anywhere(settings: Settings) -> Iterator[str]:
@@ -84,14 +85,19 @@ def _without_tls(settings: Settings, where: str) -> Iterator[str]:
             f"PORTAL_DATABASE_URL crosses the network without TLS {where}: add ?sslmode=verify-full (or require), or connect through "
             "a socket of this machine"
         )
+    limits = urlsplit(settings.limits_storage)
+    if limits.scheme in PLAIN_REDIS and limits.password and not is_this_machine(limits.hostname or ""):
+        yield f"PORTAL_LIMITS_STORAGE crosses the network with a password and without TLS {where}: take rediss://…"
 
 
 def _is_private(url: SplitResult) -> bool:
-    """Whether what is sent to this database cannot be read on the way."""
-    query = {name: values[-1] for name, values in parse_qs(url.query).items()}
-    if query.get("sslmode") in TLS_MODES:
+    """Whether what is sent to this database cannot be read on the way. Any of several hosts may be the one that is reached."""
+    query = parse_qs(url.query)
+    modes = query.get("sslmode", [])
+    if modes and all(mode in TLS_MODES for mode in modes):
         return True
-    hosts = [*(query.get("host") or "").split(","), *(part.rpartition(":")[0] or part for part in _hosts(url))]
+    named = [host for name in ("host", "hostaddr") for value in query.get(name, []) for host in value.split(",")]
+    hosts = [*named, *(part.rpartition(":")[0] or part for part in _hosts(url))]
     return all(is_this_machine(host) for host in hosts if host)
 
 

@@ -112,9 +112,14 @@ def test_all_that_is_missing_is_named_at_once(load: Load) -> None:
         ("PORTAL_DATABASE_URL", "postgres://portal:hunter2hunter2@10.0.0.5:5432/portal?sslmode=prefer"),
         ("PORTAL_DATABASE_URL", "postgresql://portal@127.0.0.1,db.test/portal"),
         ("PORTAL_DATABASE_URL", "postgresql://portal@/portal?host=db.test"),
+        ("PORTAL_DATABASE_URL", "postgresql://portal@/portal?host=db.test&host=127.0.0.1"),
+        ("PORTAL_DATABASE_URL", "postgresql://portal@127.0.0.1/portal?hostaddr=10.0.0.5"),
+        ("PORTAL_DATABASE_URL", "postgresql://portal@db.test/portal?sslmode=disable&sslmode=require"),
         ("PORTAL_DATABASE_URL", "mysql://portal@127.0.0.1/portal"),
         ("PORTAL_DATABASE_URL", "postgresql://portal@127.0.0.1:port/portal"),
         ("PORTAL_LIMITS_STORAGE", "memcached://127.0.0.1"),
+        ("PORTAL_LIMITS_STORAGE", "redis://:redis-pass@cache.test:6379"),
+        ("PORTAL_LIMITS_STORAGE", "redis+sentinel://:redis-pass@cache.test:26379/mymaster"),
         ("PORTAL_MAIL_SENDER", None),
         ("PORTAL_MAIL_SENDER", "Billing <billing@mail.example.org>"),
         ("PORTAL_COMPANY_NAME", None),
@@ -172,6 +177,12 @@ def test_limits_of_several_processes_are_counted_in_one_place(load: Load) -> Non
         load(WEB_CONCURRENCY="2")
     assert load(WEB_CONCURRENCY="2", PORTAL_LIMITS_STORAGE="redis://127.0.0.1:6379").web_processes == 2
     assert load(WEB_CONCURRENCY="1").web_processes == 1
+    for private in (
+        "rediss://:redis-pass@cache.test:6379",
+        "redis://:redis-pass@127.0.0.1:6379",
+        "redis://limits:6379",
+    ):
+        assert load(PORTAL_LIMITS_STORAGE=private).limits_storage == private
 
 
 @pytest.mark.parametrize(
@@ -242,6 +253,17 @@ def test_wrong_settings_end_in_sentences_without_a_traceback() -> None:
         )
 
 
+def test_gunicorn_counts_the_processes_that_it_is_told_to_start_in_any_way() -> None:
+    environment = process_environment(**PRODUCTION | {"STRIPE_API_BASE": "", "STRIPE_JS_URL": ""})
+    environment["GUNICORN_CMD_ARGS"] = "--workers 3"
+    command = [sys.executable, "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py", "--bind", "127.0.0.1:0"]
+    done = subprocess.run(
+        [*command, "wsgi:app"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode != 0
+    assert "PORTAL_LIMITS_STORAGE is memory://, but WEB_CONCURRENCY starts 3 processes" in done.stderr
+
+
 @pytest.mark.parametrize("key", ["sk_live_abc", "rk_live_abc"])
 @pytest.mark.parametrize(
     "base", ["http://127.0.0.1:12111", "https://api.stripe.com.evil.test", "https://api.stripe.co"]
@@ -269,6 +291,7 @@ def test_a_staging_takes_test_keys_and_is_otherwise_held_to_the_same(load: Load)
     }
     assert not load(**staging).livemode
     for name, value in (
+        ("STRIPE_PUBLISHABLE_KEY", "pk_live_51Nf00barbaz"),
         ("PORTAL_SECRET_KEY", "short"),
         ("PORTAL_BASE_URL", "http://staging.portal.test"),
         ("PORTAL_PRIVATE_ENDPOINTS", "true"),
@@ -276,12 +299,28 @@ def test_a_staging_takes_test_keys_and_is_otherwise_held_to_the_same(load: Load)
         ("PORTAL_COMPANY_NAME", None),
     ):
         with pytest.raises(WrongSettings, match=name):
-            load(**staging, **{name: value})
+            load(**staging | {name: value})
 
 
 def test_a_developer_needs_neither_https_nor_long_secrets(load: Load) -> None:
     settings = load(**SETTINGS, PORTAL_DATABASE_URL="sqlite:///portal.db")
     assert not settings.secure_cookies
+    with pytest.raises(WrongSettings, match="STRIPE_PUBLISHABLE_KEY"):
+        load(**SETTINGS | {"STRIPE_PUBLISHABLE_KEY": "sk_test_51Nf00barbaz"}, PORTAL_DATABASE_URL="sqlite:///portal.db")
+
+
+def test_staff_need_a_second_factor_where_customers_are_unless_it_is_said_otherwise(load: Load) -> None:
+    staging = {
+        "PORTAL_ENVIRONMENT": "staging",
+        "STRIPE_SECRET_KEY": "sk_test_51Nf00barbaz",
+        "STRIPE_PUBLISHABLE_KEY": "pk_test_51Nf00barbaz",
+    }
+    assert load().staff_need_second_factor
+    assert load(**staging).staff_need_second_factor
+    assert not load(PORTAL_STAFF_SECOND_FACTOR="optional").staff_need_second_factor
+    developer = SETTINGS | {"PORTAL_DATABASE_URL": "sqlite:///portal.db", "PORTAL_STAFF_SECOND_FACTOR": None}
+    assert not load(**developer).staff_need_second_factor
+    assert load(**developer | {"PORTAL_STAFF_SECOND_FACTOR": "required"}).staff_need_second_factor
 
 
 def test_limits_of_other_amounts_are_read_in_major_units(load: Load) -> None:
@@ -320,7 +359,7 @@ SECRETS = ("8Jw2pLx0vQe5rT7y", "hunter2", "sk_live_", "whsec_", "mail-pass", "re
 
 
 def test_settings_show_no_secret(load: Load) -> None:
-    settings = load(PORTAL_MAIL_PASSWORD="mail-pass", PORTAL_LIMITS_STORAGE="redis://:redis-pass@cache.test:6379")
+    settings = load(PORTAL_MAIL_PASSWORD="mail-pass", PORTAL_LIMITS_STORAGE="rediss://:redis-pass@cache.test:6379")
     for shown in (repr(settings), str(settings), f"{settings}"):
         assert [secret for secret in SECRETS if secret in shown] == []
 
@@ -342,13 +381,15 @@ def test_an_error_shows_no_secret_not_even_in_the_traceback_of_the_process() -> 
 def test_what_the_portal_writes_is_for_its_own_user_alone(tmp_path: Path) -> None:
     file = tmp_path / "portal.db"
     environment = process_environment(
-        PORTAL_DATABASE_URL=f"sqlite:///{file}", PORTAL_AUDIT_ANCHOR_FILE=str(tmp_path / "anchors")
+        PORTAL_DATABASE_URL=f"sqlite:///{file}",
+        PORTAL_AUDIT_ANCHOR_FILE=str(tmp_path / "anchors"),
+        PORTAL_MARKS_FILE=str(tmp_path / "marks.json"),
     )
-    for words in (["migrate"], ["audit", "anchor"]):
+    for words in (["migrate"], ["audit", "anchor"], ["backup", str(tmp_path / "copy.db")]):
         subprocess.run(
             ["sh", "-c", 'umask 022; exec "$@"', "sh", sys.executable, "-m", "flask", "--app", "wsgi", *words],
             cwd=ROOT, env=environment, capture_output=True, check=False, timeout=120,
         )  # fmt: skip
     written = {one.name: stat.S_IMODE(one.stat().st_mode) for one in tmp_path.iterdir()}
-    assert {"portal.db", "anchors"} <= written.keys()
+    assert {"portal.db", "anchors", "marks.json", "copy.db"} <= written.keys()
     assert set(written.values()) == {0o600}
