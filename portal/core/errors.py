@@ -43,6 +43,10 @@ class NotFound(PortalError):
     message = N_("We could not find that page. It may have moved, or it belongs to another account.")
 
 
+class OtherRole(NotFound):
+    """It is there, for staff with another role: told like what is not there, and recorded like what is forbidden."""
+
+
 class Forbidden(PortalError):
     code = "forbidden"
     status = 403

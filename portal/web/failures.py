@@ -17,12 +17,13 @@ from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal.content import language
-from portal.core import audit, config, db
+from portal.core import audit, card_numbers, config, db
 from portal.core.errors import (
     N_,
     Invalid,
     NotFound,
     NotYet,
+    OtherRole,
     PortalError,
     ProofOutdated,
     RateLimited,
@@ -105,7 +106,7 @@ def refusal(error: PortalError) -> AnyResponse:
         return _to_proof()
     if error.status >= 500 and not isinstance(error, NotYet):
         log.error("request_failed", code=error.code, exc_info=error)
-    if error.status == 403:
+    if error.status == 403 or isinstance(error, OtherRole):
         _record_refusal(error)
     message = language.error_text(error, reader_language())
     field = error.field if isinstance(error, Invalid) else None
@@ -123,7 +124,7 @@ def _record_refusal(error: PortalError) -> None:
     if audit.actor().kind == "anonymous":
         return
     try:
-        facts = {"method": request.method, "path": request.path[:200], "code": error.code}
+        facts = {"method": request.method, "path": card_numbers.masked(request.path)[:200], "code": error.code}
         audit.refused((request.endpoint or "unknown")[:80], facts)
     except db.UNREACHABLE as unreachable:
         log.error("database_unreachable", exc_info=unreachable)

@@ -10,7 +10,7 @@ from typing import Final, ParamSpec, TypeVar
 from flask_login import current_user
 
 from portal.core import clock
-from portal.core.errors import N_, Forbidden, NotFound, ProofOutdated, SignInRequired
+from portal.core.errors import N_, Forbidden, NotFound, OtherRole, ProofOutdated, SignInRequired
 
 # Before something weighty one has proved who one is within this time, by signing in or by the password alone.
 PROOF_LASTS: Final = timedelta(minutes=10)
@@ -82,7 +82,7 @@ def signed_in_only(view: Callable[P, R]) -> Callable[P, R]:
 
 
 def staff_only(*roles: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """For staff with one of these roles. To everyone else there is no such page."""
+    """For staff with one of these roles. To everyone else there is no such page; that other staff asked for it is recorded."""
 
     def guard(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
@@ -90,7 +90,7 @@ def staff_only(*roles: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             if not current_user.is_authenticated:
                 raise SignInRequired
             if current_user.role not in roles:
-                raise NotFound
+                raise OtherRole if current_user.is_staff else NotFound
             return view(*args, **kwargs)
 
         return guarded

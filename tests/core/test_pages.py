@@ -245,6 +245,37 @@ def test_what_someone_may_not_do_stands_in_the_trail_once_an_hour(app: Flask) ->
         assert audit.verify(session) is None
 
 
+def test_staff_who_ask_for_what_another_role_may_do_stand_in_the_trail(app: Flask) -> None:
+    with db.transaction() as session:
+        tom = factories.staff(session, "support")
+        customer = factories.user(session, factories.customer(session))
+    for person in (tom, customer):
+        browser = app.test_client()
+        factories.sign_in(browser, person)
+        token = factories.csrf_token(browser)
+        assert browser.get("/support/staff").status_code == 404
+        there = f"/support/staff/{tom.id}/role"
+        assert browser.post(there, data={"csrf_token": token}).status_code == 404
+    with db.reading() as session:
+        events = session.scalars(select(AuditEvent).where(AuditEvent.action == "access.refused")).all()
+    # To a customer there are no pages of staff.
+    assert [(event.actor_id, event.subject) for event in events] == [
+        (tom.id, "support_staff.index"),
+        (tom.id, "support_staff.change_role"),
+    ]
+
+
+def test_a_refusal_in_the_trail_holds_no_card_number(app: Flask) -> None:
+    with db.transaction() as session:
+        viewer = factories.user(session, factories.customer(session), "viewer")
+    browser = app.test_client()
+    factories.sign_in(browser, viewer)
+    assert browser.get("/payments/invoices/4242424242424242").status_code == 403
+    with db.reading() as session:
+        (event,) = session.scalars(select(AuditEvent).where(AuditEvent.action == "access.refused")).all()
+    assert event.facts["path"] == "/payments/invoices/••••••••••••••••"
+
+
 def test_too_many_requests_say_when_to_come_back(client: FlaskClient) -> None:
     token = {"X-CSRFToken": factories.csrf_token(client)}
     for _ in range(200):
