@@ -214,13 +214,15 @@ def _of_outside(token: str, header: dict[str, Any]) -> Claims:
         frozenset(str(word) for word in words),
         outside=True,
         customer_id=str(customer_id) if customer_id else None,
-        proved_at=_moment(said.get("auth_time")),
+        proved_at=_signed_in_at(said.get("auth_time")),
     )
 
 
-def _moment(seconds: object) -> datetime | None:
-    """When the person signed in at the provider (OpenID Connect's auth_time), if it says so."""
-    return clock.from_epoch(int(seconds)) if isinstance(seconds, int | float) else None
+def _signed_in_at(seconds: object) -> datetime | None:
+    """When the person signed in at the provider (OpenID Connect's auth_time), if it says so. Nobody has signed in tomorrow."""
+    if not isinstance(seconds, int | float) or seconds > clock.now().timestamp() + LEEWAY_SECONDS:
+        return None
+    return clock.from_epoch(int(seconds))
 
 
 def _outside_key(key_id: str) -> jwt.PyJWK:

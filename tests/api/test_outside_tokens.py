@@ -196,6 +196,32 @@ def test_every_claim_must_be_right(gate: Gate, wrong: dict[str, Any]) -> None:
     gate.refuses(gate.token(**wrong))
 
 
+@pytest.mark.parametrize(
+    ("auth_time", "status"),
+    [(0, 201), (-300, 201), (None, 401), (-660, 401), (660, 401), (3_000_000_000, 401), ("now", 401), (1e300, 401)],
+)
+def test_what_is_weighty_takes_a_recent_sign_in_at_the_provider(gate: Gate, auth_time: Any, status: int) -> None:
+    """`auth_time` is told in seconds from now."""
+    now = int(clock.now().timestamp())
+    claim = now + auth_time if isinstance(auth_time, int | float) else auth_time
+    token = gate.token(scope="endpoints:write", auth_time=claim)
+    answer = gate.http.post(
+        "/api/endpoints",
+        json={"url": "https://erp.spree-bikes.test/hook", "events": ["invoice.paid"]},
+        headers={"Authorization": f"Bearer {token}", "Idempotency-Key": "theirs-0001"},
+    )
+    assert answer.status_code == status
+    if status == 401:
+        assert answer.json["code"] == "recent_sign_in_required"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("auth_time", ["-Infinity", "NaN", "-1e300", "-" + "9" * 400])
+def test_a_sign_in_at_no_time_is_a_wrong_claim(gate: Gate, auth_time: str) -> None:
+    claims = json.dumps(gate.claims(auth_time=0)).replace('"auth_time": 0', f'"auth_time": {auth_time}')
+    token = jwt.api_jws.PyJWS().encode(claims.encode(), gate.provider.rsa, algorithm="RS256", headers={"kid": "rsa-1"})
+    gate.refuses(token)
+
+
 def test_its_public_key_is_no_secret(gate: Gate) -> None:
     public = gate.provider.rsa.public_key()
     spki = PublicFormat.SubjectPublicKeyInfo
