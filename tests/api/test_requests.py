@@ -137,6 +137,8 @@ def test_a_token_request_that_makes_no_sense_is_422(world: World, sent: dict[str
         (b"\xff\xfe", 400, "malformed_json"),
         (b'{"a":' * 20 + b"1" + b"}" * 20, 400, "malformed_json"),
         (b"[" * 100_000, 400, "malformed_json"),
+        (b'{"amount": ' + b"9" * 5_000 + b"}", 400, "malformed_json"),
+        (b'{"amount": 1e999}', 422, "invalid_request"),
         (b'{"description": "\\ud800"}', 422, "invalid_request"),
         (b'{"description": "' + b"x" * 300_000 + b'"}', 413, "request_entity_too_large"),
     ],
@@ -236,6 +238,15 @@ def test_when_the_limits_storage_is_down_everything_else_goes_on(owner: App, wor
 def test_who_guesses_tokens_is_stopped_by_address(world: World) -> None:
     answers = [world.bare("no.such.token").get("/api/customers/me").status_code for _time in range(6)]
     assert answers == [401] * 5 + [429]
+
+    def from_(address: str) -> int:
+        app = world.bare("no.such.token")
+        return app.send("GET", "/api/customers/me", environ_base={"REMOTE_ADDR": address}).status_code
+
+    # Of IPv6 a subscriber has a whole network.
+    answers = [from_(f"2001:db8:1:2:{number:x}::{number:x}") for number in range(6)]
+    assert answers == [401] * 5 + [429]
+    assert from_("2001:db8:1:3::1") == 401
 
 
 @pytest.mark.settings(PORTAL_API_LIMITS="sign_in:3/minute")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 import html5lib
 import pytest
@@ -17,6 +17,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
+from wtforms.fields.core import UnboundField
 
 from portal.accounts.models import Customer
 from portal.api import tokens
@@ -31,6 +32,7 @@ from portal.invoices.models import Invoice
 from portal.payment_methods.models import PaymentMethod, PaymentMethodSetup
 from portal.payments.models import Payment
 from portal.reconciliation.models import Discrepancy
+from portal.web.forms import PortalForm
 from tests import factories
 
 # What the pages do with the database is tested elsewhere, on both; here it is about who gets there.
@@ -455,6 +457,62 @@ def test_ids_that_nobody_gave_out_are_not_found(house: House) -> None:
             assert "<script>" not in answer.get_data(as_text=True)
 
 
+# Dates, numbers and texts that no page sends: beyond what a calendar, a column or UTF-8 can hold.
+ABSURD = (
+    "0001-01-01",
+    "9999-12-31",
+    "9999-12",
+    "-1",
+    "9" * 5_000,
+    "1e999999999",
+    "NaN",
+    "\0",
+    b"\xed\xa0\x80",
+    "٣" * 20,
+)
+# What views read by themselves, besides the fields of forms.
+READ_BY_VIEWS = {
+    "after", "agree", "agreed", "amount", "as_it_is", "before", "card_id", "checking", "client_key", "failed", "finish", "for", "key",
+    "method", "next", "note", "now", "open", "outcome", "page", "paid_on", "poll", "polls", "rejection", "save_card", "show",
+}  # fmt: skip
+
+
+def names_of_fields() -> list[str]:
+    """The names of all that can be typed into forms and addresses."""
+    fields = {
+        name for form in kinds(PortalForm) for name, field in vars(form).items() if isinstance(field, UnboundField)
+    }
+    return sorted(fields | READ_BY_VIEWS)
+
+
+def kinds(kind: type) -> Iterator[type]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from kinds(child)
+
+
+@pytest.mark.database("postgresql")  # which is the stricter one
+@pytest.mark.parametrize("who", ["owner", "admin"])
+def test_absurd_dates_numbers_and_texts_are_no_mistake_of_ours(house: House, who: str) -> None:
+    names, browser = names_of_fields(), house.browsers[who]
+    assert {"paid_on", "password", "month"} <= set(names)
+    prefixes = ("", "profile-", "new-", f"{house.ids['user_id']}-", f"{house.ids['staff_id']}-")
+    for value in ABSURD:
+        asked = "&".join(f"{name}={quote_plus(value)}" for name in names)
+        typed = "&".join(f"{prefix}{name}={quote_plus(value[:400])}" for prefix in prefixes for name in names)
+        for method, rule in EXPECTED:
+            if method == "GET":
+                answer = browser.get(house.address(rule), query_string=asked)
+            elif rule.startswith(("/sign-out", "/account/sessions", "/password")):
+                continue
+            else:
+                token = {"X-CSRFToken": factories.csrf_token(browser)}
+                form = {"data": typed, "content_type": "application/x-www-form-urlencoded"}
+                answer = browser.open(house.address(rule), method=method, headers=token, **form)
+            # Stripe is not there.
+            assert answer.status_code < 500 or answer.status_code == 503, (method, rule, value[:20])
+
+
 def test_a_form_without_its_token_is_refused_and_changes_nothing(house: House) -> None:
     before = everything()
     for method, rule in EXPECTED:
@@ -463,6 +521,20 @@ def test_a_form_without_its_token_is_refused_and_changes_nothing(house: House) -
         for browser in (house.nobody, house.owner):
             answer = browser.open(house.address(rule), method=method, data={"email": "ada@spree-bikes.test"})
             assert answer.status_code == 400, rule
+    assert everything() == before
+
+
+def test_what_another_site_sends_is_refused_everywhere_and_changes_nothing(house: House) -> None:
+    """With the right token and cookie: what the browser says of where it comes from is enough."""
+    before = everything()
+    for method, rule in EXPECTED:
+        if method == "GET":
+            continue
+        for headers in ({"Origin": "https://evil.test"}, {"Sec-Fetch-Site": "cross-site"}):
+            token = {"X-CSRFToken": factories.csrf_token(house.owner)}
+            answer = house.owner.open(house.address(rule), method=method, headers=headers | token)
+            # Stripe's webhook has a signature, and takes no cookie.
+            assert answer.status_code == 400, (method, rule)
     assert everything() == before
 
 

@@ -74,6 +74,26 @@ def test_the_password_is_asked_for_and_what_was_typed_is_back(app: Flask, owner:
     assert actions.count("password.confirmation_refused") == 1
 
 
+def test_owners_are_made_by_who_proved_themselves_in_whichever_way(app: Flask, owner: User) -> None:
+    with db.transaction() as session:
+        customer = session.get_one(Customer, owner.customer_id)
+        payer = factories.user(session, customer, "payer")
+        former = factories.user(session, customer, "owner", active=False)
+    browser = browser_of(app, owner)
+    acts = (
+        ("", EVE | {"new-role": "owner"}),
+        (f"/{payer.id}/role", {f"{payer.id}-role": "owner"}),
+        (f"/{former.id}/access/restoration", {}),
+    )
+    with time_machine.travel(clock.now() + LATER):
+        for path, form in acts:
+            assert is_asked(post(browser, f"/account/people{path}", **form)), path
+        assert not is_asked(post(browser, f"/account/people/{payer.id}/role", **{f"{payer.id}-role": "viewer"}))
+    with db.reading() as session:
+        of_customer = session.scalars(select(User).where(User.customer_id == owner.customer_id, User.active)).all()
+        assert {(one.id, one.customer_role) for one in of_customer} == {(owner.id, "owner"), (payer.id, "viewer")}
+
+
 def test_what_is_not_weighty_asks_for_nothing(app: Flask, owner: User) -> None:
     browser = browser_of(app, owner)
     with time_machine.travel(clock.now() + LATER):
@@ -101,6 +121,7 @@ def test_staff_prove_themselves_before_they_decide_about_others_and_about_large_
         for path in (
             "",
             f"/{tom.id}/role",
+            f"/{tom.id}/invitation",
             f"/{tom.id}/access/end",
             f"/{tom.id}/access/restoration",
             f"/{tom.id}/second-factor/reset",
@@ -111,23 +132,49 @@ def test_staff_prove_themselves_before_they_decide_about_others_and_about_large_
         assert not is_asked(post(browser, f"/support/refunds/{small}/approval"))
 
 
+def signed_in(person: User) -> app_grants.Grant:
+    return app_grants.sign_in(person.email, factories.PASSWORD, code=None, wanted=None, ip="", user_agent="")
+
+
+def ask_api(app: Flask, person: User, grant: app_grants.Grant, path: str, body: object, key: str) -> TestResponse:
+    """With an access token as new as apps always have one."""
+    token = tokens.sign(person.id, grant.scopes, grant=grant.id)
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key}
+    return app.test_client().post(path, json=body, headers=headers)
+
+
+def test_an_app_signs_in_again_before_a_large_refund_is_approved(app: Flask, owner: User) -> None:
+    with db.transaction() as session:
+        approver = factories.staff(session, "approver")
+        customer = session.get_one(Customer, owner.customer_id)
+        payment = factories.payment(session, customer, amount_minor=900_00)
+        large = factories.refund(session, payment, status="requested", amount_minor=600_00).id
+        other = factories.payment(session, customer)
+        small = factories.refund(session, other, status="requested", amount_minor=5_00).id
+    grant = signed_in(approver)
+    with time_machine.travel(clock.now() + LATER):
+        refused = ask_api(app, approver, grant, f"/api/refunds/{large}/approval", {}, new_id("key"))
+        assert (refused.status_code, refused.json["code"]) == (401, "recent_sign_in_required")  # type: ignore[index]
+        assert ask_api(app, approver, grant, f"/api/refunds/{small}/approval", {}, new_id("key")).status_code == 200
+        grant = signed_in(approver)
+        assert ask_api(app, approver, grant, f"/api/refunds/{large}/approval", {}, new_id("key")).status_code == 200
+
+
 def test_an_app_signs_in_again_before_it_registers_an_endpoint(app: Flask, owner: User) -> None:
     def ask(path: str, body: object, key: str) -> TestResponse:
-        headers = {
-            "Authorization": f"Bearer {tokens.sign(owner.id, grant.scopes, grant=grant.id)}",
-            "Idempotency-Key": key,
-        }
-        return app.test_client().post(path, json=body, headers=headers)
+        return ask_api(app, owner, grant, path, body, key)
 
-    where = {"ip": "", "user_agent": ""}
     hook, key = {"url": "https://erp.spree-bikes.test/hook", "events": ["invoice.paid"]}, new_id("key")
-    grant = app_grants.sign_in(owner.email, factories.PASSWORD, code=None, wanted=None, **where)
+    grant = signed_in(owner)
     with time_machine.travel(clock.now() + LATER):
         refused = ask("/api/endpoints", hook, key)
         assert (refused.status_code, refused.json["code"]) == (401, "recent_sign_in_required")  # type: ignore[index]
         challenge = 'Bearer error="insufficient_user_authentication", max_age="600"'
         assert refused.headers["WWW-Authenticate"] == challenge
-        grant = app_grants.sign_in(owner.email, factories.PASSWORD, code=None, wanted=None, **where)
+        grant = signed_in(owner)
         assert ask("/api/endpoints", hook, key).status_code == 201
     with db.reading() as session:
-        assert len(endpoints.endpoints(session, str(owner.customer_id))) == 1
+        (endpoint,) = endpoints.endpoints(session, str(owner.customer_id))
+    with time_machine.travel(clock.now() + 2 * LATER):
+        refused = ask(f"/api/endpoints/{endpoint.id}/secret", {}, new_id("key"))
+        assert (refused.status_code, refused.json["code"]) == (401, "recent_sign_in_required")  # type: ignore[index]

@@ -12,11 +12,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_wtf import FlaskForm
 
+from portal.accounts import access, colleagues
 from portal.accounts import service as accounts
 from portal.accounts.models import Customer
 from portal.core import company_days, db, idempotency, logs, texts
 from portal.core.errors import Invalid
 from portal.core.money import Money
+from portal.identity import api_clients
+from portal.identity import service as identity
 from portal.invoices import files
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft, LineDraft
@@ -24,13 +27,15 @@ from portal.payments import service as payments
 from portal.payments.order_rules import Item, Order
 from portal.payments.order_rules import check as check_order
 from portal.reconciliation import service as reconciliation
-from portal.refunds.asking import plain_text
+from portal.refunds import service as refunds
+from portal.refunds.service import Reviewer
 from portal.support import service as support
 from portal.web.forms import PortalForm
 from portal.webhook_endpoints import service as webhook_endpoints
 from tests import factories
 
 CARD = "4242 4242 4242 4242"
+REVIEWER = Reviewer("usr_reviewer", "admin")
 
 
 @pytest.mark.parametrize(
@@ -101,6 +106,11 @@ def _draft(customer: Customer, **values: object) -> InvoiceDraft:
     return InvoiceDraft(customer.id, "eur", (line,), **values)  # type: ignore[arg-type]
 
 
+def _owner(customer: Customer) -> str:
+    with db.transaction() as session:
+        return factories.user(session, session.merge(customer)).id
+
+
 def _order(customer: Customer, **values: object) -> None:
     check_order(Order(**{"customer_id": customer.id, "client_key": "key-12345678", "invoice_id": "inv_1", **values}))  # type: ignore[arg-type]
 
@@ -110,6 +120,12 @@ WRITERS: dict[str, Write] = {
     "a person's name": lambda _one, text: accounts.invite_customer(name="Shop", email="new@shop.test", contact=text),
     "a stranger's name": lambda _one, text: accounts.sign_up("new@shop.test", text, "en"),
     "an e-mail address": lambda _one, text: accounts.sign_up(text.replace(" ", "") + "@shop.test", "Ada", "en"),
+    "a colleague's name": lambda one, text: colleagues.invite(
+        one.id, by=_owner(one), name=text, email="new@shop.test", role="viewer", language="en"
+    ),
+    "a name that is changed": lambda one, text: identity.change_profile(_owner(one), name=text, language="en"),
+    "a staff member's name": lambda _one, text: access.invite(email="new@shop.test", name=text, role="support"),
+    "an API client's name": lambda one, text: api_clients.create(text, ["invoices:read"], _owner(one)),
     "an address": lambda one, text: accounts.change_billing_details(
         one.id, name="Shop", address=f"Street 1\n{text}", country="DE", tax_id=""
     ),
@@ -142,7 +158,19 @@ WRITERS: dict[str, Write] = {
         items=(Item(text, 1_000, 500),),
     ),
     "a key": lambda _one, text: idempotency.check_client_key(text),
-    "why a refund": lambda _one, text: plain_text(text, "explanation"),
+    "why a refund": lambda one, text: refunds.ask(
+        one.id, None, "pay_none", Money(500, "eur"), "other", text, client_key="key-12345678"
+    ),
+    "why staff propose a refund": lambda one, text: refunds.propose(
+        _owner(one), "pay_none", Money(500, "eur"), "other", text, client_key="key-12345678"
+    ),
+    "a note on an approval": lambda _one, text: refunds.approve("ref_none", REVIEWER, note=text),
+    "why a refund is rejected": lambda _one, text: refunds.reject("ref_none", REVIEWER, rejection=text),
+    "a note on a rejection": lambda _one, text: refunds.reject("ref_none", REVIEWER, rejection="No.", note=text),
+    "how a refund was paid instead": lambda _one, text: refunds.pay_outside(
+        "ref_none", REVIEWER, paid_on=company_days.today(), note=text
+    ),
+    "why nothing is owed": lambda _one, text: refunds.close("ref_none", REVIEWER, note=text),
     "an endpoint's description": lambda one, text: webhook_endpoints.add_endpoint(
         one.id, "https://shop.example.org/in", ["payment.succeeded"], text, "usr_1"
     ),

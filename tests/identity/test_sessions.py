@@ -242,6 +242,11 @@ def test_many_machines_guessing_at_one_account_are_stopped_but_not_its_owner(use
 def test_an_ipv6_subscriber_is_one_network(user: User) -> None:
     assert network_of("2001:db8:1:2:aaaa::1") == network_of("2001:db8:1:2:bbbb::2")
     assert network_of("2001:db8:1:2::1") != network_of("2001:db8:1:3::1")
+    for number in range(throttle.MOST_OF_ACCOUNT_FROM_NETWORK):
+        throttle.begin(user.email, f"2001:db8:1:2:{number:x}::{number:x}")
+    with pytest.raises(RateLimited):
+        throttle.begin(user.email, "2001:db8:1:2:ffff::1")
+    throttle.begin(user.email, "2001:db8:1:3::1")
     assert network_of("::ffff:203.0.113.7") == HOME
     assert len(network_of("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")) <= 45
     assert network_of("") == ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import runpy
 import socket
 import sys
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from deploy.dev.processes import ROOT, Process, answers, free_port
-from deploy.web_worker import MOST_BODY_BYTES, expects_continue, whole
+from deploy.web_worker import HEADER_SECONDS, MOST_BODY_BYTES, SEND_SECONDS, expects_continue, whole
 from tests.run import process_environment
 
 HALVES = (
@@ -125,6 +127,24 @@ def test_no_header_of_a_proxy_is_believed_by_gunicorn(server: int) -> None:
     answer = connection.getresponse()
     assert (answer.headers["X-Scheme"], answer.read()) == ("http", b"/ 0")
     connection.close()
+
+
+def test_the_proxy_that_is_shipped_bounds_times_and_sizes_as_we_do() -> None:
+    config = re.sub(r"#.*", "", (ROOT / "deploy/nginx.conf").read_text())
+    said = dict(re.findall(r"^ {4}(\w+) +([^;{]+);", config, re.MULTILINE))
+    assert said["client_header_timeout"] == said["client_body_timeout"] == f"{HEADER_SECONDS:.0f}s"
+    assert said["send_timeout"] == f"{SEND_SECONDS}s"
+    assert said["client_max_body_size"] == f"{MOST_BODY_BYTES // 1000}k"
+    assert said["proxy_request_buffering"] == "on"
+    served = runpy.run_path(str(ROOT / "deploy/gunicorn.conf.py"))
+    assert said["proxy_read_timeout"] == f"{served['timeout']}s"
+    assert int(said["keepalive_timeout"].removesuffix("s")) < served["keepalive"]
+    headers = dict(re.findall(r"proxy_set_header (\S+) +([^;]+);", config))
+    assert headers["X-Forwarded-For"] == "$remote_addr" and headers["Forwarded"] == '""'
+    places = dict(re.findall(r"location (?:= )?(\S+) \{([^}]*)\}", config))
+    assert [place for place, inside in places.items() if "limit_" in inside] == ["/"]
+    assert set(places) == {"/", "/healthz", "/api/webhooks/stripe"}
+    assert "proxy_read_timeout 2s" in places["/healthz"]
 
 
 @pytest.mark.parametrize(

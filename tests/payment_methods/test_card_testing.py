@@ -180,6 +180,14 @@ def test_customers_of_one_network_are_counted_together(wallet: Wallet) -> None:
         card_testing.begin(session, wallet.customer_id, "", "from-nowhere")
 
 
+def test_a_network_of_ipv6_counts_as_one(wallet: Wallet) -> None:
+    for number, customer_id in enumerate(other_customers(15)):
+        declined(customer_id, 1, ip=f"2001:db8:1:2:{number:x}::{number:x}")
+    with pytest.raises(card_testing.TooManyFromAddress):
+        wallet.start(ip="2001:db8:1:2:ffff::1")
+    wallet.start(ip="2001:db8:1:3::1")
+
+
 @pytest.mark.settings(PORTAL_CARD_LIMITS="cards_of_customer:2/hour")
 def test_the_limits_are_settings_and_what_is_left_is_told(wallet: Wallet) -> None:
     declined(wallet.customer_id, 1)

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from portal.core import clock, company_days, db
 from portal.payment_methods.models import PaymentMethodSetup
+from portal.web import pages
 from tests import factories
 from tests.payment_methods.conftest import Wallet, card, declined, stripe_is_not_asked
 
@@ -140,6 +141,17 @@ def test_who_comes_back_from_the_bank_sees_the_outcome(owner: FlaskClient, walle
     wallet.confirm(started.intent_id, wallet.method())
     answer = owner.get(f"/cards/setups/{started.setup_id}/return", follow_redirects=True)
     assert "The card is saved" in answer.text
+
+
+def test_stripe_is_asked_within_a_limit_however_often_the_outcome_is(owner: FlaskClient, wallet: Wallet) -> None:
+    started = wallet.start()
+    address = f"/cards/setups/{started.setup_id}/outcome"
+    for _ in range(20):
+        owner.get(address)
+    wallet.confirm(started.intent_id, wallet.method())
+    assert "The card is saved" not in owner.get(address).text
+    pages.limiter.reset()  # as after a minute
+    assert "The card is saved" in owner.get(address).text
 
 
 def test_while_stripe_is_down_the_page_waits(owner: FlaskClient, wallet: Wallet) -> None:
