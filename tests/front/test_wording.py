@@ -58,6 +58,29 @@ def test_german(rule: str) -> None:
     assert list(violations([translated for _english, translated in german().values()], GERMAN[rule])) == []
 
 
+# How a text names where on the pages something is: “Save card”, under Operations, Jobs.
+QUOTED = re.compile(r"“([^”%]+)”")
+PLACES = ("Account", "Books", "Invoices", "Operations", "People", "Staff")
+UNDER = re.compile(
+    rf"\b(?:under|on the page) ({'|'.join(PLACES)})\b(?:, ([A-Z][a-z]+))?|\b({'|'.join(PLACES)}), ([A-Z][a-z]+)"
+)
+
+
+def test_what_a_text_leads_to_is_called_in_german_as_the_page_is() -> None:
+    """„unter Betrieb, Hintergrundaufträge“, where the tab is called so."""
+    said = {key.text: translated for key, (_english, translated) in german().items() if not key.context}
+    looked_at = 0
+    for english, translated in german().values():
+        if not isinstance(english, str):
+            continue
+        labels = [label for label in QUOTED.findall(english) if label in said]
+        labels += [label for found in UNDER.findall(english) for label in found if label in said]
+        for label in labels:
+            looked_at += 1
+            assert said[label] in translated, (label, said[label], translated)
+    assert looked_at >= 10
+
+
 def test_german_asks_with_sie() -> None:
     """„Bitte wählen Sie …“, never „Bitte wählen“."""
     sentences = [

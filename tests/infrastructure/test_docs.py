@@ -17,7 +17,7 @@ from deploy.dev import reference
 from deploy.dev.processes import ROOT
 from portal.core import config
 from portal.jobs import outbox
-from portal.jobs.job import declared
+from portal.jobs.job import declared, periodic
 
 # Decisions tell of what was; all others of what is.
 DECISIONS = ROOT / "docs/decisions"
@@ -172,9 +172,38 @@ def test_operators_read_all_that_the_worker_does_by_itself(app: Flask) -> None:
     assert set(outbox.periodic_names()) - named == set()
 
 
+def test_operators_read_how_often_the_worker_does_what() -> None:
+    periods = {60: "1 min", 300: "5 min", 3_600: "1 h", 86_400: "1 day"}
+    part = _text("docs/how-to/monitor.md").partition("## What the worker does by itself")[2].partition("\n## ")[0]
+    told: dict[str, set[str]] = {}
+    for _what, how_often, jobs in re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \|$", part, re.MULTILINE):
+        for name in re.findall(r"`([a-z_]+\.[a-z_]+)`", jobs):
+            told[name] = set(how_often.split(", "))
+    for job in periodic():
+        assert periods[job.every_seconds or 0] in told[job.name], job.name
+
+
 def test_operators_read_how_long_a_job_is_tried() -> None:
     assert outbox.MOST_ATTEMPTS == 12 and outbox.HOURS_OF_ATTEMPTS == 8
     assert "tried twelve times within about eight hours" in _text("docs/how-to/monitor.md")
+
+
+UNTRUE = (
+    r"(tried|retried|retries)[^.]* about a day",  # eight hours
+    r"address (that )?the invoice goes to",  # none is mailed
+    r"[Ee]very page works without JavaScript",  # a new card is typed into Stripe's own script
+    r"(not|never) been charged twice",  # told in an outage to people who were only reading
+    r"Jobs, Dead|Betrieb, Aufträge|Operations, Aufträge",  # pages with other names
+)
+
+
+def test_what_was_not_true_is_said_nowhere() -> None:
+    with (ROOT / "portal/translations/de/LC_MESSAGES/messages.po").open("rb") as file:
+        texts = [str(text) for message in read_po(file) for text in (message.id, message.string)]
+    said = {**{name: _text(name) for name in NAMES}, "a page or a mail": "\n".join(texts)}
+    for name, text in said.items():
+        for untrue in UNTRUE:
+            assert re.search(untrue, text) is None, f"{name}: {untrue}"
 
 
 @pytest.mark.parametrize("name", [*NAMES, *(str(page.relative_to(ROOT)) for page in sorted(DECISIONS.glob("*.md")))])
