@@ -139,7 +139,7 @@ GET  /support/payments/of-invoice/<invoice_id>      303     404    404    404   
 GET  /support/payments/<payment_id>                303     404    404    404     404    200      200       200
 GET  /support/refunds/of-payment/<payment_id>      303     404    404    404     404    200      200       200
 GET  /support/disputes/of-payment/<payment_id>     303     404    404    404     404    200      200       200
-GET  /support/disputes/warnings-of-payment/<payment_id>303     404    404    404     404    200      200       200
+GET  /support/disputes/warnings-of-payment/<payment_id> 303     404    404    404     404    200      200       200
 GET  /support/documents/of-payment/<payment_id>    303     404    404    404     404    200      200       200
 POST /support/payments/<payment_id>/cancellation   303     404    404    404     404    303      303       303
 POST /support/documents/<document_id>/mail         303     404    404    404     404    303      303       303
