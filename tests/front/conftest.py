@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Page
 from werkzeug.serving import make_server
 
-from tests.browsing import Console, context_options
+from tests.browsing import Chromium, Console, context_options
 from tests.front.style_app import create_style_app
 
 
@@ -39,21 +40,17 @@ def yellow_site() -> Iterator[str]:
 
 
 @pytest.fixture
-def open_page(browser: Browser, console: Console) -> Iterator[Callable[..., Page]]:
-    """Open an address in a context of its own; whatever the console complained about fails the test."""
-    contexts: list[BrowserContext] = []
+def open_page(chromium: Chromium, console: Console) -> Iterator[Callable[..., Page]]:
+    """Open an address in a context with these options, as new; whatever the console complained about fails the test."""
+    with ExitStack() as opened:
 
-    def open_address(address: str, **options: Any) -> Page:
-        context = browser.new_context(**context_options(**options))
-        contexts.append(context)
-        console.listen(context)
-        page = context.new_page()
-        page.goto(address)
-        return page
+        def open_address(address: str, **options: Any) -> Page:
+            context = opened.enter_context(chromium.context(context_options(**options)))
+            console.listen(context)
+            opened.callback(console.leave, context)
+            page = context.new_page()
+            page.goto(address)
+            return page
 
-    try:
         yield open_address
-    finally:
-        for context in contexts:
-            context.close()
     console.check()

@@ -140,6 +140,7 @@ def _render(template: str, **facts: Any) -> str:
     environment.loader = ChoiceLoader(
         [FileSystemLoader(TEMPLATES), FileSystemLoader(Path(__file__).parent / "templates")]
     )
+    environment.bytecode_cache = current_app.jinja_env.bytecode_cache
     own = {"money": lambda value: value["text"], "date": str, "datetime": str}
     environment.filters |= own
     shared = current_app.jinja_env.globals

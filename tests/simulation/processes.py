@@ -32,7 +32,7 @@ class Portal:
         self.port = port
         self.url = settings["PORTAL_BASE_URL"]
         self._logs = logs
-        self._environment = process_environment(**settings)
+        self._environment = process_environment(COMPILED_TEMPLATES=str(logs / "templates"), **settings)
         self._web: Process | None = None
         self._workers: Process | None = None
 
