@@ -21,9 +21,9 @@ from flask.cli import with_appcontext
 from portal.content import anchors
 from portal.core import audit, company_days, config, db, metrics
 from portal.core.commands import as_json_option, show_one, told_plainly, without_logs
+from portal.invoices import importing, spreadsheet
 from portal.invoices import queries as invoice_queries
 from portal.invoices import service as invoices
-from portal.invoices import spreadsheet
 from portal.invoices.details import DETAILS
 from portal.invoices.drafts import USUAL_DAYS_TO_PAY, InvoiceDraft
 from portal.invoices.models import Invoice
@@ -177,7 +177,7 @@ def create_invoice(
     """
     with told_plainly():
         draft = InvoiceDraft(
-            invoices.customer_billed_at(customer),
+            importing.customer_billed_at(customer),
             currency.lower(),
             tuple(spreadsheet.line(line, currency) for line in lines),
             due_on=company_days.today() + timedelta(days=days),
@@ -201,7 +201,7 @@ def import_invoices(file: BinaryIO, decimal_mark: DecimalMark | None, *, dry_run
       flask invoice import docs/examples/invoices.csv --dry-run
     """
     with told_plainly():
-        report = invoices.import_csv(file, decimal_mark=decimal_mark, dry_run=dry_run)
+        report = importing.import_csv(file, decimal_mark=decimal_mark, dry_run=dry_run)
     for problem in report.problems:
         place = f"line {problem.line}" if problem.line else "the file"
         click.echo(f"{place}{f', {problem.column}' if problem.column else ''}: {problem.text}", err=True)

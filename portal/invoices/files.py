@@ -10,8 +10,7 @@ from sqlalchemy import delete
 
 from portal.core import audit, clock, db, texts
 from portal.core.errors import N_, Invalid
-from portal.invoices import queries
-from portal.invoices import service as invoices
+from portal.invoices import importing, queries, spreadsheet
 from portal.invoices.models import InvoiceFile
 
 LONGEST_FILENAME: Final = 200
@@ -27,13 +26,13 @@ def keep_file(user_id: str, filename: str, content: bytes, decimal_mark: str) ->
     filename = texts.one_line(filename[-LONGEST_FILENAME:], field="file", longest=LONGEST_FILENAME)
     if not content:
         raise Invalid(N_("The file is empty."), field="file")
-    if len(content) > invoices.MOST_BYTES:
+    if len(content) > spreadsheet.MOST_BYTES:
         raise Invalid(
             N_("The file is larger than %(most)s MB. Please split it."),
             field="file",
-            most=invoices.MOST_BYTES // 1_000_000,
+            most=spreadsheet.MOST_BYTES // 1_000_000,
         )
-    invoices.refuse_card_numbers(content)
+    importing.refuse_card_numbers(content)
     with db.transaction() as session:
         file = InvoiceFile(
             id=db.new_id("fil"),
@@ -49,14 +48,14 @@ def keep_file(user_id: str, filename: str, content: bytes, decimal_mark: str) ->
     return file.id
 
 
-def look_into(file_id: str, user_id: str) -> tuple[InvoiceFile, invoices.ImportReport]:
+def look_into(file_id: str, user_id: str) -> tuple[InvoiceFile, importing.ImportReport]:
     """A file that this member of staff has uploaded, and what it would issue, or all that is wrong with it. Raises NotFound."""
     with db.reading() as session:
         file = queries.file_of(session, file_id, user_id)
     return file, _import(file, dry_run=True)
 
 
-def import_file(file_id: str, user_id: str) -> invoices.ImportReport:
+def import_file(file_id: str, user_id: str) -> importing.ImportReport:
     """Issue what the file holds, all or nothing, and forget it once that is done. Raises NotFound; a second call does.
 
     Whoever dies in between comes back to the file, which then brings nothing new.
@@ -72,9 +71,9 @@ def import_file(file_id: str, user_id: str) -> invoices.ImportReport:
     return report
 
 
-def _import(file: InvoiceFile, *, dry_run: bool) -> invoices.ImportReport:
+def _import(file: InvoiceFile, *, dry_run: bool) -> importing.ImportReport:
     mark = cast('Literal[".", ","] | None', file.decimal_mark or None)
-    return invoices.import_csv(io.BytesIO(file.content), decimal_mark=mark, dry_run=dry_run)
+    return importing.import_csv(io.BytesIO(file.content), decimal_mark=mark, dry_run=dry_run)
 
 
 def forget_files() -> None:

@@ -1,4 +1,4 @@
-"""What is done with invoices: issued, voided, paid, recorded as paid elsewhere, imported.
+"""What is done with invoices: issued, voided, paid, recorded as paid elsewhere.
 
 open → paid and open → void; both are final. Whoever changes an invoice, or starts to pay one, first takes its row
 (FOR UPDATE), so that the two never happen side by side.
@@ -7,9 +7,8 @@ open → paid and open → void; both are final. Whoever changes an invoice, or 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import BinaryIO, Final
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -19,12 +18,9 @@ from portal.accounts.models import Customer
 from portal.core import audit, clock, company_days, crash, db, numbering, recovery, texts
 from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.core.idempotency import check_client_key
-from portal.core.texts import CardNumber
-from portal.identity import queries as accounts
-from portal.invoices import details, drafts, queries, spreadsheet
+from portal.invoices import details, drafts, queries
 from portal.invoices.drafts import InvoiceDraft
 from portal.invoices.models import Invoice, InvoiceLine, OutsidePayment
-from portal.invoices.spreadsheet import DecimalMark, Entry, Problem, Sheet
 from portal.invoices.statuses import InvoiceStatus, OutsideWay
 from portal.invoices.totals import Totals
 from portal.ledger import LedgerAccount
@@ -36,22 +32,9 @@ LONGEST_REASON: Final = 300
 ALREADY_PAID: Final = "already_paid"
 INVOICE_VOID: Final = "invoice_void"
 DUPLICATE_REFERENCE: Final = "duplicate_reference"
-# Of a file of invoices.
-MOST_BYTES: Final = spreadsheet.MOST_BYTES
-MOST_ROWS: Final = spreadsheet.MOST_ROWS
-MOST_LINES_TOLD: Final = 20
-# SQLite takes a limited number of values in one statement.
-MOST_IN_ONE_QUESTION: Final = 500
 
 
 # Issuing
-
-
-def customer_billed_at(email: str) -> str:
-    """The id of the customer with this e-mail address. Raises Invalid (field "customer") when it is none, or more than one."""
-    email = accounts.normal_email(email)
-    with db.reading() as session:
-        return _only(_customers_by_email(session, {email}).get(email, []))
 
 
 def issue(draft: InvoiceDraft, *, client_key: str | None = None) -> Invoice:
@@ -66,7 +49,7 @@ def issue(draft: InvoiceDraft, *, client_key: str | None = None) -> Invoice:
         check_client_key(client_key)
     try:
         with db.transaction() as session:
-            return _issue(session, draft, sums, client_key)
+            return add(session, draft, sums, client_key)
     except _SentBefore:
         with db.reading() as session:
             return session.execute(select(Invoice).where(Invoice.client_key == client_key)).scalar_one()
@@ -76,7 +59,7 @@ class _SentBefore(Exception):
     """This form has issued its invoice already: the number just taken goes back with the transaction."""
 
 
-def _issue(session: Session, draft: InvoiceDraft, sums: Totals, client_key: str | None = None) -> Invoice:
+def add(session: Session, draft: InvoiceDraft, sums: Totals, client_key: str | None = None) -> Invoice:
     customer = session.get(Customer, draft.customer_id)
     if customer is None:
         raise NotFound
@@ -84,7 +67,9 @@ def _issue(session: Session, draft: InvoiceDraft, sums: Totals, client_key: str 
     number = numbering.take(session, numbering.INVOICES)
     if client_key is not None and session.scalar(select(Invoice.id).where(Invoice.client_key == client_key)):
         raise _SentBefore
-    if draft.external_reference is not None and _known(session, draft.customer_id, draft.external_reference):
+    if draft.external_reference is not None and by_external_reference(
+        session, draft.customer_id, draft.external_reference
+    ):
         raise Conflict(
             N_("This customer already has an invoice with the reference %(reference)s."),
             code=DUPLICATE_REFERENCE,
@@ -128,7 +113,7 @@ def _issue(session: Session, draft: InvoiceDraft, sums: Totals, client_key: str 
     return invoice
 
 
-def _known(session: Session, customer_id: str, external_reference: str) -> Invoice | None:
+def by_external_reference(session: Session, customer_id: str, external_reference: str) -> Invoice | None:
     return session.scalar(
         select(Invoice).where(Invoice.customer_id == customer_id, Invoice.external_reference == external_reference)
     )
@@ -334,102 +319,3 @@ def _record_change(session: Session, action: str, invoice: Invoice, facts: dict[
     session.flush()
     change = {"number": invoice.number, "status": [InvoiceStatus.OPEN, invoice.status], **facts}
     audit.record(session, action, invoice.id, change, customer_id=invoice.customer_id)
-
-
-# Importing
-
-
-@dataclass(frozen=True, slots=True)
-class ImportReport:
-    """What came of a file with `rows` rows of data: all of it is in, or, when there is a problem, none of it.
-
-    `new` are the invoices of the file that were not here before, as it describes them; `issued` holds what was made of them, unless
-    it was a dry run. `already` holds those that an earlier import has brought.
-    """
-
-    rows: int
-    new: tuple[Entry, ...]
-    issued: tuple[Invoice, ...]
-    already: tuple[Invoice, ...]
-    problems: tuple[Problem, ...]
-
-    @property
-    def fresh(self) -> int:
-        return len(self.new)
-
-
-def refuse_card_numbers(content: bytes) -> None:
-    """Raises CardNumber (field "file"), which names the lines, before a file is kept in which card numbers seem to stand."""
-    lines = spreadsheet.card_numbers_in(content)
-    if lines:
-        raise CardNumber(
-            N_(
-                "The file was not saved: line %(lines)s seems to hold a card number. Please remove it and upload "
-                "the file again."
-            ),
-            field="file",
-            lines=", ".join(map(str, lines[:MOST_LINES_TOLD])),
-        )
-
-
-def import_csv(file: BinaryIO, *, decimal_mark: DecimalMark | None = None, dry_run: bool = False) -> ImportReport:
-    """Issue the invoices in a CSV file (see portal.invoices.spreadsheet), in one transaction.
-
-    The same file again issues nothing: an invoice is known by its customer and its name in the file. When its total there has
-    changed, that is a problem. Raises Conflict when another import brings the same invoices at the same moment.
-    """
-    sheet = spreadsheet.read(file, decimal_mark)
-    with db.reading() if dry_run else db.transaction() as session:
-        fresh, already = _match(session, sheet)
-        if sheet.problems or dry_run:
-            problems = tuple(sorted(sheet.problems, key=lambda problem: problem.line))
-            return ImportReport(sheet.rows, tuple(fresh), (), tuple(already), problems)
-        issued = tuple(_issue(session, entry.draft, entry.totals) for entry in fresh)
-        return ImportReport(sheet.rows, tuple(fresh), issued, tuple(already), ())
-
-
-def _match(session: Session, sheet: Sheet) -> tuple[list[Entry], list[Invoice]]:
-    """The file's new invoices with their customers, and those that are here already; adds to the sheet's problems."""
-    customers = _customers_by_email(session, {email for _line, email in sheet.customers})
-    fresh, already = [], []
-    for line, email in sheet.customers:
-        try:
-            _only(customers.get(email, []))
-        except Invalid as error:
-            sheet.problems.append(Problem(line, "customer", error))
-    for entry in sheet.entries:
-        if len(customers.get(entry.email, [])) != 1:
-            continue
-        draft = replace(entry.draft, customer_id=_only(customers[entry.email]))
-        known = _known(session, draft.customer_id, draft.external_reference or "")
-        if known is None:
-            fresh.append(replace(entry, draft=draft))
-        elif (known.currency, known.total_minor) == (draft.currency, entry.totals.total_minor):
-            already.append(known)
-        else:
-            message = N_("This invoice was imported before as %(number)s, with a total of %(total)s.")
-            changed = Invalid(message, number=known.number, total=known.total)
-            sheet.problems.append(Problem(entry.line, "invoice", changed))
-    return fresh, already
-
-
-def _only(customer_ids: list[str]) -> str:
-    """The one customer there is with an address. Raises Invalid when there is none, or when it is not clear who is meant."""
-    if not customer_ids:
-        raise Invalid(N_("No customer has this e-mail address."), field="customer")
-    if len(customer_ids) > 1:
-        raise Invalid(N_("More than one customer has this e-mail address."), field="customer")
-    return customer_ids[0]
-
-
-def _customers_by_email(session: Session, emails: set[str]) -> dict[str, list[str]]:
-    """The ids of the customers with each of these addresses, written as accounts.queries.normal_email does."""
-    found: dict[str, list[str]] = {}
-    wanted = sorted(emails)
-    for start in range(0, len(wanted), MOST_IN_ONE_QUESTION):
-        chunk = wanted[start : start + MOST_IN_ONE_QUESTION]
-        for customer_id, address in session.execute(
-            select(Customer.id, Customer.email).where(Customer.email.in_(chunk))
-        ):
-            found.setdefault(address, []).append(customer_id)
-    return found

@@ -15,7 +15,7 @@ from portal.content import language
 from portal.core import audit, db
 from portal.core.errors import Conflict, Invalid, NotFound
 from portal.identity.models import STAFF_ROLES, Role
-from portal.invoices import files, queries, service
+from portal.invoices import files, importing, queries, service, spreadsheet
 from portal.invoices.staff_forms import ImportForm, InvoiceForm, PaidOutsideForm, VoidForm
 from portal.web import lists
 from portal.web.guards import staff_only
@@ -141,7 +141,7 @@ def _issue(form: InvoiceForm) -> Any:
     """The invoice, or None when something was refused, which stands in the form then."""
     typed = (form.customer.data or "").strip()
     try:
-        customer_id = service.customer_billed_at(typed) if "@" in typed else _named(typed)
+        customer_id = importing.customer_billed_at(typed) if "@" in typed else _named(typed)
         return service.issue(form.draft(customer_id), client_key=form.key.data or "")
     except Invalid as error:
         form.tell(error.field, language.error_text(error, reader_language()))
@@ -171,8 +171,8 @@ def upload() -> AnyResponse:
     return page(
         "support/invoices/import.html",
         form=form,
-        most_megabytes=service.MOST_BYTES // 1_000_000,
-        most_rows=language.number_text(service.MOST_ROWS, locale),
+        most_megabytes=spreadsheet.MOST_BYTES // 1_000_000,
+        most_rows=language.number_text(spreadsheet.MOST_ROWS, locale),
         status=422 if form.errors else 200,
     )
 

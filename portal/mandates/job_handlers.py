@@ -1,6 +1,6 @@
 """What does the jobs of automatic payment; each may run twice."""
 
-from portal.mandates import email, jobs, service
+from portal.mandates import collecting, email, jobs, service
 
 jobs.sweep.handler(service.sweep)
 jobs.mail_notice.handler(email.send_notice)
@@ -10,7 +10,7 @@ jobs.mail_staff.handler(email.send_to_staff)
 
 @jobs.collect.handler
 def collect(collection_id: str, hour: str) -> None:
-    service.collect(collection_id)
+    collecting.collect(collection_id)
 
 
 @jobs.mail_switched.handler

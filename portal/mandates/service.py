@@ -4,46 +4,31 @@ What happens to an invoice of a customer with a mandate, each step in a transact
 
     sweep         finds what is due, every few minutes: notices, attempts, and what was paid elsewhere
     send_notice   writes the Collection; the mail of the notice fixes the day, and nothing is charged before policy.NOTICE after it
-    collect       begins a try (the row says so before Stripe is asked), has payments.service.pay_with_card charge the default card
-                  off session under a key made from the collection and the try, and writes down what came of it
-
-A crash at any line leaves the try begun: whoever comes next goes on with the same key, and the card is charged once. The payment is the
-invoice's one live payment, so a customer who pays by hand in the same moment pays the same payment intent.
+    collecting.collect    charges the card on its day, and writes down what came of it
 
 Locks are taken in this order: mandate, collection, invoice, audit head.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
-from portal import gateway
 from portal.accounts import queries as accounts
-from portal.core import audit, clock, company_days, config, crash, db, recovery
+from portal.core import audit, clock, company_days, config, db
 from portal.core.db import new_id
-from portal.core.errors import N_, Conflict, Invalid, NotFound
+from portal.core.errors import N_, Conflict
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
-from portal.invoices.statuses import InvoiceStatus
-from portal.mandates import jobs, policy, queries, statuses
+from portal.mandates import collecting, jobs, policy, queries, statuses
 from portal.mandates.models import Collection, Mandate
 from portal.mandates.statuses import CollectionStatus
 from portal.payment_methods import queries as cards
-from portal.payments import queries as payment_queries
-from portal.payments import service as payments
-from portal.payments.models import Payment
-from portal.payments.statuses import PaymentStatus
 
 log = structlog.get_logger(__name__)
 
-# While the customer answers their bank, or the bank takes its time, a collection looks again after this long.
-CHECK_AGAIN_AFTER: Final = timedelta(minutes=30)
 # Of one sweep: so many rows at a time, and so many times; what is left waits for the next one.
 BATCH: Final = 200
 MOST_BATCHES: Final = 20
@@ -109,7 +94,7 @@ def switch_off(customer_id: str, user_id: str) -> None:
             .where(Collection.mandate_id == mandate.id, Collection.status.in_(statuses.ACTIVE), ~Collection.is_trying)
             .with_for_update()
         ).scalars():
-            _end(session, row, CollectionStatus.CANCELED)
+            collecting.end(session, row, CollectionStatus.CANCELED)
         jobs.mail_switched.enqueue(session, mandate_id=mandate.id, on=0)
 
 
@@ -122,7 +107,7 @@ def sweep() -> None:
         with db.reading() as session:
             elsewhere = queries.settled_elsewhere(session, BATCH)
         for collection_id in elsewhere:
-            _close_if_settled(collection_id)
+            collecting.close_if_settled(collection_id)
         if len(elsewhere) < BATCH:
             break
     for _ in range(MOST_BATCHES):
@@ -187,7 +172,7 @@ def send_notice(invoice_id: str, customer_id: str) -> None:
 def schedule(collection_id: str) -> Collection | None:
     """The collection whose notice is sent now, with the day that the notice names; None when it needs no notice (any more)."""
     with db.transaction() as session:
-        row = _locked(session, collection_id)
+        row = collecting.locked(session, collection_id)
         if row.status != CollectionStatus.ANNOUNCED or row.noticed_at is not None:
             return None
         invoice = session.get_one(Invoice, row.invoice_id)
@@ -200,233 +185,7 @@ def schedule(collection_id: str) -> Collection | None:
 def mark_noticed(collection_id: str) -> None:
     """The notice is out: from its day on, and not before NOTICE, the card may be charged. A second call keeps the first moment."""
     with db.transaction() as session:
-        row = _locked(session, collection_id)
+        row = collecting.locked(session, collection_id)
         if row.noticed_at is None:
             row.noticed_at = clock.now()
             row.next_attempt_at = policy.charged_from(row.charge_on, row.noticed_at)
-
-
-# The worker's part: charging
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """A try that has begun: what to charge, and the key under which it is charged once."""
-
-    collection_id: str
-    customer_id: str
-    invoice_id: str
-    payment_method_id: str
-    client_key: str
-
-
-def collect(collection_id: str) -> None:
-    """Charge a collection whose time has come, or go on with a try that someone began. A second call repeats nothing.
-
-    Raises the gateway's errors while it is not known what came of it: the job comes again, under the same key.
-    """
-    recovery.refuse_now()
-    begun = _begin(collection_id)
-    if begun is None:
-        return
-    crash.point("try begun")
-    try:
-        payment = payments.pay_with_card(
-            begun.customer_id, begun.invoice_id, begun.payment_method_id, client_key=begun.client_key, off_session=True
-        )
-    except Conflict as error:  # paid or withdrawn a moment ago, being paid in the page, or set aside for staff
-        log.info("collection_waits", collection_id=collection_id, code=error.code)
-        if not _close_if_settled(collection_id):
-            _wait(collection_id, sent=False)
-    except (NotFound, Invalid) as error:  # the card was removed, or has run out, since the try began
-        code = statuses.EXPIRED if error.code == "card_expired" else statuses.NO_CARD
-        _fail(collection_id, code, "", "", payment_id=None)
-    else:
-        crash.point("try charged")
-        _conclude(collection_id, payment)
-
-
-def _begin(collection_id: str) -> Attempt | None:
-    """Write down that a try begins, before anything is sent; or what makes it fail without asking any bank."""
-    with db.reading() as session:
-        mandate_id = queries.collection(session, collection_id).mandate_id
-    with db.transaction() as session:
-        mandate = session.get_one(Mandate, mandate_id, with_for_update=True)
-        row = _locked(session, collection_id)
-        if row.status not in statuses.ACTIVE or row.noticed_at is None:
-            return None
-        if not row.is_trying:
-            if _is_settled(session, row) or _comes_later(row, row.noticed_at):
-                return None
-            if mandate.ended_at is not None:
-                _end(session, row, CollectionStatus.CANCELED)
-                return None
-            if not _start_attempt(session, row):
-                return None
-        return Attempt(row.id, row.customer_id, row.invoice_id, row.payment_method_id or "", f"{row.id}:{row.attempts}")
-
-
-def _comes_later(row: Collection, noticed_at: datetime) -> bool:
-    """Whether it is too early to charge, also when the row's next try says otherwise: the company may have moved to another zone."""
-    row.next_attempt_at = max(row.next_attempt_at, policy.charged_from(row.charge_on, noticed_at))
-    return row.next_attempt_at > clock.now()
-
-
-def _start_attempt(session: Session, row: Collection) -> bool:
-    card = cards.default_card(session, row.customer_id)
-    known_answer = card is not None and _is_final_decline(row, card.stripe_payment_method_id)
-    row.attempts += 1
-    row.first_attempt_at = row.first_attempt_at or clock.now()
-    if card is None or known_answer:
-        code = row.failure_code if known_answer else _why_no_card(session, row.customer_id)
-        told = (row.decline_code, row.advice_code) if known_answer else ("", "")
-        _note_failure(session, row, code, *told, payment_id=None)
-        return False
-    row.is_trying = True
-    row.payment_method_id = card.id
-    row.tried_method = card.stripe_payment_method_id
-    row.updated_at = clock.now()
-    audit.record(
-        session, "collection.attempt", row.id, {"number": row.attempts, "card": card.id}, customer_id=row.customer_id
-    )
-    return True
-
-
-def _is_final_decline(row: Collection, method_id: str) -> bool:
-    """The bank has said for good that it will not charge this card, or that its data is wrong, which another try does not mend."""
-    if method_id != row.tried_method:
-        return False
-    is_final = gateway.is_final(row.failure_code, row.decline_code, row.advice_code)
-    return is_final or gateway.wants_card_data(row.advice_code)
-
-
-def _why_no_card(session: Session, customer_id: str) -> str:
-    kept = cards.of_customer(session, customer_id)
-    return statuses.EXPIRED if any(card.is_default and card.is_expired for card in kept) else statuses.NO_CARD
-
-
-def _conclude(collection_id: str, payment: Payment) -> None:
-    with db.reading() as session:
-        unanswered = payment_queries.unanswered(session, payment.id) is not None
-    if payment.has_succeeded:
-        _close_if_settled(collection_id)
-    elif payment.status == PaymentStatus.CANCELED:  # by a person, who may have voided the invoice: no bank has said no
-        if not _close_if_settled(collection_id):
-            _try_anew(collection_id)
-    elif unanswered or payment.is_processing:
-        _wait(collection_id, sent=True)
-    elif payment.requires_action or payment.review_reason:
-        _wait(collection_id, sent=False)
-    else:
-        _fail(collection_id, payment.failure_code, payment.decline_code, payment.advice_code, payment_id=payment.id)
-
-
-def _wait(collection_id: str, *, sent: bool) -> None:
-    """Look again later. A try of which nothing was sent is none, and does not count."""
-    with db.transaction() as session:
-        row = _locked(session, collection_id)
-        if row.status not in statuses.ACTIVE:
-            return
-        row.next_attempt_at = clock.now() + CHECK_AGAIN_AFTER
-        row.updated_at = clock.now()
-        if not sent and row.is_trying:
-            row.is_trying = False
-            row.attempts -= 1
-
-
-def _try_anew(collection_id: str) -> None:
-    """The next try comes soon, and under a key of its own: this one's belongs to a payment that is over."""
-    with db.transaction() as session:
-        row = _locked(session, collection_id)
-        if row.status in statuses.ACTIVE and row.is_trying:
-            row.is_trying = False
-            row.next_attempt_at = clock.now() + CHECK_AGAIN_AFTER
-            row.updated_at = clock.now()
-
-
-def _fail(collection_id: str, code: str, decline_code: str, advice_code: str, *, payment_id: str | None) -> None:
-    with db.transaction() as session:
-        row = _locked(session, collection_id)
-        if row.status in statuses.ACTIVE and row.is_trying:
-            _note_failure(session, row, code, decline_code, advice_code, payment_id=payment_id)
-
-
-def _note_failure(
-    session: Session, row: Collection, code: str, decline_code: str, advice_code: str, *, payment_id: str | None
-) -> None:
-    """A try has failed: plan the next one, or give up; the customer hears of it each time, staff at the end."""
-    row.is_trying = False
-    row.failure_code = code
-    row.decline_code = decline_code
-    row.advice_code = advice_code
-    audit.record(
-        session,
-        "collection.attempt_failed",
-        row.id,
-        {"number": row.attempts, "code": code, "decline_code": decline_code, "advice_code": advice_code},
-        customer_id=row.customer_id,
-    )
-    if session.get_one(Mandate, row.mandate_id).ended_at is not None:
-        _end(session, row, CollectionStatus.CANCELED)
-        return
-    again_at = policy.next_attempt(row.first_attempt_at or clock.now(), row.attempts)
-    if again_at is None:
-        log.error("collection_given_up", collection_id=row.id, invoice_id=row.invoice_id)
-        _end(session, row, CollectionStatus.GIVEN_UP)
-        jobs.mail_staff.enqueue(session, collection_id=row.id)
-    else:
-        row.status = CollectionStatus.RETRYING
-        row.next_attempt_at = again_at
-        row.updated_at = clock.now()
-    jobs.mail_failure.enqueue(
-        session,
-        collection_id=row.id,
-        number=row.attempts,
-        code=code,
-        decline_code=decline_code,
-        advice_code=advice_code,
-        again_at=again_at.isoformat() if again_at else None,
-        payment_id=payment_id,
-    )
-
-
-def _close_if_settled(collection_id: str) -> bool:
-    """End a collection whose invoice is paid or withdrawn; False, having done nothing, when it is still owed."""
-    with db.transaction() as session:
-        row = _locked(session, collection_id)
-        return row.status not in statuses.ACTIVE or _is_settled(session, row)
-
-
-def _is_settled(session: Session, row: Collection) -> bool:
-    """Whether nothing is owed any more; the collection has ended by this."""
-    status = session.execute(select(Invoice.status).where(Invoice.id == row.invoice_id)).scalar_one()
-    if status == InvoiceStatus.OPEN:
-        return False
-    _end(session, row, CollectionStatus.PAID if status == InvoiceStatus.PAID else CollectionStatus.CANCELED)
-    return True
-
-
-def _end(session: Session, row: Collection, status: CollectionStatus) -> None:
-    before, row.status = row.status, status
-    row.is_trying = False
-    row.updated_at = clock.now()
-    audit.record(
-        session,
-        f"collection.{status}",
-        row.id,
-        {"before": before, "attempts": row.attempts},
-        customer_id=row.customer_id,
-    )
-    crash.point("collection ended")
-
-
-def _locked(session: Session, collection_id: str) -> Collection:
-    row = session.execute(
-        select(Collection)
-        .where(Collection.id == collection_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).scalar_one_or_none()
-    if row is None:
-        raise NotFound
-    return row

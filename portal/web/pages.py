@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 import limits
 import structlog
 from flask import (
-    Blueprint,
     Flask,
     Response,
     current_app,
@@ -32,8 +31,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from portal.content import language
 from portal.content.templates import LocaleEnvironment
-from portal.core import audit, card_numbers, company_days, config, db, networks, recovery, time_zones
-from portal.core.errors import NotFound
+from portal.core import audit, card_numbers, company_days, config, networks, recovery, time_zones
 from portal.web import forwarded, static_build, static_files
 
 # Browsers ask for HTTPS alone from then on, in seconds.
@@ -57,7 +55,6 @@ FREE: Final = frozenset(
     }
 )
 
-bp = Blueprint("pages", __name__)
 babel = Babel()
 csrf = CSRFProtect()
 # Counts in each process by itself while the storage in the settings does not answer: limits must not take the pages down with them.
@@ -198,58 +195,6 @@ def reader_zone() -> ZoneInfo:
     if current_user and current_user.is_authenticated:
         chosen, guessed = current_user.time_zone, current_user.guessed_time_zone
     return time_zones.first_known(chosen, request.cookies.get(time_zones.COOKIE, ""), guessed)
-
-
-# Routes that belong to no feature
-
-
-@bp.get("/theme.css")
-def theme() -> Response:
-    """The company's colour as custom properties, so that no page needs a style of its own."""
-    colour = config.current().company.colour
-    contrast = _readable_on(colour)
-    away = "#000000" if contrast == "#ffffff" else "#ffffff"  # towards it what is written on the colour stays readable
-    response = make_response(f":root {{ --brand: {colour}; --brand-contrast: {contrast}; --brand-away: {away}; }}\n")
-    response.mimetype = "text/css"
-    response.cache_control.max_age = 300
-    response.cache_control.public = True
-    return response
-
-
-def _readable_on(colour: str) -> str:
-    """Black or white, whichever contrasts more. Source: WCAG 2.2, "relative luminance"."""
-
-    def linear(channel: int) -> float:
-        part = channel / 255
-        return part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
-
-    red, green, blue = (linear(int(colour[at : at + 2], 16)) for at in (1, 3, 5))
-    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
-    return "#ffffff" if 1.05 / (luminance + 0.05) >= (luminance + 0.05) / 0.05 else "#000000"
-
-
-@bp.get("/language/<code>", endpoint="language")
-def choose_language(code: str) -> AnyResponse:
-    """Read on in another language; the choice stays with this browser and changes nothing of the account."""
-    if code not in config.current().languages:
-        raise NotFound
-    session["language"] = code
-    return redirect(local_path(request.args.get("next"), "/"), 303)
-
-
-@bp.get("/healthz")
-@limiter.exempt
-def healthz() -> Response:
-    """The process answers."""
-    return make_response("ok\n", {"Content-Type": "text/plain"})
-
-
-@bp.get("/readyz")
-@limiter.exempt
-def readyz() -> Response:
-    """The process can do its work: the database answers."""
-    db.is_reachable()
-    return make_response("ok\n", {"Content-Type": "text/plain"})
 
 
 # The API's documentation is a page for people.
@@ -403,4 +348,3 @@ def install(app: Flask) -> None:
     app.add_template_global(part, "part")
     app.add_template_global(cookies_are_blocked, "cookies_are_blocked")
     app.extensions[_ENVIRONMENTS] = {}
-    app.register_blueprint(bp)

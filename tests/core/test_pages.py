@@ -19,7 +19,7 @@ from portal import app as portal_app
 from portal.core import audit, clock, config, db
 from portal.core.audit import AuditEvent
 from portal.identity.models import User
-from portal.web import pages, static_files
+from portal.web import pages, static_files, views
 from tests import factories
 
 pytestmark = pytest.mark.database("sqlite")
@@ -353,7 +353,7 @@ def luminance(colour: str) -> float:
 
 @given(colour=st.from_regex(r"\A#[0-9a-f]{6}\Z"))
 def test_writing_on_the_companys_colour_can_be_read(colour: str) -> None:
-    light, dark = sorted((luminance(colour), luminance(pages._readable_on(colour))), reverse=True)
+    light, dark = sorted((luminance(colour), luminance(views._readable_on(colour))), reverse=True)
     assert (light + 0.05) / (dark + 0.05) >= 4.5  # WCAG 2.2, AA
 
 

@@ -20,7 +20,7 @@ from portal.core.errors import Invalid
 from portal.core.money import Money
 from portal.identity import api_clients
 from portal.identity import service as identity
-from portal.invoices import files
+from portal.invoices import files, importing
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.payments import service as payments
@@ -219,9 +219,9 @@ def test_a_line_of_the_log_holds_no_card_number(capsys: pytest.CaptureFixture[st
 
 def test_a_file_with_card_numbers_names_their_lines() -> None:
     with pytest.raises(texts.CardNumber) as refused:
-        invoices.refuse_card_numbers(f"a;b\nx;{CARD}\n1;2\n{CARD};y\n".encode())
+        importing.refuse_card_numbers(f"a;b\nx;{CARD}\n1;2\n{CARD};y\n".encode())
     assert "2, 4" in refused.value.text()
-    invoices.refuse_card_numbers(io.BytesIO(b"customer;invoice\n4242;4242\n4242;4242\n").read())
+    importing.refuse_card_numbers(io.BytesIO(b"customer;invoice\n4242;4242\n4242;4242\n").read())
 
 
 @pytest.mark.database("sqlite")

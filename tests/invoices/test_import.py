@@ -11,9 +11,9 @@ from sqlalchemy import func, select
 from portal.accounts.models import Customer
 from portal.core import db
 from portal.core.errors import Invalid
-from portal.invoices import queries, service, spreadsheet
+from portal.invoices import importing, queries, spreadsheet
+from portal.invoices.importing import ImportReport
 from portal.invoices.models import Invoice
-from portal.invoices.service import ImportReport
 from portal.invoices.spreadsheet import DecimalMark, Sheet, scaled
 from tests.invoices.conftest import add_customer
 
@@ -27,7 +27,7 @@ def file(*rows: str, header: str = HEADER) -> io.BytesIO:
 
 
 def imported(*rows: str, header: str = HEADER, mark: DecimalMark | None = None, dry_run: bool = False) -> ImportReport:
-    return service.import_csv(file(*rows, header=header), decimal_mark=mark, dry_run=dry_run)
+    return importing.import_csv(file(*rows, header=header), decimal_mark=mark, dry_run=dry_run)
 
 
 def read(*rows: str, header: str = HEADER) -> Sheet:
@@ -50,7 +50,7 @@ def test_the_sample_in_the_documentation_is_imported(settings: object) -> None:
     customer = add_customer("Demo Bakery", "alex@bakery.example")
     add_customer("Demo Studio", "robin@studio.example")
     with SAMPLE.open("rb") as sample:
-        report = service.import_csv(sample)
+        report = importing.import_csv(sample)
     assert (report.rows, report.fresh, report.problems) == (4, 2, ())
     bakery, studio = report.issued
     assert [one.quantity_thousandths for one in bakery.lines] == [28_400, 31_000, 2_000]

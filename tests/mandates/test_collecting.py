@@ -16,7 +16,7 @@ from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
 from portal.invoices.statuses import InvoiceStanding
 from portal.jobs import outbox
-from portal.mandates import email, policy, queries, service
+from portal.mandates import collecting, email, policy, queries, service
 from portal.mandates.models import Collection
 from portal.mandates.statuses import CollectionStatus
 from portal.payment_methods import service as cards
@@ -46,7 +46,7 @@ def test_an_invoice_is_announced_three_days_before_and_charged_on_its_day(subscr
             assert subscriber.collection(invoice_id).status == CollectionStatus.PAID
             before = everything()
             service.sweep()
-            service.collect(subscriber.collection(invoice_id).id)
+            collecting.collect(subscriber.collection(invoice_id).id)
             assert everything() == before
     assert len(subscriber.mails("We will charge")) == 1
     assert len(subscriber.mails("Your receipt")) == 1
@@ -296,13 +296,13 @@ def test_dead_at_any_point_it_is_charged_once(subscriber: Subscriber, point: str
     invoice_id = subscriber.owe(days=3)
     subscriber.work()
     with time_machine.travel(clock.now() + timedelta(days=3)):
-        dies(point, lambda: service.collect(subscriber.collection(invoice_id).id))
+        dies(point, lambda: collecting.collect(subscriber.collection(invoice_id).id))
         with db.reading() as session:
             (standing,) = invoice_queries.standings(session, [session.get_one(Invoice, invoice_id)]).values()
-        assert standing.is_under_way or standing.state == InvoiceStanding.PAID, (
+        assert standing.is_under_way or standing.status == InvoiceStanding.PAID, (
             "its card is charged: nobody is asked to pay"
         )
-        service.collect(subscriber.collection(invoice_id).id)
+        collecting.collect(subscriber.collection(invoice_id).id)
         assert subscriber.charged == [119_00]
         assert subscriber.collection(invoice_id).status == CollectionStatus.PAID
         assert subscriber.collection(invoice_id).attempts == 1
@@ -316,7 +316,7 @@ def test_a_lost_answer_is_found_out_and_not_charged_twice(subscriber: Subscriber
         subscriber.sandbox.control(
             "faults", fault="reset_after", path="/v1/payment_intents/*/confirm", times=2, method="*"
         )
-        service.collect(subscriber.collection(invoice_id).id)
+        collecting.collect(subscriber.collection(invoice_id).id)
         collection = subscriber.collection(invoice_id)
         assert (collection.status, collection.is_trying) == (CollectionStatus.ANNOUNCED, True)
         with subscriber.later(0.1):
@@ -328,7 +328,7 @@ def _tried_and_not_answered(subscriber: Subscriber, invoice_id: str) -> None:
     subscriber.sandbox.control(
         "faults", fault="reset_before", path="/v1/payment_intents/*/confirm", times=2, method="*"
     )
-    service.collect(subscriber.collection(invoice_id).id)
+    collecting.collect(subscriber.collection(invoice_id).id)
     assert subscriber.collection(invoice_id).is_trying
 
 
@@ -339,7 +339,7 @@ def test_voided_during_a_try_nothing_is_charged_and_no_failure_is_told(subscribe
     with time_machine.travel(clock.now() + timedelta(days=3)):
         _tried_and_not_answered(subscriber, invoice_id)
         invoices.void(invoice_id, "billed twice")
-        service.collect(subscriber.collection(invoice_id).id)
+        collecting.collect(subscriber.collection(invoice_id).id)
         assert subscriber.collection(invoice_id).status == CollectionStatus.CANCELED
         with subscriber.later(1):
             assert (subscriber.charged, subscriber.mails("could not charge")) == ([], [])
@@ -356,7 +356,7 @@ def test_a_payment_that_is_canceled_during_a_try_is_no_decline_and_the_next_try_
         with db.reading() as session:
             (waiting,) = session.query(Payment).all()
         payments.cancel_waiting(waiting.id)
-        service.collect(subscriber.collection(invoice_id).id)
+        collecting.collect(subscriber.collection(invoice_id).id)
         assert (subscriber.collection(invoice_id).status, subscriber.charged) == (CollectionStatus.ANNOUNCED, [])
         with subscriber.later(0.1):
             assert (subscriber.status(invoice_id), subscriber.charged) == ("paid", [119_00])
@@ -370,8 +370,8 @@ def test_stripe_is_down_and_the_same_try_goes_on(subscriber: Subscriber) -> None
     with time_machine.travel(clock.now() + timedelta(days=3)):
         subscriber.sandbox.control("faults", fault="error_before", path="/v1/payment_intents", times=2, method="POST")
         with pytest.raises(Unavailable):
-            service.collect(subscriber.collection(invoice_id).id)
-        service.collect(subscriber.collection(invoice_id).id)
+            collecting.collect(subscriber.collection(invoice_id).id)
+        collecting.collect(subscriber.collection(invoice_id).id)
         assert (subscriber.collection(invoice_id).attempts, subscriber.charged) == (1, [119_00])
 
 
@@ -393,9 +393,9 @@ def test_switched_off_during_a_try_the_try_is_finished_and_no_other_made(subscri
     subscriber.work()
     subscriber.bank(POOR)
     with time_machine.travel(clock.now() + timedelta(days=3)):
-        dies("try charged", lambda: service.collect(subscriber.collection(invoice_id).id))
+        dies("try charged", lambda: collecting.collect(subscriber.collection(invoice_id).id))
         service.switch_off(subscriber.customer_id, subscriber.user_id)
-        service.collect(subscriber.collection(invoice_id).id)
+        collecting.collect(subscriber.collection(invoice_id).id)
         assert subscriber.collection(invoice_id).status == CollectionStatus.CANCELED
         with suppress(outbox.Reschedule), subscriber.later(10):
             assert subscriber.asked == 1

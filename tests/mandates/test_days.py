@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from portal.content.language import date_text
 from portal.core import company_days, config, db
-from portal.mandates import policy, service
+from portal.mandates import collecting, policy
 from portal.payment_methods.models import PaymentMethod
 from tests.mandates.conftest import Subscriber
 
@@ -71,7 +71,7 @@ def test_a_collection_that_was_planned_by_other_days_waits_for_its_own(subscribe
         session.merge(planned).next_attempt_at = midnight
     with time_machine.travel(midnight + timedelta(minutes=1)):
         subscriber.work()
-        service.collect(planned.id)
+        collecting.collect(planned.id)
         assert subscriber.asked == 0
     with time_machine.travel(company_days.begins(planned.charge_on) + timedelta(hours=16)):
         subscriber.work()

@@ -12,7 +12,7 @@ from portal.core.money import Money
 from portal.core.recovery import InRecovery
 from portal.disputes import service as disputes
 from portal.documents import service as receipts
-from portal.mandates import service as mandates
+from portal.mandates import collecting
 from portal.payments import service as payments
 from portal.payments.order_rules import Order
 from portal.reconciliation import recovering
@@ -82,7 +82,7 @@ def test_after_a_restore_nothing_is_charged_or_numbered_twice_and_all_is_brought
                 company.customer_id, Money(9_00, "eur"), "Poster", client_key="b" * 20
             ),
             company.bill,
-            lambda: mandates.collect(company.collection(ids["automatic"]).id),
+            lambda: collecting.collect(company.collection(ids["automatic"]).id),
         ):
             with pytest.raises(InRecovery):
                 move()

@@ -1,0 +1,125 @@
+"""Invoices out of a file: all of it is issued, or nothing. What it looks like: portal.invoices.spreadsheet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import BinaryIO, Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.accounts.models import Customer
+from portal.core import db
+from portal.core.errors import N_, Invalid
+from portal.core.texts import CardNumber
+from portal.identity import queries as accounts
+from portal.invoices import service, spreadsheet
+from portal.invoices.models import Invoice
+from portal.invoices.spreadsheet import DecimalMark, Entry, Problem, Sheet
+
+MOST_LINES_TOLD: Final = 20
+# SQLite takes a limited number of values in one statement.
+MOST_IN_ONE_QUESTION: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What came of a file with `rows` rows of data: all of it is in, or, when there is a problem, none of it.
+
+    `new` are the invoices of the file that were not here before, as it describes them; `issued` holds what was made of them, unless
+    it was a dry run. `already` holds those that an earlier import has brought.
+    """
+
+    rows: int
+    new: tuple[Entry, ...]
+    issued: tuple[Invoice, ...]
+    already: tuple[Invoice, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def fresh(self) -> int:
+        return len(self.new)
+
+
+def refuse_card_numbers(content: bytes) -> None:
+    """Raises CardNumber (field "file"), which names the lines, before a file is kept in which card numbers seem to stand."""
+    lines = spreadsheet.card_numbers_in(content)
+    if lines:
+        raise CardNumber(
+            N_(
+                "The file was not saved: line %(lines)s seems to hold a card number. Please remove it and upload "
+                "the file again."
+            ),
+            field="file",
+            lines=", ".join(map(str, lines[:MOST_LINES_TOLD])),
+        )
+
+
+def import_csv(file: BinaryIO, *, decimal_mark: DecimalMark | None = None, dry_run: bool = False) -> ImportReport:
+    """Issue the invoices in a CSV file (see portal.invoices.spreadsheet), in one transaction.
+
+    The same file again issues nothing: an invoice is known by its customer and its name in the file. When its total there has
+    changed, that is a problem. Raises Conflict when another import brings the same invoices at the same moment.
+    """
+    sheet = spreadsheet.read(file, decimal_mark)
+    with db.reading() if dry_run else db.transaction() as session:
+        fresh, already = _match(session, sheet)
+        if sheet.problems or dry_run:
+            problems = tuple(sorted(sheet.problems, key=lambda problem: problem.line))
+            return ImportReport(sheet.rows, tuple(fresh), (), tuple(already), problems)
+        issued = tuple(service.add(session, entry.draft, entry.totals) for entry in fresh)
+        return ImportReport(sheet.rows, tuple(fresh), issued, tuple(already), ())
+
+
+def _match(session: Session, sheet: Sheet) -> tuple[list[Entry], list[Invoice]]:
+    """The file's new invoices with their customers, and those that are here already; adds to the sheet's problems."""
+    customers = _customers_by_email(session, {email for _line, email in sheet.customers})
+    fresh, already = [], []
+    for line, email in sheet.customers:
+        try:
+            _only(customers.get(email, []))
+        except Invalid as error:
+            sheet.problems.append(Problem(line, "customer", error))
+    for entry in sheet.entries:
+        if len(customers.get(entry.email, [])) != 1:
+            continue
+        draft = replace(entry.draft, customer_id=_only(customers[entry.email]))
+        known = service.by_external_reference(session, draft.customer_id, draft.external_reference or "")
+        if known is None:
+            fresh.append(replace(entry, draft=draft))
+        elif (known.currency, known.total_minor) == (draft.currency, entry.totals.total_minor):
+            already.append(known)
+        else:
+            message = N_("This invoice was imported before as %(number)s, with a total of %(total)s.")
+            changed = Invalid(message, number=known.number, total=known.total)
+            sheet.problems.append(Problem(entry.line, "invoice", changed))
+    return fresh, already
+
+
+def customer_billed_at(email: str) -> str:
+    """The id of the customer with this e-mail address. Raises Invalid (field "customer") when it is none, or more than one."""
+    email = accounts.normal_email(email)
+    with db.reading() as session:
+        return _only(_customers_by_email(session, {email}).get(email, []))
+
+
+def _only(customer_ids: list[str]) -> str:
+    """The one customer there is with an address. Raises Invalid when there is none, or when it is not clear who is meant."""
+    if not customer_ids:
+        raise Invalid(N_("No customer has this e-mail address."), field="customer")
+    if len(customer_ids) > 1:
+        raise Invalid(N_("More than one customer has this e-mail address."), field="customer")
+    return customer_ids[0]
+
+
+def _customers_by_email(session: Session, emails: set[str]) -> dict[str, list[str]]:
+    """The ids of the customers with each of these addresses, written as accounts.queries.normal_email does."""
+    found: dict[str, list[str]] = {}
+    wanted = sorted(emails)
+    for start in range(0, len(wanted), MOST_IN_ONE_QUESTION):
+        chunk = wanted[start : start + MOST_IN_ONE_QUESTION]
+        for customer_id, address in session.execute(
+            select(Customer.id, Customer.email).where(Customer.email.in_(chunk))
+        ):
+            found.setdefault(address, []).append(customer_id)
+    return found

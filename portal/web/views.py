@@ -1,0 +1,61 @@
+"""Routes that belong to no feature: the company's colour, the language, and whether the process is well."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, make_response, redirect, request, session
+from werkzeug.wrappers import Response as AnyResponse
+
+from portal.core import config, db
+from portal.core.errors import NotFound
+from portal.web.pages import limiter, local_path
+
+bp = Blueprint("pages", __name__)
+
+
+@bp.get("/theme.css")
+def theme() -> Response:
+    """The company's colour as custom properties, so that no page needs a style of its own."""
+    colour = config.current().company.colour
+    contrast = _readable_on(colour)
+    away = "#000000" if contrast == "#ffffff" else "#ffffff"  # towards it what is written on the colour stays readable
+    response = make_response(f":root {{ --brand: {colour}; --brand-contrast: {contrast}; --brand-away: {away}; }}\n")
+    response.mimetype = "text/css"
+    response.cache_control.max_age = 300
+    response.cache_control.public = True
+    return response
+
+
+def _readable_on(colour: str) -> str:
+    """Black or white, whichever contrasts more. Source: WCAG 2.2, "relative luminance"."""
+
+    def linear(channel: int) -> float:
+        part = channel / 255
+        return part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+
+    red, green, blue = (linear(int(colour[at : at + 2], 16)) for at in (1, 3, 5))
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return "#ffffff" if 1.05 / (luminance + 0.05) >= (luminance + 0.05) / 0.05 else "#000000"
+
+
+@bp.get("/language/<code>", endpoint="language")
+def choose_language(code: str) -> AnyResponse:
+    """Read on in another language; the choice stays with this browser and changes nothing of the account."""
+    if code not in config.current().languages:
+        raise NotFound
+    session["language"] = code
+    return redirect(local_path(request.args.get("next"), "/"), 303)
+
+
+@bp.get("/healthz")
+@limiter.exempt
+def healthz() -> Response:
+    """The process answers."""
+    return make_response("ok\n", {"Content-Type": "text/plain"})
+
+
+@bp.get("/readyz")
+@limiter.exempt
+def readyz() -> Response:
+    """The process can do its work: the database answers."""
+    db.is_reachable()
+    return make_response("ok\n", {"Content-Type": "text/plain"})
