@@ -40,7 +40,7 @@ POINTS: Final[dict[str, str]] = {
     "cancel asked": "That a payment is to be canceled is in the audit trail. Stripe was not asked.",
     "way cleared": "No payment stands in the way of closing an invoice. It is still open.",
     # payment methods
-    "setup recorded": "Open. A card setup’s row is written, with its audit event and its job.",
+    "setup recorded": "Open. The row of a payment method’s setup is written, with its audit event and its job.",
     "payment method fetched": "What Stripe says of a card was fetched. Nothing of it is kept.",
     "card saved": "Open. A card is kept, with its audit event and its place as the default.",
     "setup confirmed": "The bank has taken the card of an app’s setup. Nothing of it is stored.",

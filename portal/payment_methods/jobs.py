@@ -17,12 +17,12 @@ def detach(stripe_payment_method_id: str) -> None:
 
 @job("payment_methods.follow_up", once_per=("setup_id",))
 def follow_up(setup_id: str) -> None:
-    """Bring a card setup to its end."""
+    """Bring the setup of a payment method to its end."""
 
 
 @job("payment_methods.requeue_lost_jobs", every_seconds=60)
 def requeue_lost_jobs() -> None:
-    """Leave a job for each card setup on its way that has none."""
+    """Leave a job for each setup of a payment method on its way that has none."""
 
 
 @job("payment_methods.compare", once_per=("day", "after"), every_seconds=24 * 3600)

@@ -129,7 +129,7 @@ class PaymentMethodSetup(Mirror, Base):
 class CardAttempt(Base):
     """A card that a bank refused (`attempt` is Stripe's id of that try), or one of which nobody knows yet what its bank says.
 
-    `subject` is what it was for: a card setup, a payment or its invoice, or the payment method itself. `fingerprint` tells cards
+    `subject` is what it was for: a setup, a payment or its invoice, or the payment method itself. `fingerprint` tells cards
     apart; empty where nobody knows the card.
     """
 
