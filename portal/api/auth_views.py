@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import request
 
-from portal.api import end_users, schemas, tokens
+from portal.api import auth_schemas, end_users, tokens
 from portal.api.operations import blueprint, count_failure, operation
 from portal.identity import api_clients, app_grants
 
@@ -14,12 +14,12 @@ bp = blueprint("auth")
 @bp.post("/auth/token")
 @operation(
     tag="Signing in",
-    answer=schemas.Token,
+    answer=auth_schemas.Token,
     refusals=(401, 403),
-    body=schemas.TokenRequest,
+    body=auth_schemas.TokenRequest,
     limit="sign_in",
 )
-def get_token(body: schemas.TokenRequest) -> schemas.Token:
+def get_token(body: auth_schemas.TokenRequest) -> auth_schemas.Token:
     """Get an access token.
 
     With a password (and a code, with two-step verification on), with the refresh token of the last answer, or with an API client's
@@ -44,8 +44,8 @@ def get_token(body: schemas.TokenRequest) -> schemas.Token:
     return _token(tokens.sign(grant.user.id, grant.scopes, grant=grant.id), grant.scopes, grant.refresh_token)
 
 
-def _token(access_token: str, scopes: frozenset[str], refresh_token: str | None) -> schemas.Token:
-    return schemas.Token(
+def _token(access_token: str, scopes: frozenset[str], refresh_token: str | None) -> auth_schemas.Token:
+    return auth_schemas.Token(
         access_token=access_token,
         token_type="Bearer",  # noqa: S106  # how it is sent
         expires_in=int(tokens.LIFETIME.total_seconds()),
@@ -55,12 +55,12 @@ def _token(access_token: str, scopes: frozenset[str], refresh_token: str | None)
 
 
 @bp.post("/auth/revoke")
-@operation(tag="Signing in", answer=schemas.Revoked, body=schemas.RevokeRequest, limit="sign_in")
-def revoke_token(body: schemas.RevokeRequest) -> schemas.Revoked:
+@operation(tag="Signing in", answer=auth_schemas.Revoked, body=auth_schemas.RevokeRequest, limit="sign_in")
+def revoke_token(body: auth_schemas.RevokeRequest) -> auth_schemas.Revoked:
     """Sign out.
 
     Ends the sign-in of this refresh token: no token of it opens anything from now on. An unknown token gets the same answer.
     """
     if not app_grants.sign_out(body.refresh_token):
         count_failure("sign_in")
-    return schemas.Revoked()
+    return auth_schemas.Revoked()

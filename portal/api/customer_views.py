@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portal.accounts import queries as accounts
-from portal.api import representations, schemas
+from portal.api import customer_schemas, representations
 from portal.api.callers import Caller
 from portal.api.operations import blueprint, operation
 from portal.core import db
@@ -13,8 +13,8 @@ bp = blueprint("customers")
 
 
 @bp.get("/customers/me")
-@operation("account:read", tag="Customers", answer=schemas.Customer)
-def get_me(caller: Caller) -> schemas.Customer:
+@operation("account:read", tag="Customers", answer=customer_schemas.Customer)
+def get_me(caller: Caller) -> customer_schemas.Customer:
     """Get the customer that this token stands for, who is signed in, and what the token may do."""
     with db.reading() as session:
         customer = accounts.customer(session, caller.customer())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portal.api import representations, schemas
+from portal.api import endpoint_schemas, representations, schemas
 from portal.api.callers import Caller
 from portal.api.operations import blueprint, operation
 from portal.core import db
@@ -12,8 +12,8 @@ from portal.webhook_endpoints.models import WebhookEndpoint
 bp = blueprint("endpoints")
 
 
-def _represented(row: WebhookEndpoint, secret: str | None = None) -> schemas.Endpoint:
-    return schemas.Endpoint.model_validate(
+def _represented(row: WebhookEndpoint, secret: str | None = None) -> endpoint_schemas.Endpoint:
+    return endpoint_schemas.Endpoint.model_validate(
         {
             "id": row.id,
             "url": row.url,
@@ -27,14 +27,14 @@ def _represented(row: WebhookEndpoint, secret: str | None = None) -> schemas.End
     )
 
 
-def _shown(caller: Caller, endpoint_id: str) -> schemas.Endpoint:
+def _shown(caller: Caller, endpoint_id: str) -> endpoint_schemas.Endpoint:
     with db.reading() as session:
         return _represented(queries.endpoint(session, caller.customer(), endpoint_id))
 
 
 @bp.get("/endpoints")
-@operation("endpoints:read", tag="Webhooks", answer=schemas.Page[schemas.Endpoint])
-def list_endpoints(caller: Caller) -> schemas.Page[schemas.Endpoint]:
+@operation("endpoints:read", tag="Webhooks", answer=schemas.Page[endpoint_schemas.Endpoint])
+def list_endpoints(caller: Caller) -> schemas.Page[endpoint_schemas.Endpoint]:
     """List the endpoints that are told of events."""
     with db.reading() as session:
         return representations.whole([_represented(row) for row in queries.endpoints(session, caller.customer())])
@@ -44,13 +44,13 @@ def list_endpoints(caller: Caller) -> schemas.Page[schemas.Endpoint]:
 @operation(
     "endpoints:write",
     tag="Webhooks",
-    answer=schemas.Endpoint,
+    answer=endpoint_schemas.Endpoint,
     status=201,
-    body=schemas.NewEndpoint,
+    body=endpoint_schemas.NewEndpoint,
     again=_shown,
     limit="changes",
 )
-def add_endpoint(caller: Caller, body: schemas.NewEndpoint) -> schemas.Endpoint:
+def add_endpoint(caller: Caller, body: endpoint_schemas.NewEndpoint) -> endpoint_schemas.Endpoint:
     """Register an endpoint.
 
     Each event is sent there as a POST, signed as Standard Webhooks has it, and again for about eight hours until it is answered with 2xx.
@@ -70,8 +70,10 @@ def remove_endpoint(caller: Caller, endpoint_id: str) -> schemas.Deleted:
 
 
 @bp.post("/endpoints/<endpoint_id>/secret")
-@operation("endpoints:write", tag="Webhooks", answer=schemas.Endpoint, refusals=(404,), again=_shown, limit="changes")
-def rotate_secret(caller: Caller, endpoint_id: str) -> schemas.Endpoint:
+@operation(
+    "endpoints:write", tag="Webhooks", answer=endpoint_schemas.Endpoint, refusals=(404,), again=_shown, limit="changes"
+)
+def rotate_secret(caller: Caller, endpoint_id: str) -> endpoint_schemas.Endpoint:
     """Change an endpoint's signing secret.
 
     The new one is shown this once. For a day the old one signs as well, so that nothing is lost meanwhile. The sign-in must be ten minutes
@@ -83,8 +85,8 @@ def rotate_secret(caller: Caller, endpoint_id: str) -> schemas.Endpoint:
 
 
 @bp.post("/endpoints/<endpoint_id>/activation")
-@operation("endpoints:write", tag="Webhooks", answer=schemas.Endpoint, refusals=(404,), limit="changes")
-def enable_endpoint(caller: Caller, endpoint_id: str) -> schemas.Endpoint:
+@operation("endpoints:write", tag="Webhooks", answer=endpoint_schemas.Endpoint, refusals=(404,), limit="changes")
+def enable_endpoint(caller: Caller, endpoint_id: str) -> endpoint_schemas.Endpoint:
     """Switch an endpoint on again that was switched off because nothing arrived there. A second call changes nothing."""
     return _represented(service.enable_endpoint(caller.customer(), endpoint_id))
 

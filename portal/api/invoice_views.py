@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from portal.api import representations, schemas
+from portal.api import invoice_schemas, representations, schemas
 from portal.api.callers import Caller, NotForCustomers
 from portal.api.once import key_of
 from portal.api.operations import blueprint, operation
@@ -20,11 +20,11 @@ bp = blueprint("invoices")
 @operation(
     "invoices:read",
     tag="Invoices",
-    answer=schemas.Page[schemas.InvoiceSummary],
-    query=schemas.InvoiceList,
+    answer=schemas.Page[invoice_schemas.InvoiceSummary],
+    query=invoice_schemas.InvoiceList,
     refusals=(404,),
 )
-def list_invoices(caller: Caller, query: schemas.InvoiceList) -> schemas.Page[schemas.InvoiceSummary]:
+def list_invoices(caller: Caller, query: invoice_schemas.InvoiceList) -> schemas.Page[invoice_schemas.InvoiceSummary]:
     """List invoices, newest first."""
     whose = caller.customer_named(query.customer_id)
     with db.reading() as session:
@@ -39,13 +39,13 @@ def list_invoices(caller: Caller, query: schemas.InvoiceList) -> schemas.Page[sc
 
 
 @bp.get("/invoices/<invoice_id>")
-@operation("invoices:read", tag="Invoices", answer=schemas.Invoice, refusals=(404,))
-def get_invoice(caller: Caller, invoice_id: str) -> schemas.Invoice:
+@operation("invoices:read", tag="Invoices", answer=invoice_schemas.Invoice, refusals=(404,))
+def get_invoice(caller: Caller, invoice_id: str) -> invoice_schemas.Invoice:
     """Get one invoice with its lines."""
     return _shown(caller, invoice_id)
 
 
-def _shown(caller: Caller, invoice_id: str) -> schemas.Invoice:
+def _shown(caller: Caller, invoice_id: str) -> invoice_schemas.Invoice:
     with db.reading() as session:
         whose = caller.customer_id
         row = (
@@ -62,13 +62,13 @@ def _shown(caller: Caller, invoice_id: str) -> schemas.Invoice:
 @operation(
     "invoices:write",
     tag="Invoices",
-    answer=schemas.Invoice,
+    answer=invoice_schemas.Invoice,
     status=201,
-    body=schemas.NewInvoice,
+    body=invoice_schemas.NewInvoice,
     again=_shown,
     limit="changes",
 )
-def issue_invoice(caller: Caller, body: schemas.NewInvoice) -> schemas.Invoice:
+def issue_invoice(caller: Caller, body: invoice_schemas.NewInvoice) -> invoice_schemas.Invoice:
     """Issue an invoice.
 
     For staff and API clients. It is open at once, its number and totals are final. Tax is reckoned once a rate, as EN 16931 has it.
@@ -92,7 +92,7 @@ def issue_invoice(caller: Caller, body: schemas.NewInvoice) -> schemas.Invoice:
     return _shown(caller, row.id)
 
 
-def _line(line: schemas.NewInvoiceLine) -> LineDraft:
+def _line(line: invoice_schemas.NewInvoiceLine) -> LineDraft:
     return LineDraft(
         description=line.description,
         quantity_thousandths=int(Decimal(line.quantity) * 1_000),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portal.api import end_users, representations, schemas
+from portal.api import end_users, method_schemas, representations, schemas
 from portal.api.callers import Caller
 from portal.api.once import key_of
 from portal.api.operations import blueprint, operation
@@ -14,15 +14,15 @@ bp = blueprint("methods")
 
 
 @bp.get("/payments/methods/list")
-@operation("methods:read", tag="Payment methods", answer=schemas.Page[schemas.PaymentMethod])
-def list_methods(caller: Caller) -> schemas.Page[schemas.PaymentMethod]:
+@operation("methods:read", tag="Payment methods", answer=schemas.Page[method_schemas.PaymentMethod])
+def list_methods(caller: Caller) -> schemas.Page[method_schemas.PaymentMethod]:
     """List the saved payment methods, the default first."""
     with db.reading() as session:
         kept = queries.of_customer(session, caller.customer())
     return representations.whole([representations.payment_method(row) for row in kept])
 
 
-def _shown(caller: Caller, setup_id: str) -> schemas.PaymentMethodSetup:
+def _shown(caller: Caller, setup_id: str) -> method_schemas.PaymentMethodSetup:
     return _told(caller, service.setup_now(caller.customer(), setup_id))
 
 
@@ -30,15 +30,15 @@ def _shown(caller: Caller, setup_id: str) -> schemas.PaymentMethodSetup:
 @operation(
     "methods:write",
     tag="Payment methods",
-    answer=schemas.PaymentMethodSetup,
+    answer=method_schemas.PaymentMethodSetup,
     status=201,
     refusals=(402, 404),
-    body=schemas.SaveMethod,
+    body=method_schemas.SaveMethod,
     again=_shown,
     limit="changes",
     takes_cards=True,
 )
-def save_method(caller: Caller, body: schemas.SaveMethod) -> schemas.PaymentMethodSetup:
+def save_method(caller: Caller, body: method_schemas.SaveMethod) -> method_schemas.PaymentMethodSetup:
     """Save a payment method.
 
     With the id of a payment method that your app has made with Stripe's SDK, a card is brought to its bank at once. Without one, a setup
@@ -54,7 +54,7 @@ def save_method(caller: Caller, body: schemas.SaveMethod) -> schemas.PaymentMeth
     return _told(caller, service.start_setup(me, client_key=key_of(caller), ip=ip))
 
 
-def _told(caller: Caller, setup: service.SetupStarted) -> schemas.PaymentMethodSetup:
+def _told(caller: Caller, setup: service.SetupStarted) -> method_schemas.PaymentMethodSetup:
     with db.reading() as session:
         method = None
         if setup.payment_method_id is not None:
@@ -65,7 +65,7 @@ def _told(caller: Caller, setup: service.SetupStarted) -> schemas.PaymentMethodS
             except NotFound:  # removed since
                 method = None
     left = setup.status not in statuses.FINAL
-    return schemas.PaymentMethodSetup.model_validate(
+    return method_schemas.PaymentMethodSetup.model_validate(
         {
             "id": setup.setup_id,
             "status": statuses.public_status(setup.status),
@@ -77,8 +77,10 @@ def _told(caller: Caller, setup: service.SetupStarted) -> schemas.PaymentMethodS
 
 
 @bp.delete("/payments/methods/delete")
-@operation("methods:write", tag="Payment methods", answer=schemas.Deleted, query=schemas.DeleteMethod, refusals=(404,))
-def delete_method(caller: Caller, query: schemas.DeleteMethod) -> schemas.Deleted:
+@operation(
+    "methods:write", tag="Payment methods", answer=schemas.Deleted, query=method_schemas.DeleteMethod, refusals=(404,)
+)
+def delete_method(caller: Caller, query: method_schemas.DeleteMethod) -> schemas.Deleted:
     """Remove a payment method, here and at Stripe.
 
     A second call, and one for what is gone at Stripe already, gets the same answer.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from portal.api import end_users, representations, schemas
+from portal.api import end_users, payment_schemas, representations, schemas
 from portal.api.callers import Caller
 from portal.api.once import RefusedWith, key_of
 from portal.api.operations import blueprint, operation
@@ -22,7 +22,7 @@ bp = blueprint("payments")
 _REFUSED = frozenset({PaymentStatus.REQUIRES_PAYMENT_METHOD, PaymentStatus.REQUIRES_CONFIRMATION})
 
 
-def _shown(caller: Caller, payment_id: str) -> schemas.ProcessedPayment:
+def _shown(caller: Caller, payment_id: str) -> payment_schemas.ProcessedPayment:
     return _processed(service.current(payment_id, caller.customer()))
 
 
@@ -30,15 +30,15 @@ def _shown(caller: Caller, payment_id: str) -> schemas.ProcessedPayment:
 @operation(
     "payments:write",
     tag="Payments",
-    answer=schemas.ProcessedPayment,
+    answer=payment_schemas.ProcessedPayment,
     status=201,
-    refusals={402: schemas.Declined, 404: schemas.Problem, 409: schemas.NotNow},
-    body=schemas.ProcessPayment,
+    refusals={402: payment_schemas.Declined, 404: schemas.Problem, 409: payment_schemas.NotNow},
+    body=payment_schemas.ProcessPayment,
     again=_shown,
     limit="changes",
     takes_cards=True,
 )
-def process_payment(caller: Caller, body: schemas.ProcessPayment) -> schemas.ProcessedPayment:
+def process_payment(caller: Caller, body: payment_schemas.ProcessPayment) -> payment_schemas.ProcessedPayment:
     """Pay an invoice, or an amount without one.
 
     With a payment_method_id the card is charged at once. While a step is left to the customer, next_action says which, and client_secret is
@@ -57,14 +57,14 @@ def process_payment(caller: Caller, body: schemas.ProcessPayment) -> schemas.Pro
     return answer
 
 
-def _as_it_stands(caller: Caller, payment_id: str) -> schemas.ProcessedPayment:
+def _as_it_stands(caller: Caller, payment_id: str) -> payment_schemas.ProcessedPayment:
     """Without asking Stripe: what stands in the way of another request is not finished by it."""
     with db.reading() as session:
         payment = queries.for_customer(session, payment_id, caller.customer())
     return _processed(OrderResult(payment, None, None))
 
 
-def _order(caller: Caller, body: schemas.ProcessPayment) -> Order:
+def _order(caller: Caller, body: payment_schemas.ProcessPayment) -> Order:
     amount = Money(body.amount, body.currency) if body.amount is not None and body.currency is not None else None
     return Order(
         customer_id=caller.customer(),
@@ -83,18 +83,22 @@ def _order(caller: Caller, body: schemas.ProcessPayment) -> Order:
     )
 
 
-def _processed(done: OrderResult) -> schemas.ProcessedPayment:
+def _processed(done: OrderResult) -> payment_schemas.ProcessedPayment:
     with db.reading() as session:
         payment = representations.payment(session, done.payment)
     steps = {"client_secret": done.client_secret, "next_action": done.next_action}
-    return schemas.ProcessedPayment.model_validate(payment.model_dump() | steps)
+    return payment_schemas.ProcessedPayment.model_validate(payment.model_dump() | steps)
 
 
 @bp.get("/payments/history")
 @operation(
-    "payments:read", tag="Payments", answer=schemas.Page[schemas.Payment], query=schemas.PaymentList, refusals=(404,)
+    "payments:read",
+    tag="Payments",
+    answer=schemas.Page[payment_schemas.Payment],
+    query=payment_schemas.PaymentList,
+    refusals=(404,),
 )
-def list_payments(caller: Caller, query: schemas.PaymentList) -> schemas.Page[schemas.Payment]:
+def list_payments(caller: Caller, query: payment_schemas.PaymentList) -> schemas.Page[payment_schemas.Payment]:
     """List a customer's payments.
 
     While `has_more` is true, the next page is that of `cursor`, the `next_cursor` of this one.
@@ -123,8 +127,8 @@ def list_payments(caller: Caller, query: schemas.PaymentList) -> schemas.Page[sc
 
 # Told apart from the words that stand in its place in other addresses, so that these answer to their own methods alone.
 @bp.get("/payments/<payment:payment_id>")
-@operation("payments:read", tag="Payments", answer=schemas.Payment, refusals=(404,))
-def get_payment(caller: Caller, payment_id: str) -> schemas.Payment:
+@operation("payments:read", tag="Payments", answer=payment_schemas.Payment, refusals=(404,))
+def get_payment(caller: Caller, payment_id: str) -> payment_schemas.Payment:
     """Get one payment, as the portal knows it now."""
     row = _one(caller, payment_id)
     with db.reading() as session:
@@ -138,11 +142,11 @@ def get_payment(caller: Caller, payment_id: str) -> schemas.Payment:
     "payments:write",
     "payments:cancel",
     tag="Payments",
-    answer=schemas.Payment,
+    answer=payment_schemas.Payment,
     refusals=(404, 409),
     limit="changes",
 )
-def cancel_payment(caller: Caller, payment_id: str) -> schemas.Payment:
+def cancel_payment(caller: Caller, payment_id: str) -> payment_schemas.Payment:
     """Cancel a payment that its customer has not finished: nothing is charged, and its invoice can be paid again.
 
     A second call changes nothing. A success that comes at the same moment wins, and is told with already_paid; while the bank has the word

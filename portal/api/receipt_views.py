@@ -6,7 +6,7 @@ import io
 
 from flask import Response, send_file
 
-from portal.api import representations, schemas
+from portal.api import receipt_schemas, representations, schemas
 from portal.api.callers import Caller
 from portal.api.operations import blueprint, operation
 from portal.core import db
@@ -26,9 +26,13 @@ class NotRendered(NotYet):
 
 @bp.get("/receipts")
 @operation(
-    "receipts:read", tag="Receipts", answer=schemas.Page[schemas.Document], query=schemas.DocumentList, refusals=(404,)
+    "receipts:read",
+    tag="Receipts",
+    answer=schemas.Page[receipt_schemas.Document],
+    query=receipt_schemas.DocumentList,
+    refusals=(404,),
 )
-def list_receipts(caller: Caller, query: schemas.DocumentList) -> schemas.Page[schemas.Document]:
+def list_receipts(caller: Caller, query: receipt_schemas.DocumentList) -> schemas.Page[receipt_schemas.Document]:
     """List receipts and credit notes, newest first."""
     whose = caller.one_customer(query.customer_id)
     with db.reading() as session:
@@ -38,8 +42,8 @@ def list_receipts(caller: Caller, query: schemas.DocumentList) -> schemas.Page[s
 
 
 @bp.get("/receipts/<receipt_id>")
-@operation("receipts:read", tag="Receipts", answer=schemas.Document, refusals=(404,))
-def get_receipt(caller: Caller, receipt_id: str) -> schemas.Document:
+@operation("receipts:read", tag="Receipts", answer=receipt_schemas.Document, refusals=(404,))
+def get_receipt(caller: Caller, receipt_id: str) -> receipt_schemas.Document:
     """Get one receipt or credit note."""
     return representations.document(_one(caller, receipt_id))
 

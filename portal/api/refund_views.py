@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portal.api import representations, schemas
+from portal.api import refund_schemas, representations, schemas
 from portal.api.callers import Caller
 from portal.api.once import key_of
 from portal.api.operations import blueprint, operation
@@ -25,7 +25,7 @@ def _one(caller: Caller, refund_id: str) -> Refund:
     return row
 
 
-def _shown(caller: Caller, refund_id: str) -> schemas.Refund:
+def _shown(caller: Caller, refund_id: str) -> refund_schemas.Refund:
     row = _one(caller, refund_id)
     with db.reading() as session:
         return representations.refund(session, row)
@@ -35,14 +35,14 @@ def _shown(caller: Caller, refund_id: str) -> schemas.Refund:
 @operation(
     "refunds:request",
     tag="Refunds",
-    answer=schemas.Refund,
+    answer=refund_schemas.Refund,
     status=201,
     refusals=(404,),
-    body=schemas.NewRefund,
+    body=refund_schemas.NewRefund,
     again=_shown,
     limit="changes",
 )
-def refund_payment(caller: Caller, body: schemas.NewRefund) -> schemas.Refund:
+def refund_payment(caller: Caller, body: refund_schemas.NewRefund) -> refund_schemas.Refund:
     """Ask for money back.
 
     A customer's request is decided by staff. What a member of staff asks for is a proposal that a colleague approves; it is approved at
@@ -65,7 +65,7 @@ def refund_payment(caller: Caller, body: schemas.NewRefund) -> schemas.Refund:
     return _shown(caller, refund_id)
 
 
-def _amount(body: schemas.NewRefund, payment: Payment) -> Money | None:
+def _amount(body: refund_schemas.NewRefund, payment: Payment) -> Money | None:
     if body.currency is not None and body.currency != payment.currency:
         raise Invalid(N_("The refund is in another currency than the payment."), field="currency")
     return Money(body.amount, payment.currency) if body.amount is not None else None
@@ -73,9 +73,13 @@ def _amount(body: schemas.NewRefund, payment: Payment) -> Money | None:
 
 @bp.get("/refunds")
 @operation(
-    "refunds:read", tag="Refunds", answer=schemas.Page[schemas.Refund], query=schemas.RefundList, refusals=(404,)
+    "refunds:read",
+    tag="Refunds",
+    answer=schemas.Page[refund_schemas.Refund],
+    query=refund_schemas.RefundList,
+    refusals=(404,),
 )
-def list_refunds(caller: Caller, query: schemas.RefundList) -> schemas.Page[schemas.Refund]:
+def list_refunds(caller: Caller, query: refund_schemas.RefundList) -> schemas.Page[refund_schemas.Refund]:
     """List refunds, newest first: a customer's own; for staff and API clients those of all customers, or of one."""
     whose = caller.customer_named(query.customer_id)
     with db.reading() as session:
@@ -86,9 +90,13 @@ def list_refunds(caller: Caller, query: schemas.RefundList) -> schemas.Page[sche
 
 @bp.get("/refunds/failed")
 @operation(
-    "refunds:read", tag="Refunds", answer=schemas.Page[schemas.Refund], query=schemas.FailedRefundList, refusals=(404,)
+    "refunds:read",
+    tag="Refunds",
+    answer=schemas.Page[refund_schemas.Refund],
+    query=refund_schemas.FailedRefundList,
+    refusals=(404,),
 )
-def list_failed_refunds(caller: Caller, query: schemas.FailedRefundList) -> schemas.Page[schemas.Refund]:
+def list_failed_refunds(caller: Caller, query: refund_schemas.FailedRefundList) -> schemas.Page[refund_schemas.Refund]:
     """List the refunds that have failed and that nobody has dealt with, the longest waiting first. For staff."""
     caller.reviewer()
     with db.reading() as session:
@@ -100,8 +108,8 @@ def list_failed_refunds(caller: Caller, query: schemas.FailedRefundList) -> sche
 
 
 @bp.get("/refunds/<refund_id>")
-@operation("refunds:read", tag="Refunds", answer=schemas.Refund, refusals=(404,))
-def get_refund(caller: Caller, refund_id: str) -> schemas.Refund:
+@operation("refunds:read", tag="Refunds", answer=refund_schemas.Refund, refusals=(404,))
+def get_refund(caller: Caller, refund_id: str) -> refund_schemas.Refund:
     """Get one refund."""
     return _shown(caller, refund_id)
 
@@ -110,13 +118,13 @@ def get_refund(caller: Caller, refund_id: str) -> schemas.Refund:
 @operation(
     "refunds:approve",
     tag="Refunds",
-    answer=schemas.Refund,
+    answer=refund_schemas.Refund,
     refusals=(404,),
-    body=schemas.RefundApproval,
+    body=refund_schemas.RefundApproval,
     again=_shown,
     limit="changes",
 )
-def approve_refund(caller: Caller, refund_id: str, body: schemas.RefundApproval) -> schemas.Refund:
+def approve_refund(caller: Caller, refund_id: str, body: refund_schemas.RefundApproval) -> refund_schemas.Refund:
     """Approve a refund, in full or for less. For staff.
 
     Who proposed it does not approve it. Above the threshold of its currency, and where the refunds of a member of staff or of a customer
@@ -137,29 +145,31 @@ def approve_refund(caller: Caller, refund_id: str, body: schemas.RefundApproval)
 @operation(
     "refunds:approve",
     tag="Refunds",
-    answer=schemas.Refund,
+    answer=refund_schemas.Refund,
     refusals=(404,),
-    body=schemas.RefundRejection,
+    body=refund_schemas.RefundRejection,
     again=_shown,
     limit="changes",
 )
-def reject_refund(caller: Caller, refund_id: str, body: schemas.RefundRejection) -> schemas.Refund:
+def reject_refund(caller: Caller, refund_id: str, body: refund_schemas.RefundRejection) -> refund_schemas.Refund:
     """Reject a refund, with a reason that the customer reads. For staff."""
     service.reject(refund_id, caller.reviewer(), rejection=body.rejection, note=body.note)
     return _shown(caller, refund_id)
 
 
 @bp.post("/refunds/<refund_id>/withdrawal")
-@operation("refunds:request", tag="Refunds", answer=schemas.Refund, refusals=(404, 409))
-def withdraw_refund(caller: Caller, refund_id: str) -> schemas.Refund:
+@operation("refunds:request", tag="Refunds", answer=refund_schemas.Refund, refusals=(404, 409))
+def withdraw_refund(caller: Caller, refund_id: str) -> refund_schemas.Refund:
     """Withdraw a request that is not decided yet. For customers. A second call changes nothing."""
     service.withdraw(refund_id, caller.customer())
     return _shown(caller, refund_id)
 
 
 @bp.post("/refunds/<refund_id>/new-attempt")
-@operation("refunds:approve", tag="Refunds", answer=schemas.Refund, refusals=(404, 409), again=_shown, limit="changes")
-def retry_refund(caller: Caller, refund_id: str) -> schemas.Refund:
+@operation(
+    "refunds:approve", tag="Refunds", answer=refund_schemas.Refund, refusals=(404, 409), again=_shown, limit="changes"
+)
+def retry_refund(caller: Caller, refund_id: str) -> refund_schemas.Refund:
     """Send a refund whose status is “unknown” once more. For approvers.
 
     Look for it in Stripe's dashboard before. Where Stripe's list shows it after all it is taken over instead, and the answer is
@@ -170,8 +180,10 @@ def retry_refund(caller: Caller, refund_id: str) -> schemas.Refund:
 
 
 @bp.post("/refunds/<refund_id>/abandonment")
-@operation("refunds:approve", tag="Refunds", answer=schemas.Refund, refusals=(404, 409), again=_shown, limit="changes")
-def abandon_refund(caller: Caller, refund_id: str) -> schemas.Refund:
+@operation(
+    "refunds:approve", tag="Refunds", answer=refund_schemas.Refund, refusals=(404, 409), again=_shown, limit="changes"
+)
+def abandon_refund(caller: Caller, refund_id: str) -> refund_schemas.Refund:
     """Declare that a refund whose status is “unknown” was never made: its amount is free again. For approvers; as with a new attempt."""
     service.give_up(_one(caller, refund_id).id, caller.reviewer())
     return _shown(caller, refund_id)
@@ -181,13 +193,13 @@ def abandon_refund(caller: Caller, refund_id: str) -> schemas.Refund:
 @operation(
     "refunds:request",
     tag="Refunds",
-    answer=schemas.Refund,
+    answer=refund_schemas.Refund,
     status=201,
     refusals=(404, 409),
     again=_shown,
     limit="changes",
 )
-def replace_refund(caller: Caller, refund_id: str) -> schemas.Refund:
+def replace_refund(caller: Caller, refund_id: str) -> refund_schemas.Refund:
     """Send a refund that has failed again: a new refund of the same amount, which is approved like all others. For staff."""
     return _shown(caller, service.replace(_one(caller, refund_id).id, caller.reviewer()))
 
@@ -196,13 +208,13 @@ def replace_refund(caller: Caller, refund_id: str) -> schemas.Refund:
 @operation(
     "refunds:approve",
     tag="Refunds",
-    answer=schemas.Refund,
+    answer=refund_schemas.Refund,
     refusals=(404, 409),
-    body=schemas.RefundPaidOutside,
+    body=refund_schemas.RefundPaidOutside,
     again=_shown,
     limit="changes",
 )
-def pay_refund_outside(caller: Caller, refund_id: str, body: schemas.RefundPaidOutside) -> schemas.Refund:
+def pay_refund_outside(caller: Caller, refund_id: str, body: refund_schemas.RefundPaidOutside) -> refund_schemas.Refund:
     """Record that the customer of a failed refund was paid another way than through Stripe. For approvers.
 
     The amount counts as refunded then. The customer gets a mail.
@@ -215,13 +227,13 @@ def pay_refund_outside(caller: Caller, refund_id: str, body: schemas.RefundPaidO
 @operation(
     "refunds:approve",
     tag="Refunds",
-    answer=schemas.Refund,
+    answer=refund_schemas.Refund,
     refusals=(404, 409),
-    body=schemas.RefundClosure,
+    body=refund_schemas.RefundClosure,
     again=_shown,
     limit="changes",
 )
-def close_refund(caller: Caller, refund_id: str, body: schemas.RefundClosure) -> schemas.Refund:
+def close_refund(caller: Caller, refund_id: str, body: refund_schemas.RefundClosure) -> refund_schemas.Refund:
     """Record that nothing is owed for a refund that has failed. For approvers."""
     service.close(_one(caller, refund_id).id, caller.reviewer(), note=body.note)
     return _shown(caller, refund_id)

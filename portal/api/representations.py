@@ -11,7 +11,15 @@ from sqlalchemy.orm import Session
 
 from portal import gateway, ledger
 from portal.accounts.models import Customer
-from portal.api import schemas
+from portal.api import (
+    customer_schemas,
+    invoice_schemas,
+    method_schemas,
+    payment_schemas,
+    receipt_schemas,
+    refund_schemas,
+    schemas,
+)
 from portal.api.callers import Caller
 from portal.content import language
 from portal.core import config, keyset
@@ -44,8 +52,8 @@ def whole(shown: list[Shown]) -> schemas.Page[Shown]:
     return schemas.Page[Shown](data=shown, has_more=False, next_cursor=None)
 
 
-def customer(row: Customer, caller: Caller, person: User | None) -> schemas.Customer:
-    return schemas.Customer(
+def customer(row: Customer, caller: Caller, person: User | None) -> customer_schemas.Customer:
+    return customer_schemas.Customer(
         id=row.id,
         name=row.name,
         email=row.email,
@@ -58,18 +66,18 @@ def customer(row: Customer, caller: Caller, person: User | None) -> schemas.Cust
     )
 
 
-def _person(row: User) -> schemas.Person:
-    return schemas.Person.model_validate(
+def _person(row: User) -> customer_schemas.Person:
+    return customer_schemas.Person.model_validate(
         {"id": row.id, "name": row.name, "email": row.email, "role": row.customer_role}
     )
 
 
-def payment_method(row: PaymentMethod) -> schemas.PaymentMethod:
-    return schemas.PaymentMethod(
+def payment_method(row: PaymentMethod) -> method_schemas.PaymentMethod:
+    return method_schemas.PaymentMethod(
         id=row.id,
         stripe_payment_method_id=row.stripe_payment_method_id,
         type="card",
-        card=schemas.CardDetails(
+        card=method_schemas.CardDetails(
             brand=row.brand,
             last4=row.last4,
             exp_month=row.exp_month,
@@ -114,12 +122,12 @@ def _invoice_facts(row: Invoice, standing: Standing) -> dict[str, object]:
     }
 
 
-def invoice_summaries(session: Session, rows: Sequence[Invoice]) -> list[schemas.InvoiceSummary]:
+def invoice_summaries(session: Session, rows: Sequence[Invoice]) -> list[invoice_schemas.InvoiceSummary]:
     standings = invoices.standings(session, rows)
-    return [schemas.InvoiceSummary.model_validate(_invoice_facts(row, standings[row.id])) for row in rows]
+    return [invoice_schemas.InvoiceSummary.model_validate(_invoice_facts(row, standings[row.id])) for row in rows]
 
 
-def invoice(session: Session, row: Invoice) -> schemas.Invoice:
+def invoice(session: Session, row: Invoice) -> invoice_schemas.Invoice:
     """`row` with its lines."""
     standing = invoices.standings(session, [row])[row.id]
     pay = (
@@ -132,11 +140,11 @@ def invoice(session: Session, row: Invoice) -> schemas.Invoice:
         "lines": [_line(line) for line in row.lines],
         "pay_url": pay,
     }
-    return schemas.Invoice.model_validate(facts)
+    return invoice_schemas.Invoice.model_validate(facts)
 
 
-def _line(row: InvoiceLine) -> schemas.InvoiceLine:
-    return schemas.InvoiceLine(
+def _line(row: InvoiceLine) -> invoice_schemas.InvoiceLine:
+    return invoice_schemas.InvoiceLine(
         description=row.description,
         quantity=_plain(row.quantity),
         unit_price=row.unit_price_minor,
@@ -149,17 +157,17 @@ def _line(row: InvoiceLine) -> schemas.InvoiceLine:
 # Payments
 
 
-def payment(session: Session, row: Payment) -> schemas.Payment:
+def payment(session: Session, row: Payment) -> payment_schemas.Payment:
     return payments(session, [row])[0]
 
 
-def payments(session: Session, rows: Sequence[Payment]) -> list[schemas.Payment]:
+def payments(session: Session, rows: Sequence[Payment]) -> list[payment_schemas.Payment]:
     """In two queries, however many they are."""
     ids = [row.id for row in rows]
     booked = ledger.sums_of(session, ids)
     receipt_ids = receipts.receipt_ids(session, ids)
     return [
-        schemas.Payment.model_validate(_payment_facts(row, booked.get(row.id, {}), receipt_ids.get(row.id)))
+        payment_schemas.Payment.model_validate(_payment_facts(row, booked.get(row.id, {}), receipt_ids.get(row.id)))
         for row in rows
     ]
 
@@ -192,20 +200,20 @@ def _payment_facts(row: Payment, booked: dict[str, int], receipt_id: str | None)
     }
 
 
-def failure(row: Payment) -> schemas.Failure | None:
+def failure(row: Payment) -> payment_schemas.Failure | None:
     """Why the last try failed; None for a payment that has succeeded, was not refused, or is being charged once more."""
     if not row.failure_code or row.has_succeeded or row.may_move:
         return None
     code, decline_code = gateway.shown_codes(row.failure_code, row.decline_code)
     message = language.translate(gateway.advice(row.failure_code, row.decline_code), pages.reader_language())
-    return schemas.Failure(code=code, decline_code=decline_code or None, message=message)
+    return payment_schemas.Failure(code=code, decline_code=decline_code or None, message=message)
 
 
 # Refunds and documents
 
 
-def refund(session: Session, row: Refund) -> schemas.Refund:
-    return schemas.Refund.model_validate(
+def refund(session: Session, row: Refund) -> refund_schemas.Refund:
+    return refund_schemas.Refund.model_validate(
         {
             "id": row.id,
             "payment_id": row.payment_id,
@@ -235,8 +243,8 @@ def refund(session: Session, row: Refund) -> schemas.Refund:
     )
 
 
-def document(row: Document) -> schemas.Document:
-    return schemas.Document.model_validate(
+def document(row: Document) -> receipt_schemas.Document:
+    return receipt_schemas.Document.model_validate(
         {
             "id": row.id,
             "kind": row.kind,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from portal.accounts import access
-from portal.api import representations, schemas
+from portal.api import representations, schemas, staff_schemas
 from portal.api.callers import Caller
 from portal.api.operations import blueprint, operation
 
 bp = blueprint("staff")
 
 
-def _shown(member: access.StaffMember) -> schemas.StaffMember:
-    return schemas.StaffMember.model_validate(
+def _shown(member: access.StaffMember) -> staff_schemas.StaffMember:
+    return staff_schemas.StaffMember.model_validate(
         {
             "id": member.id,
             "name": member.name,
@@ -25,8 +25,8 @@ def _shown(member: access.StaffMember) -> schemas.StaffMember:
 
 
 @bp.get("/staff")
-@operation("staff:read", tag="Staff", answer=schemas.Page[schemas.StaffMember])
-def list_staff(caller: Caller) -> schemas.Page[schemas.StaffMember]:  # noqa: ARG001  # all admins see the same
+@operation("staff:read", tag="Staff", answer=schemas.Page[staff_schemas.StaffMember])
+def list_staff(caller: Caller) -> schemas.Page[staff_schemas.StaffMember]:  # noqa: ARG001  # all admins see the same
     """List everyone who works for the company, also those whose access has ended."""
     return representations.whole([_shown(member) for member in access.of_staff()])
 
@@ -35,12 +35,12 @@ def list_staff(caller: Caller) -> schemas.Page[schemas.StaffMember]:  # noqa: AR
 @operation(
     "staff:write",
     tag="Staff",
-    answer=schemas.StaffMember,
-    body=schemas.NewStaffRole,
+    answer=staff_schemas.StaffMember,
+    body=staff_schemas.NewStaffRole,
     refusals=(404, 409),
     limit="changes",
 )
-def change_staff_role(caller: Caller, user_id: str, body: schemas.NewStaffRole) -> schemas.StaffMember:
+def change_staff_role(caller: Caller, user_id: str, body: staff_schemas.NewStaffRole) -> staff_schemas.StaffMember:
     """Give someone another role.
 
     It holds from their next request on, in browsers and apps. The last admin keeps theirs. A second call changes nothing.
@@ -51,8 +51,8 @@ def change_staff_role(caller: Caller, user_id: str, body: schemas.NewStaffRole) 
 
 
 @bp.delete("/staff/<user_id>/access")
-@operation("staff:write", tag="Staff", answer=schemas.StaffMember, refusals=(404, 409), limit="changes")
-def end_staff_access(caller: Caller, user_id: str) -> schemas.StaffMember:
+@operation("staff:write", tag="Staff", answer=staff_schemas.StaffMember, refusals=(404, 409), limit="changes")
+def end_staff_access(caller: Caller, user_id: str) -> staff_schemas.StaffMember:
     """End someone's access.
 
     They are signed out everywhere at once, in browsers and apps, and the API keys that they made are revoked. The last admin stays.
@@ -64,8 +64,8 @@ def end_staff_access(caller: Caller, user_id: str) -> schemas.StaffMember:
 
 
 @bp.post("/staff/<user_id>/access")
-@operation("staff:write", tag="Staff", answer=schemas.StaffMember, refusals=(404, 409), limit="changes")
-def restore_staff_access(caller: Caller, user_id: str) -> schemas.StaffMember:
+@operation("staff:write", tag="Staff", answer=staff_schemas.StaffMember, refusals=(404, 409), limit="changes")
+def restore_staff_access(caller: Caller, user_id: str) -> staff_schemas.StaffMember:
     """Let someone sign in again, in the role they had. API keys that were revoked stay revoked. A second call changes nothing."""
     caller.require_recent_proof()
     access.restore(user_id, by=caller.id)

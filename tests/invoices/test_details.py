@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.datastructures import MultiDict
 
 from portal.accounts.models import Customer
-from portal.api import representations, schemas
+from portal.api import invoice_schemas, representations
 from portal.core import db
 from portal.core.errors import Invalid
 from portal.documents import facts, pdf
@@ -52,7 +52,7 @@ def test_it_is_taken_from_a_column_of_a_file(settings: object, detail: Detail) -
 def test_it_is_taken_from_the_api_and_shown_there(issue: Issue, detail: Detail) -> None:
     line = {"description": "Bread", "unit_price": 3_20}
     sent = {"customer_id": "cus_1", "currency": "eur", "lines": [line], detail.name: TEXT}
-    assert details.of(schemas.NewInvoice.model_validate(sent))[detail.name] == TEXT
+    assert details.of(invoice_schemas.NewInvoice.model_validate(sent))[detail.name] == TEXT
     issued = issue(**{detail.name: TEXT})
     with db.reading() as session:
         (shown,) = representations.invoice_summaries(session, [issued])

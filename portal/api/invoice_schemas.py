@@ -1,0 +1,94 @@
+"""Invoices, as they are drafted and as they stand. See portal.api.schemas."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from portal.api.schemas import (
+    LARGEST_AMOUNT,
+    MOST_ON_A_PAGE,
+    Answer,
+    Currency,
+    Cursor,
+    Day,
+    Percent,
+    Quantity,
+    Sent,
+    Text,
+)
+from portal.invoices import drafts
+from portal.invoices.statuses import InvoiceStanding, InvoiceStatus
+
+
+class NewInvoiceLine(Sent):
+    description: Text = Field(max_length=drafts.LONGEST_DESCRIPTION, min_length=1)
+    quantity: Quantity = "1"
+    unit_price: Annotated[int, Field(ge=0, le=LARGEST_AMOUNT, description="Net, in minor units.")]
+    tax_rate: Percent = Field(default="0", description="Percent.")
+
+
+class NewInvoice(Sent):
+    customer_id: Text = Field(max_length=40, min_length=1)
+    currency: Currency
+    lines: Annotated[list[NewInvoiceLine], Field(min_length=1, max_length=drafts.MOST_LINES)]
+    issued_on: Day | None = None
+    due_on: Day | None = None
+    reference: Text = Field(default="", max_length=drafts.LONGEST_REFERENCE)
+    external_reference: Text | None = Field(
+        max_length=drafts.LONGEST_REFERENCE,
+        default=None,
+        description="Its name in your own system: a customer has one invoice of each.",
+    )
+    note: Text = Field(default="", max_length=drafts.LONGEST_NOTE)
+
+
+class InvoiceLine(Answer):
+    description: str
+    quantity: str
+    unit_price: int
+    tax_rate: str
+    net: int
+    tax: int
+
+
+class InvoiceSummary(Answer):
+    id: str
+    number: str
+    customer_id: str
+    status: InvoiceStatus
+    standing: InvoiceStanding = Field(
+        description="“open”, “overdue” and “retrying” (an automatic charge was declined and will be tried again): due. “processing”, "
+        "“requires_action” (3-D Secure), “under_review” and “scheduled” (charged automatically): open, and on its way to be paid. "
+        "“paid” and “void”: nothing is owed."
+    )
+    charge_on: date | None = Field(description="The day of the next automatic charge.")
+    is_overdue: bool
+    currency: str
+    net: int
+    tax: int
+    total: int
+    issued_on: date
+    due_on: date
+    reference: str
+    external_reference: str | None
+    created_at: datetime
+    paid_at: datetime | None
+    voided_at: datetime | None
+
+
+class Invoice(InvoiceSummary):
+    note: str
+    lines: list[InvoiceLine]
+    pay_url: str | None = Field(description="Where the customer pays it in a browser, while it is open.")
+
+
+class InvoiceList(Sent):
+    limit: Annotated[int, Field(ge=1, le=MOST_ON_A_PAGE)] = 20
+    cursor: Cursor | None = None
+    status: Literal["open", "overdue", "paid", "void"] | None = None
+    customer_id: Text | None = Field(
+        max_length=40, default=None, description="For staff and API clients, who see all customers'."
+    )

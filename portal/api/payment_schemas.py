@@ -1,0 +1,163 @@
+"""Payments, and the orders that make them. See portal.api.schemas."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
+
+from portal.api.schemas import (
+    LARGEST_AMOUNT,
+    MOST_ON_A_PAGE,
+    PRINTABLE,
+    Amount,
+    Answer,
+    Currency,
+    Cursor,
+    Day,
+    Problem,
+    Quantity,
+    Reference,
+    Sent,
+    Text,
+)
+from portal.payments.statuses import PaymentStatus
+
+
+class PaymentItem(Sent):
+    description: Text = Field(max_length=300, min_length=1)
+    quantity: Quantity = "1"
+    unit_amount: Annotated[int, Field(ge=0, le=LARGEST_AMOUNT, description="Gross, in minor units.")]
+
+
+class ProcessPayment(Sent):
+    """Pay an invoice, or an amount without one. With a card it is charged at once; without, the answer has a client_secret."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"properties": {"invoice_id": {"type": "string"}}, "required": ["invoice_id"]},
+                {
+                    "properties": {"amount": {"type": "integer"}, "currency": {"type": "string"}},
+                    "required": ["amount", "currency", "description"],
+                },
+            ]
+        }
+    )
+
+    invoice_id: Text | None = Field(
+        max_length=40,
+        min_length=1,
+        default=None,
+        description="Its amount is paid; then no amount, currency, description or items.",
+    )
+    amount: Amount | None = None
+    currency: Currency | None = None
+    payment_method_id: Reference | None = Field(
+        default=None,
+        description="The id of a saved payment method, or of one that your app has made with Stripe's SDK.",
+    )
+    description: Text = Field(default="", max_length=300)
+    items: Annotated[list[PaymentItem], Field(max_length=50)] = []  # noqa: RUF012  # pydantic copies it
+    metadata: Annotated[
+        dict[
+            Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,40}$")],
+            Annotated[str, StringConstraints(pattern=PRINTABLE, max_length=500)],
+        ],
+        Field(max_length=20, description="Yours alone; shown at Stripe, too."),
+    ] = {}  # noqa: RUF012
+    save_payment_method: bool = False
+    allow_duplicate: bool = Field(
+        default=False,
+        description="Pay although a payment of this amount and description is not decided yet: both may be charged.",
+    )
+
+    @model_validator(mode="after")
+    def _either(self) -> ProcessPayment:
+        if (self.invoice_id is None) == (self.amount is None):
+            raise ValueError("send invoice_id or amount, and not both")
+        if (self.amount is None) != (self.currency is None):
+            raise ValueError("amount and currency belong together")
+        return self
+
+
+class PaidItem(Answer):
+    description: str
+    quantity: str
+    unit_amount: int
+
+
+class CardUsed(Answer):
+    brand: str
+    last4: str
+    wallet: str
+
+
+class Failure(Answer):
+    code: str
+    decline_code: str | None
+    message: str
+
+
+class Payment(Answer):
+    id: str
+    stripe_payment_intent_id: str | None
+    customer_id: str
+    invoice_id: str | None
+    status: PaymentStatus = Field(
+        description="“processing” and “requires_capture”: the card may be charged at any moment. “succeeded” and “canceled” are final. "
+        "All others: nothing is charged before its customer confirms."
+    )
+    amount: int
+    amount_refunded: int
+    disputed: bool
+    currency: str
+    description: str
+    items: list[PaidItem]
+    metadata: dict[str, str]
+    card: CardUsed | None
+    error: Failure | None = Field(description="Why the last try failed, while it has not succeeded.")
+    receipt_id: str | None
+    created_at: datetime
+    updated_at: datetime
+    succeeded_at: datetime | None
+
+
+class ProcessedPayment(Payment):
+    client_secret: str | None = Field(description="With which the customer confirms, while a step is left.")
+    next_action: Literal["confirm", "authenticate"] | None = Field(
+        description="“confirm”: collect a card and confirm with Stripe's SDK. “authenticate”: let the bank ask its customer."
+    )
+
+
+class Declined(Problem):
+    """The bank said no: nothing was charged. The payment stays open, and another card can be tried on it."""
+
+    decline_code: str | None
+    payment: ProcessedPayment
+
+
+class NotNow(Problem):
+    """Something stands in the way. With `payment_unresolved` it is the payment that is told here, which may still be charged."""
+
+    payment: ProcessedPayment | None = None
+
+
+class PaymentList(Sent):
+    limit: Annotated[int, Field(ge=1, le=MOST_ON_A_PAGE)] = 20
+    cursor: Cursor | None = None
+    status: Literal["succeeded", "processing", "unfinished", "canceled"] | None = None
+    since: Day | None = Field(default=None, alias="from", description="The first day, in the company's time zone.")
+    until: Day | None = Field(default=None, alias="to", description="The last day, likewise, included.")
+    currency: Currency | None = None
+    q: Text | None = Field(
+        max_length=100,
+        default=None,
+        description="Words of the description, an invoice's number, an id, or a card's last four digits.",
+    )
+    sort: Literal["-created_at", "created_at"] = "-created_at"
+    total: bool = False
+    customer_id: Text | None = Field(
+        max_length=40, default=None, description="For staff and API clients, who must name one."
+    )

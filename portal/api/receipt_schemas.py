@@ -1,0 +1,35 @@
+"""Receipts and credit notes. See portal.api.schemas."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from portal.api.schemas import MOST_ON_A_PAGE, Answer, Cursor, Sent, Text
+from portal.documents.models import DocumentKind
+
+
+class Document(Answer):
+    """A receipt or a credit note."""
+
+    id: str
+    kind: DocumentKind
+    number: str
+    payment_id: str
+    refund_id: str | None
+    total: int
+    currency: str
+    issued_at: datetime
+    revoked_at: datetime | None
+    verification_code: str
+    pdf_ready: bool
+
+
+class DocumentList(Sent):
+    customer_id: Text | None = Field(
+        default=None, max_length=40, description="For staff and API clients, who must name one."
+    )
+    cursor: Cursor | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST_ON_A_PAGE)] = 20
