@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session, joinedload
 from portal.core import audit, card_numbers, clock, db
 from portal.core.db import new_id
 from portal.core.errors import N_, Forbidden, NotFound, SignInRequired
-from portal.identity import codes, policy, queries, sessions, tokens
+from portal.identity import codes, policy, queries, sessions, signing_in, tokens
 from portal.identity.models import APP_IDLE, APP_LONGEST, AppGrant, RefreshToken, Role, User
 
 log = structlog.get_logger(__name__)
@@ -79,13 +79,13 @@ def sign_in(
 ) -> Grant:
     """Prove who one is, and begin a grant with the scopes that were `wanted`, or all that the user may have.
 
-    Raises NotProved, sessions.CodeNeeded, FactorMissing, RateLimited, and Invalid for a scope that there is not or that the user
+    Raises NotProved, signing_in.CodeNeeded, FactorMissing, RateLimited, and Invalid for a scope that there is not or that the user
     may not have.
     """
     wanted = policy.known_scopes(wanted)
     try:
-        proved = sessions.authenticate(email, password, ip=ip, code=code)
-    except (sessions.WrongCredentials, sessions.WrongCode) as error:
+        proved = signing_in.authenticate(email, password, ip=ip, code=code)
+    except (signing_in.WrongCredentials, signing_in.WrongCode) as error:
         raise NotProved(error.message, code=error.code) from error
     _refuse_without_factor(proved)
     now = clock.now()
@@ -93,7 +93,7 @@ def sign_in(
         user = queries.user(session, proved.id, lock=True)
         # A password that was changed meanwhile has ended all grants: none may begin with the old one after that.
         if not user.active or user.password_hash != proved.password_hash:
-            raise NotProved(sessions.WrongCredentials.message, code=sessions.WrongCredentials.code)
+            raise NotProved(signing_in.WrongCredentials.message, code=signing_in.WrongCredentials.code)
         scopes = policy.granted_scopes(wanted, policy.scopes_of(user.role, user.customer_role))
         row = AppGrant(
             id=new_id("grt"),

@@ -12,7 +12,7 @@ from portal.core import audit, clock, db
 from portal.core.errors import N_, Conflict, Invalid
 from portal.identity import codes, passwords, queries, sessions, throttle
 from portal.identity.models import Proof, SecondFactor, User
-from portal.identity.sessions import WrongCode
+from portal.identity.signing_in import WrongCode
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from portal.core import config
 from portal.core.errors import Conflict, Invalid, PortalError, RateLimited
-from portal.identity import service, sessions, web
+from portal.identity import service, sessions, signing_in, web
 from portal.identity.forms import ForgottenForm, NewPasswordForm, SignInForm, tell, typed
 from portal.identity.models import TokenPurpose
 from portal.identity.second_factor_forms import CodeForm, PasswordForm
-from portal.identity.sessions import CodeNeeded
+from portal.identity.signing_in import CodeNeeded
 from portal.identity.tokens import LinkExpired
 from portal.web import guards, pages, resuming
 
@@ -31,7 +31,7 @@ def sign_in() -> AnyResponse:
     if not form.validate_on_submit():
         return _sign_in_page("identity/sign_in.html", form, target)
     try:
-        token = sessions.sign_in(typed(form.email), typed(form.password), **web.browser())
+        token = signing_in.sign_in(typed(form.email), typed(form.password), **web.browser())
     except CodeNeeded as error:
         web.end()
         session["ticket"] = error.ticket
@@ -47,13 +47,13 @@ def sign_in() -> AnyResponse:
 def sign_in_code() -> AnyResponse:
     """The second step, for whoever has proved their password in this browser a moment ago."""
     form, target = CodeForm(), request.args.get("next")
-    proved = sessions.pending_sign_in(session.get("ticket"))
+    proved = signing_in.pending_sign_in(session.get("ticket"))
     if proved is None:
         return pages.see_other("identity.sign_in", next=target)
     if not form.validate_on_submit():
         return _sign_in_page("identity/sign_in_code.html", form, target)
     try:
-        token = sessions.finish_sign_in(proved, typed(form.code), **web.browser())
+        token = signing_in.finish_sign_in(proved, typed(form.code), **web.browser())
     except (Invalid, RateLimited, Conflict) as error:
         return _sign_in_page("identity/sign_in_code.html", form, target, error)
     web.begin(token)

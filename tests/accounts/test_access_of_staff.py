@@ -9,7 +9,7 @@ from portal.accounts import access
 from portal.core import audit, config, db
 from portal.core.audit import AuditEvent
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound
-from portal.identity import api_clients, app_grants, sessions, tokens
+from portal.identity import api_clients, app_grants, sessions, signing_in, tokens
 from portal.identity.models import ApiClient, TokenPurpose, User
 from portal.jobs.models import JobRow
 from tests import factories
@@ -40,7 +40,7 @@ def recorded(user: User) -> list[tuple[str, dict[str, object]]]:
 
 def test_sessions_apps_links_and_keys_die_with_the_access(ida: User) -> None:
     tom = staff("admin", name="Tom Leaver")
-    cookie = sessions.sign_in(tom.email, factories.PASSWORD, **HOME)
+    cookie = signing_in.sign_in(tom.email, factories.PASSWORD, **HOME)
     app = app_grants.sign_in(tom.email, factories.PASSWORD, code=None, wanted=None, **HOME)
     key, secret = api_clients.create("Books", ["invoices:read"], tom.id)
     other, other_secret = api_clients.create("Shop", ["invoices:read"], ida.id)
@@ -61,8 +61,8 @@ def test_sessions_apps_links_and_keys_die_with_the_access(ida: User) -> None:
     assert api_clients.authenticate(other.id, other_secret, None)
     with pytest.raises(tokens.LinkExpired), db.reading() as session:
         tokens.read(session, tokens.derive(link.id), TokenPurpose.PASSWORD_RESET)
-    with pytest.raises(sessions.WrongCredentials):
-        sessions.sign_in(tom.email, factories.PASSWORD, **HOME)
+    with pytest.raises(signing_in.WrongCredentials):
+        signing_in.sign_in(tom.email, factories.PASSWORD, **HOME)
     assert recorded(tom) == [("user.access_ended", {"sessions_ended": 2, "keys_revoked": 1})]
     with db.reading() as session:
         assert audit.verify(session) is None
@@ -77,7 +77,7 @@ def test_who_is_back_has_the_role_of_before_and_no_key(ida: User) -> None:
     assert access.restore(tom.id, by=ida.id) is None
     back = access.member(tom.id)
     assert (back.status, back.role) == ("active", "approver")
-    assert sessions.sign_in(tom.email, factories.PASSWORD, **HOME)
+    assert signing_in.sign_in(tom.email, factories.PASSWORD, **HOME)
     assert api_clients.find(key.id) is None
     assert recorded(tom)[1:] == [("user.access_restored", {"role": "approver"})]
 
@@ -94,7 +94,7 @@ def test_who_never_had_a_password_is_invited_anew(ida: User) -> None:
 
 def test_a_role_holds_from_the_next_request_on(ida: User) -> None:
     tom = staff("support")
-    cookie = sessions.sign_in(tom.email, factories.PASSWORD, **HOME)
+    cookie = signing_in.sign_in(tom.email, factories.PASSWORD, **HOME)
     access.change_role(tom.id, "approver", by=ida.id)
     access.change_role(tom.id, "approver", by=ida.id)
     found = sessions.find(cookie)

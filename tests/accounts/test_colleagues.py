@@ -18,9 +18,9 @@ from portal.core import audit, clock, config, db
 from portal.core.audit import AuditEvent
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
 from portal.identity import service as identity
-from portal.identity import sessions
+from portal.identity import sessions, signing_in
 from portal.identity.models import CustomerRole, TokenPurpose, User
-from portal.identity.sessions import WrongCredentials
+from portal.identity.signing_in import WrongCredentials
 from portal.identity.tokens import LinkExpired
 from portal.jobs.models import JobRow
 from tests import factories
@@ -252,7 +252,7 @@ def test_a_customer_has_room_for_fifty(firm: Firm) -> None:
 
 def test_a_role_holds_from_the_next_request_on(firm: Firm) -> None:
     eve = firm.hire("payer", email=EVE)
-    token = sessions.sign_in(EVE, PASSWORD, **WHERE)
+    token = signing_in.sign_in(EVE, PASSWORD, **WHERE)
     for role, may_pay, may_manage in (("viewer", False, False), ("owner", True, True), ("payer", True, False)):
         firm.change_role(eve, role)
         found = sessions.find(token)
@@ -284,14 +284,14 @@ def test_an_open_invitation_can_change_its_role_and_a_role_that_is_none_is_refus
 
 def test_who_loses_access_is_out_at_once_and_comes_back_in_the_same_role(firm: Firm, mails: Mails) -> None:
     eve = firm.hire("payer", email=EVE)
-    tokens = [sessions.sign_in(EVE, PASSWORD, **WHERE) for _ in range(2)]
+    tokens = [signing_in.sign_in(EVE, PASSWORD, **WHERE) for _ in range(2)]
     identity.ask_reset(EVE)
     ((_to, _subject, link),) = mails()
     for _ in range(2):
         firm.end_access(eve)
     assert [sessions.find(token) for token in tokens] == [None, None]
     with pytest.raises(WrongCredentials):
-        sessions.sign_in(EVE, PASSWORD, **WHERE)
+        signing_in.sign_in(EVE, PASSWORD, **WHERE)
     with pytest.raises(Conflict):
         firm.change_role(eve, "owner")
     (event,) = events("user.access_ended")
@@ -304,7 +304,7 @@ def test_who_loses_access_is_out_at_once_and_comes_back_in_the_same_role(firm: F
     assert [sessions.find(token) for token in tokens] == [None, None], "old sessions stay ended"
     with pytest.raises(LinkExpired):
         identity.link_owner(token_of(link), TokenPurpose.PASSWORD_RESET)
-    found = sessions.find(sessions.sign_in(EVE, PASSWORD, **WHERE))
+    found = sessions.find(signing_in.sign_in(EVE, PASSWORD, **WHERE))
     assert found is not None and found.customer_role == "payer"
     assert mails() == [], "neither is announced"
     with db.reading() as session:

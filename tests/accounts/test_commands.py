@@ -10,7 +10,7 @@ from sqlalchemy import select
 from portal.accounts.models import Customer
 from portal.core import db
 from portal.core.audit import AuditEvent
-from portal.identity import sessions
+from portal.identity import signing_in
 from portal.identity.models import User
 from portal.jobs.models import JobRow
 from tests import factories
@@ -54,8 +54,8 @@ def test_a_mistake_is_a_sentence_and_changes_nothing(app: Flask) -> None:
     assert run(app, "staff", "create", "tom@portal.test", "--name", "Tom", "--role", "customer").exit_code == 2
     with db.reading() as session:
         assert session.execute(select(User)).first() is None
-    with pytest.raises(sessions.WrongCredentials):
-        sessions.sign_in("tom@portal.test", "", ip="", user_agent="")
+    with pytest.raises(signing_in.WrongCredentials):
+        signing_in.sign_in("tom@portal.test", "", ip="", user_agent="")
 
 
 def test_an_operator_lists_staff_changes_a_role_and_ends_and_restores_access(app: Flask) -> None:

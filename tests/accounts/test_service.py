@@ -17,9 +17,9 @@ from portal.core.audit import AuditEvent
 from portal.core.errors import Conflict, Invalid, NotFound, RateLimited
 from portal.identity import job_handlers as identity_jobs
 from portal.identity import service as identity
-from portal.identity import sessions, throttle
+from portal.identity import sessions, signing_in, throttle
 from portal.identity.models import AccountToken, SignInAttempt, SignInSession, TokenPurpose, User
-from portal.identity.sessions import WrongCredentials
+from portal.identity.signing_in import WrongCredentials
 from portal.identity.tokens import LinkExpired
 from portal.jobs import outbox
 from portal.jobs.models import JobRow
@@ -61,7 +61,7 @@ def reset_token(mails: Mails) -> str:
 def test_an_invited_customer_chooses_a_password_and_is_signed_in(mails: Mails) -> None:
     made = service.invite_customer(name="Spree Bikes", email=EMAIL, contact="Ada Brandt", country="de")
     with pytest.raises(WrongCredentials):
-        sessions.sign_in(EMAIL, "", **WHERE)
+        signing_in.sign_in(EMAIL, "", **WHERE)
     ((to, subject, link),) = mails()
     assert (to, subject) == (EMAIL, "Your account at Nordlicht Energie GmbH")
     assert link == made.link
@@ -70,7 +70,7 @@ def test_an_invited_customer_chooses_a_password_and_is_signed_in(mails: Mails) -
     found = sessions.find(token)
     assert found is not None
     assert (found.id, found.customer_id) == (made.user_id, made.customer_id)
-    sessions.sign_in(EMAIL, NEW, **WHERE)
+    signing_in.sign_in(EMAIL, NEW, **WHERE)
 
 
 def test_an_invitation_opens_the_account_once(mails: Mails) -> None:
@@ -78,7 +78,7 @@ def test_an_invitation_opens_the_account_once(mails: Mails) -> None:
     identity.accept_invitation(token, NEW, **WHERE)
     with pytest.raises(LinkExpired):
         identity.accept_invitation(token, "another fine long password", **WHERE)
-    sessions.sign_in(EMAIL, NEW, **WHERE)
+    signing_in.sign_in(EMAIL, NEW, **WHERE)
 
 
 @pytest.mark.parametrize(("days", "works"), [(6, True), (8, False)])
@@ -150,12 +150,12 @@ def test_what_cannot_be_right_is_refused_at_its_field(settings: config.Settings,
 
 
 def test_a_reset_sets_the_new_password_and_ends_every_session(user: User, mails: Mails) -> None:
-    before = sessions.sign_in(EMAIL, PASSWORD, **WHERE)
+    before = signing_in.sign_in(EMAIL, PASSWORD, **WHERE)
     identity.reset_password(reset_token(mails), NEW)
     assert sessions.find(before) is None
     with pytest.raises(WrongCredentials):
-        sessions.sign_in(EMAIL, PASSWORD, **WHERE)
-    sessions.sign_in(EMAIL, NEW, **WHERE)
+        signing_in.sign_in(EMAIL, PASSWORD, **WHERE)
+    signing_in.sign_in(EMAIL, NEW, **WHERE)
     assert [subject for _to, subject, _link in mails()] == ["Your password for Nordlicht Energie GmbH was changed"]
 
 
@@ -258,9 +258,9 @@ def test_a_reset_lets_the_owner_in_after_many_wrong_tries(user: User, mails: Mai
     for number in range(throttle.MOST_OF_ACCOUNT):
         throttle.begin(EMAIL, f"192.0.2.{number}")
     with pytest.raises(RateLimited):
-        sessions.sign_in(EMAIL, PASSWORD, **WHERE)
+        signing_in.sign_in(EMAIL, PASSWORD, **WHERE)
     identity.reset_password(reset_token(mails), NEW)
-    sessions.sign_in(EMAIL, NEW, **WHERE)
+    signing_in.sign_in(EMAIL, NEW, **WHERE)
 
 
 def test_mails_are_in_the_readers_language(user: User, mails: Mails, smtp: Mailbox, app: Flask) -> None:
@@ -284,7 +284,7 @@ def test_a_stranger_signs_up_by_the_link_in_the_mail(mails: Mails) -> None:
     assert to == EMAIL
     assert subject
     with pytest.raises(WrongCredentials):
-        sessions.sign_in(EMAIL, NEW, **WHERE)
+        signing_in.sign_in(EMAIL, NEW, **WHERE)
     found = sessions.find(identity.accept_invitation(token_of(link), NEW, **WHERE))
     assert found is not None
     assert (found.role, found.language) == ("customer", "de")
@@ -298,7 +298,7 @@ def test_signing_up_with_a_known_address_tells_only_its_owner(user: User, mails:
     ((to, subject, _link),) = mails()
     assert (to, subject) == (EMAIL, "You already have an account at Nordlicht Energie GmbH")
     assert count(User) == 1
-    sessions.sign_in(EMAIL, PASSWORD, **WHERE)
+    signing_in.sign_in(EMAIL, PASSWORD, **WHERE)
 
 
 @pytest.mark.settings(PORTAL_OPEN_SIGN_UP="true")
@@ -322,10 +322,10 @@ def test_without_the_setting_nobody_signs_up(settings: config.Settings) -> None:
 
 
 def test_changing_the_password_renews_this_session_and_ends_the_others(user: User, mails: Mails) -> None:
-    here, there = (sessions.sign_in(EMAIL, PASSWORD, **WHERE) for _ in range(2))
+    here, there = (signing_in.sign_in(EMAIL, PASSWORD, **WHERE) for _ in range(2))
     token = identity.change_password(user.id, PASSWORD, NEW, **WHERE)
     assert [sessions.find(each) is not None for each in (here, there, token)] == [False, False, True]
-    sessions.sign_in(EMAIL, NEW, **WHERE)
+    signing_in.sign_in(EMAIL, NEW, **WHERE)
     assert len(mails()) == 1
 
 
@@ -339,12 +339,12 @@ def test_the_present_password_is_asked_for_and_guarded(user: User) -> None:
 
 
 def test_a_weak_new_password_changes_nothing(user: User) -> None:
-    token = sessions.sign_in(EMAIL, PASSWORD, **WHERE)
+    token = signing_in.sign_in(EMAIL, PASSWORD, **WHERE)
     with pytest.raises(Invalid) as refused:
         identity.change_password(user.id, PASSWORD, "spree-bikes 1", **WHERE)
     assert refused.value.field == "password"
     assert sessions.find(token) is not None
-    sessions.sign_in(EMAIL, PASSWORD, **WHERE)
+    signing_in.sign_in(EMAIL, PASSWORD, **WHERE)
 
 
 def test_changes_are_recorded_with_before_and_after(user: User) -> None:
@@ -366,15 +366,15 @@ def test_a_language_that_is_not_offered_becomes_the_first_one(user: User) -> Non
 
 
 def test_an_operator_can_set_a_password(user: User) -> None:
-    token = sessions.sign_in(EMAIL, PASSWORD, **WHERE)
+    token = signing_in.sign_in(EMAIL, PASSWORD, **WHERE)
     identity.set_password(user.id, NEW)
     assert sessions.find(token) is None
-    sessions.sign_in(EMAIL, NEW, **WHERE)
+    signing_in.sign_in(EMAIL, NEW, **WHERE)
 
 
 def test_old_tries_links_and_sessions_are_forgotten(user: User, mails: Mails) -> None:
     reset_token(mails)
-    sessions.sign_in(EMAIL, PASSWORD, **WHERE)
+    signing_in.sign_in(EMAIL, PASSWORD, **WHERE)
     throttle.begin("nobody@example.test", "203.0.113.7")
     identity_jobs.sweep()
     assert (count(AccountToken), count(SignInSession), count(SignInAttempt)) == (1, 1, 1)
@@ -385,7 +385,7 @@ def test_old_tries_links_and_sessions_are_forgotten(user: User, mails: Mails) ->
 
 def test_every_change_keeps_the_audit_chain_whole(user: User, mails: Mails) -> None:
     identity.reset_password(reset_token(mails), NEW)
-    sessions.sign_in(EMAIL, NEW, **WHERE)
+    signing_in.sign_in(EMAIL, NEW, **WHERE)
     access.end(user.id)
     with db.reading() as session:
         assert audit.verify(session) is None

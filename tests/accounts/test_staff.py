@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from portal.accounts import access
 from portal.core import db
-from portal.identity import second_factor, sessions
+from portal.identity import second_factor, signing_in
 from portal.identity.models import User
 from tests import factories
 
@@ -91,4 +91,4 @@ def test_a_lost_second_factor_is_reset_and_the_code_is_shown_once(browser: Flask
     shown = re.search(r"<code id=\"code\"[^>]*>(\d{4}-\d{4}-\d{4})</code>", text(answer))
     assert shown is not None
     assert "Being set up again" in text(browser.get(DESK))
-    assert sessions.authenticate(tom.email, factories.PASSWORD, ip="", code=shown[1]).id == tom.id
+    assert signing_in.authenticate(tom.email, factories.PASSWORD, ip="", code=shown[1]).id == tom.id

@@ -15,7 +15,7 @@ from portal.accounts import access
 from portal.core import clock, config, db
 from portal.core.audit import AuditEvent
 from portal.core.errors import Invalid, NotFound, RateLimited
-from portal.identity import app_grants, policy, service, sessions
+from portal.identity import app_grants, policy, service, sessions, signing_in
 from portal.identity.app_grants import Grant, GrantOver
 from portal.identity.job_handlers import sweep
 from portal.identity.models import AppGrant, CustomerRole, RefreshToken, User
@@ -126,7 +126,7 @@ def test_guessing_through_the_api_meets_the_same_brakes(user: User) -> None:
     with pytest.raises(RateLimited):
         sign_in(user)
     with pytest.raises(RateLimited):
-        sessions.sign_in(user.email, PASSWORD, ip=HOME, user_agent="")
+        signing_in.sign_in(user.email, PASSWORD, ip=HOME, user_agent="")
 
 
 def test_signing_in_and_out_stands_in_the_audit_trail_without_a_token(user: User) -> None:
@@ -307,7 +307,7 @@ def test_right_passwords_side_by_side_all_sign_in(user: User) -> None:
 
 def test_signing_out_elsewhere_signs_apps_out(user: User) -> None:
     grant = sign_in(user)
-    here = sessions.sign_in(user.email, PASSWORD, ip=HOME, user_agent="")
+    here = signing_in.sign_in(user.email, PASSWORD, ip=HOME, user_agent="")
     assert sessions.sign_out_elsewhere(user.id, here) == 1
     assert is_over(grant)
     assert sessions.find(here) is not None

@@ -17,9 +17,9 @@ from portal.accounts import access
 from portal.core import clock, config, db
 from portal.core.audit import AuditEvent
 from portal.core.errors import Conflict, Invalid, PortalError, RateLimited
-from portal.identity import codes, second_factor, service, sessions, tokens
+from portal.identity import codes, second_factor, service, sessions, signing_in, tokens
 from portal.identity.models import AccountToken, RecoveryCode, SecondFactor, SignInAttempt, User
-from portal.identity.sessions import CodeNeeded, WrongCode, WrongCredentials
+from portal.identity.signing_in import CodeNeeded, WrongCode, WrongCredentials
 from tests import factories
 from tests.factories import PASSWORD
 
@@ -75,7 +75,7 @@ def reset(phone: Phone) -> str | None:
 
 
 def prove(code: str | None = None, password: str = PASSWORD, ip: str = HOME) -> User:
-    return sessions.authenticate("ada@spree-bikes.test", password, ip=ip, code=code)
+    return signing_in.authenticate("ada@spree-bikes.test", password, ip=ip, code=code)
 
 
 def side_by_side(act: Callable[[], object], times: int = 4) -> list[str]:
@@ -247,7 +247,7 @@ def test_a_new_password_by_mail_leaves_the_second_factor_on_and_wrong_codes_coun
 # Between the password and the code
 
 
-def ticket() -> sessions.Ticket:
+def ticket() -> signing_in.Ticket:
     with pytest.raises(CodeNeeded) as needed:
         prove()
     return needed.value.ticket
@@ -255,20 +255,20 @@ def ticket() -> sessions.Ticket:
 
 def test_what_was_proved_holds_for_five_minutes(phone: Phone) -> None:
     kept = ticket()
-    proved = sessions.pending_sign_in(kept)
+    proved = signing_in.pending_sign_in(kept)
     assert proved is not None
-    token = sessions.finish_sign_in(proved, phone.shows(), ip=HOME, user_agent="")
+    token = signing_in.finish_sign_in(proved, phone.shows(), ip=HOME, user_agent="")
     found = sessions.find(token)
     assert found is not None
     assert found.has_second_factor
     with time_machine.travel(clock.now() + timedelta(minutes=5, seconds=1)):
-        assert sessions.pending_sign_in(kept) is None
+        assert signing_in.pending_sign_in(kept) is None
 
 
 @pytest.mark.parametrize("what", ["password", "disabled", "reset"])
 def test_it_ends_when_what_it_rests_on_does(phone: Phone, what: str) -> None:
     kept = ticket()
-    proved = sessions.pending_sign_in(kept)
+    proved = signing_in.pending_sign_in(kept)
     assert proved is not None
     match what:
         case "password":
@@ -277,15 +277,15 @@ def test_it_ends_when_what_it_rests_on_does(phone: Phone, what: str) -> None:
             access.end(phone.user.id)
         case _:
             reset(phone)
-    assert what == "reset" or sessions.pending_sign_in(kept) is None
+    assert what == "reset" or signing_in.pending_sign_in(kept) is None
     with pytest.raises((WrongCredentials, WrongCode)):
-        sessions.finish_sign_in(proved, phone.shows(), ip=HOME, user_agent="")
+        signing_in.finish_sign_in(proved, phone.shows(), ip=HOME, user_agent="")
 
 
 def test_nothing_else_is_a_ticket(phone: Phone) -> None:
     kept = ticket()
     for other in (None, "", {}, {**kept, "mark": "0" * 64}, {**kept, "user_id": "usr_none"}, {**kept, "at": "now"}):
-        assert sessions.pending_sign_in(other) is None
+        assert signing_in.pending_sign_in(other) is None
 
 
 # On and off
@@ -339,7 +339,7 @@ def test_new_recovery_codes_take_the_place_of_the_old(phone: Phone) -> None:
 
 
 def test_an_operator_takes_it_away_and_ends_the_sessions(phone: Phone) -> None:
-    token = sessions.sign_in(phone.user.email, PASSWORD, ip=HOME, user_agent="", code=phone.shows())
+    token = signing_in.sign_in(phone.user.email, PASSWORD, ip=HOME, user_agent="", code=phone.shows())
     first, second = reset(phone), reset(phone)
     assert sessions.find(token) is None
     with pytest.raises(CodeNeeded):
@@ -368,7 +368,7 @@ def test_who_must_have_one_never_gets_in_by_the_password_alone_after_its_loss(re
     code = reset(reviewer)
     with pytest.raises(CodeNeeded):
         prove()
-    token = sessions.sign_in(reviewer.user.email, PASSWORD, ip=HOME, user_agent="", code=code)
+    token = signing_in.sign_in(reviewer.user.email, PASSWORD, ip=HOME, user_agent="", code=code)
     found = sessions.find(token)
     assert found is not None and found.owes_second_factor
     with pytest.raises(CodeNeeded):

@@ -15,9 +15,9 @@ from portal.core import audit, clock, config, db
 from portal.core.audit import AuditEvent
 from portal.core.errors import PortalError, RateLimited
 from portal.core.networks import network_of
-from portal.identity import passwords, sessions, throttle
+from portal.identity import passwords, sessions, signing_in, throttle
 from portal.identity.models import SignInAttempt, SignInSession, User
-from portal.identity.sessions import WrongCredentials
+from portal.identity.signing_in import WrongCredentials
 from tests import factories
 from tests.factories import PASSWORD
 
@@ -41,7 +41,7 @@ def member_of_staff(settings: config.Settings) -> User:
 
 
 def sign_in(email: str = "ada@spree-bikes.test", password: str = PASSWORD, ip: str = HOME) -> str:
-    return sessions.sign_in(email, password, ip=ip, user_agent=FIREFOX)
+    return signing_in.sign_in(email, password, ip=ip, user_agent=FIREFOX)
 
 
 def guess(times: int, email: str = "ada@spree-bikes.test", ip: str = HOME) -> None:

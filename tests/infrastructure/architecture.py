@@ -45,6 +45,7 @@ PUBLIC = frozenset(
         "api_clients",
         "policy",
         "sessions",
+        "signing_in",
         "tokens",
         "user_mail",
         "second_factor",
