@@ -70,8 +70,8 @@ POINTS: Final[dict[str, str]] = {
     "dispute changed": "Open. A dispute has its new facts. Its money is not booked.",
     "dispute posted": "Open. A movement of a dispute’s money is posted.",
     # automatic payment
-    "try begun": "A try of an automatic payment is written, with its card and key. No payment was made for it.",
-    "try charged": "The payment of a try is as far as it goes now. What came of the try is not written.",
+    "attempt begun": "An attempt of an automatic payment is written, with its card and key. No payment was made for it.",
+    "attempt charged": "The payment of an attempt is as far as it goes now. What came of the try is not written.",
     "collection ended": "Open. A collection has come to its end.",
 }
 

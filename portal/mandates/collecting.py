@@ -59,7 +59,7 @@ def collect(collection_id: str) -> None:
     begun = _begin(collection_id)
     if begun is None:
         return
-    crash.point("try begun")
+    crash.point("attempt begun")
     try:
         payment = payments.pay_with_card(
             begun.customer_id, begun.invoice_id, begun.payment_method_id, client_key=begun.client_key, off_session=True
@@ -72,7 +72,7 @@ def collect(collection_id: str) -> None:
         code = statuses.EXPIRED if error.code == "card_expired" else statuses.NO_CARD
         _fail(collection_id, code, "", "", payment_id=None)
     else:
-        crash.point("try charged")
+        crash.point("attempt charged")
         _conclude(collection_id, payment)
 
 

@@ -290,7 +290,7 @@ def test_the_advice_of_a_bank_stays_on_the_payment(subscriber: Subscriber) -> No
         assert subscriber.payment.advice_code == gateway.DO_NOT_TRY_AGAIN
 
 
-@pytest.mark.parametrize("point", ["try begun", "confirmation answered", "try charged", "collection ended"])
+@pytest.mark.parametrize("point", ["attempt begun", "confirmation answered", "attempt charged", "collection ended"])
 def test_dead_at_any_point_it_is_charged_once(subscriber: Subscriber, point: str) -> None:
     subscriber.switch_on()
     invoice_id = subscriber.owe(days=3)
@@ -393,7 +393,7 @@ def test_switched_off_during_a_try_the_try_is_finished_and_no_other_made(subscri
     subscriber.work()
     subscriber.bank(POOR)
     with time_machine.travel(clock.now() + timedelta(days=3)):
-        dies("try charged", lambda: collecting.collect(subscriber.collection(invoice_id).id))
+        dies("attempt charged", lambda: collecting.collect(subscriber.collection(invoice_id).id))
         service.switch_off(subscriber.customer_id, subscriber.user_id)
         collecting.collect(subscriber.collection(invoice_id).id)
         assert subscriber.collection(invoice_id).status == CollectionStatus.CANCELED
