@@ -89,7 +89,7 @@ class App:
 
 @dataclass
 class World(Checkout):
-    """The till, and the apps of those who stand around it."""
+    """The checkout, and the apps of those who stand around it."""
 
     app: Flask
     document: Document

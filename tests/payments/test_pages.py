@@ -34,7 +34,7 @@ KEY = "the-first-click-of-a-browser"
 
 @pytest.fixture
 def payer(app: Flask, checkout: Checkout) -> FlaskClient:
-    """A browser signed in as the till's customer."""
+    """A browser signed in as the checkout's customer."""
     with db.transaction() as session:
         person = factories.user(session, session.get_one(Customer, checkout.customer_id))
     browser = app.test_client()
