@@ -13,7 +13,7 @@ from portal.accounts import access
 from portal.api import tokens
 from portal.core import audit, clock, db
 from portal.core.audit import AuditEvent
-from portal.identity import api_clients, sessions
+from portal.identity import api_clients, sessions, signing_in
 from portal.identity.models import User
 from tests import factories
 from tests.api.conftest import App, Document, access_token
@@ -55,7 +55,7 @@ def recorded(user: User) -> list[tuple[str, str]]:
 def test_browsers_apps_and_keys_die_with_the_access_and_the_role_comes_back(app: Flask, desk: App, ida: User) -> None:
     tom = staff("admin")
     his = app_with(app, access_token(tom))
-    cookie = sessions.sign_in(tom.email, factories.PASSWORD, ip="192.0.2.1", user_agent="")
+    cookie = signing_in.sign_in(tom.email, factories.PASSWORD, ip="192.0.2.1", user_agent="")
     key, secret = api_clients.create("Books", ["invoices:read"], tom.id)
     system = app_with(app, tokens.sign(key.id, frozenset({"invoices:read"})))
     assert his.get("/api/staff").status_code == system.get("/api/invoices").status_code == 200

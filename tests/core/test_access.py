@@ -472,8 +472,9 @@ ABSURD = (
 )
 # What views read by themselves, besides the fields of forms.
 READ_BY_VIEWS = {
-    "after", "agree", "agreed", "amount", "as_it_is", "before", "card_id", "checking", "client_key", "failed", "finish", "for", "key",
-    "method", "next", "note", "now", "open", "outcome", "page", "paid_on", "poll", "polls", "rejection", "save_card", "show",
+    "after", "agree", "agreed", "amount", "as_it_is", "before", "checking", "client_key", "failed", "finish", "for", "key",
+    "method", "next", "note", "now", "open", "outcome", "page", "paid_on", "payment_method_id", "poll", "polls", "rejection",
+    "save_card", "show",
 }  # fmt: skip
 
 
