@@ -33,12 +33,16 @@ class Run:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._name = f"test_{os.getpid()}"
         self.templates = directory / "templates"
         self._as_new: dict[str, AsNew] = {}
         self._times_used: Counter[str] = Counter()
         self._spare: list[str] = []
         self._connections: dict[str, Connection] = {}
+
+    @property
+    def _name(self) -> str:
+        """Of this process, which may have been forked from another."""
+        return f"test_{os.getpid()}"
 
     def fresh_sqlite(self) -> str:
         """The URL of an empty, migrated SQLite database of its own."""

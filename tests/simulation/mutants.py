@@ -12,15 +12,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
 
 from deploy.dev.processes import ROOT
 from tests.simulation import defects_after_paying, defects_in_paying, line_tests, random_defects
+from tests.simulation.collected_tests import CollectedTests
 from tests.simulation.defects import PROMISES, Defect, NotFoundOnce
 
 ALL: Final = defects_in_paying.ALL + defects_after_paying.ALL
@@ -34,7 +37,7 @@ PASSED, FAILED, INTERRUPTED, TOO_LONG = 0, 1, 2, 99
 # A test that waits for what never comes is ended before, by its own limit. Seconds.
 LONGEST = 1_200
 
-KILLED, SURVIVED, NOT_FOUND, BROKEN = "killed", "SURVIVED", "NOT FOUND", "BROKEN"
+KILLED, EQUAL, SURVIVED, NOT_FOUND, BROKEN = "killed", "equal", "SURVIVED", "NOT FOUND", "BROKEN"
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,19 @@ def judge(defect: Defect, root: Path) -> Outcome:
     return outcome(SURVIVED if done.returncode == PASSED else BROKEN, done.stdout + done.stderr)
 
 
+def judge_at_random(defect: Defect, root: Path, collected: CollectedTests) -> Outcome:
+    """Likewise, in a session that has collected the tests; anew for what runs when a module is imported."""
+    started = time.monotonic()
+    if (reason := random_defects.equal(defect)) is not None:
+        return Outcome(defect, EQUAL, 0, reason)
+    (change,) = defect.changes
+    text = change.applied((root / change.file).read_text())
+    failed = collected.first_to_fail(change.file, text, defect.tests)
+    if failed is None:
+        return judge(defect, root)
+    return Outcome(defect, KILLED if failed else SURVIVED, time.monotonic() - started, failed)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutants", description=__doc__)
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
@@ -111,29 +127,35 @@ def main() -> int:
     )
     parser.add_argument("names", nargs="*", help="only those whose name has one of these words in it")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="portal-mutants-") as directory:
-        copies: SimpleQueue[Path] = SimpleQueue()
-        for number in range(given.jobs):
-            copies.put(
-                Path(shutil.copytree(ROOT, Path(directory, str(number)), ignore=shutil.ignore_patterns(*LEFT_OUT)))
-            )
-        first = Path(directory, "0")
-        every = at_random(given, first) if given.random else ALL
+    with ExitStack() as ended:
+        directory = ended.enter_context(tempfile.TemporaryDirectory(prefix="portal-mutants-"))
+        roots = [
+            Path(shutil.copytree(ROOT, Path(directory, str(number)), ignore=shutil.ignore_patterns(*LEFT_OUT)))
+            for number in range(given.jobs)
+        ]
+        every = at_random(given, roots[0]) if given.random else ALL
         chosen = [one for one in every if not given.names or any(word in one.name for word in given.names)]
-        if not chosen or not (given.random or is_healthy(chosen, first)):
+        if not chosen or not (given.random or is_healthy(chosen, roots[0])):
             return 1
+        judges: SimpleQueue[Callable[[Defect], Outcome]] = SimpleQueue()
+        for root in roots:
+            if given.random:
+                collected = CollectedTests(root, random_defects.measured())
+                ended.callback(collected.end)
+                judges.put(partial(judge_at_random, root=root, collected=collected))
+            else:
+                judges.put(partial(judge, root=root))
 
-        def in_a_copy(defect: Defect) -> Outcome:
-            copy = copies.get()
+        def judged(defect: Defect) -> Outcome:
+            one = judges.get()
             try:
-                found = judge(defect, copy)
+                found = one(defect)
             finally:
-                copies.put(copy)
-            say(f"{found.verdict:<10}{found.seconds:6.1f} s  {defect.name}\n")
+                judges.put(one)
+            say(f"{found.verdict:<10}{found.seconds:6.1f} s  {defect.name}  {found.said if given.random else ''}\n")
             return found
 
-        with ThreadPoolExecutor(given.jobs) as pool:
-            outcomes = list(pool.map(in_a_copy, chosen))
+        outcomes = list(ended.enter_context(ThreadPoolExecutor(given.jobs)).map(judged, chosen))
     return report(outcomes)
 
 
@@ -166,11 +188,12 @@ def report(outcomes: Sequence[Outcome]) -> int:
     for one in outcomes:
         tests = ", ".join(test.partition("::")[2] or test for test in one.defect.tests[:3])
         say(f"{one.defect.breaks:<8}{one.defect.name:<84}{one.verdict:<10}{one.seconds:>8.1f}  {tests}\n")
-    missed = [one for one in outcomes if one.verdict != KILLED]
+    missed = [one for one in outcomes if one.verdict not in {KILLED, EQUAL}]
     for one in missed:
         promise = PROMISES.get(one.defect.breaks, "")
         say(f"\n{one.verdict}: {one.defect.name}\n{promise}\n{one.said[-2_000:]}\n")
-    say(f"\n{len(outcomes) - len(missed)} of {len(outcomes)} defects were noticed\n")
+    equal = sum(one.verdict == EQUAL for one in outcomes)
+    say(f"\n{len(outcomes) - len(missed) - equal} of {len(outcomes)} defects were noticed, {equal} are none\n")
     return 1 if missed else 0
 
 

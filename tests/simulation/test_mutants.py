@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.dev.processes import ROOT
-from tests.simulation import random_defects
+from tests.simulation import collected_tests, random_defects
 from tests.simulation.defects import PROMISES, Change, NotFoundOnce
 from tests.simulation.mutants import ALL, misplaced
 
@@ -97,6 +97,63 @@ def test_random_defects_turn_one_expression_each_and_leave_a_program(tmp_path: P
         compile(turned, change.file, "exec")
         differing = zip(file.read_text().splitlines(), turned.splitlines(), strict=True)
         assert sum(old != new for old, new in differing) == 1
+
+
+def test_no_random_defect_is_made_where_it_says_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "shares.py"
+    file.write_text(
+        "MOST: Final = 60 * 60\n"
+        "WITHIN = timedelta(hours=1)\n"
+        "LATE = Paid.at < now\n"
+        "class Paid(Base):\n"
+        "    size: Mapped[int] = column(1 + 1)\n"
+        "def paid(since):\n"
+        '    log.info("paid", late=1 < 2)\n'
+        "    if clock.now() - since < WITHIN:\n"
+        "        return select(Paid).where(Paid.at > since).limit(1)\n"
+    )
+    assert [defect.name.partition(" ")[2] for defect in random_defects.of(file, (), tmp_path)] == [
+        "module: Paid.at < now -> Paid.at <= now",
+        "paid: clock.now() - since < WITHIN -> clock.now() - since >= WITHIN",
+        "paid: clock.now() - since -> clock.now() + since",
+        "paid: Paid.at > since -> Paid.at >= since",
+    ]
+
+
+def test_what_is_said_to_be_no_defect_is_in_the_code() -> None:
+    places = {ROOT / name.partition(" ")[0] for name in random_defects.EQUAL}
+    names = {random_defects.without_line(defect) for place in places for defect in random_defects.of(place, ())}
+    assert random_defects.EQUAL.keys() - names == set()
+
+
+SHARES = """
+LIMIT = 1
+
+class Sum:
+    least: int = 0
+
+    def of(self, parts):
+        return [part + 1 for part in parts]
+
+def share(whole):
+    return whole - 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ("whole - 1", "whole + 1", ["share"]),
+        ("part + 1", "part - 1", ["Sum.of"]),
+        ("LIMIT = 1", "LIMIT = 2", None),
+        ("int = 0", "int = 1", None),
+    ],
+)
+def test_functions_that_were_imported_get_the_code_of_a_defect(
+    tmp_path: Path, old: str, new: str, changed: list[str] | None
+) -> None:
+    found = collected_tests.changed_functions(tmp_path / "shares.py", SHARES, SHARES.replace(old, new))
+    assert (None if found is None else [name for _file, _line, name in found]) == changed
 
 
 def test_a_seed_chooses_the_same_random_defects() -> None:

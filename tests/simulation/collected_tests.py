@@ -1,0 +1,200 @@
+"""Tests that are collected once and then shown one defect after another: importing and collecting takes half a minute, a fork milliseconds.
+
+`python -m tests.simulation.collected_tests SOCKET TEST…` is pytest in a copy of the portal. A request is a line of JSON: a file, its
+text with the defect, and the tests. They run in a forked child until the first that fails. There the functions that were imported get
+the code of the defect, and so does the file, for what is imported later and for other processes. A test that fails without the defect as
+well says nothing: it is left out from then on.
+"""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import json
+import os
+import signal
+import socket
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from subprocess import Popen
+from types import CodeType, FunctionType
+from typing import Any, Final
+
+import pytest
+
+from tests.processes import end_with_parent
+
+# One database shows a defect as well as two. A defect may let a test wait for what never comes.
+_PYTEST: Final = ("-q", "-p", "no:cacheprovider", "--no-header", "-k", "not postgresql", "--timeout=60")
+# What a child ends with; an exit by pytest's limit for one test counts as a failure.
+_PASSED, _FAILED = 0, 1
+
+Functions = Mapping[tuple[str, int, str], Sequence[FunctionType]]
+
+
+class CollectedTests:
+    """The session for one copy, as the campaign sees it: it starts with the first question."""
+
+    def __init__(self, root: Path, tests: Sequence[str]) -> None:
+        self._root = root
+        self._tests = tests
+        self._process: Popen[bytes] | None = None
+        self._ours, self._theirs = socket.socketpair()
+
+    def first_to_fail(self, file: str, text: str, tests: Sequence[str]) -> str | None:
+        """The first of these tests that fails when this file holds this text; empty for none.
+
+        None when it cannot be known here, because the defect is in what runs when the module is imported.
+        """
+        if self._process is None:
+            command = [sys.executable, "-m", __name__, str(self._theirs.fileno()), *self._tests]
+            with (self._root / "collected-tests.log").open("wb") as log:
+                self._process = Popen(command, cwd=self._root, pass_fds=[self._theirs.fileno()], stdout=log, stderr=log)
+            self._theirs.close()
+            self._lines = self._ours.makefile("r")
+        self._ours.sendall(json.dumps([file, text, list(tests)]).encode() + b"\n")
+        answer = self._lines.readline()
+        if not answer:
+            raise RuntimeError((self._root / "collected-tests.log").read_text()[-2_000:])
+        return json.loads(answer)  # type: ignore[no-any-return]
+
+    def end(self) -> None:
+        self._ours.shutdown(socket.SHUT_RDWR)
+        if self._process is not None:
+            self._process.wait()
+
+
+class _Shown:
+    """Instead of running what was collected, pytest answers requests until nobody asks any more."""
+
+    def __init__(self, asked: socket.socket) -> None:
+        self._asked = asked
+        self._healthy: set[str] = set()
+        self._unfit: set[str] = set()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        self._items = {item.nodeid: item for item in session.items}
+        self._functions = _functions(Path.cwd() / "portal")
+        for line in self._asked.makefile("r"):
+            file, text, tests = json.loads(line)
+            self._asked.sendall(json.dumps(self._first_to_fail(Path(file).absolute(), text, tests)).encode() + b"\n")
+        return True
+
+    def _first_to_fail(self, file: Path, text: str, tests: Sequence[str]) -> str | None:
+        codes = changed_functions(file, file.read_text(), text)
+        if codes is None or any(key not in self._functions for key in codes):
+            return None
+        while True:
+            items = [item for item in self._named(tests) if item.nodeid not in self._unfit]
+            with _holding(file, text):
+                failed = self._run(items, codes)
+            if not failed or failed in self._healthy:
+                return failed
+            if not self._run([self._items[failed]], {}):
+                self._healthy.add(failed)
+                return failed
+            self._unfit.add(failed)
+
+    def _named(self, tests: Sequence[str]) -> list[pytest.Item]:
+        """Those of these names; a file or a directory stands for all that are in it."""
+        named = {}
+        for test in tests:
+            inside = (test + "/", test + "::")
+            found = [test] if test in self._items else [name for name in self._items if name.startswith(inside)]
+            named.update((name, self._items[name]) for name in found)
+        return list(named.values())
+
+    def _run(self, items: Sequence[pytest.Item], codes: Mapping[tuple[str, int, str], CodeType]) -> str:
+        """The first of these that fails in a child with this code."""
+        running = os.memfd_create("running")
+        starter = os.getpid()
+        child = os.fork()
+        if child == 0:
+            end_with_parent(starter)
+            os.setsid()
+            self._become(items, codes, running)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        with suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
+        with os.fdopen(running, "rb") as file:
+            file.seek(0)
+            last = file.read().decode()
+        return "" if status == _PASSED else last
+
+    def _become(
+        self, items: Sequence[pytest.Item], codes: Mapping[tuple[str, int, str], CodeType], running: int
+    ) -> None:
+        """In the child: change the code, run the tests, and end."""
+        try:
+            for key, code in codes.items():
+                for function in self._functions[key]:
+                    function.__code__ = code
+            for item, following in zip(items, [*items[1:], None], strict=True):
+                os.ftruncate(running, 0)
+                os.pwrite(running, item.nodeid.encode(), 0)
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                if item.session.testsfailed:
+                    os._exit(_FAILED)
+            os._exit(_PASSED)
+        finally:  # whatever else ends it, Ctrl-C among it
+            os._exit(_FAILED)
+
+
+@contextmanager
+def _holding(file: Path, text: str) -> Iterator[None]:
+    """The file holds this text meanwhile. Its time is put back, so that what was compiled of it stays good."""
+    before, state = file.read_text(), file.stat()
+    file.write_text(text)
+    try:
+        yield
+    finally:
+        file.write_text(before)
+        os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def changed_functions(file: Path, old: str, new: str) -> dict[tuple[str, int, str], CodeType] | None:
+    """The code of each function that differs, by its file, line and name; none when something differs outside of functions."""
+    found: dict[tuple[str, int, str], CodeType] = {}
+    is_same = _compare(compile(old, str(file), "exec"), compile(new, str(file), "exec"), found)
+    return found if is_same else None
+
+
+def _compare(old: CodeType, new: CodeType, found: dict[tuple[str, int, str], CodeType]) -> bool:
+    if old == new:
+        return True
+    if old.co_flags & inspect.CO_OPTIMIZED:  # a function, with all that is defined in it
+        found[old.co_filename, old.co_firstlineno, old.co_qualname] = new
+        return True
+    if (old.co_code, old.co_names, len(old.co_consts)) != (new.co_code, new.co_names, len(new.co_consts)):
+        return False
+    return all(
+        _compare(one, other, found)
+        if isinstance(one, CodeType) and isinstance(other, CodeType)
+        else (type(one), one) == (type(other), other)
+        for one, other in zip(old.co_consts, new.co_consts, strict=True)
+    )
+
+
+def _functions(place: Path) -> Functions:
+    """All functions of the files below, as they are now; what the garbage collector was told to leave alone, too."""
+    gc.unfreeze()
+    found: defaultdict[tuple[str, int, str], list[FunctionType]] = defaultdict(list)
+    for one in gc.get_objects():
+        if isinstance(one, FunctionType) and one.__code__.co_filename.startswith(str(place)):
+            code = one.__code__
+            found[code.co_filename, code.co_firstlineno, code.co_qualname].append(one)
+    gc.freeze()
+    return found
+
+
+def main(arguments: Sequence[Any]) -> int:
+    number, *tests = arguments
+    return pytest.main([*_PYTEST, *tests], plugins=[_Shown(socket.socket(fileno=int(number)))])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
