@@ -16,6 +16,7 @@ from portal.accounts.models import Customer
 from portal.core import clock, company_days
 from portal.core.db import new_id
 from portal.disputes.models import NO_DEADLINE, OPENED, Dispute, DisputeStep, EarlyFraudWarning
+from portal.documents.models import Receipt
 from portal.identity import passwords
 from portal.identity.models import CustomerRole, User
 from portal.invoices import totals
@@ -159,6 +160,27 @@ def refund(session: Session, payment: Payment, **values: Any) -> Refund:
     session.add(row)
     session.flush()
     session.add(RefundStep(id=new_id("rfs"), refund_id=row.id, at=now, status=row.status))
+    session.flush()
+    return row
+
+
+def receipt(session: Session, payment: Payment, **values: Any) -> Receipt:
+    """The receipt of a payment, without a PDF; nobody was mailed it."""
+    row = Receipt(
+        **{
+            "id": new_id("rct"),
+            "number": f"R-TEST-{next(_numbers):05d}",
+            "payment_id": payment.id,
+            "customer_id": payment.customer_id,
+            "total_minor": payment.amount_minor,
+            "currency": payment.currency,
+            "facts": {},
+            "code": new_id("")[-20:],
+            "issued_at": clock.now(),
+            **values,
+        }
+    )
+    session.add(row)
     session.flush()
     return row
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import String, exists, func, literal, or_, select
@@ -169,17 +170,16 @@ def charged_twice(run: Run) -> None:
     ).where(Payment.status == PaymentStatus.SUCCEEDED, Payment.updated_at >= run.since - CHARGED_TWICE_WITHIN)
     pairs = paid.subquery()
     with db.reading() as session:
-        found = session.execute(
-            select(pairs).where(pairs.c.first_id.is_not(None)).order_by(pairs.c.id).limit(MOST * 10)
-        )
-        near = [row for row in found if row.created_at - row.first_at <= CHARGED_TWICE_WITHIN]
-        twice = [(session.get_one(Payment, row.id), session.get_one(Payment, row.first_id)) for row in near[:MOST]]
+        query = select(pairs).where(pairs.c.first_id.is_not(None)).order_by(pairs.c.id)
+        with session.execute(query.execution_options(yield_per=1_000)) as found:
+            near = list(islice((row for row in found if row.created_at - row.first_at <= CHARGED_TWICE_WITHIN), MOST))
+        twice = [(session.get_one(Payment, row.id), session.get_one(Payment, row.first_id)) for row in near]
         kept = [
             (payment, first)
             for payment, first in twice
             if not (_is_back(session, payment) or _two_debts(payment, first))
         ]
-    if len(near) >= MOST:
+    if len(near) == MOST:
         run.incomplete.add("charged_twice")
     for payment, first in kept:
         facts = {"payment": payment.id, "first": first.id, "amount_minor": payment.amount_minor}
