@@ -121,6 +121,9 @@ class Money:
     def __neg__(self) -> Money:
         return Money(-self.minor, self.currency)
 
+    def __abs__(self) -> Money:
+        return Money(abs(self.minor), self.currency)
+
     def __lt__(self, other: Money) -> bool:
         return self.minor < self._same(other)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, or_, select, tuple_
 from sqlalchemy.orm import Session, joinedload
 
 from portal.core import clock, company_days
@@ -165,10 +165,7 @@ def due(session: Session, now: datetime, after: tuple[datetime, str] | None, mos
         Collection.noticed_at.is_not(None),
     )
     if after is not None:
-        moment, last_id = after
-        query = query.where(
-            or_(Collection.next_attempt_at > moment, (Collection.next_attempt_at == moment) & (Collection.id > last_id))
-        )
+        query = query.where(tuple_(Collection.next_attempt_at, Collection.id) > after)
     rows = session.execute(query.order_by(Collection.next_attempt_at, Collection.id).limit(most))
     return [(moment, collection_id) for moment, collection_id in rows]
 

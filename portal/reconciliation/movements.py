@@ -167,7 +167,7 @@ def _of_charge(payment: Payment, movement: BalanceTransaction) -> Account:
 def _of_refund(refund: Refund, payment: Payment | None, movement: BalanceTransaction) -> Account:
     went_out = movement.type in REFUNDS
     moved = movement.amount if movement.amount.currency == refund.currency else refund.amount
-    amount = moved if moved.minor > 0 else -moved
+    amount = abs(moved)
     if went_out:
         first = Expected(
             "refund", LedgerAccount.REFUNDS, LedgerAccount.STRIPE, amount, f"refund:{refund.stripe_refund_id}"
@@ -212,7 +212,7 @@ def _exchange(kind: str, paid: Money, movement: BalanceTransaction) -> list[Expe
             f"{kind}_exchange",
             LedgerAccount.STRIPE if is_in else LedgerAccount.EXCHANGE,
             LedgerAccount.EXCHANGE if is_in else LedgerAccount.STRIPE,
-            amount if amount.minor > 0 else -amount,
+            abs(amount),
             f"exchange_{which}:{movement.id}",
         )
         for amount, which, is_in in sides
@@ -227,7 +227,7 @@ def _fee(kind: str, movement: BalanceTransaction) -> list[Expected]:
     debit, credit = (
         (LedgerAccount.FEES, LedgerAccount.STRIPE) if fee.minor > 0 else (LedgerAccount.STRIPE, LedgerAccount.FEES)
     )
-    return [Expected(kind, debit, credit, fee if fee.minor > 0 else -fee, f"{kind}:{movement.id}")]
+    return [Expected(kind, debit, credit, abs(fee), f"{kind}:{movement.id}")]
 
 
 def _signed(word: str, contra: LedgerAccount, movement: BalanceTransaction) -> list[Expected]:
@@ -236,5 +236,5 @@ def _signed(word: str, contra: LedgerAccount, movement: BalanceTransaction) -> l
     incoming = amount.minor > 0
     kind = word if incoming is (word in INCOMING) else word + RETURNED
     debit, credit = (LedgerAccount.STRIPE, contra) if incoming else (contra, LedgerAccount.STRIPE)
-    moved = [Expected(kind, debit, credit, amount if incoming else -amount, f"{kind}:{movement.id}")]
+    moved = [Expected(kind, debit, credit, abs(amount), f"{kind}:{movement.id}")]
     return [*(moved if amount.minor else []), *_fee("stripe_fee", movement)]

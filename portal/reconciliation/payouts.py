@@ -70,7 +70,7 @@ def _sum_of(run: Run, payout: gateway.Payout) -> int:
                     update(StripeTransaction)
                     .where(
                         StripeTransaction.id.in_([movement.id for movement in batch]),
-                        or_(StripeTransaction.payout_id.is_(None), StripeTransaction.payout_id != payout.id),
+                        StripeTransaction.payout_id.is_distinct_from(payout.id),
                     )
                     .values(payout_id=payout.id)
                 )

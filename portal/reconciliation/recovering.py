@@ -163,21 +163,15 @@ def _keep_numbers_of_mark(session: Session, found: Recovery) -> None:
 
 def _without_document(session: Session, series: str, before: int, last: int) -> list[int]:
     """The numbers that were given out after the backup, and whose documents are not there."""
-    if last <= before:
+    numbers = range(before + 1, last + 1)
+    if not numbers:
         return []
     kinds = {numbering.RECEIPTS: DocumentKind.RECEIPT, numbering.CREDIT_NOTES: DocumentKind.CREDIT_NOTE}
-    if series in kinds:
-        texts = session.execute(
-            select(Document.number)
-            .where(Document.kind == kinds[series])
-            .order_by(Document.issued_at.desc())
-            .limit(last)
-        ).scalars()
-    else:
-        newest = select(Invoice.number).order_by(Invoice.created_at.desc(), Invoice.id.desc())
-        texts = session.execute(newest.limit(last - before)).scalars()
+    kind = kinds.get(series)
+    query = select(Document.number).where(Document.kind == kind) if kind else select(Invoice.number)
+    texts = session.scalars(query.execution_options(yield_per=1_000))
     there = {int(digits[1]) for text in texts if (digits := _LAST_DIGITS.search(text))}
-    return [number for number in range(before + 1, last + 1) if number not in there]
+    return [number for number in numbers if number not in there]
 
 
 def _ranges(numbers: list[int]) -> str:

@@ -215,10 +215,10 @@ def _walk(run: Run, row: Reconciliation, passed: Callable[[Progress], None]) -> 
 
 def _part(run: Run, checkpoint: Checkpoint) -> float:
     """Lists begin with the newest, so the span that is left says how much there is to do."""
-    whole = (run.until - run.since).total_seconds()
-    if checkpoint.at is None or whole <= 0:
+    whole = run.until - run.since
+    if checkpoint.at is None or not whole:
         return 0
-    return min(max((run.until - checkpoint.at).total_seconds() / whole, 0), 1)
+    return min(max((run.until - checkpoint.at) / whole, 0), 1)
 
 
 def _advance(reconciliation_id: str, run: Run, step: int, cursor: str | None) -> None:

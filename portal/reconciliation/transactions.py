@@ -122,20 +122,15 @@ def _account_for(run: Run, movements: Sequence[BalanceTransaction]) -> None:
 
 
 def _resolved(session: Session, found: list[Account]) -> set[str]:
-    """The movements that nothing here is about, and that a person has resolved."""
-    unknown = [account.movement for account in found if not account.is_known]
-    if not unknown:
+    """The movements of charges that nothing here is about, and that a person has resolved before they reached the balance."""
+    strange = [account.movement for account in found if not account.is_known and account.movement.type in CHARGES]
+    if not strange:
         return set()
-    subjects = {_discrepancy_subject(movement): movement.id for movement in unknown}
+    charges = {movement.source_id: movement.id for movement in strange}
     query = select(Discrepancy.subject).where(
-        Discrepancy.subject.in_(list(subjects)), Discrepancy.status == DiscrepancyStatus.RESOLVED
+        Discrepancy.subject.in_(list(charges)), Discrepancy.status == DiscrepancyStatus.RESOLVED
     )
-    return {subjects[subject] for subject in session.execute(query).scalars()}
-
-
-def _discrepancy_subject(movement: BalanceTransaction) -> str:
-    """Of a charge that is not ours, its intent may have told already."""
-    return movement.source_id if movement.type in CHARGES and movement.source_id else movement.id
+    return {charges[subject] for subject in session.scalars(query)}
 
 
 def _heal(run: Run, account: Account) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, case, exists, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Select, case, exists, func, literal_column, or_, select, tuple_
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from portal.core import keyset
@@ -138,7 +138,7 @@ def by_client_key(session: Session, customer_id: str, client_key: str) -> Refund
 def of_duplicate(session: Session, payment_id: str) -> Refund | None:
     """The refund by which the portal gave this payment back by itself, or tried to."""
     mine = select(Refund).where(Refund.payment_id == payment_id, Refund.origin == RefundOrigin.PORTAL)
-    return session.scalars(mine.order_by(Refund.asked_at, Refund.id).limit(1)).one_or_none()
+    return session.scalars(mine.order_by(Refund.asked_at, Refund.id)).first()
 
 
 def by_stripe_id(session: Session, stripe_refund_id: str) -> Refund | None:
@@ -152,8 +152,7 @@ def queue(session: Session, most: int, after: Refund | None = None) -> list[Refu
     """Refunds that wait for a decision, oldest first, with customer and payment; from after this one on."""
     query = _undecided().options(joinedload(Refund.customer), joinedload(Refund.payment).joinedload(Payment.invoice))
     if after is not None:
-        later = (Refund.asked_at > after.asked_at) | ((Refund.asked_at == after.asked_at) & (Refund.id > after.id))
-        query = query.where(later)
+        query = query.where(tuple_(Refund.asked_at, Refund.id) > (after.asked_at, after.id))
     return list(session.execute(query.order_by(Refund.asked_at, Refund.id).limit(most)).scalars())
 
 

@@ -57,14 +57,14 @@ class Account:
     def confirm(self, intent_id: str, method: str = "pm_card_visa") -> None:
         self.sandbox.client.v1.payment_intents.confirm(intent_id, {"payment_method": method})
 
-    def foreign_charge(self, minor: int = 7_00, **metadata: str) -> str:
+    def foreign_charge(self, minor: int = 7_00, method: str = "pm_card_visa", **metadata: str) -> str:
         """Another program takes money on the same account; returns the intent's id."""
         intent = self.sandbox.client.v1.payment_intents.create(
             {
                 "amount": minor,
                 "currency": "eur",
                 "confirm": True,
-                "payment_method": "pm_card_visa",
+                "payment_method": method,
                 "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
                 "metadata": metadata,
             }

@@ -13,6 +13,7 @@ from portal import ledger
 from portal.core import clock, db
 from portal.core.db import new_id
 from portal.core.money import Money
+from portal.ledger import LedgerAccount
 from portal.payments.models import Confirmation
 from portal.reconciliation import checks, transactions
 from portal.reconciliation.checks import CHARGED_TWICE_WITHIN, STUCK_AFTER
@@ -116,8 +117,8 @@ def test_each_posting_of_the_span_is_held_against_stripe(database: str, monkeypa
             ledger.post(
                 session,
                 "other",
-                debit=ledger.STRIPE,
-                credit=ledger.OTHER,
+                debit=LedgerAccount.STRIPE,
+                credit=LedgerAccount.OTHER,
                 amount=Money(5_00, "eur"),
                 subject="txn_1",
                 reference=reference,
@@ -126,8 +127,8 @@ def test_each_posting_of_the_span_is_held_against_stripe(database: str, monkeypa
         ledger.post(
             session,
             "outside",
-            debit=ledger.BANK,
-            credit=ledger.RECEIVABLES,
+            debit=LedgerAccount.BANK,
+            credit=LedgerAccount.RECEIVABLES,
             amount=Money(5_00, "eur"),
             subject="pay_1",
             reference="not at Stripe",

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 from sqlalchemy import select, text
+from stripe import CardError
 
 from portal import ledger
 from portal.accounts.models import Customer
@@ -135,6 +136,15 @@ def test_money_that_is_not_ours_is_named_until_a_person_has_resolved_it(account:
     with db.reading() as session:
         told = session.execute(select(AuditEvent).where(AuditEvent.action == "discrepancy.resolved")).scalar_one()
     assert told.facts["note"] == "The shop's till uses the same account."
+
+
+def test_what_another_program_did_not_get_is_no_money(account: Account) -> None:
+    with pytest.raises(CardError):
+        account.foreign_charge(method="pm_card_visa_chargeDeclined")
+    (intent,) = account.sandbox.client.v1.payment_intents.list().data
+    assert intent.latest_charge is not None
+    account.reconcile()
+    assert found() == []
 
 
 def test_money_resolved_before_it_reached_the_balance_is_booked_when_it_does(account: Account) -> None:
@@ -321,7 +331,13 @@ def test_payouts_are_booked_and_equal_what_they_are_made_of(account: Account) ->
         assert we_hold() == stripe_holds(account) == {}
         assert posting(f"payout:{payout.balance_transaction}").debit == LedgerAccount.BANK
 
-        account.alter("payouts", payout.id, lambda row: row.update(amount=row["amount"] + 1))
+        # What nobody lists the parts of, or not all of them yet, is held against nothing.
+        differs = {"amount": payout.amount + 1, "automatic": True, "reconciliation_status": "completed"}
+        for unlisted in ({"automatic": False}, {"reconciliation_status": "in_progress"}):
+            account.alter("payouts", payout.id, lambda row, more=unlisted: row.update(differs | more))
+            account.reconcile(since=since)
+            assert "payout_differs" not in dict(found())
+        account.alter("payouts", payout.id, lambda row: row.update(differs))
         account.reconcile(since=since)
         assert discrepancy("payout_differs").facts["difference_minor"] == -1
 

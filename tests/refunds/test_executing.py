@@ -10,7 +10,7 @@ import stripe
 
 from portal import gateway, ledger, stripe_sync
 from portal.accounts.models import Customer
-from portal.core import clock, db
+from portal.core import clock, config, db
 from portal.core.errors import Conflict, PortalError
 from portal.core.money import Money
 from portal.core.synced_rows import Phase
@@ -429,3 +429,23 @@ def test_no_transaction_is_open_while_money_goes_back(counter: Counter) -> None:
         gateway.current().create_refund(
             "a-key", intent_id="pi_1", amount=Money(1_00, "eur"), reason="duplicate", metadata={}
         )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"review_reason": "Two of Stripe's refunds claim to be this one."},
+        {"status": "failed"},
+        {"status": "canceled"},
+        {"status": "rejected"},
+        {"status": "requested"},
+        {"status": "unknown"},
+    ],
+    ids=lambda values: next(iter(values.values()))[:12],
+)
+def test_what_is_over_or_waits_for_a_person_is_not_followed(settings: config.Settings, values: dict[str, str]) -> None:
+    """Stripe, which nobody could reach here, is not asked."""
+    with db.transaction() as session:
+        paid = factories.payment(session, factories.customer(session))
+        refund = factories.refund(session, paid, **({"succeeded_at": None} | values))
+    assert executing.follow_up(refund.id) is None

@@ -1,0 +1,48 @@
+"""What staff and the worker are shown, told by rows alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from portal.core import db
+from portal.refunds import queries
+from tests import factories
+
+NOON = datetime(2026, 10, 15, 12, tzinfo=UTC)
+INSTANT = timedelta(microseconds=1)
+
+
+def test_the_queue_is_read_page_by_page_in_the_order_of_asking(database: str) -> None:
+    """Also those that were asked for at one moment are read once each."""
+    with db.transaction() as session:
+
+        def ask(at: datetime, **values: object) -> str:
+            paid = factories.payment(session, factories.customer(session))
+            undecided = {"status": "requested", "succeeded_at": None, "stripe_refund_id": None}
+            return factories.refund(session, paid, asked_at=at, **(undecided | values)).id
+
+        wanted = [*sorted(ask(NOON) for _ in range(3)), ask(NOON + INSTANT)]
+        factories.refund(session, factories.payment(session, factories.customer(session)), asked_at=NOON)
+    with db.reading() as session:
+        pages, after = [], None
+        while page := queries.queue(session, 2, after):
+            pages.append([refund.id for refund in page])
+            after = page[-1]
+    assert pages == [wanted[:2], wanted[2:]]
+
+
+def test_duplicates_are_looked_for_among_those_that_changed_since(database: str) -> None:
+    with db.transaction() as session:
+
+        def paid(at: datetime, **values: object) -> str:
+            return factories.payment(
+                session, factories.customer(session), updated_at=at, **({"duplicate": "second_intent"} | values)
+            ).id
+
+        wanted = [paid(NOON), paid(NOON + INSTANT)]
+        paid(NOON - INSTANT)
+        paid(NOON, duplicate=None)
+        paid(NOON, status="processing", succeeded_at=None)
+    with db.reading() as session:
+        assert sorted(queries.duplicates_left_behind(session, NOON, 9)) == sorted(wanted)
+        assert len(queries.duplicates_left_behind(session, NOON, 1)) == 1
