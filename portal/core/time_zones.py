@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from portal.core import company_days
 
-# The cookie in which static/js/time_zone.js tells what the browser's clock goes by.
+# The cookie in which static/js/app.js tells what the browser's clock goes by.
 COOKIE: Final = "time_zone"
 LONGEST_NAME: Final = 64
 # The database of zones has other names for the same besides: "Etc/GMT-1", "US/Pacific".

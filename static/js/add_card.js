@@ -3,7 +3,7 @@
  * confirms; what became of it is then asked of the server, which asks Stripe. After a refusal everything stays as it was typed.
  */
 import { CardForm, swap } from "./card_form.js";
-import { listening } from "./progress.js";
+import { listening } from "./feedback.js";
 
 const form = document.getElementById("card-form");
 const button = document.getElementById("card-button");

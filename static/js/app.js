@@ -8,8 +8,7 @@
  *   data-announce="12 payments shown"   spoken once it is there
  *   data-focus                          takes the focus (with tabindex="-1")
  */
-import { begin, end, working } from "./progress.js";
-import { clearNotices, notice, say } from "./notices.js";
+import { begin, clearNotices, end, notice, say, working } from "./feedback.js";
 
 /* Sending once. The mark is set on the form itself, so that Enter, a second button and a double click all meet it. */
 

@@ -2,7 +2,7 @@
  * What all forms that take a card share: Stripe's form in its frame, one press at a time, what is said about a failure, and
  * asking the server to begin. The form's texts are its data- attributes; advice stands in a <template>.
  */
-import { begin, end } from "./progress.js";
+import { begin, end } from "./feedback.js";
 
 const PLACE = "payment-element";
 

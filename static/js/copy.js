@@ -2,7 +2,7 @@
  * A button with data-copy="id" puts the text of that element into the clipboard, and says data-done. Without this script, or where
  * the browser has no clipboard for the page, the buttons stay hidden, and the text is marked by hand.
  */
-import { say } from "./notices.js";
+import { say } from "./feedback.js";
 
 for (const button of navigator.clipboard ? document.querySelectorAll("[data-copy]") : []) {
   button.hidden = false;

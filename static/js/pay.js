@@ -7,7 +7,7 @@
  */
 import { CardCode } from "./card_code.js";
 import { CardForm, swap } from "./card_form.js";
-import { listening } from "./progress.js";
+import { listening } from "./feedback.js";
 
 const form = document.getElementById("pay-form");
 const button = document.getElementById("pay-button");

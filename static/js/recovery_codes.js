@@ -2,7 +2,7 @@
  * Recovery codes to the clipboard or to the printer. Without this script, or where the browser has no clipboard for a page, the
  * buttons stay hidden, and the codes are marked or written down by hand.
  */
-import { say } from "./notices.js";
+import { say } from "./feedback.js";
 
 const copy = document.querySelector("[data-copy]");
 const print = document.querySelector("[data-print]");

@@ -24,7 +24,7 @@ def _bytes_and_requests(page: Page, address: str) -> tuple[int, list[str]]:
     )
     page.goto(address, wait_until="networkidle")
     wire.detach()
-    return sum(received.values()), [asked[each] for each, size in received.items() if size]
+    return sum(received.values()), [f"{size} {asked[each]}" for each, size in received.items() if size]
 
 
 @pytest.mark.own_context
