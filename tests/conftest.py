@@ -23,6 +23,7 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, Playwright
 
 from deploy.dev.processes import ROOT, end_with_clean_up_on_sigterm
 from portal.core import audit, config, db
+from portal.web import static_build
 from tests import by_directory, card_data
 from tests.browsing import Chromium, Console, context_options
 from tests.forked import ForkServer
@@ -121,6 +122,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[RUN] = Run(Path(given["run_directory"]))
     elif not config.option.collectonly:
         shutil.rmtree(ARTIFACTS, ignore_errors=True)
+        static_build.build()
         config.stash[RUN] = FirstProcess()
     if RUN in config.stash:
         # Each test has an application of its own, and compiling its templates would take half of the test.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page
 
-from portal.web import static_build
 from tests.flows.conftest import Shopper
 
 # For the overview, to a browser that was never here and to one that was: bytes with all headers.
@@ -30,7 +29,6 @@ def _bytes_and_requests(page: Page, address: str) -> tuple[int, list[str]]:
 @pytest.mark.own_context
 @pytest.mark.database("sqlite")
 def test_the_overview_is_light_on_a_phones_line(shopper: Shopper) -> None:
-    static_build.build()
     page = shopper.sign_in().page
     overview = f"{shopper.portal.url}/"
     wire = page.context.new_cdp_session(page)

@@ -19,11 +19,6 @@ from portal.web import compression, static_build
 
 
 @pytest.fixture
-def built() -> Path:
-    return static_build.build()
-
-
-@pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of static/ to work on, without what was built."""
     copy = tmp_path / "static"
@@ -56,10 +51,10 @@ def test_the_one_sheet_is_all_of_them_and_each_file_lies_compressed_beside_itsel
 
 
 @pytest.mark.database("sqlite")
-def test_what_was_built_is_kept_by_browsers_for_ever(built: Path, client: FlaskClient) -> None:
+def test_what_was_built_is_kept_by_browsers_for_ever(client: FlaskClient) -> None:
     page = client.get("/sign-in").get_data(as_text=True)
     addresses = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
-    assert f"/static/built/{built.name}/css/portal.css" in addresses
+    assert f"/static/built/{static_build.folder().name}/css/portal.css" in addresses
     assert len([address for address in addresses if address.endswith(".css")]) == 1
     for address in addresses:
         with client.get(address, headers={"Accept-Encoding": "br"}) as answer:
