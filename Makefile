@@ -34,7 +34,7 @@ check: lint ## Check the code, then run the tests of what was changed since main
 test: lint ## Check the code, then run every test on SQLite, PostgreSQL and in Chromium (WORKERS=3 at a time)
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 20 --by-directory
 
-bench: install-dev ## Measure what pages, starting, receipts, lists and searches cost, and write docs/performance.md (QUICK=1: only that it runs)
+bench: install-dev ## Measure what pages, starting, webhooks, receipts, lists and searches cost, and write docs/performance.md (QUICK=1: only that it runs)
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 
 contract: install-dev ## Run the contract with Stripe against Stripe itself: KEY=sk_test_… (and PUBLISHABLE_KEY=pk_test_…)

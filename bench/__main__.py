@@ -32,6 +32,8 @@ A limit holds what has been reached, with room for an uneven run. An aim is what
 
 - A bare page is Flask and Jinja with a table of twenty rows, without a database, a session or a language.
 - The lazy stack is importing Flask, SQLAlchemy with its ORM, and psycopg.
+- A bare insert is a WSGI application that writes a request's body into PostgreSQL by one statement, behind gunicorn as the portal is. What
+  the portal does besides takes a signature, an event's JSON, a job's row and eleven headers; with SQLAlchemy around the statement it was 2.3.
 - SQLite serves where the question is whether a cost grows with the number of rows.
 """
 

@@ -56,7 +56,7 @@ POINTS: Final[dict[str, str]] = {
     "credit note revoked": "Open. A credit note is marked as revoked. Nobody was told.",
     "pack part made": "A part of a month’s documents is made. It is not stored.",
     # events of Stripe's
-    "event stored": "Open. An event is written, with the job that applies it. Stripe has no answer.",
+    "event verified": "A webhook is really Stripe’s. Nothing of it is written.",
     "event acknowledged": "An event is stored for good. Stripe has no answer.",
     "event applied": "What an event hints at was fetched and applied. The event still counts as received.",
     # refunds

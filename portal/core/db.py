@@ -6,6 +6,7 @@ SQLite is the embedded default, PostgreSQL serves production; both behave alike 
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,9 +16,11 @@ from typing import Any, Final
 from sqlalchemy import (
     CheckConstraint,
     ColumnElement,
+    Connection,
     DateTime,
     Engine,
     MetaData,
+    Select,
     String,
     and_,
     bindparam,
@@ -27,8 +30,9 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql import psycopg as postgresql_psycopg
 from sqlalchemy.engine import Dialect
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DisconnectionError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 from sqlalchemy.types import TypeDecorator
@@ -41,6 +45,10 @@ BUSY_TIMEOUT_MS: Final = 30_000
 # What is raised while the database is away, full, or read-only, or has no connection left: its fault, and not the question's.
 # PostgreSQL is read-only with an InternalError.
 UNREACHABLE: Final[tuple[type[Exception], ...]] = (OperationalError, InterfaceError, InternalError, NoConnectionLeft)
+
+# A connection that was used within this time is taken for alive.
+IDLE_SECONDS: Final = 1.0
+_USED_AT: Final = "used_at"
 
 _CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 # Sorts after everything else that a text may hold.
@@ -120,7 +128,7 @@ def begins_with(column: Any, beginning: str) -> ColumnElement[bool]:
 
 
 _engine: Engine | None = None
-_open: ContextVar[Session | None] = ContextVar("open_transaction", default=None)
+_open: ContextVar[Session | Connection | None] = ContextVar("open_transaction", default=None)
 
 
 def connect(url: str) -> Engine:
@@ -133,8 +141,9 @@ def connect(url: str) -> Engine:
         engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
         _prepare_sqlite(engine)
     else:
-        engine = create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=16, pool_timeout=10)
+        engine = create_engine(url, pool_size=8, max_overflow=16, pool_timeout=10)
         _prepare_postgresql(engine)
+        _ask_idle_connections(engine)
     _engine = engine
     return engine
 
@@ -169,6 +178,26 @@ def _prepare_postgresql(engine: Engine) -> None:
             "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
         )
         connection.commit()
+
+
+def _ask_idle_connections(engine: Engine) -> None:
+    """A connection that has lain idle is asked whether it still lives; one that was just used is not, which saves a way to the server.
+
+    Source: SQLAlchemy, "Custom / Legacy Pessimistic Ping".
+    """
+
+    @event.listens_for(engine, "checkin")
+    def _note_use(_connection: Any, record: Any) -> None:
+        record.info[_USED_AT] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _ask(connection: Any, record: Any, _borrowed: Any) -> None:
+        if time.monotonic() - record.info.get(_USED_AT, time.monotonic()) < IDLE_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error  # the pool makes all of its connections anew
 
 
 def disconnect() -> None:
@@ -221,6 +250,66 @@ def reading_once() -> Iterator[Session]:
         yield from _run(connection, writing=False)
 
 
+@contextmanager
+def writing_once() -> Iterator[Connection]:
+    """For a write that is one statement on PostgreSQL: durable as soon as it is executed, without the two ways to the server that a
+    transaction around it takes. On SQLite it is a transaction. It may stand inside nothing, and has no session around it.
+    """
+    refuse_inside_transaction("another transaction")
+    options: dict[str, Any] = {"writing": True}
+    if engine().dialect.name == "postgresql":
+        options |= {"isolation_level": "AUTOCOMMIT"}
+    with engine().connect().execution_options(**options) as connection:
+        token = _open.set(connection)
+        try:
+            yield connection
+            connection.commit()
+        finally:
+            _open.reset(token)
+
+
+class WrittenAtOnce:
+    """A statement that PostgreSQL executes at once and without a transaction around it: what it writes is durable when `execute` returns.
+
+    SQLAlchemy writes it, once, and the driver executes it: what SQLAlchemy does around each execution costs more than the driver does. It
+    bears being executed twice, for when the connection is lost nobody knows whether it was. All its values are parameters with a type.
+    """
+
+    def __init__(self, statement: Select[Any]) -> None:
+        self._statement = statement
+        dialect: Dialect = postgresql_psycopg.dialect()  # type: ignore[no-untyped-call]
+        compiled = statement.compile(dialect=dialect)
+        self._sql = str(compiled)
+        processors = {
+            name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in compiled.binds.items()
+        }
+        self._processors = [(name, processor) for name, processor in processors.items() if processor]
+
+    def execute(self, values: dict[str, object]) -> tuple[object, ...] | None:
+        """The first row of what it returns. Raises what SQLAlchemy raises. It may stand inside nothing."""
+        refuse_inside_transaction("another transaction")
+        prepared = values | {name: process(values[name]) for name, process in self._processors}
+        try:
+            return self._by_driver(prepared)
+        except engine().dialect.loaded_dbapi.Error:  # SQLAlchemy meets it again, and says what it is
+            with writing_once() as connection:
+                found = connection.execute(self._statement, values).first()
+                return None if found is None else tuple(found)
+
+    def _by_driver(self, prepared: dict[str, object]) -> tuple[object, ...] | None:
+        borrowed = engine().raw_connection()
+        try:
+            driver: Any = borrowed.driver_connection
+            driver.autocommit = True
+            found: tuple[object, ...] | None = driver.execute(self._sql, prepared).fetchone()
+            driver.autocommit = False
+        except BaseException:
+            borrowed.invalidate()
+            raise
+        borrowed.close()
+        return found
+
+
 def _run(connection: Any, *, writing: bool) -> Iterator[Session]:
     session = Session(bind=connection, expire_on_commit=False, autoflush=True)
     token = _open.set(session)
@@ -243,6 +332,11 @@ def refuse_inside_transaction(what: str) -> None:
     """Raise NestedTransaction when a transaction is open in this thread: called by everything slow."""
     if _open.get() is not None:
         raise NestedTransaction(f"{what} inside an open transaction")
+
+
+def dialect_of(session: Session | Connection) -> str:
+    """ "postgresql" or "sqlite"."""
+    return (session if isinstance(session, Connection) else session.get_bind()).dialect.name
 
 
 def database_now(session: Session) -> datetime:

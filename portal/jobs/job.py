@@ -16,14 +16,33 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Final, Generic, ParamSpec
 
-from sqlalchemy import ColumnElement, String, cast, exists, insert, literal, literal_column, or_, select, true, update
+from sqlalchemy import (
+    CTE,
+    JSON,
+    ColumnElement,
+    Connection,
+    Insert,
+    Interval,
+    String,
+    bindparam,
+    cast,
+    exists,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from portal.core import crash
-from portal.core.db import database_now, new_id
+from portal.core import clock, crash
+from portal.core.db import UTCDateTime, database_now, dialect_of, new_id
 from portal.jobs.models import ENDED, JobRow, JobStatus
 
 # What should have a job has lost it, or it died. Then there is one again, after a job that ended not before this time.
@@ -92,13 +111,24 @@ class Job(Generic[P]):
             raise LookupError(f"nothing here handles {self.name}")
         self._handler(*args, **kwargs)
 
-    def enqueue(self, session: Session, /, *args: P.args, **kwargs: P.kwargs) -> bool:
+    def enqueue(self, session: Session | Connection, /, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Leave the job in the caller's transaction; returns whether one was made, which is always so without `once_per`."""
         return self._leave(session, 0, *args, **kwargs)
 
     def enqueue_in(self, session: Session, seconds: float, /, *args: P.args, **kwargs: P.kwargs) -> bool:
         """As `enqueue`, for a job that is due only after so many seconds."""
         return self._leave(session, seconds, *args, **kwargs)
+
+    def insertion_after(self, made: CTE) -> CTE:
+        """The job's insertion as a part of a statement of PostgreSQL's: one is written where `made` has a row. See `values`."""
+        row = _ROW | _TIMES["postgresql"]
+        insertion = postgresql.insert(_ROWS).from_select(list(row), select(*row.values()).select_from(made))
+        return insertion.on_conflict_do_nothing(index_elements=["unique_key"]).returning(_ROWS.c.id).cte("job")
+
+    def values(self, *args: P.args, **kwargs: P.kwargs) -> dict[str, object]:
+        """What such a statement is executed with, for a job with these arguments."""
+        given = self.signature.bind(*args, **kwargs)
+        return _values("postgresql", self.name, given.arguments, self._key(given))
 
     def enqueue_for_period(self, session: Session) -> bool:
         """Leave a job without arguments for the period that has begun, unless there is one. For a job with `every_seconds`."""
@@ -151,14 +181,18 @@ class Job(Generic[P]):
         """What `once_per` makes of these arguments, as rows keep it."""
         if not self.once_per:
             raise TypeError(f"{self.name} has no key: any number of them may be left")
-        bound = self.signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        return ":".join([self.name, *(str(bound.arguments[argument]) for argument in self.once_per)])
+        return str(self._key(self.signature.bind(*args, **kwargs)))
 
-    def _leave(self, session: Session, seconds: float, /, *args: P.args, **kwargs: P.kwargs) -> bool:
-        given = self.signature.bind(*args, **kwargs).arguments
-        key = self.key(*args, **kwargs) if self.once_per else None
-        return _insert(session, self.name, given, key=key, seconds=seconds)
+    def _key(self, bound: inspect.BoundArguments) -> str | None:
+        if not self.once_per:
+            return None
+        given, known = bound.arguments, self.signature.parameters
+        values = (given[name] if name in given else known[name].default for name in self.once_per)
+        return ":".join([self.name, *map(str, values)])
+
+    def _leave(self, session: Session | Connection, seconds: float, /, *args: P.args, **kwargs: P.kwargs) -> bool:
+        given = self.signature.bind(*args, **kwargs)
+        return _insert(session, self.name, given.arguments, key=self._key(given), seconds=seconds)
 
 
 _declared: dict[str, Job[...]] = {}
@@ -189,22 +223,48 @@ def periodic() -> list[Job[...]]:
     return [one for one in _declared.values() if one.every_seconds]
 
 
-def _insert(session: Session, name: str, args: Mapping[str, object], *, key: str | None, seconds: float = 0) -> bool:
+_ROWS: Final = JobRow.metadata.tables[JobRow.__tablename__]
+# The parameters of the statements below. PostgreSQL takes the times from its own clock.
+_NOW: Final = func.clock_timestamp()
+_ROW: Final[dict[str, ColumnElement[object]]] = {
+    "id": bindparam("job_id", type_=String()),
+    "name": bindparam("job_name", type_=String()),
+    "args": bindparam("job_args", type_=JSON()),
+    "unique_key": bindparam("job_key", type_=String()),
+    "status": literal_column(f"'{JobStatus.QUEUED}'"),
+    "attempts": literal_column("0"),
+}
+_TIMES: Final[dict[str, dict[str, ColumnElement[object]]]] = {
+    "postgresql": {"run_at": _NOW + bindparam("job_wait", type_=Interval()), "created_at": _NOW},
+    "sqlite": {
+        "run_at": bindparam("job_run_at", type_=UTCDateTime()),
+        "created_at": bindparam("job_now", type_=UTCDateTime()),
+    },
+}
+
+
+def _insert(
+    session: Session | Connection, name: str, args: Mapping[str, object], *, key: str | None, seconds: float = 0
+) -> bool:
     crash.point("job to enqueue")
-    now = database_now(session)
-    row = {
-        "id": new_id("job"),
-        "name": name,
-        "args": dict(args),
-        "unique_key": key,
-        "status": JobStatus.QUEUED,
-        "attempts": 0,
-        "run_at": now + timedelta(seconds=seconds),
-        "created_at": now,
-    }
-    if key is None:
-        session.execute(insert(JobRow).values(row))
-        return True
-    upsert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    unless_known = upsert(JobRow).values(row).on_conflict_do_nothing(index_elements=["unique_key"]).returning(JobRow.id)
-    return session.execute(unless_known).first() is not None
+    dialect = dialect_of(session)
+    row = _values(dialect, name, args, key, seconds)
+    return session.execute(_insertion(dialect), row).first() is not None
+
+
+@cache
+def _insertion(dialect: str) -> Insert:
+    """The statement that writes a job, unless one of its key is there; made once."""
+    upsert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    row = upsert(_ROWS).values(_ROW | _TIMES[dialect])
+    return row.on_conflict_do_nothing(index_elements=["unique_key"]).returning(_ROWS.c.id)
+
+
+def _values(
+    dialect: str, name: str, args: Mapping[str, object], key: str | None, seconds: float = 0
+) -> dict[str, object]:
+    row: dict[str, object] = {"job_id": new_id("job"), "job_name": name, "job_args": dict(args), "job_key": key}
+    if dialect == "postgresql":
+        return row | {"job_wait": timedelta(seconds=seconds)}
+    now = clock.now()
+    return row | {"job_run_at": now + timedelta(seconds=seconds), "job_now": now}

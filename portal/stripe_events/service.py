@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, Insert, bindparam, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import defer
 
 from portal import gateway
 from portal.core import audit, clock, config, crash, db
@@ -49,6 +50,7 @@ def receive(body: bytes, signature: str) -> bool:
     event = _parsed(body)
     if event["livemode"] != settings.livemode:
         raise BadWebhook(N_("This webhook is for the other mode (live or test)."), code="wrong_mode")
+    crash.point("event verified")
     is_new = _store(event, body, delivered=True)
     crash.point("event acknowledged")
     return is_new
@@ -102,33 +104,52 @@ def _moment(value: object) -> datetime:
 
 
 def _store(event: dict[str, Any], body: bytes, *, delivered: bool) -> bool:
-    values = {name: value for name, value in event.items() if name != "livemode"}
-    with db.transaction() as session:
-        upsert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-        stored = session.execute(
-            upsert(StripeEvent)
-            .values(
-                **values, body=body, status=EventStatus.RECEIVED, note="", received_at=clock.now(), delivered=delivered
-            )
-            .on_conflict_do_nothing(index_elements=["id"])
-            .returning(StripeEvent.id)  # PostgreSQL's driver counts no rows here
-        ).first()
-        if stored is None:
-            if delivered:
-                _note_delivery(session, event["id"])
-            return False
-        jobs.apply.enqueue(session, event_id=event["id"], replay=0)
-        crash.point("event stored")
-        return True
+    """Write the event and the job that applies it: both, or neither. False when it was here before."""
+    given = event | {"body": body, "received_at": clock.now(), "delivered": delivered}
+    values = {f"event_{name}": given[name] for name in _GIVEN}
+    is_new = _write(event["id"], values)
+    if delivered and not is_new:
+        _note_delivery(event["id"])
+    return is_new
 
 
-def _note_delivery(session: Session, event_id: str) -> None:
+def _write(event_id: str, values: dict[str, Any]) -> bool:
+    if db.engine().dialect.name == "postgresql":
+        return _event_with_job().execute(values | jobs.apply.values(event_id=event_id, replay=0)) is not None
+    with db.writing_once() as connection:
+        is_new = connection.execute(_event("sqlite"), values).first() is not None
+        if is_new:
+            jobs.apply.enqueue(connection, event_id=event_id, replay=0)
+    return is_new
+
+
+_EVENTS: Final = StripeEvent.metadata.tables[StripeEvent.__tablename__]
+_ALIKE: Final = {"status": f"'{EventStatus.RECEIVED}'", "note": "''", "replays": "0", "applied_at": "NULL"}
+_GIVEN: Final = tuple(column.key for column in _EVENTS.c if column.key not in _ALIKE)
+
+
+@cache
+def _event(dialect: str) -> Insert:
+    """The statement that writes an event, unless it is here; made once."""
+    upsert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    given = {name: bindparam(f"event_{name}", type_=_EVENTS.c[name].type) for name in _GIVEN}
+    alike: dict[str, ColumnElement[str]] = {name: literal_column(written) for name, written in _ALIKE.items()}
+    row = upsert(_EVENTS).values(alike | given)
+    return row.on_conflict_do_nothing(index_elements=["id"]).returning(_EVENTS.c.id)
+
+
+@cache
+def _event_with_job() -> db.WrittenAtOnce:
+    """On PostgreSQL one statement writes both, so one way to the server is enough."""
+    stored = _event("postgresql").cte("stored")
+    return db.WrittenAtOnce(select(stored.c.id).add_cte(jobs.apply.insertion_after(stored)))
+
+
+def _note_delivery(event_id: str) -> None:
     """An event that had been fetched comes by its webhook after all: the way is open."""
-    session.execute(
-        update(StripeEvent)
-        .where(StripeEvent.id == event_id, ~StripeEvent.delivered)
-        .values(delivered=True, received_at=clock.now())
-    )
+    fetched = update(_EVENTS).where(_EVENTS.c.id == event_id, ~_EVENTS.c.delivered)
+    with db.writing_once() as connection:
+        connection.execute(fetched.values(delivered=True, received_at=clock.now()))
 
 
 def apply(event_id: str) -> None:

@@ -10,6 +10,9 @@ import click
 from flask import Flask, request
 from flask.blueprints import Blueprint
 
+from portal.web import pages
+from portal.web.light_routes import LightRoute, LightRoutes
+
 
 @dataclass(frozen=True, slots=True)
 class NavigationEntry:
@@ -30,9 +33,11 @@ class NavigationEntry:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """Blueprints with pages or operations; modules whose import registers what does the jobs; commands; entries of the navigation."""
+    """Blueprints with pages or operations; routes that are answered in front of the application; modules whose import registers what
+    does the jobs; commands; entries of the navigation."""
 
     blueprints: tuple[Blueprint, ...] = ()
+    light_routes: tuple[LightRoute, ...] = ()
     jobs: tuple[ModuleType, ...] = ()
     commands: tuple[click.Command, ...] = ()
     navigation: tuple[NavigationEntry, ...] = ()
@@ -45,6 +50,8 @@ def install(app: Flask, features: Sequence[Feature]) -> None:
             app.register_blueprint(blueprint)
         for command in feature.commands:
             app.cli.add_command(command)
+    light = [route for feature in features for route in feature.light_routes]
+    app.wsgi_app = LightRoutes(app.wsgi_app, light, pages.security_headers(with_stripe=False))  # type: ignore[method-assign]
     entries = sorted((entry for feature in features for entry in feature.navigation), key=lambda entry: entry.position)
     app.add_template_global(lambda for_staff: _navigation(entries, for_staff), "navigation")
 

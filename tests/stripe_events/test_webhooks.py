@@ -210,7 +210,7 @@ def test_with_every_event_lost_the_worker_finds_out_by_itself(checkout: Checkout
 
 def test_dead_while_an_event_is_stored_nothing_of_it_is_left_and_stripe_sends_it_again(settings: object) -> None:
     body = event()
-    dies("event stored", lambda: service.receive(body, signed(body)))
+    dies("event verified", lambda: service.receive(body, signed(body)))
     assert (stored(), jobs("stripe_events.apply")) == ([], [])
     assert service.receive(body, signed(body))
 
