@@ -32,8 +32,11 @@ A limit holds what has been reached, with room for an uneven run. An aim is what
 
 - A bare page is Flask and Jinja with a table of twenty rows, without a database, a session or a language.
 - The lazy stack is importing Flask, SQLAlchemy with its ORM, and psycopg.
-- A bare insert is a WSGI application that writes a request's body into PostgreSQL by one statement, behind gunicorn as the portal is. What
-  the portal does besides takes a signature, an event's JSON, a job's row and eleven headers; with SQLAlchemy around the statement it was 2.3.
+- A bare insert is a WSGI application that writes a request's body into PostgreSQL by one statement, behind gunicorn as the portal is.
+  What the portal does besides: it checks a signature, reads JSON, writes a job, and sends eleven headers.
+- A bare PDF is WeasyPrint alone with the same page, tagged, with its fonts and its style sheet read before.
+- A payment's whole way is what the worker does once Stripe has charged the card: its events, the receipt, its PDF, its mail and the
+  follow-up, but for what the SDK does between a request to Stripe and its answer.
 - SQLite serves where the question is whether a cost grows with the number of rows.
 """
 

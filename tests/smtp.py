@@ -25,6 +25,7 @@ class Mailbox:
         """`takes_unicode` is what the server says of addresses with any letters (SMTPUTF8)."""
         self._takes_unicode = takes_unicode
         self.messages: list[EmailMessage] = []
+        self.connections: list[SMTP] = []
         self._refusals: deque[str] = deque()
         self._refused: str | None = None
         self._loop = asyncio.new_event_loop()
@@ -49,6 +50,16 @@ class Mailbox:
         """
         self._refusals.extend(answers)
         self._refused = to
+
+    def hang_up(self) -> None:
+        """End all connections, as servers do after some time."""
+
+        async def end() -> None:
+            for connection in self.connections:
+                if connection.transport is not None:
+                    connection.transport.close()
+
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result(10)
 
     def take_again(self) -> None:
         """Forget the refusals that were to come."""
@@ -77,7 +88,9 @@ class Mailbox:
 
     async def _listen(self) -> asyncio.Server:
         def serve() -> SMTP:
-            return SMTP(self, hostname="mailbox.test", enable_SMTPUTF8=self._takes_unicode)
+            connection = SMTP(self, hostname="mailbox.test", enable_SMTPUTF8=self._takes_unicode)
+            self.connections.append(connection)
+            return connection
 
         return await self._loop.create_server(serve, "127.0.0.1", 0)
 

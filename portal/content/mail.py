@@ -6,10 +6,13 @@ Called by jobs, never inside a transaction or a web request.
 from __future__ import annotations
 
 import hashlib
+import os
 import smtplib
 import ssl
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from email.charset import QP, Charset
@@ -76,6 +79,9 @@ class NotReachable(PortalError):
     )
 
 
+_SMTP_OK: Final = 250
+
+
 class _VerifiedConnection(Connection):
     """Flask-Mail's connection with a time limit and, under TLS, a check of the server's certificate."""
 
@@ -88,6 +94,17 @@ class _VerifiedConnection(Connection):
         host.ehlo_or_helo_if_needed()
         return host
 
+    def is_alive(self) -> bool:
+        """Whether the server still answers here."""
+        try:
+            return bool(self.host is not None and self.host.noop()[0] == _SMTP_OK)
+        except (OSError, smtplib.SMTPException):
+            return False
+
+    def close(self) -> None:
+        if self.host is not None:
+            self.host.close()
+
     def send(self, message: Message, envelope_from: str | tuple[str, str] | None = None) -> None:
         """Flask-Mail's, which knows addresses in ASCII only; others go as SMTPUTF8 has it (RFC 6531). Raises NotReachable."""
         to = str(message.recipients[0])
@@ -98,6 +115,41 @@ class _VerifiedConnection(Connection):
                 raise NotReachable(address=to)
             sender = sanitize_address(envelope_from or message.sender)
             self.host.sendmail(sender, [to], message.as_bytes(), ["SMTPUTF8", "BODY=8BITMIME"])
+
+
+# A connection that has lain for longer is not used again: servers end them after some minutes. Seconds.
+KEEP_CONNECTION_SECONDS: Final = 60
+
+
+class _Kept(threading.local):
+    """The connection over which this thread's last mail went, with what it is good for, and when it was used (monotonic seconds)."""
+
+    connection: _VerifiedConnection | None = None
+    server: tuple[object, ...] = ()
+    used_at: float = 0.0
+
+
+_kept: Final = _Kept()
+
+
+@contextmanager
+def _connection() -> Iterator[_VerifiedConnection]:
+    """To the mail server: the one of this thread's last mail while that lives, else a new one, which costs several ways to the server.
+
+    After a failure it is not used again.
+    """
+    server = (os.getpid(), mail.server, mail.port, mail.use_tls, mail.username)
+    connection, _kept.connection = _kept.connection, None  # nobody else's while it is used
+    is_fresh = _kept.server == server and time.monotonic() - _kept.used_at < KEEP_CONNECTION_SECONDS
+    if connection is None or not is_fresh or not connection.is_alive():
+        connection = _VerifiedConnection(mail)
+        connection.__enter__()
+    try:
+        yield connection
+    except BaseException:
+        connection.close()
+        raise
+    _kept.connection, _kept.server, _kept.used_at = connection, server, time.monotonic()
 
 
 # Flask-Mail writes no header with an address beyond ASCII.
@@ -221,7 +273,7 @@ def send(
     for attachment in attachments:
         message.attach(attachment.filename, attachment.content_type, attachment.content)
     try:
-        with _VerifiedConnection(mail) as connection:
+        with _connection() as connection:
             connection.send(message)
     except (OSError, smtplib.SMTPException) as error:
         if not _is_refusal(error):

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -19,6 +19,7 @@ from sqlalchemy import (
     Connection,
     DateTime,
     Engine,
+    Interval,
     MetaData,
     Select,
     String,
@@ -27,6 +28,7 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
+    literal,
     select,
 )
 from sqlalchemy.dialects import sqlite
@@ -348,6 +350,18 @@ def database_now(session: Session) -> datetime:
         return clock.now()
     moment: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
     return moment.astimezone(UTC)
+
+
+def database_moment(session: Session | Connection, seconds: float = 0) -> Any:
+    """The same clock so many seconds on, as a part of a statement, for which nobody has to ask it before: the statement begins then."""
+    later = timedelta(seconds=seconds)
+    if dialect_of(session) == "sqlite":
+        return clock.now() + later
+    return (
+        func.statement_timestamp(type_=UTCDateTime()) + literal(later, Interval())
+        if seconds
+        else func.statement_timestamp()
+    )
 
 
 def inline_literals(column: InstrumentedAttribute[Any], values: Iterable[str]) -> ColumnElement[bool]:

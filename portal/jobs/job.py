@@ -16,16 +16,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from functools import cache
-from typing import Final, Generic, ParamSpec
+from typing import Any, Final, Generic, ParamSpec
 
 from sqlalchemy import (
     CTE,
     JSON,
     ColumnElement,
     Connection,
-    Insert,
-    Interval,
     String,
     bindparam,
     cast,
@@ -41,8 +38,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from portal.core import clock, crash
-from portal.core.db import UTCDateTime, database_now, dialect_of, new_id
+from portal.core import crash
+from portal.core.db import database_moment, database_now, dialect_of, new_id
 from portal.jobs.models import ENDED, JobRow, JobStatus
 
 # What should have a job has lost it, or it died. Then there is one again, after a job that ended not before this time.
@@ -121,14 +118,14 @@ class Job(Generic[P]):
 
     def insertion_after(self, made: CTE) -> CTE:
         """The job's insertion as a part of a statement of PostgreSQL's: one is written where `made` has a row. See `values`."""
-        row = _ROW | _TIMES["postgresql"]
-        insertion = postgresql.insert(_ROWS).from_select(list(row), select(*row.values()).select_from(made))
+        insertion = postgresql.insert(_ROWS).from_select(list(_ROW), select(*_ROW.values()).select_from(made))
         return insertion.on_conflict_do_nothing(index_elements=["unique_key"]).returning(_ROWS.c.id).cte("job")
 
     def values(self, *args: P.args, **kwargs: P.kwargs) -> dict[str, object]:
         """What such a statement is executed with, for a job with these arguments."""
         given = self.signature.bind(*args, **kwargs)
-        return _values("postgresql", self.name, given.arguments, self._key(given))
+        row = {"job_id": new_id("job"), "job_name": self.name}
+        return row | {"job_args": dict(given.arguments), "job_key": self._key(given)}
 
     def enqueue_for_period(self, session: Session) -> bool:
         """Leave a job without arguments for the period that has begun, unless there is one. For a job with `every_seconds`."""
@@ -224,22 +221,16 @@ def periodic() -> list[Job[...]]:
 
 
 _ROWS: Final = JobRow.metadata.tables[JobRow.__tablename__]
-# The parameters of the statements below. PostgreSQL takes the times from its own clock.
-_NOW: Final = func.clock_timestamp()
-_ROW: Final[dict[str, ColumnElement[object]]] = {
+# What `values` gives to a statement with `insertion_after`. The times are those of the database.
+_ROW: Final[dict[str, ColumnElement[Any]]] = {
     "id": bindparam("job_id", type_=String()),
     "name": bindparam("job_name", type_=String()),
     "args": bindparam("job_args", type_=JSON()),
     "unique_key": bindparam("job_key", type_=String()),
     "status": literal_column(f"'{JobStatus.QUEUED}'"),
     "attempts": literal_column("0"),
-}
-_TIMES: Final[dict[str, dict[str, ColumnElement[object]]]] = {
-    "postgresql": {"run_at": _NOW + bindparam("job_wait", type_=Interval()), "created_at": _NOW},
-    "sqlite": {
-        "run_at": bindparam("job_run_at", type_=UTCDateTime()),
-        "created_at": bindparam("job_now", type_=UTCDateTime()),
-    },
+    "run_at": func.statement_timestamp(),
+    "created_at": func.statement_timestamp(),
 }
 
 
@@ -247,24 +238,15 @@ def _insert(
     session: Session | Connection, name: str, args: Mapping[str, object], *, key: str | None, seconds: float = 0
 ) -> bool:
     crash.point("job to enqueue")
-    dialect = dialect_of(session)
-    row = _values(dialect, name, args, key, seconds)
-    return session.execute(_insertion(dialect), row).first() is not None
-
-
-@cache
-def _insertion(dialect: str) -> Insert:
-    """The statement that writes a job, unless one of its key is there; made once."""
-    upsert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    row = upsert(_ROWS).values(_ROW | _TIMES[dialect])
-    return row.on_conflict_do_nothing(index_elements=["unique_key"]).returning(_ROWS.c.id)
-
-
-def _values(
-    dialect: str, name: str, args: Mapping[str, object], key: str | None, seconds: float = 0
-) -> dict[str, object]:
-    row: dict[str, object] = {"job_id": new_id("job"), "job_name": name, "job_args": dict(args), "job_key": key}
-    if dialect == "postgresql":
-        return row | {"job_wait": timedelta(seconds=seconds)}
-    now = clock.now()
-    return row | {"job_run_at": now + timedelta(seconds=seconds), "job_now": now}
+    upsert = postgresql.insert if dialect_of(session) == "postgresql" else sqlite.insert
+    row = {
+        "id": new_id("job"),
+        "name": name,
+        "args": dict(args),
+        "unique_key": key,
+        "status": JobStatus.QUEUED,
+        "attempts": 0,
+    }
+    times = {"run_at": database_moment(session, seconds), "created_at": database_moment(session)}
+    unless_known = upsert(_ROWS).values(row | times).on_conflict_do_nothing(index_elements=["unique_key"])
+    return session.execute(unless_known.returning(_ROWS.c.id)).first() is not None

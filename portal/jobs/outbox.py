@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -18,13 +18,14 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import Select, delete, literal_column, or_, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from portal.core import audit, clock, db, metrics, recovery
-from portal.core.db import database_now
+from portal.core.db import database_moment, database_now
 from portal.core.errors import PortalError
 from portal.jobs import outages, own_jobs
 from portal.jobs.job import declared, periodic
-from portal.jobs.models import DEAD, FAILED, WAITING, JobRow, JobStatus
+from portal.jobs.models import DEAD, FAILED, QUEUED, WAITING, JobRow, JobStatus
 
 log = structlog.get_logger(__name__)
 
@@ -77,34 +78,55 @@ class Claimed:
 
 def claim(owner: str, most: int, lease_seconds: int = LEASE_SECONDS) -> list[Claimed]:
     """Take up to `most` due jobs for `owner`, oldest first; no one else gets them until the lease runs out."""
-    with db.reading() as session:  # an idle worker must not ask SQLite for its one write lock
-        if session.execute(_due(database_now(session), 1)).first() is None:
+    with db.reading_once() as session:  # an idle worker must not ask SQLite for its one write lock
+        now = database_moment(session)
+        if session.execute(_due(now, 1)).first() is None:
             return []
-        if recovery.is_on(session) and session.execute(_not_held(_due(database_now(session), 1))).first() is None:
+        held = recovery.is_on(session)
+        if held and session.execute(_not_held(_due(now, 1))).first() is None:
             return []
     with db.transaction() as session:
-        now = database_now(session)
+        now = database_moment(session)
         due = _due(now, most)
-        if recovery.is_on(session):
-            due = _not_held(due)
-        jobs = session.execute(due.with_for_update(skip_locked=True)).scalars().all()
-        poisoned = [job for job in jobs if job.attempts >= MOST_ATTEMPTS]
-        for job in poisoned:  # no failure was recorded, so its worker died, as it may have each time
-            job.status, job.finished_at, job.lease_until, job.lease_owner = JobStatus.DEAD, now, None, None
-            job.last_error = "the worker died in the last try"
-            log.error("job_dead", job=job.name, job_id=job.id, attempts=job.attempts)
-            _alert(session, job.name, now)
-        taken = [job for job in jobs if job not in poisoned]
-        for job in taken:
-            job.lease_until = now + timedelta(seconds=lease_seconds)
-            job.lease_owner = owner
-            job.attempts += 1
+        lease = database_moment(session, lease_seconds)
+        taken = session.execute(_claiming(_not_held(due) if held else due, owner, lease)).all()
+        poisoned = {job.id: job.name for job in taken if job.attempts > MOST_ATTEMPTS}
+        if poisoned:
+            _bury(session, poisoned)
+        oldest_first = sorted((job for job in taken if job.id not in poisoned), key=lambda job: job.run_at)
         return [
-            Claimed(job.id, job.name, dict(job.args), job.attempts, job.waits_for, job.waits_since) for job in taken
+            Claimed(job.id, job.name, dict(job.args), job.attempts, job.waits_for, job.waits_since)
+            for job in oldest_first
         ]
 
 
-def _due(now: datetime, most: int) -> Select[JobRow]:
+def _claiming(due: Select[JobRow], owner: str, lease_until: Any) -> ReturningUpdate[Any]:
+    """The statement that takes these jobs: their rows are locked as they are read, and nobody waits for another's."""
+    found = due.with_only_columns(JobRow.id).with_for_update(skip_locked=True).cte("due")
+    jobs = JobRow.metadata.tables[JobRow.__tablename__]
+    lease = {"lease_until": lease_until, "lease_owner": owner, "attempts": jobs.c.attempts + 1}
+    told = [jobs.c[name] for name in ("id", "name", "args", "attempts", "run_at", "waits_for", "waits_since")]
+    return update(jobs).where(jobs.c.id.in_(select(found.c.id))).values(lease).returning(*told)
+
+
+def _bury(session: Session, names: Mapping[str, str]) -> None:
+    """These were begun for the last time and never ended: no failure was recorded, so their worker died, as it may have each time."""
+    now = database_now(session)
+    dead = {
+        "status": JobStatus.DEAD,
+        "attempts": MOST_ATTEMPTS,
+        "finished_at": now,
+        "lease_until": None,
+        "lease_owner": None,
+    }
+    dead["last_error"] = "the worker died in the last try"
+    session.execute(update(JobRow).where(JobRow.id.in_(list(names))).values(dead))
+    for job_id, name in names.items():
+        log.error("job_dead", job=name, job_id=job_id, attempts=MOST_ATTEMPTS)
+        _alert(session, name, now)
+
+
+def _due(now: Any, most: int) -> Select[JobRow]:
     free = JobRow.lease_until.is_(None) | (JobRow.lease_until < now)
     queued = JobRow.status == literal_column(f"'{JobStatus.QUEUED}'")  # written out: see db.inline_literals
     return select(JobRow).where(queued, JobRow.run_at <= now, free).order_by(JobRow.run_at).limit(most)
@@ -182,7 +204,7 @@ def _reason(error: BaseException) -> str:
 
 
 def wait_after(attempts: int) -> float:
-    """Seconds until the next try after so many that failed, fewer than MOST_TRIES; scattered, so that not all come at once."""
+    """Seconds until the next try after so many that failed, fewer than MOST_ATTEMPTS; scattered, so that not all come at once."""
     return BACKOFF_SECONDS[attempts - 1] * random.uniform(0.8, 1.2)  # noqa: S311  # no secret
 
 
@@ -197,21 +219,20 @@ def _close(
 ) -> None:
     """Write the outcome. A job that got further than a service that it waited for wakes all others that wait for it."""
     with db.transaction() as session:
-        now = database_now(session)
         values: dict[str, Any] = {"last_error": error, "waits_for": None, "waits_since": None}
         if again_in is not None:
-            values["run_at"] = now + timedelta(seconds=again_in)
+            values["run_at"] = database_moment(session, again_in)
             if not counted:
                 values["attempts"] = 0  # it went well so far: earlier failures are over
         else:
-            values |= {"status": JobStatus.DEAD if dead else JobStatus.DONE, "finished_at": now}
+            values |= {"status": JobStatus.DEAD if dead else JobStatus.DONE, "finished_at": database_moment(session)}
         written = _write(session, job, owner, values)
         if dead and written:
-            _alert(session, job.name, now)
+            _alert(session, job.name, database_now(session))
         if error is None and job.waits_for is not None:
             log.info("service_is_back", service=job.waits_for)
             awaited = update(JobRow).where(WAITING, JobRow.waits_for == job.waits_for)
-            session.execute(awaited.values(run_at=now, waits_for=None))
+            session.execute(awaited.values(run_at=database_moment(session), waits_for=None))
 
 
 def _wait(job: Claimed, owner: str, service: str, reason: str) -> None:
@@ -231,9 +252,20 @@ def _wait(job: Claimed, owner: str, service: str, reason: str) -> None:
 
 def _write(session: Session, job: Claimed, owner: str, values: dict[str, Any]) -> bool:
     """Unless the lease has passed to someone else in the meantime: then theirs counts."""
-    mine = update(JobRow).where(JobRow.id == job.id, JobRow.lease_owner == owner)
+    jobs = JobRow.metadata.tables[JobRow.__tablename__]
+    mine = update(jobs).where(jobs.c.id == job.id, jobs.c.lease_owner == owner)
     written = session.execute(mine.values(lease_until=None, lease_owner=None, **values))
     return bool(written.rowcount)  # type: ignore[attr-defined]
+
+
+def close_unstarted(session: Session, keys: Sequence[str]) -> None:
+    """Mark the jobs with these keys as done, in the caller's transaction that has done their work; one that is being run ends by itself."""
+    if not keys:
+        return
+    queued = update(JobRow).where(JobRow.unique_key.in_(keys), QUEUED, JobRow.lease_owner.is_(None))
+    session.execute(
+        queued.values(status=JobStatus.DONE, finished_at=database_now(session), waits_for=None, waits_since=None)
+    )
 
 
 def _alert(session: Session, name: str, now: datetime) -> None:

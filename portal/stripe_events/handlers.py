@@ -6,7 +6,10 @@ Source: Stripe, "Types of events".
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, and_
+from sqlalchemy.orm import InstrumentedAttribute
 
 from portal import gateway
 from portal.disputes import service as disputes
@@ -85,6 +88,17 @@ def _about_fraud_warning(event: StripeEvent) -> str:
         return "Stripe knows no such fraud warning"
 
 
+# Each of these fetches one object and does no more: one call serves all events about it that were here before the fetch. With what they
+# have in common.
+_ONE_FETCH: Final[dict[Handler, InstrumentedAttribute[Any]]] = {
+    _about_intent: StripeEvent.intent_id,
+    _about_payment_method: StripeEvent.object_id,
+    _about_setup: StripeEvent.object_id,
+    _about_refund: StripeEvent.object_id,
+    _about_dispute: StripeEvent.object_id,
+    _about_fraud_warning: StripeEvent.object_id,
+}
+
 HANDLERS: Final[dict[str, Handler]] = {
     "payment_intent.processing": _about_intent,
     "payment_intent.requires_action": _about_intent,
@@ -122,3 +136,14 @@ def handle(event: StripeEvent) -> str:
     """Act on an event by its type; an unknown type is no error. Raises what the services raise."""
     handler = HANDLERS.get(event.type)
     return handler(event) if handler else "the portal does not use this type of event"
+
+
+def served_together(event: StripeEvent) -> ColumnElement[bool]:
+    """Which events are acted on by acting on this one: those of the types that fetch the same object, and it itself."""
+    handler = HANDLERS.get(event.type)
+    column = _ONE_FETCH.get(handler) if handler else None
+    subject = getattr(event, column.key) if column is not None else None
+    if column is None or subject is None:
+        return StripeEvent.id == event.id
+    types = [type_ for type_, other in HANDLERS.items() if other is handler]
+    return and_(column == subject, StripeEvent.type.in_(types))

@@ -20,6 +20,7 @@ class EventStatus(StrEnum):
 
 
 _DELIVERED: Final = text("delivered")
+_RECEIVED: Final = text(f"status IN ('{EventStatus.RECEIVED}')")
 
 
 class StripeEvent(Base):
@@ -45,6 +46,8 @@ class StripeEvent(Base):
         Index("ix_stripe_events_received", "received_at", "id"),
         Index("ix_stripe_events_delivered", "received_at", "id", sqlite_where=_DELIVERED, postgresql_where=_DELIVERED),
         Index("ix_stripe_events_status", "status", "received_at", "id"),
+        # Events that wait, by what they are about: see handlers.served_together.
+        Index("ix_stripe_events_intent", "intent_id", sqlite_where=_RECEIVED, postgresql_where=_RECEIVED),
         Index("ix_stripe_events_type", "type", "received_at", "id"),
         Index("ix_stripe_events_object", "object_id", "created_at"),
     )

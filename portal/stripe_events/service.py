@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import ColumnElement, Insert, bindparam, literal_column, select, update
+from sqlalchemy import ColumnElement, Insert, and_, bindparam, literal_column, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import defer
 
@@ -16,7 +16,7 @@ from portal import gateway
 from portal.core import audit, clock, config, crash, db
 from portal.core.errors import N_, Invalid, NotFound
 from portal.jobs import outbox
-from portal.stripe_events import handlers, jobs
+from portal.stripe_events import handlers, jobs, queries
 from portal.stripe_events.models import EventStatus, StripeEvent
 
 log = structlog.get_logger(__name__)
@@ -155,21 +155,27 @@ def _note_delivery(event_id: str) -> None:
 def apply(event_id: str) -> None:
     """Act on a stored event. It is a hint only: what is true is fetched from Stripe. A second call changes nothing.
 
-    Raises the gateway's errors, after which it is tried again.
+    Other events that wait and are about the same object are done with it, when they were here before it was fetched. Raises the gateway's
+    errors, after which it is tried again.
     """
     with db.reading() as session:
         event = session.get(StripeEvent, event_id)
-    if event is None or event.status != EventStatus.RECEIVED:
-        return
+        if event is None or event.status != EventStatus.RECEIVED:
+            return
+        together = queries.waiting_with(session, event)
     note = handlers.handle(event)
     crash.point("event applied")
     with db.transaction() as session:
+        served = or_(*(and_(StripeEvent.id == one, StripeEvent.replays == replays) for one, replays in together))
+        state = EventStatus.IGNORED if note else EventStatus.APPLIED
         session.execute(
             update(StripeEvent)
-            .where(StripeEvent.id == event_id)
-            .values(status=EventStatus.IGNORED if note else EventStatus.APPLIED, note=note, applied_at=clock.now())
+            .where(served, StripeEvent.status == EventStatus.RECEIVED)
+            .values(status=state, note=note, applied_at=clock.now())
         )
-    log.info("webhook_applied", event_id=event_id, type=event.type, note=note)
+        others = [jobs.apply.key(event_id=one, replay=replays) for one, replays in together if one != event_id]
+        outbox.close_unstarted(session, others)
+    log.info("webhook_applied", event_id=event_id, type=event.type, note=note, together=len(together))
 
 
 def requeue_lost_jobs() -> int:

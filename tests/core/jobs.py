@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from portal.core import clock, db
 from portal.jobs import job as portal_jobs
+from portal.jobs import outbox
 from portal.jobs.job import Job
 from portal.jobs.models import JobRow
 
@@ -63,3 +65,10 @@ def due_now() -> None:
 
 def fails(**_: object) -> None:
     raise ValueError("no luck today")
+
+
+def move_database_clock(patch: pytest.MonkeyPatch, moment: Callable[[], datetime]) -> None:
+    """It is this moment for whoever leaves, takes and ends jobs."""
+    for module in (outbox, portal_jobs):
+        patch.setattr(module, "database_now", lambda _session: moment())
+        patch.setattr(module, "database_moment", lambda _session, seconds=0: moment() + timedelta(seconds=seconds))

@@ -46,6 +46,23 @@ def test_a_mail_sent_twice_is_the_same_mail_to_its_reader(smtp: Mailbox, app: Fl
     assert first.startswith("<") and first.endswith("@127.0.0.1>")
 
 
+def test_mails_of_one_worker_go_over_one_connection(smtp: Mailbox, app: Flask) -> None:
+    with app.app_context():
+        for number in range(3):
+            send(key=f"receipt:rct_{number}")
+    smtp.wait_for(3)
+    assert len(smtp.connections) == 1
+
+
+def test_a_connection_that_the_server_has_ended_is_made_anew(smtp: Mailbox, app: Flask) -> None:
+    with app.app_context():
+        send()
+        smtp.hang_up()
+        send()
+    smtp.wait_for(2)
+    assert len(smtp.connections) == 2
+
+
 def test_a_mail_says_who_writes_and_that_no_person_did(smtp: Mailbox, app: Flask) -> None:
     with app.app_context():
         send(subject="Ihre Quittung über 1.234,50 €", words="Grüße, Zoë")
@@ -159,6 +176,7 @@ def test_a_server_that_refuses_is_an_error_of_the_job(smtp: Mailbox, app: Flask)
             send()
         send()
     only(smtp)
+    assert len(smtp.connections) == 2  # what is wrong with one is not passed on
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from portal.jobs import outbox, own_jobs
 from portal.jobs.models import JobRow
 from portal.jobs.outbox import BACKOFF_SECONDS, MOST_ATTEMPTS, Reschedule
 from tests.core.conftest import GaveUpError, given_up
-from tests.core.jobs import NAME, Work, add, change, do, due_now, fails, job, jobs, named
+from tests.core.jobs import NAME, Work, add, change, do, due_now, fails, job, jobs, move_database_clock, named
 
 # Leaving
 
@@ -203,8 +203,7 @@ def test_staff_are_told_once_of_all_jobs_that_died_within_some_minutes(
 ) -> None:
     work(fails)
     clock_of_database = [datetime(2026, 11, 23, 9, 1, tzinfo=UTC)]
-    for module in (outbox, portal_jobs):
-        monkeypatch.setattr(module, "database_now", lambda _session: clock_of_database[0])
+    move_database_clock(monkeypatch, lambda: clock_of_database[0])
     die()
     die()
     (alert,) = alerts()

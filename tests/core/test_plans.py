@@ -19,6 +19,7 @@ from portal.payments import queries as payments
 from portal.refunds import queries as refunds
 from portal.refunds.statuses import RefundStatus
 from portal.stripe_events import queries as stripe_events
+from portal.stripe_events.models import StripeEvent
 from portal.webhook_endpoints import queries as deliveries
 from portal.webhook_endpoints.queries import DeliveryFilter
 
@@ -52,6 +53,11 @@ QUESTIONS: dict[str, tuple[str, Callable[[Session], object]]] = {
     "the refunds of all customers": ("ix_refunds_asked", refunds.history),
     "the refunds with a status": ("ix_refunds_freed", lambda session: refunds.history(session, status=RefundStatus.FAILED)),
     "the last webhook": ("ix_stripe_events_delivered", stripe_events.last_delivered),
+    "the events that wait about one intent": (
+        "ix_stripe_events_intent", lambda session: stripe_events.waiting_with(
+            session, StripeEvent(id="evt_1", type="charge.updated", intent_id="pi_1", replays=0)
+        ),
+    ),
     "the queue of refunds": ("ix_refunds_queue", lambda session: refunds.queue(session, 5)),
     "how many refunds wait": ("ix_refunds_queue", lambda session: refunds.number_waiting(session, 100)),
     "refunds whose job has died": (

@@ -19,7 +19,7 @@ from portal.jobs import job as portal_jobs
 from portal.jobs import outbox, workers
 from portal.jobs.models import JobRow
 from portal.jobs.outbox import LEASE_SECONDS
-from tests.core.jobs import Work, add, change, do, job, jobs, named
+from tests.core.jobs import Work, add, change, do, job, jobs, move_database_clock, named
 from tests.run import process_environment
 from tests.waiting import eventually
 
@@ -235,8 +235,7 @@ def test_a_period_that_comes_again_has_its_job_again(
     do(lambda: None, every_seconds=60)
     ahead = clock.now() + timedelta(hours=1)
     with monkeypatch.context() as early:
-        for module in (outbox, portal_jobs):
-            early.setattr(module, "database_now", lambda _session: ahead)
+        move_database_clock(early, lambda: ahead)
         with db.transaction() as session:
             outbox.enqueue_periodic(session)
         assert outbox.run_due() == 1

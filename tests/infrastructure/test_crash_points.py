@@ -15,6 +15,7 @@ from portal.core import crash
 # Replaced in tests, by a name that is not a constant's. Everything else is reached through what it does.
 REPLACED = {
     "database_now": "the clock of a PostgreSQL, which no test can move",
+    "database_moment": "the same clock, inside of a statement",
     "sync_dispute": "an answer of Stripe’s from a moment ago, which the sandbox does not give",
     "_declared": "which jobs there are",
     "_handlers": "which jobs there are",
