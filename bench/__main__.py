@@ -37,6 +37,8 @@ A limit holds what has been reached, with room for an uneven run. An aim is what
 - A bare PDF is WeasyPrint alone with the same page, tagged, with its fonts and its style sheet read before.
 - A payment's whole way is what the worker does once Stripe has charged the card: its events, the receipt, its PDF, its mail and the
   follow-up, but for what the SDK does between a request to Stripe and its answer.
+- At size: what PostgreSQL takes to plan and carry out the statements, with 100,000 payments, a quarter of them one customer's. A text that
+  none has is looked for in all payments of that customer; it took 15 to 20 times as long when rows and invoices were read for it.
 - SQLite serves where the question is whether a cost grows with the number of rows.
 """
 

@@ -11,7 +11,7 @@ from importlib import import_module
 from bench.lines import Line
 from tests.run import SETTINGS
 
-PARTS = ("pages", "start", "webhooks", "payment", "receipts", "history", "search")
+PARTS = ("pages", "start", "webhooks", "payment", "receipts", "history", "search", "size")
 
 
 def measured(part: str, quick: bool) -> list[Line]:

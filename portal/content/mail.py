@@ -105,6 +105,9 @@ class _VerifiedConnection(Connection):
         if self.host is not None:
             self.host.close()
 
+    def __del__(self) -> None:
+        self.close()  # its thread has ended
+
     def send(self, message: Message, envelope_from: str | tuple[str, str] | None = None) -> None:
         """Flask-Mail's, which knows addresses in ASCII only; others go as SMTPUTF8 has it (RFC 6531). Raises NotReachable."""
         to = str(message.recipients[0])
@@ -142,6 +145,8 @@ def _connection() -> Iterator[_VerifiedConnection]:
     connection, _kept.connection = _kept.connection, None  # nobody else's while it is used
     is_fresh = _kept.server == server and time.monotonic() - _kept.used_at < KEEP_CONNECTION_SECONDS
     if connection is None or not is_fresh or not connection.is_alive():
+        if connection is not None:
+            connection.close()
         connection = _VerifiedConnection(mail)
         connection.__enter__()
     try:

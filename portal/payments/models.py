@@ -10,11 +10,12 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
+    Connection,
     ForeignKey,
     Index,
     String,
-    Text,
     UniqueConstraint,
+    event,
     select,
     text,
 )
@@ -22,7 +23,7 @@ from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from portal.accounts.models import Customer
 from portal.core import texts
-from portal.core.db import Base, UTCDateTime, new_id, one_of
+from portal.core.db import Base, UTCDateTime, new_id, one_of, sorted_text
 from portal.core.enums import EnumText, Unknown
 from portal.core.money import Money
 from portal.core.synced_rows import Mirror
@@ -40,6 +41,10 @@ _FOUND: Final = text("review_reason <> ''")
 
 
 _UNANSWERED: Final = text("answered_at IS NULL")
+
+
+# In characters: an index's entry has room for so many. Number, reference and description have fewer, unless folding makes more of them.
+LONGEST_SEARCHED: Final = 500
 
 
 class Confirmation(Base):
@@ -93,7 +98,10 @@ class Payment(Mirror, Base):
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
     description: Mapped[str] = mapped_column(String(300))
-    description_folded: Mapped[str] = mapped_column(Text, default=texts.folded("description"))  # for searching
+    # What a search of the history looks through, folded: the invoice's number and reference, and the description. None of them changes.
+    search_text: Mapped[str] = mapped_column(
+        sorted_text(LONGEST_SEARCHED), default=texts.folded("description", LONGEST_SEARCHED)
+    )
     # What an app said is paid for, as order_rules.Item writes itself; empty where the description says it all, and for invoices.
     items: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
     # An app's own entries, which Stripe holds beside ours. They never change, being sent under the intent's key.
@@ -135,6 +143,12 @@ class Payment(Mirror, Base):
         Index("uq_payments_live_invoice", "invoice_id", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE),
         Index("ix_payments_history", "customer_id", "created_at", "id"),
         Index("ix_payments_history_status", "customer_id", "status", "created_at", "id"),
+        # All that the history is narrowed by: a search reads this alone, and a row only where it is shown.
+        Index(
+            "ix_payments_search",
+            *("customer_id", "created_at", "id", "search_text", "status"),
+            *("currency", "amount_minor", "card_last4", "stripe_intent_id"),
+        ),
         Index("ix_payments_open", "status", "updated_at"),
         # For staff, who look across customers.
         Index("ix_payments_charge", "stripe_charge_id"),
@@ -194,6 +208,15 @@ class Payment(Mirror, Base):
     def requires_action(self) -> bool:
         """The bank waits for the customer's answer (3-D Secure)."""
         return self.status == PaymentStatus.REQUIRES_ACTION
+
+
+@event.listens_for(Payment, "before_insert")
+def _make_searchable(_mapper: Any, connection: Connection, payment: Payment) -> None:
+    searched = [payment.description]
+    if payment.invoice_id is not None:
+        named = select(Invoice.number, Invoice.reference).where(Invoice.id == payment.invoice_id)
+        searched = [*connection.execute(named).one(), payment.description]
+    payment.search_text = "\n".join(texts.fold(one) for one in searched)[:LONGEST_SEARCHED]
 
 
 class PaymentStep(Base):

@@ -94,8 +94,8 @@ def test_what_was_there_before_it_was_folded_is_found(settings: config.Settings)
     alembic.set_main_option("script_location", str(ROOT / "migrations"))
     with db.transaction() as session:
         customer = factories.customer(session, name="Möbel Jürgens")
-        factories.invoice(session, customer, reference="Süd 12")
-        factories.payment(session, customer, description="Anzahlung Möbel")
+        invoice = factories.invoice(session, customer, reference="Süd 12", number="INV-2026-000077")
+        factories.payment(session, customer, invoice, description="Anzahlung Möbel")
     command.downgrade(alembic, "0027")
     with db.transaction() as session:
         session.execute(sqlalchemy.text("UPDATE customer_words SET word = 'jurgens-of-old' WHERE word = 'jurgens'"))
@@ -105,10 +105,8 @@ def test_what_was_there_before_it_was_folded_is_found(settings: config.Settings)
         folded = session.execute(
             sqlalchemy.text("SELECT reference_folded, external_reference_folded FROM invoices")
         ).one()
-        assert (
-            session.execute(sqlalchemy.text("SELECT description_folded FROM payments")).scalar_one()
-            == "anzahlung mobel"
-        )
+        searched = session.execute(sqlalchemy.text("SELECT search_text FROM payments")).scalar_one()
+        assert searched == "inv-2026-000077\nsud 12\nanzahlung mobel"
     assert {"mobel", "jurgens"} <= words and "jurgens-of-old" not in words
     assert tuple(folded) == ("sud 12", "")
 

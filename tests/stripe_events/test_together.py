@@ -12,18 +12,18 @@ from portal.jobs import outbox
 from portal.payments.statuses import PaymentStatus
 from portal.stripe_events import service
 from tests.crashing import overtaken
-from tests.payments.conftest import Till, till
+from tests.payments.conftest import Checkout, checkout
 from tests.stripe_events.test_webhooks import event, job_statuses, registered, signed, stored
 
-__all__ = ["registered", "till"]
+__all__ = ["checkout", "registered"]
 
 
-def taken(till: Till) -> list[bytes]:
+def taken(checkout: Checkout) -> list[bytes]:
     """The events that tell of a payment that Stripe has taken."""
-    started = till.start()
-    till.confirm(started.intent_id)
-    till.sandbox.control("finish")
-    found = till.sandbox.client.v1.events.list({"limit": 100}).data
+    started = checkout.start()
+    checkout.confirm(started.intent_id)
+    checkout.sandbox.control("finish")
+    found = checkout.sandbox.client.v1.events.list({"limit": 100}).data
     bodies = [json.dumps(one.to_dict()).encode() for one in reversed(found)]
     wanted = {"charge.succeeded", "payment_intent.succeeded", "charge.updated"}
     return [body for body in bodies if json.loads(body)["type"] in wanted]
@@ -37,8 +37,8 @@ def states() -> set[str]:
     return {str(one.status) for one in stored()}
 
 
-def test_several_waiting_events_of_a_payment_lead_to_one_fetch(till: Till) -> None:
-    bodies = taken(till)
+def test_several_waiting_events_of_a_payment_lead_to_one_fetch(checkout: Checkout) -> None:
+    bodies = taken(checkout)
     assert len(bodies) == 3
     for body in bodies:
         receive(body)
@@ -46,11 +46,11 @@ def test_several_waiting_events_of_a_payment_lead_to_one_fetch(till: Till) -> No
     with crash.at("object fetched", lambda: fetched.append("intent")):
         service.apply(json.loads(bodies[0])["id"])
     assert (len(fetched), states(), job_statuses()) == (1, {"applied"}, ["queued", "done", "done"])
-    assert till.payment.status == PaymentStatus.SUCCEEDED
+    assert checkout.payment.status == PaymentStatus.SUCCEEDED
 
 
-def test_an_event_that_comes_after_the_fetch_began_is_fetched_for_by_itself(till: Till) -> None:
-    first, *_, last = taken(till)
+def test_an_event_that_comes_after_the_fetch_began_is_fetched_for_by_itself(checkout: Checkout) -> None:
+    first, *_, last = taken(checkout)
     receive(first)
     with overtaken("object fetched", lambda: receive(last)):
         service.apply(json.loads(first)["id"])
@@ -62,8 +62,8 @@ def test_an_event_that_comes_after_the_fetch_began_is_fetched_for_by_itself(till
     assert (len(fetched), states()) == (1, {"applied"})
 
 
-def test_a_job_that_another_worker_runs_meanwhile_is_left_to_it(till: Till) -> None:
-    bodies = taken(till)
+def test_a_job_that_another_worker_runs_meanwhile_is_left_to_it(checkout: Checkout) -> None:
+    bodies = taken(checkout)
     for body in bodies:
         receive(body)
     outbox.claim("another", 3)
@@ -71,8 +71,8 @@ def test_a_job_that_another_worker_runs_meanwhile_is_left_to_it(till: Till) -> N
     assert (states(), set(job_statuses())) == ({"applied"}, {"queued"})
 
 
-def test_one_that_staff_had_applied_anew_meanwhile_waits_for_a_new_fetch(till: Till) -> None:
-    first, second, _ = taken(till)
+def test_one_that_staff_had_applied_anew_meanwhile_waits_for_a_new_fetch(checkout: Checkout) -> None:
+    first, second, _ = taken(checkout)
     receive(first)
     receive(second)
     second_id = json.loads(second)["id"]
@@ -86,11 +86,11 @@ def test_one_that_staff_had_applied_anew_meanwhile_waits_for_a_new_fetch(till: T
     assert {one.id: str(one.status) for one in stored()}[second_id] == "received"
 
 
-def test_when_the_fetch_fails_all_wait_on(till: Till) -> None:
-    bodies = taken(till)
+def test_when_the_fetch_fails_all_wait_on(checkout: Checkout) -> None:
+    bodies = taken(checkout)
     for body in bodies:
         receive(body)
-    till.fail("error_before", "/v1/payment_intents/*", times=2)
+    checkout.fail("error_before", "/v1/payment_intents/*", times=2)
     with pytest.raises(PortalError):
         service.apply(json.loads(bodies[0])["id"])
     assert (states(), set(job_statuses())) == ({"received"}, {"queued"})
