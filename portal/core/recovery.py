@@ -13,11 +13,13 @@ does not have. Reading goes on, webhooks are stored, and what Stripe knows is br
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import JSON, Index, String, Text, func, select, text
+from sqlalchemy import JSON, Engine, Index, String, Text, event, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.core import audit, clock, db, marks, metrics
@@ -32,6 +34,9 @@ OPERATOR: Final = "operator"  # somebody said so
 MARK: Final = "mark"  # the file outside of the database has an event that the database lacks
 STRIPE: Final = "stripe"  # Stripe has a payment of a customer of ours that no row knows
 REASONS: Final = (OPERATOR, MARK, STRIPE)
+
+# How long pages show what the database said of it last.
+TOLD_FOR_SECONDS: Final = 2.0
 
 _OPEN: Final = text("finished_at IS NULL")
 
@@ -151,6 +156,7 @@ def begin(session: Session, reason: str, facts: dict[str, Any], *, since: dateti
     )
     session.add(found)
     session.flush()
+    _tell_anew(session)
     log.error("recovery_begun", reason=reason, facts=facts)
     audit.record(session, "recovery.begun", found.id, {"reason": reason, **found.facts})
     return True
@@ -160,17 +166,49 @@ def end(session: Session, found: Recovery, facts: dict[str, Any], overruled: str
     """Close a recovery in the caller's transaction: from now on money moves and numbers go on. The mark begins anew from here."""
     found.finished_at, found.overruled = clock.now(), overruled
     marks.begin_anew(session)
+    _tell_anew(session)
     audit.record(session, "recovery.finished", found.id, {"overruled": overruled, **facts})
     log.warning("recovery_finished", recovery=found.id, overruled=bool(overruled))
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a database said, and when by time.monotonic()."""
+
+    engine: Engine
+    at: float
+    is_on: bool
+
+
+_last_answer: _Answer | None = None
+
+
 def is_on_now() -> bool:
-    """Whether recovery mode is on, for whoever only tells people of it; False while the database does not answer."""
+    """Whether recovery mode is on, for whoever only tells people of it; False while the database does not answer.
+
+    The answer may be TOLD_FOR_SECONDS old where another process has begun or ended a recovery: each page shows it.
+    """
+    global _last_answer
+    engine, now, last = db.engine(), time.monotonic(), _last_answer
+    if last is not None and last.engine is engine and now - last.at < TOLD_FOR_SECONDS:
+        return last.is_on
     try:
         with db.reading_once() as session:
-            return is_on(session)
+            found = is_on(session)
     except db.UNREACHABLE:
         return False
+    _last_answer = _Answer(engine, now, found)
+    return found
+
+
+def _tell_anew(session: Session) -> None:
+    """Once this transaction is committed, what was answered before is outdated."""
+
+    def forget(_session: Session) -> None:
+        global _last_answer
+        _last_answer = None
+
+    event.listen(session, "after_commit", forget, once=True)
 
 
 metrics.IN_RECOVERY.set_function(lambda: float(is_on_now()))

@@ -9,10 +9,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, select, update
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy import Row, Select, bindparam, select, update
+from sqlalchemy.orm import Session
 
 from portal.core import audit, card_numbers, clock, config, db
 from portal.core.errors import N_, Invalid, SignInRequired
@@ -99,39 +99,46 @@ def find(token: str) -> SignedInUser | None:
 
     Looked up for each request, so that a role that was changed holds from the next one on.
     """
-    with db.reading_once() as session:
-        found = session.execute(_with_this_token(), {"token_hash": _digest(token)}).one_or_none()
-    if found is None:
+    found = db.rows_of(_with_this_token(), {"token_hash": _digest(token)})
+    if not found:
         return None
-    row, has_second_factor = found
-    if not row.user.active or not _is_alive(row, row.user):
+    row = found[0]
+    if not row.active or not _is_alive(row, row.role):
         return None
     if clock.now() - row.last_seen_at >= SEEN_EVERY:
         _note_use(row.token_hash)
-    user = row.user
     return SignedInUser(
-        user.id,
-        user.email,
-        user.name,
-        user.role,
-        user.customer_id,
-        user.customer_role,
-        user.language,
-        user.time_zone,
-        user.guessed_time_zone,
-        bool(has_second_factor),
+        row.id,
+        row.email,
+        row.name,
+        row.role,
+        row.customer_id,
+        row.customer_role,
+        row.language,
+        row.time_zone,
+        row.guessed_time_zone,
+        bool(row.has_second_factor),
         row.proved_at or row.created_at,
     )
 
 
 @cache
-def _with_this_token() -> Select[SignInSession, bool]:
-    """The session with :token_hash, its user, and whether they have a second factor. Each request asks, so it is built once."""
+def _with_this_token() -> Select[*tuple[Any, ...]]:
+    """The session with :token_hash, its user, and whether they have a second factor, as columns. Each request asks this."""
     second_factor = select(SecondFactor.enabled_at).where(SecondFactor.user_id == SignInSession.user_id)
+    session = (SignInSession.token_hash, SignInSession.created_at, SignInSession.last_seen_at, SignInSession.ended_at)
+    who = (User.id, User.email, User.name, User.role, User.customer_id, User.customer_role, User.active)
+    shown = (User.language, User.time_zone, User.guessed_time_zone)
     return (
-        select(SignInSession, second_factor.scalar_subquery().is_not(None))
+        select(
+            *session,
+            SignInSession.proved_at,
+            *who,
+            *shown,
+            second_factor.scalar_subquery().is_not(None).label("has_second_factor"),
+        )
+        .join(User, User.id == SignInSession.user_id)
         .where(SignInSession.token_hash == bindparam("token_hash"))
-        .options(joinedload(SignInSession.user))
     )
 
 
@@ -213,7 +220,7 @@ def devices(user_id: str, token: str) -> list[Device]:
     shown = [
         Device(browser_name(row.user_agent), row.ip, row.created_at, row.last_seen_at, row.token_hash == _digest(token))
         for row in rows
-        if _is_alive(row, user)
+        if _is_alive(row, user.role)
     ]
     return sorted(shown, key=lambda device: not device.is_this_one)
 
@@ -247,8 +254,9 @@ def browser_name(user_agent: str) -> str:
     return ", ".join(filter(None, found))
 
 
-def _is_alive(row: SignInSession, user: User) -> bool:
-    kind = "customer" if user.role == Role.CUSTOMER else "staff"
+def _is_alive(row: SignInSession | Row[*tuple[Any, ...]], role: str) -> bool:
+    """`row` is a session, or has its columns."""
+    kind = "customer" if role == Role.CUSTOMER else "staff"
     now = clock.now()
     return row.ended_at is None and now - row.last_seen_at < IDLE[kind] and now - row.created_at < LONGEST[kind]
 
