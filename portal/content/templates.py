@@ -23,26 +23,16 @@ from jinja2 import (
     select_autoescape,
 )
 from jinja2.bccache import Bucket
-from jinja2.runtime import Context, Macro
+from jinja2.runtime import Context
 from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
 from portal.content import language
+from portal.content.compiling import QuickGenerator, QuickTemplate
 from portal.core import config
 from portal.core.money import Money
 
 TEMPLATES: Final = Path(__file__).parents[2] / "templates"
-
-
-class _QuickContext(Context):
-    """Calls macros without asking each time what kind of thing they are: a page of twenty rows calls five hundred."""
-
-    def call(self, called: Any, /, *args: Any, **kwargs: Any) -> Any:
-        if type(called) is not Macro:
-            return super().call(called, *args, **kwargs)
-        kwargs.pop("_block_vars", None)
-        kwargs.pop("_loop_vars", None)
-        return called(self.eval_ctx, *args, **kwargs)
 
 
 class LocaleEnvironment(Environment):
@@ -52,7 +42,8 @@ class LocaleEnvironment(Environment):
     template computes once, its own variables, may hold texts. A text with something to fill in is looked up each time.
     """
 
-    context_class = _QuickContext
+    code_generator_class = QuickGenerator
+    template_class = QuickTemplate
 
     def __init__(
         self, locale: str, *, undefined: type[Undefined] = StrictUndefined, reads_changes: bool = False

@@ -81,6 +81,7 @@ def render(template: str, **context: Any) -> str:
     environments: dict[str, LocaleEnvironment] = current_app.extensions[_ENVIRONMENTS]
     if locale not in environments:
         environments[locale] = _environment(locale)
+    g.reader_zone = reader_zone()
     current_app.update_template_context(context)
     return environments[locale].get_template(template).render(context)
 
@@ -96,7 +97,7 @@ def _environment(locale: str) -> LocaleEnvironment:
     environment.bytecode_cache = shared.bytecode_cache
     texts = {"_", "gettext", "ngettext", "pgettext", "npgettext"}
     environment.globals |= {name: value for name, value in shared.globals.items() if name not in texts}
-    environment.filters["datetime"] = lambda moment: language.datetime_text(moment, locale, reader_zone())
+    environment.filters["datetime"] = lambda moment: language.datetime_text(moment, locale, g.reader_zone)
     return environment
 
 
@@ -322,7 +323,7 @@ def _context() -> dict[str, Any]:
             "zone": company_days.zone().key,
         },
         "locale": reader_language(),
-        "reader_zone": reader_zone(),
+        "reader_zone": g.reader_zone if "reader_zone" in g else reader_zone(),
         "request_id": g.get("request_id", ""),
         "static_url": static_files.url,
         "style_sheets": static_files.sheets,
