@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Final
 
-from sqlalchemy import exists, func, select, tuple_
+from sqlalchemy import bindparam, exists, func, select, tuple_
 from sqlalchemy.orm import Session, undefer
 
 from portal.accounts import queries as accounts
@@ -119,9 +120,14 @@ def by_code(session: Session, typed: str) -> Issued | None:
     return Issued(document.code_text, document.kind, document.number, issued_on, document.total, document.revoked_at)
 
 
+_RECEIPT_IDS: Final = select(Receipt.payment_id, Receipt.id).where(
+    Receipt.payment_id.in_(bindparam("payments", expanding=True))
+)
+
+
 def receipt_ids(session: Session, payment_ids: Sequence[str]) -> dict[str, str]:
     """The receipt of each of these payments that has one, by the payment's id."""
-    found = session.execute(select(Receipt.payment_id, Receipt.id).where(Receipt.payment_id.in_(payment_ids)))
+    found = session.execute(_RECEIPT_IDS, {"payments": list(payment_ids)})
     return {row.payment_id: row.id for row in found}
 
 

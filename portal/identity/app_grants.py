@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from portal.core import audit, card_numbers, clock, db
@@ -137,6 +137,10 @@ def refresh(token: str) -> Grant:
     raise GrantOver
 
 
+# Each request of an app asks this.
+_WITH_USER: Final = select(AppGrant).where(AppGrant.id == bindparam("id")).options(joinedload(AppGrant.user))
+
+
 def sign_out(token: str) -> bool:
     """End the grant of this refresh token, used or not; returns whether there is such a token. A second call changes nothing."""
     with db.transaction() as session:
@@ -155,8 +159,8 @@ def user_of(grant_id: str) -> User | None:
 
 def standing(grant_id: str) -> tuple[User, datetime] | None:
     """Likewise, with when they proved who they are."""
-    with db.reading() as session:
-        grant = _grant(session, grant_id)
+    with db.reading_once() as session:
+        grant = session.scalar(_WITH_USER, {"id": grant_id})
     if grant is None or not _is_alive(grant):
         return None
     if clock.now() - grant.last_used_at >= SEEN_EVERY:
@@ -209,10 +213,10 @@ def end_all(session: Session, user: User) -> int:
 
 
 def _grant(session: Session, grant_id: str, *, lock: bool = False) -> AppGrant | None:
-    query = select(AppGrant).where(AppGrant.id == grant_id).options(joinedload(AppGrant.user))
+    query = _WITH_USER
     if lock:
         query = query.with_for_update(of=AppGrant).execution_options(populate_existing=True)
-    return session.scalar(query)
+    return session.scalar(query, {"id": grant_id})
 
 
 def _is_alive(grant: AppGrant) -> bool:

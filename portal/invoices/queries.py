@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, bindparam, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from portal.core import company_days, keyset, texts
@@ -18,7 +18,6 @@ from portal.core.errors import N_, NotFound
 from portal.core.money import Money
 from portal.invoices import standing
 from portal.invoices.models import Invoice, InvoiceFile, InvoiceLine, OutsidePayment
-from portal.invoices.standing import case_of
 from portal.invoices.statuses import UNDER_WAY, InvoiceStanding, InvoiceStatus, Standing
 
 # The overview shows what comes next, not everything that is open.
@@ -89,21 +88,18 @@ class Owed:
         return sum(one.count for one in self.sums)
 
 
+_NEXT_DUE: Final = (
+    select(Invoice)
+    .where(Invoice.customer_id == bindparam("customer"), Invoice.status == InvoiceStatus.OPEN)
+    .order_by(Invoice.due_on, Invoice.id)
+    .limit(NEXT_DUE)
+)
+
+
 def owed(session: Session, customer_id: str) -> Owed:
     """What the customer has to pay, and what is on its way to be paid; in four questions at most."""
-    of_customer = (Invoice.customer_id == customer_id, Invoice.status == InvoiceStatus.OPEN)
-    each = select(
-        Invoice.currency, Invoice.total_minor, case_of(company_days.today()).label("status"), _is_late().label("late")
-    ).where(*of_customer)
-    one = each.subquery().c
-    rows = session.execute(
-        select(one.currency, one.status, one.late, func.count(), func.sum(one.total_minor)).group_by(
-            one.currency, one.status, one.late
-        )
-    ).all()
-    next_due = list(
-        session.scalars(select(Invoice).where(*of_customer).order_by(Invoice.due_on, Invoice.id).limit(NEXT_DUE))
-    )
+    rows = session.execute(standing.sums_of_open(company_days.today()), {"customer": customer_id}).all()
+    next_due = list(session.scalars(_NEXT_DUE, {"customer": customer_id}))
     # PostgreSQL sums bigints as numeric.
     parts = [_Part(currency, status, bool(late), count, int(minor)) for currency, status, late, count, minor in rows]
     return Owed(_sums(parts), next_due, standing.of(session, next_due))
@@ -118,10 +114,6 @@ class _Part:
     is_late: bool
     count: int
     minor: int
-
-
-def _is_late() -> ColumnElement[bool]:
-    return Invoice.due_on < company_days.today()
 
 
 def _sums(parts: Sequence[_Part]) -> list[OwedSum]:

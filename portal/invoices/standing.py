@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, case, select, type_coerce
+from sqlalchemy import ColumnElement, Select, bindparam, case, func, select, type_coerce
 from sqlalchemy.orm import Session
 
 from portal.core import company_days
@@ -30,7 +31,8 @@ def tells(status: InvoiceStanding) -> Callable[[Condition], Condition]:
 
     def register(condition: Condition) -> Condition:
         _conditions[status] = condition
-        case_of.cache_clear()
+        for made in (case_of, _standings, sums_of_open):
+            made.cache_clear()
         return condition
 
     return register
@@ -57,13 +59,29 @@ def case_of(today: date) -> ColumnElement[InvoiceStanding]:
     return type_coerce(standing, EnumText(InvoiceStanding, 20))
 
 
+@lru_cache(maxsize=1)
+def _standings(today: date) -> Select[str, InvoiceStanding]:
+    """The standings of the invoices with the :ids."""
+    return select(Invoice.id, case_of(today)).where(Invoice.id.in_(bindparam("ids", expanding=True)))
+
+
+@lru_cache(maxsize=1)
+def sums_of_open(today: date) -> Select[*tuple[Any, ...]]:
+    """The open invoices of the :customer by currency, standing, and whether they are late: how many, and what they come to."""
+    late = (Invoice.due_on < today).label("late")
+    each = select(Invoice.currency, Invoice.total_minor, case_of(today).label("status"), late)
+    one = each.where(Invoice.customer_id == bindparam("customer"), Invoice.status == InvoiceStatus.OPEN).subquery().c
+    alike = (one.currency, one.status, one.late)
+    return select(*alike, func.count(), func.sum(one.total_minor)).group_by(*alike)
+
+
 def of(session: Session, invoices: Sequence[Invoice]) -> dict[str, Standing]:
     """How each of these invoices stands now, by its id; at most two questions, and none without open ones."""
     open_ids = [invoice.id for invoice in invoices if invoice.status == InvoiceStatus.OPEN]
     found = {invoice.id: Standing(InvoiceStanding(invoice.status)) for invoice in invoices}
     if not open_ids:
         return found
-    rows = session.execute(select(Invoice.id, case_of(company_days.today())).where(Invoice.id.in_(open_ids)))
+    rows = session.execute(_standings(company_days.today()), {"ids": open_ids})
     statuses = {row[0]: row[1] for row in rows}
     planned = [
         invoice_id

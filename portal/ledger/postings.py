@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, String, case, func, or_, select
+from sqlalchemy import BigInteger, CheckConstraint, Index, String, bindparam, case, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -141,13 +142,17 @@ def balance(session: Session, account: str) -> dict[str, int]:
     return {currency: int(total) for currency, total in rows}
 
 
+# Every list of payments asks this.
+_SUMS: Final = (
+    select(Posting.subject, Posting.kind, func.sum(Posting.amount_minor))
+    .where(Posting.subject.in_(bindparam("subjects", expanding=True)))
+    .group_by(Posting.subject, Posting.kind)
+)
+
+
 def sums_of(session: Session, subjects: Iterable[str]) -> dict[str, dict[str, int]]:
     """What was posted about each subject, in minor units by kind: {"pay_…": {"charge": 119_00, "refund": 20_00}}."""
-    rows = session.execute(
-        select(Posting.subject, Posting.kind, func.sum(Posting.amount_minor))
-        .where(Posting.subject.in_(list(subjects)))
-        .group_by(Posting.subject, Posting.kind)
-    )
+    rows = session.execute(_SUMS, {"subjects": list(subjects)})
     found: dict[str, dict[str, int]] = {}
     for subject, kind, total in rows:
         found.setdefault(subject, {})[kind] = int(total)

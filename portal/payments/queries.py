@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from portal import ledger
@@ -285,19 +286,22 @@ def _shown_status(payment: Payment, sums: dict[str, int]) -> str:
 
 def latest(session: Session, customer_id: str, most: int) -> list[Payment]:
     """The newest payments of a customer that came to something, for the overview."""
-    return list(
-        session.execute(
-            select(Payment)
-            .where(
-                Payment.customer_id == customer_id,
-                or_(
-                    Payment.status.in_((PaymentStatus.SUCCEEDED, PaymentStatus.REQUIRES_ACTION)),
-                    _has_public_status("processing"),
-                ),
-            )
-            .order_by(Payment.created_at.desc(), Payment.id.desc())
-            .limit(most)
-        ).scalars()
+    return list(session.scalars(_latest(most), {"customer": customer_id}))
+
+
+@cache
+def _latest(most: int) -> Select[Payment]:
+    return (
+        select(Payment)
+        .where(
+            Payment.customer_id == bindparam("customer"),
+            or_(
+                Payment.status.in_((PaymentStatus.SUCCEEDED, PaymentStatus.REQUIRES_ACTION)),
+                _has_public_status("processing"),
+            ),
+        )
+        .order_by(Payment.created_at.desc(), Payment.id.desc())
+        .limit(most)
     )
 
 
