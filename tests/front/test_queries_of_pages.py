@@ -1,4 +1,4 @@
-"""A page asks the database the same number of questions whether it shows few rows or many."""
+"""A page, and a list of the API, asks the database the same number of questions whether it shows few rows or many."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from portal.accounts.models import Customer
+from portal.api import tokens
 from portal.core import db
+from portal.identity import app_grants
 from portal.identity.models import User
 from tests import factories
 from tests.counting import counted_queries
@@ -29,6 +31,10 @@ PAGES = {
         ),
         *("/support/customers/{customer}/payments", "/support/customers/{customer}/invoices"),
     ),
+    "app": (
+        *("/api/payments/history", "/api/invoices", "/api/receipts", "/api/refunds"),
+        *("/api/payments/methods/list", "/api/endpoints"),
+    ),
 }
 
 
@@ -44,10 +50,18 @@ def browser_of(app: Flask, customer: Customer) -> Iterator[Callable[[str], Flask
         browser = app.test_client()
         with db.transaction() as session:
             user: User = factories.staff(session) if who == "support" else factories.user(session, customer)
-        factories.sign_in(browser, user)
+        if who == "app":
+            browser.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {_token_of(user)}"
+        else:
+            factories.sign_in(browser, user)
         return browser
 
     return signed_in
+
+
+def _token_of(user: User) -> str:
+    grant = app_grants.sign_in(user.email, factories.PASSWORD, code=None, wanted=None, ip="127.0.0.1", user_agent="")
+    return tokens.sign(user.id, grant.scopes, grant=grant.id)
 
 
 def _add(customer: Customer, number: int) -> None:
