@@ -100,6 +100,15 @@ def test_mails_to_someone_tell_times_in_the_zone_that_is_known_of_them(app: Flas
             assert part is not None
             assert words in part.get_content().replace("\N{NARROW NO-BREAK SPACE}", " ")
         smtp.messages.clear()
+    service.ask_reset(EMAIL)
+    with app.app_context():
+        outbox.run_due()
+        outbox.run_due()
+    (link,) = smtp.messages
+    for kind in ("plain", "html"):
+        part = link.get_body((kind,))
+        assert part is not None
+        assert "until Feb 29, 2028, 4:30 AM PST" in part.get_content().replace("\N{NARROW NO-BREAK SPACE}", " ")
 
 
 def test_only_a_zone_is_chosen(user: User) -> None:

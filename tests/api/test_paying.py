@@ -10,6 +10,7 @@ import pytest
 from portal.api import app_requests
 from portal.core import db
 from portal.identity.models import CustomerRole
+from portal.invoices.models import Invoice
 from portal.jobs import outbox
 from tests import factories
 from tests.api.conftest import App, World
@@ -32,6 +33,26 @@ def test_an_invoice_is_paid_with_one_call(world: World, owner: App) -> None:
     assert owner.get(f"/api/payments/{paid['id']}").json == {
         name: value for name, value in paid.items() if name not in {"client_secret", "next_action"}
     }
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [("paid", "already_paid"), ("void", "invoice_void"), ("by card", "already_paid")]
+)
+def test_an_invoice_that_is_closed_is_refused_by_the_code_of_the_table(
+    world: World, owner: App, status: str, code: str
+) -> None:
+    order = {"invoice_id": world.invoice_id, "payment_method_id": world.method()}
+    if status == "by card":
+        assert owner.post(PROCESS, order).status_code == 201
+    else:
+        with db.transaction() as session:
+            session.get_one(Invoice, world.invoice_id).status = status
+    charged = len(world.intents)
+    for again in (order, {"invoice_id": world.invoice_id}):
+        answer = owner.post(PROCESS, again)
+        assert answer.json is not None
+        assert (answer.status_code, answer.json["code"]) == (409, code)
+    assert len(world.intents) == charged
 
 
 def test_a_test_cards_name_does_as_at_stripe(world: World, owner: App) -> None:

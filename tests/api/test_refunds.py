@@ -8,8 +8,10 @@ import pytest
 
 from portal.accounts.models import Customer
 from portal.core import db
+from portal.core.audit import AuditEvent
 from portal.jobs import outbox
 from portal.payments.models import Payment
+from portal.refunds import service as refunds
 from portal.refunds.models import Refund
 from tests import factories
 from tests.api.conftest import App, World
@@ -170,8 +172,6 @@ def test_a_request_is_declined_or_withdrawn_once(world: World, owner: App, payme
 
 
 def test_staff_who_look_leave_a_trace(world: World, payment: str) -> None:
-    from portal.core.audit import AuditEvent
-
     person = world.staff("support")
     world.of(person).get(f"/api/payments/{payment}")
     with db.reading() as session:
@@ -195,14 +195,35 @@ def test_staff_list_what_waits_of_all_customers(world: World, owner: App, paymen
 
 @pytest.mark.parametrize("path", ["/api/refunds", "/api/invoices", "/api/payments/history", "/api/receipts"])
 def test_staff_who_list_what_is_a_customers_leave_a_trace(world: World, path: str) -> None:
-    from portal.core.audit import AuditEvent
-
     person = world.staff("support")
     assert world.of(person).get(path, customer_id=world.customer.id).status_code == 200
     assert world.of(person).get(path, customer_id="cus_none").status_code == 404
     with db.reading() as session:
         seen = session.query(AuditEvent).filter_by(action="staff.viewed", actor_id=person.id).one()
     assert (seen.subject, seen.customer_id) == (world.customer.id, world.customer.id)
+
+
+def test_staff_list_failed_refunds_leave_a_trace_and_resolve_one(world: World, owner: App, payment: str) -> None:
+    asked = owner.post(ASK, wish(payment)).json
+    assert asked is not None
+    approver, person = world.of(world.staff("approver")), world.staff("support")
+    approver.post(f"/api/refunds/{asked['id']}/approval", {})
+    outbox.run_due()
+    with db.transaction() as session:
+        row = session.get_one(Refund, asked["id"])
+        stripe_id = str(row.stripe_refund_id)
+    world.sandbox.control("refunds/fail", refund=stripe_id)
+    refunds.sync_refund(stripe_id)
+    listed = world.of(person).get("/api/refunds/failed").json
+    assert listed is not None and [row["id"] for row in listed["data"]] == [asked["id"]]
+    assert "sent the money back" in owner.get(f"/api/refunds/{asked['id']}").json["message"]  # type: ignore[index]
+    with db.reading() as session:
+        seen = session.query(AuditEvent).filter_by(action="staff.viewed", actor_id=person.id).one()
+    assert (seen.subject, seen.customer_id) == (asked["id"], world.customer_id)
+    new = world.of(person).post(f"/api/refunds/{asked['id']}/replacement", {}).json
+    assert new is not None and (new["status"], new["amount"]) == ("requested", 20_00)
+    left = approver.get("/api/refunds/failed").json
+    assert left is not None and left["data"] == []
 
 
 def test_an_unknown_refund_is_told_in_words_and_decided_by_an_approver(world: World, owner: App, payment: str) -> None:

@@ -9,7 +9,7 @@ from email.message import EmailMessage
 import pytest
 from flask import Flask
 
-from portal.accounts import access
+from portal.accounts import access, colleagues
 from portal.accounts import service as accounts
 from portal.content import mail
 from portal.core import config, db
@@ -111,6 +111,7 @@ def test_an_address_that_the_server_cannot_reach_is_told_at_once(app: Flask, mon
                 lambda: accounts.sign_up("jörg@bücher.test", "Jörg", "de"),
                 lambda: accounts.invite_customer(name="Jörg", email="jörg@bücher.test"),
                 lambda: access.invite(email="jörg@bücher.test", name="Jörg", role="support"),
+                lambda: colleagues.invite("cus_1", by="usr_1", name="Jörg", email="jörg@bücher.test", role="viewer"),
             ):
                 with pytest.raises(Invalid) as told:
                     write()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event, select
 
@@ -400,3 +401,27 @@ def test_an_invoice_that_was_paid_elsewhere_has_no_receipt_and_says_thank_you(
     assert "receipt" not in page.partition("<main")[2].partition("</main>")[0].lower().replace(
         "receipts-of-invoice", ""
     )
+
+
+def test_a_document_that_lacks_a_character_is_named_to_staff_and_given_to_nobody_until_they_have_looked(
+    app: Flask, client: FlaskClient, issue: Issue
+) -> None:
+    with db.transaction() as session:
+        customer = factories.customer(session, name="Spree \ue0a7 Bikes")
+        user, member = factories.user(session, customer), factories.staff(session)
+    receipt = issue(owner=Issued(customer, user, "", "", ""))
+    factories.sign_in(client, user)
+    assert client.get(f"/receipts/{receipt.receipt_id}/pdf").status_code == 503
+    desk = app.test_client()
+    factories.sign_in(desk, member)
+    page, address = f"/support/payments/{receipt.payment_id}", f"/support/documents/{receipt.receipt_id}/rendering"
+    shown = text_of(desk, page)
+    assert f"{receipt.number} was not sent: missing characters" in shown and "U+E0A7" in shown
+    assert "Create again" in shown and "Send as it is" in shown
+    form = {"as_it_is": "yes", "csrf_token": factories.csrf_token(desk)}
+    assert desk.post(address, data=form).location == page
+    assert "missing characters" not in text_of(desk, page)
+    service.render(receipt.receipt_id)
+    assert client.get(f"/receipts/{receipt.receipt_id}/pdf").status_code == 200
+    assert desk.post(address, data=form).location == "/support"
+    assert "something has changed in the meantime" in text_of(desk, "/support")

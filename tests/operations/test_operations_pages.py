@@ -23,6 +23,7 @@ from portal.jobs import outbox, own_jobs
 from portal.jobs.models import JobRow
 from portal.ledger import LedgerAccount, post
 from portal.payment_methods.models import PaymentMethodSetup
+from portal.stripe_events import jobs as event_jobs
 from portal.stripe_events.models import StripeEvent
 from portal.webhook_endpoints.models import WebhookEndpoint
 from tests import factories
@@ -137,9 +138,13 @@ def test_the_state_of_a_new_portal_is_fine_but_for_the_anchor(app: Flask, browse
 
 
 def test_the_state_names_what_waits_for_a_person(troubles: None, browser_of: Browsers) -> None:
+    with db.transaction() as session:
+        payment = factories.payment(session, factories.customer(session))
+        factories.refund(session, payment, status="failed", failed_at=clock.now())
     text = text_of(browser_of("support"), "")
     assert "Failed permanently 1 Needs review" in text
     assert "Payments that need review 1 Needs review" in text
+    assert "Failed refunds that nobody has resolved 1 Needs review" in text
     assert "Received, not applied yet 1" in text
 
 
@@ -255,12 +260,15 @@ def test_a_job_that_waits_for_a_service_says_so_and_not_a_time_that_does_not_cou
     tomorrow = clock.now() + timedelta(days=1)
     with db.transaction() as session:
         factories.failed_job(
-            session, run_at=tomorrow, status="queued", waits_for="stripe", waits_since=clock.now(), finished_at=None
-        )
-    text = text_of(browser_of("admin"), "/jobs")
-    assert "Waiting for Stripe" in text
-    assert "As soon as the service answers; it is checked every 10 seconds" in text
-    assert language.date_text(tomorrow.date(), "en") not in text
+            session, run_at=tomorrow, status="queued", waits_for="stripe", waits_since=clock.now(), finished_at=None,
+            name=event_jobs.apply.name, args={"event_id": "evt_1"}, unique_key=event_jobs.apply.key(event_id="evt_1", replay=0),
+        )  # fmt: skip
+        factories.stripe_event(session, id="evt_1")
+    for page in ("/jobs", "/events/evt_1"):
+        text = text_of(browser_of("admin"), page)
+        assert "Waiting for Stripe" in text, page
+        assert "As soon as the service answers; it is checked every 10 seconds" in text, page
+        assert language.date_text(tomorrow.date(), "en") not in text, page
 
 
 def test_staff_get_one_mail_about_the_jobs_that_died(app: Flask, smtp: Mailbox) -> None:
