@@ -169,9 +169,17 @@ def test_a_refund_settles_a_warning(case: Case) -> None:
 
 
 def test_a_warning_about_a_charge_that_is_not_ours_is_ignored(case: Case) -> None:
-    case.pay("pm_card_createIssuerFraudRecord").checkout.change(
-        stripe_charge_id="ch_another", stripe_intent_id="pi_another"
+    """As another program of the same account makes one."""
+    case.checkout.sandbox.client.v1.payment_intents.create(
+        {
+            "amount": 5_00,
+            "currency": "eur",
+            "confirm": True,
+            "payment_method": "pm_card_createIssuerFraudRecord",
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+        }
     )
+    case.checkout.sandbox.control("finish")
     receive_all(case.events("radar."))
     assert kept() == []
     assert [event.note for event in stored()] == ["the charge of the fraud warning is not the portal's"]

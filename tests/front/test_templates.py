@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from jinja2 import Environment, nodes
 
 ROOT = Path(__file__).resolve().parents[2]
 # Mail is read in programs that know no other style than the one on the element, and the PDFs' documents are drawn by
@@ -44,3 +45,37 @@ def test_our_scripts_evaluate_nothing() -> None:
         assert not re.search(r"\beval\(|new Function|innerHTML|document\.write|insertAdjacentHTML", path.read_text()), (
             path.name
         )
+
+
+# Names that Jinja and Flask give to every template.
+GIVEN = {
+    "_",
+    "loop",
+    "caller",
+    "varargs",
+    "kwargs",
+    "self",
+    "super",
+    "range",
+    "dict",
+    "namespace",
+    "get_flashed_messages",
+}
+
+
+def test_each_name_that_a_template_reads_is_written_by_our_code() -> None:
+    """So that a value that gets another name gets it in the templates, too, also in mails that are seldom sent."""
+    environment = Environment(extensions=["jinja2.ext.i18n"], autoescape=True)
+    code = set(re.findall(r"\w+", "\n".join(path.read_text() for path in (ROOT / "portal").rglob("*.py"))))
+    unknown = []
+    for path in sorted((ROOT / "templates").rglob("*.*")):
+        tree = environment.parse(path.read_text())
+        written = {name.name for name in tree.find_all(nodes.Name) if name.ctx != "load"}
+        written |= {macro.name for macro in tree.find_all(nodes.Macro)} | {
+            one.target for one in tree.find_all(nodes.Import)
+        }
+        for taken in tree.find_all(nodes.FromImport):
+            written |= {name if isinstance(name, str) else name[1] for name in taken.names}
+        read = {name.name for name in tree.find_all(nodes.Name) if name.ctx == "load"}
+        unknown += [f"{path.relative_to(ROOT)}: {name}" for name in sorted(read - written - code - GIVEN)]
+    assert unknown == []
