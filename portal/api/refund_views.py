@@ -28,7 +28,7 @@ def _one(caller: Caller, refund_id: str) -> Refund:
 def _shown(caller: Caller, refund_id: str) -> refund_schemas.Refund:
     row = _one(caller, refund_id)
     with db.reading() as session:
-        return representations.refund(session, row)
+        return representations.refunds_as_shown(session, [row])[0]
 
 
 @bp.post("/payments/refund")
@@ -84,7 +84,7 @@ def list_refunds(caller: Caller, query: refund_schemas.RefundList) -> schemas.Pa
     whose = caller.customer_named(query.customer_id)
     with db.reading() as session:
         found = queries.history(session, query.cursor, customer_id=whose, status=query.status, size=query.limit)
-        rows = [representations.refund(session, row) for row in found.rows]
+        rows = representations.refunds_as_shown(session, found.rows)
     return representations.page(found, rows)
 
 
@@ -101,7 +101,7 @@ def list_failed_refunds(caller: Caller, query: refund_schemas.FailedRefundList) 
     caller.reviewer()
     with db.reading() as session:
         found = queries.failed(session, query.cursor, size=query.limit)
-        rows = [representations.refund(session, row) for row in found.rows]
+        rows = representations.refunds_as_shown(session, found.rows)
     for row in found.rows:
         caller.record_access(row.id, row.customer_id, "refund")
     return representations.page(found, rows)

@@ -212,7 +212,12 @@ def failure(row: Payment) -> payment_schemas.Failure | None:
 # Refunds and documents
 
 
-def refund(session: Session, row: Refund) -> refund_schemas.Refund:
+def refunds_as_shown(session: Session, rows: Sequence[Refund]) -> list[refund_schemas.Refund]:
+    notes = receipts.credit_note_ids(session, [row.id for row in rows])
+    return [_refund(session, row, notes.get(row.id)) for row in rows]
+
+
+def _refund(session: Session, row: Refund, credit_note_id: str | None) -> refund_schemas.Refund:
     return refund_schemas.Refund.model_validate(
         {
             "id": row.id,
@@ -238,7 +243,7 @@ def refund(session: Session, row: Refund) -> refund_schemas.Refund:
             "succeeded_at": row.succeeded_at,
             "failed_at": row.failed_at,
             "acquirer_reference_number": row.acquirer_reference_number or None,
-            "credit_note_id": receipts.credit_note_id(session, row.id),
+            "credit_note_id": credit_note_id,
         }
     )
 

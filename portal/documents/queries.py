@@ -135,8 +135,10 @@ def receipt_of(session: Session, payment_id: str) -> Receipt | None:
     return session.scalar(select(Receipt).where(Receipt.payment_id == payment_id))
 
 
-def credit_note_id(session: Session, refund_id: str) -> str | None:
-    return session.scalar(select(CreditNote.id).where(CreditNote.refund_id == refund_id))
+def credit_note_ids(session: Session, refund_ids: Sequence[str]) -> dict[str, str]:
+    """The credit note of each of these refunds that has one, by the refund's id."""
+    found = session.execute(select(CreditNote.refund_id, CreditNote.id).where(CreditNote.refund_id.in_(refund_ids)))
+    return {str(row.refund_id): row.id for row in found}
 
 
 def of_payment(session: Session, payment_id: str, customer_id: str) -> OfPayment:
