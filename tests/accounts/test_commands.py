@@ -67,7 +67,7 @@ def test_an_operator_lists_staff_changes_a_role_and_ends_and_restores_access(app
     )
     assert run(app, "user", "end-access", "tom@portal.test").output == "tom@portal.test cannot sign in any more.\n"
     assert run(app, "staff", "list").output.splitlines() == [
-        "email            name  role      state   second_factor",
+        "email            name  role      status  second_factor",
         "ida@portal.test  Ida   admin     active  no",
         "tom@portal.test  Tom   approver  ended   no",
     ]

@@ -243,23 +243,28 @@ EVENTS_AND_JOBS: Final = (
             Change(
                 WEBHOOKS_PY,
                 "apply",
-                'log.info("webhook_applied", event_id=event_id, type=event.type, note=note)',
+                'log.info("webhook_applied", event_id=event_id, type=event.type, note=note, together=len(together))',
                 """
                 note = handlers.handle(event)
-                log.info("webhook_applied", event_id=event_id, type=event.type, note=note)
+                log.info("webhook_applied", event_id=event_id, type=event.type, note=note, together=len(together))
                 """,
             ),
         ),
         (f"{WEBHOOKS}test_while_stripe_is_down_an_event_waits_and_is_applied_later",),
     ),
-    defect(
+    Defect(
         "an event is stored without its job",
         "P6",
-        WEBHOOKS_PY,
-        "_store",
-        "jobs.apply.enqueue(session, event_id=event['id'], replay=0)",
-        "",
-        f"{WEBHOOKS}test_an_event_is_stored_whole_with_its_job",
+        (
+            Change(WEBHOOKS_PY, "_write", "jobs.apply.enqueue(connection, event_id=event_id, replay=0)", ""),
+            Change(
+                WEBHOOKS_PY,
+                "_event_with_job",
+                "select(stored.c.id).add_cte(jobs.apply.insertion_after(stored))",
+                "select(stored.c.id)",
+            ),
+        ),
+        (f"{WEBHOOKS}test_an_event_is_stored_whole_with_its_job",),
     ),
     defect(
         "a job that someone has is taken by another",
@@ -287,10 +292,11 @@ EVENTS_AND_JOBS: Final = (
         "P6",
         "portal/jobs/job.py",
         "_insert",
-        "session.execute(insert(JobRow).values(row))",
+        "return session.execute(unless_known.returning(_ROWS.c.id)).first() is not None",
         """
-        session.execute(insert(JobRow).values(row))
+        made = session.execute(unless_known.returning(_ROWS.c.id)).first() is not None
         session.commit()
+        return made
         """,
         f"{OUTBOX}test_a_job_leaves_with_its_transaction_or_not_at_all",
     ),
