@@ -89,7 +89,7 @@ def test_rows_are_a_table_for_people_and_objects_for_programs(app: Flask) -> Non
         factories.staff(session, "support", email="tom@portal.test", name="Tom")
     run = app.test_cli_runner().invoke
     assert run(args=["staff", "list"]).stdout.splitlines() == [
-        "email            name  role     state   second_factor",
+        "email            name  role     status  second_factor",
         "ida@portal.test  Ida   admin    active  no",
         "tom@portal.test  Tom   support  active  no",
     ]

@@ -12,8 +12,10 @@ from flask import Flask
 from portal.core import clock, company_days, db
 from portal.core.errors import Conflict, NotFound, PortalError, Unavailable
 from portal.invoices import service as invoices
+from portal.invoices.models import Invoice
 from portal.jobs import outbox
 from portal.payments import following, service
+from portal.payments.models import Payment
 from portal.payments.service import AlreadyPaid, InProgress, UnderReview, process
 from portal.payments.statuses import PaymentStatus
 from portal.webhook_endpoints import service as webhook_endpoints
@@ -141,6 +143,22 @@ def test_when_stripe_does_not_answer_nothing_is_closed_and_the_same_call_goes_on
     assert checkout.invoice.status == "open"
     void(checkout)
     assert (checkout.invoice.status, checkout.payment.status) == ("void", PaymentStatus.CANCELED)
+
+
+def test_staff_who_cancel_are_told_what_is_theirs_to_know(checkout: Checkout) -> None:
+    checkout.fail("error_before", "/v1/payment_intents", times=2)
+    with suppress(PortalError):
+        checkout.start()
+    checkout.fail("error_before", "/v1/payment_intents", times=4)
+    payment_id = checkout.payment.id
+    with pytest.raises(Unavailable) as told:
+        service.cancel_waiting(payment_id)
+    assert told.value.text() == Unavailable.message  # and not that they were not charged
+    with db.transaction() as session:
+        session.get_one(Payment, payment_id).status = PaymentStatus.CANCELED
+        session.get_one(Invoice, checkout.invoice_id).status = "paid"
+    with pytest.raises(Conflict, match=r"already paid, so nothing was recorded"):
+        record_as_paid(checkout)
 
 
 @pytest.mark.parametrize("fault", ["error_kept", "error_after"])

@@ -85,22 +85,38 @@ def test_an_invoice_that_is_not_open_shows_itself_instead(payer: FlaskClient, ch
     assert (answer.status_code, answer.location) == (303, f"/invoices/{checkout.invoice_id}")
 
 
+def begun(payer: FlaskClient, checkout: Checkout, *, has_invoice: bool) -> tuple[str, str]:
+    """The page of a payment that a browser has begun, and its intent."""
+    if has_invoice:
+        return f"/payments/invoices/{checkout.invoice_id}", checkout.start().intent_id
+    payment_id = other(payer).location.split("/")[2]
+    started = service.ensure_confirmable(payment_id, checkout.customer_id, save_card=False)
+    return f"/payments/{payment_id}/pay", started.intent_id
+
+
+@pytest.mark.parametrize("has_invoice", [True, False])
 def test_after_a_reload_in_mid_payment_the_page_asks_stripe_before_it_offers_to_pay(
-    payer: FlaskClient, checkout: Checkout
+    payer: FlaskClient, checkout: Checkout, has_invoice: bool
 ) -> None:
-    started = checkout.start()
-    checkout.confirm(started.intent_id)  # and no webhook has told of it
-    answer = payer.get(f"/payments/invoices/{checkout.invoice_id}")
-    assert (answer.status_code, answer.location) == (303, f"/payments/{started.payment_id}/outcome")
-    assert "Paid. Thank you!" in text(payer, answer.location)
+    address, intent_id = begun(payer, checkout, has_invoice=has_invoice)
+    checkout.confirm(intent_id)  # and no webhook has told of it
+    answer = payer.get(address)
+    assert answer.status_code == 303
+    page = text(payer, answer.location)
+    assert "Paid" in page and 'id="pay-form"' not in page
+    if has_invoice:
+        assert answer.location == f"/payments/{checkout.payment.id}/outcome"
+        assert "Paid. Thank you!" in page
 
 
+@pytest.mark.parametrize("has_invoice", [True, False])
 def test_while_the_bank_has_the_word_the_page_is_checking_and_offers_no_pay(
-    payer: FlaskClient, checkout: Checkout
+    payer: FlaskClient, checkout: Checkout, has_invoice: bool
 ) -> None:
     checkout.sandbox.control("payments/slow", times=1, seconds=3600)
-    checkout.confirm(checkout.start().intent_id)
-    page = text(payer, f"/payments/invoices/{checkout.invoice_id}")
+    address, intent_id = begun(payer, checkout, has_invoice=has_invoice)
+    checkout.confirm(intent_id)
+    page = text(payer, address)
     assert "We are checking your payment" in page and "checking=yes" in page
     assert 'id="pay-form"' not in page and "Try again" not in page
 
