@@ -22,6 +22,7 @@ MADE = {
     ".venv",
     "node_modules",
     "var",
+    "built",
     "__pycache__",
     ".hypothesis",
     ".mypy_cache",
