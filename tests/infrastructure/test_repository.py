@@ -103,7 +103,7 @@ def test_nothing_is_left_unfinished() -> None:
     assert found(UNFINISHED, [file for file in files() if "vendor" not in file.parts]) == []
 
 
-def test_no_path_of_one_api_client() -> None:
+def test_no_path_of_one_machine() -> None:
     assert found(THIS_MACHINE, files()) == []
 
 
