@@ -93,7 +93,7 @@ def test_a_payment(app: Flask, world: World) -> None:
     factories.sign_in(browser, world.owner)
     way = walked(lambda way: paid(world, browser, way))
     # Events about one object are served together, an event and its job are one statement, and what is searched is written with the row.
-    assert within(way, files=33, functions=117)
+    assert within(way, files=32, functions=113)
 
 
 def test_an_order(world: World, owner: App) -> None:
