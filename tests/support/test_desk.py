@@ -17,8 +17,7 @@ from portal.documents import email
 from portal.documents import service as receipts
 from portal.documents.models import Receipt
 from portal.identity.models import SignInSession
-from portal.invoices import files
-from portal.invoices import service as invoices
+from portal.invoices import files, spreadsheet
 from portal.invoices.models import Invoice, InvoiceFile
 from portal.jobs import outbox
 from portal.mandates.models import Collection, Mandate
@@ -275,7 +274,7 @@ def test_a_file_with_a_mistake_issues_nothing_and_stays(desk: Desk) -> None:
     file_id = files.keep_file(me, "november.csv", wrong.encode(), "")
     assert [problem.line for problem in files.import_file(file_id, me).problems] == [3]
     assert [problem.line for problem in files.look_into(file_id, me)[1].problems] == [3]
-    for content in (b"", b"x" * (invoices.MOST_BYTES + 1)):
+    for content in (b"", b"x" * (spreadsheet.MOST_BYTES + 1)):
         with pytest.raises(Invalid):
             files.keep_file(me, "x.csv", content, "")
 
