@@ -156,6 +156,7 @@ CLOSED = {"paid": "is already paid. You were not charged again", "void": "was vo
 def test_a_press_on_a_page_whose_invoice_was_closed_meanwhile_leads_to_the_invoice(
     payer: FlaskClient, checkout: Checkout, status: str
 ) -> None:
+    card = checkout.keep_card()
     with db.transaction() as session:
         invoice = session.get_one(Invoice, checkout.invoice_id)
         invoice.status = status  # by a transfer that staff recorded, say
@@ -165,6 +166,15 @@ def test_a_press_on_a_page_whose_invoice_was_closed_meanwhile_leads_to_the_invoi
     assert (told["code"], told["go_on"]) == ({"paid": "already_paid", "void": "invoice_void"}[status], shown)
     page = text(payer, shown)
     assert CLOSED[status] in page and "Pay €119.00" not in page
+    form = {"client_key": KEY, "method": card.stripe_payment_method_id, "csrf_token": factories.csrf_token(payer)}
+    without_script = f"/payments/invoices/{checkout.invoice_id}/start"
+    for pressed in (
+        lambda: press(payer, checkout.invoice_id, card.id),
+        lambda: payer.post(without_script, data=form),
+    ):
+        assert payer.get(pressed().location).location == shown
+        assert {"paid": "You were not charged again", "void": CLOSED["void"]}[status] in text(payer, shown)
+    assert (checkout.intents, checkout.payments) == ([], [])
 
 
 def test_a_payment_that_the_bank_waits_for_can_be_finished(payer: FlaskClient, checkout: Checkout) -> None:
