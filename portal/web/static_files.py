@@ -24,6 +24,7 @@ _CACHE_SECONDS: Final = 31_536_000
 _FOR_EVER: Final = re.compile(rf"^/static/({BUILT}|vendor)/")
 
 
+@cache
 def url(name: str) -> str:
     """The address of a file under static/ ("js/app.js"), which browsers may keep: it changes when the file does."""
     built = _built()
