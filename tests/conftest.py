@@ -21,7 +21,7 @@ from flask.testing import FlaskClient
 from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Playwright
 
-from deploy.dev.processes import ROOT, end_with_clean_up_on_sigterm
+from deploy.dev.processes import ROOT, end_with_clean_up_on_sigterm, ending_waits
 from portal.core import audit, config, db
 from portal.web import static_build
 from tests import by_directory, card_data
@@ -123,7 +123,8 @@ def pytest_configure(config: pytest.Config) -> None:
     elif not config.option.collectonly:
         shutil.rmtree(ARTIFACTS, ignore_errors=True)
         static_build.build()
-        config.stash[RUN] = FirstProcess()
+        with ending_waits():
+            config.stash[RUN] = FirstProcess()
     if RUN in config.stash:
         # Each test has an application of its own, and compiling its templates would take half of the test.
         keep_templates(config.stash[RUN].templates)

@@ -99,6 +99,27 @@ def test_sigterm_in_the_midst_of_a_run_leaves_nothing_behind(nested: Nested) -> 
     nested.leaves_nothing(folder)
 
 
+STARTS_A_CHILD = """
+import signal
+from deploy.dev.processes import end_with_clean_up_on_sigterm, ending_waits
+end_with_clean_up_on_sigterm()
+try:
+    with ending_waits():
+        signal.raise_signal(signal.{name})
+        print("noted", flush=True)
+    print("never", flush=True)
+except KeyboardInterrupt:
+    print("cleaned up", flush=True)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_child_that_is_being_started_is_noted_before_the_run_ends(name: str) -> None:
+    program = STARTS_A_CHILD.format(name=name)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n") == ["noted", "cleaned up", ""]
+
+
 def test_a_closed_browser_is_opened_again(chromium: Chromium) -> None:
     chromium.browser().close()
     assert _shows_a_page(chromium)
