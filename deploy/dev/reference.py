@@ -23,10 +23,11 @@ from pydantic_core import PydanticUndefined
 
 from deploy.dev.processes import ROOT
 from portal.api import refusals
-from portal.core import config, crash
+from portal.core import config, crash, permissions
+from portal.core.permissions import STAFF_ROLES, Role
 from portal.documents import facts
 from portal.identity import policy
-from portal.identity.models import STAFF_ROLES, CustomerRole, Role
+from portal.identity.models import CustomerRole
 from portal.jobs.job import declared
 from portal.stripe_events.handlers import HANDLERS
 from portal.webhook_endpoints.models import EventType
@@ -325,24 +326,19 @@ def roles() -> str:
         (f"`{scope}`", *("yes" if scope in scopes else "" for _kind, _role, scopes in everyone))
         for scope in sorted(policy.SCOPES)
     ]
+    desk = [
+        (right.what, f"`{right.permission}`", *("yes" if role in right.roles else "" for role in STAFF_ROLES))
+        for right in permissions.TABLE
+    ]
     return _page(
         "Roles and rights",
-        "Staff are support, approver or admin; a customer's people are viewer, payer or owner. "
+        f"Staff are {', '.join(STAFF_ROLES[:-1])} or {STAFF_ROLES[-1]}; a customer's people are viewer, payer or owner. "
         "[What each does at the desk](../how-to/onboard-staff.md), [and for a customer](../how-to/help-people-sign-in.md).",
-        "## By the API\n\nAn app never gets more than the person who signed in with it may do. What a page allows follows the same "
-        f"roles.\n\n{_table(head, rows)}",
-        f"## Beyond the API\n\n{_table(('who', 'may also'), list(BEYOND))}",
+        "## At the desk\n\nThe table of the code (`portal/core/permissions.py`), which pages, navigation and the scopes of apps follow.\n\n"
+        f"{_table(('may', 'permission', *STAFF_ROLES), desk)}",
+        f"## By the API\n\nAn app never gets more than the person who signed in with it may do.\n\n{_table(head, rows)}",
+        "## Owners\n\nBeyond the API, a customer's owner changes the billing details, invites colleagues and registers endpoints.",
     )
-
-
-BEYOND = (
-    (
-        "approver, admin",
-        "give the second approval of a refund, withdraw invoices, import files, see the books, replay events and jobs",
-    ),
-    (Role.ADMIN, "see and export the audit trail, make and revoke API keys, invite staff and change their roles"),
-    ("owner", "change the billing details, invite colleagues, register endpoints"),
-)
 
 
 # Error codes

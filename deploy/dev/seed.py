@@ -19,9 +19,9 @@ from portal.accounts import service as accounts_service
 from portal.accounts.models import Customer
 from portal.app import create_app
 from portal.core import audit, company_days, config, db
+from portal.core.permissions import Role
 from portal.identity import passwords
 from portal.identity import queries as accounts
-from portal.identity.models import Role
 from portal.invoices import service as invoices
 from portal.invoices.drafts import InvoiceDraft, LineDraft
 from portal.invoices.models import Invoice
@@ -61,6 +61,7 @@ CUSTOMERS: Final = (BAKERY, STUDIO, TRADING)
 # E-mail, name and role of those who work for the demo company.
 STAFF: Final = (
     ("support@nordlicht.example", "Sam Demo", Role.SUPPORT),
+    ("finance@nordlicht.example", "Kim Demo", Role.FINANCE),
     ("approver@nordlicht.example", "Charlie Demo", Role.APPROVER),
     ("admin@nordlicht.example", "Toni Demo", Role.ADMIN),
 )

@@ -21,9 +21,10 @@ from portal.accounts.service import Invitation
 from portal.content import language
 from portal.core import audit, db
 from portal.core.errors import N_, Conflict, Forbidden, Invalid, NotFound
+from portal.core.permissions import STAFF_ROLES, Role
 from portal.identity import api_clients, second_factor, sessions, tokens
 from portal.identity import queries as users
-from portal.identity.models import STAFF_ROLES, Role, SecondFactor, User
+from portal.identity.models import SecondFactor, User
 
 FACTOR_ON: Final = "on"
 FACTOR_OFF: Final = "off"

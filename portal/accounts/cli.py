@@ -9,8 +9,8 @@ from portal.accounts import access
 from portal.accounts import service as accounts
 from portal.core import db
 from portal.core.commands import as_json_option, show, show_one, told_plainly
+from portal.core.permissions import STAFF_ROLES
 from portal.identity import queries as account_queries
-from portal.identity.models import STAFF_ROLES
 
 
 @click.group()

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from portal.accounts.models import Customer
 from portal.core import clock
-from portal.identity.models import AccountToken, CustomerRole, Role, TokenPurpose, User
+from portal.core.permissions import Role
+from portal.identity.models import AccountToken, CustomerRole, TokenPurpose, User
 from portal.identity.queries import normal_email, one_row
 
 

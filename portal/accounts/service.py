@@ -15,10 +15,11 @@ from portal.content.language import supported
 from portal.core import audit, clock, config, db, texts
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Invalid, NotFound
+from portal.core.permissions import Role
 from portal.identity import queries as users
 from portal.identity import service as identity
 from portal.identity import tokens
-from portal.identity.models import CustomerRole, Role, TokenPurpose, User
+from portal.identity.models import CustomerRole, TokenPurpose, User
 from portal.identity.service import LONGEST_EMAIL, LONGEST_NAME
 
 LONGEST_TAX_ID: Final = 40

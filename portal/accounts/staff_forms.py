@@ -9,13 +9,14 @@ from wtforms.validators import InputRequired
 
 from portal.content import language
 from portal.core.errors import PortalError
-from portal.identity.models import Role
+from portal.core.permissions import Role
 from portal.web import pages
 from portal.web.resuming import ResumableForm
 
 # The least first: who invites in a hurry gives away no more than a look.
 _ROLES = (
     SelectChoice(Role.SUPPORT, _("Support: sees all customers, issues invoices, proposes refunds")),
+    SelectChoice(Role.FINANCE, _("Finance: sees customers, invoices, payments and the books, and changes nothing")),
     SelectChoice(Role.APPROVER, _("Approver: also decides on refunds, voids invoices, sees the books")),
     SelectChoice(Role.ADMIN, _("Admin: also sees the audit log and API keys, and decides who works here")),
 )

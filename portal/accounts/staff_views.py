@@ -13,7 +13,7 @@ from portal.accounts import access
 from portal.accounts.staff_forms import NewStaffForm, StaffRoleForm
 from portal.content import language
 from portal.core.errors import Conflict, Invalid, PortalError
-from portal.identity.models import Role
+from portal.core.permissions import Permission, Role
 from portal.web import pages
 from portal.web.guards import recently_proved, staff_only
 from portal.web.pages import limiter
@@ -22,14 +22,14 @@ bp = Blueprint("support_staff", __name__, url_prefix="/support/staff")
 
 
 @bp.get("")
-@staff_only(Role.ADMIN)
+@staff_only(Permission.MANAGE_STAFF)
 def index() -> Response:
     return _staff_page()
 
 
 @bp.post("")
 @limiter.limit("30/minute")
-@staff_only(Role.ADMIN)
+@staff_only(Permission.MANAGE_STAFF)
 @recently_proved
 def invite() -> AnyResponse:
     form = NewStaffForm(prefix="new-")
@@ -46,7 +46,7 @@ def invite() -> AnyResponse:
 
 @bp.post("/<staff_id>/role")
 @limiter.limit("30/minute")
-@staff_only(Role.ADMIN)
+@staff_only(Permission.MANAGE_STAFF)
 @recently_proved
 def change_role(staff_id: str) -> AnyResponse:
     role = str(StaffRoleForm(prefix=f"{staff_id}-").role.data or "")
@@ -55,7 +55,7 @@ def change_role(staff_id: str) -> AnyResponse:
 
 @bp.post("/<staff_id>/access/end")
 @limiter.limit("30/minute")
-@staff_only(Role.ADMIN)
+@staff_only(Permission.MANAGE_STAFF)
 @recently_proved
 def end_access(staff_id: str) -> AnyResponse:
     return _do(lambda: access.end(staff_id, by=current_user.id), _("This person can no longer sign in."))
@@ -63,7 +63,7 @@ def end_access(staff_id: str) -> AnyResponse:
 
 @bp.post("/<staff_id>/access/restoration")
 @limiter.limit("30/minute")
-@staff_only(Role.ADMIN)
+@staff_only(Permission.MANAGE_STAFF)
 @recently_proved
 def restore_access(staff_id: str) -> AnyResponse:
     return _do(lambda: access.restore(staff_id, by=current_user.id), _("This person can sign in again."))
@@ -71,7 +71,7 @@ def restore_access(staff_id: str) -> AnyResponse:
 
 @bp.post("/<staff_id>/invitation")
 @limiter.limit("30/minute")
-@staff_only(Role.ADMIN)
+@staff_only(Permission.MANAGE_STAFF)
 @recently_proved
 def invite_again(staff_id: str) -> AnyResponse:
     return _do(lambda: access.invite_again(staff_id, by=current_user.id), _("The invitation was sent again."))
@@ -79,7 +79,7 @@ def invite_again(staff_id: str) -> AnyResponse:
 
 @bp.post("/<staff_id>/second-factor/reset")
 @limiter.limit("30/minute")
-@staff_only(Role.ADMIN)
+@staff_only(Permission.MANAGE_STAFF)
 @recently_proved
 def reset_second_factor(staff_id: str) -> AnyResponse:
     """The code stands in this one answer and is kept nowhere."""

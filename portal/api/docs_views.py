@@ -8,8 +8,9 @@ from flask import Blueprint, Response, jsonify
 
 from portal.api import bodies, document, reference, refusals, schemas, tokens
 from portal.core import config
+from portal.core.permissions import STAFF_ROLES, Role
 from portal.identity import policy
-from portal.identity.models import CustomerRole, Role
+from portal.identity.models import CustomerRole
 from portal.web import pages
 
 bp = Blueprint("api_docs", __name__)
@@ -37,11 +38,11 @@ def page() -> Response:
 
 def _who_may() -> dict[str, frozenset[str]]:
     """Scope → the roles whose apps may have it."""
-    roles = {
+    roles: dict[str, frozenset[str]] = {
         "owner": policy.scopes_of(Role.CUSTOMER, CustomerRole.OWNER),
         "payer": policy.scopes_of(Role.CUSTOMER, CustomerRole.PAYER),
         "viewer": policy.scopes_of(Role.CUSTOMER, CustomerRole.VIEWER),
-        "staff": policy.scopes_of(Role.SUPPORT, None),
+        **{role: policy.scopes_of(role, None) for role in STAFF_ROLES},
         "api_client": policy.API_CLIENT_SCOPES,
     }
     return {scope: frozenset(role for role, scopes in roles.items() if scope in scopes) for scope in policy.SCOPES}

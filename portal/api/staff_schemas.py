@@ -9,9 +9,9 @@ from pydantic import Field
 
 from portal.accounts.access import AccessStatus
 from portal.api.schemas import Answer, Sent
-from portal.identity.models import Role
+from portal.core.permissions import Role
 
-StaffRole = Literal[Role.SUPPORT, Role.APPROVER, Role.ADMIN]
+StaffRole = Literal[Role.SUPPORT, Role.FINANCE, Role.APPROVER, Role.ADMIN]
 
 
 class StaffMember(Answer):

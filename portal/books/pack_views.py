@@ -16,25 +16,24 @@ from portal.books.models import Pack
 from portal.content import language
 from portal.core import company_days, db
 from portal.core.errors import Invalid
-from portal.identity.models import Role
+from portal.core.permissions import Permission
 from portal.web.guards import staff_only
 from portal.web.pages import limiter, page, reader_language, see_other
 
 bp = Blueprint("book_packs", __name__, url_prefix="/support/books/packs")
 
-READERS: Final = (Role.APPROVER, Role.ADMIN)
 MONTHS_OFFERED: Final = 24
 
 
 @bp.get("")
-@staff_only(*READERS)
+@staff_only(Permission.VIEW_BOOKS)
 def index() -> Response:
     return _page()
 
 
 @bp.post("")
 @limiter.limit("30/minute")
-@staff_only(*READERS)
+@staff_only(Permission.VIEW_BOOKS)
 def request_pack() -> AnyResponse:
     month = month_of(request.form.get("month", ""))
     try:
@@ -48,7 +47,7 @@ def request_pack() -> AnyResponse:
 
 
 @bp.get("/<pack_id>")
-@staff_only(*READERS)
+@staff_only(Permission.VIEW_BOOKS)
 def show(pack_id: str) -> Response:
     """A pack alone, as the list asks for it again while it is being made."""
     with db.reading() as session:
@@ -58,7 +57,7 @@ def show(pack_id: str) -> Response:
 
 @bp.get("/<pack_id>/file")
 @limiter.limit("30/minute")
-@staff_only(*READERS)
+@staff_only(Permission.VIEW_BOOKS)
 def download(pack_id: str) -> Response:
     pack, parts = service.download(pack_id)
     response = Response(parts, content_type="application/zip")

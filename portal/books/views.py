@@ -13,7 +13,7 @@ from portal.books.forms import FiguresForm, LinesForm
 from portal.books.queries import LinesFilter
 from portal.core import company_days, db
 from portal.core.errors import Invalid
-from portal.identity.models import Role
+from portal.core.permissions import Permission
 from portal.reconciliation import figures
 from portal.reconciliation import queries as reconciliation
 from portal.reconciliation.figures import Period
@@ -24,7 +24,6 @@ from portal.web.subjects import address_of
 
 bp = Blueprint("books", __name__, url_prefix="/support/books")
 
-READERS: Final = (Role.APPROVER, Role.ADMIN)
 # So many are offered; other periods are typed as days.
 MONTHS_OFFERED: Final = 24
 
@@ -51,7 +50,7 @@ def _context() -> dict[str, Any]:
 
 
 @bp.get("")
-@staff_only(*READERS)
+@staff_only(Permission.VIEW_BOOKS)
 def index() -> Response:
     form = FiguresForm(request.args)
     wrong = not form.validate()
@@ -99,7 +98,7 @@ def _spans(period: Period) -> dict[str, dict[str, str]]:
 
 
 @bp.get("/postings")
-@staff_only(*READERS)
+@staff_only(Permission.VIEW_BOOKS)
 def postings() -> Response:
     form = LinesForm(request.args)
     wrong = not form.validate()
@@ -120,13 +119,13 @@ def postings() -> Response:
 
 
 @bp.get("/postings.csv")
-@staff_only(*READERS)
+@staff_only(Permission.VIEW_BOOKS)
 def export_postings() -> Response:
     return lists.csv_file(exports.export_postings(_wanted(), lists.csv_shape()), "postings.csv")
 
 
 @bp.get("/transactions")
-@staff_only(*READERS)
+@staff_only(Permission.VIEW_BOOKS)
 def transactions() -> Response:
     form = LinesForm(request.args)
     wrong = not form.validate()
@@ -146,7 +145,7 @@ def transactions() -> Response:
 
 
 @bp.get("/transactions.csv")
-@staff_only(*READERS)
+@staff_only(Permission.VIEW_BOOKS)
 def export_transactions() -> Response:
     return lists.csv_file(exports.export_transactions(_wanted(), lists.csv_shape()), "balance-transactions.csv")
 

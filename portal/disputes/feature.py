@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portal.core.errors import N_
+from portal.core.permissions import Permission
 from portal.disputes import job_handlers, staff_views, views
 from portal.web.features import Feature, NavigationEntry
 
@@ -11,7 +12,12 @@ FEATURE = Feature(
     jobs=(job_handlers,),
     navigation=(
         NavigationEntry(
-            "support_disputes.index", "shield", N_("Disputes"), 30, frozenset({"support_disputes"}), for_staff=True
+            "support_disputes.index",
+            "shield",
+            N_("Disputes"),
+            30,
+            frozenset({"support_disputes"}),
+            permission=Permission.LOOK_UP,
         ),
     ),
 )

@@ -8,9 +8,9 @@ from flask import Blueprint, Response, current_app, request, url_for
 
 from portal.accounts import queries as accounts
 from portal.core import audit, db
+from portal.core.permissions import Permission
 from portal.disputes import queries
 from portal.disputes.models import NO_DEADLINE
-from portal.identity.models import STAFF_ROLES
 from portal.payments import queries as payments
 from portal.web.guards import staff_only
 from portal.web.pages import page
@@ -19,7 +19,7 @@ bp = Blueprint("support_disputes", __name__, url_prefix="/support/disputes")
 
 
 @bp.get("")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.LOOK_UP)
 def index() -> Response:
     """The open disputes, the nearest deadline first; with ?show=closed those that are over."""
     show = "closed" if request.args.get("show") == "closed" else None
@@ -38,7 +38,7 @@ def index() -> Response:
 
 
 @bp.get("/<dispute_id>")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.LOOK_UP)
 def show(dispute_id: str) -> Response:
     with db.reading() as session:
         dispute = queries.dispute(session, dispute_id)
@@ -58,7 +58,7 @@ def show(dispute_id: str) -> Response:
 
 
 @bp.get("/of-customer/<customer_id>")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.LOOK_UP)
 def of_customer(customer_id: str) -> Response:
     """A customer's disputes, as a part of a page of the desk."""
     with db.reading() as session:
@@ -74,14 +74,14 @@ def of_customer(customer_id: str) -> Response:
 
 
 @bp.get("/of-payment/<payment_id>")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.LOOK_UP)
 def of_payment(payment_id: str) -> Response:
     """The disputes of a payment, for the payment's page. Raises NotFound."""
     return _of_payment("support/disputes/_of_payment.html", payment_id)
 
 
 @bp.get("/warnings-of-payment/<payment_id>")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.LOOK_UP)
 def warnings_of_payment(payment_id: str) -> Response:
     """The early fraud warnings of a payment, for the payment's page. Raises NotFound."""
     return _of_payment("support/disputes/_warnings_of_payment.html", payment_id)

@@ -9,8 +9,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal.content import language
 from portal.core import audit, db
 from portal.core.errors import Conflict
+from portal.core.permissions import Permission
 from portal.documents import queries, service
-from portal.identity.models import STAFF_ROLES
 from portal.payments import queries as payments
 from portal.web.guards import staff_only
 from portal.web.pages import page, reader_language, see_other
@@ -19,7 +19,7 @@ bp = Blueprint("support_documents", __name__, url_prefix="/support/documents")
 
 
 @bp.get("/of-payment/<payment_id>")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.LOOK_UP)
 def of_payment(payment_id: str) -> Response:
     """A payment's receipt, and its documents that wait for a person, for the payment's page. Raises NotFound."""
     with db.reading() as session:
@@ -31,7 +31,7 @@ def of_payment(payment_id: str) -> Response:
 
 
 @bp.post("/<document_id>/rendering")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.SEND_DOCUMENTS)
 def render_held(document_id: str) -> AnyResponse:
     """Of a document that lacks characters: a person has looked."""
     try:
@@ -44,7 +44,7 @@ def render_held(document_id: str) -> AnyResponse:
 
 
 @bp.post("/<document_id>/mail")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.SEND_DOCUMENTS)
 def send_again(document_id: str) -> AnyResponse:
     try:
         document = service.send_again(document_id)

@@ -12,11 +12,11 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal.content import language
 from portal.core import db
 from portal.core.errors import Invalid, RateLimited
+from portal.core.permissions import Permission
 from portal.identity import api_clients, sessions
 from portal.identity import queries as accounts
 from portal.identity.api_client_forms import ApiClientForm
 from portal.identity.messages import SCOPES
-from portal.identity.models import Role
 from portal.web import lists
 from portal.web.guards import staff_only
 from portal.web.pages import limiter, page, reader_language, see_other
@@ -25,7 +25,7 @@ bp = Blueprint("support_api_clients", __name__, url_prefix="/support/api-clients
 
 
 @bp.get("")
-@staff_only(Role.ADMIN)
+@staff_only(Permission.MANAGE_API_CLIENTS)
 def index() -> Response:
     with db.reading() as session:
         found = api_clients.newest(session, request.args.get("page"))
@@ -41,7 +41,7 @@ def index() -> Response:
 
 
 @bp.get("/new")
-@staff_only(Role.ADMIN)
+@staff_only(Permission.MANAGE_API_CLIENTS)
 def new() -> Response:
     form = ApiClientForm(formdata=None)
     form.key.data = form.key.data or secrets.token_urlsafe(24)
@@ -50,7 +50,7 @@ def new() -> Response:
 
 @bp.post("/new")
 @limiter.limit("30/minute")
-@staff_only(Role.ADMIN)
+@staff_only(Permission.MANAGE_API_CLIENTS)
 def create() -> AnyResponse:
     """The secret stands in this one answer and is kept nowhere: a reload sends the form again, which shows and makes nothing."""
     form = ApiClientForm()
@@ -81,7 +81,7 @@ def create() -> AnyResponse:
 
 @bp.post("/<client_id>/revocation")
 @limiter.limit("30/minute")
-@staff_only(Role.ADMIN)
+@staff_only(Permission.MANAGE_API_CLIENTS)
 def revoke(client_id: str) -> AnyResponse:
     client = api_clients.revoke(client_id)
     flash(gettext("The API key of %(name)s is revoked.", name=client.name), "success")

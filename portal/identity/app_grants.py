@@ -19,8 +19,9 @@ from sqlalchemy.orm import Session, joinedload
 from portal.core import audit, card_numbers, clock, db
 from portal.core.db import new_id
 from portal.core.errors import N_, Forbidden, NotFound, SignInRequired
+from portal.core.permissions import Role
 from portal.identity import codes, policy, queries, sessions, signing_in, tokens
-from portal.identity.models import APP_IDLE, APP_LONGEST, AppGrant, RefreshToken, Role, User
+from portal.identity.models import APP_IDLE, APP_LONGEST, AppGrant, RefreshToken, User
 
 log = structlog.get_logger(__name__)
 

@@ -22,8 +22,9 @@ from sqlalchemy.orm import Session
 from portal.core import audit, clock, config, texts
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict
+from portal.core.permissions import Role
 from portal.identity import jobs
-from portal.identity.models import RecoveryCode, Role, SecondFactor, User
+from portal.identity.models import RecoveryCode, SecondFactor, User
 
 STEP_SECONDS: Final = 30
 # A phone's clock may be off by so many steps, to each side.

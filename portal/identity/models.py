@@ -22,18 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from portal.core import time_zones
 from portal.core.db import Base, UTCDateTime, one_of
 from portal.core.enums import EnumText
-
-
-class Role(StrEnum):
-    """Whether someone is a customer's, or what they are among the staff; policy.py says what each may do."""
-
-    CUSTOMER = "customer"
-    SUPPORT = "support"
-    APPROVER = "approver"
-    ADMIN = "admin"
-
-
-STAFF_ROLES: Final = (Role.SUPPORT, Role.APPROVER, Role.ADMIN)
+from portal.core.permissions import Role
 
 
 class CustomerRole(StrEnum):

@@ -1,5 +1,6 @@
-"""What each role may do, and what an app may be allowed on behalf of someone. All of a customer's people see all of its invoices,
-payments, cards and receipts.
+"""What each of a customer's people may do, and what an app may be allowed on behalf of someone.
+
+All of a customer's people see all of its invoices, payments, cards and receipts. What staff may do: portal.core.permissions.
 """
 
 from __future__ import annotations
@@ -7,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from portal.core import permissions
 from portal.core.errors import N_, Invalid
-from portal.identity.models import CustomerRole, Role
+from portal.core.permissions import Role
+from portal.identity.models import CustomerRole
 
 
 def may_pay(customer_role: str | None) -> bool:
@@ -23,24 +26,18 @@ def may_manage(customer_role: str | None) -> bool:
 
 # Scopes: what an access token opens. An app never gets more than the one who signed in with it may do.
 
-_READING: Final = frozenset({"invoices:read", "payments:read", "receipts:read", "refunds:read"})
-_OF_CUSTOMERS: Final = _READING | {"account:read", "methods:read"}
+_OF_CUSTOMERS: Final = permissions.READING | {"account:read", "methods:read"}
 _OF_PAYERS: Final = frozenset({"payments:write", "methods:write", "refunds:request"})
 _OF_OWNERS: Final = frozenset({"endpoints:read", "endpoints:write"})
-_OF_STAFF: Final = _READING | {"invoices:write", "payments:cancel", "refunds:request", "refunds:approve"}
-# Who else works here, and as what.
-_OF_ADMINS: Final = frozenset({"staff:read", "staff:write"})
 # An API client acts for the company, with nobody before it: it decides on no refund.
-API_CLIENT_SCOPES: Final = _READING | {"invoices:write", "payments:cancel"}
-SCOPES: Final = _OF_CUSTOMERS | _OF_PAYERS | _OF_OWNERS | _OF_STAFF | _OF_ADMINS
+API_CLIENT_SCOPES: Final = permissions.READING | {"invoices:write", "payments:cancel"}
+SCOPES: Final = _OF_CUSTOMERS | _OF_PAYERS | _OF_OWNERS | permissions.STAFF_SCOPES
 
 
 def scopes_of(role: str, customer_role: str | None) -> frozenset[str]:
     """All that an app may be allowed on behalf of a user with these roles."""
-    if role == Role.ADMIN:
-        return _OF_STAFF | _OF_ADMINS
     if role != Role.CUSTOMER:
-        return _OF_STAFF
+        return permissions.scopes_of_staff(role)
     scopes = _OF_CUSTOMERS
     if may_pay(customer_role):
         scopes |= _OF_PAYERS

@@ -16,8 +16,9 @@ from sqlalchemy.orm import Session
 
 from portal.core import audit, card_numbers, clock, config, db
 from portal.core.errors import N_, Invalid, SignInRequired
+from portal.core.permissions import Role
 from portal.identity import passwords, policy, queries, throttle
-from portal.identity.models import IDLE, LONGEST, Role, SecondFactor, SignInSession, User
+from portal.identity.models import IDLE, LONGEST, SecondFactor, SignInSession, User
 
 # A session's last use is written down at most this often, so that reading a page seldom writes.
 SEEN_EVERY: Final = timedelta(minutes=1)

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Response, request, session, url_for
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
-from portal.core import time_zones
+from portal.core import permissions, time_zones
 from portal.identity import service, sessions
 from portal.web import pages, resuming
 
@@ -37,6 +37,10 @@ class SignedIn(UserMixin):  # type: ignore[misc]
     has_second_factor: bool
     owes_second_factor: bool
     proved_at: datetime
+
+    def may(self, permission: str) -> bool:
+        """Whether staff in this role may; templates write the permission as its word. Raises ValueError for a word that is none."""
+        return permissions.may(self.role, permissions.Permission(permission))
 
     def get_id(self) -> str:
         """What Flask-Login puts into the cookie."""

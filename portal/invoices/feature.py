@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portal.core.errors import N_
+from portal.core.permissions import Permission
 from portal.invoices import job_handlers, staff_views, views
 from portal.web.features import Feature, NavigationEntry
 
@@ -12,7 +13,12 @@ FEATURE = Feature(
     navigation=(
         NavigationEntry("invoices.index", "file", N_("Invoices"), 20, frozenset({"invoices", "pay.invoice"})),
         NavigationEntry(
-            "support_invoices.index", "file", N_("Invoices"), 40, frozenset({"support_invoices"}), for_staff=True
+            "support_invoices.index",
+            "file",
+            N_("Invoices"),
+            40,
+            frozenset({"support_invoices"}),
+            permission=Permission.LOOK_UP,
         ),
     ),
 )

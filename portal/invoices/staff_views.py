@@ -14,7 +14,7 @@ from portal.accounts import queries as accounts
 from portal.content import language
 from portal.core import audit, db
 from portal.core.errors import Conflict, Invalid, NotFound
-from portal.identity.models import STAFF_ROLES, Role
+from portal.core.permissions import Permission
 from portal.invoices import files, importing, queries, service, spreadsheet
 from portal.invoices.staff_forms import ImportForm, InvoiceForm, PaidOutsideForm, VoidForm
 from portal.web import lists
@@ -24,11 +24,10 @@ from portal.web.pages import page, reader_language, see_other
 bp = Blueprint("support_invoices", __name__, url_prefix="/support/invoices")
 
 # Who may withdraw an invoice, say that it is paid, and bring in files of them.
-_DECIDERS = (Role.APPROVER, Role.ADMIN)
 
 
 @bp.get("")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.LOOK_UP)
 def index() -> Response:
     status, number = request.args.get("status") or None, request.args.get("q", "").strip()
     with db.reading() as session:
@@ -47,7 +46,7 @@ def index() -> Response:
 
 
 @bp.get("/<invoice_id>")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.LOOK_UP)
 def show(invoice_id: str) -> Response:
     return _invoice_page(invoice_id)
 
@@ -67,14 +66,14 @@ def _invoice_page(
         invoice=invoice,
         standing_now=standing,
         outside=outside,
-        may_decide=current_user.role in _DECIDERS,
+        may_decide=current_user.may(Permission.CLOSE_INVOICES),
         void_form=void_form or VoidForm(formdata=None, prefix="void-"),
         paid_form=paid_form or PaidOutsideForm(formdata=None, prefix="paid-"),
     )
 
 
 @bp.post("/<invoice_id>/void")
-@staff_only(*_DECIDERS)
+@staff_only(Permission.CLOSE_INVOICES)
 def void(invoice_id: str) -> AnyResponse:
     form = VoidForm(prefix="void-")
     if form.validate_on_submit():
@@ -88,7 +87,7 @@ def void(invoice_id: str) -> AnyResponse:
 
 
 @bp.post("/<invoice_id>/outside-payment")
-@staff_only(*_DECIDERS)
+@staff_only(Permission.CLOSE_INVOICES)
 def record_outside_payment(invoice_id: str) -> AnyResponse:
     form = PaidOutsideForm(prefix="paid-")
     if form.validate_on_submit() and form.paid_on.data is not None:
@@ -112,7 +111,7 @@ def _refused(invoice_id: str, error: Invalid | Conflict) -> AnyResponse:
 
 
 @bp.route("/new", methods=["GET", "POST"])
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.ISSUE_INVOICES)
 def new() -> AnyResponse:
     """The form's buttons: "add_line" and "remove_line" (with a line's place) change it, the other one issues."""
     form = InvoiceForm()
@@ -154,7 +153,7 @@ def _issue(form: InvoiceForm) -> Any:
 
 
 @bp.route("/import", methods=["GET", "POST"])
-@staff_only(*_DECIDERS)
+@staff_only(Permission.IMPORT_INVOICES)
 def upload() -> AnyResponse:
     """Nothing is issued here: the next page shows what would be."""
     form = ImportForm()
@@ -178,7 +177,7 @@ def upload() -> AnyResponse:
 
 
 @bp.get("/import/<file_id>")
-@staff_only(*_DECIDERS)
+@staff_only(Permission.IMPORT_INVOICES)
 def file(file_id: str) -> Response:
     """What the file would issue, or every mistake in it by its line."""
     file, report = files.look_into(file_id, current_user.id)
@@ -187,7 +186,7 @@ def file(file_id: str) -> Response:
 
 
 @bp.post("/import/<file_id>")
-@staff_only(*_DECIDERS)
+@staff_only(Permission.IMPORT_INVOICES)
 def import_file(file_id: str) -> AnyResponse:
     report = files.import_file(file_id, current_user.id)
     if report.problems:

@@ -6,16 +6,19 @@ from typing import Final
 
 from portal.content import anchors
 from portal.core.errors import N_
+from portal.core.permissions import Permission
 from portal.operations import alerts, views
 from portal.web.features import Feature, NavigationEntry
 
 # Their pages are found from here.
-_COVERED: Final = ("operations", "support_api_clients", "support_staff", "books", "book_packs", "reconciliation")
+_COVERED: Final = ("operations", "support_api_clients", "support_staff")
 
 FEATURE = Feature(
     blueprints=(views.bp,),
     jobs=(anchors, alerts),
     navigation=(
-        NavigationEntry("operations.index", "list", N_("Operations"), 50, frozenset(_COVERED), for_staff=True),
+        NavigationEntry(
+            "operations.index", "list", N_("Operations"), 50, frozenset(_COVERED), permission=Permission.VIEW_OPERATIONS
+        ),
     ),
 )

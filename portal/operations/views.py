@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any
 
 from flask import Blueprint, Response, flash, request
 from flask_babel import gettext
-from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal.content import language
 from portal.core import audit, db
 from portal.core.errors import Conflict, Invalid
 from portal.core.keyset import Page
-from portal.identity.models import Role
+from portal.core.permissions import Permission
 from portal.jobs import outbox, workers
 from portal.jobs.models import JobStatus
 from portal.operations import queries
@@ -31,23 +30,17 @@ from portal.webhook_endpoints import service as delivery_service
 
 bp = Blueprint("operations", __name__, url_prefix="/support/operations")
 
-READERS: Final = (Role.SUPPORT, Role.APPROVER, Role.ADMIN)
-ACTORS: Final = (Role.APPROVER, Role.ADMIN)
-
 
 @bp.context_processor
 def _context() -> dict[str, Any]:
-    role = current_user.role if current_user.is_authenticated else ""
     return {
         "address_of": address_of,
-        "may_act": role in ACTORS,
-        "may_audit": role == Role.ADMIN,
         "asked_every": workers.HOUSEKEEPING_SECONDS,
     }
 
 
 @bp.get("")
-@staff_only(*READERS)
+@staff_only(Permission.VIEW_OPERATIONS)
 def index() -> Response:
     with db.reading() as session:
         state = queries.state(session)
@@ -58,7 +51,7 @@ def index() -> Response:
 
 
 @bp.get("/events")
-@staff_only(*READERS)
+@staff_only(Permission.VIEW_OPERATIONS)
 def events() -> Response:
     form = EventFilterForm(request.args)
     wrong = not form.validate()
@@ -69,7 +62,7 @@ def events() -> Response:
 
 
 @bp.get("/events/<event_id>")
-@staff_only(*READERS)
+@staff_only(Permission.VIEW_OPERATIONS)
 def event(event_id: str) -> Response:
     with db.reading() as session:
         found, job = queries.event(session, event_id)
@@ -89,7 +82,7 @@ def _printed(body: bytes) -> str:
 
 @bp.post("/events/<event_id>/replays")
 @limiter.limit("30/minute")
-@staff_only(*ACTORS)
+@staff_only(Permission.REPEAT_JOBS)
 def replay(event_id: str) -> AnyResponse:
     if stripe_events.replay(event_id):
         flash(gettext("The event is being applied again."), "success")
@@ -102,7 +95,7 @@ def replay(event_id: str) -> AnyResponse:
 
 
 @bp.get("/deliveries")
-@staff_only(*READERS)
+@staff_only(Permission.VIEW_OPERATIONS)
 def deliveries() -> Response:
     form = DeliveryFilterForm(request.args)
     wrong = not form.validate()
@@ -115,7 +108,7 @@ def deliveries() -> Response:
 
 
 @bp.get("/deliveries/<delivery_id>")
-@staff_only(*READERS)
+@staff_only(Permission.VIEW_OPERATIONS)
 def delivery(delivery_id: str) -> Response:
     with db.reading() as session:
         found = delivery_queries.delivery(session, delivery_id)
@@ -132,7 +125,7 @@ def delivery(delivery_id: str) -> Response:
 
 @bp.post("/deliveries/<delivery_id>/replays")
 @limiter.limit("30/minute")
-@staff_only(*ACTORS)
+@staff_only(Permission.REPEAT_JOBS)
 def send_again(delivery_id: str) -> AnyResponse:
     try:
         delivery_service.send_again(delivery_id)
@@ -147,7 +140,7 @@ def send_again(delivery_id: str) -> AnyResponse:
 
 
 @bp.get("/jobs")
-@staff_only(*READERS)
+@staff_only(Permission.VIEW_OPERATIONS)
 def jobs() -> Response:
     dead_only = request.args.get("status") == JobStatus.DEAD
     with db.reading() as session:
@@ -157,7 +150,7 @@ def jobs() -> Response:
 
 @bp.post("/jobs/<job_id>/attempts")
 @limiter.limit("30/minute")
-@staff_only(*ACTORS)
+@staff_only(Permission.REPEAT_JOBS)
 def try_again(job_id: str) -> AnyResponse:
     try:
         operations.try_again(job_id)
@@ -169,7 +162,7 @@ def try_again(job_id: str) -> AnyResponse:
 
 
 @bp.get("/review")
-@staff_only(*READERS)
+@staff_only(Permission.VIEW_OPERATIONS)
 def review() -> Response:
     with db.reading() as session:
         found = queries.review_items(session)
@@ -180,7 +173,7 @@ def review() -> Response:
 
 
 @bp.get("/audit")
-@staff_only(Role.ADMIN)
+@staff_only(Permission.VIEW_AUDIT_TRAIL)
 def audit_trail() -> Response:
     form = AuditFilterForm(request.args)
     wrong = not form.validate()
@@ -194,7 +187,7 @@ def audit_trail() -> Response:
 
 
 @bp.get("/audit.csv")
-@staff_only(Role.ADMIN)
+@staff_only(Permission.VIEW_AUDIT_TRAIL)
 def export_audit() -> Response:
     form = AuditFilterForm(request.args)
     if not form.validate():

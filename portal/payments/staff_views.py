@@ -10,7 +10,7 @@ from portal import gateway
 from portal.content import language
 from portal.core import audit, db
 from portal.core.errors import Conflict
-from portal.identity.models import STAFF_ROLES
+from portal.core.permissions import Permission
 from portal.invoices import queries as invoices
 from portal.payments import queries, service
 from portal.web.guards import staff_only
@@ -20,7 +20,7 @@ bp = Blueprint("support_payments", __name__, url_prefix="/support/payments")
 
 
 @bp.get("/of-invoice/<invoice_id>")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.LOOK_UP)
 def of_invoice(invoice_id: str) -> Response:
     """The payments of an invoice, newest first, for the invoice's page. Raises NotFound."""
     with db.reading() as session:
@@ -30,7 +30,7 @@ def of_invoice(invoice_id: str) -> Response:
 
 
 @bp.get("/<payment_id>")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.LOOK_UP)
 def show(payment_id: str) -> Response:
     """All of a payment; refunds, disputes and documents draw their parts of the page."""
     with db.reading() as session:
@@ -45,7 +45,7 @@ def _explain(failure_code: str, decline_code: str) -> str:
 
 
 @bp.post("/<payment_id>/cancellation")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.CANCEL_PAYMENTS)
 def cancel(payment_id: str) -> AnyResponse:
     """Call off what the customer has begun and not finished; what is paid meanwhile stays paid, and is told."""
     try:

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal.content import language
 from portal.core import db
 from portal.core.errors import Conflict, Invalid
-from portal.identity.models import Role
+from portal.core.permissions import Permission
 from portal.reconciliation import messages, queries, service
 from portal.reconciliation.messages import Words
 from portal.reconciliation.models import Discrepancy, DiscrepancyStatus, RunKind
@@ -23,7 +23,6 @@ from portal.web.pages import limiter, page, reader_language, see_other
 
 bp = Blueprint("reconciliation", __name__, url_prefix="/support/books")
 
-READERS: Final = (Role.APPROVER, Role.ADMIN)
 # Who has more has one fault many times; the number says how many there are.
 MOST_SHOWN: Final = 100
 # A payment that looks like a second one is given back, unless it was meant.
@@ -31,7 +30,7 @@ CHARGED_TWICE: Final = "charged_twice"
 
 
 @bp.get("/reconciliations")
-@staff_only(*READERS)
+@staff_only(Permission.VIEW_BOOKS)
 def index() -> Response:
     with db.reading() as session:
         runs = queries.runs(session, request.args.get("page"))
@@ -47,7 +46,7 @@ def index() -> Response:
 
 @bp.post("/reconciliations")
 @limiter.limit("30/minute")
-@staff_only(*READERS)
+@staff_only(Permission.RECONCILE)
 def compare() -> AnyResponse:
     """Compare now, up to this moment, instead of within a few minutes."""
     if service.leave(RunKind.FREQUENT, to_now=True):
@@ -58,14 +57,14 @@ def compare() -> AnyResponse:
 
 
 @bp.get("/discrepancies/<discrepancy_id>")
-@staff_only(*READERS)
+@staff_only(Permission.VIEW_BOOKS)
 def discrepancy(discrepancy_id: str) -> Response:
     return _page(discrepancy_id, ResolutionForm())
 
 
 @bp.post("/discrepancies/<discrepancy_id>/resolution")
 @limiter.limit("30/minute")
-@staff_only(*READERS)
+@staff_only(Permission.RECONCILE)
 def resolve(discrepancy_id: str) -> AnyResponse:
     form = ResolutionForm()
     if not form.validate():

@@ -12,12 +12,12 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from portal import gateway
-from portal.core import audit, clock, config, db, money
+from portal.core import audit, clock, config, db, money, permissions
 from portal.core.errors import N_, Conflict, Forbidden, Invalid
 from portal.core.money import Money
+from portal.core.permissions import Permission
 from portal.core.synced_rows import touch
 from portal.identity import queries as accounts
-from portal.identity.models import STAFF_ROLES, Role
 from portal.payments.models import Payment
 from portal.refunds import executing, jobs, policy, queries, statuses, sums
 from portal.refunds.asking import AlreadyDecided, check_amount, plain_text, refuse_where_impossible
@@ -68,9 +68,8 @@ class Reviewer:
     id: str
     role: str
 
-    @property
-    def is_approver(self) -> bool:
-        return self.role in {Role.APPROVER, Role.ADMIN}
+    def may(self, permission: Permission) -> bool:
+        return permissions.may(self.role, permission)
 
 
 def claim(refund_id: str, reviewer: Reviewer) -> None:
@@ -78,7 +77,7 @@ def claim(refund_id: str, reviewer: Reviewer) -> None:
 
     Raises AlreadyDecided, ClaimedByOther, NotFound, Forbidden.
     """
-    only_staff(reviewer)
+    only_deciders(reviewer)
     with db.transaction() as session:
         row = _undecided(session, refund_id, reviewer)
         if row.claimed_by != reviewer.id:
@@ -88,7 +87,7 @@ def claim(refund_id: str, reviewer: Reviewer) -> None:
 
 def release(refund_id: str, reviewer: Reviewer) -> None:
     """Give a claim back. One that is someone else's, or none, stays as it is."""
-    only_staff(reviewer)
+    only_deciders(reviewer)
     with db.transaction() as session:
         row = locked(session, refund_id)
         if row.claimed_by == reviewer.id:
@@ -102,7 +101,7 @@ def approve(refund_id: str, reviewer: Reviewer, *, amount: Money | None = None, 
     FourEyes and NotYours (the threshold of its currency, and sums of a day), HeldForReview while it is held for review (it would not be
     sent), NotRefundable, Invalid for an amount that was not asked for, NotFound.
     """
-    only_staff(reviewer)
+    only_deciders(reviewer)
     note = plain_text(note, "note")
     with db.transaction() as session:
         row = _undecided(session, refund_id, reviewer)
@@ -197,7 +196,7 @@ def _agree(session: Session, row: Refund, reviewer: Reviewer) -> None:
     """The second approval: by neither the one who asked nor the one who approved first."""
     if reviewer.id in {row.asked_by, row.first_approved_by}:
         raise FourEyes
-    if not reviewer.is_approver:
+    if not reviewer.may(Permission.APPROVE_LARGE_REFUNDS):
         raise NotYours
     decide(session, row, reviewer)
 
@@ -211,7 +210,7 @@ def decide(session: Session, row: Refund, reviewer: Reviewer | None) -> None:
 
 def reject(refund_id: str, reviewer: Reviewer, *, rejection: str, note: str = "") -> None:
     """Refuse a refund with a reason that the customer reads. Raises AlreadyDecided, ClaimedByOther, Invalid, NotFound."""
-    only_staff(reviewer)
+    only_deciders(reviewer)
     rejection, note = plain_text(rejection, "rejection"), plain_text(note, "note")
     if not rejection:
         raise Invalid(N_("Please tell the customer why."), field="rejection")
@@ -229,7 +228,7 @@ def lift_review(refund_id: str, reviewer: Reviewer) -> None:
 
     Raises NotYours, AlreadyDecided (what is under way is decided by send_again and give_up), ClaimedByOther, NotFound.
     """
-    if not reviewer.is_approver:
+    if not reviewer.may(Permission.RESOLVE_REFUNDS):
         raise NotYours
     with db.transaction() as session:
         row = _undecided(session, refund_id, reviewer)
@@ -241,9 +240,9 @@ def lift_review(refund_id: str, reviewer: Reviewer) -> None:
         audit.record(session, "refund.review_lifted", row.id, facts, customer_id=row.customer_id)
 
 
-def only_staff(reviewer: Reviewer) -> None:
-    """Raises Forbidden for all others."""
-    if reviewer.role not in STAFF_ROLES:
+def only_deciders(reviewer: Reviewer) -> None:
+    """Raises Forbidden for all whose role does not include it."""
+    if not reviewer.may(Permission.DECIDE_REFUNDS):
         raise Forbidden
 
 
@@ -270,7 +269,7 @@ def send_again(refund_id: str, reviewer: Reviewer) -> None:
     Raises ShownByStripe, having taken it over, when Stripe has it after all; NotYours, Conflict when it is not unknown, and the
     gateway's errors.
     """
-    if not reviewer.is_approver:
+    if not reviewer.may(Permission.RESOLVE_REFUNDS):
         raise NotYours
     if _is_shown_by_stripe(refund_id):
         raise ShownByStripe
@@ -284,7 +283,7 @@ def send_again(refund_id: str, reviewer: Reviewer) -> None:
 
 def give_up(refund_id: str, reviewer: Reviewer) -> None:
     """Declare that an unknown refund was never made: its amount is free again. Raises as `send_again` does."""
-    if not reviewer.is_approver:
+    if not reviewer.may(Permission.RESOLVE_REFUNDS):
         raise NotYours
     if _is_shown_by_stripe(refund_id):
         raise ShownByStripe

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portal.core.errors import N_
+from portal.core.permissions import Permission
 from portal.refunds import job_handlers, staff_views, views
 from portal.web.features import Feature, NavigationEntry
 
@@ -16,7 +17,7 @@ FEATURE = Feature(
             N_("Refunds"),
             20,
             frozenset({"support_refunds"}),
-            for_staff=True,
+            permission=Permission.DECIDE_REFUNDS,
             waiting=staff_views.number_waiting,
         ),
     ),

@@ -14,12 +14,13 @@ from sqlalchemy.orm import Session
 from portal import ledger
 from portal.core import audit, clock, company_days, db
 from portal.core.errors import N_, Conflict, Invalid
+from portal.core.permissions import Permission
 from portal.core.synced_rows import touch
 from portal.ledger import LedgerAccount
 from portal.payments.models import Payment
 from portal.refunds import jobs, queries, statuses
 from portal.refunds.asking import add, check_amount, plain_text, refuse_where_impossible
-from portal.refunds.deciding import NotYours, Reviewer, only_staff
+from portal.refunds.deciding import NotYours, Reviewer, only_deciders
 from portal.refunds.executing import locked
 from portal.refunds.models import Refund, RefundOrigin, Resolution
 from portal.refunds.settling import move
@@ -40,7 +41,7 @@ def replace(refund_id: str, reviewer: Reviewer) -> str:
     A second call returns the same one. Raises NotFailed, NotRefundable, Invalid when too little of the payment is left, Forbidden,
     NotFound. Who sends it again has proposed the new one.
     """
-    only_staff(reviewer)
+    only_deciders(reviewer)
     with db.transaction() as session:
         row = locked(session, refund_id)
         if row.replaced_by is not None:
@@ -117,8 +118,8 @@ def close(refund_id: str, reviewer: Reviewer, *, note: str) -> None:
 
 
 def _only_approvers(reviewer: Reviewer) -> None:
-    only_staff(reviewer)
-    if not reviewer.is_approver:
+    only_deciders(reviewer)
+    if not reviewer.may(Permission.RESOLVE_REFUNDS):
         raise NotYours
 
 

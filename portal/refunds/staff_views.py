@@ -16,9 +16,9 @@ from portal.content import language
 from portal.core import audit, company_days, db
 from portal.core.errors import N_, Conflict, Forbidden, Invalid
 from portal.core.money import Money
+from portal.core.permissions import Permission
 from portal.disputes import queries as disputes
 from portal.identity import queries as accounts
-from portal.identity.models import STAFF_ROLES, Role
 from portal.payments import queries as payments
 from portal.refunds import messages, policy, queries, service, statuses
 from portal.refunds.forms import RefundForm, amount_of
@@ -50,7 +50,7 @@ def _reviewer() -> Reviewer:
 
 
 @bp.get("/refunds")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.LOOK_UP)
 def queue() -> Response:
     """What waits for a decision, oldest first; what nobody knows about; and what has failed."""
     with db.reading() as session:
@@ -72,7 +72,7 @@ def queue() -> Response:
 
 
 @bp.get("/refunds/of-payment/<payment_id>")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.LOOK_UP)
 def of_payment(payment_id: str) -> Response:
     """The refunds of a payment, for the payment's page. Raises NotFound."""
     with db.reading() as session:
@@ -83,7 +83,7 @@ def of_payment(payment_id: str) -> Response:
 
 
 @bp.get("/refunds/<refund_id>")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.LOOK_UP)
 def show(refund_id: str) -> Response:
     """All that one needs to decide: the request, the payment's sums, what was before, disputes and warnings."""
     with db.reading() as session:
@@ -121,14 +121,14 @@ def show(refund_id: str) -> Response:
 
 
 @bp.post("/refunds/<refund_id>/claim")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.DECIDE_REFUNDS)
 def claim(refund_id: str) -> AnyResponse:
     """Left by the page of an undecided refund when it is opened, as long as JavaScript runs; else by its button."""
     return _done(lambda: service.claim(refund_id, _reviewer()), refund_id)
 
 
 @bp.post("/refunds/<refund_id>/release")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.DECIDE_REFUNDS)
 def release(refund_id: str) -> AnyResponse:
     service.release(refund_id, _reviewer())
     return see_other(QUEUE)
@@ -136,7 +136,7 @@ def release(refund_id: str) -> AnyResponse:
 
 @bp.post("/refunds/<refund_id>/approval")
 @limiter.limit("60/minute")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.DECIDE_REFUNDS)
 def approve(refund_id: str) -> AnyResponse:
     with db.reading() as session:
         refund = queries.by_id(session, refund_id)
@@ -164,7 +164,7 @@ def _amount(refund: Refund) -> Money | None:
 
 @bp.post("/refunds/<refund_id>/rejection")
 @limiter.limit("60/minute")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.DECIDE_REFUNDS)
 def reject(refund_id: str) -> AnyResponse:
     rejection, note = request.form.get("rejection", ""), request.form.get("note", "")
     return _done(
@@ -177,7 +177,7 @@ def reject(refund_id: str) -> AnyResponse:
 
 @bp.post("/refunds/<refund_id>/new-attempt")
 @limiter.limit("30/minute")
-@staff_only(Role.APPROVER, Role.ADMIN)
+@staff_only(Permission.RESOLVE_REFUNDS)
 def send_again(refund_id: str) -> AnyResponse:
     said = gettext("The refund is being sent again.")
     return _done(lambda: service.send_again(refund_id, _reviewer()), refund_id, said)
@@ -185,7 +185,7 @@ def send_again(refund_id: str) -> AnyResponse:
 
 @bp.post("/refunds/<refund_id>/abandonment")
 @limiter.limit("30/minute")
-@staff_only(Role.APPROVER, Role.ADMIN)
+@staff_only(Permission.RESOLVE_REFUNDS)
 def give_up(refund_id: str) -> AnyResponse:
     said = gettext("Recorded: the refund was never sent. The amount can be refunded again.")
     return _done(lambda: service.give_up(refund_id, _reviewer()), refund_id, said)
@@ -193,7 +193,7 @@ def give_up(refund_id: str) -> AnyResponse:
 
 @bp.post("/refunds/<refund_id>/replacement")
 @limiter.limit("30/minute")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.PROPOSE_REFUNDS)
 def replace(refund_id: str) -> AnyResponse:
     """A failed refund is sent again, as a new one."""
     try:
@@ -207,7 +207,7 @@ def replace(refund_id: str) -> AnyResponse:
 
 @bp.post("/refunds/<refund_id>/outside-payment")
 @limiter.limit("30/minute")
-@staff_only(Role.APPROVER, Role.ADMIN)
+@staff_only(Permission.RESOLVE_REFUNDS)
 def pay_outside(refund_id: str) -> AnyResponse:
     note, typed = request.form.get("note", ""), request.form.get("paid_on", "")
 
@@ -223,7 +223,7 @@ def pay_outside(refund_id: str) -> AnyResponse:
 
 @bp.post("/refunds/<refund_id>/closure")
 @limiter.limit("30/minute")
-@staff_only(Role.APPROVER, Role.ADMIN)
+@staff_only(Permission.RESOLVE_REFUNDS)
 def close(refund_id: str) -> AnyResponse:
     note = request.form.get("note", "")
     return _done(
@@ -233,7 +233,7 @@ def close(refund_id: str) -> AnyResponse:
 
 @bp.post("/refunds/<refund_id>/review/lift")
 @limiter.limit("30/minute")
-@staff_only(Role.APPROVER, Role.ADMIN)
+@staff_only(Permission.RESOLVE_REFUNDS)
 def lift_review(refund_id: str) -> AnyResponse:
     said = gettext("Hold removed. The refund can be decided again.")
     return _done(lambda: service.lift_review(refund_id, _reviewer()), refund_id, said)
@@ -241,7 +241,7 @@ def lift_review(refund_id: str) -> AnyResponse:
 
 @bp.route("/payments/<payment_id>/refund", methods=["GET", "POST"])
 @limiter.limit("30/minute", methods=["POST"])
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.PROPOSE_REFUNDS)
 def propose(payment_id: str) -> Response | AnyResponse:
     """A refund that nobody asked for; it is decided like all others."""
     with db.reading() as session:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portal.core.errors import N_
+from portal.core.permissions import Permission
 from portal.support import views
 from portal.web.features import Feature, NavigationEntry
 
@@ -10,7 +11,12 @@ FEATURE = Feature(
     blueprints=(views.bp,),
     navigation=(
         NavigationEntry(
-            "support.index", "search", N_("Search"), 10, frozenset({"support", "support_payments"}), for_staff=True
+            "support.index",
+            "search",
+            N_("Search"),
+            10,
+            frozenset({"support", "support_payments"}),
+            permission=Permission.LOOK_UP,
         ),
     ),
 )

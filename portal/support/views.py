@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal.content import language
 from portal.core import audit, db
 from portal.core.errors import Invalid
-from portal.identity.models import STAFF_ROLES
+from portal.core.permissions import Permission
 from portal.support import queries, search, service
 from portal.support.forms import NoteForm
 from portal.web.guards import staff_only
@@ -29,7 +29,7 @@ _PAGES: Final = {
 
 
 @bp.get("")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.LOOK_UP)
 def index() -> AnyResponse:
     """The search. The results come as one types; pressing Enter sends `open` besides, which opens the only result."""
     text = request.args.get("q", "")
@@ -43,7 +43,7 @@ def index() -> AnyResponse:
 
 
 @bp.get("/customers/<customer_id>")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.LOOK_UP)
 def customer(customer_id: str) -> Response:
     """The head of the page; its parts come one after the other, each from `section`."""
     with db.reading() as session:
@@ -53,7 +53,7 @@ def customer(customer_id: str) -> Response:
 
 
 @bp.get("/customers/<customer_id>/<name>")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.LOOK_UP)
 def section(customer_id: str, name: str) -> Response:
     """One of queries.SECTIONS: as a part of the customer's page, or as a page of its own."""
     return _section(customer_id, name, NoteForm() if name == "notes" else None)
@@ -83,7 +83,7 @@ def _page_url(customer_id: str, name: str, found: Any, side: str) -> str | None:
 
 
 @bp.post("/customers/<customer_id>/notes")
-@staff_only(*STAFF_ROLES)
+@staff_only(Permission.WRITE_NOTES)
 def add_note(customer_id: str) -> AnyResponse:
     form = NoteForm()
     if form.validate_on_submit():

@@ -9,7 +9,9 @@ from types import ModuleType
 import click
 from flask import Flask, request
 from flask.blueprints import Blueprint
+from flask_login import current_user
 
+from portal.core.permissions import Permission, may
 from portal.web import pages
 from portal.web.light_routes import LightRoute, LightRoutes
 
@@ -19,7 +21,8 @@ class NavigationEntry:
     """A link in the navigation, to `endpoint`. `label` is a text of the catalogue, and `icon` a name of components/icons.html.
 
     Entries stand in the order of `position`. An entry is marked as the reader's place on the pages of the blueprints and at the endpoints
-    in `covers`; an endpoint counts for more than its blueprint. `waiting` tells how many things wait there, "" for none.
+    in `covers`; an endpoint counts for more than its blueprint. With a `permission` it is for staff who have it, else for customers'
+    people. `waiting` tells how many things wait there, "" for none.
     """
 
     endpoint: str
@@ -27,7 +30,7 @@ class NavigationEntry:
     label: str
     position: int
     covers: frozenset[str]
-    for_staff: bool = False
+    permission: Permission | None = None
     waiting: Callable[[], str] = str
 
 
@@ -53,12 +56,16 @@ def install(app: Flask, features: Sequence[Feature]) -> None:
     light = [route for feature in features for route in feature.light_routes]
     app.wsgi_app = LightRoutes(app.wsgi_app, light, pages.security_headers(with_stripe=False))  # type: ignore[method-assign]
     entries = sorted((entry for feature in features for entry in feature.navigation), key=lambda entry: entry.position)
-    app.add_template_global(lambda for_staff: _navigation(entries, for_staff), "navigation")
+    app.add_template_global(lambda: _navigation(entries), "navigation")
 
 
-def _navigation(entries: Sequence[NavigationEntry], for_staff: bool) -> list[tuple[NavigationEntry, bool]]:
-    """The entries of staff or of customers, each with whether the reader is there."""
-    shown = [entry for entry in entries if entry.for_staff == for_staff]
+def _navigation(entries: Sequence[NavigationEntry]) -> list[tuple[NavigationEntry, bool]]:
+    """The entries of the one who is signed in, each with whether they are there."""
+    shown = [
+        entry
+        for entry in entries
+        if (may(current_user.role, entry.permission) if entry.permission else not current_user.is_staff)
+    ]
     endpoint = request.endpoint or ""
     here = endpoint if any(endpoint in entry.covers for entry in shown) else endpoint.rpartition(".")[0]
     return [(entry, here in entry.covers) for entry in shown]

@@ -11,6 +11,7 @@ from flask_login import current_user
 
 from portal.core import clock
 from portal.core.errors import N_, Forbidden, NotFound, OtherRole, ProofOutdated, SignInRequired
+from portal.core.permissions import Permission, may
 
 # Before something weighty one has proved who one is within this time, by signing in or by the password alone.
 PROOF_LASTS: Final = timedelta(minutes=10)
@@ -81,21 +82,28 @@ def signed_in_only(view: Callable[P, R]) -> Callable[P, R]:
     return guarded
 
 
-def staff_only(*roles: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """For staff with one of these roles. To everyone else there is no such page; that other staff asked for it is recorded."""
+def staff_only(permission: Permission) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """For staff whose role includes this. To everyone else there is no such page; that other staff asked for it is recorded."""
 
     def guard(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             if not current_user.is_authenticated:
                 raise SignInRequired
-            if current_user.role not in roles:
+            if not may(current_user.role, permission):
                 raise OtherRole if current_user.is_staff else NotFound
             return view(*args, **kwargs)
 
+        guarded.permission = permission  # type: ignore[attr-defined]  # told by `permission_of`
         return guarded
 
     return guard
+
+
+def permission_of(view: object) -> Permission | None:
+    """The permission that a view behind `staff_only` takes; None for all others."""
+    found = getattr(view, "permission", None)
+    return found if isinstance(found, Permission) else None
 
 
 def require_recent_proof() -> None:

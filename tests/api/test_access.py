@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from portal.accounts.models import Customer
 from portal.api.operations import Operation
-from portal.core import clock, company_days, db
+from portal.core import clock, company_days, db, permissions
 from portal.core.db import new_id
 from portal.documents import service as receipts
 from portal.documents.models import Receipt
@@ -194,6 +194,17 @@ def test_everyone_gets_what_the_table_says_and_nothing_else(house: House) -> Non
         for method, route in EXPECTED
     }
     assert {route: found[route] for route in EXPECTED if found[route] != EXPECTED[route]} == {}
+
+
+def test_finance_reads_what_staff_read_and_changes_nothing(house: House, world: World, app: Flask) -> None:
+    """Its scopes come from the table of permissions, as those of the others."""
+    house.apps["finance"] = world.of(world.staff("finance"))
+    assert policy.scopes_of("finance", None) == permissions.READING
+    for method, route, facts in operations(app):
+        support = EXPECTED[method, route]["support"]
+        expected = support if set(facts.scopes) <= permissions.READING else 403
+        assert house.ask("finance", method, route).status_code == expected, (method, route)
+        assert method == "GET" or expected == 403 or route.startswith("/api/auth/")
 
 
 def test_without_its_scope_an_operation_is_refused_whoever_calls(world: World, app: Flask) -> None:

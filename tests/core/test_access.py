@@ -25,6 +25,7 @@ from portal.books.models import Pack, PackPart
 from portal.core import clock, db
 from portal.core.db import Base, new_id
 from portal.core.money import Money
+from portal.core.permissions import STAFF_ROLES, may
 from portal.documents import service as receipts
 from portal.documents.models import Receipt
 from portal.identity import api_clients, app_grants, policy, second_factor
@@ -32,6 +33,7 @@ from portal.invoices.models import Invoice
 from portal.payment_methods.models import PaymentMethod, PaymentMethodSetup
 from portal.payments.models import Payment
 from portal.reconciliation.models import Discrepancy
+from portal.web import guards
 from portal.web.forms import PortalForm
 from tests import factories
 
@@ -371,6 +373,39 @@ def test_everyone_gets_what_the_table_says_and_nothing_else(house: House) -> Non
     assert {route: found[route] for route in EXPECTED if found[route] != EXPECTED[route]} == {}
 
 
+def test_each_page_of_the_desk_is_open_to_the_roles_that_have_its_permission(app: Flask) -> None:
+    """The columns of staff say the same as the table of permissions; no page of the desk is without one."""
+    roles = [role for role in STAFF_ROLES if role in EVERYONE]
+    for rule in app.url_map.iter_rules():
+        permission = guards.permission_of(app.view_functions[rule.endpoint])
+        assert (permission is not None) == rule.rule.startswith("/support"), rule.rule
+        if permission is None:
+            continue
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            statuses = EXPECTED[method, rule.rule]
+            if statuses[EVERYONE.index("admin")] != 404:
+                opened = {role for role in roles if statuses[EVERYONE.index(role)] != 404}
+                assert opened == {role for role in roles if may(role, permission)}, (method, rule.rule)
+
+
+def test_finance_sees_what_others_see_and_changes_nothing(house: House, app: Flask) -> None:
+    """What its permissions open answers as for an admin; to nothing else of the desk is there a way."""
+    with db.transaction() as session:
+        bookkeeper = factories.staff(session, "finance")
+    second_factor.begin(bookkeeper.id)
+    browser = FlaskClient(app, app.response_class)
+    factories.sign_in(browser, bookkeeper)
+    changing = set()
+    for rule in app.url_map.iter_rules():
+        permission = guards.permission_of(app.view_functions[rule.endpoint])
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"} if permission else ():
+            expected = EXPECTED[method, rule.rule][EVERYONE.index("admin")] if may("finance", permission) else 404
+            assert ask(browser, method, house.address(rule)).status_code == expected, (method, rule.rule)
+            if method != "GET" and expected != 404:
+                changing.add(rule.rule)
+    assert changing == {"/support/books/packs"}
+
+
 def test_a_token_of_the_api_opens_no_page(house: House) -> None:
     """An API client, or an app that someone has signed in with, is nobody here."""
     client, secret = api_clients.create("Books", policy.API_CLIENT_SCOPES, house.ids["admin_id"])
@@ -394,20 +429,33 @@ def test_nobody_is_offered_what_they_are_refused(house: House, app: Flask) -> No
         more.append(factories.payment(session, customer, invoice, status="requires_action", stripe_intent_id=None).id)
         session.get_one(PaymentMethodSetup, house.ids["setup_id"]).status = "requires_payment_method"
     where = app.url_map.bind("")
-    offered = 0
-    for who in ("owner", "payer", "viewer"):
-        column = EVERYONE.index(who)
+    offered, beyond = 0, set()
+    with db.transaction() as session:
+        bookkeeper = factories.staff(session, "finance")
+    second_factor.begin(bookkeeper.id)
+    house.browsers["finance"] = FlaskClient(app, app.response_class)
+    factories.sign_in(house.browsers["finance"], bookkeeper)
+    for who in ("owner", "payer", "viewer", *STAFF_ROLES):
+        column = EVERYONE.index(who if who in EVERYONE else "support")
         pages = {
             house.address(rule) for (method, rule), codes in EXPECTED.items() if (method, codes[column]) == ("GET", 200)
         }
-        pages |= {f"/payments/{one}{part}" for one in more for part in ("", "/outcome")}
+        if who in STAFF_ROLES:
+            pages |= {f"/support/payments/{one}" for one in more}
+        else:
+            pages |= {f"/payments/{one}{part}" for one in more for part in ("", "/outcome")}
         for address in sorted(pages):
             page = house.browsers[who].get(address)
+            if who == "finance" and page.status_code == 404:
+                continue
             assert page.status_code == 200, (who, address)
             for method, target in ways_on(page):
                 rule, _ids = where.match(urlsplit(target).path, method=method, return_rule=True)
-                assert EXPECTED[method, str(rule)][column] != 403, (who, address, target)
+                permission = guards.permission_of(app.view_functions[rule.endpoint])
+                if EXPECTED[method, str(rule)][column] == 403 or (permission and not may(who, permission)):
+                    beyond.add((str(who), address, target))
                 offered += 1
+    assert beyond == set()
     assert offered > 500
 
 
