@@ -76,7 +76,7 @@ def _of_sqlite(file: Path) -> Iterator[tuple[str, str]]:
 def _of_postgresql(connection: Connection) -> Iterator[tuple[str, str]]:
     columns = connection.execute(_COLUMNS_OF_TABLES_WITH_ROWS).fetchall()
     if columns:
-        yield from connection.execute(_question(columns)).fetchall()  # type: ignore[call-overload]
+        yield from connection.execute(_question(columns)).fetchall()
 
 
 def _question(columns: Iterable[tuple[Any, ...]]) -> str:

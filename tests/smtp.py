@@ -102,6 +102,13 @@ class Mailbox:
         await asyncio.gather(*others, return_exceptions=True)
 
 
+def text_of(message: EmailMessage, kind: str = "plain") -> str:
+    """What the mail says, as plain text or as "html"."""
+    part = message.get_body((kind,))
+    assert part is not None, f"the mail has no part {kind}"
+    return str(part.get_content())
+
+
 def attachment(message: EmailMessage, content_type: str = "application/pdf") -> Any:
     """The content of the only attachment of that type."""
     found = [part for part in message.iter_attachments() if part.get_content_type() == content_type]

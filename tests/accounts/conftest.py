@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from portal.jobs import outbox
-from tests.smtp import Mailbox
+from tests.smtp import Mailbox, text_of
 
 Mails = Callable[[], list[tuple[str, str, str]]]
 
@@ -23,8 +23,8 @@ def mails(smtp: Mailbox, app: Flask) -> Mails:
             outbox.run_due()
         found = []
         for message in smtp.messages:
-            text = message.get_body(("plain",)).get_content()
-            html = message.get_body(("html",)).get_content()
+            text = text_of(message)
+            html = text_of(message, "html")
             link = re.search(r"https?://\S+/\S+", text)
             assert link is None or link[0] in html
             found.append((message["To"], message["Subject"], link[0] if link else ""))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from sqlalchemy import select
 
@@ -111,11 +113,12 @@ def test_the_last_admin_who_can_sign_in_stays(ida: User) -> None:
     access.invite(email="new@portal.test", name="Not here yet", role="admin", by=ida.id)
     gone = staff("admin", active=False)
     assert access.member(ida.id).is_only_admin
-    for act in (
+    acts: list[Callable[[], object]] = [
         lambda: access.end(ida.id, by=ida.id),
         lambda: access.end(ida.id),
         lambda: access.change_role(ida.id, "support", by=ida.id),
-    ):
+    ]
+    for act in acts:
         with pytest.raises(access.LastAdmin):
             act()
     access.restore(gone.id, by=ida.id)
@@ -129,7 +132,7 @@ def test_of_two_admins_who_remove_each_other_one_stays(ida: User) -> None:
     ends = run_concurrently(lambda: access.end(tom.id, by=ida.id), lambda: access.end(ida.id, by=tom.id))
     refused = [one for one in ends if isinstance(one, BaseException)]
     assert len(refused) == 1 and isinstance(refused[0], Forbidden | access.LastAdmin)
-    assert [one.status for one in access.of_staff()].count("active") == 1
+    assert [one.status for one in access.of_staff()].count(access.AccessStatus.ACTIVE) == 1
 
 
 def test_only_admins_act_and_only_on_staff(ida: User) -> None:

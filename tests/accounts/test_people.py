@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -32,7 +33,7 @@ def hire(app: Flask, settings: config.Settings) -> Hire:
     with db.transaction() as session:
         customer_id = factories.customer(session).id
 
-    def hired(role: str, **values: object) -> tuple[User, FlaskClient]:
+    def hired(role: str, **values: Any) -> tuple[User, FlaskClient]:
         with db.transaction() as session:
             user = factories.user(session, session.get_one(Customer, customer_id), role, **values)
         browser = app.test_client()

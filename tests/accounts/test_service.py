@@ -26,7 +26,7 @@ from portal.jobs.models import JobRow
 from tests import factories
 from tests.accounts.conftest import Mails, token_of
 from tests.factories import PASSWORD
-from tests.smtp import Mailbox
+from tests.smtp import Mailbox, text_of
 
 NEW = "nine slow ferries at dusk"
 WHERE = {"ip": "203.0.113.7", "user_agent": "Firefox"}
@@ -245,7 +245,7 @@ def test_a_mail_that_is_sent_again_has_the_same_link_and_the_same_id(
         outbox.run_due()
     first, second = smtp.messages
     assert first["Message-ID"] == second["Message-ID"]
-    assert first.get_body(("plain",)).get_content() == second.get_body(("plain",)).get_content()
+    assert text_of(first) == text_of(second)
 
 
 def test_a_used_link_is_not_sent_any_more(user: User, mails: Mails, app: Flask) -> None:
@@ -269,7 +269,7 @@ def test_mails_are_in_the_readers_language(user: User, mails: Mails, smtp: Mailb
     identity.ask_reset(EMAIL)
     with app.app_context():
         outbox.run_due()
-    html = smtp.messages[0].get_body(("html",)).get_content()
+    html = text_of(smtp.messages[0], "html")
     assert '<html lang="de">' in html
 
 

@@ -20,6 +20,7 @@ from portal.core.db import new_id
 from portal.identity import api_clients, app_grants
 from portal.identity.models import CustomerRole, User
 from tests import factories
+from tests.certain import present
 from tests.live import SandboxServer
 from tests.payments.conftest import Checkout
 
@@ -28,7 +29,7 @@ class Document:
     """The OpenAPI document, and whether an answer keeps to it."""
 
     def __init__(self, app: Flask) -> None:
-        self.facts: dict[str, Any] = app.test_client().get("/api/openapi.json").json
+        self.facts: dict[str, Any] = present(app.test_client().get("/api/openapi.json").json)
         self._rules = app.url_map.bind("127.0.0.1")
 
     def operation(self, method: str, path: str) -> dict[str, Any] | None:
@@ -38,7 +39,8 @@ class Document:
         except Exception:  # noqa: BLE001  # no such path, or another method
             return None
         written = rule.rule.replace("<", "{").replace(">", "}")
-        return self.facts["paths"].get(written, {}).get(method.lower())
+        operation: dict[str, Any] | None = self.facts["paths"].get(written, {}).get(method.lower())
+        return operation
 
     def check(self, method: str, path: str, answer: TestResponse) -> None:
         operation = self.operation(method, path)
@@ -49,7 +51,7 @@ class Document:
         assert written is not None, f"{method} {path} answers {answer.status_code}, which is not documented"
         content = written.get("content")
         assert content is not None and answer.mimetype in content, (method, path, answer.mimetype)
-        if answer.mimetype.endswith("json"):
+        if present(answer.mimetype).endswith("json"):
             schema = content[answer.mimetype]["schema"] | {"components": self.facts["components"]}
             Draft202012Validator(schema).validate(answer.json)
 

@@ -120,8 +120,8 @@ class House:
             webhook_endpoints.remove_endpoint(self.customer_id, row)
         made["endpoints"] = webhook_endpoints.add_endpoint(self.customer_id, HOOK, ["invoice.paid"], "", "")[0].id
         with db.transaction() as session:
-            row = session.get_one(Receipt, made["receipts"])
-            row.pdf, row.pdf_sha256 = b"%PDF-1.7", PDF_DIGEST
+            receipt = session.get_one(Receipt, made["receipts"])
+            receipt.pdf, receipt.pdf_sha256 = b"%PDF-1.7", PDF_DIGEST
         return made
 
     def _endpoints(self) -> list[str]:

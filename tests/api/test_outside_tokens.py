@@ -62,7 +62,7 @@ class Provider:
     @staticmethod
     def _jwk(key: Any, key_id: str, algorithm: str) -> dict[str, Any]:
         kind = RSAAlgorithm if algorithm.startswith("R") else ECAlgorithm
-        written: dict[str, Any] = json.loads(kind.to_jwk(key.public_key()))  # type: ignore[attr-defined]
+        written: dict[str, Any] = json.loads(kind.to_jwk(key.public_key()))
         return written | {"kid": key_id, "alg": algorithm, "use": "sig"}
 
     def also(self, key: Any, key_id: str, algorithm: str) -> None:
@@ -147,7 +147,8 @@ def test_scopes_may_be_a_list(gate: Gate) -> None:
 
 
 def test_what_it_does_not_grant_is_not_allowed(gate: Gate) -> None:
-    for scope in (None, "", "payments:read", [], "INVOICES:READ"):
+    scopes: tuple[object, ...] = (None, "", "payments:read", [], "INVOICES:READ")
+    for scope in scopes:
         answer = gate.knock(gate.token(scope=scope))
         assert (answer.status_code, answer.json["code"]) == (403, "insufficient_scope")  # type: ignore[index]
 

@@ -11,6 +11,7 @@ from portal.api import app_requests
 from portal.core import db
 from portal.identity.models import CustomerRole
 from portal.invoices.models import Invoice
+from portal.invoices.statuses import InvoiceStatus
 from portal.jobs import outbox
 from tests import factories
 from tests.api.conftest import App, World
@@ -46,7 +47,7 @@ def test_an_invoice_that_is_closed_is_refused_by_the_code_of_the_table(
         assert owner.post(PROCESS, order).status_code == 201
     else:
         with db.transaction() as session:
-            session.get_one(Invoice, world.invoice_id).status = status
+            session.get_one(Invoice, world.invoice_id).status = InvoiceStatus(status)
     charged = len(world.intents)
     for again in (order, {"invoice_id": world.invoice_id}):
         answer = owner.post(PROCESS, again)

@@ -13,6 +13,7 @@ from portal.jobs import outbox
 from portal.payments.models import Payment
 from portal.refunds import service as refunds
 from portal.refunds.models import Refund
+from portal.refunds.statuses import RefundStatus
 from tests import factories
 from tests.api.conftest import App, World
 
@@ -233,7 +234,7 @@ def test_an_unknown_refund_is_told_in_words_and_decided_by_an_approver(world: Wo
     approver.post(f"/api/refunds/{asked['id']}/approval", {})
     with db.transaction() as session:
         row = session.get_one(Refund, asked["id"])
-        row.status, row.review_reason = "unknown", "Stripe’s answer was lost"
+        row.status, row.review_reason = RefundStatus.UNKNOWN, "Stripe’s answer was lost"
     told = owner.get(f"/api/refunds/{asked['id']}").json
     assert told is not None and (told["status"], "checking" in told["message"]) == ("unknown", True)
     address = f"/api/refunds/{asked['id']}/new-attempt"

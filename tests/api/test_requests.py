@@ -300,7 +300,7 @@ def test_a_trusted_system_says_where_its_end_users_are_and_they_are_counted_apar
     assert saved.status_code == 201
     assert '"cards_of_customer";r=5' in saved.headers["RateLimit"]
     assert of("nowhere", SAVE, {}).status_code == 422
-    assert of("203.0.113.7", SAVE, {}, **{"Client-Authorization": "Bearer forged"}).status_code == 401
+    assert of("203.0.113.7", SAVE, {}, owner, **{"Client-Authorization": "Bearer forged"}).status_code == 401
 
 
 def test_nobody_else_names_an_end_users_address(owner: App, world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -200,7 +201,8 @@ def test_sums_of_many_are_right_to_the_cent_and_found_by_an_index(database: str)
         ("fee", LedgerAccount.FEES, LedgerAccount.STRIPE),
         ("refund", LedgerAccount.REFUNDS, LedgerAccount.STRIPE),
     )
-    postings, transactions = [], []
+    postings: list[dict[str, Any]] = []
+    transactions: list[dict[str, Any]] = []
     for number in range(20_000):
         at = start + timedelta(minutes=5 * number)
         kind, debit, credit = kinds[number % 3]

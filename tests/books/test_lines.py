@@ -76,7 +76,7 @@ def test_sums_of_a_hundred_thousand_postings_are_right_to_the_cent(database: str
         for begin in range(0, len(rows), 5_000):
             session.execute(insert(Posting), rows[begin : begin + 5_000])
     first, last = date(2026, 3, 10), date(2026, 4, 9)
-    wanted = {"since": first, "until": last}
+    wanted: dict[str, Any] = {"since": first, "until": last}
     expected: dict[tuple[str, str], list[int]] = {}
     for row in rows:
         if first <= row["at"].date() <= last:
@@ -206,7 +206,7 @@ def test_balance_transactions_are_found_by_their_indexes(database: str) -> None:
             for number in range(2_000)
         ]  # fmt: skip
         session.execute(insert(StripeTransaction), rows)
-    october = {"since": date(2026, 10, 1), "until": date(2026, 10, 31)}
+    october: dict[str, Any] = {"since": date(2026, 10, 1), "until": date(2026, 10, 31)}
     of_period = plans(lambda session: queries.transactions(session, LinesFilter(currency="usd", **october)))
     everything = plans(lambda session: queries.transactions(session, LinesFilter()))
     # Of two currencies PostgreSQL may as well take the times alone.

@@ -12,6 +12,8 @@ from typing import Any
 
 import stripe
 
+from tests.certain import as_sent
+
 AT_ONCE = 8
 METHODS: Any = {"automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}}
 
@@ -24,10 +26,10 @@ async def main(url: str) -> dict[str, Any]:
     customer = await v1.customers.create_async({"email": "async@example.com"})
     given: Any = {"amount": 2000, "currency": "eur", "customer": customer.id, "confirm": True, **METHODS}
     paid = await asyncio.gather(
-        *(v1.payment_intents.create_async({**given, "payment_method": "pm_card_visa"}) for _ in range(AT_ONCE))
+        *(v1.payment_intents.create_async(as_sent({**given, "payment_method": "pm_card_visa"})) for _ in range(AT_ONCE))
     )
     try:
-        await v1.payment_intents.create_async({**given, "payment_method": "pm_card_chargeDeclined"})
+        await v1.payment_intents.create_async(as_sent({**given, "payment_method": "pm_card_chargeDeclined"}))
         declined = None
     except stripe.CardError as error:
         declined = [error.code, error.http_status]

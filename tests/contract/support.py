@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -11,6 +11,7 @@ import pytest
 import requests
 import stripe
 
+from tests.certain import as_sent
 from tests.waiting import eventually
 
 STRIPE_API = "https://api.stripe.com"
@@ -81,8 +82,8 @@ class Account:
     def control(self, name: str, **given: object) -> None:
         self._control(name, given)
 
-    def _control(self, name: str, given: dict[str, object] | dict[str, str]) -> dict[str, Any]:
-        answer = requests.post(f"{self._contract.base}/_sandbox/{name}", json=given, timeout=60)
+    def _control(self, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        answer = requests.post(f"{self._contract.base}/_sandbox/{name}", json=dict(given), timeout=60)
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
@@ -99,10 +100,10 @@ class Browser:
         return requests.request(method, self._contract.base + path, headers=headers, timeout=60, **where)
 
     def get(self, path: str, data: Any = None) -> dict[str, Any]:
-        return self.ask("GET", path, data).json()
+        return dict(self.ask("GET", path, data).json())
 
     def post(self, path: str, data: Any = None) -> dict[str, Any]:
-        return self.ask("POST", path, data).json()
+        return dict(self.ask("POST", path, data).json())
 
     def card(self, number: str, **more: str) -> dict[str, Any]:
         """A payment method from a card typed into a form."""
@@ -121,14 +122,9 @@ class Browser:
 
 def intend(client: stripe.StripeClient, **more: Any) -> stripe.PaymentIntent:
     """A payment intent over 20.00 EUR that nobody has confirmed."""
-    return client.v1.payment_intents.create(
-        {
-            "amount": 2000,
-            "currency": "eur",
-            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
-            **more,
-        }
-    )
+    never = {"enabled": True, "allow_redirects": "never"}
+    given = {"amount": 2000, "currency": "eur", "automatic_payment_methods": never, **more}
+    return client.v1.payment_intents.create(as_sent(given))
 
 
 def pay(client: stripe.StripeClient, method: str = "pm_card_visa", **more: Any) -> stripe.PaymentIntent:
@@ -138,6 +134,11 @@ def pay(client: stripe.StripeClient, method: str = "pm_card_visa", **more: Any) 
 
 def save_card(client: stripe.StripeClient, customer: str, method: str = "pm_card_visa") -> stripe.PaymentMethod:
     return client.v1.payment_methods.attach(method, {"customer": customer})
+
+
+def param_of(error: stripe.StripeError) -> str | None:
+    """Which parameter it is about; not every kind of error knows one."""
+    return getattr(error, "param", None)
 
 
 @contextmanager
@@ -154,7 +155,7 @@ def refused(
     if code is not None:
         assert error.code == code, error
     if param is not None:
-        assert error.param == param, error
+        assert param_of(error) == param, error
     assert says in str(error)
 
 
@@ -176,7 +177,7 @@ def pay_by(client: stripe.StripeClient, kind: str, method: str | None = None, **
     }
     if method is not None:
         given["payment_method"] = method
-    return client.v1.payment_intents.create(cast("Any", given))
+    return client.v1.payment_intents.create(as_sent(given))
 
 
 def debited(contract: Stripe, intent: stripe.PaymentIntent) -> stripe.PaymentIntent:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import stripe
 
+from tests.certain import as_sent
 from tests.contract.support import ACCEPTED, Stripe, debited, event_types, pay_by, refused
 
 HOLDER: Any = {
@@ -183,13 +184,15 @@ def test_a_dispute_by_ach_is_final_and_revokes_the_permission(
 def test_a_setup_by_ach_is_verified_and_saved(client: stripe.StripeClient, customer: stripe.Customer) -> None:
     """docs.stripe.com/payments/ach-direct-debit/set-up-payment"""
     intent = client.v1.setup_intents.create(
-        {
-            "allowed_payment_method_types": ["us_bank_account"],
-            "confirm": True,
-            "customer": customer.id,
-            "mandate_data": ACCEPTED,
-            "payment_method": ach(client).id,
-        }
+        as_sent(
+            {
+                "allowed_payment_method_types": ["us_bank_account"],
+                "confirm": True,
+                "customer": customer.id,
+                "mandate_data": ACCEPTED,
+                "payment_method": ach(client).id,
+            }
+        )
     )
     assert intent.status == "requires_action"
     done = client.v1.setup_intents.verify_microdeposits(intent.id, {"amounts": [32, 45]})
@@ -275,13 +278,15 @@ def test_a_refused_mandate_of_bacs_is_inactive(
 ) -> None:
     """docs.stripe.com/testing#bacs-direct-debit: 00033333"""
     intent = client.v1.setup_intents.create(
-        {
-            "allowed_payment_method_types": ["bacs_debit"],
-            "confirm": True,
-            "customer": customer.id,
-            "mandate_data": ACCEPTED,
-            "payment_method": bacs(client, "00033333").id,
-        }
+        as_sent(
+            {
+                "allowed_payment_method_types": ["bacs_debit"],
+                "confirm": True,
+                "customer": customer.id,
+                "mandate_data": ACCEPTED,
+                "payment_method": bacs(client, "00033333").id,
+            }
+        )
     )
     mandate = str(intent.mandate)
     assert contract.later(lambda: client.v1.mandates.retrieve(mandate).status == "inactive")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stripe
 
+from tests.certain import expanded
 from tests.contract.support import Stripe, pay, refused
 
 
@@ -44,7 +45,8 @@ def test_the_source_of_a_transaction_can_be_expanded(client: stripe.StripeClient
     intent = pay(client)
     transaction = transaction_of(client, contract, intent)
     shown = client.v1.balance_transactions.retrieve(transaction.id, {"expand": ["source"]})
-    assert shown.source.id == intent.latest_charge
+    source = expanded(shown.source)
+    assert isinstance(source, stripe.Charge) and source.id == intent.latest_charge
 
 
 def test_transactions_are_listed_by_source_and_type(client: stripe.StripeClient, contract: Stripe) -> None:
@@ -95,7 +97,7 @@ def test_available_money_is_paid_out(client: stripe.StripeClient, contract: Stri
         {"amount": 1000, "currency": "eur", "metadata": {"a": "b"}, "expand": ["balance_transaction"]}
     )
     assert (payout.amount, payout.automatic, payout.type) == (1000, False, "bank_account")
-    assert payout.balance_transaction.amount == -1000
+    assert expanded(payout.balance_transaction).amount == -1000
 
 
 def test_a_waiting_payout_can_be_canceled(client: stripe.StripeClient, contract: Stripe) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import stripe
 
+from tests.certain import expanded, present
 from tests.contract.support import Stripe, event_types, pay, refused
 
 
 def test_a_charge_says_how_it_was_paid(client: stripe.StripeClient) -> None:
     """docs.stripe.com/api/charges/object"""
-    charge = pay(client, "pm_card_mastercard", expand=["latest_charge"]).latest_charge
-    card = charge.payment_method_details.card
+    charge = expanded(pay(client, "pm_card_mastercard", expand=["latest_charge"]).latest_charge)
+    card = present(present(charge.payment_method_details).card)
     assert (card.brand, card.last4, card.funding) == ("mastercard", "4444", "credit")
     assert (charge.status, charge.paid, charge.captured, charge.amount_captured) == ("succeeded", True, True, 2000)
 

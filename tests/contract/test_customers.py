@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stripe
 
+from tests.certain import expanded, present
 from tests.contract.support import Stripe, event_types, refused, save_card
 
 
@@ -139,13 +140,13 @@ def test_the_default_payment_method_can_be_expanded(client: stripe.StripeClient,
     client.v1.customers.update(customer.id, {"invoice_settings": {"default_payment_method": card.id}})
     found = client.v1.customers.retrieve(customer.id, {"expand": ["invoice_settings.default_payment_method"]})
     assert found.invoice_settings is not None
-    assert found.invoice_settings.default_payment_method.card.last4 == "4242"
+    assert present(expanded(found.invoice_settings.default_payment_method).card).last4 == "4242"
 
 
 def test_a_customer_can_be_made_with_a_card(client: stripe.StripeClient) -> None:
     """docs.stripe.com/api/customers/create"""
     customer = client.v1.customers.create({"payment_method": "pm_card_visa"})
-    assert [card.card.last4 for card in client.v1.customers.payment_methods.list(customer.id).data] == ["4242"]
+    assert [present(card.card).last4 for card in client.v1.customers.payment_methods.list(customer.id).data] == ["4242"]
 
 
 def test_a_customers_life_is_told_by_events(client: stripe.StripeClient, contract: Stripe) -> None:

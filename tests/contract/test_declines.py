@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import stripe
 
+from tests.certain import expanded, present
 from tests.contract.support import Browser, Stripe, event_types, intend, pay, refused
 
 DECLINES = [
@@ -39,7 +40,7 @@ def test_a_decline_carries_its_intent(client: stripe.StripeClient) -> None:
     with refused(402) as errors:
         client.v1.payment_intents.confirm(intent.id, {"payment_method": "pm_card_visa_chargeDeclined"})
     assert errors[0].error is not None
-    assert errors[0].error.payment_intent.id == intent.id
+    assert present(errors[0].error.payment_intent).id == intent.id
     assert errors[0].error.charge is not None
 
 
@@ -138,8 +139,8 @@ def test_a_blocked_payment_never_reaches_the_network(client: stripe.StripeClient
 
 def test_an_elevated_risk_is_paid_and_marked(client: stripe.StripeClient) -> None:
     """docs.stripe.com/radar/testing"""
-    charge = pay(client, "pm_card_riskLevelElevated", expand=["latest_charge"]).latest_charge
-    assert charge.outcome.risk_level == "elevated"
+    charge = expanded(pay(client, "pm_card_riskLevelElevated", expand=["latest_charge"]).latest_charge)
+    assert present(charge.outcome).risk_level == "elevated"
 
 
 def test_a_live_card_is_declined_in_test_mode(browser: Browser, client: stripe.StripeClient) -> None:

@@ -5,25 +5,26 @@ from __future__ import annotations
 import pytest
 import stripe
 
+from tests.certain import as_sent
 from tests.contract.support import Browser, Stripe, intend, refused
 
 
 def test_an_unknown_parameter_is_named(client: stripe.StripeClient) -> None:
     """docs.stripe.com/error-codes#parameter-unknown"""
     with refused(code="parameter_unknown", param="colour", says="Received unknown parameter: colour"):
-        client.v1.customers.create({"colour": "red"})
+        client.v1.customers.create(as_sent({"colour": "red"}))
 
 
 def test_an_unknown_nested_parameter_is_named_by_its_place(client: stripe.StripeClient) -> None:
     """docs.stripe.com/error-codes#parameter-unknown"""
     with refused(code="parameter_unknown", param="address[planet]"):
-        client.v1.customers.create({"address": {"planet": "Mars"}})
+        client.v1.customers.create(as_sent({"address": {"planet": "Mars"}}))
 
 
 def test_a_missing_parameter_is_named(client: stripe.StripeClient) -> None:
     """docs.stripe.com/error-codes#parameter-missing"""
     with refused(code="parameter_missing", param="amount", says="Missing required param: amount."):
-        client.v1.payment_intents.create({"currency": "eur"})
+        client.v1.payment_intents.create(as_sent({"currency": "eur"}))
 
 
 def test_a_wrong_integer_is_refused(contract: Stripe) -> None:

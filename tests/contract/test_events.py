@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stripe
 
+from tests.certain import present
 from tests.contract.support import Stripe, intend, pay, refused
 
 
@@ -33,7 +34,7 @@ def test_an_event_names_the_request_that_caused_it(client: stripe.StripeClient, 
     )
     event = latest(client, contract, "payment_intent.created", intent.id)
     assert event.request is not None
-    assert event.request.id == intent.last_response.request_id
+    assert event.request.id == present(intent.last_response).request_id
     assert event.request.idempotency_key == f"event-{contract.key}-{id(contract)}"
 
 

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 import stripe
 
+from tests.certain import expanded, present
 from tests.contract.support import Stripe, intend, pay, refused, save_card
 
 
 def test_a_path_through_nothing_is_no_error(client: stripe.StripeClient) -> None:
     """docs.stripe.com/expand; as Stripe answers at 2023-10-16"""
-    charge = pay(
-        client, expand=["latest_charge.application_fee.balance_transaction", "latest_charge.payment_intent"]
-    ).latest_charge
+    asked = ["latest_charge.application_fee.balance_transaction", "latest_charge.payment_intent"]
+    charge = expanded(pay(client, expand=asked).latest_charge)
     assert charge.application_fee is None
-    assert charge.payment_intent.object == "payment_intent"
+    assert expanded(charge.payment_intent).object == "payment_intent"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,9 @@ def test_payment_method_types_are_a_thing_of_the_past(contract: Stripe, path: st
 def test_the_network_knows_a_payment_by_a_number(client: stripe.StripeClient) -> None:
     """docs.stripe.com/api/charges/object#charge_object-payment_method_details-card-network_transaction_id"""
     numbers = {
-        pay(client, expand=["latest_charge"]).latest_charge.payment_method_details.card.network_transaction_id
+        present(
+            present(expanded(pay(client, expand=["latest_charge"]).latest_charge).payment_method_details).card
+        ).network_transaction_id
         for _time in range(2)
     }
     assert len(numbers) == 2
@@ -134,6 +136,6 @@ def test_the_network_knows_a_payment_by_a_number(client: stripe.StripeClient) ->
 
 def test_a_hold_says_when_it_ends(client: stripe.StripeClient) -> None:
     """docs.stripe.com/payments/place-a-hold-on-a-payment-method: seven days, in test mode for most cards"""
-    charge = pay(client, capture_method="manual", expand=["latest_charge"]).latest_charge
-    days = (charge.payment_method_details.card.capture_before - charge.created) / 86400
+    charge = expanded(pay(client, capture_method="manual", expand=["latest_charge"]).latest_charge)
+    days = (present(present(present(charge.payment_method_details).card).capture_before) - charge.created) / 86400
     assert 4 <= days <= 31

@@ -7,6 +7,7 @@ import uuid
 import pytest
 import stripe
 
+from tests.certain import as_sent
 from tests.contract.support import Stripe, intend, refused
 
 
@@ -76,7 +77,7 @@ def test_a_refused_parameter_leaves_the_key_free(client: stripe.StripeClient) ->
     """docs.stripe.com/api/idempotent_requests (results are kept only once the endpoint began executing)"""
     key = new_key()
     with refused(code="parameter_unknown"):
-        client.v1.customers.create({"colour": "red"}, {"idempotency_key": key})
+        client.v1.customers.create(as_sent({"colour": "red"}), {"idempotency_key": key})
     assert client.v1.customers.create({"name": "Now right"}, {"idempotency_key": key}).name == "Now right"
 
 

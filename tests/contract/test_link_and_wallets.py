@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import stripe
 
+from tests.certain import as_sent
 from tests.contract.support import ACCEPTED, STRIPE_API, Account, Browser, Stripe, pay_by, refused
 
 HOLDER = {"type": "link", "billing_details": {"email": "jenny.rosen@example.com"}}
@@ -74,14 +75,16 @@ def test_saved_link_pays_while_the_customer_is_away(client: stripe.StripeClient,
 def test_link_is_saved_without_a_payment(client: stripe.StripeClient, customer: stripe.Customer) -> None:
     """docs.stripe.com/payments/link/save-and-reuse, with a SetupIntent"""
     setup: Any = client.v1.setup_intents.create(
-        {
-            "allowed_payment_method_types": ["link"],
-            "confirm": True,
-            "customer": customer.id,
-            "mandate_data": ACCEPTED,  # type: ignore[typeddict-item]
-            "payment_method_data": HOLDER,  # type: ignore[typeddict-item]
-            "expand": ["latest_attempt", "mandate"],
-        }
+        as_sent(
+            {
+                "allowed_payment_method_types": ["link"],
+                "confirm": True,
+                "customer": customer.id,
+                "mandate_data": ACCEPTED,
+                "payment_method_data": HOLDER,
+                "expand": ["latest_attempt", "mandate"],
+            }
+        )
     )
     assert setup.status == "succeeded"
     assert setup.latest_attempt.payment_method_details.to_dict() == {"link": {}, "type": "link"}
@@ -128,7 +131,7 @@ def test_a_dispute_of_link_may_be_answered(client: stripe.StripeClient, account:
 def test_link_is_offered_where_a_configuration_turns_it_on(client: stripe.StripeClient) -> None:
     """docs.stripe.com/api/payment_method_configurations/object#payment_method_configuration_object-link"""
     on = {"display_preference": {"preference": "on"}}
-    configuration = client.v1.payment_method_configurations.create({"link": on, "card": on, "google_pay": on})  # type: ignore[typeddict-item]
+    configuration = client.v1.payment_method_configurations.create(as_sent({"link": on, "card": on, "google_pay": on}))
     assert configuration.google_pay is not None
     assert configuration.google_pay.available is True
     intent = client.v1.payment_intents.create(

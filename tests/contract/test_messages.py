@@ -8,7 +8,8 @@ from __future__ import annotations
 import pytest
 import stripe
 
-from tests.contract.support import Account, Browser, Stripe, intend, pay, refused, save_card
+from tests.certain import as_sent
+from tests.contract.support import Account, Browser, Stripe, intend, param_of, pay, refused, save_card
 
 
 def says(contract: Stripe, path: str, status: int = 404, **headers: str) -> str:
@@ -19,7 +20,7 @@ def says(contract: Stripe, path: str, status: int = 404, **headers: str) -> str:
 
 def begin_setup(client: stripe.StripeClient, **more: str | bool) -> stripe.SetupIntent:
     return client.v1.setup_intents.create(
-        {"automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}, **more}  # type: ignore[typeddict-item]
+        as_sent({"automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}, **more})
     )
 
 
@@ -274,7 +275,7 @@ def test_errors_of_spent_and_attached_methods_name_no_parameter(
     other = client.v1.customers.create()
     with refused(says="has already been attached to a customer") as attached:
         client.v1.payment_methods.attach(card.id, {"customer": other.id})
-    assert [error.param for error in (*spent, *attached)] == [None, None]
+    assert [param_of(error) for error in (*spent, *attached)] == [None, None]
 
 
 def test_a_declined_attachment_does_not_show_the_method(client: stripe.StripeClient, customer: stripe.Customer) -> None:

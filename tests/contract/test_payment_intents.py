@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import stripe
 
+from tests.certain import expanded, present
 from tests.contract.support import RETURN_URL, Stripe, event_types, intend, pay, refused, save_card
 
 
@@ -70,7 +71,7 @@ def test_confirming_again_is_an_unexpected_state(client: stripe.StripeClient) ->
     with refused(code="payment_intent_unexpected_state", says="already succeeded") as errors:
         client.v1.payment_intents.confirm(intent.id, {"payment_method": "pm_card_visa"})
     assert errors[0].error is not None
-    assert errors[0].error.payment_intent.status == "succeeded"
+    assert present(errors[0].error.payment_intent).status == "succeeded"
 
 
 def test_confirming_without_a_method_is_an_unexpected_state(client: stripe.StripeClient) -> None:
@@ -248,7 +249,7 @@ def test_a_hold_can_be_captured_in_part(client: stripe.StripeClient) -> None:
     """docs.stripe.com/api/payment_intents/capture"""
     held = pay(client, capture_method="manual")
     intent = client.v1.payment_intents.capture(held.id, {"amount_to_capture": 1500, "expand": ["latest_charge"]})
-    charge = intent.latest_charge
+    charge = expanded(intent.latest_charge)
     assert intent.amount_received == 1500
     assert (charge.amount_captured, charge.amount_refunded) == (1500, 500)
 
@@ -270,7 +271,7 @@ def test_a_canceled_hold_takes_nothing(client: stripe.StripeClient) -> None:
     """docs.stripe.com/payments/place-a-hold-on-a-payment-method#cancel-authorization"""
     intent = client.v1.payment_intents.cancel(pay(client, capture_method="manual").id, {"expand": ["latest_charge"]})
     assert (intent.status, intent.amount_received) == ("canceled", 0)
-    assert intent.latest_charge.captured is False
+    assert expanded(intent.latest_charge).captured is False
 
 
 def test_expansion_reaches_through_several_objects(
@@ -284,9 +285,10 @@ def test_expansion_reaches_through_several_objects(
             intent.id,
             {"expand": ["latest_charge.balance_transaction", "latest_charge.customer", "payment_method", "customer"]},
         )
-        assert shown.customer.email == customer.email
-        assert shown.payment_method.card.last4 == "4242"
-        return bool(shown.latest_charge.balance_transaction and shown.latest_charge.balance_transaction.net > 0)
+        assert expanded(shown.customer).email == customer.email
+        assert present(expanded(shown.payment_method).card).last4 == "4242"
+        fees = expanded(shown.latest_charge).balance_transaction
+        return fees is not None and expanded(fees).net > 0
 
     contract.later(found)
 
@@ -295,7 +297,7 @@ def test_a_list_can_be_expanded(client: stripe.StripeClient) -> None:
     """docs.stripe.com/api/expanding_objects"""
     pay(client)
     shown = client.v1.payment_intents.list({"limit": 1, "expand": ["data.latest_charge"]})
-    assert shown.data[0].latest_charge.object == "charge"
+    assert expanded(shown.data[0].latest_charge).object == "charge"
 
 
 def test_the_balance_transaction_comes_after_the_payment(client: stripe.StripeClient, contract: Stripe) -> None:

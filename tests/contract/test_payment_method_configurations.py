@@ -6,6 +6,7 @@ from typing import Any
 
 import stripe
 
+from tests.certain import as_sent
 from tests.contract.support import refused
 
 ON: Any = {"display_preference": {"preference": "on"}}
@@ -13,7 +14,7 @@ OFF: Any = {"display_preference": {"preference": "off"}}
 
 
 def configure(client: stripe.StripeClient, **methods: Any) -> stripe.PaymentMethodConfiguration:
-    return client.v1.payment_method_configurations.create({"name": "For invoices", "card": ON, **methods})
+    return client.v1.payment_method_configurations.create(as_sent({"name": "For invoices", "card": ON, **methods}))
 
 
 def test_an_account_has_a_configuration_from_the_start(client: stripe.StripeClient) -> None:

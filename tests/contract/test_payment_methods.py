@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import stripe
 
+from tests.certain import present
 from tests.contract.support import Browser, Stripe, event_types, pay, refused, save_card
 
 
@@ -73,7 +74,7 @@ def test_an_unknown_token_is_missing(client: stripe.StripeClient) -> None:
 
 def test_the_same_number_has_the_same_fingerprint(client: stripe.StripeClient, customer: stripe.Customer) -> None:
     """docs.stripe.com/api/payment_methods/object#payment_method_object-card-fingerprint"""
-    prints = {save_card(client, customer.id).card.fingerprint for _ in range(2)}
+    prints = {present(save_card(client, customer.id).card).fingerprint for _ in range(2)}
     other = save_card(client, customer.id, "pm_card_mastercard").card
     assert len(prints) == 1
     assert other is not None

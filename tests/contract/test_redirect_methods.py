@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import stripe
 
+from tests.certain import as_sent
 from tests.contract.support import ACCEPTED, RETURN_URL, Stripe, event_types, pay_by, refused
 
 HOLDER: Any = {"name": "Jenny Rosen", "email": "jenny.rosen@example.com"}
@@ -175,14 +176,16 @@ def test_a_setup_by_bank_redirect_leaves_a_debit_behind(
 
 def set_up(client: stripe.StripeClient, kind: str, customer: str) -> stripe.SetupIntent:
     return client.v1.setup_intents.create(
-        {
-            "allowed_payment_method_types": [kind],
-            "confirm": True,
-            "customer": customer,
-            "mandate_data": ACCEPTED,
-            "payment_method_data": {"type": kind, "billing_details": HOLDER},
-            "return_url": RETURN_URL,
-        }
+        as_sent(
+            {
+                "allowed_payment_method_types": [kind],
+                "confirm": True,
+                "customer": customer,
+                "mandate_data": ACCEPTED,
+                "payment_method_data": {"type": kind, "billing_details": HOLDER},
+                "return_url": RETURN_URL,
+            }
+        )
     )
 
 

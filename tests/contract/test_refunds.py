@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import stripe
 
+from tests.certain import expanded
 from tests.contract.support import RETURN_URL, Account, Stripe, event_types, intend, pay, refused
 
 
@@ -95,7 +96,7 @@ def test_refunds_are_listed_by_intent(client: stripe.StripeClient) -> None:
 def test_a_refund_takes_its_amount_from_the_balance_without_a_fee(client: stripe.StripeClient) -> None:
     """docs.stripe.com/refunds (fees are not returned)"""
     refund = client.v1.refunds.create({"payment_intent": pay(client).id, "expand": ["balance_transaction"]})
-    transaction = refund.balance_transaction
+    transaction = expanded(refund.balance_transaction)
     assert (transaction.amount, transaction.fee, transaction.type) == (-2000, 0, "refund")
 
 
@@ -115,7 +116,7 @@ def test_a_refund_can_fail_after_it_succeeded(client: stripe.StripeClient, contr
     contract.later(lambda: client.v1.refunds.retrieve(refund.id).status == "failed")
     failed = client.v1.refunds.retrieve(refund.id, {"expand": ["failure_balance_transaction"]})
     assert failed.failure_reason is not None
-    assert failed.failure_balance_transaction.amount == 2000
+    assert expanded(failed.failure_balance_transaction).amount == 2000
     contract.later(lambda: "refund.failed" in event_types(client, refund.id))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import stripe
 
+from tests.certain import as_sent, present
 from tests.contract.support import (
     ACCEPTED,
     Browser,
@@ -22,19 +23,21 @@ HOLDER = {"name": "Jenny Rosen", "email": "jenny.rosen@example.com"}
 
 def account(client: stripe.StripeClient, iban: str, **more: Any) -> stripe.PaymentMethod:
     return client.v1.payment_methods.create(
-        {"type": "sepa_debit", "sepa_debit": {"iban": iban}, "billing_details": HOLDER, **more}
+        as_sent({"type": "sepa_debit", "sepa_debit": {"iban": iban}, "billing_details": HOLDER, **more})
     )
 
 
 def save(client: stripe.StripeClient, customer: str, iban: str = "DE89370400440532013000") -> stripe.SetupIntent:
     return client.v1.setup_intents.create(
-        {
-            "allowed_payment_method_types": ["sepa_debit"],
-            "confirm": True,
-            "customer": customer,
-            "mandate_data": ACCEPTED,
-            "payment_method": account(client, iban).id,
-        }
+        as_sent(
+            {
+                "allowed_payment_method_types": ["sepa_debit"],
+                "confirm": True,
+                "customer": customer,
+                "mandate_data": ACCEPTED,
+                "payment_method": account(client, iban).id,
+            }
+        )
     )
 
 
@@ -59,7 +62,7 @@ def test_an_iban_may_be_written_in_groups(client: stripe.StripeClient) -> None:
 
 def test_the_same_iban_has_the_same_fingerprint(client: stripe.StripeClient) -> None:
     """docs.stripe.com/api/payment_methods/object#payment_method_object-sepa_debit-fingerprint"""
-    prints = {account(client, "DE89370400440532013000").sepa_debit.fingerprint for _time in range(2)}
+    prints = {present(account(client, "DE89370400440532013000").sepa_debit).fingerprint for _time in range(2)}
     other = account(client, "FR1420041010050500013M02606").sepa_debit
     assert len(prints) == 1
     assert other is not None
@@ -238,12 +241,14 @@ def test_a_set_up_without_acceptance_is_refused(client: stripe.StripeClient, cus
     """docs.stripe.com/payments/sepa-debit/set-up-payment"""
     with refused():
         client.v1.setup_intents.create(
-            {
-                "allowed_payment_method_types": ["sepa_debit"],
-                "confirm": True,
-                "customer": customer.id,
-                "payment_method": account(client, "DE89370400440532013000").id,
-            }
+            as_sent(
+                {
+                    "allowed_payment_method_types": ["sepa_debit"],
+                    "confirm": True,
+                    "customer": customer.id,
+                    "payment_method": account(client, "DE89370400440532013000").id,
+                }
+            )
         )
 
 

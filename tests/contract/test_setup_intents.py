@@ -6,12 +6,13 @@ from typing import Any
 
 import stripe
 
+from tests.certain import as_sent, expanded, present
 from tests.contract.support import Browser, Stripe, event_types, refused
 
 
 def begin(client: stripe.StripeClient, **more: Any) -> stripe.SetupIntent:
     return client.v1.setup_intents.create(
-        {"automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}, **more}
+        as_sent({"automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}, **more})
     )
 
 
@@ -39,7 +40,7 @@ def test_a_declined_setup_is_a_card_error(client: stripe.StripeClient, customer:
     with refused(402, code="card_declined") as errors:
         save(client, "pm_card_visa_chargeDeclined", customer=customer.id)
     assert errors[0].error is not None
-    assert errors[0].error.setup_intent.status == "requires_payment_method"
+    assert present(errors[0].error.setup_intent).status == "requires_payment_method"
     assert client.v1.customers.payment_methods.list(customer.id).data == []
 
 
@@ -95,7 +96,7 @@ def test_an_attempt_is_there_while_its_holder_is_asked(client: stripe.StripeClie
 def test_the_latest_attempt_can_be_expanded(client: stripe.StripeClient) -> None:
     """docs.stripe.com/api/expanding_objects"""
     intent = client.v1.setup_intents.retrieve(save(client).id, {"expand": ["latest_attempt"]})
-    assert intent.latest_attempt.status == "succeeded"
+    assert expanded(intent.latest_attempt).status == "succeeded"
 
 
 def test_setups_are_listed_by_customer(client: stripe.StripeClient, customer: stripe.Customer) -> None:

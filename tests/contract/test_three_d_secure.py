@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import stripe
 
+from tests.certain import present
 from tests.contract.support import RETURN_URL, Browser, Stripe, event_types, intend, pay, refused, save_card
 
 ASKING = [
@@ -66,7 +67,7 @@ def test_a_card_that_always_asks_declines_off_session(client: stripe.StripeClien
     with refused(402, code="authentication_required") as errors:
         pay(client, card.id, customer=customer.id, off_session=True)
     assert errors[0].error is not None
-    assert errors[0].error.payment_intent.status == "requires_payment_method"
+    assert present(errors[0].error.payment_intent).status == "requires_payment_method"
 
 
 def test_a_card_set_up_already_pays_off_session(client: stripe.StripeClient, customer: stripe.Customer) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from portal.core import clock, db
 from portal.jobs import job as portal_jobs
@@ -17,7 +17,7 @@ from portal.jobs.models import JobRow
 
 NAME = "tests.work"
 
-Work = Callable[[Callable[..., None]], None]
+Work = Callable[[Callable[..., object]], None]
 
 
 def jobs() -> list[JobRow]:
@@ -46,7 +46,7 @@ def add(name: str = NAME, *, delay_seconds: float = 0, **args: str | int | None)
         named(name).enqueue_in(session, delay_seconds, **args)
 
 
-def do(handler: Callable[..., None], name: str = NAME, *, every_seconds: int | None = None) -> None:
+def do(handler: Callable[..., object], name: str = NAME, *, every_seconds: int | None = None) -> None:
     """Have workers do the jobs of this name by this function; only where the fixture `work` forgets it afterwards."""
     declared = named(name, every_seconds=every_seconds)
     declared._handler = handler
@@ -56,7 +56,7 @@ def do(handler: Callable[..., None], name: str = NAME, *, every_seconds: int | N
 def change(**values: Any) -> None:
     """As time, or an accident, would have left the jobs."""
     with db.transaction() as session:
-        session.execute(JobRow.__table__.update().values(values))
+        session.execute(update(JobRow).values(values))
 
 
 def due_now() -> None:

@@ -31,6 +31,7 @@ from portal.documents.models import Receipt
 from portal.identity import api_clients, app_grants, policy, second_factor
 from portal.invoices.models import Invoice
 from portal.payment_methods.models import PaymentMethod, PaymentMethodSetup
+from portal.payment_methods.statuses import SetupStatus
 from portal.payments.models import Payment
 from portal.reconciliation.models import Discrepancy
 from portal.web import guards
@@ -427,7 +428,7 @@ def test_nobody_is_offered_what_they_are_refused(house: House, app: Flask) -> No
             for status in states
         ]
         more.append(factories.payment(session, customer, invoice, status="requires_action", stripe_intent_id=None).id)
-        session.get_one(PaymentMethodSetup, house.ids["setup_id"]).status = "requires_payment_method"
+        session.get_one(PaymentMethodSetup, house.ids["setup_id"]).status = SetupStatus.REQUIRES_PAYMENT_METHOD
     where = app.url_map.bind("")
     offered, beyond = 0, set()
     with db.transaction() as session:
@@ -535,7 +536,8 @@ def names_of_fields() -> list[str]:
 
 
 def kinds(kind: type) -> Iterator[type]:
-    for child in kind.__subclasses__():
+    children: list[type] = kind.__subclasses__()
+    for child in children:
         yield child
         yield from kinds(child)
 
@@ -556,7 +558,7 @@ def test_absurd_dates_numbers_and_texts_are_no_mistake_of_ours(house: House, who
                 continue
             else:
                 token = {"X-CSRFToken": factories.csrf_token(browser)}
-                form = {"data": typed, "content_type": "application/x-www-form-urlencoded"}
+                form: dict[str, Any] = {"data": typed, "content_type": "application/x-www-form-urlencoded"}
                 answer = browser.open(house.address(rule), method=method, headers=token, **form)
             # Stripe is not there.
             assert answer.status_code < 500 or answer.status_code == 503, (method, rule, value[:20])

@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import time_machine
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
@@ -195,7 +196,7 @@ def sql(*statements: str) -> Tamper:
 def edited(**values: object) -> Tamper:
     """Event 3 says something else from now on."""
     table = AuditEvent.__table__
-    return lambda session: session.execute(table.update().where(table.c.number == 3).values(**values))
+    return lambda session: session.execute(update(AuditEvent).where(table.c.number == 3).values(**values))
 
 
 def forged(number: int) -> Tamper:
@@ -206,7 +207,7 @@ def forged(number: int) -> Tamper:
         row = session.execute(select(table).where(table.c.number == number)).mappings().one()
         content = {key: row[key] for key in row if key != "hash"} | {"subject": "pay_forged"}
         digest = audit.digest_of(content)
-        session.execute(table.update().where(table.c.number == number).values(subject="pay_forged", hash=digest))
+        session.execute(update(AuditEvent).where(table.c.number == number).values(subject="pay_forged", hash=digest))
 
     return tamper
 
@@ -229,7 +230,7 @@ def verdict_after(tamper: Tamper) -> str | None:
     return found[0]
 
 
-EDITS = (
+EDITS: tuple[dict[str, Any], ...] = (
     {"at": datetime(2031, 1, 1, tzinfo=UTC)},
     {"action": "payment.canceled"},
     {"subject": "pay_9"},

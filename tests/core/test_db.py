@@ -154,7 +154,7 @@ def test_postgresql_keeps_what_it_acknowledged_whatever_its_server_is_told(postg
 
 
 def test_rows_that_name_what_does_not_exist_are_refused(database: str) -> None:
-    nobody = factories.Customer(id="cus_nobody")
+    nobody = Customer(id="cus_nobody")
     with pytest.raises(IntegrityError), db.transaction() as session:
         factories.user(session, nobody, password=None)
 

@@ -31,7 +31,7 @@ def test_a_word_that_nobody_knows_is_kept_and_equals_none_that_is_known() -> Non
     assert parse(PaymentStatus, "succeeded") is PaymentStatus.SUCCEEDED
     found = parse(PaymentStatus, NEW)
     assert isinstance(found, Unknown) and found == NEW
-    assert found not in set(PaymentStatus)
+    assert found not in set[str](PaymentStatus)
 
 
 def test_a_status_that_stripe_invents_is_stored_and_never_taken_for_paid(customer: Customer) -> None:

@@ -20,7 +20,7 @@ from tests.core.jobs import NAME, Work, named
 
 
 def module_of(thing: Any) -> str:
-    return inspect.unwrap(thing).__module__
+    return str(inspect.unwrap(thing).__module__)
 
 
 # All of them

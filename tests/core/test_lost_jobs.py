@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, ParamSpec
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from portal.core import clock, db
@@ -106,7 +106,8 @@ def a_credit_note_to_issue(session: Session) -> tuple[str, str]:
 
 def receipt_of(paid: Any, **values: Any) -> Receipt:
     kept = {"pdf": b"pdf", "pdf_sha256": "0" * 64, "mailed_at": clock.now()}
-    return document(Receipt, paid, **(kept | values))
+    receipt: Receipt = document(Receipt, paid, **(kept | values))
+    return receipt
 
 
 def document(kind: Any, paid: Any, **values: Any) -> Any:
@@ -180,7 +181,7 @@ def lose(lost: Lost) -> tuple[str, str]:
 
 def end(**values: Any) -> None:
     with db.transaction() as session:
-        session.execute(JobRow.__table__.update().values(values))
+        session.execute(update(JobRow).values(values))
 
 
 @pytest.mark.parametrize("lost", LOST)

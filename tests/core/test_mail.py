@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from email.message import EmailMessage
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -16,7 +17,8 @@ from portal.core import config, db
 from portal.core.db import NestedTransaction
 from portal.core.errors import Invalid
 from portal.jobs import outages
-from tests.smtp import Mailbox
+from tests.certain import present
+from tests.smtp import Mailbox, text_of
 
 pytestmark = pytest.mark.database("sqlite")
 
@@ -25,7 +27,7 @@ TO = "ada@spree-bikes.test"
 
 def send(*, key: str = "receipt:rct_1", to: str = TO, subject: str = "Your receipt", words: str = "Thank you") -> None:
     """One of the portal's mails, which tells these words among others."""
-    facts = {"name": "Ada", "reason": "gone", "url": words}
+    facts: dict[str, Any] = {"name": "Ada", "reason": "gone", "url": words}
     mail.send(
         key=key, to=to, subject=subject, template="webhook_endpoints/mails/endpoint_disabled", locale="en", **facts
     )
@@ -71,18 +73,14 @@ def test_a_mail_says_who_writes_and_that_no_person_did(smtp: Mailbox, app: Flask
     assert message["Reply-To"] == "help@portal.test"
     assert message["Subject"] == "Ihre Quittung über 1.234,50 €"
     assert message["Auto-Submitted"] == "auto-generated"
-    text, html = (message.get_body((kind,)) for kind in ("plain", "html"))
-    assert text is not None and html is not None
-    assert "Grüße, Zoë" in text.get_content() and "Grüße, Zoë" in html.get_content()
+    assert "Grüße, Zoë" in text_of(message) and "Grüße, Zoë" in text_of(message, "html")
 
 
 def test_a_line_may_be_longer_than_mail_servers_take(smtp: Mailbox, app: Flask) -> None:
     words = "Grüße = greetings, " * 100
     with app.app_context():
         send(words=words)
-    text, html = (only(smtp).get_body((kind,)) for kind in ("plain", "html"))
-    assert text is not None and html is not None
-    assert words in text.get_content() and words in html.get_content()
+    assert words in text_of(only(smtp)) and words in text_of(only(smtp), "html")
 
 
 def test_an_address_may_have_any_letters(smtp: Mailbox, app: Flask) -> None:
@@ -100,7 +98,7 @@ def test_an_address_that_the_server_cannot_reach_is_told_at_once(app: Flask, mon
     mailbox = Mailbox(takes_unicode=False)
     monkeypatch.setenv("PORTAL_MAIL_PORT", str(mailbox.port))
     config.use(config.load())
-    mail.mail.state.port = mailbox.port
+    present(mail.mail.state).port = mailbox.port
     try:
         with app.app_context():
             assert mail.reaches("ada@bücher.test") and not mail.reaches("jörg@bücher.test")

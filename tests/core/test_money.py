@@ -173,7 +173,11 @@ def test_an_amount_is_written_as_babel_writes_it(locale: str, minor: int, curren
     """Also where the groups have two digits, or there is no sign but a word."""
     amount = Money(minor, currency)
     pattern = money._pattern(locale, currency, money.exponent(currency))
-    options = {"currency_digits": False, "decimal_quantization": False}
     assert amount.format(locale) == format_currency(
-        amount.decimal, currency.upper(), format=pattern, locale=locale, **options
+        amount.decimal,
+        currency.upper(),
+        format=pattern,
+        locale=locale,
+        currency_digits=False,
+        decimal_quantization=False,
     )

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from portal.content.mail import NotReachable
 from portal.core import clock, db, logs
@@ -191,9 +191,7 @@ def die(name: str = NAME) -> None:
     add(name)
     with db.transaction() as session:
         session.execute(
-            JobRow.__table__.update()
-            .where(JobRow.status == "queued", JobRow.name == name)
-            .values(attempts=MOST_ATTEMPTS - 1)
+            update(JobRow).where(JobRow.status == "queued", JobRow.name == name).values(attempts=MOST_ATTEMPTS - 1)
         )
     assert outbox.run_due() == 1
 
@@ -304,9 +302,7 @@ def test_done_jobs_are_forgotten_after_their_time_and_dead_ones_are_kept(databas
         with db.transaction() as session:
             values = {"status": status, "finished_at": finished_at}
             session.execute(
-                JobRow.__table__.update()
-                .where(JobRow.status == "queued", JobRow.name == f"tests.{status}")
-                .values(values)
+                update(JobRow).where(JobRow.status == "queued", JobRow.name == f"tests.{status}").values(values)
             )
     outbox.sweep()
     assert sorted(row.name for row in jobs()) == ["tests.dead", "tests.done", "tests.queued"]

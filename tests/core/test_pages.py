@@ -13,9 +13,10 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
-from werkzeug.test import TestResponse
+from werkzeug.wrappers import Response
 
 from portal import app as portal_app
+from portal.accounts.models import Customer
 from portal.core import audit, clock, config, db
 from portal.core.audit import AuditEvent
 from portal.identity.models import User
@@ -50,12 +51,12 @@ def reader(app: Flask) -> FlaskClient:
     return client
 
 
-def directives(answer: TestResponse) -> dict[str, str]:
+def directives(answer: Response) -> dict[str, str]:
     policy = answer.headers["Content-Security-Policy"]
     return {name: rest for name, _, rest in (part.strip().partition(" ") for part in policy.split(";"))}
 
 
-def check_headers(answer: TestResponse, *, static: bool = False) -> None:
+def check_headers(answer: Response, *, static: bool = False) -> None:
     assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS
     assert "camera=()" in answer.headers["Permissions-Policy"]
     policy = directives(answer)
@@ -87,8 +88,8 @@ def test_every_kind_of_answer_carries_the_headers(reader: FlaskClient, app: Flas
     assert set(answers[405].headers["Allow"].split(", ")) >= {"GET", "HEAD"}
     assert answers[200].headers["Cache-Control"] == "no-store"
     for path in ("/static/css/app.css", "/static/nothing.css", "/static/"):
-        with reader.get(path) as answer:
-            check_headers(answer, static=True)
+        with reader.get(path) as file:
+            check_headers(file, static=True)
     db.connect("sqlite:////nowhere/at/all/portal.db")
     for path in ("/account", "/sign-in", "/readyz"):
         answer = reader.get(path)
@@ -125,7 +126,7 @@ def test_stripe_is_let_in_only_where_a_card_is_asked_for(reader: FlaskClient, ap
     with db.reading() as session:
         customer = session.execute(db.Base.metadata.tables["customers"].select()).one()
     with db.transaction() as session:
-        invoice_id = factories.invoice(session, session.get_one(factories.Customer, customer.id)).id
+        invoice_id = factories.invoice(session, session.get_one(Customer, customer.id)).id
     pay = directives(reader.get(f"/payments/invoices/{invoice_id}"))
     assert pay["script-src"] == pay["connect-src"] == f"'self' {stripe}"
     assert pay["frame-src"] == stripe

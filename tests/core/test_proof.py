@@ -80,7 +80,7 @@ def test_owners_are_made_by_who_proved_themselves_in_whichever_way(app: Flask, o
         payer = factories.user(session, customer, "payer")
         former = factories.user(session, customer, "owner", active=False)
     browser = browser_of(app, owner)
-    acts = (
+    acts: tuple[tuple[str, dict[str, str]], ...] = (
         ("", EVE | {"new-role": "owner"}),
         (f"/{payer.id}/role", {f"{payer.id}-role": "owner"}),
         (f"/{former.id}/access/restoration", {}),

@@ -207,7 +207,8 @@ def test_every_form_is_one_of_ours() -> None:
 
 
 def _kinds(kind: type) -> list[type]:
-    return [one for child in kind.__subclasses__() for one in (child, *_kinds(child))]
+    children: list[type] = kind.__subclasses__()
+    return [one for child in children for one in (child, *_kinds(child))]
 
 
 def test_a_line_of_the_log_holds_no_card_number(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, event, select
+from sqlalchemy import delete, event, select, update
 
 from deploy.dev.processes import ROOT
 from portal.core import clock, db
@@ -84,7 +84,7 @@ def test_a_living_worker_keeps_what_it_runs_however_long_that_takes(
 ) -> None:
     monkeypatch.setattr(workers, "HEARTBEAT_SECONDS", 0.05)
     may_end = threading.Event()
-    work(lambda: may_end.wait(60) and None)
+    work(lambda: may_end.wait(60))
     add()
     with working():
         try:
@@ -133,7 +133,7 @@ def heartbeats_fail() -> Iterator[threading.Event]:
 def test_a_worker_that_cannot_renew_goes_on(database: str, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "HEARTBEAT_SECONDS", 0.05)
     with heartbeats_fail() as heard:
-        work(lambda: heard.wait(30) and None)
+        work(lambda: heard.wait(30))
         add()
         with working():
             eventually(lambda: job().status == "done", within=30, what="the job")
@@ -146,7 +146,7 @@ def test_a_job_that_hangs_is_not_kept_for_ever(database: str, work: Work, monkey
     monkeypatch.setattr(workers, "HEARTBEAT_SECONDS", 0.01)
     monkeypatch.setattr(workers, "LONGEST_RUN_SECONDS", 0)
     may_end = threading.Event()
-    work(lambda: may_end.wait(60) and None)
+    work(lambda: may_end.wait(60))
     add()
     with heartbeats_fail() as heard, working():
         try:
@@ -175,7 +175,7 @@ def done_now() -> None:
     """Something was done just before."""
     add("tests.done")
     with db.transaction() as session:
-        done = JobRow.__table__.update().where(JobRow.name == "tests.done")
+        done = update(JobRow).where(JobRow.name == "tests.done")
         session.execute(done.values(status="done", finished_at=clock.now() + timedelta(hours=1)))
 
 

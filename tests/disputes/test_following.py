@@ -6,6 +6,7 @@ import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import stripe
@@ -113,7 +114,7 @@ def test_each_way_a_dispute_can_go_heard_at_every_stage(
 
 def test_evidence_that_was_sent_ends_the_deadline(case: Case) -> None:
     case.pay().dispute().heard()
-    evidence = {"product_description": "Green electricity"}
+    evidence: Any = {"product_description": "Green electricity"}
     case.checkout.sandbox.client.v1.disputes.update(case.at_stripe.id, {"evidence": evidence, "submit": False})
     case.heard()
     assert (case.ours.has_evidence, case.ours.waits_for_evidence) == (True, True)
@@ -169,7 +170,7 @@ def test_a_dispute_of_another_charge_is_for_staff_and_books_nothing(case: Case) 
     ],
 )
 def test_a_dispute_that_differs_from_its_payment_is_followed_and_booked_as_it_is(
-    case: Case, asked: dict[str, object], discrepancy: str
+    case: Case, asked: dict[str, Any], discrepancy: str
 ) -> None:
     case.pay().dispute(**asked).heard()
     assert (case.ours.discrepancy, case.ours.review_reason, case.ours.status) == (discrepancy, "", "needs_response")

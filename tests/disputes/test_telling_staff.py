@@ -23,9 +23,8 @@ from portal.jobs import outbox
 from portal.operations import queries as operations_queries
 from tests.crashing import dies
 from tests.disputes.conftest import Case
-from tests.mandates.conftest import text_of
 from tests.payments.conftest import audited, everything, jobs
-from tests.smtp import Mailbox
+from tests.smtp import Mailbox, text_of
 from tests.stripe_events.test_webhooks import receive_all, stored
 
 STAFF = "help@portal.test"

@@ -26,6 +26,7 @@ from portal.documents.facts import (
 from portal.documents.models import Document
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
+from portal.refunds.statuses import RefundStatus
 from tests import factories
 
 Pay = Callable[..., str]
@@ -60,7 +61,7 @@ def fail(refund_id: str) -> None:
     """The bank sends the money of a succeeded refund back."""
     with db.transaction() as session:
         refund = session.get_one(Refund, refund_id)
-        refund.status, refund.failed_at = "failed", clock.now()
+        refund.status, refund.failed_at = RefundStatus.FAILED, clock.now()
 
 
 def alter_pdf(document_id: str, content: bytes) -> None:

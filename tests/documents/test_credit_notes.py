@@ -19,6 +19,7 @@ from portal.documents.models import CreditNote, Document
 from portal.jobs.models import JobRow
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
+from portal.refunds.statuses import RefundStatus
 from tests.documents.conftest import GiveBack, Pay, fail
 from tests.waiting import eventually
 
@@ -234,7 +235,7 @@ def test_a_refund_that_fails_while_its_credit_note_waits_to_be_issued_gets_none(
             session.get(Payment, paid, with_for_update=True)
             issuing = pool.submit(service.issue_credit_note, refund_id)
             eventually(lambda: waits_for_a_lock(session), within=10, what="the issuer")
-            session.get_one(Refund, refund_id).status = "failed"
+            session.get_one(Refund, refund_id).status = RefundStatus.FAILED
         assert issuing.result() is None
     assert notes() == []
 
@@ -277,6 +278,6 @@ def test_the_table_is_not_emptied(paid: str) -> None:
 def test_a_row_is_not_replaced_by_another(paid: str) -> None:
     with db.reading() as session:
         kept = dict(session.execute(select(Document.__table__)).mappings().one())
-    replace = insert(Document.__table__).prefix_with("OR REPLACE").values(kept | {"number": "R-2026-999999"})
+    replace = insert(Document).prefix_with("OR REPLACE").values(kept | {"number": "R-2026-999999"})
     with pytest.raises(DBAPIError, match="never changed or deleted"), db.transaction() as session:
         session.execute(replace)

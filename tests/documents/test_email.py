@@ -21,7 +21,7 @@ from portal.jobs import outbox
 from portal.payments.models import Payment
 from tests import factories
 from tests.documents.conftest import GiveBack, Pay, fail
-from tests.smtp import Mailbox, attachment
+from tests.smtp import Mailbox, attachment, text_of
 
 LINE = ("Green electricity", 1_000, 1_000_00, 1900)
 
@@ -36,11 +36,8 @@ def bring(app: Flask, payment_id: str) -> str:
         return session.execute(select(Receipt.number).where(Receipt.id == receipt_id)).scalar_one()
 
 
-def body(message: EmailMessage, kind: str) -> str:
-    part = message.get_body((kind,))
-    assert part is not None
-    content: str = part.get_content()
-    return " ".join(content.split())
+def words_of(message: EmailMessage, kind: str) -> str:
+    return " ".join(text_of(message, kind).split())
 
 
 def test_it_brings_the_receipt_as_text_html_and_pdf(app: Flask, smtp: Mailbox, pay: Pay) -> None:
@@ -51,7 +48,7 @@ def test_it_brings_the_receipt_as_text_html_and_pdf(app: Flask, smtp: Mailbox, p
     assert "Nordlicht Energie GmbH" in message["From"]
     assert message["Auto-Submitted"] == "auto-generated"
     for kind in ("plain", "html"):
-        said = body(message, kind)
+        said = words_of(message, kind)
         assert number in said
         assert "€1,190.00" in said
         assert "Visa •••• 4242" in said
@@ -67,8 +64,8 @@ def test_it_speaks_the_customers_language(app: Flask, smtp: Mailbox, pay: Pay) -
     number = bring(app, pay(LINE, customer={"language": "de", "name": "Bäckerei Süß"}))
     [message] = smtp.messages
     assert message["Subject"] == f"Ihre Zahlungsbestätigung {number} von Nordlicht Energie GmbH"
-    assert "1.190,00 €" in body(message, "plain")
-    assert '<html lang="de">' in body(message, "html")
+    assert "1.190,00 €" in words_of(message, "plain")
+    assert '<html lang="de">' in words_of(message, "html")
     assert "Zahlungsbestätigung" in pypdf.PdfReader(io.BytesIO(attachment(message))).pages[0].extract_text()
 
 
@@ -87,7 +84,7 @@ def test_a_credit_note_says_what_went_back_where_to_and_when_it_arrives(
     number = f"CN-{company_days.today().year}-000001"
     assert message["Subject"] == f"Your credit note {number} from Nordlicht Energie GmbH"
     for kind in ("plain", "html"):
-        said = body(message, kind)
+        said = words_of(message, kind)
         for words in (number, "€119.00 to Visa •••• 4242", "the money should arrive by Dec 7, 2026", "Not as agreed"):
             assert words in said
         assert f"http://127.0.0.1:8000/receipts/{note_id}" in said
@@ -114,7 +111,7 @@ def test_a_revocation_says_that_the_credit_note_is_void_and_brings_none(
     number = f"CN-{company_days.today().year}-000001"
     assert message["Subject"] == f"Credit note {number} from Nordlicht Energie GmbH is canceled"
     for kind in ("plain", "html"):
-        said = body(message, kind)
+        said = words_of(message, kind)
         for words in (f"Credit note {number} is therefore canceled", "€1,190.00 to Visa •••• 4242", note_id):
             assert words in said
     assert list(message.iter_attachments()) == []
@@ -124,7 +121,7 @@ def test_what_a_customer_is_called_is_text_and_no_markup(app: Flask, smtp: Mailb
     line = ("<img src=x onerror=alert(1)>", 1_000, 1_00, 1900)
     bring(app, pay(line, customer={"name": "<script>alert(1)</script> {{ 7*7 }}"}))
     [message] = smtp.messages
-    assert "<script>" not in body(message, "html")
+    assert "<script>" not in words_of(message, "html")
     text = pypdf.PdfReader(io.BytesIO(attachment(message))).pages[0].extract_text()
     assert "<script>" in text
     assert "{{ 7*7 }}" in text

@@ -37,6 +37,7 @@ def test_a_receipt_holds_the_invoice_as_it_was_paid(pay: Pay) -> None:
     service.issue(payment_id)
     [receipt] = receipts()
     frozen = facts.from_json(receipt.facts)
+    assert isinstance(frozen, facts.ReceiptFacts)
     assert receipt.number == frozen.number == f"R-{company_days.today().year}-000001"
     assert [(line.description, line.quantity_thousandths, line.unit_price_minor) for line in frozen.lines] == [
         ("Green electricity", 1_500, 100_00),
@@ -55,6 +56,7 @@ def test_a_receipt_holds_the_invoice_as_it_was_paid(pay: Pay) -> None:
 def test_a_payment_without_an_invoice_is_one_line_without_a_tax(pay: Pay) -> None:
     service.issue(pay(description="Deposit for a wallbox", amount_minor=5_000, currency="jpy"))
     frozen = facts.from_json(receipts()[0].facts)
+    assert isinstance(frozen, facts.ReceiptFacts)
     [line] = frozen.lines
     assert (line.description, line.net_minor, line.tax_rate_basis_points) == ("Deposit for a wallbox", 5_000, None)
     assert (frozen.total_minor, frozen.currency, frozen.taxes, frozen.reference.invoice_number) == (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -81,7 +81,7 @@ def issue(client: FlaskClient) -> Issue:
     return issue
 
 
-def text_of(client: FlaskClient, path: str, status: int = 200, **headers: str) -> str:
+def text_of(client: FlaskClient, path: str, status: int = 200, headers: Mapping[str, str] | None = None) -> str:
     answer = client.get(path, headers=headers)
     assert answer.status_code == status, answer.get_data(as_text=True)
     return " ".join(answer.get_data(as_text=True).split())
@@ -181,7 +181,7 @@ def test_a_stranger_is_sent_to_sign_in_and_staff_have_no_receipts(client: FlaskC
 def test_under_a_payment_stands_its_receipt(client: FlaskClient, issue: Issue) -> None:
     receipt = issue()
     factories.sign_in(client, receipt.user)
-    part = text_of(client, f"/receipts/of-payment/{receipt.payment_id}", **HTMX)
+    part = text_of(client, f"/receipts/of-payment/{receipt.payment_id}", headers=HTMX)
     assert part.startswith(f'<div id="receipt-of-{receipt.payment_id}"')
     assert f"/receipts/{receipt.receipt_id}/pdf" in part
     assert "hx-get" not in part
@@ -200,14 +200,14 @@ def test_a_receipt_that_is_being_made_is_asked_for_again_but_not_for_ever(
         with db.transaction() as session:
             payment_id = factories.payment(session, receipt.customer).id
     factories.sign_in(client, receipt.user)
-    first = text_of(client, f"/receipts/of-payment/{payment_id}", **HTMX)
+    first = text_of(client, f"/receipts/of-payment/{payment_id}", headers=HTMX)
     assert f'hx-get="/receipts/of-payment/{payment_id}?polls=1"' in first
     assert f'hx-trigger="load delay:{POLL_EVERY_SECONDS}s"' in first
-    last = text_of(client, f"/receipts/of-payment/{payment_id}?polls={MOST_POLLS}", **HTMX)
+    last = text_of(client, f"/receipts/of-payment/{payment_id}?polls={MOST_POLLS}", headers=HTMX)
     assert "hx-get" not in last
     assert f"We will send it to {receipt.customer.email}" in last
     for nonsense in ("-5", "99999999999999999999"):
-        assert "hx-get" not in text_of(client, f"/receipts/of-payment/{payment_id}?polls={nonsense}", **HTMX)
+        assert "hx-get" not in text_of(client, f"/receipts/of-payment/{payment_id}?polls={nonsense}", headers=HTMX)
 
 
 def test_a_payment_that_brought_nothing_has_no_receipt(client: FlaskClient, issue: Issue) -> None:
@@ -215,7 +215,7 @@ def test_a_payment_that_brought_nothing_has_no_receipt(client: FlaskClient, issu
     with db.transaction() as session:
         unpaid = factories.payment(session, receipt.customer, status="canceled", succeeded_at=None).id
     factories.sign_in(client, receipt.user)
-    part = text_of(client, f"/receipts/of-payment/{unpaid}", **HTMX)
+    part = text_of(client, f"/receipts/of-payment/{unpaid}", headers=HTMX)
     assert "receipt is" not in part
     assert "hx-get" not in part
 
@@ -239,7 +239,9 @@ def test_a_credit_note_that_is_being_made_says_so(client: FlaskClient, issue: Is
     note_id = give_back(receipt, rendered=False)
     factories.sign_in(client, receipt.user)
     assert "Your credit note is being created" in text_of(client, f"/receipts/{note_id}/pdf", 503)
-    assert "Your credit note is being created" in text_of(client, f"/receipts/of-payment/{receipt.payment_id}", **HTMX)
+    assert "Your credit note is being created" in text_of(
+        client, f"/receipts/of-payment/{receipt.payment_id}", headers=HTMX
+    )
 
 
 def test_a_revoked_credit_note_says_so_wherever_it_is_shown(
@@ -271,14 +273,14 @@ def test_under_a_payment_stand_its_credit_notes_and_those_to_come(
     first, second = give_back(receipt), give_back(receipt)
     factories.sign_in(client, receipt.user)
     address = f"/receipts/of-payment/{receipt.payment_id}"
-    part = text_of(client, address, **HTMX)
+    part = text_of(client, address, headers=HTMX)
     for document_id in (receipt.receipt_id, first, second):
         assert f"/receipts/{document_id}/pdf" in part
     assert "hx-get" not in part
     with db.transaction() as session:
         factories.refund(session, session.get_one(Payment, receipt.payment_id), amount_minor=1)
-    assert f'hx-get="{address}?polls=1"' in text_of(client, address, **HTMX)
-    last = text_of(client, f"{address}?polls={MOST_POLLS}", **HTMX)
+    assert f'hx-get="{address}?polls=1"' in text_of(client, address, headers=HTMX)
+    last = text_of(client, f"{address}?polls={MOST_POLLS}", headers=HTMX)
     assert "Your credit note is taking longer than usual" in last
     assert "Your receipt is taking longer" not in last
 
@@ -300,7 +302,7 @@ def test_the_list_goes_on_page_by_page_to_its_end(client: FlaskClient, issue: Is
     first = issue(rendered=False)
     numbers = [first.number] + [issue(rendered=False, owner=first).number for _ in range(keyset.PAGE_SIZE)]
     factories.sign_in(client, first.user)
-    newest = text_of(client, "/receipts/", **HTMX)
+    newest = text_of(client, "/receipts/", headers=HTMX)
     assert newest.startswith('<div id="receipt-list">')
     assert all(number in newest for number in numbers[1:])
     assert first.number not in newest

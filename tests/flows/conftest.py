@@ -19,7 +19,7 @@ from portal.payments import queries
 from portal.payments.models import Payment
 from tests import factories
 from tests.live import Clock, LivePortal
-from tests.smtp import attachment
+from tests.smtp import attachment, text_of
 from tests.waiting import eventually
 
 VISA = "4242424242424242"
@@ -132,9 +132,7 @@ class Shopper:
 
     def mailed(self, words: str, times: int = 1) -> str:
         """The text of that mail."""
-        body = self.mail(words, times).get_body(("plain",))
-        assert body is not None
-        return str(body.get_content())
+        return text_of(self.mail(words, times))
 
 
 def move(clock: Clock, **by: float) -> None:

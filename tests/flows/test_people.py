@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browsing import Console, context_options
 from tests.flows.conftest import PATIENCE_MS, VISA, Shopper
+from tests.smtp import text_of
 
 PASSWORD = "nine slow ferries at dusk"
 START = """address => fetch(address, {
@@ -20,7 +21,7 @@ START = """address => fetch(address, {
 def accept_invitation(shopper: Shopper, page: Page) -> None:
     """By the link in the mailbox."""
     (mail,) = shopper.portal.smtp.wait_for(1, to="eve@spree-bikes.test", within=30)
-    link = re.search(r"https?://\S+/invitation/\S+", mail.get_body(("plain",)).get_content())
+    link = re.search(r"https?://\S+/invitation/\S+", text_of(mail))
     assert link is not None
     page.goto(link[0])
     expect(page.get_by_text("This account belongs to Spree Bikes GmbH")).to_be_visible()

@@ -16,10 +16,10 @@ from flask import Flask, abort, current_app, make_response, request, url_for
 from flask_babel import Babel
 from flask_wtf import CSRFProtect, FlaskForm
 from jinja2 import ChoiceLoader, FileSystemLoader, Undefined
-from werkzeug.utils import safe_join
+from werkzeug.security import safe_join
 from werkzeug.wrappers import Response
 from wtforms import BooleanField, EmailField, PasswordField, RadioField, SelectField, StringField, TextAreaField
-from wtforms.fields.choices import SelectChoice
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # its stubs are older
 from wtforms.validators import DataRequired, Length
 
 from portal.content.templates import TEMPLATES, LocaleEnvironment
@@ -33,7 +33,7 @@ POLICY = (
 )
 
 
-class Example(FlaskForm):
+class Example(FlaskForm):  # type: ignore[misc]  # flask-wtf has no types
     """One field of each kind."""
 
     email = EmailField("E-mail", validators=[DataRequired("Enter your e-mail address")])

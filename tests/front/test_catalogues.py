@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -71,7 +72,8 @@ def german() -> dict[Key, tuple[Text, Text]]:
 @cache
 def spoken() -> set[Key]:
     """Every text that the code and the templates hand to gettext."""
-    methods, options = parse_mapping_cfg(io.StringIO((TRANSLATIONS / "babel.cfg").read_text("utf-8")))
+    parse: Callable[[io.StringIO], tuple[Any, Any]] = parse_mapping_cfg  # babel brings no type for it
+    methods, options = parse(io.StringIO((TRANSLATIONS / "babel.cfg").read_text("utf-8")))
     return {
         Key(singular(message), context or "")
         for folder in ("portal", "templates")

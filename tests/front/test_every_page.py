@@ -32,6 +32,7 @@ from portal.payments.models import Payment
 from portal.payments.order_rules import Item
 from portal.reconciliation.models import Discrepancy, Reconciliation
 from portal.refunds.models import Refund
+from portal.refunds.statuses import RefundStatus
 from portal.support import service as desk
 from portal.support.queries import SECTIONS
 from tests import factories
@@ -66,14 +67,14 @@ class History:
             factories.user(session, customer, "payer", name="Benedikt Kurz-Oberbaumbrücke", password=None)
             factories.user(session, customer, "owner", active=False)
             self.due = factories.invoice(session, customer, LINES).id
-            late = {"due_on": today - timedelta(days=6), "issued_on": today - timedelta(days=20)}
+            late: dict[str, Any] = {"due_on": today - timedelta(days=6), "issued_on": today - timedelta(days=20)}
             self.overdue = factories.invoice(session, customer, **late).id
             factories.invoice(session, customer, currency="jpy")
             paid = factories.invoice(session, customer, LINES, status="paid", paid_at=now)
             self.paid = paid.id
             payment = factories.payment(session, customer, paid)
             self.succeeded = payment.id
-            unpaid = {"amount_minor": 12_00, "succeeded_at": None}
+            unpaid: dict[str, Any] = {"amount_minor": 12_00, "succeeded_at": None}
             wants_code = {"status": "requires_payment_method", "failure_code": "incorrect_cvc", "succeeded_at": None}
             factories.payment(session, customer, session.get_one(Invoice, self.due), **wants_code)
             items = [Item("Meter reading", 1_500, 6_00).to_json(), Item("Journey", 1_000, 3_00).to_json()]
@@ -148,10 +149,10 @@ class History:
             documents = session.execute(select(Document)).scalars()
             self.codes = [document.code_text for document in documents]
         with db.transaction() as session:
-            paid = session.get_one(Payment, self.succeeded)
-            factories.fraud_warning(session, paid)
+            payment = session.get_one(Payment, self.succeeded)
+            factories.fraud_warning(session, payment)
             self.refunds = [
-                factories.refund(session, paid, amount_minor=5_00, **values).id
+                factories.refund(session, payment, amount_minor=5_00, **values).id
                 for values in (
                     {"status": "requested"},
                     {
@@ -173,7 +174,7 @@ class History:
         assert note is not None
         if revoked:
             with db.transaction() as session:
-                session.get_one(Refund, refund).status = "failed"
+                session.get_one(Refund, refund).status = RefundStatus.FAILED
             receipts.revoke_credit_note(refund)
         return note
 

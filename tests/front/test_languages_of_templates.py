@@ -7,10 +7,11 @@ from flask import Flask
 from jinja2 import DictLoader
 from sqlalchemy.orm import Session
 
-from portal.accounts.models import Customer, User
+from portal.accounts.models import Customer
 from portal.content.templates import LocaleEnvironment
 from portal.core import db
 from portal.core.money import Money
+from portal.identity.models import User
 from tests import factories
 
 pytestmark = pytest.mark.database("sqlite")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from flask import Flask
@@ -45,7 +45,7 @@ def customer(app: Flask) -> Customer:
 
 
 @pytest.fixture
-def browser_of(app: Flask, customer: Customer) -> Iterator[Callable[[str], FlaskClient]]:
+def browser_of(app: Flask, customer: Customer) -> Callable[[str], FlaskClient]:
     def signed_in(who: str) -> FlaskClient:
         browser = app.test_client()
         with db.transaction() as session:

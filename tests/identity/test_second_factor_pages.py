@@ -13,8 +13,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from portal.core import clock, config, db
-from portal.identity import codes, second_factor, service
-from portal.identity.models import User
+from portal.identity import second_factor, service
+from portal.identity.models import SecondFactor, User
 from tests import factories
 from tests.accounts.conftest import Mails
 from tests.factories import PASSWORD, csrf_token, sign_in
@@ -134,7 +134,7 @@ def test_wrong_codes_are_slowed_down(client: FlaskClient, secret: str) -> None:
 def test_what_cannot_be_read_any_more_is_told(client: FlaskClient, secret: str, user: User) -> None:
     second = first_step(client)
     with db.transaction() as session:
-        session.get_one(codes.SecondFactor, user.id).secret = "of another key"
+        session.get_one(SecondFactor, user.id).secret = "of another key"
     assert "must be set up again" in text(post(client, second, code=code_of(secret)))
     assert not is_signed_in(client)
 

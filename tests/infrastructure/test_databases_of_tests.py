@@ -82,7 +82,7 @@ def test_whoever_is_still_in_it_is_put_out(own: Run) -> None:
 def test_one_that_was_changed_in_another_way_than_its_rows_is_dropped(own: Run, change: str) -> None:
     url = own.fresh_postgresql()
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(change)  # type: ignore[call-overload]
+        connection.execute(change)
     own.drop(url)
     with pytest.raises(psycopg.OperationalError, match="does not exist"):
         psycopg.connect(url)
@@ -91,7 +91,7 @@ def test_one_that_was_changed_in_another_way_than_its_rows_is_dropped(own: Run, 
 def test_so_is_one_with_settings_of_its_own(own: Run) -> None:
     url = own.fresh_postgresql()
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET default_transaction_read_only = on")  # type: ignore[call-overload]
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET default_transaction_read_only = on")
     own.drop(url)
     with pytest.raises(psycopg.OperationalError, match="does not exist"):
         psycopg.connect(url)

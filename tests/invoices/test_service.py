@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -290,7 +291,9 @@ def test_what_is_owed_is_summed_by_currency_with_its_overdue_part(
     issue: Issue, customer: Customer, stranger: Customer
 ) -> None:
     issue(), issue(**overdue()), issue(line(price=5_000, rate=0), currency="jpy")
-    issue(customer_id=stranger.id), pay(issue()), void(issue())
+    issue(customer_id=stranger.id)
+    pay(issue())
+    void(issue())
     with db.reading() as session:
         owed = queries.owed(session, customer.id)
         nothing = queries.owed(session, "cus_nobody")
@@ -460,7 +463,7 @@ def test_staff_see_everyones_invoices_filtered_and_by_number(issue: Issue, stran
     late, paid = issue(**overdue()), issue()
     pay(paid)
 
-    def listed(**wanted: str) -> list[str]:
+    def listed(**wanted: Any) -> list[str]:
         with db.reading() as session:
             return [one.id for one in queries.page_for_staff(session, **wanted).rows]
 

@@ -126,9 +126,3 @@ def subscriber(app: Flask, sandbox: SandboxServer, smtp: Mailbox) -> Iterator[Su
     with time_machine.travel(datetime.combine(company_days.today() + timedelta(days=1), time(9), UTC)):
         yield one
     gateway.forget()
-
-
-def text_of(mail: EmailMessage) -> str:
-    body = mail.get_body(("plain",))
-    assert body is not None
-    return str(body.get_content())

@@ -24,8 +24,9 @@ from portal.payment_methods.models import PaymentMethod
 from portal.payments import service as payments
 from portal.payments.models import Payment
 from tests.crashing import dies
-from tests.mandates.conftest import ASKS, GOOD, POOR, STOLEN, WRONG_CODE, Subscriber, text_of
+from tests.mandates.conftest import ASKS, GOOD, POOR, STOLEN, WRONG_CODE, Subscriber
 from tests.payments.conftest import audited, everything
+from tests.smtp import text_of
 
 
 def test_an_invoice_is_announced_three_days_before_and_charged_on_its_day(subscriber: Subscriber) -> None:

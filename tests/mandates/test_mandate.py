@@ -16,8 +16,9 @@ from portal.mandates.models import Mandate
 from portal.payment_methods import queries as cards
 from portal.payment_methods import service as card_service
 from tests import factories
-from tests.mandates.conftest import POOR, Subscriber, text_of
+from tests.mandates.conftest import POOR, Subscriber
 from tests.payments.conftest import audited, everything
+from tests.smtp import text_of
 
 
 def in_force(subscriber: Subscriber) -> Mandate | None:

@@ -95,6 +95,11 @@ def _unanswered(debtor: Debtor, status: str) -> None:
         confirming.record(session, payment.id, source, client_key=db.new_id("key"), off_session=False)
 
 
+def _announced(debtor: Debtor, status: str) -> None:
+    debtor.is_collected("announced")
+    debtor.pays(status)
+
+
 Begin = Callable[[Debtor], object]
 CASES: dict[str, tuple[Begin, str, date | None]] = {
     "nothing was begun": (lambda _debtor: None, "open", None),
@@ -131,7 +136,7 @@ CASES: dict[str, tuple[Begin, str, date | None]] = {
     "a mandate": (Debtor.agrees, "scheduled", SOON),
     "announced": (lambda debtor: debtor.is_collected("announced"), "scheduled", SOON),
     "announced, and the bank asks": (
-        lambda debtor: (debtor.is_collected("announced"), debtor.pays(PaymentStatus.REQUIRES_ACTION)),
+        lambda debtor: _announced(debtor, PaymentStatus.REQUIRES_ACTION),
         "requires_action",
         None,
     ),

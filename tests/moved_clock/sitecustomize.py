@@ -6,10 +6,11 @@ told to leave this clock alone, and the system refuses it as invalid. A wait for
 
 import select
 import time
+from typing import SupportsIndex
 
 
-def _sleep(seconds: float) -> None:
-    select.select([], [], [], seconds)
+def _sleep(seconds: float | SupportsIndex, /) -> None:
+    select.select([], [], [], seconds if isinstance(seconds, float) else int(seconds))
 
 
 time.sleep = _sleep

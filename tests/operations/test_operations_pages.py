@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -28,7 +29,7 @@ from portal.stripe_events.models import StripeEvent
 from portal.webhook_endpoints.models import WebhookEndpoint
 from tests import factories
 from tests.counting import counted_queries
-from tests.smtp import Mailbox
+from tests.smtp import Mailbox, text_of
 
 pytestmark = pytest.mark.database("sqlite")
 
@@ -72,7 +73,7 @@ def troubles(app: Flask) -> None:
                 created_at=now, updated_at=now,
             )
         )  # fmt: skip
-        paid = {"amount": Money(119_00, "eur"), "subject": "pay_1", "at": now}
+        paid: dict[str, Any] = {"amount": Money(119_00, "eur"), "subject": "pay_1", "at": now}
         post(
             session,
             "charge",
@@ -96,7 +97,7 @@ def post_to(browser: FlaskClient, address: str) -> int:
     return browser.post(DESK + address, headers={"X-CSRFToken": factories.csrf_token(browser)}).status_code
 
 
-def text_of(browser: FlaskClient, address: str) -> str:
+def seen(browser: FlaskClient, address: str) -> str:
     answer = browser.get(DESK + address)
     assert answer.status_code == 200, answer.get_data(as_text=True)
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", answer.get_data(as_text=True))).split())
@@ -132,7 +133,7 @@ def test_nobody_is_offered_what_they_would_be_refused(troubles: None, browser_of
 
 
 def test_the_state_of_a_new_portal_is_fine_but_for_the_anchor(app: Flask, browser_of: Browsers) -> None:
-    text = text_of(browser_of("support"), "")
+    text = seen(browser_of("support"), "")
     assert "Failed permanently 0 Fine" in text
     assert "Last checkpoint of the audit log Never Needs review" in text
 
@@ -141,7 +142,7 @@ def test_the_state_names_what_waits_for_a_person(troubles: None, browser_of: Bro
     with db.transaction() as session:
         payment = factories.payment(session, factories.customer(session))
         factories.refund(session, payment, status="failed", failed_at=clock.now())
-    text = text_of(browser_of("support"), "")
+    text = seen(browser_of("support"), "")
     assert "Failed permanently 1 Needs review" in text
     assert "Payments that need review 1 Needs review" in text
     assert "Failed refunds that nobody has resolved 1 Needs review" in text
@@ -165,15 +166,15 @@ def test_an_event_is_shown_as_it_came_and_that_it_was_seen_is_written_down(
 def test_a_body_that_is_no_json_is_shown_all_the_same(app: Flask, browser_of: Browsers) -> None:
     with db.transaction() as session:
         factories.stripe_event(session, id="evt_torn", body=b'{"torn": \xff')
-    assert '{"torn": �' in text_of(browser_of("support"), "/events/evt_torn")
+    assert '{"torn": �' in seen(browser_of("support"), "/events/evt_torn")
 
 
 def test_a_press_has_the_event_applied_again(troubles: None, browser_of: Browsers) -> None:
     approver = browser_of("approver")
     assert post_to(approver, "/events/evt_1/replays") == 303
-    assert "The event is being applied again" in text_of(approver, "/events/evt_1")
+    assert "The event is being applied again" in seen(approver, "/events/evt_1")
     assert post_to(approver, "/events/evt_1/replays") == 303
-    assert "already queued" in text_of(approver, "/events/evt_1")
+    assert "already queued" in seen(approver, "/events/evt_1")
     with db.reading() as session:
         assert session.get_one(StripeEvent, "evt_1").status == "received"
         jobs = session.scalars(select(JobRow).where(JobRow.name == "stripe_events.apply")).all()
@@ -182,9 +183,9 @@ def test_a_press_has_the_event_applied_again(troubles: None, browser_of: Browser
 
 def test_events_are_filtered_by_what_is_in_the_address(troubles: None, browser_of: Browsers) -> None:
     support = browser_of("support")
-    assert "payment_intent.succeeded" in text_of(support, "/events?q=pi_1&status=received")
-    assert "No matching events" in text_of(support, "/events?q=pi_2")
-    assert "No matching events" in text_of(support, "/events?status=ignored")
+    assert "payment_intent.succeeded" in seen(support, "/events?q=pi_1&status=received")
+    assert "No matching events" in seen(support, "/events?q=pi_2")
+    assert "No matching events" in seen(support, "/events?status=ignored")
     assert support.get(f"{DESK}/events?status=lost").status_code == 422
 
 
@@ -193,7 +194,7 @@ def test_events_are_filtered_by_what_is_in_the_address(troubles: None, browser_o
 
 def test_a_delivery_is_shown_without_its_signature_and_sent_again(troubles: None, browser_of: Browsers) -> None:
     admin = browser_of("admin")
-    text = text_of(admin, "/deliveries/dlv_1")
+    text = seen(admin, "/deliveries/dlv_1")
     for words in (
         "webhook-id: evt_",
         "webhook-timestamp: ",
@@ -206,7 +207,7 @@ def test_a_delivery_is_shown_without_its_signature_and_sent_again(troubles: None
     assert "v1," not in text
     assert (latest_event().action, latest_event().facts) == ("staff.viewed", {"what": "event delivery"})
     assert post_to(admin, "/deliveries/dlv_1/replays") == 303
-    assert "The event is being sent again" in text_of(admin, "/deliveries/dlv_1")
+    assert "The event is being sent again" in seen(admin, "/deliveries/dlv_1")
     assert (latest_event().action, latest_event().actor_kind) == ("delivery.sent_again", "staff")
     with db.reading() as session:
         (job,) = session.scalars(select(JobRow).where(JobRow.name == "webhook_endpoints.deliver"))
@@ -222,7 +223,7 @@ def test_nothing_is_sent_again_to_an_endpoint_that_is_switched_off(troubles: Non
         f"{DESK}/deliveries/dlv_1"
     ).get_data(as_text=True)
     assert post_to(admin, "/deliveries/dlv_1/replays") == 303
-    assert "This endpoint is turned off" in text_of(admin, "/deliveries/dlv_1")
+    assert "This endpoint is turned off" in seen(admin, "/deliveries/dlv_1")
 
 
 def test_deliveries_are_found_by_customer_state_and_type(troubles: None, browser_of: Browsers) -> None:
@@ -231,13 +232,13 @@ def test_deliveries_are_found_by_customer_state_and_type(troubles: None, browser
         factories.delivery(session, other, type="ping")
         wanted = other.id
     admin = browser_of("admin")
-    both = text_of(admin, "/deliveries")
+    both = seen(admin, "/deliveries")
     assert both.index("Elbe Boats AG") < both.index("Spree Bikes GmbH")
     for query in (f"customer={wanted}", "status=delivered", "type=ping"):
-        text = text_of(admin, f"/deliveries?{query}")
+        text = seen(admin, f"/deliveries?{query}")
         assert "Elbe Boats AG" in text
         assert "Spree Bikes GmbH" not in text
-    assert "No matching deliveries" in text_of(admin, "/deliveries?customer=cus_none")
+    assert "No matching deliveries" in seen(admin, "/deliveries?customer=cus_none")
     assert admin.get(f"{DESK}/deliveries?status=lost").status_code == 422
 
 
@@ -246,13 +247,13 @@ def test_deliveries_are_found_by_customer_state_and_type(troubles: None, browser
 
 def test_a_press_has_a_dead_job_tried_again(troubles: None, browser_of: Browsers) -> None:
     admin = browser_of("admin")
-    text = text_of(admin, "/jobs?status=dead")
+    text = seen(admin, "/jobs?status=dead")
     assert "documents.render" in text
     assert "OSError: <full>" in text
     assert post_to(admin, "/jobs/job_1/attempts") == 303
-    assert "The job is being retried" in text_of(admin, "/jobs")
+    assert "The job is being retried" in seen(admin, "/jobs")
     assert (latest_event().action, latest_event().actor_kind) == ("job.revived", "staff")
-    assert "No job has failed permanently" in text_of(admin, "/jobs?status=dead")
+    assert "No job has failed permanently" in seen(admin, "/jobs?status=dead")
     assert post_to(admin, "/jobs/job_none/attempts") == 404
 
 
@@ -265,7 +266,7 @@ def test_a_job_that_waits_for_a_service_says_so_and_not_a_time_that_does_not_cou
         )  # fmt: skip
         factories.stripe_event(session, id="evt_1")
     for page in ("/jobs", "/events/evt_1"):
-        text = text_of(browser_of("admin"), page)
+        text = seen(browser_of("admin"), page)
         assert "Waiting for Stripe" in text, page
         assert "As soon as the service answers; it is checked every 10 seconds" in text, page
         assert language.date_text(tomorrow.date(), "en") not in text, page
@@ -286,16 +287,14 @@ def test_staff_get_one_mail_about_the_jobs_that_died(app: Flask, smtp: Mailbox) 
         config.current().company.support_email,
         "Jobs that failed permanently: 22",
     )
-    body = mail.get_body(("plain",))
-    assert body is not None
-    text = body.get_content()
+    text = text_of(mail)
     assert text.count("documents.render: OSError") == 20
     assert "And 2 more." in text
     assert f"{DESK}/jobs?status=dead" in text
 
 
 def test_what_is_frozen_stands_with_its_sentence(troubles: None, browser_of: Browsers) -> None:
-    text = text_of(browser_of("support"), "/review")
+    text = seen(browser_of("support"), "/review")
     assert "the amount differs: 1 instead of 2" in text
     assert "it is another customer's" in text
     assert "it is another charge's" in text
@@ -316,14 +315,14 @@ def test_empty_lists_say_so(app: Flask, browser_of: Browsers) -> None:
         ("/jobs?status=dead", "No job has failed permanently"),
         ("/review", "Nothing on hold"),
     ):
-        assert words in text_of(approver, address)
+        assert words in seen(approver, address)
 
 
 # The audit trail
 
 
 def test_the_audit_trail_is_read_by_people(troubles: None, browser_of: Browsers) -> None:
-    text = text_of(browser_of("admin"), "/audit?subject=pay_1")
+    text = seen(browser_of("admin"), "/audit?subject=pay_1")
     assert "status: created → succeeded" in text
     assert "Spree Bikes GmbH" in text
 

@@ -15,8 +15,9 @@ from portal.core import db
 from portal.core.errors import Declined, Invalid, Unavailable
 from portal.jobs import outbox
 from portal.payment_methods import by_reference, card_testing, keeping, queries, setups, stripe_customers
-from portal.payment_methods.by_reference import KeyReused, UnknownCard
+from portal.payment_methods.by_reference import KeyReused
 from portal.payment_methods.models import CardAttempt, PaymentMethodSetup
+from portal.payment_methods.sources import UnknownCard
 from portal.payment_methods.statuses import SetupOutcome, SetupStatus
 from tests import factories
 from tests.crashing import dies, overtaken

@@ -10,6 +10,7 @@ import stripe
 import time_machine
 from sqlalchemy import select
 
+from portal.accounts.models import Customer
 from portal.core import clock, db
 from portal.core.errors import RateLimited
 from portal.payment_methods import card_testing, setups
@@ -19,6 +20,7 @@ from portal.payments import service as payments
 from portal.stripe_events import handlers
 from portal.stripe_events.models import StripeEvent
 from tests import factories
+from tests.certain import as_sent
 from tests.concurrency import run_concurrently
 from tests.payment_methods.conftest import Wallet, declined
 from tests.payments.conftest import everything
@@ -110,14 +112,14 @@ def test_a_card_that_is_kept_may_be_declined(wallet: Wallet) -> None:
 
 def test_declined_payments_count_and_end_what_may_try_on(wallet: Wallet) -> None:
     with db.transaction() as session:
-        customer = session.get_one(factories.Customer, wallet.customer_id)
+        customer = session.get_one(Customer, wallet.customer_id)
         invoice = factories.invoice(session, customer)
     declined(wallet.customer_id, 3)
     card_testing.begin_payment(wallet.customer_id, OFFICE, invoice.id)
     started = payments.start_for_invoice(wallet.customer_id, invoice.id, client_key="first-page", save_card=False)
     charges = []
     for number in (DECLINED, "4000000000009995"):
-        method = {"payment_method": wallet.method(number)}
+        method = as_sent({"payment_method": wallet.method(number)})
         with pytest.raises(stripe.CardError) as refused:
             wallet.sandbox.client.v1.payment_intents.confirm(started.intent_id, method)
         charges.append(str(refused.value.error.charge))  # type: ignore[union-attr]
@@ -203,16 +205,14 @@ def test_tries_sent_side_by_side_are_counted_before_a_bank_has_answered(wallet: 
     def begin(number: int) -> str:
         try:
             with db.transaction() as session:
-                session.execute(
-                    select(factories.Customer.id).where(factories.Customer.id == wallet.customer_id).with_for_update()
-                )
+                session.execute(select(Customer.id).where(Customer.id == wallet.customer_id).with_for_update())
                 card_testing.begin(session, wallet.customer_id, HOME, f"pm_{number}")
         except RateLimited:
             return "refused"
         return "begun"
 
     outcomes = run_concurrently(*[lambda number=number: begin(number) for number in range(14)])
-    assert sorted(outcomes) == ["begun"] * 10 + ["refused"] * 4
+    assert sorted(map(str, outcomes)) == ["begun"] * 10 + ["refused"] * 4
     with time_machine.travel(clock.now() + card_testing.UNANSWERED_FOR + timedelta(seconds=1)):
         wallet.start()
 

@@ -9,6 +9,7 @@ import pytest
 import time_machine
 from flask.testing import FlaskClient
 
+from portal.accounts.models import Customer
 from portal.core import clock, company_days, db
 from portal.payment_methods.models import PaymentMethodSetup
 from portal.web import pages
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.database("sqlite")
 @pytest.fixture
 def owner(client: FlaskClient, wallet: Wallet) -> FlaskClient:
     with db.transaction() as session:
-        customer = session.get_one(factories.Customer, wallet.customer_id)
+        customer = session.get_one(Customer, wallet.customer_id)
         user = factories.user(session, customer)
     factories.sign_in(client, user)
     return client
@@ -103,7 +104,7 @@ def test_the_removal_says_which_card_is_the_default_now(owner: FlaskClient, wall
 
 def test_an_expired_card_is_not_offered_for_paying(owner: FlaskClient, wallet: Wallet) -> None:
     with db.transaction() as session:
-        customer = session.get_one(factories.Customer, wallet.customer_id)
+        customer = session.get_one(Customer, wallet.customer_id)
         invoice = factories.invoice(session, customer)
     card(wallet, last4="0001", exp_year=2020, is_default=True)
     card(wallet, last4="0002")

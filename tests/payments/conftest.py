@@ -107,7 +107,7 @@ def books() -> list[tuple[str, str, int]]:
     """All postings as (kind, reference, minor units)."""
     with db.reading() as session:
         rows = session.execute(select(Posting.kind, Posting.reference, Posting.amount_minor).order_by(Posting.id))
-        return [tuple(row) for row in rows]
+        return [(kind, reference, amount) for kind, reference, amount in rows]
 
 
 def jobs(name: str) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from portal.core import clock, company_days, db
 from portal.core.errors import Conflict, NotFound, PortalError, Unavailable
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
+from portal.invoices.statuses import InvoiceStatus
 from portal.jobs import outbox
 from portal.payments import following, service
 from portal.payments.models import Payment
@@ -156,7 +157,7 @@ def test_staff_who_cancel_are_told_what_is_theirs_to_know(checkout: Checkout) ->
     assert told.value.text() == Unavailable.message  # and not that they were not charged
     with db.transaction() as session:
         session.get_one(Payment, payment_id).status = PaymentStatus.CANCELED
-        session.get_one(Invoice, checkout.invoice_id).status = "paid"
+        session.get_one(Invoice, checkout.invoice_id).status = InvoiceStatus.PAID
     with pytest.raises(Conflict, match=r"already paid, so nothing was recorded"):
         record_as_paid(checkout)
 

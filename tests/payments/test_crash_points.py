@@ -150,7 +150,7 @@ def test_nothing_arrived_and_the_key_has_expired_so_a_new_attempt_is_made(checko
 def test_intent_made_but_dead_before_its_id_is_stored(checkout: Checkout) -> None:
     cards.ensure_stripe_customer(checkout.customer_id)
     dies("object created", checkout.start)
-    assert checkout.payment.stripe_intent_id is None
+    assert [payment.stripe_intent_id for payment in checkout.payments] == [None]
     let_the_worker_finish(checkout)
     assert checkout.payment.stripe_intent_id == checkout.intents[0].id
     pay_now(checkout)

@@ -155,7 +155,7 @@ def test_each_filter_finds_what_it_says(reader: FlaskClient, customer: Customer)
         factories.payment(session, stranger, description="100% of another's")
 
     def found(**filters: str) -> set[str]:
-        return set(titles(shown(reader, **filters)))
+        return set(titles(shown(reader, code=200, **filters)))
 
     of_march = {"Invoice", "100% of it", "100x of_it", "Yen"}
     assert found(status="succeeded") == of_march
@@ -223,7 +223,7 @@ def test_the_pager_and_the_download_keep_every_filter(reader: FlaskClient, custo
         "q": "no. 0", "status": "succeeded", "since": "2026-03-01", "until": "2026-03-02", "currency": "eur",
         "least": "1", "most": "99",
     }  # fmt: skip
-    page = shown(reader, **filters)
+    page = shown(reader, code=200, **filters)
     older = link(page, "next")
     download = re.search(r'href="(/payments\.csv[^"]*)"', page)
     assert older is not None and download is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session
@@ -79,7 +80,7 @@ def test_the_total_is_of_what_the_filter_finds(forty_five: Customer) -> None:
         assert queries.count(session, "cus_of_nobody", ALL) == 0
 
 
-OTHERS: dict[str, Callable[[Session, str, str | None, int], Page[object]]] = {
+OTHERS: dict[str, Callable[[Session, str, str | None, int], Page[Any]]] = {
     "invoices": lambda session, owner, cursor, size: invoices.page_for_customer(session, owner, cursor=cursor, size=size),
     "documents": lambda session, owner, cursor, size: receipts.of_customer(session, owner, cursor, size=size),
     "refunds": lambda session, owner, cursor, size: refunds.of_customer(session, owner, cursor, size=size),

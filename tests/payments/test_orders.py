@@ -23,7 +23,7 @@ from portal.payments.order_rules import Item, Order
 from tests import factories
 from tests.documents.conftest import Pay, pay
 from tests.payments.conftest import Checkout
-from tests.smtp import Mailbox, attachment
+from tests.smtp import Mailbox, attachment, text_of
 
 __all__ = ["pay"]
 
@@ -139,7 +139,7 @@ def test_they_are_kept_with_the_payment_and_stand_on_its_receipt(
     assert (frozen.net_minor, frozen.total_minor, frozen.taxes) == (50_00, 50_00, ())
     [message] = smtp.messages
     printed = pypdf.PdfReader(io.BytesIO(attachment(message))).pages[0].extract_text()
-    for said in (printed, *(html.unescape(message.get_body((kind,)).get_content()) for kind in ("plain", "html"))):  # type: ignore[union-attr]
+    for said in (printed, *(html.unescape(text_of(message, kind)) for kind in ("plain", "html"))):
         for words in ("Wallbox <11 kW>", "Cable, by the metre", "2,5", "5,00\N{NO-BREAK SPACE}€"):
             assert words in said.replace("\n", " ") or words in said.replace("\n", "")
 

@@ -16,12 +16,14 @@ from portal.accounts.models import Customer
 from portal.core import clock, db
 from portal.core.money import Money
 from portal.invoices.models import Invoice
+from portal.invoices.statuses import InvoiceStatus
 from portal.payment_methods.models import PaymentMethod
 from portal.payments import intents, queries, service
 from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
 from portal.web import pages, polling
 from tests import factories
+from tests.certain import present
 from tests.payments.conftest import Checkout, checkout, everything
 
 __all__ = ["checkout"]
@@ -59,7 +61,7 @@ def text(browser: FlaskClient, address: str, status: int = 200) -> str:
 def set_status(payment_id: str, status: str, **values: Any) -> None:
     with db.transaction() as session:
         row = session.get_one(Payment, payment_id)
-        row.status = status
+        row.status = PaymentStatus(status)
         for name, value in values.items():
             setattr(row, name, value)
 
@@ -80,7 +82,7 @@ def test_an_open_invoice_is_paid_on_a_page_that_names_the_amount(payer: FlaskCli
 @pytest.mark.parametrize("status", ["paid", "void"])
 def test_an_invoice_that_is_not_open_shows_itself_instead(payer: FlaskClient, checkout: Checkout, status: str) -> None:
     with db.transaction() as session:
-        session.get_one(Invoice, checkout.invoice_id).status = status
+        session.get_one(Invoice, checkout.invoice_id).status = InvoiceStatus(status)
     answer = payer.get(f"/payments/invoices/{checkout.invoice_id}")
     assert (answer.status_code, answer.location) == (303, f"/invoices/{checkout.invoice_id}")
 
@@ -159,7 +161,7 @@ def test_a_press_on_a_page_whose_invoice_was_closed_meanwhile_leads_to_the_invoi
     card = checkout.keep_card()
     with db.transaction() as session:
         invoice = session.get_one(Invoice, checkout.invoice_id)
-        invoice.status = status  # by a transfer that staff recorded, say
+        invoice.status = InvoiceStatus(status)  # by a transfer that staff recorded, say
         invoice.paid_at, invoice.voided_at = (clock.now(), None) if status == "paid" else (None, clock.now())
     shown = f"/invoices/{checkout.invoice_id}"
     told = problem(start(payer, checkout.invoice_id), 409)
@@ -168,11 +170,8 @@ def test_a_press_on_a_page_whose_invoice_was_closed_meanwhile_leads_to_the_invoi
     assert CLOSED[status] in page and "Pay €119.00" not in page
     form = {"client_key": KEY, "method": card.stripe_payment_method_id, "csrf_token": factories.csrf_token(payer)}
     without_script = f"/payments/invoices/{checkout.invoice_id}/start"
-    for pressed in (
-        lambda: press(payer, checkout.invoice_id, card.id),
-        lambda: payer.post(without_script, data=form),
-    ):
-        assert payer.get(pressed().location).location == shown
+    for answer in (press(payer, checkout.invoice_id, card.id), payer.post(without_script, data=form)):
+        assert payer.get(present(answer.location)).location == shown
         assert {"paid": "You were not charged again", "void": CLOSED["void"]}[status] in text(payer, shown)
     assert (checkout.intents, checkout.payments) == ([], [])
 
@@ -279,7 +278,9 @@ def test_a_click_without_a_proper_key_is_refused(payer: FlaskClient, checkout: C
 
 def test_someone_who_clicks_too_often_has_to_wait(payer: FlaskClient, checkout: Checkout) -> None:
     with db.transaction() as session:
-        session.get_one(Invoice, checkout.invoice_id).status = "void"  # so that Stripe need not be asked each time
+        session.get_one(
+            Invoice, checkout.invoice_id
+        ).status = InvoiceStatus.VOID  # so that Stripe need not be asked each time
     answers = [start(payer, checkout.invoice_id).status_code for _ in range(30)]
     assert set(answers) == {409}
     answer = start(payer, checkout.invoice_id)

@@ -87,7 +87,7 @@ class Account:
         with db.reading() as session:
             return session.get_one(Payment, payment_id)
 
-    def reconcile(self, kind: str = RunKind.COMMAND, **given: Any) -> Report:
+    def reconcile(self, kind: RunKind = RunKind.COMMAND, **given: Any) -> Report:
         self.settle()
         return service.execute(service.begin(kind, to_now=True, **given))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -77,7 +78,7 @@ def test_payments_of_each_month_hide_none_that_was_charged_twice(
         ({"status": "canceled", "succeeded_at": None}, False),
     ],
 )
-def test_what_differs_is_not_charged_twice(database: str, other: dict[str, object], is_named: bool) -> None:
+def test_what_differs_is_not_charged_twice(database: str, other: dict[str, Any], is_named: bool) -> None:
     with db.transaction() as session:
         customer = factories.customer(session)
         factories.payment(session, customer)

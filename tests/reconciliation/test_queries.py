@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_what_was_compared_is_known_from_the_end_of_the_worker_s_runs(database: 
     ],
 )
 def test_a_command_that_was_cut_off_goes_on_if_it_was_the_last(
-    database: str, values: dict[str, object], since: datetime | None, is_cut_off: bool
+    database: str, values: dict[str, Any], since: datetime | None, is_cut_off: bool
 ) -> None:
     add_run(started_at=NOON - 2 * HOUR)
     run_id = add_run(**({"kind": RunKind.COMMAND, "finished_at": None} | values))

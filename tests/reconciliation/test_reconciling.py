@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from operator import methodcaller
+from typing import Any
 
 import pytest
 import time_machine
@@ -21,13 +23,14 @@ from portal.reconciliation import lost, messages, queries, service
 from portal.reconciliation.models import RunKind, StripePayout, StripeTransaction
 from portal.refunds.models import Refund
 from tests import factories
+from tests.live import SandboxServer
 from tests.reconciliation.conftest import Account, books, discrepancy, found, tamper
 
 
-def stripe_holds(account: Account) -> dict[str, int]:
+def stripe_holds(sandbox: SandboxServer) -> dict[str, int]:
     """What Stripe holds for us, by its own balance transactions."""
     totals: dict[str, int] = {}
-    for movement in account.sandbox.client.v1.balance_transactions.list({"limit": 100}).auto_paging_iter():
+    for movement in sandbox.client.v1.balance_transactions.list({"limit": 100}).auto_paging_iter():
         totals[movement.currency] = totals.get(movement.currency, 0) + movement.net
     return {currency: total for currency, total in totals.items() if total}
 
@@ -55,7 +58,7 @@ def test_all_that_stripe_did_without_us_is_learned(account: Account) -> None:
 
     assert report.open_discrepancies == 0
     assert [account.payment(payment.id).status for payment in (*bought, disputed)] == [PaymentStatus.SUCCEEDED] * 3
-    assert we_hold() == stripe_holds(account)
+    assert we_hold() == stripe_holds(account.sandbox)
     with db.reading() as session:
         mirrored = session.execute(select(StripeTransaction)).scalars().all()
         kinds = set(session.execute(select(Posting.kind)).scalars())
@@ -77,7 +80,7 @@ def test_a_dispute_that_differs_from_its_payment_leaves_equal_books(
     account.sandbox.control("disputes/decide", dispute=dispute.id, verdict=verdict)
     account.reconcile()
     assert found() == []
-    assert we_hold() == stripe_holds(account)
+    assert we_hold() == stripe_holds(account.sandbox)
     assert account.reconcile(RunKind.NIGHTLY).open_discrepancies == 0
 
 
@@ -124,11 +127,11 @@ def test_money_that_is_not_ours_is_named_until_a_person_has_resolved_it(account:
     assert account.reconcile().open_discrepancies == 1
     named = discrepancy("orphan_charge")
     assert "7.00" in messages.of(named).title
-    assert we_hold() != stripe_holds(account)
+    assert we_hold() != stripe_holds(account.sandbox)
 
     service.resolve(named.id, reviewer.id, "The shop's till uses the same account.")
 
-    assert we_hold() == stripe_holds(account)
+    assert we_hold() == stripe_holds(account.sandbox)
     assert account.reconcile().open_discrepancies == 0
     assert account.reconcile(RunKind.NIGHTLY).open_discrepancies == 0
     with pytest.raises(Conflict):
@@ -155,7 +158,7 @@ def test_money_resolved_before_it_reached_the_balance_is_booked_when_it_does(acc
     service.execute(service.begin(RunKind.COMMAND, to_now=True))
     service.resolve(discrepancy("orphan_charge").id, reviewer.id, "The shop's till.")
     assert account.reconcile().open_discrepancies == 0
-    assert we_hold() == stripe_holds(account)
+    assert we_hold() == stripe_holds(account.sandbox)
 
 
 @pytest.mark.parametrize("minor", [1, -1])
@@ -328,13 +331,14 @@ def test_payouts_are_booked_and_equal_what_they_are_made_of(account: Account) ->
             parts = session.execute(select(StripeTransaction).where(StripeTransaction.payout_id == payout.id)).scalars()
             assert {row.subject for row in parts} == {payment.id, payout.id}
         assert (kept.status, kept.sum_minor) == ("paid", payout.amount)
-        assert we_hold() == stripe_holds(account) == {}
+        assert we_hold() == stripe_holds(account.sandbox) == {}
         assert posting(f"payout:{payout.balance_transaction}").debit == LedgerAccount.BANK
 
         # What nobody lists the parts of, or not all of them yet, is held against nothing.
         differs = {"amount": payout.amount + 1, "automatic": True, "reconciliation_status": "completed"}
         for unlisted in ({"automatic": False}, {"reconciliation_status": "in_progress"}):
-            account.alter("payouts", payout.id, lambda row, more=unlisted: row.update(differs | more))
+            change: dict[str, Any] = differs | unlisted
+            account.alter("payouts", payout.id, methodcaller("update", change))
             account.reconcile(since=since)
             assert "payout_differs" not in dict(found())
         account.alter("payouts", payout.id, lambda row: row.update(differs))
@@ -358,7 +362,11 @@ def test_what_stripe_does_not_know_is_named_and_stops_nothing(account: Account) 
     paid = account.paid()
     with db.transaction() as session:
         customer, row = session.get_one(Customer, account.customer_id), session.get_one(Payment, paid.id)
-        waiting = {"status": PaymentStatus.REQUIRES_ACTION, "succeeded_at": None, "stripe_charge_id": None}
+        waiting: dict[str, Any] = {
+            "status": PaymentStatus.REQUIRES_ACTION,
+            "succeeded_at": None,
+            "stripe_charge_id": None,
+        }
         payment = factories.payment(session, customer, stripe_intent_id="pi_gone", **waiting)
         refund = factories.refund(session, row, amount_minor=1_00, status="pending", stripe_refund_id="re_gone")
         dispute = factories.dispute(session, row, status="under_review")

@@ -16,7 +16,7 @@ from portal.core import clock, db
 from portal.core.money import Money
 from portal.gateway import listing
 from portal.jobs import outbox
-from portal.jobs.models import JobRow
+from portal.jobs.models import JobRow, JobStatus
 from portal.ledger import LedgerAccount
 from portal.payments import intents
 from portal.payments.statuses import PaymentStatus
@@ -110,7 +110,7 @@ def test_a_run_whose_job_has_died_is_begun_anew(account: Account) -> None:
     job_handlers.frequent()
     with db.transaction() as session:
         job = session.execute(select(JobRow).where(JobRow.name == "reconciliation.walk")).scalar_one()
-        job.status = "dead"
+        job.status = JobStatus.DEAD
     job_handlers.frequent()
     assert len(runs()) == 2
 

@@ -65,7 +65,12 @@ def test_after_a_restore_nothing_is_charged_or_numbered_twice_and_all_is_brought
         more_business(company, ids)
         company.housekeeping()
         company.run_jobs()
-        charged, documents, known, holds = company.charged, company.documents(), company.known(), stripe_holds(company)
+        charged, documents, known, holds = (
+            company.charged,
+            company.documents(),
+            company.known(),
+            stripe_holds(company.sandbox),
+        )
         assert len(charged) == 5 and len(documents) == 7, "the drill is about something"
         assert {status for _number, status in known["invoices"]} == {"paid", "open"}
         assert company.trail_is_whole()
@@ -102,7 +107,7 @@ def test_after_a_restore_nothing_is_charged_or_numbered_twice_and_all_is_brought
         assert now["payments"] == known["payments"]
         assert now["refunds"] == known["refunds"]
         assert now["disputes"] == known["disputes"]
-        assert we_hold() == stripe_holds(company) == holds
+        assert we_hold() == stripe_holds(company.sandbox) == holds
         assert company.trail_is_whole()
 
         # Life goes on behind the highest numbers; the invoice that nobody had paid is lost, its number stays used.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -50,9 +51,9 @@ def test_what_is_rolled_back_leaves_it_as_it_was(marks_file: Path, app: Flask) -
 
 def test_a_database_that_lost_an_event_is_told_and_does_not_move_the_mark(marks_file: Path, app: Flask) -> None:
     record()
-    ahead = {"audit": {"number": head()[0] + 3, "hash": "f" * 64}, "series": {"receipt": 40}}
-    marks_file.write_text(marks.Mark(ahead["audit"]["number"], "f" * 64, ahead["series"]).text())  # type: ignore[index]
-    assert recovery.lost_event() == ahead["audit"]["number"]  # type: ignore[index]
+    ahead: dict[str, Any] = {"audit": {"number": head()[0] + 3, "hash": "f" * 64}, "series": {"receipt": 40}}
+    marks_file.write_text(marks.Mark(ahead["audit"]["number"], "f" * 64, ahead["series"]).text())
+    assert recovery.lost_event() == ahead["audit"]["number"]
     for _ in range(5):  # it passes the number of the mark, with another history
         record()
     assert mark(marks_file) == ahead

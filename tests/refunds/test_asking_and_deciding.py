@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -89,7 +90,7 @@ def test_an_amount_between_the_steps_of_its_currency_is_asked_for_and_proposed_a
         customer = session.get_one(Customer, counter.customer_id)
         counter.payment_id = factories.payment(session, customer, currency=currency, amount_minor=paid).id
     before, fine = everything(), Money(between, currency)
-    for entrance in (
+    entrances: list[Callable[[], object]] = [
         lambda: service.ask(
             counter.customer_id,
             counter.user_id,
@@ -102,7 +103,8 @@ def test_an_amount_between_the_steps_of_its_currency_is_asked_for_and_proposed_a
         lambda: service.propose(
             counter.support.id, counter.payment_id, fine, RefundReason.GOODWILL, "", client_key="a-proposal"
         ),
-    ):
+    ]
+    for entrance in entrances:
         with pytest.raises(Invalid) as refusal:
             entrance()
         assert refusal.value.field == "amount" and step in refusal.value.text()

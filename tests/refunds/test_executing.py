@@ -16,6 +16,7 @@ from portal.core.money import Money
 from portal.core.synced_rows import Phase
 from portal.gateway.translating import to_refund
 from portal.invoices.models import Invoice
+from portal.invoices.statuses import InvoiceStatus
 from portal.jobs import outbox
 from portal.payments import intents
 from portal.payments import queries as payment_queries
@@ -25,6 +26,7 @@ from portal.refunds import executing, job_handlers, service
 from portal.refunds.models import Refund
 from portal.refunds.statuses import RefundStatus
 from tests import factories
+from tests.certain import present
 from tests.crashing import dies
 from tests.payments.conftest import audited, books, everything
 from tests.payments.conftest import jobs as jobs_named
@@ -61,7 +63,7 @@ def test_an_approved_refund_is_sent_and_booked_and_the_same_news_changes_nothing
     ]
     assert row.expected_by is not None and row.sent_at is not None
     (sent,) = counter.at_stripe
-    assert (sent.metadata["refund_id"], sent.reason) == (refund_id, "requested_by_customer")
+    assert (present(sent.metadata)["refund_id"], sent.reason) == (refund_id, "requested_by_customer")
     before = everything()
     counter.execute(refund_id)
     service.sync_refund(sent.id)
@@ -169,8 +171,9 @@ def test_a_refund_that_appears_while_it_is_searched_for_is_taken_over(counter: C
 def test_while_list_and_charge_contradict_each_other_nothing_is_sent_anew(counter: Counter) -> None:
     counter.fail("error_kept", CREATE, method="POST")
     refund_id = counter.refunded(19_00)
-    of_payment = {"payment_intent": str(counter.payment.stripe_intent_id)}
-    made = counter.sandbox.client.v1.refunds.create({**of_payment, "amount": 5_00})
+    made = counter.sandbox.client.v1.refunds.create(
+        {"payment_intent": present(counter.payment.stripe_intent_id), "amount": 5_00}
+    )
     counter.sandbox.control("refunds/lag", refund=made.id, seconds=60)
     searched(counter, refund_id)
     assert counter.refund(refund_id).attempt == 1
@@ -397,7 +400,7 @@ def test_an_invoice_that_was_paid_otherwise_when_the_money_arrived_is_given_back
         counter.invoice_id = factories.invoice(session, customer).id
     started = counter.start("the-other-invoice")
     with db.transaction() as session:
-        session.get_one(Invoice, counter.invoice_id).status = "paid"  # by bank transfer, say
+        session.get_one(Invoice, counter.invoice_id).status = InvoiceStatus.PAID  # by bank transfer, say
     counter.confirm(started.intent_id)
     intents.refresh(started.payment_id)
     (job,) = jobs_named("refunds.return_duplicate")
@@ -419,7 +422,7 @@ def test_a_key_that_a_customer_has_chosen_makes_no_duplicate(counter: Counter) -
 
 def test_a_refund_as_older_versions_of_the_api_tell_it_has_no_acquirer_reference_number() -> None:
     plain = {"id": "re_1", "object": "refund", "amount": 5_00, "currency": "eur", "status": "succeeded", "created": 1}
-    references = {"payment_intent": "pi_1", "balance_transaction": None, "metadata": {}}
+    references: dict[str, object] = {"payment_intent": "pi_1", "balance_transaction": None, "metadata": {}}
     found = to_refund(stripe.Refund.construct_from(plain | references, "sk_test_1"))
     assert (found.id, found.amount, found.acquirer_reference_number) == ("re_1", Money(5_00, "eur"), "")
 

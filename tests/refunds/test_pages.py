@@ -12,7 +12,8 @@ from flask.testing import FlaskClient
 from portal.core import clock, company_days, db
 from portal.identity.models import User
 from portal.payments.models import Payment
-from portal.refunds import service
+from portal.refunds import queries, service
+from portal.refunds.models import Refund
 from portal.refunds.statuses import RefundStatus
 from tests import factories
 from tests.counting import counted_queries
@@ -67,9 +68,7 @@ def test_a_customer_asks_for_a_part_and_withdraws_it(ada: FlaskClient, counter: 
     assert counter.sums == (0, 0, 119_00)
 
 
-def refunds_of(counter: Counter) -> list[object]:
-    from portal.refunds import queries
-
+def refunds_of(counter: Counter) -> list[Refund]:
     with db.reading() as session:
         return list(queries.of_payment(session, counter.payment_id))
 

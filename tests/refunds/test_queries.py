@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from portal.core import db
 from portal.refunds import queries
@@ -16,7 +17,7 @@ def test_the_queue_is_read_page_by_page_in_the_order_of_asking(database: str) ->
     """Also those that were asked for at one moment are read once each."""
     with db.transaction() as session:
 
-        def ask(at: datetime, **values: object) -> str:
+        def ask(at: datetime, **values: Any) -> str:
             paid = factories.payment(session, factories.customer(session))
             undecided = {"status": "requested", "succeeded_at": None, "stripe_refund_id": None}
             return factories.refund(session, paid, asked_at=at, **(undecided | values)).id
@@ -34,7 +35,7 @@ def test_the_queue_is_read_page_by_page_in_the_order_of_asking(database: str) ->
 def test_duplicates_are_looked_for_among_those_that_changed_since(database: str) -> None:
     with db.transaction() as session:
 
-        def paid(at: datetime, **values: object) -> str:
+        def paid(at: datetime, **values: Any) -> str:
             return factories.payment(
                 session, factories.customer(session), updated_at=at, **({"duplicate": "second_intent"} | values)
             ).id

@@ -17,6 +17,7 @@ import stripe
 from portal.sandbox.app import create_sandbox
 from portal.sandbox.server import SandboxServer
 from portal.sandbox.settings import SandboxSettings
+from tests.certain import as_sent
 
 FAST = replace(
     SandboxSettings(),
@@ -54,14 +55,16 @@ class RunningSandbox:
 
     def pay(self, method: str = "pm_card_visa", **more: Any) -> stripe.PaymentIntent:
         return self.client.v1.payment_intents.create(
-            {
-                "amount": 2000,
-                "currency": "eur",
-                "payment_method": method,
-                "confirm": True,
-                "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
-                **more,
-            }
+            as_sent(
+                {
+                    "amount": 2000,
+                    "currency": "eur",
+                    "payment_method": method,
+                    "confirm": True,
+                    "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+                    **more,
+                }
+            )
         )
 
 

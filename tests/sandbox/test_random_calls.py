@@ -126,7 +126,7 @@ class Session:
             for number, part in enumerate(route.rule.split("/"))
         )
         form = urlencode([(name, self._named(value)) for name, value in flat("", params)])
-        where = (
+        where: dict[str, Any] = (
             {"query_string": form}
             if route.method != "POST"
             else {"data": form, "content_type": "application/x-www-form-urlencoded"}

@@ -67,7 +67,9 @@ class Shop:
 
     def ask(self, method: str, path: str, **params: Any) -> dict[str, Any]:
         form = urlencode(list(flat("", params)))
-        where = {"data": form, "content_type": "application/x-www-form-urlencoded"} if method == "POST" else {}
+        where: dict[str, Any] = (
+            {"data": form, "content_type": "application/x-www-form-urlencoded"} if method == "POST" else {}
+        )
         answer = self._client.open(path, method=method, headers={"Authorization": "Bearer sk_test_x"}, **where)
         body = json.loads(answer.get_data())
         assert answer.status_code < 500, (path, params, body)

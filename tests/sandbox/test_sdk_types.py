@@ -15,6 +15,7 @@ from portal.sandbox.params import Choice, Either, Gone, Hash, ListOf, Reader
 from portal.sandbox.resources.payment_method_types import TYPES
 from portal.sandbox.resources.testaccounts import BY_NAME
 from portal.sandbox.routes import Route
+from tests.certain import as_sent
 from tests.sandbox import sdk_types
 from tests.sandbox.conftest import FAST, RunningSandbox, start
 from tests.waiting import eventually
@@ -60,7 +61,7 @@ def _attempt(call: Any) -> None:
 def live_a_little(sandbox: RunningSandbox) -> None:
     """Bring every kind of object into many of its states."""
     v1 = sandbox.client.v1
-    address = {"line1": "Main street 1", "city": "Berlin", "postal_code": "10115", "country": "DE"}
+    address: Any = {"line1": "Main street 1", "city": "Berlin", "postal_code": "10115", "country": "DE"}
     customer = v1.customers.create(
         {
             "email": "a@example.com",
@@ -72,7 +73,7 @@ def live_a_little(sandbox: RunningSandbox) -> None:
     )
     card = v1.customers.payment_methods.list(customer.id).data[0]
     v1.customers.update(customer.id, {"invoice_settings": {"default_payment_method": card.id}})
-    v1.payment_methods.update(card.id, {"billing_details": {"address": address}})
+    v1.payment_methods.update(card.id, as_sent({"billing_details": {"address": address}}))
     v1.customers.delete(v1.customers.create().id)
     v1.webhook_endpoints.create({"url": "http://127.0.0.1:9/nobody", "enabled_events": ["*"]})
     intents = {
@@ -108,12 +109,14 @@ def live_a_little(sandbox: RunningSandbox) -> None:
     for method in ("pm_card_visa", "pm_card_authenticationRequiredOnSetup", "pm_card_visa_chargeDeclined"):
         _attempt(
             lambda method=method: v1.setup_intents.create(
-                {
-                    "payment_method": method,
-                    "confirm": True,
-                    "automatic_payment_methods": automatic,
-                    "customer": customer.id,
-                }
+                as_sent(
+                    {
+                        "payment_method": method,
+                        "confirm": True,
+                        "automatic_payment_methods": automatic,
+                        "customer": customer.id,
+                    }
+                )
             )
         )
     v1.setup_intents.cancel(v1.setup_intents.create().id)
@@ -147,14 +150,16 @@ def pay_by_other_methods(sandbox: RunningSandbox, customer: str) -> None:
         }
         accounts = [name for name, account in BY_NAME.items() if account.type == kind]
         for name in accounts:
-            _attempt(lambda name=name, given=given: v1.payment_intents.create({**given, "payment_method": name}))
+            _attempt(
+                lambda name=name, given=given: v1.payment_intents.create(as_sent({**given, "payment_method": name}))
+            )
         if accounts:
             continue
         if facts.saved_as:
             given["setup_future_usage"] = "off_session"
         for outcome in ("authorize", "fail"):
             data: Any = {"type": kind, "billing_details": holder}
-            intent: Any = v1.payment_intents.create({**given, "payment_method_data": data})
+            intent: Any = v1.payment_intents.create(as_sent({**given, "payment_method_data": data}))
             if facts.redirects:
                 page = intent.next_action.redirect_to_url.url
                 requests.post(page, data={"outcome": outcome}, timeout=30, allow_redirects=False)
@@ -162,14 +167,16 @@ def pay_by_other_methods(sandbox: RunningSandbox, customer: str) -> None:
                 v1.refunds.create({"payment_intent": intent.id, "amount": 500})
         if facts.saved_as:
             v1.setup_intents.create(
-                {
-                    "allowed_payment_method_types": [kind],
-                    "confirm": True,
-                    "customer": customer,
-                    "mandate_data": accepted,
-                    "payment_method_data": {"type": kind, "billing_details": holder},
-                    "return_url": "https://shop.example/return",
-                }
+                as_sent(
+                    {
+                        "allowed_payment_method_types": [kind],
+                        "confirm": True,
+                        "customer": customer,
+                        "mandate_data": accepted,
+                        "payment_method_data": {"type": kind, "billing_details": holder},
+                        "return_url": "https://shop.example/return",
+                    }
+                )
             )
     sandbox.control("finish")
 

@@ -15,9 +15,10 @@ import requests
 
 from deploy.dev.processes import ROOT, until_the_starter_dies
 from portal.sandbox.app import create_sandbox
-from portal.sandbox.resources import disputes, payouts, refunds, setup_intents
+from portal.sandbox.resources import disputes, payouts, refunds
 from portal.sandbox.resources.intents import move
 from portal.sandbox.resources.payment_states import CANCELABLE, CAPTURABLE, CONFIRMABLE, STATES
+from portal.sandbox.resources.setup_states import STATES as SETUP_STATES
 from portal.sandbox.resources.testcards import BEHAVIOURS, BY_NAME, BY_NUMBER, luhn_valid
 from portal.sandbox.server import RefusedToStart, SandboxServer, serve
 from tests.sandbox.conftest import RunningSandbox
@@ -119,7 +120,7 @@ def test_every_test_card_is_valid_and_behaves() -> None:
 
 TABLES = {
     "payment_intent": STATES,
-    "setup_intent": setup_intents.STATES,
+    "setup_intent": SETUP_STATES,
     "refund": refunds.STATES,
     "dispute": disputes.STATES,
     "payout": payouts.STATES,
@@ -147,7 +148,7 @@ def test_only_ends_lead_nowhere(name: str) -> None:
     assert {state for state, following in TABLES[name].items() if not following} == ENDS[name]
 
 
-@pytest.mark.parametrize("table", [STATES, setup_intents.STATES], ids=["payment_intent", "setup_intent"])
+@pytest.mark.parametrize("table", [STATES, SETUP_STATES], ids=["payment_intent", "setup_intent"])
 def test_an_intent_moves_as_its_table_says_and_in_no_other_way(table: dict[str, frozenset[str]]) -> None:
     for before, after in itertools.product(table, table):
         intent = {"object": "payment_intent", "status": before}

@@ -14,7 +14,7 @@ from tests.browsing import Console
 from tests.sandbox_browser.checkout import DECLINED, Checkout
 
 ALL = "card,apple_pay,google_pay,link,paypal,klarna"
-TEN_EUROS = {"mode": "payment", "amount": 1000, "currency": "eur"}
+TEN_EUROS: dict[str, Any] = {"mode": "payment", "amount": 1000, "currency": "eur"}
 PAY = """async () => {
     expressCheckout.on("confirm", async (event) => {
         window.agreed = JSON.parse(JSON.stringify(event));

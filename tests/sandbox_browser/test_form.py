@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from tests.browsing import Console
 from tests.sandbox_browser.checkout import VISA, Checkout
 
-DEFERRED = {"mode": "payment", "amount": 1099, "currency": "eur"}
+DEFERRED: dict[str, Any] = {"mode": "payment", "amount": 1099, "currency": "eur"}
 THIS_YEAR = date.today().year % 100  # noqa: DTZ011 the form goes by the customer's calendar, which here is this machine's
 
 
@@ -207,7 +207,7 @@ def test_the_postal_code_is_asked_for_where_banks_check_it(form: Checkout) -> No
 
 
 def test_the_page_may_ask_for_the_address_itself(checkout: Checkout) -> None:
-    hidden = {"fields": {"billingDetails": {"address": {"country": "never", "postalCode": "never"}}}}
+    hidden: dict[str, Any] = {"fields": {"billingDetails": {"address": {"country": "never", "postalCode": "never"}}}}
     checkout.mount(**DEFERRED, payment=hidden, paymentMethodCreation="manual")
     expect(checkout.field("country")).to_be_hidden()
     checkout.type_card()

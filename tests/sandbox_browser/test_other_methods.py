@@ -9,14 +9,15 @@ import pytest
 from playwright.sync_api import expect
 from stripe import StripeClient
 
+from tests.certain import as_sent, expanded, present
 from tests.sandbox_browser.checkout import VISA, Checkout
 
 IBAN = "DE89370400440532013000"
 
 
 def intend(stripe: StripeClient, *types: str, **more: Any) -> Any:
-    given: dict[str, Any] = {"amount": 1000, "currency": "eur", "allowed_payment_method_types": list(types), **more}
-    return stripe.v1.payment_intents.create(given)
+    given = {"amount": 1000, "currency": "eur", "allowed_payment_method_types": list(types), **more}
+    return stripe.v1.payment_intents.create(as_sent(given))
 
 
 def offered(checkout: Checkout) -> list[str]:
@@ -58,8 +59,9 @@ def test_an_iban_pays_and_the_payment_is_processing(checkout: Checkout, stripe: 
     type_debit(checkout)
     assert checkout.confirm()["paymentIntent"]["status"] == "processing"
     paid = stripe.v1.payment_intents.retrieve(intent.id, {"expand": ["payment_method"]})
-    assert paid.payment_method.sepa_debit.last4 == "3000"
-    assert paid.payment_method.billing_details.name == "Jenny Rosen"
+    method = expanded(paid.payment_method)
+    assert present(method.sepa_debit).last4 == "3000"
+    assert method.billing_details.name == "Jenny Rosen"
 
 
 def test_a_wrong_iban_is_called_wrong_before_it_is_sent(checkout: Checkout, stripe: StripeClient) -> None:

@@ -62,7 +62,7 @@ def new_card(checkout: Checkout) -> Locator:
 def open_saved(checkout: Checkout, returning: Returning, **features: Any) -> Any:
     """Mounts the Payment Element of an intent with the customer's cards; returns the intent."""
     intent = returning.intent()
-    given = {"customerSessionClientSecret": returning.session(**features)}
+    given: dict[str, Any] = {"customerSessionClientSecret": returning.session(**features)}
     assert checkout.mount(intent.client_secret, **given) == "ready"
     return intent
 

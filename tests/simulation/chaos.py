@@ -71,7 +71,7 @@ class Report:
     told_paid: int = 0
     settled: float | None = None
     violations: list[str] = field(default_factory=list)
-    details: dict[str, dict[str, int]] = field(default_factory=dict)
+    details: dict[str, dict[str, int] | list[str]] = field(default_factory=dict)
 
     @property
     def is_green(self) -> bool:
@@ -199,15 +199,17 @@ def _storm(
     clients += [PayingBrowser(scene, f"browser{n}", payer) for n, payer in enumerate(scene.world.payers[:BROWSERS])]
     clients.append(DeskBrowser(scene, "desk0", scene.world.staff_emails[0], "10.98.0.1"))
     clients.append(Bank(scene, "bank", ""))
-    killing = [
+    killing: list[Repeating] = [
         Repeating("killer", scene.seed, KILL_EVERY, killer),
         Repeating("server-killer", scene.seed, KILL_SERVER_EVERY, server_killer),
     ]
     proxy.storm()
     mailbox.storm()
     began = time.monotonic()
-    for actor in (*clients, *killing):
-        actor.start()
+    for client in clients:
+        client.start()
+    for repeating in killing:
+        repeating.start()
     pause = threading.Event()
     while time.monotonic() - began < LONGEST_STORM_SECONDS:
         pause.wait(POLL_EVERY_SECONDS)

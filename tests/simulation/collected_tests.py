@@ -101,7 +101,7 @@ class _Shown:
 
     def _named(self, tests: Sequence[str]) -> list[pytest.Item]:
         """Those of these names; a file or a directory stands for all that are in it."""
-        named = {}
+        named: dict[str, pytest.Item] = {}
         for test in tests:
             inside = (test + "/", test + "::")
             found = [test] if test in self._items else [name for name in self._items if name.startswith(inside)]

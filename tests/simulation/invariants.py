@@ -133,13 +133,13 @@ def paid_and_charged(ours: PortalSide, theirs: StripeSide) -> Iterator[str]:
         if holder != intent.customer:
             yield f"A: {payment.id} is of {holder}, {intent.id} of {intent.customer}"
     for payment in ours.payments:
-        intent = theirs.intents.get(payment.stripe_intent_id or "")
-        if payment.status == SUCCEEDED and (intent is None or intent.status != SUCCEEDED):
-            yield f"B: {payment.id} says paid, {payment.stripe_intent_id} is {intent.status if intent else 'not there'}"
-        if payment.stripe_intent_id and intent is None:
+        named = theirs.intents.get(payment.stripe_intent_id or "")
+        if payment.status == SUCCEEDED and (named is None or named.status != SUCCEEDED):
+            yield f"B: {payment.id} says paid, {payment.stripe_intent_id} is {named.status if named else 'not there'}"
+        if payment.stripe_intent_id and named is None:
             yield f"B: {payment.id} names {payment.stripe_intent_id}, which Stripe does not have"
-        if intent is not None and intent.status == "canceled" and payment.status != "canceled":
-            yield f"B: {payment.id} is {payment.status}, {intent.id} is canceled"
+        if named is not None and named.status == "canceled" and payment.status != "canceled":
+            yield f"B: {payment.id} is {payment.status}, {named.id} is canceled"
     paid_for = {payment.invoice_id for payment in ours.payments if payment.status == SUCCEEDED}
     for invoice in ours.invoices:
         if (invoice.status == "paid") != (invoice.id in paid_for):

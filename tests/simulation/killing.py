@@ -118,7 +118,7 @@ def _live(work: Act) -> None:
         gc.disable()  # nothing of the parent's memory is copied only to be looked at
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(MOST_SECONDS)
-        faulthandler.dump_traceback_later(MOST_SECONDS - 1, file=sys.__stderr__)  # for what it waits
+        faulthandler.dump_traceback_later(MOST_SECONDS - 1, file=2)  # for what it waits
         work()
     except BaseException:  # noqa: BLE001  # whatever it was, it ends here
         traceback.print_exc()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter, defaultdict
 from typing import Final
@@ -53,5 +54,6 @@ class StormyMailbox(Mailbox):
 
     @staticmethod
     def _broken_off(server: SMTP) -> str:
+        assert isinstance(server.transport, asyncio.WriteTransport)
         server.transport.abort()
         return "421 4.3.2 gone"

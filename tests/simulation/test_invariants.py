@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import deepcopy
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -98,7 +99,7 @@ def test_an_invoice_that_was_charged_twice_is_seen(paid: Checkout) -> None:
 
 
 def test_a_cent_too_many_in_the_ledger_is_seen(paid: Checkout) -> None:
-    fee = {
+    fee: dict[str, Any] = {
         "debit": LedgerAccount.FEES,
         "credit": LedgerAccount.STRIPE,
         "subject": paid.payment.id,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import stripe
 
+from tests.certain import present
 from tests.live import SandboxServer
 from tests.simulation.chaos import ENOUGH, Report
 from tests.simulation.proxy import WEIGHTS, FaultProxy
@@ -72,7 +74,7 @@ def test_a_500_is_kept_under_the_key_after_the_effect_or_without_it(
     assert made(sandbox) == effects
     with pytest.raises(stripe.APIError) as kept:
         make(sandbox.client)
-    assert kept.value.headers["idempotent-replayed"] == "true"
+    assert present(kept.value.headers)["idempotent-replayed"] == "true"
 
 
 def test_a_late_effect_comes_after_the_connection_broke(sandbox: SandboxServer, storm: Storm) -> None:
@@ -96,7 +98,7 @@ def test_all_kinds_of_faults_are_tried_here() -> None:
 
 @pytest.mark.parametrize("missing", ENOUGH)
 def test_a_run_in_which_too_little_happened_is_red(missing: str) -> None:
-    done = dict(ENOUGH)
+    done: dict[str, Any] = dict(ENOUGH)
     report = Report("1", "sqlite", **done)
     report.check_for_vacuity()
     assert report.is_green

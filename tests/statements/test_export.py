@@ -21,6 +21,7 @@ from portal.ledger import LedgerAccount
 from portal.payments import queries
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
+from portal.refunds.statuses import RefundStatus
 from portal.statements import export
 from portal.statements import queries as statements
 from tests import factories
@@ -205,7 +206,7 @@ def test_refunds_and_disputes_are_lines_with_their_documents_and_taxes_by_rate(c
 def test_a_credit_note_that_was_revoked_takes_nothing_back(customer: Customer, paid: str) -> None:
     with db.transaction() as session:
         refund = session.scalars(select(Refund).where(Refund.status == "succeeded")).one()
-        refund.status, refund.failed_at = "failed", clock.now()
+        refund.status, refund.failed_at = RefundStatus.FAILED, clock.now()
     receipts.revoke_credit_note(refund.id)
     with db.reading() as session:
         found = list(statements.lines(session, [session.get_one(Payment, paid)]))
@@ -248,13 +249,17 @@ def test_a_spreadsheet_has_the_words_of_the_pages_for_every_status(
 ) -> None:
     with db.transaction() as session:
         factories.dispute(session, session.get_one(Payment, paid), status="under_review")
-        for status, values in {
-            "requires_payment_method": {"failure_code": "card_declined"},
-            "requires_capture": {},
-            "canceled": {},
-        }.items():
+        for status, code in (
+            ("requires_payment_method", "card_declined"),
+            ("requires_capture", None),
+            ("canceled", None),
+        ):
             factories.payment(
-                session, session.get_one(Customer, customer.id), status=status, succeeded_at=None, **values
+                session,
+                session.get_one(Customer, customer.id),
+                status=status,
+                succeeded_at=None,
+                failure_code=code,
             )
     reader.get("/language/de")
     answer = reader.get("/payments.csv?for=spreadsheets")

@@ -7,11 +7,12 @@ import hmac
 import itertools
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
 from portal.core import clock, db
 from portal.core.errors import NotFound
@@ -75,7 +76,7 @@ def test_the_same_event_twice_is_stored_once(client: FlaskClient) -> None:
     assert not service.receive(body, signed(body))
 
 
-FORGERIES = {
+FORGERIES: dict[str, Callable[[bytes], tuple[bytes, str]]] = {
     "no signature": lambda body: (body, ""),
     "another secret": lambda body: (body, signed(body, secret="whsec_other")),
     "another body": lambda body: (body.replace(b"pi_1", b"pi_2"), signed(body)),
@@ -258,8 +259,7 @@ def test_while_stripe_is_down_an_event_waits_and_is_applied_later(checkout: Chec
             assert job.last_error
             job.run_at = clock.now()
     outbox.run_due()
-    assert checkout.payment.status == PaymentStatus.SUCCEEDED
-    assert payment_id == checkout.payment.id
+    assert [(payment.id, payment.status) for payment in checkout.payments] == [(payment_id, PaymentStatus.SUCCEEDED)]
 
 
 # Applied anew by staff
@@ -296,7 +296,7 @@ def test_an_event_is_applied_anew_and_books_nothing_twice(checkout: Checkout) ->
 def test_the_job_that_died_over_an_event_is_revived_instead_of_left_behind(settings: object) -> None:
     service.receive(event("price.created", id="price_1"), signed(event("price.created", id="price_1")))
     with db.transaction() as session:
-        session.execute(JobRow.__table__.update().values(status="dead", attempts=12, finished_at=clock.now()))
+        session.execute(update(JobRow).values(status="dead", attempts=12, finished_at=clock.now()))
     assert replayed()[0]
     assert job_statuses() == ["queued"]
     outbox.run_due()
@@ -307,7 +307,7 @@ def test_an_event_whose_job_is_forgotten_gets_a_new_one(settings: object) -> Non
     service.receive(event("price.created", id="price_1"), signed(event("price.created", id="price_1")))
     outbox.run_due()
     with db.transaction() as session:
-        session.execute(JobRow.__table__.delete())
+        session.execute(delete(JobRow))
     assert replayed()[0]
     assert job_statuses() == ["queued"]
 

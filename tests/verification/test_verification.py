@@ -14,6 +14,7 @@ from portal.core import company_days, db
 from portal.documents import codes, service
 from portal.documents.models import Document, DocumentKind
 from portal.refunds.models import Refund
+from portal.refunds.statuses import RefundStatus
 from tests import factories
 
 PERSONAL = (
@@ -65,7 +66,7 @@ def test_a_genuine_document_is_told_by_number_date_and_total_and_nothing_else(
 def test_a_revoked_credit_note_is_told_to_be_cancelled(client: FlaskClient, issued: dict[str, Document]) -> None:
     note = issued[DocumentKind.CREDIT_NOTE]
     with db.transaction() as session:
-        session.get_one(Refund, note.refund_id).status = "failed"
+        session.get_one(Refund, note.refund_id).status = RefundStatus.FAILED
     assert note.refund_id is not None
     service.revoke_credit_note(note.refund_id)
     said = told(client, note.code_text)

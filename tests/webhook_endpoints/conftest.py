@@ -134,5 +134,5 @@ def listener(settings: config.Settings, receiver: Receiver) -> Listener:
     with db.transaction() as session:
         customer = factories.customer(session)
         owner = factories.user(session, customer)
-    endpoint, secret = service.add_endpoint(customer.id, receiver.url, EventType, "the books", owner.id)
+    endpoint, secret = service.add_endpoint(customer.id, receiver.url, list(EventType), "the books", owner.id)
     return Listener(customer.id, owner.email, endpoint.id, secret)

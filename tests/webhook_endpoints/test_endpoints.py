@@ -36,7 +36,7 @@ def test_the_secret_is_told_once_and_kept_nowhere(customer_id: str) -> None:
     assert secret.startswith("whsec_")
     assert 24 <= len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) <= 64
     newer = service.rotate_secret(customer_id, endpoint.id)
-    _other, others = service.add_endpoint(customer_id, URL, EventType, "", "usr_1")
+    _other, others = service.add_endpoint(customer_id, URL, list(EventType), "", "usr_1")
     assert len({secret, newer, others}) == 3
     for one in (secret, newer, others):
         assert one.removeprefix("whsec_") not in whole_database()
@@ -68,7 +68,7 @@ def test_the_secret_is_told_once_and_kept_nowhere(customer_id: str) -> None:
 )  # fmt: skip
 def test_addresses_that_nothing_is_sent_to_are_refused(customer_id: str, url: str) -> None:
     with pytest.raises(Invalid) as raised:
-        service.add_endpoint(customer_id, url, EventType, "", "usr_1")
+        service.add_endpoint(customer_id, url, list(EventType), "", "usr_1")
     assert raised.value.field == "url"
     with db.reading() as session:
         assert queries.endpoints(session, customer_id) == []
@@ -80,7 +80,7 @@ def test_addresses_that_nothing_is_sent_to_are_refused(customer_id: str, url: st
     "url", [URL, "https://hooks.spree-bikes.test:8443/a/b?c=d%20e", "https://93.184.216.34/", "HTTPS://Hooks.Test"]
 )
 def test_addresses_on_the_internet_are_taken(customer_id: str, url: str) -> None:
-    assert service.add_endpoint(customer_id, url, EventType, "", "usr_1")[0].url == url
+    assert service.add_endpoint(customer_id, url, list(EventType), "", "usr_1")[0].url == url
 
 
 @pytest.mark.database("sqlite")
@@ -101,17 +101,19 @@ def test_what_cannot_be_used_names_its_field(customer_id: str, field: str, event
 
 
 def test_ten_are_enough_until_one_is_removed(customer_id: str) -> None:
-    made = [service.add_endpoint(customer_id, URL, EventType, "", "usr_1")[0] for _ in range(service.MOST_ENDPOINTS)]
+    made = [
+        service.add_endpoint(customer_id, URL, list(EventType), "", "usr_1")[0] for _ in range(service.MOST_ENDPOINTS)
+    ]
     with pytest.raises(Conflict):
-        service.add_endpoint(customer_id, URL, EventType, "", "usr_1")
+        service.add_endpoint(customer_id, URL, list(EventType), "", "usr_1")
     service.remove_endpoint(customer_id, made[0].id)
-    service.add_endpoint(customer_id, URL, EventType, "", "usr_1")
+    service.add_endpoint(customer_id, URL, list(EventType), "", "usr_1")
     with db.reading() as session:
         assert len(queries.endpoints(session, customer_id)) == service.MOST_ENDPOINTS
 
 
 def test_a_removed_one_is_gone_and_removing_it_again_changes_nothing(customer_id: str) -> None:
-    endpoint, _secret = service.add_endpoint(customer_id, URL, EventType, "", "usr_1")
+    endpoint, _secret = service.add_endpoint(customer_id, URL, list(EventType), "", "usr_1")
     service.remove_endpoint(customer_id, endpoint.id)
     before = whole_database()
     service.remove_endpoint(customer_id, endpoint.id)
@@ -122,7 +124,7 @@ def test_a_removed_one_is_gone_and_removing_it_again_changes_nothing(customer_id
 
 
 def test_another_customers_endpoint_does_not_exist(customer_id: str) -> None:
-    endpoint, _secret = service.add_endpoint(customer_id, URL, EventType, "", "usr_1")
+    endpoint, _secret = service.add_endpoint(customer_id, URL, list(EventType), "", "usr_1")
     with db.transaction() as session:
         stranger = factories.customer(session, name="Elbe Boats AG").id
     before = whole_database()
@@ -130,7 +132,7 @@ def test_another_customers_endpoint_does_not_exist(customer_id: str) -> None:
         with pytest.raises(NotFound):
             act(stranger, endpoint.id)
     with pytest.raises(NotFound):
-        service.add_endpoint("cus_none", URL, EventType, "", "usr_1")
+        service.add_endpoint("cus_none", URL, list(EventType), "", "usr_1")
     with db.reading() as session:
         assert queries.endpoints(session, stranger) == []
     assert whole_database() == before

@@ -102,7 +102,7 @@ def test_what_was_registered_while_developing_is_not_called_later(
         customer = factories.customer(session)
     strict = config.current()
     config.use(strict.model_copy(update={"private_endpoints": True}))
-    endpoint, _secret = service.add_endpoint(customer.id, plain.url, EventType, "", "usr_1")
+    endpoint, _secret = service.add_endpoint(customer.id, plain.url, list(EventType), "", "usr_1")
     listener = Listener(customer.id, "", endpoint.id, "")
     assert attempt(listener.emit()) is None
     assert len(plain.received) == 1
@@ -153,6 +153,10 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same limits in less time."""
     monkeypatch.setattr(posting, "WITHIN_SECONDS", 0.6)
     monkeypatch.setattr(posting, "CONNECT_SECONDS", 0.3)
+
+
+def speaks_smtp(handler: Handler) -> None:
+    handler.wfile.write(b"220 mail.test ESMTP\r\n")
 
 
 def hangs(handler: Handler) -> None:
@@ -229,7 +233,7 @@ def test_nobody_there_is_told(listener: Listener, receiver: Receiver) -> None:
 
 
 def test_what_is_no_answer_is_told(listener: Listener, receiver: Receiver) -> None:
-    receiver.behaves = lambda handler: handler.wfile.write(b"220 mail.test ESMTP\r\n") and None
+    receiver.behaves = speaks_smtp
     assert failure_of(listener).startswith("no answer: ")
 
 

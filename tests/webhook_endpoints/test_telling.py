@@ -35,7 +35,7 @@ def told(*types: str) -> list[dict[str, Any]]:
 
 
 def listen(customer_id: str) -> None:
-    service.add_endpoint(customer_id, URL, EventType, "", "usr_1")
+    service.add_endpoint(customer_id, URL, list(EventType), "", "usr_1")
 
 
 def test_a_payment_that_succeeds_is_told_once_with_its_invoice(checkout: Checkout) -> None:
