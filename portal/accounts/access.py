@@ -7,7 +7,7 @@ one stays.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -16,15 +16,16 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal.accounts import queries, service
+from portal.accounts import jobs, queries, service
 from portal.accounts.service import Invitation
 from portal.content import language
-from portal.core import audit, db
+from portal.core import audit, clock, db
+from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Forbidden, Invalid, NotFound
 from portal.core.permissions import STAFF_ROLES, Role
-from portal.identity import api_clients, second_factor, sessions, tokens
+from portal.identity import api_clients, app_grants, second_factor, sessions, tokens
 from portal.identity import queries as users
-from portal.identity.models import SecondFactor, User
+from portal.identity.models import SecondFactor, SecondFactorReset, User
 
 FACTOR_ON: Final = "on"
 FACTOR_OFF: Final = "off"
@@ -43,11 +44,26 @@ class LastAdmin(Conflict):
     message = N_("This is the only admin who can sign in. Please make someone else an admin first.")
 
 
+class OwnRole(Conflict):
+    code = "own_role"
+    message = N_("Nobody changes their own role. Please ask another admin.")
+
+
+@dataclass(frozen=True, slots=True)
+class ResetRequest:
+    """`by_id` and `by` are the id and the name of the admin who asked to reset a second factor; it may be confirmed `until` then."""
+
+    by_id: str
+    by: str
+    until: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class StaffMember:
     """One of those who work here.
 
-    `invited_until` is that of an invitation. `second_factor` is on, off, or lost, when it has to be set up anew.
+    `invited_until` is that of an invitation. `second_factor` is on, off, or lost, when it has to be set up anew. `sessions` are browsers
+    that they are signed in with now; `reset` waits for a second admin.
     """
 
     id: str
@@ -58,6 +74,8 @@ class StaffMember:
     invited_until: datetime | None
     last_sign_in_at: datetime | None
     second_factor: str
+    sessions: int
+    reset: ResetRequest | None
     is_only_admin: bool
 
     @property
@@ -70,7 +88,10 @@ def of_staff() -> list[StaffMember]:
     with db.reading() as session:
         people = queries.staff(session)
         invitations = queries.invitations_of_staff(session)
-        factors = users.second_factors(session, (user.id for user in people))
+        ids = [user.id for user in people]
+        factors, alive = users.second_factors(session, ids), users.sessions_alive(session, ids)
+        resets = queries.open_resets(session)
+    names = {user.id: user.name for user in people}
     able = [user.id for user in people if _is_able_admin(user)]
     shown = [
         StaffMember(
@@ -82,11 +103,17 @@ def of_staff() -> list[StaffMember]:
             invited_until=invitations.get(user.id),
             last_sign_in_at=user.last_sign_in_at,
             second_factor=_factor_status(factors.get(user.id)),
+            sessions=alive.get(user.id, 0) if user.active else 0,
+            reset=_request(resets.get(user.id), names),
             is_only_admin=able == [user.id],
         )
         for user in people
     ]
     return sorted(shown, key=lambda one: (one.status == AccessStatus.ENDED, language.sort_key(one.name), one.email))
+
+
+def _request(row: SecondFactorReset | None, names: Mapping[str, str]) -> ResetRequest | None:
+    return ResetRequest(row.asked_by, names.get(row.asked_by, ""), row.asked_at + queries.RESET_LASTS) if row else None
 
 
 def _factor_status(factor: SecondFactor | None) -> str:
@@ -118,7 +145,7 @@ def invite(*, email: str, name: str, role: str, language: str = "", by: str | No
     """
     service.refuse_unreachable(email)
     with db.transaction() as session:
-        _locked_admins(session, by)
+        locked_admins(session, by)
         user = service.add_user(session, email=email, name=name, role=_role(role), language=language)
         return service.send_invitation(session, user)
 
@@ -126,21 +153,24 @@ def invite(*, email: str, name: str, role: str, language: str = "", by: str | No
 def change_role(user_id: str, role: str, *, by: str | None = None) -> None:
     """It holds from their next request on, in browsers and apps. A second call changes nothing.
 
-    `by` is the id of the admin who acts; None is an operator. Raises NotFound (also for a customer's people), Forbidden, LastAdmin,
-    Invalid for the field "role", and Conflict when their access has ended.
+    `by` is the id of the admin who acts; None is an operator. Raises NotFound (also for a customer's people), Forbidden, OwnRole,
+    LastAdmin, Invalid for the field "role", and Conflict when their access has ended.
     """
     with db.transaction() as session:
-        admins = _locked_admins(session, by)
-        user = _target(session, user_id, by, staff_only=True)
+        admins = locked_admins(session, by)
+        user = target(session, user_id, by, staff_only=True)
         wanted = _role(role)
         if not user.active:
             raise Conflict
         before = user.role
         if before == wanted:
             return
-        _keep_an_admin(admins, user)
+        if user.id == by:
+            raise OwnRole
+        keep_an_admin(admins, user)
         user.role = wanted
-        audit.record(session, "user.role_changed", user.id, {"role": [before, wanted]})
+        audit.record(session, "user.role_changed", user.id, {"role": [before, wanted], **_given_back(session, user)})
+        tell(session, user, ROLE_CHANGED, role=wanted)
 
 
 def end(user_id: str, *, by: str | None = None) -> None:
@@ -150,11 +180,12 @@ def end(user_id: str, *, by: str | None = None) -> None:
     here, an operator for anyone. Raises NotFound, Forbidden and LastAdmin.
     """
     with db.transaction() as session:
-        admins = _locked_admins(session, by)
-        user = _target(session, user_id, by)
+        admins = locked_admins(session, by)
+        user = target(session, user_id, by)
         if user.active:
-            _keep_an_admin(admins, user)
+            keep_an_admin(admins, user)
             shut(session, user)
+            tell(session, user, ENDED)
 
 
 def restore(user_id: str, *, by: str | None = None) -> Invitation | None:
@@ -164,68 +195,124 @@ def restore(user_id: str, *, by: str | None = None) -> Invitation | None:
     sent enough of them within the hour.
     """
     with db.transaction() as session:
-        _locked_admins(session, by)
-        user = _target(session, user_id, by)
+        locked_admins(session, by)
+        user = target(session, user_id, by)
         if user.active:
             return None
         reopen(session, user)
-        return service.send_invitation(session, user) if user.password_hash is None else None
+        if user.password_hash is None:
+            return service.send_invitation(session, user)
+        tell(session, user, RESTORED)
+        return None
 
 
 def invite_again(user_id: str, *, by: str | None = None) -> Invitation:
     """A new link for someone who has not accepted theirs. Raises NotFound, Forbidden, and Conflict once they have a password."""
     with db.transaction() as session:
-        _locked_admins(session, by)
-        user = _target(session, user_id, by)
+        locked_admins(session, by)
+        user = target(session, user_id, by)
         if user.password_hash is not None or not user.active:
             raise Conflict
         return service.send_invitation(session, user)
 
 
-def reset_second_factor(user_id: str, *, by: str | None = None) -> str | None:
-    """For someone who lost phone and recovery codes: the one code that lets them in after the password, to be given to them in person.
+def reset_second_factor(user_id: str) -> str | None:
+    """By an operator, for someone who lost phone and recovery codes: the one code that lets them in after the password, to be given to
+    them in person. At the desk it takes two admins (`factor_resets`).
 
-    They are signed out, and set up another one. None when they had none. Raises NotFound, Forbidden, and Conflict for an admin's own:
-    that takes another admin.
+    They are signed out, and set up another one. None when they had none. Raises NotFound.
     """
     with db.transaction() as session:
-        _locked_admins(session, by)
-        user = _target(session, user_id, by)
-        if user.id == by:
-            raise Conflict(N_("Please ask another admin to reset your two-step verification, or use a recovery code."))
-        return second_factor.reset(session, user)
+        return second_factor.reset(session, users.user(session, user_id, lock=True))
+
+
+def end_session(user_id: str, device_id: str, *, by: str) -> None:
+    """Sign a member of staff out of one browser (sessions.Device.id). A second call changes nothing. Raises NotFound, Forbidden."""
+    with db.transaction() as session:
+        locked_admins(session, by)
+        user = target(session, user_id, by)
+        if sessions.end_one(session, user, device_id):
+            audit.record(session, "session.ended_by_admin", user.id)
+            tell(session, user, SIGNED_OUT)
+
+
+def end_app(user_id: str, grant_id: str, *, by: str) -> None:
+    """Likewise, one app."""
+    with db.transaction() as session:
+        locked_admins(session, by)
+        target(session, user_id, by)
+    app_grants.end(grant_id, user_id)
+
+
+# What the one concerned is mailed about; the templates know these words.
+ROLE_CHANGED: Final = "role_changed"
+ENDED: Final = "ended"
+ENDED_INACTIVE: Final = "ended_inactive"
+RESTORED: Final = "restored"
+SIGNED_OUT: Final = "signed_out"
+RESET_ASKED: Final = "reset_asked"
+
+
+def tell(session: Session, user: User, what: str, *, role: str = "") -> None:
+    """Leave the mail by which a member of staff learns what was done about their access; nobody who was only invited gets one."""
+    if user.role != Role.CUSTOMER and user.password_hash is not None:
+        jobs.mail_staff_access.enqueue(session, user_id=user.id, what=what, role=role, occasion=new_id("acc"))
+
+
+GiveBack = Callable[[Session, User], dict[str, int]]
+_give_backs: list[GiveBack] = []
+
+
+def gives_back(act: GiveBack) -> GiveBack:
+    """Call this function when a member of staff loses access or gets another role: what they hold and may not hold any more is free
+    for others. It returns what the audit trail tells of that, and runs in the transaction of the change.
+    """
+    _give_backs.append(act)
+    return act
+
+
+def _given_back(session: Session, user: User) -> dict[str, int]:
+    return {name: number for act in _give_backs for name, number in act(session, user).items() if number}
 
 
 # What colleagues share
 
 
-def shut(session: Session, user: User) -> None:
-    """End this user's access, in the caller's transaction, which holds the lock of their row."""
+def shut(session: Session, user: User, *, why: str = "") -> None:
+    """End this user's access, in the caller's transaction, which holds the lock of their row. `why` is for the audit trail."""
     user.active = False
     tokens.use_up(session, user)
-    facts = {"sessions_ended": sessions.end_all(session, user)}
+    facts: dict[str, object] = {"sessions_ended": sessions.end_all(session, user), **_given_back(session, user)}
     if revoked := api_clients.revoke_all_of(session, user.id):
         facts["keys_revoked"] = revoked
+    if why:
+        facts["why"] = why
     audit.record(session, "user.access_ended", user.id, facts, customer_id=user.customer_id)
 
 
 def reopen(session: Session, user: User) -> None:
     """Give it back, likewise."""
     user.active = True
+    user.access_restored_at, user.inactivity_warned_at = clock.now(), None
     facts = {"customer_role": user.customer_role} if user.customer_role else {"role": user.role}
     audit.record(session, "user.access_restored", user.id, facts, customer_id=user.customer_id)
 
 
-def _locked_admins(session: Session, by: str | None) -> Sequence[User]:
+def locked_admins(session: Session, by: str | None) -> Sequence[User]:
     """All admins, locked in one order. Raises Forbidden unless `by` is one of them at this moment."""
-    query = select(User).where(User.role == Role.ADMIN).order_by(User.id).with_for_update(key_share=True)
+    query = (
+        select(User)
+        .where(User.customer_id.is_(None), User.role == Role.ADMIN)
+        .order_by(User.id)
+        .with_for_update(key_share=True)
+    )
     admins = session.scalars(query.execution_options(populate_existing=True)).all()
     if by is not None and not any(one.id == by and one.active for one in admins):
         raise Forbidden
     return admins
 
 
-def _target(session: Session, user_id: str, by: str | None, *, staff_only: bool = False) -> User:
+def target(session: Session, user_id: str, by: str | None, *, staff_only: bool = False) -> User:
     user = users.user(session, user_id, lock=True)
     if user.role == Role.CUSTOMER and (staff_only or by is not None):
         raise NotFound
@@ -243,7 +330,7 @@ def _is_able_admin(user: User) -> bool:
     return user.role == Role.ADMIN and user.active and user.password_hash is not None
 
 
-def _keep_an_admin(admins: Sequence[User], leaving: User) -> None:
+def keep_an_admin(admins: Sequence[User], leaving: User) -> None:
     """Raises LastAdmin when nobody would be left who can decide about the others."""
     if leaving.role == Role.ADMIN and not any(_is_able_admin(one) and one.id != leaving.id for one in admins):
         raise LastAdmin

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Final
 
-from portal.accounts import colleagues, jobs, queries, service
-from portal.core import db
+from portal.accounts import access, colleagues, inactivity, jobs, queries, service
+from portal.core import config, db
 from portal.core.errors import N_
 from portal.identity import queries as users
 from portal.identity import tokens, user_mail
@@ -17,6 +18,15 @@ _OWNER_SUBJECTS: Final = {
     colleagues.OWNER_MADE: N_("Your account at %(company)s has a new owner"),
     colleagues.OWNER_INVITED: N_("A new owner was invited to your account at %(company)s"),
     colleagues.OWNER_REMOVED: N_("An owner was removed from your account at %(company)s"),
+}
+
+_ACCESS_SUBJECTS: Final = {
+    access.ROLE_CHANGED: N_("Your role at %(company)s has changed"),
+    access.ENDED: N_("Your access to %(company)s has ended"),
+    access.ENDED_INACTIVE: N_("Your access to %(company)s has ended"),
+    access.RESTORED: N_("You can sign in to %(company)s again"),
+    access.SIGNED_OUT: N_("You were signed out of %(company)s"),
+    access.RESET_ASKED: N_("Your two-step verification at %(company)s is to be reset"),
 }
 
 
@@ -52,7 +62,7 @@ def mail_invitation(link_id: str, invited_by: str = "") -> None:
         user,
         key=f"link:{row.id}",
         subject=N_("Your account at %(company)s"),
-        template="accounts/mails/invitation",
+        template="accounts/mails/invitation" if user.customer_id else "accounts/mails/staff_invitation",
         link=tokens.link(row),
         expires_at=row.expires_at,
     )
@@ -89,6 +99,54 @@ def mail_owners_changed(owner_id: str, about_id: str, what: str, by_id: str, occ
         by=by.name,
         customer=customer.name,
     )
+
+
+@jobs.mail_staff_access.handler
+def mail_staff_access(user_id: str, what: str, role: str, occasion: str) -> None:
+    with db.reading() as session:
+        user = users.user(session, user_id)
+    user_mail.send(
+        user,
+        key=f"access:{occasion}",
+        subject=_ACCESS_SUBJECTS[what],
+        template="accounts/mails/staff_access",
+        what=what,
+        role=role,
+        days=config.current().staff_inactive_days,
+    )
+
+
+@jobs.mail_reset_asked.handler
+def mail_reset_asked(admin_id: str, about_id: str, by_id: str, occasion: str) -> None:
+    with db.reading() as session:
+        admin, about, by = (users.user(session, one) for one in (admin_id, about_id, by_id))
+    if admin.active:
+        user_mail.send(
+            admin,
+            key=f"reset:{occasion}",
+            subject=N_("A colleague’s two-step verification is to be reset: please confirm"),
+            template="accounts/mails/reset_asked",
+            about=about.name,
+            about_id=about.id,
+            by=by.name,
+        )
+
+
+@jobs.mail_inactivity.handler
+def mail_inactivity(user_id: str, ends_on: str, occasion: str) -> None:
+    with db.reading() as session:
+        user = users.user(session, user_id)
+    if user.active:
+        user_mail.send(
+            user,
+            key=f"inactive:{occasion}",
+            subject=N_("Your access to %(company)s ends soon: please sign in"),
+            template="accounts/mails/staff_inactive",
+            ends_on=date.fromisoformat(ends_on),
+        )
+
+
+jobs.end_inactive.handler(inactivity.sweep)
 
 
 @jobs.sweep.handler

@@ -28,6 +28,26 @@ def mail_owners_changed(owner_id: str, about_id: str, what: str, by_id: str, occ
     """Tell an owner that someone else was made or invited as one, or is one no longer: `what` is one of colleagues.OWNER_…."""
 
 
+@job("accounts.mail_staff_access", in_recovery=True)
+def mail_staff_access(user_id: str, what: str, role: str, occasion: str) -> None:
+    """Tell a member of staff what was done about their access: `what` is a word of access.tell; `role` is the new one, or ""."""
+
+
+@job("accounts.mail_reset_asked", in_recovery=True)
+def mail_reset_asked(admin_id: str, about_id: str, by_id: str, occasion: str) -> None:
+    """Tell an admin that a colleague asks to reset someone's second factor, which takes a second one."""
+
+
+@job("accounts.mail_inactivity", in_recovery=True)
+def mail_inactivity(user_id: str, ends_on: str, occasion: str) -> None:
+    """Warn a member of staff that their account ends on a day (ISO 8601), unless they sign in before."""
+
+
+@job("accounts.end_inactive", every_seconds=3600)
+def end_inactive() -> None:
+    """Warn, and end, accounts of staff that were not used for as many days as the settings allow."""
+
+
 @job("accounts.sweep", every_seconds=3600)
 def sweep() -> None:
     """Forget old invitations that were counted."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
@@ -11,8 +12,11 @@ from sqlalchemy.orm import Session
 from portal.accounts.models import Customer
 from portal.core import clock
 from portal.core.permissions import Role
-from portal.identity.models import AccountToken, CustomerRole, TokenPurpose, User
+from portal.identity.models import AccountToken, CustomerRole, SecondFactorReset, TokenPurpose, User
 from portal.identity.queries import normal_email, one_row
+
+# A reset of a second factor that no second admin has confirmed within this time has to be asked for anew.
+RESET_LASTS: Final = timedelta(hours=24)
 
 
 def customer(session: Session, customer_id: str, *, lock: bool = False) -> Customer:
@@ -57,7 +61,7 @@ def people_count(session: Session, customer_id: str) -> int:
 
 def staff(session: Session) -> Sequence[User]:
     """Everyone who works here, or did, by e-mail."""
-    return session.execute(select(User).where(User.role != Role.CUSTOMER).order_by(User.email)).scalars().all()
+    return session.execute(select(User).where(User.customer_id.is_(None)).order_by(User.email)).scalars().all()
 
 
 def invited_until(session: Session, customer_id: str) -> dict[str, datetime]:
@@ -79,6 +83,25 @@ def _invited_until(session: Session, whose: ColumnElement[bool]) -> dict[str, da
         .group_by(AccountToken.user_id)
     )
     return {row.user_id: row.until for row in session.execute(query)}
+
+
+def open_resets(session: Session) -> dict[str, SecondFactorReset]:
+    """The resets of second factors that wait for a second admin, by user id."""
+    query = select(SecondFactorReset).where(SecondFactorReset.asked_at > clock.now() - RESET_LASTS)
+    return {row.user_id: row for row in session.scalars(query)}
+
+
+def staff_unused_since(session: Session, moment: datetime) -> Sequence[User]:
+    """Those who work here, have chosen a password, and have neither signed in nor got their access since then; the longest first."""
+    last = func.coalesce(User.last_sign_in_at, User.created_at)
+    query = (
+        select(User)
+        .where(User.customer_id.is_(None), User.active, User.password_hash.is_not(None))
+        .where(
+            last < moment, func.coalesce(User.access_restored_at, User.created_at) < moment, User.created_at < moment
+        )
+    )
+    return session.scalars(query.order_by(last, User.id)).all()
 
 
 def receipt_addresses(session: Session, customer_id: str, payer_id: str | None) -> list[str]:

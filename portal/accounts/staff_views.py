@@ -9,11 +9,13 @@ from flask_babel import gettext as _
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal.accounts import access
+from portal.accounts import access, factor_resets
 from portal.accounts.staff_forms import NewStaffForm, StaffRoleForm
 from portal.content import language
+from portal.core import config
 from portal.core.errors import Conflict, Invalid, PortalError
 from portal.core.permissions import Permission, Role
+from portal.identity import app_grants, sessions
 from portal.web import pages
 from portal.web.guards import recently_proved, staff_only
 from portal.web.pages import limiter
@@ -41,7 +43,14 @@ def invite() -> AnyResponse:
     except (Invalid, Conflict) as error:
         form.tell(error)
         return _staff_page(form)
-    return _done(_("The invitation was sent to %(email)s.", email=facts["email"]))
+    flash(_("The invitation was sent to %(email)s.", email=facts["email"]), "success")
+    return pages.see_other("support_staff.index")
+
+
+@bp.get("/<staff_id>")
+@staff_only(Permission.MANAGE_STAFF)
+def show(staff_id: str) -> Response:
+    return _person_page(staff_id)
 
 
 @bp.post("/<staff_id>/role")
@@ -49,8 +58,8 @@ def invite() -> AnyResponse:
 @staff_only(Permission.MANAGE_STAFF)
 @recently_proved
 def change_role(staff_id: str) -> AnyResponse:
-    role = str(StaffRoleForm(prefix=f"{staff_id}-").role.data or "")
-    return _do(lambda: access.change_role(staff_id, role, by=current_user.id), _("The role is changed."))
+    role = str(StaffRoleForm(prefix="new-").role.data or "")
+    return _do(staff_id, lambda: access.change_role(staff_id, role, by=current_user.id), _("The role is changed."))
 
 
 @bp.post("/<staff_id>/access/end")
@@ -58,7 +67,7 @@ def change_role(staff_id: str) -> AnyResponse:
 @staff_only(Permission.MANAGE_STAFF)
 @recently_proved
 def end_access(staff_id: str) -> AnyResponse:
-    return _do(lambda: access.end(staff_id, by=current_user.id), _("This person can no longer sign in."))
+    return _do(staff_id, lambda: access.end(staff_id, by=current_user.id), _("This person can no longer sign in."))
 
 
 @bp.post("/<staff_id>/access/restoration")
@@ -66,7 +75,7 @@ def end_access(staff_id: str) -> AnyResponse:
 @staff_only(Permission.MANAGE_STAFF)
 @recently_proved
 def restore_access(staff_id: str) -> AnyResponse:
-    return _do(lambda: access.restore(staff_id, by=current_user.id), _("This person can sign in again."))
+    return _do(staff_id, lambda: access.restore(staff_id, by=current_user.id), _("This person can sign in again."))
 
 
 @bp.post("/<staff_id>/invitation")
@@ -74,46 +83,97 @@ def restore_access(staff_id: str) -> AnyResponse:
 @staff_only(Permission.MANAGE_STAFF)
 @recently_proved
 def invite_again(staff_id: str) -> AnyResponse:
-    return _do(lambda: access.invite_again(staff_id, by=current_user.id), _("The invitation was sent again."))
+    return _do(staff_id, lambda: access.invite_again(staff_id, by=current_user.id), _("The invitation was sent again."))
+
+
+@bp.post("/<staff_id>/sessions/<session_id>/end")
+@limiter.limit("30/minute")
+@staff_only(Permission.MANAGE_STAFF)
+@recently_proved
+def end_session(staff_id: str, session_id: str) -> AnyResponse:
+    return _do(
+        staff_id,
+        lambda: access.end_session(staff_id, session_id, by=current_user.id),
+        _("This browser is signed out."),
+    )
+
+
+@bp.post("/<staff_id>/apps/<grant_id>/end")
+@limiter.limit("30/minute")
+@staff_only(Permission.MANAGE_STAFF)
+@recently_proved
+def end_app(staff_id: str, grant_id: str) -> AnyResponse:
+    return _do(staff_id, lambda: access.end_app(staff_id, grant_id, by=current_user.id), _("This app is signed out."))
+
+
+# Two admins reset a second factor
 
 
 @bp.post("/<staff_id>/second-factor/reset")
 @limiter.limit("30/minute")
 @staff_only(Permission.MANAGE_STAFF)
 @recently_proved
-def reset_second_factor(staff_id: str) -> AnyResponse:
+def ask_reset(staff_id: str) -> AnyResponse:
+    return _do(
+        staff_id,
+        lambda: factor_resets.ask(staff_id, by=current_user.id),
+        _("Another admin must confirm the reset within 24 hours. They were sent an e-mail."),
+    )
+
+
+@bp.post("/<staff_id>/second-factor/reset/withdrawal")
+@limiter.limit("30/minute")
+@staff_only(Permission.MANAGE_STAFF)
+@recently_proved
+def withdraw_reset(staff_id: str) -> AnyResponse:
+    return _do(staff_id, lambda: factor_resets.withdraw(staff_id, by=current_user.id), _("The reset is withdrawn."))
+
+
+@bp.post("/<staff_id>/second-factor/reset/confirmation")
+@limiter.limit("30/minute")
+@staff_only(Permission.MANAGE_STAFF)
+@recently_proved
+def confirm_reset(staff_id: str) -> AnyResponse:
     """The code stands in this one answer and is kept nowhere."""
     try:
-        code = access.reset_second_factor(staff_id, by=current_user.id)
+        code = factor_resets.confirm(staff_id, by=current_user.id)
     except Conflict as error:
-        return _staff_page(refusal=error)
+        return _person_page(staff_id, refusal=error)
     if code is None:  # it was switched off meanwhile
-        return pages.see_other("support_staff.index")
+        return pages.see_other("support_staff.show", staff_id=staff_id)
     return pages.page("support/staff/code.html", member=access.member(staff_id), code=code)
 
 
-def _do(act: Callable[[], object], done: str) -> AnyResponse:
-    """One act on one person; a refusal stands above the list as it is now."""
+def _do(staff_id: str, act: Callable[[], object], done: str) -> AnyResponse:
+    """One act on one person; a refusal stands above their page as it is now."""
     try:
         act()
     except (Invalid, Conflict) as error:
-        return _staff_page(refusal=error)
-    return _done(done)
+        return _person_page(staff_id, refusal=error)
+    flash(done, "success")
+    return pages.see_other("support_staff.show", staff_id=staff_id)
 
 
-def _done(words: str) -> AnyResponse:
-    flash(words, "success")
-    return pages.see_other("support_staff.index")
+def _person_page(staff_id: str, *, refusal: PortalError | None = None) -> Response:
+    """`refusal` is why something was not done."""
+    member = access.member(staff_id)
+    return pages.page(
+        "support/staff/show.html",
+        status=refusal.status if refusal else 200,
+        member=member,
+        role_form=StaffRoleForm(formdata=None, prefix="new-", role=member.role),
+        devices=sessions.devices(staff_id),
+        apps=app_grants.apps(staff_id),
+        inactive_days=config.current().staff_inactive_days,
+        refusal=language.error_text(refusal, pages.reader_language()) if refusal else None,
+    )
 
 
-def _staff_page(form: NewStaffForm | None = None, *, refusal: PortalError | None = None) -> Response:
-    """The whole page; `form` is the invitation that was refused, `refusal` why something was not done."""
-    people = access.of_staff()
+def _staff_page(form: NewStaffForm | None = None) -> Response:
+    """The list; `form` is the invitation that was refused."""
     return pages.page(
         "support/staff/index.html",
-        status=refusal.status if refusal else 422 if form else 200,
-        people=people,
+        status=422 if form else 200,
+        people=access.of_staff(),
         form=form or NewStaffForm(formdata=None, prefix="new-", role=Role.SUPPORT, language=current_user.language),
-        role_forms={one.id: StaffRoleForm(formdata=None, prefix=f"{one.id}-", role=one.role) for one in people},
-        refusal=language.error_text(refusal, pages.reader_language()) if refusal else None,
     )

@@ -26,6 +26,7 @@ STRIPE_JS = "https://js.stripe.com/endive/stripe.js"
 
 SECRET_KEY_LENGTH = unsafe_settings.SECRET_LENGTH
 NO_PROXIES = "none"
+SHORTEST_INACTIVITY_DAYS = 30
 DATABASES = ("postgresql", "postgresql+psycopg", "sqlite")
 LIMITS_STORAGES = ("memory", "redis", "rediss", "redis+unix", "redis+sentinel", "redis+cluster")
 LIVE_KEYS = ("sk_live_", "rk_live_")
@@ -101,6 +102,9 @@ class Settings(BaseSettings):
     open_sign_up: bool = False
     # Everyone may set up a second factor; "required" lets staff do nothing before they have. Unsaid, it is required where customers are.
     staff_second_factor: Literal["optional", "required"] | None = None
+
+    # Accounts of staff that nobody has signed in with for so many of the company's days end, 14 days after a mail; 0 is never.
+    staff_inactive_days: int = Field(default=90, ge=0, le=3_650)
 
     # Payments without an invoice: per currency the smallest and the largest amount in major units, "eur:5-5000,jpy:500-500000".
     pay_any_amount: bool = True
@@ -191,6 +195,13 @@ class Settings(BaseSettings):
         if value.strip() == "0":
             raise ValueError("it is none where no reverse proxy stands in front")
         return 0 if value.strip().lower() == NO_PROXIES else value
+
+    @field_validator("staff_inactive_days", mode="after")
+    @classmethod
+    def _long_enough_to_warn(cls, value: int) -> int:
+        if 0 < value < SHORTEST_INACTIVITY_DAYS:
+            raise ValueError(f"it is 0, for never, or {SHORTEST_INACTIVITY_DAYS} and more")
+        return value
 
     @field_validator("database_url", mode="after")
     @classmethod

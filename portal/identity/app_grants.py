@@ -95,6 +95,7 @@ def sign_in(
         # A password that was changed meanwhile has ended all grants: none may begin with the old one after that.
         if not user.active or user.password_hash != proved.password_hash:
             raise NotProved(signing_in.WrongCredentials.message, code=signing_in.WrongCredentials.code)
+        user.last_sign_in_at = now
         scopes = policy.granted_scopes(wanted, policy.scopes_of(user.role, user.customer_role))
         row = AppGrant(
             id=new_id("grt"),

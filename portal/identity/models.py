@@ -75,6 +75,9 @@ class User(Base):
     active: Mapped[bool] = mapped_column(Boolean, default=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     last_sign_in_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Of staff: since when they have it again after it had ended, and when they were told that it ends because they do not use it.
+    access_restored_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    inactivity_warned_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (
         one_of("role", Role),
@@ -208,6 +211,16 @@ class SecondFactor(Base):
     lost_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Of the last code that was used, in 30 seconds since 1970: none before it is good any more.
     last_step: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class SecondFactorReset(Base):
+    """One admin has asked to reset the second factor of a member of staff, and a second one has not confirmed it yet."""
+
+    __tablename__ = "second_factor_resets"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    asked_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    asked_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
 class RecoveryCode(Base):

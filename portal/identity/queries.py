@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from portal.core import texts
+from portal.core import clock, texts
 from portal.core.errors import NotFound
 from portal.identity.models import (
+    IDLE,
+    LONGEST,
     ApiClient,
     SecondFactor,
     SignInSession,
@@ -59,6 +61,18 @@ def open_sessions(session: Session, user_id: str) -> Sequence[SignInSession]:
     """The sessions that nobody has ended, the last used first; those that ran out by themselves are among them."""
     query = select(SignInSession).where(SignInSession.user_id == user_id, SignInSession.ended_at.is_(None))
     return session.execute(query.order_by(SignInSession.last_seen_at.desc())).scalars().all()
+
+
+def sessions_alive(session: Session, user_ids: Iterable[str]) -> dict[str, int]:
+    """How many browsers these members of staff are signed in with, by user id; those with none are left out."""
+    now = clock.now()
+    query = (
+        select(SignInSession.user_id, func.count().label("number"))
+        .where(SignInSession.user_id.in_(set(user_ids)), SignInSession.ended_at.is_(None))
+        .where(SignInSession.last_seen_at > now - IDLE["staff"], SignInSession.created_at > now - LONGEST["staff"])
+        .group_by(SignInSession.user_id)
+    )
+    return {row.user_id: row.number for row in session.execute(query)}
 
 
 def names(session: Session, user_ids: Iterable[str | None]) -> dict[str, str]:

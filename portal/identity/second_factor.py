@@ -122,18 +122,24 @@ def switch_off(user_id: str, password: str, code: str, *, ip: str) -> None:
     raise WrongCode(field="code")
 
 
-def reset(session: Session, user: User) -> str | None:
+def is_asked_for(session: Session, user_id: str) -> bool:
+    """Whether the password alone does not let this user in."""
+    return codes.is_asked_for(session, user_id)
+
+
+def reset(session: Session, user: User, *, asked_by: str = "") -> str | None:
     """When its owner lost phone and codes: returns the one code that lets them in after the password, to be given to them in person.
 
-    Their sessions end. A second call makes another code. None when there was no second factor. In the caller's transaction, which holds
-    the lock of the user's row.
+    `asked_by` is the id of the admin who asked for it, where another one has confirmed it. Their sessions end. A second call makes another
+    code. None when there was no second factor. In the caller's transaction, which holds the lock of the user's row.
     """
     if not codes.is_asked_for(session, user.id):
         return None
     codes.lose(session, user)
     (code,) = codes.new_recovery_codes(session, user.id, 1)
     ended = sessions.end_all(session, user)
-    audit.record(session, "second_factor.reset", user.id, {"sessions_ended": ended}, customer_id=user.customer_id)
+    facts = {"sessions_ended": ended} | ({"asked_by": asked_by} if asked_by else {})
+    audit.record(session, "second_factor.reset", user.id, facts, customer_id=user.customer_id)
     return code
 
 

@@ -61,8 +61,9 @@ class SignedInUser:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One of a user's sessions, as they are shown it."""
+    """One of a user's sessions, as they are shown it; `id` names it among theirs, and opens nothing."""
 
+    id: str
     browser: str
     ip: str
     signed_in_at: datetime
@@ -213,13 +214,29 @@ def end_all(session: Session, user: User, *, but: str | None = None) -> int:
     return ended + sum(end(session, user) for end in _enders)
 
 
-def devices(user_id: str, token: str) -> list[Device]:
+def end_one(session: Session, user: User, device_id: str) -> bool:
+    """End the session that Device.id names, in the caller's transaction; whether there was one."""
+    row = next((row for row in queries.open_sessions(session, user.id) if _device_id(row) == device_id), None)
+    if row is None:
+        return False
+    row.ended_at = clock.now()
+    return True
+
+
+def devices(user_id: str, token: str = "") -> list[Device]:
     """Where this user is signed in, the session of `token` first."""
     with db.reading() as session:
         user = queries.user(session, user_id)
         rows = queries.open_sessions(session, user_id)
     shown = [
-        Device(browser_name(row.user_agent), row.ip, row.created_at, row.last_seen_at, row.token_hash == _digest(token))
+        Device(
+            _device_id(row),
+            browser_name(row.user_agent),
+            row.ip,
+            row.created_at,
+            row.last_seen_at,
+            row.token_hash == _digest(token),
+        )
         for row in rows
         if _is_alive(row, user.role)
     ]
@@ -260,6 +277,10 @@ def _is_alive(row: SignInSession | Row[*tuple[Any, ...]], role: str) -> bool:
     kind = "customer" if role == Role.CUSTOMER else "staff"
     now = clock.now()
     return row.ended_at is None and now - row.last_seen_at < IDLE[kind] and now - row.created_at < LONGEST[kind]
+
+
+def _device_id(row: SignInSession) -> str:
+    return row.token_hash[:16]
 
 
 def _note_use(token_hash: str) -> None:

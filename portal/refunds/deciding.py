@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from portal import gateway
+from portal.accounts import access
 from portal.core import audit, clock, config, db, money, permissions
 from portal.core.errors import N_, Conflict, Forbidden, Invalid
 from portal.core.money import Money
 from portal.core.permissions import Permission
 from portal.core.synced_rows import touch
 from portal.identity import queries as accounts
+from portal.identity.models import User
 from portal.payments.models import Payment
 from portal.refunds import executing, jobs, policy, queries, statuses, sums
 from portal.refunds.asking import AlreadyDecided, check_amount, plain_text, refuse_where_impossible
@@ -238,6 +241,16 @@ def lift_review(refund_id: str, reviewer: Reviewer) -> None:
         row.review_reason = ""
         touch(row)
         audit.record(session, "refund.review_lifted", row.id, facts, customer_id=row.customer_id)
+
+
+@access.gives_back
+def release_all_of(session: Session, user: User) -> dict[str, int]:
+    """Claims of someone who may not decide any more are free for others, in the caller's transaction."""
+    if user.active and permissions.may(user.role, Permission.DECIDE_REFUNDS):
+        return {}
+    held = (Refund.status.in_(statuses.UNDECIDED), Refund.claimed_by == user.id)
+    freed = update(Refund).where(*held).values(claimed_by=None, claimed_at=None).returning(Refund.id)
+    return {"claims_released": len(session.execute(freed.execution_options(synchronize_session=False)).all())}
 
 
 def only_deciders(reviewer: Reviewer) -> None:

@@ -116,7 +116,7 @@ def test_the_last_admin_who_can_sign_in_stays(ida: User) -> None:
     acts: list[Callable[[], object]] = [
         lambda: access.end(ida.id, by=ida.id),
         lambda: access.end(ida.id),
-        lambda: access.change_role(ida.id, "support", by=ida.id),
+        lambda: access.change_role(ida.id, "support"),
     ]
     for act in acts:
         with pytest.raises(access.LastAdmin):
@@ -133,6 +133,51 @@ def test_of_two_admins_who_remove_each_other_one_stays(ida: User) -> None:
     refused = [one for one in ends if isinstance(one, BaseException)]
     assert len(refused) == 1 and isinstance(refused[0], Forbidden | access.LastAdmin)
     assert [one.status for one in access.of_staff()].count(access.AccessStatus.ACTIVE) == 1
+
+
+def test_of_two_admins_who_demote_each_other_one_stays(ida: User) -> None:
+    tom = staff("admin")
+    ends = run_concurrently(
+        lambda: access.change_role(tom.id, "support", by=ida.id),
+        lambda: access.change_role(ida.id, "support", by=tom.id),
+    )
+    refused = [one for one in ends if isinstance(one, BaseException)]
+    assert len(refused) == 1 and isinstance(refused[0], Forbidden | access.LastAdmin)
+    assert sorted(one.role for one in access.of_staff()) == ["admin", "support"]
+
+
+def test_nobody_changes_their_own_role(ida: User) -> None:
+    staff("admin")
+    for role in ("support", "approver"):
+        with pytest.raises(access.OwnRole):
+            access.change_role(ida.id, role, by=ida.id)
+    assert access.member(ida.id).role == "admin"
+
+
+def test_one_browser_is_signed_out_and_the_others_stay(ida: User) -> None:
+    tom = staff("support")
+    lost, kept = (signing_in.sign_in(tom.email, factories.PASSWORD, **HOME) for _ in range(2))
+    (first,) = [one for one in sessions.devices(tom.id, lost) if one.is_this_one]
+    access.end_session(tom.id, first.id, by=ida.id)
+    access.end_session(tom.id, first.id, by=ida.id)
+    assert sessions.find(lost) is None and sessions.find(kept) is not None
+    assert access.member(tom.id).sessions == 1
+    with pytest.raises(Forbidden):
+        access.end_session(ida.id, first.id, by=tom.id)
+
+
+def test_the_one_concerned_is_told_of_each_change(ida: User) -> None:
+    tom = staff("support")
+    access.change_role(tom.id, "finance", by=ida.id)
+    access.end(tom.id, by=ida.id)
+    access.restore(tom.id, by=ida.id)
+    access.end(access.invite(email="new@portal.test", name="Not here yet", role="admin", by=ida.id).user_id, by=ida.id)
+    with db.reading() as session:
+        mails = session.scalars(select(JobRow).where(JobRow.name == "accounts.mail_staff_access").order_by(JobRow.id))
+        told = sorted(
+            (row.args["user_id"] == tom.id, row.args["what"], row.args["role"]) for row in mails
+        )
+    assert told == [(True, "ended", ""), (True, "restored", ""), (True, "role_changed", "finance")]
 
 
 def test_only_admins_act_and_only_on_staff(ida: User) -> None:

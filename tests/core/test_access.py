@@ -290,6 +290,7 @@ def house(app: Flask) -> House:
             "delivery_id": factories.delivery(session, customer).id,
             "token": "x" * 43,
             "user_id": factories.user(session, customer, "viewer", password=None).id,
+            "session_id": "0" * 16,
             "staff_id": factories.staff(session, name="Uwe Former").id,
             "code": "en",
         }

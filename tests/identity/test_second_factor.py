@@ -13,10 +13,10 @@ import time_machine
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
-from portal.accounts import access
+from portal.accounts import access, factor_resets
 from portal.core import clock, config, db
 from portal.core.audit import AuditEvent
-from portal.core.errors import Conflict, Invalid, PortalError, RateLimited
+from portal.core.errors import Conflict, Forbidden, Invalid, PortalError, RateLimited
 from portal.identity import codes, second_factor, service, sessions, signing_in, tokens
 from portal.identity.models import AccountToken, RecoveryCode, SecondFactor, SignInAttempt, User
 from portal.identity.signing_in import CodeNeeded, WrongCode, WrongCredentials
@@ -395,13 +395,43 @@ def test_who_must_have_one_gives_it_up_only_to_set_it_up_anew(reviewer: Phone) -
     assert second_factor.state(reviewer.user.id).recovery_codes_left == 10
 
 
-def test_an_admin_does_not_reset_their_own(reviewer: Phone) -> None:
+def test_two_admins_reset_a_second_factor(reviewer: Phone) -> None:
+    """One asks and another one confirms; neither does it alone, nor for themselves."""
     with db.transaction() as session:
-        ida = factories.staff(session, "admin")
-    with pytest.raises(Conflict):
-        access.reset_second_factor(ida.id, by=ida.id)
-    assert access.reset_second_factor(ida.id, by=None) is None
-    assert access.reset_second_factor(reviewer.user.id, by=ida.id) is not None
+        ida, tom, max_ = (factories.staff(session, "admin", name=name) for name in ("Ida", "Tom", "Max"))
+    with pytest.raises(factor_resets.OwnReset):
+        factor_resets.ask(ida.id, by=ida.id)
+    with pytest.raises(Conflict):  # there is none to reset
+        factor_resets.ask(tom.id, by=ida.id)
+    with pytest.raises(factor_resets.NothingAsked):
+        factor_resets.confirm(reviewer.user.id, by=tom.id)
+    with pytest.raises(Forbidden):
+        factor_resets.ask(reviewer.user.id, by=reviewer.user.id)
+
+    factor_resets.ask(reviewer.user.id, by=ida.id)
+    factor_resets.ask(reviewer.user.id, by=tom.id)  # changes nothing: it is still Ida who asks
+    asked = access.member(reviewer.user.id).reset
+    assert asked is not None and asked.by == "Ida"
+    with pytest.raises(factor_resets.SecondAdmin):
+        factor_resets.confirm(reviewer.user.id, by=ida.id)
+    assert prove(reviewer.recovery_codes[0])  # nothing has changed yet
+    code = factor_resets.confirm(reviewer.user.id, by=tom.id)
+    assert code is not None and prove(code)
+    with pytest.raises(factor_resets.NothingAsked):
+        factor_resets.confirm(reviewer.user.id, by=max_.id)
+
+
+def test_a_reset_that_nobody_confirms_is_over_after_a_day(reviewer: Phone) -> None:
+    with db.transaction() as session:
+        ida, tom = factories.staff(session, "admin"), factories.staff(session, "admin")
+    factor_resets.ask(reviewer.user.id, by=ida.id)
+    factor_resets.withdraw(reviewer.user.id, by=tom.id)
+    with pytest.raises(factor_resets.NothingAsked):
+        factor_resets.confirm(reviewer.user.id, by=tom.id)
+    factor_resets.ask(reviewer.user.id, by=ida.id)
+    later = time_machine.travel(clock.now() + timedelta(hours=24, seconds=1))
+    with later, pytest.raises(factor_resets.NothingAsked):
+        factor_resets.confirm(reviewer.user.id, by=tom.id)
 
 
 # What is kept
