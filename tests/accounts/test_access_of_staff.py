@@ -174,9 +174,7 @@ def test_the_one_concerned_is_told_of_each_change(ida: User) -> None:
     access.end(access.invite(email="new@portal.test", name="Not here yet", role="admin", by=ida.id).user_id, by=ida.id)
     with db.reading() as session:
         mails = session.scalars(select(JobRow).where(JobRow.name == "accounts.mail_staff_access").order_by(JobRow.id))
-        told = sorted(
-            (row.args["user_id"] == tom.id, row.args["what"], row.args["role"]) for row in mails
-        )
+        told = sorted((row.args["user_id"] == tom.id, row.args["what"], row.args["role"]) for row in mails)
     assert told == [(True, "ended", ""), (True, "restored", ""), (True, "role_changed", "finance")]
 
 
