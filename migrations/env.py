@@ -11,6 +11,7 @@ from portal.content import mail
 from portal.core import audit, config, numbering
 from portal.core.db import Base
 from portal.documents import models as receipts
+from portal.evidence import models as evidence
 from portal.invoices import models as invoices
 from portal.jobs import models as jobs
 from portal.mandates import models as mandates
@@ -23,7 +24,7 @@ from portal.support import models as support
 
 # Importing a module of models puts its tables into the metadata.
 MODELS = (
-    *(accounts, audit, cards, invoices, ledger, mail, mandates),
+    *(accounts, audit, cards, evidence, invoices, ledger, mail, mandates),
     *(numbering, jobs, payments, receipts, reconciliation, refunds, support, stripe_events),
 )
 

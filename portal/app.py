@@ -18,6 +18,7 @@ from portal.core import config, db, logs
 from portal.core.config import Settings
 from portal.disputes.feature import FEATURE as DISPUTES
 from portal.documents.feature import FEATURE as DOCUMENTS
+from portal.evidence.feature import FEATURE as EVIDENCE
 from portal.identity import web as identity
 from portal.identity.feature import FEATURE as IDENTITY
 from portal.invoices.feature import FEATURE as INVOICES
@@ -43,6 +44,7 @@ FEATURES = (
     REFUNDS,
     DISPUTES,
     DOCUMENTS,
+    EVIDENCE,
     STATEMENTS,
     STRIPE_EVENTS,
     WEBHOOK_ENDPOINTS,

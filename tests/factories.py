@@ -17,6 +17,7 @@ from portal.core import clock, company_days
 from portal.core.db import new_id
 from portal.disputes.models import NO_DEADLINE, OPENED, Dispute, DisputeStep, EarlyFraudWarning
 from portal.documents.models import Receipt
+from portal.evidence.models import Evidence
 from portal.identity import passwords
 from portal.identity.models import CustomerRole, User
 from portal.invoices import totals
@@ -211,6 +212,23 @@ def dispute(session: Session, payment: Payment, **values: Any) -> Dispute:
     session.add(row)
     session.flush()
     session.add(DisputeStep(id=new_id("dst"), dispute_id=row.id, number=1, at=row.created_at, what=OPENED))
+    session.flush()
+    return row
+
+
+def evidence(session: Session, dispute: Dispute, **values: Any) -> Evidence:
+    """A draft of the evidence for a dispute."""
+    row = Evidence(
+        **{
+            "dispute_id": dispute.id,
+            "customer_id": dispute.customer_id,
+            "texts": {"uncategorized_text": "The customer was signed in and paid with 3-D Secure."},
+            "documents": {},
+            "gathered_at": clock.now(),
+            **values,
+        }
+    )
+    session.add(row)
     session.flush()
     return row
 

@@ -69,6 +69,10 @@ POINTS: Final[dict[str, str]] = {
     "dispute opened": "Open. A dispute’s row is written, with its step and its audit event. Staff were not told.",
     "dispute changed": "Open. A dispute has its new facts. Its money is not booked.",
     "dispute posted": "Open. A movement of a dispute’s money is posted.",
+    "evidence gathered": "Open. The first draft of a dispute’s evidence is written.",
+    "evidence begun": "Approved evidence is being sent. Stripe was asked nothing.",
+    "evidence to give": "Stripe says that the bank still waits. Nothing was sent.",
+    "evidence given": "Stripe has sent the evidence to the bank. Nothing of it is stored.",
     # automatic payment
     "attempt begun": "An attempt of an automatic payment is written, with its card and key. No payment was made for it.",
     "attempt charged": "The payment of an attempt is as far as it goes now. What came of the try is not written.",

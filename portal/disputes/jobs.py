@@ -26,3 +26,8 @@ def remind(dispute_id: str, due_by: str) -> None:
 @job("disputes.mail_warning", once_per=("warning_id",))
 def mail_warning(warning_id: str) -> None:
     """Tell staff what a card's issuer suspects."""
+
+
+@job("evidence.gather", once_per=("dispute_id",))
+def gather_evidence(dispute_id: str) -> None:
+    """Write the first draft of the evidence, from our own records."""

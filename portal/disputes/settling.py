@@ -143,6 +143,8 @@ def _open(session: Session, payment_id: str, found: gateway.Dispute) -> Dispute:
     )
     crash.point("dispute opened")
     _tell_staff(session, dispute, FIRST_HEARD)
+    if dispute.waits_for_evidence:
+        jobs.gather_evidence.enqueue(session, dispute_id=dispute.id)
     _keep_following(session, dispute)
     _remind_in_time(session, dispute)
     return dispute

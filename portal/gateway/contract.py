@@ -79,6 +79,22 @@ class Payout:
 
 
 @dataclass(frozen=True, slots=True)
+class CardChecks:
+    """What the bank of a card has checked, in Stripe's words ("pass", "fail", "unavailable", "unchecked"), empty where it was not asked.
+
+    `three_d_secure` is the result of 3-D Secure ("authenticated", "attempt_acknowledged" …) and `flow` how its holder was asked
+    ("frictionless", "challenge"); both are empty without it.
+    """
+
+    security_code: str = ""
+    postal_code: str = ""
+    street: str = ""
+    three_d_secure: str = ""
+    flow: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Charge:
     """`balance_transaction` may be missing for a while after success; charge.updated tells when it is there.
 
@@ -94,6 +110,7 @@ class Charge:
     paid: bool
     intent_id: str | None
     disputed: bool = False
+    checks: CardChecks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +180,8 @@ class Dispute:
     """A card's holder asks the bank for the money back. `amount` may be less than the charge's, when only a part is disputed.
 
     `balance_transactions` are all movements of our balance so far: negative when money was withdrawn, positive when it came back,
-    each with the fee that was taken (positive) or returned (negative). `has_evidence` is true of evidence that is only staged, too.
-    `evidence_due_by` is none where the bank takes no answer.
+    each with the fee that was taken (positive) or returned (negative). `has_evidence` is true of evidence that is only staged, too;
+    `submissions` counts how often it was sent. `evidence_due_by` is none where the bank takes no answer.
     """
 
     id: str
@@ -178,6 +195,7 @@ class Dispute:
     evidence_due_by: datetime | None
     has_evidence: bool
     is_charge_refundable: bool
+    submissions: int = 0
     balance_transactions: tuple[BalanceTransaction, ...] = ()
 
 
@@ -232,6 +250,16 @@ class NotRefundable(Conflict):
     """Stripe will not give this money back: it has been given back already, or the bank has taken it. `code` tells which."""
 
     code = "charge_not_refundable"
+
+
+class EvidenceRefused(Conflict):
+    """Stripe does not take evidence: it is too late for it, or something in it is not allowed. `said` is Stripe's word."""
+
+    code = "evidence_refused"
+
+    def __init__(self, said: str) -> None:
+        self.said = said
+        super().__init__()
 
 
 class MissingAtStripe(NotFound):

@@ -10,6 +10,7 @@ from portal.core.money import Money
 from portal.gateway.contract import (
     BalanceTransaction,
     Card,
+    CardChecks,
     Charge,
     Dispute,
     EarlyFraudWarning,
@@ -107,6 +108,21 @@ def to_charge(found: StripeCharge) -> Charge:
         paid=found.paid,
         intent_id=id_of(found.payment_intent),
         disputed=found.disputed,
+        checks=_checks(getattr(found.payment_method_details, "card", None)),
+    )
+
+
+def _checks(found: Any) -> CardChecks | None:
+    if found is None:
+        return None
+    checks, asked = getattr(found, "checks", None), getattr(found, "three_d_secure", None)
+    return CardChecks(
+        security_code=getattr(checks, "cvc_check", None) or "",
+        postal_code=getattr(checks, "address_postal_code_check", None) or "",
+        street=getattr(checks, "address_line1_check", None) or "",
+        three_d_secure=getattr(asked, "result", None) or "",
+        flow=getattr(asked, "authentication_flow", None) or "",
+        version=getattr(asked, "version", None) or "",
     )
 
 
@@ -176,6 +192,7 @@ def to_dispute(found: StripeDispute) -> Dispute:
         evidence_due_by=clock.from_epoch(evidence.due_by) if evidence.due_by else None,
         has_evidence=evidence.has_evidence,
         is_charge_refundable=found.is_charge_refundable,
+        submissions=evidence.submission_count,
         balance_transactions=tuple(filter(None, map(to_movement, found.balance_transactions))),
     )
 

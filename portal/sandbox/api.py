@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
@@ -20,6 +21,7 @@ from portal.sandbox.idempotency import KeptAnswer, RunningKeys
 from portal.sandbox.ids import new_request_id
 from portal.sandbox.keys import ApiKey, read_key
 from portal.sandbox.kinds import Row
+from portal.sandbox.params import UploadedFile
 from portal.sandbox.rates import Rates
 from portal.sandbox.routes import Route
 from portal.sandbox.settings import API_VERSION
@@ -29,6 +31,8 @@ from portal.sandbox.world import Sandbox
 log = logging.getLogger(__name__)
 
 MOST_BODY_BYTES = 1_000_000
+MOST_UPLOADED_BYTES = 6_000_000
+"""With a file in it; what one may hold is its resource's to say."""
 
 _BROWSER_FIELDS = ("key", "_stripe_version", "_stripe_account")
 """Sent by browser scripts beside the real parameters, because a plain form post can carry them."""
@@ -197,17 +201,23 @@ def _parameters(request: Request) -> dict[str, Any]:
     if request.path.startswith("/v2/"):
         return {}
     text = request.query_string.decode("ascii", "replace")
+    files: dict[str, Any] = {}
     if request.method not in {"GET", "DELETE"}:
-        if (request.content_length or 0) > MOST_BODY_BYTES:
+        has_files = request.mimetype == "multipart/form-data"
+        if (request.content_length or 0) > (MOST_UPLOADED_BYTES if has_files else MOST_BODY_BYTES):
             raise StripeError("The request is too large.", status=413, began=False)
         if request.mimetype == "application/json":
             raise invalid(
                 "Invalid request (check that your POST content type is application/x-www-form-urlencoded). If you have any questions, we "
                 "can help at https://support.stripe.com/."
             )
-        form = request.get_data().decode("utf-8", "replace")
+        if has_files:
+            form = urlencode(list(request.form.items(multi=True)))
+            files = {name: UploadedFile(file.filename or "", file.read()) for name, file in request.files.items()}
+        else:
+            form = request.get_data().decode("utf-8", "replace")
         text = f"{text}&{form}" if text and form else text or form
-    return decode_form(text)
+    return decode_form(text) | files
 
 
 def _check_version(version: object) -> None:

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 75.0
 """How long a connection may wait for its next request."""
-MOST_BODY_BYTES = 4_000_000
+MOST_BODY_BYTES = 6_500_000
 
 SOCKET = "sandbox.socket"
 """Where the environment holds the connection itself, for faults that break it."""

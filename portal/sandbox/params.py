@@ -5,6 +5,7 @@ A declaration is one of the small readers below. Each turns the strings of a for
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -45,6 +46,29 @@ class Text:
         if len(raw) > self.limit:
             raise invalid(f"Invalid string: {raw[:5]}...{raw[-5:]}; must be at most {self.limit} characters", name)
         return raw
+
+
+@dataclass(frozen=True)
+class UploadedFile:
+    """A file of a form, as it arrived."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file. Of its content the size, the digest and the beginning are read, the last two as hexadecimal text."""
+
+    def read(self, raw: object, name: str) -> dict[str, Any]:
+        if not isinstance(raw, UploadedFile):
+            raise invalid("Invalid file: must be uploaded as multipart/form-data", name)
+        return {
+            "name": raw.name,
+            "size": len(raw.content),
+            "digest": hashlib.sha256(raw.content).hexdigest(),
+            "begins": raw.content[:8].hex(),
+        }
 
 
 @dataclass(frozen=True)

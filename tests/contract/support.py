@@ -15,6 +15,7 @@ from tests.certain import as_sent
 from tests.waiting import eventually
 
 STRIPE_API = "https://api.stripe.com"
+STRIPE_FILES = "https://files.stripe.com"
 RETURN_URL = "https://shop.example/return"
 
 Result = TypeVar("Result")
@@ -30,7 +31,8 @@ class Stripe:
     patience_seconds: float
 
     def client(self, key: str | None = None, **options: Any) -> stripe.StripeClient:
-        return stripe.StripeClient(key or self.key, base_addresses={"api": self.base}, **options)
+        files = STRIPE_FILES if self.base == STRIPE_API else self.base
+        return stripe.StripeClient(key or self.key, base_addresses={"api": self.base, "files": files}, **options)
 
     def later(self, condition: Callable[[], Result], what: str = "") -> Result:
         """Wait for what Stripe does some time after a call."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 import stripe
 
@@ -173,3 +175,26 @@ def test_a_dispute_may_be_over_more_than_the_charge_or_in_another_currency(
     account.control("disputes", charge=charge, reason="general", amount=amount, currency=currency)
     (dispute,) = client.v1.disputes.list({"charge": charge}).data
     assert (dispute.amount, dispute.currency) == (amount, currency)
+
+
+def evidence_file(client: stripe.StripeClient) -> stripe.File:
+    content = io.BytesIO(b"%PDF-1.4\n%%EOF\n")
+    content.name = "receipt.pdf"
+    return client.v1.files.create({"file": content, "purpose": "dispute_evidence"})
+
+
+def test_a_file_can_be_evidence(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/file-upload and docs.stripe.com/api/disputes/update#update_dispute-evidence-receipt"""
+    dispute, file = disputed(client, contract), evidence_file(client)
+    assert (file.object, file.purpose, file.type, file.filename) == ("file", "dispute_evidence", "pdf", "receipt.pdf")
+    assert client.v1.files.retrieve(file.id).size == file.size
+    changed = client.v1.disputes.update(dispute.id, {"evidence": {"receipt": file.id}, "submit": False})
+    assert changed.evidence.receipt == file.id
+    assert changed.evidence_details.has_evidence is True
+
+
+def test_a_file_that_is_not_there_is_no_evidence(client: stripe.StripeClient, contract: Stripe) -> None:
+    """docs.stripe.com/error-codes#resource-missing"""
+    dispute = disputed(client, contract)
+    with refused(code="resource_missing"):
+        client.v1.disputes.update(dispute.id, {"evidence": {"receipt": "file_none"}, "submit": False})

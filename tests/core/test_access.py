@@ -173,6 +173,12 @@ GET  /support/payments/<payment_id>/refund         303     404    404    404    
 POST /support/payments/<payment_id>/refund         303     404    404    404     404    422      422       422
 GET  /support/disputes                             303     404    404    404     404    200      200       200
 GET  /support/disputes/<dispute_id>                303     404    404    404     404    200      200       200
+GET  /support/disputes/<dispute_id>/evidence       303     404    404    404     404    200      200       200
+POST /support/disputes/<dispute_id>/evidence       303     404    404    404     404    422      422       422
+GET  /support/disputes/<dispute_id>/evidence/state 303     404    404    404     404    200      200       200
+POST /support/disputes/<dispute_id>/evidence/gathering 303 404    404    404     404    303      303       303
+POST /support/disputes/<dispute_id>/evidence/proposal/withdrawal 303 404 404 404 404    303      303       303
+POST /support/disputes/<dispute_id>/evidence/approval 303  404    404    404     404    404      303       303
 GET  /support/disputes/of-customer/<customer_id>   303     404    404    404     404    200      200       200
 GET  /support/api-clients                          303     404    404    404     404    404      404       200
 GET  /support/api-clients/new                      303     404    404    404     404    404      404       200
@@ -282,7 +288,7 @@ def house(app: Flask) -> House:
             "setup_id": setup.id,
             "customer_id": customer.id,
             "refund_id": factories.refund(session, payment, status="requested", amount_minor=5_00).id,
-            "dispute_id": factories.dispute(session, payment).id,
+            "dispute_id": factories.evidence(session, factories.dispute(session, payment)).dispute_id,
             "name": "payments",
             "file_id": "fil_1",
             "event_id": event.id,

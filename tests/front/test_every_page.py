@@ -18,6 +18,7 @@ from portal.books.models import Pack
 from portal.content import anchors
 from portal.core import audit, clock, company_days, db
 from portal.core.config import Settings
+from portal.disputes.models import Dispute
 from portal.documents import service as receipts
 from portal.documents.models import Document
 from portal.identity import api_clients, app_grants
@@ -127,6 +128,15 @@ class History:
                     ("lost", {}),
                 )
             ]
+            for number, values in enumerate(
+                (
+                    {},
+                    {"status": "proposed", "proposed_by": self.staff.id, "proposed_at": now},
+                    {"status": "refused", "refusal": "The receipt has too many pages"},
+                )
+            ):
+                dispute = session.get_one(Dispute, self.disputes[number])
+                factories.evidence(session, dispute, **values)
         for name in apps:
             app_grants.sign_in(
                 self.user.email, factories.PASSWORD, code=None, wanted=None, ip="203.0.113.7", user_agent=name
@@ -188,6 +198,8 @@ class History:
         """Every page of the staff, in each of its states."""
         yield from ("/support/disputes", "/support/disputes?show=closed")
         yield from (f"/support/disputes/{dispute}" for dispute in self.disputes)
+        yield from (f"/support/disputes/{dispute}/evidence" for dispute in self.disputes)
+        yield f"/support/disputes/{self.disputes[0]}/evidence/state"
         yield f"/support/disputes/of-customer/{self.customer}"
         yield from ("/support/refunds", f"/support/payments/{self.succeeded}/refund")
         yield from (f"/support/refunds/{refund}" for refund in self.refunds)

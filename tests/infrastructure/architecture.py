@@ -20,7 +20,7 @@ FLOORS = (
     ("payments",),
     ("mandates", "disputes", "refunds"),
     ("documents",),
-    ("stripe_events", "reconciliation", "statements"),
+    ("stripe_events", "reconciliation", "statements", "evidence"),
     ("books", "support", "operations", "api"),
     ("cli", "app"),
 )

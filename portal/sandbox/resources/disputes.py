@@ -24,7 +24,7 @@ from portal.sandbox.params import (
     merge_metadata,
     unsupported,
 )
-from portal.sandbox.resources import balance_transactions, fees, mandates, method_details
+from portal.sandbox.resources import balance_transactions, fees, files, mandates, method_details
 from portal.sandbox.resources.charges import CHARGE, settle_now
 from portal.sandbox.resources.payment_method_types import TYPES
 from portal.sandbox.routes import get, post
@@ -252,7 +252,11 @@ def update(call: Call, dispute_id: str) -> Row:
     if submits or "evidence" in params:
         if dispute["status"] not in ANSWERABLE:
             raise _not_answerable(dispute)
-        dispute["evidence"] |= params.get("evidence") or {}
+        given = params.get("evidence") or {}
+        for name in _FILES:
+            if given.get(name):
+                files.need_evidence(call, given[name], f"evidence[{name}]")
+        dispute["evidence"] |= given
         if sum(len(text) for text in dispute["evidence"].values() if isinstance(text, str)) > MOST_EVIDENCE:
             raise StripeError(
                 f"The combined evidence must be at most {MOST_EVIDENCE} characters.", param="evidence", began=False
