@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import pytest
 import stripe
@@ -45,11 +46,13 @@ class Answer:
     def submissions(self) -> int:
         return self.at_stripe.evidence_details.submission_count
 
-    def save(self, version: int | None = None, document: str | None = None, **texts: str) -> Evidence:
+    def save(
+        self, texts: Mapping[str, str] = MappingProxyType({}), version: int = 0, document: str | None = None
+    ) -> Evidence:
         """Change these texts by the first person's hand."""
         row = self.row
         chosen = row.documents.get("receipt") if document is None else document
-        return service.save(self.dispute_id, self.first, version or row.version, row.texts | texts, chosen)
+        return service.save(self.dispute_id, self.first, version or row.version, {**row.texts, **texts}, chosen)
 
     def propose(self) -> None:
         service.propose(self.dispute_id, self.first, self.row.version)

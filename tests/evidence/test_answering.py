@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -75,7 +76,12 @@ def test_earlier_payments_of_the_same_card_count_when_they_are_old_enough_and_no
 
         def earlier(days: int, *, last4: str = paid.card_last4) -> Payment:
             at = clock.now() - timedelta(days=days)
-            more = {"card_brand": paid.card_brand, "card_last4": last4, "created_at": at, "succeeded_at": at}
+            more: dict[str, Any] = {
+                "card_brand": paid.card_brand,
+                "card_last4": last4,
+                "created_at": at,
+                "succeeded_at": at,
+            }
             return factories.payment(session, customer, **more)
 
         good = [earlier(130), earlier(200), earlier(360)]
@@ -91,7 +97,7 @@ def test_earlier_payments_of_the_same_card_count_when_they_are_old_enough_and_no
 
 
 def test_a_second_draft_is_not_written(answer: Answer) -> None:
-    answer.save(**{STATEMENT: "Ours."})
+    answer.save({STATEMENT: "Ours."})
     service.gather(answer.dispute_id)
     assert answer.row.texts[STATEMENT] == "Ours."
     assert audited("evidence.gathered") == 1
@@ -111,7 +117,7 @@ def test_a_process_that_dies_while_it_gathers_leaves_nothing(case: Case) -> None
 
 
 def test_two_people_send_it_and_the_dispute_is_won(answer: Answer) -> None:
-    answer.save(**{STATEMENT: "winning_evidence"})
+    answer.save({STATEMENT: "winning_evidence"})
     answer.stage()
     assert (answer.row.staged_version, answer.submissions) == (2, 0)
     assert answer.at_stripe.evidence.uncategorized_text == "winning_evidence"
@@ -138,7 +144,7 @@ def test_who_proposed_it_cannot_send_it(answer: Answer) -> None:
 def test_a_change_makes_a_draft_of_what_was_proposed(answer: Answer) -> None:
     answer.propose()
     shown = answer.row.version
-    answer.save(**{STATEMENT: "Something else."})
+    answer.save({STATEMENT: "Something else."})
     assert answer.row.status == EvidenceStatus.DRAFT
     with pytest.raises(Conflict):
         service.approve(answer.dispute_id, answer.second, shown)
@@ -154,9 +160,9 @@ def test_what_was_proposed_can_be_taken_back(answer: Answer) -> None:
 
 
 def test_two_who_change_it_at_once_do_not_overwrite_each_other(answer: Answer) -> None:
-    answer.save(version=1, **{STATEMENT: "The first one's."})
+    answer.save({STATEMENT: "The first one's."}, version=1)
     with pytest.raises(Conflict):
-        answer.save(version=1, **{STATEMENT: "The second one's."})
+        answer.save({STATEMENT: "The second one's."}, version=1)
     assert answer.row.texts[STATEMENT] == "The first one's."
 
 
@@ -166,7 +172,7 @@ def test_saving_what_is_there_already_changes_nothing(answer: Answer) -> None:
 
 
 def test_evidence_without_a_statement_cannot_be_proposed(answer: Answer) -> None:
-    answer.save(**{STATEMENT: ""})
+    answer.save({STATEMENT: ""})
     with pytest.raises(Invalid) as refusal:
         answer.propose()
     assert refusal.value.field == STATEMENT
@@ -183,21 +189,21 @@ def test_a_document_of_another_payment_cannot_go_along(answer: Answer) -> None:
 
 def test_texts_that_are_too_long_together_are_refused(answer: Answer) -> None:
     names = (STATEMENT, "product_description", "refund_refusal_explanation", "access_activity_log")
-    answer.save(**dict.fromkeys(names, "x" * 20_000))
+    answer.save(dict.fromkeys(names, "x" * 20_000))
     with pytest.raises(Invalid):
-        answer.save(**{STATEMENT: "x" * 20_001})
+        answer.save({STATEMENT: "x" * 20_001})
 
 
 def test_an_empty_text_takes_away_what_lay_at_stripe(answer: Answer) -> None:
-    answer.save(product_description="Electricity")
+    answer.save({"product_description": "Electricity"})
     answer.stage()
-    answer.save(product_description="")
+    answer.save({"product_description": ""})
     answer.stage()
     assert answer.at_stripe.evidence.product_description is None
 
 
 def test_an_older_version_is_not_laid_ready_over_a_newer_one(answer: Answer) -> None:
-    answer.save(**{STATEMENT: "New."})
+    answer.save({STATEMENT: "New."})
     answer.stage()
     sending.stage(answer.dispute_id, 1)
     assert answer.at_stripe.evidence.uncategorized_text == "New."
@@ -229,8 +235,9 @@ def test_a_lost_answer_is_found_out_about(answer: Answer) -> None:
 def test_what_was_sent_at_the_dashboard_is_not_sent_again(answer: Answer) -> None:
     answer.propose()
     answer.approve()
-    theirs = {"evidence": {"uncategorized_text": "By hand."}, "submit": True}
-    answer.case.checkout.sandbox.client.v1.disputes.update(answer.at_stripe.id, theirs)
+    answer.case.checkout.sandbox.client.v1.disputes.update(
+        answer.at_stripe.id, {"evidence": {"uncategorized_text": "By hand."}, "submit": True}
+    )
     answer.send()
     assert (answer.row.status, answer.submissions) == (EvidenceStatus.SENT, 1)
     assert answer.at_stripe.evidence.uncategorized_text == "By hand."
@@ -255,7 +262,7 @@ def test_a_dispute_that_is_decided_while_it_is_sent_is_told_in_stripes_words(ans
 
 
 LATE: list[Callable[[Answer], object]] = [
-    lambda answer: answer.save(**{STATEMENT: "Too late."}),
+    lambda answer: answer.save({STATEMENT: "Too late."}),
     lambda answer: answer.propose(),
     lambda answer: answer.approve(),
     lambda answer: service.ask_to_gather(answer.dispute_id),

@@ -72,7 +72,7 @@ def test_one_writes_and_proposes_and_another_sends(answer: Answer, signed_in: Op
 def test_what_was_typed_stays_when_somebody_was_quicker(answer: Answer, signed_in: Open) -> None:
     address, support = address_of(answer), signed_in("support")
     before = typed(answer, **{STATEMENT: "Mine, of an hour’s work."})
-    answer.save(**{STATEMENT: "Theirs."})
+    answer.save({STATEMENT: "Theirs."})
     status, text = send(support, address, before)
     assert status == 422
     assert "Mine, of an hour’s work." in text and "Somebody else has changed the evidence" in text

@@ -128,15 +128,10 @@ class History:
                     ("lost", {}),
                 )
             ]
-            for number, values in enumerate(
-                (
-                    {},
-                    {"status": "proposed", "proposed_by": self.staff.id, "proposed_at": now},
-                    {"status": "refused", "refusal": "The receipt has too many pages"},
-                )
-            ):
-                dispute = session.get_one(Dispute, self.disputes[number])
-                factories.evidence(session, dispute, **values)
+            asked = [session.get_one(Dispute, dispute) for dispute in self.disputes]
+            factories.evidence(session, asked[0])
+            factories.evidence(session, asked[1], status="proposed", proposed_by=self.staff.id, proposed_at=now)
+            factories.evidence(session, asked[2], status="refused", refusal="The receipt has too many pages")
         for name in apps:
             app_grants.sign_in(
                 self.user.email, factories.PASSWORD, code=None, wanted=None, ip="203.0.113.7", user_agent=name
