@@ -395,8 +395,14 @@ def documents() -> str:
         f"## {title}\n\n{_first(kind)}\n\n{_fields(kind)}"
         for title, kind in (
             ("Every document", facts.Facts),
+            ("Invoices also", facts.InvoiceFacts),
+            ("Documents of money also", facts.MoneyFacts),
             ("Receipts also", facts.ReceiptFacts),
+            ("Payment confirmations also", facts.PaymentConfirmationFacts),
+            ("Documents of refunds also", facts.RefundFacts),
             ("Credit notes also", facts.CreditNoteFacts),
+            ("Refund confirmations also", facts.RefundConfirmationFacts),
+            ("What the law wants in letters", facts.Imprint),
             ("A party", facts.Party),
             ("A line", facts.Line),
             ("The total of a tax rate", facts.TaxTotal),

@@ -83,6 +83,9 @@ class Invoice(InvoiceSummary):
     note: str
     lines: list[InvoiceLine]
     pay_url: str | None = Field(description="Where the customer pays it in a browser, while it is open.")
+    document_id: str | None = Field(
+        description="Its PDF is at `/api/receipts/download/{document_id}`; null of an invoice from before invoices were documents."
+    )
 
 
 class InvoiceList(Sent):

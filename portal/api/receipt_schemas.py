@@ -1,4 +1,4 @@
-"""Receipts and credit notes. See portal.api.schemas."""
+"""Documents. See portal.api.schemas."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from portal.documents.models import DocumentKind
 
 
 class Document(Answer):
-    """A receipt or a credit note."""
+    """An invoice, or the document of a payment or of a refund. A confirmation states no tax and is no invoice."""
 
     id: str
     kind: DocumentKind
     number: str
-    payment_id: str
+    invoice_id: str | None = Field(description="Of a document of the kind `invoice`.")
+    payment_id: str | None = Field(description="Of all other kinds.")
     refund_id: str | None
     total: int
     currency: str
@@ -31,5 +32,6 @@ class DocumentList(Sent):
     customer_id: Text | None = Field(
         default=None, max_length=40, description="For staff and API clients, who must name one."
     )
+    kind: DocumentKind | None = None
     cursor: Cursor | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_ON_A_PAGE)] = 20

@@ -1,4 +1,4 @@
-"""Receipts and credit notes, as facts and as PDF."""
+"""Documents, as facts and as PDF."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from portal.core import db
 from portal.core.errors import N_, NotYet
 from portal.documents import queries
 from portal.documents.models import Document
+from portal.documents.queries import Wanted
 
 bp = blueprint("receipts")
 
@@ -33,10 +34,10 @@ class NotRendered(NotYet):
     refusals=(404,),
 )
 def list_receipts(caller: Caller, query: receipt_schemas.DocumentList) -> schemas.Page[receipt_schemas.Document]:
-    """List receipts and credit notes, newest first."""
+    """List invoices, receipts, credit notes and confirmations, newest first."""
     whose = caller.one_customer(query.customer_id)
     with db.reading() as session:
-        found = queries.of_customer(session, whose, query.cursor, size=query.limit)
+        found = queries.of_customer(session, whose, query.cursor, Wanted(kind=query.kind), size=query.limit)
     rows = [representations.document(row) for row in found.rows]
     return representations.page(found, rows)
 
@@ -44,7 +45,7 @@ def list_receipts(caller: Caller, query: receipt_schemas.DocumentList) -> schema
 @bp.get("/receipts/<receipt_id>")
 @operation("receipts:read", tag="Receipts", answer=receipt_schemas.Document, refusals=(404,))
 def get_receipt(caller: Caller, receipt_id: str) -> receipt_schemas.Document:
-    """Get one receipt or credit note."""
+    """Get one document."""
     return representations.document(_one(caller, receipt_id))
 
 

@@ -24,7 +24,7 @@ from portal.api.callers import Caller
 from portal.content import language
 from portal.core import config, keyset
 from portal.documents import queries as receipts
-from portal.documents.models import Document, DocumentKind
+from portal.documents.models import Document
 from portal.identity.models import User
 from portal.invoices import details
 from portal.invoices import queries as invoices
@@ -135,10 +135,12 @@ def invoice(session: Session, row: Invoice) -> invoice_schemas.Invoice:
         if row.status == InvoiceStatus.OPEN
         else None
     )
+    document = receipts.of_issued_invoice(session, row.id)
     facts = _invoice_facts(row, standing) | {
         "note": row.note,
         "lines": [_line(line) for line in row.lines],
         "pay_url": pay,
+        "document_id": document.id if document else None,
     }
     return invoice_schemas.Invoice.model_validate(facts)
 
@@ -254,8 +256,9 @@ def document(row: Document) -> receipt_schemas.Document:
             "id": row.id,
             "kind": row.kind,
             "number": row.number,
+            "invoice_id": row.invoice_id,
             "payment_id": row.payment_id,
-            "refund_id": row.refund_id if row.kind == DocumentKind.CREDIT_NOTE else None,
+            "refund_id": row.refund_id,
             "total": row.total_minor,
             "currency": row.currency,
             "issued_at": row.issued_at,

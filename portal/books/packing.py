@@ -5,25 +5,22 @@ The same content makes the same bytes: nothing in it tells when it was made, and
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
-import re
-import zipfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from portal.books import exports, tables
 from portal.books.queries import LinesFilter
+from portal.content import archives
+from portal.content.archives import Archive, Keep
 from portal.content.csv_lines import FOR_PROGRAMS
 from portal.core import company_days, config, db, signing_keys
+from portal.documents import packing
 from portal.documents import queries as receipts
-from portal.documents.models import Document, DocumentKind
-from portal.documents.queries import Damaged
+from portal.documents.models import Document
 from portal.reconciliation import figures
 from portal.reconciliation.figures import Figures, Period
 
@@ -38,22 +35,18 @@ README: Final = "README.txt"
 # Beside the documents: two lists of lines, two totals, the read-me, the key, the manifest and its signature.
 OTHER_FILES: Final = 8
 
-PART_BYTES: Final = 1_000_000
 BATCH: Final = 200
-# The earliest that a ZIP can tell: its files have no time of their own.
-_NO_TIME: Final = (1980, 1, 1, 0, 0, 0)
-_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
-
-NOT_RENDERED: Final = "its PDF was not made yet"
-DAMAGED: Final = "its stored PDF is not the one that was made"
 
 _README: Final = """\
 {company}: the books of {month}
 
-{documents} receipts and credit notes that were issued from {since} to {until}, as they were sent, and the movements of money
+{documents} documents that were issued from {since} to {until}, as they were sent, and the movements of money
 of these days. They begin and end at midnight in the time zone {zone}.
 
-receipts/, credit-notes/    the documents, named by their numbers
+invoices/, receipts/,       the documents, by their kinds, named by their numbers
+payment-confirmations/,
+credit-notes/,
+refund-confirmations/
 postings.csv                every movement in our books, with its two sides; the newest first
 balance-transactions.csv    every movement of the balance at Stripe; the newest first
 totals.csv, summary.txt     the figures of the month, from our books and from Stripe, and their difference
@@ -73,15 +66,6 @@ With it, `flask books verify-pack FILE` checks the signature and every file.
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A file in the pack; `size` in bytes."""
-
-    name: str
-    sha256: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
 class Missing:
     """A document that is not in the pack, and why."""
 
@@ -98,10 +82,6 @@ class Packed:
     key: str
 
 
-# Called with each part, and with how many files are done by then. May raise: nothing more is packed then.
-Keep = Callable[[bytes, int], None]
-
-
 def key_address() -> str:
     return config.current().base_url + "/.well-known/books-signing-key.pem"
 
@@ -114,93 +94,24 @@ def count_files(period: Period) -> int:
 
 def pack(period: Period, keep: Keep) -> Packed:
     """Make the pack and hand it over part by part; memory holds a part, a document, and the list of the files."""
-    packing = _Packing(keep)
-    with packing.archive() as archive:
+    with archives.writing(keep) as archive:
         missing = tuple(_documents(archive, period))
         _add_books(archive, period)
         signed = _sign(archive, period, missing)
-    return Packed(packing.size, len(archive.entries) + 2, missing, *signed)
-
-
-class _Sink(io.RawIOBase):
-    """A file that is only written to: what comes in leaves in parts."""
-
-    def __init__(self, keep: Callable[[bytes], None]) -> None:
-        self._keep = keep
-        self._waiting = bytearray()
-        self.size = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any, /) -> int:
-        length = len(data)
-        self._waiting += data
-        self.size += length
-        while len(self._waiting) >= PART_BYTES:
-            part = bytes(self._waiting[:PART_BYTES])
-            del self._waiting[:PART_BYTES]
-            self._keep(part)
-        return length
-
-    def end(self) -> None:
-        if self._waiting:
-            self._keep(bytes(self._waiting))
-            self._waiting.clear()
-
-
-class _Archive:
-    """A ZIP being written, and what is in it."""
-
-    def __init__(self, written: zipfile.ZipFile) -> None:
-        self._written = written
-        self.entries: list[Entry] = []
-
-    def add(self, name: str, content: Iterable[bytes], *, compress: bool = True) -> Entry:
-        """Write a file, and note its name and hash."""
-        info = zipfile.ZipInfo(name, _NO_TIME)
-        info.compress_type = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
-        info.external_attr = 0o644 << 16
-        info.create_system = 3  # whatever the machine
-        digest, size = hashlib.sha256(), 0
-        with self._written.open(info, "w", force_zip64=True) as file:
-            for chunk in content:
-                file.write(chunk)
-                digest.update(chunk)
-                size += len(chunk)
-        entry = Entry(name, digest.hexdigest(), size)
-        self.entries.append(entry)
-        return entry
-
-
-class _Packing:
-    def __init__(self, keep: Keep) -> None:
-        self._archive: _Archive | None = None
-        self._sink = _Sink(lambda part: keep(part, len(self._archive.entries) if self._archive else 0))
-
-    @property
-    def size(self) -> int:
-        return self._sink.size
-
-    @contextmanager
-    def archive(self) -> Iterator[_Archive]:
-        with zipfile.ZipFile(self._sink, "w", allowZip64=True) as written:
-            self._archive = _Archive(written)
-            yield self._archive
-        self._sink.end()
+    return Packed(archive.size, len(archive.entries) + 2, missing, *signed)
 
 
 # The files
 
 
-def _documents(archive: _Archive, period: Period) -> Iterator[Missing]:
+def _documents(archive: Archive, period: Period) -> Iterator[Missing]:
     """Put the PDFs in, in the order in which they were issued; those that are not there are given back."""
     last: Document | None = None
     while True:
         with db.reading() as session:
             batch = receipts.issued(session, period.begins, period.ends, last, BATCH)
         for document in batch:
-            why = _document(archive, document)
+            why = packing.add(archive, document)
             if why:
                 yield Missing(document.number, why)
             last = document
@@ -208,28 +119,13 @@ def _documents(archive: _Archive, period: Period) -> Iterator[Missing]:
             return
 
 
-def _document(archive: _Archive, document: Document) -> str:
-    """Put one in; or tell why not."""
-    try:
-        with db.reading() as session:
-            pdf = receipts.with_pdf(session, document.id).pdf
-    except Damaged:
-        log.error("document_damaged", document=document.id)
-        return DAMAGED
-    if pdf is None:
-        return NOT_RENDERED
-    folder = "receipts" if document.kind == DocumentKind.RECEIPT else "credit-notes"
-    archive.add(f"{folder}/{_UNSAFE.sub('_', document.number)}.pdf", [pdf], compress=False)
-    return ""
-
-
-def _add_books(archive: _Archive, period: Period) -> None:
+def _add_books(archive: Archive, period: Period) -> None:
     wanted = LinesFilter(since=period.since, until=period.until)
     archive.add("postings.csv", _encoded(exports.posting_lines(wanted)))
     archive.add("balance-transactions.csv", _encoded(exports.transaction_lines(wanted)))
 
 
-def _sign(archive: _Archive, period: Period, missing: tuple[Missing, ...]) -> tuple[str, str]:
+def _sign(archive: Archive, period: Period, missing: tuple[Missing, ...]) -> tuple[str, str]:
     """The figures, what explains the pack, and what vouches for it. Returns the manifest's SHA-256 and the key's fingerprint."""
     with db.reading() as session:
         found = [figures.of(session, currency, period) for currency in figures.currencies(session)]

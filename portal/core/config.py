@@ -52,7 +52,14 @@ class Company(BaseSettings):
     name: str = "Your Company"
     address: str = ""  # lines parted by "|"
     country: str = "DE"
-    tax_id: str = ""
+    tax_id: str = ""  # the VAT ID
+    tax_number: str = ""  # the one that the tax office gave out
+    # What the law wants in letters: on documents and in the foot of mails. Directors' names are parted by "|".
+    legal_form: str = ""
+    register_court: str = ""
+    register_number: str = ""
+    directors: str = ""
+    legal_note: str = ""
     support_email: str = "support@example.com"
     website: str = ""
     logo: str = ""  # a file name under static/, or empty for the name in letters
@@ -60,7 +67,20 @@ class Company(BaseSettings):
 
     @property
     def address_lines(self) -> list[str]:
-        return [line.strip() for line in self.address.split("|") if line.strip()]
+        return _parts(self.address)
+
+    @property
+    def register(self) -> str:
+        """Court and number: "Amtsgericht Hamburg, HRB 123456"."""
+        return ", ".join(filter(None, (self.register_court, self.register_number)))
+
+    @property
+    def director_names(self) -> list[str]:
+        return _parts(self.directors)
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split("|") if part.strip()]
 
 
 class Settings(BaseSettings):

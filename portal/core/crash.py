@@ -54,7 +54,7 @@ POINTS: Final[dict[str, str]] = {
     "document mailed": "The mail server has taken a document’s mail, and the list shows it. The document is not marked as mailed.",
     "document marked": "Open. The document is marked as mailed.",
     "credit note revoked": "Open. A credit note is marked as revoked. Nobody was told.",
-    "pack part made": "A part of a month’s documents is made. It is not stored.",
+    "pack part made": "A part of a ZIP of documents is made. It is not stored.",
     # events of Stripe's
     "event verified": "A webhook is really Stripe’s. Nothing of it is written.",
     "event acknowledged": "An event is stored for good. Stripe has no answer.",

@@ -10,7 +10,9 @@ from portal.core import marks, recovery
 from portal.core.db import Base
 
 RECEIPTS: Final = "receipt"
+PAYMENT_CONFIRMATIONS: Final = "payment_confirmation"
 CREDIT_NOTES: Final = "credit_note"
+REFUND_CONFIRMATIONS: Final = "refund_confirmation"
 INVOICES: Final = "invoice"
 
 

@@ -1,4 +1,4 @@
-"""The mails that bring a document with its PDF, and the one that takes a credit note back (the receipt e-mail)."""
+"""The mails that bring a document with its PDF, and the one that takes the document of a refund back."""
 
 from __future__ import annotations
 
@@ -9,14 +9,24 @@ from portal.content import language, mail
 from portal.core import config, crash, db
 from portal.core.errors import N_
 from portal.documents import facts, queries, service
-from portal.documents.models import CreditNote, Document, DocumentKind
+from portal.documents.models import Document, DocumentKind, InvoiceDocument, RefundDocument
+from portal.invoices.models import Invoice
+from portal.invoices.statuses import InvoiceStatus
+from portal.mandates import queries as mandates
+from portal.refunds.models import Refund
 
 SUBJECTS: Final = {
+    DocumentKind.INVOICE: N_("Invoice %(number)s from %(company)s"),
+    DocumentKind.PAYMENT_CONFIRMATION: N_("Your payment confirmation %(number)s from %(company)s"),
+    DocumentKind.REFUND_CONFIRMATION: N_("Your refund confirmation %(number)s from %(company)s"),
     DocumentKind.RECEIPT: N_("Your receipt %(number)s from %(company)s"),
     DocumentKind.CREDIT_NOTE: N_("Your credit note %(number)s from %(company)s"),
 }
 HELD: Final = N_("%(number)s was not sent: missing characters")
-REVOKED: Final = N_("Credit note %(number)s from %(company)s is canceled")
+REVOKED: Final = {
+    DocumentKind.CREDIT_NOTE: N_("Credit note %(number)s from %(company)s is canceled"),
+    DocumentKind.REFUND_CONFIRMATION: N_("Refund confirmation %(number)s from %(company)s is canceled"),
+}
 
 
 class NotRendered(RuntimeError):
@@ -69,7 +79,21 @@ def _send_document(document: Document, to: str, locale: str, occasion: str) -> N
     if document.pdf is None:
         raise NotRendered(document.id)
     attachment = mail.Attachment(f"{document.number}.pdf", "application/pdf", document.pdf)
-    _send(document, to, locale, occasion, SUBJECTS[document.kind], document.kind, attachments=[attachment])
+    told = _told_beside(document)
+    _send(document, to, locale, occasion, SUBJECTS[document.kind], document.kind, attachments=[attachment], **told)
+
+
+def _told_beside(document: Document) -> dict[str, Any]:
+    """What a mail says and its document does not, for it is true today only."""
+    with db.reading() as session:
+        if isinstance(document, RefundDocument):
+            return {"expected_by": session.get_one(Refund, document.refund_id).expected_by}
+        if isinstance(document, InvoiceDocument):
+            invoice = session.get_one(Invoice, document.invoice_id)
+            planned = mandates.planned_for(session, invoice.id, invoice.customer_id)
+            is_open = invoice.status == InvoiceStatus.OPEN
+            return {"is_open": is_open, "charge_on": planned.on if planned and is_open else None}
+    return {}
 
 
 def tell_of_held(document_id: str) -> None:
@@ -88,8 +112,15 @@ def tell_of_held(document_id: str) -> None:
         locale=locale,
         number=document.number,
         glyphs=document.glyphs_that_lack,
-        link=f"{settings.base_url}/support/payments/{document.payment_id}",
+        link=f"{settings.base_url}{_place_of(document)}",
     )
+
+
+def _place_of(document: Document) -> str:
+    """The page at the staff's desk where a document is."""
+    if document.invoice_id is not None:
+        return f"/support/invoices/{document.invoice_id}"
+    return f"/support/payments/{document.payment_id}"
 
 
 def send_revocation(credit_note_id: str) -> None:
@@ -98,11 +129,11 @@ def send_revocation(credit_note_id: str) -> None:
     At least once, likewise. Raises what mail.send raises when the server refuses.
     """
     with db.reading() as session:
-        note = session.get_one(CreditNote, credit_note_id)
+        note = session.get_one(RefundDocument, credit_note_id)
         customer = session.get_one(Customer, note.customer_id)
     if note.revocation_mailed_at is not None:
         return
-    _send(note, customer.email, customer.language, "credit_note_revoked", REVOKED, "revocation")
+    _send(note, customer.email, customer.language, "credit_note_revoked", REVOKED[note.kind], "revocation")
     service.mark_revocation_mailed(note.id, customer.email)
 
 

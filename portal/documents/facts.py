@@ -1,4 +1,4 @@
-"""The facts of a document as they were when it was issued: plain, frozen and versioned (the receipt generator).
+"""The facts of a document as they were when it was issued: plain, frozen and versioned.
 
 The row keeps them as JSON; the PDF, the page and the mail are made from them alone, so that an address or a tax number
 that changes later changes no document that was given out.
@@ -20,7 +20,9 @@ from portal.documents.models import DocumentKind
 from portal.invoices import details
 
 # The shape below. A new shape gets a new number and a reader for the old one: documents outlive programs.
-VERSION: Final = 4
+VERSION: Final = 5
+# Receipts of invoices, too, and credit notes that name a receipt and hope for a day.
+WITHOUT_CONFIRMATIONS: Final = 4
 # With the customer's order number alone of an invoice's details.
 WITH_ORDERS: Final = 3
 # With other words in credit notes.
@@ -31,12 +33,16 @@ WITHOUT_CODES: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Seller or buyer as they stand on the document; `country` is a two-letter code, empty when unknown."""
+    """Seller or buyer as they stand on the document; `country` is a two-letter code, empty when unknown.
+
+    `tax_id` is the VAT ID; `tax_number` the number that the tax office at home gave out, which is another one.
+    """
 
     name: str
     address: tuple[str, ...]
     country: str
     tax_id: str
+    tax_number: str = ""
 
     def country_name(self, locale: str | Locale, other: Party) -> str:
         """The country to write under the address: none between people of one country, or when the address ends with it."""
@@ -47,6 +53,19 @@ class Party:
         last = self.address[-1].casefold() if self.address else ""
         known = {name.casefold(), Locale("en").territories.get(self.country, name).casefold()}
         return "" if last in known else str(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Imprint:
+    """What the law wants a company to tell of itself in its letters; empty where it did not say."""
+
+    legal_form: str = ""
+    register: str = ""  # court and number
+    directors: tuple[str, ...] = ()
+    note: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.legal_form or self.register or self.directors or self.note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +116,14 @@ class Method:
 class Reference:
     """What the document is about, in the words of the three who may ask: the buyer, this portal and Stripe.
 
-    `details` are those of the invoice that have a text, by name: see portal.invoices.details.
+    `details` are those of the invoice that have a text, by name: see portal.invoices.details. An invoice names no payment.
     """
 
     invoice_number: str
     details: dict[str, str]
     payment_id: str
     charge_id: str
+    invoice_issued_on: date | None = None
 
     @property
     def labelled_details(self) -> list[tuple[str, str]]:
@@ -137,12 +157,12 @@ class Facts:
     currency: str
     seller: Party
     seller_contact: str
+    imprint: Imprint = Imprint()
     buyer: Party
     taxes: tuple[TaxTotal, ...]
     net_minor: int
     tax_minor: int
     total_minor: int
-    method: Method
     reference: Reference
     verification: Verification | None
     logo: str  # a file name under static/, or empty
@@ -171,48 +191,99 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReceiptFacts(Facts):
-    """Everything a receipt says."""
+class InvoiceFacts(Facts):
+    """Everything an invoice says. `supplied_on` is the day of supply, which is the invoice's own unless it states another one.
 
-    kind: Literal["receipt"] = "receipt"
-    paid_on: date
+    `pay_at` is the address of its page in the portal, where it can be paid.
+    """
+
+    kind: Literal["invoice"] = "invoice"
     lines: tuple[Line, ...]
+    supplied_on: date
+    due_on: date
+    note: str
+    pay_at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreditNoteFacts(Facts):
-    """Everything a credit note says: which receipt it takes back how much of, and where the money went.
+class MoneyFacts(Facts):
+    """What every document of money that moved says besides."""
 
-    `reason` is one of portal.refunds.policy; `acquirer_reference_number` is empty, and `expected_by` missing, while nobody knows them.
+    method: Method
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptFacts(MoneyFacts):
+    """Everything a receipt says. Of a payment without an invoice it is the invoice; one that names an invoice is of before version 5."""
+
+    kind: Literal["receipt"] = "receipt"
+    paid_on: date
+    supplied_on: date | None = None  # missing from those of before
+    lines: tuple[Line, ...]
+
+    @property
+    def is_invoice(self) -> bool:
+        return not self.reference.invoice_number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentConfirmationFacts(MoneyFacts):
+    """Everything a payment confirmation says: it is no invoice, and no tax stands on it."""
+
+    kind: Literal["payment_confirmation"] = "payment_confirmation"
+    paid_on: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundFacts(MoneyFacts):
+    """What both kinds of documents of a refund say: why the money went back, and when.
+
+    `reason` is one of portal.refunds.policy; `acquirer_reference_number` is empty while nobody knows it.
     """
 
-    kind: Literal["credit_note"] = "credit_note"
-    receipt_number: str
-    receipt_issued_on: date
     refunded_on: date
-    expected_by: date | None
     reason: str
     refund_id: str
     stripe_refund_id: str
     acquirer_reference_number: str
 
 
-_ADAPTER: Final[TypeAdapter[ReceiptFacts | CreditNoteFacts]] = TypeAdapter(
-    Annotated[ReceiptFacts | CreditNoteFacts, Field(discriminator="kind")]
-)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditNoteFacts(RefundFacts):
+    """Everything a credit note says: which invoice it corrects, or which receipt, and by how much."""
+
+    kind: Literal["credit_note"] = "credit_note"
+    corrects: Literal["invoice", "receipt"]
+    corrects_number: str
+    corrects_issued_on: date
 
 
-def from_json(written: dict[str, Any]) -> ReceiptFacts | CreditNoteFacts:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundConfirmationFacts(RefundFacts):
+    """Everything a refund confirmation says: which payment the money came from. No invoice is corrected, and no tax stands on it."""
+
+    kind: Literal["refund_confirmation"] = "refund_confirmation"
+    confirmation_number: str  # the number of the payment's own document
+    confirmation_issued_on: date
+
+
+AnyFacts = InvoiceFacts | ReceiptFacts | PaymentConfirmationFacts | CreditNoteFacts | RefundConfirmationFacts
+_ADAPTER: Final[TypeAdapter[AnyFacts]] = TypeAdapter(Annotated[AnyFacts, Field(discriminator="kind")])
+
+
+def from_json(written: dict[str, Any]) -> AnyFacts:
     """The facts of a row. Raises ValueError when they are of a version that this program does not know."""
     version = written.get("version")
-    if version not in {WITHOUT_CODES, WITH_OLD_WORDS, WITH_ORDERS, VERSION}:
+    if version not in {WITHOUT_CODES, WITH_OLD_WORDS, WITH_ORDERS, WITHOUT_CONFIRMATIONS, VERSION}:
         raise ValueError(f"facts of version {version!r}")
     if version == WITHOUT_CODES:
         written = written | {"kind": DocumentKind.RECEIPT, "verification": None}
     elif version == WITH_OLD_WORDS and written.get("kind") == DocumentKind.CREDIT_NOTE:
         written = _renamed(written)
-    if version != VERSION:
+    if version not in {WITHOUT_CONFIRMATIONS, VERSION}:
         written = written | {"reference": _with_details(written["reference"])}
+    if version != VERSION and written.get("kind") == DocumentKind.CREDIT_NOTE:
+        written = _of_receipt(written)
     return _ADAPTER.validate_python(written)
 
 
@@ -229,6 +300,14 @@ def _renamed(written: dict[str, Any]) -> dict[str, Any]:
     facts["acquirer_reference_number"] = facts.pop("bank_reference")
     facts["reason"] = _OLD_REASONS.get(facts["reason"], facts["reason"])
     return facts
+
+
+def _of_receipt(written: dict[str, Any]) -> dict[str, Any]:
+    """The facts of a credit note WITHOUT_CONFIRMATIONS, or from before: the day that was hoped for is no fact."""
+    facts = {name: value for name, value in written.items() if name != "expected_by"}
+    facts["corrects_number"] = facts.pop("receipt_number")
+    facts["corrects_issued_on"] = facts.pop("receipt_issued_on")
+    return facts | {"corrects": "receipt"}
 
 
 def _with_details(reference: dict[str, str]) -> dict[str, Any]:
@@ -255,7 +334,12 @@ def rate_text(basis_points: int | None, locale: str | Locale) -> str:
 
 
 # How the numbers of each kind begin.
-_LETTERS: Final[dict[str, str]] = {DocumentKind.RECEIPT: "R", DocumentKind.CREDIT_NOTE: "CN"}
+_LETTERS: Final[dict[str, str]] = {
+    DocumentKind.RECEIPT: "R",
+    DocumentKind.PAYMENT_CONFIRMATION: "PC",
+    DocumentKind.CREDIT_NOTE: "CN",
+    DocumentKind.REFUND_CONFIRMATION: "RC",
+}
 
 
 def number_text(n: int, day: date, kind: str = DocumentKind.RECEIPT) -> str:
@@ -267,6 +351,12 @@ def number_text(n: int, day: date, kind: str = DocumentKind.RECEIPT) -> str:
     directive 2006/112/EC, is a number in sequence from one or more series that names the document once: this is one.
     """
     return f"{_LETTERS[kind]}-{day:%Y}-{n:06d}"
+
+
+def kind_of_number(number: str) -> DocumentKind | None:
+    """The kind of a document of money that moved, as its number tells; None for letters that no kind has."""
+    letters = number.partition("-")[0]
+    return next((DocumentKind(kind) for kind, own in _LETTERS.items() if own == letters), None)
 
 
 def taxes_of(lines: tuple[Line, ...]) -> tuple[TaxTotal, ...]:

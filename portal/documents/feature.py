@@ -1,8 +1,13 @@
-"""Receipts and credit notes, and the page that tells whether one is genuine."""
+"""Documents, and the page that tells whether one is genuine."""
 
 from __future__ import annotations
 
+from portal.core.errors import N_
 from portal.documents import job_handlers, staff_views, verification_views, views
-from portal.web.features import Feature
+from portal.web.features import Feature, NavigationEntry
 
-FEATURE = Feature(blueprints=(views.bp, staff_views.bp, verification_views.bp), jobs=(job_handlers,))
+FEATURE = Feature(
+    blueprints=(views.bp, staff_views.bp, verification_views.bp),
+    jobs=(job_handlers,),
+    navigation=(NavigationEntry("documents.index", "receipt", N_("Documents"), 35, frozenset({"documents"})),),
+)

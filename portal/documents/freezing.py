@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal
 
 from portal.accounts.models import Customer
 from portal.core import company_days
@@ -15,11 +15,15 @@ from portal.documents.facts import (
     VERSION,
     CreditNoteFacts,
     Facts,
+    Imprint,
+    InvoiceFacts,
     Line,
     Method,
     Party,
+    PaymentConfirmationFacts,
     ReceiptFacts,
     Reference,
+    RefundConfirmationFacts,
     TaxTotal,
     Verification,
     number_text,
@@ -52,119 +56,242 @@ class Issue:
     def day(self) -> date:
         return company_days.day_of(self.at)
 
-    def common(self, customer: Customer, payment: Payment) -> dict[str, Any]:
+    def number_of(self, kind: DocumentKind) -> str:
+        return self.text or number_text(self.number, self.day, kind)
+
+    def common(self, customer: Customer, currency: str) -> dict[str, Any]:
         """The facts that documents of every kind take from here, by name."""
         company, code = self.company, codes.grouped(self.code)
         return {
             "version": VERSION,
             "issued_at": self.at,
-            "issued_on": self.day,
             "language": self.language,
-            "currency": payment.currency,
-            "seller": Party(company.name, tuple(company.address_lines), company.country, company.tax_id),
+            "currency": currency,
+            "seller": Party(
+                company.name, tuple(company.address_lines), company.country, company.tax_id, company.tax_number
+            ),
             "seller_contact": company.support_email,
+            "imprint": Imprint(company.legal_form, company.register, tuple(company.director_names), company.legal_note),
             "buyer": Party(customer.name, tuple(customer.address_lines), customer.country, customer.tax_id),
-            "method": Method(payment.card_brand, payment.card_last4, payment.card_wallet),
             "verification": Verification(code, f"{self.base_url}/verify/{code}"),
             "logo": company.logo,
             "colour": company.colour,
         }
 
 
-def receipt(payment: Payment, invoice: Invoice | None, customer: Customer, issue: Issue) -> ReceiptFacts:
-    """The facts of the receipt of a payment that has succeeded; `invoice` has its lines loaded.
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """What a credit note corrects: an invoice, or the receipt that is one. Amounts in minor units."""
 
-    Raises NotAddingUp when the invoice's lines do not come to what was paid.
+    kind: Literal["invoice", "receipt"]
+    number: str
+    issued_on: date
+    currency: str
+    taxes: tuple[TaxTotal, ...]
+    net_minor: int
+
+    @property
+    def untaxed_minor(self) -> int:
+        return self.net_minor - sum(tax.net_minor for tax in self.taxes)
+
+
+def of_invoice(invoice: Invoice) -> Corrected:
+    """An invoice, which has its lines loaded."""
+    return Corrected(
+        "invoice",
+        invoice.number,
+        invoice.issued_on,
+        invoice.currency,
+        taxes_of(_of_invoice(invoice)),
+        invoice.net_minor,
+    )
+
+
+def of_receipt(of: Facts) -> Corrected:
+    return Corrected("receipt", of.number, of.issued_on, of.currency, of.taxes, of.net_minor)
+
+
+def invoice(invoice: Invoice, customer: Customer, issue: Issue) -> InvoiceFacts:
+    """The facts of an invoice, which has its lines loaded, at the moment when it is issued."""
+    lines = _of_invoice(invoice)
+    return InvoiceFacts(
+        **issue.common(customer, invoice.currency),
+        number=invoice.number,
+        issued_on=invoice.issued_on,
+        supplied_on=invoice.issued_on,
+        due_on=invoice.due_on,
+        note=invoice.note,
+        pay_at=f"{issue.base_url}/invoices/{invoice.id}",
+        lines=lines,
+        taxes=taxes_of(lines),
+        net_minor=invoice.net_minor,
+        tax_minor=invoice.tax_minor,
+        total_minor=invoice.total_minor,
+        reference=reference(None, invoice),
+    )
+
+
+def receipt(payment: Payment, invoice: Invoice | None, customer: Customer, issue: Issue) -> ReceiptFacts:
+    """The facts of the receipt of a payment that has succeeded. One with an `invoice`, whose lines are loaded, was given out before
+    there were confirmations, and is issued again.
+
+    Raises NotAddingUp when the lines do not come to what was paid.
     """
-    lines = _lines(payment, invoice)
+    lines = _of_payment(payment) if invoice is None else _of_invoice(invoice)
     net, tax = sum(line.net_minor for line in lines), sum(line.tax_minor for line in lines)
     if net + tax != payment.amount_minor or (invoice is not None and invoice.currency != payment.currency):
         raise NotAddingUp(f"the lines of {payment.id} come to {net + tax}, and {payment.amount_minor} was paid")
+    paid_on = company_days.day_of(payment.succeeded_at or issue.at)
     return ReceiptFacts(
-        **issue.common(customer, payment),
-        number=issue.text or number_text(issue.number, issue.day, DocumentKind.RECEIPT),
-        paid_on=company_days.day_of(payment.succeeded_at or issue.at),
+        **issue.common(customer, payment.currency),
+        method=_method(payment),
+        number=issue.number_of(DocumentKind.RECEIPT),
+        issued_on=issue.day,
+        paid_on=paid_on,
+        supplied_on=paid_on if invoice is None else None,
         lines=lines,
         taxes=taxes_of(lines),
         net_minor=net,
         tax_minor=tax,
         total_minor=payment.amount_minor,
-        reference=Reference(
-            invoice_number=invoice.number if invoice else "",
-            details={name: text for name, text in details.of(invoice).items() if text} if invoice else {},
-            payment_id=payment.id,
-            charge_id=payment.stripe_charge_id or "",
-        ),
+        reference=reference(payment, invoice),
+    )
+
+
+def payment_confirmation(
+    payment: Payment, invoice: Invoice | None, customer: Customer, issue: Issue
+) -> PaymentConfirmationFacts:
+    """The facts of the confirmation of a payment that has succeeded. Raises NotAddingUp when its invoice is in another currency."""
+    if invoice is not None and invoice.currency != payment.currency:
+        raise NotAddingUp(f"{payment.id} is in {payment.currency}, and {invoice.number} in {invoice.currency}")
+    return PaymentConfirmationFacts(
+        **issue.common(customer, payment.currency),
+        **_without_tax(payment.amount_minor),
+        method=_method(payment),
+        number=issue.number_of(DocumentKind.PAYMENT_CONFIRMATION),
+        issued_on=issue.day,
+        paid_on=company_days.day_of(payment.succeeded_at or issue.at),
+        reference=reference(payment, invoice),
     )
 
 
 def credit_note(
     refund: Refund,
     payment: Payment,
-    of_receipt: ReceiptFacts,
+    corrected: Corrected,
     earlier: Sequence[Facts],
     customer: Customer,
+    of: Reference,
     issue: Issue,
 ) -> CreditNoteFacts:
-    """The facts of the credit note of a refund that has succeeded; `earlier` are those of the same payment that stand.
+    """The facts of the credit note of a refund that has succeeded; `earlier` are those of what is `corrected` that stand.
 
-    Together they take back of each tax rate what the receipt states at most, and all of it when all is refunded. Raises
-    NotAddingUp when they would take back more than was paid.
+    Together they take back of each tax rate what is stated there at most, and all of it when all is refunded. Raises
+    NotAddingUp when they would take back more.
     """
-    parts, taken = parts_of(of_receipt), [0] * len(parts_of(of_receipt))
+    parts, taken = parts_of(corrected), [0] * len(parts_of(corrected))
     for one in earlier:
-        taken = [before + more for before, more in zip(taken, parts_of(one, like=of_receipt), strict=True)]
-    if refund.currency != of_receipt.currency or refund.amount_minor + sum(taken) > sum(parts):
-        raise NotAddingUp(f"{refund.id} and what was refunded before come to more than receipt {of_receipt.number}")
+        taken = [before + more for before, more in zip(taken, parts_of(one, like=corrected), strict=True)]
+    if refund.currency != corrected.currency or refund.amount_minor + sum(taken) > sum(parts):
+        raise NotAddingUp(f"{refund.id} and what was refunded before come to more than {corrected.number}")
     given = shares.share(refund.amount_minor, parts, taken)
     taxes = tuple(
         TaxTotal(tax.tax_rate_basis_points, given[2 * at], given[2 * at + 1])
-        for at, tax in enumerate(of_receipt.taxes)
+        for at, tax in enumerate(corrected.taxes)
         if given[2 * at] or given[2 * at + 1]
     )
     tax_minor = sum(tax.tax_minor for tax in taxes)
     return CreditNoteFacts(
-        **issue.common(customer, payment),
-        number=issue.text or number_text(issue.number, issue.day, DocumentKind.CREDIT_NOTE),
-        receipt_number=of_receipt.number,
-        receipt_issued_on=of_receipt.issued_on,
-        refunded_on=company_days.day_of(refund.succeeded_at or issue.at),
-        expected_by=refund.expected_by,
+        **issue.common(customer, payment.currency),
+        **_refunded(refund, payment, issue),
+        number=issue.number_of(DocumentKind.CREDIT_NOTE),
+        issued_on=issue.day,
+        corrects=corrected.kind,
+        corrects_number=corrected.number,
+        corrects_issued_on=corrected.issued_on,
         taxes=taxes,
         net_minor=refund.amount_minor - tax_minor,
         tax_minor=tax_minor,
         total_minor=refund.amount_minor,
-        reason=refund.reason,
-        reference=of_receipt.reference,
-        refund_id=refund.id,
-        stripe_refund_id=refund.stripe_refund_id or "",
-        acquirer_reference_number=refund.acquirer_reference_number,
+        reference=of,
     )
 
 
-def parts_of(document: Facts, like: Facts | None = None) -> list[int]:
+def refund_confirmation(
+    refund: Refund, payment: Payment, confirmation: Facts, customer: Customer, of: Reference, issue: Issue
+) -> RefundConfirmationFacts:
+    """The facts of the confirmation of a refund that has succeeded and changes no price.
+
+    `confirmation` are those of its payment's document.
+    """
+    return RefundConfirmationFacts(
+        **issue.common(customer, payment.currency),
+        **_without_tax(refund.amount_minor),
+        **_refunded(refund, payment, issue),
+        number=issue.number_of(DocumentKind.REFUND_CONFIRMATION),
+        issued_on=issue.day,
+        confirmation_number=confirmation.number,
+        confirmation_issued_on=confirmation.issued_on,
+        reference=of,
+    )
+
+
+def _refunded(refund: Refund, payment: Payment, issue: Issue) -> dict[str, Any]:
+    return {
+        "method": _method(payment),
+        "refunded_on": company_days.day_of(refund.succeeded_at or issue.at),
+        "reason": refund.reason,
+        "refund_id": refund.id,
+        "stripe_refund_id": refund.stripe_refund_id or "",
+        "acquirer_reference_number": refund.acquirer_reference_number,
+    }
+
+
+def _without_tax(total_minor: int) -> dict[str, Any]:
+    return {"taxes": (), "net_minor": total_minor, "tax_minor": 0, "total_minor": total_minor}
+
+
+def _method(payment: Payment) -> Method:
+    return Method(payment.card_brand, payment.card_last4, payment.card_wallet)
+
+
+def reference(payment: Payment | None, invoice: Invoice | None) -> Reference:
+    """What a document is about, of a payment, an invoice, or both."""
+    return Reference(
+        invoice_number=invoice.number if invoice else "",
+        details={name: text for name, text in details.of(invoice).items() if text} if invoice else {},
+        payment_id=payment.id if payment else "",
+        charge_id=(payment.stripe_charge_id or "") if payment else "",
+        invoice_issued_on=invoice.issued_on if invoice else None,
+    )
+
+
+def parts_of(of: Facts | Corrected, like: Corrected | None = None) -> list[int]:
     """Net and tax of each rate in the order of `like` (by itself its own), then what no tax is stated for; in minor units."""
-    by_rate = {tax.tax_rate_basis_points: (tax.net_minor, tax.tax_minor) for tax in document.taxes}
-    rates = [tax.tax_rate_basis_points for tax in (like or document).taxes]
-    return [*(minor for rate in rates for minor in by_rate.get(rate, (0, 0))), document.untaxed_minor]
+    by_rate = {tax.tax_rate_basis_points: (tax.net_minor, tax.tax_minor) for tax in of.taxes}
+    rates = [tax.tax_rate_basis_points for tax in (like or of).taxes]
+    return [*(minor for rate in rates for minor in by_rate.get(rate, (0, 0))), of.untaxed_minor]
 
 
-def _lines(payment: Payment, invoice: Invoice | None) -> tuple[Line, ...]:
-    if invoice is None and payment.lines:
-        return tuple(
-            Line(
-                item.description,
-                item.quantity_thousandths,
-                item.unit_amount_minor,
-                None,
-                net_minor=item.amount_minor,
-                tax_minor=0,
-            )
-            for item in payment.lines
-        )
-    if invoice is None:
+def _of_payment(payment: Payment) -> tuple[Line, ...]:
+    """Of a payment without an invoice: no tax is stated."""
+    if not payment.lines:
         amount = payment.amount_minor
         return (Line(payment.description, 1000, amount, None, amount, 0),)
+    return tuple(
+        Line(
+            item.description,
+            item.quantity_thousandths,
+            item.unit_amount_minor,
+            None,
+            net_minor=item.amount_minor,
+            tax_minor=0,
+        )
+        for item in payment.lines
+    )
+
+
+def _of_invoice(invoice: Invoice) -> tuple[Line, ...]:
     return tuple(
         Line(
             line.description,

@@ -1,7 +1,7 @@
 """What does the jobs of documents: each does one phase, and each may run twice."""
 
 from portal.core import metrics
-from portal.documents import email, jobs, service
+from portal.documents import archives, email, jobs, service
 from portal.payments import jobs as payment_jobs
 from portal.refunds import jobs as refund_jobs
 
@@ -15,6 +15,8 @@ jobs.mail_payer.handler(email.send_to_payer)
 jobs.mail_again.handler(email.send_again)
 jobs.mail_held.handler(email.tell_of_held)
 jobs.mail_revocation.handler(email.send_revocation)
+jobs.make_archive.handler(archives.make)
+jobs.sweep_archives.handler(archives.sweep)
 
 
 @jobs.requeue_lost_jobs.handler

@@ -40,6 +40,16 @@ def mail_revocation(credit_note_id: str) -> None:
     """Tell the customer that a credit note is void."""
 
 
+@job("documents.make_archive", once_per=("archive_id",))
+def make_archive(archive_id: str) -> None:
+    """Write a ZIP of a customer's documents."""
+
+
+@job("documents.sweep_archives", every_seconds=3600)
+def sweep_archives() -> None:
+    """Remove ZIPs of customers after their time, and give up those whose job has died."""
+
+
 @job("documents.requeue_lost_jobs", every_seconds=60)
 def requeue_lost_jobs() -> None:
     """Leave the next job for documents that have none, and for payments and refunds that lack one."""

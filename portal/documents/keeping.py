@@ -1,7 +1,7 @@
 """Which number a document was given, written where a restore of our database does not reach: into the metadata of what it is about.
 
-A receipt's stands at its payment intent, a credit note's at its refund, with the document's id and code and the moment of issue. From these
-a document that the database has lost is issued again as it was (service.issue with `kept`).
+That of a payment stands at its payment intent, that of a refund at its refund, with the document's id and code and the moment of issue.
+From these a document that the database has lost is issued again as it was (service.issue with `kept`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from portal import gateway
 from portal.core import db
 from portal.core.errors import NotFound
 from portal.documents import codes
-from portal.documents.models import Document, DocumentKind
+from portal.documents.facts import kind_of_number
+from portal.documents.models import OF_PAYMENTS, OF_REFUNDS, Document, DocumentKind
 from portal.payments import service as payments
 from portal.payments.models import Payment
 from portal.refunds import service as refunds
@@ -28,10 +29,17 @@ from portal.refunds.models import Refund
 
 log = structlog.get_logger(__name__)
 
-_ID: Final[dict[str, re.Pattern[str]]] = {
-    DocumentKind.RECEIPT: re.compile(r"rct_[0-9a-z]{26}"),
-    DocumentKind.CREDIT_NOTE: re.compile(r"crn_[0-9a-z]{26}"),
+PREFIX: Final[dict[str, str]] = {
+    DocumentKind.INVOICE: "ind",
+    DocumentKind.RECEIPT: "rct",
+    DocumentKind.PAYMENT_CONFIRMATION: "pcf",
+    DocumentKind.CREDIT_NOTE: "crn",
+    DocumentKind.REFUND_CONFIRMATION: "rcf",
 }
+# How the metadata name what a payment has, and what a refund, whichever of its two kinds that is.
+_OF_PAYMENT: Final = "receipt"
+_OF_REFUND: Final = "credit_note"
+_ID: Final = re.compile(r"([a-z]{3})_[0-9a-z]{26}")
 _NUMBER: Final = re.compile(r"[A-Z]{1,3}-\d{4}-(\d{6,12})")
 
 
@@ -44,6 +52,7 @@ class Kept:
     number: int
     code: str
     issued_at: datetime
+    kind: DocumentKind
 
 
 def keep(document_id: str) -> None:
@@ -52,6 +61,8 @@ def keep(document_id: str) -> None:
         document = session.get(Document, document_id)
         if document is None:
             raise NotFound
+        if document.payment_id is None:
+            return  # an invoice's number stands with the payment that is for it
         payment = session.get_one(Payment, document.payment_id)
         refund = session.get(Refund, document.refund_id) if document.refund_id else None
         labels = _of(document) | (refunds.labels(refund) if refund else payments.labels(session, payment))
@@ -66,34 +77,35 @@ def keep(document_id: str) -> None:
 
 
 def _of(document: Document) -> dict[str, str]:
+    name = _OF_REFUND if document.kind in OF_REFUNDS else _OF_PAYMENT
     return {
-        f"{document.kind}_id": document.id,
-        f"{document.kind}_number": document.number,
-        f"{document.kind}_code": document.code,
-        f"{document.kind}_issued_at": document.issued_at.isoformat(),
+        f"{name}_id": document.id,
+        f"{name}_number": document.number,
+        f"{name}_code": document.code,
+        f"{name}_issued_at": document.issued_at.isoformat(),
     }
 
 
 def kept_receipt(metadata: Mapping[str, str]) -> Kept | None:
-    """The receipt that the metadata of an intent tells of, if it does."""
-    return _read(metadata, DocumentKind.RECEIPT)
+    """The receipt or confirmation that the metadata of an intent tells of, if it does."""
+    return _read(metadata, _OF_PAYMENT, OF_PAYMENTS)
 
 
 def kept_credit_note(metadata: Mapping[str, str]) -> Kept | None:
-    """Likewise the credit note of a refund."""
-    return _read(metadata, DocumentKind.CREDIT_NOTE)
+    """Likewise what the refund has."""
+    return _read(metadata, _OF_REFUND, OF_REFUNDS)
 
 
-def _read(metadata: Mapping[str, str], kind: str) -> Kept | None:
-    text, document_id = metadata.get(f"{kind}_number", ""), metadata.get(f"{kind}_id", "")
-    number, code = _NUMBER.fullmatch(text), codes.read(metadata.get(f"{kind}_code", ""))
+def _read(metadata: Mapping[str, str], name: str, kinds: tuple[DocumentKind, ...]) -> Kept | None:
+    text, document_id = metadata.get(f"{name}_number", ""), _ID.fullmatch(metadata.get(f"{name}_id", ""))
+    number, code, kind = _NUMBER.fullmatch(text), codes.read(metadata.get(f"{name}_code", "")), kind_of_number(text)
     try:
-        issued_at = datetime.fromisoformat(metadata.get(f"{kind}_issued_at", "")).astimezone(UTC)
+        issued_at = datetime.fromisoformat(metadata.get(f"{name}_issued_at", "")).astimezone(UTC)
     except ValueError:
         return None
-    if number is None or code is None or not _ID[kind].fullmatch(document_id):
+    if number is None or code is None or document_id is None or kind not in kinds or document_id[1] != PREFIX[kind]:
         return None
-    return Kept(document_id, text, int(number[1]), code, issued_at)
+    return Kept(document_id[0], text, int(number[1]), code, issued_at, kind)
 
 
 def is_free(session: Session, kept: Kept) -> bool:

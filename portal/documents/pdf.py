@@ -21,7 +21,7 @@ import structlog
 
 from portal.content import templates
 from portal.core import db
-from portal.documents.facts import Facts
+from portal.documents.facts import Facts, InvoiceFacts
 
 if TYPE_CHECKING:
     from weasyprint import CSS
@@ -38,6 +38,7 @@ FONTS: Final = {
 LOGO: Final = "portal:logo"
 BASE: Final = "portal:document"  # a relative address is one more name that is not served
 QR_CODE: Final = "portal:qr-code"
+PAY_CODE: Final = "portal:pay-code"
 STYLESHEET: Final = templates.TEMPLATES / "documents" / "pdf" / "document.css"
 # Readable in decades, and it may carry an electronic invoice as an attachment. Source: ISO 19005-3.
 VARIANT: Final = "pdf/a-3b"
@@ -70,7 +71,7 @@ def render(facts: Facts) -> Rendered:
 
     with _lock, _missing_glyphs() as missing:
         tools = workshop()
-        document = HTML(string=html, base_url=BASE, url_fetcher=fetcher(facts.logo, qr_code(facts)))
+        document = HTML(string=html, base_url=BASE, url_fetcher=fetcher(facts.logo, qr_code(facts), pay_code(facts)))
         pdf: bytes = document.write_pdf(
             stylesheets=[tools.styles], font_config=tools.fonts, pdf_variant=VARIANT, pdf_tags=True
         )
@@ -112,16 +113,23 @@ def qr_code(facts: Facts) -> bytes:
 
     Level M bears that a sixth of it is soiled. The quiet zone is left by the style sheet. Source: ISO/IEC 18004.
     """
-    if facts.verification is None:
-        return b""
+    return _drawn(facts.verification.address) if facts.verification else b""
+
+
+def pay_code(facts: Facts) -> bytes:
+    """The QR code of the page where an invoice is paid, as SVG; nothing of another document."""
+    return _drawn(facts.pay_at) if isinstance(facts, InvoiceFacts) else b""
+
+
+def _drawn(address: str) -> bytes:
+    drawn = io.BytesIO()
     import segno
 
-    drawn = io.BytesIO()
-    segno.make_qr(facts.verification.address, error="m").save(drawn, kind="svg", border=0, xmldecl=False)
+    segno.make_qr(address, error="m").save(drawn, kind="svg", border=0, xmldecl=False)
     return drawn.getvalue()
 
 
-def fetcher(logo: str, qr_code: bytes = b"") -> URLFetcher:
+def fetcher(logo: str, qr_code: bytes = b"", pay_code: bytes = b"") -> URLFetcher:
     """A fetcher that knows our fonts, the logo and the QR code by name and nothing else: no file, no data, no network.
 
     WeasyPrint's own reads file:// and follows http:// wherever a document asks it to. What is refused is logged and left
@@ -133,6 +141,8 @@ def fetcher(logo: str, qr_code: bytes = b"") -> URLFetcher:
         served[LOGO] = file
     if qr_code:
         served[QR_CODE] = qr_code
+    if pay_code:
+        served[PAY_CODE] = pay_code
     return _fetcher_class()(served)
 
 

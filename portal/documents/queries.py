@@ -6,18 +6,31 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import bindparam, exists, func, select, tuple_
+from pydantic import TypeAdapter
+from sqlalchemy import Select, bindparam, exists, func, select, tuple_
 from sqlalchemy.orm import Session, undefer
 
 from portal.accounts import queries as accounts
-from portal.core import keyset
-from portal.core.db import inline_literals
+from portal.content.mail import SentMail
+from portal.core import company_days, keyset
+from portal.core.db import begins_with, inline_literals
 from portal.core.errors import NotFound, PortalError
 from portal.core.money import Money
 from portal.documents import codes, facts, jobs
-from portal.documents.models import HELD, NOT_HELD, REVOKED, UNMAILED, CreditNote, Document, DocumentKind, Receipt
+from portal.documents.models import (
+    HELD,
+    NOT_HELD,
+    REVOKED,
+    UNMAILED,
+    Document,
+    DocumentArchive,
+    DocumentKind,
+    InvoiceDocument,
+    PaymentDocument,
+    RefundDocument,
+)
 from portal.identity import queries as users
 from portal.identity.models import User
 from portal.payments import jobs as payment_jobs
@@ -28,6 +41,9 @@ from portal.refunds import jobs as refund_jobs
 from portal.refunds import queries as refunds
 from portal.refunds.models import Refund
 from portal.refunds.statuses import RefundStatus
+
+# Those of the last days; see archives.KEEP_FOR.
+MOST_ARCHIVES: Final = 5
 
 
 class Damaged(PortalError):
@@ -40,15 +56,15 @@ class Damaged(PortalError):
 class OfPayment:
     """A payment's id, whether money came in, and its documents as soon as there are any.
 
-    `awaited_notes` counts the refunds that have succeeded and whose credit note is not issued yet. `addresses`: where its receipt goes;
-    a credit note goes to the first of them.
+    `receipt` is whichever of a payment's kinds it has, and `credit_notes` those of its refunds. `awaited_notes` counts the refunds
+    that have succeeded and whose document is not issued yet. `addresses`: where its receipt goes; a credit note goes to the first.
     """
 
     payment_id: str
     succeeded: bool
     addresses: list[str]
-    receipt: Receipt | None
-    credit_notes: list[CreditNote]
+    receipt: PaymentDocument | None
+    credit_notes: list[RefundDocument]
     awaited_notes: int
 
 
@@ -120,24 +136,35 @@ def by_code(session: Session, typed: str) -> Issued | None:
     return Issued(document.code_text, document.kind, document.number, issued_on, document.total, document.revoked_at)
 
 
-_RECEIPT_IDS: Final = select(Receipt.payment_id, Receipt.id).where(
-    Receipt.payment_id.in_(bindparam("payments", expanding=True))
+_RECEIPT_IDS: Final = select(PaymentDocument.payment_id, PaymentDocument.id).where(
+    PaymentDocument.payment_id.in_(bindparam("payments", expanding=True))
 )
 
 
 def receipt_ids(session: Session, payment_ids: Sequence[str]) -> dict[str, str]:
-    """The receipt of each of these payments that has one, by the payment's id."""
+    """The receipt or confirmation of each of these payments that has one, by the payment's id."""
     found = session.execute(_RECEIPT_IDS, {"payments": list(payment_ids)})
-    return {row.payment_id: row.id for row in found}
+    return {str(row.payment_id): row.id for row in found}
 
 
-def receipt_of(session: Session, payment_id: str) -> Receipt | None:
-    return session.scalar(select(Receipt).where(Receipt.payment_id == payment_id))
+def receipt_of(session: Session, payment_id: str) -> PaymentDocument | None:
+    return session.scalar(select(PaymentDocument).where(PaymentDocument.payment_id == payment_id))
+
+
+def invoice_paid(session: Session, document: Document) -> str | None:
+    """The id of the invoice that the payment of a document is for."""
+    return session.scalar(select(Payment.invoice_id).where(Payment.id == document.payment_id))
+
+
+def of_issued_invoice(session: Session, invoice_id: str) -> InvoiceDocument | None:
+    """The document of an invoice; none of one from before invoices were documents."""
+    return session.scalar(select(InvoiceDocument).where(InvoiceDocument.invoice_id == invoice_id))
 
 
 def credit_note_ids(session: Session, refund_ids: Sequence[str]) -> dict[str, str]:
-    """The credit note of each of these refunds that has one, by the refund's id."""
-    found = session.execute(select(CreditNote.refund_id, CreditNote.id).where(CreditNote.refund_id.in_(refund_ids)))
+    """The credit note or confirmation of each of these refunds that has one, by the refund's id."""
+    query = select(RefundDocument.refund_id, RefundDocument.id).where(RefundDocument.refund_id.in_(refund_ids))
+    found = session.execute(query)
     return {str(row.refund_id): row.id for row in found}
 
 
@@ -150,13 +177,13 @@ def of_payment(session: Session, payment_id: str, customer_id: str) -> OfPayment
     refunds = session.execute(select(Refund).where(Refund.payment_id == payment_id)).scalars().all()
     of_it = select(Document).where(Document.payment_id == payment_id).order_by(Document.issued_at, Document.id)
     documents = list(session.execute(of_it).scalars())
-    notes = [document for document in documents if isinstance(document, CreditNote)]
+    notes = [document for document in documents if isinstance(document, RefundDocument)]
     credited = {note.refund_id for note in notes}
     return OfPayment(
         payment_id,
         succeeded=payment.succeeded_at is not None,
         addresses=accounts.receipt_addresses(session, customer_id, payment.paid_by),
-        receipt=next((document for document in documents if isinstance(document, Receipt)), None),
+        receipt=next((document for document in documents if isinstance(document, PaymentDocument)), None),
         credit_notes=notes,
         awaited_notes=sum(refund.has_succeeded and refund.id not in credited for refund in refunds),
     )
@@ -173,26 +200,110 @@ def of_invoice(session: Session, invoice_id: str, customer_id: str) -> list[Paid
 
 
 def addresses(session: Session, document: Document) -> list[str]:
-    """Where a document goes: to the address that is billed, and a receipt to whoever paid as well. One or two."""
-    payment = session.get_one(Payment, document.payment_id)
-    payer_id = payment.paid_by if isinstance(document, Receipt) else None
+    """Where a document goes: to the address that is billed, and a payment's to whoever paid as well. One or two."""
+    payer_id = None
+    if isinstance(document, PaymentDocument):
+        payer_id = session.get_one(Payment, document.payment_id).paid_by
     return accounts.receipt_addresses(session, document.customer_id, payer_id)
 
 
 def payer(session: Session, document: Document) -> User | None:
-    """The user who paid what a receipt is for, if they get it besides the address that is billed."""
+    """The user who paid what a document is for, if they get it besides the address that is billed."""
     payment = session.get_one(Payment, document.payment_id)
     if len(addresses(session, document)) < 2 or payment.paid_by is None:
         return None
     return users.user(session, payment.paid_by)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which documents of a customer: of a kind, whose number begins so, issued in these days (the company's, both included),
+    and of such amounts, which need their currency. Or those with these `ids`.
+    """
+
+    kind: DocumentKind | None = None
+    ids: tuple[str, ...] = ()
+    number: str = ""
+    since: date | None = None
+    until: date | None = None
+    currency: str = ""
+    least_minor: int | None = None
+    most_minor: int | None = None
+
+    def narrowed(self, query: Select[Any]) -> Select[Any]:
+        if self.ids:
+            query = query.where(Document.id.in_(self.ids))
+        if self.kind is not None:
+            query = query.where(Document.kind == self.kind)
+        if self.number:
+            query = query.where(begins_with(Document.number, self.number.upper()))
+        if self.since is not None:
+            query = query.where(Document.issued_at >= company_days.begins(self.since))
+        if self.until is not None:
+            query = query.where(Document.issued_at < company_days.ends(self.until))
+        if self.currency:
+            query = query.where(Document.currency == self.currency)
+        if self.least_minor is not None:
+            query = query.where(Document.total_minor >= self.least_minor)
+        if self.most_minor is not None:
+            query = query.where(Document.total_minor <= self.most_minor)
+        return query
+
+    def to_json(self) -> dict[str, Any]:
+        """As a row keeps it."""
+        written: dict[str, Any] = _WANTED.dump_python(self, mode="json", exclude_defaults=True)
+        return written
+
+    @staticmethod
+    def from_json(written: dict[str, Any]) -> Wanted:
+        return _WANTED.validate_python(written)
+
+
+_WANTED: Final = TypeAdapter(Wanted)
+
+
 def of_customer(
-    session: Session, customer_id: str, cursor: str | None = None, *, size: int = keyset.PAGE_SIZE
+    session: Session,
+    customer_id: str,
+    cursor: str | None = None,
+    wanted: Wanted | None = None,
+    *,
+    size: int = keyset.PAGE_SIZE,
 ) -> keyset.Page[Document]:
     """A page of a customer's documents, newest first. Raises as keyset.page does."""
-    query = select(Document).where(Document.customer_id == customer_id)
+    query = (wanted or Wanted()).narrowed(select(Document).where(Document.customer_id == customer_id))
     return keyset.page(session, query, Document.issued_at, Document.id, cursor, size=size)
+
+
+def wanted_of(
+    session: Session, customer_id: str, wanted: Wanted, after: Document | None, most: int
+) -> Sequence[Document]:
+    """Those documents of a customer, in the order in which they were issued, from after this one on."""
+    query = wanted.narrowed(select(Document).where(Document.customer_id == customer_id))
+    if after is not None:
+        query = query.where(tuple_(Document.issued_at, Document.id) > (after.issued_at, after.id))
+    return session.scalars(query.order_by(Document.issued_at, Document.id).limit(most)).all()
+
+
+def number_wanted(session: Session, customer_id: str, wanted: Wanted) -> int:
+    """How many documents of a customer these are."""
+    return (
+        session.scalar(wanted.narrowed(select(func.count(Document.id)).where(Document.customer_id == customer_id))) or 0
+    )
+
+
+def archive(session: Session, archive_id: str, customer_id: str) -> DocumentArchive:
+    """A ZIP of a customer's documents. Raises NotFound, also when it is another customer's."""
+    found = session.get(DocumentArchive, archive_id)
+    if found is None or found.customer_id != customer_id:
+        raise NotFound
+    return found
+
+
+def archives(session: Session, customer_id: str) -> Sequence[DocumentArchive]:
+    """The last ZIPs that a customer has asked for, the newest first."""
+    query = select(DocumentArchive).where(DocumentArchive.customer_id == customer_id)
+    return session.scalars(query.order_by(DocumentArchive.requested_at.desc()).limit(MOST_ARCHIVES)).all()
 
 
 # What lacks a job. Each query is bounded; what has a job then is not found any more.
@@ -203,7 +314,7 @@ def payments_without_receipt(session: Session, since: datetime, most: int) -> li
     found = select(Payment.id).where(
         Payment.status == PaymentStatus.SUCCEEDED,
         Payment.updated_at >= since,
-        ~exists().where(Document.kind == DocumentKind.RECEIPT, Document.payment_id == Payment.id),
+        ~exists().where(PaymentDocument.payment_id == Payment.id),
         payment_jobs.issue_receipt.missing(session, payment_id=Payment.id),
     )
     return list(session.scalars(found.limit(most)))
@@ -214,7 +325,7 @@ def refunds_without_credit_note(session: Session, since: datetime, most: int) ->
     found = select(Refund.id).where(
         inline_literals(Refund.status, [RefundStatus.SUCCEEDED]),
         Refund.succeeded_at >= since,
-        ~exists().where(Document.refund_id == Refund.id),
+        ~exists().where(RefundDocument.refund_id == Refund.id),
         refund_jobs.issue_credit_note.missing(session, refund_id=Refund.id),
     )
     return list(session.scalars(found.limit(most)))
@@ -235,6 +346,17 @@ def of_payments(session: Session, payment_ids: Sequence[str]) -> list[Document]:
     return list(session.scalars(found))
 
 
+def sent_to(session: Session, document: Document) -> str:
+    """The address that the first mail of a document went to; "" before it."""
+    return session.scalar(select(SentMail.recipient).where(SentMail.key == f"{document.kind}:{document.id}")) or ""
+
+
+def refused_mail(session: Session, document: Document) -> str:
+    """What the mail server said when it did not take the mail of a document, which is still to be sent; "" where it did."""
+    job = jobs.mail.find(session, document_id=document.id) if document.mailed_at is None else None
+    return (job.last_error or "") if job else ""
+
+
 def facts_of(document: Document) -> facts.Facts:
     """What stands on a document."""
     return facts.from_json(document.facts)
@@ -249,7 +371,9 @@ def held(session: Session, payment_id: str) -> list[Document]:
 def revocations_left_behind(session: Session, most: int) -> list[str]:
     """The ids of revoked credit notes whose customer was not told, and that no job tells."""
     lost = jobs.mail_revocation.missing(session, credit_note_id=Document.id)
-    found = select(Document.id).where(REVOKED, Document.revocation_mailed_at.is_(None), lost)
+    found = select(Document.id).where(
+        REVOKED, Document.kind != DocumentKind.INVOICE, Document.revocation_mailed_at.is_(None), lost
+    )
     return list(session.scalars(found.order_by(Document.revoked_at).limit(most)))
 
 

@@ -1,13 +1,13 @@
 """The life of a document, in phases that may each run twice: issued with its number, rendered, then mailed (email.py).
 
-A receipt is issued for a payment that has succeeded, a credit note for a refund that has. A credit note can be revoked, when
-its refund fails after all.
+An invoice is a document from its own issue on; a payment that has succeeded gets one, and a refund that has. Of which kind: kinds.
+The one of a refund can be revoked, when its refund fails after all; that of an invoice, when it is voided.
 """
 
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -18,10 +18,21 @@ from portal.accounts.models import Customer
 from portal.content import language
 from portal.core import audit, config, crash, db, numbering
 from portal.core.errors import N_, Conflict, NotFound
-from portal.documents import codes, facts, freezing, jobs, pdf, queries
+from portal.documents import codes, facts, freezing, jobs, kinds, pdf, queries
 from portal.documents.freezing import NotAddingUp
-from portal.documents.keeping import Kept, is_free, keep, kept_credit_note, kept_receipt
-from portal.documents.models import CreditNote, Document, Receipt
+from portal.documents.keeping import PREFIX, Kept, is_free, keep, kept_credit_note, kept_receipt
+from portal.documents.models import (
+    CreditNote,
+    Document,
+    DocumentKind,
+    InvoiceDocument,
+    PaymentConfirmation,
+    PaymentDocument,
+    Receipt,
+    RefundConfirmation,
+    RefundDocument,
+)
+from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
 from portal.jobs import outbox
 from portal.payments import jobs as payment_jobs
@@ -59,9 +70,9 @@ class NoReceiptYet(RuntimeError):
 
 
 def issue(payment_id: str, kept: Kept | None = None) -> str:
-    """Give a succeeded payment its one receipt, with the next number and the facts as they are now; returns its id.
+    """Give a succeeded payment its one document (see kinds), with the next number and the facts as they are now; returns its id.
 
-    One that was `kept` at Stripe is issued again with the number, the code and the moment that it had. A second call finds the receipt
+    One that was `kept` at Stripe is issued again with the kind, the number, the code and the moment that it had. A second call finds it
     and changes nothing. Raises NotFound for an unknown payment, Conflict for one that has
     not succeeded, and freezing.NotAddingUp; none of them uses up a number.
     """
@@ -72,70 +83,117 @@ def issue(payment_id: str, kept: Kept | None = None) -> str:
             raise NotFound
         if payment.succeeded_at is None:
             raise Conflict
-        found = session.execute(select(Receipt.id).where(Receipt.payment_id == payment_id)).scalar_one_or_none()
+        found = session.scalar(select(PaymentDocument.id).where(PaymentDocument.payment_id == payment_id))
         return found or _issue_receipt(session, payment, kept)
 
 
 def _issue_receipt(session: Session, payment: Payment, kept: Kept | None) -> str:
     customer = session.get_one(Customer, payment.customer_id)
-    invoice = None
-    if payment.invoice_id is not None:
-        invoice = session.get_one(Invoice, payment.invoice_id, options=[selectinload(Invoice.lines)])
-    issue = _begin_issue(session, numbering.RECEIPTS, customer, kept)
-    frozen = freezing.receipt(payment, invoice, customer, issue)
-    document_id = kept.document_id if kept else db.new_id("rct")
-    return _add(session, Receipt(id=document_id, payment_id=payment.id, code=issue.code), frozen, customer, kept)
+    invoice = _invoice_of(session, payment)
+    kind = kept.kind if kept else kinds.of_payment(payment)
+    issue = _begin_issue(session, kind, customer, kept)
+    if kind == DocumentKind.RECEIPT:
+        frozen: facts.Facts = freezing.receipt(payment, invoice, customer, issue)
+        document: Document = Receipt(payment_id=payment.id)
+    else:
+        frozen = freezing.payment_confirmation(payment, invoice, customer, issue)
+        document = PaymentConfirmation(payment_id=payment.id)
+    return _add(session, document, frozen, customer, issue, kept)
+
+
+def _invoice_of(session: Session, payment: Payment) -> Invoice | None:
+    if payment.invoice_id is None:
+        return None
+    return session.get_one(Invoice, payment.invoice_id, options=[selectinload(Invoice.lines)])
+
+
+@invoices.on_issue
+def issue_invoice(session: Session, invoice: Invoice) -> None:
+    """Freeze what an invoice says, in the transaction that issues it; the jobs that render and mail it come after that."""
+    customer = invoice.customer
+    issue = _issue(customer, db.database_now(session))
+    document = InvoiceDocument(invoice_id=invoice.id)
+    _add(session, document, freezing.invoice(invoice, customer, issue), customer, issue, None)
+
+
+@invoices.on_void
+def void_invoice(session: Session, invoice: Invoice) -> None:
+    """From now on its document says so, and is not mailed any more."""
+    document = session.scalar(select(InvoiceDocument).where(InvoiceDocument.invoice_id == invoice.id).with_for_update())
+    if document is not None:
+        document.revoked_at = db.database_now(session)
 
 
 def issue_credit_note(refund_id: str, kept: Kept | None = None) -> str | None:
-    """Give a succeeded refund its one credit note, with the next number of their own series; returns its id.
+    """Give a succeeded refund its one document (see kinds), with the next number of its kind's own series; returns its id.
 
     A second call finds it and changes nothing. A refund that has failed meanwhile gets none, since nothing was given back.
     Raises NotFound for an unknown refund, Conflict for one that has never succeeded, NoReceiptYet, and freezing.NotAddingUp, also
-    while an earlier credit note of the payment has yet to be revoked; none of them uses up a number.
+    while an earlier credit note has yet to be revoked; none of them uses up a number.
     """
     with db.transaction() as session:
         refund, payment = _lock(session, refund_id)
-        found = session.execute(select(CreditNote.id).where(CreditNote.refund_id == refund_id)).scalar_one_or_none()
+        found = session.scalar(select(RefundDocument.id).where(RefundDocument.refund_id == refund_id))
         if found is not None:
             return found
         if refund.succeeded_at is None:
             raise Conflict
         if not refund.has_succeeded:
             return None
-        receipt = session.execute(select(Receipt).where(Receipt.payment_id == payment.id)).scalar_one_or_none()
+        receipt = session.scalar(select(PaymentDocument).where(PaymentDocument.payment_id == payment.id))
         if receipt is None:
             raise NoReceiptYet(payment.id)
         return _issue_credit_note(session, refund, payment, receipt, kept)
 
 
-def _issue_credit_note(session: Session, refund: Refund, payment: Payment, receipt: Receipt, kept: Kept | None) -> str:
+def _issue_credit_note(
+    session: Session, refund: Refund, payment: Payment, receipt: PaymentDocument, kept: Kept | None
+) -> str:
     customer = session.get_one(Customer, payment.customer_id)
+    kind = kept.kind if kept else kinds.of_refund(refund, payment)
+    said = facts.from_json(receipt.facts)
+    invoice = _invoice_of(session, payment)
+    about = freezing.reference(payment, invoice)
+    if kind == DocumentKind.CREDIT_NOTE:
+        corrected, earlier = _corrected(session, payment, invoice, said)
+        issue = _begin_issue(session, kind, customer, kept)
+        frozen: facts.Facts = freezing.credit_note(refund, payment, corrected, earlier, customer, about, issue)
+        document: Document = CreditNote(payment_id=payment.id, refund_id=refund.id)
+    else:
+        issue = _begin_issue(session, kind, customer, kept)
+        frozen = freezing.refund_confirmation(refund, payment, said, customer, about, issue)
+        document = RefundConfirmation(payment_id=payment.id, refund_id=refund.id)
+    return _add(session, document, frozen, customer, issue, kept)
+
+
+def _corrected(
+    session: Session, payment: Payment, invoice: Invoice | None, said: facts.Facts
+) -> tuple[freezing.Corrected, list[facts.Facts]]:
+    """What a credit note of this payment corrects, and what the credit notes of that say which stand.
+
+    An invoice has one payment that pays it: another one is too much, and what is given back of it corrects nothing.
+    """
     standing = select(CreditNote.facts).where(CreditNote.payment_id == payment.id, CreditNote.revoked_at.is_(None))
-    earlier = [facts.from_json(written) for written in session.execute(standing).scalars()]
-    issue = _begin_issue(session, numbering.CREDIT_NOTES, customer, kept)
-    frozen = freezing.credit_note(refund, payment, facts.receipt_from_json(receipt.facts), earlier, customer, issue)
-    document_id = kept.document_id if kept else db.new_id("crn")
-    note = CreditNote(id=document_id, payment_id=payment.id, refund_id=refund.id, code=issue.code)
-    return _add(session, note, frozen, customer, kept)
+    corrected = freezing.of_receipt(said) if invoice is None else freezing.of_invoice(invoice)
+    return corrected, [facts.from_json(written) for written in session.scalars(standing)]
 
 
 def revoke_credit_note(refund_id: str) -> None:
-    """The refund failed after it had succeeded: its credit note is void, and the customer is told by the next job.
+    """The refund failed after it had succeeded: its document is void, and the customer is told by the next job.
 
-    The credit note stays where it is, and its number stays used. A second call changes nothing, nor does one for a refund that
+    The document stays where it is, and its number stays used. A second call changes nothing, nor does one for a refund that
     failed before its credit note was issued. Raises NotFound for an unknown refund, Conflict for one that has not failed.
     """
     with db.transaction() as session:
         refund, _payment = _lock(session, refund_id)
         if not refund.has_failed:
             raise Conflict
-        note = session.execute(select(CreditNote).where(CreditNote.refund_id == refund_id)).scalar_one_or_none()
+        note = session.scalar(select(RefundDocument).where(RefundDocument.refund_id == refund_id))
         if note is None or note.revoked_at is not None:
             return
         note.revoked_at = db.database_now(session)
         told = {"number": note.number, "refund": refund_id}
-        audit.record(session, "credit_note.revoked", note.id, told, customer_id=note.customer_id)
+        audit.record(session, f"{note.kind}.revoked", note.id, told, customer_id=note.customer_id)
         crash.point("credit note revoked")
         jobs.mail_revocation.enqueue(session, credit_note_id=note.id)
 
@@ -150,18 +208,22 @@ def _lock(session: Session, refund_id: str) -> tuple[Refund, Payment]:
     return refund, payment
 
 
-def _begin_issue(session: Session, series: str, customer: Customer, kept: Kept | None) -> freezing.Issue:
-    settings = config.current()
+def _begin_issue(session: Session, kind: DocumentKind, customer: Customer, kept: Kept | None) -> freezing.Issue:
     if kept is not None:
         number = kept.number
-        numbering.keep(session, series, number)
+        numbering.keep(session, kind, number)
     else:
-        number = numbering.take(session, series)
+        number = numbering.take(session, kind)
     crash.point("number taken")
+    # Read after the number was taken, whose lock others wait for: a higher number never has an earlier moment.
+    return _issue(customer, kept.issued_at if kept else db.database_now(session), number, kept)
+
+
+def _issue(customer: Customer, at: datetime, number: int = 0, kept: Kept | None = None) -> freezing.Issue:
+    settings = config.current()
     return freezing.Issue(
         number=number,
-        # Read after the number was taken, whose lock others wait for: a higher number never has an earlier moment.
-        at=kept.issued_at if kept else db.database_now(session),
+        at=at,
         language=language.supported(customer.language),
         company=settings.company,
         code=kept.code if kept else codes.new(),
@@ -170,8 +232,17 @@ def _begin_issue(session: Session, series: str, customer: Customer, kept: Kept |
     )
 
 
-def _add(session: Session, document: Document, frozen: facts.Facts, customer: Customer, kept: Kept | None) -> str:
+def _add(
+    session: Session,
+    document: Document,
+    frozen: facts.Facts,
+    customer: Customer,
+    issue: freezing.Issue,
+    kept: Kept | None,
+) -> str:
     """Write the document with its audit event, and the jobs that render it, and write at Stripe which number it has."""
+    document.id = kept.document_id if kept else db.new_id(PREFIX[frozen.kind])
+    document.code = issue.code
     document.number = frozen.number
     document.customer_id = customer.id
     document.total_minor = frozen.total_minor
@@ -188,12 +259,14 @@ def _add(session: Session, document: Document, frozen: facts.Facts, customer: Cu
     }
     if document.refund_id is not None:
         told["refund"] = document.refund_id
-    if kept is None:
+    if document.kind == DocumentKind.INVOICE:
+        pass  # that the invoice was issued is recorded with the invoice
+    elif kept is None:
         audit.record(session, f"{document.kind}.issued", document.id, told, customer_id=customer.id)
     else:
         audit.record(session, f"{document.kind}.brought_back", document.id, told, customer_id=customer.id)
     jobs.render.enqueue(session, document_id=document.id)
-    if kept is None:
+    if kept is None and document.payment_id is not None:
         jobs.keep.enqueue_in(session, KEEP_AFTER_SECONDS, document_id=document.id)
     crash.point("document issued")
     return document.id
@@ -226,7 +299,7 @@ def render(document_id: str) -> None:
             return
         stored.pdf, stored.pdf_sha256, stored.missing_glyphs = content, digest, missing
         audit.record(
-            session, f"{stored.kind}.rendered", document_id, {"sha256": digest}, customer_id=stored.customer_id
+            session, f"{stored.kind}.rendered", stored.subject, {"sha256": digest}, customer_id=stored.customer_id
         )
         jobs.mail.enqueue(session, document_id=document_id)
         crash.point("document stored")
@@ -241,7 +314,7 @@ def _hold(document_id: str, missing: str) -> None:
         document.missing_glyphs = missing
         log.warning("document_lacks_glyphs", document=document_id, number=document.number, missing=missing)
         told = {"number": document.number, "missing": missing}
-        audit.record(session, f"{document.kind}.held", document_id, told, customer_id=document.customer_id)
+        audit.record(session, f"{document.kind}.held", document.subject, told, customer_id=document.customer_id)
         jobs.mail_held.enqueue(session, document_id=document_id)
 
 
@@ -260,10 +333,10 @@ def render_held(document_id: str, *, as_it_is: bool) -> Document:
         told = {"number": document.number, "missing": document.missing_glyphs}
         if as_it_is:
             document.glyphs_accepted_at = db.database_now(session)
-            audit.record(session, f"{document.kind}.accepted", document_id, told, customer_id=document.customer_id)
+            audit.record(session, f"{document.kind}.accepted", document.subject, told, customer_id=document.customer_id)
         else:
             document.missing_glyphs = ""
-            audit.record(session, f"{document.kind}.retried", document_id, told, customer_id=document.customer_id)
+            audit.record(session, f"{document.kind}.retried", document.subject, told, customer_id=document.customer_id)
         jobs.render.requeue(session, document_id=document.id)
         return document
 
@@ -304,7 +377,7 @@ def send_again(document_id: str) -> Document:
             raise Conflict(N_("This document is still being created. It is sent as soon as it is ready."))
         customer = session.get_one(Customer, document.customer_id)
         told = {"number": document.number, "to": customer.email}
-        audit.record(session, f"{document.kind}.sent_again", document_id, told, customer_id=customer.id)
+        audit.record(session, f"{document.kind}.sent_again", document.subject, told, customer_id=customer.id)
         jobs.mail_again.enqueue(session, document_id=document_id, occasion=db.new_id("snd"))
         return document
 
@@ -319,8 +392,8 @@ def mark_mailed(document_id: str, to: str) -> None:
         if document.mailed_at is not None:
             return
         document.mailed_at = db.database_now(session)
-        audit.record(session, f"{document.kind}.mailed", document_id, {"to": to}, customer_id=document.customer_id)
-        if isinstance(document, Receipt) and len(queries.addresses(session, document)) > 1:
+        audit.record(session, f"{document.kind}.mailed", document.subject, {"to": to}, customer_id=document.customer_id)
+        if isinstance(document, PaymentDocument) and len(queries.addresses(session, document)) > 1:
             jobs.mail_payer.enqueue(session, document_id=document_id)
         crash.point("document marked")
 
@@ -328,7 +401,7 @@ def mark_mailed(document_id: str, to: str) -> None:
 def mark_revocation_mailed(credit_note_id: str, to: str) -> None:
     """Record that a mail server took the mail about the revocation; a second call keeps the first time."""
     with db.transaction() as session:
-        note = session.get_one(CreditNote, credit_note_id, with_for_update=True)
+        note = session.get_one(RefundDocument, credit_note_id, with_for_update=True)
         if note.revocation_mailed_at is None:
             note.revocation_mailed_at = db.database_now(session)
-            audit.record(session, "credit_note.revocation_mailed", note.id, {"to": to}, customer_id=note.customer_id)
+            audit.record(session, f"{note.kind}.revocation_mailed", note.id, {"to": to}, customer_id=note.customer_id)

@@ -8,9 +8,12 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from portal.content import language
 from portal.core import audit, db
-from portal.core.errors import Conflict
+from portal.core.errors import Conflict, NotFound
 from portal.core.permissions import Permission
 from portal.documents import queries, service
+from portal.documents.models import Document
+from portal.documents.views import as_file
+from portal.invoices import queries as invoices
 from portal.payments import queries as payments
 from portal.web.guards import staff_only
 from portal.web.pages import page, reader_language, see_other
@@ -30,6 +33,33 @@ def of_payment(payment_id: str) -> Response:
     return page("support/documents/_of_payment.html", payment=payment, receipt=receipt, held=held)
 
 
+@bp.get("/of-invoice/<invoice_id>")
+@staff_only(Permission.LOOK_UP)
+def of_invoice(invoice_id: str) -> Response:
+    """The document of an invoice, for the invoice's page: where it went and when. Raises NotFound."""
+    with db.reading() as session:
+        invoice = invoices.for_staff(session, invoice_id)
+        document = queries.of_issued_invoice(session, invoice_id)
+        recipients = (
+            queries.sent_to(session, document) or ", ".join(queries.addresses(session, document)) if document else ""
+        )
+        refused = queries.refused_mail(session, document) if document else ""
+    audit.record_access(invoice_id, invoice.customer_id, "invoice")
+    return page("support/documents/_of_invoice.html", document=document, recipients=recipients, refused=refused)
+
+
+@bp.get("/<document_id>/pdf")
+@staff_only(Permission.LOOK_UP)
+def pdf(document_id: str) -> Response:
+    """The bytes that were mailed. Raises NotFound, also while they are not made, and Damaged."""
+    with db.reading() as session:
+        document = queries.with_pdf(session, document_id)
+    if document.pdf is None:
+        raise NotFound
+    audit.record_access(document.subject, document.customer_id, document.kind)
+    return as_file(document)
+
+
 @bp.post("/<document_id>/rendering")
 @staff_only(Permission.SEND_DOCUMENTS)
 def render_held(document_id: str) -> AnyResponse:
@@ -40,6 +70,12 @@ def render_held(document_id: str) -> AnyResponse:
         flash(language.error_text(error, reader_language()), "error")
         return see_other("support.index")
     flash(gettext("%(number)s is being created.", number=document.number), "success")
+    return _place_of(document)
+
+
+def _place_of(document: Document) -> AnyResponse:
+    if document.invoice_id is not None:
+        return see_other("support_invoices.show", invoice_id=document.invoice_id)
     return see_other("support_payments.show", payment_id=document.payment_id)
 
 

@@ -1,17 +1,24 @@
-"""Receipts and credit notes as their owner sees them: the list, one of them, its PDF, and those of a payment."""
+"""Documents as their owner sees them: the list, one of them, its PDF, and those of a payment."""
 
 from __future__ import annotations
 
 import io
 from typing import Final
 
-from flask import Blueprint, Response, request, send_file, url_for
+from flask import Blueprint, Response, request, send_file
+from flask_babel import gettext
+from flask_login import current_user
+from werkzeug.wrappers import Response as AnyResponse
 
+from portal.content import language
 from portal.core import db
-from portal.documents import facts, queries
-from portal.documents.models import DocumentKind
+from portal.core.errors import N_, Conflict, Invalid
+from portal.documents import archives, facts, queries
+from portal.documents.forms import DocumentFilterForm
+from portal.documents.models import Document, DocumentKind
+from portal.documents.queries import Wanted
 from portal.invoices import queries as invoices
-from portal.web import guards, pages
+from portal.web import guards, lists, pages
 
 bp = Blueprint("documents", __name__, url_prefix="/receipts")
 
@@ -19,35 +26,97 @@ bp = Blueprint("documents", __name__, url_prefix="/receipts")
 # longer than a worker that has fallen behind; after that the mail brings them.
 POLL_EVERY_SECONDS: Final = 2
 MOST_POLLS: Final = 150
+# A page has fewer rows.
+MOST_TICKED: Final = 200
 
 # The page of each kind.
 TEMPLATES: Final = {
     DocumentKind.RECEIPT: "documents/receipt.html",
+    DocumentKind.PAYMENT_CONFIRMATION: "documents/payment_confirmation.html",
     DocumentKind.CREDIT_NOTE: "documents/credit_note.html",
+    DocumentKind.REFUND_CONFIRMATION: "documents/refund_confirmation.html",
 }
 
 
 @bp.get("/")
 @guards.customers_only
 def index() -> Response:
-    """All receipts and credit notes, newest first."""
+    """All documents, newest first; all filters stand in the address."""
+    return _list()
+
+
+def _list(problem: str = "") -> Response:
+    form = DocumentFilterForm(request.args)
+    wrong = not form.validate()
+    me = guards.customer_id()
     with db.reading() as session:
-        found = queries.of_customer(session, guards.customer_id(), request.args.get("page"))
-    return pages.page(
+        found = queries.of_customer(session, me, request.args.get("page"), Wanted() if wrong else form.filter())
+        made = queries.archives(session, me)
+    return lists.filtered(
+        "documents.index",
         "documents/index.html",
-        partial="documents/_list.html",
-        documents=found.rows,
-        next_url=url_for("documents.index", page=found.older) if found.older else None,
-        previous_url=url_for("documents.index", page=found.newer) if found.newer else None,
+        found,
+        wrong=wrong or bool(problem),
+        form=form,
+        archives=made,
+        problem=problem,
+        kinds=list(DocumentKind),
     )
+
+
+@bp.post("/archives")
+@pages.limiter.limit("30/minute")
+@guards.customers_only
+def request_archive() -> AnyResponse:
+    """Have a ZIP made of the documents that are ticked, or of all that the filters find."""
+    form = DocumentFilterForm(request.form)
+    try:
+        if "all" not in request.form:
+            wanted = Wanted(ids=tuple(request.form.getlist("document")[:MOST_TICKED]))
+            if not wanted.ids:
+                raise Invalid(N_("Please choose the documents that you want to download."))
+        elif form.validate():
+            wanted = form.filter()
+        else:
+            return _list(gettext("Please check the filters."))
+        archive_id = archives.request(guards.customer_id(), current_user.id, wanted)
+    except (Invalid, Conflict) as error:
+        return _list(language.error_text(error, pages.reader_language()))
+    return pages.see_other("documents.show_archive", archive_id=archive_id)
+
+
+@bp.get("/archives/<archive_id>")
+@guards.customers_only
+def show_archive(archive_id: str) -> Response:
+    """A ZIP, ready or being made; then this asks again by itself."""
+    with db.reading() as session:
+        found = queries.archive(session, archive_id, guards.customer_id())
+    return pages.page("documents/archive.html", partial="documents/_archive.html", archive=found)
+
+
+@bp.get("/archives/<archive_id>/file")
+@pages.limiter.limit("30/minute")
+@guards.customers_only
+def download_archive(archive_id: str) -> Response:
+    archive, parts = archives.download(archive_id, guards.customer_id())
+    response = Response(parts, content_type="application/zip")
+    response.content_length = archive.size
+    response.headers["Content-Disposition"] = f'attachment; filename="documents-{archive.requested_at:%Y-%m-%d}.zip"'
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
 
 
 @bp.get("/<document_id>")
 @guards.customers_only
-def show(document_id: str) -> Response:
+def show(document_id: str) -> AnyResponse:
+    """One of them; an invoice has its own page."""
     with db.reading() as session:
         document = queries.for_customer(session, document_id, guards.customer_id())
-    return pages.page(TEMPLATES[document.kind], document=document, facts=facts.from_json(document.facts))
+        invoice_id = document.invoice_id or queries.invoice_paid(session, document)
+    if document.kind == DocumentKind.INVOICE:
+        return pages.see_other("invoices.show", invoice_id=invoice_id)
+    said = facts.from_json(document.facts)
+    return pages.page(TEMPLATES[document.kind], document=document, facts=said, invoice_id=invoice_id)
 
 
 @bp.get("/<document_id>/pdf")
@@ -61,8 +130,13 @@ def pdf(document_id: str) -> Response:
         waiting = pages.page("documents/being_made.html", status=503, document=document, addresses=addresses)
         waiting.headers["Retry-After"] = str(POLL_EVERY_SECONDS)
         return waiting
+    return as_file(document)
+
+
+def as_file(document: Document) -> Response:
+    """The PDF of a document that has one, to keep."""
     response = send_file(
-        io.BytesIO(document.pdf),
+        io.BytesIO(document.pdf or b""),
         mimetype="application/pdf",
         as_attachment=True,
         download_name=f"{document.number}.pdf",
@@ -87,6 +161,16 @@ def of_payment(payment_id: str) -> Response:
         next_poll=polls + 1 if 0 <= polls < MOST_POLLS else None,
         every_seconds=POLL_EVERY_SECONDS,
     )
+
+
+@bp.get("/file-of-invoice/<invoice_id>")
+@guards.customers_only
+def file_of_invoice(invoice_id: str) -> Response:
+    """Where the PDF of an invoice is to be had; a part of the invoice's page."""
+    with db.reading() as session:
+        invoices.for_customer(session, invoice_id, guards.customer_id())
+        document = queries.of_issued_invoice(session, invoice_id)
+    return pages.page("documents/_file_of_invoice.html", document=document)
 
 
 @bp.get("/of-invoice/<invoice_id>")

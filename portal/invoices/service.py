@@ -110,6 +110,8 @@ def add(session: Session, draft: InvoiceDraft, sums: Totals, client_key: str | N
     session.flush()
     facts = {"number": invoice.number, "total_minor": invoice.total_minor, "currency": invoice.currency}
     audit.record(session, "invoice.issued", invoice.id, facts, customer_id=invoice.customer_id)
+    for also in _on_issue:
+        also(session, invoice)
     return invoice
 
 
@@ -117,6 +119,25 @@ def by_external_reference(session: Session, customer_id: str, external_reference
     return session.scalar(
         select(Invoice).where(Invoice.customer_id == customer_id, Invoice.external_reference == external_reference)
     )
+
+
+# What else is done, in the same transaction, when an invoice is issued and when it is voided.
+
+WithInvoice = Callable[[Session, Invoice], None]
+_on_issue: list[WithInvoice] = []
+_on_void: list[WithInvoice] = []
+
+
+def on_issue(also: WithInvoice) -> WithInvoice:
+    """Have this function called with each invoice that is issued, with its customer and lines: documents stand to the right."""
+    _on_issue.append(also)
+    return also
+
+
+def on_void(also: WithInvoice) -> WithInvoice:
+    """Likewise with each that is voided."""
+    _on_void.append(also)
+    return also
 
 
 # Voiding
@@ -186,6 +207,8 @@ def void(invoice_id: str, reason: str) -> Invoice:
         invoice.voided_at = clock.now()
         invoice.void_reason = reason
         _record_change(session, "invoice.voided", invoice, {"reason": reason})
+        for also in _on_void:
+            also(session, invoice)
         return invoice
 
 

@@ -11,8 +11,6 @@ FEATURE = Feature(
     jobs=(job_handlers,),
     navigation=(
         NavigationEntry("payments.overview", "home", N_("Overview"), 10, frozenset({"payments.overview"})),
-        NavigationEntry(
-            "payments.history", "list", N_("Payments"), 30, frozenset({"payments", "pay", "documents", "refunds"})
-        ),
+        NavigationEntry("payments.history", "list", N_("Payments"), 30, frozenset({"payments", "pay", "refunds"})),
     ),
 )

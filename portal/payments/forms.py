@@ -64,11 +64,50 @@ class OtherAmountForm(ResumableForm):
             self.amount = _amount(field.data or "", self.currency.data)
 
 
-class HistoryFilterForm(PortalForm):
-    """The filters of the history, read from the address."""
+class SpanFilterForm(PortalForm):
+    """The filters of a list that has days and amounts, read from the address."""
 
     class Meta:
         csrf = False  # it changes nothing
+
+    since = DateField(lazy_gettext("From"), [Optional()])
+    until = DateField(lazy_gettext("To"), [Optional()])
+    currency = StringField(lazy_gettext("Currency"), [Optional(), Length(max=3)])
+    least = StringField(lazy_gettext("Amount from"), [Optional(), Length(max=20)])
+    most = StringField(lazy_gettext("Amount to"), [Optional(), Length(max=20)])
+
+    @property
+    def currency_code(self) -> str:
+        """In small letters; "" where none was typed."""
+        code = (self.currency.data or "").strip().lower()
+        return code if money.is_currency(code) else ""
+
+    def validate_currency(self, field: StringField) -> None:
+        if field.data and not self.currency_code:
+            raise ValidationError(gettext("Please use the three letters of a currency, such as EUR."))
+
+    def _validate_bound(self, field: StringField) -> None:
+        if not field.data:
+            return
+        if not self.currency_code:
+            raise ValidationError(gettext("Please also choose the currency of this amount."))
+        _amount(field.data, self.currency_code)
+
+    validate_least = validate_most = _validate_bound
+
+    @property
+    def least_minor(self) -> int | None:
+        """In minor units of the currency, after a successful validate()."""
+        return _amount(self.least.data, self.currency_code).minor if self.least.data else None
+
+    @property
+    def most_minor(self) -> int | None:
+        """Likewise."""
+        return _amount(self.most.data, self.currency_code).minor if self.most.data else None
+
+
+class HistoryFilterForm(SpanFilterForm):
+    """The filters of the history."""
 
     q = StringField(lazy_gettext("Search"), [Optional(), Length(max=LONGEST_SEARCH)])
     status = SelectField(
@@ -77,38 +116,15 @@ class HistoryFilterForm(PortalForm):
         choices=[SelectChoice(name) for name in ("", *queries.STATUS_GROUPS)],
         default="",
     )
-    since = DateField(lazy_gettext("From"), [Optional()])
-    until = DateField(lazy_gettext("To"), [Optional()])
-    currency = StringField(lazy_gettext("Currency"), [Optional(), Length(max=3)])
-    least = StringField(lazy_gettext("Amount from"), [Optional(), Length(max=20)])
-    most = StringField(lazy_gettext("Amount to"), [Optional(), Length(max=20)])
-
-    def _currency(self) -> str:
-        code = (self.currency.data or "").strip().lower()
-        return code if money.is_currency(code) else ""
-
-    def validate_currency(self, field: StringField) -> None:
-        if field.data and not self._currency():
-            raise ValidationError(gettext("Please use the three letters of a currency, such as EUR."))
-
-    def _validate_bound(self, field: StringField) -> None:
-        if not field.data:
-            return
-        if not self._currency():
-            raise ValidationError(gettext("Please also choose the currency of this amount."))
-        _amount(field.data, self._currency())
-
-    validate_least = validate_most = _validate_bound
 
     def filter(self) -> queries.Filter:
         """The filter, after a successful validate()."""
-        currency = self._currency()
         return queries.Filter(
             status=self.status.data or "",
             since=self.since.data,
             until=self.until.data,
-            currency=currency,
-            least_minor=_amount(self.least.data, currency).minor if self.least.data else None,
-            most_minor=_amount(self.most.data, currency).minor if self.most.data else None,
+            currency=self.currency_code,
+            least_minor=self.least_minor,
+            most_minor=self.most_minor,
             text=(self.q.data or "").strip(),
         )

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from portal.core import audit, clock, db
 from portal.core.db import UTCDateTime
-from portal.documents.models import CreditNote, Document, Receipt
+from portal.documents.models import Document, PaymentDocument, RefundDocument
 from portal.ledger import Posting
 from portal.payments.models import Confirmation, Payment
 from portal.payments.statuses import PaymentStatus
@@ -102,7 +102,7 @@ def over_refunded(run: Run) -> None:
 
 def receipts(run: Run) -> None:
     """E: a payment without its receipt, a while after it was paid."""
-    issued = exists().where(Receipt.payment_id == Payment.id)
+    issued = exists().where(PaymentDocument.payment_id == Payment.id)
     late = Payment.succeeded_at < clock.now() - STUCK_AFTER
     for (payment,) in _rows(run, select(Payment).where(_paid(run), late, ~issued), "receipt_missing"):
         run.record(
@@ -112,7 +112,7 @@ def receipts(run: Run) -> None:
 
 def credit_notes(run: Run) -> None:
     """E: a refund without its credit note."""
-    issued = exists().where(CreditNote.refund_id == Refund.id)
+    issued = exists().where(RefundDocument.refund_id == Refund.id)
     late = (Refund.succeeded_at < clock.now() - STUCK_AFTER) & (Refund.updated_at >= run.since)
     query = select(Refund).where(Refund.status == RefundStatus.SUCCEEDED, late, ~issued)
     for (refund,) in _rows(run, query, "credit_note_missing"):
@@ -125,7 +125,7 @@ def unsent_documents(run: Run) -> None:
     span = (Document.issued_at >= run.since) & (Document.issued_at < clock.now() - STUCK_AFTER)
     query = select(Document).where(span, Document.mailed_at.is_(None), Document.revoked_at.is_(None))
     for (document,) in _rows(run, query, "document_unsent"):
-        facts = {"document": document.number, "payment": document.payment_id}
+        facts = {"document": document.number} | ({"payment": document.payment_id} if document.payment_id else {})
         run.record(DiscrepancyDraft("document_unsent", document.id, facts, document.payment_id, document.issued_at))
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import exists, select
 from portal import gateway
 from portal.core import audit, db, numbering
 from portal.documents import service as receipts
-from portal.documents.models import CreditNote, Receipt
+from portal.documents.models import PaymentDocument, RefundDocument
 from portal.documents.service import Kept
 from portal.gateway import Intent
 from portal.invoices import queries as invoices
@@ -72,15 +72,19 @@ def keep_numbers(batch: Iterable[Intent]) -> None:
     for intent in batch:
         kept = receipts.kept_receipt(intent.metadata)
         invoice = invoices.place_in_series(intent.description) if intent.metadata.get("invoice_id") else None
-        for series, number in ((numbering.RECEIPTS, kept and kept.number), (numbering.INVOICES, invoice)):
-            found[series] = max(found.get(series, 0), number or 0)
+        if kept is not None:
+            found[kept.kind] = max(found.get(kept.kind, 0), kept.number)
+        found[numbering.INVOICES] = max(found.get(numbering.INVOICES, 0), invoice or 0)
     _keep(found)
 
 
 def keep_credit_note_numbers(batch: Iterable[gateway.Refund]) -> None:
     """Likewise for refunds."""
-    kept = (receipts.kept_credit_note(refund.metadata) for refund in batch)
-    _keep({numbering.CREDIT_NOTES: max((one.number for one in kept if one), default=0)})
+    found: dict[str, int] = {}
+    for kept in (receipts.kept_credit_note(refund.metadata) for refund in batch):
+        if kept is not None:
+            found[kept.kind] = max(found.get(kept.kind, 0), kept.number)
+    _keep(found)
 
 
 def _keep(found: dict[str, int]) -> None:
@@ -98,7 +102,7 @@ def documents(run: Run, after: str | None) -> Iterator[Checkpoint]:
     """
     if run.dry or not run.recovering:
         return
-    issued = exists().where(Receipt.payment_id == Payment.id)
+    issued = exists().where(PaymentDocument.payment_id == Payment.id)
     while True:
         query = select(Payment).where(Payment.status == PaymentStatus.SUCCEEDED, ~issued, Payment.id > (after or ""))
         with db.reading() as session:
@@ -130,14 +134,14 @@ def _issue(run: Run, issue: Callable[[], object]) -> None:
 
 def _credit_notes_again(run: Run) -> None:
     """In the order in which they were issued: together they share out what the receipt states."""
-    failed = select(CreditNote.refund_id).join(Refund, Refund.id == CreditNote.refund_id)
+    failed = select(RefundDocument.refund_id).join(Refund, Refund.id == RefundDocument.refund_id)
     with db.reading() as session:
-        void = session.execute(failed.where(Refund.status == RefundStatus.FAILED, CreditNote.revoked_at.is_(None)))
+        void = session.execute(failed.where(Refund.status == RefundStatus.FAILED, RefundDocument.revoked_at.is_(None)))
         void_of = list(void.scalars())
     for refund_id in void_of:  # else what they gave back would count twice
         receipts.revoke_credit_note(str(refund_id))
-    issued = exists().where(CreditNote.refund_id == Refund.id)
-    numbered = exists().where(Receipt.payment_id == Refund.payment_id)
+    issued = exists().where(RefundDocument.refund_id == Refund.id)
+    numbered = exists().where(PaymentDocument.payment_id == Refund.payment_id)
     query = select(Refund).where(Refund.status == RefundStatus.SUCCEEDED, ~issued, numbered)
     with db.reading() as session:
         rows = session.execute(query.order_by(Refund.id)).scalars().all()

@@ -22,7 +22,7 @@ from portal.accounts.models import Customer
 from portal.core import audit, clock, db, marks, numbering, recovery
 from portal.core.errors import N_, Conflict, Invalid
 from portal.core.recovery import Recovery
-from portal.documents.models import Document, DocumentKind
+from portal.documents.models import Document
 from portal.invoices.models import Invoice
 from portal.reconciliation import jobs, queries, service
 from portal.reconciliation.lost import LOST
@@ -166,9 +166,8 @@ def _without_document(session: Session, series: str, before: int, last: int) -> 
     numbers = range(before + 1, last + 1)
     if not numbers:
         return []
-    kinds = {numbering.RECEIPTS: DocumentKind.RECEIPT, numbering.CREDIT_NOTES: DocumentKind.CREDIT_NOTE}
-    kind = kinds.get(series)
-    query = select(Document.number).where(Document.kind == kind) if kind else select(Invoice.number)
+    of_kind = select(Document.number).where(Document.kind == series)
+    query = select(Invoice.number) if series == numbering.INVOICES else of_kind
     texts = session.scalars(query.execution_options(yield_per=1_000))
     there = {int(digits[1]) for text in texts if (digits := _LAST_DIGITS.search(text))}
     return [number for number in numbers if number not in there]

@@ -43,6 +43,9 @@ OF_STAFF: Final = (
     RefundReason.OTHER,
 )
 
+# The price that was invoiced stays: the money was no part of it. Of all other reasons the price is lowered, and with it the tax.
+LEAVES_PRICE: Final = frozenset({RefundReason.DUPLICATE})
+
 # Stripe's three reasons. Source: Stripe's API reference, "Create a refund".
 AT_STRIPE: Final = frozenset({RefundReason.DUPLICATE, RefundReason.FRAUDULENT})
 OTHERWISE_AT_STRIPE: Final = "requested_by_customer"

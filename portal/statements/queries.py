@@ -17,6 +17,7 @@ from portal.disputes import queries as disputes
 from portal.disputes.models import Dispute
 from portal.documents import queries as receipts
 from portal.documents.models import Document, DocumentKind
+from portal.invoices.models import Invoice
 from portal.payments import queries as payments
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
@@ -27,6 +28,7 @@ DISPUTE: Final = "dispute"
 KINDS: Final = {PAYMENT: N_("Payment"), REFUND: N_("Refund"), DISPUTE: N_("Dispute")}
 
 BATCH: Final = 500
+_WITHOUT_TAX: Final = frozenset({DocumentKind.PAYMENT_CONFIRMATION, DocumentKind.REFUND_CONFIRMATION})
 # Of the postings of a dispute, those that concern its customer's money; a fee is the company's.
 _OF_THE_CUSTOMER: Final = frozenset({disputes.WITHDRAWN, disputes.REINSTATED})
 
@@ -45,8 +47,8 @@ class Line:
     """One thing that happened. `amount` is what it is about, `booked` what it has moved: nothing while a payment or a refund has not
     succeeded, or once it has failed. Both are negative where the customer gets money.
 
-    `document` is the number of its receipt or credit note, "" while there is none; `taxes` are what stands on it, as far as the
-    document stands.
+    `document` is the number of its document, "" while there is none. `taxes` are what its invoice states, or the receipt that is one, or
+    what the credit note takes back, as far as that stands; what was paid twice and went back has none.
     """
 
     at: datetime
@@ -71,6 +73,7 @@ def _of_batch(session: Session, batch: Sequence[Payment]) -> Iterator[Line]:
     ids = [payment.id for payment in batch]
     shown = payments.shown_statuses(session, batch)
     documents = {document.refund_id or document.payment_id: document for document in receipts.of_payments(session, ids)}
+    stated = _stated(session, batch)
     more: dict[str, list[Line]] = {}
     by_id = {payment.id: payment for payment in batch}
     refunds = select(Refund).where(Refund.payment_id.in_(ids)).order_by(Refund.asked_at, Refund.id)
@@ -87,13 +90,29 @@ def _of_batch(session: Session, batch: Sequence[Payment]) -> Iterator[Line]:
         line = _of_dispute(session, dispute, by_id[dispute.payment_id])
         more.setdefault(dispute.payment_id, []).append(line)
     for payment in batch:
-        yield _of_payment(payment, shown[payment.id], documents.get(payment.id))
+        yield _of_payment(payment, shown[payment.id], documents.get(payment.id), stated.get(payment.id, ()))
         yield from sorted(more.get(payment.id, []), key=lambda line: line.at)
 
 
-def _of_payment(payment: Payment, status: str, receipt: Document | None) -> Line:
+def _stated(session: Session, batch: Sequence[Payment]) -> dict[str, tuple[Tax, ...]]:
+    """What the invoices of these payments state, by the payment's id; what was paid twice pays none."""
+    paying = {
+        payment.invoice_id: payment.id
+        for payment in batch
+        if payment.invoice_id is not None and payment.duplicate is None and payment.succeeded_at is not None
+    }
+    found = select(Invoice).where(Invoice.id.in_(paying)).options(selectinload(Invoice.lines))
+    return {
+        paying[invoice.id]: tuple(Tax(tax.rate_basis_points, tax.net_minor, tax.tax_minor) for tax in invoice.taxes)
+        for invoice in session.scalars(found)
+    }
+
+
+def _of_payment(payment: Payment, status: str, receipt: Document | None, stated: tuple[Tax, ...]) -> Line:
     booked = payment.amount if payment.has_succeeded else payment.money(0)
     number, taxes = _document(receipt)
+    if receipt is not None and receipt.kind == DocumentKind.PAYMENT_CONFIRMATION:
+        taxes = stated
     return Line(payment.created_at, PAYMENT, payment.id, status, payment.amount, booked, payment, number, taxes)
 
 
@@ -119,6 +138,8 @@ def _of_dispute(session: Session, dispute: Dispute, payment: Payment) -> Line:
 def _document(document: Document | None) -> tuple[str, tuple[Tax, ...]]:
     if document is None:
         return "", ()
+    if document.kind in _WITHOUT_TAX:
+        return document.number, ()
     if document.revoked_at is not None:
         return document.number, ()
     said = receipts.facts_of(document)

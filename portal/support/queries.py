@@ -18,6 +18,7 @@ from portal.core import clock, keyset
 from portal.core.audit import AuditEvent
 from portal.core.errors import NotFound
 from portal.core.money import Money
+from portal.documents.models import DocumentKind
 from portal.identity import queries as users
 from portal.identity.models import IDLE, LONGEST, SignInSession, User
 from portal.invoices import queries as invoices
@@ -45,7 +46,7 @@ MOST_COLLECTIONS: Final = 20
 # Actors with a row among the users, and those with a name in a row of theirs.
 PEOPLE: Final = frozenset({"customer", "staff"})
 NAMED: Final = PEOPLE | {"api_client"}
-DOCUMENT_MAILS: Final = frozenset({"documents/mails/receipt", "documents/mails/credit_note"})
+DOCUMENT_MAILS: Final = frozenset(f"documents/mails/{kind}" for kind in DocumentKind)
 
 
 # A customer

@@ -19,7 +19,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from portal.accounts.models import Customer, CustomerWord, words_of
 from portal.core import company_days, money, texts
 from portal.core.db import begins_with
-from portal.documents.models import Document
+from portal.documents.models import Document, DocumentKind
 from portal.invoices import queries as invoices
 from portal.invoices.models import Invoice
 from portal.invoices.statuses import Standing
@@ -77,7 +77,7 @@ class Found:
             return ("customer", self.customers[0].id) if self.customers else ("invoice", self.invoices[0].id)
         if self.refunds:
             return "refund", self.refunds[0].id
-        return "payment", self.payments[0].id if self.payments else self.documents[0].payment_id
+        return "payment", self.payments[0].id if self.payments else str(self.documents[0].payment_id)
 
 
 def search(session: Session, text: str) -> Found:
@@ -170,12 +170,14 @@ def _by_number(typed: str) -> Iterator[Select[Any]]:
     """Invoices and documents by the beginning of their number or by its counter alone, and invoices by their names elsewhere."""
     if _NUMBER.fullmatch(typed):
         yield _by_beginning(Invoice, Invoice.number, typed.upper())
-        yield _by_beginning(Document, Document.number, typed.upper())
+        # An invoice is found once, as what it is: its document has the same number.
+        of_money = Document.kind != DocumentKind.INVOICE
+        yield _by_beginning(Document, Document.number, typed.upper()).where(of_money)
     elif _COUNTER.fullmatch(typed):
         years = [company_days.today().year - back for back in range(YEARS_BACK)]
         ends = [f"{year}-{int(typed):06d}" for year in years]
         yield select(Invoice.id).where(Invoice.number.in_([f"INV-{end}" for end in ends])).limit(MOST_SHOWN)
-        numbers = [f"{series}-{end}" for end in ends for series in ("R", "CN")]
+        numbers = [f"{series}-{end}" for end in ends for series in ("R", "PC", "CN", "RC")]
         yield select(Document.id).where(Document.number.in_(numbers)).limit(MOST_SHOWN)
     if len(typed) >= SHORTEST_REFERENCE:
         yield _by_beginning(Invoice, Invoice.reference_folded, texts.fold(typed))

@@ -17,7 +17,7 @@ from portal.api.operations import Operation
 from portal.core import clock, company_days, db, permissions
 from portal.core.db import new_id
 from portal.documents import service as receipts
-from portal.documents.models import Receipt
+from portal.documents.models import PaymentDocument
 from portal.identity import policy
 from portal.identity.models import CustomerRole
 from portal.payment_methods.models import PaymentMethod
@@ -120,7 +120,7 @@ class House:
             webhook_endpoints.remove_endpoint(self.customer_id, row)
         made["endpoints"] = webhook_endpoints.add_endpoint(self.customer_id, HOOK, ["invoice.paid"], "", "")[0].id
         with db.transaction() as session:
-            receipt = session.get_one(Receipt, made["receipts"])
+            receipt = session.get_one(PaymentDocument, made["receipts"])
             receipt.pdf, receipt.pdf_sha256 = b"%PDF-1.7", PDF_DIGEST
         return made
 

@@ -15,8 +15,9 @@ import pytest
 import time_machine
 from sqlalchemy import func, select
 
-from portal.books import packing, service, verifying
+from portal.books import service, verifying
 from portal.books.models import Pack, PackPart
+from portal.content import archives
 from portal.core import db
 from portal.core.audit import AuditEvent
 from portal.core.errors import Invalid, NotFound
@@ -108,7 +109,7 @@ def test_a_month_is_over_and_begins_at_the_companys_midnight(user: str) -> None:
 def test_a_pack_that_was_half_made_is_not_offered_and_is_made_anew(
     user: str, november: None, monkeypatch: pytest.MonkeyPatch, parts: int
 ) -> None:
-    monkeypatch.setattr(packing, "PART_BYTES", 1_000)
+    monkeypatch.setattr(archives, "PART_BYTES", 1_000)
     number = issue(pdf=bytes(range(256)) * 20)
     pack_id = service.request(OCTOBER, user)
     dies("pack part made", lambda: service.make(pack_id), time=parts + 1)
@@ -131,7 +132,7 @@ def test_a_pack_that_was_half_made_is_not_offered_and_is_made_anew(
 
 def test_two_workers_at_one_pack_make_one(user: str, november: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The lease of the first has run out while it was still at work."""
-    monkeypatch.setattr(packing, "PART_BYTES", 500)
+    monkeypatch.setattr(archives, "PART_BYTES", 500)
     issue()
     pack_id = service.request(OCTOBER, user)
     with overtaken("pack part made", by=lambda: service.make(pack_id), time=3):  # by the second, from beginning to end

@@ -27,7 +27,7 @@ from portal.core.db import Base, new_id
 from portal.core.money import Money
 from portal.core.permissions import STAFF_ROLES, may
 from portal.documents import service as receipts
-from portal.documents.models import Receipt
+from portal.documents.models import DocumentArchive, DocumentArchivePart, PaymentDocument
 from portal.identity import api_clients, app_grants, policy, second_factor
 from portal.invoices.models import Invoice
 from portal.payment_methods.models import PaymentMethod, PaymentMethodSetup
@@ -112,6 +112,10 @@ GET  /payments/of-invoice/<invoice_id>             303     200    200    200    
 GET  /receipts/                                    303     200    200    200     200    403      403       403
 GET  /receipts/<document_id>                        303     200    200    200     404    403      403       403
 GET  /receipts/<document_id>/pdf                    303     200    200    200     404    403      403       403
+GET  /receipts/file-of-invoice/<invoice_id>        303     200    200    200     404    403      403       403
+POST /receipts/archives                            303     422    422    422     422    403      403       403
+GET  /receipts/archives/<archive_id>               303     200    200    200     404    403      403       403
+GET  /receipts/archives/<archive_id>/file          303     200    200    200     404    403      403       403
 GET  /receipts/of-payment/<payment_id>             303     200    200    200     404    403      403       403
 GET  /receipts/of-invoice/<invoice_id>             303     200    200    200     404    403      403       403
 GET  /cards                                        303     200    200    200     200    403      403       403
@@ -143,6 +147,8 @@ GET  /support/payments/<payment_id>                303     404    404    404    
 GET  /support/refunds/of-payment/<payment_id>      303     404    404    404     404    200      200       200
 GET  /support/disputes/of-payment/<payment_id>     303     404    404    404     404    200      200       200
 GET  /support/disputes/warnings-of-payment/<payment_id> 303     404    404    404     404    200      200       200
+GET  /support/documents/of-invoice/<invoice_id>    303     404    404    404     404    200      200       200
+GET  /support/documents/<document_id>/pdf          303     404    404    404     404    200      200       200
 GET  /support/documents/of-payment/<payment_id>    303     404    404    404     404    200      200       200
 POST /support/payments/<payment_id>/cancellation   303     404    404    404     404    303      303       303
 POST /support/documents/<document_id>/mail         303     404    404    404     404    303      303       303
@@ -312,10 +318,16 @@ def house(app: Flask) -> House:
             id=new_id("fnd"), code="charged_twice", subject=payment.id, fingerprint="", payment_id=payment.id, found_at=now,
             seen_at=now, facts={"payment": payment.id, "first": "pay_1", "amount_minor": 119_00, "currency": "eur"},
         )  # fmt: skip
+        archive = DocumentArchive(
+            id=new_id("zip"), customer_id=customer.id, status="ready", requested_by=people["owner"].id, requested_at=now,
+            made_at=now, size=3, attempt=1, wanted={},
+        )  # fmt: skip
+        ids["archive_id"] = archive.id
         ids["discrepancy_id"] = discrepancy.id
         session.add(discrepancy)
-        session.add(pack)
+        session.add_all([pack, archive])
         session.flush()
+        session.add(DocumentArchivePart(archive_id=archive.id, attempt=1, number=0, content=b"ZIP"))
         session.add(PackPart(pack_id=pack.id, attempt=1, number=0, content=b"ZIP"))
     for person in people.values():
         second_factor.begin(person.id)
@@ -326,7 +338,7 @@ def house(app: Flask) -> House:
         people["owner"].email, factories.PASSWORD, code=None, wanted=None, ip="", user_agent=""
     ).id
     with db.transaction() as session:
-        receipt = session.get_one(Receipt, ids["document_id"])
+        receipt = session.get_one(PaymentDocument, ids["document_id"])
         ids["document_code"] = receipt.code_text
         receipt.pdf, receipt.pdf_sha256 = b"%PDF-1.7", sha256(b"%PDF-1.7").hexdigest()
     browsers = {who: FlaskClient(app, app.response_class) for who in EVERYONE}

@@ -14,9 +14,9 @@ from portal.core import clock, config, db
 from portal.documents import facts
 from portal.documents.facts import (
     CreditNoteFacts,
-    Facts,
     Line,
     Method,
+    MoneyFacts,
     Party,
     ReceiptFacts,
     Reference,
@@ -124,7 +124,7 @@ def example_note(*taxes: tuple[int, int, int], untaxed: int = 0, language: str =
     receipt = example(language=language)
     totals = tuple(TaxTotal(*tax) for tax in taxes)
     net, tax = sum(total.net_minor for total in totals) + untaxed, sum(total.tax_minor for total in totals)
-    common = {field.name: getattr(receipt, field.name) for field in fields(Facts)} | {
+    common = {field.name: getattr(receipt, field.name) for field in fields(MoneyFacts)} | {
         "kind": "credit_note",
         "number": "CN-2026-000012",
         "taxes": totals,
@@ -134,10 +134,10 @@ def example_note(*taxes: tuple[int, int, int], untaxed: int = 0, language: str =
     }
     return CreditNoteFacts(
         **common,
-        receipt_number=receipt.number,
-        receipt_issued_on=receipt.issued_on,
+        corrects="receipt",
+        corrects_number=receipt.number,
+        corrects_issued_on=receipt.issued_on,
         refunded_on=date(2026, 11, 23),
-        expected_by=date(2026, 12, 7),
         reason="product_not_received",
         refund_id="ref_01kb4xw9k2v7j3f8e5m6n0p1qr",
         stripe_refund_id="re_3SQ0aBcDeFgHiJkL",

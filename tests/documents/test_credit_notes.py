@@ -15,7 +15,7 @@ from portal.core import audit, clock, company_days, db
 from portal.core.errors import Conflict, NotFound
 from portal.documents import codes, facts, freezing, service
 from portal.documents.facts import CreditNoteFacts
-from portal.documents.models import CreditNote, Document
+from portal.documents.models import CreditNote, Document, RefundConfirmation
 from portal.jobs.models import JobRow
 from portal.payments.models import Payment
 from portal.refunds.models import Refund
@@ -50,34 +50,36 @@ def told() -> list[str]:
 
 @pytest.fixture
 def paid(pay: Pay) -> str:
-    """A payment of 189.20 euros at two tax rates, with its receipt: nets of 150.00 and 10.00, taxes of 28.50 and 0.70."""
+    """A payment of an invoice of 189.20 euros at two rates, with its confirmation: nets of 150.00 and 10.00, taxes of 28.50 and 0.70."""
     payment_id = pay(*LINES)
     service.issue(payment_id)
     return payment_id
 
 
-def test_a_credit_note_names_its_receipt_and_takes_all_of_it_back(paid: str, give_back: GiveBack) -> None:
+def test_a_credit_note_names_its_invoice_and_takes_all_of_it_back(paid: str, give_back: GiveBack) -> None:
     refund_id = give_back(paid, acquirer_reference_number="74208480330000123456789", expected_by=date(2026, 12, 7))
     service.issue_credit_note(refund_id)
     [note] = notes()
     said = frozen(note)
     assert note.number == said.number == f"CN-{company_days.today().year}-000001"
     assert (note.refund_id, note.payment_id, note.total.minor) == (refund_id, paid, 189_20)
-    assert said.receipt_number == f"R-{company_days.today().year}-000001"
+    assert (said.corrects, said.corrects_number) == ("invoice", said.reference.invoice_number)
+    assert said.corrects_issued_on == said.reference.invoice_issued_on
     assert [(tax.tax_rate_basis_points, tax.net_minor, tax.tax_minor) for tax in said.taxes] == [
         (1900, 150_00, 28_50),
         (700, 10_00, 70),
     ]
     assert (said.net_minor, said.tax_minor, said.total_minor, said.untaxed_minor) == (160_00, 29_20, 189_20, 0)
     assert (said.reason, said.method.last4, said.reference.payment_id) == ("product_not_received", "4242", paid)
-    assert (said.acquirer_reference_number, said.expected_by) == ("74208480330000123456789", date(2026, 12, 7))
+    assert said.acquirer_reference_number == "74208480330000123456789"
+    assert "expected_by" not in note.facts
     assert said.buyer.name == "Spree Bikes GmbH"
     assert said.verification is not None
     assert said.verification.code == codes.grouped(note.code)
     assert said.verification.address == f"http://127.0.0.1:8000/verify/{said.verification.code}"
 
 
-def test_several_refunds_together_take_back_exactly_what_the_receipt_states(paid: str, give_back: GiveBack) -> None:
+def test_several_refunds_together_take_back_exactly_what_the_invoice_states(paid: str, give_back: GiveBack) -> None:
     for amount in (1, 62_99, 100_00, 26_20):
         service.issue_credit_note(give_back(paid, amount_minor=amount))
     said = [frozen(note) for note in notes()]
@@ -114,7 +116,7 @@ def test_a_second_run_finds_the_credit_note_and_changes_nothing(paid: str, give_
     first = service.issue_credit_note(refund_id)
     assert service.issue_credit_note(refund_id) == first
     assert numbers() == [1]
-    assert told() == ["receipt.issued", "credit_note.issued"]
+    assert told() == ["payment_confirmation.issued", "credit_note.issued"]
     with db.reading() as session:
         renders = select(func.count()).select_from(JobRow).where(JobRow.name == "documents.render")
         assert session.execute(renders).scalar_one() == 2
@@ -164,6 +166,44 @@ def test_more_than_was_paid_is_not_credited_and_uses_up_no_number(paid: str, giv
     assert numbers() == [1, 2]
 
 
+# What changes no price
+
+
+def confirmations() -> list[RefundConfirmation]:
+    with db.reading() as session:
+        return list(session.scalars(select(RefundConfirmation).order_by(RefundConfirmation.number)))
+
+
+def test_money_that_was_paid_twice_is_confirmed_and_corrects_no_tax(paid: str, give_back: GiveBack) -> None:
+    refund_id = give_back(paid, amount_minor=50_00, reason="duplicate")
+    service.issue_credit_note(refund_id)
+    [document] = confirmations()
+    said = facts.from_json(document.facts)
+    assert isinstance(said, facts.RefundConfirmationFacts)
+    assert document.number == f"RC-{company_days.today().year}-000001"
+    assert (said.taxes, said.tax_minor, said.total_minor) == ((), 0, 50_00)
+    assert said.confirmation_number == f"PC-{company_days.today().year}-000001"
+    service.issue_credit_note(give_back(paid, amount_minor=139_20))
+    assert [note.total_minor for note in notes()] == [139_20]
+
+
+def test_a_payment_that_was_too_much_is_given_back_without_a_credit_note(pay: Pay, give_back: GiveBack) -> None:
+    payment_id = pay(*LINES, duplicate="paid_twice")
+    service.issue(payment_id)
+    service.issue_credit_note(give_back(payment_id))
+    assert (len(confirmations()), notes()) == (1, [])
+
+
+def test_a_receipt_that_is_an_invoice_is_taken_back_by_a_credit_note_also_when_it_was_paid_twice(
+    pay: Pay, give_back: GiveBack
+) -> None:
+    payment_id = pay(description="Deposit")
+    service.issue(payment_id)
+    service.issue_credit_note(give_back(payment_id, reason="duplicate"))
+    [said] = [frozen(note) for note in notes()]
+    assert (said.corrects, said.corrects_number) == ("receipt", f"R-{company_days.today().year}-000001")
+
+
 # Revoking
 
 
@@ -178,7 +218,7 @@ def test_a_refund_that_fails_after_all_revokes_its_credit_note_once(paid: str, g
     assert note.revoked_at is not None
     service.revoke_credit_note(refund_id)
     assert notes()[0].revoked_at == note.revoked_at
-    assert told() == ["receipt.issued", "credit_note.issued", "credit_note.revoked"]
+    assert told() == ["payment_confirmation.issued", "credit_note.issued", "credit_note.revoked"]
     with db.reading() as session:
         mails = select(JobRow.args).where(JobRow.name == "documents.mail_revocation")
         assert session.execute(mails).scalars().all() == [{"credit_note_id": note.id}]

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from portal.accounts.models import Customer
 from portal.core import company_days, config, db
 from portal.documents import email, service
-from portal.documents.models import Receipt
+from portal.documents.models import PaymentDocument
 from portal.identity.models import User
 from portal.jobs import outbox
 from portal.payments.models import Payment
@@ -33,7 +33,7 @@ def bring(app: Flask, payment_id: str) -> str:
     with app.app_context():
         email.send(receipt_id)
     with db.reading() as session:
-        return session.execute(select(Receipt.number).where(Receipt.id == receipt_id)).scalar_one()
+        return session.execute(select(PaymentDocument.number).where(PaymentDocument.id == receipt_id)).scalar_one()
 
 
 def words_of(message: EmailMessage, kind: str) -> str:
@@ -41,7 +41,7 @@ def words_of(message: EmailMessage, kind: str) -> str:
 
 
 def test_it_brings_the_receipt_as_text_html_and_pdf(app: Flask, smtp: Mailbox, pay: Pay) -> None:
-    number = bring(app, pay(LINE))
+    number = bring(app, pay(description="Green electricity", amount_minor=1_190_00))
     [message] = smtp.messages
     assert message["To"] == "ada@spree-bikes.test"
     assert message["Subject"] == f"Your receipt {number} from Nordlicht Energie GmbH"
@@ -58,6 +58,34 @@ def test_it_brings_the_receipt_as_text_html_and_pdf(app: Flask, smtp: Mailbox, p
     text = pypdf.PdfReader(io.BytesIO(attachment(message))).pages[0].extract_text()
     for words in (number, "Green electricity", "€1,190.00"):
         assert words in text
+
+
+@pytest.mark.settings(
+    PORTAL_COMPANY_REGISTER_COURT="Amtsgericht Hamburg",
+    PORTAL_COMPANY_REGISTER_NUMBER="HRB 123456",
+    PORTAL_COMPANY_DIRECTORS="Ada Kern | Ole Brandt",
+    PORTAL_COMPANY_TAX_NUMBER="41/123/45678",
+)
+def test_what_the_law_wants_of_a_company_stands_in_the_foot_of_mail_and_document(
+    app: Flask, smtp: Mailbox, pay: Pay
+) -> None:
+    bring(app, pay(LINE))
+    [message] = smtp.messages
+    text = " ".join(pypdf.PdfReader(io.BytesIO(attachment(message))).pages[0].extract_text().split())
+    for said in (words_of(message, "plain"), words_of(message, "html"), text):
+        assert "Amtsgericht Hamburg, HRB 123456" in said
+        assert "Managing directors: Ada Kern, Ole Brandt" in said
+    assert "Tax number: 41/123/45678" in text and "VAT ID: DE123456789" in text
+
+
+def test_a_payment_confirmation_names_the_invoice_and_states_no_tax(app: Flask, smtp: Mailbox, pay: Pay) -> None:
+    number = bring(app, pay(LINE))
+    [message] = smtp.messages
+    assert message["Subject"] == f"Your payment confirmation {number} from Nordlicht Energie GmbH"
+    assert "€1,190.00" in words_of(message, "plain")
+    text = " ".join(pypdf.PdfReader(io.BytesIO(attachment(message))).pages[0].extract_text().split())
+    assert "This is not an invoice. The tax is stated on invoice INV-" in text
+    assert "19%" not in text and "Green electricity" not in text
 
 
 def test_it_speaks_the_customers_language(app: Flask, smtp: Mailbox, pay: Pay) -> None:
@@ -118,8 +146,9 @@ def test_a_revocation_says_that_the_credit_note_is_void_and_brings_none(
 
 
 def test_what_a_customer_is_called_is_text_and_no_markup(app: Flask, smtp: Mailbox, pay: Pay) -> None:
-    line = ("<img src=x onerror=alert(1)>", 1_000, 1_00, 1900)
-    bring(app, pay(line, customer={"name": "<script>alert(1)</script> {{ 7*7 }}"}))
+    bring(
+        app, pay(description="<img src=x onerror=alert(1)>", customer={"name": "<script>alert(1)</script> {{ 7*7 }}"})
+    )
     [message] = smtp.messages
     assert "<script>" not in words_of(message, "html")
     text = pypdf.PdfReader(io.BytesIO(attachment(message))).pages[0].extract_text()

@@ -44,6 +44,18 @@ def test_facts_from_before_documents_had_codes_are_read_as_a_receipt_without_one
     assert facts.from_json(first | {"version": 1}) == replace(now, version=1, verification=None)
 
 
+def of_receipt(written: dict[str, Any]) -> dict[str, Any]:
+    """As facts of credit notes were written while these named a receipt, and a day that was hoped for."""
+    before = {name: value for name, value in written.items() if not name.startswith("corrects")}
+    number, day = written["corrects_number"], written["corrects_issued_on"]
+    return before | {"receipt_number": number, "receipt_issued_on": day, "expected_by": "2026-12-07"}
+
+
+def test_facts_of_a_credit_note_that_hoped_for_a_day_are_read_without_it() -> None:
+    now = example_note((1900, 100_00, 19_00))
+    assert facts.from_json(of_receipt(now.to_json()) | {"version": 4}) == replace(now, version=4)
+
+
 def with_order(written: dict[str, Any]) -> dict[str, Any]:
     """As facts were written while they held the customer's order number alone of an invoice's details."""
     reference = dict(written["reference"])
@@ -61,14 +73,14 @@ def test_facts_with_an_order_number_are_read_as_such_a_detail() -> None:
 
 def test_facts_of_a_credit_note_with_the_words_of_before_are_read_in_those_of_today() -> None:
     now = example_note((1900, 100_00, 19_00))
-    before = with_order(now.to_json()) | {"version": 2, "reason": "not_received"}
+    before = of_receipt(with_order(now.to_json())) | {"version": 2, "reason": "not_received"}
     before["bank_reference"] = before.pop("acquirer_reference_number")
     assert facts.from_json(before) == replace(now, version=2, reason="product_not_received")
 
 
 def test_facts_of_another_version_are_not_guessed_at() -> None:
-    with pytest.raises(ValueError, match="version 5"):
-        facts.from_json(example().to_json() | {"version": 5})
+    with pytest.raises(ValueError, match="version 6"):
+        facts.from_json(example().to_json() | {"version": 6})
 
 
 def test_facts_with_something_unknown_are_refused() -> None:

@@ -14,17 +14,22 @@ from portal.accounts.models import Customer
 from portal.core import audit, company_days, config, db, numbering
 from portal.core.errors import Conflict, NotFound
 from portal.documents import facts, freezing, service
-from portal.documents.models import Receipt
+from portal.documents.models import PaymentDocument
 from portal.invoices.models import InvoiceLine
 from portal.jobs.models import JobRow
+from portal.payments.statuses import Duplicate
 from tests.documents.conftest import Pay
 
 ISSUERS = 20
 
 
-def receipts() -> list[Receipt]:
+def receipts() -> list[PaymentDocument]:
     with db.reading() as session:
-        return list(session.execute(select(Receipt).order_by(Receipt.issued_at, Receipt.number)).scalars())
+        return list(
+            session.execute(
+                select(PaymentDocument).order_by(PaymentDocument.issued_at, PaymentDocument.number)
+            ).scalars()
+        )
 
 
 def numbers() -> list[int]:
@@ -32,19 +37,15 @@ def numbers() -> list[int]:
     return sorted(int(receipt.number.rpartition("-")[2]) for receipt in receipts())
 
 
-def test_a_receipt_holds_the_invoice_as_it_was_paid(pay: Pay) -> None:
+def test_a_payment_of_an_invoice_is_confirmed_without_stating_its_tax_again(pay: Pay) -> None:
     payment_id = pay(("Green electricity", 1_500, 100_00, 1900), ("Grid fee", 1_000, 10_00, 700))
     service.issue(payment_id)
     [receipt] = receipts()
     frozen = facts.from_json(receipt.facts)
-    assert isinstance(frozen, facts.ReceiptFacts)
-    assert receipt.number == frozen.number == f"R-{company_days.today().year}-000001"
-    assert [(line.description, line.quantity_thousandths, line.unit_price_minor) for line in frozen.lines] == [
-        ("Green electricity", 1_500, 100_00),
-        ("Grid fee", 1_000, 10_00),
-    ]
-    assert (frozen.net_minor, frozen.tax_minor, frozen.total_minor) == (160_00, 29_20, 189_20)
-    assert receipt.total.minor == 189_20
+    assert isinstance(frozen, facts.PaymentConfirmationFacts)
+    assert receipt.number == frozen.number == f"PC-{company_days.today().year}-000001"
+    assert (frozen.taxes, frozen.tax_minor, frozen.total_minor) == ((), 0, 189_20)
+    assert (frozen.reference.invoice_issued_on, receipt.total.minor) == (company_days.today(), 189_20)
     assert (frozen.seller.name, frozen.seller.tax_id) == ("Nordlicht Energie GmbH", "DE123456789")
     assert (frozen.buyer.address, frozen.buyer.tax_id) == (("Oberbaumstraße 5", "10997 Berlin"), "DE987654321")
     assert (frozen.method.brand, frozen.method.last4) == ("visa", "4242")
@@ -65,6 +66,18 @@ def test_a_payment_without_an_invoice_is_one_line_without_a_tax(pay: Pay) -> Non
         (),
         "",
     )
+
+
+@pytest.mark.parametrize("duplicate", list(Duplicate))
+def test_money_too_much_is_confirmed_and_is_no_invoice(pay: Pay, duplicate: Duplicate) -> None:
+    service.issue(pay(duplicate=duplicate))
+    assert [receipt.kind for receipt in receipts()] == ["payment_confirmation"]
+
+
+def test_a_receipt_is_the_invoice_and_states_the_day_of_supply(pay: Pay) -> None:
+    service.issue(pay())
+    frozen = facts.receipt_from_json(receipts()[0].facts)
+    assert (frozen.is_invoice, frozen.supplied_on) == (True, frozen.paid_on)
 
 
 def test_a_second_run_finds_the_receipt_and_changes_nothing(pay: Pay) -> None:
@@ -114,7 +127,7 @@ def test_roll_backs_give_their_numbers_back(pay: Pay) -> None:
 
 
 def test_a_false_receipt_is_not_issued_and_uses_up_no_number(pay: Pay) -> None:
-    false = pay(("Green electricity", 1_000, 100_00, 1900), amount_minor=100_00)
+    false = pay(("Green electricity", 1_000, 100_00, 1900), currency="usd")
     with pytest.raises(freezing.NotAddingUp):
         service.issue(false)
     service.issue(pay())
@@ -154,6 +167,8 @@ def test_the_language_of_the_document_is_the_customers(pay: Pay, settings: confi
 def test_a_second_receipt_of_a_payment_is_refused_by_the_database_itself(pay: Pay) -> None:
     service.issue(pay())
     [first] = receipts()
-    kept = {column.name: getattr(first, column.name) for column in Receipt.__table__.columns if column.name != "pdf"}
+    kept = {
+        column.name: getattr(first, column.name) for column in PaymentDocument.__table__.columns if column.name != "pdf"
+    }
     with pytest.raises(IntegrityError), db.transaction() as session:
-        session.execute(insert(Receipt).values(kept | {"id": "rct_second", "number": "R-2026-999999"}))
+        session.execute(insert(PaymentDocument).values(kept | {"id": "rct_second", "number": "R-2026-999999"}))

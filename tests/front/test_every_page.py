@@ -13,14 +13,16 @@ import pyotp
 import pytest
 from playwright.sync_api import Browser, Page
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload, selectinload
 
 from portal.books.models import Pack
 from portal.content import anchors
 from portal.core import audit, clock, company_days, db
 from portal.core.config import Settings
+from portal.core.db import new_id
 from portal.disputes.models import Dispute
 from portal.documents import service as receipts
-from portal.documents.models import Document
+from portal.documents.models import Document, DocumentArchive
 from portal.identity import api_clients, app_grants
 from portal.identity.policy import API_CLIENT_SCOPES
 from portal.invoices import files
@@ -150,6 +152,27 @@ class History:
             )
         ]
         self.credit_notes = [self._credit_note(revoked=revoked) for revoked in (False, True)]
+        self.credit_notes += [self._credit_note(revoked=revoked, reason="duplicate") for revoked in (False, True)]
+        with db.transaction() as session:
+            due = session.get_one(
+                Invoice, self.due, options=[selectinload(Invoice.lines), joinedload(Invoice.customer)]
+            )
+            receipts.issue_invoice(session, due)
+            alone = factories.payment(session, due.customer).id
+        self.receipts = [self.receipt, receipts.issue(alone)]
+        with db.transaction() as session:
+            self.archives = []
+            for status, more in (
+                ("making", {"files_done": 3, "files_all": 8}),
+                ("ready", {"missing": 1}),
+                ("given_up", {}),
+            ):
+                archive = DocumentArchive(
+                    id=new_id("zip"), customer_id=self.customer, requested_by=self.user.id, requested_at=now,
+                    status=status, wanted={}, **more,
+                )  # fmt: skip
+                session.add(archive)
+                self.archives.append(archive.id)
         with db.reading() as session:
             documents = session.execute(select(Document)).scalars()
             self.codes = [document.code_text for document in documents]
@@ -171,10 +194,10 @@ class History:
                 )
             ]
 
-    def _credit_note(self, *, revoked: bool) -> str:
+    def _credit_note(self, *, revoked: bool, **values: str) -> str:
         with db.transaction() as session:
             payment = session.get_one(Payment, self.succeeded)
-            refund = factories.refund(session, payment, amount_minor=12_00).id
+            refund = factories.refund(session, payment, amount_minor=12_00, **values).id
         note = receipts.issue_credit_note(refund)
         assert note is not None
         if revoked:
@@ -207,7 +230,14 @@ class History:
         for payment in (self.succeeded, self.declined, self.processing, self.canceled):
             yield f"/payments/{payment}"
         yield from (f"/payments/{self.succeeded}/outcome", f"/payments/{self.succeeded}/dispute")
-        yield from ("/receipts/", f"/receipts/{self.receipt}", f"/receipts/of-payment/{self.succeeded}")
+        yield from (
+            "/receipts/",
+            "/receipts/?q=nothing",
+            "/receipts/?least=x",
+            f"/receipts/of-payment/{self.succeeded}",
+        )
+        yield from (f"/receipts/{receipt}" for receipt in self.receipts)
+        yield from (f"/receipts/archives/{archive}" for archive in self.archives)
         yield from (f"/receipts/{note}" for note in self.credit_notes)
         yield from ("/cards", "/cards/new", "/account", "/no-such-page")
         yield from ("/account/people", "/refunds", f"/payments/{self.succeeded}/refunds")

@@ -78,7 +78,7 @@ def test_it_is_read_on_the_receipt(app: Flask, customer: Customer, issue: Issue,
         payment_id = factories.payment(session, session.get_one(Customer, customer.id), billed).id
     document_id = documents.issue(payment_id)
     with db.reading() as session:
-        frozen = facts.receipt_from_json(session.get_one(Document, document_id).facts)
+        frozen = facts.from_json(session.get_one(Document, document_id).facts)
     pages = pypdf.PdfReader(io.BytesIO(pdf.render(frozen).pdf)).pages
     printed = " ".join(" ".join(page.extract_text() for page in pages).split())
     assert detail.label in printed and TEXT in printed

@@ -154,7 +154,11 @@ class Company(Subscriber):
     def documents(self) -> list[tuple[Any, ...]]:
         """All receipts and credit notes, as those who hold one on paper know them."""
         with db.reading() as session:
-            rows = session.execute(select(Document).order_by(Document.number)).scalars().all()
+            rows = (
+                session.execute(select(Document).where(Document.payment_id.is_not(None)).order_by(Document.number))
+                .scalars()
+                .all()
+            )
         return [(row.id, row.number, row.code, row.payment_id, row.refund_id, row.total_minor) for row in rows]
 
     def known(self) -> dict[str, list[tuple[Any, ...]]]:

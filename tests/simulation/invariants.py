@@ -17,7 +17,7 @@ from sqlalchemy import select
 from portal.accounts.models import Customer
 from portal.core import audit, clock, db
 from portal.documents import jobs as documents
-from portal.documents.models import Document, DocumentKind
+from portal.documents.models import OF_PAYMENTS, OF_REFUNDS, Document
 from portal.invoices.models import Invoice
 from portal.jobs.models import JobRow
 from portal.ledger import LedgerAccount, Posting
@@ -225,8 +225,8 @@ def _no_more_than_received(ours: PortalSide, theirs: StripeSide) -> Iterator[str
 
 def documents_stand(ours: PortalSide) -> Iterator[str]:
     """E, as far as the rows tell."""
-    issued = Counter(document.payment_id for document in ours.documents if document.kind == DocumentKind.RECEIPT)
-    notes = {document.refund_id: document for document in ours.documents if document.kind == DocumentKind.CREDIT_NOTE}
+    issued = Counter(document.payment_id for document in ours.documents if document.kind in OF_PAYMENTS)
+    notes = {document.refund_id: document for document in ours.documents if document.kind in OF_REFUNDS}
     told_to_staff = {str(job.args) for job in ours.open_jobs if job.status == "dead"}
     for payment in ours.payments:
         wanted = int(payment.status == SUCCEEDED)
@@ -239,16 +239,21 @@ def documents_stand(ours: PortalSide) -> Iterator[str]:
         if refund.status != SUCCEEDED and note is not None and note.revoked_at is None:
             yield f"E: {refund.id} is {refund.status}, and its credit note {note.number} stands"
     for document in ours.documents:
-        owner = ours.by_id[document.payment_id]
-        if document.kind == DocumentKind.RECEIPT and (document.total_minor, document.currency) != (
-            owner.amount_minor,
-            owner.currency,
+        owner = ours.by_id.get(str(document.payment_id))
+        if (
+            owner is not None
+            and document.kind in OF_PAYMENTS
+            and (document.total_minor, document.currency)
+            != (
+                owner.amount_minor,
+                owner.currency,
+            )
         ):
             yield f"E: {document.number} is over {document.total}, its payment over {owner.amount}"
         mailed = document.mailed_at or document.revoked_at
         if not mailed and not any(document.id in args for args in told_to_staff):
             yield f"E: {document.number} was not mailed, and nobody was told"
-        if document.revoked_at and not document.revocation_mailed_at:
+        if document.revoked_at and document.kind in OF_REFUNDS and not document.revocation_mailed_at:
             yield f"E: that {document.number} is void was not mailed"
     yield from _gaps(ours.documents)
 
@@ -328,7 +333,7 @@ def debits_equal_credits(ours: PortalSide) -> Iterator[str]:
 def what_was_told(ours: PortalSide, theirs: StripeSide, notes: Iterable[Told]) -> Iterator[str]:
     """P6: nothing that was acknowledged is lost or untrue."""
     refunds = {refund.id: refund for refund in ours.refunds}
-    receipt_of = {document.payment_id: document for document in ours.documents if document.kind == DocumentKind.RECEIPT}
+    receipt_of = {document.payment_id: document for document in ours.documents if document.kind in OF_PAYMENTS}
     charged = {intent.metadata.get("order") for intent in theirs.succeeded}
     for note in set(notes):
         payment, refund = ours.by_id.get(note.subject), refunds.get(note.subject)

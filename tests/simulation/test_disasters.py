@@ -23,7 +23,7 @@ from sqlalchemy import func, select
 
 from portal.core import db
 from portal.core.db import new_id
-from portal.documents.models import Receipt
+from portal.documents.models import PaymentDocument
 from portal.identity.models import User
 from portal.jobs.models import JobRow
 from portal.payment_methods.models import PaymentMethod
@@ -142,8 +142,8 @@ class Checkout:
             try:
                 with db.reading() as session:
                     paid = session.execute(
-                        select(Payment.id, Payment.stripe_intent_id, Receipt.mailed_at)
-                        .outerjoin(Receipt, Receipt.payment_id == Payment.id)
+                        select(Payment.id, Payment.stripe_intent_id, PaymentDocument.mailed_at)
+                        .outerjoin(PaymentDocument, PaymentDocument.payment_id == Payment.id)
                         .where(Payment.status == "succeeded")
                     ).all()
                     known = set(session.scalars(select(Payment.id)))

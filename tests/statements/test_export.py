@@ -172,7 +172,7 @@ def test_refunds_and_disputes_are_lines_with_their_documents_and_taxes_by_rate(c
     table = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
     paying, given, waiting, disputed = table
     assert (paying["kind"], paying["status"], paying["booked"]) == ("payment", "disputed", "182.50")
-    assert paying["document"].startswith("R-") and given["document"].startswith("CN-")
+    assert paying["document"].startswith("PC-") and given["document"].startswith("CN-")
     assert (paying["net"], paying["tax"]) == ("160.00", "22.50")
     assert (paying["net_19"], paying["tax_19"], paying["net_7"], paying["tax_7"]) == (
         "100.00",

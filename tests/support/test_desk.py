@@ -15,7 +15,7 @@ from portal.core.errors import Conflict, Invalid, NotFound
 from portal.core.money import Money
 from portal.documents import email
 from portal.documents import service as receipts
-from portal.documents.models import Receipt
+from portal.documents.models import PaymentDocument
 from portal.identity.models import SignInSession
 from portal.invoices import files, spreadsheet
 from portal.invoices.models import Invoice, InvoiceFile
@@ -140,7 +140,7 @@ def test_the_timeline_tells_everything_page_by_page(desk: Desk) -> None:
     assert {(row.who, row.is_person) for row in first.rows} == {("Ada Brandt", True)}
     second = section(desk, "timeline", first.older)
     assert [(row.words, row.facts["number"][:2], row.who) for row in second.rows] == [
-        ("Receipt %(number)s issued", "R-", "Automatically")
+        ("Payment confirmation %(number)s issued", "PC", "Automatically")
     ]
     assert second.older is None and not second.is_first
     for cursor in ("x", "-1", "1" * 40, "²"):
@@ -206,9 +206,9 @@ def test_mails_are_listed_and_a_receipt_is_sent_again_to_the_present_address(
         ("new@spree-bikes.test", 1, desk.receipt_id),
         ("ada@spree-bikes.test", 1, desk.receipt_id),
     ]
-    assert actions(desk).count("receipt.sent_again") == 1
+    assert actions(desk).count("payment_confirmation.sent_again") == 1
     with db.reading() as session:
-        mailed_at = session.get_one(Receipt, desk.receipt_id).mailed_at
+        mailed_at = session.get_one(PaymentDocument, desk.receipt_id).mailed_at
     assert mailed_at is not None and mailed_at < listed[0].sent.sent_at, "the first time stays"
 
 
@@ -240,7 +240,10 @@ def test_the_same_mail_again_is_one_line_and_a_refused_one_is_none(desk: Desk, a
     assert {column.key for column in mail.SentMail.__table__.c} == {
         "key", "recipient", "subject", "template", "customer_id", "sent_at", "times",
     }, "what a mail says is kept nowhere"  # fmt: skip
-    assert (row.key, row.template) == (f"receipt:snd_1:{desk.receipt_id}", "documents/mails/receipt")
+    assert (row.key, row.template) == (
+        f"payment_confirmation:snd_1:{desk.receipt_id}",
+        "documents/mails/payment_confirmation",
+    )
 
 
 # Files of invoices

@@ -31,6 +31,7 @@ def _below(kind: type[Synced]) -> set[type[Synced]]:
 FILLINGS = {
     "document.kind": tuple(documents.DocumentKind),
     "stored.kind": tuple(documents.DocumentKind),
+    "note.kind": documents.OF_REFUNDS,
     "kind.noun": tuple(sorted(row.noun for row in _below(Mirror))),
     "row.noun": tuple(sorted(row.noun for row in _below(Reviewed))),
     "resolution": tuple(refund_models.Resolution),

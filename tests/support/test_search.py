@@ -13,7 +13,7 @@ from sqlalchemy import event, select, text
 from portal.accounts import service as accounts
 from portal.accounts.models import Customer, CustomerWord
 from portal.core import clock, db
-from portal.documents.models import Receipt
+from portal.documents.models import PaymentDocument
 from portal.support import search
 from portal.support.search import Found
 from tests import factories
@@ -125,7 +125,7 @@ def test_ids_of_ours_and_of_stripe_find_what_they_name(desk: Desk) -> None:
 
 def test_numbers_are_found_by_their_beginning_or_their_end(desk: Desk) -> None:
     with db.reading() as session:
-        number = session.get_one(Receipt, desk.receipt_id).number
+        number = session.get_one(PaymentDocument, desk.receipt_id).number
     assert kinds(find("inv-2026-0000"))["invoices"] == ["INV-2026-000042", "INV-2026-000041"]
     assert kinds(find("INV-2026-000042")) == {"invoices": ["INV-2026-000042"]}
     assert kinds(find(number.lower())) == {"receipts": [number]}

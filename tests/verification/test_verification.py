@@ -33,7 +33,7 @@ PERSONAL = (
 
 @pytest.fixture
 def issued(client: FlaskClient) -> dict[str, Document]:
-    """A receipt, and a credit note whose refund can still fail, by their kind."""
+    """A payment confirmation, and a credit note whose refund can still fail, by their kind."""
     with db.transaction() as session:
         customer = factories.customer(session)
         payment = factories.payment(session, customer, factories.invoice(session, customer, status="paid"))
@@ -54,7 +54,7 @@ def test_a_genuine_document_is_told_by_number_date_and_total_and_nothing_else(
     client: FlaskClient, issued: dict[str, Document]
 ) -> None:
     for kind, title, total in (
-        (DocumentKind.RECEIPT, "This receipt is genuine", "€119.00"),
+        (DocumentKind.PAYMENT_CONFIRMATION, "This payment confirmation is genuine", "€119.00"),
         (DocumentKind.CREDIT_NOTE, "This credit note is genuine", "€19.00"),
     ):
         said = told(client, issued[kind].code_text)
@@ -87,9 +87,9 @@ def writings(code: str) -> Iterator[str]:
 def test_spaces_case_and_letters_that_look_alike_do_not_matter(
     client: FlaskClient, issued: dict[str, Document]
 ) -> None:
-    code = issued[DocumentKind.RECEIPT].code
+    code = issued[DocumentKind.PAYMENT_CONFIRMATION].code
     for typed in writings(code):
-        assert issued[DocumentKind.RECEIPT].number in told(client, typed)
+        assert issued[DocumentKind.PAYMENT_CONFIRMATION].number in told(client, typed)
         answer = client.post("/verify", data={"code": typed, "csrf_token": factories.csrf_token(client)})
         assert (answer.status_code, answer.location) == (303, f"/verify/{codes.grouped(code)}")
 
@@ -103,7 +103,7 @@ def body(client: FlaskClient, address: str) -> str:
 
 @pytest.mark.database("sqlite")
 def test_wrong_codes_look_all_the_same_whatever_their_form(client: FlaskClient, issued: dict[str, Document]) -> None:
-    right = issued[DocumentKind.RECEIPT].code
+    right = issued[DocumentKind.PAYMENT_CONFIRMATION].code
     wrong = [
         right[:-1] + ("0" if right[-1] != "0" else "2"),
         right[:-1],
@@ -129,7 +129,7 @@ def test_who_tries_many_codes_has_to_wait_and_who_knows_them_has_not(
     app: Flask, client: FlaskClient, issued: dict[str, Document]
 ) -> None:
     for _ in range(30):
-        told(client, issued[DocumentKind.RECEIPT].code)
+        told(client, issued[DocumentKind.PAYMENT_CONFIRMATION].code)
     answers = {client.get(f"/verify/{codes.new()}").status_code for _ in range(20)}
     assert answers == {404}
     refused = client.get(f"/verify/{codes.new()}")

@@ -1,0 +1,124 @@
+"""An invoice is a document from its issue on: frozen, rendered, mailed once, sent again, void when it is voided."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from portal.core import audit, company_days, config, db
+from portal.documents import facts, pdf, queries, service
+from portal.documents.models import InvoiceDocument
+from portal.invoices import drafts
+from portal.invoices import service as invoices
+from portal.invoices.drafts import InvoiceDraft, LineDraft
+from portal.jobs import outbox
+from tests import factories
+from tests.smtp import Mailbox, attachment
+
+LINES = (LineDraft("Green electricity", 1_500, 100_00, 1900), LineDraft("Grid fee", 1_000, 10_00, 700))
+
+
+def work() -> None:
+    while claimed := outbox.claim("worker", 1, lease_seconds=0):
+        outbox.run(claimed[0], "worker")
+
+
+def document_of(invoice_id: str) -> InvoiceDocument:
+    with db.reading() as session:
+        found = queries.of_issued_invoice(session, invoice_id)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def invoice_id(settings: config.Settings) -> str:
+    with db.transaction() as session:
+        customer_id = factories.customer(session, email="books@spree.test").id
+    draft = InvoiceDraft(customer_id, "eur", LINES, reference="PO 7781", note="Thank you.")
+    return invoices.issue(draft).id
+
+
+def test_an_invoice_is_frozen_when_it_is_issued(invoice_id: str) -> None:
+    document = document_of(invoice_id)
+    said = facts.from_json(document.facts)
+    assert isinstance(said, facts.InvoiceFacts)
+    assert (document.number, document.payment_id, document.total_minor) == (said.number, None, 189_20)
+    assert [(tax.tax_rate_basis_points, tax.tax_minor) for tax in said.taxes] == [(1900, 28_50), (700, 70)]
+    today = company_days.today()
+    assert (said.issued_on, said.supplied_on) == (today, today)
+    assert said.due_on == today + timedelta(days=drafts.USUAL_DAYS_TO_PAY)
+    assert said.reference.labelled_details == [("Purchase order number", "PO 7781")]
+    assert (said.note, said.pay_at) == ("Thank you.", f"http://127.0.0.1:8000/invoices/{invoice_id}")
+
+
+def test_it_is_mailed_once_with_its_pdf(app: Flask, smtp: Mailbox, invoice_id: str) -> None:
+    with app.app_context():
+        work()
+        work()
+    [message] = smtp.messages
+    document = document_of(invoice_id)
+    assert document.mailed_at is not None
+    assert (message["To"], document.number in message["Subject"]) == ("books@spree.test", True)
+    with db.reading() as session:
+        assert attachment(message) == queries.with_pdf(session, document.id).pdf
+        assert queries.sent_to(session, document) == "books@spree.test"
+        told = session.scalars(select(audit.AuditEvent.action).where(audit.AuditEvent.subject == invoice_id)).all()
+    assert sorted(told) == ["invoice.issued", "invoice.mailed", "invoice.rendered"]
+
+
+def test_rendered_again_it_is_the_same_to_the_byte(invoice_id: str) -> None:
+    said = facts.from_json(document_of(invoice_id).facts)
+    first = pdf.render(said)
+    assert first.missing == ()
+    assert pdf.render(said).pdf == first.pdf
+
+
+def test_a_voided_invoice_is_not_mailed_and_its_code_says_so(app: Flask, smtp: Mailbox, invoice_id: str) -> None:
+    invoices.void(invoice_id, "Wrong customer")
+    with app.app_context():
+        work()
+    assert smtp.messages == []
+    document = document_of(invoice_id)
+    with db.reading() as session:
+        told = queries.by_code(session, document.code)
+    assert told is not None
+    assert (told.kind, told.revoked_at is not None) == ("invoice", True)
+    assert service.requeue_lost_jobs() == 0
+
+
+def test_staff_see_where_it_went_download_it_and_send_it_again(
+    app: Flask, client: FlaskClient, smtp: Mailbox, invoice_id: str
+) -> None:
+    with app.app_context():
+        work()
+    with db.transaction() as session:
+        staff = factories.staff(session)
+    factories.sign_in(client, staff)
+    page = client.get(f"/support/invoices/{invoice_id}").text
+    assert "books@spree.test" in page
+    document = document_of(invoice_id)
+    got = client.get(f"/support/documents/{document.id}/pdf")
+    assert got.data[:5] == b"%PDF-"
+    token = {"csrf_token": factories.csrf_token(client)}
+    assert client.post(f"/support/documents/{document.id}/mail", data=token).status_code == 303
+    with app.app_context():
+        work()
+    first, second = smtp.messages
+    assert first["Message-ID"] != second["Message-ID"]
+
+
+def test_a_mail_server_that_refuses_it_is_told_to_staff(
+    app: Flask, client: FlaskClient, smtp: Mailbox, invoice_id: str
+) -> None:
+    smtp.refuse_next("451 4.3.0 come again")
+    with app.app_context():
+        work()
+    with db.transaction() as session:
+        staff = factories.staff(session)
+    factories.sign_in(client, staff)
+    shown = client.get(f"/support/invoices/{invoice_id}").text
+    assert "The mail server refused it" in shown and "come again" in shown
