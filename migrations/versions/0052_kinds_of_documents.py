@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0049"
-down_revision = "0048"
+revision = "0052"
+down_revision = "0051"
 
 BEFORE = ("receipt", "credit_note")
 KINDS = ("invoice", "receipt", "payment_confirmation", "credit_note", "refund_confirmation")
