@@ -18,6 +18,7 @@ from portal.core.errors import Conflict, Invalid, NotFound
 from portal.documents import archives, queries, service
 from portal.documents.models import Document, DocumentKind
 from portal.documents.queries import Wanted
+from portal.identity.models import User
 from tests import factories
 from tests.crashing import dies
 from tests.documents.conftest import Pay
@@ -117,7 +118,7 @@ def test_the_page_finds_by_filters_and_leads_to_the_zip(
     _customer_id, user, mine = house
     with db.reading() as session:
         receipt, confirmation = (session.get_one(Document, one) for one in mine)
-        person = session.get_one(factories.User, user)
+        person = session.get_one(User, user)
     factories.sign_in(client, person)
     assert confirmation.number in client.get("/receipts/").text
     found = client.get("/receipts/?kind=receipt").text
