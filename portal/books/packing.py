@@ -18,8 +18,8 @@ from portal.content import archives
 from portal.content.archives import Archive, Keep
 from portal.content.csv_lines import FOR_PROGRAMS
 from portal.core import company_days, config, db, signing_keys
-from portal.documents import packing
 from portal.documents import queries as receipts
+from portal.documents import service as documents
 from portal.documents.models import Document
 from portal.reconciliation import figures
 from portal.reconciliation.figures import Figures, Period
@@ -111,7 +111,7 @@ def _documents(archive: Archive, period: Period) -> Iterator[Missing]:
         with db.reading() as session:
             batch = receipts.issued(session, period.begins, period.ends, last, BATCH)
         for document in batch:
-            why = packing.add(archive, document)
+            why = documents.pack(archive, document)
             if why:
                 yield Missing(document.number, why)
             last = document

@@ -79,7 +79,7 @@ def make(archive_id: str) -> None:
         lines = [FOR_PROGRAMS.header(COLUMNS)]
         with archives.writing(keeper.keep) as archive:
             for document in _documents(row.customer_id, Wanted.from_json(row.wanted)):
-                why = packing.add(archive, document)
+                why = packing.pack(archive, document)
                 missing += bool(why)
                 lines.append(_line(document, why))
             archive.add(INDEX, [line.encode() for line in lines])

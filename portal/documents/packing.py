@@ -30,7 +30,7 @@ def place(document: Document) -> str:
     return f"{FOLDERS[document.kind]}/{archives.safe_name(document.number)}.pdf"
 
 
-def add(archive: Archive, document: Document) -> str:
+def pack(archive: Archive, document: Document) -> str:
     """Put the PDF of a document in; or tell why not, "" otherwise."""
     try:
         with db.reading() as session:

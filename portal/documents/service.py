@@ -32,6 +32,7 @@ from portal.documents.models import (
     RefundConfirmation,
     RefundDocument,
 )
+from portal.documents.packing import pack
 from portal.invoices import service as invoices
 from portal.invoices.models import Invoice
 from portal.jobs import outbox
@@ -51,6 +52,7 @@ __all__ = [
     "kept_receipt",
     "mark_mailed",
     "mark_revocation_mailed",
+    "pack",
     "render",
     "requeue_lost_jobs",
     "revoke_credit_note",
