@@ -23,6 +23,8 @@ from portal.invoices import queries as invoices
 from portal.operations import queries as operations
 from portal.payments import queries as payments
 from portal.refunds import queries as refunds
+from portal.refunds import queue as refund_queue
+from portal.refunds.service import Reviewer
 from portal.stripe_events import queries as stripe_events
 from portal.support import search
 from tests.many_rows import BIG, fill
@@ -43,7 +45,9 @@ LISTS: dict[str, Question] = {
     "a customer's invoices": lambda session: invoices.page_for_customer(session, BIG),
     "a customer's documents": lambda session: documents.of_customer(session, BIG, None),
     "all refunds": refunds.history,
-    "refunds that wait": lambda session: refunds.queue(session, 20),
+    "refunds that wait": lambda session: refund_queue.page(
+        session, Reviewer("usr_1", "support"), refund_queue.Filter(), 20
+    ),
     "payments without a job": lambda session: payments.left_behind(session, 200),
     "payments without a receipt": lambda session: documents.payments_without_receipt(session, clock.now(), 200),
     "documents without a job": lambda session: documents.left_behind(session, 200),

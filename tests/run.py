@@ -185,6 +185,7 @@ SETTINGS = {
     "PORTAL_COMPANY_ADDRESS": "Hafenstraße 1|20457 Hamburg|Germany",
     "PORTAL_COMPANY_TAX_ID": "DE123456789",
     "PORTAL_COMPANY_SUPPORT_EMAIL": "help@portal.test",
+    "PORTAL_REFUND_UNDO_SECONDS": "0",  # a test of undoing asks for some
     "STRIPE_SECRET_KEY": "sk_test_tests",
     "STRIPE_PUBLISHABLE_KEY": "pk_test_tests",
     "STRIPE_WEBHOOK_SECRETS": "whsec_tests",

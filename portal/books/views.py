@@ -9,6 +9,7 @@ from flask import Blueprint, Response, request
 
 from portal import gateway
 from portal.books import charts, exports, queries
+from portal.books import today as day_figures
 from portal.books.forms import FiguresForm, LinesForm
 from portal.books.queries import LinesFilter
 from portal.core import company_days, db
@@ -95,6 +96,15 @@ def _spans(period: Period) -> dict[str, dict[str, str]]:
         figures.CLOSING: {"until": until, "group": queries.BALANCE},
         **{group: {"since": since, "until": until, "group": group} for group in figures.GROUPS},
     }
+
+
+@bp.get("/today")
+@staff_only(Permission.LOOK_UP)
+def today() -> Response:
+    """What moved today and on the days before: a part of the desk's home, for all staff."""
+    with db.reading() as session:
+        found = day_figures.today(session)
+    return page("books/today.html", partial="books/_today.html", found=found)
 
 
 @bp.get("/postings")

@@ -94,6 +94,11 @@ def typed_amount(money: Money, language: str) -> str:
     return money.plain().replace(".", get_decimal_symbol(language))
 
 
+def decimal_mark(language: str) -> str:
+    """What stands before the decimals: "." or ","."""
+    return get_decimal_symbol(language)
+
+
 def number_text(number: int, language: str) -> str:
     """A number with the marks between thousands of this language."""
     return format_decimal(number, locale=language)

@@ -149,6 +149,8 @@ class Settings(BaseSettings):
     refund_day_of_customer: Annotated[dict[str, Decimal], NoDecode] = {"eur": Decimal(1000), "usd": Decimal(1000)}
     # Up to this sum within a day one may approve what one has proposed oneself; never where a currency is not named.
     refund_own_approval: Annotated[dict[str, Decimal], NoDecode] = {}
+    # For how long an approval at the desk can be undone: so many seconds nothing is sent, to Stripe or to the customer. 0: at once.
+    refund_undo_seconds: int = Field(default=10, ge=0, le=60)
     # Stripe may keep a failure of a refund's call, and make the refund all the same: for how long its list is searched for it before it
     # is sent anew.
     refund_search_seconds: int = Field(default=3600, ge=1, le=82_800)

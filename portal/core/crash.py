@@ -64,6 +64,7 @@ POINTS: Final[dict[str, str]] = {
     "refund checked": "Stripe says that the money can go back. Nothing is frozen, and nothing was sent.",
     "refund posted": "Open. The movements of a refund are posted. Its state is as before.",
     "refund moved": "Open. A refund has its new state, step and audit event. Nobody was told.",
+    "refund undone": "Open. An approval is taken back, and the job that would have sent the refund is gone.",
     "foreign refund recorded": "A refund that was made at Stripe’s dashboard has its row. What Stripe says of it is not applied.",
     # disputes
     "dispute opened": "Open. A dispute’s row is written, with its step and its audit event. Staff were not told.",

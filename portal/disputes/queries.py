@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, bindparam, func, or_, select
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy import BindParameter, ColumnElement, bindparam, exists, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
 
 from portal.core import keyset
 from portal.core.errors import NotFound
@@ -30,6 +30,7 @@ FEE_RETURNED: Final = "dispute_fee_returned"
 KINDS: Final = (WITHDRAWN, FEE, REINSTATED, FEE_RETURNED)
 
 # Written into the statement, not bound to it: an index on a part of the rows is found by its words.
+_BLOCKS: Final = or_(Dispute.is_refundable.is_(False), Dispute.status == DisputeStatus.LOST)
 _FINAL: Final[BindParameter[Any]] = bindparam("final", sorted(FINAL), expanding=True, literal_execute=True)
 
 
@@ -80,6 +81,26 @@ def warning(session: Session, warning_id: str) -> EarlyFraudWarning:
     ).scalar_one()
 
 
+def is_open() -> ColumnElement[bool]:
+    """Whether a dispute is not over."""
+    return Dispute.status.not_in(_FINAL)
+
+
+def is_blocked(payment_id: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """Whether a payment must not be refunded because of a dispute, as `blocking` has it: a condition for a query about its refunds."""
+    return exists().where(Dispute.payment_id == payment_id, _BLOCKS)
+
+
+def is_warned(payment_id: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """Whether the bank has warned of a payment, as `warnings_of` has it: likewise."""
+    return exists().where(EarlyFraudWarning.payment_id == payment_id, EarlyFraudWarning.review_reason == "")
+
+
+def blocked_among(session: Session, payment_ids: Sequence[str]) -> set[str]:
+    """Those of these payments that must not be refunded because of a dispute."""
+    return set(session.scalars(select(Dispute.payment_id).where(Dispute.payment_id.in_(payment_ids), _BLOCKS)))
+
+
 def blocking(session: Session, payment_id: str) -> Dispute | None:
     """The dispute because of which this payment must not be refunded, or None.
 
@@ -89,7 +110,7 @@ def blocking(session: Session, payment_id: str) -> Dispute | None:
         select(Dispute)
         .where(
             Dispute.payment_id == payment_id,
-            or_(Dispute.is_refundable.is_(False), Dispute.status == DisputeStatus.LOST),
+            _BLOCKS,
         )
         .order_by(Dispute.created_at.desc(), Dispute.id.desc())
         .limit(1)

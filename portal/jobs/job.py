@@ -26,6 +26,7 @@ from sqlalchemy import (
     String,
     bindparam,
     cast,
+    delete,
     exists,
     func,
     literal,
@@ -143,6 +144,15 @@ class Job(Generic[P]):
             return
         again = {"status": JobStatus.QUEUED, "attempts": 0, "run_at": database_now(session), "finished_at": None}
         session.execute(update(JobRow).where(JobRow.unique_key == self.key(*args, **kwargs), ENDED).values(again))
+
+    def cancel(self, session: Session, /, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Take back the job of a key that nobody has begun, in the caller's transaction; returns whether there was one.
+
+        A job that a worker has claimed is not taken back: it may be at work already.
+        """
+        free = JobRow.lease_until.is_(None) | (JobRow.lease_until < database_now(session))
+        mine = (JobRow.unique_key == self.key(*args, **kwargs), JobRow.status == JobStatus.QUEUED, free)
+        return session.execute(delete(JobRow).where(*mine).returning(JobRow.id)).first() is not None
 
     def find(self, session: Session, /, *args: P.args, **kwargs: P.kwargs) -> JobRow | None:
         """The row of the job with these arguments; None where there was none, and some time after it is done."""

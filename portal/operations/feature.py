@@ -8,6 +8,7 @@ from portal.content import anchors
 from portal.core.errors import N_
 from portal.core.permissions import Permission
 from portal.operations import alerts, views
+from portal.operations.waiting import waiting
 from portal.web.features import Feature, NavigationEntry
 
 # Their pages are found from here.
@@ -16,6 +17,7 @@ _COVERED: Final = ("operations", "support_api_clients", "support_staff")
 FEATURE = Feature(
     blueprints=(views.bp,),
     jobs=(anchors, alerts),
+    waiting=(waiting,),
     navigation=(
         NavigationEntry(
             "operations.index", "list", N_("Operations"), 50, frozenset(_COVERED), permission=Permission.VIEW_OPERATIONS

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from portal import gateway
 from portal.accounts import access
-from portal.core import audit, clock, config, db, money, permissions
+from portal.core import audit, clock, config, crash, db, money, permissions
+from portal.core.db import database_now
 from portal.core.errors import N_, Conflict, Forbidden, Invalid
 from portal.core.money import Money
 from portal.core.permissions import Permission
@@ -59,6 +60,11 @@ class NotYours(Forbidden):
     message = N_("Your role may not approve this amount. Please ask an approver.")
 
 
+class TooLate(Conflict):
+    code = "refund_sent"
+    message = N_("This can no longer be undone: the refund is being sent, or a colleague has decided meanwhile.")
+
+
 class ShownByStripe(Conflict):
     code = "refund_found"
     message = N_("Stripe shows this refund after all. It was not sent again.")
@@ -82,7 +88,7 @@ def claim(refund_id: str, reviewer: Reviewer) -> None:
     """
     only_deciders(reviewer)
     with db.transaction() as session:
-        row = _undecided(session, refund_id, reviewer)
+        row = undecided(session, refund_id, reviewer)
         if row.claimed_by != reviewer.id:
             audit.record(session, "refund.claimed", row.id, customer_id=row.customer_id)
         row.claimed_by, row.claimed_at = reviewer.id, clock.now()
@@ -97,38 +103,54 @@ def release(refund_id: str, reviewer: Reviewer) -> None:
             row.claimed_by = row.claimed_at = None
 
 
-def approve(refund_id: str, reviewer: Reviewer, *, amount: Money | None = None, note: str = "") -> str:
+def approve(
+    refund_id: str, reviewer: Reviewer, *, amount: Money | None = None, note: str = "", undo_seconds: int = 0
+) -> str:
     """Approve a refund, in full or for less; returns its status: `approved`, or `approved_once` while a second person must agree.
 
-    What is approved is frozen. A changed amount voids the approval that was there. Raises AlreadyDecided, ClaimedByOther, OwnProposal,
-    FourEyes and NotYours (the threshold of its currency, and sums of a day), HeldForReview while it is held for review (it would not be
-    sent), NotRefundable, Invalid for an amount that was not asked for, NotFound.
+    For `undo_seconds` nothing is sent, and `undo` takes it back. What is approved is frozen. A changed amount voids the approval that was
+    there. Raises AlreadyDecided, ClaimedByOther, OwnProposal, FourEyes and NotYours (the threshold of its currency, and sums of a day),
+    HeldForReview while it is held for review (it would not be sent), NotRefundable, Invalid for an amount that was not asked for, NotFound.
     """
     only_deciders(reviewer)
-    note = plain_text(note, "note")
     with db.transaction() as session:
-        row = _undecided(session, refund_id, reviewer)
-        if row.review_reason:
-            raise HeldForReview
-        payment = session.get_one(Payment, row.payment_id)
-        refuse_where_impossible(session, payment)
-        if row.reason == RefundReason.OTHER and not (note or row.staff_note or row.origin == RefundOrigin.STAFF):
-            raise Invalid(N_("Please add a note if the reason is “Another reason”."), field="note")
-        _change_amount(session, row, payment, amount)
-        if note:
-            row.staff_note = note
-        sums.lock(session, row, *filter(None, (reviewer.id, row.asked_by)))
-        if not may_approve(session, row, reviewer):
-            raise OwnProposal
-        if row.status == RefundStatus.APPROVED_ONCE:
-            _agree(session, row, reviewer)
-            return row.status
-        reason = why_two(session, row, reviewer)
-        if reason:
-            _approve_first(session, row, reviewer, reason)
-        else:
-            decide(session, row, reviewer)
+        return approve_in(session, refund_id, reviewer, amount=amount, note=note, undo_seconds=undo_seconds)
+
+
+def approve_in(
+    session: Session,
+    refund_id: str,
+    reviewer: Reviewer,
+    *,
+    amount: Money | None = None,
+    note: str = "",
+    undo_seconds: int = 0,
+) -> str:
+    """As `approve`, in the caller's transaction, which ends without a change where this raises."""
+    note = plain_text(note, "note")
+    row = undecided(session, refund_id, reviewer)
+    if row.review_reason:
+        raise HeldForReview
+    payment = session.get_one(Payment, row.payment_id)
+    refuse_where_impossible(session, payment)
+    if row.reason == RefundReason.OTHER and not (note or row.staff_note or row.origin == RefundOrigin.STAFF):
+        raise Invalid(N_("Please add a note if the reason is “Another reason”."), field="note")
+    _change_amount(session, row, payment, amount)
+    if note:
+        row.staff_note = note
+    sums.lock(session, [row], *filter(None, (reviewer.id, row.asked_by)))
+    if not may_approve(session, row, reviewer):
+        raise OwnProposal
+    row.waiting_since = None
+    if row.status == RefundStatus.APPROVED_ONCE:
+        _agree(session, row, reviewer, undo_seconds)
         return row.status
+    reason = why_two(session, row, reviewer)
+    if reason:
+        _approve_first(session, row, reviewer, reason)
+    else:
+        decide(session, row, reviewer, undo_seconds)
+    return row.status
 
 
 def approve_own(refund_id: str, reviewer: Reviewer) -> str:
@@ -195,35 +217,75 @@ def _change_amount(session: Session, row: Refund, payment: Payment, amount: Mone
         move(session, row, RefundStatus.REQUESTED, {"void": "the amount was changed"})
 
 
-def _agree(session: Session, row: Refund, reviewer: Reviewer) -> None:
+def _agree(session: Session, row: Refund, reviewer: Reviewer, undo_seconds: int) -> None:
     """The second approval: by neither the one who asked nor the one who approved first."""
     if reviewer.id in {row.asked_by, row.first_approved_by}:
         raise FourEyes
     if not reviewer.may(Permission.APPROVE_LARGE_REFUNDS):
         raise NotYours
-    decide(session, row, reviewer)
+    decide(session, row, reviewer, undo_seconds)
 
 
-def decide(session: Session, row: Refund, reviewer: Reviewer | None) -> None:
+def decide(session: Session, row: Refund, reviewer: Reviewer | None, undo_seconds: int = 0) -> None:
+    """In the caller's transaction: approved, and its job left, which is due when it cannot be undone any more."""
+    row.held_until = database_now(session) + timedelta(seconds=undo_seconds) if undo_seconds else None
     row.decided_by, row.decided_at = reviewer.id if reviewer else None, clock.now()
     row.claimed_by = row.claimed_at = None
-    move(session, row, RefundStatus.APPROVED, {"by": reviewer.id if reviewer else "portal"})
-    jobs.execute.enqueue(session, refund_id=row.id)
+    facts: dict[str, object] = {"by": reviewer.id if reviewer else "portal"}
+    move(session, row, RefundStatus.APPROVED, facts, held=bool(undo_seconds))
+    jobs.execute.enqueue_in(session, undo_seconds, refund_id=row.id)
+
+
+def undo(refund_id: str, reviewer: Reviewer) -> None:
+    """Take back one's own approval: the refund waits for a decision as before it. The first of two approvals can be taken back as long as
+    nobody has given the second; the deciding one as long as it is held, of which nobody outside has been told.
+
+    The worker's job and this meet under the payment's lock, and only one of them finds the refund approved. A second call raises TooLate,
+    as does every other case in which there is nothing to take back. Raises NotFound, Forbidden.
+    """
+    only_deciders(reviewer)
+    with db.transaction() as session:
+        row = locked(session, refund_id)
+        before = row.status
+        if before == RefundStatus.APPROVED_ONCE and row.first_approved_by == reviewer.id:
+            row.status, row.first_approved_by, row.first_approved_at = RefundStatus.REQUESTED, None, None
+        elif before == RefundStatus.APPROVED and row.decided_by == reviewer.id and _is_held(session, row):
+            row.status = RefundStatus.APPROVED_ONCE if row.first_approved_by else RefundStatus.REQUESTED
+            row.decided_by = row.decided_at = row.held_until = None
+        else:
+            raise TooLate
+        touch(row)
+        queries.drop_newest_step(session, row.id, before)  # the customer does not read of what was taken back
+        facts = {"before": before, "after": row.status}
+        audit.record(session, "refund.approval_undone", row.id, facts, customer_id=row.customer_id)
+        crash.point("refund undone")
+
+
+def _is_held(session: Session, row: Refund) -> bool:
+    """Whether it surely is not sent yet: its time is not over, and no worker has begun its job, which is taken back by this."""
+    if row.held_until is None or row.held_until <= database_now(session):
+        return False
+    return jobs.execute.cancel(session, refund_id=row.id)
 
 
 def reject(refund_id: str, reviewer: Reviewer, *, rejection: str, note: str = "") -> None:
     """Refuse a refund with a reason that the customer reads. Raises AlreadyDecided, ClaimedByOther, Invalid, NotFound."""
     only_deciders(reviewer)
+    with db.transaction() as session:
+        reject_in(session, refund_id, reviewer, rejection=rejection, note=note)
+
+
+def reject_in(session: Session, refund_id: str, reviewer: Reviewer, *, rejection: str, note: str = "") -> None:
+    """As `reject`, in the caller's transaction."""
     rejection, note = plain_text(rejection, "rejection"), plain_text(note, "note")
     if not rejection:
         raise Invalid(N_("Please tell the customer why."), field="rejection")
-    with db.transaction() as session:
-        row = _undecided(session, refund_id, reviewer)
-        row.rejection = rejection
-        row.staff_note = note or row.staff_note
-        row.decided_by, row.decided_at = reviewer.id, clock.now()
-        row.claimed_by = row.claimed_at = None
-        move(session, row, RefundStatus.REJECTED, {"by": reviewer.id})
+    row = undecided(session, refund_id, reviewer)
+    row.rejection = rejection
+    row.staff_note = note or row.staff_note
+    row.decided_by, row.decided_at = reviewer.id, clock.now()
+    row.claimed_by = row.claimed_at = row.waiting_since = None
+    move(session, row, RefundStatus.REJECTED, {"by": reviewer.id})
 
 
 def lift_review(refund_id: str, reviewer: Reviewer) -> None:
@@ -234,7 +296,7 @@ def lift_review(refund_id: str, reviewer: Reviewer) -> None:
     if not reviewer.may(Permission.RESOLVE_REFUNDS):
         raise NotYours
     with db.transaction() as session:
-        row = _undecided(session, refund_id, reviewer)
+        row = undecided(session, refund_id, reviewer)
         if not row.review_reason:
             return
         facts = {"review_reason": row.review_reason}
@@ -259,7 +321,8 @@ def only_deciders(reviewer: Reviewer) -> None:
         raise Forbidden
 
 
-def _undecided(session: Session, refund_id: str, reviewer: Reviewer) -> Refund:
+def undecided(session: Session, refund_id: str, reviewer: Reviewer) -> Refund:
+    """The row, locked. Raises AlreadyDecided, ClaimedByOther, NotFound."""
     row = locked(session, refund_id)
     if row.status not in statuses.UNDECIDED:
         raise AlreadyDecided

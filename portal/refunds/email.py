@@ -16,7 +16,7 @@ from portal.core.money import Money
 from portal.identity import queries as accounts
 from portal.refunds import messages, queries, sums
 from portal.refunds.models import Refund, RefundOrigin, Resolution
-from portal.refunds.statuses import RefundStatus
+from portal.refunds.statuses import UNDECIDED, RefundStatus
 
 # Status → subject. What is not here is not worth a mail: halves of a decision, and what the credit note tells.
 _SUBJECTS: Final[dict[str, str]] = {
@@ -36,6 +36,7 @@ _STAFF_SUBJECTS: Final[dict[str, str]] = {
     RefundStatus.CANCELED: N_("A refund of %(amount)s failed"),
 }
 
+_QUESTION_SUBJECT: Final = N_("A question about your refund of %(amount)s")
 _SUMS_SUBJECT: Final = N_("Refunds of %(amount)s within a day: a second approval is needed")
 
 
@@ -63,6 +64,30 @@ def send(refund_id: str, status: str, before: str) -> None:
         settings = config.current()
         reader = _Reader(settings.company.support_email, settings.staff_language)
         _send(row, f"{status}:staff", _STAFF_SUBJECTS[status], "staff", reader)
+
+
+def send_question(message_id: str) -> None:
+    """Ask the customer; nothing is sent when they have answered, or someone has decided, meanwhile.
+
+    A second call sends the same Message-ID again.
+    """
+    with db.reading() as session:
+        question = queries.message(session, message_id)
+        row = queries.by_id(session, question.refund_id)
+    if row.waiting_since is None or row.status not in UNDECIDED:
+        return
+    locale = supported(row.customer.language)
+    mail.send(
+        key=f"refund_question:{message_id}",
+        to=row.customer.email,
+        subject=translate(_QUESTION_SUBJECT, locale, amount=money_text(row.amount, locale)),
+        template="refunds/mails/question",
+        locale=locale,
+        customer_id=row.customer_id,
+        refund=row,
+        customer=_plain(row.customer),
+        question=question.words,
+    )
 
 
 def send_sums(refund_id: str, reason: str) -> None:

@@ -26,7 +26,7 @@ from portal.disputes import queries as disputes
 from portal.payments.models import Payment
 from portal.refunds import policy, queries, statuses
 from portal.refunds.models import Refund
-from portal.refunds.settling import apply, lock_payment_of, mismatch, move
+from portal.refunds.settling import announce, apply, lock_payment_of, mismatch, move
 from portal.refunds.statuses import RefundStatus
 from portal.stripe_sync import MOST_ATTEMPTS, Undetermined
 
@@ -58,6 +58,8 @@ def execute(refund_id: str) -> float | None:
     recovery.refuse_now()
     row = _begin(refund_id)
     crash.point("refund begun")
+    if isinstance(row, float):
+        return row
     if row is None or (row.phase == Phase.RECORDED and not _is_possible(row)):
         return None
     crash.point("refund checked")
@@ -72,8 +74,11 @@ def execute(refund_id: str) -> float | None:
     return None
 
 
-def _begin(refund_id: str) -> Refund | None:
-    """The row of a refund to be sent, or to be found out about; None when nothing is to be done, or when it cannot be done any more."""
+def _begin(refund_id: str) -> Refund | float | None:
+    """The row of a refund to be sent, or to be found out about; None when nothing is to be done, or when it cannot be done any more.
+
+    Seconds, while its approval can still be undone.
+    """
     with db.transaction() as session:
         row = locked(session, refund_id)
         if (
@@ -83,6 +88,12 @@ def _begin(refund_id: str) -> Refund | None:
         ):
             return None
         if row.status == RefundStatus.APPROVED:
+            if row.held_until is not None:
+                left = (row.held_until - database_now(session)).total_seconds()
+                if left > 0:
+                    return left
+                row.held_until = None
+                announce(session, row, RefundStatus.REQUESTED)
             refusal = why_not(session, session.get_one(Payment, row.payment_id))
             if refusal:
                 _note_failure(session, row, refusal)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from portal.core.errors import N_
 from portal.core.permissions import Permission
-from portal.refunds import job_handlers, staff_views, views
+from portal.refunds import job_handlers, queue_views, staff_views, views
+from portal.refunds.waiting import waiting
 from portal.web.features import Feature, NavigationEntry
 
 FEATURE = Feature(
-    blueprints=(views.bp, staff_views.bp),
+    blueprints=(views.bp, staff_views.bp, queue_views.bp),
     jobs=(job_handlers,),
+    waiting=(waiting,),
     navigation=(
         NavigationEntry(
             staff_views.QUEUE,
             "refund",
             N_("Refunds"),
             20,
-            frozenset({"support_refunds"}),
+            frozenset({"support_refunds", "support_refund_queue"}),
             permission=Permission.DECIDE_REFUNDS,
-            waiting=staff_views.number_waiting,
+            waiting=queue_views.number_waiting,
         ),
     ),
 )

@@ -39,6 +39,15 @@ def amount_of(text: str, currency: str) -> Money:
         raise ValidationError(gettext("Please enter an amount such as %(example)s.", example=example)) from error
 
 
+class AnswerForm(ResumableForm):
+    """What a customer answers to a question of staff."""
+
+    answer = TextAreaField(
+        lazy_gettext("Your answer"),
+        [InputRequired(lazy_gettext("Please write an answer.")), Length(max=service.LONGEST_TEXT)],
+    )
+
+
 class RefundForm(ResumableForm):
     """How much, and why. `key` makes the same form, sent twice, one refund."""
 

@@ -35,6 +35,11 @@ def mail(refund_id: str, version: int, status: str, before: str) -> None:
     email.send(refund_id, status, before)
 
 
+@jobs.mail_question.handler
+def mail_question(message_id: str) -> None:
+    email.send_question(message_id)
+
+
 @jobs.mail_sums.handler
 def mail_sums(refund_id: str, version: int, reason: str) -> None:
     email.send_sums(refund_id, reason)

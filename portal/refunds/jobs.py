@@ -20,6 +20,11 @@ def mail(refund_id: str, version: int, status: str, before: str) -> None:
     """Tell customer and staff that a refund came from status `before` to `status`; `version` is that of the row then."""
 
 
+@job("refunds.mail_question", once_per=("message_id",))
+def mail_question(message_id: str) -> None:
+    """Ask a refund's customer what staff want to know."""
+
+
 @job("refunds.mail_sums", once_per=("refund_id", "version"))
 def mail_sums(refund_id: str, version: int, reason: str) -> None:
     """Tell staff that a refund waits for a second approval because of what came together within a day."""

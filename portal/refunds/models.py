@@ -7,7 +7,9 @@ from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Date,
     ForeignKey,
@@ -80,12 +82,18 @@ class Refund(Mirror, Base):
     status: Mapped[RefundStatus | Unknown] = mapped_column(EnumText(RefundStatus, 40), default=RefundStatus.REQUESTED)
 
     # Deciding
+    assigned_to: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
+    waiting_since: Mapped[datetime | None] = mapped_column(
+        UTCDateTime
+    )  # for the customer's answer to a question of staff
     claimed_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
     claimed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     first_approved_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
     first_approved_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     decided_by: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
     decided_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Until then an approval can be undone, by the database's clock, and nobody outside is told of it; none when it has been.
+    held_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     rejection: Mapped[str] = mapped_column(Text, default="")  # the customer reads it
     staff_note: Mapped[str] = mapped_column(Text, default="")  # the customer does not
 
@@ -162,3 +170,31 @@ class RefundStep(Base):
     status: Mapped[RefundStatus | Unknown] = mapped_column(EnumText(RefundStatus, 40))
 
     __table_args__ = (Index("ix_refund_steps_refund", "refund_id", "at"),)
+
+
+class RefundMessage(Base):
+    """What staff asked the customer about a refund, or what the customer answered: then `from_customer`."""
+
+    __tablename__ = "refund_messages"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    refund_id: Mapped[str] = mapped_column(ForeignKey("refunds.id"))
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    author_id: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
+    from_customer: Mapped[bool] = mapped_column(Boolean)
+    words: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (Index("ix_refund_messages_refund", "refund_id", "at", "id"),)
+
+
+class QueueView(Base):
+    """A filter of the queue that one member of staff has given a name."""
+
+    __tablename__ = "refund_queue_views"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    name: Mapped[str] = mapped_column(String(60))
+    arguments: Mapped[dict[str, str]] = mapped_column(JSON)
+
+    __table_args__ = (UniqueConstraint("user_id", "name"),)

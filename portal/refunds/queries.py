@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, case, exists, func, literal_column, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, case, delete, exists, func, literal_column, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from portal.core import keyset
-from portal.core.db import inline_literals
+from portal.core.db import database_now, inline_literals
 from portal.core.errors import NotFound
 from portal.core.money import Money
 from portal.payments import jobs as payment_jobs
 from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
 from portal.refunds import jobs
-from portal.refunds.models import Refund, RefundOrigin, Resolution
+from portal.refunds.models import Refund, RefundMessage, RefundOrigin, RefundStep, Resolution
 from portal.refunds.statuses import FOLLOWED, FREED, GONE_WRONG, UNDECIDED, RefundStatus
 
 # Of one payment: partial refunds are possible, in such a number nobody makes them.
@@ -42,11 +43,11 @@ def sums(session: Session, payment: Payment) -> Sums:
     is_given_back = or_(Refund.status == RefundStatus.SUCCEEDED, Refund.resolution == Resolution.PAID_OUTSIDE)
     refunded = func.coalesce(func.sum(case((is_given_back, Refund.amount_minor), else_=0)), 0)
     reserved = func.coalesce(func.sum(case((is_given_back, 0), else_=Refund.amount_minor)), 0)
-    row = session.execute(select(refunded, reserved).where(Refund.payment_id == payment.id, _counts(FREED))).one()
+    row = session.execute(select(refunded, reserved).where(Refund.payment_id == payment.id, counts(FREED))).one()
     return Sums(payment.amount, Money(int(row[0]), payment.currency), Money(int(row[1]), payment.currency))
 
 
-def _counts(freed: frozenset[str]) -> ColumnElement[bool]:
+def counts(freed: frozenset[str]) -> ColumnElement[bool]:
     """All but those whose amount is free again; one that has failed is not when its customer was paid another way."""
     return or_(Refund.status.not_in(freed), Refund.resolution == Resolution.PAID_OUTSIDE)
 
@@ -57,7 +58,7 @@ def given_back_with(session: Session, refund: Refund) -> Money:
         select(func.coalesce(func.sum(Refund.amount_minor), 0)).where(
             Refund.payment_id == refund.payment_id,
             Refund.id != refund.id,
-            _counts(FREED | UNDECIDED),
+            counts(FREED | UNDECIDED),
         )
     ).scalar_one()
     return refund.amount + Money(int(others), refund.currency)
@@ -129,6 +130,23 @@ def history(
     return keyset.page(session, query, Refund.asked_at, Refund.id, cursor, size=size)
 
 
+def drop_newest_step(session: Session, refund_id: str, status: str) -> None:
+    """Take a line of a refund's timeline back, in the caller's transaction."""
+    mine = select(RefundStep.id).where(RefundStep.refund_id == refund_id, RefundStep.status == status)
+    newest = mine.order_by(RefundStep.at.desc(), RefundStep.id.desc()).limit(1).scalar_subquery()
+    session.execute(delete(RefundStep).where(RefundStep.id == newest).execution_options(synchronize_session=False))
+
+
+def message(session: Session, message_id: str) -> RefundMessage:
+    return session.get_one(RefundMessage, message_id)
+
+
+def messages_of(session: Session, refund_id: str) -> list[RefundMessage]:
+    """What staff asked and the customer answered, oldest first."""
+    query = select(RefundMessage).where(RefundMessage.refund_id == refund_id)
+    return list(session.scalars(query.order_by(RefundMessage.at, RefundMessage.id).limit(MOST_OF_A_PAYMENT)))
+
+
 def by_client_key(session: Session, customer_id: str, client_key: str) -> Refund | None:
     return session.execute(
         select(Refund).where(Refund.customer_id == customer_id, Refund.client_key == client_key)
@@ -148,61 +166,45 @@ def by_stripe_id(session: Session, stripe_refund_id: str) -> Refund | None:
 # For staff and the worker
 
 
-def queue(session: Session, most: int, after: Refund | None = None) -> list[Refund]:
-    """Refunds that wait for a decision, oldest first, with customer and payment; from after this one on."""
-    query = _undecided().options(joinedload(Refund.customer), joinedload(Refund.payment).joinedload(Payment.invoice))
-    if after is not None:
-        query = query.where(tuple_(Refund.asked_at, Refund.id) > (after.asked_at, after.id))
-    return list(session.execute(query.order_by(Refund.asked_at, Refund.id).limit(most)).scalars())
-
-
-def number_waiting(session: Session, most: int) -> int:
-    """How many wait for a decision, counted up to `most`."""
-    return _counted(session, _undecided(), most)
-
-
-def number_to_do(session: Session, most: int) -> int:
-    """How many ask something of staff, counted up to `most` of each kind (undecided, unknown, failed), in one query."""
-    counts = [_count(query, most).scalar_subquery() for query in (_undecided(), _unknown(), _failed())]
-    found: int = session.execute(select(counts[0] + counts[1] + counts[2])).scalar_one()
-    return found
+def seconds_held(session: Session, refund: Refund) -> int:
+    """For how many seconds its approval can still be undone; 0 where it cannot."""
+    if refund.status != RefundStatus.APPROVED or refund.held_until is None:
+        return 0
+    return max(0, math.ceil((refund.held_until - database_now(session)).total_seconds()))
 
 
 def number_failed(session: Session, most: int) -> int:
     """How many have failed and wait for staff, counted up to `most`."""
-    return _counted(session, _failed(), most)
+    return session.execute(counted(failed_ones(), most)).scalar_one()
 
 
-def _counted(session: Session, query: Select[Refund], most: int) -> int:
-    return session.execute(_count(query, most)).scalar_one()
-
-
-def _count(query: Select[Refund], most: int) -> Select[int]:
+def counted(query: Select[Refund], most: int) -> Select[int]:
+    """How many a query finds, counted up to `most`."""
     return select(func.count()).select_from(query.with_only_columns(Refund.id).limit(most).subquery())
 
 
-def _undecided() -> Select[Refund]:
+def undecided_ones() -> Select[Refund]:
     return select(Refund).where(inline_literals(Refund.status, UNDECIDED))
 
 
 def unknown(session: Session, most: int) -> list[Refund]:
     """Refunds of which nobody knows whether they were made: staff decide."""
-    query = _unknown().options(joinedload(Refund.customer))
+    query = unknown_ones().options(joinedload(Refund.customer))
     return list(session.execute(query.order_by(Refund.updated_at, Refund.id).limit(most)).scalars())
 
 
-def _unknown() -> Select[Refund]:
+def unknown_ones() -> Select[Refund]:
     return select(Refund).where(inline_literals(Refund.status, FOLLOWED), Refund.status == RefundStatus.UNKNOWN)
 
 
 def failed(session: Session, cursor: str | None = None, *, size: int = keyset.PAGE_SIZE) -> keyset.Page[Refund]:
     """A page of the refunds that have failed and that staff have done nothing about, the longest waiting first. Raises as keyset.page."""
-    query = _failed().options(joinedload(Refund.customer), joinedload(Refund.payment))
+    query = failed_ones().options(joinedload(Refund.customer), joinedload(Refund.payment))
     moment: Any = Refund.failed_at  # what has failed has one
     return keyset.page(session, query, moment, Refund.id, cursor, size=size, ascending=True)
 
 
-def _failed() -> Select[Refund]:
+def failed_ones() -> Select[Refund]:
     return select(Refund).where(inline_literals(Refund.status, GONE_WRONG), Refund.resolution == literal_column("''"))
 
 

@@ -123,8 +123,18 @@ def _move(session: Session, row: Refund, found: gateway.Refund) -> None:
 # Rows
 
 
-def move(session: Session, row: Refund, status: RefundStatus | Unknown, facts: dict[str, object] | None = None) -> None:
-    """Put a refund into a status, with its step, its audit event and the mail about it, in the caller's transaction."""
+def move(
+    session: Session,
+    row: Refund,
+    status: RefundStatus | Unknown,
+    facts: dict[str, object] | None = None,
+    *,
+    held: bool = False,
+) -> None:
+    """Put a refund into a status, with its step, its audit event and the mail about it, in the caller's transaction.
+
+    What is `held` can still be undone: nobody is told before `announce`.
+    """
     before, row.status = row.status, status
     touch(row)
     session.add(RefundStep(id=new_id("rfs"), refund_id=row.id, at=row.updated_at, status=status))
@@ -136,9 +146,15 @@ def move(session: Session, row: Refund, status: RefundStatus | Unknown, facts: d
         customer_id=row.customer_id,
     )
     crash.point("refund moved")
-    jobs.mail.enqueue(session, refund_id=row.id, version=row.version, status=status, before=before)
+    if not held:
+        announce(session, row, before)
+
+
+def announce(session: Session, row: Refund, before: RefundStatus | Unknown) -> None:
+    """Tell by mail, and the customer's systems, that a refund came from status `before` to where it is."""
+    jobs.mail.enqueue(session, refund_id=row.id, version=row.version, status=row.status, before=before)
     # A new refund comes from its first status.
-    if statuses.public_status(status) != statuses.public_status(before) or status == before:
+    if statuses.public_status(row.status) != statuses.public_status(before) or row.status == before:
         _emit(session, row)
 
 

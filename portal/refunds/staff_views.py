@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from datetime import date
+from typing import Any
 
 from flask import Blueprint, Response, flash, request, url_for
 from flask_babel import gettext
@@ -13,36 +14,28 @@ from werkzeug.wrappers import Response as AnyResponse
 from wtforms import ValidationError
 
 from portal.content import language
-from portal.core import audit, company_days, db
-from portal.core.errors import N_, Conflict, Forbidden, Invalid
+from portal.core import audit, company_days, config, db, money
+from portal.core.errors import N_, Conflict, Forbidden, Invalid, NotFound, PortalError
 from portal.core.money import Money
 from portal.core.permissions import Permission
 from portal.disputes import queries as disputes
 from portal.identity import queries as accounts
 from portal.payments import queries as payments
-from portal.refunds import messages, policy, queries, service, statuses
+from portal.refunds import messages, policy, queries, queue_views, service, statuses, surroundings
+from portal.refunds import queue as queue_of
 from portal.refunds.forms import RefundForm, amount_of
 from portal.refunds.models import Refund
 from portal.refunds.service import Reviewer
-from portal.refunds.statuses import RefundStatus
 from portal.web import resuming
 from portal.web.guards import require_recent_proof, staff_only
-from portal.web.pages import limiter, page, reader_language, see_other
+from portal.web.pages import limiter, page, reader_language, see_other, wants_part
 
 bp = Blueprint("support_refunds", __name__, url_prefix="/support")
 
 QUEUE = "support_refunds.queue"
-MOST_IN_QUEUE = 50
 MOST_OTHERS = 10
-# More than these are shown as "99+" in the navigation.
-MOST_COUNTED = 99
-
-
-def number_waiting() -> str:
-    """How many refunds ask something of staff, for their navigation; empty for none. One look into an index for each kind."""
-    with db.reading() as session:
-        number = queries.number_to_do(session, MOST_COUNTED + 1)
-    return f"{MOST_COUNTED}+" if number > MOST_COUNTED else str(number or "")
+# Who has a request open for so long is taken to be at work on it, and claims it.
+STAY_SECONDS = 10
 
 
 def _reviewer() -> Reviewer:
@@ -52,23 +45,8 @@ def _reviewer() -> Reviewer:
 @bp.get("/refunds")
 @staff_only(Permission.LOOK_UP)
 def queue() -> Response:
-    """What waits for a decision, oldest first; what nobody knows about; and what has failed."""
-    with db.reading() as session:
-        after = queries.by_id(session, request.args["after"]) if "after" in request.args else None
-        waiting = queries.queue(session, MOST_IN_QUEUE + 1, after)
-        unknown = queries.unknown(session, MOST_IN_QUEUE)
-        failed = queries.failed(session, request.args.get("failed"))
-        names = accounts.names(session, [row.claimed_by for row in waiting if service.is_claimed(row)])
-    return page(
-        "support/refunds/queue.html",
-        waiting=waiting[:MOST_IN_QUEUE],
-        more=waiting[MOST_IN_QUEUE - 1].id if len(waiting) > MOST_IN_QUEUE else None,
-        unknown=unknown,
-        failed=failed,
-        explain=lambda refund: messages.for_staff(refund, reader_language()),
-        names=names,
-        is_claimed=service.is_claimed,
-    )
+    """What waits for a decision, by whose turn it is; what nobody knows about; and what has failed."""
+    return queue_views.shown(_decided_before())
 
 
 @bp.get("/refunds/of-payment/<payment_id>")
@@ -86,19 +64,34 @@ def of_payment(payment_id: str) -> Response:
 @staff_only(Permission.LOOK_UP)
 def show(refund_id: str) -> Response:
     """All that one needs to decide: the request, the payment's sums, what was before, disputes and warnings."""
+    return _shown(refund_id)
+
+
+def _shown(refund_id: str, *, refused: PortalError | None = None, decision: str = "") -> Response:
+    """The page of a refund; with what was typed into the form of a `decision` that was refused."""
     with db.reading() as session:
         refund = queries.by_id(session, refund_id)
         sums = queries.sums(session, refund.payment)
         others = [row for row in queries.of_customer(session, refund.customer_id).rows if row.id != refund_id]
         disputed = disputes.blocking(session, refund.payment_id) is not None
         warnings = disputes.warnings_of(session, [refund.payment_id])
+        conversation = queries.messages_of(session, refund_id)
         people = [refund.asked_by, refund.claimed_by, refund.first_approved_by, refund.decided_by, refund.resolved_by]
+        people += [refund.assigned_to, *(message.author_id for message in conversation)]
         names = accounts.names(session, people)
+        colleagues = queue_views.deciders(session)
         why_two = service.why_two(session, refund, _reviewer())
         may_approve = service.may_approve(session, refund, _reviewer())
+        lines = surroundings.lines_of(session, refund.payment)
+        neighbours = surroundings.payments_around(session, refund.payment)
     audit.record_access(refund_id, refund.customer_id, "refund")
+    typed = {name: request.form.to_dict() for name in (decision,) if name}
     return page(
         "support/refunds/show.html",
+        status=200 if refused is None else 409 if isinstance(refused, Conflict) else 422,
+        refused=None if refused is None else language.error_text(refused, reader_language()),
+        decision=decision,
+        arguments=queue_of.parse(request.args).arguments,
         refund=refund,
         sums=sums,
         others=others[:MOST_OTHERS],
@@ -108,28 +101,102 @@ def show(refund_id: str) -> Response:
         today=company_days.today().isoformat(),
         warnings=warnings,
         names=names,
+        colleagues=colleagues,
         claimed=service.is_claimed(refund),
+        stay_seconds=STAY_SECONDS,
         why_two=why_two,
-        may_approve=may_approve,
+        lines=lines,
+        neighbours=neighbours,
+        obstacles=surroundings.obstacles(refund, _reviewer(), disputed=disputed, may_approve=may_approve),
         threshold=service.shown_threshold(refund.currency),
+        decimals=money.exponent(refund.currency),
+        decimal_mark=language.decimal_mark(reader_language()),
         amount_text=language.typed_amount(refund.amount, reader_language()),
-        approving=resuming.typed_into(url_for("support_refunds.approve", refund_id=refund_id)),
-        rejecting=resuming.typed_into(url_for("support_refunds.reject", refund_id=refund_id)),
+        approving=typed.get("approve") or resuming.typed_into(url_for("support_refunds.approve", refund_id=refund_id)),
+        conversation=conversation,
+        asking=typed.get("ask") or resuming.typed_into(url_for("support_refunds.ask_customer", refund_id=refund_id)),
+        rejections=messages.blocks(messages.REJECTIONS, refund, reader_language()),
+        questions=messages.blocks(messages.QUESTIONS, refund, reader_language()),
+        rejecting=typed.get("reject") or resuming.typed_into(url_for("support_refunds.reject", refund_id=refund_id)),
         paying=resuming.typed_into(url_for("support_refunds.pay_outside", refund_id=refund_id)),
         closing=resuming.typed_into(url_for("support_refunds.close", refund_id=refund_id)),
+        **_decided_before(refund_id),
     )
+
+
+def _decided_before(refund_id: str | None = None) -> dict[str, Any]:
+    """The refund that the reader has decided just now: the one that the address names, else the one whose page this is."""
+    last_id = request.args.get("last") or refund_id
+    if not last_id:
+        return {"last": None}
+    with db.reading() as session:
+        try:
+            last = queries.by_id(session, last_id)
+        except NotFound:
+            return {"last": None}
+        left = queries.seconds_held(session, last)
+    mine = current_user.id in {last.decided_by, last.first_approved_by} or last.waiting_since is not None
+    if not mine or (last_id == refund_id and not left):
+        return {"last": None}
+    return {"last": last, "seconds": left}
+
+
+@bp.get("/refunds/<refund_id>/decision")
+@staff_only(Permission.DECIDE_REFUNDS)
+def decided(refund_id: str) -> Response:
+    """What has become of a decision of the reader's, for the page that they went on to."""
+    with db.reading() as session:
+        refund = queries.by_id(session, refund_id)
+        left = queries.seconds_held(session, refund)
+    audit.record_access(refund_id, refund.customer_id, "refund")
+    return page("support/refunds/decided.html", partial="support/refunds/_last.html", last=refund, seconds=left)
+
+
+@bp.get("/refunds/<refund_id>/next")
+@staff_only(Permission.DECIDE_REFUNDS)
+def next_one(refund_id: str) -> AnyResponse:
+    """Go on to the next request that the reader may decide, in the order that the address names; to the queue where none is left."""
+    wanted, last = queue_of.parse(request.args), request.args.get("last")
+    with db.reading() as session:
+        here = queries.by_id(session, refund_id)
+        next_id = queue_of.next_for(session, _reviewer(), wanted, here)
+    if next_id is None:
+        return see_other(QUEUE, **wanted.arguments, last=last)
+    return see_other("support_refunds.show", refund_id=next_id, **wanted.arguments, last=last)
 
 
 @bp.post("/refunds/<refund_id>/claim")
 @staff_only(Permission.DECIDE_REFUNDS)
-def claim(refund_id: str) -> AnyResponse:
-    """Left by the page of an undecided refund when it is opened, as long as JavaScript runs; else by its button."""
-    return _done(lambda: service.claim(refund_id, _reviewer()), refund_id)
+def claim(refund_id: str) -> Response | AnyResponse:
+    """Sent by the page of an undecided refund when its reader stays or begins to act, as long as JavaScript runs; else by its button."""
+    refused = None
+    try:
+        service.claim(refund_id, _reviewer())
+    except (Invalid, Conflict, Forbidden) as error:
+        refused = error
+    if not wants_part():
+        if refused:
+            flash(language.error_text(refused, reader_language()), "error")
+        return see_other("support_refunds.show", refund_id=refund_id, **queue_of.parse(request.args).arguments)
+    with db.reading() as session:
+        refund = queries.by_id(session, refund_id)
+        names = accounts.names(session, [refund.claimed_by])
+    return page(
+        "support/refunds/_claim.html",
+        status=409 if refused else 200,
+        refund=refund,
+        names=names,
+        claimed=service.is_claimed(refund),
+        undecided=refund.status in statuses.UNDECIDED,
+        stay_seconds=STAY_SECONDS,
+        arguments=queue_of.parse(request.args).arguments,
+    )
 
 
 @bp.post("/refunds/<refund_id>/release")
 @staff_only(Permission.DECIDE_REFUNDS)
 def release(refund_id: str) -> AnyResponse:
+    """Sent by its button, and by the page when it is left."""
     service.release(refund_id, _reviewer())
     return see_other(QUEUE)
 
@@ -137,20 +204,41 @@ def release(refund_id: str) -> AnyResponse:
 @bp.post("/refunds/<refund_id>/approval")
 @limiter.limit("60/minute")
 @staff_only(Permission.DECIDE_REFUNDS)
-def approve(refund_id: str) -> AnyResponse:
+def approve(refund_id: str) -> Response | AnyResponse:
     with db.reading() as session:
         refund = queries.by_id(session, refund_id)
         is_large = service.needs_two(session, refund)
     if is_large:
         require_recent_proof()
 
-    def approval() -> str:
-        note = request.form.get("note", "")
-        if service.approve(refund_id, _reviewer(), amount=_amount(refund), note=note) == RefundStatus.APPROVED:
-            return str(gettext("Approved. The money is being refunded."))
-        return str(gettext("You approved the refund. A second person must approve it too."))
+    def approval() -> None:
+        undo_seconds, note = config.current().refund_undo_seconds, request.form.get("note", "")
+        service.approve(refund_id, _reviewer(), amount=_amount(refund), note=note, undo_seconds=undo_seconds)
 
-    return _done(approval, refund_id, then=QUEUE)
+    return _decide(approval, refund_id, "approve")
+
+
+def _decide(act: Callable[[], None], refund_id: str, decision: str) -> Response | AnyResponse:
+    """Decide, and go on to the next request; or stay on the page, with what was typed and why not."""
+    try:
+        act()
+    except (Invalid, Conflict, Forbidden) as error:
+        return _shown(refund_id, refused=error, decision=decision)
+    return see_other("support_refunds.next_one", refund_id=refund_id, last=refund_id, **_order())
+
+
+def _order() -> dict[str, str]:
+    """What the address says of the queue that its reader came from."""
+    return {name: value for name, value in request.args.items() if name in queue_of.ARGUMENTS}
+
+
+@bp.post("/refunds/<refund_id>/undo")
+@limiter.limit("60/minute")
+@staff_only(Permission.DECIDE_REFUNDS)
+def undo(refund_id: str) -> AnyResponse:
+    """Take one's approval back, and see the request again."""
+    said = gettext("Approval undone. Nothing was sent.")
+    return _done(lambda: service.undo(refund_id, _reviewer()), refund_id, said)
 
 
 def _amount(refund: Refund) -> Money | None:
@@ -165,14 +253,18 @@ def _amount(refund: Refund) -> Money | None:
 @bp.post("/refunds/<refund_id>/rejection")
 @limiter.limit("60/minute")
 @staff_only(Permission.DECIDE_REFUNDS)
-def reject(refund_id: str) -> AnyResponse:
+def reject(refund_id: str) -> Response | AnyResponse:
     rejection, note = request.form.get("rejection", ""), request.form.get("note", "")
-    return _done(
-        lambda: service.reject(refund_id, _reviewer(), rejection=rejection, note=note),
-        refund_id,
-        gettext("Rejected. The customer gets your reason by e-mail."),
-        QUEUE,
-    )
+    return _decide(lambda: service.reject(refund_id, _reviewer(), rejection=rejection, note=note), refund_id, "reject")
+
+
+@bp.post("/refunds/<refund_id>/question")
+@limiter.limit("30/minute")
+@staff_only(Permission.DECIDE_REFUNDS)
+def ask_customer(refund_id: str) -> Response | AnyResponse:
+    """Ask the customer something by mail, and go on: the request waits for the answer."""
+    question = request.form.get("question", "")
+    return _decide(lambda: service.ask_customer(refund_id, _reviewer(), question), refund_id, "ask")
 
 
 @bp.post("/refunds/<refund_id>/new-attempt")
@@ -271,15 +363,12 @@ def propose(payment_id: str) -> Response | AnyResponse:
     return page("support/refunds/propose.html", form=form, payment=payment, sums=sums, status=status)
 
 
-def _done(
-    act: Callable[[], str | None], refund_id: str, said: str = "", then: str = "support_refunds.show"
-) -> AnyResponse:
-    """Do it and go on, saying what `act` returns or else `said`; or stay on the refund's page and say why not."""
+def _done(act: Callable[[], object], refund_id: str, said: str) -> AnyResponse:
+    """Do it and stay on the refund's page, saying what was done or why not."""
     try:
-        said = act() or said
+        act()
     except (Invalid, Conflict, Forbidden) as error:
         flash(language.error_text(error, reader_language()), "error")
         return see_other("support_refunds.show", refund_id=refund_id)
-    if said:
-        flash(said, "success")
-    return see_other(then) if then == QUEUE else see_other(then, refund_id=refund_id)
+    flash(said, "success")
+    return see_other("support_refunds.show", refund_id=refund_id)

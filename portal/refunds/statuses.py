@@ -5,6 +5,7 @@ Ours until Stripe knows of it, then Stripe's own. Source: Stripe, "Refund and ca
     requested → approved_once → approved → executing → pending → succeeded
                                                     ↘ unknown     ↘ failed, also from succeeded
 
+`approved` at the desk can be undone for some seconds, and nothing is sent before they are over: it goes back to where it was.
 `approved_once` is half of a decision that needs four eyes. `unknown` means that Stripe's answer was lost and that neither its list nor a
 second look at it has told: nothing is sent again before a person has decided. A succeeded refund can still fail, weeks later, when the
 bank sends the money back.
@@ -85,7 +86,8 @@ def followers(status: RefundStatus) -> frozenset[RefundStatus]:
                 {RefundStatus.REQUESTED, RefundStatus.APPROVED, RefundStatus.REJECTED, RefundStatus.WITHDRAWN}
             )
         case RefundStatus.APPROVED:
-            return frozenset({RefundStatus.EXECUTING, RefundStatus.FAILED})
+            undone = {RefundStatus.REQUESTED, RefundStatus.APPROVED_ONCE}
+            return frozenset({RefundStatus.EXECUTING, RefundStatus.FAILED} | undone)
         case RefundStatus.EXECUTING:
             return OF_STRIPE | {RefundStatus.UNKNOWN}
         case RefundStatus.UNKNOWN:

@@ -5,6 +5,8 @@ Read in the transaction of an approval, with `lock` before it, they cannot chang
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
@@ -21,9 +23,10 @@ OF_STAFF = "staff"
 OF_CUSTOMER = "customer"
 
 
-def lock(session: Session, refund: Refund, *staff_ids: str) -> None:
-    """Have approvals of the same customer, or by the same people, wait for each other; in the order of ids, so that none waits for ever."""
-    session.execute(select(Customer.id).where(Customer.id == refund.customer_id).with_for_update(key_share=True))
+def lock(session: Session, refunds: Iterable[Refund], *staff_ids: str) -> None:
+    """Have approvals of the same customers, or by the same people, wait for each other; in the order of ids, so none waits for ever."""
+    customers = select(Customer.id).where(Customer.id.in_({row.customer_id for row in refunds})).order_by(Customer.id)
+    session.execute(customers.with_for_update(key_share=True)).all()
     people = select(User.id).where(User.id.in_(staff_ids)).order_by(User.id)
     session.execute(people.with_for_update(key_share=True)).all()
 

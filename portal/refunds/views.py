@@ -15,7 +15,7 @@ from portal.core.errors import Conflict, Invalid
 from portal.disputes import queries as disputes
 from portal.payments import queries as payments
 from portal.refunds import messages, policy, queries, service, statuses
-from portal.refunds.forms import RefundForm
+from portal.refunds.forms import AnswerForm, RefundForm
 from portal.web import lists
 from portal.web.guards import customer_id, customers_only, payers_only
 from portal.web.pages import limiter, page, reader_language, see_other
@@ -39,17 +39,45 @@ def index() -> Response:
 @bp.get("/refunds/<refund_id>")
 @customers_only
 def show(refund_id: str) -> Response:
+    return _shown(refund_id, AnswerForm())
+
+
+def _shown(refund_id: str, form: AnswerForm, status: int = 200) -> Response:
     with db.reading() as session:
         refund = queries.for_customer(session, refund_id, customer_id())
+        conversation = queries.messages_of(session, refund_id)
     overdue = refund.expected_by is not None and refund.expected_by < company_days.today()
     may_withdraw = refund.status in statuses.UNDECIDED
     return page(
         "refunds/show.html",
+        status=status,
         refund=refund,
+        conversation=conversation,
+        form=form,
         overdue=overdue,
         may_withdraw=may_withdraw,
         explanation=messages.for_customer(refund, reader_language()),
     )
+
+
+@bp.post("/refunds/<refund_id>/answer")
+@limiter.limit("30/minute")
+@payers_only
+def answer(refund_id: str) -> Response | AnyResponse:
+    """What staff asked is answered; the request waits for a decision again."""
+    form = AnswerForm()
+    if not form.validate_on_submit():
+        return _shown(refund_id, form, 422)
+    try:
+        service.answer(refund_id, customer_id(), current_user.id, form.answer.data or "")
+    except Invalid as error:
+        form.answer.errors = [language.error_text(error, reader_language())]
+        return _shown(refund_id, form, 422)
+    except Conflict as error:
+        flash(language.error_text(error, reader_language()), "error")
+    else:
+        flash(gettext("Thank you. We go on with your request."), "success")
+    return see_other("refunds.show", refund_id=refund_id)
 
 
 @bp.post("/refunds/<refund_id>/withdrawal")

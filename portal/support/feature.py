@@ -12,8 +12,8 @@ FEATURE = Feature(
     navigation=(
         NavigationEntry(
             "support.index",
-            "search",
-            N_("Search"),
+            "home",
+            N_("Home"),
             10,
             frozenset({"support", "support_payments"}),
             permission=Permission.LOOK_UP,

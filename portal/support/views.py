@@ -9,13 +9,15 @@ from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal.content import language
-from portal.core import audit, db
+from portal.core import audit, clock, db
 from portal.core.errors import Invalid
 from portal.core.permissions import Permission
 from portal.support import queries, search, service
 from portal.support.forms import NoteForm
+from portal.web import features
 from portal.web.guards import staff_only
-from portal.web.pages import page, reader_language, see_other
+from portal.web.pages import page, reader_language, see_other, wants_part
+from portal.web.waiting import MOST_COUNTED, Staff
 
 bp: Final = Blueprint("support", __name__, url_prefix="/support")
 
@@ -31,15 +33,28 @@ _PAGES: Final = {
 @bp.get("")
 @staff_only(Permission.LOOK_UP)
 def index() -> AnyResponse:
-    """The search. The results come as one types; pressing Enter sends `open` besides, which opens the only result."""
+    """The desk's home: what waits for the reader, and the search.
+
+    The results come as one types; pressing Enter sends `open` besides, which opens the only result.
+    """
     text = request.args.get("q", "")
     with db.reading() as session:
         found = search.search(session, text)
+        staff = Staff(current_user.id, current_user.role)
+        backlogs = None if text.strip() or wants_part() else features.backlogs(session, staff)
     if found.only and request.args.get("open"):
         kind, row_id = found.only
         endpoint, argument = _PAGES[kind]
         return see_other(endpoint, **{argument: row_id})
-    return page("support/index.html", partial="support/_results.html", text=text.strip(), found=found)
+    return page(
+        "support/index.html",
+        partial="support/_results.html",
+        text=text.strip(),
+        found=found,
+        backlogs=backlogs,
+        most_counted=MOST_COUNTED,
+        now=clock.now(),
+    )
 
 
 @bp.get("/customers/<customer_id>")

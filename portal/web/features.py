@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Final
 
 import click
-from flask import Flask, request
+from flask import Flask, current_app, request
 from flask.blueprints import Blueprint
 from flask_login import current_user
+from sqlalchemy.orm import Session
 
 from portal.core.permissions import Permission, may
 from portal.web import pages
 from portal.web.light_routes import LightRoute, LightRoutes
+from portal.web.waiting import Backlog, Staff, Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +40,14 @@ class NavigationEntry:
 @dataclass(frozen=True, slots=True)
 class Feature:
     """Blueprints with pages or operations; routes that are answered in front of the application; modules whose import registers what
-    does the jobs; commands; entries of the navigation."""
+    does the jobs; commands; entries of the navigation; what tells what waits for staff."""
 
     blueprints: tuple[Blueprint, ...] = ()
     light_routes: tuple[LightRoute, ...] = ()
     jobs: tuple[ModuleType, ...] = ()
     commands: tuple[click.Command, ...] = ()
     navigation: tuple[NavigationEntry, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
 
 
 def install(app: Flask, features: Sequence[Feature]) -> None:
@@ -55,8 +59,18 @@ def install(app: Flask, features: Sequence[Feature]) -> None:
             app.cli.add_command(command)
     light = [route for feature in features for route in feature.light_routes]
     app.wsgi_app = LightRoutes(app.wsgi_app, light, pages.security_headers(with_stripe=False))  # type: ignore[method-assign]
+    app.extensions[_WAITING] = tuple(one for feature in features for one in feature.waiting)
     entries = sorted((entry for feature in features for entry in feature.navigation), key=lambda entry: entry.position)
     app.add_template_global(lambda: _navigation(entries), "navigation")
+
+
+_WAITING: Final = "portal-waiting"
+
+
+def backlogs(session: Session, staff: Staff) -> list[Backlog]:
+    """All that waits for this person, of every feature, in the order in which the application lists the features."""
+    tellers: tuple[Waiting, ...] = current_app.extensions[_WAITING]
+    return [backlog for tell in tellers for backlog in tell(session, staff) if backlog.number]
 
 
 def _navigation(entries: Sequence[NavigationEntry]) -> list[tuple[NavigationEntry, bool]]:

@@ -1,9 +1,9 @@
 /**
- * Keys for those who decide many refunds: J and K move through the queue and Enter opens; on a refund A and R open the dialogs in
- * which it is approved or declined, and Esc goes back. No key moves money: a dialog's own button does. Keys can be switched off, and
- * do nothing while someone types, or a dialog or a menu is open.
+ * Keys for those who decide many refunds: J and K move through the queue, X selects and Enter opens; on a refund A and R open the dialogs in
+ * which it is approved or rejected, N goes on to the next one, U undoes the last approval, and Esc goes back. No key moves money: a
+ * dialog's own button does. Keys can be switched off, and do nothing while someone types, or a dialog or a menu is open.
  *
- * A refund that is opened is taken at once, so that no colleague decides it meanwhile.
+ * Who stays on a refund's page, or begins to act, claims the refund, so that no colleague decides it meanwhile; who leaves gives it back.
  */
 const STORED = "refund-keys";
 const queue = document.querySelector("[data-queue]");
@@ -26,7 +26,6 @@ toggle?.addEventListener("click", () => {
   localStorage.setItem(STORED, areOn() ? "off" : "on");
   show();
 });
-show();
 
 function move(step) {
   const links = [...queue.querySelectorAll("a.row-link")];
@@ -41,14 +40,17 @@ function open(dialog) {
   if (!opener) return;
   opener.focus(); // where the focus goes back to; without it, it would stay in the closed dialog for a moment
   opener.click();
-  document.getElementById(dialog).querySelector("input:not([type=hidden]), textarea")?.focus();
+  document.getElementById(dialog).querySelector("input:not([type=hidden], [type=checkbox]), textarea")?.focus();
 }
 
 const KEYS = {
   j: () => queue && move(1),
   k: () => queue && move(-1),
+  x: () => document.activeElement.closest?.("tr")?.querySelector("input[type=checkbox]")?.click(),
   a: () => decision && open("approve"),
   r: () => decision && open("reject"),
+  n: () => decision?.querySelector("[data-next]")?.click(),
+  u: () => document.querySelector("form[data-undo]")?.requestSubmit(),
   escape: () => decision && window.location.assign(decision.dataset.queueUrl),
 };
 
@@ -65,11 +67,63 @@ document.addEventListener("keydown", (event) => {
   act();
 }, { capture: true });
 
-/** Without an entry in the history of its own, so that Back leads to the queue. A refusal leaves the button to press. */
-async function take(form) {
-  const answer = await fetch(form.action, { method: "POST", body: new FormData(form), redirect: "manual" });
-  if (answer.type === "opaqueredirect") window.location.replace(window.location.href);
+// A block that is chosen stands in the field then, as it will be sent.
+document.addEventListener("change", (event) => {
+  const field = event.target.closest?.("[data-blocks]")?.dataset.blocks;
+  if (field && event.target.value) document.getElementById(field).value = event.target.value;
+});
+
+// Lines that are picked make the amount, up to what was asked for.
+const lines = document.querySelector("[data-lines]");
+if (lines) lines.hidden = false;
+lines?.addEventListener("change", () => {
+  const field = document.getElementById("approve-amount");
+  const { most, decimals, decimalMark } = field.dataset;
+  const picked = [...lines.querySelectorAll("input:checked")].reduce((sum, box) => sum + Number(box.value), 0);
+  const minor = picked ? Math.min(picked, Number(most)) : Number(most);
+  field.value = (minor / 10 ** Number(decimals)).toFixed(Number(decimals)).replace(".", decimalMark);
+});
+
+// For whoever is at work on it
+
+let claimsByItself = false;
+let isSending = false;
+
+/** A refusal says who is at work on it. */
+function claim() {
+  const form = document.querySelector("form[data-claim]");
+  if (!form || claimsByItself || isSending) return;
+  claimsByItself = true;
+  form.requestSubmit();
 }
 
-const claim = document.querySelector("form[data-claim]");
-if (claim) take(claim).catch(() => {}); // offline, or the page is left already: the button stays
+function claimWhenSeen() {
+  if (!document.hidden) claim();
+  else document.addEventListener("visibilitychange", claimWhenSeen, { once: true });
+}
+
+const waiting = document.querySelector("form[data-claim]");
+if (waiting) setTimeout(claimWhenSeen, Number(waiting.dataset.staySeconds) * 1000);
+decision?.addEventListener("click", (event) => {
+  if (event.target.closest("[data-open-dialog]")) claim();
+});
+decision?.addEventListener("submit", (event) => {
+  if (!event.target.matches("[data-claim]")) isSending = true; // what is sent ends the claim, or keeps it where it is refused
+});
+
+/** Given back, unless it was claimed by its button: then it is kept on purpose. */
+window.addEventListener("pagehide", () => {
+  const form = document.querySelector("form[data-release]");
+  if (!form || !claimsByItself || isSending) return;
+  fetch(form.action, { method: "POST", body: new FormData(form), redirect: "manual", keepalive: true }).catch(() => {});
+});
+
+// What was refused is there again, in its dialog.
+const refused = decision?.querySelector("dialog [data-refused]");
+if (refused) import("./dialog.js").then(() => open(refused.closest("dialog").id));
+
+setInterval(() => {
+  for (const left of document.querySelectorAll("[data-countdown]")) left.textContent = Math.max(0, Number(left.textContent) - 1);
+}, 1000);
+
+show();

@@ -17,12 +17,15 @@ from portal.mandates import queries as mandates
 from portal.payment_methods import queries as cards
 from portal.payments import queries as payments
 from portal.refunds import queries as refunds
+from portal.refunds import queue as refund_queue
+from portal.refunds.service import Reviewer
 from portal.refunds.statuses import RefundStatus
 from portal.stripe_events import queries as stripe_events
 from portal.stripe_events.models import StripeEvent
 from portal.webhook_endpoints import queries as deliveries
 from portal.webhook_endpoints.queries import DeliveryFilter
 
+TOM = Reviewer("usr_tom", "support")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 QUESTIONS: dict[str, tuple[str, Callable[[Session], object]]] = {
@@ -58,8 +61,8 @@ QUESTIONS: dict[str, tuple[str, Callable[[Session], object]]] = {
             session, StripeEvent(id="evt_1", type="charge.updated", intent_id="pi_1", replays=0)
         ),
     ),
-    "the queue of refunds": ("ix_refunds_queue", lambda session: refunds.queue(session, 5)),
-    "how many refunds wait": ("ix_refunds_queue", lambda session: refunds.number_waiting(session, 100)),
+    "the queue of refunds": ("ix_refunds_queue", lambda session: refund_queue.page(session, TOM, refund_queue.Filter(), 5)),
+    "how many refunds wait": ("ix_refunds_queue", lambda session: refund_queue.counts(session, TOM)),
     "refunds whose job has died": (
         "ix_refunds_followed", lambda session: refunds.left_behind(session, 5),
     ),

@@ -16,7 +16,7 @@ from portal.core import clock, company_days, db
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
 from portal.core.money import Money
 from portal.payments.models import Payment
-from portal.refunds import email, policy, queries, service
+from portal.refunds import email, policy, queue, service
 from portal.refunds.policy import RefundReason
 from portal.refunds.service import Reviewer
 from portal.refunds.statuses import RefundStatus
@@ -484,9 +484,12 @@ def test_the_queue_is_oldest_first_and_holds_what_is_undecided(counter: Counter)
     first, second, third = (counter.ask(10_00) for _ in range(3))
     service.reject(second, counter.support, rejection="No")
     with db.reading() as session:
-        rows = queries.queue(session, 10)
+        rows = queue.page(session, counter.support, queue.Filter(), 10)
         assert [row.id for row in rows] == [first, third]
         assert rows[0].customer.name and rows[0].payment.description
-        assert [row.id for row in queries.queue(session, 10, after=rows[0])] == [third]
-        assert queries.number_waiting(session, 1) == 1
-        assert queries.number_waiting(session, 100) == 2
+        assert [row.id for row in queue.page(session, counter.support, queue.Filter(), 10, rows[0])] == [third]
+        assert queue.counts(session, counter.support) == {
+            queue.Place.MINE: 2,
+            queue.Place.SECOND: 0,
+            queue.Place.TAKEN: 0,
+        }

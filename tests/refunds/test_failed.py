@@ -10,13 +10,15 @@ from portal.core import company_days, db
 from portal.core.errors import Forbidden, Invalid
 from portal.operations import queries as operations_queries
 from portal.payments import queries as payment_queries
-from portal.refunds import messages, queries, service
+from portal.refunds import messages, queries, queue, service
 from portal.refunds.models import Refund, Resolution
 from portal.refunds.policy import RefundReason
 from portal.refunds.service import Reviewer
 from portal.refunds.statuses import RefundStatus
 from tests.payments.conftest import audited, books, everything, jobs
 from tests.refunds.conftest import Counter
+
+ANYBODY = Reviewer("usr_anybody", "approver")
 
 
 @pytest.fixture
@@ -33,7 +35,8 @@ def listed() -> list[str]:
     with db.reading() as session:
         rows = [row.id for row in queries.failed(session).rows]
         assert queries.number_failed(session, 100) == operations_queries.state(session).failed_refunds == len(rows)
-        assert queries.number_to_do(session, 100) == len(rows) + queries.number_waiting(session, 100)
+        waiting = len(queue.page(session, ANYBODY, queue.Filter(), 100))
+        assert queue.number_to_do(session, ANYBODY) == len(rows) + waiting
     return rows
 
 

@@ -161,7 +161,7 @@ def test_staff_propose_a_refund(tom: FlaskClient, counter: Counter) -> None:
 def test_the_navigation_of_staff_counts_what_waits(tom: FlaskClient, ada: FlaskClient, counter: Counter) -> None:
     def counted() -> list[str]:
         with counted_queries() as asked:
-            page = see(tom, "/support")
+            page = see(tom, "/support/invoices")
         assert len([one for one in asked if "refunds" in one]) == 1
         return re.findall(r'class="nav-count">([^<]*)<', page)
 

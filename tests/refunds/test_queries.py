@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from portal.core import db
-from portal.refunds import queries
+from portal.refunds import queries, queue
+from portal.refunds.service import Reviewer
 from tests import factories
 
 NOON = datetime(2026, 10, 15, 12, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
+TOM = Reviewer("usr_tom", "support")
 
 
 def test_the_queue_is_read_page_by_page_in_the_order_of_asking(database: str) -> None:
@@ -26,7 +28,7 @@ def test_the_queue_is_read_page_by_page_in_the_order_of_asking(database: str) ->
         factories.refund(session, factories.payment(session, factories.customer(session)), asked_at=NOON)
     with db.reading() as session:
         pages, after = [], None
-        while page := queries.queue(session, 2, after):
+        while page := queue.page(session, TOM, queue.Filter(), 2, after):
             pages.append([refund.id for refund in page])
             after = page[-1]
     assert pages == [wanted[:2], wanted[2:]]

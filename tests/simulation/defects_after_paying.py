@@ -25,7 +25,7 @@ REFUNDS: Final = (
         "P5",
         "portal/refunds/queries.py",
         "sums",
-        "_counts(FREED)",
+        "counts(FREED)",
         "Refund.status == RefundStatus.SUCCEEDED",
         f"{DECIDING}test_what_is_reserved_is_not_there_a_second_time",
     ),

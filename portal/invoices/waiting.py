@@ -1,0 +1,55 @@
+"""What of invoices waits for staff."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import case, func, select
+from sqlalchemy.orm import Session
+
+from portal.core import company_days
+from portal.core.errors import N_
+from portal.core.money import Money
+from portal.invoices.models import Invoice
+from portal.invoices.statuses import InvoiceStatus
+from portal.web.waiting import MOST_COUNTED, Backlog, Staff
+
+# Sums are made of so many at most.
+MOST_SUMMED: Final = 10_000
+# Overdue for up to so many days, and what that is called.
+AGES: Final = ((30, N_("up to 30 days")), (60, N_("31 to 60 days")), (90, N_("61 to 90 days")))
+OLDER: Final = N_("more than 90 days")
+
+
+def waiting(session: Session, _staff: Staff) -> Iterator[Backlog]:
+    """What is overdue, by its age and currency."""
+    today = company_days.today()
+    overdue = select(Invoice.due_on, Invoice.currency, Invoice.total_minor).where(
+        Invoice.status == InvoiceStatus.OPEN, Invoice.due_on < today
+    )
+    some = overdue.limit(MOST_SUMMED).subquery()
+    age = case(
+        *((some.c.due_on >= today - timedelta(days=days), place) for place, (days, _) in enumerate(AGES)),
+        else_=len(AGES),
+    )
+    rows = session.execute(
+        select(age, some.c.currency, func.sum(some.c.total_minor), func.count(), func.min(some.c.due_on))
+        .group_by(age, some.c.currency)
+        .order_by(age, some.c.currency)
+    ).all()
+    names = [*(name for _, name in AGES), OLDER]
+    numbers: dict[str, int] = defaultdict(int)
+    for _, currency, _, number, _ in rows:
+        numbers[currency] += number
+    yield Backlog(
+        N_("Invoices overdue"),
+        "file",
+        "support_invoices.index",
+        min(sum(numbers.values()), MOST_COUNTED + 1),
+        oldest=company_days.begins(min(row[4] for row in rows)) if rows else None,
+        arguments={"status": "overdue"},
+        parts=tuple((names[place], Money(int(total), currency)) for place, currency, total, _, _ in rows),
+    )

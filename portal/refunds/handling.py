@@ -1,0 +1,201 @@
+"""What staff do with requests beside deciding one: many at once, handing one to a colleague, and asking its customer.
+
+Many are decided together or not at all: where one of them cannot be, nothing is done, and each that stands in the way is named with why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from portal.core import audit, clock, db, permissions, texts
+from portal.core.db import new_id
+from portal.core.errors import N_, Conflict, Forbidden, Invalid, NotFound
+from portal.core.permissions import Permission
+from portal.core.synced_rows import touch
+from portal.identity import queries as accounts
+from portal.identity.models import User
+from portal.refunds import jobs, queries, statuses, sums
+from portal.refunds.asking import AlreadyDecided, plain_text
+from portal.refunds.deciding import Reviewer, approve_in, only_deciders, reject_in, undecided
+from portal.refunds.executing import locked
+from portal.refunds.models import QueueView, Refund, RefundMessage
+from portal.refunds.settling import lock_payment
+from portal.refunds.statuses import RefundStatus
+
+MOST_AT_ONCE: Final = 50
+MOST_VIEWS: Final = 20
+LONGEST_NAME: Final = 60
+
+
+class NeedsTwo(Conflict):
+    code = "refund_needs_two"
+    message = N_("This one needs two people. Please open it and decide it alone.")
+
+
+class NotTogether(Conflict):
+    """Some of many stand in the way; `refusals` names each, by the id of the refund."""
+
+    code = "refunds_not_together"
+    message = N_("Nothing was changed, because some of these cannot be decided so.")
+
+    def __init__(self, refusals: dict[str, Invalid | Conflict | Forbidden | NotFound]) -> None:
+        self.refusals = refusals
+        super().__init__()
+
+
+def approve_all(refund_ids: Sequence[str], reviewer: Reviewer, *, note: str, undo_seconds: int = 0) -> None:
+    """Approve these in full, with one note for staff; all of them, or none. Those that two people must approve are not taken.
+
+    Raises Invalid for none or more than MOST_AT_ONCE, NotTogether, Forbidden.
+    """
+
+    def approve(session: Session, refund_id: str) -> None:
+        done = approve_in(session, refund_id, reviewer, note=note, undo_seconds=undo_seconds)
+        if done != RefundStatus.APPROVED:
+            raise NeedsTwo
+
+    _together(refund_ids, reviewer, approve)
+
+
+def reject_all(refund_ids: Sequence[str], reviewer: Reviewer, *, rejection: str, note: str = "") -> None:
+    """Reject these with one reason, which each of the customers reads; all of them, or none. Raises as `approve_all` does."""
+    if not rejection.strip():
+        raise Invalid(N_("Please tell the customer why."), field="rejection")
+    _together(
+        refund_ids, reviewer, lambda session, one: reject_in(session, one, reviewer, rejection=rejection, note=note)
+    )
+
+
+def assign_all(refund_ids: Sequence[str], reviewer: Reviewer, colleague_id: str) -> None:
+    """Hand these to a colleague, or to oneself; with "" to nobody. They leave the lists of all others, who may decide them all the same.
+
+    Raises as `approve_all` does, and Invalid for someone who does not work here.
+    """
+
+    def assign(session: Session, refund_id: str) -> None:
+        row = undecided(session, refund_id, reviewer)
+        row.assigned_to = colleague_id or None
+        row.claimed_by = row.claimed_at = None
+        facts = {"to": colleague_id}
+        audit.record(session, "refund.assigned", row.id, facts, customer_id=row.customer_id)
+
+    with db.reading() as session:
+        if colleague_id and not _works_here(session, colleague_id):
+            raise Invalid(N_("Please choose a colleague."), field="colleague")
+    _together(refund_ids, reviewer, assign)
+
+
+def _works_here(session: Session, user_id: str) -> bool:
+    who = session.get(User, user_id)
+    return who is not None and permissions.may(who.role, Permission.DECIDE_REFUNDS) and who.active
+
+
+def _together(refund_ids: Sequence[str], reviewer: Reviewer, act: Callable[[Session, str], None]) -> None:
+    only_deciders(reviewer)
+    wanted = sorted(set(refund_ids))
+    if not wanted:
+        raise Invalid(N_("Please select at least one request."), field="refund")
+    if len(wanted) > MOST_AT_ONCE:
+        raise Invalid(N_("At most %(most)s at once."), field="refund", most=MOST_AT_ONCE)
+    refusals: dict[str, Invalid | Conflict | Forbidden | NotFound] = {}
+    with db.transaction() as session:
+        # All of them first, in one order: taken row by row, two of these could wait for each other.
+        of_these = select(Refund.payment_id).where(Refund.id.in_(wanted)).distinct()
+        for payment_id in sorted(session.scalars(of_these)):
+            lock_payment(session, payment_id)
+        rows = list(session.scalars(select(Refund).where(Refund.id.in_(wanted))))
+        sums.lock(session, rows, reviewer.id, *(row.asked_by for row in rows if row.asked_by))
+        for refund_id in wanted:
+            try:
+                act(session, refund_id)
+            except (Invalid, Conflict, Forbidden, NotFound) as error:
+                refusals[refund_id] = error
+        if refusals:
+            raise NotTogether(refusals)
+
+
+# Filters with a name
+
+
+def save_view(user_id: str, name: str, arguments: dict[str, str]) -> None:
+    """Give a filter of the queue a name, for oneself alone; another of the same name is replaced. Raises Invalid without a name, and for
+    more than MOST_VIEWS.
+    """
+    name = texts.one_line(name, field="name", longest=LONGEST_NAME)
+    if not name:
+        raise Invalid(N_("Please give the view a name."), field="name")
+    with db.transaction() as session:
+        accounts.user(session, user_id, lock=True)
+        mine = list(session.scalars(select(QueueView).where(QueueView.user_id == user_id)))
+        known = next((one for one in mine if one.name == name), None)
+        if known is not None:
+            known.arguments = arguments
+        elif len(mine) >= MOST_VIEWS:
+            raise Invalid(N_("At most %(most)s views can be saved."), field="name", most=MOST_VIEWS)
+        else:
+            session.add(QueueView(id=new_id("rfv"), user_id=user_id, name=name, arguments=arguments))
+
+
+def remove_view(user_id: str, view_id: str) -> None:
+    """Take a name away again. One that is someone else's, or none, stays as it is."""
+    with db.transaction() as session:
+        session.execute(delete(QueueView).where(QueueView.id == view_id, QueueView.user_id == user_id))
+
+
+# The customer is asked
+
+
+def ask_customer(refund_id: str, reviewer: Reviewer, question: str) -> None:
+    """Ask the customer something, by mail; the request waits for their answer, and is nobody's to decide until then.
+
+    Who sees the answer need not be waited for: it may be decided all the same. Raises AlreadyDecided, ClaimedByOther, Invalid, NotFound.
+    """
+    only_deciders(reviewer)
+    question = plain_text(question, "question")
+    if not question:
+        raise Invalid(N_("Please write a question."), field="question")
+    with db.transaction() as session:
+        row = undecided(session, refund_id, reviewer)
+        row.waiting_since, row.claimed_by, row.claimed_at = clock.now(), None, None
+        touch(row)
+        message = _write(session, row, question, reviewer.id, from_customer=False)
+        audit.record(session, "refund.customer_asked", row.id, {"by": reviewer.id}, customer_id=row.customer_id)
+        jobs.mail_question.enqueue(session, message_id=message.id)
+
+
+def answer(refund_id: str, customer_id: str, user_id: str | None, words: str) -> None:
+    """The customer answers a question of staff, and the request waits for a decision again.
+
+    Raises Invalid for nothing, AlreadyDecided where nothing is asked any more, NotFound for another customer's.
+    """
+    words = plain_text(words, "answer")
+    if not words:
+        raise Invalid(N_("Please write an answer."), field="answer")
+    with db.reading() as session:
+        queries.for_customer(session, refund_id, customer_id)
+    with db.transaction() as session:
+        row = locked(session, refund_id)
+        if row.status not in statuses.UNDECIDED or row.waiting_since is None:
+            raise AlreadyDecided
+        row.waiting_since = None
+        touch(row)
+        _write(session, row, words, user_id, from_customer=True)
+        audit.record(session, "refund.customer_answered", row.id, customer_id=row.customer_id)
+
+
+def _write(session: Session, row: Refund, words: str, author_id: str | None, *, from_customer: bool) -> RefundMessage:
+    message = RefundMessage(
+        id=new_id("rfm"),
+        refund_id=row.id,
+        at=clock.now(),
+        author_id=author_id,
+        from_customer=from_customer,
+        words=words,
+    )
+    session.add(message)
+    session.flush()
+    return message

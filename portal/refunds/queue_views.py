@@ -1,0 +1,164 @@
+"""The queue of refunds: who sees what, many decided at once, saved filters, and a file of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, flash, request
+from flask_babel import gettext, ngettext
+from flask_login import current_user
+from werkzeug.wrappers import Response as AnyResponse
+
+from portal.accounts import queries as people
+from portal.content import language
+from portal.core import config, db
+from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
+from portal.core.permissions import Permission, may
+from portal.identity import queries as accounts
+from portal.identity.models import User
+from portal.refunds import exports, messages, queries, queue, queue_facts, service
+from portal.refunds.service import Reviewer
+from portal.web import lists
+from portal.web.guards import staff_only
+from portal.web.pages import limiter, page, reader_language, see_other
+
+bp = Blueprint("support_refund_queue", __name__, url_prefix="/support")
+
+MOST_IN_QUEUE = service.MOST_AT_ONCE
+
+
+def _reviewer() -> Reviewer:
+    return Reviewer(current_user.id, current_user.role)
+
+
+def number_waiting() -> str:
+    """How many refunds the reader can do something about, for their navigation; empty for none. One look into an index for each kind."""
+    with db.reading() as session:
+        number = queue.number_to_do(session, _reviewer())
+    return f"{queue.MOST_COUNTED}+" if number > queue.MOST_COUNTED else str(number or "")
+
+
+def deciders(session: Session) -> list[User]:
+    """The colleagues to whom a request can be assigned."""
+    return [one for one in people.staff(session) if one.active and may(one.role, Permission.DECIDE_REFUNDS)]
+
+
+def shown(last: dict[str, Any], *, refused: PortalError | None = None) -> Response:
+    """The page of the queue; `last` is what the reader has decided before. With what was refused, row by row, and what was typed."""
+    wanted = queue.parse(request.args)
+    with db.reading() as session:
+        after = queries.by_id(session, request.args["after"]) if "after" in request.args else None
+        waiting = queue.page(session, _reviewer(), wanted, MOST_IN_QUEUE + 1, after)
+        more = waiting[MOST_IN_QUEUE - 1].id if len(waiting) > MOST_IN_QUEUE else None
+        waiting = waiting[:MOST_IN_QUEUE]
+        totals, number = queue.total(session, _reviewer(), wanted)
+        names = accounts.names(session, [who for row in waiting for who in (row.claimed_by, row.assigned_to)])
+        context = {
+            "counts": queue.counts(session, _reviewer()),
+            "facts": queue_facts.facts_of(session, waiting),
+            "unknown": queries.unknown(session, MOST_IN_QUEUE),
+            "failed": queries.failed(session, request.args.get("failed")),
+            "views": queue.views_of(session, current_user.id),
+            "colleagues": deciders(session),
+        }
+    refusals = refused.refusals if isinstance(refused, service.NotTogether) else {}
+    return page(
+        "support/refunds/queue.html",
+        status=200 if refused is None else 422 if isinstance(refused, Invalid) else 409,
+        wanted=wanted,
+        most_counted=queue.MOST_COUNTED,
+        waiting=waiting,
+        more=more,
+        totals=totals,
+        number=number,
+        refused=None if refused is None else language.error_text(refused, reader_language()),
+        refusals={one: language.error_text(error, reader_language()) for one, error in refusals.items()},
+        chosen=set(request.form.getlist("refund")),
+        typed=request.form,
+        explain=lambda refund: messages.for_staff(refund, reader_language()),
+        names=names,
+        is_claimed=service.is_claimed,
+        **context,
+        **last,
+    )
+
+
+@bp.post("/refunds/decisions")
+@limiter.limit("30/minute")
+@staff_only(Permission.DECIDE_REFUNDS)
+def decide_all() -> Response | AnyResponse:
+    """Approve, reject or hand over what was selected: all of it, or nothing, saying what stands in the way of each."""
+    chosen, form = request.form.getlist("refund"), request.form
+    try:
+        match form.get("act"):
+            case "approve":
+                undo_seconds = config.current().refund_undo_seconds
+                service.approve_all(chosen, _reviewer(), note=form.get("note", ""), undo_seconds=undo_seconds)
+                said = ngettext("%(num)s refund approved.", "%(num)s refunds approved.", len(chosen))
+            case "reject":
+                service.reject_all(chosen, _reviewer(), rejection=form.get("note", ""))
+                said = ngettext("%(num)s refund rejected.", "%(num)s refunds rejected.", len(chosen))
+            case "assign":
+                service.assign_all(chosen, _reviewer(), form.get("colleague", ""))
+                said = ngettext("%(num)s refund assigned.", "%(num)s refunds assigned.", len(chosen))
+            case _:
+                raise Invalid
+    except (Invalid, Conflict, Forbidden) as error:
+        return shown({"last": None}, refused=error)
+    flash(said, "success")
+    return see_other("support_refunds.queue", **queue.parse(request.args).arguments)
+
+
+@bp.get("/refunds.csv")
+@staff_only(Permission.LOOK_UP)
+def csv() -> Response:
+    """What the filter finds, as a file."""
+    wanted = queue.parse(request.args)
+    return lists.csv_file(exports.export_queue(_reviewer(), wanted, lists.csv_shape()), "refunds.csv")
+
+
+# Saved filters
+
+
+@bp.post("/refunds/views")
+@limiter.limit("30/minute")
+@staff_only(Permission.DECIDE_REFUNDS)
+def save_view() -> AnyResponse:
+    wanted = queue.parse(request.args)
+    try:
+        service.save_view(current_user.id, request.form.get("name", ""), wanted.arguments)
+    except Invalid as error:
+        flash(language.error_text(error, reader_language()), "error")
+    else:
+        flash(gettext("View saved."), "success")
+    return see_other("support_refunds.queue", **wanted.arguments)
+
+
+@bp.post("/refunds/views/<view_id>/removal")
+@limiter.limit("30/minute")
+@staff_only(Permission.DECIDE_REFUNDS)
+def remove_view(view_id: str) -> AnyResponse:
+    service.remove_view(current_user.id, view_id)
+    flash(gettext("View removed."), "success")
+    return see_other("support_refunds.queue", **queue.parse(request.args).arguments)
+
+
+# One request
+
+
+@bp.post("/refunds/<refund_id>/assignment")
+@limiter.limit("60/minute")
+@staff_only(Permission.DECIDE_REFUNDS)
+def assign(refund_id: str) -> AnyResponse:
+    try:
+        service.assign_all([refund_id], _reviewer(), request.form.get("colleague", ""))
+    except service.NotTogether as error:
+        told: PortalError = error.refusals[refund_id]
+        if isinstance(told, NotFound):
+            raise told from error
+        flash(language.error_text(told, reader_language()), "error")
+    except (Invalid, Conflict, Forbidden) as error:
+        flash(language.error_text(error, reader_language()), "error")
+    else:
+        flash(gettext("Assigned."), "success")
+    return see_other("support_refunds.show", refund_id=refund_id, **queue.parse(request.args).arguments)

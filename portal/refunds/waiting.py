@@ -1,0 +1,41 @@
+"""What of refunds waits for someone of staff."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.core.errors import N_
+from portal.core.permissions import Permission
+from portal.refunds import queries, queue
+from portal.refunds.deciding import Reviewer
+from portal.refunds.models import Refund
+from portal.refunds.queue import Place
+from portal.refunds.statuses import RefundStatus
+from portal.web.waiting import Backlog, Staff, counted
+
+
+def waiting(session: Session, staff: Staff) -> Iterator[Backlog]:
+    """Requests that this person may decide, second approvals apart; failed ones; and for approvers unknown ones. In one query."""
+    reviewer = Reviewer(staff.id, staff.role)
+    mine = queries.undecided_ones().where(queue.stands(reviewer, Place.MINE)).order_by(Refund.asked_at)
+    is_second = Refund.status == RefundStatus.APPROVED_ONCE
+    kinds = (
+        counted(mine.where(~is_second).with_only_columns(Refund.asked_at)),
+        counted(mine.where(is_second).with_only_columns(Refund.asked_at)),
+        counted(queries.failed_ones().with_only_columns(Refund.failed_at).order_by(Refund.failed_at)),
+        counted(queries.unknown_ones().with_only_columns(Refund.updated_at).order_by(Refund.updated_at)),
+    )
+    found = iter(session.execute(select(*(column for kind in kinds for column in kind))).one())
+    requests, second, failed, unknown = [(next(found), next(found)) for _ in kinds]
+    page = "support_refunds.queue"
+    if reviewer.may(Permission.DECIDE_REFUNDS):
+        yield Backlog(N_("Refunds for me to decide"), "refund", page, requests[0], requests[1])
+    if reviewer.may(Permission.APPROVE_LARGE_REFUNDS):
+        yield Backlog(N_("Refunds for my second approval"), "people", page, second[0], second[1])
+    if reviewer.may(Permission.PROPOSE_REFUNDS):
+        yield Backlog(N_("Refunds that failed"), "x-circle", page, failed[0], failed[1])
+    if reviewer.may(Permission.RESOLVE_REFUNDS):
+        yield Backlog(N_("Refunds whose status is unknown"), "alert", page, unknown[0], unknown[1])

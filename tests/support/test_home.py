@@ -1,0 +1,112 @@
+"""The desk's home: what waits for whoever looks, with its number and its age, in few questions."""
+
+from __future__ import annotations
+
+import html
+import re
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from portal.core import clock, company_days, db
+from portal.core.db import new_id
+from portal.disputes.models import NO_DEADLINE
+from portal.jobs.models import JobRow, JobStatus
+from portal.ledger import LedgerAccount, post
+from portal.refunds.statuses import RefundStatus
+from tests import factories
+from tests.counting import counted_queries
+
+pytestmark = pytest.mark.database("sqlite")
+
+MOST_QUESTIONS = 14
+UNDECIDED = {"status": RefundStatus.REQUESTED, "succeeded_at": None, "stripe_refund_id": None, "amount_minor": 10_00}
+
+
+def see(app: Flask, role: str) -> str:
+    with db.transaction() as session:
+        user = factories.staff(session, role)
+    browser: FlaskClient = app.test_client()
+    factories.sign_in(browser, user)
+    return html.unescape(browser.get("/support").get_data(as_text=True))
+
+
+def waiting(page: str) -> dict[str, str]:
+    found = re.findall(r"<span>([^<]*)</span> <strong class=\"nav-count\">([^<]*)<", page)
+    return dict(found)
+
+
+def test_nothing_waits_at_first(app: Flask) -> None:
+    page = see(app, "approver")
+    assert waiting(page) == {} and "Nothing waits for you" in page
+
+
+@pytest.fixture
+def work(app: Flask) -> None:
+    now, today = clock.now(), company_days.today()
+    with db.transaction() as session:
+        customer, tom = factories.customer(session), factories.staff(session, "support", name="Tom Staff")
+        payment = factories.payment(session, customer)
+
+        def refund(**values: object) -> None:
+            factories.refund(session, payment, **(UNDECIDED | values))
+
+        refund(asked_at=now - timedelta(days=3))
+        refund(status=RefundStatus.APPROVED_ONCE, first_approved_by=tom.id, first_approved_at=now)
+        refund(status=RefundStatus.FAILED, failed_at=now)
+        refund(status=RefundStatus.UNKNOWN)
+        refund(claimed_by=tom.id, claimed_at=now)
+        for deadline in (now + timedelta(days=2, hours=1), now + timedelta(days=5), NO_DEADLINE):
+            factories.dispute(session, payment, deadline=deadline, evidence_due_by=deadline)
+        for days in (5, 40, 120):
+            late = {"due_on": today - timedelta(days=days), "issued_on": today - timedelta(days=days + 14)}
+            factories.invoice(session, customer, **late)
+        job = {"name": "payments.follow_up", "args": {}, "run_at": now, "created_at": now}
+        session.add(JobRow(id=new_id("job"), status=JobStatus.DEAD, finished_at=now, **job))
+
+
+@pytest.mark.usefixtures("work")
+def test_what_waits_is_what_this_person_can_act_on(app: Flask) -> None:
+    common = {"Refunds that failed": "1", "Disputes that want evidence": "2", "Invoices overdue": "3"}
+    common |= {"Jobs that failed permanently": "1", "Refunds for me to decide": "1"}
+    page = see(app, "support")
+    assert waiting(page) == common
+    for words in ("The oldest for 3 days", "2 days left", "within 3 days: 1", "within 7 days: 1", "up to 30 days"):
+        assert words in page
+    only_for_approvers = {"Refunds for my second approval": "1", "Refunds whose status is unknown": "1"}
+    assert waiting(see(app, "approver")) == common | only_for_approvers
+
+
+@pytest.mark.usefixtures("work")
+def test_the_home_asks_few_questions_and_each_line_leads_somewhere(app: Flask) -> None:
+    with db.transaction() as session:
+        user = factories.staff(session, "admin")
+    browser = app.test_client()
+    factories.sign_in(browser, user)
+    with counted_queries() as asked:
+        page = browser.get("/support").get_data(as_text=True)
+    assert len(asked) <= MOST_QUESTIONS, "\n".join(asked)
+    block = page[page.index('class="backlogs"') : page.index("</ul>", page.index('class="backlogs"'))]
+    for address in set(re.findall(r'href="([^"]*)"', block)):
+        assert browser.get(html.unescape(address)).status_code == 200, address
+
+
+def test_the_figures_of_the_day_are_drawn_and_told(app: Flask) -> None:
+    with db.transaction() as session:
+        payment = factories.payment(session, factories.customer(session))
+        declined = {"status": "requires_payment_method", "failure_code": "card_declined", "succeeded_at": None}
+        factories.payment(session, factories.customer(session), decline_code="insufficient_funds", **declined)
+        sides = {"debit": LedgerAccount.STRIPE, "credit": LedgerAccount.RECEIVABLES}
+        post(
+            session,
+            "charge",
+            **sides,
+            amount=payment.amount,
+            subject=payment.id,
+            reference="charge:pi_1",
+            at=clock.now(),
+        )
+    page = see(app, "support")
+    assert "insufficient funds: 1" in page and "€119.00" in page and 'role="img"' in page
