@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from portal.accounts import queries as people
 from portal.core import audit, clock, db, permissions, texts
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Forbidden, Invalid, NotFound
@@ -89,9 +90,18 @@ def assign_all(refund_ids: Sequence[str], reviewer: Reviewer, colleague_id: str)
     _together(refund_ids, reviewer, assign)
 
 
+def deciders(session: Session) -> list[User]:
+    """The colleagues to whom a request can be assigned, by e-mail."""
+    return [one for one in people.staff(session) if _decides(one)]
+
+
+def _decides(who: User) -> bool:
+    return who.active and permissions.may(who.role, Permission.DECIDE_REFUNDS)
+
+
 def _works_here(session: Session, user_id: str) -> bool:
     who = session.get(User, user_id)
-    return who is not None and permissions.may(who.role, Permission.DECIDE_REFUNDS) and who.active
+    return who is not None and _decides(who)
 
 
 def _together(refund_ids: Sequence[str], reviewer: Reviewer, act: Callable[[Session, str], None]) -> None:

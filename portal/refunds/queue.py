@@ -213,7 +213,7 @@ def _may_decide(reviewer: Reviewer) -> ColumnElement[bool]:
     return and_(_if(reviewer.may(Permission.DECIDE_REFUNDS)), of_own, is_whole, is_at_it)
 
 
-def _if(given: bool) -> ColumnElement[bool]:  # noqa: FBT001
+def _if(given: bool) -> ColumnElement[bool]:
     return true() if given else false()
 
 

@@ -9,13 +9,11 @@ from flask_babel import gettext, ngettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from portal.accounts import queries as people
 from portal.content import language
 from portal.core import config, db
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
-from portal.core.permissions import Permission, may
+from portal.core.permissions import Permission
 from portal.identity import queries as accounts
-from portal.identity.models import User
 from portal.refunds import exports, messages, queries, queue, queue_facts, service
 from portal.refunds.service import Reviewer
 from portal.web import lists
@@ -38,11 +36,6 @@ def number_waiting() -> str:
     return f"{queue.MOST_COUNTED}+" if number > queue.MOST_COUNTED else str(number or "")
 
 
-def deciders(session: Session) -> list[User]:
-    """The colleagues to whom a request can be assigned."""
-    return [one for one in people.staff(session) if one.active and may(one.role, Permission.DECIDE_REFUNDS)]
-
-
 def shown(last: dict[str, Any], *, refused: PortalError | None = None) -> Response:
     """The page of the queue; `last` is what the reader has decided before. With what was refused, row by row, and what was typed."""
     wanted = queue.parse(request.args)
@@ -59,7 +52,7 @@ def shown(last: dict[str, Any], *, refused: PortalError | None = None) -> Respon
             "unknown": queries.unknown(session, MOST_IN_QUEUE),
             "failed": queries.failed(session, request.args.get("failed")),
             "views": queue.views_of(session, current_user.id),
-            "colleagues": deciders(session),
+            "colleagues": service.deciders(session),
         }
     refusals = refused.refusals if isinstance(refused, service.NotTogether) else {}
     return page(
