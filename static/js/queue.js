@@ -86,6 +86,7 @@ lines?.addEventListener("change", () => {
 
 // For whoever is at work on it
 
+const ACTS_AFTER_MS = 500;
 let claimsByItself = false;
 let isSending = false;
 
@@ -104,8 +105,9 @@ function claimWhenSeen() {
 
 const waiting = document.querySelector("form[data-claim]");
 if (waiting) setTimeout(claimWhenSeen, Number(waiting.dataset.staySeconds) * 1000);
+// Whoever decides at once needs no claim: it would only race with the decision.
 decision?.addEventListener("click", (event) => {
-  if (event.target.closest("[data-open-dialog]")) claim();
+  if (event.target.closest("[data-open-dialog]")) setTimeout(claim, ACTS_AFTER_MS);
 });
 decision?.addEventListener("submit", (event) => {
   if (!event.target.matches("[data-claim]")) isSending = true; // what is sent ends the claim, or keeps it where it is refused

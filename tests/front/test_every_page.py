@@ -34,7 +34,7 @@ from portal.payment_methods.models import PaymentMethod, PaymentMethodSetup
 from portal.payments.models import Payment
 from portal.payments.order_rules import Item
 from portal.reconciliation.models import Discrepancy, Reconciliation
-from portal.refunds.models import Refund
+from portal.refunds.models import Refund, RefundMessage
 from portal.refunds.statuses import RefundStatus
 from portal.support import service as desk
 from portal.support.queries import SECTIONS
@@ -182,7 +182,9 @@ class History:
             self.refunds = [
                 factories.refund(session, payment, amount_minor=5_00, **values).id
                 for values in (
-                    {"status": "requested"},
+                    {"status": "requested", "asked_at": now - timedelta(days=3), "explanation": "It never came."},
+                    {"status": "requested", "waiting_since": now},
+                    {"status": "approved_once", "first_approved_by": self.staff.id, "first_approved_at": now},
                     {
                         "status": "requested",
                         "review_reason": "money of this payment was given back at Stripe's dashboard",
@@ -193,6 +195,11 @@ class History:
                     {"status": "failed", "failure_reason": "expired_or_canceled_card"},
                 )
             ]
+            held = {"status": "approved", "decided_by": self.staff.id, "decided_at": now}
+            held |= {"held_until": now + timedelta(hours=1), "stripe_refund_id": None}
+            self.refunds.append(factories.refund(session, payment, amount_minor=5_00, **held).id)
+            question = {"refund_id": self.refunds[1], "at": now, "author_id": self.staff.id, "from_customer": False}
+            session.add(RefundMessage(id=new_id("rfm"), words="Which meter is it?", **question))
 
     def _credit_note(self, *, revoked: bool, **values: str) -> str:
         with db.transaction() as session:
@@ -220,7 +227,10 @@ class History:
         yield f"/support/disputes/{self.disputes[0]}/evidence/state"
         yield f"/support/disputes/of-customer/{self.customer}"
         yield from ("/support/refunds", f"/support/payments/{self.succeeded}/refund")
+        yield from (f"/support/refunds?place={place}" for place in ("second", "taken", "customer"))
         yield from (f"/support/refunds/{refund}" for refund in self.refunds)
+        yield f"/support/refunds/{self.refunds[0]}?last={self.refunds[-1]}"
+        yield from (f"/support/refunds/{self.refunds[-1]}/decision", "/support/books/today")
 
     def addresses(self) -> Iterator[str]:
         """Every page that a customer can open, in each of its states."""
