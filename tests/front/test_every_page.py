@@ -461,8 +461,6 @@ def _make_key(page: Page) -> None:
 
 
 def problems(page: Page) -> list[str]:
-    # A refund is taken, and its page loads again.
-    page.wait_for_function("() => document.querySelector('form[data-claim]') === null")
     page.wait_for_load_state("load")
     found = violations(page)
     width = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
