@@ -14,7 +14,7 @@ from portal.refunds.deciding import Reviewer
 from portal.refunds.models import Refund
 from portal.refunds.queue import Place
 from portal.refunds.statuses import RefundStatus
-from portal.web.waiting import Backlog, Staff, counted
+from portal.web.waiting import Backlog, MailKind, Staff, counted
 
 
 def waiting(session: Session, staff: Staff) -> Iterator[Backlog]:
@@ -22,20 +22,22 @@ def waiting(session: Session, staff: Staff) -> Iterator[Backlog]:
     reviewer = Reviewer(staff.id, staff.role)
     mine = queries.undecided_ones().where(queue.stands(reviewer, Place.MINE)).order_by(Refund.asked_at)
     is_second = Refund.status == RefundStatus.APPROVED_ONCE
+    second_ones = mine.where(is_second).with_only_columns(Refund.first_approved_at)
+    second_ones = second_ones.order_by(None).order_by(Refund.first_approved_at)
     kinds = (
         counted(mine.where(~is_second).with_only_columns(Refund.asked_at)),
-        counted(mine.where(is_second).with_only_columns(Refund.asked_at)),
+        counted(second_ones),
         counted(queries.failed_ones().with_only_columns(Refund.failed_at).order_by(Refund.failed_at)),
         counted(queries.unknown_ones().with_only_columns(Refund.updated_at).order_by(Refund.updated_at)),
     )
     found = iter(session.execute(select(*(column for kind in kinds for column in kind))).one())
-    requests, second, failed, unknown = [(next(found), next(found)) for _ in kinds]
+    requests, second, failed, unknown = [(next(found), next(found), next(found)) for _ in kinds]
     page = "support_refunds.queue"
     if reviewer.may(Permission.DECIDE_REFUNDS):
-        yield Backlog(N_("Refunds for me to decide"), "refund", page, requests[0], requests[1])
+        yield Backlog(N_("Refunds for me to decide"), "refund", page, *requests, mail=MailKind.REFUND_REQUESTS)
     if reviewer.may(Permission.APPROVE_LARGE_REFUNDS):
-        yield Backlog(N_("Refunds for my second approval"), "people", page, second[0], second[1])
+        yield Backlog(N_("Refunds for my second approval"), "people", page, *second, mail=MailKind.SECOND_APPROVALS)
     if reviewer.may(Permission.PROPOSE_REFUNDS):
-        yield Backlog(N_("Refunds that failed"), "x-circle", page, failed[0], failed[1])
+        yield Backlog(N_("Refunds that failed"), "x-circle", page, *failed)
     if reviewer.may(Permission.RESOLVE_REFUNDS):
-        yield Backlog(N_("Refunds whose status is unknown"), "alert", page, unknown[0], unknown[1])
+        yield Backlog(N_("Refunds whose status is unknown"), "alert", page, *unknown)

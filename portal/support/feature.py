@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from portal.core.errors import N_
 from portal.core.permissions import Permission
-from portal.support import views
+from portal.support import job_handlers, views
 from portal.web.features import Feature, NavigationEntry
 
 FEATURE = Feature(
     blueprints=(views.bp,),
+    jobs=(job_handlers,),
     navigation=(
         NavigationEntry(
             "support.index",

@@ -1,14 +1,17 @@
-"""What staff write down about a customer."""
+"""What staff write down about a customer, and which mails they want."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 
 from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal.core.db import Base, UTCDateTime
+from portal.core.db import Base, UTCDateTime, one_of
+from portal.core.enums import EnumText
 from portal.identity.models import User
+from portal.web.waiting import MailKind
 
 
 class CustomerNote(Base):
@@ -25,3 +28,21 @@ class CustomerNote(Base):
     author: Mapped[User] = relationship(lazy="raise")
 
     __table_args__ = (Index("ix_customer_notes_customer", "customer_id", "at", "id"),)
+
+
+class HowOften(StrEnum):
+    AT_ONCE = "at_once"
+    DAILY = "daily"
+
+
+class StaffMailChoice(Base):
+    """That someone of staff wants mails of a kind; without a row they want none. What is newer than `told_at` they were not told of."""
+
+    __tablename__ = "staff_mail_choices"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    kind: Mapped[MailKind] = mapped_column(EnumText(MailKind, 20), primary_key=True)
+    how_often: Mapped[HowOften] = mapped_column(EnumText(HowOften, 10))
+    told_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+    __table_args__ = (one_of("kind", MailKind), one_of("how_often", HowOften))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, flash, request, url_for
+from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -12,12 +13,12 @@ from portal.content import language
 from portal.core import audit, clock, db
 from portal.core.errors import Invalid
 from portal.core.permissions import Permission
-from portal.support import queries, search, service
-from portal.support.forms import NoteForm
+from portal.support import queries, search, service, staff_mails
+from portal.support.forms import MailsForm, NoteForm
 from portal.web import features
 from portal.web.guards import staff_only
-from portal.web.pages import page, reader_language, see_other, wants_part
-from portal.web.waiting import MOST_COUNTED, Staff
+from portal.web.pages import limiter, page, reader_language, see_other, wants_part
+from portal.web.waiting import MOST_COUNTED, MailKind, Staff
 
 bp: Final = Blueprint("support", __name__, url_prefix="/support")
 
@@ -55,6 +56,21 @@ def index() -> AnyResponse:
         most_counted=MOST_COUNTED,
         now=clock.now(),
     )
+
+
+@bp.route("/mails", methods=["GET", "POST"])
+@limiter.limit("30/minute", methods=["POST"])
+@staff_only(Permission.LOOK_UP)
+def mails() -> Response | AnyResponse:
+    """Which mails the reader gets of what waits for them."""
+    with db.reading() as session:
+        chosen = staff_mails.choices_of(session, current_user.id)
+    form = MailsForm(data={kind.value: chosen.get(kind, "") for kind in MailKind})
+    if form.validate_on_submit():
+        staff_mails.choose(current_user.id, form.wanted())
+        flash(gettext("Saved."), "success")
+        return see_other("support.mails")
+    return page("support/mails.html", form=form, kinds=list(MailKind), status=422 if form.errors else 200)
 
 
 @bp.get("/customers/<customer_id>")

@@ -266,6 +266,7 @@ class History:
         """Every page that staff can open."""
         yield from (
             "/support",
+            "/support/mails",
             "/support?q=spree",
             "/support?q=119",
             "/support?q=INV-TEST",
