@@ -46,7 +46,7 @@ def shown(last: dict[str, Any], *, refused: PortalError | None = None) -> Respon
         waiting = waiting[:MOST_IN_QUEUE]
         totals, number = queue.total(session, _reviewer(), wanted)
         names = accounts.names(session, [who for row in waiting for who in (row.claimed_by, row.assigned_to)])
-        context = {
+        context: dict[str, Any] = {
             "counts": queue.counts(session, _reviewer()),
             "facts": queue_facts.facts_of(session, waiting),
             "unknown": queries.unknown(session, MOST_IN_QUEUE),
