@@ -307,10 +307,17 @@ def lift_review(refund_id: str, reviewer: Reviewer) -> None:
 
 @access.gives_back
 def release_all_of(session: Session, user: User) -> dict[str, int]:
-    """Claims of someone who may not decide any more are free for others, in the caller's transaction."""
+    """Claims of someone who may not decide any more, and what was assigned to them, are free for others, in the caller's transaction."""
     if user.active and permissions.may(user.role, Permission.DECIDE_REFUNDS):
         return {}
-    held = (Refund.status.in_(statuses.UNDECIDED), Refund.claimed_by == user.id)
+    waits = Refund.status.in_(statuses.UNDECIDED)
+    session.execute(
+        update(Refund)
+        .where(waits, Refund.assigned_to == user.id)
+        .values(assigned_to=None)
+        .execution_options(synchronize_session=False)
+    )
+    held = (waits, Refund.claimed_by == user.id)
     freed = update(Refund).where(*held).values(claimed_by=None, claimed_at=None).returning(Refund.id)
     return {"claims_released": len(session.execute(freed.execution_options(synchronize_session=False)).all())}
 

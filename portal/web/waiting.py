@@ -58,7 +58,9 @@ class Backlog:
 Waiting = Callable[[Session, Staff], Iterable[Backlog]]
 
 
-def counted(moments: Select[datetime] | Select[datetime | None]) -> tuple[ColumnElement[Any], ColumnElement[Any], ColumnElement[Any]]:
+def counted(
+    moments: Select[datetime] | Select[datetime | None],
+) -> tuple[ColumnElement[Any], ColumnElement[Any], ColumnElement[Any]]:
     """How many rows a query of moments finds, up to MOST_COUNTED and one more, and the first and the last moment: parts of one question.
 
     The query is in the rising order of its moments.
