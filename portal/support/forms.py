@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from flask_babel import lazy_gettext
+from typing import Any, Final
+
+from flask_babel import gettext, lazy_gettext
 from wtforms import RadioField, TextAreaField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired, Length
 
+from portal.core.errors import N_
 from portal.support import service
 from portal.support.models import HowOften
 from portal.web.resuming import ResumableForm
@@ -19,20 +23,25 @@ class NoteForm(ResumableForm):
     )
 
 
-_OFTEN = [
-    (HowOften.AT_ONCE.value, lazy_gettext("Within minutes")),
-    (HowOften.DAILY.value, lazy_gettext("Once a day, all together")),
-    ("", lazy_gettext("No mails")),
-]
+_OFTEN: Final = {
+    HowOften.AT_ONCE.value: N_("Within minutes"),
+    HowOften.DAILY.value: N_("Once a day, all together"),
+    "": N_("No mails"),
+}
 
 
 class MailsForm(ResumableForm):
     """Each field is named as its MailKind."""
 
-    refund_requests = RadioField(lazy_gettext("Refunds that I can decide"), choices=_OFTEN, default="")
-    second_approvals = RadioField(lazy_gettext("Refunds for a second approval"), choices=_OFTEN, default="")
-    disputes = RadioField(lazy_gettext("Disputes"), choices=_OFTEN, default="")
-    outages = RadioField(lazy_gettext("Outages"), choices=_OFTEN, default="")
+    refund_requests = RadioField(lazy_gettext("Refunds that I can decide"))
+    second_approvals = RadioField(lazy_gettext("Refunds for a second approval"))
+    disputes = RadioField(lazy_gettext("Disputes"))
+    outages = RadioField(lazy_gettext("Outages"))
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        for kind in MailKind:
+            self[kind].choices = [SelectChoice(value, gettext(words)) for value, words in _OFTEN.items()]
 
     def wanted(self) -> dict[MailKind, HowOften | None]:
         return {kind: HowOften(self[kind].data) if self[kind].data else None for kind in MailKind}

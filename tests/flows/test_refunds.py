@@ -104,7 +104,7 @@ def given_back(shopper: Shopper) -> list[int]:
 
 def open_request(desk: Page, amount: str) -> None:
     """The one over this amount, from the queue."""
-    desk.get_by_role("link", name=re.compile("^Refunds")).click()
+    desk.get_by_role("navigation", name="Main").get_by_role("link", name=re.compile("^Refunds")).click()
     desk.get_by_role("row").filter(has_text=amount).get_by_role("link", name="Spree Bikes GmbH").click()
     expect(desk.get_by_role("heading", name=f"Refund of {amount}", level=1)).to_be_visible(timeout=PATIENCE_MS)
 
@@ -259,8 +259,10 @@ def test_the_keyboard_alone_decides_and_no_key_alone_moves_money(shopper: Shoppe
         ask_and_be_heard(page, amount)
         open_payment(shopper)
     keys = desk.keyboard
-    desk.get_by_role("link", name=re.compile("^Refunds")).click()
-    expect(desk.get_by_text("Shortcuts: J and K to move, Enter to open")).to_be_visible(timeout=PATIENCE_MS)
+    desk.get_by_role("navigation", name="Main").get_by_role("link", name=re.compile("^Refunds")).click()
+    expect(desk.get_by_text("Shortcuts: J and K to move, X to select, Enter to open")).to_be_visible(
+        timeout=PATIENCE_MS
+    )
     queue = desk.url
 
     for key in "jjjkj":
@@ -289,7 +291,9 @@ def test_the_keyboard_alone_decides_and_no_key_alone_moves_money(shopper: Shoppe
         within=SECONDS,
         what="the claim given back",
     )
-    expect(desk.get_by_text("Shortcuts: J and K to move, Enter to open")).to_be_visible(timeout=PATIENCE_MS)
+    expect(desk.get_by_text("Shortcuts: J and K to move, X to select, Enter to open")).to_be_visible(
+        timeout=PATIENCE_MS
+    )
     assert {refund.status for refund in refunds(shopper)} == {"requested"}
 
     keys.press("j")

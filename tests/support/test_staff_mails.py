@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -23,9 +24,11 @@ MORNING = datetime(2026, 11, 3, 7, 30, tzinfo=UTC)
 
 
 @pytest.fixture
-def tom(app: Flask, smtp: Mailbox) -> User:
+def tom(app: Flask, smtp: Mailbox) -> Iterator[User]:
     with db.transaction() as session:
-        return factories.staff(session, "support", name="Tom Staff")
+        user = factories.staff(session, "support", name="Tom Staff")
+    with app.app_context():
+        yield user
 
 
 def ask() -> None:
