@@ -26,7 +26,7 @@ class NoteForm(ResumableForm):
 _OFTEN: Final = {
     HowOften.AT_ONCE.value: N_("Within minutes"),
     HowOften.DAILY.value: N_("Once a day, all together"),
-    "": N_("No mails"),
+    "": N_("No e-mails"),
 }
 
 

@@ -127,7 +127,7 @@ WORDS: Final[dict[str, str]] = {
     "credit_note.revocation_mailed": N_("E-mail about the canceled credit note sent to %(to)s"),
     "refund.claimed": N_("Refund claimed by staff"),
     "refund.approval_undone": N_("Approval of the refund undone"),
-    "staff.mails_chosen": N_("Chose which mails to get"),
+    "staff.mails_chosen": N_("Chose which e-mails to get"),
     "refunds.exported": N_("Queue of refunds exported"),
     "refund.assigned": N_("Refund assigned"),
     "refund.customer_asked": N_("Customer asked about the refund"),

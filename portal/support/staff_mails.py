@@ -31,7 +31,7 @@ def choices_of(session: Session, user_id: str) -> dict[MailKind, HowOften]:
 
 
 def choose(user_id: str, wanted: Mapping[MailKind, HowOften | None]) -> None:
-    """Choose anew for oneself. What waits already is not told any more by a mail at once. A second call changes nothing."""
+    """Change this for oneself. What waits already is not told any more by a mail at once. A second call changes nothing."""
     with db.transaction() as session:
         users.user(session, user_id, lock=True)
         if choices_of(session, user_id) == {kind: how for kind, how in wanted.items() if how}:
