@@ -5,8 +5,8 @@ from alembic import op
 
 from portal.core.db import UTCDateTime
 
-revision = "0053"
-down_revision = "0052"
+revision = "0056"
+down_revision = "0055"
 
 KINDS = "'refund_requests', 'second_approvals', 'disputes', 'outages'"
 

@@ -5,8 +5,8 @@ from alembic import op
 
 from portal.core.db import UTCDateTime
 
-revision = "0052"
-down_revision = "0051"
+revision = "0055"
+down_revision = "0054"
 
 
 def upgrade() -> None:

@@ -5,8 +5,8 @@ from alembic import op
 
 from portal.core.db import UTCDateTime
 
-revision = "0051"
-down_revision = "0050"
+revision = "0054"
+down_revision = "0053"
 
 
 def upgrade() -> None:
