@@ -5,10 +5,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
-from typing import cast
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from portal.core import db
 from portal.core.db import database_now
@@ -16,7 +15,7 @@ from portal.core.errors import Forbidden
 from portal.core.money import Money
 from portal.jobs import outbox
 from portal.jobs.models import JobRow
-from portal.refunds import job_handlers, queries, service
+from portal.refunds import executing, job_handlers, queries, service
 from portal.refunds.models import Refund
 from portal.refunds.service import Reviewer, TooLate
 from portal.refunds.statuses import RefundStatus
@@ -51,7 +50,7 @@ def told(counter: Counter, refund_id: str) -> list[str]:
 
 def test_until_the_time_is_over_nothing_is_sent_and_nobody_is_told(counter: Counter) -> None:
     refund_id = approved(counter)
-    assert job_handlers.executing.execute(refund_id) == pytest.approx(HELD, abs=5)
+    assert executing.execute(refund_id) == pytest.approx(HELD, abs=5)
     assert (counter.at_stripe, counter.refund(refund_id).status) == ([], RefundStatus.APPROVED)
     assert told(counter, refund_id) == [RefundStatus.REQUESTED]
     assert counter.sums == (0, 19_00, 100_00)
@@ -73,7 +72,7 @@ def test_what_was_undone_waits_as_before_and_can_be_decided_anew(counter: Counte
     with pytest.raises(TooLate):
         service.undo(refund_id, counter.support)
     assert everything() == before
-    assert job_handlers.executing.execute(refund_id) is None and counter.at_stripe == []
+    assert executing.execute(refund_id) is None and counter.at_stripe == []
 
     service.approve(refund_id, counter.approver, undo_seconds=HELD)
     time_is_over(refund_id)
@@ -149,7 +148,7 @@ def test_a_process_that_dies_while_approving_or_undoing_leaves_it_whole(counter:
 def test_an_approval_whose_process_is_gone_is_sent_when_its_time_is_over(counter: Counter) -> None:
     refund_id = approved(counter)
     with db.transaction() as session:  # the job is lost as well
-        session.execute(JobRow.__table__.delete().where(JobRow.name == "refunds.execute"))
+        session.execute(delete(JobRow).where(JobRow.name == "refunds.execute"))
     assert service.requeue_lost_jobs() == 1
     time_is_over(refund_id)
     outbox.run_due("another worker")
@@ -170,13 +169,13 @@ def test_the_worker_and_the_undo_race_and_one_of_them_wins(counter: Counter) -> 
         return False
 
     def sent(refund_id: str) -> None:
-        while (left := job_handlers.executing.execute(refund_id)) is not None and left < 1:
+        while (left := executing.execute(refund_id)) is not None and left < 1:
             pass
 
     with ThreadPoolExecutor(8) as pool:
         sending = [pool.submit(sent, one) for one in wishes]
         taken_back = [pool.submit(undone, one) for one in wishes]
-        results = {one: cast("bool", future.result()) for one, future in zip(wishes, taken_back, strict=True)}
+        results = {one: future.result() for one, future in zip(wishes, taken_back, strict=True)}
         for future in sending:
             future.result()
     with db.reading() as session:

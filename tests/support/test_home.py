@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -61,7 +62,10 @@ def work(app: Flask) -> None:
         for deadline in (now + timedelta(days=2, hours=1), now + timedelta(days=5), NO_DEADLINE):
             factories.dispute(session, payment, deadline=deadline, evidence_due_by=deadline)
         for days in (5, 40, 120):
-            late = {"due_on": today - timedelta(days=days), "issued_on": today - timedelta(days=days + 14)}
+            late: dict[str, Any] = {
+                "due_on": today - timedelta(days=days),
+                "issued_on": today - timedelta(days=days + 14),
+            }
             factories.invoice(session, customer, **late)
         job = {"name": "payments.follow_up", "args": {}, "run_at": now, "created_at": now}
         session.add(JobRow(id=new_id("job"), status=JobStatus.DEAD, finished_at=now, **job))
@@ -96,7 +100,11 @@ def test_the_home_asks_few_questions_and_each_line_leads_somewhere(app: Flask) -
 def test_the_figures_of_the_day_are_drawn_and_told(app: Flask) -> None:
     with db.transaction() as session:
         payment = factories.payment(session, factories.customer(session))
-        declined = {"status": "requires_payment_method", "failure_code": "card_declined", "succeeded_at": None}
+        declined: dict[str, Any] = {
+            "status": "requires_payment_method",
+            "failure_code": "card_declined",
+            "succeeded_at": None,
+        }
         factories.payment(session, factories.customer(session), decline_code="insufficient_funds", **declined)
         sides = {"debit": LedgerAccount.STRIPE, "credit": LedgerAccount.RECEIVABLES}
         post(
