@@ -1,5 +1,8 @@
 """Processes that are killed at one line of the portal's own code: which lines a piece of work executes, and a SIGKILL at each.
 
+Two lines between which nothing was called that could change anything outside of the process are one moment: a kill at either leaves the
+same behind, so the first of them stands for both.
+
 The work runs in a child that is forked from the test's process, with connections of its own. It dies as with a power cut, or by the
 out-of-memory killer: no `finally` runs, nothing is rolled back by it, and what was in memory is gone.
 """
@@ -8,13 +11,16 @@ from __future__ import annotations
 
 import faulthandler
 import gc
+import json
 import os
+import re
 import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -43,23 +49,83 @@ class Line:
         return f"{Path(self.file).relative_to(ROOT)}:{self.number}"
 
 
-def lines_of(act: Act, *, ready: Act) -> list[Line]:
-    """The distinct lines that this work executes, in the order in which they are first reached; done in a child.
+@dataclass(frozen=True)
+class Way:
+    """The lines that a piece of work executes, each once, in the order in which they are first reached.
 
-    What the child does before, in `ready`, does not count.
+    `moments` are those of them at which there is something to be learnt from a kill.
+    """
+
+    lines: list[Line]
+    moments: list[Line]
+
+
+def way_of(act: Act, *, ready: Act, known: Collection[Line] = ()) -> Way:
+    """The way of this work; it is done in a child. What the child does before, in `ready`, does not count.
+
+    A kill comes when its line is reached first. So a line stands for a moment if it is reached first in it, and is not one of those that
+    are `known`, at which another work is killed.
     """
     with tempfile.NamedTemporaryFile("r") as written:
 
         def note_lines() -> None:
             ready()
-            seen: dict[tuple[str, int], None] = {}
-            _traced(act, lambda file, number: seen.setdefault((file, number)), _OURS)
-            Path(written.name).write_text("\n".join(f"{number} {file}" for file, number in seen))
+            moments = _Moments({(line.file, line.number) for line in known})
+            sys.setprofile(moments.called)
+            try:
+                _traced(act, moments.reached, _OURS)
+            finally:
+                sys.setprofile(None)
+            Path(written.name).write_text(json.dumps([list(moments.lines), moments.first]))
 
         status = _in_a_child(note_lines)
         assert status == 0, f"the work itself failed: {status}"
-        found = (line.partition(" ") for line in written.read().splitlines())
-        return [Line(file, int(number)) for number, _, file in found]
+        lines, first = ([Line(file, number) for file, number in some] for some in json.load(written))
+        return Way(lines, first)
+
+
+class _Moments:
+    """The lines of a work, and of each moment the first one: until something may have happened outside of the process."""
+
+    # What changes nothing but what it returns, or an object in memory, unless it calls something else that is seen in its turn.
+    _OWN_MATTER = (str, bytes, int, float, tuple, list, dict, set, frozenset, type, date, re.Pattern, re.Match)
+    _READS_AND_WRITES = frozenset({"open", "print", "input", "exec", "eval", "__import__", "breakpoint"})
+    _OF_VALUES = (
+        "<string>",
+        "/enum.py",
+        "/functools.py",
+        "/dataclasses.py",
+        "/contextlib.py",
+        "/sqlalchemy/orm/attributes.py",
+    )
+
+    def __init__(self, known: Collection[tuple[str, int]]) -> None:
+        self.lines: dict[tuple[str, int], None] = {}
+        self.first: list[tuple[str, int]] = []
+        self._known = known
+        self._something_happened = True
+        self._has_its_line = False
+
+    def reached(self, file: str, number: int) -> None:
+        line = file, number
+        if self._something_happened:
+            self._something_happened = self._has_its_line = False
+        if not self._has_its_line and line not in self.lines and line not in self._known:
+            self.first.append(line)
+            self._has_its_line = True
+        self.lines.setdefault(line)
+
+    def called(self, frame: FrameType, event: str, called: Any) -> None:
+        if event == "c_call":
+            self._something_happened |= not self._is_own_matter(called)
+        elif event == "call":
+            file = frame.f_code.co_filename
+            self._something_happened |= not file.startswith(_OURS) and not file.endswith(self._OF_VALUES)
+
+    def _is_own_matter(self, called: Any) -> bool:
+        if isinstance(getattr(called, "__self__", None), self._OWN_MATTER):
+            return True
+        return getattr(called, "__module__", None) == "builtins" and called.__name__ not in self._READS_AND_WRITES
 
 
 def dies_at(line: Line, act: Act, *, ready: Act) -> bool:

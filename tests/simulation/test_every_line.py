@@ -1,15 +1,16 @@
 """A SIGKILL at every line of the portal's own code that moves money or tells of it; afterwards the books equal Stripe's.
 
-Each line has a case of its own: an invoice, or a part of a payment that is given back. A child works on it and is killed at that line.
-Then half of the clients come again with the key that they had; for the others the worker alone goes on. All cases live in one
-database, so what one of them leaves behind must not be in the way of another.
+Lines between which nothing can have happened outside of the process are one moment. Each moment has a case of its own: an invoice, or a
+part of a payment that is given back. A child works on it and is killed at that moment's line. Then half of the clients come again with
+the key that they had; for the others the worker alone goes on. All cases live in one database, so what one of them leaves behind must
+not be in the way of another.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -46,18 +47,18 @@ from tests.payment_methods.conftest import Wallet
 from tests.payments.conftest import keep_card
 from tests.simulation import killing
 from tests.simulation.invariants import violations
-from tests.simulation.killing import Line
+from tests.simulation.killing import Line, Way
 from tests.smtp import Mailbox
 from tests.stripe_events.test_webhooks import event, signed
 
-pytestmark = pytest.mark.timeout(1_800)  # with every line
+pytestmark = pytest.mark.timeout(1_800)  # with every moment
 
 # Importing the jobs registers what the worker runs.
 REGISTERED = (document_handlers, refund_handlers, event_handlers)
 # What time brings by itself; longer than any wait of a job.
 LONG_AFTERWARDS = timedelta(days=1)
-# `make kills` takes every line; an ordinary run takes one of so many, with another SEED others.
-EVERY, SEED = {"sqlite": 14, "postgresql": 40}, 2
+# `make kills` takes every moment; an ordinary run takes one of so many, with another SEED others.
+EVERY, SEED = {"sqlite": 7, "postgresql": 20}, 2
 # So many lines of one work may depend on random ids.
 MOST_MISSED = 2
 # A payment of 119 euros is given back in so many parts of so many cents.
@@ -246,12 +247,12 @@ def scene(app: Flask, database: str, sandbox: SandboxServer, smtp: Mailbox) -> I
     gateway.forget()
 
 
-def lines_of(prepare: Prepare) -> list[Line]:
-    """All lines of this work, once everything that is imported or compiled at the first need is there."""
+def way_of(prepare: Prepare, known: Collection[Line] = ()) -> Way:
+    """The way of this work, once everything that is imported or compiled at the first need is there."""
     warm, whole = prepare(), prepare()
     hold_back(*warm.due)
     warm.play()
-    return killing.lines_of(whole.play, ready=partial(hold_back, *whole.due))
+    return killing.way_of(whole.play, ready=partial(hold_back, *whole.due), known=known)
 
 
 def kill_at_each(scene: Scene, prepare: Prepare, lines: list[Line]) -> None:
@@ -274,12 +275,12 @@ def kill_at_each(scene: Scene, prepare: Prepare, lines: list[Line]) -> None:
 
 
 def kill_everywhere(scene: Scene, works: tuple[Prepare, ...], spared: set[Line], every: int) -> int:
-    """Kill at every so many of the lines of these works, each line in the first that reaches it; returns at how many."""
+    """Kill at every so many moments of these works, each line in the first that reaches it; returns at how many."""
     known, number = set(spared), 0
     for prepare in works:
-        lines = [line for line in lines_of(prepare) if line not in known]
-        known.update(lines)
-        taken = lines[SEED % every :: every]
+        way = way_of(prepare, known)
+        known.update(way.lines)
+        taken = way.moments[SEED % every :: every]
         kill_at_each(scene, prepare, taken)
         number += len(taken)
     return number
@@ -287,7 +288,7 @@ def kill_everywhere(scene: Scene, works: tuple[Prepare, ...], spared: set[Line],
 
 @pytest.fixture
 def every(database: str) -> int:
-    """`make kills` sets it to 1: every line."""
+    """`make kills` sets it to 1: every moment."""
     return int(os.environ.get("KILL_AT_EVERY", EVERY[database.partition(":")[0]]))
 
 
@@ -296,10 +297,10 @@ def check(scene: Scene, smtp: Mailbox, every: int, capsys: pytest.CaptureFixture
     """Kill at the lines of these works but for those of the others, and hold everything against the promises."""
 
     def check(*works: Prepare, but: tuple[Prepare, ...] = (), at_least: int) -> None:
-        spared = {line for prepare in but for line in lines_of(prepare)}
+        spared = {line for prepare in but for line in way_of(prepare).lines}
         number = kill_everywhere(scene, works, spared, every)
         assert violations(scene.sandbox.client, mails=smtp.messages) == []
-        assert number >= at_least // every, "a run that kills at fewer lines than there were has lost its sight"
+        assert number >= at_least // every, "a run that kills at fewer moments than there were has lost its sight"
         with capsys.disabled():
             print(f" killed {number} times;", end="", flush=True)  # noqa: T201
 
@@ -307,13 +308,13 @@ def check(scene: Scene, smtp: Mailbox, every: int, capsys: pytest.CaptureFixture
 
 
 def test_the_way_of_a_payment(scene: Scene, check: Check) -> None:
-    check(scene.order, scene.press, scene.page, scene.follow_up, scene.webhook, at_least=650)
+    check(scene.order, scene.press, scene.page, scene.follow_up, scene.webhook, at_least=350)
 
 
 def test_the_way_of_a_document(scene: Scene, check: Check) -> None:
-    check(scene.document, at_least=300)
+    check(scene.document, at_least=150)
 
 
 def test_the_way_of_a_refund(scene: Scene, check: Check) -> None:
     """Its credit note goes the way of a receipt, at whose lines the test before has killed."""
-    check(scene.refund, but=(scene.document,), at_least=250)
+    check(scene.refund, but=(scene.document,), at_least=180)
