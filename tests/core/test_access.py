@@ -577,26 +577,36 @@ def kinds(kind: type) -> Iterator[type]:
         yield from kinds(child)
 
 
+def is_refused_to_some(statuses: tuple[int, ...], column: int) -> bool:
+    """Whether these are refused what others are not."""
+    refusals = {403, 404}
+    return statuses[column] in refusals and not refusals.issuperset(statuses)
+
+
 @pytest.mark.database("postgresql")  # which is the stricter one
 @pytest.mark.parametrize("who", ["owner", "admin"])
 def test_absurd_dates_numbers_and_texts_are_no_mistake_of_ours(house: House, who: str) -> None:
     names, browser = names_of_fields(), house.browsers[who]
     assert {"paid_on", "password", "month"} <= set(names)
     prefixes = ("", "profile-", "new-", f"{house.ids['user_id']}-", f"{house.ids['staff_id']}-")
+    column = EVERYONE.index(who)
     for value in ABSURD:
         asked = "&".join(f"{name}={quote_plus(value)}" for name in names)
         typed = "&".join(f"{prefix}{name}={quote_plus(value[:400])}" for prefix in prefixes for name in names)
+        token = {"X-CSRFToken": factories.csrf_token(browser)}
         for method, rule in EXPECTED:
+            if is_refused_to_some(EXPECTED[method, rule], column) and value != ABSURD[0]:
+                continue  # who may not is refused before anything is read
             if method == "GET":
                 answer = browser.get(house.address(rule), query_string=asked)
             elif rule.startswith(("/sign-out", "/account/sessions", "/password")):
                 continue
             else:
-                token = {"X-CSRFToken": factories.csrf_token(browser)}
                 form: dict[str, Any] = {"data": typed, "content_type": "application/x-www-form-urlencoded"}
                 answer = browser.open(house.address(rule), method=method, headers=token, **form)
             # Stripe is not there.
             assert answer.status_code < 500 or answer.status_code == 503, (method, rule, value[:20])
+        assert browser.post("/account/profile", headers=token).status_code == 422, "what was sent had the right token"
 
 
 def test_a_form_without_its_token_is_refused_and_changes_nothing(house: House) -> None:

@@ -55,7 +55,7 @@ def create_style_app(brand: str = "#2a4fd0", brand_contrast: str = "#ffffff", lo
     )
     CSRFProtect(app)
     Babel(app, locale_selector=lambda: request.args.get("lang", locale))
-    app.add_template_global(lambda _for_staff: [], "navigation")
+    app.add_template_global(list, "navigation")
 
     @app.context_processor
     def context() -> dict[str, Any]:

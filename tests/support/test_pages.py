@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -334,3 +335,20 @@ def test_a_file_is_looked_at_and_then_imported(desk: Desk, browse: As) -> None:
     ).location
     html = text(client, wrong)
     assert "Every line needs a description." in html and "Issue" not in html.split("<main")[1]
+
+
+def test_an_upload_that_is_refused_leaves_no_file_open(desk: Desk, browse: As) -> None:
+    """More than 500 kB is kept in a file without a name while it is read."""
+
+    def nameless() -> list[str]:
+        files = (file for file in Path("/proc/self/fd").iterdir() if file.is_symlink())
+        return sorted(str(file) for file in files if str(file.readlink()).endswith("(deleted)"))
+
+    support, admin, before = browse("support"), browse("admin"), nameless()
+    form = {"decimal_mark": ""}
+    refused = [
+        post(support, "/support/invoices/import", **form, file=(io.BytesIO(b"x" * 700_000), "large.csv")),
+        admin.post("/support/invoices/import", data=form | {"file": (io.BytesIO(b"x" * 700_000), "large.csv")}),
+    ]
+    assert [answer.status_code for answer in refused] == [404, 400]
+    assert nameless() == before
