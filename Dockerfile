@@ -33,7 +33,9 @@ ENV PATH=/portal/.venv/bin:$PATH \
     WEB_CONCURRENCY=1 \
     PORTAL_ENVIRONMENT=production \
     XDG_CACHE_HOME=/tmp
-RUN python -m portal.web.static_build
+RUN python -m portal.web.static_build \
+ && python -m portal.content.template_build \
+ && python -m compileall -q portal deploy migrations wsgi.py
 USER portal
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \

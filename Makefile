@@ -20,7 +20,7 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-h
 AUDIT := $(UV) tool run --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes --requirement requirements/app.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test bench clients contract fuzz chaos kills mutants lint structure ways format texts migration reference lock install install-dev install-lint audit clean
+.PHONY: help run check test bench clients contract fuzz chaos kills mutants lint structure ways format texts migration reference lock install install-dev install-lint install-lighthouse audit clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ audit: install-dev ## Ask for known weaknesses of the locked packages and list t
 
 install-lint: install-dev ## Bring the pinned linters of JavaScript and CSS, for which node and npm are needed
 	@$(BIN)/python -m deploy.dev.lint_front --install
+
+install-lighthouse: install-dev ## Bring the pinned Lighthouse, for which node and npm are needed: then `make test` looks at pages with it
+	@npm ci --ignore-scripts --no-audit --no-fund --prefix deploy/dev/lighthouse
 
 install-dev:
 	@$(PYTHON) deploy/dev/install.py dev

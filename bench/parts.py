@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
@@ -11,7 +13,7 @@ from importlib import import_module
 from bench.lines import Line
 from tests.run import SETTINGS
 
-PARTS = ("pages", "start", "webhooks", "payment", "receipts", "history", "search", "size")
+PARTS = ("pages", "start", "webhooks", "payment", "receipts", "history", "search", "size", "sandbox")
 
 
 def measured(part: str, quick: bool) -> list[Line]:
@@ -22,7 +24,12 @@ def measured(part: str, quick: bool) -> list[Line]:
 
 
 def all_measured(parts: Sequence[str], *, quick: bool) -> list[Line]:
-    """Settings, databases and memory are a process's own, so each part gets a new one."""
+    """Settings, databases and memory are a process's own, so each part gets a new one. Tells how long each took, as it ends."""
     spawning = multiprocessing.get_context("spawn")
+    lines: list[Line] = []
+    begun = time.monotonic()
     with ProcessPoolExecutor(1, mp_context=spawning, max_tasks_per_child=1) as processes:
-        return [line for lines in processes.map(measured, parts, [quick] * len(parts)) for line in lines]
+        for part, found in zip(parts, processes.map(measured, parts, [quick] * len(parts)), strict=True):
+            lines += found
+            print(f"{part}: after {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+    return lines

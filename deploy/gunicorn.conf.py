@@ -10,6 +10,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from sqlalchemy.orm import configure_mappers
+
+from portal.core import db
 from portal.core.config import WrongSettings, load  # gunicorn reads this file before it looks for the application
 
 # gunicorn's threads, which get a request when it is whole: slow clients keep none of them waiting.
@@ -40,7 +43,11 @@ forwarder_headers = ""
 
 
 def on_starting(server: Any) -> None:
-    """Say how many processes there will be, however that was decided; and stop here, with a sentence, if the settings are wrong."""
+    """Make the application once, for all processes, which share the memory that it takes.
+
+    Before that, say how many processes there will be, however that was decided, and stop here, with a sentence, if the settings are wrong.
+    So a new release or new settings need a restart: with SIGHUP the processes begin anew with the old ones.
+    """
     os.environ["WEB_CONCURRENCY"] = str(server.cfg.workers)
     try:
         load()
@@ -49,3 +56,10 @@ def on_starting(server: Any) -> None:
             f"The portal cannot start with these settings.\n{error}", file=sys.stderr
         )  # not one line for each in a log
         sys.exit(1)
+    server.app.wsgi()
+    configure_mappers()
+
+
+def post_fork(_server: Any, _worker: Any) -> None:
+    """A connection to the database belongs to one process: none that the first one may have opened is used by another."""
+    db.after_fork()

@@ -57,7 +57,7 @@ def main() -> int:
                 try_lighter_browser(ROOT / "var" / "tried-lighter-browser")
             install_uv()
             install_requirements(wanted)
-            build_static_files()
+            build(wanted)
     except CannotInstall as problem:
         print(f"Cannot install: {problem}", file=sys.stderr)
         return 1
@@ -168,9 +168,14 @@ def install_requirements(wanted: str) -> None:
     STAMP.write_text(f"{chosen} {digest(requirements)}")
 
 
-def build_static_files() -> None:
-    """As browsers get them: see portal/web/static_build.py."""
-    run([VENV / "bin" / "python", "-m", "portal.web.static_build"])
+def build(wanted: str) -> None:
+    """Files as browsers get them; and templates and code as processes run them, where these do not change every minute."""
+    python = VENV / "bin" / "python"
+    run([python, "-m", "portal.web.static_build"])
+    if wanted == "dev":
+        return
+    run([python, "-m", "portal.content.template_build"])
+    run([python, "-m", "compileall", "-q", "portal", "deploy", "migrations", "wsgi.py"])
 
 
 def uv_environment() -> dict[str, str]:

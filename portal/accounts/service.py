@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.orm import Session
 
 from portal.accounts import jobs, queries
@@ -237,6 +236,8 @@ def change_billing_details(customer_id: str, *, name: str, address: str, country
 
 
 def _email(text: str) -> str:
+    from email_validator import EmailNotValidError, validate_email
+
     text = texts.one_line(text, field="email", longest=LONGEST_EMAIL, required=True)
     try:
         address = validate_email(

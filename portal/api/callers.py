@@ -151,12 +151,11 @@ def _ours(claims: tokens.Claims) -> Caller | None:
             return None
         return Caller("api_client", client.id, claims.scopes & frozenset(client.scopes.split()), role="api_client")
     found = app_grants.standing(claims.grant)
-    if found is None or found[0].id != claims.subject:
+    if found is None or found.id != claims.subject:
         return None
-    user, proved_at = found
-    scopes = claims.scopes & policy.scopes_of(user.role, user.customer_role)  # a role may have changed since
-    kind: Kind = "customer" if user.role == Role.CUSTOMER else "staff"
-    return Caller(kind, user.id, scopes, role=user.role, customer_id=user.customer_id, proved_at=proved_at)
+    scopes = claims.scopes & policy.scopes_of(found.role, found.customer_role)  # a role may have changed since
+    kind: Kind = "customer" if found.role == Role.CUSTOMER else "staff"
+    return Caller(kind, found.id, scopes, role=found.role, customer_id=found.customer_id, proved_at=found.proved_at)
 
 
 def _outside(claims: tokens.Claims) -> Caller | None:

@@ -119,6 +119,7 @@ def list_payments(caller: Caller, query: payment_schemas.PaymentList) -> schemas
             query.cursor,
             size=query.limit,
             oldest_first=query.sort == "created_at",
+            with_items=True,
         )
         rows = representations.payments(session, found.rows)
         total = queries.count(session, whose, wanted) if query.total else None

@@ -15,8 +15,8 @@ from jinja2.runtime import Context, Macro
 from jinja2.utils import missing
 from markupsafe import Markup, escape
 
-# Macros in these files depend on nothing but what they are given and the language, so what they gave is kept.
-PURE: Final = frozenset({"components/icons.html", "components/bank_cards.html"})
+# Macros in these files depend on nothing but what they are given and the language, so what they gave for texts and numbers is kept.
+PURE: Final = frozenset({"components/icons.html", "components/bank_cards.html", "components/status.html"})
 # Of each macro, in each language: more are forgotten together.
 MOST_KEPT: Final = 500
 
@@ -43,17 +43,19 @@ class QuickMacro(Macro):
 
 
 class PureMacro(QuickMacro):
-    """One whose results are kept; its arguments are texts, numbers or None."""
+    """One whose results are kept where all of its arguments are texts, numbers or None."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._kept: dict[Any, str] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> str:
-        key = (*args, *kwargs.items())
+        if kwargs or not all(isinstance(one, str | int | None) for one in args):
+            return super().__call__(*args, **kwargs)
+        key = (*args, *map(type, args))  # a text that is HTML already is another than one that is to be escaped
         found = self._kept.get(key)
         if found is None:
-            found = super().__call__(*args, **kwargs)
+            found = super().__call__(*args)
             if len(self._kept) >= MOST_KEPT:
                 self._kept.clear()
             self._kept[key] = found

@@ -24,7 +24,6 @@ from typing import Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from email_validator import validate_email
 from flask_mail import Connection, Mail, Message, sanitize_address
 from sqlalchemy import Index, Integer, String
 from sqlalchemy.dialects import postgresql, sqlite
@@ -231,6 +230,8 @@ def _on_the_wire(address: str) -> str:
     """The address with its domain as the name servers know it ("müller.de" is "xn--mller-kva.de")."""
     if address.isascii():
         return address
+    from email_validator import validate_email
+
     written = validate_email(address, check_deliverability=False, test_environment=True)  # which .test is for
     return f"{written.local_part}@{written.ascii_domain}"
 

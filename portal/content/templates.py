@@ -5,6 +5,7 @@ All share the templates folder and the catalogues.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+import jinja2
 from jinja2 import (
     Environment,
     FileSystemBytecodeCache,
@@ -27,12 +29,14 @@ from jinja2.runtime import Context
 from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
-from portal.content import language
+from portal.content import inlining, language
 from portal.content.compiling import QuickGenerator, QuickTemplate
 from portal.core import config
 from portal.core.money import Money
 
 TEMPLATES: Final = Path(__file__).parents[2] / "templates"
+# Where portal.content.template_build puts them compiled.
+BUILT: Final = TEMPLATES / "built"
 
 
 class LocaleEnvironment(Environment):
@@ -57,8 +61,10 @@ class LocaleEnvironment(Environment):
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=reads_changes,
+            bytecode_cache=BuiltTemplates(str(BUILT)) if BUILT.is_dir() and not reads_changes else None,
         )
         self.locale = locale
+        self._macros: dict[str, dict[str, nodes.Macro]] = {}
         self.catalogue = language.catalogue(locale)
         self.install_gettext_translations(self.catalogue, newstyle=True)  # type: ignore[attr-defined]
 
@@ -80,7 +86,17 @@ class LocaleEnvironment(Environment):
         """Jinja's hook between the parsing of a template and the writing of its Python."""
         escapes = self.autoescape(name) if callable(self.autoescape) else self.autoescape
         translated = _Translator(self.catalogue, Markup if escapes else str).visit(source)
+        if escapes and not self.auto_reload:  # a template is compiled anew for changes of its own file alone
+            translated = inlining.write_out(translated, self._macros_of)
         return super()._generate(translated, name, filename, defer_init)
+
+    def _macros_of(self, name: str) -> dict[str, nodes.Macro]:
+        """The macros of a file of components, in this language."""
+        if name not in self._macros:
+            source = (TEMPLATES / name).read_text("utf-8") if name.startswith("components/") else ""
+            translated = _Translator(self.catalogue, Markup).visit(self.parse(source, name))
+            self._macros[name] = {macro.name: macro for macro in translated.find_all(nodes.Macro)}
+        return self._macros[name]
 
 
 class _Translator(NodeTransformer):
@@ -101,11 +117,32 @@ class _Translator(NodeTransformer):
 
 
 class CompiledTemplates(FileSystemBytecodeCache):
-    """Compiled templates in a folder, each language's apart, for the texts are in them."""
+    """Compiled templates in a folder, each language's apart, for the texts are in them.
+
+    What stands in one besides its own file is in its name there: the catalogue, the components that are written into it, and how.
+    """
 
     def get_bucket(self, environment: Environment, name: str, filename: str | None, source: str) -> Bucket:
         locale = getattr(environment, "locale", "")
-        return super().get_bucket(environment, f"{locale} {name}", filename, source)
+        return super().get_bucket(environment, f"{locale} {_shared_digest(locale)} {name}", filename, source)
+
+
+class BuiltTemplates(CompiledTemplates):
+    """Those that template_build has made. A process adds none: it may be unable to write there."""
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        pass
+
+
+@cache
+def _shared_digest(locale: str) -> str:
+    here = Path(__file__).parent
+    found = hashlib.sha256(jinja2.__version__.encode())
+    catalogues = (language.CATALOGUES / locale).rglob("*.mo") if locale else ()
+    own = (here / "templates.py", here / "compiling.py", here / "inlining.py")
+    for file in sorted([*TEMPLATES.glob("components/*.html"), *catalogues, *own]):
+        found.update(file.name.encode() + b"\0" + file.read_bytes())
+    return found.hexdigest()
 
 
 @cache

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import namedtuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -25,14 +27,16 @@ from sqlalchemy import (
     Select,
     String,
     and_,
+    any_,
     bindparam,
     create_engine,
     event,
     func,
     literal,
+    literal_column,
     select,
 )
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import psycopg as postgresql_psycopg
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DisconnectionError, InterfaceError, InternalError, OperationalError
@@ -211,6 +215,12 @@ def disconnect() -> None:
         _engine = None
 
 
+def after_fork() -> None:
+    """In a process that was forked: none of the connections of the first one is used here, nor closed, which are still its own."""
+    if _engine is not None:
+        _engine.dispose(close=False)
+
+
 def engine() -> Engine:
     if _engine is None:
         raise RuntimeError("no database: call db.connect(url) first")
@@ -271,58 +281,104 @@ def writing_once() -> Iterator[Connection]:
             _open.reset(token)
 
 
-class WrittenAtOnce:
-    """A statement that PostgreSQL executes at once and without a transaction around it: what it writes is durable when `execute` returns.
-
-    SQLAlchemy writes it, once, and the driver executes it: what SQLAlchemy does around each execution costs more than the driver does. It
-    bears being executed twice, for when the connection is lost nobody knows whether it was. All its values are parameters with a type.
+class _ByDriver:
+    """A statement that SQLAlchemy writes, once, and PostgreSQL's driver executes, without a transaction around it: what SQLAlchemy does
+    around each execution costs more than the driver does. All its values are parameters with a type, and one value each.
     """
 
-    def __init__(self, statement: Select[Any]) -> None:
-        self._statement = statement
+    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
+        self.statement = statement
         dialect: Dialect = postgresql_psycopg.dialect()  # type: ignore[no-untyped-call]
         compiled = statement.compile(dialect=dialect)
         self._sql = str(compiled)
+        self._defaults = {name: bind.effective_value for name, bind in compiled.binds.items() if not bind.required}
         processors = {
             name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in compiled.binds.items()
         }
         self._processors = [(name, processor) for name, processor in processors.items() if processor]
+        columns = statement.selected_columns
+        self.row: Any = namedtuple("Row", [str(column.key) for column in columns])  # type: ignore[misc]
+        readers = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
+        self._readers = [(place, reader) for place, reader in enumerate(readers) if reader]
 
-    def execute(self, values: dict[str, object]) -> tuple[object, ...] | None:
-        """The first row of what it returns. Raises what SQLAlchemy raises. It may stand inside nothing."""
-        refuse_inside_transaction("another transaction")
-        prepared = values | {name: process(values[name]) for name, process in self._processors}
-        try:
-            return self._by_driver(prepared)
-        except engine().dialect.loaded_dbapi.Error:  # SQLAlchemy meets it again, and says what it is
-            with writing_once() as connection:
-                found = connection.execute(self._statement, values).first()
-                return None if found is None else tuple(found)
-
-    def _by_driver(self, prepared: dict[str, object]) -> tuple[object, ...] | None:
+    def rows(self, values: Mapping[str, object]) -> list[Any]:
+        """Raises what the driver raises; the connection is given up then."""
+        prepared = self._defaults | dict(values)
+        for name, process in self._processors:
+            prepared[name] = process(prepared[name])
         borrowed = engine().raw_connection()
         try:
             driver: Any = borrowed.driver_connection
             driver.autocommit = True
-            found: tuple[object, ...] | None = driver.execute(self._sql, prepared).fetchone()
+            found: list[tuple[Any, ...]] = driver.execute(self._sql, prepared).fetchall()
             driver.autocommit = False
         except BaseException:
             borrowed.invalidate()
             raise
         borrowed.close()
-        return found
+        return [self.row._make(self._read(row)) for row in found]
+
+    def _read(self, row: tuple[Any, ...]) -> Sequence[Any]:
+        if not self._readers:
+            return row
+        values = list(row)
+        for place, read in self._readers:
+            values[place] = read(values[place])
+        return values
 
 
-def rows_of(statement: Select[*tuple[Any, ...]], parameters: dict[str, Any]) -> Sequence[Row[*tuple[Any, ...]]]:
-    """The rows that one question for columns finds, as cheaply as it can be asked: without a session, and on PostgreSQL without a
-    transaction. For what each request asks, with a statement that is built once.
+class WrittenAtOnce:
+    """A statement that PostgreSQL executes at once and without a transaction around it: what it writes is durable when `execute` returns.
 
-    It may stand inside nothing, like a write.
+    It bears being executed twice, for when the connection is lost nobody knows whether it was.
+    """
+
+    def __init__(self, statement: Select[Any]) -> None:
+        self._prepared = _ByDriver(statement)
+
+    def execute(self, values: dict[str, object]) -> tuple[object, ...] | None:
+        """The first row of what it returns. Raises what SQLAlchemy raises. It may stand inside nothing."""
+        refuse_inside_transaction("another transaction")
+        try:
+            rows = self._prepared.rows(values)
+            return tuple(rows[0]) if rows else None
+        except engine().dialect.loaded_dbapi.Error:  # SQLAlchemy meets it again, and says what it is
+            with writing_once() as connection:
+                found = connection.execute(self._prepared.statement, values).first()
+                return None if found is None else tuple(found)
+
+
+# So many different questions of this kind are asked; each is made once a process.
+_prepared = lru_cache(maxsize=100)(_ByDriver)
+
+
+def rows_of(statement: Select[*tuple[Any, ...]], parameters: dict[str, Any]) -> Sequence[Any]:
+    """The rows that one question for columns finds, by the columns' names, as cheaply as it can be asked: without a session, and on
+    PostgreSQL without a transaction and by the driver alone. For what each request asks, with a statement that is built once.
+
+    Raises what SQLAlchemy raises. It may stand inside nothing, like a write.
     """
     refuse_inside_transaction("another transaction")
-    options = {"isolation_level": "AUTOCOMMIT"} if engine().dialect.name == "postgresql" else {}
+    options = {}
+    if engine().dialect.name == "postgresql":
+        try:
+            return _prepared(statement).rows(parameters)
+        except (
+            engine().dialect.loaded_dbapi.Error
+        ):  # a lost connection, mostly: SQLAlchemy takes another one, or says what it is
+            options = {"isolation_level": "AUTOCOMMIT"}
     with engine().connect().execution_options(**options) as connection:
         return connection.execute(statement, parameters).all()
+
+
+def rows_in(
+    session: Session, statement: Select[*tuple[Any, ...]], parameters: Mapping[str, Any]
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """The rows that one question for columns finds in the transaction of a session, past what a session does for rows of its own: that
+    costs as much again. For what each request asks, with a statement that is built once.
+    """
+    session.flush()  # as the session does before it asks
+    return session.connection().execute(statement, dict(parameters)).all()
 
 
 def _run(connection: Any, *, writing: bool) -> Iterator[Session]:
@@ -384,7 +440,19 @@ def inline_literals(column: InstrumentedAttribute[Any], values: Iterable[str]) -
     value. So the condition must be the index's to the letter: the values in alphabetical order.
     Source: SQLite, "Partial Indexes", queries using partial indexes.
     """
-    return column.in_(bindparam(None, sorted(values), expanding=True, literal_execute=True))
+    words = sorted(str(value) for value in values)
+    if not all(word.isidentifier() for word in words):
+        raise ValueError(f"no words of a status: {words}")
+    return column.in_([literal_column(f"'{word}'") for word in words])
+
+
+def among(column: InstrumentedAttribute[Any], values: str, dialect: str) -> ColumnElement[bool]:
+    """That a text column holds one of the parameter `values`, for a question that is built once: on PostgreSQL one array, for which the
+    statement need not be written anew each time.
+    """
+    if dialect == "postgresql":
+        return column == any_(bindparam(values, type_=postgresql.ARRAY(String)))
+    return column.in_(bindparam(values, expanding=True))
 
 
 def is_reachable() -> bool:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, Generic, Literal, TypeVar
 
-from sqlalchemy import Select, func, select, tuple_
+from sqlalchemy import Select, bindparam, func, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal.core.errors import N_, Invalid, NotFound
@@ -69,14 +70,17 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """How much of a list a page shows, and in which order; with `ids_first` it is found without its rows, which are read afterwards."""
+    """How much of a list a page shows, and in which order; with `ids_first` it is found without its rows, which are read afterwards.
+    `values` are those of a question that was built once.
+    """
 
     size: int = PAGE_SIZE
     ascending: bool = False
     ids_first: bool = False
+    values: Mapping[str, object] | None = None
 
 
-def page(
+def page(  # noqa: PLR0913  # what a page is described by
     session: Session,
     query: Select[Row],
     moment: InstrumentedAttribute[datetime],
@@ -86,8 +90,11 @@ def page(
     ascending: bool = False,
     size: int = PAGE_SIZE,
     ids_first: bool = False,
+    values: Mapping[str, object] | None = None,
 ) -> Page[Row]:
     """The page at `cursor`, or the first one, of the rows that `query` finds, in the falling (or rising) order of (moment, id).
+
+    A `query` that was built once, with parameters for which `values` are given, is made into a page's question once as well.
 
     An index on the query's filter and these two columns makes it cheap. A page that has become empty, or would hold less than a
     page of the newest rows, is the first one. With `ids_first` an index that holds all that the filter asks for serves alone: for filters
@@ -104,7 +111,7 @@ def page(
     place = Cursor.decode(cursor) if cursor else None
     key = (place.moment, place.id) if place else ()
     side = place.side if place else None
-    paging = Paging(size, ascending=ascending, ids_first=ids_first)
+    paging = Paging(size, ascending=ascending, ids_first=ids_first, values=values)
     return _page_of(session, query, (moment, row_id), side, key, cursor_of, paging)
 
 
@@ -157,20 +164,36 @@ def _rows(
     paging: Paging,
 ) -> list[Row]:
     """One more than a page, so that its end is known; backwards when the side is before the place."""
-    key = tuple_(*columns)
     rising = paging.ascending != (side == "before")
-    if side is not None:
-        query = query.where(key > place if rising else key < place)
-    query = query.order_by(*(columns if rising else (column.desc() for column in columns)))
-    query = query.limit(paging.size + 1)
+    build = _question if paging.values is None else _question_kept
+    question = build(query, columns, paging.size + 1, rising=rising, begun=side is not None)
+    values = {
+        **(paging.values or {}),
+        **{f"place_{column.key}": at for column, at in zip(columns, place, strict=False)},
+    }
     if not paging.ids_first:
-        return list(session.scalars(query))
+        return list(session.scalars(question, values))
     row_id = columns[-1]
-    ids = list(session.scalars(query.with_only_columns(row_id)))
+    ids = list(session.scalars(question.with_only_columns(row_id), values))
     if not ids:
         return []
     rows = {getattr(row, row_id.key): row for row in session.scalars(select(row_id.class_).where(row_id.in_(ids)))}
     return [rows[one] for one in ids]
+
+
+def _question(
+    query: Select[Row], columns: tuple[InstrumentedAttribute[Any], ...], most: int, *, rising: bool, begun: bool
+) -> Select[Row]:
+    """At most so many rows in this order, when it has `begun` those beyond the place that the parameters name."""
+    if begun:
+        key = tuple_(*columns)
+        place = tuple_(*(bindparam(f"place_{column.key}", type_=column.type) for column in columns))
+        query = query.where(key > place if rising else key < place)
+    return query.order_by(*(columns if rising else (column.desc() for column in columns))).limit(most)
+
+
+# Of each list both ways, from its beginning and from a place.
+_question_kept: Final = lru_cache(maxsize=200)(_question)
 
 
 def distinct(session: Session, column: InstrumentedAttribute[str]) -> list[str]:

@@ -6,15 +6,16 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from typing import Any, Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import Select, bindparam, exists, func, select, tuple_
+from sqlalchemy import Select, exists, func, select, tuple_
 from sqlalchemy.orm import Session, undefer
 
 from portal.accounts import queries as accounts
 from portal.content.mail import SentMail
-from portal.core import company_days, keyset
+from portal.core import company_days, db, keyset
 from portal.core.db import begins_with, inline_literals
 from portal.core.errors import NotFound, PortalError
 from portal.core.money import Money
@@ -136,14 +137,16 @@ def by_code(session: Session, typed: str) -> Issued | None:
     return Issued(document.code_text, document.kind, document.number, issued_on, document.total, document.revoked_at)
 
 
-_RECEIPT_IDS: Final = select(PaymentDocument.payment_id, PaymentDocument.id).where(
-    PaymentDocument.payment_id.in_(bindparam("payments", expanding=True))
-)
+@cache
+def _receipt_ids(dialect: str) -> Select[str, str]:
+    """Of the :payments."""
+    documents = select(PaymentDocument.payment_id, PaymentDocument.id)
+    return documents.where(db.among(PaymentDocument.payment_id, "payments", dialect))
 
 
 def receipt_ids(session: Session, payment_ids: Sequence[str]) -> dict[str, str]:
     """The receipt or confirmation of each of these payments that has one, by the payment's id."""
-    found = session.execute(_RECEIPT_IDS, {"payments": list(payment_ids)})
+    found = db.rows_in(session, _receipt_ids(db.dialect_of(session)), {"payments": list(payment_ids)})
     return {str(row.payment_id): row.id for row in found}
 
 

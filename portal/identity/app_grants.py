@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import bindparam, delete, select, update
@@ -139,8 +139,28 @@ def refresh(token: str) -> Grant:
     raise GrantOver
 
 
-# Each request of an app asks this.
 _WITH_USER: Final = select(AppGrant).where(AppGrant.id == bindparam("id")).options(joinedload(AppGrant.user))
+
+# Each request of an app asks this.
+_STANDING: Final = (
+    select(
+        *(AppGrant.created_at, AppGrant.last_used_at, AppGrant.ended_at),
+        *(User.id, User.role, User.customer_id, User.customer_role, User.active),
+    )
+    .join(User, User.id == AppGrant.user_id)
+    .where(AppGrant.id == bindparam("id"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedInApp:
+    """Who stands behind an app's token, and when they proved who they are."""
+
+    id: str
+    role: str
+    customer_id: str | None
+    customer_role: str | None
+    proved_at: datetime
 
 
 def sign_out(token: str) -> bool:
@@ -153,21 +173,14 @@ def sign_out(token: str) -> bool:
         return row is not None
 
 
-def user_of(grant_id: str) -> User | None:
+def standing(grant_id: str) -> SignedInApp | None:
     """Who stands behind a grant now; None when it has ended or its user may not sign in any more."""
-    found = standing(grant_id)
-    return found[0] if found else None
-
-
-def standing(grant_id: str) -> tuple[User, datetime] | None:
-    """Likewise, with when they proved who they are."""
-    with db.reading_once() as session:
-        grant = session.scalar(_WITH_USER, {"id": grant_id})
-    if grant is None or not _is_alive(grant):
+    found = db.rows_of(_STANDING, {"id": grant_id})
+    if not found or not _lives(row := found[0], row):
         return None
-    if clock.now() - grant.last_used_at >= SEEN_EVERY:
+    if clock.now() - row.last_used_at >= SEEN_EVERY:
         _note_use(grant_id)
-    return grant.user, grant.created_at
+    return SignedInApp(row.id, row.role, row.customer_id, row.customer_role, row.created_at)
 
 
 def end(grant_id: str, user_id: str) -> None:
@@ -222,10 +235,15 @@ def _grant(session: Session, grant_id: str, *, lock: bool = False) -> AppGrant |
 
 
 def _is_alive(grant: AppGrant) -> bool:
-    kind = "customer" if grant.user.role == Role.CUSTOMER else "staff"
+    return _lives(grant, grant.user)
+
+
+def _lives(grant: Any, user: Any) -> bool:
+    """For rows of grants and users, or what has the columns of theirs."""
+    kind = "customer" if user.role == Role.CUSTOMER else "staff"
     now = clock.now()
     in_time = now - grant.last_used_at < APP_IDLE[kind] and now - grant.created_at < APP_LONGEST[kind]
-    return grant.ended_at is None and grant.user.active and in_time
+    return grant.ended_at is None and bool(user.active) and in_time
 
 
 def _issue(session: Session, grant: AppGrant) -> str:

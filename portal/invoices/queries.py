@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
-from sqlalchemy import ColumnElement, bindparam, select
+from sqlalchemy import ColumnElement, Select, bindparam, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from portal.core import company_days, keyset, texts
+from portal.core import company_days, db, keyset, texts
 from portal.core.db import begins_with
 from portal.core.errors import N_, NotFound
 from portal.core.money import Money
@@ -98,7 +99,7 @@ _NEXT_DUE: Final = (
 
 def owed(session: Session, customer_id: str) -> Owed:
     """What the customer has to pay, and what is on its way to be paid; in four questions at most."""
-    rows = session.execute(standing.sums_of_open(company_days.today()), {"customer": customer_id}).all()
+    rows = db.rows_in(session, standing.sums_of_open(company_days.today()), {"customer": customer_id})
     next_due = list(session.scalars(_NEXT_DUE, {"customer": customer_id}))
     # PostgreSQL sums bigints as numeric.
     parts = [_Part(currency, status, bool(late), count, int(minor)) for currency, status, late, count, minor in rows]
@@ -159,12 +160,18 @@ def page_for_customer(
 
     Raises NotFound for a status that nobody gave out, and as keyset.page does.
     """
-    wanted = select(Invoice).where(Invoice.customer_id == customer_id)
-    if status is not None:
-        if status not in FILTERS:
-            raise NotFound
-        wanted = wanted.where(*_is(status, company_days.today()))
-    return keyset.page(session, wanted, Invoice.created_at, Invoice.id, cursor, size=size)
+    if status is not None and status not in FILTERS:
+        raise NotFound
+    # What is overdue is another question every day.
+    wanted = _of_customer(status, company_days.today() if status else None)
+    values = {"customer": customer_id}
+    return keyset.page(session, wanted, Invoice.created_at, Invoice.id, cursor, size=size, values=values)
+
+
+@lru_cache(maxsize=2 * len(FILTERS))
+def _of_customer(status: str | None, today: date | None) -> Select[Invoice]:
+    wanted = select(Invoice).where(Invoice.customer_id == bindparam("customer"))
+    return wanted.where(*_is(status, today)) if status and today else wanted
 
 
 # For staff

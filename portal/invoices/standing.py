@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, bindparam, case, func, select, type_coerce
 from sqlalchemy.orm import Session
 
-from portal.core import company_days
+from portal.core import company_days, db
 from portal.core.enums import EnumText
 from portal.invoices.models import Invoice
 from portal.invoices.statuses import UNDER_WAY, InvoiceStanding, InvoiceStatus, Standing
@@ -59,10 +59,10 @@ def case_of(today: date) -> ColumnElement[InvoiceStanding]:
     return type_coerce(standing, EnumText(InvoiceStanding, 20))
 
 
-@lru_cache(maxsize=1)
-def _standings(today: date) -> Select[str, InvoiceStanding]:
+@lru_cache(maxsize=2)
+def _standings(today: date, dialect: str) -> Select[str, InvoiceStanding]:
     """The standings of the invoices with the :ids."""
-    return select(Invoice.id, case_of(today)).where(Invoice.id.in_(bindparam("ids", expanding=True)))
+    return select(Invoice.id, case_of(today)).where(db.among(Invoice.id, "ids", dialect))
 
 
 @lru_cache(maxsize=1)
@@ -81,7 +81,7 @@ def of(session: Session, invoices: Sequence[Invoice]) -> dict[str, Standing]:
     found = {invoice.id: Standing(InvoiceStanding(invoice.status)) for invoice in invoices}
     if not open_ids:
         return found
-    rows = session.execute(_standings(company_days.today()), {"ids": open_ids})
+    rows = db.rows_in(session, _standings(company_days.today(), db.dialect_of(session)), {"ids": open_ids})
     statuses = {row[0]: row[1] for row in rows}
     planned = [
         invoice_id

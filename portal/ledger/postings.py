@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from functools import cache
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, String, bindparam, case, func, or_, select
+from sqlalchemy import BigInteger, CheckConstraint, Index, Select, String, case, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from portal.core import clock
+from portal.core import clock, db
 from portal.core.db import Base, UTCDateTime, new_id, one_of
 from portal.core.enums import EnumText
 from portal.core.money import Money
@@ -143,16 +143,16 @@ def balance(session: Session, account: str) -> dict[str, int]:
 
 
 # Every list of payments asks this.
-_SUMS: Final = (
-    select(Posting.subject, Posting.kind, func.sum(Posting.amount_minor))
-    .where(Posting.subject.in_(bindparam("subjects", expanding=True)))
-    .group_by(Posting.subject, Posting.kind)
-)
+@cache
+def _sums(dialect: str) -> Select[str, str, int]:
+    """Of the :subjects."""
+    sums = select(Posting.subject, Posting.kind, func.sum(Posting.amount_minor))
+    return sums.where(db.among(Posting.subject, "subjects", dialect)).group_by(Posting.subject, Posting.kind)
 
 
 def sums_of(session: Session, subjects: Iterable[str]) -> dict[str, dict[str, int]]:
     """What was posted about each subject, in minor units by kind: {"pay_…": {"charge": 119_00, "refund": 20_00}}."""
-    rows = session.execute(_SUMS, {"subjects": list(subjects)})
+    rows = db.rows_in(session, _sums(db.dialect_of(session)), {"subjects": list(subjects)})
     found: dict[str, dict[str, int]] = {}
     for subject, kind, total in rows:
         found.setdefault(subject, {})[kind] = int(total)

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Final
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, load_only, selectinload
 
 from portal import ledger
 from portal.core import company_days, keyset, texts
@@ -296,12 +296,13 @@ def _latest(most: int) -> Select[Payment]:
         .where(
             Payment.customer_id == bindparam("customer"),
             or_(
-                Payment.status.in_((PaymentStatus.SUCCEEDED, PaymentStatus.REQUIRES_ACTION)),
+                inline_literals(Payment.status, (PaymentStatus.SUCCEEDED, PaymentStatus.REQUIRES_ACTION)),
                 _has_public_status("processing"),
             ),
         )
         .order_by(Payment.created_at.desc(), Payment.id.desc())
         .limit(most)
+        .options(FOR_LISTS)
     )
 
 
@@ -313,22 +314,36 @@ def history(
     *,
     size: int = keyset.PAGE_SIZE,
     oldest_first: bool = False,
+    with_items: bool = False,
 ) -> keyset.Page[Payment]:
-    """A page of a customer's payments, newest first unless the oldest are wanted first.
+    """A page of a customer's payments, newest first unless the oldest are wanted first; of the rows there is only what a list shows,
+    or `with_items` all.
 
     Raises NotFound for a cursor that nobody gave out, Invalid for a size beyond keyset's bounds.
     """
+    order = (Payment.created_at, Payment.id, cursor)
+    if wanted == _ALL:
+        question = _all_of_customer(with_items=with_items)
+        return keyset.page(
+            session, question, *order, ascending=oldest_first, size=size, values={"customer": customer_id}
+        )
     query = _filtered(customer_id, wanted, dialect_of(session))
-    return keyset.page(
-        session,
-        query,
-        Payment.created_at,
-        Payment.id,
-        cursor,
-        ascending=oldest_first,
-        size=size,
-        ids_first=bool(wanted.text),
-    )
+    return keyset.page(session, query, *order, ascending=oldest_first, size=size, ids_first=bool(wanted.text))
+
+
+_ALL: Final = Filter()
+# What a list of payments shows; to ask for anything else of its rows is an error.
+FOR_LISTS: Final = load_only(
+    *(Payment.id, Payment.customer_id, Payment.description, Payment.created_at, Payment.amount_minor, Payment.currency),
+    *(Payment.card_brand, Payment.card_last4, Payment.status, Payment.is_unanswered, Payment.failure_code),
+    raiseload=True,
+)
+
+
+@cache
+def _all_of_customer(*, with_items: bool) -> Select[Payment]:
+    all_of = select(Payment).where(Payment.customer_id == bindparam("customer"))
+    return all_of if with_items else all_of.options(FOR_LISTS)
 
 
 def count(session: Session, customer_id: str, wanted: Filter) -> int:
@@ -371,14 +386,15 @@ def _filtered(customer_id: str, wanted: Filter, dialect: str) -> Select[Payment]
 
 def _has_public_status(name: str) -> ColumnElement[bool]:
     """That a payment is told in one of these statuses (see statuses.public_status); `name` is one of STATUS_GROUPS, or a status."""
-    group = STATUS_GROUPS.get(name, frozenset({name}))
+    group = STATUS_GROUPS.get(name) or frozenset({PaymentStatus(name)})
+    is_one = inline_literals(Payment.status, group)
     if group <= FINAL:
-        return Payment.status.in_(group)
+        return is_one
     if PaymentStatus.PROCESSING not in group:
-        return and_(Payment.status.in_(group), ~Payment.is_unanswered)
+        return and_(is_one, ~Payment.is_unanswered)
     return and_(
-        Payment.status.not_in(FINAL),
-        or_(Payment.status.in_(group), Payment.status.not_in(list(PaymentStatus)), Payment.is_unanswered),
+        ~inline_literals(Payment.status, FINAL),
+        or_(is_one, ~inline_literals(Payment.status, PaymentStatus), Payment.is_unanswered),
     )
 
 

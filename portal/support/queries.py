@@ -6,16 +6,18 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.orm import Session, joinedload
 
 from portal.accounts import queries as accounts
 from portal.accounts.models import Customer
 from portal.content.mail import SentMail
-from portal.core import clock, keyset
+from portal.core import clock, db, keyset
 from portal.core.audit import AuditEvent
+from portal.core.db import inline_literals
 from portal.core.errors import NotFound
 from portal.core.money import Money
 from portal.documents.models import DocumentKind
@@ -74,31 +76,33 @@ class CustomerFile:
 def customer_file(session: Session, customer_id: str) -> CustomerFile:
     """Raises NotFound."""
     customer = accounts.customer(session, customer_id)
-    own = Refund.customer_id == customer_id
-    asked = own & Refund.status.not_in(FREED | {RefundStatus.SUCCEEDED})
-    return CustomerFile(
-        customer,
-        owed=invoices.owed(session, customer_id),
-        paid=_sums(
-            session,
-            select(Payment.currency, Payment.amount_minor)
-            .where(Payment.customer_id == customer_id, Payment.status == PaymentStatus.SUCCEEDED)
-            .order_by(Payment.created_at.desc()),
-        ),
-        asked_back=_sums(session, select(Refund.currency, Refund.amount_minor).where(asked)),
-        given_back=_sums(
-            session, select(Refund.currency, Refund.amount_minor).where(own, Refund.status == RefundStatus.SUCCEEDED)
-        ),
+    owed = invoices.owed(session, customer_id)
+    return CustomerFile(customer, owed, *(_sums(session, sums, customer_id) for sums in _sums_of_customer(MOST_SUMMED)))
+
+
+@cache
+def _sums_of_customer(most: int) -> tuple[Select[str, int, int], ...]:
+    """What the :customer has paid, asked back and was given back, each as sums of `most` rows by currency."""
+    own = Refund.customer_id == bindparam("customer")
+    refunds = select(Refund.currency, Refund.amount_minor)
+    paid = (
+        select(Payment.currency, Payment.amount_minor)
+        .where(Payment.customer_id == bindparam("customer"), Payment.status == PaymentStatus.SUCCEEDED)
+        .order_by(Payment.created_at.desc())
     )
+    asked_back = refunds.where(own, ~inline_literals(Refund.status, FREED | {RefundStatus.SUCCEEDED}))
+    given_back = refunds.where(own, Refund.status == RefundStatus.SUCCEEDED)
+    return tuple(_by_currency(rows.limit(most)) for rows in (paid, asked_back, given_back))
 
 
-def _sums(session: Session, rows: Select[str, int]) -> Sums:
+def _by_currency(rows: Select[str, int]) -> Select[str, int, int]:
     """The sums of rows of (currency, amount_minor)."""
-    some = rows.limit(MOST_SUMMED).subquery()
-    currency, minor = some.c
-    found = session.execute(
-        select(currency, func.sum(minor), func.count()).group_by(currency).order_by(func.count().desc(), currency)
-    ).all()
+    currency, minor = rows.subquery().c
+    return select(currency, func.sum(minor), func.count()).group_by(currency).order_by(func.count().desc(), currency)
+
+
+def _sums(session: Session, sums: Select[str, int, int], customer_id: str) -> Sums:
+    found = db.rows_in(session, sums, {"customer": customer_id})
     return Sums([Money(int(total), code) for code, total, _count in found], sum(row[2] for row in found) < MOST_SUMMED)
 
 

@@ -94,11 +94,40 @@ def _environment(locale: str) -> LocaleEnvironment:
     is_development = config.current().environment == "development"
     environment = LocaleEnvironment(locale, undefined=Undefined, reads_changes=is_development)
     shared = current_app.jinja_env
-    environment.bytecode_cache = shared.bytecode_cache
+    environment.bytecode_cache = shared.bytecode_cache or environment.bytecode_cache
     texts = {"_", "gettext", "ngettext", "pgettext", "npgettext"}
     environment.globals |= {name: value for name, value in shared.globals.items() if name not in texts}
+    environment.globals["url_for"] = _Addresses()
     environment.filters["datetime"] = lambda moment: language.datetime_text(moment, locale, g.reader_zone)
     return environment
+
+
+class _Addresses:
+    """Flask's url_for for templates, which keeps what it gave: an address of this application depends on what it is asked with, and on
+    the path under which a proxy serves all of it.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[object, ...], str] = {}
+
+    def __call__(self, endpoint: str, **values: Any) -> str:
+        key = (request.environ.get("SCRIPT_NAME", ""), endpoint, *values.items())
+        try:
+            found = self._kept.get(key)
+        except TypeError:  # several values of one name
+            return url_for(endpoint, **values)
+        if found is None:
+            found = url_for(endpoint, **values)
+            if len(found) > _LONGEST_KEPT or endpoint.startswith(".") or "_external" in values:
+                return found
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            self._kept[key] = found
+        return found
+
+
+_MOST_KEPT: Final = 2_000
+_LONGEST_KEPT: Final = 200
 
 
 def page(

@@ -7,7 +7,7 @@ get no mail about a dead job, and the endpoint's owner is told instead.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from sqlalchemy import delete, select
@@ -18,7 +18,7 @@ from portal.core import audit, clock, db
 from portal.core.db import new_id
 from portal.core.errors import Invalid, NotFound
 from portal.jobs import outbox
-from portal.webhook_endpoints import addresses, jobs, posting, queries, signing
+from portal.webhook_endpoints import addresses, jobs, queries, signing
 from portal.webhook_endpoints.addresses import Unreachable
 from portal.webhook_endpoints.models import (
     LONGEST_ANSWER,
@@ -28,8 +28,10 @@ from portal.webhook_endpoints.models import (
     WebhookEndpoint,
     WebhookEvent,
 )
-from portal.webhook_endpoints.posting import Answer
 from portal.webhook_endpoints.service import locked
+
+if TYPE_CHECKING:
+    from portal.webhook_endpoints.posting import Answer
 
 log = structlog.get_logger(__name__)
 
@@ -71,6 +73,8 @@ def _send(endpoint: WebhookEndpoint, event: WebhookEvent) -> Answer:
         raise Unreachable(error.text()) from error
     now = clock.now()
     signature = signing.signature(endpoint, event.id, int(now.timestamp()), event.body, now)
+    from portal.webhook_endpoints import posting  # and urllib3 with it, which web servers never need
+
     return posting.post(target, {**event.headers(now), "webhook-signature": signature}, event.body)
 
 

@@ -54,7 +54,7 @@ def test_sessions_apps_links_and_keys_die_with_the_access(ida: User) -> None:
     access.end(tom.id, by=ida.id)
 
     assert sessions.find(cookie) is None
-    assert app_grants.user_of(app.id) is None
+    assert app_grants.standing(app.id) is None
     with pytest.raises(app_grants.GrantOver):
         app_grants.refresh(app.refresh_token)
     assert api_clients.find(key.id) is None

@@ -47,7 +47,7 @@ def sign_in(user: User, *wanted: str, password: str = PASSWORD, user_agent: str 
 
 def is_over(grant: Grant) -> bool:
     """Whether neither its access tokens nor its refresh token open anything; a refresh token that lives is used up."""
-    access = app_grants.user_of(grant.id)
+    access = app_grants.standing(grant.id)
     try:
         app_grants.refresh(grant.refresh_token)
     except GrantOver:
@@ -202,7 +202,7 @@ def test_an_app_that_is_not_used_is_signed_out(who: str, idle: timedelta, reques
         assert not is_over(kept)
     with time_machine.travel(start + idle + timedelta(minutes=1)):
         assert is_over(forgotten)
-        assert app_grants.user_of(kept.id) is not None
+        assert app_grants.standing(kept.id) is not None
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_calling_counts_as_use(user: User) -> None:
     start = clock.now()
     grant = sign_in(user)
     with time_machine.travel(start + timedelta(days=10)):
-        assert app_grants.user_of(grant.id) is not None
+        assert app_grants.standing(grant.id) is not None
     with time_machine.travel(start + timedelta(days=20)):
         assert not is_over(grant)
 

@@ -62,14 +62,14 @@ def test_an_app_is_signed_out_by_its_button_and_no_other_one(browser: FlaskClien
     assert "The app is signed out." in told
     assert "Pocketbill" not in told
     assert "Tablet" in told
-    assert app_grants.user_of(lost.id) is None
-    assert app_grants.user_of(kept.id) is not None
+    assert app_grants.standing(lost.id) is None
+    assert app_grants.standing(kept.id) is not None
 
 
 def test_signing_out_everywhere_else_ends_apps(browser: FlaskClient, user: User) -> None:
     app = app_of(user)
     browser.post("/account/sessions/end-others", data={"csrf_token": csrf_token(browser)})
-    assert app_grants.user_of(app.id) is None
+    assert app_grants.standing(app.id) is None
     assert "Pocketbill" not in account(browser)
 
 
@@ -82,4 +82,4 @@ def test_nobody_signs_out_anothers_app(app: Flask, browser: FlaskClient, user: U
     assert "Pocketbill" not in account(elsewhere)
     answer = elsewhere.post(f"/account/apps/{mine.id}/end", data={"csrf_token": csrf_token(elsewhere)})
     assert answer.status_code == 404
-    assert app_grants.user_of(mine.id) is not None
+    assert app_grants.standing(mine.id) is not None

@@ -1,0 +1,69 @@
+"""What a process of the portal loads when it starts, and what the processes of a web server share."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from deploy.dev.processes import ROOT, Process, answers, free_port
+from portal.content import language, template_build
+from portal.content.templates import BuiltTemplates, LocaleEnvironment
+from tests.run import process_environment
+
+# Each takes some hundredths of a second or some megabytes, and is loaded where it is needed: by the worker, by a command, by who types an
+# address of mail.
+LATER = (
+    *("stripe", "weasyprint", "pydyf", "alembic", "urllib3", "redis", "email_validator", "aiosmtpd"),
+    *("portal.sandbox", "portal.webhook_endpoints.posting", "multiprocessing", "unittest"),
+)
+
+
+@pytest.mark.parametrize("start", ["import wsgi", "import wsgi; wsgi.app.test_client().get('/sign-in')"])
+def test_a_start_loads_nothing_that_only_some_need(start: str) -> None:
+    program = f"{start}; import sys; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=process_environment(PORTAL_DATABASE_URL="sqlite://"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = done.stdout.split()
+    assert "portal.app" in loaded
+    assert [name for name in LATER if name in loaded] == []
+
+
+def test_the_processes_of_a_web_server_share_one_application(tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py", "--bind", f"127.0.0.1:{port}"]
+    environment = process_environment(PORTAL_DATABASE_URL="sqlite://", PYTHONPATH=str(ROOT))
+    command += ["--workers", "1", "tests.infrastructure.made_app:app"]
+    process = Process("gunicorn", command, log=tmp_path / "log", environment=environment)
+    try:
+        process.wait_until(lambda: answers(f"http://127.0.0.1:{port}/"), within=60)
+        with urlopen(f"http://127.0.0.1:{port}/") as answer:  # ours
+            made_in, answered_in = map(int, answer.read().split())
+        assert made_in != answered_in
+        children = Path(f"/proc/{made_in}/task/{made_in}/children").read_text().split()
+        assert str(answered_in) in children, "it was made before the process that answers was forked"
+    finally:
+        process.kill()
+
+
+def test_templates_that_were_built_are_not_compiled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = template_build.build(tmp_path)
+    assert number == template_build.build(tmp_path) == len(list(tmp_path.iterdir()))
+    for locale in ("en", "de"):
+        environment = LocaleEnvironment(locale)
+        environment.filters["datetime"] = str
+        environment.bytecode_cache = BuiltTemplates(str(tmp_path))
+        monkeypatch.setattr(environment, "compile", None)
+        names = environment.list_templates(extensions=["html", "txt"])
+        assert len(names) * len([language.SOURCE, "de"]) == number
+        for name in names:
+            environment.get_template(name)
