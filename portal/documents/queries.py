@@ -138,7 +138,7 @@ def by_code(session: Session, typed: str) -> Issued | None:
 
 
 @cache
-def _receipt_ids(dialect: str) -> Select[str, str]:
+def _receipt_ids(dialect: str) -> Select[str | None, str]:
     """Of the :payments."""
     documents = select(PaymentDocument.payment_id, PaymentDocument.id)
     return documents.where(db.among(PaymentDocument.payment_id, "payments", dialect))
