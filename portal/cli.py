@@ -163,11 +163,23 @@ def _detail_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--due", "days", type=click.IntRange(0, 1_000), default=USUAL_DAYS_TO_PAY, show_default=True, help="Days to pay."
 )
+@click.option(
+    "--supplied-from", default="", metavar="DAY", help="The day of supply, or the first of a period: 2026-11-01."
+)
+@click.option("--supplied-to", default="", metavar="DAY", help="The last day of a period.")
 @_detail_options
 @as_json_option
 @with_appcontext
 def create_invoice(
-    customer: str, currency: str, lines: tuple[str, ...], days: int, *, as_json: bool, **texts: Any
+    customer: str,
+    currency: str,
+    lines: tuple[str, ...],
+    days: int,
+    supplied_from: str,
+    supplied_to: str,
+    *,
+    as_json: bool,
+    **texts: Any,
 ) -> None:
     """Issue an invoice, open from now on.
 
@@ -181,6 +193,8 @@ def create_invoice(
             currency.lower(),
             tuple(spreadsheet.line(line, currency) for line in lines),
             due_on=company_days.today() + timedelta(days=days),
+            supplied_from=spreadsheet.day(supplied_from),
+            supplied_to=spreadsheet.day(supplied_to),
             **texts,
         )
         issued = invoices.issue(draft)

@@ -36,6 +36,11 @@ class NewInvoice(Sent):
     lines: Annotated[list[NewInvoiceLine], Field(min_length=1, max_length=drafts.MOST_LINES)]
     issued_on: Day | None = None
     due_on: Day | None = None
+    supplied_from: Day | None = Field(
+        default=None,
+        description="The day of supply, or the first day of the service period; the day of the invoice if left out.",
+    )
+    supplied_to: Day | None = Field(default=None, description="The last day of the service period.")
     reference: Text = Field(default="", max_length=drafts.LONGEST_REFERENCE)
     external_reference: Text | None = Field(
         max_length=drafts.LONGEST_REFERENCE,
@@ -72,6 +77,8 @@ class InvoiceSummary(Answer):
     total: int
     issued_on: date
     due_on: date
+    supplied_from: date | None
+    supplied_to: date | None
     reference: str
     external_reference: str | None
     created_at: datetime

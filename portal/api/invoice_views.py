@@ -81,6 +81,8 @@ def issue_invoice(caller: Caller, body: invoice_schemas.NewInvoice) -> invoice_s
         lines=tuple(_line(line) for line in body.lines),
         issued_on=body.issued_on,
         due_on=body.due_on,
+        supplied_from=body.supplied_from,
+        supplied_to=body.supplied_to,
         **details.of(body),
         external_reference=body.external_reference,
         note=body.note,

@@ -114,6 +114,8 @@ def _invoice_facts(row: Invoice, standing: Standing) -> dict[str, object]:
         "total": row.total_minor,
         "issued_on": row.issued_on,
         "due_on": row.due_on,
+        "supplied_from": row.supplied_from,
+        "supplied_to": row.supplied_to,
         **details.of(row),
         "external_reference": row.external_reference,
         "created_at": row.created_at,

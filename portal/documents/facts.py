@@ -192,7 +192,8 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceFacts(Facts):
-    """Everything an invoice says. `supplied_on` is the day of supply, which is the invoice's own unless it states another one.
+    """Everything an invoice says. `supplied_on` is the day of supply, which is the invoice's own unless it states another one, or the
+    first day of a period until `supplied_until`.
 
     `pay_at` is the address of its page in the portal, where it can be paid.
     """
@@ -200,6 +201,7 @@ class InvoiceFacts(Facts):
     kind: Literal["invoice"] = "invoice"
     lines: tuple[Line, ...]
     supplied_on: date
+    supplied_until: date | None = None
     due_on: date
     note: str
     pay_at: str

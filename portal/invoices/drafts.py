@@ -1,8 +1,8 @@
 """An invoice that is not issued yet: what someone typed or a file held, and the rules that it must meet.
 
 Nothing here touches the database. Every rule that is broken is an Invalid, whose `field` names the place: "customer_id",
-"currency", "issued_on", "due_on", a detail of portal.invoices.details, "external_reference", "note", "lines", "total", or
-"lines-<index>-<field>" for one line, counted from 0.
+"currency", "issued_on", "due_on", "supplied_from", "supplied_to", a detail of portal.invoices.details, "external_reference",
+"note", "lines", "total", or "lines-<index>-<field>" for one line, counted from 0.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class LineDraft:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceDraft:
-    """`issued_on` is today and `due_on` is USUAL_DAYS_TO_PAY after it when left out.
+    """`issued_on` is today and `due_on` is USUAL_DAYS_TO_PAY after it when left out. What is billed was supplied on the day of the
+    invoice, unless it says so: on the day `supplied_from`, or from then until `supplied_to`.
 
     The texts are tidied. `external_reference` is its name in another system: a customer has at most one invoice of each.
     """
@@ -60,6 +61,8 @@ class InvoiceDraft:
     lines: tuple[LineDraft, ...]
     issued_on: date | None = None
     due_on: date | None = None
+    supplied_from: date | None = None
+    supplied_to: date | None = None
     reference: str = ""
     external_reference: str | None = None
     note: str = ""
@@ -109,6 +112,7 @@ def _rules(draft: InvoiceDraft) -> Iterator[Callable[[], None]]:
     yield lambda: _check_currency(draft.currency)
     yield lambda: _check_first_day(draft)
     yield lambda: _check_last_day(draft)
+    yield lambda: _check_supplied(draft)
     for name, text in details.of(draft).items():
         yield partial(texts.check, text, field=name, longest=details.LONGEST)
     yield lambda: texts.check(draft.external_reference or "", field="external_reference", longest=LONGEST_REFERENCE)
@@ -187,6 +191,21 @@ def _check_last_day(draft: InvoiceDraft) -> None:
         raise Invalid(N_("The due date cannot lie before the date of the invoice."), field="due_on")
     if draft.last_day > company_days.today() + timedelta(days=YEARS_AHEAD * DAYS_A_YEAR):
         raise Invalid(N_("The due date lies too far in the future."), field="due_on")
+
+
+def _check_supplied(draft: InvoiceDraft) -> None:
+    first, last = draft.supplied_from, draft.supplied_to
+    if first is None and last is not None:
+        raise Invalid(N_("Please also enter the first day of the service period."), field="supplied_from")
+    if first is not None and last is not None and last < first:
+        raise Invalid(N_("The service period cannot end before it begins."), field="supplied_to")
+    today = company_days.today()
+    for day, field in ((first, "supplied_from"), (last, "supplied_to")):
+        if day is None:
+            continue
+        years = (today - timedelta(days=YEARS_BACK * DAYS_A_YEAR), today + timedelta(days=YEARS_AHEAD * DAYS_A_YEAR))
+        if not years[0] <= day <= years[1]:
+            raise Invalid(N_("This day lies too far from today."), field=field)
 
 
 def _check_number_of_lines(number: int) -> None:

@@ -45,6 +45,9 @@ class Invoice(Base):
     total_minor: Mapped[int] = mapped_column(BigInteger)
     issued_on: Mapped[date] = mapped_column(Date)
     due_on: Mapped[date] = mapped_column(Date)
+    # When what is billed was supplied: a day, or a period; none where it was the day of the invoice.
+    supplied_from: Mapped[date | None] = mapped_column(Date)
+    supplied_to: Mapped[date | None] = mapped_column(Date)
     reference: Mapped[str] = mapped_column(sorted_text(120), default="")  # the customer's order number or the like
     # Its name in the system that it was imported from, by which a second import knows it again.
     external_reference: Mapped[str | None] = mapped_column(sorted_text(120))
@@ -70,6 +73,7 @@ class Invoice(Base):
         one_of("status", InvoiceStatus),
         CheckConstraint("total_minor = net_minor + tax_minor", name="total_adds_up"),
         CheckConstraint("total_minor > 0", name="total_positive"),
+        CheckConstraint("supplied_to IS NULL OR supplied_from <= supplied_to", name="supplied_in_order"),
         UniqueConstraint("customer_id", "external_reference"),
         Index("ix_invoices_customer", "customer_id", "created_at", "id"),
         Index("ix_invoices_customer_status", "customer_id", "status", "created_at", "id"),

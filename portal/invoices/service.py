@@ -86,6 +86,8 @@ def add(session: Session, draft: InvoiceDraft, sums: Totals, client_key: str | N
         total_minor=sums.total_minor,
         issued_on=draft.first_day,
         due_on=draft.last_day,
+        supplied_from=draft.supplied_from,
+        supplied_to=draft.supplied_to,
         **details.of(draft),
         external_reference=draft.external_reference,
         client_key=client_key,

@@ -41,7 +41,15 @@ MOST_ROWS: Final = 500
 LINE_COLUMNS: Final = ("description", "quantity", "unit_price", "tax_rate")
 NEEDED: Final = ("customer", "invoice", "currency", *LINE_COLUMNS)
 # What concerns the invoice as a whole.
-HEADING: Final = ("currency", "issued", "due", *(detail.name for detail in DETAILS), "note")
+HEADING: Final = (
+    "currency",
+    "issued",
+    "due",
+    "supplied_from",
+    "supplied_to",
+    *(detail.name for detail in DETAILS),
+    "note",
+)
 COLUMNS: Final = ("customer", "invoice", *HEADING, *LINE_COLUMNS)
 
 _NUMBER: Final = re.compile(r"(?P<whole>[0-9]{1,12})(?:(?P<mark>[.,])(?P<decimals>[0-9]{1,6}))?")
@@ -252,8 +260,9 @@ def _entry(rows: list[_Row], decimal_mark: DecimalMark | None, problems: list[Pr
 
     first = rows[0]
     currency = cell(first, "currency", _currency)
-    issued_on = cell(first, "issued", _day)
-    due_on = cell(first, "due", _day)
+    issued_on = cell(first, "issued", day)
+    due_on = cell(first, "due", day)
+    supplied = (cell(first, "supplied_from", day), cell(first, "supplied_to", day))
     decimals = money.exponent(currency) if currency else 3
     lines = []
     for row in rows:
@@ -268,6 +277,8 @@ def _entry(rows: list[_Row], decimal_mark: DecimalMark | None, problems: list[Pr
         lines=tuple(lines),
         issued_on=issued_on,
         due_on=due_on,
+        supplied_from=supplied[0],
+        supplied_to=supplied[1],
         **{detail.name: first.cells.get(detail.name, "") for detail in DETAILS},
         external_reference=first.cells["invoice"],
         note=first.cells.get("note", ""),
@@ -341,7 +352,7 @@ def _currency(text: str) -> str:
     return currency
 
 
-def _day(text: str) -> date | None:
+def day(text: str) -> date | None:
     """A day as 2026-11-23; None for an empty cell."""
     text = typed(text)
     if not text:

@@ -87,6 +87,8 @@ class InvoiceForm(ResumableForm):
     currency = SelectField(lazy_gettext("Currency"))
     lines = FieldList(FormField(LineForm), min_entries=LINES_AT_FIRST, max_entries=MOST_LINES)
     due_on = DateField(lazy_gettext("Due on"), [Optional()])
+    supplied_from = DateField(lazy_gettext("Supplied on or from"), [Optional()])
+    supplied_to = DateField(lazy_gettext("Supplied until"), [Optional()])
     note = TextAreaField(lazy_gettext("Note"), [Length(max=drafts.LONGEST_NOTE)])
     key = HiddenField()
 
@@ -137,6 +139,8 @@ class InvoiceForm(ResumableForm):
                 for line in self.lines
             ),
             due_on=self.due_on.data,
+            supplied_from=self.supplied_from.data,
+            supplied_to=self.supplied_to.data,
             **self._texts(),
             note=(self.note.data or "").strip().replace("\r\n", "\n"),
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import io
+from datetime import date, timedelta
 
+import pypdf
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -53,6 +55,41 @@ def test_an_invoice_is_frozen_when_it_is_issued(invoice_id: str) -> None:
     assert said.due_on == today + timedelta(days=drafts.USUAL_DAYS_TO_PAY)
     assert said.reference.labelled_details == [("Purchase order number", "PO 7781")]
     assert (said.note, said.pay_at) == ("Thank you.", f"http://127.0.0.1:8000/invoices/{invoice_id}")
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "printed"),
+    [
+        (date(2026, 10, 1), date(2026, 10, 31), "Service period Oct 1, 2026 – Oct 31, 2026"),
+        (date(2026, 10, 7), None, "Date of supply Oct 7, 2026"),
+    ],
+    ids=["period", "day"],
+)
+def test_what_it_bills_was_supplied_when_it_says(
+    settings: config.Settings, first: date, last: date | None, printed: str
+) -> None:
+    with db.transaction() as session:
+        customer_id = factories.customer(session).id
+    draft = InvoiceDraft(customer_id, "eur", LINES, supplied_from=first, supplied_to=last)
+    said = facts.from_json(document_of(invoices.issue(draft).id).facts)
+    pages = pypdf.PdfReader(io.BytesIO(pdf.render(said).pdf)).pages
+    assert printed in " ".join(" ".join(page.extract_text() for page in pages).split())
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "field"),
+    [
+        (None, date(2026, 10, 31), "supplied_from"),
+        (date(2026, 10, 31), date(2026, 10, 1), "supplied_to"),
+        (date(1998, 1, 1), None, "supplied_from"),
+    ],
+    ids=["no beginning", "ends before", "too old"],
+)
+def test_a_service_period_that_cannot_be_is_named_at_its_field(
+    first: date | None, last: date | None, field: str
+) -> None:
+    draft = InvoiceDraft("cus_1", "eur", LINES, supplied_from=first, supplied_to=last)
+    assert [problem.field for problem in drafts.problems(draft)] == [field]
 
 
 def test_it_is_mailed_once_with_its_pdf(app: Flask, smtp: Mailbox, invoice_id: str) -> None:
