@@ -98,7 +98,7 @@ def test_two_declines_and_a_success_on_a_moved_clock(shopper: Shopper, clock: Cl
     bank_answers_like(shopper, VISA)
     move(clock, days=2)
     eventually(lambda: shopper.invoice.status == "paid", within=SECONDS, what="the third try")
-    shopper.mailed("Your receipt")
+    shopper.mailed("Your payment confirmation")
     eventually(lambda: collection(shopper).status == "paid", within=SECONDS, what="the collection to end")
     assert (collection(shopper).attempts, shopper.charged) == (3, [119_00])
 

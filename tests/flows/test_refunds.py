@@ -50,7 +50,7 @@ def seat(live_portal: LivePortal, browser: Browser, console: Console) -> Iterato
 def pay(shopper: Shopper) -> Page:
     """119 euros arrive, with their receipt; the payment's page is open."""
     shopper.sign_in().open_pay_page().pay_with(VISA).sees_success()
-    shopper.mail("Your receipt")
+    shopper.mail("Your payment confirmation")
     return open_payment(shopper)
 
 

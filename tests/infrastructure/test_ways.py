@@ -106,7 +106,7 @@ def test_an_order(world: World, owner: App) -> None:
         assert answer.status_code == 201
 
     way = walked(order)
-    assert within(way, files=28, functions=112)
+    assert within(way, files=28, functions=113)
     of_payments = {Path(file).stem: times for file, times in way.entries.items() if file.startswith("payments/")}
     assert {name for name, times in of_payments.items() if times > 2} <= READ_EVERYWHERE
 

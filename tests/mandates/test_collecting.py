@@ -50,7 +50,7 @@ def test_an_invoice_is_announced_three_days_before_and_charged_on_its_day(subscr
             collecting.collect(subscriber.collection(invoice_id).id)
             assert everything() == before
     assert len(subscriber.mails("We will charge")) == 1
-    assert len(subscriber.mails("Your receipt")) == 1
+    assert len(subscriber.mails("Your payment confirmation")) == 1
 
 
 def test_two_declines_and_a_success(subscriber: Subscriber) -> None:

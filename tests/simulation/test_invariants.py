@@ -127,7 +127,7 @@ def test_a_lost_mail_is_seen(paid: Checkout, smtp: Mailbox) -> None:
 
 
 def test_a_repeat_under_another_message_id_is_seen(paid: Checkout, smtp: Mailbox) -> None:
-    receipt = next(mail for mail in smtp.messages if "receipt" in mail["Subject"])
+    receipt = next(mail for mail in smtp.messages if "payment confirmation" in mail["Subject"])
     repeat = deepcopy(receipt)
     del repeat["Message-ID"]
     repeat["Message-ID"] = "<another@portal.test>"

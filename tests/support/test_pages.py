@@ -171,7 +171,7 @@ def test_a_payments_page_tells_its_postings_receipt_refunds_and_troubles(desk: D
         factories.fraud_warning(session, desk.payment)
         waiting = factories.payment(session, desk.customer, status="requires_action", succeeded_at=None).id
     html = text(client, f"/support/payments/{desk.payment.id}")
-    for shown in ("pi_3Spree", "ch_3Spree", "INV-2026-000041", "Spree Bikes GmbH", "€20.00", "R-", "warned of fraud"):
+    for shown in ("pi_3Spree", "ch_3Spree", "INV-2026-000041", "Spree Bikes GmbH", "€20.00", "PC-", "warned of fraud"):
         assert shown in html, shown
     for address in (
         f"refunds/{desk.refund_id}",
