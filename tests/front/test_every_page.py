@@ -41,7 +41,7 @@ from portal.support.queries import SECTIONS
 from tests import factories
 from tests.books.conftest import moved
 from tests.browsing import context_options
-from tests.front.axe import FOR_AXE, violations
+from tests.front.axe import FOR_AXE, Axe
 from tests.front.signing_in import sign_in
 from tests.live import LivePortal
 
@@ -461,9 +461,9 @@ def _make_key(page: Page) -> None:
     page.locator("[data-error-summary]").wait_for()
 
 
-def problems(page: Page) -> list[str]:
+def problems(page: Page, axe: Axe) -> list[str]:
     page.wait_for_load_state("load")
-    found = violations(page)
+    found = axe.violations(page)
     width = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     return [*found, f"{width} px are cut off"] if width > 0 else found
 
@@ -476,32 +476,33 @@ def test_every_page_can_be_read_by_everyone(
     language, options = VIEWS[view]
     history = History()
     context: Any = browser.new_context(**context_options(**options, **FOR_AXE))
+    axe = Axe()
     try:
         page = context.new_page()
         found: dict[str, list[str]] = {}
         page.goto(f"{live_portal.url}/language/{language}")
         for address in history.open_addresses():
             page.goto(live_portal.url + address)
-            found[address] = problems(page)
+            found[address] = problems(page, axe)
         sign_in(page, live_portal.url, history.user)
         for address in history.addresses():
             page.goto(live_portal.url + address)
             page.wait_for_load_state("load")
-            found[address] = problems(page)
+            found[address] = problems(page, axe)
         page.context.clear_cookies()
         page.goto(f"{live_portal.url}/language/{language}")
         sign_in(page, live_portal.url, history.viewer)
         for address in history.addresses_of_viewers():
             page.goto(live_portal.url + address)
             page.wait_for_load_state("load")
-            found[f"{address} as a viewer"] = problems(page)
+            found[f"{address} as a viewer"] = problems(page, axe)
         context.clear_cookies()
         page.goto(f"{live_portal.url}/language/{language}")
         sign_in(page, live_portal.url, history.staff)
         for address in (*history.staff_addresses(), *history.desk()):
             page.goto(live_portal.url + address)
             page.wait_for_load_state("load")
-            found[address] = problems(page)
+            found[address] = problems(page, axe)
         assert {address: what for address, what in found.items() if what} == {}
     finally:
         context.close()
@@ -516,29 +517,30 @@ def test_every_page_of_the_second_factor_can_be_read_by_everyone(
     with db.transaction() as session:
         user = factories.user(session, factories.customer(session))
     context: Any = browser.new_context(**context_options(**options, **FOR_AXE))
+    axe = Axe()
     try:
         page, address = context.new_page(), f"{live_portal.url}/account/second-factor"
         found: dict[str, list[str]] = {}
         page.goto(f"{live_portal.url}/language/{language}")
         sign_in(page, live_portal.url, user)
         page.goto(address)
-        found["off"] = problems(page)
+        found["off"] = problems(page, axe)
         page.locator("main button[type=submit]").click()
         page.wait_for_url(f"{address}/setup")
-        found["setting up"] = problems(page)
+        found["setting up"] = problems(page, axe)
         secret = page.locator(".spelled").inner_text().replace(" ", "")
         page.locator("[name=code]").fill("12345")
         page.locator("[name=password]").fill(factories.PASSWORD)
         page.locator("main button[type=submit]").click()
         page.locator("#code-error").wait_for()
-        found["a wrong code"] = problems(page)
+        found["a wrong code"] = problems(page, axe)
         page.locator("[name=code]").fill(pyotp.TOTP(secret).now())
         page.locator("[name=password]").fill(factories.PASSWORD)
         page.locator("main button[type=submit]").click()
         page.locator("#recovery-codes").wait_for()
-        found["recovery codes"] = problems(page)
+        found["recovery codes"] = problems(page, axe)
         page.goto(address)
-        found["on"] = problems(page)
+        found["on"] = problems(page, axe)
         context.clear_cookies()
         page.goto(f"{live_portal.url}/language/{language}")
         page.goto(f"{live_portal.url}/sign-in")
@@ -546,7 +548,7 @@ def test_every_page_of_the_second_factor_can_be_read_by_everyone(
         page.locator("[name=password]").fill(factories.PASSWORD)
         page.locator("main button[type=submit]").click()
         page.wait_for_url(f"{live_portal.url}/sign-in/code")
-        found["the code"] = problems(page)
+        found["the code"] = problems(page, axe)
         assert {what: problem for what, problem in found.items() if problem} == {}
     finally:
         context.close()
@@ -561,6 +563,7 @@ def test_every_page_of_the_operations_desk_can_be_read_by_everyone(
     live_portal.stop_worker()  # what has failed stays as it is
     troubles = Troubles()
     context: Any = browser.new_context(**context_options(**options, **FOR_AXE))
+    axe = Axe()
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     try:
         page = context.new_page()
@@ -574,19 +577,19 @@ def test_every_page_of_the_operations_desk_can_be_read_by_everyone(
         for address in troubles.addresses():
             page.goto(live_portal.url + address)
             page.wait_for_load_state("load")
-            found[address] = problems(page)
+            found[address] = problems(page, axe)
         page.goto(f"{live_portal.url}/support/api-clients")
         page.locator("[data-open-dialog]").first.click()
-        found["revoking a key"] = problems(page)
+        found["revoking a key"] = problems(page, axe)
         page.goto(f"{live_portal.url}/support/api-clients/new")
         page.locator("[name=password]").fill("not the password")
         _make_key(page)
-        found["a key that was refused"] = problems(page)
+        found["a key that was refused"] = problems(page, axe)
         page.locator("[name=password]").fill(factories.PASSWORD)
         page.locator("main button[type=submit]").click()
         page.locator("[data-copy=client-secret]").click()
         page.locator("#live:not(:empty)").wait_for(state="attached")
-        found["a key that was made"] = problems(page)
+        found["a key that was made"] = problems(page, axe)
         secret = page.locator("#client-secret").inner_text()
         assert page.evaluate("navigator.clipboard.readText()") == secret
         page.reload()

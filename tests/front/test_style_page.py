@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page
 
-from tests.front.axe import FOR_AXE, violations
+from tests.front.axe import FOR_AXE, Axe, violations
 from tests.front.style_app import create_style_app
 from tests.pages import CheckingClient
 
@@ -43,6 +43,24 @@ def test_axe_finds_nothing(
 def test_a_light_company_colour_stays_readable(open_page: Callable[..., Page], yellow_site: str, scheme: str) -> None:
     page = open_page(yellow_site, viewport=DESKTOP, color_scheme=scheme, **FOR_AXE)
     assert violations(page) == []
+
+
+SPOIL = """(parts) => parts.map((part) => document.querySelector("main").insertAdjacentHTML("beforeend", part))"""
+
+
+def test_axe_looks_at_each_form_of_a_row_and_at_the_page_as_a_whole(
+    open_page: Callable[..., Page], style_site: str
+) -> None:
+    page, axe = open_page(style_site, viewport=DESKTOP, **FOR_AXE), Axe()
+    assert axe.violations(page) == []
+    page.evaluate(SPOIL, ["<ul><li>one</li><li>two</li><li>three <img></li></ul>"])
+    assert [found.partition(" ")[0] for found in axe.violations(page)] == ["image-alt"]
+    page.evaluate(
+        SPOIL, ["<table><tbody><tr><td><button> </button></td></tr><tr><td><button>Go</button></td></tr></table>"]
+    )
+    page.evaluate("document.querySelector('h1').remove()")
+    rules = {found.partition(" ")[0] for found in axe.violations(page)}
+    assert rules >= {"image-alt", "button-name", "page-has-heading-one"}
 
 
 def test_open_menu_and_dialog_pass_axe(open_page: Callable[..., Page], style_site: str) -> None:
