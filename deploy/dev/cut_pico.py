@@ -23,10 +23,22 @@ VENDOR: Final = ROOT / "static" / "vendor"
 
 _ELEMENT: Final = re.compile(r"<([a-z][a-z0-9]*)\b")
 _MARK: Final = "Cut for the elements: "
-# Pico's classes, roles and attributes that the pages use; of its attributes for switches, tooltips, groups and themes, none.
+# Pico's classes, roles and attributes that the pages use; of its attributes for switches, tooltips and groups, none.
 _CLASSES: Final[frozenset[str]] = frozenset()
 _ATTRIBUTES: Final = frozenset(
-    {"type", "disabled", "hidden", "href", "open", "multiple", "size", "tabindex", "aria-busy", "aria-controls"}
+    {
+        "type",
+        "disabled",
+        "hidden",
+        "href",
+        "open",
+        "multiple",
+        "size",
+        "tabindex",
+        "aria-busy",
+        "aria-controls",
+        "data-theme",
+    }
     | {
         "aria-current",
         "aria-disabled",
@@ -41,6 +53,7 @@ _ATTRIBUTES: Final = frozenset(
 )
 _VALUES: Final = {
     "role": frozenset({"button", "img"}),
+    "data-theme": frozenset({"dark", "light"}),
     "aria-label": frozenset(),  # Pico's breadcrumbs; ours are told in the reader's language
     "type": frozenset(
         {

@@ -23,7 +23,7 @@ from portal.core import audit, clock, db
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Forbidden, Invalid, NotFound
 from portal.core.permissions import STAFF_ROLES, Role
-from portal.identity import api_clients, app_grants, second_factor, sessions, tokens
+from portal.identity import api_clients, app_grants, email_addresses, second_factor, sessions, tokens
 from portal.identity import queries as users
 from portal.identity.models import SecondFactor, SecondFactorReset, User
 
@@ -143,7 +143,7 @@ def invite(*, email: str, name: str, role: str, language: str = "", by: str | No
 
     `by` is the id of the admin who acts; None is an operator. Raises Forbidden, EmailTaken, and Invalid, naming the field.
     """
-    service.refuse_unreachable(email)
+    email_addresses.refuse_unreachable(email)
     with db.transaction() as session:
         locked_admins(session, by)
         user = service.add_user(session, email=email, name=name, role=_role(role), language=language)
@@ -199,6 +199,8 @@ def restore(user_id: str, *, by: str | None = None) -> Invitation | None:
         user = target(session, user_id, by)
         if user.active:
             return None
+        if user.ended_with_customer:
+            raise Conflict(N_("This person’s customer is deactivated. Please reactivate the customer instead."))
         reopen(session, user)
         if user.password_hash is None:
             return service.send_invitation(session, user)
@@ -280,7 +282,7 @@ def _given_back(session: Session, user: User) -> dict[str, int]:
 
 def shut(session: Session, user: User, *, why: str = "") -> None:
     """End this user's access, in the caller's transaction, which holds the lock of their row. `why` is for the audit trail."""
-    user.active = False
+    user.active, user.ended_with_customer = False, False
     tokens.use_up(session, user)
     facts: dict[str, object] = {"sessions_ended": sessions.end_all(session, user), **_given_back(session, user)}
     if revoked := api_clients.revoke_all_of(session, user.id):
@@ -292,7 +294,7 @@ def shut(session: Session, user: User, *, why: str = "") -> None:
 
 def reopen(session: Session, user: User) -> None:
     """Give it back, likewise."""
-    user.active = True
+    user.active, user.ended_with_customer = True, False
     user.access_restored_at, user.inactivity_warned_at = clock.now(), None
     facts = {"customer_role": user.customer_role} if user.customer_role else {"role": user.role}
     audit.record(session, "user.access_restored", user.id, facts, customer_id=user.customer_id)

@@ -22,8 +22,8 @@ from portal.accounts.service import EmailTaken, Invitation
 from portal.content import language
 from portal.core import audit, clock, db
 from portal.core.db import new_id
-from portal.core.errors import N_, Conflict, Forbidden, Invalid, RateLimited
-from portal.identity import policy
+from portal.core.errors import N_, Conflict, Forbidden, Invalid, NotFound, RateLimited
+from portal.identity import email_addresses, policy
 from portal.identity import queries as users
 from portal.identity.models import AccountToken, CustomerRole, User
 
@@ -74,6 +74,11 @@ class Colleague:
     last_sign_in_at: datetime | None
     is_only_owner: bool
 
+    @property
+    def is_invited(self) -> bool:
+        """Whether they have yet to accept their invitation, in time or not."""
+        return self.status in {access.AccessStatus.INVITED, access.AccessStatus.LAPSED}
+
 
 def of_customer(customer_id: str) -> list[Colleague]:
     """Everyone who signs in for this customer, or did, by name; those without access at the end."""
@@ -99,6 +104,15 @@ def of_customer(customer_id: str) -> list[Colleague]:
     )
 
 
+def customer_of(user_id: str) -> str:
+    """The id of the customer that this person signs in for. Raises NotFound, also for staff."""
+    with db.reading() as session:
+        found = users.user(session, user_id).customer_id
+    if found is None:
+        raise NotFound
+    return found
+
+
 # Inviting
 
 
@@ -108,7 +122,7 @@ def invite(customer_id: str, *, by: str, name: str, email: str, role: str, langu
     `by` is the id of the owner who invites. An address that is taken counts as an invitation, too, and changes nothing else.
     Raises Forbidden when `by` is no owner, EmailTaken, Invalid (naming the field), TooManyPeople and TooManyInvitations.
     """
-    service.refuse_unreachable(email)
+    email_addresses.refuse_unreachable(email)
     with db.transaction() as session:
         customer = _for_owner(session, customer_id, by)
         wanted = _role(role)

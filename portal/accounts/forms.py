@@ -8,7 +8,7 @@ from babel import Locale
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from flask_login import current_user
-from wtforms import EmailField, PasswordField, RadioField, SelectField, StringField, TextAreaField
+from wtforms import BooleanField, EmailField, PasswordField, RadioField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired
 
@@ -29,6 +29,11 @@ def _countries(locale: str) -> list[tuple[str, str]]:
     countries = [(code, name) for code, name in names.items() if len(code) == 2 and code.isalpha()]
     known = [(code, name) for code, name in countries if code not in _NO_COUNTRIES]
     return [("", "–"), *sorted(known, key=lambda country: language.sort_key(country[1]))]
+
+
+def countries() -> list[tuple[str, str]]:
+    """All countries in the reader's language, and none of them first."""
+    return _countries(pages.reader_language())
 
 
 class SignUpForm(ResumableForm):
@@ -63,8 +68,20 @@ class ProfileForm(ResumableForm):
 class BillingForm(ResumableForm):
     name = StringField(_("Name or company"), [InputRequired(_("Please enter the name for your receipts."))])
     address = TextAreaField(_("Address"), description=_("Street, postal code and town, as on an envelope."))
-    country = SelectField(_("Country"), choices=lambda: _countries(pages.reader_language()))
+    country = SelectField(_("Country"), choices=countries)
     tax_id = StringField(_("VAT ID"), description=_("Your VAT ID, if you have one."))
+
+
+class NotificationsForm(ResumableForm):
+    """Each box is one of OptionalMail."""
+
+    card_expiry = BooleanField(
+        _("Before a saved card expires"), description=_("A month and a week before, so that payments do not fail.")
+    )
+    refund_progress = BooleanField(
+        _("Steps of a refund"),
+        description=_("That a request has arrived, is approved, and that the money is on its way."),
+    )
 
 
 # The least first: who invites in a hurry gives away no more than a look.

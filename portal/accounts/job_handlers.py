@@ -6,12 +6,15 @@ from datetime import date
 from typing import Final
 
 from portal.accounts import access, colleagues, inactivity, jobs, queries, service
+from portal.content import mail
+from portal.content.language import translate
 from portal.core import config, db
 from portal.core.errors import N_
 from portal.identity import queries as users
 from portal.identity import tokens, user_mail
 from portal.identity.models import AccountToken, User
 
+_BILLING_EMAIL: Final = N_("Your documents from %(company)s now go to another address")
 _COLLEAGUE_SUBJECT: Final = N_("%(by)s invites you to the account of %(customer)s")
 # What happened → subject; they have one template.
 _OWNER_SUBJECTS: Final = {
@@ -83,7 +86,8 @@ def mail_account_exists(user_id: str, occasion: str) -> None:
 @jobs.mail_owners_changed.handler
 def mail_owners_changed(owner_id: str, about_id: str, what: str, by_id: str, occasion: str) -> None:
     with db.reading() as session:
-        owner, by = users.user(session, owner_id), users.user(session, by_id)
+        owner = users.user(session, owner_id)
+        by = users.user(session, by_id).name if by_id else config.current().company.name
         about = session.get(User, about_id)
         customer = queries.customer(session, owner.customer_id or "")
     if about is None or not owner.active:  # the invitation was withdrawn; the reader has left
@@ -96,7 +100,22 @@ def mail_owners_changed(owner_id: str, about_id: str, what: str, by_id: str, occ
         what=what,
         about_name=about.name,
         about_email=about.email,
-        by=by.name,
+        by=by,
+        customer=customer.name,
+    )
+
+
+@jobs.mail_billing_email_changed.handler
+def mail_billing_email_changed(customer_id: str, old: str, occasion: str) -> None:
+    with db.reading() as session:
+        customer = queries.customer(session, customer_id)
+    mail.send(
+        key=f"billing-email:{occasion}",
+        to=old,
+        subject=translate(_BILLING_EMAIL, customer.language, company=config.current().company.name),
+        template="accounts/mails/billing_email_changed",
+        locale=customer.language,
+        customer_id=customer.id,
         customer=customer.name,
     )
 

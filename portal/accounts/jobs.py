@@ -25,7 +25,15 @@ def mail_account_exists(user_id: str, occasion: str) -> None:
 
 @job("accounts.mail_owners_changed", in_recovery=True)
 def mail_owners_changed(owner_id: str, about_id: str, what: str, by_id: str, occasion: str) -> None:
-    """Tell an owner that someone else was made or invited as one, or is one no longer: `what` is one of colleagues.OWNER_…."""
+    """Tell an owner that someone else was made or invited as one, or is one no longer: `what` is one of colleagues.OWNER_….
+
+    `by_id` is "" where the company itself did it.
+    """
+
+
+@job("accounts.mail_billing_email_changed", once_per=("occasion",), in_recovery=True)
+def mail_billing_email_changed(customer_id: str, old: str, occasion: str) -> None:
+    """Tell the address that was billed until now that documents go to another one."""
 
 
 @job("accounts.mail_staff_access", in_recovery=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import (
     Connection,
     ForeignKey,
     Index,
+    Integer,
     String,
     Text,
     delete,
@@ -27,6 +29,13 @@ from portal.identity.models import User
 LONGEST_WORD: Final = 80
 
 
+class OptionalMail(StrEnum):
+    """What a customer may do without; documents, announced and failed payments, and all about security are sent in any case."""
+
+    CARD_EXPIRY = "card_expiry"
+    REFUND_PROGRESS = "refund_progress"
+
+
 class Customer(Base):
     """A billing account: a person or a company with an address, as it stands on receipts."""
 
@@ -39,14 +48,28 @@ class Customer(Base):
     country: Mapped[str] = mapped_column(String(2), default="")
     tax_id: Mapped[str] = mapped_column(String(40), default="")
     language: Mapped[str] = mapped_column(String(8), default="en")
+    # Some of OptionalMail, parted by spaces.
+    unwanted_mails: Mapped[str] = mapped_column(String(200), default="")
+    # Further addresses that get a copy of each document, parted by a line break.
+    document_emails: Mapped[str] = mapped_column(Text, default="")
     stripe_customer_id: Mapped[str | None] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    # Rises with every change of the details: who has read an older one changes nothing.
+    version: Mapped[int] = mapped_column(Integer, default=1)
+    deactivated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (Index("ix_customers_email", "email"), Index("ix_customers_created", "created_at", "id"))
 
     @property
     def address_lines(self) -> list[str]:
         return [line.strip() for line in self.address.splitlines() if line.strip()]
+
+    def wants(self, mail: OptionalMail) -> bool:
+        return mail not in self.unwanted_mails.split()
+
+    @property
+    def copies_to(self) -> list[str]:
+        return self.document_emails.splitlines()
 
 
 class CustomerWord(Base):

@@ -105,11 +105,12 @@ def staff_unused_since(session: Session, moment: datetime) -> Sequence[User]:
 
 
 def receipt_addresses(session: Session, customer_id: str, payer_id: str | None) -> list[str]:
-    """Where the receipt of a payment goes: to the address that is billed, and to the user who paid, if that is another one who can
-    still sign in for this customer. One or two.
+    """Where the receipt of a payment goes: to the address that is billed, to those that get copies of all documents, and to the user
+    who paid, if that is another one who can still sign in for this customer. At least one.
     """
-    billed = customer(session, customer_id).email
+    row = customer(session, customer_id)
+    found = [row.email, *row.copies_to]
     payer = session.get(User, payer_id) if payer_id else None
-    if payer is None or not payer.active or payer.customer_id != customer_id:
-        return [billed]
-    return [billed] if normal_email(payer.email) == normal_email(billed) else [billed, payer.email]
+    if payer is not None and payer.active and payer.customer_id == customer_id:
+        found.append(payer.email)
+    return list({normal_email(address): address for address in reversed(found)}.values())[::-1]

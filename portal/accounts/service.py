@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy.orm import Session
 
-from portal.accounts import jobs, queries
-from portal.accounts.models import Customer
-from portal.content import mail
+from portal.accounts import jobs, queries, tax_ids
+from portal.accounts.models import Customer, OptionalMail
 from portal.content.language import supported
 from portal.core import audit, clock, config, db, texts
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.core.permissions import Role
+from portal.identity import email_addresses, tokens
 from portal.identity import queries as users
 from portal.identity import service as identity
-from portal.identity import tokens
+from portal.identity.email_addresses import refuse_unreachable
 from portal.identity.models import CustomerRole, TokenPurpose, User
-from portal.identity.service import LONGEST_EMAIL, LONGEST_NAME
+from portal.identity.service import LONGEST_NAME
 
-LONGEST_TAX_ID: Final = 40
 LONGEST_ADDRESS: Final = 500
 MOST_ADDRESS_LINES: Final = 6
+MOST_DOCUMENT_EMAILS: Final = 5
 
 
 class EmailTaken(Invalid):
@@ -33,6 +34,20 @@ class EmailTaken(Invalid):
 
     code = "email_taken"
     message = N_("Someone already signs in with this e-mail address.")
+
+
+class Deactivated(Conflict):
+    code = "customer_deactivated"
+    message = N_("This customer is deactivated. Please reactivate the account first.")
+
+
+class StaleDetails(Conflict):
+    """Someone else has changed the customer since the form was drawn."""
+
+    code = "stale_details"
+    message = N_(
+        "Someone else changed these details in the meantime. Nothing was saved. Please compare with what is stored now, then save again."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,19 @@ class Invited:
     customer: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What staff may change about a customer, as it was typed; `document_emails` has one address a line."""
+
+    name: str
+    email: str
+    address: str
+    country: str
+    tax_id: str
+    language: str
+    document_emails: str
+
+
 # Making customers and users
 
 
@@ -70,10 +98,10 @@ def add_customer(
     customer = Customer(
         id=new_id("cus"),
         name=texts.one_line(name, field="name", longest=LONGEST_NAME, required=True),
-        email=_email(email),
+        email=email_addresses.checked(email),
         address=_address(address),
         country=_country(country),
-        tax_id=texts.one_line(tax_id, field="tax_id", longest=LONGEST_TAX_ID),
+        tax_id=tax_ids.checked(tax_id, _country(country)),
         language=supported(language),
         created_at=clock.now(),
     )
@@ -99,7 +127,7 @@ def add_user(
     `customer_role` counts for a customer's people alone, and the first of them is an owner. Raises EmailTaken, and Invalid,
     naming the field that is wrong; then nothing has been written.
     """
-    email = _email(email)
+    email = email_addresses.checked(email)
     if users.user_by_email(session, email) is not None:
         raise EmailTaken(field="email")
     user = User(
@@ -143,6 +171,62 @@ def invite_customer(
         return send_invitation(session, add_user(session, email=email, name=contact or name, customer=customer))
 
 
+def invite_owner(customer_id: str, *, name: str, email: str, language: str = "") -> Invitation:
+    """One more owner of a customer, whom staff invite: for one that nobody signs in for, or whose owners have left.
+
+    Its owners are told. Raises NotFound, EmailTaken, Invalid (naming the field), and Conflict for a customer that is deactivated.
+    """
+    refuse_unreachable(email)
+    with db.transaction() as session:
+        customer = queries.customer(session, customer_id, lock=True)
+        if customer.deactivated_at is not None:
+            raise Deactivated
+        user = add_user(session, email=email, name=name, customer=customer, language=language)
+        for owner in queries.owners(session, customer_id):
+            jobs.mail_owners_changed.enqueue(
+                session, owner_id=owner.id, about_id=user.id, what="invited", by_id="", occasion=new_id("own")
+            )
+        return send_invitation(session, user)
+
+
+def invite_again(user_id: str) -> Invitation:
+    """Staff send a new link to someone of a customer's people who has not accepted theirs.
+
+    Raises NotFound, and Conflict once they have a password or no access, or were sent enough of them within the hour.
+    """
+    with db.transaction() as session:
+        return send_invitation(session, _invited(session, user_id))
+
+
+def readdress_invitation(user_id: str, email: str) -> Invitation:
+    """An invitation that went to a wrong address goes to another one; the first link opens nothing any more.
+
+    Raises as `invite_again`, EmailTaken, and Invalid for the field "email".
+    """
+    email = email_addresses.checked(email)
+    refuse_unreachable(email)
+    with db.transaction() as session:
+        user = _invited(session, user_id)
+        taken_by = users.user_by_email(session, email)
+        if taken_by is not None and taken_by.id != user_id:
+            raise EmailTaken(field="email")
+        facts = {"email": [user.email, email]}
+        user.email = email
+        session.flush()
+        tokens.use_up(session, user)
+        audit.record(session, "user.email_changed", user_id, facts, customer_id=user.customer_id)
+        return send_invitation(session, user)
+
+
+def _invited(session: Session, user_id: str) -> User:
+    user = users.user(session, user_id, lock=True)
+    if user.customer_id is None:
+        raise NotFound
+    if user.password_hash is not None or not user.active:
+        raise Conflict
+    return user
+
+
 def send_invitation(session: Session, user: User, *, invited_by: str = "") -> Invitation:
     """A link by which `user` chooses a password, mailed to them, in the caller's transaction.
 
@@ -170,7 +254,7 @@ def sign_up(email: str, name: str, language: str) -> None:
     if not config.current().open_sign_up:
         raise NotFound
     name = texts.one_line(name, field="name", longest=LONGEST_NAME, required=True)
-    email = _email(email)
+    email = email_addresses.checked(email)
     refuse_unreachable(email)
     with db.transaction() as session:
         known = users.user_by_email(session, email)
@@ -221,45 +305,89 @@ def change_billing_details(customer_id: str, *, name: str, address: str, country
     """
     with db.transaction() as session:
         customer = queries.customer(session, customer_id, lock=True)
-        new = {
-            "name": texts.one_line(name, field="name", longest=LONGEST_NAME, required=True),
-            "address": _address(address),
-            "country": _country(country),
-            "tax_id": texts.one_line(tax_id, field="tax_id", longest=LONGEST_TAX_ID),
+        _write(session, customer, _on_the_bill(customer, name=name, address=address, country=country, tax_id=tax_id))
+
+
+def change_details(customer_id: str, version: int, details: Details) -> None:
+    """All that staff may change about a customer; documents that were issued keep what they say.
+
+    `version` is that of the customer which the form showed. The address that was billed until now is told of a new one by mail.
+    Raises NotFound, StaleDetails, and Invalid, naming the field that is wrong; then nothing has been written. A second call with the same
+    version is stale.
+    """
+    email = email_addresses.checked(details.email)
+    refuse_unreachable(email)
+    with db.transaction() as session:
+        customer = queries.customer(session, customer_id, lock=True)
+        if customer.version != version:
+            raise StaleDetails
+        before = customer.email
+        on_the_bill = _on_the_bill(
+            customer, name=details.name, address=details.address, country=details.country, tax_id=details.tax_id
+        )
+        new = on_the_bill | {
+            "email": email,
+            "language": supported(details.language),
+            "document_emails": _document_emails(details.document_emails, email),
         }
-        changes = identity.write_changes(customer, new)
-        if changes:
-            audit.record(session, "customer.changed", customer.id, changes, customer_id=customer.id)
+        _write(session, customer, new)
+        if customer.email != before:
+            jobs.mail_billing_email_changed.enqueue(
+                session, customer_id=customer.id, old=before, occasion=f"{customer.id}:{customer.version}"
+            )
+
+
+def choose_mails(customer_id: str, wanted: Collection[str]) -> None:
+    """Which of OptionalMail are sent to the billed address from now on. Nonsense is left out. A second call changes nothing.
+
+    Raises NotFound.
+    """
+    with db.transaction() as session:
+        customer = queries.customer(session, customer_id, lock=True)
+        unwanted = " ".join(mail for mail in OptionalMail if mail not in wanted)
+        _write(session, customer, {"unwanted_mails": unwanted})
+
+
+def _on_the_bill(customer: Customer, *, name: str, address: str, country: str, tax_id: str) -> dict[str, str]:
+    """What is kept of these. A VAT ID that stays as it is, is not looked at: it may be older than the check."""
+    country = _country(country)
+    return {
+        "name": texts.one_line(name, field="name", longest=LONGEST_NAME, required=True),
+        "address": _address(address),
+        "country": country,
+        "tax_id": customer.tax_id if tax_id.strip() == customer.tax_id else tax_ids.checked(tax_id, country),
+    }
+
+
+def _write(session: Session, customer: Customer, new: dict[str, str]) -> None:
+    changes = identity.write_changes(customer, new)
+    if changes:
+        customer.version += 1
+        audit.record(session, "customer.changed", customer.id, changes, customer_id=customer.id)
 
 
 # What people type
 
 
-def _email(text: str) -> str:
-    from email_validator import EmailNotValidError, validate_email
-
-    text = texts.one_line(text, field="email", longest=LONGEST_EMAIL, required=True)
-    try:
-        address = validate_email(
-            text,
-            check_deliverability=False,  # a name server that is down keeps no one out; the mail itself is the check
-            test_environment=config.current().environment != "production",  # where people are called ada@shop.test
-        )
-    except EmailNotValidError as error:
-        raise Invalid(N_("Please enter an e-mail address, such as name@example.com."), field="email") from error
-    return users.normal_email(address.normalized)
-
-
-def refuse_unreachable(email: str) -> None:
-    """Raises Invalid (field "email") for an address that our mail server cannot send to. Asks it, so outside any transaction."""
-    if not mail.reaches(email.strip()):
+def _document_emails(text: str, billed: str) -> str:
+    """One a line, each once, without the address that gets them anyway."""
+    found: list[str] = []
+    for typed in text.replace(",", "\n").replace(";", "\n").split("\n"):
+        if not typed.strip():
+            continue
+        try:
+            address = email_addresses.checked(typed)
+        except Invalid as error:
+            raise Invalid(
+                N_("%(typed)s is not an e-mail address."), field="document_emails", typed=typed.strip()[:80]
+            ) from error
+        if address not in (billed, *found):
+            found.append(address)
+    if len(found) > MOST_DOCUMENT_EMAILS:
         raise Invalid(
-            N_(
-                "We cannot send e-mail to addresses with letters such as ä or 語 before the @. Please use another "
-                "address."
-            ),
-            field="email",
+            N_("Copies go to at most %(count)s addresses."), field="document_emails", count=MOST_DOCUMENT_EMAILS
         )
+    return "\n".join(found)
 
 
 def _address(text: str) -> str:

@@ -8,10 +8,11 @@ from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal.accounts import service
-from portal.accounts.forms import BillingForm, ChangePasswordForm, ProfileForm, SignUpForm
+from portal.accounts.forms import BillingForm, ChangePasswordForm, NotificationsForm, ProfileForm, SignUpForm
+from portal.accounts.models import OptionalMail
 from portal.core import config
 from portal.core.errors import Invalid, NotFound
-from portal.identity import app_grants, sessions, web
+from portal.identity import app_grants, passkeys, sessions, viewing, web
 from portal.identity import service as identity
 from portal.identity.forms import NewPasswordForm, tell, typed
 from portal.identity.tokens import LinkExpired
@@ -139,11 +140,36 @@ def change_password() -> AnyResponse:
     return _account_page(password_form=form)
 
 
+@bp.get("/account/notifications")
+@guards.customers_only
+def notifications() -> AnyResponse:
+    customer = service.billing_details(guards.customer_id())
+    form = NotificationsForm(formdata=None, data={mail.value: customer.wants(mail) for mail in OptionalMail})
+    return pages.page("accounts/notifications.html", form=form, customer=customer)
+
+
+@bp.post("/account/notifications")
+@guards.owners_only
+def choose_notifications() -> AnyResponse:
+    form = NotificationsForm()
+    service.choose_mails(guards.customer_id(), [mail for mail in OptionalMail if form[mail.value].data])
+    flash(_("Saved."), "success")
+    return pages.see_other("accounts.notifications")
+
+
 @bp.post("/account/sessions/end-others")
 @guards.signed_in_only
 def end_other_sessions() -> AnyResponse:
     sessions.sign_out_elsewhere(current_user.id, current_user.token)
     flash(_("You are signed out everywhere else."), "success")
+    return pages.see_other("accounts.profile")
+
+
+@bp.post("/account/sessions/<session_id>/end")
+@guards.signed_in_only
+def end_session(session_id: str) -> AnyResponse:
+    sessions.sign_out_device(current_user.id, session_id)
+    flash(_("The device is signed out."), "success")
     return pages.see_other("accounts.profile")
 
 
@@ -179,6 +205,8 @@ def _account_page(
         profile_form=profile_form or ProfileForm(formdata=None, obj=current_user, prefix="profile-"),
         billing_form=billing_form,
         password_form=password_form or ChangePasswordForm(formdata=None, prefix="password-"),
+        viewings=viewing.of_customer(current_user.customer_id) if current_user.customer_id else [],
+        passkeys_available=passkeys.are_available(),
         devices=sessions.devices(current_user.id, current_user.token),
         apps=app_grants.apps(current_user.id),
     )

@@ -166,6 +166,8 @@ def _outside(claims: tokens.Claims) -> Caller | None:
             customer = accounts.customer(session, claims.customer_id)
     except NotFound:
         return None
+    if customer.deactivated_at is not None:
+        return None
     scopes = claims.scopes & policy.scopes_of(Role.CUSTOMER, CustomerRole.OWNER)
     return Caller(
         "outside", claims.subject, scopes, role=Role.CUSTOMER, customer_id=customer.id, proved_at=claims.proved_at

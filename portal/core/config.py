@@ -125,6 +125,8 @@ class Settings(BaseSettings):
 
     # Accounts of staff that nobody has signed in with for so many of the company's days end, 14 days after a mail; 0 is never.
     staff_inactive_days: int = Field(default=90, ge=0, le=3_650)
+    # How long staff may view a customer's account as the customer sees it, in minutes.
+    view_as_customer_minutes: int = Field(default=15, ge=1, le=60)
 
     # Payments without an invoice: per currency the smallest and the largest amount in major units, "eur:5-5000,jpy:500-500000".
     pay_any_amount: bool = True

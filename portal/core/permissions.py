@@ -29,6 +29,10 @@ class Permission(StrEnum):
 
     LOOK_UP = "look_up"
     WRITE_NOTES = "write_notes"
+    MANAGE_CUSTOMERS = "manage_customers"
+    VIEW_AS_CUSTOMER = "view_as_customer"
+    CHANGE_ADDRESSES = "change_addresses"
+    DEACTIVATE_CUSTOMERS = "deactivate_customers"
     ISSUE_INVOICES = "issue_invoices"
     CLOSE_INVOICES = "close_invoices"
     IMPORT_INVOICES = "import_invoices"
@@ -76,6 +80,14 @@ TABLE: Final = (
         READING,
     ),
     Right(Permission.WRITE_NOTES, "write notes about a customer", _DESK),
+    Right(Permission.MANAGE_CUSTOMERS, "create a customer, change its details, and invite its owners", _DESK),
+    Right(Permission.VIEW_AS_CUSTOMER, "view a customer's account as the customer sees it, read-only", _DESK),
+    Right(
+        Permission.CHANGE_ADDRESSES,
+        "have a person of a customer sign in with another e-mail address, which is proved there",
+        _APPROVERS,
+    ),
+    Right(Permission.DEACTIVATE_CUSTOMERS, "deactivate a customer, and bring it back", _APPROVERS),
     Right(Permission.ISSUE_INVOICES, "issue an invoice", _DESK, frozenset({"invoices:write"})),
     Right(Permission.CLOSE_INVOICES, "void an invoice, and record one as paid in another way", _APPROVERS),
     Right(Permission.IMPORT_INVOICES, "import a file of invoices", _APPROVERS),

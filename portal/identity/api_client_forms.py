@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any, Final
 
 from flask_babel import gettext, lazy_gettext
-from wtforms import BooleanField, HiddenField, PasswordField, SelectMultipleField, StringField, ValidationError
+from wtforms import (
+    BooleanField,
+    HiddenField,
+    PasswordField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    ValidationError,
+)
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired, Length
 from wtforms.widgets import CheckboxInput, ListWidget
@@ -43,6 +51,17 @@ class ApiClientForm(ResumableForm):
             "behind each request instead of for this server. Only for a system that you trust to tell the truth."
         ),
     )
+    days = SelectField(
+        lazy_gettext("Expires"),
+        choices=[
+            SelectChoice("30", lazy_gettext("After 30 days")),
+            SelectChoice("90", lazy_gettext("After 90 days")),
+            SelectChoice("365", lazy_gettext("After one year")),
+            SelectChoice("", lazy_gettext("Never")),
+        ],
+        default="365",
+        description=lazy_gettext("From then on the system is locked out. A new secret does not extend it."),
+    )
     password = PasswordField(
         lazy_gettext("Your password"),
         [InputRequired(lazy_gettext("Please enter your password.")), Length(max=LONGEST_PASSWORD)],
@@ -63,7 +82,7 @@ class ApiClientForm(ResumableForm):
         """Put a refusal at the field it is about, or above the form."""
         text = language.error_text(error, reader_language())
         field = getattr(error, "field", None)
-        if field in ("name", "scopes", "password"):
+        if field in ("name", "scopes", "days", "password"):
             self[field].errors = [*self[field].errors, text]
         else:
             self.form_errors.append(text)

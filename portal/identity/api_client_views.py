@@ -10,7 +10,7 @@ from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal.content import language
-from portal.core import db
+from portal.core import clock, db
 from portal.core.errors import Invalid, RateLimited
 from portal.core.permissions import Permission
 from portal.identity import api_clients, sessions
@@ -18,7 +18,7 @@ from portal.identity import queries as accounts
 from portal.identity.api_client_forms import ApiClientForm
 from portal.identity.messages import SCOPES
 from portal.web import lists
-from portal.web.guards import staff_only
+from portal.web.guards import recently_proved, staff_only
 from portal.web.pages import limiter, page, reader_language, see_other
 
 bp = Blueprint("support_api_clients", __name__, url_prefix="/support/api-clients")
@@ -36,6 +36,7 @@ def index() -> Response:
         found=found,
         names=names,
         scope_words=SCOPES,
+        now=clock.now(),
         **lists.pager_links("support_api_clients.index", found),
     )
 
@@ -63,6 +64,7 @@ def create() -> AnyResponse:
             form.scopes.data or (),
             current_user.id,
             names_end_users=bool(form.names_end_users.data),
+            days=int(form.days.data) if form.days.data else None,
             client_key=form.key.data or "",
         )
     except api_clients.MadeAlready as error:
@@ -76,7 +78,17 @@ def create() -> AnyResponse:
         response = page("support/api_clients/new.html", status=429, form=form)
         response.headers["Retry-After"] = str(error.retry_after)
         return response
-    return page("support/api_clients/created.html", client=client, secret=secret)
+    return page("support/api_clients/created.html", client=client, secret=secret, is_new=True)
+
+
+@bp.post("/<client_id>/secret")
+@limiter.limit("30/minute")
+@staff_only(Permission.MANAGE_API_CLIENTS)
+@recently_proved
+def rotate(client_id: str) -> AnyResponse:
+    """Likewise; a reload makes yet another secret, and the browser asks before."""
+    client, secret = api_clients.rotate(client_id, current_user.id)
+    return page("support/api_clients/created.html", client=client, secret=secret, is_new=False)
 
 
 @bp.post("/<client_id>/revocation")

@@ -6,10 +6,11 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal.core import audit, clock, db, idempotency, keyset, texts
@@ -23,6 +24,9 @@ log = structlog.get_logger(__name__)
 SECRET_BYTES: Final = 32
 SECRET_PREFIX: Final = "pcs_"  # noqa: S105  # what a secret begins with
 LONGEST_NAME: Final = 100
+# So long an old secret opens beside the new one, and the other system may take its time to learn it.
+OLD_SECRET_LASTS: Final = timedelta(hours=24)
+LONGEST_LIFE_DAYS: Final = 3_650
 
 
 class WrongClient(SignInRequired):
@@ -43,9 +47,10 @@ def create(
     created_by: str,
     *,
     names_end_users: bool = False,
+    days: int | None = None,
     client_key: str | None = None,
 ) -> tuple[ApiClient, str]:
-    """A key for another system of the company's, and its secret, which is never shown again.
+    """A key for another system of the company's, and its secret, which is never shown again. It ends after so many days, or never.
 
     With `names_end_users` the addresses are believed that it names for those whom it calls for; such a key needs no scope.
 
@@ -59,7 +64,9 @@ def create(
     granted = policy.granted_scopes(policy.known_scopes(scopes), policy.API_CLIENT_SCOPES)
     if not granted and not names_end_users:
         raise Invalid(N_("Please choose what this system may do."), field="scopes")
-    secret = SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+    if days is not None and not 0 < days <= LONGEST_LIFE_DAYS:
+        raise Invalid(N_("Please choose when the key expires."), field="days")
+    secret = _new_secret()
     with db.transaction() as session:
         queries.user(session, created_by, lock=True)  # where a form that is sent twice at once waits for itself
         client_id = _client_id(created_by, client_key)
@@ -72,11 +79,12 @@ def create(
             scopes=" ".join(sorted(granted)),
             names_end_users=names_end_users,
             created_at=clock.now(),
+            expires_at=clock.now() + timedelta(days=days) if days is not None else None,
             created_by=created_by,
         )
         session.add(row)
         session.flush()
-        facts = {"name": name, "scopes": row.scopes, "names_end_users": names_end_users}
+        facts = {"name": name, "scopes": row.scopes, "names_end_users": names_end_users, "days": days}
         audit.record(session, "api_client.created", row.id, facts)
     return row, secret
 
@@ -84,6 +92,34 @@ def create(
 def _client_id(created_by: str, client_key: str) -> str:
     """The same for the same form, so that its row shows whether it was sent before."""
     return f"cli_{hashlib.sha256(f'{created_by} {client_key}'.encode()).hexdigest()[:26]}"
+
+
+def _new_secret() -> str:
+    return SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+
+
+def rotate(client_id: str, by: str) -> tuple[ApiClient, str]:
+    """The new secret, which is never shown again. Until a day has passed the one before opens as well; one before that, no longer.
+
+    `by` is the admin who has seen the new secret: when their access ends, the key is revoked. A second call makes yet another secret.
+    Raises NotFound, and Conflict for a key that is revoked or has expired.
+    """
+    secret = _new_secret()
+    with db.transaction() as session:
+        row = session.get(ApiClient, client_id, with_for_update=True)
+        if row is None:
+            raise NotFound
+        if not _is_good(row):
+            raise Conflict
+        row.old_secret_hash, row.old_secret_until = row.secret_hash, clock.now() + OLD_SECRET_LASTS
+        row.old_secret_by = row.created_by
+        row.secret_hash, row.created_by = tokens.digest(secret), by
+        audit.record(session, "api_client.secret_rotated", row.id, {"name": row.name})
+        return row, secret
+
+
+def _is_good(row: ApiClient) -> bool:
+    return row.revoked_at is None and (row.expires_at is None or clock.now() < row.expires_at)
 
 
 def revoke(client_id: str) -> ApiClient:
@@ -98,7 +134,12 @@ def revoke(client_id: str) -> ApiClient:
 
 
 def revoke_all_of(session: Session, user_id: str) -> int:
-    """Revoke all keys that this user made: they have seen the secrets. In the caller's transaction; returns how many there were."""
+    """Revoke all keys whose secret this user has seen. In the caller's transaction; returns how many there were.
+
+    Of a key whose secret was changed since, the one that they have seen opens nothing any more, and the key stays.
+    """
+    seen = update(ApiClient).where(ApiClient.old_secret_by == user_id, ApiClient.created_by != user_id)
+    session.execute(seen.values(old_secret_hash=None, old_secret_until=None, old_secret_by=None))
     mine = select(ApiClient).where(ApiClient.created_by == user_id, ApiClient.revoked_at.is_(None))
     rows = session.scalars(mine.order_by(ApiClient.id).with_for_update()).all()
     for row in rows:
@@ -116,8 +157,7 @@ def authenticate(client_id: str, secret: str, wanted: Iterable[str] | None) -> t
     wanted = policy.known_scopes(wanted)
     with db.reading() as session:
         row = session.get(ApiClient, client_id)
-    right = hmac.compare_digest(row.secret_hash if row else "", tokens.digest(secret))
-    if row is None or not right or row.revoked_at is not None:
+    if row is None or not _opens(row, secret) or not _is_good(row):
         log.warning("api_client_refused", api_client=row.id if row else "unknown")
         raise WrongClient
     with db.transaction() as session:
@@ -125,11 +165,20 @@ def authenticate(client_id: str, secret: str, wanted: Iterable[str] | None) -> t
     return row, policy.granted_scopes(wanted, frozenset(row.scopes.split()))
 
 
+def _opens(row: ApiClient, secret: str) -> bool:
+    """Both are compared, so that the time that it takes tells nothing."""
+    claimed = tokens.digest(secret)
+    is_new = hmac.compare_digest(row.secret_hash, claimed)
+    is_old = hmac.compare_digest(row.old_secret_hash or "", claimed)
+    old_counts = row.old_secret_until is not None and clock.now() < row.old_secret_until
+    return is_new or (is_old and old_counts)
+
+
 def find(client_id: str) -> ApiClient | None:
-    """The API client with this id, unless it was revoked."""
+    """The API client with this id, unless it was revoked or has expired."""
     with db.reading() as session:
         row = session.get(ApiClient, client_id)
-    return row if row is not None and row.revoked_at is None else None
+    return row if row is not None and _is_good(row) else None
 
 
 def newest(session: Session, cursor: str | None = None) -> keyset.Page[ApiClient]:

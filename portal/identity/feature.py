@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from portal.identity import api_client_views, job_handlers, second_factor_views, views
+from portal.identity import api_client_views, email_views, job_handlers, passkey_views, second_factor_views, views
 from portal.web.features import Feature
 
-FEATURE = Feature(blueprints=(views.bp, second_factor_views.bp, api_client_views.bp), jobs=(job_handlers,))
+FEATURE = Feature(
+    blueprints=(views.bp, second_factor_views.bp, email_views.bp, passkey_views.bp, api_client_views.bp),
+    jobs=(job_handlers,),
+)

@@ -7,10 +7,30 @@ from typing import Final
 
 from sqlalchemy import delete
 
-from portal.core import clock, db
+from portal.core import clock, config, db
 from portal.core.errors import N_
-from portal.identity import app_grants, codes, jobs, queries, service, throttle, tokens, user_mail
-from portal.identity.models import LONGEST, AccountToken, SignInAttempt, SignInSession, TokenPurpose
+from portal.identity import (
+    app_grants,
+    codes,
+    email_changes,
+    jobs,
+    passkeys,
+    queries,
+    service,
+    throttle,
+    tokens,
+    user_mail,
+    viewing,
+)
+from portal.identity.models import (
+    LONGEST,
+    AccountToken,
+    EmailChange,
+    PasskeyChallenge,
+    SignInAttempt,
+    SignInSession,
+    TokenPurpose,
+)
 
 # Kept this long after they ended, for whoever asks what happened; the audit trail keeps the fact itself.
 KEEP_LINKS: Final = timedelta(days=30)
@@ -19,6 +39,10 @@ KEEP_SESSIONS: Final = timedelta(days=90)
 _LINK_SUBJECTS: Final = {
     TokenPurpose.CONFIRM_EMAIL: N_("Confirm your e-mail address for %(company)s"),
     TokenPurpose.PASSWORD_RESET: N_("Choose a new password for %(company)s"),
+}
+_PASSKEY_SUBJECTS: Final = {
+    passkeys.ADDED: N_("A passkey was added for %(company)s"),
+    passkeys.REMOVED: N_("A passkey was removed for %(company)s"),
 }
 # What happened → subject; they have one template.
 _SECOND_FACTOR_SUBJECTS: Final = {
@@ -79,6 +103,82 @@ def mail_second_factor(user_id: str, what: str, left: int, occasion: str, at: st
     )
 
 
+@jobs.mail_passkey.handler
+def mail_passkey(user_id: str, what: str, name: str, occasion: str, at: str) -> None:
+    with db.reading() as session:
+        user = queries.user(session, user_id)
+    user_mail.send(
+        user,
+        key=f"passkey:{occasion}",
+        subject=_PASSKEY_SUBJECTS[what],
+        template="identity/mails/passkey",
+        what=what,
+        passkey=name,
+        at=datetime.fromisoformat(at),
+    )
+
+
+@jobs.mail_email_change.handler
+def mail_email_change(change_id: str) -> None:
+    with db.reading() as session:
+        change = session.get_one(EmailChange, change_id)
+        user = queries.user(session, change.user_id)
+        by = "" if change.asked_by == user.id else config.current().company.name
+        taken_by = queries.user_by_email(session, change.new_email)
+    if change.ended_at is not None or change.confirmed_at is not None:
+        return
+    confirm, stop = email_changes.links(change.id)
+    if taken_by is not None:
+        user_mail.send(
+            taken_by,
+            key=f"email-taken:{change.id}",
+            subject=N_("You already have an account at %(company)s"),
+            template="identity/mails/email_change",
+            what="taken",
+        )
+    else:
+        user_mail.send(
+            user,
+            to=change.new_email,
+            key=f"email-confirm:{change.id}",
+            subject=N_("Confirm your new e-mail address for %(company)s"),
+            template="identity/mails/email_change",
+            what="confirm",
+            link=confirm,
+            by=by,
+            expires_at=change.expires_at,
+        )
+    user_mail.send(
+        user,
+        to=change.old_email,
+        key=f"email-asked:{change.id}",
+        subject=N_("Your e-mail address for %(company)s is to be changed"),
+        template="identity/mails/email_change",
+        what="asked",
+        link=stop,
+        by=by,
+    )
+
+
+@jobs.mail_email_changed.handler
+def mail_email_changed(change_id: str) -> None:
+    with db.reading() as session:
+        change = session.get_one(EmailChange, change_id)
+        user = queries.user(session, change.user_id)
+    if change.ended_at is not None:
+        return
+    user_mail.send(
+        user,
+        to=change.old_email,
+        key=f"email-changed:{change.id}",
+        subject=N_("Your e-mail address for %(company)s was changed"),
+        template="identity/mails/email_change",
+        what="changed",
+        link=email_changes.links(change.id)[1],
+        new_email=change.new_email,
+    )
+
+
 @jobs.sweep.handler
 def sweep() -> None:
     now = clock.now()
@@ -87,4 +187,7 @@ def sweep() -> None:
         session.execute(delete(SignInAttempt).where(SignInAttempt.at < now - throttle.WINDOW))
         app_grants.forget_old(session)
         session.execute(delete(AccountToken).where(AccountToken.expires_at < now - KEEP_LINKS))
+        session.execute(delete(PasskeyChallenge).where(PasskeyChallenge.expires_at < now))
+        session.execute(delete(EmailChange).where(EmailChange.created_at < now - KEEP_LINKS))
+        viewing.forget_old(session)
         session.execute(delete(SignInSession).where(SignInSession.created_at < now - longest - KEEP_SESSIONS))

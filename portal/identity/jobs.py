@@ -28,6 +28,21 @@ def mail_second_factor(user_id: str, what: str, left: int, occasion: str, at: st
     """
 
 
+@job("identity.mail_passkey", in_recovery=True)
+def mail_passkey(user_id: str, what: str, name: str, occasion: str, at: str) -> None:
+    """Tell a user that a passkey was added or removed: `what` is passkeys.ADDED or REMOVED, `at` is in ISO 8601."""
+
+
+@job("identity.mail_email_change", once_per=("change_id",), in_recovery=True)
+def mail_email_change(change_id: str) -> None:
+    """Send the link to the address that somebody is to sign in with, and tell the one before."""
+
+
+@job("identity.mail_email_changed", once_per=("change_id",), in_recovery=True)
+def mail_email_changed(change_id: str) -> None:
+    """Tell the address that somebody signed in with until now that another one counts."""
+
+
 @job("identity.sweep", every_seconds=3600)
 def sweep() -> None:
     """Forget old sign-in attempts, grants, links and sessions."""

@@ -13,6 +13,7 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Index,
+    LargeBinary,
     String,
     Text,
     text,
@@ -73,6 +74,8 @@ class User(Base):
     time_zone: Mapped[str] = mapped_column(String(time_zones.LONGEST_NAME), default="")
     guessed_time_zone: Mapped[str] = mapped_column(String(time_zones.LONGEST_NAME), default="")
     active: Mapped[bool] = mapped_column(Boolean, default=True)
+    # Their access ended because their customer was deactivated, and comes back with it.
+    ended_with_customer: Mapped[bool] = mapped_column(Boolean, default=False)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     last_sign_in_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Of staff: since when they have it again after it had ended, and when they were told that it ends because they do not use it.
@@ -104,12 +107,35 @@ class SignInSession(Base):
     last_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     proved_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # when the password was asked for again, and right
+    # Of a member of staff who views a customer's account in this browser, as the customer sees it.
+    viewing_id: Mapped[str | None] = mapped_column(ForeignKey("account_viewings.id"))
+    # Begun with a passkey whose authenticator knew its owner: that is two factors at once.
+    by_passkey: Mapped[bool] = mapped_column(Boolean, default=False)
     ip: Mapped[str] = mapped_column(String(45), default="")
     user_agent: Mapped[str] = mapped_column(String(200), default="")
 
     user: Mapped[User] = relationship(lazy="raise")
 
     __table_args__ = (Index("ix_sign_in_sessions_user", "user_id", "ended_at"),)
+
+
+class AccountViewing(Base):
+    """A member of staff viewed, or views, a customer's account as the customer sees it, until `ends_at` or earlier. The customer is shown
+    when and why.
+    """
+
+    __tablename__ = "account_viewings"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    staff_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+    customer_name: Mapped[str] = mapped_column(String(200))
+    reason: Mapped[str] = mapped_column(String(300))
+    begun_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    ends_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (Index("ix_account_viewings_customer", "customer_id", "begun_at"),)
 
 
 _OPEN: Final = text("ended_at IS NULL")
@@ -167,6 +193,11 @@ class ApiClient(Base):
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     name: Mapped[str] = mapped_column(String(100))
     secret_hash: Mapped[str] = mapped_column(String(64))
+    # The secret before this one opens as well until then; who has seen it.
+    old_secret_hash: Mapped[str | None] = mapped_column(String(64))
+    old_secret_by: Mapped[str | None] = mapped_column(String(40))
+    old_secret_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     scopes: Mapped[str] = mapped_column(Text)
     names_end_users: Mapped[bool] = mapped_column(Boolean, default=False)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -195,6 +226,30 @@ class AccountToken(Base):
     __table_args__ = (one_of("purpose", TokenPurpose), Index("ix_account_tokens_user", "user_id", "purpose"))
 
 
+class EmailChange(Base):
+    """Another address that a user is to sign in with, and has to be proved by a link sent there. The old one gets a link that stops it,
+    or takes it back.
+
+    Both tokens are derived from `id` as those of AccountToken are. It is open while `ended_at` is none and `expires_at` to come.
+    """
+
+    __tablename__ = "email_changes"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    old_email: Mapped[str] = mapped_column(String(254))
+    new_email: Mapped[str] = mapped_column(String(254))
+    asked_by: Mapped[str] = mapped_column(ForeignKey("users.id"))  # the user themselves, or one of the staff
+    confirm_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    stop_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # stopped, taken back, or replaced by another one
+
+    __table_args__ = (Index("ix_email_changes_user", "user_id", "created_at"),)
+
+
 class SecondFactor(Base):
     """The app that shows a user's codes. Its secret is encrypted, see codes.py; it counts once the first code was typed.
 
@@ -221,6 +276,41 @@ class SecondFactorReset(Base):
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
     asked_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
     asked_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Passkey(Base):
+    """A key on a device of a user's, by which they sign in without a password. Only its public half is here.
+
+    `id` is what the authenticator calls it, in base64url; `sign_count` the last one it told, 0 for those that do not count.
+    """
+
+    __tablename__ = "passkeys"
+
+    id: Mapped[str] = mapped_column(String(1400), primary_key=True)  # 1,023 bytes at most (WebAuthn)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    name: Mapped[str] = mapped_column(String(80))
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    sign_count: Mapped[int] = mapped_column(BigInteger)
+    is_synced: Mapped[bool] = mapped_column(Boolean)  # kept by a password manager, and so on several devices
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (Index("ix_passkeys_user", "user_id", "created_at"),)
+
+
+class PasskeyChallenge(Base):
+    """Random bytes that an authenticator has to sign, kept as their SHA-256 until they are answered, once.
+
+    `user_id` is whose passkey is being made or asked for again; none for signing in, where nobody is known yet.
+    """
+
+    __tablename__ = "passkey_challenges"
+
+    challenge_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[str | None] = mapped_column(ForeignKey("users.id"))
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+    __table_args__ = (Index("ix_passkey_challenges_expires", "expires_at"),)
 
 
 class RecoveryCode(Base):

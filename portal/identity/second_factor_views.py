@@ -19,7 +19,7 @@ from portal.web import guards, pages
 bp = Blueprint("second_factor", __name__, url_prefix="/account/second-factor")
 
 # What staff may do who have to set one up first; the parts of a page that stand outside of any feature are among it.
-_OPEN_PARTS: Final = frozenset({"second_factor", "pages"})
+_OPEN_PARTS: Final = frozenset({"second_factor", "passkeys", "pages"})
 _OPEN_PAGES: Final = frozenset({"identity.sign_in", "identity.sign_in_code", "identity.sign_out"})
 
 

@@ -12,14 +12,14 @@ from portal.content.language import supported
 from portal.core import audit, clock, config, db, texts, time_zones
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Invalid
-from portal.identity import jobs, passwords, queries, sessions, throttle, tokens
+from portal.identity import email_addresses, jobs, passwords, queries, sessions, throttle, tokens
 from portal.identity.models import AccountToken, TokenPurpose, User
 
 log = structlog.get_logger(__name__)
 
 
 LONGEST_NAME: Final = 200
-LONGEST_EMAIL: Final = 254
+LONGEST_EMAIL: Final = email_addresses.LONGEST
 
 
 @dataclass(frozen=True, slots=True)

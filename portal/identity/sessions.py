@@ -15,10 +15,11 @@ from sqlalchemy import Row, Select, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from portal.core import audit, card_numbers, clock, config, db
-from portal.core.errors import N_, Invalid, SignInRequired
+from portal.core.errors import N_, Invalid, NotFound, SignInRequired
+from portal.core.networks import network_of
 from portal.core.permissions import Role
 from portal.identity import passwords, policy, queries, throttle
-from portal.identity.models import IDLE, LONGEST, SecondFactor, SignInSession, User
+from portal.identity.models import IDLE, LONGEST, AccountViewing, SecondFactor, SignInSession, User
 
 # A session's last use is written down at most this often, so that reading a page seldom writes.
 SEEN_EVERY: Final = timedelta(minutes=1)
@@ -40,6 +41,8 @@ class SignedInUser:
     guessed_time_zone: str
     has_second_factor: bool
     proved_at: datetime
+    by_passkey: bool
+    viewing: Viewing | None = None
 
     @property
     def is_staff(self) -> bool:
@@ -48,7 +51,7 @@ class SignedInUser:
     @property
     def owes_second_factor(self) -> bool:
         """Staff who have to set one up before they may do anything else."""
-        return owes_second_factor(self.role, is_on=self.has_second_factor)
+        return owes_second_factor(self.role, is_on=self.has_second_factor or self.by_passkey)
 
     @property
     def may_pay(self) -> bool:
@@ -60,8 +63,23 @@ class SignedInUser:
 
 
 @dataclass(frozen=True, slots=True)
+class Viewing:
+    """Whose account a member of staff views in this session, and until when: also one whose time is over, until it is cleared away."""
+
+    customer_id: str
+    customer_name: str
+    ends_at: datetime
+
+    @property
+    def is_over(self) -> bool:
+        return self.ends_at <= clock.now()
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
-    """One of a user's sessions, as they are shown it; `id` names it among theirs, and opens nothing."""
+    """One of a user's sessions, as they are shown it; `id` names it among theirs, and opens nothing. `is_same_network`: as that of the
+    session that looks.
+    """
 
     id: str
     browser: str
@@ -69,13 +87,15 @@ class Device:
     signed_in_at: datetime
     last_seen_at: datetime
     is_this_one: bool
+    is_same_network: bool
+    by_passkey: bool
 
 
 def owes_second_factor(role: str, *, is_on: bool) -> bool:
     return role != Role.CUSTOMER and not is_on and config.current().staff_need_second_factor
 
 
-def start(session: Session, user: User, *, ip: str, user_agent: str) -> str:
+def start(session: Session, user: User, *, ip: str, user_agent: str, by_passkey: bool = False) -> str:
     """Begin a session for a user who has proved who they are, in the caller's transaction; returns its token."""
     token = secrets.token_urlsafe(TOKEN_BYTES)
     now = clock.now()
@@ -84,6 +104,7 @@ def start(session: Session, user: User, *, ip: str, user_agent: str) -> str:
         user_id=user.id,
         created_at=now,
         last_seen_at=now,
+        by_passkey=by_passkey,
         ip=ip[:45],
         user_agent=card_numbers.masked(user_agent)[:200],
     )
@@ -91,7 +112,11 @@ def start(session: Session, user: User, *, ip: str, user_agent: str) -> str:
     user.last_sign_in_at = now
     with acting_as(user):
         audit.record(
-            session, "session.started", user.id, {"browser": browser_name(user_agent)}, customer_id=user.customer_id
+            session,
+            "session.started",
+            user.id,
+            {"browser": browser_name(user_agent)} | ({"by": "passkey"} if by_passkey else {}),
+            customer_id=user.customer_id,
         )
     return token
 
@@ -121,6 +146,8 @@ def find(token: str) -> SignedInUser | None:
         row.guessed_time_zone,
         bool(row.has_second_factor),
         row.proved_at or row.created_at,
+        row.by_passkey,
+        Viewing(row.viewed_id, row.viewed_name, row.viewed_until) if row.viewed_id else None,
     )
 
 
@@ -135,11 +162,16 @@ def _with_this_token() -> Select[*tuple[Any, ...]]:
         select(
             *session,
             SignInSession.proved_at,
+            SignInSession.by_passkey,
             *who,
             *shown,
             second_factor.scalar_subquery().is_not(None).label("has_second_factor"),
+            AccountViewing.customer_id.label("viewed_id"),
+            AccountViewing.customer_name.label("viewed_name"),
+            AccountViewing.ends_at.label("viewed_until"),
         )
         .join(User, User.id == SignInSession.user_id)
+        .outerjoin(AccountViewing, AccountViewing.id == SignInSession.viewing_id)
         .where(SignInSession.token_hash == bindparam("token_hash"))
     )
 
@@ -154,9 +186,15 @@ def reauthenticate(token: str, password: str, *, ip: str) -> None:
         raise SignInRequired
     confirm_password(user.id, password, ip=ip)
     with db.transaction() as session:
-        row = session.get_one(SignInSession, _digest(token), with_for_update=True)
-        row.proved_at = clock.now()
-        audit.record(session, "session.proved_again", user.id, customer_id=user.customer_id)
+        note_proof(session, token)
+
+
+def note_proof(session: Session, token: str) -> None:
+    """Whoever has this session has just proved who they are, in the caller's transaction. Raises SignInRequired when it has ended."""
+    row = row_of(session, token)
+    row.proved_at = clock.now()
+    user = queries.user(session, row.user_id)
+    audit.record(session, "session.proved_again", user.id, customer_id=user.customer_id)
 
 
 def confirm_password(user_id: str, password: str, *, ip: str) -> None:
@@ -184,6 +222,15 @@ def sign_out(token: str) -> None:
             row.ended_at = clock.now()
             user = queries.user(session, row.user_id)
             audit.record(session, "session.ended", user.id, customer_id=user.customer_id)
+
+
+def sign_out_device(user_id: str, device_id: str) -> None:
+    """End one of this user's sessions, as `devices` names it. Raises NotFound when they have none of that name, also for a second call."""
+    with db.transaction() as session:
+        user = queries.user(session, user_id, lock=True)
+        if not end_one(session, user, device_id):
+            raise NotFound
+        audit.record(session, "session.ended", user.id, customer_id=user.customer_id)
 
 
 def sign_out_elsewhere(user_id: str, token: str) -> int:
@@ -228,6 +275,7 @@ def devices(user_id: str, token: str = "") -> list[Device]:
     with db.reading() as session:
         user = queries.user(session, user_id)
         rows = queries.open_sessions(session, user_id)
+    mine = next((network_of(row.ip) for row in rows if row.token_hash == _digest(token)), "")
     shown = [
         Device(
             _device_id(row),
@@ -235,7 +283,9 @@ def devices(user_id: str, token: str = "") -> list[Device]:
             row.ip,
             row.created_at,
             row.last_seen_at,
-            row.token_hash == _digest(token),
+            is_this_one=row.token_hash == _digest(token),
+            is_same_network=network_of(row.ip) == mine,
+            by_passkey=row.by_passkey,
         )
         for row in rows
         if _is_alive(row, user.role)
@@ -281,6 +331,14 @@ def _is_alive(row: SignInSession | Row[*tuple[Any, ...]], role: str) -> bool:
 
 def _device_id(row: SignInSession) -> str:
     return row.token_hash[:16]
+
+
+def row_of(session: Session, token: str) -> SignInSession:
+    """The session itself, locked. Raises SignInRequired when it has ended."""
+    row = session.get(SignInSession, _digest(token), with_for_update=True)
+    if row is None or row.ended_at is not None:
+        raise SignInRequired
+    return row
 
 
 def _note_use(token_hash: str) -> None:

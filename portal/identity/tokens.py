@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, joinedload
 from portal.core import clock, config
 from portal.core.db import new_id
 from portal.core.errors import N_, NotFound
-from portal.identity.models import AccountToken, TokenPurpose, User
+from portal.identity.models import AccountToken, EmailChange, TokenPurpose, User
 
 LIFETIMES: Final = {
     TokenPurpose.INVITATION: timedelta(days=7),
@@ -111,7 +111,12 @@ def opens(row: AccountToken, user: User) -> bool:
 
 
 def use_up(session: Session, user: User) -> None:
-    """None of this user's links opens anything any more."""
+    """None of this user's links opens anything any more, nor that of a new address which nobody has confirmed."""
+    session.execute(
+        update(EmailChange)
+        .where(EmailChange.user_id == user.id, EmailChange.confirmed_at.is_(None), EmailChange.ended_at.is_(None))
+        .values(ended_at=clock.now())
+    )
     session.execute(
         update(AccountToken)
         .where(AccountToken.user_id == user.id, AccountToken.used_at.is_(None))

@@ -11,17 +11,24 @@ from portal.identity.models import User
 
 
 def send(
-    user: User, *, key: str, subject: str, template: str, named: dict[str, str] | None = None, **facts: Any
+    user: User,
+    *,
+    key: str,
+    subject: str,
+    template: str,
+    named: dict[str, str] | None = None,
+    to: str = "",
+    **facts: Any,
 ) -> None:
     """Send a mail in the reader's language and time zone; a second one of this key has the same Message-ID.
 
     The subject is given in English; the company's name, and what is `named`, are filled into it. The template gets the reader's name
-    and the facts.
+    and the facts. `to` is another address than the one they sign in with.
     """
     words = {"company": config.current().company.name, **(named or {})}
     mail.send(
         key=key,
-        to=user.email,
+        to=to or user.email,
         subject=translate(subject, user.language, **words),
         template=template,
         locale=user.language,

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from portal.core import config
 from portal.core.errors import Conflict, Invalid, PortalError, RateLimited
-from portal.identity import service, sessions, signing_in, web
+from portal.identity import passkeys, service, sessions, signing_in, web
 from portal.identity.forms import ForgottenForm, NewPasswordForm, SignInForm, tell, typed
 from portal.identity.models import TokenPurpose
 from portal.identity.second_factor_forms import CodeForm, PasswordForm
@@ -126,7 +126,13 @@ def confirm_password() -> AnyResponse:
             tell(form, error)
         else:
             return redirect(pages.local_path(target, web.home()), 303)
-    return pages.page("identity/confirm_password.html", status=web.status(form), form=form, target=target)
+    return pages.page(
+        "identity/confirm_password.html",
+        status=web.status(form),
+        form=form,
+        target=target,
+        has_passkeys=passkeys.are_available() and bool(passkeys.of_user(current_user.id)),
+    )
 
 
 def _sign_in_page(
@@ -143,6 +149,7 @@ def _sign_in_page(
         target=target,
         error_title=_("Please wait a moment") if throttled else None,
         may_sign_up=config.current().open_sign_up,
+        passkeys_available=passkeys.are_available(),
     )
     if throttled:
         response.headers["Retry-After"] = str(throttled.retry_after)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,8 @@ from flask_login import LoginManager, UserMixin, current_user, login_user, logou
 
 from portal.core import permissions, time_zones
 from portal.identity import service, sessions
+from portal.identity.models import CustomerRole
+from portal.identity.sessions import Viewing
 from portal.web import pages, resuming
 
 login_manager = LoginManager()
@@ -37,6 +39,8 @@ class SignedIn(UserMixin):  # type: ignore[misc]
     has_second_factor: bool
     owes_second_factor: bool
     proved_at: datetime
+    # Of staff who view a customer's account: customer_id, role and rights are those of an owner there, and `id` is still their own.
+    viewing: Viewing | None = None
 
     def may(self, permission: str) -> bool:
         """Whether staff in this role may; templates write the permission as its word. Raises ValueError for a word that is none."""
@@ -52,6 +56,10 @@ def _who(token: str) -> SignedIn | None:
     user = sessions.find(token)
     if user is None:
         return None
+    if user.viewing is not None and not user.viewing.is_over:
+        user = replace(
+            user, role=permissions.Role.CUSTOMER, customer_id=user.viewing.customer_id, customer_role=CustomerRole.OWNER
+        )
     return SignedIn(
         token=token,
         id=user.id,
@@ -69,6 +77,7 @@ def _who(token: str) -> SignedIn | None:
         has_second_factor=user.has_second_factor,
         owes_second_factor=user.owes_second_factor,
         proved_at=user.proved_at,
+        viewing=user.viewing,
     )
 
 

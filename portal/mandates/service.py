@@ -15,7 +15,9 @@ from typing import Final
 
 import structlog
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+from portal.accounts import customer_access
 from portal.accounts import queries as accounts
 from portal.core import audit, clock, company_days, config, db
 from portal.core.db import new_id
@@ -83,19 +85,25 @@ def switch_on(customer_id: str, user_id: str, *, ip: str, locale: str, agreed: s
 def switch_off(customer_id: str, user_id: str) -> None:
     """End the mandate: nothing is begun under it any more. A second call changes nothing."""
     with db.transaction() as session:
-        mandate = queries.in_force(session, customer_id, lock=True)
-        if mandate is None:
-            return
-        mandate.ended_at = clock.now()
-        mandate.ended_by = user_id
-        audit.record(session, "mandate.ended", mandate.id, customer_id=customer_id)
-        for row in session.execute(
-            select(Collection)
-            .where(Collection.mandate_id == mandate.id, Collection.status.in_(statuses.ACTIVE), ~Collection.is_trying)
-            .with_for_update()
-        ).scalars():
-            collecting.end(session, row, CollectionStatus.CANCELED)
-        jobs.mail_switched.enqueue(session, mandate_id=mandate.id, on=0)
+        end(session, customer_id, user_id)
+
+
+@customer_access.ended_with_customer
+def end(session: Session, customer_id: str, user_id: str) -> None:
+    """Likewise, in the caller's transaction: also when the customer is deactivated."""
+    mandate = queries.in_force(session, customer_id, lock=True)
+    if mandate is None:
+        return
+    mandate.ended_at = clock.now()
+    mandate.ended_by = user_id
+    audit.record(session, "mandate.ended", mandate.id, customer_id=customer_id)
+    for row in session.execute(
+        select(Collection)
+        .where(Collection.mandate_id == mandate.id, Collection.status.in_(statuses.ACTIVE), ~Collection.is_trying)
+        .with_for_update()
+    ).scalars():
+        collecting.end(session, row, CollectionStatus.CANCELED)
+    jobs.mail_switched.enqueue(session, mandate_id=mandate.id, on=0)
 
 
 # The worker's part: what is due

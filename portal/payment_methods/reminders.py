@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Final
 
-from portal.accounts.models import Customer
+from portal.accounts.models import Customer, OptionalMail
 from portal.content import language, mail
 from portal.core import audit, db
 from portal.core.errors import N_
@@ -66,6 +66,8 @@ def send(payment_method_id: str, last_day: date, days: int) -> None:
         card = session.get_one(PaymentMethod, payment_method_id)
         customer = session.get_one(Customer, card.customer_id)
         uses = queries.uses(session, [card]).get(card.id, [])
+    if not customer.wants(OptionalMail.CARD_EXPIRY):
+        return
     if card.removed_at is not None or card.last_day != last_day or reminder_at(last_day) != days:
         return
     locale = language.supported(customer.language)

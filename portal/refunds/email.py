@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from portal.accounts.models import Customer
+from portal.accounts.models import Customer, OptionalMail
 from portal.content import mail
 from portal.content.language import money_text, supported, translate
 from portal.core import config, db
@@ -37,6 +37,9 @@ _STAFF_SUBJECTS: Final[dict[str, str]] = {
 }
 
 _QUESTION_SUBJECT: Final = N_("A question about your refund of %(amount)s")
+# What a customer may do without.
+_PROGRESS: Final = frozenset({RefundStatus.REQUESTED, RefundStatus.APPROVED, RefundStatus.PENDING})
+
 _SUMS_SUBJECT: Final = N_("Refunds of %(amount)s within a day: a second approval is needed")
 
 
@@ -56,7 +59,7 @@ def send(refund_id: str, status: str, before: str) -> None:
     """
     with db.reading() as session:
         row = queries.by_id(session, refund_id)
-    if status in _SUBJECTS and _concerns_customer(row, status, before):
+    if status in _SUBJECTS and _concerns_customer(row, status, before) and _is_wanted(row.customer, status):
         customer = row.customer
         reader = _Reader(customer.email, supported(customer.language), customer.id)
         _send(row, status, _SUBJECTS[status], "step", reader)
@@ -137,6 +140,10 @@ def _concerns_customer(row: Refund, status: str, before: str) -> bool:
     if status == RefundStatus.APPROVED:
         return row.origin in {RefundOrigin.CUSTOMER, RefundOrigin.PORTAL}
     return True
+
+
+def _is_wanted(customer: Customer, status: str) -> bool:
+    return status not in _PROGRESS or customer.wants(OptionalMail.REFUND_PROGRESS)
 
 
 def _send(row: Refund, occasion: str, subject: str, template: str, reader: _Reader) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from flask_babel import gettext, lazy_gettext
-from wtforms import RadioField, TextAreaField
+from wtforms import RadioField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired, Length
 
@@ -45,3 +45,11 @@ class MailsForm(ResumableForm):
 
     def wanted(self) -> dict[MailKind, HowOften | None]:
         return {kind: HowOften(self[kind].data) if self[kind].data else None for kind in MailKind}
+
+
+class ReasonForm(ResumableForm):
+    reason = StringField(
+        lazy_gettext("Reason"),
+        [InputRequired(lazy_gettext("Please enter a reason."))],
+        description=lazy_gettext("For the audit log."),
+    )

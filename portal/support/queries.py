@@ -177,6 +177,11 @@ def people_of(session: Session, customer_id: str, _cursor: str | None) -> list[P
     return [Person(user, counted[user.id]) for user in users]
 
 
+def able_people(session: Session, customer_id: str) -> list[User]:
+    """Those who can sign in for the customer now, or accept an invitation."""
+    return [user for user in accounts.users_of(session, customer_id) if user.active][:MOST_PEOPLE]
+
+
 def endpoints_of(session: Session, customer_id: str, _cursor: str | None) -> list[WebhookEndpoint]:
     return deliveries.endpoints(session, customer_id)
 

@@ -9,14 +9,15 @@ from flask_babel import gettext
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
+from portal.accounts import customer_access
 from portal.content import language
 from portal.core import audit, clock, db
 from portal.core.errors import Invalid
 from portal.core.permissions import Permission
 from portal.support import queries, search, service, staff_mails
-from portal.support.forms import MailsForm, NoteForm
+from portal.support.forms import MailsForm, NoteForm, ReasonForm
 from portal.web import features
-from portal.web.guards import staff_only
+from portal.web.guards import recently_proved, staff_only
 from portal.web.pages import limiter, page, reader_language, see_other, wants_part
 from portal.web.waiting import MOST_COUNTED, MailKind, Staff
 
@@ -111,6 +112,48 @@ def _section(customer_id: str, name: str, note_form: NoteForm | None, status: in
 def _page_url(customer_id: str, name: str, found: Any, side: str) -> str | None:
     cursor = getattr(found, side, None)
     return url_for("support.section", customer_id=customer_id, name=name, page=cursor) if cursor else None
+
+
+@bp.route("/customers/<customer_id>/deactivation", methods=["GET", "POST"])
+@staff_only(Permission.DEACTIVATE_CUSTOMERS)
+@recently_proved
+def deactivate(customer_id: str) -> AnyResponse:
+    """What stays open is shown before the button is pressed."""
+    form = ReasonForm()
+    if form.validate_on_submit():
+        try:
+            customer_access.deactivate(customer_id, form.reason.data or "", by=current_user.id)
+        except Invalid as error:
+            form.reason.errors = [language.error_text(error, reader_language())]
+        else:
+            flash(gettext("The customer is deactivated."), "success")
+            return see_other("support.customer", customer_id=customer_id)
+    with db.reading() as session:
+        file = queries.customer_file(session, customer_id)
+        people = queries.able_people(session, customer_id)
+        automatic = queries.automatic_payment(session, customer_id, None)
+    audit.record_access(customer_id, customer_id, "customer")
+    status = 422 if form.errors else 200
+    return page(
+        "support/customers/deactivate.html",
+        status=status,
+        form=form,
+        file=file,
+        customer=file.customer,
+        people=people,
+        automatic=automatic,
+    )
+
+
+@bp.post("/customers/<customer_id>/reactivation")
+@staff_only(Permission.DEACTIVATE_CUSTOMERS)
+@recently_proved
+def reactivate(customer_id: str) -> AnyResponse:
+    customer_access.reactivate(customer_id)
+    flash(
+        gettext("The customer is active again. Automatic payment stays off until the customer turns it on."), "success"
+    )
+    return see_other("support.customer", customer_id=customer_id)
 
 
 @bp.post("/customers/<customer_id>/notes")

@@ -50,7 +50,17 @@ def network_of_caller() -> str:
 # and one's own account, Stripe's webhooks, which are only stored, and what staff need to see a recovery to its end.
 FREE: Final = frozenset(
     {
-        *("identity", "accounts", "second_factor", "people", "api_auth", "stripe_events", "verification"),
+        *(
+            "identity",
+            "accounts",
+            "second_factor",
+            "passkeys",
+            "email_change",
+            "people",
+            "api_auth",
+            "stripe_events",
+            "verification",
+        ),
         *("operations", "support_api_clients", "reconciliation", "book_packs"),
     }
 )
@@ -236,6 +246,16 @@ def is_api() -> bool:
     return request.path.startswith("/api/") and request.path != API_DOCS
 
 
+THEME_COOKIE: Final = "theme"
+THEMES: Final = ("light", "dark")
+
+
+def reader_theme() -> str:
+    """Light or dark, as chosen for this browser; "" follows its system."""
+    chosen = request.cookies.get(THEME_COOKIE, "")
+    return chosen if chosen in THEMES else ""
+
+
 # Around every request
 
 
@@ -284,7 +304,7 @@ def _begin_request() -> None:
         is_forwarded = any(name in request.headers for name in forwarded.HEADERS)
         forwarded.watch(request.remote_addr or "", is_forwarded=is_forwarded)
     if request.endpoint != "pages.healthz" and not is_api() and current_user.is_authenticated:
-        kind = "customer" if current_user.customer_id else "staff"
+        kind = "customer" if current_user.customer_id and not current_user.viewing else "staff"
         audit.set_actor(audit.Actor(kind, current_user.id, request.remote_addr or "", g.request_id))
 
 
@@ -354,6 +374,7 @@ def _context() -> dict[str, Any]:
         "locale": reader_language(),
         "reader_zone": g.reader_zone if "reader_zone" in g else reader_zone(),
         "request_id": g.get("request_id", ""),
+        "theme": reader_theme(),
         "static_url": static_files.url,
         "style_sheets": static_files.sheets,
     }

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from flask import Blueprint, Response, make_response, redirect, request, session
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal.core import config, db
 from portal.core.errors import NotFound
-from portal.web.pages import limiter, local_path
+from portal.web.pages import THEME_COOKIE, THEMES, limiter, local_path
 
 bp = Blueprint("pages", __name__)
+
+THEME_SECONDS: Final = 31_536_000
 
 
 @bp.get("/theme.css")
@@ -44,6 +48,19 @@ def choose_language(code: str) -> AnyResponse:
         raise NotFound
     session["language"] = code
     return redirect(local_path(request.args.get("next"), "/"), 303)
+
+
+@bp.post("/appearance")
+def appearance() -> AnyResponse:
+    """Light, dark, or as the system has it: the choice stays with this browser, with and without an account."""
+    response = redirect(local_path(request.args.get("next"), "/"), 303)
+    chosen = request.form.get("theme", "")
+    if chosen in THEMES:
+        secure = config.current().secure_cookies
+        response.set_cookie(THEME_COOKIE, chosen, max_age=THEME_SECONDS, secure=secure, httponly=True, samesite="Lax")
+    else:
+        response.delete_cookie(THEME_COOKIE, secure=config.current().secure_cookies, httponly=True, samesite="Lax")
+    return response
 
 
 @bp.get("/healthz")

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from portal.web.features import Feature
-from portal.webhook_endpoints import job_handlers
+from portal.webhook_endpoints import job_handlers, views
 
-FEATURE = Feature(jobs=(job_handlers,))
+FEATURE = Feature(blueprints=(views.bp,), jobs=(job_handlers,))

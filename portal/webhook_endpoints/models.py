@@ -39,6 +39,7 @@ class DisabledReason(StrEnum):
 
     FAILING = "failing"  # nothing has arrived for days
     GONE = "gone"  # it answered 410 Gone
+    OWNER = "owner"  # an owner of the customer has turned it off
 
 
 LONGEST_URL: Final = 2_000

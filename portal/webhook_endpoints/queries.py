@@ -14,7 +14,7 @@ from portal.webhook_endpoints.models import Delivery, WebhookEndpoint
 
 def endpoints(session: Session, customer_id: str) -> list[WebhookEndpoint]:
     """The customer's endpoints that are not removed, in the order in which they were made; at most service.MOST_ENDPOINTS."""
-    return list(session.scalars(_kept(customer_id).order_by(WebhookEndpoint.id)))
+    return list(session.scalars(_kept(customer_id).order_by(WebhookEndpoint.created_at, WebhookEndpoint.id)))
 
 
 def endpoint(session: Session, customer_id: str, endpoint_id: str, *, lock: bool = False) -> WebhookEndpoint:
@@ -66,6 +66,20 @@ def deliveries(session: Session, wanted: DeliveryFilter, cursor: str | None = No
         if value:
             query = query.where(column == value)
     return keyset.page(session, query, Delivery.created_at, Delivery.id, cursor)
+
+
+def deliveries_to(session: Session, customer_id: str, endpoint_id: str, cursor: str | None) -> keyset.Page[Delivery]:
+    """A page of the deliveries to one endpoint of this customer's, the newest first. Raises NotFound for a cursor that nobody gave out."""
+    query = select(Delivery).where(Delivery.endpoint_id == endpoint_id, Delivery.customer_id == customer_id)
+    return keyset.page(session, query, Delivery.created_at, Delivery.id, cursor)
+
+
+def delivery_of(session: Session, customer_id: str, delivery_id: str) -> Delivery:
+    """Raises NotFound, also for another customer's."""
+    found = session.scalar(select(Delivery).where(Delivery.id == delivery_id, Delivery.customer_id == customer_id))
+    if found is None:
+        raise NotFound
+    return found
 
 
 def delivery(session: Session, delivery_id: str) -> Delivery:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.accounts import queries as accounts
-from portal.core import audit, clock, db, texts
+from portal.core import audit, clock, db, idempotency, texts
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.webhook_endpoints import addresses, jobs, queries, signing
@@ -18,6 +19,7 @@ from portal.webhook_endpoints.models import (
     PING,
     Delivery,
     DeliveryStatus,
+    DisabledReason,
     EventType,
     WebhookEndpoint,
     WebhookEvent,
@@ -79,14 +81,32 @@ def _leave(
 # Endpoints
 
 
+class MadeAlready(Conflict):
+    """The form was sent before: its endpoint exists, and the secret was shown then."""
+
+    code = "made_already"
+    message = N_("This endpoint was added already, and its secret was shown. Change the secret if you have lost it.")
+
+
 def add_endpoint(
-    customer_id: str, url: str, events: Sequence[str], description: str, created_by: str
+    customer_id: str,
+    url: str,
+    events: Sequence[str],
+    description: str,
+    created_by: str,
+    *,
+    client_key: str | None = None,
 ) -> tuple[WebhookEndpoint, str]:
     """Register an address and what it wants to hear of; returns the endpoint and its signing secret, which is shown this once.
 
-    `created_by` is the id of a user, or the name of an app. A second call registers a second endpoint. Raises Invalid (fields "url",
-    "events", "description"), NotFound for an unknown customer, and Conflict when there are MOST_ENDPOINTS already.
+    `created_by` is the id of a user, or the name of an app. A second call registers a second endpoint, unless it has the same
+    `client_key`: then it raises MadeAlready. Raises Invalid (fields "url", "events", "description"), NotFound for an unknown customer, and
+    Conflict when there are MOST_ENDPOINTS already.
     """
+    endpoint_id = new_id("wep")
+    if client_key is not None:
+        idempotency.check_client_key(client_key)
+        endpoint_id = f"wep_{hashlib.sha256(f'{customer_id} {client_key}'.encode()).hexdigest()[:26]}"
     url = url.strip()
     texts.refuse_card_number(url, field="url")
     addresses.parse(url)
@@ -94,6 +114,8 @@ def add_endpoint(
     description = texts.one_line(description, field="description", longest=LONGEST_DESCRIPTION)
     with db.transaction() as session:
         accounts.customer(session, customer_id, lock=True)  # so that two at once are counted one after the other
+        if session.get(WebhookEndpoint, endpoint_id) is not None:
+            raise MadeAlready
         if len(queries.endpoints(session, customer_id)) >= MOST_ENDPOINTS:
             raise Conflict(
                 N_("There are %(most)s endpoints already. Remove one first."),
@@ -101,7 +123,7 @@ def add_endpoint(
                 most=MOST_ENDPOINTS,
             )
         endpoint = WebhookEndpoint(
-            id=new_id("wep"),
+            id=endpoint_id,
             customer_id=customer_id,
             url=url,
             description=description,
@@ -151,6 +173,19 @@ def rotate_secret(customer_id: str, endpoint_id: str) -> str:
         return signing.secret(endpoint)
 
 
+def disable_endpoint(customer_id: str, endpoint_id: str) -> WebhookEndpoint:
+    """Send nothing there until it is turned on again; what is on its way is given up at its next try. A second call changes nothing.
+
+    Raises NotFound.
+    """
+    with db.transaction() as session:
+        endpoint = queries.endpoint(session, customer_id, endpoint_id, lock=True)
+        if endpoint.disabled_at is None:
+            endpoint.disabled_at, endpoint.disabled_reason = clock.now(), DisabledReason.OWNER
+            _record(session, "endpoint.turned_off", endpoint)
+        return endpoint
+
+
 def enable_endpoint(customer_id: str, endpoint_id: str) -> WebhookEndpoint:
     """Send events there again, from now on: those of the time between are not made up for. A second call changes nothing.
 
@@ -192,14 +227,17 @@ def _record(session: Session, action: str, endpoint: WebhookEndpoint, facts: Map
 # Deliveries
 
 
-def send_again(delivery_id: str) -> None:
-    """Have an event sent to its endpoint once more, from the first try on, under the same webhook-id: for staff.
+def send_again(delivery_id: str, *, customer_id: str | None = None) -> None:
+    """Have an event sent to its endpoint once more, from the first try on, under the same webhook-id: for staff, or for an owner of
+    the customer whose id is given.
 
-    What is on its way already is begun anew, so each call sends it once. Raises NotFound, and Conflict when the endpoint is disabled
-    or removed.
+    What is on its way already is begun anew, so each call sends it once. Raises NotFound, also for another customer's, and Conflict
+    when the endpoint is disabled or removed.
     """
     with db.transaction() as session:
         delivery = locked(session, delivery_id)
+        if customer_id not in (None, delivery.customer_id):
+            raise NotFound
         _refuse_disabled(session.get_one(WebhookEndpoint, delivery.endpoint_id))
         before = delivery.status
         delivery.status, delivery.attempts, delivery.next_attempt_at = DeliveryStatus.PENDING, 0, clock.now()

@@ -8,7 +8,8 @@ const PLACE = "payment-element";
 
 /** The frame's fields in the colours of the surface they stand on; a frame cannot read our style sheets. */
 function appearance(form) {
-  const dark = window.matchMedia("(prefers-color-scheme: dark)").matches;
+  const chosen = document.documentElement.dataset.theme;
+  const dark = chosen ? chosen === "dark" : window.matchMedia("(prefers-color-scheme: dark)").matches;
   return {
     theme: dark ? "night" : "stripe",
     variables: {

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from portal.accounts import service
-from portal.accounts.models import Customer
+from portal.accounts.models import Customer, OptionalMail
 from portal.core import clock, config, db
 from portal.identity import throttle
 from portal.identity.models import SignInSession, User
@@ -354,11 +354,16 @@ def test_signing_up_answers_alike_and_keeps_what_was_typed_when_wrong(client: Fl
 
 def test_billing_details_are_kept(client: FlaskClient, user: User) -> None:
     sign_in(client, user)
-    form = {"name": "Spree AG", "address": "Am Ufer 1\r\n10999 Berlin", "country": "AT", "tax_id": "ATU1"}
+    form = {"name": "Spree AG", "address": "Am Ufer 1\r\n10999 Berlin", "country": "AT", "tax_id": "ATU 1358 5627"}
     answer = post(client, "/account/billing-details", **{f"billing-{name}": value for name, value in form.items()})
     assert answer.status_code == 303
     kept = of_customer(user)
-    assert (kept.name, kept.address, kept.country, kept.tax_id) == ("Spree AG", "Am Ufer 1\n10999 Berlin", "AT", "ATU1")
+    assert (kept.name, kept.address, kept.country, kept.tax_id) == (
+        "Spree AG",
+        "Am Ufer 1\n10999 Berlin",
+        "AT",
+        "ATU13585627",
+    )
     assert "Saved." in text(client.get("/account"))
 
 
@@ -469,3 +474,14 @@ def test_the_secret_of_a_link_stands_in_no_log(
     assert "request_crashed" in told
     assert "/invitation/" in told
     assert secret not in told
+
+
+def test_an_owner_chooses_which_mails_come_and_what_is_needed_comes_anyway(client: FlaskClient, user: User) -> None:
+    sign_in(client, user)
+    shown = text(client.get("/account/notifications"))
+    assert shown.count("checked") == 2
+    assert "Receipts and credit notes" in shown
+    assert post(client, "/account/notifications", card_expiry="y").status_code == 303
+    kept = of_customer(user)
+    assert [kept.wants(mail) for mail in OptionalMail] == [True, False]
+    assert text(client.get("/account/notifications")).count("checked") == 1

@@ -28,7 +28,8 @@ from portal.core.money import Money
 from portal.core.permissions import STAFF_ROLES, may
 from portal.documents import service as receipts
 from portal.documents.models import DocumentArchive, DocumentArchivePart, PaymentDocument
-from portal.identity import api_clients, app_grants, policy, second_factor
+from portal.identity import api_clients, app_grants, policy, second_factor, sessions
+from portal.identity.models import Passkey, User
 from portal.invoices.models import Invoice
 from portal.payment_methods.models import PaymentMethod, PaymentMethodSetup
 from portal.payment_methods.statuses import SetupStatus
@@ -40,7 +41,12 @@ from tests import factories
 
 # What the pages do with the database is tested elsewhere, on both; here it is about who gets there.
 # Every route for every role, in one test: that takes its time on a busy machine.
-pytestmark = [pytest.mark.database("sqlite"), pytest.mark.timeout(600)]
+# Passkeys are there where the address has a name.
+pytestmark = [
+    pytest.mark.database("sqlite"),
+    pytest.mark.timeout(600),
+    pytest.mark.settings(PORTAL_BASE_URL="http://localhost"),
+]
 
 # Stripe is not there in these tests: 503 means that someone came past every guard as far as the call to Stripe.
 # 422 likewise: the form was looked at, and found empty.
@@ -49,6 +55,7 @@ pytestmark = [pytest.mark.database("sqlite"), pytest.mark.timeout(600)]
 TABLE = """
                                                    nobody  owner  payer  viewer  other  support  approver  admin
 GET  /theme.css                                    200     200    200    200     200    200      200       200
+POST /appearance                                   303     303    303    303     303    303      303       303
 GET  /language/<code>                              303     303    303    303     303    303      303       303
 GET  /healthz                                      200     200    200    200     200    200      200       200
 GET  /readyz                                       200     200    200    200     200    200      200       200
@@ -77,6 +84,9 @@ POST /account/billing-details                      303     422    403    403    
 POST /account/password                             303     422    422    422     422    422      422       422
 GET  /account/confirmation                         303     200    200    200     200    200      200       200
 POST /account/confirmation                         303     422    422    422     422    422      422       422
+POST /account/sessions/<session_id>/end            303     303    404    404     404    404      404       404
+GET  /account/notifications                        303     200    200    200     200    403      403       403
+POST /account/notifications                        303     303    403    403     303    403      403       403
 POST /account/sessions/end-others                  303     303    303    303     303    303      303       303
 GET  /account/second-factor                        303     200    200    200     200    200      200       200
 POST /account/second-factor/setup                  303     303    303    303     303    303      303       303
@@ -84,7 +94,36 @@ GET  /account/second-factor/setup                  303     200    200    200    
 POST /account/second-factor/confirmation           303     422    422    422     422    422      422       422
 POST /account/second-factor/recovery-codes         303     422    422    422     422    422      422       422
 POST /account/second-factor/off                    303     422    422    422     422    422      422       422
+GET  /account/email                                303     200    200    200     200    200      200       200
+POST /account/email                                303     422    422    422     422    422      422       422
+POST /account/email/cancellation                   303     303    303    303     303    303      303       303
+GET  /account/email/confirmation/<token>           303     303    303    303     303    303      303       303
+GET  /account/email/confirmation                   404     404    404    404     404    404      404       404
+POST /account/email/confirmation                   404     404    404    404     404    404      404       404
+GET  /account/email/stop/<token>                   303     303    303    303     303    303      303       303
+GET  /account/email/stop                           404     404    404    404     404    404      404       404
+POST /account/email/stop                           404     404    404    404     404    404      404       404
+POST /sign-in/passkey/options                      200     200    200    200     200    200      200       200
+POST /sign-in/passkey                              303     303    303    303     303    303      303       303
+POST /account/confirmation/passkey/options         303     200    200    200     200    200      200       200
+POST /account/confirmation/passkey                 303     303    303    303     303    303      303       303
+GET  /account/passkeys                             303     200    200    200     200    200      200       200
+POST /account/passkeys/options                     303     200    200    200     200    200      200       200
+POST /account/passkeys                             303     422    422    422     422    422      422       422
+POST /account/passkeys/<passkey_id>/removal        303     303    404    404     404    404      404       404
+GET  /account/webhooks                             303     200    403    403     200    403      403       403
+GET  /account/webhooks/new                         303     200    403    403     200    403      403       403
+POST /account/webhooks/new                         303     422    403    403     422    403      403       403
+GET  /account/webhooks/<endpoint_id>               303     200    403    403     404    403      403       403
+POST /account/webhooks/<endpoint_id>/test          303     303    403    403     404    403      403       403
+POST /account/webhooks/<endpoint_id>/off           303     303    403    403     404    403      403       403
+POST /account/webhooks/<endpoint_id>/on            303     303    403    403     404    403      403       403
+POST /account/webhooks/<endpoint_id>/secret        303     200    403    403     404    403      403       403
+POST /account/webhooks/deliveries/<delivery_id>/replays 303 303   403    403     404    403      403       403
 POST /account/apps/<grant_id>/end                  303     303    404    404     404    404      404       404
+POST /support/customers/people/<user_id>/invitation 303 404 404 404 404   303      303       303
+GET  /support/customers/people/<user_id>/email 303 404 404 404    404    404      200       200
+POST /support/customers/people/<user_id>/email 303 404 404 404    404    404      422       422
 GET  /account/people                               303     200    200    200     200    403      403       403
 POST /account/people                               303     422    403    403     422    403      403       403
 POST /account/people/<user_id>/role                303     422    403    403     404    403      403       403
@@ -144,6 +183,18 @@ POST /support/mails                                303     404    404    404    
 GET  /support                                      303     404    404    404     404    200      200       200
 GET  /support/customers/<customer_id>              303     404    404    404     404    200      200       200
 GET  /support/customers/<customer_id>/<name>       303     404    404    404     404    200      200       200
+GET  /support/customers/new                        303     404    404    404     404    200      200       200
+POST /support/customers/new                        303     404    404    404     404    422      422       422
+GET  /support/customers/<customer_id>/details      303     404    404    404     404    200      200       200
+POST /support/customers/<customer_id>/details      303     404    404    404     404    422      422       422
+GET  /support/customers/<customer_id>/people/new   303     404    404    404     404    200      200       200
+POST /support/customers/<customer_id>/people/new   303     404    404    404     404    422      422       422
+GET  /support/customers/<customer_id>/deactivation 303     404    404    404     404    404      200       200
+POST /support/customers/<customer_id>/deactivation 303     404    404    404     404    404      422       422
+POST /support/customers/<customer_id>/reactivation 303     404    404    404     404    404      303       303
+GET  /support/customers/<customer_id>/view         303     404    404    404     404    200      200       200
+POST /support/customers/<customer_id>/view         303     404    404    404     404    422      422       422
+POST /viewing/end                                  303     303    303    303     303    303      303       303
 POST /support/customers/<customer_id>/notes        303     404    404    404     404    422      422       422
 POST /payments/<payment_id>/cancellation           303     303    303    403     404    403      403       403
 GET  /support/payments/of-invoice/<invoice_id>      303     404    404    404     404    200      200       200
@@ -202,6 +253,7 @@ GET  /support/disputes/of-customer/<customer_id>   303     404    404    404    
 GET  /support/api-clients                          303     404    404    404     404    404      404       200
 GET  /support/api-clients/new                      303     404    404    404     404    404      404       200
 POST /support/api-clients/new                      303     404    404    404     404    404      404       422
+POST /support/api-clients/<client_id>/secret       303     404    404    404     404    404      404       200
 POST /support/api-clients/<client_id>/revocation   303     404    404    404     404    404      404       303
 GET  /support/staff                                303     404    404    404     404    404      404       200
 POST /support/staff                                303     404    404    404     404    404      404       422
@@ -241,6 +293,7 @@ GET  /support/books/packs/<pack_id>/file           303     404    404    404    
 GET  /.well-known/books-signing-key.pem            200     200    200    200     200    200      200       200
 GET  /api/docs                                     200     200    200    200     200    200      200       200
 POST /api/webhooks/stripe                          400     400    400    400     400    400      400       400
+POST /account/webhooks/<endpoint_id>/removal       303     303    403    403     404    403      403       403
 POST /sign-out                                     303     303    303    303     303    303      303       303
 """
 
@@ -298,6 +351,7 @@ def house(app: Flask) -> House:
             id=new_id("set"), customer_id=customer.id, client_key="a-page-of-ada", created_at=now, updated_at=now
         )
         event = factories.stripe_event(session)
+        delivery = factories.delivery(session, customer)
         job = factories.failed_job(session)
         session.add_all([card, setup])
         ids = {
@@ -312,7 +366,8 @@ def house(app: Flask) -> House:
             "file_id": "fil_1",
             "event_id": event.id,
             "job_id": job.id,
-            "delivery_id": factories.delivery(session, customer).id,
+            "delivery_id": delivery.id,
+            "endpoint_id": delivery.endpoint_id,
             "token": "x" * 43,
             "view_id": "rfv_1",
             "user_id": factories.user(session, customer, "viewer", password=None).id,
@@ -343,6 +398,13 @@ def house(app: Flask) -> House:
         session.flush()
         session.add(DocumentArchivePart(archive_id=archive.id, attempt=1, number=0, content=b"ZIP"))
         session.add(PackPart(pack_id=pack.id, attempt=1, number=0, content=b"ZIP"))
+        session.add(
+            Passkey(
+                id="key_of_the_owner", user_id=people["owner"].id, name="Phone", public_key=b"", sign_count=0, is_synced=True,
+                created_at=now,
+            )
+        )  # fmt: skip
+        ids["passkey_id"] = "key_of_the_owner"
     for person in people.values():
         second_factor.begin(person.id)
     ids["document_id"] = receipts.issue(ids["payment_id"])
@@ -352,6 +414,8 @@ def house(app: Flask) -> House:
         people["owner"].email, factories.PASSWORD, code=None, wanted=None, ip="", user_agent=""
     ).id
     with db.transaction() as session:
+        another_browser = sessions.start(session, session.get_one(User, people["owner"].id), ip="", user_agent="")
+        ids["session_id"] = sha256(another_browser.encode()).hexdigest()[:16]
         receipt = session.get_one(PaymentDocument, ids["document_id"])
         ids["document_code"] = receipt.code_text
         receipt.pdf, receipt.pdf_sha256 = b"%PDF-1.7", sha256(b"%PDF-1.7").hexdigest()
@@ -558,7 +622,7 @@ ABSURD = (
 READ_BY_VIEWS = {
     "after", "agree", "agreed", "amount", "as_it_is", "before", "checking", "client_key", "failed", "finish", "for", "key",
     "method", "next", "note", "now", "open", "outcome", "page", "paid_on", "payment_method_id", "poll", "polls", "rejection",
-    "save_card", "show",
+    "save_card", "show", "theme",
 }  # fmt: skip
 
 
@@ -682,7 +746,9 @@ def test_extra_fields_change_nothing_that_is_not_in_the_form(house: House) -> No
     }  # fmt: skip
     before = everything(without=frozenset({"last_seen_at"}))
     for method, rule in EXPECTED:
-        if method == "POST" and not rule.startswith(("/sign-out", "/account/sessions", "/account/people/", "/cards/")):
+        if method == "POST" and not rule.startswith(
+            ("/sign-out", "/account/sessions", "/account/notifications", "/account/people/", "/cards/")
+        ):
             ask(house.owner, method, house.address(rule), data=smuggled)
     after = everything(without=frozenset({"last_seen_at"}))
     for table in ("users", "customers", "invoices", "documents", "payment_methods", "postings"):

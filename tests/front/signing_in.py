@@ -13,5 +13,5 @@ def sign_in(page: Page, url: str, user: User) -> None:
     page.goto(f"{url}/sign-in")
     page.locator("[name=email]").fill(user.email)
     page.locator("[name=password]").fill(factories.PASSWORD)
-    page.locator("main button[type=submit]").click()
+    page.locator("main button[type=submit]").first.click()
     page.wait_for_url(f"{url}/" if user.customer_id else f"{url}/support")

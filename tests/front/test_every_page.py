@@ -111,13 +111,14 @@ class History:
             )
             self.setups = [setup.id for setup in setups]
             self.staff = factories.staff(session)
+            self.endpoints: list[str] = []
             for values in (
                 {"url": "https://hooks.spree-bikes.test/" + "a-long-path-without-a-break" * 8},
                 {"failing_since": now},
                 {"failing_since": now, "disabled_at": now, "disabled_reason": "failing"},
                 {"disabled_at": now, "disabled_reason": "gone", "description": ""},
             ):
-                factories.endpoint(session, customer, **values)
+                self.endpoints.append(factories.endpoint(session, customer, **values).id)
             self.customer = customer.id
             in_days = [now + timedelta(days=days) for days in (2, 9)]
             apps = ("Pocketbill/2.1 (iPhone; iOS 20)", "An-app-with-a-name-that-goes-on-and-on/1.0 (Linux)", "")
@@ -249,7 +250,12 @@ class History:
         yield from (f"/receipts/{receipt}" for receipt in self.receipts)
         yield from (f"/receipts/archives/{archive}" for archive in self.archives)
         yield from (f"/receipts/{note}" for note in self.credit_notes)
-        yield from ("/cards", "/cards/new", "/account", "/no-such-page")
+        yield from ("/cards", "/cards/new", "/account", "/account/email", "/account/notifications", "/no-such-page")
+        yield from (
+            "/account/webhooks",
+            "/account/webhooks/new",
+            *(f"/account/webhooks/{one}" for one in self.endpoints),
+        )
         yield from ("/account/people", "/refunds", f"/payments/{self.succeeded}/refunds")
         yield f"/payments/{self.succeeded}/refund-requests"
         yield from (f"/refunds/{refund}" for refund in self.refunds)
@@ -273,7 +279,10 @@ class History:
             "/support?q=nothing+like+it",
         )
         yield f"/support/customers/{self.customer}"
-        yield from (f"/support/customers/{self.customer}/{name}" for name in SECTIONS)
+        yield from (
+            f"/support/customers/{self.customer}/{name}" for name in (*SECTIONS, "details", "people/new", "view")
+        )
+        yield "/support/customers/new"
         yield from (f"/support/payments/{payment}" for payment in (self.succeeded, self.declined))
         yield from ("/support/invoices", "/support/invoices?status=overdue", "/support/invoices?q=none")
         yield from ("/support/invoices/new", f"/support/invoices/{self.due}", f"/support/invoices/{self.paid}")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+import time_machine
 from sqlalchemy import func, select
 
-from portal.core import audit, config, db
+from portal.accounts import access
+from portal.core import audit, clock, config, db
 from portal.core.audit import AuditEvent
-from portal.core.errors import Invalid, NotFound
+from portal.core.errors import Conflict, Invalid, NotFound
 from portal.identity import api_clients, policy
 from portal.identity.api_clients import MadeAlready, WrongClient
 from portal.identity.models import ApiClient, User
@@ -117,3 +121,51 @@ def test_the_secret_stands_in_no_event(admin: User) -> None:
         told = repr([event.facts for event in session.scalars(select(AuditEvent))])
         assert audit.verify(session) is None
     assert secret not in told
+
+
+# Expiry and new secrets
+
+
+def test_a_key_expires(admin: User) -> None:
+    row, secret = api_clients.create("Books", ["invoices:read"], admin.id, days=30)
+    with time_machine.travel(clock.now() + timedelta(days=29)):
+        assert api_clients.authenticate(row.id, secret, None)[0].id == row.id
+    with time_machine.travel(clock.now() + timedelta(days=30, seconds=1)):
+        assert api_clients.find(row.id) is None
+        with pytest.raises(WrongClient):
+            api_clients.authenticate(row.id, secret, None)
+        with pytest.raises(Conflict):
+            api_clients.rotate(row.id, admin.id)
+    for days in (0, -1, 100_000):
+        with pytest.raises(Invalid):
+            api_clients.create("Books", ["invoices:read"], admin.id, days=days)
+
+
+def test_the_old_secret_opens_for_a_day_beside_the_new_one(admin: User) -> None:
+    row, first = api_clients.create("Books", ["invoices:read"], admin.id)
+    _row, second = api_clients.rotate(row.id, admin.id)
+    for secret in (first, second):
+        api_clients.authenticate(row.id, secret, None)
+    with time_machine.travel(clock.now() + timedelta(hours=24, seconds=1)):
+        api_clients.authenticate(row.id, second, None)
+        with pytest.raises(WrongClient):
+            api_clients.authenticate(row.id, first, None)
+    _row, third = api_clients.rotate(row.id, admin.id)
+    api_clients.authenticate(row.id, third, None)
+    with pytest.raises(WrongClient):  # the one before the last
+        api_clients.authenticate(row.id, first, None)
+    api_clients.revoke(row.id)
+    for secret in (second, third):
+        with pytest.raises(WrongClient):
+            api_clients.authenticate(row.id, secret, None)
+
+
+def test_a_secret_that_a_former_admin_has_seen_opens_nothing_once_they_are_gone(admin: User) -> None:
+    with db.transaction() as session:
+        other = factories.staff(session, "admin")
+    row, seen = api_clients.create("Books", ["invoices:read"], admin.id)
+    _row, unseen = api_clients.rotate(row.id, other.id)
+    access.end(admin.id, by=other.id)
+    api_clients.authenticate(row.id, unseen, None)
+    with pytest.raises(WrongClient):
+        api_clients.authenticate(row.id, seen, None)

@@ -13,7 +13,7 @@ from sqlalchemy import event, func, select
 from portal.accounts import access
 from portal.core import audit, clock, config, db
 from portal.core.audit import AuditEvent
-from portal.core.errors import PortalError, RateLimited
+from portal.core.errors import NotFound, PortalError, RateLimited
 from portal.core.networks import network_of
 from portal.identity import passwords, sessions, signing_in, throttle
 from portal.identity.models import SignInAttempt, SignInSession, User
@@ -301,3 +301,26 @@ def test_sign_ins_and_refusals_stand_in_the_audit_trail(user: User) -> None:
         ("session.ended", user.id, "anonymous", HOME),
     ]
     assert "password" not in repr([event.facts for event in events])
+
+
+def test_one_device_is_signed_out_alone_and_nobody_elses(user: User, member_of_staff: User) -> None:
+    with db.transaction() as session:
+        here = sessions.start(session, user, ip="2001:db8::1", user_agent=FIREFOX)
+        phone = sessions.start(session, user, ip="2001:db8::2", user_agent="", by_passkey=True)
+        away = sessions.start(session, user, ip=ELSEWHERE, user_agent="")
+    mine, *others = sessions.devices(user.id, here)
+    assert mine.is_this_one
+    assert {(one.ip, one.is_same_network, one.by_passkey) for one in others} == {
+        ("2001:db8::2", True, True),
+        (ELSEWHERE, False, False),
+    }
+    lost = next(one for one in others if one.ip == ELSEWHERE)
+    with pytest.raises(NotFound):
+        sessions.sign_out_device(member_of_staff.id, lost.id)
+    with pytest.raises(NotFound):
+        sessions.sign_out_device(user.id, away)  # what opens it does not name it
+    sessions.sign_out_device(user.id, lost.id)
+    with pytest.raises(NotFound):
+        sessions.sign_out_device(user.id, lost.id)
+    assert sessions.find(away) is None
+    assert sessions.find(phone) is not None

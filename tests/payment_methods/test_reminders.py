@@ -11,7 +11,8 @@ import time_machine
 from flask import Flask
 from sqlalchemy import event
 
-from portal.accounts.models import Customer
+from portal.accounts import service as accounts
+from portal.accounts.models import Customer, OptionalMail
 from portal.core import db
 from portal.core.db import database_now
 from portal.jobs import outbox
@@ -247,3 +248,17 @@ def test_the_worker_sweeps_by_itself(app: Flask) -> None:
     with db.transaction() as session:
         outbox.enqueue_periodic(session)
     assert jobs("payment_methods.remind") == [{}]
+
+
+def test_nothing_is_mailed_to_a_customer_who_does_not_want_it(
+    app: Flask, smtp: Mailbox, wallet: Wallet, before: Travel
+) -> None:
+    expiring(wallet)
+    accounts.choose_mails(wallet.customer_id, [OptionalMail.REFUND_PROGRESS])
+    before(30)
+    an_hour(app)
+    assert smtp.messages == []
+    accounts.choose_mails(wallet.customer_id, list(OptionalMail))
+    before(7)
+    an_hour(app)
+    assert len(smtp.messages) == 1

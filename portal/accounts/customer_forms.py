@@ -1,0 +1,61 @@
+"""What staff type about a customer and its people. What a text must be like is checked by the service, in one place."""
+
+from __future__ import annotations
+
+from flask_babel import lazy_gettext as _
+from wtforms import EmailField, HiddenField, SelectField, StringField, TextAreaField
+from wtforms.validators import InputRequired
+
+from portal.accounts.forms import countries
+from portal.content import language
+from portal.web.resuming import ResumableForm
+
+
+class DetailsForm(ResumableForm):
+    """Who is billed. `version` is that of the customer which the form was drawn from."""
+
+    version = HiddenField()
+    name = StringField(_("Name or company"), [InputRequired(_("Please enter the name."))])
+    email = EmailField(
+        _("E-mail address for documents"),
+        [InputRequired(_("Please enter the e-mail address."))],
+        description=_("Receipts, credit notes and reminders go there."),
+    )
+    document_emails = TextAreaField(
+        _("Copies of documents"),
+        description=_("Further addresses that get each receipt and credit note, one per line."),
+    )
+    address = TextAreaField(_("Address"), description=_("Street, postal code and town, as on an envelope."))
+    country = SelectField(_("Country"), choices=countries)
+    tax_id = StringField(_("VAT ID"), description=_("We check its digits. Leave it empty if there is none."))
+    language = SelectField(_("Language"), choices=language.choices, description=_("Used for documents and reminders."))
+
+
+class PersonForm(ResumableForm):
+    """An owner whom staff invite."""
+
+    name = StringField(_("Name"), [InputRequired(_("Please enter the name."))])
+    email = EmailField(_("E-mail address"), [InputRequired(_("Please enter the e-mail address."))])
+    language = SelectField(
+        _("Language"), choices=language.choices, description=_("Used for pages and e-mails for this person.")
+    )
+
+
+class NewCustomerForm(ResumableForm):
+    name = StringField(_("Name or company"), [InputRequired(_("Please enter the name."))])
+    email = EmailField(
+        _("E-mail address"),
+        [InputRequired(_("Please enter the e-mail address."))],
+        description=_("The owner signs in with it, and documents go there."),
+    )
+    contact = StringField(_("Who signs in"), description=_("The name of the owner, if it differs from the name above."))
+    language = SelectField(
+        _("Language"), choices=language.choices, description=_("Used for pages, e-mails and documents.")
+    )
+    address = TextAreaField(_("Address"), description=_("Street, postal code and town, as on an envelope."))
+    country = SelectField(_("Country"), choices=countries)
+    tax_id = StringField(_("VAT ID"), description=_("We check its digits. Leave it empty if there is none."))
+
+
+class PersonEmailForm(ResumableForm):
+    email = EmailField(_("New e-mail address"), [InputRequired(_("Please enter the new e-mail address."))])

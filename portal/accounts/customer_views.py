@@ -1,0 +1,158 @@
+"""Customers at the desk: making one, changing its details, and its people's invitations and addresses."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask import Blueprint, Response, flash
+from flask_babel import gettext as _
+from flask_login import current_user
+from werkzeug.wrappers import Response as AnyResponse
+
+from portal.accounts import colleagues, service
+from portal.accounts.customer_forms import DetailsForm, NewCustomerForm, PersonEmailForm, PersonForm
+from portal.accounts.models import Customer
+from portal.core import audit
+from portal.core.errors import Conflict, Invalid, PortalError, RateLimited
+from portal.core.permissions import Permission
+from portal.identity import email_addresses, email_changes, web
+from portal.identity.forms import tell, typed
+from portal.web import pages
+from portal.web.guards import recently_proved, staff_only
+from portal.web.pages import limiter
+
+bp = Blueprint("support_customers", __name__, url_prefix="/support/customers")
+
+_DETAILS: Final = ("name", "email", "document_emails", "address", "country", "tax_id", "language")
+_REFUSED: Final = (Invalid, Conflict, RateLimited)
+
+
+@bp.route("/new", methods=["GET", "POST"])
+@limiter.limit("30/minute", methods=["POST"])
+@staff_only(Permission.MANAGE_CUSTOMERS)
+def new() -> AnyResponse:
+    form = NewCustomerForm()
+    if form.validate_on_submit():
+        facts = {
+            field: typed(form[field])
+            for field in ("name", "email", "contact", "language", "address", "country", "tax_id")
+        }
+        try:
+            made = service.invite_customer(**facts)
+        except _REFUSED as error:
+            tell(form, error)
+        else:
+            flash(_("The customer is created. The invitation was sent to %(email)s.", email=facts["email"]), "success")
+            return pages.see_other("support.customer", customer_id=made.customer_id)
+    return pages.page("support/customers/new.html", status=web.status(form), form=form)
+
+
+@bp.route("/<customer_id>/details", methods=["GET", "POST"])
+@limiter.limit("30/minute", methods=["POST"])
+@staff_only(Permission.MANAGE_CUSTOMERS)
+def details(customer_id: str) -> AnyResponse:
+    customer = _seen(customer_id)
+    form = DetailsForm(obj=customer)
+    form.version.data = str(form.version.data)
+    if form.validate_on_submit():
+        try:
+            service.change_details(
+                customer_id, _version(form), service.Details(**{name: typed(form[name]) for name in _DETAILS})
+            )
+        except service.StaleDetails as error:
+            return _stale(customer_id, form, error)
+        except Invalid as error:
+            tell(form, error)
+        else:
+            flash(_("Saved."), "success")
+            return pages.see_other("support.customer", customer_id=customer_id)
+    return pages.page("support/customers/details.html", status=web.status(form), form=form, customer=customer)
+
+
+def _version(form: DetailsForm) -> int:
+    said = typed(form.version)
+    return int(said) if said.isascii() and said.isdecimal() and len(said) < 10 else 0
+
+
+def _stale(customer_id: str, form: DetailsForm, error: PortalError) -> Response:
+    """What was typed stays in the form, beside what somebody else has stored; saving again writes over that, knowingly."""
+    now = service.billing_details(customer_id)
+    form.version.data = str(now.version)
+    tell(form, error)
+    return pages.page(
+        "support/customers/details.html", status=error.status, form=form, customer=now, stored=_stored(form, now)
+    )
+
+
+def _stored(form: DetailsForm, now: Customer) -> list[tuple[str, str]]:
+    """What differs from what was typed: the field's label, and what is stored."""
+    return [
+        (str(form[name].label.text), getattr(now, name) or "–")
+        for name in _DETAILS
+        if typed(form[name]).replace("\r\n", "\n").strip() != getattr(now, name)
+    ]
+
+
+@bp.route("/<customer_id>/people/new", methods=["GET", "POST"])
+@limiter.limit("30/minute", methods=["POST"])
+@staff_only(Permission.MANAGE_CUSTOMERS)
+@recently_proved
+def invite(customer_id: str) -> AnyResponse:
+    customer = _seen(customer_id)
+    form = PersonForm(data={"language": customer.language})
+    if form.validate_on_submit():
+        facts: dict[str, Any] = {name: typed(form[name]) for name in ("name", "email", "language")}
+        try:
+            service.invite_owner(customer_id, **facts)
+        except _REFUSED as error:
+            tell(form, error)
+        else:
+            flash(_("The invitation was sent to %(email)s.", email=facts["email"]), "success")
+            return pages.see_other("support.section", customer_id=customer_id, name="people")
+    return pages.page("support/customers/invite.html", status=web.status(form), form=form, customer=customer)
+
+
+@bp.post("/people/<user_id>/invitation")
+@limiter.limit("30/minute")
+@staff_only(Permission.MANAGE_CUSTOMERS)
+def invite_again(user_id: str) -> AnyResponse:
+    invited = service.invite_again(user_id)
+    flash(_("The invitation was sent again."), "success")
+    return pages.see_other("support.section", customer_id=invited.customer_id, name="people")
+
+
+@bp.route("/people/<user_id>/email", methods=["GET", "POST"])
+@limiter.limit("30/minute", methods=["POST"])
+@staff_only(Permission.CHANGE_ADDRESSES)
+@recently_proved
+def change_email(user_id: str) -> AnyResponse:
+    """Someone lost their mailbox and says so by telephone. The new address has to be proved by its owner, and the old one is told."""
+    customer = _seen(colleagues.customer_of(user_id))
+    person = next(one for one in colleagues.of_customer(customer.id) if one.id == user_id)
+    form = PersonEmailForm()
+    if form.validate_on_submit():
+        try:
+            email = email_addresses.checked(typed(form.email))
+            email_addresses.refuse_unreachable(email)
+            if person.is_invited:
+                service.readdress_invitation(user_id, email)
+            else:
+                email_changes.ask(user_id, email, by=current_user.id)
+        except _REFUSED as error:
+            tell(form, error)
+        else:
+            flash(
+                _("We sent a link to %(email)s. The address counts once they have opened it.", email=email), "success"
+            )
+            return pages.see_other("support.section", customer_id=customer.id, name="people")
+    return pages.page(
+        "support/customers/email.html", status=web.status(form), form=form, customer=customer, person=person,
+        waiting=email_changes.waiting(user_id),
+    )  # fmt: skip
+
+
+def _seen(customer_id: str) -> Customer:
+    """Raises NotFound. That staff have seen it is recorded."""
+    customer = service.billing_details(customer_id)
+    audit.record_access(customer_id, customer_id, "customer")
+    return customer
