@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,7 @@ from portal.documents import facts
 from portal.identity import policy
 from portal.identity.models import CustomerRole
 from portal.jobs.job import declared
+from portal.operations import settings_in_force
 from portal.stripe_events.handlers import HANDLERS
 from portal.webhook_endpoints.models import EventType
 
@@ -105,6 +107,11 @@ def settings() -> str:
     return _page("Settings", intro, *parts)
 
 
+def setting_effects() -> str:
+    """Section and effect of each setting, for the page that shows those in force: there is no .env.example beside an installed portal."""
+    return json.dumps(_effects(), ensure_ascii=False, indent=1) + "\n"
+
+
 def _setting(name: str, field: FieldInfo) -> str:
     return field.alias or f"PORTAL_{name.upper()}"
 
@@ -154,15 +161,7 @@ def _default(field: FieldInfo) -> str:
     value = field.default
     if value is None or value in ("", (), {}) or isinstance(value, SecretStr):
         return ""
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    if isinstance(value, dict):
-        return f"`{','.join(f'{name}:{_plain(one)}' for name, one in value.items())}`"
-    return f"`{','.join(value) if isinstance(value, tuple) else value}`"
-
-
-def _plain(value: object) -> str:
-    return "-".join(str(one) for one in value) if isinstance(value, tuple) else str(value)
+    return f"`{settings_in_force.written(value)}`"
 
 
 # Commands
@@ -441,6 +440,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     for name, text in pages(create_app()).items():
         Path(FOLDER / name).write_text(text)
+    settings_in_force.EFFECTS.write_text(setting_effects())
 
 
 if __name__ == "__main__":

@@ -10,13 +10,13 @@ from flask_babel import gettext
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal.content import language
-from portal.core import audit, db
+from portal.core import audit, config, db
 from portal.core.errors import Conflict, Invalid
 from portal.core.keyset import Page
 from portal.core.permissions import Permission
 from portal.jobs import outbox, workers
 from portal.jobs.models import JobStatus
-from portal.operations import queries
+from portal.operations import queries, settings_in_force
 from portal.operations import service as operations
 from portal.operations.forms import AuditFilterForm, DeliveryFilterForm, EventFilterForm
 from portal.stripe_events import service as stripe_events
@@ -167,6 +167,21 @@ def review() -> Response:
     with db.reading() as session:
         found = queries.review_items(session)
     return page("support/operations/review.html", items=found)
+
+
+# Settings
+
+
+@bp.get("/settings")
+@staff_only(Permission.VIEW_SETTINGS)
+def settings() -> Response:
+    sections = settings_in_force.by_section()
+    return page(
+        "support/operations/settings.html",
+        sections=sections,
+        problems=sum(bool(one.problems) for _section, found in sections for one in found),
+        for_customers=config.current().for_customers,
+    )
 
 
 # The audit trail

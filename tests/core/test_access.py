@@ -280,6 +280,7 @@ POST /support/operations/deliveries/<delivery_id>/replays 303 404 404    404    
 GET  /support/operations/jobs                      303     404    404    404     404    200      200       200
 POST /support/operations/jobs/<job_id>/attempts    303     404    404    404     404    404      303       303
 GET  /support/operations/review                    303     404    404    404     404    200      200       200
+GET  /support/operations/settings                  303     404    404    404     404    404      404       200
 GET  /support/operations/audit                     303     404    404    404     404    404      404       200
 GET  /support/operations/audit.csv                 303     404    404    404     404    404      404       200
 GET  /support/books                                303     404    404    404     404    404      200       200

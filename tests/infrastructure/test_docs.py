@@ -18,6 +18,7 @@ from deploy.dev.processes import ROOT
 from portal.core import config
 from portal.jobs import outbox
 from portal.jobs.job import declared, periodic
+from portal.operations import settings_in_force
 
 # Decisions tell of what was; all others of what is.
 DECISIONS = ROOT / "docs/decisions"
@@ -223,6 +224,7 @@ def _anchors(text: str) -> set[str]:
 
 
 def test_reference_is_what_the_code_says(app: Flask) -> None:
+    assert settings_in_force.EFFECTS.read_text() == reference.setting_effects(), "old: run `make reference`"
     for name, text in reference.pages(app).items():
         assert (reference.FOLDER / name).read_text() == text, f"docs/reference/{name} is old: run `make reference`"
 
