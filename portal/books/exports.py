@@ -15,6 +15,7 @@ from portal.content.csv_lines import FOR_PROGRAMS, Cell, Shape
 from portal.core import audit, company_days, db
 from portal.core.errors import N_
 from portal.ledger import Posting
+from portal.reconciliation.figures import Period
 from portal.reconciliation.models import StripeTransaction
 
 # Longer files are made a period at a time.
@@ -32,6 +33,14 @@ POSTING_COLUMNS: Final = {
     "currency": N_("Currency"),
     "subject": N_("About"),
     "reference": N_("Reference"),
+}
+ACCOUNT_COLUMNS: Final = {
+    "account": N_("Account"),
+    "opening": N_("Opening balance"),
+    "debits": N_("Debits"),
+    "credits": N_("Credits"),
+    "closing": N_("Closing balance"),
+    "currency": N_("Currency"),
 }
 TRANSACTION_COLUMNS: Final = {
     "at": N_("Date (%(zone)s)"),
@@ -61,6 +70,17 @@ def export_transactions(wanted: LinesFilter, shape: Shape = FOR_PROGRAMS) -> Ite
     """The same of Stripe's balance transactions."""
     _record("transactions", wanted)
     return transaction_lines(wanted, most=EXPORT_LIMIT, shape=shape)
+
+
+def export_accounts(currency: str, period: Period, shape: Shape = FOR_PROGRAMS) -> Iterator[str]:
+    """What each account held before and after a period, a line each; that it was taken is recorded before the first."""
+    _record("accounts", LinesFilter(since=period.since, until=period.until, currency=currency))
+    with db.reading() as session:
+        found = queries.account_periods(session, currency, period)
+    yield shape.header(ACCOUNT_COLUMNS)
+    for line in found:
+        amounts = (line.opening, line.debits, line.credits, line.closing)
+        yield shape.line((line.account, *(amount.decimal for amount in amounts), currency.upper()))
 
 
 def _record(lines: str, wanted: LinesFilter) -> None:

@@ -78,6 +78,9 @@ class FiguresForm(_BooksForm):
 
 class LinesForm(_BooksForm):
     subject = _text(lazy_gettext("About"))
+    customer = StringField(
+        lazy_gettext("Customer"), [Optional(), Length(max=254)], filters=[lambda typed: (typed or "").strip()]
+    )
     group = SelectField(
         lazy_gettext("Group"), [Optional()], choices=[SelectChoice(name) for name in ("", *GROUPS)], default=""
     )
@@ -89,6 +92,7 @@ class LinesForm(_BooksForm):
             until=self.until.data,
             currency=(self.currency.data or "").lower(),
             subject=self.subject.data or "",
+            customer=self.customer.data or "",
             group=self.group.data or "",
         )
 

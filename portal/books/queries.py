@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, func, literal_column, or_, select, tuple_
+from sqlalchemy import CompoundSelect, Select, func, literal, literal_column, or_, select, tuple_, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from portal.accounts import queries as accounts
 from portal.books.models import Pack
 from portal.core import company_days, keyset
 from portal.core.errors import NotFound
 from portal.core.money import Money
+from portal.documents.models import Document
+from portal.invoices.models import Invoice
 from portal.ledger import LedgerAccount, Posting
+from portal.payments.models import Payment
 from portal.reconciliation import figures
 from portal.reconciliation.models import Discrepancy, DiscrepancyStatus, StripeTransaction
 
@@ -29,12 +33,17 @@ MOST_PACKS: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class LinesFilter:
-    """Days are the company's, both included; `subject` is the id of what a line is about, here or at Stripe; `group` is one of GROUPS."""
+    """Days are the company's, both included; `group` is one of GROUPS.
+
+    `subject` is what a line is about: an id, here or at Stripe, or the number of an invoice or a document. `customer` is the id of one,
+    of whose payments the lines are.
+    """
 
     since: date | None = None
     until: date | None = None
     currency: str = ""
     subject: str = ""
+    customer: str = ""
     group: str = ""
 
 
@@ -58,7 +67,7 @@ class Balance:
 def balances(session: Session, wanted: LinesFilter) -> list[Balance]:
     """The accounts that anything was posted to, by currency and in the order of the ledger."""
     query = _posted(wanted)
-    if not wanted.currency and not wanted.subject:  # so that the index of periods is of use
+    if not wanted.currency and not wanted.subject and not wanted.customer:  # so that the index of periods is of use
         query = query.where(Posting.currency.in_(keyset.distinct(session, Posting.currency)))
     summed = query.with_only_columns(
         Posting.currency, Posting.debit, Posting.credit, func.sum(Posting.amount_minor)
@@ -90,7 +99,9 @@ def posting_batch(session: Session, wanted: LinesFilter, before: Posting | None,
 def _posted(wanted: LinesFilter) -> Select[Posting]:
     query = _within(select(Posting), wanted, Posting.currency, Posting.at)
     if wanted.subject:
-        query = query.where(Posting.subject == wanted.subject)
+        query = query.where(Posting.subject.in_(_named(wanted.subject)))
+    if wanted.customer:
+        query = query.where(Posting.subject.in_(select(Payment.id).where(Payment.customer_id == wanted.customer)))
     if wanted.group:
         query = query.where(figures.touches_balance())
     if wanted.group and wanted.group != BALANCE:
@@ -98,7 +109,89 @@ def _posted(wanted: LinesFilter) -> Select[Posting]:
     return query
 
 
+def _named(text: str) -> CompoundSelect[Any]:
+    """What a line may be about when someone names it so: itself, or the payments of an invoice or a document with this number."""
+    of_document = select(Document.payment_id).where(Document.number == text)
+    of_invoice = select(Payment.id).join(Invoice, Invoice.id == Payment.invoice_id).where(Invoice.number == text)
+    return union_all(select(literal(text)), of_document, of_invoice)
+
+
+def of_customer(session: Session, wanted: LinesFilter) -> LinesFilter:
+    """The same, with the customer's id in place of the e-mail address that was typed; nobody's lines for an address that is unknown."""
+    if not wanted.customer or "@" not in wanted.customer:
+        return wanted
+    found = accounts.customer_by_email(session, wanted.customer)
+    return replace(wanted, customer=found.id if found else "nobody")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPeriod:
+    """An account through a period: what it held before, what it was debited and credited, and so what it holds after."""
+
+    account: str
+    opening: Money
+    debits: Money
+    credits: Money
+
+    @property
+    def closing(self) -> Money:
+        return self.opening + self.debits - self.credits
+
+
+def account_periods(session: Session, currency: str, period: figures.Period) -> list[AccountPeriod]:
+    """All accounts that hold or held something in this currency, in the order of the ledger; debits count as more."""
+    before = balances(session, LinesFilter(until=period.since - company_days.A_DAY, currency=currency))
+    moved = balances(session, LinesFilter(since=period.since, until=period.until, currency=currency))
+    openings = {one.account: one.difference for one in before}
+    movements = {one.account: one for one in moved}
+    none = Money(0, currency)
+    return [
+        AccountPeriod(
+            account,
+            openings.get(account, none),
+            movements[account].debits if account in movements else none,
+            movements[account].credits if account in movements else none,
+        )
+        for account in LedgerAccount
+        if account in openings or account in movements
+    ]
+
+
 # Stripe's balance transactions
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutLines:
+    """What a payout is made of, as Stripe says: how many lines there are, their amounts, and the fees that are taken off."""
+
+    number: int
+    amount: Money
+    fees: Money
+
+    @property
+    def net(self) -> Money:
+        return self.amount - self.fees
+
+
+def payouts(session: Session, cursor: str | None = None) -> keyset.Page[StripeTransaction]:
+    """A page of payouts to the bank, the newest first. Raises NotFound for a cursor that nobody gave out."""
+    found = StripeTransaction
+    return keyset.page(session, select(found).where(found.type == "payout"), found.at, found.id, cursor)
+
+
+def lines_of_payouts(session: Session, rows: Sequence[StripeTransaction]) -> dict[str, PayoutLines]:
+    """By the payout's id at Stripe; of payouts whose lines are not known yet there are none."""
+    found = StripeTransaction
+    currencies = {row.source_id: row.currency for row in rows if row.source_id}
+    query = (
+        select(found.payout_id, func.count(), func.sum(found.amount_minor), func.sum(found.fee_minor))
+        .where(found.payout_id.in_(currencies), found.type != "payout")
+        .group_by(found.payout_id)
+    )
+    return {
+        str(payout): PayoutLines(number, Money(int(amount), currencies[payout]), Money(int(fees), currencies[payout]))
+        for payout, number, amount, fees in session.execute(query)
+    }
 
 
 def transactions(session: Session, wanted: LinesFilter, cursor: str | None = None) -> keyset.Page[StripeTransaction]:
@@ -121,8 +214,12 @@ def _moved(wanted: LinesFilter) -> Select[StripeTransaction]:
     found = StripeTransaction
     query = _within(select(found), wanted, found.currency, found.at)
     if wanted.subject:
-        named = (found.id, found.source_id, found.subject, found.payout_id)
-        query = query.where(or_(*(column == wanted.subject for column in named)))
+        named = (found.id, found.source_id, found.payout_id)
+        query = query.where(
+            or_(*(column == wanted.subject for column in named), found.subject.in_(_named(wanted.subject)))
+        )
+    if wanted.customer:
+        query = query.where(found.subject.in_(select(Payment.id).where(Payment.customer_id == wanted.customer)))
     if wanted.group == figures.FEES:  # of whatever it was taken
         query = query.where(or_(found.fee_minor != 0, figures.group_of_transaction() == figures.FEES))
     elif wanted.group and wanted.group != BALANCE:

@@ -107,6 +107,50 @@ def today() -> Response:
     return page("books/today.html", partial="books/_today.html", found=found)
 
 
+@bp.get("/accounts")
+@staff_only(Permission.VIEW_BOOKS)
+def accounts() -> Response:
+    """What each account held before and after a period."""
+    form = FiguresForm(request.args)
+    wrong = not form.validate()
+    period = Period.of_month(company_days.today()) if wrong else form.period()
+    with db.reading() as session:
+        currencies = figures.currencies(session)
+        chosen = "" if wrong else (form.currency.data or "").lower()
+        currency = chosen or queries.currency_of_newest(session) or next(iter(currencies), "eur")
+        found = queries.account_periods(session, currency, period)
+    return page(
+        "books/accounts.html",
+        status=422 if wrong else 200,
+        form=form,
+        found=found,
+        period=period,
+        currency=currency,
+        currencies=currencies,
+        months=_months_offered(),
+    )
+
+
+@bp.get("/accounts.csv")
+@staff_only(Permission.VIEW_BOOKS)
+def export_accounts() -> Response:
+    form = FiguresForm(request.args)
+    if not form.validate():
+        raise Invalid
+    with db.reading() as session:
+        currency = (form.currency.data or "").lower() or queries.currency_of_newest(session) or "eur"
+    return lists.csv_file(exports.export_accounts(currency, form.period(), lists.csv_shape()), "accounts.csv")
+
+
+@bp.get("/payouts")
+@staff_only(Permission.VIEW_BOOKS)
+def payouts() -> Response:
+    with db.reading() as session:
+        found = queries.payouts(session, request.args.get("page"))
+        lines = queries.lines_of_payouts(session, found.rows)
+    return page("books/payouts.html", found=found, lines=lines, **lists.pager_links("books.payouts", found))
+
+
 @bp.get("/postings")
 @staff_only(Permission.VIEW_BOOKS)
 def postings() -> Response:
@@ -114,6 +158,7 @@ def postings() -> Response:
     wrong = not form.validate()
     wanted = LinesFilter() if wrong else form.filter()
     with db.reading() as session:
+        wanted = queries.of_customer(session, wanted)
         found = queries.postings(session, wanted, request.args.get("page"))
         balances, currencies = queries.balances(session, wanted), figures.currencies(session)
     return lists.filtered(
@@ -141,6 +186,7 @@ def transactions() -> Response:
     wrong = not form.validate()
     wanted = LinesFilter() if wrong else form.filter()
     with db.reading() as session:
+        wanted = queries.of_customer(session, wanted)
         found = queries.transactions(session, wanted, request.args.get("page"))
         currencies = figures.currencies(session)
     return lists.filtered(
@@ -165,4 +211,5 @@ def _wanted() -> LinesFilter:
     form = LinesForm(request.args)
     if not form.validate():
         raise Invalid
-    return form.filter()
+    with db.reading() as session:
+        return queries.of_customer(session, form.filter())
