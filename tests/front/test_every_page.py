@@ -383,7 +383,13 @@ class Troubles:
             client, _secret = api_clients.create(name, API_CLIENT_SCOPES, self.user.id)
         api_clients.revoke(client.id)
 
+        with db.transaction() as session:
+            self.colleague = factories.staff(session, "approver", name="Tom Colleague").id
+
     def addresses(self) -> Iterator[str]:
+        yield from ("/support/staff", *(f"/support/staff/{one}" for one in (self.user.id, self.colleague)))
+        yield from ("/support/operations/settings", "/support/books/payouts")
+        yield from (f"/support/books/accounts{days}" for days in ("", "?since=2026-02-01&until=2026-01-01"))
         yield from ("/support/api-clients", "/support/api_clients/new")
         yield from ("/support/operations", f"/support/refunds/{self.refund}")
         for path in ("", f"/{self.event}", "?q=nothing", "?status=x"):
