@@ -189,8 +189,9 @@ def lines_of_payouts(session: Session, rows: Sequence[StripeTransaction]) -> dic
         .group_by(found.payout_id)
     )
     return {
-        str(payout): PayoutLines(number, Money(int(amount), currencies[payout]), Money(int(fees), currencies[payout]))
+        payout: PayoutLines(number, Money(int(amount), currencies[payout]), Money(int(fees), currencies[payout]))
         for payout, number, amount, fees in session.execute(query)
+        if payout is not None
     }
 
 
