@@ -512,7 +512,9 @@ def test_finance_sees_what_others_see_and_changes_nothing(house: House, app: Fla
             assert ask(browser, method, house.address(rule)).status_code == expected, (method, rule.rule)
             if method != "GET" and expected != 404:
                 changing.add(rule.rule)
-    assert changing == {"/support/books/packs"}
+    assert changing == {"/support/books/packs", "/support/mails"}, (
+        "files of their own, and the mails that they get themselves"
+    )
 
 
 def test_a_token_of_the_api_opens_no_page(house: House) -> None:
