@@ -97,7 +97,7 @@ def test_a_receipt_is_found_by_its_payment_and_downloaded(world: World, owner: A
     receipt_id = owner.get(f"/api/payments/{paid['id']}").json["receipt_id"]  # type: ignore[index]
     receipt = owner.get(f"/api/receipts/{receipt_id}").json
     assert receipt is not None
-    assert (receipt["kind"], receipt["total"], receipt["payment_id"]) == ("receipt", 119_00, paid["id"])
+    assert (receipt["kind"], receipt["total"], receipt["payment_id"]) == ("payment_confirmation", 119_00, paid["id"])
     assert receipt["pdf_ready"]
     pdf = owner.get(f"/api/receipts/download/{receipt_id}")
     assert (pdf.mimetype, pdf.data[:5]) == ("application/pdf", b"%PDF-")
