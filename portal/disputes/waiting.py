@@ -42,4 +42,5 @@ def waiting(session: Session, _staff: Staff) -> Iterator[Backlog]:
         next_due=first,
         parts=((N_("within 3 days"), in_three), (N_("within 7 days"), in_seven)),
         mail=MailKind.DISPUTES,
+        position=20,
     )

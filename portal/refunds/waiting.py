@@ -34,10 +34,14 @@ def waiting(session: Session, staff: Staff) -> Iterator[Backlog]:
     requests, second, failed, unknown = [(next(found), next(found), next(found)) for _ in kinds]
     page = "support_refunds.queue"
     if reviewer.may(Permission.DECIDE_REFUNDS):
-        yield Backlog(N_("Refunds for me to decide"), "refund", page, *requests, mail=MailKind.REFUND_REQUESTS)
+        yield Backlog(
+            N_("Refunds for me to decide"), "refund", page, *requests, mail=MailKind.REFUND_REQUESTS, position=10
+        )
     if reviewer.may(Permission.APPROVE_LARGE_REFUNDS):
-        yield Backlog(N_("Refunds for my second approval"), "people", page, *second, mail=MailKind.SECOND_APPROVALS)
+        yield Backlog(
+            N_("Refunds for my second approval"), "people", page, *second, mail=MailKind.SECOND_APPROVALS, position=10
+        )
     if reviewer.may(Permission.PROPOSE_REFUNDS):
-        yield Backlog(N_("Refunds that failed"), "x-circle", page, *failed)
+        yield Backlog(N_("Refunds that failed"), "x-circle", page, *failed, position=10)
     if reviewer.may(Permission.RESOLVE_REFUNDS):
-        yield Backlog(N_("Refunds whose status is unknown"), "alert", page, *unknown)
+        yield Backlog(N_("Refunds whose status is unknown"), "alert", page, *unknown, position=10)

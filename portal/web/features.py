@@ -68,9 +68,10 @@ _WAITING: Final = "portal-waiting"
 
 
 def backlogs(session: Session, staff: Staff) -> list[Backlog]:
-    """All that waits for this person, of every feature, in the order in which the application lists the features."""
+    """All that waits for this person, of every feature."""
     tellers: tuple[Waiting, ...] = current_app.extensions[_WAITING]
-    return [backlog for tell in tellers for backlog in tell(session, staff) if backlog.number]
+    found = [backlog for tell in tellers for backlog in tell(session, staff) if backlog.number]
+    return sorted(found, key=lambda backlog: backlog.position)
 
 
 def _navigation(entries: Sequence[NavigationEntry]) -> list[tuple[NavigationEntry, bool]]:
