@@ -40,8 +40,8 @@ class Backlog:
 
     `label` is a text of the catalogue, and `endpoint` with `arguments` the page where something is done about them. `number` counts up to
     MOST_COUNTED and one more. `oldest` and `newest` are since when the first and the last of them wait; `next_due` when the first of them
-    must be done. `parts` are numbers and sums within, each with a text of the catalogue. `mail` is the kind of mail that tells of them. They stand in the order of
-    `position`, and of the features.
+    must be done. `parts` are numbers and sums within, each with a text of the catalogue. `mail` is the kind of mail that tells
+    of them. They stand in the order of `position`, and of the features.
     """
 
     label: str
