@@ -118,4 +118,4 @@ def test_the_figures_of_the_day_are_drawn_and_told(app: Flask) -> None:
         )
     page = see(app, "support")
     assert "insufficient funds: 1" in page
-    assert "€119.00" in page and 'role="img"' in page
+    assert "€50.00" in page and 'role="img"' in page
