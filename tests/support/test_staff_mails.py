@@ -84,7 +84,9 @@ def test_who_chose_nothing_or_left_is_told_nothing(tom: User, smtp: Mailbox) -> 
 
 
 @pytest.mark.database("sqlite")
-def test_the_choice_is_made_on_a_page(app: Flask, tom: User) -> None:
+def test_the_choice_is_made_on_a_page(app: Flask) -> None:
+    with db.transaction() as session:
+        tom = factories.staff(session, "support")
     browser = app.test_client()
     factories.sign_in(browser, tom)
     assert browser.get("/support/mails").get_data(as_text=True).count(" checked") == len(MailKind)
