@@ -19,11 +19,11 @@ from sqlalchemy.orm import Session
 from portal.accounts import jobs, queries, service
 from portal.accounts.service import Invitation
 from portal.content import language
-from portal.core import audit, clock, db
+from portal.core import audit, clock, config, db
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Forbidden, Invalid, NotFound
 from portal.core.permissions import STAFF_ROLES, Role
-from portal.identity import api_clients, app_grants, email_addresses, second_factor, sessions, tokens
+from portal.identity import api_clients, app_grants, email_addresses, policy, second_factor, sessions, tokens
 from portal.identity import queries as users
 from portal.identity.models import SecondFactor, SecondFactorReset, User
 
@@ -133,9 +133,25 @@ def member(user_id: str) -> StaffMember:
 def status_of(user: User, invited_until: datetime | None) -> AccessStatus:
     if not user.active:
         return AccessStatus.ENDED
-    if user.password_hash is not None:
+    if has_accepted(user):
         return AccessStatus.ACTIVE
     return AccessStatus.INVITED if invited_until else AccessStatus.LAPSED
+
+
+class ByProvider(Conflict):
+    code = "by_provider"
+    message = N_("Who works here, and in which role, is decided by your company’s sign-in. Please change it there.")
+
+
+def has_accepted(user: User) -> bool:
+    """Whether they have signed in, or can: with a password that they chose, or at the identity provider."""
+    return user.password_hash is not None or user.provider_subject is not None
+
+
+def _refuse_where_provider_decides(email: str) -> None:
+    settings = config.current()
+    if settings.staff_oidc_issuer and users.normal_email(email) not in settings.staff_break_glass:
+        raise ByProvider
 
 
 def invite(*, email: str, name: str, role: str, language: str = "", by: str | None = None) -> Invitation:
@@ -143,6 +159,7 @@ def invite(*, email: str, name: str, role: str, language: str = "", by: str | No
 
     `by` is the id of the admin who acts; None is an operator. Raises Forbidden, EmailTaken, and Invalid, naming the field.
     """
+    _refuse_where_provider_decides(email)
     email_addresses.refuse_unreachable(email)
     with db.transaction() as session:
         locked_admins(session, by)
@@ -162,15 +179,20 @@ def change_role(user_id: str, role: str, *, by: str | None = None) -> None:
         wanted = _role(role)
         if not user.active:
             raise Conflict
-        before = user.role
-        if before == wanted:
+        if user.role == wanted:
             return
         if user.id == by:
             raise OwnRole
+        _refuse_where_provider_decides(user.email)
         keep_an_admin(admins, user)
-        user.role = wanted
-        audit.record(session, "user.role_changed", user.id, {"role": [before, wanted], **_given_back(session, user)})
-        tell(session, user, ROLE_CHANGED, role=wanted)
+        take_role(session, user, wanted)
+
+
+def take_role(session: Session, user: User, role: Role) -> None:
+    """The role is this one from now on, in the caller's transaction, which holds the locks of the admins and of the user's row."""
+    before, user.role = user.role, role
+    audit.record(session, "user.role_changed", user.id, {"role": [before, role], **_given_back(session, user)})
+    tell(session, user, ROLE_CHANGED, role=role)
 
 
 def end(user_id: str, *, by: str | None = None) -> None:
@@ -202,7 +224,7 @@ def restore(user_id: str, *, by: str | None = None) -> Invitation | None:
         if user.ended_with_customer:
             raise Conflict(N_("This person’s customer is deactivated. Please reactivate the customer instead."))
         reopen(session, user)
-        if user.password_hash is None:
+        if not has_accepted(user):
             return service.send_invitation(session, user)
         tell(session, user, RESTORED)
         return None
@@ -213,7 +235,7 @@ def invite_again(user_id: str, *, by: str | None = None) -> Invitation:
     with db.transaction() as session:
         locked_admins(session, by)
         user = target(session, user_id, by)
-        if user.password_hash is not None or not user.active:
+        if has_accepted(user) or not user.active:
             raise Conflict
         return service.send_invitation(session, user)
 
@@ -257,7 +279,7 @@ RESET_ASKED: Final = "reset_asked"
 
 def tell(session: Session, user: User, what: str, *, role: str = "") -> None:
     """Leave the mail by which a member of staff learns what was done about their access; nobody who was only invited gets one."""
-    if user.role != Role.CUSTOMER and user.password_hash is not None:
+    if user.role != Role.CUSTOMER and has_accepted(user):
         jobs.mail_staff_access.enqueue(session, user_id=user.id, what=what, role=role, occasion=new_id("acc"))
 
 
@@ -329,7 +351,12 @@ def _role(word: str) -> Role:
 
 
 def _is_able_admin(user: User) -> bool:
-    return user.role == Role.ADMIN and user.active and user.password_hash is not None
+    return user.role == Role.ADMIN and user.active and _can_sign_in(user)
+
+
+def _can_sign_in(user: User) -> bool:
+    by_password = user.password_hash is not None and policy.signs_in_here(user.role, user.email)
+    return by_password or (user.provider_subject is not None and bool(config.current().staff_oidc_issuer))
 
 
 def keep_an_admin(admins: Sequence[User], leaving: User) -> None:

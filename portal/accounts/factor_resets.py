@@ -26,9 +26,7 @@ class SecondAdmin(Conflict):
 
 class NothingAsked(Conflict):
     code = "no_reset_asked"
-    message = N_(
-        "Nobody has asked for this reset, or it was asked for more than 24 hours ago. Please ask for it again."
-    )
+    message = N_("This reset was not requested, or more than 24 hours ago. Please request it again.")
 
 
 def ask(user_id: str, *, by: str) -> None:

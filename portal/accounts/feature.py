@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from portal.accounts import customer_views, job_handlers, people_views, staff_views, viewing_views, views
+from portal.accounts import (
+    customer_views,
+    job_handlers,
+    people_views,
+    provider_views,
+    staff_views,
+    viewing_views,
+    views,
+)
 from portal.accounts.cli import customer, staff, user
 from portal.web.features import Feature
 
 FEATURE = Feature(
     commands=(staff, user, customer),
-    blueprints=(views.bp, people_views.bp, staff_views.bp, customer_views.bp, viewing_views.bp),
+    blueprints=(
+        views.bp,
+        people_views.bp,
+        staff_views.bp,
+        customer_views.bp,
+        viewing_views.bp,
+        provider_views.bp,
+    ),
     jobs=(job_handlers,),
 )

@@ -96,7 +96,8 @@ def staff_unused_since(session: Session, moment: datetime) -> Sequence[User]:
     last = func.coalesce(User.last_sign_in_at, User.created_at)
     query = (
         select(User)
-        .where(User.customer_id.is_(None), User.active, User.password_hash.is_not(None))
+        .where(User.customer_id.is_(None), User.active)
+        .where(User.password_hash.is_not(None) | User.provider_subject.is_not(None))
         .where(
             last < moment, func.coalesce(User.access_restored_at, User.created_at) < moment, User.created_at < moment
         )

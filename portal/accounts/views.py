@@ -12,7 +12,7 @@ from portal.accounts.forms import BillingForm, ChangePasswordForm, Notifications
 from portal.accounts.models import OptionalMail
 from portal.core import config
 from portal.core.errors import Invalid, NotFound
-from portal.identity import app_grants, passkeys, sessions, viewing, web
+from portal.identity import app_grants, passkeys, policy, sessions, viewing, web
 from portal.identity import service as identity
 from portal.identity.forms import NewPasswordForm, tell, typed
 from portal.identity.tokens import LinkExpired
@@ -207,6 +207,7 @@ def _account_page(
         password_form=password_form or ChangePasswordForm(formdata=None, prefix="password-"),
         viewings=viewing.of_customer(current_user.customer_id) if current_user.customer_id else [],
         passkeys_available=passkeys.are_available(),
+        signs_in_here=policy.signs_in_here(current_user.role, current_user.email),
         devices=sessions.devices(current_user.id, current_user.token),
         apps=app_grants.apps(current_user.id),
     )

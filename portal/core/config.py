@@ -20,6 +20,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from portal.core import money, unsafe_settings
+from portal.core.permissions import STAFF_ROLES, Role
 
 STRIPE_API = "https://api.stripe.com"
 STRIPE_JS = "https://js.stripe.com/endive/stripe.js"
@@ -128,6 +129,18 @@ class Settings(BaseSettings):
     # How long staff may view a customer's account as the customer sees it, in minutes.
     view_as_customer_minutes: int = Field(default=15, ge=1, le=60)
 
+    # Staff sign in at the company's identity provider (OpenID Connect) where these name one, and their passwords open nothing any more. The
+    # claim of its ID token holds words, and who has one that is mapped to a role here ("portal-admins:admin,billing:support") has access.
+    staff_oidc_issuer: str = ""
+    staff_oidc_client_id: str = ""
+    staff_oidc_client_secret: SecretStr = SecretStr("")
+    staff_oidc_role_claim: str = "roles"
+    staff_oidc_roles: Annotated[dict[str, Role], NoDecode] = {}
+    # Whom the provider lets in no more is signed out here after this long, in hours.
+    staff_oidc_session_hours: int = Field(default=8, ge=1, le=8)
+    # Addresses of staff whom a password, with their second factor, or a passkey still lets in: for the day when the provider is down.
+    staff_break_glass: Annotated[tuple[str, ...], NoDecode] = ()
+
     # Payments without an invoice: per currency the smallest and the largest amount in major units, "eur:5-5000,jpy:500-500000".
     pay_any_amount: bool = True
     pay_any_amount_limits: Annotated[dict[str, tuple[Decimal, Decimal]], NoDecode] = {
@@ -206,7 +219,23 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     company: Company = Field(default_factory=Company)
 
-    @field_validator("stripe_webhook_secrets", "languages", "api_cors_origins", mode="before")
+    @field_validator("staff_oidc_roles", mode="before")
+    @classmethod
+    def _mapped_roles(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            pairs = [part.rsplit(":", 1) for part in value.split(",") if part.strip()]
+            return {word.strip(): next(one for one in STAFF_ROLES if one == role.strip()) for word, role in pairs}
+        except (ValueError, StopIteration):
+            raise ValueError(f"it is not like portal-admins:admin, with roles of {', '.join(STAFF_ROLES)}") from None
+
+    @field_validator("staff_break_glass", mode="after")
+    @classmethod
+    def _in_lower_case(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(address.lower() for address in value)
+
+    @field_validator("stripe_webhook_secrets", "languages", "api_cors_origins", "staff_break_glass", mode="before")
     @classmethod
     def _comma_separated(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -426,6 +455,12 @@ class Settings(BaseSettings):
             parts = urlsplit(origin)
             if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path or parts.query or "*" in origin:
                 raise ValueError("PORTAL_API_CORS_ORIGINS holds whole origins, like https://app.example.org")
+        named = (self.staff_oidc_issuer, self.staff_oidc_client_id, self.staff_oidc_client_secret.get_secret_value())
+        if any(named) and not (all(named) and self.staff_oidc_roles):
+            raise ValueError("PORTAL_STAFF_OIDC_ISSUER, _CLIENT_ID, _CLIENT_SECRET and _ROLES are needed together")
+        safe = self.environment in {"development", "test"} or self.staff_oidc_issuer.startswith("https://")
+        if self.staff_oidc_issuer and not safe:
+            raise ValueError("PORTAL_STAFF_OIDC_ISSUER must start with https://")
         outside = (self.api_outside_issuer, self.api_outside_jwks_url, self.api_outside_audience)
         if any(outside) and not all(outside):
             raise ValueError("PORTAL_API_OUTSIDE_ISSUER, _JWKS_URL and _AUDIENCE are needed together")

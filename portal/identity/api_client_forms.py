@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from flask_babel import gettext, lazy_gettext
+from flask_login import current_user
 from wtforms import (
     BooleanField,
     HiddenField,
@@ -71,6 +72,8 @@ class ApiClientForm(ResumableForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if current_user.by_provider:  # they have no password that counts, and prove themselves there
+            del self.password
         self.scopes.choices = [SelectChoice(scope, gettext(text)) for scope, text in SCOPES.items()]
 
     def validate_scopes(self, field: ChecksField) -> None:
@@ -82,7 +85,7 @@ class ApiClientForm(ResumableForm):
         """Put a refusal at the field it is about, or above the form."""
         text = language.error_text(error, reader_language())
         field = getattr(error, "field", None)
-        if field in ("name", "scopes", "days", "password"):
+        if field in ("name", "scopes", "days", "password") and field in self:
             self[field].errors = [*self[field].errors, text]
         else:
             self.form_errors.append(text)

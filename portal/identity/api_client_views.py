@@ -18,7 +18,7 @@ from portal.identity import queries as accounts
 from portal.identity.api_client_forms import ApiClientForm
 from portal.identity.messages import SCOPES
 from portal.web import lists
-from portal.web.guards import recently_proved, staff_only
+from portal.web.guards import recently_proved, require_recent_proof, staff_only
 from portal.web.pages import limiter, page, reader_language, see_other
 
 bp = Blueprint("support_api_clients", __name__, url_prefix="/support/api-clients")
@@ -55,10 +55,13 @@ def new() -> Response:
 def create() -> AnyResponse:
     """The secret stands in this one answer and is kept nowhere: a reload sends the form again, which shows and makes nothing."""
     form = ApiClientForm()
+    if current_user.by_provider:
+        require_recent_proof()
     if not form.validate_on_submit():
         return page("support/api_clients/new.html", status=422, form=form)
     try:
-        sessions.confirm_password(current_user.id, form.password.data or "", ip=request.remote_addr or "")
+        if not current_user.by_provider:
+            sessions.confirm_password(current_user.id, form.password.data or "", ip=request.remote_addr or "")
         client, secret = api_clients.create(
             form.name.data or "",
             form.scopes.data or (),

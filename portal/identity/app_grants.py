@@ -145,7 +145,7 @@ _WITH_USER: Final = select(AppGrant).where(AppGrant.id == bindparam("id")).optio
 _STANDING: Final = (
     select(
         *(AppGrant.created_at, AppGrant.last_used_at, AppGrant.ended_at),
-        *(User.id, User.role, User.customer_id, User.customer_role, User.active),
+        *(User.id, User.email, User.role, User.customer_id, User.customer_role, User.active),
     )
     .join(User, User.id == AppGrant.user_id)
     .where(AppGrant.id == bindparam("id"))
@@ -243,7 +243,7 @@ def _lives(grant: Any, user: Any) -> bool:
     kind = "customer" if user.role == Role.CUSTOMER else "staff"
     now = clock.now()
     in_time = now - grant.last_used_at < APP_IDLE[kind] and now - grant.created_at < APP_LONGEST[kind]
-    return grant.ended_at is None and bool(user.active) and in_time
+    return grant.ended_at is None and bool(user.active) and in_time and policy.signs_in_here(user.role, user.email)
 
 
 def _issue(session: Session, grant: AppGrant) -> str:

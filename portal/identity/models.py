@@ -73,6 +73,8 @@ class User(Base):
     # What they chose, and what their browser said when they signed in last: a name such as "Europe/Berlin", or "".
     time_zone: Mapped[str] = mapped_column(String(time_zones.LONGEST_NAME), default="")
     guessed_time_zone: Mapped[str] = mapped_column(String(time_zones.LONGEST_NAME), default="")
+    # Of staff who sign in at the company's identity provider: its issuer and its name for them.
+    provider_subject: Mapped[str | None] = mapped_column(String(400), unique=True)
     active: Mapped[bool] = mapped_column(Boolean, default=True)
     # Their access ended because their customer was deactivated, and comes back with it.
     ended_with_customer: Mapped[bool] = mapped_column(Boolean, default=False)
@@ -111,6 +113,7 @@ class SignInSession(Base):
     viewing_id: Mapped[str | None] = mapped_column(ForeignKey("account_viewings.id"))
     # Begun with a passkey whose authenticator knew its owner: that is two factors at once.
     by_passkey: Mapped[bool] = mapped_column(Boolean, default=False)
+    by_provider: Mapped[bool] = mapped_column(Boolean, default=False)  # the identity provider has proved who it is
     ip: Mapped[str] = mapped_column(String(45), default="")
     user_agent: Mapped[str] = mapped_column(String(200), default="")
 

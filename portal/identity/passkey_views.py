@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from portal.content import language
 from portal.core.errors import Conflict, Invalid, NotFound
-from portal.identity import passkeys, sessions, web
+from portal.identity import passkeys, policy, sessions, web
 from portal.identity.forms import tell, typed
 from portal.identity.passkey_forms import AnswerForm, NewPasskeyForm
 from portal.identity.passkeys import WrongPasskey
@@ -110,4 +110,12 @@ def remove(passkey_id: str) -> AnyResponse:
 
 def _page(form: NewPasskeyForm) -> Response:
     mine = passkeys.of_user(current_user.id)
-    return pages.page("identity/passkeys.html", status=web.status(form), form=form, passkeys=mine)
+    return pages.page(
+        "identity/passkeys.html",
+        status=web.status(form),
+        form=form,
+        passkeys=mine,
+        refusal=None
+        if policy.signs_in_here(current_user.role, current_user.email)
+        else language.error_text(policy.SignsInElsewhere(), pages.reader_language()),
+    )

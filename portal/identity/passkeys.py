@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 from portal.core import audit, clock, config, db, texts
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Invalid, NotFound
-from portal.identity import jobs, queries, sessions
+from portal.identity import jobs, policy, queries, sessions
 from portal.identity.models import Passkey, PasskeyChallenge, User
 
 log = structlog.get_logger(__name__)
@@ -82,13 +82,13 @@ def of_user(user_id: str) -> list[Shown]:
 
 
 def begin_adding(user_id: str) -> str:
-    """What a browser needs to make a passkey for this user, as JSON. Raises Conflict when they have MOST_PASSKEYS."""
+    """What a browser needs to make a passkey for this user, as JSON. Raises Conflict when they have MOST_PASSKEYS, and SignsInElsewhere."""
     import webauthn
     from webauthn.helpers import structs
 
     challenge = secrets.token_bytes(CHALLENGE_BYTES)
     with db.transaction() as session:
-        user = queries.user(session, user_id, lock=True)
+        user = _who_signs_in_here(session, user_id)
         mine = session.scalars(select(Passkey.id).where(Passkey.user_id == user_id)).all()
         if len(mine) >= MOST_PASSKEYS:
             raise Conflict(N_("You have %(most)s passkeys already. Please remove one first."), most=MOST_PASSKEYS)
@@ -112,7 +112,7 @@ def begin_adding(user_id: str) -> str:
 def add(user_id: str, name: str, answer: str) -> None:
     """Keep the passkey that the browser has made: from now on it opens this user's account, and they are told by mail.
 
-    Raises Invalid for the field "name", WrongPasskey for an answer that is not one to us, and Conflict.
+    Raises Invalid for the field "name", WrongPasskey for an answer that is not one to us, Conflict, and SignsInElsewhere.
     """
     import webauthn
     from webauthn.helpers.exceptions import WebAuthnException
@@ -132,7 +132,7 @@ def add(user_id: str, name: str, answer: str) -> None:
         log.warning("passkey_refused", why=type(error).__name__)
         raise WrongPasskey from error
     with db.transaction() as session:
-        user = queries.user(session, user_id, lock=True)
+        user = _who_signs_in_here(session, user_id)
         count = session.execute(select(func.count()).where(Passkey.user_id == user_id)).scalar_one()
         passkey_id = _text(made.credential_id)
         if count >= MOST_PASSKEYS or session.get(Passkey, passkey_id) is not None:
@@ -151,6 +151,14 @@ def add(user_id: str, name: str, answer: str) -> None:
         session.flush()
         audit.record(session, "passkey.added", user.id, {"name": name}, customer_id=user.customer_id)
         _tell(session, user, ADDED, name)
+
+
+def _who_signs_in_here(session: Session, user_id: str) -> User:
+    """This user, locked. Raises policy.SignsInElsewhere for staff whom the identity provider alone lets in."""
+    user = queries.user(session, user_id, lock=True)
+    if not policy.signs_in_here(user.role, user.email):
+        raise policy.SignsInElsewhere
+    return user
 
 
 def remove(user_id: str, passkey_id: str) -> None:
@@ -222,8 +230,9 @@ def _verified(answer: str, user_id: str | None) -> tuple[Passkey, int]:
     challenge = _use_up(said, user_id)
     with db.reading() as session:
         passkey = session.get(Passkey, str(said.get("id", ""))[:1400])
-    if passkey is None:
-        raise _refused(None)
+        owner = queries.user(session, passkey.user_id) if passkey else None
+    if passkey is None or owner is None or not policy.signs_in_here(owner.role, owner.email):
+        raise _refused(passkey)
     try:
         verified = webauthn.verify_authentication_response(
             credential=said,

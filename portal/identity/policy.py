@@ -8,10 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from portal.core import permissions
-from portal.core.errors import N_, Invalid
+from portal.core import config, permissions
+from portal.core.errors import N_, Conflict, Invalid
 from portal.core.permissions import Role
 from portal.identity.models import CustomerRole
+
+
+class SignsInElsewhere(Conflict):
+    code = "signs_in_elsewhere"
+    message = N_("You sign in with your company account, so passkeys do not work here and none can be added.")
+
+
+def signs_in_here(role: str, email: str) -> bool:
+    """Whether a password or a passkey of this user counts: staff sign in at the identity provider alone where the settings name one, but
+    for those addresses that are kept for the day when it is down.
+    """
+    settings = config.current()
+    return role == Role.CUSTOMER or not settings.staff_oidc_issuer or email in settings.staff_break_glass
 
 
 def may_pay(customer_role: str | None) -> bool:

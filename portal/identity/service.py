@@ -12,7 +12,7 @@ from portal.content.language import supported
 from portal.core import audit, clock, config, db, texts, time_zones
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Invalid
-from portal.identity import email_addresses, jobs, passwords, queries, sessions, throttle, tokens
+from portal.identity import email_addresses, jobs, passwords, policy, queries, sessions, throttle, tokens
 from portal.identity.models import AccountToken, TokenPurpose, User
 
 log = structlog.get_logger(__name__)
@@ -124,7 +124,7 @@ def change_password(user_id: str, current: str, new: str, *, ip: str, user_agent
     with db.reading() as session:
         user = queries.user(session, user_id)
     attempt = throttle.begin(user.email, ip)
-    if not passwords.matches(user.password_hash, current):
+    if not (passwords.matches(user.password_hash, current) and policy.signs_in_here(user.role, user.email)):
         with db.transaction() as session:
             audit.record(session, "password.change_refused", user_id, customer_id=user.customer_id)
         raise Invalid(N_("This is not your current password."), field="current")

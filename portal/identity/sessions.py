@@ -42,6 +42,7 @@ class SignedInUser:
     has_second_factor: bool
     proved_at: datetime
     by_passkey: bool
+    by_provider: bool
     viewing: Viewing | None = None
 
     @property
@@ -51,7 +52,7 @@ class SignedInUser:
     @property
     def owes_second_factor(self) -> bool:
         """Staff who have to set one up before they may do anything else."""
-        return owes_second_factor(self.role, is_on=self.has_second_factor or self.by_passkey)
+        return not self.by_provider and owes_second_factor(self.role, is_on=self.has_second_factor or self.by_passkey)
 
     @property
     def may_pay(self) -> bool:
@@ -95,8 +96,21 @@ def owes_second_factor(role: str, *, is_on: bool) -> bool:
     return role != Role.CUSTOMER and not is_on and config.current().staff_need_second_factor
 
 
-def start(session: Session, user: User, *, ip: str, user_agent: str, by_passkey: bool = False) -> str:
-    """Begin a session for a user who has proved who they are, in the caller's transaction; returns its token."""
+def start(
+    session: Session,
+    user: User,
+    *,
+    ip: str,
+    user_agent: str,
+    by_passkey: bool = False,
+    by_provider: bool = False,
+    proved_at: datetime | None = None,
+) -> str:
+    """Begin a session for a user who has proved who they are, in the caller's transaction; returns its token.
+
+    `by_provider` tells that they did so at the company's identity provider, and `proved_at` when, if that is known: else they do so once
+    more before something weighty.
+    """
     token = secrets.token_urlsafe(TOKEN_BYTES)
     now = clock.now()
     row = SignInSession(
@@ -105,6 +119,8 @@ def start(session: Session, user: User, *, ip: str, user_agent: str, by_passkey:
         created_at=now,
         last_seen_at=now,
         by_passkey=by_passkey,
+        by_provider=by_provider,
+        proved_at=(proved_at or now - LONGEST["staff"]) if by_provider else None,
         ip=ip[:45],
         user_agent=card_numbers.masked(user_agent)[:200],
     )
@@ -115,7 +131,8 @@ def start(session: Session, user: User, *, ip: str, user_agent: str, by_passkey:
             session,
             "session.started",
             user.id,
-            {"browser": browser_name(user_agent)} | ({"by": "passkey"} if by_passkey else {}),
+            {"browser": browser_name(user_agent)}
+            | ({"by": "passkey"} if by_passkey else {"by": "provider"} if by_provider else {}),
             customer_id=user.customer_id,
         )
     return token
@@ -130,7 +147,7 @@ def find(token: str) -> SignedInUser | None:
     if not found:
         return None
     row = found[0]
-    if not row.active or not _is_alive(row, row.role):
+    if not row.active or not _is_alive(row, row.role, row.email):
         return None
     if clock.now() - row.last_seen_at >= SEEN_EVERY:
         _note_use(row.token_hash)
@@ -147,6 +164,7 @@ def find(token: str) -> SignedInUser | None:
         bool(row.has_second_factor),
         row.proved_at or row.created_at,
         row.by_passkey,
+        row.by_provider,
         Viewing(row.viewed_id, row.viewed_name, row.viewed_until) if row.viewed_id else None,
     )
 
@@ -163,6 +181,7 @@ def _with_this_token() -> Select[*tuple[Any, ...]]:
             *session,
             SignInSession.proved_at,
             SignInSession.by_passkey,
+            SignInSession.by_provider,
             *who,
             *shown,
             second_factor.scalar_subquery().is_not(None).label("has_second_factor"),
@@ -205,7 +224,7 @@ def confirm_password(user_id: str, password: str, *, ip: str) -> None:
     with db.reading() as session:
         user = queries.user(session, user_id)
     attempt = throttle.begin(user.email, ip)
-    right = passwords.matches(user.password_hash, password)
+    right = passwords.matches(user.password_hash, password) and policy.signs_in_here(user.role, user.email)
     with db.transaction() as session:
         if right:
             throttle.forgive(session, attempt)
@@ -288,7 +307,7 @@ def devices(user_id: str, token: str = "") -> list[Device]:
             by_passkey=row.by_passkey,
         )
         for row in rows
-        if _is_alive(row, user.role)
+        if _is_alive(row, user.role, user.email)
     ]
     return sorted(shown, key=lambda device: not device.is_this_one)
 
@@ -322,11 +341,16 @@ def browser_name(user_agent: str) -> str:
     return ", ".join(filter(None, found))
 
 
-def _is_alive(row: SignInSession | Row[*tuple[Any, ...]], role: str) -> bool:
-    """`row` is a session, or has its columns."""
+def _is_alive(row: SignInSession | Row[*tuple[Any, ...]], role: str, email: str) -> bool:
+    """`row` is a session, or has its columns. What it was begun with has to count still: settings may have changed since."""
+    by_provider = bool(row.by_provider)
+    counts = bool(config.current().staff_oidc_issuer) if by_provider else policy.signs_in_here(role, email)
     kind = "customer" if role == Role.CUSTOMER else "staff"
     now = clock.now()
-    return row.ended_at is None and now - row.last_seen_at < IDLE[kind] and now - row.created_at < LONGEST[kind]
+    longest = LONGEST[kind]
+    if by_provider:  # whom it lets in no more is out after this long
+        longest = min(longest, timedelta(hours=config.current().staff_oidc_session_hours))
+    return counts and row.ended_at is None and now - row.last_seen_at < IDLE[kind] and now - row.created_at < longest
 
 
 def _device_id(row: SignInSession) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal.core import audit, clock, config, db
 from portal.core.errors import N_, Invalid, PortalError
-from portal.identity import codes, passwords, queries, sessions, throttle
+from portal.identity import codes, passwords, policy, queries, sessions, throttle
 from portal.identity.models import Proof, User
 
 # Between the password and the code: long enough to look for a phone.
@@ -104,6 +104,7 @@ def _prove_password(email: str, password: str, ip: str) -> User:
     renewed = passwords.hashed(password) if right and kept and passwords.is_outdated(kept) else None
     with db.transaction() as session:
         user = queries.user(session, claimed.id, lock=True) if claimed else None
+        right = right and user is not None and policy.signs_in_here(user.role, user.email)
         if user and right and user.active and user.password_hash == kept:
             throttle.forgive(session, attempt)
             if renewed:

@@ -119,6 +119,8 @@ def forgotten_sent() -> AnyResponse:
 def confirm_password() -> AnyResponse:
     """Where one is led who wants something weighty, and has not proved for a while who they are; and from here back to it."""
     form, target = PasswordForm(), request.args.get("next")
+    if current_user.by_provider:
+        return pages.see_other("provider.begin", next=target)
     if form.validate_on_submit():
         try:
             sessions.reauthenticate(current_user.token, typed(form.password), ip=request.remote_addr or "")
@@ -150,6 +152,7 @@ def _sign_in_page(
         error_title=_("Please wait a moment") if throttled else None,
         may_sign_up=config.current().open_sign_up,
         passkeys_available=passkeys.are_available(),
+        by_provider=bool(config.current().staff_oidc_issuer),
     )
     if throttled:
         response.headers["Retry-After"] = str(throttled.retry_after)

@@ -39,6 +39,7 @@ class SignedIn(UserMixin):  # type: ignore[misc]
     has_second_factor: bool
     owes_second_factor: bool
     proved_at: datetime
+    by_provider: bool
     # Of staff who view a customer's account: customer_id, role and rights are those of an owner there, and `id` is still their own.
     viewing: Viewing | None = None
 
@@ -77,6 +78,7 @@ def _who(token: str) -> SignedIn | None:
         has_second_factor=user.has_second_factor,
         owes_second_factor=user.owes_second_factor,
         proved_at=user.proved_at,
+        by_provider=user.by_provider,
         viewing=user.viewing,
     )
 

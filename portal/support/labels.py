@@ -41,6 +41,7 @@ WORDS: Final[dict[str, str]] = {
     "user.email_change_stopped": N_("Change of a person’s e-mail address stopped"),
     "user.role_changed": N_("Role of a person changed"),
     "user.inactivity_warned": N_("Warned: access ends on %(ends_on)s unless this person signs in"),
+    "user.provider_linked": N_("Account linked to the company’s sign-in"),
     "user.access_ended": N_("Access removed"),
     "user.access_restored": N_("Access restored"),
     "password.changed": N_("Password changed"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
@@ -36,3 +37,13 @@ def mails(smtp: Mailbox, app: Flask) -> Mails:
 
 def token_of(link: str) -> str:
     return link.rpartition("/")[2]
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[str]:
+    """An OpenID Connect provider: any client may ask, and whoever is named signs in."""
+    from oidc_provider_mock import run_server_in_thread
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    with run_server_in_thread() as server:
+        yield f"http://localhost:{server.server_port}"
