@@ -265,7 +265,6 @@ def _store(session: Session, row: Refund, found: gateway.Refund) -> None:
         move(session, row, RefundStatus.EXECUTING)
     if row.status == RefundStatus.UNKNOWN:  # what staff were asked has its answer
         row.review_reason = ""
-    row.sent_at = row.sent_at or found.created
     facts = {"stripe_refund": found.id}
     audit.record(session, "refund.known_at_stripe", row.id, facts, customer_id=row.customer_id)
 
