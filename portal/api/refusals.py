@@ -30,6 +30,15 @@ NOT_OF_THE_API: Final = frozenset(
         "address_not_reachable",
         "proof_outdated",
         "bad_client_key",
+        "wrong_passkey",
+        "evidence_refused",
+        "no_reset_asked",
+        "own_reset",
+        "second_admin",
+        "refund_needs_two",
+        "refund_sent",
+        "refunds_not_together",
+        "stale_details",
     }
 )
 
@@ -71,6 +80,8 @@ MEANINGS: Final = {
     "insufficient_scope": "The access token lacks the scope that WWW-Authenticate names. Sign in with it, if the person may have it.",
     "recent_sign_in_required": "For this the person must have signed in within ten minutes: let them sign in again, then repeat it.",
     "last_admin": "Nobody would be left who can decide about the others. Make someone else an admin first.",
+    "own_role": "Nobody changes their own role. Ask another admin.",
+    "customer_deactivated": "The customer is deactivated. Staff can bring it back at the desk.",
     "staff_only": "Only staff, and API clients where it says so, may do this.",
     "customers_only": "Only a customer may do this: the token belongs to staff or to an API client, who act for no customer.",
     "forbidden": "The person may not do this. Hide what leads here.",

@@ -44,7 +44,7 @@ def _sandbox(directory: Path) -> Iterator[Stripe]:
     server = SandboxServer(create_sandbox(directory / "sandbox.db", settings))
     server.start()
     try:
-        yield Stripe(server.url, "sk_test_contract", "pk_test_contract", patience_seconds=10.0)
+        yield Stripe(server.url, "sk_test_contract", "pk_test_contract", patience_seconds=60.0)
     finally:
         server.stop()
 

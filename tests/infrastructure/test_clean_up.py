@@ -103,6 +103,7 @@ STARTS_A_CHILD = """
 import signal
 from deploy.dev.processes import end_with_clean_up_on_sigterm, ending_waits
 end_with_clean_up_on_sigterm()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a run in the background ignores it
 try:
     with ending_waits():
         signal.raise_signal(signal.{name})

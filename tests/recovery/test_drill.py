@@ -234,4 +234,4 @@ def test_a_receipt_that_was_numbered_and_not_kept_at_stripe_gets_a_number_behind
     company.restore(copy)
     company.housekeeping()
     assert [row[1][-6:] for row in company.documents()] == ["000002"]
-    assert company.told("numbering.gap") == [{"series": "receipt", "numbers": "1"}]
+    assert company.told("numbering.gap") == [{"series": "payment_confirmation", "numbers": "1"}]

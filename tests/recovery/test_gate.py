@@ -39,6 +39,13 @@ IN_RECOVERY = {
         "identity.mail_password_changed",
         "identity.mail_second_factor",
         "accounts.mail_owners_changed",
+        "accounts.mail_billing_email_changed",
+        "accounts.mail_inactivity",
+        "accounts.mail_reset_asked",
+        "accounts.mail_staff_access",
+        "identity.mail_email_change",
+        "identity.mail_email_changed",
+        "identity.mail_passkey",
     ),
     *("operations.mail_dead", "operations.mail_outage"),
     *("reconciliation.walk", "reconciliation.tend_recovery", "operations.mail_recovery_begun"),
@@ -61,7 +68,13 @@ def _changing() -> list[str]:
 
 def _arguments(method: Callable[..., Any]) -> dict[str, Any]:
     """Something for each parameter, by what it is annotated with."""
-    kinds: dict[str, Any] = {"str": "x", "bool": True, "Money": Money(1_00, "eur"), "Mapping[str, str]": {}}
+    kinds: dict[str, Any] = {
+        "str": "x",
+        "bool": True,
+        "bytes": b"%PDF-",
+        "Money": Money(1_00, "eur"),
+        "Mapping[str, str]": {},
+    }
     given = list(inspect.signature(method).parameters.values())[1:]
     return {parameter.name: kinds[str(parameter.annotation)] for parameter in given}
 
