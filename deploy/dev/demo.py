@@ -48,6 +48,7 @@ SIGN_INS = (
     ("robin@studio.example", "reads English, pays in dollars"),
     ("kim@trading.example", "reads English, pays in yen and Kuwaiti dinars"),
     ("support@nordlicht.example", "works at the desk: customers, refunds, invoices"),
+    ("finance@nordlicht.example", "reads the books, and changes nothing"),
     ("approver@nordlicht.example", "the second pair of eyes of large refunds"),
     ("admin@nordlicht.example", "sees the audit trail as well"),
 )

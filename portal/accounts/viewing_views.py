@@ -33,6 +33,8 @@ _SHOWN: Final = frozenset(
     }
 )
 _LEADS_OUT: Final = frozenset({"viewing.end", "identity.sign_out"})
+# Who is signed in is nothing to these, and must not be asked for: the database may be gone.
+_WITHOUT_A_READER: Final = frozenset({"pages.healthz", "pages.readyz"})
 _READ_ONLY: Final = N_("You see this account as the customer does: nothing can be changed or paid. End the view first.")
 _NOT_SHOWN: Final = N_("This page is not part of the view of a customer’s account. End the view first.")
 
@@ -48,8 +50,10 @@ class ViewForm(ResumableForm):
 @bp.before_app_request
 def hold_to_reading() -> AnyResponse | None:
     """Whatever the page: while a view is open, nothing but reading the customer's pages; and when its time is over, back to the desk."""
-    found = getattr(current_user, "viewing", None) if not pages.is_api() else None
-    if found is None or request.endpoint in _LEADS_OUT:
+    if pages.is_api() or request.endpoint in _LEADS_OUT | _WITHOUT_A_READER:
+        return None
+    found = getattr(current_user, "viewing", None)
+    if found is None:
         return None
     if found.is_over:
         return _over()

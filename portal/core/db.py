@@ -310,6 +310,8 @@ class _ByDriver:
         try:
             driver: Any = borrowed.driver_connection
             driver.autocommit = True
+            for listener in engine().dispatch.before_cursor_execute:  # whoever counts what is asked hears of this, too
+                listener(None, None, self._sql, prepared, None, False)
             found: list[tuple[Any, ...]] = driver.execute(self._sql, prepared).fetchall()
             driver.autocommit = False
         except BaseException:

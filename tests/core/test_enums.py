@@ -76,4 +76,7 @@ def test_what_is_over_stays_over_but_for_a_refund_that_comes_back() -> None:
     assert {after for before, after in allowed if before == RefundStatus.APPROVED} == {
         RefundStatus.EXECUTING,
         RefundStatus.FAILED,
+        # An approval is undone before anything is sent.
+        RefundStatus.REQUESTED,
+        RefundStatus.APPROVED_ONCE,
     }
