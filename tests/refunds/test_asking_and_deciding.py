@@ -492,4 +492,5 @@ def test_the_queue_is_oldest_first_and_holds_what_is_undecided(counter: Counter)
             queue.Place.MINE: 2,
             queue.Place.SECOND: 0,
             queue.Place.TAKEN: 0,
+            queue.Place.CUSTOMER: 0,
         }
