@@ -142,4 +142,5 @@ def test_a_refund(app: Flask, world: World) -> None:
 
     way = walked(refund)
     # Who decides many at once does so in one transaction; and what can still be undone is told to nobody.
-    assert within(way, files=30, functions=135)
+    # Which paper takes the money back depends on what was billed; requests are shared out among colleagues and may be asked back about.
+    assert within(way, files=34, functions=151)
