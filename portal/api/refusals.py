@@ -39,6 +39,10 @@ NOT_OF_THE_API: Final = frozenset(
         "refund_sent",
         "refunds_not_together",
         "stale_details",
+        "no_access",
+        "provider_not_proved",
+        "identity_provider_unavailable",
+        "by_provider",
     }
 )
 
@@ -80,6 +84,7 @@ MEANINGS: Final = {
     "insufficient_scope": "The access token lacks the scope that WWW-Authenticate names. Sign in with it, if the person may have it.",
     "recent_sign_in_required": "For this the person must have signed in within ten minutes: let them sign in again, then repeat it.",
     "last_admin": "Nobody would be left who can decide about the others. Make someone else an admin first.",
+    "signs_in_elsewhere": "Staff sign in at the company's identity provider alone: a password or a passkey here counts for nothing.",
     "own_role": "Nobody changes their own role. Ask another admin.",
     "customer_deactivated": "The customer is deactivated. Staff can bring it back at the desk.",
     "staff_only": "Only staff, and API clients where it says so, may do this.",
