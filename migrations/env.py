@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from alembic import context
+from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import create_engine, pool
 
 from portal import ledger
 from portal.accounts import models as accounts
 from portal.content import mail
 from portal.core import audit, config, numbering
-from portal.core.db import Base
+from portal.core.db import Base, UTCDateTime
+from portal.core.enums import EnumText
 from portal.documents import models as receipts
 from portal.evidence import models as evidence
 from portal.invoices import models as invoices
@@ -29,6 +33,18 @@ MODELS = (
 )
 
 
+def written(kind: str, item: object, into: AutogenContext) -> str | Literal[False]:
+    """How a new migration spells types of ours; False for all that Alembic spells itself."""
+    if kind != "type":
+        return False
+    if isinstance(item, EnumText):
+        return f"sa.String(length={item.length})"
+    if isinstance(item, UTCDateTime):
+        into.imports.add("from portal.core.db import UTCDateTime")
+        return "UTCDateTime()"
+    return False
+
+
 def migrate() -> None:
     url = config.current().database_url.replace("postgresql://", "postgresql+psycopg://", 1)
     engine = create_engine(url, poolclass=pool.NullPool)
@@ -38,6 +54,7 @@ def migrate() -> None:
             target_metadata=Base.metadata,
             render_as_batch=connection.dialect.name == "sqlite",
             transaction_per_migration=True,
+            render_item=written,
         )
         with context.begin_transaction():
             context.run_migrations()
