@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
@@ -213,11 +215,16 @@ def _parameters(request: Request) -> dict[str, Any]:
             )
         if has_files:
             form = urlencode(list(request.form.items(multi=True)))
-            files = {name: UploadedFile(file.filename or "", file.read()) for name, file in request.files.items()}
+            files = {name: _read(file) for name, file in request.files.items()}
         else:
             form = request.get_data().decode("utf-8", "replace")
         text = f"{text}&{form}" if text and form else text or form
     return decode_form(text) | files
+
+
+def _read(file: FileStorage) -> UploadedFile:
+    with closing(file):
+        return UploadedFile(file.filename or "", file.read())
 
 
 def _check_version(version: object) -> None:
