@@ -10,6 +10,7 @@ import requests
 import stripe
 
 from portal.sandbox.app import create_sandbox
+from tests.certain import as_sent
 from tests.sandbox.conftest import FAST, Listener, RunningSandbox, start
 from tests.waiting import eventually
 
@@ -109,3 +110,17 @@ def test_an_effect_that_fails_does_not_hold_up_the_others(
     intent = sandbox.pay()
     eventually(lambda: sandbox.client.v1.charges.retrieve(str(intent.latest_charge)).balance_transaction)
     assert "could not carry out payout.arrive" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "missing"),
+    [("sepa_debit", "iban"), ("us_bank_account", "account_holder_type"), ("bacs_debit", "account_number")],
+)
+@pytest.mark.parametrize("is_empty", [False, True], ids=["missing", "empty"])
+def test_details_that_are_missing_or_empty_are_named(
+    sandbox: RunningSandbox, kind: str, missing: str, is_empty: bool
+) -> None:
+    details = {missing: ""} if is_empty else {}
+    with pytest.raises(stripe.InvalidRequestError) as refusal:
+        sandbox.client.v1.payment_methods.create(as_sent({"type": kind, kind: details}))
+    assert refusal.value.param == f"{kind}[{missing}]"

@@ -55,7 +55,15 @@ def account_for_name(name: str) -> TestAccount | None:
     return BY_NAME.get(name)
 
 
+def _need(given: dict[str, Any], place: str, *names: str) -> None:
+    """Raises for the first of these that is missing, or empty."""
+    for name in names:
+        if not given.get(name):
+            raise missing_parameter(f"{place}[{name}]")
+
+
 def _iban(call: Call, given: dict[str, Any], place: str) -> tuple[Row, str]:
+    _need(given, place, "iban")
     iban = given["iban"].replace(" ", "").upper()
     if not iban_valid(iban):
         raise invalid("The IBAN you entered is invalid.", f"{place}[iban]", "invalid_bank_account_iban")
@@ -72,9 +80,7 @@ def _ach(call: Call, given: dict[str, Any], place: str) -> tuple[Row, str]:
         # The account a customer chose in a bank's own window: Stripe knows it without a number, and it is verified.
         account = BY_NUMBER["us_bank_account", "000123456789"]
         return details_of(call, account) | holder | {"financial_connections_account": linked}, account.behaviour
-    for name in ("account_holder_type", "account_number", "routing_number"):
-        if name not in given:
-            raise missing_parameter(f"{place}[{name}]")
+    _need(given, place, "account_holder_type", "account_number", "routing_number")
     account = _account("us_bank_account", given["account_number"], f"{place}[account_number]")
     if given["routing_number"] != account.bank:
         raise invalid(
@@ -87,9 +93,7 @@ def _ach(call: Call, given: dict[str, Any], place: str) -> tuple[Row, str]:
 
 
 def _bacs(call: Call, given: dict[str, Any], place: str) -> tuple[Row, str]:
-    for name in ("account_number", "sort_code"):
-        if name not in given:
-            raise missing_parameter(f"{place}[{name}]")
+    _need(given, place, "account_number", "sort_code")
     sort_code = given["sort_code"].replace("-", "").replace(" ", "")
     account = _account("bacs_debit", given["account_number"].replace(" ", ""), f"{place}[account_number]")
     if sort_code != account.bank:
