@@ -103,11 +103,12 @@ def _page(dispute_id: str, form: EvidenceForm | None = None) -> Response:
         row = queries.if_gathered(session, dispute_id)
         offered = gathering.documents_of(session, dispute)
         earlier = gathering.earlier_payments(session, dispute.payment)
-        names = _names(row, lambda ids: users.names(session, ids))
+        names = users.names(session, [row.edited_by, row.proposed_by, row.approved_by]) if row is not None else {}
     audit.record_access(dispute_id, dispute.customer_id, "dispute")
     is_refused = form is not None
     can_change = row is not None and row.status in EDITABLE and dispute.waits_for_evidence
-    if row is not None and can_change and form is None:
+    may_change = can_change and current_user.may(Permission.PREPARE_EVIDENCE)
+    if row is not None and may_change and form is None:
         form = form_for(dispute.reason)
         form.fill(row)
     if form is not None:
@@ -117,8 +118,9 @@ def _page(dispute_id: str, form: EvidenceForm | None = None) -> Response:
         status=422 if is_refused else 200,
         dispute=dispute,
         evidence=row,
-        form=form,
-        can_change=can_change and current_user.may(Permission.PREPARE_EVIDENCE),
+        # What was refused is shown with all that was typed, also when nothing can be changed any more.
+        form=form if is_refused or may_change else None,
+        can_change=may_change,
         can_send=can_change and current_user.may(Permission.SEND_EVIDENCE),
         fields=fields.for_reason(dispute.reason),
         document=_named(offered, row),
@@ -127,10 +129,6 @@ def _page(dispute_id: str, form: EvidenceForm | None = None) -> Response:
         days_left=(dispute.deadline - clock.now()).days if dispute.waits_for_evidence else None,
         dispute_url=url_for("support_disputes.show", dispute_id=dispute_id),
     )
-
-
-def _names(row: Evidence | None, look_up: Callable[[list[str | None]], dict[str, str]]) -> dict[str, str]:
-    return look_up([row.edited_by, row.proposed_by, row.approved_by]) if row is not None else {}
 
 
 def _named(offered: list[Document], row: Evidence | None) -> Document | None:

@@ -79,6 +79,14 @@ def test_what_was_typed_stays_when_somebody_was_quicker(answer: Answer, signed_i
     assert answer.row.texts[STATEMENT] == "Theirs."
 
 
+def test_what_was_typed_stays_when_the_bank_has_stopped_waiting(answer: Answer, signed_in: Open) -> None:
+    before = typed(answer, **{STATEMENT: "Mine, of an hour’s work."})
+    answer.case.decide("lost").heard()
+    status, text = send(signed_in("support"), address_of(answer), before)
+    assert status == 422
+    assert "Mine, of an hour’s work." in text and "The bank does not wait for evidence any more" in text
+
+
 def test_a_refusal_stands_at_its_field(answer: Answer, signed_in: Open) -> None:
     changes = {STATEMENT: "", "propose": "1"}
     status, text = send(signed_in("support"), address_of(answer), typed(answer, **changes))
