@@ -10,12 +10,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, not_, or_, select, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    String,
+    and_,
+    bindparam,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    true,
+    tuple_,
+)
 from sqlalchemy.orm import Session, joinedload
 
-from portal.core import clock, config, money
+from portal.core import clock, config, db, money
+from portal.core.db import UTCDateTime
 from portal.core.money import Money
 from portal.core.permissions import Permission
 from portal.disputes import queries as disputes
@@ -98,52 +114,159 @@ def parse(given: Mapping[str, str]) -> Filter:
 
 def page(session: Session, reviewer: Reviewer, wanted: Filter, most: int, after: Refund | None = None) -> list[Refund]:
     """Requests with customer and payment, in their order; from after this one on."""
-    query = _found(reviewer, wanted).options(
-        joinedload(Refund.customer), joinedload(Refund.payment).joinedload(Payment.invoice)
-    )
-    return list(session.scalars(_from(query, wanted, after).limit(most)))
+    query = _whole(rights_of(reviewer), wanted, after is not None)
+    return list(session.scalars(query, {**values(reviewer), **_place(wanted, after), "most": most}))
 
 
 def next_for(session: Session, reviewer: Reviewer, wanted: Filter, after: Refund) -> str | None:
     """The id of the request that is decided next: the first behind this one, else the first of all; None when none is left."""
-    mine = replace(wanted, place=Place.MINE)
-    query = _found(reviewer, mine).with_only_columns(Refund.id).where(Refund.id != after.id)
-    behind: str | None = session.scalar(_from(query, mine, after).limit(1))
-    return behind or session.scalar(_from(query, mine, None).limit(1))
+    rights, mine = rights_of(reviewer), replace(wanted, place=Place.MINE)
+    given = {**values(reviewer), **_place(mine, after), "most": 1, "but": after.id}
+    behind: str | None = session.scalar(_others(rights, mine, behind=True), given)
+    return behind or session.scalar(_others(rights, mine, behind=False), given)
 
 
 def total(session: Session, reviewer: Reviewer, wanted: Filter) -> tuple[list[Money], int]:
     """The sums of what is found, by currency, and how many there are; of MOST_SUMMED rows at most."""
-    some = (
-        _found(reviewer, wanted).with_only_columns(Refund.currency, Refund.amount_minor).limit(MOST_SUMMED).subquery()
-    )
-    currency, minor = some.c
-    found = session.execute(select(currency, func.sum(minor), func.count()).group_by(currency).order_by(currency)).all()
+    found = session.execute(_sums(rights_of(reviewer), replace(wanted, sort=Sort.OLDEST)), values(reviewer)).all()
     return [Money(int(summed), code) for code, summed, _ in found], sum(row[2] for row in found)
 
 
 def counts(session: Session, reviewer: Reviewer) -> dict[Place, int]:
     """How many stand in each place, counted up to MOST_COUNTED and one more for "more"; in one query."""
-    places = [
-        queries.counted(queries.undecided_ones().where(stands(reviewer, place)), MOST_COUNTED + 1).scalar_subquery()
-        for place in Place
-    ]
-    found = session.execute(select(*places)).one()
+    found = session.execute(_counts(rights_of(reviewer)), values(reviewer)).one()
     return dict(zip(Place, found, strict=True))
 
 
-def number_to_do(session: Session, reviewer: Reviewer) -> int:
+def number_to_do(reviewer: Reviewer) -> int:
     """How many this person can do something about, counted likewise: undecided ones, failed ones, and for approvers unknown ones; in one
     query."""
-    kinds = [queries.undecided_ones().where(stands(reviewer, Place.MINE)), queries.failed_ones()]
-    if reviewer.may(Permission.RESOLVE_REFUNDS):
-        kinds.append(queries.unknown_ones())
-    numbers = session.execute(select(*(queries.counted(kind, MOST_COUNTED + 1).scalar_subquery() for kind in kinds)))
-    return min(sum(numbers.one()), MOST_COUNTED + 1)
+    (numbers,) = db.rows_of(_numbers_to_do(rights_of(reviewer)), values(reviewer))
+    return min(int(sum(numbers)), MOST_COUNTED + 1)
 
 
-def _found(reviewer: Reviewer, wanted: Filter) -> Select[Refund]:
-    query = queries.undecided_ones().where(stands(reviewer, wanted.place))
+def views_of(session: Session, user_id: str) -> list[QueueView]:
+    """The filters that someone has given a name, by name."""
+    return list(session.scalars(select(QueueView).where(QueueView.user_id == user_id).order_by(QueueView.name)))
+
+
+# Whom a question is asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What the questions of a person are made of besides values: people with the same rights ask the same ones, each of which is written
+    once. `own` are the amounts, by currency, that one may approve of one's own.
+    """
+
+    decides: bool
+    resolves: bool
+    approves_large: bool
+    own: tuple[tuple[str, int], ...]
+
+
+def rights_of(reviewer: Reviewer) -> Rights:
+    return Rights(
+        reviewer.may(Permission.DECIDE_REFUNDS),
+        reviewer.may(Permission.RESOLVE_REFUNDS),
+        reviewer.may(Permission.APPROVE_LARGE_REFUNDS),
+        tuple(
+            (currency, money.from_decimal(most, currency).minor)
+            for currency, most in config.current().refund_own_approval.items()
+        ),
+    )
+
+
+def values(reviewer: Reviewer) -> dict[str, object]:
+    """The values of a question that `stands` is part of."""
+    return {"reviewer": reviewer.id, "claimed_after": clock.now() - CLAIM_HOLDS}
+
+
+_REVIEWER: Final = bindparam("reviewer", type_=String())
+_CLAIMED_AFTER: Final = bindparam("claimed_after", type_=UTCDateTime())
+
+
+def stands(rights: Rights, place: Place) -> ColumnElement[bool]:
+    """Whether an undecided request stands in this place for someone; `values` are theirs."""
+    claimed = and_(
+        func.coalesce(Refund.claimed_at > _CLAIMED_AFTER, false()), func.coalesce(Refund.claimed_by, "") != _REVIEWER
+    )
+    taken = or_(claimed, func.coalesce(Refund.assigned_to, _REVIEWER) != _REVIEWER)
+    ours = Refund.waiting_since.is_(None)
+    match place:
+        case Place.MINE:
+            return and_(ours, not_(taken), _may_decide(rights))
+        case Place.SECOND:
+            return and_(ours, not_(taken), not_(_may_decide(rights)))
+        case Place.TAKEN:
+            return and_(ours, taken)
+        case Place.CUSTOMER:
+            return not_(ours)
+
+
+def _may_decide(rights: Rights) -> ColumnElement[bool]:
+    """Whether this person's approval would be taken. Never NULL, so that it can be turned round."""
+    small_ones = [and_(Refund.currency == currency, Refund.amount_minor <= most) for currency, most in rights.own]
+    others = or_(Refund.asked_by.is_(None), Refund.asked_by != _REVIEWER)
+    of_own = or_(Refund.origin != RefundOrigin.STAFF, others, *small_ones)
+    is_whole = or_(Refund.review_reason == "", _if(rights.resolves))
+    second = and_(
+        Refund.status == RefundStatus.APPROVED_ONCE,
+        func.coalesce(Refund.first_approved_by, "") != _REVIEWER,
+        others,
+        _if(rights.approves_large),
+    )
+    is_at_it = or_(Refund.status == RefundStatus.REQUESTED, second)
+    return and_(_if(rights.decides), of_own, is_whole, is_at_it)
+
+
+def _if(given: bool) -> ColumnElement[bool]:
+    return true() if given else false()
+
+
+# The questions, each written once for all who have the same rights
+
+
+@lru_cache(maxsize=64)
+def _whole(rights: Rights, wanted: Filter, behind: bool) -> Select[Refund]:
+    query = _found(rights, wanted).options(
+        joinedload(Refund.customer), joinedload(Refund.payment).joinedload(Payment.invoice)
+    )
+    return _from(query, wanted, behind).limit(bindparam("most", type_=Integer()))
+
+
+@lru_cache(maxsize=64)
+def _others(rights: Rights, wanted: Filter, *, behind: bool) -> Select[str]:
+    query = _found(rights, wanted).with_only_columns(Refund.id).where(Refund.id != bindparam("but"))
+    return _from(query, wanted, behind).limit(1)
+
+
+@lru_cache(maxsize=64)
+def _sums(rights: Rights, wanted: Filter) -> Select[str, int, int]:
+    columns = (Refund.currency, Refund.amount_minor)
+    currency, minor = _found(rights, wanted).with_only_columns(*columns).limit(MOST_SUMMED).subquery().c
+    return select(currency, func.sum(minor), func.count()).group_by(currency).order_by(currency)
+
+
+@lru_cache(maxsize=16)
+def _counts(rights: Rights) -> Select[*tuple[int, ...]]:
+    return select(*(_counted(queries.undecided_ones().where(stands(rights, place)), place) for place in Place))
+
+
+@lru_cache(maxsize=16)
+def _numbers_to_do(rights: Rights) -> Select[*tuple[int, ...]]:
+    kinds = {"mine": queries.undecided_ones().where(stands(rights, Place.MINE)), "failed": queries.failed_ones()}
+    if rights.resolves:
+        kinds["unknown"] = queries.unknown_ones()
+    return select(*(_counted(kind, name) for name, kind in kinds.items()))
+
+
+def _counted(query: Select[Refund], name: str) -> ColumnElement[int]:
+    return queries.counted(query, MOST_COUNTED + 1).scalar_subquery().label(name)
+
+
+def _found(rights: Rights, wanted: Filter) -> Select[Refund]:
+    query = queries.undecided_ones().where(stands(rights, wanted.place))
     if wanted.reason is not None:
         query = query.where(Refund.reason == wanted.reason)
     if wanted.currency:
@@ -154,7 +277,7 @@ def _found(reviewer: Reviewer, wanted: Filter) -> Select[Refund]:
         case Flag.WARNED:
             query = query.where(disputes.is_warned(Refund.payment_id))
         case Flag.ASSIGNED:
-            query = query.where(Refund.assigned_to == reviewer.id)
+            query = query.where(Refund.assigned_to == _REVIEWER)
         case Flag.HELD:
             query = query.where(Refund.review_reason != "")
         case None:
@@ -162,64 +285,17 @@ def _found(reviewer: Reviewer, wanted: Filter) -> Select[Refund]:
     return query
 
 
-def _from(query: Select[Any], wanted: Filter, after: Refund | None) -> Select[Any]:
+def _from(query: Select[Any], wanted: Filter, behind: bool) -> Select[Any]:
+    """In the order that is wanted; where `behind` is set, from behind the place that `_place` gives on."""
     column: Any = Refund.amount_minor if wanted.sort == Sort.LARGEST else Refund.asked_at
     falls = wanted.sort != Sort.OLDEST
-    if after is not None:
-        place = (after.amount_minor if wanted.sort == Sort.LARGEST else after.asked_at, after.id)
+    if behind:
+        place = tuple_(bindparam("place", type_=column.type), bindparam("place_id", type_=String()))
         query = query.where(tuple_(column, Refund.id) < place if falls else tuple_(column, Refund.id) > place)
     return query.order_by(column.desc(), Refund.id.desc()) if falls else query.order_by(column, Refund.id)
 
 
-def views_of(session: Session, user_id: str) -> list[QueueView]:
-    """The filters that someone has given a name, by name."""
-    return list(session.scalars(select(QueueView).where(QueueView.user_id == user_id).order_by(QueueView.name)))
-
-
-# Who may decide
-
-
-def stands(reviewer: Reviewer, place: Place) -> ColumnElement[bool]:
-    """Whether an undecided request stands in this place for someone."""
-    claimed = and_(
-        func.coalesce(Refund.claimed_at > clock.now() - CLAIM_HOLDS, false()),
-        func.coalesce(Refund.claimed_by, "") != reviewer.id,
-    )
-    taken = or_(claimed, func.coalesce(Refund.assigned_to, reviewer.id) != reviewer.id)
-    ours = Refund.waiting_since.is_(None)
-    match place:
-        case Place.MINE:
-            return and_(ours, not_(taken), _may_decide(reviewer))
-        case Place.SECOND:
-            return and_(ours, not_(taken), not_(_may_decide(reviewer)))
-        case Place.TAKEN:
-            return and_(ours, taken)
-        case Place.CUSTOMER:
-            return not_(ours)
-
-
-def _may_decide(reviewer: Reviewer) -> ColumnElement[bool]:
-    """Whether this person's approval would be taken. Never NULL, so that it can be turned round."""
-    others = or_(Refund.asked_by.is_(None), Refund.asked_by != reviewer.id)
-    of_own = or_(Refund.origin != RefundOrigin.STAFF, others, *_small_ones())
-    is_whole = or_(Refund.review_reason == "", _if(reviewer.may(Permission.RESOLVE_REFUNDS)))
-    second = and_(
-        Refund.status == RefundStatus.APPROVED_ONCE,
-        func.coalesce(Refund.first_approved_by, "") != reviewer.id,
-        others,
-        _if(reviewer.may(Permission.APPROVE_LARGE_REFUNDS)),
-    )
-    is_at_it = or_(Refund.status == RefundStatus.REQUESTED, second)
-    return and_(_if(reviewer.may(Permission.DECIDE_REFUNDS)), of_own, is_whole, is_at_it)
-
-
-def _if(given: bool) -> ColumnElement[bool]:
-    return true() if given else false()
-
-
-def _small_ones() -> list[ColumnElement[bool]]:
-    """What one may approve of one's own, as far as the amount alone tells."""
-    return [
-        and_(Refund.currency == currency, Refund.amount_minor <= money.from_decimal(most, currency).minor)
-        for currency, most in config.current().refund_own_approval.items()
-    ]
+def _place(wanted: Filter, after: Refund | None) -> dict[str, object]:
+    if after is None:
+        return {}
+    return {"place": after.amount_minor if wanted.sort == Sort.LARGEST else after.asked_at, "place_id": after.id}

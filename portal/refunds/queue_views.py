@@ -31,8 +31,7 @@ def _reviewer() -> Reviewer:
 
 def number_waiting() -> str:
     """How many refunds the reader can do something about, for their navigation; empty for none. One look into an index for each kind."""
-    with db.reading() as session:
-        number = queue.number_to_do(session, _reviewer())
+    number = queue.number_to_do(_reviewer())
     return f"{queue.MOST_COUNTED}+" if number > queue.MOST_COUNTED else str(number or "")
 
 

@@ -36,7 +36,7 @@ def listed() -> list[str]:
         rows = [row.id for row in queries.failed(session).rows]
         assert queries.number_failed(session, 100) == operations_queries.state(session).failed_refunds == len(rows)
         waiting = len(queue.page(session, ANYBODY, queue.Filter(), 100))
-        assert queue.number_to_do(session, ANYBODY) == len(rows) + waiting
+    assert queue.number_to_do(ANYBODY) == len(rows) + waiting
     return rows
 
 
