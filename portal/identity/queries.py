@@ -78,6 +78,8 @@ def sessions_alive(session: Session, user_ids: Iterable[str]) -> dict[str, int]:
 def names(session: Session, user_ids: Iterable[str | None]) -> dict[str, str]:
     """What these users are called, by id; those that are none are left out."""
     wanted = {user_id for user_id in user_ids if user_id}
+    if not wanted:
+        return {}
     rows = session.execute(select(User.id, User.name).where(User.id.in_(wanted)))
     return {row.id: row.name for row in rows}
 

@@ -101,6 +101,15 @@ class Filter:
         return {name: str(value) for name, value in given.items() if value}
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many requests stand in each place for someone, and how many refunds have failed, or have an unknown status, for all."""
+
+    places: dict[Place, int]
+    failed: int
+    unknown: int
+
+
 def parse(given: Mapping[str, str]) -> Filter:
     """A filter from an address; what makes no sense there is left out."""
     return Filter(
@@ -132,10 +141,10 @@ def total(session: Session, reviewer: Reviewer, wanted: Filter) -> tuple[list[Mo
     return [Money(int(summed), code) for code, summed, _ in found], sum(row[2] for row in found)
 
 
-def counts(session: Session, reviewer: Reviewer) -> dict[Place, int]:
-    """How many stand in each place, counted up to MOST_COUNTED and one more for "more"; in one query."""
-    found = session.execute(_counts(rights_of(reviewer)), values(reviewer)).one()
-    return dict(zip(Place, found, strict=True))
+def counts(session: Session, reviewer: Reviewer) -> Counts:
+    """How many there are, each counted up to MOST_COUNTED and one more for "more"; in one query."""
+    *places, failed, unknown = session.execute(_counts(rights_of(reviewer)), values(reviewer)).one()
+    return Counts(dict(zip(Place, places, strict=True)), failed, unknown)
 
 
 def number_to_do(reviewer: Reviewer) -> int:
@@ -250,7 +259,8 @@ def _sums(rights: Rights, wanted: Filter) -> Select[str, int, int]:
 
 @lru_cache(maxsize=16)
 def _counts(rights: Rights) -> Select[*tuple[int, ...]]:
-    return select(*(_counted(queries.undecided_ones().where(stands(rights, place)), place) for place in Place))
+    places = [_counted(queries.undecided_ones().where(stands(rights, place)), place) for place in Place]
+    return select(*places, _counted(queries.failed_ones(), "failed"), _counted(queries.unknown_ones(), "unknown"))
 
 
 @lru_cache(maxsize=16)

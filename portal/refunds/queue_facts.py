@@ -36,6 +36,8 @@ class Facts:
 
 def facts_of(session: Session, refunds: Sequence[Refund]) -> dict[str, Facts]:
     """By the refunds' ids; their payments are loaded."""
+    if not refunds:
+        return {}
     payments = [row.payment_id for row in refunds]
     disputed = disputes.blocked_among(session, payments)
     warned = {warning.payment_id for warning in disputes.warnings_of(session, payments)}

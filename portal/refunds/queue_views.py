@@ -10,11 +10,12 @@ from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal.content import language
-from portal.core import config, db
+from portal.core import config, db, keyset
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
 from portal.core.permissions import Permission
 from portal.identity import queries as accounts
 from portal.refunds import exports, messages, queries, queue, queue_facts, service
+from portal.refunds.models import Refund
 from portal.refunds.service import Reviewer
 from portal.web import lists
 from portal.web.guards import staff_only
@@ -23,6 +24,7 @@ from portal.web.pages import limiter, page, reader_language, see_other
 bp = Blueprint("support_refund_queue", __name__, url_prefix="/support")
 
 MOST_IN_QUEUE = service.MOST_AT_ONCE
+NONE_FAILED: keyset.Page[Refund] = keyset.Page([], None, None)
 
 
 def _reviewer() -> Reviewer:
@@ -45,11 +47,12 @@ def shown(last: dict[str, Any], *, refused: PortalError | None = None) -> Respon
         waiting = waiting[:MOST_IN_QUEUE]
         totals, number = queue.total(session, _reviewer(), wanted)
         names = accounts.names(session, [who for row in waiting for who in (row.claimed_by, row.assigned_to)])
+        counts = queue.counts(session, _reviewer())
         context: dict[str, Any] = {
-            "counts": queue.counts(session, _reviewer()),
+            "counts": counts.places,
             "facts": queue_facts.facts_of(session, waiting),
-            "unknown": queries.unknown(session, MOST_IN_QUEUE),
-            "failed": queries.failed(session, request.args.get("failed")),
+            "unknown": queries.unknown(session, MOST_IN_QUEUE) if counts.unknown else [],
+            "failed": queries.failed(session, request.args.get("failed")) if counts.failed else NONE_FAILED,
             "views": queue.views_of(session, current_user.id),
             "colleagues": service.deciders(session),
         }

@@ -488,7 +488,7 @@ def test_the_queue_is_oldest_first_and_holds_what_is_undecided(counter: Counter)
         assert [row.id for row in rows] == [first, third]
         assert rows[0].customer.name and rows[0].payment.description
         assert [row.id for row in queue.page(session, counter.support, queue.Filter(), 10, rows[0])] == [third]
-        assert queue.counts(session, counter.support) == {
+        assert queue.counts(session, counter.support).places == {
             queue.Place.MINE: 2,
             queue.Place.SECOND: 0,
             queue.Place.TAKEN: 0,

@@ -22,7 +22,7 @@ FOUR_EYES = pytest.mark.settings(PORTAL_REFUND_FOUR_EYES="eur:100")
 
 def places(reviewer: Reviewer) -> dict[str, int]:
     with db.reading() as session:
-        return {place.value: number for place, number in queue.counts(session, reviewer).items() if number}
+        return {place.value: number for place, number in queue.counts(session, reviewer).places.items() if number}
 
 
 def statuses(counter: Counter, refund_ids: list[str]) -> set[str]:
