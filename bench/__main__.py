@@ -41,6 +41,9 @@ A limit holds what has been reached, with room for an uneven run. An aim is what
   started them hold together, memory that they share counted once, by two; it is beside the whole memory of a process with the lazy stack.
 - A bare insert is a WSGI application that writes a request's body into PostgreSQL by one statement, behind gunicorn as the portal is.
   What the portal does besides: it checks a signature, reads JSON, writes a job, and sends eleven headers.
+- dj-stripe copies what Stripe tells into tables of Django's, before it answers. Both got the same events of the same payments, each in one
+  process. The portal is compared with it twice: until it has answered, and until its worker has applied the event as well. dj-stripe is
+  measured where `make clients` has brought it; elsewhere these two lines are missing.
 - A bare PDF is WeasyPrint alone with the same page, tagged, with its fonts and its style sheet read before.
 - A payment's whole way is what the worker does once Stripe has charged the card: its events, the receipt, its PDF, its mail and the
   follow-up, but for what the SDK does between a request to Stripe and its answer.

@@ -13,7 +13,7 @@ from importlib import import_module
 from bench.lines import Line
 from tests.run import SETTINGS
 
-PARTS = ("pages", "start", "webhooks", "payment", "receipts", "history", "search", "size", "sandbox")
+PARTS = ("pages", "start", "webhooks", "dj_stripe", "payment", "receipts", "history", "search", "size", "sandbox")
 
 
 def measured(part: str, quick: bool) -> list[Line]:

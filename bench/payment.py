@@ -8,16 +8,15 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import wraps
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import update
 
 from bench import receipts
 from bench.lines import Line
+from bench.stripe_seconds import stripe_seconds
 from bench.world import World, world
 from deploy.dev.processes import Process
 from portal.core import db
@@ -37,11 +36,11 @@ def measure(*, quick: bool) -> list[Line]:
         sandbox = SandboxServer(Path(folder))
         kept.callback(sandbox.stop)
         os.environ |= {"STRIPE_API_BASE": sandbox.url, "PORTAL_MAIL_PORT": kept.enter_context(_mailbox(Path(folder)))}
-        portal, stripe_seconds = kept.enter_context(world()), kept.enter_context(_stripe_seconds())
+        portal, at_stripe = kept.enter_context(world()), kept.enter_context(stripe_seconds())
         ways, bare, bare_render = [], [], receipts.bare()
-        _way(portal, sandbox, "bench-way", stripe_seconds)
+        _way(portal, sandbox, "bench-way", at_stripe)
         for number in range(3 if quick else 15):
-            ways.append(_way(portal, sandbox, f"bench-way-{number}", stripe_seconds))
+            ways.append(_way(portal, sandbox, f"bench-way-{number}", at_stripe))
             begun = time.process_time()
             bare_render()
             bare.append(time.process_time() - begun)
@@ -49,7 +48,7 @@ def measure(*, quick: bool) -> list[Line]:
     return [Line("payment: its whole way", ours * 1000, "ms", ours / floor, "a bare PDF", LIMIT, AIM)]
 
 
-def _way(portal: World, sandbox: SandboxServer, key: str, stripe_seconds: list[float]) -> float:
+def _way(portal: World, sandbox: SandboxServer, key: str, at_stripe: list[float]) -> float:
     """Processor seconds of the worker for one payment, but for what it spends on the way to Stripe and back."""
     with db.transaction() as session:
         customer = factories.customer(session, email=f"{key}@bench.example")
@@ -60,10 +59,10 @@ def _way(portal: World, sandbox: SandboxServer, key: str, stripe_seconds: list[f
     sandbox.client.v1.payment_intents.confirm(intent_id, {"payment_method": "pm_card_visa"})
     for event in sandbox.client.v1.events.list({"limit": 20}).data:
         stripe_events.take_in(str(event).encode())
-    stripe_seconds.clear()
+    at_stripe.clear()
     begun = time.process_time()
     _run_all(portal)
-    return time.process_time() - begun - sum(stripe_seconds)
+    return time.process_time() - begun - sum(at_stripe)
 
 
 def _run_all(portal: World) -> None:
@@ -77,29 +76,6 @@ def _let_time_pass() -> None:
     """What was left for later is due."""
     with db.transaction() as session:
         session.execute(update(JobRow).where(QUEUED).values(run_at=JobRow.created_at))
-
-
-@contextmanager
-def _stripe_seconds() -> Iterator[list[float]]:
-    """The processor seconds of each request to Stripe, as long as this lasts."""
-    import stripe
-
-    taken: list[float] = []
-    asked: Callable[..., Any] = stripe.RequestsClient.request
-
-    @wraps(asked)
-    def timed(*args: Any, **kwargs: Any) -> Any:
-        begun = time.process_time()
-        try:
-            return asked(*args, **kwargs)
-        finally:
-            taken.append(time.process_time() - begun)
-
-    stripe.RequestsClient.request = timed  # type: ignore[method-assign]
-    try:
-        yield taken
-    finally:
-        stripe.RequestsClient.request = asked  # type: ignore[method-assign]
 
 
 @contextmanager

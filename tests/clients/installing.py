@@ -17,6 +17,8 @@ import pytest
 HOME = Path(__file__).parents[2] / "var" / "clients"
 # Some megabytes; where a registry cannot be reached, npm and pip would wait for minutes.
 PATIENCE_SECONDS = 100
+# Names what a folder was made for.
+MARK = "brought"
 
 NODE_SDK = ("stripe@23.1.0",)
 REACT = (
@@ -27,7 +29,7 @@ REACT = (
     "react-dom@19.3.1",
 )
 PYTHON_SDK = ("stripe[async]==16.1.0", "httpx==0.28.1")
-DJ_STRIPE = ("dj-stripe==2.11.0", "Django==5.2.19", "stripe==15.6.2")
+DJ_STRIPE = ("dj-stripe==2.11.0", "Django==5.2.19", "psycopg[binary]==3.3.9", "stripe==15.6.2")
 
 
 def only_on_request() -> None:
@@ -45,6 +47,12 @@ def npm(name: str, packages: tuple[str, ...]) -> Path:
     return _brought(folder, packages, [[*command, "--prefix", str(folder), *packages]])
 
 
+def brought(name: str, packages: tuple[str, ...]) -> Path | None:
+    """The Python of an environment with these packages, where it was brought before; nothing is fetched."""
+    folder = HOME / name
+    return folder / "bin" / "python" if _is_brought(folder, packages) else None
+
+
 def pip(name: str, packages: tuple[str, ...]) -> Path:
     """The Python of an environment with these packages."""
     folder = HOME / name
@@ -57,8 +65,7 @@ def pip(name: str, packages: tuple[str, ...]) -> Path:
 
 def _brought(folder: Path, packages: tuple[str, ...], commands: list[list[str]]) -> Path:
     """The folder, once the commands have succeeded there for these packages. A folder of other packages is made anew."""
-    mark = folder / "brought"
-    if mark.exists() and mark.read_text() == "\n".join(packages):
+    if _is_brought(folder, packages):
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -70,5 +77,10 @@ def _brought(folder: Path, packages: tuple[str, ...], commands: list[list[str]])
             pytest.skip(f"{packages[0]} could not be brought: {reason}")
         except (subprocess.TimeoutExpired, OSError) as problem:
             pytest.skip(f"{packages[0]} could not be brought: {problem}")
-    mark.write_text("\n".join(packages))
+    (folder / MARK).write_text("\n".join(packages))
     return folder
+
+
+def _is_brought(folder: Path, packages: tuple[str, ...]) -> bool:
+    mark = folder / MARK
+    return mark.exists() and mark.read_text() == "\n".join(packages)
