@@ -14,7 +14,7 @@ from portal.books import tables, verifying
 from portal.books.forms import month_of
 from portal.core import company_days, db, money, recovery, signing_keys
 from portal.core.commands import as_json_option, show_one
-from portal.reconciliation import figures
+from portal.reconciliation import balances, figures
 from portal.reconciliation import queries as reconciliation
 from portal.reconciliation.figures import Period
 
@@ -51,7 +51,7 @@ def books(
     if currency is not None and not money.is_currency(currency.lower()):
         raise click.BadParameter("three letters, such as eur", param_hint="--currency")
     with db.reading() as session:
-        wanted = [currency.lower()] if currency else figures.currencies(session)
+        wanted = [currency.lower()] if currency else balances.currencies(session)
         compared_to = reconciliation.watermark(session) or figures.NEVER
         found = [figures.of(session, code, period, compared_to) for code in wanted]
     held = recovery.is_on_now()

@@ -21,7 +21,7 @@ from portal.core import company_days, config, db, signing_keys
 from portal.documents import queries as receipts
 from portal.documents import service as documents
 from portal.documents.models import Document
-from portal.reconciliation import figures
+from portal.reconciliation import balances, figures
 from portal.reconciliation.figures import Figures, Period
 
 log = structlog.get_logger(__name__)
@@ -128,7 +128,7 @@ def _add_books(archive: Archive, period: Period) -> None:
 def _sign(archive: Archive, period: Period, missing: tuple[Missing, ...]) -> tuple[str, str]:
     """The figures, what explains the pack, and what vouches for it. Returns the manifest's SHA-256 and the key's fingerprint."""
     with db.reading() as session:
-        found = [figures.of(session, currency, period) for currency in figures.currencies(session)]
+        found = [figures.of(session, currency, period) for currency in balances.currencies(session)]
     archive.add("totals.csv", _encoded(_totals(found)))
     archive.add("summary.txt", [f"{tables.text(found, period)}\n".encode()])
     key = signing_keys.derived(PURPOSE)

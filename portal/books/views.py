@@ -15,7 +15,7 @@ from portal.books.queries import LinesFilter
 from portal.core import company_days, db
 from portal.core.errors import Invalid
 from portal.core.permissions import Permission
-from portal.reconciliation import figures
+from portal.reconciliation import balances, figures
 from portal.reconciliation import queries as reconciliation
 from portal.reconciliation.figures import Period
 from portal.web import lists
@@ -57,7 +57,7 @@ def index() -> Response:
     wrong = not form.validate()
     period = Period.of_month(company_days.today()) if wrong else form.period()
     with db.reading() as session:
-        currencies = figures.currencies(session)
+        currencies = balances.currencies(session)
         chosen = "" if wrong else (form.currency.data or "").lower()
         currency = chosen or queries.currency_of_newest(session) or next(iter(currencies), "eur")
         found = figures.of(session, currency, period, reconciliation.watermark(session) or figures.NEVER)
@@ -115,7 +115,7 @@ def accounts() -> Response:
     wrong = not form.validate()
     period = Period.of_month(company_days.today()) if wrong else form.period()
     with db.reading() as session:
-        currencies = figures.currencies(session)
+        currencies = balances.currencies(session)
         chosen = "" if wrong else (form.currency.data or "").lower()
         currency = chosen or queries.currency_of_newest(session) or next(iter(currencies), "eur")
         found = queries.account_periods(session, currency, period)
@@ -160,14 +160,14 @@ def postings() -> Response:
     with db.reading() as session:
         wanted = queries.of_customer(session, wanted)
         found = queries.postings(session, wanted, request.args.get("page"))
-        balances, currencies = queries.balances(session, wanted), figures.currencies(session)
+        accounts, currencies = queries.balances(session, wanted), balances.currencies(session)
     return lists.filtered(
         "books.postings",
         "books/postings.html",
         found,
         wrong=wrong,
         form=form,
-        balances=balances,
+        balances=accounts,
         currencies=currencies,
         wanted=wanted,
     )
@@ -188,7 +188,7 @@ def transactions() -> Response:
     with db.reading() as session:
         wanted = queries.of_customer(session, wanted)
         found = queries.transactions(session, wanted, request.args.get("page"))
-        currencies = figures.currencies(session)
+        currencies = balances.currencies(session)
     return lists.filtered(
         "books.transactions",
         "books/transactions.html",

@@ -197,15 +197,17 @@ def _two_debts(payment: Payment, first: Payment) -> bool:
 
 
 def totals(run: Run) -> None:
-    """C: what Stripe holds for us by the books is what its movements come to. Debits equal credits (H) because each posting is both."""
+    """C: what Stripe holds for us by the books is what its movements come to, added up anew in a full run. Debits equal credits (H)
+    because each posting is both.
+    """
     with db.reading() as session:
-        ours, theirs = totals_at(session, run.until - COMES_WITHIN)
-    for currency in sorted(ours.keys() | theirs.keys()):
-        difference = ours.get(currency, 0) - theirs.get(currency, 0)
+        found = totals_at(session, run.until - COMES_WITHIN, anew=run.is_full_run)
+    for currency, balance in found.items():
+        difference = balance.ours - balance.stripes
         if difference:
             facts = {
-                "ours_minor": ours.get(currency, 0),
-                "stripe_minor": theirs.get(currency, 0),
+                "ours_minor": balance.ours,
+                "stripe_minor": balance.stripes,
                 "difference_minor": difference,
                 "currency": currency,
             }

@@ -16,9 +16,10 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Date, and_, case, func, literal, or_, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from portal.core import company_days, keyset
+from portal.core import company_days
 from portal.core.money import Money
 from portal.ledger import LedgerAccount, Posting
+from portal.reconciliation import balances
 from portal.reconciliation.models import StripeTransaction
 
 CHARGED: Final = "charged"
@@ -133,20 +134,18 @@ class Day:
 
 
 def of(session: Session, currency: str, period: Period, compared_to: datetime | None = None) -> Figures:
-    """Both sides of a currency, up to `compared_to` if it is given: queries.watermark, or NEVER. The balance before the period is summed
-    anew: a posting may be late, and no sum that is kept knows.
-    """
+    """Both sides of a currency, up to `compared_to` if it is given: queries.watermark, or NEVER."""
     end = min(period.ends, compared_to or period.ends)
     begin = min(period.begins, end)
     ours, stripes = _ours(session, currency, begin, end), _stripes(session, currency, begin, end)
-    before = (_ours_before(session, currency, begin), _stripes_before(session, currency, begin))
+    before = balances.before(session, currency, begin)
 
     def line(name: str, our: int, their: int) -> Line:
         return Line(name, Money(our, currency), Money(their, currency))
 
     lines = [line(OPENING, *before)]
     lines += [line(group, ours.get(group, 0), stripes.get(group, 0)) for group in GROUPS]
-    lines.append(line(CLOSING, before[0] + sum(ours.values()), before[1] + sum(stripes.values())))
+    lines.append(line(CLOSING, before.ours + sum(ours.values()), before.stripes + sum(stripes.values())))
     newer = _newer(session, currency, end, period) if end < period.ends else 0
     return Figures(currency, period, tuple(lines), None if compared_to == NEVER else compared_to, newer)
 
@@ -176,11 +175,6 @@ def by_day(session: Session, currency: str, period: Period) -> list[Day]:
 
     days = (period.since + timedelta(days=number) for number in range(period.days))
     return [Day(day, money(day, CHARGED), money(day, REFUNDED), money(day, FEES)) for day in days]
-
-
-def currencies(session: Session) -> list[str]:
-    """Those that anything was posted or fetched in, in order."""
-    return sorted({*keyset.distinct(session, Posting.currency), *keyset.distinct(session, StripeTransaction.currency)})
 
 
 def touches_balance() -> ColumnElement[bool]:
@@ -232,11 +226,6 @@ def _ours(session: Session, currency: str, begin: datetime, end: datetime) -> Ma
     return {part: int(total) for part, total in rows}
 
 
-def _ours_before(session: Session, currency: str, moment: datetime) -> int:
-    moved = _moved(currency).where(Posting.at < moment).subquery()
-    return int(session.scalar(select(func.sum(moved.c.moved))) or 0)
-
-
 def _stripes(session: Session, currency: str, begin: datetime, end: datetime) -> Mapping[str, int]:
     found = StripeTransaction
     in_it = (found.currency == currency, found.at >= begin, found.at < end)
@@ -250,12 +239,6 @@ def _stripes(session: Session, currency: str, begin: datetime, end: datetime) ->
         sums[part] = sums.get(part, 0) + int(amount)
         sums[FEES] = sums.get(FEES, 0) - int(fee)
     return sums
-
-
-def _stripes_before(session: Session, currency: str, moment: datetime) -> int:
-    found = StripeTransaction
-    net = func.sum(found.amount_minor - found.fee_minor)
-    return int(session.scalar(select(net).where(found.currency == currency, found.at < moment)) or 0)
 
 
 def _day_of(session: Session, moment: InstrumentedAttribute[datetime], period: Period) -> ColumnElement[date]:

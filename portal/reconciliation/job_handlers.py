@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from portal.core import metrics
 from portal.jobs import own_jobs
-from portal.reconciliation import jobs, queries, recovering, service
+from portal.reconciliation import balances, jobs, queries, recovering, service
 from portal.reconciliation.models import RunKind
 
 own_jobs.tend_recovery.handler(recovering.tend)
@@ -20,6 +20,11 @@ def frequent() -> None:
 @jobs.nightly.handler
 def nightly() -> None:
     service.leave(RunKind.NIGHTLY)
+
+
+@jobs.keep_balances.handler
+def keep_balances() -> None:
+    balances.keep()
 
 
 @jobs.walk.handler

@@ -15,6 +15,11 @@ def nightly() -> None:
     """Begin a run over all that may still change."""
 
 
+@job("reconciliation.keep_balances", every_seconds=24 * 3600)
+def keep_balances() -> None:
+    """Keep what the balance came to at the beginning of each month that is over."""
+
+
 @job("reconciliation.walk", once_per=("reconciliation_id",), in_recovery=True)
 def walk(reconciliation_id: str) -> None:
     """Compare the books with Stripe, from behind the last batch."""

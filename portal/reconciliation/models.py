@@ -184,3 +184,16 @@ class StripePayout(Base):
     @property
     def amount(self) -> Money:
         return Money(self.amount_minor, self.currency)
+
+
+class KeptBalance(Base):
+    """What the balance at Stripe came to before a moment, in minor units: see portal.reconciliation.balances. Triggers delete the rows
+    that a movement with an earlier time makes untrue.
+    """
+
+    __tablename__ = "kept_balances"
+
+    currency: Mapped[str] = mapped_column(String(3), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UTCDateTime, primary_key=True)
+    ours_minor: Mapped[int] = mapped_column(BigInteger)
+    stripes_minor: Mapped[int] = mapped_column(BigInteger)

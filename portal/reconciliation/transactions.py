@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import case, func, or_, select, tuple_
+from sqlalchemy import or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from portal import gateway, ledger
@@ -21,6 +21,8 @@ from portal.ledger import LedgerAccount, Posting
 from portal.payments import queries as payments_by
 from portal.payments import service as payments
 from portal.payments.models import Payment
+from portal.reconciliation import balances
+from portal.reconciliation.balances import Balance
 from portal.reconciliation.models import Discrepancy, DiscrepancyStatus, StripeTransaction
 from portal.reconciliation.movements import (
     CHARGES,
@@ -78,25 +80,18 @@ def _movement(row: StripeTransaction) -> BalanceTransaction:
     )
 
 
-def totals_at(session: Session, moment: datetime) -> tuple[dict[str, int], dict[str, int]]:
-    """What Stripe holds for us, in minor units by currency: by our books, and by the movements that Stripe has told of."""
-    signed = case((Posting.debit == LedgerAccount.STRIPE, Posting.amount_minor), else_=-Posting.amount_minor)
-    moves_balance = or_(Posting.debit == LedgerAccount.STRIPE, Posting.credit == LedgerAccount.STRIPE)
-    ours = select(Posting.currency, func.sum(signed)).where(moves_balance, Posting.at <= moment)
-    mirrored = StripeTransaction
-    when = func.coalesce(mirrored.booked_at, mirrored.created_at)
-    net = func.sum(mirrored.amount_minor - mirrored.fee_minor)
-    theirs = select(mirrored.currency, net).where(when <= moment)
-    return (
-        {currency: int(total) for currency, total in session.execute(ours.group_by(Posting.currency))},
-        {currency: int(total) for currency, total in session.execute(theirs.group_by(mirrored.currency))},
-    )
+def totals_at(session: Session, moment: datetime, *, anew: bool) -> dict[str, Balance]:
+    """What Stripe holds for us, by currency, with the movements of this moment; `anew` as balances.before has it."""
+    behind = moment + timedelta(microseconds=1)
+    return {
+        currency: balances.before(session, currency, behind, anew=anew) for currency in balances.currencies(session)
+    }
 
 
 def _totals_differ(run: Run) -> bool:
     with db.reading() as session:
-        ours, theirs = totals_at(session, run.until - COMES_WITHIN)
-    return any(ours.get(currency, 0) != theirs.get(currency, 0) for currency in ours.keys() | theirs.keys())
+        found = totals_at(session, run.until - COMES_WITHIN, anew=True)
+    return any(balance.ours != balance.stripes for balance in found.values())
 
 
 def _account_for(run: Run, movements: Sequence[BalanceTransaction]) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import insert
 from portal.core import db
 from portal.core.money import Money
 from portal.ledger import LedgerAccount, Posting
-from portal.reconciliation import figures
+from portal.reconciliation import balances, figures
 from portal.reconciliation.figures import Figures, Period
 from portal.reconciliation.models import StripeTransaction
 from tests.books.conftest import book, moved
@@ -136,7 +136,7 @@ def test_currencies_do_not_mix(database: str) -> None:
         book(session, "charge", 900, currency="jpy")
         moved(session, "charge", 5_00, currency="usd")
     with db.reading() as session:
-        assert figures.currencies(session) == ["eur", "jpy", "usd"]
+        assert balances.currencies(session) == ["eur", "jpy", "usd"]
     assert ours(read("jpy")) == {"charged": 900, "closing": 900}
     assert read("jpy").lines[-1].ours == Money(900, "jpy")
     assert (ours(read("usd")), stripes(read("usd"))) == ({}, {"charged": 5_00, "closing": 5_00})
