@@ -17,6 +17,7 @@ from pathlib import Path
 
 from bench.lines import not_had, table
 from bench.parts import PARTS, all_measured
+from deploy.dev.processes import end_with_clean_up_on_sigterm
 
 REPORT = Path(__file__).parents[1] / "docs" / "performance.md"
 TEXT = """# What it costs
@@ -60,6 +61,7 @@ def main() -> int:
     given = parser.parse_args()
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    end_with_clean_up_on_sigterm()
     lines = all_measured(given.parts or PARTS, quick=given.quick)
     print(table(lines))
     if given.quick:

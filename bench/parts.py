@@ -7,10 +7,11 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
+from multiprocessing.connection import Connection
 
 from bench.lines import Line
+from deploy.dev.processes import end_with_clean_up_on_sigterm
 from tests.run import SETTINGS
 
 PARTS = ("pages", "start", "webhooks", "dj_stripe", "payment", "receipts", "history", "search", "size", "sandbox")
@@ -24,12 +25,31 @@ def measured(part: str, quick: bool) -> list[Line]:
 
 
 def all_measured(parts: Sequence[str], *, quick: bool) -> list[Line]:
-    """Settings, databases and memory are a process's own, so each part gets a new one. Tells how long each took, as it ends."""
+    """Settings, databases and memory are a process's own, so each part gets a new one. Tells how long each took, as it ends.
+
+    Raises RuntimeError for a part that fails. Whatever ends this ends the part, too, and what it started.
+    """
     spawning = multiprocessing.get_context("spawn")
     lines: list[Line] = []
     begun = time.monotonic()
-    with ProcessPoolExecutor(1, mp_context=spawning, max_tasks_per_child=1) as processes:
-        for part, found in zip(parts, processes.map(measured, parts, [quick] * len(parts)), strict=True):
-            lines += found
-            print(f"{part}: after {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+    for part in parts:
+        ours, its = spawning.Pipe(duplex=False)
+        process = spawning.Process(target=_measured_into, args=(its, part, quick))
+        process.start()
+        its.close()
+        try:
+            lines += ours.recv()
+        except EOFError:
+            raise RuntimeError(f"{part} failed: see above") from None
+        finally:
+            process.terminate()
+            process.join()
+        print(f"{part}: after {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
     return lines
+
+
+def _measured_into(ours: Connection, part: str, quick: bool) -> None:
+    end_with_clean_up_on_sigterm()
+    found = measured(part, quick)
+    ours.send(found)
+    ours.close()
