@@ -40,5 +40,8 @@ USER portal
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
   CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
+# Known to whoever builds: docker build --build-arg COMMIT="$(git rev-parse HEAD)". Last, for it changes with each build.
+ARG COMMIT=""
+ENV PORTAL_BUILD_COMMIT=$COMMIT
 # In front of it belongs a reverse proxy that speaks HTTPS: see docs/how-to/deploy.md.
 CMD ["gunicorn", "--config", "deploy/gunicorn.conf.py", "--bind", "0.0.0.0:8000", "wsgi:app"]

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, pool
 from portal import ledger
 from portal.accounts import models as accounts
 from portal.content import mail
-from portal.core import audit, config, numbering
+from portal.core import answers, audit, config, numbering, upkeep
 from portal.core.db import Base, UTCDateTime
 from portal.core.enums import EnumText
 from portal.documents import models as receipts
@@ -28,8 +28,8 @@ from portal.support import models as support
 
 # Importing a module of models puts its tables into the metadata.
 MODELS = (
-    *(accounts, audit, cards, evidence, invoices, ledger, mail, mandates),
-    *(numbering, jobs, payments, receipts, reconciliation, refunds, support, stripe_events),
+    *(accounts, answers, audit, cards, evidence, invoices, ledger, mail, mandates),
+    *(numbering, jobs, payments, receipts, reconciliation, refunds, support, stripe_events, upkeep),
 )
 
 

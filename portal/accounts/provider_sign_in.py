@@ -12,8 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.accounts import access, provider, service
-from portal.accounts.provider import Person
-from portal.core import audit, config, db
+from portal.accounts.provider import Attempt, Person
+from portal.core import answers, audit, config, db
 from portal.core.errors import N_, PortalError
 from portal.core.permissions import STAFF_ROLES, Role
 from portal.identity import queries, sessions
@@ -31,6 +31,15 @@ class NoAccess(PortalError):
     message = N_("You signed in, but you have no access to this portal. Please ask an admin.")
 
 
+def begin(*, again: bool) -> tuple[str, Attempt]:
+    """As provider.begin; that the provider does not answer is written down for the page Operations."""
+    try:
+        return provider.begin(again=again)
+    except provider.ProviderUnavailable:
+        answers.failed(answers.IDENTITY_PROVIDER)
+        raise
+
+
 def sign_in(kept: object, answered: dict[str, str], *, ip: str, user_agent: str) -> str:
     """Who came back from the provider begins a session; returns its token.
 
@@ -41,6 +50,9 @@ def sign_in(kept: object, answered: dict[str, str], *, ip: str, user_agent: str)
     except provider.NotProved:
         with db.transaction() as session:
             audit.record(session, "session.refused", "unknown", {"why": "provider"})
+        raise
+    except provider.ProviderUnavailable:
+        answers.failed(answers.IDENTITY_PROVIDER)
         raise
     token = _let_in(person, ip, user_agent)
     if token is None:
@@ -61,9 +73,11 @@ def _let_in(person: Person, ip: str, user_agent: str) -> str | None:
             if user is not None and role is None:
                 facts["sessions_ended"] = sessions.end_all(session, user)
             audit.record(session, "session.refused", user.id if user else "unknown", facts)
+            answers.answered(session, answers.IDENTITY_PROVIDER)
             return None
         if user.role != role:
             access.take_role(session, user, role)
+        answers.answered(session, answers.IDENTITY_PROVIDER)
         return sessions.start(session, user, ip=ip, user_agent=user_agent, by_provider=True, proved_at=person.proved_at)
 
 

@@ -22,7 +22,7 @@ KEPT = "provider_attempt"
 def begin() -> AnyResponse:
     """Whoever is signed in already proves once more who they are."""
     try:
-        address, attempt = provider.begin(again=current_user.is_authenticated)
+        address, attempt = provider_sign_in.begin(again=current_user.is_authenticated)
     except provider.ProviderUnavailable as error:
         return _refused(error)
     session[KEPT] = {**attempt, "next": request.args.get("next", "")}

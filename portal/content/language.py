@@ -15,11 +15,11 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_time, get_timezone_name
+from babel.dates import format_date, format_time, format_timedelta, get_timezone_name
 from babel.numbers import format_decimal, get_decimal_symbol
 from babel.support import NullTranslations, Translations
 
-from portal.core import company_days, config
+from portal.core import clock, company_days, config
 from portal.core.errors import PortalError
 from portal.core.money import Money, exponent
 
@@ -125,6 +125,11 @@ def datetime_text(moment: datetime, language: str, zone: ZoneInfo | None = None)
     day, minute = date(local.year, local.month, local.day), time(local.hour, local.minute)
     at = _ZoneAt(str(local.tzinfo), local.utcoffset(), bool(local.dst()), local)
     return f"{_day_text(day, language)}, {_time_text(minute, language)} {_zone_text(at, language)}"
+
+
+def age_text(moment: datetime, language: str) -> str:
+    """How long ago a moment was, roughly: "3 hours ago", "vor 2 Tagen"."""
+    return format_timedelta(min(moment - clock.now(), timedelta()), add_direction=True, locale=language)
 
 
 # The parts of a moment are kept, each for itself: a list has few days, and a day 1,440 minutes. Babel reads its patterns anew for each.

@@ -62,7 +62,10 @@ class SentMail(Base):
     sent_at: Mapped[datetime] = mapped_column(UTCDateTime)  # the last time
     times: Mapped[int] = mapped_column(Integer, default=1)
 
-    __table_args__ = (Index("ix_sent_mails_customer", "customer_id", "sent_at", "key"),)
+    __table_args__ = (
+        Index("ix_sent_mails_customer", "customer_id", "sent_at", "key"),
+        Index("ix_sent_mails_sent_at", "sent_at"),
+    )
 
 
 class NotReachable(PortalError):

@@ -60,6 +60,15 @@ def days_later(moment: datetime, days: int) -> datetime:
     return (here(moment) + timedelta(days=days)).astimezone(UTC)
 
 
+def moment(wall: datetime, *, last: bool = False) -> datetime:
+    """What the company's clocks show, as a moment in UTC. Where they show it twice the first one, or the `last`; where they skip it, the
+    moment that far after the gap began. At the ends of the calendar as `begins`.
+    """
+    if date.min + A_DAY < wall.date() < date.max - A_DAY:
+        return wall.replace(tzinfo=zone(), fold=int(last)).astimezone(UTC)
+    return _FIRST_MOMENT if wall.year == date.min.year else _LAST_MOMENT
+
+
 def noon(day: date) -> datetime:
     """The middle of the company's day, in UTC: for what is known by its day alone."""
     return begins(day) + A_DAY / 2

@@ -211,6 +211,14 @@ class Settings(BaseSettings):
     # How long no webhook may arrive before Stripe is asked whether there should have been one, in minutes.
     webhook_silence_minutes: int = Field(default=30, ge=1, le=10_080)
 
+    # How old the last recorded backup may be, in hours, and the last restore that was tried, in days, before Operations warns: a day, and
+    # a month, with the time that each may be late.
+    backup_hours: int = Field(default=26, ge=1, le=8_760)
+    restore_drill_days: int = Field(default=35, ge=1, le=3_650)
+
+    # The commit that this image was built from, for the page Operations.
+    build_commit: str = ""
+
     # Where the worker serves what it counts, for Prometheus; nowhere without a port.
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
     metrics_host: str = "127.0.0.1"

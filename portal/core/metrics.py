@@ -40,6 +40,15 @@ OPEN_DISCREPANCIES: Final = Gauge(
     "portal_open_discrepancies", "Discrepancies of reconciliation that wait for a person."
 )
 
+# What operators say that they did: flask record.
+LAST_BACKUP: Final = Gauge(
+    "portal_last_backup_timestamp_seconds", "When the last backup that was recorded was made, in seconds since 1970."
+)
+LAST_RESTORE_DRILL: Final = Gauge(
+    "portal_last_restore_drill_timestamp_seconds",
+    "When a backup was last restored on another machine to try it, as recorded, in seconds since 1970.",
+)
+
 # Events of Stripe's.
 LAST_WEBHOOK: Final = Gauge(
     "portal_last_webhook_timestamp_seconds", "When the last webhook of Stripe's arrived, in seconds since 1970."

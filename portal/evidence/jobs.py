@@ -10,6 +10,6 @@ def stage(dispute_id: str, version: int) -> None:
     """Lay this version ready at Stripe, where the dashboard shows it and nothing goes to the bank."""
 
 
-@job("evidence.send", once_per=("dispute_id", "version"))
+@job("evidence.send", once_per=("dispute_id", "version"), one_by_one=True)
 def send(dispute_id: str, version: int) -> None:
     """Send this version to the bank, once."""

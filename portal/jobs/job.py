@@ -56,7 +56,8 @@ class Job(Generic[P]):
 
     Of a job with `once_per` there is one for the same values of these arguments, even after it ran. With `every_seconds` workers leave one
     by themselves, once a period however many workers there are; its arguments have defaults. In recovery mode jobs wait, unless they are
-    `in_recovery`. `doc` says what the job does.
+    `in_recovery`. One that takes money, gives money back, or tells a bank what cannot be taken back is `one_by_one`: when it has failed for
+    good, staff look at each before they have it tried again. `doc` says what the job does.
     """
 
     def __init__(
@@ -67,12 +68,14 @@ class Job(Generic[P]):
         once_per: Sequence[str],
         every_seconds: int | None,
         in_recovery: bool,
+        one_by_one: bool = False,
     ) -> None:
         self.name = name
         self.doc = inspect.getdoc(declaration) or ""
         self.once_per = tuple(once_per)
         self.every_seconds = every_seconds
         self.in_recovery = in_recovery
+        self.one_by_one = one_by_one
         self.signature = inspect.signature(declaration, eval_str=True)
         self._handler: Callable[P, object] | None = None
         self._check()
@@ -206,14 +209,26 @@ _declared: dict[str, Job[...]] = {}
 
 
 def job(
-    name: str, *, once_per: Sequence[str] = (), every_seconds: int | None = None, in_recovery: bool = False
+    name: str,
+    *,
+    once_per: Sequence[str] = (),
+    every_seconds: int | None = None,
+    in_recovery: bool = False,
+    one_by_one: bool = False,
 ) -> Callable[[Callable[P, None]], Job[P]]:
     """Declare a job (see Job) with the signature and the docstring of this function, which has no body."""
 
     def declare(declaration: Callable[P, None]) -> Job[P]:
         if name in _declared:
             raise TypeError(f"there is a job {name} already")
-        made = Job(name, declaration, once_per=once_per, every_seconds=every_seconds, in_recovery=in_recovery)
+        made = Job(
+            name,
+            declaration,
+            once_per=once_per,
+            every_seconds=every_seconds,
+            in_recovery=in_recovery,
+            one_by_one=one_by_one,
+        )
         _declared[name] = made
         return made
 

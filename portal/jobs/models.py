@@ -42,6 +42,8 @@ class JobRow(Base):
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     lease_owner: Mapped[str | None] = mapped_column(String(80))
     last_error: Mapped[str | None] = mapped_column(Text)
+    # The first failure since it last went well; a dead job keeps it, and so does one that is tried again.
+    failing_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # The service that did not answer in the last try (see portal.jobs.outages), and since when the job has got no further for that reason.
     waits_for: Mapped[str | None] = mapped_column(String(20))
     waits_since: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Select, delete, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, literal_column, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -119,7 +119,7 @@ def _bury(session: Session, names: Mapping[str, str]) -> None:
         "lease_until": None,
         "lease_owner": None,
     }
-    dead["last_error"] = "the worker died in the last try"
+    dead |= {"last_error": "the worker died in the last try", "failing_since": _first_failure(session)}
     session.execute(update(JobRow).where(JobRow.id.in_(list(names))).values(dead))
     for job_id, name in names.items():
         log.error("job_dead", job=name, job_id=job_id, attempts=MOST_ATTEMPTS)
@@ -220,6 +220,7 @@ def _close(
     """Write the outcome. A job that got further than a service that it waited for wakes all others that wait for it."""
     with db.transaction() as session:
         values: dict[str, Any] = {"last_error": error, "waits_for": None, "waits_since": None}
+        values["failing_since"] = None if error is None else _first_failure(session)
         if again_in is not None:
             values["run_at"] = database_moment(session, again_in)
             if not counted:
@@ -235,6 +236,10 @@ def _close(
             session.execute(awaited.values(run_at=database_moment(session), waits_for=None))
 
 
+def _first_failure(session: Session) -> ColumnElement[Any]:
+    return func.coalesce(JobRow.failing_since, database_moment(session))
+
+
 def _wait(job: Claimed, owner: str, service: str, reason: str) -> None:
     """Set a job down until its service answers: such attempts are not counted, for however many there are, none is the job's fault."""
     with db.transaction() as session:
@@ -246,6 +251,7 @@ def _wait(job: Claimed, owner: str, service: str, reason: str) -> None:
             "last_error": reason,
             "waits_for": service,
             "waits_since": job.waits_since or now,
+            "failing_since": func.coalesce(JobRow.failing_since, job.waits_since or now),
         }
         _write(session, job, owner, values)
 

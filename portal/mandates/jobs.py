@@ -10,7 +10,7 @@ def sweep() -> None:
     """Find what is due, and leave a job for each."""
 
 
-@job("mandates.collect", once_per=("collection_id", "hour"))
+@job("mandates.collect", once_per=("collection_id", "hour"), one_by_one=True)
 def collect(collection_id: str, hour: str) -> None:
     """Charge a collection whose time has come; `hour` makes it one job an hour, should the one before have died."""
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 from flask_babel import gettext, lazy_gettext
-from wtforms import DateField, SelectField, StringField, ValidationError
+from wtforms import DateField, DateTimeLocalField, SelectField, StringField, ValidationError
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import Length, Optional
 
+from portal.core import company_days
 from portal.operations.queries import AuditFilter, EventFilter
 from portal.stripe_events import models as stripe_events
 from portal.web.forms import PortalForm
@@ -17,6 +18,8 @@ from portal.webhook_endpoints import models as deliveries
 from portal.webhook_endpoints.queries import DeliveryFilter
 
 LONGEST_ID: Final = 80
+# As browsers send a time by the wall; with seconds where one was typed by hand.
+_MINUTES: Final = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
 
 class _FilterForm(PortalForm):
@@ -47,10 +50,23 @@ class EventFilterForm(_FilterForm):
         default="",
     )
     type = _text(lazy_gettext("Type"))
+    since = DateTimeLocalField(lazy_gettext("From"), [Optional()], format=_MINUTES)
+    until = DateTimeLocalField(lazy_gettext("To"), [Optional()], format=_MINUTES)
+
+    def validate_until(self, field: DateTimeLocalField) -> None:
+        if self.since.data and field.data and field.data < self.since.data:
+            raise ValidationError(gettext("The end is before the beginning."))
 
     def filter(self) -> EventFilter:
-        """The filter, after a successful validate()."""
-        return EventFilter(status=self.status.data or "", type=self.type.data or "", text=self.q.data or "")
+        """The filter, after a successful validate(); times are by the company's clocks, the last minute included."""
+        since, until = self.since.data, self.until.data
+        return EventFilter(
+            status=self.status.data or "",
+            type=self.type.data or "",
+            text=self.q.data or "",
+            since=company_days.moment(since) if since else None,
+            until=company_days.moment(until, last=True) + timedelta(minutes=1) if until else None,
+        )
 
 
 class DeliveryFilterForm(_FilterForm):

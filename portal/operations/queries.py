@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 
 from portal.accounts.models import Customer
 from portal.content import anchors
-from portal.core import clock, company_days, keyset, marks, recovery
+from portal.core import clock, company_days, config, keyset, marks, recovery, upkeep
 from portal.core.audit import AuditEvent
 from portal.core.db import database_now
 from portal.core.errors import NotFound
+from portal.core.upkeep import Upkeep, UpkeepKind
 from portal.disputes.models import Dispute, EarlyFraudWarning
 from portal.identity import queries as accounts
 from portal.jobs import workers
@@ -81,6 +82,8 @@ class State:
     forwarded_at: datetime | None
     in_recovery: bool
     keeps_marks: bool
+    backup: Upkeep | None
+    restore_drill: Upkeep | None
 
     @property
     def worker_is_behind(self) -> bool:
@@ -93,6 +96,17 @@ class State:
     @property
     def anchor_is_late(self) -> bool:
         return self.anchored_at is None or self.now - self.anchored_at > ANCHOR_LATE_AFTER
+
+    @property
+    def backup_is_late(self) -> bool:
+        return self._is_late(self.backup, timedelta(hours=config.current().backup_hours))
+
+    @property
+    def restore_drill_is_late(self) -> bool:
+        return self._is_late(self.restore_drill, timedelta(days=config.current().restore_drill_days))
+
+    def _is_late(self, done: Upkeep | None, after: timedelta) -> bool:
+        return done is None or self.now - done.done_at > after
 
     def _is_old(self, moment: datetime | None) -> bool:
         return moment is not None and self.now - moment > BEHIND_AFTER
@@ -133,6 +147,8 @@ def state(session: Session) -> State:
         forwarded_at=forwarded.seen_at(session),
         in_recovery=recovery.is_on(session),
         keeps_marks=marks.is_kept(),
+        backup=upkeep.latest(session, UpkeepKind.BACKUP),
+        restore_drill=upkeep.latest(session, UpkeepKind.RESTORE_DRILL),
     )
 
 
@@ -159,11 +175,13 @@ def _may_be_fraudulent() -> ColumnElement[bool]:
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """`text` is the id of an event, or of the object that it is about."""
+    """`text` is the id of an event, or of the object that it is about. Received from the moment `since` on and before `until`."""
 
     status: str = ""
     type: str = ""
     text: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 def events(session: Session, wanted: EventFilter, cursor: str | None = None) -> keyset.Page[StripeEvent]:
@@ -175,6 +193,10 @@ def events(session: Session, wanted: EventFilter, cursor: str | None = None) -> 
         query = query.where(StripeEvent.type == wanted.type)
     if wanted.text:
         query = query.where(or_(StripeEvent.id == wanted.text, StripeEvent.object_id == wanted.text))
+    if wanted.since:
+        query = query.where(StripeEvent.received_at >= wanted.since)
+    if wanted.until:
+        query = query.where(StripeEvent.received_at < wanted.until)
     return keyset.page(session, query, StripeEvent.received_at, StripeEvent.id, cursor)
 
 
@@ -193,9 +215,14 @@ def event_types(session: Session) -> list[str]:
 # Jobs
 
 
-def failed_jobs(session: Session, *, dead_only: bool, cursor: str | None = None) -> keyset.Page[JobRow]:
-    """A page of the jobs that failed in their last try, the newest first. Raises NotFound for a cursor that nobody gave out."""
+def failed_jobs(session: Session, *, dead_only: bool, name: str = "", cursor: str | None = None) -> keyset.Page[JobRow]:
+    """A page of the jobs that failed in their last try, or of those of them with this name, the newest first.
+
+    Raises NotFound for a cursor that nobody gave out.
+    """
     query = select(JobRow).where(FAILED)
+    if name:
+        query = query.where(JobRow.name == name)
     if dead_only:
         query = query.where(DEAD)
     return keyset.page(session, query, JobRow.created_at, JobRow.id, cursor)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from flask import Blueprint, Response, flash, request
-from flask_babel import gettext
+from flask_babel import gettext, ngettext
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal.content import language
@@ -16,7 +16,8 @@ from portal.core.keyset import Page
 from portal.core.permissions import Permission
 from portal.jobs import outbox, workers
 from portal.jobs.models import JobStatus
-from portal.operations import queries, settings_in_force
+from portal.operations import dependencies as depended_on
+from portal.operations import job_kinds, messages, queries, settings_in_force, versions
 from portal.operations import service as operations
 from portal.operations.forms import AuditFilterForm, DeliveryFilterForm, EventFilterForm
 from portal.stripe_events import service as stripe_events
@@ -36,6 +37,7 @@ def _context() -> dict[str, Any]:
     return {
         "address_of": address_of,
         "asked_every": workers.HOUSEKEEPING_SECONDS,
+        "failure_text": messages.of_failure,
     }
 
 
@@ -44,7 +46,15 @@ def _context() -> dict[str, Any]:
 def index() -> Response:
     with db.reading() as session:
         state = queries.state(session)
-    return page("support/operations/index.html", state=state, most_counted=queries.MOST_COUNTED)
+        dependencies = depended_on.all_of_them(session, worker_is_behind=state.worker_is_behind)
+        running = versions.of_this_process(session)
+    return page(
+        "support/operations/index.html",
+        state=state,
+        most_counted=queries.MOST_COUNTED,
+        dependencies=dependencies,
+        versions=running,
+    )
 
 
 # Stripe's events
@@ -58,7 +68,7 @@ def events() -> Response:
     with db.reading() as session:
         found = queries.events(session, queries.EventFilter() if wrong else form.filter(), request.args.get("page"))
         types = queries.event_types(session)
-    return _list("events", found, form, types=types, wrong=wrong)
+    return _list("events", found, form, types=types, zone=config.current().timezone, wrong=wrong)
 
 
 @bp.get("/events/<event_id>")
@@ -142,10 +152,37 @@ def send_again(delivery_id: str) -> AnyResponse:
 @bp.get("/jobs")
 @staff_only(Permission.VIEW_OPERATIONS)
 def jobs() -> Response:
-    dead_only = request.args.get("status") == JobStatus.DEAD
+    dead_only, name = request.args.get("status") == JobStatus.DEAD, request.args.get("kind", "")
     with db.reading() as session:
-        found = queries.failed_jobs(session, dead_only=dead_only, cursor=request.args.get("page"))
-    return _list("jobs", found, dead_only=dead_only, hours_of_attempts=outbox.HOURS_OF_ATTEMPTS)
+        found = queries.failed_jobs(session, dead_only=dead_only, name=name, cursor=request.args.get("page"))
+        kinds = job_kinds.by_kind(session)
+    return _list(
+        "jobs",
+        found,
+        dead_only=dead_only,
+        kind=name,
+        kinds=kinds,
+        hours_of_attempts=outbox.HOURS_OF_ATTEMPTS,
+        most_retried=operations.MOST_RETRIED,
+    )
+
+
+@bp.post("/jobs/kinds/<kind>/attempts")
+@limiter.limit("30/minute")
+@staff_only(Permission.REPEAT_JOBS)
+def try_kind_again(kind: str) -> AnyResponse:
+    try:
+        number, are_more = operations.try_kind_again(kind)
+    except operations.LookAtEach as error:
+        flash(language.error_text(error, reader_language()), "error")
+        return see_other("operations.jobs", status=JobStatus.DEAD, kind=kind)
+    if not number:
+        flash(gettext("No job of this kind has failed permanently any more."), "info")
+    else:
+        flash(ngettext("%(num)d job is being retried.", "%(num)d jobs are being retried.", number), "success")
+    if are_more:
+        flash(gettext("There are more of this kind. Retry them once these are done."), "info")
+    return see_other("operations.jobs")
 
 
 @bp.post("/jobs/<job_id>/attempts")

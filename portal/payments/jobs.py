@@ -10,7 +10,7 @@ def follow_up(payment_id: str) -> None:
     """Bring a payment to its end, whoever died."""
 
 
-@job("payments.finish_confirmation", once_per=("confirmation_id",))
+@job("payments.finish_confirmation", once_per=("confirmation_id",), one_by_one=True)
 def finish_confirmation(confirmation_id: str) -> None:
     """Bring the charge of a card to its end; nothing when whoever began it has finished."""
 
@@ -25,6 +25,6 @@ def issue_receipt(payment_id: str) -> None:
     """Give a succeeded payment its receipt."""
 
 
-@job("refunds.return_duplicate", once_per=("payment_id",))
+@job("refunds.return_duplicate", once_per=("payment_id",), one_by_one=True)
 def return_duplicate(payment_id: str) -> None:
     """Give back what was paid twice."""

@@ -11,10 +11,11 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from portal.core import audit, config, db, marks, recovery
+from portal.core import audit, clock, config, db, marks, recovery, upkeep
 from portal.core.backups import NotSQLite, copy_to
 from portal.core.commands import as_json_option, show_one
 from portal.core.errors import PortalError
+from portal.core.upkeep import UpkeepKind
 from portal.jobs import own_jobs
 from portal.reconciliation import messages, recovering, service
 from portal.reconciliation.cli import progress_bar
@@ -38,12 +39,15 @@ def backup(file: Path, *, as_json: bool) -> None:
     Example:
       flask backup /backups/portal-2026-11-29.db
     """
+    begun = clock.now()
     try:
         copy = copy_to(file)
     except FileExistsError as error:
         raise click.ClickException(f"{file} is there already, and a backup is never written over") from error
     except (NotSQLite, OSError) as error:
         raise click.ClickException(str(error)) from error
+    with _told_plainly():
+        upkeep.record(UpkeepKind.BACKUP, begun, f"flask backup, up to audit event {copy.last_event}")
     show_one(
         {"file": str(file), "bytes": copy.size, "last_event": copy.last_event},
         f"{file}: {copy.size:,} bytes, up to audit event {copy.last_event}. It was read again and is whole.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from portal.jobs.job import job
 
 
-@job("refunds.execute", once_per=("refund_id",))
+@job("refunds.execute", once_per=("refund_id",), one_by_one=True)
 def execute(refund_id: str) -> None:
     """Send an approved refund to Stripe, and follow it to its end."""
 

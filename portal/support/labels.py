@@ -13,6 +13,10 @@ from portal.core.errors import N_
 
 # What happened, by the event's name. What is in brackets comes from the event's facts.
 WORDS: Final[dict[str, str]] = {
+    "upkeep.backup": N_("Backup recorded: %(note)s"),
+    "upkeep.restore_drill": N_("Trial of a restore recorded: %(note)s"),
+    "service.silent": N_("The identity provider stopped answering"),
+    "service.answers": N_("The identity provider answers again"),
     "webhooks.missing": N_("Stripe’s webhooks stopped arriving"),
     "webhooks.arrive": N_("Stripe’s webhooks arrive again"),
     "recovery.begun": N_("Recovery mode begun: the database was restored from a backup"),
@@ -205,6 +209,7 @@ WORDS: Final[dict[str, str]] = {
     "invoice_file.uploaded": N_("File of invoices uploaded: %(filename)s"),
     "invoice_file.imported": N_("File of invoices imported, %(issued)s issued"),
     "job.revived": N_("Job %(job)s retried"),
+    "jobs.revived": N_("Jobs of one kind retried: %(number)s"),
     "webhook.replayed": N_("Event %(type)s applied again"),
     "audit.anchored": N_("Audit log checkpoint at event %(number)s"),
     "proxy.not_configured": N_("Requests come through a proxy that is not configured"),

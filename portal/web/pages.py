@@ -109,6 +109,7 @@ def _environment(locale: str) -> LocaleEnvironment:
     environment.globals |= {name: value for name, value in shared.globals.items() if name not in texts}
     environment.globals["url_for"] = _Addresses()
     environment.filters["datetime"] = lambda moment: language.datetime_text(moment, locale, g.reader_zone)
+    environment.filters["age"] = lambda moment: language.age_text(moment, locale)
     return environment
 
 

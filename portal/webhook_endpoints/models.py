@@ -48,6 +48,7 @@ LONGEST_DESCRIPTION: Final = 200
 LONGEST_ANSWER: Final = 500
 
 _KEPT: Final = text("removed_at IS NULL")
+FAILING: Final = text("failing_since IS NOT NULL AND removed_at IS NULL")
 
 
 class WebhookEndpoint(Base):
@@ -78,6 +79,7 @@ class WebhookEndpoint(Base):
         one_of("disabled_reason", DisabledReason),
         Index("ix_webhook_endpoints_customer", "customer_id", "id", sqlite_where=_KEPT, postgresql_where=_KEPT),
         Index("ix_webhook_endpoints_removed", "removed_at"),
+        Index("ix_webhook_endpoints_failing", "failing_since", sqlite_where=FAILING, postgresql_where=FAILING),
     )
 
     @property

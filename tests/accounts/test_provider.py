@@ -19,6 +19,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from portal.accounts import access, provider
+from portal.core import answers as remembered
 from portal.core import clock, config, db
 from portal.core.audit import AuditEvent
 from portal.identity import signing_in
@@ -221,6 +222,11 @@ def test_a_provider_that_hangs_holds_nobody_for_long(app: Flask, settings: confi
         assert clock.now() - before < timedelta(seconds=provider.TIMEOUT_SECONDS * 3)
     assert [one.status_code for one in answers] == [503] * 4
     assert "is not responding" in text(answers[0])
+    with db.reading() as session:
+        known = remembered.of(session, remembered.IDENTITY_PROVIDER)
+    assert known is not None
+    assert known.failing_since is not None
+    assert known.failing_since >= before
     assert re.search("Other ways to sign in", text(answers[0]))
 
 

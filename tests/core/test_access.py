@@ -281,6 +281,7 @@ GET  /support/operations/deliveries/<delivery_id>  303     404    404    404    
 POST /support/operations/deliveries/<delivery_id>/replays 303 404 404    404     404    404      303       303
 GET  /support/operations/jobs                      303     404    404    404     404    200      200       200
 POST /support/operations/jobs/<job_id>/attempts    303     404    404    404     404    404      303       303
+POST /support/operations/jobs/kinds/<kind>/attempts 303   404    404    404     404    404      303       303
 GET  /support/operations/review                    303     404    404    404     404    200      200       200
 GET  /support/operations/settings                  303     404    404    404     404    404      404       200
 GET  /support/operations/audit                     303     404    404    404     404    404      404       200
@@ -374,6 +375,7 @@ def house(app: Flask) -> House:
             "refund_id": factories.refund(session, payment, status="requested", amount_minor=5_00).id,
             "dispute_id": factories.evidence(session, factories.dispute(session, payment)).dispute_id,
             "name": "payments",
+            "kind": job.name,
             "file_id": "fil_1",
             "event_id": event.id,
             "job_id": job.id,

@@ -115,7 +115,7 @@ def test_events_are_found_by_state_type_and_either_id(database: str) -> None:
                 received_at=START + timedelta(minutes=number),
             )  # fmt: skip
 
-    def ids(**wanted: str) -> list[str]:
+    def ids(**wanted: Any) -> list[str]:
         with db.reading() as session:
             return [row.id for row in queries.events(session, EventFilter(**wanted)).rows]
 

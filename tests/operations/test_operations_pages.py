@@ -6,9 +6,10 @@ import csv
 import io
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from flask import Flask
@@ -48,6 +49,7 @@ MAY: dict[tuple[str, str], tuple[int, int, int]] = {
     ("POST", "/deliveries/dlv_1/replays"): (404, 303, 303),
     ("GET", "/jobs"): (200, 200, 200),
     ("POST", "/jobs/job_1/attempts"): (404, 303, 303),
+    ("POST", "/jobs/kinds/documents.render/attempts"): (404, 303, 303),
     ("GET", "/review"): (200, 200, 200),
     ("GET", "/audit"): (404, 404, 200),
     ("GET", "/audit.csv"): (404, 404, 200),
@@ -101,6 +103,54 @@ def seen(browser: FlaskClient, address: str) -> str:
     answer = browser.get(DESK + address)
     assert answer.status_code == 200, answer.get_data(as_text=True)
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", answer.get_data(as_text=True))).split())
+
+
+def test_events_are_found_by_the_companys_clocks(troubles: None, browser_of: Browsers) -> None:
+    config.use(config.current().model_copy(update={"timezone": "Europe/Berlin"}))
+    with db.transaction() as session:
+        for hour, name in ((8, "evt_morning"), (14, "evt_noon")):
+            at = datetime(2026, 3, 2, hour, 30, 40, tzinfo=UTC)
+            factories.stripe_event(session, id=name, received_at=at, type=f"test.{name}")
+    browser = browser_of("support")
+
+    def shown(**span: str) -> list[str]:
+        page = seen(browser, "/events?" + urlencode(span)).partition("newest first")[2]
+        return [name for name in ("morning", "noon") if f"test.evt_{name} Mar" in page]
+
+    assert shown(since="2026-03-02T09:30", until="2026-03-02T09:30") == [
+        "morning"
+    ]  # 8:30 in UTC; the last minute is in
+    assert shown(since="2026-03-02T09:31") == ["noon"]
+    assert shown(until="2026-03-02T09:29") == []
+    assert shown(since="2026-03-02T00:00", type="test.evt_noon") == ["noon"]
+    assert "From (Europe/Berlin)" in seen(browser, "/events")
+    for wrong in ("since=yesterday", "since=2026-03-02T09:30&until=2026-03-01T09:30"):
+        assert browser.get(f"{DESK}/events?{wrong}").status_code == 422
+    for extreme in ("since=0001-01-01T00:00", "until=9999-12-31T23:59"):
+        assert browser.get(f"{DESK}/events?{extreme}").status_code == 200
+
+
+def test_a_kind_of_jobs_is_tried_again_by_one_press(troubles: None, browser_of: Browsers) -> None:
+    support, approver = browser_of("support"), browser_of("approver")
+    assert "documents.render 0 0 1" in seen(approver, "/jobs")
+    assert "Retry all" not in seen(support, "/jobs")
+    answer = approver.post(
+        f"{DESK}/jobs/kinds/documents.render/attempts",
+        headers={"X-CSRFToken": factories.csrf_token(approver)},
+        follow_redirects=True,
+    )
+    assert "1 job is being retried." in answer.get_data(as_text=True)
+    event = latest_event()
+    assert (event.action, event.subject, event.facts) == ("jobs.revived", "documents.render", {"number": 1})
+    with db.transaction() as session:
+        factories.failed_job(session, name="refunds.execute")
+    assert "Retry these one by one" in seen(approver, "/jobs")
+    answer = approver.post(
+        f"{DESK}/jobs/kinds/refunds.execute/attempts",
+        headers={"X-CSRFToken": factories.csrf_token(approver)},
+        follow_redirects=True,
+    )
+    assert "Look at each of them" in answer.get_data(as_text=True)
 
 
 def latest_event() -> AuditEvent:
