@@ -26,6 +26,7 @@ class Document(Answer):
     revoked_at: datetime | None
     verification_code: str
     pdf_ready: bool
+    e_invoice: bool = Field(description="Whether its PDF carries an e-invoice, which can be downloaded by itself.")
 
 
 class DocumentList(Sent):

@@ -11,7 +11,7 @@ from portal.api.callers import Caller
 from portal.api.operations import blueprint, operation
 from portal.core import db
 from portal.core.errors import N_, NotYet
-from portal.documents import queries
+from portal.documents import e_invoices, queries
 from portal.documents.models import Document
 from portal.documents.queries import Wanted
 
@@ -66,6 +66,25 @@ def download_receipt(caller: Caller, receipt_id: str) -> Response:
         mimetype="application/pdf",
         as_attachment=True,
         download_name=f"{document.number}.pdf",
+        etag=False,
+    )
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+@bp.get("/receipts/<receipt_id>/e-invoice")
+@operation("receipts:read", tag="Receipts", answer=None, refusals=(404,), media_type=e_invoices.MIME_TYPE)
+def download_e_invoice(caller: Caller, receipt_id: str) -> Response:
+    """Download the e-invoice of an invoice or of a credit note.
+
+    Factur-X (ZUGFeRD) in the profile EN 16931: the XML that its PDF carries. 404 where it carries none: `e_invoice` of the document tells.
+    """
+    document = _one(caller, receipt_id)
+    response = send_file(
+        io.BytesIO(e_invoices.of(document)),
+        mimetype=e_invoices.MIME_TYPE,
+        as_attachment=True,
+        download_name=f"{document.number}.xml",
         etag=False,
     )
     response.headers["Cache-Control"] = "private, no-store"

@@ -267,5 +267,6 @@ def document(row: Document) -> receipt_schemas.Document:
             "revoked_at": row.revoked_at,
             "verification_code": row.code_text,
             "pdf_ready": row.pdf_sha256 is not None,
+            "e_invoice": bool(row.facts.get("e_invoice")),
         }
     )

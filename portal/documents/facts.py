@@ -195,7 +195,8 @@ class InvoiceFacts(Facts):
     """Everything an invoice says. `supplied_on` is the day of supply, which is the invoice's own unless it states another one, or the
     first day of a period until `supplied_until`.
 
-    `pay_at` is the address of its page in the portal, where it can be paid.
+    `pay_at` is the address of its page in the portal, where it can be paid. `e_invoice` is the profile of the data that its PDF
+    carries, see portal.documents.e_invoices; empty when it carries none.
     """
 
     kind: Literal["invoice"] = "invoice"
@@ -205,6 +206,7 @@ class InvoiceFacts(Facts):
     due_on: date
     note: str
     pay_at: str
+    e_invoice: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +260,7 @@ class CreditNoteFacts(RefundFacts):
     corrects: Literal["invoice", "receipt"]
     corrects_number: str
     corrects_issued_on: date
+    e_invoice: str = ""  # as of an invoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

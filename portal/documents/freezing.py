@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Literal
 
 from portal.accounts.models import Customer
 from portal.core import company_days
 from portal.core.config import Company
-from portal.documents import codes, shares
+from portal.documents import codes, e_invoices, shares
 from portal.documents.facts import (
     VERSION,
     CreditNoteFacts,
@@ -114,7 +114,7 @@ def of_receipt(of: Facts) -> Corrected:
 def invoice(invoice: Invoice, customer: Customer, issue: Issue) -> InvoiceFacts:
     """The facts of an invoice, which has its lines loaded, at the moment when it is issued."""
     lines = _of_invoice(invoice)
-    return InvoiceFacts(
+    frozen = InvoiceFacts(
         **issue.common(customer, invoice.currency),
         number=invoice.number,
         issued_on=invoice.issued_on,
@@ -130,6 +130,7 @@ def invoice(invoice: Invoice, customer: Customer, issue: Issue) -> InvoiceFacts:
         total_minor=invoice.total_minor,
         reference=reference(None, invoice),
     )
+    return replace(frozen, e_invoice=e_invoices.profile(frozen))
 
 
 def receipt(payment: Payment, invoice: Invoice | None, customer: Customer, issue: Issue) -> ReceiptFacts:
@@ -202,7 +203,7 @@ def credit_note(
         if given[2 * at] or given[2 * at + 1]
     )
     tax_minor = sum(tax.tax_minor for tax in taxes)
-    return CreditNoteFacts(
+    frozen = CreditNoteFacts(
         **issue.common(customer, payment.currency),
         **_refunded(refund, payment, issue),
         number=issue.number_of(DocumentKind.CREDIT_NOTE),
@@ -216,6 +217,7 @@ def credit_note(
         total_minor=refund.amount_minor,
         reference=of,
     )
+    return replace(frozen, e_invoice=e_invoices.profile(frozen))
 
 
 def refund_confirmation(

@@ -21,6 +21,7 @@ import structlog
 
 from portal.content import templates
 from portal.core import db
+from portal.documents import e_invoices
 from portal.documents.facts import Facts, InvoiceFacts
 
 if TYPE_CHECKING:
@@ -64,16 +65,22 @@ class Rendered:
 
 
 def render(facts: Facts) -> Rendered:
-    """The document as PDF/A-3b. Takes tens of milliseconds, the first time in a process about two seconds."""
+    """The document as PDF/A-3b, with its e-invoice inside. Takes tens of milliseconds, the first time in a process about two seconds."""
     db.refuse_inside_transaction("rendering a PDF")
     html = templates.render(f"documents/pdf/{facts.kind}.html", facts.language, document=facts)
     from weasyprint import HTML
 
     with _lock, _missing_glyphs() as missing:
         tools = workshop()
+        attachments, metadata = e_invoices.inside(facts)
         document = HTML(string=html, base_url=BASE, url_fetcher=fetcher(facts.logo, qr_code(facts), pay_code(facts)))
         pdf: bytes = document.write_pdf(
-            stylesheets=[tools.styles], font_config=tools.fonts, pdf_variant=VARIANT, pdf_tags=True
+            stylesheets=[tools.styles],
+            font_config=tools.fonts,
+            pdf_variant=VARIANT,
+            pdf_tags=True,
+            attachments=attachments,
+            xmp_metadata=metadata,
         )
     return Rendered(pdf, tuple(dict.fromkeys(missing)))
 

@@ -10,9 +10,9 @@ from portal.content import language
 from portal.core import audit, db
 from portal.core.errors import Conflict, NotFound
 from portal.core.permissions import Permission
-from portal.documents import queries, service
+from portal.documents import e_invoices, facts, queries, service
 from portal.documents.models import Document
-from portal.documents.views import as_file
+from portal.documents.views import as_data, as_file
 from portal.invoices import queries as invoices
 from portal.payments import queries as payments
 from portal.web.guards import staff_only
@@ -45,7 +45,15 @@ def of_invoice(invoice_id: str) -> Response:
         )
         refused = queries.refused_mail(session, document) if document else ""
     audit.record_access(invoice_id, invoice.customer_id, "invoice")
-    return page("support/documents/_of_invoice.html", document=document, recipients=recipients, refused=refused)
+    said = facts.from_json(document.facts) if document else None
+    return page(
+        "support/documents/_of_invoice.html",
+        document=document,
+        recipients=recipients,
+        refused=refused,
+        e_invoice=isinstance(said, facts.InvoiceFacts) and said.e_invoice,
+        missing=e_invoices.missing(said) if said else (),
+    )
 
 
 @bp.get("/<document_id>/pdf")
@@ -58,6 +66,16 @@ def pdf(document_id: str) -> Response:
         raise NotFound
     audit.record_access(document.subject, document.customer_id, document.kind)
     return as_file(document)
+
+
+@bp.get("/<document_id>/e-invoice")
+@staff_only(Permission.LOOK_UP)
+def e_invoice(document_id: str) -> Response:
+    """The data that the PDF carries. Raises NotFound where it carries none."""
+    with db.reading() as session:
+        document = queries.for_company(session, document_id)
+    audit.record_access(document.subject, document.customer_id, document.kind)
+    return as_data(document)
 
 
 @bp.post("/<document_id>/rendering")

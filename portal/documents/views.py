@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal.content import language
 from portal.core import db
 from portal.core.errors import N_, Conflict, Invalid
-from portal.documents import archives, facts, queries
+from portal.documents import archives, e_invoices, facts, queries
 from portal.documents.forms import DocumentFilterForm
 from portal.documents.models import Document, DocumentKind
 from portal.documents.queries import Wanted
@@ -133,6 +133,29 @@ def pdf(document_id: str) -> Response:
     return as_file(document)
 
 
+@bp.get("/<document_id>/e-invoice")
+@guards.customers_only
+def e_invoice(document_id: str) -> Response:
+    """The data that the PDF of an invoice or of a credit note carries, as a file. Raises NotFound where it carries none."""
+    with db.reading() as session:
+        document = queries.for_customer(session, document_id, guards.customer_id())
+    return as_data(document)
+
+
+def as_data(document: Document) -> Response:
+    """The e-invoice of a document, to keep. Raises NotFound where it has none."""
+    response = send_file(
+        io.BytesIO(e_invoices.of(document)),
+        mimetype=e_invoices.MIME_TYPE,
+        as_attachment=True,
+        download_name=f"{document.number}.xml",
+        etag=False,
+        last_modified=document.issued_at,
+    )
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
 def as_file(document: Document) -> Response:
     """The PDF of a document that has one, to keep."""
     response = send_file(
@@ -170,7 +193,8 @@ def file_of_invoice(invoice_id: str) -> Response:
     with db.reading() as session:
         invoices.for_customer(session, invoice_id, guards.customer_id())
         document = queries.of_issued_invoice(session, invoice_id)
-    return pages.page("documents/_file_of_invoice.html", document=document)
+    e_invoice = bool(document and document.facts.get("e_invoice"))
+    return pages.page("documents/_file_of_invoice.html", document=document, e_invoice=e_invoice)
 
 
 @bp.get("/of-invoice/<invoice_id>")

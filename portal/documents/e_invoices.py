@@ -1,0 +1,250 @@
+"""An invoice or a credit note as data: Factur-X (in Germany ZUGFeRD) in the profile EN 16931, made from the document's frozen facts alone.
+
+The XML travels inside the PDF, which stays what people read. The names BT-… and BG-… are those of EN 16931-1; the codes come from
+UNTDID 1001 (kinds of documents), 4451 (notes), 4461 (means of payment), 5305 (categories of tax), and UN/ECE recommendation 20 (units).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from portal.content import templates
+from portal.core import money
+from portal.core.errors import N_, NotFound
+from portal.documents.facts import CreditNoteFacts, Facts, InvoiceFacts, Line, Party, TaxTotal, from_json
+from portal.documents.models import Document
+
+if TYPE_CHECKING:
+    from weasyprint import Attachment
+
+log = structlog.get_logger(__name__)
+
+# What the facts of a document say of the data inside it, and what the XML says of itself (BT-24).
+PROFILE: Final = "EN 16931"
+_GUIDELINE: Final = "urn:cen.eu:en16931:2017"
+# The schema of the library that the XML is checked with when it is made.
+_SCHEMA: Final = "FACTUR-X_EN16931"
+# By these the file is found in the PDF. Source: Factur-X 1.0, "Embedding in PDF".
+FILE_NAME: Final = "factur-x.xml"
+_RELATIONSHIP: Final = "Alternative"
+MIME_TYPE: Final = "application/xml"
+# What the PDF says of the file inside it, with the description that PDF/A asks for.
+XMP: Final = templates.TEMPLATES / "documents" / "pdf" / "factur_x.xmp"
+
+_INVOICE, _CREDIT_NOTE = "380", "381"
+_ONE: Final = "C62"
+_STANDARD_RATE: Final = "S"
+_PAID_ONLINE: Final = "68"
+_REGISTER_NOTE: Final = "REG"
+# EN 16931 has no amounts with more (BR-DEC).
+_MOST_DECIMALS: Final = 2
+
+
+def missing(facts: Facts) -> tuple[str, ...]:
+    """What would have to be known before there can be data of this document, each a text of the catalogue; none when there can be."""
+    found = []
+    if not facts.seller.country:
+        found.append(N_("the country of your company (PORTAL_COMPANY_COUNTRY)"))
+    if not (facts.seller.tax_id or facts.seller.tax_number):
+        found.append(N_("your VAT ID or tax number (PORTAL_COMPANY_TAX_ID, PORTAL_COMPANY_TAX_NUMBER)"))
+    if not facts.buyer.country:
+        found.append(N_("the country of the customer"))
+    if money.exponent(facts.currency) > _MOST_DECIMALS:
+        found.append(N_("a currency with at most two decimals"))
+    if facts.untaxed_minor or any(tax.tax_rate_basis_points <= 0 for tax in facts.taxes) or not facts.taxes:
+        found.append(N_("a tax rate above 0% in every line"))
+    return tuple(found)
+
+
+def profile(facts: InvoiceFacts | CreditNoteFacts) -> str:
+    """The profile of the data that a document can carry, for its facts; empty when something is `missing`.
+
+    The data are made and held against the schema once, before they are promised: a document that could not be made into data is issued
+    without them, and the log says why.
+    """
+    if missing(facts):
+        return ""
+    from lxml.etree import XMLSyntaxError
+
+    try:
+        xml(facts)
+    except (ValueError, XMLSyntaxError):
+        log.exception("e_invoice_not_made", number=facts.number)
+        return ""
+    return PROFILE
+
+
+def xml(facts: InvoiceFacts | CreditNoteFacts) -> bytes:
+    """The XML of a document for which nothing is `missing`; the same facts give the same bytes.
+
+    Raises lxml.etree.XMLSyntaxError when it is not what the schema asks for: an error of this program.
+    """
+    from drafthorse.models.document import Document
+
+    made: Any = Document()
+    made.context.guideline_parameter.id = _GUIDELINE
+    made.header.id = facts.number
+    made.header.type_code = _INVOICE if isinstance(facts, InvoiceFacts) else _CREDIT_NOTE
+    made.header.issue_date_time = facts.issued_on
+    _notes(made, facts)
+    _parties(made, facts)
+    for number, line in enumerate(_lines(facts), 1):
+        made.trade.items.add(_item(number, line, facts))
+    _settlement(made.trade.settlement, facts)
+    if isinstance(facts, InvoiceFacts):
+        _supply(made, facts)
+    written: bytes = made.serialize(schema=_SCHEMA)
+    return written
+
+
+def of(document: Document) -> bytes:
+    """The XML of a document's row, the same that its PDF carries. Raises NotFound where it carries none."""
+    said = from_json(document.facts)
+    if not isinstance(said, InvoiceFacts | CreditNoteFacts) or not said.e_invoice:
+        raise NotFound
+    return xml(said)
+
+
+def inside(facts: Facts) -> tuple[list[Attachment], list[bytes]]:
+    """What WeasyPrint puts into the PDF of a document: the XML, and what the PDF says of it; nothing into one that carries none."""
+    if not isinstance(facts, InvoiceFacts | CreditNoteFacts) or not facts.e_invoice:
+        return [], []
+    from weasyprint import Attachment
+
+    attached = Attachment(
+        string=xml(facts).decode(),
+        name=FILE_NAME,
+        description="Factur-X",
+        created=facts.issued_at,
+        modified=facts.issued_at,
+        relationship=_RELATIONSHIP,
+    )
+    return [attached], [XMP.read_bytes()]
+
+
+def _notes(made: Any, facts: Facts) -> None:
+    from drafthorse.models.note import IncludedNote
+
+    imprint = facts.imprint
+    of_register = ", ".join(filter(None, (imprint.legal_form, imprint.register, *imprint.directors)))
+    texts = [(getattr(facts, "note", ""), ""), (of_register, _REGISTER_NOTE), (imprint.note, "")]
+    for text, subject in texts:
+        if text:
+            note: Any = IncludedNote()
+            note.content = text
+            if subject:
+                note.subject_code = subject
+            made.header.notes.add(note)
+
+
+def _parties(made: Any, facts: Facts) -> None:
+    agreement = made.trade.agreement
+    for place, party in ((agreement.seller, facts.seller), (agreement.buyer, facts.buyer)):
+        _party(place, party)
+    if "@" in facts.seller_contact:
+        agreement.seller.electronic_address.uri_ID = ("EM", facts.seller_contact)
+        agreement.seller.contact.person_name = facts.seller.name
+        agreement.seller.contact.email.address = facts.seller_contact
+    if order := facts.reference.details.get("reference"):
+        agreement.buyer_order.issuer_assigned_id = order
+
+
+def _party(place: Any, party: Party) -> None:
+    from drafthorse.models.party import TaxRegistration
+
+    place.name = party.name
+    first, second, *rest = (*party.address, "", "")
+    place.address.line_one, place.address.line_two = first, second
+    place.address.line_three = ", ".join(filter(None, rest))
+    place.address.country_id = party.country
+    for scheme, number in (("VA", party.tax_id), ("FC", party.tax_number)):
+        if number:
+            registration: Any = TaxRegistration()
+            registration.id = (scheme, number)
+            place.tax_registrations.add(registration)
+
+
+def _lines(facts: InvoiceFacts | CreditNoteFacts) -> tuple[Line, ...]:
+    """A credit note has none of its own: it corrects what each rate comes to."""
+    if isinstance(facts, InvoiceFacts):
+        return facts.lines
+    return tuple(
+        Line(facts.corrects_number, 1000, tax.net_minor, tax.tax_rate_basis_points, tax.net_minor, tax.tax_minor)
+        for tax in facts.taxes
+    )
+
+
+def _item(number: int, line: Line, facts: Facts) -> Any:
+    from drafthorse.models.tradelines import LineItem
+
+    item: Any = LineItem()
+    item.document.line_id = str(number)
+    item.product.name = line.description
+    # A price is never negative (BR-27); the quantity may be.
+    sign = -1 if line.unit_price_minor < 0 else 1
+    item.agreement.net.amount = _amount(sign * line.unit_price_minor, facts)
+    item.delivery.billed_quantity = (sign * Decimal(line.quantity_thousandths) / 1000, _ONE)
+    item.settlement.trade_tax.type_code = "VAT"
+    item.settlement.trade_tax.category_code = _STANDARD_RATE
+    item.settlement.trade_tax.rate_applicable_percent = _percent(line.tax_rate_basis_points or 0)
+    item.settlement.monetary_summation.total_amount = _amount(line.net_minor, facts)
+    return item
+
+
+def _settlement(settlement: Any, facts: InvoiceFacts | CreditNoteFacts) -> None:
+    from drafthorse.models.payment import PaymentMeans, PaymentTerms
+
+    settlement.currency_code = facts.currency.upper()
+    for tax in facts.taxes:
+        settlement.trade_tax.add(_tax(tax, facts))
+    means: Any = PaymentMeans()
+    means.type_code = _PAID_ONLINE
+    settlement.payment_means.add(means)
+    paid_minor = 0
+    if isinstance(facts, InvoiceFacts):
+        settlement.payment_reference = facts.number
+        terms: Any = PaymentTerms()
+        terms.due = facts.due_on
+        settlement.terms.add(terms)
+    else:
+        paid_minor = facts.total_minor  # the money has gone back
+        settlement.invoice_referenced_document.issuer_assigned_id = facts.corrects_number
+        settlement.invoice_referenced_document.issue_date_time = facts.corrects_issued_on
+    total = settlement.monetary_summation
+    total.line_total = _amount(facts.net_minor, facts)
+    total.tax_basis_total = _amount(facts.net_minor, facts)
+    total.tax_total = (_amount(facts.tax_minor, facts), facts.currency.upper())
+    total.grand_total = _amount(facts.total_minor, facts)
+    total.prepaid_total = _amount(paid_minor, facts)
+    total.due_amount = _amount(facts.total_minor - paid_minor, facts)
+
+
+def _tax(tax: TaxTotal, facts: Facts) -> Any:
+    from drafthorse.models.accounting import ApplicableTradeTax
+
+    made: Any = ApplicableTradeTax()
+    made.calculated_amount = _amount(tax.tax_minor, facts)
+    made.type_code = "VAT"
+    made.basis_amount = _amount(tax.net_minor, facts)
+    made.category_code = _STANDARD_RATE
+    made.rate_applicable_percent = _percent(tax.tax_rate_basis_points)
+    return made
+
+
+def _supply(made: Any, facts: InvoiceFacts) -> None:
+    """The day of supply (BT-72), and its period (BG-14) when there is one."""
+    made.trade.delivery.event.occurrence = facts.supplied_until or facts.supplied_on
+    if facts.supplied_until is not None:
+        made.trade.settlement.period.start = facts.supplied_on
+        made.trade.settlement.period.end = facts.supplied_until
+
+
+def _amount(minor: int, facts: Facts) -> Decimal:
+    return facts.money(minor).decimal
+
+
+def _percent(basis_points: int) -> Decimal:
+    return Decimal(basis_points) / 100
