@@ -6,19 +6,16 @@ UNTDID 1001 (kinds of documents), 4451 (notes), 4461 (means of payment), 5305 (c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import structlog
 
-from portal.content import templates
 from portal.core import money
 from portal.core.errors import N_, NotFound
 from portal.documents.facts import CreditNoteFacts, Facts, InvoiceFacts, Line, Party, TaxTotal, from_json
 from portal.documents.models import Document
-
-if TYPE_CHECKING:
-    from weasyprint import Attachment
 
 log = structlog.get_logger(__name__)
 
@@ -29,10 +26,7 @@ _GUIDELINE: Final = "urn:cen.eu:en16931:2017"
 _SCHEMA: Final = "FACTUR-X_EN16931"
 # By these the file is found in the PDF. Source: Factur-X 1.0, "Embedding in PDF".
 FILE_NAME: Final = "factur-x.xml"
-_RELATIONSHIP: Final = "Alternative"
 MIME_TYPE: Final = "application/xml"
-# What the PDF says of the file inside it, with the description that PDF/A asks for.
-XMP: Final = templates.TEMPLATES / "documents" / "pdf" / "factur_x.xmp"
 
 _INVOICE, _CREDIT_NOTE = "380", "381"
 _ONE: Final = "C62"
@@ -55,7 +49,7 @@ def missing(facts: Facts) -> tuple[str, ...]:
     if money.exponent(facts.currency) > _MOST_DECIMALS:
         found.append(N_("a currency with at most two decimals"))
     if facts.untaxed_minor or any(tax.tax_rate_basis_points <= 0 for tax in facts.taxes) or not facts.taxes:
-        found.append(N_("a tax rate above 0% in every line"))
+        found.append(N_("a tax rate above zero in every line"))
     return tuple(found)
 
 
@@ -102,27 +96,17 @@ def xml(facts: InvoiceFacts | CreditNoteFacts) -> bytes:
 
 def of(document: Document) -> bytes:
     """The XML of a document's row, the same that its PDF carries. Raises NotFound where it carries none."""
-    said = from_json(document.facts)
-    if not isinstance(said, InvoiceFacts | CreditNoteFacts) or not said.e_invoice:
+    made = inside(from_json(document.facts))
+    if made is None:
         raise NotFound
-    return xml(said)
+    return made
 
 
-def inside(facts: Facts) -> tuple[list[Attachment], list[bytes]]:
-    """What WeasyPrint puts into the PDF of a document: the XML, and what the PDF says of it; nothing into one that carries none."""
+def inside(facts: Facts) -> bytes | None:
+    """The XML for the PDF of a document; None for one that carries none."""
     if not isinstance(facts, InvoiceFacts | CreditNoteFacts) or not facts.e_invoice:
-        return [], []
-    from weasyprint import Attachment
-
-    attached = Attachment(
-        string=xml(facts).decode(),
-        name=FILE_NAME,
-        description="Factur-X",
-        created=facts.issued_at,
-        modified=facts.issued_at,
-        relationship=_RELATIONSHIP,
-    )
-    return [attached], [XMP.read_bytes()]
+        return None
+    return xml(facts)
 
 
 def _notes(made: Any, facts: Facts) -> None:
@@ -142,8 +126,8 @@ def _notes(made: Any, facts: Facts) -> None:
 
 def _parties(made: Any, facts: Facts) -> None:
     agreement = made.trade.agreement
-    for place, party in ((agreement.seller, facts.seller), (agreement.buyer, facts.buyer)):
-        _party(place, party)
+    _party(agreement.seller, facts.seller, [("VA", facts.seller.tax_id), ("FC", facts.seller.tax_number)])
+    _party(agreement.buyer, facts.buyer, [("VA", facts.buyer.tax_id)])
     if "@" in facts.seller_contact:
         agreement.seller.electronic_address.uri_ID = ("EM", facts.seller_contact)
         agreement.seller.contact.person_name = facts.seller.name
@@ -152,7 +136,8 @@ def _parties(made: Any, facts: Facts) -> None:
         agreement.buyer_order.issuer_assigned_id = order
 
 
-def _party(place: Any, party: Party) -> None:
+def _party(place: Any, party: Party, tax_numbers: Sequence[tuple[str, str]]) -> None:
+    """`tax_numbers` with the scheme of each: VA is a VAT ID (BT-31, BT-48), FC a number of the tax office (BT-32)."""
     from drafthorse.models.party import TaxRegistration
 
     place.name = party.name
@@ -160,7 +145,7 @@ def _party(place: Any, party: Party) -> None:
     place.address.line_one, place.address.line_two = first, second
     place.address.line_three = ", ".join(filter(None, rest))
     place.address.country_id = party.country
-    for scheme, number in (("VA", party.tax_id), ("FC", party.tax_number)):
+    for scheme, number in tax_numbers:
         if number:
             registration: Any = TaxRegistration()
             registration.id = (scheme, number)

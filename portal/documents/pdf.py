@@ -25,7 +25,7 @@ from portal.documents import e_invoices
 from portal.documents.facts import Facts, InvoiceFacts
 
 if TYPE_CHECKING:
-    from weasyprint import CSS
+    from weasyprint import CSS, Attachment
     from weasyprint.text.fonts import FontConfiguration
     from weasyprint.urls import URLFetcher
 
@@ -41,6 +41,10 @@ BASE: Final = "portal:document"  # a relative address is one more name that is n
 QR_CODE: Final = "portal:qr-code"
 PAY_CODE: Final = "portal:pay-code"
 STYLESHEET: Final = templates.TEMPLATES / "documents" / "pdf" / "document.css"
+# What the PDF tells of the data inside it, with the description that PDF/A asks for, and that they say what its pages say. Source:
+# Factur-X 1.0, chapter 6.
+FACTUR_X: Final = templates.TEMPLATES / "documents" / "pdf" / "factur_x.xmp"
+SAME_CONTENT: Final = "Alternative"
 # Readable in decades, and it may carry an electronic invoice as an attachment. Source: ISO 19005-3.
 VARIANT: Final = "pdf/a-3b"
 
@@ -72,7 +76,7 @@ def render(facts: Facts) -> Rendered:
 
     with _lock, _missing_glyphs() as missing:
         tools = workshop()
-        attachments, metadata = e_invoices.inside(facts)
+        attachments, metadata = _data_inside(facts)
         document = HTML(string=html, base_url=BASE, url_fetcher=fetcher(facts.logo, qr_code(facts), pay_code(facts)))
         pdf: bytes = document.write_pdf(
             stylesheets=[tools.styles],
@@ -83,6 +87,24 @@ def render(facts: Facts) -> Rendered:
             xmp_metadata=metadata,
         )
     return Rendered(pdf, tuple(dict.fromkeys(missing)))
+
+
+def _data_inside(facts: Facts) -> tuple[list[Attachment], list[str]]:
+    """The e-invoice of a document, and where it stands what the PDF tells of it; nothing of one that carries none."""
+    data = e_invoices.inside(facts)
+    if data is None:
+        return [], []
+    from weasyprint import Attachment
+
+    attached = Attachment(
+        string=data.decode(),
+        name=e_invoices.FILE_NAME,
+        description="Factur-X",
+        created=facts.issued_at,
+        modified=facts.issued_at,
+        relationship=SAME_CONTENT,
+    )
+    return [attached], [str(FACTUR_X)]
 
 
 @contextmanager

@@ -61,6 +61,7 @@ POST   /api/refunds/<id>/abandonment      401    403   403   403    403   403   
 GET    /api/receipts                      401    200   200   200    404   200     200      200   200
 GET    /api/receipts/<id>                 401    200   200   200    404   200     200      200   200
 GET    /api/receipts/download/<id>        401    200   200   200    404   200     200      200   200
+GET    /api/receipts/<id>/e-invoice       401    404   404   404    404   404     404      404   404
 GET    /api/endpoints                     401    200   403   403    200   403     403      403   403
 POST   /api/endpoints                     401    201   403   403    201   403     403      403   403
 DELETE /api/endpoints/<id>                401    200   403   403    404   403     403      403   403

