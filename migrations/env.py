@@ -25,11 +25,12 @@ from portal.reconciliation import models as reconciliation
 from portal.refunds import models as refunds
 from portal.stripe_events import models as stripe_events
 from portal.support import models as support
+from portal.web import saved
 
 # Importing a module of models puts its tables into the metadata.
 MODELS = (
     *(accounts, answers, audit, cards, evidence, invoices, ledger, mail, mandates),
-    *(numbering, jobs, payments, receipts, reconciliation, refunds, support, stripe_events, upkeep),
+    *(numbering, jobs, payments, receipts, reconciliation, refunds, saved, support, stripe_events, upkeep),
 )
 
 

@@ -31,7 +31,7 @@ from portal.refunds.feature import FEATURE as REFUNDS
 from portal.statements.feature import FEATURE as STATEMENTS
 from portal.stripe_events.feature import FEATURE as STRIPE_EVENTS
 from portal.support.feature import FEATURE as SUPPORT
-from portal.web import compression, failures, features, pages, static_files, views
+from portal.web import compression, failures, features, list_views, pages, static_files, views
 from portal.webhook_endpoints.feature import FEATURE as WEBHOOK_ENDPOINTS
 
 FEATURES = (
@@ -93,6 +93,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     compression.install(app)
     pages.install(app)
     app.register_blueprint(views.bp)
+    app.register_blueprint(list_views.bp)
     failures.install(app)
     mail.mail.state = mail.mail.init_app(app)  # Flask-Mail keeps it by itself only when it is made with the app
     identity.login_manager.init_app(app)

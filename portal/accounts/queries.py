@@ -9,8 +9,9 @@ from typing import Final
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from portal.accounts.models import Customer
-from portal.core import clock
+from portal.accounts.models import Customer, CustomerWord, words_of
+from portal.core import clock, texts
+from portal.core.db import begins_with
 from portal.core.permissions import Role
 from portal.identity.models import AccountToken, CustomerRole, SecondFactorReset, TokenPurpose, User
 from portal.identity.queries import normal_email, one_row
@@ -34,6 +35,33 @@ def customer_by_email(session: Session, email: str) -> Customer | None:
     own = select(User.customer_id).where(User.email == address).scalar_subquery()
     query = select(Customer).where((Customer.email == address) | (Customer.id == own))
     return session.execute(query.order_by(Customer.created_at, Customer.id).limit(1)).scalar_one_or_none()
+
+
+# Customers that have the longest of the words that were typed; among them those with the others are looked for.
+MOST_CANDIDATES: Final = 500
+
+
+def fitting(session: Session, typed: str, most: int) -> list[tuple[str, str]]:
+    """The ids and names of customers that someone may mean: of this id, or with a word that begins so for each word that was typed, of its
+    name, its address or its people's. By name; `most` at most.
+    """
+    plain = texts.typed(typed)
+    query = select(Customer.id, Customer.name)
+    own = session.execute(query.where(Customer.id == plain)).first()
+    if own is not None:
+        return [(own.id, own.name)]
+    words = [texts.fold(plain)] if "@" in plain and " " not in plain else sorted(words_of(plain), key=len, reverse=True)
+    if not words:
+        return []
+    longest, *others = words
+    candidates = select(CustomerWord.customer_id).where(begins_with(CustomerWord.word, longest)).distinct()
+    for word in others:
+        has_it = select(CustomerWord.word).where(
+            CustomerWord.customer_id == Customer.id, begins_with(CustomerWord.word, word)
+        )
+        query = query.where(has_it.correlate(Customer).exists())
+    found = session.execute(query.where(Customer.id.in_(candidates.limit(MOST_CANDIDATES))).limit(most))
+    return sorted(((row.id, row.name) for row in found), key=lambda one: (one[1].casefold(), one[0]))
 
 
 def colleague(session: Session, user_id: str, customer_id: str, *, lock: bool = False) -> User:

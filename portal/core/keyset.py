@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -22,6 +23,9 @@ from portal.core.errors import N_, Invalid, NotFound
 
 PAGE_SIZE: Final = 20
 LARGEST_PAGE: Final = 100
+
+# What a column of 64 bits holds.
+_LARGEST_STORED: Final = 2**63 - 1
 
 Row = TypeVar("Row")
 Side = Literal["after", "before"]
@@ -194,6 +198,40 @@ def _question(
 
 # Of each list both ways, from its beginning and from a place.
 _question_kept: Final = lru_cache(maxsize=200)(_question)
+
+
+# Places in any order
+
+
+def encoded_place(side: str, key: Sequence[object]) -> str:
+    """A cursor: the side of a row, and the values that the list is ordered by."""
+    parts = [part.isoformat() if isinstance(part, datetime) else part for part in key]
+    return base64.urlsafe_b64encode(json.dumps([side, *parts]).encode()).rstrip(b"=").decode()
+
+
+def decoded_place(cursor: str, kinds: Sequence[type]) -> tuple[str, tuple[object, ...]]:
+    """The side and the values, of these kinds. Raises NotFound for anything that encoded_place did not write for a list in this order."""
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        side, *parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        place = tuple(_part(part, kind) for part, kind in zip(parts, kinds, strict=True))
+    except (ValueError, TypeError, binascii.Error, RecursionError) as error:
+        raise NotFound from error
+    if side not in {"after", "before"}:
+        raise NotFound
+    return side, place
+
+
+def _part(part: object, kind: type) -> object:
+    if kind is datetime and isinstance(part, str):
+        moment = datetime.fromisoformat(part)
+        if moment.tzinfo is not None:
+            return moment
+    elif (type(part) is kind is int and abs(part) <= _LARGEST_STORED) or (
+        type(part) is kind is str and "\x00" not in part
+    ):
+        return part
+    raise ValueError("a place in another order")
 
 
 def distinct(session: Session, column: InstrumentedAttribute[str]) -> list[str]:

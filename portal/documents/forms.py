@@ -9,7 +9,7 @@ from wtforms.validators import Length, Optional
 
 from portal.documents.models import DocumentKind
 from portal.documents.queries import Wanted
-from portal.payments.forms import SpanFilterForm
+from portal.web.filter_forms import SpanFilterForm
 
 
 class DocumentFilterForm(SpanFilterForm):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from portal.core.errors import N_
 from portal.core.permissions import Permission
 from portal.invoices import job_handlers, staff_views, views
+from portal.invoices.staff_list import LIST
 from portal.invoices.waiting import waiting
 from portal.web.features import Feature, NavigationEntry
 
 FEATURE = Feature(
     blueprints=(views.bp, staff_views.bp),
     jobs=(job_handlers,),
+    lists=(LIST,),
     waiting=(waiting,),
     navigation=(
         NavigationEntry("invoices.index", "file", N_("Invoices"), 20, frozenset({"invoices", "pay.invoice"})),

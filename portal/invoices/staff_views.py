@@ -17,7 +17,8 @@ from portal.core.errors import Conflict, Invalid, NotFound
 from portal.core.permissions import Permission
 from portal.invoices import files, importing, queries, service, spreadsheet
 from portal.invoices.staff_forms import ImportForm, InvoiceForm, PaidOutsideForm, VoidForm
-from portal.web import lists
+from portal.invoices.staff_list import LIST
+from portal.web import staff_lists
 from portal.web.guards import staff_only
 from portal.web.pages import page, reader_language, see_other
 
@@ -29,20 +30,13 @@ bp = Blueprint("support_invoices", __name__, url_prefix="/support/invoices")
 @bp.get("")
 @staff_only(Permission.LOOK_UP)
 def index() -> Response:
-    status, number = request.args.get("status") or None, request.args.get("q", "").strip()
-    with db.reading() as session:
-        found = queries.page_for_staff(session, status=status, number=number, cursor=request.args.get("page"))
-        standings = queries.standings(session, found.rows)
-    chosen: dict[str, Any] = {name: value for name, value in (("status", status), ("q", number)) if value}
-    return page(
-        "support/invoices/index.html",
-        partial="support/invoices/_list.html",
-        found=found,
-        standings=standings,
-        chosen=chosen,
-        statuses=queries.FILTERS,
-        **lists.pager_links("support_invoices.index", found, **chosen),
-    )
+    return staff_lists.show(LIST)
+
+
+@bp.get("/list.csv")
+@staff_only(Permission.LOOK_UP)
+def csv() -> Response:
+    return staff_lists.as_csv(LIST)
 
 
 @bp.get("/<invoice_id>")

@@ -30,7 +30,7 @@ from portal.core.synced_rows import Mirror
 from portal.invoices.models import Invoice
 from portal.payments import statuses
 from portal.payments.order_rules import Item
-from portal.payments.statuses import LIVE, MOVING, WAITING_FOR_CUSTOMER, Duplicate, PaymentStatus
+from portal.payments.statuses import FINAL, LIVE, MOVING, WAITING_FOR_CUSTOMER, Duplicate, PaymentStatus
 
 _LIVE: Final = text(
     "status IN (" + ", ".join(f"'{status}'" for status in sorted(LIVE)) + ") AND invoice_id IS NOT NULL"
@@ -38,6 +38,7 @@ _LIVE: Final = text(
 
 
 _FOUND: Final = text("review_reason <> ''")
+_MOVING: Final = text("status NOT IN (" + ", ".join(f"'{status}'" for status in sorted(FINAL)) + ")")
 
 
 _UNANSWERED: Final = text("answered_at IS NULL")
@@ -151,6 +152,10 @@ class Payment(Mirror, Base):
         ),
         Index("ix_payments_open", "status", "updated_at"),
         # For staff, who look across customers.
+        Index("ix_payments_created", "created_at", "id"),
+        Index("ix_payments_status", "status", "created_at", "id"),
+        Index("ix_payments_moving", "created_at", "id", sqlite_where=_MOVING, postgresql_where=_MOVING),
+        Index("ix_payments_invoice", "invoice_id", "created_at", "id"),
         Index("ix_payments_charge", "stripe_charge_id"),
         Index("ix_payments_method", "stripe_payment_method_id", "created_at", "id"),
         Index("ix_payments_last4", "card_last4", "created_at", "id"),

@@ -131,7 +131,7 @@ def _is_under_review() -> ColumnElement[bool]:
 
 @invoices.tells_standing(InvoiceStanding.PROCESSING)
 def _is_being_charged() -> ColumnElement[bool]:
-    return _has_live(_has_public_status("processing"))
+    return _has_live(has_public_status("processing"))
 
 
 @invoices.tells_standing(InvoiceStanding.REQUIRES_ACTION)
@@ -159,7 +159,7 @@ def unresolved_like(session: Session, customer_id: str, amount: Money, descripti
         select(Payment)
         .where(
             Payment.customer_id == customer_id,
-            _has_public_status("processing"),
+            has_public_status("processing"),
             Payment.currency == amount.currency,
             Payment.amount_minor == amount.minor,
             Payment.description == description,
@@ -297,7 +297,7 @@ def _latest(most: int) -> Select[Payment]:
             Payment.customer_id == bindparam("customer"),
             or_(
                 inline_literals(Payment.status, (PaymentStatus.SUCCEEDED, PaymentStatus.REQUIRES_ACTION)),
-                _has_public_status("processing"),
+                has_public_status("processing"),
             ),
         )
         .order_by(Payment.created_at.desc(), Payment.id.desc())
@@ -368,7 +368,7 @@ def export(session: Session, customer_id: str, wanted: Filter) -> Iterator[Payme
 def _filtered(customer_id: str, wanted: Filter, dialect: str) -> Select[Payment]:
     query = select(Payment).where(Payment.customer_id == customer_id)
     if wanted.status:
-        query = query.where(_has_public_status(wanted.status))
+        query = query.where(has_public_status(wanted.status))
     if wanted.since:
         query = query.where(Payment.created_at >= company_days.begins(wanted.since))
     if wanted.until:
@@ -384,7 +384,7 @@ def _filtered(customer_id: str, wanted: Filter, dialect: str) -> Select[Payment]
     return query
 
 
-def _has_public_status(name: str) -> ColumnElement[bool]:
+def has_public_status(name: str) -> ColumnElement[bool]:
     """That a payment is told in one of these statuses (see statuses.public_status); `name` is one of STATUS_GROUPS, or a status."""
     group = STATUS_GROUPS.get(name) or frozenset({PaymentStatus(name)})
     is_one = inline_literals(Payment.status, group)

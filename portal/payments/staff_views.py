@@ -13,10 +13,24 @@ from portal.core.errors import Conflict
 from portal.core.permissions import Permission
 from portal.invoices import queries as invoices
 from portal.payments import queries, service
+from portal.payments.staff_list import LIST
+from portal.web import staff_lists
 from portal.web.guards import staff_only
 from portal.web.pages import page, reader_language, see_other
 
 bp = Blueprint("support_payments", __name__, url_prefix="/support/payments")
+
+
+@bp.get("")
+@staff_only(Permission.LOOK_UP)
+def index() -> Response:
+    return staff_lists.show(LIST)
+
+
+@bp.get("/list.csv")
+@staff_only(Permission.LOOK_UP)
+def csv() -> Response:
+    return staff_lists.as_csv(LIST)
 
 
 @bp.get("/of-invoice/<invoice_id>")

@@ -12,6 +12,7 @@ FEATURE = Feature(
     blueprints=(views.bp, staff_views.bp, queue_views.bp),
     jobs=(job_handlers,),
     waiting=(waiting,),
+    lists=(queue_views.VIEWED,),
     navigation=(
         NavigationEntry(
             staff_views.QUEUE,

@@ -8,28 +8,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.accounts import queries as people
-from portal.core import audit, clock, db, permissions, texts
+from portal.core import audit, clock, db, permissions
 from portal.core.db import new_id
 from portal.core.errors import N_, Conflict, Forbidden, Invalid, NotFound
 from portal.core.permissions import Permission
 from portal.core.synced_rows import touch
-from portal.identity import queries as accounts
 from portal.identity.models import User
 from portal.refunds import jobs, queries, statuses, sums
 from portal.refunds.asking import AlreadyDecided, plain_text
 from portal.refunds.deciding import Reviewer, approve_in, only_deciders, reject_in, undecided
 from portal.refunds.executing import locked
-from portal.refunds.models import QueueView, Refund, RefundMessage
+from portal.refunds.models import Refund, RefundMessage
 from portal.refunds.settling import lock_payment
 from portal.refunds.statuses import RefundStatus
 
 MOST_AT_ONCE: Final = 50
-MOST_VIEWS: Final = 20
-LONGEST_NAME: Final = 60
 
 
 class NeedsTwo(Conflict):
@@ -126,34 +123,6 @@ def _together(refund_ids: Sequence[str], reviewer: Reviewer, act: Callable[[Sess
                 refusals[refund_id] = error
         if refusals:
             raise NotTogether(refusals)
-
-
-# Filters with a name
-
-
-def save_view(user_id: str, name: str, arguments: dict[str, str]) -> None:
-    """Give a filter of the queue a name, for oneself alone; another of the same name is replaced. Raises Invalid without a name, and for
-    more than MOST_VIEWS.
-    """
-    name = texts.one_line(name, field="name", longest=LONGEST_NAME)
-    if not name:
-        raise Invalid(N_("Please give the view a name."), field="name")
-    with db.transaction() as session:
-        accounts.user(session, user_id, lock=True)
-        mine = list(session.scalars(select(QueueView).where(QueueView.user_id == user_id)))
-        known = next((one for one in mine if one.name == name), None)
-        if known is not None:
-            known.arguments = arguments
-        elif len(mine) >= MOST_VIEWS:
-            raise Invalid(N_("At most %(most)s views can be saved."), field="name", most=MOST_VIEWS)
-        else:
-            session.add(QueueView(id=new_id("rfv"), user_id=user_id, name=name, arguments=arguments))
-
-
-def remove_view(user_id: str, view_id: str) -> None:
-    """Take a name away again. One that is someone else's, or none, stays as it is."""
-    with db.transaction() as session:
-        session.execute(delete(QueueView).where(QueueView.id == view_id, QueueView.user_id == user_id))
 
 
 # The customer is asked

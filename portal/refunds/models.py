@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -185,16 +184,3 @@ class RefundMessage(Base):
     words: Mapped[str] = mapped_column(Text)
 
     __table_args__ = (Index("ix_refund_messages_refund", "refund_id", "at", "id"),)
-
-
-class QueueView(Base):
-    """A filter of the queue that one member of staff has given a name."""
-
-    __tablename__ = "refund_queue_views"
-
-    id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
-    name: Mapped[str] = mapped_column(String(60))
-    arguments: Mapped[dict[str, str]] = mapped_column(JSON)
-
-    __table_args__ = (UniqueConstraint("user_id", "name"),)

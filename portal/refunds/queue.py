@@ -38,7 +38,7 @@ from portal.disputes import queries as disputes
 from portal.payments.models import Payment
 from portal.refunds import queries
 from portal.refunds.deciding import CLAIM_HOLDS, Reviewer
-from portal.refunds.models import QueueView, Refund, RefundOrigin
+from portal.refunds.models import Refund, RefundOrigin
 from portal.refunds.policy import RefundReason
 from portal.refunds.statuses import RefundStatus
 
@@ -152,11 +152,6 @@ def number_to_do(reviewer: Reviewer) -> int:
     query."""
     (numbers,) = db.rows_of(_numbers_to_do(rights_of(reviewer)), values(reviewer))
     return min(int(sum(numbers)), MOST_COUNTED + 1)
-
-
-def views_of(session: Session, user_id: str) -> list[QueueView]:
-    """The filters that someone has given a name, by name."""
-    return list(session.scalars(select(QueueView).where(QueueView.user_id == user_id).order_by(QueueView.name)))
 
 
 # Whom a question is asked for

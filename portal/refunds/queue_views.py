@@ -17,14 +17,18 @@ from portal.identity import queries as accounts
 from portal.refunds import exports, messages, queries, queue, queue_facts, service
 from portal.refunds.models import Refund
 from portal.refunds.service import Reviewer
-from portal.web import lists
+from portal.web import lists, saved
 from portal.web.guards import staff_only
 from portal.web.pages import limiter, page, reader_language, see_other
+from portal.web.staff_lists import ViewedPage
 
 bp = Blueprint("support_refund_queue", __name__, url_prefix="/support")
 
 MOST_IN_QUEUE = service.MOST_AT_ONCE
 NONE_FAILED: keyset.Page[Refund] = keyset.Page([], None, None)
+VIEWED = ViewedPage(
+    "refund_queue", "support_refunds.queue", Permission.DECIDE_REFUNDS, lambda given: queue.parse(given).arguments
+)
 
 
 def _reviewer() -> Reviewer:
@@ -53,7 +57,7 @@ def shown(last: dict[str, Any], *, refused: PortalError | None = None) -> Respon
             "facts": queue_facts.facts_of(session, waiting),
             "unknown": queries.unknown(session, MOST_IN_QUEUE) if counts.unknown else [],
             "failed": queries.failed(session, request.args.get("failed")) if counts.failed else NONE_FAILED,
-            "views": queue.views_of(session, current_user.id),
+            "views": saved.views_of(session, current_user.id, VIEWED.name),
             "colleagues": service.deciders(session),
         }
     refusals = refused.refusals if isinstance(refused, service.NotTogether) else {}
@@ -110,32 +114,6 @@ def csv() -> Response:
     """What the filter finds, as a file."""
     wanted = queue.parse(request.args)
     return lists.csv_file(exports.export_queue(_reviewer(), wanted, lists.csv_shape()), "refunds.csv")
-
-
-# Saved filters
-
-
-@bp.post("/refunds/views")
-@limiter.limit("30/minute")
-@staff_only(Permission.DECIDE_REFUNDS)
-def save_view() -> AnyResponse:
-    wanted = queue.parse(request.args)
-    try:
-        service.save_view(current_user.id, request.form.get("name", ""), wanted.arguments)
-    except Invalid as error:
-        flash(language.error_text(error, reader_language()), "error")
-    else:
-        flash(gettext("View saved."), "success")
-    return see_other("support_refunds.queue", **wanted.arguments)
-
-
-@bp.post("/refunds/views/<view_id>/removal")
-@limiter.limit("30/minute")
-@staff_only(Permission.DECIDE_REFUNDS)
-def remove_view(view_id: str) -> AnyResponse:
-    service.remove_view(current_user.id, view_id)
-    flash(gettext("View removed."), "success")
-    return see_other("support_refunds.queue", **queue.parse(request.args).arguments)
 
 
 # One request

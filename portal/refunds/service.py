@@ -78,8 +78,6 @@ from portal.refunds.handling import (
     assign_all,
     deciders,
     reject_all,
-    remove_view,
-    save_view,
 )
 from portal.refunds.models import Refund, RefundOrigin, RefundStep
 from portal.refunds.policy import RefundReason
@@ -127,11 +125,9 @@ __all__ = [
     "reject",
     "reject_all",
     "release",
-    "remove_view",
     "replace",
     "requeue_lost_jobs",
     "return_duplicate",
-    "save_view",
     "send_again",
     "shown_threshold",
     "sync_refund",

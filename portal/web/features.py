@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from portal.core.permissions import Permission, may
 from portal.web import pages
 from portal.web.light_routes import LightRoute, LightRoutes
+from portal.web.staff_lists import LISTS, StaffList, ViewedPage, lists_shown
 from portal.web.waiting import Backlog, Staff, Waiting
 
 
@@ -40,7 +41,8 @@ class NavigationEntry:
 @dataclass(frozen=True, slots=True)
 class Feature:
     """Blueprints with pages or operations; routes that are answered in front of the application; modules whose import registers what
-    does the jobs; commands; entries of the navigation; what tells what waits for staff."""
+    does the jobs; commands; entries of the navigation; what tells what waits for staff; lists of staff, and pages with saved
+    views."""
 
     blueprints: tuple[Blueprint, ...] = ()
     light_routes: tuple[LightRoute, ...] = ()
@@ -48,6 +50,7 @@ class Feature:
     commands: tuple[click.Command, ...] = ()
     navigation: tuple[NavigationEntry, ...] = ()
     waiting: tuple[Waiting, ...] = ()
+    lists: tuple[StaffList | ViewedPage, ...] = ()
 
 
 def install(app: Flask, features: Sequence[Feature]) -> None:
@@ -60,6 +63,8 @@ def install(app: Flask, features: Sequence[Feature]) -> None:
     light = [route for feature in features for route in feature.light_routes]
     app.wsgi_app = LightRoutes(app.wsgi_app, light, pages.security_headers(with_stripe=False))  # type: ignore[method-assign]
     app.extensions[_WAITING] = tuple(one for feature in features for one in feature.waiting)
+    app.extensions[LISTS] = {one.name: one for feature in features for one in feature.lists}
+    app.add_template_global(lists_shown, "staff_lists")
     entries = sorted((entry for feature in features for entry in feature.navigation), key=lambda entry: entry.position)
     app.add_template_global(lambda: _navigation(entries), "navigation")
 
