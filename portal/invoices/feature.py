@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from portal.core.errors import N_
-from portal.core.permissions import Permission
 from portal.invoices import job_handlers, staff_views, views
 from portal.invoices.staff_list import LIST
 from portal.invoices.waiting import waiting
@@ -14,15 +13,5 @@ FEATURE = Feature(
     jobs=(job_handlers,),
     lists=(LIST,),
     waiting=(waiting,),
-    navigation=(
-        NavigationEntry("invoices.index", "file", N_("Invoices"), 20, frozenset({"invoices", "pay.invoice"})),
-        NavigationEntry(
-            "support_invoices.index",
-            "file",
-            N_("Invoices"),
-            40,
-            frozenset({"support_invoices"}),
-            permission=Permission.LOOK_UP,
-        ),
-    ),
+    navigation=(NavigationEntry("invoices.index", "file", N_("Invoices"), 20, frozenset({"invoices", "pay.invoice"})),),
 )

@@ -21,7 +21,12 @@ FEATURE = Feature(
     waiting=(waiting,),
     navigation=(
         NavigationEntry(
-            "operations.index", "list", N_("Operations"), 50, frozenset(_COVERED), permission=Permission.VIEW_OPERATIONS
+            "operations.index",
+            "check-circle",
+            N_("Operations"),
+            50,
+            frozenset(_COVERED),
+            permission=Permission.VIEW_OPERATIONS,
         ),
     ),
 )

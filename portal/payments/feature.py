@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from portal.core.errors import N_
+from portal.core.permissions import Permission
 from portal.payments import job_handlers, pay_views, staff_views, views
 from portal.payments.staff_list import LIST
 from portal.web.features import Feature, NavigationEntry
+
+# Their pages are found from one of the lists.
+_LISTS = ("support_payments", "support_invoices")
 
 FEATURE = Feature(
     blueprints=(views.bp, pay_views.bp, staff_views.bp),
@@ -14,5 +18,8 @@ FEATURE = Feature(
     navigation=(
         NavigationEntry("payments.overview", "home", N_("Overview"), 10, frozenset({"payments.overview"})),
         NavigationEntry("payments.history", "list", N_("Payments"), 30, frozenset({"payments", "pay", "refunds"})),
+        NavigationEntry(
+            "support_payments.index", "list", N_("Lists"), 40, frozenset(_LISTS), permission=Permission.LOOK_UP
+        ),
     ),
 )

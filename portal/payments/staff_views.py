@@ -40,7 +40,8 @@ def of_invoice(invoice_id: str) -> Response:
     with db.reading() as session:
         invoice = invoices.for_staff(session, invoice_id)
         payments = queries.of_invoice(session, invoice_id, invoice.customer_id)
-    return page("support/payments/_of_invoice.html", payments=payments)
+        shown = queries.shown_statuses(session, payments)
+    return page("support/payments/_of_invoice.html", payments=payments, shown=shown)
 
 
 @bp.get("/<payment_id>")
@@ -50,8 +51,9 @@ def show(payment_id: str) -> Response:
     with db.reading() as session:
         payment = queries.by_id(session, payment_id)
         postings = queries.postings_of(session, payment_id)
+        shown = queries.shown_statuses(session, [payment])[payment_id]
     audit.record_access(payment_id, payment.customer_id, "payment")
-    return page("support/payments/show.html", payment=payment, postings=postings, explain=_explain)
+    return page("support/payments/show.html", payment=payment, shown=shown, postings=postings, explain=_explain)
 
 
 def _explain(failure_code: str, decline_code: str) -> str:

@@ -17,6 +17,7 @@ from portal.core.errors import N_
 from portal.core.money import Money
 from portal.core.permissions import Permission
 from portal.invoices.models import InvoiceLine
+from portal.payments import queries as payments
 from portal.payments.models import Payment
 from portal.payments.statuses import PaymentStatus
 from portal.refunds.deciding import Reviewer
@@ -39,9 +40,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """Another payment of the customer; `is_twin` when it is over the same amount, or for the same invoice."""
+    """Another payment of the customer, with what is told of its state; `is_twin` when it has the same amount, or the same invoice."""
 
     payment: Payment
+    status: str
     is_twin: bool
 
 
@@ -69,8 +71,10 @@ def payments_around(session: Session, payment: Payment) -> list[Neighbour]:
         Payment.status.in_((PaymentStatus.SUCCEEDED, PaymentStatus.PROCESSING)),
     )
     same = (Payment.amount_minor == payment.amount_minor) & (Payment.currency == payment.currency)
-    found = session.scalars(query.order_by(same.desc(), Payment.created_at.desc(), Payment.id.desc()).limit(MOST_NEAR))
-    return [Neighbour(one, _is_twin(one, payment)) for one in found]
+    query = query.order_by(same.desc(), Payment.created_at.desc(), Payment.id.desc()).limit(MOST_NEAR)
+    found = list(session.scalars(query))
+    shown = payments.shown_statuses(session, found)
+    return [Neighbour(one, shown[one.id], _is_twin(one, payment)) for one in found]
 
 
 def _is_twin(one: Payment, other: Payment) -> bool:

@@ -16,7 +16,7 @@ FEATURE = Feature(
             "home",
             N_("Home"),
             10,
-            frozenset({"support", "support_payments"}),
+            frozenset({"support"}),
             permission=Permission.LOOK_UP,
         ),
     ),

@@ -118,8 +118,18 @@ def open_invoices(session: Session, customer_id: str, cursor: str | None) -> Ope
     return OpenInvoices(found.rows, found.older, found.newer, invoices.standings(session, found.rows))
 
 
-def payments_of(session: Session, customer_id: str, cursor: str | None) -> keyset.Page[Payment]:
-    return payments.history(session, customer_id, payments.Filter(), cursor)
+@dataclass(frozen=True, slots=True)
+class ShownPayment:
+    """A payment with what everybody is told of its state."""
+
+    row: Payment
+    status: str
+
+
+def payments_of(session: Session, customer_id: str, cursor: str | None) -> keyset.Page[ShownPayment]:
+    found = payments.history(session, customer_id, payments.Filter(), cursor)
+    shown = payments.shown_statuses(session, found.rows)
+    return keyset.Page([ShownPayment(one, shown[one.id]) for one in found.rows], found.older, found.newer)
 
 
 def refunds_of(session: Session, customer_id: str, cursor: str | None) -> keyset.Page[Refund]:

@@ -225,8 +225,11 @@ POST /support/invoices/import/<file_id>            303     404    404    404    
 GET  /support/refunds                              303     404    404    404     404    200      200       200
 GET  /support/refunds.csv                          303     404    404    404     404    200      200       200
 POST /support/refunds/decisions                    303     404    404    404     404    422      422       422
-POST /support/refunds/views                        303     404    404    404     404    303      303       303
-POST /support/refunds/views/<view_id>/removal      303     404    404    404     404    303      303       303
+POST /support/lists/<name>/views                   303     404    404    404     404    303      303       303
+POST /support/lists/<name>/views/<view_id>/removal 303     404    404    404     404    303      303       303
+GET  /support/payments                             303     404    404    404     404    200      200       200
+GET  /support/payments/list.csv                    303     404    404    404     404    200      200       200
+GET  /support/invoices/list.csv                    303     404    404    404     404    200      200       200
 POST /support/refunds/<refund_id>/assignment       303     404    404    404     404    303      303       303
 POST /support/refunds/<refund_id>/question         303     404    404    404     404    422      422       422
 GET  /support/refunds/<refund_id>                  303     404    404    404     404    200      200       200
@@ -384,7 +387,7 @@ def house(app: Flask) -> House:
             "delivery_id": delivery.id,
             "endpoint_id": delivery.endpoint_id,
             "token": "x" * 43,
-            "view_id": "rfv_1",
+            "view_id": "view_1",
             "user_id": factories.user(session, customer, "viewer", password=None).id,
             "session_id": "0" * 16,
             "staff_id": factories.staff(session, name="Uwe Former").id,

@@ -458,7 +458,7 @@ def test_a_form_sent_twice_issues_one_invoice_and_takes_one_number(issue: Issue,
 # For staff
 
 
-def test_staff_see_everyones_invoices_filtered_and_by_number(issue: Issue, stranger: Customer) -> None:
+def test_staff_see_everyones_invoices_filtered(issue: Issue, stranger: Customer) -> None:
     first, theirs = issue(), issue(customer_id=stranger.id)
     late, paid = issue(**overdue()), issue()
     pay(paid)
@@ -470,8 +470,5 @@ def test_staff_see_everyones_invoices_filtered_and_by_number(issue: Issue, stran
     assert listed() == [paid.id, late.id, theirs.id, first.id]
     assert listed(status="open") == [late.id, theirs.id, first.id]
     assert listed(status="overdue") == [late.id]
-    assert listed(number=late.number.lower()) == [late.id]
-    assert listed(number=first.number[:9]) == [paid.id, late.id, theirs.id, first.id]
-    assert listed(number=first.number, status="paid") == []
     with pytest.raises(NotFound):
         listed(status="lost")

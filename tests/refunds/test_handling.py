@@ -11,6 +11,7 @@ from portal.core.errors import Invalid, NotFound
 from portal.refunds import email, queries, queue, service
 from portal.refunds.service import AlreadyDecided, NotTogether, Reviewer
 from portal.refunds.statuses import RefundStatus
+from portal.web import saved
 from tests import factories
 from tests.payments.conftest import audited, everything, jobs
 from tests.refunds.conftest import Counter
@@ -193,11 +194,11 @@ def test_the_queue_shows_what_decides_and_comes_as_a_file_and_under_a_name(tom: 
         assert words in page
     assert "No refund is waiting for you" in see(tom, "/support/refunds?reason=goodwill")
     assert "It never came" in see(tom, "/support/refunds.csv")
-    saved = send(tom, "/support/refunds/views?reason=goodwill", name="Goodwill only")
-    assert "View saved" in saved and "Goodwill only" in see(tom, "/support/refunds")
+    answer = send(tom, "/support/lists/refund_queue/views?reason=goodwill", name="Goodwill only")
+    assert "View saved" in answer and "Goodwill only" in see(tom, "/support/refunds")
     with db.reading() as session:
-        (view,) = queue.views_of(session, counter.support.id)
-    assert "View removed" in send(tom, f"/support/refunds/views/{view.id}/removal")
+        (view,) = saved.views_of(session, counter.support.id, "refund_queue")
+    assert "View removed" in send(tom, f"/support/lists/refund_queue/views/{view.id}/removal")
     assert "Goodwill only" not in see(tom, "/support/refunds")
 
 
