@@ -16,7 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal.core import company_days, db, keyset, texts
 from portal.core.errors import N_, Invalid, NotFound
-from portal.core.listing import BY_AMOUNT, Listing, Row, Sort, Wanted
+from portal.core.listing import BY_AMOUNT, Listing, Row, Sort, Wanted, row_by_row
 from portal.core.money import Money
 
 # So many rows of an index a page, or a sum, looks through at most.
@@ -129,7 +129,10 @@ def _conditions(listing: Listing[Any], shape: _Shape) -> tuple[list[ColumnElemen
     if form is not None:
         (within if form.is_few else besides).append(form.condition(shape.dialect))
     if listing.customer is not None and "customer" in given:
-        (within if leads_by_customer else besides).append(listing.customer == bindparam("customer"))
+        if leads_by_customer:
+            within.append(listing.customer == bindparam("customer"))
+        else:
+            besides.append(row_by_row(listing.customer) == bindparam("customer"))
     is_led = leads_by_text or leads_by_amount
     for name, value in shape.choices:
         narrowing = listing.choices[name][value]
@@ -139,20 +142,34 @@ def _conditions(listing: Listing[Any], shape: _Shape) -> tuple[list[ColumnElemen
             is_led = is_led or is_served
         if narrowing.besides is not None:
             besides.append(narrowing.besides())
-    moment, currency, amount = listing.moment, listing.currency, listing.amount
-    of_days = besides if leads_by_amount else within
-    if "since" in given:
-        of_days.append(moment >= bindparam("since"))
-    if "until" in given:
-        of_days.append(moment < bindparam("until"))
-    of_money = within if leads_by_amount else besides
-    if currency is not None and "currency" in given:
-        of_money.append(currency == bindparam("currency"))
-    if amount is not None and "least" in given:
-        of_money.append(amount >= bindparam("least"))
-    if amount is not None and "most" in given:
-        of_money.append(amount <= bindparam("most"))
+    days, money = (
+        _of_days(listing, given, by_index=not leads_by_amount),
+        _of_money(listing, given, by_index=leads_by_amount),
+    )
+    (besides if leads_by_amount else within).extend(days)
+    (within if leads_by_amount else besides).extend(money)
     return within, besides
+
+
+def _of_days(listing: Listing[Any], given: frozenset[str], *, by_index: bool) -> Iterator[ColumnElement[bool]]:
+    moment = listing.moment if by_index else row_by_row(listing.moment)
+    if "since" in given:
+        yield moment >= bindparam("since")
+    if "until" in given:
+        yield moment < bindparam("until")
+
+
+def _of_money(listing: Listing[Any], given: frozenset[str], *, by_index: bool) -> Iterator[ColumnElement[bool]]:
+    if listing.currency is None or listing.amount is None:
+        return
+    columns = (listing.currency, listing.amount)
+    currency, amount = columns if by_index else map(row_by_row, columns)
+    if "currency" in given:
+        yield currency == bindparam("currency")
+    if "least" in given:
+        yield amount >= bindparam("least")
+    if "most" in given:
+        yield amount <= bindparam("most")
 
 
 def _key(listing: Listing[Any], shape: _Shape) -> tuple[InstrumentedAttribute[Any], ...]:

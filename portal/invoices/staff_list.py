@@ -14,7 +14,7 @@ from portal.accounts import queries as accounts
 from portal.accounts.models import Customer
 from portal.core import texts
 from portal.core.errors import N_
-from portal.core.listing import Listing, Narrowing, TextForm, beginning, begins, exactly
+from portal.core.listing import Listing, Narrowing, TextForm, beginning, begins, exactly, row_by_row
 from portal.core.permissions import Permission
 from portal.invoices import queries
 from portal.invoices.models import Invoice
@@ -31,7 +31,7 @@ def _is(status: InvoiceStatus) -> ColumnElement[bool]:
 
 
 def _is_late() -> ColumnElement[bool]:
-    return Invoice.due_on < bindparam("today")
+    return row_by_row(Invoice.due_on) < bindparam("today")
 
 
 _STATUSES: Final = {

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, String, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, String, and_, bindparam, func, or_, select
 from sqlalchemy.orm import joinedload, load_only
 
 from portal.accounts import queries as accounts
@@ -15,7 +15,7 @@ from portal.accounts.models import Customer
 from portal.core import texts
 from portal.core.db import inline_literals
 from portal.core.errors import N_
-from portal.core.listing import Listing, Narrowing, TextForm, exactly
+from portal.core.listing import Listing, Narrowing, TextForm, exactly, row_by_row
 from portal.core.permissions import Permission
 from portal.invoices.models import Invoice
 from portal.payments import queries
@@ -35,10 +35,15 @@ def _is(status: PaymentStatus) -> ColumnElement[bool]:
     return Payment.status == status
 
 
+def _is_unfinished() -> ColumnElement[bool]:
+    """As queries.has_public_status has it."""
+    return and_(row_by_row(Payment.status).in_(sorted(queries.STATUS_GROUPS["unfinished"])), ~Payment.is_unanswered)
+
+
 _STATUSES: Final = {
     "succeeded": Narrowing(within=partial(_is, PaymentStatus.SUCCEEDED), also_of_customer=True),
     "processing": Narrowing(within=_moves, besides=partial(queries.has_public_status, "processing")),
-    "unfinished": Narrowing(within=_moves, besides=partial(queries.has_public_status, "unfinished")),
+    "unfinished": Narrowing(within=_moves, besides=_is_unfinished),
     "canceled": Narrowing(within=partial(_is, PaymentStatus.CANCELED), also_of_customer=True),
 }
 

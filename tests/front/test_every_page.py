@@ -287,6 +287,7 @@ class History:
         yield "/support/customers/new"
         yield from (f"/support/payments/{payment}" for payment in (self.succeeded, self.declined))
         yield from ("/support/invoices", "/support/invoices?status=overdue", "/support/invoices?q=none")
+        yield from ("/support/payments", "/support/payments?currency=eur&least=1", "/support/payments?least=1")
         yield from ("/support/invoices/new", f"/support/invoices/{self.due}", f"/support/invoices/{self.paid}")
         yield "/support/invoices/import"
         yield from (f"/support/invoices/import/{file}" for file in self.files)

@@ -25,7 +25,7 @@ PAGES = {
         *(
             "/support?q=spree",
             "/support/refunds",
-            "/support/invoices",
+            "/support/invoices", "/support/payments",
             "/support/disputes",
             "/support/customers/{customer}",
         ),

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import timedelta
+import re
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from playwright.sync_api import Page
+from sqlalchemy.orm import Session
 
 from portal.accounts.models import Customer
-from portal.core import clock, db
+from portal.app import FEATURES
+from portal.core import clock, db, listed
+from portal.core.listing import Wanted
 from portal.identity.models import User
 from portal.ledger import LedgerAccount, post
+from portal.web.staff_lists import StaffList
 from tests import factories
+from tests.front.signing_in import sign_in
+from tests.live import LivePortal
+from tests.plans import plans
 
 
 @pytest.fixture
@@ -51,7 +61,7 @@ def test_a_payment_that_was_refunded_is_not_called_paid(desk: FlaskClient, custo
     with db.transaction() as session:
         payment = factories.payment(session, customer, amount_minor=20_00)
         post(
-            session, "refund", debit=LedgerAccount.RECEIVED, credit=LedgerAccount.STRIPE, amount=payment.amount,
+            session, "refund", debit=LedgerAccount.REFUNDS, credit=LedgerAccount.STRIPE, amount=payment.amount,
             subject=payment.id, reference="refund:1",
         )  # fmt: skip
     page = _text(desk, "/support/payments")
@@ -173,3 +183,103 @@ def test_a_view_is_saved_under_a_name_and_removed(desk: FlaskClient, app: Flask)
     desk.post(f"/support/lists/payments/views/{view}/removal", data={"csrf_token": token})
     assert "Called off" not in _text(desk, "/support/payments")
     assert desk.post("/support/lists/nothing/views", data={"csrf_token": token}).status_code == 404
+
+
+# However many rows there are
+
+
+LISTS = {one.name: one for feature in FEATURES for one in feature.lists if isinstance(one, StaffList)}
+COMBINATIONS: tuple[dict[str, Any], ...] = (
+    {},
+    {"customer": "cus_1"},
+    {"since": date(2026, 1, 1), "until": date(2026, 2, 1)},
+    {"currency": "eur", "least_minor": 100},
+    {"currency": "eur", "most_minor": 100, "customer": "cus_1"},
+    {"text": "inv_1"},
+    {"text": "4242"},
+    {"text": "INV-2026-000123"},
+    {"text": "any words"},
+    {"text": "any words", "customer": "cus_1", "currency": "eur"},
+)
+# Of few rows that an index has found the order may be made.
+FEW = ("inv_1", "4242", "INV-2026-000123", "any words")
+
+
+@pytest.mark.parametrize("name", sorted(LISTS))
+def test_each_filter_goes_along_an_index(database: str, name: str) -> None:
+    listing = LISTS[name].listing
+    table = listing.row_id.class_.__tablename__
+    states = [((choice, value),) for choice, values in listing.choices.items() for value in values]
+    reads_all = re.compile(rf"Seq Scan on {table}\b|SCAN {table}(?! USING)")
+    for combination in COMBINATIONS:
+        for choices in [(), *states]:
+            wanted = Wanted(choices=choices, **combination)
+            if listing.customer is None and wanted.customer:
+                continue
+
+            def ask(session: Session, wanted: Wanted = wanted) -> None:
+                first = listed.page(session, listing, wanted, size=1)
+                listed.sums(session, listing, wanted)
+                assert first.page.rows == []
+
+            plan = plans(ask)
+            assert not reads_all.search(plan), (wanted, plan)
+            if wanted.text not in FEW:
+                assert "USE TEMP B-TREE FOR ORDER BY" not in plan and "Sort Key: " + table not in plan, (wanted, plan)
+
+
+def test_a_page_that_has_looked_through_many_rows_goes_on_from_there(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listed, "LOOKED", 10)
+    now = clock.now()
+    with db.transaction() as session:
+        customer = factories.customer(session)
+        for number in range(35):
+            wanted_one = number in {3, 33}
+            factories.payment(
+                session,
+                customer,
+                created_at=now - timedelta(minutes=number),
+                description="Rare" if wanted_one else "Ride",
+            )
+    listing, wanted = LISTS["payments"].listing, Wanted(text="rare")
+    with db.reading() as session:
+        found, cursors, cursor = [], 0, None
+        while True:
+            page = listed.page(session, listing, wanted, cursor)
+            found += page.page.rows
+            if page.page.older is None:
+                break
+            assert page.is_cut
+            cursor, cursors = page.page.older, cursors + 1
+        assert len(found) == 2 and cursors == 3
+        assert not listed.sums(session, listing, wanted).is_whole
+        back = listed.page(session, listing, wanted, page.page.newer)
+        assert [row.id for row in back.page.rows] != [row.id for row in page.page.rows]
+
+
+# On a screen
+
+
+@pytest.mark.database("sqlite")
+def test_sixteen_rows_stand_on_a_small_screen_and_two_lines_on_a_phone(live_portal: LivePortal, page: Page) -> None:
+    with db.transaction() as session:
+        customer = factories.customer(session)
+        for number in range(30):
+            factories.payment(session, customer, description=f"Invoice INV-2026-{number:06d}")
+            factories.invoice(session, customer)
+        user = factories.staff(session, "approver")
+    sign_in(page, live_portal.url, user)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    shown = "rows => rows.filter(row => row.getBoundingClientRect().bottom <= innerHeight).length"
+    for address in ("/support/payments", "/support/invoices"):
+        page.goto(f"{live_portal.url}{address}")
+        rows = page.locator("tr[data-row]")
+        assert rows.evaluate_all(shown) >= 16, address
+    page.set_viewport_size({"width": 1920, "height": 1080})
+    page.goto(f"{live_portal.url}/support/payments")
+    assert page.locator("table[data-rows]").evaluate("table => table.offsetWidth") > 1800
+    page.set_viewport_size({"width": 390, "height": 844})
+    heights = page.locator("tr[data-row]").evaluate_all("rows => rows.map(row => row.offsetHeight)")
+    assert max(heights) < 70
