@@ -132,6 +132,21 @@ def test_a_receipt_that_is_being_made_says_so_and_is_not_made_here(client: Flask
         assert session.get_one(PaymentDocument, receipt.receipt_id).pdf_sha256 is None
 
 
+def test_a_receipt_that_is_held_for_a_person_is_not_promised_in_a_moment(client: FlaskClient, issue: Issue) -> None:
+    receipt = issue(rendered=False)
+    with db.transaction() as session:
+        document = session.get_one(PaymentDocument, receipt.receipt_id)
+        document.missing_glyphs, payment_id = "\ue0a7", document.payment_id
+        approver = factories.staff(session, "approver")
+    factories.sign_in(client, receipt.user)
+    for address in (f"/receipts/{receipt.receipt_id}", f"/receipts/{receipt.receipt_id}/pdf", f"/receipts/of-payment/{payment_id}"):
+        said = client.get(address).get_data(as_text=True)
+        assert "before it is sent" in said and "almost ready" not in said and "being created" not in said, address
+    desk = client.application.test_client()
+    factories.sign_in(desk, approver)
+    assert "Held, because characters are missing" in text_of(desk, f"/support/documents/of-payment/{payment_id}")
+
+
 def test_an_altered_pdf_is_given_to_no_one(client: FlaskClient, issue: Issue) -> None:
     receipt = issue()
     alter_pdf(receipt.receipt_id, b"%PDF-1.7 another")
