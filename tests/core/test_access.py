@@ -521,8 +521,9 @@ def test_finance_sees_what_others_see_and_changes_nothing(house: House, app: Fla
             assert ask(browser, method, house.address(rule)).status_code == expected, (method, rule.rule)
             if method != "GET" and expected != 404:
                 changing.add(rule.rule)
-    assert changing == {"/support/books/packs", "/support/mails"}, (
-        "files of their own, and the mails that they get themselves"
+    views = {"/support/lists/<name>/views", "/support/lists/<name>/views/<view_id>/removal"}
+    assert changing == {"/support/books/packs", "/support/mails"} | views, (
+        "files of their own, the mails that they get themselves, and their saved views"
     )
 
 
@@ -736,7 +737,7 @@ def test_looking_changes_nothing(house: House) -> None:
 
 def test_staff_who_look_leave_nothing_but_that_they_have_looked(house: House) -> None:
     assert left_by_looking(house, house.browsers["admin"]) == {
-        "staff.viewed", "audit.exported", "books.exported", "refunds.exported", "pack.downloaded", "access.refused",
+        "staff.viewed", "audit.exported", "books.exported", "refunds.exported", "list.exported", "pack.downloaded", "access.refused",
     }  # fmt: skip
 
 

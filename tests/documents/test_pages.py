@@ -139,7 +139,11 @@ def test_a_receipt_that_is_held_for_a_person_is_not_promised_in_a_moment(client:
         document.missing_glyphs, payment_id = "\ue0a7", document.payment_id
         approver = factories.staff(session, "approver")
     factories.sign_in(client, receipt.user)
-    for address in (f"/receipts/{receipt.receipt_id}", f"/receipts/{receipt.receipt_id}/pdf", f"/receipts/of-payment/{payment_id}"):
+    for address in (
+        f"/receipts/{receipt.receipt_id}",
+        f"/receipts/{receipt.receipt_id}/pdf",
+        f"/receipts/of-payment/{payment_id}",
+    ):
         said = client.get(address).get_data(as_text=True)
         assert "before it is sent" in said and "almost ready" not in said and "being created" not in said, address
     desk = client.application.test_client()

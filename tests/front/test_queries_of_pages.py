@@ -25,7 +25,8 @@ PAGES = {
         *(
             "/support?q=spree",
             "/support/refunds",
-            "/support/invoices", "/support/payments",
+            "/support/invoices",
+            "/support/payments",
             "/support/disputes",
             "/support/customers/{customer}",
         ),
