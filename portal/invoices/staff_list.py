@@ -31,7 +31,8 @@ def _is(status: InvoiceStatus) -> ColumnElement[bool]:
 
 
 def _is_late() -> ColumnElement[bool]:
-    return row_by_row(Invoice.due_on) < bindparam("today")
+    found: ColumnElement[bool] = row_by_row(Invoice.due_on) < bindparam("today")
+    return found
 
 
 _STATUSES: Final = {

@@ -52,7 +52,7 @@ def customer(app: Flask) -> Customer:
         return factories.customer(session, name="Spree Bikes GmbH")
 
 
-def _payment(customer: Customer, **values: object) -> str:
+def _payment(customer: Customer, **values: Any) -> str:
     with db.transaction() as session:
         return factories.payment(session, customer, **values).id
 
