@@ -61,6 +61,10 @@ class Company(BaseSettings):
     register_number: str = ""
     directors: str = ""
     legal_note: str = ""
+    # What an invoice says about lines without tax: what is sold to other countries, and the law that exempts it at home, in the words that
+    # are to stand there, such as "Small business, no VAT (§ 19 UStG)".
+    supplies: Literal["services", "goods"] = "services"
+    exemption: str = Field(default="", max_length=200)
     support_email: str = "support@example.com"
     website: str = ""
     logo: str = ""  # a file name under static/, or empty for the name in letters

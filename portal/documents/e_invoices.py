@@ -16,6 +16,7 @@ from portal.core import money
 from portal.core.errors import N_, NotFound
 from portal.documents.facts import CreditNoteFacts, Facts, InvoiceFacts, Line, Party, TaxTotal, from_json
 from portal.documents.models import Document
+from portal.documents.untaxed import Untaxed
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +32,13 @@ MIME_TYPE: Final = "application/xml"
 _INVOICE, _CREDIT_NOTE = "380", "381"
 _ONE: Final = "C62"
 _STANDARD_RATE: Final = "S"
+# The category of what has no tax, and the code of why (of the list VATEX).
+_UNTAXED: Final = {
+    Untaxed.REVERSE_CHARGE: ("AE", "VATEX-EU-AE"),
+    Untaxed.INTRA_COMMUNITY: ("K", "VATEX-EU-IC"),
+    Untaxed.EXPORT: ("G", "VATEX-EU-G"),
+    Untaxed.EXEMPT: ("E", ""),
+}
 _PAID_ONLINE: Final = "68"
 _REGISTER_NOTE: Final = "REG"
 # EN 16931 has no amounts with more (BR-DEC).
@@ -48,8 +56,10 @@ def missing(facts: Facts) -> tuple[str, ...]:
         found.append(N_("the country of the customer"))
     if money.exponent(facts.currency) > _MOST_DECIMALS:
         found.append(N_("a currency with at most two decimals"))
-    if facts.untaxed_minor or any(tax.tax_rate_basis_points <= 0 for tax in facts.taxes) or not facts.taxes:
-        found.append(N_("a tax rate above zero in every line"))
+    if facts.untaxed_minor or not facts.taxes or (facts.has_untaxed and facts.untaxed is None):
+        found.append(N_("why a line has no tax: no rule says it for these two parties"))
+    if facts.untaxed == Untaxed.INTRA_COMMUNITY and isinstance(facts, CreditNoteFacts):
+        found.append(N_("the day of supply, which a credit note does not tell"))
     return tuple(found)
 
 
@@ -173,7 +183,7 @@ def _item(number: int, line: Line, facts: Facts) -> Any:
     item.agreement.net.amount = _amount(sign * line.unit_price_minor, facts)
     item.delivery.billed_quantity = (sign * Decimal(line.quantity_thousandths) / 1000, _ONE)
     item.settlement.trade_tax.type_code = "VAT"
-    item.settlement.trade_tax.category_code = _STANDARD_RATE
+    item.settlement.trade_tax.category_code = _category(line.tax_rate_basis_points, facts)
     item.settlement.trade_tax.rate_applicable_percent = _percent(line.tax_rate_basis_points or 0)
     item.settlement.monetary_summation.total_amount = _amount(line.net_minor, facts)
     return item
@@ -214,14 +224,29 @@ def _tax(tax: TaxTotal, facts: Facts) -> Any:
     made.calculated_amount = _amount(tax.tax_minor, facts)
     made.type_code = "VAT"
     made.basis_amount = _amount(tax.net_minor, facts)
-    made.category_code = _STANDARD_RATE
+    made.category_code = _category(tax.tax_rate_basis_points, facts)
     made.rate_applicable_percent = _percent(tax.tax_rate_basis_points)
+    if facts.untaxed is not None and tax.tax_rate_basis_points == 0:
+        _, code = _UNTAXED[facts.untaxed]
+        if code:
+            made.exemption_reason_code = code
+        else:
+            made.exemption_reason = facts.exemption
     return made
+
+
+def _category(rate_basis_points: int | None, facts: Facts) -> str:
+    if rate_basis_points or facts.untaxed is None:
+        return _STANDARD_RATE
+    return _UNTAXED[facts.untaxed][0]
 
 
 def _supply(made: Any, facts: InvoiceFacts) -> None:
     """The day of supply (BT-72), and its period (BG-14) when there is one."""
     made.trade.delivery.event.occurrence = facts.supplied_until or facts.supplied_on
+    if facts.untaxed == Untaxed.INTRA_COMMUNITY:  # which wants to know where the goods went (BR-IC-12)
+        made.trade.delivery.ship_to.name = facts.buyer.name
+        made.trade.delivery.ship_to.address.country_id = facts.buyer.country
     if facts.supplied_until is not None:
         made.trade.settlement.period.start = facts.supplied_on
         made.trade.settlement.period.end = facts.supplied_until

@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from portal.core.money import Money
 from portal.documents.models import DocumentKind
+from portal.documents.untaxed import Untaxed
 from portal.invoices import details
 
 # The shape below. A new shape gets a new number and a reader for the old one: documents outlive programs.
@@ -167,6 +168,8 @@ class Facts:
     verification: Verification | None
     logo: str  # a file name under static/, or empty
     colour: str  # "#rrggbb"
+    untaxed: Untaxed | None = None  # why lines without tax have none, where a rule says so
+    exemption: str = ""  # the company's words for what is exempt
 
     def money(self, minor: int) -> Money:
         return Money(minor, self.currency)
@@ -179,6 +182,11 @@ class Facts:
     def untaxed_minor(self) -> int:
         """The net of what no tax is stated for."""
         return self.net_minor - sum(tax.net_minor for tax in self.taxes)
+
+    @property
+    def has_untaxed(self) -> bool:
+        """Whether tax is stated as zero for a part of it."""
+        return any(tax.tax_rate_basis_points == 0 for tax in self.taxes)
 
     @property
     def created(self) -> str:

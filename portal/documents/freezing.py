@@ -10,7 +10,7 @@ from typing import Any, Literal
 from portal.accounts.models import Customer
 from portal.core import company_days
 from portal.core.config import Company
-from portal.documents import codes, e_invoices, shares
+from portal.documents import codes, e_invoices, shares, untaxed
 from portal.documents.facts import (
     VERSION,
     CreditNoteFacts,
@@ -30,6 +30,7 @@ from portal.documents.facts import (
     taxes_of,
 )
 from portal.documents.models import DocumentKind
+from portal.documents.untaxed import Untaxed
 from portal.invoices import details
 from portal.invoices.models import Invoice
 from portal.payments.models import Payment
@@ -81,7 +82,7 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """What a credit note corrects: an invoice, or the receipt that is one. Amounts in minor units."""
+    """What a credit note corrects: an invoice, or the receipt that is one, and why a part of it has no tax. Amounts in minor units."""
 
     kind: Literal["invoice", "receipt"]
     number: str
@@ -89,14 +90,16 @@ class Corrected:
     currency: str
     taxes: tuple[TaxTotal, ...]
     net_minor: int
+    untaxed: Untaxed | None = None
+    exemption: str = ""
 
     @property
     def untaxed_minor(self) -> int:
         return self.net_minor - sum(tax.net_minor for tax in self.taxes)
 
 
-def of_invoice(invoice: Invoice) -> Corrected:
-    """An invoice, which has its lines loaded."""
+def of_invoice(invoice: Invoice, said: Facts | None) -> Corrected:
+    """An invoice, which has its lines loaded, and what its document says; none of an invoice from before invoices were documents."""
     return Corrected(
         "invoice",
         invoice.number,
@@ -104,6 +107,7 @@ def of_invoice(invoice: Invoice) -> Corrected:
         invoice.currency,
         taxes_of(_of_invoice(invoice)),
         invoice.net_minor,
+        *((said.untaxed, said.exemption) if said else ()),
     )
 
 
@@ -130,7 +134,21 @@ def invoice(invoice: Invoice, customer: Customer, issue: Issue) -> InvoiceFacts:
         total_minor=invoice.total_minor,
         reference=reference(None, invoice),
     )
+    if frozen.has_untaxed:
+        frozen = replace(frozen, **_why_untaxed(frozen, issue.company))
     return replace(frozen, e_invoice=e_invoices.profile(frozen))
+
+
+def _why_untaxed(facts: Facts, company: Company) -> dict[str, Any]:
+    why = untaxed.reason(
+        seller=facts.seller.country,
+        seller_tax_id=facts.seller.tax_id,
+        buyer=facts.buyer.country,
+        buyer_tax_id=facts.buyer.tax_id,
+        supplies=company.supplies,
+        exemption=company.exemption,
+    )
+    return {"untaxed": why, "exemption": company.exemption if why == Untaxed.EXEMPT else ""}
 
 
 def receipt(payment: Payment, invoice: Invoice | None, customer: Customer, issue: Issue) -> ReceiptFacts:
@@ -217,6 +235,8 @@ def credit_note(
         total_minor=refund.amount_minor,
         reference=of,
     )
+    if frozen.has_untaxed:
+        frozen = replace(frozen, untaxed=corrected.untaxed, exemption=corrected.exemption)
     return replace(frozen, e_invoice=e_invoices.profile(frozen))
 
 

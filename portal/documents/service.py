@@ -176,7 +176,11 @@ def _corrected(
     An invoice has one payment that pays it: another one is too much, and what is given back of it corrects nothing.
     """
     standing = select(CreditNote.facts).where(CreditNote.payment_id == payment.id, CreditNote.revoked_at.is_(None))
-    corrected = freezing.of_receipt(said) if invoice is None else freezing.of_invoice(invoice)
+    if invoice is None:
+        corrected = freezing.of_receipt(said)
+    else:
+        issued = queries.of_issued_invoice(session, invoice.id)
+        corrected = freezing.of_invoice(invoice, facts.from_json(issued.facts) if issued else None)
     return corrected, [facts.from_json(written) for written in session.scalars(standing)]
 
 

@@ -184,8 +184,12 @@ def test_a_credit_note_corrects_what_its_rates_come_to(taxes: dict[int, tuple[in
         ({"seller": replace(SELLER, country="")}, None, "the country of your company (PORTAL_COMPANY_COUNTRY)"),
         ({"seller": replace(SELLER, tax_id="", tax_number="")}, None, "your VAT ID or tax number"),
         ({"currency": "kwd"}, None, "a currency with at most two decimals"),
-        ({}, [("Book", 1_000, 10_00, 0)], "a tax rate above zero in every line"),
-        ({}, [("Book", 1_000, 10_00, 0), ("Pen", 1_000, 10_00, 1900)], "a tax rate above zero in every line"),
+        ({}, [("Book", 1_000, 10_00, 0)], "why a line has no tax: no rule says it for these two parties"),
+        (
+            {},
+            [("Book", 1_000, 10_00, 0), ("Pen", 1_000, 10_00, 1900)],
+            "why a line has no tax: no rule says it for these two parties",
+        ),
     ],
 )
 def test_what_is_missing_is_told(
@@ -272,8 +276,8 @@ def test_an_invoice_without_one_says_so_to_staff(client: FlaskClient, customer: 
         invoice_id = queries.for_company(session, document_id).invoice_id
     factories.sign_in(client, staff)
     said = client.get(f"/support/documents/of-invoice/{invoice_id}").text
-    assert "a tax rate above zero in every line" in said
-    assert "Download e-invoice" not in said
+    assert "why a line has no tax: no rule says it for these two parties" in said
+    assert "E-invoice (XML)" not in said
     assert client.get(f"/support/documents/{document_id}/e-invoice").status_code == 404
 
 
